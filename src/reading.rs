@@ -1,0 +1,209 @@
+//! What the machine said at one instant: raw values, counters as counters, by subject.
+//!
+//! A reading is data: it can be stored, sent in a bug report and stepped through the engine again. What is
+//! missing is absent; there is no 0 or NaN in its place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::metric::Metric;
+
+/// Seconds since the epoch, as the wall clock of the shell gave them.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct Timestamp(pub f64);
+
+/// Who a value describes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The machine as a whole.
+    Host,
+    /// One container, by its name.
+    Container(Arc<str>),
+    /// One log, by its name.
+    Log(Arc<str>),
+}
+
+/// Subjects of one kind share signals and trained models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The machine as a whole.
+    Host,
+    /// A container.
+    Container,
+    /// A log.
+    Log,
+}
+
+impl Subject {
+    /// What it has signals and models in common with.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Host => Kind::Host,
+            Self::Container(_) => Kind::Container,
+            Self::Log(_) => Kind::Log,
+        }
+    }
+
+    /// The value of the label `subject`; the host's is empty, as target labels name it already.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Host => "",
+            Self::Container(name) | Self::Log(name) => name,
+        }
+    }
+}
+
+impl Kind {
+    /// The value of the label `kind`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Container => "container",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// Longest label value that is kept, in bytes; what is longer is cut at a character's boundary.
+pub const LABEL_BYTES_MAX: usize = 128;
+
+/// The label values of one series, in the order of [`Metric::labels`]; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Labels(Option<Arc<[Box<str>]>>);
+
+impl Labels {
+    /// No label at all.
+    pub const NONE: Self = Self(None);
+
+    /// One value for each label name of the metric.
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(Some(values.into_iter().map(|it| Box::from(cut(it))).collect()))
+    }
+
+    /// The values, in order.
+    pub fn values(&self) -> &[Box<str>] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LABEL_BYTES_MAX)]
+}
+
+/// One value of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// What was measured.
+    pub metric: &'static Metric,
+    /// Of which device, mode, …
+    pub labels: Labels,
+    /// Finite, in the unit of the metric.
+    pub value: f64,
+}
+
+/// All values of one subject at one instant, in the order in which the sources gave them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values(Vec<Sample>);
+
+impl Values {
+    /// Adds the value of a metric without labels; a value that is not finite is missing.
+    pub fn set(&mut self, metric: &'static Metric, value: f64) {
+        self.set_by(metric, &Labels::NONE, value);
+    }
+
+    /// Adds the value of one series of a metric; a value that is not finite is missing.
+    pub fn set_by(&mut self, metric: &'static Metric, labels: &Labels, value: f64) {
+        debug_assert_eq!(metric.labels.len(), labels.values().len(), "labels of {metric}");
+        if value.is_finite() {
+            self.0.push(Sample { metric, labels: labels.clone(), value });
+        }
+    }
+
+    /// The value of a metric without labels.
+    pub fn get(&self, metric: &'static Metric) -> Option<f64> {
+        self.each(metric).next().map(|it| it.value)
+    }
+
+    /// The value of one series.
+    pub fn get_by(&self, metric: &'static Metric, labels: &Labels) -> Option<f64> {
+        self.each(metric).find(|it| it.labels == *labels).map(|it| it.value)
+    }
+
+    /// All series of a metric.
+    pub fn each(&self, metric: &'static Metric) -> impl Iterator<Item = &Sample> {
+        self.0.iter().filter(move |it| it.metric == metric)
+    }
+
+    /// Every value.
+    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
+        self.0.iter()
+    }
+}
+
+/// Why a source gave nothing this time; never spoils what others gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Name of the source.
+    pub source: &'static str,
+    /// What failed, with path and line.
+    pub what: String,
+}
+
+/// How one source fared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Collection {
+    /// Name of the source.
+    pub source: &'static str,
+    /// Whether it gave all it has.
+    pub success: bool,
+    /// What it took, in seconds.
+    pub seconds: f64,
+}
+
+/// What was read at one instant.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reading {
+    /// When.
+    pub at: Timestamp,
+    /// Values by subject first: grouping by metric first is quadratic in the number of subjects.
+    pub subjects: BTreeMap<Subject, Values>,
+    /// What failed, by source.
+    pub problems: Vec<Problem>,
+    /// One row for each source that was asked.
+    pub collections: Vec<Collection>,
+}
+
+impl Reading {
+    /// An empty reading.
+    pub fn new(at: Timestamp) -> Self {
+        Self { at, ..Self::default() }
+    }
+
+    /// The values of the host, to be added to.
+    pub fn host(&mut self) -> &mut Values {
+        self.subjects.entry(Subject::Host).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SHARE: Metric = Metric::gauge("share_ratio", "A share");
+
+    #[test]
+    fn a_value_that_is_not_finite_is_missing() {
+        let mut values = Values::default();
+        values.set(&SHARE, f64::NAN);
+        values.set(&SHARE, f64::INFINITY);
+        assert_eq!(values.get(&SHARE), None);
+    }
+
+    #[test]
+    fn a_long_label_is_cut_between_characters() {
+        let labels = Labels::new(["é".repeat(LABEL_BYTES_MAX).as_str()]);
+        assert_eq!(labels.values()[0].len(), LABEL_BYTES_MAX);
+        let labels = Labels::new([format!("x{}", "é".repeat(LABEL_BYTES_MAX)).as_str()]);
+        assert_eq!(labels.values()[0].len(), LABEL_BYTES_MAX - 1);
+    }
+}

@@ -1,0 +1,130 @@
+//! What one tick produced, immutable: the raw reading and what the engine makes of it.
+//!
+//! Everything that is served, logged or stored is derived from reports; nothing flows back from there.
+
+use std::collections::BTreeMap;
+
+use crate::reading::{Reading, Subject, Timestamp};
+use crate::signal::Signal;
+
+/// The state of everything after one reading.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// The reading that was judged.
+    pub reading: Reading,
+    /// One row for each subject of the reading that has signals.
+    pub judgements: BTreeMap<Subject, Judgement>,
+}
+
+/// What is known of one subject.
+#[derive(Debug, Clone, Default)]
+pub struct Judgement {
+    /// When the score is, or was, there for the first time.
+    pub ready_at: Timestamp,
+    /// The score and its explanation; nothing while too little is known.
+    pub opinion: Option<Opinion>,
+    /// Each signal that has a value, with what was expected of it once that is known.
+    pub signals: Vec<SignalState>,
+    /// The episode that is under way.
+    pub episode: Option<Episode>,
+    /// What happened to the episode at this tick, if anything.
+    pub turn: Option<Turn>,
+}
+
+/// The joint judgement of one subject at one tick.
+#[derive(Debug, Clone, Default)]
+pub struct Opinion {
+    /// The highest smoothed score of the last `hold`; 1.0 is the limit, 0 is utterly ordinary.
+    pub score: f64,
+    /// The smoothed score of this very reading; an episode ends by it.
+    pub momentary: f64,
+    /// Share of the voting detectors that agree with the majority, within 0 and 1.
+    pub confidence: Option<f64>,
+    /// One row for each detector, in the order of the table.
+    pub detectors: Vec<DetectorState>,
+    /// The largest contributions to `score`, most positive first; their sum is `score`.
+    pub contributions: Vec<Contribution>,
+}
+
+/// What one detector says.
+#[derive(Debug, Clone)]
+pub struct DetectorState {
+    /// Its name in the table of detectors.
+    pub name: &'static str,
+    /// Its score divided by its own threshold, so that 1.0 is its limit; nothing while it abstains.
+    pub score: Option<f64>,
+    /// Whether it votes for an anomaly; nothing when it has no vote or abstains.
+    pub vote: Option<bool>,
+}
+
+/// A signal, what was expected of it, and within which bounds.
+#[derive(Debug, Clone)]
+pub struct SignalState {
+    /// Which one.
+    pub signal: &'static Signal,
+    /// Its mean over the window, in its unit.
+    pub value: f64,
+    /// What was expected, once enough is known.
+    pub expected: Option<Expected>,
+}
+
+/// A value and the bounds that ordinary values keep to, in the unit of the signal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// The value itself.
+    pub value: f64,
+    /// The lower bound.
+    pub lower: f64,
+    /// The upper bound.
+    pub upper: f64,
+}
+
+/// What one signal adds to the score.
+#[derive(Debug, Clone)]
+pub struct Contribution {
+    /// Which signal.
+    pub signal: &'static Signal,
+    /// Whether the signal is higher or lower than expected.
+    pub direction: Direction,
+    /// Its share, in units of the score; negative where the signal speaks against an anomaly.
+    pub value: f64,
+}
+
+/// On which side of the expected value a signal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// Above.
+    High,
+    /// Below.
+    Low,
+}
+
+impl Direction {
+    /// The value of the label `direction`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+        }
+    }
+}
+
+/// A span in which a subject is not as it used to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Episode {
+    /// When it began.
+    pub since: Timestamp,
+    /// The highest score so far.
+    pub peak: f64,
+}
+
+/// What happened to an episode.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Turn {
+    /// It began with this reading.
+    Began,
+    /// Its main cause is another one now, or its peak has doubled.
+    Changed,
+    /// It is over; this is what it was.
+    Ended(Episode),
+}

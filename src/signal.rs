@@ -1,0 +1,158 @@
+//! Numbers that detectors watch, as formulas over two readings.
+//!
+//! A signal is a ratio or a rate, never a lagging average: those keep an episode alive long after its end.
+//! Each carries the noise floor below which a change of it is never an anomaly.
+
+use crate::metric::Metric;
+use crate::reading::{Kind, Labels, Values};
+
+/// What a signal counts in, for sentences and for documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A share between 0 and 1.
+    Ratio,
+    /// Bytes in a second.
+    BytesPerSecond,
+    /// Events in a second.
+    PerSecond,
+    /// A number of things.
+    Count,
+}
+
+/// A formula over two readings.
+#[derive(Debug)]
+pub struct Signal {
+    /// Subjects that have it.
+    pub kind: Kind,
+    /// The value of the label `signal`.
+    pub name: &'static str,
+    /// Words for a sentence: "memory used".
+    pub title: &'static str,
+    /// One sentence without the final full stop.
+    pub help: &'static str,
+    /// What it counts in.
+    pub unit: Unit,
+    /// A distance from the expected value below this is never an anomaly; in the unit of the signal.
+    pub floor: f64,
+    /// The formula; nothing when a value it needs is missing, or a counter was reset.
+    pub of: fn(&Change<'_>) -> Option<f64>,
+}
+
+impl Signal {
+    /// The most that the signal can be, where there is such a value.
+    pub fn max(&self) -> f64 {
+        match self.unit {
+            Unit::Ratio => 1.0,
+            Unit::BytesPerSecond | Unit::PerSecond | Unit::Count => f64::INFINITY,
+        }
+    }
+}
+
+/// Two readings of one subject, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// The older values.
+    pub before: &'a Values,
+    /// The newer values.
+    pub now: &'a Values,
+    /// Seconds between them, more than 0.
+    pub elapsed: f64,
+}
+
+impl<'a> Change<'a> {
+    /// Two readings as a change; nothing when time stood still or went back.
+    pub fn new(before: &'a Values, now: &'a Values, elapsed: f64) -> Option<Self> {
+        (elapsed > 0.0).then_some(Self { before, now, elapsed })
+    }
+
+    /// The newest value of a gauge.
+    pub fn level(&self, gauge: &'static Metric) -> Option<f64> {
+        self.now.get(gauge)
+    }
+
+    /// What a counter gained in a second; nothing across a reset.
+    pub fn rate(&self, counter: &'static Metric) -> Option<f64> {
+        self.rate_by(counter, &Labels::NONE)
+    }
+
+    /// What one series of a counter gained in a second; nothing across a reset.
+    pub fn rate_by(&self, counter: &'static Metric, labels: &Labels) -> Option<f64> {
+        let gained = self.now.get_by(counter, labels)? - self.before.get_by(counter, labels)?;
+        (gained >= 0.0).then_some(gained / self.elapsed)
+    }
+
+    /// The rate of each series of a counter that is in both readings and was not reset.
+    pub fn rates(&self, counter: &'static Metric) -> impl Iterator<Item = (&'a Labels, f64)> {
+        let Self { before, now, elapsed } = *self;
+        // Sources give their series in the same order each time, so a cursor finds the partner at once.
+        let mut partners = before.each(counter).peekable();
+        now.each(counter).filter_map(move |new| {
+            let old = match partners.peek() {
+                Some(old) if old.labels == new.labels => partners.next()?.value,
+                _ => before.get_by(counter, &new.labels)?,
+            };
+            let gained = new.value - old;
+            (gained >= 0.0).then_some((&new.labels, gained / elapsed))
+        })
+    }
+
+    /// The rate of all series of a counter together; nothing when none is in both readings.
+    pub fn rate_sum(&self, counter: &'static Metric) -> Option<f64> {
+        self.rates(counter).map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
+    }
+
+    /// The highest rate among the series of a counter.
+    pub fn rate_max(&self, counter: &'static Metric) -> Option<f64> {
+        self.rates(counter).map(|(_, rate)| rate).reduce(f64::max)
+    }
+}
+
+/// `part / whole`, within 0 and 1; nothing when the whole is 0.
+pub fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| (part / whole).clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static BYTES: Metric = Metric::counter("bytes_total", "Bytes").by(&["device"]);
+
+    fn values(of: &[(&str, f64)]) -> Values {
+        let mut values = Values::default();
+        for (device, value) in of {
+            values.set_by(&BYTES, &Labels::new([*device]), *value);
+        }
+        values
+    }
+
+    fn check(before: &[(&str, f64)], now: &[(&str, f64)], sum: Option<f64>, max: Option<f64>) {
+        let (before, now) = (values(before), values(now));
+        let change = Change::new(&before, &now, 2.0).unwrap();
+        assert_eq!(change.rate_sum(&BYTES), sum);
+        assert_eq!(change.rate_max(&BYTES), max);
+    }
+
+    #[test]
+    fn rates_are_per_second_and_by_series() {
+        check(&[("a", 10.0), ("b", 0.0)], &[("a", 20.0), ("b", 40.0)], Some(25.0), Some(20.0));
+    }
+
+    #[test]
+    fn a_reset_counter_has_no_rate() {
+        check(&[("a", 10.0), ("b", 7.0)], &[("a", 0.0), ("b", 9.0)], Some(1.0), Some(1.0));
+        check(&[("a", 10.0)], &[("a", 0.0)], None, None);
+    }
+
+    #[test]
+    fn devices_may_come_go_and_change_places() {
+        check(&[("a", 1.0), ("b", 2.0)], &[("c", 9.0), ("b", 4.0), ("a", 3.0)], Some(2.0), Some(1.0));
+    }
+
+    #[test]
+    fn time_that_stands_still_is_no_change() {
+        let none = Values::default();
+        assert!(Change::new(&none, &none, 0.0).is_none());
+        assert!(Change::new(&none, &none, -1.0).is_none());
+    }
+}

@@ -1,0 +1,132 @@
+//! Time of the processors by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
+
+use super::file::{KernelFile, lines};
+use super::{Error, Settings, Source, parse_error};
+use crate::metric::Metric;
+use crate::reading::{Kind, Labels, Reading};
+use crate::signal::{Change, Signal, Unit, share};
+
+static SECONDS: Metric =
+    Metric::counter("hostnorm_cpu_seconds_total", "Time of all processors together, by mode").by(&["mode"]);
+static COUNT: Metric = Metric::gauge("hostnorm_cpu_count", "Processors that are online");
+
+pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
+
+/// Modes in the order of the columns; `guest` and `guest_nice` are contained in `user` and `nice`.
+const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
+
+/// The kernel gives ticks of `USER_HZ`, which is 100 on every architecture that Linux supports today.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+pub(super) static SIGNALS: &[Signal] = &[
+    ratio(
+        "cpu_busy_ratio",
+        "CPU busy",
+        "Share of processor time not spent idle or waiting for disks",
+        |it| {
+            let idle = ratio_of(it, &["idle", "iowait"])?;
+            Some(1.0 - idle)
+        },
+    ),
+    ratio("cpu_user_ratio", "CPU in programs", "Share of processor time spent in programs", |it| {
+        ratio_of(it, &["user", "nice"])
+    }),
+    ratio("cpu_system_ratio", "CPU in the kernel", "Share of processor time spent in the kernel", |it| {
+        ratio_of(it, &["system", "irq", "softirq"])
+    }),
+    ratio(
+        "cpu_iowait_ratio",
+        "CPU waiting for disks",
+        "Share of processor time idle with a disk request under way",
+        |it| ratio_of(it, &["iowait"]),
+    ),
+    ratio(
+        "cpu_steal_ratio",
+        "CPU stolen",
+        "Share of processor time that the hypervisor gave to others",
+        |it| ratio_of(it, &["steal"]),
+    ),
+];
+
+/// A share of processor time; 5 % of a machine more or less is nothing to wake up for.
+const fn ratio(
+    name: &'static str,
+    title: &'static str,
+    help: &'static str,
+    of: fn(&Change<'_>) -> Option<f64>,
+) -> Signal {
+    Signal { kind: Kind::Host, name, title, help, unit: Unit::Ratio, floor: 0.05, of }
+}
+
+/// Share of these modes in the time that passed.
+fn ratio_of(change: &Change<'_>, modes: &[&str]) -> Option<f64> {
+    let (mut part, mut whole) = (0.0, 0.0);
+    for (labels, rate) in change.rates(&SECONDS) {
+        whole += rate;
+        if modes.contains(&&*labels.values()[0]) {
+            part += rate;
+        }
+    }
+    share(part, whole)
+}
+
+pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+    Box::new(Cpu {
+        stat: KernelFile::new(settings.roots.procfs.join("stat")),
+        labels: MODES.map(|mode| Labels::new([mode])),
+    })
+}
+
+#[derive(Debug)]
+struct Cpu {
+    stat: KernelFile,
+    labels: [Labels; MODES.len()],
+}
+
+impl Source for Cpu {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let path = self.stat.path().to_owned();
+        let text = self.stat.read()?;
+        let Some(total) = lines(&path, text).find(|it| it.text.starts_with("cpu ")) else {
+            return Err(parse_error(&path, 1, text.lines().next().unwrap_or_default()));
+        };
+        let ticks = parse_total(total.text).ok_or_else(|| total.error())?;
+        let count = text.lines().take_while(|it| it.starts_with("cpu")).count().saturating_sub(1);
+        let host = into.host();
+        for (labels, ticks) in self.labels.iter().zip(ticks) {
+            host.set_by(&SECONDS, labels, ticks / TICKS_PER_SECOND);
+        }
+        host.set(&COUNT, count as f64);
+        Ok(())
+    }
+}
+
+/// The columns of the line `cpu  …`; kernels before 2.6.11 have fewer of them.
+fn parse_total(line: &str) -> Option<[f64; MODES.len()]> {
+    let mut ticks = [0.0; MODES.len()];
+    let mut columns = line.split_ascii_whitespace().skip(1);
+    for value in &mut ticks {
+        *value = columns.next()?.parse::<u64>().ok()? as f64;
+    }
+    Some(ticks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_total;
+
+    #[test]
+    fn reads_eight_modes() {
+        assert_eq!(
+            parse_total("cpu  10 20 30 40 50 60 70 80 90 100"),
+            Some([10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0])
+        );
+    }
+
+    #[test]
+    fn refuses_what_the_kernel_does_not_write() {
+        for line in ["cpu ", "cpu 1 2 3", "cpu a b c d e f g h", "cpu 1 2 3 4 5 6 7 -8"] {
+            assert_eq!(parse_total(line), None, "{line}");
+        }
+    }
+}

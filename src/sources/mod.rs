@@ -1,0 +1,193 @@
+//! Where readings come from: one file for each part of the kernel that is asked.
+//!
+//! A source knows the roots it reads below and nothing else: no other source, no signal's fate, no server.
+//! Its row in [`SOURCES`] is all that switches, documentation and self metrics are made from.
+#![expect(clippy::disallowed_methods, reason = "sources are the shell's eyes: they read files")]
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+use crate::metric::Metric;
+use crate::reading::{Collection, Problem, Reading, Timestamp};
+use crate::signal::Signal;
+
+mod file;
+mod cpu;
+mod memory;
+
+/// All that hostnorm can ask, in the order in which it asks and exposes.
+pub static SOURCES: &[Row] = &[
+    Row {
+        name: "cpu",
+        help: "Time of the processors by mode",
+        metrics: cpu::METRICS,
+        signals: cpu::SIGNALS,
+        open: cpu::open,
+    },
+    Row {
+        name: "memory",
+        help: "Memory, swap and page faults",
+        metrics: memory::METRICS,
+        signals: memory::SIGNALS,
+        open: memory::open,
+    },
+];
+
+/// One source: its switch `--collector.NAME`, what it gives, how it is opened.
+#[derive(Debug)]
+pub struct Row {
+    /// Name of its switch and of its label value.
+    pub name: &'static str,
+    /// One sentence for the documentation.
+    pub help: &'static str,
+    /// What it may set in a reading.
+    pub metrics: &'static [&'static Metric],
+    /// What detectors watch of it.
+    pub signals: &'static [Signal],
+    /// Prepares it; touches no file yet.
+    pub open: fn(&Settings) -> Box<dyn Source>,
+}
+
+/// Reads one part of the machine.
+pub trait Source: Send + fmt::Debug {
+    /// Adds its values to the reading. What was added before an error stays: it was read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when this machine does not have the thing at all.
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error>;
+}
+
+/// Why a source gave nothing. "Not there" is not "failed".
+#[derive(Debug)]
+pub enum Error {
+    /// This machine does not have it: an old kernel, a switched-off feature, another system.
+    Unavailable {
+        /// What would have to be there.
+        path: PathBuf,
+    },
+    /// It is there and could not be read.
+    Read {
+        /// What was to be read.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It was read and is not what the kernel documents.
+    Parse {
+        /// What was read.
+        path: PathBuf,
+        /// Where, counted from 1.
+        line: usize,
+        /// The text that was not understood, cut to a printable length.
+        text: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable { path } => write!(f, "{} does not exist on this machine", path.display()),
+            Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Parse { path, line, text } => {
+                write!(f, "{}:{line}: cannot understand {text:?}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Unavailable { .. } | Self::Parse { .. } => None,
+        }
+    }
+}
+
+/// Where the kernel's files are; in a container that watches its host, somewhere below `/host`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Roots {
+    /// Mount point of procfs.
+    pub procfs: PathBuf,
+    /// Mount point of sysfs.
+    pub sysfs: PathBuf,
+    /// Mount point of the root filesystem; mount points are looked up below it.
+    pub rootfs: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into() }
+    }
+}
+
+/// What the sources can be told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings {
+    /// Where the kernel's files are.
+    pub roots: Roots,
+}
+
+/// The sources that are switched on.
+#[derive(Debug)]
+pub struct Sources {
+    open: Vec<(&'static str, Box<dyn Source>)>,
+    /// Sources that this machine does not have, so that it is said once.
+    unavailable: Vec<&'static str>,
+}
+
+impl Sources {
+    /// Opens the sources for which `on` says yes.
+    pub fn open(settings: &Settings, on: impl Fn(&str) -> bool) -> Self {
+        let open = SOURCES.iter().filter(|row| on(row.name)).map(|row| (row.name, (row.open)(settings)));
+        Self { open: open.collect(), unavailable: Vec::new() }
+    }
+
+    /// Asks each source once. A source that fails costs its own values, never the reading.
+    pub fn read_all(&mut self, at: Timestamp) -> Reading {
+        let mut reading = Reading::new(at);
+        for (name, source) in &mut self.open {
+            let started = clock::instant();
+            let outcome = source.read(&mut reading);
+            let seconds = started.elapsed().as_secs_f64();
+            if let Err(error) = &outcome {
+                let known = self.unavailable.contains(name);
+                if matches!(error, Error::Unavailable { .. }) {
+                    if !known {
+                        self.unavailable.push(name);
+                        tracing::info!(collector = name, reason = %error, "collector is unavailable here");
+                    }
+                    continue;
+                }
+                reading.problems.push(Problem { source: name, what: error.to_string() });
+            }
+            reading.collections.push(Collection { source: name, success: outcome.is_ok(), seconds });
+        }
+        reading
+    }
+}
+
+/// Every metric that some source may set, in the order of exposition.
+pub fn metrics() -> impl Iterator<Item = &'static Metric> {
+    SOURCES.iter().flat_map(|row| row.metrics.iter().copied())
+}
+
+/// Every signal of the sources for which `on` says yes.
+pub fn signals(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Signal> {
+    SOURCES.iter().filter(move |row| on(row.name)).flat_map(|row| row.signals)
+}
+
+/// Cuts a text that a file held to what a log line can bear.
+fn excerpt(text: &str) -> String {
+    const CHARS_MAX: usize = 80;
+    text.chars().take(CHARS_MAX).collect()
+}
+
+/// An error that names the first line of `text` for which `understood` says no.
+fn parse_error(path: &Path, line: usize, text: &str) -> Error {
+    Error::Parse { path: path.to_owned(), line, text: excerpt(text) }
+}

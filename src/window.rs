@@ -1,0 +1,101 @@
+//! From readings to points: the sliding mean of each signal over the last readings.
+
+use std::collections::VecDeque;
+
+use crate::reading::Timestamp;
+
+/// What detectors judge: one number for each signal, finite by construction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Point {
+    /// When the newest reading in it was made.
+    pub at: Timestamp,
+    /// One value a signal; where it is missing, the last one that was known, else 0.
+    pub values: Vec<f64>,
+    /// Which signals had no value in the whole window.
+    pub missing: Vec<bool>,
+}
+
+/// The signals of the last readings and their mean.
+#[derive(Debug, Clone)]
+pub struct Window {
+    readings_max: usize,
+    readings: VecDeque<Vec<Option<f64>>>,
+    point: Point,
+}
+
+impl Window {
+    /// A window over this many readings, at least one, of `width` signals.
+    pub fn new(readings: usize, width: usize) -> Self {
+        let point = Point { values: vec![0.0; width], missing: vec![true; width], ..Point::default() };
+        Self { readings_max: readings.max(1), readings: VecDeque::new(), point }
+    }
+
+    /// Adds the signals of one reading; the oldest reading leaves a full window.
+    pub fn push(&mut self, at: Timestamp, signals: Vec<Option<f64>>) {
+        debug_assert_eq!(signals.len(), self.point.values.len(), "one value a signal");
+        if self.readings.len() == self.readings_max {
+            self.readings.pop_front();
+        }
+        self.readings.push_back(signals);
+        self.point.at = at;
+        for (idx, value) in self.point.values.iter_mut().enumerate() {
+            let known = self.readings.iter().filter_map(|it| it[idx]).filter(|it| it.is_finite());
+            let (sum, count) = known.fold((0.0, 0u32), |(sum, count), it| (sum + it, count + 1));
+            self.point.missing[idx] = count == 0;
+            // Huge values can overflow their sum; such a signal keeps its last value, as a missing one does.
+            let mean = sum / f64::from(count);
+            if mean.is_finite() {
+                *value = mean;
+            } else {
+                self.point.missing[idx] = true;
+            }
+        }
+    }
+
+    /// Forgets the readings, not the last known values: what follows a gap is not averaged with what was before.
+    pub fn restart(&mut self) {
+        self.readings.clear();
+    }
+
+    /// Whether the point is the mean of a whole window.
+    pub fn is_full(&self) -> bool {
+        self.readings.len() == self.readings_max
+    }
+
+    /// The mean over the readings that the window holds.
+    pub fn point(&self) -> &Point {
+        &self.point
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(readings: &[Option<f64>], value: f64, missing: bool) {
+        let mut window = Window::new(3, 1);
+        for (idx, reading) in readings.iter().enumerate() {
+            window.push(Timestamp(idx as f64), vec![*reading]);
+        }
+        assert_eq!((window.point().values[0], window.point().missing[0]), (value, missing), "{readings:?}");
+    }
+
+    #[test]
+    fn the_point_is_the_mean_of_what_is_known() {
+        check(&[Some(1.0)], 1.0, false);
+        check(&[Some(1.0), Some(2.0), Some(6.0)], 3.0, false);
+        check(&[Some(100.0), Some(1.0), None, Some(3.0)], 2.0, false);
+    }
+
+    #[test]
+    fn a_missing_signal_is_pinned_and_marked() {
+        check(&[None], 0.0, true);
+        check(&[Some(5.0), None, None, None], 5.0, true);
+    }
+
+    #[test]
+    fn a_point_is_finite() {
+        check(&[Some(1.0), Some(f64::NAN)], 1.0, false);
+        check(&[Some(7.0), Some(f64::MAX), Some(f64::MAX)], f64::MAX / 2.0 + 3.5, true);
+    }
+}
