@@ -15,6 +15,10 @@ pub mod signal;
 pub mod window;
 pub mod report;
 pub mod detect;
+pub mod episode;
+pub mod training;
+pub mod engine;
 
 pub mod clock;
 pub mod sources;
+pub mod sampler;
