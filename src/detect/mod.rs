@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::window::Point;
 
+pub mod random;
 pub mod forest;
 
 /// What a detector is shown at one reading.
