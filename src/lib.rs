@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`training`] |
 //! | shell: may touch the world | [`clock`], [`sources`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
@@ -15,6 +15,7 @@ pub mod signal;
 pub mod window;
 pub mod report;
 pub mod detect;
+pub mod training;
 
 pub mod clock;
 pub mod sources;

@@ -9,6 +9,7 @@ use crate::window::Point;
 
 pub mod random;
 pub mod forest;
+pub mod eif;
 
 /// What a detector is shown at one reading.
 #[derive(Debug, Clone, Copy)]
