@@ -104,7 +104,7 @@ impl Sampler {
                     due = self.next(due, &mut books);
                 }
                 Ok(Event::Trained { kind, outcome, seconds }) => {
-                    self.trained(&mut books, kind, outcome, seconds)
+                    self.trained(&mut books, kind, outcome, seconds);
                 }
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -117,10 +117,10 @@ impl Sampler {
         books.ticks += 1;
         report.own = books.values();
         publish(report);
-        if !books.training {
-            if let Some(set) = self.engine.due(Kind::Host) {
-                books.training = self.train(Kind::Host, set, books.trainings.iter().sum());
-            }
+        if !books.training
+            && let Some(set) = self.engine.due(Kind::Host)
+        {
+            books.training = self.train(Kind::Host, set, books.trainings.iter().sum());
         }
     }
 
@@ -176,7 +176,7 @@ impl Sampler {
                     duration_seconds = seconds,
                     "trained a forest on what was seen so far"
                 );
-                self.engine.install(kind, &model.detector());
+                self.engine.install(kind, &model.eif);
             }
             Err(reason) => {
                 books.trainings[1] += 1;

@@ -6,6 +6,7 @@ use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
 use hostnorm::report::{Judgement, Turn};
 use hostnorm::signal::{Signal, Unit};
+use hostnorm::training;
 use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -83,10 +84,8 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &Settings, fault: Fault)
         }
         judgements.push(engine.step(reading).judgements.remove(&Subject::Host).unwrap());
         if let Some(set) = engine.due(Kind::Host) {
-            if let Ok(model) = hostnorm::training::train(&set, &hostnorm::training::Settings::default(), seed)
-            {
-                engine.install(Kind::Host, &model.detector());
-            }
+            let model = training::train(&set, &training::Settings::default(), seed).unwrap();
+            engine.install(Kind::Host, &model.eif);
         }
     }
     Run { judgements }

@@ -11,7 +11,7 @@ pub mod quantile;
 pub mod adaptive;
 pub mod memory;
 pub mod mahalanobis;
-mod random;
+pub mod random;
 pub mod forest;
 pub mod eif;
 pub mod zscore;

@@ -46,9 +46,9 @@ impl Quantile {
         self.heights[4] = self.heights[4].max(value);
         let above = self.heights.iter().skip(1).position(|it| value < *it).map_or(MARKERS - 1, |it| it + 1);
         self.positions[above..].iter_mut().for_each(|it| *it += 1.0);
-        let steps = [0.0, self.p / 2.0, self.p, (1.0 + self.p) / 2.0, 1.0];
-        for i in 1..MARKERS - 1 {
-            let wanted = 1.0 + steps[i] * (self.count - 1) as f64;
+        let wanted =
+            [self.p / 2.0, self.p, (1.0 + self.p) / 2.0].map(|it| 1.0 + it * (self.count - 1) as f64);
+        for (wanted, i) in wanted.into_iter().zip(1..) {
             let lag = wanted - self.positions[i];
             let room = |to: usize| (self.positions[to] - self.positions[i]).abs() > 1.0;
             if (lag >= 1.0 && room(i + 1)) || (lag <= -1.0 && room(i - 1)) {

@@ -6,7 +6,7 @@ use super::Settings;
 use super::history::History;
 use crate::detect::adaptive::Adaptive;
 use crate::detect::baseline::Statistics;
-use crate::detect::eif::Model;
+use crate::detect::eif::{Model, clip};
 use crate::detect::{DETECTORS, Detector, Lesson, Shape, Verdict, View, contribution, fuse, vote, young};
 use crate::episode::{Release, Tracker};
 use crate::reading::Timestamp;
@@ -23,8 +23,6 @@ const GAP_INTERVALS: f64 = 3.0;
 const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
 /// Points it takes before distances mean anything.
 const POINTS_MIN: f64 = 2.0;
-/// Rows of the forest are cut at this many deviations.
-const ROW_CLIP: f64 = 10.0;
 
 /// One subject.
 #[derive(Debug)]
@@ -233,8 +231,7 @@ impl State {
         let view = View { point: self.window.point(), z, noise };
         self.detectors.iter_mut().for_each(|it| it.learn(&view, lesson));
         if !quarantined && self.points >= POINTS_MIN {
-            let row = z.iter().map(|it| it.clamp(-ROW_CLIP, ROW_CLIP) as f32);
-            self.history.push(self.window.point().at, row);
+            self.history.push(self.window.point().at, clip(z).into_iter().map(|it| it as f32));
         }
         self.adaptive.learn(self.window.point(), lesson);
         self.points += weight;
