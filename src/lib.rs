@@ -4,11 +4,13 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`] |
-//! | shell: may touch the world | [`clock`], [`sources`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`] |
+//! | shell: may touch the world | [`clock`], [`sources`], [`telemetry`], [`config`], [`cli`], [`commands`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
 
+pub mod version;
+pub mod span;
 pub mod metric;
 pub mod reading;
 pub mod signal;
@@ -18,3 +20,7 @@ pub mod detect;
 
 pub mod clock;
 pub mod sources;
+pub mod telemetry;
+pub mod config;
+pub mod cli;
+pub mod commands;
