@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | core: no I/O, no clock, no randomness of its own, no errors | [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`] |
-//! | shell: may touch the world | [`clock`], [`sources`] |
+//! | shell: may touch the world | [`clock`], [`sources`], [`serve`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
 
@@ -18,3 +18,4 @@ pub mod detect;
 
 pub mod clock;
 pub mod sources;
+pub mod serve;
