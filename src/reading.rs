@@ -44,10 +44,10 @@ impl Subject {
         }
     }
 
-    /// The value of the label `subject`; the host's is empty, as target labels name it already.
+    /// The value of the label `subject`; there is one host, and the target labels tell which one it is.
     pub fn name(&self) -> &str {
         match self {
-            Self::Host => "",
+            Self::Host => "host",
             Self::Container(name) | Self::Log(name) => name,
         }
     }

@@ -1,0 +1,74 @@
+//! What it takes to render a page: a host's 200 series, in both text formats, and compressed.
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp};
+use hostnorm::report::{
+    Contribution, DetectorState, Direction, Expected, Judgement, Opinion, Report, SignalState,
+};
+use hostnorm::serve::{Counts, Format, Options, Page};
+use hostnorm::signal::{Signal, Unit};
+
+static BYTES: Metric =
+    Metric::counter("hostnorm_network_received_bytes_total", "Bytes received").by(&["device"]);
+static SIZE: Metric =
+    Metric::gauge("hostnorm_filesystem_size_bytes", "Size").by(&["device", "mountpoint", "fstype"]);
+static BUSY: Metric = Metric::gauge("hostnorm_pressure_cpu_ratio", "Pressure");
+static SIGNAL: Signal = Signal {
+    kind: Kind::Host,
+    name: "memory_used_ratio",
+    title: "memory used",
+    help: "Share of memory in use",
+    unit: Unit::Ratio,
+    floor: 0.05,
+    of: |_| None,
+};
+
+/// 24 signals with bounds, 4 detectors, 5 contributions, 10 collectors, 66 raw values: about what a host has.
+fn report() -> Report {
+    let mut reading = Reading::new(Timestamp(1_790_000_000.123));
+    reading.collections = (0..10)
+        .map(|it| Collection { source: "filesystem", success: true, seconds: 1.2e-5 * f64::from(it) })
+        .collect();
+    for idx in 0..22 {
+        let name = format!("device{idx}");
+        let host = reading.host();
+        host.set_by(&BYTES, &Labels::new([name.as_str()]), 123_456_789.0 * f64::from(idx));
+        host.set_by(&SIZE, &Labels::new([name.as_str(), "/var/lib/data", "ext4"]), 1e12);
+        host.set(&BUSY, 0.123_456_789 + f64::from(idx));
+    }
+    let expected = Some(Expected { value: 0.312_345_678_9, lower: 0.1, upper: 0.523_456_789 });
+    let contribution = Contribution { signal: &SIGNAL, direction: Direction::High, value: 0.123_456_789 };
+    let opinion = Opinion {
+        score: 0.723_456_789,
+        confidence: Some(0.75),
+        detectors: vec![DetectorState { name: "zscore", score: Some(0.987_654_321), vote: Some(false) }; 4],
+        contributions: vec![contribution; 5],
+        ..Opinion::default()
+    };
+    let signals = vec![SignalState { signal: &SIGNAL, value: 0.345_678_912_3, expected }; 24];
+    let judgement = Judgement { opinion: Some(opinion), signals, ..Judgement::default() };
+    Report { reading, judgements: [(Subject::Host, judgement)].into() }
+}
+
+fn encode(criterion: &mut Criterion) {
+    let (report, counts) = (Arc::new(report()), Arc::new(Counts::default()));
+    let options = Arc::new(Options { sources: vec![&BYTES, &SIZE, &BUSY], raw: true, ..Options::default() });
+    let render = || Page::render(&report, &options, &counts);
+    let text = render().body(Format::Text).plain();
+    let series = text.split(|it| *it == b'\n').filter(|it| !it.is_empty() && it[0] != b'#').count();
+
+    let mut group = criterion.benchmark_group("encode");
+    group.throughput(Throughput::Elements(series as u64));
+    group
+        .bench_function(format!("both formats, {series} series, {} bytes", text.len()), |it| it.iter(render));
+    group.bench_function("and gzip", |it| it.iter(|| black_box(render().body(Format::Text).gzip())));
+    group.finish();
+}
+
+criterion_group!(benches, encode);
+criterion_main!(benches);

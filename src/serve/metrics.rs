@@ -1,0 +1,429 @@
+//! From a report to metric families: what the engine concludes, how hostnorm itself fares, what was read.
+//!
+//! Labels come and go with devices and signals, so nothing is registered once and kept: each tick's report is
+//! walked anew, and what is no longer in it is no longer exposed.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+
+use crate::metric::{Metric, Type};
+use crate::reading::{Sample, Subject};
+use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
+
+static SCORE: Metric = Metric::gauge(
+    "anomaly_score",
+    "How unusual the subject is: 0 is utterly ordinary, 1 is the limit, above 1 is an anomaly; \
+     the highest score of the last while (setting hold), absent until enough is known",
+)
+.by(&["kind", "subject"]);
+static IS_ANOMALY: Metric = Metric::gauge(
+    "is_anomaly",
+    "Whether the subject is in an anomaly, 1 from its onset to its end, else 0; absent until enough is known",
+)
+.by(&["kind", "subject"]);
+static READY: Metric =
+    Metric::gauge("anomaly_ready", "Whether enough is known of the subject to score it, 0 or 1")
+        .by(&["kind", "subject"]);
+static READY_AT: Metric = Metric::gauge(
+    "anomaly_ready_at_timestamp_seconds",
+    "When the first score of the subject was, or will be, there, in seconds since the epoch",
+)
+.by(&["kind", "subject"]);
+static CONFIDENCE: Metric = Metric::gauge(
+    "anomaly_confidence_ratio",
+    "Share of the voting detectors that agree with their majority, between 0 and 1",
+)
+.by(&["kind", "subject"]);
+static DETECTOR_SCORE: Metric = Metric::gauge(
+    "anomaly_detector_score",
+    "Score of one detector divided by its own threshold: 1 is its limit; absent while it abstains",
+)
+.by(&["kind", "subject", "detector"]);
+static DETECTOR_VOTE: Metric = Metric::gauge(
+    "anomaly_detector_vote",
+    "Whether the detector votes for an anomaly, 0 or 1; absent while it abstains or if it has no vote",
+)
+.by(&["kind", "subject", "detector"]);
+static CONTRIBUTION: Metric = Metric::gauge(
+    "anomaly_contribution",
+    "What the signal adds to anomaly_score, in the same units, negative where it speaks against an anomaly; \
+     only the largest, by the side of the expected value on which the signal is",
+)
+.by(&["kind", "subject", "signal", "direction"]);
+static SIGNAL: Metric = Metric::gauge(
+    "anomaly_signal",
+    "Mean of the signal over the window that is judged, in the unit that the name of the signal ends in",
+)
+.by(&["kind", "subject", "signal"]);
+static EXPECTED: Metric = Metric::gauge(
+    "anomaly_expected",
+    "Value that was expected of the signal, in its unit; absent until enough is known",
+)
+.by(&["kind", "subject", "signal"]);
+static LOWER: Metric = Metric::gauge(
+    "anomaly_lower_bound",
+    "Lower end of the ordinary range of the signal, in its unit; absent until enough is known",
+)
+.by(&["kind", "subject", "signal"]);
+static UPPER: Metric = Metric::gauge(
+    "anomaly_upper_bound",
+    "Upper end of the ordinary range of the signal, in its unit; absent until enough is known",
+)
+.by(&["kind", "subject", "signal"]);
+static BUILD_INFO: Metric =
+    Metric::gauge("hostnorm_build_info", "Always 1; the labels tell what was built from what by what").by(&[
+        "version",
+        "revision",
+        "rustversion",
+    ]);
+static LAST_SAMPLE: Metric = Metric::gauge(
+    "hostnorm_last_sample_timestamp_seconds",
+    "When the values on this page were read, in seconds since the epoch; \
+     hostnorm reads on its own timer because windows need even spacing",
+);
+static COLLECTOR_SUCCESS: Metric = Metric::gauge(
+    "hostnorm_collector_success",
+    "Whether the collector gave all it has at the last reading, 0 or 1",
+)
+.by(&["collector"]);
+static COLLECTOR_DURATION: Metric =
+    Metric::gauge("hostnorm_collector_duration_seconds", "What the collector took at the last reading")
+        .by(&["collector"]);
+static SCRAPES: Metric =
+    Metric::counter("hostnorm_scrapes_total", "Answers with metrics, by the format that was negotiated")
+        .by(&["format"]);
+static DROPPED: Metric = Metric::counter(
+    "hostnorm_connections_dropped_total",
+    "Connections that were refused because too many were open",
+);
+
+/// All that this module exposes of its own accord, in the order of exposition.
+pub static METRICS: &[&Metric] = &[
+    &SCORE,
+    &IS_ANOMALY,
+    &READY,
+    &READY_AT,
+    &CONFIDENCE,
+    &DETECTOR_SCORE,
+    &DETECTOR_VOTE,
+    &CONTRIBUTION,
+    &SIGNAL,
+    &EXPECTED,
+    &LOWER,
+    &UPPER,
+    &BUILD_INFO,
+    &LAST_SAMPLE,
+    &COLLECTOR_SUCCESS,
+    &COLLECTOR_DURATION,
+    &SCRAPES,
+    &DROPPED,
+];
+
+/// What is exposed beside the report, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What the sources may set, in the order of exposition. Metrics of the reading that are not listed are the
+    /// sampler's own; they follow in the order in which the reading has them.
+    pub sources: Vec<&'static Metric>,
+    /// Whether the metrics of the sources are exposed; `process_*` and those of hostnorm itself always are.
+    pub raw: bool,
+    /// What was built.
+    pub build: Build,
+}
+
+/// What was built from what by what; a part that is not known is empty and its label absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Version of the package.
+    pub version: &'static str,
+    /// Commit it was built from.
+    pub revision: &'static str,
+    /// Version of the compiler.
+    pub rust_version: &'static str,
+}
+
+/// The program that is running; the build script sets the variables.
+impl Default for Build {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            revision: option_env!("HOSTNORM_REVISION").unwrap_or_default(),
+            rust_version: option_env!("HOSTNORM_RUSTC").unwrap_or_default(),
+        }
+    }
+}
+
+/// What happened at the door: the server counts, the next page shows.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Answers in OpenMetrics.
+    pub openmetrics: AtomicU64,
+    /// Answers in text 0.0.4.
+    pub text: AtomicU64,
+    /// Connections refused over the limit.
+    pub dropped: AtomicU64,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub(super) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn rows(&self) -> [u64; 3] {
+        [&self.openmetrics, &self.text, &self.dropped].map(|it| it.load(Ordering::Relaxed))
+    }
+}
+
+/// One report as metric families.
+#[derive(Debug)]
+pub(super) struct Exposition {
+    /// What the last tick produced.
+    pub(super) report: Arc<Report>,
+    /// What is exposed beside it.
+    pub(super) options: Arc<Options>,
+    /// What happened at the door until now.
+    pub(super) counts: Arc<Counts>,
+}
+
+impl Collector for Exposition {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families { encoder, help: String::new() };
+        self.subjects(&mut families)?;
+        self.explanations(&mut families)?;
+        self.signals(&mut families)?;
+        self.itself(&mut families)?;
+        self.values(&mut families)
+    }
+}
+
+impl Exposition {
+    fn judgements(&self) -> impl Iterator<Item = ([&str; 2], &Judgement)> {
+        self.report.judgements.iter().map(|(subject, it)| (names(subject), it))
+    }
+
+    fn opinions(&self) -> impl Iterator<Item = ([&str; 2], &Opinion)> {
+        self.judgements().filter_map(|(names, it)| Some((names, it.opinion.as_ref()?)))
+    }
+
+    fn subjects(&self, families: &mut Families<'_>) -> fmt::Result {
+        families.add(&SCORE, self.opinions().map(|(names, it)| (names, it.score)))?;
+        let judged = self.judgements().filter(|(_, it)| it.opinion.is_some());
+        families.add(&IS_ANOMALY, judged.map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
+        families.add(&READY, self.judgements().map(|(names, it)| (names, one_if(it.opinion.is_some()))))?;
+        families.add(&READY_AT, self.judgements().map(|(names, it)| (names, it.ready_at.0)))?;
+        families.add(&CONFIDENCE, self.opinions().filter_map(|(names, it)| Some((names, it.confidence?))))
+    }
+
+    fn explanations(&self, families: &mut Families<'_>) -> fmt::Result {
+        let detectors = || {
+            self.opinions().flat_map(|([kind, subject], opinion)| {
+                opinion.detectors.iter().map(move |it| ([kind, subject, it.name], it))
+            })
+        };
+        families.add(&DETECTOR_SCORE, detectors().filter_map(|(names, it)| Some((names, it.score?))))?;
+        families
+            .add(&DETECTOR_VOTE, detectors().filter_map(|(names, it)| Some((names, one_if(it.vote?)))))?;
+        let contributions = self.opinions().flat_map(|([kind, subject], opinion)| {
+            opinion
+                .contributions
+                .iter()
+                .map(move |it| ([kind, subject, it.signal.name, it.direction.name()], it.value))
+        });
+        families.add(&CONTRIBUTION, contributions)
+    }
+
+    fn signals(&self, families: &mut Families<'_>) -> fmt::Result {
+        let signals = || {
+            self.judgements().flat_map(|([kind, subject], judgement)| {
+                judgement.signals.iter().map(move |it| ([kind, subject, it.signal.name], it))
+            })
+        };
+        families.add(&SIGNAL, signals().map(|(names, it)| (names, it.value)))?;
+        let expected = |part: fn(&Expected) -> f64| {
+            let value = move |it: &SignalState| it.expected.as_ref().map(part);
+            signals().filter_map(move |(names, it)| Some((names, value(it)?)))
+        };
+        families.add(&EXPECTED, expected(|it| it.value))?;
+        families.add(&LOWER, expected(|it| it.lower))?;
+        families.add(&UPPER, expected(|it| it.upper))
+    }
+
+    fn itself(&self, families: &mut Families<'_>) -> fmt::Result {
+        let Build { version, revision, rust_version } = self.options.build;
+        families.add(&BUILD_INFO, [([version, revision, rust_version], 1.0)])?;
+        let reading = &self.report.reading;
+        families.add(&LAST_SAMPLE, [([""; 0], reading.at.0)])?;
+        let collections = || reading.collections.iter();
+        families.add(&COLLECTOR_SUCCESS, collections().map(|it| ([it.source], one_if(it.success))))?;
+        families.add(&COLLECTOR_DURATION, collections().map(|it| ([it.source], it.seconds)))?;
+        let [openmetrics, text, dropped] = self.counts.rows();
+        families.add(&SCRAPES, [(["openmetrics"], openmetrics as f64), (["text"], text as f64)])?;
+        families.add(&DROPPED, [([""; 0], dropped as f64)])
+    }
+
+    /// The reading itself and what the sampler measures. They are ordered by subject and source, a page by metric.
+    fn values(&self, families: &mut Families<'_>) -> fmt::Result {
+        let Options { sources, raw, .. } = &*self.options;
+        let mut ranks = Ranks { metrics: sources.clone(), newest: 0 };
+        let mut rows: Vec<(usize, &Subject, &Sample)> = Vec::new();
+        let own = std::iter::once((&Subject::Host, &self.report.own));
+        for (subject, values) in self.report.reading.subjects.iter().chain(own) {
+            for sample in values.iter() {
+                let rank = ranks.of(sample.metric);
+                if *raw || sources.len() <= rank || sample.metric.name.starts_with("process_") {
+                    rows.push((rank, subject, sample));
+                }
+            }
+        }
+        rows.sort_by_key(|it| it.0);
+        for family in rows.chunk_by(|one, other| one.0 == other.0) {
+            let samples = family.iter().map(|(_, subject, sample)| {
+                let of = (**subject != Subject::Host).then(|| subject.name());
+                (Owned { subject: of, values: sample.labels.values() }, sample.value)
+            });
+            families.add(family[0].2.metric, samples)?;
+        }
+        Ok(())
+    }
+}
+
+fn names(subject: &Subject) -> [&str; 2] {
+    [subject.kind().name(), subject.name()]
+}
+
+fn one_if(yes: bool) -> f64 {
+    f64::from(u8::from(yes))
+}
+
+/// The place of each metric on the page.
+struct Ranks {
+    metrics: Vec<&'static Metric>,
+    /// The rank that was asked for last: sources set their metrics about in the order of their tables, so that
+    /// the next one is there or shortly behind.
+    newest: usize,
+}
+
+impl Ranks {
+    fn of(&mut self, metric: &'static Metric) -> usize {
+        let (before, after) = self.metrics.split_at(self.newest);
+        let found = after.iter().position(|it| *it == metric).map(|it| it + self.newest);
+        let found = found.or_else(|| before.iter().position(|it| *it == metric));
+        self.newest = found.unwrap_or_else(|| {
+            self.metrics.push(metric);
+            self.metrics.len() - 1
+        });
+        self.newest
+    }
+}
+
+/// Writes families one after the other.
+struct Families<'a> {
+    encoder: DescriptorEncoder<'a>,
+    /// Where a help text gets its full stop; kept for its memory.
+    help: String,
+}
+
+impl Families<'_> {
+    /// Writes one family; one without any value is absent altogether.
+    fn add<L: LabelValues>(
+        &mut self,
+        metric: &'static Metric,
+        samples: impl IntoIterator<Item = (L, f64)>,
+    ) -> fmt::Result {
+        let mut samples = samples.into_iter().filter(|(_, value)| value.is_finite()).peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
+        self.help.clear();
+        write!(self.help, "{}.", metric.help)?;
+        // The encoder appends the suffix of counters to each sample.
+        let (name, ty) = match metric.ty {
+            Type::Gauge => (metric.name, MetricType::Gauge),
+            Type::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
+        };
+        let mut family = self.encoder.encode_descriptor(name, &self.help, None, ty)?;
+        for (values, value) in samples {
+            if metric.labels.is_empty() && values.subject().is_none() {
+                encode(&mut family, metric.ty, value)?;
+            } else {
+                let labels = Labels { names: metric.labels, values };
+                encode(&mut family.encode_family(&labels)?, metric.ty, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whole numbers are written as such: `1`, not `1.0`. From 2^53 on a float has no fraction anyway.
+fn encode(family: &mut MetricEncoder<'_>, ty: Type, value: f64) -> fmt::Result {
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    let whole = (value.abs() < WHOLE_MAX && value.fract() == 0.0).then_some(value as i64);
+    match (ty, whole) {
+        (Type::Gauge, Some(whole)) => family.encode_gauge(&whole),
+        (Type::Gauge, None) => family.encode_gauge(&value),
+        (Type::Counter, whole) => match whole.and_then(|it| u64::try_from(it).ok()) {
+            Some(whole) => family.encode_counter::<NoLabelSet, u64, f64>(&whole, None),
+            None => family.encode_counter::<NoLabelSet, f64, f64>(&value, None),
+        },
+    }
+}
+
+/// The values of the labels of one series.
+trait LabelValues {
+    /// Who the value describes, where the metric's own labels do not tell.
+    fn subject(&self) -> Option<&str> {
+        None
+    }
+
+    /// One for each label name of the metric, in order.
+    fn values(&self) -> impl Iterator<Item = &str>;
+}
+
+impl<const N: usize> LabelValues for [&str; N] {
+    fn values(&self) -> impl Iterator<Item = &str> {
+        self.iter().copied()
+    }
+}
+
+/// Labels as a reading has them. The series of containers and logs get one more, which tells them apart.
+struct Owned<'a> {
+    subject: Option<&'a str>,
+    values: &'a [Box<str>],
+}
+
+impl LabelValues for Owned<'_> {
+    fn subject(&self) -> Option<&str> {
+        self.subject
+    }
+
+    fn values(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|it| &**it)
+    }
+}
+
+struct Labels<L> {
+    names: &'static [&'static str],
+    values: L,
+}
+
+/// An empty label value means the same as no label, so it is left out.
+impl<L: LabelValues> EncodeLabelSet for Labels<L> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        if let Some(subject) = self.values.subject() {
+            ("subject", subject).encode(encoder.encode_label())?;
+        }
+        let labels = self.names.iter().copied().zip(self.values.values());
+        for label in labels.filter(|(_, value)| !value.is_empty()) {
+            label.encode(encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}
