@@ -52,7 +52,7 @@ fn report() -> Report {
     };
     let signals = vec![SignalState { signal: &SIGNAL, value: 0.345_678_912_3, expected }; 24];
     let judgement = Judgement { opinion: Some(opinion), signals, ..Judgement::default() };
-    Report { reading, judgements: [(Subject::Host, judgement)].into() }
+    Report { reading: reading.into(), judgements: [(Subject::Host, judgement)].into(), ..Report::default() }
 }
 
 fn encode(criterion: &mut Criterion) {

@@ -67,6 +67,8 @@ pub struct Detection {
     pub retrain: Span,
     /// Weight at which points inside an anomaly are learned.
     pub quarantine: f64,
+    /// How long an anomaly lasts before it is the new normal.
+    pub accept_after: Span,
 }
 
 /// When an anomaly is over.
@@ -121,6 +123,7 @@ impl Default for Detection {
             half_life: Span::days(7),
             retrain: Span::days(1),
             quarantine: 0.2,
+            accept_after: Span::minutes(360),
         }
     }
 }

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
-use hostnorm::commands::check;
+use hostnorm::commands::{check, run};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Err(exit) => exit,
         Ok(Command::Check(options, print)) => check::run(options, print, std::env::vars_os()),
-        Ok(Command::Run(_)) => Exit::failure("hostnorm cannot run yet"),
+        Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };
     if !exit.text.is_empty() {
         let text = exit.text.trim_end();

@@ -60,7 +60,7 @@ fn reading() -> Reading {
 fn learning() -> Report {
     let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None }];
     let judgement = Judgement { ready_at: Timestamp(1_790_000_600.0), signals, ..Judgement::default() };
-    Report { reading: reading(), judgements: [(Subject::Host, judgement)].into() }
+    Report { reading: reading().into(), judgements: [(Subject::Host, judgement)].into(), ..Report::default() }
 }
 
 fn anomaly() -> Report {
@@ -94,7 +94,7 @@ fn anomaly() -> Report {
         Judgement { opinion: Some(Opinion { score: 0.0, ..Opinion::default() }), ..Judgement::default() };
     let judgements =
         [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
-    Report { reading: reading(), judgements }
+    Report { reading: reading().into(), judgements, ..Report::default() }
 }
 
 fn options(raw: bool) -> Options {

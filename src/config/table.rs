@@ -106,6 +106,11 @@ static SETTINGS: &[Setting] = &[
         "Weight between 0 and 1 at which points inside an anomaly are learned. 0 learns nothing from them, so that a lasting change stays an anomaly for good",
     ),
     row(
+        "accept_after",
+        Takes::Duration,
+        "How long an anomaly lasts before it is taken for the new normal, at least 1m. A host that is known for less time accepts after as long as it is known",
+    ),
+    row(
         "release.below",
         Takes::Number,
         "The score, without hold, below which an anomaly begins to end; above 0 and at most 1, where 1 is the limit",
