@@ -8,6 +8,7 @@ use std::fmt;
 use crate::window::Point;
 
 pub mod random;
+mod grow;
 pub mod forest;
 pub mod eif;
 
