@@ -131,7 +131,7 @@ fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
     }
     let model = train(&TrainingSet { rows, noise: vec![0.0; 24] }, &Settings::default(), 3).unwrap();
     row.fill(0.0);
-    assert!(model.forest.score(&row) < model.card.quantiles.p50);
+    assert!(model.eif.forest.score(&row) < model.card.quantiles.p50);
     row[7] = 10.0;
-    assert!(model.forest.score(&row) > model.threshold, "{:?}", model.card);
+    assert!(model.eif.forest.score(&row) > model.eif.threshold, "{:?}", model.card);
 }
