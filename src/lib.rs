@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`sentence`] |
 //! | shell: may touch the world | [`clock`], [`sources`], [`telemetry`], [`config`], [`cli`], [`commands`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
@@ -16,6 +16,7 @@ pub mod reading;
 pub mod signal;
 pub mod window;
 pub mod report;
+pub mod sentence;
 pub mod detect;
 
 pub mod clock;
