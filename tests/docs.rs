@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use hostnorm::config::{Setting, default_file, settings};
 use hostnorm::metric::{Metric, Type};
@@ -26,6 +27,15 @@ fn the_settings_are_current() {
 fn the_metrics_are_current() {
     let sources = SOURCES.iter().map(|it| (it.name, it.help, it.metrics));
     golden("docs/metrics.md", &metrics(&sources.collect::<Vec<_>>()));
+}
+
+#[test]
+fn the_help_is_current() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    // Without a terminal on any side the lines are 100 wide.
+    let output = command.env_clear().stdin(Stdio::null()).arg("--help").output().unwrap();
+    assert!(output.status.success());
+    golden("docs/help.txt", &String::from_utf8(output.stdout).unwrap());
 }
 
 fn configuration() -> String {

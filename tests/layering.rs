@@ -130,6 +130,8 @@ fn finds_what_a_line_uses() {
         ("use crate::metric::{Metric, Type};", vec!["metric"]),
         ("use crate::{clock, sources::Roots};", vec!["clock", "sources"]),
         ("fn of(a: crate::reading::Labels, b: crate::signal::Unit) {}", vec!["reading", "signal"]),
+        ("use super::engine::Engine;", vec!["engine"]),
+        ("use super::{Error, Source};", vec![]),
         ("let crate_name = 1;", vec![]),
     ] {
         assert_eq!(crates_used(line), expect, "{line}");
@@ -161,6 +163,8 @@ fn crates_used(line: &str) -> Vec<String> {
     let word =
         |text: &str| text.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect::<String>();
     let mut used = Vec::new();
+    // From a file that stands for a whole module, `super` is the crate.
+    used.extend(line.split("super::").skip(1).map(word).filter(|it| row_of(it).is_some()));
     for rest in line.split("crate::").skip(1) {
         match rest.strip_prefix('{') {
             None => used.push(word(rest)),

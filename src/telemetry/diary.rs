@@ -58,10 +58,16 @@ impl Diary {
         if judgement.signals.is_empty() {
             return;
         }
-        let progress = if judgement.opinion.is_some() { Progress::Ready } else { Progress::Learning };
-        if self.subjects.insert(subject.clone(), progress) == Some(progress) {
+        let before = self.subjects.get(subject).copied();
+        // A score that is withheld again, after a gap, is not news: it was ready before.
+        let progress = match judgement.opinion.is_some() || before == Some(Progress::Ready) {
+            true => Progress::Ready,
+            false => Progress::Learning,
+        };
+        if before == Some(progress) {
             return;
         }
+        self.subjects.insert(subject.clone(), progress);
         let (kind, signals) = (subject.kind().name(), judgement.signals.len());
         match progress {
             Progress::Learning => tracing::info!(
@@ -186,6 +192,7 @@ mod tests {
                 report(false, None, &[]),
                 report(false, None, &[]),
                 report(true, None, &[]),
+                report(false, None, &[]),
                 report(true, None, &[]),
             ],
             &[LEARNING, READY],
