@@ -91,9 +91,11 @@ impl Visit for Fields {
 }
 
 fn json(fields: &[(&str, Value)]) -> String {
-    let pairs: Vec<_> =
-        fields.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();
-    format!("{{{}}}", pairs.join(","))
+    let pairs = fields.iter().map(|(name, value)| match value {
+        Value::String(text) => format!("{}:{}", escaped(name), escaped(text)),
+        number => format!("{}:{number}", escaped(name)),
+    });
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
 }
 
 fn logfmt(fields: &[(&str, Value)]) -> String {
@@ -104,15 +106,20 @@ fn logfmt(fields: &[(&str, Value)]) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-/// Text in quotes where it needs them, as Go's logfmt has it (`needsQuotedValueRune`), and with every control
-/// character escaped, so that what a file holds cannot steer a terminal.
+/// Text in quotes where it needs them, as Go's logfmt has it (`needsQuotedValueRune`).
 fn quoted(text: &str) -> String {
     let needs = |it: char| {
         it <= ' ' || it == '=' || it == '"' || it.is_control() || it == char::REPLACEMENT_CHARACTER
     };
-    if !text.is_empty() && !text.contains(needs) {
-        return text.to_owned();
+    match text.is_empty() || text.contains(needs) {
+        true => escaped(text),
+        false => text.to_owned(),
     }
+}
+
+/// Text in quotes, a string of JSON. Every control character is escaped, those too that JSON would let be, so
+/// that what a file holds cannot steer a terminal.
+fn escaped(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {
@@ -186,6 +193,7 @@ mod tests {
             let line = logfmt(&fields);
             prop_assert_eq!(line.lines().count(), 1);
             prop_assert_eq!(read_back(&line), Some(expect));
+            prop_assert!(!json(&fields).contains(char::is_control));
             let object: serde_json::Map<String, Value> = serde_json::from_str(&json(&fields)).unwrap();
             for (name, value) in fields {
                 prop_assert_eq!(object.get(name), Some(&value));
