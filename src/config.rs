@@ -15,6 +15,7 @@ use crate::telemetry;
 
 mod table;
 mod place;
+mod file;
 mod load;
 mod bounds;
 mod print;
