@@ -100,7 +100,7 @@ pub async fn until(
 fn sampler(config: &Config, events: mpsc::Sender<Event>, inbox: mpsc::Receiver<Event>) -> Sampler {
     let on = |source: &str| config.collects(source);
     Sampler {
-        sources: Sources::open(&sources::Settings { roots: config.path.clone() }, on),
+        sources: Sources::open(&config.sources(), on),
         engine: Engine::new(sources::signals(on), &engine_settings(config)),
         interval: config.detection.interval.duration(),
         seed: config.detection.seed,
