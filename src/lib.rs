@@ -15,7 +15,11 @@ pub mod signal;
 pub mod window;
 pub mod report;
 pub mod detect;
+pub mod episode;
+pub mod training;
+pub mod engine;
 
 pub mod clock;
 pub mod sources;
 pub mod serve;
+pub mod sampler;

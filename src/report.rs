@@ -3,17 +3,20 @@
 //! Everything that is served, logged or stored is derived from reports; nothing flows back from there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::reading::{Reading, Subject, Timestamp};
+use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
 
 /// The state of everything after one reading.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The reading that was judged.
-    pub reading: Reading,
+    pub reading: Arc<Reading>,
     /// One row for each subject of the reading that has signals.
     pub judgements: BTreeMap<Subject, Judgement>,
+    /// What hostnorm measures of itself, besides what its sources do.
+    pub own: Values,
 }
 
 /// What is known of one subject.
@@ -127,4 +130,6 @@ pub enum Turn {
     Changed,
     /// It is over; this is what it was.
     Ended(Episode),
+    /// It lasted so long that it is the new normal now; this is what it was.
+    Accepted(Episode),
 }

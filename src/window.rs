@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use crate::reading::Timestamp;
 
+/// No measurement is larger; what is counts as missing, so that no square or sum of values overflows.
+const VALUE_MAX: f64 = 1e100;
+
 /// What detectors judge: one number for each signal, finite by construction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Point {
@@ -39,15 +42,11 @@ impl Window {
         self.readings.push_back(signals);
         self.point.at = at;
         for (idx, value) in self.point.values.iter_mut().enumerate() {
-            let known = self.readings.iter().filter_map(|it| it[idx]).filter(|it| it.is_finite());
+            let known = self.readings.iter().filter_map(|it| it[idx]).filter(|it| it.abs() <= VALUE_MAX);
             let (sum, count) = known.fold((0.0, 0u32), |(sum, count), it| (sum + it, count + 1));
             self.point.missing[idx] = count == 0;
-            // Huge values can overflow their sum; such a signal keeps its last value, as a missing one does.
-            let mean = sum / f64::from(count);
-            if mean.is_finite() {
-                *value = mean;
-            } else {
-                self.point.missing[idx] = true;
+            if count > 0 {
+                *value = sum / f64::from(count);
             }
         }
     }
@@ -96,6 +95,7 @@ mod tests {
     #[test]
     fn a_point_is_finite() {
         check(&[Some(1.0), Some(f64::NAN)], 1.0, false);
-        check(&[Some(7.0), Some(f64::MAX), Some(f64::MAX)], f64::MAX / 2.0 + 3.5, true);
+        check(&[Some(7.0), Some(f64::MAX), Some(f64::MIN)], 7.0, false);
+        check(&[Some(f64::INFINITY)], 0.0, true);
     }
 }

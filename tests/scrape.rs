@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
+use hostnorm::reading::{Labels, Reading, Subject, Timestamp, Values};
 use hostnorm::report::{Judgement, Report};
 use hostnorm::serve::{self, CONNECTIONS_MAX, Counts, HEAD_BYTES_MAX, Options, Page, Site};
 use tokio::sync::{oneshot, watch};
@@ -80,7 +80,7 @@ impl Server {
         }
         let judgements =
             [(Subject::Host, Judgement { ready_at: Timestamp(1600.0), ..Judgement::default() })].into();
-        let report = Arc::new(Report { reading, judgements });
+        let report = Arc::new(Report { reading: Arc::new(reading), own: Values::default(), judgements });
         let options = Arc::new(Options { raw: true, ..Options::default() });
         self.page.send_replace(Some(Arc::new(Page::render(&report, &options, &self.counts))));
     }

@@ -7,7 +7,77 @@ use std::fmt;
 
 use crate::window::Point;
 
+pub mod quantile;
+pub mod adaptive;
+pub mod memory;
+pub mod mahalanobis;
+pub mod random;
 pub mod forest;
+pub mod eif;
+pub mod zscore;
+pub mod baseline;
+pub mod distance;
+pub mod vote;
+pub mod fuse;
+pub mod young;
+pub mod contribution;
+
+/// All detectors, in the order in which they are asked and exposed.
+pub static DETECTORS: &[Row] = &[
+    Row {
+        name: "zscore",
+        help: "Distance from the mean of the last 100 points, in standard deviations",
+        votes: true,
+        build: zscore::build,
+    },
+    Row {
+        name: "baseline",
+        help: "Distance from the mean of the last days, in standard deviations",
+        votes: true,
+        build: baseline::build,
+    },
+    Row {
+        name: "distance",
+        help: "Mahalanobis distance of the point, its smoothed twins and its change",
+        votes: false,
+        build: distance::build,
+    },
+    Row {
+        name: "eif",
+        help: "Extended isolation forest: how few random cuts set the point apart from the others",
+        votes: true,
+        build: eif::build,
+    },
+];
+
+/// One detector.
+#[derive(Debug)]
+pub struct Row {
+    /// The value of the label `detector`.
+    pub name: &'static str,
+    /// One sentence for the documentation.
+    pub help: &'static str,
+    /// Whether it takes part in the majority vote.
+    pub votes: bool,
+    /// A new one that knows nothing yet.
+    pub build: fn(&Shape) -> Box<dyn Detector>,
+}
+
+/// What a detector has to know of the points that will come.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// One noise floor a signal: a distance below it is never an anomaly; in the unit of the signal.
+    pub floors: Vec<f64>,
+    /// After how many points half of what was learned is forgotten.
+    pub half_life: f64,
+}
+
+impl Shape {
+    /// How many signals a point has.
+    pub fn width(&self) -> usize {
+        self.floors.len()
+    }
+}
 
 /// What a detector is shown at one reading.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +89,17 @@ pub struct View<'a> {
     pub z: &'a [f64],
     /// How much of one unit of variance of `z` is the noise floor's, within 0 and 1, one a signal.
     pub noise: &'a [f64],
+}
+
+/// How the newest point is to be learned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lesson {
+    /// As how much of a whole point it counts: a share of a window while warming up, little inside an episode.
+    pub weight: f64,
+    /// Whether a whole window has passed since the last lesson with `step`: memories that count points move on.
+    pub step: bool,
+    /// Whether the point lies inside an episode: memories that count points move on as if it were ordinary.
+    pub quarantined: bool,
 }
 
 /// The opinion of one detector. To abstain is a verdict, not a missing value.
@@ -37,13 +118,41 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The score in units of its threshold, so that 1.0 is the limit.
+    pub fn relative(&self) -> Option<f64> {
+        match self {
+            Self::Abstain => None,
+            Self::Score { score, threshold, .. } => Some(score / threshold),
+        }
+    }
+}
+
 /// Judges points.
 pub trait Detector: Send + fmt::Debug {
     /// Judges the point by what was learned before it.
     fn judge(&self, view: &View<'_>) -> Verdict;
 
-    /// Learns the point, as `weight` of a whole one.
-    fn learn(&mut self, view: &View<'_>, weight: f64) {
-        let _ = (view, weight);
+    /// Learns the point.
+    fn learn(&mut self, view: &View<'_>, lesson: Lesson);
+
+    /// Takes over a trained model, when it is of the kind that this detector uses.
+    fn install(&mut self, model: &eif::Model) {
+        let _ = model;
     }
+}
+
+/// The weight of a half-life: after `half_life` points of it, half of what was before is left.
+pub(crate) fn forgetting(half_life: f64) -> f64 {
+    1.0 - 0.5_f64.powf(1.0 / half_life)
+}
+
+/// The share that the newest point has in a mean over `before` points' weights.
+///
+/// With exponential forgetting once those are many: `max(1 - (1 - a)^weight, weight / (before + weight))`. A
+/// quarantined point never has more than the share of a late one, or a single fault would be half of all that a
+/// young host knows.
+pub(crate) fn gain(forgetting: f64, lesson: Lesson, before: f64) -> f64 {
+    let late = 1.0 - (1.0 - forgetting).powf(lesson.weight);
+    if lesson.quarantined { late } else { late.max(lesson.weight / (before + lesson.weight)) }
 }

@@ -14,7 +14,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 
 use crate::metric::{Metric, Type};
-use crate::reading::{Sample, Subject};
+use crate::reading::Subject;
 use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
 
 static SCORE: Metric = Metric::gauge(
@@ -129,10 +129,10 @@ pub static METRICS: &[&Metric] = &[
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What the sources may set, in the order of exposition. Metrics of the reading that are not listed are the
-    /// sampler's own; they follow in the order in which the reading has them.
-    pub sources: Vec<&'static Metric>,
-    /// Whether the metrics of the sources are exposed; `process_*` and those of hostnorm itself always are.
+    /// Every metric that a reading may have, in the order of exposition. One that is not listed is exposed after
+    /// these.
+    pub metrics: Vec<&'static Metric>,
+    /// Whether what was read is exposed; `process_*` and the metrics of hostnorm itself always are.
     pub raw: bool,
     /// What was built.
     pub build: Build,
@@ -269,19 +269,16 @@ impl Exposition {
         families.add(&DROPPED, [([""; 0], dropped as f64)])
     }
 
-    /// The reading itself. It is ordered by subject and source, a page by metric.
+    /// What was measured. A reading is ordered by subject and source, a page by metric.
     fn values(&self, families: &mut Families<'_>) -> fmt::Result {
-        let Options { sources, raw, .. } = &*self.options;
-        let mut ranks = Ranks { metrics: sources.clone(), newest: 0 };
-        let mut rows: Vec<(usize, &Subject, &Sample)> = Vec::new();
-        for (subject, values) in &self.report.reading.subjects {
-            for sample in values.iter() {
-                let rank = ranks.of(sample.metric);
-                if *raw || sources.len() <= rank || sample.metric.name.starts_with("process_") {
-                    rows.push((rank, subject, sample));
-                }
-            }
-        }
+        let Report { reading, own, .. } = &*self.report;
+        let Options { metrics, raw, .. } = &*self.options;
+        let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
+        let shown = |metric: &Metric| *raw || metric.name.starts_with("process_");
+        let read = read.filter(|(_, it)| shown(it.metric));
+        let mut ranks = Ranks { metrics: metrics.clone(), newest: 0 };
+        let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);
+        let mut rows: Vec<_> = rows.map(|(subject, it)| (ranks.of(it.metric), subject, it)).collect();
         rows.sort_by_key(|it| it.0);
         for family in rows.chunk_by(|one, other| one.0 == other.0) {
             let samples = family.iter().map(|(_, subject, sample)| {

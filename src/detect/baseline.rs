@@ -1,0 +1,68 @@
+//! Distance from the mean of the last days: outside mean ± 3σ of the adaptive moments is an anomaly.
+//!
+//! The distance itself is `z`, which is made for all detectors at once; this file holds the rule and the table
+//! of statistics that is called a host's baseline.
+
+use super::adaptive::Adaptive;
+use super::{Detector, Lesson, Shape, Verdict, View};
+
+/// Distances above this are anomalies, in standard deviations.
+pub const THRESHOLD: f64 = 3.0;
+
+pub(super) fn build(_: &Shape) -> Box<dyn Detector> {
+    Box::new(Baseline)
+}
+
+#[derive(Debug)]
+struct Baseline;
+
+impl Detector for Baseline {
+    fn judge(&self, view: &View<'_>) -> Verdict {
+        let score = view.z.iter().fold(0.0, |highest: f64, z| highest.max(z.abs()));
+        Verdict::Score { score, threshold: THRESHOLD, shares: Vec::new() }
+    }
+
+    fn learn(&mut self, _: &View<'_>, _: Lesson) {}
+}
+
+/// The baseline of one signal, in its unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Statistics {
+    /// Adaptive mean.
+    pub mean: f64,
+    /// Adaptive standard deviation, the noise floor included.
+    pub deviation: f64,
+    /// Smallest value outside episodes.
+    pub min: f64,
+    /// Largest value outside episodes.
+    pub max: f64,
+    /// Points learned, in whole points.
+    pub points: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+}
+
+impl Statistics {
+    /// What is known of signal `idx`; nothing before its first whole point.
+    pub fn of(adaptive: &Adaptive, idx: usize) -> Option<Self> {
+        let moments = adaptive.moments().get(idx)?;
+        let [p95, p99] = adaptive.quantiles().get(idx)?;
+        Some(Self {
+            mean: moments.mean,
+            deviation: moments.deviation(adaptive.floor(idx)),
+            min: moments.min,
+            max: moments.max,
+            points: moments.points,
+            p95: p95.value()?,
+            p99: p99.value()?,
+        })
+    }
+
+    /// Mean ± 3σ times `width`, which is more than 1 while few points are known.
+    pub fn bounds(&self, width: f64) -> (f64, f64) {
+        let reach = THRESHOLD * width * self.deviation;
+        (self.mean - reach, self.mean + reach)
+    }
+}

@@ -1,0 +1,63 @@
+//! Mahalanobis distance of the point on three time scales, and of its change over three points.
+//!
+//! Steps 4 and 5 of the pipeline: `mah` on `[c, EWMA5(c), EWMA30(c)]` and `mah3` on `c[t] - c[t-3]`, `c` being z
+//! clipped to ±20; their sum, the change counting less where there are few signals.
+
+use super::mahalanobis::Mahalanobis;
+use super::memory::ShortMemory;
+use super::{Detector, Lesson, Shape, Verdict, View, forgetting};
+
+/// One signal cannot be further out than this; beyond it the covariance would be its alone.
+const CLIP: f64 = 20.0;
+/// An ordinary point stands at about 2, the sum of two distances of about 1.
+const THRESHOLD: f64 = 5.0;
+
+pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
+    let width = shape.width();
+    let a = forgetting(shape.half_life);
+    Box::new(Distance {
+        memory: ShortMemory::new(width),
+        scales: Mahalanobis::new(3 * width, a),
+        change: Mahalanobis::new(width, a),
+        change_weight: (width.saturating_sub(1) as f64 / 8.0).min(1.0),
+    })
+}
+
+#[derive(Debug)]
+struct Distance {
+    memory: ShortMemory,
+    scales: Mahalanobis,
+    change: Mahalanobis,
+    /// 0 for a single signal, 1 from nine signals on.
+    change_weight: f64,
+}
+
+impl Detector for Distance {
+    fn judge(&self, view: &View<'_>) -> Verdict {
+        let width = view.z.len();
+        let clipped = clip(view.z);
+        let (far, shares_of_scales) = self.scales.distance(&self.memory.scales(&clipped));
+        let (changed, shares_of_change) = self.change.distance(&self.memory.change(&clipped));
+        let shares = (0..width).map(|i| {
+            let scales: f64 = shares_of_scales.iter().skip(i).step_by(width).sum();
+            scales + self.change_weight * shares_of_change[i]
+        });
+        let score = far + self.change_weight * changed;
+        Verdict::Score { score, threshold: THRESHOLD, shares: shares.collect() }
+    }
+
+    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+        let width = view.z.len();
+        let clipped = clip(view.z);
+        let variances = ShortMemory::variances();
+        self.scales
+            .learn(&self.memory.scales(&clipped), lesson, |i| view.noise[i % width] * variances[i / width]);
+        // A change is the difference of two values, so it has the noise of both.
+        self.change.learn(&self.memory.change(&clipped), lesson, |i| 2.0 * view.noise[i]);
+        self.memory.learn(&clipped, lesson);
+    }
+}
+
+fn clip(z: &[f64]) -> Vec<f64> {
+    z.iter().map(|it| it.clamp(-CLIP, CLIP)).collect()
+}

@@ -1,0 +1,136 @@
+//! The detector around the forest: what a forest is shown of a point, and from which score on a point is strange.
+
+use std::sync::Arc;
+
+use super::forest::Forest;
+use super::memory::{ShortMemory, TWINS};
+use super::{Detector, Lesson, Shape, Verdict, View};
+
+/// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on
+/// labelled data.
+pub const CLIP: f64 = 10.0;
+
+/// Up to this many signals a row also tells where each signal has been lately: cuts through fewer dimensions than
+/// about twenty find little.
+pub const NARROW_MAX: usize = 8;
+
+/// Distances as forests take them.
+pub fn clip(z: &[f64]) -> Vec<f64> {
+    z.iter().map(|it| it.clamp(-CLIP, CLIP)).collect()
+}
+
+/// Makes the rows that a forest is trained on and shown: the clipped distances, and behind them their smoothed
+/// twins where there are few signals. Training and judging both come here, so that they cannot differ.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    signals: usize,
+    memory: ShortMemory,
+}
+
+impl Inputs {
+    /// Rows for so many signals; nothing is known of the past.
+    pub fn new(signals: usize) -> Self {
+        Self { signals, memory: ShortMemory::new(signals) }
+    }
+
+    /// Values in a row.
+    pub fn width(&self) -> usize {
+        if self.signals <= NARROW_MAX { self.signals * (1 + TWINS.len()) } else { self.signals }
+    }
+
+    /// The row of a point whose distances are `z`, before it is learned.
+    pub fn row(&self, z: &[f64]) -> Vec<f32> {
+        let z = clip(z);
+        let row = if self.signals <= NARROW_MAX { self.memory.scales(&z) } else { z };
+        row.into_iter().map(|it| it as f32).collect()
+    }
+
+    /// Moves on by one point when the lesson says so.
+    pub fn learn(&mut self, z: &[f64], lesson: Lesson) {
+        if self.signals <= NARROW_MAX {
+            self.memory.learn(&clip(z), lesson);
+        }
+    }
+}
+
+/// A forest and the score from which on a point is strange to it; subjects of one kind share it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The forest.
+    pub forest: Arc<Forest>,
+    /// The score from which on a point is strange.
+    pub threshold: f64,
+}
+
+pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
+    Box::new(Eif { inputs: Inputs::new(shape.width()), model: None })
+}
+
+/// Judges points by how few cuts set them apart. It abstains until a model of its width is installed.
+#[derive(Debug)]
+struct Eif {
+    inputs: Inputs,
+    model: Option<Model>,
+}
+
+impl Detector for Eif {
+    fn judge(&self, view: &View<'_>) -> Verdict {
+        let Some(Model { forest, threshold }) = &self.model else { return Verdict::Abstain };
+        let score = forest.score(&self.inputs.row(view.z));
+        Verdict::Score { score, threshold: *threshold, shares: Vec::new() }
+    }
+
+    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+        self.inputs.learn(view.z, lesson);
+    }
+
+    fn install(&mut self, model: &Model) {
+        self.model = (model.forest.width() == self.inputs.width()).then(|| model.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::forest::{Options, Rows};
+    use super::super::random::Random;
+    use super::*;
+    use crate::window::Point;
+
+    fn judge(detector: &Eif, z: &[f64]) -> Verdict {
+        detector.judge(&View { point: &Point::default(), z, noise: &[] })
+    }
+
+    fn forest(width: usize) -> Arc<Forest> {
+        let (mut random, mut rows, mut row) = (Random::new(1), Rows::new(width), vec![0.0; width]);
+        for _ in 0..300 {
+            random.fill_normal(&mut row);
+            rows.push(&row);
+        }
+        Arc::new(Forest::train(&rows, &Options::default(), 2).unwrap())
+    }
+
+    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+    #[test]
+    fn it_abstains_without_a_forest_of_its_width() {
+        let mut detector = Eif { inputs: Inputs::new(9), model: None };
+        assert_eq!(judge(&detector, &[0.0; 9]), Verdict::Abstain);
+        detector.install(&Model { forest: forest(8), threshold: 0.6 });
+        assert_eq!(judge(&detector, &[0.0; 9]), Verdict::Abstain);
+        detector.install(&Model { forest: forest(9), threshold: 0.6 });
+        let (quiet, strange) = (judge(&detector, &[0.0; 9]), judge(&detector, &[1e300; 9]));
+        let (quiet, strange) = (quiet.relative().unwrap(), strange.relative().unwrap());
+        assert!(quiet < 1.0 && 1.0 < strange, "{quiet} {strange}");
+    }
+
+    #[test]
+    fn few_signals_carry_their_past() {
+        let mut inputs = Inputs::new(1);
+        // Half of the way after one half-life.
+        (0..5).for_each(|_| inputs.learn(&[4.0], STEP));
+        let row = inputs.row(&[2.0]);
+        assert_eq!((inputs.width(), row.len()), (3, 3));
+        assert!((row[1] - 2.0).abs() < 1e-5 && (0.4..0.6).contains(&row[2]), "{row:?}");
+        assert_eq!(Inputs::new(9).row(&[11.0; 9]), [10.0; 9]);
+    }
+}

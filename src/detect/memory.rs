@@ -1,0 +1,111 @@
+//! The short memory of a point: what it looks like smoothed over 5 and 30 points, and against 3 points ago.
+//!
+//! A point inside an episode enters it as if it were ordinary. Otherwise a fault would outlast itself: the twin
+//! smoothed over 30 points would stay far out for a quarter of an hour after its end.
+
+use std::collections::VecDeque;
+
+use super::{Lesson, forgetting};
+
+/// Half-lives of the smoothed twins, in points.
+pub const TWINS: [f64; 2] = [5.0, 30.0];
+/// A change is taken against this many points ago.
+const LAG: usize = 3;
+
+/// The smoothed twins and the last points of a vector.
+#[derive(Debug, Clone)]
+pub struct ShortMemory {
+    twins: [Vec<f64>; TWINS.len()],
+    past: VecDeque<Vec<f64>>,
+}
+
+impl ShortMemory {
+    /// Remembers ordinary points only.
+    pub fn new(width: usize) -> Self {
+        Self {
+            twins: [vec![0.0; width], vec![0.0; width]],
+            past: std::iter::repeat_n(vec![0.0; width], LAG).collect(),
+        }
+    }
+
+    /// The vector followed by its smoothed twins, as they are with it.
+    pub fn scales(&self, newest: &[f64]) -> Vec<f64> {
+        let mut scales = newest.to_vec();
+        for (twin, half_life) in self.twins.iter().zip(TWINS) {
+            let a = forgetting(half_life);
+            scales.extend(twin.iter().zip(newest).map(|(old, new)| old + a * (new - old)));
+        }
+        scales
+    }
+
+    /// The vector less what it was three points ago.
+    pub fn change(&self, newest: &[f64]) -> Vec<f64> {
+        let past = self.past.front().map(Vec::as_slice).unwrap_or_default();
+        newest.iter().zip(past).map(|(new, old)| new - old).collect()
+    }
+
+    /// Moves on by one point when the lesson says so.
+    pub fn learn(&mut self, newest: &[f64], lesson: Lesson) {
+        if !lesson.step {
+            return;
+        }
+        let ordinary = if lesson.quarantined { 0.0 } else { 1.0 };
+        for (twin, half_life) in self.twins.iter_mut().zip(TWINS) {
+            let a = forgetting(half_life);
+            for (old, new) in twin.iter_mut().zip(newest) {
+                *old += a * (ordinary * new - *old);
+            }
+        }
+        self.past.rotate_left(1);
+        if let Some(oldest) = self.past.back_mut() {
+            oldest.iter_mut().zip(newest).for_each(|(old, new)| *old = ordinary * new);
+        }
+    }
+
+    /// Variance that white noise of variance 1 keeps in each of the scales, in their order.
+    pub fn variances() -> [f64; 1 + TWINS.len()] {
+        let smoothed = TWINS.map(|half_life| {
+            let a = forgetting(half_life);
+            a / (2.0 - a)
+        });
+        [1.0, smoothed[0], smoothed[1]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+    #[test]
+    fn twins_take_half_of_a_shift_in_their_half_life() {
+        let mut memory = ShortMemory::new(1);
+        for _ in 0..30 {
+            memory.learn(&[8.0], STEP);
+        }
+        let scales = memory.scales(&[8.0]);
+        assert!((scales[1] - 8.0 * (1.0 - 0.5_f64.powf(31.0 / 5.0))).abs() < 1e-9);
+        assert!((scales[2] - 8.0 * (1.0 - 0.5_f64.powf(31.0 / 30.0))).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_change_is_against_three_points_ago() {
+        let mut memory = ShortMemory::new(1);
+        for value in [1.0, 2.0, 3.0, 4.0] {
+            memory.learn(&[value], STEP);
+        }
+        assert_eq!(memory.change(&[9.0]), [7.0]);
+    }
+
+    #[test]
+    fn what_is_quarantined_or_no_step_leaves_no_trace() {
+        let mut memory = ShortMemory::new(1);
+        for _ in 0..10 {
+            memory.learn(&[20.0], Lesson { quarantined: true, ..STEP });
+            memory.learn(&[20.0], Lesson { step: false, ..STEP });
+        }
+        assert_eq!(memory.scales(&[0.0]), [0.0, 0.0, 0.0]);
+        assert_eq!(memory.change(&[0.0]), [0.0]);
+    }
+}

@@ -1,0 +1,151 @@
+//! Turns readings into reports: a plain function with memory.
+//!
+//! No clock, no files, no randomness, no log, no errors. `run` feeds it from the kernel; a test, a replay or a
+//! bug report from a list of readings; equal readings, settings and models give equal reports.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::detect::eif::Model;
+use crate::episode::Release;
+use crate::reading::{Kind, Reading, Subject, Timestamp, Values};
+use crate::report::Report;
+use crate::signal::{Change, Signal};
+use crate::training::TrainingSet;
+
+mod subject;
+mod history;
+
+use subject::State;
+
+/// Subjects that are followed at most; what is over it is read and exposed, not judged.
+pub const SUBJECTS_MAX: usize = 512;
+
+/// How the engine judges.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Seconds between two readings.
+    pub interval: f64,
+    /// Readings whose mean is a point.
+    pub window: usize,
+    /// Seconds of readings before the first score.
+    pub warmup: f64,
+    /// Seconds for which the highest score is kept, so that no scrape misses a spike.
+    pub hold: f64,
+    /// The joint score that is the limit, on the raw scale.
+    pub limit: f64,
+    /// When an episode ends.
+    pub release: Release,
+    /// Seconds after which half of what was learned is forgotten.
+    pub half_life: f64,
+    /// As how much of a point one inside an episode is learned.
+    pub quarantine: f64,
+    /// Seconds between two trainings of the forest.
+    pub retrain: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            interval: 1.0,
+            window: 30,
+            warmup: 600.0,
+            hold: 60.0,
+            limit: 5.0,
+            release: Release { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
+            half_life: 7.0 * 86_400.0,
+            quarantine: 0.2,
+            retrain: 86_400.0,
+        }
+    }
+}
+
+impl Settings {
+    /// Seconds of readings that a point stands for.
+    fn point_seconds(&self) -> f64 {
+        self.interval * self.window as f64
+    }
+}
+
+/// Follows every subject of the readings it is given.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    signals: BTreeMap<Kind, Vec<&'static Signal>>,
+    states: BTreeMap<Subject, State>,
+    /// The reading before, which rates are taken against.
+    before: Arc<Reading>,
+    models: BTreeMap<Kind, Model>,
+    /// When the last training of each kind was asked for.
+    asked: BTreeMap<Kind, Timestamp>,
+}
+
+impl Engine {
+    /// Knows nothing yet.
+    pub fn new(signals: impl IntoIterator<Item = &'static Signal>, settings: &Settings) -> Self {
+        let mut by_kind: BTreeMap<Kind, Vec<&'static Signal>> = BTreeMap::new();
+        for signal in signals {
+            by_kind.entry(signal.kind).or_default().push(signal);
+        }
+        Self {
+            settings: settings.clone(),
+            signals: by_kind,
+            states: BTreeMap::new(),
+            before: Arc::new(Reading::default()),
+            models: BTreeMap::new(),
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// Judges one reading, then learns it.
+    pub fn step(&mut self, now: Reading) -> Report {
+        let mut judgements = BTreeMap::new();
+        for (subject, values) in &now.subjects {
+            let Some(signals) = self.signals.get(&subject.kind()) else { continue };
+            if !self.states.contains_key(subject) {
+                if self.states.len() >= SUBJECTS_MAX {
+                    continue;
+                }
+                let mut state = State::new(signals, &self.settings);
+                if let Some(model) = self.models.get(&subject.kind()) {
+                    state.install(model);
+                }
+                self.states.insert(subject.clone(), state);
+            }
+            if let Some(state) = self.states.get_mut(subject) {
+                let before = self.before.subjects.get(subject);
+                let change =
+                    before.and_then(|before| Change::new(before, values, now.at.0 - self.before.at.0));
+                judgements.insert(subject.clone(), state.step(now.at, change, &self.settings));
+            }
+        }
+        let reading = Arc::new(now);
+        self.before = Arc::clone(&reading);
+        Report { reading, judgements, own: Values::default() }
+    }
+
+    /// What a forest for this kind is to be trained on, when a training is due; asking counts as training.
+    pub fn due(&mut self, kind: Kind) -> Option<TrainingSet> {
+        let (_, state) =
+            self.states.iter().find(|(subject, state)| subject.kind() == kind && state.is_ready())?;
+        let now = state.at();
+        // A clock that stepped back makes the last training lie in the future; it is due again then.
+        let due = self
+            .asked
+            .get(&kind)
+            .is_none_or(|last| !(0.0..self.settings.retrain).contains(&(now.0 - last.0)));
+        if !due {
+            return None;
+        }
+        self.asked.insert(kind, now);
+        Some(state.training_set())
+    }
+
+    /// Judges subjects of this kind by this model from now on.
+    pub fn install(&mut self, kind: Kind, model: &Model) {
+        self.models.insert(kind, model.clone());
+        for (_, state) in self.states.iter_mut().filter(|(subject, _)| subject.kind() == kind) {
+            state.install(model);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The loop: asks for the time once a tick, reads the sources, steps the engine, publishes the report.
+//!
+//! It runs on its own thread and waits for nothing but its next deadline and its events. Training runs beside
+//! it, one at a time. If the loop ends without having been told to, the process must end with it: a live
+//! `/metrics` behind a dead loop would be a lie.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::engine::Engine;
+use crate::metric::Metric;
+use crate::reading::{Kind, Labels, Timestamp, Values};
+use crate::report::Report;
+use crate::sources::Sources;
+use crate::training::{self, Model, TrainingSet};
+
+static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings that were made and judged");
+static TICKS_MISSED: Metric = Metric::counter(
+    "hostnorm_ticks_missed_total",
+    "Readings that were skipped because the one before took too long",
+);
+static TICK_SECONDS: Metric = Metric::counter(
+    "hostnorm_tick_duration_seconds_total",
+    "Time that reading, judging and publishing took, on the clock of the sampling thread",
+);
+static TRAINED_AT: Metric =
+    Metric::gauge("hostnorm_model_trained_timestamp_seconds", "When the model in use was trained")
+        .by(&["kind"]);
+static TRAINING_SECONDS: Metric =
+    Metric::gauge("hostnorm_training_duration_seconds", "How long the last training took").by(&["kind"]);
+static TRAININGS: Metric =
+    Metric::counter("hostnorm_trainings_total", "Trainings that ended, by outcome").by(&["kind", "outcome"]);
+static AUC: Metric = Metric::gauge(
+    "hostnorm_model_auc_ratio",
+    "Area under the ROC curve on held-out points with injected faults, of the last model and of a second opinion",
+)
+.by(&["kind", "implementation"]);
+
+/// What the sampler itself measures.
+pub static METRICS: &[&Metric] =
+    &[&TICKS, &TICKS_MISSED, &TICK_SECONDS, &TRAINED_AT, &TRAINING_SECONDS, &TRAININGS, &AUC];
+
+/// Everything but the time that can wake the loop.
+#[derive(Debug)]
+pub enum Event {
+    /// A training ended.
+    Trained {
+        /// Of which kind.
+        kind: Kind,
+        /// The model, or a sentence that says why there is none.
+        outcome: Result<Model, String>,
+        /// How long it took, in seconds.
+        seconds: f64,
+    },
+    /// End the loop after this tick.
+    Stop,
+}
+
+/// What the loop is made of.
+#[derive(Debug)]
+pub struct Sampler {
+    /// Asked at each tick.
+    pub sources: Sources,
+    /// Stepped at each tick.
+    pub engine: Engine,
+    /// Time between two ticks.
+    pub interval: Duration,
+    /// Where randomness in training comes from.
+    pub seed: u64,
+    /// Given to the training thread so that it can report.
+    pub events: Sender<Event>,
+    /// What wakes the loop.
+    pub inbox: Receiver<Event>,
+}
+
+/// What the loop remembers of itself.
+#[derive(Debug, Default)]
+struct Books {
+    ticks: u64,
+    missed: u64,
+    busy: Duration,
+    training: bool,
+    trainings: [u64; 2],
+    trained: Option<(Kind, Timestamp)>,
+    training_seconds: Option<(Kind, f64)>,
+    auc: Vec<(Kind, &'static str, f64)>,
+    /// The reason why the last model was not taken, so that it is said once.
+    refusal: Option<String>,
+}
+
+impl Sampler {
+    /// Runs until [`Event::Stop`] or until every sender of events is gone; hands each report to `publish`.
+    pub fn run(mut self, mut publish: impl FnMut(Report)) {
+        let mut books = Books::default();
+        let mut due = clock::instant();
+        loop {
+            match self.inbox.recv_timeout(due.saturating_duration_since(clock::instant())) {
+                Err(RecvTimeoutError::Timeout) => {
+                    let started = clock::instant();
+                    self.tick(&mut books, &mut publish);
+                    books.busy += started.elapsed();
+                    due = self.next(due, &mut books);
+                }
+                Ok(Event::Trained { kind, outcome, seconds }) => {
+                    self.trained(&mut books, kind, outcome, seconds);
+                }
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn tick(&mut self, books: &mut Books, publish: &mut impl FnMut(Report)) {
+        let reading = self.sources.read_all(clock::now());
+        let mut report = self.engine.step(reading);
+        books.ticks += 1;
+        report.own = books.values();
+        publish(report);
+        if !books.training
+            && let Some(set) = self.engine.due(Kind::Host)
+        {
+            books.training = self.train(Kind::Host, set, books.trainings.iter().sum());
+        }
+    }
+
+    /// The next deadline on the grid of ticks; those that have passed already are skipped and counted.
+    fn next(&self, due: Instant, books: &mut Books) -> Instant {
+        let late = clock::instant().saturating_duration_since(due);
+        let skipped = late.as_nanos() / self.interval.as_nanos().max(1);
+        let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+        books.missed += u64::from(skipped);
+        due + self.interval * skipped.saturating_add(1)
+    }
+
+    /// Trains beside the loop, at the lowest priority; says whether it could be started.
+    fn train(&self, kind: Kind, set: TrainingSet, count: u64) -> bool {
+        let events = self.events.clone();
+        let seed = self.seed.wrapping_add(count);
+        let job = move || {
+            lower_priority();
+            let started = clock::instant();
+            let trained = catch_unwind(AssertUnwindSafe(|| {
+                training::train(&set, &training::Settings::default(), seed)
+            }));
+            let outcome = match trained {
+                Ok(outcome) => outcome.map_err(|error| error.to_string()),
+                Err(_) => Err("training panicked; this is a defect of hostnorm".to_owned()),
+            };
+            // The loop may have ended meanwhile; then nobody needs the model.
+            let _ = events.send(Event::Trained { kind, outcome, seconds: started.elapsed().as_secs_f64() });
+        };
+        let started = std::thread::Builder::new().name("train".to_owned()).spawn(job);
+        if let Err(error) = &started {
+            tracing::warn!(%error, "cannot start a training thread");
+        }
+        started.is_ok()
+    }
+
+    fn trained(&mut self, books: &mut Books, kind: Kind, outcome: Result<Model, String>, seconds: f64) {
+        books.training = false;
+        books.training_seconds = Some((kind, seconds));
+        match outcome {
+            Ok(model) => {
+                books.trainings[0] += 1;
+                books.trained = Some((kind, clock::now()));
+                books.auc = vec![(kind, "hostnorm", model.card.auc_own)];
+                books.auc.extend(model.card.auc_peer.map(|auc| (kind, "extended-isolation-forest", auc)));
+                books.refusal = None;
+                tracing::info!(
+                    kind = kind.name(),
+                    rows = model.card.rows,
+                    seed = model.card.seed,
+                    auc = model.card.auc_own,
+                    auc_of_second_opinion = model.card.auc_peer,
+                    duration_seconds = seconds,
+                    "trained a forest on what was seen so far"
+                );
+                self.engine.install(kind, &model.eif);
+            }
+            Err(reason) => {
+                books.trainings[1] += 1;
+                if books.refusal.as_ref() != Some(&reason) {
+                    tracing::warn!(kind = kind.name(), reason, "no new forest; the old one stays");
+                    books.refusal = Some(reason);
+                }
+            }
+        }
+    }
+}
+
+impl Books {
+    fn values(&self) -> Values {
+        let mut values = Values::default();
+        values.set(&TICKS, self.ticks as f64);
+        values.set(&TICKS_MISSED, self.missed as f64);
+        values.set(&TICK_SECONDS, self.busy.as_secs_f64());
+        if let Some((kind, at)) = self.trained {
+            values.set_by(&TRAINED_AT, &Labels::new([kind.name()]), at.0);
+        }
+        if let Some((kind, seconds)) = self.training_seconds {
+            values.set_by(&TRAINING_SECONDS, &Labels::new([kind.name()]), seconds);
+        }
+        for (outcome, count) in ["trained", "refused"].into_iter().zip(self.trainings) {
+            values.set_by(&TRAININGS, &Labels::new([Kind::Host.name(), outcome]), count as f64);
+        }
+        for (kind, implementation, auc) in &self.auc {
+            values.set_by(&AUC, &Labels::new([kind.name(), implementation]), *auc);
+        }
+        values
+    }
+}
+
+/// Lets everything else on the machine go first. Without the right to do so training runs as it is.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    {
+        let thread = rustix::thread::gettid();
+        let _ = rustix::process::setpriority_process(Some(thread), 19);
+    }
+}

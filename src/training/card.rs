@@ -1,0 +1,71 @@
+//! What is known of a model: what it was trained on, and how well it tells faults from ordinary points.
+
+/// A model card.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// Points it was trained on.
+    pub rows: usize,
+    /// Points that were held out to try it on.
+    pub held_out: usize,
+    /// Values in a row: the signals, and their recent means where there are few.
+    pub width: usize,
+    /// The seed; with the same points it gives the same forest.
+    pub seed: u64,
+    /// Trees.
+    pub trees: usize,
+    /// Points that each tree grew on.
+    pub sample: usize,
+    /// Nodes with points on both sides of their cut.
+    pub splits: usize,
+    /// Scores of the held-out points.
+    pub quantiles: Quantiles,
+    /// How often a fault scores higher than an ordinary point: 1 always, 0.5 as often as not.
+    pub auc_own: f64,
+    /// The same of the second opinion, where there is one.
+    pub auc_peer: Option<f64>,
+    /// The fingerprint of the forest.
+    pub digest: u64,
+}
+
+/// Quantiles of scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantiles {
+    /// The median.
+    pub p50: f64,
+    /// 95 % are at most this.
+    pub p95: f64,
+    /// 99 % are at most this.
+    pub p99: f64,
+    /// 99.5 % are at most this.
+    pub p995: f64,
+}
+
+impl Quantiles {
+    /// The quantiles of sorted scores, each a score that occurred; all 0 when there is none.
+    pub fn of(sorted: &[f64]) -> Self {
+        let at = |share: f64| {
+            let rank = (share * sorted.len() as f64).ceil() as usize;
+            sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+        };
+        Self { p50: at(0.5), p95: at(0.95), p99: at(0.99), p995: at(0.995) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_scores_that_occurred() {
+        let check = |count: u32, expected: [f64; 4]| {
+            let scores: Vec<f64> = (1..=count).map(f64::from).collect();
+            let Quantiles { p50, p95, p99, p995 } = Quantiles::of(&scores);
+            let far = [p50, p95, p99, p995].iter().zip(expected).any(|(a, b)| (a - b).abs() > 1e-9);
+            assert!(!far, "{count} scores: {p50} {p95} {p99} {p995}");
+        };
+        check(0, [0.0; 4]);
+        check(1, [1.0; 4]);
+        check(4, [2.0, 4.0, 4.0, 4.0]);
+        check(1000, [500.0, 950.0, 990.0, 995.0]);
+    }
+}

@@ -1,0 +1,282 @@
+//! From the points of the past to a model: a forest, the score from which on a point is strange, and a card that
+//! says how good it is.
+//!
+//! A plain function of history, settings and seed; it never reads a clock or a file. It takes a tenth of a second,
+//! so the shell calls it beside the loop.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use crate::detect::Lesson;
+use crate::detect::eif::{self, Inputs};
+use crate::detect::forest::{self, Forest, Rows};
+use crate::detect::random::Random;
+
+pub mod card;
+pub mod second_opinion;
+
+use card::Card;
+
+/// Fewer points than this tell nothing of what is ordinary.
+pub const ROWS_MIN: usize = 10;
+
+/// The most points that are held out of training to try the model on.
+pub const HELD_OUT_MAX: usize = 500;
+
+/// Every so many points one is held out.
+const HELD_OUT_EVERY: usize = 5;
+
+/// Scores below this are never strange, however ordinary the held-out points are: 0.5 is what random data score.
+const THRESHOLD_MIN: f64 = 0.55;
+
+/// Scores above this are always strange: a row that stands alone scores 0.75 even in a forest of sixteen points.
+const THRESHOLD_MAX: f64 = 0.7;
+
+/// So many scores show their quantile of 99.5 %: one of them is expected above it.
+const SCORES_ENOUGH: f64 = 200.0;
+
+/// Each row of the history is one ordinary point.
+const POINT: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+/// Settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Trees in the forest.
+    pub trees: usize,
+    /// Points that each tree grows on.
+    pub sample: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let forest::Options { trees, sample } = forest::Options::default();
+        Self { trees, sample }
+    }
+}
+
+/// What a model is trained on.
+#[derive(Debug, Clone)]
+pub struct TrainingSet {
+    /// The clipped distances of points ([`clip`](crate::detect::eif::clip)), one value a signal, newest last.
+    pub rows: Rows,
+    /// How much of one unit of variance is the noise floor's, within 0 and 1, one a signal.
+    pub noise: Vec<f32>,
+}
+
+/// What training gives.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The forest and its threshold, ready to be shared.
+    pub eif: eif::Model,
+    /// What is known of it.
+    pub card: Card,
+}
+
+/// Why there is no new model; the old one stays.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainError {
+    /// Not enough points yet.
+    TooFewRows(usize),
+    /// The forest cannot be grown.
+    Forest(forest::TrainError),
+    /// The second opinion finds faults clearly better.
+    WorseThanPeer {
+        /// The area under the curve of our forest.
+        own: f64,
+        /// That of the peer.
+        peer: f64,
+    },
+    /// The forest does not find faults, and there is no peer at this width.
+    Blind {
+        /// The area under the curve of our forest.
+        own: f64,
+    },
+}
+
+impl fmt::Display for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooFewRows(rows) => {
+                write!(f, "{rows} points are too few to train on, at least {ROWS_MIN} are needed")
+            }
+            Self::Forest(error) => error.fmt(f),
+            Self::WorseThanPeer { own, peer } => write!(
+                f,
+                "the forest tells faults from ordinary points with an AUC of {own:.3}, the crate \
+                 extended-isolation-forest on the same points with {peer:.3}"
+            ),
+            Self::Blind { own } => {
+                write!(
+                    f,
+                    "the forest tells faults from ordinary points with an AUC of {own:.3}, hardly at all"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for TrainError {}
+
+impl From<forest::TrainError> for TrainError {
+    fn from(error: forest::TrainError) -> Self {
+        Self::Forest(error)
+    }
+}
+
+/// Trains a model. Equal history, settings and seed give an equal forest; only the peer's figure on the card differs.
+pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Model, TrainError> {
+    let points = history.rows.len();
+    if points < ROWS_MIN {
+        return Err(TrainError::TooFewRows(points));
+    }
+    let options = forest::Options { trees: settings.trees, sample: settings.sample };
+    // The forest has the seed itself; what surrounds it draws from another stream.
+    let mut random = Random::new(!seed);
+    let (fit, held_out) = split(history, &mut random);
+    let forest = Forest::train(&fit, &options, seed)?;
+    let mut scores: Vec<f64> = held_out.iter().map(|it| forest.score(it)).collect();
+    scores.sort_by(f64::total_cmp);
+    let quantiles = card::Quantiles::of(&scores);
+    let trial = second_opinion::Trial::new(&held_out, history.rows.width(), &mut random);
+    let opinion = second_opinion::judge(&forest, &fit, &trial, &options)?;
+    let card = Card {
+        rows: fit.len(),
+        held_out: held_out.len(),
+        width: fit.width(),
+        seed,
+        trees: options.trees,
+        sample: options.sample.min(fit.len()),
+        splits: forest.splits(),
+        quantiles,
+        auc_own: opinion.own,
+        auc_peer: opinion.peer,
+        digest: forest.digest(),
+    };
+    let threshold = threshold(&scores, quantiles.p995);
+    Ok(Model { eif: eif::Model { forest: Arc::new(forest), threshold }, card })
+}
+
+/// The score from which on a point is strange: 99.5 % of the held-out points' scores are below it. Where they are too
+/// few to show that quantile, the bound of a prediction interval stands in, wider the fewer they are.
+fn threshold(scores: &[f64], p995: f64) -> f64 {
+    let count = scores.len() as f64;
+    let freedom = count - 1.0;
+    let mean = scores.iter().sum::<f64>() / count;
+    let variance = scores.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / freedom;
+    let bound = match StudentsT::new(0.0, 1.0, freedom) {
+        Ok(student) if count < SCORES_ENOUGH => {
+            mean + student.inverse_cdf(0.995) * (variance * (1.0 + 1.0 / count)).sqrt()
+        }
+        Ok(_) | Err(_) => p995,
+    };
+    bound.max(p995).clamp(THRESHOLD_MIN, THRESHOLD_MAX)
+}
+
+/// The rows to train on and those to try the model on.
+///
+/// An idle host's points are all alike, and a forest would cut between differences that mean nothing. So each value
+/// is moved by as much as the noise floor may move it: below the floor the rows are a cloud without structure. The
+/// held-out rows are moved too, so that the threshold allows for it.
+fn split(history: &TrainingSet, random: &mut Random) -> (Rows, Rows) {
+    let signals = history.rows.width();
+    let deviations: Vec<f32> =
+        (0..signals).map(|idx| history.noise.get(idx).map_or(0.0, |it| it.clamp(0.0, 1.0).sqrt())).collect();
+    let mut inputs = Inputs::new(signals);
+    let (mut fit, mut held_out) = (Rows::new(inputs.width()), Rows::new(inputs.width()));
+    let mut normals = vec![0.0; signals];
+    // Every fifth point; in a long history only some of these, evenly spread.
+    let step = HELD_OUT_EVERY * history.rows.len().div_ceil(HELD_OUT_EVERY * HELD_OUT_MAX);
+    for (idx, z) in history.rows.iter().enumerate() {
+        random.fill_normal(&mut normals);
+        let moved = z.iter().zip(&normals).zip(&deviations);
+        let z: Vec<f64> = moved.map(|((z, normal), by)| f64::from(z + normal * by)).collect();
+        let row = inputs.row(&z);
+        inputs.learn(&z, POINT);
+        if idx % step == step - 1 {
+            held_out.push(&row);
+        } else {
+            fit.push(&row);
+        }
+    }
+    (fit, held_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host whose signals move together, in part.
+    fn history(signals: usize, rows: usize, spread: f32, noise: f32) -> TrainingSet {
+        let (mut random, mut set) = (Random::new(3), Rows::new(signals));
+        let mut own = vec![0.0; signals];
+        for _ in 0..rows {
+            random.fill_normal(&mut own);
+            let load = random.normals()[0];
+            let row: Vec<f32> = own.iter().map(|it| spread * (0.8 * load + 0.6 * it)).collect();
+            set.push(&row);
+        }
+        TrainingSet { rows: set, noise: vec![noise; signals] }
+    }
+
+    #[test]
+    fn a_model_knows_how_good_it_is() {
+        for signals in [1, 3, 8, 9, 26, 65] {
+            let model = train(&history(signals, 600, 1.0, 0.0), &Settings::default(), 5).unwrap();
+            let card = &model.card;
+            assert!(card.auc_own > 0.8, "{signals} signals: {card:?}");
+            assert_eq!(card.auc_peer.is_some(), signals <= 64, "{card:?}");
+            assert_eq!((card.rows, card.held_out, card.sample), (480, 120, 256));
+            assert!((0.55..0.8).contains(&model.eif.threshold), "{card:?}");
+        }
+    }
+
+    #[test]
+    fn equal_histories_give_equal_forests() {
+        let train = |seed| train(&history(12, 300, 1.0, 0.1), &Settings::default(), seed).unwrap();
+        assert_eq!(train(1).eif.forest, train(1).eif.forest);
+        assert_ne!(train(1).card.digest, train(2).card.digest);
+    }
+
+    #[test]
+    fn an_idle_host_is_judged_with_its_noise_floor() {
+        let model = train(&history(12, 600, 0.0, 1.0), &Settings::default(), 5).unwrap();
+        let score = |z: f32| model.eif.forest.score(&[z; 12]);
+        assert!(score(0.0) < model.eif.threshold && score(0.5) < model.eif.threshold, "{:?}", model.card);
+        assert!(score(5.0) > model.eif.threshold, "{} {:?}", score(5.0), model.card);
+    }
+
+    #[test]
+    fn the_limit_is_wider_where_few_points_are_known() {
+        let check = |count: usize, lower: f64, upper: f64| {
+            let scores: Vec<f64> = (0..count).map(|idx| 0.45 + 0.02 * (idx % 4) as f64).collect();
+            let limit = threshold(&scores, 0.51);
+            assert!((lower..=upper).contains(&limit), "{limit} of {count} scores");
+        };
+        check(1, 0.55, 0.55);
+        check(2, 0.7, 0.7);
+        check(4, 0.64, 0.66);
+        check(20, 0.55, 0.56);
+        check(400, 0.55, 0.55);
+    }
+
+    #[test]
+    fn few_points_are_enough_or_refused() {
+        let first = train(&history(26, 20, 1.0, 0.2), &Settings::default(), 5).unwrap();
+        assert_eq!((first.card.rows, first.card.sample), (16, 16));
+        let error = train(&history(26, 9, 1.0, 0.2), &Settings::default(), 5).unwrap_err();
+        assert_eq!(error.to_string(), "9 points are too few to train on, at least 10 are needed");
+    }
+
+    #[test]
+    fn bad_settings_and_values_are_told() {
+        let settings = Settings { trees: 0, ..Settings::default() };
+        assert!(matches!(train(&history(2, 20, 1.0, 0.0), &settings, 0), Err(TrainError::Forest(_))));
+        let mut set = history(2, 20, 1.0, 0.0);
+        set.rows.push(&[0.0, f32::NAN]);
+        assert!(matches!(train(&set, &Settings::default(), 0), Err(TrainError::Forest(_))));
+    }
+}

@@ -1,0 +1,213 @@
+//! The engine, driven from outside by lists of readings: quiet stays quiet, faults are found, named and end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp, reason = "a test")]
+
+use hostnorm::engine::{Engine, Settings};
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
+use hostnorm::report::{Judgement, Turn};
+use hostnorm::signal::{Signal, Unit};
+use hostnorm::training;
+use rand_core::{RngCore, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+static BUSY: Metric = Metric::gauge("busy_ratio", "Share of time busy");
+static SYSTEM: Metric = Metric::gauge("system_ratio", "Share of time in the kernel");
+static USED: Metric = Metric::gauge("used_ratio", "Share of memory used");
+static RECEIVED: Metric = Metric::gauge("received_bytes_per_second", "Bytes received");
+static SWITCHES: Metric = Metric::gauge("switches_per_second", "Context switches");
+
+const fn signal(
+    name: &'static str,
+    unit: Unit,
+    floor: f64,
+    of: fn(&hostnorm::signal::Change<'_>) -> Option<f64>,
+) -> Signal {
+    Signal { kind: Kind::Host, name, title: name, help: name, unit, floor, of }
+}
+
+static SIGNALS: [Signal; 5] = [
+    signal("busy", Unit::Ratio, 0.05, |it| it.level(&BUSY)),
+    signal("system", Unit::Ratio, 0.05, |it| it.level(&SYSTEM)),
+    signal("used", Unit::Ratio, 0.05, |it| it.level(&USED)),
+    signal("received", Unit::BytesPerSecond, 5e6, |it| it.level(&RECEIVED)),
+    signal("switches", Unit::PerSecond, 5e3, |it| it.level(&SWITCHES)),
+];
+
+/// What the machine does beside its ordinary life, by second.
+type Fault = fn(f64, &mut [f64; 5]);
+
+/// A machine with a load that wanders, on which all signals depend, and noise on each.
+struct Machine {
+    random: Xoshiro256PlusPlus,
+    load: f64,
+    idle: bool,
+}
+
+impl Machine {
+    fn uniform(&mut self) -> f64 {
+        (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        (-2.0 * self.uniform().max(1e-300).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    fn values(&mut self) -> [f64; 5] {
+        self.load = 0.98 * self.load + 0.2 * self.normal();
+        let base = if self.idle { 0.02 } else { 0.25 };
+        let busy = (base * (self.load * 0.15).exp() + 0.01 * self.normal()).clamp(0.0, 1.0);
+        [
+            busy,
+            busy * 0.3,
+            (0.4 + 0.01 * self.load).clamp(0.0, 1.0),
+            busy * 2e7 * (1.0 + 0.1 * self.normal()),
+            busy * 2e4 * (1.0 + 0.1 * self.normal()),
+        ]
+    }
+}
+
+struct Run {
+    judgements: Vec<Judgement>,
+}
+
+fn run(seed: u64, idle: bool, seconds: usize, settings: &Settings, fault: Fault) -> Run {
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(seed), load: 0.0, idle };
+    let mut engine = Engine::new(&SIGNALS, settings);
+    let mut judgements = Vec::new();
+    for t in 0..seconds {
+        let at = t as f64 * settings.interval;
+        let mut values = machine.values();
+        fault(at, &mut values);
+        let mut reading = Reading::new(Timestamp(1.7e9 + at));
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+            reading.host().set(metric, value);
+        }
+        judgements.push(engine.step(reading).judgements.remove(&Subject::Host).unwrap());
+        if let Some(set) = engine.due(Kind::Host) {
+            let model = training::train(&set, &training::Settings::default(), seed).unwrap();
+            engine.install(Kind::Host, &model.eif);
+        }
+    }
+    Run { judgements }
+}
+
+impl Run {
+    fn began(&self) -> Vec<usize> {
+        let turns = self.judgements.iter().enumerate();
+        turns.filter(|(_, it)| it.turn == Some(Turn::Began)).map(|(t, _)| t).collect()
+    }
+
+    fn ended(&self) -> Vec<usize> {
+        let turns = self.judgements.iter().enumerate();
+        turns.filter(|(_, it)| matches!(it.turn, Some(Turn::Ended(_)))).map(|(t, _)| t).collect()
+    }
+
+    fn cause(&self, t: usize) -> &'static str {
+        self.judgements[t].opinion.as_ref().unwrap().contributions[0].signal.name
+    }
+}
+
+#[test]
+fn the_score_is_withheld_until_the_warmup_is_over() {
+    let run = run(1, false, 610, &Settings::default(), |_, _| {});
+    let first = run.judgements.iter().position(|it| it.opinion.is_some()).unwrap();
+    assert!((599..=602).contains(&first), "{first}");
+    let announced = run.judgements[10].ready_at;
+    assert!((announced.0 - run.judgements[first].ready_at.0).abs() < 2.0);
+}
+
+#[test]
+fn quiet_machines_stay_quiet_for_two_hours() {
+    for seed in 0..6 {
+        for idle in [false, true] {
+            let run = run(seed, idle, 7800, &Settings::default(), |_, _| {});
+            let highest = run.judgements.iter().filter_map(|it| it.opinion.as_ref()).map(|it| it.score);
+            let highest = highest.fold(0.0, f64::max);
+            assert!(run.began().is_empty(), "seed {seed}, idle {idle}: {:?}, {highest}", run.began());
+        }
+    }
+}
+
+/// A fault from 1000 s to 1120 s.
+fn check(name: &str, idle: bool, fault: Fault, causes: &[&str]) {
+    for seed in 0..4 {
+        let run = run(seed, idle, 1400, &Settings::default(), fault);
+        let (began, ended) = (run.began(), run.ended());
+        assert_eq!((began.len(), ended.len()), (1, 1), "{name}, seed {seed}: {began:?} {ended:?}");
+        assert!((1000..=1015).contains(&began[0]), "{name}, seed {seed}: began at {}", began[0]);
+        assert!((1120..=1210).contains(&ended[0]), "{name}, seed {seed}: ended at {}", ended[0]);
+        let cause = run.cause(began[0] + 5);
+        assert!(causes.contains(&cause), "{name}, seed {seed}: {cause}");
+    }
+}
+
+fn during(at: f64) -> bool {
+    (1000.0..1120.0).contains(&at)
+}
+
+#[test]
+fn faults_are_found_named_and_end() {
+    for idle in [false, true] {
+        check(
+            "cpu",
+            idle,
+            |at, it| {
+                if during(at) {
+                    it[0] = 1.0;
+                    it[1] = 0.4;
+                }
+            },
+            &["busy", "system"],
+        );
+        check(
+            "memory",
+            idle,
+            |at, it| {
+                if during(at) {
+                    it[2] = 0.9;
+                }
+            },
+            &["used"],
+        );
+        check(
+            "network",
+            idle,
+            |at, it| {
+                if during(at) {
+                    it[3] = 5e8;
+                    it[4] += 4e4;
+                }
+            },
+            &["received", "switches"],
+        );
+    }
+}
+
+#[test]
+fn a_change_within_the_floor_is_none() {
+    let run = run(3, true, 1400, &Settings::default(), |at, it| {
+        it[0] = if during(at) { 0.05 } else { 0.02 };
+        it[1] = it[0] * 0.3;
+    });
+    assert!(run.began().is_empty());
+}
+
+#[test]
+fn equal_readings_give_equal_reports() {
+    let twice =
+        [(); 2].map(|()| format!("{:?}", run(5, false, 700, &Settings::default(), |_, _| {}).judgements));
+    assert_eq!(twice[0], twice[1]);
+}
+
+#[test]
+fn contributions_add_up_to_the_score() {
+    let run = run(7, false, 1100, &Settings::default(), |at, it| {
+        if during(at) {
+            it[0] = 1.0;
+        }
+    });
+    for opinion in run.judgements.iter().filter_map(|it| it.opinion.as_ref()) {
+        let sum: f64 = opinion.contributions.iter().map(|it| it.value).sum();
+        assert!((sum - opinion.score).abs() < 1e-6 * opinion.score.max(1.0), "{sum} {}", opinion.score);
+    }
+}

@@ -1,0 +1,91 @@
+"""Starts the release binary and asks it; what the live checks share."""
+
+import argparse
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+
+def arguments(**more):
+    """The options of a live check: --hostnorm and those named, each with a value."""
+    parser = argparse.ArgumentParser()
+    for name in ["hostnorm", *more]:
+        parser.add_argument(f"--{name}", required=True, help=more.get(name))
+    return parser.parse_args()
+
+
+def free_port():
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
+
+
+def note(text):
+    """A line that ./check shows even when all is well."""
+    print(f"NOTE: {text}", flush=True)
+
+
+def fetch(url, accept=None, timeout=5):
+    """Status, headers and text of an answer; a refused connection is an OSError."""
+    request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+def until(what, seconds, ask, pause=0.2):
+    """Asks until the answer is true; says how long that took. Errors of the network count as no."""
+    start = time.monotonic()
+    while True:
+        with contextlib.suppress(OSError):
+            if ask():
+                return time.monotonic() - start
+        if time.monotonic() - start > seconds:
+            sys.exit(f"not within {seconds} s: {what}")
+        time.sleep(pause)
+
+
+class Running:
+    """A program that listens on a port of loopback, ended with the block."""
+
+    def __init__(self, command, port, log=subprocess.DEVNULL):
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+    def ready(self, seconds=30):
+        return until(f"{self.url}/-/ready answers 200", seconds, lambda: fetch(f"{self.url}/-/ready")[0] == 200)
+
+
+def hostnorm(binary, *options, log=subprocess.DEVNULL):
+    port = free_port()
+    return Running([binary, f"--web.listen-address=127.0.0.1:{port}", *options], port, log)
+
+
+def samples(text):
+    """Each sample of a text exposition as (name, labels, value)."""
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, labels, value = re.fullmatch(r"([a-z_:0-9]+)(?:\{(.*)\})? (\S+)", line).groups()
+            yield name, dict(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', labels or "")), float(value)
+
+
+def value(text, name, **labels):
+    """The value of the one series that has these labels, or None."""
+    for found, has, number in samples(text):
+        if found == name and labels.items() <= has.items():
+            return number
+    return None
