@@ -83,6 +83,7 @@ for peer in "${NODE_EXPORTER:-}" "$(command -v prometheus-node-exporter || true)
   "$peer" --web.listen-address="127.0.0.1:$port" >"$work/peer" 2>&1 &
   pids+=($!)
   ready "http://127.0.0.1:$port/metrics" "$work/peer"
-  version=$("$peer" --version 2>&1 | awk 'NR == 1 { print $3 }')
+  # One that was built without its release script does not know its version.
+  version=$("$peer" --version 2>&1 | sed -n 's/.*, version \([0-9.]\{1,\}\) .*/\1/p')
   compare "node_exporter ${version:-?}" "http://127.0.0.1:$port/metrics" $!
 done

@@ -22,6 +22,7 @@ mod route;
 mod negotiate;
 mod page;
 mod metrics;
+mod families;
 mod text;
 mod landing;
 mod pace;
