@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
+use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{
     Contribution, DetectorState, Direction, Expected, Judgement, Opinion, Report, SignalState,
 };
@@ -52,16 +52,12 @@ fn report() -> Report {
     };
     let signals = vec![SignalState { signal: &SIGNAL, value: 0.345_678_912_3, expected }; 24];
     let judgement = Judgement { opinion: Some(opinion), signals, ..Judgement::default() };
-    Report {
-        reading: Arc::new(reading),
-        own: Values::default(),
-        judgements: [(Subject::Host, judgement)].into(),
-    }
+    Report { reading: reading.into(), judgements: [(Subject::Host, judgement)].into(), ..Report::default() }
 }
 
 fn encode(criterion: &mut Criterion) {
     let (report, counts) = (Arc::new(report()), Arc::new(Counts::default()));
-    let options = Arc::new(Options { metrics: vec![&BYTES, &SIZE, &BUSY], raw: true, ..Options::default() });
+    let options = Arc::new(Options { sources: vec![&BYTES, &SIZE, &BUSY], raw: true, ..Options::default() });
     let render = || Page::render(&report, &options, &counts);
     let text = render().body(Format::Text).plain();
     let series = text.split(|it| *it == b'\n').filter(|it| !it.is_empty() && it[0] != b'#').count();

@@ -4,22 +4,30 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`] |
-//! | shell: may touch the world | [`clock`], [`sources`], [`serve`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`episode`], [`training`], [`engine`] |
+//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`config`], [`serve`], [`sampler`] |
+//! | joints | [`cli`], [`commands`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
 
+pub mod version;
+pub mod span;
 pub mod metric;
 pub mod reading;
 pub mod signal;
 pub mod window;
-pub mod report;
 pub mod detect;
+pub mod report;
 pub mod episode;
 pub mod training;
 pub mod engine;
 
 pub mod clock;
+pub mod telemetry;
 pub mod sources;
+pub mod config;
 pub mod serve;
 pub mod sampler;
+
+pub mod cli;
+pub mod commands;

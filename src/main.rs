@@ -1,3 +1,24 @@
-//! The program.
+//! The program: prints what a command says and turns it into an exit code. Nothing else ends the process.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+
+use hostnorm::cli::{self, Command, Exit};
+use hostnorm::commands::{check, run};
+
+fn main() -> ExitCode {
+    let exit = match cli::parse(std::env::args_os()) {
+        Err(exit) => exit,
+        Ok(Command::Check(options, print)) => check::run(options, print, std::env::vars_os()),
+        Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
+    };
+    if !exit.text.is_empty() {
+        let text = exit.text.trim_end();
+        // A reader that went away is no reason to panic.
+        let _ = match exit.code {
+            Exit::SUCCESS => writeln!(std::io::stdout(), "{text}"),
+            _ => writeln!(std::io::stderr(), "{text}"),
+        };
+    }
+    ExitCode::from(exit.code)
+}

@@ -105,7 +105,7 @@ fn anomaly() -> Report {
 
 fn options(raw: bool) -> Options {
     let build = Build { version: "1.2.3", revision: "abcdef0", rust_version: "1.95.0" };
-    Options { metrics: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET], raw, build }
+    Options { sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET], raw, build }
 }
 
 fn render(report: &Arc<Report>, options: Options) -> Page {

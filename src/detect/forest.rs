@@ -11,9 +11,8 @@
 //! has the measurements.
 
 use std::fmt;
-use std::ops::Range;
 
-use super::random::{Random, ln};
+use super::grow::{Grower, search_length};
 
 /// The most signals that a row can have.
 pub const WIDTH_MAX: usize = 256;
@@ -120,8 +119,8 @@ impl std::error::Error for TrainError {}
 
 /// Four values at a time: what every 64-bit machine adds and multiplies at once. The order of additions is fixed by
 /// it, so sums do not depend on the compiler's choice of instructions.
-type Lanes = [f32; LANES];
-const LANES: usize = 4;
+pub(super) type Lanes = [f32; LANES];
+pub(super) const LANES: usize = 4;
 
 /// Trees that descend side by side.
 const IN_FLIGHT: usize = 8;
@@ -185,14 +184,32 @@ impl Forest {
         debug_assert_eq!(row.len(), self.width, "a row of the width trained on");
         let mut lanes = [[0.0; LANES]; CHUNKS_MAX];
         fill(&mut lanes, row, self.width);
-        let lanes = &lanes[..chunks(self.width)];
+        // One copy of the descent for each usual number of lanes: the compiler unrolls its products.
+        let path = match chunks(self.width) {
+            1 => self.path::<1>(&lanes),
+            2 => self.path::<2>(&lanes),
+            3 => self.path::<3>(&lanes),
+            4 => self.path::<4>(&lanes),
+            5 => self.path::<5>(&lanes),
+            6 => self.path::<6>(&lanes),
+            7 => self.path::<7>(&lanes),
+            8 => self.path::<8>(&lanes),
+            _ => self.path::<0>(&lanes),
+        };
+        (-path / (self.trees as f64 * self.typical)).exp2()
+    }
+
+    /// The sum of the path lengths in all trees; `CHUNKS` is 0 when the number of lanes is not known beforehand.
+    fn path<const CHUNKS: usize>(&self, row: &[Lanes; CHUNKS_MAX]) -> f64 {
+        let chunks = if CHUNKS == 0 { chunks(self.width) } else { CHUNKS };
+        let row = &row[..chunks];
         let mut path = 0.0;
         for first in (0..self.trees).step_by(IN_FLIGHT) {
-            let lengths = self.descend(lanes, first);
+            let lengths = self.descend::<CHUNKS>(row, first);
             let trees = IN_FLIGHT.min(self.trees - first);
             path += lengths[..trees].iter().map(|&it| f64::from(it)).sum::<f64>();
         }
-        (-path / (self.trees as f64 * self.typical)).exp2()
+        path
     }
 
     /// Values in a row.
@@ -230,16 +247,18 @@ impl Forest {
 
     /// The path lengths of the row in [`IN_FLIGHT`] trees from `first` on; the last tree stands in for those that
     /// are not there.
-    fn descend(&self, row: &[Lanes], first: usize) -> [f32; IN_FLIGHT] {
+    #[inline]
+    fn descend<const CHUNKS: usize>(&self, row: &[Lanes], first: usize) -> [f32; IN_FLIGHT] {
         let size = 1_usize << self.depth;
         let last = self.trees - 1;
         let start: [usize; IN_FLIGHT] = std::array::from_fn(|idx| (first + idx).min(last) * size);
         let mut node = [1_usize; IN_FLIGHT];
+        let mut sums = [[0.0; LANES]; IN_FLIGHT];
         for _ in 0..self.depth {
+            let planes = std::array::from_fn(|idx| self.plane_of[start[idx] + node[idx]]);
+            multiply::<CHUNKS>(row, &self.planes, &planes, &mut sums);
             for idx in 0..IN_FLIGHT {
-                let plane = self.plane_of[start[idx] + node[idx]] as usize * row.len();
-                let right = dot(row, &self.planes[plane..plane + row.len()]) > 0.0;
-                node[idx] = 2 * node[idx] + usize::from(right);
+                node[idx] = 2 * node[idx] + usize::from(total(sums[idx]) > 0.0);
             }
         }
         std::array::from_fn(|idx| self.leaves[start[idx] + node[idx] - size])
@@ -266,12 +285,12 @@ fn check_trainable(rows: &Rows, options: &Options) -> Result<(), TrainError> {
 }
 
 /// Lanes of a row and its constant 1.
-fn chunks(width: usize) -> usize {
+pub(super) fn chunks(width: usize) -> usize {
     (width + 1).div_ceil(LANES)
 }
 
 /// Writes a row, the 1 that the threshold is multiplied with, and zeros.
-fn fill(lanes: &mut [Lanes], row: &[f32], width: usize) {
+pub(super) fn fill(lanes: &mut [Lanes], row: &[f32], width: usize) {
     let values = lanes.as_flattened_mut();
     let known = row.len().min(width);
     values[..known].copy_from_slice(&row[..known]);
@@ -279,160 +298,41 @@ fn fill(lanes: &mut [Lanes], row: &[f32], width: usize) {
     values[width] = 1.0;
 }
 
+/// The products of a row with one plane for each tree in flight. Kept apart on purpose: inlined, the additions that
+/// follow make the compiler work on two lanes at a time instead of four.
+#[inline(never)]
+fn multiply<const CHUNKS: usize>(
+    row: &[Lanes],
+    planes: &[Lanes],
+    which: &[u32; IN_FLIGHT],
+    sums: &mut [Lanes; IN_FLIGHT],
+) {
+    let chunks = if CHUNKS == 0 { row.len() } else { CHUNKS };
+    let row = &row[..chunks];
+    for (sum, &plane) in sums.iter_mut().zip(which) {
+        *sum = products(row, &planes[plane as usize * chunks..][..chunks]);
+    }
+}
+
 #[inline]
-fn dot(row: &[Lanes], plane: &[Lanes]) -> f32 {
+pub(super) fn dot(row: &[Lanes], plane: &[Lanes]) -> f32 {
+    total(products(row, plane))
+}
+
+#[inline]
+fn products(row: &[Lanes], plane: &[Lanes]) -> Lanes {
     let mut sum = [0.0; LANES];
     for (row, plane) in row.iter().zip(plane) {
         for lane in 0..LANES {
             sum[lane] += row[lane] * plane[lane];
         }
     }
+    sum
+}
+
+#[inline]
+fn total(sum: Lanes) -> f32 {
     (sum[0] + sum[2]) + (sum[1] + sum[3])
-}
-
-/// `c(n)` of the paper: the mean length of an unsuccessful search in a binary tree of `n` rows.
-fn search_length(rows: usize) -> f64 {
-    const EULER: f64 = 0.577_215_664_901_532_9;
-    match rows {
-        0 | 1 => 0.0,
-        2 => 1.0,
-        _ => {
-            let others = rows as f64 - 1.0;
-            2.0 * (ln(others) + EULER) - 2.0 * others / rows as f64
-        }
-    }
-}
-
-/// Trees while they grow. Its buffers are reused from node to node.
-struct Grower {
-    random: Random,
-    width: usize,
-    depth: u32,
-    splits: usize,
-    planes: Vec<Lanes>,
-    plane_of: Vec<u32>,
-    leaves: Vec<f32>,
-    /// The rows of the tree under way.
-    sample: Vec<Lanes>,
-    /// Numbers of rows in `sample`; each node has a range of it.
-    order: Vec<u16>,
-    /// Rows that go right, while a node is cut.
-    right: Vec<u16>,
-    /// The bounding box of a node's rows; then `low` is the point of the cut.
-    low: Vec<Lanes>,
-    high: Vec<Lanes>,
-}
-
-impl Grower {
-    fn new(rows: &Rows, sample: usize, seed: u64) -> Self {
-        let chunks = chunks(rows.width());
-        Self {
-            random: Random::new(seed),
-            width: rows.width(),
-            depth: sample.next_power_of_two().trailing_zeros(),
-            splits: 0,
-            planes: vec![[0.0; LANES]; chunks],
-            plane_of: Vec::new(),
-            leaves: Vec::new(),
-            sample: vec![[0.0; LANES]; sample * chunks],
-            order: vec![0; sample],
-            right: vec![0; sample],
-            low: vec![[0.0; LANES]; chunks],
-            high: vec![[0.0; LANES]; chunks],
-        }
-    }
-
-    /// Draws the rows of the next tree, none twice: the first steps of a Fisher-Yates shuffle, which goes on from
-    /// where the last tree left it.
-    fn pick(&mut self, rows: &Rows, picked: &mut [u32], sample: usize) {
-        let chunks = self.low.len();
-        for idx in 0..sample {
-            let other = idx + self.random.below(picked.len() - idx);
-            picked.swap(idx, other);
-            let lanes = &mut self.sample[idx * chunks..(idx + 1) * chunks];
-            fill(lanes, rows.row(picked[idx] as usize), self.width);
-            self.order[idx] = idx as u16;
-        }
-    }
-
-    fn plant(&mut self) {
-        let size = 1_usize << self.depth;
-        let start = self.leaves.len();
-        self.plane_of.resize(start + size, 0);
-        self.leaves.resize(start + size, 0.0);
-        self.grow(start, 1, 0, 0..self.order.len());
-    }
-
-    fn grow(&mut self, start: usize, node: usize, depth: u32, rows: Range<usize>) {
-        if depth == self.depth || rows.len() < 2 {
-            let length = f64::from(depth) + search_length(rows.len());
-            let beneath = self.depth - depth;
-            let first = start + (node << beneath) - (1 << self.depth);
-            self.leaves[first..first + (1 << beneath)].fill(length as f32);
-            return;
-        }
-        self.measure(rows.clone());
-        let plane = self.cut();
-        self.plane_of[start + node] = (plane / self.low.len()) as u32;
-        let middle = self.part(plane, rows.clone());
-        self.splits += usize::from(rows.start < middle && middle < rows.end);
-        self.grow(start, 2 * node, depth + 1, rows.start..middle);
-        self.grow(start, 2 * node + 1, depth + 1, middle..rows.end);
-    }
-
-    /// The bounding box of some rows.
-    fn measure(&mut self, rows: Range<usize>) {
-        let chunks = self.low.len();
-        self.low.fill([f32::INFINITY; LANES]);
-        self.high.fill([f32::NEG_INFINITY; LANES]);
-        for &idx in &self.order[rows] {
-            let row = &self.sample[usize::from(idx) * chunks..][..chunks];
-            for ((row, low), high) in row.iter().zip(&mut self.low).zip(&mut self.high) {
-                for lane in 0..LANES {
-                    low[lane] = if row[lane] < low[lane] { row[lane] } else { low[lane] };
-                    high[lane] = if row[lane] > high[lane] { row[lane] } else { high[lane] };
-                }
-            }
-        }
-    }
-
-    /// Draws a plane through the bounding box. A box without extent is cut all the same, as in the paper: the
-    /// plane goes through its rows, so whatever is not equal to them has an even chance to part from them.
-    fn cut(&mut self) -> usize {
-        let (chunks, width) = (self.low.len(), self.width);
-        let plane = self.planes.len();
-        self.planes.resize(plane + chunks, [0.0; LANES]);
-        let normal = &mut self.planes[plane..];
-        self.random.fill_normal(&mut normal.as_flattened_mut()[..width]);
-        let point = &mut self.low.as_flattened_mut()[..width];
-        for (low, high) in point.iter_mut().zip(self.high.as_flattened()) {
-            // Not `low + (high - low) * share`: that difference can overflow.
-            let share = self.random.uniform();
-            *low = *low * (1.0 - share) + high * share;
-        }
-        let threshold = dot(&self.low, normal);
-        normal.as_flattened_mut()[width] = -threshold;
-        plane
-    }
-
-    /// Moves the rows left of the plane to the front and tells where the others begin.
-    fn part(&mut self, plane: usize, rows: Range<usize>) -> usize {
-        let chunks = self.low.len();
-        let plane = &self.planes[plane..];
-        let (mut left, mut right) = (rows.start, 0);
-        for place in rows.clone() {
-            let idx = self.order[place];
-            let row = &self.sample[usize::from(idx) * chunks..][..chunks];
-            let goes_right = dot(row, plane) > 0.0;
-            // Written to both sides, kept on one: cheaper than a branch that nobody can foresee.
-            self.order[left] = idx;
-            self.right[right] = idx;
-            left += usize::from(!goes_right);
-            right += usize::from(goes_right);
-        }
-        self.order[left..rows.end].copy_from_slice(&self.right[..right]);
-        left
-    }
 }
 
 #[cfg(test)]

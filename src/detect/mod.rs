@@ -12,6 +12,7 @@ pub mod adaptive;
 pub mod memory;
 pub mod mahalanobis;
 pub mod random;
+mod grow;
 pub mod forest;
 pub mod eif;
 pub mod zscore;

@@ -14,6 +14,7 @@ use super::families::{Families, Owned, Ranks};
 use crate::metric::Metric;
 use crate::reading::Subject;
 use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
+use crate::version;
 
 static SCORE: Metric = Metric::gauge(
     "anomaly_score",
@@ -127,9 +128,9 @@ pub static METRICS: &[&Metric] = &[
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Every metric that a reading may have, in the order of exposition. One that is not listed is exposed after
-    /// these.
-    pub metrics: Vec<&'static Metric>,
+    /// What the sources may set, in the order of exposition. Metrics that are not listed, as the sampler's own,
+    /// follow in the order in which they are met.
+    pub sources: Vec<&'static Metric>,
     /// Whether what was read is exposed; `process_*` and the metrics of hostnorm itself always are.
     pub raw: bool,
     /// What was built.
@@ -147,14 +148,10 @@ pub struct Build {
     pub rust_version: &'static str,
 }
 
-/// The program that is running; the build script sets the variables.
+/// The program that is running.
 impl Default for Build {
     fn default() -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION"),
-            revision: option_env!("HOSTNORM_REVISION").unwrap_or_default(),
-            rust_version: option_env!("HOSTNORM_RUSTC").unwrap_or_default(),
-        }
+        Self { version: version::VERSION, revision: version::REVISION, rust_version: version::RUSTC }
     }
 }
 
@@ -270,11 +267,11 @@ impl Exposition {
     /// What was measured. A reading is ordered by subject and source, a page by metric.
     fn values(&self, families: &mut Families<'_>) -> fmt::Result {
         let Report { reading, own, .. } = &*self.report;
-        let Options { metrics, raw, .. } = &*self.options;
+        let Options { sources, raw, .. } = &*self.options;
         let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
         let shown = |metric: &Metric| *raw || metric.name.starts_with("process_");
         let read = read.filter(|(_, it)| shown(it.metric));
-        let mut ranks = Ranks::new(metrics);
+        let mut ranks = Ranks::new(sources);
         let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);
         let mut rows: Vec<_> = rows.map(|(subject, it)| (ranks.of(it.metric), subject, it)).collect();
         rows.sort_by_key(|it| it.0);

@@ -1,0 +1,270 @@
+//! The command line, made from the table of settings. The only file that knows clap.
+//!
+//! Values are not looked at here: whether `15s` is a duration is decided in one place, for flags, environment
+//! and file alike.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+
+use crate::config::{self, Given, Setting, Takes, settings};
+use crate::version;
+
+/// What the user wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Sample, judge and serve.
+    Run(Options),
+    /// Look at settings, do nothing else.
+    Check(Options, Print),
+}
+
+/// Where settings come from, as far as the command line says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// The settings file.
+    pub file: Option<PathBuf>,
+    /// Settings that stand above it.
+    pub flags: Vec<Given>,
+}
+
+/// What `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Print {
+    /// Whether the settings are valid.
+    Verdict,
+    /// The settings in effect, with their places.
+    Effective,
+    /// The commented defaults.
+    Defaults,
+}
+
+/// How the process is to end. Only `main.rs` ends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code, one of the constants here.
+    pub code: u8,
+    /// What to print: on standard output if all went well, else on standard error.
+    pub text: String,
+}
+
+impl Exit {
+    /// All went well.
+    pub const SUCCESS: u8 = 0;
+    /// Something failed while running.
+    pub const FAILURE: u8 = 1;
+    /// The command line or the settings are wrong; `EX_USAGE` of `sysexits.h`.
+    pub const USAGE: u8 = 64;
+
+    /// All went well; there is something to read.
+    pub fn success(text: impl Into<String>) -> Self {
+        Self { code: Self::SUCCESS, text: text.into() }
+    }
+
+    /// Something failed while running.
+    pub fn failure(text: impl Into<String>) -> Self {
+        Self { code: Self::FAILURE, text: text.into() }
+    }
+
+    /// The command line or the settings are wrong.
+    pub fn usage(text: impl Into<String>) -> Self {
+        Self { code: Self::USAGE, text: text.into() }
+    }
+}
+
+/// Understands a command line, the program's name first.
+///
+/// # Errors
+/// When the process is to end at once: help or version were asked for, or the command line is wrong.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
+    let settings = settings();
+    let matches = command(&settings).try_get_matches_from(args).map_err(|error| {
+        let text = error.render().to_string().trim_end().to_owned();
+        if error.use_stderr() { Exit::usage(text) } else { Exit::success(text) }
+    })?;
+    Ok(match matches.subcommand() {
+        Some(("check", below)) => {
+            let print = match (below.get_flag("print"), below.get_flag("print-defaults")) {
+                (_, true) => Print::Defaults,
+                (true, false) => Print::Effective,
+                (false, false) => Print::Verdict,
+            };
+            Command::Check(options(below, &settings), print)
+        }
+        Some((_, below)) => Command::Run(options(below, &settings)),
+        None => Command::Run(options(&matches, &settings)),
+    })
+}
+
+fn options(matches: &ArgMatches, settings: &[Setting]) -> Options {
+    let flags = settings.iter().filter_map(|setting| given(matches, setting));
+    Options { file: matches.get_one::<PathBuf>("config.file").cloned(), flags: flags.collect() }
+}
+
+fn given(matches: &ArgMatches, setting: &Setting) -> Option<Given> {
+    let (key, flag) = (setting.key.to_string(), setting.flag());
+    if setting.takes == Takes::Switch {
+        let no_flag = format!("no-{flag}");
+        return match (matches.get_flag(&flag), matches.get_flag(&no_flag)) {
+            (_, true) => Some(Given { key, flag: no_flag, words: vec!["false".into()] }),
+            (true, false) => Some(Given { key, flag, words: vec!["true".into()] }),
+            (false, false) => None,
+        };
+    }
+    let words = matches.get_many::<String>(&flag)?.cloned().collect();
+    Some(Given { key, flag, words })
+}
+
+fn command(settings: &[Setting]) -> clap::Command {
+    // Settings are global, so that they may stand before or behind the name of a command.
+    clap::Command::new("hostnorm")
+        .about(env!("CARGO_PKG_DESCRIPTION"))
+        .bin_name("hostnorm")
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .version(version::line().trim_start_matches("hostnorm ").to_owned())
+        .after_help(
+            "Settings may also stand in the settings file and in the environment, where flags are above both.\n\
+             See hostnorm check --print-defaults.",
+        )
+        .arg(
+            Arg::new("version")
+                .short('V')
+                .long("version")
+                .action(ArgAction::Version)
+                .help("Print the version, the revision and the compiler"),
+        )
+        .arg(
+            Arg::new("config.file")
+                .long("config.file")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .global(true)
+                .help("Settings file in YAML"),
+        )
+        .args(settings.iter().flat_map(args))
+        .subcommand(clap::Command::new("run").about("Sample, judge and serve; what happens without a command"))
+        .subcommand(
+            clap::Command::new("check")
+                .about("Check the settings: exit 0 if they are valid, 64 if not")
+                .arg(
+                    Arg::new("print")
+                        .long("print")
+                        .action(ArgAction::SetTrue)
+                        .help("Print the settings in effect, each with the place it comes from"),
+                )
+                .arg(
+                    Arg::new("print-defaults")
+                        .long("print-defaults")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("print")
+                        .help("Print a settings file with all defaults and what they mean"),
+                ),
+        )
+}
+
+/// The flag of a setting; a switch has two of them.
+fn args(setting: &Setting) -> Vec<Arg> {
+    let flag = setting.flag();
+    let default = config::default_of(setting);
+    let heading = match setting.section() {
+        "" => "Detection".to_owned(),
+        "collector" => "Collectors, all of which are on; --collector.NAME switches one on again".to_owned(),
+        section => format!("Settings of {section}"),
+    };
+    let arg = |name: &str| {
+        Arg::new(name.to_owned()).long(name.to_owned()).global(true).help_heading(heading.clone())
+    };
+    if setting.takes == Takes::Switch {
+        let no_flag = format!("no-{flag}");
+        let is_on = default == "true";
+        let yes = arg(&flag).action(ArgAction::SetTrue).overrides_with(no_flag.clone());
+        let no = arg(&no_flag).action(ArgAction::SetTrue).overrides_with(flag.clone());
+        // Help names the one that changes something.
+        return vec![
+            yes.hide(is_on).help(format!("On: {}", setting.help)),
+            no.hide(!is_on).help(format!("Off: {}", setting.help)),
+        ];
+    }
+    let words = match setting.takes {
+        Takes::OneOf(words) => format!(": {}", words.join(", ")),
+        _ => String::new(),
+    };
+    let help = format!("{}{words} [default: {default}]", setting.help);
+    let action = if setting.takes == Takes::Texts { ArgAction::Append } else { ArgAction::Set };
+    // A value may begin with a dash, so that "-5" is told what is wrong with it and not taken for a flag.
+    vec![
+        arg(&flag)
+            .action(action)
+            .value_name(setting.takes.placeholder())
+            .allow_hyphen_values(true)
+            .help(help),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expect: &str) {
+        let args = std::iter::once("hostnorm").chain(line.split_whitespace()).map(OsString::from);
+        let found = match parse(args) {
+            Ok(Command::Run(options)) => format!("run{}", shown(&options)),
+            Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
+            Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
+        };
+        assert_eq!(found, expect, "{line}");
+    }
+
+    fn shown(options: &Options) -> String {
+        let file = options.file.iter().map(|it| format!(" file={}", it.display()));
+        let flags = options.flags.iter().map(|it| format!(" {}={}", it.key, it.words.join(",")));
+        file.chain(flags).collect()
+    }
+
+    #[test]
+    fn the_tree_of_flags_is_sound() {
+        command(&settings()).debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_run() {
+        check("", "run");
+        check("run", "run");
+        check("--interval 200ms --warmup=60s", "run interval=200ms warmup=60s");
+        check("--config.file f.yaml run --interval 2s", "run file=f.yaml interval=2s");
+    }
+
+    #[test]
+    fn settings_may_stand_before_or_behind_the_command() {
+        check("check --config.file f.yaml", "check Verdict file=f.yaml");
+        check("--window 3 check --print", "check Effective window=3");
+        check("check --print-defaults", "check Defaults");
+    }
+
+    #[test]
+    fn addresses_repeat_and_the_last_of_others_counts() {
+        check("--web.listen-address :1 --web.listen-address [::1]:2", "run web.listen_address=:1,[::1]:2");
+        check("--no-collector.cpu", "run collector.cpu=false");
+        check("--no-collector.cpu --collector.cpu", "run collector.cpu=true");
+        check(
+            "--collector.cpu --no-collector.cpu --no-metrics.raw",
+            "run metrics.raw=false collector.cpu=false",
+        );
+        check("--interval -5", "run interval=-5");
+    }
+
+    #[test]
+    fn wrong_lines_exit_with_64_and_help_with_0() {
+        check("--intervall 1s", "exit 64 error: unexpected argument '--intervall' found");
+        check(
+            "--interval",
+            "exit 64 error: a value is required for '--interval <DURATION>' but none was supplied",
+        );
+        check("fly", "exit 64 error: unrecognized subcommand 'fly'");
+        check("-h", &format!("exit 0 {}", env!("CARGO_PKG_DESCRIPTION")));
+        check("--version", &format!("exit 0 {}", version::line()));
+        check("-V", &format!("exit 0 {}", version::line()));
+    }
+}

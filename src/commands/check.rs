@@ -1,0 +1,25 @@
+//! `hostnorm check`: says whether settings are valid, and which are in effect.
+
+use std::ffi::OsString;
+
+use crate::cli::{Exit, Options, Print};
+use crate::config::{self, Loaded};
+
+/// Looks at settings; exit code 0 or 64.
+pub fn run(
+    options: Options,
+    print: Print,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Exit {
+    if print == Print::Defaults {
+        return Exit::success(config::default_file());
+    }
+    match Loaded::new(options.file.as_deref(), environment, options.flags) {
+        Err(problems) => Exit::usage(problems.to_string()),
+        Ok(loaded) if print == Print::Effective => Exit::success(config::effective(&loaded)),
+        Ok(loaded) => Exit::success(match &loaded.file {
+            Some(file) => format!("{} is valid", file.display()),
+            None => "the settings are valid; there is no settings file".into(),
+        }),
+    }
+}

@@ -1,0 +1,189 @@
+//! `hostnorm run`: samples, judges and serves until it is told to stop.
+//!
+//! This is the joint of the house: the sampler knows no server, the server no engine. Here each report is rendered
+//! once, put where requests find it, and told to the log.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::cli::{Exit, Options};
+use crate::config::Config;
+use crate::engine::{self, Engine};
+use crate::episode::Release;
+use crate::report::Report;
+use crate::sampler::{Event, Sampler};
+use crate::serve::{self, Counts, Page, Site};
+use crate::sources::{self, Sources};
+use crate::{clock, detect};
+
+/// Runs until SIGTERM or SIGINT; exit code 0 then, 64 for settings that cannot be, 1 for what fails.
+pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let config = match Config::load(options.file.as_deref(), environment, options.flags) {
+        Ok(config) => config,
+        Err(problems) => return Exit::usage(problems.to_string()),
+    };
+    let listeners = match serve::bind(&config.web.listen_address) {
+        Ok(listeners) => listeners,
+        Err(error) => return Exit::failure(error.to_string()),
+    };
+    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+        let stop = async {
+            match told_to_stop().await {
+                Ok(signal) => tracing::info!(signal, "stopping"),
+                Err(error) => tracing::error!(%error, "cannot wait for signals; stopping"),
+            }
+        };
+        runtime.block_on(until(&config, listeners, stop))
+    });
+    match ended {
+        Ok(()) => Exit::success(""),
+        Err(error) => Exit::failure(error.to_string()),
+    }
+}
+
+/// Samples and serves on these listeners until `stop` is done, or until the loop ends by itself.
+///
+/// # Errors
+/// When a thread cannot be started, or when the loop ended without having been told to.
+pub async fn until(
+    config: &Config,
+    listeners: Vec<TcpListener>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (events, inbox) = mpsc::channel();
+    let (publish, page) = watch::channel(None);
+    let (alive, mut ended) = oneshot::channel::<()>();
+    let counts = Arc::new(Counts::default());
+    greet(config, &listeners);
+    let sampler = sampler(config, events.clone(), inbox);
+    let mut publisher = Publisher::new(config, publish, Arc::clone(&counts));
+    let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
+        // Dropped when the loop ends, also by a panic, and so tells the other side.
+        let _alive = alive;
+        sampler.run(|report| publisher.publish(report));
+    })?;
+    let site = Site {
+        page,
+        telemetry_path: config.web.telemetry_path.clone(),
+        interval: config.detection.interval.duration(),
+        now: clock::now,
+        counts,
+    };
+    let mut fell = false;
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            _ = &mut ended => fell = true,
+        }
+    };
+    serve::serve(listeners, site, stop).await?;
+    // The loop may be gone already; then there is nobody to tell.
+    let _ = events.send(Event::Stop);
+    let joined = thread.join();
+    if fell || joined.is_err() {
+        return Err(io::Error::other("the sampling loop ended by itself; this is a defect of hostnorm"));
+    }
+    Ok(())
+}
+
+fn sampler(config: &Config, events: mpsc::Sender<Event>, inbox: mpsc::Receiver<Event>) -> Sampler {
+    let on = |source: &str| config.collects(source);
+    Sampler {
+        sources: Sources::open(&sources::Settings { roots: config.path.clone() }, on),
+        engine: Engine::new(sources::signals(on), &engine_settings(config)),
+        interval: config.detection.interval.duration(),
+        seed: config.detection.seed,
+        events,
+        inbox,
+    }
+}
+
+fn engine_settings(config: &Config) -> engine::Settings {
+    let detection = &config.detection;
+    engine::Settings {
+        interval: detection.interval.as_seconds(),
+        window: usize::try_from(detection.window).unwrap_or(usize::MAX),
+        warmup: detection.warmup.as_seconds(),
+        hold: detection.hold.as_seconds(),
+        limit: detection.limit,
+        release: Release {
+            below: detection.release.below,
+            seconds: detection.release.lasting.as_seconds(),
+            accept_after: detection.accept_after.as_seconds(),
+        },
+        half_life: detection.half_life.as_seconds(),
+        quarantine: detection.quarantine,
+        retrain: detection.retrain.as_seconds(),
+    }
+}
+
+/// Says what is learned, where it is served, and when the first score will be there.
+fn greet(config: &Config, listeners: &[TcpListener]) {
+    let addresses: Vec<String> =
+        listeners.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.to_string()).collect();
+    let signals = sources::signals(|source| config.collects(source)).count();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        address = addresses.join(" "),
+        interval = %config.detection.interval,
+        "hostnorm is listening"
+    );
+    tracing::info!(
+        signals,
+        detectors = detect::DETECTORS.iter().map(|it| it.name).collect::<Vec<_>>().join(" "),
+        warmup = %config.detection.warmup,
+        "learning what is normal on this host; the first score will be there after the warm-up"
+    );
+}
+
+/// Renders reports, puts them where requests find them and writes them to the log.
+#[derive(Debug)]
+struct Publisher {
+    options: Arc<serve::Options>,
+    counts: Arc<Counts>,
+    slot: watch::Sender<Option<Arc<Page>>>,
+}
+
+impl Publisher {
+    fn new(config: &Config, slot: watch::Sender<Option<Arc<Page>>>, counts: Arc<Counts>) -> Self {
+        let options = serve::Options {
+            sources: sources::metrics().collect(),
+            raw: config.metrics.raw,
+            build: serve::Build::default(),
+        };
+        Self { options: Arc::new(options), counts, slot }
+    }
+
+    fn publish(&mut self, report: Report) {
+        let report = Arc::new(report);
+        let page = Page::render(&report, &self.options, &self.counts);
+        self.slot.send_replace(Some(Arc::new(page)));
+    }
+}
+
+/// Waits for a signal that asks for the end. SIGHUP does not: it is often sent to ask for new settings.
+#[cfg(unix)]
+async fn told_to_stop() -> io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok("SIGTERM"),
+            _ = interrupt.recv() => return Ok("SIGINT"),
+            _ = hangup.recv() => tracing::warn!("settings are read at the start only; restart hostnorm to change them"),
+        }
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn told_to_stop() -> io::Result<&'static str> {
+    tokio::signal::ctrl_c().await.map(|()| "Ctrl-C")
+}

@@ -1,0 +1,154 @@
+//! All settings of hostnorm: what they are, where they come from, and what is wrong with them.
+//!
+//! Flags stand above the environment, the environment above the file, the file above the defaults. This module
+//! reads the settings file and nothing else; environment and flags are handed in. It alone knows figment.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sources::{self, Roots};
+use crate::span::Span;
+use crate::telemetry;
+
+mod table;
+mod place;
+mod load;
+mod bounds;
+mod print;
+
+pub use load::{Given, Loaded};
+pub use place::{Place, Problem, Problems};
+pub(crate) use print::default_of;
+pub use print::{default_file, effective};
+pub use table::{Setting, Takes, settings};
+
+/// What hostnorm does, once everything that was asked for is put together. The table in `config/table.rs`
+/// says more about each field; both have the same names, and a test keeps them so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// How the host is judged; these keys stand at the top level of the file.
+    #[serde(flatten)]
+    pub detection: Detection,
+    /// What is served, and where.
+    pub web: Web,
+    /// Where the kernel's files are.
+    pub path: Roots,
+    /// Which sources are asked, by name; each row of [`sources::SOURCES`] is in it.
+    pub collector: BTreeMap<String, bool>,
+    /// Which metrics are exposed.
+    pub metrics: Metrics,
+    /// What is logged, and how.
+    pub log: telemetry::Settings,
+}
+
+/// How the host is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// Time between two readings.
+    pub interval: Span,
+    /// Readings whose mean is one point.
+    pub window: u64,
+    /// How long is learned before the first score.
+    pub warmup: Span,
+    /// How long a score is held, so that no scrape misses a spike.
+    pub hold: Span,
+    /// Where the random numbers of training begin.
+    pub seed: u64,
+    /// The raw joint score that is exposed as 1.0.
+    pub limit: f64,
+    /// When an anomaly is over.
+    pub release: Release,
+    /// The age at which what was learned counts half.
+    pub half_life: Span,
+    /// Time between two trainings.
+    pub retrain: Span,
+    /// Weight at which points inside an anomaly are learned.
+    pub quarantine: f64,
+    /// How long an anomaly lasts before it is the new normal.
+    pub accept_after: Span,
+}
+
+/// When an anomaly is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// The score has to be below this, …
+    pub below: f64,
+    /// … for this long.
+    #[serde(rename = "for")]
+    pub lasting: Span,
+}
+
+/// What is served, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Web {
+    /// Addresses to listen on, `host:port`; no host means all interfaces.
+    pub listen_address: Vec<String>,
+    /// Path of the metrics.
+    pub telemetry_path: String,
+}
+
+/// Which metrics are exposed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Whether the raw values of the host are, beside the scores.
+    pub raw: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            detection: Detection::default(),
+            web: Web::default(),
+            path: Roots::default(),
+            collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
+            metrics: Metrics { raw: true },
+            log: telemetry::Settings::default(),
+        }
+    }
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        Self {
+            interval: Span::seconds(1),
+            window: 30,
+            warmup: Span::minutes(10),
+            hold: Span::seconds(60),
+            seed: 0,
+            limit: 5.0,
+            release: Release { below: 0.7, lasting: Span::seconds(30) },
+            half_life: Span::days(7),
+            retrain: Span::days(1),
+            quarantine: 0.2,
+            accept_after: Span::minutes(360),
+        }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { listen_address: vec![":19797".into()], telemetry_path: "/metrics".into() }
+    }
+}
+
+impl Config {
+    /// Puts the settings together from everywhere they may be.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, not only the first thing.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: Vec<Given>,
+    ) -> Result<Self, Problems> {
+        Loaded::new(file, environment, flags).map(|loaded| loaded.config)
+    }
+
+    /// Whether a source is switched on.
+    pub fn collects(&self, source: &str) -> bool {
+        self.collector.get(source).copied().unwrap_or(false)
+    }
+}

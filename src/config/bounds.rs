@@ -1,0 +1,165 @@
+//! Within which bounds settings make sense, each with a sentence for what is outside.
+
+use super::Config;
+use crate::span::Span;
+
+/// Shortest time between two readings; the kernel's own clocks tick at 10 ms.
+const INTERVAL_MIN: Span = Span::millis(100);
+/// Longest time between two readings: what is rarer is not a live host.
+const INTERVAL_MAX: Span = Span::minutes(60);
+/// Most readings in a window.
+const WINDOW_MAX: u64 = 4096;
+/// Longest hold; a score that is older says nothing of now.
+const HOLD_MAX: Span = Span::minutes(60);
+/// Longest time that an anomaly may need to end.
+const RELEASE_MAX: Span = Span::days(1);
+/// Shortest half-life and shortest time between two trainings.
+const MEMORY_MIN: Span = Span::minutes(1);
+/// Most addresses to listen on.
+const ADDRESSES_MAX: usize = 16;
+
+/// A setting outside its bounds.
+pub(super) struct Complaint {
+    pub(super) key: &'static str,
+    pub(super) sentence: String,
+}
+
+#[derive(Default)]
+struct Complaints(Vec<Complaint>);
+
+impl Complaints {
+    fn unless(&mut self, fine: bool, key: &'static str, sentence: impl FnOnce() -> String) {
+        if !fine {
+            self.0.push(Complaint { key, sentence: sentence() });
+        }
+    }
+}
+
+impl Config {
+    /// Everything that is outside its bounds.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        let mut found = Complaints::default();
+        self.detection_within(&mut found);
+        self.web_within(&mut found);
+        found.0
+    }
+
+    fn detection_within(&self, found: &mut Complaints) {
+        let it = &self.detection;
+        found.unless(it.interval >= INTERVAL_MIN, "interval", || {
+            let shown = if it.interval == Span::default() { "0".into() } else { it.interval.to_string() };
+            format!("{shown} is too short; the shortest interval is {INTERVAL_MIN}")
+        });
+        found.unless(it.interval <= INTERVAL_MAX, "interval", || {
+            format!("{} is too long; the longest interval is {INTERVAL_MAX}", it.interval)
+        });
+        found.unless((1..=WINDOW_MAX).contains(&it.window), "window", || {
+            format!("{} is not within 1 and {WINDOW_MAX} readings", it.window)
+        });
+        let one_window = it.interval.times(it.window.min(WINDOW_MAX));
+        found.unless(it.warmup >= one_window, "warmup", || {
+            format!("{} is too short; one window alone takes {one_window}", it.warmup)
+        });
+        found.unless(it.hold <= HOLD_MAX, "hold", || {
+            format!("{} is too long; the longest hold is {HOLD_MAX}", it.hold)
+        });
+        found.unless(it.limit > 0.0 && it.limit.is_finite(), "limit", || {
+            format!("{} is not a limit; it has to be above 0", it.limit)
+        });
+        found.unless(it.release.below > 0.0 && it.release.below <= 1.0, "release.below", || {
+            format!("{} is not above 0 and at most 1", it.release.below)
+        });
+        found.unless(it.release.lasting <= RELEASE_MAX, "release.for", || {
+            format!("{} is too long; the longest is {RELEASE_MAX}", it.release.lasting)
+        });
+        for (key, span) in [("half_life", it.half_life), ("retrain", it.retrain)] {
+            found.unless(span >= MEMORY_MIN, key, || {
+                format!("{span} is too short; the shortest is {MEMORY_MIN}")
+            });
+        }
+        found.unless((0.0..=1.0).contains(&it.quarantine), "quarantine", || {
+            format!("{} is not within 0 and 1", it.quarantine)
+        });
+    }
+
+    fn web_within(&self, found: &mut Complaints) {
+        let addresses = &self.web.listen_address;
+        found.unless((1..=ADDRESSES_MAX).contains(&addresses.len()), "web.listen_address", || {
+            format!("there are {} addresses; give at least 1 and at most {ADDRESSES_MAX}", addresses.len())
+        });
+        for address in addresses.iter().take(ADDRESSES_MAX) {
+            found.unless(is_address(address), "web.listen_address", || {
+                format!("{address:?} is not an address such as :19797, 127.0.0.1:19797 or [::1]:19797")
+            });
+        }
+        let path = &self.web.telemetry_path;
+        let is_path = path.len() > 1
+            && path.starts_with('/')
+            && path.bytes().all(|it| it.is_ascii_graphic() && !b"?#%".contains(&it));
+        found.unless(is_path, "web.telemetry_path", || format!("{path:?} is not a path such as /metrics"));
+        found.unless(!path.starts_with("/-/") && !path.starts_with("/api/"), "web.telemetry_path", || {
+            format!("{path:?} is taken; hostnorm serves other things below /-/ and /api/")
+        });
+    }
+}
+
+/// Whether a text has the form `host:port`; whether the host exists is found out when it is listened on.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']').is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => host.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'.' || it == b'-'),
+    };
+    is_host && port.bytes().all(|it| it.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut Config), expect: &[&str]) {
+        let mut config = Config::default();
+        change(&mut config);
+        let keys: Vec<_> = config.complaints().iter().map(|it| it.key).collect();
+        assert_eq!(keys, expect, "{config:?}");
+    }
+
+    #[test]
+    fn defaults_are_within() {
+        check(|_| (), &[]);
+    }
+
+    #[test]
+    fn bounds_are_inclusive() {
+        check(|it| it.detection.interval = INTERVAL_MIN, &[]);
+        check(|it| it.detection.interval = Span::millis(99), &["interval"]);
+        check(|it| it.detection.window = 0, &["window"]);
+        check(|it| it.detection.window = WINDOW_MAX + 1, &["window", "warmup"]);
+        check(|it| it.detection.warmup = Span::seconds(30), &[]);
+        check(|it| it.detection.warmup = Span::seconds(29), &["warmup"]);
+        check(|it| it.detection.hold = Span::default(), &[]);
+        check(|it| it.detection.limit = f64::INFINITY, &["limit"]);
+        check(|it| it.detection.limit = f64::NAN, &["limit"]);
+        check(|it| it.detection.release.below = f64::NAN, &["release.below"]);
+        check(|it| it.detection.quarantine = 1.1, &["quarantine"]);
+        check(|it| it.detection.half_life = Span::default(), &["half_life"]);
+    }
+
+    #[test]
+    fn addresses_have_a_port() {
+        for text in [":19797", "127.0.0.1:1", "[::1]:65535", "localhost:0", "a-b.c:80"] {
+            check(|it| it.web.listen_address = vec![text.into()], &[]);
+        }
+        for text in ["", ":", "19797", "::1:80", "[::1]", "[x]:1", "a b:1", ":65536", ":+1", "http://a:1"] {
+            check(|it| it.web.listen_address = vec![text.into()], &["web.listen_address"]);
+        }
+        check(|it| it.web.listen_address = Vec::new(), &["web.listen_address"]);
+    }
+
+    #[test]
+    fn paths_are_paths() {
+        for text in ["", "/", "metrics", "/a b", "/a?b", "/-/ready", "/é"] {
+            check(|it| it.web.telemetry_path = text.into(), &["web.telemetry_path"]);
+        }
+    }
+}

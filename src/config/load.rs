@@ -1,0 +1,448 @@
+//! From file, environment and flags to one [`Config`].
+//!
+//! Each place is taken apart into entries, key by key, and each entry is tried by itself against the defaults.
+//! So all that is wrong is found at once and is told with its place. figment merges what is left.
+#![expect(clippy::disallowed_methods, reason = "settings are read from a file before anything else runs")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use figment::error::Kind;
+use figment::util::nest;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::place::PREFIX;
+use super::{Config, Place, Problem, Problems, Setting, Takes, settings};
+
+/// Longest settings file that is read, in bytes; a longer one is a mistake in its name.
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// How alike two keys are before one is offered for the other: the measure and the figure that clap uses.
+const ALIKE_MIN: f64 = 0.7;
+
+/// Names the settings file; the flag `--config.file` stands above it.
+const FILE_VARIABLE: &str = "HOSTNORM_CONFIG__FILE";
+
+/// A setting that was given on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Its key in the table of settings.
+    pub key: String,
+    /// The flag, without the dashes in front, as the user wrote it.
+    pub flag: String,
+    /// The values; a flag that may be repeated has several.
+    pub words: Vec<String>,
+}
+
+/// The settings, and where each of them was written.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The settings file, if there is one.
+    pub file: Option<PathBuf>,
+    /// The place of each key that is not at its default.
+    places: BTreeMap<String, Place>,
+}
+
+impl Loaded {
+    /// Puts the settings together and remembers where they were.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, not only the first thing.
+    pub fn new(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: Vec<Given>,
+    ) -> Result<Self, Problems> {
+        // Sorted, so that equal environments give equal messages.
+        let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
+        let named = environment.get(&OsString::from(FILE_VARIABLE)).filter(|it| !it.is_empty());
+        let file = file.map(Path::to_owned).or_else(|| named.map(PathBuf::from));
+        let mut gathered = Gathered { settings: settings(), entries: Vec::new(), problems: Vec::new() };
+        if let Some(path) = &file {
+            gathered.file(path);
+        }
+        gathered.environment(&environment);
+        gathered.flags(flags);
+        gathered.finish(file)
+    }
+
+    /// Where the value of a key was written.
+    pub fn place(&self, key: &str) -> &Place {
+        self.places.get(key).unwrap_or(&Place::Default)
+    }
+}
+
+/// One value at one place.
+struct Entry {
+    key: String,
+    value: Value,
+    place: Place,
+}
+
+/// What was found so far, the place that counts least first.
+struct Gathered {
+    settings: Vec<Setting>,
+    entries: Vec<Entry>,
+    problems: Vec<Problem>,
+}
+
+impl Gathered {
+    fn file(&mut self, path: &Path) {
+        let place = |line| Place::File { path: path.to_owned(), line };
+        let text = match read(path) {
+            Ok(text) => text,
+            Err(sentence) => {
+                return self.problems.push(Problem { place: place(None), key: None, value: None, sentence });
+            }
+        };
+        // By way of YAML's own type, which refuses a key that stands there twice.
+        let document = match yaml_serde::from_str::<yaml_serde::Value>(&text) {
+            Ok(document) => document,
+            Err(error) => {
+                let line = error.location().map(|it| it.line());
+                let sentence = format!("is not YAML that can be understood: {error}");
+                return self.problems.push(Problem { place: place(line), key: None, value: None, sentence });
+            }
+        };
+        match Value::serialize(document) {
+            Ok(Value::Dict(_, dict)) => self.dict("", dict, &|key| place(line_of(&text, key))),
+            Ok(Value::Empty(..)) => (),
+            document => {
+                let sentence = match document {
+                    Err(_) => "has a key that is not text".into(),
+                    Ok(_) => "holds no settings; expected lines such as \"interval: 1s\"".into(),
+                };
+                self.problems.push(Problem { place: place(None), key: None, value: None, sentence });
+            }
+        }
+    }
+
+    /// Takes a mapping apart as far as its keys are sections.
+    fn dict(&mut self, section: &str, dict: Dict, place: &dyn Fn(&str) -> Place) {
+        for (name, value) in dict {
+            let key = if section.is_empty() { name } else { format!("{section}.{name}") };
+            let is_section = self.settings.iter().any(|it| it.section() == key);
+            match value {
+                Value::Dict(_, below) if is_section => self.dict(&key, below, place),
+                // A key with nothing behind it, as when all below it is commented out, says nothing.
+                Value::Empty(..) if is_section || self.setting(&key).is_some() => (),
+                value => self.entry(Entry { place: place(&key), key, value }),
+            }
+        }
+    }
+
+    fn environment(&mut self, environment: &BTreeMap<OsString, OsString>) {
+        for (name, value) in environment {
+            let name = name.to_string_lossy();
+            let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+            let key = rest.to_lowercase().replace("__", ".");
+            let Some(value) = value.to_str() else {
+                let place = Place::Environment { name: name.into_owned() };
+                let sentence = "is not UTF-8".to_owned();
+                self.problems.push(Problem { place, key: None, value: None, sentence });
+                continue;
+            };
+            // `HOSTNORM_INTERVAL=` is how many tools unset a variable.
+            if value.is_empty() || name == FILE_VARIABLE {
+                continue;
+            }
+            let setting = self.setting(&key);
+            if setting.is_none() && is_service_link(rest) {
+                continue;
+            }
+            let value = match setting.map(|it| it.takes) {
+                Some(Takes::Texts) if value.trim_start().starts_with('[') => flow(value),
+                Some(Takes::Texts) => {
+                    value.split(',').map(str::trim).filter(|it| !it.is_empty()).collect::<Vec<_>>().into()
+                }
+                takes => word(takes, value),
+            };
+            self.entry(Entry { key, value, place: Place::Environment { name: name.into_owned() } });
+        }
+    }
+
+    fn flags(&mut self, flags: Vec<Given>) {
+        for Given { key, flag, words } in flags {
+            let takes = self.setting(&key).map(|it| it.takes);
+            let value = match (takes, words.last()) {
+                (Some(Takes::Texts), _) | (_, None) => Value::from(words),
+                (takes, Some(last)) => word(takes, last),
+            };
+            self.entry(Entry { key, value, place: Place::Flag { name: flag } });
+        }
+    }
+
+    fn setting(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().find(|it| it.key == key)
+    }
+
+    /// Keeps an entry if its key is known and its value is what the setting takes.
+    fn entry(&mut self, entry: Entry) {
+        let sentence = match self.setting(&entry.key) {
+            None => Some(self.unknown(&entry)),
+            Some(setting) => refusal(setting, &entry),
+        };
+        let Entry { key, value, place } = &entry;
+        match sentence {
+            None => self.entries.push(entry),
+            Some(sentence) => self.problems.push(Problem {
+                place: place.clone(),
+                key: Some(key.clone()),
+                value: Some(super::print::shown(value)),
+                sentence,
+            }),
+        }
+    }
+
+    fn unknown(&self, Entry { key, place, .. }: &Entry) -> String {
+        if let Some(below) = self.settings.iter().find(|it| it.section() == key) {
+            return format!(
+                "is a section; its settings stand below it, such as {}",
+                place.name_of(&below.key)
+            );
+        }
+        let wanted = key.replace('-', "_");
+        let alike = |candidate: &str| match candidate.strip_suffix(&wanted) {
+            Some(section) if section.ends_with('.') => 1.0,
+            _ => strsim::jaro(candidate, &wanted),
+        };
+        let keys = self.settings.iter().flat_map(|it| [it.key.as_ref(), it.section()]);
+        let nearest = keys.map(|it| (alike(it), it)).max_by(|one, other| one.0.total_cmp(&other.0));
+        match nearest {
+            Some((alike, nearest)) if alike >= ALIKE_MIN => {
+                format!("there is no such setting; did you mean {}?", place.name_of(nearest))
+            }
+            _ => "there is no such setting; hostnorm check --print-defaults lists all".into(),
+        }
+    }
+
+    fn finish(mut self, file: Option<PathBuf>) -> Result<Loaded, Problems> {
+        let mut figment = Figment::from(Layer::defaults());
+        let mut places = BTreeMap::new();
+        for Entry { key, value, place } in self.entries {
+            figment = figment.merge(Layer { dict: nested(&key, value) });
+            places.insert(key, place);
+        }
+        let place_of = |key: &str| places.get(key).cloned().unwrap_or(Place::Default);
+        match figment.extract::<Config>() {
+            Ok(config) => {
+                self.problems.extend(config.complaints().into_iter().map(|it| Problem {
+                    place: place_of(it.key),
+                    value: figment.find_value(it.key).ok().map(|it| super::print::shown(&it)),
+                    key: Some(it.key.to_owned()),
+                    sentence: it.sentence,
+                }));
+                if self.problems.is_empty() {
+                    return Ok(Loaded { config, file, places });
+                }
+            }
+            // Each entry was tried before, so this is a setting that has no default.
+            Err(error) => self.problems.push(Problem {
+                place: Place::Default,
+                key: Some(error.path.join(".")),
+                value: None,
+                sentence: error.kind.to_string(),
+            }),
+        }
+        self.problems.sort_by_key(|it| it.place.order());
+        Err(Problems(self.problems))
+    }
+}
+
+/// Why a value is not what its setting takes.
+fn refusal(setting: &Setting, entry: &Entry) -> Option<String> {
+    let figment =
+        Figment::from(Layer::defaults()).merge(Layer { dict: nested(&entry.key, entry.value.clone()) });
+    let error = figment.extract::<Config>().err()?;
+    Some(match error.kind {
+        Kind::Message(sentence) if setting.takes == Takes::Duration => sentence,
+        _ => format!("expected {}, found {}", setting.takes.words(), super::print::shown(&entry.value)),
+    })
+}
+
+/// Values at one place, for figment.
+struct Layer {
+    dict: Dict,
+}
+
+impl Layer {
+    fn defaults() -> Self {
+        // Plain data cannot fail to become plain data; if it did, what is missing would be named at the end.
+        let dict = Value::serialize(Config::default()).ok().and_then(Value::into_dict).unwrap_or_default();
+        Self { dict }
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("settings")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.dict.clone()))
+    }
+}
+
+fn nested(key: &str, value: Value) -> Dict {
+    nest(key, value).into_dict().unwrap_or_default()
+}
+
+/// Reads a whole settings file; says in words why it cannot.
+fn read(path: &Path) -> Result<String, String> {
+    let file =
+        std::fs::File::open(path).map_err(|error| format!("cannot open the settings file: {error}"))?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("cannot read the settings file: {error}"))?;
+    match text.len() as u64 {
+        0..=FILE_BYTES_MAX => Ok(text),
+        _ => Err(format!("is longer than {FILE_BYTES_MAX} bytes, which no settings file is")),
+    }
+}
+
+/// A word of the environment or of the command line as the value that its setting takes.
+fn word(takes: Option<Takes>, word: &str) -> Value {
+    match takes {
+        Some(Takes::Switch | Takes::Whole | Takes::Number) => flow(word),
+        _ => Value::from(word),
+    }
+}
+
+/// Text in the flow style of YAML; what is not YAML stays text and is refused as such.
+fn flow(text: &str) -> Value {
+    yaml_serde::from_str(text).unwrap_or_else(|_| Value::from(text))
+}
+
+/// Whether Kubernetes made the variable for a service whose name begins with "hostnorm", as it does in each
+/// pod of a namespace: `HOSTNORM_SERVICE_HOST`, `HOSTNORM_PORT_19797_TCP_ADDR`, …
+fn is_service_link(rest: &str) -> bool {
+    let rest = format!("_{rest}");
+    ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"].iter().any(|end| rest.ends_with(end))
+        || rest.contains("_SERVICE_PORT_")
+        || ["_TCP", "_UDP", "_SCTP"].iter().any(|it| rest.contains(it) && rest.contains("_PORT_"))
+}
+
+/// The line of a key in a file in block style, counted from 1; in flow style, that of what it stands in.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let mut above: Vec<(usize, &str)> = Vec::new();
+    let mut nearest = (0, None);
+    for (idx, line) in text.lines().enumerate() {
+        let trimmed = line.trim_start();
+        let Some((name, _)) = trimmed.split_once(':').filter(|_| !trimmed.starts_with(['#', '-'])) else {
+            continue;
+        };
+        let indent = line.len() - trimmed.len();
+        above.retain(|(other, _)| *other < indent);
+        above.push((indent, name.trim().trim_matches(['"', '\''])));
+        let path = above.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(".");
+        let holds = key.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if holds && path.len() > nearest.0 {
+            nearest = (path.len(), Some(idx + 1));
+        }
+    }
+    nearest.1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(environment: &[(&str, &str)], flags: &[(&str, &[&str])], expect: &str) {
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+        let flags = flags.iter().map(|(key, words)| Given {
+            key: (*key).into(),
+            flag: key.replace('_', "-"),
+            words: words.iter().map(|it| (*it).into()).collect(),
+        });
+        let found = match Loaded::new(None, environment, flags.collect()) {
+            Err(problems) => problems.to_string(),
+            Ok(loaded) => {
+                let lines = super::super::effective(&loaded);
+                let changed = lines.lines().filter(|it| it.contains("  # ") && !it.ends_with("# default"));
+                changed.map(str::trim).collect::<Vec<_>>().join("\n")
+            }
+        };
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn flags_stand_above_the_environment() {
+        check(&[("HOSTNORM_INTERVAL", "2s")], &[], "interval: 2s  # environment variable HOSTNORM_INTERVAL");
+        check(&[("HOSTNORM_INTERVAL", "2s")], &[("interval", &["3s"])], "interval: 3s  # flag --interval");
+    }
+
+    #[test]
+    fn lists_in_the_environment_have_commas_or_brackets() {
+        let expect =
+            "listen_address: [\":1\",\"[::1]:2\"]  # environment variable HOSTNORM_WEB__LISTEN_ADDRESS";
+        check(&[("HOSTNORM_WEB__LISTEN_ADDRESS", ":1, [::1]:2")], &[], expect);
+        check(&[("HOSTNORM_WEB__LISTEN_ADDRESS", "[':1', '[::1]:2']")], &[], expect);
+    }
+
+    #[test]
+    fn foreign_variables_are_left_alone() {
+        check(
+            &[
+                ("PATH", "/bin"),
+                ("HOSTNORM_INTERVAL", ""),
+                ("HOSTNORM_SERVICE_HOST", "10.0.0.1"),
+                ("HOSTNORM_SERVICE_PORT", "80"),
+                ("HOSTNORM_SERVICE_PORT_WEB", "80"),
+                ("HOSTNORM_PORT", "tcp://10.0.0.1:80"),
+                ("HOSTNORM_PORT_80_TCP", "tcp://10.0.0.1:80"),
+                ("HOSTNORM_PORT_80_TCP_ADDR", "10.0.0.1"),
+                ("HOSTNORM_WEB_SERVICE_HOST", "10.0.0.1"),
+            ],
+            &[],
+            "",
+        );
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        check(
+            &[("HOSTNORM_INTERVALL", "2s"), ("HOSTNORM_METRICS__RAW", "yes")],
+            &[("interval", &["0"]), ("window", &["many"])],
+            "environment variable HOSTNORM_INTERVALL: there is no such setting; did you mean HOSTNORM_INTERVAL?\n\
+             environment variable HOSTNORM_METRICS__RAW: expected true or false, found yes\n\
+             flag --window: expected a whole number, found many\n\
+             flag --interval: 0 is too short; the shortest interval is 100ms",
+        );
+    }
+
+    #[test]
+    fn a_key_has_a_line() {
+        let text = "# web:\na: 1\nweb:\n  # x: 1\n  list:\n    - a: b\n  \"path\": x\nflow: {y: 1}\n";
+        for (key, line) in [
+            ("a", Some(2)),
+            ("web.list", Some(5)),
+            ("web.path", Some(7)),
+            ("flow.y", Some(8)),
+            ("web.x", Some(3)),
+            ("z", None),
+        ] {
+            assert_eq!(line_of(text, key), line, "{key}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_environment_is_too_strange(name in "[A-Z_.]{0,20}", value in ".*") {
+            let _ = Loaded::new(None, [(format!("{PREFIX}{name}").into(), value.into())], Vec::new());
+        }
+
+        #[test]
+        fn no_file_is_too_strange(text in "([a-z_]{0,9}: ?|  |- |\n|\\PC){0,40}") {
+            let _ = line_of(&text, "web.listen_address");
+            let _ = flow(&text);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Settings as YAML: the commented defaults, and what is in effect with the place of each.
+
+use figment::value::Value;
+
+use super::{Config, Loaded, Setting, settings};
+
+/// Width at which comments are wrapped.
+const WIDTH: usize = 100;
+
+/// Every setting at its default, each with its help as a comment; loading it changes nothing.
+pub fn default_file() -> String {
+    let mut text = String::from(
+        "# All settings of hostnorm, each at its default. Everything may be left out.\n\
+         # Flags stand above the environment, the environment above this file.\n",
+    );
+    let defaults = values(&Config::default());
+    each(&mut text, |text, setting, indent| {
+        // No empty line between a section and the first setting in it.
+        if !text.ends_with(":\n") || indent.is_empty() {
+            text.push('\n');
+        }
+        for line in wrapped(&setting.help, WIDTH - indent.len()) {
+            text.push_str(&format!("{indent}# {line}\n"));
+        }
+        text.push_str(&format!("{indent}{}: {}\n", setting.name(), shown_at(&defaults, &setting.key)));
+    });
+    text
+}
+
+/// Every setting as it is in effect, with its place as a comment.
+pub fn effective(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    let effective = values(&loaded.config);
+    each(&mut text, |text, setting, indent| {
+        let value = shown_at(&effective, &setting.key);
+        text.push_str(&format!("{indent}{}: {value}  # {}\n", setting.name(), loaded.place(&setting.key)));
+    });
+    text
+}
+
+/// The default of a setting as it would stand in the file.
+pub(crate) fn default_of(setting: &Setting) -> String {
+    shown_at(&values(&Config::default()), &setting.key)
+}
+
+/// Calls `write` for each setting, with the lines of sections between them.
+fn each(text: &mut String, mut write: impl FnMut(&mut String, &Setting, &str)) {
+    let settings = settings();
+    let mut section = "";
+    for setting in &settings {
+        if setting.section() != section {
+            section = setting.section();
+            text.push_str(&format!("\n{section}:\n"));
+        }
+        write(text, setting, if section.is_empty() { "" } else { "  " });
+    }
+}
+
+fn values(config: &Config) -> Option<Value> {
+    Value::serialize(config).ok()
+}
+
+fn shown_at(values: &Option<Value>, key: &str) -> String {
+    values.as_ref().and_then(|it| it.find_ref(key)).map(shown).unwrap_or_default()
+}
+
+/// A value as it would stand in the file, on one line.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        // JSON is YAML in flow style; YAML itself would be written on several lines.
+        Value::Array(..) | Value::Dict(..) => serde_json::to_string(value).unwrap_or_default(),
+        _ => yaml_serde::to_string(value).unwrap_or_default().trim_end().replace('\n', " "),
+    }
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Dotted keys of everything that is not a mapping.
+    fn keys(value: &Value, above: &str, into: &mut Vec<String>) {
+        for (name, value) in value.as_dict().into_iter().flatten() {
+            let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+            match value.as_dict() {
+                Some(_) => keys(value, &key, into),
+                None => into.push(key),
+            }
+        }
+    }
+
+    #[test]
+    fn table_and_struct_agree() {
+        let mut of_struct = Vec::new();
+        keys(&Value::serialize(Config::default()).unwrap(), "", &mut of_struct);
+        let mut of_table: Vec<_> = settings().iter().map(|it| it.key.to_string()).collect();
+        of_struct.sort();
+        of_table.sort();
+        assert_eq!(of_struct, of_table);
+    }
+
+    #[test]
+    fn comments_are_wrapped() {
+        assert_eq!(wrapped("a bb ccc", 4), ["a bb", "ccc"]);
+        assert_eq!(wrapped("longer", 3), ["longer"]);
+    }
+}

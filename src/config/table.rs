@@ -1,0 +1,183 @@
+//! The table of settings, from which flags, names in the environment, help and documentation follow.
+//!
+//! Defaults are not in it: they are read off [`Config::default`](super::Config), so that each is said once.
+
+use std::borrow::Cow;
+
+use crate::sources::SOURCES;
+
+/// One setting, and all that is said of it.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Its place in the file, sections before dots: `web.listen_address`.
+    pub key: Cow<'static, str>,
+    /// What it takes.
+    pub takes: Takes,
+    /// One sentence or more without the final full stop.
+    pub help: Cow<'static, str>,
+}
+
+/// What a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// A length of time, see [`Span`](crate::span::Span).
+    Duration,
+    /// A number, with a fraction or without.
+    Number,
+    /// A number without a fraction, not below zero.
+    Whole,
+    /// True or false.
+    Switch,
+    /// Any text.
+    Text,
+    /// The path of a directory.
+    Directory,
+    /// Several texts.
+    Texts,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+impl Takes {
+    /// What to write, for messages and for documentation.
+    pub fn words(self) -> Cow<'static, str> {
+        match self {
+            Self::Duration => "a duration such as 100ms, 15s, 5m, 1h30m or 7d".into(),
+            Self::Number => "a number".into(),
+            Self::Whole => "a whole number".into(),
+            Self::Switch => "true or false".into(),
+            Self::Text => "text".into(),
+            Self::Directory => "a directory".into(),
+            Self::Texts => "a list of text".into(),
+            Self::OneOf(words) => format!("one of {}", words.join(", ")).into(),
+        }
+    }
+
+    /// What stands for the value in the help of the command line.
+    pub fn placeholder(self) -> &'static str {
+        match self {
+            Self::Duration => "DURATION",
+            Self::Number | Self::Whole => "NUMBER",
+            Self::Switch => "BOOLEAN",
+            Self::Text | Self::Texts => "TEXT",
+            Self::Directory => "DIRECTORY",
+            Self::OneOf(_) => "WORD",
+        }
+    }
+}
+
+const fn row(key: &'static str, takes: Takes, help: &'static str) -> Setting {
+    Setting { key: Cow::Borrowed(key), takes, help: Cow::Borrowed(help) }
+}
+
+/// In the order of the documentation; collectors follow from their own table.
+static SETTINGS: &[Setting] = &[
+    row("interval", Takes::Duration, "Time between two readings, at least 100ms"),
+    row(
+        "window",
+        Takes::Whole,
+        "Readings whose mean is one point, 1 to 4096. Points are judged at each reading and learned once a window",
+    ),
+    row(
+        "warmup",
+        Takes::Duration,
+        "How long is learned before the first score, at least one window. Until then the score is absent",
+    ),
+    row(
+        "hold",
+        Takes::Duration,
+        "How long the highest score is held, at most 1h, so that no scrape misses a spike. Make it longer than the scrape interval",
+    ),
+    row(
+        "seed",
+        Takes::Whole,
+        "Where the random numbers of training begin. Equal seeds and equal readings give equal scores",
+    ),
+    row(
+        "limit",
+        Takes::Number,
+        "The raw joint score that is exposed as 1.0, from where on there is an anomaly. Higher is quieter",
+    ),
+    row("half_life", Takes::Duration, "The age at which what was learned counts half, at least 1m"),
+    row("retrain", Takes::Duration, "Time between two trainings of the model, at least 1m"),
+    row(
+        "quarantine",
+        Takes::Number,
+        "Weight between 0 and 1 at which points inside an anomaly are learned. 0 learns nothing from them, so that a lasting change stays an anomaly for good",
+    ),
+    row(
+        "accept_after",
+        Takes::Duration,
+        "How long an anomaly lasts before it is taken for the new normal, at least 1m. A host that is known for less time accepts after as long as it is known",
+    ),
+    row(
+        "release.below",
+        Takes::Number,
+        "The score, without hold, below which an anomaly begins to end; above 0 and at most 1, where 1 is the limit",
+    ),
+    row(
+        "release.for",
+        Takes::Duration,
+        "How long the score has to stay below before the anomaly is over, at most 1d",
+    ),
+    row(
+        "web.listen_address",
+        Takes::Texts,
+        "Addresses to listen on, host:port, [IPv6]:port, or :port for all interfaces. The flag may be repeated",
+    ),
+    row("web.telemetry_path", Takes::Text, "Path under which metrics are served"),
+    row(
+        "path.procfs",
+        Takes::Directory,
+        "Where procfs is mounted. In a container that watches its host: /host/proc",
+    ),
+    row(
+        "path.sysfs",
+        Takes::Directory,
+        "Where sysfs is mounted. In a container that watches its host: /host/sys",
+    ),
+    row(
+        "path.rootfs",
+        Takes::Directory,
+        "Where the root filesystem is mounted. In a container that watches its host: /host/root",
+    ),
+    row("metrics.raw", Takes::Switch, "Whether the raw values of the host are exposed beside the scores"),
+    row(
+        "log.level",
+        Takes::OneOf(&["error", "warn", "info", "debug", "trace"]),
+        "The least important events that are logged",
+    ),
+    row("log.format", Takes::OneOf(&["logfmt", "json"]), "How events are written to standard error"),
+];
+
+/// Every setting, one for each source included.
+pub fn settings() -> Vec<Setting> {
+    let collectors = SOURCES.iter().map(|source| Setting {
+        key: format!("collector.{}", source.name).into(),
+        takes: Takes::Switch,
+        help: source.help.into(),
+    });
+    SETTINGS.iter().cloned().chain(collectors).collect()
+}
+
+impl Setting {
+    /// Its flag, without the dashes in front: `web.listen-address`.
+    pub fn flag(&self) -> String {
+        super::place::flag(&self.key)
+    }
+
+    /// Its name in the environment: `HOSTNORM_WEB__LISTEN_ADDRESS`.
+    pub fn variable(&self) -> String {
+        super::place::variable(&self.key)
+    }
+
+    /// The section it stands in; empty at the top level.
+    pub fn section(&self) -> &str {
+        self.key.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// Its name within the section.
+    pub fn name(&self) -> &str {
+        self.key.split_once('.').map_or(&self.key, |(_, name)| name)
+    }
+}

@@ -1,0 +1,248 @@
+//! Lengths of time as users write them: `15s`, `5m`, `1h30m`, `7d`, `100ms`.
+//!
+//! The grammar is that of Prometheus (`model.ParseDuration` in prometheus/common): whole numbers, each unit at
+//! most once, the larger unit first, a lone `0` without a unit.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Longest span that is accepted, a hundred years; a longer one would overflow deadlines.
+pub const SPAN_MAX: Span = Span { millis: 100 * 365 * DAY };
+
+const DAY: u64 = 24 * HOUR;
+const HOUR: u64 = 60 * MINUTE;
+const MINUTE: u64 = 60 * SECOND;
+const SECOND: u64 = 1000;
+
+/// Units that are understood, the largest first. A year is 365 days, as in Prometheus.
+const UNITS: [(&str, u64); 7] =
+    [("y", 365 * DAY), ("w", 7 * DAY), ("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1)];
+
+/// A length of time, in whole milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Span {
+    millis: u64,
+}
+
+impl Span {
+    /// So many milliseconds.
+    pub const fn millis(count: u64) -> Self {
+        Self { millis: count }
+    }
+
+    /// So many seconds.
+    pub const fn seconds(count: u64) -> Self {
+        Self { millis: count * SECOND }
+    }
+
+    /// So many minutes.
+    pub const fn minutes(count: u64) -> Self {
+        Self { millis: count * MINUTE }
+    }
+
+    /// So many days.
+    pub const fn days(count: u64) -> Self {
+        Self { millis: count * DAY }
+    }
+
+    /// The span nearest to this many seconds; what is negative or not a number is no time at all.
+    pub fn nearest(seconds: f64) -> Self {
+        // The cast saturates, and the cap keeps what is read back within the grammar.
+        Self { millis: (seconds * SECOND as f64).round() as u64 }.min(SPAN_MAX)
+    }
+
+    /// Its length in seconds.
+    pub fn as_seconds(self) -> f64 {
+        self.duration().as_secs_f64()
+    }
+
+    /// The same for the standard library.
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.millis)
+    }
+
+    /// So many of it one after the other, at most [`SPAN_MAX`].
+    pub fn times(self, count: u64) -> Self {
+        Self { millis: self.millis.saturating_mul(count) }.min(SPAN_MAX)
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        span.duration()
+    }
+}
+
+/// Days are the largest unit that is written: `7d` says more than `1w`.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.millis == 0 {
+            return f.write_str("0s");
+        }
+        let mut rest = self.millis;
+        for (unit, millis) in UNITS.iter().filter(|(unit, _)| !matches!(*unit, "y" | "w")) {
+            let count = rest / millis;
+            rest %= millis;
+            if count > 0 {
+                write!(f, "{count}{unit}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is not a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParseSpanError {
+    /// It does not follow the grammar.
+    Grammar,
+    /// It is a number without a unit.
+    Unit,
+    /// It is longer than [`SPAN_MAX`].
+    Long,
+}
+
+impl fmt::Display for ParseSpanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grammar => f.write_str("is not a duration such as 100ms, 15s, 5m, 1h30m or 7d"),
+            Self::Unit => f.write_str("has no unit; write ms, s, m, h, d, w or y after the number"),
+            Self::Long => write!(f, "is longer than {SPAN_MAX}"),
+        }
+    }
+}
+
+impl std::error::Error for ParseSpanError {}
+
+impl FromStr for Span {
+    type Err = ParseSpanError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSpanError> {
+        if text == "0" {
+            return Ok(Self::default());
+        }
+        let mut rest = text;
+        let mut units = UNITS.iter();
+        let mut sum: u64 = 0;
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            if digits == 0 {
+                return Err(ParseSpanError::Grammar);
+            }
+            let (number, tail) = rest.split_at(digits);
+            let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
+            let (name, tail) = tail.split_at(letters);
+            if name.is_empty() && tail.is_empty() {
+                return Err(ParseSpanError::Unit);
+            }
+            // The iterator goes on where it stopped, so that each unit comes once and in order.
+            let (_, millis) = units.find(|(unit, _)| *unit == name).ok_or(ParseSpanError::Grammar)?;
+            let number: u64 = number.parse().map_err(|_| ParseSpanError::Long)?;
+            sum =
+                number.checked_mul(*millis).and_then(|it| it.checked_add(sum)).ok_or(ParseSpanError::Long)?;
+            rest = tail;
+        }
+        match text.is_empty() {
+            true => Err(ParseSpanError::Grammar),
+            false if sum > SPAN_MAX.millis => Err(ParseSpanError::Long),
+            false => Ok(Self { millis: sum }),
+        }
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SpanVisitor)
+    }
+}
+
+/// Takes numbers as well, so that YAML's `interval: 5` is told what it lacks.
+struct SpanVisitor;
+
+impl Visitor<'_> for SpanVisitor {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration such as 100ms, 15s, 5m, 1h30m or 7d")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
+        text.parse().map_err(|error| E::custom(format_args!("{text:?} {error}")))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Span, E> {
+        number.to_string().parse().map_err(|error| E::custom(format_args!("{number} {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str, expect: Result<Span, ParseSpanError>, shown: &str) {
+        let parsed = text.parse::<Span>();
+        assert_eq!(parsed, expect, "{text}");
+        if let Ok(span) = parsed {
+            assert_eq!(span.to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_what_prometheus_reads() {
+        check("0", Ok(Span::default()), "0s");
+        check("0s", Ok(Span::default()), "0s");
+        check("100ms", Ok(Span::millis(100)), "100ms");
+        check("15s", Ok(Span::seconds(15)), "15s");
+        check("90s", Ok(Span::seconds(90)), "1m30s");
+        check("1h30m", Ok(Span::minutes(90)), "1h30m");
+        check("1w", Ok(Span::days(7)), "7d");
+        check("1y1d", Ok(Span::days(366)), "366d");
+        check("100y", Ok(SPAN_MAX), "36500d");
+    }
+
+    #[test]
+    fn refuses_with_a_reason() {
+        use ParseSpanError::{Grammar, Long, Unit};
+        for text in ["", "s", "1s1m", "1m1m", "1.5h", "-1s", "1 s", "1s ", "1M", "1µs", "5minutes", "٣s"] {
+            check(text, Err(Grammar), "");
+        }
+        for text in ["5", "1m30"] {
+            check(text, Err(Unit), "");
+        }
+        for text in ["101y", "99999999999999999999s", "18446744073709551615d"] {
+            check(text, Err(Long), "");
+        }
+    }
+
+    #[test]
+    fn the_nearest_span_to_odd_seconds() {
+        for (seconds, millis) in [(1.5, 1500), (-1.0, 0), (f64::NAN, 0), (f64::INFINITY, SPAN_MAX.millis)] {
+            assert_eq!(Span::nearest(seconds).millis, millis, "{seconds}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(millis in 0..=SPAN_MAX.millis) {
+            let span = Span { millis };
+            prop_assert_eq!(span.to_string().parse(), Ok(span));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in ".*") {
+            let _ = text.parse::<Span>();
+        }
+    }
+}

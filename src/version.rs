@@ -1,0 +1,16 @@
+//! Which hostnorm this is, as `build.rs` found it out.
+
+/// Version of the package.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Commit that it was built from; empty where that is not known.
+pub const REVISION: &str = env!("HOSTNORM_REVISION");
+
+/// Version of the compiler.
+pub const RUSTC: &str = env!("HOSTNORM_RUSTC");
+
+/// One line for `--version`.
+pub fn line() -> String {
+    let revision = if REVISION.is_empty() { "unknown" } else { REVISION };
+    format!("hostnorm {VERSION} (revision {revision}, rustc {RUSTC})")
+}
