@@ -27,7 +27,7 @@ mod text;
 mod landing;
 mod pace;
 
-pub use listen::{Error, Settings, bind};
+pub use listen::{Error, bind};
 pub use metrics::{Build, Counts, METRICS, Options};
 pub use negotiate::Format;
 pub use page::Page;
