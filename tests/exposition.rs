@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hostnorm::metric::{Metric, Type};
-use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp};
+use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
 use hostnorm::report::{
     Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report, SignalState,
 };
 use hostnorm::serve::{Build, Counts, Format, METRICS, Options, Page};
 use hostnorm::signal::{Signal, Unit};
-use hostnorm::sources;
+use hostnorm::{sampler, sources};
 
 const OPENMETRICS: Format = Format::OpenMetrics { content_type: "" };
 
@@ -43,7 +43,6 @@ fn reading() -> Reading {
         Collection { source: "filesystem", success: false, seconds: 5.0 },
     ];
     let host = reading.host();
-    host.set(&TICKS, 42.0);
     host.set_by(&SIZE, &Labels::new(["/dev/sda1", "/"]), 1_000_204_886_016.0);
     host.set_by(&RECEIVED, &Labels::new(["eth0"]), 1.5);
     host.set_by(&SIZE, &Labels::new(["C:\\", "a \"quoted\"\nmount # {point} λ"]), 1e20);
@@ -57,10 +56,17 @@ fn reading() -> Reading {
     reading
 }
 
+/// What the sampler adds.
+fn own() -> Values {
+    let mut own = Values::default();
+    own.set(&TICKS, 42.0);
+    own
+}
+
 fn learning() -> Report {
     let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None }];
     let judgement = Judgement { ready_at: Timestamp(1_790_000_600.0), signals, ..Judgement::default() };
-    Report { reading: reading().into(), judgements: [(Subject::Host, judgement)].into(), ..Report::default() }
+    Report { reading: Arc::new(reading()), own: own(), judgements: [(Subject::Host, judgement)].into() }
 }
 
 fn anomaly() -> Report {
@@ -94,7 +100,7 @@ fn anomaly() -> Report {
         Judgement { opinion: Some(Opinion { score: 0.0, ..Opinion::default() }), ..Judgement::default() };
     let judgements =
         [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
-    Report { reading: reading().into(), judgements, ..Report::default() }
+    Report { reading: Arc::new(reading()), own: own(), judgements }
 }
 
 fn options(raw: bool) -> Options {
@@ -167,7 +173,7 @@ fn what_is_not_finite_is_absent() {
 #[test]
 fn metrics_keep_to_the_conventions() {
     let mut names = BTreeSet::new();
-    for metric in METRICS.iter().copied().chain(sources::metrics()) {
+    for metric in METRICS.iter().chain(sampler::METRICS).copied().chain(sources::metrics()) {
         let Metric { name, help, ty, labels } = metric;
         assert!(names.insert(*name), "{name} is declared twice");
         assert_eq!(

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::page::Page;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Direction, Judgement, Report};
+use crate::version;
 
 const TEMPLATE: &str = include_str!("page.html");
 
@@ -14,7 +15,7 @@ pub(super) fn render(page: Option<&Page>, telemetry_path: &str, now: Timestamp) 
         page.map_or_else(|| "<li>nothing has been read yet</li>".to_owned(), |it| state(&it.report, now));
     TEMPLATE
         .replace("{{description}}", env!("CARGO_PKG_DESCRIPTION"))
-        .replace("{{version}}", env!("CARGO_PKG_VERSION"))
+        .replace("{{version}}", version::VERSION)
         .replace("{{telemetry_path}}", &escape(telemetry_path))
         .replace("{{state}}", &state)
 }

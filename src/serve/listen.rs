@@ -4,43 +4,6 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-
-use super::route::RESERVED;
-
-/// Where the server is found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Addresses to listen on, HOST:PORT each; without a host, all interfaces. Port 0 takes any free port.
-    pub listen_address: Vec<String>,
-    /// Path of the metrics; it starts with `/`.
-    #[serde(deserialize_with = "telemetry_path")]
-    pub telemetry_path: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { listen_address: vec![":19797".to_owned()], telemetry_path: "/metrics".to_owned() }
-    }
-}
-
-fn telemetry_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let path = String::deserialize(deserializer)?;
-    let wrong = |why: &str| Err(D::Error::custom(format!("{path:?} {why}, for example /metrics")));
-    if !path.starts_with('/') {
-        return wrong("must start with a slash");
-    }
-    if path.starts_with(RESERVED) {
-        return wrong("is reserved for health checks; choose another path");
-    }
-    if !path.bytes().all(|it| it.is_ascii_graphic() && it != b'?' && it != b'#') {
-        return wrong("must be a path without spaces, ? and #");
-    }
-    Ok(path)
-}
-
 /// Why an address cannot be listened on.
 #[derive(Debug)]
 pub enum Error {
@@ -139,7 +102,6 @@ fn everywhere(port: u16) -> io::Result<Vec<TcpListener>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde::de::value::{Error as ValueError, MapDeserializer};
 
     fn check(address: &str, expected: Option<(&str, u16)>) {
         assert_eq!(parse(address), expected, "{address:?}");
@@ -195,23 +157,5 @@ mod tests {
     fn no_address_and_a_bad_address_are_said() {
         assert!(bind::<&str>(&[]).unwrap_err().to_string().contains("at least one"));
         assert!(bind(&["nonsense"]).unwrap_err().to_string().contains("must be HOST:PORT"));
-    }
-
-    fn path(path: &str) -> Result<Settings, ValueError> {
-        Settings::deserialize(MapDeserializer::new([("telemetry_path", path)].into_iter()))
-    }
-
-    #[test]
-    fn the_path_of_the_metrics_is_checked() {
-        assert_eq!(path("/").unwrap().telemetry_path, "/");
-        for (wrong, why) in [
-            ("metrics", "start with a slash"),
-            ("/-/ready", "reserved"),
-            ("/a b", "spaces"),
-            ("/a?b", "spaces"),
-        ] {
-            let said = path(wrong).unwrap_err().to_string();
-            assert!(said.contains(why), "{said}");
-        }
     }
 }

@@ -3,19 +3,18 @@
 //! Labels come and go with devices and signals, so nothing is registered once and kept: each tick's report is
 //! walked anew, and what is no longer in it is no longer exposed.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
-};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 
-use crate::metric::{Metric, Type};
-use crate::reading::{Sample, Subject};
+use super::families::{Families, Owned, Ranks};
+use crate::metric::Metric;
+use crate::reading::Subject;
 use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
+use crate::version;
 
 static SCORE: Metric = Metric::gauge(
     "anomaly_score",
@@ -129,10 +128,10 @@ pub static METRICS: &[&Metric] = &[
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What the sources may set, in the order of exposition. Metrics of the reading that are not listed are the
-    /// sampler's own; they follow in the order in which the reading has them.
+    /// What the sources may set, in the order of exposition. Metrics that are not listed, as the sampler's own,
+    /// follow in the order in which they are met.
     pub sources: Vec<&'static Metric>,
-    /// Whether the metrics of the sources are exposed; `process_*` and those of hostnorm itself always are.
+    /// Whether what was read is exposed; `process_*` and the metrics of hostnorm itself always are.
     pub raw: bool,
     /// What was built.
     pub build: Build,
@@ -149,14 +148,10 @@ pub struct Build {
     pub rust_version: &'static str,
 }
 
-/// The program that is running; the build script sets the variables.
+/// The program that is running.
 impl Default for Build {
     fn default() -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION"),
-            revision: option_env!("HOSTNORM_REVISION").unwrap_or_default(),
-            rust_version: option_env!("HOSTNORM_RUSTC").unwrap_or_default(),
-        }
+        Self { version: version::VERSION, revision: version::REVISION, rust_version: version::RUSTC }
     }
 }
 
@@ -195,7 +190,7 @@ pub(super) struct Exposition {
 
 impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families { encoder, help: String::new() };
+        let mut families = Families::new(encoder);
         self.subjects(&mut families)?;
         self.explanations(&mut families)?;
         self.signals(&mut families)?;
@@ -269,20 +264,16 @@ impl Exposition {
         families.add(&DROPPED, [([""; 0], dropped as f64)])
     }
 
-    /// The reading itself and what the sampler measures. They are ordered by subject and source, a page by metric.
+    /// What was measured. A reading is ordered by subject and source, a page by metric.
     fn values(&self, families: &mut Families<'_>) -> fmt::Result {
+        let Report { reading, own, .. } = &*self.report;
         let Options { sources, raw, .. } = &*self.options;
-        let mut ranks = Ranks { metrics: sources.clone(), newest: 0 };
-        let mut rows: Vec<(usize, &Subject, &Sample)> = Vec::new();
-        let own = std::iter::once((&Subject::Host, &self.report.own));
-        for (subject, values) in self.report.reading.subjects.iter().chain(own) {
-            for sample in values.iter() {
-                let rank = ranks.of(sample.metric);
-                if *raw || sources.len() <= rank || sample.metric.name.starts_with("process_") {
-                    rows.push((rank, subject, sample));
-                }
-            }
-        }
+        let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
+        let shown = |metric: &Metric| *raw || metric.name.starts_with("process_");
+        let read = read.filter(|(_, it)| shown(it.metric));
+        let mut ranks = Ranks::new(sources);
+        let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);
+        let mut rows: Vec<_> = rows.map(|(subject, it)| (ranks.of(it.metric), subject, it)).collect();
         rows.sort_by_key(|it| it.0);
         for family in rows.chunk_by(|one, other| one.0 == other.0) {
             let samples = family.iter().map(|(_, subject, sample)| {
@@ -301,129 +292,4 @@ fn names(subject: &Subject) -> [&str; 2] {
 
 fn one_if(yes: bool) -> f64 {
     f64::from(u8::from(yes))
-}
-
-/// The place of each metric on the page.
-struct Ranks {
-    metrics: Vec<&'static Metric>,
-    /// The rank that was asked for last: sources set their metrics about in the order of their tables, so that
-    /// the next one is there or shortly behind.
-    newest: usize,
-}
-
-impl Ranks {
-    fn of(&mut self, metric: &'static Metric) -> usize {
-        let (before, after) = self.metrics.split_at(self.newest);
-        let found = after.iter().position(|it| *it == metric).map(|it| it + self.newest);
-        let found = found.or_else(|| before.iter().position(|it| *it == metric));
-        self.newest = found.unwrap_or_else(|| {
-            self.metrics.push(metric);
-            self.metrics.len() - 1
-        });
-        self.newest
-    }
-}
-
-/// Writes families one after the other.
-struct Families<'a> {
-    encoder: DescriptorEncoder<'a>,
-    /// Where a help text gets its full stop; kept for its memory.
-    help: String,
-}
-
-impl Families<'_> {
-    /// Writes one family; one without any value is absent altogether.
-    fn add<L: LabelValues>(
-        &mut self,
-        metric: &'static Metric,
-        samples: impl IntoIterator<Item = (L, f64)>,
-    ) -> fmt::Result {
-        let mut samples = samples.into_iter().filter(|(_, value)| value.is_finite()).peekable();
-        if samples.peek().is_none() {
-            return Ok(());
-        }
-        self.help.clear();
-        write!(self.help, "{}.", metric.help)?;
-        // The encoder appends the suffix of counters to each sample.
-        let (name, ty) = match metric.ty {
-            Type::Gauge => (metric.name, MetricType::Gauge),
-            Type::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
-        };
-        let mut family = self.encoder.encode_descriptor(name, &self.help, None, ty)?;
-        for (values, value) in samples {
-            if metric.labels.is_empty() && values.subject().is_none() {
-                encode(&mut family, metric.ty, value)?;
-            } else {
-                let labels = Labels { names: metric.labels, values };
-                encode(&mut family.encode_family(&labels)?, metric.ty, value)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whole numbers are written as such: `1`, not `1.0`. From 2^53 on a float has no fraction anyway.
-fn encode(family: &mut MetricEncoder<'_>, ty: Type, value: f64) -> fmt::Result {
-    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
-    let whole = (value.abs() < WHOLE_MAX && value.fract() == 0.0).then_some(value as i64);
-    match (ty, whole) {
-        (Type::Gauge, Some(whole)) => family.encode_gauge(&whole),
-        (Type::Gauge, None) => family.encode_gauge(&value),
-        (Type::Counter, whole) => match whole.and_then(|it| u64::try_from(it).ok()) {
-            Some(whole) => family.encode_counter::<NoLabelSet, u64, f64>(&whole, None),
-            None => family.encode_counter::<NoLabelSet, f64, f64>(&value, None),
-        },
-    }
-}
-
-/// The values of the labels of one series.
-trait LabelValues {
-    /// Who the value describes, where the metric's own labels do not tell.
-    fn subject(&self) -> Option<&str> {
-        None
-    }
-
-    /// One for each label name of the metric, in order.
-    fn values(&self) -> impl Iterator<Item = &str>;
-}
-
-impl<const N: usize> LabelValues for [&str; N] {
-    fn values(&self) -> impl Iterator<Item = &str> {
-        self.iter().copied()
-    }
-}
-
-/// Labels as a reading has them. The series of containers and logs get one more, which tells them apart.
-struct Owned<'a> {
-    subject: Option<&'a str>,
-    values: &'a [Box<str>],
-}
-
-impl LabelValues for Owned<'_> {
-    fn subject(&self) -> Option<&str> {
-        self.subject
-    }
-
-    fn values(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().map(|it| &**it)
-    }
-}
-
-struct Labels<L> {
-    names: &'static [&'static str],
-    values: L,
-}
-
-/// An empty label value means the same as no label, so it is left out.
-impl<L: LabelValues> EncodeLabelSet for Labels<L> {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        if let Some(subject) = self.values.subject() {
-            ("subject", subject).encode(encoder.encode_label())?;
-        }
-        let labels = self.names.iter().copied().zip(self.values.values());
-        for label in labels.filter(|(_, value)| !value.is_empty()) {
-            label.encode(encoder.encode_label())?;
-        }
-        Ok(())
-    }
 }

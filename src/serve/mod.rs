@@ -22,11 +22,12 @@ mod route;
 mod negotiate;
 mod page;
 mod metrics;
+mod families;
 mod text;
 mod landing;
 mod pace;
 
-pub use listen::{Error, Settings, bind};
+pub use listen::{Error, bind};
 pub use metrics::{Build, Counts, METRICS, Options};
 pub use negotiate::Format;
 pub use page::Page;

@@ -79,7 +79,7 @@ impl Body {
     }
 }
 
-/// The fastest level: it makes a tenth of a page already, and the scraper waits.
+/// The fastest level: it makes a sixth of a page already, and the scraper waits.
 fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
     encoder.write_all(plain)?;

@@ -49,9 +49,6 @@ struct Route {
     answer: fn(&Site) -> Answer,
 }
 
-/// Paths below belong to the routes above; the metrics cannot be put there.
-pub(super) const RESERVED: &str = "/-/";
-
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 /// The answer to a request; its body, if it has one, is not read. For HEAD, hyper leaves out the answer's body.

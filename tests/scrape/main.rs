@@ -7,18 +7,19 @@
     reason = "a test"
 )]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
-use hostnorm::report::{Judgement, Report};
-use hostnorm::serve::{self, CONNECTIONS_MAX, Counts, HEAD_BYTES_MAX, Options, Page, Site};
-use tokio::sync::{oneshot, watch};
+use hostnorm::reading::Timestamp;
+use hostnorm::serve::{CONNECTIONS_MAX, HEAD_BYTES_MAX};
+
+use client::{Answer, Client};
+use server::Server;
+
+mod client;
+mod server;
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -26,152 +27,6 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
-
-static FILLER: Metric = Metric::gauge("hostnorm_filler", "Something to read").by(&["name"]);
-
-struct Server {
-    addresses: Vec<SocketAddr>,
-    page: watch::Sender<Option<Arc<Page>>>,
-    counts: Arc<Counts>,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl Server {
-    fn start(address: &str, telemetry_path: &str, now: fn() -> Timestamp) -> Self {
-        Self::start_with(address, telemetry_path, now, false)
-    }
-
-    /// With `hasty`, the server's timers ring as soon as there is nothing else to do.
-    fn start_with(address: &str, telemetry_path: &str, now: fn() -> Timestamp, hasty: bool) -> Self {
-        let listeners = serve::bind(&[address]).unwrap();
-        let addresses = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
-        let (page, pages) = watch::channel(None);
-        let (stop, stopped) = oneshot::channel();
-        let counts = Arc::new(Counts::default());
-        let site = Site {
-            page: pages,
-            telemetry_path: telemetry_path.to_owned(),
-            interval: Duration::from_secs(1),
-            now,
-            counts: Arc::clone(&counts),
-        };
-        let thread = std::thread::spawn(move || {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_all().start_paused(hasty).build().unwrap();
-            let stopped = async { stopped.await.unwrap_or_default() };
-            runtime.block_on(serve::serve(listeners, site, stopped)).unwrap();
-        });
-        Self { addresses, page, counts, stop, thread }
-    }
-
-    /// A server with a page of this many values.
-    fn with_page(values: usize) -> Self {
-        let server = Self::start("127.0.0.1:0", "/metrics", || Timestamp(1000.5));
-        server.publish(values, 1000.0);
-        server
-    }
-
-    fn publish(&self, values: usize, at: f64) {
-        let mut reading = Reading::new(Timestamp(at));
-        for idx in 0..values {
-            let name = format!("{idx:0>120}");
-            reading.host().set_by(&FILLER, &Labels::new([name.as_str()]), 1.0);
-        }
-        let judgements =
-            [(Subject::Host, Judgement { ready_at: Timestamp(1600.0), ..Judgement::default() })].into();
-        let report = Arc::new(Report { reading: reading.into(), judgements, ..Report::default() });
-        let options = Arc::new(Options { raw: true, ..Options::default() });
-        self.page.send_replace(Some(Arc::new(Page::render(&report, &options, &self.counts))));
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.addresses[0])
-    }
-
-    fn stop(self) {
-        drop(self.stop);
-        self.thread.join().unwrap();
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    /// Read and not yet looked at: answers to pipelined requests.
-    buffer: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|it| it.split_once(": "));
-        lines.into_iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1)
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-}
-
-impl Client {
-    fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        Self { stream, buffer: Vec::new() }
-    }
-
-    fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn ask(&mut self, method: &str, path: &str, headers: &str) -> Answer {
-        self.send(&format!("{method} {path} HTTP/1.1\r\nHost: here\r\n{headers}\r\n"));
-        self.answer(method != "HEAD").expect("an answer")
-    }
-
-    /// The next answer; nothing when the server ends the connection instead.
-    fn answer(&mut self, has_body: bool) -> Option<Answer> {
-        let end = loop {
-            match self.buffer.windows(4).position(|it| it == b"\r\n\r\n") {
-                Some(found) => break found + 4,
-                None => self.fill().then_some(())?,
-            }
-        };
-        let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut answer = Answer { status, head, body: Vec::new() };
-        let length = answer.header("content-length").map_or(0, |it| it.parse().unwrap());
-        if has_body {
-            while self.buffer.len() < length && self.fill() {}
-            assert!(length <= self.buffer.len(), "the body was cut off");
-            answer.body = self.buffer.drain(..length).collect();
-        }
-        Some(answer)
-    }
-
-    /// Reads some more; false at the end.
-    fn fill(&mut self) -> bool {
-        let mut chunk = vec![0; 64 * 1024];
-        match self.stream.read(&mut chunk) {
-            Ok(length) => {
-                self.buffer.extend_from_slice(&chunk[..length]);
-                0 < length
-            }
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn is_closed(&mut self) -> bool {
-        self.buffer.is_empty() && self.answer(true).is_none()
-    }
-}
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();

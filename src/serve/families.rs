@@ -1,0 +1,146 @@
+//! Families of series in the encoder of prometheus-client.
+//!
+//! The encoder appends `_total` to counters and checks nothing: whether a family is in one piece, and has the labels
+//! that it declares, is seen to here.
+
+use std::fmt::{self, Write as _};
+
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+
+use crate::metric::{Metric, Type};
+
+/// The place of each metric on the page.
+pub(super) struct Ranks {
+    metrics: Vec<&'static Metric>,
+    /// The rank that was asked for last: sources set their metrics about in the order of their tables, so that
+    /// the next one is there or shortly behind.
+    newest: usize,
+}
+
+impl Ranks {
+    pub(super) fn new(metrics: &[&'static Metric]) -> Self {
+        Self { metrics: metrics.to_vec(), newest: 0 }
+    }
+
+    pub(super) fn of(&mut self, metric: &'static Metric) -> usize {
+        let (before, after) = self.metrics.split_at(self.newest);
+        let found = after.iter().position(|it| *it == metric).map(|it| it + self.newest);
+        let found = found.or_else(|| before.iter().position(|it| *it == metric));
+        self.newest = found.unwrap_or_else(|| {
+            self.metrics.push(metric);
+            self.metrics.len() - 1
+        });
+        self.newest
+    }
+}
+
+/// Writes families one after the other.
+pub(super) struct Families<'a> {
+    encoder: DescriptorEncoder<'a>,
+    /// Where a help text gets its full stop; kept for its memory.
+    help: String,
+}
+
+impl<'a> Families<'a> {
+    pub(super) fn new(encoder: DescriptorEncoder<'a>) -> Self {
+        Self { encoder, help: String::new() }
+    }
+
+    /// Writes one family; one without any value is absent altogether.
+    pub(super) fn add<L: LabelValues>(
+        &mut self,
+        metric: &'static Metric,
+        samples: impl IntoIterator<Item = (L, f64)>,
+    ) -> fmt::Result {
+        let mut samples = samples.into_iter().filter(|(_, value)| value.is_finite()).peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
+        self.help.clear();
+        write!(self.help, "{}.", metric.help)?;
+        // The encoder appends the suffix of counters to each sample.
+        let (name, ty) = match metric.ty {
+            Type::Gauge => (metric.name, MetricType::Gauge),
+            Type::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
+        };
+        let mut family = self.encoder.encode_descriptor(name, &self.help, None, ty)?;
+        for (values, value) in samples {
+            if metric.labels.is_empty() && values.subject().is_none() {
+                encode(&mut family, metric.ty, value)?;
+            } else {
+                let labels = Labels { names: metric.labels, values };
+                encode(&mut family.encode_family(&labels)?, metric.ty, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whole numbers are written as such: `1`, not `1.0`. From 2^53 on a float has no fraction anyway.
+fn encode(family: &mut MetricEncoder<'_>, ty: Type, value: f64) -> fmt::Result {
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    let whole = (value.abs() < WHOLE_MAX && value.fract() == 0.0).then_some(value as i64);
+    match (ty, whole) {
+        (Type::Gauge, Some(whole)) => family.encode_gauge(&whole),
+        (Type::Gauge, None) => family.encode_gauge(&value),
+        (Type::Counter, whole) => match whole.and_then(|it| u64::try_from(it).ok()) {
+            Some(whole) => family.encode_counter::<NoLabelSet, u64, f64>(&whole, None),
+            None => family.encode_counter::<NoLabelSet, f64, f64>(&value, None),
+        },
+    }
+}
+
+/// The values of the labels of one series.
+pub(super) trait LabelValues {
+    /// Who the value describes, where the metric's own labels do not tell.
+    fn subject(&self) -> Option<&str> {
+        None
+    }
+
+    /// One for each label name of the metric, in order.
+    fn values(&self) -> impl Iterator<Item = &str>;
+}
+
+impl<const N: usize> LabelValues for [&str; N] {
+    fn values(&self) -> impl Iterator<Item = &str> {
+        self.iter().copied()
+    }
+}
+
+/// Labels as a reading has them. The series of containers and logs get one more, which tells them apart.
+pub(super) struct Owned<'a> {
+    pub(super) subject: Option<&'a str>,
+    pub(super) values: &'a [Box<str>],
+}
+
+impl LabelValues for Owned<'_> {
+    fn subject(&self) -> Option<&str> {
+        self.subject
+    }
+
+    fn values(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|it| &**it)
+    }
+}
+
+struct Labels<L> {
+    names: &'static [&'static str],
+    values: L,
+}
+
+/// An empty label value means the same as no label, so it is left out.
+impl<L: LabelValues> EncodeLabelSet for Labels<L> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        if let Some(subject) = self.values.subject() {
+            ("subject", subject).encode(encoder.encode_label())?;
+        }
+        let labels = self.names.iter().copied().zip(self.values.values());
+        for label in labels.filter(|(_, value)| !value.is_empty()) {
+            label.encode(encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}
