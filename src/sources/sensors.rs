@@ -54,8 +54,11 @@ impl Source for Sensors {
         let now = clock::instant();
         let fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
         if !self.asked.is_some_and(fresh) {
-            self.ask()?;
-            self.asked = Some(now);
+            match self.ask() {
+                // A machine that has no chips is not asked at each tick.
+                Ok(()) | Err(Error::Unavailable { .. }) => self.asked = Some(now),
+                Err(error) => return Err(error),
+            }
         }
         if self.shown.is_empty() {
             return Err(Error::Unavailable { path: self.hwmon.join("*/temp*_input") });
