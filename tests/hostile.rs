@@ -191,7 +191,7 @@ fn files_may_be_forbidden_or_directories_or_loops() {
     let tree = Tree::new();
     for (file, readers) in FILES {
         let (path, aside) = (tree.path(file), tree.path("aside"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         // The superuser reads it all the same.
         tree.check_read(file, readers);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();

@@ -149,11 +149,16 @@ fn set<const N: usize>(
     let mut missing = table.map(Some);
     let mut left = N;
     for line in text.lines() {
-        let Some((key, rest)) = line.text.split_once([':', ' ']) else { continue };
+        let Some(end) = line.text.bytes().position(|it| it == b':' || it == b' ') else { continue };
+        let (key, rest) = line.text.split_at(end);
         let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(name, _)| name == key)) else {
             continue;
         };
-        let value = rest.split_ascii_whitespace().next().and_then(|it| it.parse::<u64>().ok());
+        let value = rest
+            .trim_start_matches(':')
+            .split_ascii_whitespace()
+            .next()
+            .and_then(|it| it.parse::<u64>().ok());
         let value = value.ok_or_else(|| line.error())?;
         if let Some((_, metric)) = row.take() {
             into.set(metric, value as f64 * factor);

@@ -48,8 +48,10 @@ pub(super) struct BadLine<'a>(pub(super) usize, pub(super) &'a [u8]);
 /// The mounts of a list but those that the filter leaves out.
 pub(super) fn parse<'a>(bytes: &'a [u8], filter: &Filter) -> Result<Mounts, BadLine<'a>> {
     let mut mounts = Mounts::default();
+    let mut empty = true;
     for (idx, line) in bytes.split(|it| *it == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
         let mut mount = parse_line(line).ok_or(BadLine(idx + 1, line))?;
+        empty = false;
         mount.point = below(&filter.rootfs, &mount.point);
         if filter.fstypes.matches(&mount.fstype) || filter.points.matches(&mount.point.to_string_lossy()) {
             continue;
@@ -63,7 +65,8 @@ pub(super) fn parse<'a>(bytes: &'a [u8], filter: &Filter) -> Result<Mounts, BadL
             mounts.dropped += 1;
         }
     }
-    if mounts == Mounts::default() && bytes.is_empty() { Err(BadLine(1, bytes)) } else { Ok(mounts) }
+    // There is always a root.
+    if empty { Err(BadLine(1, b"")) } else { Ok(mounts) }
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: the fields after the
@@ -195,6 +198,7 @@ mod tests {
         let text = b"1 0 8:1 / /srv rw - ext4 /dev/a rw\n\n1 0 8:1 / /srv rw ext4 /dev/a rw\n";
         assert_eq!(parse(text, &filter("/")).map_err(|it| it.0), Err(3));
         assert_eq!(parse(b"", &filter("/")), Err(BadLine(1, b"")));
+        assert_eq!(parse(b"\n\n", &filter("/")), Err(BadLine(1, b"")));
     }
 
     proptest! {

@@ -81,9 +81,13 @@ fn set_limits(stat: &Stat, into: &mut Values) {
 #[cfg(not(unix))]
 fn set_limits(_: &Stat, _: &mut Values) {}
 
-/// Open descriptors without the one that lists them.
+/// Since Linux 6.2 the size of the directory is the number of descriptors; before, they are counted, without the
+/// one that lists them.
 fn count_files(fds: &Path) -> std::io::Result<f64> {
-    Ok(std::fs::read_dir(fds)?.count().saturating_sub(1) as f64)
+    match std::fs::metadata(fds)?.len() {
+        0 => Ok(std::fs::read_dir(fds)?.count().saturating_sub(1) as f64),
+        count => Ok(count as f64),
+    }
 }
 
 fn parse_boot_time(text: Text<'_>) -> Option<f64> {

@@ -30,7 +30,7 @@ const ASK_SECONDS: u64 = 10;
 /// Most temperatures that are shown.
 const SENSORS_MAX: usize = 128;
 
-/// Most entries of a directory that are looked at.
+/// Most entries of a directory; one with more is not what the kernel makes, and is refused.
 const ENTRIES_MAX: usize = 1024;
 
 pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
@@ -54,8 +54,11 @@ impl Source for Sensors {
         let now = clock::instant();
         let fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
         if !self.asked.is_some_and(fresh) {
-            self.ask()?;
-            self.asked = Some(now);
+            match self.ask() {
+                // A machine that has no chips is not asked at each tick.
+                Ok(()) | Err(Error::Unavailable { .. }) => self.asked = Some(now),
+                Err(error) => return Err(error),
+            }
         }
         if self.shown.is_empty() {
             return Err(Error::Unavailable { path: self.hwmon.join("*/temp*_input") });
@@ -74,7 +77,8 @@ impl Sensors {
         self.shown.clear();
         self.dropped = 0;
         for chip in list(&self.hwmon)? {
-            let entries = list(&chip)?;
+            // A chip may go while the others are asked.
+            let Ok(entries) = list(&chip) else { continue };
             let name = word(&chip.join("name")).unwrap_or_else(|| file_name(&chip).to_owned());
             for input in entries {
                 let Some(sensor) =
@@ -118,7 +122,12 @@ impl Sensors {
 /// The entries of a directory, in the order of their names.
 fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = std::fs::read_dir(dir).and_then(|entries| {
-        entries.take(ENTRIES_MAX).map(|it| Ok(it?.path())).collect::<io::Result<Vec<_>>>()
+        let entries =
+            entries.take(ENTRIES_MAX + 1).map(|it| Ok(it?.path())).collect::<io::Result<Vec<_>>>()?;
+        match entries.len() <= ENTRIES_MAX {
+            true => Ok(entries),
+            false => Err(io::Error::other(format!("more than {ENTRIES_MAX} entries"))),
+        }
     });
     let mut entries = entries.map_err(|source| match source.kind() {
         ErrorKind::NotFound => Error::Unavailable { path: dir.into() },
