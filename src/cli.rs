@@ -83,23 +83,26 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         let text = error.render().to_string().trim_end().to_owned();
         if error.use_stderr() { Exit::usage(text) } else { Exit::success(text) }
     })?;
-    Ok(match matches.subcommand() {
-        Some(("check", below)) => {
-            let print = match (below.get_flag("print"), below.get_flag("print-defaults")) {
-                (_, true) => Print::Defaults,
-                (true, false) => Print::Effective,
-                (false, false) => Print::Verdict,
-            };
-            Command::Check(options(below, &settings), print)
-        }
-        Some((_, below)) => Command::Run(options(below, &settings)),
-        None => Command::Run(options(&matches, &settings)),
+    let mut options = Options::default();
+    options.add(&matches, &settings);
+    let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
+    options.add(below, &settings);
+    Ok(match name {
+        "check" if below.get_flag("print-defaults") => Command::Check(options, Print::Defaults),
+        "check" if below.get_flag("print") => Command::Check(options, Print::Effective),
+        "check" => Command::Check(options, Print::Verdict),
+        _ => Command::Run(options),
     })
 }
 
-fn options(matches: &ArgMatches, settings: &[Setting]) -> Options {
-    let flags = settings.iter().filter_map(|setting| given(matches, setting));
-    Options { file: matches.get_one::<PathBuf>("config.file").cloned(), flags: flags.collect() }
+impl Options {
+    /// What stands behind the name of a command comes later and counts more than what stands before it.
+    fn add(&mut self, matches: &ArgMatches, settings: &[Setting]) {
+        if let Some(file) = matches.get_one::<PathBuf>("config.file") {
+            self.file = Some(file.clone());
+        }
+        self.flags.extend(settings.iter().filter_map(|setting| given(matches, setting)));
+    }
 }
 
 fn given(matches: &ArgMatches, setting: &Setting) -> Option<Given> {
@@ -117,7 +120,6 @@ fn given(matches: &ArgMatches, setting: &Setting) -> Option<Given> {
 }
 
 fn command(settings: &[Setting]) -> clap::Command {
-    // Settings are global, so that they may stand before or behind the name of a command.
     clap::Command::new("hostnorm")
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .bin_name("hostnorm")
@@ -135,19 +137,16 @@ fn command(settings: &[Setting]) -> clap::Command {
                 .action(ArgAction::Version)
                 .help("Print the version, the revision and the compiler"),
         )
-        .arg(
-            Arg::new("config.file")
-                .long("config.file")
-                .value_name("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .global(true)
-                .help("Settings file in YAML"),
+        .args(shared(settings))
+        .subcommand(
+            clap::Command::new("run")
+                .about("Sample, judge and serve; what happens without a command")
+                .args(shared(settings)),
         )
-        .args(settings.iter().flat_map(args))
-        .subcommand(clap::Command::new("run").about("Sample, judge and serve; what happens without a command"))
         .subcommand(
             clap::Command::new("check")
                 .about("Check the settings: exit 0 if they are valid, 64 if not")
+                .args(shared(settings))
                 .arg(
                     Arg::new("print")
                         .long("print")
@@ -164,6 +163,17 @@ fn command(settings: &[Setting]) -> clap::Command {
         )
 }
 
+/// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
+/// its opposite at two levels, clap could not tell which came last.
+fn shared(settings: &[Setting]) -> impl Iterator<Item = Arg> {
+    let file = Arg::new("config.file")
+        .long("config.file")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Settings file in YAML");
+    std::iter::once(file).chain(settings.iter().flat_map(args))
+}
+
 /// The flag of a setting; a switch has two of them.
 fn args(setting: &Setting) -> Vec<Arg> {
     let flag = setting.flag();
@@ -173,9 +183,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
         "collector" => "Collectors, all of which are on; --collector.NAME switches one on again".to_owned(),
         section => format!("Settings of {section}"),
     };
-    let arg = |name: &str| {
-        Arg::new(name.to_owned()).long(name.to_owned()).global(true).help_heading(heading.clone())
-    };
+    let arg = |name: &str| Arg::new(name.to_owned()).long(name.to_owned()).help_heading(heading.clone());
     if setting.takes == Takes::Switch {
         let no_flag = format!("no-{flag}");
         let is_on = default == "true";
@@ -193,12 +201,12 @@ fn args(setting: &Setting) -> Vec<Arg> {
     };
     let help = format!("{}{words} [default: {default}]", setting.help);
     let action = if setting.takes == Takes::Texts { ArgAction::Append } else { ArgAction::Set };
-    // A value may begin with a dash, so that "-5" is told what is wrong with it and not taken for a flag.
+    // So that "-5" is told what is wrong with it and is not taken for a flag.
     vec![
         arg(&flag)
             .action(action)
             .value_name(setting.takes.placeholder())
-            .allow_hyphen_values(true)
+            .allow_negative_numbers(true)
             .help(help),
     ]
 }
@@ -253,6 +261,8 @@ mod tests {
             "run metrics.raw=false collector.cpu=false",
         );
         check("--interval -5", "run interval=-5");
+        check("--interval 1s run --interval 2s", "run interval=1s interval=2s");
+        check("--no-collector.cpu run --collector.cpu", "run collector.cpu=false collector.cpu=true");
     }
 
     #[test]

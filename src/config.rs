@@ -9,12 +9,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sources::{self, Roots};
+use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
 use crate::span::Span;
 use crate::telemetry;
 
 mod table;
 mod place;
+mod file;
 mod load;
 mod bounds;
 mod print;
@@ -36,6 +37,12 @@ pub struct Config {
     pub web: Web,
     /// Where the kernel's files are.
     pub path: Roots,
+    /// Which disks are left out.
+    pub disk: DiskSettings,
+    /// Which mounts are left out.
+    pub filesystem: FilesystemSettings,
+    /// Which network devices are left out.
+    pub network: NetworkSettings,
     /// Which sources are asked, by name; each row of [`sources::SOURCES`] is in it.
     pub collector: BTreeMap<String, bool>,
     /// Which metrics are exposed.
@@ -103,6 +110,9 @@ impl Default for Config {
             detection: Detection::default(),
             web: Web::default(),
             path: Roots::default(),
+            disk: DiskSettings::default(),
+            filesystem: FilesystemSettings::default(),
+            network: NetworkSettings::default(),
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: Metrics { raw: true },
             log: telemetry::Settings::default(),
@@ -145,6 +155,16 @@ impl Config {
         flags: Vec<Given>,
     ) -> Result<Self, Problems> {
         Loaded::new(file, environment, flags).map(|loaded| loaded.config)
+    }
+
+    /// What the sources are told.
+    pub fn sources(&self) -> sources::Settings {
+        sources::Settings {
+            roots: self.path.clone(),
+            disk: self.disk.clone(),
+            filesystem: self.filesystem.clone(),
+            network: self.network.clone(),
+        }
     }
 
     /// Whether a source is switched on.

@@ -14,7 +14,7 @@ use crate::signal::{Change, Signal};
 use crate::training::TrainingSet;
 
 mod subject;
-mod history;
+mod thinned;
 
 use subject::State;
 

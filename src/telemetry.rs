@@ -1,6 +1,17 @@
 //! What hostnorm says of itself on standard error.
 
 use serde::{Deserialize, Serialize};
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::clock;
+use crate::reading::Timestamp;
+
+mod diary;
+mod format;
+
+pub use diary::{Diary, PROBLEMS_MAX};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,4 +48,90 @@ pub enum Format {
     Logfmt,
     /// One object a line.
     Json,
+}
+
+/// Sends all events of this process to standard error, from now on.
+///
+/// # Errors
+/// When it was called before.
+pub fn init(settings: Settings) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    tracing::subscriber::set_global_default(subscriber(settings, clock::now, std::io::stderr))
+}
+
+fn subscriber<W>(settings: Settings, now: fn() -> Timestamp, to: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let level = match settings.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .event_format(format::Lines { format: settings.format, now })
+        .with_writer(to)
+        .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged while `act` runs; it is always second 100.
+    pub(super) fn logged(settings: Settings, act: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = subscriber(settings, || Timestamp(100.0), move || writer.clone());
+        tracing::subscriber::with_default(subscriber, act);
+        let bytes = buffer.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn check(level: Level, format: Format, expect: &str) {
+        let found = logged(Settings { level, format }, || {
+            tracing::info!(path = "/proc/stat", ratio = 0.5, on = true, count = 3_u64, "read a file");
+            tracing::debug!(target: "hyper::server", odd = f64::NAN, left_out = Option::<u64>::None, "new peer");
+        });
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn both_formats_have_the_same_fields() {
+        check(
+            Level::Debug,
+            Format::Logfmt,
+            "ts=1970-01-01T00:01:40.000Z level=info msg=\"read a file\" path=/proc/stat ratio=0.5 on=true count=3\n\
+             ts=1970-01-01T00:01:40.000Z level=debug msg=\"new peer\" target=hyper::server odd=NaN\n",
+        );
+        check(
+            Level::Info,
+            Format::Json,
+            "{\"ts\":\"1970-01-01T00:01:40.000Z\",\"level\":\"info\",\"msg\":\"read a file\",\
+             \"path\":\"/proc/stat\",\"ratio\":0.5,\"on\":true,\"count\":3}\n",
+        );
+    }
+
+    #[test]
+    fn what_is_less_important_is_left_out() {
+        check(Level::Warn, Format::Logfmt, "");
+    }
 }

@@ -12,21 +12,27 @@ use std::sync::mpsc;
 use tokio::sync::{oneshot, watch};
 
 use crate::cli::{Exit, Options};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::engine::{self, Engine};
 use crate::episode::Release;
 use crate::report::Report;
 use crate::sampler::{Event, Sampler};
 use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
+use crate::telemetry::{self, Diary};
 use crate::{clock, detect};
 
 /// Runs until SIGTERM or SIGINT; exit code 0 then, 64 for settings that cannot be, 1 for what fails.
 pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let config = match Config::load(options.file.as_deref(), environment, options.flags) {
-        Ok(config) => config,
+    let loaded =
+        Loaded::new(options.file.as_deref(), environment, options.flags).and_then(Loaded::on_this_host);
+    let config = match loaded {
+        Ok(loaded) => loaded.config,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
+    if let Err(error) = telemetry::init(config.log) {
+        return Exit::failure(format!("cannot start logging: {error}"));
+    }
     let listeners = match serve::bind(&config.web.listen_address) {
         Ok(listeners) => listeners,
         Err(error) => return Exit::failure(error.to_string()),
@@ -94,7 +100,7 @@ pub async fn until(
 fn sampler(config: &Config, events: mpsc::Sender<Event>, inbox: mpsc::Receiver<Event>) -> Sampler {
     let on = |source: &str| config.collects(source);
     Sampler {
-        sources: Sources::open(&sources::Settings { roots: config.path.clone() }, on),
+        sources: Sources::open(&config.sources(), on),
         engine: Engine::new(sources::signals(on), &engine_settings(config)),
         interval: config.detection.interval.duration(),
         seed: config.detection.seed,
@@ -147,6 +153,7 @@ struct Publisher {
     options: Arc<serve::Options>,
     counts: Arc<Counts>,
     slot: watch::Sender<Option<Arc<Page>>>,
+    diary: Diary,
 }
 
 impl Publisher {
@@ -156,13 +163,14 @@ impl Publisher {
             raw: config.metrics.raw,
             build: serve::Build::default(),
         };
-        Self { options: Arc::new(options), counts, slot }
+        Self { options: Arc::new(options), counts, slot, diary: Diary::default() }
     }
 
     fn publish(&mut self, report: Report) {
         let report = Arc::new(report);
         let page = Page::render(&report, &self.options, &self.counts);
         self.slot.send_replace(Some(Arc::new(page)));
+        self.diary.note(&report);
     }
 }
 

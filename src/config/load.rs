@@ -2,11 +2,9 @@
 //!
 //! Each place is taken apart into entries, key by key, and each entry is tried by itself against the defaults.
 //! So all that is wrong is found at once and is told with its place. figment merges what is left.
-#![expect(clippy::disallowed_methods, reason = "settings are read from a file before anything else runs")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
@@ -14,11 +12,9 @@ use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::file::{self, SettingsFile};
 use super::place::PREFIX;
 use super::{Config, Place, Problem, Problems, Setting, Takes, settings};
-
-/// Longest settings file that is read, in bytes; a longer one is a mistake in its name.
-pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// How alike two keys are before one is offered for the other: the measure and the figure that clap uses.
 const ALIKE_MIN: f64 = 0.7;
@@ -94,30 +90,10 @@ struct Gathered {
 impl Gathered {
     fn file(&mut self, path: &Path) {
         let place = |line| Place::File { path: path.to_owned(), line };
-        let text = match read(path) {
-            Ok(text) => text,
-            Err(sentence) => {
-                return self.problems.push(Problem { place: place(None), key: None, value: None, sentence });
-            }
-        };
-        // By way of YAML's own type, which refuses a key that stands there twice.
-        let document = match yaml_serde::from_str::<yaml_serde::Value>(&text) {
-            Ok(document) => document,
-            Err(error) => {
-                let line = error.location().map(|it| it.line());
-                let sentence = format!("is not YAML that can be understood: {error}");
-                return self.problems.push(Problem { place: place(line), key: None, value: None, sentence });
-            }
-        };
-        match Value::serialize(document) {
-            Ok(Value::Dict(_, dict)) => self.dict("", dict, &|key| place(line_of(&text, key))),
-            Ok(Value::Empty(..)) => (),
-            document => {
-                let sentence = match document {
-                    Err(_) => "has a key that is not text".into(),
-                    Ok(_) => "holds no settings; expected lines such as \"interval: 1s\"".into(),
-                };
-                self.problems.push(Problem { place: place(None), key: None, value: None, sentence });
+        match SettingsFile::read(path) {
+            Ok(file) => self.dict("", file.settings, &|key| place(file::line_of(&file.text, key))),
+            Err((line, sentence)) => {
+                self.problems.push(Problem { place: place(line), key: None, value: None, sentence });
             }
         }
     }
@@ -260,7 +236,7 @@ fn refusal(setting: &Setting, entry: &Entry) -> Option<String> {
         Figment::from(Layer::defaults()).merge(Layer { dict: nested(&entry.key, entry.value.clone()) });
     let error = figment.extract::<Config>().err()?;
     Some(match error.kind {
-        Kind::Message(sentence) if setting.takes == Takes::Duration => sentence,
+        Kind::Message(sentence) => sentence,
         _ => format!("expected {}, found {}", setting.takes.words(), super::print::shown(&entry.value)),
     })
 }
@@ -292,20 +268,6 @@ fn nested(key: &str, value: Value) -> Dict {
     nest(key, value).into_dict().unwrap_or_default()
 }
 
-/// Reads a whole settings file; says in words why it cannot.
-fn read(path: &Path) -> Result<String, String> {
-    let file =
-        std::fs::File::open(path).map_err(|error| format!("cannot open the settings file: {error}"))?;
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("cannot read the settings file: {error}"))?;
-    match text.len() as u64 {
-        0..=FILE_BYTES_MAX => Ok(text),
-        _ => Err(format!("is longer than {FILE_BYTES_MAX} bytes, which no settings file is")),
-    }
-}
-
 /// A word of the environment or of the command line as the value that its setting takes.
 fn word(takes: Option<Takes>, word: &str) -> Value {
     match takes {
@@ -326,27 +288,6 @@ fn is_service_link(rest: &str) -> bool {
     ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"].iter().any(|end| rest.ends_with(end))
         || rest.contains("_SERVICE_PORT_")
         || ["_TCP", "_UDP", "_SCTP"].iter().any(|it| rest.contains(it) && rest.contains("_PORT_"))
-}
-
-/// The line of a key in a file in block style, counted from 1; in flow style, that of what it stands in.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let mut above: Vec<(usize, &str)> = Vec::new();
-    let mut nearest = (0, None);
-    for (idx, line) in text.lines().enumerate() {
-        let trimmed = line.trim_start();
-        let Some((name, _)) = trimmed.split_once(':').filter(|_| !trimmed.starts_with(['#', '-'])) else {
-            continue;
-        };
-        let indent = line.len() - trimmed.len();
-        above.retain(|(other, _)| *other < indent);
-        above.push((indent, name.trim().trim_matches(['"', '\''])));
-        let path = above.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(".");
-        let holds = key.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        if holds && path.len() > nearest.0 {
-            nearest = (path.len(), Some(idx + 1));
-        }
-    }
-    nearest.1
 }
 
 #[cfg(test)]
@@ -407,6 +348,14 @@ mod tests {
     }
 
     #[test]
+    fn no_setting_looks_like_a_service() {
+        for setting in settings() {
+            let variable = setting.variable();
+            assert!(!is_service_link(&variable[PREFIX.len()..]), "{variable}");
+        }
+    }
+
+    #[test]
     fn everything_wrong_is_told_at_once() {
         check(
             &[("HOSTNORM_INTERVALL", "2s"), ("HOSTNORM_METRICS__RAW", "yes")],
@@ -418,31 +367,10 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_key_has_a_line() {
-        let text = "# web:\na: 1\nweb:\n  # x: 1\n  list:\n    - a: b\n  \"path\": x\nflow: {y: 1}\n";
-        for (key, line) in [
-            ("a", Some(2)),
-            ("web.list", Some(5)),
-            ("web.path", Some(7)),
-            ("flow.y", Some(8)),
-            ("web.x", Some(3)),
-            ("z", None),
-        ] {
-            assert_eq!(line_of(text, key), line, "{key}");
-        }
-    }
-
     proptest! {
         #[test]
         fn no_environment_is_too_strange(name in "[A-Z_.]{0,20}", value in ".*") {
             let _ = Loaded::new(None, [(format!("{PREFIX}{name}").into(), value.into())], Vec::new());
-        }
-
-        #[test]
-        fn no_file_is_too_strange(text in "([a-z_]{0,9}: ?|  |- |\n|\\PC){0,40}") {
-            let _ = line_of(&text, "web.listen_address");
-            let _ = flow(&text);
         }
     }
 }

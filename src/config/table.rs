@@ -141,6 +141,26 @@ static SETTINGS: &[Setting] = &[
         Takes::Directory,
         "Where the root filesystem is mounted. In a container that watches its host: /host/root",
     ),
+    row(
+        "disk.device_exclude",
+        Takes::Text,
+        "Disks to leave out, as a regular expression; by default RAM disks, loop devices, floppies and partitions",
+    ),
+    row(
+        "filesystem.mount_exclude",
+        Takes::Text,
+        "Mount points to leave out, as a regular expression; by default those of the kernel and of containers",
+    ),
+    row(
+        "filesystem.fstype_exclude",
+        Takes::Text,
+        "Types of filesystems to leave out, as a regular expression; by default those that are on no disk, and those that are full by nature",
+    ),
+    row(
+        "network.device_exclude",
+        Takes::Text,
+        "Network devices to leave out, as a regular expression; by default the host's ends of containers and of virtual machines",
+    ),
     row("metrics.raw", Takes::Switch, "Whether the raw values of the host are exposed beside the scores"),
     row(
         "log.level",

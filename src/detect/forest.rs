@@ -7,7 +7,7 @@
 //! *Design.* Each tree is a heap of fixed depth: the children of node `i` are `2i` and `2i + 1`, so that a descent is
 //! a fixed number of dot products without a branch, and eight trees descend at a time to hide each other's waiting.
 //! The threshold is one more factor of the dot product, whose partner in the row is 1. Most trees are far from full,
-//! so nodes that cut nothing share one plane of zeros; a table gives each node its plane. `docs/adr/0002-own-forest.md`
+//! so nodes that cut nothing share one plane of zeros; a table gives each node its plane. `docs/adr/001-own-forest.md`
 //! has the measurements.
 
 use std::fmt;

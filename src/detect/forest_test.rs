@@ -128,7 +128,7 @@ proptest! {
         let cloud = cloud(4, 200, 13);
         let mut rows = Rows::new(4);
         order.iter().for_each(|&idx| rows.push(cloud.row(idx)));
-        let forest = Forest::train(&rows, &few(), 14).unwrap();
+        let forest = Forest::train(&rows, &Options::default(), 14).unwrap();
         prop_assert!(forest.score(&[8.0; 4]) > median_score(&forest, &rows) + 0.1);
     }
 }

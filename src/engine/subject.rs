@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Settings;
-use super::history::History;
+use super::thinned::Thinned;
 use crate::detect::adaptive::Adaptive;
 use crate::detect::baseline::Statistics;
 use crate::detect::eif::{Model, clip};
@@ -31,7 +31,7 @@ pub(super) struct State {
     window: Window,
     adaptive: Adaptive,
     detectors: Vec<Box<dyn Detector>>,
-    history: History,
+    history: Thinned,
     /// The smoothed joint score, on the raw scale, as of the last whole point.
     smooth: f64,
     /// Scores of the last `hold` seconds that no later one exceeds, with what they were made of, newest last.
@@ -60,7 +60,7 @@ impl State {
             window: Window::new(settings.window, signals.len()),
             adaptive: Adaptive::new(&shape),
             detectors: DETECTORS.iter().map(|row| (row.build)(&shape)).collect(),
-            history: History::new(),
+            history: Thinned::new(),
             smooth: 0.0,
             held: VecDeque::new(),
             tracker: Tracker::default(),

@@ -1,14 +1,14 @@
 //! Time of the processors by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
 
-use super::file::{KernelFile, lines};
-use super::{Error, Settings, Source, parse_error};
+use super::file::KernelFile;
+use super::{Error, Settings, Source};
 use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Reading};
 use crate::signal::{Change, Signal, Unit, share};
 
-static SECONDS: Metric =
+pub(super) static SECONDS: Metric =
     Metric::counter("hostnorm_cpu_seconds_total", "Time of all processors together, by mode").by(&["mode"]);
-static COUNT: Metric = Metric::gauge("hostnorm_cpu_count", "Processors that are online");
+pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpu_count", "Processors that are online");
 
 pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
 
@@ -48,26 +48,27 @@ pub(super) static SIGNALS: &[Signal] = &[
     ),
 ];
 
-/// A share of processor time; 5 % of a machine more or less is nothing to wake up for.
+/// A share of processor time. The floor leaves room for housekeeping that takes a processor of two for five
+/// seconds of a window, and shows a burned processor on machines of up to four at three times the floor.
 const fn ratio(
     name: &'static str,
     title: &'static str,
     help: &'static str,
     of: fn(&Change<'_>) -> Option<f64>,
 ) -> Signal {
-    Signal { kind: Kind::Host, name, title, help, unit: Unit::Ratio, floor: 0.05, of }
+    Signal { kind: Kind::Host, name, title, help, unit: Unit::Ratio, floor: 0.08, of }
 }
 
-/// Share of these modes in the time that passed.
+/// Share of these modes in the time that passed; nothing when the system tells none of them apart.
 fn ratio_of(change: &Change<'_>, modes: &[&str]) -> Option<f64> {
-    let (mut part, mut whole) = (0.0, 0.0);
+    let (mut part, mut whole) = (None, 0.0);
     for (labels, rate) in change.rates(&SECONDS) {
         whole += rate;
         if modes.contains(&&*labels.values()[0]) {
-            part += rate;
+            part = Some(part.unwrap_or(0.0) + rate);
         }
     }
-    share(part, whole)
+    share(part?, whole)
 }
 
 pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
@@ -85,13 +86,10 @@ struct Cpu {
 
 impl Source for Cpu {
     fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
-        let path = self.stat.path().to_owned();
         let text = self.stat.read()?;
-        let Some(total) = lines(&path, text).find(|it| it.text.starts_with("cpu ")) else {
-            return Err(parse_error(&path, 1, text.lines().next().unwrap_or_default()));
-        };
+        let total = text.lines().find(|it| it.text.starts_with("cpu ")).ok_or_else(|| text.error())?;
         let ticks = parse_total(total.text).ok_or_else(|| total.error())?;
-        let count = text.lines().take_while(|it| it.starts_with("cpu")).count().saturating_sub(1);
+        let count = text.lines().take_while(|it| it.text.starts_with("cpu")).count().saturating_sub(1);
         let host = into.host();
         for (labels, ticks) in self.labels.iter().zip(ticks) {
             host.set_by(&SECONDS, labels, ticks / TICKS_PER_SECOND);

@@ -1,7 +1,7 @@
 //! A kernel file that is read again and again.
 //!
-//! The file stays open and is read from its start with `pread`: that costs a third less than to open it each
-//! time, and the buffer is used again.
+//! The file stays open and is read from its start each time: that costs a third less than to open it again,
+//! and the buffer is used again, so that a tick allocates nothing here.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
@@ -12,52 +12,75 @@ use super::{Error, excerpt};
 /// Most bytes that are read of one file; the kernel's are far smaller on any machine known.
 pub(super) const FILE_BYTES_MAX: usize = 4 << 20;
 
-/// A path, the file behind it while it could be opened, and what was read last.
+/// Where a file may be, the file while it could be opened, and what was read last.
 #[derive(Debug)]
 pub(super) struct KernelFile {
-    path: PathBuf,
+    /// In the order in which they are tried.
+    paths: Vec<PathBuf>,
+    /// Which of the paths was tried last.
+    at: usize,
     open: Option<File>,
     buffer: Vec<u8>,
 }
 
 impl KernelFile {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, open: None, buffer: Vec::new() }
+        Self::first_of([path])
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The first of several paths that can be opened; the last one is who errors are about.
+    pub(super) fn first_of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self { paths: paths.into_iter().collect(), at: 0, open: None, buffer: Vec::new() }
+    }
+
+    fn path(&self) -> &Path {
+        self.paths.get(self.at).map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// The text of the file as it is now.
     ///
     /// # Errors
     /// When it is not there, cannot be read, is over [`FILE_BYTES_MAX`], or is not text.
-    pub(super) fn read(&mut self) -> Result<&str, Error> {
-        if let Err(error) = self.refill() {
-            self.open = None;
-            return Err(match error.kind() {
-                ErrorKind::NotFound => Error::Unavailable { path: self.path.clone() },
-                _ => Error::Read { path: self.path.clone(), source: error },
-            });
+    pub(super) fn read(&mut self) -> Result<Text<'_>, Error> {
+        self.read_bytes()?;
+        let (path, bytes) = (self.path(), &*self.buffer);
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Text { path, text }),
+            Err(error) => {
+                let (good, bad) = bytes.split_at(error.valid_up_to());
+                let line = good.iter().filter(|it| **it == b'\n').count() + 1;
+                let bad = bad.get(..bad.len().min(256)).unwrap_or_default();
+                Err(Error::Parse { path: path.into(), line, text: excerpt(&String::from_utf8_lossy(bad)) })
+            }
         }
-        std::str::from_utf8(&self.buffer).map_err(|error| {
-            let good = &self.buffer[..error.valid_up_to()];
-            let line = good.iter().filter(|it| **it == b'\n').count() + 1;
-            let text = excerpt(&String::from_utf8_lossy(&self.buffer[error.valid_up_to()..]));
-            Error::Parse { path: self.path.clone(), line, text }
-        })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is where the sources open their files")]
+    /// The bytes of the file as it is now, and the path they came from: names of files need not be text.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but for text.
+    pub(super) fn read_bytes(&mut self) -> Result<(&Path, &[u8]), Error> {
+        if let Err(error) = self.refill() {
+            self.open = None;
+            self.buffer = Vec::new();
+            let path = self.path().to_owned();
+            return Err(match error.kind() {
+                // A kernel that was told at boot not to account for pressure has the files and refuses to read them.
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::Unsupported => {
+                    Error::Unavailable { path }
+                }
+                _ => Error::Read { path, source: error },
+            });
+        }
+        Ok((self.path(), &self.buffer))
+    }
+
     fn refill(&mut self) -> io::Result<()> {
-        let file = match &mut self.open {
-            Some(file) => {
-                file.rewind()?;
-                file
-            }
-            none => none.insert(File::open(&self.path)?),
-        };
+        if self.open.is_none() {
+            self.open = Some(self.open_first()?);
+        }
+        let Some(file) = &mut self.open else { return Err(ErrorKind::NotFound.into()) };
+        file.rewind()?;
         self.buffer.clear();
         let limit = FILE_BYTES_MAX as u64 + 1;
         file.by_ref().take(limit).read_to_end(&mut self.buffer)?;
@@ -66,11 +89,38 @@ impl KernelFile {
         }
         Ok(())
     }
+
+    #[expect(clippy::disallowed_methods, reason = "this is where the sources open their files")]
+    fn open_first(&mut self) -> io::Result<File> {
+        let mut outcome = Err(ErrorKind::NotFound.into());
+        for (at, path) in self.paths.iter().enumerate() {
+            self.at = at;
+            outcome = File::open(path);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
 }
 
-/// The path, line number and text of each line, so that a parser can say which one it did not understand.
-pub(super) fn lines<'a>(path: &'a Path, text: &'a str) -> impl Iterator<Item = Line<'a>> {
-    text.lines().enumerate().map(move |(idx, text)| Line { path, number: idx + 1, text })
+/// What a file held when it was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    path: &'a Path,
+    pub(super) text: &'a str,
+}
+
+impl<'a> Text<'a> {
+    /// Each line with its number, so that a parser can say which one it did not understand.
+    pub(super) fn lines(self) -> impl Iterator<Item = Line<'a>> {
+        self.text.lines().enumerate().map(move |(idx, text)| Line { path: self.path, number: idx + 1, text })
+    }
+
+    /// Says that the file is another than the kernel documents, from its first line on.
+    pub(super) fn error(self) -> Error {
+        Line { path: self.path, number: 1, text: self.text.lines().next().unwrap_or_default() }.error()
+    }
 }
 
 /// One line of a kernel file.
@@ -84,6 +134,58 @@ pub(super) struct Line<'a> {
 impl Line<'_> {
     /// Says that this line is not what the kernel documents.
     pub(super) fn error(&self) -> Error {
-        super::parse_error(self.path, self.number, self.text)
+        Error::Parse { path: self.path.into(), line: self.number, text: excerpt(self.text) }
+    }
+}
+
+/// What a file gave that a machine may well lack; its other failures stay failures.
+pub(super) fn optional<T>(outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+    match outcome {
+        Ok(it) => Ok(Some(it)),
+        Err(Error::Unavailable { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The next field as a whole number.
+pub(super) fn number<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<f64> {
+    fields.next()?.parse::<u64>().ok().map(|it| it as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make files")]
+
+    use super::{Error, KernelFile, optional};
+
+    #[test]
+    fn the_first_path_that_opens_is_read_and_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (absent, present) = (dir.path().join("absent"), dir.path().join("present"));
+        std::fs::write(&present, "one\n").unwrap();
+        let mut file = KernelFile::first_of([absent, present.clone()]);
+        assert_eq!(file.read().unwrap().text, "one\n");
+        std::fs::write(&present, "2\n").unwrap();
+        assert_eq!(file.read().unwrap().text, "2\n");
+    }
+
+    #[test]
+    fn what_is_not_there_is_unavailable_and_may_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("late");
+        let mut file = KernelFile::new(path.clone());
+        assert!(matches!(file.read(), Err(Error::Unavailable { .. })));
+        assert!(optional(file.read()).unwrap().is_none());
+        std::fs::write(&path, "now").unwrap();
+        assert_eq!(file.read().unwrap().text, "now");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_named_by_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("binary");
+        std::fs::write(&path, b"good\nalso good\nb\xffd\n").unwrap();
+        let error = KernelFile::new(path).read().unwrap_err();
+        assert!(error.to_string().contains("binary:3: "), "{error}");
     }
 }

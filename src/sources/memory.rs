@@ -1,24 +1,25 @@
 //! Memory, swap and page faults, from `/proc/meminfo` and `/proc/vmstat`
 //! (`Documentation/filesystems/proc.rst`, §1.3; `mm/vmstat.c`).
 
-use super::file::{KernelFile, lines};
-use super::{Error, Settings, Source, parse_error};
+use super::file::{KernelFile, Text, optional};
+use super::{Error, Settings, Source};
 use crate::metric::Metric;
 use crate::reading::{Kind, Reading, Values};
 use crate::signal::{Change, Signal, Unit, share};
 
-static TOTAL: Metric = Metric::gauge("hostnorm_memory_size_bytes", "Memory that the kernel manages");
-static USED: Metric =
+pub(super) static TOTAL: Metric =
+    Metric::gauge("hostnorm_memory_size_bytes", "Memory that the kernel manages");
+pub(super) static USED: Metric =
     Metric::gauge("hostnorm_memory_used_bytes", "Memory that is not available to new programs");
-static AVAILABLE: Metric =
+pub(super) static AVAILABLE: Metric =
     Metric::gauge("hostnorm_memory_available_bytes", "Memory that new programs can have without swapping");
-static FREE: Metric = Metric::gauge("hostnorm_memory_free_bytes", "Memory that holds nothing");
+pub(super) static FREE: Metric = Metric::gauge("hostnorm_memory_free_bytes", "Memory that holds nothing");
 static CACHED: Metric = Metric::gauge("hostnorm_memory_cached_bytes", "Page cache, with shared memory");
 static BUFFERS: Metric = Metric::gauge("hostnorm_memory_buffers_bytes", "Buffers of block devices");
 static DIRTY: Metric = Metric::gauge("hostnorm_memory_dirty_bytes", "Pages that wait to be written to disk");
 static SLAB: Metric = Metric::gauge("hostnorm_memory_slab_bytes", "Data structures of the kernel");
-static SWAP_SIZE: Metric = Metric::gauge("hostnorm_swap_size_bytes", "Swap space");
-static SWAP_FREE: Metric = Metric::gauge("hostnorm_swap_free_bytes", "Swap space that is unused");
+pub(super) static SWAP_SIZE: Metric = Metric::gauge("hostnorm_swap_size_bytes", "Swap space");
+pub(super) static SWAP_FREE: Metric = Metric::gauge("hostnorm_swap_free_bytes", "Swap space that is unused");
 static FAULTS: Metric = Metric::counter("hostnorm_page_faults_total", "Page faults, minor ones included");
 static MAJOR_FAULTS: Metric =
     Metric::counter("hostnorm_page_major_faults_total", "Page faults that had to read from disk");
@@ -91,7 +92,7 @@ pub(super) static SIGNALS: &[Signal] = &[
 ];
 
 /// Lines of `/proc/meminfo` in kilobytes that are exposed as they are.
-const MEMINFO: [(&str, &Metric); 9] = [
+static MEMINFO: [(&str, &Metric); 9] = [
     ("MemTotal", &TOTAL),
     ("MemAvailable", &AVAILABLE),
     ("MemFree", &FREE),
@@ -104,7 +105,7 @@ const MEMINFO: [(&str, &Metric); 9] = [
 ];
 
 /// Lines of `/proc/vmstat`, counters since boot.
-const VMSTAT: [(&str, &Metric); 4] =
+static VMSTAT: [(&str, &Metric); 4] =
     [("pgfault", &FAULTS), ("pgmajfault", &MAJOR_FAULTS), ("pswpin", &SWAP_IN), ("pswpout", &SWAP_OUT)];
 
 pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
@@ -124,38 +125,43 @@ struct Memory {
 impl Source for Memory {
     fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
         let host = into.host();
-        read_table(&mut self.meminfo, &MEMINFO, 1024.0, host)?;
+        let memory = self.meminfo.read().and_then(|text| set(text, &MEMINFO, 1024.0, host));
         if let (Some(total), Some(available)) = (host.get(&TOTAL), host.get(&AVAILABLE)) {
-            host.set(&USED, total - available);
+            host.set(&USED, (total - available).max(0.0));
         }
-        read_table(&mut self.vmstat, &VMSTAT, 1.0, host)
+        let events = optional(self.vmstat.read()).and_then(|text| match text {
+            Some(text) => set(text, &VMSTAT, 1.0, host),
+            None => Ok(()),
+        });
+        memory.and(events)
     }
 }
 
 /// Sets the metric of each line `key value` or `key: value kB` that the table names; a key that this kernel
 /// does not have stays missing, a file with none of the keys is not the file that was meant.
-fn read_table(
-    file: &mut KernelFile,
-    table: &[(&str, &'static Metric)],
+fn set<const N: usize>(
+    text: Text<'_>,
+    table: &[(&str, &'static Metric); N],
     factor: f64,
     into: &mut Values,
 ) -> Result<(), Error> {
-    let path = file.path().to_owned();
-    let text = file.read()?;
-    let mut found = 0;
-    for line in lines(&path, text) {
-        let mut fields = line.text.split_ascii_whitespace();
-        let Some(key) = fields.next().map(|it| it.trim_end_matches(':')) else { continue };
-        let Some((_, metric)) = table.iter().find(|(name, _)| *name == key) else { continue };
-        let value: u64 = fields.next().and_then(|it| it.parse().ok()).ok_or_else(|| line.error())?;
-        into.set(metric, value as f64 * factor);
-        found += 1;
-        if found == table.len() {
+    // A row is taken when it was found: a key that comes twice counts once, and the file is left early.
+    let mut missing = table.map(Some);
+    let mut left = N;
+    for line in text.lines() {
+        let Some((key, rest)) = line.text.split_once([':', ' ']) else { continue };
+        let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(name, _)| name == key)) else {
+            continue;
+        };
+        let value = rest.split_ascii_whitespace().next().and_then(|it| it.parse::<u64>().ok());
+        let value = value.ok_or_else(|| line.error())?;
+        if let Some((_, metric)) = row.take() {
+            into.set(metric, value as f64 * factor);
+        }
+        left -= 1;
+        if left == 0 {
             break;
         }
     }
-    match found {
-        0 => Err(parse_error(&path, 1, text.lines().next().unwrap_or_default())),
-        _ => Ok(()),
-    }
+    if left == N { Err(text.error()) } else { Ok(()) }
 }

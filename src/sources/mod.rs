@@ -2,10 +2,13 @@
 //!
 //! A source knows the roots it reads below and nothing else: no other source, no signal's fate, no server.
 //! Its row in [`SOURCES`] is all that switches, documentation and self metrics are made from.
-#![expect(clippy::disallowed_methods, reason = "sources are the shell's eyes: they read files")]
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "readers of Linux; their metrics and signals are used everywhere")
+)]
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +18,35 @@ use crate::reading::{Collection, Problem, Reading, Timestamp};
 use crate::signal::Signal;
 
 mod file;
+mod pattern;
+mod device;
 mod cpu;
 mod memory;
+mod load;
+mod pressure;
+mod disk;
+mod mounts;
+mod guard;
+mod filesystem;
+mod network;
+mod tcp;
+mod process;
+mod sensors;
+mod own;
+#[cfg(any(test, not(target_os = "linux")))]
+mod elsewhere;
+
+pub use disk::Settings as DiskSettings;
+pub use filesystem::Settings as FilesystemSettings;
+pub use network::Settings as NetworkSettings;
+pub use pattern::{Pattern, PatternError};
 
 /// All that hostnorm can ask, in the order in which it asks and exposes.
+#[cfg(not(target_os = "linux"))]
+pub static SOURCES: &[Row] = elsewhere::ROWS;
+
+/// All that hostnorm can ask, in the order in which it asks and exposes.
+#[cfg(target_os = "linux")]
 pub static SOURCES: &[Row] = &[
     Row {
         name: "cpu",
@@ -33,6 +61,69 @@ pub static SOURCES: &[Row] = &[
         metrics: memory::METRICS,
         signals: memory::SIGNALS,
         open: memory::open,
+    },
+    Row {
+        name: "load",
+        help: "Load averages",
+        metrics: load::METRICS,
+        signals: load::SIGNALS,
+        open: load::open,
+    },
+    Row {
+        name: "pressure",
+        help: "Time that tasks lost waiting for processors, memory and disks",
+        metrics: pressure::METRICS,
+        signals: pressure::SIGNALS,
+        open: pressure::open,
+    },
+    Row {
+        name: "disk",
+        help: "Bytes, operations and busy time of each disk",
+        metrics: disk::METRICS,
+        signals: disk::SIGNALS,
+        open: disk::open,
+    },
+    Row {
+        name: "filesystem",
+        help: "Space and inodes of each filesystem",
+        metrics: filesystem::METRICS,
+        signals: filesystem::SIGNALS,
+        open: filesystem::open,
+    },
+    Row {
+        name: "network",
+        help: "Bytes, packets, errors and drops of each network device",
+        metrics: network::METRICS,
+        signals: network::SIGNALS,
+        open: network::open,
+    },
+    Row {
+        name: "tcp",
+        help: "TCP segments and connections, sockets",
+        metrics: tcp::METRICS,
+        signals: tcp::SIGNALS,
+        open: tcp::open,
+    },
+    Row {
+        name: "process",
+        help: "Tasks, context switches, interrupts and open files",
+        metrics: process::METRICS,
+        signals: process::SIGNALS,
+        open: process::open,
+    },
+    Row {
+        name: "sensors",
+        help: "Temperatures",
+        metrics: sensors::METRICS,
+        signals: sensors::SIGNALS,
+        open: sensors::open,
+    },
+    Row {
+        name: "self",
+        help: "What hostnorm itself costs",
+        metrics: own::METRICS,
+        signals: own::SIGNALS,
+        open: own::open,
     },
 ];
 
@@ -126,10 +217,17 @@ impl Default for Roots {
 }
 
 /// What the sources can be told.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where the kernel's files are.
     pub roots: Roots,
+    /// What the source `disk` leaves out.
+    pub disk: DiskSettings,
+    /// What the source `filesystem` leaves out.
+    pub filesystem: FilesystemSettings,
+    /// What the source `network` leaves out.
+    pub network: NetworkSettings,
 }
 
 /// The sources that are switched on.
@@ -185,9 +283,4 @@ pub fn signals(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Signa
 fn excerpt(text: &str) -> String {
     const CHARS_MAX: usize = 80;
     text.chars().take(CHARS_MAX).collect()
-}
-
-/// An error that names the first line of `text` for which `understood` says no.
-fn parse_error(path: &Path, line: usize, text: &str) -> Error {
-    Error::Parse { path: path.to_owned(), line, text: excerpt(text) }
 }

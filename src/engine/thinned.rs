@@ -12,7 +12,7 @@ const AGE_MAX: f64 = 7.0 * 86_400.0;
 
 /// The rows of one subject, oldest first.
 #[derive(Debug)]
-pub(super) struct History {
+pub(super) struct Thinned {
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
     /// One of so many rows is kept.
     stride: usize,
@@ -20,7 +20,7 @@ pub(super) struct History {
     skipped: usize,
 }
 
-impl History {
+impl Thinned {
     pub(super) fn new() -> Self {
         Self { rows: VecDeque::new(), stride: 1, skipped: 0 }
     }
@@ -57,11 +57,11 @@ mod tests {
     use super::*;
 
     fn check(pushed: usize, seconds: f64, kept: usize, oldest: f32) {
-        let mut history = History::new();
+        let mut thinned = Thinned::new();
         for t in 0..pushed {
-            history.push(Timestamp(t as f64 * seconds), std::iter::once(t as f32));
+            thinned.push(Timestamp(t as f64 * seconds), std::iter::once(t as f32));
         }
-        let rows = history.rows(1);
+        let rows = thinned.rows(1);
         assert_eq!((rows.len(), rows.row(0)[0]), (kept, oldest), "{pushed} rows");
     }
 

@@ -1,0 +1,143 @@
+//! The settings file as text and as YAML, and whether the directories that settings name are there.
+#![expect(clippy::disallowed_methods, reason = "settings are read from a file before anything else runs")]
+
+use std::io::Read;
+use std::path::Path;
+
+use figment::value::{Dict, Value};
+
+use super::{Loaded, Place, Problem, Problems};
+
+/// Longest settings file that is read, in bytes; a longer one is a mistake in its name.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A settings file that is YAML.
+pub(super) struct SettingsFile {
+    pub(super) text: String,
+    pub(super) settings: Dict,
+}
+
+impl SettingsFile {
+    /// Reads it whole; says where, as far as that is known, and in words why it cannot.
+    pub(super) fn read(path: &Path) -> Result<Self, (Option<usize>, String)> {
+        let text = read(path).map_err(|sentence| (None, sentence))?;
+        // By way of YAML's own type, which refuses a key that stands there twice.
+        let document = yaml_serde::from_str::<yaml_serde::Value>(&text).map_err(|error| {
+            (error.location().map(|it| it.line()), format!("is not YAML that can be understood: {error}"))
+        })?;
+        match Value::serialize(document) {
+            Ok(Value::Dict(_, settings)) => Ok(Self { text, settings }),
+            Ok(Value::Empty(..)) => Ok(Self { text, settings: Dict::new() }),
+            Ok(_) => Err((None, "holds no settings; expected lines such as \"interval: 1s\"".into())),
+            Err(_) => Err((None, "has a key that is not text".into())),
+        }
+    }
+}
+
+/// Reads a whole settings file; says in words why it cannot.
+fn read(path: &Path) -> Result<String, String> {
+    let file =
+        std::fs::File::open(path).map_err(|error| format!("cannot open the settings file: {error}"))?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("cannot read the settings file: {error}"))?;
+    match text.len() as u64 {
+        0..=FILE_BYTES_MAX => Ok(text),
+        _ => Err(format!("is longer than {FILE_BYTES_MAX} bytes, which no settings file is")),
+    }
+}
+
+/// The line of a key in a file in block style, counted from 1; in flow style, that of what it stands in.
+pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
+    let mut above: Vec<(usize, &str)> = Vec::new();
+    let mut nearest = (0, None);
+    for (idx, line) in text.lines().enumerate() {
+        let trimmed = line.trim_start();
+        let Some((name, _)) = trimmed.split_once(':').filter(|_| !trimmed.starts_with(['#', '-'])) else {
+            continue;
+        };
+        let indent = line.len() - trimmed.len();
+        above.retain(|(other, _)| *other < indent);
+        above.push((indent, name.trim().trim_matches(['"', '\''])));
+        let path = above.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(".");
+        let holds = key.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if holds && path.len() > nearest.0 {
+            nearest = (path.len(), Some(idx + 1));
+        }
+    }
+    nearest.1
+}
+
+impl Loaded {
+    /// The same settings, if the directories that they name are on this machine. Not asked by `check`, which
+    /// may look at the settings of another machine.
+    ///
+    /// # Errors
+    /// Each directory that is not there. Nobody asked for the default of sysfs, so that one may be missing.
+    pub fn on_this_host(self) -> Result<Self, Problems> {
+        let path = &self.config.path;
+        let roots =
+            [("path.procfs", &path.procfs), ("path.sysfs", &path.sysfs), ("path.rootfs", &path.rootfs)];
+        let problems = roots.into_iter().filter(|(key, root)| {
+            let matters =
+                *self.place(key) != Place::Default || (cfg!(target_os = "linux") && *key == "path.procfs");
+            matters && !root.is_dir()
+        });
+        let problems: Vec<_> = problems
+            .map(|(key, root)| Problem {
+                place: self.place(key).clone(),
+                key: Some(key.to_owned()),
+                value: Some(root.display().to_string()),
+                sentence: format!("{} is not a directory on this machine", root.display()),
+            })
+            .collect();
+        if problems.is_empty() { Ok(self) } else { Err(Problems(problems)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Given;
+
+    #[test]
+    fn roots_that_were_asked_for_are_there() {
+        let check = |key: &str, root: &str| {
+            let words = vec![root.to_owned()];
+            let given = Given { key: key.into(), flag: key.into(), words };
+            let loaded = Loaded::new(None, [], vec![given]).unwrap();
+            loaded.on_this_host().err().map(|it| it.to_string()).unwrap_or_default()
+        };
+        for key in ["path.procfs", "path.sysfs", "path.rootfs"] {
+            assert_eq!(check(key, "/"), "");
+            let expect = format!("flag --{key}: /does/not/exist is not a directory on this machine");
+            assert_eq!(check(key, "/does/not/exist"), expect);
+        }
+    }
+
+    #[test]
+    fn a_key_has_a_line() {
+        let text = "# web:\na: 1\nweb:\n  # x: 1\n  list:\n    - a: b\n  \"path\": x\nflow: {y: 1}\n";
+        for (key, line) in [
+            ("a", Some(2)),
+            ("web.list", Some(5)),
+            ("web.path", Some(7)),
+            ("flow.y", Some(8)),
+            ("web.x", Some(3)),
+            ("z", None),
+        ] {
+            assert_eq!(line_of(text, key), line, "{key}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_is_too_strange(text in "([a-z_]{0,9}: ?|  |- |\n|\\PC){0,40}") {
+            let _ = line_of(&text, "web.listen_address");
+            let _ = yaml_serde::from_str::<yaml_serde::Value>(&text);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The sources of systems that are not Linux, by the crate `sysinfo`: the same metrics, where the system has them.
+//!
+//! Tests compile it on every system, so that it does not rot on ours.
+
+use std::time::Instant;
+
+use sysinfo::{Components, Disks, MemoryRefreshKind, Networks, System};
+
+use super::{Error, Row, Settings, Source, cpu, filesystem, load, memory, network, sensors};
+use crate::clock;
+use crate::reading::{Labels, Reading};
+use crate::signal::share;
+
+/// All that hostnorm can ask there, in the order in which it asks and exposes.
+pub(super) static ROWS: &[Row] = &[
+    Row {
+        name: "cpu",
+        help: "Time of the processors, in programs or idle",
+        metrics: cpu::METRICS,
+        signals: cpu::SIGNALS,
+        open: open_cpu,
+    },
+    Row {
+        name: "memory",
+        help: "Memory and swap",
+        metrics: memory::METRICS,
+        signals: memory::SIGNALS,
+        open: |_| Box::new(Memory(System::new())),
+    },
+    Row {
+        name: "load",
+        help: "Load averages",
+        metrics: load::METRICS,
+        signals: load::SIGNALS,
+        open: |_| Box::new(Load),
+    },
+    Row {
+        name: "filesystem",
+        help: "Space of each filesystem",
+        metrics: filesystem::METRICS,
+        signals: filesystem::SIGNALS,
+        open: |settings| Box::new(Filesystem(Disks::new(), settings.filesystem.clone())),
+    },
+    Row {
+        name: "network",
+        help: "Bytes, packets and errors of each network device",
+        metrics: network::METRICS,
+        signals: network::SIGNALS,
+        open: |settings| Box::new(Network(Networks::new(), settings.network.clone())),
+    },
+    Row {
+        name: "sensors",
+        help: "Temperatures",
+        metrics: sensors::METRICS,
+        signals: sensors::SIGNALS,
+        open: |_| Box::new(Sensors(Components::new())),
+    },
+];
+
+fn open_cpu(_: &Settings) -> Box<dyn Source> {
+    let labels = ["user", "idle"].map(|mode| Labels::new([mode]));
+    Box::new(Cpu { system: System::new(), at: clock::instant(), seconds: [0.0; 2], labels })
+}
+
+/// What the crate made of a part of the system, or that this system is one it does not know.
+type Part<T> = Result<T, sysinfo::Error>;
+
+fn known<T>(part: &mut Part<T>) -> Result<&mut T, Error> {
+    part.as_mut().map_err(|error| Error::Unavailable { path: error.to_string().into() })
+}
+
+/// The crate gives the share of time that processors were busy since it was asked last; counters are made of it.
+#[derive(Debug)]
+struct Cpu {
+    system: Part<System>,
+    /// When it was asked last.
+    at: Instant,
+    /// Busy and idle.
+    seconds: [f64; 2],
+    labels: [Labels; 2],
+}
+
+impl Source for Cpu {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let system = known(&mut self.system)?;
+        let now = clock::instant();
+        let elapsed = now.saturating_duration_since(self.at);
+        // Asked more often, the crate repeats its answer: the time is counted with the next one.
+        if sysinfo::MINIMUM_CPU_UPDATE_INTERVAL <= elapsed {
+            system.refresh_cpu_usage();
+            self.at = now;
+            let whole = elapsed.as_secs_f64() * system.cpus().len() as f64;
+            let busy = share(f64::from(system.global_cpu_usage()), 100.0).unwrap_or_default();
+            self.seconds[0] += whole * busy;
+            self.seconds[1] += whole * (1.0 - busy);
+        }
+        let host = into.host();
+        for (labels, seconds) in self.labels.iter().zip(self.seconds) {
+            host.set_by(&cpu::SECONDS, labels, seconds);
+        }
+        host.set(&cpu::COUNT, system.cpus().len() as f64);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Memory(Part<System>);
+
+impl Source for Memory {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let system = known(&mut self.0)?;
+        system.refresh_memory_specifics(MemoryRefreshKind::everything());
+        let host = into.host();
+        host.set(&memory::TOTAL, system.total_memory() as f64);
+        host.set(&memory::USED, system.used_memory() as f64);
+        host.set(&memory::AVAILABLE, system.available_memory() as f64);
+        host.set(&memory::FREE, system.free_memory() as f64);
+        host.set(&memory::SWAP_SIZE, system.total_swap() as f64);
+        host.set(&memory::SWAP_FREE, system.free_swap() as f64);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Load;
+
+impl Source for Load {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let mut load = System::load_average();
+        let load = known(&mut load)?;
+        for (metric, value) in load::METRICS.iter().zip([load.one, load.five, load.fifteen]) {
+            into.host().set(metric, value);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Filesystem(Part<Disks>, super::FilesystemSettings);
+
+impl Source for Filesystem {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let Self(disks, settings) = self;
+        let disks = known(disks)?;
+        disks.refresh(true);
+        let host = into.host();
+        for disk in disks.iter().take(super::mounts::MOUNTS_MAX) {
+            let (point, fstype) =
+                (disk.mount_point().to_string_lossy(), disk.file_system().to_string_lossy());
+            if settings.mount_exclude.matches(&point) || settings.fstype_exclude.matches(&fstype) {
+                continue;
+            }
+            let labels = Labels::new([&*disk.name().to_string_lossy(), &*point, &*fstype]);
+            let available = disk.available_space() as f64;
+            host.set_by(&filesystem::SIZE, &labels, disk.total_space() as f64);
+            host.set_by(&filesystem::FREE, &labels, available);
+            host.set_by(&filesystem::AVAILABLE, &labels, available);
+            host.set_by(&filesystem::READ_ONLY, &labels, f64::from(u8::from(disk.is_read_only())));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Network(Part<Networks>, super::NetworkSettings);
+
+impl Source for Network {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let Self(networks, settings) = self;
+        let networks = known(networks)?;
+        networks.refresh(true);
+        // The crate's map has another order in each process.
+        let mut devices = networks.iter().map(|it| (it.0.to_string_lossy(), it.1)).collect::<Vec<_>>();
+        devices.retain(|it| !settings.device_exclude.matches(&it.0));
+        devices.sort_by(|one, other| one.0.cmp(&other.0));
+        let host = into.host();
+        for (name, it) in devices.into_iter().take(super::device::DEVICES_MAX) {
+            let labels = Labels::new([&*name]);
+            host.set_by(&network::RECEIVED, &labels, it.total_received() as f64);
+            host.set_by(&network::RECEIVED_PACKETS, &labels, it.total_packets_received() as f64);
+            host.set_by(&network::RECEIVE_ERRORS, &labels, it.total_errors_on_received() as f64);
+            host.set_by(&network::SENT, &labels, it.total_transmitted() as f64);
+            host.set_by(&network::SENT_PACKETS, &labels, it.total_packets_transmitted() as f64);
+            host.set_by(&network::SEND_ERRORS, &labels, it.total_errors_on_transmitted() as f64);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Sensors(Part<Components>);
+
+impl Source for Sensors {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let components = known(&mut self.0)?;
+        components.refresh(true);
+        let host = into.host();
+        for component in components.iter() {
+            if let Some(temperature) = component.temperature() {
+                let labels = Labels::new(["", component.label()]);
+                host.set_by(&sensors::TEMPERATURE, &labels, f64::from(temperature));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Timestamp;
+
+    #[test]
+    fn rows_give_their_own_metrics_and_no_others() {
+        for row in ROWS {
+            let mut reading = Reading::new(Timestamp(0.0));
+            (row.open)(&Settings::default()).read(&mut reading).unwrap();
+            for sample in reading.host().iter() {
+                assert!(row.metrics.contains(&sample.metric), "{} gives {}", row.name, sample.metric);
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Filesystems, from `/proc/1/mountinfo` and `statvfs`.
+//!
+//! They are asked every [`ASK_SECONDS`] on a thread of their own (see [`guard`](super::guard)); each reading has the
+//! newest answers. Space moves slowly, and a question to a network share costs a trip to its server.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::file::KernelFile;
+use super::guard::{ANSWER_SECONDS_MAX, Guard, Usage};
+use super::mounts::{self, Filter};
+use super::pattern::Pattern;
+use super::{Error, Source, excerpt};
+use crate::clock;
+use crate::metric::Metric;
+use crate::reading::{Kind, Labels, Reading, Values};
+use crate::signal::{Change, Signal, Unit, share};
+
+const LABELS: &[&str] = &["device", "mountpoint", "fstype"];
+
+pub(super) static SIZE: Metric =
+    Metric::gauge("hostnorm_filesystem_size_bytes", "Size of the filesystem").by(LABELS);
+pub(super) static FREE: Metric =
+    Metric::gauge("hostnorm_filesystem_free_bytes", "Space that is free").by(LABELS);
+pub(super) static AVAILABLE: Metric = Metric::gauge(
+    "hostnorm_filesystem_available_bytes",
+    "Space that is free and not reserved for the superuser",
+)
+.by(LABELS);
+static INODES: Metric =
+    Metric::gauge("hostnorm_filesystem_inodes", "Inodes, each of a file or directory").by(LABELS);
+static INODES_FREE: Metric =
+    Metric::gauge("hostnorm_filesystem_inodes_free", "Inodes that are free").by(LABELS);
+pub(super) static READ_ONLY: Metric =
+    Metric::gauge("hostnorm_filesystem_read_only", "Whether nothing can be written to the filesystem")
+        .by(LABELS);
+static ERROR: Metric =
+    Metric::gauge("hostnorm_filesystem_error", "Whether the filesystem gave no answer").by(LABELS);
+static DROPPED: Metric = Metric::gauge(
+    "hostnorm_filesystem_mounts_dropped",
+    "Filesystems that are not shown because there are too many",
+);
+
+pub(super) static METRICS: &[&Metric] =
+    &[&SIZE, &FREE, &AVAILABLE, &INODES, &INODES_FREE, &READ_ONLY, &ERROR, &DROPPED];
+
+pub(super) static SIGNALS: &[Signal] = &[
+    Signal {
+        kind: Kind::Host,
+        name: "filesystem_used_ratio",
+        title: "fullest filesystem",
+        help: "Share of space in use of the fullest filesystem that can be written to",
+        unit: Unit::Ratio,
+        // A package upgrade or a day of logs on a small root.
+        floor: 0.05,
+        // What is reserved for the superuser is no space for anybody else, as `df` sees it.
+        of: |it| fullest(it, &SIZE, &FREE, Some(&AVAILABLE)),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "filesystem_inodes_used_ratio",
+        title: "filesystem with the fewest inodes left",
+        help: "Share of inodes in use of the filesystem with the smallest share left",
+        unit: Unit::Ratio,
+        // Some 60,000 files on a small root.
+        floor: 0.05,
+        of: |it| fullest(it, &INODES, &INODES_FREE, None),
+    },
+];
+
+/// The highest share in use; filesystems that nobody can write to are full by nature.
+fn fullest(
+    change: &Change<'_>,
+    whole: &'static Metric,
+    free: &'static Metric,
+    available: Option<&'static Metric>,
+) -> Option<f64> {
+    let used = change.now.each(whole).filter_map(|it| {
+        let value = |metric| change.now.get_by(metric, &it.labels);
+        if value(&READ_ONLY)? > 0.0 {
+            return None;
+        }
+        let used = it.value - value(free)?;
+        let reachable = match available {
+            Some(available) => used + value(available)?,
+            None => it.value,
+        };
+        share(used, reachable)
+    });
+    used.reduce(f64::max)
+}
+
+/// What the source `filesystem` can be told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Mount points to leave out, as a regular expression; by default those of the kernel and of containers.
+    pub mount_exclude: Pattern,
+    /// Types of filesystems to leave out, as a regular expression; by default those that are not on any disk, and
+    /// those that are full by nature.
+    pub fstype_exclude: Pattern,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            // The defaults of node_exporter, with the directories of containerd and of the kubelet beside Docker's
+            // and Podman's, as kube-prometheus-stack has them.
+            mount_exclude: Pattern::known(concat!(
+                r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+",
+                r"|run/containerd/.+|var/lib/kubelet/.+)($|/)"
+            )),
+            fstype_exclude: Pattern::known(concat!(
+                "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|",
+                "mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|",
+                "tracefs)$"
+            )),
+        }
+    }
+}
+
+/// Seconds from one round of questions to the next.
+const ASK_SECONDS: u64 = 5;
+
+/// How long the first reading waits for answers, so that on a healthy machine it is whole.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+pub(super) fn open(settings: &super::Settings) -> Box<dyn Source> {
+    let super::Roots { procfs, rootfs, .. } = &settings.roots;
+    let root: Arc<Path> = rootfs.as_path().into();
+    Box::new(Filesystem {
+        mountinfo: KernelFile::first_of([procfs.join("1/mountinfo"), procfs.join("self/mountinfo")]),
+        filter: Filter {
+            points: settings.filesystem.mount_exclude.clone(),
+            fstypes: settings.filesystem.fstype_exclude.clone(),
+            rootfs: rootfs.clone(),
+        },
+        guard: Guard::new(move |point| ask(&root.join(point.strip_prefix("/").unwrap_or(point)))),
+        asked: None,
+        dropped: 0,
+        shown: Vec::new(),
+    })
+}
+
+#[derive(Debug)]
+struct Filesystem {
+    mountinfo: KernelFile,
+    filter: Filter,
+    guard: Guard,
+    /// When the last round of questions began.
+    asked: Option<Instant>,
+    /// Mounts beyond the bound, in the newest list.
+    dropped: usize,
+    /// The newest answers.
+    shown: Vec<Shown>,
+}
+
+/// One filesystem as it is shown until the next answer.
+#[derive(Debug)]
+struct Shown {
+    labels: Labels,
+    read_only: bool,
+    /// Nothing when it gave no answer.
+    usage: Option<Usage>,
+}
+
+impl Source for Filesystem {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let now = clock::instant();
+        let due =
+            self.asked.is_none_or(|it| Duration::from_secs(ASK_SECONDS) <= now.saturating_duration_since(it));
+        self.take_answers(now);
+        if due {
+            self.start_round()?;
+            if self.asked.replace(now).is_none() {
+                self.guard.wait(FIRST_WAIT);
+                self.take_answers(now);
+            }
+        }
+        let host = into.host();
+        self.shown.iter().for_each(|it| it.set(host));
+        host.set(&DROPPED, self.dropped as f64);
+        match self.guard.stuck().into_iter().next() {
+            Some(path) => {
+                let what = format!("no answer within {ANSWER_SECONDS_MAX} s");
+                Err(Error::Read { path, source: io::Error::new(io::ErrorKind::TimedOut, what) })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Filesystem {
+    fn start_round(&mut self) -> Result<(), Error> {
+        let (path, bytes) = self.mountinfo.read_bytes()?;
+        let mounts = mounts::parse(bytes, &self.filter).map_err(|bad| Error::Parse {
+            path: path.into(),
+            line: bad.0,
+            text: excerpt(&String::from_utf8_lossy(bad.1.get(..256).unwrap_or(bad.1))),
+        })?;
+        self.dropped = mounts.dropped;
+        let outcome = self.guard.start(mounts.shown);
+        outcome.map_err(|source| Error::Read { path: path.into(), source })
+    }
+
+    /// Makes the labels anew with each round: mounts are few and change names seldom, rounds are rare.
+    fn take_answers(&mut self, now: Instant) {
+        let Some(answers) = self.guard.fetch(now) else { return };
+        self.shown.clear();
+        for (mount, usage) in answers {
+            let point = mount.point.to_string_lossy();
+            let labels = Labels::new([&*mount.device, &*point, &*mount.fstype]);
+            // Two long mount points may be cut to the same label.
+            if self.shown.iter().all(|it| it.labels != labels) {
+                self.shown.push(Shown { labels, read_only: mount.read_only, usage });
+            }
+        }
+    }
+}
+
+impl Shown {
+    fn set(&self, into: &mut Values) {
+        let mut set = |metric, value| into.set_by(metric, &self.labels, value);
+        set(&READ_ONLY, f64::from(u8::from(self.read_only)));
+        set(&ERROR, f64::from(u8::from(self.usage.is_none())));
+        let Some(usage) = self.usage else { return };
+        set(&SIZE, usage.size);
+        set(&FREE, usage.free);
+        set(&AVAILABLE, usage.available);
+        // Filesystems that make inodes as needed say that they have none.
+        if usage.inodes > 0.0 {
+            set(&INODES, usage.inodes);
+            set(&INODES_FREE, usage.inodes_free);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn ask(point: &Path) -> io::Result<Usage> {
+    let it = rustix::fs::statvfs(point)?;
+    let block = if it.f_frsize == 0 { it.f_bsize } else { it.f_frsize } as f64;
+    Ok(Usage {
+        size: it.f_blocks as f64 * block,
+        free: it.f_bfree as f64 * block,
+        available: it.f_bavail as f64 * block,
+        inodes: it.f_files as f64,
+        inodes_free: it.f_ffree as f64,
+    })
+}
+
+#[cfg(not(unix))]
+fn ask(_: &Path) -> io::Result<Usage> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(filesystems: &[(f64, f64, f64, bool)], expected: Option<f64>) {
+        let mut values = Values::default();
+        for (idx, (size, free, available, read_only)) in filesystems.iter().enumerate() {
+            let labels = Labels::new(["d", format!("/{idx}").as_str(), "f"]);
+            let usage =
+                Usage { size: *size, free: *free, available: *available, inodes: 0.0, inodes_free: 0.0 };
+            Shown { labels, read_only: *read_only, usage: Some(usage) }.set(&mut values);
+        }
+        let change = Change::new(&values, &values, 1.0).unwrap();
+        assert_eq!((SIGNALS[0].of)(&change), expected);
+        assert_eq!((SIGNALS[1].of)(&change), None, "no inodes");
+    }
+
+    #[test]
+    fn the_fullest_is_what_a_user_cannot_fill() {
+        check(&[], None);
+        check(&[(100.0, 60.0, 40.0, false)], Some(0.5));
+        check(&[(100.0, 60.0, 40.0, false), (100.0, 10.0, 10.0, false)], Some(0.9));
+        check(&[(100.0, 0.0, 0.0, true), (0.0, 0.0, 0.0, false)], None);
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_node_exporter() {
+        let Settings { mount_exclude, fstype_exclude } = Settings::default();
+        for point in [
+            "/dev",
+            "/dev/shm",
+            "/proc",
+            "/sys/fs/cgroup",
+            "/var/lib/docker/overlay2/ab",
+            "/run/credentials/x",
+        ] {
+            assert!(mount_exclude.matches(point), "{point}");
+        }
+        for point in ["/", "/devel", "/home", "/var/lib/docker", "/run"] {
+            assert!(!mount_exclude.matches(point), "{point}");
+        }
+        assert!(fstype_exclude.matches("overlay") && fstype_exclude.matches("cgroup2"));
+        assert!(!fstype_exclude.matches("ext4") && !fstype_exclude.matches("tmpfs"));
+    }
+}

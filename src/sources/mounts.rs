@@ -1,0 +1,211 @@
+//! The list of mounts in `/proc/[pid]/mountinfo` (`Documentation/filesystems/proc.rst`, §3.5).
+//!
+//! It is read as bytes: a directory's name need not be text. `procfs-core` was tried: it keeps the escapes, and one
+//! line that it does not understand costs it all others.
+
+use std::path::{Path, PathBuf};
+
+use super::pattern::Pattern;
+
+/// Most mounts that are asked for their size; what is beyond is dropped and counted.
+pub(super) const MOUNTS_MAX: usize = 128;
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// What is mounted, for labels.
+    pub(super) device: String,
+    /// Where, as seen from the root that the list was made for.
+    pub(super) point: PathBuf,
+    /// Type of the filesystem.
+    pub(super) fstype: String,
+    /// Whether nothing can be written to it.
+    pub(super) read_only: bool,
+}
+
+/// Which mounts are left out.
+#[derive(Debug)]
+pub(super) struct Filter {
+    pub(super) points: Pattern,
+    pub(super) fstypes: Pattern,
+    /// Mount points below this root are named as if it were `/`.
+    pub(super) rootfs: PathBuf,
+}
+
+/// What a list of mounts held.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Mounts {
+    /// In the order of the list, each mount point once.
+    pub(super) shown: Vec<Mount>,
+    /// Mounts beyond [`MOUNTS_MAX`].
+    pub(super) dropped: usize,
+}
+
+/// A line that is not what the kernel documents, counted from 1.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadLine<'a>(pub(super) usize, pub(super) &'a [u8]);
+
+/// The mounts of a list but those that the filter leaves out.
+pub(super) fn parse<'a>(bytes: &'a [u8], filter: &Filter) -> Result<Mounts, BadLine<'a>> {
+    let mut mounts = Mounts::default();
+    for (idx, line) in bytes.split(|it| *it == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
+        let mut mount = parse_line(line).ok_or(BadLine(idx + 1, line))?;
+        mount.point = below(&filter.rootfs, &mount.point);
+        if filter.fstypes.matches(&mount.fstype) || filter.points.matches(&mount.point.to_string_lossy()) {
+            continue;
+        }
+        // What is mounted over another mount hides it.
+        if let Some(hidden) = mounts.shown.iter_mut().find(|it| it.point == mount.point) {
+            *hidden = mount;
+        } else if mounts.shown.len() < MOUNTS_MAX {
+            mounts.shown.push(mount);
+        } else {
+            mounts.dropped += 1;
+        }
+    }
+    if mounts == Mounts::default() && bytes.is_empty() { Err(BadLine(1, bytes)) } else { Ok(mounts) }
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: the fields after the
+/// options are any number, up to the dash.
+fn parse_line(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|it| *it == b' ');
+    let point = unescape(fields.nth(4)?);
+    let options = fields.next()?;
+    fields.find(|it| *it == b"-")?;
+    let (fstype, device, more) = (fields.next()?, fields.next()?, fields.next().unwrap_or_default());
+    let read_only = [options, more].iter().any(|it| it.split(|it| *it == b',').any(|it| it == b"ro"));
+    if point.first() != Some(&b'/') {
+        return None;
+    }
+    Some(Mount {
+        device: String::from_utf8_lossy(&unescape(device)).into_owned(),
+        point: path_of(point),
+        fstype: String::from_utf8_lossy(fstype).into_owned(),
+        read_only,
+    })
+}
+
+/// Space, tab, newline, backslash and hash are written as three octal digits (`fs/seq_file.c`, `mangle_path`).
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, next) = match after.split_first_chunk::<3>() {
+            Some((digits, next)) if *first == b'\\' => match octal(*digits) {
+                Some(byte) => (byte, next),
+                None => (*first, after),
+            },
+            _ => (*first, after),
+        };
+        plain.push(byte);
+        rest = next;
+    }
+    plain
+}
+
+fn octal(digits: [u8; 3]) -> Option<u8> {
+    let mut value = 0u32;
+    for digit in digits {
+        value = value * 8 + char::from(digit).to_digit(8)?;
+    }
+    u8::try_from(value).ok()
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+/// The mount point as seen from `rootfs`; a list of another namespace does not have the root in it.
+fn below(rootfs: &Path, point: &Path) -> PathBuf {
+    match point.strip_prefix(rootfs) {
+        Ok(rest) => Path::new("/").join(rest),
+        Err(_) => point.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filter(rootfs: &str) -> Filter {
+        Filter {
+            points: Pattern::known("^/sys"),
+            fstypes: Pattern::known("^(proc|overlay)$"),
+            rootfs: rootfs.into(),
+        }
+    }
+
+    fn check(text: &str, rootfs: &str, expected: &[(&str, &str, &str, bool)]) {
+        let mounts = parse(text.as_bytes(), &filter(rootfs)).unwrap().shown;
+        let found =
+            mounts.iter().map(|it| (&*it.device, it.point.to_str().unwrap(), &*it.fstype, it.read_only));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn reads_and_leaves_out() {
+        let text = "22 27 0:21 / /proc rw,relatime - proc proc rw\n\
+            27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard\n\
+            28 27 0:3 / /sys/fs/bpf rw shared:1 master:2 - bpf bpf rw\n\
+            29 27 8:1 / /media/my\\040disk\\134 ro,nosuid shared:7 - vfat /dev/sda1 rw\n\
+            30 27 8:2 / /srv rw - xfs /dev/sdb ro\n";
+        check(
+            text,
+            "/",
+            &[
+                ("/dev/vda", "/", "ext4", false),
+                ("/dev/sda1", "/media/my disk\\", "vfat", true),
+                ("/dev/sdb", "/srv", "xfs", true),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_root_elsewhere_is_named_as_the_root() {
+        let text = "1 0 8:1 / /host rw - ext4 /dev/a rw\n2 0 8:2 / /host/srv rw - ext4 /dev/b rw\n";
+        check(text, "/host", &[("/dev/a", "/", "ext4", false), ("/dev/b", "/srv", "ext4", false)]);
+    }
+
+    #[test]
+    fn the_upper_one_of_two_mounts_is_seen() {
+        let text = "1 0 8:1 / /srv rw - ext4 /dev/a rw\n2 1 8:2 / /srv rw - ext4 /dev/b rw\n";
+        check(text, "/", &[("/dev/b", "/srv", "ext4", false)]);
+    }
+
+    #[test]
+    fn what_is_beyond_the_bound_is_counted() {
+        let line = |it| format!("1 0 8:1 / /srv/{it} rw - ext4 /dev/a rw\n");
+        let text = (0..MOUNTS_MAX + 3).map(line).collect::<String>();
+        let mounts = parse(text.as_bytes(), &filter("/")).unwrap();
+        assert_eq!((mounts.shown.len(), mounts.dropped), (MOUNTS_MAX, 3));
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        let text = b"1 0 8:1 / /srv rw - ext4 /dev/a rw\n\n1 0 8:1 / /srv rw ext4 /dev/a rw\n";
+        assert_eq!(parse(text, &filter("/")).map_err(|it| it.0), Err(3));
+        assert_eq!(parse(b"", &filter("/")), Err(BadLine(1, b"")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes, &filter("/"));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "([0-9 /\\\\-]|rw| - |ext4|\\\\040){0,40}") {
+            let _ = parse(text.as_bytes(), &filter("/"));
+        }
+    }
+}

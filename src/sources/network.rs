@@ -1,0 +1,259 @@
+//! Network devices, from `/proc/1/net/dev` (`net/core/net-procfs.c`).
+//!
+//! The devices of process 1 are those of the host, even where hostnorm has a network namespace of its own; where
+//! they must not be read, those of hostnorm's own namespace are.
+
+use serde::{Deserialize, Serialize};
+
+use super::device::Devices;
+use super::file::KernelFile;
+use super::pattern::Pattern;
+use super::{Error, Source};
+use crate::metric::Metric;
+use crate::reading::{Kind, Reading};
+use crate::signal::{Change, Signal, Unit};
+
+pub(super) static RECEIVED: Metric =
+    Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received").by(&["device"]);
+pub(super) static RECEIVED_PACKETS: Metric =
+    Metric::counter("hostnorm_network_receive_packets_total", "Packets received").by(&["device"]);
+pub(super) static RECEIVE_ERRORS: Metric =
+    Metric::counter("hostnorm_network_receive_errors_total", "Packets received broken").by(&["device"]);
+static RECEIVE_DROPS: Metric =
+    Metric::counter("hostnorm_network_receive_drops_total", "Packets received and dropped").by(&["device"]);
+pub(super) static SENT: Metric =
+    Metric::counter("hostnorm_network_transmit_bytes_total", "Bytes sent").by(&["device"]);
+pub(super) static SENT_PACKETS: Metric =
+    Metric::counter("hostnorm_network_transmit_packets_total", "Packets sent").by(&["device"]);
+pub(super) static SEND_ERRORS: Metric =
+    Metric::counter("hostnorm_network_transmit_errors_total", "Packets that could not be sent")
+        .by(&["device"]);
+static SEND_DROPS: Metric =
+    Metric::counter("hostnorm_network_transmit_drops_total", "Packets dropped before they were sent")
+        .by(&["device"]);
+static DROPPED: Metric = Metric::gauge(
+    "hostnorm_network_devices_dropped",
+    "Network devices that are not shown because there are too many",
+);
+
+pub(super) static METRICS: &[&Metric] = &[
+    &RECEIVED,
+    &RECEIVED_PACKETS,
+    &RECEIVE_ERRORS,
+    &RECEIVE_DROPS,
+    &SENT,
+    &SENT_PACKETS,
+    &SEND_ERRORS,
+    &SEND_DROPS,
+    &DROPPED,
+];
+
+pub(super) static SIGNALS: &[Signal] = &[
+    Signal {
+        kind: Kind::Host,
+        name: "network_received_bytes_per_second",
+        title: "received from the network",
+        help: "Bytes received in a second by all network devices, loopback left out",
+        unit: Unit::BytesPerSecond,
+        // 150 MB within a window: package lists and most packages are smaller.
+        floor: 5e6,
+        of: |it| physical(it, &[&RECEIVED]),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "network_sent_bytes_per_second",
+        title: "sent to the network",
+        help: "Bytes sent in a second by all network devices, loopback left out",
+        unit: Unit::BytesPerSecond,
+        // As for receiving.
+        floor: 5e6,
+        of: |it| physical(it, &[&SENT]),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "network_packets_per_second",
+        title: "network packets",
+        help: "Packets received and sent in a second by all network devices, loopback left out",
+        unit: Unit::PerSecond,
+        // As many as the floor of the bytes has, at 1,000 bytes a packet.
+        floor: 5_000.0,
+        of: |it| physical(it, &[&RECEIVED_PACKETS, &SENT_PACKETS]),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "network_errors_per_second",
+        title: "network errors and drops",
+        help: "Packets broken or dropped in a second by all network devices, loopback left out",
+        unit: Unit::PerSecond,
+        // Devices drop what no program listens to, on busy segments some packets each second.
+        floor: 10.0,
+        of: |it| physical(it, &[&RECEIVE_ERRORS, &RECEIVE_DROPS, &SEND_ERRORS, &SEND_DROPS]),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "loopback_bytes_per_second",
+        title: "sent over loopback",
+        help: "Bytes sent in a second from the host to itself",
+        unit: Unit::BytesPerSecond,
+        // A backup of a database by its own port within a window; a busy transfer has 1 GB in each second.
+        floor: 10e6,
+        of: |it| {
+            it.rates(&SENT)
+                .find(|(labels, _)| labels.values().first().is_some_and(|it| **it == *"lo"))
+                .map(|it| it.1)
+        },
+    },
+];
+
+/// The rate of some counters together, over all devices whose packets no other device counts too.
+fn physical(change: &Change<'_>, counters: &[&'static Metric]) -> Option<f64> {
+    let rates = counters.iter().flat_map(|counter| change.rates(counter));
+    let counted = rates.filter(|(labels, _)| labels.values().first().is_some_and(|it| !is_stacked(it)));
+    counted.map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
+}
+
+/// Whether a device passes its packets on to others that count them again: loopback, bonds, bridges, networks of
+/// containers, tunnels, virtual LANs (`eth0.7`), by the names that their tools give them.
+fn is_stacked(name: &str) -> bool {
+    const PREFIXES: [&str; 18] = [
+        "bond",
+        "team",
+        "br-",
+        "br0",
+        "virbr",
+        "docker",
+        "cni",
+        "podman",
+        "flannel",
+        "vxlan",
+        "geneve",
+        "tun",
+        "tap",
+        "wg",
+        "macv",
+        "ipvl",
+        "vlan",
+        "tailscale",
+    ];
+    name == "lo" || name.contains('.') || PREFIXES.iter().any(|it| name.starts_with(it))
+}
+
+/// What the source `network` can be told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Devices to leave out, as a regular expression; by default the host's ends of containers and of virtual
+    /// machines, and devices that only shape or swallow.
+    pub device_exclude: Pattern,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { device_exclude: Pattern::known(r"^(veth|cali|lxc|vnet|tap|ifb|dummy).+$") }
+    }
+}
+
+pub(super) fn open(settings: &super::Settings) -> Box<dyn Source> {
+    let procfs = &settings.roots.procfs;
+    Box::new(Network {
+        dev: KernelFile::first_of([procfs.join("1/net/dev"), procfs.join("net/dev")]),
+        devices: Devices::new(settings.network.device_exclude.clone()),
+    })
+}
+
+#[derive(Debug)]
+struct Network {
+    dev: KernelFile,
+    devices: Devices,
+}
+
+/// Lines of titles above the devices.
+const HEADER_LINES: usize = 2;
+
+impl Source for Network {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let text = self.dev.read()?;
+        if text.text.lines().nth(HEADER_LINES - 1).is_none_or(|it| !it.contains('|')) {
+            return Err(text.error());
+        }
+        let host = into.host();
+        self.devices.begin();
+        for line in text.lines().skip(HEADER_LINES) {
+            let (name, columns) = line.text.rsplit_once(':').ok_or_else(|| line.error())?;
+            let Some(labels) = self.devices.labels(name.trim_ascii_start()) else { continue };
+            let values = parse(columns).ok_or_else(|| line.error())?;
+            for (metric, value) in METRICS.iter().zip(values) {
+                host.set_by(metric, labels, value);
+            }
+        }
+        host.set(&DROPPED, self.devices.end().into());
+        Ok(())
+    }
+}
+
+/// Bytes, packets, errors and drops of both directions, in the order of [`METRICS`].
+fn parse(columns: &str) -> Option<[f64; 8]> {
+    let mut values = [0.0; 12];
+    let mut fields = columns.split_ascii_whitespace().map(|it| it.parse::<u64>().ok());
+    for value in &mut values {
+        *value = fields.next()?? as f64;
+    }
+    let [received, packets, errors, drops, _, _, _, _, sent, sent_packets, send_errors, send_drops] = values;
+    Some([received, packets, errors, drops, sent, sent_packets, send_errors, send_drops])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reading::{Labels, Values};
+
+    #[test]
+    fn reads_both_directions() {
+        let parsed = parse(" 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0");
+        assert_eq!(parsed, Some([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]));
+    }
+
+    #[test]
+    fn refuses_what_the_kernel_does_not_write() {
+        for columns in
+            ["", "1 2 3", "1 2 3 4 5 6 7 8 9 10 11", "a b c d e f g h i j k l", "-1 2 3 4 5 6 7 8 9 0 1 2"]
+        {
+            assert_eq!(parse(columns), None, "{columns}");
+        }
+    }
+
+    #[test]
+    fn packets_that_pass_several_devices_count_once() {
+        let mut values = [Values::default(), Values::default()];
+        for (idx, values) in values.iter_mut().enumerate() {
+            for name in
+                ["lo", "eth0", "eth0.7", "eth1", "bond0", "docker0", "br-1234", "wg0", "wlan0", "enp3s0"]
+            {
+                values.set_by(&SENT, &Labels::new([name]), idx as f64);
+            }
+        }
+        let change = Change::new(&values[0], &values[1], 1.0).unwrap();
+        // eth0, eth1, wlan0, enp3s0.
+        assert_eq!(physical(&change, &[&SENT]), Some(4.0));
+    }
+
+    #[test]
+    fn ends_of_containers_are_left_out() {
+        let pattern = Settings::default().device_exclude;
+        for name in ["veth12ab", "cali1234", "lxc_health", "vnet0", "ifb0"] {
+            assert!(pattern.matches(name), "{name}");
+        }
+        for name in ["lo", "eth0", "bond0", "wlan0"] {
+            assert!(!pattern.matches(name), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            let _ = (parse(&text), is_stacked(&text));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Time that tasks lost waiting for processors, memory and disks, from `/proc/pressure`
+//! (`Documentation/accounting/psi.rst`; Linux 4.20 and newer).
+//!
+//! Only the totals are read: the averages beside them lag.
+
+use super::file::{KernelFile, Text};
+use super::{Error, Settings, Source};
+use crate::metric::Metric;
+use crate::reading::{Kind, Reading, Values};
+use crate::signal::{Change, Signal, Unit};
+
+static CPU_WAITING: Metric = Metric::counter(
+    "hostnorm_pressure_cpu_waiting_seconds_total",
+    "Time in which some task waited for a processor",
+);
+static CPU_STALLED: Metric = Metric::counter(
+    "hostnorm_pressure_cpu_stalled_seconds_total",
+    "Time in which all tasks waited for a processor",
+);
+static MEMORY_WAITING: Metric = Metric::counter(
+    "hostnorm_pressure_memory_waiting_seconds_total",
+    "Time in which some task waited for memory",
+);
+static MEMORY_STALLED: Metric = Metric::counter(
+    "hostnorm_pressure_memory_stalled_seconds_total",
+    "Time in which all tasks waited for memory",
+);
+static IO_WAITING: Metric = Metric::counter(
+    "hostnorm_pressure_io_waiting_seconds_total",
+    "Time in which some task waited for a disk",
+);
+static IO_STALLED: Metric = Metric::counter(
+    "hostnorm_pressure_io_stalled_seconds_total",
+    "Time in which all tasks waited for a disk",
+);
+
+pub(super) static METRICS: &[&Metric] =
+    &[&CPU_WAITING, &CPU_STALLED, &MEMORY_WAITING, &MEMORY_STALLED, &IO_WAITING, &IO_STALLED];
+
+/// Files below `/proc/pressure` with the metrics of their lines `some` and `full`.
+static FILES: [(&str, [&Metric; 2]); 3] = [
+    ("cpu", [&CPU_WAITING, &CPU_STALLED]),
+    ("memory", [&MEMORY_WAITING, &MEMORY_STALLED]),
+    ("io", [&IO_WAITING, &IO_STALLED]),
+];
+
+/// `full` is not judged beside `some`: it is a part of it, and for processors it is always 0 on a whole host.
+pub(super) static SIGNALS: &[Signal] = &[
+    Signal {
+        kind: Kind::Host,
+        name: "pressure_cpu_ratio",
+        title: "tasks waiting for a processor",
+        help: "Share of time in which some task waited for a processor",
+        unit: Unit::Ratio,
+        // Two jobs that meet on a processor for three seconds of a window are nobody's concern.
+        floor: 0.10,
+        of: |it| ratio_of(it, &CPU_WAITING),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "pressure_memory_ratio",
+        title: "tasks waiting for memory",
+        help: "Share of time in which some task waited for memory",
+        unit: Unit::Ratio,
+        // A host with enough memory has none at all.
+        floor: 0.05,
+        of: |it| ratio_of(it, &MEMORY_WAITING),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "pressure_io_ratio",
+        title: "tasks waiting for a disk",
+        help: "Share of time in which some task waited for a disk",
+        unit: Unit::Ratio,
+        // A package list update waits two or three seconds of a window.
+        floor: 0.15,
+        of: |it| ratio_of(it, &IO_WAITING),
+    },
+];
+
+/// Seconds lost in a second.
+fn ratio_of(change: &Change<'_>, total: &'static Metric) -> Option<f64> {
+    change.rate(total).map(|it| it.min(1.0))
+}
+
+pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+    let dir = settings.roots.procfs.join("pressure");
+    Box::new(Pressure { files: FILES.map(|(name, metrics)| (KernelFile::new(dir.join(name)), metrics)) })
+}
+
+#[derive(Debug)]
+struct Pressure {
+    files: [(KernelFile, [&'static Metric; 2]); FILES.len()],
+}
+
+impl Source for Pressure {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let host = into.host();
+        let (mut found, mut outcome) = (false, Ok(()));
+        let mut absent = None;
+        for (file, metrics) in &mut self.files {
+            let read = match file.read() {
+                Err(error @ Error::Unavailable { .. }) => {
+                    absent.get_or_insert(error);
+                    continue;
+                }
+                read => read.and_then(|text| set(text, metrics, host)),
+            };
+            found = true;
+            outcome = outcome.and(read);
+        }
+        match absent {
+            Some(error) if !found => Err(error),
+            _ => outcome,
+        }
+    }
+}
+
+/// Sets the totals; kernels before 5.13 have no line `full` for processors.
+fn set(text: Text<'_>, metrics: &[&'static Metric; 2], into: &mut Values) -> Result<(), Error> {
+    let mut seen = [false; 2];
+    for line in text.lines() {
+        let (which, seconds) = parse(line.text).ok_or_else(|| line.error())?;
+        if !std::mem::replace(&mut seen[which as usize], true) {
+            into.set(metrics[which as usize], seconds);
+        }
+    }
+    if seen[Line::Some as usize] { Ok(()) } else { Err(text.error()) }
+}
+
+/// Which line of a pressure file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Line {
+    /// At least one task waited.
+    Some,
+    /// All tasks that were not idle waited.
+    Full,
+}
+
+/// Which line it is and its total in seconds; the kernel gives microseconds.
+fn parse(line: &str) -> Option<(Line, f64)> {
+    let mut fields = line.split_ascii_whitespace();
+    let which = match fields.next()? {
+        "some" => Line::Some,
+        "full" => Line::Full,
+        _ => return None,
+    };
+    let total: u64 = fields.find_map(|it| it.strip_prefix("total="))?.parse().ok()?;
+    Some((which, total as f64 / 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Line, parse};
+
+    #[test]
+    fn reads_the_total_of_a_line() {
+        let line = "full avg10=0.12 avg60=0.05 avg300=0.01 total=2500000";
+        assert_eq!(parse(line), Some((Line::Full, 2.5)));
+    }
+
+    #[test]
+    fn refuses_what_the_kernel_does_not_write() {
+        for line in ["", "some", "full avg10=0.12", "some total=", "some total=-1", "half total=1"] {
+            assert_eq!(parse(line), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(some|full)?.*(total=)?.*") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Tasks and what the kernel does for them, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7) and
+//! `/proc/sys/fs/file-nr` (`Documentation/admin-guide/sysctl/fs.rst`).
+//!
+//! `/proc/stat` is read by the source `cpu` too: sources know nothing of each other.
+
+use super::file::{KernelFile, Text, number, optional};
+use super::{Error, Settings, Source};
+use crate::metric::Metric;
+use crate::reading::{Kind, Reading, Values};
+use crate::signal::{Signal, Unit};
+
+static RUNNING: Metric = Metric::gauge("hostnorm_tasks_running", "Tasks that run or wait for a processor");
+static RUNNING_PER_CPU: Metric = Metric::gauge(
+    "hostnorm_tasks_running_per_cpu",
+    "Tasks that run or wait for a processor, for each processor that is online",
+);
+static BLOCKED: Metric = Metric::gauge("hostnorm_tasks_blocked", "Tasks that wait for a disk");
+static FORKS: Metric = Metric::counter("hostnorm_forks_total", "Tasks that were started");
+static SWITCHES: Metric =
+    Metric::counter("hostnorm_context_switches_total", "Times that a processor changed from task to task");
+static INTERRUPTS: Metric = Metric::counter("hostnorm_interrupts_total", "Interrupts that were served");
+static FILES_OPEN: Metric = Metric::gauge("hostnorm_files_open", "File handles in use");
+static FILES_LIMIT: Metric = Metric::gauge("hostnorm_files_limit", "File handles that may be in use");
+
+pub(super) static METRICS: &[&Metric] =
+    &[&RUNNING, &RUNNING_PER_CPU, &BLOCKED, &FORKS, &SWITCHES, &INTERRUPTS, &FILES_OPEN, &FILES_LIMIT];
+
+pub(super) static SIGNALS: &[Signal] = &[
+    Signal {
+        kind: Kind::Host,
+        name: "tasks_running_per_cpu",
+        title: "tasks running or ready, for each processor",
+        help: "Tasks that run or wait for a processor, for each processor",
+        unit: Unit::Count,
+        // For each processor, so that it holds for 2 and for 64 of them: half of them, held for a whole window.
+        floor: 0.5,
+        of: |it| it.level(&RUNNING_PER_CPU),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "tasks_blocked",
+        title: "tasks waiting for a disk",
+        help: "Tasks that wait for a disk",
+        unit: Unit::Count,
+        // One writer that waits all the time is an ordinary copy.
+        floor: 1.0,
+        of: |it| it.level(&BLOCKED),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "forks_per_second",
+        title: "tasks started",
+        help: "Tasks started in a second",
+        unit: Unit::PerSecond,
+        // A cron job or a git command starts some hundred tasks; this is 1,500 within a window.
+        floor: 50.0,
+        of: |it| it.rate(&FORKS),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "context_switches_per_second",
+        title: "context switches",
+        help: "Times in a second that a processor changed from task to task",
+        unit: Unit::PerSecond,
+        // An idle machine has 200 a second for each processor, 13,000 on 64 of them; a storm on 2 of them has
+        // some 100,000.
+        floor: 20_000.0,
+        of: |it| it.rate(&SWITCHES),
+    },
+];
+
+/// Lines `key value …` of `/proc/stat` that are exposed as they are.
+static STAT: [(&str, &Metric); 5] = [
+    ("intr", &INTERRUPTS),
+    ("ctxt", &SWITCHES),
+    ("processes", &FORKS),
+    ("procs_running", &RUNNING),
+    ("procs_blocked", &BLOCKED),
+];
+
+pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+    let procfs = &settings.roots.procfs;
+    Box::new(Process {
+        stat: KernelFile::new(procfs.join("stat")),
+        file_nr: KernelFile::new(procfs.join("sys/fs/file-nr")),
+    })
+}
+
+#[derive(Debug)]
+struct Process {
+    stat: KernelFile,
+    file_nr: KernelFile,
+}
+
+impl Source for Process {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let host = into.host();
+        let stat = self.stat.read().and_then(|text| set_stat(text, host));
+        let files = optional(self.file_nr.read()).and_then(|text| match text {
+            Some(text) => set_files(text, host),
+            None => Ok(()),
+        });
+        stat.and(files)
+    }
+}
+
+fn set_stat(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
+    let mut missing = STAT.map(Some);
+    let mut cpus = 0.0;
+    for line in text.lines() {
+        // The line of interrupts has thousands of columns on large machines; only its first is looked at.
+        let mut fields = line.text.split_ascii_whitespace();
+        let Some(key) = fields.next() else { continue };
+        if key.starts_with("cpu") && key.len() > 3 {
+            cpus += 1.0;
+            continue;
+        }
+        let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(name, _)| name == key)) else {
+            continue;
+        };
+        let value = number(&mut fields).ok_or_else(|| line.error())?;
+        if let Some((_, metric)) = row.take() {
+            into.set(metric, value);
+            if *metric == RUNNING && cpus > 0.0 {
+                into.set(&RUNNING_PER_CPU, value / cpus);
+            }
+        }
+    }
+    if missing.iter().all(Option::is_some) { Err(text.error()) } else { Ok(()) }
+}
+
+/// Handles allocated, handles allocated but unused (always 0 since 2.6), most handles.
+fn set_files(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
+    let mut fields = text.text.split_ascii_whitespace();
+    let mut next = || number(&mut fields).ok_or_else(|| text.error());
+    let (allocated, unused, limit) = (next()?, next()?, next()?);
+    into.set(&FILES_OPEN, (allocated - unused).max(0.0));
+    into.set(&FILES_LIMIT, limit);
+    Ok(())
+}

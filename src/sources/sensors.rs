@@ -1,0 +1,140 @@
+//! Temperatures, from `/sys/class/hwmon` (`Documentation/hwmon/sysfs-interface.rst`).
+//!
+//! The chips are asked every [`ASK_SECONDS`]: they sit behind slow buses, and warmth moves slowly. They are read here
+//! and not by `sysinfo`, which knows no other root than `/sys`.
+#![expect(clippy::disallowed_methods, reason = "lists the chips and their inputs")]
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::file::KernelFile;
+use super::{Error, Settings, Source};
+use crate::clock;
+use crate::metric::Metric;
+use crate::reading::{Labels, Reading};
+use crate::signal::Signal;
+
+pub(super) static TEMPERATURE: Metric =
+    Metric::gauge("hostnorm_sensor_temperature_celsius", "Temperature").by(&["chip", "sensor"]);
+static DROPPED: Metric =
+    Metric::gauge("hostnorm_sensors_dropped", "Temperatures that are not shown because there are too many");
+
+pub(super) static METRICS: &[&Metric] = &[&TEMPERATURE, &DROPPED];
+/// Temperatures follow the load with a lag, so they are not judged.
+pub(super) static SIGNALS: &[Signal] = &[];
+
+/// Seconds from one question to the next.
+const ASK_SECONDS: u64 = 10;
+
+/// Most temperatures that are shown.
+const SENSORS_MAX: usize = 128;
+
+/// Most entries of a directory that are looked at.
+const ENTRIES_MAX: usize = 1024;
+
+pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+    let hwmon = settings.roots.sysfs.join("class/hwmon");
+    Box::new(Sensors { hwmon, asked: None, shown: Vec::new(), dropped: 0 })
+}
+
+#[derive(Debug)]
+struct Sensors {
+    hwmon: PathBuf,
+    /// When the chips were asked last.
+    asked: Option<Instant>,
+    /// The newest answers.
+    shown: Vec<(Labels, f64)>,
+    /// Temperatures beyond [`SENSORS_MAX`].
+    dropped: usize,
+}
+
+impl Source for Sensors {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let now = clock::instant();
+        let fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
+        if !self.asked.is_some_and(fresh) {
+            self.ask()?;
+            self.asked = Some(now);
+        }
+        if self.shown.is_empty() {
+            return Err(Error::Unavailable { path: self.hwmon.join("*/temp*_input") });
+        }
+        let host = into.host();
+        for (labels, value) in &self.shown {
+            host.set_by(&TEMPERATURE, labels, *value);
+        }
+        host.set(&DROPPED, self.dropped as f64);
+        Ok(())
+    }
+}
+
+impl Sensors {
+    fn ask(&mut self) -> Result<(), Error> {
+        self.shown.clear();
+        self.dropped = 0;
+        for chip in list(&self.hwmon)? {
+            let entries = list(&chip)?;
+            let name = word(&chip.join("name")).unwrap_or_else(|| file_name(&chip).to_owned());
+            for input in entries {
+                let Some(sensor) =
+                    file_name(&input).strip_suffix("_input").filter(|it| it.starts_with("temp"))
+                else {
+                    continue;
+                };
+                // A chip may be asleep, or a sensor not be wired: then there is no value.
+                let Some(value) = word(&input).and_then(|it| it.parse::<i32>().ok()) else { continue };
+                let label = word(&chip.join(format!("{sensor}_label"))).unwrap_or_else(|| sensor.to_owned());
+                self.show(
+                    &Labels::new([&*name, &*label]),
+                    &name,
+                    file_name(&chip),
+                    sensor,
+                    f64::from(value) / 1e3,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Machines with several equal chips have several sensors of one name; the later ones are told apart by their
+    /// files.
+    fn show(&mut self, labels: &Labels, name: &str, chip: &str, sensor: &str, value: f64) {
+        if self.shown.len() == SENSORS_MAX {
+            self.dropped += 1;
+            return;
+        }
+        let taken = |labels: &Labels| self.shown.iter().any(|it| it.0 == *labels);
+        let labels = match taken(labels) {
+            true => Labels::new([format!("{name} {chip}").as_str(), sensor]),
+            false => labels.clone(),
+        };
+        if !taken(&labels) {
+            self.shown.push((labels, value));
+        }
+    }
+}
+
+/// The entries of a directory, in the order of their names.
+fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = std::fs::read_dir(dir).and_then(|entries| {
+        entries.take(ENTRIES_MAX).map(|it| Ok(it?.path())).collect::<io::Result<Vec<_>>>()
+    });
+    let mut entries = entries.map_err(|source| match source.kind() {
+        ErrorKind::NotFound => Error::Unavailable { path: dir.into() },
+        _ => Error::Read { path: dir.into(), source },
+    })?;
+    entries.sort();
+    Ok(entries)
+}
+
+/// What a file holds, if it can be read and is not empty.
+fn word(path: &Path) -> Option<String> {
+    let mut file = KernelFile::new(path.into());
+    let text = file.read().ok()?.text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(|it| it.to_str()).unwrap_or_default()
+}

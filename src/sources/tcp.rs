@@ -1,0 +1,131 @@
+//! TCP and sockets, from `/proc/1/net/snmp` (RFC 4022 names the counters) and `/proc/1/net/sockstat`
+//! (`net/ipv4/proc.c`), of the same network namespace as the source `network`.
+
+use super::file::{KernelFile, Text, number, optional};
+use super::{Error, Settings, Source};
+use crate::metric::Metric;
+use crate::reading::{Kind, Reading, Values};
+use crate::signal::{Signal, Unit};
+
+static ESTABLISHED: Metric =
+    Metric::gauge("hostnorm_tcp_connections_established", "TCP connections that are established");
+static RECEIVED: Metric = Metric::counter("hostnorm_tcp_segments_received_total", "TCP segments received");
+static SENT: Metric =
+    Metric::counter("hostnorm_tcp_segments_sent_total", "TCP segments sent, without those sent again");
+static RETRANSMITTED: Metric =
+    Metric::counter("hostnorm_tcp_segments_retransmitted_total", "TCP segments sent again");
+static SOCKETS: Metric = Metric::gauge("hostnorm_sockets_used", "Sockets of all protocols");
+static IN_USE: Metric = Metric::gauge("hostnorm_tcp_sockets_used", "TCP sockets that are open");
+static ORPHANED: Metric =
+    Metric::gauge("hostnorm_tcp_sockets_orphaned", "TCP sockets that no program holds any more");
+static TIME_WAIT: Metric =
+    Metric::gauge("hostnorm_tcp_sockets_time_wait", "TCP sockets that wait for late segments");
+
+pub(super) static METRICS: &[&Metric] =
+    &[&ESTABLISHED, &RECEIVED, &SENT, &RETRANSMITTED, &SOCKETS, &IN_USE, &ORPHANED, &TIME_WAIT];
+
+pub(super) static SIGNALS: &[Signal] = &[
+    Signal {
+        kind: Kind::Host,
+        name: "tcp_connections_established",
+        title: "TCP connections",
+        help: "TCP connections that are established",
+        unit: Unit::Count,
+        // A pool of connections or a handful of browsers.
+        floor: 100.0,
+        of: |it| it.level(&ESTABLISHED),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "tcp_segments_per_second",
+        title: "TCP segments",
+        help: "TCP segments received and sent in a second, those over loopback included",
+        unit: Unit::PerSecond,
+        // As for network packets.
+        floor: 5_000.0,
+        of: |it| Some(it.rate(&RECEIVED)? + it.rate(&SENT)?),
+    },
+    Signal {
+        kind: Kind::Host,
+        name: "tcp_retransmits_per_second",
+        title: "TCP segments sent again",
+        help: "TCP segments sent again in a second",
+        unit: Unit::PerSecond,
+        // Downloads at full speed lose some dozens in a second.
+        floor: 50.0,
+        of: |it| it.rate(&RETRANSMITTED),
+    },
+];
+
+/// Columns of the group `Tcp` in `snmp`.
+static SNMP: [(&str, &Metric); 4] =
+    [("CurrEstab", &ESTABLISHED), ("InSegs", &RECEIVED), ("OutSegs", &SENT), ("RetransSegs", &RETRANSMITTED)];
+
+/// Values of `sockstat`, by the start of the line and the word before them.
+static SOCKSTAT: [(&str, &str, &Metric); 4] = [
+    ("sockets:", "used", &SOCKETS),
+    ("TCP:", "inuse", &IN_USE),
+    ("TCP:", "orphan", &ORPHANED),
+    ("TCP:", "tw", &TIME_WAIT),
+];
+
+pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+    let procfs = &settings.roots.procfs;
+    let file = |name| KernelFile::first_of([procfs.join("1/net").join(name), procfs.join("net").join(name)]);
+    Box::new(Tcp { snmp: file("snmp"), sockstat: file("sockstat") })
+}
+
+#[derive(Debug)]
+struct Tcp {
+    snmp: KernelFile,
+    sockstat: KernelFile,
+}
+
+impl Source for Tcp {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let host = into.host();
+        let snmp = self.snmp.read().and_then(|text| set_snmp(text, host));
+        let sockstat = optional(self.sockstat.read()).and_then(|text| match text {
+            Some(text) => set_sockstat(text, host),
+            None => Ok(()),
+        });
+        snmp.and(sockstat)
+    }
+}
+
+/// Each group has two lines: the names of its columns, then their values.
+fn set_snmp(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
+    let mut group = text.lines().filter(|it| it.text.starts_with("Tcp: "));
+    let (Some(names), Some(values)) = (group.next(), group.next()) else { return Err(text.error()) };
+    let mut missing = SNMP.map(Some);
+    for (name, value) in names.text.split_ascii_whitespace().zip(values.text.split_ascii_whitespace()) {
+        let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(it, _)| it == name)) else {
+            continue;
+        };
+        let value = value.parse::<u64>().map_err(|_| values.error())?;
+        if let Some((_, metric)) = row.take() {
+            into.set(metric, value as f64);
+        }
+    }
+    if missing.iter().all(Option::is_some) { Err(names.error()) } else { Ok(()) }
+}
+
+/// Each line is a protocol and then pairs of a word and a number.
+fn set_sockstat(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
+    let mut missing = SOCKSTAT.map(Some);
+    for line in text.lines() {
+        let mut fields = line.text.split_ascii_whitespace();
+        let Some(protocol) = fields.next() else { continue };
+        while let Some(word) = fields.next() {
+            let value = number(&mut fields);
+            let wanted =
+                |row: &Option<(&str, &str, _)>| row.is_some_and(|it| (it.0, it.1) == (protocol, word));
+            let Some(row) = missing.iter_mut().find(|row| wanted(row)) else { continue };
+            let value = value.ok_or_else(|| line.error())?;
+            if let Some((_, _, metric)) = row.take() {
+                into.set(metric, value);
+            }
+        }
+    }
+    if missing.iter().all(Option::is_some) { Err(text.error()) } else { Ok(()) }
+}
