@@ -5,6 +5,8 @@
 #
 # All run at once on this machine and are asked one after the other by one connection of wrk, as a scraper has one.
 # Times drift from run to run: compare within one. The processor time of hostnorm includes its readings.
+# Everything shares one processor, CPU (0): to wake another one that sleeps takes an idle virtual machine 30 us, which
+# is more than the scrape and the same for all.
 # SECONDS_EACH (5) is how long each is asked; NODE_EXPORTER names another binary to compare with.
 set -euo pipefail
 
@@ -12,10 +14,11 @@ set -euo pipefail
 hostnorm=$1
 shift
 seconds=${SECONDS_EACH:-5}
-for tool in wrk curl; do
+for tool in wrk curl taskset; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: apt-get install $tool" >&2; exit 1; }
 done
 
+taskset -cp "${CPU:-0}" $$ >/dev/null
 work=$(mktemp -d)
 pids=()
 stop() {
