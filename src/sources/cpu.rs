@@ -8,7 +8,7 @@ use crate::signal::{Change, Signal, Unit, share};
 
 pub(super) static SECONDS: Metric =
     Metric::counter("hostnorm_cpu_seconds_total", "Time of all processors together, by mode").by(&["mode"]);
-pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpu_count", "Processors that are online");
+pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpus_online", "Processors that are online");
 
 pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
 

@@ -55,15 +55,6 @@ pub(super) static SIGNALS: &[Signal] = &[
     },
     Signal {
         kind: Kind::Host,
-        name: "swap_used_ratio",
-        title: "swap used",
-        help: "Share of swap space in use",
-        unit: Unit::Ratio,
-        floor: 0.05,
-        of: |it| share(it.level(&SWAP_SIZE)? - it.level(&SWAP_FREE)?, it.level(&SWAP_SIZE)?),
-    },
-    Signal {
-        kind: Kind::Host,
         name: "page_faults_per_second",
         title: "page faults",
         help: "Page faults in a second, minor ones included",

@@ -37,16 +37,6 @@ pub(super) static SIGNALS: &[Signal] = &[
     },
     Signal {
         kind: Kind::Host,
-        name: "tcp_segments_per_second",
-        title: "TCP segments",
-        help: "TCP segments received and sent in a second, those over loopback included",
-        unit: Unit::PerSecond,
-        // As for network packets.
-        floor: 5_000.0,
-        of: |it| Some(it.rate(&RECEIVED)? + it.rate(&SENT)?),
-    },
-    Signal {
-        kind: Kind::Host,
         name: "tcp_retransmits_per_second",
         title: "TCP segments sent again",
         help: "TCP segments sent again in a second",
