@@ -32,7 +32,7 @@ pub(super) struct State {
     adaptive: Adaptive,
     detectors: Vec<Box<dyn Detector>>,
     history: Thinned,
-    /// The smoothed joint score, on the raw scale, as of the last whole point.
+    /// The smoothed joint score, on the raw scale.
     smooth: f64,
     /// Scores of the last `hold` seconds that no later one exceeds, with what they were made of, newest last.
     held: VecDeque<(Timestamp, f64, Vec<Contribution>)>,
@@ -152,12 +152,9 @@ impl State {
         };
         let joint = fuse::fuse(z, verdict("distance"), verdict("eif"));
         let limit = settings.limit * self.width;
-        // Smoothed over two points on the way up, so that one odd point is no alarm; at once on the way down.
-        let smoothed = joint.score.min((joint.score + self.smooth) / 2.0);
-        if self.since_point + 1 >= settings.window {
-            self.smooth = (joint.score + self.smooth) / 2.0;
-        }
-        let momentary = smoothed / limit;
+        // A half-life of one reading: one odd reading is no alarm, and what a window's mean is over is over.
+        self.smooth = (self.smooth + joint.score) / 2.0;
+        let momentary = self.smooth / limit;
         let contributions = self.contributions(&joint.shares, z, momentary);
         let cause = contributions.first().and_then(|it| self.index_of(it.signal));
         let at = self.at();

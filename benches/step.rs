@@ -1,0 +1,69 @@
+//! What a tick costs once it is read: the engine with all detectors, and the page.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use hostnorm::detect::random::Random;
+use hostnorm::engine::{Engine, Settings};
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Kind, Labels, Reading, Timestamp};
+use hostnorm::signal::{Signal, Unit};
+use hostnorm::training;
+
+/// Signals of the bench.
+const WIDTH: usize = 24;
+
+static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
+
+macro_rules! signals {
+    ($($idx:literal)*) => { [$(Signal {
+        kind: Kind::Host,
+        name: concat!("signal_", $idx),
+        title: concat!("signal ", $idx),
+        help: "A value",
+        unit: Unit::Count,
+        floor: 0.1,
+        of: |it| it.now.each(&VALUE).nth($idx).map(|it| it.value),
+    }),*] };
+}
+
+static SIGNALS: [Signal; WIDTH] = signals!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
+
+fn reading(at: usize, random: &mut Random, labels: &[Labels]) -> Reading {
+    let mut reading = Reading::new(Timestamp(at as f64));
+    let mut normals = [0.0; WIDTH];
+    random.fill_normal(&mut normals);
+    for (value, labels) in normals.iter().zip(labels) {
+        reading.host().set_by(&VALUE, labels, f64::from(*value));
+    }
+    reading
+}
+
+fn step(criterion: &mut Criterion) {
+    let labels: Vec<Labels> = (0..WIDTH).map(|it| Labels::new([it.to_string().as_str()])).collect();
+    let mut random = Random::new(1);
+    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut at = 0;
+    for _ in 0..2_000 {
+        at += 1;
+        engine.step(reading(at, &mut random, &labels));
+        if let Some(set) = engine.due(Kind::Host) {
+            engine
+                .install(Kind::Host, &training::train(&set, &training::Settings::default(), 1).unwrap().eif);
+        }
+    }
+    criterion.bench_function("step, 24 signals, all detectors", |bencher| {
+        bencher.iter_batched(
+            || {
+                at += 1;
+                reading(at, &mut random, &labels)
+            },
+            |reading| black_box(engine.step(reading)),
+            criterion::BatchSize::NumIterations(1),
+        );
+    });
+}
+
+criterion_group!(benches, step);
+criterion_main!(benches);
