@@ -6,7 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hostnorm::config::{Setting, default_file, settings};
+use hostnorm::detect::DETECTORS;
 use hostnorm::metric::{Metric, Type};
+use hostnorm::sampler;
+use hostnorm::serve;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::sources::SOURCES;
 
@@ -25,8 +28,14 @@ fn the_settings_are_current() {
 
 #[test]
 fn the_metrics_are_current() {
-    let sources = SOURCES.iter().map(|it| (it.name, it.help, it.metrics));
-    golden("docs/metrics.md", &metrics(&sources.collect::<Vec<_>>()));
+    let mut lists = vec![(
+        "Judgement and server",
+        "What the engine concludes and what the server counts",
+        serve::METRICS,
+    )];
+    lists.extend(SOURCES.iter().map(|it| (it.name, it.help, it.metrics)));
+    lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
+    golden("docs/metrics.md", &metrics(&lists));
 }
 
 #[test]
@@ -114,6 +123,12 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
             let (kind, collector, help) = (kind.name(), source.name, sentence(help));
             writeln!(text, "| `{name}` | {kind} | {unit} | {floor} | {collector} | {help} |").unwrap();
         }
+    }
+    text.push_str("\n## Detectors\n\nThe values of the label `detector`. Each score is divided by its threshold, so that 1.0 is its limit.\n\n");
+    text.push_str("| detector | votes | meaning |\n|---|---|---|\n");
+    for row in DETECTORS {
+        let votes = if row.votes { "yes" } else { "no" };
+        writeln!(text, "| `{}` | {votes} | {} |", row.name, sentence(row.help)).unwrap();
     }
     text
 }

@@ -13,7 +13,7 @@ const WINDOW_MAX: u64 = 4096;
 const HOLD_MAX: Span = Span::minutes(60);
 /// Longest time that an anomaly may need to end.
 const RELEASE_MAX: Span = Span::days(1);
-/// Shortest half-life and shortest time between two trainings.
+/// Shortest half-life, time between two trainings, and time until an anomaly is accepted.
 const MEMORY_MIN: Span = Span::minutes(1);
 /// Most addresses to listen on.
 const ADDRESSES_MAX: usize = 16;
@@ -72,7 +72,9 @@ impl Config {
         found.unless(it.release.lasting <= RELEASE_MAX, "release.for", || {
             format!("{} is too long; the longest is {RELEASE_MAX}", it.release.lasting)
         });
-        for (key, span) in [("half_life", it.half_life), ("retrain", it.retrain)] {
+        for (key, span) in
+            [("half_life", it.half_life), ("retrain", it.retrain), ("accept_after", it.accept_after)]
+        {
             found.unless(span >= MEMORY_MIN, key, || {
                 format!("{span} is too short; the shortest is {MEMORY_MIN}")
             });

@@ -103,7 +103,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "quarantine",
         Takes::Number,
-        "Weight between 0 and 1 at which points inside an anomaly are learned. 0 learns nothing from them, so that a lasting change stays an anomaly for good",
+        "Weight between 0 and 1 at which points inside an anomaly are learned, until it is accepted",
     ),
     row(
         "accept_after",
