@@ -21,6 +21,9 @@ use subject::State;
 /// Subjects that are followed at most; what is over it is read and exposed, not judged.
 pub const SUBJECTS_MAX: usize = 512;
 
+/// After a training without a model the next one is due at most this much later.
+pub const RETRY_SECONDS: f64 = 3_600.0;
+
 /// How the engine judges.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -76,8 +79,8 @@ pub struct Engine {
     /// The reading before, which rates are taken against.
     before: Arc<Reading>,
     models: BTreeMap<Kind, Model>,
-    /// When the last training of each kind was asked for.
-    asked: BTreeMap<Kind, Timestamp>,
+    /// When a training of each kind was asked for last, and how many seconds later the next one is due.
+    asked: BTreeMap<Kind, (Timestamp, f64)>,
 }
 
 impl Engine {
@@ -125,20 +128,27 @@ impl Engine {
     }
 
     /// What a forest for this kind is to be trained on, when a training is due; asking counts as training.
+    ///
+    /// A young host's forest is trained again each time twice as much is known, later each `retrain`.
     pub fn due(&mut self, kind: Kind) -> Option<TrainingSet> {
         let (_, state) =
             self.states.iter().find(|(subject, state)| subject.kind() == kind && state.is_ready())?;
         let now = state.at();
         // A clock that stepped back makes the last training lie in the future; it is due again then.
-        let due = self
-            .asked
-            .get(&kind)
-            .is_none_or(|last| !(0.0..self.settings.retrain).contains(&(now.0 - last.0)));
-        if !due {
+        if let Some((last, wait)) = self.asked.get(&kind)
+            && (0.0..*wait).contains(&(now.0 - last.0))
+        {
             return None;
         }
-        self.asked.insert(kind, now);
+        self.asked.insert(kind, (now, state.observed().min(self.settings.retrain)));
         Some(state.training_set())
+    }
+
+    /// Takes note that the last training gave no model: the next is due after [`RETRY_SECONDS`] at the latest.
+    pub fn refused(&mut self, kind: Kind) {
+        if let Some((_, wait)) = self.asked.get_mut(&kind) {
+            *wait = wait.min(RETRY_SECONDS);
+        }
     }
 
     /// Judges subjects of this kind by this model from now on.

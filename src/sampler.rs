@@ -180,6 +180,7 @@ impl Sampler {
             }
             Err(reason) => {
                 books.trainings[1] += 1;
+                self.engine.refused(kind);
                 if books.refusal.as_ref() != Some(&reason) {
                     tracing::warn!(kind = kind.name(), reason, "no new forest; the old one stays");
                     books.refusal = Some(reason);

@@ -211,3 +211,54 @@ fn contributions_add_up_to_the_score() {
         assert!((sum - opinion.score).abs() < 1e-6 * opinion.score.max(1.0), "{sum} {}", opinion.score);
     }
 }
+
+#[test]
+fn a_new_normal_is_accepted_after_an_hour_and_quiet_afterwards() {
+    let run = run(2, false, 3 * 3600, &Settings::default(), |at, it| {
+        if at >= 1000.0 {
+            it[2] = 0.9;
+        }
+    });
+    let turns = run.judgements.iter().enumerate().filter_map(|(t, it)| Some((t, it.turn?)));
+    let turns: Vec<_> = turns.filter(|(_, turn)| *turn != Turn::Changed).collect();
+    assert!(matches!(turns[..], [(1000..1020, Turn::Began), (4600..4620, Turn::Accepted(_))]), "{turns:?}");
+}
+
+#[test]
+fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
+    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
+    for t in 0..4000 {
+        // Asleep for an hour from 1500 on; the clock goes back by an hour at 2500.
+        let at = f64::from(t) + if t >= 1500 { 3600.0 } else { 0.0 } - if t >= 2500 { 3600.0 } else { 0.0 };
+        let mut reading = Reading::new(Timestamp(1.7e9 + at));
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(machine.values())
+        {
+            reading.host().set(metric, value);
+        }
+        let judgement = engine.step(reading).judgements.remove(&Subject::Host).unwrap();
+        assert_eq!(judgement.turn, None, "at {t}");
+        // The window is full again half a minute later.
+        let blind = (1500..1531).contains(&t) || (2500..2531).contains(&t) || t < 600;
+        assert!(blind || judgement.opinion.is_some(), "at {t}");
+    }
+}
+
+#[test]
+fn a_signal_that_goes_missing_is_absent_and_no_alarm() {
+    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(4), load: 0.0, idle: false };
+    for t in 0..1500 {
+        let mut reading = Reading::new(Timestamp(1.7e9 + f64::from(t)));
+        let values = machine.values();
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+            if t < 1000 || metric.name != "used_ratio" {
+                reading.host().set(metric, value);
+            }
+        }
+        let judgement = engine.step(reading).judgements.remove(&Subject::Host).unwrap();
+        assert_eq!(judgement.turn, None, "at {t}");
+        let there = judgement.signals.iter().any(|it| it.signal.name == "used");
+        assert_eq!(there, (1..1029).contains(&t), "at {t}");
+    }
+}

@@ -99,7 +99,11 @@ static SETTINGS: &[Setting] = &[
         "The raw joint score that is exposed as 1.0, from where on there is an anomaly. Higher is quieter",
     ),
     row("half_life", Takes::Duration, "The age at which what was learned counts half, at least 1m"),
-    row("retrain", Takes::Duration, "Time between two trainings of the model, at least 1m"),
+    row(
+        "retrain",
+        Takes::Duration,
+        "Time between two trainings of the model, at least 1m. A young host's is trained each time twice as much is known",
+    ),
     row(
         "quarantine",
         Takes::Number,
@@ -108,7 +112,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "accept_after",
         Takes::Duration,
-        "How long an anomaly lasts before it is taken for the new normal, at least 1m. A host that is known for less time accepts after as long as it is known",
+        "How long an anomaly lasts before it is taken for the new normal, at least 1m. A host that is known for less time accepts after as long as it is known, but not within the first hour of an anomaly",
     ),
     row(
         "release.below",

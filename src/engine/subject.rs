@@ -19,6 +19,8 @@ use crate::window::Window;
 
 /// A gap of more than this many intervals restarts the window.
 const GAP_INTERVALS: f64 = 3.0;
+/// However little a host knows, a state that lasts less than this many seconds is not its new normal.
+const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
 /// After a new normal was accepted, what came before weighs as much as this many points.
 const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
 /// Points it takes before distances mean anything.
@@ -75,6 +77,11 @@ impl State {
 
     pub(super) fn is_ready(&self) -> bool {
         self.ready
+    }
+
+    /// Seconds of uninterrupted readings so far.
+    pub(super) fn observed(&self) -> f64 {
+        self.observed
     }
 
     pub(super) fn at(&self) -> Timestamp {
@@ -159,7 +166,8 @@ impl State {
         let cause = contributions.first().and_then(|it| self.index_of(it.signal));
         let at = self.at();
         // A young host believes a new state once it has lasted as long as all that it knew before.
-        let accept_after = settings.release.accept_after.min(self.points * settings.point_seconds());
+        let known = (self.points * settings.point_seconds()).max(ACCEPT_SECONDS_MIN);
+        let accept_after = settings.release.accept_after.min(known);
         into.turn = self.tracker.step(at, momentary, cause, Release { accept_after, ..settings.release });
         if matches!(into.turn, Some(Turn::Accepted(_))) {
             self.adaptive.doubt(POINTS_AFTER_ACCEPTANCE);
