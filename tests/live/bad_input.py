@@ -20,7 +20,7 @@ def check(binary, options, code, *words):
 
 
 def main():
-    binary = arguments().hostnorm
+    binary = os.path.abspath(arguments().hostnorm)
     with tempfile.TemporaryDirectory() as folder, socket.socket() as taken:
         os.chdir(folder)
         taken.bind(("127.0.0.1", 0))
