@@ -7,6 +7,8 @@ use crate::report::{Episode, Turn};
 pub const LIMIT: f64 = 1.0;
 /// A change of an episode is said when its peak has grown by this factor since it was last said.
 const GROWTH_SAID: f64 = 2.0;
+/// With another main cause a smaller growth is said; without any, signals that change places would fill the log.
+const OTHER_CAUSE_SAID: f64 = 1.2;
 
 /// When an episode is over.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,10 +29,26 @@ pub struct Tracker {
     said: f64,
     /// The main cause then, as an index of signals.
     cause: Option<usize>,
-    /// Since when the score is below the release, without a break.
-    calm_since: Option<Timestamp>,
-    /// Whether the last episode was accepted and its score has not been calm since; no other begins so long.
-    accepted: bool,
+    /// Seconds for which the score has been below the release, without a break.
+    calm: f64,
+    /// Seconds of readings that the episode has lasted; what passed in a gap is not known to belong to it.
+    lasted: f64,
+    /// The peak of the last episode when it was accepted, until the score has been calm; no other begins so long
+    /// but one that is clearly worse.
+    accepted: Option<f64>,
+}
+
+/// One judged reading.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// Seconds since the reading before.
+    pub elapsed: f64,
+    /// Its score, in units of the limit.
+    pub score: f64,
+    /// Its main cause, as an index of signals.
+    pub cause: Option<usize>,
 }
 
 impl Tracker {
@@ -39,47 +57,43 @@ impl Tracker {
         self.episode
     }
 
-    /// Takes the score of this very reading and its main cause, and says what they turn.
-    pub fn step(
-        &mut self,
-        at: Timestamp,
-        score: f64,
-        cause: Option<usize>,
-        release: Release,
-    ) -> Option<Turn> {
-        self.accepted &= score >= release.below;
-        let Some(episode) = &mut self.episode else {
-            return (score >= LIMIT && !self.accepted).then(|| self.begin(at, score, cause));
-        };
-        if at.0 - episode.since.0 >= release.accept_after {
-            self.accepted = true;
-            return self.episode.take().map(Turn::Accepted);
+    /// A gap in the readings: nobody knows what was between.
+    pub fn interrupt(&mut self) {
+        self.calm = 0.0;
+    }
+
+    /// Says what a judged reading turns.
+    pub fn step(&mut self, now: Moment, release: Release) -> Option<Turn> {
+        let Moment { elapsed, score, cause, .. } = now;
+        if score < release.below {
+            self.accepted = None;
         }
+        let Some(episode) = &mut self.episode else {
+            let known = self.accepted.is_some_and(|peak| score < GROWTH_SAID * peak);
+            return (score >= LIMIT && !known).then(|| self.begin(now));
+        };
+        self.lasted += elapsed;
         episode.peak = episode.peak.max(score);
         let peak = episode.peak;
-        if score >= release.below {
-            self.calm_since = None;
-        } else {
-            let since = *self.calm_since.get_or_insert(at);
-            // A clock that steps back starts the wait again rather than prolonging it.
-            if at < since {
-                self.calm_since = Some(at);
-            } else if at.0 - since.0 >= release.seconds {
-                self.calm_since = None;
-                return self.episode.take().map(Turn::Ended);
-            }
+        if self.lasted >= release.accept_after {
+            self.accepted = Some(peak);
+            return self.episode.take().map(Turn::Accepted);
         }
-        let other_cause = score >= LIMIT && cause != self.cause;
-        if peak >= GROWTH_SAID * self.said || (other_cause && peak > self.said) {
+        self.calm = if score < release.below { self.calm + elapsed } else { 0.0 };
+        if self.calm >= release.seconds {
+            return self.episode.take().map(Turn::Ended);
+        }
+        let factor = if cause == self.cause { GROWTH_SAID } else { OTHER_CAUSE_SAID };
+        if score >= LIMIT && peak >= factor * self.said {
             (self.said, self.cause) = (peak, cause);
             return Some(Turn::Changed);
         }
         None
     }
 
-    fn begin(&mut self, at: Timestamp, score: f64, cause: Option<usize>) -> Turn {
-        let episode = Some(Episode { since: at, peak: score });
-        *self = Self { episode, said: score, cause, ..Self::default() };
+    fn begin(&mut self, now: Moment) -> Turn {
+        let episode = Some(Episode { since: now.at, peak: now.score });
+        *self = Self { episode, said: now.score, cause: now.cause, ..Self::default() };
         Turn::Began
     }
 }
@@ -90,13 +104,17 @@ mod tests {
 
     const RELEASE: Release = Release { below: 0.7, seconds: 3.0, accept_after: 20.0 };
 
+    fn moment(t: usize, score: f64) -> Moment {
+        Moment { at: Timestamp(t as f64), elapsed: 1.0, score, cause: Some(0) }
+    }
+
     /// Scores a second apart, and the turns as letters: Began, Changed, Ended, Accepted, `.` for none.
     fn check(scores: &[f64], turns: &str) {
         let mut tracker = Tracker::default();
         let found: String = scores
             .iter()
             .enumerate()
-            .map(|(t, score)| match tracker.step(Timestamp(t as f64), *score, Some(0), RELEASE) {
+            .map(|(t, score)| match tracker.step(moment(t, *score), RELEASE) {
                 None => '.',
                 Some(Turn::Began) => 'B',
                 Some(Turn::Changed) => 'C',
@@ -109,12 +127,12 @@ mod tests {
 
     #[test]
     fn begins_at_the_limit_and_ends_after_calm() {
-        check(&[0.9, 1.0, 1.5, 0.6, 0.6, 0.6, 0.6, 0.1], ".B....E.");
+        check(&[0.9, 1.0, 1.5, 0.6, 0.6, 0.6, 0.6, 0.1], ".B...E..");
     }
 
     #[test]
     fn between_release_and_limit_it_goes_on() {
-        check(&[1.0, 0.6, 0.6, 0.6, 0.8, 0.6, 0.6, 0.6, 0.6], "B.......E");
+        check(&[1.0, 0.6, 0.6, 0.8, 0.6, 0.6, 0.6, 0.6], "B.....E.");
         check(&[0.8, 0.9], "..");
     }
 
@@ -122,6 +140,18 @@ mod tests {
     fn what_lasts_is_accepted_and_does_not_begin_again_at_once() {
         let lasting = [1.5; 25];
         check(&[&lasting[..], &[0.5, 1.5]].concat(), "B...................A.....B");
+        check(&[&lasting[..], &[2.9, 3.1]].concat(), "B...................A.....B");
+    }
+
+    #[test]
+    fn a_gap_breaks_the_calm_and_is_no_part_of_the_episode() {
+        let mut tracker = Tracker::default();
+        tracker.step(moment(0, 1.5), RELEASE);
+        tracker.step(moment(1, 0.5), RELEASE);
+        tracker.step(moment(2, 0.5), RELEASE);
+        tracker.interrupt();
+        assert_eq!(tracker.step(moment(1000, 0.5), RELEASE), None);
+        assert_eq!(tracker.step(moment(1001, 1.5), RELEASE), None);
     }
 
     #[test]

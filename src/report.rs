@@ -24,7 +24,9 @@ pub struct Report {
 pub struct Judgement {
     /// When the score is, or was, there for the first time.
     pub ready_at: Timestamp,
-    /// The score and its explanation; nothing while too little is known.
+    /// Whether enough is known for a score; once it is, it stays so.
+    pub ready: bool,
+    /// The score and its explanation; nothing while too little is known, or after a long gap in the readings.
     pub opinion: Option<Opinion>,
     /// Each signal that has a value, with what was expected of it once that is known.
     pub signals: Vec<SignalState>,
@@ -47,6 +49,9 @@ pub struct Opinion {
     pub detectors: Vec<DetectorState>,
     /// The largest contributions to `score`, most positive first; their sum is `score`.
     pub contributions: Vec<Contribution>,
+    /// The signals to name in a sentence about this very reading, the oddest first, with what each adds to
+    /// `momentary`.
+    pub causes: Vec<Contribution>,
 }
 
 /// What one detector says.

@@ -4,6 +4,7 @@
 //! it, one at a time. If the loop ends without having been told to, the process must end with it: a live
 //! `/metrics` behind a dead loop would be a lie.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Timestamp, Values};
 use crate::report::Report;
 use crate::sources::Sources;
-use crate::training::{self, Model, TrainingSet};
+use crate::training::{self, Model, TrainError, TrainingSet};
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings that were made and judged");
 static TICKS_MISSED: Metric = Metric::counter(
@@ -42,6 +43,9 @@ static AUC: Metric = Metric::gauge(
 pub static METRICS: &[&Metric] =
     &[&TICKS, &TICKS_MISSED, &TICK_SECONDS, &TRAINED_AT, &TRAINING_SECONDS, &TRAININGS, &AUC];
 
+/// The engine makes no rates over readings that are further apart.
+const SKIPPED_MAX: u32 = 3;
+
 /// Everything but the time that can wake the loop.
 #[derive(Debug)]
 pub enum Event {
@@ -49,13 +53,31 @@ pub enum Event {
     Trained {
         /// Of which kind.
         kind: Kind,
-        /// The model, or a sentence that says why there is none.
-        outcome: Result<Model, String>,
+        /// The model, or why there is none.
+        outcome: Result<Model, Refusal>,
         /// How long it took, in seconds.
         seconds: f64,
     },
     /// End the loop after this tick.
     Stop,
+}
+
+/// Why a training gave no model.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Training says why.
+    Told(TrainError),
+    /// Training panicked.
+    Panicked,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told(error) => error.fmt(f),
+            Self::Panicked => f.write_str("training panicked; this is a defect of hostnorm"),
+        }
+    }
 }
 
 /// What the loop is made of.
@@ -86,12 +108,14 @@ struct Books {
     trained: Option<(Kind, Timestamp)>,
     training_seconds: Option<(Kind, f64)>,
     auc: Vec<(Kind, &'static str, f64)>,
-    /// The reason why the last model was not taken, so that it is said once.
-    refusal: Option<String>,
+    /// Whether the last training gave no model, so that this is said once.
+    refused: bool,
+    /// Whether the last reading took longer than rates can bear, so that this is said once.
+    slow: bool,
 }
 
 impl Sampler {
-    /// Runs until [`Event::Stop`] or until every sender of events is gone; hands each report to `publish`.
+    /// Runs until [`Event::Stop`]; hands each report to `publish`.
     pub fn run(mut self, mut publish: impl FnMut(Report)) {
         let mut books = Books::default();
         let mut due = clock::instant();
@@ -130,6 +154,14 @@ impl Sampler {
         let skipped = late.as_nanos() / self.interval.as_nanos().max(1);
         let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
         books.missed += u64::from(skipped);
+        let slow = skipped >= SKIPPED_MAX;
+        if slow && !books.slow {
+            tracing::warn!(
+                skipped,
+                "a reading took several intervals; if this goes on, nothing can be learned: raise --interval"
+            );
+        }
+        books.slow = slow;
         due + self.interval * skipped.saturating_add(1)
     }
 
@@ -144,8 +176,8 @@ impl Sampler {
                 training::train(&set, &training::Settings::default(), seed)
             }));
             let outcome = match trained {
-                Ok(outcome) => outcome.map_err(|error| error.to_string()),
-                Err(_) => Err("training panicked; this is a defect of hostnorm".to_owned()),
+                Ok(outcome) => outcome.map_err(Refusal::Told),
+                Err(_) => Err(Refusal::Panicked),
             };
             // The loop may have ended meanwhile; then nobody needs the model.
             let _ = events.send(Event::Trained { kind, outcome, seconds: started.elapsed().as_secs_f64() });
@@ -157,16 +189,15 @@ impl Sampler {
         started.is_ok()
     }
 
-    fn trained(&mut self, books: &mut Books, kind: Kind, outcome: Result<Model, String>, seconds: f64) {
+    fn trained(&mut self, books: &mut Books, kind: Kind, outcome: Result<Model, Refusal>, seconds: f64) {
         books.training = false;
         books.training_seconds = Some((kind, seconds));
         match outcome {
             Ok(model) => {
                 books.trainings[0] += 1;
                 books.trained = Some((kind, clock::now()));
-                books.auc = vec![(kind, "hostnorm", model.card.auc_own)];
-                books.auc.extend(model.card.auc_peer.map(|auc| (kind, "extended-isolation-forest", auc)));
-                books.refusal = None;
+                books.compare(kind, model.card.auc_own, model.card.auc_peer);
+                books.refused = false;
                 tracing::info!(
                     kind = kind.name(),
                     rows = model.card.rows,
@@ -181,9 +212,15 @@ impl Sampler {
             Err(reason) => {
                 books.trainings[1] += 1;
                 self.engine.refused(kind);
-                if books.refusal.as_ref() != Some(&reason) {
-                    tracing::warn!(kind = kind.name(), reason, "no new forest; the old one stays");
-                    books.refusal = Some(reason);
+                match reason {
+                    Refusal::Told(TrainError::WorseThanPeer { own, peer }) => {
+                        books.compare(kind, own, Some(peer))
+                    }
+                    Refusal::Told(TrainError::Blind { own }) => books.compare(kind, own, None),
+                    Refusal::Told(_) | Refusal::Panicked => {}
+                }
+                if !std::mem::replace(&mut books.refused, true) {
+                    tracing::warn!(kind = kind.name(), %reason, "no new forest; the old one stays");
                 }
             }
         }
@@ -191,6 +228,12 @@ impl Sampler {
 }
 
 impl Books {
+    /// Takes note of how well both forests told faults from ordinary points, whether ours was taken or not.
+    fn compare(&mut self, kind: Kind, own: f64, peer: Option<f64>) {
+        self.auc = vec![(kind, "hostnorm", own)];
+        self.auc.extend(peer.map(|auc| (kind, "extended-isolation-forest", auc)));
+    }
+
     fn values(&self) -> Values {
         let mut values = Values::default();
         values.set(&TICKS, self.ticks as f64);

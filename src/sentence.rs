@@ -20,19 +20,14 @@ pub struct Cause<'a> {
     pub state: &'a SignalState,
 }
 
-/// The signals that add most to the score, the largest first; none of those that speak against an anomaly.
+/// The signals to name, the oddest first; none of those that speak against an anomaly.
 pub fn causes(judgement: &Judgement) -> Vec<Cause<'_>> {
-    let contributions = judgement.opinion.iter().flat_map(|it| &it.contributions);
-    let mut causes: Vec<_> = contributions
-        .filter(|it| it.value > 0.0)
-        .filter_map(|contribution| {
-            let state = judgement.signals.iter().find(|it| it.signal.name == contribution.signal.name)?;
-            Some(Cause { contribution, state })
-        })
-        .collect();
-    causes.sort_by(|one, other| other.contribution.value.total_cmp(&one.contribution.value));
-    causes.truncate(CAUSES_MAX);
-    causes
+    let causes = judgement.opinion.iter().flat_map(|it| &it.causes).filter(|it| it.value > 0.0);
+    let known = causes.filter_map(|contribution| {
+        let state = judgement.signals.iter().find(|it| it.signal.name == contribution.signal.name)?;
+        Some(Cause { contribution, state })
+    });
+    known.take(CAUSES_MAX).collect()
 }
 
 /// An anomaly began: who is struck, and which signals are not as expected.
@@ -183,7 +178,7 @@ mod tests {
             let expected = expected.map(|[value, lower, upper]| Expected { value, lower, upper });
             judgement.signals.push(SignalState { signal, value: *value, expected });
             let direction = Direction::High;
-            judgement.opinion.as_mut().unwrap().contributions.push(Contribution {
+            judgement.opinion.as_mut().unwrap().causes.push(Contribution {
                 signal,
                 direction,
                 value: *contribution,
@@ -200,8 +195,8 @@ mod tests {
     fn an_anomaly_names_its_causes() {
         check(
             &[
-                (&SWITCHES, 0.5, 41_000.0, Some([1200.0, 0.0, 9000.0])),
                 (&BUSY, 1.5, 0.97, Some([0.03, 0.0, 0.09])),
+                (&SWITCHES, 0.5, 41_000.0, Some([1200.0, 0.0, 9000.0])),
             ],
             "anomaly on host: CPU busy 97 % (expected 3 %, 0 % to 9 %), \
              context switches 41 k/s (expected 1.2 k/s, 0/s to 9 k/s)",
@@ -217,10 +212,10 @@ mod tests {
     #[test]
     fn only_the_largest_are_named() {
         let rows = [
-            (&BUSY, 1.0, 0.1, None),
-            (&SWITCHES, 2.0, 1.0, None),
-            (&RECEIVED, 3.0, 1.0, None),
             (&BLOCKED, 4.0, 1.0, None),
+            (&RECEIVED, 3.0, 1.0, None),
+            (&SWITCHES, 2.0, 1.0, None),
+            (&BUSY, 1.0, 0.1, None),
         ];
         check(&rows, "anomaly on host: blocked tasks 1, network received 1 B/s, context switches 1/s");
     }

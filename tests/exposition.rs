@@ -84,9 +84,11 @@ fn anomaly() -> Report {
             Contribution { signal: &BUSY, direction: Direction::High, value: 2.75 },
             Contribution { signal: &USED, direction: Direction::Low, value: -0.25 },
         ],
+        causes: Vec::new(),
     };
     let expected = Some(Expected { value: 0.125, lower: 0.0, upper: 0.25 });
     let host = Judgement {
+        ready: true,
         opinion: Some(opinion),
         episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5 }),
         ready_at: Timestamp(1_789_999_000.5),
@@ -96,8 +98,8 @@ fn anomaly() -> Report {
         ],
         ..Judgement::default()
     };
-    let quiet =
-        Judgement { opinion: Some(Opinion { score: 0.0, ..Opinion::default() }), ..Judgement::default() };
+    let opinion = Some(Opinion { score: 0.0, ..Opinion::default() });
+    let quiet = Judgement { ready: true, opinion, ..Judgement::default() };
     let judgements =
         [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
     Report { reading: Arc::new(reading()), own: own(), judgements }

@@ -132,6 +132,25 @@ fn a_burner_is_found_in_600_readings_named_and_over() {
     assert!(reports.iter().all(|it| it.reading.problems.is_empty()));
 }
 
+/// timesyncd steps the clock from 0.4 s on: the next reading then seems to come at once, and rates would be huge.
+#[test]
+fn a_small_step_of_the_clock_is_no_anomaly() {
+    let mut machine = Machine::new(&Settings { warmup: 300.0, ..Settings::default() });
+    let mut step = 0.0;
+    for t in 0..500 {
+        let busy = 0.1 + 0.1 * machine.random.uniform();
+        machine.live(busy);
+        if t == 400 {
+            step = -0.99;
+        }
+        let report = machine.step(f64::from(t) + step);
+        assert_eq!(report.judgements[&Subject::Host].turn, None, "at {t}");
+        let signals = &report.judgements[&Subject::Host].signals;
+        let switches = signals.iter().find(|it| it.signal.name == "context_switches_per_second");
+        assert!(switches.is_none_or(|it| it.value < 2_000.0), "at {t}: {switches:?}");
+    }
+}
+
 #[test]
 fn equal_readings_give_equal_bytes() {
     let pages = [(); 2].map(|()| run().into_iter().map(page).collect::<String>());

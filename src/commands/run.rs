@@ -87,11 +87,15 @@ pub async fn until(
             _ = &mut ended => fell = true,
         }
     };
-    serve::serve(listeners, site, stop).await?;
+    let served = serve::serve(listeners, site, stop).await;
     // The loop may be gone already; then there is nobody to tell.
     let _ = events.send(Event::Stop);
-    let joined = thread.join();
-    if fell || joined.is_err() {
+    served?;
+    // A reading that hangs in the kernel must not keep the process from ending.
+    if !fell && tokio::time::timeout(serve::GRACE, &mut ended).await.is_err() {
+        return Err(io::Error::other("a reading hangs; left without waiting for it"));
+    }
+    if fell || thread.join().is_err() {
         return Err(io::Error::other("the sampling loop ended by itself; this is a defect of hostnorm"));
     }
     Ok(())

@@ -14,6 +14,8 @@ const SPAN_SHARE_MIN: f64 = 0.01;
 const SPREAD_MIN: f64 = 1e-6;
 /// A spread below this share of the mean is rounding, not spread.
 const ROUNDING: f64 = 1e-9;
+/// A signal known for fewer points has no distance: its spread would be its floor's alone.
+const POINTS_MIN: f64 = 5.0;
 /// A distance of one floor counts as this many deviations of a signal that never moves.
 pub const DEVIATIONS_PER_FLOOR: f64 = 3.0;
 
@@ -100,12 +102,12 @@ impl Adaptive {
     }
 
     /// The distance of each signal from its mean, in deviations; 0 within the floor, where the signal is
-    /// missing, and while nothing is known.
+    /// missing, and while little is known.
     pub fn z(&self, point: &Point) -> Vec<f64> {
         let each = self.moments.iter().zip(&self.floors).zip(point.values.iter().zip(&point.missing));
         each.map(|((known, floor), (value, missing))| {
             let error = value - known.mean;
-            match *missing || known.points <= 0.0 || error.abs() <= *floor {
+            match *missing || known.points < POINTS_MIN || error.abs() <= *floor {
                 true => 0.0,
                 false => error / known.deviation(*floor),
             }
@@ -175,8 +177,9 @@ mod tests {
     #[test]
     fn nothing_known_or_missing_is_no_distance() {
         check(0.0, &[], 9.0, 0.0);
+        check(0.0, &[1.0, 2.0, 1.0, 2.0], 9.0, 0.0);
         let missing = Point { missing: vec![true], ..point(9.0) };
-        assert_eq!(learned(0.0, &[1.0, 2.0], WHOLE).z(&missing), [0.0]);
+        assert_eq!(learned(0.0, &[1.0, 2.0, 1.0, 2.0, 1.0, 2.0], WHOLE).z(&missing), [0.0]);
     }
 
     #[test]

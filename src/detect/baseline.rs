@@ -19,7 +19,7 @@ struct Baseline;
 impl Detector for Baseline {
     fn judge(&self, view: &View<'_>) -> Verdict {
         let score = view.z.iter().fold(0.0, |highest: f64, z| highest.max(z.abs()));
-        Verdict::Score { score, threshold: THRESHOLD, shares: Vec::new() }
+        Verdict::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() }
     }
 
     fn learn(&mut self, _: &View<'_>, _: Lesson) {}

@@ -97,7 +97,7 @@ mod tests {
     use crate::window::Point;
 
     fn judge(detector: &Eif, z: &[f64]) -> Verdict {
-        detector.judge(&View { point: &Point::default(), z, noise: &[] })
+        detector.judge(&View { point: &Point::default(), z, noise: &[], width: 1.0 })
     }
 
     fn forest(width: usize) -> Arc<Forest> {

@@ -21,6 +21,7 @@ pub mod distance;
 pub mod vote;
 pub mod fuse;
 pub mod young;
+pub mod blame;
 pub mod contribution;
 
 /// All detectors, in the order in which they are asked and exposed.
@@ -90,6 +91,8 @@ pub struct View<'a> {
     pub z: &'a [f64],
     /// How much of one unit of variance of `z` is the noise floor's, within 0 and 1, one a signal.
     pub noise: &'a [f64],
+    /// How much wider limits are while few points are known, at least 1.
+    pub width: f64,
 }
 
 /// How the newest point is to be learned.

@@ -21,9 +21,9 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
 #[derive(Debug)]
 struct ZScore {
     floors: Vec<f64>,
-    past: VecDeque<Vec<f64>>,
-    /// Mean and standard deviation of each signal over `past`.
-    moments: Vec<(f64, f64)>,
+    past: VecDeque<Vec<Option<f64>>>,
+    /// Mean and standard deviation of each signal over `past`; nothing where it was there too seldom.
+    moments: Vec<Option<(f64, f64)>>,
 }
 
 impl Detector for ZScore {
@@ -35,7 +35,8 @@ impl Detector for ZScore {
             self.moments.iter().zip(&self.floors).zip(view.point.values.iter().zip(&view.point.missing));
         let score = each
             .filter(|(_, (_, missing))| !**missing)
-            .map(|(((mean, deviation), floor), (value, _))| {
+            .filter_map(|((moments, floor), (value, _))| Some(((*moments)?, floor, value)))
+            .map(|((mean, deviation), floor, value)| {
                 let error = (value - mean).abs();
                 let deviation = deviation.max(mean.abs() * ROUNDING).max(f64::MIN_POSITIVE);
                 if error <= *floor { 0.0 } else { error / deviation.hypot(floor / DEVIATIONS_PER_FLOOR) }
@@ -51,18 +52,23 @@ impl Detector for ZScore {
         if self.past.len() == POINTS_MAX {
             self.past.pop_front();
         }
-        self.past.push_back(view.point.values.clone());
-        self.moments =
-            (0..self.floors.len()).map(|idx| moments(self.past.iter().map(|it| it[idx]))).collect();
+        let values = view.point.values.iter().zip(&view.point.missing);
+        self.past.push_back(values.map(|(value, missing)| (!missing).then_some(*value)).collect());
+        let each = 0..self.floors.len();
+        self.moments = each.map(|idx| moments(self.past.iter().filter_map(|it| it[idx]))).collect();
     }
 }
 
-/// Mean and population standard deviation.
-fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let count = values.clone().count() as f64;
+/// Mean and population standard deviation of at least [`POINTS_MIN`] values.
+fn moments(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
+    let count = values.clone().count();
+    if count < POINTS_MIN {
+        return None;
+    }
+    let count = count as f64;
     let mean = values.clone().sum::<f64>() / count;
     let variance = values.map(|it| (it - mean).powi(2)).sum::<f64>() / count;
-    (mean, variance.sqrt())
+    Some((mean, variance.sqrt()))
 }
 
 #[cfg(test)]
@@ -75,11 +81,11 @@ mod tests {
         let point = |value| Point { values: vec![value], missing: vec![false], ..Point::default() };
         for value in past {
             let point = point(*value);
-            let view = View { point: &point, z: &[0.0], noise: &[0.0] };
+            let view = View { point: &point, z: &[0.0], noise: &[0.0], width: 1.0 };
             detector.learn(&view, Lesson { weight: 1.0, step: true, quarantined: false });
         }
         let point = point(newest);
-        let found = detector.judge(&View { point: &point, z: &[0.0], noise: &[0.0] });
+        let found = detector.judge(&View { point: &point, z: &[0.0], noise: &[0.0], width: 1.0 });
         let expected = verdict.map(|it| it / THRESHOLD);
         match (found.relative(), expected) {
             (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-9, "{found} {expected}"),

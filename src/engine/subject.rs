@@ -6,9 +6,13 @@ use super::Settings;
 use super::thinned::Thinned;
 use crate::detect::adaptive::Adaptive;
 use crate::detect::baseline::Statistics;
+use crate::detect::blame::Blame;
 use crate::detect::eif::{Model, clip};
-use crate::detect::{DETECTORS, Detector, Lesson, Shape, Verdict, View, contribution, fuse, vote, young};
-use crate::episode::{Release, Tracker};
+use crate::detect::forest::Rows;
+use crate::detect::{
+    self, DETECTORS, Detector, Lesson, Shape, Verdict, View, contribution, fuse, vote, young,
+};
+use crate::episode::{Moment, Release, Tracker};
 use crate::reading::Timestamp;
 use crate::report::{
     Contribution, DetectorState, Direction, Expected, Judgement, Opinion, SignalState, Turn,
@@ -21,6 +25,10 @@ use crate::window::Window;
 const GAP_INTERVALS: f64 = 3.0;
 /// However little a host knows, a state that lasts less than this many seconds is not its new normal.
 const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
+/// A signal with a smaller share of the score is not named as a cause of it.
+const CAUSE_SHARE_MIN: f64 = 0.05;
+/// With so many whole points a tree's sample is full, and the overlapping points of the warm-up are left out.
+const ROWS_ENOUGH: usize = 256;
 /// After a new normal was accepted, what came before weighs as much as this many points.
 const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
 /// Points it takes before distances mean anything.
@@ -33,13 +41,19 @@ pub(super) struct State {
     window: Window,
     adaptive: Adaptive,
     detectors: Vec<Box<dyn Detector>>,
+    blame: Blame,
+    /// Whole points outside episodes, as rows for the forest.
     history: Thinned,
-    /// The smoothed joint score, on the raw scale.
-    smooth: f64,
+    /// Points of the warm-up, one a reading: they overlap, and stand in until there are enough whole ones.
+    early: Thinned,
+    /// The smoothed share of each signal in the joint score, on the raw scale.
+    smooth: Vec<f64>,
     /// Scores of the last `hold` seconds that no later one exceeds, with what they were made of, newest last.
     held: VecDeque<(Timestamp, f64, Vec<Contribution>)>,
+    /// What was concluded last, and when; it stands for a while when readings fail.
+    newest: Option<(Timestamp, Opinion)>,
     tracker: Tracker,
-    /// Seconds of uninterrupted readings so far.
+    /// Seconds between readings so far, gaps left out.
     observed: f64,
     /// Whole points learned, in weights.
     points: f64,
@@ -62,9 +76,12 @@ impl State {
             window: Window::new(settings.window, signals.len()),
             adaptive: Adaptive::new(&shape),
             detectors: DETECTORS.iter().map(|row| (row.build)(&shape)).collect(),
+            blame: Blame::new(&shape),
             history: Thinned::new(),
-            smooth: 0.0,
+            early: Thinned::new(),
+            smooth: vec![0.0; signals.len()],
             held: VecDeque::new(),
+            newest: None,
             tracker: Tracker::default(),
             observed: 0.0,
             points: 0.0,
@@ -79,7 +96,7 @@ impl State {
         self.ready
     }
 
-    /// Seconds of uninterrupted readings so far.
+    /// Seconds between readings so far, gaps left out.
     pub(super) fn observed(&self) -> f64 {
         self.observed
     }
@@ -93,10 +110,10 @@ impl State {
     }
 
     pub(super) fn training_set(&self) -> TrainingSet {
-        TrainingSet {
-            rows: self.history.rows(self.signals.len()),
-            noise: self.adaptive.noise().into_iter().map(|it| it as f32).collect(),
-        }
+        let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
+        let mut rows = Rows::new(self.signals.len());
+        early.into_iter().chain([&self.history]).for_each(|it| it.copy_into(&mut rows));
+        TrainingSet { rows, noise: self.adaptive.noise().into_iter().map(|it| it as f32).collect() }
     }
 
     /// Judges the newest change, then learns it.
@@ -106,98 +123,113 @@ impl State {
         change: Option<Change<'_>>,
         settings: &Settings,
     ) -> Judgement {
-        let fresh = self.observe(at, change, settings);
-        let z = self.adaptive.z(self.window.point());
-        let noise = self.adaptive.noise();
-        let mut judgement = Judgement { ready_at: self.ready_at, ..Judgement::default() };
-        if fresh && self.window.is_full() {
+        let elapsed = self.observe(at, change, settings);
+        let mut judgement = Judgement { ready_at: self.ready_at, ready: self.ready, ..Judgement::default() };
+        if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
+            let z = self.adaptive.z(self.window.point());
+            let noise = self.adaptive.noise();
             let verdicts = self.judge(&z, &noise);
             if self.ready {
-                self.conclude(&z, &verdicts, settings, &mut judgement);
+                judgement.turn = self.conclude(&z, &verdicts, elapsed, settings);
             }
             self.learn(&z, &noise, settings);
         }
+        let fresh = |(then, _): &&(Timestamp, Opinion)| (0.0..=settings.hold).contains(&(at.0 - then.0));
+        judgement.opinion = self.newest.as_ref().filter(fresh).map(|(_, opinion)| opinion.clone());
         judgement.signals = self.signal_states();
         judgement.episode = self.tracker.episode();
         judgement
     }
 
-    /// Takes the change into the window; says whether it gave signals.
-    fn observe(&mut self, at: Timestamp, change: Option<Change<'_>>, settings: &Settings) -> bool {
+    /// Takes the change into the window; gives the seconds it took, nothing across a gap.
+    fn observe(&mut self, at: Timestamp, change: Option<Change<'_>>, settings: &Settings) -> Option<f64> {
         let gap_max = GAP_INTERVALS * settings.interval;
-        let Some(change) = change.filter(|it| it.elapsed <= gap_max) else {
+        let change = change.filter(|it| it.elapsed <= gap_max);
+        if let Some(change) = &change {
+            self.observed += change.elapsed;
+            // A clock that stepped back a little makes the time short and rates huge.
+            let known = change.elapsed >= settings.interval / 2.0;
+            let signals = self.signals.iter().map(|it| if known { (it.of)(change) } else { None });
+            self.window.push(at, signals.collect());
+        } else {
             self.window.restart();
-            self.foresee(at, settings);
-            return false;
-        };
-        self.observed += change.elapsed;
-        let signals = self.signals.iter().map(|it| (it.of)(&change)).collect();
-        self.window.push(at, signals);
+            self.tracker.interrupt();
+        }
         self.foresee(at, settings);
-        true
+        change.map(|it| it.elapsed)
     }
 
     /// Says when the score will be there, until it is.
     fn foresee(&mut self, at: Timestamp, settings: &Settings) {
         if !self.ready {
-            let left = (settings.warmup - self.observed).max(0.0);
-            self.ready_at = Timestamp(at.0 + left);
-            self.ready = left <= 0.0 && self.points >= POINTS_MIN;
+            let unknown = (POINTS_MIN - self.points).max(0.0) * settings.point_seconds();
+            let left = (settings.warmup - self.observed).max(unknown);
+            self.ready_at = Timestamp(at.0 + left.max(0.0));
+            self.ready = left <= 0.0;
         }
     }
 
     fn judge(&self, z: &[f64], noise: &[f64]) -> Vec<Verdict> {
-        let view = View { point: self.window.point(), z, noise };
+        let view = View { point: self.window.point(), z, noise, width: self.width };
         self.detectors.iter().map(|it| it.judge(&view)).collect()
     }
 
-    /// Joins the verdicts into the score, the vote and the episode.
-    fn conclude(&mut self, z: &[f64], verdicts: &[Verdict], settings: &Settings, into: &mut Judgement) {
+    /// Joins the verdicts into the score, the vote and the episode; says what became of the episode.
+    fn conclude(
+        &mut self,
+        z: &[f64],
+        verdicts: &[Verdict],
+        elapsed: f64,
+        settings: &Settings,
+    ) -> Option<Turn> {
         let verdict = |name| {
             let place = DETECTORS.iter().position(|row| row.name == name);
             place.map_or(&Verdict::Abstain, |idx| &verdicts[idx])
         };
         let joint = fuse::fuse(z, verdict("distance"), verdict("eif"));
+        // A half-life of one reading: one odd reading is no alarm. The window's mean is smooth by itself.
+        self.smooth.iter_mut().zip(&joint.shares).for_each(|(old, new)| *old = (*old + new) / 2.0);
         let limit = settings.limit * self.width;
-        // A half-life of one reading: one odd reading is no alarm, and what a window's mean is over is over.
-        self.smooth = (self.smooth + joint.score) / 2.0;
-        let momentary = self.smooth / limit;
-        let contributions = self.contributions(&joint.shares, z, momentary);
-        let cause = contributions.first().and_then(|it| self.index_of(it.signal));
-        let at = self.at();
-        // A young host believes a new state once it has lasted as long as all that it knew before.
-        let known = (self.points * settings.point_seconds()).max(ACCEPT_SECONDS_MIN);
-        let accept_after = settings.release.accept_after.min(known);
-        into.turn = self.tracker.step(at, momentary, cause, Release { accept_after, ..settings.release });
-        if matches!(into.turn, Some(Turn::Accepted(_))) {
+        let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
+        let causes = self.causes(z, limit);
+        let now =
+            Moment { at: self.at(), elapsed, score: momentary, cause: causes.first().map(|(idx, _)| *idx) };
+        let turn = self.tracker.step(now, self.release(settings));
+        if matches!(turn, Some(Turn::Accepted(_))) {
             self.adaptive.doubt(POINTS_AFTER_ACCEPTANCE);
         }
-        let (score, contributions) = self.hold(at, momentary, contributions, settings.hold);
-        let detectors: Vec<DetectorState> = DETECTORS
-            .iter()
-            .zip(verdicts)
-            .map(|(row, verdict)| {
-                let score = verdict.relative();
-                DetectorState { name: row.name, score, vote: score.filter(|_| row.votes).map(|it| it >= 1.0) }
-            })
-            .collect();
+        let largest = contribution::largest(&self.smooth, momentary);
+        let contributions = largest.into_iter().map(|it| self.contribution(it)).collect();
+        let (score, contributions) = self.hold(now.at, momentary, contributions, settings.hold);
+        let causes = causes.into_iter().map(|it| self.contribution(it)).collect();
+        let detectors = detector_states(verdicts);
         let confidence = vote::majority(detectors.iter().map(|it| it.vote)).map(|it| it.confidence);
-        into.opinion = Some(Opinion { score, momentary, confidence, detectors, contributions });
+        let opinion = Opinion { score, momentary, confidence, detectors, contributions, causes };
+        self.newest = Some((now.at, opinion));
+        turn
     }
 
-    fn index_of(&self, signal: &Signal) -> Option<usize> {
-        self.signals.iter().position(|it| std::ptr::eq(*it, signal))
+    /// A young host believes a new state once it has lasted as long as all that it knew before.
+    fn release(&self, settings: &Settings) -> Release {
+        let known = (self.points * settings.point_seconds()).max(ACCEPT_SECONDS_MIN);
+        Release { accept_after: settings.release.accept_after.min(known), ..settings.release }
     }
 
-    fn contributions(&self, shares: &[f64], z: &[f64], score: f64) -> Vec<Contribution> {
-        let named = contribution::largest(shares, score).into_iter();
-        named
-            .map(|(idx, value)| Contribution {
-                signal: self.signals[idx],
-                direction: if z[idx] < 0.0 { Direction::Low } else { Direction::High },
-                value,
-            })
-            .collect()
+    /// The signals that speak for an anomaly, the oddest first, with their shares of the momentary score.
+    fn causes(&self, z: &[f64], limit: f64) -> Vec<(usize, f64)> {
+        let blame = self.blame.of(self.window.point(), z);
+        let least = self.smooth.iter().sum::<f64>() * CAUSE_SHARE_MIN;
+        let shares = self.smooth.iter().copied().enumerate().filter(|(_, share)| *share > least.max(0.0));
+        let mut causes: Vec<(usize, f64)> = shares.map(|(idx, share)| (idx, share / limit)).collect();
+        causes.sort_by(|a, b| blame[b.0].total_cmp(&blame[a.0]).then(b.1.total_cmp(&a.1)));
+        causes.truncate(contribution::NAMED_MAX);
+        causes
+    }
+
+    fn contribution(&self, (idx, value): (usize, f64)) -> Contribution {
+        let low = self.window.point().values[idx] < self.adaptive.moments()[idx].mean;
+        let direction = if low { Direction::Low } else { Direction::High };
+        Contribution { signal: self.signals[idx], direction, value }
     }
 
     /// The highest score of the last `hold` seconds and what it was made of.
@@ -233,11 +265,13 @@ impl State {
         let quarantined = self.tracker.episode().is_some();
         let weight = if quarantined { whole * settings.quarantine } else { whole };
         let lesson = Lesson { weight, step, quarantined };
-        let view = View { point: self.window.point(), z, noise };
+        let view = View { point: self.window.point(), z, noise, width: self.width };
         self.detectors.iter_mut().for_each(|it| it.learn(&view, lesson));
         if !quarantined && self.points >= POINTS_MIN {
-            self.history.push(self.window.point().at, clip(z).into_iter().map(|it| it as f32));
+            let rows = if self.ready { &mut self.history } else { &mut self.early };
+            rows.push(self.window.point().at, clip(z).into_iter().map(|it| it as f32));
         }
+        self.blame.learn(self.window.point(), lesson);
         self.adaptive.learn(self.window.point(), lesson);
         self.points += weight;
         self.width = young::width(self.points);
@@ -257,4 +291,12 @@ impl State {
             })
             .collect()
     }
+}
+
+fn detector_states(verdicts: &[Verdict]) -> Vec<DetectorState> {
+    let state = |(row, verdict): (&detect::Row, &Verdict)| {
+        let score = verdict.relative();
+        DetectorState { name: row.name, score, vote: score.filter(|_| row.votes).map(|it| it >= 1.0) }
+    };
+    DETECTORS.iter().zip(verdicts).map(state).collect()
 }

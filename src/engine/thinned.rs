@@ -45,10 +45,12 @@ impl Thinned {
         self.rows.push_back((at, row.collect()));
     }
 
-    pub(super) fn rows(&self, width: usize) -> Rows {
-        let mut rows = Rows::new(width);
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn copy_into(&self, rows: &mut Rows) {
         self.rows.iter().for_each(|(_, row)| rows.push(row));
-        rows
     }
 }
 
@@ -61,7 +63,8 @@ mod tests {
         for t in 0..pushed {
             thinned.push(Timestamp(t as f64 * seconds), std::iter::once(t as f32));
         }
-        let rows = thinned.rows(1);
+        let mut rows = Rows::new(1);
+        thinned.copy_into(&mut rows);
         assert_eq!((rows.len(), rows.row(0)[0]), (kept, oldest), "{pushed} rows");
     }
 

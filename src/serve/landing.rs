@@ -41,7 +41,7 @@ fn sentence(subject: &Subject, judgement: &Judgement, now: Timestamp) -> String 
     // Writing into a string cannot fail.
     let _ = match (&judgement.opinion, &judgement.episode) {
         (None, _) => write!(text, ": learning, first score in {}", span(judgement.ready_at.0 - now.0)),
-        (Some(it), None) => write!(text, ": nothing unusual, score {:.2} of 1", it.score),
+        (Some(it), None) => write!(text, ": nothing unusual, score {:.2} (limit 1)", it.score),
         (Some(it), Some(episode)) => {
             let causes = it.contributions.iter().filter(|it| it.value > 0.0).take(3).map(|it| {
                 let side = match it.direction {
@@ -53,7 +53,7 @@ fn sentence(subject: &Subject, judgement: &Judgement, now: Timestamp) -> String 
             let causes: String = causes.collect();
             write!(
                 text,
-                ": anomaly for {}, score {:.2} of 1{causes}",
+                ": anomaly for {}, score {:.2} (limit 1){causes}",
                 span(now.0 - episode.since.0),
                 it.score
             )
@@ -91,10 +91,10 @@ mod tests {
         check(&learning, "host: learning, first score in 6 min");
         let opinion = Opinion { score: 0.25, ..Opinion::default() };
         let quiet = Judgement { opinion: Some(opinion), ..Judgement::default() };
-        check(&quiet, "host: nothing unusual, score 0.25 of 1");
+        check(&quiet, "host: nothing unusual, score 0.25 (limit 1)");
         let episode = Episode { since: Timestamp(958.0), peak: 2.0 };
         let anomaly = Judgement { episode: Some(episode), ..quiet };
-        check(&anomaly, "host: anomaly for 42 s, score 0.25 of 1");
+        check(&anomaly, "host: anomaly for 42 s, score 0.25 (limit 1)");
     }
 
     #[test]

@@ -210,9 +210,9 @@ impl Exposition {
 
     fn subjects(&self, families: &mut Families<'_>) -> fmt::Result {
         families.add(&SCORE, self.opinions().map(|(names, it)| (names, it.score)))?;
-        let judged = self.judgements().filter(|(_, it)| it.opinion.is_some());
+        let judged = self.judgements().filter(|(_, it)| it.ready);
         families.add(&IS_ANOMALY, judged.map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
-        families.add(&READY, self.judgements().map(|(names, it)| (names, one_if(it.opinion.is_some()))))?;
+        families.add(&READY, self.judgements().map(|(names, it)| (names, one_if(it.ready))))?;
         families.add(&READY_AT, self.judgements().map(|(names, it)| (names, it.ready_at.0)))?;
         families.add(&CONFIDENCE, self.opinions().filter_map(|(names, it)| Some((names, it.confidence?))))
     }

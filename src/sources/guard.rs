@@ -20,8 +20,8 @@ use crate::clock;
 /// How long a mount may think before it counts as stuck; as long as node_exporter gives it.
 pub(super) const ANSWER_SECONDS_MAX: u64 = 5;
 
-/// Most mounts that may be stuck at a time, each with its thread.
-pub(super) const STUCK_MAX: usize = 8;
+/// Most mounts that may be stuck at a time, each with its thread that waits: all, so that the others go on.
+pub(super) const STUCK_MAX: usize = super::mounts::MOUNTS_MAX;
 
 /// What a filesystem says of itself.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -232,40 +232,61 @@ pub struct Settings {
 
 /// The sources that are switched on.
 #[derive(Debug)]
-pub struct Sources {
-    open: Vec<(&'static str, Box<dyn Source>)>,
-    /// Sources that this machine does not have, so that it is said once.
-    unavailable: Vec<&'static str>,
+pub struct Sources(Vec<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    name: &'static str,
+    source: Box<dyn Source>,
+    /// What is known of it.
+    presence: Presence,
+}
+
+/// Whether this machine has what a source reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// It was not asked yet.
+    Unknown,
+    /// It gave values once; from then on it is a failure when it is not there.
+    Here,
+    /// It is not there, and that was said.
+    Absent,
 }
 
 impl Sources {
     /// Opens the sources for which `on` says yes.
     pub fn open(settings: &Settings, on: impl Fn(&str) -> bool) -> Self {
-        let open = SOURCES.iter().filter(|row| on(row.name)).map(|row| (row.name, (row.open)(settings)));
-        Self { open: open.collect(), unavailable: Vec::new() }
+        let rows = SOURCES.iter().filter(|row| on(row.name));
+        let open =
+            |row: &Row| Opened { name: row.name, source: (row.open)(settings), presence: Presence::Unknown };
+        Self(rows.map(open).collect())
     }
 
     /// Asks each source once. A source that fails costs its own values, never the reading.
     pub fn read_all(&mut self, at: Timestamp) -> Reading {
         let mut reading = Reading::new(at);
-        for (name, source) in &mut self.open {
-            let started = clock::instant();
-            let outcome = source.read(&mut reading);
-            let seconds = started.elapsed().as_secs_f64();
-            if let Err(error) = &outcome {
-                let known = self.unavailable.contains(name);
-                if matches!(error, Error::Unavailable { .. }) {
-                    if !known {
-                        self.unavailable.push(name);
-                        tracing::info!(collector = name, reason = %error, "collector is unavailable here");
-                    }
-                    continue;
-                }
-                reading.problems.push(Problem { source: name, what: error.to_string() });
-            }
-            reading.collections.push(Collection { source: name, success: outcome.is_ok(), seconds });
-        }
+        self.0.iter_mut().for_each(|it| it.read(&mut reading));
         reading
+    }
+}
+
+impl Opened {
+    fn read(&mut self, into: &mut Reading) {
+        let started = clock::instant();
+        let outcome = self.source.read(into);
+        let seconds = started.elapsed().as_secs_f64();
+        match &outcome {
+            Ok(()) => self.presence = Presence::Here,
+            Err(error @ Error::Unavailable { .. }) if self.presence != Presence::Here => {
+                if self.presence == Presence::Unknown {
+                    tracing::info!(collector = self.name, reason = %error, "collector is unavailable here");
+                    self.presence = Presence::Absent;
+                }
+                return;
+            }
+            Err(error) => into.problems.push(Problem { source: self.name, what: error.to_string() }),
+        }
+        into.collections.push(Collection { source: self.name, success: outcome.is_ok(), seconds });
     }
 }
 

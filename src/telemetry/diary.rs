@@ -98,7 +98,7 @@ fn note_turn(report: &Report, subject: &Subject, judgement: &Judgement, turn: Tu
         subject = subject.name(),
         state,
         since = judgement.episode.map(|it| sentence::instant(it.since)),
-        score = opinion.map(|it| short(it.score)),
+        score = opinion.map(|it| short(it.momentary)),
         confidence = opinion.and_then(|it| it.confidence).map(short),
         signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
         contributions = list(&causes, |it| Some(it.contribution.value)),
@@ -159,10 +159,15 @@ mod tests {
     fn report(ready: bool, turn: Option<Turn>, problems: &[(&'static str, &str)]) -> Report {
         let expected = Some(Expected { value: 1.0 / 30.0, lower: 0.0, upper: 0.09 });
         let contributions = vec![Contribution { signal: &BUSY, direction: Direction::High, value: 1.234_56 }];
-        let opinion =
-            Opinion { score: 1.234_56, confidence: Some(0.75), contributions, ..Opinion::default() };
+        let opinion = Opinion {
+            momentary: 1.234_56,
+            confidence: Some(0.75),
+            causes: contributions,
+            ..Opinion::default()
+        };
         let judgement = Judgement {
             ready_at: Timestamp(600.0),
+            ready,
             opinion: ready.then_some(opinion),
             signals: vec![SignalState { signal: &BUSY, value: 0.97, expected }],
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),

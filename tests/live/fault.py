@@ -10,7 +10,7 @@ from program import arguments, fetch, hostnorm, note, samples, until, value
 
 FOUND_SECONDS = 15
 ENDED_SECONDS = 90
-CAUSES = ("cpu", "load", "pressure", "tasks", "processes")
+CAUSES = ("cpu", "load", "pressure")
 
 
 def main():
