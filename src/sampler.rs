@@ -214,7 +214,7 @@ impl Sampler {
                 self.engine.refused(kind);
                 match reason {
                     Refusal::Told(TrainError::WorseThanPeer { own, peer }) => {
-                        books.compare(kind, own, Some(peer))
+                        books.compare(kind, own, Some(peer));
                     }
                     Refusal::Told(TrainError::Blind { own }) => books.compare(kind, own, None),
                     Refusal::Told(_) | Refusal::Panicked => {}
