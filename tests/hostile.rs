@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stderr, reason = "a test")]
 #![cfg(target_os = "linux")]
 
+mod tree;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,8 @@ use hostnorm::reading::{Reading, Sample, Timestamp};
 use hostnorm::sources::{Roots, Row, SOURCES, Settings, Sources};
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use tree::{copy, fixtures};
 
 /// Each file of the fixtures with the sources that read it.
 const FILES: &[(&str, &[&str])] = &[
@@ -43,7 +47,7 @@ struct Tree {
 impl Tree {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), dir.path());
+        copy(&fixtures(), dir.path());
         let sound = read(dir.path());
         assert_eq!(sound.problems, []);
         Self { dir, sound }
@@ -104,18 +108,6 @@ fn read(tree: &Path) -> Reading {
     let mut sources = Sources::open(&Settings { roots, ..Settings::default() }, |it| it != "self");
     sources.read_all(Timestamp(0.0));
     sources.read_all(Timestamp(1.0))
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 #![cfg(target_os = "linux")]
 
+mod tree;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use hostnorm::detect::random::Random;
@@ -14,25 +16,11 @@ use hostnorm::serve::{Build, Counts, Format, Options, Page};
 use hostnorm::sources::{self, Roots, Sources};
 use hostnorm::training;
 
+use tree::{copy, fixtures};
+
 /// What a test cannot hold still: filesystems are asked of the real machine, and our own process is real.
 fn on(source: &str) -> bool {
     !["filesystem", "self"].contains(&source)
-}
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// The captured tree, which goes on living.

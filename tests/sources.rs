@@ -8,6 +8,8 @@
 )]
 #![cfg(target_os = "linux")]
 
+mod tree;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,9 +19,7 @@ use hostnorm::reading::{Reading, Sample, Subject, Timestamp};
 use hostnorm::signal::{Change, Signal};
 use hostnorm::sources::{self, Roots, SOURCES, Settings, Sources};
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
-}
+use tree::{copy, fixtures};
 
 fn settings(tree: &Path) -> Settings {
     let roots = Roots { procfs: tree.join("proc"), sysfs: tree.join("sys"), rootfs: tree.into() };
@@ -164,18 +164,6 @@ fn check(signal: &str, changes: &[(&str, &str, &str)], expected: f64) {
     let signal: &Signal = sources::signals(|_| true).find(|it| it.name == signal).unwrap();
     let value = (signal.of)(&change).unwrap();
     assert!((value - expected).abs() < 1e-9, "{} is {value}", signal.name);
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 const CPU: (&str, &str) = ("stat", "cpu  212000 47072 33296 363299 1129 0 546 177 0 0");
