@@ -12,7 +12,7 @@ mod tree;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hostnorm::metric::Type;
 use hostnorm::reading::{Reading, Sample, Subject, Timestamp};
