@@ -1,7 +1,7 @@
 //! The list of mounts in `/proc/[pid]/mountinfo` (`Documentation/filesystems/proc.rst`, §3.5).
 //!
-//! It is read as bytes: a directory's name need not be text. `procfs-core` was tried: it keeps the escapes, and one
-//! line that it does not understand costs it all others.
+//! It is read as bytes: a directory's name need not be text. `procfs-core` was tried: it takes
+//! the list for text and keeps the escapes.
 
 use std::path::{Path, PathBuf};
 
