@@ -20,7 +20,7 @@ use crate::sampler::{Event, Sampler};
 use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
 use crate::telemetry::{self, Diary};
-use crate::{clock, detect};
+use crate::{clock, detect, version};
 
 /// Runs until SIGTERM or SIGINT; exit code 0 then, 64 for settings that cannot be, 1 for what fails.
 pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -138,7 +138,7 @@ fn greet(config: &Config, listeners: &[TcpListener]) {
         listeners.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.to_string()).collect();
     let signals = sources::signals(|source| config.collects(source)).count();
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = version::VERSION,
         address = addresses.join(" "),
         interval = %config.detection.interval,
         "hostnorm is listening"

@@ -13,11 +13,11 @@ const SPAN_SHARE_MIN: f64 = 0.01;
 /// No spread is smaller; values scaled to 0…1 need it.
 const SPREAD_MIN: f64 = 1e-6;
 /// A spread below this share of the mean is rounding, not spread.
-const ROUNDING: f64 = 1e-9;
+pub(super) const ROUNDING: f64 = 1e-9;
 /// A signal known for fewer points has no distance: its spread would be its floor's alone.
 const POINTS_MIN: f64 = 5.0;
 /// A distance of one floor counts as this many deviations of a signal that never moves.
-pub const DEVIATIONS_PER_FLOOR: f64 = 3.0;
+const DEVIATIONS_PER_FLOOR: f64 = 3.0;
 
 /// What was learned of one signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +49,7 @@ impl Moments {
 
     /// Standard deviation with the noise floor as further noise.
     pub fn deviation(&self, floor: f64) -> f64 {
-        self.spread().hypot(floor / DEVIATIONS_PER_FLOOR)
+        with_floor(self.spread(), floor)
     }
 
     fn learn(&mut self, value: f64, lesson: Lesson, forgetting: f64) {
@@ -63,6 +63,16 @@ impl Moments {
         }
         self.points += lesson.weight;
     }
+}
+
+/// A spread with the noise floor as further noise.
+fn with_floor(spread: f64, floor: f64) -> f64 {
+    spread.hypot(floor / DEVIATIONS_PER_FLOOR)
+}
+
+/// A distance from the mean in deviations; 0 within the noise floor.
+pub(super) fn deviations(error: f64, spread: f64, floor: f64) -> f64 {
+    if error.abs() <= floor { 0.0 } else { error / with_floor(spread, floor) }
 }
 
 /// The moments of all signals of one subject.
@@ -107,9 +117,9 @@ impl Adaptive {
         let each = self.moments.iter().zip(&self.floors).zip(point.values.iter().zip(&point.missing));
         each.map(|((known, floor), (value, missing))| {
             let error = value - known.mean;
-            match *missing || known.points < POINTS_MIN || error.abs() <= *floor {
+            match *missing || known.points < POINTS_MIN {
                 true => 0.0,
-                false => error / known.deviation(*floor),
+                false => deviations(error, known.spread(), *floor),
             }
         })
         .collect()

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::adaptive::DEVIATIONS_PER_FLOOR;
+use super::adaptive::{ROUNDING, deviations};
 use super::{Detector, Lesson, Shape, Verdict, View};
 
 /// Points that the moving window holds.
@@ -11,8 +11,6 @@ const POINTS_MAX: usize = 100;
 const POINTS_MIN: usize = 10;
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;
-/// A spread smaller than this share of the mean is rounding, not spread.
-const ROUNDING: f64 = 1e-9;
 
 pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
     Box::new(ZScore { floors: shape.floors.clone(), past: VecDeque::new(), moments: Vec::new() })
@@ -37,9 +35,8 @@ impl Detector for ZScore {
             .filter(|(_, (_, missing))| !**missing)
             .filter_map(|((moments, floor), (value, _))| Some(((*moments)?, floor, value)))
             .map(|((mean, deviation), floor, value)| {
-                let error = (value - mean).abs();
-                let deviation = deviation.max(mean.abs() * ROUNDING).max(f64::MIN_POSITIVE);
-                if error <= *floor { 0.0 } else { error / deviation.hypot(floor / DEVIATIONS_PER_FLOOR) }
+                let spread = deviation.max(mean.abs() * ROUNDING).max(f64::MIN_POSITIVE);
+                deviations(value - mean, spread, *floor).abs()
             })
             .fold(0.0, f64::max);
         Verdict::Score { score, threshold: THRESHOLD, shares: Vec::new() }
