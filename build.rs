@@ -6,9 +6,9 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed=HOSTNORM_REVISION");
+    println!("cargo::rerun-if-env-changed=BUILD_REVISION");
     // Packages are built from archives, which know no commit: there the packager says it.
-    let revision = std::env::var("HOSTNORM_REVISION").ok().or_else(|| {
+    let revision = std::env::var("BUILD_REVISION").ok().or_else(|| {
         // The log of HEAD grows with each commit and each checkout.
         let log = said("git", &["rev-parse", "--git-path", "logs/HEAD"])?;
         if Path::new(&log).exists() {
@@ -16,11 +16,11 @@ fn main() {
         }
         said("git", &["rev-parse", "--short=12", "HEAD"])
     });
-    println!("cargo::rustc-env=HOSTNORM_REVISION={}", revision.unwrap_or_default());
+    println!("cargo::rustc-env=BUILD_REVISION={}", revision.unwrap_or_default());
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let version = said(&rustc, &["--version"]).unwrap_or_default();
     let number = version.split(' ').nth(1).unwrap_or("unknown");
-    println!("cargo::rustc-env=HOSTNORM_RUSTC={number}");
+    println!("cargo::rustc-env=BUILD_RUSTC={number}");
 }
 
 /// The first line that a program prints; nothing when it is not there or fails.

@@ -4,10 +4,10 @@
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Commit that it was built from; empty where that is not known.
-pub const REVISION: &str = env!("HOSTNORM_REVISION");
+pub const REVISION: &str = env!("BUILD_REVISION");
 
 /// Version of the compiler.
-pub const RUSTC: &str = env!("HOSTNORM_RUSTC");
+pub const RUSTC: &str = env!("BUILD_RUSTC");
 
 /// One line for `--version`.
 pub fn line() -> String {
