@@ -11,6 +11,10 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use crate::config::{self, Given, Setting, Takes, settings};
 use crate::version;
 
+mod check;
+
+pub use check::Print;
+
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -27,17 +31,6 @@ pub struct Options {
     pub file: Option<PathBuf>,
     /// Settings that stand above it.
     pub flags: Vec<Given>,
-}
-
-/// What `check` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Print {
-    /// Whether the settings are valid.
-    Verdict,
-    /// The settings in effect, with their places.
-    Effective,
-    /// The commented defaults.
-    Defaults,
 }
 
 /// How the process is to end. Only `main.rs` ends it.
@@ -88,9 +81,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
     options.add(below, &settings);
     Ok(match name {
-        "check" if below.get_flag("print-defaults") => Command::Check(options, Print::Defaults),
-        "check" if below.get_flag("print") => Command::Check(options, Print::Effective),
-        "check" => Command::Check(options, Print::Verdict),
+        "check" => Command::Check(options, check::print(below)),
         _ => Command::Run(options),
     })
 }
@@ -143,24 +134,7 @@ fn command(settings: &[Setting]) -> clap::Command {
                 .about("Sample, judge and serve; what happens without a command")
                 .args(shared(settings)),
         )
-        .subcommand(
-            clap::Command::new("check")
-                .about("Check the settings: exit 0 if they are valid, 64 if not")
-                .args(shared(settings))
-                .arg(
-                    Arg::new("print")
-                        .long("print")
-                        .action(ArgAction::SetTrue)
-                        .help("Print the settings in effect, each with the place it comes from"),
-                )
-                .arg(
-                    Arg::new("print-defaults")
-                        .long("print-defaults")
-                        .action(ArgAction::SetTrue)
-                        .conflicts_with("print")
-                        .help("Print a settings file with all defaults and what they mean"),
-                ),
-        )
+        .subcommand(check::command(settings))
 }
 
 /// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and

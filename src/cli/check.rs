@@ -1,0 +1,44 @@
+//! The command line of `hostnorm check`.
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::shared;
+use crate::config::Setting;
+
+/// What `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Print {
+    /// Whether the settings are valid.
+    Verdict,
+    /// The settings in effect, with their places.
+    Effective,
+    /// The commented defaults.
+    Defaults,
+}
+
+pub(super) fn command(settings: &[Setting]) -> clap::Command {
+    clap::Command::new("check")
+        .about("Check the settings: exit 0 if they are valid, 64 if not")
+        .args(shared(settings))
+        .arg(
+            Arg::new("print")
+                .long("print")
+                .action(ArgAction::SetTrue)
+                .help("Print the settings in effect, each with the place it comes from"),
+        )
+        .arg(
+            Arg::new("print-defaults")
+                .long("print-defaults")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("print")
+                .help("Print a settings file with all defaults and what they mean"),
+        )
+}
+
+pub(super) fn print(matches: &ArgMatches) -> Print {
+    match (matches.get_flag("print-defaults"), matches.get_flag("print")) {
+        (true, _) => Print::Defaults,
+        (false, true) => Print::Effective,
+        (false, false) => Print::Verdict,
+    }
+}
