@@ -10,11 +10,11 @@ use crate::detect::eif::Model;
 use crate::episode::Release;
 use crate::reading::{Kind, Reading, Subject, Timestamp, Values};
 use crate::report::Report;
+use crate::scorer::{self, Hold};
 use crate::signal::{Change, Signal};
 use crate::training::TrainingSet;
 
 mod subject;
-mod thinned;
 
 use subject::State;
 
@@ -67,6 +67,16 @@ impl Settings {
     /// Seconds of readings that a point stands for.
     fn point_seconds(&self) -> f64 {
         self.interval * self.window as f64
+    }
+
+    fn scorer(&self) -> scorer::Settings {
+        scorer::Settings {
+            point_seconds: self.point_seconds(),
+            limit: self.limit,
+            release: self.release,
+            hold: Hold::Seconds(self.hold),
+            quarantine: self.quarantine,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["episode"],
     &["sentence"],
     &["training", "evaluate", "simulate"],
+    &["scorer"],
     &["engine"],
     &["clock"],
     &["sources", "history", "store", "serve", "telemetry"],
