@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`scorer`], [`engine`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`scorer`], [`engine`], [`replay`] |
 //! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
@@ -23,6 +23,7 @@ pub mod episode;
 pub mod training;
 pub mod scorer;
 pub mod engine;
+pub mod replay;
 
 pub mod clock;
 pub mod telemetry;

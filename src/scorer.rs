@@ -193,7 +193,8 @@ impl Scorer {
         let score = if matches!(settings.hold, Hold::HalfLife(_)) { held } else { momentary };
         let now = Moment { at, elapsed, score, cause: causes.first().map(|(idx, _)| *idx) };
         let turn = self.tracker.step(now, self.release(settings));
-        if matches!(turn, Some(Turn::Accepted(_))) {
+        // Without quarantine it was learned all along.
+        if matches!(turn, Some(Turn::Accepted(_))) && settings.quarantine < 1.0 {
             self.expectation.doubt(POINTS_AFTER_ACCEPTANCE);
         }
         let detectors = detector_states(verdicts);

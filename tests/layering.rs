@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["sentence"],
     &["training", "evaluate", "simulate"],
     &["scorer"],
-    &["engine"],
+    &["engine", "replay"],
     &["clock"],
     &["sources", "history", "store", "serve", "telemetry"],
     &["config"],
