@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`engine`] |
-//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`config`], [`serve`], [`sampler`] |
+//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
@@ -26,6 +26,7 @@ pub mod engine;
 pub mod clock;
 pub mod telemetry;
 pub mod sources;
+pub mod rows;
 pub mod config;
 pub mod serve;
 pub mod sampler;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::reading::Timestamp;
 
 /// No measurement is larger; what is counts as missing, so that no square or sum of values overflows.
-const VALUE_MAX: f64 = 1e100;
+pub const VALUE_MAX: f64 = 1e100;
 
 /// What detectors judge: one number for each signal, finite by construction.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["training", "evaluate", "simulate"],
     &["engine"],
     &["clock"],
-    &["sources", "history", "store", "serve", "telemetry"],
+    &["sources", "rows", "history", "store", "serve", "telemetry"],
     &["config"],
     &["sampler"],
     &["cli"],
@@ -53,6 +53,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("figment::", "config"),
     ("yaml_serde::", "config"),
     ("tracing_subscriber::", "telemetry"),
+    ("csv_core::", "rows"),
+    ("jiff::", "rows"),
+    ("lzma_rust2::", "rows"),
 ];
 
 /// Names that say nothing of what is inside.
