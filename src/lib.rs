@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`scorer`], [`engine`], [`replay`] |
-//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`config`], [`serve`], [`sampler`] |
+//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
@@ -28,6 +28,7 @@ pub mod replay;
 pub mod clock;
 pub mod telemetry;
 pub mod sources;
+pub mod rows;
 pub mod config;
 pub mod serve;
 pub mod sampler;

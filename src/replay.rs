@@ -9,7 +9,7 @@ use crate::reading::Timestamp;
 use crate::report::Episode;
 use crate::scorer::{self, Hold, Score, Scorer, Step};
 use crate::training::{self, TrainError};
-use crate::window::Window;
+use crate::window::Point;
 
 /// A signal known for fewer rows has no distance from its mean.
 const ROWS_MIN: f64 = 31.0;
@@ -81,7 +81,7 @@ pub struct Judged<'a> {
 #[derive(Debug, Clone)]
 pub struct Replay {
     settings: Settings,
-    window: Window,
+    point: Point,
     scorer: Scorer,
     rows: usize,
     /// Rows between two trainings.
@@ -95,7 +95,7 @@ impl Replay {
     /// Knows nothing of signals with these noise floors.
     pub fn new(floors: Vec<f64>, settings: &Settings) -> Self {
         Self {
-            window: Window::new(1, floors.len()),
+            point: Point::unknown(floors.len()),
             scorer: Scorer::new(&settings.shape(floors)),
             rows: 0,
             retrain: ((settings.retrain / settings.every).round() as usize).max(1),
@@ -105,14 +105,15 @@ impl Replay {
         }
     }
 
-    /// Judges a row, then learns it. Without a time it comes one distance after the row before.
+    /// Judges a row, one value a signal and whether it is missing, then learns it. Without a time it comes one distance after the row before.
     ///
     /// # Errors
     /// When a forest cannot be grown of the rows so far; the row is lost.
     pub fn step(
         &mut self,
         at: Option<Timestamp>,
-        values: Vec<Option<f64>>,
+        values: &[f64],
+        missing: &[bool],
     ) -> Result<Judged<'_>, TrainError> {
         let every = self.settings.every;
         let at = at.or_else(|| self.at.map(|it| Timestamp(it.0 + every))).unwrap_or_default();
@@ -124,11 +125,11 @@ impl Replay {
         if self.rows > 0 && self.rows.is_multiple_of(self.retrain) {
             self.train()?;
         }
-        self.window.push(at, values);
+        self.point.advance(at, values, missing);
         let ready = self.rows as f64 >= ROWS_MIN;
         let elapsed = elapsed.clamp(0.0, GAP_ROWS * every);
         let step = Step { elapsed, ready, weight: Some(1.0), whole: true };
-        let score = self.scorer.step(self.window.point(), step, &self.settings.scorer());
+        let score = self.scorer.step(&self.point, step, &self.settings.scorer());
         self.rows += 1;
         Ok(Judged { score, oddness: self.scorer.oddness(), episode: self.scorer.episode() })
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::reading::Timestamp;
 
 /// No measurement is larger; what is counts as missing, so that no square or sum of values overflows.
-const VALUE_MAX: f64 = 1e100;
+pub const VALUE_MAX: f64 = 1e100;
 
 /// What detectors judge: one number for each signal, finite by construction.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,6 +16,26 @@ pub struct Point {
     pub values: Vec<f64>,
     /// Which signals had no value in the whole window.
     pub missing: Vec<bool>,
+}
+
+impl Point {
+    /// Nothing is known of so many signals.
+    pub fn unknown(signals: usize) -> Self {
+        Self { values: vec![0.0; signals], missing: vec![true; signals], ..Self::default() }
+    }
+
+    /// Takes the values of a later instant. What is not finite, or larger than any measurement, is missing; what is
+    /// missing keeps its last value.
+    pub fn advance(&mut self, at: Timestamp, values: &[f64], missing: &[bool]) {
+        self.at = at;
+        let own = self.values.iter_mut().zip(&mut self.missing);
+        for ((own, own_missing), (value, missing)) in own.zip(values.iter().zip(missing)) {
+            *own_missing = *missing || value.is_nan() || value.abs() > VALUE_MAX;
+            if !*own_missing {
+                *own = *value;
+            }
+        }
+    }
 }
 
 /// The signals of the last readings and their mean.
@@ -29,8 +49,7 @@ pub struct Window {
 impl Window {
     /// A window over this many readings, at least one, of `width` signals.
     pub fn new(readings: usize, width: usize) -> Self {
-        let point = Point { values: vec![0.0; width], missing: vec![true; width], ..Point::default() };
-        Self { readings_max: readings.max(1), readings: VecDeque::new(), point }
+        Self { readings_max: readings.max(1), readings: VecDeque::new(), point: Point::unknown(width) }
     }
 
     /// Adds the signals of one reading; the oldest reading leaves a full window.
@@ -90,6 +109,16 @@ mod tests {
     fn a_missing_signal_is_pinned_and_marked() {
         check(&[None], 0.0, true);
         check(&[Some(5.0), None, None, None], 5.0, true);
+    }
+
+    #[test]
+    fn a_row_is_a_point_and_what_it_lacks_is_pinned() {
+        let mut point = Point::unknown(4);
+        point.advance(Timestamp(1.0), &[1.0, 2.0, 3.0, 4.0], &[false; 4]);
+        point.advance(Timestamp(2.0), &[9.0, 9.0, f64::NAN, 1e308], &[false, true, false, false]);
+        assert_eq!(point.values, [9.0, 2.0, 3.0, 4.0]);
+        assert_eq!(point.missing, [false, true, true, true]);
+        assert_eq!(point.at, Timestamp(2.0));
     }
 
     #[test]

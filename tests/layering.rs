@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["scorer"],
     &["engine", "replay"],
     &["clock"],
-    &["sources", "history", "store", "serve", "telemetry"],
+    &["sources", "rows", "history", "store", "serve", "telemetry"],
     &["config"],
     &["sampler"],
     &["cli"],
@@ -54,6 +54,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("figment::", "config"),
     ("yaml_serde::", "config"),
     ("tracing_subscriber::", "telemetry"),
+    ("csv_core::", "rows"),
+    ("jiff::", "rows"),
+    ("lzma_rust2::", "rows"),
 ];
 
 /// Names that say nothing of what is inside.

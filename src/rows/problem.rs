@@ -1,0 +1,244 @@
+//! What can be wrong with a table, each in a sentence that names file, line and column.
+
+use std::fmt;
+
+use super::{COLUMNS_MAX, LINE_BYTES_MAX};
+use crate::window::VALUE_MAX;
+
+/// Most characters of a file's text that a message repeats.
+const QUOTED_MAX: usize = 40;
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowsError {
+    /// The file as the user named it.
+    pub file: String,
+    /// Its line, from 1; nothing where the problem has none.
+    pub line: Option<u64>,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+impl fmt::Display for RowsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}, line {line}: {}", self.file, self.problem),
+            None => write!(f, "{}: {}", self.file, self.problem),
+        }
+    }
+}
+
+impl std::error::Error for RowsError {}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Problem {
+    /// The file cannot be opened or read.
+    Unreadable(String),
+    /// It begins as a compressed file does, and goes on as none.
+    Broken {
+        /// How it is compressed.
+        format: &'static str,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// It ends in the middle of its compressed data.
+    Truncated {
+        /// How it is compressed.
+        format: &'static str,
+    },
+    /// It is of a kind that is not read here.
+    Foreign(&'static str),
+    /// There is nothing in it.
+    Empty,
+    /// There is a header and nothing else.
+    HeaderOnly,
+    /// A name in the header is not UTF-8.
+    NotUtf8 {
+        /// Which column, from 1.
+        position: usize,
+    },
+    /// A column has no name.
+    Unnamed {
+        /// Which column, from 1.
+        position: usize,
+    },
+    /// Two columns have one name.
+    Duplicate {
+        /// The name.
+        column: String,
+        /// Where it stands first, from 1.
+        first: usize,
+        /// Where it stands again.
+        again: usize,
+    },
+    /// There are more signals than [`COLUMNS_MAX`].
+    Wide(usize),
+    /// The header has no signal, at most a timestamp.
+    NoSignals,
+    /// A row has not as many cells as the header.
+    Ragged {
+        /// What the row has.
+        cells: usize,
+        /// What the header has.
+        header: usize,
+        /// Whether the cells seem to be separated by something else.
+        separator: Option<char>,
+    },
+    /// A row is longer than [`LINE_BYTES_MAX`].
+    Long,
+    /// A cell is no number.
+    Text {
+        /// Whose.
+        column: String,
+        /// What it is.
+        cell: String,
+    },
+    /// A number is infinite or larger than any measurement.
+    Vast {
+        /// Whose.
+        column: String,
+        /// How it is written.
+        cell: String,
+    },
+    /// A timestamp is not one.
+    Time {
+        /// What it is.
+        cell: String,
+        /// Why it is none.
+        why: NoTime,
+    },
+}
+
+/// Why a text is no timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoTime {
+    /// The cell is empty.
+    Missing,
+    /// It has no offset from UTC.
+    Zone,
+    /// It is a number, too large for seconds.
+    Large,
+    /// It is something else.
+    Text,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
+            Self::Broken { format, reason } => write!(f, "its {format} data is broken: {reason}"),
+            Self::Truncated { format } => write!(f, "ends in the middle of its {format} data"),
+            Self::Foreign(kind) => write!(f, "is {kind}; CSV is read, plain or compressed by gzip or xz"),
+            Self::Empty => f.write_str("is empty; the first line has to name the columns"),
+            Self::HeaderOnly => f.write_str("has a header and no rows"),
+            Self::NotUtf8 { position } => {
+                write!(f, "the name of column {position} is not UTF-8; save the file as UTF-8")
+            }
+            Self::Unnamed { position } => {
+                write!(
+                    f,
+                    "column {position} has no name; name it, or leave it out if it only numbers the rows"
+                )
+            }
+            Self::Duplicate { column, first, again } => {
+                write!(f, "columns {first} and {again} are both called {}", quoted(column))
+            }
+            Self::Wide(count) => {
+                write!(f, "there are {count} columns of numbers, at most {COLUMNS_MAX} can be")
+            }
+            Self::NoSignals => f.write_str("there is no column of numbers"),
+            Self::Ragged { cells, header, separator } => {
+                let plural = if *cells == 1 { "" } else { "s" };
+                write!(f, "{cells} cell{plural}, the header has {header}")?;
+                match separator {
+                    Some(';') => f.write_str("; cells are separated by commas, not by semicolons"),
+                    Some(_) => f.write_str("; cells are separated by commas, not by tabs"),
+                    None => Ok(()),
+                }
+            }
+            Self::Long => {
+                write!(
+                    f,
+                    "the row is longer than {LINE_BYTES_MAX} bytes; is there a quote that is not closed?"
+                )
+            }
+            Self::Text { column, cell } => {
+                let (column, cell) = (quoted(column), quoted(cell));
+                write!(f, "column {column}: {cell} is not a number; leave the cell empty where it is missing")
+            }
+            Self::Vast { column, cell } => write!(
+                f,
+                "column {}: {} is beyond ±{VALUE_MAX:e}, larger than any measurement; leave the cell empty where it is missing",
+                quoted(column),
+                clipped(cell)
+            ),
+            Self::Time { cell, why } => {
+                let cell = quoted(cell);
+                match why {
+                    NoTime::Missing => {
+                        f.write_str("column \"timestamp\": the cell is empty; each row needs its time")
+                    }
+                    NoTime::Zone => write!(
+                        f,
+                        "column \"timestamp\": {cell} has no offset from UTC; append Z if it is UTC, else such as +02:00"
+                    ),
+                    NoTime::Large => write!(
+                        f,
+                        "column \"timestamp\": {cell} is too large for seconds since 1970; divide milliseconds by 1000"
+                    ),
+                    NoTime::Text => write!(
+                        f,
+                        "column \"timestamp\": {cell} is neither seconds since 1970 nor as 2026-11-21T10:00:00Z"
+                    ),
+                }
+            }
+        }
+    }
+}
+
+/// Text of a file, safe for a terminal and short.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", clipped(text))
+}
+
+fn clipped(text: &str) -> String {
+    let mut rest = text.chars();
+    let mut shown: String = rest.by_ref().take(QUOTED_MAX).flat_map(char::escape_debug).collect();
+    if rest.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: Option<u64>, problem: Problem, expect: &str) {
+        let error = RowsError { file: "a.csv".into(), line, problem };
+        assert_eq!(error.to_string(), expect);
+    }
+
+    #[test]
+    fn sentences_name_the_place() {
+        check(None, Problem::Empty, "a.csv: is empty; the first line has to name the columns");
+        check(
+            Some(12),
+            Problem::Ragged { cells: 1, header: 38, separator: Some('\t') },
+            "a.csv, line 12: 1 cell, the header has 38; cells are separated by commas, not by tabs",
+        );
+        check(
+            Some(3),
+            Problem::Vast { column: "cpu".into(), cell: "1e308".into() },
+            "a.csv, line 3: column \"cpu\": 1e308 is beyond ±1e100, larger than any measurement; \
+             leave the cell empty where it is missing",
+        );
+    }
+
+    #[test]
+    fn what_a_file_says_is_quoted_with_care() {
+        assert_eq!(quoted("a\u{1b}[31m\"b"), "\"a\\u{1b}[31m\\\"b\"");
+        assert_eq!(quoted(&"x".repeat(500)), format!("\"{}…\"", "x".repeat(QUOTED_MAX)));
+    }
+}
