@@ -9,11 +9,16 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use crate::config::{self, Given, Setting, Takes, settings};
+use crate::span::Span;
 use crate::version;
 
 mod check;
+mod replay;
+mod validate;
 
 pub use check::Print;
+pub use replay::Replay;
+pub use validate::{Layout, Validate};
 
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub enum Command {
     Run(Options),
     /// Look at settings, do nothing else.
     Check(Options, Print),
+    /// Look at a table of numbers.
+    Validate(Validate),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -79,6 +86,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let mut options = Options::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
+    if name == "validate" {
+        return options.none(name).map(|()| Command::Validate(validate::options(below)));
+    }
     options.add(below, &settings);
     Ok(match name {
         "check" => Command::Check(options, check::print(below)),
@@ -94,6 +104,24 @@ impl Options {
         }
         self.flags.extend(settings.iter().filter_map(|setting| given(matches, setting)));
     }
+
+    /// A command that has no use for settings says so, as they would change nothing.
+    fn none(&self, command: &str) -> Result<(), Exit> {
+        match *self == Self::default() {
+            true => Ok(()),
+            false => Err(Exit::usage(format!("error: {command} takes no settings"))),
+        }
+    }
+}
+
+/// How far the rows of a table are apart.
+fn every() -> Arg {
+    let span = |text: &str| match text.parse::<Span>() {
+        Ok(span) if span == Span::default() => Err("it has to be longer than nothing".to_owned()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(error.to_string()),
+    };
+    Arg::new("every").long("every").value_name("DURATION").value_parser(span)
 }
 
 fn given(matches: &ArgMatches, setting: &Setting) -> Option<Given> {
@@ -135,6 +163,7 @@ fn command(settings: &[Setting]) -> clap::Command {
                 .args(shared(settings)),
         )
         .subcommand(check::command(settings))
+        .subcommand(validate::command())
 }
 
 /// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
@@ -194,6 +223,7 @@ mod tests {
         let found = match parse(args) {
             Ok(Command::Run(options)) => format!("run{}", shown(&options)),
             Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
+            Ok(Command::Validate(options)) => format!("{options:?}"),
             Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
         };
         assert_eq!(found, expect, "{line}");
@@ -223,6 +253,25 @@ mod tests {
         check("check --config.file f.yaml", "check Verdict file=f.yaml");
         check("--window 3 check --print", "check Effective window=3");
         check("check --print-defaults", "check Defaults");
+    }
+
+    #[test]
+    fn a_table_is_validated() {
+        check(
+            "validate t.csv --every 5m --format json",
+            "Validate { file: \"t.csv\", every: Some(Span { millis: 300000 }), format: Json }",
+        );
+        check("validate -", "Validate { file: \"-\", every: None, format: Text }");
+        check("validate", "exit 64 error: the following required arguments were not provided:");
+        check("--window 3 validate -", "exit 64 error: validate takes no settings");
+        check(
+            "validate - --every 5",
+            "exit 64 error: invalid value '5' for '--every <DURATION>': has no unit; write ms, s, m, h, d, w or y after the number",
+        );
+        check(
+            "validate - --every 0",
+            "exit 64 error: invalid value '0' for '--every <DURATION>': it has to be longer than nothing",
+        );
     }
 
     #[test]

@@ -10,10 +10,12 @@ use crate::reading::Timestamp;
 mod cell;
 mod lines;
 mod problem;
+mod review;
 mod scores;
 mod stream;
 
 pub use problem::{NoTime, Problem, RowsError, quoted};
+pub use review::{Column, EXAMPLES_MAX, Example, Group, Kind, Level, Range, Review, Time, Type};
 pub use scores::{Detail, Scored, Scores, ScoresError};
 
 use cell::Cell;

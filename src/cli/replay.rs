@@ -1,0 +1,145 @@
+//! The command line of `hostnorm replay`.
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "it is listed once there is a scorer of rows to replay with")
+)]
+
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+
+use super::{Exit, Options, every, shared};
+use crate::config::Setting;
+use crate::rows::Detail;
+use crate::span::Span;
+
+/// Which tables to replay, and where the scores go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// What is normal; nothing if the input is all there is to learn from.
+    pub history: Option<PathBuf>,
+    /// What is scored row by row; `-` is standard input.
+    pub input: PathBuf,
+    /// How far rows are apart where they have no time.
+    pub every: Option<Span>,
+    /// Where the scores go; nothing or `-` is standard output.
+    pub output: Option<PathBuf>,
+    /// How much is written of each row.
+    pub detail: Detail,
+    /// Which rows of the input are anomalies, for figures at the end.
+    pub labels: Option<PathBuf>,
+    /// The settings of detection.
+    pub options: Options,
+}
+
+pub(super) fn command(settings: &[Setting]) -> clap::Command {
+    let file = |name: &'static str| {
+        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf))
+    };
+    clap::Command::new("replay")
+        .about("Score a table of numbers row by row, as a live host would have been")
+        .long_about(
+            "Score a table of numbers row by row, as a live host would have been: the score of a row knows the history \
+             and the rows before it, nothing after it.\n\n\
+             Tables are CSV, plain or compressed by gzip or xz; see hostnorm validate --help. What is written has the \
+             columns score and top, the indices of all signals from 0 with the most blamed first and ; between.",
+        )
+        .next_help_heading("Tables")
+        .arg(file("history").help("What is normal, to learn from before the first score; - is standard input"))
+        .arg(file("input").required(true).help("What is scored; - is standard input"))
+        .arg(every().help("How far rows are apart, for tables without timestamps"))
+        .arg(file("output").help("Where the scores go; without it, or with -, standard output"))
+        .arg(
+            Arg::new("all")
+                .long("all")
+                .action(ArgAction::SetTrue)
+                .help("Write is_anomaly, confidence and episode besides score and top"),
+        )
+        .arg(
+            file("labels")
+                .help("A 0 or 1 for each row of the input, to show how well the scores find them"),
+        )
+        .args(shared(settings))
+}
+
+/// What was asked for; `options` are the settings that stood before the name of the command.
+pub(super) fn options(
+    matches: &ArgMatches,
+    mut options: Options,
+    settings: &[Setting],
+) -> Result<Replay, Exit> {
+    options.add(matches, settings);
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    let replay = Replay {
+        history: path("history"),
+        input: path("input").unwrap_or_default(),
+        every: matches.get_one::<Span>("every").copied(),
+        output: path("output"),
+        detail: if matches.get_flag("all") { Detail::All } else { Detail::Score },
+        labels: path("labels"),
+        options,
+    };
+    let read = [replay.history.as_deref(), Some(&*replay.input), replay.labels.as_deref()];
+    let is_stdin = |it: &&Path| it.as_os_str() == "-";
+    if read.iter().flatten().filter(|it| is_stdin(it)).count() > 1 {
+        return Err(Exit::usage("error: only one of --history, --input and --labels can be standard input"));
+    }
+    // Creating the file of scores would empty what is still to be read.
+    if let Some(output) = replay.output.as_deref().filter(|it| !is_stdin(it))
+        && read.iter().flatten().any(|it| *it == output)
+    {
+        return Err(Exit::usage(format!(
+            "error: --output would overwrite {}, which is read",
+            output.display()
+        )));
+    }
+    Ok(replay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings;
+
+    fn check(line: &str, expect: &str) {
+        let settings = settings();
+        let args = std::iter::once("replay").chain(line.split_whitespace());
+        let parsed = command(&settings).try_get_matches_from(args);
+        let found = match parsed.map(|it| options(&it, Options::default(), &settings)) {
+            Ok(Ok(replay)) => {
+                let Replay { history, input, every, output, detail, labels, options } = replay;
+                format!(
+                    "{history:?} {input:?} {every:?} {output:?} {detail:?} {labels:?} {}",
+                    options.flags.len()
+                )
+            }
+            Ok(Err(exit)) => format!("{} {}", exit.code, exit.text),
+            Err(error) => error.to_string().lines().take(2).collect::<Vec<_>>().join(""),
+        };
+        assert_eq!(found, expect, "{line}");
+    }
+
+    #[test]
+    fn the_tree_of_flags_is_sound() {
+        command(&settings()).debug_assert();
+    }
+
+    #[test]
+    fn tables_and_settings() {
+        check("--input t.csv", "None \"t.csv\" None None Score None 0");
+        check(
+            "--history h.csv --input - --every 60s --output s.csv --all --labels l --limit 4 --config.file c.yaml",
+            "Some(\"h.csv\") \"-\" Some(Span { millis: 60000 }) Some(\"s.csv\") All Some(\"l\") 1",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be() {
+        check("", "error: the following required arguments were not provided:  --input <FILE>");
+        check(
+            "--history - --input -",
+            "64 error: only one of --history, --input and --labels can be standard input",
+        );
+        check("--input a.csv --output a.csv", "64 error: --output would overwrite a.csv, which is read");
+    }
+}

@@ -1,0 +1,64 @@
+//! The command line of `hostnorm validate`.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, value_parser};
+
+use super::every;
+use crate::span::Span;
+
+/// What to look at, and how to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validate {
+    /// The table; `-` is standard input.
+    pub file: PathBuf,
+    /// How far rows are apart.
+    pub every: Option<Span>,
+    /// How the report is written.
+    pub format: Layout,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+pub(super) fn command() -> clap::Command {
+    clap::Command::new("validate")
+        .about("Check a table of numbers: exit 0 if it can be replayed, 1 if not")
+        .long_about(
+            "Check a table of numbers: exit 0 if it can be replayed, 1 if not.\n\n\
+             The table is CSV, plain or compressed by gzip or xz: a header with the names of the signals, one row for \
+             each measurement, the oldest first. A column \"timestamp\" has the time, in seconds since 1970 or as \
+             2026-11-21T10:00:00Z. An empty cell or NaN is a missing value.",
+        )
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .required(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("The table; - is standard input"),
+        )
+        .arg(every().help("How far rows are apart, for a table without timestamps"))
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["text", "json"])
+                .default_value("text")
+                .help("How the report is written"),
+        )
+}
+
+pub(super) fn options(matches: &ArgMatches) -> Validate {
+    let format = matches.get_one::<String>("format").map(String::as_str);
+    Validate {
+        file: matches.get_one::<PathBuf>("file").cloned().unwrap_or_default(),
+        every: matches.get_one::<Span>("every").copied(),
+        format: if format == Some("json") { Layout::Json } else { Layout::Text },
+    }
+}

@@ -1,0 +1,27 @@
+//! `hostnorm validate`: looks at a table of numbers and tells what is wrong with it.
+
+use std::io::Write;
+
+use crate::cli::{Exit, Layout, Validate};
+use crate::rows::Review;
+
+mod report;
+
+/// Looks at a table; exit code 0 if it can be used, 1 if not. The report goes to `to` in either case.
+pub fn run(options: &Validate, to: &mut dyn Write) -> Exit {
+    let review = Review::of(&options.file, options.every);
+    let told = match options.format {
+        Layout::Text => to.write_all(report::text(&review).as_bytes()),
+        Layout::Json => serde_json::to_writer_pretty(&mut *to, &review)
+            .map_err(std::io::Error::from)
+            .and_then(|()| writeln!(to)),
+    };
+    match told.and_then(|()| to.flush()) {
+        // The reader of a pipe may go away when it has seen enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Exit::failure(format!("the report cannot be written: {error}"))
+        }
+        _ if review.valid => Exit::success(""),
+        _ => Exit::failure(""),
+    }
+}

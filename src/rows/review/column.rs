@@ -1,0 +1,181 @@
+//! What is known of one column after all rows were seen, in a few numbers.
+
+use serde::Serialize;
+
+/// Most names of types are only given to columns with so many values.
+const VALUES_ENOUGH: u64 = 100;
+
+/// What the values of a column look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Type {
+    /// It has no value.
+    Empty,
+    /// It has one value.
+    Constant,
+    /// 0 and 1.
+    Flag,
+    /// Whole numbers that grow and never fall: a counter whose rate was not taken.
+    Counter,
+    /// Whole numbers.
+    Integer,
+    /// Within 0 and 1.
+    Ratio,
+    /// Any numbers.
+    Number,
+}
+
+impl Type {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Constant => "constant",
+            Self::Flag => "flag",
+            Self::Counter => "counter",
+            Self::Integer => "integer",
+            Self::Ratio => "ratio",
+            Self::Number => "number",
+        }
+    }
+}
+
+/// A column and its values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Column {
+    /// Its name in the header.
+    pub name: String,
+    /// What its values look like.
+    #[serde(rename = "type")]
+    pub ty: Type,
+    /// In how many rows it has a value.
+    pub present: u64,
+    /// In how many it is empty or `NaN`.
+    pub missing: u64,
+    /// How many of its cells are no numbers, or vast ones.
+    pub bad: u64,
+    /// The range of its values and their mean, if there are any.
+    #[serde(flatten)]
+    pub range: Option<Range>,
+}
+
+/// Where the values of a column lie.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Range {
+    /// The smallest.
+    pub min: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// Gathers what [`Column`] tells.
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    present: u64,
+    missing: u64,
+    pub(super) bad: u64,
+    min: f64,
+    max: f64,
+    /// By the running mean, which no sum of large values overflows.
+    mean: f64,
+    last: f64,
+    rises: u64,
+    falls: u64,
+    is_whole: bool,
+}
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+        Self {
+            present: 0,
+            missing: 0,
+            bad: 0,
+            min,
+            max,
+            mean: 0.0,
+            last: 0.0,
+            rises: 0,
+            falls: 0,
+            is_whole: true,
+        }
+    }
+
+    pub(super) fn add(&mut self, value: f64) {
+        if self.present > 0 {
+            self.rises += u64::from(value > self.last);
+            self.falls += u64::from(value < self.last);
+        }
+        self.last = value;
+        self.present += 1;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.mean += (value - self.mean) / self.present as f64;
+        self.is_whole &= value.fract() == 0.0;
+    }
+
+    /// The cell is empty or `NaN`.
+    pub(super) fn add_missing(&mut self) {
+        self.missing += 1;
+    }
+
+    pub(super) fn column(&self, name: &str) -> Column {
+        let range = (self.present > 0).then_some(Range { min: self.min, mean: self.mean, max: self.max });
+        Column {
+            name: name.to_owned(),
+            ty: self.ty(),
+            present: self.present,
+            missing: self.missing.saturating_sub(self.bad),
+            bad: self.bad,
+            range,
+        }
+    }
+
+    fn ty(&self) -> Type {
+        let is_within_one = self.min >= 0.0 && self.max <= 1.0;
+        let grows = self.falls == 0 && self.rises * 2 > self.present && self.present >= VALUES_ENOUGH;
+        match self.is_whole {
+            _ if self.present == 0 => Type::Empty,
+            _ if self.min >= self.max => Type::Constant,
+            true if is_within_one => Type::Flag,
+            true if grows && self.min >= 0.0 => Type::Counter,
+            true => Type::Integer,
+            false if is_within_one => Type::Ratio,
+            false => Type::Number,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(values: impl IntoIterator<Item = f64>, expect: Type) {
+        let mut tally = Tally::new();
+        values.into_iter().for_each(|it| tally.add(it));
+        assert_eq!(tally.ty(), expect);
+    }
+
+    #[test]
+    fn types_are_told_by_values() {
+        check([], Type::Empty);
+        check([2.0, 2.0], Type::Constant);
+        check([0.0, 1.0, 0.0], Type::Flag);
+        check([0.0, 0.5, 1.0], Type::Ratio);
+        check([0.0, 7.0, 3.0], Type::Integer);
+        check([0.0, 7.5, 3.0], Type::Number);
+        check((0..100).map(f64::from), Type::Counter);
+        check((0..99).map(f64::from), Type::Integer);
+        check((0..101).map(|it| f64::from(it % 100)), Type::Integer);
+    }
+
+    #[test]
+    fn the_mean_of_vast_values_is_finite() {
+        let mut tally = Tally::new();
+        [1e100, -1e100, 1e100].into_iter().for_each(|it| tally.add(it));
+        let mean = tally.column("a").range.unwrap().mean;
+        assert!((mean / 1e100 - 1.0 / 3.0).abs() < 1e-9, "{mean}");
+    }
+}
