@@ -7,6 +7,7 @@ use crate::detect::blame::Blame;
 use crate::detect::eif::{Model, clip};
 use crate::detect::expectation::{Distances, Expectation};
 use crate::detect::forest::Rows;
+use crate::detect::seasonal::{History, Profile};
 use crate::detect::{
     self, DETECTORS, Detector, Lesson, Shape, Verdict, View, contribution, fuse, vote, young,
 };
@@ -140,6 +141,16 @@ impl Scorer {
     /// Judges by this model from now on.
     pub fn install(&mut self, model: &Model) {
         self.detectors.iter_mut().for_each(|it| it.install(model));
+    }
+
+    /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.
+    pub fn history(&mut self) -> Option<History> {
+        self.detectors.iter_mut().find_map(|it| it.history())
+    }
+
+    /// Judges by this profile from now on.
+    pub fn take(&mut self, profile: &Profile) {
+        self.detectors.iter_mut().for_each(|it| it.take(profile));
     }
 
     /// A gap: nobody knows what was between.
