@@ -27,8 +27,8 @@ const SPAN_OF_DAYS: usize = 11;
 const SPAN_OF_WEEKS: usize = 15;
 /// The weights of a smoother over eleven cycles are worth those of about seven equal ones at its end.
 const CYCLES_MAX: f64 = 7.0;
-/// Rounds of the smoothers, between trend and season and between the two seasons; a second one took twice the time
-/// and found nothing more.
+/// Rounds of the smoothers, between trend and season and between the two seasons; two took almost four times as
+/// long and found nothing more.
 const ROUNDS: usize = 1;
 /// Days after which half of a shift of the level is followed.
 pub(super) const LEVEL_DAYS: f64 = 1.0;
