@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::detect::eif::Model;
+use crate::detect::seasonal::{History, Profile};
 use crate::episode::Release;
 use crate::reading::{Kind, Reading, Subject, Timestamp, Values};
 use crate::report::Report;
@@ -166,6 +167,20 @@ impl Engine {
         self.models.insert(kind, model.clone());
         for (_, state) in self.states.iter_mut().filter(|(subject, _)| subject.kind() == kind) {
             state.install(model);
+        }
+    }
+
+    /// Whose times of day and week are to be fitted, when a fit is due, and on what; asking counts as fitting.
+    ///
+    /// Unlike a forest, a profile is of one subject: hosts of a kind do not sleep at the same time.
+    pub fn due_history(&mut self) -> Option<(Subject, History)> {
+        self.states.iter_mut().find_map(|(subject, state)| Some((subject.clone(), state.history()?)))
+    }
+
+    /// Judges this subject by this profile from now on.
+    pub fn take(&mut self, subject: &Subject, profile: &Profile) {
+        if let Some(state) = self.states.get_mut(subject) {
+            state.take(profile);
         }
     }
 }

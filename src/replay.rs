@@ -130,6 +130,9 @@ impl Replay {
         let elapsed = elapsed.clamp(0.0, GAP_ROWS * every);
         let step = Step { elapsed, ready, weight: Some(1.0), whole: true };
         let score = self.scorer.step(&self.point, step, &self.settings.scorer());
+        if let Some(history) = self.scorer.history() {
+            self.scorer.take(&history.fit());
+        }
         self.rows += 1;
         Ok(Judged { score, oddness: self.scorer.oddness(), episode: self.scorer.episode() })
     }

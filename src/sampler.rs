@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::detect::seasonal::{History, Profile};
 use crate::engine::Engine;
 use crate::metric::Metric;
-use crate::reading::{Kind, Labels, Timestamp, Values};
+use crate::reading::{Kind, Labels, Subject, Timestamp, Values};
 use crate::report::Report;
 use crate::sources::Sources;
 use crate::training::{self, Model, TrainError, TrainingSet};
@@ -55,6 +56,15 @@ pub enum Event {
         kind: Kind,
         /// The model, or why there is none.
         outcome: Result<Model, Refusal>,
+        /// How long it took, in seconds.
+        seconds: f64,
+    },
+    /// A fit of times of day and week ended.
+    Fitted {
+        /// Of whom.
+        subject: Subject,
+        /// What is usual; nothing when the fit panicked.
+        profile: Option<Profile>,
         /// How long it took, in seconds.
         seconds: f64,
     },
@@ -130,6 +140,9 @@ impl Sampler {
                 Ok(Event::Trained { kind, outcome, seconds }) => {
                     self.trained(&mut books, kind, outcome, seconds);
                 }
+                Ok(Event::Fitted { subject, profile, seconds }) => {
+                    self.fitted(&mut books, &subject, profile.as_ref(), seconds);
+                }
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -141,10 +154,13 @@ impl Sampler {
         books.ticks += 1;
         report.own = books.values();
         publish(report);
-        if !books.training
-            && let Some(set) = self.engine.due(Kind::Host)
-        {
+        if books.training {
+            return;
+        }
+        if let Some(set) = self.engine.due(Kind::Host) {
             books.training = self.train(Kind::Host, set, books.trainings.iter().sum());
+        } else if let Some((subject, history)) = self.engine.due_history() {
+            books.training = self.fit(subject, history);
         }
     }
 
@@ -165,12 +181,10 @@ impl Sampler {
         due + self.interval * skipped.saturating_add(1)
     }
 
-    /// Trains beside the loop, at the lowest priority; says whether it could be started.
+    /// Trains beside the loop; says whether it could be started.
     fn train(&self, kind: Kind, set: TrainingSet, count: u64) -> bool {
-        let events = self.events.clone();
         let seed = self.seed.wrapping_add(count);
-        let job = move || {
-            lower_priority();
+        self.beside("train", move || {
             let started = clock::instant();
             let trained = catch_unwind(AssertUnwindSafe(|| {
                 training::train(&set, &training::Settings::default(), seed)
@@ -179,14 +193,50 @@ impl Sampler {
                 Ok(outcome) => outcome.map_err(Refusal::Told),
                 Err(_) => Err(Refusal::Panicked),
             };
-            // The loop may have ended meanwhile; then nobody needs the model.
-            let _ = events.send(Event::Trained { kind, outcome, seconds: started.elapsed().as_secs_f64() });
+            Event::Trained { kind, outcome, seconds: started.elapsed().as_secs_f64() }
+        })
+    }
+
+    /// Fits what is usual at each time of day and week beside the loop; says whether it could be started.
+    fn fit(&self, subject: Subject, history: History) -> bool {
+        self.beside("fit", move || {
+            let started = clock::instant();
+            let profile = catch_unwind(AssertUnwindSafe(|| history.fit())).ok();
+            Event::Fitted { subject, profile, seconds: started.elapsed().as_secs_f64() }
+        })
+    }
+
+    /// Does work on its own thread, at the lowest priority, and reports how it ended.
+    fn beside(&self, name: &str, work: impl FnOnce() -> Event + Send + 'static) -> bool {
+        let events = self.events.clone();
+        let job = move || {
+            lower_priority();
+            // The loop may have ended meanwhile; then nobody needs the outcome.
+            let _ = events.send(work());
         };
-        let started = std::thread::Builder::new().name("train".to_owned()).spawn(job);
+        let started = std::thread::Builder::new().name(name.to_owned()).spawn(job);
         if let Err(error) = &started {
             tracing::warn!(%error, "cannot start a training thread");
         }
         started.is_ok()
+    }
+
+    fn fitted(&mut self, books: &mut Books, subject: &Subject, profile: Option<&Profile>, seconds: f64) {
+        books.training = false;
+        let Some(profile) = profile else {
+            tracing::warn!(
+                subject = subject.name(),
+                "fitting times of day panicked; this is a defect of hostnorm; the old profile stays"
+            );
+            return;
+        };
+        tracing::info!(
+            subject = subject.name(),
+            signals_with_season = profile.seasons(),
+            duration_seconds = seconds,
+            "fitted what is usual at each time of the day and of the week"
+        );
+        self.engine.take(subject, profile);
     }
 
     fn trained(&mut self, books: &mut Books, kind: Kind, outcome: Result<Model, Refusal>, seconds: f64) {

@@ -7,8 +7,9 @@ use crate::detect::blame::Blame;
 use crate::detect::eif::{Model, clip};
 use crate::detect::expectation::{Distances, Expectation};
 use crate::detect::forest::Rows;
+use crate::detect::seasonal::{History, Profile};
 use crate::detect::{
-    self, DETECTORS, Detector, Lesson, Shape, Verdict, View, contribution, fuse, vote, young,
+    self, DETECTORS, Detector, Lesson, Range, Shape, Verdict, View, contribution, fuse, vote, young,
 };
 use crate::episode::{Moment, Release, Tracker};
 use crate::reading::Timestamp;
@@ -142,6 +143,16 @@ impl Scorer {
         self.detectors.iter_mut().for_each(|it| it.install(model));
     }
 
+    /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.
+    pub fn history(&mut self) -> Option<History> {
+        self.detectors.iter_mut().find_map(|it| it.history())
+    }
+
+    /// Judges by this profile from now on.
+    pub fn take(&mut self, profile: &Profile) {
+        self.detectors.iter_mut().for_each(|it| it.take(profile));
+    }
+
     /// A gap: nobody knows what was between.
     pub fn interrupt(&mut self) {
         self.tracker.interrupt();
@@ -234,12 +245,18 @@ impl Scorer {
         self.width = young::width(self.points);
     }
 
-    /// What is expected of a signal at the time of the newest point, within 0 and `most`; nothing before its first
-    /// whole point.
-    pub fn expected(&self, idx: usize, most: f64) -> Option<Expected> {
+    /// What is expected of a signal at the time of the point, within 0 and `most`; nothing before its first whole
+    /// point. Of two expectations, that of the hour and week and that of the last days, the former counts, unless only
+    /// the latter calls the value strange: then it is what the score is made of.
+    pub fn expected(&self, point: &Point, idx: usize, most: f64) -> Option<Expected> {
         let known = self.expectation.statistics(idx)?;
         let (lower, upper) = known.bounds(self.width);
-        Some(Expected { value: known.mean.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
+        let plain = Range { value: known.mean, lower, upper };
+        let holds = |it: &Range| (it.lower..=it.upper).contains(&point.values[idx]);
+        let of_the_hour = self.detectors.iter().find_map(|it| it.expected(point.at, idx, self.width));
+        let Range { value, lower, upper } =
+            of_the_hour.filter(|it| !holds(it) || holds(&plain)).unwrap_or(plain);
+        Some(Expected { value: value.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
     }
 
     /// On which side of what is expected a signal stands.

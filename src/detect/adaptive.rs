@@ -64,7 +64,7 @@ impl Moments {
 }
 
 /// A spread with the noise floor as further noise.
-fn with_floor(spread: f64, floor: f64) -> f64 {
+pub(super) fn with_floor(spread: f64, floor: f64) -> f64 {
     spread.hypot(floor / DEVIATIONS_PER_FLOOR)
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 
 use dyn_clone::DynClone;
 
+use crate::reading::Timestamp;
 use crate::window::Point;
 
 pub mod quantile;
@@ -24,6 +25,7 @@ pub mod distance;
 pub mod two_means;
 pub mod novelty;
 pub mod expectation;
+pub mod seasonal;
 pub mod vote;
 pub mod fuse;
 pub mod young;
@@ -61,6 +63,12 @@ pub static DETECTORS: &[Row] = &[
         help: "Share of the signals that move as they did in none of 18 spans of six hours in the last days",
         votes: false,
         build: novelty::build,
+    },
+    Row {
+        name: "seasonal",
+        help: "Distance from what is usual at this time of the day and of the week, in standard deviations",
+        votes: true,
+        build: seasonal::build,
     },
 ];
 
@@ -167,6 +175,36 @@ pub trait Detector: DynClone + Send + fmt::Debug {
     fn install(&mut self, model: &eif::Model) {
         let _ = model;
     }
+
+    /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.
+    ///
+    /// A fit takes a tenth of a second, so it is done beside the loop.
+    fn history(&mut self) -> Option<seasonal::History> {
+        None
+    }
+
+    /// Takes over a profile that was fitted on its history.
+    fn take(&mut self, profile: &seasonal::Profile) {
+        let _ = profile;
+    }
+
+    /// What it expects of signal `idx` at this instant, when it expects anything in particular. `width` is that of
+    /// the [`View`].
+    fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<Range> {
+        let _ = (at, idx, width);
+        None
+    }
+}
+
+/// What is expected of a signal and the bounds that ordinary values keep to, in its unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// The value itself.
+    pub value: f64,
+    /// The lower bound.
+    pub lower: f64,
+    /// The upper bound.
+    pub upper: f64,
 }
 
 dyn_clone::clone_trait_object!(Detector);

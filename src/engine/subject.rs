@@ -3,6 +3,7 @@
 use super::Settings;
 use crate::detect::Shape;
 use crate::detect::eif::Model;
+use crate::detect::seasonal::{History, Profile};
 use crate::reading::Timestamp;
 use crate::report::{Contribution, Judgement, Opinion, SignalState};
 use crate::scorer::{POINTS_MIN, Score, Scorer, Step};
@@ -66,6 +67,14 @@ impl State {
 
     pub(super) fn install(&mut self, model: &Model) {
         self.scorer.install(model);
+    }
+
+    pub(super) fn history(&mut self) -> Option<History> {
+        self.scorer.history()
+    }
+
+    pub(super) fn take(&mut self, profile: &Profile) {
+        self.scorer.take(profile);
     }
 
     pub(super) fn training_set(&self) -> TrainingSet {
@@ -161,7 +170,7 @@ impl State {
         present
             .map(|idx| {
                 let signal = self.signals[idx];
-                let expected = self.scorer.expected(idx, signal.max()).filter(|_| self.ready);
+                let expected = self.scorer.expected(point, idx, signal.max()).filter(|_| self.ready);
                 SignalState { signal, value: point.values[idx], expected }
             })
             .collect()

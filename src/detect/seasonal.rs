@@ -1,0 +1,330 @@
+//! Distance from what is usual at this time of the day and of the week.
+//!
+//! Ordinary points are averaged over five minutes and kept for four weeks. From them a season of each signal is
+//! fitted now and then ([`fit`]), beside the loop; a point is compared with the season at its time plus a level that
+//! is followed all the time. Only signals whose season explains something are judged; before two periods were seen,
+//! and where no signal has a season, the detector abstains.
+
+use crate::reading::Timestamp;
+
+use super::adaptive::{deviations, with_floor};
+use super::{Detector, Lesson, Range, Shape, Verdict, View, forgetting};
+
+mod collect;
+mod fill;
+mod fit;
+mod grid;
+
+pub use collect::History;
+pub use fit::{Profile, Season};
+
+use collect::{Collector, Turn};
+use fit::{DAYS_MIN, Found, LEVEL_DAYS};
+use grid::{Grid, WEEK};
+
+/// Distances above this are anomalies, in standard deviations.
+const THRESHOLD: f64 = 3.0;
+
+pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
+    Box::new(Seasonal::new(shape))
+}
+
+/// Judges points by the time of day and week.
+#[derive(Debug, Clone)]
+pub struct Seasonal {
+    floors: Vec<f64>,
+    /// Nothing where points come too seldom to show a day.
+    ring: Option<(Grid, Collector)>,
+    seasons: Vec<Option<Season>>,
+    /// Days known when a fit was asked for last, and the bucket of it.
+    asked: Option<(usize, i64)>,
+    due: bool,
+}
+
+impl Seasonal {
+    /// Knows nothing yet.
+    pub fn new(shape: &Shape) -> Self {
+        let grid = Grid::new(shape.points_per_day);
+        Self {
+            floors: shape.floors.clone(),
+            ring: grid.map(|grid| (grid, Collector::new(grid, shape.width()))),
+            seasons: vec![None; shape.width()],
+            asked: None,
+            due: false,
+        }
+    }
+
+    /// Which seasons are known, with the value they give for this instant.
+    fn usual(&self, at: Timestamp) -> impl Iterator<Item = (usize, &Season, f64)> {
+        let bucket = self.ring.as_ref().map(|(grid, _)| grid.bucket(at));
+        let known = self.seasons.iter().enumerate().filter_map(|(idx, season)| Some((idx, season.as_ref()?)));
+        known.filter_map(move |(idx, season)| Some((idx, season, season.level + season.at(bucket?))))
+    }
+}
+
+impl Detector for Seasonal {
+    fn judge(&self, view: &View<'_>) -> Verdict {
+        let mut score: Option<f64> = None;
+        for (idx, season, usual) in self.usual(view.point.at) {
+            if let Some((value, false)) = view.point.values.get(idx).zip(view.point.missing.get(idx).copied())
+            {
+                let distance = deviations(value - usual, season.spread, self.floors[idx]).abs();
+                score = Some(score.map_or(distance, |highest| highest.max(distance)));
+            }
+        }
+        match score {
+            Some(score) => Verdict::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() },
+            None => Verdict::Abstain,
+        }
+    }
+
+    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+        let Some((grid, collector)) = self.ring.as_mut().filter(|_| lesson.step && !lesson.quarantined)
+        else {
+            return;
+        };
+        match collector.push(view.point) {
+            Turn::Same => return,
+            Turn::Restarted => {
+                self.seasons.fill(None);
+                (self.asked, self.due) = (None, false);
+                return;
+            }
+            Turn::Closed => {}
+        }
+        let (bucket, days) = (collector.end() - 1, collector.len() / grid.day());
+        let late = forgetting(LEVEL_DAYS * grid.day() as f64);
+        for (season, value) in self.seasons.iter_mut().zip(collector.newest().unwrap_or_default()) {
+            if let Some(season) = season.as_mut().filter(|_| !value.is_nan()) {
+                season.level += late * (f64::from(*value) - season.at(bucket) - season.level);
+            }
+        }
+        let waited = |(then, at): (usize, i64)| bucket - at >= (wait(then) * grid.day()) as i64;
+        self.due |= days >= DAYS_MIN && self.asked.is_none_or(waited);
+    }
+
+    fn history(&mut self) -> Option<History> {
+        let (grid, collector) = self.ring.as_ref().filter(|_| self.due)?;
+        self.due = false;
+        self.asked = Some((collector.len() / grid.day(), collector.end() - 1));
+        Some(collector.history())
+    }
+
+    fn take(&mut self, profile: &Profile) {
+        for (old, found) in self.seasons.iter_mut().zip(&profile.found) {
+            match found {
+                Found::Season(season) => *old = Some(season.clone()),
+                Found::Nothing => *old = None,
+                Found::Unknown => {}
+            }
+        }
+    }
+
+    fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<Range> {
+        let (_, season, value) = self.usual(at).find(|(known, ..)| *known == idx)?;
+        let floor = self.floors[idx];
+        let reach = (THRESHOLD * width * with_floor(season.spread, floor)).max(floor);
+        Some(Range { value, lower: value - reach, upper: value + reach })
+    }
+}
+
+/// Days to wait after a fit on so many: until twice as much is known or two weeks are, then a week.
+fn wait(days: usize) -> usize {
+    let two_weeks = 2 * WEEK;
+    if days < two_weeks { days.min(two_weeks - days) } else { WEEK }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::random::Random;
+    use super::*;
+    use crate::window::Point;
+
+    const POINTS_PER_DAY: usize = 96;
+    const ORDINARY: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+    fn point(at: f64, value: f64) -> Point {
+        Point { at: Timestamp(at), values: vec![value], missing: vec![false] }
+    }
+
+    fn view(point: &Point) -> View<'_> {
+        View { point, z: &[], noise: &[], width: 1.0 }
+    }
+
+    fn seasonal(floor: f64) -> Seasonal {
+        Seasonal::new(&Shape { points_per_day: POINTS_PER_DAY as f64, ..Shape::plain(vec![floor], 1e4) })
+    }
+
+    fn seconds(idx: usize) -> f64 {
+        idx as f64 * 86_400.0 / POINTS_PER_DAY as f64
+    }
+
+    /// Within half a unit of 0, without a period.
+    fn noise(idx: usize) -> f64 {
+        f64::from(Random::new(idx as u64).uniform()) - 0.5
+    }
+
+    /// High at noon, low at midnight, with a little noise.
+    fn by_day(idx: usize) -> f64 {
+        30.0 + noise(idx) - 20.0 * (std::f64::consts::TAU * idx as f64 / POINTS_PER_DAY as f64).cos()
+    }
+
+    fn low_at_weekends(idx: usize) -> f64 {
+        let weekend = matches!(idx / POINTS_PER_DAY % 7, 2 | 3);
+        if weekend { by_day(idx) - 8.0 } else { by_day(idx) }
+    }
+
+    /// Learns so many days from the epoch on; a fit is done when it is due, as replay does.
+    fn learn(detector: &mut Seasonal, days: std::ops::Range<usize>, value: impl Fn(usize) -> f64) -> usize {
+        let mut fits = 0;
+        for idx in days.start * POINTS_PER_DAY..days.end * POINTS_PER_DAY + 1 {
+            detector.learn(&view(&point(seconds(idx), value(idx))), ORDINARY);
+            if let Some(history) = detector.history() {
+                detector.take(&history.fit());
+                fits += 1;
+            }
+        }
+        fits
+    }
+
+    fn after(days: usize, value: impl Fn(usize) -> f64) -> Seasonal {
+        let mut detector = seasonal(0.0);
+        learn(&mut detector, 0..days, value);
+        detector
+    }
+
+    fn check(detector: &Seasonal, day: usize, hour: usize, value: f64, strange: Option<bool>) {
+        let at = seconds(day * POINTS_PER_DAY + hour * POINTS_PER_DAY / 24);
+        let found = detector.judge(&view(&point(at, value))).relative();
+        assert_eq!(found.map(|it| it >= 1.0), strange, "day {day}, {hour} h, {value}: {found:?}");
+    }
+
+    #[test]
+    fn what_is_ordinary_at_noon_is_strange_at_night() {
+        let detector = after(10, by_day);
+        check(&detector, 10, 12, 50.0, Some(false));
+        check(&detector, 10, 0, 10.0, Some(false));
+        check(&detector, 10, 0, 50.0, Some(true));
+        check(&detector, 10, 12, 10.0, Some(true));
+    }
+
+    #[test]
+    fn two_periods_have_to_be_seen() {
+        check(&after(1, by_day), 1, 0, 50.0, None);
+        check(&after(2, by_day), 2, 0, 50.0, Some(true));
+        check(&after(2, by_day), 2, 12, 50.0, Some(false));
+        // The first weekend is strange, the second one may be as it likes; after two weeks it is known.
+        check(&after(2, low_at_weekends), 2, 12, 42.0, Some(true));
+        check(&after(13, low_at_weekends), 16, 12, 50.0, Some(false));
+        check(&after(14, low_at_weekends), 16, 12, 42.0, Some(false));
+        check(&after(14, low_at_weekends), 16, 12, 50.0, Some(true));
+    }
+
+    #[test]
+    fn without_a_season_it_abstains() {
+        check(&after(5, |_| 3.0), 5, 0, 50.0, None);
+        check(&after(5, noise), 5, 0, 50.0, None);
+        let seldom = Shape { points_per_day: 4.0, ..Shape::plain(vec![0.0], 1e4) };
+        let mut detector = Seasonal::new(&seldom);
+        assert_eq!(learn(&mut detector, 0..5, by_day), 0);
+        check(&detector, 5, 0, 50.0, None);
+    }
+
+    #[test]
+    fn a_slow_drift_is_followed_and_a_missing_signal_is_not_judged() {
+        let drifting = |idx: usize| by_day(idx) + idx as f64 / POINTS_PER_DAY as f64;
+        let detector = after(20, drifting);
+        check(&detector, 20, 12, drifting(20 * POINTS_PER_DAY + POINTS_PER_DAY / 2), Some(false));
+        let missing = Point { missing: vec![true], ..point(seconds(20 * POINTS_PER_DAY), 1e9) };
+        assert_eq!(detector.judge(&view(&missing)), Verdict::Abstain);
+    }
+
+    #[test]
+    fn fits_come_when_twice_as_much_is_known_then_weekly() {
+        assert_eq!(learn(&mut seasonal(0.0), 0..28, by_day), "2 4 8 14 21 28".split(' ').count());
+        assert_eq!([2, 4, 8, 13, 14, 28].map(wait), [2, 4, 6, 1, 7, 7]);
+    }
+
+    #[test]
+    fn what_lies_in_an_episode_is_not_learned() {
+        let mut detector = after(10, by_day);
+        let before = format!("{detector:?}");
+        let quarantined = Lesson { quarantined: true, ..ORDINARY };
+        detector.learn(&view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), quarantined);
+        detector
+            .learn(&view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), Lesson { step: false, ..ORDINARY });
+        assert_eq!(format!("{detector:?}"), before);
+    }
+
+    #[test]
+    fn bounds_are_where_the_vote_turns() {
+        let detector = after(10, by_day);
+        let at = seconds(10 * POINTS_PER_DAY);
+        let range = detector.expected(Timestamp(at), 0, 1.0).unwrap();
+        assert!((range.value - 10.0).abs() < 1.0, "{range:?}");
+        for (value, strange) in [(range.upper + 0.01, true), (range.upper - 0.01, false)] {
+            check(&detector, 10, 0, value, Some(strange));
+            check(&detector, 10, 0, 2.0 * range.value - value, Some(strange));
+        }
+        assert_eq!(detector.expected(Timestamp(at), 1, 1.0), None);
+    }
+
+    #[test]
+    fn what_is_below_the_noise_floor_is_ordinary() {
+        let mut detector = seasonal(100.0);
+        learn(&mut detector, 0..10, by_day);
+        check(&detector, 10, 0, 50.0, Some(false));
+    }
+
+    #[test]
+    fn a_clock_that_steps_does_no_harm() {
+        // An hour is repeated, as where time stamps follow a clock on the wall.
+        let mut detector = after(10, by_day);
+        for idx in 10 * POINTS_PER_DAY - 4..11 * POINTS_PER_DAY {
+            detector.learn(&view(&point(seconds(idx), by_day(idx))), ORDINARY);
+        }
+        check(&detector, 11, 0, 10.0, Some(false));
+        check(&detector, 11, 0, 50.0, Some(true));
+        // Years forward: nothing is missing but time.
+        learn(&mut detector, 1_000..1_001, by_day);
+        check(&detector, 1_001, 0, 10.0, Some(false));
+        // Years back: its times of day were wrong.
+        learn(&mut detector, 100..101, by_day);
+        check(&detector, 101, 0, 50.0, None);
+        learn(&mut detector, 101..103, by_day);
+        check(&detector, 103, 0, 50.0, Some(true));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Any finite input gives finite verdicts, and the memory is bounded.
+        #[test]
+        fn nothing_is_too_strange(
+            steps in prop::collection::vec((-1e5..2e5f64, prop::num::f64::NORMAL, any::<bool>()), 1..200),
+            days in 2usize..30,
+            scale in prop::sample::select(vec![1e-30, 1.0, 1e10, 1e29, 1e99]),
+        ) {
+            let mut detector = seasonal(0.0);
+            learn(&mut detector, 0..days, |idx| by_day(idx) * scale);
+            let mut at = seconds(days * POINTS_PER_DAY);
+            for (step, value, missing) in steps {
+                at += step;
+                let point = Point { missing: vec![missing], ..point(at, value.clamp(-1e100, 1e100)) };
+                let verdict = detector.judge(&view(&point)).relative();
+                prop_assert!(verdict.is_none_or(f64::is_finite), "{:?}", verdict);
+                detector.learn(&view(&point), ORDINARY);
+                if let Some(history) = detector.history() {
+                    detector.take(&history.fit());
+                }
+                if let Some(range) = detector.expected(point.at, 0, 1.0) {
+                    prop_assert!(range.lower <= range.value && range.value <= range.upper, "{:?}", range);
+                }
+                let known = detector.ring.as_ref().map_or(0, |(_, collector)| collector.len());
+                prop_assert!(known <= 28 * POINTS_PER_DAY, "{}", known);
+            }
+        }
+    }
+}
