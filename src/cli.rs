@@ -12,16 +12,20 @@ use crate::config::{self, Given, Setting, Takes, settings};
 use crate::version;
 
 mod check;
+mod evaluate;
 
 pub use check::Print;
+pub use evaluate::{Evaluate, Of};
 
 /// What the user wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Sample, judge and serve.
     Run(Options),
     /// Look at settings, do nothing else.
     Check(Options, Print),
+    /// Tell how good scores are.
+    Evaluate(Evaluate),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -79,7 +83,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let mut options = Options::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
-    options.add(below, &settings);
+    // What looks at files alone takes no settings.
+    match name {
+        "evaluate" => return Ok(Command::Evaluate(evaluate::options(below)?)),
+        _ => options.add(below, &settings),
+    }
     Ok(match name {
         "check" => Command::Check(options, check::print(below)),
         _ => Command::Run(options),
@@ -135,6 +143,7 @@ fn command(settings: &[Setting]) -> clap::Command {
                 .args(shared(settings)),
         )
         .subcommand(check::command(settings))
+        .subcommand(evaluate::command())
 }
 
 /// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
@@ -194,6 +203,7 @@ mod tests {
         let found = match parse(args) {
             Ok(Command::Run(options)) => format!("run{}", shown(&options)),
             Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
+            Ok(Command::Evaluate(options)) => format!("{options:?}"),
             Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
         };
         assert_eq!(found, expect, "{line}");

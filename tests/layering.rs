@@ -8,7 +8,7 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the ground up. A module uses its own row and the rows above it in this table; a row may be planned.
 const LAYERS: &[&[&str]] = &[
-    &["version", "span"],
+    &["version", "span", "curve"],
     &["metric"],
     &["reading"],
     &["signal"],
@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["training", "evaluate", "simulate"],
     &["engine"],
     &["clock"],
-    &["sources", "history", "store", "serve", "telemetry"],
+    &["sources", "labelled", "history", "store", "serve", "telemetry"],
     &["config"],
     &["sampler"],
     &["cli"],
