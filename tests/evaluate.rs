@@ -131,6 +131,10 @@ fn wrong_files_get_a_sentence() {
     let entry = json!({ "series": [{ "set": "it", "name": "../a", "per_day": 1 }] }).to_string();
     let name = "the name \"../a\" cannot be that of a file";
     check("manifest.json", Some(&entry), FOLDER, &format!("./manifest.json: {name}"));
+    let entry =
+        json!({ "series": [{ "set": "it", "name": "a", "per_day": 0 , "vus_window": 1 }] }).to_string();
+    let odd = "of a: 0 rows a day are not possible; it must be above 0";
+    check("manifest.json", Some(&entry), FOLDER, &format!("./manifest.json: {odd}"));
     let set = "there is no set \"smd\"; there are it";
     check("labels/a.interp", None, &format!("{FOLDER} --set smd"), &format!("./manifest.json: {set}"));
 }

@@ -153,16 +153,17 @@ fn each_row(
 /// end.
 fn next_row(path: &Path, start: u64, input: &mut impl BufRead, row: &mut Vec<u8>) -> Result<u64, Problem> {
     row.clear();
-    let mut lines = 0;
+    let (mut lines, mut is_open) = (0, false);
     loop {
-        let left = (ROW_MAX + 1).saturating_sub(row.len());
+        let (before, left) = (row.len(), (ROW_MAX + 1).saturating_sub(row.len()));
         let read = input.by_ref().take(left as u64).read_until(b'\n', row);
         let count = read.map_err(|error| Problem::of(path, format!("cannot be read: {error}")))?;
         lines += u64::from(0 < count);
         if ROW_MAX < row.len() {
             return Err(Problem::at(path, start, format!("the row is longer than {ROW_MAX} bytes")));
         }
-        let is_open = row.iter().filter(|it| **it == b'"').count() % 2 == 1;
+        let quotes = row.iter().skip(before).filter(|it| **it == b'"').count();
+        is_open ^= quotes % 2 == 1;
         if count == 0 || !is_open {
             return Ok(lines);
         }
@@ -244,6 +245,8 @@ mod tests {
         check_labels(b"0\r\n1\r\n\r\nx\r\n", Err("f:4: \"x\" is neither 0 nor 1"));
         check_labels(b"time\n0\n", Err("f:1: there is no column label, and \"time\" is no value either"));
         check_labels(b"time,label\n5\n", Err("f:2: \"\" is neither 0 nor 1"));
+        check_labels(b"a,label\n\"two\nlines\",0\n3,4\n", Err("f:4: \"4\" is neither 0 nor 1"));
+        check_labels(&[b'"'; ROW_MAX + 2], Err("f:1: the row is longer than 1048576 bytes"));
         check_labels(b"0\n\xff\n", Err("f:2: the line is not text (UTF-8)"));
     }
 

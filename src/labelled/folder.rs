@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{Problem, Scores, causes, column, file, labels, misfit, scores};
-use crate::evaluate::{Series, period};
+use crate::evaluate::{Series, Unfit, period};
+
+/// What lists the series of a folder.
+const MANIFEST: &str = "manifest.json";
 
 /// What the manifest says of a series.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -43,7 +46,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be read, is no manifest, or names no series.
     pub fn open(dir: &Path) -> Result<Self, Problem> {
-        let path = dir.join("manifest.json");
+        let path = dir.join(MANIFEST);
         let manifest: Manifest = serde_json::from_str(&file::read(&path)?)
             .map_err(|error| Problem::at(&path, error.line() as u64, format!("is no manifest: {error}")))?;
         let is_plain = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
@@ -99,7 +102,12 @@ impl Folder {
             None => period(&column::first_column(&self.test(entry))?),
         };
         let series = Series::new(&entry.name, labels, given.scores, entry.per_day, vus_window);
-        let series = series.map_err(|it| misfit(place, it))?;
+        let series = series.map_err(|unfit| match unfit {
+            Unfit::PerDay(_) | Unfit::Window(_) => {
+                Problem::of(&self.manifest(), format!("of {}: {unfit}", entry.name))
+            }
+            Unfit::Empty | Unfit::Lengths { .. } => misfit(place, unfit),
+        })?;
         let interp = self.dir.join("labels").join(format!("{}.interp", entry.name));
         match given.top {
             Some(top) if interp.exists() => {
@@ -122,7 +130,7 @@ impl Folder {
         }
         if all.is_empty() {
             let text = format!("there is no set {set:?}; there are {}", self.sets().join(", "));
-            return Err(Problem::of(&self.dir.join("manifest.json"), text));
+            return Err(Problem::of(&self.manifest(), text));
         }
         if all.iter().all(|it| it.events().is_empty()) {
             let text =
@@ -130,6 +138,10 @@ impl Folder {
             return Err(Problem::of(&self.dir.join("labels"), text));
         }
         Ok(all)
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.dir.join(MANIFEST)
     }
 
     /// A file of data, as it is or compressed.
