@@ -13,15 +13,17 @@ use crate::span::Span;
 use crate::version;
 
 mod check;
+mod evaluate;
 mod replay;
 mod validate;
 
 pub use check::Print;
+pub use evaluate::{Evaluate, Of};
 pub use replay::Replay;
 pub use validate::{Layout, Validate};
 
 /// What the user wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Sample, judge and serve.
     Run(Options),
@@ -29,6 +31,8 @@ pub enum Command {
     Check(Options, Print),
     /// Look at a table of numbers.
     Validate(Validate),
+    /// Tell how good scores are.
+    Evaluate(Evaluate),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -86,10 +90,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let mut options = Options::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
-    if name == "validate" {
-        return options.none(name).map(|()| Command::Validate(validate::options(below)));
+    // What looks at files alone takes no settings.
+    match name {
+        "validate" => return options.none(name).map(|()| Command::Validate(validate::options(below))),
+        "evaluate" => {
+            options.none(name)?;
+            return evaluate::options(below).map(Command::Evaluate);
+        }
+        _ => options.add(below, &settings),
     }
-    options.add(below, &settings);
     Ok(match name {
         "check" => Command::Check(options, check::print(below)),
         _ => Command::Run(options),
@@ -164,6 +173,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         )
         .subcommand(check::command(settings))
         .subcommand(validate::command())
+        .subcommand(evaluate::command())
 }
 
 /// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
@@ -224,6 +234,7 @@ mod tests {
             Ok(Command::Run(options)) => format!("run{}", shown(&options)),
             Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
             Ok(Command::Validate(options)) => format!("{options:?}"),
+            Ok(Command::Evaluate(options)) => format!("{options:?}"),
             Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
         };
         assert_eq!(found, expect, "{line}");
