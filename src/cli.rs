@@ -12,16 +12,20 @@ use crate::config::{self, Given, Setting, Takes, settings};
 use crate::version;
 
 mod check;
+mod simulate;
 
 pub use check::Print;
+pub use simulate::Simulate;
 
 /// What the user wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Sample, judge and serve.
     Run(Options),
     /// Look at settings, do nothing else.
     Check(Options, Print),
+    /// Write a simulated machine to files.
+    Simulate(Simulate),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -79,6 +83,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let mut options = Options::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
+    if name == "simulate" {
+        options.none_before(name)?;
+        return simulate::options(below).map(Command::Simulate);
+    }
     options.add(below, &settings);
     Ok(match name {
         "check" => Command::Check(options, check::print(below)),
@@ -87,6 +95,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
 }
 
 impl Options {
+    /// A command that takes no settings must not pass over those that stand before its name.
+    fn none_before(&self, name: &str) -> Result<(), Exit> {
+        let flag = match (&self.file, self.flags.first()) {
+            (None, None) => return Ok(()),
+            (Some(_), _) => "config.file",
+            (None, Some(given)) => &given.flag,
+        };
+        Err(Exit::usage(format!("{name} takes no settings such as --{flag}")))
+    }
+
     /// What stands behind the name of a command comes later and counts more than what stands before it.
     fn add(&mut self, matches: &ArgMatches, settings: &[Setting]) {
         if let Some(file) = matches.get_one::<PathBuf>("config.file") {
@@ -135,6 +153,7 @@ fn command(settings: &[Setting]) -> clap::Command {
                 .args(shared(settings)),
         )
         .subcommand(check::command(settings))
+        .subcommand(simulate::command())
 }
 
 /// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
@@ -194,6 +213,7 @@ mod tests {
         let found = match parse(args) {
             Ok(Command::Run(options)) => format!("run{}", shown(&options)),
             Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
+            Ok(other) => format!("{other:?}"),
             Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
         };
         assert_eq!(found, expect, "{line}");
