@@ -12,9 +12,11 @@ use crate::config::{self, Given, Setting, Takes, settings};
 use crate::version;
 
 mod check;
+mod demo;
 mod simulate;
 
 pub use check::Print;
+pub use demo::Demo;
 pub use simulate::Simulate;
 
 /// What the user wants.
@@ -24,6 +26,8 @@ pub enum Command {
     Run(Options),
     /// Look at settings, do nothing else.
     Check(Options, Print),
+    /// Make load on this machine and show what is said of it.
+    Demo(Demo),
     /// Write a simulated machine to files.
     Simulate(Simulate),
 }
@@ -83,9 +87,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let mut options = Options::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
-    if name == "simulate" {
+    if matches!(name, "demo" | "simulate") {
         options.none_before(name)?;
-        return simulate::options(below).map(Command::Simulate);
+    }
+    match name {
+        "demo" => return demo::options(below).map(Command::Demo),
+        "simulate" => return simulate::options(below).map(Command::Simulate),
+        _ => {}
     }
     options.add(below, &settings);
     Ok(match name {
@@ -153,6 +161,7 @@ fn command(settings: &[Setting]) -> clap::Command {
                 .args(shared(settings)),
         )
         .subcommand(check::command(settings))
+        .subcommand(demo::command())
         .subcommand(simulate::command())
 }
 
@@ -266,6 +275,8 @@ mod tests {
             "--interval",
             "exit 64 error: a value is required for '--interval <DURATION>' but none was supplied",
         );
+        check("--window 3 simulate --output d", "exit 64 simulate takes no settings such as --window");
+        check("--config.file f demo", "exit 64 demo takes no settings such as --config.file");
         check("fly", "exit 64 error: unrecognized subcommand 'fly'");
         check("-h", &format!("exit 0 {}", env!("CARGO_PKG_DESCRIPTION")));
         check("--version", &format!("exit 0 {}", version::line()));

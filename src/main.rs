@@ -4,12 +4,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
-use hostnorm::commands::{check, run, simulate};
+use hostnorm::commands::{check, demo, run, simulate};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Err(exit) => exit,
         Ok(Command::Check(options, print)) => check::run(options, print, std::env::vars_os()),
+        Ok(Command::Demo(options)) => demo::run(options),
         Ok(Command::Simulate(options)) => simulate::run(options),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };
