@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
-use hostnorm::commands::{check, evaluate, run, validate};
+use hostnorm::commands::{check, demo, evaluate, run, simulate, validate};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
@@ -12,6 +12,8 @@ fn main() -> ExitCode {
         Ok(Command::Check(options, print)) => check::run(options, print, std::env::vars_os()),
         Ok(Command::Validate(options)) => validate::run(&options, &mut std::io::stdout().lock()),
         Ok(Command::Evaluate(options)) => evaluate::run(&options),
+        Ok(Command::Demo(options)) => demo::run(options),
+        Ok(Command::Simulate(options)) => simulate::run(options),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };
     if !exit.text.is_empty() {
