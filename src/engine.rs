@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::detect::eif::Model;
 use crate::episode::Release;
-use crate::reading::{Kind, Reading, Subject, Timestamp, Values};
+use crate::reading::{Kind, Reading, Subject, Timestamp};
 use crate::report::Report;
 use crate::signal::{Change, Signal};
 use crate::training::TrainingSet;
@@ -124,7 +124,7 @@ impl Engine {
         }
         let reading = Arc::new(now);
         self.before = Arc::clone(&reading);
-        Report { reading, judgements, own: Values::default() }
+        Report { reading, judgements, ..Report::default() }
     }
 
     /// What a forest for this kind is to be trained on, when a training is due; asking counts as training.

@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`engine`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`engine`] |
 //! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
@@ -12,9 +12,11 @@
 
 pub mod version;
 pub mod span;
+pub mod budget;
 pub mod metric;
 pub mod reading;
 pub mod signal;
+pub mod grace;
 pub mod window;
 pub mod detect;
 pub mod report;

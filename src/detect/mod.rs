@@ -7,6 +7,8 @@ use std::fmt;
 
 use crate::window::Point;
 
+use absence::Absence;
+
 pub mod quantile;
 pub mod adaptive;
 pub mod memory;
@@ -18,6 +20,8 @@ pub mod eif;
 pub mod zscore;
 pub mod baseline;
 pub mod distance;
+mod runs;
+pub mod absence;
 pub mod vote;
 pub mod fuse;
 pub mod young;
@@ -49,6 +53,12 @@ pub static DETECTORS: &[Row] = &[
         help: "Extended isolation forest: how few random cuts set the point apart from the others",
         votes: true,
         build: eif::build,
+    },
+    Row {
+        name: "absence",
+        help: "Signals that stand still, vanished or stopped counting: how long, against the longest time before",
+        votes: false,
+        build: absence::build,
     },
 ];
 
@@ -139,6 +149,12 @@ pub trait Detector: Send + fmt::Debug {
 
     /// Learns the point.
     fn learn(&mut self, view: &View<'_>, lesson: Lesson);
+
+    /// The signals that ceased, for detectors that see such.
+    fn absences(&self, view: &View<'_>) -> Vec<Absence> {
+        let _ = view;
+        Vec::new()
+    }
 
     /// Takes over a trained model, when it is of the kind that this detector uses.
     fn install(&mut self, model: &eif::Model) {

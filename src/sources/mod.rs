@@ -20,6 +20,7 @@ use crate::signal::Signal;
 mod file;
 mod pattern;
 mod device;
+mod context;
 mod cpu;
 mod memory;
 mod load;
@@ -36,6 +37,7 @@ mod own;
 #[cfg(any(test, not(target_os = "linux")))]
 mod elsewhere;
 
+pub use context::CUES;
 pub use disk::Settings as DiskSettings;
 pub use filesystem::Settings as FilesystemSettings;
 pub use network::Settings as NetworkSettings;
@@ -48,6 +50,14 @@ pub static SOURCES: &[Row] = elsewhere::ROWS;
 /// All that hostnorm can ask, in the order in which it asks and exposes.
 #[cfg(target_os = "linux")]
 pub static SOURCES: &[Row] = &[
+    // First, so that the uptime is as old as the time of the reading: their difference tells of a clock that was set.
+    Row {
+        name: "context",
+        help: "What explains anomalies: boot, sleep, package managers at work, deploys",
+        metrics: context::METRICS,
+        signals: context::SIGNALS,
+        open: context::open,
+    },
     Row {
         name: "cpu",
         help: "Time of the processors by mode",
@@ -228,6 +238,8 @@ pub struct Settings {
     pub filesystem: FilesystemSettings,
     /// What the source `network` leaves out.
     pub network: NetworkSettings,
+    /// A file that is touched by deploys; empty for none.
+    pub deploy_marker: PathBuf,
 }
 
 /// The sources that are switched on.
