@@ -25,6 +25,7 @@ pub mod absence;
 pub mod vote;
 pub mod fuse;
 pub mod young;
+pub mod tail;
 pub mod blame;
 pub mod contribution;
 
