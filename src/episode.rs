@@ -36,6 +36,8 @@ pub struct Tracker {
     lasted: f64,
     /// Whether there is a known reason for the machine not to be as it used to be.
     grace: bool,
+    /// Whether the last score would have begun an episode but for that.
+    held_back: bool,
     /// The peak of the last episode when it was accepted, until the score has been calm; no other begins so long
     /// but one that is clearly worse.
     accepted: Option<f64>,
@@ -70,6 +72,11 @@ impl Tracker {
         self.grace = active;
     }
 
+    /// Whether an episode is under way, or would be but for grace: its points are not ordinary.
+    pub fn is_odd(&self) -> bool {
+        self.episode.is_some() || self.held_back
+    }
+
     /// Says what a judged reading turns.
     pub fn step(&mut self, now: Moment, release: Release) -> Option<Turn> {
         let Moment { elapsed, score, cause, .. } = now;
@@ -79,6 +86,7 @@ impl Tracker {
         let Some(episode) = &mut self.episode else {
             let known = self.accepted.is_some_and(|peak| score < GROWTH_SAID * peak);
             let limit = if self.grace { grace::LIMIT_FACTOR * LIMIT } else { LIMIT };
+            self.held_back = (LIMIT..limit).contains(&score) && !known;
             return (score >= limit && !known).then(|| self.begin(now));
         };
         self.lasted += elapsed;
@@ -178,6 +186,12 @@ mod tests {
         }
         assert_eq!(step(5, 1.5, true), None);
         assert_eq!(step(6, 1.5, false), Some(Turn::Began), "what is still there afterwards is one");
+        let mut tracker = Tracker::default();
+        tracker.grace(true);
+        for (t, score, odd) in [(0, 0.9, false), (1, 1.5, true), (2, 0.9, false), (3, 2.5, true)] {
+            tracker.step(moment(t, score), RELEASE);
+            assert_eq!(tracker.is_odd(), odd, "at {t}");
+        }
     }
 
     #[test]

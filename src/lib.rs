@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`engine`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`scorer`], [`engine`], [`replay`] |
 //! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
@@ -23,7 +23,9 @@ pub mod report;
 pub mod sentence;
 pub mod episode;
 pub mod training;
+pub mod scorer;
 pub mod engine;
+pub mod replay;
 
 pub mod clock;
 pub mod telemetry;

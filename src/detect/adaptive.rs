@@ -14,8 +14,6 @@ const SPAN_SHARE_MIN: f64 = 0.01;
 const SPREAD_MIN: f64 = 1e-6;
 /// A spread below this share of the mean is rounding, not spread.
 pub(super) const ROUNDING: f64 = 1e-9;
-/// A signal known for fewer points has no distance: its spread would be its floor's alone.
-const POINTS_MIN: f64 = 5.0;
 /// A distance of one floor counts as this many deviations of a signal that never moves.
 const DEVIATIONS_PER_FLOOR: f64 = 3.0;
 
@@ -83,6 +81,7 @@ pub struct Adaptive {
     quantiles: Vec<[Quantile; 2]>,
     floors: Vec<f64>,
     forgetting: f64,
+    points_min: f64,
 }
 
 impl Adaptive {
@@ -93,6 +92,7 @@ impl Adaptive {
             quantiles: vec![[Quantile::new(0.95), Quantile::new(0.99)]; shape.width()],
             floors: shape.floors.clone(),
             forgetting: forgetting(shape.half_life),
+            points_min: shape.points_min,
         }
     }
 
@@ -117,7 +117,7 @@ impl Adaptive {
         let each = self.moments.iter().zip(&self.floors).zip(point.values.iter().zip(&point.missing));
         each.map(|((known, floor), (value, missing))| {
             let error = value - known.mean;
-            match *missing || known.points < POINTS_MIN {
+            match *missing || known.points < self.points_min {
                 true => 0.0,
                 false => deviations(error, known.spread(), *floor),
             }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn learned(floor: f64, values: &[f64], lesson: Lesson) -> Adaptive {
-        let mut adaptive = Adaptive::new(&Shape { floors: vec![floor], half_life: 20_160.0 });
+        let mut adaptive = Adaptive::new(&Shape::plain(vec![floor], 20_160.0));
         for value in values {
             adaptive.learn(&point(*value), lesson);
         }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn half_of_it_is_forgotten_after_the_half_life() {
-        let mut adaptive = Adaptive::new(&Shape { floors: vec![0.0], half_life: 10.0 });
+        let mut adaptive = Adaptive::new(&Shape::plain(vec![0.0], 10.0));
         for _ in 0..1000 {
             adaptive.learn(&point(0.0), WHOLE);
         }

@@ -13,7 +13,7 @@ pub(super) fn build(_: &Shape) -> Box<dyn Detector> {
     Box::new(Baseline)
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Baseline;
 
 impl Detector for Baseline {

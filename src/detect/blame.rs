@@ -62,7 +62,7 @@ mod tests {
     /// A signal that swings by one, then stays at 0.8 for some points: odd only when smoothed.
     #[test]
     fn a_small_lasting_shift_is_odder_smoothed() {
-        let mut blame = Blame::new(&Shape { floors: vec![0.0], half_life: 1e4 });
+        let mut blame = Blame::new(&Shape::plain(vec![0.0], 1e4));
         for t in 0..2_000 {
             blame.learn(&point(f64::from(t % 2) * 2.0 - 1.0), STEP);
         }

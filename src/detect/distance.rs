@@ -23,7 +23,7 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
     })
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Distance {
     memory: ShortMemory,
     scales: Mahalanobis,

@@ -67,7 +67,7 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
 }
 
 /// Judges points by how few cuts set them apart. It abstains until a model of its width is installed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Eif {
     inputs: Inputs,
     model: Option<Model>,

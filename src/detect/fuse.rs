@@ -1,9 +1,10 @@
 //! The joint score: how far the point is out, lifted by how isolated the forest finds it.
 //!
-//! Step 8 of the pipeline without novelty: `raw = (top5 / 6 + distance) * (eif / 0.5)^2`. It was found on
-//! labelled server metrics: alone the forest saturates, alone the sum of distances misses the odd combination.
+//! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. It was found on labelled
+//! server metrics: alone the forest saturates, alone the sum of distances misses the odd combination. To it comes what no
+//! distance sees: a signal that ceased adds the whole limit.
 
-use super::Verdict;
+use super::{DETECTORS, Verdict};
 
 /// How many of the largest deviations count.
 const TOP: usize = 5;
@@ -11,6 +12,8 @@ const TOP: usize = 5;
 const TOP_SCALE: f64 = 6.0;
 /// The score of a forest for a point as isolated as the average one.
 const FOREST_NEUTRAL: f64 = 0.5;
+/// When every signal moves as never before, this is added.
+const NOVELTY_SCALE: f64 = 10.0;
 
 /// The joint score of a point and what each signal adds to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,18 +24,29 @@ pub struct Joint {
     pub shares: Vec<f64>,
 }
 
-/// Joins the deviations with the verdicts of `distance` and `eif`; a detector that abstains is neutral.
-pub fn fuse(z: &[f64], distance: &Verdict, eif: &Verdict) -> Joint {
-    let mut shares = top(z);
-    if let Verdict::Score { shares: more, .. } = distance {
-        shares.iter_mut().zip(more).for_each(|(share, more)| *share += more);
-    }
-    let lift = match eif {
+/// Joins the deviations with the verdicts, one a row of [`DETECTORS`]; a detector that abstains is neutral. `absence` is
+/// what a signal that ceased adds.
+pub fn fuse(z: &[f64], verdicts: &[Verdict], absence: f64) -> Joint {
+    let verdict = |name| {
+        let place = DETECTORS.iter().position(|row| row.name == name);
+        place.and_then(|idx| verdicts.get(idx)).unwrap_or(&Verdict::Abstain)
+    };
+    let lift = match verdict("eif") {
         Verdict::Abstain => 1.0,
         Verdict::Score { score, .. } => (score / FOREST_NEUTRAL).powi(2),
     };
+    let mut shares = top(z);
+    add(&mut shares, verdict("distance"), 1.0);
     shares.iter_mut().for_each(|it| *it *= lift);
+    add(&mut shares, verdict("novelty"), NOVELTY_SCALE);
+    add(&mut shares, verdict("absence"), absence);
     Joint { score: shares.iter().sum::<f64>().max(0.0), shares }
+}
+
+fn add(shares: &mut [f64], verdict: &Verdict, scale: f64) {
+    if let Verdict::Score { shares: more, .. } = verdict {
+        shares.iter_mut().zip(more).for_each(|(share, more)| *share += scale * more);
+    }
 }
 
 /// The mean of the largest deviations, unclipped and scaled, as one share a signal.
@@ -49,14 +63,18 @@ fn top(z: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Row;
     use super::*;
 
     fn score(score: f64, shares: &[f64]) -> Verdict {
         Verdict::Score { score, threshold: 1.0, shares: shares.to_vec() }
     }
 
-    fn check(z: &[f64], distance: &Verdict, eif: &Verdict, expected: f64) {
-        let joint = fuse(z, distance, eif);
+    fn check(z: &[f64], by_name: &[(&str, Verdict)], expected: f64) {
+        let of = |row: &Row| by_name.iter().find(|(name, _)| *name == row.name).map(|(_, it)| it.clone());
+        let verdicts: Vec<Verdict> =
+            DETECTORS.iter().map(|row| of(row).unwrap_or(Verdict::Abstain)).collect();
+        let joint = fuse(z, &verdicts, 5.0);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }
@@ -64,16 +82,18 @@ mod tests {
     #[test]
     fn adds_the_parts_and_lifts_them() {
         let z = [-12.0, 6.0, 6.0, 6.0, 0.0, 0.0];
-        check(&z, &Verdict::Abstain, &Verdict::Abstain, 1.0);
-        let distance = score(3.0, &[2.0, 1.5, 0.0, -0.5, 0.0, 0.0]);
-        check(&z, &distance, &Verdict::Abstain, 4.0);
-        check(&z, &distance, &score(0.75, &[]), 9.0);
-        check(&z, &distance, &score(0.25, &[]), 1.0);
+        check(&z, &[], 1.0);
+        let distance = ("distance", score(3.0, &[2.0, 1.5, 0.0, -0.5, 0.0, 0.0]));
+        check(&z, std::slice::from_ref(&distance), 4.0);
+        check(&z, &[distance.clone(), ("eif", score(0.75, &[]))], 9.0);
+        check(&z, &[distance.clone(), ("eif", score(0.25, &[]))], 1.0);
+        let novelty = ("novelty", score(0.25, &[0.0, 0.125, 0.125, 0.0, 0.0, 0.0]));
+        check(&z, &[distance, ("eif", score(0.75, &[])), novelty], 11.5);
     }
 
     #[test]
     fn few_signals_are_enough() {
-        check(&[6.0], &Verdict::Abstain, &Verdict::Abstain, 1.0);
-        check(&[], &Verdict::Abstain, &Verdict::Abstain, 0.0);
+        check(&[6.0], &[], 1.0);
+        check(&[], &[], 0.0);
     }
 }

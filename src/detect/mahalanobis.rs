@@ -63,7 +63,11 @@ impl Mahalanobis {
         }
         self.points += lesson.weight;
         // While young it changes fast, so it is refreshed after a tenth of what is known.
-        if self.points - self.refreshed >= (self.points / 10.0).clamp(1.0, REFRESH_POINTS) {
+        let young = self.points < 10.0 * REFRESH_POINTS;
+        let refreshes = |points: f64| (points / REFRESH_POINTS).floor();
+        if young && self.points - self.refreshed >= (self.points / 10.0).max(1.0)
+            || refreshes(self.points) > refreshes(self.refreshed)
+        {
             self.refresh(noise);
         }
     }

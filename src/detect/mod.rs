@@ -5,12 +5,15 @@
 
 use std::fmt;
 
+use dyn_clone::DynClone;
+
 use crate::window::Point;
 
 use absence::Absence;
 
 pub mod quantile;
 pub mod adaptive;
+pub mod season;
 pub mod memory;
 pub mod mahalanobis;
 pub mod random;
@@ -22,6 +25,9 @@ pub mod baseline;
 pub mod distance;
 mod runs;
 pub mod absence;
+pub mod two_means;
+pub mod novelty;
+pub mod expectation;
 pub mod vote;
 pub mod fuse;
 pub mod young;
@@ -56,6 +62,12 @@ pub static DETECTORS: &[Row] = &[
         build: eif::build,
     },
     Row {
+        name: "novelty",
+        help: "Share of the signals that move as they did in none of 18 spans of six hours in the last days",
+        votes: false,
+        build: novelty::build,
+    },
+    Row {
         name: "absence",
         help: "Signals that stand still, vanished or stopped counting: how long, against the longest time before",
         votes: false,
@@ -83,9 +95,20 @@ pub struct Shape {
     pub floors: Vec<f64>,
     /// After how many points half of what was learned is forgotten.
     pub half_life: f64,
+    /// Points in a day.
+    pub points_per_day: f64,
+    /// A signal known for fewer points has no distance from its mean.
+    pub points_min: f64,
+    /// After how many points half of a novelty is forgotten.
+    pub novelty_half_life: f64,
 }
 
 impl Shape {
+    /// Signals with these floors, a point each half minute.
+    pub fn plain(floors: Vec<f64>, half_life: f64) -> Self {
+        Self { floors, half_life, points_per_day: 2_880.0, points_min: 5.0, novelty_half_life: 1.0 }
+    }
+
     /// How many signals a point has.
     pub fn width(&self) -> usize {
         self.floors.len()
@@ -144,7 +167,7 @@ impl Verdict {
 }
 
 /// Judges points.
-pub trait Detector: Send + fmt::Debug {
+pub trait Detector: DynClone + Send + fmt::Debug {
     /// Judges the point by what was learned before it.
     fn judge(&self, view: &View<'_>) -> Verdict;
 
@@ -162,6 +185,8 @@ pub trait Detector: Send + fmt::Debug {
         let _ = model;
     }
 }
+
+dyn_clone::clone_trait_object!(Detector);
 
 /// The weight of a half-life: after `half_life` points of it, half of what was before is left.
 pub(crate) fn forgetting(half_life: f64) -> f64 {

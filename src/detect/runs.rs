@@ -13,7 +13,7 @@ const POINTS_MIN: f64 = 5.0;
 /// The chance of an odd run to begin at any point: one in ten weeks of thirty signals with a point each 30 s.
 const CHANCE: f64 = 1e-7;
 /// A signal that was in the state for more than this share of its points is at home in it.
-const SHARE_MAX: f64 = 0.5;
+const SHARE_MAX: f64 = 0.25;
 /// As many times as long as the run has to be what is known before it.
 const KNOWN_FACTOR: f64 = 5.0;
 /// Half-life of the share of late, in points: cells that begin to be missing now and then do so in short order.
@@ -22,6 +22,8 @@ const LATE: f64 = 60.0;
 const GAP_MAX: f64 = 3_600.0;
 /// So many odd runs, the older ones half forgotten, are a habit: then the longest of them is ordinary.
 const HABIT: f64 = 2.5;
+/// A run that was odd for so many seconds is the new normal, as an episode is by default.
+const ACCEPT_AFTER: f64 = 6.0 * 3_600.0;
 /// What is assumed before the first point: one of two was in the state (rule of succession, Laplace).
 const PRIOR: (f64, f64) = (0.5, 2.0);
 
@@ -42,6 +44,8 @@ pub(super) struct Runs {
     odd: (f64, f64),
     /// Points and seconds of the run that goes on.
     run: (f64, f64),
+    /// For how many seconds that run has been odd.
+    odd_seconds: f64,
     /// What became of the run that goes on.
     verdict: Run,
 }
@@ -54,7 +58,7 @@ enum Run {
     Odd,
     /// It is odd, and there is an episode.
     Blamed,
-    /// The episode ended and it goes on: it is the new normal.
+    /// The episode ended and it goes on, or it was odd for [`ACCEPT_AFTER`]: it is the new normal.
     Accepted,
 }
 
@@ -70,6 +74,7 @@ impl Runs {
             longest: 0.0,
             odd: (0.0, 0.0),
             run,
+            odd_seconds: 0.0,
             verdict: Run::Ordinary,
         }
     }
@@ -102,7 +107,9 @@ impl Runs {
         let elapsed = elapsed.clamp(0.0, GAP_MAX);
         if inside {
             self.run = (self.run.0 + 1.0, self.run.1 + elapsed);
+            self.odd_seconds += if odd { elapsed } else { 0.0 };
             self.verdict = match self.verdict {
+                Run::Odd | Run::Blamed if self.odd_seconds > ACCEPT_AFTER => Run::Accepted,
                 Run::Ordinary | Run::Odd if odd && lesson.quarantined => Run::Blamed,
                 Run::Ordinary if odd => Run::Odd,
                 Run::Blamed if !lesson.quarantined => Run::Accepted,
@@ -120,7 +127,7 @@ impl Runs {
     /// The run is over.
     fn close(&mut self, slow: f64, lesson: Lesson) {
         let ((points, seconds), verdict) = (self.run, self.verdict);
-        (self.run, self.verdict) = ((0.0, 0.0), Run::Ordinary);
+        (self.run, self.odd_seconds, self.verdict) = ((0.0, 0.0), 0.0, Run::Ordinary);
         // An accepted run is believed at once, or the next one would be an episode of hours again.
         let lesson = match verdict {
             Run::Ordinary => lesson,
@@ -229,12 +236,22 @@ mod tests {
     fn what_goes_on_after_its_episode_is_normal_from_then_on() {
         let mut runs = Runs::new();
         learn(&mut runs, false, 9_000, WHOLE);
-        learn(&mut runs, true, 720, QUARANTINED);
+        learn(&mut runs, true, 300, QUARANTINED);
         assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
         learn(&mut runs, true, 5_000, WHOLE);
         assert_eq!(runs.limit(0.0), None);
         learn(&mut runs, false, 10, WHOLE);
         assert!(runs.limit(0.0).is_none_or(|it| it > 10_000.0));
+    }
+
+    #[test]
+    fn six_hours_are_the_new_normal_where_there_is_no_quarantine() {
+        let mut runs = Runs::new();
+        learn(&mut runs, false, 9_000, WHOLE);
+        learn(&mut runs, true, 720, WHOLE);
+        assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
+        learn(&mut runs, true, 6, WHOLE);
+        assert_eq!(runs.limit(0.0), None);
     }
 
     #[test]

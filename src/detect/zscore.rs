@@ -16,7 +16,7 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
     Box::new(ZScore { floors: shape.floors.clone(), past: VecDeque::new(), moments: Vec::new() })
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ZScore {
     floors: Vec<f64>,
     past: VecDeque<Vec<Option<f64>>>,
@@ -74,7 +74,7 @@ mod tests {
     use crate::window::Point;
 
     fn check(past: &[f64], newest: f64, verdict: Option<f64>) {
-        let mut detector = build(&Shape { floors: vec![0.0], half_life: 1e4 });
+        let mut detector = build(&Shape::plain(vec![0.0], 1e4));
         let point = |value| Point { values: vec![value], missing: vec![false], ..Point::default() };
         for value in past {
             let point = point(*value);

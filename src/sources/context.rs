@@ -40,7 +40,7 @@ const STEP_MIN: f64 = 2.0;
 const SLEEP_MIN: f64 = 1.0;
 
 /// How readings tell why a machine is not as it used to be.
-pub static CUES: &[Cue] = &[
+pub(super) static CUES: &[Cue] = &[
     Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
     Cue {
         reason: Reason::Resume,

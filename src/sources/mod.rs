@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
+use crate::grace::Cue;
 use crate::metric::Metric;
 use crate::reading::{Collection, Problem, Reading, Timestamp};
 use crate::signal::Signal;
@@ -37,7 +38,6 @@ mod own;
 #[cfg(any(test, not(target_os = "linux")))]
 mod elsewhere;
 
-pub use context::CUES;
 pub use disk::Settings as DiskSettings;
 pub use filesystem::Settings as FilesystemSettings;
 pub use network::Settings as NetworkSettings;
@@ -305,6 +305,12 @@ impl Opened {
 /// Every metric that some source may set, in the order of exposition.
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
     SOURCES.iter().flat_map(|row| row.metrics.iter().copied())
+}
+
+/// How readings of the sources for which `on` says yes tell why the machine is not as it used to be.
+pub fn cues(on: impl Fn(&str) -> bool) -> &'static [Cue] {
+    let tells = SOURCES.iter().any(|row| row.name == "context" && on(row.name));
+    if tells { context::CUES } else { &[] }
 }
 
 /// Every signal of the sources for which `on` says yes.

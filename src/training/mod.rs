@@ -58,6 +58,12 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    fn options(&self) -> forest::Options {
+        forest::Options { trees: self.trees, sample: self.sample }
+    }
+}
+
 /// What a model is trained on.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
@@ -127,22 +133,42 @@ impl From<forest::TrainError> for TrainError {
     }
 }
 
-/// Trains a model. Equal history, settings and seed give an equal forest; only the peer's figure on the card differs.
-pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Model, TrainError> {
+/// A forest that was not tried yet.
+#[derive(Debug)]
+pub struct Grown {
+    /// The forest and its threshold.
+    pub eif: eif::Model,
+    fit: Rows,
+    held_out: Rows,
+    quantiles: card::Quantiles,
+    random: Random,
+}
+
+/// Grows a forest without a second opinion on it, as replay does for thousands of days. Equal history, settings and
+/// seed give an equal forest.
+pub fn grow(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Grown, TrainError> {
     let points = history.rows.len();
     if points < ROWS_MIN {
         return Err(TrainError::TooFewRows(points));
     }
-    let options = forest::Options { trees: settings.trees, sample: settings.sample };
     // The forest has the seed itself; what surrounds it draws from another stream.
     let mut random = Random::new(!seed);
     let (fit, held_out) = split(history, &mut random);
-    let forest = Forest::train(&fit, &options, seed)?;
+    let forest = Forest::train(&fit, &settings.options(), seed)?;
     let mut scores: Vec<f64> = held_out.iter().map(|it| forest.score(it)).collect();
     scores.sort_by(f64::total_cmp);
     let quantiles = card::Quantiles::of(&scores);
+    let eif = eif::Model { forest: Arc::new(forest), threshold: threshold(&scores, quantiles.p995) };
+    Ok(Grown { eif, fit, held_out, quantiles, random })
+}
+
+/// Trains a model and tries it. Equal history, settings and seed give an equal forest; only the peer's figure on the
+/// card differs.
+pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Model, TrainError> {
+    let Grown { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
+    let options = settings.options();
     let trial = second_opinion::Trial::new(&held_out, history.rows.width(), &mut random);
-    let opinion = second_opinion::judge(&forest, &fit, &trial, &options)?;
+    let opinion = second_opinion::judge(&eif.forest, &fit, &trial, &options)?;
     let card = Card {
         rows: fit.len(),
         held_out: held_out.len(),
@@ -150,14 +176,13 @@ pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Mo
         seed,
         trees: options.trees,
         sample: options.sample.min(fit.len()),
-        splits: forest.splits(),
+        splits: eif.forest.splits(),
         quantiles,
         auc_own: opinion.own,
         auc_peer: opinion.peer,
-        digest: forest.digest(),
+        digest: eif.forest.digest(),
     };
-    let threshold = threshold(&scores, quantiles.p995);
-    Ok(Model { eif: eif::Model { forest: Arc::new(forest), threshold }, card })
+    Ok(Model { eif, card })
 }
 
 /// The score from which on a point is strange: 99.5 % of the held-out points' scores are below it. Where they are too

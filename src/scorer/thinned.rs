@@ -11,7 +11,7 @@ pub(super) const ROWS_MAX: usize = 8_192;
 const AGE_MAX: f64 = 7.0 * 86_400.0;
 
 /// The rows of one subject, oldest first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Thinned {
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
     /// One of so many rows is kept.

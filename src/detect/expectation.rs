@@ -1,0 +1,151 @@
+//! What is expected of each signal: its adaptive mean, at this time of day where that explains it.
+//!
+//! Steps 1 and 2 of the pipeline. Each signal is followed twice, as it is and less its daily profile; where the
+//! profile takes away more than 40 % of the variance, the distance from the profile counts, else the plain one.
+
+use super::adaptive::Adaptive;
+use super::baseline::Statistics;
+use super::season::Season;
+use super::{Lesson, Shape};
+use crate::window::Point;
+
+/// The profile counts for a signal when it explains more than this share of its variance.
+const EXPLAINED_MIN: f64 = 0.4;
+/// A smaller variance counts as this, so that a constant signal has no season.
+const VARIANCE_MIN: f64 = 1e-12;
+
+/// What was learned of all signals of one subject.
+#[derive(Debug, Clone)]
+pub struct Expectation {
+    season: Season,
+    plain: Adaptive,
+    /// The same of what the daily profile leaves.
+    residual: Adaptive,
+    /// What the time of the newest point adds to each signal's level, where that is known.
+    offsets: Option<Vec<f64>>,
+}
+
+/// What the expectation says of one point, before the point is learned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Distances {
+    /// Distance of each signal from what was expected, in deviations; 0 within the noise floor, where the signal
+    /// is missing, and while little is known.
+    pub z: Vec<f64>,
+    /// The noise floor's share in the variance of each `z`, within 0 and 1.
+    pub noise: Vec<f64>,
+    /// Whether the time of day counts for the signal.
+    pub seasonal: Vec<bool>,
+    /// The point less its daily profile.
+    residual: Point,
+}
+
+impl Expectation {
+    /// Knows nothing yet.
+    pub fn new(shape: &Shape) -> Self {
+        Self {
+            season: Season::new(shape.width(), shape.points_per_day),
+            plain: Adaptive::new(shape),
+            residual: Adaptive::new(shape),
+            offsets: None,
+        }
+    }
+
+    /// What was learned of the signals as they are.
+    pub fn plain(&self) -> &Adaptive {
+        &self.plain
+    }
+
+    /// The distances of a point; the time of day moves on to it.
+    pub fn distances(&mut self, point: &Point) -> Distances {
+        self.season.turn(point.at);
+        self.offsets = self.season.offsets(point.at);
+        let residual = self.residual(point);
+        let (plain, rest) = (self.plain.z(point), self.residual.z(&residual));
+        let (noise, noise_of_rest) = (self.plain.noise(), self.residual.noise());
+        let seasonal: Vec<bool> = (0..plain.len()).map(|idx| self.is_seasonal(idx)).collect();
+        let choose = |plain: Vec<f64>, rest: Vec<f64>| {
+            let pairs = plain.into_iter().zip(rest).zip(&seasonal);
+            pairs.map(|((plain, rest), seasonal)| if *seasonal { rest } else { plain }).collect()
+        };
+        Distances { z: choose(plain, rest), noise: choose(noise, noise_of_rest), residual, seasonal }
+    }
+
+    /// Learns a point whose distances were taken. `whole` is the weight it would have outside an episode.
+    pub fn learn(&mut self, point: &Point, distances: &Distances, lesson: Lesson, whole: f64) {
+        self.plain.learn(point, lesson);
+        self.residual.learn(&distances.residual, lesson);
+        self.season.learn(point, lesson, whole);
+    }
+
+    /// Believes what comes as if no more than `points` had been learned: the old normal is to be left behind.
+    pub fn doubt(&mut self, points: f64) {
+        self.plain.doubt(points);
+        self.residual.doubt(points);
+    }
+
+    /// What is expected of signal `idx` at the time of the newest point; nothing before its first whole point.
+    pub fn statistics(&self, idx: usize) -> Option<Statistics> {
+        let plain = Statistics::of(&self.plain, idx)?;
+        if !self.is_seasonal(idx) {
+            return Some(plain);
+        }
+        let offset = self.offsets.as_ref().and_then(|it| it.get(idx).copied()).unwrap_or(0.0);
+        let rest = Statistics::of(&self.residual, idx)?;
+        Some(Statistics { mean: rest.mean + offset, deviation: rest.deviation, ..plain })
+    }
+
+    fn is_seasonal(&self, idx: usize) -> bool {
+        let (all, rest) = (self.plain.moments()[idx].variance, self.residual.moments()[idx].variance);
+        1.0 - rest / all.max(VARIANCE_MIN) > EXPLAINED_MIN
+    }
+
+    fn residual(&self, point: &Point) -> Point {
+        let mut residual = point.clone();
+        if let Some(offsets) = &self.offsets {
+            residual.values.iter_mut().zip(offsets).for_each(|(value, offset)| *value -= offset);
+        }
+        residual
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Timestamp;
+
+    const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+    fn point(t: usize, value: f64) -> Point {
+        Point { at: Timestamp(t as f64 * 900.0), values: vec![value], missing: vec![false] }
+    }
+
+    /// Learns a swing of a day and noise, then tells the distance of `value` at `hour`.
+    fn check(swing: f64, hour: f64, value: f64, seasonal: bool, far: bool) {
+        let shape = Shape { points_per_day: 96.0, ..Shape::plain(vec![0.0], 7.0 * 96.0) };
+        let mut expectation = Expectation::new(&shape);
+        let days = 14;
+        for t in 0..96 * days {
+            let noise = ((t * 7919) % 101) as f64 / 101.0 - 0.5;
+            let wave = swing * (std::f64::consts::TAU * t as f64 / 96.0).sin();
+            let point = point(t, 20.0 + wave + noise);
+            let distances = expectation.distances(&point);
+            expectation.learn(&point, &distances, WHOLE, 1.0);
+        }
+        let newest = point(96 * days + (hour * 4.0) as usize, value);
+        let found = expectation.distances(&newest);
+        assert_eq!(found.seasonal, [seasonal]);
+        assert_eq!(found.z[0].abs() > 4.0, far, "{swing} at {hour} h: {found:?}");
+    }
+
+    #[test]
+    fn a_value_of_noon_is_odd_at_night() {
+        check(10.0, 6.0, 30.0, true, false);
+        check(10.0, 18.0, 30.0, true, true);
+    }
+
+    #[test]
+    fn what_the_hour_does_not_explain_is_judged_plainly() {
+        check(0.1, 18.0, 20.3, false, false);
+        check(0.1, 6.0, 23.0, false, true);
+    }
+}

@@ -1,0 +1,212 @@
+//! How many signals move as they never did in the last days: 18 models a signal, all of which have to agree.
+//!
+//! Step 7 of the pipeline, with Netdata's models: six successive changes of a signal, smoothed over three points,
+//! compared with those of 18 spans of six hours that begin three hours apart. What is new to one span is common; what
+//! is new to all of them is not. The share of such signals is held for a while, as only the edges of a fault are new.
+
+use std::collections::VecDeque;
+
+use super::two_means::{TwoMeans, Vector, WIDTH};
+use super::{Detector, Lesson, Shape, Verdict, View};
+
+/// Spans that a movement has to be new to.
+const MODELS_MAX: usize = 18;
+/// Hours of points that a model is made from.
+const SPAN_HOURS: usize = 6;
+/// Hours between two models.
+const EVERY_HOURS: usize = 3;
+/// Points of a span at most, however short the points are.
+const SPAN_POINTS_MAX: usize = 4_096;
+/// A change is taken over so many points, as the mean of as many single changes.
+const SMOOTHED: usize = 3;
+/// The share is of at least so many signals, or a single one would be all of a small host.
+const SIGNALS_MIN: usize = 8;
+/// From this share of new signals on there is an anomaly by this alone.
+const THRESHOLD: f64 = 0.5;
+
+pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
+    let per_hour = ((shape.points_per_day / 24.0) as usize).max(1);
+    Box::new(Novelty {
+        signals: shape.floors.iter().map(|floor| Known { floor: *floor, ..Known::default() }).collect(),
+        span: (SPAN_HOURS * per_hour).min(SPAN_POINTS_MAX),
+        every: (EVERY_HOURS * per_hour).min(SPAN_POINTS_MAX / 2),
+        points: 0,
+        fade: 0.5_f64.powf(1.0 / shape.novelty_half_life),
+        held: vec![0.0; shape.width()],
+    })
+}
+
+#[derive(Debug, Clone)]
+struct Novelty {
+    signals: Vec<Known>,
+    /// Points of a model.
+    span: usize,
+    /// Points between two models.
+    every: usize,
+    /// Whole points so far.
+    points: usize,
+    /// What is left of the held share after a point.
+    fade: f64,
+    /// The highest share of late, by signal.
+    held: Vec<f64>,
+}
+
+/// What is known of one signal.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    floor: f64,
+    /// Values of whole points, oldest first: a span and what its first vectors look back on.
+    past: VecDeque<f64>,
+    /// Newest first, as the newest is the likeliest to know a movement.
+    models: VecDeque<TwoMeans>,
+}
+
+impl Known {
+    /// Whether what the signal does with this value is new to all models.
+    fn is_new(&self, value: f64) -> bool {
+        if self.models.is_empty() || self.past.len() < LOOK_BACK {
+            return false;
+        }
+        let vector = self.newest(value);
+        let moved = vector.iter().fold(0.0, |most: f64, it| most.max(it.abs())) * SMOOTHED as f64;
+        moved > self.floor && self.models.iter().all(|it| it.is_new(&vector))
+    }
+
+    /// The newest changes if `value` came next.
+    fn newest(&self, value: f64) -> Vector {
+        let last = self.past.len();
+        // `back` 0 is the value itself, 1 the newest that was learned.
+        let at = |back: usize| if back == 0 { value } else { self.past[last - back] };
+        std::array::from_fn(|lag| (at(lag) - at(lag + SMOOTHED)) / SMOOTHED as f64)
+    }
+
+    fn learn(&mut self, value: f64, span: usize) {
+        if self.past.len() == span + LOOK_BACK {
+            self.past.pop_front();
+        }
+        self.past.push_back(value);
+    }
+
+    /// A model of the last span.
+    fn model(&mut self, span: usize) {
+        let past = self.past.make_contiguous();
+        let Some(first) = past.len().checked_sub(span) else { return };
+        let change = |idx: usize| match idx.checked_sub(SMOOTHED) {
+            Some(before) => (past[idx] - past[before]) / SMOOTHED as f64,
+            // The very first points: nothing was before them.
+            None => 0.0,
+        };
+        let vector = |idx: usize| std::array::from_fn(|lag| change(idx.saturating_sub(lag)));
+        let vectors: Vec<Vector> = (first..past.len()).map(vector).collect();
+        self.models.truncate(MODELS_MAX - 1);
+        if let Some(model) = TwoMeans::fit(&vectors) {
+            self.models.push_front(model);
+        }
+    }
+}
+
+/// Points before the newest that its vector needs.
+const LOOK_BACK: usize = WIDTH - 1 + SMOOTHED;
+
+impl Novelty {
+    /// The share that each signal has in the novelty of this point, held from those before.
+    fn shares(&self, view: &View<'_>) -> Vec<f64> {
+        let share = 1.0 / self.signals.len().max(SIGNALS_MIN) as f64;
+        let values = view.point.values.iter().zip(&view.point.missing);
+        let new =
+            self.signals.iter().zip(values).map(|(known, (value, missing))| !missing && known.is_new(*value));
+        let now: Vec<f64> = new.map(|new| if new { share } else { 0.0 }).collect();
+        let faded = self.held.iter().sum::<f64>() * self.fade;
+        if now.iter().sum::<f64>() >= faded {
+            now
+        } else {
+            self.held.iter().map(|it| it * self.fade).collect()
+        }
+    }
+}
+
+impl Detector for Novelty {
+    fn judge(&self, view: &View<'_>) -> Verdict {
+        if self.points < self.span {
+            return Verdict::Abstain;
+        }
+        let shares = self.shares(view);
+        Verdict::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
+    }
+
+    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+        if !lesson.step {
+            return;
+        }
+        self.held = self.shares(view);
+        self.points += 1;
+        let due = self.points >= self.span && self.points.is_multiple_of(self.every);
+        for (known, value) in self.signals.iter_mut().zip(&view.point.values) {
+            known.learn(*value, self.span);
+            if due {
+                known.model(self.span);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::Point;
+
+    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+    /// Nine signals of noise, four points an hour; then each signal of `jumps` moves by `by`. The share found.
+    fn check(hours: usize, floor: f64, jumps: usize, by: f64, expected: Option<f64>) {
+        let shape =
+            Shape { points_per_day: 96.0, novelty_half_life: 20.0, ..Shape::plain(vec![floor; 9], 1e4) };
+        let mut novelty = build(&shape);
+        let value = |t: usize, idx: usize| ((t * (idx + 3) * 7919) % 101) as f64 / 101.0;
+        let point = |values| Point { values, missing: vec![false; 9], ..Point::default() };
+        let noise = [0.0; 9];
+        for t in 0..hours * 4 {
+            let point = point((0..9).map(|idx| value(t, idx)).collect());
+            novelty.learn(&View { point: &point, z: &noise, noise: &noise, width: 1.0 }, STEP);
+        }
+        let jumped = |idx| value(hours * 4, idx) + if idx < jumps { by } else { 0.0 };
+        let point = point((0..9).map(jumped).collect());
+        let verdict = novelty.judge(&View { point: &point, z: &noise, noise: &noise, width: 1.0 });
+        match (verdict, expected) {
+            (Verdict::Score { score, .. }, Some(expected)) => {
+                // Less than one of nine signals: a span of a day and a half does not know all of the noise.
+                assert!((score - expected).abs() < 0.1, "{hours} h, {jumps} by {by}: {score}");
+            }
+            (verdict, expected) => assert_eq!(verdict.relative(), expected),
+        }
+    }
+
+    #[test]
+    fn it_abstains_until_the_first_model_exists() {
+        check(5, 0.0, 9, 50.0, None);
+        check(6, 0.0, 9, 50.0, Some(1.0));
+    }
+
+    #[test]
+    fn counts_the_signals_that_move_as_never_before() {
+        check(60, 0.0, 0, 0.0, Some(0.0));
+        check(60, 0.0, 3, 50.0, Some(3.0 / 9.0));
+        check(60, 60.0, 3, 50.0, Some(0.0));
+    }
+
+    #[test]
+    fn the_share_is_held() {
+        let shape = Shape { points_per_day: 24.0, novelty_half_life: 2.0, ..Shape::plain(vec![0.0], 1e4) };
+        let mut novelty = build(&shape);
+        let mut found = Vec::new();
+        for t in 0..40 {
+            let value = f64::from(t % 4) + if t == 36 { 90.0 } else { 0.0 };
+            let point = Point { values: vec![value], missing: vec![false], ..Point::default() };
+            let view = View { point: &point, z: &[0.0], noise: &[0.0], width: 1.0 };
+            found.push(novelty.judge(&view).relative().unwrap_or(0.0) * THRESHOLD);
+            novelty.learn(&view, STEP);
+        }
+        assert!(found[25..36].iter().all(|it| *it < 1e-2), "{found:?}");
+        assert!((found[36] - 1.0 / 8.0).abs() < 1e-12, "{found:?}");
+    }
+}

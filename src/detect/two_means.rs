@@ -1,0 +1,122 @@
+//! k-means with two centres, and the largest distance that its own points have from both.
+//!
+//! The model of Netdata's anomaly detection (`src/ml/ad_charts.cc` there): a vector's distance is the mean of its
+//! distances to both centres, scaled by the least and greatest distance of the vectors that the model was made from.
+
+/// Values in a vector.
+pub const WIDTH: usize = 6;
+
+/// So many values of one signal.
+pub type Vector = [f64; WIDTH];
+
+/// Lloyd's steps at most; it nearly always stands still after a few dozen.
+const STEPS_MAX: usize = 1_000;
+/// From this share of the way between the least and the greatest distance on, a vector is new.
+const NEW: f64 = 0.99;
+
+/// Two centres and the range of distances around them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TwoMeans {
+    centres: [Vector; 2],
+    least: f64,
+    greatest: f64,
+}
+
+impl TwoMeans {
+    /// A model of these vectors. The first centres are the first vector and the one furthest from it; nothing of
+    /// no vectors.
+    pub fn fit(vectors: &[Vector]) -> Option<Self> {
+        let first = *vectors.first()?;
+        let mut centres = [first, first];
+        let mut greatest = -1.0;
+        for vector in vectors {
+            let distance = square(vector, &first);
+            if distance > greatest {
+                (greatest, centres[1]) = (distance, *vector);
+            }
+        }
+        let mut side: Vec<Option<bool>> = vec![None; vectors.len()];
+        for _ in 0..STEPS_MAX {
+            if !step(vectors, &mut centres, &mut side) {
+                break;
+            }
+        }
+        let mut model = Self { centres, least: f64::INFINITY, greatest: f64::NEG_INFINITY };
+        for vector in vectors {
+            let distance = model.distance(vector);
+            model.least = model.least.min(distance);
+            model.greatest = model.greatest.max(distance);
+        }
+        Some(model)
+    }
+
+    /// Whether a vector is unlike all that the model was made from. To a model of a constant nothing is new.
+    pub fn is_new(&self, vector: &Vector) -> bool {
+        let range = self.greatest - self.least;
+        range > 0.0 && ((self.distance(vector) - self.least) / range).abs() >= NEW
+    }
+
+    fn distance(&self, vector: &Vector) -> f64 {
+        let [a, b] = &self.centres;
+        (square(vector, a).sqrt() + square(vector, b).sqrt()) / 2.0
+    }
+}
+
+/// Gives each vector to the nearer centre and moves the centres to their means; whether any vector changed sides.
+fn step(vectors: &[Vector], centres: &mut [Vector; 2], side: &mut [Option<bool>]) -> bool {
+    let mut sums = [[0.0; WIDTH]; 2];
+    let mut counts = [0.0; 2];
+    let mut changed = false;
+    for (vector, side) in vectors.iter().zip(side) {
+        let second = square(vector, &centres[1]) < square(vector, &centres[0]);
+        changed |= *side != Some(second);
+        *side = Some(second);
+        let idx = usize::from(second);
+        counts[idx] += 1.0;
+        sums[idx].iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
+    }
+    for ((centre, sum), count) in centres.iter_mut().zip(sums).zip(counts) {
+        if count > 0.0 {
+            *centre = sum.map(|it| it / count);
+        }
+    }
+    changed
+}
+
+fn square(a: &Vector, b: &Vector) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(values: &[f64], newest: f64, expected: bool) {
+        let vectors: Vec<Vector> = values.iter().map(|it| [*it; WIDTH]).collect();
+        let model = TwoMeans::fit(&vectors).unwrap();
+        assert_eq!(model.is_new(&[newest; WIDTH]), expected, "{newest} to {values:?}: {model:?}");
+    }
+
+    #[test]
+    fn new_is_what_lies_outside() {
+        let values = [0.0, 0.1, 0.2, 0.1, 5.0, 5.1, 5.2, 5.1];
+        check(&values, 9.0, true);
+        check(&values, -4.0, true);
+        check(&values, 5.15, false);
+        // Between both centres the mean of the distances is as small as on either.
+        check(&values, 2.5, false);
+    }
+
+    #[test]
+    fn nothing_is_new_to_a_constant() {
+        check(&[3.0; 9], 99.0, false);
+        assert_eq!(TwoMeans::fit(&[]), None);
+    }
+
+    #[test]
+    fn the_centres_are_the_means_of_the_two_groups() {
+        let vectors: Vec<Vector> = [0.0, 1.0, 2.0, 10.0, 12.0].map(|it| [it; WIDTH]).to_vec();
+        let model = TwoMeans::fit(&vectors).unwrap();
+        assert_eq!(model.centres, [[1.0; WIDTH], [11.0; WIDTH]]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Judges rows of a file as the engine judges readings: one after the other, each by those before it only.
+//!
+//! A row is a point. What a live host does once a window, or by the second, is done by the row here (ADR 010): z begins
+//! after 31 rows, the forest is grown again at each day's first row, a high score fades over ten minutes of rows.
+
+use crate::budget::Budget;
+use crate::detect::Shape;
+use crate::episode::Release;
+use crate::reading::Timestamp;
+use crate::report::Episode;
+use crate::scorer::{self, Hold, Score, Scorer, Step};
+use crate::training::{self, TrainError};
+use crate::window::Window;
+
+/// A signal known for fewer rows has no distance from its mean.
+const ROWS_MIN: f64 = 31.0;
+/// After so many rows half of a novelty is forgotten.
+const NOVELTY_HALF_LIFE: f64 = 20.0;
+/// A high score is halved after so many seconds, but not within fewer rows than [`HOLD_ROWS_MIN`].
+const HOLD_SECONDS: f64 = 600.0;
+/// See [`HOLD_SECONDS`].
+const HOLD_ROWS_MIN: f64 = 6.0;
+/// Rows further apart than this many times their usual distance have a gap between them.
+const GAP_ROWS: f64 = 3.0;
+const DAY_SECONDS: f64 = 86_400.0;
+
+/// How rows are judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Seconds between two rows.
+    pub every: f64,
+    /// The joint score that is the limit, on the raw scale.
+    pub limit: f64,
+    /// Episodes that are allowed; the limit follows from it once enough is known.
+    pub budget: Budget,
+    /// How much of the limit a signal that ceased adds to the joint score; 1 on a live host.
+    pub absence: f64,
+    /// When an episode ends.
+    pub release: Release,
+    /// Seconds after which half of what was learned is forgotten.
+    pub half_life: f64,
+    /// As how much of a row one inside an episode is learned.
+    pub quarantine: f64,
+    /// Seconds between two trainings of the forest.
+    pub retrain: f64,
+    /// The forest's.
+    pub training: training::Settings,
+    /// Where randomness in training comes from.
+    pub seed: u64,
+}
+
+impl Settings {
+    fn scorer(&self) -> scorer::Settings {
+        scorer::Settings {
+            point_seconds: self.every,
+            limit: self.limit,
+            budget: self.budget,
+            release: self.release,
+            absence: self.absence,
+            hold: Hold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
+            quarantine: self.quarantine,
+        }
+    }
+
+    fn shape(&self, floors: Vec<f64>) -> Shape {
+        Shape {
+            floors,
+            half_life: (self.half_life / self.every).max(2.0),
+            points_per_day: (DAY_SECONDS / self.every).max(1.0),
+            points_min: ROWS_MIN,
+            novelty_half_life: NOVELTY_HALF_LIFE,
+        }
+    }
+}
+
+/// What is concluded of one row.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// The score and its explanation; nothing in the first rows.
+    pub score: Option<Score>,
+    /// How odd each signal is, in deviations.
+    pub oddness: &'a [f64],
+    /// The episode that is under way.
+    pub episode: Option<Episode>,
+}
+
+/// Follows the rows of one file, or of several one after the other.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    settings: Settings,
+    window: Window,
+    scorer: Scorer,
+    rows: usize,
+    /// Rows between two trainings.
+    retrain: usize,
+    /// Trainings so far.
+    trainings: u64,
+    at: Option<Timestamp>,
+}
+
+impl Replay {
+    /// Knows nothing of signals with these noise floors.
+    pub fn new(floors: Vec<f64>, settings: &Settings) -> Self {
+        Self {
+            window: Window::new(1, floors.len()),
+            scorer: Scorer::new(&settings.shape(floors)),
+            rows: 0,
+            retrain: ((settings.retrain / settings.every).round() as usize).max(1),
+            trainings: 0,
+            at: None,
+            settings: settings.clone(),
+        }
+    }
+
+    /// Judges a row, then learns it. Without a time it comes one distance after the row before.
+    ///
+    /// # Errors
+    /// When a forest cannot be grown of the rows so far; the row is lost.
+    pub fn step(
+        &mut self,
+        at: Option<Timestamp>,
+        values: Vec<Option<f64>>,
+    ) -> Result<Judged<'_>, TrainError> {
+        let every = self.settings.every;
+        let at = at.or_else(|| self.at.map(|it| Timestamp(it.0 + every))).unwrap_or_default();
+        let elapsed = self.at.map_or(every, |before| at.0 - before.0);
+        if !(0.0..=GAP_ROWS * every).contains(&elapsed) {
+            self.scorer.interrupt();
+        }
+        self.at = Some(at);
+        if self.rows > 0 && self.rows.is_multiple_of(self.retrain) {
+            self.train()?;
+        }
+        self.window.push(at, values);
+        let ready = self.rows as f64 >= ROWS_MIN;
+        let elapsed = elapsed.clamp(0.0, GAP_ROWS * every);
+        let step = Step { elapsed, ready, weight: Some(1.0), whole: true };
+        let score = self.scorer.step(self.window.point(), step, &self.settings.scorer());
+        self.rows += 1;
+        Ok(Judged { score, oddness: self.scorer.oddness(), episode: self.scorer.episode() })
+    }
+
+    fn train(&mut self) -> Result<(), TrainError> {
+        let seed = self.settings.seed.wrapping_add(self.trainings);
+        match training::grow(&self.scorer.training_set(), &self.settings.training, seed) {
+            Ok(grown) => self.scorer.install(&grown.eif),
+            // A file of few rows a day: there will be more of them.
+            Err(TrainError::TooFewRows(_)) => {}
+            Err(error) => return Err(error),
+        }
+        self.trainings += 1;
+        Ok(())
+    }
+}

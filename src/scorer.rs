@@ -1,0 +1,295 @@
+//! From points to opinions: the memory of one subject, whatever its points were made from.
+//!
+//! The engine makes points from readings of the kernel, replay from rows of a file; both come here, so that what is
+//! measured on labelled data is what runs. Signals are known by their index; what they are called is not known here.
+
+use crate::budget::{Budget, Ledger};
+use crate::detect::absence::Absence;
+use crate::detect::blame::Blame;
+use crate::detect::eif::{Model, clip};
+use crate::detect::expectation::{Distances, Expectation};
+use crate::detect::forest::Rows;
+use crate::detect::tail::Tail;
+use crate::detect::{
+    self, DETECTORS, Detector, Lesson, Shape, Verdict, View, contribution, fuse, vote, young,
+};
+use crate::episode::{Moment, Release, Tracker};
+use crate::reading::Timestamp;
+use crate::report::{DetectorState, Direction, Episode, Expected, Turn};
+use crate::training::TrainingSet;
+use crate::window::Point;
+
+mod peak;
+mod thinned;
+
+pub use peak::Hold;
+
+use peak::Peak;
+use thinned::Thinned;
+
+/// However little a host knows, a state that lasts less than this many seconds is not its new normal.
+const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
+/// A signal with a smaller share of the score is not named as a cause of it.
+const CAUSE_SHARE_MIN: f64 = 0.05;
+/// With so many whole points a tree's sample is full, and the overlapping points of the warm-up are left out.
+const ROWS_ENOUGH: usize = 256;
+/// After a new normal was accepted, what came before weighs as much as this many points.
+const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
+/// Points it takes before distances mean anything.
+pub const POINTS_MIN: f64 = 2.0;
+
+/// How points are judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Seconds that a point stands for.
+    pub point_seconds: f64,
+    /// The joint score that is the limit, on the raw scale.
+    pub limit: f64,
+    /// Episodes that are allowed; the limit follows from it once enough is known.
+    pub budget: Budget,
+    /// When an episode ends.
+    pub release: Release,
+    /// How much of the limit a signal that ceased adds to the joint score.
+    pub absence: f64,
+    /// How a high score stays.
+    pub hold: Hold,
+    /// As how much of a point one inside an episode is learned; 1 makes no difference between them.
+    pub quarantine: f64,
+}
+
+/// How a point is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Seconds since the one before, gaps left out.
+    pub elapsed: f64,
+    /// Whether enough is known for a score.
+    pub ready: bool,
+    /// As how much of a point it is learned outside an episode; nothing when it is judged only.
+    pub weight: Option<f64>,
+    /// Whether a whole point is complete with it: memories that count points move on.
+    pub whole: bool,
+}
+
+/// The joint judgement of one point.
+#[derive(Debug, Clone, Default)]
+pub struct Score {
+    /// The score that is held; 1.0 is the limit.
+    pub held: f64,
+    /// The smoothed score of this point.
+    pub momentary: f64,
+    /// The largest shares of `held`, most positive first; their sum is `held`.
+    pub contributions: Vec<(usize, f64)>,
+    /// The signals to name for this point, the oddest first, with their shares of `momentary`.
+    pub causes: Vec<(usize, f64)>,
+    /// One row for each detector.
+    pub detectors: Vec<DetectorState>,
+    /// Share of the voting detectors that agree with the majority.
+    pub confidence: Option<f64>,
+    /// The signals that ceased.
+    pub absences: Vec<Absence>,
+    /// Share of the budget that was spent in the last period; nothing without a budget.
+    pub budget_spent: Option<f64>,
+    /// What became of the episode.
+    pub turn: Option<Turn>,
+}
+
+/// One subject.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    expectation: Expectation,
+    detectors: Vec<Box<dyn Detector>>,
+    blame: Blame,
+    /// Whole points outside episodes, as rows for the forest.
+    history: Thinned,
+    /// Points of the warm-up, which may overlap; they stand in until there are enough whole ones.
+    early: Thinned,
+    /// The smoothed share of each signal in the joint score, on the raw scale.
+    smooth: Vec<f64>,
+    peak: Peak,
+    tracker: Tracker,
+    /// What the limit follows from, and what was spent; nothing without a budget.
+    budget: Option<(Tail, Ledger)>,
+    /// Whole points learned, in weights.
+    points: f64,
+    /// The limit's factor for that many points.
+    width: f64,
+    /// How odd each signal of the last point was, in deviations.
+    oddness: Vec<f64>,
+}
+
+impl Scorer {
+    /// Knows nothing yet.
+    pub fn new(shape: &Shape) -> Self {
+        Self {
+            expectation: Expectation::new(shape),
+            detectors: DETECTORS.iter().map(|row| (row.build)(shape)).collect(),
+            blame: Blame::new(shape),
+            history: Thinned::new(),
+            early: Thinned::new(),
+            smooth: vec![0.0; shape.width()],
+            peak: Peak::default(),
+            tracker: Tracker::default(),
+            budget: None,
+            points: 0.0,
+            width: f64::INFINITY,
+            oddness: vec![0.0; shape.width()],
+        }
+    }
+
+    /// Whole points learned, in weights.
+    pub fn points(&self) -> f64 {
+        self.points
+    }
+
+    /// The episode that is under way.
+    pub fn episode(&self) -> Option<Episode> {
+        self.tracker.episode()
+    }
+
+    /// How odd each signal of the last judged point was, in deviations, at least 0.
+    pub fn oddness(&self) -> &[f64] {
+        &self.oddness
+    }
+
+    /// Judges by this model from now on.
+    pub fn install(&mut self, model: &Model) {
+        self.detectors.iter_mut().for_each(|it| it.install(model));
+    }
+
+    /// A gap: nobody knows what was between.
+    pub fn interrupt(&mut self) {
+        self.tracker.interrupt();
+    }
+
+    /// Whether there is a known reason for the subject not to be as it used to be, from the next point on.
+    pub fn grace(&mut self, active: bool) {
+        self.tracker.grace(active);
+    }
+
+    /// What a forest for this subject is to be trained on.
+    pub fn training_set(&self) -> TrainingSet {
+        let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
+        let mut rows = Rows::new(self.smooth.len());
+        early.into_iter().chain([&self.history]).for_each(|it| it.copy_into(&mut rows));
+        TrainingSet {
+            rows,
+            noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
+        }
+    }
+
+    /// Judges a point, then learns it; gives no score before it is ready.
+    pub fn step(&mut self, point: &Point, step: Step, settings: &Settings) -> Option<Score> {
+        let distances = self.expectation.distances(point);
+        let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
+        let verdicts: Vec<Verdict> = self.detectors.iter().map(|it| it.judge(&view)).collect();
+        self.oddness = self.blame.of(point, &distances.z);
+        let mut score =
+            step.ready.then(|| self.conclude(point.at, &distances.z, &verdicts, step.elapsed, settings));
+        if let Some(score) = &mut score {
+            score.absences = self.detectors.iter().flat_map(|it| it.absences(&view)).collect();
+        }
+        if let Some(weight) = step.weight {
+            self.learn(point, &distances, Step { weight: Some(weight), ..step }, weight, settings);
+        }
+        score
+    }
+
+    /// Joins the verdicts into the score, the vote and the episode.
+    fn conclude(
+        &mut self,
+        at: Timestamp,
+        z: &[f64],
+        verdicts: &[Verdict],
+        elapsed: f64,
+        settings: &Settings,
+    ) -> Score {
+        let unwidened = self.limit(settings);
+        let limit = unwidened * self.width;
+        let joint = fuse::fuse(z, verdicts, settings.absence * limit);
+        // A half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
+        self.smooth.iter_mut().zip(&joint.shares).for_each(|(old, new)| *old = (*old + new) / 2.0);
+        let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
+        let causes = self.causes(limit);
+        let largest = contribution::largest(&self.smooth, momentary);
+        let (held, contributions) = self.peak.hold(at, momentary, largest, settings.hold);
+        // Rows of minutes: what is held bridges them. Readings: a scrape's hold must not keep an episode open.
+        let score = if matches!(settings.hold, Hold::HalfLife(_)) { held } else { momentary };
+        let now = Moment { at, elapsed, score, cause: causes.first().map(|(idx, _)| *idx) };
+        let turn = self.tracker.step(now, self.release(settings));
+        let budget_spent = self.budget.as_mut().and_then(|(tail, ledger)| {
+            tail.learn(elapsed, score * unwidened);
+            ledger.step(elapsed, turn == Some(Turn::Began));
+            ledger.spent()
+        });
+        // Without quarantine it was learned all along.
+        if matches!(turn, Some(Turn::Accepted(_))) && settings.quarantine < 1.0 {
+            self.expectation.doubt(POINTS_AFTER_ACCEPTANCE);
+        }
+        let detectors = detector_states(verdicts);
+        let confidence = vote::majority(detectors.iter().map(|it| it.vote)).map(|it| it.confidence);
+        let absences = Vec::new();
+        Score { held, momentary, contributions, causes, detectors, confidence, absences, budget_spent, turn }
+    }
+
+    /// The limit in effect, before it is widened for what is known too little.
+    fn limit(&mut self, settings: &Settings) -> f64 {
+        let Some(rate) = settings.budget.rate() else { return settings.limit };
+        let new = || (Tail::new(rate, settings.limit), Ledger::new(settings.budget));
+        let (tail, _) = self.budget.get_or_insert_with(new);
+        tail.limit().unwrap_or(settings.limit)
+    }
+
+    /// A young host believes a new state once it has lasted as long as all that it knew before.
+    fn release(&self, settings: &Settings) -> Release {
+        let known = (self.points * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
+        Release { accept_after: settings.release.accept_after.min(known), ..settings.release }
+    }
+
+    /// The signals that speak for an anomaly, the oddest first, with their shares of the momentary score.
+    fn causes(&self, limit: f64) -> Vec<(usize, f64)> {
+        let least = self.smooth.iter().sum::<f64>() * CAUSE_SHARE_MIN;
+        let shares = self.smooth.iter().copied().enumerate().filter(|(_, share)| *share > least.max(0.0));
+        let mut causes: Vec<(usize, f64)> = shares.map(|(idx, share)| (idx, share / limit)).collect();
+        causes.sort_by(|a, b| self.oddness[b.0].total_cmp(&self.oddness[a.0]).then(b.1.total_cmp(&a.1)));
+        causes.truncate(contribution::NAMED_MAX);
+        causes
+    }
+
+    fn learn(&mut self, point: &Point, distances: &Distances, step: Step, outside: f64, settings: &Settings) {
+        let quarantined = self.tracker.is_odd() && settings.quarantine < 1.0;
+        let weight = if quarantined { outside * settings.quarantine } else { outside };
+        let lesson = Lesson { weight, step: step.whole, quarantined };
+        let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
+        self.detectors.iter_mut().for_each(|it| it.learn(&view, lesson));
+        if !quarantined && self.points >= POINTS_MIN {
+            let rows = if step.ready { &mut self.history } else { &mut self.early };
+            rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
+        }
+        self.blame.learn(point, lesson);
+        self.expectation.learn(point, distances, lesson, outside);
+        self.points += weight;
+        self.width = young::width(self.points);
+    }
+
+    /// What is expected of a signal at the time of the newest point, within 0 and `most`; nothing before its first
+    /// whole point.
+    pub fn expected(&self, idx: usize, most: f64) -> Option<Expected> {
+        let known = self.expectation.statistics(idx)?;
+        let (lower, upper) = known.bounds(self.width);
+        Some(Expected { value: known.mean.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
+    }
+
+    /// On which side of what is expected a signal stands.
+    pub fn direction(&self, point: &Point, idx: usize) -> Direction {
+        let expected = self.expectation.statistics(idx).map_or(0.0, |it| it.mean);
+        if point.values[idx] < expected { Direction::Low } else { Direction::High }
+    }
+}
+
+fn detector_states(verdicts: &[Verdict]) -> Vec<DetectorState> {
+    let state = |(row, verdict): (&detect::Row, &Verdict)| {
+        let score = verdict.relative();
+        DetectorState { name: row.name, score, vote: score.filter(|_| row.votes).map(|it| it >= 1.0) }
+    };
+    DETECTORS.iter().zip(verdicts).map(state).collect()
+}

@@ -1,0 +1,94 @@
+//! The highest score of late: what is exported, so that no scrape misses a spike.
+
+use std::collections::VecDeque;
+
+use crate::reading::Timestamp;
+
+/// How a high score stays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Hold {
+    /// As it is, for so many seconds; for readings, which come faster than scrapes.
+    Seconds(f64),
+    /// Halved after so many points; for rows of a minute or more, where an alert waits for several of them.
+    HalfLife(f64),
+}
+
+/// A score and what it was made of, by index of signals.
+pub(super) type Parts = Vec<(usize, f64)>;
+
+/// The scores that are held.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Peak {
+    /// Scores that no later one exceeds, newest last; a single one where they fade.
+    held: VecDeque<(Timestamp, f64, Parts)>,
+}
+
+impl Peak {
+    /// Takes a score; gives the one that stands for it.
+    pub(super) fn hold(&mut self, at: Timestamp, score: f64, of: Parts, hold: Hold) -> (f64, Parts) {
+        match hold {
+            Hold::HalfLife(points) => {
+                let fade = 0.5_f64.powf(1.0 / points);
+                match self.held.front_mut().filter(|(_, old, _)| *old * fade > score) {
+                    Some((_, old, of)) => {
+                        *old *= fade;
+                        of.iter_mut().for_each(|(_, share)| *share *= fade);
+                    }
+                    None => self.held = VecDeque::from([(at, score, of)]),
+                }
+            }
+            Hold::Seconds(seconds) => {
+                while self.held.back().is_some_and(|(_, older, _)| *older <= score) {
+                    self.held.pop_back();
+                }
+                self.held.push_back((at, score, of));
+                // A clock that stepped back leaves scores of the future behind; they go as well.
+                while self
+                    .held
+                    .front()
+                    .is_some_and(|(then, _, _)| !(0.0..=seconds).contains(&(at.0 - then.0)))
+                {
+                    self.held.pop_front();
+                }
+            }
+        }
+        self.held.front().map(|(_, score, of)| (*score, of.clone())).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(hold: Hold, scores: &[f64], expected: &[f64]) {
+        let mut peak = Peak::default();
+        let step =
+            |(t, score): (usize, &f64)| peak.hold(Timestamp(t as f64), *score, vec![(0, *score)], hold);
+        let found: Vec<f64> = scores
+            .iter()
+            .enumerate()
+            .map(step)
+            .inspect(|(it, of)| assert_eq!(of, &[(0, *it)]))
+            .map(|it| it.0)
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_highest_of_the_last_seconds_stands() {
+        check(Hold::Seconds(2.0), &[1.0, 5.0, 2.0, 1.0, 1.0, 0.0], &[1.0, 5.0, 5.0, 5.0, 2.0, 1.0]);
+    }
+
+    #[test]
+    fn a_peak_fades_by_half() {
+        check(Hold::HalfLife(1.0), &[8.0, 1.0, 0.0, 3.0, 2.0], &[8.0, 4.0, 2.0, 3.0, 2.0]);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_holds_nothing_of_the_future() {
+        let mut peak = Peak::default();
+        peak.hold(Timestamp(100.0), 9.0, Vec::new(), Hold::Seconds(60.0));
+        let (found, _) = peak.hold(Timestamp(10.0), 1.0, Vec::new(), Hold::Seconds(60.0));
+        assert!((found - 1.0).abs() < 1e-12, "{found}");
+    }
+}
