@@ -283,9 +283,9 @@ mod tests {
     fn a_table_is_validated() {
         check(
             "validate t.csv --every 5m --format json",
-            "Validate { file: \"t.csv\", every: Some(Span { millis: 300000 }), format: Json }",
+            "Validate(Validate { file: \"t.csv\", every: Some(Span { millis: 300000 }), format: Json })",
         );
-        check("validate -", "Validate { file: \"-\", every: None, format: Text }");
+        check("validate -", "Validate(Validate { file: \"-\", every: None, format: Text })");
         check("validate", "exit 64 error: the following required arguments were not provided:");
         check("--window 3 validate -", "exit 64 error: validate takes no settings such as --window");
         check(
