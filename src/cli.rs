@@ -29,6 +29,8 @@ pub enum Command {
     Check(Options, Print),
     /// Look at a table of numbers.
     Validate(Validate),
+    /// Score the rows of a table.
+    Replay(Replay),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -88,6 +90,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
     if name == "validate" {
         return options.none(name).map(|()| Command::Validate(validate::options(below)));
+    }
+    if name == "replay" {
+        return replay::options(below, options, &settings).map(Command::Replay);
     }
     options.add(below, &settings);
     Ok(match name {
@@ -164,6 +169,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         )
         .subcommand(check::command(settings))
         .subcommand(validate::command())
+        .subcommand(replay::command(settings))
 }
 
 /// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
@@ -224,6 +230,9 @@ mod tests {
             Ok(Command::Run(options)) => format!("run{}", shown(&options)),
             Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
             Ok(Command::Validate(options)) => format!("{options:?}"),
+            Ok(Command::Replay(options)) => {
+                format!("replay {}{}", options.input.display(), shown(&options.options))
+            }
             Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
         };
         assert_eq!(found, expect, "{line}");
@@ -271,6 +280,15 @@ mod tests {
         check(
             "validate - --every 0",
             "exit 64 error: invalid value '0' for '--every <DURATION>': it has to be longer than nothing",
+        );
+    }
+
+    #[test]
+    fn a_table_is_replayed() {
+        check("--limit 3 replay --input t.csv --limit 4 --seed 2", "replay t.csv limit=3 seed=2 limit=4");
+        check(
+            "--window 3 replay --input t.csv",
+            "exit 64 error: replay has no use for --window, which is about a host",
         );
     }
 

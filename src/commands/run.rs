@@ -14,7 +14,6 @@ use tokio::sync::{oneshot, watch};
 use crate::cli::{Exit, Options};
 use crate::config::{Config, Loaded};
 use crate::engine::{self, Engine};
-use crate::episode::Release;
 use crate::report::Report;
 use crate::sampler::{Event, Sampler};
 use crate::serve::{self, Counts, Page, Site};
@@ -121,11 +120,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         warmup: detection.warmup.as_seconds(),
         hold: detection.hold.as_seconds(),
         limit: detection.limit,
-        release: Release {
-            below: detection.release.below,
-            seconds: detection.release.lasting.as_seconds(),
-            accept_after: detection.accept_after.as_seconds(),
-        },
+        release: super::release(detection),
         half_life: detection.half_life.as_seconds(),
         quarantine: detection.quarantine,
         retrain: detection.retrain.as_seconds(),
