@@ -13,15 +13,17 @@ use crate::span::Span;
 use crate::version;
 
 mod check;
+mod evaluate;
 mod replay;
 mod validate;
 
 pub use check::Print;
+pub use evaluate::{Evaluate, Of};
 pub use replay::Replay;
 pub use validate::{Layout, Validate};
 
 /// What the user wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Sample, judge and serve.
     Run(Options),
@@ -31,6 +33,8 @@ pub enum Command {
     Validate(Validate),
     /// Score the rows of a table.
     Replay(Replay),
+    /// Tell how good scores are.
+    Evaluate(Evaluate),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -88,13 +92,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let mut options = Options::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
-    if name == "validate" {
-        return options.none(name).map(|()| Command::Validate(validate::options(below)));
+    // What looks at files alone takes no settings.
+    match name {
+        "validate" => return options.none(name).map(|()| Command::Validate(validate::options(below))),
+        "evaluate" => {
+            options.none(name)?;
+            return evaluate::options(below).map(Command::Evaluate);
+        }
+        "replay" => return replay::options(below, options, &settings).map(Command::Replay),
+        _ => options.add(below, &settings),
     }
-    if name == "replay" {
-        return replay::options(below, options, &settings).map(Command::Replay);
-    }
-    options.add(below, &settings);
     Ok(match name {
         "check" => Command::Check(options, check::print(below)),
         _ => Command::Run(options),
@@ -170,6 +177,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(check::command(settings))
         .subcommand(validate::command())
         .subcommand(replay::command(settings))
+        .subcommand(evaluate::command())
 }
 
 /// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
@@ -233,6 +241,7 @@ mod tests {
             Ok(Command::Replay(options)) => {
                 format!("replay {}{}", options.input.display(), shown(&options.options))
             }
+            Ok(Command::Evaluate(options)) => format!("{options:?}"),
             Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
         };
         assert_eq!(found, expect, "{line}");

@@ -4,6 +4,7 @@ use crate::config::Detection;
 use crate::episode::Release;
 
 pub mod check;
+pub mod evaluate;
 pub mod replay;
 pub mod run;
 pub mod validate;

@@ -4,14 +4,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
-use hostnorm::commands::{check, replay, run, validate};
+use hostnorm::commands::{check, evaluate, replay, run, validate};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Err(exit) => exit,
         Ok(Command::Check(options, print)) => check::run(options, print, std::env::vars_os()),
         Ok(Command::Validate(options)) => validate::run(&options, &mut std::io::stdout().lock()),
-        Ok(Command::Replay(options)) => replay::run(&options, std::env::vars_os()),
+        Ok(Command::Replay(options)) => {
+            replay::run(&options, std::env::vars_os(), &mut std::io::stderr().lock())
+        }
+        Ok(Command::Evaluate(options)) => evaluate::run(&options),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };
     if !exit.text.is_empty() {

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
+use hostnorm::curve::auc;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
-use hostnorm::training::second_opinion::{Trial, auc, judge};
+use hostnorm::training::second_opinion::{Trial, judge};
 use hostnorm::training::{Settings, TrainError, TrainingSet, train};
 
 const WIDTH: usize = 8;

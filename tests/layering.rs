@@ -8,7 +8,7 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the ground up. A module uses its own row and the rows above it in this table; a row may be planned.
 const LAYERS: &[&[&str]] = &[
-    &["version", "span"],
+    &["version", "span", "curve"],
     &["metric"],
     &["reading"],
     &["signal"],
@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["scorer"],
     &["engine", "replay"],
     &["clock"],
-    &["sources", "rows", "history", "store", "serve", "telemetry"],
+    &["sources", "rows", "labelled", "history", "store", "serve", "telemetry"],
     &["config"],
     &["sampler"],
     &["cli"],

@@ -328,3 +328,51 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn labels_give_figures_at_once() {
+    let (history, input) = (table(0, 300), table(300, 100));
+    let mut labels = vec!["0"; 100];
+    labels[40..50].fill("1");
+    let files = dir(&[
+        ("history.csv", history.as_bytes()),
+        ("input.csv", input.as_bytes()),
+        ("labels", labels.join("\n").as_bytes()),
+        ("short", b"0\n1\n"),
+        ("long", "1\n".repeat(101).as_bytes()),
+        ("quiet", "0\n".repeat(100).as_bytes()),
+    ]);
+    let args = "--history history.csv --input input.csv";
+    let output = run(files.path(), &format!("{args} --labels labels --output scores.csv"));
+    let figures = String::from_utf8(output.stdout).unwrap();
+    assert!(figures.contains("vus_pr") && figures.contains("limit_recall"), "{figures}");
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    // They are those of evaluate, with the width of buffers by the rule.
+    let first: Vec<f64> =
+        input.lines().skip(1).map(|it| it.split(',').nth(1).unwrap().parse().unwrap()).collect();
+    let window = hostnorm::evaluate::period(&first).to_string();
+    let mut evaluate = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    evaluate.env_clear().current_dir(files.path()).arg("evaluate");
+    let asked = evaluate
+        .args(["--labels", "labels", "--scores", "scores.csv", "--vus-window", &window])
+        .output()
+        .unwrap();
+    let without_name = |text: &str| {
+        text.lines().skip(1).map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(without_name(&figures), without_name(&String::from_utf8(asked.stdout).unwrap()));
+    // Where scores are on standard output, figures are not.
+    let output = run(files.path(), &format!("{args} --labels labels"));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), figures);
+    assert_eq!(output.stdout, std::fs::read(files.path().join("scores.csv")).unwrap());
+    for (labels, sentence) in [
+        ("short", "short: 100 rows have a score, but 2 have a label; each row needs both"),
+        ("long", "long: 100 rows have a score, but 101 have a label; each row needs both"),
+        ("quiet", "quiet: no row is labelled 1; without an event there are no figures"),
+        ("none", "none: cannot be read: No such file or directory"),
+    ] {
+        let output = run(files.path(), &format!("{args} --labels {labels}"));
+        assert!(String::from_utf8(output.stderr).unwrap().starts_with(sentence), "{labels}");
+        assert_eq!(output.status.code(), Some(1), "{labels}");
+    }
+}

@@ -76,7 +76,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
         .arg(
             file("labels")
-                .help("A 0 or 1 for each row of the input, to show how well the scores find them"),
+                .help("A 0 or 1 for each row of the input; figures of how well scores find them follow, see hostnorm evaluate"),
         )
         .args(shared(&counting(settings)))
 }
@@ -106,8 +106,8 @@ pub(super) fn options(
     };
     let read = [replay.history.as_deref(), Some(&*replay.input), replay.labels.as_deref()];
     let is_stdin = |it: &&Path| it.as_os_str() == "-";
-    if read.iter().flatten().filter(|it| is_stdin(it)).count() > 1 {
-        return Err(Exit::usage("error: only one of --history, --input and --labels can be standard input"));
+    if read[..2].iter().flatten().filter(|it| is_stdin(it)).count() > 1 {
+        return Err(Exit::usage("error: only one of --history and --input can be standard input"));
     }
     // Creating the file of scores would empty what is still to be read.
     if let Some(output) = replay.output.as_deref().filter(|it| !is_stdin(it))
@@ -167,10 +167,7 @@ mod tests {
     fn what_cannot_be() {
         check("--input - --window 3", "error: unexpected argument '--window' found");
         check("", "error: the following required arguments were not provided:  --input <FILE>");
-        check(
-            "--history - --input -",
-            "64 error: only one of --history, --input and --labels can be standard input",
-        );
+        check("--history - --input -", "64 error: only one of --history and --input can be standard input");
         check("--input a.csv --output a.csv", "64 error: --output would overwrite a.csv, which is read");
     }
 }

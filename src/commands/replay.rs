@@ -1,6 +1,7 @@
 //! `hostnorm replay`: scores the rows of a table as they would have been scored live.
 
 use std::ffi::OsString;
+use std::io::Write;
 
 use crate::cli::{self, Exit};
 use crate::config::{Detection, Loaded};
@@ -10,22 +11,40 @@ use crate::span::Span;
 use crate::{sources, training};
 
 mod feed;
+mod figures;
 mod overwrite;
 mod verdict;
 
 use feed::Feed;
+use figures::Labelled;
 use verdict::Verdict;
 
 /// Rows that are so many times as far apart as was said, or as near, are not what was meant: each would be a gap.
 const APART_TIMES: f64 = 3.0;
 
 /// Learns the history, then scores the input row by row. Exit code 0, 64 for what is wrong with the command line or
-/// the settings, 1 for what is wrong with a table; the rows before it have their scores then.
-pub fn run(options: &cli::Replay, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+/// the settings, 1 for what is wrong with a table; the rows before it have their scores then. Where standard output
+/// has the scores, the figures of labels go `aside`.
+pub fn run(
+    options: &cli::Replay,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    aside: &mut dyn Write,
+) -> Exit {
     let settings = &options.options;
-    match Loaded::new(settings.file.as_deref(), environment, settings.flags.clone()) {
-        Err(problems) => Exit::usage(problems.to_string()),
-        Ok(loaded) => replay(options, &loaded.config.detection).err().unwrap_or_else(|| Exit::success("")),
+    let loaded = match Loaded::new(settings.file.as_deref(), environment, settings.flags.clone()) {
+        Ok(loaded) => loaded,
+        Err(problems) => return Exit::usage(problems.to_string()),
+    };
+    match replay(options, &loaded.config.detection) {
+        Err(exit) => exit,
+        Ok(figures) if options.output.as_deref().is_some_and(|it| it.as_os_str() != "-") => {
+            Exit::success(figures)
+        }
+        Ok(figures) => {
+            // A reader that went away is no reason to fail.
+            let _ = aside.write_all(figures.as_bytes());
+            Exit::success("")
+        }
     }
 }
 
@@ -49,8 +68,10 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
     columns.iter().map(|it| floor(it).unwrap_or_default()).collect()
 }
 
-fn replay(options: &cli::Replay, detection: &Detection) -> Result<(), Exit> {
+/// Gives the figures, if there are labels.
+fn replay(options: &cli::Replay, detection: &Detection) -> Result<String, Exit> {
     overwrite::refuse(options)?;
+    let mut labelled = options.labels.as_deref().map(Labelled::open).transpose()?;
     let history = options.history.as_deref().map(Feed::open).transpose()?;
     let mut input = Feed::open(&options.input)?;
     if let Some(history) = &history {
@@ -68,13 +89,16 @@ fn replay(options: &cli::Replay, detection: &Detection) -> Result<(), Exit> {
     // Only now: what is wrong with the history must not cost the scores of an earlier replay.
     let created = Scores::create(options.output.as_deref(), options.detail);
     let mut scores = created.map_err(|error| Exit::failure(error.to_string()))?;
-    let walked = walk(&mut input, &mut replay, &mut scores, options.detail);
+    let walked = walk(&mut input, &mut replay, &mut scores, options.detail, labelled.as_mut());
     // The rows before a bad one have their scores.
     let written = scores.flush();
     match walked.and_then(|()| written.map_err(Halt::Scores)) {
-        Ok(()) => input.conclude(rows_min),
+        Ok(()) => {
+            input.conclude(rows_min)?;
+            labelled.map_or(Ok(String::new()), |it| it.figures(input.name(), every))
+        }
         // Who reads a pipe may go away when it has seen enough.
-        Err(Halt::Scores(error)) if error.is_closed() => Ok(()),
+        Err(Halt::Scores(error)) if error.is_closed() => Ok(String::new()),
         Err(Halt::Scores(error)) => Err(Exit::failure(error.to_string())),
         Err(Halt::Table(exit)) => Err(exit),
     }
@@ -88,12 +112,22 @@ enum Halt {
     Scores(ScoresError),
 }
 
-fn walk(input: &mut Feed, replay: &mut Replay, scores: &mut Scores, detail: Detail) -> Result<(), Halt> {
+/// Judges all rows of the input and writes what is concluded.
+fn walk(
+    input: &mut Feed,
+    replay: &mut Replay,
+    scores: &mut Scores,
+    detail: Detail,
+    mut labelled: Option<&mut Labelled>,
+) -> Result<(), Halt> {
     let mut row = Row::default();
     let mut verdict = Verdict::default();
     while input.next(&mut row).map_err(Halt::Table)? {
         let judged = replay.step(row.at, &row.values, &row.missing);
         let judged = judged.map_err(|error| Halt::Table(input.wrong(row.line, &error.to_string())))?;
+        if let Some(labelled) = &mut labelled {
+            labelled.add(judged.score.as_ref().map(|it| it.held), row.values.first().copied());
+        }
         scores.push(&verdict.of(&judged, detail)).map_err(Halt::Scores)?;
     }
     Ok(())
@@ -146,5 +180,19 @@ mod tests {
     fn columns_named_as_signals_have_their_noise_floors() {
         let signal = sources::signals(|_| true).find(|it| it.floor > 0.0).unwrap();
         assert_eq!(floors(&[signal.name.to_owned(), "cpu_r".to_owned()]), [signal.floor, 0.0]);
+    }
+
+    #[test]
+    fn columns_of_the_labelled_sets_are_no_signals() {
+        let manifest: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/quality/manifest.json")).unwrap();
+        let mut count = 0;
+        for series in manifest["series"].as_array().unwrap() {
+            for name in series["metrics"].as_array().unwrap() {
+                assert_eq!(floors(&[name.as_str().unwrap().to_owned()]), [0.0], "{name}");
+                count += 1;
+            }
+        }
+        assert!(count > 100, "{count}");
     }
 }

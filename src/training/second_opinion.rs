@@ -11,6 +11,7 @@
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
 
 use super::TrainError;
+use crate::curve::auc;
 use crate::detect::eif::CLIP;
 use crate::detect::forest::{Forest, Options, Rows, SAMPLE_MAX};
 use crate::detect::memory::TWINS;
@@ -164,42 +165,9 @@ fn padded<const N: usize>(row: &[f32]) -> [f32; N] {
     std::array::from_fn(|idx| row.get(idx).copied().unwrap_or(0.0))
 }
 
-/// The area under the curve: how often a faulty point scores higher than an ordinary one, ties counting half (Mann,
-/// Whitney, 1947). One half when either side has no point.
-pub fn auc(ordinary: &[f64], faulty: &[f64]) -> f64 {
-    if ordinary.is_empty() || faulty.is_empty() {
-        return 0.5;
-    }
-    let mut ordinary = ordinary.to_vec();
-    ordinary.sort_by(f64::total_cmp);
-    let won: f64 = faulty
-        .iter()
-        .map(|score| {
-            let below = ordinary.partition_point(|it| it < score);
-            let not_above = ordinary.partition_point(|it| it <= score);
-            (below + not_above) as f64 / 2.0
-        })
-        .sum();
-    won / (ordinary.len() as f64 * faulty.len() as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_area_under_the_curve_counts_pairs() {
-        let check = |ordinary: &[f64], faulty: &[f64], expected: f64| {
-            let area = auc(ordinary, faulty);
-            assert!((area - expected).abs() < 1e-12, "{ordinary:?} {faulty:?}: {area}");
-        };
-        check(&[1.0, 2.0], &[3.0, 4.0], 1.0);
-        check(&[3.0, 4.0], &[1.0, 2.0], 0.0);
-        check(&[1.0, 3.0], &[2.0, 4.0], 0.75);
-        check(&[1.0, 1.0], &[1.0], 0.5);
-        check(&[1.0, 2.0], &[2.0], 0.75);
-        check(&[], &[1.0], 0.5);
-    }
 
     #[test]
     fn faults_move_what_they_should() {

@@ -1,0 +1,195 @@
+//! The command line of `hostnorm evaluate`.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
+
+use super::Exit;
+use crate::evaluate::{Style, VUS_WINDOW_MAX};
+use crate::span::Span;
+
+/// The widest buffer where none is given, the default of the authors of the volumes.
+const VUS_WINDOW: usize = 100;
+
+/// What is evaluated, and how it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluate {
+    /// The labels and scores.
+    pub of: Of,
+    /// A row is called anomalous from this score on.
+    pub limit: f64,
+    /// How figures are shown.
+    pub style: Style,
+    /// Whether those of each series are shown.
+    pub per_series: bool,
+}
+
+/// Where labels and scores lie.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Of {
+    /// One series.
+    Files {
+        /// The file of labels.
+        labels: PathBuf,
+        /// The file of scores.
+        scores: PathBuf,
+        /// Rows in a day.
+        per_day: f64,
+        /// The widest buffer around events that the volumes take, in rows.
+        vus_window: usize,
+    },
+    /// A folder with a manifest, and another with scores.
+    Folder {
+        /// The labelled series.
+        data: PathBuf,
+        /// A file of scores for each.
+        scores: PathBuf,
+        /// Only this set.
+        set: Option<String>,
+    },
+}
+
+pub(super) fn command() -> clap::Command {
+    let arg = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
+    let path = |name, value| arg(name, value).value_parser(value_parser!(PathBuf));
+    clap::Command::new("evaluate")
+        .about("Tell how good scores are where labels say what was anomalous: exit 0, or 1 if files are wrong")
+        .args([
+            path("labels", "FILE").conflicts_with("data").help("Labels of one series: 0 or 1 a row"),
+            path("data", "DIR").help("Folder of series: manifest.json, labels/NAME.label, labels/NAME.interp"),
+            path("scores", "PATH")
+                .required(true)
+                .help("Scores: a file with one number a row or with a column score; with --data a folder of NAME.csv"),
+            arg("set", "NAME").requires("data").help("Only this set of the folder [default: all]"),
+            arg("per-day", "ROWS")
+                .value_parser(value_parser!(f64))
+                .conflicts_with_all(["every", "data"])
+                .help("Rows in a day, for false alerts a day"),
+            arg("every", "DURATION")
+                .value_parser(value_parser!(Span))
+                .conflicts_with("data")
+                .help("Time between two rows, instead of --per-day [default: 1m]"),
+            arg("vus-window", "ROWS")
+                .value_parser(value_parser!(u16).range(0..=VUS_WINDOW_MAX as i64))
+                .conflicts_with("data")
+                .help(format!("Widest buffer around events for the volumes under the surface [default: {VUS_WINDOW}]")),
+            arg("limit", "SCORE")
+                .value_parser(value_parser!(f64))
+                .allow_negative_numbers(true)
+                .default_value("1.0")
+                .help("Score from which on a row is called anomalous, for the figures named limit_"),
+            arg("format", "FORMAT")
+                .value_parser(["table", "json", "markdown"])
+                .default_value("table")
+                .hide_possible_values(true)
+                .help("How figures are shown: table, json, markdown"),
+            Arg::new("per-series").long("per-series").action(ArgAction::SetTrue).help("Show the figures of each series too"),
+        ])
+        .group(ArgGroup::new("labelled").args(["labels", "data"]).required(true))
+}
+
+pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    let scores = path("scores").unwrap_or_default();
+    let of = match (path("labels"), path("data")) {
+        (_, Some(data)) => Of::Folder { data, scores, set: matches.get_one::<String>("set").cloned() },
+        (labels, None) => Of::Files {
+            labels: labels.unwrap_or_default(),
+            scores,
+            per_day: per_day(matches)?,
+            vus_window: matches.get_one::<u16>("vus-window").map_or(VUS_WINDOW, |it| usize::from(*it)),
+        },
+    };
+    let limit = matches.get_one::<f64>("limit").copied().unwrap_or(1.0);
+    if !limit.is_finite() {
+        return Err(Exit::usage(format!("error: --limit {limit} is not a score; write a finite number")));
+    }
+    let style = match matches.get_one::<String>("format").map(String::as_str) {
+        Some("json") => Style::Json,
+        Some("markdown") => Style::Markdown,
+        _ => Style::Table,
+    };
+    Ok(Evaluate { of, limit, style, per_series: matches.get_flag("per-series") })
+}
+
+/// Rows in a day, in either way to say it.
+fn per_day(matches: &ArgMatches) -> Result<f64, Exit> {
+    let every = matches.get_one::<Span>("every").copied().unwrap_or(Span::minutes(1));
+    let given = matches.get_one::<f64>("per-day").copied();
+    let per_day = given.unwrap_or(Span::days(1).as_seconds() / every.as_seconds());
+    if per_day.is_finite() && 0.0 < per_day {
+        return Ok(per_day);
+    }
+    let (flag, word) = match given {
+        Some(word) => ("--per-day", word.to_string()),
+        None => ("--every", every.to_string()),
+    };
+    Err(Exit::usage(format!("error: {flag} {word} is not possible; it must be above 0")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Command, parse};
+    use super::*;
+
+    fn check(line: &str, expected: Result<Evaluate, &str>) {
+        let args = ["hostnorm", "evaluate"].into_iter().chain(line.split_whitespace()).map(Into::into);
+        let found = match parse(args) {
+            Ok(Command::Evaluate(found)) => Ok(found),
+            Ok(other) => panic!("{line}: {other:?}"),
+            Err(exit) => Err(exit.text.lines().next().unwrap_or_default().to_owned()),
+        };
+        assert_eq!(found, expected.map_err(str::to_owned), "{line}");
+    }
+
+    fn files(per_day: f64, vus_window: usize) -> Evaluate {
+        let of = Of::Files { labels: "l".into(), scores: "s".into(), per_day, vus_window };
+        Evaluate { of, limit: 1.0, style: Style::Table, per_series: false }
+    }
+
+    #[test]
+    fn one_series() {
+        check("--labels l --scores s", Ok(files(1440.0, 100)));
+        check("--labels l --scores s --every 5m --vus-window 0", Ok(files(288.0, 0)));
+        check("--labels l --scores s --per-day 24", Ok(files(24.0, 100)));
+        let shown = Evaluate { limit: -2.5, style: Style::Json, per_series: true, ..files(1440.0, 100) };
+        check("--labels l --scores s --limit -2.5 --format json --per-series", Ok(shown));
+    }
+
+    #[test]
+    fn a_folder() {
+        let of =
+            |set: Option<&str>| Of::Folder { data: "d".into(), scores: "s".into(), set: set.map(Into::into) };
+        check("--data d --scores s", Ok(Evaluate { of: of(None), ..files(1.0, 0) }));
+        let shown = Evaluate { of: of(Some("smd")), style: Style::Markdown, ..files(1.0, 0) };
+        check("--data d --scores s --set smd --format markdown", Ok(shown));
+    }
+
+    #[test]
+    fn wrong_lines() {
+        check("--scores s", Err("error: the following required arguments were not provided:"));
+        check("--labels l", Err("error: the following required arguments were not provided:"));
+        let both = "error: the argument '--labels <FILE>' cannot be used with '--data <DIR>'";
+        check("--labels l --data d --scores s", Err(both));
+        check(
+            "--labels l --scores s --every 0",
+            Err("error: --every 0s is not possible; it must be above 0"),
+        );
+        check(
+            "--labels l --scores s --per-day 0",
+            Err("error: --per-day 0 is not possible; it must be above 0"),
+        );
+        check(
+            "--labels l --scores s --limit nan",
+            Err("error: --limit NaN is not a score; write a finite number"),
+        );
+        check(
+            "--labels l --scores s --vus-window 2001",
+            Err("error: invalid value '2001' for '--vus-window <ROWS>': 2001 is not in 0..=2000"),
+        );
+        check(
+            "--labels l --scores s --format xml",
+            Err("error: invalid value 'xml' for '--format <FORMAT>'"),
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! From labels and scores to figures: how good a detector is on rows of which someone said what is anomalous.
+//!
+//! Names and definitions are those of the benchmark of labelled host metrics that hostnorm is measured with: figures of
+//! rows without point adjustment, the volume under the surface, and what a user of alerts sees, which is how many events are
+//! noticed, how late, at how many false alerts a day. `tests/figures.rs` holds expected values for each of them.
+//!
+//! A score that is NaN counts as the lowest of all; infinite ones as 1e30 with their sign.
+
+use std::fmt;
+use std::ops::Range;
+
+mod alerts;
+mod blame;
+mod period;
+mod quantiles;
+mod ranked;
+mod show;
+mod volume;
+
+pub use blame::Cause;
+pub use period::period;
+pub use show::{Style, show};
+
+use alerts::{Alerts, BUDGETS, FOR};
+use ranked::Ranked;
+
+/// The widest buffer around events that the volumes take; the rule for it never exceeds 303.
+pub const VUS_WINDOW_MAX: usize = 2_000;
+
+/// What stands for an infinite score, so that thresholds between scores can be told.
+const INFINITE: f64 = 1e30;
+
+/// The labelled rows of one machine, with the scores that a detector gave them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// What the machine is called.
+    name: String,
+    /// Whether each row is anomalous.
+    labels: Vec<bool>,
+    /// The score of each row, higher where it is more anomalous; as many as labels.
+    scores: Vec<f64>,
+    /// Rows in a day; positive.
+    per_day: f64,
+    /// The widest buffer around events, in rows.
+    vus_window: usize,
+    /// Which signals someone says were to blame, and when.
+    causes: Vec<Cause>,
+    /// For each row the signals that the detector blames, the most blamed first; as many as labels.
+    top: Option<Vec<Vec<u16>>>,
+}
+
+/// Why labels and scores are no series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unfit {
+    /// There are no rows.
+    Empty,
+    /// There are more scores than labels, or fewer.
+    Lengths {
+        /// Rows with a score.
+        scores: usize,
+        /// Rows with a label.
+        labels: usize,
+    },
+    /// So many rows a day are not possible.
+    PerDay(f64),
+    /// The buffer is wider than [`VUS_WINDOW_MAX`].
+    Window(usize),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("there are no rows"),
+            Self::Lengths { scores, labels } => {
+                write!(f, "{scores} rows have a score, but {labels} have a label; each row needs both")
+            }
+            Self::PerDay(found) => write!(f, "{found} rows a day are not possible; it must be above 0"),
+            Self::Window(found) => {
+                write!(f, "a window of {found} rows for the volumes is over {VUS_WINDOW_MAX}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+impl Series {
+    /// Joins labels and scores, row by row. `per_day` rows are a day, and `vus_window` is the widest buffer around
+    /// events that the volumes take, for which [`period`] is the rule.
+    ///
+    /// # Errors
+    /// When they do not fit together.
+    pub fn new(
+        name: impl Into<String>,
+        labels: Vec<bool>,
+        scores: Vec<f64>,
+        per_day: f64,
+        vus_window: usize,
+    ) -> Result<Self, Unfit> {
+        if labels.len() != scores.len() {
+            return Err(Unfit::Lengths { scores: scores.len(), labels: labels.len() });
+        }
+        if labels.is_empty() {
+            return Err(Unfit::Empty);
+        }
+        if !per_day.is_finite() || per_day <= 0.0 {
+            return Err(Unfit::PerDay(per_day));
+        }
+        if vus_window > VUS_WINDOW_MAX {
+            return Err(Unfit::Window(vus_window));
+        }
+        Ok(Self { name: name.into(), labels, scores, per_day, vus_window, causes: Vec::new(), top: None })
+    }
+
+    /// Adds what is needed to tell whether the right signals are blamed: what someone says, and what the detector says
+    /// of each row.
+    ///
+    /// # Errors
+    /// When the detector does not say it of each row.
+    pub fn with_causes(mut self, causes: Vec<Cause>, top: Vec<Vec<u16>>) -> Result<Self, Unfit> {
+        if top.len() != self.labels.len() {
+            return Err(Unfit::Lengths { scores: top.len(), labels: self.labels.len() });
+        }
+        (self.causes, self.top) = (causes, Some(top));
+        Ok(self)
+    }
+
+    /// Events in order of time.
+    pub fn events(&self) -> Vec<Range<usize>> {
+        events_of(&self.labels)
+    }
+}
+
+/// Figures by name, in the order in which they are shown. One that cannot be told is absent.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Figures {
+    named: Vec<(String, f64)>,
+}
+
+impl Figures {
+    /// A figure, if it can be told.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.named.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.named.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    fn put(&mut self, name: impl Into<String>, value: Option<f64>) {
+        if let Some(value) = value.filter(|it| it.is_finite()) {
+            self.named.push((name.into(), value));
+        }
+    }
+}
+
+/// The figures of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfSeries {
+    /// What the machine is called.
+    pub name: String,
+    /// How many events it has.
+    pub events: usize,
+    /// Of rows, volumes and blame; events found at the best threshold for this series alone.
+    pub figures: Figures,
+}
+
+/// The figures of a set of series.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evaluation {
+    /// Each of them.
+    pub series: Vec<OfSeries>,
+    /// How many events there are in all.
+    pub events: usize,
+    /// How long the series are together.
+    pub days: f64,
+    /// The means over series; then, with `fleet_`, what one threshold for all series gives where an alert needs 5 rows above it,
+    /// and with `fleet1_` where one is enough.
+    pub figures: Figures,
+}
+
+/// All figures of a set of series. A row is called anomalous at `limit` and above in the figures named `limit_`.
+pub fn figures(series: &[Series], limit: f64) -> Evaluation {
+    let (mut rows, mut held, mut single) = (Vec::new(), Vec::new(), Vec::new());
+    for one in series {
+        let scores: Vec<f64> = one.scores.iter().map(|it| finite(*it)).collect();
+        let events = one.events();
+        let alerts = Alerts::new(&events, &scores, one.per_day, FOR);
+        let mut figures = of_rows(one, &scores, &events, limit);
+        add_recall(&mut figures, &alerts);
+        if let Some(hits) = one.top.as_deref().and_then(|top| blame::hits(&one.causes, &one.scores, top)) {
+            hits.into_iter().for_each(|(name, value)| figures.put(name, Some(value)));
+        }
+        rows.push(OfSeries { name: one.name.clone(), events: events.len(), figures });
+        held.push(alerts);
+        single.push(Alerts::new(&events, &scores, one.per_day, 1));
+    }
+    let mut figures = means(&rows);
+    add_fleet(&mut figures, "fleet", &held);
+    add_fleet(&mut figures, "fleet1", &single);
+    Evaluation {
+        events: rows.iter().map(|it| it.events).sum(),
+        days: held.iter().map(|it| it.days).sum(),
+        series: rows,
+        figures,
+    }
+}
+
+/// Runs of anomalous rows.
+pub fn events_of(labels: &[bool]) -> Vec<Range<usize>> {
+    let mut events: Vec<Range<usize>> = Vec::new();
+    for (row, _) in labels.iter().enumerate().filter(|(_, label)| **label) {
+        match events.last_mut() {
+            Some(last) if last.end == row => last.end += 1,
+            _ => events.push(row..row + 1),
+        }
+    }
+    events
+}
+
+/// A score with which can be reckoned.
+fn finite(score: f64) -> f64 {
+    match score {
+        it if it.is_nan() => -INFINITE,
+        it if it.is_infinite() => INFINITE.copysign(it),
+        it => it,
+    }
+}
+
+/// Figures of rows and volumes.
+fn of_rows(series: &Series, scores: &[f64], events: &[Range<usize>], limit: f64) -> Figures {
+    let ranked = Ranked::new(&series.labels, scores);
+    let volumes = volume::volumes(&ranked, events, series.vus_window);
+    let (best, at_limit) = (ranked.best(), ranked.at_limit(limit));
+    let mut figures = Figures::default();
+    figures.put("vus_pr", volumes.map(|it| it.pr));
+    figures.put("vus_roc", volumes.and_then(|it| it.roc));
+    figures.put("auc_pr", ranked.average_precision());
+    figures.put("auc_roc", ranked.auc());
+    figures.put("best_f1", best.map(|it| it.f1()));
+    figures.put("best_precision", best.map(|it| it.precision));
+    figures.put("best_recall", best.map(|it| it.recall));
+    figures.put("best_limit", best.map(|it| it.limit));
+    figures.put("limit_f1", at_limit.map(|it| it.f1()));
+    figures.put("limit_precision", at_limit.map(|it| it.precision));
+    figures.put("limit_recall", at_limit.map(|it| it.recall));
+    figures
+}
+
+/// The share of events found with the lowest threshold for this series that keeps each budget.
+fn add_recall(figures: &mut Figures, alerts: &Alerts) {
+    let found = alerts::thresholds(std::slice::from_ref(alerts), &alerts.candidates());
+    for ((_, name), threshold) in BUDGETS.iter().zip(found.into_iter().flatten()) {
+        let share = alerts.found(threshold) as f64 / alerts.events().max(1) as f64;
+        figures.put(format!("rec@{name}"), Some(share));
+    }
+}
+
+/// What one threshold for all series gives, which is what a shipped default does.
+fn add_fleet(figures: &mut Figures, tag: &str, alerts: &[Alerts]) {
+    let events: usize = alerts.iter().map(Alerts::events).sum();
+    let found = alerts::thresholds(alerts, &alerts::shared_candidates(alerts));
+    for ((_, name), threshold) in BUDGETS.iter().zip(found.into_iter().flatten()) {
+        let found: usize = alerts.iter().map(|it| it.found(threshold)).sum();
+        let delays = alerts.iter().flat_map(|it| it.delays(threshold)).collect();
+        figures.put(format!("{tag}_rec@{name}"), Some(found as f64 / events.max(1) as f64));
+        figures.put(format!("{tag}_delay@{name}"), quantiles::median(delays));
+        figures.put(format!("{tag}_thr@{name}"), Some(threshold));
+    }
+}
+
+/// The mean of each figure over the series that have it. Hits are shown only if all series have them: a mean over
+/// those whose causes happen to be known would be taken for one over the set.
+fn means(rows: &[OfSeries]) -> Figures {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in rows.iter().flat_map(|row| row.figures.iter()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut figures = Figures::default();
+    for name in names {
+        let values: Vec<f64> = rows.iter().filter_map(|row| row.figures.get(name)).collect();
+        if !name.starts_with(blame::HIT) || values.len() == rows.len() {
+            figures.put(name, Some(values.iter().sum::<f64>() / values.len() as f64));
+        }
+    }
+    figures
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! How wide the buffers of the volumes should be: the rule of TSB-AD (`find_length_rank`), the lag at which a signal is
+//! most like itself.
+
+/// Rows that are looked at.
+const ROWS_MAX: usize = 20_000;
+
+/// The longest lag that is looked at.
+const LAG_MAX: usize = 400;
+
+/// Lags below are not looked at: neighbours are always alike.
+const LAG_MIN: usize = 3;
+
+/// Peaks that lie fewer or more lags than this after [`LAG_MIN`] are no period.
+const PERIODS: std::ops::RangeInclusive<usize> = 3..=300;
+
+/// What is taken where there is no period.
+const NO_PERIOD: usize = 125;
+
+/// The lag of the highest local peak of the autocorrelation of a signal, in rows; 125 where there is none.
+pub fn period(values: &[f64]) -> usize {
+    let values = &values[..values.len().min(ROWS_MAX)];
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let centred: Vec<f64> = values.iter().map(|it| it - mean).collect();
+    // Not divided by the variance, which is the same for all lags.
+    let alike = |lag: usize| -> f64 {
+        centred.iter().zip(centred.iter().skip(lag)).map(|(before, after)| before * after).sum()
+    };
+    let curve: Vec<f64> = (LAG_MIN..=LAG_MAX.min(values.len().saturating_sub(1))).map(alike).collect();
+    let is_peak = |it: &[f64]| it[0] < it[1] && it[2] < it[1];
+    let peaks = curve.windows(3).zip(1..).filter(|(it, _)| is_peak(it));
+    let highest =
+        peaks.map(|(it, place)| (it[1], place)).reduce(|best, it| if best.0 <= it.0 { it } else { best });
+    match highest {
+        Some((_, place)) if PERIODS.contains(&place) => place + LAG_MIN,
+        _ => NO_PERIOD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(count: usize, value: impl Fn(f64) -> f64, expected: usize) {
+        let values: Vec<f64> = (0..count).map(|it| value(it as f64)).collect();
+        assert_eq!(period(&values), expected);
+    }
+
+    #[test]
+    fn a_rhythm_is_found_and_else_there_is_a_default() {
+        let wave = |period: f64| move |it: f64| (std::f64::consts::TAU * it / period).sin();
+        check(2_000, wave(50.0), 50);
+        check(30_000, wave(288.0), 288);
+        check(2_000, wave(1_000.0), NO_PERIOD);
+        check(1_000, |_| 3.0, NO_PERIOD);
+        check(1_000, |it| it, NO_PERIOD);
+        check(1_000, |_| f64::NAN, NO_PERIOD);
+        for count in 0..9 {
+            check(count, |it| it, NO_PERIOD);
+        }
+    }
+}

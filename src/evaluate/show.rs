@@ -1,0 +1,191 @@
+//! Figures as a table, as Markdown or as JSON.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::{Evaluation, Figures};
+
+/// How figures are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Style {
+    /// Columns for a terminal.
+    #[default]
+    Table,
+    /// A table of Markdown.
+    Markdown,
+    /// JSON, with all digits.
+    Json,
+}
+
+/// Shows named sets beside each other, with each series if asked for.
+pub fn show(sets: &[(String, Evaluation)], per_series: bool, style: Style) -> String {
+    if style == Style::Json {
+        return as_json(sets, per_series);
+    }
+    let mut text = write(&of_sets(sets), style);
+    if per_series {
+        for (name, set) in sets {
+            let _ = write!(text, "\n{}\n{}", heading(name, style), write(&of_series(set), style));
+        }
+    }
+    text
+}
+
+/// Rows of cells; the first row is the head.
+type Cells = Vec<Vec<String>>;
+
+/// A row for each figure, a column for each set.
+fn of_sets(sets: &[(String, Evaluation)]) -> Cells {
+    let row = |title: &str, cell: &dyn Fn(&Evaluation) -> String| -> Vec<String> {
+        std::iter::once(title.to_owned()).chain(sets.iter().map(|(_, set)| cell(set))).collect()
+    };
+    let mut cells =
+        vec![std::iter::once("figure".to_owned()).chain(sets.iter().map(|(name, _)| name.clone())).collect()];
+    cells.push(row("series", &|set| set.series.len().to_string()));
+    cells.push(row("events", &|set| set.events.to_string()));
+    cells.push(row("days", &|set| format!("{:.1}", set.days)));
+    for name in names(sets.iter().map(|(_, set)| &set.figures)) {
+        cells.push(row(name, &|set| cell(&set.figures, name)));
+    }
+    cells
+}
+
+/// A row for each series, a column for each figure.
+fn of_series(set: &Evaluation) -> Cells {
+    let names = names(set.series.iter().map(|it| &it.figures));
+    let head = ["series", "events"].iter().chain(&names).map(|it| (*it).to_owned()).collect();
+    let row = |it: &super::OfSeries| {
+        let figures = names.iter().map(|name| cell(&it.figures, name));
+        [it.name.clone(), it.events.to_string()].into_iter().chain(figures).collect()
+    };
+    std::iter::once(head).chain(set.series.iter().map(row)).collect()
+}
+
+/// Each name that occurs, in the order of the first that has it.
+fn names<'a>(all: impl Iterator<Item = &'a Figures>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for (name, _) in all.flat_map(Figures::iter) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A figure as it is read; a dash where it is absent.
+fn cell(figures: &Figures, name: &str) -> String {
+    match figures.get(name) {
+        None => "-".into(),
+        // Such thresholds come of scores that are infinite or not given.
+        Some(value) if 1e9 <= value.abs() => format!("{value:.3e}"),
+        Some(value) => format!("{value:.4}"),
+    }
+}
+
+fn heading(name: &str, style: Style) -> String {
+    if style == Style::Markdown { format!("### {name}\n") } else { format!("{name}:") }
+}
+
+fn write(cells: &Cells, style: Style) -> String {
+    let mut text = String::new();
+    if style == Style::Markdown {
+        for (idx, row) in cells.iter().enumerate() {
+            let row: Vec<_> = row.iter().map(|it| it.replace('|', "\\|")).collect();
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+            if idx == 0 {
+                let _ = writeln!(text, "|---|{}", "---:|".repeat(row.len().saturating_sub(1)));
+            }
+        }
+        return text;
+    }
+    let columns = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |idx: usize| cells.iter().filter_map(|row| row.get(idx)).map(|it| it.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|idx| width(idx).unwrap_or(0)).collect();
+    for row in cells {
+        for (idx, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let _ = match idx {
+                0 => write!(text, "{cell:width$}"),
+                _ => write!(text, "  {cell:>width$}"),
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn as_json(sets: &[(String, Evaluation)], per_series: bool) -> String {
+    let figures = |it: &Figures| -> Value {
+        it.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>().into()
+    };
+    let set = |(name, set): &(String, Evaluation)| {
+        let mut shown = json!({
+            "set": name, "series": set.series.len(), "events": set.events, "days": set.days,
+            "figures": figures(&set.figures),
+        });
+        if per_series {
+            let row = |it: &super::OfSeries| json!({ "series": it.name, "events": it.events, "figures": figures(&it.figures) });
+            shown["per_series"] = set.series.iter().map(row).collect();
+        }
+        shown
+    };
+    let whole = json!({ "sets": sets.iter().map(set).collect::<Vec<_>>() });
+    format!("{whole:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::OfSeries;
+    use super::*;
+
+    fn check(per_series: bool, style: Style, expected: &str) {
+        let figures = |named: &[(&str, f64)]| Figures {
+            named: named.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        };
+        let of = |name: &str, named: &[(&str, f64)]| OfSeries {
+            name: name.into(),
+            events: 2,
+            figures: figures(named),
+        };
+        let first = Evaluation {
+            series: vec![of("a-1", &[("vus_pr", 0.5)]), of("a-2", &[("auc_pr", 0.25)])],
+            events: 4,
+            days: 1.5,
+            figures: figures(&[("vus_pr", 0.5), ("fleet_thr@1", 1e30)]),
+        };
+        let second = Evaluation { figures: figures(&[("hit@100", 1.0)]), ..Evaluation::default() };
+        let sets = [("a".to_owned(), first), ("b".to_owned(), second)];
+        let sets = if per_series { &sets[..1] } else { &sets[..] };
+        assert_eq!(show(sets, per_series, style), expected);
+    }
+
+    #[test]
+    fn as_a_table() {
+        let sets = "figure              a       b\n\
+                    series              2       0\n\
+                    events              4       0\n\
+                    days              1.5     0.0\n\
+                    vus_pr         0.5000       -\n\
+                    fleet_thr@1  1.000e30       -\n\
+                    hit@100             -  1.0000\n";
+        check(false, Style::Table, sets);
+    }
+
+    #[test]
+    fn as_markdown() {
+        let text = "| figure | a |\n|---|---:|\n| series | 2 |\n| events | 4 |\n| days | 1.5 |\n| vus_pr | 0.5000 |\n\
+                    | fleet_thr@1 | 1.000e30 |\n\n### a\n\n| series | events | vus_pr | auc_pr |\n|---|---:|---:|---:|\n\
+                    | a-1 | 2 | 0.5000 | - |\n| a-2 | 2 | - | 0.2500 |\n";
+        check(true, Style::Markdown, text);
+    }
+
+    #[test]
+    fn as_json() {
+        let text = super::as_json(&[("a".into(), Evaluation::default())], true);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            value,
+            json!({ "sets": [{ "set": "a", "series": 0, "events": 0, "days": 0.0, "figures": {}, "per_series": [] }] })
+        );
+    }
+}
