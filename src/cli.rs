@@ -13,13 +13,17 @@ use crate::span::Span;
 use crate::version;
 
 mod check;
+mod demo;
 mod evaluate;
 mod replay;
+mod simulate;
 mod validate;
 
 pub use check::Print;
+pub use demo::Demo;
 pub use evaluate::{Evaluate, Of};
 pub use replay::Replay;
+pub use simulate::Simulate;
 pub use validate::{Layout, Validate};
 
 /// What the user wants.
@@ -35,6 +39,10 @@ pub enum Command {
     Replay(Replay),
     /// Tell how good scores are.
     Evaluate(Evaluate),
+    /// Make load on this machine and show what is said of it.
+    Demo(Demo),
+    /// Write a simulated machine to files.
+    Simulate(Simulate),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -92,14 +100,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let mut options = Options::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
-    // What looks at files alone takes no settings.
+    // What does not sample this machine for good takes no settings from before its name.
+    if matches!(name, "demo" | "evaluate" | "simulate" | "validate") {
+        options.none(name)?;
+    }
     match name {
-        "validate" => return options.none(name).map(|()| Command::Validate(validate::options(below))),
-        "evaluate" => {
-            options.none(name)?;
-            return evaluate::options(below).map(Command::Evaluate);
-        }
+        "demo" => return demo::options(below).map(Command::Demo),
+        "evaluate" => return evaluate::options(below).map(Command::Evaluate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
+        "simulate" => return simulate::options(below).map(Command::Simulate),
+        "validate" => return Ok(Command::Validate(validate::options(below))),
         _ => options.add(below, &settings),
     }
     Ok(match name {
@@ -109,20 +119,22 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
 }
 
 impl Options {
+    /// A command that takes no settings must not pass over those that stand before its name.
+    fn none(&self, name: &str) -> Result<(), Exit> {
+        let flag = match (&self.file, self.flags.first()) {
+            (None, None) => return Ok(()),
+            (Some(_), _) => "config.file",
+            (None, Some(given)) => &given.flag,
+        };
+        Err(Exit::usage(format!("{name} takes no settings such as --{flag}")))
+    }
+
     /// What stands behind the name of a command comes later and counts more than what stands before it.
     fn add(&mut self, matches: &ArgMatches, settings: &[Setting]) {
         if let Some(file) = matches.get_one::<PathBuf>("config.file") {
             self.file = Some(file.clone());
         }
         self.flags.extend(settings.iter().filter_map(|setting| given(matches, setting)));
-    }
-
-    /// A command that has no use for settings says so, as they would change nothing.
-    fn none(&self, command: &str) -> Result<(), Exit> {
-        match *self == Self::default() {
-            true => Ok(()),
-            false => Err(Exit::usage(format!("error: {command} takes no settings"))),
-        }
     }
 }
 
@@ -175,9 +187,11 @@ fn command(settings: &[Setting]) -> clap::Command {
                 .args(shared(settings)),
         )
         .subcommand(check::command(settings))
-        .subcommand(validate::command())
-        .subcommand(replay::command(settings))
+        .subcommand(demo::command())
         .subcommand(evaluate::command())
+        .subcommand(replay::command(settings))
+        .subcommand(simulate::command())
+        .subcommand(validate::command())
 }
 
 /// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
@@ -237,11 +251,10 @@ mod tests {
         let found = match parse(args) {
             Ok(Command::Run(options)) => format!("run{}", shown(&options)),
             Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
-            Ok(Command::Validate(options)) => format!("{options:?}"),
             Ok(Command::Replay(options)) => {
                 format!("replay {}{}", options.input.display(), shown(&options.options))
             }
-            Ok(Command::Evaluate(options)) => format!("{options:?}"),
+            Ok(other) => format!("{other:?}"),
             Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
         };
         assert_eq!(found, expect, "{line}");
@@ -281,7 +294,7 @@ mod tests {
         );
         check("validate -", "Validate { file: \"-\", every: None, format: Text }");
         check("validate", "exit 64 error: the following required arguments were not provided:");
-        check("--window 3 validate -", "exit 64 error: validate takes no settings");
+        check("--window 3 validate -", "exit 64 error: validate takes no settings such as --window");
         check(
             "validate - --every 5",
             "exit 64 error: invalid value '5' for '--every <DURATION>': has no unit; write ms, s, m, h, d, w or y after the number",
@@ -322,6 +335,8 @@ mod tests {
             "--interval",
             "exit 64 error: a value is required for '--interval <DURATION>' but none was supplied",
         );
+        check("--window 3 simulate --output d", "exit 64 simulate takes no settings such as --window");
+        check("--config.file f demo", "exit 64 demo takes no settings such as --config.file");
         check("fly", "exit 64 error: unrecognized subcommand 'fly'");
         check("-h", &format!("exit 0 {}", env!("CARGO_PKG_DESCRIPTION")));
         check("--version", &format!("exit 0 {}", version::line()));

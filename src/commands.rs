@@ -4,9 +4,11 @@ use crate::config::Detection;
 use crate::episode::Release;
 
 pub mod check;
+pub mod demo;
 pub mod evaluate;
 pub mod replay;
 pub mod run;
+pub mod simulate;
 pub mod validate;
 
 /// When an episode ends, as the settings have it.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
-use hostnorm::commands::{check, evaluate, replay, run, validate};
+use hostnorm::commands::{check, demo, evaluate, replay, run, simulate, validate};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
@@ -15,6 +15,8 @@ fn main() -> ExitCode {
             replay::run(&options, std::env::vars_os(), &mut std::io::stderr().lock())
         }
         Ok(Command::Evaluate(options)) => evaluate::run(&options),
+        Ok(Command::Demo(options)) => demo::run(options),
+        Ok(Command::Simulate(options)) => simulate::run(options),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };
     if !exit.text.is_empty() {

@@ -306,7 +306,7 @@ impl Books {
 }
 
 /// Lets everything else on the machine go first. Without the right to do so training runs as it is.
-fn lower_priority() {
+pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         let thread = rustix::thread::gettid();

@@ -48,15 +48,15 @@ const FORBIDDEN_IN_CORE: &[&str] = &[
 /// The lowest row of the shell.
 const SHELL: &str = "clock";
 
-/// Who alone may use a crate.
+/// Who alone may use a crate, names parted by a blank.
 const OWNERS: &[(&str, &str)] = &[
     ("clap::", "cli"),
     ("figment::", "config"),
     ("yaml_serde::", "config"),
     ("tracing_subscriber::", "telemetry"),
-    ("csv_core::", "rows"),
+    ("csv_core::", "rows labelled"),
     ("jiff::", "rows"),
-    ("lzma_rust2::", "rows"),
+    ("lzma_rust2::", "rows labelled"),
 ];
 
 /// Names that say nothing of what is inside.
@@ -90,7 +90,7 @@ fn modules_use_only_what_stands_below() {
             }
         }
         for (word, owner) in OWNERS {
-            if line.contains(word) && *owner != module {
+            if line.contains(word) && !owner.split(' ').any(|it| it == module) {
                 wrong.push(format!("{place}: only {owner} knows {word}"));
             }
         }

@@ -100,7 +100,7 @@ pub async fn until(
     Ok(())
 }
 
-fn sampler(config: &Config, events: mpsc::Sender<Event>, inbox: mpsc::Receiver<Event>) -> Sampler {
+pub(super) fn sampler(config: &Config, events: mpsc::Sender<Event>, inbox: mpsc::Receiver<Event>) -> Sampler {
     let on = |source: &str| config.collects(source);
     Sampler {
         sources: Sources::open(&config.sources(), on),
@@ -175,7 +175,7 @@ impl Publisher {
 
 /// Waits for a signal that asks for the end. SIGHUP does not: it is often sent to ask for new settings.
 #[cfg(unix)]
-async fn told_to_stop() -> io::Result<&'static str> {
+pub(super) async fn told_to_stop() -> io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -191,6 +191,6 @@ async fn told_to_stop() -> io::Result<&'static str> {
 
 /// Waits for Ctrl-C.
 #[cfg(not(unix))]
-async fn told_to_stop() -> io::Result<&'static str> {
+pub(super) async fn told_to_stop() -> io::Result<&'static str> {
     tokio::signal::ctrl_c().await.map(|()| "Ctrl-C")
 }

@@ -1,0 +1,145 @@
+//! The command line of `hostnorm demo`.
+
+use clap::{Arg, ArgMatches};
+
+use super::Exit;
+use crate::span::Span;
+
+/// What is asked of the machine, each within bounds that leave it usable; 0 leaves a part out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demo {
+    /// Percent of the time of each processor.
+    pub cpu: u64,
+    /// Percent of the memory that is available at the beginning of the load.
+    pub memory: u64,
+    /// Size of the temporary file, in megabytes.
+    pub disk: u64,
+    /// Requests in a second to the demo's own listener.
+    pub http_rps: u64,
+    /// How long the load lasts.
+    pub lasts: Span,
+    /// How long is learned before.
+    pub warmup: Span,
+}
+
+/// A whole number that is asked for, and its bounds.
+struct Whole {
+    name: &'static str,
+    default: &'static str,
+    max: u64,
+    help: &'static str,
+}
+
+/// The bounds keep a twentieth of each processor and half of the memory free, a file a size that fits on most disks, and
+/// connections below what ports there are for a minute of them.
+const WHOLES: [Whole; 4] = [
+    Whole { name: "cpu", default: "90", max: 95, help: "Percent of each processor that is kept busy" },
+    Whole {
+        name: "memory",
+        default: "20",
+        max: 50,
+        help: "Percent of the available memory that is taken, 2 GiB at most",
+    },
+    Whole {
+        name: "disk",
+        default: "256",
+        max: 1024,
+        help: "Megabytes of the temporary file that is written over and over",
+    },
+    Whole {
+        name: "http-rps",
+        default: "200",
+        max: 400,
+        help: "Requests in a second to the demo's own listener on the loopback",
+    },
+];
+
+/// The shortest and the longest load.
+const LASTS: [Span; 2] = [Span::seconds(5), Span::minutes(10)];
+/// The shortest warm-up has two whole points, the longest is one that nobody watches to its end.
+const WARMUP: [Span; 2] = [Span::seconds(12), Span::minutes(60)];
+
+pub(super) fn command() -> clap::Command {
+    let flag = |name: &'static str, value: &'static str, default: &'static str, help: String| {
+        Arg::new(name)
+            .long(name)
+            .value_name(value)
+            .default_value(default)
+            .allow_negative_numbers(true)
+            .hide_default_value(true)
+            .help(format!("{help} [default: {default}]"))
+    };
+    let wholes =
+        WHOLES.iter().map(|it| flag(it.name, "NUMBER", it.default, format!("{}, 0 to {}", it.help, it.max)));
+    clap::Command::new("demo")
+        .about("Make bounded load on this machine, show what the engine says of it, clean up")
+        .args(wholes)
+        .arg(flag("for", "DURATION", "60s", format!("How long the load lasts, {} to {}", LASTS[0], LASTS[1])))
+        .arg(flag(
+            "warmup",
+            "DURATION",
+            "60s",
+            format!("How long is learned before, {} to {}", WARMUP[0], WARMUP[1]),
+        ))
+}
+
+pub(super) fn options(matches: &ArgMatches) -> Result<Demo, Exit> {
+    let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
+    let wrong = |name: &str, why: String| Exit::usage(format!("--{name} {} {why}", text(name)));
+    let whole = |whole: &Whole| match text(whole.name).parse::<u64>() {
+        Err(_) => Err(wrong(whole.name, "is not a whole number".into())),
+        Ok(value) if value > whole.max => {
+            Err(wrong(whole.name, format!("is too much for a demo, at most {} is allowed", whole.max)))
+        }
+        Ok(value) => Ok(value),
+    };
+    let span = |name: &str, [least, most]: [Span; 2]| match text(name).parse::<Span>() {
+        Err(error) => Err(wrong(name, error.to_string())),
+        Ok(span) if span < least || span > most => {
+            Err(wrong(name, format!("is not between {least} and {most}")))
+        }
+        Ok(span) => Ok(span),
+    };
+    let [cpu, memory, disk, http_rps] = &WHOLES;
+    let demo = Demo {
+        cpu: whole(cpu)?,
+        memory: whole(memory)?,
+        disk: whole(disk)?,
+        http_rps: whole(http_rps)?,
+        lasts: span("for", LASTS)?,
+        warmup: span("warmup", WARMUP)?,
+    };
+    match demo.cpu + demo.memory + demo.disk + demo.http_rps {
+        0 => Err(Exit::usage(
+            "there is no load at all; leave one of --cpu, --memory, --disk and --http-rps above 0",
+        )),
+        _ => Ok(demo),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expect: Result<[u64; 4], &str>) {
+        let args = std::iter::once("demo").chain(line.split_whitespace());
+        let found = options(&command().get_matches_from(args));
+        let found = found.map(|it| [it.cpu, it.memory, it.disk, it.http_rps]).map_err(|it| it.text);
+        assert_eq!(found, expect.map_err(str::to_owned), "{line}");
+    }
+
+    #[test]
+    fn load_has_bounds() {
+        check("", Ok([90, 20, 256, 200]));
+        check("--cpu 0 --memory 50 --disk 1 --http-rps 0 --for 5s --warmup 1h", Ok([0, 50, 1, 0]));
+        check("--cpu 100", Err("--cpu 100 is too much for a demo, at most 95 is allowed"));
+        check("--memory -1", Err("--memory -1 is not a whole number"));
+        check("--disk 5000", Err("--disk 5000 is too much for a demo, at most 1024 is allowed"));
+        check("--for 1h", Err("--for 1h is not between 5s and 10m"));
+        check("--warmup 5", Err("--warmup 5 has no unit; write ms, s, m, h, d, w or y after the number"));
+        check(
+            "--cpu 0 --memory 0 --disk 0 --http-rps 0",
+            Err("there is no load at all; leave one of --cpu, --memory, --disk and --http-rps above 0"),
+        );
+    }
+}

@@ -1,0 +1,232 @@
+//! The command line of `hostnorm simulate`.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+
+use super::Exit;
+use crate::simulate::{FAULTS_MAX, Fault};
+use crate::span::Span;
+
+/// The default start, a Monday, so that output is the same whenever it is made: 2026-01-05T00:00:00Z.
+const START: &str = "2026-01-05";
+
+/// Rows are at least so far apart; below, the simulated noise is not that of a machine.
+const EVERY_MIN: Span = Span::seconds(1);
+
+/// The most rows that are written, ten years of minutes: a slip of the pen must not fill a disk.
+const ROWS_MAX: u64 = 5_256_000;
+
+/// What is simulated and where it goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulate {
+    /// The machine and its faults.
+    pub settings: crate::simulate::Settings,
+    /// Where rows go.
+    pub output: PathBuf,
+    /// Where labels go, one 0 or 1 a row.
+    pub labels: Option<PathBuf>,
+    /// Where the causes go, `start-end:dims` a line.
+    pub causes: Option<PathBuf>,
+    /// Where the quiet rows before go.
+    pub history: Option<PathBuf>,
+}
+
+pub(super) fn command() -> clap::Command {
+    let names: Vec<_> = Fault::ALL.iter().map(|it| it.name()).collect();
+    let text = |name: &'static str, value: &'static str, default: &'static str, help: String| {
+        Arg::new(name)
+            .long(name)
+            .value_name(value)
+            .default_value(default)
+            .allow_negative_numbers(true)
+            .hide_default_value(true)
+            .help(format!("{help} [default: {default}]"))
+    };
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+    };
+    clap::Command::new("simulate")
+        .about("Write the signals of a simulated machine with labelled faults as CSV")
+        .arg(text("seed", "NUMBER", "1", "Where chance begins; equal seeds give equal bytes".into()))
+        .arg(text("every", "DURATION", "60s", format!("Time between two rows, at least {EVERY_MIN}")))
+        .arg(text("for", "DURATION", "14d", "How long the machine runs".into()))
+        .arg(text(
+            "start",
+            "DATE",
+            START,
+            "Day in UTC at whose beginning the machine starts, or seconds since the epoch".into(),
+        ))
+        .arg(text(
+            "faults",
+            "NUMBER",
+            "10",
+            format!("How many faults happen, at most {FAULTS_MAX}; at least half of the time is quiet"),
+        ))
+        .arg(
+            Arg::new("fault")
+                .long("fault")
+                .value_name("NAME")
+                .num_args(1..)
+                .action(ArgAction::Append)
+                .help(format!("Kinds of faults, in turn; all without it: {}", names.join(", "))),
+        )
+        .arg(file("output", "Where rows go").required(true))
+        .arg(file("labels", "Where labels go: 0 or 1 for each row"))
+        .arg(file("causes", "Where causes go: start-end:signals for each fault, rows from 0, signals from 1"))
+        .arg(file("history", "Where the quiet rows before those of --output go, to learn from"))
+        .arg(text("history-for", "DURATION", "7d", "How long they are, where --history is given".into()))
+}
+
+pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
+    let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
+    let wrong = |name: &str, why: String| Exit::usage(format!("--{name} {} {why}", text(name)));
+    let span = |name: &str| text(name).parse::<Span>().map_err(|error| wrong(name, error.to_string()));
+    let whole =
+        |name: &str| text(name).parse::<u64>().map_err(|_| wrong(name, "is not a whole number".into()));
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+
+    let every = span("every")?;
+    if every < EVERY_MIN {
+        return Err(wrong("every", format!("is too short, at least {EVERY_MIN} are needed")));
+    }
+    let rows_of = |name: &str| {
+        let rows = (span(name)?.as_seconds() / every.as_seconds()).floor() as u64;
+        match rows {
+            0 => Err(wrong(name, format!("gives no row at all when rows are {every} apart"))),
+            ROWS_MAX.. => Err(wrong(name, format!("is too long, at most {ROWS_MAX} rows are written"))),
+            _ => Ok(rows as usize),
+        }
+    };
+    let history = path("history");
+    let names = matches.get_many::<String>("fault").into_iter().flatten();
+    let kinds = names
+        .map(|it| it.parse())
+        .collect::<Result<Vec<Fault>, _>>()
+        .map_err(|error| Exit::usage(format!("--fault {error}")))?;
+    let start = start(text("start")).ok_or_else(|| {
+        wrong(
+            "start",
+            "is neither a day such as 2026-01-05 nor seconds since the epoch before the year 10000".into(),
+        )
+    })?;
+    Ok(Simulate {
+        settings: crate::simulate::Settings {
+            seed: whole("seed")?,
+            start,
+            every: every.as_seconds(),
+            history: if history.is_some() { rows_of("history-for")? } else { 0 },
+            rows: rows_of("for")?,
+            faults: usize::try_from(whole("faults")?).unwrap_or(usize::MAX),
+            kinds: if kinds.is_empty() { Fault::ALL.to_vec() } else { kinds },
+        },
+        output: path("output").unwrap_or_default(),
+        labels: path("labels"),
+        causes: path("causes"),
+        history,
+    })
+}
+
+/// Seconds since the epoch of a day or of a number of seconds; whole ones, so that rows have short timestamps.
+fn start(text: &str) -> Option<f64> {
+    /// The beginning of the year 10000.
+    const SECONDS_MAX: u64 = 253_402_300_800;
+    if let Ok(seconds) = text.parse::<u64>() {
+        return (seconds < SECONDS_MAX).then_some(seconds as f64);
+    }
+    let mut parts = text.splitn(3, '-').map(|it| it.parse::<u16>().ok());
+    let (year, month, day) =
+        (i64::from(parts.next()??), i64::from(parts.next()??), i64::from(parts.next()??));
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_of_month = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + i64::from(leap),
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1970..10_000).contains(&year) || !(1..=days_of_month).contains(&day) {
+        return None;
+    }
+    // Years begin in March, so that the day that leaps is the last one: Howard Hinnant's `days_from_civil`.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    Some(days as f64 * 86_400.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expect: &str) {
+        let args = std::iter::once("simulate").chain(line.split_whitespace());
+        let found = match options(&command().get_matches_from(args)) {
+            Err(exit) => format!("{} {}", exit.code, exit.text),
+            Ok(Simulate { settings: it, history, .. }) => format!(
+                "seed={} start={} every={} rows={} faults={} kinds={} history={} {}",
+                it.seed,
+                it.start,
+                it.every,
+                it.rows,
+                it.faults,
+                it.kinds.len(),
+                it.history,
+                history.is_some()
+            ),
+        };
+        assert_eq!(found, expect, "{line}");
+    }
+
+    #[test]
+    fn flags_are_read() {
+        let default = "seed=1 start=1767571200 every=60 rows=20160 faults=10 kinds=10 history=0 false";
+        check("--output a.csv", default);
+        check(
+            "--output a.csv --seed 7 --every 30s --for 1h --start 951782400 --faults 3 --fault spike leak \
+             --history h.csv --history-for 1d",
+            "seed=7 start=951782400 every=30 rows=120 faults=3 kinds=2 history=2880 true",
+        );
+    }
+
+    #[test]
+    fn wrong_values_are_told() {
+        for (line, expect) in [
+            ("--seed -1", "64 --seed -1 is not a whole number"),
+            ("--every 500ms", "64 --every 500ms is too short, at least 1s are needed"),
+            ("--every 5", "64 --every 5 has no unit; write ms, s, m, h, d, w or y after the number"),
+            ("--for 10s", "64 --for 10s gives no row at all when rows are 1m apart"),
+            ("--for 50y", "64 --for 50y is too long, at most 5256000 rows are written"),
+            ("--history h --history-for 0", "64 --history-for 0 gives no row at all when rows are 1m apart"),
+            ("--faults many", "64 --faults many is not a whole number"),
+            (
+                "--start 2026-02-29",
+                "64 --start 2026-02-29 is neither a day such as 2026-01-05 nor seconds since the epoch before the \
+                 year 10000",
+            ),
+        ] {
+            check(&format!("--output a.csv {line}"), expect);
+        }
+    }
+
+    #[test]
+    fn days_follow_the_calendar() {
+        // What `date -u -d DAY +%s` says.
+        for (day, expect) in [
+            ("1970-01-01", Some(0.0)),
+            ("2000-02-29", Some(951_782_400.0)),
+            ("2100-03-01", Some(4_107_542_400.0)),
+            ("2026-12-31", Some(1_798_675_200.0)),
+            ("9999-12-31", Some(253_402_214_400.0)),
+            ("2100-02-29", None),
+            ("2026-13-01", None),
+            ("2026-04-31", None),
+            ("2026-01-00", None),
+            ("1969-12-31", None),
+            ("2026-01", None),
+            ("253402300800", None),
+            ("", None),
+            ("-5", None),
+        ] {
+            assert_eq!(start(day), expect, "{day}");
+        }
+    }
+}

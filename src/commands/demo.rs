@@ -1,0 +1,115 @@
+//! `hostnorm demo`: the real engine on the real machine, with load made for it to find.
+//!
+//! Nothing is served and no settings are read: sources and engine are those of `run`, five times as fast.
+
+use std::io::{self, Write};
+use std::sync::mpsc;
+
+use tokio::sync::mpsc as reports;
+
+use super::run::{sampler, told_to_stop};
+use crate::cli::{Demo, Exit};
+use crate::config::{Config, Loaded};
+use crate::sampler::Event;
+use crate::span::Span;
+use crate::telemetry;
+
+mod load;
+mod story;
+
+use load::Load;
+use story::{Act, Seen, Story};
+
+/// Reports that wait to be told; a terminal that is that slow misses some.
+const WAITING_MAX: usize = 64;
+
+/// Learns, makes load, tells what is found; exit code 0 also when told to stop, 1 for what fails.
+pub fn run(demo: Demo) -> Exit {
+    let config = match Loaded::new(None, [], Vec::new()).and_then(Loaded::on_this_host) {
+        Ok(loaded) => hurried(loaded.config, &demo),
+        Err(problems) => return Exit::usage(problems.to_string()),
+    };
+    if let Err(error) = telemetry::init(config.log) {
+        return Exit::failure(format!("cannot start logging: {error}"));
+    }
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(play(&config, &demo)));
+    match ended {
+        Ok(()) => Exit::success(""),
+        // A reader that has seen enough is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::success(""),
+        Err(error) => Exit::failure(error.to_string()),
+    }
+}
+
+/// Five readings in a second, points of six seconds, and an end within seconds: nobody watches for ten minutes.
+fn hurried(mut config: Config, demo: &Demo) -> Config {
+    config.detection.interval = Span::millis(200);
+    config.detection.warmup = demo.warmup;
+    config.detection.hold = Span::seconds(3);
+    config.detection.release.lasting = Span::seconds(5);
+    config.log.level = telemetry::Level::Warn;
+    config
+}
+
+async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
+    say(&format!(
+        "-- learning: what is normal here, for {}; then {} of load (cpu {} %, memory {} %, disk {} MB, http {}/s)",
+        demo.warmup, demo.lasts, demo.cpu, demo.memory, demo.disk, demo.http_rps
+    ))?;
+    let (events, inbox) = mpsc::channel();
+    let (tell, mut told) = reports::channel(WAITING_MAX);
+    let sampler = sampler(config, events.clone(), inbox);
+    let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
+        let mut tick = 0;
+        sampler.run(|report| {
+            tick += 1;
+            // Whoever listens has gone or is slow; neither may hold up the loop.
+            let _ = tell.try_send(Seen::of(tick, &report));
+        });
+    })?;
+    let stop = told_to_stop();
+    tokio::pin!(stop);
+    let mut story = Story::new(demo.lasts.as_seconds());
+    // Whatever ends this function, also a panic, ends the load.
+    let mut load = None;
+    loop {
+        let seen = tokio::select! {
+            // First what listens for signals, so that it does from the first tick on.
+            biased;
+            signal = &mut stop => {
+                say(&format!("-- stopped by {}; cleaning up", signal?))?;
+                break;
+            }
+            seen = told.recv() => seen,
+        };
+        let seen = seen.ok_or_else(|| {
+            io::Error::other("the sampling loop ended by itself; this is a defect of hostnorm")
+        })?;
+        let (lines, act) = story.step(&seen);
+        lines.iter().try_for_each(|line| say(line))?;
+        match act {
+            Act::None => (),
+            Act::Start => load = Some(Load::start(demo, seen.available.unwrap_or_default())?),
+            Act::Stop => finish(load.take())?,
+            Act::End => break,
+        }
+    }
+    finish(load.take())?;
+    // The loop may be gone already; then there is nobody to tell.
+    let _ = events.send(Event::Stop);
+    let _ = thread.join();
+    story.summary().iter().try_for_each(|line| say(line))
+}
+
+/// Ends the load and tells what of it could not be made.
+fn finish(load: Option<Load>) -> io::Result<()> {
+    let problems = load.map(Load::end).unwrap_or_default();
+    problems.iter().try_for_each(|problem| say(&format!("-- a part of the load ended early: {problem}")))
+}
+
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}

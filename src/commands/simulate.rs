@@ -1,0 +1,154 @@
+//! `hostnorm simulate`: a simulated machine as files that `replay` and `evaluate` read.
+#![expect(clippy::disallowed_methods, reason = "writes the files it was asked for")]
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use crate::cli::{Exit, Simulate};
+use crate::simulate::{COLUMNS, Cause, Row, Simulation};
+
+/// Digits that a value is written with: more than any sensor has, and few enough that the last digit of a sum does
+/// not make files differ.
+const DIGITS: usize = 6;
+
+/// Writes rows, labels and causes; exit code 0, 64 for faults that do not fit, 1 for a file that cannot be written.
+#[expect(clippy::needless_pass_by_value, reason = "as all commands take their options")]
+pub fn run(options: Simulate) -> Exit {
+    let simulation = match Simulation::new(&options.settings) {
+        Ok(simulation) => simulation,
+        Err(error) => return Exit::usage(error.to_string()),
+    };
+    match write(&options, simulation) {
+        Ok(causes) => Exit::success(told(&options, &causes)),
+        Err(sentence) => Exit::failure(sentence),
+    }
+}
+
+/// All rows to their files, in one pass.
+fn write(options: &Simulate, simulation: Simulation) -> Result<Vec<Cause>, String> {
+    let mut history = options.history.as_deref().map(Output::table).transpose()?;
+    let mut rows = Output::table(&options.output)?;
+    let mut labels = options.labels.as_deref().map(Output::create).transpose()?;
+    let mut causes = options.causes.as_deref().map(Output::create).transpose()?;
+    let (mut found, mut line) = (Vec::new(), String::new());
+    for (idx, row) in simulation.enumerate() {
+        csv(&row, &mut line);
+        if let (Some(history), true) = (&mut history, idx < options.settings.history) {
+            history.line(&line)?;
+            continue;
+        }
+        rows.line(&line)?;
+        if let Some(labels) = &mut labels {
+            labels.line(if row.fault.is_some() { "1" } else { "0" })?;
+        }
+        if let Some(mut cause) = row.begun {
+            cause.from -= options.settings.history;
+            cause.to -= options.settings.history;
+            if let Some(causes) = &mut causes {
+                causes.line(&interpretation(&cause))?;
+            }
+            found.push(cause);
+        }
+    }
+    for output in [history, Some(rows), labels, causes].into_iter().flatten() {
+        output.finish()?;
+    }
+    Ok(found)
+}
+
+/// `start-end:dims` with rows from 0 and signals from 1; the end is the last row of the fault.
+fn interpretation(cause: &Cause) -> String {
+    let signals: Vec<_> = cause.signals.iter().map(|it| (it + 1).to_string()).collect();
+    format!("{}-{}:{}", cause.from, cause.to - 1, signals.join(","))
+}
+
+fn csv(row: &Row, line: &mut String) {
+    line.clear();
+    // Writing to a text cannot fail.
+    let _ = write!(line, "{}", row.at);
+    for (value, missing) in row.values.iter().zip(&row.missing) {
+        line.push(',');
+        if !missing {
+            number(*value, line);
+        }
+    }
+}
+
+/// A number with [`DIGITS`] digits and none more than it needs.
+fn number(value: f64, to: &mut String) {
+    let rounded = format!("{value:.*e}", DIGITS - 1).parse().unwrap_or(value);
+    let _ = write!(to, "{rounded}");
+}
+
+/// What was written, for whoever waits.
+fn told(options: &Simulate, causes: &[Cause]) -> String {
+    let mut text = format!(
+        "{}: {} rows of {} signals, {} faults\n",
+        options.output.display(),
+        options.settings.rows,
+        COLUMNS.len(),
+        causes.len()
+    );
+    for cause in causes {
+        let names: Vec<_> =
+            cause.signals.iter().filter_map(|it| COLUMNS.get(*it)).map(|it| it.name).collect();
+        let (from, last) = (cause.from, cause.to - 1);
+        let _ = writeln!(text, "rows {from} to {last}: {} of {}", cause.fault, names.join(", "));
+    }
+    text
+}
+
+/// A file under way.
+struct Output<'a> {
+    path: &'a Path,
+    file: BufWriter<File>,
+}
+
+impl<'a> Output<'a> {
+    fn create(path: &'a Path) -> Result<Self, String> {
+        match File::create(path) {
+            Ok(file) => Ok(Self { path, file: BufWriter::new(file) }),
+            Err(error) => Err(format!("cannot write {}: {error}", path.display())),
+        }
+    }
+
+    /// A file that begins with the names of the columns.
+    fn table(path: &'a Path) -> Result<Self, String> {
+        let mut output = Self::create(path)?;
+        let names: Vec<_> = COLUMNS.iter().map(|it| it.name).collect();
+        output.line(&format!("timestamp,{}", names.join(",")))?;
+        Ok(output)
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        writeln!(self.file, "{line}")
+            .map_err(|error| format!("cannot write {}: {error}", self.path.display()))
+    }
+
+    fn finish(mut self) -> Result<(), String> {
+        self.file.flush().map_err(|error| format!("cannot write {}: {error}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_six_digits_at_most() {
+        for (value, expect) in [
+            (0.0, "0"),
+            (0.1 + 0.2, "0.3"),
+            (1.0 / 3.0, "0.333333"),
+            (1_234_567.8, "1234570"),
+            (0.000_012_345_678, "0.0000123457"),
+            (42.0, "42"),
+        ] {
+            let mut text = String::new();
+            number(value, &mut text);
+            assert_eq!(text, expect);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Random numbers with a shape, and the few curves a machine needs.
+//!
+//! Nothing here calls the system's mathematics, so that equal seeds give equal bytes on every machine, see
+//! [`random`](crate::detect::random). `sqrt` is exact everywhere by IEEE 754.
+
+use crate::detect::random::Random;
+
+/// A stream of random numbers that also knows the shapes a machine is made of.
+#[derive(Debug, Clone)]
+pub struct Chance {
+    random: Random,
+    /// Normal numbers come in pairs; this is the other half.
+    spare: Option<f64>,
+}
+
+impl Chance {
+    /// The stream that belongs to a seed.
+    pub fn new(seed: u64) -> Self {
+        Self { random: Random::new(seed), spare: None }
+    }
+
+    /// The bare stream.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    /// A normal number with mean 0 and variance 1.
+    pub fn normal(&mut self) -> f64 {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
+        let [first, second] = self.random.normals();
+        self.spare = Some(f64::from(second));
+        f64::from(first)
+    }
+
+    /// A number between two others.
+    pub fn between(&mut self, lower: f64, upper: f64) -> f64 {
+        lower + (upper - lower) * f64::from(self.random.uniform())
+    }
+
+    /// A positive number whose logarithm is normal, with median 1.
+    pub fn log_normal(&mut self, sigma: f64) -> f64 {
+        exp(sigma * self.normal())
+    }
+
+    /// Whether something happens that has this probability.
+    pub fn happens(&mut self, probability: f64) -> bool {
+        f64::from(self.random.uniform()) < probability
+    }
+
+    /// How often something happens that is expected so often: products of uniform numbers (Knuth, TAOCP vol. 2,
+    /// 3.4.1), and above [`POISSON_COUNTED_MAX`] its normal limit.
+    pub fn poisson(&mut self, expected: f64) -> f64 {
+        if expected > POISSON_COUNTED_MAX {
+            return (expected + expected.sqrt() * self.normal()).round().max(0.0);
+        }
+        let end = exp(-expected.max(0.0));
+        let (mut product, mut count) = (f64::from(self.random.uniform()), 0.0);
+        while product > end {
+            product *= f64::from(self.random.uniform());
+            count += 1.0;
+        }
+        count
+    }
+}
+
+/// Above this the normal limit of a Poisson number is off by less than its own noise.
+const POISSON_COUNTED_MAX: f64 = 30.0;
+
+/// Noise that remembers: a first-order autoregression with variance 1, whose memory fades with a time constant.
+#[derive(Debug, Clone)]
+pub struct Drift {
+    kept: f64,
+    added: f64,
+    value: f64,
+}
+
+impl Drift {
+    /// Noise whose correlation falls to 1/e within `constant` seconds, in steps of `step` seconds.
+    pub fn new(constant: f64, step: f64) -> Self {
+        let kept = exp(-step / constant);
+        Self { kept, added: (1.0 - kept * kept).max(0.0).sqrt(), value: 0.0 }
+    }
+
+    /// The next value.
+    pub fn next(&mut self, chance: &mut Chance) -> f64 {
+        self.value = self.kept * self.value + self.added * chance.normal();
+        self.value
+    }
+}
+
+/// `e^x`, within 1e-12 of it: the power of two apart, the rest by its series. Kept within what a double can hold.
+pub fn exp(x: f64) -> f64 {
+    let turns = (x.clamp(-700.0, 700.0) * std::f64::consts::LOG2_E).round();
+    let rest = x.clamp(-700.0, 700.0) - turns * std::f64::consts::LN_2;
+    // Twelve terms: the rest is at most 0.35, whose twelfth power over 12! is below 1e-14.
+    let series = (1..=12).rev().fold(1.0, |sum, n| 1.0 + sum * rest / f64::from(n));
+    series * f64::from_bits(((turns as i64 + 1023) as u64) << 52)
+}
+
+/// A sine wave of `turns` whole turns by Bhaskara's rational approximation, within 0.002 of it.
+pub fn wave(turns: f64) -> f64 {
+    let turn = turns - turns.floor();
+    let (half, sign) = if turn < 0.5 { (2.0 * turn, 1.0) } else { (2.0 * turn - 1.0, -1.0) };
+    let product = half * (1.0 - half);
+    sign * 16.0 * product / (5.0 - 4.0 * product)
+}
+
+/// The value of a table that repeats, at a place between its entries.
+pub fn along(table: &[f64], at: f64) -> f64 {
+    let count = table.len().max(1);
+    let place = at - (at / count as f64).floor() * count as f64;
+    let (from, rest) = (place.floor() as usize % count, place - place.floor());
+    let get = |idx: usize| table.get(idx % count).copied().unwrap_or_default();
+    get(from) + (get(from + 1) - get(from)) * rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_are_what_they_are_called() {
+        for x in [-700.0, -20.0, -1.5, -0.1, 0.0, 1e-9, 0.3466, 0.5, 1.0, 2.5, 30.0, 700.0] {
+            assert!((exp(x) / f64::exp(x) - 1.0).abs() < 1e-12, "exp({x})");
+        }
+        assert!(exp(f64::MAX).is_finite() && exp(f64::MIN) > 0.0);
+        for step in -50..50 {
+            let turns = f64::from(step) / 20.0;
+            assert!((wave(turns) - (std::f64::consts::TAU * turns).sin()).abs() < 0.002, "{turns}");
+        }
+        for (at, expect) in [(0.0, 1.0), (0.5, 1.5), (1.0, 2.0), (2.5, 3.0), (-0.5, 3.0), (5.0, 5.0)] {
+            assert!((along(&[1.0, 2.0, 5.0], at) - expect).abs() < 1e-12, "{at}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_their_shape() {
+        let mut chance = Chance::new(3);
+        for expected in [0.0, 0.05, 2.0, 25.0, 400.0] {
+            let mean = (0..20_000).map(|_| chance.poisson(expected)).sum::<f64>() / 20_000.0;
+            let error = 4.0 * (expected / 20_000.0).sqrt();
+            assert!((mean - expected).abs() <= error, "{mean} of {expected}");
+        }
+        let mut drift = Drift::new(600.0, 60.0);
+        let values: Vec<f64> = (0..50_000).map(|_| drift.next(&mut chance)).collect();
+        let mean_of = |lag: usize| {
+            values.iter().zip(&values[lag..]).map(|(a, b)| a * b).sum::<f64>() / values.len() as f64
+        };
+        assert!((mean_of(0) - 1.0).abs() < 0.1, "variance {}", mean_of(0));
+        assert!((mean_of(10) - 0.37).abs() < 0.08, "after its time constant {}", mean_of(10));
+    }
+}

@@ -1,0 +1,175 @@
+//! The faults that are injected, each of a size and a length that an operator would call a fault.
+//!
+//! Sizes are in units of a signal's own spread, or of its noise floor where that is more
+//! ([`Scale::unit`](super::Scale::unit)): on an idle host ten times almost nothing is no fault. They are not tuned to what
+//! detectors find; where they come from stands with each.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A job runs wild for some minutes.
+    Spike,
+    /// From one moment to the next the machine works at another level: a deploy, a lost peer.
+    LevelShift,
+    /// Memory, space or connections are taken and not given back, until something restarts.
+    Leak,
+    /// A resource is used up.
+    Saturation,
+    /// Something swings to and fro: a crash loop, a scaler that overshoots.
+    Oscillation,
+    /// A collector repeats its last value.
+    FlatLine,
+    /// A disk or a network device is gone, and its values with it.
+    VanishedDevice,
+    /// Another guest of the same hardware takes a share of it: many signals move a little, together.
+    NoisyNeighbour,
+    /// A program writes a log without end.
+    LogBurst,
+    /// A counter does not count any more, its rate is 0.
+    StoppedCounter,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Spike,
+        Self::LevelShift,
+        Self::Leak,
+        Self::Saturation,
+        Self::Oscillation,
+        Self::FlatLine,
+        Self::VanishedDevice,
+        Self::NoisyNeighbour,
+        Self::LogBurst,
+        Self::StoppedCounter,
+    ];
+
+    /// Its name on the command line and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spike => "spike",
+            Self::LevelShift => "level-shift",
+            Self::Leak => "leak",
+            Self::Saturation => "saturation",
+            Self::Oscillation => "oscillation",
+            Self::FlatLine => "flat-line",
+            Self::VanishedDevice => "vanished-device",
+            Self::NoisyNeighbour => "noisy-neighbour",
+            Self::LogBurst => "log-burst",
+            Self::StoppedCounter => "stopped-counter",
+        }
+    }
+
+    /// How long it lasts at least and at most, in seconds.
+    ///
+    /// Shorter ones are over before anybody could act; longer ones are found by whoever uses the machine. A leak is slow
+    /// by its nature: an hour at least from nothing to trouble.
+    pub fn seconds(self) -> [f64; 2] {
+        const MINUTE: f64 = 60.0;
+        const HOUR: f64 = 3_600.0;
+        match self {
+            Self::Spike => [3.0 * MINUTE, 8.0 * MINUTE],
+            Self::LevelShift => [30.0 * MINUTE, 4.0 * HOUR],
+            Self::Leak => [2.0 * HOUR, 8.0 * HOUR],
+            Self::Saturation => [15.0 * MINUTE, 2.0 * HOUR],
+            Self::Oscillation => [HOUR, 3.0 * HOUR],
+            Self::FlatLine => [HOUR, 4.0 * HOUR],
+            Self::VanishedDevice => [15.0 * MINUTE, 2.0 * HOUR],
+            Self::NoisyNeighbour => [30.0 * MINUTE, 3.0 * HOUR],
+            Self::LogBurst => [15.0 * MINUTE, HOUR],
+            Self::StoppedCounter => [30.0 * MINUTE, 2.0 * HOUR],
+        }
+    }
+
+    /// How far the signal that leads it moves at least and at most, in units of its scale; faults without a size have 0.
+    ///
+    /// Four deviations are a value that an ordinary minute has once in half a year, so a level shift begins there. A
+    /// spike is short and has to be plain to be worth a page. A leak counts by where it ends. A neighbour moves each signal less than
+    /// anything else does; it is their number that tells.
+    pub fn size(self) -> [f64; 2] {
+        match self {
+            Self::Spike => [6.0, 12.0],
+            Self::LevelShift => [4.0, 8.0],
+            Self::Leak => [6.0, 10.0],
+            Self::Oscillation => [4.0, 8.0],
+            Self::NoisyNeighbour => [2.5, 4.0],
+            Self::LogBurst => [4.0, 10.0],
+            // Where a signal has no limit of its own, what is used up shows as a plateau so far above what is usual.
+            Self::Saturation => [8.0, 12.0],
+            Self::FlatLine | Self::VanishedDevice | Self::StoppedCounter => [0.0, 0.0],
+        }
+    }
+
+    /// Share of it that has come at the row `step` of `rows`, within -1 and 1.
+    pub(super) fn shape(self, step: usize, rows: usize) -> f64 {
+        let ramp = |over: usize| ((step + 1) as f64 / over.max(1) as f64).min(1.0);
+        match self {
+            Self::Leak => ramp(rows),
+            Self::Saturation => ramp(SATURATED_AFTER.min(rows)),
+            // Four swings, each of at least four rows; begun upwards.
+            Self::Oscillation => super::chance::wave((step as f64 + 0.5) / (rows as f64 / 4.0).max(4.0)),
+            _ => 1.0,
+        }
+    }
+}
+
+/// Rows in which a resource fills up.
+const SATURATED_AFTER: usize = 3;
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is none of a fault's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownFault(pub String);
+
+impl fmt::Display for UnknownFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = Fault::ALL.iter().map(|it| it.name()).collect();
+        write!(f, "{} is no fault; there are {}", self.0, names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownFault {}
+
+impl FromStr for Fault {
+    type Err = UnknownFault;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFault> {
+        Self::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| UnknownFault(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_are_told() {
+        for fault in Fault::ALL {
+            assert_eq!(fault.name().parse(), Ok(fault));
+            assert!(fault.seconds()[0] < fault.seconds()[1] && fault.size()[0] <= fault.size()[1]);
+        }
+        let error = "gremlin".parse::<Fault>().unwrap_err().to_string();
+        assert!(error.starts_with("gremlin is no fault; there are spike, level-shift,"), "{error}");
+    }
+
+    #[test]
+    fn shapes_stay_within_one() {
+        for fault in Fault::ALL {
+            for rows in [1, 2, 7, 500] {
+                let shapes: Vec<f64> = (0..rows).map(|step| fault.shape(step, rows)).collect();
+                assert!(shapes.iter().all(|it| it.abs() <= 1.0) && shapes[0] > 0.0, "{fault} {rows}");
+                if fault != Fault::Oscillation {
+                    assert!((shapes[rows - 1] - 1.0).abs() < 1e-9, "{fault} {rows}");
+                }
+            }
+        }
+    }
+}

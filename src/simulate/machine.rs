@@ -1,0 +1,332 @@
+//! The simulated machine: an application server with its users, its disks and its crontab.
+//!
+//! One hidden number, the demand of the users, drives processors, network, memory, connections and logs; the rest
+//! has a life of its own. The parameters are such that the series behave as published ones of servers do (Server Machine
+//! Dataset, minutes: a correlation from minute to minute of 0.8 to 0.9 in the median signal, 0.2 to 0.7 from day to day,
+//! a kurtosis of 3 to 4 in the median and in the hundreds in the burstiest tenth, half of the pairs hardly correlated,
+//! a tenth above 0.8): so neither is every fault plain to see, nor is anything to be learned from noise alone.
+
+use super::chance::{Chance, Drift, along, exp};
+use super::column::WIDTH;
+use super::jobs::{Jobs, Work};
+
+const DAY: f64 = 86_400.0;
+const MB: f64 = 1e6;
+
+/// Demand by hour of the day: a low at four in the morning, a working day, an evening.
+const HOURS: [f64; 24] = [
+    0.35, 0.25, 0.18, 0.14, 0.12, 0.14, 0.22, 0.38, 0.60, 0.80, 0.92, 0.97, 0.93, 0.92, 0.95, 0.93, 0.88,
+    0.84, 0.86, 0.95, 1.00, 0.92, 0.74, 0.52,
+];
+
+/// Demand by day of the week, Thursday first as the epoch was one; the values stand for noon.
+const WEEKDAYS: [f64; 7] = [1.0, 0.96, 0.74, 0.70, 0.98, 1.0, 1.02];
+
+/// Bursts of demand in a day: a campaign, a crawler, a customer's batch. They are nobody's fault.
+const BURSTS_A_DAY: f64 = 5.0;
+/// A burst adds so much to the demand…
+const BURST_HEIGHT: [f64; 2] = [0.05, 0.25];
+/// …for so many seconds.
+const BURST_SECONDS: [f64; 2] = [60.0, 480.0];
+
+/// Of logs that were rotated so much stays, compressed.
+const KEPT_AFTER_ROTATION: f64 = 0.05;
+/// From this share of the filesystem on old archives are deleted; so it grows slowly and never fills.
+const KEPT_MAX: f64 = 0.03;
+
+/// How this machine differs from others; drawn once from its seed.
+#[derive(Debug, Clone)]
+struct Traits {
+    /// Share of the demand that follows the hour of the day.
+    daily: f64,
+    /// Hours by which its users live later than others.
+    later: f64,
+    /// Processor time in programs at full demand; a server is bought with room to spare.
+    user: f64,
+    /// Time in the kernel for each unit of time in programs.
+    system: f64,
+    /// Memory in use without any demand, and what full demand adds.
+    memory: [f64; 2],
+    /// Bytes sent in a second at full demand.
+    sent: f64,
+    /// Bytes received for each byte sent.
+    received: f64,
+    /// Connections at full demand.
+    connections: f64,
+    /// Context switches in a second at full demand.
+    switches: f64,
+    /// Share of the filesystem in use at the beginning, and what a day's logs add to it.
+    filesystem: [f64; 2],
+}
+
+/// Noise with a memory, one for each thing that wanders by itself.
+#[derive(Debug, Clone)]
+struct Drifts {
+    /// Demand over hours: some days are busier than others.
+    demand_slow: Drift,
+    /// Demand over minutes: users come in waves.
+    demand_fast: Drift,
+    /// What a request costs: the mix of requests changes slowly.
+    cost: Drift,
+    /// Memory of caches.
+    memory: Drift,
+    /// Size of answers.
+    answer: Drift,
+    /// Reads of the disk, whose logarithm wanders: caches are cold or warm.
+    reads: Drift,
+    /// Talk of local programs, independent of users.
+    loopback: Drift,
+    /// Losses on the way to the users.
+    loss: Drift,
+}
+
+/// A machine without faults; each step gives the means over the seconds since the one before.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    chance: Chance,
+    traits: Traits,
+    drifts: Drifts,
+    jobs: Jobs,
+    at: f64,
+    step: f64,
+    /// White noise of a mean over the step, in units of that of a minute. Within a minute neighbours are alike, so it
+    /// grows no further than twice below 15 s.
+    white: f64,
+    /// Demand as memory sees it: sessions live for half an hour.
+    sessions: f64,
+    /// Seconds that a burst still lasts, and its height.
+    burst: [f64; 2],
+    /// Share of the filesystem that the logs of today and the kept ones take.
+    logs: [f64; 2],
+}
+
+impl Machine {
+    /// The machine of a seed whose first values are those of the `step` seconds after `start`.
+    pub fn new(seed: u64, start: f64, step: f64) -> Self {
+        let mut chance = Chance::new(seed);
+        let traits = Traits::new(&mut chance);
+        let jobs = Jobs::new(&mut chance);
+        let drift = |constant| Drift::new(constant, step);
+        let drifts = Drifts {
+            demand_slow: drift(3.0 * 3_600.0),
+            demand_fast: drift(300.0),
+            cost: drift(6.0 * 3_600.0),
+            memory: drift(2.0 * 3_600.0),
+            answer: drift(1_200.0),
+            reads: drift(600.0),
+            loopback: drift(900.0),
+            loss: drift(1_800.0),
+        };
+        let kept = chance.between(0.0, KEPT_MAX);
+        let today = (start / DAY - (start / DAY).floor()) * 0.5 * traits.filesystem[1];
+        let mut machine = Self {
+            chance,
+            traits,
+            drifts,
+            jobs,
+            at: start,
+            step,
+            white: (60.0 / step).sqrt().clamp(0.1, 2.0),
+            sessions: 0.0,
+            burst: [0.0; 2],
+            logs: [today, kept],
+        };
+        machine.sessions = machine.rhythm();
+        machine
+    }
+
+    /// Seconds since the epoch of the newest values, before the first step of the start.
+    pub fn at(&self) -> f64 {
+        self.at
+    }
+
+    /// The next values, in the order of [`COLUMNS`](super::COLUMNS).
+    pub fn step(&mut self) -> [f64; WIDTH] {
+        self.at += self.step;
+        let (work, rotated) = self.jobs.step(self.at, self.step, &mut self.chance);
+        let demand = self.demand();
+        self.sessions += (demand - self.sessions) * (1.0 - exp(-self.step / 1_800.0));
+        let [received, sent, packets] = self.network(demand, &work);
+        let [read, written, operations, disk] = self.disk(demand, &work);
+        let [busy, user, system, iowait, steal] = self.cpu(demand, &work, packets, disk);
+        let memory = self.memory();
+        let [filesystem, inodes] = self.filesystem(demand, rotated);
+        let [faults, major, swap] = self.paging(demand, &work);
+        let [running, blocked, forks, switches] = self.tasks(demand, &work, busy, disk);
+        let loopback = 0.6 * MB * exp(0.25 * self.drifts.loopback.next(&mut self.chance)) * self.noisy(0.05);
+        let lost = exp(0.4 * self.drifts.loss.next(&mut self.chance));
+        let connections = self.connections();
+        [
+            busy,
+            user,
+            system,
+            iowait,
+            steal,
+            memory,
+            faults,
+            major,
+            swap,
+            // Waiting for a processor begins long before all are busy, as requests come in clumps.
+            ((0.02 + 0.5 * busy * busy * busy) * self.noisy(0.15)).clamp(0.0, 1.0),
+            (0.0002 * self.noisy(0.8)).clamp(0.0, 1.0),
+            ((0.004 + 0.5 * disk) * self.noisy(0.15)).clamp(0.0, 1.0),
+            disk,
+            read,
+            written,
+            operations,
+            filesystem,
+            inodes,
+            received,
+            sent,
+            packets,
+            self.counted(0.005),
+            loopback,
+            connections,
+            self.counted(0.2 + 1.5e-4 * packets * lost),
+            running,
+            blocked,
+            forks,
+            switches,
+        ]
+    }
+
+    /// What hour and day of the week ask for.
+    fn rhythm(&self) -> f64 {
+        let middle = self.at - 0.5 * self.step;
+        let hour = along(&HOURS, middle / 3_600.0 - self.traits.later);
+        let weekday = along(&WEEKDAYS, middle / DAY - 0.5);
+        (1.0 - self.traits.daily * (1.0 - hour)) * weekday
+    }
+
+    /// Of the rhythm, waves, drifts and bursts. The waves are a few percent: hundreds of users even out.
+    fn demand(&mut self) -> f64 {
+        let [left, height] = &mut self.burst;
+        if *left <= 0.0 && self.chance.happens(BURSTS_A_DAY * self.step / DAY) {
+            *left = self.chance.between(BURST_SECONDS[0], BURST_SECONDS[1]);
+            *height = self.chance.between(BURST_HEIGHT[0], BURST_HEIGHT[1]);
+        }
+        let burst = *height * (*left / self.step).clamp(0.0, 1.0);
+        *left -= self.step;
+        let slow = 0.08 * self.drifts.demand_slow.next(&mut self.chance);
+        let fast = 0.06 * self.drifts.demand_fast.next(&mut self.chance);
+        (self.rhythm() * (1.0 + burst) * exp(slow + fast) * self.noisy(0.015)).min(2.0)
+    }
+
+    fn cpu(&mut self, demand: f64, work: &Work, packets: f64, disk: f64) -> [f64; 5] {
+        let cost = exp(0.04 * self.drifts.cost.next(&mut self.chance));
+        let user = (0.015 + self.traits.user * demand * cost + work.cpu) * self.noisy(0.03);
+        // Packets and disks cost time in the kernel too.
+        let system = (0.008 + self.traits.system * user + packets * 4e-7 + 0.03 * disk) * self.noisy(0.04);
+        // A neighbour's trifle, most of the time a hundredth of a percent.
+        let steal = 0.0004 * self.noisy(0.9);
+        // There is no more than all of it.
+        let fit = (0.98 / (user + system + steal)).min(1.0);
+        let [user, system, steal] = [user, system, steal].map(|it| it * fit);
+        let busy = user + system + steal;
+        let iowait = ((0.001 + 0.12 * disk) * self.noisy(0.25)).min(1.0 - busy);
+        [busy, user, system, iowait, steal]
+    }
+
+    fn memory(&mut self) -> f64 {
+        let [base, sessions] = self.traits.memory;
+        let caches = 0.006 * self.drifts.memory.next(&mut self.chance);
+        let white = 0.0008 * self.white * self.chance.normal();
+        (base + sessions * self.sessions + caches + white).clamp(0.02, 0.98)
+    }
+
+    fn network(&mut self, demand: f64, work: &Work) -> [f64; 3] {
+        let answer = exp(0.08 * self.drifts.answer.next(&mut self.chance));
+        let sent = 0.02 * MB + self.traits.sent * demand * answer * self.noisy(0.04) + work.sent;
+        let received = 0.02 * MB
+            + self.traits.received * self.traits.sent * demand * self.noisy(0.04)
+            + 0.02 * work.sent;
+        // Full packets one way, requests and acknowledgements the other.
+        let packets = (30.0 + sent / 1_100.0 + received / 350.0) * self.noisy(0.02);
+        [received, sent, packets]
+    }
+
+    /// Bytes read and written, operations, and the share of time in which the disk is busy.
+    fn disk(&mut self, demand: f64, work: &Work) -> [f64; 4] {
+        // Reads are what misses the cache: mostly little, at times a hundred times as much.
+        let read =
+            0.08 * MB * exp(1.1 * self.drifts.reads.next(&mut self.chance)) * self.noisy(0.5) + work.read;
+        let written = (0.3 * MB + 2.2 * MB * demand) * self.noisy(0.12) + work.written;
+        let operations = (8.0 + read / 60e3 + written / 40e3) * self.noisy(0.08);
+        // A disk that does 3000 operations or 250 MB in a second is busy all the time.
+        let busy = ((operations / 3_000.0 + (read + written) / (250.0 * MB)) * self.noisy(0.08)).min(1.0);
+        [read, written, operations, busy]
+    }
+
+    fn filesystem(&mut self, demand: f64, rotated: bool) -> [f64; 2] {
+        let [base, daily] = self.traits.filesystem;
+        let [today, kept] = &mut self.logs;
+        *today += daily * demand * self.step / DAY;
+        if rotated {
+            *kept += KEPT_AFTER_ROTATION * *today;
+            *today = 0.0;
+            if *kept > KEPT_MAX {
+                *kept = 0.0;
+            }
+        }
+        // Inodes follow the number of archives: a step so small that most days look constant.
+        [base + *today + *kept, 0.061 + 0.02 * *kept]
+    }
+
+    fn paging(&mut self, demand: f64, work: &Work) -> [f64; 3] {
+        let faults = (400.0 + 5_500.0 * demand + 150.0 * work.forks) * self.noisy(0.08);
+        let major = self.counted(0.02 + work.read * 5e-7);
+        // Swap is touched a few times a day, when something old is needed.
+        let swap = if self.chance.happens(8.0 * self.step / DAY) {
+            self.chance.poisson(6.0) * self.white
+        } else {
+            0.0
+        };
+        [faults, major, swap]
+    }
+
+    fn connections(&mut self) -> f64 {
+        // Connections outlive requests, so they follow the sessions rather than the minute.
+        let expected = 15.0 + self.traits.connections * self.sessions;
+        (expected + 0.5 * self.white * expected.sqrt() * self.chance.normal()).round().max(0.0)
+    }
+
+    fn tasks(&mut self, demand: f64, work: &Work, busy: f64, disk: f64) -> [f64; 4] {
+        // What runs, and the queue that grows without end as all processors come to be busy.
+        let queue = busy + busy * busy * busy / (1.05 - busy);
+        let running = queue * self.noisy(0.08);
+        // Looked at some six times a minute.
+        let looks = (self.step / 10.0).clamp(1.0, 60.0);
+        let blocked = self.chance.poisson(looks * (0.01 + 1.2 * disk)) / looks;
+        let forks = self.counted(1.5 + 2.0 * demand + work.forks);
+        let switches = (1_200.0 + self.traits.switches * demand) * self.noisy(0.04) + 40.0 * work.forks;
+        [running, blocked, forks, switches]
+    }
+
+    /// A factor around 1 whose logarithm has this deviation at a step of a minute.
+    fn noisy(&mut self, sigma: f64) -> f64 {
+        self.chance.log_normal(sigma * self.white)
+    }
+
+    /// The rate of single events that are expected so often in a second.
+    fn counted(&mut self, rate: f64) -> f64 {
+        self.chance.poisson(rate * self.step) / self.step
+    }
+}
+
+impl Traits {
+    /// Machines that are idle half of the time and never full, as most are.
+    fn new(chance: &mut Chance) -> Self {
+        Self {
+            daily: chance.between(0.55, 0.85),
+            later: chance.between(-1.0, 2.0),
+            user: chance.between(0.18, 0.38),
+            system: chance.between(0.18, 0.3),
+            memory: [chance.between(0.35, 0.55), chance.between(0.05, 0.12)],
+            sent: chance.between(2.0, 8.0) * MB,
+            received: chance.between(0.1, 0.3),
+            connections: chance.between(150.0, 600.0),
+            switches: chance.between(8_000.0, 30_000.0),
+            filesystem: [chance.between(0.35, 0.6), chance.between(0.01, 0.03)],
+        }
+    }
+}

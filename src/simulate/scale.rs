@@ -1,0 +1,155 @@
+//! How large the signals of a table are and how much they move, so that a fault can be of a sensible size.
+
+use super::column::Column;
+
+/// What one signal is usually like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    /// Its name.
+    pub name: String,
+    /// The value in the middle.
+    pub level: f64,
+    /// Half the distance between the values below which 16 % and 84 % lie: the deviation, if it were normal.
+    pub spread: f64,
+    /// The standard deviation, of use where most values are equal.
+    pub deviation: f64,
+    /// The smallest value seen.
+    pub low: f64,
+    /// Share of values that differ from the one before.
+    pub moves: f64,
+    /// A change below this is none that an operator cares about.
+    pub floor: f64,
+    /// The least that it can be. What was never seen below 0 is taken for something that cannot be.
+    pub min: f64,
+    /// The most that it can be.
+    pub max: f64,
+}
+
+impl Scale {
+    /// What sizes of faults are counted in; 0 for a signal that never moves and of which nobody said what matters.
+    pub fn unit(&self) -> f64 {
+        let own = if self.spread > 0.0 { self.spread } else { self.deviation };
+        own.max(self.floor)
+    }
+
+    fn measure(column: &Column<'_>, values: &mut [f64]) -> Self {
+        let mut scale = Self {
+            name: column.name.to_owned(),
+            level: 0.0,
+            spread: 0.0,
+            deviation: 0.0,
+            low: 0.0,
+            moves: 0.0,
+            floor: column.floor,
+            min: column.min,
+            max: column.max,
+        };
+        if values.is_empty() {
+            return scale;
+        }
+        let count = values.len() as f64;
+        let moves = values.windows(2).filter(|it| it.first() != it.last()).count();
+        scale.moves = moves as f64 / (count - 1.0).max(1.0);
+        let mean = values.iter().map(|it| it / count).sum::<f64>();
+        // Divided before it is squared and summed, so that no finite value overflows.
+        let largest = values.iter().fold(0.0, |most: f64, it| most.max((it - mean).abs()));
+        // The mean of equal values may be off by its last digit.
+        if moves > 0 && largest.is_finite() {
+            let squares = values.iter().map(|it| ((it - mean) / largest).powi(2)).sum::<f64>();
+            scale.deviation = largest * (squares / count).sqrt();
+        }
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| values.get((share * (count - 1.0)).round() as usize).copied().unwrap_or(mean);
+        scale.level = at(0.5);
+        scale.low = at(0.0);
+        scale.spread = 0.5 * at(0.84) - 0.5 * at(0.16);
+        if scale.low >= 0.0 {
+            scale.min = scale.min.max(0.0);
+        }
+        scale
+    }
+}
+
+/// The scales of all signals of a table, in its order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scales(Vec<Scale>);
+
+impl Scales {
+    /// Measures the rows of a table: values and which of them are missing. Rows that are shorter than the columns are
+    /// missing what they lack; what is not finite is missing too.
+    pub fn measure<'a>(columns: &[Column<'_>], rows: impl Iterator<Item = (&'a [f64], &'a [bool])>) -> Self {
+        let mut present = vec![Vec::new(); columns.len()];
+        for (values, missing) in rows {
+            for (idx, (kept, value)) in present.iter_mut().zip(values).enumerate() {
+                if value.is_finite() && !missing.get(idx).copied().unwrap_or(false) {
+                    kept.push(*value);
+                }
+            }
+        }
+        Self(
+            columns.iter().zip(&mut present).map(|(column, values)| Scale::measure(column, values)).collect(),
+        )
+    }
+
+    /// The scale of a signal.
+    pub fn get(&self, signal: usize) -> Option<&Scale> {
+        self.0.get(signal)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Scale> {
+        self.0.iter()
+    }
+
+    /// How many signals there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no signal at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The place of a signal.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|it| it.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(column: Column<'_>, values: &[f64], expect: [f64; 5]) {
+        let present = [false];
+        let rows: Vec<[f64; 1]> = values.iter().map(|it| [*it]).collect();
+        let scales = Scales::measure(&[column], rows.iter().map(|it| (&it[..], &present[..])));
+        let Scale { level, low, moves, min, .. } = scales.get(0).unwrap().clone();
+        let found = [level, low, moves, min, scales.get(0).unwrap().unit()];
+        for (found, expect) in found.iter().zip(expect) {
+            assert!(
+                (found - expect).abs() < 1e-9 || found.total_cmp(&expect).is_eq(),
+                "{values:?}: {found} is not {expect}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_signal_is_measured() {
+        let named = Column::named("a");
+        check(named, &[], [0.0, 0.0, 0.0, f64::NEG_INFINITY, 0.0]);
+        check(named, &[7.0], [7.0, 7.0, 0.0, 0.0, 0.0]);
+        check(named, &[1.0, 2.0, 3.0, 4.0, 5.0], [3.0, 1.0, 1.0, 0.0, 1.0]);
+        check(named, &[-1.0, -1.0, f64::NAN, 1.0], [-1.0, -1.0, 0.5, f64::NEG_INFINITY, 1.0]);
+        check(
+            named,
+            &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0],
+            [0.0, 0.0, 0.125, 0.0, 2.514_157_444_218_835],
+        );
+        check(Column { floor: 4.0, ..named }, &[1.0, 2.0, 3.0], [2.0, 1.0, 1.0, 0.0, 4.0]);
+        let widest = [f64::MIN, f64::MAX];
+        let scales = Scales::measure(&[named], widest.iter().map(|it| (std::slice::from_ref(it), &[][..])));
+        assert!(scales.get(0).unwrap().unit().is_finite());
+    }
+}

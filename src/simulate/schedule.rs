@@ -1,0 +1,193 @@
+//! When faults happen: one after the other, with quiet between.
+
+use std::fmt;
+
+use super::fault::Fault;
+use crate::detect::random::Random;
+
+/// A schedule has at most so many faults.
+pub const FAULTS_MAX: usize = 10_000;
+
+/// At least this share of the time of each fault is quiet, so that a detector can come to rest, and so that most rows are
+/// ordinary, as they are in life.
+const QUIET_MIN: f64 = 0.5;
+
+/// Where the rows are that faults are put into.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Space {
+    /// The first row that may have a fault.
+    pub from: usize,
+    /// How many rows there are from there on.
+    pub rows: usize,
+    /// Seconds between two rows.
+    pub every: f64,
+}
+
+/// One fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Which one.
+    pub fault: Fault,
+    /// Its first row.
+    pub from: usize,
+    /// How many rows it lasts, at least 1.
+    pub rows: usize,
+}
+
+/// All faults, the first one first; no two of them touch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Schedule {
+    placed: Vec<Placed>,
+}
+
+/// Why faults cannot be placed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScheduleError {
+    /// There are no kinds of faults to choose from.
+    NoKind,
+    /// More than [`FAULTS_MAX`].
+    TooMany(usize),
+    /// The faults need more time than there is.
+    TooShort {
+        /// The fault that does not fit.
+        fault: Fault,
+        /// Rows that each fault has with the quiet around it.
+        slot: usize,
+        /// Rows that this one needs.
+        needed: usize,
+    },
+}
+
+impl fmt::Display for ScheduleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKind => f.write_str("there are no kinds of faults to choose from"),
+            Self::TooMany(count) => {
+                write!(f, "{count} faults are too many, at most {FAULTS_MAX} can be placed")
+            }
+            Self::TooShort { fault, slot, needed } => write!(
+                f,
+                "{fault} with the quiet around it needs {needed} rows, and each fault has {slot}; ask for fewer \
+                 faults, for a longer time or for shorter kinds of faults"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ScheduleError {}
+
+impl Schedule {
+    /// No fault at all.
+    pub fn quiet() -> Self {
+        Self::default()
+    }
+
+    /// Places so many faults: each gets an equal slot of the space and lies somewhere inside, the kinds in turn but
+    /// shuffled, so that each comes as often as any other.
+    ///
+    /// # Errors
+    /// When they do not fit.
+    pub fn new(seed: u64, space: Space, count: usize, kinds: &[Fault]) -> Result<Self, ScheduleError> {
+        if count == 0 {
+            return Ok(Self::quiet());
+        }
+        if kinds.is_empty() {
+            return Err(ScheduleError::NoKind);
+        }
+        if count > FAULTS_MAX {
+            return Err(ScheduleError::TooMany(count));
+        }
+        let mut random = Random::new(seed);
+        let slot = space.rows / count;
+        let mut placed = Vec::with_capacity(count);
+        let mut turn: Vec<Fault> = Vec::new();
+        for idx in 0..count {
+            if turn.is_empty() {
+                turn.extend(kinds);
+            }
+            let fault = turn.swap_remove(random.below(turn.len()));
+            let [least, most] = fault.seconds().map(|it| (it / space.every).ceil().max(1.0));
+            let room = (slot as f64 * (1.0 - QUIET_MIN)).floor();
+            if room < least {
+                let needed = (least / (1.0 - QUIET_MIN)).ceil() as usize;
+                return Err(ScheduleError::TooShort { fault, slot, needed });
+            }
+            let longest = most.min(room);
+            let rows = (least + (longest - least) * f64::from(random.uniform())).round().max(1.0) as usize;
+            // The quiet comes before and after: half of what is left over at least behind the fault.
+            let free = slot.saturating_sub(rows);
+            let from = free / 4 + random.below(free / 4 + 1);
+            placed.push(Placed { fault, from: space.from + idx * slot + from, rows });
+        }
+        Ok(Self { placed })
+    }
+
+    /// All faults, the first one first.
+    pub fn placed(&self) -> &[Placed] {
+        &self.placed
+    }
+}
+
+impl IntoIterator for Schedule {
+    type Item = Placed;
+    type IntoIter = std::vec::IntoIter<Placed>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.placed.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DAYS: Space = Space { from: 100, rows: 20_160, every: 60.0 };
+
+    #[test]
+    fn kinds_take_turns() {
+        let schedule = Schedule::new(7, DAYS, 20, &Fault::ALL).unwrap();
+        for fault in Fault::ALL {
+            assert_eq!(schedule.placed().iter().filter(|it| it.fault == fault).count(), 2, "{fault}");
+        }
+        assert_eq!(Schedule::new(7, DAYS, 20, &Fault::ALL).unwrap(), schedule);
+        assert_ne!(Schedule::new(8, DAYS, 20, &Fault::ALL).unwrap(), schedule);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let check = |rows, count, kinds: &[Fault], expect: &str| {
+            let error = Schedule::new(1, Space { rows, ..DAYS }, count, kinds).unwrap_err();
+            assert_eq!(error.to_string(), expect);
+        };
+        check(
+            1440,
+            10,
+            &[Fault::Leak],
+            "leak with the quiet around it needs 240 rows, and each fault has 144; ask for fewer faults, for a \
+             longer time or for shorter kinds of faults",
+        );
+        check(9, 1, &[], "there are no kinds of faults to choose from");
+        check(9, 10_001, &Fault::ALL, "10001 faults are too many, at most 10000 can be placed");
+        assert_eq!(Schedule::new(1, DAYS, 0, &[]), Ok(Schedule::quiet()));
+    }
+
+    proptest! {
+        #[test]
+        fn faults_stay_apart_and_inside(
+            seed: u64, rows in 0_usize..50_000, count in 1_usize..60, every in 0.5..7200.0,
+        ) {
+            let space = Space { from: 5, rows, every };
+            if let Ok(schedule) = Schedule::new(seed, space, count, &Fault::ALL) {
+                let mut free = space.from;
+                for placed in schedule.placed() {
+                    prop_assert!(placed.from >= free && placed.rows > 0);
+                    free = placed.from + placed.rows + (placed.rows / 2).max(1);
+                }
+                prop_assert!(free <= space.from + rows + schedule.placed()[count - 1].rows);
+                prop_assert_eq!(schedule.placed().len(), count);
+            }
+        }
+    }
+}
