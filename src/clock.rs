@@ -13,6 +13,23 @@ pub fn now() -> Timestamp {
     })
 }
 
+/// Seconds that the machine slept since it was started, to a tenth: clocks are asked one after the other. Nothing where
+/// no clock counts sleep.
+pub fn asleep() -> Option<f64> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        let seconds = |clock| {
+            let time = clock_gettime(clock);
+            time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+        };
+        let awake = seconds(ClockId::Monotonic);
+        Some(((seconds(ClockId::Boottime) - awake) * 10.0).round().max(0.0) / 10.0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Time that never steps, for deadlines and for measuring how long something took.
 pub fn instant() -> Instant {
     Instant::now()

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
 use crate::span::Span;
 use crate::telemetry;
@@ -43,6 +44,8 @@ pub struct Config {
     pub filesystem: FilesystemSettings,
     /// Which network devices are left out.
     pub network: NetworkSettings,
+    /// What explains an anomaly.
+    pub context: Context,
     /// Which sources are asked, by name; each row of [`sources::SOURCES`] is in it.
     pub collector: BTreeMap<String, bool>,
     /// Which metrics are exposed.
@@ -66,6 +69,8 @@ pub struct Detection {
     pub seed: u64,
     /// The raw joint score that is exposed as 1.0.
     pub limit: f64,
+    /// How many episodes are allowed; the limit is set by it.
+    pub budget: Budget,
     /// When an anomaly is over.
     pub release: Release,
     /// The age at which what was learned counts half.
@@ -86,6 +91,15 @@ pub struct Release {
     /// … for this long.
     #[serde(rename = "for")]
     pub lasting: Span,
+}
+
+/// What explains an anomaly.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Context {
+    /// A file that is touched by deploys; empty for none.
+    pub deploy_marker: PathBuf,
+    /// How long episodes are held back after it was.
+    pub deploy_grace: Span,
 }
 
 /// What is served, and where.
@@ -113,6 +127,7 @@ impl Default for Config {
             disk: DiskSettings::default(),
             filesystem: FilesystemSettings::default(),
             network: NetworkSettings::default(),
+            context: Context::default(),
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: Metrics { raw: true },
             log: telemetry::Settings::default(),
@@ -129,12 +144,19 @@ impl Default for Detection {
             hold: Span::seconds(60),
             seed: 0,
             limit: 5.0,
+            budget: Budget::OFF,
             release: Release { below: 0.7, lasting: Span::seconds(30) },
             half_life: Span::days(7),
             retrain: Span::days(1),
             quarantine: 0.2,
             accept_after: Span::minutes(360),
         }
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self { deploy_marker: PathBuf::new(), deploy_grace: Span::minutes(10) }
     }
 }
 
@@ -164,6 +186,7 @@ impl Config {
             disk: self.disk.clone(),
             filesystem: self.filesystem.clone(),
             network: self.network.clone(),
+            deploy_marker: self.context.deploy_marker.clone(),
         }
     }
 

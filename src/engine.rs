@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
 use crate::episode::Release;
-use crate::reading::{Kind, Reading, Subject, Timestamp, Values};
+use crate::grace::{Cue, Lengths, Watch};
+use crate::reading::{Kind, Reading, Subject, Timestamp};
 use crate::report::Report;
 use crate::scorer::{self, Hold};
 use crate::signal::{Change, Signal};
@@ -38,6 +40,10 @@ pub struct Settings {
     pub hold: f64,
     /// The joint score that is the limit, on the raw scale.
     pub limit: f64,
+    /// Episodes that a subject may have; the limit follows from it once enough is known.
+    pub budget: Budget,
+    /// How long the beginning of episodes is held back, by reason.
+    pub grace: Lengths,
     /// When an episode ends.
     pub release: Release,
     /// Seconds after which half of what was learned is forgotten.
@@ -56,6 +62,8 @@ impl Default for Settings {
             warmup: 600.0,
             hold: 60.0,
             limit: 5.0,
+            budget: Budget::OFF,
+            grace: Lengths::default(),
             release: Release { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
             half_life: 7.0 * 86_400.0,
             quarantine: 0.2,
@@ -74,7 +82,9 @@ impl Settings {
         scorer::Settings {
             point_seconds: self.point_seconds(),
             limit: self.limit,
+            budget: self.budget,
             release: self.release,
+            absence: 1.0,
             hold: Hold::Seconds(self.hold),
             quarantine: self.quarantine,
         }
@@ -90,6 +100,7 @@ pub struct Engine {
     /// The reading before, which rates are taken against.
     before: Arc<Reading>,
     models: BTreeMap<Kind, Model>,
+    watch: Watch,
     /// When a training of each kind was asked for last, and how many seconds later the next one is due.
     asked: BTreeMap<Kind, (Timestamp, f64)>,
 }
@@ -107,13 +118,21 @@ impl Engine {
             states: BTreeMap::new(),
             before: Arc::new(Reading::default()),
             models: BTreeMap::new(),
+            watch: Watch::new(&[], settings.grace),
             asked: BTreeMap::new(),
         }
+    }
+
+    /// Lets readings tell why the machine is not as it used to be.
+    pub fn with_cues(self, cues: &'static [Cue]) -> Self {
+        Self { watch: Watch::new(cues, self.settings.grace), ..self }
     }
 
     /// Judges one reading, then learns it.
     pub fn step(&mut self, now: Reading) -> Report {
         let mut judgements = BTreeMap::new();
+        let grace = self.watch.step(&self.before, &now);
+        let held_back = grace.is_some_and(|it| it.is_active());
         for (subject, values) in &now.subjects {
             let Some(signals) = self.signals.get(&subject.kind()) else { continue };
             if !self.states.contains_key(subject) {
@@ -130,12 +149,13 @@ impl Engine {
                 let before = self.before.subjects.get(subject);
                 let change =
                     before.and_then(|before| Change::new(before, values, now.at.0 - self.before.at.0));
+                state.grace(held_back);
                 judgements.insert(subject.clone(), state.step(now.at, change, &self.settings));
             }
         }
         let reading = Arc::new(now);
         self.before = Arc::clone(&reading);
-        Report { reading, judgements, own: Values::default() }
+        Report { reading, judgements, grace, ..Report::default() }
     }
 
     /// What a forest for this kind is to be trained on, when a training is due; asking counts as training.

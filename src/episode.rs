@@ -1,5 +1,6 @@
 //! When a subject is called anomalous: from the first score at the limit until it has been well below it a while.
 
+use crate::grace;
 use crate::reading::Timestamp;
 use crate::report::{Episode, Turn};
 
@@ -33,6 +34,10 @@ pub struct Tracker {
     calm: f64,
     /// Seconds of readings that the episode has lasted; what passed in a gap is not known to belong to it.
     lasted: f64,
+    /// Whether there is a known reason for the machine not to be as it used to be.
+    grace: bool,
+    /// Whether the last score would have begun an episode but for that.
+    held_back: bool,
     /// The peak of the last episode when it was accepted, until the score has been calm; no other begins so long
     /// but one that is clearly worse.
     accepted: Option<f64>,
@@ -62,6 +67,16 @@ impl Tracker {
         self.calm = 0.0;
     }
 
+    /// In grace an episode begins only from [`grace::LIMIT_FACTOR`] times the limit on; one that began goes on.
+    pub fn grace(&mut self, active: bool) {
+        self.grace = active;
+    }
+
+    /// Whether an episode is under way, or would be but for grace: its points are not ordinary.
+    pub fn is_odd(&self) -> bool {
+        self.episode.is_some() || self.held_back
+    }
+
     /// Says what a judged reading turns.
     pub fn step(&mut self, now: Moment, release: Release) -> Option<Turn> {
         let Moment { elapsed, score, cause, .. } = now;
@@ -70,7 +85,9 @@ impl Tracker {
         }
         let Some(episode) = &mut self.episode else {
             let known = self.accepted.is_some_and(|peak| score < GROWTH_SAID * peak);
-            return (score >= LIMIT && !known).then(|| self.begin(now));
+            let limit = if self.grace { grace::LIMIT_FACTOR * LIMIT } else { LIMIT };
+            self.held_back = (LIMIT..limit).contains(&score) && !known;
+            return (score >= limit && !known).then(|| self.begin(now));
         };
         self.lasted += elapsed;
         episode.peak = episode.peak.max(score);
@@ -93,7 +110,8 @@ impl Tracker {
 
     fn begin(&mut self, now: Moment) -> Turn {
         let episode = Some(Episode { since: now.at, peak: now.score });
-        *self = Self { episode, said: now.score, cause: now.cause, ..Self::default() };
+        let grace = self.grace;
+        *self = Self { episode, said: now.score, cause: now.cause, grace, ..Self::default() };
         Turn::Began
     }
 }
@@ -152,6 +170,28 @@ mod tests {
         tracker.interrupt();
         assert_eq!(tracker.step(moment(1000, 0.5), RELEASE), None);
         assert_eq!(tracker.step(moment(1001, 1.5), RELEASE), None);
+    }
+
+    #[test]
+    fn in_grace_it_takes_twice_the_limit_to_begin() {
+        let mut tracker = Tracker::default();
+        let mut step = |t, score, grace| {
+            tracker.grace(grace);
+            tracker.step(moment(t, score), RELEASE)
+        };
+        assert_eq!(step(0, 1.9, true), None);
+        assert_eq!(step(1, 2.0, true), Some(Turn::Began));
+        for t in 2..5 {
+            assert!(matches!((t, step(t, 0.1, true)), (2 | 3, None) | (4, Some(Turn::Ended(_)))));
+        }
+        assert_eq!(step(5, 1.5, true), None);
+        assert_eq!(step(6, 1.5, false), Some(Turn::Began), "what is still there afterwards is one");
+        let mut tracker = Tracker::default();
+        tracker.grace(true);
+        for (t, score, odd) in [(0, 0.9, false), (1, 1.5, true), (2, 0.9, false), (3, 2.5, true)] {
+            tracker.step(moment(t, score), RELEASE);
+            assert_eq!(tracker.is_odd(), odd, "at {t}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`metric`], [`reading`], [`signal`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`engine`], [`replay`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`engine`], [`replay`] |
 //! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`labelled`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
@@ -13,9 +13,11 @@
 pub mod version;
 pub mod span;
 pub mod curve;
+pub mod budget;
 pub mod metric;
 pub mod reading;
 pub mod signal;
+pub mod grace;
 pub mod window;
 pub mod detect;
 pub mod report;

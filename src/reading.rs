@@ -179,6 +179,11 @@ impl Reading {
         Self { at, ..Self::default() }
     }
 
+    /// The values of the host, where there are such.
+    pub fn host_values(&self) -> Option<&Values> {
+        self.subjects.get(&Subject::Host)
+    }
+
     /// The values of the host, to be added to.
     pub fn host(&mut self) -> &mut Values {
         self.subjects.entry(Subject::Host).or_default()

@@ -3,6 +3,7 @@
 //! A row is a point. What a live host does once a window, or by the second, is done by the row here (ADR 010): z begins
 //! after 31 rows, the forest is grown again at each day's first row, a high score fades over ten minutes of rows.
 
+use crate::budget::Budget;
 use crate::detect::Shape;
 use crate::episode::Release;
 use crate::reading::Timestamp;
@@ -30,6 +31,10 @@ pub struct Settings {
     pub every: f64,
     /// The joint score that is the limit, on the raw scale.
     pub limit: f64,
+    /// Episodes that are allowed; the limit follows from it once enough is known.
+    pub budget: Budget,
+    /// The joint score is brought to this share of the limit by a signal that ceased; 1 on a live host.
+    pub absence: f64,
     /// When an episode ends.
     pub release: Release,
     /// Seconds after which half of what was learned is forgotten.
@@ -49,7 +54,9 @@ impl Settings {
         scorer::Settings {
             point_seconds: self.every,
             limit: self.limit,
+            budget: self.budget,
             release: self.release,
+            absence: self.absence,
             hold: Hold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
             quarantine: self.quarantine,
         }

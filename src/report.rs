@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::detect::absence;
+use crate::grace::Grace;
 use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
 
@@ -17,6 +19,8 @@ pub struct Report {
     pub judgements: BTreeMap<Subject, Judgement>,
     /// What hostnorm measures of itself, besides what its sources do.
     pub own: Values,
+    /// Which reasons to hold back episodes there are; nothing where readings do not tell of any.
+    pub grace: Option<Grace>,
 }
 
 /// What is known of one subject.
@@ -30,6 +34,10 @@ pub struct Judgement {
     pub opinion: Option<Opinion>,
     /// Each signal that has a value, with what was expected of it once that is known.
     pub signals: Vec<SignalState>,
+    /// Signals that ceased, by their index in the table of signals.
+    pub absent: Vec<Absent>,
+    /// Share of the budget that the episodes of the last period took; nothing without a budget.
+    pub budget_spent: Option<f64>,
     /// The episode that is under way.
     pub episode: Option<Episode>,
     /// What happened to the episode at this tick, if anything.
@@ -74,6 +82,19 @@ pub struct SignalState {
     pub value: f64,
     /// What was expected, once enough is known.
     pub expected: Option<Expected>,
+}
+
+/// A signal that used to move, or to be there, and does no more.
+#[derive(Debug, Clone)]
+pub struct Absent {
+    /// Which one.
+    pub signal: &'static Signal,
+    /// In which way.
+    pub kind: absence::Kind,
+    /// For how many seconds.
+    pub seconds: f64,
+    /// After how many seconds it used to move, or to be there again.
+    pub usual: f64,
 }
 
 /// A value and the bounds that ordinary values keep to, in the unit of the signal.

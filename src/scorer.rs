@@ -3,11 +3,14 @@
 //! The engine makes points from readings of the kernel, replay from rows of a file; both come here, so that what is
 //! measured on labelled data is what runs. Signals are known by their index; what they are called is not known here.
 
+use crate::budget::{Budget, Ledger};
+use crate::detect::absence::Absence;
 use crate::detect::blame::Blame;
 use crate::detect::eif::{Model, clip};
 use crate::detect::expectation::{Distances, Expectation};
 use crate::detect::forest::Rows;
 use crate::detect::seasonal::{History, Profile};
+use crate::detect::tail::Tail;
 use crate::detect::{
     self, DETECTORS, Detector, Lesson, Range, Shape, Verdict, View, contribution, fuse, vote, young,
 };
@@ -43,8 +46,12 @@ pub struct Settings {
     pub point_seconds: f64,
     /// The joint score that is the limit, on the raw scale.
     pub limit: f64,
+    /// Episodes that are allowed; the limit follows from it once enough is known.
+    pub budget: Budget,
     /// When an episode ends.
     pub release: Release,
+    /// The joint score is brought to this share of the limit by a signal that ceased.
+    pub absence: f64,
     /// How a high score stays.
     pub hold: Hold,
     /// As how much of a point one inside an episode is learned; 1 makes no difference between them.
@@ -79,6 +86,10 @@ pub struct Score {
     pub detectors: Vec<DetectorState>,
     /// Share of the voting detectors that agree with the majority.
     pub confidence: Option<f64>,
+    /// The signals that ceased.
+    pub absences: Vec<Absence>,
+    /// Share of the budget that was spent in the last period; nothing without a budget.
+    pub budget_spent: Option<f64>,
     /// What became of the episode.
     pub turn: Option<Turn>,
 }
@@ -97,6 +108,8 @@ pub struct Scorer {
     smooth: Vec<f64>,
     peak: Peak,
     tracker: Tracker,
+    /// What the limit follows from, and what was spent; nothing without a budget.
+    budget: Option<(Tail, Ledger)>,
     /// Whole points learned, in weights.
     points: f64,
     /// The limit's factor for that many points.
@@ -117,6 +130,7 @@ impl Scorer {
             smooth: vec![0.0; shape.width()],
             peak: Peak::default(),
             tracker: Tracker::default(),
+            budget: None,
             points: 0.0,
             width: f64::INFINITY,
             oddness: vec![0.0; shape.width()],
@@ -158,6 +172,11 @@ impl Scorer {
         self.tracker.interrupt();
     }
 
+    /// Whether there is a known reason for the subject not to be as it used to be, from the next point on.
+    pub fn grace(&mut self, active: bool) {
+        self.tracker.grace(active);
+    }
+
     /// What a forest for this subject is to be trained on.
     pub fn training_set(&self) -> TrainingSet {
         let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
@@ -175,8 +194,11 @@ impl Scorer {
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         let verdicts: Vec<Verdict> = self.detectors.iter().map(|it| it.judge(&view)).collect();
         self.oddness = self.blame.of(point, &distances.z);
-        let score =
+        let mut score =
             step.ready.then(|| self.conclude(point.at, &distances.z, &verdicts, step.elapsed, settings));
+        if let Some(score) = &mut score {
+            score.absences = self.detectors.iter().flat_map(|it| it.absences(&view)).collect();
+        }
         if let Some(weight) = step.weight {
             self.learn(point, &distances, Step { weight: Some(weight), ..step }, weight, settings);
         }
@@ -192,10 +214,11 @@ impl Scorer {
         elapsed: f64,
         settings: &Settings,
     ) -> Score {
-        let joint = fuse::fuse(z, verdicts);
+        let unwidened = self.limit(settings);
+        let limit = unwidened * self.width;
+        let joint = fuse::fuse(z, verdicts, settings.absence * limit);
         // A half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
         self.smooth.iter_mut().zip(&joint.shares).for_each(|(old, new)| *old = (*old + new) / 2.0);
-        let limit = settings.limit * self.width;
         let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
         let causes = self.causes(limit);
         let largest = contribution::largest(&self.smooth, momentary);
@@ -204,13 +227,27 @@ impl Scorer {
         let score = if matches!(settings.hold, Hold::HalfLife(_)) { held } else { momentary };
         let now = Moment { at, elapsed, score, cause: causes.first().map(|(idx, _)| *idx) };
         let turn = self.tracker.step(now, self.release(settings));
+        let budget_spent = self.budget.as_mut().and_then(|(tail, ledger)| {
+            tail.learn(elapsed, score * unwidened);
+            ledger.step(elapsed, turn == Some(Turn::Began));
+            ledger.spent()
+        });
         // Without quarantine it was learned all along.
         if matches!(turn, Some(Turn::Accepted(_))) && settings.quarantine < 1.0 {
             self.expectation.doubt(POINTS_AFTER_ACCEPTANCE);
         }
         let detectors = detector_states(verdicts);
         let confidence = vote::majority(detectors.iter().map(|it| it.vote)).map(|it| it.confidence);
-        Score { held, momentary, contributions, causes, detectors, confidence, turn }
+        let absences = Vec::new();
+        Score { held, momentary, contributions, causes, detectors, confidence, absences, budget_spent, turn }
+    }
+
+    /// The limit in effect, before it is widened for what is known too little.
+    fn limit(&mut self, settings: &Settings) -> f64 {
+        let Some(rate) = settings.budget.rate() else { return settings.limit };
+        let new = || (Tail::new(rate, settings.limit), Ledger::new(settings.budget));
+        let (tail, _) = self.budget.get_or_insert_with(new);
+        tail.limit().unwrap_or(settings.limit)
     }
 
     /// A young host believes a new state once it has lasted as long as all that it knew before.
@@ -230,7 +267,7 @@ impl Scorer {
     }
 
     fn learn(&mut self, point: &Point, distances: &Distances, step: Step, outside: f64, settings: &Settings) {
-        let quarantined = self.tracker.episode().is_some() && settings.quarantine < 1.0;
+        let quarantined = self.tracker.is_odd() && settings.quarantine < 1.0;
         let weight = if quarantined { outside * settings.quarantine } else { outside };
         let lesson = Lesson { weight, step: step.whole, quarantined };
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };

@@ -3,8 +3,9 @@
 //! Numbers are given as people say them, to two or three digits. Prefixes are decimal, as `B/s` of networks and
 //! disks are: 1 kB is 1000 bytes.
 
+use crate::detect::absence;
 use crate::reading::{Kind, Subject, Timestamp};
-use crate::report::{Contribution, Episode, Expected, Judgement, SignalState};
+use crate::report::{Absent, Contribution, Episode, Expected, Judgement, SignalState};
 use crate::signal::Unit;
 use crate::span::Span;
 
@@ -69,10 +70,28 @@ pub fn name(subject: &Subject) -> String {
 }
 
 fn blamed(judgement: &Judgement) -> String {
-    let phrases: Vec<_> = causes(judgement).iter().map(|it| phrase(it.state)).collect();
+    // What ceased comes first: it says more than that a value is not as expected, and does not need one.
+    let absent = || judgement.absent.iter();
+    let present = causes(judgement).into_iter().map(|it| it.state);
+    let present = present.filter(|it| absent().all(|gone| gone.signal.name != it.signal.name));
+    let phrases = absent().map(ceased).chain(present.map(phrase));
+    let phrases: Vec<_> = phrases.take(CAUSES_MAX).collect();
     match phrases.is_empty() {
         true => "no single signal stands out".into(),
         false => phrases.join(", "),
+    }
+}
+
+/// "memory used stood still for 12m (moved every 30s before)".
+fn ceased(absent: &Absent) -> String {
+    let span = |seconds: f64| Span::nearest(seconds.round());
+    let (title, lasted) = (absent.signal.title, span(absent.seconds));
+    match absent.kind {
+        absence::Kind::FlatLine => {
+            format!("{title} stood still for {lasted} (moved every {} before)", span(absent.usual))
+        }
+        absence::Kind::Stopped => format!("{title} stopped {lasted} ago"),
+        absence::Kind::Vanished => format!("{title} vanished {lasted} ago"),
     }
 }
 
@@ -207,6 +226,24 @@ mod tests {
     fn what_speaks_against_it_is_not_named() {
         check(&[(&BUSY, -0.1, 0.5, None)], "anomaly on host: no single signal stands out");
         check(&[(&BLOCKED, 1.0, 12.0, None), (&BUSY, -0.1, 0.5, None)], "anomaly on host: blocked tasks 12");
+    }
+
+    #[test]
+    fn what_ceased_is_said_first_and_once() {
+        let absent = |signal, kind| Absent { signal, kind, seconds: 720.4, usual: 30.2 };
+        let mut found = judgement(&[(&BUSY, 1.5, 0.4, None), (&SWITCHES, 0.5, 0.0, None)]);
+        found.absent = vec![
+            absent(&BUSY, absence::Kind::FlatLine),
+            absent(&RECEIVED, absence::Kind::Vanished),
+            absent(&BLOCKED, absence::Kind::Stopped),
+        ];
+        let expect = "anomaly on host: CPU busy stood still for 12m (moved every 30s before), \
+                      network received vanished 12m ago, blocked tasks stopped 12m ago";
+        assert_eq!(began(&Subject::Host, &found), expect);
+        found.absent.truncate(1);
+        let expect = "anomaly on host: CPU busy stood still for 12m (moved every 30s before), \
+                      context switches 0/s";
+        assert_eq!(began(&Subject::Host, &found), expect);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp, reason = "a test")]
 
 use hostnorm::engine::{Engine, Settings};
+use hostnorm::grace::{Cue, Reason};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
 use hostnorm::report::{Judgement, Turn};
@@ -222,6 +223,46 @@ fn a_new_normal_is_accepted_after_an_hour_and_quiet_afterwards() {
     let turns = run.judgements.iter().enumerate().filter_map(|(t, it)| Some((t, it.turn?)));
     let turns: Vec<_> = turns.filter(|(_, turn)| *turn != Turn::Changed).collect();
     assert!(matches!(turns[..], [(1000..1020, Turn::Began), (4600..4620, Turn::Accepted(_))]), "{turns:?}");
+}
+
+static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
+static CUES: &[Cue] =
+    &[Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&BOOTED).filter(|it| *it >= 0.0) }];
+
+/// A fault of two minutes, at a time when the machine was booted so many seconds ago, if it was.
+fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
+    let mut engine = Engine::new(&SIGNALS, &Settings::default()).with_cues(CUES);
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
+    let mut began = Vec::new();
+    for t in 0..1300 {
+        let mut reading = Reading::new(Timestamp(1.7e9 + t as f64));
+        let mut values = machine.values();
+        if during(t as f64) {
+            values[2] = used;
+        }
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+            reading.host().set(metric, value);
+        }
+        booted.iter().for_each(|it| reading.host().set(&BOOTED, t as f64 - 1000.0 + it));
+        let report = engine.step(reading);
+        let in_grace = booted.is_some_and(|it| (0.0..300.0).contains(&(t as f64 - 1000.0 + it)));
+        assert_eq!(report.grace.unwrap().is_active(), in_grace, "at {t}");
+        if report.judgements[&Subject::Host].turn == Some(Turn::Began) {
+            began.push(t);
+        }
+    }
+    began
+}
+
+#[test]
+fn after_a_boot_only_what_is_twice_as_odd_is_an_episode() {
+    let (small, large) = (0.8, 6.0);
+    assert!(matches!(began_after_boot(None, small)[..], [1000..1040]), "{:?}", began_after_boot(None, small));
+    assert!(began_after_boot(Some(100.0), small).is_empty());
+    assert!(matches!(began_after_boot(Some(100.0), large)[..], [1000..1040]));
+    // Grace ends while the fault goes on.
+    let late = began_after_boot(Some(240.0), small);
+    assert!(matches!(late[..], [1060..1070]), "{late:?}");
 }
 
 #[test]

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use hostnorm::detect::absence;
+use hostnorm::grace::{Cue, Lengths, Reason, Watch};
 use hostnorm::metric::{Metric, Type};
 use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
 use hostnorm::report::{
-    Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report, SignalState,
+    Absent, Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report,
+    SignalState,
 };
 use hostnorm::serve::{Build, Counts, Format, METRICS, Options, Page};
 use hostnorm::signal::{Signal, Unit};
@@ -66,7 +69,12 @@ fn own() -> Values {
 fn learning() -> Report {
     let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None }];
     let judgement = Judgement { ready_at: Timestamp(1_790_000_600.0), signals, ..Judgement::default() };
-    Report { reading: Arc::new(reading()), own: own(), judgements: [(Subject::Host, judgement)].into() }
+    Report {
+        reading: Arc::new(reading()),
+        own: own(),
+        judgements: [(Subject::Host, judgement)].into(),
+        ..Report::default()
+    }
 }
 
 fn anomaly() -> Report {
@@ -96,13 +104,17 @@ fn anomaly() -> Report {
             SignalState { signal: &BUSY, value: 0.96875, expected },
             SignalState { signal: &USED, value: 0.5, expected: None },
         ],
+        absent: vec![Absent { signal: &USED, kind: absence::Kind::FlatLine, seconds: 720.0, usual: 30.0 }],
+        budget_spent: Some(0.5),
         ..Judgement::default()
     };
     let opinion = Some(Opinion { score: 0.0, ..Opinion::default() });
     let quiet = Judgement { ready: true, opinion, ..Judgement::default() };
     let judgements =
         [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
-    Report { reading: Arc::new(reading()), own: own(), judgements }
+    let cues: &[Cue] = &[Cue { reason: Reason::Upgrade, of: |_, _| Some(0.0) }];
+    let grace = Watch::new(cues, Lengths::default()).step(&Reading::default(), &Reading::default());
+    Report { reading: Arc::new(reading()), own: own(), judgements, grace }
 }
 
 fn options(raw: bool) -> Options {

@@ -8,10 +8,10 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the ground up. A module uses its own row and the rows above it in this table; a row may be planned.
 const LAYERS: &[&[&str]] = &[
-    &["version", "span", "curve"],
+    &["version", "span", "curve", "budget"],
     &["metric"],
     &["reading"],
-    &["signal"],
+    &["signal", "grace"],
     &["window"],
     &["detect", "drift", "forecast"],
     &["report"],

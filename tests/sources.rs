@@ -23,7 +23,7 @@ use tree::{copy, fixtures};
 
 fn settings(tree: &Path) -> Settings {
     let roots = Roots { procfs: tree.join("proc"), sysfs: tree.join("sys"), rootfs: tree.into() };
-    Settings { roots, ..Settings::default() }
+    Settings { roots, deploy_marker: "/proc/uptime".into(), ..Settings::default() }
 }
 
 /// Reads until the filesystems have answered, which is at once unless the machine is very busy.
@@ -51,6 +51,7 @@ fn line(sample: &Sample) -> String {
 fn is_real(name: &str) -> bool {
     let filesystem = ["size_bytes", "free_bytes", "available_bytes", "inodes", "inodes_free"];
     name.starts_with("process_")
+        || ["hostnorm_suspended_seconds_total", "hostnorm_deploy_marker_timestamp_seconds"].contains(&name)
         || name.strip_prefix("hostnorm_filesystem_").is_some_and(|it| filesystem.contains(&it))
 }
 
@@ -239,4 +240,53 @@ fn a_device_that_came_has_no_rate_yet() {
     let line = "1/net/dev";
     let come = "eth7: 9000 9 0 0 0 0 0 0 9000 9 0 0 0 0 0 0\n docker0:";
     check("network_received_bytes_per_second", &[(line, "docker0:", come)], 0.0);
+}
+
+/// The list of locks of a machine on which the lock file of this package manager is held in this mode.
+fn package_lock(path: &str, lock: &str) -> Vec<(String, f64)> {
+    use std::os::linux::fs::MetadataExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixtures(), dir.path());
+    let file = dir.path().join(path);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "").unwrap();
+    let inode = fs::metadata(&file).unwrap().st_ino();
+    // The device is left open, as on filesystems that have none of their own.
+    fs::write(dir.path().join("proc/locks"), format!("7: {lock} 00:00:{inode} 0 EOF\n")).unwrap();
+    let mut sources = Sources::open(&settings(dir.path()), |it| it == "context");
+    let reading = sources.read_all(Timestamp(0.0));
+    assert_eq!(reading.problems, []);
+    let held = samples(&reading).filter(|it| it.metric.name == "hostnorm_package_lock_held");
+    held.map(|it| (it.labels.values()[0].to_string(), it.value)).collect()
+}
+
+#[test]
+fn a_package_manager_at_work_is_seen_without_opening_its_lock() {
+    let held = |dpkg: f64| vec![("dpkg".to_owned(), dpkg)];
+    let dpkg = "var/lib/dpkg/lock-frontend";
+    assert_eq!(package_lock(dpkg, "POSIX  ADVISORY  WRITE 12"), held(1.0));
+    assert_eq!(package_lock(dpkg, "POSIX  ADVISORY  READ 12"), held(0.0));
+    assert_eq!(package_lock(dpkg, "-> POSIX  ADVISORY  WRITE 12"), held(0.0));
+    let both = package_lock("var/lib/rpm/.rpm.lock", "POSIX  ADVISORY  WRITE 12");
+    assert_eq!(both, [("dpkg".to_owned(), 0.0), ("rpm".to_owned(), 1.0)]);
+}
+
+#[test]
+fn a_deploy_marker_is_told_by_its_time_once_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixtures(), dir.path());
+    let settings = Settings { deploy_marker: "/run/deployed".into(), ..settings(dir.path()) };
+    let mut sources = Sources::open(&settings, |it| it == "context");
+    let mut touched = || {
+        let reading = sources.read_all(Timestamp(0.0));
+        assert_eq!(reading.problems, []);
+        let marker = samples(&reading).find(|it| it.metric.name.starts_with("hostnorm_deploy_marker"));
+        marker.map(|it| it.value)
+    };
+    assert_eq!(touched(), None);
+    fs::create_dir(dir.path().join("run")).unwrap();
+    fs::write(dir.path().join("run/deployed"), "").unwrap();
+    let now = hostnorm::clock::now().0;
+    assert!(touched().is_some_and(|at| (now - 60.0..=now + 1.0).contains(&at)));
 }

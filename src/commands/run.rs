@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use crate::cli::{Exit, Options};
 use crate::config::{Config, Loaded};
 use crate::engine::{self, Engine};
+use crate::grace::Lengths;
 use crate::report::Report;
 use crate::sampler::{Event, Sampler};
 use crate::serve::{self, Counts, Page, Site};
@@ -104,7 +105,7 @@ pub(super) fn sampler(config: &Config, events: mpsc::Sender<Event>, inbox: mpsc:
     let on = |source: &str| config.collects(source);
     Sampler {
         sources: Sources::open(&config.sources(), on),
-        engine: Engine::new(sources::signals(on), &engine_settings(config)),
+        engine: Engine::new(sources::signals(on), &engine_settings(config)).with_cues(sources::cues(on)),
         interval: config.detection.interval.duration(),
         seed: config.detection.seed,
         events,
@@ -120,6 +121,8 @@ fn engine_settings(config: &Config) -> engine::Settings {
         warmup: detection.warmup.as_seconds(),
         hold: detection.hold.as_seconds(),
         limit: detection.limit,
+        budget: detection.budget,
+        grace: Lengths { deploy: config.context.deploy_grace.as_seconds(), ..Lengths::default() },
         release: super::release(detection),
         half_life: detection.half_life.as_seconds(),
         quarantine: detection.quarantine,

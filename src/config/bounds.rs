@@ -15,6 +15,8 @@ const HOLD_MAX: Span = Span::minutes(60);
 const RELEASE_MAX: Span = Span::days(1);
 /// Shortest half-life, time between two trainings, and time until an anomaly is accepted.
 const MEMORY_MIN: Span = Span::minutes(1);
+/// Longest grace after a deploy: what lasts longer is an anomaly, whoever made it.
+const GRACE_MAX: Span = Span::days(1);
 /// Most addresses to listen on.
 const ADDRESSES_MAX: usize = 16;
 
@@ -79,6 +81,10 @@ impl Config {
                 format!("{span} is too short; the shortest is {MEMORY_MIN}")
             });
         }
+        let grace = self.context.deploy_grace;
+        found.unless(grace <= GRACE_MAX, "context.deploy_grace", || {
+            format!("{grace} is too long; the longest grace is {GRACE_MAX}")
+        });
         found.unless((0.0..=1.0).contains(&it.quarantine), "quarantine", || {
             format!("{} is not within 0 and 1", it.quarantine)
         });

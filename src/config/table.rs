@@ -34,6 +34,8 @@ pub enum Takes {
     Directory,
     /// Several texts.
     Texts,
+    /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
+    Budget,
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
@@ -49,6 +51,7 @@ impl Takes {
             Self::Text => "text".into(),
             Self::Directory => "a directory".into(),
             Self::Texts => "a list of text".into(),
+            Self::Budget => "a budget such as 1 per week, or off".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")).into(),
         }
     }
@@ -61,6 +64,7 @@ impl Takes {
             Self::Switch => "BOOLEAN",
             Self::Text | Self::Texts => "TEXT",
             Self::Directory => "DIRECTORY",
+            Self::Budget => "BUDGET",
             Self::OneOf(_) => "WORD",
         }
     }
@@ -97,6 +101,11 @@ static SETTINGS: &[Setting] = &[
         "limit",
         Takes::Number,
         "The raw joint score that is exposed as 1.0, from where on there is an anomaly. Higher is quieter",
+    ),
+    row(
+        "budget",
+        Takes::Budget,
+        "Episodes that a subject may have, such as 1 per week: the limit follows from its own scores, between half and twice the setting limit. The setting limit alone counts while it is off, and until enough is known",
     ),
     row("half_life", Takes::Duration, "The age at which what was learned counts half, at least 1m"),
     row(
@@ -164,6 +173,16 @@ static SETTINGS: &[Setting] = &[
         "network.device_exclude",
         Takes::Text,
         "Network devices to leave out, as a regular expression; by default the host's ends of containers and of virtual machines",
+    ),
+    row(
+        "context.deploy_marker",
+        Takes::Text,
+        "A file that deploys touch, below path.rootfs: for a while after it was, anomalies are held back unless they pass twice the limit. Empty for none",
+    ),
+    row(
+        "context.deploy_grace",
+        Takes::Duration,
+        "How long anomalies are held back after the deploy marker was touched, at most 1d",
     ),
     row("metrics.raw", Takes::Switch, "Whether the raw values of the host are exposed beside the scores"),
     row(

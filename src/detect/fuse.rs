@@ -1,7 +1,8 @@
 //! The joint score: how far the point is out, lifted by how isolated the forest finds it.
 //!
 //! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. It was found on labelled
-//! server metrics: alone the forest saturates, alone the sum of distances misses the odd combination.
+//! server metrics: alone the forest saturates, alone the sum of distances misses the odd combination. What no distance
+//! sees, a signal that ceased, brings the score to its limit by itself.
 
 use super::{DETECTORS, Verdict};
 
@@ -23,8 +24,9 @@ pub struct Joint {
     pub shares: Vec<f64>,
 }
 
-/// Joins the deviations with the verdicts, one a row of [`DETECTORS`]; a detector that abstains is neutral.
-pub fn fuse(z: &[f64], verdicts: &[Verdict]) -> Joint {
+/// Joins the deviations with the verdicts, one a row of [`DETECTORS`]; a detector that abstains is neutral. `absence` is
+/// what a signal that ceased is worth.
+pub fn fuse(z: &[f64], verdicts: &[Verdict], absence: f64) -> Joint {
     let verdict = |name| {
         let place = DETECTORS.iter().position(|row| row.name == name);
         place.and_then(|idx| verdicts.get(idx)).unwrap_or(&Verdict::Abstain)
@@ -37,12 +39,25 @@ pub fn fuse(z: &[f64], verdicts: &[Verdict]) -> Joint {
     add(&mut shares, verdict("distance"), 1.0);
     shares.iter_mut().for_each(|it| *it *= lift);
     add(&mut shares, verdict("novelty"), NOVELTY_SCALE);
+    raise(&mut shares, verdict("absence"), absence);
     Joint { score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 
 fn add(shares: &mut [f64], verdict: &Verdict, scale: f64) {
     if let Verdict::Score { shares: more, .. } = verdict {
         shares.iter_mut().zip(more).for_each(|(share, more)| *share += scale * more);
+    }
+}
+
+/// Brings the sum up to what the verdict alone is worth. It is not added: where other detectors see the fault too, it is
+/// no odder because a signal ceased, and a signal that rests for long is to be no more than an alarm of its own.
+fn raise(shares: &mut [f64], verdict: &Verdict, scale: f64) {
+    if let Verdict::Score { shares: own, .. } = verdict {
+        let whole: f64 = own.iter().sum();
+        let lacking = scale * whole - shares.iter().sum::<f64>().max(0.0);
+        if lacking > 0.0 {
+            add(shares, verdict, lacking / whole);
+        }
     }
 }
 
@@ -71,7 +86,7 @@ mod tests {
         let of = |row: &Row| by_name.iter().find(|(name, _)| *name == row.name).map(|(_, it)| it.clone());
         let verdicts: Vec<Verdict> =
             DETECTORS.iter().map(|row| of(row).unwrap_or(Verdict::Abstain)).collect();
-        let joint = fuse(z, &verdicts);
+        let joint = fuse(z, &verdicts, 5.0);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }

@@ -10,6 +10,8 @@ use dyn_clone::DynClone;
 use crate::reading::Timestamp;
 use crate::window::Point;
 
+use absence::Absence;
+
 pub mod quantile;
 pub mod adaptive;
 pub mod season;
@@ -22,6 +24,8 @@ pub mod eif;
 pub mod zscore;
 pub mod baseline;
 pub mod distance;
+mod runs;
+pub mod absence;
 pub mod two_means;
 pub mod novelty;
 pub mod expectation;
@@ -29,6 +33,7 @@ pub mod seasonal;
 pub mod vote;
 pub mod fuse;
 pub mod young;
+pub mod tail;
 pub mod blame;
 pub mod contribution;
 
@@ -69,6 +74,12 @@ pub static DETECTORS: &[Row] = &[
         help: "Distance from what is usual at this time of the day and of the week, in standard deviations",
         votes: true,
         build: seasonal::build,
+    },
+    Row {
+        name: "absence",
+        help: "Signals that stand still, vanished or stopped counting: how long, against the longest time before",
+        votes: false,
+        build: absence::build,
     },
 ];
 
@@ -170,6 +181,12 @@ pub trait Detector: DynClone + Send + fmt::Debug {
 
     /// Learns the point.
     fn learn(&mut self, view: &View<'_>, lesson: Lesson);
+
+    /// The signals that ceased, for detectors that see such.
+    fn absences(&self, view: &View<'_>) -> Vec<Absence> {
+        let _ = view;
+        Vec::new()
+    }
 
     /// Takes over a trained model, when it is of the kind that this detector uses.
     fn install(&mut self, model: &eif::Model) {

@@ -2,10 +2,11 @@
 
 use super::Settings;
 use crate::detect::Shape;
+use crate::detect::absence::Absence;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
 use crate::reading::Timestamp;
-use crate::report::{Contribution, Judgement, Opinion, SignalState};
+use crate::report::{Absent, Contribution, Judgement, Opinion, SignalState};
 use crate::scorer::{POINTS_MIN, Score, Scorer, Step};
 use crate::signal::{Change, Signal};
 use crate::training::TrainingSet;
@@ -77,6 +78,11 @@ impl State {
         self.scorer.take(profile);
     }
 
+    /// Whether there is a known reason for it not to be as it used to be.
+    pub(super) fn grace(&mut self, active: bool) {
+        self.scorer.grace(active);
+    }
+
     pub(super) fn training_set(&self) -> TrainingSet {
         self.scorer.training_set()
     }
@@ -94,6 +100,8 @@ impl State {
             let step = self.portion(elapsed, settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &settings.scorer()) {
                 judgement.turn = score.turn;
+                judgement.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
+                judgement.budget_spent = score.budget_spent;
                 self.newest = Some((self.at(), self.opinion(score)));
             }
         }
@@ -156,6 +164,16 @@ impl State {
             contributions: named(score.contributions),
             causes: named(score.causes),
             detectors: score.detectors,
+        }
+    }
+
+    fn absent(&self, absence: &Absence, settings: &Settings) -> Absent {
+        let seconds = |points: f64| points * settings.point_seconds();
+        Absent {
+            signal: self.signals[absence.idx],
+            kind: absence.kind,
+            seconds: seconds(absence.points),
+            usual: seconds(absence.usual),
         }
     }
 

@@ -11,6 +11,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::families::{Families, Owned, Ranks};
+use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::Subject;
 use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
@@ -56,6 +57,22 @@ static CONTRIBUTION: Metric = Metric::gauge(
      only the largest, by the side of the expected value on which the signal is",
 )
 .by(&["kind", "subject", "signal", "direction"]);
+static ABSENT: Metric = Metric::gauge(
+    "anomaly_absent_signal",
+    "Always 1, for signals that used to move or to be there: absence is flat_line, stopped (at 0) or vanished",
+)
+.by(&["kind", "subject", "signal", "absence"]);
+static BUDGET_SPENT: Metric = Metric::gauge(
+    "anomaly_budget_spent_ratio",
+    "Episodes that began within the last period of the budget, over those that it allows; absent without a budget",
+)
+.by(&["kind", "subject"]);
+static GRACE: Metric = Metric::gauge(
+    "anomaly_grace_active",
+    "Whether the reason holds back episodes whose score is below twice the limit, 0 or 1: after boot, resume \
+     or clock_step, while or after an upgrade of packages, after a deploy",
+)
+.by(&["reason"]);
 static SIGNAL: Metric = Metric::gauge(
     "anomaly_signal",
     "Mean of the signal over the window that is judged, in the unit that the name of the signal ends in",
@@ -113,6 +130,9 @@ pub static METRICS: &[&Metric] = &[
     &DETECTOR_SCORE,
     &DETECTOR_VOTE,
     &CONTRIBUTION,
+    &ABSENT,
+    &BUDGET_SPENT,
+    &GRACE,
     &SIGNAL,
     &EXPECTED,
     &LOWER,
@@ -232,7 +252,15 @@ impl Exposition {
                 .iter()
                 .map(move |it| ([kind, subject, it.signal.name, it.direction.name()], it.value))
         });
-        families.add(&CONTRIBUTION, contributions)
+        families.add(&CONTRIBUTION, contributions)?;
+        let absent = self.judgements().flat_map(|([kind, subject], judgement)| {
+            judgement.absent.iter().map(move |it| ([kind, subject, it.signal.name, it.kind.name()], 1.0))
+        });
+        families.add(&ABSENT, absent)?;
+        let spent = self.judgements().filter_map(|(names, it)| Some((names, it.budget_spent?)));
+        families.add(&BUDGET_SPENT, spent)?;
+        let grace = self.report.grace.iter().flat_map(Grace::rows);
+        families.add(&GRACE, grace.map(|(reason, active)| ([reason.name()], one_if(active))))
     }
 
     fn signals(&self, families: &mut Families<'_>) -> fmt::Result {

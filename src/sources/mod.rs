@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
+use crate::grace::Cue;
 use crate::metric::Metric;
 use crate::reading::{Collection, Problem, Reading, Timestamp};
 use crate::signal::Signal;
@@ -20,6 +21,7 @@ use crate::signal::Signal;
 mod file;
 mod pattern;
 mod device;
+mod context;
 mod cpu;
 mod memory;
 mod load;
@@ -48,6 +50,14 @@ pub static SOURCES: &[Row] = elsewhere::ROWS;
 /// All that hostnorm can ask, in the order in which it asks and exposes.
 #[cfg(target_os = "linux")]
 pub static SOURCES: &[Row] = &[
+    // First, so that the uptime is as old as the time of the reading: their difference tells of a clock that was set.
+    Row {
+        name: "context",
+        help: "What explains anomalies: boot, sleep, package managers at work, deploys",
+        metrics: context::METRICS,
+        signals: context::SIGNALS,
+        open: context::open,
+    },
     Row {
         name: "cpu",
         help: "Time of the processors by mode",
@@ -228,6 +238,8 @@ pub struct Settings {
     pub filesystem: FilesystemSettings,
     /// What the source `network` leaves out.
     pub network: NetworkSettings,
+    /// A file that is touched by deploys; empty for none.
+    pub deploy_marker: PathBuf,
 }
 
 /// The sources that are switched on.
@@ -293,6 +305,12 @@ impl Opened {
 /// Every metric that some source may set, in the order of exposition.
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
     SOURCES.iter().flat_map(|row| row.metrics.iter().copied())
+}
+
+/// How readings of the sources for which `on` says yes tell why the machine is not as it used to be.
+pub fn cues(on: impl Fn(&str) -> bool) -> &'static [Cue] {
+    let tells = SOURCES.iter().any(|row| row.name == "context" && on(row.name));
+    if tells { context::CUES } else { &[] }
 }
 
 /// Every signal of the sources for which `on` says yes.

@@ -172,6 +172,7 @@ mod tests {
             signals: vec![SignalState { signal: &BUSY, value: 0.97, expected }],
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
             turn,
+            ..Judgement::default()
         };
         let mut reading = Reading::new(Timestamp(100.0));
         reading.problems =

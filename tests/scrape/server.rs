@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, Subject, Timestamp, Values};
+use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{Judgement, Report};
 use hostnorm::serve::{self, Counts, Options, Page, Site};
 use tokio::sync::{oneshot, watch};
@@ -71,7 +71,7 @@ impl Server {
         }
         let judgements =
             [(Subject::Host, Judgement { ready_at: Timestamp(1600.0), ..Judgement::default() })].into();
-        let report = Arc::new(Report { reading: Arc::new(reading), own: Values::default(), judgements });
+        let report = Arc::new(Report { reading: Arc::new(reading), judgements, ..Report::default() });
         let options = Arc::new(Options { raw: true, ..Options::default() });
         self.page.send_replace(Some(Arc::new(Page::render(&report, &options, &self.counts))));
     }

@@ -1,0 +1,211 @@
+//! Signals that ceased: those that stand still, are gone, or stopped counting.
+//!
+//! No distance sees them. A value that does not move lies in the middle of what is ordinary, and one that is missing
+//! has no distance at all. Each signal is compared with itself only: how long it was constant or missing before, and
+//! how often. The noise floor does not say what is constant, equal values do; but a signal that never moved by more
+//! than its floor may rest.
+
+use super::runs::Runs;
+use super::{Detector, Lesson, Shape, Verdict, View, forgetting, gain};
+use crate::reading::Timestamp;
+
+/// So many seconds of a signal have to be known before it can be absent: a day has a night.
+const KNOWN_MIN: f64 = 86_400.0;
+/// Values that differ by less than this share of them are equal.
+const EQUAL: f64 = 1e-12;
+/// A signal that was beyond its noise floor for a smaller share of its points may rest anywhere within it.
+const BEYOND_FLOOR_MIN: f64 = 0.05;
+/// Share of a signal whose run just reached its limit, in units of the limit of the joint score. A little above 1,
+/// as the joint score is smoothed and comes up to it only slowly.
+const SHARE: f64 = 1.1;
+/// What is added to the share each time the run doubles.
+const SHARE_PER_DOUBLING: f64 = 0.1;
+/// The shares of all signals together: a device that vanishes takes a handful of signals with it.
+const SHARES_MAX: f64 = 2.0;
+/// Highest score: what lasts thousands of times too long is no odder than what lasts a hundred times too long.
+const SCORE_MAX: f64 = 100.0;
+
+/// In which way a signal is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It used to move and stands still.
+    FlatLine,
+    /// It used to move and stands at 0.
+    Stopped,
+    /// It used to have a value and has none.
+    Vanished,
+}
+
+impl Kind {
+    /// The value of the label `absence`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FlatLine => "flat_line",
+            Self::Stopped => "stopped",
+            Self::Vanished => "vanished",
+        }
+    }
+}
+
+/// One signal that ceased.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Absence {
+    /// Which signal.
+    pub idx: usize,
+    /// In which way.
+    pub kind: Kind,
+    /// For how many points.
+    pub points: f64,
+    /// After how many points it used to move, or to be there again.
+    pub usual: f64,
+}
+
+pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
+    Box::new(Ceased {
+        forgetting: forgetting(shape.half_life),
+        signals: shape.floors.iter().map(|floor| Signal::new(*floor)).collect(),
+        newest: None,
+    })
+}
+
+#[derive(Debug, Clone)]
+struct Ceased {
+    forgetting: f64,
+    signals: Vec<Signal>,
+    /// When the last whole point was.
+    newest: Option<Timestamp>,
+}
+
+/// What is known of one signal.
+#[derive(Debug, Clone)]
+struct Signal {
+    floor: f64,
+    /// Its last known value, as of whole points.
+    last: Option<f64>,
+    equal: Runs,
+    missing: Runs,
+    /// Share of the moving points that lie beyond the noise floor, and how many those points are.
+    beyond: (f64, f64),
+}
+
+/// How far a signal is on its way to being absent.
+struct Progress {
+    kind: Kind,
+    length: f64,
+    limit: f64,
+    usual: f64,
+}
+
+impl Progress {
+    /// 1 and more is absent.
+    fn ratio(&self) -> f64 {
+        self.length / self.limit
+    }
+}
+
+impl Detector for Ceased {
+    fn judge(&self, view: &View<'_>) -> Verdict {
+        // It has an opinion once some signal is known well enough to be missed.
+        if !self.signals.iter().any(Signal::is_known) {
+            return Verdict::Abstain;
+        }
+        let ratios = self
+            .signals
+            .iter()
+            .enumerate()
+            .map(|(idx, signal)| signal.progress(view, idx).map_or(0.0, |it| it.ratio().min(SCORE_MAX)));
+        let ratios: Vec<f64> = ratios.collect();
+        let score = ratios.iter().copied().fold(0.0, f64::max);
+        Verdict::Score { score, threshold: 1.0, shares: shares(&ratios) }
+    }
+
+    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+        if !lesson.step {
+            return;
+        }
+        let elapsed = self.newest.map_or(0.0, |it| view.point.at.0 - it.0);
+        self.newest = Some(view.point.at);
+        for (idx, signal) in self.signals.iter_mut().enumerate() {
+            signal.learn(view, idx, elapsed, self.forgetting, lesson);
+        }
+    }
+
+    fn absences(&self, view: &View<'_>) -> Vec<Absence> {
+        let each = self.signals.iter().enumerate();
+        let absent = each.filter_map(|(idx, it)| Some((idx, it.progress(view, idx)?)));
+        absent
+            .filter(|(_, it)| it.ratio() >= 1.0)
+            .map(|(idx, it)| Absence { idx, kind: it.kind, points: it.length, usual: it.usual })
+            .collect()
+    }
+}
+
+/// What each signal adds, in units of the limit of the joint score; nothing before its run reaches its limit.
+fn shares(ratios: &[f64]) -> Vec<f64> {
+    let share = |ratio: &f64| if *ratio >= 1.0 { SHARE + SHARE_PER_DOUBLING * ratio.log2() } else { 0.0 };
+    let mut shares: Vec<f64> = ratios.iter().map(share).collect();
+    let sum: f64 = shares.iter().sum();
+    if sum > SHARES_MAX {
+        shares.iter_mut().for_each(|it| *it *= SHARES_MAX / sum);
+    }
+    shares
+}
+
+impl Signal {
+    fn new(floor: f64) -> Self {
+        Self { floor, last: None, equal: Runs::new(), missing: Runs::new(), beyond: (0.0, 0.0) }
+    }
+
+    fn is_known(&self) -> bool {
+        self.missing.limit(KNOWN_MIN).is_some()
+    }
+
+    fn progress(&self, view: &View<'_>, idx: usize) -> Option<Progress> {
+        let (runs, kind) = if view.point.missing[idx] {
+            (&self.missing, Kind::Vanished)
+        } else {
+            let value = view.point.values[idx];
+            let lively = self.floor == 0.0 || self.beyond.0 >= BEYOND_FLOOR_MIN || view.z[idx].abs() > 0.0;
+            if !lively || !self.stands_at(value) {
+                return None;
+            }
+            (&self.equal, if value == 0.0 { Kind::Stopped } else { Kind::FlatLine })
+        };
+        let limit = runs.limit(KNOWN_MIN)?;
+        Some(Progress { kind, length: runs.length(), limit, usual: runs.usual() })
+    }
+
+    fn stands_at(&self, value: f64) -> bool {
+        self.last.is_some_and(|last| (value - last).abs() <= EQUAL * last.abs().max(value.abs()))
+    }
+
+    fn learn(&mut self, view: &View<'_>, idx: usize, elapsed: f64, slow: f64, lesson: Lesson) {
+        let missing = view.point.missing[idx];
+        let odd = self.progress(view, idx).is_some_and(|it| it.ratio() >= 1.0);
+        // Before its first value a signal is not missing: it may come late, or never.
+        if self.last.is_none() && missing {
+            return;
+        }
+        self.missing.learn(missing, odd, elapsed, slow, lesson);
+        if missing {
+            return;
+        }
+        let value = view.point.values[idx];
+        let equal = self.stands_at(value);
+        let first = self.last.replace(value).is_none();
+        if first {
+            return;
+        }
+        self.equal.learn(equal, odd, elapsed, slow, lesson);
+        if !equal {
+            let beyond = if view.z[idx].abs() > 0.0 { 1.0 } else { 0.0 };
+            let (share, points) = &mut self.beyond;
+            *share += gain(slow, lesson, *points) * (beyond - *share);
+            *points += lesson.weight;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "absence_test.rs"]
+mod tests;

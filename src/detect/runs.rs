@@ -1,0 +1,267 @@
+//! How long a signal stays in a state, as at one value or away, and from which length on that is odd.
+//!
+//! Two things make a run odd: it is much longer than the longest before it, and states that come and go by chance
+//! would not give it within years. Chance alone is not enough, as machines rest at night and at weekends; the longest
+//! run alone is not, as a signal that rests now and then will once rest longer than ever before.
+
+use super::{Lesson, forgetting, gain};
+
+/// A run is odd from so many times the longest one before on: a weekend is two and a half nights.
+const FACTOR: f64 = 3.0;
+/// No shorter run is odd, in points: rounding makes two or three equal values.
+const POINTS_MIN: f64 = 5.0;
+/// The chance of an odd run to begin at any point: one in ten weeks of thirty signals with a point each 30 s.
+const CHANCE: f64 = 1e-7;
+/// A signal that was in the state for more than this share of its points is at home in it.
+const SHARE_MAX: f64 = 0.25;
+/// As many times as long as the run has to be what is known before it.
+const KNOWN_FACTOR: f64 = 5.0;
+/// Half-life of the share of late, in points: cells that begin to be missing now and then do so in short order.
+const LATE: f64 = 60.0;
+/// More time than this between two points is a gap, and counts as so much, in seconds.
+const GAP_MAX: f64 = 3_600.0;
+/// So many odd runs, the older ones half forgotten, are a habit: then the longest of them is ordinary.
+const HABIT: f64 = 2.5;
+/// A run that was odd for so many seconds is the new normal, as an episode is by default.
+const ACCEPT_AFTER: f64 = 6.0 * 3_600.0;
+/// What is assumed before the first point: one of two was in the state (rule of succession, Laplace).
+const PRIOR: (f64, f64) = (0.5, 2.0);
+
+/// What is known of one state of one signal.
+#[derive(Debug, Clone)]
+pub(super) struct Runs {
+    /// Share of the points in the state, slowly forgotten.
+    share: f64,
+    /// The same over the last [`LATE`] points.
+    late: f64,
+    /// Points known, the run that goes on left out.
+    points: f64,
+    /// Seconds known, the run that goes on left out.
+    seconds: f64,
+    /// The longest run so far, in points; slowly forgotten.
+    longest: f64,
+    /// How many odd runs there were, slowly forgotten, and the points of the longest.
+    odd: (f64, f64),
+    /// Points and seconds of the run that goes on.
+    run: (f64, f64),
+    /// For how many seconds that run has been odd.
+    odd_seconds: f64,
+    /// What became of the run that goes on.
+    verdict: Run,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Run {
+    /// It is not odd so far.
+    Ordinary,
+    /// It is odd.
+    Odd,
+    /// It is odd, and there is an episode.
+    Blamed,
+    /// The episode ended and it goes on, or it was odd for [`ACCEPT_AFTER`]: it is the new normal.
+    Accepted,
+}
+
+impl Runs {
+    pub(super) fn new() -> Self {
+        let (share, points) = PRIOR;
+        let run = (0.0, 0.0);
+        Self {
+            share,
+            late: 0.0,
+            points,
+            seconds: 0.0,
+            longest: 0.0,
+            odd: (0.0, 0.0),
+            run,
+            odd_seconds: 0.0,
+            verdict: Run::Ordinary,
+        }
+    }
+
+    /// Points of the run with the newest one, which is in the state.
+    pub(super) fn length(&self) -> f64 {
+        self.run.0 + 1.0
+    }
+
+    /// From how many points on a run is odd; nothing while too little is known, where the signal is at home in the
+    /// state, and for a run that was accepted. `seconds` have to be known at least.
+    pub(super) fn limit(&self, seconds: f64) -> Option<f64> {
+        if self.verdict == Run::Accepted || self.share > SHARE_MAX || self.seconds < seconds {
+            return None;
+        }
+        let by_chance = CHANCE.ln() / self.share.max(self.late).min(1.0 - f64::EPSILON).ln();
+        let limit = by_chance.max(FACTOR * self.longest).max(POINTS_MIN);
+        (KNOWN_FACTOR * limit <= self.points).then_some(limit)
+    }
+
+    /// Points from one end of the state to the next, on average.
+    pub(super) fn usual(&self) -> f64 {
+        1.0 / (1.0 - self.share).max(f64::EPSILON)
+    }
+
+    /// The next whole point, `elapsed` seconds after the one before; `odd` is whether a run is too long with it.
+    ///
+    /// A run is learned when it ends, and only if it was ordinary, accepted, or the third of its kind.
+    pub(super) fn learn(&mut self, inside: bool, odd: bool, elapsed: f64, slow: f64, lesson: Lesson) {
+        let elapsed = elapsed.clamp(0.0, GAP_MAX);
+        if inside {
+            self.run = (self.run.0 + 1.0, self.run.1 + elapsed);
+            self.odd_seconds += if odd { elapsed } else { 0.0 };
+            self.verdict = match self.verdict {
+                Run::Odd | Run::Blamed if self.odd_seconds > ACCEPT_AFTER => Run::Accepted,
+                Run::Ordinary | Run::Odd if odd && lesson.quarantined => Run::Blamed,
+                Run::Ordinary if odd => Run::Odd,
+                Run::Blamed if !lesson.quarantined => Run::Accepted,
+                verdict => verdict,
+            };
+            return;
+        }
+        self.close(slow, lesson);
+        self.average(0.0, 1.0, slow, lesson);
+        self.seconds += elapsed;
+        self.longest *= 1.0 - slow;
+        self.odd.0 *= 1.0 - slow;
+    }
+
+    /// The run is over.
+    fn close(&mut self, slow: f64, lesson: Lesson) {
+        let ((points, seconds), verdict) = (self.run, self.verdict);
+        (self.run, self.odd_seconds, self.verdict) = ((0.0, 0.0), 0.0, Run::Ordinary);
+        // An accepted run is believed at once, or the next one would be an episode of hours again.
+        let lesson = match verdict {
+            Run::Ordinary => lesson,
+            Run::Accepted => WHOLE,
+            Run::Odd | Run::Blamed => {
+                self.odd = (self.odd.0 + 1.0, self.odd.1.max(points));
+                if self.odd.0 > HABIT {
+                    self.longest = self.longest.max(self.odd.1);
+                    self.odd = (0.0, 0.0);
+                }
+                return;
+            }
+        };
+        if points == 0.0 {
+            return;
+        }
+        self.average(1.0, points, slow, lesson);
+        self.seconds += seconds;
+        if !lesson.quarantined {
+            self.longest = self.longest.max(points);
+        }
+    }
+
+    fn average(&mut self, inside: f64, points: f64, slow: f64, lesson: Lesson) {
+        let lesson = Lesson { weight: points * lesson.weight, ..lesson };
+        self.share += gain(slow, lesson, self.points) * (inside - self.share);
+        self.late += (1.0 - (1.0 - forgetting(LATE)).powf(points)) * (inside - self.late);
+        self.points += lesson.weight;
+    }
+}
+
+const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUARANTINED: Lesson = Lesson { weight: 0.2, quarantined: true, ..WHOLE };
+    const SLOW: f64 = 3.4e-5; // seven days of points of 30 s
+
+    fn learn(runs: &mut Runs, inside: bool, points: usize, lesson: Lesson) {
+        for _ in 0..points {
+            let odd = runs.limit(0.0).is_some_and(|limit| runs.length() >= limit && inside);
+            runs.learn(inside, odd, 30.0, SLOW, lesson);
+        }
+    }
+
+    /// Each row: in the state, for so many points.
+    fn check(past: &[(bool, usize)], limit: Option<f64>) {
+        let mut runs = Runs::new();
+        for (inside, points) in past {
+            (0..*points).for_each(|_| runs.learn(*inside, false, 30.0, SLOW, WHOLE));
+        }
+        let found = runs.limit(0.0);
+        let near = match (found, limit) {
+            (Some(found), Some(limit)) => (found - limit).abs() < 0.05 * limit,
+            (found, limit) => found == limit,
+        };
+        assert!(near, "{past:?}: {found:?}, expected {limit:?}");
+    }
+
+    #[test]
+    fn the_limit_follows_the_longest_run_and_the_share() {
+        check(&[(false, 3_000)], Some(POINTS_MIN));
+        check(&[(false, 2_000), (true, 20), (false, 1_000)], Some(60.0));
+        let often = [(false, 4), (true, 1)].repeat(600);
+        // One in five: q^L = 1e-7.
+        check(&often, Some(1e-7_f64.ln() / 0.2_f64.ln()));
+    }
+
+    #[test]
+    fn what_is_known_too_little_or_at_home_has_no_limit() {
+        check(&[], None);
+        check(&[(false, 20)], None);
+        check(&[(false, 400), (true, 600), (false, 10)], None);
+        check(&[(false, 1_000), (true, 600), (false, 1_000)], None);
+        let mut runs = Runs::new();
+        learn(&mut runs, false, 3_000, WHOLE);
+        assert_eq!(runs.limit(3_001.0 * 30.0), None);
+    }
+
+    #[test]
+    fn an_odd_run_is_not_learned() {
+        let mut runs = Runs::new();
+        learn(&mut runs, false, 3_000, WHOLE);
+        learn(&mut runs, true, 6, WHOLE);
+        learn(&mut runs, true, 50, QUARANTINED);
+        learn(&mut runs, false, 1, QUARANTINED);
+        learn(&mut runs, false, 1, WHOLE);
+        assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
+    }
+
+    #[test]
+    fn the_third_odd_run_is_a_habit() {
+        let mut runs = Runs::new();
+        learn(&mut runs, false, 3_000, WHOLE);
+        for limit in [POINTS_MIN, POINTS_MIN, POINTS_MIN, 59.5] {
+            let found = runs.limit(0.0).unwrap();
+            assert!((found - limit).abs() < 0.5, "{found}, expected {limit}");
+            learn(&mut runs, true, 20, QUARANTINED);
+            learn(&mut runs, false, 300, WHOLE);
+        }
+    }
+
+    #[test]
+    fn what_goes_on_after_its_episode_is_normal_from_then_on() {
+        let mut runs = Runs::new();
+        learn(&mut runs, false, 9_000, WHOLE);
+        learn(&mut runs, true, 300, QUARANTINED);
+        assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
+        learn(&mut runs, true, 5_000, WHOLE);
+        assert_eq!(runs.limit(0.0), None);
+        learn(&mut runs, false, 10, WHOLE);
+        assert!(runs.limit(0.0).is_none_or(|it| it > 10_000.0));
+    }
+
+    #[test]
+    fn six_hours_are_the_new_normal_where_there_is_no_quarantine() {
+        let mut runs = Runs::new();
+        learn(&mut runs, false, 9_000, WHOLE);
+        learn(&mut runs, true, 720, WHOLE);
+        assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
+        learn(&mut runs, true, 6, WHOLE);
+        assert_eq!(runs.limit(0.0), None);
+    }
+
+    #[test]
+    fn a_burst_of_short_runs_raises_the_limit_within_the_hour() {
+        let mut runs = Runs::new();
+        learn(&mut runs, false, 20_000, WHOLE);
+        for _ in 0..30 {
+            learn(&mut runs, true, 1, WHOLE);
+            learn(&mut runs, false, 2, WHOLE);
+        }
+        assert!(runs.limit(0.0).is_some_and(|it| it > 10.0), "{:?}", runs.limit(0.0));
+    }
+}

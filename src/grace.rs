@@ -1,0 +1,196 @@
+//! Named grace: after a boot, a resume, a step of the clock, an upgrade or a deploy a machine is not as it used to be,
+//! and everybody knows why.
+//!
+//! Sources know how to tell that a reason is there; what they can tell stands in a table of cues, as signals do. Here
+//! is how long grace lasts after it. The score stays what it is; only the beginning of an episode is held back.
+
+use crate::reading::Reading;
+
+/// In grace an episode begins only from this many times the limit on.
+pub const LIMIT_FACTOR: f64 = 2.0;
+
+/// Why episodes are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The machine was started: caches are cold, services begin.
+    Boot,
+    /// It woke up: what had waited is done at once.
+    Resume,
+    /// The clock was set: jobs are late or early, and the time of day is another.
+    ClockStep,
+    /// Packages are being installed or removed.
+    Upgrade,
+    /// Somebody said so, by touching the deploy marker.
+    Deploy,
+}
+
+impl Reason {
+    /// All, in the order in which they are exposed.
+    pub const ALL: [Self; 5] = [Self::Boot, Self::Resume, Self::ClockStep, Self::Upgrade, Self::Deploy];
+
+    /// The value of the label `reason`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Resume => "resume",
+            Self::ClockStep => "clock_step",
+            Self::Upgrade => "upgrade",
+            Self::Deploy => "deploy",
+        }
+    }
+}
+
+/// For how many seconds grace lasts, from when the reason was there last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lengths {
+    /// After the machine was started.
+    pub boot: f64,
+    /// After it woke up.
+    pub resume: f64,
+    /// After its clock was set.
+    pub clock_step: f64,
+    /// After the last lock of a package manager was given back.
+    pub upgrade: f64,
+    /// After the deploy marker was touched.
+    pub deploy: f64,
+}
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Self { boot: 300.0, resume: 120.0, clock_step: 120.0, upgrade: 120.0, deploy: 600.0 }
+    }
+}
+
+impl Lengths {
+    fn of(&self, reason: Reason) -> f64 {
+        match reason {
+            Reason::Boot => self.boot,
+            Reason::Resume => self.resume,
+            Reason::ClockStep => self.clock_step,
+            Reason::Upgrade => self.upgrade,
+            Reason::Deploy => self.deploy,
+        }
+    }
+}
+
+/// How a reading tells of a reason.
+#[derive(Debug)]
+pub struct Cue {
+    /// Which reason.
+    pub reason: Reason,
+    /// How many seconds ago it was there last, seen from the newer of two readings; nothing when they do not tell.
+    pub of: fn(before: &Reading, now: &Reading) -> Option<f64>,
+}
+
+/// Which reasons there are at one reading.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Grace {
+    /// Seconds that each reason still counts, in the order of [`Reason::ALL`].
+    left: [f64; Reason::ALL.len()],
+}
+
+impl Grace {
+    /// Each reason, and whether it counts.
+    pub fn rows(&self) -> impl Iterator<Item = (Reason, bool)> {
+        Reason::ALL.into_iter().zip(self.left.map(|it| it > 0.0))
+    }
+
+    /// Whether any reason counts.
+    pub fn is_active(&self) -> bool {
+        self.left.iter().any(|it| *it > 0.0)
+    }
+}
+
+/// Follows the reasons from reading to reading.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    cues: &'static [Cue],
+    lengths: Lengths,
+    grace: Grace,
+}
+
+impl Watch {
+    /// No reason counts yet.
+    pub fn new(cues: &'static [Cue], lengths: Lengths) -> Self {
+        Self { cues, lengths, grace: Grace::default() }
+    }
+
+    /// The reasons that count at the newer of two readings; nothing when no cue can tell of any.
+    pub fn step(&mut self, before: &Reading, now: &Reading) -> Option<Grace> {
+        // A clock that stepped back makes no time pass; one that stepped forward ends what counted, but counts itself.
+        let elapsed = (now.at.0 - before.at.0).max(0.0);
+        self.grace.left.iter_mut().for_each(|it| *it = (*it - elapsed).max(0.0));
+        for cue in self.cues {
+            let Some(ago) = (cue.of)(before, now) else { continue };
+            let left = self.lengths.of(cue.reason) - ago.max(0.0);
+            for (reason, known) in Reason::ALL.iter().zip(&mut self.grace.left) {
+                if *reason == cue.reason {
+                    *known = known.max(left);
+                }
+            }
+        }
+        (!self.cues.is_empty()).then_some(self.grace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::Metric;
+    use crate::reading::Timestamp;
+
+    static UPTIME: Metric = Metric::gauge("uptime_seconds", "Since boot");
+    static LOCK: Metric = Metric::gauge("lock", "Whether it is held");
+
+    static CUES: &[Cue] = &[
+        Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
+        Cue {
+            reason: Reason::Upgrade,
+            of: |_, now| now.host_values()?.get(&LOCK).filter(|it| *it > 0.0).map(|_| 0.0),
+        },
+    ];
+
+    /// Each row: when, the uptime, the lock; which reasons count then.
+    fn check(rows: &[(f64, Option<f64>, f64, &str)]) {
+        let mut watch = Watch::new(CUES, Lengths::default());
+        let mut before = Reading::default();
+        for (at, uptime, lock, expect) in rows {
+            let mut now = Reading::new(Timestamp(*at));
+            now.host().set(&LOCK, *lock);
+            uptime.iter().for_each(|it| now.host().set(&UPTIME, *it));
+            let grace = watch.step(&before, &now).unwrap();
+            let active = grace.rows().filter(|(_, active)| *active).map(|(reason, _)| reason.name());
+            assert_eq!(active.collect::<Vec<_>>().join(" "), *expect, "at {at}");
+            assert_eq!(grace.is_active(), !expect.is_empty());
+            before = now;
+        }
+    }
+
+    #[test]
+    fn grace_lasts_as_long_as_its_reason_and_then_some() {
+        check(&[
+            (1e9, Some(10.0), 0.0, "boot"),
+            (1e9 + 200.0, Some(210.0), 1.0, "boot upgrade"),
+            (1e9 + 290.0, Some(300.0), 1.0, "upgrade"),
+            (1e9 + 291.0, Some(301.0), 0.0, "upgrade"),
+            (1e9 + 409.0, Some(419.0), 0.0, "upgrade"),
+            (1e9 + 410.0, Some(420.0), 0.0, ""),
+        ]);
+    }
+
+    #[test]
+    fn what_a_reading_does_not_tell_runs_down() {
+        check(&[
+            (0.0, Some(0.0), 0.0, "boot"),
+            (299.0, None, 0.0, "boot"),
+            (100.0, None, 0.0, "boot"),
+            (101.5, None, 0.0, ""),
+        ]);
+    }
+
+    #[test]
+    fn without_cues_nothing_is_known() {
+        let reading = Reading::default();
+        assert_eq!(Watch::new(&[], Lengths::default()).step(&reading, &reading), None);
+    }
+}

@@ -1,0 +1,300 @@
+//! What explains that a machine is not as it used to be: boot, sleep, a clock that was set, packages, deploys.
+//!
+//! From `/proc/uptime` and `/proc/locks` (`Documentation/filesystems/proc.rst`, §1.1), the clocks that do and do not
+//! count sleep (clock_gettime(2)), and the time of a file that the user names. The lock files of package managers are
+//! never opened: closing one would give back a lock of the same process, and only root may.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::file::{KernelFile, Line, Text, optional};
+use super::{Error, Settings, Source};
+use crate::clock;
+use crate::grace::{Cue, Reason};
+use crate::metric::Metric;
+use crate::reading::{Labels, Reading, Values};
+use crate::signal::Signal;
+
+static UPTIME: Metric =
+    Metric::gauge("hostnorm_uptime_seconds", "Time since the machine was started, sleep included");
+static SUSPENDED: Metric =
+    Metric::counter("hostnorm_suspended_seconds_total", "Time that the machine slept since it was started");
+static LOCK_HELD: Metric = Metric::gauge(
+    "hostnorm_package_lock_held",
+    "Whether the package manager holds its lock to change what is installed, 0 or 1; absent without it",
+)
+.by(&["manager"]);
+static MARKER: Metric = Metric::gauge(
+    "hostnorm_deploy_marker_timestamp_seconds",
+    "When the deploy marker (setting context.deploy_marker) was touched last, in seconds since the epoch",
+);
+
+pub(super) static METRICS: &[&Metric] = &[&UPTIME, &SUSPENDED, &LOCK_HELD, &MARKER];
+/// What explains an anomaly is none.
+pub(super) static SIGNALS: &[Signal] = &[];
+
+/// A smaller difference between the wall clock and the uptime is a tick that was late, in seconds.
+const STEP_MIN: f64 = 2.0;
+/// A shorter sleep is the time between the questions to two clocks, in seconds.
+const SLEEP_MIN: f64 = 1.0;
+
+/// How readings tell why a machine is not as it used to be.
+pub(super) static CUES: &[Cue] = &[
+    Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
+    Cue {
+        reason: Reason::Resume,
+        of: |before, now| {
+            let slept = now.host_values()?.get(&SUSPENDED)? - before.host_values()?.get(&SUSPENDED)?;
+            (slept >= SLEEP_MIN).then_some(0.0)
+        },
+    },
+    Cue {
+        reason: Reason::ClockStep,
+        of: |before, now| {
+            let passed = now.host_values()?.get(&UPTIME)? - before.host_values()?.get(&UPTIME)?;
+            // Below 0 it is another boot, of a machine whose readings were stored.
+            let stepped = (now.at.0 - before.at.0 - passed).abs() >= STEP_MIN;
+            (passed >= 0.0 && stepped).then_some(0.0)
+        },
+    },
+    Cue {
+        reason: Reason::Upgrade,
+        of: |_, now| now.host_values()?.each(&LOCK_HELD).any(|it| it.value > 0.0).then_some(0.0),
+    },
+    Cue {
+        reason: Reason::Deploy,
+        // A marker of the future would count until then.
+        of: |_, now| Some(now.at.0 - now.host_values()?.get(&MARKER)?).filter(|it| *it >= -STEP_MIN),
+    },
+];
+
+/// The file that each package manager locks while it changes what is installed, below the root filesystem.
+static LOCK_FILES: [(&str, &str); 2] =
+    [("dpkg", "var/lib/dpkg/lock-frontend"), ("rpm", "var/lib/rpm/.rpm.lock")];
+
+pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+    let roots = &settings.roots;
+    let marker = &settings.deploy_marker;
+    let below = |path: &Path| roots.rootfs.join(path.strip_prefix("/").unwrap_or(path));
+    Box::new(Context {
+        uptime: KernelFile::new(roots.procfs.join("uptime")),
+        locks: KernelFile::new(roots.procfs.join("locks")),
+        managers: LOCK_FILES.map(|(name, path)| (Labels::new([name]), roots.rootfs.join(path))),
+        marker: (!marker.as_os_str().is_empty()).then(|| below(marker)),
+    })
+}
+
+#[derive(Debug)]
+struct Context {
+    uptime: KernelFile,
+    locks: KernelFile,
+    /// The labels of each package manager and its lock file.
+    managers: [(Labels, PathBuf); LOCK_FILES.len()],
+    marker: Option<PathBuf>,
+}
+
+impl Source for Context {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let host = into.host();
+        let text = self.uptime.read()?;
+        host.set(&UPTIME, parse_uptime(text.text).ok_or_else(|| text.error())?);
+        if let Some(seconds) = clock::asleep() {
+            host.set(&SUSPENDED, seconds);
+        }
+        let locks = self.set_locks(host);
+        locks.and(self.set_marker(host))
+    }
+}
+
+impl Context {
+    fn set_locks(&mut self, into: &mut Values) -> Result<(), Error> {
+        let mut wanted = Vec::with_capacity(self.managers.len());
+        for (labels, path) in &self.managers {
+            match optional_metadata(path, identity)? {
+                Some(file) => wanted.push((labels, file, false)),
+                None => continue,
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let Some(text) = optional(self.locks.read())? else { return Ok(()) };
+        for lock in locks(text) {
+            let lock = lock?;
+            for (_, file, held) in &mut wanted {
+                *held |= lock.is_held && lock.file.is(*file);
+            }
+        }
+        for (labels, _, held) in wanted {
+            into.set_by(&LOCK_HELD, labels, f64::from(u8::from(held)));
+        }
+        Ok(())
+    }
+
+    fn set_marker(&self, into: &mut Values) -> Result<(), Error> {
+        let Some(path) = &self.marker else { return Ok(()) };
+        if let Some(touched) = optional_metadata(path, |it| it.modified())? {
+            // Before 1970 it was not touched by a deploy.
+            if let Ok(since) = touched.duration_since(UNIX_EPOCH) {
+                into.set(&MARKER, since.as_secs_f64());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the file system knows of a file; nothing when there is no such file.
+fn optional_metadata<T>(
+    path: &Path,
+    of: impl Fn(&std::fs::Metadata) -> io::Result<T>,
+) -> Result<Option<T>, Error> {
+    match std::fs::metadata(path).and_then(|it| of(&it)) {
+        Ok(it) => Ok(Some(it)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(source) => Err(Error::Read { path: path.into(), source }),
+    }
+}
+
+/// Which file it is, on which device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct File {
+    major: u64,
+    minor: u64,
+    inode: u64,
+}
+
+impl File {
+    /// Filesystems without a device of their own (major 0, as btrfs and overlays) give it different numbers in both
+    /// places.
+    fn is(self, other: Self) -> bool {
+        let same_device = (self.major, self.minor) == (other.major, other.minor);
+        self.inode == other.inode && (same_device || self.major == 0 || other.major == 0)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn identity(of: &std::fs::Metadata) -> io::Result<File> {
+    use std::os::linux::fs::MetadataExt;
+    let device = of.st_dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    Ok(File { major: major.into(), minor: minor.into(), inode: of.st_ino() })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn identity(_: &std::fs::Metadata) -> io::Result<File> {
+    Err(ErrorKind::NotFound.into())
+}
+
+/// One line of `/proc/locks`.
+#[derive(Debug, PartialEq, Eq)]
+struct Lock {
+    file: File,
+    /// Whether somebody has it, to write; others wait for it or read.
+    is_held: bool,
+}
+
+fn locks(text: Text<'_>) -> impl Iterator<Item = Result<Lock, Error>> {
+    let lines = text.lines().filter(|it| !it.text.is_empty());
+    lines.map(|line: Line<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
+}
+
+/// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF`, with `->` behind the number while it is waited for.
+fn parse_lock(line: &str) -> Option<Lock> {
+    let mut fields = line.split_ascii_whitespace();
+    fields.next()?.strip_suffix(':')?.parse::<u64>().ok()?;
+    let kind = fields.next()?;
+    let waits = kind == "->";
+    let mode = fields.nth(if waits { 2 } else { 1 })?;
+    let file = fields.nth(1)?;
+    let mut parts = file.split(':');
+    let file = match (parts.next()?, parts.next()?, parts.next()) {
+        // A lock of a file that has no inode any more.
+        ("<none>", _, None) => File { major: 0, minor: 0, inode: 0 },
+        (major, minor, Some(inode)) => File {
+            major: u64::from_str_radix(major, 16).ok()?,
+            minor: u64::from_str_radix(minor, 16).ok()?,
+            inode: inode.parse().ok()?,
+        },
+        _ => return None,
+    };
+    Some(Lock { file, is_held: !waits && mode == "WRITE" })
+}
+
+fn parse_uptime(text: &str) -> Option<f64> {
+    text.split_ascii_whitespace().next()?.parse().ok().filter(|it: &f64| *it >= 0.0 && it.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reading::Timestamp;
+
+    fn check(line: &str, expect: Option<(u64, u64, u64, bool)>) {
+        let expect =
+            expect.map(|(major, minor, inode, is_held)| Lock { file: File { major, minor, inode }, is_held });
+        assert_eq!(parse_lock(line), expect, "{line}");
+    }
+
+    #[test]
+    fn reads_the_lines_of_the_kernel() {
+        check("1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF", Some((0xfd, 0, 2_531_452, true)));
+        check("2: -> POSIX  ADVISORY  WRITE 9 08:1a:7 0 EOF", Some((8, 0x1a, 7, false)));
+        check("3: FLOCK  ADVISORY  READ  77 00:1b:12 0 EOF", Some((0, 0x1b, 12, false)));
+        check("4: OFDLCK ADVISORY  WRITE -1 103:02:12 128 128", Some((0x103, 2, 12, true)));
+        check("5: LEASE  ACTIVE    READ 7 <none>:0 0 EOF", Some((0, 0, 0, false)));
+        for line in ["", "1", "1: POSIX", "x: POSIX  ADVISORY  WRITE 3568 fd:00:1 0 EOF", "1: a b c d e f"] {
+            check(line, None);
+        }
+    }
+
+    #[test]
+    fn a_device_without_number_is_told_by_its_inode() {
+        let file = |major, minor, inode| File { major, minor, inode };
+        assert!(file(8, 1, 7).is(file(8, 1, 7)));
+        assert!(!file(8, 1, 7).is(file(8, 2, 7)));
+        assert!(file(0, 31, 7).is(file(0, 44, 7)));
+        assert!(!file(0, 31, 7).is(file(0, 31, 8)));
+    }
+
+    /// Values of the reading before and of this one, the seconds between them; which cues count, and since when.
+    fn check_cues(before: &[(&'static Metric, f64)], now: &[(&'static Metric, f64)], at: f64, expect: &str) {
+        let reading = |at: f64, values: &[(&'static Metric, f64)]| {
+            let mut reading = Reading::new(Timestamp(1e9 + at));
+            for (metric, value) in values {
+                let labels = if metric.labels.is_empty() { Labels::NONE } else { Labels::new(["dpkg"]) };
+                reading.host().set_by(metric, &labels, *value);
+            }
+            reading
+        };
+        let (before, now) = (reading(0.0, before), reading(at, now));
+        let told = CUES.iter().filter_map(|it| Some((it.reason.name(), (it.of)(&before, &now)?)));
+        let told: Vec<_> = told.map(|(name, ago)| format!("{name} {ago}")).collect();
+        assert_eq!(told.join(", "), expect);
+    }
+
+    #[test]
+    fn readings_tell_why() {
+        check_cues(&[], &[], 1.0, "");
+        check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], 1.0, "boot 8");
+        check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], 3600.0, "boot 8, clock_step 0");
+        check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], -5.0, "boot 8, clock_step 0");
+        check_cues(&[(&UPTIME, 7e5)], &[(&UPTIME, 8.0)], 3600.0, "boot 8");
+        check_cues(&[(&SUSPENDED, 0.0)], &[(&SUSPENDED, 0.4)], 1.0, "");
+        check_cues(&[(&SUSPENDED, 0.0)], &[(&SUSPENDED, 3599.0)], 3600.0, "resume 0");
+        check_cues(&[], &[(&LOCK_HELD, 1.0)], 1.0, "upgrade 0");
+        check_cues(&[], &[(&LOCK_HELD, 0.0)], 1.0, "");
+        check_cues(&[], &[(&MARKER, 1e9 - 59.0)], 1.0, "deploy 60");
+        check_cues(&[], &[(&MARKER, 2e9)], 1.0, "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "([0-9a-f: ]|->|POSIX|WRITE|\\PC){0,60}") {
+            let _ = parse_lock(&text);
+            let _ = parse_uptime(&text);
+        }
+    }
+}
