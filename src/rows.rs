@@ -15,7 +15,7 @@ mod scores;
 mod stream;
 
 pub use problem::{NoTime, Problem, RowsError, quoted};
-pub use review::{Column, EXAMPLES_MAX, Example, Group, Kind, Level, Range, Review, Time, Type};
+pub use review::{Column, EXAMPLES_MAX, Example, Group, Kind, Level, ROWS_MIN, Range, Review, Time, Type};
 pub use scores::{Detail, Scored, Scores, ScoresError};
 
 use cell::Cell;
