@@ -148,7 +148,7 @@ impl Default for Detection {
             release: Release { below: 0.7, lasting: Span::seconds(30) },
             half_life: Span::days(7),
             retrain: Span::days(1),
-            quarantine: 0.2,
+            quarantine: 1.0,
             accept_after: Span::minutes(360),
         }
     }

@@ -66,7 +66,7 @@ impl Default for Settings {
             grace: Lengths::default(),
             release: Release { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
             half_life: 7.0 * 86_400.0,
-            quarantine: 0.2,
+            quarantine: 1.0,
             retrain: 86_400.0,
         }
     }
@@ -87,6 +87,7 @@ impl Settings {
             absence: 1.0,
             hold: Hold::Seconds(self.hold),
             quarantine: self.quarantine,
+            sheltered: true,
         }
     }
 }

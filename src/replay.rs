@@ -59,6 +59,7 @@ impl Settings {
             absence: self.absence,
             hold: Hold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
             quarantine: self.quarantine,
+            sheltered: false,
         }
     }
 

@@ -54,8 +54,11 @@ pub struct Settings {
     pub absence: f64,
     /// How a high score stays.
     pub hold: Hold,
-    /// As how much of a point one inside an episode is learned; 1 makes no difference between them.
+    /// As how much of a point one inside an episode is learned.
     pub quarantine: f64,
+    /// Whether what is inside an episode leaves no trace in short memories, in the rows of the forest and in the pace of
+    /// a young host, as a fault must not outlast itself (ADR 007).
+    pub sheltered: bool,
 }
 
 /// How a point is to be taken.
@@ -112,6 +115,8 @@ pub struct Scorer {
     budget: Option<(Tail, Ledger)>,
     /// Whole points learned, in weights.
     points: f64,
+    /// Those of them outside episodes.
+    calm: f64,
     /// The limit's factor for that many points.
     width: f64,
     /// How odd each signal of the last point was, in deviations.
@@ -132,6 +137,7 @@ impl Scorer {
             tracker: Tracker::default(),
             budget: None,
             points: 0.0,
+            calm: 0.0,
             width: f64::INFINITY,
             oddness: vec![0.0; shape.width()],
         }
@@ -232,8 +238,8 @@ impl Scorer {
             ledger.step(elapsed, turn == Some(Turn::Began));
             ledger.spent()
         });
-        // Without quarantine it was learned all along.
-        if matches!(turn, Some(Turn::Accepted(_))) && settings.quarantine < 1.0 {
+        // Without shelter it was learned all along.
+        if matches!(turn, Some(Turn::Accepted(_))) && settings.sheltered {
             self.expectation.doubt(POINTS_AFTER_ACCEPTANCE);
         }
         let detectors = detector_states(verdicts);
@@ -252,7 +258,7 @@ impl Scorer {
 
     /// A young host believes a new state once it has lasted as long as all that it knew before.
     fn release(&self, settings: &Settings) -> Release {
-        let known = (self.points * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
+        let known = (self.calm * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
         Release { accept_after: settings.release.accept_after.min(known), ..settings.release }
     }
 
@@ -267,8 +273,9 @@ impl Scorer {
     }
 
     fn learn(&mut self, point: &Point, distances: &Distances, step: Step, outside: f64, settings: &Settings) {
-        let quarantined = self.tracker.is_odd() && settings.quarantine < 1.0;
-        let weight = if quarantined { outside * settings.quarantine } else { outside };
+        let odd = self.tracker.is_odd();
+        let weight = if odd { outside * settings.quarantine } else { outside };
+        let quarantined = odd && settings.sheltered;
         let lesson = Lesson { weight, step: step.whole, quarantined };
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         self.detectors.iter_mut().for_each(|it| it.learn(&view, lesson));
@@ -279,6 +286,7 @@ impl Scorer {
         self.blame.learn(point, lesson);
         self.expectation.learn(point, distances, lesson, outside);
         self.points += weight;
+        self.calm += if odd { 0.0 } else { weight };
         self.width = young::width(self.points);
     }
 

@@ -10,6 +10,9 @@ use super::{DETECTORS, Verdict};
 const TOP: usize = 5;
 /// Their mean is divided by this, so that it weighs as one of three parts.
 const TOP_SCALE: f64 = 6.0;
+/// No signal counts as further out than this, in deviations: one that leaps alone by hundreds of them, as counters of
+/// packets do, is no fault of the whole host.
+const TOP_CLIP: f64 = 30.0;
 /// The score of a forest for a point as isolated as the average one.
 const FOREST_NEUTRAL: f64 = 0.5;
 /// When every signal moves as never before, this is added.
@@ -61,14 +64,14 @@ fn raise(shares: &mut [f64], verdict: &Verdict, scale: f64) {
     }
 }
 
-/// The mean of the largest deviations, unclipped and scaled, as one share a signal.
+/// The mean of the largest deviations, scaled, as one share a signal.
 fn top(z: &[f64]) -> Vec<f64> {
     let count = TOP.min(z.len());
     let mut order: Vec<usize> = (0..z.len()).collect();
     order.sort_by(|a, b| z[*b].abs().total_cmp(&z[*a].abs()));
     let mut shares = vec![0.0; z.len()];
     for idx in &order[..count] {
-        shares[*idx] = z[*idx].abs() / count as f64 / TOP_SCALE;
+        shares[*idx] = z[*idx].abs().min(TOP_CLIP) / count as f64 / TOP_SCALE;
     }
     shares
 }
