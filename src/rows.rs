@@ -14,13 +14,13 @@ mod review;
 mod scores;
 mod stream;
 
+pub use lines::{Cells, Lines};
 pub use problem::{NoTime, Problem, RowsError, quoted};
 pub use review::{Column, EXAMPLES_MAX, Example, Group, Kind, Level, Range, Review, Time, Type};
 pub use scores::{Detail, Scored, Scores, ScoresError};
+pub use stream::Stream;
 
 use cell::Cell;
-use lines::{Cells, Lines};
-use stream::Stream;
 
 /// Most signals of a table, what the forest takes at most.
 pub const COLUMNS_MAX: usize = 256;
