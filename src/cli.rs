@@ -35,6 +35,8 @@ pub enum Command {
     Check(Options, Print),
     /// Look at a table of numbers.
     Validate(Validate),
+    /// Score the rows of a table.
+    Replay(Replay),
     /// Tell how good scores are.
     Evaluate(Evaluate),
     /// Make load on this machine and show what is said of it.
@@ -105,6 +107,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     match name {
         "demo" => return demo::options(below).map(Command::Demo),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
+        "replay" => return replay::options(below, options, &settings).map(Command::Replay),
         "simulate" => return simulate::options(below).map(Command::Simulate),
         "validate" => return Ok(Command::Validate(validate::options(below))),
         _ => options.add(below, &settings),
@@ -186,6 +189,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(check::command(settings))
         .subcommand(demo::command())
         .subcommand(evaluate::command())
+        .subcommand(replay::command(settings))
         .subcommand(simulate::command())
         .subcommand(validate::command())
 }
@@ -247,6 +251,9 @@ mod tests {
         let found = match parse(args) {
             Ok(Command::Run(options)) => format!("run{}", shown(&options)),
             Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
+            Ok(Command::Replay(options)) => {
+                format!("replay {}{}", options.input.display(), shown(&options.options))
+            }
             Ok(other) => format!("{other:?}"),
             Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
         };
@@ -295,6 +302,15 @@ mod tests {
         check(
             "validate - --every 0",
             "exit 64 error: invalid value '0' for '--every <DURATION>': it has to be longer than nothing",
+        );
+    }
+
+    #[test]
+    fn a_table_is_replayed() {
+        check("--limit 3 replay --input t.csv --limit 4 --seed 2", "replay t.csv limit=3 seed=2 limit=4");
+        check(
+            "--window 3 replay --input t.csv",
+            "exit 64 error: replay has no use for --window, which is about a host",
         );
     }
 

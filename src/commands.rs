@@ -1,8 +1,21 @@
 //! One file for each command: each joins the parts that it needs and says how the process is to end.
 
+use crate::config::Detection;
+use crate::episode::Release;
+
 pub mod check;
 pub mod demo;
 pub mod evaluate;
+pub mod replay;
 pub mod run;
 pub mod simulate;
 pub mod validate;
+
+/// When an episode ends, as the settings have it.
+fn release(detection: &Detection) -> Release {
+    Release {
+        below: detection.release.below,
+        seconds: detection.release.lasting.as_seconds(),
+        accept_after: detection.accept_after.as_seconds(),
+    }
+}

@@ -4,13 +4,16 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
-use hostnorm::commands::{check, demo, evaluate, run, simulate, validate};
+use hostnorm::commands::{check, demo, evaluate, replay, run, simulate, validate};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Err(exit) => exit,
         Ok(Command::Check(options, print)) => check::run(options, print, std::env::vars_os()),
         Ok(Command::Validate(options)) => validate::run(&options, &mut std::io::stdout().lock()),
+        Ok(Command::Replay(options)) => {
+            replay::run(&options, std::env::vars_os(), &mut std::io::stderr().lock())
+        }
         Ok(Command::Evaluate(options)) => evaluate::run(&options),
         Ok(Command::Demo(options)) => demo::run(options),
         Ok(Command::Simulate(options)) => simulate::run(options),

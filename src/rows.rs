@@ -16,7 +16,7 @@ mod stream;
 
 pub use lines::{Cells, Lines};
 pub use problem::{NoTime, Problem, RowsError, quoted};
-pub use review::{Column, EXAMPLES_MAX, Example, Group, Kind, Level, Range, Review, Time, Type};
+pub use review::{Column, EXAMPLES_MAX, Example, Group, Kind, Level, ROWS_MIN, Range, Review, Time, Type};
 pub use scores::{Detail, Scored, Scores, ScoresError};
 pub use stream::Stream;
 

@@ -1,8 +1,4 @@
 //! The command line of `hostnorm replay`.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "it is listed once there is a scorer of rows to replay with")
-)]
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +28,19 @@ pub struct Replay {
     pub options: Options,
 }
 
+/// The settings that say how rows are judged. The others are about a host: a row of a table is a point by itself,
+/// has no window, is not served and needs no collector.
+const COUNTING: &[&str] =
+    &["seed", "limit", "release.below", "release.for", "half_life", "retrain", "quarantine", "accept_after"];
+
+fn counting(settings: &[Setting]) -> Vec<Setting> {
+    settings.iter().filter(|it| counts(&it.key)).cloned().collect()
+}
+
+fn counts(key: &str) -> bool {
+    COUNTING.contains(&key)
+}
+
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     let file = |name: &'static str| {
         Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf))
@@ -40,14 +49,24 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .about("Score a table of numbers row by row, as a live host would have been")
         .long_about(
             "Score a table of numbers row by row, as a live host would have been: the score of a row knows the history \
-             and the rows before it, nothing after it.\n\n\
-             Tables are CSV, plain or compressed by gzip or xz; see hostnorm validate --help. What is written has the \
-             columns score and top, the indices of all signals from 0 with the most blamed first and ; between.",
+             and the rows before it, nothing after it. The limit is 1.\n\n\
+             Tables are CSV, plain or compressed by gzip or xz; see hostnorm validate --help. History and input have the \
+             same columns in the same order. Rows are in the order of time, those of the input after those of the history. \
+             A column with the name of one of hostnorm's own signals, such as cpu_busy_ratio, has its noise floor, any \
+             other column none.\n\n\
+             What is written has one row for each row of the input: score, and top, the indices of all signals from 0 with \
+             the most blamed first and ; between. While too little is known, which is for 31 rows in all, score is NaN and \
+             top empty. --all adds is_anomaly (0 or 1), confidence (the share of the voting detectors that agree) and \
+             episode (its number, from 1).\n\n\
+             Of a settings file, what is about a host and not about rows is ignored: interval, window, warmup, hold and all \
+             sections but release. Exit code 1 if a table is wrong; the rows before it have their scores then.",
         )
         .next_help_heading("Tables")
         .arg(file("history").help("What is normal, to learn from before the first score; - is standard input"))
         .arg(file("input").required(true).help("What is scored; - is standard input"))
-        .arg(every().help("How far rows are apart, for tables without timestamps"))
+        .arg(every().help(
+            "How far rows are apart; needed without timestamps, else seen by the first rows",
+        ))
         .arg(file("output").help("Where the scores go; without it, or with -, standard output"))
         .arg(
             Arg::new("all")
@@ -57,9 +76,9 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
         .arg(
             file("labels")
-                .help("A 0 or 1 for each row of the input, to show how well the scores find them"),
+                .help("A 0 or 1 for each row of the input; figures of how well scores find them follow, see hostnorm evaluate"),
         )
-        .args(shared(settings))
+        .args(shared(&counting(settings)))
 }
 
 /// What was asked for; `options` are the settings that stood before the name of the command.
@@ -68,7 +87,13 @@ pub(super) fn options(
     mut options: Options,
     settings: &[Setting],
 ) -> Result<Replay, Exit> {
-    options.add(matches, settings);
+    if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
+        return Err(Exit::usage(format!(
+            "error: replay has no use for --{}, which is about a host",
+            given.flag
+        )));
+    }
+    options.add(matches, &counting(settings));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let replay = Replay {
         history: path("history"),
@@ -81,8 +106,8 @@ pub(super) fn options(
     };
     let read = [replay.history.as_deref(), Some(&*replay.input), replay.labels.as_deref()];
     let is_stdin = |it: &&Path| it.as_os_str() == "-";
-    if read.iter().flatten().filter(|it| is_stdin(it)).count() > 1 {
-        return Err(Exit::usage("error: only one of --history, --input and --labels can be standard input"));
+    if read[..2].iter().flatten().filter(|it| is_stdin(it)).count() > 1 {
+        return Err(Exit::usage("error: only one of --history and --input can be standard input"));
     }
     // Creating the file of scores would empty what is still to be read.
     if let Some(output) = replay.output.as_deref().filter(|it| !is_stdin(it))
@@ -134,12 +159,15 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_rows_exist() {
+        assert_eq!(counting(&settings()).len(), COUNTING.len());
+    }
+
+    #[test]
     fn what_cannot_be() {
+        check("--input - --window 3", "error: unexpected argument '--window' found");
         check("", "error: the following required arguments were not provided:  --input <FILE>");
-        check(
-            "--history - --input -",
-            "64 error: only one of --history, --input and --labels can be standard input",
-        );
+        check("--history - --input -", "64 error: only one of --history and --input can be standard input");
         check("--input a.csv --output a.csv", "64 error: --output would overwrite a.csv, which is read");
     }
 }

@@ -14,7 +14,6 @@ use tokio::sync::{oneshot, watch};
 use crate::cli::{Exit, Options};
 use crate::config::{Config, Loaded};
 use crate::engine::{self, Engine};
-use crate::episode::Release;
 use crate::grace::Lengths;
 use crate::report::Report;
 use crate::sampler::{Event, Sampler};
@@ -124,11 +123,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         limit: detection.limit,
         budget: detection.budget,
         grace: Lengths { deploy: config.context.deploy_grace.as_seconds(), ..Lengths::default() },
-        release: Release {
-            below: detection.release.below,
-            seconds: detection.release.lasting.as_seconds(),
-            accept_after: detection.accept_after.as_seconds(),
-        },
+        release: super::release(detection),
         half_life: detection.half_life.as_seconds(),
         quarantine: detection.quarantine,
         retrain: detection.retrain.as_seconds(),

@@ -23,7 +23,7 @@ use finding::Findings;
 use pace::Pace;
 
 /// Fewer rows give no score: the distance from what is usual is not judged before the row after these.
-const ROWS_MIN: u64 = 32;
+pub const ROWS_MIN: u64 = 32;
 /// A tree of the forest is grown on so many rows.
 const ROWS_FOREST: u64 = 256;
 /// The time of day counts once it was seen so often.

@@ -13,7 +13,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 /// What is written of one row.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Scored<'a> {
-    /// The score; nothing while it is not known.
+    /// The score; nothing, written as NaN, while it is not known.
     pub score: Option<f64>,
     /// Indices of all signals, the most blamed first.
     pub top: &'a [usize],
@@ -156,8 +156,8 @@ fn whole(lines: &[u8]) -> usize {
 }
 
 fn line(to: &mut String, row: &Scored<'_>, detail: Detail) {
-    // Writing to a string does not fail.
-    let _ = number(to, row.score);
+    // Writing to a string does not fail. An empty cell would not be a number to many who read scores.
+    let _ = number(to, Some(row.score.unwrap_or(f64::NAN)));
     for (idx, signal) in row.top.iter().enumerate() {
         to.push(if idx == 0 { ',' } else { ';' });
         let _ = write!(to, "{signal}");
@@ -230,8 +230,8 @@ mod tests {
         };
         check(Detail::Score, row, "1.25,3;0;2\n");
         check(Detail::All, row, "1.25,3;0;2,1,0.75,2\n");
-        check(Detail::Score, QUIET, ",\n");
-        check(Detail::All, QUIET, ",,0,,\n");
+        check(Detail::Score, QUIET, "NaN,\n");
+        check(Detail::All, QUIET, "NaN,,0,,\n");
     }
 
     #[test]

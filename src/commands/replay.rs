@@ -1,0 +1,204 @@
+//! `hostnorm replay`: scores the rows of a table as they would have been scored live.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use crate::cli::{self, Exit};
+use crate::config::{Detection, Loaded};
+use crate::replay::{Replay, Settings};
+use crate::rows::{Detail, ROWS_MIN, Row, Scores, ScoresError};
+use crate::span::Span;
+use crate::{sources, training};
+
+mod feed;
+mod figures;
+mod overwrite;
+mod verdict;
+
+use feed::Feed;
+use figures::Labelled;
+use verdict::Verdict;
+
+/// Rows that are so many times as far apart as was said, or as near, are not what was meant: each would be a gap.
+const APART_TIMES: f64 = 3.0;
+
+/// The share of the limit to which a signal that ceased raises the joint score. Nothing for rows: who scaled and rounded
+/// them often made them rest, and on labelled ones it costs more than it finds (ADR 014). The detector's row is there.
+const ABSENCE: f64 = 0.0;
+
+/// Learns the history, then scores the input row by row. Exit code 0, 64 for what is wrong with the command line or
+/// the settings, 1 for what is wrong with a table; the rows before it have their scores then. Where standard output
+/// has the scores, the figures of labels go `aside`.
+pub fn run(
+    options: &cli::Replay,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    aside: &mut dyn Write,
+) -> Exit {
+    let settings = &options.options;
+    let loaded = match Loaded::new(settings.file.as_deref(), environment, settings.flags.clone()) {
+        Ok(loaded) => loaded,
+        Err(problems) => return Exit::usage(problems.to_string()),
+    };
+    match replay(options, &loaded.config.detection) {
+        Err(exit) => exit,
+        Ok(figures) if options.output.as_deref().is_some_and(|it| it.as_os_str() != "-") => {
+            Exit::success(figures)
+        }
+        Ok(figures) => {
+            // A reader that went away is no reason to fail.
+            let _ = aside.write_all(figures.as_bytes());
+            Exit::success("")
+        }
+    }
+}
+
+/// How rows that are so many seconds apart are judged.
+pub fn settings(detection: &Detection, every: f64) -> Settings {
+    Settings {
+        every,
+        limit: detection.limit,
+        budget: detection.budget,
+        absence: ABSENCE,
+        release: super::release(detection),
+        half_life: detection.half_life.as_seconds(),
+        quarantine: detection.quarantine,
+        retrain: detection.retrain.as_seconds(),
+        training: training::Settings::default(),
+        seed: detection.seed,
+    }
+}
+
+/// The noise floor of each column: that of the signal of its name, none where there is no such signal.
+pub fn floors(columns: &[String]) -> Vec<f64> {
+    let floor = |name: &String| sources::signals(|_| true).find(|it| it.name == name).map(|it| it.floor);
+    columns.iter().map(|it| floor(it).unwrap_or_default()).collect()
+}
+
+/// Gives the figures, if there are labels.
+fn replay(options: &cli::Replay, detection: &Detection) -> Result<String, Exit> {
+    overwrite::refuse(options)?;
+    let mut labelled = options.labels.as_deref().map(Labelled::open).transpose()?;
+    let history = options.history.as_deref().map(Feed::open).transpose()?;
+    let mut input = Feed::open(&options.input)?;
+    if let Some(history) = &history {
+        history.fits(&input)?;
+    }
+    let every = every(options.every, history.iter().chain([&input]))?;
+    let mut replay = Replay::new(floors(input.columns()), &settings(detection, every));
+    let rows_min = match history {
+        None => ROWS_MIN,
+        Some(history) => {
+            learn(history, &mut replay, &mut input)?;
+            1
+        }
+    };
+    // Only now: what is wrong with the history must not cost the scores of an earlier replay.
+    let created = Scores::create(options.output.as_deref(), options.detail);
+    let mut scores = created.map_err(|error| Exit::failure(error.to_string()))?;
+    let walked = walk(&mut input, &mut replay, &mut scores, options.detail, labelled.as_mut());
+    // The rows before a bad one have their scores.
+    let written = scores.flush();
+    match walked.and_then(|()| written.map_err(Halt::Scores)) {
+        Ok(()) => {
+            input.conclude(rows_min)?;
+            labelled.map_or(Ok(String::new()), |it| it.figures(input.name(), every))
+        }
+        // Who reads a pipe may go away when it has seen enough.
+        Err(Halt::Scores(error)) if error.is_closed() => Ok(String::new()),
+        Err(Halt::Scores(error)) => Err(Exit::failure(error.to_string())),
+        Err(Halt::Table(exit)) => Err(exit),
+    }
+}
+
+/// What ends the walk before the end of the table.
+enum Halt {
+    /// The table is wrong.
+    Table(Exit),
+    /// The scores cannot be written.
+    Scores(ScoresError),
+}
+
+/// Judges all rows of the input and writes what is concluded.
+fn walk(
+    input: &mut Feed,
+    replay: &mut Replay,
+    scores: &mut Scores,
+    detail: Detail,
+    mut labelled: Option<&mut Labelled>,
+) -> Result<(), Halt> {
+    let mut row = Row::default();
+    let mut verdict = Verdict::default();
+    while input.next(&mut row).map_err(Halt::Table)? {
+        let judged = replay.step(row.at, &row.values, &row.missing);
+        let judged = judged.map_err(|error| Halt::Table(input.wrong(row.line, &error.to_string())))?;
+        if let Some(labelled) = &mut labelled {
+            labelled.add(judged.score.as_ref().map(|it| it.held), row.values.first().copied());
+        }
+        scores.push(&verdict.of(&judged, detail)).map_err(Halt::Scores)?;
+    }
+    Ok(())
+}
+
+/// Learns all rows of the history, which `input` goes on from.
+fn learn(mut history: Feed, replay: &mut Replay, input: &mut Feed) -> Result<(), Exit> {
+    let mut row = Row::default();
+    while history.next(&mut row)? {
+        let judged = replay.step(row.at, &row.values, &row.missing);
+        judged.map_err(|error| history.wrong(row.line, &error.to_string()))?;
+    }
+    history.conclude(ROWS_MIN)?;
+    input.follow(history);
+    Ok(())
+}
+
+/// How many seconds rows are apart: what was said, or what the first table with timestamps shows. Tables that show
+/// something else altogether are refused.
+fn every<'a>(said: Option<Span>, feeds: impl Iterator<Item = &'a Feed>) -> Result<f64, Exit> {
+    let mut found = said.map(|it| (it.as_seconds(), "--every says".to_owned()));
+    for feed in feeds {
+        let Some(apart) = feed.apart() else {
+            if found.is_none() {
+                return Err(feed.paceless());
+            }
+            continue;
+        };
+        match &found {
+            None => found = Some((apart, format!("{} has it", feed.name()))),
+            Some((seconds, whose)) => {
+                if !(1.0 / APART_TIMES..=APART_TIMES).contains(&(apart / seconds)) {
+                    let (apart, seconds) = (Span::nearest(apart), Span::nearest(*seconds));
+                    return Err(Exit::failure(format!(
+                        "{}: rows are {apart} apart by their timestamps, not {seconds} as {whose}",
+                        feed.name()
+                    )));
+                }
+            }
+        }
+    }
+    found.map(|it| it.0).ok_or_else(|| Exit::usage("error: there is no table"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_named_as_signals_have_their_noise_floors() {
+        let signal = sources::signals(|_| true).find(|it| it.floor > 0.0).unwrap();
+        assert_eq!(floors(&[signal.name.to_owned(), "cpu_r".to_owned()]), [signal.floor, 0.0]);
+    }
+
+    #[test]
+    fn columns_of_the_labelled_sets_are_no_signals() {
+        let manifest: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/quality/manifest.json")).unwrap();
+        let mut count = 0;
+        for series in manifest["series"].as_array().unwrap() {
+            for name in series["metrics"].as_array().unwrap() {
+                assert_eq!(floors(&[name.as_str().unwrap().to_owned()]), [0.0], "{name}");
+                count += 1;
+            }
+        }
+        assert!(count > 100, "{count}");
+    }
+}

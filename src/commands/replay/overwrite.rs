@@ -1,0 +1,37 @@
+//! Keeps the scores from being written over a table that is still to be read.
+
+use std::path::Path;
+
+use crate::cli::{Exit, Replay};
+
+/// Refuses an output that is one of the files that are read, by whatever name or link.
+pub(super) fn refuse(options: &Replay) -> Result<(), Exit> {
+    let Some(output) = options.output.as_deref().filter(|it| it.as_os_str() != "-") else { return Ok(()) };
+    let read = [options.history.as_deref(), Some(&options.input), options.labels.as_deref()];
+    match read.into_iter().flatten().find(|it| is_same(it, output)) {
+        None => Ok(()),
+        Some(read) => Err(Exit::usage(format!(
+            "error: --output {} would overwrite {}, which is the same file and is read",
+            output.display(),
+            read.display()
+        ))),
+    }
+}
+
+/// Whether two names lead to one file. Pipes and devices are no files that could be overwritten.
+#[cfg(unix)]
+fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    // A name that leads nowhere leads to no file that is read.
+    let identity = |path: &Path| {
+        let known = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        Some((known.dev(), known.ino()))
+    };
+    identity(one).is_some_and(|it| identity(other) == Some(it))
+}
+
+/// Whether two names lead to one file.
+#[cfg(not(unix))]
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|it| other.canonicalize().is_ok_and(|other| it == other))
+}
