@@ -131,7 +131,7 @@ fn each_row(
     let mut count = 0;
     let mut lines = Lines::new(input);
     loop {
-        let row = match lines.next() {
+        let row = match lines.read() {
             Ok(Some(row)) => row,
             Ok(None) => break,
             Err(error) => return Err(Problem::of(path, lines.problem(&error).to_string())),

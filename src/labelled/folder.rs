@@ -128,6 +128,14 @@ impl Folder {
             let path = scores_file(dir, &entry.name)?;
             all.push(self.series(entry, scores(&path)?, &path)?);
         }
+        self.whole(set, all)
+    }
+
+    /// The series of a set, unless there is nothing to tell of them.
+    ///
+    /// # Errors
+    /// When there is no such set, or nothing in it is anomalous.
+    pub fn whole(&self, set: &str, all: Vec<Series>) -> Result<Vec<Series>, Problem> {
         if all.is_empty() {
             let text = format!("there is no set {set:?}; there are {}", self.sets().join(", "));
             return Err(Problem::of(&self.manifest(), text));

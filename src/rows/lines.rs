@@ -58,7 +58,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the stream cannot be read on, which is no [`Problem`] yet.
-    pub fn next(&mut self) -> io::Result<Option<Cells<'_>>> {
+    pub fn read(&mut self) -> io::Result<Option<Cells<'_>>> {
         if !self.skip_blank()? {
             return Ok(None);
         }
