@@ -294,7 +294,7 @@ mod tests {
         );
         check("validate -", "Validate(Validate { file: \"-\", every: None, format: Text })");
         check("validate", "exit 64 error: the following required arguments were not provided:");
-        check("--window 3 validate -", "exit 64 error: validate takes no settings such as --window");
+        check("--window 3 validate -", "exit 64 validate takes no settings such as --window");
         check(
             "validate - --every 5",
             "exit 64 error: invalid value '5' for '--every <DURATION>': has no unit; write ms, s, m, h, d, w or y after the number",

@@ -15,13 +15,14 @@ const KNOWN_MIN: f64 = 86_400.0;
 const EQUAL: f64 = 1e-12;
 /// A signal that was beyond its noise floor for a smaller share of its points may rest anywhere within it.
 const BEYOND_FLOOR_MIN: f64 = 0.05;
-/// Share of a signal whose run just reached its limit, in units of the limit of the joint score. A little above 1,
-/// as the joint score is smoothed and comes up to it only slowly.
+/// What absent signals are worth together when one of them is so newly, in units of the limit of the joint score. A
+/// little above 1, as the joint score is smoothed and comes up to it only slowly. It does not grow with the run or with
+/// their number: a device that vanishes takes a handful of signals with it.
 const SHARE: f64 = 1.1;
-/// What is added to the share each time the run doubles.
-const SHARE_PER_DOUBLING: f64 = 0.1;
-/// The shares of all signals together: a device that vanishes takes a handful of signals with it.
-const SHARES_MAX: f64 = 2.0;
+/// What they are worth later: what lasts is no odder for it, but its episode is to stay open until it is accepted.
+const SHARE_LATER: f64 = 0.75;
+/// How long a signal is absent newly, in seconds.
+const NEWLY: f64 = 1_800.0;
 /// Highest score: what lasts thousands of times too long is no odder than what lasts a hundred times too long.
 const SCORE_MAX: f64 = 100.0;
 
@@ -94,6 +95,8 @@ struct Progress {
     length: f64,
     limit: f64,
     usual: f64,
+    /// For how many seconds it has been absent.
+    since: f64,
 }
 
 impl Progress {
@@ -109,14 +112,10 @@ impl Detector for Ceased {
         if !self.signals.iter().any(Signal::is_known) {
             return Verdict::Abstain;
         }
-        let ratios = self
-            .signals
-            .iter()
-            .enumerate()
-            .map(|(idx, signal)| signal.progress(view, idx).map_or(0.0, |it| it.ratio().min(SCORE_MAX)));
-        let ratios: Vec<f64> = ratios.collect();
-        let score = ratios.iter().copied().fold(0.0, f64::max);
-        Verdict::Score { score, threshold: 1.0, shares: shares(&ratios) }
+        let each = self.signals.iter().enumerate();
+        let progress: Vec<Option<Progress>> = each.map(|(idx, it)| it.progress(view, idx)).collect();
+        let score = progress.iter().flatten().map(|it| it.ratio().min(SCORE_MAX)).fold(0.0, f64::max);
+        Verdict::Score { score, threshold: 1.0, shares: shares(&progress) }
     }
 
     fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
@@ -140,15 +139,14 @@ impl Detector for Ceased {
     }
 }
 
-/// What each signal adds, in units of the limit of the joint score; nothing before its run reaches its limit.
-fn shares(ratios: &[f64]) -> Vec<f64> {
-    let share = |ratio: &f64| if *ratio >= 1.0 { SHARE + SHARE_PER_DOUBLING * ratio.log2() } else { 0.0 };
-    let mut shares: Vec<f64> = ratios.iter().map(share).collect();
-    let sum: f64 = shares.iter().sum();
-    if sum > SHARES_MAX {
-        shares.iter_mut().for_each(|it| *it *= SHARES_MAX / sum);
-    }
-    shares
+/// What each signal is worth, in units of the limit of the joint score; nothing before its run reaches its limit.
+fn shares(progress: &[Option<Progress>]) -> Vec<f64> {
+    let is_absent = |it: &Option<Progress>| it.as_ref().is_some_and(|it| it.ratio() >= 1.0);
+    let absent = progress.iter().flatten().filter(|it| it.ratio() >= 1.0);
+    let (count, newest) =
+        absent.fold((0.0, f64::INFINITY), |(n, newest), it| (n + 1.0, it.since.min(newest)));
+    let worth = if newest <= NEWLY { SHARE } else { SHARE_LATER };
+    progress.iter().map(|it| if is_absent(it) { worth / count } else { 0.0 }).collect()
 }
 
 impl Signal {
@@ -172,7 +170,7 @@ impl Signal {
             (&self.equal, if value == 0.0 { Kind::Stopped } else { Kind::FlatLine })
         };
         let limit = runs.limit(KNOWN_MIN)?;
-        Some(Progress { kind, length: runs.length(), limit, usual: runs.usual() })
+        Some(Progress { kind, length: runs.length(), limit, usual: runs.usual(), since: runs.odd_seconds() })
     }
 
     fn stands_at(&self, value: f64) -> bool {

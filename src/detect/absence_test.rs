@@ -137,9 +137,14 @@ fn jitter_within_the_floor_may_rest() {
 
 #[test]
 fn many_at_once_add_little_more_than_one() {
-    let sum = |count| shares(&vec![1.0; count]).iter().sum::<f64>();
-    assert!((sum(1) - SHARE).abs() < 1e-9 && (sum(9) - SHARES_MAX).abs() < 1e-9);
-    assert!(shares(&[0.99]) == [0.0] && shares(&[SCORE_MAX])[0] < SHARES_MAX);
+    let run = |length, since| Some(Progress { kind: Kind::Stopped, length, limit: 10.0, usual: 1.0, since });
+    let check = |progress: &[Option<Progress>], expected: &[f64]| {
+        let found = shares(progress);
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}, not {expected:?}");
+    };
+    check(&[run(9.9, 0.0), None], &[0.0, 0.0]);
+    check(&[run(10.0, 0.0), None, run(900.0, 5_000.0)], &[SHARE / 2.0, 0.0, SHARE / 2.0]);
+    check(&[run(900.0, 5_000.0)], &[SHARE_LATER]);
 }
 
 /// What hosts have: at work by day, bursts, rare integers, counts near 0, temperatures, jobs, cells that miss.

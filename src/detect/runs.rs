@@ -95,6 +95,11 @@ impl Runs {
         (KNOWN_FACTOR * limit <= self.points).then_some(limit)
     }
 
+    /// For how many seconds the run that goes on has been odd.
+    pub(super) fn odd_seconds(&self) -> f64 {
+        self.odd_seconds
+    }
+
     /// Points from one end of the state to the next, on average.
     pub(super) fn usual(&self) -> f64 {
         1.0 / (1.0 - self.share).max(f64::EPSILON)
