@@ -21,7 +21,7 @@ mod validate;
 
 pub use check::Print;
 pub use demo::Demo;
-pub use evaluate::{Evaluate, Of};
+pub use evaluate::{Evaluate, Of, Trial};
 pub use replay::Replay;
 pub use simulate::Simulate;
 pub use validate::{Layout, Validate};

@@ -6,6 +6,7 @@ use crate::episode::Release;
 pub mod check;
 pub mod demo;
 pub mod evaluate;
+mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod simulate;

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 mod alerts;
 mod blame;
+mod compare;
 mod period;
 mod quantiles;
 mod ranked;
@@ -18,6 +19,7 @@ mod show;
 mod volume;
 
 pub use blame::Cause;
+pub use compare::{Compared, beside, listed};
 pub use period::period;
 pub use show::{Style, show};
 

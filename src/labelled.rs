@@ -13,9 +13,9 @@ use std::fmt;
 use std::path::Path;
 
 use crate::evaluate::{Series, Unfit};
+use crate::rows::Stream;
 
 mod column;
-mod file;
 mod folder;
 mod interp;
 
@@ -25,6 +25,12 @@ pub use interp::causes;
 
 /// The most rows that are read of a file; a year of seconds is three times as many as this.
 pub const ROWS_MAX: usize = 10_000_000;
+
+/// The most bytes that are read of a file once it is unpacked: a small file can unpack to anything.
+const BYTES_MAX: u64 = 4 << 30;
+
+/// The most bytes of a file that is kept as a whole.
+const TEXT_MAX: u64 = 64 << 20;
 
 /// Why a file is no use, in a sentence that begins with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +83,12 @@ pub fn series(
     let name = scores_of.file_stem().unwrap_or_default().to_string_lossy();
     Series::new(name, labels, scores(scores_of)?.scores, per_day, vus_window)
         .map_err(|it| misfit(scores_of, it))
+}
+
+/// The whole text of a file.
+fn text(path: &Path) -> Result<String, Problem> {
+    let text = Stream::within(path, TEXT_MAX).and_then(Stream::text);
+    text.map_err(|problem| Problem::of(path, problem.to_string()))
 }
 
 /// The beginning of a text that is shown in a sentence.

@@ -85,6 +85,17 @@ pub struct Judged<'a> {
     pub episode: Option<Episode>,
 }
 
+impl Judged<'_> {
+    /// The indices of all signals, the oddest first, of equally odd ones the first; none while there is no score.
+    pub fn rank(&self, top: &mut Vec<usize>) {
+        top.clear();
+        if self.score.is_some() {
+            top.extend(0..self.oddness.len());
+            top.sort_by(|a, b| self.oddness[*b].total_cmp(&self.oddness[*a]));
+        }
+    }
+}
+
 /// Follows the rows of one file, or of several one after the other.
 #[derive(Debug, Clone)]
 pub struct Replay {

@@ -14,13 +14,13 @@ mod review;
 mod scores;
 mod stream;
 
+pub use lines::{Cells, Lines};
 pub use problem::{NoTime, Problem, RowsError, quoted};
 pub use review::{Column, EXAMPLES_MAX, Example, Group, Kind, Level, ROWS_MIN, Range, Review, Time, Type};
 pub use scores::{Detail, Scored, Scores, ScoresError};
+pub use stream::Stream;
 
 use cell::Cell;
-use lines::{Cells, Lines};
-use stream::Stream;
 
 /// Most signals of a table, what the forest takes at most.
 pub const COLUMNS_MAX: usize = 256;
@@ -94,7 +94,7 @@ impl Table {
     ) -> Result<Self, RowsError> {
         let error = |line, problem| RowsError { file: name.clone(), line, problem };
         let mut lines = Lines::new(stream.map_err(|problem| error(None, problem))?);
-        let header = match lines.next() {
+        let header = match lines.read() {
             Ok(Some(header)) => header,
             Ok(None) => return Err(error(None, Problem::Empty)),
             Err(cause) => return Err(error(None, lines.stream.problem(&cause))),
@@ -172,7 +172,7 @@ impl Table {
         if self.is_ended {
             return Ok(false);
         }
-        let cells = match self.lines.next() {
+        let cells = match self.lines.read() {
             Ok(Some(cells)) => cells,
             Ok(None) => {
                 self.is_ended = true;

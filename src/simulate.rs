@@ -1,11 +1,13 @@
 //! A seeded machine with labelled faults: rows of signals as hostnorm would have seen them, and the truth about each.
 //!
 //! [`Simulation`] is an iterator and keeps one row. Its faults can be put into any other table too: [`Scales::measure`]
-//! says how large its signals are, [`Injection`] puts one fault into rows, [`Tamper`] a whole [`Schedule`] of them.
+//! says how large its signals are, [`Injection`] puts one fault into rows, [`Tamper`] a whole [`Schedule`] of them. A [`Disturber`] makes
+//! rows worse that are labelled already.
 //! Equal seeds and settings give equal rows on every machine.
 
 pub mod chance;
 mod column;
+mod disturb;
 mod fault;
 mod group;
 mod injection;
@@ -16,6 +18,7 @@ mod schedule;
 mod tamper;
 
 pub use column::{COLUMNS, Column, WIDTH};
+pub use disturb::{Disturbance, Disturber, Ranges};
 pub use fault::{Fault, UnknownFault};
 pub use injection::Injection;
 pub use machine::Machine;

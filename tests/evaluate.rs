@@ -101,6 +101,112 @@ fn files_may_be_compressed() {
     assert_eq!(run(dir.path(), FOLDER), (0, plain, String::new()));
 }
 
+/// Adds what replay needs to the folder: two signals, one of which rises during the event. Only `it` has all files.
+fn with_rows(dir: &TempDir) {
+    fs::create_dir_all(dir.path().join("data")).unwrap();
+    let value = |row: usize, seed: usize| ((row * 37 + seed * 11) % 17) as f64 / 17.0;
+    for name in ["a", "b"] {
+        for (part, first, rows) in [("train", 0, 150), ("test", 150, 100)] {
+            let row = |row: usize| {
+                let risen = if part == "test" && (40..50).contains(&row) { 9.0 } else { 0.0 };
+                format!("{},{}\n", value(first + row, 1), value(first + row, 2) + risen)
+            };
+            let text = "x,y\n".to_owned() + &(0..rows).map(row).collect::<String>();
+            fs::write(dir.path().join(format!("data/{name}.{part}.csv")), text).unwrap();
+        }
+    }
+    fs::write(dir.path().join("a.yaml"), "limit: 1.0\nquarantine: 1.0\n").unwrap();
+    fs::write(dir.path().join("b.yaml"), "limit: 2.0\nquarantine: 1.0\n").unwrap();
+}
+
+fn json_of(dir: &TempDir, line: &str) -> Value {
+    let (code, text, error) = run(dir.path(), &format!("--data . --format json {line}"));
+    assert_eq!((code, error.as_str()), (0, ""), "{line}");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_folder_is_replayed() {
+    let dir = folder();
+    with_rows(&dir);
+    let found = json_of(&dir, "--replay --per-series");
+    let set = &found["sets"][0];
+    assert_eq!((&set["set"], &set["events"]), (&json!("it"), &json!(2)));
+    assert_eq!(set["figures"]["fleet_rec@1"], json!(1.0), "{set}");
+    // The signal that rose is the one that is said to be to blame.
+    assert_eq!(set["figures"]["hit@100"], json!(1.0), "{set}");
+    assert_eq!(set["per_series"][0]["series"], json!("a"));
+    assert_eq!(json_of(&dir, "--replay --per-series"), found, "luck depends on the seed only");
+}
+
+#[test]
+fn settings_are_compared() {
+    let dir = folder();
+    with_rows(&dir);
+    let found = json_of(&dir, "--compare a.yaml b.yaml");
+    let ways = &found["sets"][0]["ways"];
+    assert_eq!((&ways[0]["scored"], &ways[1]["scored"]), (&json!("a.yaml"), &json!("b.yaml")));
+    // Twice the limit, and nothing that depends on it: scores are half as large, and no order among them changes.
+    let figure = |way: usize, name: &str| ways[way]["figures"][name].as_f64().unwrap();
+    assert!((figure(0, "fleet_thr@1") / figure(1, "fleet_thr@1") - 2.0).abs() < 1e-6, "{ways}");
+    assert_eq!(ways[1]["difference"]["auc_roc"], json!(0.0));
+    let found = json_of(&dir, "--compare b.yaml");
+    assert_eq!(found["sets"][0]["ways"][0]["scored"], json!("defaults"));
+    let (_, table, _) = run(dir.path(), "--data . --compare a.yaml b.yaml");
+    assert!(table.starts_with("it:\nfigure"), "{table}");
+}
+
+#[test]
+fn rows_are_disturbed() {
+    let dir = folder();
+    with_rows(&dir);
+    let found = json_of(&dir, "--robustness");
+    let ways = found["sets"][0]["ways"].as_array().unwrap();
+    let names: Vec<_> = ways.iter().map(|it| it["scored"].as_str().unwrap()).collect();
+    assert_eq!(names[0], "undisturbed");
+    for name in
+        ["noise 0.01", "noise 0.1", "missing 5 %", "missing 30 %", "a signal vanishes", "the clock steps"]
+    {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    let plain = json_of(&dir, "--replay");
+    assert_eq!(ways[0]["figures"], plain["sets"][0]["figures"]);
+    // A tenth of the range cannot hide what is nine times as large.
+    assert_eq!(ways[4]["figures"]["fleet_rec@1"], json!(1.0));
+    let (_, markdown, _) = run(dir.path(), "--data . --robustness --format markdown");
+    assert!(markdown.contains("| noise 0.01 | "), "{markdown}");
+}
+
+#[test]
+fn a_replay_that_cannot_be_gets_a_sentence() {
+    let check = |path: &str, text: Option<&str>, line: &str, code: i32, expected: &str| {
+        let dir = folder();
+        with_rows(&dir);
+        match text {
+            Some(text) => fs::write(dir.path().join(path), text).unwrap(),
+            None => fs::remove_file(dir.path().join(path)).unwrap(),
+        }
+        let found = run(dir.path(), &format!("--data . {line}"));
+        assert_eq!((found.0, found.1.as_str()), (code, ""), "{path} {}", found.2);
+        assert!(found.2.contains(expected), "{path}: {}", found.2);
+    };
+    check("data/a.train.csv", None, "--replay", 1, "./data/a.train.csv: cannot be read: No such file");
+    check(
+        "data/a.test.csv",
+        Some("x,z\n1,2\n"),
+        "--replay",
+        1,
+        "its columns are not those of ./data/a.train.csv",
+    );
+    let short = "./data/b.test.csv: 1 rows have a score, but 100 have a label; each row needs both";
+    check("data/b.test.csv", Some("x,y\n1,2\n"), "--replay", 1, short);
+    let cell = "./data/b.test.csv, line 2: column \"y\": \"two\" is not a number";
+    check("data/b.test.csv", Some("x,y\n1,two\n"), "--robustness", 1, cell);
+    check("b.yaml", Some("limits: 2\n"), "--compare a.yaml b.yaml", 64, "b.yaml");
+    check("a.yaml", None, "--replay --config.file a.yaml", 64, "a.yaml");
+    check("a.yaml", None, "--replay --set smd", 1, "./manifest.json: there is no set \"smd\"; there are it");
+}
+
 #[test]
 fn wrong_files_get_a_sentence() {
     let check = |path: &str, text: Option<&str>, line: &str, expected: &str| {

@@ -75,7 +75,7 @@ fn excerpt() -> PathBuf {
 /// The folder of all sets.
 fn whole() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/quality");
-    let dir = std::env::var_os("HOSTNORM_QUALITY_DATA").map_or_else(beside, PathBuf::from);
+    let dir = std::env::var_os("QUALITY_DATA").map_or_else(beside, PathBuf::from);
     dir.join("manifest.json").exists().then_some(dir)
 }
 

@@ -21,7 +21,8 @@ const LAYERS: &[&[&str]] = &[
     &["scorer"],
     &["engine", "replay"],
     &["clock"],
-    &["sources", "rows", "labelled", "history", "store", "serve", "telemetry"],
+    &["sources", "rows", "history", "store", "serve", "telemetry"],
+    &["labelled"],
     &["config"],
     &["sampler"],
     &["cli"],
@@ -54,9 +55,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("figment::", "config"),
     ("yaml_serde::", "config"),
     ("tracing_subscriber::", "telemetry"),
-    ("csv_core::", "rows labelled"),
+    ("csv_core::", "rows"),
     ("jiff::", "rows"),
-    ("lzma_rust2::", "rows labelled"),
+    ("lzma_rust2::", "rows"),
 ];
 
 /// Names that say nothing of what is inside.

@@ -47,19 +47,64 @@ pub enum Of {
         /// Only this set.
         set: Option<String>,
     },
+    /// A folder with a manifest, whose series are scored by replay.
+    Replayed {
+        /// The labelled series.
+        data: PathBuf,
+        /// Only this set.
+        set: Option<String>,
+        /// With which settings.
+        trial: Trial,
+    },
 }
+
+/// How series are replayed. Where no settings file is given, it is the defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trial {
+    /// As they are.
+    Once(Option<PathBuf>),
+    /// With either settings.
+    Compare(Option<PathBuf>, PathBuf),
+    /// As they are, and disturbed in many ways.
+    Robustness(Option<PathBuf>),
+}
+
+const LONG: &str = "Tell how good scores are where labels say what was anomalous: exit 0, or 1 if files are wrong.
+
+Scores come from files, or from a replay of the series with the settings given, which is what hostnorm replay does: of a \
+settings file, what is about a host and not about rows is ignored, and so is the environment.
+
+With --robustness only the test part is disturbed, by the seed of the settings: noise is gaussian with a deviation of so \
+large a share of each signal's range in the train part; a share of all cells is missing or ten times as large; one signal \
+is missing from the middle row on; the clock steps an hour forward after a third of the rows and back after the second. \
+Beside each figure stands in brackets by how much it differs from that of the undisturbed rows.";
 
 pub(super) fn command() -> clap::Command {
     let arg = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
     let path = |name, value| arg(name, value).value_parser(value_parser!(PathBuf));
+    let switch = |name: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).requires("data").conflicts_with("labels")
+    };
     clap::Command::new("evaluate")
         .about("Tell how good scores are where labels say what was anomalous: exit 0, or 1 if files are wrong")
+        .long_about(LONG)
         .args([
             path("labels", "FILE").conflicts_with("data").help("Labels of one series: 0 or 1 a row"),
             path("data", "DIR").help("Folder of series: manifest.json, labels/NAME.label, labels/NAME.interp"),
             path("scores", "PATH")
-                .required(true)
                 .help("Scores: a file with one number a row or with a column score; with --data a folder of NAME.csv"),
+            switch("replay").help("Score the series of --data first: learn data/NAME.train.csv, judge data/NAME.test.csv"),
+            path("compare", "FILE")
+                .num_args(1..=2)
+                .requires("data")
+                .conflicts_with_all(["labels", "config.file", "per-series"])
+                .help("Do that with two settings files, and show the difference; with one file, the first are the defaults"),
+            switch("robustness")
+                .conflicts_with("per-series")
+                .help("Do that with the test part as it is, and disturbed: noise, missing cells, outliers, a lost signal, a clock that steps"),
+            path("config.file", "FILE")
+                .conflicts_with("scores")
+                .help("Settings file in YAML for --replay and --robustness [default: the defaults]"),
             arg("set", "NAME").requires("data").help("Only this set of the folder [default: all]"),
             arg("per-day", "ROWS")
                 .value_parser(value_parser!(f64))
@@ -86,13 +131,27 @@ pub(super) fn command() -> clap::Command {
             Arg::new("per-series").long("per-series").action(ArgAction::SetTrue).help("Show the figures of each series too"),
         ])
         .group(ArgGroup::new("labelled").args(["labels", "data"]).required(true))
+        .group(ArgGroup::new("scored").args(["scores", "replay", "compare", "robustness"]).required(true))
 }
 
 pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let scores = path("scores").unwrap_or_default();
+    let trial = match matches.get_many::<PathBuf>("compare").map(|it| it.cloned().collect::<Vec<_>>()) {
+        Some(mut files) => {
+            let b = files.pop().unwrap_or_default();
+            Some(Trial::Compare(files.pop(), b))
+        }
+        None if matches.get_flag("robustness") => Some(Trial::Robustness(path("config.file"))),
+        None if matches.get_flag("replay") => Some(Trial::Once(path("config.file"))),
+        None => None,
+    };
+    let set = matches.get_one::<String>("set").cloned();
     let of = match (path("labels"), path("data")) {
-        (_, Some(data)) => Of::Folder { data, scores, set: matches.get_one::<String>("set").cloned() },
+        (_, Some(data)) => match trial {
+            Some(trial) => Of::Replayed { data, set, trial },
+            None => Of::Folder { data, scores, set },
+        },
         (labels, None) => Of::Files {
             labels: labels.unwrap_or_default(),
             scores,
@@ -166,7 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_replayed() {
+        let check = |line: &str, trial: Trial| {
+            let of = Of::Replayed { data: "d".into(), set: None, trial };
+            check(&format!("--data d {line}"), Ok(Evaluate { of, ..files(1.0, 0) }));
+        };
+        check("--replay", Trial::Once(None));
+        check("--replay --config.file a", Trial::Once(Some("a".into())));
+        check("--compare a", Trial::Compare(None, "a".into()));
+        check("--compare a b", Trial::Compare(Some("a".into()), "b".into()));
+        check("--robustness", Trial::Robustness(None));
+    }
+
+    #[test]
     fn wrong_lines() {
+        let twice = "error: the argument '--replay' cannot be used with:";
+        check("--data d --replay --robustness --scores s", Err(twice));
+        let of_labels = "error: the argument '--labels <FILE>' cannot be used with '--replay'";
+        check("--labels l --replay", Err(of_labels));
         check("--scores s", Err("error: the following required arguments were not provided:"));
         check("--labels l", Err("error: the following required arguments were not provided:"));
         let both = "error: the argument '--labels <FILE>' cannot be used with '--data <DIR>'";

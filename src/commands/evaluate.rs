@@ -1,29 +1,114 @@
 //! `hostnorm evaluate`: labels and scores to figures.
 
-use crate::cli::{Evaluate, Exit, Of};
-use crate::evaluate::{self, Evaluation};
-use crate::labelled::{self, Folder, Problem};
+use std::path::Path;
 
-/// Reads what there is and shows the figures; exit code 0 or 1.
+use super::rehearse;
+use crate::cli::{Evaluate, Exit, Of, Trial};
+use crate::config::{Detection, Loaded};
+use crate::evaluate::{self, Compared, Evaluation, Series};
+use crate::labelled::{self, Folder, Problem};
+use crate::simulate::Disturbance;
+
+/// Reads what there is and shows the figures; exit code 0 or 1, 64 for what is wrong with a settings file.
 pub fn run(options: &Evaluate) -> Exit {
-    match sets(options) {
-        Ok(sets) => Exit::success(evaluate::show(&sets, options.per_series, options.style)),
-        Err(problem) => Exit::failure(problem.to_string()),
+    match figures(options) {
+        Ok(text) => Exit::success(text),
+        Err(exit) => exit,
     }
 }
 
-/// Each set by name, with its figures.
-fn sets(options: &Evaluate) -> Result<Vec<(String, Evaluation)>, Problem> {
+fn figures(options: &Evaluate) -> Result<String, Exit> {
+    let failure = |problem: Problem| Exit::failure(problem.to_string());
     let named = match &options.of {
         Of::Files { labels, scores, per_day, vus_window } => {
-            vec![("all".to_owned(), vec![labelled::series(labels, scores, *per_day, *vus_window)?])]
+            let series = labelled::series(labels, scores, *per_day, *vus_window).map_err(failure)?;
+            vec![("all".to_owned(), vec![series])]
         }
         Of::Folder { data, scores, set } => {
-            let folder = Folder::open(data)?;
-            let sets = set.as_deref().map_or_else(|| folder.sets(), |it| vec![it]);
+            let folder = Folder::open(data).map_err(failure)?;
             let of = |set: &str| Ok((set.to_owned(), folder.with_scores(set, scores)?));
-            sets.into_iter().map(of).collect::<Result<Vec<_>, Problem>>()?
+            let named = sets(&folder, set.as_deref()).into_iter().map(of).collect::<Result<Vec<_>, _>>();
+            named.map_err(failure)?
+        }
+        Of::Replayed { data, set, trial } => {
+            // What is wrong with settings is told before anything is replayed.
+            let ways = ways(trial)?;
+            let folder = Folder::open(data).map_err(failure)?;
+            return replayed(options, &folder, &sets(&folder, set.as_deref()), &ways, trial);
         }
     };
-    Ok(named.into_iter().map(|(name, series)| (name, evaluate::figures(&series, options.limit))).collect())
+    let named: Vec<_> = named.into_iter().map(|(name, series)| (name, of(options, &series))).collect();
+    Ok(evaluate::show(&named, options.per_series, options.style))
+}
+
+/// The sets that were asked for.
+fn sets<'a>(folder: &'a Folder, set: Option<&'a str>) -> Vec<&'a str> {
+    set.map_or_else(|| folder.sets(), |it| vec![it])
+}
+
+fn of(options: &Evaluate, series: &[Series]) -> Evaluation {
+    evaluate::figures(series, options.limit)
+}
+
+/// One way to score series.
+struct Way {
+    /// What it is called.
+    name: String,
+    /// The settings.
+    detection: Detection,
+    /// What is done to the rows.
+    disturbance: Disturbance,
+}
+
+fn ways(trial: &Trial) -> Result<Vec<Way>, Exit> {
+    let by = |file: Option<&Path>| {
+        let name = file.map_or("defaults".to_owned(), |it| it.display().to_string());
+        Ok::<_, Exit>(Way { name, detection: detection(file)?, disturbance: Disturbance::None })
+    };
+    Ok(match trial {
+        Trial::Once(file) => vec![by(file.as_deref())?],
+        Trial::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
+        Trial::Robustness(file) => {
+            let detection = detection(file.as_deref())?;
+            let way = |it: &Disturbance| Way {
+                name: it.to_string(),
+                detection: detection.clone(),
+                disturbance: *it,
+            };
+            Disturbance::ALL.iter().map(way).collect()
+        }
+    })
+}
+
+/// The settings of a file, or the defaults. The environment has no part in it: figures are to be had again elsewhere.
+fn detection(file: Option<&Path>) -> Result<Detection, Exit> {
+    let loaded = Loaded::new(file, std::iter::empty(), Vec::new());
+    loaded.map(|it| it.config.detection).map_err(|problems| Exit::usage(problems.to_string()))
+}
+
+fn replayed(
+    options: &Evaluate,
+    folder: &Folder,
+    sets: &[&str],
+    ways: &[Way],
+    trial: &Trial,
+) -> Result<String, Exit> {
+    let mut all = Vec::new();
+    for set in sets {
+        let mut found = Vec::new();
+        for way in ways {
+            let series = rehearse::set(folder, set, &way.detection, way.disturbance)?;
+            found.push((way.name.clone(), of(options, &series)));
+        }
+        all.push(Compared { set: (*set).to_owned(), ways: found });
+    }
+    Ok(match trial {
+        Trial::Compare(..) => evaluate::beside(&all, options.style),
+        Trial::Robustness(_) => evaluate::listed(&all, options.style),
+        Trial::Once(_) => {
+            let only = |it: Compared| it.ways.into_iter().next().map(|(_, found)| (it.set, found));
+            let named: Vec<_> = all.into_iter().filter_map(only).collect();
+            evaluate::show(&named, options.per_series, options.style)
+        }
+    })
 }

@@ -33,7 +33,7 @@ pub fn show(sets: &[(String, Evaluation)], per_series: bool, style: Style) -> St
 }
 
 /// Rows of cells; the first row is the head.
-type Cells = Vec<Vec<String>>;
+pub(super) type Cells = Vec<Vec<String>>;
 
 /// A row for each figure, a column for each set.
 fn of_sets(sets: &[(String, Evaluation)]) -> Cells {
@@ -63,7 +63,7 @@ fn of_series(set: &Evaluation) -> Cells {
 }
 
 /// Each name that occurs, in the order of the first that has it.
-fn names<'a>(all: impl Iterator<Item = &'a Figures>) -> Vec<&'a str> {
+pub(super) fn names<'a>(all: impl Iterator<Item = &'a Figures>) -> Vec<&'a str> {
     let mut names = Vec::new();
     for (name, _) in all.flat_map(Figures::iter) {
         if !names.contains(&name) {
@@ -74,7 +74,7 @@ fn names<'a>(all: impl Iterator<Item = &'a Figures>) -> Vec<&'a str> {
 }
 
 /// A figure as it is read; a dash where it is absent.
-fn cell(figures: &Figures, name: &str) -> String {
+pub(super) fn cell(figures: &Figures, name: &str) -> String {
     match figures.get(name) {
         None => "-".into(),
         // Such thresholds come of scores that are infinite or not given.
@@ -83,11 +83,11 @@ fn cell(figures: &Figures, name: &str) -> String {
     }
 }
 
-fn heading(name: &str, style: Style) -> String {
+pub(super) fn heading(name: &str, style: Style) -> String {
     if style == Style::Markdown { format!("### {name}\n") } else { format!("{name}:") }
 }
 
-fn write(cells: &Cells, style: Style) -> String {
+pub(super) fn write(cells: &Cells, style: Style) -> String {
     let mut text = String::new();
     if style == Style::Markdown {
         for (idx, row) in cells.iter().enumerate() {
@@ -114,17 +114,19 @@ fn write(cells: &Cells, style: Style) -> String {
     text
 }
 
+/// Figures by name, with all digits.
+pub(super) fn object(figures: &Figures) -> Value {
+    figures.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>().into()
+}
+
 fn as_json(sets: &[(String, Evaluation)], per_series: bool) -> String {
-    let figures = |it: &Figures| -> Value {
-        it.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>().into()
-    };
     let set = |(name, set): &(String, Evaluation)| {
         let mut shown = json!({
             "set": name, "series": set.series.len(), "events": set.events, "days": set.days,
-            "figures": figures(&set.figures),
+            "figures": object(&set.figures),
         });
         if per_series {
-            let row = |it: &super::OfSeries| json!({ "series": it.name, "events": it.events, "figures": figures(&it.figures) });
+            let row = |it: &super::OfSeries| json!({ "series": it.name, "events": it.events, "figures": object(&it.figures) });
             shown["per_series"] = set.series.iter().map(row).collect();
         }
         shown

@@ -1,15 +1,10 @@
 //! Labels and scores: one value a row, bare or as a column of a CSV file.
 
-use std::io::{BufRead, Read};
 use std::path::Path;
 use std::str;
 
-use csv_core::Reader;
-
-use super::{Problem, ROWS_MAX, file, shown};
-
-/// The most bytes in a row.
-const ROW_MAX: usize = 1 << 20;
+use super::{BYTES_MAX, Problem, ROWS_MAX, shown};
+use crate::rows::{COLUMNS_MAX, LINE_BYTES_MAX, Lines, Stream};
 
 /// What a detector said of each row.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,7 +20,7 @@ pub struct Scores {
 /// # Errors
 /// When the file cannot be read, is empty, or a row is neither 0 nor 1.
 pub fn labels(path: &Path) -> Result<Vec<bool>, Problem> {
-    parse_labels(path, file::open(path)?)
+    parse_labels(path, open(path)?)
 }
 
 /// Reads scores.
@@ -33,13 +28,13 @@ pub fn labels(path: &Path) -> Result<Vec<bool>, Problem> {
 /// # Errors
 /// When the file cannot be read, is empty, has no column `score`, or a cell is not what it should be.
 pub fn scores(path: &Path) -> Result<Scores, Problem> {
-    parse_scores(path, file::open(path)?)
+    parse_scores(path, open(path)?)
 }
 
 /// The first column of a CSV file with a header; cells that are no number are NaN.
 pub(super) fn first_column(path: &Path) -> Result<Vec<f64>, Problem> {
     let mut values = Vec::new();
-    each_row(path, file::open(path)?, |line, row| {
+    each_row(path, open(path)?, |line, row| {
         if 1 < line {
             values.push(row.first().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN));
         }
@@ -48,7 +43,7 @@ pub(super) fn first_column(path: &Path) -> Result<Vec<f64>, Problem> {
     Ok(values)
 }
 
-fn parse_labels(path: &Path, input: impl BufRead) -> Result<Vec<bool>, Problem> {
+fn parse_labels(path: &Path, input: Stream) -> Result<Vec<bool>, Problem> {
     let mut labels = Vec::new();
     let mut column = None;
     each_row(path, input, |line, row| {
@@ -66,7 +61,7 @@ fn parse_labels(path: &Path, input: impl BufRead) -> Result<Vec<bool>, Problem> 
     Ok(labels)
 }
 
-fn parse_scores(path: &Path, input: impl BufRead) -> Result<Scores, Problem> {
+fn parse_scores(path: &Path, input: Stream) -> Result<Scores, Problem> {
     let mut found = Scores::default();
     // The columns of score and top, once the first row was seen.
     let mut columns: Option<(usize, Option<usize>)> = None;
@@ -122,92 +117,44 @@ fn named(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, P
     })
 }
 
-/// Calls `look` with each row and its line, counted from 1. Empty lines are skipped; a row has at least one cell.
+fn open(path: &Path) -> Result<Stream, Problem> {
+    Stream::within(path, BYTES_MAX).map_err(|problem| Problem::of(path, problem.to_string()))
+}
+
+/// Calls `look` with each row and its line, counted from 1; its cells are without the spaces around them. Empty lines
+/// are skipped; a row has at least one cell.
 fn each_row(
     path: &Path,
-    mut input: impl BufRead,
+    input: Stream,
     mut look: impl FnMut(u64, &[&str]) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let (mut line, mut count) = (0, 0);
-    let (mut row, mut cells) = (Vec::new(), Cells::new());
+    let mut count = 0;
+    let mut lines = Lines::new(input);
     loop {
-        let start = line + 1;
-        line += next_row(path, start, &mut input, &mut row)?;
-        if line < start {
-            break;
+        let row = match lines.read() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(error) => return Err(Problem::of(path, lines.problem(&error).to_string())),
+        };
+        let wrong = |text: String| Problem::at(path, row.line, text);
+        if row.is_long {
+            return Err(wrong(format!("the row is longer than {LINE_BYTES_MAX} bytes")));
         }
-        if row.trim_ascii().is_empty() {
+        let cells: Result<Vec<&str>, _> = row.iter().map(|it| str::from_utf8(it).map(str::trim)).collect();
+        let cells = cells.map_err(|_| wrong("the line is not text (UTF-8)".into()))?;
+        if cells.len() < row.count {
+            return Err(wrong(format!("there are {} columns, at most {COLUMNS_MAX} can be", row.count)));
+        }
+        if cells == [""] {
             continue;
         }
         count += 1;
         if ROWS_MAX < count {
-            return Err(Problem::at(path, start, format!("there are more than {ROWS_MAX} rows")));
+            return Err(wrong(format!("there are more than {ROWS_MAX} rows")));
         }
-        str::from_utf8(&row).map_err(|_| Problem::at(path, start, "the line is not text (UTF-8)"))?;
-        look(start, &cells.split(&row))?;
+        look(row.line, &cells)?;
     }
     if count == 0 { Err(Problem::of(path, "there is no row in it")) } else { Ok(()) }
-}
-
-/// Reads the next row and tells how many lines it has: more than one if a cell in quotes has line ends in it, 0 at the
-/// end.
-fn next_row(path: &Path, start: u64, input: &mut impl BufRead, row: &mut Vec<u8>) -> Result<u64, Problem> {
-    row.clear();
-    let (mut lines, mut is_open) = (0, false);
-    loop {
-        let (before, left) = (row.len(), (ROW_MAX + 1).saturating_sub(row.len()));
-        let read = input.by_ref().take(left as u64).read_until(b'\n', row);
-        let count = read.map_err(|error| Problem::of(path, format!("cannot be read: {error}")))?;
-        lines += u64::from(0 < count);
-        if ROW_MAX < row.len() {
-            return Err(Problem::at(path, start, format!("the row is longer than {ROW_MAX} bytes")));
-        }
-        let quotes = row.iter().skip(before).filter(|it| **it == b'"').count();
-        is_open ^= quotes % 2 == 1;
-        if count == 0 || !is_open {
-            return Ok(lines);
-        }
-    }
-}
-
-/// Splits rows into cells; keeps its memory from row to row.
-struct Cells {
-    /// The grammar.
-    reader: Reader,
-    /// What the cells hold, one after the other.
-    text: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-impl Cells {
-    /// No row yet. A reader's `default` would lack its tables.
-    fn new() -> Self {
-        Self { reader: Reader::new(), text: Vec::new(), ends: Vec::new() }
-    }
-
-    /// The cells of a row without the spaces around them.
-    fn split(&mut self, row: &[u8]) -> Vec<&str> {
-        self.reader.reset();
-        // There cannot be more of either.
-        self.text.resize(row.len() + 1, 0);
-        self.ends.resize(row.len() + 1, 0);
-        let (mut read, mut written, mut ended) = (0, 0, 0);
-        // The second time there is no input, which ends a row without a line end.
-        for _ in 0..2 {
-            let (_, input, output, ends) =
-                self.reader.read_record(&row[read..], &mut self.text[written..], &mut self.ends[ended..]);
-            (read, written, ended) = (read + input, written + output, ended + ends);
-        }
-        let mut start = 0;
-        let cell = |end: &usize| {
-            let cell = self.text.get(start..*end).unwrap_or_default();
-            start = *end;
-            str::from_utf8(cell).unwrap_or_default().trim()
-        };
-        let cells: Vec<&str> = self.ends[..ended].iter().map(cell).collect();
-        if cells.is_empty() { vec![""] } else { cells }
-    }
 }
 
 #[cfg(test)]
@@ -216,15 +163,19 @@ mod tests {
 
     use super::*;
 
+    fn stream(text: &[u8]) -> Stream {
+        Stream::of(std::io::Cursor::new(text.to_vec())).unwrap()
+    }
+
     fn check_labels(text: &[u8], expected: Result<&str, &str>) {
-        let found = parse_labels(Path::new("f"), text)
+        let found = parse_labels(Path::new("f"), stream(text))
             .map(|it| it.iter().map(|it| if *it { '1' } else { '0' }).collect::<String>())
             .map_err(|it| it.to_string());
         assert_eq!(found.as_deref().map_err(String::as_str), expected);
     }
 
     fn check_scores(text: &str, expected: Result<&str, &str>) {
-        let found = parse_scores(Path::new("f"), text.as_bytes())
+        let found = parse_scores(Path::new("f"), stream(text.as_bytes()))
             .map(|it| match it.top {
                 None => format!("{:?}", it.scores),
                 Some(top) => format!("{:?} {top:?}", it.scores),
@@ -246,7 +197,7 @@ mod tests {
         check_labels(b"time\n0\n", Err("f:1: there is no column label, and \"time\" is no value either"));
         check_labels(b"time,label\n5\n", Err("f:2: \"\" is neither 0 nor 1"));
         check_labels(b"a,label\n\"two\nlines\",0\n3,4\n", Err("f:4: \"4\" is neither 0 nor 1"));
-        check_labels(&[b'"'; ROW_MAX + 2], Err("f:1: the row is longer than 1048576 bytes"));
+        check_labels(&[b'x'; LINE_BYTES_MAX + 2], Err("f:1: the row is longer than 262144 bytes"));
         check_labels(b"0\n\xff\n", Err("f:2: the line is not text (UTF-8)"));
     }
 
@@ -276,7 +227,10 @@ mod tests {
         #[test]
         fn no_text_is_too_strange(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             for input in [text.as_bytes(), &bytes] {
-                let _ = (parse_labels(Path::new("f"), input), parse_scores(Path::new("f"), input));
+                let of = || Stream::of(std::io::Cursor::new(input.to_vec()));
+                if let (Ok(labels), Ok(scores)) = (of(), of()) {
+                    let _ = (parse_labels(Path::new("f"), labels), parse_scores(Path::new("f"), scores));
+                }
             }
         }
 
@@ -289,7 +243,7 @@ mod tests {
                 let top: Vec<_> = top.iter().map(u16::to_string).collect();
                 text += &format!("{score},{}\n", top.join(";"));
             }
-            let found = parse_scores(Path::new("f"), text.as_bytes()).unwrap();
+            let found = parse_scores(Path::new("f"), stream(text.as_bytes())).unwrap();
             let bits = |it: &f64| if it.is_nan() { None } else { Some(it.to_bits()) };
             prop_assert_eq!(
                 found.scores.iter().map(bits).collect::<Vec<_>>(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Problem, Scores, causes, column, file, labels, misfit, scores};
+use super::{Problem, Scores, causes, column, labels, misfit, scores, text};
 use crate::evaluate::{Series, Unfit, period};
 
 /// What lists the series of a folder.
@@ -47,7 +47,7 @@ impl Folder {
     /// When it cannot be read, is no manifest, or names no series.
     pub fn open(dir: &Path) -> Result<Self, Problem> {
         let path = dir.join(MANIFEST);
-        let manifest: Manifest = serde_json::from_str(&file::read(&path)?)
+        let manifest: Manifest = serde_json::from_str(&text(&path)?)
             .map_err(|error| Problem::at(&path, error.line() as u64, format!("is no manifest: {error}")))?;
         let is_plain = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
         if let Some(entry) = manifest.series.iter().find(|it| !is_plain(&it.name)) {
@@ -128,6 +128,14 @@ impl Folder {
             let path = scores_file(dir, &entry.name)?;
             all.push(self.series(entry, scores(&path)?, &path)?);
         }
+        self.whole(set, all)
+    }
+
+    /// The series of a set, unless there is nothing to tell of them.
+    ///
+    /// # Errors
+    /// When there is no such set, or nothing in it is anomalous.
+    pub fn whole(&self, set: &str, all: Vec<Series>) -> Result<Vec<Series>, Problem> {
         if all.is_empty() {
             let text = format!("there is no set {set:?}; there are {}", self.sets().join(", "));
             return Err(Problem::of(&self.manifest(), text));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Problem, ROWS_MAX, file, shown};
+use super::{Problem, ROWS_MAX, shown};
 use crate::evaluate::Cause;
 
 /// Reads causes. Signals are counted from 1 in the file and from 0 in what is returned.
@@ -10,7 +10,7 @@ use crate::evaluate::Cause;
 /// # Errors
 /// When the file cannot be read or a line is no cause.
 pub fn causes(path: &Path) -> Result<Vec<Cause>, Problem> {
-    parse(path, &file::read(path)?)
+    parse(path, &super::text(path)?)
 }
 
 fn parse(path: &Path, text: &str) -> Result<Vec<Cause>, Problem> {

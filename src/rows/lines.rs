@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 
 use csv_core::{ReadRecordResult, Reader};
 
+use super::problem::Problem;
 use super::stream::Stream;
 use super::{COLUMNS_MAX, LINE_BYTES_MAX};
 
@@ -11,7 +12,7 @@ use super::{COLUMNS_MAX, LINE_BYTES_MAX};
 const CELLS_MAX: usize = COLUMNS_MAX + 2;
 
 /// The rows of a stream, one after the other.
-pub(super) struct Lines {
+pub struct Lines {
     pub(super) stream: Stream,
     csv: Reader,
     /// The cells of one row without their quotes, one behind the other.
@@ -27,33 +28,37 @@ pub(super) struct Lines {
 }
 
 /// The cells of one row.
-pub(super) struct Cells<'a> {
+pub struct Cells<'a> {
     /// Where it begins.
-    pub(super) line: u64,
+    pub line: u64,
     /// How many there are, be they kept or not.
-    pub(super) count: usize,
+    pub count: usize,
     /// Whether the row was too long to be kept.
-    pub(super) is_long: bool,
+    pub is_long: bool,
     bytes: &'a [u8],
     ends: &'a [usize],
 }
 
 impl<'a> Cells<'a> {
     /// The cells in order; those of a row that is too long or too wide are not known.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
         self.ends.iter().scan(0, move |start, end| bytes.get(std::mem::replace(start, *end)..*end))
     }
 }
 
 impl Lines {
-    pub(super) fn new(stream: Stream) -> Self {
+    /// Before the first row.
+    pub fn new(stream: Stream) -> Self {
         let (bytes, ends) = (vec![0; LINE_BYTES_MAX], vec![0; CELLS_MAX]);
         Self { stream, csv: Reader::new(), bytes, ends, line: 1, last: 0, blank: 0 }
     }
 
     /// The next row that is not blank.
-    pub(super) fn next(&mut self) -> io::Result<Option<Cells<'_>>> {
+    ///
+    /// # Errors
+    /// When the stream cannot be read on, which is no [`Problem`] yet.
+    pub fn read(&mut self) -> io::Result<Option<Cells<'_>>> {
         if !self.skip_blank()? {
             return Ok(None);
         }
@@ -80,6 +85,11 @@ impl Lines {
         let is_kept = !is_long && count == 0;
         let ends = if is_kept { &self.ends[..ended] } else { &[] };
         Ok(Some(Cells { line, count: count + ended, is_long, bytes: &self.bytes[..filled], ends }))
+    }
+
+    /// What an error means while rows are read.
+    pub fn problem(&self, error: &io::Error) -> Problem {
+        self.stream.problem(error)
     }
 
     /// The line that would be read next.

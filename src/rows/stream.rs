@@ -37,13 +37,35 @@ const FOREIGN: &[(&[u8], &str)] = &[
 ];
 
 /// Plain bytes with what they came from.
-pub(super) struct Stream {
+pub struct Stream {
     pub(super) bytes: Box<dyn BufRead>,
     /// How they were compressed.
     pub(super) format: Option<&'static str>,
 }
 
 impl Stream {
+    /// A file, whatever it is called, of which no more than so many bytes may come once it is unpacked: what keeps what
+    /// it reads needs a bound.
+    ///
+    /// # Errors
+    /// When it cannot be read or is of a kind that is not read here.
+    pub fn within(path: &Path, bytes_max: u64) -> Result<Self, Problem> {
+        let Self { bytes, format } = Self::of(File::open(path).map_err(|error| unreadable(&error))?)?;
+        let bytes =
+            BufReader::with_capacity(BLOCK_BYTES, Bounded { inner: bytes, left: bytes_max, bytes_max });
+        Ok(Self { bytes: Box::new(bytes), format })
+    }
+
+    /// The whole text.
+    ///
+    /// # Errors
+    /// When it cannot be read to its end, or is no UTF-8.
+    pub fn text(mut self) -> Result<String, Problem> {
+        let mut bytes = Vec::new();
+        self.bytes.read_to_end(&mut bytes).map_err(|error| self.problem(&error))?;
+        String::from_utf8(bytes).map_err(|_| Problem::Unreadable("it is not text (UTF-8)".into()))
+    }
+
     /// A file; `-` is standard input.
     pub(super) fn open(path: &Path) -> Result<Self, Problem> {
         if path.as_os_str() == "-" {
@@ -53,7 +75,10 @@ impl Stream {
     }
 
     /// Bytes from anywhere.
-    pub(super) fn of(source: impl Read + 'static) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    /// When they cannot be read or are of a kind that is not read here.
+    pub fn of(source: impl Read + 'static) -> Result<Self, Problem> {
         let (head, source) = peek(source, MAGIC_BYTES_MAX).map_err(|error| unreadable(&error))?;
         if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
             return Err(Problem::Foreign(kind));
@@ -84,8 +109,30 @@ impl Stream {
     }
 
     /// What an error means while these bytes are read.
-    pub(super) fn problem(&self, error: &io::Error) -> Problem {
+    pub fn problem(&self, error: &io::Error) -> Problem {
         problem(self.format, error)
+    }
+}
+
+/// Fails rather than to leave out the rest.
+struct Bounded<R> {
+    /// What is read.
+    inner: R,
+    /// How much more may be.
+    left: u64,
+    /// How much it was to begin with.
+    bytes_max: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let wrong = || {
+            let text = format!("it is larger than {} bytes", self.bytes_max);
+            io::Error::new(io::ErrorKind::FileTooLarge, text)
+        };
+        self.left = self.left.checked_sub(count as u64).ok_or_else(wrong)?;
+        Ok(count)
     }
 }
 
@@ -94,6 +141,7 @@ fn problem(format: Option<&'static str>, error: &io::Error) -> Problem {
         // What has a number of the system is no fault of the data.
         Some(format) if error.raw_os_error().is_none() => match error.kind() {
             io::ErrorKind::UnexpectedEof => Problem::Truncated { format },
+            io::ErrorKind::FileTooLarge => unreadable(error),
             _ => Problem::Broken { format, reason: error.to_string() },
         },
         _ => unreadable(error),
@@ -109,4 +157,28 @@ fn peek<R: Read>(mut source: R, count: usize) -> io::Result<(Vec<u8>, R)> {
     let mut head = Vec::with_capacity(count);
     source.by_ref().take(count as u64).read_to_end(&mut head)?;
     Ok((head, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_fails_and_is_not_cut() {
+        let check = |bytes: usize, expected: Result<usize, &str>| {
+            let mut text = String::new();
+            let input = vec![b'x'; bytes];
+            let found = Bounded { inner: input.as_slice(), left: 5, bytes_max: 5 }.read_to_string(&mut text);
+            assert_eq!(found.map_err(|it| it.to_string()), expected.map_err(str::to_owned));
+        };
+        check(5, Ok(5));
+        check(6, Err("it is larger than 5 bytes"));
+    }
+
+    #[test]
+    fn what_is_too_large_is_no_fault_of_its_compression() {
+        let error = io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 5 bytes");
+        let found = problem(Some("xz"), &error).to_string();
+        assert_eq!(found, "cannot be read: it is larger than 5 bytes");
+    }
 }

@@ -18,13 +18,7 @@ pub(super) struct Verdict {
 impl Verdict {
     /// What is written of the next row.
     pub(super) fn of(&mut self, judged: &Judged<'_>, detail: Detail) -> Scored<'_> {
-        self.top.clear();
-        if judged.score.is_some() {
-            let odd = judged.oddness;
-            self.top.extend(0..odd.len());
-            // A stable sort: of equally odd signals the first stands first.
-            self.top.sort_by(|a, b| odd[*b].total_cmp(&odd[*a]));
-        }
+        judged.rank(&mut self.top);
         let score = judged.score.as_ref();
         let mut scored = Scored { score: score.map(|it| it.held), top: &self.top, ..Scored::default() };
         if detail == Detail::All {
