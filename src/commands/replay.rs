@@ -21,10 +21,8 @@ use verdict::Verdict;
 
 /// Rows that are so many times as far apart as was said, or as near, are not what was meant: each would be a gap.
 const APART_TIMES: f64 = 3.0;
-
-/// The share of the limit to which a signal that ceased raises the joint score. Nothing for rows: who scaled and rounded
-/// them often made them rest, and on labelled ones it costs more than it finds (ADR 014). The detector's row is there.
-const ABSENCE: f64 = 0.0;
+/// As on a live host: an absence brings the score to its limit.
+const ABSENCE: f64 = 1.0;
 
 /// Learns the history, then scores the input row by row. Exit code 0, 64 for what is wrong with the command line or
 /// the settings, 1 for what is wrong with a table; the rows before it have their scores then. Where standard output
