@@ -28,6 +28,7 @@ fn main() {
             every: 86400.0 / per,
             limit: 5.0,
             release: e.release,
+            smoothing: 1.0,
             half_life: e.half_life,
             quarantine: q,
             retrain: 86400.0,

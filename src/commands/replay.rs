@@ -7,8 +7,8 @@ use crate::cli::{self, Exit};
 use crate::config::{Detection, Loaded};
 use crate::replay::{Replay, Settings};
 use crate::rows::{Detail, ROWS_MIN, Row, Scores, ScoresError};
+use crate::sources;
 use crate::span::Span;
-use crate::{sources, training};
 
 mod feed;
 mod figures;
@@ -60,10 +60,11 @@ pub fn settings(detection: &Detection, every: f64) -> Settings {
         budget: detection.budget,
         absence: ABSENCE,
         release: super::release(detection),
+        smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),
         quarantine: detection.quarantine,
         retrain: detection.retrain.as_seconds(),
-        training: training::Settings::default(),
+        training: super::training(detection),
         seed: detection.seed,
     }
 }
