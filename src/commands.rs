@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod train;
 pub mod validate;
 
 /// When an episode ends, as the settings have it.

@@ -10,7 +10,7 @@ use crate::rows::{Detail, ROWS_MIN, Row, Scores, ScoresError};
 use crate::sources;
 use crate::span::Span;
 
-mod feed;
+pub(super) mod feed;
 mod figures;
 mod overwrite;
 mod verdict;
@@ -154,7 +154,7 @@ fn learn(mut history: Feed, replay: &mut Replay, input: &mut Feed) -> Result<(),
 
 /// How many seconds rows are apart: what was said, or what the first table with timestamps shows. Tables that show
 /// something else altogether are refused.
-fn every<'a>(said: Option<Span>, feeds: impl Iterator<Item = &'a Feed>) -> Result<f64, Exit> {
+pub(super) fn every<'a>(said: Option<Span>, feeds: impl Iterator<Item = &'a Feed>) -> Result<f64, Exit> {
     let mut found = said.map(|it| (it.as_seconds(), "--every says".to_owned()));
     for feed in feeds {
         let Some(apart) = feed.apart() else {
