@@ -2,6 +2,7 @@
 
 use crate::config::Detection;
 use crate::episode::Release;
+use crate::training;
 
 pub mod check;
 pub mod demo;
@@ -10,6 +11,7 @@ mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod train;
 pub mod validate;
 
 /// When an episode ends, as the settings have it.
@@ -19,4 +21,10 @@ fn release(detection: &Detection) -> Release {
         seconds: detection.release.lasting.as_seconds(),
         accept_after: detection.accept_after.as_seconds(),
     }
+}
+
+/// How forests are grown, as the settings have it.
+fn training(detection: &Detection) -> training::Settings {
+    let whole = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
+    training::Settings { trees: whole(detection.trees), sample: whole(detection.sample) }
 }

@@ -73,6 +73,12 @@ pub struct Detection {
     pub budget: Budget,
     /// When an anomaly is over.
     pub release: Release,
+    /// Readings after which half of a score is left.
+    pub smoothing: f64,
+    /// Trees in the forest.
+    pub trees: u64,
+    /// Points that each tree grows on.
+    pub sample: u64,
     /// The age at which what was learned counts half.
     pub half_life: Span,
     /// Time between two trainings.
@@ -146,6 +152,9 @@ impl Default for Detection {
             limit: 5.0,
             budget: Budget::OFF,
             release: Release { below: 0.7, lasting: Span::seconds(30) },
+            smoothing: 1.0,
+            trees: 100,
+            sample: 256,
             half_life: Span::days(7),
             retrain: Span::days(1),
             quarantine: 1.0,

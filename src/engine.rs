@@ -14,6 +14,7 @@ use crate::grace::{Cue, Lengths, Watch};
 use crate::reading::{Kind, Reading, Subject, Timestamp};
 use crate::report::Report;
 use crate::scorer::{self, Hold};
+use crate::selftest::Trial;
 use crate::signal::{Change, Signal};
 use crate::training::TrainingSet;
 
@@ -26,6 +27,9 @@ pub const SUBJECTS_MAX: usize = 512;
 
 /// After a training without a model the next one is due at most this much later.
 pub const RETRY_SECONDS: f64 = 3_600.0;
+
+/// Seconds between two self-tests.
+pub const TEST_SECONDS: f64 = 3_600.0;
 
 /// How the engine judges.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +50,8 @@ pub struct Settings {
     pub grace: Lengths,
     /// When an episode ends.
     pub release: Release,
+    /// After so many readings half of what the score was is left, where the newest reading is ordinary.
+    pub smoothing: f64,
     /// Seconds after which half of what was learned is forgotten.
     pub half_life: f64,
     /// As how much of a point one inside an episode is learned.
@@ -65,6 +71,7 @@ impl Default for Settings {
             budget: Budget::OFF,
             grace: Lengths::default(),
             release: Release { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
+            smoothing: 1.0,
             half_life: 7.0 * 86_400.0,
             quarantine: 1.0,
             retrain: 86_400.0,
@@ -85,6 +92,7 @@ impl Settings {
             budget: self.budget,
             release: self.release,
             absence: 1.0,
+            smoothing: self.smoothing,
             hold: Hold::Seconds(self.hold),
             quarantine: self.quarantine,
             sheltered: true,
@@ -196,6 +204,14 @@ impl Engine {
     /// Unlike a forest, a profile is of one subject: hosts of a kind do not sleep at the same time.
     pub fn due_history(&mut self) -> Option<(Subject, History)> {
         self.states.iter_mut().find_map(|(subject, state)| Some((subject.clone(), state.history()?)))
+    }
+
+    /// A self-test of the host, when one is due; asking counts as testing.
+    ///
+    /// It is due once an hour without an episode and without grace was seen, and an hour after the last one.
+    pub fn due_trial(&mut self) -> Option<(Subject, Trial)> {
+        let settings = &self.settings;
+        self.states.iter_mut().find_map(|(subject, it)| Some((subject.clone(), it.trial(settings)?)))
     }
 
     /// Judges this subject by this profile from now on.

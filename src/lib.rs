@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`engine`], [`replay`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
 //! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`labelled`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
@@ -27,8 +27,10 @@ pub mod training;
 pub mod evaluate;
 pub mod simulate;
 pub mod scorer;
+pub mod selftest;
 pub mod engine;
 pub mod replay;
+pub mod search;
 
 pub mod clock;
 pub mod telemetry;

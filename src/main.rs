@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
-use hostnorm::commands::{check, demo, evaluate, replay, run, simulate, validate};
+use hostnorm::commands::{check, demo, evaluate, replay, run, simulate, train, validate};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Evaluate(options)) => evaluate::run(&options),
         Ok(Command::Demo(options)) => demo::run(options),
+        Ok(Command::Train(options)) => train::run(&options),
         Ok(Command::Simulate(options)) => simulate::run(options),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };

@@ -37,6 +37,8 @@ pub struct Settings {
     pub absence: f64,
     /// When an episode ends.
     pub release: Release,
+    /// After so many rows half of what the score was is left, where the newest row is ordinary.
+    pub smoothing: f64,
     /// Seconds after which half of what was learned is forgotten.
     pub half_life: f64,
     /// As how much of a row one inside an episode is learned.
@@ -57,6 +59,7 @@ impl Settings {
             budget: self.budget,
             release: self.release,
             absence: self.absence,
+            smoothing: self.smoothing,
             hold: Hold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
             quarantine: self.quarantine,
             sheltered: false,

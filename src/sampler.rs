@@ -15,8 +15,13 @@ use crate::engine::Engine;
 use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Subject, Timestamp, Values};
 use crate::report::Report;
+use crate::selftest::{Findings, Silent, Trial};
 use crate::sources::Sources;
 use crate::training::{self, Model, TrainError, TrainingSet};
+
+mod tested;
+
+use tested::Tests;
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings that were made and judged");
 static TICKS_MISSED: Metric = Metric::counter(
@@ -41,8 +46,20 @@ static AUC: Metric = Metric::gauge(
 .by(&["kind", "implementation"]);
 
 /// What the sampler itself measures.
-pub static METRICS: &[&Metric] =
-    &[&TICKS, &TICKS_MISSED, &TICK_SECONDS, &TRAINED_AT, &TRAINING_SECONDS, &TRAININGS, &AUC];
+pub static METRICS: &[&Metric] = &[
+    &TICKS,
+    &TICKS_MISSED,
+    &TICK_SECONDS,
+    &TRAINED_AT,
+    &TRAINING_SECONDS,
+    &TRAININGS,
+    &AUC,
+    &tested::RECALL,
+    &tested::DELAY,
+    &tested::SUCCESS,
+    &tested::DETECTOR,
+    &tested::TESTS,
+];
 
 /// The engine makes no rates over readings that are further apart.
 const SKIPPED_MAX: u32 = 3;
@@ -65,6 +82,15 @@ pub enum Event {
         subject: Subject,
         /// What is usual; nothing when the fit panicked.
         profile: Option<Profile>,
+        /// How long it took, in seconds.
+        seconds: f64,
+    },
+    /// A self-test ended.
+    Tested {
+        /// Of whom.
+        subject: Subject,
+        /// What it says; nothing when it panicked.
+        outcome: Option<Result<Findings, Silent>>,
         /// How long it took, in seconds.
         seconds: f64,
     },
@@ -99,7 +125,9 @@ pub struct Sampler {
     pub engine: Engine,
     /// Time between two ticks.
     pub interval: Duration,
-    /// Where randomness in training comes from.
+    /// How forests are grown.
+    pub training: training::Settings,
+    /// Where randomness in training and in self-tests comes from.
     pub seed: u64,
     /// Given to the training thread so that it can report.
     pub events: Sender<Event>,
@@ -113,7 +141,9 @@ struct Books {
     ticks: u64,
     missed: u64,
     busy: Duration,
-    training: bool,
+    /// Whether a training, a fit or a self-test is under way.
+    busy_beside: bool,
+    tests: Tests,
     trainings: [u64; 2],
     trained: Option<(Kind, Timestamp)>,
     training_seconds: Option<(Kind, f64)>,
@@ -143,6 +173,10 @@ impl Sampler {
                 Ok(Event::Fitted { subject, profile, seconds }) => {
                     self.fitted(&mut books, &subject, profile.as_ref(), seconds);
                 }
+                Ok(Event::Tested { subject, outcome, seconds }) => {
+                    books.busy_beside = false;
+                    books.tests.note(clock::now(), subject.name(), outcome, seconds);
+                }
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -154,13 +188,15 @@ impl Sampler {
         books.ticks += 1;
         report.own = books.values();
         publish(report);
-        if books.training {
+        if books.busy_beside {
             return;
         }
         if let Some(set) = self.engine.due(Kind::Host) {
-            books.training = self.train(Kind::Host, set, books.trainings.iter().sum());
+            books.busy_beside = self.train(Kind::Host, set, books.trainings.iter().sum());
         } else if let Some((subject, history)) = self.engine.due_history() {
-            books.training = self.fit(subject, history);
+            books.busy_beside = self.fit(subject, history);
+        } else if let Some((subject, trial)) = self.engine.due_trial() {
+            books.busy_beside = self.test(subject, trial, books.tests.count());
         }
     }
 
@@ -183,12 +219,10 @@ impl Sampler {
 
     /// Trains beside the loop; says whether it could be started.
     fn train(&self, kind: Kind, set: TrainingSet, count: u64) -> bool {
-        let seed = self.seed.wrapping_add(count);
+        let (seed, settings) = (self.seed.wrapping_add(count), self.training.clone());
         self.beside("train", move || {
             let started = clock::instant();
-            let trained = catch_unwind(AssertUnwindSafe(|| {
-                training::train(&set, &training::Settings::default(), seed)
-            }));
+            let trained = catch_unwind(AssertUnwindSafe(|| training::train(&set, &settings, seed)));
             let outcome = match trained {
                 Ok(outcome) => outcome.map_err(Refusal::Told),
                 Err(_) => Err(Refusal::Panicked),
@@ -206,6 +240,17 @@ impl Sampler {
         })
     }
 
+    /// Lets a fork of the engine look for injected faults beside the loop; says whether it could be started.
+    fn test(&self, subject: Subject, trial: Trial, count: u64) -> bool {
+        // Other faults each time, so that each kind strikes each signal some day.
+        let seed = self.seed.wrapping_add(count);
+        self.beside("selftest", move || {
+            let started = clock::instant();
+            let outcome = catch_unwind(AssertUnwindSafe(|| trial.run(seed))).ok();
+            Event::Tested { subject, outcome, seconds: started.elapsed().as_secs_f64() }
+        })
+    }
+
     /// Does work on its own thread, at the lowest priority, and reports how it ended.
     fn beside(&self, name: &str, work: impl FnOnce() -> Event + Send + 'static) -> bool {
         let events = self.events.clone();
@@ -216,13 +261,13 @@ impl Sampler {
         };
         let started = std::thread::Builder::new().name(name.to_owned()).spawn(job);
         if let Err(error) = &started {
-            tracing::warn!(%error, "cannot start a training thread");
+            tracing::warn!(%error, "cannot start a thread beside the loop");
         }
         started.is_ok()
     }
 
     fn fitted(&mut self, books: &mut Books, subject: &Subject, profile: Option<&Profile>, seconds: f64) {
-        books.training = false;
+        books.busy_beside = false;
         let Some(profile) = profile else {
             tracing::warn!(
                 subject = subject.name(),
@@ -240,7 +285,7 @@ impl Sampler {
     }
 
     fn trained(&mut self, books: &mut Books, kind: Kind, outcome: Result<Model, Refusal>, seconds: f64) {
-        books.training = false;
+        books.busy_beside = false;
         books.training_seconds = Some((kind, seconds));
         match outcome {
             Ok(model) => {
@@ -301,6 +346,7 @@ impl Books {
         for (kind, implementation, auc) in &self.auc {
             values.set_by(&AUC, &Labels::new([kind.name(), implementation]), *auc);
         }
+        self.tests.values(&mut values);
         values
     }
 }

@@ -52,6 +52,8 @@ pub struct Settings {
     pub release: Release,
     /// The joint score is brought to this share of the limit by a signal that ceased.
     pub absence: f64,
+    /// After so many points half of what the score was is left, where the newest point is ordinary.
+    pub smoothing: f64,
     /// How a high score stays.
     pub hold: Hold,
     /// As how much of a point one inside an episode is learned.
@@ -143,9 +145,32 @@ impl Scorer {
         }
     }
 
+    /// The same, less the rows that forests are trained on: to try out what it would say.
+    pub fn fork(&self) -> Self {
+        Self {
+            expectation: self.expectation.clone(),
+            detectors: self.detectors.clone(),
+            blame: self.blame.clone(),
+            history: Thinned::new(),
+            early: Thinned::new(),
+            smooth: self.smooth.clone(),
+            peak: self.peak.clone(),
+            tracker: self.tracker.clone(),
+            budget: self.budget.clone(),
+            points: self.points,
+            width: self.width,
+            oddness: self.oddness.clone(),
+        }
+    }
+
     /// Whole points learned, in weights.
     pub fn points(&self) -> f64 {
         self.points
+    }
+
+    /// How much wider limits are while few points are known, at least 1.
+    pub fn width(&self) -> f64 {
+        self.width
     }
 
     /// The episode that is under way.
@@ -223,8 +248,10 @@ impl Scorer {
         let unwidened = self.limit(settings);
         let limit = unwidened * self.width;
         let joint = fuse::fuse(z, verdicts, settings.absence * limit);
-        // A half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
-        self.smooth.iter_mut().zip(&joint.shares).for_each(|(old, new)| *old = (*old + new) / 2.0);
+        // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
+        let keep = 0.5_f64.powf(1.0 / settings.smoothing);
+        let smoothed = self.smooth.iter_mut().zip(&joint.shares);
+        smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
         let causes = self.causes(limit);
         let largest = contribution::largest(&self.smooth, momentary);

@@ -17,6 +17,7 @@ fn settings(budget: &str) -> Settings {
         budget: budget.parse::<Budget>().unwrap(),
         absence: 1.0,
         release: Release { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+        smoothing: 1.0,
         half_life: 7.0 * 86_400.0,
         quarantine: 0.5,
         retrain: 86_400.0,

@@ -6,6 +6,7 @@ use hostnorm::grace::{Cue, Reason};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
 use hostnorm::report::{Judgement, Turn};
+use hostnorm::selftest::Trial;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::training;
 use rand_core::{RngCore, SeedableRng};
@@ -69,12 +70,14 @@ impl Machine {
 
 struct Run {
     judgements: Vec<Judgement>,
+    /// Self-tests and when they were due.
+    trials: Vec<(usize, Trial)>,
 }
 
 fn run(seed: u64, idle: bool, seconds: usize, settings: &Settings, fault: Fault) -> Run {
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(seed), load: 0.0, idle };
     let mut engine = Engine::new(&SIGNALS, settings);
-    let mut judgements = Vec::new();
+    let (mut judgements, mut trials) = (Vec::new(), Vec::new());
     for t in 0..seconds {
         let at = t as f64 * settings.interval;
         let mut values = machine.values();
@@ -88,8 +91,9 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &Settings, fault: Fault)
             let model = training::train(&set, &training::Settings::default(), seed).unwrap();
             engine.install(Kind::Host, &model.eif);
         }
+        trials.extend(engine.due_trial().map(|(_, trial)| (t, trial)));
     }
-    Run { judgements }
+    Run { judgements, trials }
 }
 
 impl Run {
@@ -127,6 +131,25 @@ fn quiet_machines_stay_quiet_for_two_hours() {
             assert!(run.began().is_empty(), "seed {seed}, idle {idle}: {:?}, {highest}", run.began());
         }
     }
+}
+
+#[test]
+fn self_tests_are_due_after_each_quiet_hour() {
+    let quiet = run(1, false, 8_000, &Settings::default(), |_, _| {});
+    let due: Vec<usize> = quiet.trials.iter().map(|(t, _)| *t).collect();
+    assert!(matches!(due[..], [4_170..=4_230, 7_770..=7_830]), "{due:?}");
+    for (t, trial) in quiet.trials {
+        let findings = trial.run(3).unwrap();
+        assert_eq!(findings.complaint(), None, "at {t}: {findings:?}");
+    }
+    // An hour with an episode in it is none.
+    let struck = run(1, false, 8_000, &Settings::default(), |at, it| {
+        if (2_000.0..2_200.0).contains(&at) {
+            it[2] = 0.95;
+        }
+    });
+    let due: Vec<usize> = struck.trials.iter().map(|(t, _)| *t).collect();
+    assert!(matches!(due[..], [5_800..=5_920]), "{due:?}");
 }
 
 /// A fault from 1000 s to 1120 s.

@@ -30,8 +30,20 @@ pub struct Replay {
 
 /// The settings that say how rows are judged. The others are about a host: a row of a table is a point by itself,
 /// has no window, is not served and needs no collector.
-const COUNTING: &[&str] =
-    &["seed", "limit", "release.below", "release.for", "half_life", "retrain", "quarantine", "accept_after"];
+const COUNTING: &[&str] = &[
+    "seed",
+    "limit",
+    "budget",
+    "release.below",
+    "release.for",
+    "smoothing",
+    "trees",
+    "sample",
+    "half_life",
+    "retrain",
+    "quarantine",
+    "accept_after",
+];
 
 fn counting(settings: &[Setting]) -> Vec<Setting> {
     settings.iter().filter(|it| counts(&it.key)).cloned().collect()

@@ -7,10 +7,10 @@ use crate::cli::{self, Exit};
 use crate::config::{Detection, Loaded};
 use crate::replay::{Replay, Settings};
 use crate::rows::{Detail, ROWS_MIN, Row, Scores, ScoresError};
+use crate::sources;
 use crate::span::Span;
-use crate::{sources, training};
 
-mod feed;
+pub(super) mod feed;
 mod figures;
 mod overwrite;
 mod verdict;
@@ -58,10 +58,11 @@ pub fn settings(detection: &Detection, every: f64) -> Settings {
         budget: detection.budget,
         absence: ABSENCE,
         release: super::release(detection),
+        smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),
         quarantine: detection.quarantine,
         retrain: detection.retrain.as_seconds(),
-        training: training::Settings::default(),
+        training: super::training(detection),
         seed: detection.seed,
     }
 }
@@ -151,7 +152,7 @@ fn learn(mut history: Feed, replay: &mut Replay, input: &mut Feed) -> Result<(),
 
 /// How many seconds rows are apart: what was said, or what the first table with timestamps shows. Tables that show
 /// something else altogether are refused.
-fn every<'a>(said: Option<Span>, feeds: impl Iterator<Item = &'a Feed>) -> Result<f64, Exit> {
+pub(super) fn every<'a>(said: Option<Span>, feeds: impl Iterator<Item = &'a Feed>) -> Result<f64, Exit> {
     let mut found = said.map(|it| (it.as_seconds(), "--every says".to_owned()));
     for feed in feeds {
         let Some(apart) = feed.apart() else {

@@ -1,6 +1,7 @@
 //! Within which bounds settings make sense, each with a sentence for what is outside.
 
 use super::Config;
+use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
 use crate::span::Span;
 
 /// Shortest time between two readings; the kernel's own clocks tick at 10 ms.
@@ -15,6 +16,12 @@ const HOLD_MAX: Span = Span::minutes(60);
 const RELEASE_MAX: Span = Span::days(1);
 /// Shortest half-life, time between two trainings, and time until an anomaly is accepted.
 const MEMORY_MIN: Span = Span::minutes(1);
+/// Least and most readings after which half of a score is left: below, nothing is smoothed; above, all comes too late.
+const SMOOTHING: [f64; 2] = [0.5, 10.0];
+/// Fewer trees agree by chance.
+const TREES_MIN: u64 = 10;
+/// With fewer points a tree has hardly a cut to make.
+const SAMPLE_MIN: u64 = 16;
 /// Longest grace after a deploy: what lasts longer is an anomaly, whoever made it.
 const GRACE_MAX: Span = Span::days(1);
 /// Most addresses to listen on.
@@ -74,6 +81,25 @@ impl Config {
         found.unless(it.release.lasting <= RELEASE_MAX, "release.for", || {
             format!("{} is too long; the longest is {RELEASE_MAX}", it.release.lasting)
         });
+        self.learning_within(found);
+        let grace = self.context.deploy_grace;
+        found.unless(grace <= GRACE_MAX, "context.deploy_grace", || {
+            format!("{grace} is too long; the longest grace is {GRACE_MAX}")
+        });
+    }
+
+    fn learning_within(&self, found: &mut Complaints) {
+        let it = &self.detection;
+        let [least, most] = SMOOTHING;
+        found.unless((least..=most).contains(&it.smoothing), "smoothing", || {
+            format!("{} is not within {least} and {most} readings", it.smoothing)
+        });
+        found.unless((TREES_MIN..=TREES_MAX as u64).contains(&it.trees), "trees", || {
+            format!("{} is not within {TREES_MIN} and {TREES_MAX} trees", it.trees)
+        });
+        found.unless((SAMPLE_MIN..=SAMPLE_MAX as u64).contains(&it.sample), "sample", || {
+            format!("{} is not within {SAMPLE_MIN} and {SAMPLE_MAX} points", it.sample)
+        });
         for (key, span) in
             [("half_life", it.half_life), ("retrain", it.retrain), ("accept_after", it.accept_after)]
         {
@@ -81,10 +107,6 @@ impl Config {
                 format!("{span} is too short; the shortest is {MEMORY_MIN}")
             });
         }
-        let grace = self.context.deploy_grace;
-        found.unless(grace <= GRACE_MAX, "context.deploy_grace", || {
-            format!("{grace} is too long; the longest grace is {GRACE_MAX}")
-        });
         found.unless((0.0..=1.0).contains(&it.quarantine), "quarantine", || {
             format!("{} is not within 0 and 1", it.quarantine)
         });
@@ -151,6 +173,11 @@ mod tests {
         check(|it| it.detection.release.below = f64::NAN, &["release.below"]);
         check(|it| it.detection.quarantine = 1.1, &["quarantine"]);
         check(|it| it.detection.half_life = Span::default(), &["half_life"]);
+        check(|it| it.detection.smoothing = 0.5, &[]);
+        check(|it| it.detection.smoothing = f64::NAN, &["smoothing"]);
+        check(|it| it.detection.trees = 9, &["trees"]);
+        check(|it| it.detection.sample = SAMPLE_MAX as u64, &[]);
+        check(|it| it.detection.sample = SAMPLE_MAX as u64 + 1, &["sample"]);
     }
 
     #[test]

@@ -107,6 +107,17 @@ static SETTINGS: &[Setting] = &[
         Takes::Budget,
         "Episodes that a subject may have, such as 1 per week: the limit follows from its own scores, between half and twice the setting limit. The setting limit alone counts while it is off, and until enough is known",
     ),
+    row(
+        "smoothing",
+        Takes::Number,
+        "Readings, 0.5 to 10, after which half of a score is left when what was odd is over. More is calmer and later",
+    ),
+    row("trees", Takes::Whole, "Trees in the forest, 10 to 1000. Time and memory grow with it"),
+    row(
+        "sample",
+        Takes::Whole,
+        "Points that each tree of the forest grows on, 16 to 4096, drawn from all that are known. Memory grows with it",
+    ),
     row("half_life", Takes::Duration, "The age at which what was learned counts half, at least 1m"),
     row(
         "retrain",

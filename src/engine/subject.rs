@@ -1,14 +1,16 @@
 //! One subject as the kernel shows it: its signals, its window, and the scorer that its points go to.
 
-use super::Settings;
+use super::{Settings, TEST_SECONDS};
 use crate::detect::Shape;
 use crate::detect::absence::Absence;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
-use crate::reading::Timestamp;
+use crate::reading::{Kind, Timestamp};
 use crate::report::{Absent, Contribution, Judgement, Opinion, SignalState};
 use crate::scorer::{POINTS_MIN, Score, Scorer, Step};
+use crate::selftest::{Recent, Trial};
 use crate::signal::{Change, Signal};
+use crate::simulate::Column;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
@@ -22,6 +24,12 @@ pub(super) struct State {
     signals: Vec<&'static Signal>,
     window: Window,
     scorer: Scorer,
+    /// What self-tests are made of; only the host is tested.
+    recent: Option<Recent>,
+    /// When it was tested last.
+    tested: Option<Timestamp>,
+    /// Whether there is a known reason for it not to be as it used to be.
+    in_grace: bool,
     /// What was concluded last, and when; it stands for a while when readings fail.
     newest: Option<(Timestamp, Opinion)>,
     /// Seconds between readings so far, gaps left out.
@@ -45,6 +53,9 @@ impl State {
             signals: signals.to_vec(),
             window: Window::new(settings.window, signals.len()),
             scorer: Scorer::new(&shape),
+            recent: signals.iter().any(|it| it.kind == Kind::Host).then(Recent::default),
+            tested: None,
+            in_grace: false,
             newest: None,
             observed: 0.0,
             since_point: 0,
@@ -80,6 +91,7 @@ impl State {
 
     /// Whether there is a known reason for it not to be as it used to be.
     pub(super) fn grace(&mut self, active: bool) {
+        self.in_grace = active;
         self.scorer.grace(active);
     }
 
@@ -104,12 +116,45 @@ impl State {
                 judgement.budget_spent = score.budget_spent;
                 self.newest = Some((self.at(), self.opinion(score)));
             }
+            if step.whole {
+                self.remember();
+            }
         }
         let fresh = |(then, _): &&(Timestamp, Opinion)| (0.0..=settings.hold).contains(&(at.0 - then.0));
         judgement.opinion = self.newest.as_ref().filter(fresh).map(|(_, opinion)| opinion.clone());
         judgement.signals = self.signal_states();
         judgement.episode = self.scorer.episode();
         judgement
+    }
+
+    /// Keeps the whole points of an hour in which all was as it used to be.
+    fn remember(&mut self) {
+        let Some(recent) = &mut self.recent else { return };
+        if self.ready && !self.in_grace && self.scorer.episode().is_none() {
+            recent.push(self.window.point());
+        } else {
+            recent.clear();
+        }
+    }
+
+    /// A self-test, when one is due; asking counts as testing.
+    pub(super) fn trial(&mut self, settings: &Settings) -> Option<Trial> {
+        let recent = self.recent.as_ref().filter(|it| it.is_full())?;
+        let now = self.window.point().at;
+        // A clock that stepped back makes the last test lie in the future; it is due again then.
+        let waits = |then: Timestamp| (0.0..TEST_SECONDS).contains(&(now.0 - then.0));
+        if self.tested.is_some_and(waits) || self.scorer.episode().is_some() {
+            return None;
+        }
+        self.tested = Some(now);
+        let column =
+            |it: &&'static Signal| Column { name: it.name, floor: it.floor, min: 0.0, max: it.max() };
+        Some(Trial {
+            scorer: self.scorer.fork(),
+            points: recent.points(),
+            columns: self.signals.iter().map(column).collect(),
+            settings: settings.scorer(),
+        })
     }
 
     /// A share of a point is learned at each reading while warming up, a whole one once a window later.

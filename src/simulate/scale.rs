@@ -91,6 +91,15 @@ impl Scales {
         )
     }
 
+    /// Makes faults larger by a factor.
+    pub fn enlarge(&mut self, factor: f64) {
+        for scale in &mut self.0 {
+            scale.spread *= factor;
+            scale.deviation *= factor;
+            scale.floor *= factor;
+        }
+    }
+
     /// The scale of a signal.
     pub fn get(&self, signal: usize) -> Option<&Scale> {
         self.0.get(signal)

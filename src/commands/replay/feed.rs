@@ -12,7 +12,7 @@ use crate::sentence;
 const INTERVALS: usize = 32;
 
 /// A table that is read row by row.
-pub(super) struct Feed {
+pub(in crate::commands) struct Feed {
     table: Table,
     /// The first rows, which were read ahead to see how far they are apart.
     ahead: VecDeque<Row>,
@@ -38,7 +38,7 @@ struct Before {
 }
 
 impl Feed {
-    pub(super) fn open(path: &Path) -> Result<Self, Exit> {
+    pub(in crate::commands) fn open(path: &Path) -> Result<Self, Exit> {
         let table = Table::open(path).map_err(|error| Exit::failure(error.to_string()))?;
         Ok(Self::of(table))
     }
@@ -62,16 +62,16 @@ impl Feed {
         feed
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::commands) fn name(&self) -> &str {
         self.table.name()
     }
 
-    pub(super) fn columns(&self) -> &[String] {
+    pub(in crate::commands) fn columns(&self) -> &[String] {
         self.table.columns()
     }
 
     /// The next row; false at the end.
-    pub(super) fn next(&mut self, row: &mut Row) -> Result<bool, Exit> {
+    pub(in crate::commands) fn next(&mut self, row: &mut Row) -> Result<bool, Exit> {
         let found = match self.ahead.pop_front() {
             Some(next) => {
                 *row = next;
@@ -119,18 +119,18 @@ impl Feed {
     }
 
     /// Goes on from the end of the history.
-    pub(super) fn follow(&mut self, history: Self) {
+    pub(in crate::commands) fn follow(&mut self, history: Self) {
         let file = history.name().to_owned();
         self.before = history.before.map(|it| Before { file: Some(file), ..it });
     }
 
     /// Something is wrong with a line.
-    pub(super) fn wrong(&self, line: u64, what: &str) -> Exit {
+    pub(in crate::commands) fn wrong(&self, line: u64, what: &str) -> Exit {
         Exit::failure(format!("{}, line {line}: {what}", self.name()))
     }
 
     /// How many seconds the first rows are apart, the median; nothing without timestamps.
-    pub(super) fn apart(&self) -> Option<f64> {
+    pub(in crate::commands) fn apart(&self) -> Option<f64> {
         let times = self.ahead.iter().filter_map(|it| it.at);
         let pairs = times.clone().zip(times.skip(1));
         let mut apart: Vec<f64> = pairs.map(|(old, new)| new.0 - old.0).filter(|it| *it > 0.0).collect();
@@ -139,7 +139,7 @@ impl Feed {
     }
 
     /// Why it cannot be told how far rows are apart.
-    pub(super) fn paceless(&self) -> Exit {
+    pub(in crate::commands) fn paceless(&self) -> Exit {
         match (&self.wrong, self.table.has_time()) {
             (Some(wrong), true) => Exit::failure(wrong.to_string()),
             (_, true) => Exit::failure(format!(
@@ -154,7 +154,7 @@ impl Feed {
     }
 
     /// Whether the input can go on from this history.
-    pub(super) fn fits(&self, input: &Self) -> Result<(), Exit> {
+    pub(in crate::commands) fn fits(&self, input: &Self) -> Result<(), Exit> {
         let (history, input_name) = (self.name(), input.name());
         let (ours, theirs) = (self.columns(), input.columns());
         let differs = |idx: &usize| ours.get(*idx) != theirs.get(*idx);
@@ -178,7 +178,7 @@ impl Feed {
     }
 
     /// Looks back when all rows were read: a table that never changes, or has fewer rows, teaches nothing.
-    pub(super) fn conclude(&self, rows_min: u64) -> Result<(), Exit> {
+    pub(in crate::commands) fn conclude(&self, rows_min: u64) -> Result<(), Exit> {
         let count = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
         let what = if self.rows < rows_min {
             format!("{count}; the first score needs {rows_min}, to know what is usual")

@@ -1,0 +1,67 @@
+//! Rows of a table through replay, several of them as one point where the window is wider than one.
+
+use super::Combination;
+use crate::reading::Timestamp;
+use crate::replay::{Replay, Settings};
+use crate::report::Turn;
+use crate::training::{self, TrainError};
+
+/// A replay under way.
+#[derive(Debug, Clone)]
+pub(super) struct Walk {
+    replay: Replay,
+    window: usize,
+    /// Sum and number of the values of each signal in the window under way.
+    sums: Vec<(f64, u32)>,
+    /// Rows in that window.
+    rows: usize,
+    /// The score of the last point.
+    score: f64,
+}
+
+impl Walk {
+    pub(super) fn new(floors: Vec<f64>, settings: &Settings, with: &Combination) -> Self {
+        let window = with.window.max(1);
+        let settings = Settings {
+            every: settings.every * window as f64,
+            half_life: with.half_life,
+            smoothing: with.smoothing,
+            training: training::Settings { trees: with.trees, sample: with.sample },
+            ..settings.clone()
+        };
+        let sums = vec![(0.0, 0); floors.len()];
+        Self { replay: Replay::new(floors, &settings), window, sums, rows: 0, score: f64::NAN }
+    }
+
+    /// Takes a row; gives what becomes of the episode when a point is complete with it.
+    pub(super) fn step(
+        &mut self,
+        at: Option<Timestamp>,
+        values: &[f64],
+        missing: &[bool],
+    ) -> Result<Option<Turn>, TrainError> {
+        for ((sum, count), (value, missing)) in self.sums.iter_mut().zip(values.iter().zip(missing)) {
+            if !missing {
+                *sum += value;
+                *count += 1;
+            }
+        }
+        self.rows += 1;
+        if self.rows < self.window {
+            return Ok(None);
+        }
+        self.rows = 0;
+        let means: Vec<f64> = self.sums.iter().map(|(sum, count)| sum / f64::from((*count).max(1))).collect();
+        let missing: Vec<bool> = self.sums.iter().map(|(_, count)| *count == 0).collect();
+        self.sums.fill((0.0, 0));
+        let judged = self.replay.step(at, &means, &missing)?;
+        let Some(score) = judged.score else { return Ok(None) };
+        self.score = score.held;
+        Ok(score.turn)
+    }
+
+    /// The score of the last complete point: what a row is known to be worth when it comes. Not a number before the first.
+    pub(super) fn score(&self) -> f64 {
+        self.score
+    }
+}

@@ -1,0 +1,275 @@
+//! A detector that has gone blind looks healthy from within: its scores are low, as on a quiet host. So each hour a fork of
+//! a subject's memory is given the last hour again with faults put into it, and has to find them.
+//!
+//! *What it claims.* Faults are those of [`simulate`](crate::simulate) that show within half an hour, of a size that an
+//! operator would call a fault: some deviations of the last hour, or noise floors where these are more. They begin at
+//! four times of the hour. Recall is the share of them with which an episode begins before they end; the delay is the
+//! median time to it. Each detector is judged by itself too, for the joint score has more than one leg: how well its
+//! scores tell the faulty points from the undisturbed ones, as the area under the ROC curve.
+//!
+//! *What it cannot claim.* The fork already knows the hour, so the undisturbed hour comes first: when that alarms, or moves
+//! so much that the fork is at odds with it, the test says nothing. A detector that abstains is not blind. Signals that
+//! cease take a day to be known, so a device vanishes from when the detector `absence` has an opinion on. A counter that
+//! stops is left out, as one that never left its noise floor may rest; a leak, an oscillation and a flat line last longer
+//! than an hour has room for. While little is known limits are wider, and faults larger by as much.
+
+use std::fmt;
+
+use crate::curve::auc;
+use crate::detect::random::Random;
+use crate::report::Turn;
+use crate::scorer::{Scorer, Settings, Step};
+use crate::simulate::{Column, Fault, Injection, Scales};
+use crate::window::Point;
+
+mod recent;
+
+pub use recent::{POINTS, Recent};
+
+/// Points before the first fault: the fork goes back in time by an hour and has to come to rest.
+const LEAD: usize = 20;
+/// At so many times of the hour faults begin.
+const ROUNDS: usize = 4;
+/// A fault that needs more points than this to show itself does not fit into the hour.
+const FAULT_POINTS_MAX: usize = 60;
+/// Faults last at least so many points, however long a point is.
+const FAULT_POINTS_MIN: usize = 6;
+/// Detectors are judged by so many points of each fault, so that one that nobody sees does not outweigh the others.
+const JUDGED: usize = FAULT_POINTS_MIN;
+/// Faults that need longer than this do not fit either, in seconds.
+const FAULT_SECONDS_MAX: f64 = 1_800.0;
+/// The least share of faults that has to be found. A sound host of two hours finds 75 %, as small shifts of a signal that
+/// stands alone do not reach a young limit; one of a day finds 90 %; what has gone blind finds hardly any.
+pub const RECALL_MIN: f64 = 0.7;
+/// A detector whose area under the curve is below this is blind, as a new forest is that training refuses.
+pub const AUC_MIN: f64 = 0.6;
+/// The name of the detector that sees what ceased.
+const ABSENCE: &str = "absence";
+const WEEK_SECONDS: f64 = 7.0 * 86_400.0;
+
+/// All that a test needs; it can be run elsewhere.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The memory as it is now, outside an episode.
+    pub scorer: Scorer,
+    /// The whole points of the last hour, oldest first; [`POINTS`] of them.
+    pub points: Vec<Point>,
+    /// What is known of each signal beforehand.
+    pub columns: Vec<Column<'static>>,
+    /// How points are judged.
+    pub settings: Settings,
+}
+
+/// Why a test says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silent {
+    /// There is no whole hour.
+    Short,
+    /// The undisturbed hour is an alarm.
+    Alarm,
+    /// No fault can be put into the signals: none of them moves, and nobody said what matters.
+    NoFault,
+}
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Short => "the points of a whole hour are not there",
+            Self::Alarm => "the last hour is an alarm without any fault in it",
+            Self::NoFault => "no signal can show a fault",
+        })
+    }
+}
+
+/// What a test says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Findings {
+    /// How many faults there were.
+    pub faults: usize,
+    /// Share of them that was found.
+    pub recall: f64,
+    /// Median seconds from the beginning of a fault to that of its episode; nothing when none was found.
+    pub delay: Option<f64>,
+    /// For each detector that has an opinion, how well it tells faulty points from others: the area under the ROC curve.
+    pub detectors: Vec<(&'static str, f64)>,
+}
+
+impl Findings {
+    /// The detectors that see nothing.
+    pub fn blind(&self) -> Vec<&'static str> {
+        self.detectors.iter().filter(|(_, auc)| *auc < AUC_MIN).map(|(name, _)| *name).collect()
+    }
+
+    /// What is wrong; nothing when enough was found and no detector is blind.
+    pub fn complaint(&self) -> Option<String> {
+        let blind = self.blind();
+        let mut parts = Vec::new();
+        if self.recall < RECALL_MIN {
+            parts.push(format!(
+                "{:.0} % of {} injected faults were found, at least {:.0} % should be",
+                100.0 * self.recall,
+                self.faults,
+                100.0 * RECALL_MIN
+            ));
+        }
+        if !blind.is_empty() {
+            parts.push(format!("blind to them: {}", blind.join(", ")));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+/// The scores of one detector.
+#[derive(Debug, Default)]
+struct Scores {
+    name: &'static str,
+    ordinary: Vec<f64>,
+    faulty: Vec<f64>,
+}
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+struct Tally {
+    faults: usize,
+    delays: Vec<f64>,
+    detectors: Vec<Scores>,
+}
+
+impl Trial {
+    /// Injects faults and looks who finds them. Equal trials and seeds give equal findings.
+    ///
+    /// # Errors
+    /// When nothing can be said.
+    pub fn run(mut self, seed: u64) -> Result<Findings, Silent> {
+        self.move_on()?;
+        let lengths = self.lengths();
+        let longest = lengths.iter().map(|(_, rows)| *rows).max().ok_or(Silent::NoFault)?;
+        let rows = self.points.iter().map(|it| (&it.values[..], &it.missing[..]));
+        let mut scales = Scales::measure(&self.columns, rows);
+        scales.enlarge(self.scorer.width());
+        let room = self.points.len().saturating_sub(LEAD + longest);
+        let onsets: Vec<usize> = (0..ROUNDS).map(|idx| LEAD + idx * room / (ROUNDS - 1)).collect();
+        let (forks, mut tally) = self.control(&onsets)?;
+        let mut random = Random::new(seed);
+        for (onset, fork) in onsets.iter().zip(&forks) {
+            for (fault, rows) in &lengths {
+                if *fault == Fault::VanishedDevice && !tally.detectors.iter().any(|it| it.name == ABSENCE) {
+                    continue;
+                }
+                if let Some(injection) = Injection::new(*fault, *rows, &scales, &mut random) {
+                    self.try_out(fork.clone(), *onset, injection, &scales, &mut random, &mut tally);
+                }
+            }
+        }
+        tally.findings()
+    }
+
+    /// Moves the hour into the future by whole weeks, so that time goes on for the fork and the time of day and of the week
+    /// stays what it was.
+    fn move_on(&mut self) -> Result<(), Silent> {
+        let ([first, ..], [.., last]) = (&self.points[..], &self.points[..]) else {
+            return Err(Silent::Short);
+        };
+        if self.points.len() < POINTS {
+            return Err(Silent::Short);
+        }
+        let weeks = ((last.at.0 - first.at.0).max(0.0) / WEEK_SECONDS).floor() + 1.0;
+        self.points.iter_mut().for_each(|it| it.at.0 += weeks * WEEK_SECONDS);
+        Ok(())
+    }
+
+    /// The faults that fit, and for how many points they last.
+    fn lengths(&self) -> Vec<(Fault, usize)> {
+        let seconds = |fault: &Fault| fault.seconds()[0];
+        let fits = |it: &Fault| seconds(it) <= FAULT_SECONDS_MAX && *it != Fault::StoppedCounter;
+        let short = Fault::ALL.into_iter().filter(fits);
+        let points = |fault: &Fault| (seconds(fault) / self.settings.point_seconds).round() as usize;
+        short.map(|it| (it, points(&it).clamp(FAULT_POINTS_MIN, FAULT_POINTS_MAX))).collect()
+    }
+
+    /// Walks the undisturbed hour; gives the memory at each onset and the ordinary scores.
+    fn control(&self, onsets: &[usize]) -> Result<(Vec<Scorer>, Tally), Silent> {
+        let mut scorer = self.scorer.clone();
+        let (mut forks, mut tally) = (Vec::new(), Tally::default());
+        for (idx, point) in self.points.iter().enumerate() {
+            forks.extend(onsets.iter().filter(|it| **it == idx).map(|_| scorer.clone()));
+            let Some(score) = scorer.step(point, self.step(), &self.settings) else { continue };
+            if score.turn == Some(Turn::Began) {
+                return Err(Silent::Alarm);
+            }
+            if idx < LEAD {
+                continue;
+            }
+            for state in &score.detectors {
+                if let Some(relative) = state.score {
+                    tally.of(state.name).ordinary.push(relative);
+                }
+            }
+        }
+        Ok((forks, tally))
+    }
+
+    /// Walks on from an onset with a fault until it is found or over, but so far that detectors can be judged.
+    fn try_out(
+        &self,
+        mut scorer: Scorer,
+        onset: usize,
+        mut injection: Injection,
+        scales: &Scales,
+        random: &mut Random,
+        tally: &mut Tally,
+    ) {
+        tally.faults += 1;
+        let vanishes = injection.fault() == Fault::VanishedDevice;
+        let mut found = false;
+        let mut shown = self.points.get(onset.saturating_sub(1)).cloned().unwrap_or_default();
+        for (step, point) in self.points.iter().skip(onset).take(injection.rows()).enumerate() {
+            let (mut values, mut missing) = (point.values.clone(), point.missing.clone());
+            injection.inject(&mut values, &mut missing, step, scales, random);
+            shown.advance(point.at, &values, &missing);
+            let Some(score) = scorer.step(&shown, self.step(), &self.settings) else { continue };
+            if score.turn == Some(Turn::Began) && !found {
+                found = true;
+                tally.delays.push((step + 1) as f64 * self.settings.point_seconds);
+            }
+            // What is gone is missed after a while only; what moves is there at once.
+            let judged = if vanishes { found || 2 * step >= injection.rows() } else { step < JUDGED };
+            for state in score.detectors.iter().filter(|it| judged && (it.name == ABSENCE) == vanishes) {
+                if let Some(relative) = state.score {
+                    tally.of(state.name).faulty.push(relative);
+                }
+            }
+            if found && step + 1 >= FAULT_POINTS_MIN {
+                break;
+            }
+        }
+    }
+
+    fn step(&self) -> Step {
+        Step { elapsed: self.settings.point_seconds, ready: true, weight: Some(1.0), whole: true }
+    }
+}
+
+impl Tally {
+    fn of(&mut self, name: &'static str) -> &mut Scores {
+        let idx = self.detectors.iter().position(|it| it.name == name).unwrap_or_else(|| {
+            self.detectors.push(Scores { name, ..Scores::default() });
+            self.detectors.len() - 1
+        });
+        &mut self.detectors[idx]
+    }
+
+    fn findings(mut self) -> Result<Findings, Silent> {
+        if self.faults == 0 {
+            return Err(Silent::NoFault);
+        }
+        self.delays.sort_by(f64::total_cmp);
+        let judged = self.detectors.iter().filter(|it| !it.ordinary.is_empty() && !it.faulty.is_empty());
+        Ok(Findings {
+            faults: self.faults,
+            recall: self.delays.len() as f64 / self.faults as f64,
+            delay: self.delays.get(self.delays.len() / 2).copied(),
+            detectors: judged.map(|it| (it.name, auc(&it.ordinary, &it.faulty))).collect(),
+        })
+    }
+}
