@@ -158,6 +158,7 @@ impl Scorer {
             tracker: self.tracker.clone(),
             budget: self.budget.clone(),
             points: self.points,
+            calm: self.calm,
             width: self.width,
             oddness: self.oddness.clone(),
         }

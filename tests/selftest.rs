@@ -27,6 +27,7 @@ fn settings() -> Settings {
         smoothing: 1.0,
         hold: Hold::Seconds(60.0),
         quarantine: 0.2,
+        sheltered: true,
     }
 }
 
