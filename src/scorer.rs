@@ -248,7 +248,7 @@ impl Scorer {
     ) -> Score {
         let unwidened = self.limit(settings);
         let limit = unwidened * self.width;
-        let joint = fuse::fuse(z, verdicts, settings.absence * limit);
+        let joint = fuse::fuse(z, verdicts, settings.absence * limit, limit);
         // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
         let keep = 0.5_f64.powf(1.0 / settings.smoothing);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);

@@ -15,6 +15,8 @@ const KNOWN_MIN: f64 = 86_400.0;
 const EQUAL: f64 = 1e-12;
 /// A signal that was beyond its noise floor for a smaller share of its points may rest anywhere within it.
 const BEYOND_FLOOR_MIN: f64 = 0.05;
+/// …unless so many equal points would be odd: then it never rests by itself, however little it moves.
+const RESTLESS_MAX: f64 = 10.0;
 /// What absent signals are worth together when one of them is so newly, in units of the limit of the joint score. A
 /// little above 1, as the joint score is smoothed and comes up to it only slowly. It does not grow with the run or with
 /// their number: a device that vanishes takes a handful of signals with it.
@@ -164,7 +166,8 @@ impl Signal {
         } else {
             let value = view.point.values[idx];
             let lively = self.floor == 0.0 || self.beyond.0 >= BEYOND_FLOOR_MIN || view.z[idx].abs() > 0.0;
-            if !lively || !self.stands_at(value) {
+            let restless = || self.equal.limit(KNOWN_MIN).is_some_and(|it| it <= RESTLESS_MAX);
+            if !self.stands_at(value) || !(lively || restless()) {
                 return None;
             }
             (&self.equal, if value == 0.0 { Kind::Stopped } else { Kind::FlatLine })

@@ -29,7 +29,7 @@ pub struct Joint {
 
 /// Joins the deviations with the verdicts, one a row of [`DETECTORS`]; a detector that abstains is neutral. `absence` is
 /// what a signal that ceased is worth.
-pub fn fuse(z: &[f64], verdicts: &[Verdict], absence: f64) -> Joint {
+pub fn fuse(z: &[f64], verdicts: &[Verdict], absence: f64, limit: f64) -> Joint {
     let verdict = |name| {
         let place = DETECTORS.iter().position(|row| row.name == name);
         place.and_then(|idx| verdicts.get(idx)).unwrap_or(&Verdict::Abstain)
@@ -43,6 +43,7 @@ pub fn fuse(z: &[f64], verdicts: &[Verdict], absence: f64) -> Joint {
     shares.iter_mut().for_each(|it| *it *= lift);
     add(&mut shares, verdict("novelty"), NOVELTY_SCALE);
     raise(&mut shares, verdict("absence"), absence);
+    raise(&mut shares, verdict("excursion"), limit);
     Joint { score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 
@@ -89,7 +90,7 @@ mod tests {
         let of = |row: &Row| by_name.iter().find(|(name, _)| *name == row.name).map(|(_, it)| it.clone());
         let verdicts: Vec<Verdict> =
             DETECTORS.iter().map(|row| of(row).unwrap_or(Verdict::Abstain)).collect();
-        let joint = fuse(z, &verdicts, 5.0);
+        let joint = fuse(z, &verdicts, 5.0, 5.0);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }

@@ -26,6 +26,7 @@ pub mod baseline;
 pub mod distance;
 mod runs;
 pub mod absence;
+mod excursion;
 pub mod two_means;
 pub mod novelty;
 pub mod expectation;
@@ -80,6 +81,12 @@ pub static DETECTORS: &[Row] = &[
         help: "Signals that stand still, vanished or stopped counting: how long, against the longest time before",
         votes: false,
         build: absence::build,
+    },
+    Row {
+        name: "excursion",
+        help: "A signal that stays further out than ever in the days before, smoothed, against the furthest before",
+        votes: false,
+        build: excursion::build,
     },
 ];
 

@@ -1,0 +1,299 @@
+//! Signals that stay where they never stayed: one by itself, further out than in all the days before.
+//!
+//! The joint score is made for faults that many signals show; a leak of one signal among thirty is a thirtieth of it.
+//! Here each signal is compared with itself only: its distance on either side, smoothed so that a spike is none, with
+//! the furthest that it went there before. The last half day is not yet before, or what grows slowly would be normal by
+//! the time it is large.
+//!
+//! Only signals with a noise floor are judged. Where nobody said which changes matter, the furthest so far is as often
+//! passed by a trifle as by a fault: on labelled tables without floors more is lost than won.
+
+use super::{Detector, Lesson, Shape, Verdict, View, forgetting};
+
+/// Half-life of the smoothing, in points.
+const SMOOTH: f64 = 5.0;
+/// A signal cannot be further out than this, in deviations: one point alone, however far out, is no excursion.
+const CLIP: f64 = 19.0;
+/// No excursion is less far, in smoothed deviations: a step of three of them is one, once it has lasted a while.
+const FAR: f64 = 2.5;
+/// An excursion is half as far again as any before it.
+const FACTOR: f64 = 1.5;
+/// What counts as before is filed twice a day, after it was kept aside for as long.
+const BLOCKS_PER_DAY: f64 = 2.0;
+/// Blocks that have to be known before there is an opinion: three days.
+const BLOCKS_MIN: usize = 6;
+/// A signal is back when two points in a row are less than this share of the smoothed distance out.
+const NOW_MIN: f64 = 0.5;
+/// An excursion is over for what is learned of it once it is below this share of one; or one that wavers would soon be
+/// a habit.
+const OVER: f64 = 0.5;
+/// What is nearly an excursion, no less than this share of one, begins no episode but keeps one open that began.
+const KEEP_MIN: f64 = 0.7;
+/// Highest share, in units of the limit of the joint score. A little above 1, as that is smoothed and comes up to it
+/// only slowly; not more, as one signal is not worse than a fault that shows in all.
+const SHARE_MAX: f64 = 1.2;
+/// An excursion of so many days is the new normal, as an episode is by default after six hours.
+const ACCEPT_DAYS: f64 = 0.25;
+/// So many excursions, the older ones half forgotten, are a habit: then they are ordinary.
+const HABIT: f64 = 2.5;
+
+pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
+    Box::new(Excursion {
+        forgetting: forgetting(shape.half_life),
+        smooth: forgetting(SMOOTH),
+        block: ((shape.points_per_day / BLOCKS_PER_DAY) as usize).max(1),
+        accept: ACCEPT_DAYS * shape.points_per_day,
+        points: 0,
+        signals: shape.floors.iter().map(|floor| (*floor > 0.0).then(Signal::default)).collect(),
+    })
+}
+
+#[derive(Debug, Clone)]
+struct Excursion {
+    forgetting: f64,
+    smooth: f64,
+    /// Points of a block.
+    block: usize,
+    /// After so many points an excursion is the new normal.
+    accept: f64,
+    /// Whole points so far.
+    points: usize,
+    /// Nothing for a signal without a noise floor.
+    signals: Vec<Option<Signal>>,
+}
+
+/// What is known of one signal.
+#[derive(Debug, Clone, Default)]
+struct Signal {
+    /// Its smoothed distance.
+    level: f64,
+    /// Its last distance.
+    last: f64,
+    /// Below and above what is expected.
+    sides: [Side; 2],
+}
+
+/// How far a signal goes on one side, in smoothed deviations.
+#[derive(Debug, Clone, Default)]
+struct Side {
+    /// The furthest before, slowly forgotten.
+    furthest: f64,
+    /// The furthest of this block and of the last one.
+    aside: [f64; 2],
+    /// Points of the excursion under way, and the furthest of it and of those that are no habit yet.
+    now: (f64, f64),
+    /// How many excursions there were, slowly forgotten.
+    habit: f64,
+}
+
+impl Signal {
+    fn smoothed(&self, z: f64, share: f64) -> f64 {
+        self.level + share * (z.clamp(-CLIP, CLIP) - self.level)
+    }
+
+    /// How far that is; 1 and more is an excursion.
+    fn ratio(&self, level: f64) -> f64 {
+        let side = &self.sides[usize::from(level > 0.0)];
+        level.abs() / (FACTOR * side.furthest).max(FAR)
+    }
+}
+
+impl Side {
+    /// The next whole point, so far out on this side, and what that is of an excursion.
+    fn learn(&mut self, distance: f64, ratio: f64, accept: f64, lesson: Lesson) {
+        let (points, furthest) = &mut self.now;
+        if ratio >= if *points > 0.0 { OVER } else { 1.0 } {
+            *points += 1.0;
+            *furthest = furthest.max(distance);
+            if *points > accept {
+                self.furthest = self.furthest.max(*furthest);
+            }
+            return;
+        }
+        if *points > 0.0 {
+            *points = 0.0;
+            self.habit += 1.0;
+            if self.habit > HABIT {
+                self.furthest = self.furthest.max(*furthest);
+                *furthest = 0.0;
+            }
+        }
+        if !lesson.quarantined {
+            self.aside[0] = self.aside[0].max(distance);
+        }
+    }
+
+    fn forget(&mut self, share: f64) {
+        self.furthest *= 1.0 - share;
+        self.habit *= 1.0 - share;
+        self.now.1 *= 1.0 - share;
+    }
+
+    /// A block is over: the last one counts as before.
+    fn turn(&mut self) {
+        let [this, last] = self.aside;
+        self.furthest = self.furthest.max(last);
+        self.aside = [0.0, this];
+    }
+}
+
+impl Excursion {
+    fn is_known(&self) -> bool {
+        self.points >= BLOCKS_MIN * self.block
+    }
+
+    /// How far signal `idx` is out now; 0 where it is missing or back.
+    fn ratio(&self, signal: &Signal, view: &View<'_>, idx: usize) -> f64 {
+        let z = view.z[idx];
+        let level = signal.smoothed(z, self.smooth);
+        let is_back = |z: f64| z * level <= 0.0 || z.abs() < NOW_MIN * level.abs();
+        if view.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
+    }
+}
+
+impl Detector for Excursion {
+    fn judge(&self, view: &View<'_>) -> Verdict {
+        if !self.is_known() || self.signals.iter().all(Option::is_none) {
+            return Verdict::Abstain;
+        }
+        let each = self.signals.iter().enumerate();
+        let ratios: Vec<f64> =
+            each.map(|(idx, it)| it.as_ref().map_or(0.0, |it| self.ratio(it, view, idx))).collect();
+        let score = ratios.iter().copied().fold(0.0, f64::max);
+        let odd = |it: &f64| if *it >= score.min(1.0) { *it } else { 0.0 };
+        let sum: f64 = ratios.iter().map(odd).sum();
+        let scale = if score >= KEEP_MIN { score.min(SHARE_MAX) / sum } else { 0.0 };
+        Verdict::Score { score, threshold: 1.0, shares: ratios.iter().map(|it| scale * odd(it)).collect() }
+    }
+
+    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+        if !lesson.step {
+            return;
+        }
+        let (known, smooth, forgetting) = (self.is_known(), self.smooth, self.forgetting);
+        let turn = self.points > 0 && self.points.is_multiple_of(self.block);
+        self.points += 1;
+        for (idx, signal) in self.signals.iter_mut().enumerate() {
+            let Some(signal) = signal else { continue };
+            signal.sides.iter_mut().for_each(|it| it.forget(forgetting));
+            if turn {
+                signal.sides.iter_mut().for_each(Side::turn);
+            }
+            if view.point.missing[idx] {
+                continue;
+            }
+            let level = signal.smoothed(view.z[idx], smooth);
+            let ratio = if known { signal.ratio(level) } else { 0.0 };
+            (signal.level, signal.last) = (level, view.z[idx]);
+            for (side, distance) in signal.sides.iter_mut().zip([-level, level]) {
+                let ratio = if distance > 0.0 { ratio } else { 0.0 };
+                side.learn(distance.max(0.0), ratio, self.accept, lesson);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::Point;
+
+    const DAY: usize = 144;
+    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+    struct Loop(Box<dyn Detector>);
+
+    impl Loop {
+        fn new(floor: f64) -> Self {
+            let shape = Shape { points_per_day: DAY as f64, ..Shape::plain(vec![floor; 2], 1e4) };
+            Self(build(&shape))
+        }
+
+        /// Judges and learns a distance of the first signal, and tells the score; the second one is quiet.
+        fn step(&mut self, z: f64) -> Option<f64> {
+            let point = Point { values: vec![0.0; 2], missing: vec![false; 2], ..Point::default() };
+            let view = View { point: &point, z: &[z, 0.0], noise: &[0.0; 2], width: 1.0 };
+            let verdict = self.0.judge(&view);
+            self.0.learn(&view, STEP);
+            if let Verdict::Score { score, shares, .. } = &verdict {
+                let worth = if *score >= KEEP_MIN { score.min(SHARE_MAX) } else { 0.0 };
+                assert!((shares[0] - worth).abs() < 1e-9 && shares[1].abs() < 1e-9, "{verdict:?}");
+            }
+            verdict.relative()
+        }
+
+        fn days(&mut self, days: usize, z: impl Fn(usize) -> f64) -> usize {
+            (0..days * DAY).filter(|t| self.step(z(*t)).is_some_and(|it| it >= 1.0)).count()
+        }
+    }
+
+    /// An hour's burst of this size each day.
+    fn burst(size: f64) -> impl Fn(usize) -> f64 {
+        move |t| if t % DAY < 12 { size } else { ((t * 7919) % 3) as f64 - 1.0 }
+    }
+
+    /// After four days with a burst, what a stay of 20 points at `z` scores at its end.
+    fn check(before: f64, z: f64, expected: bool) {
+        let mut loop_ = Loop::new(1.0);
+        assert_eq!(loop_.days(4, burst(before)), 0, "bursts of every day are none");
+        let score = (0..20).fold(None, |_, _| loop_.step(z));
+        assert_eq!(score.map(|it| it >= 1.0), Some(expected), "{before}, {z}: {score:?}");
+    }
+
+    #[test]
+    fn further_than_ever_is_an_excursion() {
+        check(0.0, 2.4, false);
+        check(0.0, 4.0, true);
+        check(0.0, -4.0, true);
+        check(6.0, 6.5, false);
+        check(6.0, 10.0, true);
+        // On the other side it never went that far.
+        check(6.0, -6.0, true);
+    }
+
+    #[test]
+    fn three_days_have_to_be_known() {
+        let mut loop_ = Loop::new(1.0);
+        loop_.days(3, |_| 0.0);
+        assert_eq!(loop_.step(0.0), Some(0.0));
+        let mut loop_ = Loop::new(1.0);
+        loop_.days(2, |_| 0.0);
+        assert_eq!(loop_.step(9.0), None);
+    }
+
+    #[test]
+    fn what_grows_slowly_is_found_and_over_once_it_is_back() {
+        let mut loop_ = Loop::new(1.0);
+        loop_.days(4, burst(0.0));
+        let found = (0..72).filter(|t| loop_.step(*t as f64 / 8.0).is_some_and(|it| it >= 1.0)).count();
+        assert!((30..50).contains(&found), "{found}");
+        let after: Vec<_> = (0..2).map(|_| loop_.step(0.0)).collect();
+        assert_eq!(after[1], Some(0.0), "one point alone is not back: {after:?}");
+    }
+
+    #[test]
+    fn what_lasts_or_comes_again_is_accepted() {
+        let mut loop_ = Loop::new(1.0);
+        loop_.days(4, burst(0.0));
+        let found = loop_.days(3, |_| 8.0);
+        assert!((DAY / 4..DAY / 2).contains(&found), "six hours: {found}");
+        let mut loop_ = Loop::new(1.0);
+        loop_.days(4, burst(0.0));
+        assert!(loop_.days(3, burst(8.0)) > 3);
+        assert_eq!(loop_.days(3, burst(8.0)), 0);
+    }
+
+    #[test]
+    fn without_a_floor_it_abstains() {
+        let mut loop_ = Loop::new(0.0);
+        loop_.days(4, burst(0.0));
+        assert_eq!(loop_.step(20.0), None);
+    }
+
+    #[test]
+    fn a_spike_is_none() {
+        let mut loop_ = Loop::new(1.0);
+        loop_.days(4, burst(0.0));
+        assert!(loop_.step(1e9).is_some_and(|it| it < 1.0));
+    }
+}
