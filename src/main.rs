@@ -22,11 +22,17 @@ fn main() -> ExitCode {
     };
     if !exit.text.is_empty() {
         let text = exit.text.trim_end();
-        // A reader that went away is no reason to panic.
-        let _ = match exit.code {
-            Exit::SUCCESS => writeln!(std::io::stdout(), "{text}"),
+        let written = match exit.code {
+            Exit::SUCCESS => writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush()),
             _ => writeln!(std::io::stderr(), "{text}"),
         };
+        // A reader that went away has what it wanted; a full disk has lost it.
+        if let Err(error) = written
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            let _ = writeln!(std::io::stderr(), "error: standard output cannot be written: {error}");
+            return ExitCode::from(Exit::FAILURE);
+        }
     }
     ExitCode::from(exit.code)
 }

@@ -98,10 +98,18 @@ pub struct Findings {
     pub detectors: Vec<(&'static str, f64)>,
 }
 
+/// Detectors that judge signals with a season, a habit of moving or a noise floor only.
+const SELECTIVE: &[&str] = &["seasonal", "absence", "excursion"];
+
 impl Findings {
-    /// The detectors that see nothing.
+    /// The detectors that see nothing. Those that judge some signals only may be right to say nothing of the others.
     pub fn blind(&self) -> Vec<&'static str> {
-        self.detectors.iter().filter(|(_, auc)| *auc < AUC_MIN).map(|(name, _)| *name).collect()
+        let judges_all = |name: &str| !SELECTIVE.contains(&name);
+        self.detectors
+            .iter()
+            .filter(|(name, auc)| judges_all(name) && *auc < AUC_MIN)
+            .map(|(name, _)| *name)
+            .collect()
     }
 
     /// What is wrong; nothing when enough was found and no detector is blind.

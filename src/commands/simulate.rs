@@ -16,6 +16,12 @@ const DIGITS: usize = 6;
 /// Writes rows, labels and causes; exit code 0, 64 for faults that do not fit, 1 for a file that cannot be written.
 #[expect(clippy::needless_pass_by_value, reason = "as all commands take their options")]
 pub fn run(options: Simulate) -> Exit {
+    if let Some(twice) = twice(&options) {
+        return Exit::usage(format!(
+            "error: {} is given for two outputs, one would overwrite the other",
+            twice.display()
+        ));
+    }
     let simulation = match Simulation::new(&options.settings) {
         Ok(simulation) => simulation,
         Err(error) => return Exit::usage(error.to_string()),
@@ -24,6 +30,15 @@ pub fn run(options: Simulate) -> Exit {
         Ok(causes) => Exit::success(told(&options, &causes)),
         Err(sentence) => Exit::failure(sentence),
     }
+}
+
+/// A file that is named for more than one output.
+fn twice(options: &Simulate) -> Option<&Path> {
+    let more = [&options.labels, &options.causes, &options.history];
+    let all: Vec<&Path> = std::iter::once(options.output.as_path())
+        .chain(more.into_iter().flatten().map(|it| it.as_path()))
+        .collect();
+    all.iter().enumerate().find(|(idx, it)| all[..*idx].contains(it)).map(|(_, it)| *it)
 }
 
 /// All rows to their files, in one pass.

@@ -57,9 +57,10 @@ impl Mahalanobis {
         let a = gain(self.forgetting, lesson, self.points + 1.0);
         let error: Vec<f64> = x.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
         self.mean.iter_mut().zip(&error).for_each(|(mean, error)| *mean += a * error);
-        for (row, own) in self.covariance.rows_mut().zip(&error) {
+        // Symmetric: nothing reads what is above the diagonal.
+        for (i, (row, own)) in self.covariance.rows_mut().zip(&error).enumerate() {
             let scaled = a * own;
-            row.iter_mut().zip(&error).for_each(|(c, other)| *c = (1.0 - a) * (*c + scaled * other));
+            row[..=i].iter_mut().zip(&error).for_each(|(c, other)| *c = (1.0 - a) * (*c + scaled * other));
         }
         self.points += lesson.weight;
         // While young it changes fast, so it is refreshed after a tenth of what is known.

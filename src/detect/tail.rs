@@ -47,6 +47,8 @@ pub struct Tail {
     blocks: VecDeque<f64>,
     /// Seconds of the block that is not full, and its highest score.
     open: (f64, f64),
+    /// Seconds of a block, which are more than [`BLOCK`] where points are further apart.
+    block: f64,
     /// Blocks since the tail was fitted.
     since_fit: usize,
     limit: Option<f64>,
@@ -58,7 +60,16 @@ impl Tail {
     /// Knows nothing yet. `rate` is the number of episodes allowed in a second, `shipped` the limit without a budget.
     pub fn new(rate: f64, shipped: f64) -> Self {
         let beyond = shipped * FACTOR;
-        Self { rate, shipped, blocks: VecDeque::new(), open: (0.0, 0.0), since_fit: 0, limit: None, beyond }
+        Self {
+            rate,
+            shipped,
+            blocks: VecDeque::new(),
+            open: (0.0, 0.0),
+            block: BLOCK,
+            since_fit: 0,
+            limit: None,
+            beyond,
+        }
     }
 
     /// Takes note of one raw joint score, `elapsed` seconds after the one before; of gaps nothing is known.
@@ -76,6 +87,7 @@ impl Tail {
             self.blocks.pop_front();
         }
         self.blocks.push_back(self.open.1);
+        self.block = self.open.0;
         self.open = (0.0, 0.0);
         self.since_fit += 1;
         if self.since_fit >= REFIT {
@@ -97,7 +109,7 @@ impl Tail {
         if count < BLOCKS_MIN {
             return None;
         }
-        let above = (self.rate * BLOCK * ABOVE_PER_EPISODE).clamp(ABOVE, ABOVE_MAX);
+        let above = (self.rate * self.block * ABOVE_PER_EPISODE).clamp(ABOVE, ABOVE_MAX);
         let mut sorted: Vec<f64> = self.blocks.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
         let threshold = sorted[((1.0 - above) * (count - 1) as f64) as usize];
@@ -110,7 +122,7 @@ impl Tail {
         if excesses.len() < PEAKS_MIN {
             return None;
         }
-        let peaks_per_second = excesses.len() as f64 / (count as f64 * BLOCK);
+        let peaks_per_second = excesses.len() as f64 / (count as f64 * self.block);
         let tail = Pareto::fit(excesses)?;
         let limit = threshold + tail.level(self.rate / peaks_per_second);
         let limit = limit.clamp(self.shipped / FACTOR, highest);

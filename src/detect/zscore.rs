@@ -13,32 +13,83 @@ const POINTS_MIN: usize = 10;
 const THRESHOLD: f64 = 3.0;
 
 pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
-    Box::new(ZScore { floors: shape.floors.clone(), past: VecDeque::new(), moments: Vec::new() })
+    let signals = shape.floors.iter().map(|floor| Past { floor: *floor, ..Past::default() });
+    Box::new(ZScore { signals: signals.collect(), points: 0 })
 }
 
 #[derive(Debug, Clone)]
 struct ZScore {
-    floors: Vec<f64>,
-    past: VecDeque<Vec<Option<f64>>>,
-    /// Mean and standard deviation of each signal over `past`; nothing where it was there too seldom.
-    moments: Vec<Option<(f64, f64)>>,
+    signals: Vec<Past>,
+    /// Points learned, as far as [`POINTS_MIN`] matters.
+    points: usize,
+}
+
+/// The last points of one signal, with the sums that follow them.
+#[derive(Debug, Clone, Default)]
+struct Past {
+    floor: f64,
+    values: VecDeque<Option<f64>>,
+    count: f64,
+    mean: f64,
+    /// Sum of the squared distances from the mean (Welford, 1962).
+    squares: f64,
+    /// Values since the sums were last made anew, as what is taken from them leaves rounding behind.
+    since: usize,
+}
+
+/// When what is left of the squares is less than this share of what was taken, it is rounding.
+const LEFT_MIN: f64 = 1e-6;
+
+impl Past {
+    fn push(&mut self, value: Option<f64>) {
+        let oldest = if self.values.len() == POINTS_MAX { self.values.pop_front().flatten() } else { None };
+        self.values.push_back(value);
+        self.since += 1;
+        let before = self.squares;
+        if let Some(value) = value {
+            self.count += 1.0;
+            let error = value - self.mean;
+            self.mean += error / self.count;
+            self.squares += error * (value - self.mean);
+        }
+        if let Some(oldest) = oldest {
+            self.count -= 1.0;
+            let error = oldest - self.mean;
+            self.mean -= error / self.count.max(1.0);
+            self.squares -= error * (oldest - self.mean);
+        }
+        if self.since >= POINTS_MAX || self.squares < LEFT_MIN * before {
+            self.renew();
+        }
+    }
+
+    fn renew(&mut self) {
+        let known = self.values.iter().flatten();
+        self.count = known.clone().count() as f64;
+        self.mean = known.clone().sum::<f64>() / self.count.max(1.0);
+        self.squares = known.map(|it| (it - self.mean).powi(2)).sum();
+        self.since = 0;
+    }
+
+    /// The distance of a value in deviations; nothing where the signal was there too seldom.
+    fn distance(&self, value: f64) -> Option<f64> {
+        if self.count < POINTS_MIN as f64 {
+            return None;
+        }
+        let deviation = (self.squares.max(0.0) / self.count).sqrt();
+        let spread = deviation.max(self.mean.abs() * ROUNDING).max(f64::MIN_POSITIVE);
+        Some(deviations(value - self.mean, spread, self.floor).abs())
+    }
 }
 
 impl Detector for ZScore {
     fn judge(&self, view: &View<'_>) -> Verdict {
-        if self.past.len() < POINTS_MIN {
+        if self.points < POINTS_MIN {
             return Verdict::Abstain;
         }
-        let each =
-            self.moments.iter().zip(&self.floors).zip(view.point.values.iter().zip(&view.point.missing));
-        let score = each
-            .filter(|(_, (_, missing))| !**missing)
-            .filter_map(|((moments, floor), (value, _))| Some(((*moments)?, floor, value)))
-            .map(|((mean, deviation), floor, value)| {
-                let spread = deviation.max(mean.abs() * ROUNDING).max(f64::MIN_POSITIVE);
-                deviations(value - mean, spread, *floor).abs()
-            })
-            .fold(0.0, f64::max);
+        let values = view.point.values.iter().zip(&view.point.missing);
+        let known = self.signals.iter().zip(values).filter(|(_, (_, missing))| !**missing);
+        let score = known.filter_map(|(past, (value, _))| past.distance(*value)).fold(0.0, f64::max);
         Verdict::Score { score, threshold: THRESHOLD, shares: Vec::new() }
     }
 
@@ -46,26 +97,13 @@ impl Detector for ZScore {
         if !lesson.step || lesson.quarantined {
             return;
         }
-        if self.past.len() == POINTS_MAX {
-            self.past.pop_front();
-        }
+        self.points = (self.points + 1).min(POINTS_MIN);
         let values = view.point.values.iter().zip(&view.point.missing);
-        self.past.push_back(values.map(|(value, missing)| (!missing).then_some(*value)).collect());
-        let each = 0..self.floors.len();
-        self.moments = each.map(|idx| moments(self.past.iter().filter_map(|it| it[idx]))).collect();
+        self.signals
+            .iter_mut()
+            .zip(values)
+            .for_each(|(past, (value, missing))| past.push((!missing).then_some(*value)));
     }
-}
-
-/// Mean and population standard deviation of at least [`POINTS_MIN`] values.
-fn moments(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
-    let count = values.clone().count();
-    if count < POINTS_MIN {
-        return None;
-    }
-    let count = count as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    let variance = values.map(|it| (it - mean).powi(2)).sum::<f64>() / count;
-    Some((mean, variance.sqrt()))
 }
 
 #[cfg(test)]
@@ -96,6 +134,17 @@ mod tests {
         check(&wave, 2.5, Some(4.0));
         let old_shift: Vec<f64> = [50.0; 80].into_iter().chain(wave).collect();
         check(&old_shift, 2.5, Some(4.0));
+    }
+
+    #[test]
+    fn what_was_huge_leaves_nothing_behind() {
+        let mut past = Past::default();
+        for t in 0..350 {
+            past.push(if t == 120 { Some(1e12) } else { Some(f64::from(t % 2)) });
+        }
+        assert!(past.distance(2.5).is_some_and(|it| (it - 4.0).abs() < 1e-9), "{past:?}");
+        (0..POINTS_MAX).for_each(|_| past.push(None));
+        assert_eq!(past.distance(2.5), None);
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl State {
         let now = self.window.point().at;
         // A clock that stepped back makes the last test lie in the future; it is due again then.
         let waits = |then: Timestamp| (0.0..TEST_SECONDS).contains(&(now.0 - then.0));
-        if self.tested.is_some_and(waits) || self.scorer.episode().is_some() {
+        if self.tested.is_some_and(waits) || self.in_grace || self.scorer.episode().is_some() {
             return None;
         }
         self.tested = Some(now);

@@ -31,6 +31,10 @@ impl Thinned {
             return;
         }
         self.skipped = 0;
+        // A clock that stepped back leaves rows of the future behind, which would never be old.
+        while self.rows.back().is_some_and(|(newest, _)| newest.0 > at.0) {
+            self.rows.pop_back();
+        }
         while self.rows.front().is_some_and(|(oldest, _)| at.0 - oldest.0 > AGE_MAX) {
             self.rows.pop_front();
         }
