@@ -41,7 +41,14 @@ pub struct Tracker {
     /// The peak of the last episode when it was accepted, until the score has been calm; no other begins so long
     /// but one that is clearly worse.
     accepted: Option<f64>,
+    /// Seconds left in which the new normal settles: the twins and correlations of the signals follow it only now.
+    settling: f64,
 }
+
+/// A new normal settles in this share of the time that it took to be accepted, …
+const SETTLING_SHARE: f64 = 0.25;
+/// … but in no more seconds than these. As in grace, an episode begins only from twice the limit on.
+const SETTLING_MAX: f64 = 900.0;
 
 /// One judged reading.
 #[derive(Debug, Clone, Copy)]
@@ -85,8 +92,9 @@ impl Tracker {
         }
         let Some(episode) = &mut self.episode else {
             let known = self.accepted.is_some_and(|peak| score < GROWTH_SAID * peak);
-            let limit = if self.grace { grace::LIMIT_FACTOR * LIMIT } else { LIMIT };
-            self.held_back = (LIMIT..limit).contains(&score) && !known;
+            let limit = if self.grace || self.settling > 0.0 { grace::LIMIT_FACTOR * LIMIT } else { LIMIT };
+            self.settling = (self.settling - elapsed).max(0.0);
+            self.held_back = self.grace && (LIMIT..limit).contains(&score) && !known;
             return (score >= limit && !known).then(|| self.begin(now));
         };
         self.lasted += elapsed;
@@ -94,6 +102,7 @@ impl Tracker {
         let peak = episode.peak;
         if self.lasted >= release.accept_after {
             self.accepted = Some(peak);
+            self.settling = (SETTLING_SHARE * release.accept_after).min(SETTLING_MAX);
             return self.episode.take().map(Turn::Accepted);
         }
         self.calm = if score < release.below { self.calm + elapsed } else { 0.0 };

@@ -13,7 +13,7 @@ const SPAN_SHARE_MIN: f64 = 0.01;
 /// No spread is smaller; values scaled to 0…1 need it.
 const SPREAD_MIN: f64 = 1e-6;
 /// Inside an episode of a live host a signal is learned as if it were no further out than this, in deviations.
-const SHELTERED_MAX: f64 = 10.0;
+const SHELTERED_MAX: f64 = 20.0;
 /// A spread below this share of the mean is rounding, not spread.
 pub(super) const ROUNDING: f64 = 1e-9;
 /// A distance of one floor counts as this many deviations of a signal that never moves.
