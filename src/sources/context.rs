@@ -13,7 +13,7 @@ use super::{Error, Settings, Source};
 use crate::clock;
 use crate::grace::{Cue, Reason};
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Values};
+use crate::reading::{Labels, Reading, Timestamp, Values};
 use crate::signal::Signal;
 
 static UPTIME: Metric =
@@ -82,6 +82,7 @@ pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
         locks: KernelFile::new(roots.procfs.join("locks")),
         managers: LOCK_FILES.map(|(name, path)| (Labels::new([name]), roots.rootfs.join(path))),
         marker: (!marker.as_os_str().is_empty()).then(|| below(marker)),
+        asked: None,
     })
 }
 
@@ -92,23 +93,42 @@ struct Context {
     /// The labels of each package manager and its lock file.
     managers: [(Labels, PathBuf); LOCK_FILES.len()],
     marker: Option<PathBuf>,
+    /// When the locks were read last, and whether each manager held its own, if it has one.
+    asked: Option<(Timestamp, Vec<(Labels, bool)>)>,
 }
+
+/// Seconds for which an answer about locks stands: the kernel stops all locking of files, for some milliseconds, to
+/// give it.
+const LOCKS_SECONDS: f64 = 10.0;
 
 impl Source for Context {
     fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let at = into.at;
         let host = into.host();
         let text = self.uptime.read()?;
         host.set(&UPTIME, parse_uptime(text.text).ok_or_else(|| text.error())?);
         if let Some(seconds) = clock::asleep() {
             host.set(&SUSPENDED, seconds);
         }
-        let locks = self.set_locks(host);
+        let locks = self.set_locks(at, host);
         locks.and(self.set_marker(host))
     }
 }
 
 impl Context {
-    fn set_locks(&mut self, into: &mut Values) -> Result<(), Error> {
+    fn set_locks(&mut self, at: Timestamp, into: &mut Values) -> Result<(), Error> {
+        let stands = |it: &&(Timestamp, _)| (0.0..LOCKS_SECONDS).contains(&(at.0 - it.0.0));
+        if self.asked.as_ref().filter(stands).is_none() {
+            self.asked = Some((at, self.held()?));
+        }
+        for (labels, held) in self.asked.iter().flat_map(|(_, held)| held) {
+            into.set_by(&LOCK_HELD, labels, f64::from(u8::from(*held)));
+        }
+        Ok(())
+    }
+
+    /// Whether each package manager that is there holds its lock; nothing where the kernel does not tell.
+    fn held(&mut self) -> Result<Vec<(Labels, bool)>, Error> {
         let mut wanted = Vec::with_capacity(self.managers.len());
         for (labels, path) in &self.managers {
             match optional_metadata(path, identity)? {
@@ -117,19 +137,16 @@ impl Context {
             }
         }
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let Some(text) = optional(self.locks.read())? else { return Ok(()) };
+        let Some(text) = optional(self.locks.read())? else { return Ok(Vec::new()) };
         for lock in locks(text) {
             let lock = lock?;
             for (_, file, held) in &mut wanted {
                 *held |= lock.is_held && lock.file.is(*file);
             }
         }
-        for (labels, _, held) in wanted {
-            into.set_by(&LOCK_HELD, labels, f64::from(u8::from(held)));
-        }
-        Ok(())
+        Ok(wanted.into_iter().map(|(labels, _, held)| (labels.clone(), held)).collect())
     }
 
     fn set_marker(&self, into: &mut Values) -> Result<(), Error> {
