@@ -26,7 +26,6 @@ fn settings() -> Settings {
         every: 60.0,
         limit: 5.0,
         budget: Budget::default(),
-        absence: 1.0,
         smoothing: 1.0,
         release: Release { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         half_life: 7.0 * 86_400.0,

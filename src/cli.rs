@@ -4,6 +4,7 @@
 //! and file alike.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -141,6 +142,17 @@ impl Options {
         }
         self.flags.extend(settings.iter().filter_map(|setting| given(matches, setting)));
     }
+}
+
+/// A flag of a tool, whose default stands at the end of its help as that of a setting does.
+fn defaulted(name: &'static str, value: &'static str, default: &'static str, help: impl fmt::Display) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name(value)
+        .default_value(default)
+        .allow_negative_numbers(true)
+        .hide_default_value(true)
+        .help(format!("{help} [default: {default}]"))
 }
 
 /// How far the rows of a table are apart.

@@ -91,7 +91,6 @@ impl Settings {
             limit: self.limit,
             budget: self.budget,
             release: self.release,
-            absence: 1.0,
             smoothing: self.smoothing,
             hold: Hold::Seconds(self.hold),
             quarantine: self.quarantine,

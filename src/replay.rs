@@ -33,8 +33,6 @@ pub struct Settings {
     pub limit: f64,
     /// Episodes that are allowed; the limit follows from it once enough is known.
     pub budget: Budget,
-    /// The joint score is brought to this share of the limit by a signal that ceased; 1 on a live host.
-    pub absence: f64,
     /// When an episode ends.
     pub release: Release,
     /// After so many rows half of what the score was is left, where the newest row is ordinary.
@@ -58,7 +56,6 @@ impl Settings {
             limit: self.limit,
             budget: self.budget,
             release: self.release,
-            absence: self.absence,
             smoothing: self.smoothing,
             hold: Hold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
             quarantine: self.quarantine,

@@ -50,8 +50,6 @@ pub struct Settings {
     pub budget: Budget,
     /// When an episode ends.
     pub release: Release,
-    /// The joint score is brought to this share of the limit by a signal that ceased.
-    pub absence: f64,
     /// After so many points half of what the score was is left, where the newest point is ordinary.
     pub smoothing: f64,
     /// How a high score stays.
@@ -232,7 +230,7 @@ impl Scorer {
             score.absences = self.detectors.iter().flat_map(|it| it.absences(&view)).collect();
         }
         if let Some(weight) = step.weight {
-            self.learn(point, &distances, Step { weight: Some(weight), ..step }, weight, settings);
+            self.learn(point, &distances, weight, step, settings);
         }
         score
     }
@@ -248,7 +246,7 @@ impl Scorer {
     ) -> Score {
         let unwidened = self.limit(settings);
         let limit = unwidened * self.width;
-        let joint = fuse::fuse(z, verdicts, settings.absence * limit, limit);
+        let joint = fuse::fuse(z, verdicts, limit);
         // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
         let keep = 0.5_f64.powf(1.0 / settings.smoothing);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
@@ -300,7 +298,7 @@ impl Scorer {
         causes
     }
 
-    fn learn(&mut self, point: &Point, distances: &Distances, step: Step, outside: f64, settings: &Settings) {
+    fn learn(&mut self, point: &Point, distances: &Distances, outside: f64, step: Step, settings: &Settings) {
         let odd = self.tracker.is_odd();
         let weight = if odd { outside * settings.quarantine } else { outside };
         let quarantined = odd && settings.sheltered;

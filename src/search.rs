@@ -319,7 +319,6 @@ mod tests {
             every,
             limit: 5.0,
             budget: crate::budget::Budget::OFF,
-            absence: 1.0,
             release: crate::episode::Release { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * DAY_SECONDS,

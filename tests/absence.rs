@@ -15,7 +15,6 @@ fn settings(budget: &str) -> Settings {
         every: 60.0,
         limit: 5.0,
         budget: budget.parse::<Budget>().unwrap(),
-        absence: 1.0,
         release: Release { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         smoothing: 1.0,
         half_life: 7.0 * 86_400.0,

@@ -81,7 +81,6 @@ fn settings(quarantine: f64) -> Settings {
         every: 60.0,
         limit: live.limit,
         budget: Budget::OFF,
-        absence: 1.0,
         release: live.release,
         smoothing: live.smoothing,
         half_life: live.half_life,

@@ -21,7 +21,6 @@ fn settings() -> Settings {
         limit: live.limit,
         budget: Budget::OFF,
         release: live.release,
-        absence: 1.0,
         smoothing: 1.0,
         hold: Hold::Seconds(live.hold),
         quarantine: live.quarantine,

@@ -23,7 +23,6 @@ fn settings() -> Settings {
         limit: 5.0,
         budget: Budget::OFF,
         release: Release { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
-        absence: 1.0,
         smoothing: 1.0,
         hold: Hold::Seconds(60.0),
         quarantine: 0.2,

@@ -37,7 +37,6 @@ fn settings(seed: u64, quarantine: f64) -> Settings {
         every: 60.0,
         limit: live.limit,
         budget: Budget::OFF,
-        absence: 1.0,
         release: live.release,
         smoothing: live.smoothing,
         half_life: live.half_life,

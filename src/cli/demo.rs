@@ -1,8 +1,8 @@
 //! The command line of `hostnorm demo`.
 
-use clap::{Arg, ArgMatches};
+use clap::ArgMatches;
 
-use super::Exit;
+use super::{Exit, defaulted};
 use crate::span::Span;
 
 /// What is asked of the machine, each within bounds that leave it usable; 0 leaves a part out.
@@ -60,22 +60,19 @@ const LASTS: [Span; 2] = [Span::seconds(5), Span::minutes(10)];
 const WARMUP: [Span; 2] = [Span::seconds(12), Span::minutes(60)];
 
 pub(super) fn command() -> clap::Command {
-    let flag = |name: &'static str, value: &'static str, default: &'static str, help: String| {
-        Arg::new(name)
-            .long(name)
-            .value_name(value)
-            .default_value(default)
-            .allow_negative_numbers(true)
-            .hide_default_value(true)
-            .help(format!("{help} [default: {default}]"))
-    };
-    let wholes =
-        WHOLES.iter().map(|it| flag(it.name, "NUMBER", it.default, format!("{}, 0 to {}", it.help, it.max)));
+    let wholes = WHOLES
+        .iter()
+        .map(|it| defaulted(it.name, "NUMBER", it.default, format!("{}, 0 to {}", it.help, it.max)));
     clap::Command::new("demo")
         .about("Make bounded load on this machine, show what the engine says of it, clean up")
         .args(wholes)
-        .arg(flag("for", "DURATION", "60s", format!("How long the load lasts, {} to {}", LASTS[0], LASTS[1])))
-        .arg(flag(
+        .arg(defaulted(
+            "for",
+            "DURATION",
+            "60s",
+            format!("How long the load lasts, {} to {}", LASTS[0], LASTS[1]),
+        ))
+        .arg(defaulted(
             "warmup",
             "DURATION",
             "60s",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::Exit;
+use super::{Exit, defaulted};
 use crate::simulate::{FAULTS_MAX, Fault};
 use crate::span::Span;
 
@@ -34,30 +34,21 @@ pub struct Simulate {
 
 pub(super) fn command() -> clap::Command {
     let names: Vec<_> = Fault::ALL.iter().map(|it| it.name()).collect();
-    let text = |name: &'static str, value: &'static str, default: &'static str, help: String| {
-        Arg::new(name)
-            .long(name)
-            .value_name(value)
-            .default_value(default)
-            .allow_negative_numbers(true)
-            .hide_default_value(true)
-            .help(format!("{help} [default: {default}]"))
-    };
     let file = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
     };
     clap::Command::new("simulate")
         .about("Write the signals of a simulated machine with labelled faults as CSV")
-        .arg(text("seed", "NUMBER", "1", "Where chance begins; equal seeds give equal bytes".into()))
-        .arg(text("every", "DURATION", "60s", format!("Time between two rows, at least {EVERY_MIN}")))
-        .arg(text("for", "DURATION", "14d", "How long the machine runs".into()))
-        .arg(text(
+        .arg(defaulted("seed", "NUMBER", "1", "Where chance begins; equal seeds give equal bytes"))
+        .arg(defaulted("every", "DURATION", "60s", format!("Time between two rows, at least {EVERY_MIN}")))
+        .arg(defaulted("for", "DURATION", "14d", "How long the machine runs"))
+        .arg(defaulted(
             "start",
             "DATE",
             START,
-            "Day in UTC at whose beginning the machine starts, or seconds since the epoch".into(),
+            "Day in UTC at whose beginning the machine starts, or seconds since the epoch",
         ))
-        .arg(text(
+        .arg(defaulted(
             "faults",
             "NUMBER",
             "10",
@@ -75,7 +66,7 @@ pub(super) fn command() -> clap::Command {
         .arg(file("labels", "Where labels go: 0 or 1 for each row"))
         .arg(file("causes", "Where causes go: start-end:signals for each fault, rows from 0, signals from 1"))
         .arg(file("history", "Where the quiet rows before those of --output go, to learn from"))
-        .arg(text("history-for", "DURATION", "7d", "How long they are, where --history is given".into()))
+        .arg(defaulted("history-for", "DURATION", "7d", "How long they are, where --history is given"))
 }
 
 pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {

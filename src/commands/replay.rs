@@ -21,8 +21,6 @@ use verdict::Verdict;
 
 /// Rows that are so many times as far apart as was said, or as near, are not what was meant: each would be a gap.
 const APART_TIMES: f64 = 3.0;
-/// As on a live host: an absence brings the score to its limit.
-const ABSENCE: f64 = 1.0;
 
 /// Learns the history, then scores the input row by row. Exit code 0, 64 for what is wrong with the command line or
 /// the settings, 1 for what is wrong with a table; the rows before it have their scores then. Where standard output
@@ -56,7 +54,6 @@ pub fn settings(detection: &Detection, every: f64) -> Settings {
         every,
         limit: detection.limit,
         budget: detection.budget,
-        absence: ABSENCE,
         release: super::release(detection),
         smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),

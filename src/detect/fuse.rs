@@ -27,9 +27,9 @@ pub struct Joint {
     pub shares: Vec<f64>,
 }
 
-/// Joins the deviations with the verdicts, one a row of [`DETECTORS`]; a detector that abstains is neutral. `absence` is
-/// what a signal that ceased is worth.
-pub fn fuse(z: &[f64], verdicts: &[Verdict], absence: f64, limit: f64) -> Joint {
+/// Joins the deviations with the verdicts, one a row of [`DETECTORS`]; a detector that abstains is neutral. `limit` is
+/// what an absence or an excursion raises the score to, on the raw scale.
+pub fn fuse(z: &[f64], verdicts: &[Verdict], limit: f64) -> Joint {
     let verdict = |name| {
         let place = DETECTORS.iter().position(|row| row.name == name);
         place.and_then(|idx| verdicts.get(idx)).unwrap_or(&Verdict::Abstain)
@@ -42,7 +42,7 @@ pub fn fuse(z: &[f64], verdicts: &[Verdict], absence: f64, limit: f64) -> Joint 
     add(&mut shares, verdict("distance"), 1.0);
     shares.iter_mut().for_each(|it| *it *= lift);
     add(&mut shares, verdict("novelty"), NOVELTY_SCALE);
-    raise(&mut shares, verdict("absence"), absence);
+    raise(&mut shares, verdict("absence"), limit);
     raise(&mut shares, verdict("excursion"), limit);
     Joint { score: shares.iter().sum::<f64>().max(0.0), shares }
 }
@@ -90,7 +90,7 @@ mod tests {
         let of = |row: &Row| by_name.iter().find(|(name, _)| *name == row.name).map(|(_, it)| it.clone());
         let verdicts: Vec<Verdict> =
             DETECTORS.iter().map(|row| of(row).unwrap_or(Verdict::Abstain)).collect();
-        let joint = fuse(z, &verdicts, 5.0, 5.0);
+        let joint = fuse(z, &verdicts, 5.0);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }
