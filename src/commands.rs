@@ -7,6 +7,7 @@ use crate::training;
 pub mod check;
 pub mod demo;
 pub mod evaluate;
+mod past;
 mod rehearse;
 pub mod replay;
 pub mod run;

@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
-//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`labelled`], [`config`], [`serve`], [`sampler`] |
+//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`history`], [`labelled`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
@@ -36,6 +36,7 @@ pub mod clock;
 pub mod telemetry;
 pub mod sources;
 pub mod rows;
+pub mod history;
 pub mod labelled;
 pub mod config;
 pub mod serve;
