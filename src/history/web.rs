@@ -140,7 +140,7 @@ impl Client {
         };
         let mut answer = sent.map_err(|error| (cause_of(&error), None))?;
         let rest = retry_after(answer.headers());
-        let bytes = read(&mut answer).map_err(|cause| (cause, None))?;
+        let bytes = read(&mut answer).map_err(|cause| (cause, rest))?;
         let status = answer.status().as_u16();
         let is_page = is_page(answer.headers(), &bytes);
         match status {
