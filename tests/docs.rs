@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use hostnorm::commands::run;
 use hostnorm::config::{Setting, default_file, settings};
 use hostnorm::detect::DETECTORS;
 use hostnorm::metric::{Metric, Type};
@@ -37,6 +38,7 @@ fn the_metrics_are_current() {
     lists.extend(SOURCES.iter().map(|it| (it.name, it.help, it.metrics)));
     lists.push(("Store", "How what is kept fares", store::METRICS));
     lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
+    lists.push(("Settings", "How the last reading of the settings went", run::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
 }
 
