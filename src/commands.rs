@@ -6,12 +6,16 @@ use crate::training;
 
 pub mod check;
 pub mod demo;
+pub mod episodes;
 pub mod evaluate;
+pub mod export;
+pub mod learn;
 mod past;
 mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+mod stored;
 pub mod train;
 pub mod validate;
 

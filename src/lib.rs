@@ -4,14 +4,15 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
-//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`history`], [`labelled`], [`config`], [`serve`], [`sampler`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`size`], [`curve`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
+//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`store`], [`history`], [`labelled`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
 
 pub mod version;
 pub mod span;
+pub mod size;
 pub mod curve;
 pub mod budget;
 pub mod metric;
@@ -37,6 +38,7 @@ pub mod telemetry;
 pub mod sources;
 pub mod rows;
 pub mod history;
+pub mod store;
 pub mod labelled;
 pub mod config;
 pub mod serve;

@@ -8,7 +8,7 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the ground up. A module uses its own row and the rows above it in this table; a row may be planned.
 const LAYERS: &[&[&str]] = &[
-    &["version", "span", "curve", "budget"],
+    &["version", "span", "size", "curve", "budget"],
     &["metric"],
     &["reading"],
     &["signal", "grace"],
@@ -61,6 +61,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("csv_core::", "rows"),
     ("jiff::", "rows"),
     ("lzma_rust2::", "rows"),
+    ("rusqlite::", "store"),
 ];
 
 /// Names that say nothing of what is inside.

@@ -29,15 +29,22 @@ def rows(path):
             yield float(row.pop("timestamp")), {name: float(value) for name, value in row.items()}
 
 
+def with_a_row_before(table):
+    """The table with its first row twice, a step apart: what servers saw before, so that the first row has rates too."""
+    first, second, *rest = table
+    yield first[0] - (second[0] - first[0]), first[1]
+    yield from (first, second, *rest)
+
+
 def raw(path):
-    """Each row as (seconds, series), where series has what a kernel would have: counters as counters."""
+    """Each row as (seconds, shares of processor time, seconds of it, counters, gauges)."""
     sums, before = {}, None
 
     def count(name, rate, elapsed):
         sums[name] = sums.get(name, 0.0) + rate * elapsed
         return sums[name]
 
-    for at, it in rows(path):
+    for at, it in with_a_row_before(rows(path)):
         elapsed = 0.0 if before is None else at - before
         before = at
         idle = max(0.0, 1.0 - it["cpu_busy_ratio"] - it["cpu_iowait_ratio"])
