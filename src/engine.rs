@@ -18,7 +18,10 @@ use crate::selftest::Trial;
 use crate::signal::{Change, Signal};
 use crate::training::TrainingSet;
 
+mod snapshot;
 mod subject;
+
+pub use snapshot::Mismatch;
 
 use subject::State;
 
@@ -142,16 +145,9 @@ impl Engine {
         let grace = self.watch.step(&self.before, &now);
         let held_back = grace.is_some_and(|it| it.is_active());
         for (subject, values) in &now.subjects {
-            let Some(signals) = self.signals.get(&subject.kind()) else { continue };
-            if !self.states.contains_key(subject) {
-                if self.states.len() >= SUBJECTS_MAX {
-                    continue;
-                }
-                let mut state = State::new(signals, &self.settings);
-                if let Some(model) = self.models.get(&subject.kind()) {
-                    state.install(model);
-                }
-                self.states.insert(subject.clone(), state);
+            if !self.states.contains_key(subject) && self.states.len() < SUBJECTS_MAX {
+                let fresh = self.fresh(subject.kind());
+                self.states.extend(fresh.map(|it| (subject.clone(), it)));
             }
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
@@ -181,6 +177,11 @@ impl Engine {
         }
         self.asked.insert(kind, (now, state.observed().min(self.settings.retrain)));
         Some(state.training_set())
+    }
+
+    /// Goes on after this reading, as if it had been stepped last: rates are taken against it.
+    pub fn resume_from(&mut self, reading: Arc<Reading>) {
+        self.before = reading;
     }
 
     /// Takes note that the last training gave no model: the next is due after [`RETRY_SECONDS`] at the latest.

@@ -1,5 +1,7 @@
 //! When a subject is called anomalous: from the first score at the limit until it has been well below it a while.
 
+use serde::{Deserialize, Serialize};
+
 use crate::grace;
 use crate::reading::Timestamp;
 use crate::report::{Episode, Turn};
@@ -23,7 +25,7 @@ pub struct Release {
 }
 
 /// Follows one subject through its episodes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Tracker {
     episode: Option<Episode>,
     /// The peak when the episode was last spoken of.

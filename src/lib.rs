@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`seal`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
 //! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`labelled`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
@@ -13,6 +13,7 @@
 pub mod version;
 pub mod span;
 pub mod curve;
+pub mod seal;
 pub mod budget;
 pub mod metric;
 pub mod reading;

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::detect::absence;
 use crate::grace::Grace;
 use crate::reading::{Reading, Subject, Timestamp, Values};
@@ -139,7 +141,7 @@ impl Direction {
 }
 
 /// A span in which a subject is not as it used to be.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// When it began.
     pub since: Timestamp,

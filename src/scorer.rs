@@ -3,6 +3,8 @@
 //! The engine makes points from readings of the kernel, replay from rows of a file; both come here, so that what is
 //! measured on labelled data is what runs. Signals are known by their index; what they are called is not known here.
 
+use serde::{Deserialize, Serialize};
+
 use crate::budget::{Budget, Ledger};
 use crate::detect::absence::Absence;
 use crate::detect::blame::Blame;
@@ -20,6 +22,7 @@ use crate::report::{DetectorState, Direction, Episode, Expected, Turn};
 use crate::training::TrainingSet;
 use crate::window::Point;
 
+mod keep;
 mod peak;
 mod thinned;
 
@@ -98,9 +101,11 @@ pub struct Score {
 }
 
 /// One subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scorer {
     expectation: Expectation,
+    /// In the order of the table; each keeps what it learned itself, see [`keep`].
+    #[serde(skip)]
     detectors: Vec<Box<dyn Detector>>,
     blame: Blame,
     /// Whole points outside episodes, as rows for the forest.

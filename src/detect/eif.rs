@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::forest::Forest;
 use super::memory::{ShortMemory, TWINS};
 use super::{Detector, Lesson, Shape, Verdict, View};
+use crate::seal;
 
 /// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on
 /// labelled data.
@@ -21,7 +24,7 @@ pub fn clip(z: &[f64]) -> Vec<f64> {
 
 /// Makes the rows that a forest is trained on and shown: the clipped distances, and behind them their smoothed
 /// twins where there are few signals. Training and judging both come here, so that they cannot differ.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Inputs {
     signals: usize,
     memory: ShortMemory,
@@ -31,6 +34,11 @@ impl Inputs {
     /// Rows for so many signals; nothing is known of the past.
     pub fn new(signals: usize) -> Self {
         Self { signals, memory: ShortMemory::new(signals) }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    fn fits(&self, fresh: &Self) -> bool {
+        self.signals == fresh.signals && self.memory.fits(&fresh.memory)
     }
 
     /// Values in a row.
@@ -82,6 +90,14 @@ impl Detector for Eif {
 
     fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         self.inputs.learn(view.z, lesson);
+    }
+
+    fn save(&self) -> Vec<u8> {
+        seal::bytes(&self.inputs)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        seal::replace(&mut self.inputs, bytes, Inputs::fits)
     }
 
     fn install(&mut self, model: &Model) {

@@ -195,6 +195,13 @@ pub trait Detector: DynClone + Send + fmt::Debug {
         Vec::new()
     }
 
+    /// What was learned, as bytes for [`load`](Self::load). A trained model is no part of it: it is shared, and given
+    /// by [`install`](Self::install).
+    fn save(&self) -> Vec<u8>;
+
+    /// Takes over what a detector of the same shape saved; says whether the bytes are such. If not, nothing changed.
+    fn load(&mut self, bytes: &[u8]) -> bool;
+
     /// Takes over a trained model, when it is of the kind that this detector uses.
     fn install(&mut self, model: &eif::Model) {
         let _ = model;

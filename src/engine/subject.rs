@@ -1,5 +1,7 @@
 //! One subject as the kernel shows it: its signals, its window, and the scorer that its points go to.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Settings, TEST_SECONDS};
 use crate::detect::Shape;
 use crate::detect::absence::Absence;
@@ -14,13 +16,16 @@ use crate::simulate::Column;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
+mod keep;
+
 /// A gap of more than this many intervals restarts the window.
 const GAP_INTERVALS: f64 = 3.0;
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// One subject.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
+    #[serde(skip)]
     signals: Vec<&'static Signal>,
     window: Window,
     scorer: Scorer,
@@ -31,6 +36,7 @@ pub(super) struct State {
     /// Whether there is a known reason for it not to be as it used to be.
     in_grace: bool,
     /// What was concluded last, and when; it stands for a while when readings fail.
+    #[serde(skip)]
     newest: Option<(Timestamp, Opinion)>,
     /// Seconds between readings so far, gaps left out.
     observed: f64,
