@@ -7,6 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
+use hostnorm::drift::Reference;
 use hostnorm::training::{self, Settings, TrainingSet};
 
 const WIDTH: usize = 24;
@@ -26,7 +27,7 @@ fn train(criterion: &mut Criterion) {
         max_tree_depth: None,
         extension_level: WIDTH - 1,
     };
-    let set = TrainingSet { rows: rows.clone(), noise: vec![0.1; WIDTH] };
+    let set = TrainingSet { rows: rows.clone(), noise: vec![0.1; WIDTH], reference: Reference::default() };
     let mut group = criterion.benchmark_group("train");
     group.sample_size(20);
     group.bench_function("hostnorm", |it| it.iter(|| Forest::train(&rows, &options, 1).unwrap()));

@@ -20,8 +20,10 @@ use crate::training::TrainingSet;
 
 mod snapshot;
 mod subject;
+mod warm;
 
 pub use snapshot::Mismatch;
+pub use warm::Warming;
 
 use subject::State;
 

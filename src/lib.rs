@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`seal`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`curve`], [`seal`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
 //! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`labelled`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
@@ -20,6 +20,7 @@ pub mod reading;
 pub mod signal;
 pub mod grace;
 pub mod window;
+pub mod drift;
 pub mod detect;
 pub mod report;
 pub mod sentence;

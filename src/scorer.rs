@@ -16,16 +16,19 @@ use crate::detect::tail::Tail;
 use crate::detect::{
     self, DETECTORS, Detector, Lesson, Range, Shape, Verdict, View, contribution, fuse, vote, young,
 };
+use crate::drift::Reference;
 use crate::episode::{Moment, Release, Tracker};
 use crate::reading::Timestamp;
 use crate::report::{DetectorState, Direction, Episode, Expected, Turn};
 use crate::training::TrainingSet;
 use crate::window::Point;
 
+mod fold;
 mod keep;
 mod peak;
 mod thinned;
 
+pub use fold::Fold;
 pub use peak::Hold;
 
 use peak::Peak;
@@ -75,6 +78,19 @@ pub struct Step {
     pub weight: Option<f64>,
     /// Whether a whole point is complete with it: memories that count points move on.
     pub whole: bool,
+}
+
+/// A whole point as it was stored.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Past {
+    /// The point.
+    pub point: Point,
+    /// Whether it lay inside an episode, or in what would have been one but for grace.
+    pub odd: bool,
+    /// As how much of a point it was learned; 0 while nothing was.
+    pub weight: f64,
+    /// The highest score since the point before, in units of the limit; nothing where there was none.
+    pub score: Option<f64>,
 }
 
 /// The joint judgement of one point.
@@ -220,6 +236,7 @@ impl Scorer {
         TrainingSet {
             rows,
             noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
+            reference: Reference::default(),
         }
     }
 
@@ -234,8 +251,12 @@ impl Scorer {
         if let Some(score) = &mut score {
             score.absences = self.detectors.iter().flat_map(|it| it.absences(&view)).collect();
         }
-        if let Some(weight) = step.weight {
-            self.learn(point, &distances, weight, step, settings);
+        if let Some(whole) = step.weight {
+            let odd = self.tracker.is_odd();
+            let weight = if odd { whole * settings.quarantine } else { whole };
+            let lesson = Lesson { weight, step: step.whole, quarantined: odd && settings.sheltered };
+            self.learn(point, &distances, lesson, whole, step.ready);
+            self.grow(weight, odd);
         }
         score
     }
@@ -303,19 +324,20 @@ impl Scorer {
         causes
     }
 
-    fn learn(&mut self, point: &Point, distances: &Distances, outside: f64, step: Step, settings: &Settings) {
-        let odd = self.tracker.is_odd();
-        let weight = if odd { outside * settings.quarantine } else { outside };
-        let quarantined = odd && settings.sheltered;
-        let lesson = Lesson { weight, step: step.whole, quarantined };
+    /// Learns a point; `whole` is the weight it would have outside an episode, `ready` whether there is a score.
+    fn learn(&mut self, point: &Point, distances: &Distances, lesson: Lesson, whole: f64, ready: bool) {
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         self.detectors.iter_mut().for_each(|it| it.learn(&view, lesson));
-        if !quarantined && self.points >= POINTS_MIN {
-            let rows = if step.ready { &mut self.history } else { &mut self.early };
+        if !lesson.quarantined && self.points >= POINTS_MIN {
+            let rows = if ready { &mut self.history } else { &mut self.early };
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
         }
         self.blame.learn(point, lesson);
-        self.expectation.learn(point, distances, lesson, outside);
+        self.expectation.learn(point, distances, lesson, whole);
+    }
+
+    /// More is known by so much of a point.
+    fn grow(&mut self, weight: f64, odd: bool) {
         self.points += weight;
         self.calm += if odd { 0.0 } else { weight };
         self.width = young::width(self.points);

@@ -86,6 +86,15 @@ impl Window {
         }
     }
 
+    /// Goes on after this point, as if each reading in it had been like all of it.
+    pub fn fill(&mut self, point: &Point) {
+        let known =
+            point.values.iter().zip(&point.missing).map(|(value, missing)| (!missing).then_some(*value));
+        let reading: Vec<Option<f64>> = known.collect();
+        self.readings = std::iter::repeat_n(reading, self.readings_max).collect();
+        self.point = point.clone();
+    }
+
     /// Forgets the readings, not the last known values: what follows a gap is not averaged with what was before.
     pub fn restart(&mut self) {
         self.readings.clear();

@@ -8,15 +8,28 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use hostnorm::engine::{Engine, Mismatch, Settings};
+use hostnorm::grace::{Cue, Reason};
+use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Reading, Subject};
 use hostnorm::report::Report;
 use hostnorm::seal;
 use hostnorm::training::{self, Model};
 use proptest::prelude::*;
 
-use living::{CUES, SIGNALS, readings};
+use living::SIGNALS;
 
 const EVERY: f64 = 60.0;
+
+static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
+
+static CUES: &[Cue] = &[Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&BOOTED) }];
+
+/// Readings with a boot each so many of them: all of a minute ago, so that most of its grace is still to come.
+fn readings(seed: u64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
+    let mut readings = living::readings(seed, history, rows, faults);
+    readings.iter_mut().step_by(400).for_each(|it| it.host().set(&BOOTED, 60.0));
+    readings
+}
 
 fn settings() -> Settings {
     Settings {
@@ -111,7 +124,7 @@ fn what_goes_on_from_a_snapshot_says_the_same_to_the_last_bit() {
 
 /// An engine that knows enough for scores, and the readings that follow.
 fn known() -> (Engine, Vec<Reading>) {
-    let mut readings = readings(7, EVERY, 1_440, 1_440, 6);
+    let mut readings = readings(7, 1_440, 1_440, 6);
     let rest = readings.split_off(2_000);
     let mut life = Life { engine: engine(), model: None };
     readings.iter().for_each(|it| drop(life.step(it, &mut [])));

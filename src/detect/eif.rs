@@ -62,7 +62,7 @@ impl Inputs {
 }
 
 /// A forest and the score from which on a point is strange to it; subjects of one kind share it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Model {
     /// The forest.
     pub forest: Arc<Forest>,

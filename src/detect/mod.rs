@@ -189,6 +189,11 @@ pub trait Detector: DynClone + Send + fmt::Debug {
     /// Learns the point.
     fn learn(&mut self, view: &View<'_>, lesson: Lesson);
 
+    /// Takes note of an ordinary point of weeks ago, for detectors that know times of the week; `z` is not known any more.
+    fn note(&mut self, view: &View<'_>) {
+        let _ = view;
+    }
+
     /// The signals that ceased, for detectors that see such.
     fn absences(&self, view: &View<'_>) -> Vec<Absence> {
         let _ = view;

@@ -95,10 +95,13 @@ impl Detector for Seasonal {
     }
 
     fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
-        let Some((grid, collector)) = self.ring.as_mut().filter(|_| lesson.step && !lesson.quarantined)
-        else {
-            return;
-        };
+        if lesson.step && !lesson.quarantined {
+            self.note(view);
+        }
+    }
+
+    fn note(&mut self, view: &View<'_>) {
+        let Some((grid, collector)) = self.ring.as_mut() else { return };
         match collector.push(view.point) {
             Turn::Same => return,
             Turn::Restarted => {

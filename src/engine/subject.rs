@@ -17,6 +17,7 @@ use crate::training::TrainingSet;
 use crate::window::Window;
 
 mod keep;
+mod recall;
 
 /// A gap of more than this many intervals restarts the window.
 const GAP_INTERVALS: f64 = 3.0;

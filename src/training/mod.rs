@@ -14,8 +14,10 @@ use crate::detect::Lesson;
 use crate::detect::eif::{self, Inputs};
 use crate::detect::forest::{self, Forest, Rows};
 use crate::detect::random::Random;
+use crate::drift::Reference;
 
 pub mod card;
+pub mod keep;
 pub mod second_opinion;
 
 use card::Card;
@@ -71,6 +73,8 @@ pub struct TrainingSet {
     pub rows: Rows,
     /// How much of one unit of variance is the noise floor's, within 0 and 1, one a signal.
     pub noise: Vec<f32>,
+    /// What the signals were like, to tell when they no longer are.
+    pub reference: Reference,
 }
 
 /// What training gives.
@@ -80,6 +84,8 @@ pub struct Model {
     pub eif: eif::Model,
     /// What is known of it.
     pub card: Card,
+    /// What the signals were like that it was trained on.
+    pub reference: Reference,
 }
 
 /// Why there is no new model; the old one stays.
@@ -182,7 +188,7 @@ pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Mo
         auc_peer: opinion.peer,
         digest: eif.forest.digest(),
     };
-    Ok(Model { eif, card })
+    Ok(Model { eif, card, reference: history.reference.clone() })
 }
 
 /// The score from which on a point is strange: 99.5 % of the held-out points' scores are below it. Where they are too
@@ -244,7 +250,7 @@ mod tests {
             let row: Vec<f32> = own.iter().map(|it| spread * (0.8 * load + 0.6 * it)).collect();
             set.push(&row);
         }
-        TrainingSet { rows: set, noise: vec![noise; signals] }
+        TrainingSet { rows: set, noise: vec![noise; signals], reference: Reference::default() }
     }
 
     #[test]

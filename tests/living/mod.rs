@@ -1,17 +1,11 @@
 //! The simulated machine as readings: a host with all of its signals, faults among them.
 
-use hostnorm::grace::{Cue, Reason};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Labels, Reading, Timestamp};
 use hostnorm::signal::{Change, Signal, Unit};
 use hostnorm::simulate::{COLUMNS, Fault, Settings, Simulation, WIDTH};
 
 static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
-static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
-
-/// A boot now and then, so that there is grace.
-pub(crate) static CUES: &[Cue] =
-    &[Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&BOOTED) }];
 
 fn value<const IDX: usize>(change: &Change<'_>) -> Option<f64> {
     change.now.get_by(&VALUE, &Labels::new([COLUMNS[IDX].name]))
@@ -37,18 +31,14 @@ pub(crate) fn readings(seed: u64, every: f64, history: usize, rows: usize, fault
     let settings = Settings { seed, start: 1.7e9, every, history, rows, faults, kinds };
     let simulation = Simulation::new(&settings).unwrap();
     let labels: Vec<Labels> = COLUMNS.iter().map(|it| Labels::new([it.name])).collect();
-    let reading = |(idx, row): (usize, hostnorm::simulate::Row)| {
+    let reading = |row: hostnorm::simulate::Row| {
         let mut reading = Reading::new(Timestamp(row.at));
         for ((value, missing), labels) in row.values.iter().zip(row.missing).zip(&labels) {
             if !missing {
                 reading.host().set_by(&VALUE, labels, *value);
             }
         }
-        // Booted each so many readings: all of a minute ago, so that most of its grace is still to come.
-        if idx % 400 == 0 {
-            reading.host().set(&BOOTED, 60.0);
-        }
         reading
     };
-    simulation.enumerate().map(reading).collect()
+    simulation.map(reading).collect()
 }
