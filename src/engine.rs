@@ -12,6 +12,7 @@ use crate::detect::seasonal::{History, Profile};
 use crate::episode::Release;
 use crate::grace::{Cue, Lengths, Watch};
 use crate::reading::{Kind, Reading, Subject, Timestamp};
+use crate::registry::Tally;
 use crate::report::Report;
 use crate::scorer::{self, Hold};
 use crate::selftest::Trial;
@@ -113,6 +114,8 @@ pub struct Engine {
     /// The reading before, which rates are taken against.
     before: Arc<Reading>,
     models: BTreeMap<Kind, Model>,
+    /// New models that are tried out beside them.
+    shadows: BTreeMap<Kind, Model>,
     watch: Watch,
     /// When a training of each kind was asked for last, and how many seconds later the next one is due.
     asked: BTreeMap<Kind, (Timestamp, f64)>,
@@ -131,6 +134,7 @@ impl Engine {
             states: BTreeMap::new(),
             before: Arc::new(Reading::default()),
             models: BTreeMap::new(),
+            shadows: BTreeMap::new(),
             watch: Watch::new(&[], settings.grace),
             asked: BTreeMap::new(),
         }
@@ -196,9 +200,29 @@ impl Engine {
     /// Judges subjects of this kind by this model from now on.
     pub fn install(&mut self, kind: Kind, model: &Model) {
         self.models.insert(kind, model.clone());
-        for (_, state) in self.states.iter_mut().filter(|(subject, _)| subject.kind() == kind) {
-            state.install(model);
-        }
+        self.of_kind(kind).for_each(|it| it.install(model));
+    }
+
+    /// Tries this model on subjects of this kind, beside the one that judges.
+    pub fn try_out(&mut self, kind: Kind, model: &Model) {
+        self.shadows.insert(kind, model.clone());
+        self.of_kind(kind).for_each(|it| it.try_out(model));
+    }
+
+    /// Tries none on subjects of this kind any more.
+    pub fn drop_shadow(&mut self, kind: Kind) {
+        self.shadows.remove(&kind);
+        self.of_kind(kind).for_each(State::drop_shadow);
+    }
+
+    /// What the model that is tried out said so far of all subjects of this kind, beside the one that judges.
+    pub fn tally(&self, kind: Kind) -> Tally {
+        let of_kind = self.states.iter().filter(|(subject, _)| subject.kind() == kind);
+        of_kind.filter_map(|(_, it)| it.tally()).fold(Tally::default(), Tally::with)
+    }
+
+    fn of_kind(&mut self, kind: Kind) -> impl Iterator<Item = &mut State> {
+        self.states.iter_mut().filter(move |(subject, _)| subject.kind() == kind).map(|(_, it)| it)
     }
 
     /// Whose times of day and week are to be fitted, when a fit is due, and on what; asking counts as fitting.

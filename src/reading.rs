@@ -56,6 +56,11 @@ impl Subject {
 }
 
 impl Kind {
+    /// The kind of this name.
+    pub fn read(name: &str) -> Option<Self> {
+        [Self::Host, Self::Container, Self::Log].into_iter().find(|it| it.name() == name)
+    }
+
     /// The value of the label `kind`.
     pub fn name(self) -> &'static str {
         match self {

@@ -62,6 +62,17 @@ pub struct Opinion {
     /// The signals to name in a sentence about this very reading, the oddest first, with what each adds to
     /// `momentary`.
     pub causes: Vec<Contribution>,
+    /// What a new model says that is tried out.
+    pub shadow: Option<Shadowed>,
+}
+
+/// What a new model says of a reading while it is tried out.
+#[derive(Debug, Clone, Default)]
+pub struct Shadowed {
+    /// The joint score with it, smoothed but not held; 1.0 is the limit.
+    pub score: f64,
+    /// The detectors that judge by it.
+    pub detectors: Vec<DetectorState>,
 }
 
 /// What one detector says.

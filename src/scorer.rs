@@ -19,19 +19,22 @@ use crate::detect::{
 use crate::drift::Reference;
 use crate::episode::{Moment, Release, Tracker};
 use crate::reading::Timestamp;
-use crate::report::{DetectorState, Direction, Episode, Expected, Turn};
+use crate::registry::Tally;
+use crate::report::{DetectorState, Direction, Episode, Expected, Shadowed, Turn};
 use crate::training::TrainingSet;
 use crate::window::Point;
 
 mod fold;
 mod keep;
 mod peak;
+mod shadow;
 mod thinned;
 
 pub use fold::Fold;
 pub use peak::Hold;
 
 use peak::Peak;
+use shadow::{Beside, Shadow};
 use thinned::Thinned;
 
 /// However little a host knows, a state that lasts less than this many seconds is not its new normal.
@@ -65,6 +68,13 @@ pub struct Settings {
     /// Whether what is inside an episode leaves no trace in short memories, in the rows of the forest and in the pace of
     /// a young host, as a fault must not outlast itself (ADR 007).
     pub sheltered: bool,
+}
+
+impl Settings {
+    /// What is left of a score after a point.
+    fn keep(&self) -> f64 {
+        0.5_f64.powf(1.0 / self.smoothing)
+    }
 }
 
 /// How a point is to be taken.
@@ -114,6 +124,8 @@ pub struct Score {
     pub budget_spent: Option<f64>,
     /// What became of the episode.
     pub turn: Option<Turn>,
+    /// What a new model says that is tried out.
+    pub shadow: Option<Shadowed>,
 }
 
 /// One subject.
@@ -142,6 +154,8 @@ pub struct Scorer {
     width: f64,
     /// How odd each signal of the last point was, in deviations.
     oddness: Vec<f64>,
+    /// A new model that is tried out.
+    shadow: Option<Shadow>,
 }
 
 impl Scorer {
@@ -161,6 +175,7 @@ impl Scorer {
             calm: 0.0,
             width: f64::INFINITY,
             oddness: vec![0.0; shape.width()],
+            shadow: None,
         }
     }
 
@@ -180,6 +195,7 @@ impl Scorer {
             calm: self.calm,
             width: self.width,
             oddness: self.oddness.clone(),
+            shadow: None,
         }
     }
 
@@ -206,6 +222,24 @@ impl Scorer {
     /// Judges by this model from now on.
     pub fn install(&mut self, model: &Model) {
         self.detectors.iter_mut().for_each(|it| it.install(model));
+    }
+
+    /// Tries this model beside the current one from now on; after a restart, goes on with it.
+    pub fn try_out(&mut self, model: &Model) {
+        match self.shadow.as_mut().filter(|it| it.waits()) {
+            Some(shadow) => shadow.resume(model),
+            None => self.shadow = Some(Shadow::new(self.smooth.len(), model)),
+        }
+    }
+
+    /// Tries none any more.
+    pub fn drop_shadow(&mut self) {
+        self.shadow = None;
+    }
+
+    /// What the model that is tried out said so far, beside the current one.
+    pub fn tally(&self) -> Option<Tally> {
+        self.shadow.as_ref().map(Shadow::tally)
     }
 
     /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.
@@ -236,8 +270,15 @@ impl Scorer {
         TrainingSet {
             rows,
             noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
+            span: self.span(),
             reference: Reference::default(),
         }
+    }
+
+    /// When the oldest and the newest of the points that a forest is trained on were.
+    fn span(&self) -> Option<[Timestamp; 2]> {
+        let rows = [&self.early, &self.history].into_iter().filter_map(Thinned::span);
+        rows.reduce(|[from, one], [other, to]| [Timestamp(from.0.min(other.0)), Timestamp(one.0.max(to.0))])
     }
 
     /// Judges a point, then learns it; gives no score before it is ready.
@@ -246,9 +287,12 @@ impl Scorer {
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         let verdicts: Vec<Verdict> = self.detectors.iter().map(|it| it.judge(&view)).collect();
         self.oddness = self.blame.of(point, &distances.z);
+        let tried = self.shadow.as_ref().map_or_else(Vec::new, |it| it.verdicts(&view, &self.detectors));
         let mut score =
             step.ready.then(|| self.conclude(point.at, &distances.z, &verdicts, step.elapsed, settings));
         if let Some(score) = &mut score {
+            score.shadow =
+                self.beside(tried, &verdicts, &distances.z, score.momentary, step.elapsed, settings);
             score.absences = self.detectors.iter().flat_map(|it| it.absences(&view)).collect();
         }
         if let Some(whole) = step.weight {
@@ -274,7 +318,7 @@ impl Scorer {
         let limit = unwidened * self.width;
         let joint = fuse::fuse(z, verdicts, limit);
         // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
-        let keep = 0.5_f64.powf(1.0 / settings.smoothing);
+        let keep = settings.keep();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
@@ -297,7 +341,34 @@ impl Scorer {
         let detectors = detector_states(verdicts);
         let confidence = vote::majority(detectors.iter().map(|it| it.vote)).map(|it| it.confidence);
         let absences = Vec::new();
-        Score { held, momentary, contributions, causes, detectors, confidence, absences, budget_spent, turn }
+        let shadow = None;
+        Score {
+            held,
+            momentary,
+            contributions,
+            causes,
+            detectors,
+            confidence,
+            absences,
+            budget_spent,
+            turn,
+            shadow,
+        }
+    }
+
+    /// What the model that is tried out makes of the reading that was judged.
+    fn beside(
+        &mut self,
+        tried: Vec<(usize, Verdict)>,
+        verdicts: &[Verdict],
+        z: &[f64],
+        score: f64,
+        elapsed: f64,
+        settings: &Settings,
+    ) -> Option<Shadowed> {
+        let limit = self.limit(settings) * self.width;
+        let beside = Beside { z, limit, keep: settings.keep(), elapsed, score };
+        self.shadow.as_mut()?.conclude(tried, verdicts, beside)
     }
 
     /// The limit in effect, before it is widened for what is known too little.
@@ -365,9 +436,10 @@ impl Scorer {
 }
 
 fn detector_states(verdicts: &[Verdict]) -> Vec<DetectorState> {
-    let state = |(row, verdict): (&detect::Row, &Verdict)| {
-        let score = verdict.relative();
-        DetectorState { name: row.name, score, vote: score.filter(|_| row.votes).map(|it| it >= 1.0) }
-    };
-    DETECTORS.iter().zip(verdicts).map(state).collect()
+    DETECTORS.iter().zip(verdicts).map(|(row, verdict)| state_of(row, verdict)).collect()
+}
+
+fn state_of(row: &detect::Row, verdict: &Verdict) -> DetectorState {
+    let score = verdict.relative();
+    DetectorState { name: row.name, score, vote: score.filter(|_| row.votes).map(|it| it >= 1.0) }
 }

@@ -3,8 +3,10 @@
 //! postcard keeps each float bit for bit and allocates no more than the bytes that are there ask for. It trusts the
 //! values, though, so whoever decodes checks that they fit together before they are used.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// More bytes than this are nothing that was ever sealed.
 pub const BYTES_MAX: usize = 64 << 20;
@@ -16,6 +18,37 @@ pub const COUNT_MAX: usize = 1 << 48;
 const MARK: usize = 4;
 /// Bytes in front of what is sealed: the mark and the digest.
 const FRONT: usize = MARK + 8;
+
+/// Bytes inside of a value: written and read as a whole, where a list of numbers would be gone through one by one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Whole).map(Self)
+    }
+}
+
+/// Takes bytes as they are.
+struct Whole;
+
+impl de::Visitor<'_> for Whole {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+}
 
 /// A value as bytes.
 pub fn bytes<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {

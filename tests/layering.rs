@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["episode"],
     &["sentence"],
     &["training", "evaluate", "simulate"],
+    &["registry"],
     &["scorer"],
     &["selftest"],
     &["engine", "replay"],
@@ -58,7 +59,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("yaml_serde::", "config"),
     ("tracing_subscriber::", "telemetry"),
     ("csv_core::", "rows"),
-    ("jiff::", "rows"),
+    ("jiff::", "rows registry"),
     ("lzma_rust2::", "rows"),
     ("postcard::", "seal"),
 ];

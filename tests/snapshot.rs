@@ -26,7 +26,7 @@ static CUES: &[Cue] = &[Cue { reason: Reason::Boot, of: |_, now| now.host_values
 
 /// Readings with a boot each so many of them: all of a minute ago, so that most of its grace is still to come.
 fn readings(seed: u64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
-    let mut readings = living::readings(seed, history, rows, faults);
+    let mut readings = living::readings(seed, EVERY, history, rows, faults);
     readings.iter_mut().step_by(400).for_each(|it| it.host().set(&BOOTED, 60.0));
     readings
 }
@@ -80,7 +80,7 @@ impl Life {
 
 /// Five days with faults on all but the first; twins are made at the cuts and live for as many readings beside it.
 fn check(seed: u64, cuts: &[usize], beside: usize) {
-    let readings = readings(seed, EVERY, 1_440, 4 * 1_440, 24);
+    let readings = readings(seed, 1_440, 4 * 1_440, 24);
     let mut life = Life { engine: engine(), model: None };
     let mut twins: Vec<(usize, Engine)> = Vec::new();
     let (mut in_episode, mut in_grace, mut warming) = (0, 0, 0);

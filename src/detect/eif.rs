@@ -83,9 +83,13 @@ struct Eif {
 
 impl Detector for Eif {
     fn judge(&self, view: &View<'_>) -> Verdict {
-        let Some(Model { forest, threshold }) = &self.model else { return Verdict::Abstain };
-        let score = forest.score(&self.inputs.row(view.z));
-        Verdict::Score { score, threshold: *threshold, shares: Vec::new() }
+        self.model.as_ref().and_then(|it| self.judge_by(view, it)).unwrap_or(Verdict::Abstain)
+    }
+
+    fn judge_by(&self, view: &View<'_>, Model { forest, threshold }: &Model) -> Option<Verdict> {
+        let fits = forest.width() == self.inputs.width();
+        let score = fits.then(|| forest.score(&self.inputs.row(view.z)))?;
+        Some(Verdict::Score { score, threshold: *threshold, shares: Vec::new() })
     }
 
     fn learn(&mut self, view: &View<'_>, lesson: Lesson) {

@@ -212,6 +212,12 @@ pub trait Detector: DynClone + Send + fmt::Debug {
         let _ = model;
     }
 
+    /// Judges the point as it would with this model in the place of its own; nothing when it uses none.
+    fn judge_by(&self, view: &View<'_>, model: &eif::Model) -> Option<Verdict> {
+        let _ = (view, model);
+        None
+    }
+
     /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.
     ///
     /// A fit takes a tenth of a second, so it is done beside the loop.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, SUBJECTS_MAX, Settings, State};
 use crate::grace::Grace;
 use crate::reading::{Kind, Subject, Timestamp};
-use crate::seal;
+use crate::seal::{self, Blob};
 use crate::version::VERSION;
 
 /// In front of each snapshot.
@@ -36,7 +36,7 @@ struct Tag {
 struct Body {
     grace: Grace,
     asked: BTreeMap<Kind, (Timestamp, f64)>,
-    states: Vec<(Subject, Vec<u8>)>,
+    states: Vec<(Subject, Blob)>,
 }
 
 /// Why a snapshot cannot be taken over.
@@ -132,7 +132,7 @@ impl Engine {
         let body = Body {
             grace: self.watch.grace(),
             asked: self.asked.clone(),
-            states: self.states.iter().map(|(subject, it)| (subject.clone(), it.save())).collect(),
+            states: self.states.iter().map(|(subject, it)| (subject.clone(), Blob(it.save()))).collect(),
         };
         let mut content = seal::bytes(&(LAYOUT, Tag::new(self)));
         content.extend(seal::bytes(&body));
@@ -159,7 +159,7 @@ impl Engine {
             return Err(Mismatch::Garbled);
         }
         let mut states = BTreeMap::new();
-        for (subject, bytes) in body.states {
+        for (subject, Blob(bytes)) in body.states {
             let fresh = self.fresh(subject.kind()).ok_or(Mismatch::Garbled)?;
             states.insert(subject, fresh.with(&bytes, &self.settings).ok_or(Mismatch::Garbled)?);
         }
@@ -174,6 +174,9 @@ impl Engine {
         let mut state = State::new(self.signals.get(&kind)?, &self.settings);
         if let Some(model) = self.models.get(&kind) {
             state.install(model);
+        }
+        if let Some(model) = self.shadows.get(&kind) {
+            state.try_out(model);
         }
         Some(state)
     }

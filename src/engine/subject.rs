@@ -8,6 +8,7 @@ use crate::detect::absence::Absence;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
 use crate::reading::{Kind, Timestamp};
+use crate::registry::Tally;
 use crate::report::{Absent, Contribution, Judgement, Opinion, SignalState};
 use crate::scorer::{POINTS_MIN, Score, Scorer, Step};
 use crate::selftest::{Recent, Trial};
@@ -86,6 +87,18 @@ impl State {
 
     pub(super) fn install(&mut self, model: &Model) {
         self.scorer.install(model);
+    }
+
+    pub(super) fn try_out(&mut self, model: &Model) {
+        self.scorer.try_out(model);
+    }
+
+    pub(super) fn drop_shadow(&mut self) {
+        self.scorer.drop_shadow();
+    }
+
+    pub(super) fn tally(&self) -> Option<Tally> {
+        self.scorer.tally()
     }
 
     pub(super) fn history(&mut self) -> Option<History> {
@@ -216,6 +229,7 @@ impl State {
             contributions: named(score.contributions),
             causes: named(score.causes),
             detectors: score.detectors,
+            shadow: score.shadow,
         }
     }
 

@@ -3,22 +3,26 @@
 use super::{Scorer, Settings};
 use crate::budget::Ledger;
 use crate::detect::tail::Tail;
-use crate::seal::COUNT_MAX;
+use crate::seal::{Blob, COUNT_MAX};
 
 impl Scorer {
     /// What each detector learned, in the order of the table; all else is serialised as it is.
-    pub fn blobs(&self) -> Vec<Vec<u8>> {
-        self.detectors.iter().map(|it| it.save()).collect()
+    pub fn blobs(&self) -> Vec<Blob> {
+        self.detectors.iter().map(|it| Blob(it.save())).collect()
     }
 
     /// A new scorer with what one of the same shape and settings learned, and what its detectors did; nothing when that
     /// does not fit.
-    pub fn with(mut self, kept: Self, blobs: &[Vec<u8>], settings: &Settings) -> Option<Self> {
+    pub fn with(mut self, kept: Self, blobs: &[Blob], settings: &Settings) -> Option<Self> {
         if !kept.fits(&self, settings) || blobs.len() != self.detectors.len() {
             return None;
         }
-        let loaded = self.detectors.iter_mut().zip(blobs).all(|(detector, blob)| detector.load(blob));
-        loaded.then_some(Self { detectors: self.detectors, ..kept })
+        let loaded = self.detectors.iter_mut().zip(blobs).all(|(detector, Blob(bytes))| detector.load(bytes));
+        let shadow = match (kept.shadow.clone(), self.shadow) {
+            (Some(old), Some(new)) => Some(old.with_model_of(new)),
+            (old, new) => old.or(new),
+        };
+        loaded.then_some(Self { detectors: self.detectors, shadow, ..kept })
     }
 
     fn fits(&self, fresh: &Self, settings: &Settings) -> bool {
@@ -35,6 +39,7 @@ impl Scorer {
             && self.early.fits(width)
             && (self.smooth.len(), self.oddness.len()) == (width, width)
             && self.peak.fits(width)
+            && self.shadow.as_ref().is_none_or(|it| it.fits(width))
             && self.points < COUNT_MAX as f64
     }
 }

@@ -64,6 +64,11 @@ impl Thinned {
         self.rows.len()
     }
 
+    /// When the oldest and the newest row were.
+    pub(super) fn span(&self) -> Option<[Timestamp; 2]> {
+        Some([self.rows.front()?.0, self.rows.back()?.0])
+    }
+
     pub(super) fn copy_into(&self, rows: &mut Rows) {
         self.rows.iter().for_each(|(_, row)| rows.push(row));
     }

@@ -79,7 +79,7 @@ mod tests {
             random.fill_normal(&mut row);
             rows.push(&row);
         }
-        let set = TrainingSet { rows, noise: vec![0.0; width], reference: Reference::default() };
+        let set = TrainingSet { rows, noise: vec![0.0; width], span: None, reference: Reference::default() };
         training::train(&set, &Settings { trees: 20, sample: 32 }, 1).unwrap()
     }
 

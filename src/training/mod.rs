@@ -15,6 +15,7 @@ use crate::detect::eif::{self, Inputs};
 use crate::detect::forest::{self, Forest, Rows};
 use crate::detect::random::Random;
 use crate::drift::Reference;
+use crate::reading::Timestamp;
 
 pub mod card;
 pub mod keep;
@@ -73,6 +74,8 @@ pub struct TrainingSet {
     pub rows: Rows,
     /// How much of one unit of variance is the noise floor's, within 0 and 1, one a signal.
     pub noise: Vec<f32>,
+    /// When the oldest and the newest of the points were, where that is known.
+    pub span: Option<[Timestamp; 2]>,
     /// What the signals were like, to tell when they no longer are.
     pub reference: Reference,
 }
@@ -174,8 +177,11 @@ pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Mo
     let Grown { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
     let options = settings.options();
     let trial = second_opinion::Trial::new(&held_out, history.rows.width(), &mut random);
-    let opinion = second_opinion::judge(&eif.forest, &fit, &trial, &options)?;
+    let opinion = second_opinion::judge(&eif, &fit, &trial, &options)?;
+    let [from, to] = history.span.map_or([None; 2], |it| it.map(Some));
     let card = Card {
+        from,
+        to,
         rows: fit.len(),
         held_out: held_out.len(),
         width: fit.width(),
@@ -186,6 +192,8 @@ pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Mo
         quantiles,
         auc_own: opinion.own,
         auc_peer: opinion.peer,
+        recall: opinion.recall,
+        alarms: opinion.alarms,
         digest: eif.forest.digest(),
     };
     Ok(Model { eif, card, reference: history.reference.clone() })
@@ -250,7 +258,7 @@ mod tests {
             let row: Vec<f32> = own.iter().map(|it| spread * (0.8 * load + 0.6 * it)).collect();
             set.push(&row);
         }
-        TrainingSet { rows: set, noise: vec![noise; signals], reference: Reference::default() }
+        TrainingSet { rows: set, noise: vec![noise; signals], span: None, reference: Reference::default() }
     }
 
     #[test]

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Settings, State};
 use crate::detect::DETECTORS;
 use crate::reading::Timestamp;
-use crate::report::{Contribution, DetectorState, Direction, Opinion};
-use crate::seal::{self, COUNT_MAX};
+use crate::report::{Contribution, DetectorState, Direction, Opinion, Shadowed};
+use crate::seal::{self, Blob, COUNT_MAX};
 use crate::signal::Signal;
 
 /// An opinion with indices in the place of names.
@@ -20,6 +20,8 @@ struct Kept {
     detectors: Vec<(Option<f64>, Option<bool>)>,
     contributions: Vec<Part>,
     causes: Vec<Part>,
+    /// The score with a model that is tried out, and place, score and vote of the detectors that judge by it.
+    shadow: Option<(f64, Vec<(usize, Option<f64>, Option<bool>)>)>,
 }
 
 /// Which signal, whether it is higher than expected, and its share.
@@ -34,7 +36,7 @@ impl State {
 
     /// A new subject with what one of the same signals and settings saved; nothing when the bytes are something else.
     pub(in super::super) fn with(self, bytes: &[u8], settings: &Settings) -> Option<Self> {
-        let (kept, opinion, blobs) = seal::read::<(Self, Option<Kept>, Vec<Vec<u8>>)>(bytes)?;
+        let (kept, opinion, blobs) = seal::read::<(Self, Option<Kept>, Vec<Blob>)>(bytes)?;
         let width = self.signals.len();
         let fits = kept.window.fits(&self.window)
             && kept.recent.is_some() == self.recent.is_some()
@@ -65,11 +67,17 @@ impl Kept {
             detectors: opinion.detectors.iter().map(|it| (it.score, it.vote)).collect(),
             contributions: parts(&opinion.contributions),
             causes: parts(&opinion.causes),
+            shadow: opinion.shadow.as_ref().map(|it| {
+                let place = |name| DETECTORS.iter().position(|row| row.name == name);
+                let state = |it: &DetectorState| Some((place(it.name)?, it.score, it.vote));
+                (it.score, it.detectors.iter().filter_map(state).collect())
+            }),
         }
     }
 
     fn fits(&self, signals: usize) -> bool {
         self.detectors.len() == DETECTORS.len()
+            && self.shadow.iter().flat_map(|(_, it)| it).all(|(idx, ..)| *idx < DETECTORS.len())
             && self.contributions.iter().chain(&self.causes).all(|(idx, ..)| *idx < signals)
     }
 
@@ -81,6 +89,7 @@ impl Kept {
         };
         let named = |of: &[Part]| of.iter().map(contribution).collect();
         let states = DETECTORS.iter().zip(&self.detectors);
+        let state = |idx: usize, score, vote| DetectorState { name: DETECTORS[idx].name, score, vote };
         Opinion {
             score: self.score,
             momentary: self.momentary,
@@ -90,6 +99,10 @@ impl Kept {
                 .collect(),
             contributions: named(&self.contributions),
             causes: named(&self.causes),
+            shadow: self.shadow.as_ref().map(|(score, detectors)| Shadowed {
+                score: *score,
+                detectors: detectors.iter().map(|(idx, score, vote)| state(*idx, *score, *vote)).collect(),
+            }),
         }
     }
 }
