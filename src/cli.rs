@@ -15,17 +15,25 @@ use crate::version;
 
 mod check;
 mod demo;
+mod episodes;
 mod evaluate;
+mod export;
+mod learn;
 mod replay;
 mod simulate;
+mod stored;
 mod train;
 mod validate;
 
 pub use check::Print;
 pub use demo::Demo;
+pub use episodes::Episodes;
 pub use evaluate::{Evaluate, Of, Trial};
+pub use export::{Columns, Export, What};
+pub use learn::Learn;
 pub use replay::Replay;
 pub use simulate::Simulate;
+pub use stored::{Moment, Range};
 pub use train::Train;
 pub use validate::{Layout, Validate};
 
@@ -48,6 +56,12 @@ pub enum Command {
     Train(Train),
     /// Write a simulated machine to files.
     Simulate(Simulate),
+    /// List anomalies.
+    Episodes(Episodes),
+    /// Write what was stored as tables.
+    Export(Export),
+    /// Switch learning of a running hostnorm.
+    Learn(Learn),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -111,6 +125,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     }
     match name {
         "demo" => return demo::options(below).map(Command::Demo),
+        "episodes" => return Ok(Command::Episodes(episodes::options(below, options, &settings))),
+        "export" => return Ok(Command::Export(export::options(below, options, &settings))),
+        "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
         "train" => return Ok(Command::Train(train::options(below))),
@@ -205,7 +222,10 @@ fn command(settings: &[Setting]) -> clap::Command {
         )
         .subcommand(check::command(settings))
         .subcommand(demo::command())
+        .subcommand(episodes::command(settings))
         .subcommand(evaluate::command())
+        .subcommand(export::command(settings))
+        .subcommand(learn::command(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())
         .subcommand(train::command())

@@ -6,11 +6,15 @@ use crate::training;
 
 pub mod check;
 pub mod demo;
+pub mod episodes;
 pub mod evaluate;
+pub mod export;
+pub mod learn;
 mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+mod stored;
 pub mod train;
 pub mod validate;
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Budget;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
 use crate::span::Span;
+use crate::store;
 use crate::telemetry;
 
 mod table;
@@ -50,6 +51,8 @@ pub struct Config {
     pub collector: BTreeMap<String, bool>,
     /// Which metrics are exposed.
     pub metrics: Metrics,
+    /// What is stored, and where.
+    pub storage: store::Settings,
     /// What is logged, and how.
     pub log: telemetry::Settings,
 }
@@ -136,6 +139,7 @@ impl Default for Config {
             context: Context::default(),
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: Metrics { raw: true },
+            storage: store::Settings::default(),
             log: telemetry::Settings::default(),
         }
     }

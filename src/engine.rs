@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::budget::Budget;
+use crate::detect::baseline::Statistics;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
 use crate::episode::Release;
@@ -119,6 +120,7 @@ pub struct Engine {
     watch: Watch,
     /// When a training of each kind was asked for last, and how many seconds later the next one is due.
     asked: BTreeMap<Kind, (Timestamp, f64)>,
+    learning: bool,
 }
 
 impl Engine {
@@ -137,12 +139,23 @@ impl Engine {
             shadows: BTreeMap::new(),
             watch: Watch::new(&[], settings.grace),
             asked: BTreeMap::new(),
+            learning: true,
         }
     }
 
     /// Lets readings tell why the machine is not as it used to be.
     pub fn with_cues(self, cues: &'static [Cue]) -> Self {
         Self { watch: Watch::new(cues, self.settings.grace), ..self }
+    }
+
+    /// Whether readings are learned, not only judged.
+    pub fn is_learning(&self) -> bool {
+        self.learning
+    }
+
+    /// Learns from now on, or only judges.
+    pub fn set_learning(&mut self, on: bool) {
+        self.learning = on;
     }
 
     /// Judges one reading, then learns it.
@@ -160,6 +173,7 @@ impl Engine {
                 let change =
                     before.and_then(|before| Change::new(before, values, now.at.0 - self.before.at.0));
                 state.grace(held_back);
+                state.learning(self.learning);
                 judgements.insert(subject.clone(), state.step(now.at, change, &self.settings));
             }
         }
@@ -238,6 +252,13 @@ impl Engine {
     pub fn due_trial(&mut self) -> Option<(Subject, Trial)> {
         let settings = &self.settings;
         self.states.iter_mut().find_map(|(subject, it)| Some((subject.clone(), it.trial(settings)?)))
+    }
+
+    /// What is normal of each signal of each subject. Not made at each step, as nobody needs it then.
+    pub fn baselines(&self) -> impl Iterator<Item = (&Subject, &'static Signal, Statistics)> {
+        self.states
+            .iter()
+            .flat_map(|(subject, state)| state.baselines().map(move |(signal, it)| (subject, signal, it)))
     }
 
     /// Judges this subject by this profile from now on.

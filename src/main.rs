@@ -4,7 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
-use hostnorm::commands::{check, demo, evaluate, replay, run, simulate, train, validate};
+use hostnorm::commands::{
+    check, demo, episodes, evaluate, export, learn, replay, run, simulate, train, validate,
+};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
@@ -18,6 +20,9 @@ fn main() -> ExitCode {
         Ok(Command::Demo(options)) => demo::run(options),
         Ok(Command::Train(options)) => train::run(&options),
         Ok(Command::Simulate(options)) => simulate::run(options),
+        Ok(Command::Episodes(options)) => episodes::run(options, std::env::vars_os()),
+        Ok(Command::Export(options)) => export::run(&options, std::env::vars_os()),
+        Ok(Command::Learn(options)) => learn::run(options, std::env::vars_os()),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };
     if !exit.text.is_empty() {

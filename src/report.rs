@@ -11,6 +11,7 @@ use crate::detect::absence;
 use crate::grace::Grace;
 use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
+use crate::window::Point;
 
 /// The state of everything after one reading.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +45,21 @@ pub struct Judgement {
     pub episode: Option<Episode>,
     /// What happened to the episode at this tick, if anything.
     pub turn: Option<Turn>,
+    /// The whole point that was complete with this tick, once a window.
+    pub point: Option<Arc<Learned>>,
+}
+
+/// A whole point, and how it was learned.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    /// The means of the signals over the window.
+    pub point: Point,
+    /// The signals, one for each value.
+    pub signals: Vec<&'static Signal>,
+    /// Whether it lies in an episode, or in what would be one but for grace.
+    pub odd: bool,
+    /// As how much of a point it was learned; 0 while nothing is learned.
+    pub weight: f64,
 }
 
 /// The joint judgement of one subject at one tick.

@@ -14,6 +14,7 @@ mod review;
 mod scores;
 mod stream;
 
+pub use cell::instant;
 pub use lines::{Cells, Lines};
 pub use problem::{NoTime, Problem, RowsError, quoted};
 pub use review::{Column, EXAMPLES_MAX, Example, Group, Kind, Level, ROWS_MIN, Range, Review, Time, Type};
@@ -217,7 +218,7 @@ fn fill(
     let mut signal = 0;
     for (idx, cell) in cells.iter().enumerate() {
         if Some(idx) == time_at {
-            match cell::instant(cell) {
+            match instant(cell) {
                 Ok(at) => row.at = Some(at),
                 Err(why) => tell(Problem::Time { cell: text(cell), why }),
             }

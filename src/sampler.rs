@@ -17,8 +17,10 @@ use crate::reading::{Kind, Labels, Subject, Timestamp, Values};
 use crate::report::Report;
 use crate::selftest::{Findings, Silent, Trial};
 use crate::sources::Sources;
+use crate::store::{Request, Store};
 use crate::training::{self, Model, TrainError, TrainingSet};
 
+mod kept;
 mod tested;
 
 use tested::Tests;
@@ -45,11 +47,15 @@ static AUC: Metric = Metric::gauge(
 )
 .by(&["kind", "implementation"]);
 
+static LEARNS: Metric =
+    Metric::gauge("hostnorm_learning", "Whether is learned, 0 or 1; hostnorm learn off and on switch it");
+
 /// What the sampler itself measures.
 pub static METRICS: &[&Metric] = &[
     &TICKS,
     &TICKS_MISSED,
     &TICK_SECONDS,
+    &LEARNS,
     &TRAINED_AT,
     &TRAINING_SECONDS,
     &TRAININGS,
@@ -94,6 +100,8 @@ pub enum Event {
         /// How long it took, in seconds.
         seconds: f64,
     },
+    /// A command asks for something.
+    Requested(Request),
     /// End the loop after this tick.
     Stop,
 }
@@ -129,6 +137,8 @@ pub struct Sampler {
     pub training: training::Settings,
     /// Where randomness in training and in self-tests comes from.
     pub seed: u64,
+    /// Keeps what is read and concluded.
+    pub store: Store,
     /// Given to the training thread so that it can report.
     pub events: Sender<Event>,
     /// What wakes the loop.
@@ -177,16 +187,24 @@ impl Sampler {
                     books.busy_beside = false;
                     books.tests.note(clock::now(), subject.name(), outcome, seconds);
                 }
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Event::Requested(request)) => self.requested(&request),
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        self.keep_baselines();
+        self.store.close();
     }
 
     fn tick(&mut self, books: &mut Books, publish: &mut impl FnMut(Report)) {
         let reading = self.sources.read_all(clock::now());
         let mut report = self.engine.step(reading);
         books.ticks += 1;
-        report.own = books.values();
+        self.store.append(&report);
+        if books.ticks.is_multiple_of(self.ticks_in(kept::BASELINES_SECONDS)) {
+            self.keep_baselines();
+        }
+        report.own = books.values(&self.engine);
+        self.store.values(&mut report.own);
         publish(report);
         if books.busy_beside {
             return;
@@ -198,6 +216,12 @@ impl Sampler {
         } else if let Some((subject, trial)) = self.engine.due_trial() {
             books.busy_beside = self.test(subject, trial, books.tests.count());
         }
+    }
+
+    /// How many ticks there are in so many seconds, at least one.
+    fn ticks_in(&self, seconds: f64) -> u64 {
+        // The cast saturates; an interval of nothing is refused by the settings.
+        ((seconds / self.interval.as_secs_f64()) as u64).max(1)
     }
 
     /// The next deadline on the grid of ticks; those that have passed already are skipped and counted.
@@ -329,8 +353,9 @@ impl Books {
         self.auc.extend(peer.map(|auc| (kind, "extended-isolation-forest", auc)));
     }
 
-    fn values(&self) -> Values {
+    fn values(&self, engine: &Engine) -> Values {
         let mut values = Values::default();
+        values.set(&LEARNS, f64::from(u8::from(engine.is_learning())));
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
         values.set(&TICK_SECONDS, self.busy.as_secs_f64());

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{Budget, Ledger};
 use crate::detect::absence::Absence;
+use crate::detect::baseline::Statistics;
 use crate::detect::blame::Blame;
 use crate::detect::eif::{Model, clip};
 use crate::detect::expectation::{Distances, Expectation};
@@ -212,6 +213,16 @@ impl Scorer {
     /// The episode that is under way.
     pub fn episode(&self) -> Option<Episode> {
         self.tracker.episode()
+    }
+
+    /// Whether the last point lies in an episode, or in what would be one but for grace.
+    pub fn is_odd(&self) -> bool {
+        self.tracker.is_odd()
+    }
+
+    /// What is normal of a signal, whatever the time of day; nothing before its first whole point.
+    pub fn baseline(&self, idx: usize) -> Option<Statistics> {
+        Statistics::of(self.expectation.plain(), idx)
     }
 
     /// How odd each signal of the last judged point was, in deviations, at least 0.

@@ -12,6 +12,7 @@ use hostnorm::sampler;
 use hostnorm::serve;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::sources::SOURCES;
+use hostnorm::store;
 
 const GENERATED: &str =
     "<!-- Written by tests/docs.rs from the code; UPDATE=1 cargo test --test docs writes it anew. -->";
@@ -34,6 +35,7 @@ fn the_metrics_are_current() {
         serve::METRICS,
     )];
     lists.extend(SOURCES.iter().map(|it| (it.name, it.help, it.metrics)));
+    lists.push(("Store", "How what is kept fares", store::METRICS));
     lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
 }

@@ -16,7 +16,7 @@ use hostnorm::report::{
 };
 use hostnorm::serve::{Build, Counts, Format, METRICS, Options, Page};
 use hostnorm::signal::{Signal, Unit};
-use hostnorm::{sampler, sources};
+use hostnorm::{sampler, sources, store};
 
 const OPENMETRICS: Format = Format::OpenMetrics { content_type: "" };
 
@@ -187,7 +187,9 @@ fn what_is_not_finite_is_absent() {
 #[test]
 fn metrics_keep_to_the_conventions() {
     let mut names = BTreeSet::new();
-    for metric in METRICS.iter().chain(sampler::METRICS).copied().chain(sources::metrics()) {
+    for metric in
+        METRICS.iter().chain(sampler::METRICS).chain(store::METRICS).copied().chain(sources::metrics())
+    {
         let Metric { name, help, ty, labels } = metric;
         assert!(names.insert(*name), "{name} is declared twice");
         assert_eq!(

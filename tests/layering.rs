@@ -8,7 +8,7 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the ground up. A module uses its own row and the rows above it in this table; a row may be planned.
 const LAYERS: &[&[&str]] = &[
-    &["version", "span", "curve", "seal", "budget"],
+    &["version", "span", "size", "curve", "seal", "budget"],
     &["metric"],
     &["reading"],
     &["signal", "grace"],
@@ -62,6 +62,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("jiff::", "rows registry"),
     ("lzma_rust2::", "rows"),
     ("postcard::", "seal"),
+    ("rusqlite::", "store"),
 ];
 
 /// Names that say nothing of what is inside.

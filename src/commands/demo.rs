@@ -12,6 +12,7 @@ use crate::cli::{Demo, Exit};
 use crate::config::{Config, Loaded};
 use crate::sampler::Event;
 use crate::span::Span;
+use crate::store::Store;
 use crate::telemetry;
 
 mod load;
@@ -61,7 +62,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
     ))?;
     let (events, inbox) = mpsc::channel();
     let (tell, mut told) = reports::channel(WAITING_MAX);
-    let sampler = sampler(config, events.clone(), inbox);
+    let sampler = sampler(config, Store::memory(), events.clone(), inbox);
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         let mut tick = 0;
         sampler.run(|report| {

@@ -3,7 +3,8 @@
 //! This is the joint of the house: the sampler knows no server, the server no engine. Here each report is rendered
 //! once, put where requests find it, and told to the log.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -19,13 +20,15 @@ use crate::report::Report;
 use crate::sampler::{Event, Sampler};
 use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
+use crate::store::{Archive, Place, Store};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
 
 /// Runs until SIGTERM or SIGINT; exit code 0 then, 64 for settings that cannot be, 1 for what fails.
 pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let loaded =
-        Loaded::new(options.file.as_deref(), environment, options.flags).and_then(Loaded::on_this_host);
+    let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
+    let loaded = Loaded::new(options.file.as_deref(), environment.clone(), options.flags)
+        .and_then(Loaded::on_this_host);
     let config = match loaded {
         Ok(loaded) => loaded.config,
         Err(problems) => return Exit::usage(problems.to_string()),
@@ -44,7 +47,8 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
                 Err(error) => tracing::error!(%error, "cannot wait for signals; stopping"),
             }
         };
-        runtime.block_on(until(&config, listeners, stop))
+        let place = config.storage.place(|name| environment.get(OsStr::new(name)).cloned());
+        runtime.block_on(until(&config, &place, listeners, stop))
     });
     match ended {
         Ok(()) => Exit::success(""),
@@ -58,6 +62,7 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
 /// When a thread cannot be started, or when the loop ended without having been told to.
 pub async fn until(
     config: &Config,
+    place: &Place,
     listeners: Vec<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -66,7 +71,8 @@ pub async fn until(
     let (alive, mut ended) = oneshot::channel::<()>();
     let counts = Arc::new(Counts::default());
     greet(config, &listeners);
-    let sampler = sampler(config, events.clone(), inbox);
+    let store = store(config, place, events.clone());
+    let sampler = resumed(sampler(config, store, events.clone(), inbox));
     let mut publisher = Publisher::new(config, publish, Arc::clone(&counts));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, also by a panic, and so tells the other side.
@@ -101,7 +107,45 @@ pub async fn until(
     Ok(())
 }
 
-pub(super) fn sampler(config: &Config, events: mpsc::Sender<Event>, inbox: mpsc::Receiver<Event>) -> Sampler {
+/// Opens the store, or says why nothing is stored.
+fn store(config: &Config, place: &Place, events: mpsc::Sender<Event>) -> Store {
+    match place {
+        Place::Off => Store::memory(),
+        Place::Nowhere => {
+            tracing::warn!(
+                "no directory for the store is known: what is learned is lost at the end; give --storage.path"
+            );
+            Store::memory()
+        }
+        Place::Directory(directory) => {
+            // The loop may be gone already; then nobody needs the request, and the next start takes it.
+            let deliver = Box::new(move |request| drop(events.send(Event::Requested(request))));
+            Store::open(directory, &config.storage, deliver)
+        }
+    }
+}
+
+/// Goes on where the store says that it was left.
+fn resumed(mut sampler: Sampler) -> Sampler {
+    let Some(directory) = sampler.store.directory() else { return sampler };
+    match Archive::open(directory).and_then(|archive| archive.is_learning()) {
+        Ok(true) => {}
+        Ok(false) => {
+            sampler.engine.set_learning(false);
+            tracing::warn!("learning is off, as hostnorm learn off said; what is normal stays as it is");
+        }
+        // What is wrong with the store was said by the store itself.
+        Err(error) => tracing::debug!(%error, "nothing is taken over from the store"),
+    }
+    sampler
+}
+
+pub(super) fn sampler(
+    config: &Config,
+    store: Store,
+    events: mpsc::Sender<Event>,
+    inbox: mpsc::Receiver<Event>,
+) -> Sampler {
     let on = |source: &str| config.collects(source);
     Sampler {
         sources: Sources::open(&config.sources(), on),
@@ -109,6 +153,7 @@ pub(super) fn sampler(config: &Config, events: mpsc::Sender<Event>, inbox: mpsc:
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
+        store,
         events,
         inbox,
     }

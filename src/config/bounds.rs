@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
+use crate::size::Size;
 use crate::span::Span;
 
 /// Shortest time between two readings; the kernel's own clocks tick at 10 ms.
@@ -24,6 +25,13 @@ const TREES_MIN: u64 = 10;
 const SAMPLE_MIN: u64 = 16;
 /// Longest grace after a deploy: what lasts longer is an anomaly, whoever made it.
 const GRACE_MAX: Span = Span::days(1);
+/// With less, hardly a day of points is left.
+const BYTES_MIN: Size = Size::mebibytes(8);
+/// What is kept for less time explains no anomaly.
+const KEPT_MIN: Span = Span::minutes(10);
+/// Shortest and longest time between two commits: below, the disk is busy with little; above, a crash loses much.
+const COMMIT_MIN: Span = Span::millis(100);
+const COMMIT_MAX: Span = Span::minutes(10);
 /// Most addresses to listen on.
 const ADDRESSES_MAX: usize = 16;
 
@@ -50,6 +58,7 @@ impl Config {
         let mut found = Complaints::default();
         self.detection_within(&mut found);
         self.web_within(&mut found);
+        self.storage_within(&mut found);
         found.0
     }
 
@@ -109,6 +118,20 @@ impl Config {
         }
         found.unless((0.0..=1.0).contains(&it.quarantine), "quarantine", || {
             format!("{} is not within 0 and 1", it.quarantine)
+        });
+    }
+
+    fn storage_within(&self, found: &mut Complaints) {
+        let it = &self.storage;
+        found.unless(it.max_bytes >= BYTES_MIN, "storage.max_bytes", || {
+            format!("{} is too little; the least is {BYTES_MIN}", it.max_bytes)
+        });
+        for (key, span) in [("storage.readings", it.readings), ("storage.points", it.points)] {
+            found
+                .unless(span >= KEPT_MIN, key, || format!("{span} is too short; the shortest is {KEPT_MIN}"));
+        }
+        found.unless((COMMIT_MIN..=COMMIT_MAX).contains(&it.commit_every), "storage.commit_every", || {
+            format!("{} is not within {COMMIT_MIN} and {COMMIT_MAX}", it.commit_every)
         });
     }
 
@@ -173,6 +196,10 @@ mod tests {
         check(|it| it.detection.release.below = f64::NAN, &["release.below"]);
         check(|it| it.detection.quarantine = 1.1, &["quarantine"]);
         check(|it| it.detection.half_life = Span::default(), &["half_life"]);
+        check(|it| it.storage.max_bytes = Size::mebibytes(7), &["storage.max_bytes"]);
+        check(|it| it.storage.points = Span::default(), &["storage.points"]);
+        check(|it| it.storage.commit_every = COMMIT_MAX, &[]);
+        check(|it| it.storage.commit_every = Span::millis(99), &["storage.commit_every"]);
         check(|it| it.detection.smoothing = 0.5, &[]);
         check(|it| it.detection.smoothing = f64::NAN, &["smoothing"]);
         check(|it| it.detection.trees = 9, &["trees"]);

@@ -34,6 +34,8 @@ pub enum Takes {
     Directory,
     /// Several texts.
     Texts,
+    /// An amount of bytes, see [`Size`](crate::size::Size).
+    Size,
     /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
     Budget,
     /// One of these words.
@@ -51,6 +53,7 @@ impl Takes {
             Self::Text => "text".into(),
             Self::Directory => "a directory".into(),
             Self::Texts => "a list of text".into(),
+            Self::Size => "a size such as 256MiB, 1GiB or 20MB".into(),
             Self::Budget => "a budget such as 1 per week, or off".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")).into(),
         }
@@ -64,6 +67,7 @@ impl Takes {
             Self::Switch => "BOOLEAN",
             Self::Text | Self::Texts => "TEXT",
             Self::Directory => "DIRECTORY",
+            Self::Size => "SIZE",
             Self::Budget => "BUDGET",
             Self::OneOf(_) => "WORD",
         }
@@ -196,6 +200,28 @@ static SETTINGS: &[Setting] = &[
         "How long anomalies are held back after the deploy marker was touched, at most 1d",
     ),
     row("metrics.raw", Takes::Switch, "Whether the raw values of the host are exposed beside the scores"),
+    row(
+        "storage.path",
+        Takes::Directory,
+        "Where is stored what was read and learned; off for nowhere. With auto it is $STATE_DIRECTORY, as systemd sets it, else $XDG_STATE_HOME/hostnorm, else $HOME/.local/state/hostnorm",
+    ),
+    row(
+        "storage.max_bytes",
+        Takes::Size,
+        "Bytes that are stored at most, 8MiB or more; the oldest readings go first, then the oldest points",
+    ),
+    row("storage.readings", Takes::Duration, "How long raw readings are kept"),
+    row("storage.points", Takes::Duration, "How long points, scores and episodes are kept"),
+    row(
+        "storage.episode_bytes",
+        Takes::Size,
+        "Bytes of readings around episodes that are kept beyond storage.readings, so that they can be explained; those of the oldest episode go first",
+    ),
+    row(
+        "storage.commit_every",
+        Takes::Duration,
+        "How often is stored, 100ms to 10m; a crash loses at most so much",
+    ),
     row(
         "log.level",
         Takes::OneOf(&["error", "warn", "info", "debug", "trace"]),

@@ -1,15 +1,18 @@
 //! One subject as the kernel shows it: its signals, its window, and the scorer that its points go to.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Settings, TEST_SECONDS};
 use crate::detect::Shape;
 use crate::detect::absence::Absence;
+use crate::detect::baseline::Statistics;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
 use crate::reading::{Kind, Timestamp};
 use crate::registry::Tally;
-use crate::report::{Absent, Contribution, Judgement, Opinion, SignalState};
+use crate::report::{Absent, Contribution, Judgement, Learned, Opinion, SignalState};
 use crate::scorer::{POINTS_MIN, Score, Scorer, Step};
 use crate::selftest::{Recent, Trial};
 use crate::signal::{Change, Signal};
@@ -37,6 +40,8 @@ pub(super) struct State {
     tested: Option<Timestamp>,
     /// Whether there is a known reason for it not to be as it used to be.
     in_grace: bool,
+    /// Whether points are learned, not only judged.
+    learning: bool,
     /// What was concluded last, and when; it stands for a while when readings fail.
     #[serde(skip)]
     newest: Option<(Timestamp, Opinion)>,
@@ -64,6 +69,7 @@ impl State {
             recent: signals.iter().any(|it| it.kind == Kind::Host).then(Recent::default),
             tested: None,
             in_grace: false,
+            learning: true,
             newest: None,
             observed: 0.0,
             since_point: 0,
@@ -115,8 +121,18 @@ impl State {
         self.scorer.grace(active);
     }
 
+    /// Whether points are learned from now on, not only judged.
+    pub(super) fn learning(&mut self, on: bool) {
+        self.learning = on;
+    }
+
     pub(super) fn training_set(&self) -> TrainingSet {
         self.scorer.training_set()
+    }
+
+    /// What is normal of each signal, in its unit, whatever the time of day; nothing before its first whole point.
+    pub(super) fn baselines(&self) -> impl Iterator<Item = (&'static Signal, Statistics)> {
+        self.signals.iter().enumerate().filter_map(|(idx, it)| Some((*it, self.scorer.baseline(idx)?)))
     }
 
     /// Judges the newest change, then learns it.
@@ -138,6 +154,7 @@ impl State {
             }
             if step.whole {
                 self.remember();
+                judgement.point = Some(Arc::new(self.learned(settings)));
             }
         }
         let fresh = |(then, _): &&(Timestamp, Opinion)| (0.0..=settings.hold).contains(&(at.0 - then.0));
@@ -145,6 +162,17 @@ impl State {
         judgement.signals = self.signal_states();
         judgement.episode = self.scorer.episode();
         judgement
+    }
+
+    /// The whole point as it was learned, for those who keep it.
+    fn learned(&self, settings: &Settings) -> Learned {
+        let odd = self.scorer.is_odd();
+        let weight = match (self.learning, odd) {
+            (false, _) => 0.0,
+            (true, true) => settings.quarantine,
+            (true, false) => 1.0,
+        };
+        Learned { point: self.window.point().clone(), signals: self.signals.clone(), odd, weight }
     }
 
     /// Keeps the whole points of an hour in which all was as it used to be.
@@ -189,7 +217,7 @@ impl State {
             (true, true) => Some(1.0),
             (true, false) => None,
         };
-        Step { elapsed, ready: self.ready, weight, whole }
+        Step { elapsed, ready: self.ready, weight: weight.filter(|_| self.learning), whole }
     }
 
     /// Takes the change into the window; gives the seconds it took, nothing across a gap.

@@ -35,7 +35,10 @@ pub(super) fn number(cell: &[u8]) -> Cell {
 }
 
 /// Reads a timestamp: seconds since 1970, or RFC 3339.
-pub(super) fn instant(cell: &[u8]) -> Result<Timestamp, NoTime> {
+///
+/// # Errors
+/// When it is something else.
+pub fn instant(cell: &[u8]) -> Result<Timestamp, NoTime> {
     let text = std::str::from_utf8(cell.trim_ascii()).map_err(|_| NoTime::Text)?;
     if text.is_empty() {
         return Err(NoTime::Missing);

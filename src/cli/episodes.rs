@@ -1,0 +1,39 @@
+//! The command line of `hostnorm episodes`.
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::Options;
+use super::stored::{self, Range};
+use crate::config::Setting;
+
+/// Which episodes are shown, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Episodes {
+    /// Where the store is.
+    pub options: Options,
+    /// When they were.
+    pub range: Range,
+    /// As JSON, not for people.
+    pub json: bool,
+}
+
+pub(super) fn command(settings: &[Setting]) -> clap::Command {
+    clap::Command::new("episodes")
+        .about("List the anomalies that were stored")
+        .args(stored::place(settings))
+        .args(stored::span())
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("One JSON array of all that is known"),
+        )
+}
+
+pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Episodes {
+    Episodes {
+        options: stored::options(matches, options, settings),
+        range: stored::range(matches),
+        json: matches.get_flag("json"),
+    }
+}

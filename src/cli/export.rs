@@ -1,0 +1,108 @@
+//! The command line of `hostnorm export`.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, value_parser};
+
+use super::stored::{self, Range};
+use super::{Options, defaulted};
+use crate::config::Setting;
+
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Raw values, as they were read.
+    Readings,
+    /// The means over windows that were learned.
+    Points,
+    /// What was said of them.
+    Scores,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Columns {
+    /// A row an instant, a column a series.
+    Csv,
+    /// A row an observation.
+    ParquetCsv,
+}
+
+/// What is exported, and where to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Export {
+    /// Where the store is.
+    pub options: Options,
+    /// What of it.
+    pub what: What,
+    /// Of when.
+    pub range: Range,
+    /// Of whom; nothing for the host in a table with a column a series, else for all.
+    pub subject: Option<String>,
+    /// How.
+    pub layout: Columns,
+    /// Where to; nothing for standard output.
+    pub output: Option<PathBuf>,
+}
+
+pub(super) fn command(settings: &[Setting]) -> clap::Command {
+    clap::Command::new("export")
+        .about("Write what was stored as CSV")
+        .long_about(
+            "Write what was stored as CSV.\n\n\
+             With csv a row is an instant and each series has a column; that of points can be given to hostnorm validate, \
+             replay and train. With parquet-csv a row is one observation in the same few columns, whatever the host has, \
+             each of one type: timestamps in ISO 8601 to the nanosecond, numbers, true or false, text. No column is \
+             without a name, and what is missing has no row. So tools such as DuckDB, pandas and Arrow turn it into \
+             Parquet without being told its schema.\n\n\
+             Nothing is rounded: a number that is read back has the same bits.",
+        )
+        .arg(
+            Arg::new("what")
+                .value_name("WHAT")
+                .value_parser(["readings", "points", "scores"])
+                .hide_possible_values(true)
+                .required(true)
+                .help("readings: raw values; points: means over windows, as they are learned; scores"),
+        )
+        .args(stored::span())
+        .arg(
+            Arg::new("subject")
+                .long("subject")
+                .value_name("NAME")
+                .help("Of whom; without it, csv has the host and parquet-csv all"),
+        )
+        .arg(
+            defaulted("format", "FORMAT", "csv", "How it is written: csv, parquet-csv")
+                .value_parser(["csv", "parquet-csv"])
+                .hide_possible_values(true),
+        )
+        .arg(
+            Arg::new("output")
+                .short('o')
+                .long("output")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where it goes; standard output without it, or with -"),
+        )
+        .args(stored::place(settings))
+}
+
+pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Export {
+    let word = |name: &str| matches.get_one::<String>(name);
+    Export {
+        options: stored::options(matches, options, settings),
+        what: match word("what").map(String::as_str) {
+            Some("points") => What::Points,
+            Some("scores") => What::Scores,
+            _ => What::Readings,
+        },
+        range: stored::range(matches),
+        subject: word("subject").cloned(),
+        layout: match word("format").map(String::as_str) {
+            Some("parquet-csv") => Columns::ParquetCsv,
+            _ => Columns::Csv,
+        },
+        output: matches.get_one::<PathBuf>("output").filter(|it| it.as_os_str() != "-").cloned(),
+    }
+}

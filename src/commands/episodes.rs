@@ -1,0 +1,81 @@
+//! `hostnorm episodes`: the anomalies that were stored, as a table for people or as JSON.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+use super::stored;
+use crate::cli::{Episodes, Exit};
+use crate::clock;
+use crate::reading::Timestamp;
+use crate::sentence;
+use crate::span::Span;
+use crate::store::EpisodeRow;
+
+/// Lists episodes; exit code 0, also if there are none.
+pub fn run(options: Episodes, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let archive = match stored::archive(options.options, environment) {
+        Ok(archive) => archive,
+        Err(exit) => return exit,
+    };
+    match archive.episodes(options.range.between(clock::now())) {
+        Err(error) => Exit::failure(error.to_string()),
+        Ok(episodes) if options.json => {
+            Exit::success(serde_json::to_string_pretty(&episodes).unwrap_or_default())
+        }
+        Ok(episodes) if episodes.is_empty() => Exit::success("no anomalies are stored in this time"),
+        Ok(episodes) => Exit::success(table(&episodes)),
+    }
+}
+
+/// One line each, the newest last, where a terminal shows it.
+fn table(episodes: &[EpisodeRow]) -> String {
+    let mut text = format!(
+        "{:>5}  {:<19}  {:>9}  {:<11}  {:>5}  {}\n",
+        "id", "began (UTC)", "lasted", "outcome", "peak", "what"
+    );
+    for it in episodes {
+        let began = sentence::instant(Timestamp(it.began)).replace('T', " ");
+        let lasted = Span::nearest((it.ended.unwrap_or(it.seen) - it.began).round());
+        // Infallible: it is memory that is written to.
+        let _ = writeln!(
+            text,
+            "{:>5}  {:<19}  {:>9}  {:<11}  {:>5.1}  {}",
+            it.id,
+            began.get(..19).unwrap_or_default(),
+            lasted.to_string(),
+            it.outcome,
+            it.peak,
+            it.sentence
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_episode_is_a_line() {
+        let episode = EpisodeRow {
+            id: 7,
+            kind: "host".into(),
+            subject: "host".into(),
+            began: 1_795_255_200.25,
+            ended: Some(1_795_255_295.5),
+            seen: 1_795_255_295.5,
+            outcome: "ended".into(),
+            peak: 7.43,
+            causes: serde_json::Value::Null,
+            sentence: "anomaly on host: CPU busy 97 %".into(),
+            model: None,
+            keep_from: None,
+            keep_to: None,
+        };
+        assert_eq!(
+            table(&[episode]),
+            "   id  began (UTC)             lasted  outcome       peak  what\n    \
+             7  2026-11-21 10:00:00      1m35s  ended          7.4  anomaly on host: CPU busy 97 %\n"
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! `hostnorm export`: what was stored, as tables for those who look closer.
+#![expect(clippy::disallowed_methods, reason = "creates the file that was asked for")]
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Write};
+
+use super::stored;
+use crate::cli::{Exit, Export};
+use crate::clock;
+use crate::store::{Error, LeftOut};
+
+mod cell;
+mod long;
+mod wide;
+
+/// Why an export ended early.
+#[derive(Debug)]
+enum Halt {
+    /// The store cannot be read.
+    Store(Error),
+    /// What was asked for cannot be written.
+    Write(io::Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+/// Writes a table; exit code 0 if all of it was written.
+pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let archive = match stored::archive(options.options.clone(), environment) {
+        Ok(archive) => archive,
+        Err(exit) => return exit,
+    };
+    let name = options.output.as_ref().map_or("standard output".to_owned(), |it| it.display().to_string());
+    let to: Box<dyn Write> = match &options.output {
+        None => Box::new(io::stdout().lock()),
+        Some(path) => match File::create(path) {
+            Ok(file) => Box::new(file),
+            Err(error) => return Exit::failure(format!("cannot create {name}: {error}")),
+        },
+    };
+    let mut to = BufWriter::new(to);
+    let between = options.range.between(clock::now());
+    let written = match options.layout {
+        crate::cli::Columns::Csv => wide::write(&archive, options, between, &mut to),
+        crate::cli::Columns::ParquetCsv => long::write(&archive, options, between, &mut to),
+    };
+    match written.and_then(|left_out| Ok(to.flush().map(|()| left_out)?)) {
+        Ok(left_out) => told(left_out),
+        // Who reads a pipe may go away when it has seen enough.
+        Err(Halt::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::success(""),
+        Err(Halt::Write(error)) => Exit::failure(format!("{name} cannot be written: {error}")),
+        Err(Halt::Store(error)) => Exit::failure(error.to_string()),
+    }
+}
+
+/// What is missing in the table is said, but not in the table.
+fn told(left_out: LeftOut) -> Exit {
+    if left_out == LeftOut::default() {
+        return Exit::success("");
+    }
+    Exit::failure(format!(
+        "the table is written, without {} values of series that this hostnorm does not know and {} garbled records",
+        left_out.unknown, left_out.garbled
+    ))
+}

@@ -1,0 +1,79 @@
+//! A row an observation, in the same columns whatever the host has.
+
+use std::io::Write;
+
+use super::Halt;
+use super::cell::{self, number, time};
+use crate::cli::{Export, What};
+use crate::reading::{Reading, Subject};
+use crate::sources;
+use crate::store::{Archive, Between, LeftOut, PointRow, ScoreRow};
+
+pub(super) fn write(
+    archive: &Archive,
+    options: &Export,
+    between: Between,
+    to: &mut dyn Write,
+) -> Result<LeftOut, Halt> {
+    let wanted = |subject: &Subject| options.subject.as_ref().is_none_or(|it| it == subject.name());
+    match options.what {
+        What::Readings => {
+            cell::row(to, ["timestamp", "kind", "subject", "metric", "labels", "value"])?;
+            let metrics: Vec<_> = sources::metrics().collect();
+            archive.readings(between, &metrics, |reading| readings(to, &reading, wanted))
+        }
+        What::Points => {
+            cell::row(to, ["timestamp", "kind", "subject", "signal", "value", "odd", "weight"])?;
+            archive.points(
+                between,
+                None,
+                |point| if wanted(&point.subject) { points(to, &point) } else { Ok(()) },
+            )
+        }
+        What::Scores => {
+            let columns = ["timestamp", "kind", "subject", "score", "momentary", "is_anomaly", "confidence"];
+            cell::row(to, columns)?;
+            archive
+                .scores(between, |score| if wanted(&score.subject) { scores(to, &score) } else { Ok(()) })?;
+            Ok(LeftOut::default())
+        }
+    }
+}
+
+fn readings(to: &mut dyn Write, reading: &Reading, wanted: impl Fn(&Subject) -> bool) -> Result<(), Halt> {
+    let at = time(reading.at);
+    for (subject, values) in reading.subjects.iter().filter(|(subject, _)| wanted(subject)) {
+        for it in values.iter() {
+            let (labels, value) = (cell::labels(it.metric, &it.labels), number(it.value));
+            cell::row(to, [&at, subject.kind().name(), subject.name(), it.metric.name, &labels, &value])?;
+        }
+    }
+    Ok(())
+}
+
+fn points(to: &mut dyn Write, point: &PointRow) -> Result<(), Halt> {
+    let (at, weight) = (time(point.at), number(point.weight));
+    let odd = if point.odd { "true" } else { "false" };
+    let (kind, subject) = (point.subject.kind().name(), point.subject.name());
+    for (idx, signal) in point.signals.iter().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
+        cell::row(to, [&at, kind, subject, signal, &number(point.values[idx]), odd, &weight])?;
+    }
+    Ok(())
+}
+
+pub(super) fn scores(to: &mut dyn Write, it: &ScoreRow) -> Result<(), Halt> {
+    let confidence = it.confidence.map(number).unwrap_or_default();
+    cell::row(
+        to,
+        [
+            time(it.at).as_str(),
+            it.subject.kind().name(),
+            it.subject.name(),
+            &number(it.score),
+            &number(it.momentary),
+            if it.is_anomaly { "true" } else { "false" },
+            &confidence,
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! A row an instant, a column a series; of one subject.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use super::Halt;
+use super::cell::{self, number, time};
+use crate::cli::{Export, What};
+use crate::metric::Metric;
+use crate::reading::{Labels, Reading, Subject, Values};
+use crate::sources;
+use crate::store::{Archive, Between, LeftOut, PointRow};
+
+pub(super) fn write(
+    archive: &Archive,
+    options: &Export,
+    between: Between,
+    to: &mut dyn Write,
+) -> Result<LeftOut, Halt> {
+    let name = options.subject.as_deref().unwrap_or(Subject::Host.name());
+    match options.what {
+        What::Readings => readings(archive, name, between, to),
+        What::Points => points(archive, name, between, to),
+        What::Scores => {
+            cell::row(to, ["timestamp", "score", "momentary", "is_anomaly", "confidence"])?;
+            archive.scores::<Halt>(between, |it| {
+                if it.subject.name() == name {
+                    let confidence = it.confidence.map(number).unwrap_or_default();
+                    let (score, momentary) = (number(it.score), number(it.momentary));
+                    let is_anomaly = if it.is_anomaly { "1" } else { "0" };
+                    cell::row(to, [&time(it.at), &score, &momentary, is_anomaly, &confidence])?;
+                }
+                Ok(())
+            })?;
+            Ok(LeftOut::default())
+        }
+    }
+}
+
+/// The values of the subject of this name.
+fn of<'a>(reading: &'a Reading, name: &str) -> Option<&'a Values> {
+    reading.subjects.iter().find(|(subject, _)| subject.name() == name).map(|(_, values)| values)
+}
+
+fn readings(archive: &Archive, name: &str, between: Between, to: &mut dyn Write) -> Result<LeftOut, Halt> {
+    let metrics: Vec<_> = sources::metrics().collect();
+    // Devices come and go; the columns have to be known before the first row.
+    let mut columns: BTreeMap<(&'static str, Labels), (usize, &'static Metric)> = BTreeMap::new();
+    archive.readings::<Halt>(between, &metrics, |reading| {
+        for it in of(&reading, name).iter().flat_map(|it| it.iter()) {
+            let next = columns.len();
+            columns.entry((it.metric.name, it.labels.clone())).or_insert((next, it.metric));
+        }
+        Ok(())
+    })?;
+    let mut header = vec![String::new(); columns.len()];
+    for ((_, labels), (idx, metric)) in &columns {
+        header[*idx] = cell::series(metric, labels);
+    }
+    cell::row(to, std::iter::once("timestamp").chain(header.iter().map(String::as_str)))?;
+    archive.readings(between, &metrics, |reading| {
+        let mut cells = vec![String::new(); columns.len()];
+        let Some(values) = of(&reading, name) else { return Ok(()) };
+        for it in values.iter() {
+            if let Some((idx, _)) = columns.get(&(it.metric.name, it.labels.clone())) {
+                cells[*idx] = number(it.value);
+            }
+        }
+        let at = time(reading.at);
+        Ok(cell::row(to, std::iter::once(at.as_str()).chain(cells.iter().map(String::as_str)))?)
+    })
+}
+
+fn points(archive: &Archive, name: &str, between: Between, to: &mut dyn Write) -> Result<LeftOut, Halt> {
+    // A later version may watch other signals.
+    let mut columns: Vec<String> = Vec::new();
+    let mut newest: Option<Arc<[String]>> = None;
+    archive.points::<Halt>(between, None, |point| {
+        if point.subject.name() == name && newest.as_ref().is_none_or(|it| !Arc::ptr_eq(it, &point.signals)) {
+            let new = point.signals.iter().filter(|it| !columns.contains(it)).cloned().collect::<Vec<_>>();
+            columns.extend(new);
+            newest = Some(Arc::clone(&point.signals));
+        }
+        Ok(())
+    })?;
+    cell::row(to, std::iter::once("timestamp").chain(columns.iter().map(String::as_str)))?;
+    archive.points(between, None, |point| {
+        if point.subject.name() != name {
+            return Ok(());
+        }
+        let cells: Vec<String> = columns.iter().map(|it| value(&point, it)).collect();
+        let at = time(point.at);
+        Ok(cell::row(to, std::iter::once(at.as_str()).chain(cells.iter().map(String::as_str)))?)
+    })
+}
+
+/// The value of a signal; nothing where it is missing.
+fn value(point: &PointRow, signal: &str) -> String {
+    let known = point.signals.iter().position(|it| it == signal).filter(|idx| !point.missing[*idx]);
+    known.map(|idx| number(point.values[idx])).unwrap_or_default()
+}

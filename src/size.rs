@@ -1,0 +1,175 @@
+//! Amounts of bytes as users write them: `256MiB`, `1GiB`, `20MB`, `0`.
+//!
+//! Decimal and binary prefixes are told apart, as IEC 80000-13 has them: 1 MB is 1,000,000 bytes, 1 MiB is 1,048,576.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Units that are understood, the largest first.
+const UNITS: [(&str, u64); 9] = [
+    ("TiB", 1 << 40),
+    ("TB", 1_000_000_000_000),
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("KiB", 1 << 10),
+    ("kB", 1_000),
+    ("B", 1),
+];
+
+/// An amount of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Size {
+    bytes: u64,
+}
+
+impl Size {
+    /// So many times 1,048,576 bytes.
+    pub const fn mebibytes(count: u64) -> Self {
+        Self { bytes: count << 20 }
+    }
+
+    /// The same in bytes.
+    pub const fn bytes(self) -> u64 {
+        self.bytes
+    }
+}
+
+/// In the largest unit that gives a whole number.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = |unit: &&(&str, u64)| self.bytes > 0 && self.bytes.is_multiple_of(unit.1);
+        match UNITS.iter().find(whole) {
+            Some((unit, bytes)) => write!(f, "{}{unit}", self.bytes / bytes),
+            None => f.write_str("0B"),
+        }
+    }
+}
+
+/// Why a text is not an amount of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParseSizeError {
+    /// It does not follow the grammar.
+    Grammar,
+    /// It is a number without a unit.
+    Unit,
+    /// It does not fit into 64 bits.
+    Large,
+}
+
+impl fmt::Display for ParseSizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grammar => "is not a size such as 256MiB, 1GiB or 20MB",
+            Self::Unit => "has no unit; write B, kB, KiB, MB, MiB, GB, GiB, TB or TiB after the number",
+            Self::Large => "is too large",
+        })
+    }
+}
+
+impl std::error::Error for ParseSizeError {}
+
+impl FromStr for Size {
+    type Err = ParseSizeError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSizeError> {
+        if text == "0" {
+            return Ok(Self::default());
+        }
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        if number.is_empty() {
+            return Err(ParseSizeError::Grammar);
+        }
+        if unit.is_empty() {
+            return Err(ParseSizeError::Unit);
+        }
+        let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(ParseSizeError::Grammar)?;
+        let number: u64 = number.parse().map_err(|_| ParseSizeError::Large)?;
+        Ok(Self { bytes: number.checked_mul(*bytes).ok_or(ParseSizeError::Large)? })
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+/// Takes numbers as well, so that YAML's `max_bytes: 5` is told what it lacks.
+struct SizeVisitor;
+
+impl Visitor<'_> for SizeVisitor {
+    type Value = Size;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a size such as 256MiB, 1GiB or 20MB")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+        text.parse().map_err(|error| E::custom(format_args!("{text:?} {error}")))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Size, E> {
+        number.to_string().parse().map_err(|error| E::custom(format_args!("{number} {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str, expect: Result<u64, ParseSizeError>, shown: &str) {
+        let parsed = text.parse::<Size>();
+        assert_eq!(parsed.map(Size::bytes), expect, "{text}");
+        if let Ok(size) = parsed {
+            assert_eq!(size.to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_prefixes_are_read() {
+        check("0", Ok(0), "0B");
+        check("1B", Ok(1), "1B");
+        check("256MiB", Ok(268_435_456), "256MiB");
+        check("1024MiB", Ok(1 << 30), "1GiB");
+        check("20MB", Ok(20_000_000), "20MB");
+        check("1500kB", Ok(1_500_000), "1500kB");
+    }
+
+    #[test]
+    fn refuses_with_a_reason() {
+        use ParseSizeError::{Grammar, Large, Unit};
+        for text in ["", "MiB", "1.5GiB", "-1B", "1 MB", "1mb", "1M", "٣B"] {
+            check(text, Err(Grammar), "");
+        }
+        check("5", Err(Unit), "");
+        check("99999999999999999999B", Err(Large), "");
+        check("18446744073709551615kB", Err(Large), "");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(bytes: u64) {
+            let size = Size { bytes };
+            prop_assert_eq!(size.to_string().parse(), Ok(size));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in ".*") {
+            let _ = text.parse::<Size>();
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What was stored, for reading: beside a daemon that writes, or without one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::entry::{Baseline, Marker, Model, Snapshot};
+use super::record::Record;
+use super::stored::{Between, EpisodeRow, LEARNING, LeftOut, PointRow, ScoreRow};
+use super::{Error, FILE, dictionary, schema, tables};
+use crate::metric::Metric;
+use crate::reading::{Reading, Subject, Timestamp};
+
+/// A store that is open for reading.
+#[derive(Debug)]
+pub struct Archive {
+    connection: Connection,
+}
+
+impl Archive {
+    /// Opens the store in this directory.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        Ok(Self { connection: schema::open_to_read(&directory.join(FILE))? })
+    }
+
+    /// Gives each reading of a span to `each`, in the order in which they were read, as far as its series are among these
+    /// metrics. Records that make no sense are left out and counted.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or `each` has had enough.
+    pub fn readings<E: From<Error>>(
+        &self,
+        between: Between,
+        metrics: &[&'static Metric],
+        mut each: impl FnMut(Reading) -> Result<(), E>,
+    ) -> Result<LeftOut, E> {
+        let mut left_out = LeftOut::default();
+        let dictionary = dictionary::Reader::load(&self.connection, metrics)?;
+        let (from, to) = between.bounds();
+        let mut statement = self
+            .connection
+            .prepare("SELECT format, blob FROM readings WHERE last_at >= ?1 AND first_at <= ?2 ORDER BY id")
+            .map_err(Error::from)?;
+        let mut rows = statement.query([from, to]).map_err(Error::from)?;
+        while let Some(row) = rows.next().map_err(Error::from)? {
+            let format = row.get(0).map_err(Error::from)?;
+            let bytes = row.get_ref(1).map_err(Error::from)?;
+            let Ok(record) = Record::read(format, bytes.as_blob().unwrap_or_default()) else {
+                left_out.garbled += 1;
+                continue;
+            };
+            let (readings, unknown) = dictionary.readings(&record);
+            left_out.unknown += unknown;
+            readings.into_iter().filter(|it| between.holds(it.at)).try_for_each(&mut each)?;
+        }
+        Ok(left_out)
+    }
+
+    /// Gives each point of a span to `each`, the oldest first; of all subjects, or of one.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or `each` has had enough.
+    pub fn points<E: From<Error>>(
+        &self,
+        between: Between,
+        subject: Option<&Subject>,
+        mut each: impl FnMut(PointRow) -> Result<(), E>,
+    ) -> Result<LeftOut, E> {
+        let layouts = self.layouts()?;
+        let mut left_out = LeftOut::default();
+        let (from, to) = between.bounds();
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT at, kind, subject, odd, weight, layout, \"values\" FROM points \
+                 WHERE at >= ?1 AND at <= ?2 AND (?3 IS NULL OR kind = ?3 AND subject = ?4) ORDER BY id",
+            )
+            .map_err(Error::from)?;
+        let of = (subject.map(|it| it.kind().name()), subject.map(Subject::name));
+        let mut rows = statement.query(params![from, to, of.0, of.1]).map_err(Error::from)?;
+        while let Some(row) = rows.next().map_err(Error::from)? {
+            match point(row, &layouts).map_err(Error::from)? {
+                Some(point) => each(point)?,
+                None => left_out.garbled += 1,
+            }
+        }
+        Ok(left_out)
+    }
+
+    fn layouts(&self) -> Result<BTreeMap<i64, Arc<[String]>>, Error> {
+        let mut statement = self.connection.prepare("SELECT id, signals FROM layouts")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        Ok(rows.into_iter().filter_map(|(id, text)| Some((id, serde_json::from_str(&text).ok()?))).collect())
+    }
+
+    /// Gives each score of a span to `each`, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or `each` has had enough.
+    pub fn scores<E: From<Error>>(
+        &self,
+        between: Between,
+        mut each: impl FnMut(ScoreRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (from, to) = between.bounds();
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT at, kind, subject, score, momentary, is_anomaly, confidence FROM points \
+                 WHERE score IS NOT NULL AND at >= ?1 AND at <= ?2 ORDER BY id",
+            )
+            .map_err(Error::from)?;
+        let mut rows = statement.query([from, to]).map_err(Error::from)?;
+        while let Some(row) = rows.next().map_err(Error::from)? {
+            if let Some(score) = score(row).map_err(Error::from)? {
+                each(score)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The episodes that touch a span, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn episodes(&self, between: Between) -> Result<Vec<EpisodeRow>, Error> {
+        let (from, to) = between.bounds();
+        let mut statement = self.connection.prepare(&format!(
+            "{EPISODES} WHERE coalesce(ended, seen) >= ?1 AND began <= ?2 ORDER BY began, id"
+        ))?;
+        Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
+    }
+
+    /// One episode.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn episode(&self, id: i64) -> Result<Option<EpisodeRow>, Error> {
+        let mut statement = self.connection.prepare(&format!("{EPISODES} WHERE id = ?1"))?;
+        Ok(statement.query_row([id], episode).optional()?)
+    }
+
+    /// The newest snapshot of this format.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn snapshot(&self, format: &str) -> Result<Option<Snapshot>, Error> {
+        let sql = "SELECT at, format, model, blob FROM snapshots WHERE format = ?1 ORDER BY id DESC LIMIT 1";
+        Ok(self.connection.query_row(sql, [format], snapshot).optional()?)
+    }
+
+    /// The snapshot from which an episode is explained: the newest that was made long enough before it began.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn snapshot_of(&self, episode: &EpisodeRow) -> Result<Option<Snapshot>, Error> {
+        let sql = "SELECT at, format, model, blob FROM snapshots WHERE at = ?1 ORDER BY id DESC LIMIT 1";
+        let Some(at) = episode.keep_from else { return Ok(None) };
+        Ok(self.connection.query_row(sql, [at], snapshot).optional()?)
+    }
+
+    /// All models, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn models(&self) -> Result<Vec<Model>, Error> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, kind, created, state, card, digest, format, blob FROM models ORDER BY created, id",
+        )?;
+        let row = |row: &Row<'_>| {
+            Ok(Model {
+                id: row.get(0)?,
+                kind: row.get(1)?,
+                created: Timestamp(row.get(2)?),
+                state: row.get(3)?,
+                card: row.get(4)?,
+                digest: row.get(5)?,
+                format: row.get(6)?,
+                bytes: row.get(7)?,
+            })
+        };
+        Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// What is normal of each signal, as it was written down last.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn baselines(&self) -> Result<Vec<Baseline>, Error> {
+        let mut statement = self.connection.prepare(
+            "SELECT kind, subject, signal, mean, stddev, min, max, sample_count, last_updated, p95, p99 \
+             FROM baselines ORDER BY kind, subject, signal",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut baselines = Vec::new();
+        while let Some(row) = rows.next()? {
+            let Some(subject) = subject(row, 0)? else { continue };
+            baselines.push(Baseline {
+                subject,
+                signal: row.get(2)?,
+                mean: row.get(3)?,
+                deviation: row.get(4)?,
+                min: row.get::<_, Option<f64>>(5)?.unwrap_or(f64::INFINITY),
+                max: row.get::<_, Option<f64>>(6)?.unwrap_or(f64::NEG_INFINITY),
+                points: row.get(7)?,
+                at: Timestamp(row.get(8)?),
+                p95: row.get(9)?,
+                p99: row.get(10)?,
+            });
+        }
+        Ok(baselines)
+    }
+
+    /// The markers of a kind, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn markers(&self, kind: &str) -> Result<Vec<Marker>, Error> {
+        let mut statement =
+            self.connection.prepare("SELECT at, kind, text FROM markers WHERE kind = ?1 ORDER BY id")?;
+        let row =
+            |row: &Row<'_>| Ok(Marker { at: Timestamp(row.get(0)?), kind: row.get(1)?, text: row.get(2)? });
+        Ok(statement.query_map([kind], row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether is learned, as was said last.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_learning(&self) -> Result<bool, Error> {
+        Ok(self.markers(LEARNING)?.last().is_none_or(|it| it.text != "off"))
+    }
+}
+
+const EPISODES: &str = "SELECT id, kind, subject, began, ended, seen, outcome, peak, causes, sentence, model, \
+                        keep_from, keep_to FROM episodes";
+
+fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
+    Ok(EpisodeRow {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        subject: row.get(2)?,
+        began: row.get(3)?,
+        ended: row.get(4)?,
+        seen: row.get(5)?,
+        outcome: row.get(6)?,
+        peak: row.get(7)?,
+        causes: serde_json::from_str(&row.get::<_, String>(8)?).unwrap_or_default(),
+        sentence: row.get(9)?,
+        model: row.get(10)?,
+        keep_from: row.get(11)?,
+        keep_to: row.get(12)?,
+    })
+}
+
+fn snapshot(row: &Row<'_>) -> Result<Snapshot, rusqlite::Error> {
+    Ok(Snapshot { at: Timestamp(row.get(0)?), format: row.get(1)?, model: row.get(2)?, bytes: row.get(3)? })
+}
+
+fn subject(row: &Row<'_>, idx: usize) -> Result<Option<Subject>, rusqlite::Error> {
+    let text = |idx: usize| row.get_ref(idx).map(|it| it.as_str().unwrap_or_default());
+    Ok(dictionary::subject(text(idx)?, text(idx + 1)?))
+}
+
+/// Nothing when the row makes no sense.
+fn point(row: &Row<'_>, layouts: &BTreeMap<i64, Arc<[String]>>) -> Result<Option<PointRow>, rusqlite::Error> {
+    let (subject, signals) = (subject(row, 1)?, layouts.get(&row.get(5)?));
+    let (Some(subject), Some(signals)) = (subject, signals) else { return Ok(None) };
+    let bytes = row.get_ref(6)?.as_blob().unwrap_or_default();
+    let Some((values, missing)) = tables::unpacked(bytes, signals.len()) else { return Ok(None) };
+    Ok(Some(PointRow {
+        at: Timestamp(row.get(0)?),
+        subject,
+        odd: row.get(3)?,
+        weight: row.get(4)?,
+        signals: Arc::clone(signals),
+        values,
+        missing,
+    }))
+}
+
+fn score(row: &Row<'_>) -> Result<Option<ScoreRow>, rusqlite::Error> {
+    let Some(subject) = subject(row, 1)? else { return Ok(None) };
+    let score = row.get(3)?;
+    Ok(Some(ScoreRow {
+        at: Timestamp(row.get(0)?),
+        subject,
+        score,
+        momentary: row.get::<_, Option<f64>>(4)?.unwrap_or(score),
+        is_anomaly: row.get::<_, Option<bool>>(5)?.unwrap_or_default(),
+        confidence: row.get(6)?,
+    }))
+}

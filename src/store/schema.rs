@@ -1,0 +1,104 @@
+//! The tables, and how older ones become them.
+//!
+//! Users may open the file with `sqlite3`: names are plain, times are seconds since the epoch, and what is compressed has
+//! a view or a command beside it (`hostnorm export`).
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::Error;
+
+/// Says that a SQLite file is one of hostnorm: "hnrm".
+const APPLICATION_ID: i64 = 0x686e_726d;
+
+/// The tables as they are now. Each step leads from the version of its place to the next, and none is ever changed.
+const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+
+/// The version of the tables that this program writes.
+pub(super) const VERSION: i64 = STEPS.len() as i64;
+
+/// How long a statement waits for another process that is writing.
+const BUSY: Duration = Duration::from_secs(1);
+/// A command has the time.
+const BUSY_OF_COMMANDS: Duration = Duration::from_secs(10);
+
+/// What SQLite may keep of the file in memory, in KiB; the default is 2,000.
+const CACHE_KIB: i64 = 512;
+
+/// Opens the file for writing, creates it where there is none, and brings its tables up to date.
+pub(super) fn open(path: &Path) -> Result<Connection, Error> {
+    let mut connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY)?;
+    // Before anything of it is changed.
+    verify(&connection, path)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // Has to stand before the first table.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    migrate(&mut connection)?;
+    // What a crash left in it is gone through here, not at some later commit.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Opens the file for reading, beside a daemon that writes or without one.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, Error> {
+    beside(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// Opens the file to leave a request in it, beside a daemon that writes or without one.
+pub(super) fn open_to_ask(path: &Path) -> Result<Connection, Error> {
+    beside(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// Its tables are left as they are: whoever writes to them knows them by heart.
+fn beside(path: &Path, mode: OpenFlags) -> Result<Connection, Error> {
+    if !path.is_file() {
+        return Err(Error::None { path: path.to_owned() });
+    }
+    let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_OF_COMMANDS)?;
+    verify(&connection, path)?;
+    match version(&connection)? {
+        VERSION => Ok(connection),
+        0 => Err(Error::None { path: path.to_owned() }),
+        _ => Err(Error::Older { path: path.to_owned() }),
+    }
+}
+
+fn version(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// A file of another program, or of a newer hostnorm, is left alone.
+fn verify(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if id != APPLICATION_ID && (id != 0 || tables != 0) {
+        return Err(Error::Foreign { path: path.to_owned() });
+    }
+    match version(connection)? {
+        found if found > VERSION => Err(Error::Newer { path: path.to_owned(), found }),
+        _ => Ok(()),
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let found = version(connection)?;
+    let done = usize::try_from(found).unwrap_or(0);
+    for (idx, step) in STEPS.iter().enumerate().skip(done) {
+        // Each step is whole or not there at all, its number included.
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", idx as i64 + 1)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

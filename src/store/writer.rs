@@ -1,0 +1,280 @@
+//! The thread that writes: gathers what the loop hands over, commits it, and keeps going when it cannot.
+//!
+//! What could not be committed is kept and tried again with the next commit, as much as the bound allows; the oldest is
+//! dropped and counted. So a disk that is full, or a directory that cannot be written, costs history and nothing else.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::db::Db;
+use super::entry::Entry;
+use super::request::Request;
+use super::retention::Keep;
+use super::{Error, FILE, LOCK, Operation, PENDING_MAX, Shared, Wake};
+use crate::clock;
+use crate::sentence;
+
+/// Time between two looks at what is too old.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Time between two attempts to open what could not be opened.
+const RETRY: Duration = Duration::from_secs(10);
+/// An answer to a command is not kept waiting for the next commit, but for what else may come with it.
+const ANSWER_WAIT: Duration = Duration::from_millis(200);
+
+/// Told of each new request, on the thread of the store.
+pub type Deliver = Box<dyn Fn(Request) + Send>;
+
+pub(super) struct Writer {
+    pub(super) directory: PathBuf,
+    pub(super) keep: Keep,
+    pub(super) commit_every: Duration,
+    pub(super) queue: Receiver<Entry>,
+    pub(super) wake: Receiver<Wake>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) deliver: Deliver,
+    /// Held as long as this process writes to the store.
+    lock: Option<File>,
+    db: Option<Db>,
+    pending: VecDeque<Entry>,
+    /// The newest request that was delivered.
+    delivered: i64,
+    /// What is wrong since a while, so that its beginning and its end are said once.
+    ailing: Option<&'static str>,
+    retry_at: Option<Instant>,
+    prune_at: Instant,
+}
+
+impl Writer {
+    pub(super) fn new(
+        directory: PathBuf,
+        keep: Keep,
+        commit_every: Duration,
+        ends: (Receiver<Entry>, Receiver<Wake>),
+        shared: Arc<Shared>,
+        deliver: Deliver,
+    ) -> Self {
+        let (queue, wake) = ends;
+        Self {
+            directory,
+            keep,
+            commit_every,
+            queue,
+            wake,
+            shared,
+            deliver,
+            lock: None,
+            db: None,
+            pending: VecDeque::new(),
+            delivered: 0,
+            ailing: None,
+            retry_at: None,
+            prune_at: clock::instant() + PRUNE_EVERY.min(commit_every * 12),
+        }
+    }
+
+    /// Opens the store, if that can be; what is wrong is said and counted.
+    pub(super) fn open(&mut self) {
+        if self.db.is_some() || self.retry_at.is_some_and(|at| clock::instant() < at) {
+            return;
+        }
+        match self.opened() {
+            Ok(db) => {
+                self.db = Some(db);
+                self.retry_at = None;
+                self.measure();
+            }
+            Err(error) => {
+                self.retry_at = Some(clock::instant() + RETRY);
+                self.failed(Operation::Open, &error);
+            }
+        }
+    }
+
+    fn opened(&mut self) -> Result<Db, Error> {
+        if self.lock.is_none() {
+            self.lock = Some(locked(&self.directory)?);
+        }
+        let path = self.directory.join(FILE);
+        match Db::open(&path) {
+            Err(error) if error.is_garbled() => {
+                self.set_aside(&path, &error)?;
+                Db::open(&path)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Renames what is garbled, so that a new file can be begun. Nothing is deleted: it may be mended or looked at.
+    fn set_aside(&self, path: &Path, why: &Error) -> Result<(), Error> {
+        let stamp: String =
+            sentence::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
+        let aside = PathBuf::from(format!("{}.garbled-{stamp}", path.display()));
+        rename(path, &aside)?;
+        for end in ["-wal", "-shm"] {
+            let with = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
+            if with(path).exists() {
+                rename(&with(path), &with(&aside))?;
+            }
+        }
+        self.shared.count(Operation::Open);
+        tracing::error!(
+            path = %path.display(),
+            aside = %aside.display(),
+            error = %why,
+            "the store is garbled; it is set aside and a new one is begun"
+        );
+        Ok(())
+    }
+
+    /// Runs until it is told to stop, or nobody is left to tell it anything.
+    pub(super) fn run(mut self) {
+        let mut due = clock::instant() + self.commit_every;
+        loop {
+            match self.wake.recv_timeout(due.saturating_duration_since(clock::instant())) {
+                Ok(Wake::Soon) => due = due.min(clock::instant() + ANSWER_WAIT),
+                Ok(Wake::Drain) => self.gather(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.gather();
+                    self.commit(false);
+                    due = clock::instant() + self.commit_every;
+                }
+                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.gather();
+        self.retry_at = None;
+        self.commit(true);
+        if let Some(db) = &self.db
+            && let Err(error) = db.checkpoint()
+        {
+            tracing::debug!(%error, "the log of the store is not moved into its file");
+        }
+    }
+
+    /// Takes over what is in the queue; drops the oldest readings when there are too many.
+    fn gather(&mut self) {
+        self.pending.extend(self.queue.try_iter());
+        let mut excess = self.pending.len().saturating_sub(PENDING_MAX);
+        if excess == 0 {
+            return;
+        }
+        self.shared.drop_rows(excess as u64);
+        self.pending.retain(|entry| {
+            let goes = excess > 0 && matches!(entry, Entry::Tick(_));
+            excess -= usize::from(goes);
+            !goes
+        });
+        self.pending.drain(..excess);
+    }
+
+    fn commit(&mut self, last: bool) {
+        self.open();
+        let Some(db) = &mut self.db else { return };
+        if !self.pending.is_empty() || last {
+            match db.write(self.pending.iter(), last) {
+                Ok(dropped) => {
+                    self.pending.clear();
+                    self.shared.drop_rows(dropped);
+                    self.succeeded();
+                }
+                Err(error) => return self.failed(Operation::Write, &error),
+            }
+        }
+        self.take_requests();
+        if clock::instant() >= self.prune_at && !last {
+            self.prune();
+        }
+        self.measure();
+    }
+
+    fn prune(&mut self) {
+        self.prune_at = clock::instant() + PRUNE_EVERY;
+        let Some(db) = &mut self.db else { return };
+        if let Err(error) = db.prune(&self.keep, clock::now().0) {
+            self.failed(Operation::Prune, &error);
+        }
+    }
+
+    fn take_requests(&mut self) {
+        let Some(db) = &mut self.db else { return };
+        let found = match db.requests(self.delivered) {
+            Ok(found) => found,
+            Err(error) => return self.failed(Operation::Request, &error),
+        };
+        for (id, verb) in found {
+            self.delivered = id;
+            match verb {
+                Some(verb) => (self.deliver)(Request { id, verb }),
+                None => self.pending.push_back(Entry::Answer {
+                    id,
+                    at: clock::now(),
+                    outcome: Err("the hostnorm that runs does not know this request; is it older?".into()),
+                }),
+            }
+        }
+    }
+
+    fn succeeded(&mut self) {
+        self.shared.committed(clock::now());
+        if self.ailing.take().is_some() {
+            tracing::info!(path = %self.directory.display(), "the store is written again");
+        }
+    }
+
+    /// Whatever failed, the database is opened anew: what is remembered of it then is what is in it.
+    fn failed(&mut self, operation: Operation, error: &Error) {
+        self.db = None;
+        self.shared.count(operation);
+        let path = self.directory.join(FILE);
+        if error.is_garbled() && operation != Operation::Open {
+            self.shared.fails();
+            if let Err(error) = self.set_aside(&path, error) {
+                tracing::error!(%error, "a garbled store cannot be set aside");
+                self.retry_at = Some(clock::instant() + RETRY);
+            }
+            return;
+        }
+        self.shared.fails();
+        if self.ailing.replace(operation.name()).is_none() {
+            tracing::warn!(
+                path = %path.display(),
+                operation = operation.name(),
+                %error,
+                "nothing is stored; hostnorm goes on in memory and tries again"
+            );
+        }
+    }
+
+    fn measure(&self) {
+        let size = |end: &str| {
+            let path = self.directory.join(format!("{FILE}{end}"));
+            path.metadata().map_or(0, |it| it.len())
+        };
+        self.shared.measured(size("") + size("-wal"));
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::rename(from, to).map_err(|source| Error::Io { path: from.to_owned(), source })
+}
+
+/// Makes the directory and holds its lock; the system lets go of it when the process ends, however it ends.
+fn locked(directory: &Path) -> Result<File, Error> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { path, source }
+    };
+    std::fs::create_dir_all(directory).map_err(io(directory))?;
+    let path = directory.join(LOCK);
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Locked { path }),
+        Err(std::fs::TryLockError::Error(source)) => Err(Error::Io { path, source }),
+    }
+}
