@@ -2,7 +2,7 @@
 //! detectors fit on 100,000 points, a month of them: the forest with its second opinion, and times of day and week.
 //! The peer that is not in Rust is scikit-learn: `benches/train.py`.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a bench")]
 
 use std::hint::black_box;
 
@@ -13,7 +13,7 @@ use hostnorm::detect::Shape;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
 use hostnorm::detect::seasonal::History;
-use hostnorm::drift::Reference;
+use hostnorm::drift::Log;
 use hostnorm::episode::Release;
 use hostnorm::reading::Timestamp;
 use hostnorm::scorer::{self, Fold, Hold, Past, Scorer};
@@ -62,12 +62,7 @@ fn train(criterion: &mut Criterion) {
         max_tree_depth: None,
         extension_level: WIDTH - 1,
     };
-    let set = TrainingSet {
-        rows: rows.clone(),
-        noise: vec![0.1; WIDTH],
-        span: None,
-        reference: Reference::default(),
-    };
+    let set = TrainingSet { rows: rows.clone(), noise: vec![0.1; WIDTH], span: None, log: Log::default() };
     let history = history();
     let mut group = criterion.benchmark_group("train");
     group.sample_size(10);

@@ -1,6 +1,6 @@
 //! What it takes to know again what 90 days taught: 259,200 points of 29 signals, one each half minute, through the
 //! engine; and what a snapshot of that takes. The peer is scikit-learn's fit of as many rows, `benches/train.py`.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
 use std::hint::black_box;
 

@@ -20,7 +20,7 @@ use crate::window::Point;
 /// Seconds between two values that are kept.
 const EVERY_SECONDS: f64 = 600.0;
 /// Values older than so many seconds are forgotten: all days of the week are in what a model is trained on.
-const AGE_MAX: f64 = 7.0 * 86_400.0;
+pub const AGE_MAX: f64 = 7.0 * 86_400.0;
 /// The values of so many of the last seconds are compared with the training set: a day has a night.
 const RECENT_SECONDS: f64 = 86_400.0;
 /// So many values are kept at most.
@@ -43,6 +43,8 @@ const PARTS: [f64; 5] = [-1.281_55, -0.524_40, 0.0, 0.524_40, 1.281_55];
 /// The values of the last days.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Log {
+    /// The noise floor of each signal.
+    floors: Vec<f64>,
     /// Oldest first; not a number where a signal was missing.
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
 }
@@ -65,9 +67,16 @@ struct Shape {
 }
 
 impl Log {
-    /// Whether it can go on, of so many signals.
-    pub(crate) fn fits(&self, signals: usize) -> bool {
-        self.rows.len() <= ROWS_MAX && self.rows.iter().all(|(_, row)| row.len() == signals)
+    /// Knows nothing yet of signals with these noise floors.
+    pub fn new(floors: Vec<f64>) -> Self {
+        Self { floors, rows: VecDeque::new() }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which is of the same signals.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        self.floors == fresh.floors
+            && self.rows.len() <= ROWS_MAX
+            && self.rows.iter().all(|(_, row)| row.len() == self.floors.len())
     }
 
     /// Takes an ordinary point, if it is time for one; says whether it was.
@@ -91,9 +100,9 @@ impl Log {
         true
     }
 
-    /// What a model is trained on that is trained now, of signals with these noise floors.
-    pub fn reference(&self, floors: &[f64]) -> Reference {
-        let each = floors.iter().enumerate();
+    /// What a model is trained on that is trained now.
+    pub fn reference(&self) -> Reference {
+        let each = self.floors.iter().enumerate();
         Reference {
             signals: each
                 .map(|(idx, floor)| Shape::of(&self.column(idx, f64::NEG_INFINITY), *floor))
@@ -121,9 +130,9 @@ impl Reference {
     }
 
     /// How far each signal is from what it was, so that 1.0 is the limit; nothing for signals known too little.
-    pub fn ratios(&self, log: &Log, floors: &[f64]) -> Vec<Option<f64>> {
+    pub fn ratios(&self, log: &Log) -> Vec<Option<f64>> {
         let from = log.rows.back().map_or(0.0, |(newest, _)| newest.0 - RECENT_SECONDS);
-        let each = floors.iter().enumerate().map(|(idx, floor)| {
+        let each = log.floors.iter().enumerate().map(|(idx, floor)| {
             let shape = self.signals.get(idx)?.as_ref()?;
             let values = log.column(idx, from);
             (values.len() >= ROWS_MIN).then(|| shape.ratio(&values, *floor))
@@ -220,7 +229,7 @@ mod tests {
         before: impl Fn(f64, f64) -> f64,
         after: impl Fn(f64, f64) -> f64,
     ) -> f64 {
-        let mut log = Log::default();
+        let mut log = Log::new(vec![floor]);
         let push = |log: &mut Log, t: usize, value: f64| {
             let point = Point { at: Timestamp(t as f64 * 600.0), values: vec![value], missing: vec![false] };
             assert!(log.push(&point));
@@ -228,10 +237,10 @@ mod tests {
         let mut noise = noise(seed);
         let hour = |t: usize| (t as f64 / 144.0 * std::f64::consts::TAU).sin();
         (0..864).for_each(|t| push(&mut log, t, before(noise.next().unwrap(), hour(t))));
-        let reference = log.reference(&[floor]);
+        let reference = log.reference();
         assert!(reference.is_sound());
         (864..1_008).for_each(|t| push(&mut log, t, after(noise.next().unwrap(), hour(t))));
-        reference.ratios(&log, &[floor])[0].unwrap()
+        reference.ratios(&log)[0].unwrap()
     }
 
     #[test]
@@ -267,16 +276,16 @@ mod tests {
 
     #[test]
     fn too_little_says_nothing_and_the_log_is_bounded() {
-        let mut log = Log::default();
-        let reference = log.reference(&[0.0]);
-        assert_eq!(reference.ratios(&log, &[0.0]), [None]);
+        let mut log = Log::new(vec![0.0]);
+        let reference = log.reference();
+        assert_eq!(reference.ratios(&log), [None]);
         for t in 0..20_000 {
             let missing = vec![t % 2 == 0];
             log.push(&Point { at: Timestamp(t as f64 * 300.0), values: vec![t as f64], missing });
         }
-        assert!(log.rows.len() <= ROWS_MAX && log.fits(1));
+        assert!(log.rows.len() <= ROWS_MAX && log.fits(&Log::new(vec![0.0])));
         // Each second point is taken, and that is one without a value.
-        assert_eq!(log.reference(&[0.0]).ratios(&log, &[0.0]), [None]);
+        assert_eq!(log.reference().ratios(&log), [None]);
         log.push(&Point { at: Timestamp(600.0), values: vec![1.0], missing: vec![false] });
         assert_eq!(log.rows.len(), 1, "what lies in the future is dropped");
     }

@@ -111,6 +111,8 @@ pub struct SignalState {
     pub value: f64,
     /// What was expected, once enough is known.
     pub expected: Option<Expected>,
+    /// How far its values of late are from those that the model was trained on; 1.0 is the limit.
+    pub drift: Option<f64>,
 }
 
 /// A signal that used to move, or to be there, and does no more.

@@ -5,8 +5,8 @@ use extended_isolation_forest::{Forest as Peer, ForestOptions};
 use hostnorm::curve::auc;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
-use hostnorm::drift::Reference;
-use hostnorm::drift::Reference;
+use hostnorm::drift::Log;
+use hostnorm::drift::Log;
 use hostnorm::training::second_opinion::{Trial, judge};
 use hostnorm::training::{Settings, TrainError, TrainingSet, train};
 
@@ -133,7 +133,7 @@ fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
         rows.push(&row);
     }
     let model = train(
-        &TrainingSet { rows, noise: vec![0.0; 24], span: None, reference: Reference::default() },
+        &TrainingSet { rows, noise: vec![0.0; 24], span: None, log: Log::default() },
         &Settings::default(),
         3,
     )

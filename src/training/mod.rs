@@ -14,7 +14,7 @@ use crate::detect::Lesson;
 use crate::detect::eif::{self, Inputs};
 use crate::detect::forest::{self, Forest, Rows};
 use crate::detect::random::Random;
-use crate::drift::Reference;
+use crate::drift::{Log, Reference};
 use crate::reading::Timestamp;
 
 pub mod card;
@@ -77,7 +77,7 @@ pub struct TrainingSet {
     /// When the oldest and the newest of the points were, where that is known.
     pub span: Option<[Timestamp; 2]>,
     /// What the signals were like, to tell when they no longer are.
-    pub reference: Reference,
+    pub log: Log,
 }
 
 /// What training gives.
@@ -196,7 +196,7 @@ pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Mo
         alarms: opinion.alarms,
         digest: eif.forest.digest(),
     };
-    Ok(Model { eif, card, reference: history.reference.clone() })
+    Ok(Model { eif, card, reference: history.log.reference() })
 }
 
 /// The score from which on a point is strange: 99.5 % of the held-out points' scores are below it. Where they are too
@@ -258,7 +258,7 @@ mod tests {
             let row: Vec<f32> = own.iter().map(|it| spread * (0.8 * load + 0.6 * it)).collect();
             set.push(&row);
         }
-        TrainingSet { rows: set, noise: vec![noise; signals], span: None, reference: Reference::default() }
+        TrainingSet { rows: set, noise: vec![noise; signals], span: None, log: Log::default() }
     }
 
     #[test]

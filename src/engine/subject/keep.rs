@@ -21,8 +21,11 @@ struct Kept {
     contributions: Vec<Part>,
     causes: Vec<Part>,
     /// The score with a model that is tried out, and place, score and vote of the detectors that judge by it.
-    shadow: Option<(f64, Vec<(usize, Option<f64>, Option<bool>)>)>,
+    shadow: Option<(f64, Vec<Placed>)>,
 }
+
+/// The place of a detector in the table, its score and its vote.
+type Placed = (usize, Option<f64>, Option<bool>);
 
 /// Which signal, whether it is higher than expected, and its share.
 type Part = (usize, bool, f64);
@@ -42,13 +45,15 @@ impl State {
             && kept.recent.is_some() == self.recent.is_some()
             && kept.recent.iter().all(|it| it.fits(width))
             && kept.since_point < COUNT_MAX
+            && kept.log.fits(&self.log)
+            && kept.drift.len() == width
             && opinion.iter().all(|it| it.fits(width));
         if !fits {
             return None;
         }
         let newest = opinion.map(|it| (it.at, it.opinion(&self.signals)));
         let scorer = self.scorer.with(kept.scorer, &blobs, &settings.scorer())?;
-        Some(Self { signals: self.signals, newest, scorer, ..kept })
+        Some(Self { signals: self.signals, newest, scorer, reference: self.reference, ..kept })
     }
 }
 
