@@ -13,12 +13,15 @@ use crate::config::{self, Given, Setting, Takes, settings};
 use crate::span::Span;
 use crate::version;
 
+mod accept;
 mod check;
 mod demo;
 mod episodes;
 mod evaluate;
 mod export;
+mod forget;
 mod learn;
+mod models;
 mod replay;
 mod simulate;
 mod stored;
@@ -30,7 +33,9 @@ pub use demo::Demo;
 pub use episodes::Episodes;
 pub use evaluate::{Evaluate, Of, Trial};
 pub use export::{Columns, Export, What};
+pub use forget::Forget;
 pub use learn::Learn;
+pub use models::{Action, Models};
 pub use replay::Replay;
 pub use simulate::Simulate;
 pub use stored::{Moment, Range};
@@ -60,8 +65,14 @@ pub enum Command {
     Episodes(Episodes),
     /// Write what was stored as tables.
     Export(Export),
+    /// Take the anomaly under way for the new normal.
+    Accept(Options),
+    /// Forget what was learned in a span.
+    Forget(Forget),
     /// Switch learning of a running hostnorm.
     Learn(Learn),
+    /// Look at the versions of models, or choose one.
+    Models(Models),
 }
 
 /// Where settings come from, as far as the command line says.
@@ -127,6 +138,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         "demo" => return demo::options(below).map(Command::Demo),
         "episodes" => return Ok(Command::Episodes(episodes::options(below, options, &settings))),
         "export" => return Ok(Command::Export(export::options(below, options, &settings))),
+        "accept" => return Ok(Command::Accept(accept::options(below, options, &settings))),
+        "forget" => return forget::options(below, options, &settings).map(Command::Forget),
+        "models" => return Ok(Command::Models(models::options(below, options, &settings))),
         "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
@@ -220,12 +234,15 @@ fn command(settings: &[Setting]) -> clap::Command {
                 .about("Sample, judge and serve; what happens without a command")
                 .args(shared(settings)),
         )
+        .subcommand(accept::command(settings))
         .subcommand(check::command(settings))
         .subcommand(demo::command())
         .subcommand(episodes::command(settings))
         .subcommand(evaluate::command())
         .subcommand(export::command(settings))
+        .subcommand(forget::command(settings))
         .subcommand(learn::command(settings))
+        .subcommand(models::command(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())
         .subcommand(train::command(settings))

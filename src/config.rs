@@ -86,6 +86,10 @@ pub struct Detection {
     pub half_life: Span,
     /// Time between two trainings.
     pub retrain: Span,
+    /// Whether signals that drifted are a reason to train as well.
+    pub retrain_on_drift: bool,
+    /// How long a new model is tried out beside the one that judges.
+    pub shadow_for: Span,
     /// Weight at which points inside an anomaly are learned.
     pub quarantine: f64,
     /// How long an anomaly lasts before it is the new normal.
@@ -161,6 +165,8 @@ impl Default for Detection {
             sample: 256,
             half_life: Span::days(7),
             retrain: Span::days(1),
+            retrain_on_drift: true,
+            shadow_for: Span::minutes(60),
             quarantine: 1.0,
             accept_after: Span::minutes(360),
         }

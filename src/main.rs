@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
-    check, demo, episodes, evaluate, export, learn, replay, run, simulate, train, validate,
+    accept, check, demo, episodes, evaluate, export, forget, learn, models, replay, run, simulate, train,
+    validate,
 };
 
 fn main() -> ExitCode {
@@ -22,6 +23,9 @@ fn main() -> ExitCode {
         Ok(Command::Simulate(options)) => simulate::run(options),
         Ok(Command::Episodes(options)) => episodes::run(options, std::env::vars_os()),
         Ok(Command::Export(options)) => export::run(&options, std::env::vars_os()),
+        Ok(Command::Accept(options)) => accept::run(options, std::env::vars_os()),
+        Ok(Command::Forget(options)) => forget::run(options, std::env::vars_os()),
+        Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
         Ok(Command::Learn(options)) => learn::run(options, std::env::vars_os()),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };

@@ -5,6 +5,8 @@ use extended_isolation_forest::{Forest as Peer, ForestOptions};
 use hostnorm::curve::auc;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
+use hostnorm::drift::Log;
+use hostnorm::drift::Log;
 use hostnorm::training::second_opinion::{Trial, judge};
 use hostnorm::training::{Settings, TrainError, TrainingSet, train};
 
@@ -130,7 +132,12 @@ fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
         random.fill_normal(&mut row);
         rows.push(&row);
     }
-    let model = train(&TrainingSet { rows, noise: vec![0.0; 24] }, &Settings::default(), 3).unwrap();
+    let model = train(
+        &TrainingSet { rows, noise: vec![0.0; 24], span: None, log: Log::default() },
+        &Settings::default(),
+        3,
+    )
+    .unwrap();
     row.fill(0.0);
     assert!(model.eif.forest.score(&row) < model.card.quantiles.p50);
     row[7] = 10.0;

@@ -15,11 +15,12 @@ use crate::cli::{Exit, Options};
 use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::grace::Lengths;
+use crate::registry::Registry;
 use crate::report::Report;
 use crate::sampler::{Event, Sampler};
 use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
-use crate::store::{Archive, Place, Store};
+use crate::store::{Place, Store};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
 
@@ -114,7 +115,8 @@ async fn until(
     let counts = Arc::new(Counts::default());
     greet(config, &listeners);
     let store = store(config, place, events.clone());
-    let sampler = resumed(sampler(config, store, events.clone(), inbox));
+    let mut sampler = sampler(config, store, events.clone(), inbox);
+    sampler.resume(&sources::metrics().collect::<Vec<_>>());
     let mut publisher = Publisher::new(config, publish, Arc::clone(&counts), Arc::clone(reload));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, also by a panic, and so tells the other side.
@@ -167,21 +169,6 @@ fn store(config: &Config, place: &Place, events: mpsc::Sender<Event>) -> Store {
     }
 }
 
-/// Goes on where the store says that it was left.
-fn resumed(mut sampler: Sampler) -> Sampler {
-    let Some(directory) = sampler.store.directory() else { return sampler };
-    match Archive::open(directory).and_then(|archive| archive.is_learning()) {
-        Ok(true) => {}
-        Ok(false) => {
-            sampler.engine.set_learning(false);
-            tracing::warn!("learning is off, as hostnorm learn off said; what is normal stays as it is");
-        }
-        // What is wrong with the store was said by the store itself.
-        Err(error) => tracing::debug!(%error, "nothing is taken over from the store"),
-    }
-    sampler
-}
-
 pub(super) fn sampler(
     config: &Config,
     store: Store,
@@ -195,13 +182,14 @@ pub(super) fn sampler(
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
+        registry: Registry::new(config.detection.shadow_for.as_seconds()),
         store,
         events,
         inbox,
     }
 }
 
-fn engine_settings(config: &Config) -> engine::Settings {
+pub(super) fn engine_settings(config: &Config) -> engine::Settings {
     let detection = &config.detection;
     engine::Settings {
         interval: detection.interval.as_seconds(),
@@ -216,6 +204,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         half_life: detection.half_life.as_seconds(),
         quarantine: detection.quarantine,
         retrain: detection.retrain.as_seconds(),
+        retrain_on_drift: detection.retrain_on_drift,
     }
 }
 

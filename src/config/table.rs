@@ -129,6 +129,16 @@ static SETTINGS: &[Setting] = &[
         "Time between two trainings of the model, at least 1m. A young host's is trained each time twice as much is known",
     ),
     row(
+        "retrain_on_drift",
+        Takes::Switch,
+        "Whether a model is trained as well when signals no longer look as they did at the last training, once an hour at most and less often as long as that does not end it",
+    ),
+    row(
+        "shadow_for",
+        Takes::Duration,
+        "How long a new model is tried out beside the one that judges before it takes over, at most 1w; 0 for not at all. No longer than what the old one was trained on",
+    ),
+    row(
         "quarantine",
         Takes::Number,
         "Weight between 0 and 1 at which points inside an anomaly are learned, until it is accepted",

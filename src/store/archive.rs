@@ -77,7 +77,7 @@ impl Archive {
         let mut statement = self
             .connection
             .prepare(
-                "SELECT at, kind, subject, odd, weight, layout, \"values\" FROM points \
+                "SELECT at, kind, subject, odd, weight, layout, \"values\", score FROM points \
                  WHERE at >= ?1 AND at <= ?2 AND (?3 IS NULL OR kind = ?3 AND subject = ?4) ORDER BY id",
             )
             .map_err(Error::from)?;
@@ -163,6 +163,25 @@ impl Archive {
         let sql = "SELECT at, format, model, blob FROM snapshots WHERE at = ?1 ORDER BY id DESC LIMIT 1";
         let Some(at) = episode.keep_from else { return Ok(None) };
         Ok(self.connection.query_row(sql, [at], snapshot).optional()?)
+    }
+
+    /// When the newest point of a subject was.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT max(at) FROM points WHERE kind = ?1 AND subject = ?2";
+        let of = params![subject.kind().name(), subject.name()];
+        Ok(self.connection.query_row(sql, of, |row| row.get::<_, Option<f64>>(0))?.map(Timestamp))
+    }
+
+    /// When the newest reading was made.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_reading(&self) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT last_at FROM readings ORDER BY id DESC LIMIT 1";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
     }
 
     /// All models, the oldest first.
@@ -279,6 +298,7 @@ fn point(row: &Row<'_>, layouts: &BTreeMap<i64, Arc<[String]>>) -> Result<Option
         subject,
         odd: row.get(3)?,
         weight: row.get(4)?,
+        score: row.get(7)?,
         signals: Arc::clone(signals),
         values,
         missing,

@@ -52,6 +52,8 @@ pub struct PointRow {
     pub odd: bool,
     /// As how much of a point it was learned.
     pub weight: f64,
+    /// The highest score since the point before, 1.0 is the limit; nothing where there was none.
+    pub score: Option<f64>,
     /// The names of the signals, one for each value.
     pub signals: Arc<[String]>,
     /// The values; where one is missing, the last one that was known.
