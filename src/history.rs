@@ -27,12 +27,14 @@ mod fold;
 mod units;
 mod enough;
 mod past;
+mod settings;
 
 pub use access::{Access, AccessError};
 pub use enough::{POINTS_NEEDED, TooLittle};
 pub use failure::Failure;
 pub use mapping::{Mapping, MappingError, SHIPPED};
 pub use origin::{Address, Kind, Origin, OriginError};
+pub use settings::Settings;
 pub use units::{Amiss, Ranges};
 
 /// The longest past that is asked for, the age up to which points are kept by default.
