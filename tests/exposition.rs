@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use hostnorm::commands::run;
 use hostnorm::detect::absence;
 use hostnorm::grace::{Cue, Lengths, Reason, Watch};
 use hostnorm::metric::{Metric, Type};
@@ -191,8 +192,13 @@ fn what_is_not_finite_is_absent() {
 #[test]
 fn metrics_keep_to_the_conventions() {
     let mut names = BTreeSet::new();
-    for metric in
-        METRICS.iter().chain(sampler::METRICS).chain(store::METRICS).copied().chain(sources::metrics())
+    for metric in METRICS
+        .iter()
+        .chain(sampler::METRICS)
+        .chain(store::METRICS)
+        .chain(run::METRICS)
+        .copied()
+        .chain(sources::metrics())
     {
         let Metric { name, help, ty, labels } = metric;
         assert!(names.insert(*name), "{name} is declared twice");
