@@ -24,6 +24,7 @@ use crate::store::{Place, Store};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
 
+mod bootstrap;
 mod reload;
 pub(super) mod told;
 
@@ -117,6 +118,7 @@ async fn until(
     let store = store(config, place, events.clone());
     let mut sampler = sampler(config, store, events.clone(), inbox);
     sampler.resume(&sources::metrics().collect::<Vec<_>>());
+    bootstrap::begin(config, &sampler);
     let mut publisher = Publisher::new(config, publish, Arc::clone(&counts), Arc::clone(reload));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, also by a panic, and so tells the other side.
