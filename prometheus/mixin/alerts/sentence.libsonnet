@@ -1,69 +1,100 @@
 // The sentence of an alert, worded as src/sentence.rs words what hostnorm logs: "memory used 91 % (expected 62 %,
-// 58 % to 66 %), swapping 9.8 k/s". Templates of Prometheus have no arithmetic, so what has to be computed is asked of
-// PromQL; each question costs some tens of microseconds at each evaluation, for each alert that is pending or firing.
+// 58 % to 66 %), swapping 9.8 k/s". Templates of Prometheus cannot calculate, so that is asked of PromQL; each question
+// takes some tens of microseconds at each evaluation, for each alert that is pending or firing.
 local signals = import '../signals.json';
 
-// What templates make of a signal's name without knowing it.
+// What the template "title" makes of the name of a signal that it does not know.
 local plain(name) =
   local cut(name, end) = if std.endsWith(name, end) then std.substr(name, 0, std.length(name) - std.length(end)) else name;
   std.strReplace(cut(cut(cut(name, '_ratio'), '_per_second'), '_bytes'), '_', ' ');
 
-local titled = [it for it in signals if plain(it.name) != it.title];
+local titles = [
+  'if eq . "%s" }}%s\n' % [it.name, it.title]
+  for it in signals
+  if plain(it.name) != it.title
+];
 
-{
-  // Name of a signal -> words.
-  title:: |||
+// Templates that are defined before they are used. Each takes and gives one thing, without white space around it.
+local definitions =
+  |||
     {{- define "title" -}}
-  ||| + std.join('{{- else ', [|||
-    if eq . "%(name)s" -}}%(title)s
-  ||| % it for it in titled]),
-
-  // Templates to define before a sentence is made.
-  definitions:: |||
-    {{- define "title" -}}
-    %s
-    {{- else -}}{{ reReplaceAll "_" " " (reReplaceAll "(_bytes)?_per_second$|_ratio$" "" .) }}
+    {{- %s{{- else -}}
+    {{- reReplaceAll "_" " " (reReplaceAll "(_bytes)?_per_second$|_ratio$" "" .) }}
     {{- end -}}
     {{- end -}}
+  ||| % std.join('{{- else ', titles) +
+  |||
     {{- define "rounded" -}}
     {{- if and (gt . -9.95) (lt . 9.95) -}}
-    {{ printf "%%.1f" . | reReplaceAll "\\.0$" "" | reReplaceAll "^-0$" "0" }}
+    {{- printf "%.1f" . | reReplaceAll "[.]0$" "" | reReplaceAll "^-0$" "0" -}}
     {{- else -}}
-    {{ printf "%%.0f" . }}
+    {{- printf "%.0f" . -}}
     {{- end -}}
     {{- end -}}
     {{- define "quantity" -}}
     {{- $bytes := match "_bytes_per_second$" .Labels.signal -}}
     {{- if match "_ratio$" .Labels.signal -}}
-    {{ template "rounded" (printf "vector(100 * %%g)" .Value | query | first | value) }} %%
+    {{- template "rounded" (printf "vector(100 * %g)" .Value | query | first | value) }} %
     {{- else if lt .Value 999.5 -}}
-    {{ template "rounded" .Value }}{{ if $bytes }} {{ end }}
+    {{- template "rounded" .Value }}{{ if $bytes }} {{ end }}
     {{- else if lt .Value 999.5e3 -}}
-    {{ template "rounded" (printf "vector(%%g / 1e3)" .Value | query | first | value) }} k
+    {{- template "rounded" (printf "vector(%g / 1e3)" .Value | query | first | value) }} k
     {{- else if lt .Value 999.5e6 -}}
-    {{ template "rounded" (printf "vector(%%g / 1e6)" .Value | query | first | value) }} M
+    {{- template "rounded" (printf "vector(%g / 1e6)" .Value | query | first | value) }} M
     {{- else if lt .Value 999.5e9 -}}
-    {{ template "rounded" (printf "vector(%%g / 1e9)" .Value | query | first | value) }} G
+    {{- template "rounded" (printf "vector(%g / 1e9)" .Value | query | first | value) }} G
     {{- else -}}
-    {{ template "rounded" (printf "vector(%%g / 1e12)" .Value | query | first | value) }} T
+    {{- template "rounded" (printf "vector(%g / 1e12)" .Value | query | first | value) }} T
     {{- end -}}
     {{- if $bytes }}B/s{{ else if match "_per_second$" .Labels.signal }}/s{{ end -}}
     {{- end -}}
-    {{- define "phrase" -}}
-    {{- $signal := .arg1 -}}
+    {{- define "values" -}}
     {{- $expected := false -}}{{- $lower := false -}}{{- $upper := false -}}
-    {{ template "title" $signal }}
-    {{- range .arg0 -}}
-    {{- if eq .Labels.signal $signal -}}
+    {{- range . -}}
     {{- if eq .Labels.__name__ "anomaly_signal" }} {{ template "quantity" . }}{{ end -}}
-    {{- if eq .Labels.__name__ "anomaly_expected" }}{{ $expected = true }}{{ end -}}
-    {{- if eq .Labels.__name__ "anomaly_lower_bound" }}{{ $lower = true }}{{ end -}}
     {{- if eq .Labels.__name__ "anomaly_upper_bound" }}{{ $upper = true }}{{ end -}}
     {{- end -}}
+    {{- range . -}}
+    {{- if eq .Labels.__name__ "anomaly_expected" }}{{ $expected = true }} (expected {{ template "quantity" . }}{{ end -}}
+    {{- if $expected -}}
+    {{- if eq .Labels.__name__ "anomaly_lower_bound" -}}
+    {{- $lower = true }}, {{ if not $upper }}at least {{ end }}{{ template "quantity" . -}}
+    {{- else if eq .Labels.__name__ "anomaly_upper_bound" -}}
+    {{- if $lower }} to {{ else }}, at most {{ end }}{{ template "quantity" . -}}
     {{- end -}}
-    {{- if $expected }} (expected{{ end -}}
-    {{- range $name, ... -}}
     {{- end -}}
     {{- end -}}
-  |||,
+    {{- if $expected }}){{ end -}}
+    {{- end -}}
+  |||;
+
+{
+  // The labels of a series, for a query that printf makes, and the values to fill in.
+  matching(labels):: std.join(',', [label + '=%q' for label in labels]),
+  values(labels):: std.join(' ', ['$labels.' + label for label in labels]),
+
+  // "Anomaly on host: CPU busy 97 % (expected 3 %, 0 % to 9 %), tasks blocked 3; for 12m 30s, score 4.2 (limit 1)".
+  // What ceased comes first, and is not said twice; the rows of a signal are in the order of their names, so that the
+  // expected value comes before its bounds.
+  anomaly(hostLabels)::
+    local labels = hostLabels + ['kind', 'subject'];
+    local text = { matching: $.matching(labels), values: $.values(labels) };
+    definitions + |||
+      {{- $causes := query (printf `sort_desc(topk(3, 1e9 * anomaly_absent_signal{%(matching)s} or on (signal) anomaly_contribution{%(matching)s} > 0))` %(values)s %(values)s) -}}
+      Anomaly on {{ $labels.kind }}{{ if ne $labels.kind "host" }} {{ $labels.subject }}{{ end }}:{{ " " }}
+      {{- range $idx, $cause := $causes -}}
+      {{- if $idx }}, {{ end }}{{ template "title" .Labels.signal }}
+      {{- if eq .Labels.absence "flat_line" }} stood still
+      {{- else if .Labels.absence }} {{ .Labels.absence }}
+      {{- else -}}
+      {{- template "values" (query (printf `{__name__=~"anomaly_(signal|expected|lower_bound|upper_bound)",%(matching)s,signal=%%q}` %(values)s .Labels.signal) | sortByLabel "__name__") -}}
+      {{- end -}}
+      {{- else }}no single signal stands out
+      {{- end -}}
+      {{- with query (printf `floor(time() - subject:is_anomaly:onset_timestamp_seconds{%(matching)s})` %(values)s) }}; for {{ . | first | value | humanizeDuration }}{{ end -}}
+      {{- with query (printf `anomaly_score{%(matching)s}` %(values)s) }}, score {{ template "rounded" (. | first | value) }} (limit 1){{ end -}}
+    ||| % text,
+
+  // The words for signals alone, where nothing else is needed of the above.
+  definitions:: definitions,
 }

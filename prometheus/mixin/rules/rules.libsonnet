@@ -11,15 +11,15 @@
   recordedWithAlerts:: [
     {
       record: 'fleet:is_anomaly:sum',
-      expr: 'sum by (%(fleet)s) (is_anomaly{%(ofHosts)s})\n' % text,
+      expr: 'sum by (%(fleet)s) (is_anomaly{%(ofHosts)s})' % text,
     },
     {
       record: 'fleet:is_anomaly:count',
-      expr: 'count by (%(fleet)s) (is_anomaly{%(ofHosts)s})\n' % text,
+      expr: 'count by (%(fleet)s) (is_anomaly{%(ofHosts)s})' % text,
     },
     {
       record: 'fleet:is_anomaly:ratio',
-      expr: 'fleet:is_anomaly:sum / fleet:is_anomaly:count\n',
+      expr: 'fleet:is_anomaly:sum / fleet:is_anomaly:count',
     },
     {
       // When this anomaly was first seen: what was recorded last time, as long as it lasts.
