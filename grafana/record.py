@@ -12,6 +12,7 @@ import contextlib
 import json
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -50,13 +51,13 @@ while True:
         for _ in range(128): file.write(bytes(1 << 20)); file.flush()
         os.fsync(file.fileno())
 """
-# A leak: a tenth of a percent of memory at a time, up to a quarter of it.
+# A leak: half a percent of memory at a time, up to a quarter of it.
 LEAK = """
 import os, time
 size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 kept = []
 while True:
-    if len(kept) < 250: kept.append(b"x" * (size // 1000))
+    if len(kept) < 50: kept.append(b"x" * (size // 200))
     time.sleep(0.2)
 """
 FAULTS = [("loopback traffic", LOOPBACK), ("a disk written to", DISK), ("a leak of memory", LEAK)]
@@ -100,6 +101,8 @@ def main():
     options = parser.parse_args()
     options.folder.mkdir(parents=True)
     running = []
+    # So that nothing is left behind then either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         for it in start(options, options.folder):
             running.append(it)

@@ -19,9 +19,9 @@ UNITS = set(
 )
 # Prometheus's own series.
 PROMETHEUS = {"up": set(), "ALERTS": {"alertname", "alertstate", "severity"}}
-# What Grafana reads although its published model of a dashboard does not have it: the text of a variable's query, and
-# how annotations of Prometheus are called (processEvents in packages/grafana-prometheus/src/annotations.ts).
-UNPUBLISHED = re.compile(r"^\.templating\.list\[\d+\]\.definition$|^\.annotations\.list\[\d+\]\.(target\.\w+|titleFormat|textFormat|useValueForTime)$")
+# What Grafana reads although its published model of a dashboard does not have it: the queries of annotations and how
+# these are called (processEvents in packages/grafana-prometheus/src/annotations.ts).
+UNPUBLISHED = re.compile(r"^\.annotations\.list\[\d+\]\.(target\.\w+|titleFormat|textFormat|useValueForTime)$")
 
 
 class Names:

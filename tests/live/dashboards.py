@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 
+from asked import Api, View
 from boards import ROOT, boards, documented, listed
 from program import Running, arguments, fetch, free_port, hostnorm, note, samples, until, value
 
@@ -37,81 +37,10 @@ class Prometheus(Running):
             f"  - {{job_name: hostnorm, static_configs: [{{targets: {json.dumps(targets)}}}]}}\n"
         )
         port = free_port()
-        super().__init__([binary, f"--config.file={config}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"], port, log)
-
-    def get(self, path, **fields):
-        status, _, text = fetch(f"{self.url}/api/v1/{path}?" + urllib.parse.urlencode(fields, doseq=True), timeout=30)
-        answer = json.loads(text)
-        if status != 200 or answer["status"] != "success":
-            raise ValueError(answer.get("error", text))
-        return answer["data"]
-
-    def instant(self, expr, at=None):
-        return self.get("query", query=expr, **({"time": at} if at else {}))["result"]
-
-    def over(self, expr, start, end, step):
-        return self.get("query_range", query=expr, start=start, end=end, step=step)["result"]
-
-
-def escaped(text):
-    """What Grafana makes of a value of a variable with many: a regular expression within a string of PromQL."""
-    text = text.replace("\\", "\\\\\\\\")
-    return re.sub(r"[$^*{}\[\]'+?.()|]", lambda it: "\\\\" + it.group(), text)
-
-
-def plain(text):
-    """What Grafana makes of a value of a variable with one value only."""
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
-class View:
-    """A dashboard with its variables chosen, over a range of time."""
-
-    def __init__(self, server, board, start, end, choice):
-        self.server, self.board, self.start, self.end, self.choice = server, board, start, end, choice
-        # As many steps as a screen has pixels, but none shorter than a scrape.
-        self.step = max(SCRAPE_SECONDS, (end - start) / 1000)
-        self.values = {}
-        self.texts = {
-            "__rate_interval": f"{max(4 * SCRAPE_SECONDS, self.step + SCRAPE_SECONDS):.0f}s",
-            "__range": f"{end - start:.0f}s",
-            "__interval": f"{self.step:.0f}s",
-        }
-        for query in board.queries():
-            if query.label:
-                self.choose(query)
-
-    def choose(self, query):
-        variable = next(it for it in self.board.variables() if it["name"] == query.title)
-        found = self.server.get(f"label/{query.label}/values", **{"match[]": self.filled(query.expr), "start": self.start, "end": self.end})
-        self.values[query.title] = found
-        if not variable["multi"]:
-            self.texts[query.title] = plain((found or [""])[0])
-        elif self.choice == "all" and variable.get("allValue"):
-            self.texts[query.title] = variable["allValue"]
-        else:
-            chosen = [escaped(it) for it in (found[:1] if self.choice == "one" else found)]
-            self.texts[query.title] = chosen[0] if len(chosen) == 1 else f"({'|'.join(chosen)})"
-
-    def filled(self, expr, **more):
-        texts = {**self.texts, **more}
-        return re.sub(r"\$\{?(\w+)\}?", lambda it: texts[it.group(1)], expr)
-
-    def exprs(self, query):
-        """The query as it is sent, once for each panel that a repeated one becomes."""
-        repeat = (query.panel or {}).get("repeat")
-        for it in self.values[repeat] if repeat else [None]:
-            yield self.filled(query.expr, **({repeat: escaped(it)} if repeat else {}))
-
-    def run(self, query):
-        """The series of the answers; a ValueError says what Prometheus says."""
-        if query.label:
-            return self.values[query.title]
-        found = []
-        for expr in self.exprs(query):
-            self.server.get("format_query", query=expr)
-            found += self.server.instant(expr, self.end) if query.instant else self.server.over(expr, self.start, self.end, self.step)
-        return found
+        super().__init__(
+            [binary, f"--config.file={config}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"], port, log
+        )
+        self.api = Api(self.url)
 
 
 def checked(view, may_be_empty):
@@ -158,7 +87,7 @@ def looked_at(server, programs, start):
     for choice in ("all", "one"):
         began, count = time.monotonic(), 0
         for board in boards():
-            said, queries = checked(View(server, board, start, end, choice), may_be_empty)
+            said, queries = checked(View(server.api, board, start, end, SCRAPE_SECONDS, choice), may_be_empty)
             wrong, count = wrong + said, count + queries
         note(f"{count} queries, of variables {choice}: {time.monotonic() - began:.1f} s")
     known = {(it.path.name, query.title) for it in boards() for query in it.queries()}
@@ -182,7 +111,7 @@ def main():
         with Prometheus(options.prometheus, folder, targets, log) as server:
             try:
                 server.ready(60)
-                until("both are scraped", 60, lambda: len(server.instant("up == 1")) == 2)
+                until("both are scraped", 60, lambda: len(server.api.instant("up == 1")) == 2)
                 time.sleep(max(0, start + QUIET_SECONDS - time.time()))
                 state = lambda it: value(fetch(f"{it.url}/metrics")[2], "is_anomaly", kind="host")
                 burners = fault()

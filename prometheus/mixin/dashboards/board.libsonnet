@@ -11,24 +11,26 @@ function(config) {
   host(instance)::
     '/d/%s?var-instance=%s&${datasource:queryparam}&${job:queryparam}&${__url_time_range}' % [board.uid('host'), instance],
 
-  // A variable with the values of a label. `one` lets a single value be chosen at a time.
-  variable(name, label, metric, of=null, one=false, hide=false):: {
-    local query = 'label_values(%s, %s)' % [metric, if of == null then name else of],
-    type: 'query',
-    name: name,
-    label: label,
-    datasource: source,
-    definition: query,
-    query: { query: query, refId: 'variable-' + name },
-    refresh: 2,
-    regex: '',
-    sort: 1,
-    hide: if hide then 2 else 0,
-    skipUrlSync: false,
-    multi: !one,
-    includeAll: !one,
-    options: [],
-  } + if one then { current: {} } else { allValue: '.+', current: { selected: true, text: ['All'], value: ['$__all'] } },
+  // A variable with the values of a label. `one` lets a single value be chosen at a time; `listed` makes All stand for
+  // each of them rather than for any.
+  variable(name, label, metric, of=null, one=false, listed=false):: {
+                                                                      local query = 'label_values(%s, %s)' % [metric, if of == null then name else of],
+                                                                      type: 'query',
+                                                                      name: name,
+                                                                      label: label,
+                                                                      datasource: source,
+                                                                      query: { query: query, refId: 'variable-' + name },
+                                                                      refresh: 2,
+                                                                      regex: '',
+                                                                      sort: 1,
+                                                                      hide: 0,
+                                                                      skipUrlSync: false,
+                                                                      multi: !one,
+                                                                      includeAll: !one,
+                                                                      options: [],
+                                                                    } + (if one then {} else { current: { selected: true, text: ['All'], value: ['$__all'] } })
+                                                                    // What is repeated needs the values themselves.
+                                                                    + if one || listed then {} else { allValue: '.+' },
 
   local datasource = {
     type: 'datasource',
@@ -42,7 +44,6 @@ function(config) {
     includeAll: false,
     skipUrlSync: false,
     options: [],
-    current: {},
   },
 
   // Marks on all time series: a span for each stretch of time in which the query has a value.
@@ -52,7 +53,6 @@ function(config) {
     hide: false,
     iconColor: color,
     name: name,
-    tagKeys: '',
     target: { expr: expr, interval: config.dashboardInterval, refId: 'Anno' },
     textFormat: text,
     titleFormat: title,

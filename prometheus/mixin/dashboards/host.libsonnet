@@ -51,8 +51,10 @@ function(config, board)
       'The largest contributions, on top of each other; they add up to the score. One below zero speaks against an anomaly.',
       'none',
       [panel.query('sum by (signal, direction) (anomaly_contribution{@, kind="host"})', '{{signal}} {{direction}}')],
-      stack=true
-    ),
+      stack=true,
+      // Only the largest are exported, so that they come and go: lines would join what does not belong together.
+      style='bars'
+    ) + { maxDataPoints: 200 },
   ]];
 
   local signals = [[
@@ -160,9 +162,7 @@ function(config, board)
     ],
   ];
 
-  local signal = function(name, label, match) board.variable(name, label, 'anomaly_signal{@, kind="host", %s}' % match, of='signal') + {
-    allValue: null,
-  };
+  local signal = function(name, label, match) board.variable(name, label, 'anomaly_signal{@, kind="host", %s}' % match, of='signal', listed=true);
 
   board.dashboard(
     'host',

@@ -78,8 +78,9 @@
                     color: { mode: 'palette-classic' },
                     unit: unit,
                     custom: {
+                      barWidthFactor: 1,
                       drawStyle: style,
-                      fillOpacity: if stack then 60 else fill,
+                      fillOpacity: if style == 'bars' then 85 else if stack then 60 else fill,
                       lineWidth: if stack then 0 else 1,
                       showPoints: 'never',
                       // A gap of a scrape is no end of the world; a minute without one is.
@@ -213,7 +214,7 @@
         defaults: {
           color: { mode: 'thresholds' },
           unit: unit,
-          custom: { align: 'auto', cellOptions: { type: 'auto' }, filterable: false },
+          custom: { align: 'auto', cellOptions: { type: 'auto' }, filterable: false, inspect: false },
           thresholds: panel.calm,
         },
         overrides: [],
