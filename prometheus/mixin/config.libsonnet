@@ -23,7 +23,7 @@
     anomalousFor: '1m',
     anomalousKeepFiringFor: '5m',
     severeFor: '5m',
-    longFor: '2h',
+    longAfter: '2h',
     // The default of the setting accept_after: when an anomaly is taken for the new normal. For texts only.
     acceptAfter: '6h',
 
@@ -36,6 +36,8 @@
     fleetFor: '1m',
     // Deviations from the median of the peers that are recorded.
     peerDeviation: 3,
+    // All signals of all hosts are compared; that is not urgent.
+    peersInterval: '1m',
 
     // hostnorm itself.
     downFor: '5m',

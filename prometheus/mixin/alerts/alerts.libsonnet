@@ -16,6 +16,7 @@ local seconds(duration) =
     fleetValues: sentence.values(config.fleetLabels),
     hostMatching: sentence.matching(config.hostLabels),
     hostValues: sentence.values(config.hostLabels),
+    longSeconds: seconds(config.longAfter),
     modelSeconds: seconds(config.modelAge),
     blindSeconds: seconds(config.blindAfter),
   },
@@ -53,31 +54,7 @@ local seconds(duration) =
       interval {
         name: 'hostnorm-anomalies',
         rules: $.recordedWithAlerts + [
-          ofHost('HostAnomalous', {
-            expr: 'is_anomaly{%(selector)s} == 1',
-            'for': config.anomalousFor,
-            keep: config.anomalousKeepFiringFor,
-            summary: subject + ' is not as it used to be.',
-            description: sentence.anomaly(config.hostLabels) + '.',
-          }),
-          ofHost('HostAnomalySevere', {
-            expr: |||
-              is_anomaly{%(selector)s} == 1
-                and
-              anomaly_score{%(selector)s} >= %(severeScore)g
-            |||,
-            'for': config.severeFor,
-            keep: config.anomalousKeepFiringFor,
-            summary: subject + ' is far from what it used to be.',
-            description: sentence.anomaly(config.hostLabels) + '.',
-          }),
-          ofHost('HostAnomalyLong', {
-            expr: 'is_anomaly{%(selector)s} == 1',
-            'for': config.longFor,
-            summary: subject + ' is in an anomaly since more than %(longFor)s.',
-            description: sentence.anomaly(config.hostLabels) +
-                         '. If this is the new normal, accept it; after %s hostnorm does by itself.' % config.acceptAfter,
-          }),
+          // Before the single ones, whose texts depend on it.
           alert('FleetAnomalous', 'fleet', config.fleetLabels, {
             expr: |||
               fleet:is_anomaly:ratio{%(selector)s} >= %(fleetRatio)g
@@ -88,16 +65,45 @@ local seconds(duration) =
             keep: config.anomalousKeepFiringFor,
             summary: 'Many hosts of {{ $labels.job }} are not as they used to be.',
             description: sentence.definitions + (|||
-              {{- with query (printf `fleet:is_anomaly:sum{%(fleetMatching)s}` %(fleetValues)s) }}{{ . | first | value }}{{ end }}
-              {{- with query (printf `fleet:is_anomaly:count{%(fleetMatching)s}` %(fleetValues)s) }} of {{ . | first | value }}{{ end }} hosts of job {{ $labels.job }} are in an anomaly (expected less than {{ printf "vector(100 * %(fleetRatio)g)" | query | first | value | printf "%%.0f" }} %%)
-              {{- range $idx, $cause := query (printf `sort_desc(topk(3, count by (signal) (topk by (%(host)s) (1, anomaly_contribution{%(fleetMatching)s,kind="host"}) > 0 and on (%(host)s) is_anomaly{%(fleetMatching)s,kind="host"} == 1)))` %(fleetValues)s %(fleetValues)s) -}}
-              {{- if $idx }}, {{ else }}; blamed most: {{ end }}{{ template "title" .Labels.signal }} on {{ .Value }}
-              {{- end -}}
-              {{- range $idx, $host := query (printf `sort(bottomk(3, subject:is_anomaly:onset_lag_seconds{%(fleetMatching)s}))` %(fleetValues)s) -}}
-              {{- if $idx }}, then {{ .Labels.instance }} after {{ .Value | humanizeDuration }}{{ else }}; first {{ .Labels.instance }}{{ end }}
-              {{- end -}}
-              {{- with query (printf `floor(time() - min(subject:is_anomaly:onset_timestamp_seconds{%(fleetMatching)s,kind="host"}))` %(fleetValues)s) }}; for {{ . | first | value | humanizeDuration }}{{ end -}}
-            ||| % text) + '.',
+                                                   {{- with query (printf `fleet:is_anomaly:sum{%(fleetMatching)s}` %(fleetValues)s) }}{{ . | first | value }}{{ end }}
+                                                   {{- with query (printf `fleet:is_anomaly:count{%(fleetMatching)s}` %(fleetValues)s) }} of {{ . | first | value }}{{ end }} hosts of job {{ $labels.job }} are in an anomaly (expected less than {{ printf "vector(100 * %(fleetRatio)g)" | query | first | value | printf "%%.0f" }} %%)
+                                                   {{- range $idx, $cause := query (printf `sort_desc(topk(3, count by (signal) (topk by (%(host)s) (1, anomaly_contribution{%(fleetMatching)s,kind="host"}) > 0 and on (%(host)s) is_anomaly{%(fleetMatching)s,kind="host"} == 1)))` %(fleetValues)s %(fleetValues)s) -}}
+                                                   {{- if $idx }}, {{ else }}; blamed most: {{ end }}{{ template "title" .Labels.signal }} on {{ .Value }}
+                                                   {{- end -}}
+                                                   {{- range $idx, $host := query (printf `sort(bottomk(3, subject:is_anomaly:onset_lag_seconds{%(fleetMatching)s}))` %(fleetValues)s) -}}
+                                                   {{- if $idx }}, then {{ .Labels.instance }} after {{ .Value | humanizeDuration }}{{ else }}; first {{ .Labels.instance }}{{ end }}
+                                                   {{- end -}}
+                                                   {{- with query (printf `floor(time() - min(subject:is_anomaly:onset_timestamp_seconds{%(fleetMatching)s,kind="host"}))` %(fleetValues)s) }}; for {{ . | first | value | humanizeDuration }}{{ end -}}
+                                                 ||| % text) + '.',
+          }),
+          ofHost('HostAnomalous', {
+            expr: 'is_anomaly{%(selector)s} == 1',
+            'for': config.anomalousFor,
+            keep: config.anomalousKeepFiringFor,
+            summary: subject + ' is not as it used to be.',
+            description: sentence.anomaly(config.hostLabels, config.fleetLabels) + '.',
+          }),
+          ofHost('HostAnomalySevere', {
+            // Where a fleet is struck, its alert wakes somebody already.
+            expr: |||
+              is_anomaly{%(selector)s} == 1
+                and
+              anomaly_score{%(selector)s} >= %(severeScore)g
+                unless on (%(fleet)s)
+              ALERTS{alertname="FleetAnomalous", alertstate="firing"}
+            |||,
+            'for': config.severeFor,
+            keep: config.anomalousKeepFiringFor,
+            summary: subject + ' is far from what it used to be.',
+            description: sentence.anomaly(config.hostLabels, config.fleetLabels) + '.',
+          }),
+          ofHost('HostAnomalyLong', {
+            // Not by `for`: Prometheus makes the texts of what is pending too.
+            expr: 'time() - subject:is_anomaly:onset_timestamp_seconds{%(selector)s} >= %(longSeconds)d',
+            'for': '1m',
+            summary: subject + ' is in an anomaly for more than %(longAfter)s.',
+            description: sentence.anomaly(config.hostLabels, config.fleetLabels) +
+                         '. If this is the new normal, accept it; after %s hostnorm does by itself.' % config.acceptAfter,
           }),
         ],
       },

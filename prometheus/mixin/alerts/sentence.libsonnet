@@ -8,21 +8,22 @@ local plain(name) =
   local cut(name, end) = if std.endsWith(name, end) then std.substr(name, 0, std.length(name) - std.length(end)) else name;
   std.strReplace(cut(cut(cut(name, '_ratio'), '_per_second'), '_bytes'), '_', ' ');
 
-local titles = [
-  'if eq . "%s" }}%s\n' % [it.name, it.title]
-  for it in signals
-  if plain(it.name) != it.title
-];
+// One text with all titles, to be cut by an expression: Prometheus parses the template of each alert at each evaluation,
+// and a text costs less than a condition for each signal.
+local titles = std.join(';', ['%s=%s' % [it.name, it.title] for it in signals if plain(it.name) != it.title]);
 
 // Templates that are defined before they are used. Each takes and gives one thing, without white space around it.
 local definitions =
   |||
     {{- define "title" -}}
-    {{- %s{{- else -}}
-    {{- reReplaceAll "_" " " (reReplaceAll "(_bytes)?_per_second$|_ratio$" "" .) }}
+    {{- $titles := ";%s;" -}}
+    {{- if match (printf ";%%s=" .) $titles -}}
+    {{- reReplaceAll (printf ".*;%%s=([^;]*);.*" .) "$1" $titles -}}
+    {{- else -}}
+    {{- reReplaceAll "_" " " (reReplaceAll "(_bytes)?_per_second$|_ratio$" "" .) -}}
     {{- end -}}
     {{- end -}}
-  ||| % std.join('{{- else ', titles) +
+  ||| % titles +
   |||
     {{- define "rounded" -}}
     {{- if and (gt . -9.95) (lt . 9.95) -}}
@@ -75,14 +76,23 @@ local definitions =
 
   // "Anomaly on host: CPU busy 97 % (expected 3 %, 0 % to 9 %), tasks blocked 3; for 12m 30s, score 4.2 (limit 1)".
   // What ceased comes first, and is not said twice; the rows of a signal are in the order of their names, so that the
-  // expected value comes before its bounds.
-  anomaly(hostLabels)::
+  // expected value comes before its bounds. When a whole fleet is struck, its alert speaks for all and the sentence is
+  // short: what is asked for each host would add up just when there are many.
+  anomaly(hostLabels, fleetLabels)::
     local labels = hostLabels + ['kind', 'subject'];
-    local text = { matching: $.matching(labels), values: $.values(labels) };
+    local text = {
+      matching: $.matching(labels),
+      values: $.values(labels),
+      fleetMatching: $.matching(fleetLabels),
+      fleetValues: $.values(fleetLabels),
+      fleet: std.join(', ', fleetLabels),
+    };
     definitions + |||
-      {{- $causes := query (printf `sort_desc(topk(3, 1e9 * anomaly_absent_signal{%(matching)s} or on (signal) anomaly_contribution{%(matching)s} > 0))` %(values)s %(values)s) -}}
-      Anomaly on {{ $labels.kind }}{{ if ne $labels.kind "host" }} {{ $labels.subject }}{{ end }}:{{ " " }}
-      {{- range $idx, $cause := $causes -}}
+      Anomaly on {{ $labels.kind }}{{ if ne $labels.kind "host" }} {{ $labels.subject }}{{ end }}
+      {{- with query (printf `fleet:is_anomaly:sum{%(fleetMatching)s} and on (%(fleet)s) ALERTS{alertname="FleetAnomalous"}` %(fleetValues)s) -}}
+      , one of {{ . | first | value }} hosts of job {{ $labels.job }} at once; see the alert FleetAnomalous
+      {{- else }}:{{ " " }}
+      {{- range $idx, $cause := query (printf `sort_desc(topk(3, 1e9 * anomaly_absent_signal{%(matching)s} or on (signal) anomaly_contribution{%(matching)s} > 0))` %(values)s %(values)s) -}}
       {{- if $idx }}, {{ end }}{{ template "title" .Labels.signal }}
       {{- if eq .Labels.absence "flat_line" }} stood still
       {{- else if .Labels.absence }} {{ .Labels.absence }}
@@ -93,6 +103,7 @@ local definitions =
       {{- end -}}
       {{- with query (printf `floor(time() - subject:is_anomaly:onset_timestamp_seconds{%(matching)s})` %(values)s) }}; for {{ . | first | value | humanizeDuration }}{{ end -}}
       {{- with query (printf `anomaly_score{%(matching)s}` %(values)s) }}, score {{ template "rounded" (. | first | value) }} (limit 1){{ end -}}
+      {{- end -}}
     ||| % text,
 
   // The words for signals alone, where nothing else is needed of the above.

@@ -45,6 +45,7 @@
     groups+: [
       {
         name: 'hostnorm-peers',
+        interval: config.peersInterval,
         rules: [
           {
             record: 'fleet_signal:anomaly_signal:median',
@@ -66,13 +67,9 @@
           },
           {
             // What is ordinary for a host by itself. Where peers hardly differ, nothing within it is odd.
-            record: 'fleet_signal:anomaly_expected:half_range',
+            record: 'fleet_signal:anomaly_signal:ordinary',
             expr: |||
-              (
-                quantile by (%(fleet)s, signal) (0.5, anomaly_upper_bound{%(ofHosts)s})
-                  -
-                quantile by (%(fleet)s, signal) (0.5, anomaly_lower_bound{%(ofHosts)s})
-              ) / 2
+              quantile by (%(fleet)s, signal) (0.5, anomaly_upper_bound{%(ofHosts)s}) - fleet_signal:anomaly_signal:median
             ||| % text,
           },
           {
@@ -86,9 +83,9 @@
                 )
                   / on (%(fleet)s, signal) group_left ()
                 (
-                  fleet_signal:anomaly_signal:mad > fleet_signal:anomaly_expected:half_range
+                  fleet_signal:anomaly_signal:mad > fleet_signal:anomaly_signal:ordinary
                     or
-                  fleet_signal:anomaly_expected:half_range > 0
+                  fleet_signal:anomaly_signal:ordinary > 0
                     or
                   fleet_signal:anomaly_signal:mad > 0
                 )
