@@ -137,11 +137,14 @@ def lines(panel, series, size, start, end, step, marks):
     limits = [it["value"] for it in defaults.get("thresholds", {}).get("steps", []) if it["value"] is not None]
     if defaults["custom"]["thresholdsStyle"]["mode"] == "off":
         limits = []
-    low = min([defaults.get("min", math.inf), *values, *([0] if stacked else [])], default=0)
-    high = max([*values, *(it * 1.05 for it in limits), *([0] if stacked else [])], default=1)
+    if not values:
+        return '<div class="none">No data</div>', ""
+    low = min([defaults.get("min", math.inf), *values, *([0] if stacked else [])])
+    high = max([*values, *(it * 1.05 for it in limits), *([0] if stacked else [])])
     high = defaults.get("max", high + 0.06 * (high - low)) if high > low else low + 1
     low = low if "min" in defaults or low == 0 else low - 0.06 * (high - low)
-    plot = Plot((size[0], size[1]), start, end)
+    longest = max(len(written(it, unit)) for it in ticks(low, high, max(2, size[1] / 44), 2 if unit == "bytes" else 10))
+    plot = Plot(size, start, end, left=16 + 6.4 * longest)
     left, top, right, bottom = plot.box
     y = lambda value: bottom - (bottom - top) * (value - low) / (high - low)
     for at in ticks(low, high, max(2, (bottom - top) / 44), 2 if unit == "bytes" else 10):
@@ -162,6 +165,12 @@ def lines(panel, series, size, start, end, step, marks):
             pen.append((plot.x(at), y(value)))
             before = at
         opacity = has["custom.fillOpacity"] / 100
+        if has["custom.drawStyle"] == "bars":
+            width = (right - left) * step / (end - start)
+            for at, value in points:
+                if at > start:
+                    plot.rect(plot.x(at) - width, y(max(value, base.get(at, 0))), width + 0.2, abs(y(value) - y(base.get(at, 0))), hue, 'opacity="0.85"')
+            continue
         floor = dict(by_name.get(has.get("custom.fillBelowTo"), []))
         if opacity and points:
             for run in runs(points, max(60, 2 * step)):
@@ -207,7 +216,7 @@ def heat(panel, series, size, start, end, step):
         for at, value in points:
             if at > start:
                 share = (value - scale["min"]) / (scale["max"] - scale["min"])
-                plot.rect(plot.x(at) - width, top + row * height, width - 0.5, height - 1.5, inferno(share))
+                plot.rect(plot.x(at) - width, top + row * height, width - 1, height - 1, inferno(share))
     plot.times(grid=False)
     stops = "".join(f"{it} {i * 10}%," for i, it in enumerate(INFERNO)).rstrip(",")
     legend = f'<span class="scale"><b>{scale["min"]}</b><i style="background:linear-gradient(90deg,{stops})"></i><b>{(scale["min"] + scale["max"]) / 2:g} = limit</b><b class="far">{scale["max"]} or more</b></span>'
@@ -218,6 +227,8 @@ def states(panel, series, size, start, end, step):
     """One row for each series, the step or word of the value as colour."""
     steps, mappings = panel["fieldConfig"]["defaults"]["thresholds"]["steps"], panel["fieldConfig"]["defaults"].get("mappings")
     longest = max((len(name) for name, _ in series), default=0)
+    if not series:
+        return '<div class="none">No data</div>', ""
     plot = Plot(size, start, end, left=16 + 6.3 * longest)
     left, top, right, bottom = plot.box
     height = (bottom - top) / max(1, len(series))

@@ -147,7 +147,7 @@ def page(view, board, options):
             f'<div class="panel" style="left:{left:.0f}px;top:{top}px;width:{wide:.0f}px;height:{high}px"><h3>{charts.escape(title)}</h3>'
             f'{inside}<div class="keys">{keys}</div></div>'
         )
-    chosen = "".join(f"<u>{charts.escape(key.title())}&ensp;{charts.escape(value)}</u>" for key, value in view.chosen.items())
+    chosen = "".join(f"<u>{charts.escape(key.title())}&ensp;{charts.escape(value)}</u>" for key, value in view.chosen.items() if "," not in value)
     top = (
         f'<div class="top">{charts.escape(board.title)}{chosen}'
         "<em>Drawn by grafana/draw.py from the answers of a real Prometheus; not a picture of Grafana</em></div>"

@@ -44,7 +44,7 @@ class View:
     def __init__(self, api, board, start, end, scrape, choice="all", chosen=None):
         self.api, self.board, self.start, self.end, self.choice = api, board, start, end, choice
         self.scrape = scrape
-        # Values of variables that are not left to the choice.
+        # Values of variables that are not left to the choice, with commas between them.
         self.chosen = chosen or {}
         # As many steps as a screen has pixels, but none shorter than a scrape.
         self.step = max(scrape, (end - start) / 1000)
@@ -61,10 +61,12 @@ class View:
     def choose(self, query):
         variable = next(it for it in self.board.variables() if it["name"] == query.title)
         found = self.api.get(f"label/{query.label}/values", **{"match[]": self.filled(query.expr), "start": self.start, "end": self.end})
+        if query.title in self.chosen:
+            found = self.chosen[query.title].split(",")
         self.values[query.title] = found
         if not variable["multi"]:
-            self.texts[query.title] = plain(self.chosen.get(query.title, (found or [""])[0]))
-        elif self.choice == "all" and variable.get("allValue"):
+            self.texts[query.title] = plain((found or [""])[0])
+        elif self.choice == "all" and variable.get("allValue") and query.title not in self.chosen:
             self.texts[query.title] = variable["allValue"]
         else:
             chosen = [escaped(it) for it in (found[:1] if self.choice == "one" else found)]

@@ -75,7 +75,7 @@ function(config, board)
         'When each host became anomalous first in the time that is shown, the earliest at the top: where a trouble that spread came from.',
         'dateTimeAsIso',
         [
-          panel.rows('sort(1000 * min by (instance) (min_over_time((timestamp(is_anomaly{@, kind="host"}) and is_anomaly{@, kind="host"} == 1)[$__range:])))'),
+          panel.rows('sort(1000 * min by (instance) (min_over_time((timestamp(is_anomaly{@, kind="host"}) and is_anomaly{@, kind="host"} == 1)[$__range:$__interval])))'),
           panel.rows('max by (instance) (max_over_time(anomaly_score{@, kind="host"}[$__range]) and on (job, instance) max_over_time(is_anomaly{@, kind="host"}[$__range]) == 1)'),
         ],
         [['instance', 'Host'], ['Value #A', 'First onset'], ['Value #B', 'Highest score']],

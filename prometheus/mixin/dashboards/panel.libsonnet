@@ -144,7 +144,7 @@
   // One row for each series, time to the right, the value as colour from `min` to `max`.
   heat(title, description, unit, query, w=12, h=8, min=0, max=2)::
     base('heatmap', title, description, w, h, [query]) {
-      maxDataPoints: 200,
+      maxDataPoints: 120,
       fieldConfig: { defaults: { custom: { hideFrom: { legend: false, tooltip: false, viz: false } } }, overrides: [] },
       options: {
         calculate: false,
