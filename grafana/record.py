@@ -30,9 +30,9 @@ HOSTS = {
     "queue-1": "network tcp".split(),
 }
 PORT = 19810
-QUIET_SECONDS = 480
+QUIET_SECONDS = 420
 FAULT_SECONDS = 75
-PAUSE_SECONDS = 100
+PAUSE_SECONDS = 80
 
 # A mebibyte sent over loopback again and again.
 LOOPBACK = """
@@ -40,7 +40,9 @@ import socket, threading
 server = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(server.getsockname())
 other, _ = server.accept()
-threading.Thread(target=lambda: [other.recv(1 << 20) for _ in iter(int, 1)], daemon=True).start()
+def drain():
+    while other.recv(1 << 20): pass
+threading.Thread(target=drain, daemon=True).start()
 while True: client.sendall(bytes(1 << 20))
 """
 # A file written and brought to the disk again and again.

@@ -69,7 +69,9 @@ import socket, threading
 server = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(server.getsockname())
 other, _ = server.accept()
-threading.Thread(target=lambda: [other.recv(1 << 20) for _ in iter(int, 1)], daemon=True).start()
+def drain():
+    while other.recv(1 << 20): pass
+threading.Thread(target=drain, daemon=True).start()
 while True: client.sendall(bytes(1 << 20))
 """
 

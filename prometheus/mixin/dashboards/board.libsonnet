@@ -110,9 +110,14 @@ function(config) {
       panels: done.panels + [it { id: done.next } + if it.type == 'row' then { panels: inner } else {}],
     }, panels, { next: 1, panels: [] }).panels,
 
-  // `{@` in any query is the selector of the chosen targets.
+  // `{@` in any query is the selector of the chosen targets, and hosts are joined by the labels that make up one.
   local selected(value) =
-    if std.isString(value) then std.strReplace(std.strReplace(value, '{@}', '{' + targets + '}'), '{@,', '{' + targets + ',')
+    if std.isString(value) then
+      std.strReplace(
+        std.strReplace(std.strReplace(value, '{@}', '{' + targets + '}'), '{@,', '{' + targets + ','),
+        'on (job, instance)',
+        'on (%s)' % std.join(', ', config.hostLabels)
+      )
     else if std.isArray(value) then [selected(it) for it in value]
     else if std.isObject(value) then { [it]: selected(value[it]) for it in std.objectFields(value) }
     else value,
