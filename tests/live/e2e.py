@@ -15,17 +15,29 @@ from deployed import alertmanager, alertmanager_config, instant, prometheus, rul
 from program import arguments, fetch, hostnorm, note, until, value
 from receivers import Receivers
 
-LEARNING_SECONDS = 90
-# A job that runs wild: all processors, and a fifth of the memory.
+LEARNING_SECONDS = 120
+# A job that runs wild: all processors, a fifth of the memory, and talk to itself.
 FAULT = """
-import sys
+import socket, sys, threading
 pages = bytearray(int(sys.argv[1]))
 pages[::4096] = b"x" * len(pages[::4096])
-while True: pass
+ears = socket.create_server(("127.0.0.1", 0))
+mouth = socket.create_connection(ears.getsockname())
+ear = ears.accept()[0]
+threading.Thread(target=lambda: [None for _ in iter(lambda: ear.recv(1 << 20), b"")], daemon=True).start()
+while True: mouth.sendall(bytes(1 << 20))
 """
 MEMORY_SHARE = 0.2
 # What such a job does to a host, as the sentences of src/sentence.rs call it.
-CAUSES = ("CPU ", "memory used", "tasks running or ready", "tasks waiting for a processor", "page faults")
+CAUSES = (
+    "CPU ",
+    "context switches",
+    "memory used",
+    "page faults",
+    "sent over loopback",
+    "tasks running or ready",
+    "tasks waiting for a processor",
+)
 CHATS = ("webhook", "slack", "discord")
 
 
