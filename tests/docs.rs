@@ -45,9 +45,7 @@ fn the_signals_of_the_mixin_are_current() {
     let rows: Vec<_> = signals
         .map(|Signal { kind, name, title, unit, .. }| {
             let (kind, unit) = (kind.name(), unit_of(*unit));
-            format!(
-                "  {{\"name\": {name:?}, \"kind\": {kind:?}, \"title\": {title:?}, \"unit\": {unit:?}}}"
-            )
+            format!("  {{\"name\": {name:?}, \"kind\": {kind:?}, \"title\": {title:?}, \"unit\": {unit:?}}}")
         })
         .collect();
     golden("prometheus/mixin/signals.json", &format!("[\n{}\n]\n", rows.join(",\n")));

@@ -19,7 +19,8 @@
     evaluationInterval: null,
 
     // Durations of anomalies. hostnorm itself tells an episode from a spike, so little is added before an alert; what
-    // fires goes on firing for a while, so that a fault that comes and goes is one message.
+    // fires goes on firing for a while, so that a fault that comes and goes is one message. An old vmalert
+    // cannot do that: null leaves it out.
     anomalousFor: '1m',
     anomalousKeepFiringFor: '5m',
     severeFor: '5m',

@@ -30,9 +30,9 @@ while read -r file; do
     status=1
   elif ! cmp -s "$made/$file" "$file"; then
     # The first line that differs, as it is and as the mixin has it.
-    line=$(cmp "$made/$file" "$file" 2>&1 | sed -n 's/.* line \([0-9]*\).*/\1/p')
+    line=$(cmp "$made/$file" "$file" 2>&1 | sed -n 's/.* line \([0-9]*\).*/\1/p' || true)
     echo "$file:$line: is out of step with the mixin; run prometheus/mixin/generate.sh"
-    diff -u --label "$file" --label 'what the mixin makes' "$file" "$made/$file" | head -n 20
+    diff -u --label "$file" --label 'what the mixin makes' "$file" "$made/$file" | head -n 20 || true
     status=1
   fi
 done <<<"$files"

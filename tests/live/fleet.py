@@ -3,6 +3,7 @@
 import http.server
 import json
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -66,11 +67,6 @@ class Hosts:
         return Handler
 
 
-def evaluations(server):
-    """Seconds that the last evaluation of each group took."""
-    return {it["name"]: it["evaluationTime"] for it in ask(server, "rules")["groups"]}
-
-
 def main():
     options = arguments(prometheus="the server", alertmanager="the server")
     names = [f"web-{it:03}" for it in range(HOSTS)]
@@ -80,34 +76,67 @@ def main():
     static = [{"targets": [hosts.target], "labels": {"instance": it, "__metrics_path__": f"/{it}"}} for it in names]
     scrape = json.dumps([{"job_name": "hostnorm", "scrape_interval": "5s", "static_configs": static}])
     with tempfile.TemporaryDirectory() as folder, Receivers() as receivers, open(f"{folder}/log", "wb") as log:
-        # Shorter than shipped, so that the test is: an alert after 15 s instead of a minute.
-        short = {"anomalousFor": "15s", "fleetFor": "15s", "severeFor": "20s"}
-        made = rules(folder, **short)
+        # Shorter than shipped, so that the test is: alerts after 15 s instead of a minute, messages 8 s later instead of 30.
+        made = rules(folder, anomalousFor="15s", fleetFor="15s", peersInterval="2s")
         config = alertmanager_config(folder, receivers, group_wait="8s", group_interval="5s")
         with alertmanager(options.alertmanager, folder, config, log) as manager:
             manager.ready()
-            with prometheus(options.prometheus, folder, [made], scrape, manager, "5s", log) as server:
+            with prometheus(options.prometheus, folder, [made], scrape, manager, "2s", log) as server:
                 server.ready(60)
-                run(hosts, names, server, receivers)
+                one_message(hosts, names, server, manager, receivers)
+                cheap(server)
 
 
-def run(hosts, names, server, receivers):
+def one_message(hosts, names, server, manager, receivers):
     until("all hosts are scraped", 60, lambda: number(server, "count(is_anomaly == 0)") == HOSTS)
-    time.sleep(10)
-    note(f"quiet: {told(evaluations(server))}")
     hosts.strike(names[:ANOMALOUS])
     until("all alerts fire", 90, lambda: firing(server, "HostAnomalous") == ANOMALOUS)
-    until("the fleet's alert fires", 10, lambda: firing(server, "FleetAnomalous") == 1)
-    until("severe ones fire", 30, lambda: firing(server, "HostAnomalySevere") == ANOMALOUS)
-    worst = []
-    for _ in range(4):
-        time.sleep(5)
-        worst.append(evaluations(server))
-    for it in worst:
-        note(f"{ANOMALOUS} of {HOSTS} anomalous: {told(it)}")
-    print(json.dumps(instant(server, "ALERTS"), indent=1)[:500])
-    for message in receivers.messages:
-        print(message.kind, json.dumps(message.content)[:1500] if message.kind != "mail" else message.content)
+    until("Alertmanager mutes them", 30, lambda: muted(manager) == ANOMALOUS)
+    until("the webhook and both chats are told", 60, lambda: all(map(receivers.of, ("webhook", "slack", "discord"))))
+    # Time for what must not come: the single ones would have been told by now.
+    time.sleep(15)
+    told = [(it.kind, name) for it in receivers.messages for name in named(it)]
+    expected = [(kind, "FleetAnomalous") for kind in ("discord", "pagerduty", "slack", "webhook")]
+    if sorted(told) != expected:
+        sys.exit(f"messages {told}, expected {expected}")
+    text = receivers.of("webhook")[0].content["alerts"][0]["annotations"]["description"]
+    note(f"{ANOMALOUS} alerts HostAnomalous muted; one message to each receiver: {text}")
+    if not text.startswith(f"{ANOMALOUS} of {HOSTS} hosts of job hostnorm are in an anomaly"):
+        sys.exit("the message does not say how many")
+
+
+def named(message):
+    """The alerts that a message is about; texts of chats do not name them, so those are told by their titles."""
+    if message.kind == "webhook":
+        return [it["labels"]["alertname"] for it in message.content["alerts"]]
+    fleet = "Many hosts of hostnorm are not as they used to be." in json.dumps(message.content)
+    return ["FleetAnomalous" if fleet else f"another: {message.content}"]
+
+
+def muted(manager):
+    """How many alerts Alertmanager keeps to itself because another one speaks for them."""
+    alerts = json.loads(fetch(f"{manager.url}/api/v2/alerts")[2])
+    return sum(it["labels"]["alertname"] == "HostAnomalous" and bool(it["status"]["inhibitedBy"]) for it in alerts)
+
+
+def cheap(server):
+    """The best of many evaluations: the machine may be busy with something else, the rules are the same each time."""
+    best = {}
+    start = time.monotonic()
+    while time.monotonic() < start + 60:
+        for name, seconds in evaluations(server).items():
+            best[name] = min(seconds, best.get(name, seconds))
+        if time.monotonic() > start + 20 and best["hostnorm-anomalies"] <= EVALUATION_SECONDS_MAX:
+            break
+        time.sleep(1)
+    note("evaluation of " + ", ".join(f"{name} {1000 * it:.1f} ms" for name, it in best.items()))
+    if best["hostnorm-anomalies"] > EVALUATION_SECONDS_MAX:
+        sys.exit(f"more than {1000 * EVALUATION_SECONDS_MAX:.0f} ms for the group with the alerts")
+
+
+def evaluations(server):
+    """Seconds that the last evaluation of each group took."""
+    return {it["name"]: it["evaluationTime"] for it in ask(server, "rules")["groups"]}
 
 
 def number(server, query):
@@ -117,10 +146,6 @@ def number(server, query):
 
 def firing(server, name):
     return number(server, f'count(ALERTS{{alertname="{name}",alertstate="firing"}})')
-
-
-def told(seconds):
-    return ", ".join(f"{name} {1000 * it:.1f} ms" for name, it in seconds.items())
 
 
 main()

@@ -1,6 +1,7 @@
 """Loopback servers that stand for those who get messages: Slack, Discord, PagerDuty, a webhook, a mail server."""
 
 import collections
+import contextlib
 import email
 import email.policy
 import http.server
@@ -47,7 +48,9 @@ class Receivers:
                 # Slack answers ok; PagerDuty with JSON, which Alertmanager does not read.
                 self.send_response(202 if "pagerduty" in self.path else 200)
                 self.end_headers()
-                self.wfile.write(b"ok")
+                # Alertmanager does not wait for ever.
+                with contextlib.suppress(BrokenPipeError):
+                    self.wfile.write(b"ok")
 
             def log_message(self, *_):
                 pass

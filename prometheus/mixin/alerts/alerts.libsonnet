@@ -6,6 +6,9 @@ local seconds(duration) =
   local unit = std.substr(duration, std.length(duration) - 1, 1);
   std.parseInt(std.substr(duration, 0, std.length(duration) - 1)) * { s: 1, m: 60, h: 3600, d: 86400 }[unit];
 
+// A text without the line feed at its end, which blocks of jsonnet have.
+local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.length(text) - 1) else text;
+
 {
   local config = $._config,
   local joined(labels) = std.join(', ', labels),
@@ -34,13 +37,13 @@ local seconds(duration) =
     labels: { severity: config.severities[name] },
     annotations: {
       summary: fields.summary % text,
-      description: std.rstripChars(fields.description, '\n'),
+      description: line(fields.description),
       runbook_url: config.runbookURLPattern % name,
       dashboard_url: dashboard(of, labels),
     },
-    expr: std.rstripChars(fields.expr % text, '\n'),
+    expr: line(fields.expr % text),
     'for': fields['for'],
-  } + (if 'keep' in fields then { keep_firing_for: fields.keep } else {}),
+  } + (if std.get(fields, 'keep') != null then { keep_firing_for: fields.keep } else {}),
 
   local ofHost(name, fields) = alert(name, 'host', config.hostLabels, fields),
   local ofItself(name, fields) = alert(name, 'itself', config.hostLabels, fields),
