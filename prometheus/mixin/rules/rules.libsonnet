@@ -73,23 +73,34 @@
             ||| % text,
           },
           {
+            // The unit of deviations. Without bounds that of the peers counts alone, where they differ at all.
+            record: 'fleet_signal:anomaly_signal:spread',
+            expr: |||
+              fleet_signal:anomaly_signal:mad > fleet_signal:anomaly_signal:ordinary
+                or
+              fleet_signal:anomaly_signal:ordinary > 0
+                or
+              fleet_signal:anomaly_signal:mad > 0
+            |||,
+          },
+          {
             // Only what is far from its peers is recorded: all of it would be as many series again as there are
-            // signals. Without bounds the deviation of the peers counts alone, where they differ at all.
+            // signals. It is compared before it is subtracted, as what is left out by a comparison costs little.
             record: 'host_signal:anomaly_signal:peer_deviation',
             expr: |||
-              abs(
+              (
                 (
-                  anomaly_signal{%(ofHosts)s} - on (%(fleet)s, signal) group_left () fleet_signal:anomaly_signal:median
-                )
-                  / on (%(fleet)s, signal) group_left ()
-                (
-                  fleet_signal:anomaly_signal:mad > fleet_signal:anomaly_signal:ordinary
+                  anomaly_signal{%(ofHosts)s} >= on (%(fleet)s, signal) group_left ()
+                  (fleet_signal:anomaly_signal:median + %(peerDeviation)d * fleet_signal:anomaly_signal:spread)
                     or
-                  fleet_signal:anomaly_signal:ordinary > 0
-                    or
-                  fleet_signal:anomaly_signal:mad > 0
+                  anomaly_signal{%(ofHosts)s} <= on (%(fleet)s, signal) group_left ()
+                  (fleet_signal:anomaly_signal:median - %(peerDeviation)d * fleet_signal:anomaly_signal:spread)
                 )
-              ) >= %(peerDeviation)d
+                  - on (%(fleet)s, signal) group_left ()
+                fleet_signal:anomaly_signal:median
+              )
+                / on (%(fleet)s, signal) group_left ()
+              fleet_signal:anomaly_signal:spread
             ||| % text,
           },
         ],
