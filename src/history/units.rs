@@ -15,8 +15,8 @@ const WRONG_SHARE_MAX: f64 = 0.05;
 const RATIO_SLACK: f64 = 0.01;
 /// No host has less memory, nor a filesystem, than this many bytes.
 const BYTES_MIN: f64 = 524_288.0;
-/// Memory of the smallest hosts.
-const MEMORY_BYTES_MIN: f64 = 8e6;
+/// Less memory than the smallest routers have; a host with up to 61 GiB has fewer kilobytes.
+const MEMORY_BYTES_MIN: f64 = 64e6;
 /// What counts seconds gains at most this much in a second; readings come late.
 const SECONDS_RATE_MAX: f64 = 1.5;
 

@@ -203,7 +203,7 @@ fn cause_of(error: &ureq::Error) -> Cause {
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Cause::Half,
             ErrorKind::TimedOut => Cause::Silent(ANSWER_TIME_MAX),
             // rustls hands its own errors on as this kind.
-            ErrorKind::InvalidData => Cause::Tls(text),
+            ErrorKind::InvalidData => Cause::Tls(quoted(&io.to_string())),
             _ => Cause::Refused(quoted(&io.to_string())),
         },
         ureq::Error::Protocol(_) | ureq::Error::Decompress(..) | ureq::Error::LargeResponseHeader(..) => {
