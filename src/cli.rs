@@ -41,7 +41,7 @@ pub use models::{Action, Models};
 pub use replay::Replay;
 pub use simulate::Simulate;
 pub use stored::{Moment, Range};
-pub use train::Train;
+pub use train::{Elsewhere, Search, Train};
 pub use validate::{Layout, Validate};
 
 /// What the user wants.
@@ -59,7 +59,7 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Make load on this machine and show what is said of it.
     Demo(Demo),
-    /// Find settings that suit a history.
+    /// Learn from elsewhere, or find settings that suit a history.
     Train(Train),
     /// Write a simulated machine to files.
     Simulate(Simulate),
@@ -135,7 +135,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
     // What does not sample this machine for good takes no settings from before its name.
-    if matches!(name, "demo" | "evaluate" | "simulate" | "train" | "validate") {
+    if matches!(name, "demo" | "evaluate" | "simulate" | "validate") {
         options.none(name)?;
     }
     match name {
@@ -149,7 +149,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
-        "train" => return Ok(Command::Train(train::options(below))),
+        "train" => return train::options(below, options, &settings).map(Command::Train),
         "simulate" => return simulate::options(below).map(Command::Simulate),
         "validate" => return Ok(Command::Validate(validate::options(below))),
         _ => options.add(below, &settings),
@@ -251,7 +251,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(models::command(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())
-        .subcommand(train::command())
+        .subcommand(train::command(settings))
         .subcommand(validate::command())
 }
 

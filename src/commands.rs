@@ -14,6 +14,7 @@ pub mod export;
 pub mod forget;
 pub mod learn;
 pub mod models;
+mod past;
 mod rehearse;
 pub mod replay;
 pub mod run;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
+use crate::history;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
 use crate::span::Span;
 use crate::store;
@@ -53,6 +54,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// What is stored, and where.
     pub storage: store::Settings,
+    /// The past of this host from elsewhere.
+    pub bootstrap: history::Settings,
     /// What is logged, and how.
     pub log: telemetry::Settings,
 }
@@ -144,6 +147,7 @@ impl Default for Config {
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: Metrics { raw: true },
             storage: store::Settings::default(),
+            bootstrap: history::Settings::default(),
             log: telemetry::Settings::default(),
         }
     }

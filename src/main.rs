@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Evaluate(options)) => evaluate::run(&options),
         Ok(Command::Demo(options)) => demo::run(options),
-        Ok(Command::Train(options)) => train::run(&options),
+        Ok(Command::Train(options)) => train::run(&options, std::env::vars_os()),
         Ok(Command::Simulate(options)) => simulate::run(options),
         Ok(Command::Episodes(options)) => episodes::run(options, std::env::vars_os()),
         Ok(Command::Explain(options)) => explain::run(options, std::env::vars_os()),

@@ -21,6 +21,7 @@ use crate::sources::Sources;
 use crate::store::{Request, Store};
 use crate::training::{self, Model, TrainError, TrainingSet};
 
+mod bygone;
 mod forget;
 mod kept;
 mod models;
@@ -28,6 +29,7 @@ mod pressure;
 mod resume;
 mod tested;
 
+pub use bygone::{Ask, Learned};
 pub use models::record;
 pub use resume::{FORGET, fold_and_judge};
 
@@ -74,6 +76,7 @@ pub static METRICS: &[&Metric] = &[
     &tested::SUCCESS,
     &tested::DETECTOR,
     &tested::TESTS,
+    &bygone::SUCCESS,
 ];
 
 /// The engine makes no rates over readings that are further apart.
@@ -116,6 +119,8 @@ pub enum Event {
         /// The engine and how many points it knows, or why there is none.
         outcome: Result<(Box<Engine>, usize), String>,
     },
+    /// The past was had from elsewhere, or why it was not.
+    Bootstrapped(Result<Learned, String>),
     /// A command asks for something.
     Requested(Request),
     /// End the loop after this tick.
@@ -178,6 +183,8 @@ struct Books {
     put_off: Option<Timestamp>,
     training_seconds: Option<(Kind, f64)>,
     auc: Vec<(Kind, &'static str, f64)>,
+    /// Whether the past was had from elsewhere; nothing while nobody knows.
+    bootstrapped: Option<bool>,
     /// Whether the last training gave no model, so that this is said once.
     refused: bool,
     /// Whether the last reading took longer than rates can bear, so that this is said once.
@@ -208,6 +215,7 @@ impl Sampler {
                     books.tests.note(clock::now(), subject.name(), outcome, seconds);
                 }
                 Ok(Event::Rebuilt { request, outcome }) => self.rebuilt(request, outcome),
+                Ok(Event::Bootstrapped(outcome)) => books.bootstrapped = Some(self.bootstrapped(outcome)),
                 Ok(Event::Requested(request)) => self.requested(&request),
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -350,6 +358,9 @@ impl Books {
     fn values(&self, engine: &Engine, registry: &Registry) -> Values {
         let mut values = Values::default();
         values.set(&LEARNS, f64::from(u8::from(engine.is_learning())));
+        if let Some(success) = self.bootstrapped {
+            values.set(&bygone::SUCCESS, f64::from(u8::from(success)));
+        }
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
         values.set(&TICK_SECONDS, self.busy.as_secs_f64());

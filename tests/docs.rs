@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use hostnorm::commands::run;
 use hostnorm::config::{Setting, default_file, settings};
 use hostnorm::detect::DETECTORS;
 use hostnorm::metric::{Metric, Type};
@@ -37,7 +38,13 @@ fn the_metrics_are_current() {
     lists.extend(SOURCES.iter().map(|it| (it.name, it.help, it.metrics)));
     lists.push(("Store", "How what is kept fares", store::METRICS));
     lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
+    lists.push(("Settings", "How the last reading of the settings went", run::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
+}
+
+#[test]
+fn the_readme_is_current() {
+    between("README.md", "metrics", &table(serve::METRICS));
 }
 
 #[test]
@@ -101,16 +108,7 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
     let mut text = format!("# Metrics\n\n{GENERATED}\n");
     for (name, help, metrics) in lists {
         write!(text, "\n## {name}\n\n{}\n\n", sentence(help)).unwrap();
-        text.push_str("| name | type | labels | meaning |\n|---|---|---|---|\n");
-        for metric in *metrics {
-            let ty = match metric.ty {
-                Type::Gauge => "gauge",
-                Type::Counter => "counter",
-            };
-            let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
-            let (labels, help) = (labels.join(", "), sentence(metric.help));
-            writeln!(text, "| `{}` | {ty} | {labels} | {help} |", metric.name).unwrap();
-        }
+        text.push_str(&table(metrics));
     }
     text.push_str("\n## Signals\n\nWhat detectors watch, the values of the label `signal`. A distance from the expected value below the floor is never an anomaly.\n\n");
     text.push_str("| signal | kind | unit | floor | collector | meaning |\n|---|---|---|---|---|---|\n");
@@ -135,10 +133,33 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
     text
 }
 
+fn table(metrics: &[&Metric]) -> String {
+    let mut text = "| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    for metric in metrics {
+        let ty = match metric.ty {
+            Type::Gauge => "gauge",
+            Type::Counter => "counter",
+        };
+        let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
+        let (labels, help) = (labels.join(", "), sentence(metric.help));
+        writeln!(text, "| `{}` | {ty} | {labels} | {help} |", metric.name).unwrap();
+    }
+    text
+}
+
 /// Help with the full stop that the code leaves out, safe in a table.
 fn sentence(help: &str) -> String {
     let stop = if help.ends_with('.') { "" } else { "." };
     format!("{}{stop}", help.replace('|', "\\|").replace('<', "&lt;"))
+}
+
+/// What stands between the comments `<!-- NAME: … -->` and `<!-- end of NAME -->` in a file that people write.
+fn between(path: &str, name: &str, expect: &str) {
+    let whole = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let opening = whole.find(&format!("<!-- {name}:")).unwrap();
+    let begin = opening + whole[opening..].find('\n').unwrap() + 1;
+    let end = whole.find(&format!("<!-- end of {name} -->")).unwrap();
+    golden(path, &format!("{}{expect}{}", &whole[..begin], &whole[end..]));
 }
 
 /// The text of a file; `UPDATE=1` writes it anew.

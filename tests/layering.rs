@@ -56,7 +56,8 @@ const SHELL: &str = "clock";
 const OWNERS: &[(&str, &str)] = &[
     ("clap::", "cli"),
     ("figment::", "config"),
-    ("yaml_serde::", "config"),
+    ("yaml_serde::", "config history"),
+    ("ureq::", "history"),
     ("tracing_subscriber::", "telemetry"),
     ("csv_core::", "rows"),
     ("jiff::", "rows"),

@@ -61,6 +61,9 @@ impl Config {
         self.detection_within(&mut found);
         self.web_within(&mut found);
         self.storage_within(&mut found);
+        if let Some((key, sentence)) = self.bootstrap.wrong() {
+            found.unless(false, key, || sentence);
+        }
         found.0
     }
 
@@ -202,6 +205,7 @@ mod tests {
         check(|it| it.detection.quarantine = 1.1, &["quarantine"]);
         check(|it| it.detection.half_life = Span::default(), &["half_life"]);
         check(|it| it.storage.max_bytes = Size::mebibytes(7), &["storage.max_bytes"]);
+        check(|it| it.bootstrap.from = "localhost".into(), &["bootstrap.from"]);
         check(|it| it.storage.points = Span::default(), &["storage.points"]);
         check(|it| it.storage.commit_every = COMMIT_MAX, &[]);
         check(|it| it.storage.commit_every = Span::millis(99), &["storage.commit_every"]);

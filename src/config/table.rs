@@ -233,6 +233,43 @@ static SETTINGS: &[Setting] = &[
         "How often is stored, 100ms to 10m; a crash loses at most so much",
     ),
     row(
+        "bootstrap.from",
+        Takes::Text,
+        "Where the past of this host is asked for at the first start, as by hostnorm train --from: csv:FILE, prometheus:URL or influxdb:URL. Empty for nowhere",
+    ),
+    row("bootstrap.hours", Takes::Whole, "How long that past is, in hours, 1 to 2160"),
+    row(
+        "bootstrap.host",
+        Takes::Text,
+        "Which host of the server it is: the label instance with or without its port, or Telegraf's tag host. Empty where there is one",
+    ),
+    row(
+        "bootstrap.match",
+        Takes::Text,
+        "More to choose series by, such as job=\"node\", or a condition of InfluxQL",
+    ),
+    row(
+        "bootstrap.mapping",
+        Takes::Text,
+        "A changed copy of what hostnorm train --print-mapping prints: the names that the server has",
+    ),
+    row("bootstrap.user", Takes::Text, "User at the server; empty for none"),
+    row("bootstrap.password_file", Takes::Text, "File with the password of the user"),
+    row("bootstrap.token_file", Takes::Text, "File with a token: Bearer for Prometheus, Token for InfluxDB"),
+    row("bootstrap.headers", Takes::Texts, "More headers, such as 'X-Scope-OrgID: tenant'"),
+    row(
+        "bootstrap.ca_file",
+        Takes::Text,
+        "Certificates of authorities to trust beside those of the host, in PEM",
+    ),
+    row("bootstrap.cert_file", Takes::Text, "Our own certificate, for servers that ask for one"),
+    row("bootstrap.key_file", Takes::Text, "The key of our own certificate"),
+    row(
+        "bootstrap.insecure",
+        Takes::Switch,
+        "Whether any certificate is taken; whoever stands between can then read and change everything",
+    ),
+    row(
         "log.level",
         Takes::OneOf(&["error", "warn", "info", "debug", "trace"]),
         "The least important events that are logged",

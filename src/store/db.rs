@@ -14,7 +14,7 @@ use super::episodes::Open;
 use super::record::{self, Record, Row};
 use super::request::{self, Verb};
 use super::tables::{self, Scored};
-use super::{Error, retention, schema};
+use super::{Error, import, retention, schema};
 use crate::reading::Subject;
 
 const MINUTE_SECONDS: f64 = 60.0;
@@ -94,6 +94,7 @@ impl Db {
             Entry::Model(it) => tables::model(connection, it)?,
             Entry::ModelState { id, state } => tables::model_state(connection, id, state)?,
             Entry::ModelGone { id } => tables::model_gone(connection, id)?,
+            Entry::Bygone(it) => drop(import::insert(connection, it)?),
             Entry::Marker(it) => tables::marker(connection, it)?,
             Entry::Answer { id, at, outcome } => request::answer(connection, *id, *at, outcome)?,
         }
@@ -179,7 +180,7 @@ impl Db {
     pub(super) fn prune(&mut self, keep: &retention::Keep, now: f64) -> Result<(), Error> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         retention::prune(&transaction, keep, now)?;
-        self.dictionary.prune(&transaction, now)?;
+        self.dictionary.prune(&transaction)?;
         transaction.commit()?;
         retention::vacuum(&self.connection)
     }

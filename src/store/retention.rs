@@ -36,7 +36,7 @@ pub(super) fn prune(connection: &Connection, keep: &Keep, now: f64) -> Result<()
     let (readings, points) = (now - keep.readings, now - keep.points);
     let sql = format!(
         "DELETE FROM readings WHERE id IN \
-         (SELECT id FROM readings WHERE last_at < ?1 AND {NOT_FROZEN} ORDER BY id LIMIT {ROWS_MAX})"
+         (SELECT id FROM readings WHERE last_at < ?1 AND {NOT_FROZEN} ORDER BY last_at LIMIT {ROWS_MAX})"
     );
     connection.execute(&sql, [readings])?;
     for table in ["points", "markers"] {

@@ -20,6 +20,7 @@ CREATE TABLE readings (
     format INTEGER NOT NULL, -- 1 plain, 2 deflated
     blob BLOB NOT NULL
 );
+CREATE INDEX readings_at ON readings (last_at);
 
 -- Which signals the values of a point belong to.
 CREATE TABLE layouts (
