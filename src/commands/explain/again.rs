@@ -69,7 +69,7 @@ pub(super) fn again(
     let metrics: Vec<_> = sources::metrics().collect();
     let left_out = archive.readings::<Error>(between, &metrics, |reading| {
         if stopped.is_none() {
-            stopped = run.step(archive, &mut snapshots, reading)?;
+            stopped = run.step(archive, &mut snapshots, &reading)?;
         }
         Ok(())
     })?;
@@ -109,7 +109,7 @@ impl Run<'_> {
         &mut self,
         archive: &Archive,
         snapshots: &mut std::iter::Peekable<impl Iterator<Item = Snapshot>>,
-        reading: Reading,
+        reading: &Reading,
     ) -> Result<Option<String>, Error> {
         let at = reading.at;
         let first = self.engine.at() == Timestamp::default();

@@ -113,6 +113,7 @@ fn changed(cause: &str) -> &str {
         "profile" => "what is usual at each time of the day was fitted",
         "accepted" => "what went on was accepted as normal",
         "learning" => "learning was switched",
+        "imported" => "points from elsewhere were learned",
         "forgot" => "a span was forgotten",
         other => other,
     }
