@@ -39,7 +39,7 @@ pub use error::Error;
 pub use import::{Bygone, Imported, import};
 pub use place::{Place, Settings};
 pub use request::{Asked, Request, Verb};
-pub use stored::{Between, EpisodeRow, LEARNING, LeftOut, PointRow, ScoreRow};
+pub use stored::{Between, EpisodeRow, IMPORTED, LEARNING, LeftOut, PointRow, ScoreRow};
 pub use writer::Deliver;
 
 use entry::Tick;
