@@ -18,6 +18,7 @@ mod check;
 mod demo;
 mod episodes;
 mod evaluate;
+mod explain;
 mod export;
 mod forget;
 mod learn;
@@ -32,6 +33,7 @@ pub use check::Print;
 pub use demo::Demo;
 pub use episodes::Episodes;
 pub use evaluate::{Evaluate, Of, Trial};
+pub use explain::Explain;
 pub use export::{Columns, Export, What};
 pub use forget::Forget;
 pub use learn::Learn;
@@ -63,6 +65,8 @@ pub enum Command {
     Simulate(Simulate),
     /// List anomalies.
     Episodes(Episodes),
+    /// Tell all of one of them.
+    Explain(Explain),
     /// Write what was stored as tables.
     Export(Export),
     /// Take the anomaly under way for the new normal.
@@ -137,6 +141,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     match name {
         "demo" => return demo::options(below).map(Command::Demo),
         "episodes" => return Ok(Command::Episodes(episodes::options(below, options, &settings))),
+        "explain" => return Ok(Command::Explain(explain::options(below, options, &settings))),
         "export" => return Ok(Command::Export(export::options(below, options, &settings))),
         "accept" => return Ok(Command::Accept(accept::options(below, options, &settings))),
         "forget" => return forget::options(below, options, &settings).map(Command::Forget),
@@ -238,6 +243,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(check::command(settings))
         .subcommand(demo::command())
         .subcommand(episodes::command(settings))
+        .subcommand(explain::command(settings))
         .subcommand(evaluate::command())
         .subcommand(export::command(settings))
         .subcommand(forget::command(settings))

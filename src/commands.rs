@@ -9,6 +9,7 @@ pub mod check;
 pub mod demo;
 pub mod episodes;
 pub mod evaluate;
+pub mod explain;
 pub mod export;
 pub mod forget;
 pub mod learn;

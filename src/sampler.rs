@@ -221,7 +221,7 @@ impl Sampler {
             }
         }
         self.keep_baselines();
-        self.keep_snapshot();
+        self.keep_snapshot(None);
         self.store.close();
     }
 
@@ -233,8 +233,11 @@ impl Sampler {
         if books.ticks.is_multiple_of(self.ticks_in(kept::BASELINES_SECONDS)) {
             self.keep_baselines();
         }
-        if books.ticks.is_multiple_of(self.ticks_in(kept::SNAPSHOT_SECONDS)) {
-            self.keep_snapshot();
+        if books.ticks == 1 {
+            // What is known now may follow from stored points, not from readings.
+            self.keep_snapshot(Some("start"));
+        } else if books.ticks.is_multiple_of(self.ticks_in(kept::SNAPSHOT_SECONDS)) {
+            self.keep_snapshot(None);
         }
         self.review(&mut books.trials);
         let strained = books.is_strained(&report);
@@ -341,6 +344,7 @@ impl Sampler {
             "fitted what is usual at each time of the day and of the week"
         );
         self.engine.take(subject, profile);
+        self.keep_snapshot(Some("profile"));
     }
 }
 

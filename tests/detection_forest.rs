@@ -1,11 +1,13 @@
 //! The forest against an implementation that shares no line with it, on sets whose truth is known.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+use std::sync::Arc;
+
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
 use hostnorm::curve::auc;
+use hostnorm::detect::eif::Model;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
-use hostnorm::drift::Log;
 use hostnorm::drift::Log;
 use hostnorm::training::second_opinion::{Trial, judge};
 use hostnorm::training::{Settings, TrainError, TrainingSet, train};
@@ -103,10 +105,11 @@ fn check_refused(width: usize) -> TrainError {
     }
     let trial = Trial::new(&fit, width, &mut random);
     let good = Forest::train(&fit, &Options::default(), 1).unwrap();
-    assert!(judge(&good, &fit, &trial, &Options::default()).is_ok());
+    let model = |forest: Forest| Model { forest: Arc::new(forest), threshold: 0.6 };
+    assert!(judge(&model(good), &fit, &trial, &Options::default()).is_ok());
     let blind = blind(width);
     assert_eq!(blind.splits(), 0);
-    judge(&blind, &fit, &trial, &Options::default()).unwrap_err()
+    judge(&model(blind), &fit, &trial, &Options::default()).unwrap_err()
 }
 
 #[test]

@@ -42,6 +42,19 @@ fn the_metrics_are_current() {
     golden("docs/metrics.md", &metrics(&lists));
 }
 
+/// The words and units of signals, for sentences and dashboards that are made outside of the program.
+#[test]
+fn the_signals_of_the_mixin_are_current() {
+    let signals = SOURCES.iter().flat_map(|it| it.signals);
+    let rows: Vec<_> = signals
+        .map(|Signal { kind, name, title, unit, .. }| {
+            let (kind, unit) = (kind.name(), unit_of(*unit));
+            format!("  {{\"name\": {name:?}, \"kind\": {kind:?}, \"title\": {title:?}, \"unit\": {unit:?}}}")
+        })
+        .collect();
+    golden("prometheus/mixin/signals.json", &format!("[\n{}\n]\n", rows.join(",\n")));
+}
+
 #[test]
 fn the_readme_is_current() {
     between("README.md", "metrics", &table(serve::METRICS));
@@ -114,13 +127,7 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
     text.push_str("| signal | kind | unit | floor | collector | meaning |\n|---|---|---|---|---|---|\n");
     for source in SOURCES {
         for Signal { kind, name, help, unit, floor, .. } in source.signals {
-            let unit = match unit {
-                Unit::Ratio => "ratio",
-                Unit::BytesPerSecond => "bytes per second",
-                Unit::PerSecond => "per second",
-                Unit::Count => "count",
-            };
-            let (kind, collector, help) = (kind.name(), source.name, sentence(help));
+            let (kind, unit, collector, help) = (kind.name(), unit_of(*unit), source.name, sentence(help));
             writeln!(text, "| `{name}` | {kind} | {unit} | {floor} | {collector} | {help} |").unwrap();
         }
     }
@@ -145,6 +152,16 @@ fn table(metrics: &[&Metric]) -> String {
         writeln!(text, "| `{}` | {ty} | {labels} | {help} |", metric.name).unwrap();
     }
     text
+}
+
+/// What a signal counts in.
+fn unit_of(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Ratio => "ratio",
+        Unit::BytesPerSecond => "bytes per second",
+        Unit::PerSecond => "per second",
+        Unit::Count => "count",
+    }
 }
 
 /// Help with the full stop that the code leaves out, safe in a table.

@@ -156,7 +156,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<Turn>) -> Report 
     let judgement = Judgement {
         ready: true,
         opinion: Some(opinion),
-        signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None }],
+        signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None, drift: None }],
         episode: since.map(|it| Episode { since: Timestamp(it), peak: score }),
         turn,
         point,

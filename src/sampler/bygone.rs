@@ -57,7 +57,7 @@ impl Sampler {
         self.engine.take_over(*engine);
         KINDS.iter().for_each(|kind| drop(self.engine.request_training(*kind)));
         self.store.put(Entry::Bygone(bygone));
-        self.keep_snapshot();
+        self.keep_snapshot(Some("imported"));
         self.keep_baselines();
         tracing::info!(points, "learned the past of this host from elsewhere");
         true

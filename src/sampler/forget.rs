@@ -46,7 +46,7 @@ impl Sampler {
         let outcome = outcome.map(|(engine, points)| {
             self.engine.take_over(*engine);
             KINDS.iter().for_each(|kind| drop(self.engine.request_training(*kind)));
-            self.keep_snapshot();
+            self.keep_snapshot(Some("forgot"));
             self.keep_baselines();
             tracing::info!(points, "forgot a span, as a command asked; the model will be trained again");
             format!("forgotten: what is normal was made anew from the {points} points that are left")

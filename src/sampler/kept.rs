@@ -14,14 +14,15 @@ pub(super) const BASELINES_SECONDS: f64 = 300.0;
 pub(super) const SNAPSHOT_SECONDS: f64 = 600.0;
 
 impl Sampler {
-    /// Stores the whole state, to go on from it.
-    pub(super) fn keep_snapshot(&mut self) {
+    /// Stores the whole state, to go on from it; with a cause when it does not follow from readings.
+    pub(super) fn keep_snapshot(&mut self, cause: Option<&str>) {
         if self.store.directory().is_none() || self.engine.at() == Timestamp::default() {
             return;
         }
         let model = self.registry.current(Kind::Host).map(|it| it.id.to_string());
         let (at, bytes) = (self.engine.at(), self.engine.snapshot());
-        self.store.put(Entry::Snapshot(Snapshot { at, format: Engine::snapshot_format(), model, bytes }));
+        let (format, cause) = (Engine::snapshot_format(), cause.map(str::to_owned));
+        self.store.put(Entry::Snapshot(Snapshot { at, format, model, cause, bytes }));
     }
 
     /// Stores what is normal of each signal.
@@ -83,6 +84,7 @@ impl Sampler {
         if accepted.is_empty() {
             return Err("there is no anomaly under way that could be accepted".into());
         }
+        self.keep_snapshot(Some("accepted"));
         tracing::info!("an anomaly is the new normal, as a command asked");
         let names: Vec<&str> = accepted.iter().map(Subject::name).collect();
         Ok(format!("accepted: what {} does now is its new normal", names.join(", ")))
@@ -95,6 +97,7 @@ impl Sampler {
         }
         self.engine.set_learning(on);
         self.store.put(Entry::Marker(Marker { at, kind: LEARNING.into(), text: word.into() }));
+        self.keep_snapshot(Some("learning"));
         tracing::info!(learning = word, "learning was switched by a command");
         match on {
             true => "learning is on: what is seen from now on changes what is normal".into(),

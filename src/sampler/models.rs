@@ -103,7 +103,7 @@ impl Sampler {
             self.engine.drop_shadow(kind);
         }
         // Scores from here on follow from another model than those before.
-        self.keep_snapshot();
+        self.keep_snapshot(Some("model"));
     }
 
     /// Decides on models that were tried out for long enough.

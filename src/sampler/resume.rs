@@ -8,7 +8,7 @@ use crate::metric::Metric;
 use crate::reading::{Subject, Timestamp};
 use crate::registry::Version;
 use crate::scorer::Past;
-use crate::store::{Archive, Between, Error, PointRow};
+use crate::store::{Archive, Between, Error, IMPORTED, PointRow};
 use crate::window::Point;
 
 /// The kind of the markers that say what is to be forgotten.
@@ -93,8 +93,13 @@ impl Sampler {
     ) -> Result<Option<usize>, Error> {
         let Some(snapshot) = archive.snapshot(&Engine::snapshot_format())? else { return Ok(None) };
         let newest = archive.newest_reading()?.unwrap_or(snapshot.at);
-        let forgot = archive.markers(FORGET)?.last().is_some_and(|it| it.at.0 > snapshot.at.0);
-        if forgot || !(0.0..=SNAPSHOT_AGE_MAX).contains(&(newest.0 - snapshot.at.0)) {
+        let changed = |kind| {
+            archive.markers(kind).map(|it| it.last().is_some_and(|marker| marker.at.0 > snapshot.at.0))
+        };
+        if changed(FORGET)?
+            || changed(IMPORTED)?
+            || !(0.0..=SNAPSHOT_AGE_MAX).contains(&(newest.0 - snapshot.at.0))
+        {
             return Ok(None);
         }
         if let Err(reason) = self.engine.restore(&snapshot.bytes) {

@@ -180,7 +180,7 @@ impl Db {
     pub(super) fn prune(&mut self, keep: &retention::Keep, now: f64) -> Result<(), Error> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         retention::prune(&transaction, keep, now)?;
-        self.dictionary.prune(&transaction, now)?;
+        self.dictionary.prune(&transaction)?;
         transaction.commit()?;
         retention::vacuum(&self.connection)
     }

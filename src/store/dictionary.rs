@@ -1,6 +1,6 @@
 //! What the numbers in records mean: series to numbers when writing, numbers to series when reading.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
@@ -25,8 +25,10 @@ pub(super) struct Writer {
     known: BTreeMap<Key, u32>,
     /// The series of the last reading, in its order.
     newest: Vec<Place>,
-    /// The series that were read since it was last written down that they were.
-    touched: BTreeSet<u32>,
+    /// When that was.
+    newest_at: f64,
+    /// When series were read last that are not in the last reading; until it is written down.
+    gone: BTreeMap<u32, f64>,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl Writer {
         record: &mut Record,
     ) -> Result<u64, Error> {
         let dropped = if self.is_as_before(reading) { 0 } else { self.turn(connection, reading)? };
+        self.newest_at = reading.at.0;
         let layout = self.layout(record);
         let values = if dropped == 0 {
             samples(reading).map(|(_, it)| it.value).collect()
@@ -96,8 +99,8 @@ impl Writer {
                 });
             }
         }
-        self.touched.extend(newest.iter().map(|it| it.id));
-        self.newest = newest;
+        let before = std::mem::replace(&mut self.newest, newest);
+        self.gone.extend(before.iter().map(|it| (it.id, self.newest_at)));
         Ok(dropped)
     }
 
@@ -153,12 +156,14 @@ impl Writer {
     }
 
     /// Writes down which series were read lately, and forgets those of which no reading is kept.
-    pub(super) fn prune(&mut self, connection: &Connection, now: f64) -> Result<(), Error> {
+    pub(super) fn prune(&mut self, connection: &Connection) -> Result<(), Error> {
         let mut touch = connection.prepare_cached("UPDATE series SET seen = max(seen, ?1) WHERE id = ?2")?;
-        for id in std::mem::take(&mut self.touched) {
-            touch.execute(params![now, id])?;
+        for (id, at) in std::mem::take(&mut self.gone) {
+            touch.execute(params![at, id])?;
         }
-        self.touched.extend(self.newest.iter().map(|it| it.id));
+        for place in &self.newest {
+            touch.execute(params![self.newest_at, place.id])?;
+        }
         let gone = connection.execute(
             "DELETE FROM series WHERE seen < (SELECT min(last_at) FROM readings) - ?1",
             params![SEEN_SECONDS],

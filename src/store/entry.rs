@@ -101,6 +101,8 @@ pub struct Snapshot {
     pub format: String,
     /// The model that was installed.
     pub model: Option<String>,
+    /// What changed the state besides readings, such as a new model: from readings alone it cannot be made again.
+    pub cause: Option<String>,
     /// The state.
     pub bytes: Vec<u8>,
 }

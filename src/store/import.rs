@@ -4,7 +4,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
+use super::entry::Marker;
+use super::stored::IMPORTED;
 use super::{Error, FILE, schema, tables, writer};
+use crate::clock;
 use crate::reading::Subject;
 use crate::signal::Signal;
 use crate::window::Point;
@@ -71,6 +74,9 @@ pub(super) fn insert(connection: &Connection, bygone: &Bygone) -> Result<Importe
         let packed = tables::packed(&point.values, &point.missing);
         statement.execute(params![id, point.at.0, subject.0, subject.1, layout, packed])?;
     }
-    connection.execute("DELETE FROM snapshots WHERE frozen_for IS NULL", [])?;
+    // No state knows these points, not even one that explains an episode and is kept.
+    connection.execute(&format!("DELETE FROM snapshots WHERE NOT {}", tables::EXPLAINING), [])?;
+    let text = format!("{} points", imported.written);
+    tables::marker(connection, &Marker { at: clock::now(), kind: IMPORTED.into(), text })?;
     Ok(imported)
 }

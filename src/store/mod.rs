@@ -25,6 +25,8 @@ mod place;
 mod record;
 mod request;
 mod retention;
+#[cfg(test)]
+mod retention_test;
 mod schema;
 mod stored;
 mod tables;
@@ -37,7 +39,7 @@ pub use error::Error;
 pub use import::{Bygone, Imported, import};
 pub use place::{Place, Settings};
 pub use request::{Asked, Request, Verb};
-pub use stored::{Between, EpisodeRow, LEARNING, LeftOut, PointRow, ScoreRow};
+pub use stored::{Between, EpisodeRow, IMPORTED, LEARNING, LeftOut, PointRow, ScoreRow};
 pub use writer::Deliver;
 
 use entry::Tick;
@@ -122,6 +124,10 @@ impl Shared {
 
     fn committed(&self, at: Timestamp) {
         self.last_commit.store(at.0.to_bits(), Ordering::Relaxed);
+        self.works();
+    }
+
+    fn works(&self) {
         self.success.store(1, Ordering::Relaxed);
     }
 

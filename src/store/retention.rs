@@ -36,7 +36,7 @@ pub(super) fn prune(connection: &Connection, keep: &Keep, now: f64) -> Result<()
     let (readings, points) = (now - keep.readings, now - keep.points);
     let sql = format!(
         "DELETE FROM readings WHERE id IN \
-         (SELECT id FROM readings WHERE last_at < ?1 AND {NOT_FROZEN} ORDER BY id LIMIT {ROWS_MAX})"
+         (SELECT id FROM readings WHERE last_at < ?1 AND {NOT_FROZEN} ORDER BY last_at LIMIT {ROWS_MAX})"
     );
     connection.execute(&sql, [readings])?;
     for table in ["points", "markers"] {
@@ -59,11 +59,9 @@ fn thaw(connection: &Connection, keep: &Keep, readings: f64) -> Result<(), Error
         [readings],
         |row| row.get(0),
     )?;
-    let snapshots: i64 = connection.query_row(
-        "SELECT coalesce(sum(length(blob)), 0) FROM snapshots WHERE frozen_for IS NOT NULL",
-        [],
-        |row| row.get(0),
-    )?;
+    let sql =
+        format!("SELECT coalesce(sum(length(blob)), 0) FROM snapshots WHERE {}", super::tables::EXPLAINING);
+    let snapshots: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
     // What an episode freed is deleted by the next pass, which then counts again.
     if u64::try_from(frozen + snapshots).unwrap_or(0) > keep.episode_bytes {
         release_oldest(connection)?;
@@ -77,12 +75,7 @@ fn release_oldest(connection: &Connection) -> Result<usize, Error> {
          (SELECT id FROM episodes WHERE keep_from IS NOT NULL AND outcome <> 'open' ORDER BY began LIMIT 1)",
         [],
     )?;
-    connection.execute(
-        "DELETE FROM snapshots WHERE frozen_for IS NOT NULL \
-         AND frozen_for NOT IN (SELECT id FROM episodes WHERE keep_from IS NOT NULL) \
-         AND id NOT IN (SELECT id FROM snapshots ORDER BY id DESC LIMIT ?1)",
-        [super::tables::SNAPSHOTS_MAX],
-    )?;
+    super::tables::needless(connection)?;
     Ok(released)
 }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Error;
 
@@ -23,6 +23,9 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 const BUSY: Duration = Duration::from_secs(1);
 /// A command has the time.
 const BUSY_OF_COMMANDS: Duration = Duration::from_secs(10);
+
+/// The log of writes is cut to this once it was moved into the file.
+const LOG_BYTES_MAX: i64 = 4 << 20;
 
 /// What SQLite may keep of the file in memory, in KiB; the default is 2,000.
 const CACHE_KIB: i64 = 512;
@@ -41,6 +44,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     migrate(&mut connection)?;
     // What a crash left in it is gone through here, not at some later commit.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
@@ -62,14 +66,34 @@ fn beside(path: &Path, mode: OpenFlags) -> Result<Connection, Error> {
     if !path.is_file() {
         return Err(Error::None { path: path.to_owned() });
     }
-    let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let mut connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_OF_COMMANDS)?;
-    verify(&connection, path)?;
+    let mut verified = verify(&connection, path);
+    if mode == OpenFlags::SQLITE_OPEN_READ_ONLY && verified.as_ref().is_err_and(cannot_be_made) {
+        connection = unchanging(path)?;
+        verified = verify(&connection, path);
+    }
+    verified?;
     match version(&connection)? {
         VERSION => Ok(connection),
         0 => Err(Error::None { path: path.to_owned() }),
         _ => Err(Error::Older { path: path.to_owned() }),
     }
+}
+
+/// Reading needs a file beside it, through which a writer is noticed; a directory that cannot be written has none.
+fn cannot_be_made(error: &Error) -> bool {
+    let Error::Sqlite(error) = error else { return false };
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Opens a file that nobody can be writing to.
+fn unchanging(path: &Path) -> Result<Connection, Error> {
+    // Of an address only these have a meaning of their own (RFC 3986).
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Ok(Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?)
 }
 
 fn version(connection: &Connection) -> Result<i64, Error> {

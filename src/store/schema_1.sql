@@ -20,6 +20,7 @@ CREATE TABLE readings (
     format INTEGER NOT NULL, -- 1 plain, 2 deflated
     blob BLOB NOT NULL
 );
+CREATE INDEX readings_at ON readings (last_at);
 
 -- Which signals the values of a point belong to.
 CREATE TABLE layouts (
@@ -86,7 +87,7 @@ CREATE TABLE models (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
     created REAL NOT NULL,
-    state TEXT NOT NULL,
+    state TEXT NOT NULL,     -- shadow, current, retired, refused; recorded: kept for episodes that it judged
     card TEXT NOT NULL,      -- JSON
     digest TEXT NOT NULL,
     format INTEGER NOT NULL,
@@ -99,7 +100,7 @@ CREATE TABLE snapshots (
     at REAL NOT NULL,
     format TEXT NOT NULL,    -- only a program with the same one can use it
     model TEXT,
-    frozen_for INTEGER,      -- the newest episode that is explained from it
+    cause TEXT,              -- what changed the state besides readings; empty when it was only time
     blob BLOB NOT NULL
 );
 

@@ -9,6 +9,9 @@ use crate::reading::{Subject, Timestamp};
 /// The kind of the markers that say whether is learned.
 pub const LEARNING: &str = "learning";
 
+/// The kind of the markers that say that points came from elsewhere.
+pub const IMPORTED: &str = "imported";
+
 /// From an instant to another, both included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Between {

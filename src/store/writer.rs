@@ -4,7 +4,7 @@
 //! dropped and counted. So a disk that is full, or a directory that cannot be written, costs history and nothing else.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -85,6 +85,9 @@ impl Writer {
             Ok(db) => {
                 self.db = Some(db);
                 self.retry_at = None;
+                if self.ailing.is_none() {
+                    self.shared.works();
+                }
                 self.measure();
             }
             Err(error) => {
@@ -140,7 +143,8 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {
                     self.gather();
                     self.commit(false);
-                    due = clock::instant() + self.commit_every;
+                    // On its grid, so that what a crash may cost does not grow by what a commit takes.
+                    due = (due + self.commit_every).max(clock::instant());
                 }
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -274,7 +278,7 @@ pub(super) fn locked(directory: &Path) -> Result<File, Error> {
     let file = options.create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Locked { path }),
-        Err(std::fs::TryLockError::Error(source)) => Err(Error::Io { path, source }),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked { path }),
+        Err(TryLockError::Error(source)) => Err(Error::Io { path, source }),
     }
 }

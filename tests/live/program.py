@@ -72,6 +72,9 @@ class Running:
 
 def hostnorm(binary, *options, log=subprocess.DEVNULL):
     port = free_port()
+    if not any(it.startswith("--storage.path") for it in options):
+        # A check must not go on with what another one learned, nor leave anything behind.
+        options = ["--storage.path=off", *options]
     return Running([binary, f"--web.listen-address=127.0.0.1:{port}", *options], port, log)
 
 

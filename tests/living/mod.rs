@@ -5,7 +5,7 @@ use hostnorm::reading::{Kind, Labels, Reading, Timestamp};
 use hostnorm::signal::{Change, Signal, Unit};
 use hostnorm::simulate::{COLUMNS, Fault, Settings, Simulation, WIDTH};
 
-static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
+pub(crate) static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
 
 fn value<const IDX: usize>(change: &Change<'_>) -> Option<f64> {
     change.now.get_by(&VALUE, &Labels::new([COLUMNS[IDX].name]))

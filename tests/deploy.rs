@@ -1,0 +1,132 @@
+//! What is shipped for Prometheus fits to the code: each metric that is named there exists, each alert has a runbook.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use hostnorm::sampler;
+use hostnorm::serve;
+use hostnorm::sources::SOURCES;
+
+/// Metrics that the rules are prepared for and that are not measured yet.
+const EXPECTED: &[&str] = &[
+    "hostnorm_config_last_reload_success_timestamp_seconds",
+    "hostnorm_config_last_reload_successful",
+    "hostnorm_learning",
+    "hostnorm_store_errors_total",
+    "hostnorm_store_last_commit_timestamp_seconds",
+    "hostnorm_store_size_bytes",
+    "hostnorm_store_success",
+];
+
+/// What looks like a metric and is none: files, users and names of secrets.
+const OTHERS: &[&str] = &["hostnorm_password"];
+
+const PREFIXES: &[&str] = &["hostnorm_", "anomaly_", "is_anomaly", "process_"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder, with their text.
+fn files(folder: &Path, found: &mut Vec<(String, String)>) {
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            let name = path.strip_prefix(root()).unwrap().display().to_string();
+            found.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn metrics() -> BTreeSet<&'static str> {
+    let measured = SOURCES.iter().flat_map(|it| it.metrics).chain(serve::METRICS).chain(sampler::METRICS);
+    measured.map(|it| it.name).collect()
+}
+
+/// The words of a line that look like metrics; those that are part of a path or of a recorded name are none.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    let part = |it: char| it.is_ascii_alphanumeric() || "_:.-/".contains(it);
+    let words = line.split(move |it: char| !part(it)).map(|it| it.trim_end_matches(['.', ':']));
+    words
+        .filter(|it| PREFIXES.iter().any(|prefix| it.starts_with(prefix)))
+        .filter(|it| !it.contains([':', '.', '-', '/']) && !it.ends_with('_'))
+}
+
+/// What is named in a text and does not exist, with its place.
+fn unknown(file: &str, text: &str, known: &BTreeSet<&str>) -> Vec<String> {
+    let lines = text.lines().zip(1..);
+    let named = lines.flat_map(|(line, number)| named(line).map(move |it| (number, it)));
+    let unknown = named.filter(|(_, it)| !known.contains(it) && !OTHERS.contains(it));
+    unknown.map(|(number, it)| format!("{file}:{number}: there is no metric {it}")).collect()
+}
+
+#[test]
+fn each_metric_that_is_named_exists() {
+    let measured = metrics();
+    let early: Vec<_> = EXPECTED.iter().filter(|it| measured.contains(*it)).collect();
+    assert!(early.is_empty(), "{early:?} are measured now: take them from the list");
+    let known: BTreeSet<_> = measured.iter().chain(EXPECTED).copied().collect();
+    let mut texts = Vec::new();
+    files(&root().join("prometheus"), &mut texts);
+    files(&root().join("docs/runbooks"), &mut texts);
+    let wrong: Vec<_> = texts.iter().flat_map(|(file, text)| unknown(file, text, &known)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_metric_that_is_not_there_is_told_with_its_place() {
+    let known = BTreeSet::from(["anomaly_score", "is_anomaly"]);
+    let text = "expr: anomaly_score > 1 and is_anomaly == 1\n\nexpr: anomaly_scores{job=\"a\"} > 1\n\
+                see fleet:is_anomaly:sum, anomaly_.+ and /etc/hostnorm_x/is_anomaly.md";
+    let expect = ["rules.yml:3: there is no metric anomaly_scores"];
+    assert_eq!(unknown("rules.yml", text, &known), expect);
+}
+
+#[test]
+fn each_recorded_name_that_is_used_is_recorded() {
+    let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
+    let quoted = |key: &str| -> BTreeSet<String> {
+        let values = rules.lines().filter_map(|it| it.trim().strip_prefix(key)?.strip_prefix(": \""));
+        values.map(|it| it.trim_end_matches('"').to_owned()).collect()
+    };
+    let recorded = quoted("- record");
+    assert!(!recorded.is_empty());
+    let part = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == ':';
+    let mut texts = Vec::new();
+    files(&root().join("docs/runbooks"), &mut texts);
+    texts.push(("prometheus/hostnorm-rules.yml".into(), rules.clone()));
+    for (file, text) in &texts {
+        let words = text
+            .lines()
+            .zip(1..)
+            .flat_map(|(line, number)| line.split(|it| !part(it)).map(move |it| (number, it)));
+        let levels = ["fleet:", "fleet_signal:", "host_signal:", "subject:"];
+        for (number, word) in words.filter(|(_, it)| levels.iter().any(|level| it.starts_with(level))) {
+            let known = recorded.contains(word) || !word.trim_end_matches(':').contains(':');
+            assert!(known, "{file}:{number}: nothing records {word}");
+        }
+    }
+}
+
+#[test]
+fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
+    let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
+    let alerts = rules.lines().filter_map(|it| it.trim().strip_prefix("- alert: \""));
+    let alerts: BTreeSet<String> = alerts.map(|it| it.trim_end_matches('"').to_owned()).collect();
+    let mut texts = Vec::new();
+    files(&root().join("docs/runbooks"), &mut texts);
+    let name = |path: &str| Path::new(path).file_stem().unwrap().to_str().unwrap().to_owned();
+    let runbooks: BTreeSet<String> = texts.iter().map(|(path, _)| name(path)).collect();
+    assert_eq!(alerts, runbooks);
+    for (path, text) in &texts {
+        for part in
+            ["## The first three looks\n\n1. ", "\n2. ", "\n3. ", "## To silence it", "ccept", "orget"]
+        {
+            assert!(text.contains(part), "{path} does not say {part:?}");
+        }
+    }
+}
