@@ -64,7 +64,7 @@ fn an_anomaly_is_accepted_when_somebody_says_so() {
         match judgement.turn {
             Some(Turn::Accepted(_)) => accepted = Some(idx),
             Some(Turn::Began) => {
-                assert_eq!(accepted, None, "at {idx}: what was accepted is no anomaly again")
+                assert_eq!(accepted, None, "at {idx}: what was accepted is no anomaly again");
             }
             _ => {}
         }
@@ -120,7 +120,7 @@ fn a_new_model_is_tried_out_beside_the_old_one() {
         assert_eq!(shadow.detectors.iter().map(|it| it.name).collect::<Vec<_>>(), ["eif"]);
     }
     let tally = engine.tally(Kind::Host);
-    assert_eq!([tally.readings, tally.seconds], [50.0, 50.0 * EVERY]);
+    assert_eq!([tally.readings as usize, tally.seconds as usize], [50, 50 * EVERY as usize]);
     // A restart goes on counting, in whichever order model and snapshot come.
     let snapshot = engine.snapshot();
     for first in [true, false] {

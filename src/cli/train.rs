@@ -19,6 +19,8 @@ pub enum Train {
     Elsewhere(Box<Elsewhere>),
     /// The names that servers have are shown.
     Mapping,
+    /// A running hostnorm is asked to train.
+    Now(Options),
 }
 
 /// What settings are searched on, and where they go.
@@ -96,7 +98,14 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              by the mean of VUS-PR and of the share of faults found at one false alert a day. One with more episodes than the \
              defaults where there is no fault is not chosen.",
         )
-        .group(ArgGroup::new("what").args(["from", "search", "print-mapping"]).required(true))
+        .group(ArgGroup::new("what").args(["from", "search", "print-mapping", "now"]).required(true))
+        .arg(
+            Arg::new("now")
+                .long("now")
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(["from", "search", "print-mapping", "output"])
+                .help("Ask a running hostnorm to train on what it saw so far; see hostnorm models"),
+        )
         .arg(file("output").help("With --from: where the points go as CSV. With --search: where the settings go that were found"))
         .args(from_args())
         .args(server_args())
@@ -187,6 +196,10 @@ pub(super) fn options(
     if matches.get_flag("print-mapping") {
         return Ok(Train::Mapping);
     }
+    if matches.get_flag("now") {
+        options.add(matches, &counting(settings));
+        return Ok(Train::Now(options));
+    }
     let Some(origin) = matches.get_one::<Origin>("from") else {
         options.add(matches, &counting(settings));
         options.none("train --search")?;
@@ -259,6 +272,7 @@ mod tests {
                 it.style
             ),
             Ok(Ok(Train::Mapping)) => "mapping".into(),
+            Ok(Ok(Train::Now(it))) => format!("now {}", it.flags.len()),
             Ok(Ok(Train::Elsewhere(it))) => {
                 format!(
                     "{:?} {:?} {:?} {:?} {}",
@@ -312,9 +326,10 @@ mod tests {
 
     #[test]
     fn one_of_both_is_asked_for() {
-        let missing = "error: the following required arguments were not provided:  <--from <ORIGIN>|--search|--print-mapping>";
+        let missing = "error: the following required arguments were not provided:  <--from <ORIGIN>|--search|--print-mapping|--now>";
         check("--output o", missing);
         check("--print-mapping", "mapping");
+        check("--now --storage.path d", "now 1");
         check(
             "--search --from csv:h",
             "error: the argument '--search' cannot be used with '--from <ORIGIN>'",

@@ -5,6 +5,9 @@ use std::io::{IsTerminal, Write};
 
 use crate::cli::{Exit, Train};
 use crate::history::SHIPPED;
+use crate::store::Verb;
+
+use super::learn::ask;
 
 mod elsewhere;
 mod search;
@@ -15,6 +18,7 @@ pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsS
     match options {
         Train::Search(options) => search::run(options),
         Train::Elsewhere(options) => elsewhere::run(options, environment),
+        Train::Now(options) => ask(options.clone(), environment, &Verb::Train),
         Train::Mapping => Exit::success(SHIPPED),
     }
 }
