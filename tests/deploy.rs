@@ -2,22 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use hostnorm::commands::run;
 use hostnorm::sampler;
 use hostnorm::serve;
 use hostnorm::sources::SOURCES;
-
-/// Metrics that the rules are prepared for and that are not measured yet.
-const EXPECTED: &[&str] = &[
-    "hostnorm_config_last_reload_success_timestamp_seconds",
-    "hostnorm_config_last_reload_successful",
-    "hostnorm_learning",
-    "hostnorm_store_errors_total",
-    "hostnorm_store_last_commit_timestamp_seconds",
-    "hostnorm_store_size_bytes",
-    "hostnorm_store_success",
-];
+use hostnorm::store;
 
 /// What looks like a metric and is none: files, users and names of secrets.
 const OTHERS: &[&str] = &["hostnorm_password"];
@@ -43,8 +35,9 @@ fn files(folder: &Path, found: &mut Vec<(String, String)>) {
 }
 
 fn metrics() -> BTreeSet<&'static str> {
-    let measured = SOURCES.iter().flat_map(|it| it.metrics).chain(serve::METRICS).chain(sampler::METRICS);
-    measured.map(|it| it.name).collect()
+    let sources = SOURCES.iter().flat_map(|it| it.metrics);
+    let own = [serve::METRICS, sampler::METRICS, store::METRICS, run::METRICS];
+    sources.chain(own.into_iter().flatten()).map(|it| it.name).collect()
 }
 
 /// The words of a line that look like metrics; those that are part of a path or of a recorded name are none.
@@ -66,10 +59,7 @@ fn unknown(file: &str, text: &str, known: &BTreeSet<&str>) -> Vec<String> {
 
 #[test]
 fn each_metric_that_is_named_exists() {
-    let measured = metrics();
-    let early: Vec<_> = EXPECTED.iter().filter(|it| measured.contains(*it)).collect();
-    assert!(early.is_empty(), "{early:?} are measured now: take them from the list");
-    let known: BTreeSet<_> = measured.iter().chain(EXPECTED).copied().collect();
+    let known = metrics();
     let mut texts = Vec::new();
     files(&root().join("prometheus"), &mut texts);
     files(&root().join("docs/runbooks"), &mut texts);
@@ -129,4 +119,35 @@ fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
             assert!(text.contains(part), "{path} does not say {part:?}");
         }
     }
+}
+
+/// A row an alert: how bad, after how long, and the first sentence of its runbook.
+fn alerts() -> String {
+    let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
+    let rules: serde_json::Value = yaml_serde::from_str(&rules).unwrap();
+    let mut table = "| alert | severity | after | what it means |\n|---|---|---|---|\n".to_owned();
+    for rule in rules["groups"].as_array().unwrap().iter().flat_map(|it| it["rules"].as_array().unwrap()) {
+        let Some(alert) = rule["alert"].as_str() else { continue };
+        let runbook = std::fs::read_to_string(root().join(format!("docs/runbooks/{alert}.md"))).unwrap();
+        let meaning = runbook.lines().nth(2).unwrap().split(". ").next().unwrap().trim_end_matches('.');
+        let (severity, after) = (rule["labels"]["severity"].as_str().unwrap(), rule["for"].as_str().unwrap());
+        let link = format!("[{alert}](docs/runbooks/{alert}.md)");
+        writeln!(table, "| {link} | {severity} | {after} | {meaning}. |").unwrap();
+    }
+    table
+}
+
+/// `UPDATE=1` writes the table anew.
+#[test]
+fn the_alerts_of_the_readme_are_current() {
+    let path = root().join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let opening = readme.find("<!-- alerts:").unwrap();
+    let begin = opening + readme[opening..].find('\n').unwrap() + 1;
+    let end = readme.find("<!-- end of alerts -->").unwrap();
+    let expect = format!("{}{}{}", &readme[..begin], alerts(), &readme[end..]);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &expect).unwrap();
+    }
+    assert!(readme == expect, "README.md: the table of alerts differs; UPDATE=1 cargo test writes it anew");
 }
