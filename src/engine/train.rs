@@ -61,6 +61,11 @@ impl Engine {
         }
     }
 
+    /// Whether somebody asked for a training of this kind that did not begin yet.
+    pub fn is_requested(&self, kind: Kind) -> bool {
+        self.asked.get(&kind).is_some_and(|it| it.requested)
+    }
+
     /// Asks for a training of this kind as soon as it can be.
     ///
     /// # Errors

@@ -54,16 +54,24 @@ impl Sampler {
             Verb::Learn(on) => Ok(self.learn(at, *on)),
             Verb::Accept => self.accept(),
             Verb::Train => self.engine.request_training(Kind::Host).map(|()| {
-                "a training is due: it begins as soon as no other work is under way and processors are free".into()
+                "a training is due: it begins as soon as no other work is under way, see hostnorm models"
+                    .into()
             }),
-            Verb::Promote(id) => self.registry.promote(id).map(|it| it.id.to_string()).map_err(|it| it.to_string()).map(|id| {
-                self.follow_registry();
-                format!("model {id} judges from now on")
-            }),
-            Verb::Rollback => self.registry.rollback(Kind::Host).map(|it| it.id.to_string()).map_err(|it| it.to_string()).map(|id| {
-                self.follow_registry();
-                format!("back at model {id}, which judges from now on")
-            }),
+            Verb::Promote(id) => {
+                self.registry.promote(id).map(|it| it.id.to_string()).map_err(|it| it.to_string()).map(|id| {
+                    self.follow_registry();
+                    format!("model {id} judges from now on")
+                })
+            }
+            Verb::Rollback => self
+                .registry
+                .rollback(Kind::Host)
+                .map(|it| it.id.to_string())
+                .map_err(|it| it.to_string())
+                .map(|id| {
+                    self.follow_registry();
+                    format!("back at model {id}, which judges from now on")
+                }),
             Verb::Forget(span) => match self.forget(request.id, at, *span) {
                 // Answered when it is done.
                 Ok(()) => return,

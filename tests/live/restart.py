@@ -59,7 +59,9 @@ def main():
 
 
 def page(program):
-    return fetch(f"{program.url}/metrics")[2]
+    # Before the first reading there is none.
+    status, _, text = fetch(f"{program.url}/metrics")
+    return text if status == 200 else ""
 
 
 def model(program):
