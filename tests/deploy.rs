@@ -130,6 +130,7 @@ fn alerts() -> String {
         let Some(alert) = rule["alert"].as_str() else { continue };
         let runbook = std::fs::read_to_string(root().join(format!("docs/runbooks/{alert}.md"))).unwrap();
         let meaning = runbook.lines().nth(2).unwrap().split(". ").next().unwrap().trim_end_matches('.');
+        let meaning = meaning.replace("](", "](docs/runbooks/");
         let (severity, after) = (rule["labels"]["severity"].as_str().unwrap(), rule["for"].as_str().unwrap());
         let link = format!("[{alert}](docs/runbooks/{alert}.md)");
         writeln!(table, "| {link} | {severity} | {after} | {meaning}. |").unwrap();
@@ -147,7 +148,7 @@ fn the_alerts_of_the_readme_are_current() {
     let end = readme.find("<!-- end of alerts -->").unwrap();
     let expect = format!("{}{}{}", &readme[..begin], alerts(), &readme[end..]);
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &expect).unwrap();
+        return std::fs::write(&path, &expect).unwrap();
     }
     assert!(readme == expect, "README.md: the table of alerts differs; UPDATE=1 cargo test writes it anew");
 }

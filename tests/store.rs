@@ -218,7 +218,7 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!(episode.sentence, "anomaly on host: CPU busy 97 %");
     assert_eq!(episode.causes[0]["signal"], "cpu_busy_ratio");
     assert_eq!(archive.episode(episode.id).unwrap().as_ref(), Some(episode));
-    assert_eq!(archive.snapshots_of(episode).unwrap(), [snapshot]);
+    assert_eq!(archive.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
     assert_eq!(archive.snapshot("test").unwrap().as_ref(), Some(&snapshot));
     assert_eq!(archive.snapshot("other").unwrap(), None);
     let before = Between { from: Between::ALL.from, to: Timestamp(START) };
