@@ -13,7 +13,9 @@ SUCCEEDED_AT = "hostnorm_config_last_reload_success_timestamp_seconds"
 
 
 def page(url):
-    return fetch(f"{url}/metrics")[2]
+    """The metrics; nothing before the first reading after new settings."""
+    status, _, text = fetch(f"{url}/metrics")
+    return text if status == 200 else ""
 
 
 def main():
@@ -37,7 +39,7 @@ def main():
 
             settings.write_text("interval: 200ms\nwarmup: 10s\nmetrics: {raw: false}\n")
             hangup()
-            until("good settings take effect", 10, lambda: "hostnorm_load1" not in page(program.url))
+            until("good settings take effect", 10, lambda: (text := page(program.url)) and "hostnorm_load1" not in text)
             seconds = until("the score is back", 5, lambda: says("anomaly_score") is not None)
             if says(SUCCESSFUL) != 1 or says(SUCCEEDED_AT) <= began:
                 sys.exit("good settings are not counted")
