@@ -46,6 +46,7 @@ pub struct Log {
     /// The noise floor of each signal.
     floors: Vec<f64>,
     /// Oldest first; not a number where a signal was missing.
+    #[serde(with = "crate::seal::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
 }
 

@@ -50,6 +50,99 @@ impl de::Visitor<'_> for Whole {
     }
 }
 
+/// Rows of single precision as one piece of bytes; there are thousands of them in a state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// How many values each row has.
+    lengths: Vec<u32>,
+    values: Blob,
+}
+
+impl Rows {
+    /// These rows.
+    pub fn pack<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Self {
+        let mut packed = Self::default();
+        for row in rows {
+            packed.lengths.push(row.len() as u32);
+            row.iter().for_each(|it| packed.values.0.extend(it.to_le_bytes()));
+        }
+        packed
+    }
+
+    /// The rows; nothing when there are more or fewer values than they ask for.
+    pub fn unpack(&self) -> Option<Vec<Vec<f32>>> {
+        let (values, rest) = self.values.0.as_chunks::<4>();
+        let mut values = values.iter().map(|it| f32::from_le_bytes(*it));
+        let wanted = self.lengths.iter().fold(0_usize, |sum, it| sum.saturating_add(*it as usize));
+        if !rest.is_empty() || values.len() != wanted {
+            return None;
+        }
+        let row = |length: &u32| values.by_ref().take(*length as usize).collect();
+        Some(self.lengths.iter().map(row).collect())
+    }
+}
+
+/// Rows with their instants, for `#[serde(with = "…")]`.
+pub mod timed_rows {
+    use std::collections::VecDeque;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use super::Rows;
+
+    type Timed<T> = VecDeque<(T, Box<[f32]>)>;
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// When the serializer fails.
+    pub fn serialize<T: Serialize + Copy, S: Serializer>(rows: &Timed<T>, to: S) -> Result<S::Ok, S::Error> {
+        let times: Vec<T> = rows.iter().map(|(at, _)| *at).collect();
+        (times, Rows::pack(rows.iter().map(|(_, row)| &**row))).serialize(to)
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When the bytes hold something else.
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Timed<T>, D::Error> {
+        let (times, rows) = <(Vec<T>, Rows)>::deserialize(from)?;
+        let rows = rows.unpack().filter(|it| it.len() == times.len());
+        let rows = rows.ok_or_else(|| de::Error::custom("rows and their lengths do not fit"))?;
+        Ok(times.into_iter().zip(rows.into_iter().map(Vec::into_boxed_slice)).collect())
+    }
+}
+
+/// Shared rows, for `#[serde(with = "…")]`.
+pub mod shared_rows {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use super::Rows;
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// When the serializer fails.
+    pub fn serialize<S: Serializer>(rows: &VecDeque<Arc<[f32]>>, to: S) -> Result<S::Ok, S::Error> {
+        Rows::pack(rows.iter().map(|it| &**it)).serialize(to)
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When the bytes hold something else.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Arc<[f32]>>, D::Error> {
+        let rows = Rows::deserialize(from)?.unpack();
+        let rows = rows.ok_or_else(|| de::Error::custom("rows and their lengths do not fit"))?;
+        Ok(rows.into_iter().map(Arc::from).collect())
+    }
+}
+
 /// A value as bytes.
 pub fn bytes<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     // Only sequences of unknown length cannot be written, and there are none; empty bytes are refused by `read`.
@@ -147,5 +240,17 @@ mod tests {
             replace(&mut old, &[7], |new, old| new > old) && !replace(&mut old, &[5], |new, old| new > old)
         );
         assert_eq!(old, 7);
+    }
+
+    #[test]
+    fn rows_are_the_same_after_they_were_bytes() {
+        let rows = [vec![1.5, f32::INFINITY], Vec::new(), vec![-0.0]];
+        let packed: Rows = read(&bytes(&Rows::pack(rows.iter().map(Vec::as_slice)))).unwrap();
+        assert_eq!(packed.unpack().unwrap(), rows);
+        for lengths in [vec![2, 0], vec![2, 0, 2], vec![u32::MAX; 9]] {
+            assert_eq!(Rows { lengths, ..packed.clone() }.unpack(), None);
+        }
+        let short = Rows { lengths: vec![1], values: Blob(vec![0; 5]) };
+        assert_eq!(short.unpack(), None);
     }
 }

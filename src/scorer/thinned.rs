@@ -16,6 +16,7 @@ const AGE_MAX: f64 = 7.0 * 86_400.0;
 /// The rows of one subject, oldest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Thinned {
+    #[serde(with = "crate::seal::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
     /// One of so many rows is kept.
     stride: usize,

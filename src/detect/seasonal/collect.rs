@@ -43,6 +43,7 @@ pub(super) struct Collector {
     grid: Grid,
     /// Means of complete buckets, oldest first; not a number where a signal was missing, an empty row where all
     /// were. Shared with the histories that are being fitted.
+    #[serde(with = "crate::seal::shared_rows")]
     rows: VecDeque<Arc<[f32]>>,
     hole: Arc<[f32]>,
     /// The bucket after the newest row.
