@@ -50,7 +50,8 @@ fn report() -> Report {
         contributions: vec![contribution; 5],
         ..Opinion::default()
     };
-    let signals = vec![SignalState { signal: &SIGNAL, value: 0.345_678_912_3, expected }; 24];
+    let signals =
+        vec![SignalState { signal: &SIGNAL, value: 0.345_678_912_3, expected, drift: Some(0.5) }; 24];
     let judgement = Judgement { opinion: Some(opinion), signals, ..Judgement::default() };
     Report { reading: reading.into(), judgements: [(Subject::Host, judgement)].into(), ..Report::default() }
 }

@@ -1,16 +1,52 @@
-//! Trains a forest of 100 trees on 20,000 rows of 24 signals, a week of points: ours against the crate
-//! `extended-isolation-forest`, and the whole training with its second opinion.
+//! Trains a forest of 100 trees on rows of 24 signals, ours against the crate `extended-isolation-forest`; and all that
+//! detectors fit on 100,000 points, a month of them: the forest with its second opinion, and times of day and week.
+//! The peer that is not in Rust is scikit-learn: `benches/train.py`.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a bench")]
+
+use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
+use hostnorm::budget::Budget;
+use hostnorm::detect::Shape;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
+use hostnorm::detect::seasonal::History;
+use hostnorm::drift::Log;
+use hostnorm::episode::Release;
+use hostnorm::reading::Timestamp;
+use hostnorm::scorer::{self, Fold, Hold, Past, Scorer};
+use hostnorm::simulate::Machine;
 use hostnorm::training::{self, Settings, TrainingSet};
+use hostnorm::window::Point;
 
 const WIDTH: usize = 24;
-const ROWS: usize = 20_000;
+const ROWS: usize = 100_000;
+
+/// The buckets of four weeks of a simulated machine.
+fn history() -> History {
+    let seconds = 30.0;
+    let mut machine = Machine::new(1, 1.7e9, seconds);
+    let settings = scorer::Settings {
+        point_seconds: seconds,
+        limit: 5.0,
+        budget: Budget::OFF,
+        release: Release { below: 0.7, seconds, accept_after: 21_600.0 },
+        smoothing: 1.0,
+        hold: Hold::Seconds(60.0),
+        quarantine: 1.0,
+        sheltered: true,
+    };
+    let mut scorer = Scorer::new(&Shape::plain(vec![0.0; WIDTH], 20_160.0));
+    let mut fold = Fold::new(settings, Timestamp(1.7e9 + 28.0 * 86_400.0));
+    for _ in 0..28 * 2_880 {
+        let values = machine.step()[..WIDTH].to_vec();
+        let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
+        fold.push(&mut scorer, &Past { point, odd: false, weight: 1.0, score: None });
+    }
+    scorer.history().unwrap()
+}
 
 fn train(criterion: &mut Criterion) {
     let (mut random, mut rows, mut row) = (Random::new(1), Rows::new(WIDTH), vec![0.0; WIDTH]);
@@ -26,15 +62,26 @@ fn train(criterion: &mut Criterion) {
         max_tree_depth: None,
         extension_level: WIDTH - 1,
     };
-    let set = TrainingSet { rows: rows.clone(), noise: vec![0.1; WIDTH] };
+    let set = TrainingSet { rows: rows.clone(), noise: vec![0.1; WIDTH], span: None, log: Log::default() };
+    let history = history();
     let mut group = criterion.benchmark_group("train");
-    group.sample_size(20);
+    group.sample_size(10);
     group.bench_function("hostnorm", |it| it.iter(|| Forest::train(&rows, &options, 1).unwrap()));
     group.bench_function("extended-isolation-forest", |it| {
         it.iter(|| Peer::<f32, WIDTH>::from_slice(&arrays, &peer).unwrap());
     });
-    group.bench_function("hostnorm with its second opinion", |it| {
-        it.iter(|| training::train(&set, &Settings::default(), 1).unwrap());
+    group.bench_function("all that detectors fit", |it| {
+        it.iter(|| {
+            black_box(history.fit());
+            training::train(&set, &Settings::default(), 1).unwrap()
+        });
+    });
+    let model = training::train(&set, &Settings::default(), 1).unwrap();
+    let bytes = model.bytes();
+    println!("a model has {} bytes", bytes.len());
+    group.bench_function("model to bytes", |it| it.iter(|| black_box(&model).bytes()));
+    group.bench_function("model from bytes", |it| {
+        it.iter(|| training::keep::from_bytes(black_box(&bytes)).unwrap());
     });
     group.finish();
 }

@@ -17,7 +17,7 @@ const PERIODS: [(&str, f64); 4] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget(Option<Allowance>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Allowance {
     count: u32,
     /// Index in [`PERIODS`].
@@ -122,7 +122,7 @@ impl de::Visitor<'_> for Words {
 }
 
 /// What was spent of a budget: the episodes that began within the last period.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ledger {
     allowance: Option<Allowance>,
     /// Seconds followed so far, gaps left out, and at how many of them episodes began; the oldest first.
@@ -137,6 +137,11 @@ impl Ledger {
     /// Nothing is spent yet.
     pub fn new(budget: Budget) -> Self {
         Self { allowance: budget.0, now: 0.0, begun: VecDeque::new() }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        self.allowance == fresh.allowance && self.begun.len() <= BEGUN_MAX
     }
 
     /// The next reading, and whether an episode began with it.

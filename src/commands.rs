@@ -4,12 +4,17 @@ use crate::config::Detection;
 use crate::episode::Release;
 use crate::training;
 
+pub mod accept;
 pub mod check;
 pub mod demo;
 pub mod episodes;
 pub mod evaluate;
+pub mod explain;
 pub mod export;
+pub mod forget;
 pub mod learn;
+pub mod models;
+mod past;
 mod rehearse;
 pub mod replay;
 pub mod run;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
+use crate::history;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
 use crate::span::Span;
 use crate::store;
@@ -53,6 +54,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// What is stored, and where.
     pub storage: store::Settings,
+    /// The past of this host from elsewhere.
+    pub bootstrap: history::Settings,
     /// What is logged, and how.
     pub log: telemetry::Settings,
 }
@@ -86,6 +89,10 @@ pub struct Detection {
     pub half_life: Span,
     /// Time between two trainings.
     pub retrain: Span,
+    /// Whether signals that drifted are a reason to train as well.
+    pub retrain_on_drift: bool,
+    /// How long a new model is tried out beside the one that judges.
+    pub shadow_for: Span,
     /// Weight at which points inside an anomaly are learned.
     pub quarantine: f64,
     /// How long an anomaly lasts before it is the new normal.
@@ -140,6 +147,7 @@ impl Default for Config {
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: Metrics { raw: true },
             storage: store::Settings::default(),
+            bootstrap: history::Settings::default(),
             log: telemetry::Settings::default(),
         }
     }
@@ -161,6 +169,8 @@ impl Default for Detection {
             sample: 256,
             half_life: Span::days(7),
             retrain: Span::days(1),
+            retrain_on_drift: true,
+            shadow_for: Span::minutes(60),
             quarantine: 1.0,
             accept_after: Span::minutes(360),
         }

@@ -10,24 +10,31 @@ use crate::budget::Budget;
 use crate::detect::baseline::Statistics;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
+use crate::drift::Reference;
 use crate::episode::Release;
 use crate::grace::{Cue, Lengths, Watch};
 use crate::reading::{Kind, Reading, Subject, Timestamp};
+use crate::registry::Tally;
 use crate::report::Report;
 use crate::scorer::{self, Hold};
 use crate::selftest::Trial;
 use crate::signal::{Change, Signal};
-use crate::training::TrainingSet;
 
+mod rebuild;
+mod snapshot;
 mod subject;
+mod train;
+mod warm;
+
+pub use snapshot::Mismatch;
+pub use train::{DRIFT_SECONDS, RETRY_SECONDS};
+pub use warm::Warming;
 
 use subject::State;
+use train::Asked;
 
 /// Subjects that are followed at most; what is over it is read and exposed, not judged.
 pub const SUBJECTS_MAX: usize = 512;
-
-/// After a training without a model the next one is due at most this much later.
-pub const RETRY_SECONDS: f64 = 3_600.0;
 
 /// Seconds between two self-tests.
 pub const TEST_SECONDS: f64 = 3_600.0;
@@ -59,6 +66,8 @@ pub struct Settings {
     pub quarantine: f64,
     /// Seconds between two trainings of the forest.
     pub retrain: f64,
+    /// Whether a forest is trained as well when signals are no longer what it was trained on.
+    pub retrain_on_drift: bool,
 }
 
 impl Default for Settings {
@@ -76,6 +85,7 @@ impl Default for Settings {
             half_life: 7.0 * 86_400.0,
             quarantine: 1.0,
             retrain: 86_400.0,
+            retrain_on_drift: true,
         }
     }
 }
@@ -109,9 +119,13 @@ pub struct Engine {
     /// The reading before, which rates are taken against.
     before: Arc<Reading>,
     models: BTreeMap<Kind, Model>,
+    /// New models that are tried out beside them.
+    shadows: BTreeMap<Kind, Model>,
     watch: Watch,
-    /// When a training of each kind was asked for last, and how many seconds later the next one is due.
-    asked: BTreeMap<Kind, (Timestamp, f64)>,
+    /// What the signals were like that they were trained on.
+    references: BTreeMap<Kind, Arc<Reference>>,
+    /// When trainings were asked for, and when the next ones are due.
+    asked: BTreeMap<Kind, Asked>,
     learning: bool,
 }
 
@@ -128,7 +142,9 @@ impl Engine {
             states: BTreeMap::new(),
             before: Arc::new(Reading::default()),
             models: BTreeMap::new(),
+            shadows: BTreeMap::new(),
             watch: Watch::new(&[], settings.grace),
+            references: BTreeMap::new(),
             asked: BTreeMap::new(),
             learning: true,
         }
@@ -155,16 +171,9 @@ impl Engine {
         let grace = self.watch.step(&self.before, &now);
         let held_back = grace.is_some_and(|it| it.is_active());
         for (subject, values) in &now.subjects {
-            let Some(signals) = self.signals.get(&subject.kind()) else { continue };
-            if !self.states.contains_key(subject) {
-                if self.states.len() >= SUBJECTS_MAX {
-                    continue;
-                }
-                let mut state = State::new(signals, &self.settings);
-                if let Some(model) = self.models.get(&subject.kind()) {
-                    state.install(model);
-                }
-                self.states.insert(subject.clone(), state);
+            if !self.states.contains_key(subject) && self.states.len() < SUBJECTS_MAX {
+                let fresh = self.fresh(subject.kind());
+                self.states.extend(fresh.map(|it| (subject.clone(), it)));
             }
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
@@ -180,36 +189,60 @@ impl Engine {
         Report { reading, judgements, grace, ..Report::default() }
     }
 
-    /// What a forest for this kind is to be trained on, when a training is due; asking counts as training.
-    ///
-    /// A young host's forest is trained again each time twice as much is known, later each `retrain`.
-    pub fn due(&mut self, kind: Kind) -> Option<TrainingSet> {
-        let (_, state) =
-            self.states.iter().find(|(subject, state)| subject.kind() == kind && state.is_ready())?;
-        let now = state.at();
-        // A clock that stepped back makes the last training lie in the future; it is due again then.
-        if let Some((last, wait)) = self.asked.get(&kind)
-            && (0.0..*wait).contains(&(now.0 - last.0))
-        {
-            return None;
-        }
-        self.asked.insert(kind, (now, state.observed().min(self.settings.retrain)));
-        Some(state.training_set())
+    /// When the newest reading was made.
+    pub fn at(&self) -> Timestamp {
+        self.before.at
     }
 
-    /// Takes note that the last training gave no model: the next is due after [`RETRY_SECONDS`] at the latest.
-    pub fn refused(&mut self, kind: Kind) {
-        if let Some((_, wait)) = self.asked.get_mut(&kind) {
-            *wait = wait.min(RETRY_SECONDS);
-        }
+    /// The signals of this kind, in their order.
+    pub fn signals(&self, kind: Kind) -> Vec<&'static Signal> {
+        self.signals.get(&kind).cloned().unwrap_or_default()
+    }
+
+    /// Goes on after this reading, as if it had been stepped last: rates are taken against it.
+    pub fn resume_from(&mut self, reading: Arc<Reading>) {
+        self.before = reading;
     }
 
     /// Judges subjects of this kind by this model from now on.
     pub fn install(&mut self, kind: Kind, model: &Model) {
         self.models.insert(kind, model.clone());
-        for (_, state) in self.states.iter_mut().filter(|(subject, _)| subject.kind() == kind) {
-            state.install(model);
-        }
+        self.of_kind(kind).for_each(|it| it.install(model));
+    }
+
+    /// Compares what signals of this kind are like with what they were when the model was trained, from now on.
+    pub fn compare_with(&mut self, kind: Kind, reference: &Reference) {
+        let reference = Arc::new(reference.clone());
+        self.of_kind(kind).for_each(|it| it.compare_with(&reference));
+        self.references.insert(kind, reference);
+    }
+
+    /// Tries this model on subjects of this kind, beside the one that judges.
+    pub fn try_out(&mut self, kind: Kind, model: &Model) {
+        self.shadows.insert(kind, model.clone());
+        self.of_kind(kind).for_each(|it| it.try_out(model));
+    }
+
+    /// Tries none on subjects of this kind any more.
+    pub fn drop_shadow(&mut self, kind: Kind) {
+        self.shadows.remove(&kind);
+        self.of_kind(kind).for_each(State::drop_shadow);
+    }
+
+    /// Episodes that are under way are the new normal, from the next reading on; gives their subjects.
+    pub fn accept(&mut self) -> Vec<Subject> {
+        let accepted = self.states.iter_mut().filter_map(|(subject, it)| it.accept().then_some(subject));
+        accepted.cloned().collect()
+    }
+
+    /// What the model that is tried out said so far of all subjects of this kind, beside the one that judges.
+    pub fn tally(&self, kind: Kind) -> Tally {
+        let of_kind = self.states.iter().filter(|(subject, _)| subject.kind() == kind);
+        of_kind.filter_map(|(_, it)| it.tally()).fold(Tally::default(), Tally::with)
+    }
+
+    fn of_kind(&mut self, kind: Kind) -> impl Iterator<Item = &mut State> {
+        self.states.iter_mut().filter(move |(subject, _)| subject.kind() == kind).map(|(_, it)| it)
     }
 
     /// Whose times of day and week are to be fitted, when a fit is due, and on what; asking counts as fitting.

@@ -1,5 +1,7 @@
 //! When a subject is called anomalous: from the first score at the limit until it has been well below it a while.
 
+use serde::{Deserialize, Serialize};
+
 use crate::grace;
 use crate::reading::Timestamp;
 use crate::report::{Episode, Turn};
@@ -23,7 +25,7 @@ pub struct Release {
 }
 
 /// Follows one subject through its episodes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Tracker {
     episode: Option<Episode>,
     /// The peak when the episode was last spoken of.
@@ -41,6 +43,8 @@ pub struct Tracker {
     /// The peak of the last episode when it was accepted, until the score has been calm; no other begins so long
     /// but one that is clearly worse.
     accepted: Option<f64>,
+    /// Whether somebody said that the episode is the new normal.
+    told: bool,
     /// Seconds left in which the new normal settles: the twins and correlations of the signals follow it only now.
     settling: f64,
 }
@@ -79,6 +83,12 @@ impl Tracker {
         self.grace = active;
     }
 
+    /// The episode that is under way is the new normal, from the next reading on; says whether there is one.
+    pub fn accept(&mut self) -> bool {
+        self.told = self.episode.is_some();
+        self.told
+    }
+
     /// Whether an episode is under way, or would be but for grace: its points are not ordinary.
     pub fn is_odd(&self) -> bool {
         self.episode.is_some() || self.held_back
@@ -100,7 +110,7 @@ impl Tracker {
         self.lasted += elapsed;
         episode.peak = episode.peak.max(score);
         let peak = episode.peak;
-        if self.lasted >= release.accept_after {
+        if self.lasted >= release.accept_after || std::mem::take(&mut self.told) {
             self.accepted = Some(peak);
             self.settling = (SETTLING_SHARE * release.accept_after).min(SETTLING_MAX);
             return self.episode.take().map(Turn::Accepted);

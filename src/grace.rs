@@ -4,6 +4,8 @@
 //! Sources know how to tell that a reason is there; what they can tell stands in a table of cues, as signals do. Here
 //! is how long grace lasts after it. The score stays what it is; only the beginning of an episode is held back.
 
+use serde::{Deserialize, Serialize};
+
 use crate::reading::Reading;
 
 /// In grace an episode begins only from this many times the limit on.
@@ -83,7 +85,7 @@ pub struct Cue {
 }
 
 /// Which reasons there are at one reading.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Grace {
     /// Seconds that each reason still counts, in the order of [`Reason::ALL`].
     left: [f64; Reason::ALL.len()],
@@ -113,6 +115,16 @@ impl Watch {
     /// No reason counts yet.
     pub fn new(cues: &'static [Cue], lengths: Lengths) -> Self {
         Self { cues, lengths, grace: Grace::default() }
+    }
+
+    /// Which reasons count, and how long still.
+    pub(crate) fn grace(&self) -> Grace {
+        self.grace
+    }
+
+    /// Goes on from there.
+    pub(crate) fn resume(&mut self, grace: Grace) {
+        self.grace = grace;
     }
 
     /// The reasons that count at the newer of two readings; nothing when no cue can tell of any.

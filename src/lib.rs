@@ -4,8 +4,8 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`size`], [`curve`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
-//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`store`], [`labelled`], [`config`], [`serve`], [`sampler`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`size`], [`curve`], [`seal`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
+//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`store`], [`history`], [`labelled`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
 //! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
@@ -14,12 +14,14 @@ pub mod version;
 pub mod span;
 pub mod size;
 pub mod curve;
+pub mod seal;
 pub mod budget;
 pub mod metric;
 pub mod reading;
 pub mod signal;
 pub mod grace;
 pub mod window;
+pub mod drift;
 pub mod detect;
 pub mod report;
 pub mod sentence;
@@ -27,6 +29,7 @@ pub mod episode;
 pub mod training;
 pub mod evaluate;
 pub mod simulate;
+pub mod registry;
 pub mod scorer;
 pub mod selftest;
 pub mod engine;
@@ -37,6 +40,7 @@ pub mod clock;
 pub mod telemetry;
 pub mod sources;
 pub mod rows;
+pub mod history;
 pub mod store;
 pub mod labelled;
 pub mod config;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
-    check, demo, episodes, evaluate, export, learn, replay, run, simulate, train, validate,
+    accept, check, demo, episodes, evaluate, explain, export, forget, learn, models, replay, run, simulate,
+    train, validate,
 };
 
 fn main() -> ExitCode {
@@ -18,10 +19,14 @@ fn main() -> ExitCode {
         }
         Ok(Command::Evaluate(options)) => evaluate::run(&options),
         Ok(Command::Demo(options)) => demo::run(options),
-        Ok(Command::Train(options)) => train::run(&options),
+        Ok(Command::Train(options)) => train::run(&options, std::env::vars_os()),
         Ok(Command::Simulate(options)) => simulate::run(options),
         Ok(Command::Episodes(options)) => episodes::run(options, std::env::vars_os()),
+        Ok(Command::Explain(options)) => explain::run(options, std::env::vars_os()),
         Ok(Command::Export(options)) => export::run(&options, std::env::vars_os()),
+        Ok(Command::Accept(options)) => accept::run(options, std::env::vars_os()),
+        Ok(Command::Forget(options)) => forget::run(options, std::env::vars_os()),
+        Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
         Ok(Command::Learn(options)) => learn::run(options, std::env::vars_os()),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };

@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::metric::Metric;
 
 /// Seconds since the epoch, as the wall clock of the shell gave them.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub f64);
 
 /// Who a value describes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Subject {
     /// The machine as a whole.
     Host,
@@ -24,7 +26,7 @@ pub enum Subject {
 }
 
 /// Subjects of one kind share signals and trained models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// The machine as a whole.
     Host,
@@ -54,6 +56,11 @@ impl Subject {
 }
 
 impl Kind {
+    /// The kind of this name.
+    pub fn read(name: &str) -> Option<Self> {
+        [Self::Host, Self::Container, Self::Log].into_iter().find(|it| it.name() == name)
+    }
+
     /// The value of the label `kind`.
     pub fn name(self) -> &'static str {
         match self {

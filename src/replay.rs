@@ -9,7 +9,7 @@ use crate::episode::Release;
 use crate::reading::Timestamp;
 use crate::report::Episode;
 use crate::scorer::{self, Hold, Score, Scorer, Step};
-use crate::training::{self, TrainError};
+use crate::training::{self, TrainError, TrainingSet};
 use crate::window::Point;
 
 /// A signal known for fewer rows has no distance from its mean.
@@ -154,6 +154,11 @@ impl Replay {
         }
         self.rows += 1;
         Ok(Judged { score, oddness: self.scorer.oddness(), episode: self.scorer.episode() })
+    }
+
+    /// What a forest on all rows so far is to be trained on.
+    pub fn training_set(&self) -> TrainingSet {
+        self.scorer.training_set()
     }
 
     fn train(&mut self) -> Result<(), TrainError> {

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::detect::absence;
 use crate::grace::Grace;
 use crate::reading::{Reading, Subject, Timestamp, Values};
@@ -76,6 +78,17 @@ pub struct Opinion {
     /// The signals to name in a sentence about this very reading, the oddest first, with what each adds to
     /// `momentary`.
     pub causes: Vec<Contribution>,
+    /// What a new model says that is tried out.
+    pub shadow: Option<Shadowed>,
+}
+
+/// What a new model says of a reading while it is tried out.
+#[derive(Debug, Clone, Default)]
+pub struct Shadowed {
+    /// The joint score with it, smoothed but not held; 1.0 is the limit.
+    pub score: f64,
+    /// The detectors that judge by it.
+    pub detectors: Vec<DetectorState>,
 }
 
 /// What one detector says.
@@ -98,6 +111,8 @@ pub struct SignalState {
     pub value: f64,
     /// What was expected, once enough is known.
     pub expected: Option<Expected>,
+    /// How far its values of late are from those that the model was trained on; 1.0 is the limit.
+    pub drift: Option<f64>,
 }
 
 /// A signal that used to move, or to be there, and does no more.
@@ -155,7 +170,7 @@ impl Direction {
 }
 
 /// A span in which a subject is not as it used to be.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// When it began.
     pub since: Timestamp,

@@ -14,15 +14,26 @@ use crate::detect::seasonal::{History, Profile};
 use crate::engine::Engine;
 use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Subject, Timestamp, Values};
+use crate::registry::Registry;
 use crate::report::Report;
 use crate::selftest::{Findings, Silent, Trial};
 use crate::sources::Sources;
 use crate::store::{Request, Store};
 use crate::training::{self, Model, TrainError, TrainingSet};
 
+mod bygone;
+mod forget;
 mod kept;
+mod models;
+mod pressure;
+mod resume;
 mod tested;
 
+pub use bygone::{Ask, Learned};
+pub use models::record;
+pub use resume::{FORGET, fold_and_judge};
+
+use models::Trials;
 use tested::Tests;
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings that were made and judged");
@@ -34,9 +45,6 @@ static TICK_SECONDS: Metric = Metric::counter(
     "hostnorm_tick_duration_seconds_total",
     "Time that reading, judging and publishing took, on the clock of the sampling thread",
 );
-static TRAINED_AT: Metric =
-    Metric::gauge("hostnorm_model_trained_timestamp_seconds", "When the model in use was trained")
-        .by(&["kind"]);
 static TRAINING_SECONDS: Metric =
     Metric::gauge("hostnorm_training_duration_seconds", "How long the last training took").by(&["kind"]);
 static TRAININGS: Metric =
@@ -56,7 +64,10 @@ pub static METRICS: &[&Metric] = &[
     &TICKS_MISSED,
     &TICK_SECONDS,
     &LEARNS,
-    &TRAINED_AT,
+    &models::TRAINED_AT,
+    &models::MODEL,
+    &models::SHADOW,
+    &models::TRIALS,
     &TRAINING_SECONDS,
     &TRAININGS,
     &AUC,
@@ -65,6 +76,7 @@ pub static METRICS: &[&Metric] = &[
     &tested::SUCCESS,
     &tested::DETECTOR,
     &tested::TESTS,
+    &bygone::SUCCESS,
 ];
 
 /// The engine makes no rates over readings that are further apart.
@@ -100,6 +112,15 @@ pub enum Event {
         /// How long it took, in seconds.
         seconds: f64,
     },
+    /// What was learned was made anew without a span, or not.
+    Rebuilt {
+        /// The request that this answers.
+        request: i64,
+        /// The engine and how many points it knows, or why there is none.
+        outcome: Result<(Box<Engine>, usize), String>,
+    },
+    /// The past was had from elsewhere, or why it was not.
+    Bootstrapped(Result<Learned, String>),
     /// A command asks for something.
     Requested(Request),
     /// End the loop after this tick.
@@ -137,6 +158,8 @@ pub struct Sampler {
     pub training: training::Settings,
     /// Where randomness in training and in self-tests comes from.
     pub seed: u64,
+    /// The versions of the models.
+    pub registry: Registry,
     /// Keeps what is read and concluded.
     pub store: Store,
     /// Given to the training thread so that it can report.
@@ -155,9 +178,13 @@ struct Books {
     busy_beside: bool,
     tests: Tests,
     trainings: [u64; 2],
-    trained: Option<(Kind, Timestamp)>,
+    trials: Trials,
+    /// Since when a training is put off because processors are short; nothing while they are not.
+    put_off: Option<Timestamp>,
     training_seconds: Option<(Kind, f64)>,
     auc: Vec<(Kind, &'static str, f64)>,
+    /// Whether the past was had from elsewhere; nothing while nobody knows.
+    bootstrapped: Option<bool>,
     /// Whether the last training gave no model, so that this is said once.
     refused: bool,
     /// Whether the last reading took longer than rates can bear, so that this is said once.
@@ -187,11 +214,14 @@ impl Sampler {
                     books.busy_beside = false;
                     books.tests.note(clock::now(), subject.name(), outcome, seconds);
                 }
+                Ok(Event::Rebuilt { request, outcome }) => self.rebuilt(request, outcome),
+                Ok(Event::Bootstrapped(outcome)) => books.bootstrapped = Some(self.bootstrapped(outcome)),
                 Ok(Event::Requested(request)) => self.requested(&request),
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.keep_baselines();
+        self.keep_snapshot(None);
         self.store.close();
     }
 
@@ -203,10 +233,20 @@ impl Sampler {
         if books.ticks.is_multiple_of(self.ticks_in(kept::BASELINES_SECONDS)) {
             self.keep_baselines();
         }
-        report.own = books.values(&self.engine);
+        if books.ticks == 1 {
+            // What is known now may follow from stored points, not from readings.
+            self.keep_snapshot(Some("start"));
+        } else if books.ticks.is_multiple_of(self.ticks_in(kept::SNAPSHOT_SECONDS)) {
+            self.keep_snapshot(None);
+        }
+        self.review(&mut books.trials);
+        // The first model is small, and somebody waits for one that was asked for.
+        let waits = self.registry.current(Kind::Host).is_none() || self.engine.is_requested(Kind::Host);
+        let strained = books.is_strained(&report) && !waits;
+        report.own = books.values(&self.engine, &self.registry);
         self.store.values(&mut report.own);
         publish(report);
-        if books.busy_beside {
+        if books.busy_beside || strained {
             return;
         }
         if let Some(set) = self.engine.due(Kind::Host) {
@@ -306,43 +346,7 @@ impl Sampler {
             "fitted what is usual at each time of the day and of the week"
         );
         self.engine.take(subject, profile);
-    }
-
-    fn trained(&mut self, books: &mut Books, kind: Kind, outcome: Result<Model, Refusal>, seconds: f64) {
-        books.busy_beside = false;
-        books.training_seconds = Some((kind, seconds));
-        match outcome {
-            Ok(model) => {
-                books.trainings[0] += 1;
-                books.trained = Some((kind, clock::now()));
-                books.compare(kind, model.card.auc_own, model.card.auc_peer);
-                books.refused = false;
-                tracing::info!(
-                    kind = kind.name(),
-                    rows = model.card.rows,
-                    seed = model.card.seed,
-                    auc = model.card.auc_own,
-                    auc_of_second_opinion = model.card.auc_peer,
-                    duration_seconds = seconds,
-                    "trained a forest on what was seen so far"
-                );
-                self.engine.install(kind, &model.eif);
-            }
-            Err(reason) => {
-                books.trainings[1] += 1;
-                self.engine.refused(kind);
-                match reason {
-                    Refusal::Told(TrainError::WorseThanPeer { own, peer }) => {
-                        books.compare(kind, own, Some(peer));
-                    }
-                    Refusal::Told(TrainError::Blind { own }) => books.compare(kind, own, None),
-                    Refusal::Told(_) | Refusal::Panicked => {}
-                }
-                if !std::mem::replace(&mut books.refused, true) {
-                    tracing::warn!(kind = kind.name(), %reason, "no new forest; the old one stays");
-                }
-            }
-        }
+        self.keep_snapshot(Some("profile"));
     }
 }
 
@@ -353,15 +357,15 @@ impl Books {
         self.auc.extend(peer.map(|auc| (kind, "extended-isolation-forest", auc)));
     }
 
-    fn values(&self, engine: &Engine) -> Values {
+    fn values(&self, engine: &Engine, registry: &Registry) -> Values {
         let mut values = Values::default();
         values.set(&LEARNS, f64::from(u8::from(engine.is_learning())));
+        if let Some(success) = self.bootstrapped {
+            values.set(&bygone::SUCCESS, f64::from(u8::from(success)));
+        }
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
         values.set(&TICK_SECONDS, self.busy.as_secs_f64());
-        if let Some((kind, at)) = self.trained {
-            values.set_by(&TRAINED_AT, &Labels::new([kind.name()]), at.0);
-        }
         if let Some((kind, seconds)) = self.training_seconds {
             values.set_by(&TRAINING_SECONDS, &Labels::new([kind.name()]), seconds);
         }
@@ -371,6 +375,7 @@ impl Books {
         for (kind, implementation, auc) in &self.auc {
             values.set_by(&AUC, &Labels::new([kind.name(), implementation]), *auc);
         }
+        self.trials.values(registry, &mut values);
         self.tests.values(&mut values);
         values
     }

@@ -3,8 +3,9 @@
 //! The engine makes points from readings of the kernel, replay from rows of a file; both come here, so that what is
 //! measured on labelled data is what runs. Signals are known by their index; what they are called is not known here.
 
-use crate::budget::{Budget, Ledger};
-use crate::detect::absence::Absence;
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Ledger;
 use crate::detect::baseline::Statistics;
 use crate::detect::blame::Blame;
 use crate::detect::eif::{Model, clip};
@@ -15,18 +16,27 @@ use crate::detect::tail::Tail;
 use crate::detect::{
     self, DETECTORS, Detector, Lesson, Range, Shape, Verdict, View, contribution, fuse, vote, young,
 };
+use crate::drift::Log;
 use crate::episode::{Moment, Release, Tracker};
 use crate::reading::Timestamp;
-use crate::report::{DetectorState, Direction, Episode, Expected, Turn};
+use crate::registry::Tally;
+use crate::report::{DetectorState, Direction, Episode, Expected, Shadowed, Turn};
 use crate::training::TrainingSet;
 use crate::window::Point;
 
+mod fold;
+mod judged;
+mod keep;
 mod peak;
+mod shadow;
 mod thinned;
 
+pub use fold::Fold;
+pub use judged::{Past, Score, Settings, Step};
 pub use peak::Hold;
 
 use peak::Peak;
+use shadow::{Beside, Shadow};
 use thinned::Thinned;
 
 /// However little a host knows, a state that lasts less than this many seconds is not its new normal.
@@ -40,68 +50,12 @@ const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
 /// Points it takes before distances mean anything.
 pub const POINTS_MIN: f64 = 2.0;
 
-/// How points are judged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Seconds that a point stands for.
-    pub point_seconds: f64,
-    /// The joint score that is the limit, on the raw scale.
-    pub limit: f64,
-    /// Episodes that are allowed; the limit follows from it once enough is known.
-    pub budget: Budget,
-    /// When an episode ends.
-    pub release: Release,
-    /// After so many points half of what the score was is left, where the newest point is ordinary.
-    pub smoothing: f64,
-    /// How a high score stays.
-    pub hold: Hold,
-    /// As how much of a point one inside an episode is learned.
-    pub quarantine: f64,
-    /// Whether what is inside an episode leaves no trace in short memories, in the rows of the forest and in the pace of
-    /// a young host, as a fault must not outlast itself (ADR 007).
-    pub sheltered: bool,
-}
-
-/// How a point is to be taken.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
-    /// Seconds since the one before, gaps left out.
-    pub elapsed: f64,
-    /// Whether enough is known for a score.
-    pub ready: bool,
-    /// As how much of a point it is learned outside an episode; nothing when it is judged only.
-    pub weight: Option<f64>,
-    /// Whether a whole point is complete with it: memories that count points move on.
-    pub whole: bool,
-}
-
-/// The joint judgement of one point.
-#[derive(Debug, Clone, Default)]
-pub struct Score {
-    /// The score that is held; 1.0 is the limit.
-    pub held: f64,
-    /// The smoothed score of this point.
-    pub momentary: f64,
-    /// The largest shares of `held`, most positive first; their sum is `held`.
-    pub contributions: Vec<(usize, f64)>,
-    /// The signals to name for this point, the oddest first, with their shares of `momentary`.
-    pub causes: Vec<(usize, f64)>,
-    /// One row for each detector.
-    pub detectors: Vec<DetectorState>,
-    /// Share of the voting detectors that agree with the majority.
-    pub confidence: Option<f64>,
-    /// The signals that ceased.
-    pub absences: Vec<Absence>,
-    /// Share of the budget that was spent in the last period; nothing without a budget.
-    pub budget_spent: Option<f64>,
-    /// What became of the episode.
-    pub turn: Option<Turn>,
-}
-
 /// One subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scorer {
     expectation: Expectation,
+    /// In the order of the table; each keeps what it learned itself, see [`keep`].
+    #[serde(skip)]
     detectors: Vec<Box<dyn Detector>>,
     blame: Blame,
     /// Whole points outside episodes, as rows for the forest.
@@ -122,6 +76,8 @@ pub struct Scorer {
     width: f64,
     /// How odd each signal of the last point was, in deviations.
     oddness: Vec<f64>,
+    /// A new model that is tried out.
+    shadow: Option<Shadow>,
 }
 
 impl Scorer {
@@ -141,6 +97,7 @@ impl Scorer {
             calm: 0.0,
             width: f64::INFINITY,
             oddness: vec![0.0; shape.width()],
+            shadow: None,
         }
     }
 
@@ -160,6 +117,7 @@ impl Scorer {
             calm: self.calm,
             width: self.width,
             oddness: self.oddness.clone(),
+            shadow: None,
         }
     }
 
@@ -188,6 +146,19 @@ impl Scorer {
         Statistics::of(self.expectation.plain(), idx)
     }
 
+    /// The episode that is under way is the new normal, from the next point on; says whether there is one.
+    pub fn accept(&mut self) -> bool {
+        self.tracker.accept()
+    }
+
+    /// Goes on where `live` is, of which only what it learned is to be forgotten.
+    pub fn continue_from(&mut self, live: &Self) {
+        self.tracker = live.tracker.clone();
+        self.smooth.clone_from(&live.smooth);
+        self.peak = live.peak.clone();
+        self.shadow.clone_from(&live.shadow);
+    }
+
     /// How odd each signal of the last judged point was, in deviations, at least 0.
     pub fn oddness(&self) -> &[f64] {
         &self.oddness
@@ -196,6 +167,24 @@ impl Scorer {
     /// Judges by this model from now on.
     pub fn install(&mut self, model: &Model) {
         self.detectors.iter_mut().for_each(|it| it.install(model));
+    }
+
+    /// Tries this model beside the current one from now on; after a restart, goes on with it.
+    pub fn try_out(&mut self, model: &Model) {
+        match self.shadow.as_mut().filter(|it| it.waits()) {
+            Some(shadow) => shadow.resume(model),
+            None => self.shadow = Some(Shadow::new(self.smooth.len(), model)),
+        }
+    }
+
+    /// Tries none any more.
+    pub fn drop_shadow(&mut self) {
+        self.shadow = None;
+    }
+
+    /// What the model that is tried out said so far, beside the current one.
+    pub fn tally(&self) -> Option<Tally> {
+        self.shadow.as_ref().map(Shadow::tally)
     }
 
     /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.
@@ -226,7 +215,15 @@ impl Scorer {
         TrainingSet {
             rows,
             noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
+            span: self.span(),
+            log: Log::default(),
         }
+    }
+
+    /// When the oldest and the newest of the points that a forest is trained on were.
+    fn span(&self) -> Option<[Timestamp; 2]> {
+        let rows = [&self.early, &self.history].into_iter().filter_map(Thinned::span);
+        rows.reduce(|[from, one], [other, to]| [Timestamp(from.0.min(other.0)), Timestamp(one.0.max(to.0))])
     }
 
     /// Judges a point, then learns it; gives no score before it is ready.
@@ -235,13 +232,20 @@ impl Scorer {
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         let verdicts: Vec<Verdict> = self.detectors.iter().map(|it| it.judge(&view)).collect();
         self.oddness = self.blame.of(point, &distances.z);
+        let tried = self.shadow.as_ref().map_or_else(Vec::new, |it| it.verdicts(&view, &self.detectors));
         let mut score =
             step.ready.then(|| self.conclude(point.at, &distances.z, &verdicts, step.elapsed, settings));
         if let Some(score) = &mut score {
+            score.shadow =
+                self.beside(tried, &verdicts, &distances.z, score.momentary, step.elapsed, settings);
             score.absences = self.detectors.iter().flat_map(|it| it.absences(&view)).collect();
         }
-        if let Some(weight) = step.weight {
-            self.learn(point, &distances, weight, step, settings);
+        if let Some(whole) = step.weight {
+            let odd = self.tracker.is_odd();
+            let weight = if odd { whole * settings.quarantine } else { whole };
+            let lesson = Lesson { weight, step: step.whole, quarantined: odd && settings.sheltered };
+            self.learn(point, &distances, lesson, whole, step.ready);
+            self.grow(weight, odd);
         }
         score
     }
@@ -259,7 +263,7 @@ impl Scorer {
         let limit = unwidened * self.width;
         let joint = fuse::fuse(z, verdicts, limit);
         // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
-        let keep = 0.5_f64.powf(1.0 / settings.smoothing);
+        let keep = settings.keep();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
@@ -282,7 +286,34 @@ impl Scorer {
         let detectors = detector_states(verdicts);
         let confidence = vote::majority(detectors.iter().map(|it| it.vote)).map(|it| it.confidence);
         let absences = Vec::new();
-        Score { held, momentary, contributions, causes, detectors, confidence, absences, budget_spent, turn }
+        let shadow = None;
+        Score {
+            held,
+            momentary,
+            contributions,
+            causes,
+            detectors,
+            confidence,
+            absences,
+            budget_spent,
+            turn,
+            shadow,
+        }
+    }
+
+    /// What the model that is tried out makes of the reading that was judged.
+    fn beside(
+        &mut self,
+        tried: Vec<(usize, Verdict)>,
+        verdicts: &[Verdict],
+        z: &[f64],
+        score: f64,
+        elapsed: f64,
+        settings: &Settings,
+    ) -> Option<Shadowed> {
+        let limit = self.limit(settings) * self.width;
+        let beside = Beside { z, limit, keep: settings.keep(), elapsed, score };
+        self.shadow.as_mut()?.conclude(tried, verdicts, beside)
     }
 
     /// The limit in effect, before it is widened for what is known too little.
@@ -309,19 +340,20 @@ impl Scorer {
         causes
     }
 
-    fn learn(&mut self, point: &Point, distances: &Distances, outside: f64, step: Step, settings: &Settings) {
-        let odd = self.tracker.is_odd();
-        let weight = if odd { outside * settings.quarantine } else { outside };
-        let quarantined = odd && settings.sheltered;
-        let lesson = Lesson { weight, step: step.whole, quarantined };
+    /// Learns a point; `whole` is the weight it would have outside an episode, `ready` whether there is a score.
+    fn learn(&mut self, point: &Point, distances: &Distances, lesson: Lesson, whole: f64, ready: bool) {
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         self.detectors.iter_mut().for_each(|it| it.learn(&view, lesson));
-        if !quarantined && self.points >= POINTS_MIN {
-            let rows = if step.ready { &mut self.history } else { &mut self.early };
+        if !lesson.quarantined && self.points >= POINTS_MIN {
+            let rows = if ready { &mut self.history } else { &mut self.early };
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
         }
         self.blame.learn(point, lesson);
-        self.expectation.learn(point, distances, lesson, outside);
+        self.expectation.learn(point, distances, lesson, whole);
+    }
+
+    /// More is known by so much of a point.
+    fn grow(&mut self, weight: f64, odd: bool) {
         self.points += weight;
         self.calm += if odd { 0.0 } else { weight };
         self.width = young::width(self.points);
@@ -349,9 +381,10 @@ impl Scorer {
 }
 
 fn detector_states(verdicts: &[Verdict]) -> Vec<DetectorState> {
-    let state = |(row, verdict): (&detect::Row, &Verdict)| {
-        let score = verdict.relative();
-        DetectorState { name: row.name, score, vote: score.filter(|_| row.votes).map(|it| it >= 1.0) }
-    };
-    DETECTORS.iter().zip(verdicts).map(state).collect()
+    DETECTORS.iter().zip(verdicts).map(|(row, verdict)| state_of(row, verdict)).collect()
+}
+
+fn state_of(row: &detect::Row, verdict: &Verdict) -> DetectorState {
+    let score = verdict.relative();
+    DetectorState { name: row.name, score, vote: score.filter(|_| row.votes).map(|it| it >= 1.0) }
 }

@@ -195,7 +195,7 @@ mod tests {
         let mut judgement = Judgement { opinion: Some(Opinion::default()), ..Judgement::default() };
         for (signal, contribution, value, expected) in rows {
             let expected = expected.map(|[value, lower, upper]| Expected { value, lower, upper });
-            judgement.signals.push(SignalState { signal, value: *value, expected });
+            judgement.signals.push(SignalState { signal, value: *value, expected, drift: None });
             let direction = Direction::High;
             judgement.opinion.as_mut().unwrap().causes.push(Contribution {
                 signal,

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::reading::Timestamp;
 
 /// No measurement is larger; what is counts as missing, so that no square or sum of values overflows.
 pub const VALUE_MAX: f64 = 1e100;
 
 /// What detectors judge: one number for each signal, finite by construction.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// When the newest reading in it was made.
     pub at: Timestamp,
@@ -22,6 +24,11 @@ impl Point {
     /// Nothing is known of so many signals.
     pub fn unknown(signals: usize) -> Self {
         Self { values: vec![0.0; signals], missing: vec![true; signals], ..Self::default() }
+    }
+
+    /// Whether it has so many signals.
+    pub(crate) fn is_of(&self, signals: usize) -> bool {
+        self.values.len() == signals && self.missing.len() == signals
     }
 
     /// Takes the values of a later instant. What is not finite, or larger than any measurement, is missing; what is
@@ -39,7 +46,7 @@ impl Point {
 }
 
 /// The signals of the last readings and their mean.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Window {
     readings_max: usize,
     readings: VecDeque<Vec<Option<f64>>>,
@@ -50,6 +57,15 @@ impl Window {
     /// A window over this many readings, at least one, of `width` signals.
     pub fn new(readings: usize, width: usize) -> Self {
         Self { readings_max: readings.max(1), readings: VecDeque::new(), point: Point::unknown(width) }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        let width = fresh.point.values.len();
+        self.readings_max == fresh.readings_max
+            && self.readings.len() <= self.readings_max
+            && self.readings.iter().all(|it| it.len() == width)
+            && self.point.is_of(width)
     }
 
     /// Adds the signals of one reading; the oldest reading leaves a full window.
@@ -68,6 +84,15 @@ impl Window {
                 *value = sum / f64::from(count);
             }
         }
+    }
+
+    /// Goes on after this point, as if each reading in it had been like all of it.
+    pub fn fill(&mut self, point: &Point) {
+        let known =
+            point.values.iter().zip(&point.missing).map(|(value, missing)| (!missing).then_some(*value));
+        let reading: Vec<Option<f64>> = known.collect();
+        self.readings = std::iter::repeat_n(reading, self.readings_max).collect();
+        self.point = point.clone();
     }
 
     /// Forgets the readings, not the last known values: what follows a gap is not averaged with what was before.

@@ -1,10 +1,14 @@
 //! The forest against an implementation that shares no line with it, on sets whose truth is known.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+use std::sync::Arc;
+
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
 use hostnorm::curve::auc;
+use hostnorm::detect::eif::Model;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
+use hostnorm::drift::Log;
 use hostnorm::training::second_opinion::{Trial, judge};
 use hostnorm::training::{Settings, TrainError, TrainingSet, train};
 
@@ -101,10 +105,11 @@ fn check_refused(width: usize) -> TrainError {
     }
     let trial = Trial::new(&fit, width, &mut random);
     let good = Forest::train(&fit, &Options::default(), 1).unwrap();
-    assert!(judge(&good, &fit, &trial, &Options::default()).is_ok());
+    let model = |forest: Forest| Model { forest: Arc::new(forest), threshold: 0.6 };
+    assert!(judge(&model(good), &fit, &trial, &Options::default()).is_ok());
     let blind = blind(width);
     assert_eq!(blind.splits(), 0);
-    judge(&blind, &fit, &trial, &Options::default()).unwrap_err()
+    judge(&model(blind), &fit, &trial, &Options::default()).unwrap_err()
 }
 
 #[test]
@@ -130,7 +135,12 @@ fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
         random.fill_normal(&mut row);
         rows.push(&row);
     }
-    let model = train(&TrainingSet { rows, noise: vec![0.0; 24] }, &Settings::default(), 3).unwrap();
+    let model = train(
+        &TrainingSet { rows, noise: vec![0.0; 24], span: None, log: Log::default() },
+        &Settings::default(),
+        3,
+    )
+    .unwrap();
     row.fill(0.0);
     assert!(model.eif.forest.score(&row) < model.card.quantiles.p50);
     row[7] = 10.0;

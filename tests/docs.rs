@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use hostnorm::commands::run;
 use hostnorm::config::{Setting, default_file, settings};
 use hostnorm::detect::DETECTORS;
 use hostnorm::metric::{Metric, Type};
@@ -37,7 +38,26 @@ fn the_metrics_are_current() {
     lists.extend(SOURCES.iter().map(|it| (it.name, it.help, it.metrics)));
     lists.push(("Store", "How what is kept fares", store::METRICS));
     lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
+    lists.push(("Settings", "How the last reading of the settings went", run::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
+}
+
+/// The words and units of signals, for sentences and dashboards that are made outside of the program.
+#[test]
+fn the_signals_of_the_mixin_are_current() {
+    let signals = SOURCES.iter().flat_map(|it| it.signals);
+    let rows: Vec<_> = signals
+        .map(|Signal { kind, name, title, unit, .. }| {
+            let (kind, unit) = (kind.name(), unit_of(*unit));
+            format!("  {{\"name\": {name:?}, \"kind\": {kind:?}, \"title\": {title:?}, \"unit\": {unit:?}}}")
+        })
+        .collect();
+    golden("prometheus/mixin/signals.json", &format!("[\n{}\n]\n", rows.join(",\n")));
+}
+
+#[test]
+fn the_readme_is_current() {
+    between("README.md", "metrics", &table(serve::METRICS));
 }
 
 #[test]
@@ -101,28 +121,13 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
     let mut text = format!("# Metrics\n\n{GENERATED}\n");
     for (name, help, metrics) in lists {
         write!(text, "\n## {name}\n\n{}\n\n", sentence(help)).unwrap();
-        text.push_str("| name | type | labels | meaning |\n|---|---|---|---|\n");
-        for metric in *metrics {
-            let ty = match metric.ty {
-                Type::Gauge => "gauge",
-                Type::Counter => "counter",
-            };
-            let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
-            let (labels, help) = (labels.join(", "), sentence(metric.help));
-            writeln!(text, "| `{}` | {ty} | {labels} | {help} |", metric.name).unwrap();
-        }
+        text.push_str(&table(metrics));
     }
     text.push_str("\n## Signals\n\nWhat detectors watch, the values of the label `signal`. A distance from the expected value below the floor is never an anomaly.\n\n");
     text.push_str("| signal | kind | unit | floor | collector | meaning |\n|---|---|---|---|---|---|\n");
     for source in SOURCES {
         for Signal { kind, name, help, unit, floor, .. } in source.signals {
-            let unit = match unit {
-                Unit::Ratio => "ratio",
-                Unit::BytesPerSecond => "bytes per second",
-                Unit::PerSecond => "per second",
-                Unit::Count => "count",
-            };
-            let (kind, collector, help) = (kind.name(), source.name, sentence(help));
+            let (kind, unit, collector, help) = (kind.name(), unit_of(*unit), source.name, sentence(help));
             writeln!(text, "| `{name}` | {kind} | {unit} | {floor} | {collector} | {help} |").unwrap();
         }
     }
@@ -135,10 +140,43 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
     text
 }
 
+fn table(metrics: &[&Metric]) -> String {
+    let mut text = "| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    for metric in metrics {
+        let ty = match metric.ty {
+            Type::Gauge => "gauge",
+            Type::Counter => "counter",
+        };
+        let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
+        let (labels, help) = (labels.join(", "), sentence(metric.help));
+        writeln!(text, "| `{}` | {ty} | {labels} | {help} |", metric.name).unwrap();
+    }
+    text
+}
+
+/// What a signal counts in.
+fn unit_of(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Ratio => "ratio",
+        Unit::BytesPerSecond => "bytes per second",
+        Unit::PerSecond => "per second",
+        Unit::Count => "count",
+    }
+}
+
 /// Help with the full stop that the code leaves out, safe in a table.
 fn sentence(help: &str) -> String {
     let stop = if help.ends_with('.') { "" } else { "." };
     format!("{}{stop}", help.replace('|', "\\|").replace('<', "&lt;"))
+}
+
+/// What stands between the comments `<!-- NAME: … -->` and `<!-- end of NAME -->` in a file that people write.
+fn between(path: &str, name: &str, expect: &str) {
+    let whole = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let opening = whole.find(&format!("<!-- {name}:")).unwrap();
+    let begin = opening + whole[opening..].find('\n').unwrap() + 1;
+    let end = whole.find(&format!("<!-- end of {name} -->")).unwrap();
+    golden(path, &format!("{}{expect}{}", &whole[..begin], &whole[end..]));
 }
 
 /// The text of a file; `UPDATE=1` writes it anew.

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use hostnorm::commands::run;
 use hostnorm::detect::absence;
 use hostnorm::grace::{Cue, Lengths, Reason, Watch};
 use hostnorm::metric::{Metric, Type};
 use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
 use hostnorm::report::{
-    Absent, Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report,
+    Absent, Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report, Shadowed,
     SignalState,
 };
 use hostnorm::serve::{Build, Counts, Format, METRICS, Options, Page};
@@ -67,7 +68,7 @@ fn own() -> Values {
 }
 
 fn learning() -> Report {
-    let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None }];
+    let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None, drift: None }];
     let judgement = Judgement { ready_at: Timestamp(1_790_000_600.0), signals, ..Judgement::default() };
     Report {
         reading: Arc::new(reading()),
@@ -93,6 +94,10 @@ fn anomaly() -> Report {
             Contribution { signal: &USED, direction: Direction::Low, value: -0.25 },
         ],
         causes: Vec::new(),
+        shadow: Some(Shadowed {
+            score: 1.75,
+            detectors: vec![DetectorState { name: "eif", score: Some(1.125), vote: Some(true) }],
+        }),
     };
     let expected = Some(Expected { value: 0.125, lower: 0.0, upper: 0.25 });
     let host = Judgement {
@@ -101,8 +106,8 @@ fn anomaly() -> Report {
         episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5 }),
         ready_at: Timestamp(1_789_999_000.5),
         signals: vec![
-            SignalState { signal: &BUSY, value: 0.96875, expected },
-            SignalState { signal: &USED, value: 0.5, expected: None },
+            SignalState { signal: &BUSY, value: 0.96875, expected, drift: Some(1.25) },
+            SignalState { signal: &USED, value: 0.5, expected: None, drift: None },
         ],
         absent: vec![Absent { signal: &USED, kind: absence::Kind::FlatLine, seconds: 720.0, usual: 30.0 }],
         budget_spent: Some(0.5),
@@ -187,8 +192,13 @@ fn what_is_not_finite_is_absent() {
 #[test]
 fn metrics_keep_to_the_conventions() {
     let mut names = BTreeSet::new();
-    for metric in
-        METRICS.iter().chain(sampler::METRICS).chain(store::METRICS).copied().chain(sources::metrics())
+    for metric in METRICS
+        .iter()
+        .chain(sampler::METRICS)
+        .chain(store::METRICS)
+        .chain(run::METRICS)
+        .copied()
+        .chain(sources::metrics())
     {
         let Metric { name, help, ty, labels } = metric;
         assert!(names.insert(*name), "{name} is declared twice");

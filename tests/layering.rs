@@ -8,7 +8,7 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the ground up. A module uses its own row and the rows above it in this table; a row may be planned.
 const LAYERS: &[&[&str]] = &[
-    &["version", "span", "size", "curve", "budget"],
+    &["version", "span", "size", "curve", "seal", "budget"],
     &["metric"],
     &["reading"],
     &["signal", "grace"],
@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["episode"],
     &["sentence"],
     &["training", "evaluate", "simulate"],
+    &["registry"],
     &["scorer"],
     &["selftest"],
     &["engine", "replay"],
@@ -55,11 +56,13 @@ const SHELL: &str = "clock";
 const OWNERS: &[(&str, &str)] = &[
     ("clap::", "cli"),
     ("figment::", "config"),
-    ("yaml_serde::", "config"),
+    ("yaml_serde::", "config history"),
+    ("ureq::", "history"),
     ("tracing_subscriber::", "telemetry"),
     ("csv_core::", "rows"),
     ("jiff::", "rows"),
     ("lzma_rust2::", "rows"),
+    ("postcard::", "seal"),
     ("rusqlite::", "store"),
 ];
 

@@ -156,7 +156,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<Turn>) -> Report 
     let judgement = Judgement {
         ready: true,
         opinion: Some(opinion),
-        signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None }],
+        signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None, drift: None }],
         episode: since.map(|it| Episode { since: Timestamp(it), peak: score }),
         turn,
         point,
@@ -174,6 +174,7 @@ fn points_scores_and_episodes_are_rows() {
     let snapshot = Snapshot {
         at: Timestamp(START - 1000.0),
         format: "test".into(),
+        cause: None,
         model: Some("20261121T000000Z".into()),
         bytes: vec![1, 2, 3],
     };
@@ -217,7 +218,7 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!(episode.sentence, "anomaly on host: CPU busy 97 %");
     assert_eq!(episode.causes[0]["signal"], "cpu_busy_ratio");
     assert_eq!(archive.episode(episode.id).unwrap().as_ref(), Some(episode));
-    assert_eq!(archive.snapshot_of(episode).unwrap().as_ref(), Some(&snapshot));
+    assert_eq!(archive.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
     assert_eq!(archive.snapshot("test").unwrap().as_ref(), Some(&snapshot));
     assert_eq!(archive.snapshot("other").unwrap(), None);
     let before = Between { from: Between::ALL.from, to: Timestamp(START) };

@@ -14,6 +14,8 @@ use crate::span::Span;
 pub struct Replay {
     /// What is normal; nothing if the input is all there is to learn from.
     pub history: Option<PathBuf>,
+    /// The directory of a store whose points are what is normal.
+    pub state: Option<PathBuf>,
     /// What is scored row by row; `-` is standard input.
     pub input: PathBuf,
     /// How far rows are apart where they have no time.
@@ -75,6 +77,14 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
         .next_help_heading("Tables")
         .arg(file("history").help("What is normal, to learn from before the first score; - is standard input"))
+        .arg(
+            Arg::new("state")
+                .long("state")
+                .value_name("DIRECTORY")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with("history")
+                .help("Learn from the points of the host in this store, those before the input; its columns are found by name"),
+        )
         .arg(file("input").required(true).help("What is scored; - is standard input"))
         .arg(every().help(
             "How far rows are apart; needed without timestamps, else seen by the first rows",
@@ -109,6 +119,7 @@ pub(super) fn options(
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let replay = Replay {
         history: path("history"),
+        state: path("state"),
         input: path("input").unwrap_or_default(),
         every: matches.get_one::<Span>("every").copied(),
         output: path("output"),
@@ -144,9 +155,9 @@ mod tests {
         let parsed = command(&settings).try_get_matches_from(args);
         let found = match parsed.map(|it| options(&it, Options::default(), &settings)) {
             Ok(Ok(replay)) => {
-                let Replay { history, input, every, output, detail, labels, options } = replay;
+                let Replay { history, state, input, every, output, detail, labels, options } = replay;
                 format!(
-                    "{history:?} {input:?} {every:?} {output:?} {detail:?} {labels:?} {}",
+                    "{history:?} {state:?} {input:?} {every:?} {output:?} {detail:?} {labels:?} {}",
                     options.flags.len()
                 )
             }
@@ -163,10 +174,19 @@ mod tests {
 
     #[test]
     fn tables_and_settings() {
-        check("--input t.csv", "None \"t.csv\" None None Score None 0");
+        check("--input t.csv", "None None \"t.csv\" None None Score None 0");
         check(
             "--history h.csv --input - --every 60s --output s.csv --all --labels l --limit 4 --config.file c.yaml",
-            "Some(\"h.csv\") \"-\" Some(Span { millis: 60000 }) Some(\"s.csv\") All Some(\"l\") 1",
+            "Some(\"h.csv\") None \"-\" Some(Span { millis: 60000 }) Some(\"s.csv\") All Some(\"l\") 1",
+        );
+    }
+
+    #[test]
+    fn a_store_stands_in_for_a_history() {
+        check("--state d --input t.csv", "None Some(\"d\") \"t.csv\" None None Score None 0");
+        check(
+            "--state d --history h --input t.csv",
+            "error: the argument '--state <DIRECTORY>' cannot be used with '--history <FILE>'",
         );
     }
 

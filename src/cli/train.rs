@@ -2,15 +2,30 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
-use super::every;
+use super::{Exit, Options, every, shared};
+use crate::config::Setting;
 use crate::evaluate::Style;
+use crate::history::{Access, HOURS_MAX, Origin};
 use crate::span::Span;
+
+/// What is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Train {
+    /// Settings are searched that suit a history.
+    Search(Search),
+    /// The past is taken from elsewhere.
+    Elsewhere(Box<Elsewhere>),
+    /// The names that servers have are shown.
+    Mapping,
+    /// A running hostnorm is asked to train.
+    Now(Options),
+}
 
 /// What settings are searched on, and where they go.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Train {
+pub struct Search {
     /// What is normal.
     pub history: PathBuf,
     /// How far its rows are apart where they have no time.
@@ -25,58 +40,205 @@ pub struct Train {
     pub style: Style,
 }
 
-pub(super) fn command() -> clap::Command {
-    let file = |name: &'static str| {
-        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf))
-    };
-    let word = |name: &'static str, value: &'static str| {
-        Arg::new(name).long(name).value_name(value).hide_possible_values(true)
-    };
-    clap::Command::new("train")
-        .about("Find the settings that suit a history best")
-        .long_about(
-            "Find the settings that suit a history best: trees, sample, half_life, smoothing and window.\n\n\
-             Each combination learns the first 70 % of the history. The next 15 % choose: simulated faults are put into \
-             them, and once they are left as they are. The last 15 % choose nothing; with other faults they show what \
-             the choice is worth. Labels are not needed. Where nothing is clearly better than the defaults, these are \
-             written.\n\n\
-             Combinations are shown best first by the mean of VUS-PR and of the share of faults found at one false alert \
-             a day. One with more episodes than the defaults where there is no fault is not chosen.",
-        )
-        .arg(
-            Arg::new("search")
-                .long("search")
-                .action(ArgAction::SetTrue)
-                .required(true)
-                .help("Try a grid of settings, so far the only thing that train does"),
-        )
-        .arg(file("history").required(true).help("What is normal, as CSV; see hostnorm validate --help"))
-        .arg(every().help("How far rows are apart; needed without timestamps, else seen by the first rows"))
-        .arg(file("output").help("Where the settings go that were found, as a settings file"))
-        .arg(
-            word("grid", "SIZE")
-                .value_parser(["small", "full"])
-                .default_value("small")
-                .help("How many settings are tried: small, 32 combinations, or full, 432"),
-        )
-        .arg(
-            word("seed", "NUMBER")
-                .value_parser(value_parser!(u64))
-                .default_value("1")
-                .help("Where the faults come from; equal seeds give equal output"),
-        )
-        .arg(
-            word("format", "FORMAT")
-                .value_parser(["table", "json", "markdown"])
-                .default_value("table")
-                .help("How combinations are shown: table, json, markdown"),
-        )
+/// Where the past comes from, and what of it is taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Elsewhere {
+    /// A file or a server.
+    pub origin: Origin,
+    /// How long the past is, in hours; of a file, all of it without this.
+    pub hours: Option<u64>,
+    /// Only these signals, or all if there are none.
+    pub metrics: Vec<String>,
+    /// Which host of the server.
+    pub host: Option<String>,
+    /// More to choose series by.
+    pub matching: Option<String>,
+    /// Under which names the server keeps things.
+    pub mapping: Option<PathBuf>,
+    /// How the server is asked.
+    pub access: Access,
+    /// Where the points go as CSV.
+    pub output: Option<PathBuf>,
+    /// The settings.
+    pub options: Options,
 }
 
-pub(super) fn options(matches: &ArgMatches) -> Train {
+/// The settings that say how points are made and models grown.
+const COUNTING: &[&str] = &["interval", "window", "limit", "half_life", "trees", "sample", "quarantine"];
+
+fn counting(settings: &[Setting]) -> Vec<Setting> {
+    settings.iter().filter(|it| counts(&it.key)).cloned().collect()
+}
+
+fn counts(key: &str) -> bool {
+    COUNTING.contains(&key) || key.starts_with("storage.")
+}
+
+fn file(name: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf))
+}
+
+fn word(name: &'static str, value: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).hide_possible_values(true)
+}
+
+pub(super) fn command(settings: &[Setting]) -> clap::Command {
+    clap::Command::new("train")
+        .about("Learn from the past that other servers kept, or find the settings that suit a history")
+        .long_about(
+            "Learn from the past that other servers kept, or find the settings that suit a history.\n\n\
+             With --from, the past of this host is read from a table or asked of a server: hostnorm's own series or \
+             node_exporter's of Prometheus, VictoriaMetrics, Thanos and Mimir, or Telegraf's of InfluxDB 1.x. It becomes \
+             points as a live host has them, and a model is trained on them. At least 1,440 points are needed, which are 12 \
+             hours at the default of 30s. Which names are looked for says --print-mapping; --mapping takes a changed copy of it.\n\n\
+             With --search, settings are tried: trees, sample, half_life, smoothing and window. Each combination learns the \
+             first 70 % of the history. The next 15 % choose: simulated faults are put into them, and once they are left as \
+             they are. The last 15 % choose nothing; with other faults they show what the choice is worth. Labels are not \
+             needed. Where nothing is clearly better than the defaults, these are written. Combinations are shown best first \
+             by the mean of VUS-PR and of the share of faults found at one false alert a day. One with more episodes than the \
+             defaults where there is no fault is not chosen.",
+        )
+        .group(ArgGroup::new("what").args(["from", "search", "print-mapping", "now"]).required(true))
+        .arg(
+            Arg::new("now")
+                .long("now")
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(["from", "search", "print-mapping", "output"])
+                .help("Ask a running hostnorm to train on what it saw so far; see hostnorm models"),
+        )
+        .arg(file("output").help("With --from: where the points go as CSV. With --search: where the settings go that were found"))
+        .args(from_args())
+        .args(server_args())
+        .args(search_args())
+        .args(shared(&counting(settings)))
+}
+
+fn from_args() -> Vec<Arg> {
+    let needs = |it: Arg| it.requires("from").help_heading("The past of this host");
+    let origin = |text: &str| match text.parse::<Origin>() {
+        // It may have a password in it.
+        Ok(origin) => Ok(origin),
+        Err(error) => Err(error.to_string()),
+    };
+    let hours = |text: &str| match text.parse::<u64>() {
+        Ok(hours) if (1..=HOURS_MAX).contains(&hours) => Ok(hours),
+        _ => Err(format!("is no whole number from 1 to {HOURS_MAX}")),
+    };
+    vec![
+        Arg::new("from")
+            .long("from")
+            .value_name("ORIGIN")
+            .value_parser(origin)
+            .conflicts_with("search")
+            .help_heading("The past of this host")
+            .help("Where it is: csv:FILE, prometheus:URL, influxdb:URL with the database behind the host"),
+        needs(word("hours", "NUMBER").value_parser(hours))
+            .help("How long it is [default: 24, of a file all of it]"),
+        needs(word("metric", "NAME").num_args(1..).action(ArgAction::Append))
+            .help("Only these signals, such as cpu_busy_ratio; all without it"),
+        needs(word("host", "NAME")).help(
+            "Which host of the server: the label instance with or without its port, or Telegraf's tag host",
+        ),
+        needs(word("match", "TEXT"))
+            .help("More to choose series by, such as 'job=\"node\"', or a condition of InfluxQL"),
+        needs(file("mapping"))
+            .help("A changed copy of what --print-mapping prints: the names that the server has"),
+        Arg::new("print-mapping")
+            .long("print-mapping")
+            .action(ArgAction::SetTrue)
+            .conflicts_with_all(["from", "search"])
+            .help_heading("The past of this host")
+            .help("Print the names that servers have for what hostnorm measures, as YAML, and end"),
+    ]
+}
+
+fn server_args() -> Vec<Arg> {
+    let needs = |it: Arg| it.requires("from").help_heading("How the server is asked");
+    vec![
+        needs(word("user", "NAME")).help("User, or NAME:PASSWORD; a password is better kept in a file"),
+        needs(file("password-file")).help("File with the password of the user"),
+        needs(file("token-file")).help("File with a token: Bearer for Prometheus, Token for InfluxDB"),
+        needs(word("header", "TEXT").action(ArgAction::Append))
+            .help("One more header, such as 'X-Scope-OrgID: tenant'; may be repeated"),
+        needs(file("ca-file")).help("Certificates of authorities to trust beside those of the host, in PEM"),
+        needs(file("cert-file")).help("Our own certificate, for servers that ask for one"),
+        needs(file("key-file")).help("The key of our own certificate"),
+        needs(Arg::new("insecure").long("insecure").action(ArgAction::SetTrue))
+            .help("Take any certificate; whoever stands between can read and change everything"),
+    ]
+}
+
+fn search_args() -> Vec<Arg> {
+    let needs = |it: Arg| it.requires("search").help_heading("The search for settings");
+    vec![
+        Arg::new("search")
+            .long("search")
+            .action(ArgAction::SetTrue)
+            .requires("history")
+            .help_heading("The search for settings")
+            .help("Try a grid of settings on a history"),
+        needs(file("history")).help("What is normal, as CSV; see hostnorm validate --help"),
+        needs(every()).help("How far rows are apart; needed without timestamps, else seen by the first rows"),
+        needs(word("grid", "SIZE").value_parser(["small", "full"]))
+            .help("How many settings are tried: small, 32 combinations, or full, 432 [default: small]"),
+        needs(word("seed", "NUMBER").value_parser(value_parser!(u64)))
+            .help("Where the faults come from; equal seeds give equal output [default: 1]"),
+        needs(word("format", "FORMAT").value_parser(["table", "json", "markdown"]))
+            .help("How combinations are shown: table, json, markdown [default: table]"),
+    ]
+}
+
+pub(super) fn options(
+    matches: &ArgMatches,
+    mut options: Options,
+    settings: &[Setting],
+) -> Result<Train, Exit> {
+    if matches.get_flag("print-mapping") {
+        return Ok(Train::Mapping);
+    }
+    if matches.get_flag("now") {
+        options.add(matches, &counting(settings));
+        return Ok(Train::Now(options));
+    }
+    let Some(origin) = matches.get_one::<Origin>("from") else {
+        options.add(matches, &counting(settings));
+        options.none("train --search")?;
+        return Ok(Train::Search(search(matches)));
+    };
+    if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
+        let text = format!("error: train has no use for --{}, which is about a running host", given.flag);
+        return Err(Exit::usage(text));
+    }
+    options.add(matches, &counting(settings));
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    Ok(Train::Elsewhere(Box::new(Elsewhere {
+        origin: origin.clone(),
+        hours: matches.get_one::<u64>("hours").copied(),
+        metrics: texts("metric"),
+        host: text("host"),
+        matching: text("match"),
+        mapping: path("mapping"),
+        access: Access {
+            user: text("user").unwrap_or_default(),
+            password_file: path("password-file").unwrap_or_default(),
+            token_file: path("token-file").unwrap_or_default(),
+            headers: texts("header"),
+            ca_file: path("ca-file").unwrap_or_default(),
+            cert_file: path("cert-file").unwrap_or_default(),
+            key_file: path("key-file").unwrap_or_default(),
+            insecure: matches.get_flag("insecure"),
+        },
+        output: path("output"),
+        options,
+    })))
+}
+
+fn search(matches: &ArgMatches) -> Search {
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let word = |name: &str| matches.get_one::<String>(name).map(String::as_str);
-    Train {
+    Search {
         history: path("history").unwrap_or_default(),
         every: matches.get_one::<Span>("every").copied(),
         output: path("output"),
@@ -93,11 +255,14 @@ pub(super) fn options(matches: &ArgMatches) -> Train {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings;
 
     fn check(line: &str, expect: &str) {
+        let settings = settings();
         let args = std::iter::once("train").chain(line.split_whitespace());
-        let found = match command().try_get_matches_from(args).map(|it| options(&it)) {
-            Ok(it) => format!(
+        let parsed = command(&settings).try_get_matches_from(args);
+        let found = match parsed.map(|it| options(&it, Options::default(), &settings)) {
+            Ok(Ok(Train::Search(it))) => format!(
                 "{:?} {:?} {:?} {} {} {:?}",
                 it.history,
                 it.every.map(Span::as_seconds),
@@ -106,23 +271,69 @@ mod tests {
                 it.seed,
                 it.style
             ),
+            Ok(Ok(Train::Mapping)) => "mapping".into(),
+            Ok(Ok(Train::Now(it))) => format!("now {}", it.flags.len()),
+            Ok(Ok(Train::Elsewhere(it))) => {
+                format!(
+                    "{:?} {:?} {:?} {:?} {}",
+                    it.hours,
+                    it.metrics,
+                    it.host,
+                    it.matching,
+                    it.options.flags.len()
+                )
+            }
+            Ok(Err(exit)) => exit.text,
             Err(error) => error.to_string().lines().take(2).collect::<Vec<_>>().join(""),
         };
         assert_eq!(found, expect, "{line}");
     }
 
     #[test]
-    fn flags_are_read() {
+    fn the_tree_of_flags_is_sound() {
+        command(&settings()).debug_assert();
+    }
+
+    #[test]
+    fn flags_of_a_search_are_read() {
         check("--search --history h.csv", "\"h.csv\" None None false 1 Table");
         check(
             "--search --history h.csv --every 5m --output o.yaml --grid full --seed 7 --format markdown",
             "\"h.csv\" Some(300.0) Some(\"o.yaml\") true 7 Markdown",
         );
-        let missing = "error: the following required arguments were not provided:  --search";
-        check("--history h.csv", missing);
         check(
             "--search --history h --grid huge",
             "error: invalid value 'huge' for '--grid <SIZE>'  [possible values: small, full]",
         );
+    }
+
+    #[test]
+    fn flags_of_a_past_are_read() {
+        check("--from csv:h.csv", "None [] None None 0");
+        check(
+            "--from prometheus:http://h --hours 168 --metric a b --host x --match y --window 10",
+            "Some(168) [\"a\", \"b\"] Some(\"x\") Some(\"y\") 1",
+        );
+        check(
+            "--from h.csv",
+            "error: invalid value 'h.csv' for '--from <ORIGIN>': is none of csv:FILE, prometheus:URL and influxdb:URL, such as prometheus:http://localhost:9090",
+        );
+        check(
+            "--from csv:h --hours 0",
+            "error: invalid value '0' for '--hours <NUMBER>': is no whole number from 1 to 2160",
+        );
+    }
+
+    #[test]
+    fn one_of_both_is_asked_for() {
+        let missing = "error: the following required arguments were not provided:  <--from <ORIGIN>|--search|--print-mapping|--now>";
+        check("--output o", missing);
+        check("--print-mapping", "mapping");
+        check("--now --storage.path d", "now 1");
+        check(
+            "--search --from csv:h",
+            "error: the argument '--search' cannot be used with '--from <ORIGIN>'",
+        );
+        check("--search --history h --window 3", "train --search takes no settings such as --window");
     }
 }

@@ -7,7 +7,8 @@ use std::sync::mpsc;
 
 use tokio::sync::mpsc as reports;
 
-use super::run::{sampler, told_to_stop};
+use super::run::sampler;
+use super::run::told::{Signals, Told};
 use crate::cli::{Demo, Exit};
 use crate::config::{Config, Loaded};
 use crate::sampler::Event;
@@ -71,8 +72,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
             let _ = tell.try_send(Seen::of(tick, &report));
         });
     })?;
-    let stop = told_to_stop();
-    tokio::pin!(stop);
+    let mut signals = Signals::new()?;
     let mut story = Story::new(demo.lasts.as_seconds());
     // Whatever ends this function, also a panic, ends the load.
     let mut load = None;
@@ -80,8 +80,10 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         let seen = tokio::select! {
             // First what listens for signals, so that it does from the first tick on.
             biased;
-            signal = &mut stop => {
-                say(&format!("-- stopped by {}; cleaning up", signal?))?;
+            told = signals.next() => {
+                // Who closes the terminal wants it to end.
+                let signal = if let Told::Stop(signal) = told { signal } else { "SIGHUP" };
+                say(&format!("-- stopped by {signal}; cleaning up"))?;
                 break;
             }
             seen = told.recv() => seen,

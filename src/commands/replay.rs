@@ -13,6 +13,7 @@ use crate::span::Span;
 pub(super) mod feed;
 mod figures;
 mod overwrite;
+mod stored;
 mod verdict;
 
 use feed::Feed;
@@ -81,9 +82,13 @@ fn replay(options: &cli::Replay, detection: &Detection) -> Result<String, Exit> 
     }
     let every = every(options.every, history.iter().chain([&input]))?;
     let mut replay = Replay::new(floors(input.columns()), &settings(detection, every));
-    let rows_min = match history {
-        None => ROWS_MIN,
-        Some(history) => {
+    let rows_min = match (history, &options.state) {
+        (None, None) => ROWS_MIN,
+        (None, Some(directory)) => {
+            stored::learn(directory, &mut replay, &input)?;
+            1
+        }
+        (Some(history), _) => {
             learn(history, &mut replay, &mut input)?;
             1
         }

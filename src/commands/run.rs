@@ -3,8 +3,7 @@
 //! This is the joint of the house: the sampler knows no server, the server no engine. Here each report is rendered
 //! once, put where requests find it, and told to the log.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -13,24 +12,31 @@ use std::sync::mpsc;
 use tokio::sync::{oneshot, watch};
 
 use crate::cli::{Exit, Options};
-use crate::config::{Config, Loaded};
+use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::grace::Lengths;
+use crate::registry::Registry;
 use crate::report::Report;
 use crate::sampler::{Event, Sampler};
 use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
-use crate::store::{Archive, Place, Store};
+use crate::store::{Place, Store};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
 
+mod bootstrap;
+mod reload;
+pub(super) mod told;
+
+pub use reload::METRICS;
+
+use reload::Reload;
+use told::{Signals, Told};
+
 /// Runs until SIGTERM or SIGINT; exit code 0 then, 64 for settings that cannot be, 1 for what fails.
 pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
-    let loaded = Loaded::new(options.file.as_deref(), environment.clone(), options.flags)
-        .and_then(Loaded::on_this_host);
-    let config = match loaded {
-        Ok(loaded) => loaded.config,
+    let (reload, config) = match Reload::first(options, environment.into_iter().collect()) {
+        Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
     if let Err(error) = telemetry::init(config.log) {
@@ -40,30 +46,68 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
         Ok(listeners) => listeners,
         Err(error) => return Exit::failure(error.to_string()),
     };
-    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
-        let stop = async {
-            match told_to_stop().await {
-                Ok(signal) => tracing::info!(signal, "stopping"),
-                Err(error) => tracing::error!(%error, "cannot wait for signals; stopping"),
-            }
-        };
-        let place = config.storage.place(|name| environment.get(OsStr::new(name)).cloned());
-        runtime.block_on(until(&config, &place, listeners, stop))
-    });
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(rounds(&Arc::new(reload), config, listeners)));
     match ended {
         Ok(()) => Exit::success(""),
         Err(error) => Exit::failure(error.to_string()),
     }
 }
 
-/// Samples and serves on these listeners until `stop` is done, or until the loop ends by itself.
+/// Runs with the settings in effect, again and again as there are new ones.
 ///
-/// # Errors
-/// When a thread cannot be started, or when the loop ended without having been told to.
-pub async fn until(
+/// New settings end everything but the listeners in good order and begin it anew, as a restart does: there is one way
+/// in which settings take effect.
+async fn rounds(reload: &Arc<Reload>, mut config: Config, mut listeners: Vec<TcpListener>) -> io::Result<()> {
+    let mut signals = Signals::new()?;
+    loop {
+        let place = config.storage.place(|name| reload.variable(name));
+        let mut next = None;
+        let stop = async { next = renewed(&mut signals, reload, &config).await };
+        // Those that wait to be accepted stay with the listeners and are served in the next round.
+        let doors = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+        until(&config, &place, doors, reload, stop).await?;
+        let Some((new, elsewhere)) = next else { return Ok(()) };
+        config = new;
+        listeners = elsewhere.unwrap_or(listeners);
+    }
+}
+
+/// Waits for new settings, with listeners when there are other addresses in them; nothing when it is told to stop.
+async fn renewed(
+    signals: &mut Signals,
+    reload: &Reload,
+    config: &Config,
+) -> Option<(Config, Option<Vec<TcpListener>>)> {
+    loop {
+        match signals.next().await {
+            Told::Stop(signal) => {
+                tracing::info!(signal, "stopping");
+                return None;
+            }
+            Told::Reload => {
+                let Some(new) = reload.again(config) else { continue };
+                let moved = new.web.listen_address != config.web.listen_address;
+                match moved.then(|| serve::bind(&new.web.listen_address)).transpose() {
+                    Ok(elsewhere) => {
+                        tracing::info!("the settings were read anew and take effect");
+                        return Some((new, elsewhere));
+                    }
+                    Err(error) => reload.refuse(&error),
+                }
+            }
+        }
+    }
+}
+
+/// Samples and serves on these listeners until `stop` is done, or until the loop ends by itself.
+async fn until(
     config: &Config,
     place: &Place,
     listeners: Vec<TcpListener>,
+    reload: &Arc<Reload>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (events, inbox) = mpsc::channel();
@@ -72,8 +116,10 @@ pub async fn until(
     let counts = Arc::new(Counts::default());
     greet(config, &listeners);
     let store = store(config, place, events.clone());
-    let sampler = resumed(sampler(config, store, events.clone(), inbox));
-    let mut publisher = Publisher::new(config, publish, Arc::clone(&counts));
+    let mut sampler = sampler(config, store, events.clone(), inbox);
+    sampler.resume(&sources::metrics().collect::<Vec<_>>());
+    bootstrap::begin(config, &sampler);
+    let mut publisher = Publisher::new(config, publish, Arc::clone(&counts), Arc::clone(reload));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, also by a panic, and so tells the other side.
         let _alive = alive;
@@ -125,21 +171,6 @@ fn store(config: &Config, place: &Place, events: mpsc::Sender<Event>) -> Store {
     }
 }
 
-/// Goes on where the store says that it was left.
-fn resumed(mut sampler: Sampler) -> Sampler {
-    let Some(directory) = sampler.store.directory() else { return sampler };
-    match Archive::open(directory).and_then(|archive| archive.is_learning()) {
-        Ok(true) => {}
-        Ok(false) => {
-            sampler.engine.set_learning(false);
-            tracing::warn!("learning is off, as hostnorm learn off said; what is normal stays as it is");
-        }
-        // What is wrong with the store was said by the store itself.
-        Err(error) => tracing::debug!(%error, "nothing is taken over from the store"),
-    }
-    sampler
-}
-
 pub(super) fn sampler(
     config: &Config,
     store: Store,
@@ -153,13 +184,14 @@ pub(super) fn sampler(
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
+        registry: Registry::new(config.detection.shadow_for.as_seconds()),
         store,
         events,
         inbox,
     }
 }
 
-fn engine_settings(config: &Config) -> engine::Settings {
+pub(super) fn engine_settings(config: &Config) -> engine::Settings {
     let detection = &config.detection;
     engine::Settings {
         interval: detection.interval.as_seconds(),
@@ -174,6 +206,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         half_life: detection.half_life.as_seconds(),
         quarantine: detection.quarantine,
         retrain: detection.retrain.as_seconds(),
+        retrain_on_drift: detection.retrain_on_drift,
     }
 }
 
@@ -203,44 +236,29 @@ struct Publisher {
     counts: Arc<Counts>,
     slot: watch::Sender<Option<Arc<Page>>>,
     diary: Diary,
+    reload: Arc<Reload>,
 }
 
 impl Publisher {
-    fn new(config: &Config, slot: watch::Sender<Option<Arc<Page>>>, counts: Arc<Counts>) -> Self {
+    fn new(
+        config: &Config,
+        slot: watch::Sender<Option<Arc<Page>>>,
+        counts: Arc<Counts>,
+        reload: Arc<Reload>,
+    ) -> Self {
         let options = serve::Options {
             sources: sources::metrics().collect(),
             raw: config.metrics.raw,
             build: serve::Build::default(),
         };
-        Self { options: Arc::new(options), counts, slot, diary: Diary::default() }
+        Self { options: Arc::new(options), counts, slot, diary: Diary::default(), reload }
     }
 
-    fn publish(&mut self, report: Report) {
+    fn publish(&mut self, mut report: Report) {
+        self.reload.values(&mut report.own);
         let report = Arc::new(report);
         let page = Page::render(&report, &self.options, &self.counts);
         self.slot.send_replace(Some(Arc::new(page)));
         self.diary.note(&report);
     }
-}
-
-/// Waits for a signal that asks for the end. SIGHUP does not: it is often sent to ask for new settings.
-#[cfg(unix)]
-pub(super) async fn told_to_stop() -> io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok("SIGTERM"),
-            _ = interrupt.recv() => return Ok("SIGINT"),
-            _ = hangup.recv() => tracing::warn!("settings are read at the start only; restart hostnorm to change them"),
-        }
-    }
-}
-
-/// Waits for Ctrl-C.
-#[cfg(not(unix))]
-pub(super) async fn told_to_stop() -> io::Result<&'static str> {
-    tokio::signal::ctrl_c().await.map(|()| "Ctrl-C")
 }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::cli::{Exit, Options};
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
 use crate::store::{Archive, Place};
 
 /// The directory of the store that these settings name.
@@ -13,11 +13,19 @@ pub(super) fn directory(
     options: Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<PathBuf, Exit> {
+    config(options, environment).map(|(_, directory)| directory)
+}
+
+/// These settings, and the directory of the store that they name.
+pub(super) fn config(
+    options: Options,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(Config, PathBuf), Exit> {
     let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
     let loaded = Loaded::new(options.file.as_deref(), environment.clone(), options.flags);
     let config = loaded.map_err(|problems| Exit::usage(problems.to_string()))?.config;
     match config.storage.place(|name| environment.get(OsStr::new(name)).cloned()) {
-        Place::Directory(directory) => Ok(directory),
+        Place::Directory(directory) => Ok((config, directory)),
         Place::Off => Err(Exit::usage("nothing is stored: storage.path is off; give --storage.path")),
         Place::Nowhere => Err(Exit::usage("no directory for the store is known; give --storage.path")),
     }

@@ -1,135 +1,37 @@
-//! `hostnorm train --search`: tries a grid of settings on a history and tells which to take.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "writes the settings file it was asked for, and works on all cores"
-)]
+//! `hostnorm train`: learns from the past that others kept, or searches settings.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::replay::feed::Feed;
-use super::replay::{every, floors, settings};
 use crate::cli::{Exit, Train};
-use crate::config::Detection;
-use crate::rows::Row;
-use crate::search::{CELLS_MAX, Combination, History, Part, Search, Worth, choose, grid};
-use crate::training::TrainError;
+use crate::history::SHIPPED;
+use crate::store::Verb;
 
-mod show;
+use super::learn::ask;
 
-/// More threads than this make no search shorter that is worth it, and each holds a replay.
-const THREADS_MAX: usize = 16;
+mod elsewhere;
+mod search;
 
-/// Searches; exit code 0, 64 for what is wrong with the command line, 1 for a history that does not do or a file that
-/// cannot be written.
-pub fn run(options: &Train) -> Exit {
-    search(options).map_or_else(|exit| exit, Exit::success)
-}
-
-/// What was found.
-struct Found {
-    every: f64,
-    tried: Vec<(Combination, Worth)>,
-    chosen: usize,
-    /// What the default and what was chosen are worth on the test part.
-    test: [Worth; 2],
-    parts: [usize; 3],
-    faults: (usize, usize),
-}
-
-fn search(options: &Train) -> Result<String, Exit> {
-    let mut feed = Feed::open(&options.history)?;
-    let every = every(options.every, std::iter::once(&feed))?;
-    let history = read(&mut feed)?;
-    let defaults = Detection::default();
-    let wrong = |what: String| Exit::failure(format!("{}: {what}", feed.name()));
-    let search = Search::new(history, &settings(&defaults, every), options.seed);
-    let search = search.map_err(|error| wrong(error.to_string()))?;
-    let combinations = grid(of(&defaults), options.full);
-    let worths = all(&search, &combinations).map_err(|error| wrong(error.to_string()))?;
-    let chosen = choose(&worths);
-    let test =
-        |idx: usize| search.worth(&combinations[idx], Part::Test).map_err(|error| wrong(error.to_string()));
-    let default = test(0)?;
-    let best = if chosen == 0 { default.clone() } else { test(chosen)? };
-    let found = Found {
-        every,
-        tried: combinations.into_iter().zip(worths).collect(),
-        chosen,
-        test: [default, best],
-        parts: search.parts(),
-        faults: search.faults(),
-    };
-    if let Some(output) = &options.output {
-        let text = show::file(&found, options);
-        std::fs::write(output, text)
-            .map_err(|error| Exit::failure(format!("cannot write {}: {error}", output.display())))?;
+/// Trains; exit code 0, 64 for what is wrong with the command line or the settings, 1 for a past that cannot be had or
+/// does not do, or a file that cannot be written.
+pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    match options {
+        Train::Search(options) => search::run(options),
+        Train::Elsewhere(options) => elsewhere::run(options, environment),
+        Train::Now(options) => ask(options.clone(), environment, &Verb::Train),
+        Train::Mapping => Exit::success(SHIPPED),
     }
-    Ok(show::all(&found, options))
-}
-
-/// The default as a combination.
-fn of(defaults: &Detection) -> Combination {
-    let training = super::training(defaults);
-    Combination {
-        trees: training.trees,
-        sample: training.sample,
-        half_life: defaults.half_life.as_seconds(),
-        smoothing: defaults.smoothing,
-        window: 1,
-    }
-}
-
-/// The whole table.
-fn read(feed: &mut Feed) -> Result<History, Exit> {
-    let columns = feed.columns().to_vec();
-    let floors = floors(&columns);
-    let mut history = History::new(columns, floors);
-    let mut row = Row::default();
-    while feed.next(&mut row)? {
-        if !history.push(row.at, &row.values, &row.missing) {
-            let what = format!("the table is too large to search on, at most {CELLS_MAX} cells are read");
-            return Err(feed.wrong(row.line, &what));
-        }
-    }
-    Ok(history)
-}
-
-/// Tries all combinations, on all cores.
-fn all(search: &Search, combinations: &[Combination]) -> Result<Vec<Worth>, TrainError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let work = || {
-        let mut found = Vec::new();
-        loop {
-            let idx = next.fetch_add(1, Ordering::Relaxed);
-            let Some(combination) = combinations.get(idx) else { return found };
-            found.push((idx, search.worth(combination, Part::Choice)));
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, combinations.len());
-        }
-    };
-    let mut found = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut found = work();
-        for other in others {
-            match other.join() {
-                Ok(more) => found.extend(more),
-                // What panicked there goes on here.
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        found
-    });
-    found.sort_by_key(|(idx, _)| *idx);
-    found.into_iter().map(|(_, worth)| worth).collect()
 }
 
 /// Says how far it is to whoever waits at a terminal.
-fn progress(done: usize, all: usize) {
+fn progress(done: usize, all: usize, what: &str) {
+    const WIDTH: usize = 30;
     let mut to = std::io::stderr().lock();
     if to.is_terminal() {
+        let full = WIDTH * done / all.max(1);
+        let bar = format!("{}{}", "#".repeat(full), ".".repeat(WIDTH - full.min(WIDTH)));
         let end = if done == all { "\r\x1b[K" } else { "" };
         // A terminal that went away is no reason to stop.
-        let _ = write!(to, "\r{done} of {all} combinations{end}").and_then(|()| to.flush());
+        let _ = write!(to, "\r{bar} {done} of {all} {what}{end}").and_then(|()| to.flush());
     }
 }

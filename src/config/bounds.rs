@@ -17,6 +17,8 @@ const HOLD_MAX: Span = Span::minutes(60);
 const RELEASE_MAX: Span = Span::days(1);
 /// Shortest half-life, time between two trainings, and time until an anomaly is accepted.
 const MEMORY_MIN: Span = Span::minutes(1);
+/// Longest trial of a new model.
+const SHADOW_MAX: Span = Span::days(7);
 /// Least and most readings after which half of a score is left: below, nothing is smoothed; above, all comes too late.
 const SMOOTHING: [f64; 2] = [0.5, 10.0];
 /// Fewer trees agree by chance.
@@ -59,6 +61,9 @@ impl Config {
         self.detection_within(&mut found);
         self.web_within(&mut found);
         self.storage_within(&mut found);
+        if let Some((key, sentence)) = self.bootstrap.wrong() {
+            found.unless(false, key, || sentence);
+        }
         found.0
     }
 
@@ -116,6 +121,9 @@ impl Config {
                 format!("{span} is too short; the shortest is {MEMORY_MIN}")
             });
         }
+        found.unless(it.shadow_for <= SHADOW_MAX, "shadow_for", || {
+            format!("{} is too long; the longest trial is {SHADOW_MAX}", it.shadow_for)
+        });
         found.unless((0.0..=1.0).contains(&it.quarantine), "quarantine", || {
             format!("{} is not within 0 and 1", it.quarantine)
         });
@@ -197,6 +205,7 @@ mod tests {
         check(|it| it.detection.quarantine = 1.1, &["quarantine"]);
         check(|it| it.detection.half_life = Span::default(), &["half_life"]);
         check(|it| it.storage.max_bytes = Size::mebibytes(7), &["storage.max_bytes"]);
+        check(|it| it.bootstrap.from = "localhost".into(), &["bootstrap.from"]);
         check(|it| it.storage.points = Span::default(), &["storage.points"]);
         check(|it| it.storage.commit_every = COMMIT_MAX, &[]);
         check(|it| it.storage.commit_every = Span::millis(99), &["storage.commit_every"]);

@@ -129,6 +129,16 @@ static SETTINGS: &[Setting] = &[
         "Time between two trainings of the model, at least 1m. A young host's is trained each time twice as much is known",
     ),
     row(
+        "retrain_on_drift",
+        Takes::Switch,
+        "Whether a model is trained as well when signals no longer look as they did at the last training, once an hour at most and less often as long as that does not end it",
+    ),
+    row(
+        "shadow_for",
+        Takes::Duration,
+        "How long a new model is tried out beside the one that judges before it takes over, at most 1w; 0 for not at all. No longer than what the old one was trained on",
+    ),
+    row(
         "quarantine",
         Takes::Number,
         "Weight between 0 and 1 at which points inside an anomaly are learned, until it is accepted",
@@ -221,6 +231,43 @@ static SETTINGS: &[Setting] = &[
         "storage.commit_every",
         Takes::Duration,
         "How often is stored, 100ms to 10m; a crash loses at most so much",
+    ),
+    row(
+        "bootstrap.from",
+        Takes::Text,
+        "Where the past of this host is asked for at the first start, as by hostnorm train --from: csv:FILE, prometheus:URL or influxdb:URL. Empty for nowhere",
+    ),
+    row("bootstrap.hours", Takes::Whole, "How long that past is, in hours, 1 to 2160"),
+    row(
+        "bootstrap.host",
+        Takes::Text,
+        "Which host of the server it is: the label instance with or without its port, or Telegraf's tag host. Empty where there is one",
+    ),
+    row(
+        "bootstrap.match",
+        Takes::Text,
+        "More to choose series by, such as job=\"node\", or a condition of InfluxQL",
+    ),
+    row(
+        "bootstrap.mapping",
+        Takes::Text,
+        "A changed copy of what hostnorm train --print-mapping prints: the names that the server has",
+    ),
+    row("bootstrap.user", Takes::Text, "User at the server; empty for none"),
+    row("bootstrap.password_file", Takes::Text, "File with the password of the user"),
+    row("bootstrap.token_file", Takes::Text, "File with a token: Bearer for Prometheus, Token for InfluxDB"),
+    row("bootstrap.headers", Takes::Texts, "More headers, such as 'X-Scope-OrgID: tenant'"),
+    row(
+        "bootstrap.ca_file",
+        Takes::Text,
+        "Certificates of authorities to trust beside those of the host, in PEM",
+    ),
+    row("bootstrap.cert_file", Takes::Text, "Our own certificate, for servers that ask for one"),
+    row("bootstrap.key_file", Takes::Text, "The key of our own certificate"),
+    row(
+        "bootstrap.insecure",
+        Takes::Switch,
+        "Whether any certificate is taken; whoever stands between can then read and change everything",
     ),
     row(
         "log.level",

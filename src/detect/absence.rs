@@ -5,9 +5,12 @@
 //! how often. The noise floor does not say what is constant, equal values do; but a signal that never moved by more
 //! than its floor may rest.
 
+use serde::{Deserialize, Serialize};
+
 use super::runs::Runs;
 use super::{Detector, Lesson, Shape, Verdict, View, forgetting, gain};
 use crate::reading::Timestamp;
+use crate::seal;
 
 /// So many seconds of a signal have to be known before it can be absent: a day has a night.
 const KNOWN_MIN: f64 = 86_400.0;
@@ -71,7 +74,7 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
     })
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Ceased {
     forgetting: f64,
     signals: Vec<Signal>,
@@ -80,7 +83,7 @@ struct Ceased {
 }
 
 /// What is known of one signal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Signal {
     floor: f64,
     /// Its last known value, as of whole points.
@@ -105,6 +108,16 @@ impl Progress {
     /// 1 and more is absent.
     fn ratio(&self) -> f64 {
         self.length / self.limit
+    }
+}
+
+impl Ceased {
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    fn fits(&self, fresh: &Self) -> bool {
+        let fit = |(one, other): (&Signal, &Signal)| seal::same(one.floor, other.floor);
+        self.signals.len() == fresh.signals.len()
+            && self.signals.iter().zip(&fresh.signals).all(fit)
+            && seal::same(self.forgetting, fresh.forgetting)
     }
 }
 
@@ -138,6 +151,14 @@ impl Detector for Ceased {
             .filter(|(_, it)| it.ratio() >= 1.0)
             .map(|(idx, it)| Absence { idx, kind: it.kind, points: it.length, usual: it.usual })
             .collect()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        seal::bytes(self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        seal::replace(self, bytes, Self::fits)
     }
 }
 

@@ -4,8 +4,11 @@
 //! alike. The noise floor of a signal enters twice: a distance within it is 0, and a third of it is noise that
 //! is added to the spread, so that a signal that hardly moves does not turn a trifle into twenty deviations.
 
+use serde::{Deserialize, Serialize};
+
 use super::quantile::Quantile;
 use super::{Lesson, Shape, forgetting, gain};
+use crate::seal;
 use crate::window::Point;
 
 /// The spread of a signal is at least this share of all that it spanned outside episodes.
@@ -20,7 +23,7 @@ pub(super) const ROUNDING: f64 = 1e-9;
 const DEVIATIONS_PER_FLOOR: f64 = 3.0;
 
 /// What was learned of one signal.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// Adaptive mean, in the unit of the signal.
     pub mean: f64,
@@ -79,7 +82,7 @@ pub(super) fn deviations(error: f64, spread: f64, floor: f64) -> f64 {
 }
 
 /// The moments of all signals of one subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Adaptive {
     moments: Vec<Moments>,
     /// 95th and 99th percentile of each signal.
@@ -99,6 +102,16 @@ impl Adaptive {
             forgetting: forgetting(shape.half_life),
             points_min: shape.points_min,
         }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        self.moments.len() == fresh.moments.len()
+            && self.quantiles.len() == fresh.quantiles.len()
+            && self.quantiles.iter().flatten().all(Quantile::fits)
+            && self.floors == fresh.floors
+            && seal::same(self.forgetting, fresh.forgetting)
+            && seal::same(self.points_min, fresh.points_min)
     }
 
     /// What was learned, one row a signal.

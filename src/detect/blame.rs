@@ -3,13 +3,15 @@
 //! Step 10 of the pipeline: `max(|z|, |z of EWMA5(x)|)`. On labelled incidents this order names the right signals
 //! more often than the order of the shares of the score does.
 
+use serde::{Deserialize, Serialize};
+
 use super::adaptive::Adaptive;
 use super::memory::TWINS;
 use super::{Lesson, Shape, forgetting};
 use crate::window::Point;
 
 /// The smoothed twin of each signal and what is known of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Blame {
     /// The smoothed signals as of the last whole point; nothing before the first.
     smooth: Option<Vec<f64>>,
@@ -20,6 +22,12 @@ impl Blame {
     /// Knows nothing yet.
     pub fn new(shape: &Shape) -> Self {
         Self { smooth: None, twins: Adaptive::new(shape) }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        let width = fresh.twins.moments().len();
+        self.twins.fits(&fresh.twins) && self.smooth.as_ref().is_none_or(|it| it.len() == width)
     }
 
     /// How odd each signal is, in deviations, at least 0.

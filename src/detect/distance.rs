@@ -3,9 +3,12 @@
 //! Steps 4 and 5 of the pipeline: `mah` on `[c, EWMA5(c), EWMA30(c)]` and `mah3` on `c[t] - c[t-3]`, `c` being z
 //! clipped to ±20; their sum, the change counting less where there are few signals.
 
+use serde::{Deserialize, Serialize};
+
 use super::mahalanobis::Mahalanobis;
 use super::memory::ShortMemory;
 use super::{Detector, Lesson, Shape, Verdict, View, forgetting};
+use crate::seal;
 
 /// One signal cannot be further out than this; beyond it the covariance would be its alone.
 const CLIP: f64 = 20.0;
@@ -23,13 +26,23 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
     })
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Distance {
     memory: ShortMemory,
     scales: Mahalanobis,
     change: Mahalanobis,
     /// 0 for a single signal, 1 from nine signals on.
     change_weight: f64,
+}
+
+impl Distance {
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    fn fits(&self, fresh: &Self) -> bool {
+        self.memory.fits(&fresh.memory)
+            && self.scales.fits(&fresh.scales)
+            && self.change.fits(&fresh.change)
+            && seal::same(self.change_weight, fresh.change_weight)
+    }
 }
 
 impl Detector for Distance {
@@ -55,6 +68,14 @@ impl Detector for Distance {
         // A change is the difference of two values, so it has the noise of both.
         self.change.learn(&self.memory.change(&clipped), lesson, |i| 2.0 * view.noise[i]);
         self.memory.learn(&clipped, lesson);
+    }
+
+    fn save(&self) -> Vec<u8> {
+        seal::bytes(self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        seal::replace(self, bytes, Self::fits)
     }
 }
 

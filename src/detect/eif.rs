@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::forest::Forest;
 use super::memory::{ShortMemory, TWINS};
 use super::{Detector, Lesson, Shape, Verdict, View};
+use crate::seal;
 
 /// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on
 /// labelled data.
@@ -21,7 +24,7 @@ pub fn clip(z: &[f64]) -> Vec<f64> {
 
 /// Makes the rows that a forest is trained on and shown: the clipped distances, and behind them their smoothed
 /// twins where there are few signals. Training and judging both come here, so that they cannot differ.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Inputs {
     signals: usize,
     memory: ShortMemory,
@@ -31,6 +34,11 @@ impl Inputs {
     /// Rows for so many signals; nothing is known of the past.
     pub fn new(signals: usize) -> Self {
         Self { signals, memory: ShortMemory::new(signals) }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    fn fits(&self, fresh: &Self) -> bool {
+        self.signals == fresh.signals && self.memory.fits(&fresh.memory)
     }
 
     /// Values in a row.
@@ -54,7 +62,7 @@ impl Inputs {
 }
 
 /// A forest and the score from which on a point is strange to it; subjects of one kind share it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Model {
     /// The forest.
     pub forest: Arc<Forest>,
@@ -75,13 +83,25 @@ struct Eif {
 
 impl Detector for Eif {
     fn judge(&self, view: &View<'_>) -> Verdict {
-        let Some(Model { forest, threshold }) = &self.model else { return Verdict::Abstain };
-        let score = forest.score(&self.inputs.row(view.z));
-        Verdict::Score { score, threshold: *threshold, shares: Vec::new() }
+        self.model.as_ref().and_then(|it| self.judge_by(view, it)).unwrap_or(Verdict::Abstain)
+    }
+
+    fn judge_by(&self, view: &View<'_>, Model { forest, threshold }: &Model) -> Option<Verdict> {
+        let fits = forest.width() == self.inputs.width();
+        let score = fits.then(|| forest.score(&self.inputs.row(view.z)))?;
+        Some(Verdict::Score { score, threshold: *threshold, shares: Vec::new() })
     }
 
     fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         self.inputs.learn(view.z, lesson);
+    }
+
+    fn save(&self) -> Vec<u8> {
+        seal::bytes(&self.inputs)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        seal::replace(&mut self.inputs, bytes, Inputs::fits)
     }
 
     fn install(&mut self, model: &Model) {

@@ -8,7 +8,10 @@
 //! Only signals with a noise floor are judged. Where nobody said which changes matter, the furthest so far is as often
 //! passed by a trifle as by a fault: on labelled tables without floors more is lost than won.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, Lesson, Shape, Verdict, View, forgetting};
+use crate::seal::{self, COUNT_MAX};
 
 /// Half-life of the smoothing, in points.
 const SMOOTH: f64 = 5.0;
@@ -48,7 +51,7 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
     })
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Excursion {
     forgetting: f64,
     smooth: f64,
@@ -63,7 +66,7 @@ struct Excursion {
 }
 
 /// What is known of one signal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Signal {
     /// Its smoothed distance.
     level: f64,
@@ -74,7 +77,7 @@ struct Signal {
 }
 
 /// How far a signal goes on one side, in smoothed deviations.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Side {
     /// The furthest before, slowly forgotten.
     furthest: f64,
@@ -138,6 +141,16 @@ impl Side {
 }
 
 impl Excursion {
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    fn fits(&self, fresh: &Self) -> bool {
+        let fit = |(one, other): (&Option<Signal>, &Option<Signal>)| one.is_some() == other.is_some();
+        let shape = |it: &Self| [it.forgetting, it.smooth, it.accept].map(f64::to_bits);
+        (self.block, shape(self)) == (fresh.block, shape(fresh))
+            && self.points < COUNT_MAX
+            && self.signals.len() == fresh.signals.len()
+            && self.signals.iter().zip(&fresh.signals).all(fit)
+    }
+
     fn is_known(&self) -> bool {
         self.points >= BLOCKS_MIN * self.block
     }
@@ -190,6 +203,14 @@ impl Detector for Excursion {
                 side.learn(distance.max(0.0), ratio, self.accept, lesson);
             }
         }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        seal::bytes(self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        seal::replace(self, bytes, Self::fits)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Steps 1 and 2 of the pipeline. Each signal is followed twice, as it is and less its daily profile; where the
 //! profile takes away more than 40 % of the variance, the distance from the profile counts, else the plain one.
 
+use serde::{Deserialize, Serialize};
+
 use super::adaptive::Adaptive;
 use super::baseline::Statistics;
 use super::season::Season;
@@ -15,7 +17,7 @@ const EXPLAINED_MIN: f64 = 0.4;
 const VARIANCE_MIN: f64 = 1e-12;
 
 /// What was learned of all signals of one subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Expectation {
     season: Season,
     plain: Adaptive,
@@ -48,6 +50,14 @@ impl Expectation {
             residual: Adaptive::new(shape),
             offsets: None,
         }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        self.season.fits(&fresh.season)
+            && self.plain.fits(&fresh.plain)
+            && self.residual.fits(&fresh.residual)
+            && self.offsets.as_ref().is_none_or(|it| it.len() == fresh.plain.moments().len())
     }
 
     /// What was learned of the signals as they are.

@@ -12,7 +12,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::grow::{Grower, search_length};
+
+mod keep;
 
 /// The most signals that a row can have.
 pub const WIDTH_MAX: usize = 256;
@@ -129,7 +133,7 @@ const IN_FLIGHT: usize = 8;
 const CHUNKS_MAX: usize = (WIDTH_MAX + 1).div_ceil(LANES);
 
 /// A trained forest.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
     width: usize,
     trees: usize,

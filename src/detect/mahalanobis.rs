@@ -1,6 +1,9 @@
 //! Distance from an adaptive mean under an adaptive covariance (Mahalanobis, 1936), shrunk towards independence.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Lesson, gain};
+use crate::seal;
 
 /// Share by which covariances between signals are shrunk towards none (Ledoit and Wolf, 2004).
 const SHRINKAGE: f64 = 0.1;
@@ -13,7 +16,7 @@ const REFRESH_POINTS: f64 = 60.0;
 const POINTS_PER_DIMENSION: f64 = 10.0;
 
 /// Mean and covariance of a vector, forgotten exponentially.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Mahalanobis {
     mean: Vec<f64>,
     covariance: Square,
@@ -35,6 +38,14 @@ impl Mahalanobis {
             points: 0.0,
             refreshed: 0.0,
         }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        self.mean.len() == fresh.mean.len()
+            && self.covariance.is_as_large(&fresh.covariance)
+            && self.precision.is_as_large(&fresh.precision)
+            && seal::same(self.forgetting, fresh.forgetting)
     }
 
     /// The distance, divided by the square root of the width, and what each dimension adds to it (signed; the
@@ -104,7 +115,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// A symmetric matrix, row by row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Square {
     width: usize,
     cells: Vec<f64>,
@@ -119,6 +130,10 @@ impl Square {
         let mut it = Self::zero(width);
         it.rows_mut().enumerate().for_each(|(i, row)| row[i] = 1.0);
         it
+    }
+
+    fn is_as_large(&self, other: &Self) -> bool {
+        self.width == other.width && self.cells.len() == other.cells.len()
     }
 
     fn rows(&self) -> impl Iterator<Item = &[f64]> {

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Lesson, forgetting};
 
 /// Half-lives of the smoothed twins, in points.
@@ -13,7 +15,7 @@ pub const TWINS: [f64; 2] = [5.0, 30.0];
 const LAG: usize = 3;
 
 /// The smoothed twins and the last points of a vector.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShortMemory {
     twins: [Vec<f64>; TWINS.len()],
     past: VecDeque<Vec<f64>>,
@@ -26,6 +28,14 @@ impl ShortMemory {
             twins: [vec![0.0; width], vec![0.0; width]],
             past: std::iter::repeat_n(vec![0.0; width], LAG).collect(),
         }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        let as_wide = |(one, other): (&Vec<f64>, &Vec<f64>)| one.len() == other.len();
+        self.past.len() == fresh.past.len()
+            && self.twins.iter().zip(&fresh.twins).all(as_wide)
+            && self.past.iter().zip(&fresh.past).all(as_wide)
     }
 
     /// The vector followed by its smoothed twins, as they are with it.

@@ -189,15 +189,33 @@ pub trait Detector: DynClone + Send + fmt::Debug {
     /// Learns the point.
     fn learn(&mut self, view: &View<'_>, lesson: Lesson);
 
+    /// Takes note of an ordinary point of weeks ago, for detectors that know times of the week; `z` is not known any more.
+    fn note(&mut self, view: &View<'_>) {
+        let _ = view;
+    }
+
     /// The signals that ceased, for detectors that see such.
     fn absences(&self, view: &View<'_>) -> Vec<Absence> {
         let _ = view;
         Vec::new()
     }
 
+    /// What was learned, as bytes for [`load`](Self::load). A trained model is no part of it: it is shared, and given
+    /// by [`install`](Self::install).
+    fn save(&self) -> Vec<u8>;
+
+    /// Takes over what a detector of the same shape saved; says whether the bytes are such. If not, nothing changed.
+    fn load(&mut self, bytes: &[u8]) -> bool;
+
     /// Takes over a trained model, when it is of the kind that this detector uses.
     fn install(&mut self, model: &eif::Model) {
         let _ = model;
+    }
+
+    /// Judges the point as it would with this model in the place of its own; nothing when it uses none.
+    fn judge_by(&self, view: &View<'_>, model: &eif::Model) -> Option<Verdict> {
+        let _ = (view, model);
+        None
     }
 
     /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.

@@ -6,8 +6,11 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::two_means::{TwoMeans, Vector, WIDTH};
 use super::{Detector, Lesson, Shape, Verdict, View};
+use crate::seal::{self, COUNT_MAX};
 
 /// Spans that a movement has to be new to.
 const MODELS_MAX: usize = 18;
@@ -36,7 +39,7 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
     })
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Novelty {
     signals: Vec<Known>,
     /// Points of a model.
@@ -52,7 +55,7 @@ struct Novelty {
 }
 
 /// What is known of one signal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Known {
     floor: f64,
     /// Values of whole points, oldest first: a span and what its first vectors look back on.
@@ -109,6 +112,21 @@ impl Known {
 const LOOK_BACK: usize = WIDTH - 1 + SMOOTHED;
 
 impl Novelty {
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    fn fits(&self, fresh: &Self) -> bool {
+        let fit = |(one, other): (&Known, &Known)| {
+            seal::same(one.floor, other.floor)
+                && one.past.len() <= self.span + LOOK_BACK
+                && one.models.len() <= MODELS_MAX
+        };
+        (self.span, self.every) == (fresh.span, fresh.every)
+            && self.signals.len() == fresh.signals.len()
+            && self.signals.iter().zip(&fresh.signals).all(fit)
+            && self.points < COUNT_MAX
+            && seal::same(self.fade, fresh.fade)
+            && self.held.len() == fresh.held.len()
+    }
+
     /// The share that each signal has in the novelty of this point, held from those before.
     fn shares(&self, view: &View<'_>) -> Vec<f64> {
         let share = 1.0 / self.signals.len().max(SIGNALS_MIN) as f64;
@@ -147,6 +165,14 @@ impl Detector for Novelty {
                 known.model(self.span);
             }
         }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        seal::bytes(self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        seal::replace(self, bytes, Self::fits)
     }
 }
 

@@ -1,10 +1,14 @@
 //! A running quantile in five numbers: the P² algorithm (Jain and Chlamtac, CACM 28(10), 1985).
 
+use serde::{Deserialize, Serialize};
+
+use crate::seal::COUNT_MAX;
+
 /// How many markers the algorithm keeps.
 const MARKERS: usize = 5;
 
 /// An estimate of one quantile of all values so far.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Quantile {
     p: f64,
     count: usize,
@@ -18,6 +22,11 @@ impl Quantile {
     /// The quantile `p`, within 0 and 1.
     pub fn new(p: f64) -> Self {
         Self { p, count: 0, heights: [0.0; MARKERS], positions: [1.0, 2.0, 3.0, 4.0, 5.0] }
+    }
+
+    /// Whether it can go on: no count is about to overflow.
+    pub(super) fn fits(&self) -> bool {
+        self.count < COUNT_MAX
     }
 
     /// The estimate; exact for up to five values, nothing before the first.

@@ -4,6 +4,8 @@
 //! would not give it within years. Chance alone is not enough, as machines rest at night and at weekends; the longest
 //! run alone is not, as a signal that rests now and then will once rest longer than ever before.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Lesson, forgetting, gain};
 
 /// A run is odd from so many times the longest one before on: a weekend is two and a half nights.
@@ -28,7 +30,7 @@ const ACCEPT_AFTER: f64 = 6.0 * 3_600.0;
 const PRIOR: (f64, f64) = (0.5, 2.0);
 
 /// What is known of one state of one signal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Runs {
     /// Share of the points in the state, slowly forgotten.
     share: f64,
@@ -50,7 +52,7 @@ pub(super) struct Runs {
     verdict: Run,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Run {
     /// It is not odd so far.
     Ordinary,

@@ -4,8 +4,11 @@
 //! of one in seven days; between the middles of two slots the profile is interpolated. It is shrunk while few days
 //! are known, and silent until both slots were seen twice.
 
+use serde::{Deserialize, Serialize};
+
 use super::Lesson;
 use crate::reading::Timestamp;
+use crate::seal;
 use crate::window::Point;
 
 /// Slots of a day, at most: a quarter of an hour each.
@@ -17,7 +20,7 @@ const VISITS_MIN: f64 = 2.0;
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// The profile of all signals of one subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Season {
     points_per_day: f64,
     slots: Vec<Slot>,
@@ -29,7 +32,7 @@ pub struct Season {
 }
 
 /// What was learned of one slot of the day.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Slot {
     /// The usual value of each signal.
     profile: Vec<f64>,
@@ -38,7 +41,7 @@ struct Slot {
 }
 
 /// The slot that is under way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Open {
     slot: usize,
     sums: Vec<f64>,
@@ -60,6 +63,16 @@ impl Season {
             points: 0.0,
             open: None,
         }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        let signals = self.level.len();
+        signals == fresh.level.len()
+            && self.slots.len() == fresh.slots.len()
+            && self.slots.iter().all(|it| it.profile.len() == signals)
+            && self.open.as_ref().is_none_or(|it| it.slot < self.slots.len() && it.sums.len() == signals)
+            && seal::same(self.points_per_day, fresh.points_per_day)
     }
 
     /// Where in the day this instant lies, in slots.

@@ -5,10 +5,13 @@
 //! is followed all the time. Only signals whose season explains something are judged; before two periods were seen,
 //! and where no signal has a season, the detector abstains.
 
+use serde::{Deserialize, Serialize};
+
 use crate::reading::Timestamp;
 
 use super::adaptive::{deviations, with_floor};
 use super::{Detector, Lesson, Range, Shape, Verdict, View, forgetting};
+use crate::seal::{self, COUNT_MAX};
 
 mod collect;
 mod fill;
@@ -20,7 +23,7 @@ pub use fit::{Profile, Season};
 
 use collect::{Collector, Turn};
 use fit::{DAYS_MIN, Found, LEVEL_DAYS};
-use grid::{Grid, WEEK};
+use grid::{Grid, WEEK, is_bucket};
 
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;
@@ -30,7 +33,7 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
 }
 
 /// Judges points by the time of day and week.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Seasonal {
     floors: Vec<f64>,
     /// Nothing where points come too seldom to show a day.
@@ -52,6 +55,19 @@ impl Seasonal {
             asked: None,
             due: false,
         }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    fn fits(&self, fresh: &Self) -> bool {
+        let ring = match (&self.ring, &fresh.ring) {
+            (Some((grid, collector)), Some((own, empty))) => grid == own && collector.fits(empty),
+            (None, None) => true,
+            _ => false,
+        };
+        let counted = |(days, bucket): (usize, i64)| days < COUNT_MAX && is_bucket(bucket);
+        ring && self.floors == fresh.floors
+            && self.seasons.len() == fresh.seasons.len()
+            && self.asked.is_none_or(counted)
     }
 
     /// Which seasons are known, with the value they give for this instant.
@@ -79,10 +95,13 @@ impl Detector for Seasonal {
     }
 
     fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
-        let Some((grid, collector)) = self.ring.as_mut().filter(|_| lesson.step && !lesson.quarantined)
-        else {
-            return;
-        };
+        if lesson.step && !lesson.quarantined {
+            self.note(view);
+        }
+    }
+
+    fn note(&mut self, view: &View<'_>) {
+        let Some((grid, collector)) = self.ring.as_mut() else { return };
         match collector.push(view.point) {
             Turn::Same => return,
             Turn::Restarted => {
@@ -125,6 +144,14 @@ impl Detector for Seasonal {
         let floor = self.floors[idx];
         let reach = (THRESHOLD * width * with_floor(season.spread, floor)).max(floor);
         Some(Range { value, lower: value - reach, upper: value + reach })
+    }
+
+    fn save(&self) -> Vec<u8> {
+        seal::bytes(self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        seal::replace(self, bytes, Self::fits)
     }
 }
 

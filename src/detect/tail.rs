@@ -12,6 +12,10 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
+use crate::seal::{self, COUNT_MAX};
+
 /// The limit is within this factor of the shipped one, on both sides.
 pub const FACTOR: f64 = 2.0;
 /// The highest score of so many seconds is kept; peaks in neighbouring blocks are one.
@@ -37,7 +41,7 @@ const REFIT: usize = 4;
 const SHAPE_MAX: f64 = 0.4;
 
 /// The tail of the scores of one subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tail {
     /// Episodes that are allowed in a second.
     rate: f64,
@@ -70,6 +74,14 @@ impl Tail {
             limit: None,
             beyond,
         }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        seal::same(self.rate, fresh.rate)
+            && seal::same(self.shipped, fresh.shipped)
+            && self.blocks.len() <= BLOCKS_MAX
+            && self.since_fit < COUNT_MAX
     }
 
     /// Takes note of one raw joint score, `elapsed` seconds after the one before; of gaps nothing is known.

@@ -3,6 +3,8 @@
 //! The model of Netdata's anomaly detection (`src/ml/ad_charts.cc` there): a vector's distance is the mean of its
 //! distances to both centres, scaled by the least and greatest distance of the vectors that the model was made from.
 
+use serde::{Deserialize, Serialize};
+
 /// Values in a vector.
 pub const WIDTH: usize = 6;
 
@@ -15,7 +17,7 @@ const STEPS_MAX: usize = 1_000;
 const NEW: f64 = 0.99;
 
 /// Two centres and the range of distances around them.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TwoMeans {
     centres: [Vector; 2],
     least: f64,

@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::adaptive::{ROUNDING, deviations};
 use super::{Detector, Lesson, Shape, Verdict, View};
+use crate::seal;
 
 /// Points that the moving window holds.
 const POINTS_MAX: usize = 100;
@@ -17,7 +20,7 @@ pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
     Box::new(ZScore { signals: signals.collect(), points: 0 })
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct ZScore {
     signals: Vec<Past>,
     /// Points learned, as far as [`POINTS_MIN`] matters.
@@ -25,7 +28,7 @@ struct ZScore {
 }
 
 /// The last points of one signal, with the sums that follow them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Past {
     floor: f64,
     values: VecDeque<Option<f64>>,
@@ -82,6 +85,18 @@ impl Past {
     }
 }
 
+impl ZScore {
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    fn fits(&self, fresh: &Self) -> bool {
+        let fit = |(one, other): (&Past, &Past)| {
+            seal::same(one.floor, other.floor) && one.values.len() <= POINTS_MAX && one.since <= POINTS_MAX
+        };
+        self.signals.len() == fresh.signals.len()
+            && self.signals.iter().zip(&fresh.signals).all(fit)
+            && self.points <= POINTS_MIN
+    }
+}
+
 impl Detector for ZScore {
     fn judge(&self, view: &View<'_>) -> Verdict {
         if self.points < POINTS_MIN {
@@ -103,6 +118,14 @@ impl Detector for ZScore {
             .iter_mut()
             .zip(values)
             .for_each(|(past, (value, missing))| past.push((!missing).then_some(*value)));
+    }
+
+    fn save(&self) -> Vec<u8> {
+        seal::bytes(self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        seal::replace(self, bytes, Self::fits)
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Settings, TEST_SECONDS};
 use crate::detect::Shape;
 use crate::detect::absence::Absence;
 use crate::detect::baseline::Statistics;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
+use crate::drift::{Log, Reference};
 use crate::reading::{Kind, Timestamp};
+use crate::registry::Tally;
 use crate::report::{Absent, Contribution, Judgement, Learned, Opinion, SignalState};
 use crate::scorer::{POINTS_MIN, Score, Scorer, Step};
 use crate::selftest::{Recent, Trial};
@@ -17,13 +21,17 @@ use crate::simulate::Column;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
+mod keep;
+mod recall;
+
 /// A gap of more than this many intervals restarts the window.
 const GAP_INTERVALS: f64 = 3.0;
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// One subject.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
+    #[serde(skip)]
     signals: Vec<&'static Signal>,
     window: Window,
     scorer: Scorer,
@@ -36,6 +44,7 @@ pub(super) struct State {
     /// Whether points are learned, not only judged.
     learning: bool,
     /// What was concluded last, and when; it stands for a while when readings fail.
+    #[serde(skip)]
     newest: Option<(Timestamp, Opinion)>,
     /// Seconds between readings so far, gaps left out.
     observed: f64,
@@ -43,6 +52,13 @@ pub(super) struct State {
     since_point: usize,
     ready_at: Timestamp,
     ready: bool,
+    /// What the signals were like of late.
+    log: Log,
+    /// What they were like when the model was trained; part of the model.
+    #[serde(skip)]
+    reference: Option<Arc<Reference>>,
+    /// How far each signal is from that; 1.0 is the limit.
+    drift: Vec<Option<f64>>,
 }
 
 impl State {
@@ -67,6 +83,9 @@ impl State {
             since_point: 0,
             ready_at: Timestamp::default(),
             ready: false,
+            log: Log::new(signals.iter().map(|it| it.floor).collect()),
+            reference: None,
+            drift: vec![None; signals.len()],
         }
     }
 
@@ -85,6 +104,18 @@ impl State {
 
     pub(super) fn install(&mut self, model: &Model) {
         self.scorer.install(model);
+    }
+
+    pub(super) fn try_out(&mut self, model: &Model) {
+        self.scorer.try_out(model);
+    }
+
+    pub(super) fn drop_shadow(&mut self) {
+        self.scorer.drop_shadow();
+    }
+
+    pub(super) fn tally(&self) -> Option<Tally> {
+        self.scorer.tally()
     }
 
     pub(super) fn history(&mut self) -> Option<History> {
@@ -107,7 +138,31 @@ impl State {
     }
 
     pub(super) fn training_set(&self) -> TrainingSet {
-        self.scorer.training_set()
+        TrainingSet { log: self.log.clone(), ..self.scorer.training_set() }
+    }
+
+    /// Compares what its signals are like with these from now on.
+    pub(super) fn compare_with(&mut self, reference: &Arc<Reference>) {
+        self.reference = Some(Arc::clone(reference));
+        self.drift = reference.ratios(&self.log);
+    }
+
+    /// Whether some signal is no longer what the model was trained on, in a time when all is as it used to be.
+    pub(super) fn has_drifted(&self) -> bool {
+        let calm = !self.in_grace && !self.scorer.is_odd();
+        calm && self.drift.iter().flatten().any(|it| *it >= 1.0)
+    }
+
+    /// The episode that is under way is the new normal, from the next reading on; says whether there is one.
+    pub(super) fn accept(&mut self) -> bool {
+        self.scorer.accept()
+    }
+
+    /// Goes on where `live` is, of which only what it learned is to be forgotten.
+    pub(super) fn continue_from(&mut self, live: Self) {
+        self.scorer.continue_from(&live.scorer);
+        (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
+        (self.in_grace, self.learning) = (live.in_grace, live.learning);
     }
 
     /// What is normal of each signal, in its unit, whatever the time of day; nothing before its first whole point.
@@ -134,6 +189,7 @@ impl State {
             }
             if step.whole {
                 self.remember();
+                self.watch_drift();
                 judgement.point = Some(Arc::new(self.learned(settings)));
             }
         }
@@ -153,6 +209,16 @@ impl State {
             (true, false) => 1.0,
         };
         Learned { point: self.window.point().clone(), signals: self.signals.clone(), odd, weight }
+    }
+
+    /// Keeps an ordinary point now and then, and compares what there is with what the model was trained on.
+    fn watch_drift(&mut self) {
+        if !self.scorer.is_odd()
+            && self.log.push(self.window.point())
+            && let Some(reference) = &self.reference
+        {
+            self.drift = reference.ratios(&self.log);
+        }
     }
 
     /// Keeps the whole points of an hour in which all was as it used to be.
@@ -237,6 +303,7 @@ impl State {
             contributions: named(score.contributions),
             causes: named(score.causes),
             detectors: score.detectors,
+            shadow: score.shadow,
         }
     }
 
@@ -262,7 +329,7 @@ impl State {
             .map(|idx| {
                 let signal = self.signals[idx];
                 let expected = self.scorer.expected(point, idx, signal.max()).filter(|_| self.ready);
-                SignalState { signal, value: point.values[idx], expected }
+                SignalState { signal, value: point.values[idx], expected, drift: self.drift[idx] }
             })
             .collect()
     }

@@ -1,14 +1,30 @@
 //! What the loop hands to the store besides reports, and what commands ask of it through the store.
 
 use super::Sampler;
+use super::models::KINDS;
 use crate::clock;
-use crate::reading::Timestamp;
-use crate::store::{Baseline, Entry, LEARNING, Marker, Request, Verb};
+use crate::engine::Engine;
+use crate::reading::{Kind, Subject, Timestamp};
+use crate::store::{Baseline, Entry, LEARNING, Marker, Request, Snapshot, Verb};
 
 /// How often is stored what is normal of each signal.
 pub(super) const BASELINES_SECONDS: f64 = 300.0;
 
+/// How often is the whole state stored.
+pub(super) const SNAPSHOT_SECONDS: f64 = 600.0;
+
 impl Sampler {
+    /// Stores the whole state, to go on from it; with a cause when it does not follow from readings.
+    pub(super) fn keep_snapshot(&mut self, cause: Option<&str>) {
+        if self.store.directory().is_none() || self.engine.at() == Timestamp::default() {
+            return;
+        }
+        let model = self.registry.current(Kind::Host).map(|it| it.id.to_string());
+        let (at, bytes) = (self.engine.at(), self.engine.snapshot());
+        let (format, cause) = (Engine::snapshot_format(), cause.map(str::to_owned));
+        self.store.put(Entry::Snapshot(Snapshot { at, format, model, cause, bytes }));
+    }
+
     /// Stores what is normal of each signal.
     pub(super) fn keep_baselines(&mut self) {
         if self.store.directory().is_none() {
@@ -34,10 +50,52 @@ impl Sampler {
     /// Does what a command asks for, and answers it.
     pub(super) fn requested(&mut self, request: &Request) {
         let at = clock::now();
-        let outcome = match request.verb {
-            Verb::Learn(on) => Ok(self.learn(at, on)),
+        let outcome = match &request.verb {
+            Verb::Learn(on) => Ok(self.learn(at, *on)),
+            Verb::Accept => self.accept(),
+            Verb::Train => self.engine.request_training(Kind::Host).map(|()| {
+                "a training is due: it begins as soon as no other work is under way, see hostnorm models"
+                    .into()
+            }),
+            Verb::Promote(id) => {
+                self.registry.promote(id).map(|it| it.id.to_string()).map_err(|it| it.to_string()).map(|id| {
+                    self.follow_registry();
+                    format!("model {id} judges from now on")
+                })
+            }
+            Verb::Rollback => self
+                .registry
+                .rollback(Kind::Host)
+                .map(|it| it.id.to_string())
+                .map_err(|it| it.to_string())
+                .map(|id| {
+                    self.follow_registry();
+                    format!("back at model {id}, which judges from now on")
+                }),
+            Verb::Forget(span) => match self.forget(request.id, at, *span) {
+                // Answered when it is done.
+                Ok(()) => return,
+                Err(why) => Err(why),
+            },
         };
         self.store.put(Entry::Answer { id: request.id, at, outcome });
+    }
+
+    fn follow_registry(&mut self) {
+        KINDS.iter().for_each(|kind| self.install(*kind));
+        self.keep_models();
+        tracing::info!("judges by another model, as a command asked");
+    }
+
+    fn accept(&mut self) -> Result<String, String> {
+        let accepted = self.engine.accept();
+        if accepted.is_empty() {
+            return Err("there is no anomaly under way that could be accepted".into());
+        }
+        self.keep_snapshot(Some("accepted"));
+        tracing::info!("an anomaly is the new normal, as a command asked");
+        let names: Vec<&str> = accepted.iter().map(Subject::name).collect();
+        Ok(format!("accepted: what {} does now is its new normal", names.join(", ")))
     }
 
     fn learn(&mut self, at: Timestamp, on: bool) -> String {
@@ -47,6 +105,7 @@ impl Sampler {
         }
         self.engine.set_learning(on);
         self.store.put(Entry::Marker(Marker { at, kind: LEARNING.into(), text: word.into() }));
+        self.keep_snapshot(Some("learning"));
         tracing::info!(learning = word, "learning was switched by a command");
         match on {
             true => "learning is on: what is seen from now on changes what is normal".into(),

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::reading::Timestamp;
 
 /// How a high score stays.
@@ -17,13 +19,18 @@ pub enum Hold {
 pub(super) type Parts = Vec<(usize, f64)>;
 
 /// The scores that are held.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Peak {
     /// Scores that no later one exceeds, newest last; a single one where they fade.
     held: VecDeque<(Timestamp, f64, Parts)>,
 }
 
 impl Peak {
+    /// Whether it can go on, of so many signals.
+    pub(super) fn fits(&self, signals: usize) -> bool {
+        self.held.iter().all(|(_, _, parts)| parts.iter().all(|(idx, _)| *idx < signals))
+    }
+
     /// Takes a score; gives the one that stands for it.
     pub(super) fn hold(&mut self, at: Timestamp, score: f64, of: Parts, hold: Hold) -> (f64, Parts) {
         match hold {

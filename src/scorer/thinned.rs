@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::detect::forest::Rows;
 use crate::reading::Timestamp;
+use crate::seal::COUNT_MAX;
 
 /// Rows that are kept of one subject; when they are full every other one goes and only half as many come.
 pub(super) const ROWS_MAX: usize = 8_192;
@@ -11,7 +14,7 @@ pub(super) const ROWS_MAX: usize = 8_192;
 const AGE_MAX: f64 = 7.0 * 86_400.0;
 
 /// The rows of one subject, oldest first.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Thinned {
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
     /// One of so many rows is kept.
@@ -23,6 +26,14 @@ pub(super) struct Thinned {
 impl Thinned {
     pub(super) fn new() -> Self {
         Self { rows: VecDeque::new(), stride: 1, skipped: 0 }
+    }
+
+    /// Whether it can go on, with rows so wide.
+    pub(super) fn fits(&self, width: usize) -> bool {
+        self.rows.len() <= ROWS_MAX
+            && self.rows.iter().all(|(_, row)| row.len() == width)
+            && (1..COUNT_MAX).contains(&self.stride)
+            && self.skipped < COUNT_MAX
     }
 
     pub(super) fn push(&mut self, at: Timestamp, row: impl Iterator<Item = f32>) {
@@ -51,6 +62,11 @@ impl Thinned {
 
     pub(super) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// When the oldest and the newest row were.
+    pub(super) fn span(&self) -> Option<[Timestamp; 2]> {
+        Some([self.rows.front()?.0, self.rows.back()?.0])
     }
 
     pub(super) fn copy_into(&self, rows: &mut Rows) {

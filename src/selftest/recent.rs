@@ -2,18 +2,25 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::window::Point;
 
 /// So many whole points are kept, the last hour when a point is 30 s: of 30 signals, 35 kB.
 pub const POINTS: usize = 120;
 
 /// The last points, oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Recent {
     points: VecDeque<Point>,
 }
 
 impl Recent {
+    /// Whether it can go on, of so many signals.
+    pub(crate) fn fits(&self, signals: usize) -> bool {
+        self.points.len() <= POINTS && self.points.iter().all(|it| it.is_of(signals))
+    }
+
     /// Takes an ordinary point; the oldest one goes.
     pub fn push(&mut self, point: &Point) {
         if self.points.len() == POINTS {

@@ -43,9 +43,21 @@ static CONFIDENCE: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static DETECTOR_SCORE: Metric = Metric::gauge(
     "anomaly_detector_score",
-    "Score of one detector divided by its own threshold: 1 is its limit; absent while it abstains",
+    "Score of one detector divided by its own threshold: 1 is its limit; absent while it abstains. The model is \
+     current, or shadow for those that judge by a new model as well which is tried out",
 )
-.by(&["kind", "subject", "detector"]);
+.by(&["kind", "subject", "detector", "model"]);
+static SHADOW_SCORE: Metric = Metric::gauge(
+    "anomaly_shadow_score",
+    "What the momentary score would be with the new model that is tried out: 1 is the limit; absent without one",
+)
+.by(&["kind", "subject"]);
+static DRIFT: Metric = Metric::gauge(
+    "anomaly_drift_ratio",
+    "How far the values of the signal in the last day are from those that the model was trained on: 1 is the limit, \
+     from where on a training is due; absent while too little is known",
+)
+.by(&["kind", "subject", "signal"]);
 static DETECTOR_VOTE: Metric = Metric::gauge(
     "anomaly_detector_vote",
     "Whether the detector votes for an anomaly, 0 or 1; absent while it abstains or if it has no vote",
@@ -128,6 +140,7 @@ pub static METRICS: &[&Metric] = &[
     &READY_AT,
     &CONFIDENCE,
     &DETECTOR_SCORE,
+    &SHADOW_SCORE,
     &DETECTOR_VOTE,
     &CONTRIBUTION,
     &ABSENT,
@@ -137,6 +150,7 @@ pub static METRICS: &[&Metric] = &[
     &EXPECTED,
     &LOWER,
     &UPPER,
+    &DRIFT,
     &BUILD_INFO,
     &LAST_SAMPLE,
     &COLLECTOR_SUCCESS,
@@ -243,7 +257,15 @@ impl Exposition {
                 opinion.detectors.iter().map(move |it| ([kind, subject, it.name], it))
             })
         };
-        families.add(&DETECTOR_SCORE, detectors().filter_map(|(names, it)| Some((names, it.score?))))?;
+        let current = detectors()
+            .filter_map(|([kind, subject, name], it)| Some(([kind, subject, name, "current"], it.score?)));
+        let shadows = || self.opinions().filter_map(|(names, it)| Some((names, it.shadow.as_ref()?)));
+        let tried = shadows().flat_map(|([kind, subject], it)| {
+            let each = it.detectors.iter();
+            each.filter_map(move |it| Some(([kind, subject, it.name, "shadow"], it.score?)))
+        });
+        families.add(&DETECTOR_SCORE, current.chain(tried))?;
+        families.add(&SHADOW_SCORE, shadows().map(|(names, it)| (names, it.score)))?;
         families
             .add(&DETECTOR_VOTE, detectors().filter_map(|(names, it)| Some((names, one_if(it.vote?)))))?;
         let contributions = self.opinions().flat_map(|([kind, subject], opinion)| {
@@ -276,7 +298,8 @@ impl Exposition {
         };
         families.add(&EXPECTED, expected(|it| it.value))?;
         families.add(&LOWER, expected(|it| it.lower))?;
-        families.add(&UPPER, expected(|it| it.upper))
+        families.add(&UPPER, expected(|it| it.upper))?;
+        families.add(&DRIFT, signals().filter_map(|(names, it)| Some((names, it.drift?))))
     }
 
     fn itself(&self, families: &mut Families<'_>) -> fmt::Result {

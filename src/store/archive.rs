@@ -81,7 +81,7 @@ impl Archive {
         let mut statement = self
             .connection
             .prepare(
-                "SELECT at, kind, subject, odd, weight, layout, \"values\" FROM points \
+                "SELECT at, kind, subject, odd, weight, layout, \"values\", score FROM points \
                  WHERE at >= ?1 AND at <= ?2 AND (?3 IS NULL OR kind = ?3 AND subject = ?4) ORDER BY id",
             )
             .map_err(Error::from)?;
@@ -155,41 +155,62 @@ impl Archive {
     /// # Errors
     /// When the store cannot be read.
     pub fn snapshot(&self, format: &str) -> Result<Option<Snapshot>, Error> {
-        let sql = "SELECT at, format, model, blob FROM snapshots WHERE format = ?1 ORDER BY id DESC LIMIT 1";
+        let sql =
+            "SELECT at, format, model, cause, blob FROM snapshots WHERE format = ?1 ORDER BY id DESC LIMIT 1";
         Ok(self.connection.query_row(sql, [format], snapshot).optional()?)
     }
 
-    /// The snapshot from which an episode is explained: the newest that was made long enough before it began.
+    /// The snapshots from which an episode is explained, the oldest first: the one that its readings begin with, and those
+    /// of all that changed the state since.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn snapshot_of(&self, episode: &EpisodeRow) -> Result<Option<Snapshot>, Error> {
-        let sql = "SELECT at, format, model, blob FROM snapshots WHERE at = ?1 ORDER BY id DESC LIMIT 1";
-        let Some(at) = episode.keep_from else { return Ok(None) };
-        Ok(self.connection.query_row(sql, [at], snapshot).optional()?)
+    pub fn snapshots_of(&self, episode: &EpisodeRow) -> Result<Vec<Snapshot>, Error> {
+        let Some(from) = episode.keep_from else { return Ok(Vec::new()) };
+        let mut statement = self.connection.prepare(
+            "SELECT at, format, model, cause, blob FROM snapshots \
+             WHERE at = ?1 OR (cause IS NOT NULL AND at BETWEEN ?1 AND ?2) ORDER BY id",
+        )?;
+        Ok(statement
+            .query_map([from, episode.keep_to.unwrap_or(1e300)], snapshot)?
+            .collect::<Result<_, _>>()?)
     }
 
-    /// All models, the oldest first.
+    /// When the newest point of a subject was.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT max(at) FROM points WHERE kind = ?1 AND subject = ?2";
+        let of = params![subject.kind().name(), subject.name()];
+        Ok(self.connection.query_row(sql, of, |row| row.get::<_, Option<f64>>(0))?.map(Timestamp))
+    }
+
+    /// When the newest reading was made.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_reading(&self) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT last_at FROM readings ORDER BY id DESC LIMIT 1";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
+    }
+
+    /// All models of the registry, the oldest first.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn models(&self) -> Result<Vec<Model>, Error> {
-        let mut statement = self.connection.prepare(
-            "SELECT id, kind, created, state, card, digest, format, blob FROM models ORDER BY created, id",
-        )?;
-        let row = |row: &Row<'_>| {
-            Ok(Model {
-                id: row.get(0)?,
-                kind: row.get(1)?,
-                created: Timestamp(row.get(2)?),
-                state: row.get(3)?,
-                card: row.get(4)?,
-                digest: row.get(5)?,
-                format: row.get(6)?,
-                bytes: row.get(7)?,
-            })
-        };
-        Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
+        let mut statement =
+            self.connection.prepare(&format!("{MODELS} WHERE state <> ?1 ORDER BY created, id"))?;
+        Ok(statement.query_map([tables::RECORDED], model)?.collect::<Result<_, _>>()?)
+    }
+
+    /// One model, also when it is kept for episodes only.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn model(&self, id: &str) -> Result<Option<Model>, Error> {
+        Ok(self.connection.query_row(&format!("{MODELS} WHERE id = ?1"), [id], model).optional()?)
     }
 
     /// What is normal of each signal, as it was written down last.
@@ -245,6 +266,21 @@ impl Archive {
 const EPISODES: &str = "SELECT id, kind, subject, began, ended, seen, outcome, peak, causes, sentence, model, \
                         keep_from, keep_to FROM episodes";
 
+const MODELS: &str = "SELECT id, kind, created, state, card, digest, format, blob FROM models";
+
+fn model(row: &Row<'_>) -> Result<Model, rusqlite::Error> {
+    Ok(Model {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        created: Timestamp(row.get(2)?),
+        state: row.get(3)?,
+        card: row.get(4)?,
+        digest: row.get(5)?,
+        format: row.get(6)?,
+        bytes: row.get(7)?,
+    })
+}
+
 fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
     Ok(EpisodeRow {
         id: row.get(0)?,
@@ -264,7 +300,13 @@ fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
 }
 
 fn snapshot(row: &Row<'_>) -> Result<Snapshot, rusqlite::Error> {
-    Ok(Snapshot { at: Timestamp(row.get(0)?), format: row.get(1)?, model: row.get(2)?, bytes: row.get(3)? })
+    Ok(Snapshot {
+        at: Timestamp(row.get(0)?),
+        format: row.get(1)?,
+        model: row.get(2)?,
+        cause: row.get(3)?,
+        bytes: row.get(4)?,
+    })
 }
 
 fn subject(row: &Row<'_>, idx: usize) -> Result<Option<Subject>, rusqlite::Error> {
@@ -283,6 +325,7 @@ fn point(row: &Row<'_>, layouts: &BTreeMap<i64, Arc<[String]>>) -> Result<Option
         subject,
         odd: row.get(3)?,
         weight: row.get(4)?,
+        score: row.get(7)?,
         signals: Arc::clone(signals),
         values,
         missing,

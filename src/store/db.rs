@@ -14,7 +14,7 @@ use super::episodes::Open;
 use super::record::{self, Compressor, Record};
 use super::request::{self, Verb};
 use super::tables::{self, Scored};
-use super::{Error, retention, schema, tails};
+use super::{Error, import, retention, schema, tails};
 use crate::reading::Subject;
 
 const MINUTE_SECONDS: f64 = 60.0;
@@ -115,6 +115,7 @@ impl Db {
             Entry::Model(it) => tables::model(connection, it)?,
             Entry::ModelState { id, state } => tables::model_state(connection, id, state)?,
             Entry::ModelGone { id } => tables::model_gone(connection, id)?,
+            Entry::Bygone(it) => drop(import::insert(connection, it)?),
             Entry::Marker(it) => tables::marker(connection, it)?,
             Entry::Answer { id, at, outcome } => request::answer(connection, *id, *at, outcome)?,
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::import::Bygone;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Episode, Judgement, Learned, Report, Turn};
 use crate::sentence;
@@ -31,6 +32,8 @@ pub enum Entry {
         /// Which one.
         id: String,
     },
+    /// Points of the past from elsewhere.
+    Bygone(Bygone),
     /// Something happened to hostnorm itself.
     Marker(Marker),
     /// A request was done.
@@ -98,6 +101,8 @@ pub struct Snapshot {
     pub format: String,
     /// The model that was installed.
     pub model: Option<String>,
+    /// What changed the state besides readings, such as a new model: from readings alone it cannot be made again.
+    pub cause: Option<String>,
     /// The state.
     pub bytes: Vec<u8>,
 }

@@ -117,15 +117,27 @@ impl Open {
     }
 }
 
+/// Time and model of the newest or oldest snapshot that was made by then.
+fn snapshot_before(
+    connection: &Connection,
+    at: f64,
+    order: &str,
+) -> Result<Option<(f64, Option<String>)>, Error> {
+    let sql = format!("SELECT at, model FROM snapshots WHERE at <= ?1 ORDER BY id {order} LIMIT 1");
+    Ok(connection.query_row(&sql, [at], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+/// Its readings are kept from the newest snapshot that nothing odd can be in; of a hostnorm that runs for less time, from
+/// its first.
 fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row, Error> {
     let since = episode.since.0;
-    let snapshot: Option<(i64, f64, Option<String>)> = connection
-        .prepare_cached("SELECT id, at, model FROM snapshots WHERE at <= ?1 ORDER BY id DESC LIMIT 1")?
-        .query_row([since - AROUND_SECONDS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
+    let snapshot = match snapshot_before(connection, since - AROUND_SECONDS, "DESC")? {
+        None => snapshot_before(connection, since, "ASC")?,
+        found => found,
+    };
     let (causes, sentence) = it.told.as_ref().map_or(("[]", ""), |(causes, sentence)| (causes, sentence));
-    let keep_from = snapshot.as_ref().map_or(since - AROUND_SECONDS, |(_, at, _)| *at);
-    let model = snapshot.as_ref().and_then(|(_, _, model)| model.as_deref());
+    let keep_from = snapshot.as_ref().map_or(since - AROUND_SECONDS, |(at, _)| *at);
+    let model = snapshot.as_ref().and_then(|(_, model)| model.as_deref());
     connection
         .prepare_cached(
             "INSERT INTO episodes (kind, subject, began, seen, outcome, peak, causes, sentence, model, keep_from) \
@@ -142,9 +154,6 @@ fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row,
             keep_from,
         ])?;
     let id = connection.last_insert_rowid();
-    if let Some((snapshot, _, _)) = snapshot {
-        connection.execute("UPDATE snapshots SET frozen_for = ?2 WHERE id = ?1", params![snapshot, id])?;
-    }
     Ok(Row { id, began: since, seen: since, peak: episode.peak })
 }
 

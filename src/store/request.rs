@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
+use super::stored::Between;
 use super::{Error, schema};
 use crate::reading::Timestamp;
 
@@ -12,7 +13,7 @@ use crate::reading::Timestamp;
 const TAKEN_MAX: i64 = 16;
 
 /// Something that a command asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// Its number, which the answer is to carry.
     pub id: i64,
@@ -21,22 +22,40 @@ pub struct Request {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Verb {
     /// To learn from now on, or to learn nothing until told otherwise.
     Learn(bool),
+    /// To take the anomaly that is under way for the new normal.
+    Accept,
+    /// To forget what was learned in a span.
+    Forget(Between),
+    /// To train a model now.
+    Train,
+    /// To judge by the model of this name.
+    Promote(String),
+    /// To judge by the model before.
+    Rollback,
 }
 
 impl Verb {
     fn name(&self) -> &'static str {
         match self {
             Self::Learn(_) => "learn",
+            Self::Accept => "accept",
+            Self::Forget(_) => "forget",
+            Self::Train => "train",
+            Self::Promote(_) => "promote",
+            Self::Rollback => "rollback",
         }
     }
 
     fn arguments(&self) -> Value {
         match self {
             Self::Learn(on) => json!({ "on": on }),
+            Self::Accept | Self::Train | Self::Rollback => json!({}),
+            Self::Forget(Between { from, to }) => json!({ "from": from.0, "to": to.0 }),
+            Self::Promote(id) => json!({ "model": id }),
         }
     }
 
@@ -44,6 +63,14 @@ impl Verb {
         let arguments: Value = serde_json::from_str(arguments).ok()?;
         Some(match name {
             "learn" => Self::Learn(arguments.get("on")?.as_bool()?),
+            "accept" => Self::Accept,
+            "forget" => Self::Forget(Between {
+                from: Timestamp(arguments.get("from")?.as_f64()?),
+                to: Timestamp(arguments.get("to")?.as_f64()?),
+            }),
+            "train" => Self::Train,
+            "promote" => Self::Promote(arguments.get("model")?.as_str()?.to_owned()),
+            "rollback" => Self::Rollback,
             _ => return None,
         })
     }
@@ -120,7 +147,10 @@ mod tests {
 
     #[test]
     fn a_verb_is_read_as_it_was_written() {
-        for verb in [Verb::Learn(true), Verb::Learn(false)] {
+        let span = Between { from: Timestamp(1.5), to: Timestamp(2.5) };
+        let promote = Verb::Promote("20261121T164200Z".into());
+        let plain = [Verb::Accept, Verb::Train, Verb::Rollback, Verb::Forget(span), promote];
+        for verb in plain.into_iter().chain([true, false].map(Verb::Learn)) {
             assert_eq!(Verb::read(verb.name(), &verb.arguments().to_string()), Some(verb));
         }
         for (name, arguments) in [("fly", "{}"), ("learn", "{}"), ("learn", "{\"on\":1}"), ("learn", "")] {

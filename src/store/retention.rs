@@ -59,11 +59,9 @@ fn thaw(connection: &Connection, keep: &Keep, readings: f64) -> Result<(), Error
         [readings],
         |row| row.get(0),
     )?;
-    let snapshots: i64 = connection.query_row(
-        "SELECT coalesce(sum(length(blob)), 0) FROM snapshots WHERE frozen_for IS NOT NULL",
-        [],
-        |row| row.get(0),
-    )?;
+    let sql =
+        format!("SELECT coalesce(sum(length(blob)), 0) FROM snapshots WHERE {}", super::tables::EXPLAINING);
+    let snapshots: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
     // What an episode freed is deleted by the next pass, which then counts again.
     if u64::try_from(frozen + snapshots).unwrap_or(0) > keep.episode_bytes {
         release_oldest(connection)?;
@@ -77,12 +75,7 @@ fn release_oldest(connection: &Connection) -> Result<usize, Error> {
          (SELECT id FROM episodes WHERE keep_from IS NOT NULL AND outcome <> 'open' ORDER BY began LIMIT 1)",
         [],
     )?;
-    connection.execute(
-        "DELETE FROM snapshots WHERE frozen_for IS NOT NULL \
-         AND frozen_for NOT IN (SELECT id FROM episodes WHERE keep_from IS NOT NULL) \
-         AND id NOT IN (SELECT id FROM snapshots ORDER BY id DESC LIMIT ?1)",
-        [super::tables::SNAPSHOTS_MAX],
-    )?;
+    super::tables::needless(connection)?;
     Ok(released)
 }
 

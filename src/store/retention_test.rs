@@ -37,7 +37,13 @@ fn tick(at: f64, since: Option<f64>, turn: Option<Turn>) -> Entry {
 }
 
 fn snapshot(at: f64) -> Entry {
-    Entry::Snapshot(Snapshot { at: Timestamp(at), format: "test".into(), model: None, bytes: vec![7; 1000] })
+    Entry::Snapshot(Snapshot {
+        at: Timestamp(at),
+        format: "test".into(),
+        model: None,
+        cause: None,
+        bytes: vec![7; 1000],
+    })
 }
 
 /// A day with a reading each minute, a snapshot each ten, and an episode at 6 h that lasts for 5 min.
@@ -90,7 +96,7 @@ fn what_is_old_goes_and_what_explains_an_episode_stays() {
     let archive = Archive::open(directory.path()).unwrap();
     let episode = archive.episode(1).unwrap().unwrap();
     assert_eq!((episode.keep_from, episode.keep_to), (Some(from), Some(to)));
-    assert_eq!(archive.snapshot_of(&episode).unwrap().unwrap().at, Timestamp(from));
+    assert_eq!(archive.snapshots_of(&episode).unwrap()[0].at, Timestamp(from));
     drop(archive);
     // Too little room for it: the episode itself stays, what explains it goes.
     passes(&mut db, &Keep { episode_bytes: 1_000, ..KEEP });
@@ -98,7 +104,7 @@ fn what_is_old_goes_and_what_explains_an_episode_stays() {
     let archive = Archive::open(directory.path()).unwrap();
     let episode = archive.episode(1).unwrap().unwrap();
     assert_eq!((episode.outcome.as_str(), episode.keep_from), ("ended", None));
-    assert_eq!(archive.snapshot_of(&episode).unwrap(), None);
+    assert_eq!(archive.snapshots_of(&episode).unwrap(), Vec::new());
 }
 
 #[test]

@@ -97,7 +97,7 @@ CREATE TABLE models (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
     created REAL NOT NULL,
-    state TEXT NOT NULL,
+    state TEXT NOT NULL,     -- shadow, current, retired, refused; recorded: kept for episodes that it judged
     card TEXT NOT NULL,      -- JSON
     digest TEXT NOT NULL,
     format INTEGER NOT NULL,
@@ -110,7 +110,7 @@ CREATE TABLE snapshots (
     at REAL NOT NULL,
     format TEXT NOT NULL,    -- only a program with the same one can use it
     model TEXT,
-    frozen_for INTEGER,      -- the newest episode that is explained from it
+    cause TEXT,              -- what changed the state besides readings; empty when it was only time
     blob BLOB NOT NULL
 );
 

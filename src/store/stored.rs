@@ -9,6 +9,9 @@ use crate::reading::{Subject, Timestamp};
 /// The kind of the markers that say whether is learned.
 pub const LEARNING: &str = "learning";
 
+/// The kind of the markers that say that points came from elsewhere.
+pub const IMPORTED: &str = "imported";
+
 /// From an instant to another, both included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Between {
@@ -52,6 +55,8 @@ pub struct PointRow {
     pub odd: bool,
     /// As how much of a point it was learned.
     pub weight: f64,
+    /// The highest score since the point before, 1.0 is the limit; nothing where there was none.
+    pub score: Option<f64>,
     /// The names of the signals, one for each value.
     pub signals: Arc<[String]>,
     /// The values; where one is missing, the last one that was known.

@@ -8,7 +8,16 @@ use crate::reading::Subject;
 use crate::report::Learned;
 
 /// Snapshots that are kept besides those that explain an episode.
-pub(super) const SNAPSHOTS_MAX: i64 = 3;
+const SNAPSHOTS_MAX: i64 = 3;
+/// Those of them that something else than time was the cause of: an episode may begin and need them.
+const CAUSED_MAX: i64 = 8;
+
+/// Snapshots from which an episode is explained: the one it begins with, and those of all that changed the state since.
+pub(super) const EXPLAINING: &str = "EXISTS (SELECT 1 FROM episodes WHERE keep_from = snapshots.at OR \
+    (snapshots.cause IS NOT NULL AND snapshots.at BETWEEN keep_from AND coalesce(keep_to, 9e99)))";
+
+/// The state of a model that is kept only for the episodes that it judged.
+pub(super) const RECORDED: &str = "recorded";
 
 /// What is known of a subject when its point is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,14 +125,26 @@ pub(super) fn baselines(connection: &Connection, rows: &[Baseline]) -> Result<()
 
 pub(super) fn snapshot(connection: &Connection, it: &Snapshot) -> Result<(), Error> {
     connection
-        .prepare_cached("INSERT INTO snapshots (at, format, model, blob) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![it.at.0, it.format, it.model, it.bytes])?;
+        .prepare_cached("INSERT INTO snapshots (at, format, model, cause, blob) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![it.at.0, it.format, it.model, it.cause, it.bytes])?;
+    needless(connection)
+}
+
+/// Deletes snapshots that nobody needs, and the models that only they did.
+pub(super) fn needless(connection: &Connection) -> Result<(), Error> {
+    connection
+        .prepare_cached(&format!(
+            "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY id DESC LIMIT ?1) \
+             AND id NOT IN (SELECT id FROM snapshots WHERE cause IS NOT NULL ORDER BY id DESC LIMIT ?2) \
+             AND NOT {EXPLAINING}"
+        ))?
+        .execute([SNAPSHOTS_MAX, CAUSED_MAX])?;
     connection
         .prepare_cached(
-            "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY id DESC LIMIT ?1) \
-             AND (frozen_for IS NULL OR frozen_for NOT IN (SELECT id FROM episodes WHERE keep_from IS NOT NULL))",
+            "DELETE FROM models WHERE state = ?1 \
+             AND id NOT IN (SELECT model FROM snapshots WHERE model IS NOT NULL)",
         )?
-        .execute([SNAPSHOTS_MAX])?;
+        .execute([RECORDED])?;
     Ok(())
 }
 
@@ -143,8 +164,8 @@ pub(super) fn model_state(connection: &Connection, id: &str, state: &str) -> Res
 }
 
 pub(super) fn model_gone(connection: &Connection, id: &str) -> Result<(), Error> {
-    connection.execute("DELETE FROM models WHERE id = ?1", params![id])?;
-    Ok(())
+    model_state(connection, id, RECORDED)?;
+    needless(connection)
 }
 
 pub(super) fn marker(connection: &Connection, it: &Marker) -> Result<(), Error> {

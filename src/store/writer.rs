@@ -267,7 +267,7 @@ fn rename(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 /// Makes the directory and holds its lock; the system lets go of it when the process ends, however it ends.
-fn locked(directory: &Path) -> Result<File, Error> {
+pub(super) fn locked(directory: &Path) -> Result<File, Error> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { path, source }

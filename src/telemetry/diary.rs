@@ -169,7 +169,7 @@ mod tests {
             ready_at: Timestamp(600.0),
             ready,
             opinion: ready.then_some(opinion),
-            signals: vec![SignalState { signal: &BUSY, value: 0.97, expected }],
+            signals: vec![SignalState { signal: &BUSY, value: 0.97, expected, drift: None }],
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
             turn,
             ..Judgement::default()

@@ -1,8 +1,16 @@
 //! What is known of a model: what it was trained on, and how well it tells faults from ordinary points.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::reading::Timestamp;
+
 /// A model card.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Card {
+    /// When the oldest of the points was, as far as it is known.
+    pub from: Option<Timestamp>,
+    /// When the newest was.
+    pub to: Option<Timestamp>,
     /// Points it was trained on.
     pub rows: usize,
     /// Points that were held out to try it on.
@@ -23,12 +31,35 @@ pub struct Card {
     pub auc_own: f64,
     /// The same of the second opinion, where there is one.
     pub auc_peer: Option<f64>,
+    /// Share of the faults whose score is above the threshold.
+    pub recall: f64,
+    /// Share of the held-out points whose score is.
+    pub alarms: f64,
     /// The fingerprint of the forest.
+    #[serde(serialize_with = "write_digest", deserialize_with = "read_digest")]
     pub digest: u64,
 }
 
+impl Card {
+    /// The seconds from the oldest to the newest of its points; 0 where that is not known.
+    pub fn seconds(&self) -> f64 {
+        let span = self.to.zip(self.from).map_or(0.0, |(to, from)| to.0 - from.0);
+        span.max(0.0)
+    }
+}
+
+/// In hexadecimal digits: readers of JSON take large numbers for floats.
+fn write_digest<S: Serializer>(digest: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{digest:016x}"))
+}
+
+fn read_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    u64::from_str_radix(&text, 16).map_err(de::Error::custom)
+}
+
 /// Quantiles of scores.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// The median.
     pub p50: f64,

@@ -14,8 +14,11 @@ use crate::detect::Lesson;
 use crate::detect::eif::{self, Inputs};
 use crate::detect::forest::{self, Forest, Rows};
 use crate::detect::random::Random;
+use crate::drift::{Log, Reference};
+use crate::reading::Timestamp;
 
 pub mod card;
+pub mod keep;
 pub mod second_opinion;
 
 use card::Card;
@@ -71,6 +74,10 @@ pub struct TrainingSet {
     pub rows: Rows,
     /// How much of one unit of variance is the noise floor's, within 0 and 1, one a signal.
     pub noise: Vec<f32>,
+    /// When the oldest and the newest of the points were, where that is known.
+    pub span: Option<[Timestamp; 2]>,
+    /// What the signals were like, to tell when they no longer are.
+    pub log: Log,
 }
 
 /// What training gives.
@@ -80,6 +87,8 @@ pub struct Model {
     pub eif: eif::Model,
     /// What is known of it.
     pub card: Card,
+    /// What the signals were like that it was trained on.
+    pub reference: Reference,
 }
 
 /// Why there is no new model; the old one stays.
@@ -168,8 +177,11 @@ pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Mo
     let Grown { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
     let options = settings.options();
     let trial = second_opinion::Trial::new(&held_out, history.rows.width(), &mut random);
-    let opinion = second_opinion::judge(&eif.forest, &fit, &trial, &options)?;
+    let opinion = second_opinion::judge(&eif, &fit, &trial, &options)?;
+    let [from, to] = history.span.map_or([None; 2], |it| it.map(Some));
     let card = Card {
+        from,
+        to,
         rows: fit.len(),
         held_out: held_out.len(),
         width: fit.width(),
@@ -180,9 +192,11 @@ pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Mo
         quantiles,
         auc_own: opinion.own,
         auc_peer: opinion.peer,
+        recall: opinion.recall,
+        alarms: opinion.alarms,
         digest: eif.forest.digest(),
     };
-    Ok(Model { eif, card })
+    Ok(Model { eif, card, reference: history.log.reference() })
 }
 
 /// The score from which on a point is strange: 99.5 % of the held-out points' scores are below it. Where they are too
@@ -244,7 +258,7 @@ mod tests {
             let row: Vec<f32> = own.iter().map(|it| spread * (0.8 * load + 0.6 * it)).collect();
             set.push(&row);
         }
-        TrainingSet { rows: set, noise: vec![noise; signals] }
+        TrainingSet { rows: set, noise: vec![noise; signals], span: None, log: Log::default() }
     }
 
     #[test]

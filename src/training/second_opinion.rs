@@ -12,8 +12,8 @@ use extended_isolation_forest::{Forest as Peer, ForestOptions};
 
 use super::TrainError;
 use crate::curve::auc;
-use crate::detect::eif::CLIP;
-use crate::detect::forest::{Forest, Options, Rows, SAMPLE_MAX};
+use crate::detect::eif::{CLIP, Model};
+use crate::detect::forest::{Options, Rows, SAMPLE_MAX};
 use crate::detect::memory::TWINS;
 use crate::detect::random::Random;
 
@@ -112,18 +112,29 @@ pub struct Opinion {
     pub own: f64,
     /// The area under the peer's; nothing above 64 values a row, where the crate would take too much memory.
     pub peer: Option<f64>,
+    /// Share of the faulty points that our forest scores above its threshold.
+    pub recall: f64,
+    /// Share of the ordinary points that it does.
+    pub alarms: f64,
+}
+
+/// By how much one area under a curve over so many held-out points may be below another and be no worse.
+pub fn worse_max(held_out: usize) -> f64 {
+    (0.5 / (held_out as f64).sqrt()).max(WORSE_MAX)
 }
 
 /// Compares a forest with a peer fitted on the same rows, and refuses one that is clearly worse.
-pub fn judge(forest: &Forest, fit: &Rows, trial: &Trial, options: &Options) -> Result<Opinion, TrainError> {
-    let scores = |rows: &Rows| rows.iter().map(|it| forest.score(it)).collect::<Vec<_>>();
-    let own = auc(&scores(&trial.ordinary), &scores(&trial.faulty));
-    let peer = peer_auc(fit, trial, options);
-    let worse_max = (0.5 / (trial.ordinary.len() as f64).sqrt()).max(WORSE_MAX);
-    match peer {
-        Some(peer) if own < peer - worse_max => Err(TrainError::WorseThanPeer { own, peer }),
+pub fn judge(model: &Model, fit: &Rows, trial: &Trial, options: &Options) -> Result<Opinion, TrainError> {
+    let scores = |rows: &Rows| rows.iter().map(|it| model.forest.score(it)).collect::<Vec<_>>();
+    let (ordinary, faulty) = (scores(&trial.ordinary), scores(&trial.faulty));
+    let above = |scores: &[f64]| {
+        scores.iter().filter(|it| **it >= model.threshold).count() as f64 / scores.len().max(1) as f64
+    };
+    let own = auc(&ordinary, &faulty);
+    match peer_auc(fit, trial, options) {
+        Some(peer) if own < peer - worse_max(ordinary.len()) => Err(TrainError::WorseThanPeer { own, peer }),
         None if own < BLIND_MAX => Err(TrainError::Blind { own }),
-        _ => Ok(Opinion { own, peer }),
+        peer => Ok(Opinion { own, peer, recall: above(&faulty), alarms: above(&ordinary) }),
     }
 }
 

@@ -129,6 +129,11 @@ impl Feed {
         Exit::failure(format!("{}, line {line}: {what}", self.name()))
     }
 
+    /// When the first row was measured; nothing without timestamps.
+    pub(in crate::commands) fn begins(&self) -> Option<Timestamp> {
+        self.ahead.front().and_then(|it| it.at)
+    }
+
     /// How many seconds the first rows are apart, the median; nothing without timestamps.
     pub(in crate::commands) fn apart(&self) -> Option<f64> {
         let times = self.ahead.iter().filter_map(|it| it.at);

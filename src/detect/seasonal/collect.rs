@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::grid::Grid;
+use serde::{Deserialize, Serialize};
+
+use super::grid::{Grid, is_bucket};
 use crate::detect::forgetting;
 use crate::window::Point;
 
@@ -17,7 +19,7 @@ const STEP_BACK: f64 = 1.0 / 8.0;
 const WITHIN_DAYS: f64 = 7.0;
 
 /// The bucket that is under way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Open {
     bucket: i64,
     /// Points, sum and sum of squared distances from the mean of each signal, by Welford.
@@ -36,7 +38,7 @@ pub(super) enum Turn {
 }
 
 /// The buckets of one subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Collector {
     grid: Grid,
     /// Means of complete buckets, oldest first; not a number where a signal was missing, an empty row where all
@@ -60,6 +62,17 @@ impl Collector {
             open: None,
             within: vec![(0.0, 0.0); width],
         }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        let width = fresh.within.len();
+        self.grid == fresh.grid
+            && self.within.len() == width
+            && self.rows.len() <= WEEKS_MAX * self.grid.week()
+            && self.rows.iter().all(|it| it.is_empty() || it.len() == width)
+            && is_bucket(self.end)
+            && self.open.as_ref().is_none_or(|it| is_bucket(it.bucket) && it.moments.len() == width)
     }
 
     /// Rows that are known, holes between them included.

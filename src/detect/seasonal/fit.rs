@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use stlrs::{Mstl, Stl, StlParams};
 
 use super::collect::History;
@@ -44,7 +46,7 @@ const SPREAD_MIN: f64 = 1e-6;
 const ROUNDING: f64 = 1e-6;
 
 /// What is usual of one signal.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Season {
     /// How far it stands from its level in each bucket of a day, or of a week, counted from the epoch.
     pub(super) cycle: Arc<[f32]>,

@@ -1,6 +1,9 @@
 //! Time in buckets: of five minutes, or of one point where points are further apart.
 
+use serde::{Deserialize, Serialize};
+
 use crate::reading::Timestamp;
+use crate::seal::COUNT_MAX;
 
 const DAY_SECONDS: f64 = 86_400.0;
 /// Buckets in a day, at most: one each five minutes.
@@ -13,8 +16,13 @@ const SECONDS_MAX: f64 = 1e12;
 /// Days in a week.
 pub(super) const WEEK: usize = 7;
 
+/// Whether buckets can be counted from and to this one.
+pub(super) fn is_bucket(bucket: i64) -> bool {
+    bucket.unsigned_abs() < COUNT_MAX as u64
+}
+
 /// How time is cut into buckets; a day is cut into equal ones, all days alike, by the wall clock in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Grid {
     per_day: usize,
 }

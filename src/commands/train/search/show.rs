@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::Found;
-use crate::cli::Train;
+use crate::cli;
 use crate::evaluate::Style;
 use crate::search::{Combination, Reached, SEEDS, Worth};
 use crate::span::Span;
@@ -27,7 +27,7 @@ const HEAD: [&str; 10] = [
 ];
 
 /// Everything, as it was asked for.
-pub(super) fn all(found: &Found, options: &Train) -> String {
+pub(super) fn all(found: &Found, options: &cli::Search) -> String {
     match options.style {
         Style::Json => format!("{:#}\n", as_json(found)),
         style => format!("{}\n{}", table(found, style), verdict(found, options)),
@@ -95,7 +95,7 @@ fn table(found: &Found, style: Style) -> String {
 }
 
 /// What to think of it.
-fn verdict(found: &Found, options: &Train) -> String {
+fn verdict(found: &Found, options: &cli::Search) -> String {
     let [learned, choice, test] = found.parts;
     let (faults, kinds) = found.faults;
     let mut text = format!(
@@ -151,7 +151,7 @@ fn as_json(found: &Found) -> Value {
 }
 
 /// The settings file.
-pub(super) fn file(found: &Found, options: &Train) -> String {
+pub(super) fn file(found: &Found, options: &cli::Search) -> String {
     let (chosen, worth) = &found.tried[found.chosen];
     let Combination { trees, sample, half_life, smoothing, window } = *chosen;
     let mut text = format!(
@@ -209,7 +209,7 @@ mod tests {
             parts: [70, 15, 15],
             faults: (8, 7),
         };
-        let options = Train {
+        let options = cli::Search {
             history: "a\n.csv".into(),
             every: None,
             output: None,

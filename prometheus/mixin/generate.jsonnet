@@ -1,0 +1,2 @@
+// The files that are committed; see generate.sh.
+(import 'files.libsonnet')(import 'mixin.libsonnet')

@@ -1,0 +1,85 @@
+//! The command line of `hostnorm models`.
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::{Options, stored};
+use crate::config::Setting;
+
+/// What is to be done with models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Models {
+    /// Where the store is.
+    pub options: Options,
+    /// As JSON, not for people.
+    pub json: bool,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What can be done with models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A line for each.
+    List,
+    /// All that is known of one; of the current one when none is named.
+    Show(Option<String>),
+    /// Two beside each other, on the stored points as well.
+    Compare(String, Option<String>),
+    /// Lets one judge.
+    Promote(String),
+    /// Lets the one before judge.
+    Rollback,
+}
+
+pub(super) fn command(settings: &[Setting]) -> clap::Command {
+    let id = |name: &'static str| Arg::new(name).value_name("MODEL");
+    let json = || Arg::new("json").long("json").action(ArgAction::SetTrue).help("JSON instead of a table");
+    let sub = |name: &'static str, about: &'static str| {
+        clap::Command::new(name).about(about).args(stored::place(settings))
+    };
+    clap::Command::new("models")
+        .about("Look at the versions of the model, or choose which one judges")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            sub("list", "List the versions that are kept: what each does, when it was trained, on what")
+                .arg(json()),
+        )
+        .subcommand(
+            sub("show", "Show the card of a version")
+                .arg(id("model").help("Its name; without it, the one that judges"))
+                .arg(json()),
+        )
+        .subcommand(
+            sub(
+                "compare",
+                "Show two cards beside each other, and what both models make of the stored points",
+            )
+            .arg(id("model").required(true).help("The name of one"))
+            .arg(id("other").help("The name of the other; without it, the one that judges"))
+            .arg(json()),
+        )
+        .subcommand(
+            sub("promote", "Let a running hostnorm judge by a version from now on")
+                .arg(id("model").required(true).help("Its name")),
+        )
+        .subcommand(sub("rollback", "Let a running hostnorm judge by the version before the one that judges"))
+}
+
+pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Models {
+    let (name, below) = matches.subcommand().unwrap_or(("list", matches));
+    options = stored::options(below, options, settings);
+    let text = |name: &str| below.get_one::<String>(name).cloned();
+    let model = || text("model").unwrap_or_default();
+    let action = match name {
+        "show" => Action::Show(text("model")),
+        "compare" => Action::Compare(model(), text("other")),
+        "promote" => Action::Promote(model()),
+        "rollback" => Action::Rollback,
+        _ => Action::List,
+    };
+    // Those that ask the daemon have no such flag.
+    let json = matches!(below.try_get_one::<bool>("json"), Ok(Some(true)));
+    Models { options, json, action }
+}

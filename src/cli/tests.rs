@@ -1,0 +1,97 @@
+//! The command line as users write it.
+
+use super::*;
+
+fn check(line: &str, expect: &str) {
+    let args = std::iter::once("hostnorm").chain(line.split_whitespace()).map(OsString::from);
+    let found = match parse(args) {
+        Ok(Command::Run(options)) => format!("run{}", shown(&options)),
+        Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
+        Ok(Command::Replay(options)) => {
+            format!("replay {}{}", options.input.display(), shown(&options.options))
+        }
+        Ok(other) => format!("{other:?}"),
+        Err(exit) => format!("exit {} {}", exit.code, exit.text.lines().next().unwrap_or_default()),
+    };
+    assert_eq!(found, expect, "{line}");
+}
+
+fn shown(options: &Options) -> String {
+    let file = options.file.iter().map(|it| format!(" file={}", it.display()));
+    let flags = options.flags.iter().map(|it| format!(" {}={}", it.key, it.words.join(",")));
+    file.chain(flags).collect()
+}
+
+#[test]
+fn the_tree_of_flags_is_sound() {
+    command(&settings()).debug_assert();
+}
+
+#[test]
+fn no_command_is_run() {
+    check("", "run");
+    check("run", "run");
+    check("--interval 200ms --warmup=60s", "run interval=200ms warmup=60s");
+    check("--config.file f.yaml run --interval 2s", "run file=f.yaml interval=2s");
+}
+
+#[test]
+fn settings_may_stand_before_or_behind_the_command() {
+    check("check --config.file f.yaml", "check Verdict file=f.yaml");
+    check("--window 3 check --print", "check Effective window=3");
+    check("check --print-defaults", "check Defaults");
+}
+
+#[test]
+fn a_table_is_validated() {
+    check(
+        "validate t.csv --every 5m --format json",
+        "Validate(Validate { file: \"t.csv\", every: Some(Span { millis: 300000 }), format: Json })",
+    );
+    check("validate -", "Validate(Validate { file: \"-\", every: None, format: Text })");
+    check("validate", "exit 64 error: the following required arguments were not provided:");
+    check("--window 3 validate -", "exit 64 validate takes no settings such as --window");
+    check(
+        "validate - --every 5",
+        "exit 64 error: invalid value '5' for '--every <DURATION>': has no unit; write ms, s, m, h, d, w or y after the number",
+    );
+    check(
+        "validate - --every 0",
+        "exit 64 error: invalid value '0' for '--every <DURATION>': it has to be longer than nothing",
+    );
+}
+
+#[test]
+fn a_table_is_replayed() {
+    check("--limit 3 replay --input t.csv --limit 4 --seed 2", "replay t.csv limit=3 seed=2 limit=4");
+    check(
+        "--window 3 replay --input t.csv",
+        "exit 64 error: replay has no use for --window, which is about a host",
+    );
+}
+
+#[test]
+fn addresses_repeat_and_the_last_of_others_counts() {
+    check("--web.listen-address :1 --web.listen-address [::1]:2", "run web.listen_address=:1,[::1]:2");
+    check("--no-collector.cpu", "run collector.cpu=false");
+    check("--no-collector.cpu --collector.cpu", "run collector.cpu=true");
+    check("--collector.cpu --no-collector.cpu --no-metrics.raw", "run metrics.raw=false collector.cpu=false");
+    check("--interval -5", "run interval=-5");
+    check("--interval 1s run --interval 2s", "run interval=1s interval=2s");
+    check("--no-collector.cpu run --collector.cpu", "run collector.cpu=false collector.cpu=true");
+}
+
+#[test]
+fn wrong_lines_exit_with_64_and_help_with_0() {
+    check("--intervall 1s", "exit 64 error: unexpected argument '--intervall' found");
+    check(
+        "--interval",
+        "exit 64 error: a value is required for '--interval <DURATION>' but none was supplied",
+    );
+    check("--window 3 simulate --output d", "exit 64 simulate takes no settings such as --window");
+    check("--config.file f demo", "exit 64 demo takes no settings such as --config.file");
+    check("fly", "exit 64 error: unrecognized subcommand 'fly'");
+    check("-h", &format!("exit 0 {}", env!("CARGO_PKG_DESCRIPTION")));
+    check("--version", &format!("exit 0 {}", version::line()));
+    check("-V", &format!("exit 0 {}", version::line()));
+}

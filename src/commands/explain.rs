@@ -1,0 +1,55 @@
+//! `hostnorm explain`: all that is known of an anomaly, and its score made once more from what was stored of it.
+
+use std::ffi::OsString;
+
+use super::stored;
+use crate::cli::{Exit, Explain};
+use crate::config::Config;
+use crate::store::{Archive, Between, EpisodeRow, Error};
+
+mod alike;
+mod again;
+mod show;
+
+use again::Again;
+use alike::Alike;
+
+/// Explains an episode; exit code 0, 1 if there is none of this number or if its scores are not what was stored.
+pub fn run(options: Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let (config, directory) = match stored::config(options.options, environment) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    let explained = Archive::open(&directory).and_then(|archive| explain(&archive, &config, options.episode));
+    match explained {
+        Err(error) => Exit::failure(error.to_string()),
+        Ok(None) => Exit::failure(format!(
+            "there is no episode {}; hostnorm episodes lists those that are stored",
+            options.episode
+        )),
+        Ok(Some(it)) => {
+            let text = if options.json { show::json(&it) } else { show::text(&it) };
+            match &it.again {
+                Ok(again) if again.differs() => Exit::failure(text),
+                _ => Exit::success(text),
+            }
+        }
+    }
+}
+
+/// An episode and what can be said of it.
+#[derive(Debug)]
+struct Explanation {
+    episode: EpisodeRow,
+    /// The scores made once more, or why they cannot be.
+    again: Result<Again, String>,
+    /// Earlier episodes with the same signals to blame, the most alike first.
+    alike: Vec<Alike>,
+}
+
+fn explain(archive: &Archive, config: &Config, id: i64) -> Result<Option<Explanation>, Error> {
+    let Some(episode) = archive.episode(id)? else { return Ok(None) };
+    let again = again::again(archive, config, &episode)?;
+    let alike = alike::to(&episode, archive.episodes(Between::ALL)?);
+    Ok(Some(Explanation { episode, again, alike }))
+}

@@ -1,0 +1,111 @@
+//! Which episodes are alike: those whose scores were made of the same signals, out on the same sides.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::store::EpisodeRow;
+
+/// So many are shown at most.
+const ALIKE_MAX: usize = 5;
+/// Less alike than this is something else.
+const ALIKE_MIN: f64 = 0.5;
+
+/// An episode that was like another one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Alike {
+    /// Its number.
+    pub(super) id: i64,
+    /// When it began, in seconds since the epoch.
+    pub(super) began: f64,
+    /// How it ended: open, ended, accepted, interrupted.
+    pub(super) outcome: String,
+    /// Cosine of the angle between what the signals added to both scores, within 0 and 1.
+    pub(super) alike: f64,
+    /// What happened, in words.
+    pub(super) sentence: String,
+}
+
+/// What each signal to blame added, by its name and its side; what ceased counts as one.
+fn parts(causes: &Value) -> BTreeMap<(String, String), f64> {
+    let part = |it: &Value| {
+        let text = |key: &str| it.get(key).and_then(Value::as_str).map(str::to_owned);
+        let side = text("direction").or_else(|| text("absence"))?;
+        let weight = it.get("contribution").and_then(Value::as_f64).unwrap_or(1.0);
+        Some(((text("signal")?, side), weight))
+    };
+    causes.as_array().into_iter().flatten().filter_map(part).collect()
+}
+
+fn cosine(one: &BTreeMap<(String, String), f64>, other: &BTreeMap<(String, String), f64>) -> f64 {
+    let length = |it: &BTreeMap<_, f64>| it.values().map(|it| it * it).sum::<f64>().sqrt();
+    let dot: f64 = one.iter().filter_map(|(key, value)| Some(value * other.get(key)?)).sum();
+    let lengths = length(one) * length(other);
+    if lengths > 0.0 { dot / lengths } else { 0.0 }
+}
+
+/// The episodes of the same subject that are most like this one, the most alike first.
+pub(super) fn to(episode: &EpisodeRow, others: Vec<EpisodeRow>) -> Vec<Alike> {
+    let own = parts(&episode.causes);
+    let same = |it: &EpisodeRow| (&it.kind, &it.subject) == (&episode.kind, &episode.subject);
+    let others = others.into_iter().filter(|it| it.id != episode.id && it.began < episode.began && same(it));
+    let mut alike: Vec<Alike> = others
+        .map(|it| Alike {
+            id: it.id,
+            began: it.began,
+            outcome: it.outcome,
+            alike: cosine(&own, &parts(&it.causes)),
+            sentence: it.sentence,
+        })
+        .filter(|it| it.alike >= ALIKE_MIN)
+        .collect();
+    alike.sort_by(|a, b| b.alike.total_cmp(&a.alike).then(b.began.total_cmp(&a.began)));
+    alike.truncate(ALIKE_MAX);
+    alike
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn episode(id: i64, causes: &Value) -> EpisodeRow {
+        EpisodeRow {
+            id,
+            kind: "host".into(),
+            subject: "host".into(),
+            began: 1_000.0 * id as f64,
+            ended: None,
+            seen: 0.0,
+            outcome: "ended".into(),
+            peak: 2.0,
+            causes: causes.clone(),
+            sentence: String::new(),
+            model: None,
+            keep_from: None,
+            keep_to: None,
+        }
+    }
+
+    fn check(one: &Value, other: &Value, expect: Option<f64>) {
+        let found = to(&episode(2, one), vec![episode(1, other), episode(3, one)]);
+        let rounded = found.first().map(|it| (it.alike * 100.0).round() / 100.0);
+        assert_eq!((rounded, found.len()), (expect, usize::from(expect.is_some())), "{one} {other}");
+    }
+
+    #[test]
+    fn alike_are_those_with_the_same_signals_on_the_same_sides() {
+        let part = |signal: &str, direction: &str, contribution: f64| json!({"signal": signal, "direction": direction, "contribution": contribution});
+        let busy = json!([part("cpu", "high", 2.0), part("tasks", "high", 1.0)]);
+        check(&busy, &busy, Some(1.0));
+        check(&busy, &json!([part("cpu", "high", 3.0)]), Some(0.89));
+        check(&busy, &json!([part("cpu", "low", 3.0)]), None);
+        check(&busy, &json!([part("disk", "high", 3.0)]), None);
+        check(&busy, &json!([]), None);
+        check(&busy, &json!({"not": "a list"}), None);
+        let gone = json!([{"signal": "disk", "absence": "vanished"}]);
+        check(&gone, &gone, Some(1.0));
+    }
+}

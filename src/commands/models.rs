@@ -1,0 +1,55 @@
+//! `hostnorm models`: the versions of the model that are kept, and which of them judges.
+
+use std::ffi::OsString;
+
+use super::learn::ask;
+use super::stored;
+use crate::cli::{Action, Exit, Models};
+use crate::registry::{Record, Stage, Version};
+use crate::sampler::record;
+use crate::store::{Archive, Verb};
+
+mod compare;
+mod show;
+
+/// Shows versions, or asks for another one; exit code 0, 1 for one that is not there or cannot be read.
+pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let place = options.options.clone();
+    let verb = match &options.action {
+        Action::Promote(id) => Verb::Promote(id.clone()),
+        Action::Rollback => Verb::Rollback,
+        Action::List | Action::Show(_) | Action::Compare(..) => {
+            return look(options, environment).unwrap_or_else(|exit| exit);
+        }
+    };
+    ask(place, environment, &verb)
+}
+
+fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Exit, Exit> {
+    let (config, directory) = stored::config(options.options.clone(), environment)?;
+    let failed = |error: crate::store::Error| Exit::failure(error.to_string());
+    let archive = Archive::open(&directory).map_err(failed)?;
+    let records: Vec<Record> = archive.models().map_err(failed)?.into_iter().map(record).collect();
+    let text = match &options.action {
+        Action::Show(id) => show::one(&found(&records, id.as_deref())?, options.json),
+        Action::Compare(one, other) => {
+            let pair = [found(&records, Some(one))?, found(&records, other.as_deref())?];
+            let scores = compare::scores(&archive, &config, &pair).map_err(failed)?;
+            show::two(&pair, scores.as_ref(), options.json)
+        }
+        _ => show::all(&records, options.json),
+    };
+    Ok(Exit::success(text))
+}
+
+/// The version of this name; without one, the one that judges.
+fn found(records: &[Record], id: Option<&str>) -> Result<Version, Exit> {
+    let wanted = |it: &&Record| id.map_or(it.state == Stage::Current.name(), |id| it.id == id);
+    let record = records.iter().rev().find(wanted).ok_or_else(|| {
+        Exit::failure(match id {
+            Some(id) => format!("there is no model {id}; hostnorm models list names those that are kept"),
+            None => "no model judges yet; the first is trained after the warm-up".to_owned(),
+        })
+    })?;
+    Version::from_record(record).map_err(|error| Exit::failure(format!("model {}: {error}", record.id)))
+}

@@ -1,0 +1,57 @@
+//! What two models make of the same stored points.
+
+use serde::Serialize;
+
+use crate::commands::run::engine_settings;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::reading::Subject;
+use crate::registry::Version;
+use crate::sampler::fold_and_judge;
+use crate::sources;
+use crate::store::{Archive, Error};
+
+/// Points of so many of the last seconds are judged; those before are learned only.
+const JUDGED_SECONDS: f64 = 86_400.0;
+
+/// The scores of both.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Scores {
+    /// Points that both judged.
+    pub(super) points: usize,
+    /// The mean of each.
+    pub(super) mean: [f64; 2],
+    /// The highest of each.
+    pub(super) highest: [f64; 2],
+    /// Share of the points above the limit.
+    pub(super) above: [f64; 2],
+    /// How far both are apart on average.
+    pub(super) apart: f64,
+}
+
+/// Judges the stored points of the last day by both; nothing where there are none that both can judge.
+pub(super) fn scores(
+    archive: &Archive,
+    config: &Config,
+    pair: &[Version; 2],
+) -> Result<Option<Scores>, Error> {
+    let mut engine = Engine::new(sources::signals(|it| config.collects(it)), &engine_settings(config));
+    engine.install(pair[0].kind, pair[0].eif());
+    engine.try_out(pair[1].kind, pair[1].eif());
+    let mut judged: Vec<[f64; 2]> = Vec::new();
+    fold_and_judge(archive, &mut engine, &Subject::Host, JUDGED_SECONDS, |scores| judged.push(scores))?;
+    if judged.is_empty() {
+        return Ok(None);
+    }
+    let count = judged.len() as f64;
+    let each = |of: &dyn Fn(&mut dyn Iterator<Item = f64>) -> f64| {
+        [0, 1].map(|idx| of(&mut judged.iter().map(|it| it[idx])))
+    };
+    Ok(Some(Scores {
+        points: judged.len(),
+        mean: each(&|it| it.sum::<f64>() / count),
+        highest: each(&|it| it.fold(0.0, f64::max)),
+        above: each(&|it| it.filter(|it| *it >= 1.0).count() as f64 / count),
+        apart: judged.iter().map(|[one, other]| (one - other).abs()).sum::<f64>() / count,
+    }))
+}

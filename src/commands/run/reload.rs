@@ -1,0 +1,106 @@
+//! Reading the settings anew while hostnorm runs, as SIGHUP asks for.
+//!
+//! Settings that cannot be are refused whole, and the ones in effect stay.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::cli::Options;
+use crate::clock;
+use crate::config::{Config, Loaded, Problems};
+use crate::metric::Metric;
+use crate::reading::{Timestamp, Values};
+
+static SUCCESSFUL: Metric = Metric::gauge(
+    "hostnorm_config_last_reload_successful",
+    "Whether the settings could be taken over when they were read last, 0 or 1",
+);
+static SUCCEEDED_AT: Metric = Metric::gauge(
+    "hostnorm_config_last_reload_success_timestamp_seconds",
+    "When settings were taken over last, at the start or later",
+);
+
+/// What reading the settings anew measures.
+pub static METRICS: &[&Metric] = &[&SUCCESSFUL, &SUCCEEDED_AT];
+
+/// Where the settings come from, and how the last reading of them went.
+#[derive(Debug)]
+pub(super) struct Reload {
+    options: Options,
+    environment: BTreeMap<OsString, OsString>,
+    successful: AtomicBool,
+    /// Bits of seconds since the epoch.
+    succeeded_at: AtomicU64,
+}
+
+impl Reload {
+    /// Reads the settings for the first time.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub(super) fn first(
+        options: Options,
+        environment: BTreeMap<OsString, OsString>,
+    ) -> Result<(Self, Config), Problems> {
+        let (successful, succeeded_at) = (AtomicBool::new(true), AtomicU64::new(0));
+        let reload = Self { options, environment, successful, succeeded_at };
+        let config = reload.read()?;
+        reload.note(true, clock::now());
+        Ok((reload, config))
+    }
+
+    /// A variable of the environment that hostnorm was started with.
+    pub(super) fn variable(&self, name: &str) -> Option<OsString> {
+        self.environment.get(std::ffi::OsStr::new(name)).cloned()
+    }
+
+    /// Reads the settings once more; gives them when they are others than those in effect.
+    pub(super) fn again(&self, in_effect: &Config) -> Option<Config> {
+        match self.read() {
+            Ok(config) => {
+                self.note(true, clock::now());
+                if config == *in_effect {
+                    tracing::info!("the settings were read anew and are the same");
+                    return None;
+                }
+                if config.log != in_effect.log {
+                    tracing::warn!("what is logged, and how, changes with the next start only");
+                }
+                Some(config)
+            }
+            Err(problems) => {
+                self.refuse(&problems);
+                None
+            }
+        }
+    }
+
+    /// Takes note that new settings could not be taken over; those in effect stay.
+    pub(super) fn refuse(&self, why: &dyn std::fmt::Display) {
+        self.note(false, Timestamp::default());
+        for problem in why.to_string().lines() {
+            tracing::error!(problem, "new settings are refused; those in effect stay");
+        }
+    }
+
+    /// Adds how the last reading of the settings went.
+    pub(super) fn values(&self, values: &mut Values) {
+        values.set(&SUCCESSFUL, f64::from(u8::from(self.successful.load(Ordering::Relaxed))));
+        values.set(&SUCCEEDED_AT, f64::from_bits(self.succeeded_at.load(Ordering::Relaxed)));
+    }
+
+    fn read(&self) -> Result<Config, Problems> {
+        let Options { file, flags } = &self.options;
+        Loaded::new(file.as_deref(), self.environment.clone(), flags.clone())
+            .and_then(Loaded::on_this_host)
+            .map(|it| it.config)
+    }
+
+    fn note(&self, successful: bool, at: Timestamp) {
+        self.successful.store(successful, Ordering::Relaxed);
+        if successful {
+            self.succeeded_at.store(at.0.to_bits(), Ordering::Relaxed);
+        }
+    }
+}

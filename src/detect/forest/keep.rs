@@ -1,0 +1,24 @@
+//! Whether a forest that was read from bytes can be used.
+
+use super::{Forest, SAMPLE_MAX, TREES_MAX, WIDTH_MAX, chunks};
+
+impl Forest {
+    /// Whether all that it says of itself fits together, so that no descent leaves it.
+    pub fn is_sound(&self) -> bool {
+        let depth_max = SAMPLE_MAX.trailing_zeros();
+        let shape = (1..=WIDTH_MAX).contains(&self.width)
+            && (1..=TREES_MAX).contains(&self.trees)
+            && (1..=depth_max).contains(&self.depth);
+        if !shape {
+            return false;
+        }
+        let (nodes, chunks) = (self.trees << self.depth, chunks(self.width));
+        let planes = (self.planes.len() / chunks) as u32;
+        (self.plane_of.len(), self.leaves.len()) == (nodes, nodes)
+            && self.planes.len().is_multiple_of(chunks)
+            && self.plane_of.iter().all(|it| *it < planes)
+            && self.planes.iter().flatten().chain(&self.leaves).all(|it| it.is_finite())
+            && self.typical.is_finite()
+            && self.typical > 0.0
+    }
+}

@@ -1,0 +1,233 @@
+//! Who asks a server, and whom it has to be: names, secrets from files, certificates.
+#![expect(clippy::disallowed_methods, reason = "reads files with secrets and certificates")]
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+
+/// Longest file of a secret or of certificates; a bundle of all authorities has 250 kB.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// How a server is to be asked. It has no secrets, only the files in which they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// Name of the user, or `name:password`; empty for none.
+    pub user: String,
+    /// File with the password.
+    pub password_file: PathBuf,
+    /// File with a token, for `Authorization`.
+    pub token_file: PathBuf,
+    /// More headers, `Name: value`.
+    pub headers: Vec<String>,
+    /// Certificates of authorities to trust beside those of the host.
+    pub ca_file: PathBuf,
+    /// Our certificate, for servers that ask for one.
+    pub cert_file: PathBuf,
+    /// The key of our certificate.
+    pub key_file: PathBuf,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+}
+
+/// Why a server cannot be asked in this way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessError {
+    /// A file cannot be read.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A file does not hold what it should.
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// There is a password or a key, and nobody or nothing it belongs to.
+    Alone(&'static str),
+    /// A header is none.
+    Header(String),
+}
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, reason } => write!(f, "cannot read {}: {reason}", path.display()),
+            Self::Content { path, wanted } => write!(f, "{} holds no {wanted}", path.display()),
+            Self::Alone(what) => f.write_str(what),
+            Self::Header(name) => write!(f, "the header {name:?} is none; write 'Name: value'"),
+        }
+    }
+}
+
+impl std::error::Error for AccessError {}
+
+impl Access {
+    /// Name and password, if any are given beside the URL.
+    pub(super) fn user(&self) -> Result<Option<(String, String)>, AccessError> {
+        let has_file = !self.password_file.as_os_str().is_empty();
+        if self.user.is_empty() {
+            return if has_file { Err(AccessError::Alone("a password file needs a user")) } else { Ok(None) };
+        }
+        if has_file {
+            return Ok(Some((self.user.clone(), secret(&self.password_file)?)));
+        }
+        let (name, password) = self.user.split_once(':').unwrap_or((&self.user, ""));
+        Ok(Some((name.to_owned(), password.to_owned())))
+    }
+
+    /// The token, if there is one.
+    pub(super) fn token(&self) -> Result<Option<String>, AccessError> {
+        if self.token_file.as_os_str().is_empty() { Ok(None) } else { secret(&self.token_file).map(Some) }
+    }
+
+    /// Names and values of the headers that are sent besides.
+    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, AccessError> {
+        let parted = self.headers.iter().map(|it| {
+            let (name, value) = it.split_once(':').unwrap_or((it, ""));
+            let (name, value) = (name.trim(), value.trim());
+            let is_name = ureq::http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+            let is_value = !value.is_empty() && ureq::http::HeaderValue::from_str(value).is_ok();
+            // The value may be a secret, so it is not repeated.
+            if is_name && is_value {
+                Ok((name.into(), value.into()))
+            } else {
+                Err(AccessError::Header(name.into()))
+            }
+        });
+        parted.collect()
+    }
+
+    /// Whom to trust, and who we are.
+    pub(super) fn tls(&self) -> Result<TlsConfig, AccessError> {
+        let builder = TlsConfig::builder().disable_verification(self.insecure).root_certs(self.roots()?);
+        Ok(builder.client_cert(self.certificate()?).build())
+    }
+
+    /// The authorities of this host and those of the file; Mozilla's where the host has none, as an empty image.
+    fn roots(&self) -> Result<RootCerts, AccessError> {
+        let native = rustls_native_certs::load_native_certs();
+        let mut roots: Vec<_> = native.certs.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
+        if !self.ca_file.as_os_str().is_empty() {
+            let own = certificates(&self.ca_file)?;
+            roots.extend(own);
+        }
+        Ok(if roots.is_empty() { RootCerts::WebPki } else { RootCerts::from(roots.into_iter()) })
+    }
+
+    fn certificate(&self) -> Result<Option<ClientCert>, AccessError> {
+        match (self.cert_file.as_os_str().is_empty(), self.key_file.as_os_str().is_empty()) {
+            (true, true) => Ok(None),
+            (false, false) => {
+                let chain = certificates(&self.cert_file)?;
+                let key = PrivateKey::from_pem(&read(&self.key_file)?).map_err(|_| AccessError::Content {
+                    path: self.key_file.clone(),
+                    wanted: "private key in PEM",
+                })?;
+                Ok(Some(ClientCert::new_with_certs(&chain, key)))
+            }
+            (true, false) => Err(AccessError::Alone("a key needs its certificate")),
+            (false, true) => Err(AccessError::Alone("a certificate needs its key")),
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, AccessError> {
+    let pem = read(path)?;
+    let found: Vec<_> = parse_pem(&pem)
+        .filter_map(|it| match it {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if found.is_empty() {
+        return Err(AccessError::Content { path: path.to_owned(), wanted: "certificate in PEM" });
+    }
+    Ok(found)
+}
+
+/// The first line of a file; editors end it.
+fn secret(path: &Path) -> Result<String, AccessError> {
+    let text = String::from_utf8(read(path)?).unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    if line.is_empty() || line.chars().any(char::is_control) {
+        return Err(AccessError::Content { path: path.to_owned(), wanted: "secret in its first line" });
+    }
+    Ok(line.to_owned())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, AccessError> {
+    let wrong = |reason: String| AccessError::File { path: path.to_owned(), reason };
+    let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+    match bytes.len() as u64 {
+        0..=FILE_BYTES_MAX => Ok(bytes),
+        _ => Err(wrong(format!("it is longer than {FILE_BYTES_MAX} bytes"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_in_files_or_with_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (password, empty) = (folder.path().join("password"), folder.path().join("empty"));
+        std::fs::write(&password, "geheim \r\nrest\n").unwrap();
+        std::fs::write(&empty, "\n").unwrap();
+        let check = |user: &str, file: &Path, expect: &str| {
+            let access = Access { user: user.into(), password_file: file.into(), ..Access::default() };
+            let found = match access.user() {
+                Ok(found) => format!("{found:?}"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(found.replace(folder.path().to_str().unwrap(), ""), expect);
+        };
+        let none = Path::new("");
+        check("", none, "None");
+        check("anna", none, "Some((\"anna\", \"\"))");
+        check("anna:a:b", none, "Some((\"anna\", \"a:b\"))");
+        check("anna", &password, "Some((\"anna\", \"geheim\"))");
+        check("", &password, "a password file needs a user");
+        check("anna", &empty, "/empty holds no secret in its first line");
+        let gone = folder.path().join("gone");
+        check("anna", &gone, "cannot read /gone: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn headers_have_a_name_and_a_value() {
+        let check = |header: &str, expect: &str| {
+            let access = Access { headers: vec![header.into()], ..Access::default() };
+            let found = access.headers().map(|it| format!("{it:?}")).unwrap_or_else(|it| it.to_string());
+            assert_eq!(found, expect);
+        };
+        check("X-Scope-OrgID: team-a", "[(\"X-Scope-OrgID\", \"team-a\")]");
+        check("X-Scope-OrgID", "the header \"X-Scope-OrgID\" is none; write 'Name: value'");
+        check("a b: c", "the header \"a b\" is none; write 'Name: value'");
+        check("a: b\nc: d", "the header \"a\" is none; write 'Name: value'");
+    }
+
+    #[test]
+    fn files_of_certificates_are_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text");
+        std::fs::write(&text, "no certificate").unwrap();
+        let check = |access: Access, expect: &str| {
+            let error = access.tls().unwrap_err().to_string();
+            assert_eq!(error.replace(folder.path().to_str().unwrap(), ""), expect);
+        };
+        check(Access { ca_file: text.clone(), ..Access::default() }, "/text holds no certificate in PEM");
+        check(Access { key_file: text.clone(), ..Access::default() }, "a key needs its certificate");
+        check(Access { cert_file: text, ..Access::default() }, "a certificate needs its key");
+        assert!(Access::default().tls().is_ok());
+    }
+}

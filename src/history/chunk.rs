@@ -1,0 +1,106 @@
+//! Parts of the past that are asked for at once.
+
+/// Most points of one question. Prometheus gives at most 11,000 for each series; a day at the default step keeps
+/// answers small.
+const POINTS_MAX: usize = 2_880;
+/// A part with fewer points than twice this is not halved any more.
+const POINTS_MIN: usize = 60;
+/// Milliseconds since the epoch, or long, that are understood: a hundred thousand years.
+const MILLIS_MAX: i64 = 1 << 52;
+
+/// Instants at equal distances, in whole milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chunk {
+    /// The first instant, since the epoch.
+    pub(super) start: i64,
+    /// From one to the next.
+    pub(super) step: i64,
+    /// How many.
+    pub(super) points: usize,
+}
+
+impl Chunk {
+    /// The last `lasting` before `until`, on a grid of the step since the epoch. The first instant is one step before,
+    /// as a rate needs two readings.
+    pub(super) fn whole(until: f64, lasting: f64, step: i64) -> Self {
+        let step = step.max(1);
+        // The casts saturate; no clock is so wrong that its milliseconds need more than half of the bits.
+        let steps = |seconds: f64| ((seconds * 1e3) as i64).clamp(-MILLIS_MAX, MILLIS_MAX).div_euclid(step);
+        let (end, points) = (steps(until), steps(lasting).max(1));
+        Self { start: (end - points) * step, step, points: usize::try_from(points + 1).unwrap_or(1) }
+    }
+
+    /// The same in parts that one question may ask for.
+    pub(super) fn parts(self) -> impl Iterator<Item = Self> {
+        (0..self.points).step_by(POINTS_MAX).map(move |idx| self.part(idx, POINTS_MAX.min(self.points - idx)))
+    }
+
+    /// Both halves; nothing when they would be too small to help.
+    pub(super) fn halves(self) -> Option<[Self; 2]> {
+        let half = self.points / 2;
+        (half >= POINTS_MIN).then(|| [self.part(0, half), self.part(half, self.points - half)])
+    }
+
+    fn part(self, idx: usize, points: usize) -> Self {
+        Self { start: self.at(idx), points, ..self }
+    }
+
+    /// An instant.
+    pub(super) fn at(self, idx: usize) -> i64 {
+        self.start.saturating_add(self.step.saturating_mul(i64::try_from(idx).unwrap_or(i64::MAX)))
+    }
+
+    /// The last instant.
+    pub(super) fn end(self) -> i64 {
+        self.at(self.points.saturating_sub(1))
+    }
+
+    /// Which instant this is; nothing for what lies between or outside.
+    pub(super) fn idx(self, millis: f64) -> Option<usize> {
+        let exact = (millis - self.start as f64) / self.step as f64;
+        let near = exact.round();
+        let is_one = (exact - near).abs() < 0.01 && 0.0 <= near && near < self.points as f64;
+        is_one.then_some(near as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_past_ends_on_the_grid_and_begins_one_step_early() {
+        let whole = Chunk::whole(1000.9, 90.0, 30_000);
+        assert_eq!(whole, Chunk { start: 900_000, step: 30_000, points: 4 });
+        assert_eq!(whole.end(), 990_000);
+        assert_eq!(
+            [900_000.0, 930_001.0, 945_000.0, 1_020_000.0].map(|it| whole.idx(it)),
+            [Some(0), Some(1), None, None]
+        );
+        assert_eq!(whole.halves(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_cover_all_once(points in 1usize..20_000, step in 1i64..100_000) {
+            let whole = Chunk { start: 7 * step, step, points };
+            let mut next = whole.start;
+            for part in whole.parts() {
+                prop_assert!(part.points <= POINTS_MAX && part.start == next);
+                if let Some([one, other]) = part.halves() {
+                    prop_assert_eq!((one.start, one.end() + step, other.end()), (part.start, other.start, part.end()));
+                }
+                next = part.end() + step;
+            }
+            prop_assert_eq!(next, whole.end() + step);
+        }
+
+        #[test]
+        fn no_time_is_too_strange(until in any::<f64>(), lasting in 0.0..1e12f64, millis in any::<f64>()) {
+            let whole = Chunk::whole(until, lasting, 30_000);
+            let _ = (whole.idx(millis), whole.end());
+        }
+    }
+}

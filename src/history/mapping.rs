@@ -1,0 +1,267 @@
+//! Under which names a server keeps what hostnorm measures: a file that users may copy and change.
+#![expect(clippy::disallowed_methods, reason = "reads the file of names")]
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::Kind;
+use crate::metric::Metric;
+
+mod raw;
+mod resolve;
+
+/// The names that hostnorm brings along.
+pub const SHIPPED: &str = include_str!("../../docs/mapping.yaml");
+/// What the shipped names are called in messages.
+const SHIPPED_NAME: &str = "the names that hostnorm brings along";
+/// Longest file of names, in bytes; the shipped one has 12 kB.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Most sources of one set; each costs a question for each part of the past.
+pub(super) const ENTRIES_MAX: usize = 512;
+
+/// Names of both kinds of servers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping {
+    prometheus: Vec<Set>,
+    influx: Vec<Set>,
+}
+
+/// The names of one program.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Set {
+    /// What the program is called.
+    pub(super) name: String,
+    /// A series that is there whenever the host was watched.
+    pub(super) anchor: Choice,
+    /// Where hostnorm's signals themselves are.
+    pub(super) signals: Option<Direct>,
+    /// Where raw metrics are.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// Which series of a server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Choice {
+    /// A metric of Prometheus, or `measurement.field`.
+    pub(super) from: String,
+    /// More to choose by, in the server's language; empty for nothing.
+    pub(super) filter: String,
+}
+
+/// Signals under their own names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Direct {
+    /// Which series.
+    pub(super) choice: Choice,
+    /// The label with the name of the signal.
+    pub(super) name: String,
+}
+
+/// Where one raw metric, or one of its series, is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    /// What it is here.
+    pub(super) metric: &'static Metric,
+    /// What it is there.
+    pub(super) choice: Choice,
+    /// What is added to it, and what is taken away.
+    pub(super) plus: Option<String>,
+    /// See [`Self::plus`].
+    pub(super) minus: Option<String>,
+    /// Where the value of each label comes from, in the order of the metric's labels.
+    pub(super) labels: Vec<Label>,
+    /// A factor.
+    pub(super) times: f64,
+    /// Whether the value is a gain in a second, to be added up.
+    pub(super) rate: bool,
+    /// What it is divided by.
+    pub(super) per: Option<&'static Metric>,
+    /// How several series become one.
+    pub(super) by: Join,
+}
+
+/// The value of a label.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Label {
+    /// What this label of the server has.
+    Of(String),
+    /// Always this.
+    Fixed(String),
+}
+
+/// How several series become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Join {
+    /// Their sum.
+    #[default]
+    Sum,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// Their mean.
+    Avg,
+    /// How many there are.
+    Count,
+}
+
+impl Join {
+    /// As PromQL calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Avg => "avg",
+            Self::Count => "count",
+        }
+    }
+}
+
+/// What is wrong with a file of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingError {
+    /// The file.
+    pub file: String,
+    /// Its line, from 1, as far as it is known.
+    pub line: Option<usize>,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl fmt::Display for MappingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}, line {line}: {}", self.file, self.what),
+            None => write!(f, "{}: {}", self.file, self.what),
+        }
+    }
+}
+
+impl std::error::Error for MappingError {}
+
+impl Mapping {
+    /// The shipped names.
+    ///
+    /// # Errors
+    /// Never, which a test sees to.
+    pub fn shipped(metrics: &[&'static Metric]) -> Result<Self, MappingError> {
+        Self::of(SHIPPED_NAME, SHIPPED, metrics)
+    }
+
+    /// The names in a file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the file.
+    pub fn read(path: &Path, metrics: &[&'static Metric]) -> Result<Self, MappingError> {
+        Self::of(&path.display().to_string(), &text(path)?, metrics)
+    }
+
+    fn of(file: &str, text: &str, metrics: &[&'static Metric]) -> Result<Self, MappingError> {
+        let raw = raw::parse(file, text)?;
+        let resolver = resolve::Resolver { file, text, metrics };
+        Ok(Self {
+            prometheus: resolver.sets(Kind::Prometheus, raw.prometheus)?,
+            influx: resolver.sets(Kind::Influx, raw.influxdb)?,
+        })
+    }
+
+    /// The sets of names for a kind of server.
+    pub(super) fn sets(&self, kind: Kind) -> &[Set] {
+        match kind {
+            Kind::Prometheus => &self.prometheus,
+            Kind::Influx => &self.influx,
+        }
+    }
+}
+
+fn text(path: &Path) -> Result<String, MappingError> {
+    let wrong =
+        |what: String| MappingError { file: PathBuf::from(path).display().to_string(), line: None, what };
+    let file = std::fs::File::open(path).map_err(|error| wrong(format!("cannot be opened: {error}")))?;
+    let mut text = String::new();
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
+    read.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    match text.len() as u64 {
+        0..=FILE_BYTES_MAX => Ok(text),
+        _ => Err(wrong(format!("is longer than {FILE_BYTES_MAX} bytes"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    static SECONDS: Metric = Metric::counter("hostnorm_cpu_seconds_total", "Time").by(&["mode"]);
+    static CPUS: Metric = Metric::gauge("hostnorm_cpus_online", "Processors");
+    static METRICS: &[&Metric] = &[&SECONDS, &CPUS];
+
+    fn check(text: &str, expect: &str) {
+        let found = Mapping::of("m.yaml", text, METRICS).map_or_else(|it| it.to_string(), |_| String::new());
+        assert_eq!(found, expect, "{text}");
+    }
+
+    /// A set of node_exporter with this metric.
+    fn with(metric: &str) -> String {
+        format!("prometheus:\n  node:\n    anchor: {{from: up}}\n    metrics:\n      {metric}\n")
+    }
+
+    #[test]
+    fn sources_are_understood() {
+        let text = with("hostnorm_cpu_seconds_total: {from: node_cpu_seconds_total, times: 0.5}");
+        let mapping = Mapping::of("m.yaml", &text, METRICS).unwrap();
+        let [set] = mapping.sets(Kind::Prometheus) else { panic!("{mapping:?}") };
+        let [entry] = &set.entries[..] else { panic!("{set:?}") };
+        assert_eq!((entry.labels.as_slice(), entry.times), (&[Label::Of("mode".into())][..], 0.5));
+        assert!(mapping.sets(Kind::Influx).is_empty());
+        check(
+            &with(
+                "hostnorm_cpu_seconds_total: [{from: a, fixed: {mode: user}}, {from: b, fixed: {mode: idle}}]",
+            ),
+            "",
+        );
+    }
+
+    /// The line that is told, and words that have to be in what is wrong there.
+    fn check_wrong(text: &str, line: usize, words: &str) {
+        let error = Mapping::of("m.yaml", text, METRICS).unwrap_err();
+        assert_eq!(error.line, Some(line), "{error}");
+        assert!(error.what.contains(words), "{error}");
+    }
+
+    #[test]
+    fn mistakes_have_a_line() {
+        check_wrong("prometheus: [", 1, "expected");
+        check_wrong("graphite: {}\n", 1, "unknown field `graphite`, expected `prometheus` or `influxdb`");
+        let metric = |line: &str, words: &str| check_wrong(&with(line), 5, words);
+        metric("hostnorm_cpus: {from: x}", "no metric \"hostnorm_cpus\"; did you mean hostnorm_cpus_online?");
+        metric("hostnorm_cpus_online: {form: x}", "unknown field `form`");
+        metric("hostnorm_cpus_online: {from: 'a b'}", "\"a b\" is no name of a metric of Prometheus");
+        metric("hostnorm_cpus_online: {from: a, times: .nan}", "times has to be a finite number");
+        metric("hostnorm_cpus_online: {from: a, per: hostnorm_cpu_seconds_total}", "a metric without labels");
+        metric("hostnorm_cpus_online: {from: a, labels: {mode: x}}", "has no label \"mode\"");
+        metric("hostnorm_cpus_online: 7", "expected a source such as {from: name}, or a list of them");
+        check_wrong(
+            "influxdb:\n  t:\n    anchor: {from: cpu}\n",
+            3,
+            "\"cpu\" is no measurement.field of InfluxDB",
+        );
+        let tagless = "influxdb:\n  t:\n    anchor: {from: a.b}\n    metrics:\n      hostnorm_cpu_seconds_total: {from: a.b}\n";
+        check_wrong(
+            tagless,
+            5,
+            "nothing says where the label \"mode\" of hostnorm_cpu_seconds_total comes from",
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "([a-z_:{}\\[\\],]|prometheus:|metrics:|hostnorm_cpus_online:|from:|  |\n|\\PC){0,40}") {
+            let _ = Mapping::of("m.yaml", &text, METRICS);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The file of names as it is written, before any of it is looked up.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::{Join, MappingError};
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) prometheus: BTreeMap<String, Set>,
+    #[serde(default)]
+    pub(super) influxdb: BTreeMap<String, Set>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Set {
+    pub(super) anchor: Choice,
+    #[serde(default)]
+    pub(super) signals: Option<Direct>,
+    #[serde(default)]
+    pub(super) metrics: BTreeMap<String, Sources>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Choice {
+    pub(super) from: String,
+    #[serde(default, rename = "where")]
+    pub(super) filter: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Direct {
+    pub(super) from: String,
+    #[serde(default, rename = "where")]
+    pub(super) filter: String,
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    pub(super) from: String,
+    #[serde(default)]
+    pub(super) plus: Option<String>,
+    #[serde(default)]
+    pub(super) minus: Option<String>,
+    #[serde(default, rename = "where")]
+    pub(super) filter: String,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) fixed: BTreeMap<String, String>,
+    #[serde(default = "one")]
+    pub(super) times: f64,
+    #[serde(default)]
+    pub(super) rate: bool,
+    #[serde(default)]
+    pub(super) per: Option<String>,
+    #[serde(default)]
+    pub(super) by: Join,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// One source or a list of them. Not by serde's `untagged`, whose messages say nothing.
+pub(super) struct Sources(pub(super) Vec<Source>);
+
+impl<'de> Deserialize<'de> for Sources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SourcesVisitor)
+    }
+}
+
+struct SourcesVisitor;
+
+impl<'de> Visitor<'de> for SourcesVisitor {
+    type Value = Sources;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a source such as {from: name}, or a list of them")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Sources, A::Error> {
+        Source::deserialize(de::value::MapAccessDeserializer::new(map)).map(|it| Sources(vec![it]))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Sources, A::Error> {
+        Vec::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(Sources)
+    }
+}
+
+/// Understands the text of a file.
+pub(super) fn parse(file: &str, text: &str) -> Result<File, MappingError> {
+    yaml_serde::from_str(text).map_err(|error| {
+        let line = error.location().map(|it| it.line());
+        // The line is told before it.
+        let text = error.to_string();
+        let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned();
+        MappingError { file: file.to_owned(), line, what }
+    })
+}

@@ -1,0 +1,248 @@
+//! Where a past comes from, as users write it: `csv:FILE`, `prometheus:URL`, `influxdb:URL`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+
+/// Where a past comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// A table of signals in a file.
+    Csv(PathBuf),
+    /// A server.
+    Server(Address),
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// The HTTP API of Prometheus, as VictoriaMetrics, Thanos and Mimir speak it too.
+    Prometheus,
+    /// `InfluxQL` over HTTP, as `InfluxDB` 1.x speaks it.
+    Influx,
+}
+
+/// A server, without anything secret in what is shown of it.
+#[derive(Clone, PartialEq)]
+pub struct Address {
+    /// What it speaks.
+    pub kind: Kind,
+    /// Scheme, host, port and path, without a slash at the end.
+    pub url: String,
+    /// Name and password that stood in the URL.
+    pub(super) user: Option<(String, String)>,
+    /// Of `InfluxDB`: the database, then the retention policy if one was named.
+    pub(super) database: Option<(String, Option<String>)>,
+}
+
+/// What is shown of an address never has its password.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address").field("kind", &self.kind).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+/// Why a text is no origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginError {
+    /// It does not begin with a kind of origin.
+    Kind,
+    /// There is no file behind `csv:`.
+    NoFile,
+    /// What is behind the kind does not begin with `http://` or `https://`.
+    Scheme,
+    /// There is no host, or it is none.
+    Host,
+    /// Something stands in the URL that has no meaning there.
+    Extra(&'static str),
+    /// No database is named.
+    NoDatabase,
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind => f.write_str(
+                "is none of csv:FILE, prometheus:URL and influxdb:URL, such as prometheus:http://localhost:9090",
+            ),
+            Self::NoFile => f.write_str("names no file; write csv:FILE"),
+            Self::Scheme => f.write_str("needs http:// or https:// before the host"),
+            Self::Host => f.write_str("has no valid host and port behind http:// or https://"),
+            Self::Extra(what) => write!(f, "has {what}, which has no meaning here"),
+            Self::NoDatabase => f.write_str(
+                "names no database; put it behind the host, such as influxdb:http://localhost:8086/telegraf",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OriginError {}
+
+/// Ends of URLs that people copy from their browsers; the API is asked below what is before them.
+const PAGES: [&str; 6] = ["/api/v1/query_range", "/api/v1/query", "/api/v1", "/graph", "/query", "/vmui"];
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let (kind, rest) = text.split_once(':').ok_or(OriginError::Kind)?;
+        match kind {
+            "csv" if rest.is_empty() => Err(OriginError::NoFile),
+            "csv" => Ok(Self::Csv(rest.into())),
+            "prometheus" => Address::prometheus(rest).map(Self::Server),
+            "influxdb" => Address::influx(rest).map(Self::Server),
+            _ => Err(OriginError::Kind),
+        }
+    }
+}
+
+impl Address {
+    fn prometheus(text: &str) -> Result<Self, OriginError> {
+        let Parts { mut url, user, query } = parts(text)?;
+        if !query.is_empty() && !PAGES.iter().any(|it| url.ends_with(it)) {
+            return Err(OriginError::Extra("a query"));
+        }
+        if let Some(page) = PAGES.iter().find(|it| url.ends_with(*it)) {
+            url.truncate(url.len() - page.len());
+        }
+        Ok(Self { kind: Kind::Prometheus, url, user, database: None })
+    }
+
+    fn influx(text: &str) -> Result<Self, OriginError> {
+        let Parts { mut url, user, query } = parts(text)?;
+        let named = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+        if query.iter().any(|(name, _)| !matches!(name.as_str(), "db" | "rp")) {
+            return Err(OriginError::Extra("a query other than db and rp"));
+        }
+        if url.ends_with("/query") {
+            url.truncate(url.len() - "/query".len());
+        }
+        let database = match named("db") {
+            Some(database) => database,
+            None => {
+                // The authority holds the only other slashes, those of the scheme.
+                let slash =
+                    url.rfind('/').filter(|it| !url[..*it].ends_with('/') && !url[..*it].ends_with(':'));
+                let slash = slash.ok_or(OriginError::NoDatabase)?;
+                let database = decoded(&url[slash + 1..]);
+                url.truncate(slash);
+                database
+            }
+        };
+        if database.is_empty() {
+            return Err(OriginError::NoDatabase);
+        }
+        Ok(Self { kind: Kind::Influx, url, user, database: Some((database, named("rp"))) })
+    }
+}
+
+/// A URL that was taken apart.
+struct Parts {
+    /// All before the query, without name and password.
+    url: String,
+    user: Option<(String, String)>,
+    query: Vec<(String, String)>,
+}
+
+fn parts(text: &str) -> Result<Parts, OriginError> {
+    let (scheme, rest) = ["http://", "https://"]
+        .into_iter()
+        .find_map(|it| Some((it, text.strip_prefix(it)?)))
+        .ok_or(OriginError::Scheme)?;
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    if !fragment.is_empty() {
+        return Err(OriginError::Extra("a fragment behind #"));
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |it| rest.split_at(it));
+    let (user, host) = match authority.rsplit_once('@') {
+        None => (None, authority),
+        Some((user, host)) => {
+            let (name, password) = user.split_once(':').unwrap_or((user, ""));
+            (Some((decoded(name), decoded(password))), host)
+        }
+    };
+    let url = format!("{scheme}{host}{}", path.trim_end_matches('/'));
+    let valid = url.parse::<ureq::http::Uri>().is_ok_and(|it| it.host().is_some_and(|it| !it.is_empty()));
+    if !valid {
+        return Err(OriginError::Host);
+    }
+    let pairs = query.split('&').filter(|it| !it.is_empty());
+    let query = pairs
+        .map(|it| it.split_once('=').unwrap_or((it, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect();
+    Ok(Parts { url, user, query })
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str, expect: &str) {
+        let found = match text.parse::<Origin>() {
+            Ok(Origin::Csv(path)) => format!("csv {}", path.display()),
+            Ok(Origin::Server(it)) => format!("{} {:?} {:?}", it.url, it.user, it.database),
+            Err(error) => format!("{error:?}"),
+        };
+        assert_eq!(found, expect, "{text}");
+    }
+
+    #[test]
+    fn origins() {
+        check("csv:h.csv.gz", "csv h.csv.gz");
+        check("csv:C:\\h.csv", "csv C:\\h.csv");
+        check("csv:", "NoFile");
+        check("h.csv", "Kind");
+        check("graphite:http://x", "Kind");
+        check("prometheus:localhost:9090", "Scheme");
+        check("prometheus:http://", "Host");
+        check("prometheus:http://:9090", "Host");
+        check("prometheus:http://a b", "Host");
+        check("prometheus:http://localhost:9090", "http://localhost:9090 None None");
+        check("prometheus:https://h/prom/", "https://h/prom None None");
+        check("prometheus:http://h:1/graph?g0.expr=up&g0.tab=0", "http://h:1 None None");
+        check("prometheus:http://h/prometheus/api/v1/query_range", "http://h/prometheus None None");
+        check("prometheus:http://[::1]:9090", "http://[::1]:9090 None None");
+        check("prometheus:http://h?x=1", "Extra(\"a query\")");
+        check("prometheus:http://u:p%40w@h:1", "http://h:1 Some((\"u\", \"p@w\")) None");
+        check("influxdb:http://h:8086", "NoDatabase");
+        check("influxdb:http://h:8086/", "NoDatabase");
+        check("influxdb:http://h:8086/telegraf", "http://h:8086 None Some((\"telegraf\", None))");
+        check("influxdb:http://h/influx/my%20db", "http://h/influx None Some((\"my db\", None))");
+        check(
+            "influxdb:http://h/influx/query?db=telegraf&rp=autogen",
+            "http://h/influx None Some((\"telegraf\", Some(\"autogen\")))",
+        );
+        check("influxdb:http://h/x?q=1", "Extra(\"a query other than db and rp\")");
+    }
+
+    #[test]
+    fn what_is_shown_has_no_password() {
+        let origin: Origin = "prometheus:http://anna:geheim@h".parse().unwrap();
+        let Origin::Server(address) = &origin else { unreachable!("it is a server") };
+        assert!(!format!("{origin:?} {address}").contains("geheim"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "(csv:|prometheus:|influxdb:)?(https?://)?[@:/?#&=%\\[\\]a-z0-9 é]{0,30}") {
+            let _ = text.parse::<Origin>();
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Whether numbers can be what they are taken for: bytes that are kilobytes, seconds that are milliseconds, ratios
+//! that are hundredths.
+
+use std::fmt;
+
+use super::Wanted;
+use super::mapping::Entry;
+use crate::metric::Metric;
+use crate::reading::Values;
+use crate::signal::{Change, Signal, Unit};
+
+/// So many of the numbers may be out of range; counters jump and sensors fail now and then.
+const WRONG_SHARE_MAX: f64 = 0.05;
+/// A ratio may pass its bounds by this, for rounding.
+const RATIO_SLACK: f64 = 0.01;
+/// No host has less memory, nor a filesystem, than this many bytes.
+const BYTES_MIN: f64 = 524_288.0;
+/// Less memory than the smallest routers have; a host with up to 61 GiB has fewer kilobytes.
+const MEMORY_BYTES_MIN: f64 = 64e6;
+/// What counts seconds gains at most this much in a second; readings come late.
+const SECONDS_RATE_MAX: f64 = 1.5;
+
+const KILOBYTES: &str = "these look like kilobytes: give times: 1024 in a file for --mapping";
+const MILLISECONDS: &str = "these are no seconds: give times: 0.001 for milliseconds, or times: 0.000001 for microseconds, in a file for --mapping";
+
+/// What can be said of a metric whatever the host.
+enum Rule {
+    /// A gauge is not less.
+    AtLeast(f64),
+    /// A counter gains no more in a second.
+    Gains(f64),
+}
+
+/// Metrics with what is always true of them, and what may be wrong where it is not.
+static RULES: [(&str, Rule, &str); 6] = [
+    ("hostnorm_memory_size_bytes", Rule::AtLeast(MEMORY_BYTES_MIN), KILOBYTES),
+    ("hostnorm_filesystem_size_bytes", Rule::AtLeast(BYTES_MIN), KILOBYTES),
+    ("hostnorm_disk_io_time_seconds_total", Rule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
+    ("hostnorm_pressure_cpu_waiting_seconds_total", Rule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
+    ("hostnorm_pressure_memory_waiting_seconds_total", Rule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
+    ("hostnorm_pressure_io_waiting_seconds_total", Rule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
+];
+
+/// Numbers that are not what they are taken for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Amiss {
+    /// What they are taken for.
+    pub name: String,
+    /// The furthest of them.
+    pub example: f64,
+    /// What may be wrong.
+    pub hint: &'static str,
+}
+
+impl fmt::Display for Amiss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "wrong unit: {} has values such as {}; {}", self.name, self.example, self.hint)
+    }
+}
+
+impl std::error::Error for Amiss {}
+
+/// How many numbers were seen, how many of them cannot be, and the furthest of those.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    seen: u64,
+    wrong: u64,
+    example: f64,
+}
+
+impl Tally {
+    fn note(&mut self, value: f64, is_wrong: bool, is_further: impl Fn(f64, f64) -> bool) {
+        self.seen += 1;
+        if is_wrong {
+            if self.wrong == 0 || is_further(value, self.example) {
+                self.example = value;
+            }
+            self.wrong += 1;
+        }
+    }
+
+    fn is_amiss(&self) -> bool {
+        self.wrong as f64 > WRONG_SHARE_MAX * self.seen as f64
+    }
+}
+
+/// What was seen of signals: those over what a ratio can be, and those below nothing.
+#[derive(Debug, Clone)]
+pub struct Ranges<'a> {
+    signals: &'a [&'static Signal],
+    over: Vec<Tally>,
+    below: Vec<Tally>,
+}
+
+impl<'a> Ranges<'a> {
+    /// Nothing was seen of these signals yet.
+    pub fn new(signals: &'a [&'static Signal]) -> Self {
+        Self {
+            signals,
+            over: vec![Tally::default(); signals.len()],
+            below: vec![Tally::default(); signals.len()],
+        }
+    }
+
+    /// Takes note of values, one a signal.
+    pub fn note(&mut self, values: impl IntoIterator<Item = Option<f64>>) {
+        for (idx, value) in values.into_iter().enumerate() {
+            let (Some(signal), Some(value)) = (self.signals.get(idx), value) else { continue };
+            self.over[idx].note(value, signal.max() + RATIO_SLACK < value, |it, other| it > other);
+            self.below[idx].note(value, value < -RATIO_SLACK, |it, other| it < other);
+        }
+    }
+
+    /// Whether they are what they are taken for.
+    ///
+    /// # Errors
+    /// The first signal of which too many values are not.
+    pub fn judge(&self) -> Result<(), Amiss> {
+        let amiss = |signal: &Signal, tally: &Tally, hint| Amiss {
+            name: signal.name.into(),
+            example: tally.example,
+            hint,
+        };
+        for (idx, signal) in self.signals.iter().enumerate() {
+            if self.over[idx].is_amiss() && signal.unit == Unit::Ratio {
+                let hint = if self.over[idx].example <= 100.0 * (1.0 + RATIO_SLACK) {
+                    "a ratio is between 0 and 1: these look like hundredths; divide by 100"
+                } else {
+                    "a ratio is between 0 and 1"
+                };
+                return Err(amiss(signal, &self.over[idx], hint));
+            }
+            if self.below[idx].is_amiss() {
+                return Err(amiss(
+                    signal,
+                    &self.below[idx],
+                    "no signal is below 0; leave a cell empty where a value is missing",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was seen of a server's numbers.
+pub(super) struct Units<'a> {
+    rules: Vec<(&'static Metric, String, &'static Rule, &'static str, Tally)>,
+    ranges: Ranges<'a>,
+}
+
+impl<'a> Units<'a> {
+    pub(super) fn new(wanted: &Wanted<'a>, entries: &[Entry]) -> Self {
+        let rule = |(name, rule, hint): &'static (&str, Rule, &'static str)| {
+            let entry = entries.iter().find(|it| it.metric.name == *name)?;
+            let shown = format!("{name} (from {})", entry.choice.from);
+            Some((entry.metric, shown, rule, *hint, Tally::default()))
+        };
+        Self { rules: RULES.iter().filter_map(rule).collect(), ranges: Ranges::new(wanted.signals) }
+    }
+
+    pub(super) fn reading(&mut self, now: &Values, change: Option<&Change<'_>>) {
+        for (metric, _, rule, _, tally) in &mut self.rules {
+            match rule {
+                Rule::AtLeast(least) => {
+                    now.each(metric)
+                        .for_each(|it| tally.note(it.value, it.value < *least, |it, other| it < other));
+                }
+                Rule::Gains(most) => {
+                    let rates = change.into_iter().flat_map(|it| it.rates(metric));
+                    rates.for_each(|(_, rate)| tally.note(rate, *most < rate, |it, other| it > other));
+                }
+            }
+        }
+    }
+
+    pub(super) fn point(&mut self, signals: &[Option<f64>]) {
+        self.ranges.note(signals.iter().copied());
+    }
+
+    pub(super) fn judge(&self) -> Result<(), Amiss> {
+        match self.rules.iter().find(|(.., tally)| tally.is_amiss()) {
+            Some((_, name, _, hint, tally)) => {
+                Err(Amiss { name: name.clone(), example: tally.example, hint })
+            }
+            None => self.ranges.judge(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Kind;
+
+    static SIGNALS: [Signal; 2] = [signal("a_ratio", Unit::Ratio), signal("a_count", Unit::Count)];
+
+    const fn signal(name: &'static str, unit: Unit) -> Signal {
+        Signal { kind: Kind::Host, name, title: "", help: "", unit, floor: 0.0, of: |_| None }
+    }
+
+    fn check(values: &[(f64, f64)], expect: &str) {
+        let signals: Vec<_> = SIGNALS.iter().collect();
+        let mut ranges = Ranges::new(&signals);
+        values.iter().for_each(|(one, other)| ranges.note([Some(*one), Some(*other)]));
+        let found = ranges.judge().map_or_else(|it| it.to_string(), |()| String::new());
+        assert_eq!(found, expect, "{values:?}");
+    }
+
+    #[test]
+    fn signals_have_bounds() {
+        check(&[], "");
+        check(&[(0.0, 1e9), (1.0, 0.0)], "");
+        check(
+            &[(12.5, 0.0), (99.0, 0.0)],
+            "wrong unit: a_ratio has values such as 99; a ratio is between 0 and 1: these look like hundredths; divide by 100",
+        );
+        check(&[(1200.0, 0.0)], "wrong unit: a_ratio has values such as 1200; a ratio is between 0 and 1");
+        check(
+            &[(0.5, -1.0)],
+            "wrong unit: a_count has values such as -1; no signal is below 0; leave a cell empty where a value is missing",
+        );
+        let mut mostly_right = vec![(0.5, 0.0); 99];
+        mostly_right.push((7.0, 0.0));
+        check(&mostly_right, "");
+    }
+}

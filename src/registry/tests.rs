@@ -1,0 +1,159 @@
+use std::sync::LazyLock;
+
+use super::*;
+use crate::detect::forest::Rows;
+use crate::detect::random::Random;
+use crate::drift::Log;
+use crate::training::{Model, Settings, TrainingSet};
+
+static MODEL: LazyLock<Model> = LazyLock::new(|| {
+    let (mut random, mut rows, mut row) = (Random::new(2), Rows::new(9), vec![0.0; 9]);
+    for _ in 0..120 {
+        random.fill_normal(&mut row);
+        rows.push(&row);
+    }
+    let span = Some([Timestamp(0.0), Timestamp(7_200.0)]);
+    let set = TrainingSet { rows, noise: vec![0.0; 9], log: Log::default(), span };
+    training::train(&set, &Settings { trees: 20, sample: 32 }, 1).unwrap()
+});
+
+const HOST: Kind = Kind::Host;
+
+/// A registry with models trained a day apart, of these qualities.
+fn registry(aucs: &[f64]) -> Registry {
+    let mut registry = Registry::new(3_600.0);
+    for (day, auc) in aucs.iter().enumerate() {
+        add(&mut registry, day, *auc);
+    }
+    registry
+}
+
+fn add(registry: &mut Registry, day: usize, auc: f64) {
+    let mut model = MODEL.clone();
+    model.card.auc_own = auc;
+    registry.add(HOST, Timestamp(day as f64 * 86_400.0), model);
+}
+
+fn tally(seconds: f64, above: f64, above_current: f64) -> Tally {
+    Tally { seconds, readings: seconds, above, above_current }
+}
+
+fn stages(registry: &Registry) -> String {
+    registry.versions().map(|it| it.stage.name()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_first_judges_at_once_and_the_next_is_a_shadow() {
+    let mut registry = registry(&[0.9]);
+    assert_eq!(stages(&registry), "current");
+    add(&mut registry, 1, 0.9);
+    assert_eq!(stages(&registry), "current shadow");
+    add(&mut registry, 2, 0.9);
+    assert_eq!(stages(&registry), "current retired shadow");
+    assert_eq!(registry.review(HOST, &tally(3_599.0, 0.0, 0.0)), None);
+    let outcome = registry.review(HOST, &tally(3_600.0, 0.0, 0.0));
+    assert_eq!(outcome, Some(Outcome::Promoted(Id::read("19700103T000000Z").unwrap())));
+    assert_eq!(stages(&registry), "retired retired current");
+    assert_eq!(registry.review(HOST, &tally(3_600.0, 0.0, 0.0)), None);
+}
+
+#[test]
+fn a_shadow_that_is_worse_is_refused() {
+    let check = |auc: f64, tally: Tally, expect: Option<&str>| {
+        let mut registry = registry(&[0.9, auc]);
+        let why = match registry.review(HOST, &tally) {
+            Some(Outcome::Refused { why, .. }) => Some(why),
+            _ => None,
+        };
+        assert_eq!(why.as_deref(), expect);
+        assert_eq!(stages(&registry), if expect.is_some() { "current refused" } else { "retired current" });
+    };
+    let hour = |above, current| tally(3_600.0, above, current);
+    check(0.86, hour(0.0, 0.0), None);
+    check(0.9, hour(30.0, 0.0), None);
+    check(0.9, hour(500.0, 490.0), None);
+    check(
+        0.7,
+        hour(0.0, 0.0),
+        Some("it tells faults from ordinary points with an AUC of 0.700, the current one with 0.900"),
+    );
+    check(
+        0.95,
+        hour(72.0, 18.0),
+        Some("it puts 2.0 % of the readings above the limit, the current one 0.5 %"),
+    );
+}
+
+#[test]
+fn what_the_current_one_knows_bounds_the_trial() {
+    let mut registry = registry(&[0.9, 0.9]);
+    let current = registry.versions.get_mut(&HOST).unwrap().first_mut().unwrap();
+    current.model.card.to = Some(Timestamp(600.0));
+    assert_eq!(registry.review(HOST, &tally(599.0, 0.0, 0.0)), None);
+    assert!(registry.review(HOST, &tally(600.0, 0.0, 0.0)).is_some());
+}
+
+#[test]
+fn there_is_a_way_back_and_forth() {
+    let mut registry = registry(&[0.9, 0.9]);
+    assert_eq!(registry.rollback(HOST).unwrap_err(), NoVersion::NoneBefore);
+    registry.promote("19700102T000000Z").unwrap();
+    assert_eq!(stages(&registry), "retired current");
+    assert_eq!(registry.rollback(HOST).unwrap().id.as_str(), "19700101T000000Z");
+    assert_eq!(stages(&registry), "current retired");
+    assert_eq!(registry.rollback(HOST).unwrap_err(), NoVersion::NoneBefore, "it is not forth");
+    assert!(matches!(registry.promote("19700101T000000Z"), Err(NoVersion::Current(_))));
+    let error = registry.promote("x").unwrap_err().to_string();
+    assert_eq!(error, "there is no model x; `hostnorm models list` names those that are kept");
+}
+
+#[test]
+fn five_are_kept_and_what_changes_is_written_down() {
+    let mut registry = registry(&[0.9]);
+    registry.saved();
+    for day in 1..9 {
+        add(&mut registry, day, 0.9);
+        assert!(registry.versions().count() <= MODELS_MAX);
+    }
+    assert_eq!(stages(&registry), "current retired retired retired shadow");
+    let said: Vec<String> = registry
+        .saved()
+        .iter()
+        .rev()
+        .take(3)
+        .map(|it| match it {
+            Saved::New(record) => format!("new {}", record.id),
+            Saved::Stage(id, stage) => format!("{id} {stage}"),
+            Saved::Gone(id) => format!("gone {id}"),
+        })
+        .collect();
+    assert_eq!(said, ["gone 19700105T000000Z", "new 19700109T000000Z", "19700108T000000Z retired"]);
+    assert!(registry.saved().is_empty());
+}
+
+#[test]
+fn a_row_is_a_version_again_or_says_why_not() {
+    let mut registry = registry(&[0.9, 0.8]);
+    let records: Vec<Record> = registry.versions().map(Version::record).collect();
+    let mut again = Registry::new(3_600.0);
+    // In any order, and twice.
+    for record in records.iter().rev().chain(&records) {
+        again.restore(Version::from_record(record).unwrap());
+    }
+    assert_eq!(again.versions().map(Version::record).collect::<Vec<_>>(), records);
+    assert!(again.saved().is_empty() && !registry.saved().is_empty());
+    let check = |change: fn(&mut Record), expect: &str| {
+        let mut record = records[0].clone();
+        change(&mut record);
+        assert_eq!(Version::from_record(&record).unwrap_err().to_string(), expect);
+    };
+    check(|it| it.id = "../x".into(), "the column id of the model has a value that means nothing");
+    check(|it| it.kind = "house".into(), "the column kind of the model has a value that means nothing");
+    check(|it| it.created = f64::NAN, "the column created of the model has a value that means nothing");
+    check(|it| it.state = String::new(), "the column state of the model has a value that means nothing");
+    check(|it| it.blob[100] ^= 1, "the model is garbled or cut short; it will be trained again");
+    check(|it| it.digest = "0".into(), "the forest is another one than the card of the model tells of");
+    let mut record = records[0].clone();
+    record.card = "{}".into();
+    assert!(matches!(Version::from_record(&record), Err(BadRecord::Card(_))));
+}

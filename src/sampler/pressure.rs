@@ -1,0 +1,64 @@
+//! Whether processors are short, so that what is done beside the loop is put off for a while.
+
+use super::Books;
+use crate::reading::Subject;
+use crate::report::Report;
+
+/// Signals that tell of it, and the share of the time from which on they do.
+const SIGNS: [(&str, f64); 2] = [("pressure_cpu_ratio", 0.5), ("cpu_busy_ratio", 0.95)];
+
+/// Work is put off for so many seconds at most: a machine that is always busy is to be judged by a good model, too.
+const PUT_OFF_MAX: f64 = 3_600.0;
+
+impl Books {
+    /// Whether processors are short in this window, and not for an hour already.
+    pub(super) fn is_strained(&mut self, report: &Report) -> bool {
+        let at = report.reading.at;
+        if !is_short(report) {
+            self.put_off = None;
+            return false;
+        }
+        let since = *self.put_off.get_or_insert(at);
+        // A clock that stepped back begins anew.
+        if at.0 < since.0 {
+            self.put_off = Some(at);
+        }
+        at.0 - since.0 < PUT_OFF_MAX
+    }
+}
+
+fn is_short(report: &Report) -> bool {
+    let Some(host) = report.judgements.get(&Subject::Host) else { return false };
+    let above = |(name, share): (&str, f64)| {
+        host.signals.iter().any(|it| it.signal.name == name && it.value >= share)
+    };
+    SIGNS.into_iter().any(above)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::reading::{Reading, Timestamp};
+    use crate::report::{Judgement, SignalState};
+    use crate::sources;
+
+    #[test]
+    fn work_is_put_off_for_an_hour_at_most() {
+        let mut books = Books::default();
+        let mut strained = |at: f64, pressure: f64| {
+            let mut signals = sources::signals(|_| true);
+            let signal = signals.find(|it| it.name == "pressure_cpu_ratio").unwrap();
+            let state = SignalState { signal, value: pressure, expected: None, drift: None };
+            let judgement = Judgement { signals: vec![state], ..Judgement::default() };
+            let reading = Arc::new(Reading::new(Timestamp(at)));
+            let judgements = [(Subject::Host, judgement)].into();
+            books.is_strained(&Report { reading, judgements, ..Report::default() })
+        };
+        assert!(!strained(0.0, 0.4) && strained(1.0, 0.6) && strained(3_600.0, 0.6));
+        assert!(!strained(3_601.0, 0.6) && !strained(9_000.0, 0.6), "the hour is over");
+        assert!(!strained(9_001.0, 0.1) && strained(9_002.0, 0.6), "it begins anew");
+        assert!(strained(100.0, 0.6) && strained(3_000.0, 0.6), "a clock that stepped back");
+    }
+}

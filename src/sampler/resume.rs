@@ -1,0 +1,213 @@
+//! Where the loop goes on after a restart: models, what was learned, and the readings since.
+
+use super::Sampler;
+use super::models::{KINDS, record};
+use crate::clock;
+use crate::engine::Engine;
+use crate::metric::Metric;
+use crate::reading::{Subject, Timestamp};
+use crate::registry::Version;
+use crate::scorer::Past;
+use crate::store::{Archive, Between, Error, IMPORTED, PointRow};
+use crate::window::Point;
+
+/// The kind of the markers that say what is to be forgotten.
+pub const FORGET: &str = "forget";
+
+/// With a snapshot so many seconds older than the newest reading the points are the shorter way.
+const SNAPSHOT_AGE_MAX: f64 = 1_800.0;
+
+/// How the loop knows again what it knew.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Source {
+    /// To the last bit, by a snapshot and so many readings after it.
+    Snapshot(usize),
+    /// By so many points.
+    Points(usize),
+}
+
+impl Sampler {
+    /// Goes on where the store says that it was left; `metrics` are those that readings may have.
+    pub fn resume(&mut self, metrics: &[&'static Metric]) {
+        let Some(directory) = self.store.directory() else { return };
+        let resumed = Archive::open(directory).and_then(|archive| self.take(&archive, metrics));
+        // What is wrong with the store was said by the store itself.
+        if let Err(error) = resumed {
+            tracing::debug!(%error, "nothing is taken over from the store");
+        }
+    }
+
+    fn take(&mut self, archive: &Archive, metrics: &[&'static Metric]) -> Result<(), Error> {
+        let started = clock::instant();
+        self.restore_models(archive)?;
+        let learning = archive.is_learning()?;
+        let source = match self.take_snapshot(archive, metrics)? {
+            Some(readings) => Source::Snapshot(readings),
+            None => Source::Points(fold(archive, &mut self.engine, &forgotten(archive)?)?),
+        };
+        self.engine.set_learning(learning);
+        let seconds = started.elapsed().as_secs_f64();
+        match source {
+            Source::Points(0) => {}
+            Source::Points(points) => {
+                tracing::info!(points, duration_seconds = seconds, "knows again what stored points taught");
+            }
+            Source::Snapshot(readings) => tracing::info!(
+                readings,
+                duration_seconds = seconds,
+                "goes on from the last snapshot and the readings after it"
+            ),
+        }
+        if !learning {
+            tracing::warn!("learning is off, as hostnorm learn off said; what is normal stays as it is");
+        }
+        Ok(())
+    }
+
+    fn restore_models(&mut self, archive: &Archive) -> Result<(), Error> {
+        for row in archive.models()? {
+            let id = row.id.clone();
+            match Version::from_record(&record(row)) {
+                Ok(version) => self.registry.restore(version),
+                Err(error) => tracing::warn!(model = id, %error, "a stored model cannot be used"),
+            }
+        }
+        for kind in KINDS {
+            if let Some(current) = self.registry.current(kind) {
+                self.engine.install(kind, current.eif());
+                self.engine.compare_with(kind, &current.model.reference);
+                self.engine.trained_at(kind, current.created);
+            }
+            if let Some(shadow) = self.registry.shadow(kind) {
+                self.engine.try_out(kind, shadow.eif());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over the newest snapshot and the readings after it; gives their number, nothing when that cannot be.
+    fn take_snapshot(
+        &mut self,
+        archive: &Archive,
+        metrics: &[&'static Metric],
+    ) -> Result<Option<usize>, Error> {
+        let Some(snapshot) = archive.snapshot(&Engine::snapshot_format())? else { return Ok(None) };
+        let newest = archive.newest_reading()?.unwrap_or(snapshot.at);
+        let changed = |kind| {
+            archive.markers(kind).map(|it| it.last().is_some_and(|marker| marker.at.0 > snapshot.at.0))
+        };
+        if changed(FORGET)?
+            || changed(IMPORTED)?
+            || !(0.0..=SNAPSHOT_AGE_MAX).contains(&(newest.0 - snapshot.at.0))
+        {
+            return Ok(None);
+        }
+        if let Err(reason) = self.engine.restore(&snapshot.bytes) {
+            tracing::info!(%reason, "the last snapshot is not used; what is normal is made anew from stored points");
+            return Ok(None);
+        }
+        let between = Between { from: snapshot.at, to: Timestamp(f64::INFINITY) };
+        let mut count = 0;
+        archive.readings::<Error>(between, metrics, |reading| {
+            if reading.at.0 > snapshot.at.0 {
+                self.engine.step(reading);
+                count += 1;
+            } else {
+                self.engine.resume_from(reading.into());
+            }
+            Ok(())
+        })?;
+        Ok(Some(count))
+    }
+}
+
+/// The spans that are to be forgotten.
+pub(super) fn forgotten(archive: &Archive) -> Result<Vec<Between>, Error> {
+    let markers = archive.markers(FORGET)?;
+    let span = |text: &str| {
+        let (from, to) = text.split_once(' ')?;
+        Some(Between { from: Timestamp(from.parse().ok()?), to: Timestamp(to.parse().ok()?) })
+    };
+    Ok(markers.iter().filter_map(|it| span(&it.text)).collect())
+}
+
+/// Lets the engine learn the stored points that are not to be forgotten; gives their number.
+pub(super) fn fold(archive: &Archive, engine: &mut Engine, forgotten: &[Between]) -> Result<usize, Error> {
+    let subject = Subject::Host;
+    let names = names(engine, &subject);
+    let Some(until) = archive.newest_point(&subject)? else { return Ok(0) };
+    let Some(mut warming) = engine.warming(&subject, until) else { return Ok(0) };
+    each_point(archive, &subject, &names, forgotten, |past| warming.push(past))?;
+    Ok(warming.finish())
+}
+
+/// Lets the engine learn the stored points of a subject, and gives the scores of those of the last `seconds` to `judged`: by
+/// the model that judges, and by the one that is tried out.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn fold_and_judge(
+    archive: &Archive,
+    engine: &mut Engine,
+    subject: &Subject,
+    seconds: f64,
+    mut judged: impl FnMut([f64; 2]),
+) -> Result<(), Error> {
+    let names = names(engine, subject);
+    let Some(until) = archive.newest_point(subject)? else { return Ok(()) };
+    let Some(mut warming) = engine.warming(subject, until) else { return Ok(()) };
+    each_point(archive, subject, &names, &forgotten(archive)?, |past| {
+        if until.0 - past.point.at.0 > seconds {
+            warming.push(past);
+        } else if let Some(scores) = warming.judge(past) {
+            judged(scores);
+        }
+    })
+}
+
+fn names(engine: &Engine, subject: &Subject) -> Vec<&'static str> {
+    engine.signals(subject.kind()).iter().map(|it| it.name).collect()
+}
+
+/// The stored points of a subject that are not to be forgotten, oldest first, with the values of these signals.
+fn each_point(
+    archive: &Archive,
+    subject: &Subject,
+    names: &[&str],
+    forgotten: &[Between],
+    mut each: impl FnMut(&Past),
+) -> Result<(), Error> {
+    let mut columns = Columns::default();
+    let mut past = Past { point: Point::unknown(names.len()), ..Past::default() };
+    archive.points::<Error>(Between::ALL, Some(subject), |row| {
+        if !forgotten.iter().any(|it| it.from <= row.at && row.at <= it.to) && row.weight > 0.0 {
+            columns.read(&row, names, &mut past);
+            each(&past);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Which value of a row is which signal: rows of another version may have others, or in another order.
+#[derive(Debug, Default)]
+struct Columns {
+    names: Vec<String>,
+    places: Vec<Option<usize>>,
+}
+
+impl Columns {
+    fn read(&mut self, row: &PointRow, names: &[&str], past: &mut Past) {
+        if self.names[..] != row.signals[..] {
+            self.names = row.signals.to_vec();
+            self.places = names.iter().map(|name| row.signals.iter().position(|it| it == name)).collect();
+        }
+        let Past { point, odd, weight, score } = past;
+        (point.at, *odd, *weight, *score) = (row.at, row.odd, row.weight, row.score);
+        let own = point.values.iter_mut().zip(&mut point.missing);
+        for ((value, missing), place) in own.zip(&self.places) {
+            let found = place.and_then(|it| Some((*row.values.get(it)?, *row.missing.get(it)?)));
+            (*value, *missing) = found.unwrap_or((0.0, true));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Learns points of the past without judging them: what was stored becomes what is known.
+//!
+//! The last week is learned point by point, as it was then. Of what is older only a few points are, each in the place of
+//! its neighbours: they weigh half and less of all, and a sample of them has the mean and the spread of all. Means would
+//! not do, as they swing less than points. What tells movements and correlations apart knows the last week only.
+
+use super::{Past, Scorer, Settings};
+use crate::detect::{Lesson, View};
+use crate::reading::Timestamp;
+
+/// Points of so many of the last seconds are learned one by one.
+const WHOLE_SECONDS: f64 = 7.0 * 86_400.0;
+/// Points of so many of the last seconds are kept for times of day and week, which remember four weeks.
+const SEASON_SECONDS: f64 = 28.0 * 86_400.0;
+/// Of points older than [`WHOLE_SECONDS`] and [`SEASON_SECONDS`] one of so many is learned.
+const STRIDES: [usize; 2] = [8, 32];
+
+/// How far the past of one scorer is learned.
+#[derive(Debug)]
+pub struct Fold {
+    settings: Settings,
+    /// When the newest of the points will be.
+    until: Timestamp,
+    /// Points since one was learned.
+    skipped: usize,
+    /// Whether the last one was inside an episode.
+    odd: bool,
+}
+
+impl Fold {
+    /// Points up to this instant will come.
+    pub fn new(settings: Settings, until: Timestamp) -> Self {
+        Self { settings, until, skipped: 0, odd: false }
+    }
+
+    /// Seconds from this point to the newest.
+    pub fn age(&self, past: &Past) -> f64 {
+        self.until.0 - past.point.at.0
+    }
+
+    /// Lets the scorer learn the next point, in the order in which they were.
+    pub fn push(&mut self, scorer: &mut Scorer, past: &Past) {
+        self.spend(scorer, past);
+        let sheltered = self.settings.sheltered;
+        let age = self.age(past);
+        if age <= WHOLE_SECONDS {
+            scorer.recall(past, sheltered);
+            return;
+        }
+        let of_season = age <= SEASON_SECONDS;
+        if of_season && !past.odd {
+            scorer.note(past);
+        }
+        self.skipped += 1;
+        let stride = STRIDES[usize::from(!of_season)];
+        if self.skipped >= stride {
+            self.skipped = 0;
+            scorer.recall_rough(past, stride as f64, sheltered);
+        }
+    }
+
+    /// The limit follows from the scores that were, as far as they are known.
+    fn spend(&mut self, scorer: &mut Scorer, past: &Past) {
+        let (elapsed, limit) = (self.settings.point_seconds, self.settings.limit);
+        let began = past.odd && !std::mem::replace(&mut self.odd, past.odd);
+        scorer.limit(&self.settings);
+        if let (Some((tail, ledger)), Some(score)) = (&mut scorer.budget, past.score) {
+            tail.learn(elapsed, score * limit);
+            ledger.step(elapsed, began);
+        }
+    }
+}
+
+impl Scorer {
+    /// Learns a point of the past as it was learned then, less what the judging of it left behind.
+    fn recall(&mut self, past: &Past, sheltered: bool) {
+        let Past { point, odd, weight, .. } = past;
+        let distances = self.expectation.distances(point);
+        let lesson = Lesson { weight: *weight, step: true, quarantined: *odd && sheltered };
+        self.learn(point, &distances, lesson, 1.0, true);
+        self.grow(*weight, *odd);
+    }
+
+    /// Learns what is expected from a point that stands for `count` of them.
+    fn recall_rough(&mut self, past: &Past, count: f64, sheltered: bool) {
+        let Past { point, odd, weight, .. } = past;
+        let distances = self.expectation.distances(point);
+        let lesson = Lesson { weight: weight * count, step: true, quarantined: *odd && sheltered };
+        self.expectation.learn(point, &distances, lesson, count);
+        self.grow(lesson.weight, *odd);
+    }
+
+    /// Keeps an ordinary point for times of day and week.
+    fn note(&mut self, past: &Past) {
+        let nothing = vec![0.0; past.point.values.len()];
+        let view = View { point: &past.point, z: &nothing, noise: &nothing, width: self.width };
+        self.detectors.iter_mut().for_each(|it| it.note(&view));
+    }
+}

@@ -1,0 +1,151 @@
+//! Learned state as bytes, and whether bytes are what was written: postcard behind a mark, a length and a digest.
+//!
+//! postcard keeps each float bit for bit and allocates no more than the bytes that are there ask for. It trusts the
+//! values, though, so whoever decodes checks that they fit together before they are used.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// More bytes than this are nothing that was ever sealed.
+pub const BYTES_MAX: usize = 64 << 20;
+
+/// Whatever is counted stays below this, so that no sum of counts overflows.
+pub const COUNT_MAX: usize = 1 << 48;
+
+/// Bytes of a mark.
+const MARK: usize = 4;
+/// Bytes in front of what is sealed: the mark and the digest.
+const FRONT: usize = MARK + 8;
+
+/// Bytes inside of a value: written and read as a whole, where a list of numbers would be gone through one by one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Whole).map(Self)
+    }
+}
+
+/// Takes bytes as they are.
+struct Whole;
+
+impl de::Visitor<'_> for Whole {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+}
+
+/// A value as bytes.
+pub fn bytes<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    // Only sequences of unknown length cannot be written, and there are none; empty bytes are refused by `read`.
+    postcard::to_allocvec(value).unwrap_or_default()
+}
+
+/// The value that these bytes hold, all of them.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    front(bytes).and_then(|(value, rest)| rest.is_empty().then_some(value))
+}
+
+/// The value at the front of these bytes, and the bytes behind it.
+pub fn front<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
+    postcard::take_from_bytes(bytes).ok()
+}
+
+/// Puts what these bytes hold in the place of `old` when that fits; says whether it does.
+pub fn replace<T: DeserializeOwned>(old: &mut T, bytes: &[u8], fits: impl Fn(&T, &T) -> bool) -> bool {
+    let kept = read(bytes).filter(|kept| fits(kept, old));
+    kept.map(|kept| *old = kept).is_some()
+}
+
+/// Whether two settings are the same to the last bit.
+pub fn same(one: f64, other: f64) -> bool {
+    one.to_bits() == other.to_bits()
+}
+
+/// Puts a mark and a digest in front of bytes.
+pub fn seal(mark: [u8; MARK], content: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(FRONT + content.len());
+    sealed.extend(mark);
+    sealed.extend(digest(content).to_le_bytes());
+    sealed.extend(content);
+    sealed
+}
+
+/// What was sealed under this mark; nothing when it is something else, cut short or garbled.
+pub fn open(mark: [u8; MARK], sealed: &[u8]) -> Option<&[u8]> {
+    if sealed.len() > BYTES_MAX {
+        return None;
+    }
+    let (own_mark, rest) = sealed.split_first_chunk::<MARK>()?;
+    let (own_digest, content) = rest.split_first_chunk::<8>()?;
+    (*own_mark == mark && u64::from_le_bytes(*own_digest) == digest(content)).then_some(content)
+}
+
+/// FNV-1a (Fowler, Noll, Vo) by words of eight bytes, as megabytes are sealed each few minutes; the length is part of it.
+pub fn digest(bytes: &[u8]) -> u64 {
+    let words = bytes.chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    // The high half is folded down, or the highest bits of a word would reach no lower ones.
+    words.chain([bytes.len() as u64]).fold(0xcbf2_9ce4_8422_2325, |hash, word| {
+        let product = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        product ^ (product >> 32)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_is_what_is_opened() {
+        for length in [0, 1, 7, 8, 9, 100] {
+            let content: Vec<u8> = (0..length).collect();
+            let sealed = seal(*b"test", &content);
+            assert_eq!(open(*b"test", &sealed), Some(&content[..]));
+            assert_eq!(open(*b"tess", &sealed), None);
+        }
+    }
+
+    #[test]
+    fn each_bit_and_each_byte_counts() {
+        let sealed = seal(*b"test", b"what was learned so far");
+        for bit in 0..8 * sealed.len() {
+            let mut garbled = sealed.clone();
+            garbled[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(open(*b"test", &garbled), None, "bit {bit}");
+        }
+        (0..sealed.len()).for_each(|end| assert_eq!(open(*b"test", &sealed[..end]), None, "{end} bytes"));
+        assert_eq!(open(*b"test", &[&sealed[..], &[0]].concat()), None);
+    }
+
+    #[test]
+    fn floats_are_kept_to_the_last_bit() {
+        let values = [0.1 + 0.2, -0.0, f64::MIN_POSITIVE, f64::INFINITY];
+        let kept: [f64; 4] = read(&bytes(&values)).unwrap();
+        assert!(values.iter().zip(kept).all(|(one, other)| same(*one, other)));
+        assert_eq!(read::<u8>(&[1, 2]), None);
+        let mut old = 3_u8;
+        assert!(
+            replace(&mut old, &[7], |new, old| new > old) && !replace(&mut old, &[5], |new, old| new > old)
+        );
+        assert_eq!(old, 7);
+    }
+}
