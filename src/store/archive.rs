@@ -40,23 +40,27 @@ impl Archive {
         mut each: impl FnMut(Reading) -> Result<(), E>,
     ) -> Result<LeftOut, E> {
         let mut left_out = LeftOut::default();
-        let dictionary = dictionary::Reader::load(&self.connection, metrics)?;
+        // All of one instant: what is a tail now may be a minute when it is looked for next.
+        let transaction = self.connection.unchecked_transaction().map_err(Error::from)?;
+        let dictionary = dictionary::Reader::load(&transaction, metrics)?;
         let (from, to) = between.bounds();
-        let mut statement = self
-            .connection
-            .prepare("SELECT format, blob FROM readings WHERE last_at >= ?1 AND first_at <= ?2 ORDER BY id")
-            .map_err(Error::from)?;
-        let mut rows = statement.query([from, to]).map_err(Error::from)?;
-        while let Some(row) = rows.next().map_err(Error::from)? {
-            let format = row.get(0).map_err(Error::from)?;
-            let bytes = row.get_ref(1).map_err(Error::from)?;
-            let Ok(record) = Record::read(format, bytes.as_blob().unwrap_or_default()) else {
-                left_out.garbled += 1;
-                continue;
-            };
-            let (readings, unknown) = dictionary.readings(&record);
-            left_out.unknown += unknown;
-            readings.into_iter().filter(|it| between.holds(it.at)).try_for_each(&mut each)?;
+        for (table, order) in [("readings", "id"), ("tails", "slot")] {
+            let sql = format!(
+                "SELECT format, blob FROM {table} WHERE count > 0 AND last_at >= ?1 AND first_at <= ?2 ORDER BY {order}"
+            );
+            let mut statement = transaction.prepare(&sql).map_err(Error::from)?;
+            let mut rows = statement.query([from, to]).map_err(Error::from)?;
+            while let Some(row) = rows.next().map_err(Error::from)? {
+                let format = row.get(0).map_err(Error::from)?;
+                let bytes = row.get_ref(1).map_err(Error::from)?;
+                let Ok(record) = Record::read(format, bytes.as_blob().unwrap_or_default()) else {
+                    left_out.garbled += 1;
+                    continue;
+                };
+                let (readings, unknown) = dictionary.readings(&record);
+                left_out.unknown += unknown;
+                readings.into_iter().filter(|it| between.holds(it.at)).try_for_each(&mut each)?;
+            }
         }
         Ok(left_out)
     }

@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::dictionary;
 use super::entry::{Entry, Judged, Tick};
 use super::episodes::Open;
-use super::record::{self, Record, Row};
+use super::record::{self, Compressor, Record};
 use super::request::{self, Verb};
 use super::tables::{self, Scored};
-use super::{Error, import, retention, schema};
+use super::{Error, import, retention, schema, tails};
 use crate::reading::Subject;
 
 const MINUTE_SECONDS: f64 = 60.0;
@@ -26,6 +26,7 @@ pub(super) struct Db {
     connection: Connection,
     dictionary: dictionary::Writer,
     minute: Minute,
+    compressor: Compressor,
     episodes: Open,
     /// The highest score of each subject since its last point.
     highest: BTreeMap<Subject, f64>,
@@ -40,16 +41,27 @@ struct Minute {
     number: i64,
     record: Record,
     values: usize,
-    /// How many of its rows are in the database already.
+    /// How many of its rows are in the database already, …
     written: usize,
-    /// Where they are.
-    tails: Vec<i64>,
+    /// … in how many tails.
+    tails: usize,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Values that had to be left out.
+    pub(super) dropped: u64,
+    /// New requests of commands, with their numbers; nothing for those that are not understood.
+    pub(super) requests: Vec<(i64, Option<Verb>)>,
 }
 
 impl Db {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let connection = schema::open(path)?;
         let transaction = connection.unchecked_transaction()?;
+        let mut compressor = Compressor::default();
+        tails::adopt(&transaction, &mut compressor)?;
         let dictionary = dictionary::Writer::load(&transaction)?;
         let episodes = Open::load(&transaction)?;
         transaction.commit()?;
@@ -57,23 +69,25 @@ impl Db {
             connection,
             dictionary,
             minute: Minute::default(),
+            compressor,
             episodes,
             highest: BTreeMap::new(),
             looked_at: None,
         })
     }
 
-    /// Writes all of it or nothing; gives the number of values that had to be left out.
+    /// Writes all of it or nothing, and looks for requests with a higher number than this.
     pub(super) fn write<'a>(
         &mut self,
         entries: impl Iterator<Item = &'a Entry>,
         last: bool,
-    ) -> Result<u64, Error> {
+        after: i64,
+    ) -> Result<Written, Error> {
         // The borrow of the connection has to end before each of these, so the transaction is begun and ended by hand.
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let mut dropped = 0;
+        self.run("BEGIN IMMEDIATE")?;
+        let mut written = Written::default();
         for entry in entries {
-            dropped += self.entry(entry)?;
+            written.dropped += self.entry(entry)?;
         }
         if last {
             self.close_minute()?;
@@ -81,8 +95,15 @@ impl Db {
             self.save_tail()?;
         }
         self.episodes.save(&self.connection)?;
-        self.connection.execute_batch("COMMIT")?;
-        Ok(dropped)
+        // Here, where the file is locked already.
+        written.requests = self.requests(after)?;
+        self.run("COMMIT")?;
+        Ok(written)
+    }
+
+    fn run(&self, sql: &str) -> Result<(), Error> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
     }
 
     fn entry(&mut self, entry: &Entry) -> Result<u64, Error> {
@@ -135,14 +156,14 @@ impl Db {
 
     /// Writes the rows of the open minute that are not in the database yet.
     fn save_tail(&mut self) -> Result<(), Error> {
-        let rows = &self.minute.record.rows[self.minute.written..];
-        if rows.is_empty() {
+        let Minute { record, written, tails, .. } = &mut self.minute;
+        if *written == record.rows.len() {
             return Ok(());
         }
-        let record = part(&self.minute.record, rows);
-        let id = insert(&self.connection, &record, record::PLAIN, &record.plain())?;
-        self.minute.tails.push(id);
-        self.minute.written = self.minute.record.rows.len();
+        let tail = record.part(*written);
+        tails::put(&self.connection, *tails, &tail)?;
+        *written = record.rows.len();
+        *tails += 1;
         Ok(())
     }
 
@@ -152,19 +173,12 @@ impl Db {
         if minute.record.rows.is_empty() {
             return Ok(());
         }
-        let mut delete = self.connection.prepare_cached("DELETE FROM readings WHERE id = ?1")?;
-        for id in minute.tails {
-            delete.execute([id])?;
-        }
-        match minute.record.deflated() {
-            Some(bytes) => insert(&self.connection, &minute.record, record::DEFLATED, &bytes)?,
-            None => insert(&self.connection, &minute.record, record::PLAIN, &minute.record.plain())?,
-        };
-        Ok(())
+        tails::clear(&self.connection)?;
+        tails::insert(&self.connection, &minute.record, &mut self.compressor)
     }
 
     /// New requests after this one; costs next to nothing as long as no other process wrote anything.
-    pub(super) fn requests(&mut self, after: i64) -> Result<Vec<(i64, Option<Verb>)>, Error> {
+    fn requests(&mut self, after: i64) -> Result<Vec<(i64, Option<Verb>)>, Error> {
         let version: i64 =
             self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.looked_at == Some(version) {
@@ -189,31 +203,4 @@ impl Db {
     pub(super) fn checkpoint(&self) -> Result<(), Error> {
         Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
-}
-
-/// Some rows of a record, with the layouts that they have.
-fn part(record: &Record, rows: &[Row]) -> Record {
-    let mut layouts: Vec<Vec<u32>> = Vec::new();
-    let mut of: BTreeMap<usize, usize> = BTreeMap::new();
-    let rows = rows.iter().map(|row| {
-        let layout = *of.entry(row.layout).or_insert_with(|| {
-            layouts.push(record.layouts[row.layout].clone());
-            layouts.len() - 1
-        });
-        Row { layout, ..row.clone() }
-    });
-    let rows = rows.collect();
-    Record { layouts, rows }
-}
-
-fn insert(connection: &Connection, record: &Record, format: i64, bytes: &[u8]) -> Result<i64, Error> {
-    // A clock that stepped makes the first row not the earliest.
-    let times = || record.rows.iter().map(|it| it.at);
-    let (first, last) = (times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max));
-    connection
-        .prepare_cached(
-            "INSERT INTO readings (first_at, last_at, count, format, blob) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![first, last, record.rows.len() as i64, format, bytes])?;
-    Ok(connection.last_insert_rowid())
 }

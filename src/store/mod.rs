@@ -30,6 +30,7 @@ mod retention_test;
 mod schema;
 mod stored;
 mod tables;
+mod tails;
 mod writer;
 
 pub use archive::Archive;
@@ -67,11 +68,9 @@ static SIZE: Metric =
     Metric::gauge("hostnorm_store_size_bytes", "Bytes that the store takes, its log included");
 static LAST_COMMIT: Metric =
     Metric::gauge("hostnorm_store_last_commit_timestamp_seconds", "When something was stored last");
-static ERRORS: Metric = Metric::counter(
-    "hostnorm_store_errors_total",
-    "Errors of the store, by what failed: open, write, prune, request",
-)
-.by(&["operation"]);
+static ERRORS: Metric =
+    Metric::counter("hostnorm_store_errors_total", "Errors of the store, by what failed: open, write, prune")
+        .by(&["operation"]);
 static DROPPED: Metric = Metric::counter(
     "hostnorm_store_rows_dropped_total",
     "Readings and other rows that were not stored: the store was not ready, or there were too many series",
@@ -86,18 +85,16 @@ enum Operation {
     Open,
     Write,
     Prune,
-    Request,
 }
 
 impl Operation {
-    const ALL: [Self; 4] = [Self::Open, Self::Write, Self::Prune, Self::Request];
+    const ALL: [Self; 3] = [Self::Open, Self::Write, Self::Prune];
 
     fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Write => "write",
             Self::Prune => "prune",
-            Self::Request => "request",
         }
     }
 }

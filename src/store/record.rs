@@ -67,18 +67,32 @@ impl Record {
         bytes
     }
 
-    /// As bytes, deflated; nothing when the compressor fails, which it has no reason to.
-    pub(super) fn deflated(&self) -> Option<Vec<u8>> {
-        let plain = self.plain();
-        let mut compress = flate2::Compress::new(flate2::Compression::new(LEVEL), false);
-        // Deflate stores what it cannot make smaller: 5 bytes for each 16 kB.
-        let mut bytes = Vec::with_capacity(plain.len() + plain.len() / 1000 + 64);
-        let status = compress.compress_vec(&plain, &mut bytes, flate2::FlushCompress::Finish).ok()?;
-        if status != flate2::Status::StreamEnd {
-            return None;
-        }
-        bytes.shrink_to_fit();
-        Some(bytes)
+    /// The rows from this one on, with the layouts that they have.
+    pub(super) fn part(&self, from: usize) -> Self {
+        let mut layouts: Vec<Vec<u32>> = Vec::new();
+        let mut of: Vec<Option<usize>> = vec![None; self.layouts.len()];
+        let rows = self.rows.iter().skip(from).map(|row| {
+            let layout = *of[row.layout].get_or_insert_with(|| {
+                layouts.push(self.layouts[row.layout].clone());
+                layouts.len() - 1
+            });
+            Row { layout, ..row.clone() }
+        });
+        let rows = rows.collect();
+        Self { layouts, rows }
+    }
+
+    /// Adds the rows of another record.
+    pub(super) fn append(&mut self, other: Self) {
+        let before = self.layouts.len();
+        self.layouts.extend(other.layouts);
+        self.rows.extend(other.rows.into_iter().map(|row| Row { layout: row.layout + before, ..row }));
+    }
+
+    /// The earliest and the latest time; a clock that stepped makes the first row not the earliest.
+    pub(super) fn span(&self) -> (f64, f64) {
+        let times = || self.rows.iter().map(|it| it.at);
+        (times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max))
     }
 
     /// What was written in this format.
@@ -139,27 +153,34 @@ impl Record {
     /// Calls `write` with the values of each series, in the order of [`columns`](Self::columns).
     fn each_column(&self, mut write: impl FnMut(&[f64])) {
         let mut values = Vec::with_capacity(self.rows.len());
+        if let Some(width) = self.plain_width() {
+            for position in 0..width {
+                values.clear();
+                values.extend(self.rows.iter().filter_map(|row| row.values.get(position)));
+                write(&values);
+            }
+            return;
+        }
         for places in self.columns() {
             values.clear();
-            if let ([(_, position)], 1) = (&places[..], self.layouts.len()) {
-                values.extend(self.rows.iter().filter_map(|row| row.values.get(*position)));
-            } else {
-                for row in &self.rows {
-                    let in_row = places.iter().filter(|(layout, _)| *layout == row.layout);
-                    values.extend(in_row.filter_map(|(_, position)| row.values.get(*position)));
-                }
+            for row in &self.rows {
+                let in_row = places.iter().filter(|(layout, _)| *layout == row.layout);
+                values.extend(in_row.filter_map(|(_, position)| row.values.get(*position)));
             }
             write(&values);
         }
     }
 
+    /// The number of series where a column is a position, as in nearly all records: one layout, no series twice.
+    fn plain_width(&self) -> Option<usize> {
+        let [layout] = &self.layouts[..] else { return None };
+        let mut sorted = layout.clone();
+        sorted.sort_unstable();
+        sorted.windows(2).all(|it| it[0] < it[1]).then_some(layout.len())
+    }
+
     /// For each series, in the order in which they appear first: its places, as layout and position.
     fn columns(&self) -> Vec<Vec<(usize, usize)>> {
-        if let [layout] = &self.layouts[..]
-            && layout.is_sorted_by(|one, other| one < other)
-        {
-            return (0..layout.len()).map(|position| vec![(0, position)]).collect();
-        }
         let mut columns: Vec<Vec<(usize, usize)>> = Vec::new();
         let mut of_series: BTreeMap<u32, usize> = BTreeMap::new();
         for (layout, series) in self.layouts.iter().enumerate() {
@@ -172,6 +193,37 @@ impl Record {
             }
         }
         columns
+    }
+}
+
+/// Deflates records; kept, as its tables are some hundred kilobytes that would be fetched anew each minute.
+pub(super) struct Compressor {
+    compress: flate2::Compress,
+    bytes: Vec<u8>,
+}
+
+impl Default for Compressor {
+    fn default() -> Self {
+        Self { compress: flate2::Compress::new(flate2::Compression::new(LEVEL), false), bytes: Vec::new() }
+    }
+}
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compressor").finish_non_exhaustive()
+    }
+}
+
+impl Compressor {
+    /// A plain record, deflated; nothing when the compressor fails, which it has no reason to.
+    pub(super) fn deflated(&mut self, plain: &[u8]) -> Option<&[u8]> {
+        self.compress.reset();
+        self.bytes.clear();
+        // Deflate stores what it cannot make smaller: 5 bytes for each 16 kB.
+        self.bytes.reserve(plain.len() + plain.len() / 1000 + 64);
+        let status =
+            self.compress.compress_vec(plain, &mut self.bytes, flate2::FlushCompress::Finish).ok()?;
+        (status == flate2::Status::StreamEnd).then_some(&self.bytes)
     }
 }
 
@@ -217,8 +269,12 @@ mod tests {
         record.rows.iter().map(|it| (it.at.to_bits(), it.layout, bits(&it.values))).collect()
     }
 
+    fn deflated(record: &Record) -> Vec<u8> {
+        Compressor::default().deflated(&record.plain()).unwrap().to_vec()
+    }
+
     fn check(record: &Record) {
-        for (format, bytes) in [(PLAIN, record.plain()), (DEFLATED, record.deflated().unwrap())] {
+        for (format, bytes) in [(PLAIN, record.plain()), (DEFLATED, deflated(record))] {
             let found = Record::read(format, &bytes).unwrap();
             assert_eq!(found.layouts, record.layouts);
             assert_eq!(bits(&found), bits(record));
@@ -235,8 +291,22 @@ mod tests {
         };
         let record = Record { rows: (0..60).map(row).collect(), layouts: vec![layout.clone()] };
         check(&record);
-        let bytes = record.deflated().unwrap().len();
+        let bytes = deflated(&record).len();
         assert!(bytes < 2_000, "{bytes}");
+    }
+
+    #[test]
+    fn a_record_in_parts_is_whole_when_joined() {
+        let row = |at: f64, layout| Row { at, layout, values: vec![at; 1 + layout] };
+        let rows = vec![row(3.0, 0), row(1.0, 1), row(2.0, 0)];
+        let record = Record { layouts: vec![vec![7], vec![7, 9]], rows };
+        let mut joined = record.part(1);
+        assert_eq!(joined.layouts, [vec![7, 9], vec![7]]);
+        joined.append(record.part(3));
+        joined.append(record.part(2));
+        check(&joined);
+        assert_eq!(joined.rows.iter().map(|it| it.at).collect::<Vec<_>>(), [1.0, 2.0, 2.0]);
+        assert_eq!((record.span(), joined.layouts.len()), ((1.0, 3.0), 3));
     }
 
     #[test]
@@ -278,7 +348,7 @@ mod tests {
 
         #[test]
         fn a_flipped_bit_is_no_panic(record in records(), at: prop::sample::Index, bit in 0_u8..8) {
-            for (format, mut bytes) in [(PLAIN, record.plain()), (DEFLATED, record.deflated().unwrap())] {
+            for (format, mut bytes) in [(PLAIN, record.plain()), (DEFLATED, deflated(&record))] {
                 let at = at.index(bytes.len());
                 bytes[at] ^= 1_u8 << bit;
                 let _ = Record::read(format, &bytes);

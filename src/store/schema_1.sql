@@ -11,7 +11,7 @@ CREATE TABLE series (
     UNIQUE (kind, subject, metric, labels)
 );
 
--- Raw readings, a row a minute once it is over and a row a commit before; `hostnorm export readings` writes them as a table.
+-- Raw readings, a row a minute once it is over; `hostnorm export readings` writes them as a table.
 CREATE TABLE readings (
     id INTEGER PRIMARY KEY,
     first_at REAL NOT NULL,
@@ -21,6 +21,16 @@ CREATE TABLE readings (
     blob BLOB NOT NULL
 );
 CREATE INDEX readings_at ON readings (last_at);
+
+-- The minute that is not over, a row a commit. Rows are written over and over, as to make and to free pages costs more.
+CREATE TABLE tails (
+    slot INTEGER PRIMARY KEY,
+    first_at REAL NOT NULL,
+    last_at REAL NOT NULL,
+    count INTEGER NOT NULL,  -- 0: nothing is in it now
+    format INTEGER NOT NULL,
+    blob BLOB NOT NULL
+);
 
 -- Which signals the values of a point belong to.
 CREATE TABLE layouts (

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::db::Db;
 use super::entry::Entry;
-use super::request::Request;
+use super::request::{Request, Verb};
 use super::retention::Keep;
 use super::{Error, FILE, LOCK, Operation, PENDING_MAX, Shared, Wake};
 use crate::clock;
@@ -20,6 +20,8 @@ use crate::sentence;
 
 /// Time between two looks at what is too old.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Time between two looks at how large the files are.
+const MEASURE_EVERY: Duration = Duration::from_secs(30);
 /// Time between two attempts to open what could not be opened.
 const RETRY: Duration = Duration::from_secs(10);
 /// An answer to a command is not kept waiting for the next commit, but for what else may come with it.
@@ -46,6 +48,7 @@ pub(super) struct Writer {
     ailing: Option<&'static str>,
     retry_at: Option<Instant>,
     prune_at: Instant,
+    measure_at: Instant,
 }
 
 impl Writer {
@@ -73,6 +76,7 @@ impl Writer {
             ailing: None,
             retry_at: None,
             prune_at: clock::instant() + PRUNE_EVERY.min(commit_every * 12),
+            measure_at: clock::instant(),
         }
     }
 
@@ -178,21 +182,21 @@ impl Writer {
     fn commit(&mut self, last: bool) {
         self.open();
         let Some(db) = &mut self.db else { return };
-        if !self.pending.is_empty() || last {
-            match db.write(self.pending.iter(), last) {
-                Ok(dropped) => {
-                    self.pending.clear();
-                    self.shared.drop_rows(dropped);
-                    self.succeeded();
-                }
-                Err(error) => return self.failed(Operation::Write, &error),
+        match db.write(self.pending.iter(), last, self.delivered) {
+            Ok(written) => {
+                self.pending.clear();
+                self.shared.drop_rows(written.dropped);
+                self.succeeded();
+                self.deliver(written.requests);
             }
+            Err(error) => return self.failed(Operation::Write, &error),
         }
-        self.take_requests();
         if clock::instant() >= self.prune_at && !last {
             self.prune();
         }
-        self.measure();
+        if clock::instant() >= self.measure_at {
+            self.measure();
+        }
     }
 
     fn prune(&mut self) {
@@ -203,13 +207,8 @@ impl Writer {
         }
     }
 
-    fn take_requests(&mut self) {
-        let Some(db) = &mut self.db else { return };
-        let found = match db.requests(self.delivered) {
-            Ok(found) => found,
-            Err(error) => return self.failed(Operation::Request, &error),
-        };
-        for (id, verb) in found {
+    fn deliver(&mut self, requests: Vec<(i64, Option<Verb>)>) {
+        for (id, verb) in requests {
             self.delivered = id;
             match verb {
                 Some(verb) => (self.deliver)(Request { id, verb }),
@@ -253,7 +252,8 @@ impl Writer {
         }
     }
 
-    fn measure(&self) {
+    fn measure(&mut self) {
+        self.measure_at = clock::instant() + MEASURE_EVERY;
         let size = |end: &str| {
             let path = self.directory.join(format!("{FILE}{end}"));
             path.metadata().map_or(0, |it| it.len())

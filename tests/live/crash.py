@@ -104,7 +104,7 @@ class Crashes(threading.Thread):
                 self.problems.append(f"integrity_check: {told}")
             if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'readings'").fetchall():
                 return 0.0
-            (newest,) = connection.execute("SELECT max(last_at) FROM readings").fetchone()
+            (newest,) = connection.execute("SELECT max(last_at) FROM (SELECT last_at FROM readings UNION ALL SELECT last_at FROM tails WHERE count > 0)").fetchone()
             connection.close()
             return newest or 0.0
 
