@@ -14,7 +14,7 @@ import tempfile
 import time
 
 import servers
-from program import free_port, note
+from program import fetch, free_port, hostnorm, note, until, value
 
 # Scores on held-out rows agree within this.
 AGREE = 0.02
@@ -96,13 +96,38 @@ def bad_input(options, folder, urls):
     refused(options, "hundredths", f"csv:{percent}", "wrong unit: cpu_busy_ratio", "divide by 100")
 
 
+def bootstrap(options, folder, origin):
+    """The first start knows the past at once, whatever the warm-up; one whose server is gone goes on without."""
+
+    def starts(name, origin, success):
+        with open(f"{folder}/{name}.log", "wb") as log, hostnorm(
+            options.hostnorm, f"--storage.path={folder}/{name}", f"--bootstrap.from={origin}", log=log
+        ) as program:
+            program.ready()
+            page = lambda: fetch(f"{program.url}/metrics")[2]
+            seconds = until(f"{name}: bootstrap ends", 60, lambda: value(page(), "hostnorm_bootstrap_success") is not None)
+            assert value(page(), "hostnorm_bootstrap_success") == success, page()
+            before = value(page(), "hostnorm_ticks_total")
+            until(f"{name}: sampling goes on", 10, lambda: value(page(), "hostnorm_ticks_total") > before)
+            if success:
+                until(f"{name}: there is a score", 90, lambda: value(page(), "anomaly_score") is not None)
+            note(f"{name}: bootstrap_success {success} after {seconds:.1f} s")
+        log = pathlib.Path(folder, f"{name}.log").read_text(encoding="utf-8")
+        assert "geheim" not in log, log
+        return log
+
+    assert "learned the past of this host from elsewhere" in starts("bootstrapped", origin, 1)
+    gone = f"prometheus:http://anna:geheim@127.0.0.1:{free_port()}"
+    assert "cannot be reached" in starts("alone", gone, 0)
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ["hostnorm", "prometheus", "promtool", "victoria-metrics", "influxd"]:
         parser.add_argument(f"--{name}", required=True)
     options = parser.parse_args()
-    # On the grid of points and over now, so that servers have it in the newest part of their past.
-    start = int(time.time()) // 30 * 30 - 7 * 86_400
+    # On the grid of points, and over ten minutes ago: VictoriaMetrics keeps the newest half minute to itself.
+    start = int(time.time()) // 30 * 30 - 7 * 86_400 - 600
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "wb") as log:
         history = f"{folder}/history.csv"
         simulate = ["simulate", "--every=30s", f"--start={start}", "--history-for=7d", "--for=1d", "--faults=4"]
@@ -125,6 +150,7 @@ def main():
                 }
                 agreement(options, folder, origins)
                 bad_input(options, folder, urls)
+                bootstrap(options, folder, origins["prometheus"])
             except (SystemExit, AssertionError):
                 print(subprocess.run(["tail", "-20", f"{folder}/log"], capture_output=True, text=True).stdout)
                 raise
