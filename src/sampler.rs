@@ -236,7 +236,10 @@ impl Sampler {
         if books.ticks == 1 {
             // What is known now may follow from stored points, not from readings.
             self.keep_snapshot(Some("start"));
-        } else if books.ticks.is_multiple_of(self.ticks_in(kept::SNAPSHOT_SECONDS)) {
+        } else if books
+            .ticks
+            .is_multiple_of(self.ticks_in(kept::SNAPSHOT_SECONDS).min(kept::SNAPSHOT_READINGS))
+        {
             self.keep_snapshot(None);
         }
         self.review(&mut books.trials);

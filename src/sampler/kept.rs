@@ -11,7 +11,9 @@ use crate::store::{Baseline, Entry, LEARNING, Marker, Request, Snapshot, Verb};
 pub(super) const BASELINES_SECONDS: f64 = 300.0;
 
 /// How often is the whole state stored.
-pub(super) const SNAPSHOT_SECONDS: f64 = 600.0;
+pub(super) const SNAPSHOT_SECONDS: f64 = 3_600.0;
+/// After so many readings it is stored at the latest: those since are judged once more at a restart, in a moment.
+pub(super) const SNAPSHOT_READINGS: u64 = 3_600;
 
 impl Sampler {
     /// Stores the whole state, to go on from it; with a cause when it does not follow from readings.
