@@ -119,10 +119,11 @@ class Crashes(threading.Thread):
         if ended - self.look() > 0.5:
             self.problems.append(f"{ended - self.look():.1f} s are missing after an end in order")
         connection = sqlite3.connect(f"{self.folder}/hostnorm.db")
-        score, episodes = connection.execute("SELECT max(score), (SELECT count(*) FROM episodes) FROM points").fetchone()
+        query = "SELECT max(score), count(score), (SELECT count(*) FROM episodes) FROM points"
+        score, scores, episodes = connection.execute(query).fetchone()
         if (score or 0.0) >= SCORE_MAX or episodes:
             self.problems.append(f"a calm machine had a score of {score} and {episodes} episodes")
-        self.score = score or 0.0
+        self.score, self.scores = score or 0.0, scores
         (count,) = connection.execute("SELECT sum(count) FROM readings").fetchone()
         connection.close()
         times = self.exported()
@@ -155,10 +156,12 @@ def main():
         if problems:
             sys.exit("\n".join(problems))
         assert len(missing) == KILLS, len(missing)
+        assert sum(store.scores for store in stores) > 100, "hardly anything was scored"
         note(
             f"{KILLS} kills: at most {max(missing):.1f} s of readings missing, "
             f"{max(often):.1f} s with commits each {COMMIT_SECONDS[1]} s, "
-            f"{sum(store.count for store in stores)} kept, highest score {max(store.score for store in stores):.2f}"
+            f"{sum(store.count for store in stores)} kept, highest of "
+            f"{sum(store.scores for store in stores)} scores {max(store.score for store in stores):.2f}"
         )
 
 
