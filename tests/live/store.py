@@ -83,7 +83,7 @@ def once(daemon, word):
 
 
 def disk_full(options, folder):
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
     with Daemon(options, f"{folder}/store") as daemon:
         daemon.stored()
         fill(folder)
