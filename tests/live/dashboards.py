@@ -11,7 +11,7 @@ import time
 
 from asked import Api, View
 from boards import ROOT, boards, documented, listed
-from program import Running, arguments, fetch, free_port, hostnorm, note, samples, until, value
+from program import BURNER, LOOPBACK, Running, arguments, faults, fetch, free_port, hostnorm, note, samples, until, value
 
 # What is tested is dashboards, not detection: a lower limit makes an anomaly certain that is learned for seconds only.
 FLAGS = ["--interval=100ms", "--warmup=15s", "--limit=2.5"]
@@ -63,25 +63,6 @@ def checked(view, may_be_empty):
     return wrong, count
 
 
-# A mebibyte sent over loopback again and again.
-LOOPBACK = """
-import socket, threading
-server = socket.create_server(("127.0.0.1", 0))
-client = socket.create_connection(server.getsockname())
-other, _ = server.accept()
-def drain():
-    while other.recv(1 << 20): pass
-threading.Thread(target=drain, daemon=True).start()
-while True: client.sendall(bytes(1 << 20))
-"""
-
-
-def fault():
-    """Traffic over loopback besides burned processors, which alone are no news on a machine that is busy anyway."""
-    codes = ["while True: pass"] * os.cpu_count() + [LOOPBACK]
-    return [subprocess.Popen([sys.executable, "-c", it]) for it in codes]
-
-
 def looked_at(server, programs, start):
     """All dashboards with all targets chosen, and with one."""
     may_be_empty = {tuple(cells[:-1]) for _, cells in listed("dashboards_empty.txt")}
@@ -116,17 +97,13 @@ def main():
                 until("both are scraped", 60, lambda: len(server.api.instant("up == 1")) == 2)
                 time.sleep(max(0, start + QUIET_SECONDS - time.time()))
                 state = lambda it: value(fetch(f"{it.url}/metrics")[2], "is_anomaly", kind="host")
-                burners = fault()
-                try:
+                # Burned processors alone are no news on a machine that is busy anyway.
+                with faults(*[BURNER] * os.cpu_count(), LOOPBACK):
                     seconds = until("is_anomaly 1 of both", FOUND_SECONDS, lambda: all(state(it) == 1 for it in programs))
                     note(f"the fault was found by both after {seconds:.1f} s")
                     # The anomaly is scraped, and pending as an alert.
                     time.sleep(8)
                     wrong = looked_at(server, programs, start)
-                finally:
-                    for burner in burners:
-                        burner.kill()
-                        burner.wait()
             except SystemExit:
                 print(subprocess.run(["tail", "-20", f"{folder}/log"], capture_output=True, text=True).stdout)
                 raise

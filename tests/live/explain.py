@@ -6,22 +6,9 @@ import subprocess
 import sys
 import tempfile
 
-from program import arguments, fetch, hostnorm, note, until, value
+from program import LOOPBACK, arguments, faults, fetch, hostnorm, note, until, value
 
 SETTINGS = ["--interval=100ms", "--window=10", "--warmup=20s", "--release.for=2s"]
-
-# Traffic over loopback is news also on a machine that is busy by itself. It ends by itself, whatever happens to this.
-FAULT = """
-import socket, threading, time
-server = socket.create_server(("127.0.0.1", 0))
-client = socket.create_connection(server.getsockname())
-other, _ = server.accept()
-end = time.monotonic() + 60
-def receive():
-    while other.recv(1 << 20): pass
-threading.Thread(target=receive, daemon=True).start()
-while time.monotonic() < end: client.sendall(bytes(1 << 20))
-"""
 
 
 def said(binary, *arguments):
@@ -38,12 +25,8 @@ def main():
             until("the first score", 60, lambda: asked("anomaly_score") is not None)
             # From a model that was installed since the first state was stored.
             until("a model judges", 240, lambda: asked("hostnorm_model_info") == 1)
-            fault = subprocess.Popen([sys.executable, "-c", FAULT])
-            try:
+            with faults(LOOPBACK):
                 until("the fault is found", 30, lambda: asked("is_anomaly") == 1)
-            finally:
-                fault.kill()
-                fault.wait()
             until("it is over", 120, lambda: asked("is_anomaly") == 0)
             # What was read in the last seconds before a crash may be lost; the episode has to be stored.
             until("it is stored", 30, lambda: '"ended"' in said(binary, "episodes", place, "--json")[1])

@@ -92,3 +92,38 @@ def value(text, name, **labels):
         if found == name and labels.items() <= has.items():
             return number
     return None
+
+
+# Faults of this machine, as programs. Each ends by itself, whatever happens to the check that began it.
+BURNER = """
+import time
+end = time.monotonic() + 300
+while time.monotonic() < end: pass
+"""
+
+# A mebibyte sent over loopback again and again: news also on a machine that is busy by itself.
+LOOPBACK = """
+import socket, threading, time
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+other, _ = server.accept()
+end = time.monotonic() + 300
+def drain():
+    while other.recv(1 << 20): pass
+threading.Thread(target=drain, daemon=True).start()
+while time.monotonic() < end: client.sendall(bytes(1 << 20))
+"""
+
+
+@contextlib.contextmanager
+def faults(*codes):
+    """These programs run within the block."""
+    running = []
+    try:
+        for code in codes:
+            running.append(subprocess.Popen([sys.executable, "-c", code]))
+        yield
+    finally:
+        for it in running:
+            it.kill()
+            it.wait()
