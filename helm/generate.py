@@ -115,7 +115,9 @@ def schema(found):
     root["$defs"] = {
         "alert": {"enum": alerts},
         "config": settings((ROOT / "docs/configuration.md").read_text()),
+        "durations": {**closed, "properties": {it: {"type": "string", "pattern": "^([0-9]+(ms|[smhdwy]))+$"} for it in alerts}},
         "hostMount": {**closed, "properties": {**mount, **host}, "required": ["name", "mountPath", "hostPath"]},
+        "severities": {**closed, "properties": {it: {"type": "string", "minLength": 1} for it in alerts}},
         "mount": {**closed, "properties": mount, "required": ["name", "mountPath"]},
     }
     return json.dumps({"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart hostnorm", **root}, indent=2) + "\n"

@@ -10,6 +10,9 @@ args:
   {{- /* Probes have no token. */}}
   - --ignore-paths=/-/healthy,/-/ready
   {{- if $proxy.tls.enabled }}
+  {{- if not .Values.tlsSecret.enabled }}
+  {{- fail "kubeRBACProxy.tls.enabled needs a certificate: set tlsSecret.enabled and tlsSecret.secretName" }}
+  {{- end }}
   - --tls-cert-file=/etc/tls/{{ .Values.tlsSecret.certItem }}
   - --tls-private-key-file=/etc/tls/{{ .Values.tlsSecret.keyItem }}
   {{- if $proxy.tls.tlsClientAuth }}
