@@ -1,0 +1,178 @@
+"""The chart against a real API server: each file of values strictly, a release's life, and who is admitted where."""
+
+import argparse
+import concurrent.futures
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+
+from chart import CHART, KUBERNETES, RESTRICTED, ROOT, ci, documents
+from program import note, until
+
+# What a node of Linux says of itself, and one that is none.
+NODES = {
+    "node-1": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"},
+    "virtual": {"kubernetes.io/os": "linux", "type": "virtual-kubelet"},
+    "windows": {"kubernetes.io/os": "windows"},
+}
+ENFORCE = "pod-security.kubernetes.io/enforce"
+SELECT = "app.kubernetes.io/instance="
+# Objects that a chart of hostnorm makes, in a namespace.
+KINDS = "daemonset,service,configmap,serviceaccount,networkpolicy,servicemonitor,podmonitor,prometheusrule"
+
+
+class Cluster:
+    """A cluster of an API server, a store and controllers: pods are made and admitted, but never run."""
+
+    def __init__(self, helm, folder):
+        self.helm_binary, self.folder = helm, folder
+        self.bin = pathlib.Path(helm).parent
+        self.env = {**os.environ, "KUBECONFIG": f"{folder}/kubeconfig", "HELM_CACHE_HOME": folder, "HOME": folder, "TOOLS_DIR": str(self.bin)}
+
+    def shell(self, line):
+        subprocess.run(["bash", "-euc", f". {ROOT}/tools/kube.sh; {line}"], env=self.env, check=True)
+
+    def kubectl(self, *options, text=None, fails=False):
+        return self.run([self.bin / "kubectl", *options], text, fails)
+
+    def helm(self, *options, fails=False):
+        return self.run([self.helm_binary, *options], None, fails)
+
+    def run(self, command, text, fails):
+        done = subprocess.run([str(it) for it in command], input=text, capture_output=True, text=True, env=self.env)
+        if (done.returncode != 0) != fails:
+            sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
+        return done.stdout + done.stderr
+
+    def get(self, namespace, kinds, release=None):
+        select = [f"-l{SELECT}{release}"] if release else []
+        return json.loads(self.kubectl("-n", namespace, "get", kinds, "-o", "json", *select))["items"]
+
+    def one(self, namespace, kind, name):
+        return json.loads(self.kubectl("-n", namespace, "get", kind, name, "-o", "json"))
+
+
+@contextlib.contextmanager
+def cluster(helm):
+    with tempfile.TemporaryDirectory(prefix="hostnorm-kube.") as folder:
+        it = Cluster(helm, f"{folder}/cluster")
+        try:
+            it.shell(f"kube_up {it.folder}")
+            yield it
+        finally:
+            it.shell(f"kube_down {it.folder}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("hostnorm", "helm"):
+        parser.add_argument(f"--{name}")
+    options = parser.parse_args()
+    # Whoever ends this ends the servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    with cluster(options.helm) as it:
+        it.kubectl("create", "-f", "-", text="\n---\n".join(node(*each) for each in NODES.items()))
+        it.shell('"$(_kube_tools)/kubectl" apply --server-side -f "$(kube_crds)" -f "$(kube_vpa_crds)" >"$HOME/crds"')
+        for name in ("open", "closed", "monitoring", "life"):
+            it.kubectl("create", "namespace", name)
+        it.kubectl("label", "namespace", "closed", f"{ENFORCE}=restricted")
+        it.kubectl("label", "namespace", "open", f"{ENFORCE}=privileged")
+        # Side by side, because each waits for the server most of its time.
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            waiting = [pool.submit(strictly, it, name, path) for name, path in ci().items()]
+            waiting += [pool.submit(each, it) for each in (life, admission, mistake)]
+            for each in waiting:
+                each.result()
+    note(f"{len(ci())} files of values strictly, install, upgrade, rollback, uninstall, admission by an API server {KUBERNETES}")
+
+
+def node(name, labels):
+    return json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
+
+
+def strictly(it, name, path):
+    """The server takes all that is rendered, without a warning and with no unknown field, and where it may, under restricted."""
+    namespace = "closed" if path == RESTRICTED else "open"
+    known = ["--kube-version", KUBERNETES, "--api-versions", "autoscaling.k8s.io/v1"]
+    made = documents(it.helm("template", f"dry-{name}"[:40], CHART, "-n", namespace, "-f", path, *known))
+    for each in made:
+        # As Helm does it. kubectl takes no -n where some objects are elsewhere.
+        if not each["kind"].startswith("Cluster"):
+            each["metadata"].setdefault("namespace", namespace)
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
+    said = it.kubectl("apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", "-", text=text)
+    if said.count("(server dry run)") != len(made):
+        sys.exit(f"{name}: {len(made)} objects, the server says\n{said}")
+
+
+def life(it):
+    """A release is installed, changed, changed back and removed."""
+
+    def values(*names):
+        return [option for name in names for option in ("-f", CHART / f"ci/{name}-values.yaml")]
+
+    def template():
+        return it.one("life", "daemonset", "watch-hostnorm")["spec"]["template"]
+
+    it.helm("install", "watch", CHART, "-n", "life")
+    first = template()
+    it.helm("upgrade", "watch", CHART, "-n", "life", *values("otlp", "monitoring", "store-host"), "--set", "config.limit=7")
+    second = template()
+    settings = it.one("life", "configmap", "watch-hostnorm")["data"]["hostnorm.yaml"]
+    found = {each["kind"] for each in it.get("life", KINDS, "watch")}
+    if "limit: 7" not in settings or not {"ServiceMonitor", "PrometheusRule", "NetworkPolicy"} <= found:
+        sys.exit(f"after an upgrade there are {found} and\n{settings}")
+    if first["metadata"]["annotations"]["checksum/config"] == second["metadata"]["annotations"]["checksum/config"]:
+        sys.exit("other settings do not replace pods")
+    it.helm("rollback", "watch", "1", "-n", "life")
+    if template() != first or {"ServiceMonitor", "NetworkPolicy"} & {each["kind"] for each in it.get("life", KINDS, "watch")}:
+        sys.exit(f"a rollback does not lead back: {template()}")
+    it.helm("uninstall", "watch", "-n", "life")
+    until("nothing is left", 30, lambda: not it.get("life", f"{KINDS},pod", "watch"))
+
+
+def admission(it):
+    """Where everything is allowed each node of Linux gets a pod; under restricted only the values for it do."""
+
+    def pods(namespace, release):
+        return [each["spec"] for each in it.get(namespace, "pod", release)]
+
+    it.helm("install", "open", CHART, "-n", "open")
+    it.helm("install", "without", CHART, "-n", "closed", "-f", RESTRICTED)
+    it.helm("install", "with", CHART, "-n", "closed")
+    for namespace, release in (("open", "open"), ("closed", "without")):
+        until(f"there are pods of {release}", 60, lambda: pods(namespace, release))
+        target = [json.dumps(each["affinity"]["nodeAffinity"]) for each in pods(namespace, release)]
+        if len(target) != 1 or "node-1" not in target[0]:
+            sys.exit(f"{release}: pods on {target}, expected one on node-1")
+    # What the server itself sets in a pod that asks nothing of the host.
+    spec = pods("open", "open")[0]
+    if any(spec.get(each) for each in ("hostNetwork", "hostPID", "hostIPC")) or spec["automountServiceAccountToken"]:
+        sys.exit(f"a pod has more than it needs: {spec}")
+
+    def refused():
+        events = it.get("closed", "events")
+        return [each["message"] for each in events if each["reason"] == "FailedCreate" and each["involvedObject"]["name"] == "with-hostnorm"]
+
+    until("the defaults are refused under restricted", 60, refused)
+    message = refused()[0]
+    # Nothing else is wrong with it.
+    if not message.endswith(': restricted volume types (volumes "proc", "sys", "root" use restricted volume type "hostPath")'):
+        sys.exit(f"refused for another reason: {message}")
+    if pods("closed", "with"):
+        sys.exit("a pod with directories of the host was admitted under restricted")
+
+
+def mistake(it):
+    """A key that does not exist is an error, and nothing is installed."""
+    said = it.helm("install", "wrong", CHART, "-n", "open", "--set", "config.limt=6", fails=True)
+    if "additional properties 'limt' not allowed" not in said or it.get("open", KINDS, "wrong"):
+        sys.exit(f"a key that does not exist: {said}")
+
+
+main()
