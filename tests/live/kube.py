@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+import helm_python
+import yaml
 from chart import CHART, KUBERNETES, RESTRICTED, ROOT, ci, documents
 from program import note, until
 
@@ -57,15 +59,23 @@ class Cluster:
         return json.loads(self.kubectl("-n", namespace, "get", kind, name, "-o", "json"))
 
 
+# Ends the servers when the check was killed before it could.
+WATCH = "while kill -0 $1 2>/dev/null; do sleep 1; done; . tools/kube.sh; kube_down $2"
+
+
 @contextlib.contextmanager
 def cluster(helm):
     with tempfile.TemporaryDirectory(prefix="hostnorm-kube.") as folder:
         it = Cluster(helm, f"{folder}/cluster")
+        watch = ["bash", "-c", WATCH, "watch", str(os.getpid()), it.folder]
+        watching = subprocess.Popen(watch, cwd=ROOT, env=it.env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             it.shell(f"kube_up {it.folder}")
             yield it
         finally:
             it.shell(f"kube_down {it.folder}")
+            watching.kill()
+            watching.wait()
 
 
 def main():
@@ -78,17 +88,18 @@ def main():
     with cluster(options.helm) as it:
         it.kubectl("create", "-f", "-", text="\n---\n".join(node(*each) for each in NODES.items()))
         it.shell('"$(_kube_tools)/kubectl" apply --server-side -f "$(kube_crds)" -f "$(kube_vpa_crds)" >"$HOME/crds"')
-        for name in ("open", "closed", "monitoring", "life"):
+        for name in ("open", "closed", "monitoring", "life3", "life4"):
             it.kubectl("create", "namespace", name)
         it.kubectl("label", "namespace", "closed", f"{ENFORCE}=restricted")
         it.kubectl("label", "namespace", "open", f"{ENFORCE}=privileged")
         # Side by side, because each waits for the server most of its time.
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             waiting = [pool.submit(strictly, it, name, path) for name, path in ci().items()]
-            waiting += [pool.submit(each, it) for each in (life, admission, mistake)]
+            waiting += [pool.submit(life, it, "life3", Life3(it, "life3")), pool.submit(life, it, "life4", Life4(it, "life4"))]
+            waiting += [pool.submit(each, it) for each in (admission, mistake)]
             for each in waiting:
                 each.result()
-    note(f"{len(ci())} files of values strictly, install, upgrade, rollback, uninstall, admission by an API server {KUBERNETES}")
+    note(f"{len(ci())} files of values strictly, install, upgrade, rollback, uninstall by Helm 3 and 4, admission by an API server {KUBERNETES}")
 
 
 def node(name, labels):
@@ -110,30 +121,74 @@ def strictly(it, name, path):
         sys.exit(f"{name}: {len(made)} objects, the server says\n{said}")
 
 
-def life(it):
+class Life3:
+    """Releases by the program `helm`."""
+
+    def __init__(self, it, namespace):
+        self.it, self.namespace = it, namespace
+
+    def run(self, *options, values=None):
+        given = ["-f", "-"] if values else []
+        self.it.run([self.it.helm_binary, *options, "-n", self.namespace, *given], values and json.dumps(values), False)
+
+    def install(self):
+        self.run("install", "watch", CHART)
+
+    def upgrade(self, values):
+        self.run("upgrade", "watch", CHART, values=values)
+
+    def rollback(self):
+        self.run("rollback", "watch", "1")
+
+    def uninstall(self):
+        self.run("uninstall", "watch")
+
+
+class Life4:
+    """Releases by Helm 4, which applies on the server."""
+
+    def __init__(self, it, namespace):
+        self.config = helm_python.Config(kubeconfig_path=it.env["KUBECONFIG"], namespace=namespace)
+
+    def install(self):
+        self.config.install(str(CHART), "watch")
+
+    def upgrade(self, values):
+        self.config.upgrade(str(CHART), "watch", values)
+
+    def rollback(self):
+        self.config.rollback("watch", version=1)
+
+    def uninstall(self):
+        self.config.uninstall("watch")
+
+
+def life(it, namespace, by):
     """A release is installed, changed, changed back and removed."""
 
-    def values(*names):
-        return [option for name in names for option in ("-f", CHART / f"ci/{name}-values.yaml")]
-
     def template():
-        return it.one("life", "daemonset", "watch-hostnorm")["spec"]["template"]
+        return it.one(namespace, "daemonset", "watch-hostnorm")["spec"]["template"]
 
-    it.helm("install", "watch", CHART, "-n", "life")
+    def kinds():
+        return {each["kind"] for each in it.get(namespace, KINDS, "watch")}
+
+    values = {"config": {"limit": 7}, "networkPolicy": {"enabled": True}}
+    for name in ("otlp", "monitoring", "store-host"):
+        values.update(yaml.safe_load((CHART / f"ci/{name}-values.yaml").read_text()))
+    by.install()
     first = template()
-    it.helm("upgrade", "watch", CHART, "-n", "life", *values("otlp", "monitoring", "store-host"), "--set", "config.limit=7")
+    by.upgrade(values)
     second = template()
-    settings = it.one("life", "configmap", "watch-hostnorm")["data"]["hostnorm.yaml"]
-    found = {each["kind"] for each in it.get("life", KINDS, "watch")}
-    if "limit: 7" not in settings or not {"ServiceMonitor", "PrometheusRule", "NetworkPolicy"} <= found:
-        sys.exit(f"after an upgrade there are {found} and\n{settings}")
+    settings = it.one(namespace, "configmap", "watch-hostnorm")["data"]["hostnorm.yaml"]
+    if "limit: 7" not in settings or not {"ServiceMonitor", "PrometheusRule", "NetworkPolicy"} <= kinds():
+        sys.exit(f"after an upgrade there are {kinds()} and\n{settings}")
     if first["metadata"]["annotations"]["checksum/config"] == second["metadata"]["annotations"]["checksum/config"]:
         sys.exit("other settings do not replace pods")
-    it.helm("rollback", "watch", "1", "-n", "life")
-    if template() != first or {"ServiceMonitor", "NetworkPolicy"} & {each["kind"] for each in it.get("life", KINDS, "watch")}:
+    by.rollback()
+    if template() != first or {"ServiceMonitor", "NetworkPolicy"} & kinds():
         sys.exit(f"a rollback does not lead back: {template()}")
-    it.helm("uninstall", "watch", "-n", "life")
-    until("nothing is left", 30, lambda: not it.get("life", f"{KINDS},pod", "watch"))
+    by.uninstall()
+    until("nothing is left", 30, lambda: not it.get(namespace, f"{KINDS},pod", "watch"))
 
 
 def admission(it):
