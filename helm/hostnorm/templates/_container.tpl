@@ -127,7 +127,7 @@ timeoutSeconds: {{ .probe.timeoutSeconds }}
 {{- range .Values.extraHostVolumeMounts }}
 - name: {{ .name }}
   mountPath: {{ .mountPath }}
-  readOnly: {{ .readOnly | default false }}
+  readOnly: {{ dig "readOnly" true . }}
   {{- with .mountPropagation }}
   mountPropagation: {{ . }}
   {{- end }}
