@@ -130,17 +130,16 @@ def cheap(server):
     while time.monotonic() < start + 60:
         for name, seconds in evaluations(server).items():
             best[name] = min(seconds, best.get(name, seconds))
-        if time.monotonic() > start + 20 and sum(best.values()) <= EVALUATION_SECONDS_MAX:
+        if time.monotonic() > start + 20 and max(best.values()) <= EVALUATION_SECONDS_MAX:
             break
         time.sleep(1)
     for group in ask(server, "rules")["groups"]:
         for it in group["rules"]:
             print(f"{it['name']}: {1000 * it['evaluationTime']:.1f} ms")
-    whole = sum(best.values())
     groups = ", ".join(f"{name} {1000 * it:.1f} ms" for name, it in best.items())
-    note(f"evaluation of {groups}: {1000 * whole:.1f} ms")
-    if whole > EVALUATION_SECONDS_MAX:
-        sys.exit(f"more than {1000 * EVALUATION_SECONDS_MAX:.0f} ms for all rules")
+    note(f"evaluation of {groups}; of all {1000 * sum(best.values()):.1f} ms")
+    if max(best.values()) > EVALUATION_SECONDS_MAX:
+        sys.exit(f"more than {1000 * EVALUATION_SECONDS_MAX:.0f} ms for a group")
 
 
 def evaluations(server):
