@@ -102,7 +102,8 @@ def schema(found):
             places[it.path] = made
         places[prefix]["properties"][key] = made
     # What Helm itself puts among the values of a chart that another one has in it.
-    root["properties"]["enabled"] = {"type": "boolean", "description": "For charts that have this one as a dependency, as its condition"}
+    about = "For charts that have this one as a dependency, as its condition"
+    root["properties"]["enabled"] = {"type": "boolean", "description": about}
     alerts = re.findall(r'alert: "(\w+)"', (ROOT / "prometheus/hostnorm-rules.yml").read_text())
     mount = {"name": {"type": "string"}, "mountPath": {"type": "string"}}
     host = {
@@ -120,7 +121,8 @@ def schema(found):
         "severities": {**closed, "properties": {it: {"type": "string", "minLength": 1} for it in alerts}},
         "mount": {**closed, "properties": mount, "required": ["name", "mountPath"]},
     }
-    return json.dumps({"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart hostnorm", **root}, indent=2) + "\n"
+    head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart hostnorm"}
+    return json.dumps({**head, **root}, indent=2) + "\n"
 
 
 def settings(text):
@@ -190,4 +192,5 @@ def main():
     sys.exit(status)
 
 
-main()
+if __name__ == "__main__":
+    main()

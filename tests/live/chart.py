@@ -16,7 +16,8 @@ KUBERNETES = "1.35.4"
 
 def ci():
     """Each file with values that the chart is tried with: its name without the ending, and its path."""
-    return {it.name.removesuffix("-values.yaml").removesuffix(".yaml"): it for it in [*sorted(CHART.glob("ci/*-values.yaml")), RESTRICTED]}
+    found = [*sorted(CHART.glob("ci/*-values.yaml")), RESTRICTED]
+    return {it.name.removesuffix("-values.yaml").removesuffix(".yaml"): it for it in found}
 
 
 class Helm4:
@@ -29,14 +30,19 @@ class Helm4:
         self.helm = helm_python
         self.version = helm_python.helm_sdk_version()
 
+    def text(self, values, chart):
+        """What an open chart makes, as text, and the sentence with which it refuses."""
+        try:
+            made = chart.render(values, name=RELEASE, namespace=NAMESPACE)
+        except self.helm.HelmError as error:
+            return "", str(error)
+        return "\n---\n".join(text for path, text in sorted(made.items()) if path.endswith(".yaml")), ""
+
     def render(self, values, chart=CHART):
         """The documents that the chart makes, and the sentence with which it refuses."""
-        try:
-            with self.helm.Chart.load(str(chart)) as it:
-                made = it.render(values, name=RELEASE, namespace=NAMESPACE)
-        except self.helm.HelmError as error:
-            return [], str(error)
-        return documents("\n---\n".join(text for path, text in sorted(made.items()) if path.endswith(".yaml"))), ""
+        with self.helm.Chart.load(str(chart)) as it:
+            text, said = self.text(values, it)
+        return documents(text), said
 
     def lint(self, values):
         report = self.helm.lint(str(CHART), values, strict=True)

@@ -34,7 +34,8 @@ class Cluster:
     def __init__(self, helm, folder):
         self.helm_binary, self.folder = helm, folder
         self.bin = pathlib.Path(helm).parent
-        self.env = {**os.environ, "KUBECONFIG": f"{folder}/kubeconfig", "HELM_CACHE_HOME": folder, "HOME": folder, "TOOLS_DIR": str(self.bin)}
+        own = {"KUBECONFIG": f"{folder}/kubeconfig", "HELM_CACHE_HOME": folder, "HOME": folder, "TOOLS_DIR": str(self.bin)}
+        self.env = {**os.environ, **own}
 
     def shell(self, line):
         subprocess.run(["bash", "-euc", f". {ROOT}/tools/kube.sh; {line}"], env=self.env, check=True)
@@ -68,7 +69,8 @@ def cluster(helm):
     with tempfile.TemporaryDirectory(prefix="hostnorm-kube.") as folder:
         it = Cluster(helm, f"{folder}/cluster")
         watch = ["bash", "-c", WATCH, "watch", str(os.getpid()), it.folder]
-        watching = subprocess.Popen(watch, cwd=ROOT, env=it.env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        watching = subprocess.Popen(watch, cwd=ROOT, env=it.env, **quiet)
         try:
             it.shell(f"kube_up {it.folder}")
             yield it
@@ -95,7 +97,7 @@ def main():
         # Side by side, because each waits for the server most of its time.
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             waiting = [pool.submit(strictly, it, name, path) for name, path in ci().items()]
-            waiting += [pool.submit(life, it, "life3", Life3(it, "life3")), pool.submit(life, it, "life4", Life4(it, "life4"))]
+            waiting += [pool.submit(life, it, name, of(it, name)) for name, of in (("life3", Life3), ("life4", Life4))]
             waiting += [pool.submit(each, it) for each in (admission, mistake)]
             for each in waiting:
                 each.result()
@@ -211,8 +213,8 @@ def admission(it):
         sys.exit(f"a pod has more than it needs: {spec}")
 
     def refused():
-        events = it.get("closed", "events")
-        return [each["message"] for each in events if each["reason"] == "FailedCreate" and each["involvedObject"]["name"] == "with-hostnorm"]
+        failed = [each for each in it.get("closed", "events") if each["reason"] == "FailedCreate"]
+        return [each["message"] for each in failed if each["involvedObject"]["name"] == "with-hostnorm"]
 
     until("the defaults are refused under restricted", 60, refused)
     message = refused()[0]
