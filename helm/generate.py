@@ -128,7 +128,11 @@ def schema(found):
 def settings(text):
     """The schema of hostnorm's settings file, from the table of settings."""
     root = {"type": "object", "additionalProperties": False, "properties": {}}
-    for key, takes, about in re.findall(r"^\| `([a-z_.]+)` \| .* \| ([a-z ,]+) \| (.*) \|$", text, re.M):
+    for line in re.findall(r"^\| `.*", text, re.M):
+        row = re.fullmatch(r"\| `([a-z0-9_.]+)` \| .* \| ([^|]+) \| ([^|]*) \|", line)
+        if row is None:
+            sys.exit(f"docs/configuration.md: helm/generate.py does not understand the line {line}")
+        key, takes, about = row.groups()
         if key in MADE_BY_CHART:
             continue
         choice = takes.removeprefix("one of ").split(", ")

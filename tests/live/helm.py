@@ -12,7 +12,6 @@ import sys
 import tempfile
 
 import jsonschema
-import kubernetes_validate
 import referencing
 import yaml
 from chart import CHART, NAMESPACE, ROOT, ci, helm, one, pod
@@ -36,7 +35,7 @@ MISTAKES = [
     ({"service": {"port": "19797"}}, r"/service/port': got string, want integer"),
     ({"service": {"port": 70000}}, r"/service/port': maximum: got 70,000, want 65,535"),
     ({"tolerations": {}}, r"/tolerations': got object, want array"),
-    ({"otlp": {"protocol": "udp"}}, r"/otlp/protocol': value must be one of 'grpc', 'http/protobuf'"),
+    ({"otlp": {"protocol": "udp"}}, r"/otlp/protocol': value must be one of 'http/protobuf', 'grpc'"),
     ({"prometheusRule": {"disabled": ["Nothing"]}}, r"/prometheusRule/disabled/0': value must be one of 'FleetAnomalous'"),
     ({"prometheusRule": {"severities": {"Nothing": "info"}}}, r"/prometheusRule/severities': .*'Nothing' not allowed"),
     ({"prometheus": {"monitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, r"each host would be scraped twice"),
