@@ -143,7 +143,7 @@ def compare(free, confined, what):
         status, text = confined.ask("/metrics")
         return of_host(text) if status == 200 else (0, {})
 
-    until(f"a page of hostnorm {what}", 30, lambda: asked()[0])
+    seconds = until(f"a page of hostnorm {what}", 30, lambda: asked()[0])
     before_at, before = page()
     until("a younger reading", 10, lambda: asked()[0] > before_at)
     at, seen = asked()
@@ -162,7 +162,7 @@ def compare(free, confined, what):
     if wrong:
         sys.exit(f"{what}: other numbers:\n" + "\n".join(wrong))
     exact = sum(1 for it in seen if it[0].endswith("_total"))
-    note(f"{what}: {len(seen)} numbers of the host are those that root sees, {exact} counters between two readings of root")
+    note(f"{what}: scraped {seconds:.1f} s after the start; {len(seen)} numbers of the host are those that root sees, {exact} counters between two readings of root")
 
 
 def system_calls(program, folder):
