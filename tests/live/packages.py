@@ -102,6 +102,8 @@ def deb(out, version):
     run("dpkg", "--install", package)
     try:
         run("id", "hostnorm")
+        if run("systemctl", "--root=/", "is-enabled", "hostnorm.service").strip() != "enabled":
+            sys.exit("it would not be started with the next boot")
         # Its example configuration is valid and changes nothing; then it is changed, as an operator does.
         run("hostnorm", "check", f"--config.file={SETTINGS}")
         SETTINGS.write_text(SETTINGS.read_text() + f"web: {{listen_address: ['127.0.0.1:{port}']}}\ninterval: 200ms\n")
@@ -124,7 +126,8 @@ def deb(out, version):
             sys.exit("remove takes settings or what was learned, or leaves the program")
     finally:
         run("dpkg", "--purge", "hostnorm")
-    left = [it for it in ("/etc/hostnorm", "/etc/default/hostnorm", "/var/lib/hostnorm", "/usr/share/doc/hostnorm") if os.path.exists(it)]
+    links = "/etc/systemd/system/multi-user.target.wants/hostnorm.service"
+    left = [it for it in (links, "/etc/hostnorm", "/etc/default/hostnorm", "/var/lib/hostnorm", "/usr/share/doc/hostnorm") if os.path.lexists(it)]
     if left:
         sys.exit(f"purge leaves {left}")
     note(f"deb: {seconds:.1f} s to the first reading; changed settings outlive an upgrade, purge leaves nothing")
