@@ -17,6 +17,9 @@ cargo_home=${CARGO_HOME:-$HOME/.cargo}
 # Paths of this machine are in messages of panics and of assertions in C; they are replaced by names.
 remap=("$PWD=/hostnorm" "$cargo_home=/cargo" "$out=/target")
 flags="-C target-feature=+crt-static"
+# A program that may lie anywhere in memory has many addresses to set at its start; packed they take 240 kB less. libc
+# does that from glibc 2.36 on.
+if [[ $target == *-linux-gnu ]]; then flags+=" -C link-arg=-Wl,-z,pack-relative-relocs"; fi
 c_flags=""
 for it in "${remap[@]}"; do
   flags+=" --remap-path-prefix=$it"
@@ -24,8 +27,11 @@ for it in "${remap[@]}"; do
 done
 # Seconds since the epoch in what C compilers are told of time and date.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-export SOURCE_DATE_EPOCH CFLAGS="${CFLAGS:-}$c_flags" RUSTFLAGS="${RUSTFLAGS:-}$flags"
+export SOURCE_DATE_EPOCH CFLAGS="${CFLAGS:-}$c_flags" RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }$flags"
 
 # With a target, flags are not for build scripts, which are no part of the program.
 CARGO_TARGET_DIR=$out cargo build --locked --profile dist --target "$target" >&2
-printf '%s\n' "$out/$target/dist/hostnorm"
+program=$out/$target/dist/hostnorm
+# One that is for this machine has to run.
+if [[ $target == "$host" ]]; then "$program" --version >&2; fi
+printf '%s\n' "$program"

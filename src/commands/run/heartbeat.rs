@@ -105,3 +105,34 @@ fn state(judgement: &Judgement) -> State {
         None => State::Learning { ready_at: judgement.ready_at },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Episode;
+
+    fn check(judgement: &Judgement, expect: State) {
+        assert_eq!(state(judgement), expect);
+    }
+
+    #[test]
+    fn what_the_sentence_is_about() {
+        let at = Timestamp(9.0);
+        let mut judgement = Judgement { ready_at: at, ..Judgement::default() };
+        check(&judgement, State::Learning { ready_at: at });
+        judgement.ready = true;
+        check(&judgement, State::Usual);
+        judgement.episode = Some(Episode { since: at, peak: 2.0 });
+        check(&judgement, State::Anomaly { since: at });
+    }
+
+    #[test]
+    fn a_report_without_anything_to_judge_is_told_once() {
+        let mut heartbeat = Heartbeat::new(Arc::default(), Duration::from_secs(1));
+        heartbeat.note(&Report::default());
+        assert_eq!(heartbeat.state, Some(State::Blind));
+        let given = heartbeat.given;
+        heartbeat.note(&Report::default());
+        assert!(given.is_some() && heartbeat.given == given, "nobody waits for a sign of life");
+    }
+}
