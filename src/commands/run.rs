@@ -17,10 +17,11 @@ use crate::engine::{self, Engine};
 use crate::grace::Lengths;
 use crate::registry::Registry;
 use crate::report::Report;
-use crate::sampler::{Event, Sampler};
+use crate::sampler::{Event, Sampler, lower_priority};
 use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
+use crate::telemetry::otlp::{self, Outcomes, Traces};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
 
@@ -39,17 +40,24 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
         Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
-    if let Err(error) = telemetry::init(config.log) {
+    let traces = match otlp::start(&config.otlp, lower_priority) {
+        Ok(traces) => traces,
+        Err(problem) => return Exit::usage(problem.to_string()),
+    };
+    if let Err(error) = telemetry::init(config.log, traces.as_ref()) {
         return Exit::failure(format!("cannot start logging: {error}"));
     }
     let listeners = match serve::bind(&config.web.listen_address) {
         Ok(listeners) => listeners,
         Err(error) => return Exit::failure(error.to_string()),
     };
-    let ended = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| runtime.block_on(rounds(&Arc::new(reload), config, listeners)));
+    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+        let outcomes = traces.as_ref().map(Traces::outcomes);
+        runtime.block_on(rounds(&Arc::new(reload), config, listeners, outcomes))
+    });
+    if let Some(traces) = traces {
+        traces.end();
+    }
     match ended {
         Ok(()) => Exit::success(""),
         Err(error) => Exit::failure(error.to_string()),
@@ -60,7 +68,12 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
 ///
 /// New settings end everything but the listeners in good order and begin it anew, as a restart does: there is one way
 /// in which settings take effect.
-async fn rounds(reload: &Arc<Reload>, mut config: Config, mut listeners: Vec<TcpListener>) -> io::Result<()> {
+async fn rounds(
+    reload: &Arc<Reload>,
+    mut config: Config,
+    mut listeners: Vec<TcpListener>,
+    outcomes: Option<Arc<Outcomes>>,
+) -> io::Result<()> {
     let mut signals = Signals::new()?;
     loop {
         let place = config.storage.place(|name| reload.variable(name));
@@ -68,7 +81,7 @@ async fn rounds(reload: &Arc<Reload>, mut config: Config, mut listeners: Vec<Tcp
         let stop = async { next = renewed(&mut signals, reload, &config).await };
         // Those that wait to be accepted stay with the listeners and are served in the next round.
         let doors = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-        until(&config, &place, doors, reload, stop).await?;
+        until(&config, &place, doors, reload, &outcomes, stop).await?;
         let Some((new, elsewhere)) = next else { return Ok(()) };
         config = new;
         listeners = elsewhere.unwrap_or(listeners);
@@ -108,6 +121,7 @@ async fn until(
     place: &Place,
     listeners: Vec<TcpListener>,
     reload: &Arc<Reload>,
+    outcomes: &Option<Arc<Outcomes>>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (events, inbox) = mpsc::channel();
@@ -120,6 +134,7 @@ async fn until(
     sampler.resume(&sources::metrics().collect::<Vec<_>>());
     bootstrap::begin(config, &sampler);
     let mut publisher = Publisher::new(config, publish, Arc::clone(&counts), Arc::clone(reload));
+    publisher.outcomes.clone_from(outcomes);
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, also by a panic, and so tells the other side.
         let _alive = alive;
@@ -131,6 +146,7 @@ async fn until(
         interval: config.detection.interval.duration(),
         now: clock::now,
         counts,
+        adopt: config.otlp.takes_parents().then_some(otlp::adopt),
     };
     let mut fell = false;
     let stop = async {
@@ -237,6 +253,8 @@ struct Publisher {
     slot: watch::Sender<Option<Arc<Page>>>,
     diary: Diary,
     reload: Arc<Reload>,
+    /// What became of spans; nothing while none are sent.
+    outcomes: Option<Arc<Outcomes>>,
 }
 
 impl Publisher {
@@ -251,11 +269,17 @@ impl Publisher {
             raw: config.metrics.raw,
             build: serve::Build::default(),
         };
-        Self { options: Arc::new(options), counts, slot, diary: Diary::default(), reload }
+        Self { options: Arc::new(options), counts, slot, diary: Diary::default(), reload, outcomes: None }
     }
 
     fn publish(&mut self, mut report: Report) {
         self.reload.values(&mut report.own);
+        if let Some(outcomes) = &self.outcomes {
+            outcomes.values(&mut report.own);
+        }
+        if let Some(took) = &report.before {
+            self.counts.ticks.note(took);
+        }
         let report = Arc::new(report);
         let page = Page::render(&report, &self.options, &self.counts);
         self.slot.send_replace(Some(Arc::new(page)));
