@@ -1,7 +1,8 @@
 //! All settings of hostnorm: what they are, where they come from, and what is wrong with them.
 //!
-//! Flags stand above the environment, the environment above the file, the file above the defaults. This module
-//! reads the settings file and nothing else; environment and flags are handed in. It alone knows figment.
+//! Flags stand above the environment, the environment above the file, the file above the defaults; of variables those
+//! of hostnorm stand above those of OpenTelemetry. This module reads the settings file and nothing else; environment
+//! and flags are handed in. It alone knows figment.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,12 +15,13 @@ use crate::history;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
 use crate::span::Span;
 use crate::store;
-use crate::telemetry;
+use crate::telemetry::{self, otlp};
 
 mod table;
 mod place;
 mod file;
 mod load;
+mod standard;
 mod bounds;
 mod print;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub bootstrap: history::Settings,
     /// What is logged, and how.
     pub log: telemetry::Settings,
+    /// Where traces are sent, and which.
+    pub otlp: otlp::Settings,
 }
 
 /// How the host is judged.
@@ -151,6 +155,7 @@ impl Default for Config {
             storage: store::Settings::default(),
             bootstrap: history::Settings::default(),
             log: telemetry::Settings::default(),
+            otlp: otlp::Settings::default(),
         }
     }
 }

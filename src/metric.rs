@@ -5,13 +5,15 @@
 
 use std::fmt;
 
-/// How a metric's value moves; the two types of the exposition formats that hostnorm uses.
+/// How a metric's value moves; the types of the exposition formats that hostnorm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
     /// May go up and down.
     Gauge,
     /// Only goes up, but for a reset to zero when its origin restarts.
     Counter,
+    /// Counts observations by size; its series end in `_bucket`, `_count` and `_sum`.
+    Histogram,
 }
 
 /// One family of series: what is said once about all of its values.
@@ -21,7 +23,7 @@ pub struct Metric {
     pub name: &'static str,
     /// One sentence without the final full stop, which the encoder adds.
     pub help: &'static str,
-    /// Gauge or counter.
+    /// How its value moves.
     pub ty: Type,
     /// Names of the labels, in the order in which [`Labels`](crate::reading::Labels) carries their values.
     pub labels: &'static [&'static str],
@@ -36,6 +38,11 @@ impl Metric {
     /// A value that only goes up; `name` ends in `_total`.
     pub const fn counter(name: &'static str, help: &'static str) -> Self {
         Self { name, help, ty: Type::Counter, labels: &[] }
+    }
+
+    /// Observations by size.
+    pub const fn histogram(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, ty: Type::Histogram, labels: &[] }
     }
 
     /// The same metric, split by labels.

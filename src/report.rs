@@ -24,6 +24,28 @@ pub struct Report {
     pub own: Values,
     /// Which reasons to hold back episodes there are; nothing where readings do not tell of any.
     pub grace: Option<Grace>,
+    /// What the tick before took: this one's own end is not known yet.
+    pub before: Option<Took>,
+}
+
+/// What one tick took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Took {
+    /// When its reading was made.
+    pub at: Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Its trace, if it is recorded.
+    pub trace: Option<Trace>,
+}
+
+/// Where a trace is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The trace, 32 digits of hexadecimal.
+    pub trace_id: String,
+    /// The span within it, 16 digits.
+    pub span_id: String,
 }
 
 /// What is known of one subject.

@@ -15,12 +15,14 @@ use crate::engine::Engine;
 use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Subject, Timestamp, Values};
 use crate::registry::Registry;
-use crate::report::Report;
+use crate::report::{Report, Took, Trace};
 use crate::selftest::{Findings, Silent, Trial};
 use crate::sources::Sources;
 use crate::store::{Request, Store};
+use crate::telemetry::otlp;
 use crate::training::{self, Model, TrainError, TrainingSet};
 
+mod beside;
 mod bygone;
 mod forget;
 mod kept;
@@ -41,10 +43,6 @@ static TICKS_MISSED: Metric = Metric::counter(
     "hostnorm_ticks_missed_total",
     "Readings that were skipped because the one before took too long",
 );
-static TICK_SECONDS: Metric = Metric::counter(
-    "hostnorm_tick_duration_seconds_total",
-    "Time that reading, judging and publishing took, on the clock of the sampling thread",
-);
 static TRAINING_SECONDS: Metric =
     Metric::gauge("hostnorm_training_duration_seconds", "How long the last training took").by(&["kind"]);
 static TRAININGS: Metric =
@@ -62,7 +60,6 @@ static LEARNS: Metric =
 pub static METRICS: &[&Metric] = &[
     &TICKS,
     &TICKS_MISSED,
-    &TICK_SECONDS,
     &LEARNS,
     &models::TRAINED_AT,
     &models::MODEL,
@@ -173,7 +170,8 @@ pub struct Sampler {
 struct Books {
     ticks: u64,
     missed: u64,
-    busy: Duration,
+    /// What the last tick took.
+    took: Option<Took>,
     /// Whether a training, a fit or a self-test is under way.
     busy_beside: bool,
     tests: Tests,
@@ -200,8 +198,8 @@ impl Sampler {
             match self.inbox.recv_timeout(due.saturating_duration_since(clock::instant())) {
                 Err(RecvTimeoutError::Timeout) => {
                     let started = clock::instant();
-                    self.tick(&mut books, &mut publish);
-                    books.busy += started.elapsed();
+                    let (at, trace) = self.tick(&mut books, &mut publish);
+                    books.took = Some(Took { at, seconds: started.elapsed().as_secs_f64(), trace });
                     due = self.next(due, &mut books);
                 }
                 Ok(Event::Trained { kind, outcome, seconds }) => {
@@ -225,33 +223,31 @@ impl Sampler {
         self.store.close();
     }
 
-    fn tick(&mut self, books: &mut Books, publish: &mut impl FnMut(Report)) {
-        let reading = self.sources.read_all(clock::now());
-        let mut report = self.engine.step(reading);
+    /// One reading and all that follows from it; gives when it was made, and its trace.
+    fn tick(&mut self, books: &mut Books, publish: &mut impl FnMut(Report)) -> (Timestamp, Option<Trace>) {
+        let span = tracing::info_span!(parent: None, "tick", hostnorm.tick = books.ticks + 1);
+        let _within = span.enter();
+        let at = clock::now();
+        let reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
+        let mut report = tracing::info_span!("step").in_scope(|| self.engine.step(reading));
         books.ticks += 1;
-        self.store.append(&report);
-        if books.ticks.is_multiple_of(self.ticks_in(kept::BASELINES_SECONDS)) {
-            self.keep_baselines();
-        }
-        if books.ticks == 1 {
-            // What is known now may follow from stored points, not from readings.
-            self.keep_snapshot(Some("start"));
-        } else if books
-            .ticks
-            .is_multiple_of(self.ticks_in(kept::SNAPSHOT_SECONDS).min(kept::SNAPSHOT_READINGS))
-        {
-            self.keep_snapshot(None);
-        }
+        tracing::info_span!("store").in_scope(|| self.keep(books, &report));
         self.review(&mut books.trials);
         // The first model is small, and somebody waits for one that was asked for.
         let waits = self.registry.current(Kind::Host).is_none() || self.engine.is_requested(Kind::Host);
         let strained = books.is_strained(&report) && !waits;
         report.own = books.values(&self.engine, &self.registry);
+        report.before = books.took.take();
         self.store.values(&mut report.own);
-        publish(report);
-        if books.busy_beside || strained {
-            return;
+        tracing::info_span!("publish").in_scope(|| publish(report));
+        if !books.busy_beside && !strained {
+            self.begin_beside(books);
         }
+        (at, otlp::trace_of(&span))
+    }
+
+    /// Begins what is due and takes longer than a tick.
+    fn begin_beside(&mut self, books: &mut Books) {
         if let Some(set) = self.engine.due(Kind::Host) {
             books.busy_beside = self.train(Kind::Host, set, books.trainings.iter().sum());
         } else if let Some((subject, history)) = self.engine.due_history() {
@@ -318,21 +314,6 @@ impl Sampler {
         })
     }
 
-    /// Does work on its own thread, at the lowest priority, and reports how it ended.
-    fn beside(&self, name: &str, work: impl FnOnce() -> Event + Send + 'static) -> bool {
-        let events = self.events.clone();
-        let job = move || {
-            lower_priority();
-            // The loop may have ended meanwhile; then nobody needs the outcome.
-            let _ = events.send(work());
-        };
-        let started = std::thread::Builder::new().name(name.to_owned()).spawn(job);
-        if let Err(error) = &started {
-            tracing::warn!(%error, "cannot start a thread beside the loop");
-        }
-        started.is_ok()
-    }
-
     fn fitted(&mut self, books: &mut Books, subject: &Subject, profile: Option<&Profile>, seconds: f64) {
         books.busy_beside = false;
         let Some(profile) = profile else {
@@ -368,7 +349,6 @@ impl Books {
         }
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
-        values.set(&TICK_SECONDS, self.busy.as_secs_f64());
         if let Some((kind, seconds)) = self.training_seconds {
             values.set_by(&TRAINING_SECONDS, &Labels::new([kind.name()]), seconds);
         }

@@ -4,12 +4,16 @@ use serde::{Deserialize, Serialize};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer as _, filter, fmt, registry};
 
 use crate::clock;
 use crate::reading::Timestamp;
 
 mod diary;
 mod format;
+pub mod otlp;
 
 pub use diary::{Diary, PROBLEMS_MAX};
 
@@ -50,15 +54,48 @@ pub enum Format {
     Json,
 }
 
-/// Sends all events of this process to standard error, from now on.
+/// Sends all events of this process to standard error, and its spans to `traces` if there are any, from now on.
 ///
 /// # Errors
 /// When it was called before.
-pub fn init(settings: Settings) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(settings, clock::now, std::io::stderr))
+pub fn init(
+    settings: Settings,
+    traces: Option<&otlp::Traces>,
+) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    let log = subscriber(settings, clock::now, std::io::stderr);
+    match traces {
+        // Without this layer nobody wants spans, and each costs a nanosecond where it would begin.
+        None => tracing::subscriber::set_global_default(log),
+        Some(traces) => tracing::subscriber::set_global_default(traced(log, traces)),
+    }
 }
 
-fn subscriber<W>(settings: Settings, now: fn() -> Timestamp, to: W) -> impl Subscriber + Send + Sync
+/// Sends spans to `traces`, and what `log` takes to it.
+pub fn traced<S>(log: S, traces: &otlp::Traces) -> impl Subscriber + Send + Sync + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    // Libraries have spans of their own, that of HTTP/2 among them, by which spans are sent.
+    let own = filter::filter_fn(|it| {
+        it.target().split("::").next() == Some(env!("CARGO_PKG_NAME")) && *it.level() <= tracing::Level::INFO
+    });
+    let layer = tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer())
+        // Who is asked for its parent looks it up; an own stack of contexts would say the same once more.
+        .with_context_activation(false)
+        .with_tracked_inactivity(false)
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_level(false);
+    log.with(layer.with_filter(own.with_max_level_hint(LevelFilter::INFO)))
+}
+
+fn subscriber<W>(
+    settings: Settings,
+    now: fn() -> Timestamp,
+    to: W,
+) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -69,11 +106,9 @@ where
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .event_format(format::Lines { format: settings.format, now })
-        .with_writer(to)
-        .finish()
+    let events = filter::filter_fn(move |it| it.is_event() && *it.level() <= level);
+    let lines = fmt::layer().event_format(format::Lines { format: settings.format, now }).with_writer(to);
+    registry().with(lines.with_filter(events.with_max_level_hint(level)))
 }
 
 #[cfg(test)]

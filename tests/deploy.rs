@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use hostnorm::commands::run;
+use hostnorm::metric::{Metric, Type};
 use hostnorm::sampler;
 use hostnorm::serve;
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
+use hostnorm::telemetry::otlp;
 
 /// What looks like a metric and is none: files, users and names of secrets.
 const OTHERS: &[&str] = &["hostnorm_password"];
@@ -36,8 +38,20 @@ fn files(folder: &Path, found: &mut Vec<(String, String)>) {
 
 fn metrics() -> BTreeSet<&'static str> {
     let sources = SOURCES.iter().flat_map(|it| it.metrics);
-    let own = [serve::METRICS, sampler::METRICS, store::METRICS, run::METRICS];
-    sources.chain(own.into_iter().flatten()).map(|it| it.name).collect()
+    let own = [serve::METRICS, sampler::METRICS, store::METRICS, run::METRICS, otlp::METRICS];
+    sources.chain(own.into_iter().flatten()).flat_map(|it| series(it)).collect()
+}
+
+/// The series of a metric, of which a histogram has several.
+fn series(metric: &'static Metric) -> Vec<&'static str> {
+    match metric.ty {
+        Type::Gauge | Type::Counter => vec![metric.name],
+        Type::Histogram => {
+            // A test may leak what is named once.
+            let ends = ["_bucket", "_count", "_sum"];
+            ends.map(|end| &*format!("{}{end}", metric.name).leak()).to_vec()
+        }
+    }
 }
 
 /// The words of a line that look like metrics; those that are part of a path or of a recorded name are none.

@@ -14,6 +14,7 @@ use hostnorm::serve;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
+use hostnorm::telemetry::otlp;
 
 const GENERATED: &str =
     "<!-- Written by tests/docs.rs from the code; UPDATE=1 cargo test --test docs writes it anew. -->";
@@ -39,6 +40,7 @@ fn the_metrics_are_current() {
     lists.push(("Store", "How what is kept fares", store::METRICS));
     lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
     lists.push(("Settings", "How the last reading of the settings went", run::METRICS));
+    lists.push(("Traces", "What became of the spans that are sent by OTLP", otlp::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
 }
 
@@ -74,7 +76,7 @@ fn configuration() -> String {
         "# Settings\n\n{GENERATED}\n\n\
          Every setting can be given in four places; the first one that has it counts:\n\n\
          1. a flag on the command line, `--web.listen-address=:19797`; switches are `--metrics.raw` and `--no-metrics.raw`\n\
-         2. a variable in the environment, `HOSTNORM_WEB__LISTEN_ADDRESS=:19797`; an empty one counts as absent, lists have commas between their values\n\
+         2. a variable in the environment, `HOSTNORM_WEB__LISTEN_ADDRESS=:19797`; an empty one counts as absent, lists have commas between their values; for traces then the standard variables of OpenTelemetry ([tracing.md](tracing.md))\n\
          3. the settings file in YAML that `--config.file` or `HOSTNORM_CONFIG__FILE` names; [hostnorm.yaml](hostnorm.yaml) is one with all defaults\n\
          4. the default\n\n\
          A key that does not exist, in any of these places, is an error, as is a value that makes no sense.\n\
@@ -146,6 +148,7 @@ fn table(metrics: &[&Metric]) -> String {
         let ty = match metric.ty {
             Type::Gauge => "gauge",
             Type::Counter => "counter",
+            Type::Histogram => "histogram",
         };
         let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
         let (labels, help) = (labels.join(", "), sentence(metric.help));

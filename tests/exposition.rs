@@ -13,10 +13,11 @@ use hostnorm::metric::{Metric, Type};
 use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
 use hostnorm::report::{
     Absent, Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report, Shadowed,
-    SignalState,
+    SignalState, Took, Trace,
 };
 use hostnorm::serve::{Build, Counts, Format, METRICS, Options, Page};
 use hostnorm::signal::{Signal, Unit};
+use hostnorm::telemetry::otlp;
 use hostnorm::{sampler, sources, store};
 
 const OPENMETRICS: Format = Format::OpenMetrics { content_type: "" };
@@ -119,7 +120,10 @@ fn anomaly() -> Report {
         [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
     let cues: &[Cue] = &[Cue { reason: Reason::Upgrade, of: |_, _| Some(0.0) }];
     let grace = Watch::new(cues, Lengths::default()).step(&Reading::default(), &Reading::default());
-    Report { reading: Arc::new(reading()), own: own(), judgements, grace }
+    let trace =
+        Trace { trace_id: "0af7651916cd43dd8448eb211c80319c".into(), span_id: "b7ad6b7169203331".into() };
+    let before = Some(Took { at: Timestamp(1_789_999_999.25), seconds: 0.001_5, trace: Some(trace) });
+    Report { reading: Arc::new(reading()), own: own(), judgements, grace, before }
 }
 
 fn options(raw: bool) -> Options {
@@ -130,6 +134,9 @@ fn options(raw: bool) -> Options {
 fn render(report: &Arc<Report>, options: Options) -> Page {
     let counts = Counts::default();
     counts.openmetrics.store(7, Ordering::Relaxed);
+    if let Some(took) = &report.before {
+        counts.ticks.note(took);
+    }
     Page::render(report, &Arc::new(options), &Arc::new(counts))
 }
 
@@ -197,6 +204,7 @@ fn metrics_keep_to_the_conventions() {
         .chain(sampler::METRICS)
         .chain(store::METRICS)
         .chain(run::METRICS)
+        .chain(otlp::METRICS)
         .copied()
         .chain(sources::metrics())
     {

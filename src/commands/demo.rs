@@ -31,7 +31,7 @@ pub fn run(demo: Demo) -> Exit {
         Ok(loaded) => hurried(loaded.config, &demo),
         Err(problems) => return Exit::usage(problems.to_string()),
     };
-    if let Err(error) = telemetry::init(config.log) {
+    if let Err(error) = telemetry::init(config.log, None) {
         return Exit::failure(format!("cannot start logging: {error}"));
     }
     let ended = tokio::runtime::Builder::new_current_thread()

@@ -17,11 +17,12 @@ use crate::engine::{self, Engine};
 use crate::grace::Lengths;
 use crate::registry::Registry;
 use crate::report::Report;
-use crate::sampler::{Event, Sampler};
+use crate::sampler::{Event, Sampler, lower_priority};
 use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
 use crate::supervisor::Supervisor;
+use crate::telemetry::otlp::{self, Outcomes, Traces};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
 
@@ -42,7 +43,11 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
         Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
-    if let Err(error) = telemetry::init(config.log) {
+    let traces = match otlp::start(&config.otlp, lower_priority) {
+        Ok(traces) => traces,
+        Err(problem) => return Exit::usage(problem.to_string()),
+    };
+    if let Err(error) = telemetry::init(config.log, traces.as_ref()) {
         return Exit::failure(format!("cannot start logging: {error}"));
     }
     let listeners = match config.web.systemd_socket {
@@ -54,10 +59,13 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
         Err(error) => return Exit::failure(error.to_string()),
     };
     let supervisor = Arc::new(Supervisor::new(|name| reload.variable(name)));
-    let ended = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor)));
+    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+        let outcomes = traces.as_ref().map(Traces::outcomes);
+        runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes))
+    });
+    if let Some(traces) = traces {
+        traces.end();
+    }
     match ended {
         Ok(()) => Exit::success(""),
         Err(error) => Exit::failure(error.to_string()),
@@ -73,6 +81,7 @@ async fn rounds(
     mut config: Config,
     mut listeners: Vec<TcpListener>,
     supervisor: &Arc<Supervisor>,
+    outcomes: Option<Arc<Outcomes>>,
 ) -> io::Result<()> {
     let mut signals = Signals::new()?;
     loop {
@@ -81,7 +90,7 @@ async fn rounds(
         let stop = async { next = renewed(&mut signals, reload, &config, supervisor).await };
         // Those that wait to be accepted stay with the listeners and are served in the next round.
         let doors = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-        until(&config, &place, doors, reload, supervisor, stop).await?;
+        until(&config, &place, doors, reload, supervisor, &outcomes, stop).await?;
         let Some((new, elsewhere)) = next else { return Ok(()) };
         config = new;
         listeners = elsewhere.unwrap_or(listeners);
@@ -131,6 +140,7 @@ async fn until(
     listeners: Vec<TcpListener>,
     reload: &Arc<Reload>,
     supervisor: &Arc<Supervisor>,
+    outcomes: &Option<Arc<Outcomes>>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (events, inbox) = mpsc::channel();
@@ -143,6 +153,7 @@ async fn until(
     sampler.resume(&sources::metrics().collect::<Vec<_>>());
     bootstrap::begin(config, &sampler);
     let mut publisher = Publisher::new(config, publish, Arc::clone(&counts), Arc::clone(reload), supervisor);
+    publisher.outcomes.clone_from(outcomes);
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, also by a panic, and so tells the other side.
         let _alive = alive;
@@ -154,6 +165,7 @@ async fn until(
         interval: config.detection.interval.duration(),
         now: clock::now,
         counts,
+        adopt: config.otlp.takes_parents().then_some(otlp::adopt),
     };
     let mut fell = false;
     let stop = async {
@@ -261,6 +273,8 @@ struct Publisher {
     diary: Diary,
     reload: Arc<Reload>,
     heartbeat: Heartbeat,
+    /// What became of spans; nothing while none are sent.
+    outcomes: Option<Arc<Outcomes>>,
 }
 
 impl Publisher {
@@ -277,11 +291,17 @@ impl Publisher {
             raw: config.metrics.raw,
             build: serve::Build::default(),
         };
-        Self { options: Arc::new(options), counts, slot, diary: Diary::default(), reload, heartbeat }
+        Self { options: Arc::new(options), counts, slot, diary: Diary::default(), reload, heartbeat, outcomes: None }
     }
 
     fn publish(&mut self, mut report: Report) {
         self.reload.values(&mut report.own);
+        if let Some(outcomes) = &self.outcomes {
+            outcomes.values(&mut report.own);
+        }
+        if let Some(took) = &report.before {
+            self.counts.ticks.note(took);
+        }
         let report = Arc::new(report);
         let page = Page::render(&report, &self.options, &self.counts);
         self.slot.send_replace(Some(Arc::new(page)));

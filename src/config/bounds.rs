@@ -64,6 +64,9 @@ impl Config {
         if let Some((key, sentence)) = self.bootstrap.wrong() {
             found.unless(false, key, || sentence);
         }
+        for (key, sentence) in self.otlp.wrong() {
+            found.unless(false, key, || sentence);
+        }
         found.0
     }
 

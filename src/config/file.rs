@@ -7,6 +7,7 @@ use std::path::Path;
 use figment::value::{Dict, Value};
 
 use super::{Loaded, Place, Problem, Problems};
+use crate::telemetry::otlp;
 
 /// Longest settings file that is read, in bytes; a longer one is a mistake in its name.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -70,11 +71,11 @@ pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
 }
 
 impl Loaded {
-    /// The same settings, if the directories that they name are on this machine. Not asked by `check`, which
+    /// The same settings, if the directories and certificates that they name are on this machine. Not asked by `check`, which
     /// may look at the settings of another machine.
     ///
     /// # Errors
-    /// Each directory that is not there. Nobody asked for the default of sysfs, so that one may be missing.
+    /// Each that is not there. Nobody asked for the default of sysfs, so that one may be missing.
     pub fn on_this_host(self) -> Result<Self, Problems> {
         let path = &self.config.path;
         let roots =
@@ -84,7 +85,7 @@ impl Loaded {
                 *self.place(key) != Place::Default || (cfg!(target_os = "linux") && *key == "path.procfs");
             matters && !root.is_dir()
         });
-        let problems: Vec<_> = problems
+        let mut problems: Vec<_> = problems
             .map(|(key, root)| Problem {
                 place: self.place(key).clone(),
                 key: Some(key.to_owned()),
@@ -92,6 +93,12 @@ impl Loaded {
                 sentence: format!("{} is not a directory on this machine", root.display()),
             })
             .collect();
+        problems.extend(otlp::unusable(&self.config.otlp).map(|it| Problem {
+            place: self.place(it.key).clone(),
+            key: Some(it.key.to_owned()),
+            value: None,
+            sentence: it.sentence,
+        }));
         if problems.is_empty() { Ok(self) } else { Err(Problems(problems)) }
     }
 }

@@ -14,7 +14,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::file::{self, SettingsFile};
 use super::place::PREFIX;
-use super::{Config, Place, Problem, Problems, Setting, Takes, settings};
+use super::{Config, Place, Problem, Problems, Setting, Takes, settings, standard};
 
 /// How alike two keys are before one is offered for the other: the measure and the figure that clap uses.
 const ALIKE_MIN: f64 = 0.7;
@@ -62,6 +62,7 @@ impl Loaded {
         if let Some(path) = &file {
             gathered.file(path);
         }
+        gathered.standard(&environment);
         gathered.environment(&environment);
         gathered.flags(flags);
         gathered.finish(file)
@@ -108,6 +109,17 @@ impl Gathered {
                 // A key with nothing behind it, as when all below it is commented out, says nothing.
                 Value::Empty(..) if is_section || self.setting(&key).is_some() => (),
                 value => self.entry(Entry { place: place(&key), key, value }),
+            }
+        }
+    }
+
+    /// Takes the variables that OpenTelemetry knows; ours stand above them.
+    fn standard(&mut self, environment: &BTreeMap<OsString, OsString>) {
+        for (key, place, read) in standard::read(environment) {
+            let key = key.to_owned();
+            match read {
+                Ok(value) => self.entry(Entry { key, value, place }),
+                Err(sentence) => self.problems.push(Problem { place, key: Some(key), value: None, sentence }),
             }
         }
     }
@@ -169,7 +181,7 @@ impl Gathered {
             Some(sentence) => self.problems.push(Problem {
                 place: place.clone(),
                 key: Some(key.clone()),
-                value: Some(super::print::shown(value)),
+                value: Some(super::print::shown_of(key, value)),
                 sentence,
             }),
         }
@@ -209,7 +221,8 @@ impl Gathered {
             Ok(config) => {
                 self.problems.extend(config.complaints().into_iter().map(|it| Problem {
                     place: place_of(it.key),
-                    value: figment.find_value(it.key).ok().map(|it| super::print::shown(&it)),
+                    value:
+                        figment.find_value(it.key).ok().map(|value| super::print::shown_of(it.key, &value)),
                     key: Some(it.key.to_owned()),
                     sentence: it.sentence,
                 }));
@@ -237,7 +250,11 @@ fn refusal(setting: &Setting, entry: &Entry) -> Option<String> {
     let error = figment.extract::<Config>().err()?;
     Some(match error.kind {
         Kind::Message(sentence) => sentence,
-        _ => format!("expected {}, found {}", setting.takes.words(), super::print::shown(&entry.value)),
+        _ => format!(
+            "expected {}, found {}",
+            setting.takes.words(),
+            super::print::shown_of(&entry.key, &entry.value)
+        ),
     })
 }
 

@@ -61,7 +61,21 @@ fn values(config: &Config) -> Option<Value> {
 }
 
 fn shown_at(values: &Option<Value>, key: &str) -> String {
-    values.as_ref().and_then(|it| it.find_ref(key)).map(shown).unwrap_or_default()
+    values.as_ref().and_then(|it| it.find_ref(key)).map(|it| shown_of(key, it)).unwrap_or_default()
+}
+
+/// Settings whose values are secrets behind a colon; a value without one is a secret as a whole.
+const SECRETS: [&str; 1] = ["otlp.headers"];
+
+/// The value of a setting on one line, without what is secret in it.
+pub(super) fn shown_of(key: &str, value: &Value) -> String {
+    if !SECRETS.contains(&key) {
+        return shown(value);
+    }
+    let texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let names = texts.map(|it| it.split_once(':').map_or("…".into(), |(name, _)| format!("{name}: …")));
+    let names: Vec<String> = names.collect();
+    if value.as_array().is_some() { shown(&Value::from(names)) } else { "…".into() }
 }
 
 /// A value as it would stand in the file, on one line.

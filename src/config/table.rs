@@ -280,6 +280,90 @@ static SETTINGS: &[Setting] = &[
         "The least important events that are logged",
     ),
     row("log.format", Takes::OneOf(&["logfmt", "json"]), "How events are written to standard error"),
+    row(
+        "otlp.enabled",
+        Takes::Switch,
+        "Whether traces are sent by OTLP, when there is an endpoint (OTEL_SDK_DISABLED)",
+    ),
+    row(
+        "otlp.endpoint",
+        Takes::Text,
+        "URL of a collector of OpenTelemetry, such as http://localhost:4318; with http/protobuf spans go to /v1/traces below it. Empty for none (OTEL_EXPORTER_OTLP_ENDPOINT)",
+    ),
+    row(
+        "otlp.traces_endpoint",
+        Takes::Text,
+        "URL for spans that is taken as it is, instead of the endpoint (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)",
+    ),
+    row(
+        "otlp.protocol",
+        Takes::OneOf(&["http/protobuf", "grpc"]),
+        "How the collector is spoken to (OTEL_EXPORTER_OTLP_PROTOCOL)",
+    ),
+    row(
+        "otlp.headers",
+        Takes::Texts,
+        "More headers, such as 'Authorization: Bearer …'; never shown (OTEL_EXPORTER_OTLP_HEADERS, as name=value)",
+    ),
+    row(
+        "otlp.timeout",
+        Takes::Duration,
+        "How long one batch may take (OTEL_EXPORTER_OTLP_TIMEOUT, in milliseconds)",
+    ),
+    row(
+        "otlp.compression",
+        Takes::OneOf(&["none", "gzip"]),
+        "How batches are packed (OTEL_EXPORTER_OTLP_COMPRESSION)",
+    ),
+    row(
+        "otlp.ca_file",
+        Takes::Text,
+        "Certificates of the authorities to trust instead of those of the host, in PEM (OTEL_EXPORTER_OTLP_CERTIFICATE)",
+    ),
+    row(
+        "otlp.cert_file",
+        Takes::Text,
+        "Our own certificate, for collectors that ask for one (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)",
+    ),
+    row("otlp.key_file", Takes::Text, "The key of our own certificate (OTEL_EXPORTER_OTLP_CLIENT_KEY)"),
+    row(
+        "otlp.sampler",
+        Takes::OneOf(&[
+            "always_on",
+            "always_off",
+            "traceidratio",
+            "parentbased_always_on",
+            "parentbased_always_off",
+            "parentbased_traceidratio",
+        ]),
+        "Which traces are recorded (OTEL_TRACES_SAMPLER)",
+    ),
+    row(
+        "otlp.sampler_arg",
+        Takes::Number,
+        "Share of the traces, 0 to 1, that the samplers by ratio record (OTEL_TRACES_SAMPLER_ARG)",
+    ),
+    row("otlp.service_name", Takes::Text, "The attribute service.name of all spans (OTEL_SERVICE_NAME)"),
+    row(
+        "otlp.resource_attributes",
+        Takes::Texts,
+        "More attributes of all spans, such as deployment.environment.name=test (OTEL_RESOURCE_ATTRIBUTES)",
+    ),
+    row(
+        "otlp.propagators",
+        Takes::Texts,
+        "By which headers a scrape may bring a trace along: tracecontext (W3C), baggage (which says nothing here) or none (OTEL_PROPAGATORS)",
+    ),
+    row(
+        "otlp.queue",
+        Takes::Whole,
+        "Spans that may wait to be sent, 1 to 65536; more are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
+    ),
+    row(
+        "otlp.every",
+        Takes::Duration,
+        "Time between two batches, 100ms to 10m (OTEL_BSP_SCHEDULE_DELAY, in milliseconds)",
+    ),
 ];
 
 /// Every setting, one for each source included.

@@ -1,21 +1,36 @@
 //! What the loop hands to the store besides reports, and what commands ask of it through the store.
 
-use super::Sampler;
 use super::models::KINDS;
+use super::{Books, Sampler};
 use crate::clock;
 use crate::engine::Engine;
 use crate::reading::{Kind, Subject, Timestamp};
+use crate::report::Report;
 use crate::store::{Baseline, Entry, LEARNING, Marker, Request, Snapshot, Verb};
 
 /// How often is stored what is normal of each signal.
-pub(super) const BASELINES_SECONDS: f64 = 300.0;
+const BASELINES_SECONDS: f64 = 300.0;
 
 /// How often is the whole state stored.
-pub(super) const SNAPSHOT_SECONDS: f64 = 3_600.0;
+const SNAPSHOT_SECONDS: f64 = 3_600.0;
 /// After so many readings it is stored at the latest: those since are judged once more at a restart, in a moment.
-pub(super) const SNAPSHOT_READINGS: u64 = 3_600;
+const SNAPSHOT_READINGS: u64 = 3_600;
 
 impl Sampler {
+    /// Hands what the tick gave to the store, and what is kept from time to time when it is time.
+    pub(super) fn keep(&mut self, books: &Books, report: &Report) {
+        self.store.append(report);
+        if books.ticks.is_multiple_of(self.ticks_in(BASELINES_SECONDS)) {
+            self.keep_baselines();
+        }
+        if books.ticks == 1 {
+            // What is known now may follow from stored points, not from readings.
+            self.keep_snapshot(Some("start"));
+        } else if books.ticks.is_multiple_of(self.ticks_in(SNAPSHOT_SECONDS).min(SNAPSHOT_READINGS)) {
+            self.keep_snapshot(None);
+        }
+    }
+
     /// Stores the whole state, to go on from it; with a cause when it does not follow from readings.
     pub(super) fn keep_snapshot(&mut self, cause: Option<&str>) {
         if self.store.directory().is_none() || self.engine.at() == Timestamp::default() {

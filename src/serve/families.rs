@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 
@@ -63,7 +63,8 @@ impl<'a> Families<'a> {
         write!(self.help, "{}.", metric.help)?;
         // The encoder appends the suffix of counters to each sample.
         let (name, ty) = match metric.ty {
-            Type::Gauge => (metric.name, MetricType::Gauge),
+            // A single value has no sizes to count by.
+            Type::Gauge | Type::Histogram => (metric.name, MetricType::Gauge),
             Type::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
         };
         let mut family = self.encoder.encode_descriptor(name, &self.help, None, ty)?;
@@ -77,6 +78,14 @@ impl<'a> Families<'a> {
         }
         Ok(())
     }
+
+    /// Writes one family that encodes itself.
+    pub(super) fn add_whole(&mut self, metric: &'static Metric, whole: &impl EncodeMetric) -> fmt::Result {
+        self.help.clear();
+        write!(self.help, "{}.", metric.help)?;
+        let family = self.encoder.encode_descriptor(metric.name, &self.help, None, whole.metric_type())?;
+        whole.encode(family)
+    }
 }
 
 /// Whole numbers are written as such: `1`, not `1.0`. From 2^53 on a float has no fraction anyway.
@@ -84,8 +93,8 @@ fn encode(family: &mut MetricEncoder<'_>, ty: Type, value: f64) -> fmt::Result {
     const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
     let whole = (value.abs() < WHOLE_MAX && value.fract() == 0.0).then_some(value as i64);
     match (ty, whole) {
-        (Type::Gauge, Some(whole)) => family.encode_gauge(&whole),
-        (Type::Gauge, None) => family.encode_gauge(&value),
+        (Type::Gauge | Type::Histogram, Some(whole)) => family.encode_gauge(&whole),
+        (Type::Gauge | Type::Histogram, None) => family.encode_gauge(&value),
         (Type::Counter, whole) => match whole.and_then(|it| u64::try_from(it).ok()) {
             Some(whole) => family.encode_counter::<NoLabelSet, u64, f64>(&whole, None),
             None => family.encode_counter::<NoLabelSet, f64, f64>(&value, None),

@@ -11,6 +11,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::families::{Families, Owned, Ranks};
+use super::ticks::{TICK_SECONDS, Ticks};
 use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::Subject;
@@ -157,6 +158,7 @@ pub static METRICS: &[&Metric] = &[
     &COLLECTOR_DURATION,
     &SCRAPES,
     &DROPPED,
+    &TICK_SECONDS,
 ];
 
 /// What is exposed beside the report, and how.
@@ -189,7 +191,7 @@ impl Default for Build {
     }
 }
 
-/// What happened at the door: the server counts, the next page shows.
+/// What happened at the door and behind it: counted when it happens, shown by the next page.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Answers in OpenMetrics.
@@ -198,6 +200,8 @@ pub struct Counts {
     pub text: AtomicU64,
     /// Connections refused over the limit.
     pub dropped: AtomicU64,
+    /// What ticks took.
+    pub ticks: Ticks,
 }
 
 impl Counts {
@@ -312,7 +316,8 @@ impl Exposition {
         families.add(&COLLECTOR_DURATION, collections().map(|it| ([it.source], it.seconds)))?;
         let [openmetrics, text, dropped] = self.counts.rows();
         families.add(&SCRAPES, [(["openmetrics"], openmetrics as f64), (["text"], text as f64)])?;
-        families.add(&DROPPED, [([""; 0], dropped as f64)])
+        families.add(&DROPPED, [([""; 0], dropped as f64)])?;
+        self.counts.ticks.encode(families)
     }
 
     /// What was measured. A reading is ordered by subject and source, a page by metric.

@@ -4,7 +4,7 @@
 //! constant here or in `pace.rs`, so that neither a slow nor a greedy client disturbs the others.
 
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ mod families;
 mod text;
 mod landing;
 mod pace;
+mod span;
+mod ticks;
 
 pub use ask::{Sick, health};
 pub use inherited::inherited;
@@ -36,6 +38,7 @@ pub use metrics::{Build, Counts, METRICS, Options};
 pub use negotiate::Format;
 pub use page::Page;
 pub use route::Site;
+pub use ticks::Ticks;
 
 use pace::Paced;
 
@@ -94,8 +97,8 @@ impl Door {
     async fn accept(&self, listener: tokio::net::TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => match Arc::clone(&self.permits).try_acquire_owned() {
-                    Ok(permit) => self.let_in(stream, permit),
+                Ok((stream, peer)) => match Arc::clone(&self.permits).try_acquire_owned() {
+                    Ok(permit) => self.let_in(stream, peer, permit),
                     Err(_) => self.refuse(stream),
                 },
                 Err(error) => {
@@ -106,12 +109,12 @@ impl Door {
         }
     }
 
-    fn let_in(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    fn let_in(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         // An answer is written at once; waiting for more to send with it would only delay it.
         let _ = stream.set_nodelay(true);
         let site = Arc::clone(&self.site);
         let service = service_fn(move |request| {
-            let answer = route::answer(&site, &request);
+            let answer = span::answer(&site, &request, Some(peer));
             async move { Ok::<_, std::convert::Infallible>(answer) }
         });
         let connection = http1::Builder::new()

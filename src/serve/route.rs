@@ -34,6 +34,8 @@ pub struct Site {
     pub now: fn() -> Timestamp,
     /// What happened at the door.
     pub counts: Arc<Counts>,
+    /// Makes the span of a request part of the trace that its headers name; nothing where that is not wanted.
+    pub adopt: Option<fn(&tracing::Span, &HeaderMap)>,
 }
 
 /// Where hostnorm says that it is there.
@@ -73,6 +75,14 @@ pub(super) fn answer<B>(site: &Site, request: &Request<B>) -> Answer {
         Some(route) if !metrics => (route.answer)(site),
         _ => page(site, request.headers()),
     }
+}
+
+/// The route that a path is of; nothing for what is not there.
+pub(super) fn of<'a>(site: &'a Site, path: &str) -> Option<&'a str> {
+    if path == site.telemetry_path {
+        return Some(&site.telemetry_path);
+    }
+    ROUTES.iter().map(|it| it.path).find(|it| *it == path)
 }
 
 fn page(site: &Site, headers: &HeaderMap) -> Answer {

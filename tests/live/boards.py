@@ -130,7 +130,11 @@ def documented():
     for line in (ROOT / "docs" / "metrics.md").read_text().splitlines():
         cells = [it.strip() for it in line.strip("|").split("|")]
         if len(cells) >= 4 and cells[1] in ("gauge", "counter", "histogram", "info"):
-            found[cells[0].strip("`")] = (cells[1], set(re.findall(r"\w+", cells[2])))
+            name, labels = cells[0].strip("`"), set(re.findall(r"\w+", cells[2]))
+            found[name] = (cells[1], labels)
+            if cells[1] == "histogram":
+                found |= {f"{name}_{end}": ("counter", labels) for end in ("count", "sum")}
+                found[f"{name}_bucket"] = ("counter", labels | {"le"})
     return found
 
 

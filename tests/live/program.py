@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import re
 import socket
 import subprocess
@@ -55,9 +56,9 @@ def until(what, seconds, ask, pause=0.2):
 class Running:
     """A program that listens on a port of loopback, ended with the block."""
 
-    def __init__(self, command, port, log=subprocess.DEVNULL):
+    def __init__(self, command, port, log=subprocess.DEVNULL, **variables):
         self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **variables})
 
     def __enter__(self):
         return self
@@ -70,12 +71,12 @@ class Running:
         return until(f"{self.url}/-/ready answers 200", seconds, lambda: fetch(f"{self.url}/-/ready")[0] == 200)
 
 
-def hostnorm(binary, *options, log=subprocess.DEVNULL):
+def hostnorm(binary, *options, log=subprocess.DEVNULL, **variables):
     port = free_port()
     if not any(it.startswith("--storage.path") for it in options):
         # A check must not go on with what another one learned, nor leave anything behind.
         options = ["--storage.path=off", *options]
-    return Running([binary, f"--web.listen-address=127.0.0.1:{port}", *options], port, log)
+    return Running([binary, f"--web.listen-address=127.0.0.1:{port}", *options], port, log, **variables)
 
 
 def samples(text):

@@ -46,6 +46,7 @@ impl Server {
             interval: Duration::from_secs(1),
             now,
             counts: Arc::clone(&counts),
+            adopt: None,
         };
         let thread = std::thread::spawn(move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();

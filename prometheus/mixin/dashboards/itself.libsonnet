@@ -26,8 +26,8 @@ function(config, board)
         [rate('hostnorm_ticks_total'), '{{instance}} made'],
         [rate('hostnorm_ticks_missed_total'), '{{instance}} missed'],
       ]),
-      lines('Time for a reading', 'Mean time that reading, judging and publishing took.', 's', [
-        ['%s / %s' % [rate('hostnorm_tick_duration_seconds_total'), rate('hostnorm_ticks_total')], '{{instance}}'],
+      lines('Time for a reading', 'Mean time that reading, judging, storing and publishing took.', 's', [
+        ['%s / %s' % [rate('hostnorm_tick_duration_seconds_sum'), rate('hostnorm_tick_duration_seconds_count')], '{{instance}}'],
       ]),
       lines('Collectors', 'Time that each collector took, on the instance where it is slowest.', 's', [
         ['max by (collector) (hostnorm_collector_duration_seconds{@})', '{{collector}}'],

@@ -71,6 +71,9 @@ impl Reload {
                 if config.log != in_effect.log {
                     tracing::warn!("what is logged, and how, changes with the next start only");
                 }
+                if config.otlp != in_effect.otlp {
+                    tracing::warn!("where traces are sent, and which, changes with the next start only");
+                }
                 Some(config)
             }
             Err(problems) => {

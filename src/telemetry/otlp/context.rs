@@ -1,0 +1,44 @@
+//! Traces that cross the edge of the process: those that a request brings along, those that a page points to.
+
+use hyper::HeaderMap;
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::report::Trace;
+
+/// Makes a span part of the trace that a request brings along (W3C Trace Context), if it brings one.
+pub fn adopt(span: &Span, headers: &HeaderMap) {
+    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
+    if parent.span().span_context().is_valid() {
+        // Too late only once the span was asked for its context, which nobody did yet.
+        let _ = span.set_parent(parent);
+    }
+}
+
+/// The trace that a span belongs to, if it is recorded.
+pub fn trace_of(span: &Span) -> Option<Trace> {
+    if span.is_disabled() {
+        return None;
+    }
+    let context = span.context();
+    let found = context.span().span_context().clone();
+    (found.is_valid() && found.is_sampled())
+        .then(|| Trace { trace_id: found.trace_id().to_string(), span_id: found.span_id().to_string() })
+}
+
+/// Headers as the propagator asks for them; one that is not text is none.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(hyper::header::HeaderName::as_str).collect()
+    }
+}

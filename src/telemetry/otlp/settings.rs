@@ -1,0 +1,313 @@
+//! What the settings say of traces, and what is wrong with them.
+
+use std::path::PathBuf;
+
+use hyper::Uri;
+use hyper::header::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+use crate::span::Span;
+
+/// Longest queue; each span that waits takes about a kilobyte.
+const QUEUE_MAX: u64 = 65_536;
+/// Shortest and longest time between two batches: below, the collector is busy with little; above, nobody waits.
+const EVERY: [Span; 2] = [Span::millis(100), Span::minutes(10)];
+/// Longest time that one batch may take.
+const TIMEOUT_MAX: Span = Span::minutes(10);
+/// Most headers, and most attributes of the resource.
+const PAIRS_MAX: usize = 64;
+/// Where a collector takes spans by HTTP, below its base URL.
+const TRACES_PATH: &str = "/v1/traces";
+
+/// Where spans go, which, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Whether anything is sent, when there is an endpoint.
+    pub enabled: bool,
+    /// Base URL of the collector; empty for none.
+    pub endpoint: String,
+    /// URL for spans, taken as it is; empty where it follows from `endpoint`.
+    pub traces_endpoint: String,
+    /// How the collector is spoken to.
+    pub protocol: Protocol,
+    /// More headers, `Name: value`. They may be secrets.
+    pub headers: Vec<String>,
+    /// How long one batch may take.
+    pub timeout: Span,
+    /// How batches are packed.
+    pub compression: Compression,
+    /// Certificates of the authorities to trust; empty for those of the host.
+    pub ca_file: PathBuf,
+    /// Our certificate; empty for none.
+    pub cert_file: PathBuf,
+    /// The key of our certificate.
+    pub key_file: PathBuf,
+    /// Which traces are recorded.
+    pub sampler: Sampler,
+    /// The share that the samplers by ratio keep.
+    pub sampler_arg: f64,
+    /// The attribute `service.name`.
+    pub service_name: String,
+    /// More attributes of the resource, `key=value`.
+    pub resource_attributes: Vec<String>,
+    /// By which headers scrapes may bring a trace along.
+    pub propagators: Vec<String>,
+    /// Spans that may wait.
+    pub queue: u64,
+    /// Time between two batches.
+    pub every: Span,
+}
+
+/// How the collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// Protobuf in the body of a POST.
+    #[serde(rename = "http/protobuf")]
+    Http,
+    /// gRPC.
+    #[serde(rename = "grpc")]
+    Grpc,
+}
+
+/// How batches are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// By gzip.
+    Gzip,
+}
+
+/// Which traces are recorded, by the names of the specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampler {
+    /// All.
+    AlwaysOn,
+    /// None.
+    AlwaysOff,
+    /// A share, whatever a scrape brings along.
+    #[serde(rename = "traceidratio")]
+    Ratio,
+    /// Those that a scrape brings along as recorded, and all others that begin here.
+    #[serde(rename = "parentbased_always_on")]
+    ParentOrOn,
+    /// Those that a scrape brings along as recorded.
+    #[serde(rename = "parentbased_always_off")]
+    ParentOrOff,
+    /// Those that a scrape brings along as recorded, and a share of those that begin here.
+    #[serde(rename = "parentbased_traceidratio")]
+    ParentOrRatio,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            endpoint: String::new(),
+            traces_endpoint: String::new(),
+            protocol: Protocol::Http,
+            headers: Vec::new(),
+            timeout: Span::seconds(10),
+            compression: Compression::None,
+            ca_file: PathBuf::new(),
+            cert_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            sampler: Sampler::ParentOrOn,
+            sampler_arg: 1.0,
+            service_name: "hostnorm".into(),
+            resource_attributes: Vec::new(),
+            propagators: vec!["tracecontext".into(), "baggage".into()],
+            queue: 2048,
+            every: Span::seconds(5),
+        }
+    }
+}
+
+impl Settings {
+    /// Where spans go; nothing when none are sent.
+    pub(super) fn url(&self) -> Option<String> {
+        match (self.traces_endpoint.as_str(), self.endpoint.as_str()) {
+            _ if !self.enabled => None,
+            ("", "") => None,
+            ("", base) if self.protocol == Protocol::Http => {
+                Some(format!("{}{TRACES_PATH}", base.trim_end_matches('/')))
+            }
+            ("", base) => Some(base.to_owned()),
+            (own, _) => Some(own.to_owned()),
+        }
+    }
+
+    /// Whether spans are sent.
+    pub fn is_on(&self) -> bool {
+        self.url().is_some()
+    }
+
+    /// Whether a scrape may bring a trace along.
+    pub fn takes_parents(&self) -> bool {
+        self.propagators.iter().any(|it| it == "tracecontext")
+    }
+
+    /// Names and values of the headers; what is none was told before.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.headers.iter().filter_map(|it| header(it))
+    }
+
+    /// Keys and values of the resource; what is none was told before.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resource_attributes.iter().filter_map(|it| attribute(it))
+    }
+
+    /// Everything that cannot be, with the keys that it stands under.
+    pub fn wrong(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        let urls = [("otlp.endpoint", &self.endpoint), ("otlp.traces_endpoint", &self.traces_endpoint)];
+        found.extend(urls.into_iter().filter_map(|(key, url)| Some((key, complaint(url)?))));
+        let count = self.headers.len();
+        if let Some(at) = self.headers.iter().position(|it| header(it).is_none()) {
+            // The whole of it may be a secret, so nothing is repeated.
+            let sentence = format!("header {} of {count} is none; write 'Name: value'", at + 1);
+            found.push(("otlp.headers", sentence));
+        }
+        if let Some(it) = self.resource_attributes.iter().find(|it| attribute(it).is_none()) {
+            found.push(("otlp.resource_attributes", format!("{it:?} is no attribute; write key=value")));
+        }
+        for (key, pairs) in
+            [("otlp.headers", &self.headers), ("otlp.resource_attributes", &self.resource_attributes)]
+        {
+            if pairs.len() > PAIRS_MAX {
+                found.push((key, format!("there are {}; at most {PAIRS_MAX} are taken", pairs.len())));
+            }
+        }
+        let known = ["tracecontext", "baggage", "none"];
+        if let Some(it) = self.propagators.iter().find(|it| !known.contains(&it.as_str())) {
+            let sentence = format!("{it:?} is not known here; known are {}", known.join(", "));
+            found.push(("otlp.propagators", sentence));
+        }
+        if !(0.0..=1.0).contains(&self.sampler_arg) {
+            found.push(("otlp.sampler_arg", format!("{} is not within 0 and 1", self.sampler_arg)));
+        }
+        if !(1..=QUEUE_MAX).contains(&self.queue) {
+            found.push(("otlp.queue", format!("{} is not within 1 and {QUEUE_MAX} spans", self.queue)));
+        }
+        let [least, most] = EVERY;
+        if !(least..=most).contains(&self.every) {
+            found.push(("otlp.every", format!("{} is not within {least} and {most}", self.every)));
+        }
+        if !(Span::millis(1)..=TIMEOUT_MAX).contains(&self.timeout) {
+            let sentence = format!("{} is not within 1ms and {TIMEOUT_MAX}", self.timeout);
+            found.push(("otlp.timeout", sentence));
+        }
+        if self.service_name.is_empty() {
+            found.push(("otlp.service_name", "a service needs a name".into()));
+        }
+        found
+    }
+}
+
+/// What is wrong with a URL, if anything.
+fn complaint(url: &str) -> Option<String> {
+    if url.is_empty() {
+        return None;
+    }
+    // What stands before an @ may be a password.
+    if url.contains('@') {
+        return Some("has a user in it; give it by otlp.headers as 'Authorization: …'".into());
+    }
+    let parsed = url.parse::<Uri>().ok();
+    let is_url = parsed.is_some_and(|it| {
+        let (host, place) = (it.host().unwrap_or_default(), it.authority().map_or("", |it| it.as_str()));
+        // What follows the host is a port or nothing; the parser lets anything stand there.
+        let is_place =
+            place.strip_prefix(host).is_some_and(|port| port.is_empty() || it.port_u16().is_some());
+        matches!(it.scheme_str(), Some("http" | "https")) && !host.is_empty() && is_place
+    });
+    (!is_url).then(|| {
+        format!("{url:?} is no URL of a collector such as http://localhost:4318, or http://localhost:4317 for grpc")
+    })
+}
+
+fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = text.split_once(':')?;
+    let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+    let value = HeaderValue::from_str(value.trim()).ok().filter(|it| !it.is_empty())?;
+    Some((name, value))
+}
+
+fn attribute(text: &str) -> Option<(&str, &str)> {
+    let (key, value) = text.split_once('=')?;
+    let key = key.trim();
+    (!key.is_empty()).then_some((key, value.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut Settings), expect: &[&str]) {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let told: Vec<_> =
+            settings.wrong().into_iter().map(|(key, sentence)| format!("{key}: {sentence}")).collect();
+        assert_eq!(told, expect);
+    }
+
+    #[test]
+    fn what_cannot_be_is_told() {
+        check(|_| (), &[]);
+        for url in ["http://localhost:4318", "https://collector.example/otlp/", "http://[::1]:4317"] {
+            check(|it| it.endpoint = url.into(), &[]);
+        }
+        for url in ["localhost:4318", "http://", "ftp://a", "http://a:port", "a b", "http:///v1"] {
+            let told = format!(
+                "otlp.endpoint: {url:?} is no URL of a collector such as http://localhost:4318, or \
+                 http://localhost:4317 for grpc"
+            );
+            check(|it| it.endpoint = url.into(), &[&told]);
+        }
+        check(
+            |it| it.traces_endpoint = "http://anna:secret@a/".into(),
+            &["otlp.traces_endpoint: has a user in it; give it by otlp.headers as 'Authorization: …'"],
+        );
+        check(|it| it.headers = vec!["X-Scope-OrgID: a".into(), "api-key: b".into()], &[]);
+        check(
+            |it| it.headers = vec!["a: b".into(), "secret".into()],
+            &["otlp.headers: header 2 of 2 is none; write 'Name: value'"],
+        );
+        check(
+            |it| it.resource_attributes = vec!["a=b".into(), "=c".into()],
+            &["otlp.resource_attributes: \"=c\" is no attribute; write key=value"],
+        );
+        check(
+            |it| it.propagators = vec!["b3".into()],
+            &["otlp.propagators: \"b3\" is not known here; known are tracecontext, baggage, none"],
+        );
+        check(|it| it.sampler_arg = f64::NAN, &["otlp.sampler_arg: NaN is not within 0 and 1"]);
+        check(|it| it.queue = 0, &["otlp.queue: 0 is not within 1 and 65536 spans"]);
+        check(|it| it.every = Span::millis(99), &["otlp.every: 99ms is not within 100ms and 10m"]);
+        check(|it| it.timeout = Span::default(), &["otlp.timeout: 0s is not within 1ms and 10m"]);
+        check(|it| it.service_name.clear(), &["otlp.service_name: a service needs a name"]);
+    }
+
+    #[test]
+    fn the_url_follows_from_the_protocol() {
+        let check = |protocol, base: &str, own: &str, expect: Option<&str>| {
+            let settings = Settings {
+                protocol,
+                endpoint: base.into(),
+                traces_endpoint: own.into(),
+                ..Settings::default()
+            };
+            assert_eq!(settings.url().as_deref(), expect);
+            assert!(!Settings { enabled: false, ..settings }.is_on());
+        };
+        check(Protocol::Http, "", "", None);
+        check(Protocol::Http, "http://a:4318", "", Some("http://a:4318/v1/traces"));
+        check(Protocol::Http, "http://a/otlp/", "", Some("http://a/otlp/v1/traces"));
+        check(Protocol::Http, "http://a", "http://b/own", Some("http://b/own"));
+        check(Protocol::Grpc, "http://a:4317", "", Some("http://a:4317"));
+        check(Protocol::Grpc, "", "http://b:4317", Some("http://b:4317"));
+    }
+}

@@ -1,0 +1,276 @@
+//! How batches get to the collector: by HTTP with the client that hostnorm has anyway, or by gRPC.
+#![expect(clippy::disallowed_methods, reason = "reads files with certificates")]
+
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
+use hyper::{HeaderMap, Request, Response};
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
+use opentelemetry_otlp::{
+    ExporterBuildError, SpanExporter, WithExportConfig as _, WithHttpConfig as _, WithTonicConfig as _,
+};
+use ureq::Agent;
+use ureq::tls::{ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+
+use super::settings::{Compression, Protocol, Settings};
+
+/// Longest file of certificates; a bundle of all authorities has 250 kB.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Longest answer that is read; a collector that takes everything answers with nothing.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// What every answer of a collector is.
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// A setting that names a file which is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// The key.
+    pub key: &'static str,
+    /// What is wrong.
+    pub sentence: String,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.sentence)
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// What is wrong with the files that settings name, while traces are sent.
+pub fn unusable(settings: &Settings) -> Option<Unusable> {
+    settings.is_on().then(|| Files::read(settings).err()).flatten()
+}
+
+/// The files that settings name, in PEM.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// Authorities to trust.
+    ca: Option<Vec<u8>>,
+    /// Our certificate and its key.
+    own: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Files {
+    /// Reads what is named and looks at it.
+    pub(super) fn read(settings: &Settings) -> Result<Self, Unusable> {
+        let ca = pem("otlp.ca_file", &settings.ca_file, is_certificate, "certificate")?;
+        let cert = pem("otlp.cert_file", &settings.cert_file, is_certificate, "certificate")?;
+        let key = pem("otlp.key_file", &settings.key_file, is_key, "private key")?;
+        let alone = |key, sentence: &str| Err(Unusable { key, sentence: sentence.into() });
+        let own = match (cert, key) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            (Some(_), None) => return alone("otlp.cert_file", "a certificate needs its key, otlp.key_file"),
+            (None, Some(_)) => return alone("otlp.key_file", "a key needs its certificate, otlp.cert_file"),
+        };
+        Ok(Self { ca, own })
+    }
+
+    fn tls(&self) -> TlsConfig {
+        let roots = match &self.ca {
+            Some(pem) => RootCerts::from(certificates(pem).into_iter()),
+            None => match rustls_native_certs::load_native_certs().certs {
+                // An empty image has no authorities of its own.
+                none if none.is_empty() => RootCerts::WebPki,
+                found => {
+                    let found = found.iter().map(|it| ureq::tls::Certificate::from_der(it).to_owned());
+                    RootCerts::from(found.collect::<Vec<_>>().into_iter())
+                }
+            },
+        };
+        let own = self.own.as_ref().and_then(|(chain, key)| {
+            Some(ClientCert::new_with_certs(&certificates(chain), PrivateKey::from_pem(key).ok()?))
+        });
+        TlsConfig::builder().root_certs(roots).client_cert(own).build()
+    }
+
+    fn tonic_tls(&self) -> ClientTlsConfig {
+        let tls = match &self.ca {
+            Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+            None if rustls_native_certs::load_native_certs().certs.is_empty() => {
+                ClientTlsConfig::new().with_webpki_roots()
+            }
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        match &self.own {
+            Some((cert, key)) => tls.identity(Identity::from_pem(cert, key)),
+            None => tls,
+        }
+    }
+}
+
+fn pem(
+    key: &'static str,
+    path: &Path,
+    wanted: fn(&PemItem<'_>) -> bool,
+    what: &str,
+) -> Result<Option<Vec<u8>>, Unusable> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let wrong = |reason: String| Unusable { key, sentence: format!("{} {reason}", path.display()) };
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|it| it.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(wrong(format!("is longer than {FILE_BYTES_MAX} bytes")));
+    }
+    if !parse_pem(&bytes).filter_map(Result::ok).any(|it| wanted(&it)) {
+        return Err(wrong(format!("holds no {what} in PEM")));
+    }
+    Ok(Some(bytes))
+}
+
+fn is_certificate(item: &PemItem<'_>) -> bool {
+    matches!(item, PemItem::Certificate(_))
+}
+
+fn is_key(item: &PemItem<'_>) -> bool {
+    matches!(item, PemItem::PrivateKey(_))
+}
+
+fn certificates(pem: &[u8]) -> Vec<ureq::tls::Certificate<'static>> {
+    let items = parse_pem(pem).filter_map(Result::ok);
+    items.filter_map(|it| if let PemItem::Certificate(found) = it { Some(found) } else { None }).collect()
+}
+
+/// Why the last batch did not arrive, where the exporter itself keeps it to itself.
+#[derive(Debug, Default)]
+pub(super) struct Reason(Mutex<Option<String>>);
+
+impl Reason {
+    pub(super) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, text: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+}
+
+/// What sends batches to this URL. For gRPC the runtime that will send has to be entered.
+pub(super) fn exporter(
+    settings: &Settings,
+    url: &str,
+    files: &Files,
+    reason: &Arc<Reason>,
+) -> Result<SpanExporter, ExporterBuildError> {
+    let packed = settings.compression == Compression::Gzip;
+    let headers: HeaderMap = settings.headers().collect();
+    match settings.protocol {
+        Protocol::Http => {
+            let config = Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(settings.timeout.duration()))
+                // What is secret stays with the server that it was meant for.
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .user_agent(agent_name())
+                .tls_config(files.tls())
+                .build();
+            let client = Client { agent: config.new_agent(), headers, reason: Arc::clone(reason) };
+            let builder = SpanExporter::builder().with_http().with_http_client(client);
+            let builder = builder.with_endpoint(url).with_timeout(settings.timeout.duration());
+            if packed { builder.with_compression(opentelemetry_otlp::Compression::Gzip) } else { builder }
+                .build()
+        }
+        Protocol::Grpc => {
+            let builder = SpanExporter::builder().with_tonic().with_endpoint(url);
+            let builder = builder.with_timeout(settings.timeout.duration());
+            let builder = builder.with_metadata(MetadataMap::from_headers(headers));
+            let builder =
+                if url.starts_with("https:") { builder.with_tls_config(files.tonic_tls()) } else { builder };
+            if packed { builder.with_compression(opentelemetry_otlp::Compression::Gzip) } else { builder }
+                .build()
+        }
+    }
+}
+
+fn agent_name() -> &'static str {
+    concat!("hostnorm/", env!("CARGO_PKG_VERSION"))
+}
+
+/// `ureq` as the exporter wants a client. It blocks, and may: the thread does nothing else.
+#[derive(Debug)]
+struct Client {
+    agent: Agent,
+    headers: HeaderMap,
+    reason: Arc<Reason>,
+}
+
+impl Client {
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+        let (mut parts, body) = request.into_parts();
+        parts.headers.extend(self.headers.clone());
+        let answer = self
+            .agent
+            .run(Request::from_parts(parts, &body[..]))
+            .map_err(|error| format!("the collector cannot be reached: {error}"))?;
+        let (parts, body) = answer.into_parts();
+        let bytes = body
+            .into_with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_vec()
+            .map_err(|error| format!("the answer of the collector is of no use: {error}"))?;
+        let kind = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        // Whatever else listens there answers 200 to anything.
+        if parts.status.is_success() && !bytes.is_empty() && !kind.starts_with(PROTOBUF) {
+            return Err(format!("what answers is no collector: it gives {kind:?}, not {PROTOBUF}"));
+        }
+        Ok(Response::from_parts(parts, bytes.into()))
+    }
+}
+
+impl HttpClient for Client {
+    fn send_bytes<'life0, 'async_trait>(
+        &'life0 self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        let sent = self.send(request).map_err(|why| {
+            self.reason.set(why.clone());
+            HttpError::from(why)
+        });
+        Box::pin(std::future::ready(sent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_looked_at_before_they_are_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text");
+        std::fs::write(&text, "no certificate").unwrap();
+        let check = |settings: Settings, expect: &str| {
+            let error = Files::read(&settings).unwrap_err().to_string();
+            assert_eq!(error.replace(folder.path().to_str().unwrap(), ""), expect);
+        };
+        let settings = Settings::default;
+        check(
+            Settings { ca_file: text.clone(), ..settings() },
+            "otlp.ca_file: /text holds no certificate in PEM",
+        );
+        check(Settings { key_file: text, ..settings() }, "otlp.key_file: /text holds no private key in PEM");
+        check(
+            Settings { cert_file: folder.path().join("gone"), ..settings() },
+            "otlp.cert_file: /gone cannot be read: No such file or directory (os error 2)",
+        );
+        assert!(Files::read(&settings()).is_ok());
+    }
+}
