@@ -136,6 +136,40 @@ fn without_an_endpoint_nothing_is_begun() {
     assert_eq!(tick(0), None, "no trace without a collector");
 }
 
+/// The trace of a span whose request has this `traceparent`; `new` for one that begins here.
+fn adopted(parent: &str) -> String {
+    let traces = start(collector(takes), Protocol::Http);
+    let mut headers = hyper::HeaderMap::new();
+    headers.insert("traceparent", hyper::header::HeaderValue::from_bytes(parent.as_bytes()).unwrap());
+    tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
+        let span = tracing::info_span!(target: "hostnorm::test", parent: None, "GET");
+        otlp::adopt(&span, &headers);
+        let named = |it: hostnorm::report::Trace| {
+            if parent.contains(&it.trace_id) { it.trace_id } else { "new".into() }
+        };
+        otlp::trace_of(&span).map_or_else(|| "none".into(), named)
+    })
+}
+
+#[test]
+fn a_request_is_within_the_trace_that_it_names() {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (parent, expect) in [
+        (format!("00-{trace}-00f067aa0ba902b7-01"), trace),
+        // Not recorded by who asks, so not here.
+        (format!("00-{trace}-00f067aa0ba902b7-00"), "none"),
+        // What is no trace is passed over.
+        (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), "new"),
+        (format!("00-{trace}-00f067aa0ba902b7"), "new"),
+        (format!("ff-{trace}-00f067aa0ba902b7-01"), "new"),
+        (String::new(), "new"),
+        ("é-\t".into(), "new"),
+        ("-".repeat(5000), "new"),
+    ] {
+        assert_eq!(adopted(&parent), expect, "{parent}");
+    }
+}
+
 #[test]
 fn what_is_not_sampled_has_no_trace() {
     let settings =

@@ -64,7 +64,7 @@ def says(answer):
 def slow(peer):
     """It takes everything, after a while."""
     while peer.recv(1 << 20):
-        time.sleep(1.5)
+        time.sleep(0.3)
         peer.sendall(OK)
 
 
@@ -92,6 +92,8 @@ def server(act):
 # Name → what listens, protocol, whether any span may arrive.
 COLLECTORS = {
     "none": (None, None, None),
+    "none beside": (None, None, None),
+    "none either": (None, None, None),
     "http refuses": (None, "http/protobuf", False),
     "http hangs": (hang, "http/protobuf", False),
     "http garbles": (garble, "http/protobuf", False),
@@ -137,21 +139,25 @@ class Case:
         third = len(self.resident) // 3
         return max(self.resident[-third:]) - max(self.resident[third:-third])
 
-    def end(self):
-        began = time.monotonic()
+    def stop(self):
+        self.stopped = time.monotonic()
         self.program.process.send_signal(signal.SIGTERM)
+
+    def end(self):
+        """The exit code; the time is too long rather than too short, as others are waited for before."""
         code = self.program.process.wait(timeout=30)
-        self.took = time.monotonic() - began
+        self.took = time.monotonic() - self.stopped
         self.log.close()
         return code
 
     def faults(self, bare):
-        """What is not as it should be."""
-        if self.missed() > bare.missed() + MISSED_MAX:
-            yield f"{self.missed():.0f} readings missed, {bare.missed():.0f} without traces"
-        if self.growth() > max(bare.growth(), 0) + GROWTH_MAX:
-            yield f"memory grew by {self.growth() / 1e6:.1f} MB, {bare.growth() / 1e6:.1f} MB without traces"
-        if self.slowest > max(1.0, 3 * bare.slowest):
+        """What is not as it should be, beside those without traces."""
+        worst = lambda of: max(of(it) for it in bare)
+        if self.missed() > worst(Case.missed) + MISSED_MAX:
+            yield f"{self.missed():.0f} readings missed, {worst(Case.missed):.0f} without traces"
+        if self.growth() > max(worst(Case.growth), 0) + GROWTH_MAX:
+            yield f"memory grew by {self.growth() / 1e6:.1f} MB, {worst(Case.growth) / 1e6:.1f} MB without traces"
+        if self.slowest > max(1.0, 3 * worst(lambda it: it.slowest)):
             yield f"a scrape took {self.slowest:.2f} s"
         if self.took > END_MAX:
             yield f"the end took {self.took:.2f} s"
@@ -187,7 +193,7 @@ def refusals(binary):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--hostnorm", required=True)
-    parser.add_argument("--ticks", type=int, default=300)
+    parser.add_argument("--ticks", type=int, default=200)
     options = parser.parse_args()
     refusals(options.hostnorm)
     with tempfile.TemporaryDirectory() as folder:
@@ -201,12 +207,14 @@ def main():
                     case.look()
                 time.sleep(min(1.0, options.ticks * INTERVAL / 30))
             until("each made its readings", 60, lambda: all(value(it.text, "hostnorm_ticks_total") >= options.ticks * 0.9 or it.look() for it in cases))
+            for case in cases:
+                case.stop()
             codes = [case.end() for case in cases]
         finally:
             for case in cases:
                 case.program.process.kill()
                 case.program.process.wait()
-        bare = cases[0]
+        bare = [it for it in cases if it.arrives is None]
         for case, code in zip(cases, codes):
             note(
                 f"{case.name}: {value(case.text, 'hostnorm_ticks_total'):.0f} readings, {case.missed():.0f} missed, "

@@ -1,7 +1,8 @@
 //! Where spans wait that are over: bounded, so that a collector that takes none costs no memory.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -65,38 +66,43 @@ impl Outcomes {
     }
 }
 
-/// Spans that wait. The threads that trace and the one that sends share it.
+/// The end of the queue at which spans come in. No lock is taken there: the thread at the other end stands back, and on
+/// a busy machine it might be made to wait while it holds one.
 #[derive(Debug)]
 pub(super) struct Queue {
-    spans: Mutex<Vec<SpanData>>,
-    max: usize,
+    spans: SyncSender<Box<SpanData>>,
+    waiting: AtomicUsize,
+    /// How many make it worth to wake the other end.
+    enough: usize,
     /// Woken by a whole batch, not by each span: most ticks wake nobody.
     full: Notify,
     pub(super) outcomes: Arc<Outcomes>,
 }
 
 impl Queue {
-    pub(super) fn new(max: usize) -> Self {
-        Self { spans: Mutex::default(), max, full: Notify::new(), outcomes: Arc::default() }
+    /// A queue for so many spans, and its other end.
+    pub(super) fn new(max: usize) -> (Arc<Self>, Receiver<Box<SpanData>>) {
+        let (spans, exit) = mpsc::sync_channel(max);
+        let enough = BATCH_MAX.min(max);
+        let (waiting, full, outcomes) = (AtomicUsize::new(0), Notify::new(), Arc::default());
+        (Arc::new(Self { spans, waiting, enough, full, outcomes }), exit)
     }
 
     fn push(&self, span: SpanData) {
-        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        if spans.len() >= self.max {
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.spans.try_send(Box::new(span)).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.outcomes.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        spans.push(span);
-        if spans.len() == BATCH_MAX.min(self.max) {
+        } else if waiting == self.enough {
             self.full.notify_one();
         }
     }
 
     /// The oldest spans, at most a batch.
-    pub(super) fn batch(&self) -> Vec<SpanData> {
-        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = spans.len().min(BATCH_MAX);
-        spans.drain(..count).collect()
+    pub(super) fn batch(&self, exit: &Receiver<Box<SpanData>>) -> Vec<SpanData> {
+        let batch: Vec<_> = exit.try_iter().take(BATCH_MAX).map(|it| *it).collect();
+        self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+        batch
     }
 
     /// Waits for a whole batch.
@@ -105,7 +111,7 @@ impl Queue {
     }
 }
 
-/// The end of the queue that spans go into.
+/// What the SDK gives spans to that are over.
 #[derive(Debug)]
 pub(super) struct Entrance(pub(super) Arc<Queue>);
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::trace::{self, SdkTracer, SdkTracerProvider, SpanExporter as _};
+use opentelemetry_sdk::trace::{self, SdkTracer, SdkTracerProvider, SpanData, SpanExporter as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::queue::{Entrance, Outcomes, Queue};
+use super::queue::{BATCH_MAX, Entrance, Outcomes, Queue};
 use super::resource::resource;
 use super::settings::{Sampler, Settings};
 use super::transport::{Files, Reason, Unusable, exporter};
@@ -43,7 +43,8 @@ pub fn start(settings: &Settings, lower: fn()) -> Result<Option<Traces>, Unusabl
     drop(entered);
     let resource = resource(settings);
     exporter.set_resource(&resource);
-    let queue = Arc::new(Queue::new(usize::try_from(settings.queue).unwrap_or(usize::MAX)));
+    // The settings keep it small.
+    let (queue, exit) = Queue::new(usize::try_from(settings.queue).unwrap_or(BATCH_MAX));
     let provider = SdkTracerProvider::builder()
         .with_span_processor(Entrance(Arc::clone(&queue)))
         .with_sampler(sampler(settings))
@@ -53,7 +54,7 @@ pub fn start(settings: &Settings, lower: fn()) -> Result<Option<Traces>, Unusabl
     let (alive, ended) = mpsc::channel();
     let outcomes = Arc::clone(&queue.outcomes);
     let (every, limit) = (settings.every.duration(), settings.timeout.duration());
-    let sender = Sender { queue, exporter, reason, url, every, limit, failing: None };
+    let sender = Sender { queue, exit, exporter, reason, url, every, limit, failing: None };
     let job = move || {
         // Dropped at the end, and so tells who waits for it.
         let _alive = alive;
@@ -98,6 +99,7 @@ fn sampler(settings: &Settings) -> trace::Sampler {
 
 struct Sender {
     queue: Arc<Queue>,
+    exit: mpsc::Receiver<Box<SpanData>>,
     exporter: SpanExporter,
     reason: Arc<Reason>,
     url: String,
@@ -139,7 +141,7 @@ impl Sender {
     /// Sends what waits now, batch by batch.
     async fn send(&mut self) {
         loop {
-            let batch = self.queue.batch();
+            let batch = self.queue.batch(&self.exit);
             let count = batch.len();
             if count == 0 {
                 return;
@@ -152,7 +154,7 @@ impl Sender {
             self.queue.outcomes.note(count, problem.is_none());
             let failed = problem.is_some();
             self.tell(problem, count as u64);
-            if failed || count < super::BATCH_MAX {
+            if failed || count < BATCH_MAX {
                 return;
             }
         }
