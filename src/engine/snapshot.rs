@@ -142,9 +142,7 @@ impl Engine {
             learning: self.learning,
             states: self.states.iter().map(|(subject, it)| (subject.clone(), Blob(it.save()))).collect(),
         };
-        let mut content = seal::bytes(&(LAYOUT, Tag::new(self)));
-        content.extend(seal::bytes(&body));
-        seal::seal(MARK, &content)
+        seal::sealed(MARK, &(LAYOUT, Tag::new(self), body))
     }
 
     /// Goes on from a snapshot of an engine with the same signals and settings. Models that are installed stay; the
