@@ -1,14 +1,14 @@
 //! The only file that asks for the time.
 #![expect(clippy::disallowed_methods, reason = "this is the clock")]
 
-use std::path::Path;
+use std::fs::File;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::reading::Timestamp;
 
 /// When a file was changed last, where that can be told.
-pub fn changed(path: &Path) -> Option<f64> {
-    let since = path.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+pub fn changed(file: &File) -> Option<f64> {
+    let since = file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some(since.as_secs_f64())
 }
 

@@ -5,7 +5,8 @@
 //! again, so that a rollback leaves no trace.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -35,7 +36,7 @@ pub(super) struct Db {
     /// The highest score of each subject since its last point.
     highest: BTreeMap<Subject, f64>,
     /// The log of writes, and when it had been changed last when requests were looked for.
-    log: PathBuf,
+    log: Option<File>,
     looked_at: Option<f64>,
 }
 
@@ -66,7 +67,7 @@ impl Db {
             compressor,
             episodes,
             highest: BTreeMap::new(),
-            log: PathBuf::from(format!("{}-wal", path.display())),
+            log: File::open(format!("{}-wal", path.display())).ok(),
             looked_at: None,
         })
     }
@@ -152,7 +153,7 @@ impl Db {
     /// New requests after this one; costs next to nothing as long as nobody wrote anything. To ask SQLite whether somebody
     /// did would take about as long as to commit.
     fn requests(&mut self, after: i64) -> Result<Vec<(i64, Option<Verb>)>, Error> {
-        let changed = clock::changed(&self.log);
+        let changed = self.log.as_ref().and_then(clock::changed);
         if changed.is_some() && changed == self.looked_at {
             return Ok(Vec::new());
         }
@@ -173,9 +174,15 @@ impl Db {
         retention::vacuum(&self.connection)
     }
 
+    /// Leaves nothing but the file itself, as far as readers allow.
+    pub(super) fn close(self) -> Result<(), Error> {
+        let done = self.checkpoint();
+        self.tail.end();
+        done
+    }
+
     /// Moves all from the log of writes into the file itself, as far as readers allow.
     pub(super) fn checkpoint(&self) -> Result<(), Error> {
-        self.tail.shrink();
         Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 }

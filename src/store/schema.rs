@@ -28,7 +28,7 @@ const BUSY_OF_COMMANDS: Duration = Duration::from_secs(10);
 const LOG_BYTES_MAX: i64 = 4 << 20;
 
 /// What SQLite may keep of the file in memory, in KiB; the default is 2,000.
-const CACHE_KIB: i64 = 512;
+const CACHE_KIB: i64 = 256;
 
 /// Opens the file for writing, creates it where there is none, and brings its tables up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {

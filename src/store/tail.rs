@@ -5,7 +5,7 @@
 //! database names, so that what is left of an earlier one, or of another database, is not taken for more.
 
 use std::fs::File;
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -150,7 +150,8 @@ impl Tail {
         seal::append(self.generation.to_le_bytes(), &(runs, points), &mut self.frame);
         let length = (self.frame.len() - LENGTH) as u32;
         self.frame[..LENGTH].copy_from_slice(&length.to_le_bytes());
-        let done = self.file.seek(SeekFrom::Start(self.end)).and_then(|_| self.file.write_all(&self.frame));
+        let place = if self.is_empty() { self.file.rewind() } else { Ok(()) };
+        let done = place.and_then(|()| self.file.write_all(&self.frame));
         done.map_err(|source| Error::Io { path: self.path.clone(), source })?;
         self.end += self.frame.len() as u64;
         Ok(())
@@ -168,10 +169,12 @@ impl Tail {
         self.end = 0;
     }
 
-    /// Gives back the bytes that are needed no more.
-    pub(super) fn shrink(&self) {
-        // They are in the way of nobody.
-        let _ = self.file.set_len(self.end);
+    /// Removes the file, when all of it is in the database.
+    pub(super) fn end(self) {
+        if self.is_empty() {
+            // What stays is of a generation that is gone, and in nobody's way.
+            let _ = std::fs::remove_file(self.path);
+        }
     }
 }
 
@@ -230,8 +233,8 @@ mod tests {
                 tail.restart();
                 generation = generation.wrapping_add(1);
             }
-            tail.shrink();
-            prop_assert!(bytes(&database).unwrap().is_empty());
+            tail.end();
+            prop_assert!(!place(&database).exists());
         }
 
         #[test]

@@ -156,8 +156,8 @@ impl Writer {
         self.gather();
         self.retry_at = None;
         self.commit(true);
-        if let Some(db) = &self.db
-            && let Err(error) = db.checkpoint()
+        if let Some(db) = self.db.take()
+            && let Err(error) = db.close()
         {
             tracing::debug!(%error, "the log of the store is not moved into its file");
         }
