@@ -50,6 +50,7 @@ pub(super) struct Written {
 }
 
 impl Db {
+    #[expect(clippy::disallowed_methods, reason = "watches the log of writes")]
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let connection = schema::open(path)?;
         let mut compressor = Compressor::default();

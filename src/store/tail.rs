@@ -4,6 +4,8 @@
 //! the frames hold. The file is then written from its front again. A frame carries the generation of the file that the
 //! database names, so that what is left of an earlier one, or of another database, is not taken for more.
 
+#![expect(clippy::disallowed_methods, reason = "this is a file of the store")]
+
 use std::fs::File;
 use std::io::{ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
