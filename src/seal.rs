@@ -146,7 +146,19 @@ pub mod shared_rows {
 /// A value as bytes.
 pub fn bytes<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     // Only sequences of unknown length cannot be written, and there are none; empty bytes are refused by `read`.
-    postcard::to_allocvec(value).unwrap_or_default()
+    postcard::to_extend(value, Vec::with_capacity(size(value))).unwrap_or_default()
+}
+
+/// How many bytes a value takes: state is megabytes, which are not to be copied as their buffer grows.
+fn size<T: Serialize + ?Sized>(value: &T) -> usize {
+    postcard::serialize_with_flavor(value, postcard::ser_flavors::Size::default()).unwrap_or(0)
+}
+
+/// A value as bytes, with a mark and a digest in front of them.
+pub fn sealed<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(FRONT + size(value));
+    append(mark, value, &mut sealed);
+    sealed
 }
 
 /// The value that these bytes hold, all of them.
@@ -168,6 +180,18 @@ pub fn replace<T: DeserializeOwned>(old: &mut T, bytes: &[u8], fits: impl Fn(&T,
 /// Whether two settings are the same to the last bit.
 pub fn same(one: f64, other: f64) -> bool {
     one.to_bits() == other.to_bits()
+}
+
+/// Appends a value to bytes, with a mark and a digest in front of it.
+pub fn append<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T, to: &mut Vec<u8>) {
+    let start = to.len();
+    to.extend(mark);
+    to.extend([0; FRONT - MARK]);
+    // As above, it cannot fail; what is cut short is refused by `read`.
+    *to = postcard::to_extend(value, std::mem::take(to)).unwrap_or_default();
+    if let Some((front, content)) = to.get_mut(start..).and_then(|it| it.split_first_chunk_mut::<FRONT>()) {
+        front[MARK..].copy_from_slice(&digest(content).to_le_bytes());
+    }
 }
 
 /// Puts a mark and a digest in front of bytes.
@@ -215,6 +239,17 @@ mod tests {
             assert_eq!(open(*b"test", &sealed), Some(&content[..]));
             assert_eq!(open(*b"tess", &sealed), None);
         }
+    }
+
+    #[test]
+    fn what_is_appended_is_what_is_opened() {
+        let value = (7_u32, vec![0.5, -0.0]);
+        let mut to = vec![1, 2, 3];
+        append(*b"test", &value, &mut to);
+        assert_eq!(&to[..3], [1, 2, 3]);
+        assert_eq!(to[3..], seal(*b"test", &bytes(&value)));
+        assert_eq!(to[3..], sealed(*b"test", &value));
+        assert_eq!(read(open(*b"test", &to[3..]).unwrap()), Some(value));
     }
 
     #[test]

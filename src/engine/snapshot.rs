@@ -9,18 +9,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::subject::Saved;
 use super::train::Asked;
 use super::{Engine, SUBJECTS_MAX, Settings, State};
 use crate::grace::Grace;
 use crate::reading::{Kind, Subject};
-use crate::seal::{self, Blob};
+use crate::seal;
 use crate::version::VERSION;
 
 /// In front of each snapshot.
 const MARK: [u8; 4] = *b"hnSS";
 
 /// Raised whenever what is written changes its form within a version.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// What a snapshot has to have in common with the engine that takes it over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,12 +34,12 @@ struct Tag {
 }
 
 /// What is behind the tag.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Body {
     grace: Grace,
     asked: BTreeMap<Kind, Asked>,
     learning: bool,
-    states: Vec<(Subject, Blob)>,
+    states: Vec<(Subject, Saved)>,
 }
 
 /// Why a snapshot cannot be taken over.
@@ -136,15 +137,10 @@ impl Engine {
 
     /// All that was learned, but for the trained models.
     pub fn snapshot(&self) -> Vec<u8> {
-        let body = Body {
-            grace: self.watch.grace(),
-            asked: self.asked.clone(),
-            learning: self.learning,
-            states: self.states.iter().map(|(subject, it)| (subject.clone(), Blob(it.save()))).collect(),
-        };
-        let mut content = seal::bytes(&(LAYOUT, Tag::new(self)));
-        content.extend(seal::bytes(&body));
-        seal::seal(MARK, &content)
+        // As `Body` is read; copied nowhere, as it is megabytes.
+        let states: Vec<_> = self.states.iter().map(|(subject, it)| (subject, it.saved())).collect();
+        let body = (self.watch.grace(), &self.asked, self.learning, states);
+        seal::sealed(MARK, &(LAYOUT, Tag::new(self), body))
     }
 
     /// Goes on from a snapshot of an engine with the same signals and settings. Models that are installed stay; the
@@ -167,9 +163,9 @@ impl Engine {
             return Err(Mismatch::Garbled);
         }
         let mut states = BTreeMap::new();
-        for (subject, Blob(bytes)) in body.states {
+        for (subject, saved) in body.states {
             let fresh = self.fresh(subject.kind()).ok_or(Mismatch::Garbled)?;
-            states.insert(subject, fresh.with(&bytes, &self.settings).ok_or(Mismatch::Garbled)?);
+            states.insert(subject, fresh.with(saved, &self.settings).ok_or(Mismatch::Garbled)?);
         }
         self.states = states;
         self.asked = body.asked;

@@ -24,6 +24,8 @@ use crate::window::Window;
 mod keep;
 mod recall;
 
+pub(super) use keep::Saved;
+
 /// A gap of more than this many intervals restarts the window.
 const GAP_INTERVALS: f64 = 3.0;
 const DAY_SECONDS: f64 = 86_400.0;

@@ -1,14 +1,26 @@
 //! What a scorer learned, to be written down and taken over.
 
+use serde::{Serialize, Serializer};
+
 use super::{Scorer, Settings};
 use crate::budget::Ledger;
+use crate::detect::Detector;
 use crate::detect::tail::Tail;
 use crate::seal::{Blob, COUNT_MAX};
 
+/// Bytes of detectors, made while they are written, as all of them at once are megabytes.
+struct Blobs<'a>(&'a [Box<dyn Detector>]);
+
+impl Serialize for Blobs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|it| Blob(it.save())))
+    }
+}
+
 impl Scorer {
     /// What each detector learned, in the order of the table; all else is serialised as it is.
-    pub fn blobs(&self) -> Vec<Blob> {
-        self.detectors.iter().map(|it| Blob(it.save())).collect()
+    pub fn blobs(&self) -> impl Serialize {
+        Blobs(&self.detectors)
     }
 
     /// A new scorer with what one of the same shape and settings learned, and what its detectors did; nothing when that

@@ -1,21 +1,22 @@
 //! What was stored, for reading: beside a daemon that writes, or without one.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::entry::{Baseline, Marker, Model, Snapshot};
+use super::point::{self, Point};
 use super::record::Record;
 use super::stored::{Between, EpisodeRow, LEARNING, LeftOut, PointRow, ScoreRow};
-use super::{Error, FILE, dictionary, schema, tables};
+use super::tail::{self, Frame};
+use super::{Error, FILE, dictionary, minute, schema, tables};
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, Timestamp};
 
 /// A store that is open for reading.
 #[derive(Debug)]
 pub struct Archive {
+    path: PathBuf,
     connection: Connection,
 }
 
@@ -25,7 +26,8 @@ impl Archive {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        Ok(Self { connection: schema::open_to_read(&directory.join(FILE))? })
+        let path = directory.join(FILE);
+        Ok(Self { connection: schema::open_to_read(&path)?, path })
     }
 
     /// Gives each reading of a span to `each`, in the order in which they were read, as far as its series are among these
@@ -40,29 +42,36 @@ impl Archive {
         mut each: impl FnMut(Reading) -> Result<(), E>,
     ) -> Result<LeftOut, E> {
         let mut left_out = LeftOut::default();
-        // All of one instant: what is a tail now may be a minute when it is looked for next.
-        let transaction = self.connection.unchecked_transaction().map_err(Error::from)?;
+        let (transaction, tail) = self.instant()?;
         let dictionary = dictionary::Reader::load(&transaction, metrics)?;
+        let mut give = |record: &Record, left_out: &mut LeftOut| {
+            let (readings, unknown) = dictionary.readings(record);
+            left_out.unknown += unknown;
+            readings.into_iter().filter(|it| between.holds(it.at)).try_for_each(&mut each)
+        };
         let (from, to) = between.bounds();
-        for (table, order) in [("readings", "id"), ("tails", "slot")] {
-            let sql = format!(
-                "SELECT format, blob FROM {table} WHERE count > 0 AND last_at >= ?1 AND first_at <= ?2 ORDER BY {order}"
-            );
-            let mut statement = transaction.prepare(&sql).map_err(Error::from)?;
-            let mut rows = statement.query([from, to]).map_err(Error::from)?;
-            while let Some(row) = rows.next().map_err(Error::from)? {
-                let format = row.get(0).map_err(Error::from)?;
-                let bytes = row.get_ref(1).map_err(Error::from)?;
-                let Ok(record) = Record::read(format, bytes.as_blob().unwrap_or_default()) else {
-                    left_out.garbled += 1;
-                    continue;
-                };
-                let (readings, unknown) = dictionary.readings(&record);
-                left_out.unknown += unknown;
-                readings.into_iter().filter(|it| between.holds(it.at)).try_for_each(&mut each)?;
+        let sql = "SELECT format, blob FROM readings WHERE last_at >= ?1 AND first_at <= ?2 ORDER BY id";
+        let mut statement = transaction.prepare(sql).map_err(Error::from)?;
+        let mut rows = statement.query([from, to]).map_err(Error::from)?;
+        while let Some(row) = rows.next().map_err(Error::from)? {
+            let format = row.get(0).map_err(Error::from)?;
+            let bytes = row.get_ref(1).map_err(Error::from)?;
+            match Record::read(format, bytes.as_blob().unwrap_or_default()) {
+                Ok(record) => give(&record, &mut left_out)?,
+                Err(_) => left_out.garbled += 1,
             }
         }
+        tail.iter().try_for_each(|it| give(&minute::record(&it.lines), &mut left_out))?;
         Ok(left_out)
+    }
+
+    /// All of one instant: the database, and what it does not have yet.
+    fn instant(&self) -> Result<(Transaction<'_>, Vec<Frame>), Error> {
+        // Before the transaction: what is moved into the database meanwhile is of another generation then.
+        let bytes = tail::bytes(&self.path)?;
+        let transaction = self.connection.unchecked_transaction()?;
+        let found = tail::frames(&bytes, tail::generation(&transaction)?);
+        Ok((transaction, found.frames))
     }
 
     /// Gives each point of a span to `each`, the oldest first; of all subjects, or of one.
@@ -75,32 +84,30 @@ impl Archive {
         subject: Option<&Subject>,
         mut each: impl FnMut(PointRow) -> Result<(), E>,
     ) -> Result<LeftOut, E> {
-        let layouts = self.layouts()?;
+        let (transaction, tail) = self.instant()?;
+        let layouts = point::layouts(&transaction)?;
         let mut left_out = LeftOut::default();
         let (from, to) = between.bounds();
-        let mut statement = self
-            .connection
-            .prepare(
-                "SELECT at, kind, subject, odd, weight, layout, \"values\", score FROM points \
+        let mut statement = transaction
+            .prepare(&format!(
+                "SELECT {} FROM points \
                  WHERE at >= ?1 AND at <= ?2 AND (?3 IS NULL OR kind = ?3 AND subject = ?4) ORDER BY id",
-            )
+                point::COLUMNS
+            ))
             .map_err(Error::from)?;
         let of = (subject.map(|it| it.kind().name()), subject.map(Subject::name));
         let mut rows = statement.query(params![from, to, of.0, of.1]).map_err(Error::from)?;
         while let Some(row) = rows.next().map_err(Error::from)? {
-            match point(row, &layouts).map_err(Error::from)? {
+            match point::read(row, &layouts).map_err(Error::from)? {
                 Some(point) => each(point)?,
                 None => left_out.garbled += 1,
             }
         }
+        let of_subject = |it: &Point| subject.is_none_or(|subject| it.subject() == subject);
+        let wanted = |it: &Point| between.holds(it.at()) && of_subject(it);
+        let points = tail.into_iter().flat_map(|it| it.points).filter(wanted);
+        points.filter_map(Point::row).try_for_each(each)?;
         Ok(left_out)
-    }
-
-    fn layouts(&self) -> Result<BTreeMap<i64, Arc<[String]>>, Error> {
-        let mut statement = self.connection.prepare("SELECT id, signals FROM layouts")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        Ok(rows.into_iter().filter_map(|(id, text)| Some((id, serde_json::from_str(&text).ok()?))).collect())
     }
 
     /// Gives each score of a span to `each`, the oldest first.
@@ -113,8 +120,8 @@ impl Archive {
         mut each: impl FnMut(ScoreRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let (from, to) = between.bounds();
-        let mut statement = self
-            .connection
+        let (transaction, tail) = self.instant()?;
+        let mut statement = transaction
             .prepare(
                 "SELECT at, kind, subject, score, momentary, is_anomaly, confidence FROM points \
                  WHERE score IS NOT NULL AND at >= ?1 AND at <= ?2 ORDER BY id",
@@ -126,7 +133,8 @@ impl Archive {
                 each(score)?;
             }
         }
-        Ok(())
+        let points = tail.into_iter().flat_map(|it| it.points).filter(|it| between.holds(it.at()));
+        points.filter_map(Point::score).try_for_each(each)
     }
 
     /// The episodes that touch a span, the oldest first.
@@ -181,9 +189,12 @@ impl Archive {
     /// # Errors
     /// When the store cannot be read.
     pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, Error> {
+        let (transaction, tail) = self.instant()?;
         let sql = "SELECT max(at) FROM points WHERE kind = ?1 AND subject = ?2";
         let of = params![subject.kind().name(), subject.name()];
-        Ok(self.connection.query_row(sql, of, |row| row.get::<_, Option<f64>>(0))?.map(Timestamp))
+        let found: Option<f64> = transaction.query_row(sql, of, |row| row.get(0))?;
+        let points = tail.iter().flat_map(|it| &it.points).filter(|it| it.subject() == subject);
+        Ok(points.map(|it| it.at().0).chain(found).reduce(f64::max).map(Timestamp))
     }
 
     /// When the newest reading was made.
@@ -191,8 +202,12 @@ impl Archive {
     /// # Errors
     /// When the store cannot be read.
     pub fn newest_reading(&self) -> Result<Option<Timestamp>, Error> {
+        let (transaction, tail) = self.instant()?;
+        if let Some(line) = tail.iter().rev().find_map(|it| it.lines.last()) {
+            return Ok(Some(Timestamp(line.at)));
+        }
         let sql = "SELECT last_at FROM readings ORDER BY id DESC LIMIT 1";
-        Ok(self.connection.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
+        Ok(transaction.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
     }
 
     /// All models of the registry, the oldest first.
@@ -225,7 +240,7 @@ impl Archive {
         let mut rows = statement.query([])?;
         let mut baselines = Vec::new();
         while let Some(row) = rows.next()? {
-            let Some(subject) = subject(row, 0)? else { continue };
+            let Some(subject) = dictionary::subject_of(row, 0)? else { continue };
             baselines.push(Baseline {
                 subject,
                 signal: row.get(2)?,
@@ -309,31 +324,8 @@ fn snapshot(row: &Row<'_>) -> Result<Snapshot, rusqlite::Error> {
     })
 }
 
-fn subject(row: &Row<'_>, idx: usize) -> Result<Option<Subject>, rusqlite::Error> {
-    let text = |idx: usize| row.get_ref(idx).map(|it| it.as_str().unwrap_or_default());
-    Ok(dictionary::subject(text(idx)?, text(idx + 1)?))
-}
-
-/// Nothing when the row makes no sense.
-fn point(row: &Row<'_>, layouts: &BTreeMap<i64, Arc<[String]>>) -> Result<Option<PointRow>, rusqlite::Error> {
-    let (subject, signals) = (subject(row, 1)?, layouts.get(&row.get(5)?));
-    let (Some(subject), Some(signals)) = (subject, signals) else { return Ok(None) };
-    let bytes = row.get_ref(6)?.as_blob().unwrap_or_default();
-    let Some((values, missing)) = tables::unpacked(bytes, signals.len()) else { return Ok(None) };
-    Ok(Some(PointRow {
-        at: Timestamp(row.get(0)?),
-        subject,
-        odd: row.get(3)?,
-        weight: row.get(4)?,
-        score: row.get(7)?,
-        signals: Arc::clone(signals),
-        values,
-        missing,
-    }))
-}
-
 fn score(row: &Row<'_>) -> Result<Option<ScoreRow>, rusqlite::Error> {
-    let Some(subject) = subject(row, 1)? else { return Ok(None) };
+    let Some(subject) = dictionary::subject_of(row, 1)? else { return Ok(None) };
     let score = row.get(3)?;
     Ok(Some(ScoreRow {
         at: Timestamp(row.get(0)?),

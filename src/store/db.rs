@@ -1,9 +1,11 @@
-//! The open database: entries become rows, a batch a transaction.
+//! The open store: entries become rows, and a batch is one act: a frame of the tail, or a transaction.
 //!
+//! Readings and points alone go to the tail. Once a minute, and when there is something else, a transaction takes all there is.
 //! What is remembered here follows from the rows that were committed. When a batch fails, all of it is dropped and loaded
 //! again, so that a rollback leaves no trace.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -11,40 +13,31 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::dictionary;
 use super::entry::{Entry, Judged, Tick};
 use super::episodes::Open;
-use super::record::{self, Compressor, Record};
+use super::minute::Minute;
+use super::point::Point;
+use super::record::Compressor;
 use super::request::{self, Verb};
-use super::tables::{self, Scored};
-use super::{Error, import, retention, schema, tails};
+use super::tail::{self, Tail};
+use super::{Error, import, retention, schema, tables};
+use crate::clock;
 use crate::reading::Subject;
 
-const MINUTE_SECONDS: f64 = 60.0;
-/// A record with more values is closed before its minute is over, so that memory is bounded with many subjects.
-const OPEN_VALUES_MAX: usize = 1 << 18;
+/// The times of files may be as coarse as this.
+const GRAIN_SECONDS: f64 = 2.0;
 
 #[derive(Debug)]
 pub(super) struct Db {
     connection: Connection,
     dictionary: dictionary::Writer,
     minute: Minute,
+    tail: Tail,
     compressor: Compressor,
     episodes: Open,
     /// The highest score of each subject since its last point.
     highest: BTreeMap<Subject, f64>,
-    /// The version of the data when requests were looked for last; another process changes it.
-    looked_at: Option<i64>,
-}
-
-/// The minute that is not over yet.
-#[derive(Debug, Default)]
-struct Minute {
-    /// Minutes since the epoch.
-    number: i64,
-    record: Record,
-    values: usize,
-    /// How many of its rows are in the database already, …
-    written: usize,
-    /// … in how many tails.
-    tails: usize,
+    /// The log of writes, and when it had been changed last when requests were looked for.
+    log: Option<File>,
+    looked_at: Option<f64>,
 }
 
 /// What became of a batch.
@@ -57,11 +50,13 @@ pub(super) struct Written {
 }
 
 impl Db {
+    #[expect(clippy::disallowed_methods, reason = "watches the log of writes")]
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let connection = schema::open(path)?;
-        let transaction = connection.unchecked_transaction()?;
         let mut compressor = Compressor::default();
-        tails::adopt(&transaction, &mut compressor)?;
+        let left = tail::bytes(path)?;
+        let transaction = connection.unchecked_transaction()?;
+        let generation = adopt(&transaction, path, &left, &mut compressor)?;
         let dictionary = dictionary::Writer::load(&transaction)?;
         let episodes = Open::load(&transaction)?;
         transaction.commit()?;
@@ -69,47 +64,56 @@ impl Db {
             connection,
             dictionary,
             minute: Minute::default(),
+            tail: Tail::begin(path, generation)?,
             compressor,
             episodes,
             highest: BTreeMap::new(),
+            log: File::open(format!("{}-wal", path.display())).ok(),
             looked_at: None,
         })
     }
 
-    /// Writes all of it or nothing, and looks for requests with a higher number than this.
+    /// Writes all of it or nothing, and looks for requests with a higher number than this. `whole` leaves nothing to the tail.
     pub(super) fn write<'a>(
         &mut self,
         entries: impl Iterator<Item = &'a Entry>,
-        last: bool,
+        whole: bool,
         after: i64,
     ) -> Result<Written, Error> {
-        // The borrow of the connection has to end before each of these, so the transaction is begun and ended by hand.
-        self.run("BEGIN IMMEDIATE")?;
         let mut written = Written::default();
         for entry in entries {
             written.dropped += self.entry(entry)?;
         }
-        if last {
-            self.close_minute()?;
-        } else {
-            self.save_tail()?;
+        if whole || self.minute.is_over() {
+            schema::begin(&self.connection)?;
         }
+        if self.connection.is_autocommit() {
+            written.requests = self.requests(after)?;
+            self.minute.append(&mut self.tail)?;
+            return Ok(written);
+        }
+        self.minute.write(&self.connection, &mut self.compressor)?;
         self.episodes.save(&self.connection)?;
+        if !self.tail.is_empty() {
+            tail::outdate(&self.connection)?;
+        }
         // Here, where the file is locked already.
         written.requests = self.requests(after)?;
-        self.run("COMMIT")?;
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        if !self.tail.is_empty() {
+            self.tail.restart();
+        }
         Ok(written)
     }
 
-    fn run(&self, sql: &str) -> Result<(), Error> {
-        self.connection.prepare_cached(sql)?.execute([])?;
-        Ok(())
-    }
-
     fn entry(&mut self, entry: &Entry) -> Result<u64, Error> {
+        if let Entry::Tick(tick) = entry {
+            return self.tick(tick);
+        }
         let connection = &self.connection;
+        schema::begin(connection)?;
         match entry {
-            Entry::Tick(tick) => return self.tick(tick),
+            Entry::Tick(_) => {}
             Entry::Baselines(rows) => tables::baselines(connection, rows)?,
             Entry::Snapshot(it) => tables::snapshot(connection, it)?,
             Entry::Model(it) => tables::model(connection, it)?,
@@ -123,70 +127,42 @@ impl Db {
     }
 
     fn tick(&mut self, tick: &Tick) -> Result<u64, Error> {
-        let at = tick.reading.at;
-        let number = (at.0 / MINUTE_SECONDS).floor() as i64;
-        let rows = self.minute.record.rows.len();
-        if number != self.minute.number || rows >= record::ROWS_MAX || self.minute.values >= OPEN_VALUES_MAX {
-            self.close_minute()?;
-            self.minute.number = number;
+        if self.minute.is_full() {
+            schema::begin(&self.connection)?;
+            self.minute.write(&self.connection, &mut self.compressor)?;
         }
-        let dropped = self.dictionary.add(&self.connection, &tick.reading, &mut self.minute.record)?;
-        self.minute.values += self.minute.record.rows.last().map_or(0, |it| it.values.len());
+        let (line, dropped) = self.dictionary.line(&self.connection, tick)?;
+        self.minute.lines.push(line);
         for judged in &tick.judged {
-            self.episodes.note(&self.connection, at, judged)?;
-            self.point(judged)?;
+            self.episodes.note(&self.connection, tick.at, judged)?;
+            self.point(judged);
         }
         Ok(dropped)
     }
 
-    fn point(&mut self, it: &Judged) -> Result<(), Error> {
+    fn point(&mut self, it: &Judged) {
         if let Some(momentary) = it.momentary {
             let highest = self.highest.entry(it.subject.clone()).or_insert(momentary);
             *highest = highest.max(momentary);
         }
-        let Some(learned) = &it.point else { return Ok(()) };
-        let scored = Scored {
-            score: self.highest.remove(&it.subject),
-            momentary: it.momentary,
-            is_anomaly: it.momentary.map(|_| it.episode.is_some()),
-            confidence: it.confidence,
-        };
-        tables::point(&self.connection, &it.subject, learned, scored)
-    }
-
-    /// Writes the rows of the open minute that are not in the database yet.
-    fn save_tail(&mut self) -> Result<(), Error> {
-        let Minute { record, written, tails, .. } = &mut self.minute;
-        if *written == record.rows.len() {
-            return Ok(());
+        if let Some(learned) = &it.point {
+            let highest = self.highest.remove(&it.subject);
+            self.minute.points.push(Point::new(it, learned, highest));
         }
-        let tail = record.part(*written);
-        tails::put(&self.connection, *tails, &tail)?;
-        *written = record.rows.len();
-        *tails += 1;
-        Ok(())
     }
 
-    /// Writes the whole minute in the place of its tails.
-    fn close_minute(&mut self) -> Result<(), Error> {
-        let minute = std::mem::take(&mut self.minute);
-        if minute.record.rows.is_empty() {
-            return Ok(());
-        }
-        tails::clear(&self.connection)?;
-        tails::insert(&self.connection, &minute.record, &mut self.compressor)
-    }
-
-    /// New requests after this one; costs next to nothing as long as no other process wrote anything.
+    /// New requests after this one; costs next to nothing as long as nobody wrote anything. To ask SQLite whether somebody
+    /// did would take about as long as to commit.
     fn requests(&mut self, after: i64) -> Result<Vec<(i64, Option<Verb>)>, Error> {
-        let version: i64 =
-            self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        if self.looked_at == Some(version) {
+        let changed = self.log.as_ref().and_then(clock::changed);
+        if changed.is_some() && changed == self.looked_at {
             return Ok(Vec::new());
         }
         let found = request::new(&self.connection, after)?;
-        // There may be more than are taken at once.
-        self.looked_at = found.is_empty().then_some(version);
+        // What is changed twice within the grain of the times of files is not seen; and there may be more requests than
+        // are taken at once.
+        let settled = changed.filter(|it| clock::now().0 - it > GRAIN_SECONDS);
+        self.looked_at = settled.filter(|_| found.is_empty());
         Ok(found)
     }
 
@@ -199,8 +175,40 @@ impl Db {
         retention::vacuum(&self.connection)
     }
 
+    /// Leaves nothing but the file itself, as far as readers allow.
+    pub(super) fn close(self) -> Result<(), Error> {
+        let done = self.checkpoint();
+        self.tail.end();
+        done
+    }
+
     /// Moves all from the log of writes into the file itself, as far as readers allow.
     pub(super) fn checkpoint(&self) -> Result<(), Error> {
         Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
+}
+
+/// Makes rows of what a process that ended left in the tail; gives the generation of the next one.
+fn adopt(
+    connection: &Connection,
+    path: &Path,
+    left: &[u8],
+    compressor: &mut Compressor,
+) -> Result<u32, Error> {
+    let generation = tail::generation(connection)?;
+    let found = tail::frames(left, generation);
+    if found.torn {
+        tracing::warn!(
+            path = %tail::place(path).display(),
+            frames = found.frames.len(),
+            "the last commit before hostnorm ended is not whole; what it held is left out"
+        );
+    }
+    // Only where there is something: a file that is merely opened is not written to.
+    if found.frames.is_empty() {
+        return Ok(generation);
+    }
+    Minute::left(found.frames).write(connection, compressor)?;
+    tail::outdate(connection)?;
+    tail::generation(connection)
 }

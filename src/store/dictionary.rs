@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use super::Error;
-use super::record::{Record, Row};
+use super::entry::Tick;
+use super::minute::{Layout, Line};
+use super::record::Record;
+use super::series::{Place, Series};
+use super::{Error, schema};
 use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Reading, Subject, Timestamp, Values};
 
 /// Series that are known at most; the values of others are dropped and counted.
 pub(super) const SERIES_MAX: usize = 65_536;
 
-/// It is written down this seldom that a series was read, doubled for safety.
-const SEEN_SECONDS: f64 = 2.0 * 3_600.0;
+/// It is written down this seldom that a series was read; it is doubled for safety where that counts.
+const TOUCH_SECONDS: f64 = 3_600.0;
 
 /// Kind, subject, metric, labels as JSON.
 type Key = (String, String, String, String);
@@ -23,128 +26,66 @@ type Key = (String, String, String, String);
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     known: BTreeMap<Key, u32>,
-    /// The series of the last reading, in its order.
-    newest: Vec<Place>,
+    /// The series of the last reading, …
+    newest: Series,
+    /// … their numbers, nothing for those that are too many, …
+    numbers: Vec<Option<u32>>,
+    /// … and the numbers that there are.
+    layout: Layout,
     /// When that was.
     newest_at: f64,
     /// When series were read last that are not in the last reading; until it is written down.
     gone: BTreeMap<u32, f64>,
-}
-
-#[derive(Debug)]
-struct Place {
-    subject: Arc<Subject>,
-    metric: &'static Metric,
-    labels: Labels,
-    id: u32,
+    /// When it was written down last that those of the last reading were read.
+    touched_at: f64,
 }
 
 impl Writer {
     /// What the database knows.
     pub(super) fn load(connection: &Connection) -> Result<Self, Error> {
-        let mut statement = connection.prepare("SELECT kind, subject, metric, labels, id FROM series")?;
-        let row =
-            |row: &rusqlite::Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), row.get(4)?));
-        let known = statement.query_map([], row)?.collect::<Result<_, _>>()?;
-        Ok(Self { known, ..Self::default() })
+        Ok(Self { known: known(connection)?, ..Self::default() })
     }
 
-    /// Adds a reading to a record; gives the number of values that had to be left out.
-    pub(super) fn add(
-        &mut self,
-        connection: &Connection,
-        reading: &Reading,
-        record: &mut Record,
-    ) -> Result<u64, Error> {
-        let dropped = if self.is_as_before(reading) { 0 } else { self.turn(connection, reading)? };
-        self.newest_at = reading.at.0;
-        let layout = self.layout(record);
+    /// The values of a reading by their numbers, and how many had to be left out.
+    pub(super) fn line(&mut self, connection: &Connection, tick: &Tick) -> Result<(Line, u64), Error> {
+        if !self.newest.is(&tick.series) {
+            self.turn(connection, tick)?;
+        }
+        self.newest_at = tick.at.0;
+        let dropped = self.numbers.len() - self.layout.len();
         let values = if dropped == 0 {
-            samples(reading).map(|(_, it)| it.value).collect()
+            Arc::clone(&tick.values)
         } else {
-            self.values(reading)
+            let kept = tick.values.iter().zip(&self.numbers).filter(|(_, number)| number.is_some());
+            kept.map(|(value, _)| *value).collect()
         };
-        record.rows.push(Row { at: reading.at.0, layout, values });
-        Ok(dropped)
+        Ok((Line { at: tick.at.0, layout: Arc::clone(&self.layout), values }, dropped as u64))
     }
 
-    /// Whether the reading has the series of the one before, in the same order, as nearly all have.
-    fn is_as_before(&self, reading: &Reading) -> bool {
-        let mut places = self.newest.iter();
-        let same = samples(reading).all(|(subject, sample)| {
-            places.next().is_some_and(|it| {
-                it.metric == sample.metric && it.labels == sample.labels && *it.subject == *subject
-            })
-        });
-        same && places.next().is_none()
+    /// Learns the series of a reading.
+    fn turn(&mut self, connection: &Connection, tick: &Tick) -> Result<(), Error> {
+        let numbers = tick.series.iter().map(|it| self.id(connection, it, tick.at));
+        let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+        self.gone.extend(self.layout.iter().map(|it| (*it, self.newest_at)));
+        self.layout = numbers.iter().copied().flatten().collect();
+        self.numbers = numbers;
+        self.newest = tick.series.clone();
+        Ok(())
     }
 
-    /// Learns the series of a reading; gives the number of those that are too many.
-    fn turn(&mut self, connection: &Connection, reading: &Reading) -> Result<u64, Error> {
-        let mut newest = Vec::with_capacity(self.newest.len());
-        let mut dropped = 0;
-        for (subject, values) in &reading.subjects {
-            let subject = Arc::new(subject.clone());
-            for sample in values.iter() {
-                let Some(id) = self.id(connection, &subject, sample.metric, &sample.labels, reading.at)?
-                else {
-                    dropped += 1;
-                    continue;
-                };
-                newest.push(Place {
-                    subject: Arc::clone(&subject),
-                    metric: sample.metric,
-                    labels: sample.labels.clone(),
-                    id,
-                });
-            }
-        }
-        let before = std::mem::replace(&mut self.newest, newest);
-        self.gone.extend(before.iter().map(|it| (it.id, self.newest_at)));
-        Ok(dropped)
-    }
-
-    /// The values of the series that are known; only where some are not.
-    fn values(&self, reading: &Reading) -> Vec<f64> {
-        let mut places = self.newest.iter().peekable();
-        let known = samples(reading).filter(|(subject, sample)| {
-            let is_next = |it: &&Place| {
-                it.metric == sample.metric && it.labels == sample.labels && *it.subject == **subject
-            };
-            places.next_if(is_next).is_some()
-        });
-        known.map(|(_, it)| it.value).collect()
-    }
-
-    fn layout(&self, record: &mut Record) -> usize {
-        let same = |layout: &Vec<u32>| layout.iter().copied().eq(self.newest.iter().map(|it| it.id));
-        // The newest is the likeliest.
-        if let Some(idx) = record.layouts.iter().rposition(same) {
-            return idx;
-        }
-        record.layouts.push(self.newest.iter().map(|it| it.id).collect());
-        record.layouts.len() - 1
-    }
-
-    fn id(
-        &mut self,
-        connection: &Connection,
-        subject: &Subject,
-        metric: &'static Metric,
-        labels: &Labels,
-        at: Timestamp,
-    ) -> Result<Option<u32>, Error> {
-        let names = metric.labels.iter().copied();
+    fn id(&mut self, connection: &Connection, it: &Place, at: Timestamp) -> Result<Option<u32>, Error> {
+        let names = it.metric.labels.iter().copied();
         let named: serde_json::Map<String, serde_json::Value> =
-            names.zip(labels.values()).map(|(name, value)| (name.to_owned(), (**value).into())).collect();
+            names.zip(it.labels.values()).map(|(name, value)| (name.to_owned(), (**value).into())).collect();
         let labels = serde_json::Value::Object(named).to_string();
-        let key = (subject.kind().name().into(), subject.name().into(), metric.name.into(), labels);
+        let key = (it.subject.kind().name().into(), it.subject.name().into(), it.metric.name.into(), labels);
         if let Some(id) = self.known.get(&key) {
             return Ok(Some(*id));
         }
         if self.known.len() >= SERIES_MAX {
             return Ok(None);
         }
+        schema::begin(connection)?;
         connection
             .prepare_cached(
                 "INSERT INTO series (kind, subject, metric, labels, seen) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -161,22 +102,29 @@ impl Writer {
         for (id, at) in std::mem::take(&mut self.gone) {
             touch.execute(params![at, id])?;
         }
-        for place in &self.newest {
-            touch.execute(params![self.newest_at, place.id])?;
+        if (self.newest_at - self.touched_at).abs() >= TOUCH_SECONDS {
+            for id in self.layout.iter() {
+                touch.execute(params![self.newest_at, id])?;
+            }
+            self.touched_at = self.newest_at;
         }
         let gone = connection.execute(
             "DELETE FROM series WHERE seen < (SELECT min(last_at) FROM readings) - ?1",
-            params![SEEN_SECONDS],
+            params![2.0 * TOUCH_SECONDS],
         )?;
         if gone > 0 {
-            self.known = Self::load(connection)?.known;
+            // There may be room for some that were too many.
+            (self.known, self.newest) = (known(connection)?, Series::default());
         }
         Ok(())
     }
 }
 
-fn samples(reading: &Reading) -> impl Iterator<Item = (&Subject, &crate::reading::Sample)> {
-    reading.subjects.iter().flat_map(|(subject, values)| values.iter().map(move |it| (subject, it)))
+fn known(connection: &Connection) -> Result<BTreeMap<Key, u32>, Error> {
+    let mut statement = connection.prepare("SELECT kind, subject, metric, labels, id FROM series")?;
+    let row =
+        |row: &rusqlite::Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), row.get(4)?));
+    Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
 }
 
 /// Turns rows into readings.
@@ -234,6 +182,12 @@ impl Reader {
         });
         (readings.collect(), unknown)
     }
+}
+
+/// The subject in two columns of a row.
+pub(super) fn subject_of(row: &rusqlite::Row<'_>, idx: usize) -> Result<Option<Subject>, rusqlite::Error> {
+    let text = |idx: usize| row.get_ref(idx).map(|it| it.as_str().unwrap_or_default());
+    Ok(subject(text(idx)?, text(idx + 1)?))
 }
 
 /// The subject of this kind and name.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::import::Bygone;
+use super::series::Series;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Episode, Judgement, Learned, Report, Turn};
 use crate::sentence;
@@ -50,7 +51,10 @@ pub enum Entry {
 /// A reading and what was concluded from it.
 #[derive(Debug)]
 pub struct Tick {
-    pub(super) reading: Arc<Reading>,
+    pub(super) at: Timestamp,
+    /// Whose values these are.
+    pub(super) series: Series,
+    pub(super) values: Arc<[f64]>,
     pub(super) judged: Vec<Judged>,
 }
 
@@ -140,10 +144,15 @@ pub struct Marker {
 }
 
 impl Tick {
-    /// What is kept of a report.
-    pub(super) fn of(report: &Report) -> Self {
+    /// What is kept of a report; `series` are those of the reading before, and of this one then.
+    pub(super) fn of(report: &Report, series: &mut Series) -> Self {
         let judged = report.judgements.iter().map(|(subject, it)| Judged::of(subject, it)).collect();
-        Self { reading: Arc::clone(&report.reading), judged }
+        Self::new(&report.reading, judged, series)
+    }
+
+    pub(super) fn new(reading: &Reading, judged: Vec<Judged>, series: &mut Series) -> Self {
+        series.follow(reading);
+        Self { at: reading.at, series: series.clone(), values: series.values(reading), judged }
     }
 }
 

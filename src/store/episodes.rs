@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Error;
-use super::dictionary;
 use super::entry::Judged;
+use super::{Error, dictionary, schema};
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Episode, Turn};
 
@@ -80,6 +79,7 @@ impl Open {
             let row = begin(connection, it, episode)?;
             self.0.insert(it.subject.clone(), row);
         } else if let (Some(row), Some((causes, sentence))) = (self.0.get(&it.subject), &it.told) {
+            schema::begin(connection)?;
             connection
                 .prepare_cached("UPDATE episodes SET causes = ?2, sentence = ?3 WHERE id = ?1")?
                 .execute(params![row.id, causes, sentence])?;
@@ -130,6 +130,7 @@ fn snapshot_before(
 /// Its readings are kept from the newest snapshot that nothing odd can be in; of a hostnorm that runs for less time, from
 /// its first.
 fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row, Error> {
+    schema::begin(connection)?;
     let since = episode.since.0;
     let snapshot = match snapshot_before(connection, since - AROUND_SECONDS, "DESC")? {
         None => snapshot_before(connection, since, "ASC")?,
@@ -158,6 +159,7 @@ fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row,
 }
 
 fn close(connection: &Connection, row: &Row, outcome: &str) -> Result<(), Error> {
+    schema::begin(connection)?;
     connection
         .prepare_cached(
             "UPDATE episodes SET ended = ?2, seen = ?2, outcome = ?3, peak = ?4, keep_to = ?2 + ?5 WHERE id = ?1",

@@ -15,9 +15,9 @@ pub enum Error {
         /// Where it would be.
         path: PathBuf,
     },
-    /// The directory cannot be made, or a file in it not be opened.
+    /// The directory cannot be made, or a file in it not be opened or written.
     Io {
-        /// What was to be opened.
+        /// Which one.
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
@@ -71,7 +71,7 @@ impl fmt::Display for Error {
                 "there is no store in {}; start hostnorm with this --storage.path first, or give another one",
                 path.display()
             ),
-            Self::Io { path, source } => write!(f, "cannot open {}: {source}", path.display()),
+            Self::Io { path, source } => write!(f, "cannot open or write {}: {source}", path.display()),
             Self::Locked { path } => write!(
                 f,
                 "another hostnorm writes to this store, it holds {}; give one of them another --storage.path",

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::entry::Marker;
 use super::stored::IMPORTED;
-use super::{Error, FILE, schema, tables, writer};
+use super::{Error, FILE, point, schema, tables, writer};
 use crate::clock;
 use crate::reading::Subject;
 use crate::signal::Signal;
@@ -65,14 +65,14 @@ pub(super) fn insert(connection: &Connection, bygone: &Bygone) -> Result<Importe
     let count = i64::try_from(points.len()).unwrap_or(i64::MAX);
     let begin = lowest.unwrap_or(1).saturating_sub(count);
     let names: Vec<&str> = bygone.signals.iter().map(|it| it.name).collect();
-    let layout = tables::layout(connection, &bygone.subject, &serde_json::Value::from(names).to_string())?;
+    let layout = point::layout(connection, &bygone.subject, &serde_json::Value::from(names).to_string())?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO points (id, at, kind, subject, odd, weight, layout, \"values\") \
          VALUES (?1, ?2, ?3, ?4, 0, 1.0, ?5, ?6)",
     )?;
-    for (id, point) in (begin..).zip(points) {
-        let packed = tables::packed(&point.values, &point.missing);
-        statement.execute(params![id, point.at.0, subject.0, subject.1, layout, packed])?;
+    for (id, it) in (begin..).zip(points) {
+        let packed = point::packed(&it.values, &it.missing);
+        statement.execute(params![id, it.at.0, subject.0, subject.1, layout, packed])?;
     }
     // No state knows these points, not even one that explains an episode and is kept.
     connection.execute(&format!("DELETE FROM snapshots WHERE NOT {}", tables::EXPLAINING), [])?;

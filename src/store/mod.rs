@@ -21,7 +21,9 @@ mod entry;
 mod episodes;
 mod error;
 mod import;
+mod minute;
 mod place;
+mod point;
 mod record;
 mod request;
 mod retention;
@@ -29,8 +31,9 @@ mod retention;
 mod retention_test;
 mod schema;
 mod stored;
+mod series;
 mod tables;
-mod tails;
+mod tail;
 mod writer;
 
 pub use archive::Archive;
@@ -45,10 +48,13 @@ pub use writer::Deliver;
 
 use entry::Tick;
 use retention::Keep;
+use series::Series;
 use writer::Writer;
 
 /// The database, within the directory of the store.
 pub const FILE: &str = "hostnorm.db";
+/// What the name of the database is followed by in that of its tail, which has what was committed last.
+pub const TAIL: &str = "-tail";
 /// The file that says who writes to it, beside the database.
 pub const LOCK: &str = "hostnorm.lock";
 
@@ -160,6 +166,8 @@ struct Running {
     /// Ends with the thread.
     ended: Receiver<()>,
     shared: Arc<Shared>,
+    /// Those of the last reading.
+    series: Series,
     /// Entries since the queue was drained by force.
     queued: usize,
 }
@@ -195,7 +203,15 @@ impl Store {
         match std::thread::Builder::new().name("store".to_owned()).spawn(job) {
             Ok(_) => {
                 let directory = directory.to_owned();
-                Self(Some(Running { directory, queue, wake, ended, shared, queued: 0 }))
+                Self(Some(Running {
+                    directory,
+                    queue,
+                    wake,
+                    ended,
+                    shared,
+                    series: Series::default(),
+                    queued: 0,
+                }))
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot start the thread of the store; nothing is stored");
@@ -211,8 +227,9 @@ impl Store {
 
     /// Keeps what a tick produced.
     pub fn append(&mut self, report: &Report) {
-        if self.0.is_some() {
-            self.put(Entry::Tick(Tick::of(report)));
+        if let Some(running) = &mut self.0 {
+            let tick = Tick::of(report, &mut running.series);
+            self.put(Entry::Tick(tick));
         }
     }
 

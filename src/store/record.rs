@@ -67,28 +67,6 @@ impl Record {
         bytes
     }
 
-    /// The rows from this one on, with the layouts that they have.
-    pub(super) fn part(&self, from: usize) -> Self {
-        let mut layouts: Vec<Vec<u32>> = Vec::new();
-        let mut of: Vec<Option<usize>> = vec![None; self.layouts.len()];
-        let rows = self.rows.iter().skip(from).map(|row| {
-            let layout = *of[row.layout].get_or_insert_with(|| {
-                layouts.push(self.layouts[row.layout].clone());
-                layouts.len() - 1
-            });
-            Row { layout, ..row.clone() }
-        });
-        let rows = rows.collect();
-        Self { layouts, rows }
-    }
-
-    /// Adds the rows of another record.
-    pub(super) fn append(&mut self, other: Self) {
-        let before = self.layouts.len();
-        self.layouts.extend(other.layouts);
-        self.rows.extend(other.rows.into_iter().map(|row| Row { layout: row.layout + before, ..row }));
-    }
-
     /// The earliest and the latest time; a clock that stepped makes the first row not the earliest.
     pub(super) fn span(&self) -> (f64, f64) {
         let times = || self.rows.iter().map(|it| it.at);
@@ -293,20 +271,6 @@ mod tests {
         check(&record);
         let bytes = deflated(&record).len();
         assert!(bytes < 2_000, "{bytes}");
-    }
-
-    #[test]
-    fn a_record_in_parts_is_whole_when_joined() {
-        let row = |at: f64, layout| Row { at, layout, values: vec![at; 1 + layout] };
-        let rows = vec![row(3.0, 0), row(1.0, 1), row(2.0, 0)];
-        let record = Record { layouts: vec![vec![7], vec![7, 9]], rows };
-        let mut joined = record.part(1);
-        assert_eq!(joined.layouts, [vec![7, 9], vec![7]]);
-        joined.append(record.part(3));
-        joined.append(record.part(2));
-        check(&joined);
-        assert_eq!(joined.rows.iter().map(|it| it.at).collect::<Vec<_>>(), [1.0, 2.0, 2.0]);
-        assert_eq!((record.span(), joined.layouts.len()), ((1.0, 3.0), 3));
     }
 
     #[test]

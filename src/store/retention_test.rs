@@ -1,11 +1,11 @@
 //! What is deleted, and what is not.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::db::Db;
 use super::entry::{Entry, Judged, Snapshot, Tick};
 use super::retention::Keep;
+use super::series::Series;
 use super::{Archive, Between, Error, FILE};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp};
@@ -33,7 +33,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<Turn>) -> Entry {
         turn,
         told: None,
     };
-    Entry::Tick(Tick { reading: Arc::new(reading), judged: vec![judged] })
+    Entry::Tick(Tick::new(&reading, vec![judged], &mut Series::default()))
 }
 
 fn snapshot(at: f64) -> Entry {
@@ -62,7 +62,7 @@ fn day(directory: &Path) -> Db {
             _ => tick(at, None, None),
         };
         let snapshot = (minute % 10 == 5).then(|| snapshot(at));
-        db.write([tick].iter().chain(&snapshot), false, 0).unwrap();
+        db.write([tick].iter().chain(&snapshot), true, 0).unwrap();
     }
     db
 }
@@ -137,7 +137,7 @@ fn series_that_nothing_is_kept_of_are_forgotten_and_their_numbers_not_given_agai
     db.write([tick(0.0, None, None)].iter(), true, 0).unwrap();
     let mut other = Reading::new(Timestamp(24.0 * HOUR));
     other.host().set_by(&NOISE, &Labels::new(["other"]), 1.0);
-    let entry = Entry::Tick(Tick { reading: Arc::new(other), judged: Vec::new() });
+    let entry = Entry::Tick(Tick::new(&other, Vec::new(), &mut Series::default()));
     db.write([entry].iter(), true, 0).unwrap();
     passes(&mut db, &KEEP);
     let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();

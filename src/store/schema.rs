@@ -14,7 +14,7 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x686e_726d;
 
 /// The tables as they are now. Each step leads from the version of its place to the next, and none is ever changed.
-const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// The version of the tables that this program writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
@@ -28,7 +28,7 @@ const BUSY_OF_COMMANDS: Duration = Duration::from_secs(10);
 const LOG_BYTES_MAX: i64 = 4 << 20;
 
 /// What SQLite may keep of the file in memory, in KiB; the default is 2,000.
-const CACHE_KIB: i64 = 512;
+const CACHE_KIB: i64 = 256;
 
 /// Opens the file for writing, creates it where there is none, and brings its tables up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
@@ -49,6 +49,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     // What a crash left in it is gone through here, not at some later commit.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
+}
+
+/// Begins a transaction where none is under way.
+pub(super) fn begin(connection: &Connection) -> Result<(), Error> {
+    if connection.is_autocommit() {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    }
+    Ok(())
 }
 
 /// Opens the file for reading, beside a daemon that writes or without one.

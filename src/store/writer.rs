@@ -14,7 +14,7 @@ use super::db::Db;
 use super::entry::Entry;
 use super::request::{Request, Verb};
 use super::retention::Keep;
-use super::{Error, FILE, LOCK, Operation, PENDING_MAX, Shared, Wake};
+use super::{Error, FILE, LOCK, Operation, PENDING_MAX, Shared, TAIL, Wake};
 use crate::clock;
 use crate::sentence;
 
@@ -121,7 +121,7 @@ impl Writer {
             sentence::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
         let aside = PathBuf::from(format!("{}.garbled-{stamp}", path.display()));
         rename(path, &aside)?;
-        for end in ["-wal", "-shm"] {
+        for end in ["-wal", "-shm", TAIL] {
             let with = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
             if with(path).exists() {
                 rename(&with(path), &with(&aside))?;
@@ -156,8 +156,8 @@ impl Writer {
         self.gather();
         self.retry_at = None;
         self.commit(true);
-        if let Some(db) = &self.db
-            && let Err(error) = db.checkpoint()
+        if let Some(db) = self.db.take()
+            && let Err(error) = db.close()
         {
             tracing::debug!(%error, "the log of the store is not moved into its file");
         }
@@ -258,7 +258,7 @@ impl Writer {
             let path = self.directory.join(format!("{FILE}{end}"));
             path.metadata().map_or(0, |it| it.len())
         };
-        self.shared.measured(size("") + size("-wal"));
+        self.shared.measured(size("") + size("-wal") + size(TAIL));
     }
 }
 

@@ -44,8 +44,7 @@ impl std::error::Error for NoModel {}
 impl Model {
     /// The model without its card.
     pub fn bytes(&self) -> Vec<u8> {
-        let content = seal::bytes(&(FORMAT, &self.eif, &self.reference));
-        seal::seal(MARK, &content)
+        seal::sealed(MARK, &(FORMAT, &self.eif, &self.reference))
     }
 }
 

@@ -4,6 +4,7 @@ After each kill the file, with whatever the crash left beside it, has to be soun
 missing. The machine is a calm one from files, so that each score that is not low is a wrong one.
 """
 
+import datetime
 import os
 import pathlib
 import random
@@ -104,9 +105,9 @@ class Crashes(threading.Thread):
                 self.problems.append(f"integrity_check: {told}")
             if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'readings'").fetchall():
                 return 0.0
-            (newest,) = connection.execute("SELECT max(last_at) FROM (SELECT last_at FROM readings UNION ALL SELECT last_at FROM tails WHERE count > 0)").fetchone()
             connection.close()
-            return newest or 0.0
+            times = self.exported(copy)
+            return datetime.datetime.fromisoformat(times[-1]).timestamp() if times else 0.0
 
     def end(self):
         """A last life that ends in order loses nothing; then everything is looked at."""
@@ -126,13 +127,13 @@ class Crashes(threading.Thread):
         self.score, self.scores = score or 0.0, scores
         (count,) = connection.execute("SELECT sum(count) FROM readings").fetchone()
         connection.close()
-        times = self.exported()
+        times = self.exported(self.folder)
         if len(times) != count or sorted(set(times)) != times:
             self.problems.append(f"{count} readings, {len(times)} exported, {len(set(times))} of them different")
         self.count = count
 
-    def exported(self):
-        command = [self.command[0], "export", "readings", f"--storage.path={self.folder}"]
+    def exported(self, folder):
+        command = [self.command[0], "export", "readings", f"--storage.path={folder}"]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         return [line.split(",", 1)[0] for line in text.splitlines()[1:]]
 

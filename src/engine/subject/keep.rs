@@ -6,7 +6,7 @@ use super::{Settings, State};
 use crate::detect::DETECTORS;
 use crate::reading::Timestamp;
 use crate::report::{Contribution, DetectorState, Direction, Opinion, Shadowed};
-use crate::seal::{self, Blob, COUNT_MAX};
+use crate::seal::{Blob, COUNT_MAX};
 use crate::signal::Signal;
 
 /// An opinion with indices in the place of names.
@@ -30,16 +30,24 @@ type Placed = (usize, Option<f64>, Option<bool>);
 /// Which signal, whether it is higher than expected, and its share.
 type Part = (usize, bool, f64);
 
+/// What a subject learned.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct Saved {
+    state: State,
+    opinion: Option<Kept>,
+    blobs: Vec<Blob>,
+}
+
 impl State {
-    /// What it learned, as bytes for [`with`](Self::with).
-    pub(in super::super) fn save(&self) -> Vec<u8> {
+    /// What it learned, to be written and read as [`Saved`].
+    pub(in super::super) fn saved(&self) -> impl Serialize {
         let opinion = self.newest.as_ref().map(|(at, opinion)| Kept::new(*at, opinion, &self.signals));
-        seal::bytes(&(self, opinion, self.scorer.blobs()))
+        (self, opinion, self.scorer.blobs())
     }
 
-    /// A new subject with what one of the same signals and settings saved; nothing when the bytes are something else.
-    pub(in super::super) fn with(self, bytes: &[u8], settings: &Settings) -> Option<Self> {
-        let (kept, opinion, blobs) = seal::read::<(Self, Option<Kept>, Vec<Blob>)>(bytes)?;
+    /// A new subject with what one of the same signals and settings saved; nothing when that does not fit.
+    pub(in super::super) fn with(self, saved: Saved, settings: &Settings) -> Option<Self> {
+        let Saved { state: kept, opinion, blobs } = saved;
         let width = self.signals.len();
         let fits = kept.window.fits(&self.window)
             && kept.recent.is_some() == self.recent.is_some()
