@@ -291,7 +291,15 @@ impl Publisher {
             raw: config.metrics.raw,
             build: serve::Build::default(),
         };
-        Self { options: Arc::new(options), counts, slot, diary: Diary::default(), reload, heartbeat, outcomes: None }
+        Self {
+            options: Arc::new(options),
+            counts,
+            slot,
+            diary: Diary::default(),
+            reload,
+            heartbeat,
+            outcomes: None,
+        }
     }
 
     fn publish(&mut self, mut report: Report) {
