@@ -15,13 +15,16 @@ use crate::version;
 
 mod accept;
 mod check;
+mod complete;
 mod demo;
 mod episodes;
 mod evaluate;
 mod explain;
 mod export;
 mod forget;
+mod health;
 mod learn;
+mod manual;
 mod models;
 mod replay;
 mod simulate;
@@ -77,6 +80,10 @@ pub enum Command {
     Forget(Forget),
     /// Switch learning of a running hostnorm.
     Learn(Learn),
+    /// Ask a running hostnorm whether it is healthy.
+    Health(Options),
+    /// Print what a shell completes by, or a page of the manual.
+    Print(String),
     /// Look at the versions of models, or choose one.
     Models(Models),
 }
@@ -137,10 +144,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
     // What does not sample this machine for good takes no settings from before its name.
-    if matches!(name, "demo" | "evaluate" | "simulate" | "validate") {
+    if matches!(name, "completions" | "demo" | "evaluate" | "man" | "simulate" | "validate") {
         options.none(name)?;
     }
     match name {
+        "completions" => return complete::text(below, command(&settings)).map(Command::Print),
+        "man" => return manual::page(below, command(&settings)).map(Command::Print),
         "demo" => return demo::options(below).map(Command::Demo),
         "episodes" => return Ok(Command::Episodes(episodes::options(below, options, &settings))),
         "explain" => return Ok(Command::Explain(explain::options(below, options, &settings))),
@@ -158,6 +167,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     }
     Ok(match name {
         "check" => Command::Check(options, check::print(below)),
+        "health" => Command::Health(options),
         _ => Command::Run(options),
     })
 }
@@ -243,13 +253,16 @@ fn command(settings: &[Setting]) -> clap::Command {
         )
         .subcommand(accept::command(settings))
         .subcommand(check::command(settings))
+        .subcommand(complete::command())
         .subcommand(demo::command())
         .subcommand(episodes::command(settings))
         .subcommand(explain::command(settings))
         .subcommand(evaluate::command())
         .subcommand(export::command(settings))
         .subcommand(forget::command(settings))
+        .subcommand(health::command(settings))
         .subcommand(learn::command(settings))
+        .subcommand(manual::command())
         .subcommand(models::command(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())

@@ -1,7 +1,7 @@
 //! The only file that asks for the time.
 #![expect(clippy::disallowed_methods, reason = "this is the clock")]
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::reading::Timestamp;
 
@@ -25,6 +25,17 @@ pub fn asleep() -> Option<f64> {
         };
         let awake = seconds(ClockId::Monotonic);
         Some(((seconds(ClockId::Boottime) - awake) * 10.0).round().max(0.0) / 10.0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// Time since the machine was started, without sleep, as other programs on it see it; nothing where no clock counts so.
+pub fn monotonic() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Duration::try_from(now).ok()
     }
     #[cfg(not(target_os = "linux"))]
     None

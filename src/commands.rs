@@ -12,6 +12,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod export;
 pub mod forget;
+pub mod health;
 pub mod learn;
 pub mod models;
 mod past;

@@ -127,6 +127,8 @@ pub struct Context {
 pub struct Web {
     /// Addresses to listen on, `host:port`; no host means all interfaces.
     pub listen_address: Vec<String>,
+    /// Whether systemd listens and hands over its sockets; then no address is listened on.
+    pub systemd_socket: bool,
     /// Path of the metrics.
     pub telemetry_path: String,
 }
@@ -190,7 +192,11 @@ impl Default for Context {
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen_address: vec![":19797".into()], telemetry_path: "/metrics".into() }
+        Self {
+            listen_address: vec![":19797".into()],
+            systemd_socket: false,
+            telemetry_path: "/metrics".into(),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
-    accept, check, demo, episodes, evaluate, explain, export, forget, learn, models, replay, run, simulate,
-    train, validate,
+    accept, check, demo, episodes, evaluate, explain, export, forget, health, learn, models, replay, run,
+    simulate, train, validate,
 };
 
 fn main() -> ExitCode {
@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         Ok(Command::Forget(options)) => forget::run(options, std::env::vars_os()),
         Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
         Ok(Command::Learn(options)) => learn::run(options, std::env::vars_os()),
+        Ok(Command::Health(options)) => health::run(options, std::env::vars_os()),
+        Ok(Command::Print(text)) => Exit::success(text),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };
     if !exit.text.is_empty() {

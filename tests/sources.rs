@@ -242,6 +242,18 @@ fn a_device_that_came_has_no_rate_yet() {
     check("network_received_bytes_per_second", &[(line, "docker0:", come)], 0.0);
 }
 
+#[test]
+fn the_network_of_a_container_is_not_shown_for_the_hosts() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixtures(), dir.path());
+    // As on a node that hides process 1: what is left is the network of whoever reads.
+    fs::rename(dir.path().join("proc/1/net"), dir.path().join("proc/net")).unwrap();
+    let mut sources = Sources::open(&settings(dir.path()), |it| ["network", "tcp"].contains(&it));
+    let reading = sources.read_all(Timestamp(0.0));
+    assert_eq!(samples(&reading).count(), 0);
+    assert!(reading.collections.iter().all(|it| !it.success));
+}
+
 /// The list of locks of a machine on which the lock file of this package manager is held in this mode.
 fn package_lock(path: &str, lock: &str) -> Vec<(String, f64)> {
     use std::os::linux::fs::MetadataExt;

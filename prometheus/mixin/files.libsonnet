@@ -1,5 +1,5 @@
-// The files that are loaded, by their path below the repository, as text. To make them with other settings:
-//   (import 'files.libsonnet')((import 'mixin.libsonnet') { _config+:: { anomalousFor: '5m' } })
+// What is loaded: the text of the rule file, and the dashboards by the names of their files. With other settings:
+//   (import 'files.libsonnet')((import 'mixin.libsonnet') { _config+:: { anomalousFor: '5m' } }).rules
 
 local order = ['name', 'interval', 'record', 'alert', 'expr', 'for', 'keep_firing_for', 'labels', 'annotations', 'rules'];
 
@@ -31,10 +31,9 @@ local write(value, indent) =
   before + std.join('\n' + indent, texts);
 
 function(mixin) {
-  'prometheus/hostnorm-rules.yml':
+  rules:
     '# Written by prometheus/mixin/generate.sh; change the mixin, not this file.' +
     write({ groups: mixin.prometheusAlerts.groups + mixin.prometheusRules.groups }, ''),
-} + {
-  ['grafana/dashboards/' + name]: std.manifestJsonEx(mixin.grafanaDashboards[name], '  ')
-  for name in std.objectFields(mixin.grafanaDashboards)
+  // The interpreter writes these itself: in Debian's a function that makes text of them takes half a minute.
+  dashboards: mixin.grafanaDashboards,
 }

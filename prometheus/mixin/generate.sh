@@ -4,7 +4,8 @@
 #   generate.sh            write them
 #   generate.sh --check    say which of them differ, and in which line; exit status 1 if any does
 #
-# $JSONNET names the interpreter; Debian's and go-jsonnet give the same bytes.
+# $JSONNET names the interpreter. Debian's and go-jsonnet indent differently and write 0.1 with another number of digits,
+# so what they give is written once more by Python.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -16,12 +17,19 @@ esac
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 # The interpreter of Debian makes no directories.
-mkdir -p "$made/prometheus" "$made/grafana/dashboards"
-files=$("${JSONNET:-jsonnet}" -S -m "$made" prometheus/mixin/generate.jsonnet)
+mkdir -p "$made/raw" "$made/prometheus" "$made/grafana/dashboards"
+all=prometheus/mixin/generate.jsonnet
+"${JSONNET:-jsonnet}" -S -e "(import '$all').rules" >"$made/prometheus/hostnorm-rules.yml"
+"${JSONNET:-jsonnet}" -m "$made/raw" -e "(import '$all').dashboards" >/dev/null
+files=prometheus/hostnorm-rules.yml
+for raw in "$made"/raw/*.json; do
+  file=grafana/dashboards/${raw##*/}
+  python3 -m json.tool --indent 2 --no-ensure-ascii "$raw" "$made/$file"
+  files+=$'\n'$file
+done
 
 status=0
 while read -r file; do
-  file=${file#"$made/"}
   if [[ -z ${1:-} ]]; then
     mkdir -p "$(dirname "$file")"
     cp "$made/$file" "$file"

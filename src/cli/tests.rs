@@ -95,3 +95,33 @@ fn wrong_lines_exit_with_64_and_help_with_0() {
     check("--version", &format!("exit 0 {}", version::line()));
     check("-V", &format!("exit 0 {}", version::line()));
 }
+
+/// What is printed from the tree of flags, without what stands in it.
+fn printed(line: &str) -> String {
+    match parse(line.split_whitespace().map(OsString::from)) {
+        Ok(Command::Print(text)) => text,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn each_command_has_a_page_and_each_shell_its_completions() {
+    let whole = command(&settings());
+    for it in whole.get_subcommands() {
+        let page = printed(&format!("hostnorm man {}", it.get_name()));
+        let synopsis = format!(".SH SYNOPSIS\nhostnorm {}", it.get_name());
+        assert!(page.contains(&synopsis) && page.contains(".TH hostnorm-"), "{page}");
+    }
+    let page = printed("hostnorm man");
+    assert!(page.contains(".SH SUBCOMMANDS") && page.contains("web.listen"), "{page}");
+    for shell in ["bash", "zsh", "fish"] {
+        let text = printed(&format!("hostnorm completions {shell}"));
+        assert!(text.contains("web.listen-address") && text.contains("episodes"), "{shell}");
+    }
+    check("man nonsense", "exit 64 there is no command \"nonsense\"; hostnorm --help lists them");
+    check("--window 3 man", "exit 64 man takes no settings such as --window");
+    check(
+        "health --web.listen-address :1",
+        "Health(Options { file: None, flags: [Given { key: \"web.listen_address\", flag: \"web.listen-address\", words: [\":1\"] }] })",
+    );
+}

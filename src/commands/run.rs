@@ -21,16 +21,19 @@ use crate::sampler::{Event, Sampler, lower_priority};
 use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
+use crate::supervisor::Supervisor;
 use crate::telemetry::otlp::{self, Outcomes, Traces};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
 
 mod bootstrap;
+mod heartbeat;
 mod reload;
 pub(super) mod told;
 
 pub use reload::METRICS;
 
+use heartbeat::Heartbeat;
 use reload::Reload;
 use told::{Signals, Told};
 
@@ -47,13 +50,18 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
     if let Err(error) = telemetry::init(config.log, traces.as_ref()) {
         return Exit::failure(format!("cannot start logging: {error}"));
     }
-    let listeners = match serve::bind(&config.web.listen_address) {
+    let listeners = match config.web.systemd_socket {
+        true => serve::inherited(),
+        false => serve::bind(&config.web.listen_address),
+    };
+    let listeners = match listeners {
         Ok(listeners) => listeners,
         Err(error) => return Exit::failure(error.to_string()),
     };
+    let supervisor = Arc::new(Supervisor::new(|name| reload.variable(name)));
     let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
         let outcomes = traces.as_ref().map(Traces::outcomes);
-        runtime.block_on(rounds(&Arc::new(reload), config, listeners, outcomes))
+        runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes))
     });
     if let Some(traces) = traces {
         traces.end();
@@ -72,16 +80,17 @@ async fn rounds(
     reload: &Arc<Reload>,
     mut config: Config,
     mut listeners: Vec<TcpListener>,
+    supervisor: &Arc<Supervisor>,
     outcomes: Option<Arc<Outcomes>>,
 ) -> io::Result<()> {
     let mut signals = Signals::new()?;
     loop {
         let place = config.storage.place(|name| reload.variable(name));
         let mut next = None;
-        let stop = async { next = renewed(&mut signals, reload, &config).await };
+        let stop = async { next = renewed(&mut signals, reload, &config, supervisor).await };
         // Those that wait to be accepted stay with the listeners and are served in the next round.
         let doors = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-        until(&config, &place, doors, reload, &outcomes, stop).await?;
+        until(&config, &place, doors, reload, supervisor, &outcomes, stop).await?;
         let Some((new, elsewhere)) = next else { return Ok(()) };
         config = new;
         listeners = elsewhere.unwrap_or(listeners);
@@ -93,22 +102,31 @@ async fn renewed(
     signals: &mut Signals,
     reload: &Reload,
     config: &Config,
+    supervisor: &Supervisor,
 ) -> Option<(Config, Option<Vec<TcpListener>>)> {
     loop {
         match signals.next().await {
             Told::Stop(signal) => {
                 tracing::info!(signal, "stopping");
+                supervisor.stopping();
                 return None;
             }
             Told::Reload => {
-                let Some(new) = reload.again(config) else { continue };
-                let moved = new.web.listen_address != config.web.listen_address;
+                supervisor.reloading();
+                let Some(new) = reload.again(config) else {
+                    supervisor.ready(config.detection.interval.duration());
+                    continue;
+                };
+                let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
                 match moved.then(|| serve::bind(&new.web.listen_address)).transpose() {
                     Ok(elsewhere) => {
                         tracing::info!("the settings were read anew and take effect");
                         return Some((new, elsewhere));
                     }
-                    Err(error) => reload.refuse(&error),
+                    Err(error) => {
+                        reload.refuse(&error);
+                        supervisor.ready(config.detection.interval.duration());
+                    }
                 }
             }
         }
@@ -121,6 +139,7 @@ async fn until(
     place: &Place,
     listeners: Vec<TcpListener>,
     reload: &Arc<Reload>,
+    supervisor: &Arc<Supervisor>,
     outcomes: &Option<Arc<Outcomes>>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -133,7 +152,7 @@ async fn until(
     let mut sampler = sampler(config, store, events.clone(), inbox);
     sampler.resume(&sources::metrics().collect::<Vec<_>>());
     bootstrap::begin(config, &sampler);
-    let mut publisher = Publisher::new(config, publish, Arc::clone(&counts), Arc::clone(reload));
+    let mut publisher = Publisher::new(config, publish, Arc::clone(&counts), Arc::clone(reload), supervisor);
     publisher.outcomes.clone_from(outcomes);
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, also by a panic, and so tells the other side.
@@ -253,6 +272,7 @@ struct Publisher {
     slot: watch::Sender<Option<Arc<Page>>>,
     diary: Diary,
     reload: Arc<Reload>,
+    heartbeat: Heartbeat,
     /// What became of spans; nothing while none are sent.
     outcomes: Option<Arc<Outcomes>>,
 }
@@ -263,13 +283,16 @@ impl Publisher {
         slot: watch::Sender<Option<Arc<Page>>>,
         counts: Arc<Counts>,
         reload: Arc<Reload>,
+        supervisor: &Arc<Supervisor>,
     ) -> Self {
+        let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
         let options = serve::Options {
             sources: sources::metrics().collect(),
             raw: config.metrics.raw,
             build: serve::Build::default(),
         };
-        Self { options: Arc::new(options), counts, slot, diary: Diary::default(), reload, outcomes: None }
+        let diary = Diary::default();
+        Self { options: Arc::new(options), counts, slot, diary, reload, heartbeat, outcomes: None }
     }
 
     fn publish(&mut self, mut report: Report) {
@@ -284,5 +307,6 @@ impl Publisher {
         let page = Page::render(&report, &self.options, &self.counts);
         self.slot.send_replace(Some(Arc::new(page)));
         self.diary.note(&report);
+        self.heartbeat.note(&report);
     }
 }

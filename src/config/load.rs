@@ -144,7 +144,7 @@ impl Gathered {
                 continue;
             }
             let value = match setting.map(|it| it.takes) {
-                Some(Takes::Texts) if value.trim_start().starts_with('[') => flow(value),
+                Some(Takes::Texts) if is_bracketed(value) => flow(value),
                 Some(Takes::Texts) => {
                     value.split(',').map(str::trim).filter(|it| !it.is_empty()).collect::<Vec<_>>().into()
                 }
@@ -298,6 +298,11 @@ fn flow(text: &str) -> Value {
     yaml_serde::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
+/// Whether it is a list as YAML writes it, not an address such as `[::1]:19797`.
+fn is_bracketed(text: &str) -> bool {
+    text.trim().strip_prefix('[').is_some_and(|rest| rest.ends_with(']'))
+}
+
 /// Whether Kubernetes made the variable for a service whose name begins with "hostnorm", as it does in each
 /// pod of a namespace: `HOSTNORM_SERVICE_HOST`, `HOSTNORM_PORT_19797_TCP_ADDR`, …
 fn is_service_link(rest: &str) -> bool {
@@ -343,6 +348,8 @@ mod tests {
             "listen_address: [\":1\",\"[::1]:2\"]  # environment variable HOSTNORM_WEB__LISTEN_ADDRESS";
         check(&[("HOSTNORM_WEB__LISTEN_ADDRESS", ":1, [::1]:2")], &[], expect);
         check(&[("HOSTNORM_WEB__LISTEN_ADDRESS", "[':1', '[::1]:2']")], &[], expect);
+        let expect = "listen_address: [\"[::1]:2\"]  # environment variable HOSTNORM_WEB__LISTEN_ADDRESS";
+        check(&[("HOSTNORM_WEB__LISTEN_ADDRESS", "[::1]:2")], &[], expect);
     }
 
     #[test]

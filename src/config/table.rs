@@ -163,6 +163,11 @@ static SETTINGS: &[Setting] = &[
         Takes::Texts,
         "Addresses to listen on, host:port, [IPv6]:port, or :port for all interfaces. The flag may be repeated",
     ),
+    row(
+        "web.systemd_socket",
+        Takes::Switch,
+        "Whether systemd listens, by a socket unit, and hands over its sockets; web.listen_address is not used then. Takes effect with the next start",
+    ),
     row("web.telemetry_path", Takes::Text, "Path under which metrics are served"),
     row(
         "path.procfs",

@@ -11,6 +11,10 @@ pub enum Error {
     NoAddress,
     /// It does not have the form `HOST:PORT`.
     Address(String),
+    /// Nobody handed over a socket.
+    NothingInherited,
+    /// What was handed over is no TCP socket.
+    Inherited(io::Error),
     /// The system refuses it.
     Listen {
         /// What was asked for.
@@ -27,6 +31,15 @@ impl fmt::Display for Error {
             Self::Address(address) => write!(
                 f,
                 "cannot listen on {address:?}: it must be HOST:PORT, for example :19797, 127.0.0.1:19797 or [::1]:19797"
+            ),
+            Self::NothingInherited => f.write_str(
+                "web.systemd_socket is set, but no socket was handed over: start the socket unit \
+                 (systemctl start hostnorm.socket), or leave the setting out and give --web.listen-address",
+            ),
+            Self::Inherited(source) => write!(
+                f,
+                "a socket that was handed over cannot be served: {source}; in the socket unit, ListenStream= has to \
+                 be a port, or an address with a port"
             ),
             Self::Listen { address, source } => {
                 let hint = match source.kind() {
@@ -47,8 +60,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Listen { source, .. } => Some(source),
-            Self::NoAddress | Self::Address(_) => None,
+            Self::Listen { source, .. } | Self::Inherited(source) => Some(source),
+            Self::NoAddress | Self::Address(_) | Self::NothingInherited => None,
         }
     }
 }
@@ -75,7 +88,7 @@ pub fn bind<A: AsRef<str>>(addresses: &[A]) -> Result<Vec<TcpListener>, Error> {
 }
 
 /// The host, without brackets, and the port.
-fn parse(address: &str) -> Option<(&str, u16)> {
+pub(super) fn parse(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     // A sign is no part of a port, though it is of a number.
     let port = port.parse().ok().filter(|_| port.bytes().all(|it| it.is_ascii_digit()))?;

@@ -17,6 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+mod ask;
+mod inherited;
 mod listen;
 mod route;
 mod negotiate;
@@ -29,6 +31,8 @@ mod pace;
 mod span;
 mod ticks;
 
+pub use ask::{Sick, health};
+pub use inherited::inherited;
 pub use listen::{Error, bind};
 pub use metrics::{Build, Counts, METRICS, Options};
 pub use negotiate::Format;

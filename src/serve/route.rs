@@ -38,9 +38,14 @@ pub struct Site {
     pub adopt: Option<fn(&tracing::Span, &HeaderMap)>,
 }
 
+/// Where hostnorm says that it is there.
+pub(super) const HEALTHY_PATH: &str = "/-/healthy";
+/// What it says.
+pub(super) const HEALTHY: &str = "hostnorm is Healthy.\n";
+
 /// Routes beside the metrics, whose path is a setting.
 const ROUTES: &[Route] = &[
-    Route { path: "/-/healthy", answer: healthy },
+    Route { path: HEALTHY_PATH, answer: healthy },
     Route { path: "/-/ready", answer: ready },
     Route { path: "/", answer: landing_page },
 ];
@@ -104,7 +109,7 @@ fn page(site: &Site, headers: &HeaderMap) -> Answer {
 
 /// The process answers; that is all.
 fn healthy(_: &Site) -> Answer {
-    plain(StatusCode::OK, "hostnorm is Healthy.\n")
+    plain(StatusCode::OK, HEALTHY)
 }
 
 /// The last reading is young enough for what is served to be true.

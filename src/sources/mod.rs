@@ -226,6 +226,16 @@ impl Default for Roots {
     }
 }
 
+impl Roots {
+    /// A file of process 1, whose namespaces are the host's; and on the procfs of hostnorm itself also its own, for where
+    /// process 1 is hidden (`hidepid`). Below another procfs its own network is not that of the host: no numbers are
+    /// better than those of a container.
+    fn of_process_1(&self, first: &str, own: &str) -> Vec<PathBuf> {
+        let first = self.procfs.join(first);
+        if self.procfs == Self::default().procfs { vec![first, self.procfs.join(own)] } else { vec![first] }
+    }
+}
+
 /// What the sources can be told.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,7 +1,6 @@
 //! Network devices, from `/proc/1/net/dev` (`net/core/net-procfs.c`).
 //!
-//! The devices of process 1 are those of the host, even where hostnorm has a network namespace of its own; where
-//! they must not be read, those of hostnorm's own namespace are.
+//! The devices of process 1 are those of the host, even where hostnorm has a network namespace of its own.
 
 use serde::{Deserialize, Serialize};
 
@@ -154,9 +153,8 @@ impl Default for Settings {
 }
 
 pub(super) fn open(settings: &super::Settings) -> Box<dyn Source> {
-    let procfs = &settings.roots.procfs;
     Box::new(Network {
-        dev: KernelFile::first_of([procfs.join("1/net/dev"), procfs.join("net/dev")]),
+        dev: KernelFile::first_of(settings.roots.of_process_1("1/net/dev", "net/dev")),
         devices: Devices::new(settings.network.device_exclude.clone()),
     })
 }

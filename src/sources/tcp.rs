@@ -60,9 +60,8 @@ static SOCKSTAT: [(&str, &str, &Metric); 4] = [
 ];
 
 pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
-    let procfs = &settings.roots.procfs;
-    let file = |name| KernelFile::first_of([procfs.join("1/net").join(name), procfs.join("net").join(name)]);
-    Box::new(Tcp { snmp: file("snmp"), sockstat: file("sockstat") })
+    let file = |first, own| KernelFile::first_of(settings.roots.of_process_1(first, own));
+    Box::new(Tcp { snmp: file("1/net/snmp", "net/snmp"), sockstat: file("1/net/sockstat", "net/sockstat") })
 }
 
 #[derive(Debug)]

@@ -25,7 +25,7 @@ def rules(folder, jsonnet="jsonnet", **config):
     mixin = SHIPPED / "mixin"
     code = (
         f"(import '{mixin}/files.libsonnet')((import '{mixin}/mixin.libsonnet') {{ _config+:: {json.dumps(config)} }})"
-        "['prometheus/hostnorm-rules.yml']"
+        ".rules"
     )
     path.write_text(subprocess.run([jsonnet, "-S", "-e", code], check=True, capture_output=True, text=True).stdout)
     return path

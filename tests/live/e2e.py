@@ -16,16 +16,17 @@ from program import arguments, fetch, hostnorm, note, until, value
 from receivers import Receivers
 
 LEARNING_SECONDS = 120
-# A job that runs wild: all processors, a fifth of the memory, and talk to itself.
+# A job that runs wild: all processors, a fifth of the memory, and talk to itself. It ends by itself if this check is killed.
 FAULT = """
-import socket, sys, threading
+import socket, sys, threading, time
+end = time.monotonic() + 900
 pages = bytearray(int(sys.argv[1]))
 pages[::4096] = b"x" * len(pages[::4096])
 ears = socket.create_server(("127.0.0.1", 0))
 mouth = socket.create_connection(ears.getsockname())
 ear = ears.accept()[0]
 threading.Thread(target=lambda: [None for _ in iter(lambda: ear.recv(1 << 20), b"")], daemon=True).start()
-while True: mouth.sendall(bytes(1 << 20))
+while time.monotonic() < end: mouth.sendall(bytes(1 << 20))
 """
 MEMORY_SHARE = 0.2
 # What such a job does to a host, as the sentences of src/sentence.rs call it.

@@ -15,6 +15,8 @@ from receivers import Receivers
 HOSTS = 100
 ANOMALOUS = 40
 EVALUATION_SECONDS_MAX = 0.050
+# In a page, what counts on from scrape to scrape: a host whose ticks stand still is an alert of its own.
+TICKS = "TICKS"
 CAUSES = {"cpu_busy_ratio": 1.6, "pressure_cpu_ratio": 0.9, "tasks_running_per_cpu": 0.4, "forks_per_second": 0.1}
 
 
@@ -41,6 +43,8 @@ class Hosts:
         for name, labels, value in self.rows:
             if name == "anomaly_signal":
                 value *= chance.uniform(0.9, 1.1)
+            if name == "hostnorm_ticks_total":
+                value = TICKS
             rows.append((name, labels, value))
         for name, labels, value in rows:
             text = ",".join(f'{key}="{it}"' for key, it in labels.items())
@@ -55,7 +59,7 @@ class Hosts:
     def _handler(hosts):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                text = hosts.pages[self.path.strip("/")]
+                text = hosts.pages[self.path.strip("/")].replace(TICKS.encode(), b"%d" % time.monotonic())
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
@@ -126,15 +130,16 @@ def cheap(server):
     while time.monotonic() < start + 60:
         for name, seconds in evaluations(server).items():
             best[name] = min(seconds, best.get(name, seconds))
-        if time.monotonic() > start + 20 and best["hostnorm-anomalies"] <= EVALUATION_SECONDS_MAX:
+        if time.monotonic() > start + 20 and max(best.values()) <= EVALUATION_SECONDS_MAX:
             break
         time.sleep(1)
     for group in ask(server, "rules")["groups"]:
         for it in group["rules"]:
             print(f"{it['name']}: {1000 * it['evaluationTime']:.1f} ms")
-    note("evaluation of " + ", ".join(f"{name} {1000 * it:.1f} ms" for name, it in best.items()))
-    if best["hostnorm-anomalies"] > EVALUATION_SECONDS_MAX:
-        sys.exit(f"more than {1000 * EVALUATION_SECONDS_MAX:.0f} ms for the group with the alerts")
+    groups = ", ".join(f"{name} {1000 * it:.1f} ms" for name, it in best.items())
+    note(f"evaluation of {groups}; of all {1000 * sum(best.values()):.1f} ms")
+    if max(best.values()) > EVALUATION_SECONDS_MAX:
+        sys.exit(f"more than {1000 * EVALUATION_SECONDS_MAX:.0f} ms for a group")
 
 
 def evaluations(server):

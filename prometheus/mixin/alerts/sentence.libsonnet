@@ -38,14 +38,9 @@ local definitions =
     {{- template "rounded" (printf "vector(100 * %g)" .Value | query | first | value) }} %
     {{- else if lt .Value 999.5 -}}
     {{- template "rounded" .Value }}{{ if $bytes }} {{ end }}
-    {{- else if lt .Value 999.5e3 -}}
-    {{- template "rounded" (printf "vector(%g / 1e3)" .Value | query | first | value) }} k
-    {{- else if lt .Value 999.5e6 -}}
-    {{- template "rounded" (printf "vector(%g / 1e6)" .Value | query | first | value) }} M
-    {{- else if lt .Value 999.5e9 -}}
-    {{- template "rounded" (printf "vector(%g / 1e9)" .Value | query | first | value) }} G
     {{- else -}}
-    {{- template "rounded" (printf "vector(%g / 1e12)" .Value | query | first | value) }} T
+    {{- $text := printf "vector(%.3g)" .Value | query | first | value | humanize -}}
+    {{- template "rounded" (reReplaceAll "[a-zA-Z]" "" $text | printf "vector(%s)" | query | first | value) }} {{ reReplaceAll "[^a-zA-Z]" "" $text -}}
     {{- end -}}
     {{- if $bytes }}B/s{{ else if match "_per_second$" .Labels.signal }}/s{{ end -}}
     {{- end -}}

@@ -4,7 +4,8 @@
   local fleet = std.join(', ', config.fleetLabels),
   local host = std.join(', ', config.hostLabels),
   local ofHosts = '%s, kind="host"' % config.selector,
-  local text = { fleet: fleet, host: host, ofHosts: ofHosts } + config,
+  local compared = '%s, signal=~"%s"' % [ofHosts, std.join('|', config.peerSignals)],
+  local text = { fleet: fleet, host: host, ofHosts: ofHosts, compared: compared } + config,
 
   // Shares of a fleet and the order of onset. In the group of the alerts that read them, because groups are evaluated
   // apart from each other and a fleet has to be seen at the same instant as its hosts.
@@ -50,7 +51,7 @@
           {
             record: 'fleet_signal:anomaly_signal:median',
             expr: |||
-              quantile by (%(fleet)s, signal) (0.5, anomaly_signal{%(ofHosts)s})
+              quantile by (%(fleet)s, signal) (0.5, anomaly_signal{%(compared)s})
                 and on (%(fleet)s)
               count by (%(fleet)s) (is_anomaly{%(ofHosts)s}) >= %(fleetHosts)d
             ||| % text,
@@ -61,7 +62,7 @@
             record: 'fleet_signal:anomaly_signal:mad',
             expr: |||
               1.4826 * quantile by (%(fleet)s, signal) (0.5, abs(
-                anomaly_signal{%(ofHosts)s} - on (%(fleet)s, signal) group_left () fleet_signal:anomaly_signal:median
+                anomaly_signal{%(compared)s} - on (%(fleet)s, signal) group_left () fleet_signal:anomaly_signal:median
               ))
             ||| % text,
           },
@@ -69,7 +70,7 @@
             // What is ordinary for a host by itself. Where peers hardly differ, nothing within it is odd.
             record: 'fleet_signal:anomaly_signal:ordinary',
             expr: |||
-              quantile by (%(fleet)s, signal) (0.5, anomaly_upper_bound{%(ofHosts)s}) - fleet_signal:anomaly_signal:median
+              quantile by (%(fleet)s, signal) (0.5, anomaly_upper_bound{%(compared)s}) - fleet_signal:anomaly_signal:median
             ||| % text,
           },
           {
@@ -90,10 +91,10 @@
             expr: |||
               (
                 (
-                  anomaly_signal{%(ofHosts)s} >= on (%(fleet)s, signal) group_left ()
+                  anomaly_signal{%(compared)s} >= on (%(fleet)s, signal) group_left ()
                   (fleet_signal:anomaly_signal:median + %(peerDeviation)d * fleet_signal:anomaly_signal:spread)
                     or
-                  anomaly_signal{%(ofHosts)s} <= on (%(fleet)s, signal) group_left ()
+                  anomaly_signal{%(compared)s} <= on (%(fleet)s, signal) group_left ()
                   (fleet_signal:anomaly_signal:median - %(peerDeviation)d * fleet_signal:anomaly_signal:spread)
                 )
                   - on (%(fleet)s, signal) group_left ()

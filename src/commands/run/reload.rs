@@ -58,7 +58,11 @@ impl Reload {
     /// Reads the settings once more; gives them when they are others than those in effect.
     pub(super) fn again(&self, in_effect: &Config) -> Option<Config> {
         match self.read() {
-            Ok(config) => {
+            Ok(mut config) => {
+                if config.web.systemd_socket != in_effect.web.systemd_socket {
+                    tracing::warn!("whether systemd hands over its sockets changes with the next start only");
+                    config.web.systemd_socket = in_effect.web.systemd_socket;
+                }
                 self.note(true, clock::now());
                 if config == *in_effect {
                     tracing::info!("the settings were read anew and are the same");

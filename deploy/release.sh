@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Makes what a release consists of, in DIRECTORY: a tarball, a deb, an rpm, an SBOM and sha256sums.txt.
+#
+#   deploy/release.sh DIRECTORY                     for this machine
+#   deploy/release.sh DIRECTORY --target TARGET     for another one, see deploy/build.sh
+#   ... --program FILE                              with a program that deploy/build.sh made before
+#   ... --draft                                     of a version that CHANGELOG.md calls unreleased
+#
+# Needs cargo-deb, cargo-generate-rpm and cargo-cyclonedx (cargo install --locked NAME). Equal sources give equal
+# tarballs and packages, wherever and whenever they are made; checked by tests/live/release.py.
+set -euo pipefail
+usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//p}' "$0" >&2; exit 64; }
+fail() { printf 'release: %s\n' "$*" >&2; exit 1; }
+
+[[ ${1:---} != --* ]] || usage
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+shift
+[[ ${1:-} != --program ]] || set -- "$1" "$(realpath "${2:-.}")" "${@:3}"
+cd "$(dirname "$0")/.."
+host=$(rustc -vV | sed -n 's/^host: //p')
+target=$host program='' draft=''
+while (($#)); do
+  case $1 in
+    --target) target=${2:-} ;;
+    --program) program=${2:-} ;;
+    --draft) draft=yes ;;
+    *) usage ;;
+  esac
+  [[ $1 == --draft ]] || { [[ -n ${2:-} ]] || usage; shift; }
+  shift
+done
+
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+case ${target%%-*} in
+  x86_64) architecture=amd64 ;;
+  aarch64) architecture=arm64 ;;
+  armv7) architecture=armv7 ;;
+  *) fail "what is $target called in names of releases? add it to $0" ;;
+esac
+
+# What is released is told to people, with its day.
+entry=$(grep -m1 "^## $version / " CHANGELOG.md) || fail "CHANGELOG.md has no entry '## $version / YYYY-MM-DD'"
+if ! [[ ${entry##*/ } =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]]; then
+  [[ -n $draft ]] || fail "CHANGELOG.md says '${entry##*/ }' of $version, not a day; --draft goes on nevertheless"
+fi
+
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C
+[[ -n $program ]] || program=$(deploy/build.sh "$target")
+[[ -x $program ]] || fail "there is no program $program"
+# A program for another machine does not run here; what it prints is the same.
+speaker=$program
+"$speaker" --version >/dev/null 2>&1 || speaker=$(deploy/build.sh "$host")
+"$speaker" --version | grep -q "^hostnorm $version " || fail "$speaker is not version $version: build it anew"
+
+# Everything that is in no file of the tree.
+stage=target/stage
+rm -rf $stage
+mkdir -p $stage/man $stage/completions
+install -m 755 "$program" $stage/hostnorm
+"$speaker" man | gzip -9n >$stage/man/hostnorm.1.gz
+for it in $("$speaker" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p'); do
+  "$speaker" man "$it" | gzip -9n >"$stage/man/hostnorm-$it.1.gz"
+done
+"$speaker" completions bash >$stage/completions/hostnorm
+"$speaker" completions zsh >$stage/completions/_hostnorm
+"$speaker" completions fish >$stage/completions/hostnorm.fish
+# Debian has a form of its own; the text stays ours.
+{
+  printf 'hostnorm (%s-1) unstable; urgency=medium\n\n' "$version"
+  sed -n "/^## $version /,/^## /s/^\* /  * /p" CHANGELOG.md | fold -s -w 74 | sed 's/^\([^ ]\)/    \1/; s/ *$//'
+  printf '\n -- The hostnorm authors <hostnorm@users.noreply.github.com>  %s\n' "$(date -R -d "@$SOURCE_DATE_EPOCH")"
+} >$stage/debian-changelog
+
+# The tarball, as those of Prometheus are called and laid out.
+name=hostnorm-$version.linux-$architecture
+root=$stage/tarball/$name
+mkdir -p "$root"
+cp -r $stage/hostnorm $stage/man $stage/completions LICENSE CHANGELOG.md deploy/hostnorm.yaml deploy/systemd "$root"
+mkdir -p "$root/prometheus" "$root/grafana"
+cp -r prometheus/*.yml prometheus/templates prometheus/examples "$root/prometheus"
+cp -r grafana/dashboards grafana/provisioning "$root/grafana"
+find "$root" -type d -exec chmod 755 {} + && find "$root" -type f -exec chmod 644 {} + && chmod 755 "$root/hostnorm"
+tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" --format=gnu \
+  --directory $stage/tarball "$name" | gzip -9n >"$out/$name.tar.gz"
+find $stage deploy/systemd deploy/hostnorm.* -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+
+cargo deb --quiet --no-build --no-strip --target "$target" --output "$out/hostnorm_$version-1_$architecture.deb"
+# A draft is not worth the time of packing well.
+packing=zstd
+[[ -z $draft ]] || packing=none
+cargo generate-rpm --payload-compress "$packing" --target "$target" --output "$out/hostnorm-$version-1.${target%%-*}.rpm" \
+  --source-date "$SOURCE_DATE_EPOCH"
+
+# What is linked in. A number drawn by lot, the time and the place would make each one another.
+cargo cyclonedx --quiet --format json --target "$target" --override-filename hostnorm-sbom
+jq 'del(.serialNumber, .metadata.timestamp)' hostnorm-sbom.json | sed "s#file://$PWD#file:///hostnorm#g" >"$out/hostnorm-$version.cdx.json"
+rm hostnorm-sbom.json
+
+cd "$out"
+sha256sum -- *.tar.gz *.deb *.rpm *.cdx.json >sha256sums.txt
+printf '%s\n' "$out"/*

@@ -1,0 +1,74 @@
+{{- define "hostnorm.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* A release whose name has the chart's in it gives its name alone. Names of services end at 63 characters. */}}
+{{- define "hostnorm.fullname" -}}
+{{- $name := include "hostnorm.name" . -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "hostnorm.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{- define "hostnorm.serviceAccountName" -}}
+{{- default (ternary (include "hostnorm.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
+{{- end }}
+
+{{/* What never changes from one version of the chart to the next: Kubernetes takes no other selector for a DaemonSet. */}}
+{{- define "hostnorm.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "hostnorm.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "hostnorm.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{ include "hostnorm.podLabels" . }}
+{{- end }}
+
+{{/* Without the version of the chart: one that changes nothing else must not replace pods, which may forget what they learned. */}}
+{{- define "hostnorm.podLabels" -}}
+{{ include "hostnorm.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: metrics
+app.kubernetes.io/part-of: {{ include "hostnorm.name" . }}
+{{- with .Values.commonLabels }}
+{{ tpl (toYaml .) $ }}
+{{- end }}
+{{- if .Values.releaseLabel }}
+release: {{ .Release.Name }}
+{{- end }}
+{{- end }}
+
+{{/* Called with the values and those of one image. */}}
+{{- define "hostnorm.image" -}}
+{{- $registry := default .image.registry .Values.global.imageRegistry -}}
+{{- with $registry }}{{ . }}/{{ end }}{{ .image.repository }}:{{ default .tag .image.tag }}
+{{- with .image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- define "hostnorm.imagePullSecrets" -}}
+{{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - {{ ternary (dict "name" .) . (kindIs "string" .) | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The port that others reach, and the one that hostnorm listens on: with kube-rbac-proxy these are two. */}}
+{{- define "hostnorm.port" -}}
+{{- ternary .Values.kubeRBACProxy.port .Values.service.port .Values.kubeRBACProxy.enabled | int }}
+{{- end }}
+
+{{- define "hostnorm.metricsPath" -}}
+{{- dig "web" "telemetry_path" "/metrics" .Values.config }}
+{{- end }}

@@ -1,0 +1,45 @@
+{{/*
+The settings file. Everything is in it rather than in arguments, so that commands that are run beside
+(kubectl exec … -- hostnorm episodes) find the same store and the same paths.
+*/}}
+{{- define "hostnorm.settings" -}}
+{{- $path := dict -}}
+{{- $collector := dict -}}
+{{- if .Values.hostProcFsMount.enabled }}
+{{- $_ := set $path "procfs" "/host/proc" }}
+{{- else if not .Values.hostNetwork }}
+{{- /* Process 1 is the container's own then, and so is its network. */ -}}
+{{- $_ := set $collector "network" false }}
+{{- $_ := set $collector "tcp" false }}
+{{- end }}
+{{- if .Values.hostSysFsMount.enabled }}
+{{- $_ := set $path "sysfs" "/host/sys" }}
+{{- end }}
+{{- if .Values.hostRootFsMount.enabled }}
+{{- $_ := set $path "rootfs" "/host/root" }}
+{{- else }}
+{{- $_ := set $collector "filesystem" false }}
+{{- end }}
+{{- $storage := dict "path" (ternary "off" "/var/lib/hostnorm" (eq .Values.store.type "none")) -}}
+{{- $made := dict "storage" $storage -}}
+{{- if .Values.kubeRBACProxy.enabled }}
+{{- $_ := set $made "web" (dict "listen_address" (list (printf "127.0.0.1:%s" (include "hostnorm.port" .)))) }}
+{{- else if .Values.service.listenOnAllInterfaces }}
+{{- $_ := set $made "web" (dict "listen_address" (list (printf ":%s" (include "hostnorm.port" .)))) }}
+{{- end }}
+{{- with $path }}{{ $_ := set $made "path" . }}{{ end }}
+{{- with $collector }}{{ $_ := set $made "collector" . }}{{ end }}
+{{- toYaml (mergeOverwrite $made (deepCopy .Values.config)) }}
+{{- end }}
+
+{{/* Which node and pod a trace is of. Commas and equals signs within values would end them. */}}
+{{- define "hostnorm.resourceAttributes" -}}
+{{- $all := list "host.name=$(NODE_NAME)" "k8s.node.name=$(NODE_NAME)" "k8s.pod.name=$(POD_NAME)" -}}
+{{- $all = append $all (printf "k8s.namespace.name=%s" (include "hostnorm.namespace" .)) -}}
+{{- $all = append $all (printf "k8s.daemonset.name=%s" (include "hostnorm.fullname" .)) -}}
+{{- $all = append $all "k8s.container.name=hostnorm" -}}
+{{- range $key, $value := .Values.otlp.resourceAttributes }}
+{{- $all = append $all (printf "%s=%s" $key ($value | replace "%" "%25" | replace "," "%2C" | replace "=" "%3D")) -}}
+{{- end }}
+{{- join "," $all }}
+{{- end }}

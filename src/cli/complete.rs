@@ -1,0 +1,34 @@
+//! `hostnorm completions`: what a shell completes by, from the flags that there are.
+
+use clap::{Arg, ArgMatches};
+use clap_complete::generate;
+use clap_complete::shells::{Bash, Fish, Zsh};
+
+use super::Exit;
+
+pub(super) fn command() -> clap::Command {
+    clap::Command::new("completions")
+        .about("Print what a shell needs to complete hostnorm's commands and flags")
+        .after_help(
+            "For bash: hostnorm completions bash > ~/.local/share/bash-completion/completions/hostnorm",
+        )
+        .arg(
+            Arg::new("shell")
+                .value_name("bash|zsh|fish")
+                .required(true)
+                .value_parser(["bash", "zsh", "fish"])
+                .hide_possible_values(true)
+                .help("The shell"),
+        )
+}
+
+pub(super) fn text(matches: &ArgMatches, mut whole: clap::Command) -> Result<String, Exit> {
+    const NAME: &str = "hostnorm";
+    let mut out = Vec::new();
+    match matches.get_one::<String>("shell").map(String::as_str) {
+        Some("zsh") => generate(Zsh, &mut whole, NAME, &mut out),
+        Some("fish") => generate(Fish, &mut whole, NAME, &mut out),
+        _ => generate(Bash, &mut whole, NAME, &mut out),
+    }
+    String::from_utf8(out).map_err(|error| Exit::failure(error.to_string()))
+}

@@ -1,0 +1,52 @@
+//! `hostnorm man`: the pages of the manual, from the flags that there are.
+
+use std::io::{self, Write};
+
+use clap::{Arg, ArgMatches};
+use clap_mangen::Man;
+
+use super::Exit;
+
+pub(super) fn command() -> clap::Command {
+    clap::Command::new("man").about("Print a page of the manual, to read with: hostnorm man | man -l -").arg(
+        Arg::new("command")
+            .value_name("COMMAND")
+            .help("The command that the page is about; none for hostnorm itself"),
+    )
+}
+
+pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String, Exit> {
+    // The revision and the compiler are of no use in a manual, and would make each build's another one.
+    let mut whole = whole.version(env!("CARGO_PKG_VERSION"));
+    whole.build();
+    let about = match matches.get_one::<String>("command") {
+        None => whole,
+        Some(name) => {
+            let Some(command) = whole.find_subcommand(name) else {
+                return Err(Exit::usage(format!("there is no command {name:?}; hostnorm --help lists them")));
+            };
+            command.clone().name(format!("hostnorm-{name}")).version(env!("CARGO_PKG_VERSION"))
+        }
+    };
+    let mut about = about.disable_help_subcommand(true);
+    let usage = about.render_usage().to_string();
+    render(&Man::new(about).manual("hostnorm"), usage.trim_start_matches("Usage: "))
+        .map_err(|error| Exit::failure(error.to_string()))
+}
+
+/// A page whose synopsis is as short as that of the help: the flags are a hundred.
+fn render(page: &Man, usage: &str) -> io::Result<String> {
+    let mut out = Vec::new();
+    page.render_title(&mut out)?;
+    page.render_name_section(&mut out)?;
+    writeln!(
+        out,
+        ".ad l\n.SH SYNOPSIS\n{}",
+        usage.replace('\\', "\\\\").replace('-', "\\-").replace('\n', "\n.br\n")
+    )?;
+    page.render_description_section(&mut out)?;
+    page.render_options_section(&mut out)?;
+    page.render_subcommands_section(&mut out)?;
+    page.render_extra_section(&mut out)?;
+    String::from_utf8(out).map_err(io::Error::other)
+}

@@ -1,0 +1,23 @@
+//! `hostnorm health`: asks a running hostnorm whether it answers, for what starts programs anew by that.
+
+use std::ffi::OsString;
+
+use crate::cli::{Exit, Options};
+use crate::config::Config;
+use crate::serve;
+
+/// Asks at each address of the settings until one answers; exit code 0 then, 1 if none does.
+pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let config = match Config::load(options.file.as_deref(), environment, options.flags) {
+        Ok(config) => config,
+        Err(problems) => return Exit::usage(problems.to_string()),
+    };
+    let mut said = Vec::new();
+    for address in &config.web.listen_address {
+        match serve::health(address) {
+            Ok(url) => return Exit::success(format!("hostnorm is healthy at {url}")),
+            Err(sick) => said.push(sick.to_string()),
+        }
+    }
+    Exit::failure(said.join("\n"))
+}

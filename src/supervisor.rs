@@ -1,0 +1,251 @@
+//! What the program that started hostnorm is told: that it is ready, reads its settings anew, stops, and is alive.
+//!
+//! The protocol is that of systemd, sd_notify(3): lines in a datagram to the socket that `$NOTIFY_SOCKET` names. It is
+//! spoken here because the crate `sd-notify` knows no abstract sockets, and telling takes no more than this.
+
+use std::ffi::OsString;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock;
+
+/// Longest sentence about the state, in bytes; systemd shows it in one line.
+pub const STATUS_BYTES_MAX: usize = 512;
+
+/// Who started hostnorm, if it wants to be told anything. Nothing here waits, and nothing fails: hostnorm goes on
+/// whether anybody listens or not.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    /// Where it listens; nothing where nobody does.
+    line: Option<Line>,
+    /// How long it waits for a sign of life before it starts hostnorm anew; nothing if it does not wait for any.
+    patience: Option<Duration>,
+    /// Whether it was said that nobody takes what is told, so that this is said once.
+    deaf: AtomicBool,
+}
+
+impl Supervisor {
+    /// The one that these variables of the environment speak of.
+    pub fn new(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let Some(address) = variable("NOTIFY_SOCKET").filter(|it| !it.is_empty()) else {
+            return Self::default();
+        };
+        let line = match Line::to(&address) {
+            Ok(line) => line,
+            Err(error) => {
+                let address = address.to_string_lossy();
+                tracing::warn!(%error, %address, "cannot tell whoever started hostnorm how it is: $NOTIFY_SOCKET");
+                return Self::default();
+            }
+        };
+        let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
+        // Another process, such as the one that started this one, may be meant by the variable.
+        let ours = number("WATCHDOG_PID").is_none_or(|it| it == u64::from(std::process::id()));
+        let patience = number("WATCHDOG_USEC").filter(|it| *it > 0 && ours).map(Duration::from_micros);
+        Self { line: Some(line), patience, deaf: AtomicBool::default() }
+    }
+
+    /// How long it waits for a sign of life.
+    pub fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    /// Listening and sampling, or again so after [`Self::reloading`]; a sign of life comes each `pace` at least.
+    pub fn ready(&self, pace: Duration) {
+        // A sampler that is set to be slow is not a dead one.
+        match self.patience.filter(|it| *it < pace * 3) {
+            Some(_) => self.tell(&format!("WATCHDOG_USEC={}\nREADY=1\n", (pace * 3).as_micros())),
+            None => self.tell("READY=1\n"),
+        }
+    }
+
+    /// The settings are read anew. systemd wants to know when that began, so as to tell it from an older time.
+    pub fn reloading(&self) {
+        match clock::monotonic() {
+            Some(now) => self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", now.as_micros())),
+            None => self.tell("RELOADING=1\n"),
+        }
+    }
+
+    /// Told to stop, and about to.
+    pub fn stopping(&self) {
+        self.tell("STOPPING=1\nSTATUS=stopping\n");
+    }
+
+    /// The state in a sentence.
+    pub fn status(&self, sentence: &str) {
+        self.tell(&format!("STATUS={}\n", one_line(sentence)));
+    }
+
+    /// A sign of life.
+    pub fn alive(&self) {
+        self.tell("WATCHDOG=1\n");
+    }
+
+    fn tell(&self, lines: &str) {
+        let Some(line) = &self.line else { return };
+        if let Err(error) = line.send(lines)
+            && !self.deaf.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(%error, "whoever started hostnorm does not take what it is told");
+        }
+    }
+}
+
+/// A sentence without line breaks, which would begin another message, and not longer than it may be.
+fn one_line(sentence: &str) -> String {
+    let mut line: String = sentence.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+    line.truncate(line.floor_char_boundary(STATUS_BYTES_MAX));
+    line
+}
+
+/// The socket that `$NOTIFY_SOCKET` names.
+#[cfg(unix)]
+#[derive(Debug)]
+struct Line(std::os::unix::net::UnixDatagram);
+
+#[cfg(unix)]
+impl Line {
+    fn to(address: &std::ffi::OsStr) -> io::Result<Self> {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::net::{SocketAddr, UnixDatagram};
+        let address = match address.as_bytes() {
+            #[cfg(target_os = "linux")]
+            [b'@', name @ ..] => {
+                use std::os::linux::net::SocketAddrExt;
+                SocketAddr::from_abstract_name(name)?
+            }
+            [b'/', ..] => SocketAddr::from_pathname(address)?,
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "neither a path nor an abstract socket",
+                ));
+            }
+        };
+        let socket = UnixDatagram::unbound()?;
+        // Somebody who does not listen must not hold up a tick.
+        socket.set_nonblocking(true)?;
+        socket.connect_addr(&address)?;
+        Ok(Self(socket))
+    }
+
+    fn send(&self, lines: &str) -> io::Result<()> {
+        self.0.send(lines.as_bytes()).map(|_| ())
+    }
+}
+
+/// Elsewhere nobody asks.
+#[cfg(not(unix))]
+#[derive(Debug)]
+struct Line;
+
+#[cfg(not(unix))]
+impl Line {
+    fn to(_: &std::ffi::OsStr) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn send(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    use super::*;
+
+    /// A supervisor whose socket is the test's own, and that socket.
+    fn pair(name: &str, variables: &[(&str, &str)]) -> (Supervisor, UnixDatagram) {
+        let name = format!("hostnorm-{}-{name}", std::process::id());
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let supervisor = Supervisor::new(|asked| match asked {
+            "NOTIFY_SOCKET" => Some(format!("@{name}").into()),
+            _ => variables.iter().find(|it| it.0 == asked).map(|it| it.1.into()),
+        });
+        (supervisor, socket)
+    }
+
+    fn heard(socket: &UnixDatagram) -> String {
+        let mut buffer = [0; 1024];
+        let length = socket.recv(&mut buffer).unwrap_or(0);
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    fn check(name: &str, variables: &[(&str, &str)], tell: impl Fn(&Supervisor), expect: &str) {
+        let (supervisor, socket) = pair(name, variables);
+        tell(&supervisor);
+        assert_eq!(heard(&socket), expect, "{name}");
+    }
+
+    #[test]
+    fn what_is_told_are_lines_in_one_datagram() {
+        let second = Duration::from_secs(1);
+        check("ready", &[], |it| it.ready(second), "READY=1\n");
+        check("stopping", &[], Supervisor::stopping, "STOPPING=1\nSTATUS=stopping\n");
+        check("alive", &[], Supervisor::alive, "WATCHDOG=1\n");
+        check("status", &[], |it| it.status("two\nlines"), "STATUS=two lines\n");
+    }
+
+    #[test]
+    fn a_slow_interval_is_no_death() {
+        let minute = |it: &Supervisor| it.ready(Duration::from_secs(60));
+        check("slow", &[("WATCHDOG_USEC", "30000000")], minute, "WATCHDOG_USEC=180000000\nREADY=1\n");
+        let second = |it: &Supervisor| it.ready(Duration::from_secs(1));
+        check("quick", &[("WATCHDOG_USEC", "30000000")], second, "READY=1\n");
+    }
+
+    #[test]
+    fn a_reload_says_when_it_began() {
+        let (supervisor, socket) = pair("reload", &[]);
+        supervisor.reloading();
+        let text = heard(&socket);
+        let micros = text.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|it| it.strip_suffix('\n'));
+        let began = Duration::from_micros(micros.unwrap().parse().unwrap());
+        assert!(began <= clock::monotonic().unwrap() && began > Duration::ZERO, "{text}");
+    }
+
+    #[test]
+    fn the_watchdog_of_another_process_is_not_ours() {
+        let patience = |variables: &[(&str, &str)]| pair("patience", variables).0.patience();
+        let own = std::process::id().to_string();
+        assert_eq!(patience(&[]), None);
+        assert_eq!(patience(&[("WATCHDOG_USEC", "0")]), None);
+        assert_eq!(patience(&[("WATCHDOG_USEC", "soon")]), None);
+        assert_eq!(patience(&[("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", "1")]), None);
+        let ours = patience(&[("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", &own)]);
+        assert_eq!(ours, Some(Duration::from_millis(2)));
+    }
+
+    #[test]
+    fn nobody_need_listen() {
+        for address in ["", "@nobody-listens-here", "/does/not/exist", "vsock:2:9", "nonsense"] {
+            let supervisor = Supervisor::new(|it| (it == "NOTIFY_SOCKET").then(|| address.into()));
+            supervisor.ready(Duration::from_secs(1));
+            supervisor.alive();
+        }
+        let (supervisor, socket) = pair("gone", &[]);
+        drop(socket);
+        supervisor.alive();
+    }
+
+    #[test]
+    fn a_listener_that_does_not_read_holds_nothing_up() {
+        let (supervisor, _socket) = pair("full", &[]);
+        for _ in 0..10_000 {
+            supervisor.alive();
+        }
+    }
+
+    #[test]
+    fn a_long_sentence_is_cut_between_letters() {
+        assert_eq!(one_line(&"ä".repeat(STATUS_BYTES_MAX)).len(), STATUS_BYTES_MAX);
+        assert_eq!(one_line(&format!("x{}", "ä".repeat(STATUS_BYTES_MAX))).len(), STATUS_BYTES_MAX - 1);
+    }
+}
