@@ -20,7 +20,8 @@ flags="-C target-feature=+crt-static"
 # A program that may lie anywhere in memory has many addresses to set at its start; packed they take 240 kB less. libc
 # does that from glibc 2.36 on.
 if [[ $target == *-linux-gnu ]]; then flags+=" -C link-arg=-Wl,-z,pack-relative-relocs"; fi
-c_flags=""
+# Nothing unwinds through C.
+c_flags=" -fno-asynchronous-unwind-tables"
 for it in "${remap[@]}"; do
   flags+=" --remap-path-prefix=$it"
   c_flags+=" -ffile-prefix-map=$it"
