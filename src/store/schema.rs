@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Error;
@@ -39,6 +40,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.busy_timeout(BUSY)?;
     // Before anything of it is changed.
     verify(&connection, path)?;
+    // Else a statement is planned anew whenever its parameters change.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // Has to stand before the first table.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
