@@ -44,6 +44,13 @@ fn bad_files_say_why() {
     }
 }
 
+/// Cargo gives the program what the build script set, and paths: none of it may be taken for a setting.
+#[test]
+fn what_cargo_sets_is_no_setting() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hostnorm")).arg("check").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn check_exits_with_0_or_64() {
     let file = |name: &str| root().join(name).display().to_string();
