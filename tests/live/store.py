@@ -4,6 +4,7 @@ clock that is set. Sampling and /metrics go on, the problem is a metric and one 
 Needs the right to mount; without it the script runs itself in a namespace where it has that right.
 """
 
+import argparse
 import os
 import pathlib
 import random
@@ -239,7 +240,8 @@ def clock(options, folder):
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
-    with Daemon(options, f"{folder}/store", **environment) as daemon:
+    dynamic = argparse.Namespace(hostnorm=options.dynamic)
+    with Daemon(dynamic, f"{folder}/store", **environment) as daemon:
         daemon.stored()
         for step in ("-1h", "+0", "+1h", "+0"):
             offset.write_text(f"{step}\n")
@@ -258,7 +260,7 @@ def clock(options, folder):
 def main():
     if os.geteuid() != 0:
         os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--mount", sys.executable, *sys.argv])
-    options = arguments()
+    options = arguments(dynamic="a build of hostnorm that takes LD_PRELOAD, as what is released does not")
     for scenario in (disk_full, read_only, garbled, garbled_log, two_processes, learning, clock):
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
