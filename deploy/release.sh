@@ -95,7 +95,7 @@ cargo generate-rpm --payload-compress "$packing" --target "$target" --output "$o
 
 # What is linked in. A number drawn by lot, the time and the place would make each one another.
 cargo cyclonedx --quiet --format json --target "$target" --override-filename hostnorm-sbom
-jq 'del(.serialNumber, .metadata.timestamp)' hostnorm-sbom.json | sed "s#file://$PWD#file:///hostnorm#g" >"$out/hostnorm-$version.cdx.json"
+jq 'del(.serialNumber, .metadata.timestamp)' hostnorm-sbom.json | sed -E "s,file://$PWD#(hostnorm@)?,file:///hostnorm#hostnorm@,g; s,file://$PWD,file:///hostnorm,g" >"$out/hostnorm-$version.cdx.json"
 rm hostnorm-sbom.json
 
 cd "$out"
