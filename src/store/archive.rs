@@ -9,7 +9,7 @@ use super::point::{self, Point};
 use super::record::Record;
 use super::stored::{Between, EpisodeRow, LEARNING, LeftOut, PointRow, ScoreRow};
 use super::tail::{self, Frame};
-use super::{Error, FILE, dictionary, minute, schema, tables};
+use super::{Error, FILE, dictionary, head, schema, tables};
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, Timestamp};
 
@@ -61,7 +61,7 @@ impl Archive {
                 Err(_) => left_out.garbled += 1,
             }
         }
-        tail.iter().try_for_each(|it| give(&minute::record(&it.lines), &mut left_out))?;
+        tail.iter().try_for_each(|it| give(&head::record(&it.lines), &mut left_out))?;
         Ok(left_out)
     }
 

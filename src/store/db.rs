@@ -1,6 +1,7 @@
 //! The open store: entries become rows, and a batch is one act: a frame of the tail, or a transaction.
 //!
-//! Readings and points alone go to the tail. Once a minute, and when there is something else, a transaction takes all there is.
+//! Readings and points alone go to the tail. Every five minutes, and when there is something else, a transaction takes all
+//! there is.
 //! What is remembered here follows from the rows that were committed. When a batch fails, all of it is dropped and loaded
 //! again, so that a rollback leaves no trace.
 
@@ -13,7 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::dictionary;
 use super::entry::{Entry, Judged, Tick};
 use super::episodes::Open;
-use super::minute::Minute;
+use super::head::Head;
 use super::point::Point;
 use super::record::Compressor;
 use super::request::{self, Verb};
@@ -22,6 +23,11 @@ use super::{Error, import, retention, schema, tables};
 use crate::clock;
 use crate::reading::Subject;
 
+/// Time between two transactions, in seconds of readings: what `sqlite3` shows is that old at most.
+const TRANSACTION_EVERY: f64 = 300.0;
+/// The same during an episode: with a transaction is written how far it has come.
+const TRANSACTION_EVERY_IN_EPISODES: f64 = 60.0;
+
 /// The times of files may be as coarse as this.
 const GRAIN_SECONDS: f64 = 2.0;
 
@@ -29,7 +35,7 @@ const GRAIN_SECONDS: f64 = 2.0;
 pub(super) struct Db {
     connection: Connection,
     dictionary: dictionary::Writer,
-    minute: Minute,
+    head: Head,
     tail: Tail,
     compressor: Compressor,
     episodes: Open,
@@ -63,7 +69,7 @@ impl Db {
         Ok(Self {
             connection,
             dictionary,
-            minute: Minute::default(),
+            head: Head::default(),
             tail: Tail::begin(path, generation)?,
             compressor,
             episodes,
@@ -84,15 +90,16 @@ impl Db {
         for entry in entries {
             written.dropped += self.entry(entry)?;
         }
-        if whole || self.minute.is_over() {
+        let every = if self.episodes.is_empty() { TRANSACTION_EVERY } else { TRANSACTION_EVERY_IN_EPISODES };
+        if whole || self.head.is_older_than(every) {
             schema::begin(&self.connection)?;
         }
         if self.connection.is_autocommit() {
             written.requests = self.requests(after)?;
-            self.minute.append(&mut self.tail)?;
+            self.head.append(&mut self.tail)?;
             return Ok(written);
         }
-        self.minute.write(&self.connection, &mut self.compressor)?;
+        self.head.write(&self.connection, &mut self.compressor)?;
         self.episodes.save(&self.connection)?;
         if !self.tail.is_empty() {
             tail::outdate(&self.connection)?;
@@ -127,12 +134,12 @@ impl Db {
     }
 
     fn tick(&mut self, tick: &Tick) -> Result<u64, Error> {
-        if self.minute.is_full() {
+        if self.head.is_full() {
             schema::begin(&self.connection)?;
-            self.minute.write(&self.connection, &mut self.compressor)?;
+            self.head.write(&self.connection, &mut self.compressor)?;
         }
         let (line, dropped) = self.dictionary.line(&self.connection, tick)?;
-        self.minute.lines.push(line);
+        self.head.lines.push(line);
         for judged in &tick.judged {
             self.episodes.note(&self.connection, tick.at, judged)?;
             self.point(judged);
@@ -147,7 +154,7 @@ impl Db {
         }
         if let Some(learned) = &it.point {
             let highest = self.highest.remove(&it.subject);
-            self.minute.points.push(Point::new(it, learned, highest));
+            self.head.points.push(Point::new(it, learned, highest));
         }
     }
 
@@ -208,7 +215,7 @@ fn adopt(
     if found.frames.is_empty() {
         return Ok(generation);
     }
-    Minute::left(found.frames).write(connection, compressor)?;
+    Head::left(found.frames).write(connection, compressor)?;
     tail::outdate(connection)?;
     tail::generation(connection)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::entry::Tick;
-use super::minute::{Layout, Line};
+use super::head::{Layout, Line};
 use super::record::Record;
 use super::series::{Place, Series};
 use super::{Error, schema};

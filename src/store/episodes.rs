@@ -106,6 +106,11 @@ impl Open {
         }
     }
 
+    /// Whether none goes on.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Writes down how far those that go on have come.
     pub(super) fn save(&self, connection: &Connection) -> Result<(), Error> {
         for row in self.0.values() {

@@ -46,7 +46,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     // Has to stand before the first table.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // Transactions are few, and with one the frames of the tail are given up.
+    connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     migrate(&mut connection)?;
     // What a crash left in it is gone through here, not at some later commit.

@@ -1,7 +1,7 @@
 //! What was committed since the last transaction: a plain file beside the database, to which a commit adds one frame.
 //!
-//! A transaction of SQLite costs several times as much as one `write`, so there is one a minute, and it takes over what
-//! the frames hold. The file is then written from its front again. A frame carries the generation of the file that the
+//! A transaction of SQLite costs several times as much as one `write`, so there is one every five minutes, and it takes
+//! over what the frames hold. The file is then written from its front again. A frame carries the generation of the file that the
 //! database names, so that what is left of an earlier one, or of another database, is not taken for more.
 
 #![expect(clippy::disallowed_methods, reason = "this is a file of the store")]
@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::minute::{Layout, Line};
+use super::head::{Layout, Line};
 use super::point::Point;
 use crate::seal::{self, Blob};
 
@@ -23,6 +23,9 @@ use crate::seal::{self, Blob};
 const LENGTH: usize = 4;
 /// Bytes of a value, and of a time.
 const VALUE: usize = 8;
+/// A frame takes so many bytes, or a multiple: blocks of file systems, which would be read from the disk before a part of
+/// one could be written over.
+const BLOCK: usize = 4096;
 
 /// What one commit adds.
 #[derive(Debug, Default, PartialEq)]
@@ -37,7 +40,7 @@ pub(super) struct Frame {
 #[derive(Debug, Serialize, Deserialize)]
 struct Run {
     layout: Layout,
-    /// Of each its time and its values, as they are: packing them is left to whoever takes the whole minute.
+    /// Of each its time and its values, as they are: packing them is left to whoever takes whole minutes.
     lines: Blob,
 }
 
@@ -115,16 +118,20 @@ pub(super) fn frames(mut bytes: &[u8], generation: u32) -> Found {
         if !rest.starts_with(&generation.to_le_bytes()) {
             break;
         }
-        let whole = rest.split_at_checked(u32::from_le_bytes(*length) as usize);
-        let frame = whole.and_then(|(sealed, rest)| Some((frame(sealed, generation)?, rest)));
-        let Some((frame, rest)) = frame else {
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some(frame) = rest.get(..length).and_then(|sealed| frame(sealed, generation)) else {
             found.torn = true;
             break;
         };
         found.frames.push(frame);
-        bytes = rest;
+        bytes = bytes.get(blocks(LENGTH + length)..).unwrap_or_default();
     }
     found
+}
+
+/// The bytes that a frame of so many takes.
+fn blocks(length: usize) -> usize {
+    length.next_multiple_of(BLOCK)
 }
 
 fn frame(sealed: &[u8], generation: u32) -> Option<Frame> {
@@ -152,6 +159,7 @@ impl Tail {
         seal::append(self.generation.to_le_bytes(), &(runs, points), &mut self.frame);
         let length = (self.frame.len() - LENGTH) as u32;
         self.frame[..LENGTH].copy_from_slice(&length.to_le_bytes());
+        self.frame.resize(blocks(self.frame.len()), 0);
         let place = if self.is_empty() { self.file.rewind() } else { Ok(()) };
         let done = place.and_then(|()| self.file.write_all(&self.frame));
         done.map_err(|source| Error::Io { path: self.path.clone(), source })?;
@@ -246,19 +254,24 @@ mod tests {
             let mut tail = Tail::begin(&database, 7).unwrap();
             let (all, mut ends) = ((0..8).map(frame).collect::<Vec<_>>(), Vec::new());
             for it in &all {
+                let first = tail.end as usize;
                 append(&mut tail, it);
-                ends.push(tail.end);
+                let length = &bytes(&database).unwrap()[first..first + LENGTH];
+                let length = u32::from_le_bytes(length.try_into().unwrap()) as usize;
+                ends.push([first + LENGTH + length, tail.end as usize]);
             }
             let whole = bytes(&database).unwrap();
             let cut = cut.index(whole.len());
-            let count = ends.iter().filter(|it| **it <= cut as u64).count();
+            let count = ends.iter().filter(|[end, _]| *end <= cut).count();
             let found = frames(&whole[..cut], 7);
             prop_assert_eq!(&found.frames[..], &all[..count]);
-            let begun = cut as u64 - count.checked_sub(1).map_or(0, |it| ends[it]);
+            let begun = cut.saturating_sub(count.checked_sub(1).map_or(0, |it| ends[it][1]));
             prop_assert_eq!(found.torn, begun >= 8);
             let mut garbled = whole.clone();
             garbled[cut] ^= 1 << bit;
-            prop_assert_eq!(&frames(&garbled, 7).frames[..], &all[..count]);
+            // What fills a block up says nothing.
+            let filler = ends.iter().any(|[end, next]| (*end..*next).contains(&cut));
+            prop_assert_eq!(&frames(&garbled, 7).frames[..], if filler { &all } else { &all[..count] });
         }
 
         #[test]

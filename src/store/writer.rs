@@ -139,16 +139,17 @@ impl Writer {
 
     /// Runs until it is told to stop, or nobody is left to tell it anything.
     pub(super) fn run(mut self) {
-        let mut due = clock::instant() + self.commit_every;
+        // The loop says when; only when it does not, such as between readings that are far apart, is the clock asked.
+        let patience = self.commit_every * 2;
+        let mut due = clock::instant() + patience;
         loop {
             match self.wake.recv_timeout(due.saturating_duration_since(clock::instant())) {
                 Ok(Wake::Soon) => due = due.min(clock::instant() + ANSWER_WAIT),
                 Ok(Wake::Drain) => self.gather(),
-                Err(RecvTimeoutError::Timeout) => {
+                Ok(Wake::Commit) | Err(RecvTimeoutError::Timeout) => {
                     self.gather();
                     self.commit(false);
-                    // On its grid, so that what a crash may cost does not grow by what a commit takes.
-                    due = (due + self.commit_every).max(clock::instant());
+                    due = clock::instant() + patience;
                 }
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }

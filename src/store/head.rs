@@ -1,4 +1,5 @@
-//! The minute that is not over: in memory and, as far as it is committed, in the tail; in the end as rows of the database.
+//! What no transaction has taken yet: in memory and, as far as it is committed, in the tail; in the end rows of the
+//! database, of readings one for each minute.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::record::{self, Compressor, Record, Row};
 use super::tail::{Frame, Tail};
 
 const MINUTE_SECONDS: f64 = 60.0;
-/// With more values it is closed before it is over, so that memory is bounded with many subjects.
+/// With more values it is written before its time, so that memory is bounded with many subjects.
 const VALUES_MAX: usize = 1 << 18;
 
 /// Numbers of series; readings that follow each other share them.
@@ -28,18 +29,18 @@ pub(super) struct Line {
 
 /// Readings and points that no transaction has taken yet.
 #[derive(Debug, Default)]
-pub(super) struct Minute {
+pub(super) struct Head {
     pub(super) lines: Vec<Line>,
     pub(super) points: Vec<Point>,
     /// How many of its lines and of its points are in the tail.
     committed: [usize; 2],
 }
 
-impl Minute {
-    /// Whether it holds readings of more than one minute of the clock.
-    pub(super) fn is_over(&self) -> bool {
-        let minute = |it: &Line| (it.at / MINUTE_SECONDS).floor() as i64;
-        self.lines.first().map(minute) != self.lines.last().map(minute)
+impl Head {
+    /// Whether its readings lie further apart than so many seconds, in either direction.
+    pub(super) fn is_older_than(&self, seconds: f64) -> bool {
+        let (first, last) = (self.lines.first(), self.lines.last());
+        first.zip(last).is_some_and(|(first, last)| (last.at - first.at).abs() >= seconds)
     }
 
     /// Whether it must not grow any more.
@@ -65,8 +66,9 @@ impl Minute {
         connection: &Connection,
         compressor: &mut Compressor,
     ) -> Result<(), Error> {
-        if !self.lines.is_empty() {
-            insert(connection, &record(&self.lines), compressor)?;
+        let minute = |it: &Line| (it.at / MINUTE_SECONDS).floor();
+        for lines in self.lines.chunk_by(|one, other| minute(one) >= minute(other)) {
+            insert(connection, &record(lines), compressor)?;
         }
         self.points.iter().try_for_each(|it| it.insert(connection))?;
         self.lines.clear();
@@ -77,12 +79,12 @@ impl Minute {
 
     /// What a process that ended left in the tail.
     pub(super) fn left(frames: Vec<Frame>) -> Self {
-        let mut minute = Self::default();
+        let mut head = Self::default();
         for frame in frames {
-            minute.lines.extend(frame.lines);
-            minute.points.extend(frame.points);
+            head.lines.extend(frame.lines);
+            head.points.extend(frame.points);
         }
-        minute
+        head
     }
 }
 
