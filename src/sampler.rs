@@ -36,6 +36,7 @@ pub use models::record;
 pub use resume::{FORGET, fold_and_judge};
 
 use models::Trials;
+use pressure::Gate;
 use tested::Tests;
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings that were made and judged");
@@ -179,6 +180,8 @@ struct Books {
     trials: Trials,
     /// Since when a training is put off because processors are short; nothing while they are not.
     put_off: Option<Timestamp>,
+    /// Where a training under way waits meanwhile.
+    gate: Gate,
     training_seconds: Option<(Kind, f64)>,
     auc: Vec<(Kind, &'static str, f64)>,
     /// Whether the past was had from elsewhere; nothing while nobody knows.
@@ -218,6 +221,7 @@ impl Sampler {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        books.gate.set(false);
         self.keep_baselines();
         self.keep_snapshot(None);
         self.store.close();
@@ -235,21 +239,23 @@ impl Sampler {
         self.review(&mut books.trials);
         // The first model is small, and somebody waits for one that was asked for.
         let waits = self.registry.current(Kind::Host).is_none() || self.engine.is_requested(Kind::Host);
-        let strained = books.is_strained(&report) && !waits;
+        let strained = books.is_strained(&report);
+        books.gate.set(strained);
         report.own = books.values(&self.engine, &self.registry);
         report.before = books.took.take();
         self.store.values(&mut report.own);
         tracing::info_span!("publish").in_scope(|| publish(report));
-        if !books.busy_beside && !strained {
-            self.begin_beside(books);
+        if !books.busy_beside && (waits || !strained) {
+            self.begin_beside(books, waits);
         }
         (at, otlp::trace_of(&span))
     }
 
     /// Begins what is due and takes longer than a tick.
-    fn begin_beside(&mut self, books: &mut Books) {
+    fn begin_beside(&mut self, books: &mut Books, waits: bool) {
         if let Some(set) = self.engine.due(Kind::Host) {
-            books.busy_beside = self.train(Kind::Host, set, books.trainings.iter().sum());
+            let gate = if waits { Gate::default() } else { books.gate.clone() };
+            books.busy_beside = self.train(Kind::Host, set, books.trainings.iter().sum(), gate);
         } else if let Some((subject, history)) = self.engine.due_history() {
             books.busy_beside = self.fit(subject, history);
         } else if let Some((subject, trial)) = self.engine.due_trial() {
@@ -280,12 +286,13 @@ impl Sampler {
         due + self.interval * skipped.saturating_add(1)
     }
 
-    /// Trains beside the loop; says whether it could be started.
-    fn train(&self, kind: Kind, set: TrainingSet, count: u64) -> bool {
+    /// Trains beside the loop, and rests at the gate; says whether it could be started.
+    fn train(&self, kind: Kind, set: TrainingSet, count: u64, gate: Gate) -> bool {
         let (seed, settings) = (self.seed.wrapping_add(count), self.training.clone());
         self.beside("train", move || {
             let started = clock::instant();
-            let trained = catch_unwind(AssertUnwindSafe(|| training::train(&set, &settings, seed)));
+            let train = || training::train_in_steps(&set, &settings, seed, &mut || gate.pass());
+            let trained = catch_unwind(AssertUnwindSafe(train));
             let outcome = match trained {
                 Ok(outcome) => outcome.map_err(Refusal::Told),
                 Err(_) => Err(Refusal::Panicked),

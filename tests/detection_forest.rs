@@ -106,10 +106,10 @@ fn check_refused(width: usize) -> TrainError {
     let trial = Trial::new(&fit, width, &mut random);
     let good = Forest::train(&fit, &Options::default(), 1).unwrap();
     let model = |forest: Forest| Model { forest: Arc::new(forest), threshold: 0.6 };
-    assert!(judge(&model(good), &fit, &trial, &Options::default()).is_ok());
+    assert!(judge(&model(good), &fit, &trial, &Options::default(), &mut || ()).is_ok());
     let blind = blind(width);
     assert_eq!(blind.splits(), 0);
-    judge(&model(blind), &fit, &trial, &Options::default()).unwrap_err()
+    judge(&model(blind), &fit, &trial, &Options::default(), &mut || ()).unwrap_err()
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! Whether processors are short, so that what is done beside the loop is put off for a while.
+//! Whether processors are short, so that what is done beside the loop is put off for a while, or waits.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::Books;
 use crate::reading::Subject;
@@ -9,6 +11,28 @@ const SIGNS: [(&str, f64); 2] = [("pressure_cpu_ratio", 0.5), ("cpu_busy_ratio",
 
 /// Work is put off for so many seconds at most: a machine that is always busy is to be judged by a good model, too.
 const PUT_OFF_MAX: f64 = 3_600.0;
+
+/// Where work beside the loop waits while the loop keeps it closed. Open at first; clones are the same gate.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    /// Closes it, or lets go what waits.
+    pub(super) fn set(&self, closed: bool) {
+        let (state, turned) = &*self.0;
+        *state.lock().unwrap_or_else(PoisonError::into_inner) = closed;
+        if !closed {
+            turned.notify_all();
+        }
+    }
+
+    /// Waits until it is open.
+    pub(super) fn pass(&self) {
+        let (state, turned) = &*self.0;
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(turned.wait_while(state, |closed| *closed));
+    }
+}
 
 impl Books {
     /// Whether processors are short in this window, and not for an hour already.
@@ -37,12 +61,28 @@ fn is_short(report: &Report) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::reading::{Reading, Timestamp};
     use crate::report::{Judgement, SignalState};
     use crate::sources;
+
+    #[test]
+    fn a_closed_gate_holds_until_it_is_opened() {
+        let (gate, opened) = (Gate::default(), AtomicBool::new(false));
+        gate.pass();
+        gate.set(true);
+        std::thread::scope(|scope| {
+            let passed = scope.spawn(|| {
+                gate.pass();
+                opened.load(Ordering::SeqCst)
+            });
+            opened.store(true, Ordering::SeqCst);
+            gate.set(false);
+            assert!(passed.join().unwrap(), "passed a closed gate");
+        });
+    }
 
     #[test]
     fn work_is_put_off_for_an_hour_at_most() {

@@ -171,13 +171,27 @@ pub fn grow(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Gro
     Ok(Grown { eif, fit, held_out, quantiles, random })
 }
 
+/// Called between two steps of a training: whoever runs it may wait there while others need the processors.
+pub type Rest<'a> = &'a mut dyn FnMut();
+
 /// Trains a model and tries it. Equal history, settings and seed give an equal forest; only the peer's figure on the
 /// card differs.
 pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Model, TrainError> {
+    train_in_steps(history, settings, seed, &mut || ())
+}
+
+/// The same, with rests.
+pub fn train_in_steps(
+    history: &TrainingSet,
+    settings: &Settings,
+    seed: u64,
+    rest: Rest<'_>,
+) -> Result<Model, TrainError> {
     let Grown { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
+    rest();
     let options = settings.options();
     let trial = second_opinion::Trial::new(&held_out, history.rows.width(), &mut random);
-    let opinion = second_opinion::judge(&eif, &fit, &trial, &options)?;
+    let opinion = second_opinion::judge(&eif, &fit, &trial, &options, rest)?;
     let [from, to] = history.span.map_or([None; 2], |it| it.map(Some));
     let card = Card {
         from,
@@ -278,6 +292,14 @@ mod tests {
         let train = |seed| train(&history(12, 300, 1.0, 0.1), &Settings::default(), seed).unwrap();
         assert_eq!(train(1).eif.forest, train(1).eif.forest);
         assert_ne!(train(1).card.digest, train(2).card.digest);
+    }
+
+    #[test]
+    fn there_is_time_to_rest_and_nothing_follows_from_it() {
+        let (history, settings, mut rests) = (history(12, 300, 1.0, 0.1), Settings::default(), 0);
+        let model = train_in_steps(&history, &settings, 1, &mut || rests += 1).unwrap();
+        assert_eq!(model.eif.forest, train(&history, &settings, 1).unwrap().eif.forest);
+        assert!(rests > 20, "{rests}");
     }
 
     #[test]

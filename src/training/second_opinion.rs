@@ -10,7 +10,7 @@
 
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
 
-use super::TrainError;
+use super::{Rest, TrainError};
 use crate::curve::auc;
 use crate::detect::eif::{CLIP, Model};
 use crate::detect::forest::{Options, Rows, SAMPLE_MAX};
@@ -124,14 +124,20 @@ pub fn worse_max(held_out: usize) -> f64 {
 }
 
 /// Compares a forest with a peer fitted on the same rows, and refuses one that is clearly worse.
-pub fn judge(model: &Model, fit: &Rows, trial: &Trial, options: &Options) -> Result<Opinion, TrainError> {
+pub fn judge(
+    model: &Model,
+    fit: &Rows,
+    trial: &Trial,
+    options: &Options,
+    rest: Rest<'_>,
+) -> Result<Opinion, TrainError> {
     let scores = |rows: &Rows| rows.iter().map(|it| model.forest.score(it)).collect::<Vec<_>>();
     let (ordinary, faulty) = (scores(&trial.ordinary), scores(&trial.faulty));
     let above = |scores: &[f64]| {
         scores.iter().filter(|it| **it >= model.threshold).count() as f64 / scores.len().max(1) as f64
     };
     let own = auc(&ordinary, &faulty);
-    match peer_auc(fit, trial, options) {
+    match peer_auc(fit, trial, options, rest) {
         Some(peer) if own < peer - worse_max(ordinary.len()) => Err(TrainError::WorseThanPeer { own, peer }),
         None if own < BLIND_MAX => Err(TrainError::Blind { own }),
         peer => Ok(Opinion { own, peer, recall: above(&faulty), alarms: above(&ordinary) }),
@@ -140,18 +146,18 @@ pub fn judge(model: &Model, fit: &Rows, trial: &Trial, options: &Options) -> Res
 
 /// The peer's area under the curve. The crate fixes its width at compile time, so rows are filled with zeros; these
 /// change nothing, as a signal that is 0 in every row adds 0 to every product.
-fn peer_auc(fit: &Rows, trial: &Trial, options: &Options) -> Option<f64> {
+fn peer_auc(fit: &Rows, trial: &Trial, options: &Options, rest: Rest<'_>) -> Option<f64> {
     match fit.width() {
         0 => None,
-        1..=8 => peer_auc_at::<8>(fit, trial, options),
-        9..=16 => peer_auc_at::<16>(fit, trial, options),
-        17..=32 => peer_auc_at::<32>(fit, trial, options),
-        33..=64 => peer_auc_at::<64>(fit, trial, options),
+        1..=8 => peer_auc_at::<8>(fit, trial, options, rest),
+        9..=16 => peer_auc_at::<16>(fit, trial, options, rest),
+        17..=32 => peer_auc_at::<32>(fit, trial, options, rest),
+        33..=64 => peer_auc_at::<64>(fit, trial, options, rest),
         _ => None,
     }
 }
 
-fn peer_auc_at<const N: usize>(fit: &Rows, trial: &Trial, options: &Options) -> Option<f64> {
+fn peer_auc_at<const N: usize>(fit: &Rows, trial: &Trial, options: &Options, rest: Rest<'_>) -> Option<f64> {
     let step = fit.len().div_ceil(PEER_ROWS_MAX).max(1);
     let fit: Vec<[f32; N]> = fit.iter().step_by(step).map(padded).collect();
     let options = ForestOptions {
@@ -164,6 +170,7 @@ fn peer_auc_at<const N: usize>(fit: &Rows, trial: &Trial, options: &Options) -> 
     };
     let (mut ordinary, mut faulty) = (vec![0.0; trial.ordinary.len()], vec![0.0; trial.faulty.len()]);
     for _ in 0..PEER_TREES / PEER_BATCH {
+        rest();
         let peer = Peer::<f32, N>::from_slice(&fit, &options).ok()?;
         for (sums, rows) in [(&mut ordinary, &trial.ordinary), (&mut faulty, &trial.faulty)] {
             sums.iter_mut().zip(rows.iter()).for_each(|(sum, row)| *sum += peer.score(&padded(row)).log2());
