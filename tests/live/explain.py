@@ -16,6 +16,11 @@ def said(binary, *arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+def ended(binary, place):
+    """The episodes that are stored with their end."""
+    return [it for it in json.loads(said(binary, "episodes", place, "--json")[1]) if it["outcome"] == "ended"]
+
+
 def main():
     binary = os.path.abspath(arguments().hostnorm)
     with tempfile.TemporaryDirectory() as folder:
@@ -29,11 +34,10 @@ def main():
                 until("the fault is found", 30, lambda: asked("is_anomaly") == 1)
             until("it is over", 120, lambda: asked("is_anomaly") == 0)
             # What was read in the last seconds before a crash may be lost; the episode has to be stored.
-            until("it is stored", 30, lambda: '"ended"' in said(binary, "episodes", place, "--json")[1])
+            until("it is stored", 30, lambda: ended(binary, place))
             program.process.kill()
             program.process.wait()
-        episodes = json.loads(said(binary, "episodes", place, "--json")[1])
-        episode = [it for it in episodes if it["outcome"] == "ended"][-1]["id"]
+        episode = ended(binary, place)[-1]["id"]
         code, out, err = said(binary, "explain", str(episode), place, *SETTINGS, "--json")
         made = json.loads(out)["made_once_more"] if code == 0 else None
         if not made or not made.get("equal") or made["points"] < 5 or made["left_out"]:
