@@ -301,7 +301,7 @@ impl Store {
 
 impl Running {
     /// Whether it is time to commit with this reading. The thread of the store works right after a tick: caches are warm
-    /// then, and a commit takes a third of what it takes when a timer of its own wakes it.
+    /// then, and a commit takes half of what it takes when a timer of its own wakes it.
     fn is_due(&mut self) -> bool {
         let now = clock::instant();
         let due = *self.due.get_or_insert(now + self.commit_every);
