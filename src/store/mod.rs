@@ -176,6 +176,8 @@ struct Running {
     commit_every: Duration,
     /// When the next commit is due; nothing before the first reading.
     due: Option<Instant>,
+    /// When the last reading came.
+    read_at: Option<Instant>,
 }
 
 impl Store {
@@ -219,6 +221,7 @@ impl Store {
                     queued: 0,
                     commit_every: every,
                     due: None,
+                    read_at: None,
                 }))
             }
             Err(error) => {
@@ -304,11 +307,12 @@ impl Running {
     /// then, and a commit takes half of what it takes when a timer of its own wakes it.
     fn is_due(&mut self) -> bool {
         let now = clock::instant();
+        let gap = self.read_at.replace(now).map_or(Duration::ZERO, |before| now - before);
         let due = *self.due.get_or_insert(now + self.commit_every);
-        // A reading that comes in a moment would be late.
-        let is_due = now + self.commit_every / 10 >= due;
+        // With the next reading it would be too late; a moment is none.
+        let is_due = now + gap > due + self.commit_every / 20;
         if is_due {
-            self.due = Some((due + self.commit_every).max(now));
+            self.due = Some(now + self.commit_every);
         }
         is_due
     }

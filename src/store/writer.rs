@@ -139,8 +139,8 @@ impl Writer {
 
     /// Runs until it is told to stop, or nobody is left to tell it anything.
     pub(super) fn run(mut self) {
-        // The loop says when; only when it does not, such as between readings that are far apart, is the clock asked.
-        let patience = self.commit_every * 2;
+        // The loop says when; only when it does not, as one that hangs or reads seldom, is the clock asked.
+        let patience = self.commit_every + self.commit_every / 10;
         let mut due = clock::instant() + patience;
         loop {
             match self.wake.recv_timeout(due.saturating_duration_since(clock::instant())) {

@@ -35,13 +35,14 @@ def main():
             until("it is over", 120, lambda: asked("is_anomaly") == 0)
             # What was read in the last seconds before a crash may be lost; the episode has to be stored.
             until("it is stored", 30, lambda: ended(binary, place))
+            # A line a point, behind that of the names.
+            until("enough points are", 30, lambda: said(binary, "export", "scores", place)[1].count("\n") > 8)
             program.process.kill()
             program.process.wait()
         episode = ended(binary, place)[-1]["id"]
         code, out, err = said(binary, "explain", str(episode), place, *SETTINGS, "--json")
         made = json.loads(out)["made_once_more"] if code == 0 else None
-        # A point a second, and an episode lasts for as long as it takes to be over at least.
-        if not made or not made.get("equal") or made["points"] < 3 or made["left_out"]:
+        if not made or not made.get("equal") or made["points"] < 5 or made["left_out"]:
             sys.exit(f"explain {episode}: {code}\n{out}{err}")
         text = said(binary, "explain", str(episode), place, *SETTINGS)[1]
         if "to the last bit" not in text or "of the score" not in text:
