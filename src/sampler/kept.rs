@@ -8,13 +8,13 @@ use crate::reading::{Kind, Subject, Timestamp};
 use crate::report::Report;
 use crate::store::{Baseline, Entry, LEARNING, Marker, Request, Snapshot, Verb};
 
-/// How often is stored what is normal of each signal.
-const BASELINES_SECONDS: f64 = 300.0;
+/// How often is stored what is normal of each signal: with a transaction that is due anyway.
+const BASELINES_SECONDS: f64 = 600.0;
 
 /// How often is the whole state stored.
-const SNAPSHOT_SECONDS: f64 = 3_600.0;
+const SNAPSHOT_SECONDS: f64 = 7_200.0;
 /// After so many readings it is stored at the latest: those since are judged once more at a restart, in a moment.
-const SNAPSHOT_READINGS: u64 = 3_600;
+const SNAPSHOT_READINGS: u64 = 7_200;
 
 impl Sampler {
     /// Hands what the tick gave to the store, and what is kept from time to time when it is time.

@@ -1,6 +1,6 @@
 //! The open store: entries become rows, and a batch is one act: a frame of the tail, or a transaction.
 //!
-//! Readings and points alone go to the tail. Every five minutes, and when there is something else, a transaction takes all
+//! Readings and points alone go to the tail. Every ten minutes, and when there is something else, a transaction takes all
 //! there is.
 //! What is remembered here follows from the rows that were committed. When a batch fails, all of it is dropped and loaded
 //! again, so that a rollback leaves no trace.
@@ -24,7 +24,7 @@ use crate::clock;
 use crate::reading::Subject;
 
 /// Time between two transactions, in seconds of readings: what `sqlite3` shows is that old at most.
-const TRANSACTION_EVERY: f64 = 300.0;
+const TRANSACTION_EVERY: f64 = 600.0;
 /// The same during an episode: with a transaction is written how far it has come.
 const TRANSACTION_EVERY_IN_EPISODES: f64 = 60.0;
 

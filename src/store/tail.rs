@@ -1,6 +1,6 @@
 //! What was committed since the last transaction: a plain file beside the database, to which a commit adds one frame.
 //!
-//! A transaction of SQLite costs several times as much as one `write`, so there is one every five minutes, and it takes
+//! A transaction of SQLite costs several times as much as one `write`, so there is one every ten minutes, and it takes
 //! over what the frames hold. The file is then written from its front again. A frame carries the generation of the file that the
 //! database names, so that what is left of an earlier one, or of another database, is not taken for more.
 

@@ -15,6 +15,8 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 PHASES = {"read", "step", "store", "publish"}
 SERVER, INTERNAL = 2, 1
+# So many are enough for the trees of more than twenty ticks.
+SPANS = 150
 
 
 def plain(attributes):
@@ -68,6 +70,10 @@ def exemplars(page):
     families = [it for it in text_string_to_metric_families(page) if it.name == "hostnorm_tick_duration_seconds"]
     assert [it.type for it in families] == ["histogram"], families
     return [it.exemplar for it in families[0].samples if it.exemplar]
+
+
+def spans_sent(page):
+    return value(page, "hostnorm_otlp_spans_total", outcome="sent") or 0
 
 
 def check(what, fine, *shown):
@@ -157,7 +163,9 @@ def one(options, protocol, folder):
             seconds = until("a training is traced", 60, trained)
             page = scrape(program.url)
             until("the exemplars' spans arrived", 10, lambda: known_all(page, received(file)))
-            text = fetch(f"{program.url}/metrics", accept="text/plain")[2]
+            counted = lambda: fetch(f"{program.url}/metrics", accept="text/plain")[2]
+            until(f"{SPANS} spans are sent", 30, lambda: spans_sent(counted()) >= SPANS)
+            text = counted()
             resident = value(text, "process_resident_memory_bytes")
         spans = received(file)
         log = pathlib.Path(folder, "log").read_text()
@@ -170,7 +178,7 @@ def one(options, protocol, folder):
     check("a training is a trace that points to its tick", not train.get("parentSpanId") and train["links"][0]["traceId"] in {it["traceId"] for it, _ in whole}, train)
     check("a training has an outcome", train["is"]["hostnorm.outcome"] in ("trained", "refused"), train)
     check("exemplars only where they belong", "trace_id" not in text and 'hostnorm_tick_duration_seconds_bucket{le="+Inf"}' in text)
-    check("nothing is lost", value(text, "hostnorm_otlp_spans_total", outcome="sent") > 100, text[-2000:])
+    check("all that were counted arrived", len(spans) >= spans_sent(text) >= SPANS, len(spans), text[-2000:])
     for outcome in ("failed", "dropped"):
         check("nothing is lost", value(text, "hostnorm_otlp_spans_total", outcome=outcome) == 0, outcome)
     check("nothing to complain about", "cannot be sent" not in log, log)
