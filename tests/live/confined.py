@@ -21,6 +21,8 @@ from program import arguments, fetch, free_port, note, samples, until
 
 ROOT = pathlib.Path(__file__).parents[2]
 IMAGE_BYTES_MAX = 12_000_000
+# Of the program by itself; it takes nearly all of it.
+PROGRAM_BYTES_MAX = 10_000_000
 # Of hostnorm, not of the host.
 OWN = re.compile(
     r"process_|anomaly_|hostnorm_(build_info|collector_duration|config_|connections_|last_sample|learning|model_|scrapes_"
@@ -62,12 +64,14 @@ def image(program, folder):
         sys.exit(f"the image is not as it should be: {json.dumps(config, indent=1)}")
     if size > IMAGE_BYTES_MAX:
         sys.exit(f"the image has {size} bytes, more than {IMAGE_BYTES_MAX}")
+    if (length := os.path.getsize(program)) > PROGRAM_BYTES_MAX:
+        sys.exit(f"the program has {length} bytes, more than {PROGRAM_BYTES_MAX}")
     manifests = json.loads((folder / "both/manifest.json").read_text())["manifests"]
     platforms = [f"{it['platform']['os']}/{it['platform']['architecture']}" for it in manifests]
     if platforms != ["linux/amd64", "linux/arm64"]:
         sys.exit(f"a list of two images names {platforms}")
     run("umoci", "unpack", "--image", f"{folder}/layout:latest", folder / "bundle")
-    note(f"the image has {size / 1e6:.1f} MB unpacked; a list of images for {' and '.join(platforms)}")
+    note(f"the program has {length} bytes, the image {size / 1e6:.1f} MB unpacked; a list of images for {' and '.join(platforms)}")
     return folder / "bundle/rootfs"
 
 
