@@ -21,11 +21,15 @@ pub(super) struct Keep {
 }
 
 /// Rows of each kind that one pass deletes at most.
-const ROWS_MAX: i64 = 500;
+const ROWS_MAX: i64 = 1_500;
+/// Steps in which one pass makes room at most.
+const STEPS_MAX: usize = 500;
 /// With this share of the bytes that are allowed in use, room is made.
 const FULL_SHARE: f64 = 0.95;
-/// Pages that one pass gives back at most, and that may lie unused.
-const PAGES_MAX: i64 = 256;
+/// Pages that one pass gives back at most.
+const PAGES_MAX: i64 = 768;
+/// Pages that may lie unused: they are soon written to.
+const UNUSED_PAGES_MAX: i64 = 256;
 
 /// Readings that no episode is explained from.
 const NOT_FROZEN: &str = "NOT EXISTS (SELECT 1 FROM episodes WHERE keep_from <= readings.last_at \
@@ -89,7 +93,7 @@ fn shrink(connection: &Connection, keep: &Keep) -> Result<(), Error> {
         "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE {NOT_FROZEN} ORDER BY id LIMIT 60)"
     );
     let points = "DELETE FROM points WHERE id IN (SELECT id FROM points ORDER BY at LIMIT 500)";
-    for _ in 0..ROWS_MAX {
+    for _ in 0..STEPS_MAX {
         if used(connection)? <= most {
             break;
         }
@@ -114,7 +118,7 @@ fn used(connection: &Connection) -> Result<u64, Error> {
 /// Gives unused pages back to the filesystem, some at a time.
 pub(super) fn vacuum(connection: &Connection) -> Result<(), Error> {
     let unused: i64 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-    if unused <= PAGES_MAX {
+    if unused <= UNUSED_PAGES_MAX {
         return Ok(());
     }
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_MAX})"))?;

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::sentence;
 
 /// Time between two looks at what is too old.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+const PRUNE_EVERY: Duration = Duration::from_secs(1_800);
 /// Time between two looks at how large the files are.
 const MEASURE_EVERY: Duration = Duration::from_secs(30);
 /// Time between two attempts to open what could not be opened.
