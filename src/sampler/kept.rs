@@ -12,9 +12,9 @@ use crate::store::{Baseline, Entry, LEARNING, Marker, Request, Snapshot, Verb};
 const BASELINES_SECONDS: f64 = 600.0;
 
 /// How often is the whole state stored.
-const SNAPSHOT_SECONDS: f64 = 7_200.0;
+const SNAPSHOT_SECONDS: f64 = 14_400.0;
 /// After so many readings it is stored at the latest: those since are judged once more at a restart, in a moment.
-const SNAPSHOT_READINGS: u64 = 7_200;
+const SNAPSHOT_READINGS: u64 = 14_400;
 
 impl Sampler {
     /// Hands what the tick gave to the store, and what is kept from time to time when it is time.

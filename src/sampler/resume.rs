@@ -15,7 +15,7 @@ use crate::window::Point;
 pub const FORGET: &str = "forget";
 
 /// With a snapshot so many seconds older than the newest reading the points are the shorter way.
-const SNAPSHOT_AGE_MAX: f64 = 10_800.0;
+const SNAPSHOT_AGE_MAX: f64 = 18_000.0;
 
 /// How the loop knows again what it knew.
 #[derive(Debug, Clone, Copy, PartialEq)]
