@@ -13,8 +13,8 @@ use hostnorm::report::{
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::span::Span;
 use hostnorm::store::{
-    Archive, Asked, Between, Entry, Error, FILE, LeftOut, Marker, Model, Request, Settings, Snapshot, Store,
-    TAIL, Verb, is_in_use,
+    Archive, Asked, BLOBS, Between, Entry, Error, FILE, LeftOut, Marker, Model, Request, Settings, Snapshot,
+    Store, TAIL, Verb, is_in_use,
 };
 use hostnorm::window::Point;
 
@@ -273,6 +273,9 @@ fn models_and_markers_are_kept() {
     assert_eq!(models, [("b".into(), "current".into()), ("c".into(), "shadow".into())]);
     assert_eq!(archive.models().unwrap()[1], model("c"));
     assert!(!archive.is_learning().unwrap());
+    // What cannot be read is nothing, which whoever decodes it refuses; the rest of the row is there.
+    std::fs::remove_dir_all(directory.path().join(format!("{FILE}{BLOBS}"))).unwrap();
+    assert_eq!(archive.models().unwrap()[1], Model { bytes: Vec::new(), ..model("c") });
 }
 
 #[test]
@@ -354,7 +357,7 @@ fn a_newer_schema_is_refused_with_a_sentence() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     let told = Archive::open(directory.path()).unwrap_err().to_string();
     assert!(
-        told.contains("was written by a newer hostnorm: its schema is 99, this one knows up to 2"),
+        told.contains("was written by a newer hostnorm: its schema is 99, this one knows up to 3"),
         "{told}"
     );
 }
@@ -412,12 +415,15 @@ fn a_store_of_the_first_schema_is_brought_up_to_date() {
         .execute_batch(
             "PRAGMA user_version = 1; PRAGMA application_id = 0x686e726d;
              INSERT INTO models VALUES ('a', 'host', 1.5, 'current', '{}', 'd', 1, x'0102');
+             INSERT INTO snapshots VALUES (1, 2.5, 'f', NULL, NULL, x'03');
              INSERT INTO tails VALUES (0, 7.5, 7.5, 0, 1, x''), (1, 8.5, 9.5, 2, 1, x'0200');",
         )
         .unwrap();
     assert!(matches!(Archive::open(directory.path()), Err(Error::Older { .. })));
     open(directory.path()).close();
-    let models = Archive::open(directory.path()).unwrap().models().unwrap();
+    let archive = Archive::open(directory.path()).unwrap();
+    assert_eq!(archive.snapshot("f").unwrap().unwrap().bytes, [3]);
+    let models = archive.models().unwrap();
     assert_eq!(
         (models[0].id.as_str(), models[0].created, &models[0].bytes),
         ("a", Timestamp(1.5), &vec![1, 2])

@@ -12,7 +12,7 @@ use crate::store::{Baseline, Entry, LEARNING, Marker, Request, Snapshot, Verb};
 const BASELINES_SECONDS: f64 = 600.0;
 
 /// How often is the whole state stored.
-const SNAPSHOT_SECONDS: f64 = 14_400.0;
+pub(super) const SNAPSHOT_SECONDS: f64 = 14_400.0;
 /// After so many readings it is stored at the latest: those since are judged once more at a restart, in a moment.
 const SNAPSHOT_READINGS: u64 = 14_400;
 

@@ -1,6 +1,7 @@
 //! Where the loop goes on after a restart: models, what was learned, and the readings since.
 
 use super::Sampler;
+use super::kept::SNAPSHOT_SECONDS;
 use super::models::{KINDS, record};
 use crate::clock;
 use crate::engine::Engine;
@@ -15,7 +16,7 @@ use crate::window::Point;
 pub const FORGET: &str = "forget";
 
 /// With a snapshot so many seconds older than the newest reading the points are the shorter way.
-const SNAPSHOT_AGE_MAX: f64 = 18_000.0;
+const SNAPSHOT_AGE_MAX: f64 = 1.25 * SNAPSHOT_SECONDS;
 
 /// How the loop knows again what it knew.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::blobs::Blobs;
 use super::entry::{Baseline, Marker, Model, Snapshot};
 use super::point::{self, Point};
 use super::record::Record;
@@ -18,6 +19,7 @@ use crate::reading::{Reading, Subject, Timestamp};
 pub struct Archive {
     path: PathBuf,
     connection: Connection,
+    blobs: Blobs,
 }
 
 impl Archive {
@@ -27,7 +29,7 @@ impl Archive {
     /// When there is none, or it cannot be read.
     pub fn open(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(FILE);
-        Ok(Self { connection: schema::open_to_read(&path)?, path })
+        Ok(Self { connection: schema::open_to_read(&path)?, blobs: Blobs::of(&path), path })
     }
 
     /// Gives each reading of a span to `each`, in the order in which they were read, as far as its series are among these
@@ -163,9 +165,8 @@ impl Archive {
     /// # Errors
     /// When the store cannot be read.
     pub fn snapshot(&self, format: &str) -> Result<Option<Snapshot>, Error> {
-        let sql =
-            "SELECT at, format, model, cause, blob FROM snapshots WHERE format = ?1 ORDER BY id DESC LIMIT 1";
-        Ok(self.connection.query_row(sql, [format], snapshot).optional()?)
+        let sql = format!("{SNAPSHOTS} WHERE format = ?1 ORDER BY id DESC LIMIT 1");
+        Ok(self.connection.query_row(&sql, [format], |row| self.snapshot_of(row)).optional()?)
     }
 
     /// The snapshots from which an episode is explained, the oldest first: the one that its readings begin with, and those
@@ -175,12 +176,11 @@ impl Archive {
     /// When the store cannot be read.
     pub fn snapshots_of(&self, episode: &EpisodeRow) -> Result<Vec<Snapshot>, Error> {
         let Some(from) = episode.keep_from else { return Ok(Vec::new()) };
-        let mut statement = self.connection.prepare(
-            "SELECT at, format, model, cause, blob FROM snapshots \
-             WHERE at = ?1 OR (cause IS NOT NULL AND at BETWEEN ?1 AND ?2) ORDER BY id",
-        )?;
+        let mut statement = self.connection.prepare(&format!(
+            "{SNAPSHOTS} WHERE at = ?1 OR (cause IS NOT NULL AND at BETWEEN ?1 AND ?2) ORDER BY id"
+        ))?;
         Ok(statement
-            .query_map([from, episode.keep_to.unwrap_or(1e300)], snapshot)?
+            .query_map([from, episode.keep_to.unwrap_or(1e300)], |row| self.snapshot_of(row))?
             .collect::<Result<_, _>>()?)
     }
 
@@ -217,7 +217,7 @@ impl Archive {
     pub fn models(&self) -> Result<Vec<Model>, Error> {
         let mut statement =
             self.connection.prepare(&format!("{MODELS} WHERE state <> ?1 ORDER BY created, id"))?;
-        Ok(statement.query_map([tables::RECORDED], model)?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map([tables::RECORDED], |row| self.model_of(row))?.collect::<Result<_, _>>()?)
     }
 
     /// One model, also when it is kept for episodes only.
@@ -225,7 +225,8 @@ impl Archive {
     /// # Errors
     /// When the store cannot be read.
     pub fn model(&self, id: &str) -> Result<Option<Model>, Error> {
-        Ok(self.connection.query_row(&format!("{MODELS} WHERE id = ?1"), [id], model).optional()?)
+        let sql = format!("{MODELS} WHERE id = ?1");
+        Ok(self.connection.query_row(&sql, [id], |row| self.model_of(row)).optional()?)
     }
 
     /// What is normal of each signal, as it was written down last.
@@ -276,25 +277,45 @@ impl Archive {
     pub fn is_learning(&self) -> Result<bool, Error> {
         Ok(self.markers(LEARNING)?.last().is_none_or(|it| it.text != "off"))
     }
+
+    fn model_of(&self, row: &Row<'_>) -> Result<Model, rusqlite::Error> {
+        Ok(Model {
+            id: row.get(0)?,
+            kind: row.get(1)?,
+            created: Timestamp(row.get(2)?),
+            state: row.get(3)?,
+            card: row.get(4)?,
+            digest: row.get(5)?,
+            format: row.get(6)?,
+            bytes: self.bytes_of(row, 7)?,
+        })
+    }
+
+    fn snapshot_of(&self, row: &Row<'_>) -> Result<Snapshot, rusqlite::Error> {
+        Ok(Snapshot {
+            at: Timestamp(row.get(0)?),
+            format: row.get(1)?,
+            model: row.get(2)?,
+            cause: row.get(3)?,
+            bytes: self.bytes_of(row, 4)?,
+        })
+    }
+
+    /// What is in the file that a row names; rows of older versions hold it themselves, in the column before that.
+    fn bytes_of(&self, row: &Row<'_>, blob: usize) -> Result<Vec<u8>, rusqlite::Error> {
+        match row.get::<_, Option<String>>(blob + 1)? {
+            Some(file) => Ok(self.blobs.read(&file)),
+            None => row.get(blob),
+        }
+    }
 }
 
 const EPISODES: &str = "SELECT id, kind, subject, began, ended, seen, outcome, peak, causes, sentence, model, \
                         keep_from, keep_to FROM episodes";
 
-const MODELS: &str = "SELECT id, kind, created, state, card, digest, format, blob FROM models";
+const SNAPSHOTS: &str = "SELECT at, format, model, cause, blob, file FROM snapshots";
 
-fn model(row: &Row<'_>) -> Result<Model, rusqlite::Error> {
-    Ok(Model {
-        id: row.get(0)?,
-        kind: row.get(1)?,
-        created: Timestamp(row.get(2)?),
-        state: row.get(3)?,
-        card: row.get(4)?,
-        digest: row.get(5)?,
-        format: row.get(6)?,
-        bytes: row.get(7)?,
-    })
-}
+const MODELS: &str = "SELECT id, kind, created, state, card, digest, format, blob, file FROM models";
 
 fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
     Ok(EpisodeRow {
@@ -311,16 +332,6 @@ fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
         model: row.get(10)?,
         keep_from: row.get(11)?,
         keep_to: row.get(12)?,
-    })
-}
-
-fn snapshot(row: &Row<'_>) -> Result<Snapshot, rusqlite::Error> {
-    Ok(Snapshot {
-        at: Timestamp(row.get(0)?),
-        format: row.get(1)?,
-        model: row.get(2)?,
-        cause: row.get(3)?,
-        bytes: row.get(4)?,
     })
 }
 

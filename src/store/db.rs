@@ -11,6 +11,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::blobs::Blobs;
 use super::dictionary;
 use super::entry::{Entry, Judged, Tick};
 use super::episodes::Open;
@@ -38,6 +39,11 @@ pub(super) struct Db {
     head: Head,
     tail: Tail,
     compressor: Compressor,
+    blobs: Blobs,
+    /// Bytes of all of them.
+    blob_bytes: u64,
+    /// Whether the batch under way may leave some that no row names.
+    sweeps: bool,
     episodes: Open,
     /// The highest score of each subject since its last point.
     highest: BTreeMap<Subject, f64>,
@@ -66,7 +72,11 @@ impl Db {
         let dictionary = dictionary::Writer::load(&transaction)?;
         let episodes = Open::load(&transaction)?;
         transaction.commit()?;
+        let blobs = Blobs::of(path);
         Ok(Self {
+            blob_bytes: blobs.sweep(&connection)?,
+            sweeps: false,
+            blobs,
             connection,
             dictionary,
             head: Head::default(),
@@ -110,6 +120,10 @@ impl Db {
         if !self.tail.is_empty() {
             self.tail.restart();
         }
+        if self.sweeps {
+            // What is committed is not tried again because this fails; the next one sweeps more.
+            self.sweeps = self.sweep().is_err();
+        }
         Ok(written)
     }
 
@@ -119,11 +133,12 @@ impl Db {
         }
         let connection = &self.connection;
         schema::begin(connection)?;
+        self.sweeps |= matches!(entry, Entry::Snapshot(_) | Entry::Model(_) | Entry::ModelGone { .. });
         match entry {
             Entry::Tick(_) => {}
             Entry::Baselines(rows) => tables::baselines(connection, rows)?,
-            Entry::Snapshot(it) => tables::snapshot(connection, it)?,
-            Entry::Model(it) => tables::model(connection, it)?,
+            Entry::Snapshot(it) => tables::snapshot(connection, &self.blobs, it)?,
+            Entry::Model(it) => tables::model(connection, &self.blobs, it)?,
             Entry::ModelState { id, state } => tables::model_state(connection, id, state)?,
             Entry::ModelGone { id } => tables::model_gone(connection, id)?,
             Entry::Bygone(it) => drop(import::insert(connection, it)?),
@@ -179,7 +194,19 @@ impl Db {
         retention::prune(&transaction, keep, now)?;
         self.dictionary.prune(&transaction)?;
         transaction.commit()?;
+        self.sweep()?;
         retention::vacuum(&self.connection)
+    }
+
+    /// Removes models and states that are not kept any longer.
+    fn sweep(&mut self) -> Result<(), Error> {
+        self.blob_bytes = self.blobs.sweep(&self.connection)?;
+        Ok(())
+    }
+
+    /// Bytes of the files that rows name.
+    pub(super) fn blob_bytes(&self) -> u64 {
+        self.blob_bytes
     }
 
     /// Leaves nothing but the file itself, as far as readers allow.

@@ -15,6 +15,7 @@ use crate::reading::{Labels, Timestamp, Values};
 use crate::report::Report;
 
 mod archive;
+mod blobs;
 mod column;
 mod db;
 mod dictionary;
@@ -56,6 +57,8 @@ use writer::Writer;
 pub const FILE: &str = "hostnorm.db";
 /// What the name of the database is followed by in that of its tail, which has what was committed last.
 pub const TAIL: &str = "-tail";
+/// What it is followed by in that of the directory with models and whole states.
+pub const BLOBS: &str = "-blobs";
 /// The file that says who writes to it, beside the database.
 pub const LOCK: &str = "hostnorm.lock";
 

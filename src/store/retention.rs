@@ -63,8 +63,10 @@ fn thaw(connection: &Connection, keep: &Keep, readings: f64) -> Result<(), Error
         [readings],
         |row| row.get(0),
     )?;
-    let sql =
-        format!("SELECT coalesce(sum(length(blob)), 0) FROM snapshots WHERE {}", super::tables::EXPLAINING);
+    let sql = format!(
+        "SELECT coalesce(sum(length(blob) + size), 0) FROM snapshots WHERE {}",
+        super::tables::EXPLAINING
+    );
     let snapshots: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
     // What an episode freed is deleted by the next pass, which then counts again.
     if u64::try_from(frozen + snapshots).unwrap_or(0) > keep.episode_bytes {
@@ -108,11 +110,15 @@ fn shrink(connection: &Connection, keep: &Keep) -> Result<(), Error> {
     Ok(())
 }
 
-/// Bytes that the rows take, without pages that lie unused.
+/// Bytes that the rows take, without pages that lie unused, and the files that they name.
 fn used(connection: &Connection) -> Result<u64, Error> {
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let pages = pragma("page_count")? - pragma("freelist_count")?;
-    Ok(u64::try_from(pages * pragma("page_size")?).unwrap_or(0))
+    let mut files = connection.prepare_cached(
+        "SELECT coalesce(sum(size), 0) FROM (SELECT size FROM models UNION ALL SELECT size FROM snapshots)",
+    )?;
+    let files: i64 = files.query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(pages * pragma("page_size")? + files).unwrap_or(0))
 }
 
 /// Gives unused pages back to the filesystem, some at a time.

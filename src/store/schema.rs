@@ -15,7 +15,8 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x686e_726d;
 
 /// The tables as they are now. Each step leads from the version of its place to the next, and none is ever changed.
-const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The version of the tables that this program writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;

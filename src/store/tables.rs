@@ -1,11 +1,9 @@
 //! One function for each kind of row that is written.
 
-use std::ffi::CStr;
-
-use rusqlite::blob::ZeroBlob;
-use rusqlite::{Connection, MAIN_DB, params};
+use rusqlite::{Connection, params};
 
 use super::Error;
+use super::blobs::Blobs;
 use super::entry::{Baseline, Marker, Model, Snapshot};
 
 /// Snapshots that are kept besides those that explain an episode.
@@ -45,17 +43,20 @@ pub(super) fn baselines(connection: &Connection, rows: &[Baseline]) -> Result<()
     Ok(())
 }
 
-/// Writes the blob of the row that was inserted last, page by page: a statement with it would hold it two more times.
-fn fill(connection: &Connection, table: &CStr, bytes: &[u8]) -> Result<(), Error> {
-    let row = connection.last_insert_rowid();
-    Ok(connection.blob_open(MAIN_DB, table, c"blob", row, false)?.write_at(bytes, 0)?)
-}
-
-pub(super) fn snapshot(connection: &Connection, it: &Snapshot) -> Result<(), Error> {
+pub(super) fn snapshot(connection: &Connection, blobs: &Blobs, it: &Snapshot) -> Result<(), Error> {
     connection
-        .prepare_cached("INSERT INTO snapshots (at, format, model, cause, blob) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![it.at.0, it.format, it.model, it.cause, ZeroBlob(it.bytes.len() as u64)])?;
-    fill(connection, c"snapshots", &it.bytes)?;
+        .prepare_cached(
+            "INSERT INTO snapshots (at, format, model, cause, blob, file, size) \
+             VALUES (?1, ?2, ?3, ?4, x'', ?5, ?6)",
+        )?
+        .execute(params![
+            it.at.0,
+            it.format,
+            it.model,
+            it.cause,
+            blobs.write(&it.bytes)?,
+            it.bytes.len() as i64
+        ])?;
     needless(connection)
 }
 
@@ -77,11 +78,11 @@ pub(super) fn needless(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn model(connection: &Connection, it: &Model) -> Result<(), Error> {
+pub(super) fn model(connection: &Connection, blobs: &Blobs, it: &Model) -> Result<(), Error> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO models (id, kind, created, state, card, digest, format, blob) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO models (id, kind, created, state, card, digest, format, blob, file, size) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, x'', ?8, ?9)",
         )?
         .execute(params![
             it.id,
@@ -91,9 +92,10 @@ pub(super) fn model(connection: &Connection, it: &Model) -> Result<(), Error> {
             it.card,
             it.digest,
             it.format,
-            ZeroBlob(it.bytes.len() as u64)
+            blobs.write(&it.bytes)?,
+            it.bytes.len() as i64
         ])?;
-    fill(connection, c"models", &it.bytes)
+    Ok(())
 }
 
 pub(super) fn model_state(connection: &Connection, id: &str, state: &str) -> Result<(), Error> {

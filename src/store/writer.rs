@@ -14,14 +14,14 @@ use super::db::Db;
 use super::entry::Entry;
 use super::request::{Request, Verb};
 use super::retention::Keep;
-use super::{Error, FILE, LOCK, Operation, PENDING_MAX, Shared, TAIL, Wake};
+use super::{BLOBS, Error, FILE, LOCK, Operation, PENDING_MAX, Shared, TAIL, Wake};
 use crate::clock;
 use crate::sentence;
 
 /// Time between two looks at what is too old.
-const PRUNE_EVERY: Duration = Duration::from_secs(1_800);
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// Time between two looks at how large the files are.
-const MEASURE_EVERY: Duration = Duration::from_secs(30);
+const MEASURE_EVERY: Duration = Duration::from_secs(60);
 /// Time between two attempts to open what could not be opened.
 const RETRY: Duration = Duration::from_secs(10);
 /// An answer to a command is not kept waiting for the next commit, but for what else may come with it.
@@ -121,7 +121,7 @@ impl Writer {
             sentence::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
         let aside = PathBuf::from(format!("{}.garbled-{stamp}", path.display()));
         rename(path, &aside)?;
-        for end in ["-wal", "-shm", TAIL] {
+        for end in ["-wal", "-shm", TAIL, BLOBS] {
             let with = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
             if with(path).exists() {
                 rename(&with(path), &with(&aside))?;
@@ -259,7 +259,8 @@ impl Writer {
             let path = self.directory.join(format!("{FILE}{end}"));
             path.metadata().map_or(0, |it| it.len())
         };
-        self.shared.measured(size("") + size("-wal") + size(TAIL));
+        let blobs = self.db.as_ref().map_or(0, Db::blob_bytes);
+        self.shared.measured(size("") + size("-wal") + size(TAIL) + blobs);
     }
 }
 

@@ -95,7 +95,7 @@ class Crashes(threading.Thread):
         """Looks at a copy, as looking mends what the crash left, and that is for hostnorm to do."""
         with tempfile.TemporaryDirectory() as copy:
             for path in pathlib.Path(self.folder).glob("hostnorm.db*"):
-                if not path.name.endswith("-shm"):
+                if path.is_file() and not path.name.endswith("-shm"):
                     shutil.copy(path, copy)
             if not pathlib.Path(copy, "hostnorm.db").exists():
                 return 0.0

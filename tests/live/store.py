@@ -159,6 +159,14 @@ def filled(options, folder, kill=False):
             daemon.kill()
 
 
+def set_aside(folder):
+    """Files that were set aside; what is beside them goes with them."""
+    found = [it for it in pathlib.Path(folder).iterdir() if ".garbled-" in it.name]
+    for it in found:
+        assert it.is_file() or any(it.iterdir()), it
+    return [it for it in found if it.is_file()]
+
+
 def garbled(options, folder):
     filled(options, folder)
     path = pathlib.Path(folder, "hostnorm.db")
@@ -168,7 +176,7 @@ def garbled(options, folder):
         daemon.stored()
         daemon.goes_on()
         once(daemon, "the store is garbled")
-    (aside,) = [it for it in pathlib.Path(folder).iterdir() if ".garbled-" in it.name]
+    (aside,) = set_aside(folder)
     assert aside.read_bytes() == content, "what was garbled was changed"
     assert aside.name in daemon.told(), daemon.told()
     sound(folder)
@@ -178,7 +186,7 @@ def garbled(options, folder):
         daemon.stored()
         daemon.goes_on()
         once(daemon, "the store is garbled")
-    assert len([it for it in pathlib.Path(folder).iterdir() if ".garbled-" in it.name]) == 2
+    assert len(set_aside(folder)) == 2
     sound(folder)
 
 
@@ -196,6 +204,25 @@ def garbled_log(options, folder):
             daemon.goes_on()
             assert not daemon.lines("garbled"), daemon.told()
         sound(folder)
+
+
+def garbled_state(options, folder):
+    """A state that is garbled, or gone, is not taken over, and the next one is stored."""
+    blobs = pathlib.Path(folder, "hostnorm.db-blobs")
+    for spoil in (lambda it: garble(it, 100, 100, 3), os.remove):
+        filled(options, folder)
+        for path in blobs.iterdir():
+            spoil(path)
+        with Daemon(options, folder) as daemon:
+            daemon.stored()
+            daemon.goes_on()
+            once(daemon, "cannot be read")
+            once(daemon, "the last snapshot is not used")
+            # The store goes on with it.
+            ticks = daemon.value("hostnorm_ticks_total")
+        count = sound(folder)
+        assert count > ticks, f"{ticks} readings, {count} stored"
+        assert any(blobs.iterdir()), "no state is stored"
 
 
 def two_processes(options, folder):
@@ -261,7 +288,7 @@ def main():
     if os.geteuid() != 0:
         os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--mount", sys.executable, *sys.argv])
     options = arguments(dynamic="a build of hostnorm that takes LD_PRELOAD, as what is released does not")
-    for scenario in (disk_full, read_only, garbled, garbled_log, two_processes, learning, clock):
+    for scenario in (disk_full, read_only, garbled, garbled_log, garbled_state, two_processes, learning, clock):
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             scenario(options, folder)
