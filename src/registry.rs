@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::detect::eif;
 use crate::reading::{Kind, Timestamp};
 use crate::training::{self, second_opinion};
+use resting::Resting;
 
 mod id;
 mod record;
+mod resting;
 mod stage;
 
 pub use id::Id;
@@ -124,6 +126,10 @@ impl std::error::Error for NoVersion {}
 pub struct Registry {
     /// By kind, oldest first.
     versions: BTreeMap<Kind, Vec<Version>>,
+    /// Those without their models, oldest first.
+    resting: Vec<Resting>,
+    /// Whether versions that rest are without their models.
+    forgetful: bool,
     /// Seconds of readings for which a new one is a shadow.
     shadow_for: f64,
     saved: Vec<Saved>,
@@ -137,10 +143,9 @@ impl Registry {
 
     /// Takes up a version that was written down. Of two that claim to be the current one, or the shadow, the newer is.
     pub fn restore(&mut self, version: Version) {
-        let versions = self.versions.entry(version.kind).or_default();
-        versions.retain(|it| it.id != version.id);
-        let place = versions.partition_point(|it| it.created.0 <= version.created.0);
-        versions.insert(place, version);
+        let kind = version.kind;
+        self.resting.retain(|it| it.id != version.id);
+        let versions = self.insert(version);
         for stage in [Stage::Current, Stage::Shadow] {
             let claims = versions.iter().filter(|it| it.stage == stage).count();
             versions
@@ -149,13 +154,23 @@ impl Registry {
                 .take(claims.saturating_sub(1))
                 .for_each(|it| it.stage = Stage::Retired);
         }
+        self.settle(kind);
+    }
+
+    /// Puts a version in its place; gives all of its kind.
+    fn insert(&mut self, version: Version) -> &mut Vec<Version> {
+        let versions = self.versions.entry(version.kind).or_default();
+        versions.retain(|it| it.id != version.id);
+        let place = versions.partition_point(|it| it.created.0 <= version.created.0);
+        versions.insert(place, version);
+        versions
     }
 
     /// Takes up a new model. The first of its kind judges at once; a later one is a shadow, in the place of the one that
     /// is under way.
     pub fn add(&mut self, kind: Kind, created: Timestamp, model: training::Model) -> &Version {
         let stage = if self.current(kind).is_none() { Stage::Current } else { Stage::Shadow };
-        let id = Id::new(created, |id| self.versions.values().flatten().any(|it| it.id == *id));
+        let id = Id::new(created, |id| self.versions().any(|it| it.id == *id) || self.rests(id.as_str()));
         if let Some(before) = self.shadow(kind).map(|it| it.id.clone()) {
             self.turn(kind, &before, Stage::Retired);
         }
@@ -163,15 +178,13 @@ impl Registry {
         self.saved.push(Saved::New(version.record()));
         let versions = self.versions.entry(kind).or_default();
         versions.push(version);
-        while versions.len() > MODELS_MAX
-            && let Some(oldest) = versions.iter().position(|it| !it.stage.is_running())
-        {
-            self.saved.push(Saved::Gone(versions.remove(oldest).id));
-        }
+        self.settle(kind);
+        self.trim(kind, MODELS_MAX);
+        let versions = &self.versions[&kind];
         &versions[versions.len() - 1]
     }
 
-    /// All versions, by kind, oldest first.
+    /// All versions with their models, by kind, oldest first.
     pub fn versions(&self) -> impl Iterator<Item = &Version> {
         self.versions.values().flatten()
     }
@@ -204,12 +217,13 @@ impl Registry {
             }
             Some(why) => {
                 self.turn(kind, &id, Stage::Refused);
+                self.settle(kind);
                 Some(Outcome::Refused { id, why })
             }
         }
     }
 
-    /// Lets this version judge from now on.
+    /// Lets this version judge from now on; one that rests has to be woken before.
     ///
     /// # Errors
     /// When there is none of this name, or it does already.
@@ -227,22 +241,6 @@ impl Registry {
         self.current(kind).ok_or(NoVersion::NoneBefore)
     }
 
-    /// Goes back to the newest version that judged before the current one.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn rollback(&mut self, kind: Kind) -> Result<&Version, NoVersion> {
-        let current = self.current(kind).map(|it| it.created);
-        let versions = self.versions.get(&kind).map(Vec::as_slice).unwrap_or_default();
-        let before = versions
-            .iter()
-            .rev()
-            .find(|it| it.stage == Stage::Retired && current.is_none_or(|at| it.created.0 < at.0));
-        let id = before.map(|it| it.id.clone()).ok_or(NoVersion::NoneBefore)?;
-        self.lead(kind, &id);
-        self.current(kind).ok_or(NoVersion::NoneBefore)
-    }
-
     /// What has to be written down since this was asked last.
     pub fn saved(&mut self) -> Vec<Saved> {
         std::mem::take(&mut self.saved)
@@ -254,6 +252,7 @@ impl Registry {
             self.turn(kind, &before, Stage::Retired);
         }
         self.turn(kind, id, Stage::Current);
+        self.settle(kind);
     }
 
     fn turn(&mut self, kind: Kind, id: &Id, stage: Stage) {

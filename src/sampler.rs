@@ -14,7 +14,7 @@ use crate::detect::seasonal::{History, Profile};
 use crate::engine::Engine;
 use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Subject, Timestamp, Values};
-use crate::registry::Registry;
+use crate::registry::{Registry, Version};
 use crate::report::{Report, Took, Trace};
 use crate::selftest::{Findings, Silent, Trial};
 use crate::sources::Sources;
@@ -28,6 +28,7 @@ mod forget;
 mod kept;
 mod models;
 mod pressure;
+mod recall;
 mod resume;
 mod tested;
 
@@ -116,6 +117,13 @@ pub enum Event {
         request: i64,
         /// The engine and how many points it knows, or why there is none.
         outcome: Result<(Box<Engine>, usize), String>,
+    },
+    /// A version that is to judge was read from the store, or not.
+    Recalled {
+        /// The request that this answers.
+        request: i64,
+        /// The version, or why there is none.
+        outcome: Result<Box<Version>, String>,
     },
     /// The past was had from elsewhere, or why it was not.
     Bootstrapped(Result<Learned, String>),
@@ -216,6 +224,7 @@ impl Sampler {
                     books.tests.note(clock::now(), subject.name(), outcome, seconds);
                 }
                 Ok(Event::Rebuilt { request, outcome }) => self.rebuilt(request, outcome),
+                Ok(Event::Recalled { request, outcome }) => self.recalled(request, outcome),
                 Ok(Event::Bootstrapped(outcome)) => books.bootstrapped = Some(self.bootstrapped(outcome)),
                 Ok(Event::Requested(request)) => self.requested(&request),
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,

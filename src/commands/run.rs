@@ -219,7 +219,8 @@ pub(super) fn sampler(
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
-        registry: Registry::new(config.detection.shadow_for.as_seconds()),
+        registry: Registry::new(config.detection.shadow_for.as_seconds())
+            .forgetful(store.directory().is_some()),
         store,
         events,
         inbox,

@@ -96,12 +96,14 @@ fn what_the_current_one_knows_bounds_the_trial() {
 #[test]
 fn there_is_a_way_back_and_forth() {
     let mut registry = registry(&[0.9, 0.9]);
-    assert_eq!(registry.rollback(HOST).unwrap_err(), NoVersion::NoneBefore);
+    assert_eq!(registry.before(HOST).unwrap_err(), NoVersion::NoneBefore);
     registry.promote("19700102T000000Z").unwrap();
     assert_eq!(stages(&registry), "retired current");
-    assert_eq!(registry.rollback(HOST).unwrap().id.as_str(), "19700101T000000Z");
+    let before = registry.before(HOST).unwrap();
+    assert_eq!(before.as_str(), "19700101T000000Z");
+    registry.promote(before.as_str()).unwrap();
     assert_eq!(stages(&registry), "current retired");
-    assert_eq!(registry.rollback(HOST).unwrap_err(), NoVersion::NoneBefore, "it is not forth");
+    assert_eq!(registry.before(HOST).unwrap_err(), NoVersion::NoneBefore, "it is not forth");
     assert!(matches!(registry.promote("19700101T000000Z"), Err(NoVersion::Current(_))));
     let error = registry.promote("x").unwrap_err().to_string();
     assert_eq!(error, "there is no model x; `hostnorm models list` names those that are kept");
@@ -129,6 +131,41 @@ fn five_are_kept_and_what_changes_is_written_down() {
         .collect();
     assert_eq!(said, ["gone 19700105T000000Z", "new 19700109T000000Z", "19700108T000000Z retired"]);
     assert!(registry.saved().is_empty());
+}
+
+#[test]
+fn what_rests_is_known_by_name_until_it_is_woken() {
+    let mut registry = Registry::new(3_600.0).forgetful(true);
+    let id = |day: usize| format!("197001{:02}T000000Z", day + 1);
+    (0..5).for_each(|day| add(&mut registry, day, 0.9));
+    assert_eq!(stages(&registry), "current shadow");
+    let kept: Vec<bool> = (0..5).map(|day| registry.rests(&id(day))).collect();
+    assert_eq!(kept, [false, true, true, true, false]);
+    let records: Vec<Record> = registry
+        .saved()
+        .into_iter()
+        .filter_map(|it| if let Saved::New(record) = it { Some(record) } else { None })
+        .collect();
+    assert_eq!(registry.promote(&id(2)).unwrap_err(), NoVersion::Unknown(id(2)));
+    let version = |day: usize| Version::from_record(&records[day]).unwrap();
+    assert!(registry.wake(version(2)) && !registry.wake(version(2)), "it wakes once");
+    registry.promote(&id(2)).unwrap();
+    assert_eq!(stages(&registry), "current shadow");
+    assert!(registry.rests(&id(0)) && !registry.rests(&id(2)));
+    assert_eq!(registry.before(HOST).unwrap().as_str(), id(1));
+    // A restart knows the same.
+    let mut again = Registry::new(3_600.0).forgetful(true);
+    for (day, state) in ["retired", "retired", "current", "retired", "shadow"].into_iter().enumerate() {
+        again.restore(Version::from_record(&Record { state: state.into(), ..records[day].clone() }).unwrap());
+    }
+    assert_eq!(
+        (stages(&again), again.before(HOST).unwrap()),
+        (stages(&registry), registry.before(HOST).unwrap())
+    );
+    // A sixth is one too many: the oldest that rests goes.
+    add(&mut registry, 5, 0.9);
+    assert!(matches!(registry.saved().last(), Some(Saved::Gone(gone)) if gone.as_str() == id(0)));
+    assert!(!registry.rests(&id(0)) && !registry.wake(version(0)));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What the loop hands to the store besides reports, and what commands ask of it through the store.
 
-use super::models::KINDS;
 use super::{Books, Sampler};
 use crate::clock;
 use crate::engine::Engine;
@@ -74,21 +73,15 @@ impl Sampler {
                 "a training is due: it begins as soon as no other work is under way, see hostnorm models"
                     .into()
             }),
-            Verb::Promote(id) => {
-                self.registry.promote(id).map(|it| it.id.to_string()).map_err(|it| it.to_string()).map(|id| {
-                    self.follow_registry();
-                    format!("model {id} judges from now on")
-                })
-            }
-            Verb::Rollback => self
-                .registry
-                .rollback(Kind::Host)
-                .map(|it| it.id.to_string())
-                .map_err(|it| it.to_string())
-                .map(|id| {
-                    self.follow_registry();
-                    format!("back at model {id}, which judges from now on")
-                }),
+            Verb::Promote(id) => match self.judge_by(request.id, id) {
+                Some(outcome) => outcome,
+                None => return,
+            },
+            Verb::Rollback => match self.way_back().map(|id| self.judge_by(request.id, &id)) {
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => return,
+                Err(why) => Err(why),
+            },
             Verb::Forget(span) => match self.forget(request.id, at, *span) {
                 // Answered when it is done.
                 Ok(()) => return,
@@ -96,12 +89,6 @@ impl Sampler {
             },
         };
         self.store.put(Entry::Answer { id: request.id, at, outcome });
-    }
-
-    fn follow_registry(&mut self) {
-        KINDS.iter().for_each(|kind| self.install(*kind));
-        self.keep_models();
-        tracing::info!("judges by another model, as a command asked");
     }
 
     fn accept(&mut self) -> Result<String, String> {

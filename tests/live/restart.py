@@ -56,6 +56,19 @@ def main():
             if value(page(program), "anomaly_ready", kind="host") != 1:
                 sys.exit("not ready after all that was asked")
             note(ask("models", "list").replace("\n", "\nNOTE: "))
+            by_another(program, ask)
+
+
+def by_another(program, ask):
+    """A version that rests is not in memory: it is read from the store, to judge at once or to be gone back to."""
+    current = model(program)
+    lines = [line.split() for line in ask("models", "list").splitlines() if "Z " in line]
+    other = [line[0] for line in lines if line[0] != current][-1]
+    for version in (other, current, other):
+        ask("models", "promote", version)
+        until(f"{version} judges", 10, lambda: model(program) == version)
+    ask("models", "rollback")
+    until("a way back", 10, lambda: model(program) != other)
 
 
 def page(program):

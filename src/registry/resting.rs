@@ -1,0 +1,84 @@
+//! Versions that neither judge nor are tried out: their models are megabytes, and are where they were written down.
+
+use super::{Id, NoVersion, Registry, Saved, Stage, Version};
+use crate::reading::{Kind, Timestamp};
+
+/// What is left of a version in memory.
+#[derive(Debug, Clone)]
+pub(super) struct Resting {
+    pub(super) id: Id,
+    pub(super) kind: Kind,
+    pub(super) created: Timestamp,
+    pub(super) stage: Stage,
+}
+
+impl Registry {
+    /// Lets go of the models of versions that rest, as all of them are written down somewhere.
+    pub fn forgetful(self, forgetful: bool) -> Self {
+        Self { forgetful, ..self }
+    }
+
+    /// Whether this version rests, so that it has to be woken before it can judge.
+    pub fn rests(&self, id: &str) -> bool {
+        self.resting.iter().any(|it| it.id.as_str() == id)
+    }
+
+    /// Takes the model of a version that rests; says whether it still did.
+    pub fn wake(&mut self, version: Version) -> bool {
+        let Some(place) = self.resting.iter().position(|it| it.id == version.id) else { return false };
+        let stage = self.resting.remove(place).stage;
+        self.insert(Version { stage, ..version });
+        true
+    }
+
+    /// The newest version that judged before the current one.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn before(&self, kind: Kind) -> Result<Id, NoVersion> {
+        let current = self.current(kind).map(|it| it.created);
+        let whole = self.versions().map(|it| (it.kind, it.stage, it.created, &it.id));
+        let resting = self.resting.iter().map(|it| (it.kind, it.stage, it.created, &it.id));
+        whole
+            .chain(resting)
+            .filter(|it| (it.0, it.1) == (kind, Stage::Retired) && current.is_none_or(|at| it.2.0 < at.0))
+            .max_by(|one, other| one.2.0.total_cmp(&other.2.0))
+            .map(|it| it.3.clone())
+            .ok_or(NoVersion::NoneBefore)
+    }
+
+    /// Lets go of models, where that may be.
+    pub(super) fn settle(&mut self, kind: Kind) {
+        if !self.forgetful {
+            return;
+        }
+        let versions = self.versions.entry(kind).or_default();
+        let rests = versions.extract_if(.., |it| !it.stage.is_running());
+        self.resting.extend(rests.map(|it| Resting {
+            id: it.id,
+            kind: it.kind,
+            created: it.created,
+            stage: it.stage,
+        }));
+        self.resting.sort_by(|one, other| one.created.0.total_cmp(&other.created.0));
+    }
+
+    /// Gives up the oldest of a kind that rest, as long as there are more than so many in all.
+    pub(super) fn trim(&mut self, kind: Kind, most: usize) {
+        loop {
+            let versions = self.versions.entry(kind).or_default();
+            let resting = self.resting.iter().filter(|it| it.kind == kind).count();
+            if versions.len() + resting <= most {
+                return;
+            }
+            let gone = if let Some(oldest) = self.resting.iter().position(|it| it.kind == kind) {
+                self.resting.remove(oldest).id
+            } else if let Some(oldest) = versions.iter().position(|it| !it.stage.is_running()) {
+                versions.remove(oldest).id
+            } else {
+                return;
+            };
+            self.saved.push(Saved::Gone(gone));
+        }
+    }
+}
