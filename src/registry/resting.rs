@@ -53,14 +53,11 @@ impl Registry {
             return;
         }
         let versions = self.versions.entry(kind).or_default();
-        let rests = versions.extract_if(.., |it| !it.stage.is_running());
-        self.resting.extend(rests.map(|it| Resting {
-            id: it.id,
-            kind: it.kind,
-            created: it.created,
-            stage: it.stage,
-        }));
-        self.resting.sort_by(|one, other| one.created.0.total_cmp(&other.created.0));
+        for it in versions.extract_if(.., |it| !it.stage.is_running()) {
+            let place = self.resting.partition_point(|other| other.created.0 <= it.created.0);
+            let Version { id, kind, created, stage, .. } = it;
+            self.resting.insert(place, Resting { id, kind, created, stage });
+        }
     }
 
     /// Gives up the oldest of a kind that rest, as long as there are more than so many in all.

@@ -6,7 +6,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "these are files of the store")]
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -66,7 +65,7 @@ impl Blobs {
             "SELECT file FROM models UNION SELECT file FROM snapshots WHERE file IS NOT NULL",
         )?;
         let named = statement.query_map([], |row| row.get(0))?;
-        let named = named.collect::<Result<BTreeSet<Option<String>>, _>>()?;
+        let named = named.collect::<Result<Vec<Option<String>>, _>>()?;
         let mut bytes = 0;
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
