@@ -32,7 +32,7 @@ impl Blobs {
 
     /// Writes and flushes these bytes; gives the name of their file.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<String, Error> {
-        let name = format!("{:0DIGITS$x}", seal::digest(bytes));
+        let name = name(bytes);
         let unfinished = self.0.join(format!("{name}{UNFINISHED}"));
         let write = || {
             fs::create_dir_all(&self.0)?;
@@ -50,7 +50,7 @@ impl Blobs {
     pub(super) fn read(&self, name: &str) -> Vec<u8> {
         let path = self.0.join(name);
         let reason = match fs::read(&path) {
-            Ok(bytes) if format!("{:0DIGITS$x}", seal::digest(&bytes)) == name => return bytes,
+            Ok(bytes) if self::name(&bytes) == name => return bytes,
             Ok(_) => "it is garbled".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -61,9 +61,9 @@ impl Blobs {
     /// Removes the files that no row names; gives the bytes of the others. One that cannot be removed is left to the next
     /// sweep, and files of other names are nobody's business here.
     pub(super) fn sweep(&self, connection: &Connection) -> Result<u64, Error> {
-        let mut statement = connection.prepare_cached(
-            "SELECT file FROM models UNION SELECT file FROM snapshots WHERE file IS NOT NULL",
-        )?;
+        // Rows of older versions name none.
+        let mut statement =
+            connection.prepare_cached("SELECT file FROM models UNION SELECT file FROM snapshots")?;
         let named = statement.query_map([], |row| row.get(0))?;
         let named = named.collect::<Result<Vec<Option<String>>, _>>()?;
         let mut bytes = 0;
@@ -78,6 +78,11 @@ impl Blobs {
         }
         Ok(bytes)
     }
+}
+
+/// The name of a file that holds these bytes.
+fn name(bytes: &[u8]) -> String {
+    format!("{:0DIGITS$x}", seal::digest(bytes))
 }
 
 #[cfg(test)]
