@@ -32,9 +32,13 @@ impl Sampler {
     pub fn resume(&mut self, metrics: &[&'static Metric]) {
         let Some(directory) = self.store.directory() else { return };
         let resumed = Archive::open(directory).and_then(|archive| self.take(&archive, metrics));
-        // What is wrong with the store was said by the store itself.
-        if let Err(error) = resumed {
-            tracing::debug!(%error, "nothing is taken over from the store");
+        match resumed {
+            Ok(()) => {}
+            Err(error @ Error::Sqlite(_)) => {
+                tracing::warn!(%error, "what was learned cannot be read from the store; hostnorm learns anew");
+            }
+            // That there is no store, or one of another version, was said by the store itself.
+            Err(error) => tracing::debug!(%error, "nothing is taken over from the store"),
         }
     }
 

@@ -52,8 +52,9 @@ impl Archive {
             readings.into_iter().filter(|it| between.holds(it.at)).try_for_each(&mut each)
         };
         let (from, to) = between.bounds();
-        let sql = "SELECT format, blob FROM readings WHERE last_at >= ?1 AND first_at <= ?2 ORDER BY id";
-        let mut statement = transaction.prepare(sql).map_err(Error::from)?;
+        let span = within(between, "last_at >= ?1 AND first_at <= ?2");
+        let sql = format!("SELECT format, blob FROM readings WHERE {span} ORDER BY id");
+        let mut statement = transaction.prepare(&sql).map_err(Error::from)?;
         let mut rows = statement.query([from, to]).map_err(Error::from)?;
         while let Some(row) = rows.next().map_err(Error::from)? {
             let format = row.get(0).map_err(Error::from)?;
@@ -90,10 +91,11 @@ impl Archive {
         let layouts = point::layouts(&transaction)?;
         let mut left_out = LeftOut::default();
         let (from, to) = between.bounds();
+        let span = within(between, "at >= ?1 AND at <= ?2");
         let mut statement = transaction
             .prepare(&format!(
                 "SELECT {} FROM points \
-                 WHERE at >= ?1 AND at <= ?2 AND (?3 IS NULL OR kind = ?3 AND subject = ?4) ORDER BY id",
+                 WHERE {span} AND (?3 IS NULL OR kind = ?3 AND subject = ?4) ORDER BY id",
                 point::COLUMNS
             ))
             .map_err(Error::from)?;
@@ -122,12 +124,13 @@ impl Archive {
         mut each: impl FnMut(ScoreRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let (from, to) = between.bounds();
+        let span = within(between, "at >= ?1 AND at <= ?2");
         let (transaction, tail) = self.instant()?;
         let mut statement = transaction
-            .prepare(
+            .prepare(&format!(
                 "SELECT at, kind, subject, score, momentary, is_anomaly, confidence FROM points \
-                 WHERE score IS NOT NULL AND at >= ?1 AND at <= ?2 ORDER BY id",
-            )
+                 WHERE score IS NOT NULL AND {span} ORDER BY id"
+            ))
             .map_err(Error::from)?;
         let mut rows = statement.query([from, to]).map_err(Error::from)?;
         while let Some(row) = rows.next().map_err(Error::from)? {
@@ -308,6 +311,12 @@ impl Archive {
             None => row.get(blob),
         }
     }
+}
+
+/// The condition on rows of a span. Where all are wanted it asks for nothing of them: by an index they would come in the
+/// order of time, and be sorted again.
+fn within(between: Between, condition: &'static str) -> &'static str {
+    if between == Between::ALL { "?1 <= ?2" } else { condition }
 }
 
 const EPISODES: &str = "SELECT id, kind, subject, began, ended, seen, outcome, peak, causes, sentence, model, \

@@ -44,6 +44,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     // Else a statement is planned anew whenever its parameters change.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    sort_in_memory(&connection)?;
     // Has to stand before the first table.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -54,6 +55,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     // What a crash left in it is gone through here, not at some later commit.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
+}
+
+/// What is sorted goes to no file: where the system may not be written to, as in a container, there is no place for one.
+fn sort_in_memory(connection: &Connection) -> Result<(), Error> {
+    Ok(connection.pragma_update(None, "temp_store", "MEMORY")?)
 }
 
 /// Begins a transaction where none is under way.
@@ -87,6 +93,7 @@ fn beside(path: &Path, mode: OpenFlags) -> Result<Connection, Error> {
         verified = verify(&connection, path);
     }
     verified?;
+    sort_in_memory(&connection)?;
     match version(&connection)? {
         VERSION => Ok(connection),
         0 => Err(Error::None { path: path.to_owned() }),

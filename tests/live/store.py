@@ -8,6 +8,7 @@ import argparse
 import os
 import pathlib
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -140,6 +141,28 @@ def read_only(options, folder):
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
     told = subprocess.run([options.hostnorm, "export", "scores", f"--storage.path={folder}/store"], capture_output=True)
     assert told.returncode == 0 and told.stdout.startswith(b"timestamp,score"), told
+    subprocess.run(["umount", folder], check=True)
+
+
+def nowhere_to_sort(options, folder):
+    """What months left is read where no file can be made, as in a container: all of it, and a part."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], check=True)
+    filled(options, f"{folder}/store")
+    with sqlite3.connect(f"{folder}/store/hostnorm.db") as database:
+        others = "kind, subject, odd, weight, momentary, is_anomaly, confidence, layout, \"values\""
+        database.execute(
+            f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+            f"INSERT INTO points (at, score, {others}) SELECT at - 60 * i, 0.5, {others} FROM points, n"
+        )
+        (added,) = database.execute("SELECT changes()").fetchone()
+    database.close()
+    shutil.copy(options.hostnorm, f"{folder}/hostnorm")
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    for more in [], ["--from=2020-01-01T00:00:00Z"]:
+        told = subprocess.run(
+            ["chroot", folder, "/hostnorm", "export", "scores", "--storage.path=/store", *more], capture_output=True
+        )
+        assert told.returncode == 0 and told.stdout.count(b"\n") > added > 40_000, (told.stderr, added)
     subprocess.run(["umount", folder], check=True)
 
 
@@ -288,7 +311,7 @@ def main():
     if os.geteuid() != 0:
         os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--mount", sys.executable, *sys.argv])
     options = arguments(dynamic="a build of hostnorm that takes LD_PRELOAD, as what is released does not")
-    for scenario in (disk_full, read_only, garbled, garbled_log, garbled_state, two_processes, learning, clock):
+    for scenario in (disk_full, read_only, nowhere_to_sort, garbled, garbled_log, garbled_state, two_processes, learning, clock):
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             scenario(options, folder)
