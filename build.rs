@@ -1,4 +1,4 @@
-//! Tells the program which commit and which compiler it was built with, and its allocator to give back what is freed.
+//! Records in the program the commit and the compiler that it was built with.
 #![expect(clippy::disallowed_methods, reason = "a build script reads the environment and asks programs")]
 
 use std::path::Path;
@@ -21,13 +21,6 @@ fn main() {
     let version = said(&rustc, &["--version"]).unwrap_or_default();
     let number = version.split(' ').nth(1).unwrap_or("unknown");
     println!("cargo::rustc-env=BUILD_RUSTC={number}");
-    // Other allocators have other habits.
-    if std::env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|it| it == "gnu") {
-        println!("cargo::rerun-if-changed=src/malloc.c");
-        for object in cc::Build::new().file("src/malloc.c").compile_intermediates() {
-            println!("cargo::rustc-link-arg-bins={}", object.display());
-        }
-    }
 }
 
 /// The first line that a program prints; nothing when it is not there or fails.

@@ -17,14 +17,7 @@ cargo_home=${CARGO_HOME:-$HOME/.cargo}
 # Paths of this machine are in messages of panics and of assertions in C; they are replaced by names.
 remap=("$PWD=/hostnorm" "$cargo_home=/cargo" "$out=/target")
 flags="-C target-feature=+crt-static"
-# A program that may lie anywhere in memory has many addresses to set at its start; packed they take 240 kB less. libc
-# does that from glibc 2.36 on.
-if [[ $target == *-linux-gnu ]]; then flags+=" -C link-arg=-Wl,-z,pack-relative-relocs"; fi
-# Functions that are equal to the last byte become one: 80 kB. Rust promises no function an address of its own. Here rustc
-# links with lld; for others GNU's ld may be what there is, which cannot.
-if [[ $target == x86_64-unknown-linux-gnu ]]; then flags+=" -C link-arg=-Wl,--icf=all,-O2"; fi
-# Nothing unwinds through C.
-c_flags=" -fno-asynchronous-unwind-tables"
+c_flags=""
 for it in "${remap[@]}"; do
   flags+=" --remap-path-prefix=$it"
   c_flags+=" -ffile-prefix-map=$it"

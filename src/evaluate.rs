@@ -2,7 +2,7 @@
 //!
 //! Names and definitions are those of the benchmark of labelled host metrics that hostnorm is measured with: figures of
 //! rows without point adjustment, the volume under the surface, and what a user of alerts sees, which is how many events are
-//! noticed, how late, at how many false alerts a day. `tests/figures.rs` holds expected values for each of them.
+//! noticed, how late, at how many false alerts a day. `tests/it/figures.rs` holds expected values for each of them.
 //!
 //! A score that is NaN counts as the lowest of all; infinite ones as 1e30 with their sign.
 

@@ -8,7 +8,7 @@
 //! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`store`], [`history`], [`supervisor`], [`labelled`], [`config`], [`serve`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
-//! `tests/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
+//! `tests/it/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
 
 pub mod version;
 pub mod span;
@@ -37,6 +37,7 @@ pub mod replay;
 pub mod search;
 
 pub mod clock;
+pub mod control;
 pub mod telemetry;
 pub mod sources;
 pub mod rows;

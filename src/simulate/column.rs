@@ -31,7 +31,7 @@ impl<'a> Column<'a> {
 /// How many signals a simulated machine has.
 pub const WIDTH: usize = 29;
 
-/// All signals of a host, in the order in which sources give them; a test in `tests/simulate.rs` compares both.
+/// All signals of a host, in the order in which sources give them; a test in `tests/it/simulate.rs` compares both.
 pub static COLUMNS: [Column<'static>; WIDTH] = [
     Column::ratio("cpu_busy_ratio", 0.08),
     Column::ratio("cpu_user_ratio", 0.08),

@@ -1,0 +1,141 @@
+//! The commands that a person can give to the running program, and the way their replies come back.
+//!
+//! HTTP routes and local commands share this one way in: a [`Command`] goes to the sampling loop, which alone owns the
+//! engine, and its [`Reply`] comes back through a channel of its own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::reading::Timestamp;
+
+/// A command that has no reply after this time is reported as unanswered; it may still be carried out.
+pub const REPLY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A command to the sampling loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Report the state of the program.
+    Status,
+    /// Explain the present state of each subject: its score, its causes, its episode.
+    Explain,
+    /// Turn learning on or off.
+    Learn {
+        /// Whether readings are learned from now on.
+        on: bool,
+    },
+    /// Accept the anomalies under way as normal.
+    Accept,
+    /// Forget the points learned between two instants.
+    Forget {
+        /// The first instant.
+        from: Timestamp,
+        /// The last instant.
+        to: Timestamp,
+    },
+    /// Train a new model.
+    Train,
+    /// Judge by the model with this identifier.
+    Promote {
+        /// The identifier of the model.
+        model: String,
+    },
+    /// Judge by the previous model.
+    Rollback,
+}
+
+/// The reply to a command that was carried out or accepted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The outcome in one sentence.
+    pub message: String,
+    /// Data for programs; null where the sentence says everything.
+    pub data: serde_json::Value,
+}
+
+impl Reply {
+    /// A reply that is a sentence alone.
+    pub fn sentence(message: impl Into<String>) -> Self {
+        Self { message: message.into(), data: serde_json::Value::Null }
+    }
+}
+
+/// The reason that a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The command names something that does not exist.
+    NotFound(String),
+    /// The present state does not allow it.
+    Conflict(String),
+    /// The loop has ended, is busy or did not reply in time.
+    Unavailable(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(reason) | Self::Conflict(reason) | Self::Unavailable(reason) => {
+                f.write_str(reason)
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The outcome of a command.
+pub type Outcome = Result<Reply, Refusal>;
+
+/// A command on its way to the loop, with the channel for its reply.
+#[derive(Debug)]
+pub struct Request {
+    /// The command.
+    pub command: Command,
+    reply: oneshot::Sender<Outcome>,
+}
+
+impl Request {
+    /// Replies. A sender that no longer waits is no error.
+    pub fn reply(self, outcome: Outcome) {
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// The sending end of the control path; clones share it.
+#[derive(Clone)]
+pub struct Control(Arc<dyn Fn(Request) -> bool + Send + Sync>);
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Control")
+    }
+}
+
+impl Control {
+    /// Delivers requests by `deliver`, which never waits and returns false once the loop has ended.
+    pub fn new(deliver: impl Fn(Request) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(deliver))
+    }
+
+    /// Sends a command and waits for its reply, at most [`REPLY_DEADLINE`].
+    ///
+    /// # Errors
+    /// The refusal of the loop, or [`Refusal::Unavailable`] when there is no reply.
+    pub async fn send(&self, command: Command) -> Outcome {
+        let (reply, answered) = oneshot::channel();
+        if !(self.0)(Request { command, reply }) {
+            return Err(Refusal::Unavailable("the sampling loop has ended".into()));
+        }
+        match tokio::time::timeout(REPLY_DEADLINE, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Refusal::Unavailable("the sampling loop ended before it replied".into())),
+            Err(_) => Err(Refusal::Unavailable(format!(
+                "no reply within {} s; the command may still be carried out, see the log",
+                REPLY_DEADLINE.as_secs()
+            ))),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Signals that cease, judged as rows of a file are: found soon, named, over soon; and what rests by nature is quiet.
+
+use hostnorm::budget::Budget;
+use hostnorm::detect::absence::Kind;
+use hostnorm::detect::random::Random;
+use hostnorm::episode::Release;
+use hostnorm::replay::{Replay, Settings};
+use hostnorm::training;
+
+const DAY: usize = 1_440;
+
+fn settings(budget: &str) -> Settings {
+    Settings {
+        every: 60.0,
+        limit: 5.0,
+        budget: budget.parse::<Budget>().unwrap(),
+        release: Release { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+        smoothing: 1.0,
+        half_life: 7.0 * 86_400.0,
+        quarantine: 0.5,
+        retrain: 86_400.0,
+        training: training::Settings::default(),
+        seed: 1,
+    }
+}
+
+/// Six signals of one load, a minute a row.
+fn machine(t: usize, load: &mut f32, random: &mut Random) -> [Option<f64>; 6] {
+    let [a, b] = random.normals();
+    let [c, d] = random.normals();
+    let [e, f] = random.normals();
+    *load = 0.95 * *load + 0.3 * a;
+    let day = (t % DAY) as f32 / DAY as f32 * std::f32::consts::TAU;
+    let base = 30.0 + 5.0 * day.sin();
+    let signals = [base + 3.0 * *load, base + 2.0 * *load + b, 50.0 + c, 40.0 + 3.0 * d, 20.0 + e, 9.0 + f];
+    signals.map(|it| Some(f64::from(it)))
+}
+
+/// Three days, then an hour in which the fourth signal is what `fault` says. Found after how many rows, for how many of
+/// the sixty there was an episode, how many began beside it, and what was named.
+fn run(fault: fn(f64) -> Option<f64>, budget: &str) -> (Option<usize>, usize, usize, Vec<Kind>) {
+    let (mut random, mut load) = (Random::new(4), 0.0);
+    let mut replay = Replay::new(vec![0.0; 6], &settings(budget));
+    let (from, to) = (3 * DAY, 3 * DAY + 60);
+    let (mut found, mut active, mut others, mut before, mut named) = (None, 0, 0, false, Vec::new());
+    for t in 0..to + 120 {
+        let mut values = machine(t, &mut load, &mut random);
+        if (from..to).contains(&t) {
+            values[3] = fault(values[3].unwrap());
+        }
+        let judged = replay
+            .step(None, &values.map(Option::unwrap_or_default), &values.map(|it| it.is_none()))
+            .unwrap();
+        let alarm = judged.episode.is_some();
+        others += usize::from(alarm && !before && !(from..to).contains(&t));
+        before = alarm;
+        if (from..to).contains(&t) && alarm {
+            found = found.or(Some(t - from));
+            active += 1;
+            let absences = judged.score.iter().flat_map(|it| &it.absences);
+            named.extend(absences.map(|it| it.kind).filter(|_| t == to - 1));
+        }
+    }
+    (found, active, others, named)
+}
+
+fn check(fault: fn(f64) -> Option<f64>, kind: Option<Kind>, latest: usize) {
+    for budget in ["off", "1 per week"] {
+        let (found, active, others, named) = run(fault, budget);
+        assert!(found.is_some_and(|it| it <= latest), "{kind:?}, {budget}: found after {found:?}");
+        assert!(active >= 48, "{kind:?}, {budget}: {active} of 60 rows");
+        assert_eq!((named, others), (kind.into_iter().collect(), 0), "{kind:?}, {budget}");
+    }
+}
+
+#[test]
+fn an_hour_of_absence_is_found_within_a_fifth_of_it() {
+    check(|_| Some(40.0), Some(Kind::FlatLine), 12);
+    check(|_| Some(0.0), Some(Kind::Stopped), 12);
+    check(|_| None, Some(Kind::Vanished), 12);
+    check(|it| Some(it + 60.0), None, 3);
+}
+
+#[test]
+fn an_ordinary_hour_is_quiet() {
+    assert_eq!(run(Some, "off"), (None, 0, 0, Vec::new()));
+}

@@ -1,0 +1,167 @@
+//! What is shipped for Prometheus fits to the code: each metric that is named there exists, each alert has a runbook.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use hostnorm::commands::run;
+use hostnorm::metric::{Metric, Type};
+use hostnorm::sampler;
+use hostnorm::serve;
+use hostnorm::sources::SOURCES;
+use hostnorm::store;
+use hostnorm::telemetry::otlp;
+
+/// What looks like a metric and is none: files, users and names of secrets.
+const OTHERS: &[&str] = &["hostnorm_password"];
+
+const PREFIXES: &[&str] = &["hostnorm_", "anomaly_", "is_anomaly", "process_"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder, with their text.
+fn files(folder: &Path, found: &mut Vec<(String, String)>) {
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            let name = path.strip_prefix(root()).unwrap().display().to_string();
+            found.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn metrics() -> BTreeSet<&'static str> {
+    let sources = SOURCES.iter().flat_map(|it| it.metrics);
+    let own = [serve::METRICS, sampler::METRICS, store::METRICS, run::METRICS, otlp::METRICS];
+    sources.chain(own.into_iter().flatten()).flat_map(|it| series(it)).collect()
+}
+
+/// The series of a metric, of which a histogram has several.
+fn series(metric: &'static Metric) -> Vec<&'static str> {
+    match metric.ty {
+        Type::Gauge | Type::Counter => vec![metric.name],
+        Type::Histogram => {
+            // A test may leak what is named once.
+            let ends = ["_bucket", "_count", "_sum"];
+            ends.map(|end| &*format!("{}{end}", metric.name).leak()).to_vec()
+        }
+    }
+}
+
+/// The words of a line that look like metrics; those that are part of a path or of a recorded name are none.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    let part = |it: char| it.is_ascii_alphanumeric() || "_:.-/".contains(it);
+    let words = line.split(move |it: char| !part(it)).map(|it| it.trim_end_matches(['.', ':']));
+    words
+        .filter(|it| PREFIXES.iter().any(|prefix| it.starts_with(prefix)))
+        .filter(|it| !it.contains([':', '.', '-', '/']) && !it.ends_with('_'))
+}
+
+/// What is named in a text and does not exist, with its place.
+fn unknown(file: &str, text: &str, known: &BTreeSet<&str>) -> Vec<String> {
+    let lines = text.lines().zip(1..);
+    let named = lines.flat_map(|(line, number)| named(line).map(move |it| (number, it)));
+    let unknown = named.filter(|(_, it)| !known.contains(it) && !OTHERS.contains(it));
+    unknown.map(|(number, it)| format!("{file}:{number}: there is no metric {it}")).collect()
+}
+
+#[test]
+fn each_metric_that_is_named_exists() {
+    let known = metrics();
+    let mut texts = Vec::new();
+    files(&root().join("prometheus"), &mut texts);
+    files(&root().join("docs/runbooks"), &mut texts);
+    let wrong: Vec<_> = texts.iter().flat_map(|(file, text)| unknown(file, text, &known)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_metric_that_is_not_there_is_told_with_its_place() {
+    let known = BTreeSet::from(["anomaly_score", "is_anomaly"]);
+    let text = "expr: anomaly_score > 1 and is_anomaly == 1\n\nexpr: anomaly_scores{job=\"a\"} > 1\n\
+                see fleet:is_anomaly:sum, anomaly_.+ and /etc/hostnorm_x/is_anomaly.md";
+    let expect = ["rules.yml:3: there is no metric anomaly_scores"];
+    assert_eq!(unknown("rules.yml", text, &known), expect);
+}
+
+#[test]
+fn each_recorded_name_that_is_used_is_recorded() {
+    let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
+    let quoted = |key: &str| -> BTreeSet<String> {
+        let values = rules.lines().filter_map(|it| it.trim().strip_prefix(key)?.strip_prefix(": \""));
+        values.map(|it| it.trim_end_matches('"').to_owned()).collect()
+    };
+    let recorded = quoted("- record");
+    assert!(!recorded.is_empty());
+    let part = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == ':';
+    let mut texts = Vec::new();
+    files(&root().join("docs/runbooks"), &mut texts);
+    texts.push(("prometheus/hostnorm-rules.yml".into(), rules.clone()));
+    for (file, text) in &texts {
+        let words = text
+            .lines()
+            .zip(1..)
+            .flat_map(|(line, number)| line.split(|it| !part(it)).map(move |it| (number, it)));
+        let levels = ["fleet:", "fleet_signal:", "host_signal:", "subject:"];
+        for (number, word) in words.filter(|(_, it)| levels.iter().any(|level| it.starts_with(level))) {
+            let known = recorded.contains(word) || !word.trim_end_matches(':').contains(':');
+            assert!(known, "{file}:{number}: nothing records {word}");
+        }
+    }
+}
+
+#[test]
+fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
+    let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
+    let alerts = rules.lines().filter_map(|it| it.trim().strip_prefix("- alert: \""));
+    let alerts: BTreeSet<String> = alerts.map(|it| it.trim_end_matches('"').to_owned()).collect();
+    let mut texts = Vec::new();
+    files(&root().join("docs/runbooks"), &mut texts);
+    let name = |path: &str| Path::new(path).file_stem().unwrap().to_str().unwrap().to_owned();
+    let runbooks: BTreeSet<String> = texts.iter().map(|(path, _)| name(path)).collect();
+    assert_eq!(alerts, runbooks);
+    for (path, text) in &texts {
+        for part in
+            ["## The first three looks\n\n1. ", "\n2. ", "\n3. ", "## To silence it", "ccept", "orget"]
+        {
+            assert!(text.contains(part), "{path} does not say {part:?}");
+        }
+    }
+}
+
+/// A row an alert: how bad, after how long, and the first sentence of its runbook.
+fn alerts() -> String {
+    let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
+    let rules: serde_json::Value = yaml_serde::from_str(&rules).unwrap();
+    let mut table = "| alert | severity | after | what it means |\n|---|---|---|---|\n".to_owned();
+    for rule in rules["groups"].as_array().unwrap().iter().flat_map(|it| it["rules"].as_array().unwrap()) {
+        let Some(alert) = rule["alert"].as_str() else { continue };
+        let runbook = std::fs::read_to_string(root().join(format!("docs/runbooks/{alert}.md"))).unwrap();
+        let meaning = runbook.lines().nth(2).unwrap().split(". ").next().unwrap().trim_end_matches('.');
+        let meaning = meaning.replace("](", "](docs/runbooks/");
+        let (severity, after) = (rule["labels"]["severity"].as_str().unwrap(), rule["for"].as_str().unwrap());
+        let link = format!("[{alert}](docs/runbooks/{alert}.md)");
+        writeln!(table, "| {link} | {severity} | {after} | {meaning}. |").unwrap();
+    }
+    table
+}
+
+/// `UPDATE=1` writes the table anew.
+#[test]
+fn the_alerts_of_the_readme_are_current() {
+    let path = root().join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let opening = readme.find("<!-- alerts:").unwrap();
+    let begin = opening + readme[opening..].find('\n').unwrap() + 1;
+    let end = readme.find("<!-- end of alerts -->").unwrap();
+    let expect = format!("{}{}{}", &readme[..begin], alerts(), &readme[end..]);
+    if std::env::var_os("UPDATE").is_some() {
+        return std::fs::write(&path, &expect).unwrap();
+    }
+    assert!(readme == expect, "README.md: the table of alerts differs; UPDATE=1 cargo test writes it anew");
+}

@@ -1,0 +1,147 @@
+//! The forest against an implementation that shares no line with it, on sets whose truth is known.
+
+use std::sync::Arc;
+
+use extended_isolation_forest::{Forest as Peer, ForestOptions};
+use hostnorm::curve::auc;
+use hostnorm::detect::eif::Model;
+use hostnorm::detect::forest::{Forest, Options, Rows};
+use hostnorm::detect::random::Random;
+use hostnorm::drift::Log;
+use hostnorm::training::second_opinion::{Trial, judge};
+use hostnorm::training::{Settings, TrainError, TrainingSet, train};
+
+const WIDTH: usize = 8;
+/// The luck of one forest of 100 trees is worth 0.015 in area; that of so many larger ones is worth 0.002.
+const SEEDS: u64 = 16;
+const OPTIONS: Options = Options { trees: 400, sample: 256 };
+
+type Row = [f32; WIDTH];
+
+fn rows(count: usize, random: &mut Random, draw: impl Fn(&mut Random) -> Row) -> Vec<Row> {
+    (0..count).map(|_| draw(random)).collect()
+}
+
+fn normal(random: &mut Random) -> Row {
+    let mut row = [0.0; WIDTH];
+    random.fill_normal(&mut row);
+    row
+}
+
+fn own_area(fit: &[Row], ordinary: &[Row], faulty: &[Row], seed: u64) -> f64 {
+    let mut set = Rows::new(WIDTH);
+    fit.iter().for_each(|it| set.push(it));
+    let forest = Forest::train(&set, &OPTIONS, seed).unwrap();
+    let scores = |rows: &[Row]| rows.iter().map(|it| forest.score(it)).collect::<Vec<_>>();
+    auc(&scores(ordinary), &scores(faulty))
+}
+
+fn peer_area(fit: &[Row], ordinary: &[Row], faulty: &[Row]) -> f64 {
+    let Options { trees, sample } = OPTIONS;
+    let options = ForestOptions {
+        n_trees: trees,
+        sample_size: sample,
+        max_tree_depth: None,
+        extension_level: WIDTH - 1,
+    };
+    let forest = Peer::<f32, WIDTH>::from_slice(fit, &options).unwrap();
+    let scores = |rows: &[Row]| rows.iter().map(|it| forest.score(it)).collect::<Vec<_>>();
+    auc(&scores(ordinary), &scores(faulty))
+}
+
+fn check(name: &str, ordinary: impl Fn(&mut Random) -> Row, faulty: impl Fn(&mut Random) -> Row) {
+    let (mut own, mut peer) = (0.0, 0.0);
+    for seed in 0..SEEDS {
+        let random = &mut Random::new(seed);
+        let (fit, ordinary, faulty) =
+            (rows(1500, random, &ordinary), rows(400, random, &ordinary), rows(400, random, &faulty));
+        own += own_area(&fit, &ordinary, &faulty, seed) / SEEDS as f64;
+        peer += peer_area(&fit, &ordinary, &faulty) / SEEDS as f64;
+    }
+    assert!((own - peer).abs() <= 0.01, "{name}: {own:.4} ours, {peer:.4} the peer's");
+    assert!(own > 0.7, "{name}: {own:.4}");
+}
+
+#[test]
+fn a_shifted_blob_is_found_as_the_peer_finds_it() {
+    check("shifted blob", normal, |random| {
+        let mut row = normal(random);
+        row[..3].iter_mut().for_each(|it| *it += 2.0);
+        row
+    });
+}
+
+#[test]
+fn what_lies_between_two_blobs_is_found_as_the_peer_finds_it() {
+    let ordinary = |random: &mut Random| {
+        let side = if random.uniform() < 0.5 { -2.0 } else { 2.0 };
+        normal(random).map(|it| it + side)
+    };
+    check("two blobs", ordinary, |random| normal(random).map(|it| 1.5 * it));
+}
+
+#[test]
+fn a_broken_correlation_is_found_as_the_peer_finds_it() {
+    let ordinary = |random: &mut Random| {
+        let load = random.normals()[0];
+        normal(random).map(|it| load + 0.3 * it)
+    };
+    check("broken correlation", ordinary, normal);
+}
+
+/// A forest grown so far away that no cut passes between the rows it is to judge.
+fn blind(width: usize) -> Forest {
+    let mut elsewhere = Rows::new(width);
+    (0..300).for_each(|_| elsewhere.push(&vec![1e6; width]));
+    Forest::train(&elsewhere, &Options::default(), 1).unwrap()
+}
+
+fn check_refused(width: usize) -> TrainError {
+    let (mut random, mut fit, mut row) = (Random::new(1), Rows::new(width), vec![0.0; width]);
+    for _ in 0..400 {
+        random.fill_normal(&mut row);
+        fit.push(&row);
+    }
+    let trial = Trial::new(&fit, width, &mut random);
+    let good = Forest::train(&fit, &Options::default(), 1).unwrap();
+    let model = |forest: Forest| Model { forest: Arc::new(forest), threshold: 0.6 };
+    assert!(judge(&model(good), &fit, &trial, &Options::default(), &mut || ()).is_ok());
+    let blind = blind(width);
+    assert_eq!(blind.splits(), 0);
+    judge(&model(blind), &fit, &trial, &Options::default(), &mut || ()).unwrap_err()
+}
+
+#[test]
+fn a_forest_that_never_splits_is_refused_by_the_second_opinion() {
+    for width in [9, 26, 64] {
+        let error = check_refused(width);
+        let TrainError::WorseThanPeer { own, peer } = error else { panic!("{error}") };
+        assert!((own - 0.5).abs() < 0.01 && peer > 0.75, "{error}");
+    }
+}
+
+#[test]
+fn without_a_peer_it_is_refused_all_the_same() {
+    let error = check_refused(100);
+    assert!(matches!(error, TrainError::Blind { .. }), "{error}");
+    assert!(error.to_string().contains("hardly at all"), "{error}");
+}
+
+#[test]
+fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
+    let (mut random, mut rows, mut row) = (Random::new(2), Rows::new(24), vec![0.0; 24]);
+    for _ in 0..1200 {
+        random.fill_normal(&mut row);
+        rows.push(&row);
+    }
+    let model = train(
+        &TrainingSet { rows, noise: vec![0.0; 24], span: None, log: Log::default() },
+        &Settings::default(),
+        3,
+    )
+    .unwrap();
+    row.fill(0.0);
+    assert!(model.eif.forest.score(&row) < model.card.quantiles.p50);
+    row[7] = 10.0;
+    assert!(model.eif.forest.score(&row) > model.eif.threshold, "{:?}", model.card);
+}

@@ -1,0 +1,192 @@
+//! Documentation that follows from the code: `UPDATE=1 cargo test` writes it anew.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use hostnorm::commands::run;
+use hostnorm::config::{Setting, default_file, settings};
+use hostnorm::detect::DETECTORS;
+use hostnorm::metric::{Metric, Type};
+use hostnorm::sampler;
+use hostnorm::serve;
+use hostnorm::signal::{Signal, Unit};
+use hostnorm::sources::SOURCES;
+use hostnorm::store;
+use hostnorm::telemetry::otlp;
+
+const GENERATED: &str =
+    "<!-- Written by tests/it/docs.rs from the code; UPDATE=1 cargo test writes it anew. -->";
+
+#[test]
+fn the_default_file_is_current() {
+    golden("docs/hostnorm.yaml", &default_file());
+}
+
+#[test]
+fn the_settings_are_current() {
+    golden("docs/configuration.md", &configuration());
+}
+
+#[test]
+fn the_metrics_are_current() {
+    let mut lists = vec![(
+        "Judgement and server",
+        "What the engine concludes and what the server counts",
+        serve::METRICS,
+    )];
+    lists.extend(SOURCES.iter().map(|it| (it.name, it.help, it.metrics)));
+    lists.push(("Store", "How what is kept fares", store::METRICS));
+    lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
+    lists.push(("Settings", "How the last reading of the settings went", run::METRICS));
+    lists.push(("Traces", "What became of the spans that are sent by OTLP", otlp::METRICS));
+    golden("docs/metrics.md", &metrics(&lists));
+}
+
+/// The words and units of signals, for sentences and dashboards that are made outside of the program.
+#[test]
+fn the_signals_of_the_mixin_are_current() {
+    let signals = SOURCES.iter().flat_map(|it| it.signals);
+    let rows: Vec<_> = signals
+        .map(|Signal { kind, name, title, unit, .. }| {
+            let (kind, unit) = (kind.name(), unit_of(*unit));
+            format!("  {{\"name\": {name:?}, \"kind\": {kind:?}, \"title\": {title:?}, \"unit\": {unit:?}}}")
+        })
+        .collect();
+    golden("prometheus/mixin/signals.json", &format!("[\n{}\n]\n", rows.join(",\n")));
+}
+
+#[test]
+fn the_readme_is_current() {
+    between("README.md", "metrics", &table(serve::METRICS));
+}
+
+#[test]
+fn the_help_is_current() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    // Without a terminal on any side the lines are 100 wide.
+    let output = command.env_clear().stdin(Stdio::null()).arg("--help").output().unwrap();
+    assert!(output.status.success());
+    golden("docs/help.txt", &String::from_utf8(output.stdout).unwrap());
+}
+
+fn configuration() -> String {
+    let mut text = format!(
+        "# Settings\n\n{GENERATED}\n\n\
+         Every setting can be given in four places; the first one that has it counts:\n\n\
+         1. a flag on the command line, `--web.listen-address=:19797`; switches are `--metrics.raw` and `--no-metrics.raw`\n\
+         2. a variable in the environment, `HOSTNORM_WEB__LISTEN_ADDRESS=:19797`; an empty one counts as absent, lists have commas between their values; for traces then the standard variables of OpenTelemetry ([tracing.md](tracing.md))\n\
+         3. the settings file in YAML that `--config.file` or `HOSTNORM_CONFIG__FILE` names; [hostnorm.yaml](hostnorm.yaml) is one with all defaults\n\
+         4. the default\n\n\
+         A key that does not exist, in any of these places, is an error, as is a value that makes no sense.\n\
+         Variables that Kubernetes makes for a service called hostnorm, such as `HOSTNORM_SERVICE_HOST`, are left alone.\n\
+         `hostnorm check --config.file FILE` tells everything that is wrong and exits with 0 or 64; with `--print` it shows the settings in effect and where each comes from.\n\n\
+         Durations are written as in Prometheus: `100ms`, `15s`, `5m`, `1h30m`, `7d`.\n"
+    );
+    let defaults = default_file();
+    let mut section = None;
+    for setting in settings() {
+        if section.as_deref() != Some(setting.section()) {
+            section = Some(setting.section().to_owned());
+            let title = if setting.section().is_empty() { "Detection" } else { setting.section() };
+            write!(text, "\n## {title}\n\n| key | default | takes | meaning |\n|---|---|---|---|\n").unwrap();
+        }
+        let default = default_in(&defaults, &setting);
+        let words = setting.takes.words();
+        // What a duration looks like was said above the tables.
+        let takes = words.split(" such as").next().unwrap_or_default();
+        let help = sentence(&setting.help);
+        writeln!(text, "| `{}` | `{default}` | {takes} | {help} |", setting.key).unwrap();
+    }
+    text
+}
+
+/// The default of a setting as the default file has it.
+fn default_in(defaults: &str, setting: &Setting) -> String {
+    let mut section = "";
+    for line in defaults.lines().filter(|it| !it.trim_start().starts_with('#')) {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        if value.is_empty() {
+            section = name;
+        }
+        let own_section = if line.starts_with(' ') { section } else { "" };
+        if own_section == setting.section() && name.trim() == setting.name() {
+            return value.trim().to_owned();
+        }
+    }
+    panic!("{} is not in the default file", setting.key);
+}
+
+/// One table for each list of metrics, then one for the signals.
+fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
+    let mut text = format!("# Metrics\n\n{GENERATED}\n");
+    for (name, help, metrics) in lists {
+        write!(text, "\n## {name}\n\n{}\n\n", sentence(help)).unwrap();
+        text.push_str(&table(metrics));
+    }
+    text.push_str("\n## Signals\n\nWhat detectors watch, the values of the label `signal`. A distance from the expected value below the floor is never an anomaly.\n\n");
+    text.push_str("| signal | kind | unit | floor | collector | meaning |\n|---|---|---|---|---|---|\n");
+    for source in SOURCES {
+        for Signal { kind, name, help, unit, floor, .. } in source.signals {
+            let (kind, unit, collector, help) = (kind.name(), unit_of(*unit), source.name, sentence(help));
+            writeln!(text, "| `{name}` | {kind} | {unit} | {floor} | {collector} | {help} |").unwrap();
+        }
+    }
+    text.push_str("\n## Detectors\n\nThe values of the label `detector`. Each score is divided by its threshold, so that 1.0 is its limit.\n\n");
+    text.push_str("| detector | votes | meaning |\n|---|---|---|\n");
+    for row in DETECTORS {
+        let votes = if row.votes { "yes" } else { "no" };
+        writeln!(text, "| `{}` | {votes} | {} |", row.name, sentence(row.help)).unwrap();
+    }
+    text
+}
+
+fn table(metrics: &[&Metric]) -> String {
+    let mut text = "| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    for metric in metrics {
+        let ty = match metric.ty {
+            Type::Gauge => "gauge",
+            Type::Counter => "counter",
+            Type::Histogram => "histogram",
+        };
+        let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
+        let (labels, help) = (labels.join(", "), sentence(metric.help));
+        writeln!(text, "| `{}` | {ty} | {labels} | {help} |", metric.name).unwrap();
+    }
+    text
+}
+
+/// What a signal counts in.
+fn unit_of(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Ratio => "ratio",
+        Unit::BytesPerSecond => "bytes per second",
+        Unit::PerSecond => "per second",
+        Unit::Count => "count",
+    }
+}
+
+/// Help with the full stop that the code leaves out, safe in a table.
+fn sentence(help: &str) -> String {
+    let stop = if help.ends_with('.') { "" } else { "." };
+    format!("{}{stop}", help.replace('|', "\\|").replace('<', "&lt;"))
+}
+
+/// What stands between the comments `<!-- NAME: … -->` and `<!-- end of NAME -->` in a file that people write.
+fn between(path: &str, name: &str, expect: &str) {
+    let whole = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let opening = whole.find(&format!("<!-- {name}:")).unwrap();
+    let begin = opening + whole[opening..].find('\n').unwrap() + 1;
+    let end = whole.find(&format!("<!-- end of {name} -->")).unwrap();
+    golden(path, &format!("{}{expect}{}", &whole[..begin], &whole[end..]));
+}
+
+/// The text of a file; `UPDATE=1` writes it anew.
+fn golden(path: &str, expect: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, expect).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, expect, "{} differs; UPDATE=1 cargo test writes it anew", path.display());
+}

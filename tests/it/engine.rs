@@ -1,0 +1,402 @@
+//! The engine, driven from outside by lists of readings: quiet stays quiet, faults are found, named and end.
+
+use hostnorm::engine::{Engine, Settings};
+use hostnorm::grace::{Cue, Reason};
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
+use hostnorm::report::{Judgement, Turn};
+use hostnorm::selftest::Trial;
+use hostnorm::signal::{Signal, Unit};
+use hostnorm::training;
+use rand_core::{RngCore, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+static BUSY: Metric = Metric::gauge("busy_ratio", "Share of time busy");
+static SYSTEM: Metric = Metric::gauge("system_ratio", "Share of time in the kernel");
+static USED: Metric = Metric::gauge("used_ratio", "Share of memory used");
+static RECEIVED: Metric = Metric::gauge("received_bytes_per_second", "Bytes received");
+static SWITCHES: Metric = Metric::gauge("switches_per_second", "Context switches");
+
+const fn signal(
+    name: &'static str,
+    unit: Unit,
+    floor: f64,
+    of: fn(&hostnorm::signal::Change<'_>) -> Option<f64>,
+) -> Signal {
+    Signal { kind: Kind::Host, name, title: name, help: name, unit, floor, of }
+}
+
+static SIGNALS: [Signal; 5] = [
+    signal("busy", Unit::Ratio, 0.05, |it| it.level(&BUSY)),
+    signal("system", Unit::Ratio, 0.05, |it| it.level(&SYSTEM)),
+    signal("used", Unit::Ratio, 0.05, |it| it.level(&USED)),
+    signal("received", Unit::BytesPerSecond, 5e6, |it| it.level(&RECEIVED)),
+    signal("switches", Unit::PerSecond, 5e3, |it| it.level(&SWITCHES)),
+];
+
+/// What the machine does beside its ordinary life, by second.
+type Fault = fn(f64, &mut [f64; 5]);
+
+/// A machine with a load that wanders, on which all signals depend, and noise on each.
+struct Machine {
+    random: Xoshiro256PlusPlus,
+    load: f64,
+    idle: bool,
+}
+
+impl Machine {
+    fn uniform(&mut self) -> f64 {
+        (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        (-2.0 * self.uniform().max(1e-300).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    fn values(&mut self) -> [f64; 5] {
+        self.load = 0.98 * self.load + 0.2 * self.normal();
+        let base = if self.idle { 0.02 } else { 0.25 };
+        let busy = (base * (self.load * 0.15).exp() + 0.01 * self.normal()).clamp(0.0, 1.0);
+        [
+            busy,
+            busy * 0.3,
+            (0.4 + 0.01 * self.load).clamp(0.0, 1.0),
+            busy * 2e7 * (1.0 + 0.1 * self.normal()),
+            busy * 2e4 * (1.0 + 0.1 * self.normal()),
+        ]
+    }
+}
+
+struct Run {
+    judgements: Vec<Judgement>,
+    /// Self-tests and when they were due.
+    trials: Vec<(usize, Trial)>,
+}
+
+fn run(seed: u64, idle: bool, seconds: usize, settings: &Settings, fault: Fault) -> Run {
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(seed), load: 0.0, idle };
+    let mut engine = Engine::new(&SIGNALS, settings);
+    let (mut judgements, mut trials) = (Vec::new(), Vec::new());
+    for t in 0..seconds {
+        let at = t as f64 * settings.interval;
+        let mut values = machine.values();
+        fault(at, &mut values);
+        let mut reading = Reading::new(Timestamp(1.7e9 + at));
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+            reading.host().set(metric, value);
+        }
+        judgements.push(engine.step(reading).judgements.remove(&Subject::Host).unwrap());
+        if let Some(set) = engine.due(Kind::Host) {
+            let model = training::train(&set, &training::Settings::default(), seed).unwrap();
+            engine.install(Kind::Host, &model.eif);
+        }
+        trials.extend(engine.due_trial().map(|(_, trial)| (t, trial)));
+    }
+    Run { judgements, trials }
+}
+
+impl Run {
+    fn began(&self) -> Vec<usize> {
+        let turns = self.judgements.iter().enumerate();
+        turns.filter(|(_, it)| it.turn == Some(Turn::Began)).map(|(t, _)| t).collect()
+    }
+
+    fn ended(&self) -> Vec<usize> {
+        let turns = self.judgements.iter().enumerate();
+        turns.filter(|(_, it)| matches!(it.turn, Some(Turn::Ended(_)))).map(|(t, _)| t).collect()
+    }
+
+    fn cause(&self, t: usize) -> &'static str {
+        self.judgements[t].opinion.as_ref().unwrap().contributions[0].signal.name
+    }
+}
+
+#[test]
+fn the_score_is_withheld_until_the_warmup_is_over() {
+    let run = run(1, false, 610, &Settings::default(), |_, _| {});
+    let first = run.judgements.iter().position(|it| it.opinion.is_some()).unwrap();
+    assert!((599..=602).contains(&first), "{first}");
+    let announced = run.judgements[10].ready_at;
+    assert!((announced.0 - run.judgements[first].ready_at.0).abs() < 2.0);
+}
+
+#[test]
+fn quiet_machines_stay_quiet_for_two_hours() {
+    for seed in 0..6 {
+        for idle in [false, true] {
+            let run = run(seed, idle, 7800, &Settings::default(), |_, _| {});
+            let highest = run.judgements.iter().filter_map(|it| it.opinion.as_ref()).map(|it| it.score);
+            let highest = highest.fold(0.0, f64::max);
+            assert!(run.began().is_empty(), "seed {seed}, idle {idle}: {:?}, {highest}", run.began());
+        }
+    }
+}
+
+#[test]
+fn self_tests_are_due_after_each_quiet_hour() {
+    let quiet = run(1, false, 8_000, &Settings::default(), |_, _| {});
+    let due: Vec<usize> = quiet.trials.iter().map(|(t, _)| *t).collect();
+    assert!(matches!(due[..], [4_170..=4_230, 7_770..=7_830]), "{due:?}");
+    for (t, trial) in quiet.trials {
+        let findings = trial.run(3).unwrap();
+        assert_eq!(findings.complaint(), None, "at {t}: {findings:?}");
+    }
+    // An hour with an episode in it is none.
+    let struck = run(1, false, 8_000, &Settings::default(), |at, it| {
+        if (2_000.0..2_200.0).contains(&at) {
+            it[2] = 0.95;
+        }
+    });
+    let due: Vec<usize> = struck.trials.iter().map(|(t, _)| *t).collect();
+    assert!(matches!(due[..], [5_800..=5_920]), "{due:?}");
+}
+
+/// A fault from 1000 s to 1120 s.
+fn check(name: &str, idle: bool, fault: Fault, causes: &[&str]) {
+    for seed in 0..4 {
+        let run = run(seed, idle, 1400, &Settings::default(), fault);
+        let (began, ended) = (run.began(), run.ended());
+        assert_eq!((began.len(), ended.len()), (1, 1), "{name}, seed {seed}: {began:?} {ended:?}");
+        assert!((1000..=1015).contains(&began[0]), "{name}, seed {seed}: began at {}", began[0]);
+        assert!((1120..=1210).contains(&ended[0]), "{name}, seed {seed}: ended at {}", ended[0]);
+        let cause = run.cause(began[0] + 5);
+        assert!(causes.contains(&cause), "{name}, seed {seed}: {cause}");
+    }
+}
+
+fn during(at: f64) -> bool {
+    (1000.0..1120.0).contains(&at)
+}
+
+#[test]
+fn faults_are_found_named_and_end() {
+    for idle in [false, true] {
+        check(
+            "cpu",
+            idle,
+            |at, it| {
+                if during(at) {
+                    it[0] = 1.0;
+                    it[1] = 0.4;
+                }
+            },
+            &["busy", "system"],
+        );
+        check(
+            "memory",
+            idle,
+            |at, it| {
+                if during(at) {
+                    it[2] = 0.9;
+                }
+            },
+            &["used"],
+        );
+        check(
+            "network",
+            idle,
+            |at, it| {
+                if during(at) {
+                    it[3] = 5e8;
+                    it[4] += 4e4;
+                }
+            },
+            &["received", "switches"],
+        );
+    }
+}
+
+#[test]
+fn a_change_within_the_floor_is_none() {
+    let run = run(3, true, 1400, &Settings::default(), |at, it| {
+        it[0] = if during(at) { 0.05 } else { 0.02 };
+        it[1] = it[0] * 0.3;
+    });
+    assert!(run.began().is_empty());
+}
+
+#[test]
+fn equal_readings_give_equal_reports() {
+    let twice =
+        [(); 2].map(|()| format!("{:?}", run(5, false, 700, &Settings::default(), |_, _| {}).judgements));
+    assert_eq!(twice[0], twice[1]);
+}
+
+#[test]
+fn contributions_add_up_to_the_score() {
+    let run = run(7, false, 1100, &Settings::default(), |at, it| {
+        if during(at) {
+            it[0] = 1.0;
+        }
+    });
+    for opinion in run.judgements.iter().filter_map(|it| it.opinion.as_ref()) {
+        let sum: f64 = opinion.contributions.iter().map(|it| it.value).sum();
+        assert!((sum - opinion.score).abs() < 1e-6 * opinion.score.max(1.0), "{sum} {}", opinion.score);
+    }
+}
+
+#[test]
+fn a_new_normal_is_accepted_after_an_hour_and_quiet_afterwards() {
+    let run = run(2, false, 3 * 3600, &Settings::default(), |at, it| {
+        if at >= 1000.0 {
+            it[2] = 0.9;
+        }
+    });
+    let turns = run.judgements.iter().enumerate().filter_map(|(t, it)| Some((t, it.turn?)));
+    let turns: Vec<_> = turns.filter(|(_, turn)| *turn != Turn::Changed).collect();
+    assert!(matches!(turns[..], [(1000..1020, Turn::Began), (4600..4620, Turn::Accepted(_))]), "{turns:?}");
+}
+
+static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
+static CUES: &[Cue] =
+    &[Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&BOOTED).filter(|it| *it >= 0.0) }];
+
+/// A fault of two minutes, at a time when the machine was booted so many seconds ago, if it was.
+fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
+    let mut engine = Engine::new(&SIGNALS, &Settings::default()).with_cues(CUES);
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
+    let mut began = Vec::new();
+    for t in 0..1300 {
+        let mut reading = Reading::new(Timestamp(1.7e9 + t as f64));
+        let mut values = machine.values();
+        if during(t as f64) {
+            values[2] = used;
+            // What is twice as odd takes more than one signal.
+            if used > 1.0 {
+                values[3] *= 50.0;
+                values[4] *= 50.0;
+            }
+        }
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+            reading.host().set(metric, value);
+        }
+        booted.iter().for_each(|it| reading.host().set(&BOOTED, t as f64 - 1000.0 + it));
+        let report = engine.step(reading);
+        let in_grace = booted.is_some_and(|it| (0.0..300.0).contains(&(t as f64 - 1000.0 + it)));
+        assert_eq!(report.grace.unwrap().is_active(), in_grace, "at {t}");
+        if report.judgements[&Subject::Host].turn == Some(Turn::Began) {
+            began.push(t);
+        }
+    }
+    began
+}
+
+#[test]
+fn after_a_boot_only_what_is_twice_as_odd_is_an_episode() {
+    let (small, large) = (0.8, 6.0);
+    assert!(matches!(began_after_boot(None, small)[..], [1000..1040]), "{:?}", began_after_boot(None, small));
+    assert!(began_after_boot(Some(100.0), small).is_empty());
+    assert!(matches!(began_after_boot(Some(100.0), large)[..], [1000..1040]));
+    // Grace ends while the fault goes on.
+    let late = began_after_boot(Some(240.0), small);
+    assert!(matches!(late[..], [1060..1070]), "{late:?}");
+}
+
+#[test]
+fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
+    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
+    for t in 0..4000 {
+        // Asleep for an hour from 1500 on; the clock goes back by an hour at 2500.
+        let at = f64::from(t) + if t >= 1500 { 3600.0 } else { 0.0 } - if t >= 2500 { 3600.0 } else { 0.0 };
+        let mut reading = Reading::new(Timestamp(1.7e9 + at));
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(machine.values())
+        {
+            reading.host().set(metric, value);
+        }
+        let judgement = engine.step(reading).judgements.remove(&Subject::Host).unwrap();
+        assert_eq!(judgement.turn, None, "at {t}");
+        // The last conclusion stands for a minute, unless the clock says that it is older or of the future.
+        let blind = (1500..1531).contains(&t) || (2500..2531).contains(&t) || t < 602;
+        assert!(blind || judgement.opinion.is_some(), "at {t}");
+    }
+}
+
+#[test]
+fn a_signal_that_goes_missing_is_absent_and_no_alarm() {
+    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(4), load: 0.0, idle: false };
+    for t in 0..1500 {
+        let mut reading = Reading::new(Timestamp(1.7e9 + f64::from(t)));
+        let values = machine.values();
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+            if t < 1000 || metric.name != "used_ratio" {
+                reading.host().set(metric, value);
+            }
+        }
+        let judgement = engine.step(reading).judgements.remove(&Subject::Host).unwrap();
+        assert_eq!(judgement.turn, None, "at {t}");
+        let there = judgement.signals.iter().any(|it| it.signal.name == "used");
+        assert_eq!(there, (1..1029).contains(&t), "at {t}");
+    }
+}
+
+/// Readings a second apart but where `clock` moves them, and what the machine does.
+fn walk(clock: fn(usize) -> f64, fault: Fault, mut see: impl FnMut(usize, &Judgement)) {
+    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(9), load: 0.0, idle: true };
+    for t in 0..2000 {
+        let mut values = machine.values();
+        fault(t as f64, &mut values);
+        let mut reading = Reading::new(Timestamp(1.7e9 + t as f64 + clock(t)));
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+            reading.host().set(metric, value);
+        }
+        see(t, &engine.step(reading).judgements[&Subject::Host]);
+    }
+}
+
+#[test]
+fn an_alarm_outlives_a_gap_in_the_readings() {
+    // Ten seconds without a reading, every two minutes, in the middle of a fault.
+    walk(
+        |t| (t / 120) as f64 * 10.0,
+        |at, it| {
+            if at >= 1000.0 {
+                it[2] = 0.9;
+            }
+        },
+        |t, judgement| {
+            assert!(t < 640 || judgement.ready && judgement.opinion.is_some(), "at {t}");
+            assert!(t < 1030 || judgement.episode.is_some(), "at {t}");
+        },
+    );
+}
+
+#[test]
+fn hours_without_a_reading_are_no_part_of_an_episode() {
+    let mut accepted = false;
+    walk(
+        |t| if t >= 1200 { 86_400.0 } else { 0.0 },
+        |at, it| {
+            if at >= 1000.0 {
+                it[2] = 0.9;
+            }
+        },
+        |_, judgement| accepted |= matches!(judgement.turn, Some(Turn::Accepted(_))),
+    );
+    assert!(!accepted);
+}
+
+#[test]
+fn the_sentence_names_this_fault_and_not_the_last() {
+    let mut named = Vec::new();
+    walk(
+        |_| 0.0,
+        |at, it| {
+            if (1000.0..1060.0).contains(&at) {
+                it[0] = 1.0;
+                it[1] = 0.4;
+            }
+            if at >= 1150.0 {
+                it[2] = 0.9;
+            }
+        },
+        |_, judgement| {
+            if judgement.turn == Some(Turn::Began) {
+                named.push(judgement.opinion.as_ref().unwrap().causes[0].signal.name);
+            }
+        },
+    );
+    assert!(matches!(named[..], ["busy" | "system", "used"]), "{named:?}");
+}

@@ -1,0 +1,245 @@
+//! `hostnorm evaluate` from outside: figures of files, and a sentence for each way in which files can be wrong.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Labels with an event in the rows 40 to 49 of 100.
+fn labels() -> String {
+    (0..100).map(|row| if (40..50).contains(&row) { "1\n" } else { "0\n" }).collect()
+}
+
+/// Scores that find it two rows late, and blame the signals 1 and 0.
+fn scores() -> String {
+    let row = |row: i32| if (42..50).contains(&row) { "3.5,1;0\n" } else { "0.25,0;1\n" };
+    "score,top\n".to_owned() + &(0..100).map(row).collect::<String>()
+}
+
+/// A folder with one set of two series.
+fn folder() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let entry = |name: &str| json!({ "set": "it", "name": name, "per_day": 100, "vus_window": 4 });
+    write("manifest.json", &json!({ "series": [entry("a"), entry("b")] }).to_string());
+    for name in ["a", "b"] {
+        write(&format!("labels/{name}.label"), &labels());
+        write(&format!("labels/{name}.interp"), "40-49:2\n");
+        write(&format!("scores/{name}.csv"), &scores());
+    }
+    dir
+}
+
+fn run(dir: &Path, line: &str) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hostnorm"))
+        .env_clear()
+        .current_dir(dir)
+        .arg("evaluate")
+        .args(line.split_whitespace())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+const FOLDER: &str = "--data . --scores scores";
+const FILES: &str = "--labels labels/a.label --scores scores/a.csv";
+
+#[test]
+fn a_folder_has_figures() {
+    let dir = folder();
+    let (code, text, _) = run(dir.path(), &format!("{FOLDER} --format json --per-series"));
+    assert_eq!(code, 0);
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let set = &found["sets"][0];
+    assert_eq!((&set["set"], &set["events"], &set["days"]), (&json!("it"), &json!(2), &json!(2.0)));
+    let figures = &set["figures"];
+    for (name, expected) in [
+        ("limit_precision", 1.0),
+        ("limit_recall", 0.8),
+        ("hit@100", 1.0),
+        ("fleet1_delay@0.1", 2.0),
+        ("fleet_delay@0.1", 6.0),
+    ] {
+        assert_eq!(figures[name], json!(expected), "{name}");
+    }
+    assert_eq!(set["per_series"][1]["series"], json!("b"));
+}
+
+#[test]
+fn one_series_has_figures_in_three_styles() {
+    let dir = folder();
+    let (code, table, _) = run(dir.path(), FILES);
+    assert_eq!(code, 0);
+    assert!(table.lines().any(|it| it.split_whitespace().eq(["limit_recall", "0.8000"])), "{table}");
+    let (_, markdown, _) = run(dir.path(), &format!("{FILES} --format markdown --limit 9"));
+    assert!(markdown.contains("| limit_recall | 0.0000 |"), "{markdown}");
+    let (_, found, _) = run(dir.path(), &format!("{FILES} --format json --every 30m --vus-window 0"));
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["sets"][0]["days"], json!(100.0 / 48.0));
+}
+
+#[test]
+fn files_may_be_compressed() {
+    let dir = folder();
+    let path = dir.path().join("scores/a.csv.gz");
+    let mut file = GzEncoder::new(fs::File::create(path).unwrap(), Compression::fast());
+    file.write_all(scores().as_bytes()).unwrap();
+    file.finish().unwrap();
+    let (_, plain, _) = run(dir.path(), FOLDER);
+    fs::remove_file(dir.path().join("scores/a.csv")).unwrap();
+    assert_eq!(run(dir.path(), FOLDER), (0, plain, String::new()));
+}
+
+/// Adds what replay needs to the folder: two signals, one of which rises during the event. Only `it` has all files.
+fn with_rows(dir: &TempDir) {
+    fs::create_dir_all(dir.path().join("data")).unwrap();
+    let value = |row: usize, seed: usize| ((row * 37 + seed * 11) % 17) as f64 / 17.0;
+    for name in ["a", "b"] {
+        for (part, first, rows) in [("train", 0, 150), ("test", 150, 100)] {
+            let row = |row: usize| {
+                let risen = if part == "test" && (40..50).contains(&row) { 9.0 } else { 0.0 };
+                format!("{},{}\n", value(first + row, 1), value(first + row, 2) + risen)
+            };
+            let text = "x,y\n".to_owned() + &(0..rows).map(row).collect::<String>();
+            fs::write(dir.path().join(format!("data/{name}.{part}.csv")), text).unwrap();
+        }
+    }
+    fs::write(dir.path().join("a.yaml"), "limit: 1.0\nquarantine: 1.0\n").unwrap();
+    fs::write(dir.path().join("b.yaml"), "limit: 2.0\nquarantine: 1.0\n").unwrap();
+}
+
+fn json_of(dir: &TempDir, line: &str) -> Value {
+    let (code, text, error) = run(dir.path(), &format!("--data . --format json {line}"));
+    assert_eq!((code, error.as_str()), (0, ""), "{line}");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_folder_is_replayed() {
+    let dir = folder();
+    with_rows(&dir);
+    let found = json_of(&dir, "--replay --per-series");
+    let set = &found["sets"][0];
+    assert_eq!((&set["set"], &set["events"]), (&json!("it"), &json!(2)));
+    assert_eq!(set["figures"]["fleet_rec@1"], json!(1.0), "{set}");
+    // The signal that rose is the one that is said to be to blame.
+    assert_eq!(set["figures"]["hit@100"], json!(1.0), "{set}");
+    assert_eq!(set["per_series"][0]["series"], json!("a"));
+    assert_eq!(json_of(&dir, "--replay --per-series"), found, "luck depends on the seed only");
+}
+
+#[test]
+fn settings_are_compared() {
+    let dir = folder();
+    with_rows(&dir);
+    let found = json_of(&dir, "--compare a.yaml b.yaml");
+    let ways = &found["sets"][0]["ways"];
+    assert_eq!((&ways[0]["scored"], &ways[1]["scored"]), (&json!("a.yaml"), &json!("b.yaml")));
+    // Twice the limit, and nothing that depends on it: scores are half as large, and no order among them changes.
+    let figure = |way: usize, name: &str| ways[way]["figures"][name].as_f64().unwrap();
+    assert!((figure(0, "fleet_thr@1") / figure(1, "fleet_thr@1") - 2.0).abs() < 1e-6, "{ways}");
+    assert_eq!(ways[1]["difference"]["auc_roc"], json!(0.0));
+    let found = json_of(&dir, "--compare b.yaml");
+    assert_eq!(found["sets"][0]["ways"][0]["scored"], json!("defaults"));
+    let (_, table, _) = run(dir.path(), "--data . --compare a.yaml b.yaml");
+    assert!(table.starts_with("it:\nfigure"), "{table}");
+}
+
+#[test]
+fn rows_are_disturbed() {
+    let dir = folder();
+    with_rows(&dir);
+    let found = json_of(&dir, "--robustness");
+    let ways = found["sets"][0]["ways"].as_array().unwrap();
+    let names: Vec<_> = ways.iter().map(|it| it["scored"].as_str().unwrap()).collect();
+    assert_eq!(names[0], "undisturbed");
+    for name in
+        ["noise 0.01", "noise 0.1", "missing 5 %", "missing 30 %", "a signal vanishes", "the clock steps"]
+    {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    let plain = json_of(&dir, "--replay");
+    assert_eq!(ways[0]["figures"], plain["sets"][0]["figures"]);
+    // A tenth of the range cannot hide what is nine times as large.
+    assert_eq!(ways[4]["figures"]["fleet_rec@1"], json!(1.0));
+    let (_, markdown, _) = run(dir.path(), "--data . --robustness --format markdown");
+    assert!(markdown.contains("| noise 0.01 | "), "{markdown}");
+}
+
+#[test]
+fn a_replay_that_cannot_be_gets_a_sentence() {
+    let check = |path: &str, text: Option<&str>, line: &str, code: i32, expected: &str| {
+        let dir = folder();
+        with_rows(&dir);
+        match text {
+            Some(text) => fs::write(dir.path().join(path), text).unwrap(),
+            None => fs::remove_file(dir.path().join(path)).unwrap(),
+        }
+        let found = run(dir.path(), &format!("--data . {line}"));
+        assert_eq!((found.0, found.1.as_str()), (code, ""), "{path} {}", found.2);
+        assert!(found.2.contains(expected), "{path}: {}", found.2);
+    };
+    check("data/a.train.csv", None, "--replay", 1, "./data/a.train.csv: cannot be read: No such file");
+    check(
+        "data/a.test.csv",
+        Some("x,z\n1,2\n"),
+        "--replay",
+        1,
+        "its columns are not those of ./data/a.train.csv",
+    );
+    let short = "./data/b.test.csv: 1 rows have a score, but 100 have a label; each row needs both";
+    check("data/b.test.csv", Some("x,y\n1,2\n"), "--replay", 1, short);
+    let cell = "./data/b.test.csv, line 2: column \"y\": \"two\" is not a number";
+    check("data/b.test.csv", Some("x,y\n1,two\n"), "--robustness", 1, cell);
+    check("b.yaml", Some("limits: 2\n"), "--compare a.yaml b.yaml", 64, "b.yaml");
+    check("a.yaml", None, "--replay --config.file a.yaml", 64, "a.yaml");
+    check("a.yaml", None, "--replay --set smd", 1, "./manifest.json: there is no set \"smd\"; there are it");
+}
+
+#[test]
+fn wrong_files_get_a_sentence() {
+    let check = |path: &str, text: Option<&str>, line: &str, expected: &str| {
+        let dir = folder();
+        match text {
+            Some(text) => fs::write(dir.path().join(path), text).unwrap(),
+            None => fs::remove_file(dir.path().join(path)).unwrap(),
+        }
+        assert_eq!(run(dir.path(), line), (1, String::new(), format!("{expected}\n")), "{path} {text:?}");
+    };
+    let short = "3 rows have a score, but 100 have a label; each row needs both";
+    check("scores/a.csv", Some("1\n2\n3\n"), FILES, &format!("scores/a.csv: {short}"));
+    check("scores/b.csv", Some("1\n2\n3\n"), FOLDER, &format!("scores/b.csv: {short}"));
+    let text = "the score \"high\" is not a number; write NaN where there is none";
+    check("scores/a.csv", Some("score\n1\nhigh\n"), FILES, &format!("scores/a.csv:3: {text}"));
+    check("scores/a.csv", Some(""), FILES, "scores/a.csv: there is no row in it");
+    let none = "no row is labelled 1; without an event there are no figures";
+    check("labels/a.label", Some("0\n0\n"), FILES, &format!("labels/a.label: {none}"));
+    check("labels/a.label", Some("0\nyes\n"), FILES, "labels/a.label:2: \"yes\" is neither 0 nor 1");
+    let missing = "cannot be read: No such file or directory (os error 2)";
+    check("labels/a.label", None, FILES, &format!("labels/a.label: {missing}"));
+    check("manifest.json", None, FOLDER, &format!("./manifest.json: {missing}"));
+    let missing =
+        "there is no such file, nor one that ends in .txt, .gz or .xz; each series of a set needs its scores";
+    check("scores/b.csv", None, FOLDER, &format!("scores/b.csv: {missing}"));
+    let odd = "\"40-49\" is not first-last:signals, such as 760-765:4,5 with signals counted from 1";
+    check("labels/a.interp", Some("40-49\n"), FOLDER, &format!("./labels/a.interp:1: {odd}"));
+    let entry = json!({ "series": [{ "set": "it", "name": "../a", "per_day": 1 }] }).to_string();
+    let name = "the name \"../a\" cannot be that of a file";
+    check("manifest.json", Some(&entry), FOLDER, &format!("./manifest.json: {name}"));
+    let entry =
+        json!({ "series": [{ "set": "it", "name": "a", "per_day": 0 , "vus_window": 1 }] }).to_string();
+    let odd = "of a: 0 rows a day are not possible; it must be above 0";
+    check("manifest.json", Some(&entry), FOLDER, &format!("./manifest.json: {odd}"));
+    let set = "there is no set \"smd\"; there are it";
+    check("labels/a.interp", None, &format!("{FOLDER} --set smd"), &format!("./manifest.json: {set}"));
+}

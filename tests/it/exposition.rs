@@ -1,0 +1,230 @@
+//! What `/metrics` says of a report, as golden files; `UPDATE=1 cargo test` rewrites them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hostnorm::commands::run;
+use hostnorm::detect::absence;
+use hostnorm::grace::{Cue, Lengths, Reason, Watch};
+use hostnorm::metric::{Metric, Type};
+use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
+use hostnorm::report::{
+    Absent, Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report, Shadowed,
+    SignalState, Took, Trace,
+};
+use hostnorm::serve::{Build, Counts, Format, METRICS, Options, Page};
+use hostnorm::signal::{Signal, Unit};
+use hostnorm::telemetry::otlp;
+use hostnorm::{sampler, sources, store};
+
+const OPENMETRICS: Format = Format::OpenMetrics { content_type: "" };
+
+static LOAD: Metric = Metric::gauge("hostnorm_load1", "Load average over one minute");
+static SIZE: Metric =
+    Metric::gauge("hostnorm_filesystem_size_bytes", "Size of the filesystem").by(&["device", "mountpoint"]);
+static RECEIVED: Metric =
+    Metric::counter("hostnorm_network_received_bytes_total", "Bytes received").by(&["device"]);
+static RESIDENT: Metric = Metric::gauge("process_resident_memory_bytes", "Resident memory of hostnorm");
+static WORKING_SET: Metric =
+    Metric::gauge("hostnorm_container_memory_bytes", "Memory in use by the container");
+static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings taken");
+
+static BUSY: Signal = signal("cpu_busy_ratio", "CPU busy");
+static USED: Signal = signal("memory_used_ratio", "memory used");
+
+const fn signal(name: &'static str, title: &'static str) -> Signal {
+    Signal { kind: Kind::Host, name, title, help: "A share", unit: Unit::Ratio, floor: 0.05, of: |_| None }
+}
+
+/// What every page of these tests was read from: quotes, backslashes and line ends in labels, values that are
+/// whole, tiny, huge and below 0, metrics out of order, and one that no table has.
+fn reading() -> Reading {
+    let mut reading = Reading::new(Timestamp(1_790_000_000.25));
+    reading.collections = vec![
+        Collection { source: "load", success: true, seconds: 0.000_012_5 },
+        Collection { source: "filesystem", success: false, seconds: 5.0 },
+    ];
+    let host = reading.host();
+    host.set_by(&SIZE, &Labels::new(["/dev/sda1", "/"]), 1_000_204_886_016.0);
+    host.set_by(&RECEIVED, &Labels::new(["eth0"]), 1.5);
+    host.set_by(&SIZE, &Labels::new(["C:\\", "a \"quoted\"\nmount # {point} λ"]), 1e20);
+    host.set(&LOAD, 0.1);
+    host.set_by(&RECEIVED, &Labels::new([""]), 9_007_199_254_740_993.0);
+    host.set(&RESIDENT, 4_194_304.0);
+    for name in ["web", "db\"\\\n"] {
+        let container = reading.subjects.entry(Subject::Container(name.into())).or_default();
+        container.set(&WORKING_SET, -1e-9);
+    }
+    reading
+}
+
+/// What the sampler adds.
+fn own() -> Values {
+    let mut own = Values::default();
+    own.set(&TICKS, 42.0);
+    own
+}
+
+fn learning() -> Report {
+    let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None, drift: None }];
+    let judgement = Judgement { ready_at: Timestamp(1_790_000_600.0), signals, ..Judgement::default() };
+    Report {
+        reading: Arc::new(reading()),
+        own: own(),
+        judgements: [(Subject::Host, judgement)].into(),
+        ..Report::default()
+    }
+}
+
+fn anomaly() -> Report {
+    let opinion = Opinion {
+        score: 2.5,
+        momentary: 2.25,
+        confidence: Some(2.0 / 3.0),
+        detectors: vec![
+            DetectorState { name: "zscore", score: Some(3.0), vote: Some(true) },
+            DetectorState { name: "eif", score: Some(0.75), vote: Some(false) },
+            DetectorState { name: "distance", score: Some(1.5), vote: None },
+            DetectorState { name: "baseline", score: None, vote: None },
+        ],
+        contributions: vec![
+            Contribution { signal: &BUSY, direction: Direction::High, value: 2.75 },
+            Contribution { signal: &USED, direction: Direction::Low, value: -0.25 },
+        ],
+        causes: Vec::new(),
+        shadow: Some(Shadowed {
+            score: 1.75,
+            detectors: vec![DetectorState { name: "eif", score: Some(1.125), vote: Some(true) }],
+        }),
+    };
+    let expected = Some(Expected { value: 0.125, lower: 0.0, upper: 0.25 });
+    let host = Judgement {
+        ready: true,
+        opinion: Some(opinion),
+        episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5 }),
+        ready_at: Timestamp(1_789_999_000.5),
+        signals: vec![
+            SignalState { signal: &BUSY, value: 0.96875, expected, drift: Some(1.25) },
+            SignalState { signal: &USED, value: 0.5, expected: None, drift: None },
+        ],
+        absent: vec![Absent { signal: &USED, kind: absence::Kind::FlatLine, seconds: 720.0, usual: 30.0 }],
+        budget_spent: Some(0.5),
+        ..Judgement::default()
+    };
+    let opinion = Some(Opinion { score: 0.0, ..Opinion::default() });
+    let quiet = Judgement { ready: true, opinion, ..Judgement::default() };
+    let judgements =
+        [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
+    let cues: &[Cue] = &[Cue { reason: Reason::Upgrade, of: |_, _| Some(0.0) }];
+    let grace = Watch::new(cues, Lengths::default()).step(&Reading::default(), &Reading::default());
+    let trace =
+        Trace { trace_id: "0af7651916cd43dd8448eb211c80319c".into(), span_id: "b7ad6b7169203331".into() };
+    let before = Some(Took { at: Timestamp(1_789_999_999.25), seconds: 0.001_5, trace: Some(trace) });
+    Report { reading: Arc::new(reading()), own: own(), judgements, grace, before }
+}
+
+fn options(raw: bool) -> Options {
+    let build = Build { version: "1.2.3", revision: "abcdef0", rust_version: "1.95.0" };
+    Options { sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET], raw, build }
+}
+
+fn render(report: &Arc<Report>, options: Options) -> Page {
+    let counts = Counts::default();
+    counts.openmetrics.store(7, Ordering::Relaxed);
+    if let Some(took) = &report.before {
+        counts.ticks.note(took);
+    }
+    Page::render(report, &Arc::new(options), &Arc::new(counts))
+}
+
+fn check(name: &str, report: Report, options: Options) {
+    let report = Arc::new(report);
+    let page = render(&report, options.clone());
+    let again = render(&Arc::new(Report::clone(&report)), options);
+    for (format, suffix) in [(OPENMETRICS, "om"), (Format::Text, "txt")] {
+        let text = page.body(format).plain();
+        assert_eq!(text, again.body(format).plain(), "equal reports give equal bytes");
+        assert_eq!(page.body(format).gzip(), again.body(format).gzip(), "compressed, too");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.{suffix}"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(text == golden, "{} differs; UPDATE=1 rewrites it:\n{}", path.display(), str(&text));
+    }
+}
+
+fn str(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn while_it_learns_there_is_no_score() {
+    check("learning", learning(), options(true));
+}
+
+#[test]
+fn an_anomaly_with_all_that_explains_it() {
+    check("anomaly", anomaly(), options(true));
+}
+
+#[test]
+fn without_raw_values_the_conclusions_and_the_self_metrics_stay() {
+    check("without_raw", anomaly(), options(false));
+}
+
+#[test]
+fn an_empty_report_is_a_page() {
+    check("empty", Report::default(), Options { build: options(true).build, ..Options::default() });
+}
+
+#[test]
+fn what_is_not_finite_is_absent() {
+    let mut report = anomaly();
+    for judgement in report.judgements.values_mut() {
+        judgement.ready_at = Timestamp(f64::NAN);
+        judgement.opinion.as_mut().unwrap().score = f64::INFINITY;
+    }
+    let page = render(&Arc::new(report), options(true));
+    let text = page.body(OPENMETRICS).plain();
+    for absent in [" NaN", " inf", "\nanomaly_score", "\nanomaly_ready_at"] {
+        assert!(!str(&text).contains(absent), "{absent}");
+    }
+}
+
+/// Rules that `promtool check metrics` does not know, over every metric that hostnorm can expose.
+#[test]
+fn metrics_keep_to_the_conventions() {
+    let mut names = BTreeSet::new();
+    for metric in METRICS
+        .iter()
+        .chain(sampler::METRICS)
+        .chain(store::METRICS)
+        .chain(run::METRICS)
+        .chain(otlp::METRICS)
+        .copied()
+        .chain(sources::metrics())
+    {
+        let Metric { name, help, ty, labels } = metric;
+        assert!(names.insert(*name), "{name} is declared twice");
+        assert_eq!(
+            name.ends_with("_total"),
+            *ty == Type::Counter,
+            "{name}: counters, and only they, end in _total"
+        );
+        assert!(
+            ["anomaly_", "is_anomaly", "hostnorm_", "process_"].iter().any(|it| name.starts_with(it)),
+            "{name}"
+        );
+        let snake =
+            |it: &str| it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
+        assert!(snake(name) && labels.iter().all(|it| snake(it)), "{name}");
+        assert!(!["percent", "_ms", "minute"].iter().any(|it| name.contains(it)), "{name}: base units");
+        assert!(!help.is_empty() && !help.ends_with('.'), "{name}: the encoder adds the full stop");
+        assert!(!help.contains(['\\', '"', '\n']), "{name}: the encoder does not escape help");
+        let taken = ["job", "instance", "namespace", "pod", "container", "node", "type", "le", "quantile"];
+        assert!(!labels.iter().any(|it| taken.contains(it)), "{name}: a label that scrapers set");
+    }
+}

@@ -1,0 +1,239 @@
+//! Keeps the layers apart: a module may only use what stands below it. Keeps files at a size that can be read.
+
+use std::path::{Path, PathBuf};
+
+/// The library, whose map lists all layers, and the program, which joins the top ones.
+const MAPS: &[&str] = &["lib", "main"];
+
+/// From the ground up. A module uses its own row and the rows above it in this table; a row may be planned.
+const LAYERS: &[&[&str]] = &[
+    &["version", "span", "size", "curve", "seal", "budget"],
+    &["metric"],
+    &["reading"],
+    &["signal", "grace"],
+    &["window"],
+    &["detect", "drift", "forecast"],
+    &["report"],
+    &["episode"],
+    &["sentence"],
+    &["training", "evaluate", "simulate"],
+    &["registry"],
+    &["scorer"],
+    &["selftest"],
+    &["engine", "replay"],
+    &["search"],
+    &["clock", "control"],
+    &["sources", "rows", "history", "store", "serve", "telemetry", "supervisor"],
+    &["labelled"],
+    &["config"],
+    &["sampler"],
+    &["cli"],
+    &["commands"],
+];
+
+/// What the core must not say: no runtime, no files, no clocks, no sockets, no chance, no log.
+const FORBIDDEN_IN_CORE: &[&str] = &[
+    "tokio::",
+    "hyper::",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "thread_rng",
+    "from_os_rng",
+    "tracing::",
+    "println!",
+];
+
+/// The lowest row of the shell.
+const SHELL: &str = "clock";
+
+/// Who alone may use a crate, names parted by a blank.
+const OWNERS: &[(&str, &str)] = &[
+    ("clap::", "cli"),
+    ("figment::", "config"),
+    ("yaml_serde::", "config history"),
+    ("ureq::", "history serve telemetry"),
+    ("listenfd::", "serve"),
+    ("clap_complete::", "cli"),
+    ("clap_mangen::", "cli"),
+    ("tracing_subscriber::", "telemetry"),
+    ("tracing_opentelemetry::", "telemetry"),
+    ("opentelemetry::", "telemetry"),
+    ("opentelemetry_sdk::", "telemetry"),
+    ("opentelemetry_otlp::", "telemetry"),
+    ("opentelemetry_http::", "telemetry"),
+    ("csv_core::", "rows"),
+    ("jiff::", "rows"),
+    ("lzma_rust2::", "rows"),
+    ("postcard::", "seal"),
+    ("rusqlite::", "store"),
+];
+
+/// Names that say nothing of what is inside.
+const EMPTY_NAMES: &[&str] =
+    &["utils", "util", "helpers", "helper", "common", "misc", "manager", "handler", "service", "processor"];
+
+/// A longer file holds more than one idea.
+const LINES_MAX: usize = 400;
+
+/// Files that may be longer, and why.
+const LONG: &[(&str, &str)] = &[];
+
+#[test]
+fn modules_use_only_what_stands_below() {
+    let mut wrong = Vec::new();
+    each_line(|place, module, line| {
+        let Some(own_row) = row_of(module) else { return };
+        for used in crates_used(line) {
+            let Some(row) = row_of(&used) else {
+                // `crate::CONSTANT` or an item of the map itself; there is none of those.
+                wrong.push(format!("{place}: {used} is in no row of LAYERS"));
+                continue;
+            };
+            if own_row < row || (own_row == row && used != module) {
+                wrong.push(format!("{place}: {module} uses {used}, which stands above or beside it"));
+            }
+        }
+        if own_row < row_of(SHELL).unwrap() {
+            for word in FORBIDDEN_IN_CORE.iter().filter(|word| line.contains(**word)) {
+                wrong.push(format!("{place}: {word} in the core"));
+            }
+        }
+        for (word, owner) in OWNERS {
+            if line.contains(word) && !owner.split(' ').any(|it| it == module) {
+                wrong.push(format!("{place}: only {owner} knows {word}"));
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_has_a_row_and_a_telling_name() {
+    let mut wrong = Vec::new();
+    for path in rust_files(&src()) {
+        let module = module_of(&path);
+        if row_of(&module).is_none() && !MAPS.contains(&module.as_str()) {
+            wrong.push(format!("{}: {module} is in no row of LAYERS", path.display()));
+        }
+        for part in path.strip_prefix(src()).unwrap().with_extension("").iter() {
+            if EMPTY_NAMES.contains(&&*part.to_string_lossy()) {
+                wrong.push(format!("{}: says nothing of what is inside", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_can_be_read_at_a_sitting() {
+    let mut wrong = Vec::new();
+    for path in rust_files(&src()) {
+        let name = path.strip_prefix(src()).unwrap().to_string_lossy().into_owned();
+        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+        let may_be_long = LONG.iter().any(|(long, _)| *long == name);
+        if (lines > LINES_MAX) != may_be_long {
+            wrong.push(format!("src/{name}: {lines} lines; split it, or set LONG right"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn finds_what_a_line_uses() {
+    for (line, expect) in [
+        ("use crate::metric::{Metric, Type};", vec!["metric"]),
+        ("use crate::{clock, sources::Roots};", vec!["clock", "sources"]),
+        ("fn of(a: crate::reading::Labels, b: crate::signal::Unit) {}", vec!["reading", "signal"]),
+        ("use super::engine::Engine;", vec!["engine"]),
+        ("use super::{Error, Source};", vec![]),
+        ("let crate_name = 1;", vec![]),
+    ] {
+        assert_eq!(crates_used(line), expect, "{line}");
+    }
+}
+
+/// Calls `look` with place, module and text of each line that is not a comment, groups of `use` on one line.
+fn each_line(mut look: impl FnMut(&str, &str, &str)) {
+    for path in rust_files(&src()) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut group: Option<(usize, String)> = None;
+        for (idx, line) in text.lines().enumerate() {
+            let line = line.split_once("//").map_or(line, |(code, _)| code).trim();
+            let (number, line) = match group.take() {
+                Some((number, before)) => (number, before + line),
+                None => (idx + 1, line.to_owned()),
+            };
+            if line.contains("crate::{") && !line.contains(';') {
+                group = Some((number, line));
+                continue;
+            }
+            look(&format!("{}:{number}", path.display()), &module_of(&path), &line);
+        }
+    }
+}
+
+/// The modules of this crate that a line names.
+fn crates_used(line: &str) -> Vec<String> {
+    let word =
+        |text: &str| text.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect::<String>();
+    let mut used = Vec::new();
+    // From a file that stands for a whole module, `super` is the crate.
+    used.extend(line.split("super::").skip(1).map(word).filter(|it| row_of(it).is_some()));
+    for rest in line.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            None => used.push(word(rest)),
+            Some(group) => {
+                // The first word after each comma that is not inside inner braces.
+                let mut depth = 0;
+                let mut start = true;
+                for (idx, character) in group.char_indices() {
+                    match character {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => start = true,
+                        ' ' => (),
+                        _ if start => {
+                            used.push(word(&group[idx..]));
+                            start = false;
+                        }
+                        _ => (),
+                    }
+                }
+            }
+        }
+    }
+    used
+}
+
+fn row_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|row| row.contains(&module))
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn module_of(path: &Path) -> String {
+    let first = path.strip_prefix(src()).unwrap().iter().next().unwrap().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}

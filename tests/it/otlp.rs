@@ -1,0 +1,183 @@
+//! Traces on their way out of the process: 10,000 ticks beside collectors that refuse, hang, garble or take everything.
+//! What they send is looked at by a real collector in `tests/live/otlp.py`.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostnorm::span::Span;
+use hostnorm::telemetry::otlp::{self, Outcomes, Protocol, Settings, Traces};
+use hostnorm::telemetry::traced;
+
+/// Spans of one tick: itself, read, step, store, publish.
+const SPANS: u64 = 5;
+const TICKS: u64 = 10_000;
+
+/// What a collector does with one connection.
+type Act = fn(&mut TcpStream);
+
+/// A collector on loopback; its URL.
+fn collector(act: Act) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || act(&mut stream));
+        }
+    });
+    url
+}
+
+/// One request with its body; nothing at the end of the connection.
+fn request(stream: &mut TcpStream) -> Option<()> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).to_lowercase();
+    let length = head.lines().find_map(|it| it.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+    stream.read_exact(&mut vec![0; length]).ok()
+}
+
+fn takes(stream: &mut TcpStream) {
+    while request(stream).is_some() {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    }
+}
+
+fn hangs(stream: &mut TcpStream) {
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+fn garbles(stream: &mut TcpStream) {
+    let _ = request(stream);
+    let _ = stream.write_all(&[0xff; 1000]);
+}
+
+fn refuses(_: &mut TcpStream) {}
+
+fn start(url: String, protocol: Protocol) -> Traces {
+    let settings = Settings {
+        endpoint: url,
+        protocol,
+        queue: 1000,
+        every: Span::millis(100),
+        timeout: Span::seconds(1),
+        ..Settings::default()
+    };
+    otlp::start(&settings, || ()).unwrap().unwrap()
+}
+
+/// The spans of a tick, as the sampler makes them.
+fn tick(number: u64) -> Option<String> {
+    // The name of the program is where its own spans come from.
+    let span = tracing::info_span!(target: "hostnorm::test", parent: None, "tick", number);
+    let _within = span.enter();
+    for _ in 1..SPANS {
+        tracing::info_span!(target: "hostnorm::test", "phase").in_scope(|| ());
+    }
+    otlp::trace_of(&span).map(|it| it.trace_id)
+}
+
+fn seen(outcomes: &Outcomes) -> u64 {
+    outcomes.sent() + outcomes.failed() + outcomes.dropped()
+}
+
+/// 10,000 ticks, then until everything that was sent, refused or dropped is counted.
+fn check(act: Act, protocol: Protocol, arrives: bool) {
+    let traces = start(collector(act), protocol);
+    let outcomes: Arc<Outcomes> = traces.outcomes();
+    tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
+        for number in 0..TICKS {
+            assert!(tick(number).is_some(), "each tick has a trace");
+            // What takes everything is not to be outrun; nothing else is waited for.
+            while arrives && number * SPANS > seen(&outcomes) + 500 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    traces.end();
+    let counted = seen(&outcomes);
+    assert!(counted <= TICKS * SPANS, "{outcomes:?}");
+    if arrives {
+        assert_eq!((outcomes.sent(), outcomes.dropped()), (TICKS * SPANS, 0), "{outcomes:?}");
+    } else {
+        // The last batches may still be under way when the end does not wait for them any longer.
+        assert_eq!(outcomes.sent(), 0, "{outcomes:?}");
+        assert!(counted + 1000 + 512 >= TICKS * SPANS, "the queue is bounded: {outcomes:?}");
+    }
+}
+
+#[test]
+fn a_collector_that_takes_everything_gets_everything() {
+    check(takes, Protocol::Http, true);
+}
+
+#[test]
+fn a_collector_that_takes_nothing_costs_its_spans_and_nothing_else() {
+    for protocol in [Protocol::Http, Protocol::Grpc] {
+        for act in [refuses, hangs, garbles] {
+            check(act, protocol, false);
+        }
+    }
+}
+
+#[test]
+fn without_an_endpoint_nothing_is_begun() {
+    for settings in [
+        Settings::default(),
+        Settings { endpoint: "http://localhost:4318".into(), enabled: false, ..Settings::default() },
+    ] {
+        assert!(otlp::start(&settings, || ()).unwrap().is_none());
+    }
+    assert_eq!(tick(0), None, "no trace without a collector");
+}
+
+/// The trace of a span whose request has this `traceparent`; `new` for one that begins here.
+fn adopted(parent: &str) -> String {
+    let traces = start(collector(takes), Protocol::Http);
+    let mut headers = hyper::HeaderMap::new();
+    headers.insert("traceparent", hyper::header::HeaderValue::from_bytes(parent.as_bytes()).unwrap());
+    tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
+        let span = tracing::info_span!(target: "hostnorm::test", parent: None, "GET");
+        otlp::adopt(&span, &headers);
+        let named = |it: hostnorm::report::Trace| {
+            if parent.contains(&it.trace_id) { it.trace_id } else { "new".into() }
+        };
+        otlp::trace_of(&span).map_or_else(|| "none".into(), named)
+    })
+}
+
+#[test]
+fn a_request_is_within_the_trace_that_it_names() {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (parent, expect) in [
+        (format!("00-{trace}-00f067aa0ba902b7-01"), trace),
+        // Not recorded by who asks, so not here.
+        (format!("00-{trace}-00f067aa0ba902b7-00"), "none"),
+        // What is no trace is passed over.
+        (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), "new"),
+        (format!("00-{trace}-00f067aa0ba902b7"), "new"),
+        (format!("ff-{trace}-00f067aa0ba902b7-01"), "new"),
+        (String::new(), "new"),
+        ("é-\t".into(), "new"),
+        ("-".repeat(5000), "new"),
+    ] {
+        assert_eq!(adopted(&parent), expect, "{parent}");
+    }
+}
+
+#[test]
+fn what_is_not_sampled_has_no_trace() {
+    let settings =
+        Settings { endpoint: collector(takes), sampler: otlp::Sampler::AlwaysOff, ..Settings::default() };
+    let traces = otlp::start(&settings, || ()).unwrap().unwrap();
+    let outcomes = traces.outcomes();
+    tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
+        assert_eq!(tick(0), None);
+    });
+    traces.end();
+    assert_eq!(seen(&outcomes), 0);
+}

@@ -1,0 +1,377 @@
+//! `hostnorm replay` from outside: what it writes, what it says of tables that are wrong, and how it exits.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use hostnorm::commands::replay::{floors, settings};
+use hostnorm::config::Config;
+use hostnorm::replay::Replay;
+use hostnorm::rows::{Row, Table};
+
+/// Runs the program in this directory; `input.csv` is its standard input, if it is there.
+fn run(dir: &Path, args: &str) -> Output {
+    let stdin = std::fs::File::open(dir.join("input.csv")).map_or_else(|_| Stdio::null(), Stdio::from);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    command.env_clear().current_dir(dir).arg("replay").args(args.split_whitespace()).stdin(stdin);
+    command.output().unwrap()
+}
+
+/// A directory with these files.
+fn dir(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    dir
+}
+
+/// What is written of this history and input, which are sound.
+fn scores(history: &str, input: &str, args: &str) -> String {
+    let dir = dir(&[("history.csv", history.as_bytes()), ("input.csv", input.as_bytes())]);
+    let output = run(dir.path(), &format!("--history history.csv --input input.csv {args}"));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// So many rows of the labelled set of application servers, without and with the rows before.
+fn asd(rows: usize) -> (String, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality/data/asd-omi-1.train.csv.xz");
+    let mut text = String::new();
+    lzma_rust2::XzReader::new(std::fs::File::open(path).unwrap(), true).read_to_string(&mut text).unwrap();
+    let (header, body) = text.split_once('\n').unwrap();
+    let lines: Vec<&str> = body.lines().take(2 * rows).collect();
+    let part = |lines: &[&str]| format!("{header}\n{}\n", lines.join("\n"));
+    (part(&lines[..rows]), part(&lines[rows..]))
+}
+
+/// A sound table of minutes from this one on, two signals.
+fn table(first: u64, rows: u64) -> String {
+    let mut text = String::from("timestamp,cpu,memory\n");
+    for idx in first..first + rows {
+        let time = 1_795_219_200 + idx * 60;
+        writeln!(text, "{time},0.{:02},{}", idx * 7 % 97, idx * 31 % 1009).unwrap();
+    }
+    text
+}
+
+/// The rows of a table, with a line for each changed.
+fn changed(table: &str, line: usize, with: &str) -> String {
+    table
+        .lines()
+        .enumerate()
+        .map(|(idx, old)| format!("{}\n", if idx + 1 == line { with } else { old }))
+        .collect()
+}
+
+#[test]
+fn scores_are_those_of_the_core() {
+    let (history, input) = asd(400);
+    let written = scores(&history, &input, "--every 5m --all --retrain 1d");
+    let mut lines = written.lines();
+    assert_eq!(lines.next(), Some("score,top,is_anomaly,confidence,episode"));
+    let open = |text: &str| Table::of("table", std::io::Cursor::new(text.to_owned())).unwrap();
+    let (mut history, mut input) = (open(&history), open(&input));
+    let mut core = Replay::new(floors(input.columns()), &settings(&Config::default().detection, 300.0));
+    let mut row = Row::default();
+    while history.next_row(&mut row).unwrap() {
+        core.step(row.at, &row.values, &row.missing).unwrap();
+    }
+    let mut rows = 0;
+    while input.next_row(&mut row).unwrap() {
+        let judged = core.step(row.at, &row.values, &row.missing).unwrap();
+        let cells: Vec<&str> = lines.next().unwrap().split(',').collect();
+        let score = judged.score.unwrap();
+        assert_eq!(cells[0].parse(), Ok(score.held));
+        let top: Vec<usize> = cells[1].split(';').map(|it| it.parse().unwrap()).collect();
+        assert_eq!(top.len(), 19);
+        assert!(top.is_sorted_by(|a, b| judged.oddness[*a] >= judged.oddness[*b]));
+        assert_eq!(cells[2], if judged.episode.is_some() { "1" } else { "0" });
+        assert_eq!(cells[3].parse::<f64>().ok(), score.confidence);
+        assert_eq!(!cells[4].is_empty(), judged.episode.is_some());
+        rows += 1;
+    }
+    assert_eq!((rows, lines.next()), (400, None));
+}
+
+#[test]
+fn equal_seeds_give_equal_bytes_and_a_prefix_knows_nothing_of_what_follows() {
+    let (history, input) = asd(400);
+    let whole = scores(&history, &input, "--every 5m --all --seed 7");
+    assert_eq!(whole, scores(&history, &input, "--every 5m --all --seed 7"));
+    let first: String = input.lines().take(151).map(|it| format!("{it}\n")).collect();
+    let prefix = scores(&history, &first, "--every 5m --all --seed 7");
+    assert_eq!(prefix.lines().count(), 151);
+    assert!(whole.starts_with(&prefix));
+}
+
+#[test]
+fn standard_input_and_compressed_tables_are_the_same() {
+    let (history, input) = (table(0, 300), table(300, 100));
+    let expect = scores(&history, &input, "");
+    assert_eq!(expect.lines().count(), 101);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(history.as_bytes()).unwrap();
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+    xz.write_all(input.as_bytes()).unwrap();
+    let files = dir(&[
+        ("history.csv.gz", &gzip.finish().unwrap()),
+        ("input.csv.xz", &xz.finish().unwrap()),
+        ("input.csv", input.as_bytes()),
+    ]);
+    for args in [
+        "--history history.csv.gz --input input.csv.xz",
+        "--history history.csv.gz --input - --output -",
+        "--history history.csv.gz --input input.csv --output scores.csv",
+        "--history history.csv.gz --input input.csv --every 60s --config.file /dev/null",
+    ] {
+        let output = run(files.path(), args);
+        assert_eq!(output.status.code(), Some(0), "{args}: {}", String::from_utf8_lossy(&output.stderr));
+        let written = match args.contains("scores.csv") {
+            true => std::fs::read(files.path().join("scores.csv")).unwrap(),
+            false => output.stdout,
+        };
+        assert_eq!(String::from_utf8(written).unwrap(), expect, "{args}");
+    }
+}
+
+#[test]
+fn without_a_history_the_first_rows_have_no_score() {
+    let files = dir(&[("input.csv", table(0, 40).as_bytes())]);
+    let output = run(files.path(), "--input - --all");
+    let written = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = written.lines().collect();
+    assert_eq!((lines[1], lines[31]), ("NaN,,0,,", "NaN,,0,,"));
+    assert!(lines[32].split(',').next().unwrap().parse::<f64>().unwrap().is_finite(), "{}", lines[32]);
+    assert_eq!((lines.len(), output.status.code()), (41, Some(0)));
+}
+
+/// Checks the exit code, the sentence, and how many whole rows were written before it.
+fn check_bad(history: Option<&str>, input: &str, args: &str, code: i32, sentence: &str, rows: Option<usize>) {
+    let mut files = vec![("input.csv", input.as_bytes())];
+    files.extend(history.map(|it| ("history.csv", it.as_bytes())));
+    let files = dir(&files);
+    let with = if history.is_some() { "--history history.csv" } else { "" };
+    let output = run(files.path(), &format!("{with} --input input.csv --output scores.csv {args}"));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains(sentence), "{sentence:?} is not in {text:?}");
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let written = std::fs::read_to_string(files.path().join("scores.csv")).ok();
+    assert_eq!(written.as_ref().map(|it| it.lines().count() - 1), rows, "{sentence}");
+    assert!(written.is_none_or(|it| it.ends_with('\n')));
+}
+
+#[test]
+fn a_bad_row_ends_it_and_the_rows_before_keep_their_scores() {
+    let history = table(0, 100);
+    let input = table(100, 50);
+    for (line, with, sentence) in [
+        (12, "1795225800,0.1", "input.csv, line 12: 2 cells, the header has 3"),
+        (12, "1795225800,busy,1", "input.csv, line 12: column \"cpu\": \"busy\" is not a number"),
+        (12, "1795225800,0.1,1e308", "input.csv, line 12: column \"memory\": 1e308 is beyond"),
+        (12, ",0.1,1", "input.csv, line 12: column \"timestamp\": the cell is empty"),
+        (
+            12,
+            "1795225740,0.1,1",
+            "input.csv, line 12: column \"timestamp\": 2026-11-21T01:49:00.000Z does not come after 2026-11-21T01:49:00.000Z of line 11;",
+        ),
+        (
+            12,
+            "1795225000,0.1,1",
+            "input.csv, line 12: column \"timestamp\": 2026-11-21T01:36:40.000Z does not come after",
+        ),
+        (45, "1795227780,x,1", "input.csv, line 45: column \"cpu\": \"x\" is not a number"),
+    ] {
+        check_bad(Some(&history), &changed(&input, line, with), "", 1, sentence, Some(line - 2));
+        check_bad(
+            Some(&changed(&history, line, "1,2,3,4")),
+            &input,
+            "",
+            1,
+            &format!("history.csv, line {line}: 4 cells"),
+            None,
+        );
+    }
+    // A bad row is a bad row, in the history too.
+    check_bad(
+        Some(&changed(&history, 50, "1795222080,x,1")),
+        &input,
+        "",
+        1,
+        "history.csv, line 50: column \"cpu\"",
+        None,
+    );
+}
+
+#[test]
+fn tables_from_which_nothing_can_be_learned() {
+    let history = table(0, 100);
+    let constant = |rows: usize| format!("cpu,memory\n{}", "1,2\n".repeat(rows));
+    let plain = |text: &str| -> String {
+        text.lines().map(|it| format!("{}\n", it.split_once(',').unwrap().1)).collect()
+    };
+    let (rows, timeless) = (plain(&history), "--every 60s");
+    check_bad(None, "", "", 1, "input.csv: is empty; the first line has to name the columns", None);
+    check_bad(None, "cpu\n", timeless, 1, "input.csv: has a header and no rows", Some(0));
+    check_bad(None, "cpu\n1\n", timeless, 1, "input.csv: 1 row; the first score needs 32", Some(1));
+    check_bad(None, &constant(50), timeless, 1, "input.csv: no column ever changes", Some(50));
+    check_bad(Some(&rows), "cpu,memory\n1,2\n", timeless, 1, "input.csv: no column ever changes", Some(1));
+    check_bad(Some(&rows), &constant(50), timeless, 1, "input.csv: no column ever changes", Some(50));
+    check_bad(Some(&constant(50)), &rows, timeless, 1, "history.csv: no column ever changes", None);
+    check_bad(
+        Some(&plain(&table(0, 5))),
+        &rows,
+        timeless,
+        1,
+        "history.csv: 5 rows; the first score needs 32",
+        None,
+    );
+    check_bad(Some("cpu,memory\n"), &rows, timeless, 1, "history.csv: has a header and no rows", None);
+}
+
+#[test]
+fn tables_that_do_not_fit() {
+    let history = table(0, 100);
+    let input = table(100, 50);
+    let renamed = |to: &str| changed(&input, 1, to);
+    check_bad(
+        Some(&history),
+        &renamed("timestamp,cpu,load"),
+        "",
+        1,
+        "input.csv, line 1: signal 2 is \"load\", in history.csv it is \"memory\"; both need the same columns in the same order",
+        None,
+    );
+    check_bad(
+        Some(&history),
+        "timestamp,cpu\n1,2\n",
+        "",
+        1,
+        "signal 2 is no more, in history.csv it is \"memory\"",
+        None,
+    );
+    let timeless = "cpu,memory\n1,2\n";
+    check_bad(
+        Some(&history),
+        timeless,
+        "",
+        1,
+        "input.csv, line 1: there is no column \"timestamp\", but there is one in history.csv",
+        None,
+    );
+    check_bad(
+        Some(timeless),
+        &input,
+        "",
+        1,
+        "history.csv, line 1: there is no column \"timestamp\", but there is one in input.csv",
+        None,
+    );
+    check_bad(None, timeless, "", 64, "input.csv has no column \"timestamp\"; say with --every", None);
+    check_bad(
+        None,
+        "timestamp,cpu\n5,1\n",
+        "",
+        1,
+        "input.csv: there are too few rows to see how far they are apart",
+        None,
+    );
+    check_bad(
+        None,
+        &input,
+        "--every 5m",
+        1,
+        "input.csv: rows are 1m apart by their timestamps, not 5m as --every says",
+        None,
+    );
+    check_bad(
+        Some(&history),
+        &table(99, 50),
+        "",
+        1,
+        "input.csv, line 2: column \"timestamp\": 2026-11-21T01:39:00.000Z does not come after 2026-11-21T01:39:00.000Z of history.csv, line 101;",
+        Some(0),
+    );
+    check_bad(None, &input, "--limit -1", 64, "limit", None);
+    check_bad(None, &input, "--history none.csv", 1, "none.csv: cannot be read: No such file", None);
+}
+
+#[test]
+fn scores_never_overwrite_what_is_read() {
+    let input = table(0, 50);
+    let files = dir(&[("input.csv", input.as_bytes())]);
+    std::fs::hard_link(files.path().join("input.csv"), files.path().join("hard.csv")).unwrap();
+    std::os::unix::fs::symlink("input.csv", files.path().join("soft.csv")).unwrap();
+    for output in ["input.csv", "./input.csv", "hard.csv", "soft.csv"] {
+        let found = run(files.path(), &format!("--input input.csv --output {output}"));
+        assert_eq!(found.status.code(), Some(64), "{output}");
+        assert!(String::from_utf8(found.stderr).unwrap().contains("would overwrite input.csv"), "{output}");
+        assert_eq!(std::fs::read_to_string(files.path().join("input.csv")).unwrap(), input);
+    }
+    let found = run(files.path(), "--input input.csv --output no/where.csv");
+    assert_eq!(found.status.code(), Some(1));
+    assert!(String::from_utf8(found.stderr).unwrap().starts_with("no/where.csv: scores cannot be written: "));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let files = dir(&[("input.csv", table(0, 20_000).as_bytes())]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    command.env_clear().current_dir(files.path()).args(["replay", "--input", "input.csv"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn labels_give_figures_at_once() {
+    let (history, input) = (table(0, 300), table(300, 100));
+    let mut labels = vec!["0"; 100];
+    labels[40..50].fill("1");
+    let files = dir(&[
+        ("history.csv", history.as_bytes()),
+        ("input.csv", input.as_bytes()),
+        ("labels", labels.join("\n").as_bytes()),
+        ("short", b"0\n1\n"),
+        ("long", "1\n".repeat(101).as_bytes()),
+        ("quiet", "0\n".repeat(100).as_bytes()),
+    ]);
+    let args = "--history history.csv --input input.csv";
+    let output = run(files.path(), &format!("{args} --labels labels --output scores.csv"));
+    let figures = String::from_utf8(output.stdout).unwrap();
+    assert!(figures.contains("vus_pr") && figures.contains("limit_recall"), "{figures}");
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    // They are those of evaluate, with the width of buffers by the rule.
+    let first: Vec<f64> =
+        input.lines().skip(1).map(|it| it.split(',').nth(1).unwrap().parse().unwrap()).collect();
+    let window = hostnorm::evaluate::period(&first).to_string();
+    let mut evaluate = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    evaluate.env_clear().current_dir(files.path()).arg("evaluate");
+    let asked = evaluate
+        .args(["--labels", "labels", "--scores", "scores.csv", "--vus-window", &window])
+        .output()
+        .unwrap();
+    let without_name = |text: &str| {
+        text.lines().skip(1).map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(without_name(&figures), without_name(&String::from_utf8(asked.stdout).unwrap()));
+    // Where scores are on standard output, figures are not.
+    let output = run(files.path(), &format!("{args} --labels labels"));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), figures);
+    assert_eq!(output.stdout, std::fs::read(files.path().join("scores.csv")).unwrap());
+    for (labels, sentence) in [
+        ("short", "short: 100 rows have a score, but 2 have a label; each row needs both"),
+        ("long", "long: 100 rows have a score, but 101 have a label; each row needs both"),
+        ("quiet", "quiet: no row is labelled 1; without an event there are no figures"),
+        ("none", "none: cannot be read: No such file or directory"),
+    ] {
+        let output = run(files.path(), &format!("{args} --labels {labels}"));
+        assert!(String::from_utf8(output.stderr).unwrap().starts_with(sentence), "{labels}");
+        assert_eq!(output.status.code(), Some(1), "{labels}");
+    }
+}

@@ -1,0 +1,305 @@
+//! Tables of numbers: what is read of good and bad files, and that neither compression nor the size of blocks matters.
+
+use std::fmt::Write as _;
+use std::io::{self, Cursor, Read, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hostnorm::rows::{COLUMNS_MAX, LINE_BYTES_MAX, Row, RowsError, Table};
+use lzma_rust2::{XzOptions, XzWriter};
+use proptest::prelude::*;
+
+/// Gives so many bytes at a time.
+struct Slow(Cursor<Vec<u8>>, usize);
+
+impl Read for Slow {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let count = to.len().min(self.1);
+        self.0.read(&mut to[..count])
+    }
+}
+
+/// Everything that is read of these bytes, in words: the names, the rows, the errors; it goes on after errors.
+fn read(bytes: impl Into<Vec<u8>>, block: usize) -> Vec<String> {
+    let mut table = match Table::of("t.csv", Slow(Cursor::new(bytes.into()), block)) {
+        Ok(table) => table,
+        Err(error) => return vec![error.to_string()],
+    };
+    let mut told = vec![table.columns().join(" ")];
+    let mut row = Row::default();
+    loop {
+        told.push(match table.next_row(&mut row) {
+            Ok(false) => return told,
+            Ok(true) => shown(&row),
+            Err(error) => error.to_string(),
+        });
+    }
+}
+
+fn shown(row: &Row) -> String {
+    let mut text = format!("{}:", row.line);
+    if let Some(at) = row.at {
+        write!(text, " @{}", at.0).unwrap();
+    }
+    for (value, missing) in row.values.iter().zip(&row.missing) {
+        if *missing { text.push_str(" -") } else { write!(text, " {value}").unwrap() }
+    }
+    text
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = XzWriter::new(Vec::new(), XzOptions::with_preset(1)).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn check(text: &str, expect: &[&str]) {
+    assert_eq!(read(text, usize::MAX), expect, "{text:?}");
+}
+
+#[test]
+fn good_tables() {
+    check("a\n1\n", &["a", "2: 1"]);
+    check("a,b\n1,2\n3,4", &["a b", "2: 1 2", "3: 3 4"]);
+    check("a,b\r\n1,2\r\n\r\n3,4\r\n", &["a b", "2: 1 2", "4: 3 4"]);
+    check("\u{feff}a,b\n,NaN\nnan, 2 \n", &["a b", "2: - -", "3: - 2"]);
+    check("\"a,\"\"x\"\"\", b \n\"1\",\"\"\n", &["a,\"x\" b", "2: 1 -"]);
+    check(
+        "a,timestamp,b\n1,1795255200.5,2\n3,2026-11-21T12:00:01+02:00,4\n",
+        &["a b", "2: @1795255200.5 1 2", "3: @1795255201 3 4"],
+    );
+    check("a\n\"\"\n1\n", &["a", "2: -", "3: 1"]);
+}
+
+#[test]
+fn bad_headers() {
+    check("", &["t.csv: is empty; the first line has to name the columns"]);
+    check("\n\r\n\n", &["t.csv: is empty; the first line has to name the columns"]);
+    check("\u{feff}", &["t.csv: is empty; the first line has to name the columns"]);
+    check("a,b\n", &["a b", "t.csv: has a header and no rows"]);
+    check("a,b,a\n1,2,3\n", &["t.csv, line 1: columns 1 and 3 are both called \"a\""]);
+    check("timestamp,timestamp\n", &["t.csv, line 1: columns 1 and 2 are both called \"timestamp\""]);
+    check(
+        ",a\n0,1\n",
+        &["t.csv, line 1: column 1 has no name; name it, or leave it out if it only numbers the rows"],
+    );
+    check("timestamp\n1\n", &["t.csv, line 1: there is no column of numbers"]);
+    check(
+        "PK\x03\x04",
+        &["t.csv: is a zip archive or a spreadsheet; CSV is read, plain or compressed by gzip or xz"],
+    );
+    let utf16 = read(b"\xff\xfea\0".as_slice(), 1);
+    assert_eq!(utf16, ["t.csv: is text in UTF-16; CSV is read, plain or compressed by gzip or xz"]);
+    let latin = read(b"a,caf\xe9\n1,2\n".as_slice(), 1);
+    assert_eq!(latin, ["t.csv, line 1: the name of column 2 is not UTF-8; save the file as UTF-8"]);
+}
+
+#[test]
+fn bad_rows_do_not_spoil_the_next() {
+    check(
+        "a,b\n1\n1,2,3\n4,5\n",
+        &[
+            "a b",
+            "t.csv, line 2: 1 cell, the header has 2",
+            "t.csv, line 3: 3 cells, the header has 2",
+            "4: 4 5",
+        ],
+    );
+    check(
+        "a,b\n1,x\n2,3\n",
+        &[
+            "a b",
+            "t.csv, line 2: column \"b\": \"x\" is not a number; leave the cell empty where it is missing",
+            "3: 2 3",
+        ],
+    );
+    check(
+        "a\n1\ninf\n2\n",
+        &[
+            "a",
+            "2: 1",
+            "t.csv, line 3: column \"a\": inf is beyond ±1e100, larger than any measurement; \
+             leave the cell empty where it is missing",
+            "4: 2",
+        ],
+    );
+    check(
+        "timestamp,a\n2026-11-21 10:00,1\n",
+        &[
+            "a",
+            "t.csv, line 2: column \"timestamp\": \"2026-11-21 10:00\" has no offset from UTC; \
+             append Z if it is UTC, else such as +02:00",
+        ],
+    );
+    check(
+        "a;b\n1;2\n",
+        &["a;b", "t.csv, line 2: 1 cell, the header has 1; cells are separated by commas, not by semicolons"],
+    );
+}
+
+#[test]
+fn a_quote_that_is_not_closed_costs_its_row_and_no_memory() {
+    let text = format!("a,b\n1,2\n\"{}\n", "3,4\n".repeat(LINE_BYTES_MAX));
+    let expect = "t.csv, line 3: the row is longer than 262144 bytes; is there a quote that is not closed?";
+    for block in [1000, usize::MAX] {
+        assert_eq!(read(text.as_str(), block), ["a b", "2: 1 2", expect]);
+    }
+    let text = format!("a\n{}\n1\n", "x".repeat(LINE_BYTES_MAX + 1));
+    assert_eq!(read(text, 1000)[2], "3: 1");
+}
+
+#[test]
+fn the_number_of_columns_has_a_bound() {
+    for (signals, with_time, is_good) in [
+        (COLUMNS_MAX, false, true),
+        (COLUMNS_MAX, true, true),
+        (COLUMNS_MAX + 1, false, false),
+        (COLUMNS_MAX + 1, true, false),
+        (COLUMNS_MAX + 2, false, false),
+        (10_000, true, false),
+    ] {
+        let mut names: Vec<_> = (0..signals).map(|it| format!("s{it}")).collect();
+        if with_time {
+            names.insert(0, "timestamp".into());
+        }
+        let cells = vec!["1"; names.len()].join(",");
+        let text = format!("{}\n{cells}\n{cells},1\n{}1\n{cells}\n", names.join(","), "1,".repeat(700));
+        let told = read(text, usize::MAX);
+        if is_good {
+            let ragged = |cells| format!("cells, the header has {}", cells);
+            assert!(told[1].starts_with("2: "), "{told:?}");
+            assert!(told[2].ends_with(&ragged(names.len())), "{}", told[2]);
+            assert!(told[3].contains("701 cells"), "{}", told[3]);
+            assert!(told[4].starts_with("5: "), "{}", told[4]);
+        } else {
+            // A header that is far too wide is not kept, so its timestamp counts as a signal.
+            let count = if signals > COLUMNS_MAX + 1 { names.len() } else { signals };
+            let expect = format!("t.csv, line 1: there are {count} columns of numbers, at most 256 can be");
+            assert_eq!(told, [expect]);
+        }
+    }
+}
+
+const TABLE: &str = "timestamp,a,b\n1,2,3\n2,4,\n3,x,6\n4,7\n5,8,9\n";
+
+#[test]
+fn compressed_files_may_have_members() {
+    let plain = read(TABLE, usize::MAX);
+    let (first, second) = TABLE.as_bytes().split_at(30);
+    for compress in [gzip, xz] {
+        assert_eq!(read(compress(TABLE.as_bytes()), usize::MAX), plain);
+        let members = [compress(first), compress(second)].concat();
+        assert_eq!(read(members, usize::MAX), plain);
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_or_broken_gives_its_rows_until_then() {
+    let mut text = String::from("a,b\n");
+    for idx in 0..50_000u64 {
+        writeln!(text, "{},{}", idx, idx.wrapping_mul(0x9e37_79b9_7f4a_7c15)).unwrap();
+    }
+    for (compress, name) in [(gzip as fn(&[u8]) -> Vec<u8>, "gzip"), (xz, "xz")] {
+        let whole = compress(text.as_bytes());
+        let told = read(&whole[..whole.len() / 2], usize::MAX);
+        assert!(told.len() > 1_000 && told.len() < 50_000, "{}", told.len());
+        let last = told.last().unwrap();
+        assert!(last.ends_with(&format!("ends in the middle of its {name} data")), "{last}");
+        let mut spoiled = whole.clone();
+        let middle = spoiled.len() / 2;
+        spoiled[middle..middle + 100].fill(0x55);
+        let last = read(spoiled, usize::MAX).pop().unwrap();
+        assert!(last.contains(&format!("its {name} data is broken: ")), "{last}");
+    }
+}
+
+#[test]
+fn an_xz_file_may_not_ask_for_much_memory() {
+    let mut options = XzOptions::with_preset(1);
+    options.lzma_options.dict_size = 512 << 20;
+    let mut encoder = XzWriter::new(Vec::new(), options).unwrap();
+    encoder.write_all(TABLE.as_bytes()).unwrap();
+    let told = read(encoder.finish().unwrap(), usize::MAX);
+    assert!(told[0].contains("its xz data is broken"), "{told:?}");
+}
+
+#[test]
+fn a_missing_value_keeps_the_last_known() -> Result<(), RowsError> {
+    let mut table = Table::of("t", "a,b\n,5\n1,\nnan,\n".as_bytes())?;
+    let mut row = Row::default();
+    let mut seen = Vec::new();
+    while table.next_row(&mut row)? {
+        seen.push((row.values.clone(), row.missing.clone()));
+    }
+    assert_eq!(
+        seen,
+        [
+            (vec![0.0, 5.0], vec![true, false]),
+            (vec![1.0, 5.0], vec![false, true]),
+            (vec![1.0, 5.0], vec![true, true]),
+        ]
+    );
+    Ok(())
+}
+
+/// Text in which the characters that matter are common.
+fn strange() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![
+        4 => prop::sample::select(b",,\n\n\r\"0123456789.-e \xef\xbb\xbfan".to_vec()),
+        1 => any::<u8>(),
+    ];
+    prop::collection::vec(byte, 0..300)
+}
+
+proptest! {
+    #[test]
+    fn blocks_and_compression_do_not_matter(bytes in strange(), block in 1usize..20) {
+        let plain = read(bytes.clone(), usize::MAX);
+        prop_assert_eq!(&read(bytes.clone(), block), &plain);
+        prop_assert_eq!(&read(gzip(&bytes), usize::MAX), &plain);
+        prop_assert_eq!(&read(xz(&bytes), block), &plain);
+    }
+
+    #[test]
+    fn broken_compression_never_panics(bytes in strange(), at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        for compress in [gzip, xz] {
+            let mut packed = compress(&bytes);
+            let at = at.index(packed.len());
+            packed[at] = to;
+            read(packed.clone(), usize::MAX);
+            packed.truncate(at);
+            read(packed, usize::MAX);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back(
+        rows in prop::collection::vec(prop::collection::vec(prop::option::of(-1e100..1e100), 3), 1..20),
+        names in prop::collection::btree_set("[a-z,\"][a-z,\"\n]*[a-z,\"]", 3),
+        crlf in any::<bool>(),
+    ) {
+        let end = if crlf { "\r\n" } else { "\n" };
+        let quoted: Vec<_> = names.iter().map(|it| format!("\"{}\"", it.replace('"', "\"\""))).collect();
+        let mut text = quoted.join(",") + end;
+        for row in &rows {
+            let cells: Vec<_> = row.iter().map(|it| it.map_or(String::new(), |it: f64| it.to_string())).collect();
+            text += &(cells.join(",") + end);
+        }
+        let mut table = Table::of("t", Cursor::new(text.into_bytes())).unwrap();
+        prop_assert_eq!(table.columns().to_vec(), names.iter().map(|it| it.trim().to_owned()).collect::<Vec<_>>());
+        let mut row = Row::default();
+        for expect in &rows {
+            prop_assert!(table.next_row(&mut row).unwrap());
+            let found: Vec<_> =
+                row.values.iter().zip(&row.missing).map(|(value, missing)| (!missing).then_some(*value)).collect();
+            prop_assert_eq!(&found, expect);
+        }
+        prop_assert!(!table.next_row(&mut row).unwrap());
+    }
+}

@@ -1,0 +1,62 @@
+//! The detector `seasonal` in the engine, driven from outside: it waits for two days, then knows night from noon.
+
+use hostnorm::engine::{Engine, Settings};
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
+use hostnorm::report::DetectorState;
+use hostnorm::signal::{Signal, Unit};
+
+static BUSY: Metric = Metric::gauge("busy_ratio", "Share of time busy");
+
+static SIGNALS: [Signal; 1] = [Signal {
+    kind: Kind::Host,
+    name: "busy",
+    title: "busy",
+    help: "busy",
+    unit: Unit::Ratio,
+    floor: 0.02,
+    of: |it| it.level(&BUSY),
+}];
+
+const INTERVAL: f64 = 300.0;
+const DAY: usize = 288;
+
+/// Busy by day, idle by night.
+fn by_day(t: usize) -> f64 {
+    0.4 - 0.3 * (std::f64::consts::TAU * t as f64 / DAY as f64).cos()
+}
+
+/// What the detector says after so many readings of an ordinary life and one of `last`.
+fn after(readings: usize, last: f64) -> DetectorState {
+    let settings = Settings { interval: INTERVAL, window: 1, ..Settings::default() };
+    let mut engine = Engine::new(&SIGNALS, &settings);
+    let step = |engine: &mut Engine, t: usize, value: f64| {
+        let mut reading = Reading::new(Timestamp(t as f64 * INTERVAL));
+        reading.host().set(&BUSY, value);
+        engine.step(reading).judgements.remove(&Subject::Host).unwrap()
+    };
+    for t in 0..readings {
+        step(&mut engine, t, by_day(t));
+        if let Some((subject, history)) = engine.due_history() {
+            assert_eq!(subject, Subject::Host);
+            engine.take(&subject, &history.fit());
+        }
+    }
+    let opinion = step(&mut engine, readings, last).opinion.unwrap();
+    opinion.detectors.into_iter().find(|it| it.name == "seasonal").unwrap()
+}
+
+fn check(readings: usize, last: f64, vote: Option<bool>) {
+    let found = after(readings, last);
+    assert_eq!(found.vote, vote, "{readings} readings, then {last}: {found:?}");
+}
+
+#[test]
+fn night_and_noon_are_told_apart_after_two_days() {
+    check(DAY, 0.7, None);
+    check(2 * DAY - 1, 0.7, None);
+    check(3 * DAY, 0.1, Some(false));
+    check(3 * DAY, 0.7, Some(true));
+    check(3 * DAY + DAY / 2, 0.7, Some(false));
+    check(3 * DAY + DAY / 2, 0.1, Some(true));
+}

@@ -1,0 +1,121 @@
+//! The self-test as a whole: a sound memory finds what is injected, a blind detector is named.
+
+use std::sync::Arc;
+
+use hostnorm::budget::Budget;
+use hostnorm::detect::Shape;
+use hostnorm::detect::eif;
+use hostnorm::detect::forest::{Forest, Options, Rows};
+use hostnorm::episode::Release;
+use hostnorm::reading::Timestamp;
+use hostnorm::scorer::{Hold, Scorer, Settings, Step};
+use hostnorm::selftest::{Findings, Recent, Silent, Trial};
+use hostnorm::simulate::{COLUMNS, Column, Machine, WIDTH};
+use hostnorm::training;
+use hostnorm::window::Point;
+
+const POINT_SECONDS: f64 = 30.0;
+
+fn settings() -> Settings {
+    Settings {
+        point_seconds: POINT_SECONDS,
+        limit: 5.0,
+        budget: Budget::OFF,
+        release: Release { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
+        smoothing: 1.0,
+        hold: Hold::Seconds(60.0),
+        quarantine: 0.2,
+        sheltered: true,
+    }
+}
+
+/// The memory of a simulated machine after so many hours, with its forest, as the engine would hand it over.
+fn trial(seed: u64, hours: usize) -> Trial {
+    let shape = Shape::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
+    let mut scorer = Scorer::new(&shape);
+    let mut machine = Machine::new(seed, 1_767_571_200.0, POINT_SECONDS);
+    let (mut point, mut recent) = (Point::unknown(WIDTH), Recent::default());
+    let points = hours * 120;
+    let mut next = 20;
+    for idx in 0..points {
+        let values = machine.step();
+        point.advance(Timestamp(machine.at()), &values, &[false; WIDTH]);
+        let step = Step { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
+        scorer.step(&point, step, &settings());
+        recent.push(&point);
+        if idx == next {
+            next = (2 * idx).min(idx + 2_880);
+            let grown = training::grow(&scorer.training_set(), &training::Settings::default(), 1).unwrap();
+            scorer.install(&grown.eif);
+        }
+        if let Some(history) = scorer.history() {
+            scorer.take(&history.fit());
+        }
+    }
+    Trial { scorer: scorer.fork(), points: recent.points(), columns: COLUMNS.to_vec(), settings: settings() }
+}
+
+/// A forest of so many signals that never splits, as one that grew on rows that are all alike.
+fn constant(width: usize) -> eif::Model {
+    let mut rows = Rows::new(width);
+    (0..300).for_each(|_| rows.push(&vec![0.0; width]));
+    let forest = Forest::train(&rows, &Options::default(), 1).unwrap();
+    assert_eq!(forest.splits(), 0);
+    eif::Model { forest: Arc::new(forest), threshold: 0.55 }
+}
+
+/// Runs a trial; equal trials and seeds give equal findings.
+fn check(trial: &Trial) -> Findings {
+    let findings = trial.clone().run(7).unwrap();
+    assert_eq!(trial.clone().run(7), Ok(findings.clone()));
+    assert!(findings.delay.is_some_and(|it| (30.0..=300.0).contains(&it)), "{findings:?}");
+    findings
+}
+
+#[test]
+fn a_sound_memory_finds_what_is_injected() {
+    for (seed, hours, detectors) in [(0, 2, 4), (1, 3, 4), (2, 12, 5), (3, 60, 7)] {
+        let findings = check(&trial(seed, hours));
+        assert_eq!(findings.complaint(), None, "{hours} hours: {findings:?}");
+        assert_eq!(findings.detectors.len(), detectors, "{hours} hours: {findings:?}");
+    }
+}
+
+#[test]
+fn a_forest_that_never_splits_is_named() {
+    let mut trial = trial(1, 12);
+    trial.scorer.install(&constant(WIDTH));
+    let findings = check(&trial);
+    assert_eq!(findings.blind(), ["eif"], "{findings:?}");
+    let complaint = findings.complaint().unwrap();
+    assert!(complaint.ends_with("blind to them: eif"), "{complaint}");
+}
+
+#[test]
+fn a_limit_that_nothing_reaches_finds_nothing() {
+    let mut trial = trial(1, 3);
+    trial.settings.limit = 1e6;
+    let findings = trial.run(7).unwrap();
+    assert_eq!((findings.recall, findings.delay), (0.0, None));
+    let expect = "0 % of 20 injected faults were found, at least 70 % should be";
+    assert_eq!(findings.complaint().unwrap(), expect);
+}
+
+#[test]
+fn what_cannot_be_told_is_not_told() {
+    let sound = trial(1, 3);
+    let mut short = sound.clone();
+    short.points.pop();
+    assert_eq!(short.run(7), Err(Silent::Short));
+
+    let mut alarmed = sound.clone();
+    alarmed.settings.limit = 1e-6;
+    assert_eq!(alarmed.run(7), Err(Silent::Alarm));
+
+    // Nothing moves, and nobody said what would matter.
+    let mut constant = sound;
+    constant.scorer = Scorer::new(&Shape::plain(vec![0.0; WIDTH], 20_160.0));
+    constant.columns.iter_mut().for_each(|it| *it = Column::named("a"));
+    constant.points.iter_mut().for_each(|it| it.values.fill(1.0));
+    assert_eq!(constant.run(7), Err(Silent::NoFault));
+}

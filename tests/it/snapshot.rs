@@ -1,0 +1,187 @@
+//! What was learned as bytes: an engine that goes on from a snapshot says what the first would have said, to the last
+//! bit, and nothing that is no snapshot does harm.
+
+use crate::living;
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use hostnorm::engine::{Engine, Mismatch, Settings};
+use hostnorm::grace::{Cue, Reason};
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Kind, Reading, Subject};
+use hostnorm::report::Report;
+use hostnorm::seal;
+use hostnorm::training::{self, Model};
+use proptest::prelude::*;
+
+use living::SIGNALS;
+
+const EVERY: f64 = 60.0;
+
+static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
+
+static CUES: &[Cue] = &[Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&BOOTED) }];
+
+/// Readings with a boot each so many of them: all of a minute ago, so that most of its grace is still to come.
+fn readings(seed: u64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
+    let mut readings = living::readings(seed, EVERY, history, rows, faults);
+    readings.iter_mut().step_by(400).for_each(|it| it.host().set(&BOOTED, 60.0));
+    readings
+}
+
+fn settings() -> Settings {
+    Settings {
+        interval: EVERY,
+        window: 5,
+        warmup: 3_600.0,
+        budget: "1 per week".parse().unwrap(),
+        ..Settings::default()
+    }
+}
+
+fn engine() -> Engine {
+    Engine::new(&SIGNALS, &settings()).with_cues(CUES)
+}
+
+/// A life under way: the engine, and the model that it judges by.
+struct Life {
+    engine: Engine,
+    model: Option<Model>,
+}
+
+impl Life {
+    /// One reading, and what is due after it, for `others` as well.
+    fn step(&mut self, reading: &Reading, others: &mut [&mut Engine]) -> Report {
+        let report = self.engine.step(reading.clone());
+        if let Some(set) = self.engine.due(Kind::Host) {
+            let model = training::train(&set, &training::Settings::default(), 1).unwrap();
+            others.iter_mut().for_each(|it| assert!(it.due(Kind::Host).is_some()));
+            self.engine.install(Kind::Host, &model.eif);
+            others.iter_mut().for_each(|it| it.install(Kind::Host, &model.eif));
+            self.model = Some(model);
+        }
+        if let Some((subject, history)) = self.engine.due_history() {
+            let profile = history.fit();
+            self.engine.take(&subject, &profile);
+            for other in others.iter_mut() {
+                let (subject, own) = other.due_history().unwrap();
+                assert_eq!(own.fit(), profile);
+                other.take(&subject, &profile);
+            }
+        }
+        if self.engine.due_trial().is_some() {
+            others.iter_mut().for_each(|it| assert!(it.due_trial().is_some()));
+        }
+        report
+    }
+}
+
+/// Five days with faults on all but the first; twins are made at the cuts and live for as many readings beside it.
+fn check(seed: u64, cuts: &[usize], beside: usize) {
+    let readings = readings(seed, 1_440, 4 * 1_440, 24);
+    let mut life = Life { engine: engine(), model: None };
+    let mut twins: Vec<(usize, Engine)> = Vec::new();
+    let (mut in_episode, mut in_grace, mut warming) = (0, 0, 0);
+    for (idx, reading) in readings.iter().enumerate() {
+        twins.retain(|(cut, _)| idx < cut + beside);
+        let mut others: Vec<&mut Engine> = twins.iter_mut().map(|(_, it)| it).collect();
+        let said: Vec<Report> = others.iter_mut().map(|it| it.step(reading.clone())).collect();
+        let report = life.step(reading, &mut others);
+        for other in said {
+            assert_eq!(format!("{:?}", other.judgements), format!("{:?}", report.judgements), "at {idx}");
+            assert_eq!(other.grace, report.grace);
+        }
+        if cuts.contains(&idx) {
+            let mut twin = engine();
+            if let Some(model) = &life.model {
+                twin.install(Kind::Host, &model.eif);
+            }
+            let snapshot = life.engine.snapshot();
+            twin.restore(&snapshot).unwrap();
+            assert!(twin.snapshot() == snapshot, "a snapshot of what was restored is the same, at {idx}");
+            twin.resume_from(Arc::clone(&report.reading));
+            twins.push((idx, twin));
+            let judgement = &report.judgements[&Subject::Host];
+            in_episode += usize::from(judgement.episode.is_some());
+            in_grace += usize::from(report.grace.unwrap().is_active());
+            warming += usize::from(!judgement.ready);
+        }
+    }
+    assert!(in_episode > 0 && in_grace > 0 && warming > 0, "{in_episode} {in_grace} {warming}");
+}
+
+#[test]
+fn what_goes_on_from_a_snapshot_says_the_same_to_the_last_bit() {
+    for seed in 0..2 {
+        // Within the warm-up, where a boot is fresh, and all over.
+        let cuts: Vec<usize> =
+            (0..60).map(|it| it * 7).chain((0..100).map(|it| 401 + it * 67 + 13 * seed as usize)).collect();
+        check(seed, &cuts, 90);
+    }
+}
+
+/// An engine that knows enough for scores, and the readings that follow.
+fn known() -> (Engine, Vec<Reading>) {
+    let mut readings = readings(7, 1_440, 1_440, 6);
+    let rest = readings.split_off(2_000);
+    let mut life = Life { engine: engine(), model: None };
+    readings.iter().for_each(|it| drop(life.step(it, &mut [])));
+    (life.engine, rest)
+}
+
+#[test]
+fn another_version_other_signals_and_other_settings_are_told() {
+    let (known, _) = known();
+    let snapshot = known.snapshot();
+    let check = |mut other: Engine, expect: &str| {
+        let before = other.snapshot();
+        assert_eq!(other.restore(&snapshot).unwrap_err().to_string(), expect);
+        assert!(other.snapshot() == before, "nothing changed");
+    };
+    check(
+        Engine::new(&SIGNALS[1..], &settings()),
+        "the snapshot is of other signals than are followed now (29 then, 28 now); a collector was switched or \
+         hostnorm was changed",
+    );
+    let window = Settings { window: 6, ..settings() };
+    check(Engine::new(&SIGNALS, &window), "the snapshot was made with the setting window at 5, now it is 6");
+    let mut other = engine();
+    assert_eq!(other.restore(&snapshot[1..]), Err(Mismatch::Garbled));
+    assert_eq!(other.restore(&[]).unwrap_err().to_string(), "the snapshot is garbled or cut short");
+    // How it is judged may change.
+    let limit = Settings { hold: 5.0, quarantine: 0.5, ..settings() };
+    assert_eq!(Engine::new(&SIGNALS, &limit).restore(&snapshot), Ok(()));
+}
+
+#[test]
+fn whatever_is_in_a_snapshot_does_no_harm() {
+    let (known, rest) = known();
+    let snapshot = known.snapshot();
+    let taken = Cell::new(0);
+    proptest!(ProptestConfig::with_cases(400), |(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        end in prop::option::of(any::<prop::sample::Index>()),
+    )| {
+        // With a mark and a digest that are right, as nobody but somebody who means it would make them.
+        let mut content = snapshot[12..].to_vec();
+        for (place, byte) in changes {
+            // Most of the bytes are values; half of the changes go to the front, where lengths and names are.
+            let end = if byte % 2 == 0 { content.len() } else { 2_000 };
+            content[place.index(end)] = byte;
+        }
+        if let Some(end) = end.filter(|it| it.index(4) == 0) {
+            content.truncate(end.index(content.len()));
+        }
+        let mut engine = engine();
+        if engine.restore(&seal::seal(*b"hnSS", &content)).is_ok() {
+            taken.set(taken.get() + 1);
+            for reading in &rest[..40] {
+                engine.step(reading.clone());
+            }
+            let _ = engine.snapshot();
+        }
+        let _ = engine.restore(&content);
+    });
+    assert!(taken.get() > 0);
+}

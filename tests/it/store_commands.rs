@@ -1,0 +1,174 @@
+//! Commands that look into a store, as users run them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
+use hostnorm::report::{Episode, Judgement, Learned, Opinion, Report, Turn};
+use hostnorm::rows::instant;
+use hostnorm::sources;
+use hostnorm::span::Span;
+use hostnorm::store::{Settings, Store, Verb};
+use hostnorm::window::Point;
+
+const START: f64 = 1_795_255_200.123_456;
+
+/// Exit code, standard output, standard error.
+fn run(directory: &Path, args: &[&str]) -> (i32, String, String) {
+    let path = format!("--storage.path={}", directory.display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    let output = command.env_clear().args(args).arg(path).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn metric(name: &str) -> &'static Metric {
+    sources::metrics().find(|it| it.name == name).unwrap()
+}
+
+/// Values that are easily lost: many digits, tiny, huge, whole.
+fn value(t: u32, device: u32) -> f64 {
+    match (t + device) % 4 {
+        0 => f64::from(t) / 3.0,
+        1 => 5e-324 * f64::from(t + 1),
+        2 => 1e300 / f64::from(t + 7),
+        _ => f64::from(t * 1_000_003),
+    }
+}
+
+/// Ten readings of two devices, a point and a score, and an episode.
+fn filled(directory: &Path) {
+    let mut store = Store::open(directory, &Settings::default(), Box::new(drop));
+    let signals: Vec<_> = sources::signals(|_| true).take(2).collect();
+    for t in 0..10 {
+        let at = Timestamp(START + f64::from(t) * 1.1);
+        let mut reading = Reading::new(at);
+        for (idx, device) in ["eth0", "a \"b\",c"].into_iter().enumerate() {
+            let series = metric("hostnorm_network_receive_bytes_total");
+            reading.host().set_by(series, &Labels::new([device]), value(t, idx as u32));
+        }
+        let point = Point { at, values: vec![0.25, 7.0], missing: vec![false, true] };
+        let learned = Learned { point, signals: signals.clone(), odd: false, weight: 1.0 };
+        let judgement = Judgement {
+            opinion: Some(Opinion { score: 0.5, momentary: 1.0 / 3.0, ..Opinion::default() }),
+            point: (t == 9).then(|| Arc::new(learned)),
+            episode: (t == 3).then_some(Episode { since: at, peak: 1.5 }),
+            turn: (t == 3).then_some(Turn::Began),
+            ..Judgement::default()
+        };
+        let judgements = [(Subject::Host, judgement)].into();
+        store.append(&Report { reading: Arc::new(reading), judgements, ..Report::default() });
+    }
+    store.close();
+}
+
+#[test]
+fn what_is_exported_is_what_was_read() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let (code, out, err) = run(directory.path(), &["export", "readings", "--format", "parquet-csv"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("timestamp,kind,subject,metric,labels,value"));
+    let mut found = BTreeMap::new();
+    for line in lines {
+        let (at, rest) = line.split_once(',').unwrap();
+        let (rest, value) = rest.rsplit_once(',').unwrap();
+        let device = u32::from(rest.contains("a \\\"\"b"));
+        assert!(
+            rest.starts_with("host,host,hostnorm_network_receive_bytes_total,\"{\"\"device\"\":"),
+            "{line}"
+        );
+        found.insert(
+            (instant(at.as_bytes()).unwrap().0.to_bits(), device),
+            value.parse::<f64>().unwrap().to_bits(),
+        );
+    }
+    let expect = (0..10).flat_map(|t| [0, 1].map(|device| (t, device)));
+    let expect = expect
+        .map(|(t, device)| (((START + f64::from(t) * 1.1).to_bits(), device), value(t, device).to_bits()));
+    assert_eq!(found, expect.collect());
+    let (code, out, _) = run(directory.path(), &["export", "readings"]);
+    assert_eq!((code, out.lines().count()), (0, 11));
+    let header = "timestamp,\"hostnorm_network_receive_bytes_total{device=\"\"eth0\"\"}\",";
+    assert!(out.starts_with(header), "{out}");
+    let (code, out, _) = run(directory.path(), &["export", "readings", "--to", "2026-11-21T10:00:05Z"]);
+    assert_eq!((code, out.lines().count()), (0, 6));
+}
+
+#[test]
+fn points_and_scores_are_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let signals: Vec<_> = sources::signals(|_| true).take(2).map(|it| it.name).collect();
+    let check = |args: &[&str], expect: &str| {
+        let output = directory.path().join("out.csv");
+        let all = [&["export"], args, &["-o", output.to_str().unwrap()]].concat();
+        assert_eq!(run(directory.path(), &all), (0, String::new(), String::new()));
+        assert_eq!(std::fs::read_to_string(output).unwrap(), expect);
+    };
+    let at = "2026-11-21T10:00:10.023456097Z";
+    check(&["points"], &format!("timestamp,{},{}\n{at},0.25,\n", signals[0], signals[1]));
+    check(
+        &["points", "--format", "parquet-csv"],
+        &format!(
+            "timestamp,kind,subject,signal,value,odd,weight\n{at},host,host,{},0.25,false,1\n",
+            signals[0]
+        ),
+    );
+    let third = "0.3333333333333333";
+    check(
+        &["scores"],
+        &format!("timestamp,score,momentary,is_anomaly,confidence\n{at},{third},{third},0,\n"),
+    );
+    check(
+        &["scores", "--format", "parquet-csv", "--subject", "host"],
+        &format!(
+            "timestamp,kind,subject,score,momentary,is_anomaly,confidence\n{at},host,host,{third},{third},false,\n"
+        ),
+    );
+}
+
+#[test]
+fn episodes_are_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let (code, out, _) = run(directory.path(), &["episodes"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("2026-11-21 10:00:03"), "{out}");
+    assert!(out.contains("anomaly on host: no single signal stands out"), "{out}");
+    let (_, out, _) = run(directory.path(), &["episodes", "--json", "--from=2026-11-21"]);
+    let episodes: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&episodes[0]["id"], &episodes[0]["outcome"]), (&1.into(), &"interrupted".into()));
+    let (code, out, _) = run(directory.path(), &["episodes", "--to", "2026-11-20"]);
+    assert_eq!((code, out.as_str()), (0, "no anomalies are stored in this time\n"));
+}
+
+#[test]
+fn a_request_waits_for_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(directory.path(), &["learn", "off"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("there is no store in"), "{err}");
+    filled(directory.path());
+    let (code, out, _) = run(directory.path(), &["learn", "off"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("will be done when one is started"), "{out}");
+    let (send, receive) = mpsc::channel();
+    let settings = Settings { commit_every: Span::millis(100), ..Settings::default() };
+    let store = Store::open(directory.path(), &settings, Box::new(move |it| send.send(it).unwrap()));
+    assert_eq!(receive.recv_timeout(Duration::from_secs(20)).unwrap().verb, Verb::Learn(false));
+    store.close();
+}
+
+#[test]
+fn without_a_store_it_is_said_what_helps() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hostnorm")).env_clear().arg("episodes").output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told, "no directory for the store is known; give --storage.path\n");
+}

@@ -1,0 +1,107 @@
+//! `hostnorm train --search` from outside: what it writes, what it says of histories that do not do, and how it exits.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Exit code, standard output and standard error of a command in this directory.
+fn run(dir: &Path, args: &str) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    let output = command.env_clear().current_dir(dir).args(args.split_whitespace()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// A directory with five quiet days of a simulated machine.
+fn machine() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, _, error) = run(dir.path(), "simulate --every 10m --for 5d --faults 0 --output h.csv");
+    assert_eq!((code, error.as_str()), (0, ""));
+    dir
+}
+
+#[test]
+fn a_search_is_a_table_and_a_settings_file() {
+    let dir = machine();
+    let search = |args: &str| run(dir.path(), &format!("train --search --history h.csv {args}"));
+    let (code, table, error) = search("--output best.yaml");
+    assert_eq!((code, error.as_str()), (0, ""));
+    let head = "trees  sample  half_life  smoothing  window  vus_pr  recall  false_episodes   value     gain";
+    assert!(table.starts_with(head), "{table}");
+    let (rows, words) = table.split_once("\n\n").unwrap();
+    assert_eq!(rows.lines().count(), 1 + 32, "{table}");
+    assert_eq!(rows.matches("default").count(), 1, "{table}");
+    assert_eq!(rows.matches("chosen").count(), 1, "{table}");
+    assert!(words.starts_with("504 rows were learned, 108 chose with "), "{words}");
+    assert!(words.ends_with("best.yaml has the settings.\n"), "{words}");
+    assert_eq!(words.contains("keep them"), rows.contains("default, chosen"), "{table}");
+
+    // The best comes first, by what is chosen by.
+    let values: Vec<f64> =
+        rows.lines().skip(1).map(|it| it.split_whitespace().nth(8).unwrap().parse().unwrap()).collect();
+    assert!(values.is_sorted_by(|a, b| a >= b), "{values:?}");
+
+    // What is written is a settings file, with the settings of the row that is chosen.
+    let (code, told, error) = run(dir.path(), "check --print --config.file best.yaml");
+    assert_eq!((code, error.as_str()), (0, ""));
+    let chosen = rows.lines().find(|it| it.contains("chosen")).unwrap();
+    for (key, value) in ["trees", "sample", "half_life", "smoothing"].iter().zip(chosen.split_whitespace()) {
+        let line = told.lines().find(|it| it.starts_with(&format!("{key}: "))).unwrap();
+        // A number without a fraction is shown with one.
+        let shown = line.replace(".0  #", "  #");
+        assert!(shown.starts_with(&format!("{key}: {value}  # best.yaml")), "{line}");
+    }
+
+    // Equal seeds give equal output, in any form.
+    let file = std::fs::read_to_string(dir.path().join("best.yaml")).unwrap();
+    let (code, json, _) = search("--output best.yaml --format json");
+    assert_eq!((code, std::fs::read_to_string(dir.path().join("best.yaml")).unwrap()), (0, file));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["combinations"].as_array().unwrap().len(), 32);
+    let best = json["combinations"][0]["choice"]["value"].as_f64().unwrap();
+    assert!((best - values[0]).abs() < 1e-4, "{best} {values:?}");
+}
+
+#[test]
+fn a_history_that_does_not_do_is_told() {
+    let dir = machine();
+    let whole = std::fs::read_to_string(dir.path().join("h.csv")).unwrap();
+    let first: String = whole.lines().take(301).fold(String::new(), |text, line| text + line + "\n");
+    std::fs::write(dir.path().join("short.csv"), first).unwrap();
+    let mut constant = String::from("a\n");
+    (0..1_000).for_each(|_| writeln!(constant, "5").unwrap());
+    std::fs::write(dir.path().join("constant.csv"), constant).unwrap();
+    let check = |args: &str, code: i32, expect: &str| {
+        let (found, _, error) = run(dir.path(), args);
+        assert_eq!((found, error.trim_end()), (code, expect), "{args}");
+    };
+    check(
+        "train --search --history short.csv",
+        1,
+        "short.csv: 300 rows of 10m are too few to search on; at least 674 are needed, 4d16h20m in all, so that 8 \
+         faults fit into each part that settings are tried on",
+    );
+    check(
+        "train --search --history constant.csv --every 10m",
+        1,
+        "constant.csv: no signal moves, so no fault would show",
+    );
+    check(
+        "train --search --history constant.csv",
+        64,
+        "error: constant.csv has no column \"timestamp\"; say with --every how far rows are apart, such as --every 60s",
+    );
+    check(
+        "--window 3 train --search --history h.csv",
+        64,
+        "train --search takes no settings such as --window",
+    );
+    let (code, _, error) = run(dir.path(), "train --history h.csv");
+    assert_eq!(code, 64);
+    assert!(error.contains("--search"), "{error}");
+    let (code, _, error) = run(dir.path(), "train --search --history h.csv --output no/such/dir.yaml");
+    assert_eq!(code, 1);
+    assert!(error.starts_with("cannot write no/such/dir.yaml: "), "{error}");
+}
