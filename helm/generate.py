@@ -22,7 +22,7 @@ BEGIN = "<!-- values: written by helm/generate.py from values.yaml -->"
 END = "<!-- end of values -->"
 
 # Settings that follow from other values of the chart, and would contradict them.
-MADE_BY_CHART = {"storage.path", "web.listen_address", "web.systemd_socket", "path.procfs", "path.sysfs", "path.rootfs"}
+MADE_BY_CHART = {"storage.path", "web.listen_address", "web.systemd_socket", "web.control_socket", "path.procfs", "path.sysfs", "path.rootfs"}
 
 # What the column "takes" of docs/configuration.md is in JSON. Helm reads an unquoted `off` as false.
 TAKES = {

@@ -3,13 +3,14 @@
 //! Values are not looked at here: whether `15s` is a duration is decided in one place, for flags, environment
 //! and file alike.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use crate::config::{self, Given, Setting, Takes, settings};
+use crate::config::{self, FILE_VARIABLE, Given, Loaded, Problems, STANDARD_FILE, Setting, Takes, settings};
 use crate::span::Span;
 use crate::version;
 
@@ -173,6 +174,22 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
 }
 
 impl Options {
+    /// Puts the settings together. Where neither a flag nor the environment names a file, [`STANDARD_FILE`] is read if it
+    /// exists, so that commands on a packaged host have the settings of the daemon.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub fn load(
+        &self,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Loaded, Problems> {
+        let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
+        let is_named = self.file.is_some() || environment.contains_key(OsStr::new(FILE_VARIABLE));
+        let standard = Path::new(STANDARD_FILE);
+        let standard = (!is_named && standard.is_file()).then_some(standard);
+        Loaded::new(self.file.as_deref().or(standard), environment, self.flags.clone())
+    }
+
     /// A command that takes no settings must not pass over those that stand before its name.
     fn none(&self, name: &str) -> Result<(), Exit> {
         let flag = match (&self.file, self.flags.first()) {
@@ -277,7 +294,7 @@ fn shared(settings: &[Setting]) -> impl Iterator<Item = Arg> {
         .long("config.file")
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
-        .help("Settings file in YAML");
+        .help(format!("Settings file in YAML [default: {STANDARD_FILE} if it exists]"));
     std::iter::once(file).chain(settings.iter().flat_map(args))
 }
 

@@ -25,11 +25,18 @@ mod standard;
 mod bounds;
 mod print;
 
-pub use load::{Given, Loaded};
+pub use load::{FILE_VARIABLE, Given, Loaded};
 pub use place::{Place, Problem, Problems};
 pub(crate) use print::default_of;
 pub use print::{default_file, effective};
 pub use table::{Setting, Takes, settings};
+
+/// The settings file that is read where none is named, if it exists.
+pub const STANDARD_FILE: &str = "/etc/hostnorm/hostnorm.yaml";
+/// The control socket within the directory of the store.
+const SOCKET: &str = "hostnorm.sock";
+const AUTO: &str = "auto";
+const OFF: &str = "off";
 
 /// What hostnorm does, once everything that was asked for is put together. The table in `config/table.rs`
 /// says more about each field; both have the same names, and a test keeps them so.
@@ -129,6 +136,8 @@ pub struct Web {
     pub listen_address: Vec<String>,
     /// Whether systemd listens and hands over its sockets; then no address is listened on.
     pub systemd_socket: bool,
+    /// Unix socket for local commands: a path, `auto`, or `off`.
+    pub control_socket: String,
     /// Path of the metrics.
     pub telemetry_path: String,
 }
@@ -195,6 +204,7 @@ impl Default for Web {
         Self {
             listen_address: vec![":19797".into()],
             systemd_socket: false,
+            control_socket: AUTO.into(),
             telemetry_path: "/metrics".into(),
         }
     }
@@ -221,6 +231,16 @@ impl Config {
             filesystem: self.filesystem.clone(),
             network: self.network.clone(),
             deploy_marker: self.context.deploy_marker.clone(),
+        }
+    }
+
+    /// The Unix socket for local commands, given the place of the store; `None` where there is none.
+    pub fn control_socket(&self, place: &store::Place) -> Option<PathBuf> {
+        match (self.web.control_socket.as_str(), place) {
+            ("" | OFF, _) => None,
+            (AUTO, store::Place::Directory(directory)) => Some(directory.join(SOCKET)),
+            (AUTO, store::Place::Off | store::Place::Nowhere) => None,
+            (path, _) => Some(path.into()),
         }
     }
 

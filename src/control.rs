@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::reading::Timestamp;
 
 /// A command that has no reply after this time is reported as unanswered; it may still be carried out.
 pub const REPLY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Commands without a reply at most; one more is refused.
+pub const COMMANDS_MAX: usize = 64;
 
 /// A command to the sampling loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +98,8 @@ pub struct Request {
     /// The command.
     pub command: Command,
     reply: oneshot::Sender<Outcome>,
+    /// Its place among the [`COMMANDS_MAX`].
+    _place: OwnedSemaphorePermit,
 }
 
 impl Request {
@@ -106,7 +111,10 @@ impl Request {
 
 /// The sending end of the control path; clones share it.
 #[derive(Clone)]
-pub struct Control(Arc<dyn Fn(Request) -> bool + Send + Sync>);
+pub struct Control {
+    deliver: Arc<dyn Fn(Request) -> bool + Send + Sync>,
+    places: Arc<Semaphore>,
+}
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,7 +125,7 @@ impl fmt::Debug for Control {
 impl Control {
     /// Delivers requests by `deliver`, which never waits and returns false once the loop has ended.
     pub fn new(deliver: impl Fn(Request) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(deliver))
+        Self { deliver: Arc::new(deliver), places: Arc::new(Semaphore::new(COMMANDS_MAX)) }
     }
 
     /// Sends a command and waits for its reply, at most [`REPLY_DEADLINE`].
@@ -125,8 +133,11 @@ impl Control {
     /// # Errors
     /// The refusal of the loop, or [`Refusal::Unavailable`] when there is no reply.
     pub async fn send(&self, command: Command) -> Outcome {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return Err(Refusal::Unavailable(format!("{COMMANDS_MAX} commands wait for a reply already")));
+        };
         let (reply, answered) = oneshot::channel();
-        if !(self.0)(Request { command, reply }) {
+        if !(self.deliver)(Request { command, reply, _place: place }) {
             return Err(Refusal::Unavailable("the sampling loop has ended".into()));
         }
         match tokio::time::timeout(REPLY_DEADLINE, answered).await {

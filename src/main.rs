@@ -12,7 +12,7 @@ use hostnorm::commands::{
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Err(exit) => exit,
-        Ok(Command::Check(options, print)) => check::run(options, print, std::env::vars_os()),
+        Ok(Command::Check(options, print)) => check::run(&options, print, std::env::vars_os()),
         Ok(Command::Validate(options)) => validate::run(&options, &mut std::io::stdout().lock()),
         Ok(Command::Replay(options)) => {
             replay::run(&options, std::env::vars_os(), &mut std::io::stderr().lock())
@@ -21,14 +21,14 @@ fn main() -> ExitCode {
         Ok(Command::Demo(options)) => demo::run(options),
         Ok(Command::Train(options)) => train::run(&options, std::env::vars_os()),
         Ok(Command::Simulate(options)) => simulate::run(options),
-        Ok(Command::Episodes(options)) => episodes::run(options, std::env::vars_os()),
-        Ok(Command::Explain(options)) => explain::run(options, std::env::vars_os()),
+        Ok(Command::Episodes(options)) => episodes::run(&options, std::env::vars_os()),
+        Ok(Command::Explain(options)) => explain::run(&options, std::env::vars_os()),
         Ok(Command::Export(options)) => export::run(&options, std::env::vars_os()),
-        Ok(Command::Accept(options)) => accept::run(options, std::env::vars_os()),
-        Ok(Command::Forget(options)) => forget::run(options, std::env::vars_os()),
+        Ok(Command::Accept(options)) => accept::run(&options, std::env::vars_os()),
+        Ok(Command::Forget(options)) => forget::run(&options, std::env::vars_os()),
         Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
-        Ok(Command::Learn(options)) => learn::run(options, std::env::vars_os()),
-        Ok(Command::Health(options)) => health::run(options, std::env::vars_os()),
+        Ok(Command::Learn(options)) => learn::run(&options, std::env::vars_os()),
+        Ok(Command::Health(options)) => health::run(&options, std::env::vars_os()),
         Ok(Command::Print(text)) => Exit::success(text),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };

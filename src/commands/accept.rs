@@ -7,6 +7,6 @@ use crate::cli::{Exit, Options};
 use crate::store::Verb;
 
 /// Accepts; exit code 0 once that is done, 1 when there is no anomaly.
-pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     ask(options, environment, &Verb::Accept)
 }

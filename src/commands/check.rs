@@ -3,18 +3,18 @@
 use std::ffi::OsString;
 
 use crate::cli::{Exit, Options, Print};
-use crate::config::{self, Loaded};
+use crate::config;
 
 /// Looks at settings; exit code 0 or 64.
 pub fn run(
-    options: Options,
+    options: &Options,
     print: Print,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Exit {
     if print == Print::Defaults {
         return Exit::success(config::default_file());
     }
-    match Loaded::new(options.file.as_deref(), environment, options.flags) {
+    match options.load(environment) {
         Err(problems) => Exit::usage(problems.to_string()),
         Ok(loaded) if print == Print::Effective => Exit::success(config::effective(&loaded)),
         Ok(loaded) => Exit::success(match &loaded.file {

@@ -12,8 +12,8 @@ use crate::span::Span;
 use crate::store::EpisodeRow;
 
 /// Lists episodes; exit code 0, also if there are none.
-pub fn run(options: Episodes, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let archive = match stored::archive(options.options, environment) {
+pub fn run(options: &Episodes, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let archive = match stored::archive(&options.options, environment) {
         Ok(archive) => archive,
         Err(exit) => return exit,
     };

@@ -15,8 +15,8 @@ use again::Again;
 use alike::Alike;
 
 /// Explains an episode; exit code 0, 1 if there is none of this number or if its scores are not what was stored.
-pub fn run(options: Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let (config, directory) = match stored::config(options.options, environment) {
+pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let (config, directory) = match stored::config(&options.options, environment) {
         Ok(found) => found,
         Err(exit) => return exit,
     };

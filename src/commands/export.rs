@@ -37,7 +37,7 @@ impl From<io::Error> for Halt {
 
 /// Writes a table; exit code 0 if all of it was written.
 pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let archive = match stored::archive(options.options.clone(), environment) {
+    let archive = match stored::archive(&options.options, environment) {
         Ok(archive) => archive,
         Err(exit) => return exit,
     };

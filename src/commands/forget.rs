@@ -8,10 +8,10 @@ use crate::clock;
 use crate::store::Verb;
 
 /// Forgets; exit code 0 once that is done, 64 for a span that ends before it begins.
-pub fn run(options: Forget, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let span = options.range.between(clock::now());
     if span.from > span.to {
         return Exit::usage("--from is later than --to; nothing is forgotten".to_owned());
     }
-    ask(options.options, environment, &Verb::Forget(span))
+    ask(&options.options, environment, &Verb::Forget(span))
 }

@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 
 use crate::cli::{Exit, Options};
-use crate::config::Config;
 use crate::serve;
 
 /// Asks at each address of the settings until one answers; exit code 0 then, 1 if none does.
-pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let config = match Config::load(options.file.as_deref(), environment, options.flags) {
-        Ok(config) => config,
+pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let config = match options.load(environment) {
+        Ok(loaded) => loaded.config,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
     let mut said = Vec::new();

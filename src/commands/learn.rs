@@ -16,13 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Switches learning; exit code 0 once that is done, or will be at the next start.
-pub fn run(options: Learn, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    ask(options.options, environment, &Verb::Learn(options.on))
+pub fn run(options: &Learn, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    ask(&options.options, environment, &Verb::Learn(options.on))
 }
 
 /// Asks the hostnorm that writes to the store that these settings name, and waits for its answer.
 pub(super) fn ask(
-    options: Options,
+    options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     verb: &Verb,
 ) -> Exit {

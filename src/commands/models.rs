@@ -14,7 +14,6 @@ mod show;
 
 /// Shows versions, or asks for another one; exit code 0, 1 for one that is not there or cannot be read.
 pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let place = options.options.clone();
     let verb = match &options.action {
         Action::Promote(id) => Verb::Promote(id.clone()),
         Action::Rollback => Verb::Rollback,
@@ -22,11 +21,11 @@ pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, Os
             return look(options, environment).unwrap_or_else(|exit| exit);
         }
     };
-    ask(place, environment, &verb)
+    ask(&options.options, environment, &verb)
 }
 
 fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Exit, Exit> {
-    let (config, directory) = stored::config(options.options.clone(), environment)?;
+    let (config, directory) = stored::config(&options.options, environment)?;
     let failed = |error: crate::store::Error| Exit::failure(error.to_string());
     let archive = Archive::open(&directory).map_err(failed)?;
     let records: Vec<Record> = archive.models().map_err(failed)?.into_iter().map(record).collect();

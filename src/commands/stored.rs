@@ -5,12 +5,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::cli::{Exit, Options};
-use crate::config::{Config, Loaded};
+use crate::config::Config;
 use crate::store::{Archive, Place};
 
 /// The directory of the store that these settings name.
 pub(super) fn directory(
-    options: Options,
+    options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<PathBuf, Exit> {
     config(options, environment).map(|(_, directory)| directory)
@@ -18,11 +18,11 @@ pub(super) fn directory(
 
 /// These settings, and the directory of the store that they name.
 pub(super) fn config(
-    options: Options,
+    options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Config, PathBuf), Exit> {
     let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
-    let loaded = Loaded::new(options.file.as_deref(), environment.clone(), options.flags);
+    let loaded = options.load(environment.clone());
     let config = loaded.map_err(|problems| Exit::usage(problems.to_string()))?.config;
     match config.storage.place(|name| environment.get(OsStr::new(name)).cloned()) {
         Place::Directory(directory) => Ok((config, directory)),
@@ -33,7 +33,7 @@ pub(super) fn config(
 
 /// The store that these settings name, open for reading.
 pub(super) fn archive(
-    options: Options,
+    options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Archive, Exit> {
     let directory = directory(options, environment)?;

@@ -18,7 +18,7 @@ pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsS
     match options {
         Train::Search(options) => search::run(options),
         Train::Elsewhere(options) => elsewhere::run(options, environment),
-        Train::Now(options) => ask(options.clone(), environment, &Verb::Train),
+        Train::Now(options) => ask(options, environment, &Verb::Train),
         Train::Mapping => Exit::success(SHIPPED),
     }
 }

@@ -20,7 +20,7 @@ use super::{Config, Place, Problem, Problems, Setting, Takes, settings, standard
 const ALIKE_MIN: f64 = 0.7;
 
 /// Names the settings file; the flag `--config.file` stands above it.
-const FILE_VARIABLE: &str = "HOSTNORM_CONFIG__FILE";
+pub const FILE_VARIABLE: &str = "HOSTNORM_CONFIG__FILE";
 
 /// A setting that was given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]

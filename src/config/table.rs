@@ -128,11 +128,7 @@ static SETTINGS: &[Setting] = &[
         Takes::Duration,
         "Time between two trainings of the model, at least 1m. A young host's is trained each time twice as much is known",
     ),
-    row(
-        "retrain_on_drift",
-        Takes::Switch,
-        "Whether a model is trained as well when signals no longer look as they did at the last training, once an hour at most and less often as long as that does not end it",
-    ),
+    row("retrain_on_drift", Takes::Switch, "Retrain on drift, at most hourly and with back-off"),
     row(
         "shadow_for",
         Takes::Duration,
@@ -166,7 +162,12 @@ static SETTINGS: &[Setting] = &[
     row(
         "web.systemd_socket",
         Takes::Switch,
-        "Whether systemd listens, by a socket unit, and hands over its sockets; web.listen_address is not used then. Takes effect with the next start",
+        "Use the sockets of a systemd socket unit instead of web.listen_address; changes need a restart",
+    ),
+    row(
+        "web.control_socket",
+        Takes::Text,
+        "Unix socket for local commands such as hostnorm accept; off for none. With auto it is hostnorm.sock in the store's directory",
     ),
     row("web.telemetry_path", Takes::Text, "Path under which metrics are served"),
     row(
@@ -218,7 +219,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "storage.path",
         Takes::Directory,
-        "Where is stored what was read and learned; off for nowhere. With auto it is $STATE_DIRECTORY, as systemd sets it, else $XDG_STATE_HOME/hostnorm, else $HOME/.local/state/hostnorm",
+        "Directory for the store, or off to keep everything in memory. With auto it is $STATE_DIRECTORY, as systemd sets it, else /var/lib/hostnorm where that exists, else $XDG_STATE_HOME/hostnorm, else $HOME/.local/state/hostnorm",
     ),
     row(
         "storage.max_bytes",

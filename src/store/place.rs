@@ -1,7 +1,7 @@
 //! Where the store is: as the settings say, else where services keep their state, else nowhere.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,8 @@ impl Default for Settings {
 const AUTO: &str = "auto";
 /// Nowhere.
 const OFF: &str = "off";
+/// Where packages and the image keep the state; used where it exists.
+const SYSTEM: &str = "/var/lib/hostnorm";
 /// What is appended to directories that many programs share.
 const OWN: &str = "hostnorm";
 
@@ -57,8 +59,15 @@ pub enum Place {
 }
 
 impl Settings {
-    /// Where the store is, given these variables of the environment.
+    /// Where the store is, given these variables of the environment and the directory of the package, if it exists.
+    ///
+    /// The daemon and all commands ask here, so that they agree on one place.
     pub fn place(&self, variable: impl Fn(&str) -> Option<OsString>) -> Place {
+        let system = Path::new(SYSTEM);
+        self.place_beside(system.is_dir().then_some(system), variable)
+    }
+
+    fn place_beside(&self, system: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Place {
         match self.path.to_str() {
             Some("" | OFF) => return Place::Off,
             Some(AUTO) => {}
@@ -69,6 +78,9 @@ impl Settings {
         if let Some(directories) = path("STATE_DIRECTORY") {
             let first = directories.to_str().and_then(|it| it.split(':').next()).map(PathBuf::from);
             return Place::Directory(first.unwrap_or(directories));
+        }
+        if let Some(system) = system {
+            return Place::Directory(system.to_owned());
         }
         // The specification wants relative paths to be ignored.
         let state = path("XDG_STATE_HOME").filter(|it| it.is_absolute());
@@ -85,9 +97,13 @@ mod tests {
     use super::*;
 
     fn check(path: &str, variables: &[(&str, &str)], expect: &str) {
+        check_beside(None, path, variables, expect);
+    }
+
+    fn check_beside(system: Option<&str>, path: &str, variables: &[(&str, &str)], expect: &str) {
         let settings = Settings { path: path.into(), ..Settings::default() };
         let variable = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.into());
-        let found = match settings.place(variable) {
+        let found = match settings.place_beside(system.map(Path::new), variable) {
             Place::Off => "off".to_owned(),
             Place::Nowhere => "nowhere".to_owned(),
             Place::Directory(path) => path.display().to_string(),
@@ -109,5 +125,10 @@ mod tests {
         check("off", &all, "off");
         check("", &all, "off");
         check("./off", &all, "./off");
+        check_beside(Some("/s"), "auto", &all, "/var/lib/hostnorm");
+        check_beside(Some("/s"), "auto", &all[1..], "/s");
+        check_beside(Some("/s"), "auto", &[], "/s");
+        check_beside(Some("/s"), "/data", &[], "/data");
+        check_beside(Some("/s"), "off", &[], "off");
     }
 }

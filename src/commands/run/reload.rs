@@ -98,10 +98,7 @@ impl Reload {
     }
 
     fn read(&self) -> Result<Config, Problems> {
-        let Options { file, flags } = &self.options;
-        Loaded::new(file.as_deref(), self.environment.clone(), flags.clone())
-            .and_then(Loaded::on_this_host)
-            .map(|it| it.config)
+        self.options.load(self.environment.clone()).and_then(Loaded::on_this_host).map(|it| it.config)
     }
 
     fn note(&self, successful: bool, at: Timestamp) {

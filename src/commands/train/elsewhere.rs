@@ -12,7 +12,7 @@ use crate::cli::{Elsewhere, Exit};
 use crate::clock;
 use crate::commands::past::{self, Order};
 use crate::commands::replay;
-use crate::config::{Config, Loaded};
+use crate::config::Config;
 use crate::history::{Note, Past, TooLittle};
 use crate::reading::Subject;
 use crate::replay::Replay;
@@ -24,9 +24,7 @@ use crate::training::{self, Model, TrainError};
 /// See [`super::run`].
 pub(super) fn run(options: &Elsewhere, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
-    let settings = &options.options;
-    let loaded = Loaded::new(settings.file.as_deref(), environment.clone(), settings.flags.clone());
-    match loaded {
+    match options.options.load(environment.clone()) {
         Ok(loaded) => {
             let config = &loaded.config;
             let place = config.storage.place(|name| environment.get(OsStr::new(name)).cloned());
