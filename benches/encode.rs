@@ -1,16 +1,16 @@
-//! What it takes to render a page: a host's 200 series, in both text formats, and compressed.
+//! What it takes to render a page: a host's 200 series, as text, and compressed.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hostnorm::http::{Counts, Format, Options, Page};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{
     Contribution, DetectorState, Direction, Expected, Judgement, Opinion, Report, SignalState,
 };
-use hostnorm::serve::{Counts, Format, Options, Page};
 use hostnorm::signal::{Signal, Unit};
 
 static BYTES: Metric =
@@ -59,15 +59,15 @@ fn report() -> Report {
 fn encode(criterion: &mut Criterion) {
     let (report, counts) = (Arc::new(report()), Arc::new(Counts::default()));
     let options = Arc::new(Options { sources: vec![&BYTES, &SIZE, &BUSY], raw: true, ..Options::default() });
-    let render = || Page::render(&report, &options, &counts);
-    let text = render().body(Format::Text).plain();
+    let page = || Page::new(Arc::clone(&report), Arc::clone(&options), Arc::clone(&counts));
+    let text = page().body(Format::Text, false);
     let series = text.split(|it| *it == b'\n').filter(|it| !it.is_empty() && it[0] != b'#').count();
 
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(series as u64));
-    group
-        .bench_function(format!("both formats, {series} series, {} bytes", text.len()), |it| it.iter(render));
-    group.bench_function("and gzip", |it| it.iter(|| black_box(render().body(Format::Text).gzip())));
+    let render = || black_box(page().body(Format::Text, false));
+    group.bench_function(format!("text, {series} series, {} bytes", text.len()), |it| it.iter(render));
+    group.bench_function("and gzip", |it| it.iter(|| black_box(page().body(Format::Text, true))));
     group.finish();
 }
 

@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`size`], [`curve`], [`seal`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
-//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`store`], [`history`], [`supervisor`], [`labelled`], [`config`], [`serve`], [`sampler`] |
+//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`store`], [`history`], [`supervisor`], [`labelled`], [`config`], [`http`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
 //! `tests/it/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
@@ -46,7 +46,7 @@ pub mod store;
 pub mod supervisor;
 pub mod labelled;
 pub mod config;
-pub mod serve;
+pub mod http;
 pub mod sampler;
 
 pub mod cli;

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::control;
 use crate::detect::seasonal::{History, Profile};
 use crate::engine::Engine;
 use crate::metric::Metric;
@@ -129,6 +130,8 @@ pub enum Event {
     Bootstrapped(Result<Learned, String>),
     /// A command asks for something.
     Requested(Request),
+    /// A command came by the control path.
+    Command(control::Request),
     /// End the loop after this tick.
     Stop,
 }
@@ -227,6 +230,10 @@ impl Sampler {
                 Ok(Event::Recalled { request, outcome }) => self.recalled(request, outcome),
                 Ok(Event::Bootstrapped(outcome)) => books.bootstrapped = Some(self.bootstrapped(outcome)),
                 Ok(Event::Requested(request)) => self.requested(&request),
+                Ok(Event::Command(request)) => {
+                    request
+                        .reply(Err(control::Refusal::Unavailable("commands are not carried out yet".into())));
+                }
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::cli::{Exit, Options};
-use crate::serve;
+use crate::http;
 
 /// Asks at each address of the settings until one answers; exit code 0 then, 1 if none does.
 pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -13,9 +13,9 @@ pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, O
     };
     let mut said = Vec::new();
     for address in &config.web.listen_address {
-        match serve::health(address) {
+        match http::health(address) {
             Ok(url) => return Exit::success(format!("hostnorm is healthy at {url}")),
-            Err(sick) => said.push(sick.to_string()),
+            Err(error) => said.push(error.to_string()),
         }
     }
     Exit::failure(said.join("\n"))

@@ -1,7 +1,7 @@
 //! `hostnorm run`: samples, judges and serves until it is told to stop.
 //!
-//! This is the joint of the house: the sampler knows no server, the server no engine. Here each report is rendered
-//! once, put where requests find it, and told to the log.
+//! This is the joint of the house: the sampler knows no server, the server no engine. Here each report is put where
+//! requests find it, and told to the log.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,12 +13,13 @@ use tokio::sync::{oneshot, watch};
 
 use crate::cli::{Exit, Options};
 use crate::config::Config;
+use crate::control::Control;
 use crate::engine::{self, Engine};
 use crate::grace::Lengths;
+use crate::http::{self, AppState, ControlSocket, Counts, Pages};
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::sampler::{Event, Sampler, lower_priority};
-use crate::serve::{self, Counts, Page, Site};
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
 use crate::supervisor::Supervisor;
@@ -51,18 +52,22 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
         return Exit::failure(format!("cannot start logging: {error}"));
     }
     let listeners = match config.web.systemd_socket {
-        true => serve::inherited(),
-        false => serve::bind(&config.web.listen_address),
+        true => http::inherited(),
+        false => http::bind(&config.web.listen_address),
     };
     let listeners = match listeners {
         Ok(listeners) => listeners,
         Err(error) => return Exit::failure(error.to_string()),
     };
     let supervisor = Arc::new(Supervisor::new(|name| reload.variable(name)));
-    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
-        let outcomes = traces.as_ref().map(Traces::outcomes);
-        runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes))
-    });
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(http::BLOCKING_THREADS_MAX)
+        .build()
+        .and_then(|runtime| {
+            let outcomes = traces.as_ref().map(Traces::outcomes);
+            runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes))
+        });
     if let Some(traces) = traces {
         traces.end();
     }
@@ -118,7 +123,7 @@ async fn renewed(
                     continue;
                 };
                 let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
-                match moved.then(|| serve::bind(&new.web.listen_address)).transpose() {
+                match moved.then(|| http::bind(&new.web.listen_address)).transpose() {
                     Ok(elsewhere) => {
                         tracing::info!("the settings were read anew and take effect");
                         return Some((new, elsewhere));
@@ -144,27 +149,42 @@ async fn until(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (events, inbox) = mpsc::channel();
-    let (publish, page) = watch::channel(None);
+    let (publish, reports) = watch::channel(None);
     let (alive, mut ended) = oneshot::channel::<()>();
     let counts = Arc::new(Counts::default());
     greet(config, &listeners);
+    let control_socket = control_socket(config, place).await;
     let store = store(config, place, events.clone());
     let mut sampler = sampler(config, store, events.clone(), inbox);
     sampler.resume(&sources::metrics().collect::<Vec<_>>());
     bootstrap::begin(config, &sampler);
-    let mut publisher = Publisher::new(config, publish, Arc::clone(&counts), Arc::clone(reload), supervisor);
-    publisher.outcomes.clone_from(outcomes);
+    let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
+    let mut publisher = Publisher {
+        counts: Arc::clone(&counts),
+        newest: publish,
+        diary: Diary::default(),
+        reload: Arc::clone(reload),
+        heartbeat,
+        outcomes: outcomes.clone(),
+    };
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, also by a panic, and so tells the other side.
         let _alive = alive;
         sampler.run(|report| publisher.publish(report));
     })?;
-    let site = Site {
-        page,
+    let commands = events.clone();
+    let options = http::Options {
+        sources: sources::metrics().collect(),
+        raw: config.metrics.raw,
+        build: http::Build::default(),
+    };
+    let state = AppState {
+        reports,
+        pages: Pages::new(options, counts),
         telemetry_path: config.web.telemetry_path.clone(),
         interval: config.detection.interval.duration(),
         now: clock::now,
-        counts,
+        control: Control::new(move |request| commands.send(Event::Command(request)).is_ok()),
         adopt: config.otlp.takes_parents().then_some(otlp::adopt),
     };
     let mut fell = false;
@@ -174,18 +194,30 @@ async fn until(
             _ = &mut ended => fell = true,
         }
     };
-    let served = serve::serve(listeners, site, stop).await;
+    let served = http::serve(listeners, control_socket, state, stop).await;
     // The loop may be gone already; then there is nobody to tell.
     let _ = events.send(Event::Stop);
     served?;
     // A reading that hangs in the kernel must not keep the process from ending.
-    if !fell && tokio::time::timeout(serve::GRACE, &mut ended).await.is_err() {
+    if !fell && tokio::time::timeout(http::GRACE, &mut ended).await.is_err() {
         return Err(io::Error::other("a reading hangs; left without waiting for it"));
     }
     if fell || thread.join().is_err() {
         return Err(io::Error::other("the sampling loop ended by itself; this is a defect of hostnorm"));
     }
     Ok(())
+}
+
+/// Listens for commands. Without a socket hostnorm does all else, so that it is a warning.
+async fn control_socket(config: &Config, place: &Place) -> Option<ControlSocket> {
+    let path = config.control_socket(place)?;
+    match ControlSocket::bind(&path).await {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            tracing::warn!(%error, "no commands are taken");
+            None
+        }
+    }
 }
 
 /// Opens the store, or says why nothing is stored.
@@ -265,12 +297,11 @@ fn greet(config: &Config, listeners: &[TcpListener]) {
     );
 }
 
-/// Renders reports, puts them where requests find them and writes them to the log.
+/// Puts reports where requests find them and writes them to the log.
 #[derive(Debug)]
 struct Publisher {
-    options: Arc<serve::Options>,
     counts: Arc<Counts>,
-    slot: watch::Sender<Option<Arc<Page>>>,
+    newest: watch::Sender<Option<Arc<Report>>>,
     diary: Diary,
     reload: Arc<Reload>,
     heartbeat: Heartbeat,
@@ -279,30 +310,6 @@ struct Publisher {
 }
 
 impl Publisher {
-    fn new(
-        config: &Config,
-        slot: watch::Sender<Option<Arc<Page>>>,
-        counts: Arc<Counts>,
-        reload: Arc<Reload>,
-        supervisor: &Arc<Supervisor>,
-    ) -> Self {
-        let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
-        let options = serve::Options {
-            sources: sources::metrics().collect(),
-            raw: config.metrics.raw,
-            build: serve::Build::default(),
-        };
-        Self {
-            options: Arc::new(options),
-            counts,
-            slot,
-            diary: Diary::default(),
-            reload,
-            heartbeat,
-            outcomes: None,
-        }
-    }
-
     fn publish(&mut self, mut report: Report) {
         self.reload.values(&mut report.own);
         if let Some(outcomes) = &self.outcomes {
@@ -312,8 +319,7 @@ impl Publisher {
             self.counts.ticks.note(took);
         }
         let report = Arc::new(report);
-        let page = Page::render(&report, &self.options, &self.counts);
-        self.slot.send_replace(Some(Arc::new(page)));
+        self.newest.send_replace(Some(Arc::clone(&report)));
         self.diary.note(&report);
         self.heartbeat.note(&report);
     }

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use hostnorm::commands::run;
+use hostnorm::http;
 use hostnorm::metric::{Metric, Type};
 use hostnorm::sampler;
-use hostnorm::serve;
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
 use hostnorm::telemetry::otlp;
@@ -37,7 +37,7 @@ fn files(folder: &Path, found: &mut Vec<(String, String)>) {
 
 fn metrics() -> BTreeSet<&'static str> {
     let sources = SOURCES.iter().flat_map(|it| it.metrics);
-    let own = [serve::METRICS, sampler::METRICS, store::METRICS, run::METRICS, otlp::METRICS];
+    let own = [http::METRICS, sampler::METRICS, store::METRICS, run::METRICS, otlp::METRICS];
     sources.chain(own.into_iter().flatten()).flat_map(|it| series(it)).collect()
 }
 

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use hostnorm::commands::run;
 use hostnorm::config::{Setting, default_file, settings};
 use hostnorm::detect::DETECTORS;
+use hostnorm::http;
 use hostnorm::metric::{Metric, Type};
 use hostnorm::sampler;
-use hostnorm::serve;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
@@ -30,11 +30,8 @@ fn the_settings_are_current() {
 
 #[test]
 fn the_metrics_are_current() {
-    let mut lists = vec![(
-        "Judgement and server",
-        "What the engine concludes and what the server counts",
-        serve::METRICS,
-    )];
+    let mut lists =
+        vec![("Judgement and server", "What the engine concludes and what the server counts", http::METRICS)];
     lists.extend(SOURCES.iter().map(|it| (it.name, it.help, it.metrics)));
     lists.push(("Store", "How what is kept fares", store::METRICS));
     lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
@@ -58,7 +55,7 @@ fn the_signals_of_the_mixin_are_current() {
 
 #[test]
 fn the_readme_is_current() {
-    between("README.md", "metrics", &table(serve::METRICS));
+    between("README.md", "metrics", &table(http::METRICS));
 }
 
 #[test]

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use hostnorm::commands::run;
 use hostnorm::detect::absence;
 use hostnorm::grace::{Cue, Lengths, Reason, Watch};
+use hostnorm::http::{Build, Counts, Format, METRICS, Options, Page};
 use hostnorm::metric::{Metric, Type};
 use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
 use hostnorm::report::{
     Absent, Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report, Shadowed,
     SignalState, Took, Trace,
 };
-use hostnorm::serve::{Build, Counts, Format, METRICS, Options, Page};
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::telemetry::otlp;
 use hostnorm::{sampler, sources, store};
@@ -136,7 +136,7 @@ fn render(report: &Arc<Report>, options: Options) -> Page {
     if let Some(took) = &report.before {
         counts.ticks.note(took);
     }
-    Page::render(report, &Arc::new(options), &Arc::new(counts))
+    Page::new(Arc::clone(report), Arc::new(options), Arc::new(counts))
 }
 
 fn check(name: &str, report: Report, options: Options) {
@@ -144,9 +144,9 @@ fn check(name: &str, report: Report, options: Options) {
     let page = render(&report, options.clone());
     let again = render(&Arc::new(Report::clone(&report)), options);
     for (format, suffix) in [(OPENMETRICS, "om"), (Format::Text, "txt")] {
-        let text = page.body(format).plain();
-        assert_eq!(text, again.body(format).plain(), "equal reports give equal bytes");
-        assert_eq!(page.body(format).gzip(), again.body(format).gzip(), "compressed, too");
+        let text = page.body(format, false);
+        assert_eq!(text, again.body(format, false), "equal reports give equal bytes");
+        assert_eq!(page.body(format, true), again.body(format, true), "compressed, too");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.{suffix}"));
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(&path, &text).unwrap();
@@ -188,7 +188,7 @@ fn what_is_not_finite_is_absent() {
         judgement.opinion.as_mut().unwrap().score = f64::INFINITY;
     }
     let page = render(&Arc::new(report), options(true));
-    let text = page.body(OPENMETRICS).plain();
+    let text = page.body(OPENMETRICS, false);
     for absent in [" NaN", " inf", "\nanomaly_score", "\nanomaly_ready_at"] {
         assert!(!str(&text).contains(absent), "{absent}");
     }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use hostnorm::detect::random::Random;
 use hostnorm::engine::{Engine, Settings};
+use hostnorm::http::{Build, Format, Options, Page};
 use hostnorm::reading::{Kind, Subject, Timestamp};
 use hostnorm::report::{Report, Turn};
-use hostnorm::serve::{Build, Counts, Format, Options, Page};
 use hostnorm::sources::{self, Roots, Sources};
 use hostnorm::training;
 
@@ -88,8 +88,8 @@ fn page(report: Report) -> String {
         raw: true,
         build: Build { revision: "", ..Build::default() },
     };
-    let page = Page::render(&Arc::new(report), &Arc::new(options), &Arc::new(Counts::default()));
-    let text = String::from_utf8(page.body(Format::Text).plain().to_vec()).unwrap();
+    let page = Page::new(Arc::new(report), Arc::new(options), Arc::default());
+    let text = String::from_utf8(page.body(Format::Text, false).to_vec()).unwrap();
     // How long the machine slept that runs the test.
     let lines = text.lines().filter(|it| !it.contains("hostnorm_suspended_seconds"));
     lines.map(|it| format!("{it}\n")).collect()

@@ -34,7 +34,7 @@ mod otlp;
 mod replay;
 mod replay_properties;
 mod rows;
-mod scrape;
+mod http;
 mod seasonal;
 mod selftest;
 mod simulate;

@@ -1,0 +1,149 @@
+//! The client by which a local command reaches the hostnorm that runs on this host.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::control::{Command, Outcome, REPLY_DEADLINE, Refusal, Reply};
+
+/// Time for a response, longer than the time that hostnorm waits for its own loop.
+const DEADLINE: Duration = REPLY_DEADLINE.saturating_add(Duration::from_secs(5));
+/// Longest response that is read, in bytes.
+const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Why a command did not reach hostnorm, or its response did not come back.
+#[derive(Debug)]
+pub enum ClientError {
+    /// There is no socket at this path, or nobody listens on it: hostnorm does not run.
+    NotRunning(PathBuf),
+    /// The user of the command may not use the socket.
+    PermissionDenied(PathBuf),
+    /// Anything else.
+    Failed {
+        /// Path of the socket.
+        path: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning(path) => write!(
+                f,
+                "no hostnorm listens on {}: start it, or give the settings that it was started with",
+                path.display()
+            ),
+            Self::PermissionDenied(path) => write!(
+                f,
+                "permission denied for {}: run the command as root or as the user that hostnorm runs as",
+                path.display()
+            ),
+            Self::Failed { path, reason } => {
+                write!(f, "cannot talk to hostnorm on {}: {reason}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// Sends a command to the hostnorm that listens on this socket; waits for the outcome, at most 35 s.
+///
+/// # Errors
+/// When there is no outcome. A refusal by hostnorm is an outcome.
+pub fn send(path: &Path, command: &Command) -> Result<Outcome, ClientError> {
+    let failed = |reason: String| ClientError::Failed { path: path.to_owned(), reason };
+    let request = request(command).map_err(|error| failed(error.to_string()))?;
+    let responded = block_on(DEADLINE, async { exchange(connect(path).await?, request).await });
+    let (status, body) = responded.map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NotRunning(path.to_owned()),
+        ErrorKind::PermissionDenied => ClientError::PermissionDenied(path.to_owned()),
+        ErrorKind::TimedOut => failed(format!(
+            "no response within {} s; the command may still be carried out, see the log",
+            DEADLINE.as_secs()
+        )),
+        _ => failed(error.to_string()),
+    })?;
+    outcome(status, &body)
+        .ok_or_else(|| failed(format!("it answers with status {status} in an unknown form")))
+}
+
+/// A command as the request that the route table takes.
+fn request(command: &Command) -> hyper::http::Result<Request<Full<Bytes>>> {
+    let encode =
+        |it: &str| percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let post = |path: &str, body| (Method::POST, path.to_owned(), body);
+    let (method, path, body) = match command {
+        Command::Status => (Method::GET, "status".to_owned(), None),
+        Command::Explain => (Method::GET, "explain".to_owned(), None),
+        Command::Learn { on } => post("learn", Some(json!({ "on": on }))),
+        Command::Accept => post("accept", None),
+        Command::Forget { from, to } => post("forget", Some(json!({ "from": from, "to": to }))),
+        Command::Train => post("train", None),
+        Command::Promote { model } => post(&format!("models/{}/promote", encode(model)), None),
+        Command::Rollback => post("models/rollback", None),
+    };
+    Request::builder()
+        .method(method)
+        .uri(format!("/api/v1/{path}"))
+        .header(HOST, "hostnorm")
+        .header(CONNECTION, "close")
+        .header(CONTENT_TYPE, "application/json")
+        .body(body.map(|it| it.to_string()).unwrap_or_default().into())
+}
+
+/// The outcome that a response stands for; nothing when it is none of hostnorm's.
+fn outcome(status: StatusCode, body: &[u8]) -> Option<Outcome> {
+    if status.is_success() {
+        return serde_json::from_slice::<Reply>(body).ok().map(Ok);
+    }
+    let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let detail = problem.get("detail")?.as_str()?.to_owned();
+    Some(Err(match status {
+        StatusCode::NOT_FOUND => Refusal::NotFound(detail),
+        StatusCode::SERVICE_UNAVAILABLE => Refusal::Unavailable(detail),
+        _ => Refusal::Conflict(detail),
+    }))
+}
+
+#[cfg(unix)]
+async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
+    tokio::net::UnixStream::connect(path).await
+}
+
+/// There are no Unix sockets here.
+#[cfg(not(unix))]
+async fn connect(_: &Path) -> io::Result<tokio::net::TcpStream> {
+    Err(ErrorKind::NotFound.into())
+}
+
+/// Sends one request and reads the response whole.
+pub(super) async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> io::Result<(StatusCode, Bytes)>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(io::Error::other)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
+    Ok((status, body.map_err(io::Error::other)?.to_bytes()))
+}
+
+/// Runs a future on a runtime of its own, with a deadline.
+pub(super) fn block_on<T>(deadline: Duration, future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { tokio::time::timeout(deadline, future).await? })
+}

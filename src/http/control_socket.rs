@@ -1,0 +1,132 @@
+//! The Unix socket that takes commands. Its file permissions decide who may connect.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why there is no control socket.
+#[derive(Debug)]
+pub struct ControlSocketError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl fmt::Display for ControlSocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hint = match self.source.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another hostnorm listens there; stop it, or set web.control_socket to another path"
+            }
+            io::ErrorKind::AlreadyExists => {
+                "a file that is not a socket has this name; remove it, or set web.control_socket to another path"
+            }
+            _ => "set web.control_socket to a path in a directory that hostnorm may write to, or to off",
+        };
+        write!(f, "cannot listen on {}: {}; {hint}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for ControlSocketError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+#[cfg(unix)]
+pub use unix::ControlSocket;
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{self, DirBuilder, Permissions};
+    use std::io::{self, ErrorKind};
+    use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+    use std::path::{Path, PathBuf};
+
+    use tokio::net::{UnixListener, UnixStream};
+
+    use super::ControlSocketError;
+
+    /// The owner and the group of hostnorm may connect.
+    const MODE: u32 = 0o660;
+    /// Mode of a directory that is created for the socket.
+    const DIRECTORY_MODE: u32 = 0o700;
+
+    /// A listening Unix socket; its file is removed when it is dropped.
+    #[derive(Debug)]
+    pub struct ControlSocket {
+        listener: UnixListener,
+        path: PathBuf,
+        /// The file that was created, so that another one of the same name is left alone.
+        inode: u64,
+    }
+
+    impl ControlSocket {
+        /// Listens at this path; creates its directory, and removes the socket of a process that ended without doing so.
+        ///
+        /// # Errors
+        /// When another process listens there, something that is not a socket is there, or the system refuses.
+        pub async fn bind(path: &Path) -> Result<Self, ControlSocketError> {
+            let bound = Self::try_bind(path).await;
+            bound.map_err(|source| ControlSocketError { path: path.to_owned(), source })
+        }
+
+        async fn try_bind(path: &Path) -> io::Result<Self> {
+            if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+                DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
+            }
+            match fs::symlink_metadata(path) {
+                Ok(found) if !found.file_type().is_socket() => return Err(ErrorKind::AlreadyExists.into()),
+                Ok(_) if is_dead(path).await? => fs::remove_file(path)?,
+                Ok(_) => return Err(ErrorKind::AddrInUse.into()),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            let listener = UnixListener::bind(path)?;
+            let inode = fs::symlink_metadata(path)?.ino();
+            fs::set_permissions(path, Permissions::from_mode(MODE))?;
+            Ok(Self { listener, path: path.to_owned(), inode })
+        }
+
+        pub(in crate::http) async fn accept(&self) -> io::Result<UnixStream> {
+            Ok(self.listener.accept().await?.0)
+        }
+    }
+
+    /// Whether nobody listens at this socket.
+    async fn is_dead(path: &Path) -> io::Result<bool> {
+        match UnixStream::connect(path).await {
+            Ok(_) => Ok(false),
+            Err(error) => match error.kind() {
+                ErrorKind::ConnectionRefused => Ok(true),
+                // The listener is there and has no time.
+                ErrorKind::WouldBlock => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
+    impl Drop for ControlSocket {
+        fn drop(&mut self) {
+            let own = |it: fs::Metadata| it.file_type().is_socket() && it.ino() == self.inode;
+            if fs::symlink_metadata(&self.path).is_ok_and(own) {
+                let _ = fs::remove_file(&self.path);
+            }
+        }
+    }
+}
+
+/// There are no Unix sockets here.
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub enum ControlSocket {}
+
+#[cfg(not(unix))]
+impl ControlSocket {
+    /// Listens nowhere.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn bind(path: &std::path::Path) -> Result<Self, ControlSocketError> {
+        Err(ControlSocketError { path: path.to_owned(), source: io::ErrorKind::Unsupported.into() })
+    }
+}

@@ -1,0 +1,128 @@
+//! The question of a hostnorm to another one: whether it answers.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use hyper::header::{CONNECTION, HOST};
+use hyper::{Request, StatusCode};
+use tokio::net::TcpStream;
+
+use super::client::{block_on, exchange};
+use super::listen;
+use super::routes::{HEALTHY, HEALTHY_PATH};
+
+/// Time for the response, which is given from memory.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Why hostnorm cannot be called healthy.
+#[derive(Debug)]
+pub enum HealthError {
+    /// The settings do not tell where it is.
+    Nowhere(String),
+    /// Nobody answers, or not in time.
+    Silent {
+        /// What was asked.
+        url: String,
+        /// Why there is no answer.
+        source: io::Error,
+    },
+    /// Something else answers, or answers something else.
+    Odd {
+        /// What was asked.
+        url: String,
+        /// The status of the answer.
+        status: u16,
+    },
+}
+
+impl fmt::Display for HealthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nowhere(address) => {
+                write!(
+                    f,
+                    "cannot ask at {address:?}: give the HOST:PORT that hostnorm has, by --web.listen-address"
+                )
+            }
+            Self::Silent { url, source } => {
+                write!(
+                    f,
+                    "hostnorm does not answer at {url}: {source}; is it --web.listen-address that it has?"
+                )
+            }
+            Self::Odd { url, status } => {
+                write!(f, "not hostnorm, or not a healthy one: {url} answers {status}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HealthError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Silent { source, .. } => Some(source),
+            Self::Nowhere(_) | Self::Odd { .. } => None,
+        }
+    }
+}
+
+/// Asks the hostnorm that listens on this address of this host whether it is healthy; gives where it was asked.
+///
+/// # Errors
+/// When it is not, or cannot be asked.
+pub fn health(address: &str) -> Result<String, HealthError> {
+    let authority = authority(address).ok_or_else(|| HealthError::Nowhere(address.to_owned()))?;
+    let url = format!("http://{authority}{HEALTHY_PATH}");
+    let answered = block_on(DEADLINE, async {
+        let request = Request::get(HEALTHY_PATH).header(HOST, &authority).header(CONNECTION, "close");
+        let request = request.body(Default::default()).map_err(io::Error::other)?;
+        exchange(TcpStream::connect(&authority).await?, request).await
+    });
+    match answered {
+        Ok((StatusCode::OK, body)) if body == HEALTHY => Ok(url),
+        Ok((status, _)) => Err(HealthError::Odd { url, status: status.as_u16() }),
+        Err(source) => Err(HealthError::Silent { url, source }),
+    }
+}
+
+/// Where to ask a server that listens on this address; nothing when the address does not tell.
+fn authority(address: &str) -> Option<String> {
+    let (host, port) = listen::parse(address).filter(|(_, port)| *port != 0)?;
+    let host = match host.parse::<Ipv6Addr>() {
+        Ok(Ipv6Addr::UNSPECIFIED) => format!("[{}]", Ipv6Addr::LOCALHOST),
+        Ok(six) => format!("[{six}]"),
+        Err(_) if host.is_empty() || host == "0.0.0.0" => Ipv4Addr::LOCALHOST.to_string(),
+        Err(_) => host.to_owned(),
+    };
+    Some(format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(address: &str, expect: Option<&str>) {
+        assert_eq!(authority(address).as_deref(), expect, "{address:?}");
+    }
+
+    #[test]
+    fn where_to_ask() {
+        check(":19797", Some("127.0.0.1:19797"));
+        check("0.0.0.0:80", Some("127.0.0.1:80"));
+        check("[::]:80", Some("[::1]:80"));
+        check("[fe80::1]:80", Some("[fe80::1]:80"));
+        check("db1:80", Some("db1:80"));
+        check(":0", None);
+        check("nonsense", None);
+    }
+
+    #[test]
+    fn nobody_and_nowhere_are_said_with_what_helps() {
+        let free = listen::bind(&["127.0.0.1:0"]).unwrap()[0].local_addr().unwrap();
+        let said = health(&free.to_string()).unwrap_err().to_string();
+        assert!(said.contains(&free.to_string()) && said.contains("--web.listen-address"), "{said}");
+        assert!(health(":0").unwrap_err().to_string().contains("--web.listen-address"));
+    }
+}

@@ -1,0 +1,119 @@
+//! The page for people: what this is, how the host is now, where the metrics are.
+
+use std::fmt::Write as _;
+
+use hyper::StatusCode;
+use hyper::header::CONTENT_SECURITY_POLICY;
+
+use super::message::{Problem, Request, Response, whole, with};
+use super::routes::AppState;
+use crate::reading::{Subject, Timestamp};
+use crate::report::{Direction, Judgement, Report};
+use crate::version;
+
+const TEMPLATE: &str = include_str!("landing.html");
+
+/// The page, of the newest report if there is one.
+pub(super) async fn landing(state: &AppState, _: Request) -> Result<Response, Problem> {
+    let report = state.reports.borrow().clone();
+    let html = match report {
+        Some(report) => state.pages.of(&report).html(|| render(Some(&report), &state.telemetry_path)),
+        None => render(None, &state.telemetry_path).into(),
+    };
+    let response = whole(StatusCode::OK, "text/html; charset=utf-8", html);
+    // The page needs its own style and nothing else.
+    Ok(with(response, CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
+}
+
+fn render(report: Option<&Report>, telemetry_path: &str) -> String {
+    let state = report.map_or_else(|| "<li>nothing has been read yet</li>".to_owned(), state);
+    TEMPLATE
+        .replace("{{description}}", env!("CARGO_PKG_DESCRIPTION"))
+        .replace("{{version}}", version::VERSION)
+        .replace("{{telemetry_path}}", &escape(telemetry_path))
+        .replace("{{state}}", &state)
+}
+
+fn state(report: &Report) -> String {
+    let rows = report
+        .judgements
+        .iter()
+        .map(|(subject, it)| format!("<li>{}</li>", escape(&sentence(subject, it, report.reading.at))));
+    let mut rows: Vec<String> = rows.collect();
+    if rows.is_empty() {
+        rows.push("<li>nothing is judged yet</li>".to_owned());
+    }
+    rows.join("\n")
+}
+
+fn sentence(subject: &Subject, judgement: &Judgement, now: Timestamp) -> String {
+    let kind = subject.kind().name();
+    let mut text = match subject {
+        Subject::Host => kind.to_owned(),
+        Subject::Container(name) | Subject::Log(name) => format!("{kind} {name}"),
+    };
+    // Writing into a string cannot fail.
+    let _ = match (&judgement.opinion, &judgement.episode) {
+        (None, _) => write!(text, ": learning, first score in {}", span(judgement.ready_at.0 - now.0)),
+        (Some(it), None) => write!(text, ": nothing unusual, score {:.2} (limit 1)", it.score),
+        (Some(it), Some(episode)) => {
+            let causes = it.contributions.iter().filter(|it| it.value > 0.0).take(3).map(|it| {
+                let side = match it.direction {
+                    Direction::High => "higher",
+                    Direction::Low => "lower",
+                };
+                format!(", {} {side} than expected", it.signal.title)
+            });
+            let causes: String = causes.collect();
+            write!(
+                text,
+                ": anomaly for {}, score {:.2} (limit 1){causes}",
+                span(now.0 - episode.since.0),
+                it.score
+            )
+        }
+    };
+    text
+}
+
+/// A length of time in words, never less than a second.
+fn span(seconds: f64) -> String {
+    let seconds = seconds.max(1.0).ceil() as u64;
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3600)),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Episode, Opinion};
+
+    fn check(judgement: &Judgement, expected: &str) {
+        assert_eq!(sentence(&Subject::Host, judgement, Timestamp(1000.0)), expected);
+    }
+
+    #[test]
+    fn says_how_the_host_is() {
+        let learning = Judgement { ready_at: Timestamp(1301.0), ..Judgement::default() };
+        check(&learning, "host: learning, first score in 6 min");
+        let opinion = Opinion { score: 0.25, ..Opinion::default() };
+        let quiet = Judgement { opinion: Some(opinion), ..Judgement::default() };
+        check(&quiet, "host: nothing unusual, score 0.25 (limit 1)");
+        let episode = Episode { since: Timestamp(958.0), peak: 2.0 };
+        let anomaly = Judgement { episode: Some(episode), ..quiet };
+        check(&anomaly, "host: anomaly for 42 s, score 0.25 (limit 1)");
+    }
+
+    #[test]
+    fn names_cannot_become_markup() {
+        assert_eq!(escape("<b>\"&"), "&lt;b&gt;&quot;&amp;");
+        assert!(render(None, "/\"><script>").contains("href=\"/&quot;&gt;&lt;script&gt;\""));
+    }
+}

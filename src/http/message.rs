@@ -1,0 +1,156 @@
+//! Requests and responses as handlers see them, and errors as RFC 9457 has them.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Body;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest body of a request, in bytes; a longer one is answered with 413.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The media type of [`Problem`].
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A response whose body is in memory.
+pub(super) type Response = hyper::Response<Full<Bytes>>;
+
+/// A request that was read whole.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Its headers.
+    pub(super) headers: HeaderMap,
+    /// The segments of the path that stand for `{…}` in the pattern, decoded, in order.
+    pub(super) captures: Vec<String>,
+    /// Its body, at most [`BODY_BYTES_MAX`]; empty for GET and HEAD.
+    pub(super) body: Bytes,
+}
+
+impl Request {
+    /// The body as JSON; `example` shows its form to a client that got it wrong.
+    pub(super) fn json<T: DeserializeOwned>(&self, example: &str) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let detail = format!("the body is malformed: {error}; expected JSON such as {example}");
+            Problem::new(StatusCode::BAD_REQUEST, detail)
+        })
+    }
+}
+
+/// Reads a body, at most [`BODY_BYTES_MAX`].
+pub(super) async fn read<B>(body: B) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is longer than {BODY_BYTES_MAX} bytes; send a shorter one"),
+        )),
+        Err(error) => {
+            let detail = format!("the body cannot be read: {error}; send it whole");
+            Err(Problem::new(StatusCode::BAD_REQUEST, detail))
+        }
+    }
+}
+
+/// An error: what failed, and what to do.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// The status of the response, 4xx or 5xx.
+    pub(super) status: StatusCode,
+    /// One sentence for people.
+    pub(super) detail: String,
+    /// The methods that are allowed, where another one was used.
+    pub(super) allow: Option<HeaderValue>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), allow: None }
+    }
+}
+
+impl From<Problem> for Response {
+    fn from(problem: Problem) -> Self {
+        let title = problem.status.canonical_reason();
+        let status = problem.status.as_u16();
+        let body = serde_json::json!({"title": title, "status": status, "detail": problem.detail});
+        let mut response = whole(problem.status, PROBLEM_JSON, body.to_string());
+        response.headers_mut().extend(problem.allow.map(|it| (ALLOW, it)));
+        response
+    }
+}
+
+/// A response of this media type.
+pub(super) fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    with(response, CONTENT_TYPE, content_type)
+}
+
+/// A response in plain text.
+pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
+    whole(status, "text/plain; charset=utf-8", text)
+}
+
+/// A response in JSON.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        let detail = format!("the response cannot be written as JSON: {error}; this is a defect of hostnorm");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })?;
+    Ok(whole(status, "application/json", body))
+}
+
+/// The response with one more header.
+pub(super) fn with(mut response: Response, name: HeaderName, value: &'static str) -> Response {
+    response.headers_mut().append(name, HeaderValue::from_static(value));
+    response
+}
+
+/// Runs what takes long on one of [`BLOCKING_THREADS_MAX`](super::BLOCKING_THREADS_MAX) threads, so that other requests
+/// are answered meanwhile.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        let detail = format!("the response cannot be made: {error}; this is a defect of hostnorm");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request(body: Vec<u8>) -> Request {
+        Request { headers: HeaderMap::new(), captures: Vec::new(), body: body.into() }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Err(problem) = request(body).json::<Vec<bool>>("[true]") {
+                prop_assert_eq!(problem.status, StatusCode::BAD_REQUEST);
+                prop_assert!(problem.detail.ends_with("such as [true]"));
+            }
+        }
+
+        #[test]
+        fn bodies_are_read_up_to_the_limit(length in BODY_BYTES_MAX - 2..BODY_BYTES_MAX + 3) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let read = runtime.block_on(read(Full::new(Bytes::from(vec![0; length]))));
+            match read {
+                Ok(body) => prop_assert!(body.len() == length && length <= BODY_BYTES_MAX),
+                Err(problem) => {
+                    prop_assert_eq!(problem.status, StatusCode::PAYLOAD_TOO_LARGE);
+                    prop_assert!(length > BODY_BYTES_MAX);
+                }
+            }
+        }
+    }
+}

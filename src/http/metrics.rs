@@ -1,0 +1,351 @@
+//! From a report to metric families: what the engine concludes, how hostnorm itself fares, what was read.
+//!
+//! Labels come and go with devices and signals, so nothing is registered once and kept: each tick's report is
+//! walked anew, and what is no longer in it is no longer exposed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::families::{Families, Owned, Ranks};
+use super::ticks::{TICK_SECONDS, Ticks};
+use crate::grace::Grace;
+use crate::metric::Metric;
+use crate::reading::Subject;
+use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
+use crate::version;
+
+static SCORE: Metric = Metric::gauge(
+    "anomaly_score",
+    "How unusual the subject is: 0 is utterly ordinary, 1 is the limit, above 1 is an anomaly; \
+     the highest score of the last while (setting hold), absent until enough is known",
+)
+.by(&["kind", "subject"]);
+static IS_ANOMALY: Metric = Metric::gauge(
+    "is_anomaly",
+    "Whether the subject is in an anomaly, 1 from its onset to its end, else 0; absent until enough is known",
+)
+.by(&["kind", "subject"]);
+static READY: Metric =
+    Metric::gauge("anomaly_ready", "Whether enough is known of the subject to score it, 0 or 1")
+        .by(&["kind", "subject"]);
+static READY_AT: Metric = Metric::gauge(
+    "anomaly_ready_at_timestamp_seconds",
+    "When the first score of the subject was, or will be, there, in seconds since the epoch",
+)
+.by(&["kind", "subject"]);
+static CONFIDENCE: Metric = Metric::gauge(
+    "anomaly_confidence_ratio",
+    "Share of the voting detectors that agree with their majority, between 0 and 1",
+)
+.by(&["kind", "subject"]);
+static DETECTOR_SCORE: Metric = Metric::gauge(
+    "anomaly_detector_score",
+    "Score of one detector divided by its own threshold: 1 is its limit; absent while it abstains. The model is \
+     current, or shadow for those that judge by a new model as well which is tried out",
+)
+.by(&["kind", "subject", "detector", "model"]);
+static SHADOW_SCORE: Metric = Metric::gauge(
+    "anomaly_shadow_score",
+    "What the momentary score would be with the new model that is tried out: 1 is the limit; absent without one",
+)
+.by(&["kind", "subject"]);
+static DRIFT: Metric = Metric::gauge(
+    "anomaly_drift_ratio",
+    "How far the values of the signal in the last day are from those that the model was trained on: 1 is the limit, \
+     from where on a training is due; absent while too little is known",
+)
+.by(&["kind", "subject", "signal"]);
+static DETECTOR_VOTE: Metric = Metric::gauge(
+    "anomaly_detector_vote",
+    "Whether the detector votes for an anomaly, 0 or 1; absent while it abstains or if it has no vote",
+)
+.by(&["kind", "subject", "detector"]);
+static CONTRIBUTION: Metric = Metric::gauge(
+    "anomaly_contribution",
+    "What the signal adds to anomaly_score, in the same units, negative where it speaks against an anomaly; \
+     only the largest, by the side of the expected value on which the signal is",
+)
+.by(&["kind", "subject", "signal", "direction"]);
+static ABSENT: Metric = Metric::gauge(
+    "anomaly_absent_signal",
+    "Always 1, for signals that used to move or to be there: absence is flat_line, stopped (at 0) or vanished",
+)
+.by(&["kind", "subject", "signal", "absence"]);
+static BUDGET_SPENT: Metric = Metric::gauge(
+    "anomaly_budget_spent_ratio",
+    "Episodes that began within the last period of the budget, over those that it allows; absent without a budget",
+)
+.by(&["kind", "subject"]);
+static GRACE: Metric = Metric::gauge(
+    "anomaly_grace_active",
+    "Whether the reason holds back episodes whose score is below twice the limit, 0 or 1: after boot, resume \
+     or clock_step, while or after an upgrade of packages, after a deploy",
+)
+.by(&["reason"]);
+static SIGNAL: Metric = Metric::gauge(
+    "anomaly_signal",
+    "Mean of the signal over the window that is judged, in the unit that the name of the signal ends in",
+)
+.by(&["kind", "subject", "signal"]);
+static EXPECTED: Metric = Metric::gauge(
+    "anomaly_expected",
+    "Value that was expected of the signal, in its unit; absent until enough is known",
+)
+.by(&["kind", "subject", "signal"]);
+static LOWER: Metric = Metric::gauge(
+    "anomaly_lower_bound",
+    "Lower end of the ordinary range of the signal, in its unit; absent until enough is known",
+)
+.by(&["kind", "subject", "signal"]);
+static UPPER: Metric = Metric::gauge(
+    "anomaly_upper_bound",
+    "Upper end of the ordinary range of the signal, in its unit; absent until enough is known",
+)
+.by(&["kind", "subject", "signal"]);
+static BUILD_INFO: Metric =
+    Metric::gauge("hostnorm_build_info", "Always 1; the labels tell what was built from what by what").by(&[
+        "version",
+        "revision",
+        "rustversion",
+    ]);
+static LAST_SAMPLE: Metric = Metric::gauge(
+    "hostnorm_last_sample_timestamp_seconds",
+    "When the values on this page were read, in seconds since the epoch; \
+     hostnorm reads on its own timer because windows need even spacing",
+);
+static COLLECTOR_SUCCESS: Metric = Metric::gauge(
+    "hostnorm_collector_success",
+    "Whether the collector gave all it has at the last reading, 0 or 1",
+)
+.by(&["collector"]);
+static COLLECTOR_DURATION: Metric =
+    Metric::gauge("hostnorm_collector_duration_seconds", "What the collector took at the last reading")
+        .by(&["collector"]);
+static SCRAPES: Metric =
+    Metric::counter("hostnorm_scrapes_total", "Answers with metrics, by the format that was negotiated")
+        .by(&["format"]);
+static DROPPED: Metric = Metric::counter(
+    "hostnorm_connections_dropped_total",
+    "Connections closed to make room for new ones because too many were open",
+);
+
+/// All that this module exposes of its own accord, in the order of exposition.
+pub static METRICS: &[&Metric] = &[
+    &SCORE,
+    &IS_ANOMALY,
+    &READY,
+    &READY_AT,
+    &CONFIDENCE,
+    &DETECTOR_SCORE,
+    &SHADOW_SCORE,
+    &DETECTOR_VOTE,
+    &CONTRIBUTION,
+    &ABSENT,
+    &BUDGET_SPENT,
+    &GRACE,
+    &SIGNAL,
+    &EXPECTED,
+    &LOWER,
+    &UPPER,
+    &DRIFT,
+    &BUILD_INFO,
+    &LAST_SAMPLE,
+    &COLLECTOR_SUCCESS,
+    &COLLECTOR_DURATION,
+    &SCRAPES,
+    &DROPPED,
+    &TICK_SECONDS,
+];
+
+/// What is exposed beside the report, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What the sources may set, in the order of exposition. Metrics that are not listed, as the sampler's own,
+    /// follow in the order in which they are met.
+    pub sources: Vec<&'static Metric>,
+    /// Whether what was read is exposed; `process_*` and the metrics of hostnorm itself always are.
+    pub raw: bool,
+    /// What was built.
+    pub build: Build,
+}
+
+/// What was built from what by what; a part that is not known is empty and its label absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Version of the package.
+    pub version: &'static str,
+    /// Commit it was built from.
+    pub revision: &'static str,
+    /// Version of the compiler.
+    pub rust_version: &'static str,
+}
+
+/// The program that is running.
+impl Default for Build {
+    fn default() -> Self {
+        Self { version: version::VERSION, revision: version::REVISION, rust_version: version::RUSTC }
+    }
+}
+
+/// What happened at the door and behind it: counted when it happens, shown by the next page.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Answers in OpenMetrics.
+    pub openmetrics: AtomicU64,
+    /// Answers in text 0.0.4.
+    pub text: AtomicU64,
+    /// Connections closed to make room for new ones.
+    pub dropped: AtomicU64,
+    /// What ticks took.
+    pub ticks: Ticks,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub(super) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn rows(&self) -> [u64; 3] {
+        [&self.openmetrics, &self.text, &self.dropped].map(|it| it.load(Ordering::Relaxed))
+    }
+}
+
+/// One report as metric families.
+#[derive(Debug)]
+pub(super) struct Exposition {
+    /// What the last tick produced.
+    pub(super) report: Arc<Report>,
+    /// What is exposed beside it.
+    pub(super) options: Arc<Options>,
+    /// What happened at the door until now.
+    pub(super) counts: Arc<Counts>,
+}
+
+impl Collector for Exposition {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families::new(encoder);
+        self.subjects(&mut families)?;
+        self.explanations(&mut families)?;
+        self.signals(&mut families)?;
+        self.itself(&mut families)?;
+        self.values(&mut families)
+    }
+}
+
+impl Exposition {
+    fn judgements(&self) -> impl Iterator<Item = ([&str; 2], &Judgement)> {
+        self.report.judgements.iter().map(|(subject, it)| (names(subject), it))
+    }
+
+    fn opinions(&self) -> impl Iterator<Item = ([&str; 2], &Opinion)> {
+        self.judgements().filter_map(|(names, it)| Some((names, it.opinion.as_ref()?)))
+    }
+
+    fn subjects(&self, families: &mut Families<'_>) -> fmt::Result {
+        families.add(&SCORE, self.opinions().map(|(names, it)| (names, it.score)))?;
+        let judged = self.judgements().filter(|(_, it)| it.ready);
+        families.add(&IS_ANOMALY, judged.map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
+        families.add(&READY, self.judgements().map(|(names, it)| (names, one_if(it.ready))))?;
+        families.add(&READY_AT, self.judgements().map(|(names, it)| (names, it.ready_at.0)))?;
+        families.add(&CONFIDENCE, self.opinions().filter_map(|(names, it)| Some((names, it.confidence?))))
+    }
+
+    fn explanations(&self, families: &mut Families<'_>) -> fmt::Result {
+        let detectors = || {
+            self.opinions().flat_map(|([kind, subject], opinion)| {
+                opinion.detectors.iter().map(move |it| ([kind, subject, it.name], it))
+            })
+        };
+        let current = detectors()
+            .filter_map(|([kind, subject, name], it)| Some(([kind, subject, name, "current"], it.score?)));
+        let shadows = || self.opinions().filter_map(|(names, it)| Some((names, it.shadow.as_ref()?)));
+        let tried = shadows().flat_map(|([kind, subject], it)| {
+            let each = it.detectors.iter();
+            each.filter_map(move |it| Some(([kind, subject, it.name, "shadow"], it.score?)))
+        });
+        families.add(&DETECTOR_SCORE, current.chain(tried))?;
+        families.add(&SHADOW_SCORE, shadows().map(|(names, it)| (names, it.score)))?;
+        families
+            .add(&DETECTOR_VOTE, detectors().filter_map(|(names, it)| Some((names, one_if(it.vote?)))))?;
+        let contributions = self.opinions().flat_map(|([kind, subject], opinion)| {
+            opinion
+                .contributions
+                .iter()
+                .map(move |it| ([kind, subject, it.signal.name, it.direction.name()], it.value))
+        });
+        families.add(&CONTRIBUTION, contributions)?;
+        let absent = self.judgements().flat_map(|([kind, subject], judgement)| {
+            judgement.absent.iter().map(move |it| ([kind, subject, it.signal.name, it.kind.name()], 1.0))
+        });
+        families.add(&ABSENT, absent)?;
+        let spent = self.judgements().filter_map(|(names, it)| Some((names, it.budget_spent?)));
+        families.add(&BUDGET_SPENT, spent)?;
+        let grace = self.report.grace.iter().flat_map(Grace::rows);
+        families.add(&GRACE, grace.map(|(reason, active)| ([reason.name()], one_if(active))))
+    }
+
+    fn signals(&self, families: &mut Families<'_>) -> fmt::Result {
+        let signals = || {
+            self.judgements().flat_map(|([kind, subject], judgement)| {
+                judgement.signals.iter().map(move |it| ([kind, subject, it.signal.name], it))
+            })
+        };
+        families.add(&SIGNAL, signals().map(|(names, it)| (names, it.value)))?;
+        let expected = |part: fn(&Expected) -> f64| {
+            let value = move |it: &SignalState| it.expected.as_ref().map(part);
+            signals().filter_map(move |(names, it)| Some((names, value(it)?)))
+        };
+        families.add(&EXPECTED, expected(|it| it.value))?;
+        families.add(&LOWER, expected(|it| it.lower))?;
+        families.add(&UPPER, expected(|it| it.upper))?;
+        families.add(&DRIFT, signals().filter_map(|(names, it)| Some((names, it.drift?))))
+    }
+
+    fn itself(&self, families: &mut Families<'_>) -> fmt::Result {
+        let Build { version, revision, rust_version } = self.options.build;
+        families.add(&BUILD_INFO, [([version, revision, rust_version], 1.0)])?;
+        let reading = &self.report.reading;
+        families.add(&LAST_SAMPLE, [([""; 0], reading.at.0)])?;
+        let collections = || reading.collections.iter();
+        families.add(&COLLECTOR_SUCCESS, collections().map(|it| ([it.source], one_if(it.success))))?;
+        families.add(&COLLECTOR_DURATION, collections().map(|it| ([it.source], it.seconds)))?;
+        let [openmetrics, text, dropped] = self.counts.rows();
+        families.add(&SCRAPES, [(["openmetrics"], openmetrics as f64), (["text"], text as f64)])?;
+        families.add(&DROPPED, [([""; 0], dropped as f64)])?;
+        self.counts.ticks.encode(families)
+    }
+
+    /// What was measured. A reading is ordered by subject and source, a page by metric.
+    fn values(&self, families: &mut Families<'_>) -> fmt::Result {
+        let Report { reading, own, .. } = &*self.report;
+        let Options { sources, raw, .. } = &*self.options;
+        let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
+        let shown = |metric: &Metric| *raw || metric.name.starts_with("process_");
+        let read = read.filter(|(_, it)| shown(it.metric));
+        let mut ranks = Ranks::new(sources);
+        let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);
+        let mut rows: Vec<_> = rows.map(|(subject, it)| (ranks.of(it.metric), subject, it)).collect();
+        rows.sort_by_key(|it| it.0);
+        for family in rows.chunk_by(|one, other| one.0 == other.0) {
+            let samples = family.iter().map(|(_, subject, sample)| {
+                let of = (**subject != Subject::Host).then(|| subject.name());
+                (Owned { subject: of, values: sample.labels.values() }, sample.value)
+            });
+            families.add(family[0].2.metric, samples)?;
+        }
+        Ok(())
+    }
+}
+
+fn names(subject: &Subject) -> [&str; 2] {
+    [subject.kind().name(), subject.name()]
+}
+
+fn one_if(yes: bool) -> f64 {
+    f64::from(u8::from(yes))
+}

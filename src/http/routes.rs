@@ -1,0 +1,270 @@
+//! The route table, and the way from a request through it to a response.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{HeaderMap, Method, StatusCode, Version};
+use tokio::sync::watch;
+
+use super::message::{self, Problem, Request, Response, plain};
+use super::page::Pages;
+use super::server::Peer;
+use super::timeouts::Activity;
+use super::{api, landing, page};
+use crate::control::Control;
+use crate::reading::Timestamp;
+use crate::report::Report;
+
+/// Everything that handlers answer from.
+#[derive(Debug)]
+pub struct AppState {
+    /// The newest report; nothing before the first reading.
+    pub reports: watch::Receiver<Option<Arc<Report>>>,
+    /// The newest report as pages.
+    pub pages: Pages,
+    /// Path of the metrics.
+    pub telemetry_path: String,
+    /// Time between two readings; a report that is three times as old is stale.
+    pub interval: Duration,
+    /// The clock.
+    pub now: fn() -> Timestamp,
+    /// The way to the sampling loop.
+    pub control: Control,
+    /// Makes the span of a request part of the trace that its headers name; nothing where that is not wanted.
+    pub adopt: Option<fn(&tracing::Span, &HeaderMap)>,
+}
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everybody.
+    Public,
+    /// Clients of the control socket.
+    Control,
+}
+
+/// The future of a response; it borrows the state.
+type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send + 'a>>;
+/// Answers a request.
+type Handler = for<'a> fn(&'a AppState, Request) -> Responding<'a>;
+
+/// A row of the route table.
+pub(super) struct Route {
+    method: Method,
+    /// The path, where `{name}` stands for one segment.
+    pub(super) pattern: &'static str,
+    access: Access,
+    handler: Handler,
+}
+
+/// The pattern of the route whose path is the setting `web.telemetry_path`.
+const TELEMETRY_PATH: &str = "{telemetry_path}";
+/// The path of the liveness check.
+pub(super) const HEALTHY_PATH: &str = "/-/healthy";
+/// The body of its response.
+pub(super) const HEALTHY: &str = "hostnorm is Healthy.\n";
+
+macro_rules! route {
+    ($method:ident $pattern:expr, $access:ident, $handler:path) => {
+        Route {
+            method: Method::$method,
+            pattern: $pattern,
+            access: Access::$access,
+            handler: |state, request| Box::pin($handler(state, request)),
+        }
+    };
+}
+
+/// All routes; the first that fits is taken. A row for GET answers HEAD as well.
+static ROUTES: &[Route] = &[
+    route!(GET TELEMETRY_PATH, Public, page::metrics),
+    route!(GET "/", Public, landing::landing),
+    route!(GET HEALTHY_PATH, Public, healthy),
+    route!(GET "/-/ready", Public, ready),
+    route!(GET "/api/v1/status", Control, api::status),
+    route!(GET "/api/v1/explain", Control, api::explain),
+    route!(POST "/api/v1/learn", Control, api::learn),
+    route!(POST "/api/v1/accept", Control, api::accept),
+    route!(POST "/api/v1/forget", Control, api::forget),
+    route!(POST "/api/v1/train", Control, api::train),
+    route!(POST "/api/v1/models/{id}/promote", Control, api::promote),
+    route!(POST "/api/v1/models/rollback", Control, api::rollback),
+];
+
+/// The rows whose pattern fits a path, one for each method.
+pub(super) fn rows(state: &AppState, path: &str) -> Vec<&'static Route> {
+    let fits = |row: &&Route| match row.pattern {
+        TELEMETRY_PATH => path == state.telemetry_path,
+        pattern => captures(pattern, path).is_some(),
+    };
+    let pattern = ROUTES.iter().find(fits).map(|it| it.pattern);
+    ROUTES.iter().filter(|it| Some(it.pattern) == pattern).collect()
+}
+
+/// The segments of a path that stand for `{…}` in the pattern, decoded; nothing when the path does not fit.
+fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
+    let mut captures = Vec::new();
+    let (mut wanted, mut segments) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), segments.next()) {
+            (None, None) => return Some(captures),
+            (Some(wanted), Some(segment)) if wanted.starts_with('{') && !segment.is_empty() => {
+                let decoded = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
+                captures.push(decoded.into_owned());
+            }
+            (Some(wanted), Some(segment)) if wanted == segment => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The response to a request. For HEAD, hyper leaves out its body.
+pub(super) async fn respond(
+    state: &AppState,
+    peer: &Peer,
+    activity: &Activity,
+    rows: &[&'static Route],
+    request: hyper::Request<Incoming>,
+) -> Response {
+    let route = match choose(state, peer, rows, &request) {
+        Ok(route) => route,
+        Err(problem) => return problem.into(),
+    };
+    let (head, body) = request.into_parts();
+    let captures = captures(route.pattern, head.uri.path()).unwrap_or_default();
+    let body = match route.method {
+        Method::GET => Ok(bytes::Bytes::new()),
+        _ => message::read(body).await,
+    };
+    let _handling = activity.handling();
+    match body {
+        Ok(body) => (route.handler)(state, Request { headers: head.headers, captures, body }).await,
+        Err(problem) => Err(problem),
+    }
+    .unwrap_or_else(Response::from)
+}
+
+/// The row that a request is for, or why it is refused.
+fn choose(
+    state: &AppState,
+    peer: &Peer,
+    rows: &[&'static Route],
+    request: &hyper::Request<Incoming>,
+) -> Result<&'static Route, Problem> {
+    let problem = |status, detail: String| Err(Problem::new(status, detail));
+    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        return problem(StatusCode::BAD_REQUEST, "send the header Host, once".into());
+    }
+    if rows.is_empty() {
+        let detail = format!("nothing is served at this path; metrics are at {}", state.telemetry_path);
+        return problem(StatusCode::NOT_FOUND, detail);
+    }
+    let wanted = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let Some(route) = rows.iter().find(|it| it.method == *wanted) else {
+        let allowed: Vec<_> = rows.iter().map(|it| it.allowed()).collect();
+        let allowed = allowed.join(", ");
+        let detail = format!("{} is not allowed here; use {allowed}", request.method());
+        let allow = HeaderValue::from_str(&allowed).ok();
+        return Err(Problem { allow, ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail) });
+    };
+    if route.access == Access::Control && *peer != Peer::Control {
+        return problem(
+            StatusCode::FORBIDDEN,
+            "this route is served on the control socket only; on the host, use the hostnorm command or \
+             curl --unix-socket with the path of the setting web.control_socket"
+                .into(),
+        );
+    }
+    Ok(route)
+}
+
+impl Route {
+    /// The pattern as traces name it.
+    pub(super) fn path<'a>(&self, state: &'a AppState) -> &'a str {
+        if self.pattern == TELEMETRY_PATH { &state.telemetry_path } else { self.pattern }
+    }
+
+    fn allowed(&self) -> &str {
+        if self.method == Method::GET { "GET, HEAD" } else { self.method.as_str() }
+    }
+}
+
+/// The process answers.
+async fn healthy(_: &AppState, _: Request) -> Result<Response, Problem> {
+    Ok(plain(StatusCode::OK, HEALTHY))
+}
+
+/// The newest report is young enough to be true.
+async fn ready(state: &AppState, _: Request) -> Result<Response, Problem> {
+    const INTERVALS_MAX: u32 = 3;
+    let Some(taken_at) = state.reports.borrow().as_ref().map(|it| it.reading.at) else {
+        let text = "hostnorm is not Ready: nothing has been read yet\n";
+        return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, text));
+    };
+    let age = (state.now)().0 - taken_at.0;
+    let limit = (state.interval * INTERVALS_MAX).as_secs_f64();
+    // The age is unknown after the clock stepped back; the next reading settles it.
+    if age.abs() < limit {
+        return Ok(plain(StatusCode::OK, "hostnorm is Ready.\n"));
+    }
+    let text =
+        format!("hostnorm is not Ready: the last reading is {age:.1} s old, the limit is {limit:.1} s\n");
+    Ok(plain(StatusCode::SERVICE_UNAVAILABLE, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(pattern: &str, path: &str, expect: Option<&[&str]>) {
+        let captured = captures(pattern, path);
+        assert_eq!(
+            captured.as_deref(),
+            expect.map(|it| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()).as_deref(),
+            "{pattern} {path}"
+        );
+    }
+
+    #[test]
+    fn patterns() {
+        check("/", "/", Some(&[]));
+        check("/", "", None);
+        check("/", "//", None);
+        check("/a/{id}/b", "/a/x%2Fy%20z/b", Some(&["x/y z"]));
+        check("/a/{id}/b", "/a//b", None);
+        check("/a/{id}/b", "/a/b", None);
+        check("/a/{id}/b", "/a/x/b/", None);
+        check("/a/{id}/b", "/a/%ff/b", None);
+    }
+
+    #[test]
+    fn no_row_hides_another() {
+        for (index, row) in ROUTES.iter().enumerate() {
+            let twin = |it: &Route| it.method == row.method && captures(it.pattern, row.pattern).is_some();
+            assert_eq!(ROUTES.iter().position(twin), Some(index), "{} {}", row.method, row.pattern);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_into_a_pattern_is_captured(values in proptest::collection::vec("\\PC{1,8}", 0..4)) {
+            let encode = |it: &String| percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC).to_string();
+            let path: String = values.iter().map(|it| format!("/p/{}", encode(it))).collect();
+            let pattern = "/p/{x}".repeat(values.len());
+            prop_assert_eq!(captures(&pattern, &path), Some(values));
+        }
+
+        #[test]
+        fn no_path_makes_it_panic(path in "[/a{}%0-9f]{0,20}") {
+            for row in ROUTES {
+                let captured = captures(row.pattern, &path);
+                let fits = captured.is_none_or(|it| it.len() == row.pattern.matches('{').count());
+                prop_assert!(fits, "{}", row.pattern);
+            }
+        }
+    }
+}

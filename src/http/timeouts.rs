@@ -1,0 +1,279 @@
+//! A connection that does not wait forever: for a request, for the next request, for a client that does not take its
+//! response.
+//!
+//! hyper has one limit for the head and for the pause before it. A scraper pauses for a minute and should keep its
+//! connection; a head that takes as long is an attack or a broken peer.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// A request must be there whole this long after its first byte, the first one after the connection's start.
+pub(super) const REQUEST: Duration = Duration::from_secs(5);
+/// A connection without a request is kept this long: longer than the usual scrape intervals.
+pub(super) const IDLE: Duration = Duration::from_secs(150);
+/// A client must take some of its response within this time.
+pub(super) const WRITE: Duration = Duration::from_secs(10);
+/// What a client still sends after its request was refused is thrown away for this long, …
+const LINGER: Duration = Duration::from_secs(1);
+/// … and no more than this of it: closing with unread bytes would reset the connection and lose the response.
+const LINGER_BYTES_MAX: usize = 64 * 1024;
+
+/// What happens on a connection.
+#[derive(Debug)]
+pub(super) struct Activity {
+    /// Whether a request was read and is being handled: then nobody waits for the client.
+    handling: AtomicBool,
+    /// When a request was last read whole, or some of a response taken, or else the connection began.
+    last: Mutex<Instant>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self { handling: AtomicBool::new(false), last: Mutex::new(Instant::now()) }
+    }
+}
+
+impl Activity {
+    /// A request is being handled until this is dropped.
+    pub(super) fn handling(&self) -> impl Drop + '_ {
+        struct Handling<'a>(&'a Activity);
+        impl Drop for Handling<'_> {
+            fn drop(&mut self) {
+                self.0.handling.store(false, Ordering::Relaxed);
+            }
+        }
+        self.note();
+        self.handling.store(true, Ordering::Relaxed);
+        Handling(self)
+    }
+
+    /// The last activity. Bytes of an unfinished request are none.
+    pub(super) fn last(&self) -> Instant {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+/// A stream that fails with [`ErrorKind::TimedOut`] when its peer is too slow.
+#[derive(Debug)]
+pub(super) struct TimeoutStream<S> {
+    stream: S,
+    activity: Arc<Activity>,
+    waiting: Waiting,
+    /// When the wait ends.
+    deadline: Instant,
+    /// Wakes the connection; only set when something is really waited for, as a timer costs more than a clock.
+    alarm: Pin<Box<Sleep>>,
+    /// Bytes thrown away since the connection was shut down.
+    lingered: Option<usize>,
+}
+
+/// What the peer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// The rest of a request.
+    Request,
+    /// Any request.
+    Idle,
+    /// Room for the response.
+    Write,
+}
+
+impl<S> TimeoutStream<S> {
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        let (waiting, deadline) = (Waiting::Request, Instant::now() + REQUEST);
+        let alarm = Box::pin(sleep(REQUEST));
+        Self { stream, activity, waiting, deadline, alarm, lingered: None }
+    }
+
+    fn wait_for(&mut self, what: Waiting, time: Duration) {
+        self.waiting = what;
+        self.deadline = Instant::now() + time;
+    }
+
+    /// Pending until the deadline, then an error.
+    fn poll_timeout<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if self.deadline < self.alarm.deadline() {
+            self.alarm.as_mut().reset(self.deadline);
+        }
+        // The alarm may have been set for an earlier wait that is over.
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            if self.deadline <= self.alarm.deadline() {
+                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            }
+            self.alarm.as_mut().reset(self.deadline);
+        }
+        Poll::Pending
+    }
+
+    fn wrote(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(result) => {
+                self.activity.note();
+                self.wait_for(Waiting::Idle, IDLE);
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                if self.waiting != Waiting::Write {
+                    self.wait_for(Waiting::Write, WRITE);
+                }
+                self.poll_timeout(cx)
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_read(cx, into) {
+            Poll::Ready(result) => {
+                if self.waiting == Waiting::Idle {
+                    self.wait_for(Waiting::Request, REQUEST);
+                }
+                Poll::Ready(result)
+            }
+            // The client waits for us; hyper only wants to know whether it goes away meanwhile.
+            Poll::Pending if self.activity.handling.load(Ordering::Relaxed) => Poll::Pending,
+            Poll::Pending => self.poll_timeout(cx),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.wrote(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lingered.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.lingered = Some(0);
+            self.deadline = Instant::now() + LINGER;
+        }
+        let mut scratch = [0; 4096];
+        while self.lingered.is_some_and(|it| it < LINGER_BYTES_MAX) {
+            let mut into = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
+                Poll::Ready(Ok(())) if !into.filled().is_empty() => {
+                    self.lingered = self.lingered.map(|it| it + into.filled().len());
+                }
+                // A client that sent nothing more does not mind the end.
+                Poll::Pending if self.lingered != Some(0) => {
+                    let timeout: Poll<io::Result<()>> = self.poll_timeout(cx);
+                    return timeout.map(|_| Ok(()));
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    async fn pair() -> (TimeoutStream<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (TimeoutStream::new(listener.accept().await.unwrap().0, Arc::default()), peer)
+    }
+
+    /// The clock is paused: it jumps to the next alarm when everybody waits.
+    async fn check_read(stream: &mut TimeoutStream<TcpStream>, time: Duration) {
+        let started = Instant::now();
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let waited = started.elapsed();
+        assert!(time <= waited && waited < time + Duration::from_secs(1), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_connection_must_send_a_request() {
+        let (mut stream, mut peer) = pair().await;
+        peer.write_all(b"GE").await.unwrap();
+        assert_eq!(stream.read_u16().await.unwrap(), u16::from_be_bytes(*b"GE"));
+        check_read(&mut stream, REQUEST).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_cut_off_while_the_request_is_handled() {
+        let (mut stream, mut peer) = pair().await;
+        let activity = Arc::clone(&stream.activity);
+        let handling = activity.handling();
+        let read = tokio::time::timeout(IDLE * 2, stream.read_u8()).await;
+        assert!(read.is_err(), "still waiting");
+        drop(handling);
+        stream.write_all(b"HTTP").await.unwrap();
+        peer.write_all(b"G").await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), b'G');
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_requests_there_is_more_time_until_the_next_one_begins() {
+        let (mut stream, mut peer) = pair().await;
+        stream.write_all(b"HTTP").await.unwrap();
+        check_read(&mut stream, IDLE).await;
+        let (mut stream, mut other) = pair().await;
+        stream.write_all(b"HTTP").await.unwrap();
+        other.write_all(b"G").await.unwrap();
+        stream.read_u8().await.unwrap();
+        check_read(&mut stream, REQUEST).await;
+        peer.shutdown().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_given_up() {
+        let (mut stream, _peer) = pair().await;
+        let started = Instant::now();
+        let answer = vec![0; 64 * 1024 * 1024];
+        assert_eq!(stream.write_all(&answer).await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(WRITE <= started.elapsed() && started.elapsed() < WRITE * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_still_sent_is_taken_before_the_end() {
+        let (mut stream, mut peer) = pair().await;
+        peer.write_all(&[0; 1000]).await.unwrap();
+        stream.write_all(b"no").await.unwrap();
+        stream.shutdown().await.unwrap();
+        drop(stream);
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"no");
+    }
+}

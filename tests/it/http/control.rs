@@ -1,0 +1,179 @@
+//! The control socket from outside: the commands, who may send them, and the file.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use hostnorm::control::{Command, Outcome, Refusal, Reply};
+use hostnorm::http::{
+    self, BODY_BYTES_MAX, CONTROL_CONNECTIONS_MAX, ClientError, ControlSocket, ControlSocketError,
+};
+use hostnorm::reading::Timestamp;
+
+use super::client::{Answer, Client};
+use super::server::Server;
+use super::{PLAIN, PROBLEM, TEXT, check, until};
+
+/// Each command, and the request that stands for it.
+fn commands() -> [(Command, &'static str, &'static str, &'static str); 9] {
+    let (from, to) = (Timestamp(1000.25), Timestamp(2000.0));
+    [
+        (Command::Status, "GET", "/api/v1/status", ""),
+        (Command::Explain, "GET", "/api/v1/explain", ""),
+        (Command::Learn { on: false }, "POST", "/api/v1/learn", r#"{"on": false}"#),
+        (Command::Accept, "POST", "/api/v1/accept", ""),
+        (Command::Forget { from, to }, "POST", "/api/v1/forget", r#"{"from": 1000.25, "to": 2000}"#),
+        (Command::Train, "POST", "/api/v1/train", "{}"),
+        (Command::Promote { model: "20261128".into() }, "POST", "/api/v1/models/20261128/promote", ""),
+        (Command::Promote { model: "a/ü ?".into() }, "POST", "/api/v1/models/a%2F%C3%BC%20%3F/promote", ""),
+        (Command::Rollback, "POST", "/api/v1/models/rollback", ""),
+    ]
+}
+
+fn problem(answer: &Answer) -> (u16, String) {
+    assert_eq!(answer.header("content-type"), Some(PROBLEM), "{}", answer.text());
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(body["status"], answer.status);
+    (answer.status, body["detail"].as_str().unwrap().to_owned())
+}
+
+fn ask(server: &Server, method: &str, path: &str, body: &str) -> Answer {
+    let mut client = Client::at(&server.socket());
+    if method == "POST" { client.post(path, body) } else { client.ask(method, path, "") }
+}
+
+#[test]
+fn commands_arrive_and_their_outcomes_come_back() {
+    let server = Server::with_page(1);
+    let done = Reply { message: "done".into(), data: serde_json::json!({"points": [1, 2.5]}) };
+    let outcomes: [Outcome; 4] = [
+        Ok(done),
+        Err(Refusal::NotFound("no model 7; see hostnorm models".into())),
+        Err(Refusal::Conflict("a training is under way; wait for its end".into())),
+        Err(Refusal::Unavailable("the loop has ended".into())),
+    ];
+    for (command, method, path, body) in commands() {
+        for outcome in &outcomes {
+            *server.outcome.lock().unwrap() = outcome.clone();
+            assert_eq!(http::send(&server.socket(), &command).unwrap(), *outcome);
+            let answer = ask(&server, method, path, body);
+            let accepted = if command == Command::Train { 202 } else { 200 };
+            match outcome {
+                Ok(reply) => {
+                    assert_eq!(answer.status, accepted, "{path}");
+                    assert_eq!(serde_json::from_slice::<Reply>(&answer.body).unwrap(), *reply);
+                }
+                Err(Refusal::NotFound(reason)) => assert_eq!(problem(&answer), (404, reason.clone())),
+                Err(Refusal::Conflict(reason)) => assert_eq!(problem(&answer), (409, reason.clone())),
+                Err(Refusal::Unavailable(reason)) => assert_eq!(problem(&answer), (503, reason.clone())),
+            }
+            let arrived = std::mem::take(&mut *server.commands.lock().unwrap());
+            assert_eq!(arrived, [command.clone(), command.clone()]);
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn the_network_may_not_send_commands() {
+    let server = Server::with_page(1);
+    for (_, method, path, body) in commands() {
+        let mut client = server.client();
+        let answer = if method == "POST" { client.post(path, body) } else { client.ask(method, path, "") };
+        let (status, detail) = problem(&answer);
+        assert!(status == 403 && detail.contains("web.control_socket"), "{path}: {status} {detail}");
+    }
+    assert!(server.commands.lock().unwrap().is_empty());
+    server.stop();
+}
+
+#[test]
+fn requests_that_are_not_commands_are_refused() {
+    let server = Server::with_page(1);
+    let long = format!("{{\"on\": true{}}}", " ".repeat(BODY_BYTES_MAX));
+    for (path, body, status, says) in [
+        ("/api/v1/learn", "", 400, r#"such as {"on": true}"#),
+        ("/api/v1/learn", "{\"on\": 1}", 400, r#"such as {"on": true}"#),
+        ("/api/v1/learn", "{\"on\": true, \"off\": true}", 400, "unknown field"),
+        ("/api/v1/learn", &long, 413, "65536 bytes"),
+        ("/api/v1/accept", &long, 413, "65536 bytes"),
+        ("/api/v1/forget", r#"{"from": 1}"#, 400, "missing field `to`"),
+        ("/api/v1/forget", r#"{"from": 2, "to": 1}"#, 400, "swap"),
+        ("/api/v1/models//promote", "", 404, "/metrics"),
+        ("/api/v1/models/%ff/promote", "", 404, "/metrics"),
+        ("/api/v2/status", "", 404, "/metrics"),
+        ("/api/v1/status", "", 405, "GET, HEAD"),
+    ] {
+        let (found, detail) = problem(&ask(&server, "POST", path, body));
+        assert!(found == status && detail.contains(says), "{path} {body:.40}: {found} {detail}");
+    }
+    let refusal = ask(&server, "GET", "/api/v1/learn", "");
+    assert_eq!((refusal.status, refusal.header("allow")), (405, Some("POST")));
+    assert!(server.commands.lock().unwrap().is_empty());
+    server.stop();
+}
+
+#[test]
+fn the_socket_serves_what_the_network_is_served() {
+    let server = Server::with_page(1);
+    let mut client = Client::at(&server.socket());
+    check(&mut client, ("GET", "/metrics", ""), 200, TEXT);
+    check(&mut client, ("GET", "/-/healthy", ""), 200, PLAIN);
+    check(&mut client, ("HEAD", "/-/ready", ""), 200, PLAIN);
+    let open: Vec<_> = (0..2 * CONTROL_CONNECTIONS_MAX).map(|_| Client::at(&server.socket())).collect();
+    check(&mut Client::at(&server.socket()), ("GET", "/-/healthy", ""), 200, PLAIN);
+    drop(open);
+    server.stop();
+}
+
+fn bind(path: &Path) -> Result<ControlSocket, ControlSocketError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(ControlSocket::bind(path))
+}
+
+#[test]
+fn the_file_of_the_socket() {
+    let server = Server::with_page(1);
+    let path = server.socket();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    let refusal = bind(&path).unwrap_err().to_string();
+    assert!(refusal.contains("another hostnorm listens there"), "{refusal}");
+    ask(&server, "GET", "/-/healthy", "");
+
+    let directory = tempfile::tempdir().unwrap();
+    let stale = directory.path().join("deep/er/stale.sock");
+    drop(bind(&stale).unwrap());
+    assert!(!stale.exists(), "removed at the end");
+    drop(UnixListener::bind(&stale).unwrap());
+    assert!(stale.exists() && UnixStream::connect(&stale).is_err());
+    let socket = bind(&stale).unwrap();
+    assert!(UnixStream::connect(&stale).is_ok(), "the socket of a dead process is replaced");
+    std::fs::remove_file(&stale).unwrap();
+    std::fs::write(&stale, "mine").unwrap();
+    drop(socket);
+    assert_eq!(std::fs::read(&stale).unwrap(), b"mine", "only our own file is removed");
+    let refusal = bind(&stale).unwrap_err().to_string();
+    assert!(refusal.contains("not a socket"), "{refusal}");
+    let refusal = bind(&directory.path().join("x".repeat(200))).unwrap_err().to_string();
+    assert!(refusal.contains("web.control_socket"), "{refusal}");
+    drop(server.stop);
+    until("the socket goes with the server", || !path.exists());
+    server.thread.join().unwrap();
+}
+
+#[test]
+fn the_client_tells_why_nobody_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nobody.sock");
+    assert!(matches!(http::send(&path, &Command::Status), Err(ClientError::NotRunning(_))));
+    let listener = UnixListener::bind(&path).unwrap();
+    let silent = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let failed = http::send(&path, &Command::Status).unwrap_err();
+    assert!(matches!(failed, ClientError::Failed { .. }), "{failed}");
+    silent.join().unwrap();
+    let stale = http::send(&path, &Command::Status).unwrap_err();
+    assert!(
+        matches!(stale, ClientError::NotRunning(_)) && stale.to_string().contains("nobody.sock"),
+        "{stale}"
+    );
+}

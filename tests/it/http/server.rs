@@ -1,0 +1,132 @@
+//! A server with pages of the test's making.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hostnorm::control::{Command, Control, Outcome, Refusal};
+use hostnorm::http::{self, AppState, ControlSocket, Counts, Options, Pages};
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
+use hostnorm::report::{Judgement, Report};
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+
+use super::client::Client;
+
+static FILLER: Metric = Metric::gauge("hostnorm_filler", "Something to read").by(&["name"]);
+
+pub(crate) struct Server {
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) reports: watch::Sender<Option<Arc<Report>>>,
+    pub(crate) counts: Arc<Counts>,
+    /// The commands that arrived, and the outcome of the next ones.
+    pub(crate) commands: Arc<Mutex<Vec<Command>>>,
+    pub(crate) outcome: Arc<Mutex<Outcome>>,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) thread: JoinHandle<()>,
+    directory: TempDir,
+}
+
+/// How a server is started.
+#[derive(Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) address: &'static str,
+    pub(crate) telemetry_path: &'static str,
+    pub(crate) now: fn() -> Timestamp,
+    /// Whether the server's timers ring as soon as there is nothing else to do.
+    pub(crate) hasty: bool,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { address: "127.0.0.1:0", telemetry_path: "/metrics", now: || Timestamp(1000.5), hasty: false }
+    }
+}
+
+impl Server {
+    pub(crate) fn start(start: Start) -> Self {
+        let Start { address, telemetry_path, now, hasty } = start;
+        let listeners = http::bind(&[address]).unwrap();
+        let addresses = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
+        let (reports, newest) = watch::channel(None);
+        let (stop, stopped) = oneshot::channel();
+        let (counts, commands) = (Arc::<Counts>::default(), Arc::<Mutex<Vec<Command>>>::default());
+        let outcome = Arc::new(Mutex::new(Err(Refusal::Unavailable("nobody is there".into()))));
+        let (arrived, next) = (Arc::clone(&commands), Arc::clone(&outcome));
+        let control = Control::new(move |request| {
+            arrived.lock().unwrap().push(request.command.clone());
+            request.reply(next.lock().unwrap().clone());
+            true
+        });
+        let state = AppState {
+            reports: newest,
+            pages: Pages::new(Options { raw: true, ..Options::default() }, Arc::clone(&counts)),
+            telemetry_path: telemetry_path.to_owned(),
+            interval: Duration::from_secs(1),
+            now,
+            control,
+            adopt: None,
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("control.sock");
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().start_paused(hasty).build().unwrap();
+            let stopped = async { stopped.await.unwrap_or_default() };
+            runtime.block_on(async {
+                let control = cfg!(unix).then_some(ControlSocket::bind(&socket));
+                let control = match control {
+                    Some(control) => Some(control.await.unwrap()),
+                    None => None,
+                };
+                ready.send(()).unwrap();
+                http::serve(listeners, control, state, stopped).await.unwrap();
+            });
+        });
+        is_ready.recv().unwrap();
+        Self { addresses, reports, counts, commands, outcome, stop, thread, directory }
+    }
+
+    /// A server with a page of this many values.
+    pub(crate) fn with_page(values: usize) -> Self {
+        let server = Self::start(Start::default());
+        server.publish(values, 1000.0);
+        server
+    }
+
+    pub(crate) fn publish(&self, values: usize, at: f64) {
+        let mut reading = Reading::new(Timestamp(at));
+        for idx in 0..values {
+            let name = format!("{idx:0>120}");
+            reading.host().set_by(&FILLER, &Labels::new([name.as_str()]), 1.0);
+        }
+        let judgements =
+            [(Subject::Host, Judgement { ready_at: Timestamp(1600.0), ..Judgement::default() })].into();
+        let report = Report { reading: Arc::new(reading), judgements, ..Report::default() };
+        self.reports.send_replace(Some(Arc::new(report)));
+    }
+
+    /// Path of the control socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("control.sock")
+    }
+
+    /// Connections that were closed to make room.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.counts.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.addresses[0])
+    }
+
+    pub(crate) fn stop(self) {
+        drop(self.stop);
+        self.thread.join().unwrap();
+    }
+}

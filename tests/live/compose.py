@@ -1,0 +1,135 @@
+"""deploy/compose.yaml: valid for Compose's own client, without a password of its own, and its configurations work together.
+
+No containers run here: hostnorm, Prometheus and Alertmanager are started as processes, each with the files, arguments and
+variables that its container would have; names of containers become ports of this machine.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+from program import Running, arguments, fetch, free_port, note, until
+
+FILE = pathlib.Path(__file__).parents[2] / "deploy/compose.yaml"
+
+
+def client():
+    """Docker's plugin where it is there, else the program that was before it, which knows less."""
+    try:
+        if subprocess.run(["docker", "compose", "version"], capture_output=True, timeout=20).returncode == 0:
+            return ["docker", "compose"]
+    except OSError:
+        pass
+    return ["docker-compose"]
+
+
+def config(password):
+    env = {name: value for name, value in os.environ.items() if name != "GRAFANA_ADMIN_PASSWORD"}
+    if password:
+        env["GRAFANA_ADMIN_PASSWORD"] = password
+    return subprocess.run([*client(), "-f", FILE, "config"], env=env, capture_output=True, text=True, timeout=60)
+
+
+def checked():
+    refused = config(None)
+    if refused.returncode == 0 or "GRAFANA_ADMIN_PASSWORD" not in refused.stderr:
+        sys.exit(f"it goes on without a password for Grafana: {refused.stdout}{refused.stderr}")
+    done = config("from-the-environment")
+    if done.returncode:
+        sys.exit(f"{client()} refuses {FILE}: {done.stderr}")
+    services = yaml.safe_load(done.stdout)["services"]
+    if set(services) != {"hostnorm", "prometheus", "alertmanager", "grafana"}:
+        sys.exit(f"services: {sorted(services)}")
+    if services["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"] != "from-the-environment":
+        sys.exit("Grafana does not get the password that was asked for")
+    note(f"{' '.join(client())} config: valid; without a password: {refused.stderr.strip().splitlines()[-1][-120:]}")
+    return services
+
+
+def root(service, ports, folder):
+    """What the container would see, as (root directory, where its volumes are), with addresses of this machine in it."""
+    volumes = {}
+    for it in service["volumes"]:
+        if isinstance(it, dict):
+            source, target = it["source"], it["target"]
+        else:
+            source, target = it.split(":")[:2]
+        place = folder / target.strip("/")
+        if not source.startswith("/"):
+            place.mkdir(parents=True, exist_ok=True)
+        elif source in ("/", "/proc", "/sys"):
+            place = pathlib.Path(source)
+        elif not os.path.exists(source):
+            sys.exit(f"compose.yaml mounts {source}, which is not there")
+        elif os.path.isdir(source):
+            shutil.copytree(source, place, dirs_exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            text = pathlib.Path(source).read_text()
+            place.write_text(re.sub(r"\b(hostnorm|prometheus|alertmanager):\d+", lambda it: f"127.0.0.1:{ports[it[1]]}", text))
+        volumes[target] = place
+    return volumes
+
+
+def here(text, volumes):
+    """An argument or a variable with the places that its paths have here."""
+    for target in sorted(volumes, key=len, reverse=True):
+        if text.endswith(target) or f"{target}/" in text:
+            return text.replace(target, str(volumes[target]), 1)
+    return text
+
+
+def main():
+    options = arguments(prometheus="Prometheus", alertmanager="Alertmanager", amtool="amtool")
+    services = checked()
+    ports = {name: free_port() for name in services}
+    with tempfile.TemporaryDirectory() as name, open(f"{name}/log", "w+") as log:
+        folders = {it: pathlib.Path(name, it) for it in services}
+        volumes = {it: root(services[it], ports, folders[it]) for it in services}
+        provisioned = folders["grafana"] / "var/lib/grafana/dashboards/hostnorm"
+        provider = yaml.safe_load((folders["grafana"] / "etc/grafana/provisioning/dashboards/hostnorm.yaml").read_text())
+        if provider["providers"][0]["options"]["path"] != "/" + str(provisioned.relative_to(folders["grafana"])):
+            sys.exit("Grafana looks for the dashboards elsewhere than where they are mounted")
+        source = yaml.safe_load((folders["grafana"] / "etc/grafana/provisioning/datasources/prometheus.yaml").read_text())
+        uses = set(re.findall(r'"uid": "(prometheus|\$\{datasource\})"', (provisioned / "host.json").read_text()))
+        if source["datasources"][0]["url"] != f"http://127.0.0.1:{ports['prometheus']}" or not uses:
+            sys.exit("Grafana's data source is not the Prometheus beside it")
+
+        def command(service, program):
+            words = [here(it, volumes[service]) for it in services[service].get("command", [])]
+            return [program, *words, f"--web.listen-address=127.0.0.1:{ports[service]}"]
+
+        variables = [f"{key}={here(it, volumes['hostnorm'])}" for key, it in services["hostnorm"]["environment"].items()]
+        subprocess.run([options.amtool, "check-config", volumes["alertmanager"]["/etc/alertmanager/alertmanager.yml"]], check=True)
+        url = {it: f"http://127.0.0.1:{port}" for it, port in ports.items()}
+
+        def asked(path, of="prometheus"):
+            return json.loads(fetch(f"{url[of]}{path}")[2])
+
+        with (
+            Running(["env", "-i", *variables, *command("hostnorm", options.hostnorm)], ports["hostnorm"], log),
+            Running(command("alertmanager", options.alertmanager), ports["alertmanager"], log) as alertmanager,
+            Running(command("prometheus", options.prometheus), ports["prometheus"], log) as prometheus,
+        ):
+            alertmanager.ready()
+            prometheus.ready()
+            targets = lambda: [it["health"] for it in asked("/api/v1/targets")["data"]["activeTargets"]]
+            seconds = until("Prometheus scrapes hostnorm", 60, lambda: targets() == ["up"])
+            memory = lambda: asked("/api/v1/query?query=hostnorm_memory_size_bytes")["data"]["result"]
+            until("a reading of hostnorm in Prometheus", 30, memory)
+            rules = sum(len(it["rules"]) for it in asked("/api/v1/rules")["data"]["groups"])
+            if not rules:
+                sys.exit("no rules are loaded")
+            active = lambda: [it["url"] for it in asked("/api/v1/alertmanagers")["data"]["activeAlertmanagers"]]
+            until("Alertmanager is found", 30, lambda: active() == [f"{url['alertmanager']}/api/v2/alerts"])
+        note(f"scraped {seconds:.1f} s after the start, {rules} rules, Alertmanager found, dashboards where Grafana looks for them")
+
+
+main()

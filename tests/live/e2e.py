@@ -1,0 +1,163 @@
+"""From a real fault on this machine to messages in Slack's, Discord's and a webhook's form, and from its end to theirs.
+
+The files are those that are shipped. With --shipped their intervals are too, which takes a quarter of an hour; without,
+an alert needs 10 s instead of a minute and messages are as quick, so that the whole is seen in three minutes.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from deployed import alertmanager, alertmanager_config, instant, prometheus, rules
+from program import arguments, fetch, hostnorm, note, until, value
+from receivers import Receivers
+
+LEARNING_SECONDS = 120
+# A job that runs wild: all processors, a fifth of the memory, and talk to itself. It ends by itself if this check is killed.
+FAULT = """
+import socket, sys, threading, time
+end = time.monotonic() + 900
+pages = bytearray(int(sys.argv[1]))
+pages[::4096] = b"x" * len(pages[::4096])
+ears = socket.create_server(("127.0.0.1", 0))
+mouth = socket.create_connection(ears.getsockname())
+ear = ears.accept()[0]
+threading.Thread(target=lambda: [None for _ in iter(lambda: ear.recv(1 << 20), b"")], daemon=True).start()
+while time.monotonic() < end: mouth.sendall(bytes(1 << 20))
+"""
+MEMORY_SHARE = 0.2
+# What such a job does to a host, as the sentences of src/sentence.rs call it.
+CAUSES = (
+    "CPU ",
+    "context switches",
+    "memory used",
+    "page faults",
+    "sent over loopback",
+    "tasks running or ready",
+    "tasks waiting for a processor",
+)
+CHATS = ("webhook", "slack", "discord")
+
+
+def main():
+    options = arguments(prometheus="the server", alertmanager="the server", shipped="yes or no")
+    shipped = options.shipped == "yes"
+    with tempfile.TemporaryDirectory() as folder, Receivers() as receivers, open(f"{folder}/log", "w+") as log:
+        if shipped:
+            made, intervals, every = rules(folder), {}, "15s"
+        else:
+            made = rules(folder, anomalousFor="10s", anomalousKeepFiringFor="10s")
+            intervals, every = {"group_wait": "3s", "group_interval": "5s"}, "2s"
+        config = alertmanager_config(folder, receivers, **intervals)
+        with hostnorm(options.hostnorm, "--interval=200ms", "--warmup=60s", log=log) as program:
+            scrape = [{"job_name": "hostnorm", "static_configs": [{"targets": [program.url.removeprefix("http://")]}]}]
+            with alertmanager(options.alertmanager, folder, config, subprocess.DEVNULL) as manager:
+                manager.ready()
+                with prometheus(options.prometheus, folder, [made], json.dumps(scrape), manager, every) as server:
+                    server.ready(60)
+                    learn(program)
+                    try:
+                        struck(program, server, receivers)
+                        over(program, server, receivers, seconds=900 if shipped else 120)
+                    finally:
+                        log.seek(0)
+                        print(log.read(), json.dumps([it.content for it in receivers.of("webhook")]))
+
+
+def learn(program):
+    start = time.monotonic()
+    until("the first score", 90, lambda: anomalous(program) is not None)
+    while time.monotonic() < start + LEARNING_SECONDS:
+        if anomalous(program):
+            sys.exit("an alarm before the fault")
+        time.sleep(0.5)
+
+
+def struck(program, server, receivers):
+    """Does harm until all are told of it."""
+    steps = Steps("after onset")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    share = str(int(MEMORY_SHARE * total / os.cpu_count()))
+    jobs = [subprocess.Popen([sys.executable, "-c", FAULT, share]) for _ in range(os.cpu_count())]
+    try:
+        steps.reach("score ≥ 1", 30, lambda: score(program) >= 1)
+        steps.reach("is_anomaly 1", 30, lambda: anomalous(program) == 1)
+        steps.reach("is_anomaly scraped", 60, lambda: instant(server, "is_anomaly == 1"))
+        steps.reach("alert pending", 60, lambda: alert(server, "pending") or alert(server, "firing"))
+        steps.reach("alert firing", 150, lambda: alert(server, "firing"))
+        for kind in CHATS:
+            steps.reach(f"message to {kind}", 120, lambda kind=kind: receivers.of(kind))
+    finally:
+        for job in jobs:
+            job.kill()
+            job.wait()
+    note(steps)
+    check({kind: receivers.of(kind)[0].content for kind in CHATS})
+
+
+def check(messages):
+    """The sentence, which is the same in all forms."""
+    [alert] = messages["webhook"]["alerts"]
+    text = alert["annotations"]["description"]
+    note(f"told: {text}")
+    if alert["labels"]["alertname"] != "HostAnomalous" or alert["status"] != "firing":
+        sys.exit(f"another alert than expected: {alert}")
+    start = "Anomaly on host: "
+    if not text.removeprefix(start).startswith(CAUSES) or "(expected " not in text or "; for " not in text:
+        sys.exit("the sentence does not name what the fault does, what was expected, and for how long")
+    [slack] = messages["slack"]["attachments"]
+    [discord] = messages["discord"]["embeds"]
+    for kind, words in (("slack", slack["text"]), ("discord", discord["description"])):
+        if not words.startswith(text) or "docs/runbooks/HostAnomalous.md" not in words:
+            sys.exit(f"{kind} has another text: {words}")
+
+
+def over(program, server, receivers, seconds):
+    """Waits for what follows the end of the fault."""
+    steps = Steps("after the end")
+    steps.reach("is_anomaly 0", 120, lambda: anomalous(program) == 0)
+    steps.reach("is_anomaly scraped", 60, lambda: instant(server, "is_anomaly == 0"))
+    steps.reach("alert gone", seconds, lambda: not alert(server, "firing"))
+    resolved = lambda: [it for it in receivers.of("webhook") if it.content["status"] == "resolved"]
+    steps.reach("resolved message", seconds, resolved)
+    note(steps)
+    firing = [it for it in receivers.of("webhook") if it.content["status"] == "firing"]
+    if len(firing) != 1:
+        sys.exit(f"{len(firing)} messages while it fired, expected one")
+    until("Slack is told of the end", 30, lambda: len(receivers.of("slack")) == 2)
+    [slack] = receivers.of("slack")[1].content["attachments"]
+    if not slack["title"].startswith("[resolved]") or "Over after" not in slack["text"]:
+        sys.exit(f"the end is not told: {slack}")
+    note(f"told: {slack['title']} {slack['text'].strip()}")
+
+
+class Steps:
+    """When each step was reached, in seconds."""
+
+    def __init__(self, since):
+        self.since, self.start, self.reached = since, time.monotonic(), []
+
+    def reach(self, name, seconds, ask):
+        until(name, seconds, ask)
+        self.reached.append(f"{name} {time.monotonic() - self.start:.1f} s")
+
+    def __str__(self):
+        return f"{self.since}: {', '.join(self.reached)}"
+
+
+def anomalous(program):
+    return value(fetch(f"{program.url}/metrics")[2], "is_anomaly", kind="host")
+
+
+def score(program):
+    return value(fetch(f"{program.url}/metrics")[2], "anomaly_score", kind="host") or 0
+
+
+def alert(server, state):
+    return instant(server, f'ALERTS{{alertname="HostAnomalous",alertstate="{state}"}}')
+
+
+main()

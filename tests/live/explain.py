@@ -1,0 +1,59 @@
+"""The flight recorder: a fault is recorded, and explain makes its scores once more to the last bit, also after a crash."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from program import LOOPBACK, arguments, faults, fetch, hostnorm, note, until, value
+
+SETTINGS = ["--interval=100ms", "--window=10", "--warmup=20s", "--release.for=2s"]
+
+
+def said(binary, *arguments):
+    done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def ended(binary, place):
+    """The episodes that are stored with their end."""
+    return [it for it in json.loads(said(binary, "episodes", place, "--json")[1]) if it["outcome"] == "ended"]
+
+
+def main():
+    binary = os.path.abspath(arguments().hostnorm)
+    with tempfile.TemporaryDirectory() as folder:
+        place = f"--storage.path={folder}"
+        with hostnorm(binary, place, *SETTINGS) as program:
+            asked = lambda name: value(fetch(f"{program.url}/metrics")[2], name)
+            until("the first score", 60, lambda: asked("anomaly_score") is not None)
+            # From a model that was installed since the first state was stored.
+            until("a model judges", 240, lambda: asked("hostnorm_model_info") == 1)
+            with faults(LOOPBACK):
+                until("the fault is found", 30, lambda: asked("is_anomaly") == 1)
+            until("it is over", 120, lambda: asked("is_anomaly") == 0)
+            # What was read in the last seconds before a crash may be lost; the episode has to be stored.
+            until("it is stored", 30, lambda: ended(binary, place))
+            # A line a point, behind that of the names.
+            until("enough points are", 30, lambda: said(binary, "export", "scores", place)[1].count("\n") > 8)
+            program.process.kill()
+            program.process.wait()
+        episode = ended(binary, place)[-1]["id"]
+        code, out, err = said(binary, "explain", str(episode), place, *SETTINGS, "--json")
+        made = json.loads(out)["made_once_more"] if code == 0 else None
+        if not made or not made.get("equal") or made["points"] < 5 or made["left_out"]:
+            sys.exit(f"explain {episode}: {code}\n{out}{err}")
+        text = said(binary, "explain", str(episode), place, *SETTINGS)[1]
+        if "to the last bit" not in text or "of the score" not in text:
+            sys.exit(f"not explained for people:\n{text}")
+        code, _, err = said(binary, "explain", str(episode), place, *SETTINGS, "--limit=4")
+        if code != 1 or "scores differ" not in err:
+            sys.exit(f"another limit makes other scores, but explain ended with {code}:\n{err}")
+        code, _, err = said(binary, "explain", "9999", place)
+        if code != 1 or "hostnorm episodes" not in err:
+            sys.exit(f"an episode that is not there: {code} {err}")
+        note(f"{made['points']} points from {made['readings']} readings made once more, equal to the last bit")
+
+
+main()

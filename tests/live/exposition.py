@@ -1,0 +1,44 @@
+"""The live exposition, before and after the first score: promtool and the strict parser find nothing."""
+
+import subprocess
+import sys
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from program import arguments, fetch, hostnorm, note, until, value
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+
+
+def lint(promtool, url, when):
+    status, headers, text = fetch(f"{url}/metrics", accept="text/plain")
+    assert status == 200 and headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8", headers
+    done = subprocess.run([promtool, "check", "metrics"], input=text, text=True, capture_output=True)
+    if done.returncode or done.stdout or done.stderr:
+        sys.exit(f"promtool check metrics, {when}: {done.returncode}\n{done.stdout}{done.stderr}")
+    _, headers, strict = fetch(f"{url}/metrics", accept=OPENMETRICS)
+    assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0"), headers
+    families = list(text_string_to_metric_families(strict))
+    if "nan" in text.lower().split():
+        sys.exit(f"NaN in the exposition, {when}")
+    note(f"{when}: {len(families)} families, {sum(len(it.samples) for it in families)} series, {len(text)} bytes")
+    return text
+
+
+def main():
+    options = arguments(promtool="the linter")
+    with hostnorm(options.hostnorm, "--interval=100ms", "--warmup=10s") as program:
+        program.ready()
+        text = lint(options.promtool, program.url, "while warming up")
+        assert value(text, "anomaly_ready", kind="host") == 0
+        assert value(text, "anomaly_score") is None and value(text, "is_anomaly") is None
+        seconds = until(
+            "anomaly_score is there",
+            30,
+            lambda: value(fetch(f"{program.url}/metrics")[2], "anomaly_score", kind="host") is not None,
+        )
+        note(f"first score after {seconds:.1f} s of a warm-up of 10 s")
+        text = lint(options.promtool, program.url, "with a score")
+        assert value(text, "anomaly_ready", kind="host") == 1
+
+
+main()

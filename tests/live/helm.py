@@ -1,0 +1,256 @@
+"""The Helm chart: rendered, held against Kubernetes' schemas; its rules by promtool, its settings by hostnorm, its sentences."""
+
+import argparse
+import base64
+import functools
+import gzip
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import jsonschema
+import referencing
+import yaml
+from chart import CHART, NAMESPACE, ROOT, ci, helm, one, pod
+from chart_effects import effects
+from kubernetes_validate import utils
+from program import fetch, free_port, hostnorm, note
+
+# Values that are wrong, and what is said of them.
+MISTAKES = [
+    ({"imagee": {}}, r"'imagee' not allowed"),
+    ({"image": {"tag": 1.1}}, r"/image/tag': got number, want string"),
+    ({"config": {"limt": 6}}, r"/config': additional properties 'limt' not allowed"),
+    ({"config": {"limit": "high"}}, r"/config/limit': got string, want number"),
+    ({"config": {"interval": 5}}, r"/config/interval': got number, want string"),
+    ({"config": {"interval": "5"}}, r"/config/interval': '5' does not match pattern"),
+    ({"config": {"log": {"level": "loud"}}}, r"/config/log/level': value must be one of 'error', 'warn'"),
+    ({"config": {"path": {"procfs": "/proc"}}}, r"/config': additional properties 'path' not allowed"),
+    ({"config": {"storage": {"path": "/tmp"}}}, r"/config/storage': additional properties 'path' not allowed"),
+    ({"store": {"type": "disk"}}, r"/store/type': value must be one of 'emptyDir', 'hostPath', 'none'"),
+    ({"store": {"hostPath": {"path": "var/lib"}}}, r"/store/hostPath/path': 'var/lib' does not match"),
+    ({"service": {"port": "19797"}}, r"/service/port': got string, want integer"),
+    ({"service": {"port": 70000}}, r"/service/port': maximum: got 70,000, want 65,535"),
+    ({"tolerations": {}}, r"/tolerations': got object, want array"),
+    ({"otlp": {"protocol": "udp"}}, r"/otlp/protocol': value must be one of 'http/protobuf', 'grpc'"),
+    ({"prometheusRule": {"disabled": ["Nothing"]}}, r"/prometheusRule/disabled/0': value must be one of 'FleetAnomalous'"),
+    ({"prometheusRule": {"severities": {"Nothing": "info"}}}, r"/prometheusRule/severities': .*'Nothing' not allowed"),
+    ({"prometheus": {"monitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, r"each host would be scraped twice"),
+    ({"prometheus": {"monitor": {"enabled": True}}, "service": {"enabled": False}}, r"set service\.enabled"),
+    ({"kubeRBACProxy": {"enabled": True, "tls": {"enabled": True}}}, r"set tlsSecret\.enabled"),
+]
+
+# Helm keeps a release in a secret, which ends at this size.
+RELEASE_MAX = 1024 * 1024
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("hostnorm", "promtool", "helm", "busybox"):
+        parser.add_argument(f"--{name}")
+    options = parser.parse_args()
+    tool = helm(options.helm)
+    generated()
+    made = rendered(tool)
+    defaults(made["default"])
+    without_the_host(made["values-restricted"])
+    rules(made, options.promtool)
+    dashboards(made["monitoring"])
+    settings(made, options.hostnorm)
+    versions = schemas(made)
+    packaged(tool)
+    for values, expected in MISTAKES:
+        found, said = tool.render(values)
+        if found or not re.search(expected, said):
+            sys.exit(f"{values} gives {len(found)} documents and says\n{said}\nexpected {expected}")
+    note(f"{tool.version}: {len(made)} files of values, Kubernetes {versions}, {len(MISTAKES)} mistakes told")
+    # What another version of Helm does not change is done once.
+    if options.busybox:
+        test_pod(made["default"], options)
+        note(f"{effects(tool)} values have an effect")
+
+
+def generated():
+    done = subprocess.run([sys.executable, ROOT / "helm/generate.py", "--check"], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+
+
+def rendered(tool):
+    made = {}
+    for name, path in ci().items():
+        values = yaml.safe_load(path.read_text()) or {}
+        said = tool.lint(values)
+        made[name], failed = tool.render(values)
+        if said or failed:
+            sys.exit(f"{path.relative_to(ROOT)}: {said}{failed}")
+        names = [(it["kind"], it["metadata"].get("namespace"), it["metadata"]["name"]) for it in made[name]]
+        if len(set(names)) < len(names):
+            sys.exit(f"{path.relative_to(ROOT)}: two objects have the same name: {names}")
+    return made
+
+
+def defaults(made):
+    """The least privileges that give right numbers."""
+    spec, container = pod(made)
+    secure = container["securityContext"]
+    expected = {
+        "hostNetwork": spec["hostNetwork"] is False,
+        "hostPID": spec["hostPID"] is False,
+        "hostIPC": spec["hostIPC"] is False,
+        "no token": spec["automountServiceAccountToken"] is False,
+        "user": spec["securityContext"]["runAsUser"] == 65534 and spec["securityContext"]["runAsNonRoot"],
+        "seccomp": spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"},
+        "read-only root": secure["readOnlyRootFilesystem"],
+        "capabilities": secure["capabilities"] == {"drop": ["ALL"]},
+        "escalation": secure["allowPrivilegeEscalation"] is False,
+        "no root": "initContainers" not in spec,
+        "mounts of the host": all(it["readOnly"] for it in container["volumeMounts"] if it["mountPath"].startswith("/host/")),
+        "no port of the host": all("hostPort" not in it for it in container["ports"]),
+    }
+    wrong = [what for what, well in expected.items() if not well]
+    if wrong:
+        sys.exit(f"not as it should be by default: {', '.join(wrong)}")
+
+
+def without_the_host(made):
+    spec, _ = pod(made)
+    volumes = [it for it in spec["volumes"] if "hostPath" in it]
+    text = yaml.safe_load(one(made, "ConfigMap")["data"]["hostnorm.yaml"])
+    if volumes or text["collector"] != {"filesystem": False, "network": False, "tcp": False} or "path" in text:
+        sys.exit(f"restricted: {volumes} {text}")
+
+
+def rules(made, promtool):
+    """What promtool tested is what is rendered; and what is changed is still well."""
+    tested = yaml.safe_load((ROOT / "prometheus/hostnorm-rules.yml").read_text())
+    if one(made["monitoring"], "PrometheusRule")["spec"] != tested:
+        sys.exit("the PrometheusRule is not prometheus/hostnorm-rules.yml")
+    changed = one(made["pod-monitor"], "PrometheusRule")["spec"]
+    text = json.dumps(changed)
+    alerts = {it["alert"]: it for group in changed["groups"] for it in group["rules"] if "alert" in it}
+    known = {it["alert"] for group in tested["groups"] for it in group["rules"] if "alert" in it}
+    host = alerts["HostAnomalous"]
+    expected = {
+        "job": 'job=\\"hostnorm\\"' not in text and 'job=\\"nodes\\"' in text,
+        "grafanaURL": "localhost:3000" not in text and "https://grafana.example.com/d/hostnorm-" in text,
+        "runbookURL": host["annotations"]["runbook_url"] == "https://runbooks.example.com/hostnorm/HostAnomalous.md",
+        "disabled": set(alerts) == known - {"HostAnomalyLong"},
+        "severities": host["labels"] == {"severity": "info", "team": "nodes"},
+        "other severities": alerts["HostnormDown"]["labels"]["severity"] == "critical",
+        "for": host["for"] == "5m",
+        "interval": {it["name"]: it["interval"] for it in changed["groups"]}["hostnorm-anomalies"] == "1m",
+        "alertAnnotations": all(it["annotations"]["contact"] == "#nodes" for it in alerts.values()),
+    }
+    wrong = [what for what, well in expected.items() if not well]
+    if wrong:
+        sys.exit(f"prometheusRule does not do what it says: {', '.join(wrong)}\n{text[:3000]}")
+    for name in ("monitoring", "pod-monitor"):
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            yaml.safe_dump(one(made[name], "PrometheusRule")["spec"], file)
+            file.flush()
+            done = subprocess.run([promtool, "check", "rules", "--lint=all", "--lint-fatal", file.name], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{name}: {done.stdout}{done.stderr}")
+
+
+def dashboards(made):
+    found = {key: text for it in made if it["metadata"]["labels"].get("grafana_dashboard") for key, text in it["data"].items()}
+    expected = {f"hostnorm-{it.name}": it.read_text() for it in (ROOT / "grafana/dashboards").glob("*.json")}
+    if {key: json.loads(text) for key, text in found.items()} != {key: json.loads(text) for key, text in expected.items()}:
+        sys.exit(f"dashboards {sorted(found)} are not those of grafana/dashboards")
+
+
+def settings(made, binary):
+    """hostnorm takes the settings that are made, and they are those that were asked for."""
+    for name, of in made.items():
+        text = next(it["data"]["hostnorm.yaml"] for it in of if "hostnorm.yaml" in it.get("data", {}))
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(text)
+            file.flush()
+            done = subprocess.run([binary, "check", "--config.file", file.name, "--print"], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{name}: hostnorm does not take its settings:\n{text}\n{done.stdout}{done.stderr}")
+        for line in {"full": ["seed: 12345678", "limit: 6"], "store-none": ["path: off"]}.get(name, []):
+            if line not in done.stdout:
+                sys.exit(f"{name}: hostnorm does not have {line!r}:\n{done.stdout}")
+
+
+def schemas(made):
+    """Each document that differs, by the schemas of each version of Kubernetes that is supported."""
+    once = {json.dumps(it, sort_keys=True): (name, it) for name, of in made.items() for it in of}
+    foreign = ("monitoring.coreos.com", "autoscaling.k8s.io")
+    versions = [it for it in utils.all_versions() if tuple(map(int, it.split(".")[:2])) >= (1, 25)]
+    for version in versions:
+        registry = definitions(version)
+        for name, document in once.values():
+            if document["apiVersion"].startswith(foreign):
+                continue
+            for error in validator(version, document, registry).iter_errors(document):
+                where = "/".join(map(str, error.absolute_path))
+                sys.exit(f"{name}: {document['kind']} in Kubernetes {version}: {where}: {error.message}")
+    return f"{versions[0]} to {versions[-1]}"
+
+
+def definitions(version):
+    contents = utils.schema_contents(f"kubernetes-json-schema/v{version}-local-strict/_definitions.json", version)
+    return referencing.Resource.from_contents(contents) @ referencing.Registry()
+
+
+@functools.cache
+def schema_file(version, kind, api):
+    return utils.schema_contents(f"kubernetes-json-schema/v{version}-local-strict/{kind.lower()}-{api}.json", version)
+
+
+def validator(version, document, registry):
+    api = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", document["apiVersion"])
+    return jsonschema.Draft202012Validator(schema_file(version, document["kind"], api), registry=registry)
+
+
+def packaged(tool):
+    """A package renders what the folder does, and a release fits where Helm keeps it."""
+    values = yaml.safe_load((CHART / "ci/monitoring-values.yaml").read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        archive = tool.package(folder)
+        if tool.render(values, archive) != tool.render(values):
+            sys.exit("a packaged chart renders something else")
+        texts = {str(it.relative_to(CHART)): it.read_text() for it in CHART.rglob("*") if it.is_file()}
+        release = json.dumps({"chart": texts, "manifest": yaml.safe_dump_all(tool.render(values)[0])})
+        size = len(base64.b64encode(gzip.compress(release.encode())))
+        if size > RELEASE_MAX // 2:
+            sys.exit(f"a release takes {size} bytes, more than half of what a secret can have")
+
+
+def test_pod(made, options):
+    """What the pod of `helm test` runs, against hostnorm here, and against nothing."""
+    container = one(made, "Pod")["spec"]["containers"][0]
+    script = container["args"][0]
+    environment = {it["name"]: it["value"] for it in container["env"]}
+    expected = f"http://release-name-hostnorm.{NAMESPACE}:19797"
+    if environment["ADDRESS"] != expected:
+        sys.exit(f"helm test asks {environment['ADDRESS']}, not {expected}")
+
+    def run(address, text=script):
+        with tempfile.TemporaryDirectory() as folder:
+            # As in the image: all there is are the commands of busybox.
+            for name in ("sh", "seq", "timeout", "wget", "grep", "sleep", "echo"):
+                pathlib.Path(folder, name).symlink_to(options.busybox)
+            env = {**environment, "ADDRESS": address, "PATH": folder}
+            return subprocess.run([f"{folder}/sh", "-euc", text], env=env, capture_output=True, text=True, timeout=60)
+
+    with hostnorm(options.hostnorm) as running:
+        done = run(running.url)
+        if done.returncode or "anomaly_ready" not in done.stdout:
+            sys.exit(f"helm test fails: {done.stdout}{done.stderr}")
+        status, _, page = fetch(f"{running.url}/metrics")
+        if status != 200 or "hostnorm_build_info" not in page:
+            sys.exit("hostnorm has no metrics")
+    nothing = run(f"http://127.0.0.1:{free_port()}", script.replace("seq 30", "seq 1").replace('= 30', "= 1"))
+    if nothing.returncode == 0 or "does not answer" not in nothing.stdout:
+        sys.exit(f"helm test is well although nothing answers: {nothing.stdout}{nothing.stderr}")
+
+
+main()

@@ -1,0 +1,160 @@
+"""The past of a simulated host from real servers: what is learned from each judges like what is learned from its CSV.
+
+Seven days at 30 s are in a Prometheus (blocks made by promtool), in a VictoriaMetrics and in an InfluxDB, under the names of
+node_exporter and of Telegraf. hostnorm is trained from each; a day with faults that none of them has seen is judged by each.
+Then the servers are asked in ways that go wrong.
+"""
+
+import argparse
+import csv
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import servers
+from program import fetch, free_port, hostnorm, note, until, value
+
+# Scores on held-out rows agree within this.
+AGREE = 0.02
+HOST = 'instance="web1:9100",job="node"'
+
+
+def run(options, *arguments, code=0, timeout=120):
+    done = subprocess.run([options.hostnorm, *arguments], capture_output=True, text=True, timeout=timeout)
+    said = done.stdout + done.stderr
+    if done.returncode != code or "panicked" in said:
+        sys.exit(f"{arguments}: exit {done.returncode}, expected {code}; said:\n{said}")
+    return said.strip()
+
+
+def scores(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return [float(row["score"]) for row in csv.DictReader(file)]
+
+
+def learned(options, folder, name, origin):
+    """Scores of the held-out day by what was learned from this origin."""
+    start = time.monotonic()
+    state = f"{folder}/state-{name}"
+    said = run(options, "train", "--from", origin, "--hours", "169", "--storage.path", state)
+    trained = time.monotonic() - start
+    without = [it for it in said.splitlines() if it.startswith("without data")]
+    assert not without, said
+    output = f"{folder}/{name}.scores.csv"
+    run(options, "replay", "--state", state, "--input", f"{folder}/held-out.csv", "--output", output)
+    note(f"{name}: trained in {trained:.1f} s; {said.splitlines()[0]}")
+    return scores(output)
+
+
+def agreement(options, folder, origins):
+    own = learned(options, folder, "csv", f"csv:{folder}/history.csv")
+    assert max(own) > 1.0, "no fault of the held-out day is found at all"
+    worst = 0.0
+    for name, origin in origins.items():
+        found = learned(options, folder, name, origin)
+        assert len(found) == len(own), (name, len(found), len(own))
+        far = max(abs(one - other) for one, other in zip(own, found))
+        note(f"{name}: {len(found)} scores are within {far:.2g} of those of the CSV, the highest is {max(found):.2f}")
+        worst = max(worst, far)
+    if worst > AGREE:
+        sys.exit(f"scores are {worst} apart, more than {AGREE}")
+
+
+def refused(options, what, origin, *words, more=(), code=1):
+    said = run(options, "train", "--from", origin, "--output", "/dev/null", "--storage.path", "off", *more, code=code)
+    missing = [word for word in words if word not in said]
+    if missing or "geheim" in said:
+        sys.exit(f"{what}: not said: {missing}; said:\n{said}")
+    note(f"{what} -> {said.splitlines()[-1]}")
+
+
+def bad_input(options, folder, urls):
+    url, influx = urls["prometheus"], urls["influxdb"]
+    refused(options, "nobody listens", f"prometheus:http://u:geheim@127.0.0.1:{free_port()}", "cannot be reached")
+    refused(options, "no such host", "prometheus:http://no-such-host.invalid", "no host of this name")
+    refused(options, "no TLS there", f"prometheus:{url.replace('http', 'https')}", "no secure connection")
+    refused(options, "a wrong path", f"prometheus:{url}/nowhere", "404")
+    refused(options, "a bad match", f"prometheus:{url}", "400", "parse error", more=["--match", "a=b"])
+    refused(options, "another host", f"prometheus:{url}", "has nothing of", "web1:9100", more=["--host", "web2"])
+    refused(options, "InfluxDB as Prometheus", f"prometheus:{influx}", "404")
+    # Newer ones have a page of their own at this path.
+    refused(options, "Prometheus as InfluxDB", f"influxdb:{url}/telegraf", url)
+    refused(options, "no such database", f"influxdb:{influx}/nope", "database not found", "telegraf")
+    refused(options, "another host", f"influxdb:{influx}/telegraf", "has nothing of", "diskio", more=["--host", "web2"])
+    refused(options, "an empty past", f"influxdb:{influx}/empty", "is empty")
+    refused(options, "too little", f"prometheus:{url}", "too little data: ", "1,440 needed", more=["--hours", "3"])
+    names = pathlib.Path(folder, "names.yaml")
+    shipped = run(options, "train", "--print-mapping")
+    total = "hostnorm_memory_size_bytes: {from: node_memory_MemTotal_bytes"
+    names.write_text(shipped.replace(total, total + ", times: 0.0009765625") + "\n", encoding="utf-8")
+    more = ["--mapping", str(names)]
+    refused(options, "kilobytes", f"prometheus:{url}", "wrong unit: hostnorm_memory_size_bytes", "1024", more=more)
+    percent = pathlib.Path(folder, "percent.csv")
+    rows = [f"{1_795_000_000 + 30 * idx},{40 + idx % 7}" for idx in range(2_000)]
+    percent.write_text("timestamp,cpu_busy_ratio\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    refused(options, "hundredths", f"csv:{percent}", "wrong unit: cpu_busy_ratio", "divide by 100")
+
+
+def bootstrap(options, folder, origin):
+    """The first start knows the past at once, whatever the warm-up; one whose server is gone goes on without."""
+
+    def starts(name, origin, success):
+        with open(f"{folder}/{name}.log", "wb") as log, hostnorm(
+            options.hostnorm, f"--storage.path={folder}/{name}", f"--bootstrap.from={origin}", log=log
+        ) as program:
+            program.ready()
+            page = lambda: fetch(f"{program.url}/metrics")[2]
+            seconds = until(f"{name}: bootstrap ends", 60, lambda: value(page(), "hostnorm_bootstrap_success") is not None)
+            assert value(page(), "hostnorm_bootstrap_success") == success, page()
+            before = value(page(), "hostnorm_ticks_total")
+            until(f"{name}: sampling goes on", 10, lambda: value(page(), "hostnorm_ticks_total") > before)
+            if success:
+                until(f"{name}: there is a score", 90, lambda: value(page(), "anomaly_score") is not None)
+            note(f"{name}: bootstrap_success {success} after {seconds:.1f} s")
+        log = pathlib.Path(folder, f"{name}.log").read_text(encoding="utf-8")
+        assert "geheim" not in log, log
+        return log
+
+    assert "learned the past of this host from elsewhere" in starts("bootstrapped", origin, 1)
+    gone = f"prometheus:http://anna:geheim@127.0.0.1:{free_port()}"
+    assert "cannot be reached" in starts("alone", gone, 0)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ["hostnorm", "prometheus", "promtool", "victoria-metrics", "influxd"]:
+        parser.add_argument(f"--{name}", required=True)
+    options = parser.parse_args()
+    # On the grid of points, and over ten minutes ago: VictoriaMetrics keeps the newest half minute to itself.
+    start = int(time.time()) // 30 * 30 - 7 * 86_400 - 600
+    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "wb") as log:
+        history = f"{folder}/history.csv"
+        simulate = ["simulate", "--every=30s", f"--start={start}", "--history-for=7d", "--for=1d", "--faults=4"]
+        run(options, *simulate, "--history", history, "--output", f"{folder}/held-out.csv")
+        families = servers.node_exporter(history)
+        prometheus = servers.prometheus(options.prometheus, options.promtool, folder, families, HOST, log)
+        with prometheus, servers.victoria(options.victoria_metrics, folder, log) as victoria, servers.influx(
+            options.influxd, folder, log
+        ) as influx:
+            try:
+                servers.import_victoria(victoria.url, families, HOST)
+                servers.import_influx(influx.url, servers.telegraf(history, "web1"), "telegraf")
+                servers.post(f"{influx.url}/query?q=CREATE+DATABASE+empty")
+                prometheus.ready(60)
+                urls = {"prometheus": prometheus.url, "victoria-metrics": victoria.url, "influxdb": influx.url}
+                origins = {
+                    "prometheus": f"prometheus:{prometheus.url}",
+                    "victoria-metrics": f"prometheus:{victoria.url}",
+                    "influxdb": f"influxdb:{influx.url}/telegraf",
+                }
+                agreement(options, folder, origins)
+                bad_input(options, folder, urls)
+                bootstrap(options, folder, origins["prometheus"])
+            except (SystemExit, AssertionError):
+                print(subprocess.run(["tail", "-20", f"{folder}/log"], capture_output=True, text=True).stdout)
+                raise
+
+
+main()

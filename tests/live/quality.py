@@ -1,0 +1,84 @@
+"""What detection reaches on labelled data, against the bars of tests/quality/bars.json, and what a replay costs."""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from program import note
+
+# The most memory that a replay may take, in MB.
+RSS_MAX = 60
+# A replay this fast was asked for; told, not demanded, as the machine may be busy.
+ROWS_A_SECOND = 15_000
+# The series whose replay is watched: 38 signals.
+WATCHED = "smd-machine-1-2"
+
+
+def options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--hostnorm", required=True)
+    parser.add_argument("--data", required=True, type=pathlib.Path, help="folder of labelled series")
+    parser.add_argument("--bars", required=True, help="which bars of bars.json hold for it")
+    return parser.parse_args()
+
+
+def figures(binary, data):
+    """The figures of each set, scored by replay with the defaults."""
+    command = [binary, "evaluate", "--data", data, "--replay", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    if done.returncode:
+        sys.exit(f"evaluate: exit {done.returncode}: {done.stderr}")
+    return {it["set"]: it["figures"] for it in json.loads(done.stdout)["sets"]}
+
+
+def missed(bars, found):
+    """Tells each figure beside its bar; gives those that miss theirs."""
+    wrong = []
+    for bar in bars:
+        value = found.get(bar["set"], {}).get(bar["figure"])
+        least, most = bar.get("at_least"), bar.get("at_most")
+        fine = value is not None and (least is None or value >= least) and (most is None or value <= most)
+        limit = f"at least {least}" if most is None else f"at most {most}"
+        shown = "absent" if value is None else f"{value:.4f}"
+        line = f"{bar['set']} {bar['figure']}: {shown}, {limit}"
+        note(line if fine else f"{line}: MISSED")
+        if not fine:
+            wrong.append(line)
+    return wrong
+
+
+def cost(binary, data):
+    """What a replay of train and test takes: rows for each second of processor time, and memory in MB."""
+    train, test = (data / "data" / f"{WATCHED}.{part}.csv.xz" for part in ["train", "test"])
+    with tempfile.TemporaryDirectory() as folder:
+        scores = os.path.join(folder, "scores.csv")
+        command = [binary, "replay", "--history", train, "--input", test, "--every", "60s", "--output", scores]
+        process = subprocess.Popen(command)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"replay: exit {process.returncode}")
+        rows = sum(1 for _ in open(scores)) - 1
+    manifest = json.loads((data / "manifest.json").read_text())
+    rows += next(it["train_rows"] for it in manifest["series"] if it["name"] == WATCHED)
+    return rows / (used.ru_utime + used.ru_stime), used.ru_maxrss / 1024
+
+
+def main():
+    given = options()
+    binary = os.path.abspath(given.hostnorm)
+    bars = json.loads((pathlib.Path(__file__).parents[1] / "quality" / "bars.json").read_text())[given.bars]
+    wrong = missed(bars, figures(binary, given.data))
+    pace, rss = cost(binary, given.data)
+    note(f"replay of 38 signals: {pace:.0f} rows/s of processor time ({ROWS_A_SECOND} asked for), {rss:.0f} MB, at most {RSS_MAX}")
+    if rss > RSS_MAX:
+        wrong.append(f"replay takes {rss:.0f} MB")
+    if wrong:
+        sys.exit("missed: " + "; ".join(wrong))
+
+
+main()

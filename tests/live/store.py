@@ -1,0 +1,321 @@
+"""What may happen to a store, happens: a full disk, a directory that cannot be written, garbled files, two processes, a
+clock that is set. Sampling and /metrics go on, the problem is a metric and one line in the log, and nothing is deleted.
+
+Needs the right to mount; without it the script runs itself in a namespace where it has that right.
+"""
+
+import argparse
+import os
+import pathlib
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+from program import arguments, fetch, hostnorm, note, until, value
+
+FAKETIME = "/usr/lib/{}/faketime/libfaketime.so.1"
+OPTIONS = ["--interval=100ms", "--window=10", "--warmup=2s", "--storage.commit-every=200ms"]
+
+
+class Daemon:
+    """hostnorm with a store, its log in a file."""
+
+    def __init__(self, options, folder, *more, **environment):
+        self.log = tempfile.TemporaryFile("w+")
+        before = dict(os.environ)
+        os.environ.update(environment)
+        self.program = hostnorm(options.hostnorm, f"--storage.path={folder}", *OPTIONS, *more, log=self.log)
+        for name in environment:
+            os.environ.pop(name)
+        os.environ.update(before)
+
+    def __enter__(self):
+        self.program.ready()
+        return self
+
+    def __exit__(self, *_):
+        self.program.__exit__()
+        if self.program.process.returncode not in (0, -signal.SIGKILL):
+            sys.exit(f"ended with {self.program.process.returncode}:\n{self.told()}")
+
+    def told(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def lines(self, word):
+        return [line for line in self.told().splitlines() if word in line]
+
+    def value(self, name, **labels):
+        return value(fetch(f"{self.program.url}/metrics")[2], name, **labels)
+
+    def stored(self, yes=1, seconds=30):
+        return until(
+            f"hostnorm_store_success is {yes}:\n{self.told()}",
+            seconds,
+            lambda: self.value("hostnorm_store_success") == yes,
+        )
+
+    def goes_on(self):
+        """Ten more readings, each of them judged and served."""
+        ticks = self.value("hostnorm_ticks_total")
+        until("ten more readings", 30, lambda: self.value("hostnorm_ticks_total") >= ticks + 10)
+
+    def kill(self):
+        self.program.process.kill()
+        self.program.process.wait()
+
+
+def sound(folder):
+    connection = sqlite3.connect(f"{folder}/hostnorm.db")
+    told = connection.execute("PRAGMA integrity_check").fetchall()
+    assert told == [("ok",)], told
+    (count,) = connection.execute("SELECT sum(count) FROM readings").fetchone()
+    connection.close()
+    return count or 0
+
+
+def once(daemon, word):
+    lines = daemon.lines(word)
+    assert len(lines) == 1, f"{word!r} is told {len(lines)} times:\n{daemon.told()}"
+
+
+def disk_full(options, folder):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
+    with Daemon(options, f"{folder}/store") as daemon:
+        daemon.stored()
+        fill(folder)
+        daemon.stored(0)
+        daemon.goes_on()
+        time.sleep(3)
+        daemon.goes_on()
+        os.remove(f"{folder}/ballast")
+        daemon.stored()
+        daemon.goes_on()
+        once(daemon, "nothing is stored")
+        once(daemon, "the store is written again")
+        assert daemon.value("hostnorm_store_errors_total", operation="write") > 0
+        ticks = daemon.value("hostnorm_ticks_total")
+    count = sound(f"{folder}/store")
+    assert count >= ticks, f"{ticks} readings, {count} stored"
+    os.rename(f"{folder}/store", f"{folder}/before")
+    fill(folder)
+    with Daemon(options, f"{folder}/store") as daemon:
+        daemon.stored(0)
+        daemon.goes_on()
+        os.remove(f"{folder}/ballast")
+        daemon.stored()
+        once(daemon, "nothing is stored")
+    sound(f"{folder}/store")
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(folder):
+    with open(f"{folder}/ballast", "wb", buffering=0) as ballast:
+        for size in (65536, 4096, 512, 1):
+            try:
+                while ballast.write(b"x" * size) == size:
+                    pass
+            except OSError:
+                pass
+
+
+def read_only(options, folder):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
+    os.mkdir(f"{folder}/store")
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    with Daemon(options, f"{folder}/store") as daemon:
+        daemon.stored(0)
+        daemon.goes_on()
+        assert daemon.value("hostnorm_store_errors_total", operation="open") > 0
+        subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+        daemon.stored()
+        once(daemon, "nothing is stored")
+        once(daemon, "the store is written again")
+    sound(f"{folder}/store")
+    # What is stored can be read where nothing can be written.
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    told = subprocess.run([options.hostnorm, "export", "scores", f"--storage.path={folder}/store"], capture_output=True)
+    assert told.returncode == 0 and told.stdout.startswith(b"timestamp,score"), told
+    subprocess.run(["umount", folder], check=True)
+
+
+def nowhere_to_sort(options, folder):
+    """What months left is read where no file can be made, as in a container: all of it, and a part."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], check=True)
+    filled(options, f"{folder}/store")
+    with sqlite3.connect(f"{folder}/store/hostnorm.db") as database:
+        others = "kind, subject, odd, weight, momentary, is_anomaly, confidence, layout, \"values\""
+        database.execute(
+            f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+            f"INSERT INTO points (at, score, {others}) SELECT at - 60 * i, 0.5, {others} FROM points, n"
+        )
+        (added,) = database.execute("SELECT changes()").fetchone()
+    database.close()
+    shutil.copy(options.hostnorm, f"{folder}/hostnorm")
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    for more in [], ["--from=2020-01-01T00:00:00Z"]:
+        command = ["/hostnorm", "export", "scores", "--storage.path=/store", *more]
+        # What is released is static and needs nothing else there.
+        told = subprocess.run(command, capture_output=True, cwd=folder, preexec_fn=lambda: os.chroot("."))
+        assert told.returncode == 0 and told.stdout.count(b"\n") > added > 40_000, (told.stderr, added)
+    subprocess.run(["umount", folder], check=True)
+
+
+def garble(path, start, length, seed):
+    with open(path, "r+b") as file:
+        file.seek(start)
+        file.write(random.Random(seed).randbytes(length))
+
+
+def filled(options, folder, kill=False):
+    """A store with some readings in it; after a kill with its log of writes."""
+    daemon = Daemon(options, folder)
+    with daemon:
+        daemon.stored()
+        time.sleep(4)
+        if kill:
+            daemon.kill()
+
+
+def set_aside(folder):
+    """Files that were set aside; what is beside them goes with them."""
+    found = [it for it in pathlib.Path(folder).iterdir() if ".garbled-" in it.name]
+    for it in found:
+        assert it.is_file() or any(it.iterdir()), it
+    return [it for it in found if it.is_file()]
+
+
+def garbled(options, folder):
+    filled(options, folder)
+    path = pathlib.Path(folder, "hostnorm.db")
+    garble(path, 0, 4096, 1)
+    content = path.read_bytes()
+    with Daemon(options, folder) as daemon:
+        daemon.stored()
+        daemon.goes_on()
+        once(daemon, "the store is garbled")
+    (aside,) = set_aside(folder)
+    assert aside.read_bytes() == content, "what was garbled was changed"
+    assert aside.name in daemon.told(), daemon.told()
+    sound(folder)
+    # Garbled behind its head: it is seen when it is touched, if ever; then as above.
+    garble(path, 4096, path.stat().st_size - 4096, 2)
+    with Daemon(options, folder) as daemon:
+        daemon.stored()
+        daemon.goes_on()
+        once(daemon, "the store is garbled")
+    assert len(set_aside(folder)) == 2
+    sound(folder)
+
+
+def garbled_log(options, folder):
+    for seed, cut in enumerate((False, True)):
+        filled(options, folder, kill=True)
+        path = pathlib.Path(folder, "hostnorm.db-wal")
+        size = path.stat().st_size
+        if cut:
+            os.truncate(path, size * 2 // 3 + 7)
+        else:
+            garble(path, size // 2, size // 2, seed)
+        with Daemon(options, folder) as daemon:
+            daemon.stored()
+            daemon.goes_on()
+            assert not daemon.lines("garbled"), daemon.told()
+        sound(folder)
+
+
+def garbled_state(options, folder):
+    """A state that is garbled, or gone, is not taken over, and the next one is stored."""
+    blobs = pathlib.Path(folder, "hostnorm.db-blobs")
+    for spoil in (lambda it: garble(it, 100, 100, 3), os.remove):
+        filled(options, folder)
+        for path in blobs.iterdir():
+            spoil(path)
+        with Daemon(options, folder) as daemon:
+            daemon.stored()
+            daemon.goes_on()
+            once(daemon, "cannot be read")
+            once(daemon, "the last snapshot is not used")
+            # The store goes on with it.
+            ticks = daemon.value("hostnorm_ticks_total")
+        count = sound(folder)
+        assert count > ticks, f"{ticks} readings, {count} stored"
+        assert any(blobs.iterdir()), "no state is stored"
+
+
+def two_processes(options, folder):
+    with Daemon(options, folder) as first:
+        first.stored()
+        with Daemon(options, folder) as second:
+            second.stored(0)
+            second.goes_on()
+            once(second, "another hostnorm writes to this store")
+            first.kill()
+            second.stored()
+            once(second, "the store is written again")
+    sound(folder)
+
+
+def learning(options, folder):
+    def learn(switch):
+        told = subprocess.run([options.hostnorm, "learn", switch, f"--storage.path={folder}"], capture_output=True, text=True)
+        assert told.returncode == 0, told
+        return told.stdout
+
+    with Daemon(options, folder) as daemon:
+        daemon.stored()
+        assert "learning is off" in learn("off")
+        assert daemon.value("hostnorm_learning") == 0
+        assert "off already" in learn("off")
+    with Daemon(options, folder) as daemon:
+        assert daemon.value("hostnorm_learning") == 0
+        daemon.stored()
+        assert "learning is on" in learn("on")
+        assert daemon.value("hostnorm_learning") == 1
+
+
+def clock(options, folder):
+    library = next((it for it in map(FAKETIME.format, ("x86_64-linux-gnu", "aarch64-linux-gnu")) if os.path.exists(it)))
+    offset = pathlib.Path(folder, "offset")
+    offset.write_text("+0\n")
+    environment = {
+        "LD_PRELOAD": library,
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+    dynamic = argparse.Namespace(hostnorm=options.dynamic)
+    with Daemon(dynamic, f"{folder}/store", **environment) as daemon:
+        daemon.stored()
+        for step in ("-1h", "+0", "+1h", "+0"):
+            offset.write_text(f"{step}\n")
+            daemon.goes_on()
+            daemon.stored()
+            time.sleep(1)
+        ticks = daemon.value("hostnorm_ticks_total")
+        assert daemon.value("hostnorm_store_errors_total", operation="write") == 0
+        assert daemon.value("hostnorm_store_rows_dropped_total") == 0
+    assert sound(f"{folder}/store") >= ticks
+    connection = sqlite3.connect(f"{folder}/store/hostnorm.db")
+    first, last = connection.execute("SELECT min(first_at), max(last_at) FROM readings").fetchone()
+    assert last - first > 7000, "the clock was not set"
+
+
+def main():
+    if os.geteuid() != 0:
+        os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--mount", sys.executable, *sys.argv])
+    options = arguments(dynamic="a build of hostnorm that takes LD_PRELOAD, as what is released does not")
+    for scenario in (disk_full, read_only, nowhere_to_sort, garbled, garbled_log, garbled_state, two_processes, learning, clock):
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            scenario(options, folder)
+        note(f"{scenario.__name__.replace('_', ' ')}: {time.monotonic() - began:.0f} s")
+
+
+main()
