@@ -7,7 +7,7 @@
 #   ... --draft                                     of a version that CHANGELOG.md calls unreleased
 #
 # Needs cargo-deb, cargo-generate-rpm and cargo-cyclonedx (cargo install --locked NAME). Equal sources give equal
-# tarballs and packages, wherever and whenever they are made; checked by tests/live/release.py.
+# tarballs and packages, wherever and whenever they are made; checked by tests/live/test_release.py.
 set -euo pipefail
 usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//p}' "$0" >&2; exit 64; }
 fail() { printf 'release: %s\n' "$*" >&2; exit 1; }

@@ -1,5 +1,5 @@
 //! Traces on their way out of the process: 10,000 ticks beside collectors that refuse, hang, garble or take everything.
-//! What they send is looked at by a real collector in `tests/live/otlp.py`.
+//! What they send is looked at by a real collector in `tests/live/test_otlp.py`.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

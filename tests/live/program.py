@@ -1,6 +1,5 @@
-"""Starts the release binary and asks it; what the live checks share."""
+"""Starts the release binary and asks it; what the live tests share."""
 
-import argparse
 import contextlib
 import os
 import re
@@ -10,14 +9,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-
-
-def arguments(**more):
-    """The options of a live check: --hostnorm and those named, each with a value."""
-    parser = argparse.ArgumentParser()
-    for name in ["hostnorm", *more]:
-        parser.add_argument(f"--{name}", required=True, help=more.get(name))
-    return parser.parse_args()
 
 
 def free_port():

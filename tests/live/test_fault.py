@@ -5,15 +5,17 @@ import sys
 import tempfile
 import time
 
-from program import BURNER, arguments, faults, fetch, hostnorm, note, samples, until, value
+import pytest
+from program import BURNER, faults, fetch, hostnorm, note, samples, until, value
 
 FOUND_SECONDS = 15
 ENDED_SECONDS = 90
 CAUSES = ("cpu", "load", "pressure")
 
 
-def main():
-    options = arguments()
+@pytest.mark.measured
+@pytest.mark.slow
+def test_fault(options):
     with tempfile.TemporaryFile("w+") as log, hostnorm(
         options.hostnorm, "--interval=200ms", "--warmup=60s", log=log
     ) as program:
@@ -46,6 +48,3 @@ def main():
 def told(log):
     log.seek(0)
     return log.read()
-
-
-main()

@@ -1,7 +1,6 @@
 """Collectors that refuse, hang, garble or lie change nothing: no reading is missed, memory stays, scrapes are answered
 at once, the end is quick. With --ticks 10000 it is the whole bar; by default a short form of it."""
 
-import argparse
 import os
 import pathlib
 import signal
@@ -12,6 +11,7 @@ import tempfile
 import threading
 import time
 
+import pytest
 from program import fetch, free_port, hostnorm, note, until, value
 
 INTERVAL = 0.1
@@ -190,11 +190,8 @@ def refusals(binary):
         sys.exit(f"a certificate that is not there: {done.returncode}\n{done.stderr}")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--hostnorm", required=True)
-    parser.add_argument("--ticks", type=int, default=200)
-    options = parser.parse_args()
+@pytest.mark.slow
+def test_otlp_hostile(options):
     refusals(options.hostnorm)
     with tempfile.TemporaryDirectory() as folder:
         cases = [Case(it, options.hostnorm, folder) for it in COLLECTORS]
@@ -225,6 +222,3 @@ def main():
         wrong += [f"{case.name}: exit code {code}" for case, code in zip(cases, codes) if code]
         if wrong:
             sys.exit("\n".join(wrong))
-
-
-main()

@@ -5,7 +5,6 @@ node_exporter and of Telegraf. hostnorm is trained from each; a day with faults 
 Then the servers are asked in ways that go wrong.
 """
 
-import argparse
 import csv
 import pathlib
 import subprocess
@@ -13,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import pytest
 import servers
 from program import fetch, free_port, hostnorm, note, until, value
 
@@ -122,11 +122,9 @@ def bootstrap(options, folder, origin):
     assert "cannot be reached" in starts("alone", gone, 0)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    for name in ["hostnorm", "prometheus", "promtool", "victoria-metrics", "influxd"]:
-        parser.add_argument(f"--{name}", required=True)
-    options = parser.parse_args()
+@pytest.mark.newest(reason="remote APIs of Prometheus and VictoriaMetrics have changed between versions")
+@pytest.mark.slow
+def test_history(options):
     # On the grid of points, and over ten minutes ago: VictoriaMetrics keeps the newest half minute to itself.
     start = int(time.time()) // 30 * 30 - 7 * 86_400 - 600
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "wb") as log:
@@ -155,6 +153,3 @@ def main():
             except (SystemExit, AssertionError):
                 print(subprocess.run(["tail", "-20", f"{folder}/log"], capture_output=True, text=True).stdout)
                 raise
-
-
-main()

@@ -18,8 +18,9 @@ import tempfile
 import time
 import urllib.request
 
+import pytest
 from deployed import alertmanager, alertmanager_config, ask, prometheus, rules
-from program import arguments, note, until
+from program import note, until
 from receivers import Receivers
 
 SEED = "1"
@@ -33,8 +34,9 @@ LABELS = 'job="hostnorm",instance="simulated",kind="host",subject="host"'
 ALERTS = ("HostAnomalous", "HostAnomalySevere")
 
 
-def main():
-    options = arguments(promtool="the tool", prometheus="the server", alertmanager="the server")
+@pytest.mark.slow
+@pytest.mark.newest(reason="alert timing and messages of the newest Prometheus and Alertmanager")
+def test_week(options):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         rows, faults = simulated(options.hostnorm, folder)
@@ -175,6 +177,3 @@ def post(manager, name, over):
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{manager.url}/api/v2/alerts", json.dumps(body).encode(), headers)
     urllib.request.urlopen(request, timeout=10).close()
-
-
-main()

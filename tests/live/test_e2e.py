@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 
+import pytest
 from deployed import alertmanager, alertmanager_config, instant, prometheus, rules
-from program import arguments, fetch, hostnorm, note, until, value
+from program import fetch, hostnorm, note, until, value
 from receivers import Receivers
 
 LEARNING_SECONDS = 120
@@ -42,9 +43,11 @@ CAUSES = (
 CHATS = ("webhook", "slack", "discord")
 
 
-def main():
-    options = arguments(prometheus="the server", alertmanager="the server", shipped="yes or no")
-    shipped = options.shipped == "yes"
+@pytest.mark.measured
+@pytest.mark.slow
+@pytest.mark.newest(reason="the whole path with the newest servers")
+def test_e2e(options):
+    shipped = options.shipped
     with tempfile.TemporaryDirectory() as folder, Receivers() as receivers, open(f"{folder}/log", "w+") as log:
         if shipped:
             made, intervals, every = rules(folder), {}, "15s"
@@ -158,6 +161,3 @@ def score(program):
 
 def alert(server, state):
     return instant(server, f'ALERTS{{alertname="HostAnomalous",alertstate="{state}"}}')
-
-
-main()

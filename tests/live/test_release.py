@@ -10,7 +10,8 @@ import sys
 import tempfile
 import time
 
-from program import arguments, note
+import pytest
+from program import note
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -22,8 +23,10 @@ def run(*command, **more):
     return done.stdout.strip()
 
 
-def main():
-    program = os.path.realpath(arguments().hostnorm)
+@pytest.mark.newest(only=True, reason="a second build takes minutes")
+@pytest.mark.slow
+def test_release(options):
+    program = options.hostnorm
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -52,6 +55,3 @@ def main():
         if sums[0] != sums[1]:
             sys.exit(f"packages differ:\n{sums[0]}\n{sums[1]}")
     note(f"program, tarball, deb, rpm and SBOM are equal; the second build took {built:.0f} s")
-
-
-main()

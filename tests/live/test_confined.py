@@ -17,7 +17,8 @@ import tarfile
 import tempfile
 import textwrap
 
-from program import arguments, fetch, free_port, note, samples, until
+import pytest
+from program import fetch, free_port, note, samples, until
 
 ROOT = pathlib.Path(__file__).parents[2]
 IMAGE_BYTES_MAX = 12_000_000
@@ -213,8 +214,9 @@ def system_calls(program, folder):
     note(f"{len(called)} kinds of system calls, with store, training and scrapes: the unit allows them all")
 
 
-def main():
-    program = os.path.realpath(arguments().hostnorm)
+@pytest.mark.root
+def test_confined(options):
+    program = options.hostnorm
     port = free_port()
     with tempfile.TemporaryDirectory() as name, open(f"{name}/log", "w+") as log:
         folder = pathlib.Path(name)
@@ -245,6 +247,3 @@ def main():
         finally:
             free.kill()
             free.wait()
-
-
-main()

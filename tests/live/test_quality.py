@@ -1,6 +1,5 @@
 """What detection reaches on labelled data, against the bars of tests/quality/bars.json, and what a replay costs."""
 
-import argparse
 import json
 import os
 import pathlib
@@ -8,22 +7,16 @@ import subprocess
 import sys
 import tempfile
 
+import pytest
 from program import note
 
+QUALITY = pathlib.Path(__file__).parents[1] / "quality"
 # The most memory that a replay may take, in MB.
 RSS_MAX = 60
 # A replay this fast was asked for; told, not demanded, as the machine may be busy.
 ROWS_A_SECOND = 15_000
 # The series whose replay is watched: 38 signals.
 WATCHED = "smd-machine-1-2"
-
-
-def options():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--hostnorm", required=True)
-    parser.add_argument("--data", required=True, type=pathlib.Path, help="folder of labelled series")
-    parser.add_argument("--bars", required=True, help="which bars of bars.json hold for it")
-    return parser.parse_args()
 
 
 def figures(binary, data):
@@ -68,17 +61,24 @@ def cost(binary, data):
     return rows / (used.ru_utime + used.ru_stime), used.ru_maxrss / 1024
 
 
-def main():
-    given = options()
-    binary = os.path.abspath(given.hostnorm)
-    bars = json.loads((pathlib.Path(__file__).parents[1] / "quality" / "bars.json").read_text())[given.bars]
-    wrong = missed(bars, figures(binary, given.data))
-    pace, rss = cost(binary, given.data)
+@pytest.mark.slow
+def test_excerpt(options):
+    held(options.hostnorm, QUALITY, "excerpt")
+
+
+@pytest.mark.slow
+def test_whole(options):
+    if not options.quality_data:
+        pytest.skip("no --quality-data")
+    held(options.hostnorm, options.quality_data, "whole")
+
+
+def held(binary, data, which):
+    bars = json.loads((QUALITY / "bars.json").read_text())[which]
+    wrong = missed(bars, figures(binary, data))
+    pace, rss = cost(binary, data)
     note(f"replay of 38 signals: {pace:.0f} rows/s of processor time ({ROWS_A_SECOND} asked for), {rss:.0f} MB, at most {RSS_MAX}")
     if rss > RSS_MAX:
         wrong.append(f"replay takes {rss:.0f} MB")
     if wrong:
         sys.exit("missed: " + "; ".join(wrong))
-
-
-main()

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 
+import pytest
 import yaml
 
-from program import Running, arguments, fetch, free_port, note, until
+from program import Running, fetch, free_port, note, until
 
 FILE = pathlib.Path(__file__).parents[2] / "deploy/compose.yaml"
 
@@ -86,8 +87,8 @@ def here(text, volumes):
     return text
 
 
-def main():
-    options = arguments(prometheus="Prometheus", alertmanager="Alertmanager", amtool="amtool")
+@pytest.mark.newest(reason="Compose and the servers take other arguments")
+def test_compose(options):
     services = checked()
     ports = {name: free_port() for name in services}
     with tempfile.TemporaryDirectory() as name, open(f"{name}/log", "w+") as log:
@@ -130,6 +131,3 @@ def main():
             active = lambda: [it["url"] for it in asked("/api/v1/alertmanagers")["data"]["activeAlertmanagers"]]
             until("Alertmanager is found", 30, lambda: active() == [f"{url['alertmanager']}/api/v2/alerts"])
         note(f"scraped {seconds:.1f} s after the start, {rules} rules, Alertmanager found, dashboards where Grafana looks for them")
-
-
-main()

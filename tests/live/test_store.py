@@ -1,10 +1,10 @@
 """What may happen to a store, happens: a full disk, a directory that cannot be written, garbled files, two processes, a
 clock that is set. Sampling and /metrics go on, the problem is a metric and one line in the log, and nothing is deleted.
 
-Needs the right to mount; without it the script runs itself in a namespace where it has that right.
+Needs the right to mount.
 """
 
-import argparse
+import types
 import os
 import pathlib
 import random
@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 
-from program import arguments, fetch, hostnorm, note, until, value
+import pytest
+from program import fetch, hostnorm, note, until, value
 
 FAKETIME = "/usr/lib/{}/faketime/libfaketime.so.1"
 OPTIONS = ["--interval=100ms", "--window=10", "--warmup=2s", "--storage.commit-every=200ms"]
@@ -290,7 +291,7 @@ def clock(options, folder):
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
-    dynamic = argparse.Namespace(hostnorm=options.dynamic)
+    dynamic = types.SimpleNamespace(hostnorm=options.dynamic)
     with Daemon(dynamic, f"{folder}/store", **environment) as daemon:
         daemon.stored()
         for step in ("-1h", "+0", "+1h", "+0"):
@@ -307,15 +308,11 @@ def clock(options, folder):
     assert last - first > 7000, "the clock was not set"
 
 
-def main():
-    if os.geteuid() != 0:
-        os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--mount", sys.executable, *sys.argv])
-    options = arguments(dynamic="a build of hostnorm that takes LD_PRELOAD, as what is released does not")
+@pytest.mark.root
+@pytest.mark.slow
+def test_store(options):
     for scenario in (disk_full, read_only, nowhere_to_sort, garbled, garbled_log, garbled_state, two_processes, learning, clock):
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             scenario(options, folder)
         note(f"{scenario.__name__.replace('_', ' ')}: {time.monotonic() - began:.0f} s")
-
-
-main()

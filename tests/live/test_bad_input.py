@@ -1,13 +1,12 @@
 """What a user may get wrong: a sentence on stderr, exit 64 or 1, no backtrace."""
 
-import os
 import pathlib
 import socket
 import subprocess
 import sys
 import tempfile
 
-from program import arguments, note
+from program import note
 
 
 def check(binary, options, code, *words):
@@ -19,10 +18,10 @@ def check(binary, options, code, *words):
     note(f"{' '.join(options)} -> {code}: {said.splitlines()[-1]}")
 
 
-def main():
-    binary = os.path.abspath(arguments().hostnorm)
+def test_bad_input(options, monkeypatch):
+    binary = options.hostnorm
     with tempfile.TemporaryDirectory() as folder, socket.socket() as taken:
-        os.chdir(folder)
+        monkeypatch.chdir(folder)
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -40,6 +39,3 @@ def main():
         check(binary, ["--path.procfs=/does/not/exist"], 64, "/does/not/exist")
         check(binary, [f"--web.listen-address={address}"], 1, address)
         check(binary, ["--web.listen-address=nonsense"], 64, "nonsense")
-
-
-main()

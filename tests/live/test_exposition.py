@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from program import arguments, fetch, hostnorm, note, until, value
+from program import fetch, hostnorm, note, until, value
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -24,8 +25,8 @@ def lint(promtool, url, when):
     return text
 
 
-def main():
-    options = arguments(promtool="the linter")
+@pytest.mark.newest(reason="promtool lints more")
+def test_exposition(options):
     with hostnorm(options.hostnorm, "--interval=100ms", "--warmup=10s") as program:
         program.ready()
         text = lint(options.promtool, program.url, "while warming up")
@@ -39,6 +40,3 @@ def main():
         note(f"first score after {seconds:.1f} s of a warm-up of 10 s")
         text = lint(options.promtool, program.url, "with a score")
         assert value(text, "anomaly_ready", kind="host") == 1
-
-
-main()

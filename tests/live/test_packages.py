@@ -2,7 +2,7 @@
 
 The deb is installed on this machine, configured, run, upgraded, removed and purged. No systemd runs here, so the program is
 started by the unit's own ExecStart=, as its user, with its environment file and its directory; systemd's part is in
-systemd.py and confined.py.
+test_systemd.py and test_confined.py.
 """
 
 import os
@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 
-from program import Running, arguments, fetch, free_port, note, until, value
+import pytest
+from program import Running, fetch, free_port, note, until, value
 
 ROOT = pathlib.Path(__file__).parents[2]
 SETTINGS = pathlib.Path("/etc/hostnorm/hostnorm.yaml")
@@ -187,8 +188,9 @@ def bill(out, version):
     note(f"SBOM: {len(names)} crates")
 
 
-def main():
-    program = os.path.realpath(arguments().hostnorm)
+@pytest.mark.root
+def test_packages(options):
+    program = options.hostnorm
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         out, version = released(program, folder)
@@ -196,6 +198,3 @@ def main():
         tarball(out, version, folder)
         deb(out, version)
         rpm(out, version, folder)
-
-
-main()

@@ -1,12 +1,11 @@
 """SIGHUP: good settings take effect, bad ones are refused and those in effect stay, what was learned is kept."""
 
-import os
 import pathlib
 import signal
 import sys
 import tempfile
 
-from program import arguments, fetch, hostnorm, note, until, value
+from program import fetch, hostnorm, note, until, value
 
 SUCCESSFUL = "hostnorm_config_last_reload_successful"
 SUCCEEDED_AT = "hostnorm_config_last_reload_success_timestamp_seconds"
@@ -18,8 +17,8 @@ def page(url):
     return text if status == 200 else ""
 
 
-def main():
-    binary = os.path.abspath(arguments().hostnorm)
+def test_reload(options):
+    binary = options.hostnorm
     with tempfile.TemporaryDirectory() as folder:
         settings = pathlib.Path(folder, "settings.yaml")
         settings.write_text("interval: 100ms\nwarmup: 10s\n")
@@ -44,6 +43,3 @@ def main():
             if says(SUCCESSFUL) != 1 or says(SUCCEEDED_AT) <= began:
                 sys.exit("good settings are not counted")
             note(f"score back {seconds:.1f} s after new settings took effect")
-
-
-main()

@@ -5,7 +5,6 @@ the host itself and has to lie between them in one of some rounds: gauges move b
 be interrupted, so that it is later than its time stamp. What is read from elsewhere never lies between them.
 """
 
-import argparse
 import os
 import pathlib
 import re
@@ -14,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import pytest
 import chart
 import yaml
 from container import Container
@@ -24,11 +24,9 @@ ROUNDS_MAX = 60
 SLACK = 0.01
 
 
-def main():
-    options = chart_options()
-    if os.geteuid():
-        sys.exit("a container needs root: run this as root")
-    tool = chart.helm(options.helm)
+@pytest.mark.root
+def test_chroot_numbers(options):
+    tool = chart.helm()
     made = {name: rendered(tool, name) for name in ("default", "values-restricted", "store-host", "store-host-prepared")}
     with hostnorm(options.hostnorm, "--interval=100ms") as host:
         host.ready()
@@ -48,13 +46,6 @@ def main():
     stores(made, options.hostnorm)
     missing(made["default"], options.hostnorm)
     note(f"{same} fields as on the host, {left} of them without mounts of the host")
-
-
-def chart_options():
-    parser = argparse.ArgumentParser()
-    for name in ("hostnorm", "helm"):
-        parser.add_argument(f"--{name}")
-    return parser.parse_args()
 
 
 def rendered(tool, name):
@@ -157,6 +148,3 @@ def missing(made, binary):
         done = subprocess.run([binary, "--config.file", file.name], capture_output=True, text=True, timeout=30)
     if done.returncode != 64 or not re.search(r"path\.procfs.*/host/proc is not a directory", done.stderr):
         sys.exit(f"without /host/proc: exit {done.returncode}: {done.stderr}")
-
-
-main()

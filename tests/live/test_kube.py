@@ -1,6 +1,5 @@
 """The chart against a real API server: each file of values strictly, a release's life, and who is admitted where."""
 
-import argparse
 import concurrent.futures
 import contextlib
 import json
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+import pytest
 import helm_python
 import yaml
 from chart import CHART, KUBERNETES, RESTRICTED, ROOT, ci, documents
@@ -80,11 +80,8 @@ def cluster(helm):
             watching.wait()
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    for name in ("hostnorm", "helm"):
-        parser.add_argument(f"--{name}")
-    options = parser.parse_args()
+@pytest.mark.newest(only=True, reason="needs an API server")
+def test_kube(options):
     # Whoever ends this ends the servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     with cluster(options.helm) as it:
@@ -230,6 +227,3 @@ def mistake(it):
     said = it.helm("install", "wrong", CHART, "-n", "open", "--set", "config.limt=6", fails=True)
     if "additional properties 'limt' not allowed" not in said or it.get("open", KINDS, "wrong"):
         sys.exit(f"a key that does not exist: {said}")
-
-
-main()

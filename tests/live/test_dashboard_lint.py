@@ -274,7 +274,7 @@ def prove(names):
         sys.exit("a metric that was renamed in docs/metrics.md is not found out")
 
 
-def main():
+def test_dashboard_lint(options):
     names = Names(documented(), listed("dashboards_expected.txt"))
     allowed = exceptions()
     found = [*provisioned(), *findings(boards(), names, allowed)]
@@ -284,6 +284,3 @@ def main():
     prove(names)
     count = sum(1 for it in boards() for _ in it.queries())
     note(f"{len(boards())} dashboards, {sum(1 for it in boards() for _ in it.panels())} panels, {count} queries; {len(BROKEN) + 1} broken copies found out")
-
-
-main()

@@ -17,7 +17,8 @@ import tempfile
 import threading
 import time
 
-from program import arguments, note
+import pytest
+from program import note
 
 KILLS = 200
 STORES = 6
@@ -138,8 +139,8 @@ class Crashes(threading.Thread):
         return [line.split(",", 1)[0] for line in text.splitlines()[1:]]
 
 
-def main():
-    options = arguments()
+@pytest.mark.slow
+def test_crash(options):
     with tempfile.TemporaryDirectory() as folder:
         calm = Calm(f"{folder}/machine")
         calm.start()
@@ -164,6 +165,3 @@ def main():
             f"{sum(store.count for store in stores)} kept, highest of "
             f"{sum(store.scores for store in stores)} scores {max(store.score for store in stores):.2f}"
         )
-
-
-main()

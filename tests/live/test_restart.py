@@ -5,15 +5,14 @@ import sys
 import tempfile
 import time
 
-from program import arguments, fetch, hostnorm, note, samples, until, value
+from program import fetch, hostnorm, note, samples, until, value
 
 # A commit each second here, so that a crash loses at most that.
 OPTIONS = ("--interval=200ms", "--window=5", "--warmup=15s", "--storage.commit-every=1s")
 BACK_SECONDS = 3
 
 
-def main():
-    options = arguments()
+def test_restart(options):
     with tempfile.TemporaryDirectory() as directory:
         place = f"--storage.path={directory}"
 
@@ -86,6 +85,3 @@ def tried(program):
     text = page(program)
     promoted = value(text, "hostnorm_model_trials_total", outcome="promoted")
     return promoted or value(text, "anomaly_shadow_score", kind="host") is not None
-
-
-main()

@@ -8,8 +8,9 @@ import tempfile
 import time
 import urllib.request
 
+import pytest
 from deployed import alertmanager, alertmanager_config, replaced
-from program import arguments, fetch, note, until
+from program import fetch, note, until
 from receivers import Receivers
 
 RUNBOOK = "https://example.com/runbooks/%s.md"
@@ -32,8 +33,8 @@ def alert(name, severity, instance=None, subject=None, **more):
     return {"labels": labels, "annotations": annotations}
 
 
-def main():
-    options = arguments(alertmanager="the server", amtool="its tool")
+@pytest.mark.newest(reason="templates and receivers")
+def test_alertmanager(options):
     with tempfile.TemporaryDirectory() as folder, Receivers() as receivers:
         config = alertmanager_config(folder, receivers, group_wait="2s", group_interval="5s")
         # The only thing besides: information is not for the night, but tests run by night as well.
@@ -147,6 +148,3 @@ def found(manager, of):
     alerts = json.loads(fetch(f"{manager.url}/api/v2/alerts")[2])
     names = {(it["labels"]["alertname"], it["labels"].get("instance")): bool(it["status"]["inhibitedBy"]) for it in alerts}
     return {it: names.get(it) for it in of}
-
-
-main()

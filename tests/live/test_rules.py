@@ -1,6 +1,5 @@
 """The files in prometheus/ with the tools that load them; and that a mistake in one is told with file and line."""
 
-import argparse
 import os
 import pathlib
 import re
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+import pytest
 from deployed import ROOT, SHIPPED, rules
 from program import note
 
@@ -47,10 +47,13 @@ MISTAKES = [
 
 
 class Tools:
-    """Where the tools are; those that were not named are not there, and what they check is left out."""
+    """What each tool says of the shipped files."""
 
-    def __init__(self, options):
-        self.__dict__.update(vars(options))
+    def __init__(self, tools):
+        self.tools = tools
+
+    def __getattr__(self, name):
+        return getattr(self.tools, name)
 
     def generated(self, shipped):
         return run(["bash", shipped / "mixin/generate.sh", "--check"], env={"JSONNET": self.jsonnet})
@@ -86,17 +89,15 @@ def well(what, outcome):
         sys.exit(f"{what}:\n{said}")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    for name in ("hostnorm", "promtool", "amtool", "jsonnet", "jsonnetfmt", "vmalert", "vmagent", "jsonnet-lint", "newest"):
-        parser.add_argument(f"--{name}")
-    tools = Tools(parser.parse_args())
+@pytest.mark.newest(reason="keep_firing_for, jsonnet-lint and new receivers")
+def test_rules(options):
+    tools = Tools(options)
     for check in ("generated", "rules", "text", "scrape", "alertmanager"):
         well(check, getattr(tools, check)(SHIPPED))
     sources = [*SHIPPED.glob("mixin/**/*.libsonnet"), SHIPPED / "mixin/generate.jsonnet"]
     for source in sources:
         well(f"format of {source}", run([tools.jsonnetfmt, *FORMAT, source]))
-    if tools.jsonnet_lint:
+    if tools.newest:
         well("jsonnet-lint", run([tools.jsonnet_lint, SHIPPED / "mixin/mixin.libsonnet", SHIPPED / "mixin/generate.jsonnet"]))
     if tools.newest:
         # What the oldest do not know, or Debian has left out.
@@ -118,7 +119,7 @@ def routes(tools):
 
 
 def victoria(tools):
-    if tools.vmagent:
+    if not tools.newest:
         config = SHIPPED / "examples/victoriametrics-vmagent.yml"
         well("vmagent", run([tools.vmagent, "-dryRun", f"-promscrape.config={config}"]))
     with tempfile.TemporaryDirectory() as folder:
@@ -147,6 +148,3 @@ def mistakes(tools):
                 sys.exit(f"{by!r} in {file} gives {code} and\n{said}\nexpected {expected}")
             print(f"{by!r} in {file}:\n{said[:600]}")
     return MISTAKES
-
-
-main()

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from program import arguments, fetch, free_port, note, until, value
+from program import fetch, free_port, note, until, value
 
 
 class Manager:
@@ -262,8 +262,8 @@ def units(folder):
     note(f"systemd-analyze verify has nothing to say; security: exposure {exposure[1]}, 2.0 at most")
 
 
-def main():
-    binary = os.path.abspath(arguments().hostnorm)
+def test_systemd(options):
+    binary = options.hostnorm
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+") as log:
         try:
             notify(binary, folder, log)
@@ -275,6 +275,3 @@ def main():
         except SystemExit:
             print(pathlib.Path(log.name).read_text()[-4000:])
             raise
-
-
-main()

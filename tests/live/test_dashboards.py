@@ -9,9 +9,10 @@ import sys
 import tempfile
 import time
 
+import pytest
 from asked import Api, View
 from boards import ROOT, boards, documented, listed
-from program import BURNER, LOOPBACK, Running, arguments, faults, fetch, free_port, hostnorm, note, samples, until, value
+from program import BURNER, LOOPBACK, Running, faults, fetch, free_port, hostnorm, note, samples, until, value
 
 # What is tested is dashboards, not detection: a lower limit makes an anomaly certain that is learned for seconds only.
 FLAGS = ["--interval=100ms", "--warmup=15s", "--limit=2.5"]
@@ -84,8 +85,9 @@ def looked_at(server, programs, start):
     return wrong
 
 
-def main():
-    options = arguments(prometheus="the server")
+@pytest.mark.measured
+@pytest.mark.newest(reason="PromQL of Prometheus 2 and 3 differs")
+def test_dashboards(options):
     with tempfile.TemporaryDirectory() as folder, hostnorm(options.hostnorm, *FLAGS) as first, hostnorm(
         options.hostnorm, *FLAGS, "--seed=1"
     ) as second, open(f"{folder}/log", "wb") as log:
@@ -109,6 +111,3 @@ def main():
                 raise
     if wrong:
         sys.exit("\n".join(wrong))
-
-
-main()

@@ -8,8 +8,9 @@ import tempfile
 import threading
 import time
 
+import pytest
 from deployed import alertmanager, alertmanager_config, ask, instant, prometheus, rules
-from program import arguments, fetch, hostnorm, note, samples, until
+from program import fetch, hostnorm, note, samples, until
 from receivers import Receivers
 
 HOSTS = 100
@@ -71,8 +72,9 @@ class Hosts:
         return Handler
 
 
-def main():
-    options = arguments(prometheus="the server", alertmanager="the server")
+@pytest.mark.measured
+@pytest.mark.newest(reason="cost of the rules")
+def test_fleet(options):
     names = [f"web-{it:03}" for it in range(HOSTS)]
     with hostnorm(options.hostnorm, "--interval=100ms", "--warmup=10s") as program:
         until("bounds of signals", 60, lambda: "anomaly_upper_bound{" in fetch(f"{program.url}/metrics")[2])
@@ -154,6 +156,3 @@ def number(server, query):
 
 def firing(server, name):
     return number(server, f'count(ALERTS{{alertname="{name}",alertstate="firing"}})')
-
-
-main()

@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import urllib.parse
 
-from program import Running, arguments, fetch, free_port, hostnorm, note, until
+import pytest
+from program import Running, fetch, free_port, hostnorm, note, until
 
 QUERIES = [
     "up == 1",
@@ -20,8 +21,8 @@ QUERIES = [
 ]
 
 
-def main():
-    options = arguments(prometheus="the server")
+@pytest.mark.newest(reason="Prometheus 3 negotiates other formats")
+def test_scraped(options):
     with tempfile.TemporaryDirectory() as folder, hostnorm(
         options.hostnorm, "--interval=100ms", "--warmup=10s"
     ) as program:
@@ -56,6 +57,3 @@ def main():
 def answer(url, query):
     _, _, text = fetch(f"{url}/api/v1/query?" + urllib.parse.urlencode({"query": query}))
     return json.loads(text)["data"]["result"]
-
-
-main()

@@ -1,12 +1,11 @@
 """The flight recorder: a fault is recorded, and explain makes its scores once more to the last bit, also after a crash."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 
-from program import LOOPBACK, arguments, faults, fetch, hostnorm, note, until, value
+from program import LOOPBACK, faults, fetch, hostnorm, note, until, value
 
 SETTINGS = ["--interval=100ms", "--window=10", "--warmup=20s", "--release.for=2s"]
 
@@ -21,8 +20,8 @@ def ended(binary, place):
     return [it for it in json.loads(said(binary, "episodes", place, "--json")[1]) if it["outcome"] == "ended"]
 
 
-def main():
-    binary = os.path.abspath(arguments().hostnorm)
+def test_explain(options):
+    binary = options.hostnorm
     with tempfile.TemporaryDirectory() as folder:
         place = f"--storage.path={folder}"
         with hostnorm(binary, place, *SETTINGS) as program:
@@ -54,6 +53,3 @@ def main():
         if code != 1 or "hostnorm episodes" not in err:
             sys.exit(f"an episode that is not there: {code} {err}")
         note(f"{made['points']} points from {made['readings']} readings made once more, equal to the last bit")
-
-
-main()

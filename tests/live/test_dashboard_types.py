@@ -107,7 +107,7 @@ def errors(folder, all_boards):
     return said
 
 
-def main():
+def test_dashboard_types(options):
     for version in VERSIONS:
         folder = installed(version)
         said = errors(folder, boards())
@@ -120,6 +120,3 @@ def main():
         if len(errors(folder, broken)) < 1:
             sys.exit(f"an option that Grafana {version} does not know is not found out")
     note(f"{len(boards())} dashboards have the types of Grafana {' and '.join(VERSIONS)}")
-
-
-main()
