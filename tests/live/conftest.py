@@ -1,7 +1,8 @@
 """Options, tools and the report of the live tests.
 
 A live test starts the built program, and beside it the servers it works with. To add one, write a file `test_NAME.py` with
-functions `test_…`. Its outside tools come from the fixture `tools`; markers say where it runs (pytest.ini).
+functions `test_…`. The fixture `start` starts hostnorm and servers, `tools` has the paths of other programs; markers say how
+a test is run (pytest.ini).
 """
 
 import os
@@ -9,6 +10,7 @@ import pathlib
 import shutil
 
 import pytest
+from start import Start
 
 pytest_plugins = ["steps"]
 
@@ -25,9 +27,10 @@ def pytest_addoption(parser):
     group = parser.getgroup("hostnorm")
     group.addoption("--hostnorm", type=pathlib.Path, help="the program to test; default: the newest build in target/")
     group.addoption("--newest", action="store_true", help="run the tests marked `newest`, with the newest tools instead of Debian's")
+    group.addoption("--reproducible", action="store_true", help="run the test that builds the release a second time elsewhere")
     group.addoption("--tools", type=pathlib.Path, help="directory of the newest tools; default: $TOOLS_DIR or ~/.cache/test-tools/bin")
     group.addoption("--quality-data", type=pathlib.Path, help="directory of the whole labelled data sets")
-    group.addoption("--shipped", action="store_true", help="end-to-end test with the intervals as shipped (15 minutes)")
+    group.addoption("--shipped", action="store_true", help="run the end-to-end test with the intervals as shipped (15 minutes)")
     group.addoption("--ticks", type=int, default=200, help="readings beside each hostile collector of traces (default: 200)")
 
 
@@ -35,6 +38,8 @@ def pytest_collection_modifyitems(config, items):
     newest = config.getoption("newest")
 
     def selected(item):
+        if item.get_closest_marker("reproducible"):
+            return config.getoption("reproducible")
         marker = item.get_closest_marker("newest")
         return marker is not None if newest else marker is None or not marker.kwargs.get("only")
 
@@ -118,3 +123,17 @@ def tools(pytestconfig):
 @pytest.fixture(scope="session")
 def options(tools):
     return tools
+
+
+@pytest.fixture
+def start(tools):
+    """Starts programs that end with the test; their log is shown if it fails."""
+    with Start(tools) as it:
+        yield it
+        print(it.said())
+
+
+@pytest.fixture
+def folder(start):
+    """A directory, removed after the test."""
+    return str(start.place())

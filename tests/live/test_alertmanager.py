@@ -33,7 +33,7 @@ def alert(name, severity, instance=None, subject=None, **more):
     return {"labels": labels, "annotations": annotations}
 
 
-@pytest.mark.newest(reason="templates and receivers")
+@pytest.mark.newest(reason="receivers and templates have changed")
 def test_alertmanager(options):
     with tempfile.TemporaryDirectory() as folder, Receivers() as receivers:
         config = alertmanager_config(folder, receivers, group_wait="2s", group_interval="5s")

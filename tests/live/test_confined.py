@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ import tempfile
 import textwrap
 
 import pytest
-from program import fetch, free_port, note, samples, until
+from program import fetch, free_port, hostnorm, note, samples, until
+
+pytestmark = pytest.mark.root
 
 ROOT = pathlib.Path(__file__).parents[2]
 IMAGE_BYTES_MAX = 12_000_000
@@ -36,6 +39,23 @@ def run(*command, **more):
     if done.returncode:
         sys.exit(f"{command}: {done.stdout}{done.stderr}")
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def program(tools):
+    """A copy that a user without rights can reach; the directories above may be closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder, "hostnorm")
+        os.chmod(folder, 0o755)
+        shutil.copy(tools.hostnorm, copy)
+        copy.chmod(0o755)
+        yield copy
+
+
+@pytest.fixture
+def free(start, program):
+    """The address of a hostnorm with all rights."""
+    return start.running(hostnorm(program, "--interval=200ms", log=start.log)).url
 
 
 def image(program, folder):
@@ -170,10 +190,10 @@ def compare(free, confined, what):
     note(f"{what}: scraped {seconds:.1f} s after the start; {len(seen)} numbers of the host are those that root sees, {exact} counters between two readings of root")
 
 
-def system_calls(program, folder):
+def test_system_calls(program, start):
     """What hostnorm calls is allowed by the unit, setpriority included."""
     unit = (ROOT / "deploy/systemd/hostnorm.service").read_text()
-    allowed = set()
+    allowed, folder = set(), start.folder
 
     def named(word):
         if not word.startswith("@"):
@@ -214,36 +234,18 @@ def system_calls(program, folder):
     note(f"{len(called)} kinds of system calls, with store, training and scrapes: the unit allows them all")
 
 
-@pytest.mark.root
-def test_confined(options):
-    program = options.hostnorm
-    port = free_port()
-    with tempfile.TemporaryDirectory() as name, open(f"{name}/log", "w+") as log:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
-        # A user without rights cannot pass through the directories of others.
-        copy = folder / "hostnorm"
-        copy.write_bytes(pathlib.Path(program).read_bytes())
-        copy.chmod(0o755)
-        root = image(copy, folder)
-        command = [copy, "--interval=200ms", "--storage.path=off", f"--web.listen-address=127.0.0.1:{port}"]
-        free = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            until("hostnorm", 30, lambda: fetch(f"http://127.0.0.1:{port}/-/ready")[0] == 200)
-            with in_image(root, free_port(), log) as confined:
-                compare(f"http://127.0.0.1:{port}", confined, "as the image in a pod")
-                status = pathlib.Path(f"/proc/{confined.process.pid}/status").read_text()
-                if not re.search(r"^Uid:\s+65534\b", status, re.M) or not re.search(r"^CapEff:\s+0+$", status, re.M):
-                    sys.exit(f"not a user without rights: {status}")
-                asked = ["chroot", "--userspec=65534:65534", root, "/bin/hostnorm", "health"]
-                env = {"HOSTNORM_WEB__LISTEN_ADDRESS": f"['127.0.0.1:{confined.port}']"}
-                print(run("nsenter", "--net", f"--target={confined.process.pid}", *asked, env={**os.environ, **env}))
-            with as_unit(copy, free_port(), log) as confined:
-                compare(f"http://127.0.0.1:{port}", confined, "as the unit")
-            system_calls(copy, folder)
-        except SystemExit:
-            print(pathlib.Path(log.name).read_text()[-4000:])
-            raise
-        finally:
-            free.kill()
-            free.wait()
+def test_image(program, free, start):
+    root = image(program, start.folder)
+    with in_image(root, free_port(), start.log) as confined:
+        compare(free, confined, "as the image in a pod")
+        status = pathlib.Path(f"/proc/{confined.process.pid}/status").read_text()
+        if not re.search(r"^Uid:\s+65534\b", status, re.M) or not re.search(r"^CapEff:\s+0+$", status, re.M):
+            sys.exit(f"not a user without rights: {status}")
+        asked = ["chroot", "--userspec=65534:65534", root, "/bin/hostnorm", "health"]
+        env = {"HOSTNORM_WEB__LISTEN_ADDRESS": f"['127.0.0.1:{confined.port}']"}
+        print(run("nsenter", "--net", f"--target={confined.process.pid}", *asked, env={**os.environ, **env}))
+
+
+def test_unit(program, free, start):
+    with as_unit(program, free_port(), start.log) as confined:
+        compare(free, confined, "as the unit")

@@ -1,18 +1,13 @@
 """Every query of the shipped dashboards, run by a real Prometheus during a real fault, as Grafana would send it."""
 
-import json
 import os
-import pathlib
 import re
-import subprocess
-import sys
-import tempfile
 import time
 
 import pytest
 from asked import Api, View
 from boards import ROOT, boards, documented, listed
-from program import BURNER, LOOPBACK, Running, faults, fetch, free_port, hostnorm, note, samples, until, value
+from program import BURNER, LOOPBACK, faults, fetch, note, samples, until, value
 
 # What is tested is dashboards, not detection: a lower limit makes an anomaly certain that is learned for seconds only.
 FLAGS = ["--interval=100ms", "--warmup=15s", "--limit=2.5"]
@@ -23,25 +18,6 @@ SCRAPE_SECONDS = 1
 
 # What dashboards use and no page of metrics has yet.
 EXPECTED = {cells[0] for _, cells in listed("dashboards_expected.txt")} - documented().keys()
-
-
-class Prometheus(Running):
-    """A server that scrapes targets each second and evaluates the shipped rules."""
-
-    def __init__(self, binary, folder, targets, log):
-        rules = [it for it in (ROOT / "prometheus").glob("*.y*ml") if re.search(r"^groups:|^\"groups\":", it.read_text(), re.M)]
-        config = pathlib.Path(folder, "prometheus.yml")
-        config.write_text(
-            f"global: {{scrape_interval: {SCRAPE_SECONDS}s, evaluation_interval: 5s}}\n"
-            f"rule_files: {json.dumps([str(it) for it in rules])}\n"
-            "scrape_configs:\n"
-            f"  - {{job_name: hostnorm, static_configs: [{{targets: {json.dumps(targets)}}}]}}\n"
-        )
-        port = free_port()
-        super().__init__(
-            [binary, f"--config.file={config}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"], port, log
-        )
-        self.api = Api(self.url)
 
 
 def checked(view, may_be_empty):
@@ -64,14 +40,14 @@ def checked(view, may_be_empty):
     return wrong, count
 
 
-def looked_at(server, programs, start):
+def looked_at(api, programs, start):
     """All dashboards with all targets chosen, and with one."""
     may_be_empty = {tuple(cells[:-1]) for _, cells in listed("dashboards_empty.txt")}
     wrong, end = [], time.time()
     for choice in ("all", "one"):
         began, count = time.monotonic(), 0
         for board in boards():
-            said, queries = checked(View(server.api, board, start, end, SCRAPE_SECONDS, choice), may_be_empty)
+            said, queries = checked(View(api, board, start, end, SCRAPE_SECONDS, choice), may_be_empty)
             wrong, count = wrong + said, count + queries
         note(f"{count} queries, of variables {choice}: {time.monotonic() - began:.1f} s")
     known = {(it.path.name, query.title) for it in boards() for query in it.queries()}
@@ -85,29 +61,22 @@ def looked_at(server, programs, start):
     return wrong
 
 
-@pytest.mark.measured
+@pytest.mark.alone
 @pytest.mark.newest(reason="PromQL of Prometheus 2 and 3 differs")
-def test_dashboards(options):
-    with tempfile.TemporaryDirectory() as folder, hostnorm(options.hostnorm, *FLAGS) as first, hostnorm(
-        options.hostnorm, *FLAGS, "--seed=1"
-    ) as second, open(f"{folder}/log", "wb") as log:
-        programs, start = [first, second], time.time()
-        targets = [it.url.removeprefix("http://") for it in programs]
-        with Prometheus(options.prometheus, folder, targets, log) as server:
-            try:
-                server.ready(60)
-                until("both are scraped", 60, lambda: len(server.api.instant("up == 1")) == 2)
-                time.sleep(max(0, start + QUIET_SECONDS - time.time()))
-                state = lambda it: value(fetch(f"{it.url}/metrics")[2], "is_anomaly", kind="host")
-                # Burned processors alone are no news on a machine that is busy anyway.
-                with faults(*[BURNER] * os.cpu_count(), LOOPBACK):
-                    seconds = until("is_anomaly 1 of both", FOUND_SECONDS, lambda: all(state(it) == 1 for it in programs))
-                    note(f"the fault was found by both after {seconds:.1f} s")
-                    # The anomaly is scraped, and pending as an alert.
-                    time.sleep(8)
-                    wrong = looked_at(server, programs, start)
-            except SystemExit:
-                print(subprocess.run(["tail", "-20", f"{folder}/log"], capture_output=True, text=True).stdout)
-                raise
-    if wrong:
-        sys.exit("\n".join(wrong))
+def test_dashboards(start):
+    began = time.time()
+    programs = [start.hostnorm(*FLAGS), start.hostnorm(*FLAGS, "--seed=1")]
+    shipped = [it for it in (ROOT / "prometheus").glob("*.y*ml") if re.search(r"^groups:|^\"groups\":", it.read_text(), re.M)]
+    server = start.prometheus(programs, shipped, interval=f"{SCRAPE_SECONDS}s")
+    api = Api(server.url)
+    until("both are scraped", 60, lambda: len(api.instant("up == 1")) == 2)
+    time.sleep(max(0, began + QUIET_SECONDS - time.time()))
+    state = lambda it: value(fetch(f"{it.url}/metrics")[2], "is_anomaly", kind="host")
+    # Burned processors alone are no news on a machine that is busy anyway.
+    with faults(*[BURNER] * os.cpu_count(), LOOPBACK):
+        seconds = until("is_anomaly 1 of both", FOUND_SECONDS, lambda: all(state(it) == 1 for it in programs))
+        note(f"the fault was found by both after {seconds:.1f} s")
+        # The anomaly is scraped, and pending as an alert.
+        until("alerts are pending", 60, lambda: len(api.instant('ALERTS{alertname="HostAnomalous"}')) == 2)
+        wrong = looked_at(api, programs, began)
+    assert not wrong, "\n".join(wrong)

@@ -4,17 +4,14 @@ The files are those that are shipped. With --shipped their intervals are too, wh
 an alert needs 10 s instead of a minute and messages are as quick, so that the whole is seen in three minutes.
 """
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
 import pytest
-from deployed import alertmanager, alertmanager_config, instant, prometheus, rules
-from program import fetch, hostnorm, note, until, value
-from receivers import Receivers
+from deployed import alertmanager_config, instant, rules
+from program import fetch, note, until, value
 
 LEARNING_SECONDS = 120
 # A job that runs wild: all processors, a fifth of the memory, and talk to itself. It ends by itself if this check is killed.
@@ -43,31 +40,21 @@ CAUSES = (
 CHATS = ("webhook", "slack", "discord")
 
 
-@pytest.mark.measured
+@pytest.mark.alone
 @pytest.mark.slow
-@pytest.mark.newest(reason="the whole path with the newest servers")
-def test_e2e(options):
-    shipped = options.shipped
-    with tempfile.TemporaryDirectory() as folder, Receivers() as receivers, open(f"{folder}/log", "w+") as log:
-        if shipped:
-            made, intervals, every = rules(folder), {}, "15s"
-        else:
-            made = rules(folder, anomalousFor="10s", anomalousKeepFiringFor="10s")
-            intervals, every = {"group_wait": "3s", "group_interval": "5s"}, "2s"
-        config = alertmanager_config(folder, receivers, **intervals)
-        with hostnorm(options.hostnorm, "--interval=200ms", "--warmup=60s", log=log) as program:
-            scrape = [{"job_name": "hostnorm", "static_configs": [{"targets": [program.url.removeprefix("http://")]}]}]
-            with alertmanager(options.alertmanager, folder, config, subprocess.DEVNULL) as manager:
-                manager.ready()
-                with prometheus(options.prometheus, folder, [made], json.dumps(scrape), manager, every) as server:
-                    server.ready(60)
-                    learn(program)
-                    try:
-                        struck(program, server, receivers)
-                        over(program, server, receivers, seconds=900 if shipped else 120)
-                    finally:
-                        log.seek(0)
-                        print(log.read(), json.dumps([it.content for it in receivers.of("webhook")]))
+def test_e2e(start, tools):
+    if tools.shipped:
+        made, intervals, every = rules(start.folder), {}, "15s"
+    else:
+        made = rules(start.folder, anomalousFor="10s", anomalousKeepFiringFor="10s")
+        intervals, every = {"group_wait": "3s", "group_interval": "5s"}, "2s"
+    receivers = start.receivers()
+    program = start.hostnorm("--interval=200ms", "--warmup=60s")
+    manager = start.alertmanager(alertmanager_config(start.folder, receivers, **intervals))
+    server = start.prometheus([program], [made], manager, every)
+    learn(program)
+    struck(program, server, receivers)
+    over(program, server, receivers, seconds=900 if tools.shipped else 120)
 
 
 def learn(program):

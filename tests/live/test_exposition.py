@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from program import fetch, hostnorm, note, until, value
+from program import fetch, note, until, value
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -25,18 +25,13 @@ def lint(promtool, url, when):
     return text
 
 
-@pytest.mark.newest(reason="promtool lints more")
-def test_exposition(options):
-    with hostnorm(options.hostnorm, "--interval=100ms", "--warmup=10s") as program:
-        program.ready()
-        text = lint(options.promtool, program.url, "while warming up")
-        assert value(text, "anomaly_ready", kind="host") == 0
-        assert value(text, "anomaly_score") is None and value(text, "is_anomaly") is None
-        seconds = until(
-            "anomaly_score is there",
-            30,
-            lambda: value(fetch(f"{program.url}/metrics")[2], "anomaly_score", kind="host") is not None,
-        )
-        note(f"first score after {seconds:.1f} s of a warm-up of 10 s")
-        text = lint(options.promtool, program.url, "with a score")
-        assert value(text, "anomaly_ready", kind="host") == 1
+@pytest.mark.newest(reason="newer promtools lint more")
+def test_exposition(start, tools):
+    program = start.hostnorm("--interval=100ms", "--warmup=10s")
+    text = lint(tools.promtool, program.url, "while warming up")
+    assert value(text, "anomaly_ready", kind="host") == 0
+    assert value(text, "anomaly_score") is None and value(text, "is_anomaly") is None
+    scored = lambda: value(fetch(f"{program.url}/metrics")[2], "anomaly_score", kind="host") is not None
+    note(f"first score after {until('anomaly_score is there', 30, scored):.1f} s of a warm-up of 10 s")
+    text = lint(tools.promtool, program.url, "with a score")
+    assert value(text, "anomaly_ready", kind="host") == 1

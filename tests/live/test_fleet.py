@@ -4,14 +4,12 @@ import http.server
 import json
 import random
 import sys
-import tempfile
 import threading
 import time
 
 import pytest
-from deployed import alertmanager, alertmanager_config, ask, instant, prometheus, rules
-from program import fetch, hostnorm, note, samples, until
-from receivers import Receivers
+from deployed import alertmanager_config, ask, instant, rules
+from program import fetch, note, samples, until
 
 HOSTS = 100
 ANOMALOUS = 40
@@ -72,25 +70,21 @@ class Hosts:
         return Handler
 
 
-@pytest.mark.measured
-@pytest.mark.newest(reason="cost of the rules")
-def test_fleet(options):
+@pytest.mark.alone
+def test_fleet(start):
     names = [f"web-{it:03}" for it in range(HOSTS)]
-    with hostnorm(options.hostnorm, "--interval=100ms", "--warmup=10s") as program:
-        until("bounds of signals", 60, lambda: "anomaly_upper_bound{" in fetch(f"{program.url}/metrics")[2])
-        hosts = Hosts(fetch(f"{program.url}/metrics")[2], names)
+    url = start.hostnorm("--interval=100ms", "--warmup=10s").url
+    until("bounds of signals", 60, lambda: "anomaly_upper_bound{" in fetch(f"{url}/metrics")[2])
+    hosts = Hosts(fetch(f"{url}/metrics")[2], names)
     static = [{"targets": [hosts.target], "labels": {"instance": it, "__metrics_path__": f"/{it}"}} for it in names]
-    scrape = json.dumps([{"job_name": "hostnorm", "scrape_interval": "5s", "static_configs": static}])
-    with tempfile.TemporaryDirectory() as folder, Receivers() as receivers, open(f"{folder}/log", "wb") as log:
-        # Shorter than shipped, so that the test is: alerts after 15 s instead of a minute, messages 8 s later instead of 30.
-        made = rules(folder, anomalousFor="15s", fleetFor="15s", peersInterval="2s")
-        config = alertmanager_config(folder, receivers, group_wait="8s", group_interval="5s")
-        with alertmanager(options.alertmanager, folder, config, log) as manager:
-            manager.ready()
-            with prometheus(options.prometheus, folder, [made], scrape, manager, "2s", log) as server:
-                server.ready(60)
-                one_message(hosts, names, server, manager, receivers)
-                cheap(server)
+    scrape = [{"job_name": "hostnorm", "scrape_interval": "5s", "static_configs": static}]
+    # Shorter than shipped, so that the test is: alerts after 15 s instead of a minute, messages 8 s later instead of 30.
+    made = rules(start.folder, anomalousFor="15s", fleetFor="15s", peersInterval="2s")
+    receivers = start.receivers()
+    manager = start.alertmanager(alertmanager_config(start.folder, receivers, group_wait="8s", group_interval="5s"))
+    server = start.prometheus(scrape, [made], manager, "2s")
+    one_message(hosts, names, server, manager, receivers)
+    cheap(server)
 
 
 def one_message(hosts, names, server, manager, receivers):

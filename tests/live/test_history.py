@@ -9,12 +9,18 @@ import csv
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
 import pytest
 import servers
 from program import fetch, free_port, hostnorm, note, until, value
+from start import Start
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("history"),
+    pytest.mark.newest(reason="the APIs of Prometheus and VictoriaMetrics differ between versions"),
+]
 
 # Scores on held-out rows agree within this.
 AGREE = 0.02
@@ -122,34 +128,42 @@ def bootstrap(options, folder, origin):
     assert "cannot be reached" in starts("alone", gone, 0)
 
 
-@pytest.mark.newest(reason="remote APIs of Prometheus and VictoriaMetrics have changed between versions")
-@pytest.mark.slow
-def test_history(options):
+@pytest.fixture(scope="module")
+def past(tools):
+    """Servers that have the past of one host, by name, and the folder with its CSV."""
     # On the grid of points, and over ten minutes ago: VictoriaMetrics keeps the newest half minute to itself.
-    start = int(time.time()) // 30 * 30 - 7 * 86_400 - 600
-    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "wb") as log:
-        history = f"{folder}/history.csv"
-        simulate = ["simulate", "--every=30s", f"--start={start}", "--history-for=7d", "--for=1d", "--faults=4"]
-        run(options, *simulate, "--history", history, "--output", f"{folder}/held-out.csv")
+    first = int(time.time()) // 30 * 30 - 7 * 86_400 - 600
+    with Start(tools) as start:
+        history, folder, log = start.folder / "history.csv", start.folder, start.log
+        simulate = ["simulate", "--every=30s", f"--start={first}", "--history-for=7d", "--for=1d", "--faults=4"]
+        run(tools, *simulate, "--history", history, "--output", folder / "held-out.csv")
         families = servers.node_exporter(history)
-        prometheus = servers.prometheus(options.prometheus, options.promtool, folder, families, HOST, log)
-        with prometheus, servers.victoria(options.victoria_metrics, folder, log) as victoria, servers.influx(
-            options.influxd, folder, log
-        ) as influx:
-            try:
-                servers.import_victoria(victoria.url, families, HOST)
-                servers.import_influx(influx.url, servers.telegraf(history, "web1"), "telegraf")
-                servers.post(f"{influx.url}/query?q=CREATE+DATABASE+empty")
-                prometheus.ready(60)
-                urls = {"prometheus": prometheus.url, "victoria-metrics": victoria.url, "influxdb": influx.url}
-                origins = {
-                    "prometheus": f"prometheus:{prometheus.url}",
-                    "victoria-metrics": f"prometheus:{victoria.url}",
-                    "influxdb": f"influxdb:{influx.url}/telegraf",
-                }
-                agreement(options, folder, origins)
-                bad_input(options, folder, urls)
-                bootstrap(options, folder, origins["prometheus"])
-            except (SystemExit, AssertionError):
-                print(subprocess.run(["tail", "-20", f"{folder}/log"], capture_output=True, text=True).stdout)
-                raise
+        victoria = start.enter_context(servers.victoria(tools.victoria_metrics, folder, log))
+        influx = start.enter_context(servers.influx(tools.influxd, folder, log))
+        prometheus = servers.prometheus(tools.prometheus, tools.promtool, folder, families, HOST, log)
+        start.enter_context(prometheus)
+        servers.import_victoria(victoria.url, families, HOST)
+        servers.import_influx(influx.url, servers.telegraf(history, "web1"), "telegraf")
+        servers.post(f"{influx.url}/query?q=CREATE+DATABASE+empty")
+        prometheus.ready(60)
+        yield folder, {"prometheus": prometheus.url, "victoria-metrics": victoria.url, "influxdb": influx.url}
+        print(start.said())
+
+
+def test_agreement(tools, past):
+    folder, urls = past
+    origins = {
+        "prometheus": f"prometheus:{urls['prometheus']}",
+        "victoria-metrics": f"prometheus:{urls['victoria-metrics']}",
+        "influxdb": f"influxdb:{urls['influxdb']}/telegraf",
+    }
+    agreement(tools, folder, origins)
+
+
+def test_bad_input(tools, past):
+    bad_input(tools, *past)
+
+
+def test_bootstrap(tools, past):
+    folder, urls = past
+    bootstrap(tools, folder, f"prometheus:{urls['prometheus']}")

@@ -80,24 +80,31 @@ def cluster(helm):
             watching.wait()
 
 
-@pytest.mark.newest(only=True, reason="needs an API server")
-def test_kube(options):
-    # Whoever ends this ends the servers too.
+@pytest.fixture(scope="module")
+def it(tools):
+    # Who ends the test ends the servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
-    with cluster(options.helm) as it:
+    for name in ("etcd", "kube_apiserver", "kube_controller_manager", "kubectl"):
+        getattr(tools, name)
+    with cluster(tools.helm) as it:
         it.kubectl("create", "-f", "-", text="\n---\n".join(node(*each) for each in NODES.items()))
         it.shell('"$(_kube_tools)/kubectl" apply --server-side -f "$(kube_crds)" -f "$(kube_vpa_crds)" >"$HOME/crds"')
         for name in ("open", "closed", "monitoring", "life3", "life4"):
             it.kubectl("create", "namespace", name)
         it.kubectl("label", "namespace", "closed", f"{ENFORCE}=restricted")
         it.kubectl("label", "namespace", "open", f"{ENFORCE}=privileged")
-        # Side by side, because each waits for the server most of its time.
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            waiting = [pool.submit(strictly, it, name, path) for name, path in ci().items()]
-            waiting += [pool.submit(life, it, name, of(it, name)) for name, of in (("life3", Life3), ("life4", Life4))]
-            waiting += [pool.submit(each, it) for each in (admission, mistake)]
-            for each in waiting:
-                each.result()
+        yield it
+
+
+@pytest.mark.newest(only=True, reason="needs an API server, which Debian does not have")
+def test_kube(it):
+    # Side by side, because each waits for the server most of its time.
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(strictly, it, name, path) for name, path in ci().items()]
+        waiting += [pool.submit(life, it, name, of(it, name)) for name, of in (("life3", Life3), ("life4", Life4))]
+        waiting += [pool.submit(each, it) for each in (admission, mistake)]
+        for each in waiting:
+            each.result()
     note(f"{len(ci())} files of values strictly, install, upgrade, rollback, uninstall by Helm 3 and 4, admission by an API server {KUBERNETES}")
 
 

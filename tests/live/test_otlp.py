@@ -5,7 +5,6 @@ import contextlib
 import json
 import pathlib
 import sys
-import tempfile
 import urllib.request
 
 import pytest
@@ -140,8 +139,9 @@ def prove_resource(spans, name):
     return resource
 
 
-def one(options, protocol, folder):
-    """All of it by one protocol."""
+@pytest.mark.newest(only=True, reason="needs a collector, which Debian does not have")
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_otlp(options, folder, protocol):
     with collector(options.collector, folder) as (grpc, http, file):
         flags = ["--interval=100ms", "--window=1", "--warmup=2s", "--otlp.every=200ms"]
         variables = {}
@@ -195,10 +195,3 @@ def known_all(page, spans):
     found = exemplars(page)
     known = {(it["traceId"], it["spanId"]) for it in spans if it["name"] == "tick"}
     return found and all((it.labels["trace_id"], it.labels["span_id"]) in known for it in found)
-
-
-@pytest.mark.newest(only=True, reason="needs a collector, which Debian does not have")
-def test_otlp(options):
-    for protocol in ("http/protobuf", "grpc"):
-        with tempfile.TemporaryDirectory() as folder:
-            one(options, protocol, folder)

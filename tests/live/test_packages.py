@@ -11,11 +11,12 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 
 import pytest
 from program import Running, fetch, free_port, note, until, value
+
+pytestmark = pytest.mark.xdist_group("packages")
 
 ROOT = pathlib.Path(__file__).parents[2]
 SETTINGS = pathlib.Path("/etc/hostnorm/hostnorm.yaml")
@@ -38,9 +39,10 @@ def scraped(url, seconds=30):
     return until(f"a reading at {url}", seconds, one)
 
 
-def released(program, folder):
+@pytest.fixture(scope="module")
+def release(tools, tmp_path_factory):
     """What deploy/release.sh makes of the program; refused while the version is not dated."""
-    script = ROOT / "deploy/release.sh"
+    script, program, folder = ROOT / "deploy/release.sh", tools.hostnorm, tmp_path_factory.mktemp("release")
     changelog = (ROOT / "CHANGELOG.md").read_text()
     if re.search(r"^## \S+ / unreleased", changelog, re.M):
         said = run(script, folder / "none", "--program", program, expect=1)
@@ -60,7 +62,8 @@ def released(program, folder):
     return out, version
 
 
-def tarball(out, version, folder):
+def test_tarball(release, start):
+    (out, version), folder = release, start.folder
     began = time.monotonic()
     run("tar", "-xzf", out / f"hostnorm-{version}.linux-amd64.tar.gz", "-C", folder)
     home, port = folder / f"hostnorm-{version}.linux-amd64", free_port()
@@ -95,7 +98,11 @@ def as_service(port):
     return Running([*drop, "env", "-i", *environment, *command], port), state
 
 
-def deb(out, version):
+# Commands of other tests would find its settings in /etc.
+@pytest.mark.alone
+@pytest.mark.root
+def test_deb(release):
+    out, version = release
     package = out / f"hostnorm_{version}-1_amd64.deb"
     if subprocess.run(["dpkg", "-s", "hostnorm"], capture_output=True).returncode == 0:
         sys.exit("a package hostnorm is installed on this machine; it is not touched: remove it first")
@@ -150,8 +157,9 @@ def newer(package, out):
     return out / "newer.deb"
 
 
-def rpm(out, version, folder):
+def test_rpm(release, start):
     """What the rpm has, unpacked and run; there is no system of rpm here to install it on."""
+    (out, version), folder = release, start.folder
     package = out / f"hostnorm-{version}-1.x86_64.rpm"
     query = lambda form: run("rpm", "-qp", "--nosignature", "--queryformat", form, package)
     if query("%{NAME} %{VERSION} %{LICENSE}") != f"hostnorm {version} Apache-2.0":
@@ -175,8 +183,9 @@ def rpm(out, version, folder):
     note(f"rpm: {len(files)} files, {time.monotonic() - began:.1f} s from unpacking to the first reading")
 
 
-def bill(out, version):
+def test_sbom(release):
     """The SBOM names what Cargo.lock locks, and no place of this machine."""
+    out, version = release
     text = (out / f"hostnorm-{version}.cdx.json").read_text()
     names = set(re.findall(r'"purl": "pkg:cargo/([^@"]+)@', text))
     for it in ("hyper", "rusqlite", "ring"):
@@ -186,15 +195,3 @@ def bill(out, version):
     if str(ROOT) in text:
         sys.exit("the SBOM tells where it was made")
     note(f"SBOM: {len(names)} crates")
-
-
-@pytest.mark.root
-def test_packages(options):
-    program = options.hostnorm
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        out, version = released(program, folder)
-        bill(out, version)
-        tarball(out, version, folder)
-        deb(out, version)
-        rpm(out, version, folder)

@@ -23,8 +23,7 @@ def run(*command, **more):
     return done.stdout.strip()
 
 
-@pytest.mark.newest(only=True, reason="a second build takes minutes")
-@pytest.mark.slow
+@pytest.mark.reproducible
 def test_release(options):
     program = options.hostnorm
     began = time.monotonic()

@@ -25,8 +25,9 @@ def test_restart(options):
         with hostnorm(options.hostnorm, *OPTIONS, place) as program:
             until("a model", 60, lambda: model(program))
             known = model(program)
-            # So long that there are readings after the snapshot that comes with a model.
-            time.sleep(5)
+            # Readings after the snapshot that comes with a model.
+            before = value(page(program), "hostnorm_ticks_total")
+            until("25 more readings", 30, lambda: value(page(program), "hostnorm_ticks_total") >= before + 25)
             program.process.kill()
             program.process.wait()
         started = time.monotonic()

@@ -89,7 +89,7 @@ def well(what, outcome):
         sys.exit(f"{what}:\n{said}")
 
 
-@pytest.mark.newest(reason="keep_firing_for, jsonnet-lint and new receivers")
+@pytest.mark.newest(reason="new receivers, and vmalert with keep_firing_for")
 def test_rules(options):
     tools = Tools(options)
     for check in ("generated", "rules", "text", "scrape", "alertmanager"):

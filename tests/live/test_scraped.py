@@ -1,13 +1,8 @@
 """A real Prometheus scrapes the release binary and answers queries for its metrics."""
 
-import json
-import pathlib
-import subprocess
-import tempfile
-import urllib.parse
-
 import pytest
-from program import Running, fetch, free_port, hostnorm, note, until
+from deployed import ask, instant
+from program import note, until
 
 QUERIES = [
     "up == 1",
@@ -21,39 +16,11 @@ QUERIES = [
 ]
 
 
-@pytest.mark.newest(reason="Prometheus 3 negotiates other formats")
-def test_scraped(options):
-    with tempfile.TemporaryDirectory() as folder, hostnorm(
-        options.hostnorm, "--interval=100ms", "--warmup=10s"
-    ) as program:
-        program.ready()
-        config = pathlib.Path(folder, "prometheus.yml")
-        target = program.url.removeprefix("http://")
-        config.write_text(
-            "global: {scrape_interval: 1s}\n"
-            "scrape_configs:\n"
-            f"  - {{job_name: hostnorm, static_configs: [{{targets: ['{target}']}}]}}\n"
-        )
-        port = free_port()
-        command = [
-            options.prometheus,
-            f"--config.file={config}",
-            f"--storage.tsdb.path={folder}/data",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ]
-        with open(f"{folder}/log", "wb") as log, Running(command, port, log) as server:
-            try:
-                server.ready(60)
-                for query in QUERIES:
-                    seconds = until(query, 60, lambda: answer(server.url, query))
-                    note(f"{query}: answered after {seconds:.1f} s")
-                targets = json.loads(fetch(f"{server.url}/api/v1/targets")[2])["data"]["activeTargets"]
-                assert [it["lastError"] for it in targets] == [""], targets
-            except SystemExit:
-                print(subprocess.run(["tail", "-20", f"{folder}/log"], capture_output=True, text=True).stdout)
-                raise
-
-
-def answer(url, query):
-    _, _, text = fetch(f"{url}/api/v1/query?" + urllib.parse.urlencode({"query": query}))
-    return json.loads(text)["data"]["result"]
+@pytest.mark.newest(reason="Prometheus 3 negotiates other formats than Prometheus 2")
+def test_scraped(start):
+    server = start.prometheus([start.hostnorm("--interval=100ms", "--warmup=10s")])
+    for query in QUERIES:
+        seconds = until(query, 60, lambda query=query: instant(server, query))
+        note(f"{query}: answered after {seconds:.1f} s")
+    targets = ask(server, "targets")["activeTargets"]
+    assert [it["lastError"] for it in targets] == [""], targets

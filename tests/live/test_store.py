@@ -4,7 +4,6 @@ clock that is set. Sampling and /metrics go on, the problem is a metric and one 
 Needs the right to mount.
 """
 
-import types
 import os
 import pathlib
 import random
@@ -15,9 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 
 import pytest
-from program import fetch, hostnorm, note, until, value
+from program import fetch, hostnorm, until, value
+
+pytestmark = pytest.mark.root
 
 FAKETIME = "/usr/lib/{}/faketime/libfaketime.so.1"
 OPTIONS = ["--interval=100ms", "--window=10", "--warmup=2s", "--storage.commit-every=200ms"]
@@ -71,6 +73,15 @@ class Daemon:
         self.program.process.wait()
 
 
+@pytest.fixture
+def folder(start):
+    folder = str(start.place())
+    yield folder
+    # A test that failed left it mounted.
+    if os.path.ismount(folder):
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 def sound(folder):
     connection = sqlite3.connect(f"{folder}/hostnorm.db")
     told = connection.execute("PRAGMA integrity_check").fetchall()
@@ -85,7 +96,7 @@ def once(daemon, word):
     assert len(lines) == 1, f"{word!r} is told {len(lines)} times:\n{daemon.told()}"
 
 
-def disk_full(options, folder):
+def test_disk_full(options, folder):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
     with Daemon(options, f"{folder}/store") as daemon:
         daemon.stored()
@@ -125,7 +136,7 @@ def fill(folder):
                 pass
 
 
-def read_only(options, folder):
+def test_read_only(options, folder):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
     os.mkdir(f"{folder}/store")
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
@@ -145,7 +156,7 @@ def read_only(options, folder):
     subprocess.run(["umount", folder], check=True)
 
 
-def nowhere_to_sort(options, folder):
+def test_nowhere_to_sort(options, folder):
     """What months left is read where no file can be made, as in a container: all of it, and a part."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], check=True)
     filled(options, f"{folder}/store")
@@ -191,7 +202,7 @@ def set_aside(folder):
     return [it for it in found if it.is_file()]
 
 
-def garbled(options, folder):
+def test_garbled(options, folder):
     filled(options, folder)
     path = pathlib.Path(folder, "hostnorm.db")
     garble(path, 0, 4096, 1)
@@ -214,7 +225,7 @@ def garbled(options, folder):
     sound(folder)
 
 
-def garbled_log(options, folder):
+def test_garbled_log(options, folder):
     for seed, cut in enumerate((False, True)):
         filled(options, folder, kill=True)
         path = pathlib.Path(folder, "hostnorm.db-wal")
@@ -230,7 +241,7 @@ def garbled_log(options, folder):
         sound(folder)
 
 
-def garbled_state(options, folder):
+def test_garbled_state(options, folder):
     """A state that is garbled, or gone, is not taken over, and the next one is stored."""
     blobs = pathlib.Path(folder, "hostnorm.db-blobs")
     for spoil in (lambda it: garble(it, 100, 100, 3), os.remove):
@@ -249,7 +260,7 @@ def garbled_state(options, folder):
         assert any(blobs.iterdir()), "no state is stored"
 
 
-def two_processes(options, folder):
+def test_two_processes(options, folder):
     with Daemon(options, folder) as first:
         first.stored()
         with Daemon(options, folder) as second:
@@ -262,7 +273,7 @@ def two_processes(options, folder):
     sound(folder)
 
 
-def learning(options, folder):
+def test_learning(options, folder):
     def learn(switch):
         told = subprocess.run([options.hostnorm, "learn", switch, f"--storage.path={folder}"], capture_output=True, text=True)
         assert told.returncode == 0, told
@@ -280,7 +291,7 @@ def learning(options, folder):
         assert daemon.value("hostnorm_learning") == 1
 
 
-def clock(options, folder):
+def test_clock(options, folder):
     library = next((it for it in map(FAKETIME.format, ("x86_64-linux-gnu", "aarch64-linux-gnu")) if os.path.exists(it)))
     offset = pathlib.Path(folder, "offset")
     offset.write_text("+0\n")
@@ -306,13 +317,3 @@ def clock(options, folder):
     connection = sqlite3.connect(f"{folder}/store/hostnorm.db")
     first, last = connection.execute("SELECT min(first_at), max(last_at) FROM readings").fetchone()
     assert last - first > 7000, "the clock was not set"
-
-
-@pytest.mark.root
-@pytest.mark.slow
-def test_store(options):
-    for scenario in (disk_full, read_only, nowhere_to_sort, garbled, garbled_log, garbled_state, two_processes, learning, clock):
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            scenario(options, folder)
-        note(f"{scenario.__name__.replace('_', ' ')}: {time.monotonic() - began:.0f} s")

@@ -14,10 +14,20 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
+import pytest
 from program import fetch, free_port, note, until, value
+
+
+@pytest.fixture
+def binary(tools):
+    return tools.hostnorm
+
+
+@pytest.fixture
+def log(start):
+    return start.log
 
 
 class Manager:
@@ -68,7 +78,7 @@ def stop(process):
         sys.exit(f"hostnorm ended with {process.returncode}")
 
 
-def notify(binary, folder, log):
+def test_notify(binary, folder, log):
     """READY=1 with the first reading, RELOADING=1 and READY=1 around SIGHUP, STOPPING=1 at the end."""
     port = free_port()
     for address in (f"{folder}/notify", f"@hostnorm-check-{os.getpid()}"):
@@ -115,7 +125,7 @@ def held(pid, name):
         ptrace(detach, thread, None, None)
 
 
-def watchdog(binary, folder, log):
+def test_watchdog(binary, folder, log):
     """Signs of life come with the ticks: none while the loop hangs, although /-/healthy answers."""
     port, manager = free_port(), Manager(f"{folder}/watchdog")
     options = [f"--web.listen-address=127.0.0.1:{port}", "--interval=100ms"]
@@ -168,7 +178,7 @@ def handed(binary, options, sockets, log):
     return process
 
 
-def activation(binary, folder, log):
+def test_activation(binary, folder, log):
     """The first connection waits in the socket before hostnorm is started, and is answered."""
     listener = socket.create_server(("127.0.0.1", 0))
     second = socket.create_server(("::1", 0), family=socket.AF_INET6) if socket.has_ipv6 else None
@@ -199,7 +209,7 @@ def activation(binary, folder, log):
     note("a connection that waited before the start is answered; two sockets are served, and after a reload")
 
 
-def refused(binary, folder):
+def test_refused(binary, folder):
     """What was handed over and cannot be served is said."""
     def check(sockets, word):
         with open(f"{folder}/said", "w+") as log:
@@ -215,7 +225,7 @@ def refused(binary, folder):
         check([it], "ListenStream=")
 
 
-def health(binary, log):
+def test_health(binary, log):
     """hostnorm health: 0 when it answers, 1 with a sentence when it does not."""
     port = free_port()
     ask = [binary, "health", f"--web.listen-address=127.0.0.1:{port}"]
@@ -234,7 +244,7 @@ def health(binary, log):
     stop(process)
 
 
-def units(folder):
+def test_units(folder):
     """The unit files as systemd's own tools see them, with the program where it will be."""
     source = pathlib.Path(__file__).parents[2] / "deploy/systemd"
     root = pathlib.Path(folder, "root")
@@ -260,18 +270,3 @@ def units(folder):
     if done.returncode or not exposure or float(exposure[1]) > 2.0:
         sys.exit(f"the unit is more exposed than 2.0:\n{done.stdout}\n{done.stderr}")
     note(f"systemd-analyze verify has nothing to say; security: exposure {exposure[1]}, 2.0 at most")
-
-
-def test_systemd(options):
-    binary = options.hostnorm
-    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+") as log:
-        try:
-            notify(binary, folder, log)
-            watchdog(binary, folder, log)
-            activation(binary, folder, log)
-            refused(binary, folder)
-            health(binary, log)
-            units(folder)
-        except SystemExit:
-            print(pathlib.Path(log.name).read_text()[-4000:])
-            raise

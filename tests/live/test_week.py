@@ -35,7 +35,6 @@ ALERTS = ("HostAnomalous", "HostAnomalySevere")
 
 
 @pytest.mark.slow
-@pytest.mark.newest(reason="alert timing and messages of the newest Prometheus and Alertmanager")
 def test_week(options):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
