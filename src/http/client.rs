@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::control_socket::ControlStream;
 use crate::control::{Command, Outcome, REPLY_DEADLINE, Refusal, Reply};
 
 /// Time for a response, longer than the time that hostnorm waits for its own loop.
@@ -119,13 +120,13 @@ fn outcome(status: StatusCode, body: &[u8]) -> Option<Outcome> {
 }
 
 #[cfg(unix)]
-async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
-    tokio::net::UnixStream::connect(path).await
+async fn connect(path: &Path) -> io::Result<ControlStream> {
+    ControlStream::connect(path).await
 }
 
 /// There are no Unix sockets here.
 #[cfg(not(unix))]
-async fn connect(_: &Path) -> io::Result<tokio::net::TcpStream> {
+async fn connect(_: &Path) -> io::Result<ControlStream> {
     Err(ErrorKind::NotFound.into())
 }
 

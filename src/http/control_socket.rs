@@ -32,6 +32,10 @@ impl std::error::Error for ControlSocketError {
     }
 }
 
+#[cfg(not(unix))]
+pub(super) use tokio::net::TcpStream as ControlStream;
+#[cfg(unix)]
+pub(super) use tokio::net::UnixStream as ControlStream;
 #[cfg(unix)]
 pub use unix::ControlSocket;
 
@@ -128,5 +132,9 @@ impl ControlSocket {
     /// Always.
     pub async fn bind(path: &std::path::Path) -> Result<Self, ControlSocketError> {
         Err(ControlSocketError { path: path.to_owned(), source: io::ErrorKind::Unsupported.into() })
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<ControlStream> {
+        match *self {}
     }
 }

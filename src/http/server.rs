@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::control_socket::ControlSocket;
+use super::control_socket::{ControlSocket, ControlStream};
 use super::metrics::Counts;
 use super::routes::AppState;
 use super::span;
@@ -58,9 +58,8 @@ impl Listener for tokio::net::TcpListener {
     }
 }
 
-#[cfg(unix)]
 impl Listener for ControlSocket {
-    type Stream = tokio::net::UnixStream;
+    type Stream = ControlStream;
 
     async fn next(&self) -> io::Result<(Self::Stream, Peer)> {
         Ok((self.accept().await?, Peer::Control))
@@ -162,15 +161,16 @@ impl Acceptor {
         open.push(Connection { activity, task: task.abort_handle() });
     }
 
-    /// Closes the connection without activity for the longest time if there are too many. Newcomers are always let
-    /// in: who holds connections open without using them must not keep out a scraper or a health check.
+    /// If there are too many connections, closes the one without activity for the longest time, preferably one without
+    /// a request under way. Newcomers are always let in: a client that holds connections open without using them must
+    /// not keep out a scraper or a health check.
     fn make_room(&self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|it| !it.task.is_finished());
         if open.len() < self.connections_max {
             return;
         }
-        let oldest = open.iter().enumerate().min_by_key(|(_, it)| it.activity.last());
+        let oldest = open.iter().enumerate().min_by_key(|(_, it)| it.activity.rank());
         if let Some(index) = oldest.map(|(index, _)| index) {
             open.swap_remove(index).task.abort();
             Counts::add(&self.state.pages.counts().dropped);

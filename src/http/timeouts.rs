@@ -54,9 +54,14 @@ impl Activity {
         Handling(self)
     }
 
-    /// The last activity. Bytes of an unfinished request are none.
-    pub(super) fn last(&self) -> Instant {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Orders connections: those that can be missed most come first, without a request under way and without activity
+    /// for the longest time. Bytes of an unfinished request are no activity.
+    pub(super) fn rank(&self) -> (bool, Instant) {
+        (self.is_handling(), *self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_handling(&self) -> bool {
+        self.handling.load(Ordering::Relaxed)
     }
 
     fn note(&self) {
@@ -147,7 +152,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
                 Poll::Ready(result)
             }
             // The client waits for us; hyper only wants to know whether it goes away meanwhile.
-            Poll::Pending if self.activity.handling.load(Ordering::Relaxed) => Poll::Pending,
+            Poll::Pending if self.activity.is_handling() => Poll::Pending,
             Poll::Pending => self.poll_timeout(cx),
         }
     }

@@ -1,8 +1,10 @@
 //! The control socket from outside: the commands, who may send them, and the file.
 
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
 
 use hostnorm::control::{Command, Outcome, Refusal, Reply};
 use hostnorm::http::{
@@ -54,7 +56,7 @@ fn commands_arrive_and_their_outcomes_come_back() {
     ];
     for (command, method, path, body) in commands() {
         for outcome in &outcomes {
-            *server.outcome.lock().unwrap() = outcome.clone();
+            *server.outcome.lock().unwrap() = Some(outcome.clone());
             assert_eq!(http::send(&server.socket(), &command).unwrap(), *outcome);
             let answer = ask(&server, method, path, body);
             let accepted = if command == Command::Train { 202 } else { 200 };
@@ -123,6 +125,24 @@ fn the_socket_serves_what_the_network_is_served() {
     let open: Vec<_> = (0..2 * CONTROL_CONNECTIONS_MAX).map(|_| Client::at(&server.socket())).collect();
     check(&mut Client::at(&server.socket()), ("GET", "/-/healthy", ""), 200, PLAIN);
     drop(open);
+    server.stop();
+}
+
+#[test]
+fn a_command_under_way_is_not_cut_off_by_newcomers() {
+    let server = Server::with_page(1);
+    let (socket, commands) = (server.socket(), Arc::clone(&server.commands));
+    let mut waiting = Client::at(&socket);
+    waiting.send("POST /api/v1/train HTTP/1.1\r\nHost: here\r\n\r\n");
+    until("the command arrives", || !commands.lock().unwrap().is_empty());
+    let mut open: Vec<_> = (0..2 * CONTROL_CONNECTIONS_MAX).map(|_| Client::at(&socket)).collect();
+    for client in &mut open[CONTROL_CONNECTIONS_MAX + 1..] {
+        check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
+    }
+    assert!(open[0].is_closed());
+    waiting.stream.set_nonblocking(true).unwrap();
+    let pending = waiting.stream.read(&mut [0; 1]).unwrap_err();
+    assert_eq!(pending.kind(), ErrorKind::WouldBlock, "still open");
     server.stop();
 }
 

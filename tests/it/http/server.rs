@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hostnorm::control::{Command, Control, Outcome, Refusal};
+use hostnorm::control::{Command, Control, Outcome};
 use hostnorm::http::{self, AppState, ControlSocket, Counts, Options, Pages};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
@@ -23,9 +23,9 @@ pub(crate) struct Server {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) reports: watch::Sender<Option<Arc<Report>>>,
     pub(crate) counts: Arc<Counts>,
-    /// The commands that arrived, and the outcome of the next ones.
+    /// The commands that arrived, and the outcome of the next ones; nothing while they get none.
     pub(crate) commands: Arc<Mutex<Vec<Command>>>,
-    pub(crate) outcome: Arc<Mutex<Outcome>>,
+    pub(crate) outcome: Arc<Mutex<Option<Outcome>>>,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) thread: JoinHandle<()>,
     directory: TempDir,
@@ -55,11 +55,15 @@ impl Server {
         let (reports, newest) = watch::channel(None);
         let (stop, stopped) = oneshot::channel();
         let (counts, commands) = (Arc::<Counts>::default(), Arc::<Mutex<Vec<Command>>>::default());
-        let outcome = Arc::new(Mutex::new(Err(Refusal::Unavailable("nobody is there".into()))));
+        let outcome = Arc::<Mutex<Option<Outcome>>>::default();
+        let waiting = Mutex::new(Vec::new());
         let (arrived, next) = (Arc::clone(&commands), Arc::clone(&outcome));
         let control = Control::new(move |request| {
             arrived.lock().unwrap().push(request.command.clone());
-            request.reply(next.lock().unwrap().clone());
+            match next.lock().unwrap().clone() {
+                Some(outcome) => request.reply(outcome),
+                None => waiting.lock().unwrap().push(request),
+            }
             true
         });
         let state = AppState {
