@@ -181,7 +181,9 @@ impl Engine {
                     before.and_then(|before| Change::new(before, values, now.at.0 - self.before.at.0));
                 state.grace(held_back);
                 state.learning(self.learning);
-                judgements.insert(subject.clone(), state.step(now.at, change, &self.settings));
+                let mut judgement = state.step(now.at, change, &self.settings);
+                state.describe(subject, &mut judgement);
+                judgements.insert(subject.clone(), judgement);
             }
         }
         let reading = Arc::new(now);

@@ -8,10 +8,12 @@ use crate::report::{Episode, Turn};
 
 /// From this score on an episode begins; scores are in units of their limit.
 pub const LIMIT: f64 = 1.0;
-/// A change of an episode is said when its peak has grown by this factor since it was last said.
-const GROWTH_SAID: f64 = 2.0;
-/// With another main cause a smaller growth is said; without any, signals that change places would fill the log.
-const OTHER_CAUSE_SAID: f64 = 1.2;
+/// Seconds after its onset at which an episode is described anew: by then a fault has shown what it is.
+pub const FIRST_RENEWAL_SECONDS: f64 = 60.0;
+/// Least seconds between two later descriptions. Each is a new series where metrics are stored.
+pub const RENEWAL_SECONDS: f64 = 600.0;
+/// After an episode was accepted another one begins only when its score is this many times the peak.
+const CLEARLY_WORSE: f64 = 2.0;
 
 /// When an episode is over.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,10 +30,10 @@ pub struct Release {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Tracker {
     episode: Option<Episode>,
-    /// The peak when the episode was last spoken of.
-    said: f64,
-    /// The main cause then, as an index of signals.
-    cause: Option<usize>,
+    /// Episodes so far, the one under way included.
+    count: u64,
+    /// Length of the episode from which on its description is to be renewed, in seconds of readings.
+    renewal: f64,
     /// Seconds for which the score has been below the release, without a break.
     calm: f64,
     /// Seconds of readings that the episode has lasted; what passed in a gap is not known to belong to it.
@@ -63,14 +65,17 @@ pub struct Moment {
     pub elapsed: f64,
     /// Its score, in units of the limit.
     pub score: f64,
-    /// Its main cause, as an index of signals.
-    pub cause: Option<usize>,
 }
 
 impl Tracker {
     /// The episode that is under way.
     pub fn episode(&self) -> Option<Episode> {
         self.episode
+    }
+
+    /// Number of episodes so far, the one under way included.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// A gap in the readings: nobody knows what was between.
@@ -96,12 +101,12 @@ impl Tracker {
 
     /// Says what a judged reading turns.
     pub fn step(&mut self, now: Moment, release: Release) -> Option<Turn> {
-        let Moment { elapsed, score, cause, .. } = now;
+        let Moment { elapsed, score, .. } = now;
         if score < release.below {
             self.accepted = None;
         }
         let Some(episode) = &mut self.episode else {
-            let known = self.accepted.is_some_and(|peak| score < GROWTH_SAID * peak);
+            let known = self.accepted.is_some_and(|peak| score < CLEARLY_WORSE * peak);
             let limit = if self.grace || self.settling > 0.0 { grace::LIMIT_FACTOR * LIMIT } else { LIMIT };
             self.settling = (self.settling - elapsed).max(0.0);
             self.held_back = self.grace && (LIMIT..limit).contains(&score) && !known;
@@ -119,18 +124,18 @@ impl Tracker {
         if self.calm >= release.seconds {
             return self.episode.take().map(Turn::Ended);
         }
-        let factor = if cause == self.cause { GROWTH_SAID } else { OTHER_CAUSE_SAID };
-        if score >= LIMIT && peak >= factor * self.said {
-            (self.said, self.cause) = (peak, cause);
-            return Some(Turn::Changed);
+        // While the score is below the limit there is little to describe: a fault that fades keeps its description.
+        let renewed = score >= LIMIT && self.lasted >= self.renewal;
+        if renewed {
+            self.renewal = self.lasted + RENEWAL_SECONDS;
         }
-        None
+        renewed.then_some(Turn::Changed)
     }
 
     fn begin(&mut self, now: Moment) -> Turn {
         let episode = Some(Episode { since: now.at, peak: now.score });
-        let grace = self.grace;
-        *self = Self { episode, said: now.score, cause: now.cause, grace, ..Self::default() };
+        let (count, grace) = (self.count.saturating_add(1), self.grace);
+        *self = Self { episode, count, renewal: FIRST_RENEWAL_SECONDS, grace, ..Self::default() };
         Turn::Began
     }
 }
@@ -142,7 +147,7 @@ mod tests {
     const RELEASE: Release = Release { below: 0.7, seconds: 3.0, accept_after: 20.0 };
 
     fn moment(t: usize, score: f64) -> Moment {
-        Moment { at: Timestamp(t as f64), elapsed: 1.0, score, cause: Some(0) }
+        Moment { at: Timestamp(t as f64), elapsed: 1.0, score }
     }
 
     /// Scores a second apart, and the turns as letters: Began, Changed, Ended, Accepted, `.` for none.
@@ -214,7 +219,28 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_that_doubles_is_said_once() {
-        check(&[1.0, 1.5, 2.5, 2.6, 1.2, 6.0], "B.C..C");
+    fn a_description_is_renewed_after_a_minute_and_then_each_ten_minutes_at_most() {
+        let release = Release { accept_after: 3_000.0, ..RELEASE };
+        let mut tracker = Tracker::default();
+        let mut renewed = Vec::new();
+        for t in 0..2_500 {
+            // At the second renewal the score is below the limit for a while.
+            let score = if (650..700).contains(&t) { 0.9 } else { 1.5 };
+            if tracker.step(moment(t, score), release) == Some(Turn::Changed) {
+                renewed.push(t);
+            }
+        }
+        assert_eq!(renewed, [60, 700, 1300, 1900]);
+    }
+
+    #[test]
+    fn episodes_are_counted() {
+        let mut tracker = Tracker::default();
+        let scores = [0.5, 1.5, 0.1, 0.1, 0.1, 1.5, 0.1, 0.1, 0.1];
+        let counts = scores.map(|score| {
+            tracker.step(moment(0, score), RELEASE);
+            tracker.count()
+        });
+        assert_eq!(counts, [0, 1, 1, 1, 1, 2, 2, 2, 2]);
     }
 }

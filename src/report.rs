@@ -65,6 +65,10 @@ pub struct Judgement {
     pub budget_spent: Option<f64>,
     /// The episode that is under way.
     pub episode: Option<Episode>,
+    /// The episode under way in words, at most 512 bytes; the same until [`Turn::Changed`].
+    pub description: Option<Arc<str>>,
+    /// Number of episodes so far, the one under way included.
+    pub episodes: u64,
     /// What happened to the episode at this tick, if anything.
     pub turn: Option<Turn>,
     /// The whole point that was complete with this tick, once a window.
@@ -205,7 +209,7 @@ pub struct Episode {
 pub enum Turn {
     /// It began with this reading.
     Began,
-    /// Its main cause is another one now, or its peak has doubled.
+    /// Its description was renewed and is a different one.
     Changed,
     /// It is over; this is what it was.
     Ended(Episode),

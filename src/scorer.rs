@@ -136,6 +136,11 @@ impl Scorer {
         self.tracker.episode()
     }
 
+    /// Number of episodes so far, the one under way included.
+    pub fn episodes(&self) -> u64 {
+        self.tracker.count()
+    }
+
     /// Whether the last point lies in an episode, or in what would be one but for grace.
     pub fn is_odd(&self) -> bool {
         self.tracker.is_odd()
@@ -272,7 +277,7 @@ impl Scorer {
         let (held, contributions) = self.peak.hold(at, momentary, largest, settings.hold);
         // Rows of minutes: what is held bridges them. Readings: a scrape's hold must not keep an episode open.
         let score = if matches!(settings.hold, Hold::HalfLife(_)) { held } else { momentary };
-        let now = Moment { at, elapsed, score, cause: causes.first().map(|(idx, _)| *idx) };
+        let now = Moment { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings));
         let budget_spent = self.budget.as_mut().and_then(|(tail, ledger)| {
             tail.learn(elapsed, score * unwidened);

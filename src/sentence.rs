@@ -1,7 +1,7 @@
-//! What happened, in words: one sentence each, for the log and whoever else speaks to people.
+//! An episode in words: the description while it runs, and the lines about its end.
 //!
-//! Numbers are given as people say them, to two or three digits. Prefixes are decimal, as `B/s` of networks and
-//! disks are: 1 kB is 1000 bytes.
+//! Log, metrics, store, page and alerts all show the same description. Numbers are given as people say them, to two
+//! or three digits. Prefixes are decimal, as `B/s` of networks and disks are: 1 kB is 1000 bytes.
 
 use crate::detect::absence;
 use crate::reading::{Kind, Subject, Timestamp};
@@ -9,8 +9,11 @@ use crate::report::{Absent, Contribution, Episode, Expected, Judgement, SignalSt
 use crate::signal::Unit;
 use crate::span::Span;
 
-/// Most signals that a sentence names.
+/// Most signals that a description names.
 pub const CAUSES_MAX: usize = 3;
+
+/// Longest description, in bytes. It is the value of a label.
+pub const DESCRIPTION_MAX: usize = 512;
 
 /// A signal that is to blame, and what is known of it.
 #[derive(Debug, Clone, Copy)]
@@ -31,29 +34,32 @@ pub fn causes(judgement: &Judgement) -> Vec<Cause<'_>> {
     known.take(CAUSES_MAX).collect()
 }
 
-/// An anomaly began: who is struck, and which signals are not as expected.
-pub fn began(subject: &Subject, judgement: &Judgement) -> String {
-    format!("anomaly on {}: {}", name(subject), blamed(judgement))
+/// The description of the episode under way: its subject, and the signals that are not as expected, in at most
+/// [`DESCRIPTION_MAX`] bytes.
+pub fn describe(subject: &Subject, judgement: &Judgement) -> String {
+    shortened(format!("Anomaly on {}: {}", name(subject), blamed(judgement)))
 }
 
-/// An anomaly goes on for another reason, or became much worse.
-pub fn changed(subject: &Subject, judgement: &Judgement) -> String {
-    format!("anomaly on {} changed: {}", name(subject), blamed(judgement))
-}
-
-/// An anomaly is over.
+/// The log line about an episode that ended.
 pub fn ended(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
-    let lasted = lasted(episode, at);
-    format!(
-        "anomaly on {} is over after {lasted}, its highest score was {}",
-        name(subject),
-        rounded(episode.peak)
-    )
+    let (name, lasted, peak) = (name(subject), lasted(episode, at), rounded(episode.peak));
+    format!("anomaly ended on {name} after {lasted}, peak score {peak}")
 }
 
-/// An anomaly lasted so long that it is the new normal.
+/// The log line about an episode that was accepted as normal.
 pub fn accepted(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
-    format!("anomaly on {} is the new normal after {}", name(subject), lasted(episode, at))
+    format!("anomaly accepted as normal on {} after {}", name(subject), lasted(episode, at))
+}
+
+/// The identifier of an episode, which its subject and the second of its onset make up: `2026-11-28T19:04:05Z` on the
+/// host, `2026-11-28T19:04:05Z/container/web` elsewhere.
+pub fn id(subject: &Subject, since: Timestamp) -> String {
+    let second = instant(Timestamp(since.0.floor()));
+    let second = second.trim_end_matches(".000Z");
+    match subject {
+        Subject::Host => format!("{second}Z"),
+        subject => format!("{second}Z/{}/{}", subject.kind().name(), subject.name()),
+    }
 }
 
 /// How long an episode lasted, to the second.
@@ -69,6 +75,17 @@ pub fn name(subject: &Subject) -> String {
     }
 }
 
+/// The text, cut after a word where it is longer than [`DESCRIPTION_MAX`].
+fn shortened(text: String) -> String {
+    const MARK: &str = "…";
+    if text.len() <= DESCRIPTION_MAX {
+        return text;
+    }
+    let room = text.floor_char_boundary(DESCRIPTION_MAX - MARK.len());
+    let words = text[..room].rfind(' ').map_or(&text[..room], |end| &text[..end]);
+    format!("{}{MARK}", words.trim_end_matches([',', ':']))
+}
+
 fn blamed(judgement: &Judgement) -> String {
     // What ceased comes first: it says more than that a value is not as expected, and does not need one.
     let absent = || judgement.absent.iter();
@@ -82,34 +99,46 @@ fn blamed(judgement: &Judgement) -> String {
     }
 }
 
-/// "memory used stood still for 12m (moved every 30s before)".
+/// "memory used unchanged for 12m (usually changes every 30s)".
 fn ceased(absent: &Absent) -> String {
     let span = |seconds: f64| Span::nearest(seconds.round());
     let (title, lasted) = (absent.signal.title, span(absent.seconds));
     match absent.kind {
         absence::Kind::FlatLine => {
-            format!("{title} stood still for {lasted} (moved every {} before)", span(absent.usual))
+            format!("{title} unchanged for {lasted} (usually changes every {})", span(absent.usual))
         }
         absence::Kind::Stopped => format!("{title} stopped {lasted} ago"),
         absence::Kind::Vanished => format!("{title} vanished {lasted} ago"),
     }
 }
 
-/// "CPU busy 97 % (expected 3 %, 0 % to 9 %)".
+/// "CPU usage 97 % (expected 3 %, range 0–9 %)".
 fn phrase(state: &SignalState) -> String {
     let unit = state.signal.unit;
     let value = format!("{} {}", state.signal.title, quantity(unit, state.value));
     match &state.expected {
         None => value,
-        Some(Expected { value: expected, lower, upper }) => {
-            let range = match (lower.is_finite(), upper.is_finite()) {
-                (true, true) => format!(", {} to {}", quantity(unit, *lower), quantity(unit, *upper)),
-                (false, true) => format!(", at most {}", quantity(unit, *upper)),
-                (true, false) => format!(", at least {}", quantity(unit, *lower)),
-                (false, false) => String::new(),
-            };
-            format!("{value} (expected {}{range})", quantity(unit, *expected))
+        Some(expected) => {
+            format!("{value} (expected {}{})", quantity(unit, expected.value), range(unit, expected))
         }
+    }
+}
+
+/// ", range 0–9 %", or as much of it as there are bounds.
+fn range(unit: Unit, Expected { lower, upper, .. }: &Expected) -> String {
+    let [from, to] = [*lower, *upper].map(|it| quantity(unit, it));
+    match (lower.is_finite(), upper.is_finite()) {
+        (true, true) if *lower < 0.0 => format!(", range {from} to {to}"),
+        (true, true) => {
+            // The unit is written once where it is the same, and 0 has none.
+            let number = |text: &str| text.find([' ', '/']).unwrap_or(text.len());
+            let (from_number, from_unit) = from.split_at(number(&from));
+            let same = from_number == "0" || from_unit == &to[number(&to)..];
+            format!(", range {}–{to}", if same { from_number } else { &from })
+        }
+        (false, true) => format!(", at most {to}"),
+        (true, false) => format!(", at least {from}"),
+        (false, false) => String::new(),
     }
 }
 
@@ -179,7 +208,7 @@ mod tests {
     use crate::report::{Direction, Opinion};
     use crate::signal::Signal;
 
-    static BUSY: Signal = signal("cpu_busy_ratio", "CPU busy", Unit::Ratio);
+    static BUSY: Signal = signal("cpu_busy_ratio", "CPU usage", Unit::Ratio);
     static SWITCHES: Signal = signal("switches", "context switches", Unit::PerSecond);
     static RECEIVED: Signal = signal("received", "network received", Unit::BytesPerSecond);
     static BLOCKED: Signal = signal("blocked", "blocked tasks", Unit::Count);
@@ -207,7 +236,7 @@ mod tests {
     }
 
     fn check(rows: &[Row], expect: &str) {
-        assert_eq!(began(&Subject::Host, &judgement(rows)), expect);
+        assert_eq!(describe(&Subject::Host, &judgement(rows)), expect);
     }
 
     #[test]
@@ -217,15 +246,15 @@ mod tests {
                 (&BUSY, 1.5, 0.97, Some([0.03, 0.0, 0.09])),
                 (&SWITCHES, 0.5, 41_000.0, Some([1200.0, 0.0, 9000.0])),
             ],
-            "anomaly on host: CPU busy 97 % (expected 3 %, 0 % to 9 %), \
-             context switches 41 k/s (expected 1.2 k/s, 0/s to 9 k/s)",
+            "Anomaly on host: CPU usage 97 % (expected 3 %, range 0–9 %), \
+             context switches 41 k/s (expected 1.2 k/s, range 0–9 k/s)",
         );
     }
 
     #[test]
     fn what_speaks_against_it_is_not_named() {
-        check(&[(&BUSY, -0.1, 0.5, None)], "anomaly on host: no single signal stands out");
-        check(&[(&BLOCKED, 1.0, 12.0, None), (&BUSY, -0.1, 0.5, None)], "anomaly on host: blocked tasks 12");
+        check(&[(&BUSY, -0.1, 0.5, None)], "Anomaly on host: no single signal stands out");
+        check(&[(&BLOCKED, 1.0, 12.0, None), (&BUSY, -0.1, 0.5, None)], "Anomaly on host: blocked tasks 12");
     }
 
     #[test]
@@ -237,13 +266,13 @@ mod tests {
             absent(&RECEIVED, absence::Kind::Vanished),
             absent(&BLOCKED, absence::Kind::Stopped),
         ];
-        let expect = "anomaly on host: CPU busy stood still for 12m (moved every 30s before), \
+        let expect = "Anomaly on host: CPU usage unchanged for 12m (usually changes every 30s), \
                       network received vanished 12m ago, blocked tasks stopped 12m ago";
-        assert_eq!(began(&Subject::Host, &found), expect);
+        assert_eq!(describe(&Subject::Host, &found), expect);
         found.absent.truncate(1);
-        let expect = "anomaly on host: CPU busy stood still for 12m (moved every 30s before), \
+        let expect = "Anomaly on host: CPU usage unchanged for 12m (usually changes every 30s), \
                       context switches 0/s";
-        assert_eq!(began(&Subject::Host, &found), expect);
+        assert_eq!(describe(&Subject::Host, &found), expect);
     }
 
     #[test]
@@ -254,28 +283,52 @@ mod tests {
             (&SWITCHES, 2.0, 1.0, None),
             (&BUSY, 1.0, 0.1, None),
         ];
-        check(&rows, "anomaly on host: blocked tasks 1, network received 1 B/s, context switches 1/s");
+        check(&rows, "Anomaly on host: blocked tasks 1, network received 1 B/s, context switches 1/s");
     }
 
     #[test]
-    fn a_bound_may_be_open() {
+    fn a_range_has_its_unit_once_and_may_be_open() {
         let inf = f64::INFINITY;
-        for (lower, upper, expect) in [
-            (-inf, 2.0, ", at most 2"),
-            (1.0, inf, ", at least 1"),
-            (-inf, inf, ""),
-            (-1.0, 2.0, ", -1 to 2"),
+        for (signal, lower, upper, expect) in [
+            (&BLOCKED, -inf, 2.0, ", at most 2"),
+            (&BLOCKED, 1.0, inf, ", at least 1"),
+            (&BLOCKED, -inf, inf, ""),
+            (&BLOCKED, -1.0, 2.0, ", range -1 to 2"),
+            (&BLOCKED, 0.5, 1300.0, ", range 0.5–1.3 k"),
+            (&BUSY, 0.01, 0.13, ", range 1–13 %"),
+            (&SWITCHES, 900.0, 1200.0, ", range 900/s–1.2 k/s"),
+            (&RECEIVED, 0.0, 1.3e7, ", range 0–13 MB/s"),
+            (&RECEIVED, 2e6, 1.3e7, ", range 2–13 MB/s"),
         ] {
-            let expect = format!("anomaly on host: blocked tasks 9 (expected 1.5{expect})");
-            check(&[(&BLOCKED, 1.0, 9.0, Some([1.5, lower, upper]))], &expect);
+            let quantity = |value| quantity(signal.unit, value);
+            let (title, nine, one) = (signal.title, quantity(9.0), quantity(1.5));
+            let expect = format!("Anomaly on host: {title} {nine} (expected {one}{expect})");
+            check(&[(signal, 1.0, 9.0, Some([1.5, lower, upper]))], &expect);
         }
+    }
+
+    #[test]
+    fn a_long_description_is_cut_after_a_word() {
+        for (length, ends) in [(470, "blocked tasks 1"), (476, "blocked…"), (600, "Anomaly on container…")]
+        {
+            let subject = Subject::Container("ä".repeat(length / 2).into());
+            let text = describe(&subject, &judgement(&[(&BLOCKED, 1.0, 1.0, None)]));
+            assert!(text.len() <= DESCRIPTION_MAX && text.ends_with(ends), "{} {text}", text.len());
+        }
+    }
+
+    #[test]
+    fn an_identifier_is_the_second_of_the_onset_and_the_subject() {
+        let since = Timestamp(1_795_255_200.999);
+        assert_eq!(id(&Subject::Host, since), "2026-11-21T10:00:00Z");
+        assert_eq!(id(&Subject::Container("web".into()), since), "2026-11-21T10:00:00Z/container/web");
     }
 
     #[test]
     fn an_end_says_how_long_and_how_bad() {
         let episode = Episode { since: Timestamp(100.0), peak: 7.43 };
         let subject = Subject::Container("web".into());
-        let expect = "anomaly on container web is over after 1m35s, its highest score was 7.4";
+        let expect = "anomaly ended on container web after 1m35s, peak score 7.4";
         assert_eq!(ended(&subject, &episode, Timestamp(195.2)), expect);
     }
 

@@ -1,17 +1,19 @@
 //! The command line of `hostnorm explain`.
 
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{Options, shared};
 use crate::config::Setting;
+use crate::reading::{Subject, Timestamp};
+use crate::rows::instant;
 
 /// Which episode is explained, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explain {
     /// Where the store is, and the settings that judge.
     pub options: Options,
-    /// Its number.
-    pub episode: i64,
+    /// Subject and second of its onset.
+    pub episode: (Subject, Timestamp),
     /// As JSON, not for people.
     pub json: bool,
 }
@@ -29,9 +31,9 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .arg(
             Arg::new("episode")
                 .value_name("EPISODE")
-                .value_parser(value_parser!(i64))
+                .value_parser(episode)
                 .required(true)
-                .help("Its number, see hostnorm episodes"),
+                .help("Identifier of the episode, such as 2026-11-28T19:04:05Z; see hostnorm episodes"),
         )
         .args(shared(settings))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object of all that is known"))
@@ -41,7 +43,31 @@ pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Se
     options.add(matches, settings);
     Explain {
         options,
-        episode: matches.get_one::<i64>("episode").copied().unwrap_or_default(),
+        episode: matches.get_one("episode").cloned().unwrap_or((Subject::Host, Timestamp::default())),
         json: matches.get_flag("json"),
+    }
+}
+
+/// Reads an identifier as [`sentence::id`](crate::sentence::id) makes it.
+fn episode(text: &str) -> Result<(Subject, Timestamp), String> {
+    let mut parts = text.splitn(3, '/');
+    let second = parts.next().and_then(|it| instant(it.as_bytes()).ok());
+    let subject = match (parts.next(), parts.next()) {
+        (None, _) => Some(Subject::Host),
+        (Some(kind), Some(name)) => subject(kind, name),
+        (Some(_), None) => None,
+    };
+    subject.zip(second).ok_or_else(|| {
+        "write an identifier as `hostnorm episodes` lists it, such as 2026-11-28T19:04:05Z or \
+         2026-11-28T19:04:05Z/container/web"
+            .to_owned()
+    })
+}
+
+fn subject(kind: &str, name: &str) -> Option<Subject> {
+    match kind {
+        "container" => Some(Subject::Container(name.into())),
+        "log" => Some(Subject::Log(name.into())),
+        _ => None,
     }
 }

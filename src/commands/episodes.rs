@@ -6,8 +6,6 @@ use std::fmt::Write as _;
 use super::stored;
 use crate::cli::{Episodes, Exit};
 use crate::clock;
-use crate::reading::Timestamp;
-use crate::sentence;
 use crate::span::Span;
 use crate::store::EpisodeRow;
 
@@ -30,18 +28,16 @@ pub fn run(options: &Episodes, environment: impl IntoIterator<Item = (OsString, 
 /// One line each, the newest last, where a terminal shows it.
 fn table(episodes: &[EpisodeRow]) -> String {
     let mut text = format!(
-        "{:>5}  {:<19}  {:>9}  {:<11}  {:>5}  {}\n",
-        "id", "began (UTC)", "lasted", "outcome", "peak", "what"
+        "{:<20}  {:>9}  {:<11}  {:>5}  {}\n",
+        "episode", "duration", "outcome", "peak", "description"
     );
     for it in episodes {
-        let began = sentence::instant(Timestamp(it.began)).replace('T', " ");
         let lasted = Span::nearest((it.ended.unwrap_or(it.seen) - it.began).round());
         // Infallible: it is memory that is written to.
         let _ = writeln!(
             text,
-            "{:>5}  {:<19}  {:>9}  {:<11}  {:>5.1}  {}",
+            "{:<20}  {:>9}  {:<11}  {:>5.1}  {}",
             it.id,
-            began.get(..19).unwrap_or_default(),
             lasted.to_string(),
             it.outcome,
             it.peak,
@@ -58,7 +54,7 @@ mod tests {
     #[test]
     fn an_episode_is_a_line() {
         let episode = EpisodeRow {
-            id: 7,
+            id: "2026-11-21T10:00:00Z".into(),
             kind: "host".into(),
             subject: "host".into(),
             began: 1_795_255_200.25,
@@ -67,15 +63,15 @@ mod tests {
             outcome: "ended".into(),
             peak: 7.43,
             causes: serde_json::Value::Null,
-            sentence: "anomaly on host: CPU busy 97 %".into(),
+            sentence: "Anomaly on host: CPU usage 97 %".into(),
             model: None,
             keep_from: None,
             keep_to: None,
         };
         assert_eq!(
             table(&[episode]),
-            "   id  began (UTC)             lasted  outcome       peak  what\n    \
-             7  2026-11-21 10:00:00      1m35s  ended          7.4  anomaly on host: CPU busy 97 %\n"
+            "episode                duration  outcome       peak  description\n\
+             2026-11-21T10:00:00Z      1m35s  ended          7.4  Anomaly on host: CPU usage 97 %\n"
         );
     }
 }

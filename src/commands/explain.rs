@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use super::stored;
 use crate::cli::{Exit, Explain};
 use crate::config::Config;
+use crate::reading::{Subject, Timestamp};
+use crate::sentence;
 use crate::store::{Archive, Between, EpisodeRow, Error};
 
 mod alike;
@@ -14,18 +16,20 @@ mod show;
 use again::Again;
 use alike::Alike;
 
-/// Explains an episode; exit code 0, 1 if there is none of this number or if its scores are not what was stored.
+/// Explains an episode; exit code 0, 1 if it is not stored or if its scores are not what was stored.
 pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let (config, directory) = match stored::config(&options.options, environment) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
-    let explained = Archive::open(&directory).and_then(|archive| explain(&archive, &config, options.episode));
+    let (subject, second) = &options.episode;
+    let explained =
+        Archive::open(&directory).and_then(|archive| explain(&archive, &config, subject, *second));
     match explained {
         Err(error) => Exit::failure(error.to_string()),
         Ok(None) => Exit::failure(format!(
-            "there is no episode {}; hostnorm episodes lists those that are stored",
-            options.episode
+            "episode {} is not in the store; `hostnorm episodes` lists those that are",
+            sentence::id(subject, *second)
         )),
         Ok(Some(it)) => {
             let text = if options.json { show::json(&it) } else { show::text(&it) };
@@ -47,8 +51,13 @@ struct Explanation {
     alike: Vec<Alike>,
 }
 
-fn explain(archive: &Archive, config: &Config, id: i64) -> Result<Option<Explanation>, Error> {
-    let Some(episode) = archive.episode(id)? else { return Ok(None) };
+fn explain(
+    archive: &Archive,
+    config: &Config,
+    subject: &Subject,
+    second: Timestamp,
+) -> Result<Option<Explanation>, Error> {
+    let Some(episode) = archive.episode(subject, second)? else { return Ok(None) };
     let again = again::again(archive, config, &episode)?;
     let alike = alike::to(&episode, archive.episodes(Between::ALL)?);
     Ok(Some(Explanation { episode, again, alike }))

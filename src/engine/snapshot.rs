@@ -21,7 +21,7 @@ use crate::version::VERSION;
 const MARK: [u8; 4] = *b"hnSS";
 
 /// Raised whenever what is written changes its form within a version.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// What a snapshot has to have in common with the engine that takes it over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

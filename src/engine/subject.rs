@@ -21,6 +21,7 @@ use crate::simulate::Column;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
+mod describe;
 mod keep;
 mod recall;
 
@@ -48,6 +49,8 @@ pub(super) struct State {
     /// What was concluded last, and when; it stands for a while when readings fail.
     #[serde(skip)]
     newest: Option<(Timestamp, Opinion)>,
+    /// The description of the episode under way.
+    description: Option<Arc<str>>,
     /// Seconds between readings so far, gaps left out.
     observed: f64,
     /// Readings since the last whole point.
@@ -81,6 +84,7 @@ impl State {
             in_grace: false,
             learning: true,
             newest: None,
+            description: None,
             observed: 0.0,
             since_point: 0,
             ready_at: Timestamp::default(),
@@ -165,6 +169,7 @@ impl State {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
         (self.in_grace, self.learning) = (live.in_grace, live.learning);
+        self.description = live.description;
     }
 
     /// What is normal of each signal, in its unit, whatever the time of day; nothing before its first whole point.
@@ -199,6 +204,7 @@ impl State {
         judgement.opinion = self.newest.as_ref().filter(fresh).map(|(_, opinion)| opinion.clone());
         judgement.signals = self.signal_states();
         judgement.episode = self.scorer.episode();
+        judgement.episodes = self.scorer.episodes();
         judgement
     }
 

@@ -1,14 +1,13 @@
 //! The page for people: what this is, how the host is now, where the metrics are.
 
-use std::fmt::Write as _;
-
 use hyper::StatusCode;
 use hyper::header::CONTENT_SECURITY_POLICY;
 
 use super::message::{Problem, Request, Response, whole, with};
 use super::routes::AppState;
 use crate::reading::{Subject, Timestamp};
-use crate::report::{Direction, Judgement, Report};
+use crate::report::{Judgement, Report};
+use crate::sentence;
 use crate::version;
 
 const TEMPLATE: &str = include_str!("landing.html");
@@ -38,7 +37,7 @@ fn state(report: &Report) -> String {
     let rows = report
         .judgements
         .iter()
-        .map(|(subject, it)| format!("<li>{}</li>", escape(&sentence(subject, it, report.reading.at))));
+        .map(|(subject, it)| format!("<li>{}</li>", escape(&line(subject, it, report.reading.at))));
     let mut rows: Vec<String> = rows.collect();
     if rows.is_empty() {
         rows.push("<li>nothing is judged yet</li>".to_owned());
@@ -46,34 +45,17 @@ fn state(report: &Report) -> String {
     rows.join("\n")
 }
 
-fn sentence(subject: &Subject, judgement: &Judgement, now: Timestamp) -> String {
-    let kind = subject.kind().name();
-    let mut text = match subject {
-        Subject::Host => kind.to_owned(),
-        Subject::Container(name) | Subject::Log(name) => format!("{kind} {name}"),
-    };
-    // Writing into a string cannot fail.
-    let _ = match (&judgement.opinion, &judgement.episode) {
-        (None, _) => write!(text, ": learning, first score in {}", span(judgement.ready_at.0 - now.0)),
-        (Some(it), None) => write!(text, ": nothing unusual, score {:.2} (limit 1)", it.score),
+fn line(subject: &Subject, judgement: &Judgement, now: Timestamp) -> String {
+    let name = sentence::name(subject);
+    match (&judgement.opinion, &judgement.episode) {
+        (None, _) => format!("{name}: learning, first score in {}", span(judgement.ready_at.0 - now.0)),
+        (Some(it), None) => format!("{name}: nothing unusual, score {:.2} (threshold 1)", it.score),
         (Some(it), Some(episode)) => {
-            let causes = it.contributions.iter().filter(|it| it.value > 0.0).take(3).map(|it| {
-                let side = match it.direction {
-                    Direction::High => "higher",
-                    Direction::Low => "lower",
-                };
-                format!(", {} {side} than expected", it.signal.title)
-            });
-            let causes: String = causes.collect();
-            write!(
-                text,
-                ": anomaly for {}, score {:.2} (limit 1){causes}",
-                span(now.0 - episode.since.0),
-                it.score
-            )
+            let description = judgement.description.as_deref().unwrap_or("Anomaly");
+            let lasts = span(now.0 - episode.since.0);
+            format!("{description}; for {lasts}, score {:.2} (threshold 1)", it.score)
         }
-    };
-    text
+    }
 }
 
 /// A length of time in words, never less than a second.
@@ -96,7 +78,7 @@ mod tests {
     use crate::report::{Episode, Opinion};
 
     fn check(judgement: &Judgement, expected: &str) {
-        assert_eq!(sentence(&Subject::Host, judgement, Timestamp(1000.0)), expected);
+        assert_eq!(line(&Subject::Host, judgement, Timestamp(1000.0)), expected);
     }
 
     #[test]
@@ -105,10 +87,11 @@ mod tests {
         check(&learning, "host: learning, first score in 6 min");
         let opinion = Opinion { score: 0.25, ..Opinion::default() };
         let quiet = Judgement { opinion: Some(opinion), ..Judgement::default() };
-        check(&quiet, "host: nothing unusual, score 0.25 (limit 1)");
+        check(&quiet, "host: nothing unusual, score 0.25 (threshold 1)");
         let episode = Episode { since: Timestamp(958.0), peak: 2.0 };
-        let anomaly = Judgement { episode: Some(episode), ..quiet };
-        check(&anomaly, "host: anomaly for 42 s, score 0.25 (limit 1)");
+        let description = Some("Anomaly on host: swapping 3".into());
+        let anomaly = Judgement { episode: Some(episode), description, ..quiet };
+        check(&anomaly, "Anomaly on host: swapping 3; for 42 s, score 0.25 (threshold 1)");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::Subject;
 use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
+use crate::sentence;
 use crate::version;
 
 static SCORE: Metric = Metric::gauge(
@@ -29,6 +30,21 @@ static IS_ANOMALY: Metric = Metric::gauge(
     "Whether the subject is in an anomaly, 1 from its onset to its end, else 0; absent until enough is known",
 )
 .by(&["kind", "subject"]);
+static EPISODES: Metric = Metric::counter(
+    "anomaly_episodes_total",
+    "Episodes of anomaly so far, the one under way included; absent until enough is known",
+)
+.by(&["kind", "subject"]);
+static EPISODE_INFO: Metric = Metric::gauge(
+    "anomaly_episode_info",
+    "Identifier and description of the episode under way, always 1; absent outside of episodes. The description \
+     is renewed a minute after the onset and then at most every 10 minutes",
+)
+.by(&["kind", "subject", "episode", "description"]);
+static UNDESCRIBED: Metric = Metric::gauge(
+    "anomaly_episodes_undescribed",
+    "Episodes under way without anomaly_episode_info, because 100 others began earlier",
+);
 static READY: Metric =
     Metric::gauge("anomaly_ready", "Whether enough is known of the subject to score it, 0 or 1")
         .by(&["kind", "subject"]);
@@ -137,6 +153,9 @@ static DROPPED: Metric = Metric::counter(
 pub static METRICS: &[&Metric] = &[
     &SCORE,
     &IS_ANOMALY,
+    &EPISODES,
+    &EPISODE_INFO,
+    &UNDESCRIBED,
     &READY,
     &READY_AT,
     &CONFIDENCE,
@@ -160,6 +179,9 @@ pub static METRICS: &[&Metric] = &[
     &DROPPED,
     &TICK_SECONDS,
 ];
+
+/// Most series of `anomaly_episode_info`: each new description is a new series for whoever stores them.
+const EPISODE_INFO_MAX: usize = 100;
 
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
@@ -248,11 +270,34 @@ impl Exposition {
 
     fn subjects(&self, families: &mut Families<'_>) -> fmt::Result {
         families.add(&SCORE, self.opinions().map(|(names, it)| (names, it.score)))?;
-        let judged = self.judgements().filter(|(_, it)| it.ready);
-        families.add(&IS_ANOMALY, judged.map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
+        let judged = || self.judgements().filter(|(_, it)| it.ready);
+        families.add(&IS_ANOMALY, judged().map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
+        families.add(&EPISODES, judged().map(|(names, it)| (names, it.episodes as f64)))?;
+        self.episodes(families)?;
         families.add(&READY, self.judgements().map(|(names, it)| (names, one_if(it.ready))))?;
         families.add(&READY_AT, self.judgements().map(|(names, it)| (names, it.ready_at.0)))?;
         families.add(&CONFIDENCE, self.opinions().filter_map(|(names, it)| Some((names, it.confidence?))))
+    }
+
+    /// The episodes under way, the earliest first where there are too many: none loses its series to a later one.
+    fn episodes(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut running: Vec<_> = self
+            .report
+            .judgements
+            .iter()
+            .filter_map(|(subject, it)| Some((it.episode?.since, subject, it.description.as_deref()?)))
+            .collect();
+        if running.len() > EPISODE_INFO_MAX {
+            running.sort_by(|one, other| one.0.0.total_cmp(&other.0.0));
+        }
+        let over = running.split_off(running.len().min(EPISODE_INFO_MAX)).len();
+        let ids: Vec<_> = running.iter().map(|(since, subject, _)| sentence::id(subject, *since)).collect();
+        let series = running.iter().zip(&ids).map(|((_, subject, description), id)| {
+            let [kind, name] = names(subject);
+            ([kind, name, id, description], 1.0)
+        });
+        families.add(&EPISODE_INFO, series)?;
+        families.add(&UNDESCRIBED, [([""; 0], over as f64)])
     }
 
     fn explanations(&self, families: &mut Families<'_>) -> fmt::Result {

@@ -21,28 +21,28 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(super) static SIGNALS: &[Signal] = &[
     ratio(
         "cpu_busy_ratio",
-        "CPU busy",
+        "CPU usage",
         "Share of processor time not spent idle or waiting for disks",
         |it| {
             let idle = ratio_of(it, &["idle", "iowait"])?;
             Some(1.0 - idle)
         },
     ),
-    ratio("cpu_user_ratio", "CPU in programs", "Share of processor time spent in programs", |it| {
+    ratio("cpu_user_ratio", "user CPU", "Share of processor time spent in programs", |it| {
         ratio_of(it, &["user", "nice"])
     }),
-    ratio("cpu_system_ratio", "CPU in the kernel", "Share of processor time spent in the kernel", |it| {
+    ratio("cpu_system_ratio", "system CPU", "Share of processor time spent in the kernel", |it| {
         ratio_of(it, &["system", "irq", "softirq"])
     }),
     ratio(
         "cpu_iowait_ratio",
-        "CPU waiting for disks",
+        "I/O wait",
         "Share of processor time idle with a disk request under way",
         |it| ratio_of(it, &["iowait"]),
     ),
     ratio(
         "cpu_steal_ratio",
-        "CPU stolen",
+        "CPU steal",
         "Share of processor time that the hypervisor gave to others",
         |it| ratio_of(it, &["steal"]),
     ),

@@ -44,7 +44,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "disk_read_bytes_per_second",
-        title: "read from disks",
+        title: "disk reads",
         help: "Bytes read in a second from all physical disks",
         unit: Unit::BytesPerSecond,
         // 450 MB within a window; even a slow disk reads ten times as much when saturated.
@@ -54,7 +54,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "disk_written_bytes_per_second",
-        title: "written to disks",
+        title: "disk writes",
         help: "Bytes written in a second to all physical disks",
         unit: Unit::BytesPerSecond,
         // As for reading.

@@ -63,7 +63,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "filesystem_inodes_used_ratio",
-        title: "filesystem with the fewest inodes left",
+        title: "inodes used",
         help: "Share of inodes in use of the filesystem with the smallest share left",
         unit: Unit::Ratio,
         // Some 60,000 files on a small root.

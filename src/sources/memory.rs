@@ -74,7 +74,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "swap_pages_per_second",
-        title: "swapping",
+        title: "swapped pages",
         help: "Pages read from and written to swap in a second",
         unit: Unit::PerSecond,
         floor: 200.0,

@@ -51,7 +51,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "network_received_bytes_per_second",
-        title: "received from the network",
+        title: "network received",
         help: "Bytes received in a second by all network devices, loopback left out",
         unit: Unit::BytesPerSecond,
         // 150 MB within a window: package lists and most packages are smaller.
@@ -61,7 +61,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "network_sent_bytes_per_second",
-        title: "sent to the network",
+        title: "network sent",
         help: "Bytes sent in a second by all network devices, loopback left out",
         unit: Unit::BytesPerSecond,
         // As for receiving.
@@ -91,7 +91,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "loopback_bytes_per_second",
-        title: "sent over loopback",
+        title: "loopback traffic",
         help: "Bytes sent in a second from the host to itself",
         unit: Unit::BytesPerSecond,
         // A backup of a database by its own port within a window; a busy transfer has 1 GB in each second.

@@ -49,7 +49,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "pressure_cpu_ratio",
-        title: "tasks waiting for a processor",
+        title: "CPU pressure",
         help: "Share of time in which some task waited for a processor",
         unit: Unit::Ratio,
         // Two jobs that meet on a processor for three seconds of a window are nobody's concern.
@@ -59,7 +59,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "pressure_memory_ratio",
-        title: "tasks waiting for memory",
+        title: "memory pressure",
         help: "Share of time in which some task waited for memory",
         unit: Unit::Ratio,
         // A host with enough memory has none at all.
@@ -69,7 +69,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "pressure_io_ratio",
-        title: "tasks waiting for a disk",
+        title: "I/O pressure",
         help: "Share of time in which some task waited for a disk",
         unit: Unit::Ratio,
         // A package list update waits two or three seconds of a window.

@@ -29,7 +29,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "tasks_running_per_cpu",
-        title: "tasks running or ready, for each processor",
+        title: "runnable tasks per CPU",
         help: "Tasks that run or wait for a processor, for each processor",
         unit: Unit::Count,
         // For each processor, so that it holds for 2 and for 64 of them: half of them, held for a whole window.
@@ -39,7 +39,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "tasks_blocked",
-        title: "tasks waiting for a disk",
+        title: "blocked tasks",
         help: "Tasks that wait for a disk",
         unit: Unit::Count,
         // One writer that waits all the time is an ordinary copy.
@@ -49,7 +49,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "forks_per_second",
-        title: "tasks started",
+        title: "forks",
         help: "Tasks started in a second",
         unit: Unit::PerSecond,
         // A cron job or a git command starts some hundred tasks; this is 1,500 within a window.

@@ -13,7 +13,7 @@ static RECEIVED: Metric = Metric::counter("hostnorm_tcp_segments_received_total"
 static SENT: Metric =
     Metric::counter("hostnorm_tcp_segments_sent_total", "TCP segments sent, without those sent again");
 static RETRANSMITTED: Metric =
-    Metric::counter("hostnorm_tcp_segments_retransmitted_total", "TCP segments sent again");
+    Metric::counter("hostnorm_tcp_segments_retransmitted_total", "TCP retransmissions");
 static SOCKETS: Metric = Metric::gauge("hostnorm_sockets_used", "Sockets of all protocols");
 static IN_USE: Metric = Metric::gauge("hostnorm_tcp_sockets_used", "TCP sockets that are open");
 static ORPHANED: Metric =
@@ -38,7 +38,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "tcp_retransmits_per_second",
-        title: "TCP segments sent again",
+        title: "TCP retransmissions",
         help: "TCP segments sent again in a second",
         unit: Unit::PerSecond,
         // Downloads at full speed lose some dozens in a second.

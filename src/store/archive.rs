@@ -13,6 +13,7 @@ use super::tail::{self, Frame};
 use super::{Error, FILE, dictionary, head, schema, tables};
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, Timestamp};
+use crate::sentence;
 
 /// A store that is open for reading.
 #[derive(Debug)]
@@ -154,13 +155,16 @@ impl Archive {
         Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
     }
 
-    /// One episode.
+    /// The episode of a subject that began within this second.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn episode(&self, id: i64) -> Result<Option<EpisodeRow>, Error> {
-        let mut statement = self.connection.prepare(&format!("{EPISODES} WHERE id = ?1"))?;
-        Ok(statement.query_row([id], episode).optional()?)
+    pub fn episode(&self, subject: &Subject, second: Timestamp) -> Result<Option<EpisodeRow>, Error> {
+        let mut statement = self.connection.prepare(&format!(
+            "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND began >= ?3 AND began < ?3 + 1 ORDER BY began DESC"
+        ))?;
+        let of = params![subject.kind().name(), subject.name(), second.0.floor()];
+        Ok(statement.query_row(of, episode).optional()?)
     }
 
     /// The newest snapshot of this format.
@@ -319,7 +323,7 @@ fn within(between: Between, condition: &'static str) -> &'static str {
     if between == Between::ALL { "?1 <= ?2" } else { condition }
 }
 
-const EPISODES: &str = "SELECT id, kind, subject, began, ended, seen, outcome, peak, causes, sentence, model, \
+const EPISODES: &str = "SELECT kind, subject, began, ended, seen, outcome, peak, causes, sentence, model, \
                         keep_from, keep_to FROM episodes";
 
 const SNAPSHOTS: &str = "SELECT at, format, model, cause, blob, file FROM snapshots";
@@ -327,20 +331,22 @@ const SNAPSHOTS: &str = "SELECT at, format, model, cause, blob, file FROM snapsh
 const MODELS: &str = "SELECT id, kind, created, state, card, digest, format, blob, file FROM models";
 
 fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
+    let began = row.get(2)?;
+    let subject = dictionary::subject_of(row, 0)?.unwrap_or(Subject::Host);
     Ok(EpisodeRow {
-        id: row.get(0)?,
-        kind: row.get(1)?,
-        subject: row.get(2)?,
-        began: row.get(3)?,
-        ended: row.get(4)?,
-        seen: row.get(5)?,
-        outcome: row.get(6)?,
-        peak: row.get(7)?,
-        causes: serde_json::from_str(&row.get::<_, String>(8)?).unwrap_or_default(),
-        sentence: row.get(9)?,
-        model: row.get(10)?,
-        keep_from: row.get(11)?,
-        keep_to: row.get(12)?,
+        id: sentence::id(&subject, Timestamp(began)),
+        kind: row.get(0)?,
+        subject: row.get(1)?,
+        began,
+        ended: row.get(3)?,
+        seen: row.get(4)?,
+        outcome: row.get(5)?,
+        peak: row.get(6)?,
+        causes: serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default(),
+        sentence: row.get(8)?,
+        model: row.get(9)?,
+        keep_from: row.get(10)?,
+        keep_to: row.get(11)?,
     })
 }
 

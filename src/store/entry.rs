@@ -67,8 +67,10 @@ pub(super) struct Judged {
     pub(super) confidence: Option<f64>,
     pub(super) episode: Option<Episode>,
     pub(super) turn: Option<Turn>,
-    /// The causes as JSON and the sentence, when the episode began or changed.
-    pub(super) told: Option<(String, String)>,
+    /// The description of the episode under way.
+    pub(super) description: Option<Arc<str>>,
+    /// Its causes as JSON, with each new description.
+    pub(super) causes: Option<String>,
 }
 
 /// What is normal of one signal, in its unit.
@@ -159,11 +161,7 @@ impl Tick {
 impl Judged {
     fn of(subject: &Subject, judgement: &Judgement) -> Self {
         let opinion = judgement.opinion.as_ref();
-        let told = match judgement.turn {
-            Some(Turn::Began) => Some(sentence::began(subject, judgement)),
-            Some(Turn::Changed) => Some(sentence::changed(subject, judgement)),
-            _ => None,
-        };
+        let described = matches!(judgement.turn, Some(Turn::Began | Turn::Changed));
         Self {
             subject: subject.clone(),
             point: judgement.point.clone(),
@@ -171,12 +169,13 @@ impl Judged {
             confidence: opinion.and_then(|it| it.confidence),
             episode: judgement.episode,
             turn: judgement.turn,
-            told: told.map(|sentence| (causes(judgement), sentence)),
+            description: judgement.description.clone(),
+            causes: described.then(|| causes(judgement)),
         }
     }
 }
 
-/// The signals that the sentence names, with what was expected of them, as JSON.
+/// The signals that the description names, with what was expected of them, as JSON.
 fn causes(judgement: &Judgement) -> String {
     let absent = judgement.absent.iter().map(|it| {
         json!({

@@ -78,11 +78,11 @@ impl Open {
             }
             let row = begin(connection, it, episode)?;
             self.0.insert(it.subject.clone(), row);
-        } else if let (Some(row), Some((causes, sentence))) = (self.0.get(&it.subject), &it.told) {
+        } else if let (Some(row), Some(causes)) = (self.0.get(&it.subject), &it.causes) {
             schema::begin(connection)?;
             connection
                 .prepare_cached("UPDATE episodes SET causes = ?2, sentence = ?3 WHERE id = ?1")?
-                .execute(params![row.id, causes, sentence])?;
+                .execute(params![row.id, causes, it.description.as_deref().unwrap_or_default()])?;
         }
         if let Some(row) = self.0.get_mut(&it.subject) {
             (row.seen, row.peak) = (at.0, episode.peak);
@@ -141,7 +141,8 @@ fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row,
         None => snapshot_before(connection, since, "ASC")?,
         found => found,
     };
-    let (causes, sentence) = it.told.as_ref().map_or(("[]", ""), |(causes, sentence)| (causes, sentence));
+    let causes = it.causes.as_deref().unwrap_or("[]");
+    let description = it.description.as_deref().unwrap_or_default();
     let keep_from = snapshot.as_ref().map_or(since - AROUND_SECONDS, |(at, _)| *at);
     let model = snapshot.as_ref().and_then(|(_, model)| model.as_deref());
     connection
@@ -155,7 +156,7 @@ fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row,
             since,
             episode.peak,
             causes,
-            sentence,
+            description,
             model,
             keep_from,
         ])?;

@@ -31,7 +31,8 @@ fn tick(at: f64, since: Option<f64>, turn: Option<Turn>) -> Entry {
         confidence: None,
         episode: since.map(|it| Episode { since: Timestamp(it), peak: 1.5 }),
         turn,
-        told: None,
+        description: None,
+        causes: None,
     };
     Entry::Tick(Tick::new(&reading, vec![judged], &mut Series::default()))
 }
@@ -94,7 +95,7 @@ fn what_is_old_goes_and_what_explains_an_episode_stays() {
     let expect: Vec<f64> = (0..24 * 60).map(|it| f64::from(it) * 60.0).filter(expect).collect();
     assert_eq!(found, expect);
     let archive = Archive::open(directory.path()).unwrap();
-    let episode = archive.episode(1).unwrap().unwrap();
+    let episode = archive.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
     assert_eq!((episode.keep_from, episode.keep_to), (Some(from), Some(to)));
     assert_eq!(archive.snapshots_of(&episode).unwrap()[0].at, Timestamp(from));
     drop(archive);
@@ -102,7 +103,7 @@ fn what_is_old_goes_and_what_explains_an_episode_stays() {
     passes(&mut db, &Keep { episode_bytes: 1_000, ..KEEP });
     assert_eq!(times(directory.path()).first(), Some(&(22.0 * HOUR)));
     let archive = Archive::open(directory.path()).unwrap();
-    let episode = archive.episode(1).unwrap().unwrap();
+    let episode = archive.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
     assert_eq!((episode.outcome.as_str(), episode.keep_from), ("ended", None));
     assert_eq!(archive.snapshots_of(&episode).unwrap(), Vec::new());
 }

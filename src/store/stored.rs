@@ -85,8 +85,8 @@ pub struct ScoreRow {
 /// An episode as it was written down.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EpisodeRow {
-    /// Its number.
-    pub id: i64,
+    /// Its identifier, see [`sentence::id`](crate::sentence::id).
+    pub id: String,
     /// Kind of its subject.
     pub kind: String,
     /// Name of its subject.
@@ -103,7 +103,7 @@ pub struct EpisodeRow {
     pub peak: f64,
     /// The signals to blame, the oddest first.
     pub causes: serde_json::Value,
-    /// What happened, in words.
+    /// Its last description.
     pub sentence: String,
     /// The model it was judged by.
     pub model: Option<String>,

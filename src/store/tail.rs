@@ -206,7 +206,8 @@ mod tests {
             confidence: None,
             episode: None,
             turn: None,
-            told: None,
+            description: None,
+            causes: None,
         };
         let mut learned =
             Learned { point: crate::window::Point::unknown(0), signals: Vec::new(), odd: false, weight: 0.5 };

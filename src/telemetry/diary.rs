@@ -85,9 +85,9 @@ impl Diary {
 fn note_turn(report: &Report, subject: &Subject, judgement: &Judgement, turn: Turn) {
     let at = report.reading.at;
     let kind = subject.kind().name();
-    let (state, message) = match turn {
-        Turn::Began => ("began", sentence::began(subject, judgement)),
-        Turn::Changed => ("changed", sentence::changed(subject, judgement)),
+    let state = match turn {
+        Turn::Began => "began",
+        Turn::Changed => "changed",
         Turn::Ended(episode) => return note_end(subject, &episode, at, "ended"),
         Turn::Accepted(episode) => return note_end(subject, &episode, at, "accepted"),
     };
@@ -97,7 +97,7 @@ fn note_turn(report: &Report, subject: &Subject, judgement: &Judgement, turn: Tu
         kind,
         subject = subject.name(),
         state,
-        since = judgement.episode.map(|it| sentence::instant(it.since)),
+        episode = judgement.episode.map(|it| sentence::id(subject, it.since)),
         score = opinion.map(|it| short(it.momentary)),
         confidence = opinion.and_then(|it| it.confidence).map(short),
         signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
@@ -106,7 +106,8 @@ fn note_turn(report: &Report, subject: &Subject, judgement: &Judgement, turn: Tu
         expected = list(&causes, |it| it.state.expected.map(|it| it.value)),
         lower = list(&causes, |it| it.state.expected.map(|it| it.lower)),
         upper = list(&causes, |it| it.state.expected.map(|it| it.upper)),
-        "{message}"
+        "{}",
+        judgement.description.as_deref().unwrap_or("Anomaly")
     );
 }
 
@@ -119,7 +120,7 @@ fn note_end(subject: &Subject, episode: &Episode, at: Timestamp, state: &'static
         kind = subject.kind().name(),
         subject = subject.name(),
         state,
-        since = sentence::instant(episode.since),
+        episode = sentence::id(subject, episode.since),
         duration_seconds = sentence::lasted(episode, at).as_seconds(),
         peak = short(episode.peak),
         "{message}"
@@ -148,7 +149,7 @@ mod tests {
     static BUSY: Signal = Signal {
         kind: Kind::Host,
         name: "cpu_busy_ratio",
-        title: "CPU busy",
+        title: "CPU usage",
         help: "",
         unit: Unit::Ratio,
         floor: 0.05,
@@ -171,6 +172,7 @@ mod tests {
             opinion: ready.then_some(opinion),
             signals: vec![SignalState { signal: &BUSY, value: 0.97, expected, drift: None }],
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
+            description: Some("Anomaly on container web: CPU usage 97 %".into()),
             turn,
             ..Judgement::default()
         };
@@ -214,9 +216,9 @@ mod tests {
     fn an_anomaly_has_a_line_for_each_turn() {
         let fields = "score=1.235 confidence=0.75 signals=cpu_busy_ratio contributions=1.235 values=0.97 \
                       expected=0.03333 lower=0 upper=0.09";
-        let words = "CPU busy 97 % (expected 3.3 %, 0 % to 9 %)";
         let subject = "kind=container subject=web";
-        let since = "since=1970-01-01T00:01:39.000Z";
+        let message = "level=warn msg=\"Anomaly on container web: CPU usage 97 %\"";
+        let episode = "episode=1970-01-01T00:01:39Z/container/web";
         let ended = Turn::Ended(Episode { since: Timestamp(5.0), peak: 7.43 });
         check(
             &[
@@ -227,14 +229,10 @@ mod tests {
             ],
             &[
                 READY,
-                &format!(
-                    "level=warn msg=\"anomaly on container web: {words}\" {subject} state=began {since} {fields}"
-                ),
-                &format!(
-                    "level=warn msg=\"anomaly on container web changed: {words}\" {subject} state=changed {since} {fields}"
-                ),
-                "level=info msg=\"anomaly on container web is over after 1m35s, its highest score was 7.4\" kind=container \
-                 subject=web state=ended since=1970-01-01T00:00:05.000Z duration_seconds=95.0 peak=7.43",
+                &format!("{message} {subject} state=began {episode} {fields}"),
+                &format!("{message} {subject} state=changed {episode} {fields}"),
+                "level=info msg=\"anomaly ended on container web after 1m35s, peak score 7.4\" kind=container \
+                 subject=web state=ended episode=1970-01-01T00:00:05Z/container/web duration_seconds=95.0 peak=7.43",
             ],
         );
     }

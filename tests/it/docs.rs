@@ -40,19 +40,6 @@ fn the_metrics_are_current() {
     golden("docs/metrics.md", &metrics(&lists));
 }
 
-/// The words and units of signals, for sentences and dashboards that are made outside of the program.
-#[test]
-fn the_signals_of_the_mixin_are_current() {
-    let signals = SOURCES.iter().flat_map(|it| it.signals);
-    let rows: Vec<_> = signals
-        .map(|Signal { kind, name, title, unit, .. }| {
-            let (kind, unit) = (kind.name(), unit_of(*unit));
-            format!("  {{\"name\": {name:?}, \"kind\": {kind:?}, \"title\": {title:?}, \"unit\": {unit:?}}}")
-        })
-        .collect();
-    golden("prometheus/mixin/signals.json", &format!("[\n{}\n]\n", rows.join(",\n")));
-}
-
 #[test]
 fn the_readme_is_current() {
     between("README.md", "metrics", &table(http::METRICS));

@@ -31,7 +31,7 @@ static WORKING_SET: Metric =
     Metric::gauge("hostnorm_container_memory_bytes", "Memory in use by the container");
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings taken");
 
-static BUSY: Signal = signal("cpu_busy_ratio", "CPU busy");
+static BUSY: Signal = signal("cpu_busy_ratio", "CPU usage");
 static USED: Signal = signal("memory_used_ratio", "memory used");
 
 const fn signal(name: &'static str, title: &'static str) -> Signal {
@@ -104,6 +104,8 @@ fn anomaly() -> Report {
         ready: true,
         opinion: Some(opinion),
         episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5 }),
+        description: Some("Anomaly on host: CPU usage 97 % (expected 13 %, range 0–25 %)".into()),
+        episodes: 3,
         ready_at: Timestamp(1_789_999_000.5),
         signals: vec![
             SignalState { signal: &BUSY, value: 0.96875, expected, drift: Some(1.25) },

@@ -14,6 +14,7 @@ mod config_files;
 #[cfg(target_os = "linux")]
 mod demo;
 mod deploy;
+mod described;
 mod detection_forest;
 mod docs;
 mod engine;

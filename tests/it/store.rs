@@ -25,7 +25,7 @@ static KNOWN: &[&Metric] = &[&BYTES, &LOAD];
 static BUSY: Signal = Signal {
     kind: Kind::Host,
     name: "cpu_busy_ratio",
-    title: "CPU busy",
+    title: "CPU usage",
     help: "",
     unit: Unit::Ratio,
     floor: 0.05,
@@ -158,6 +158,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<Turn>) -> Report 
         opinion: Some(opinion),
         signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None, drift: None }],
         episode: since.map(|it| Episode { since: Timestamp(it), peak: score }),
+        description: since.map(|_| "Anomaly on host: CPU usage 97 %".into()),
         turn,
         point,
         ..Judgement::default()
@@ -215,9 +216,9 @@ fn points_scores_and_episodes_are_rows() {
     let [episode] = &episodes[..] else { panic!("{episodes:?}") };
     assert_eq!((episode.began, episode.ended, episode.peak), (since, Some(START + 20.0), 3.0));
     assert_eq!((episode.outcome.as_str(), episode.model.as_deref()), ("ended", Some("20261121T000000Z")));
-    assert_eq!(episode.sentence, "anomaly on host: CPU busy 97 %");
+    assert_eq!(episode.sentence, "Anomaly on host: CPU usage 97 %");
     assert_eq!(episode.causes[0]["signal"], "cpu_busy_ratio");
-    assert_eq!(archive.episode(episode.id).unwrap().as_ref(), Some(episode));
+    assert_eq!(archive.episode(&Subject::Host, Timestamp(since)).unwrap().as_ref(), Some(episode));
     assert_eq!(archive.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
     assert_eq!(archive.snapshot("test").unwrap().as_ref(), Some(&snapshot));
     assert_eq!(archive.snapshot("other").unwrap(), None);

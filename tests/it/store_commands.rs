@@ -58,6 +58,7 @@ fn filled(directory: &Path) {
             point: (t == 9).then(|| Arc::new(learned)),
             episode: (t == 3).then_some(Episode { since: at, peak: 1.5 }),
             turn: (t == 3).then_some(Turn::Began),
+            description: (t == 3).then(|| "Anomaly on host: no single signal stands out".into()),
             ..Judgement::default()
         };
         let judgements = [(Subject::Host, judgement)].into();
@@ -139,11 +140,14 @@ fn episodes_are_listed() {
     filled(directory.path());
     let (code, out, _) = run(directory.path(), &["episodes"]);
     assert_eq!(code, 0);
-    assert!(out.contains("2026-11-21 10:00:03"), "{out}");
-    assert!(out.contains("anomaly on host: no single signal stands out"), "{out}");
+    assert!(out.contains("2026-11-21T10:00:03Z"), "{out}");
+    assert!(out.contains("Anomaly on host: no single signal stands out"), "{out}");
     let (_, out, _) = run(directory.path(), &["episodes", "--json", "--from=2026-11-21"]);
     let episodes: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&episodes[0]["id"], &episodes[0]["outcome"]), (&1.into(), &"interrupted".into()));
+    assert_eq!(
+        (&episodes[0]["id"], &episodes[0]["outcome"]),
+        (&"2026-11-21T10:00:03Z".into(), &"interrupted".into())
+    );
     let (code, out, _) = run(directory.path(), &["episodes", "--to", "2026-11-20"]);
     assert_eq!((code, out.as_str()), (0, "no anomalies are stored in this time\n"));
 }

@@ -25,7 +25,7 @@ def alert(name, severity, instance=None, subject=None, **more):
     if subject:
         labels.update(kind="host" if subject == "host" else "container", subject=subject)
     annotations = {
-        "summary": f"{instance or 'All'} is not as it used to be.",
+        "summary": f"Anomaly on {instance or 'all'}",
         "description": SENTENCE % (subject or "host"),
         "runbook_url": RUNBOOK % name,
         "dashboard_url": DASHBOARD % instance,
@@ -71,7 +71,7 @@ def forms(manager, receivers):
     [slack] = receivers.of("slack")[0].content["attachments"]
     link = DASHBOARD % "db-1"
     lines = [f"{SENTENCE % it} <{RUNBOOK % 'HostAnomalous'}|What to do> <{link}|Dashboard>" for it in ("host", "shop")]
-    title = "[firing, 2] db-1 is not as it used to be."
+    title = "[firing, 2] Anomaly on db-1"
     same("Slack", slack, title=title, title_link=link, color="warning", footer="hostnorm")
     same("Slack's text", {it: True for it in slack["text"].split("\n")}, **{it: True for it in lines})
     [discord] = receivers.of("discord")[0].content["embeds"]
@@ -96,11 +96,11 @@ def page_and_mail(manager, receivers):
     until("the pager is told", 30, lambda: receivers.of("pagerduty"))
     page = receivers.of("pagerduty")[0].content
     same("PagerDuty", page, routing_key="key", event_action="trigger", client_url=DASHBOARD % "db-2")
-    summary = f"[firing] db-2 is not as it used to be. {SENTENCE % 'host'}"
+    summary = f"[firing] Anomaly on db-2: {SENTENCE % 'host'}"
     same("PagerDuty's payload", page["payload"], severity="critical", summary=summary)
     until("the mail is there", 30, lambda: receivers.of("mail"))
     mail = receivers.of("mail")[0].content
-    same("the mail", mail, Subject="[firing] db-3 is not as it used to be.", To="operators@example.com")
+    same("the mail", mail, Subject="[firing] Anomaly on db-3", To="operators@example.com")
     for kind, link in (("plain", f"Dashboard: {DASHBOARD % 'db-3'}"), ("html", ">Dashboard</a>")):
         text = mail.get_body((kind,)).get_content()
         if SENTENCE % "host" not in text or link not in text:

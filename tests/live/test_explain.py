@@ -39,17 +39,17 @@ def test_explain(options):
             program.process.kill()
             program.process.wait()
         episode = ended(binary, place)[-1]["id"]
-        code, out, err = said(binary, "explain", str(episode), place, *SETTINGS, "--json")
+        code, out, err = said(binary, "explain", episode, place, *SETTINGS, "--json")
         made = json.loads(out)["made_once_more"] if code == 0 else None
         if not made or not made.get("equal") or made["points"] < 5 or made["left_out"]:
             sys.exit(f"explain {episode}: {code}\n{out}{err}")
-        text = said(binary, "explain", str(episode), place, *SETTINGS)[1]
+        text = said(binary, "explain", episode, place, *SETTINGS)[1]
         if "to the last bit" not in text or "of the score" not in text:
             sys.exit(f"not explained for people:\n{text}")
-        code, _, err = said(binary, "explain", str(episode), place, *SETTINGS, "--limit=4")
+        code, _, err = said(binary, "explain", episode, place, *SETTINGS, "--limit=4")
         if code != 1 or "scores differ" not in err:
             sys.exit(f"another limit makes other scores, but explain ended with {code}:\n{err}")
-        code, _, err = said(binary, "explain", "9999", place)
+        code, _, err = said(binary, "explain", "2026-01-01T00:00:00Z", place)
         if code != 1 or "hostnorm episodes" not in err:
             sys.exit(f"an episode that is not there: {code} {err}")
         note(f"{made['points']} points from {made['readings']} readings made once more, equal to the last bit")

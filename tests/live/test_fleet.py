@@ -101,7 +101,7 @@ def one_message(hosts, names, server, manager, receivers):
         sys.exit(f"messages {told}, expected {expected}")
     text = receivers.of("webhook")[0].content["alerts"][0]["annotations"]["description"]
     note(f"{ANOMALOUS} alerts HostAnomalous muted; one message to each receiver: {text}")
-    if not text.startswith(f"{ANOMALOUS} of {HOSTS} hosts of job hostnorm are in an anomaly"):
+    if not text.startswith(f"{ANOMALOUS} of {HOSTS} hosts of job hostnorm have an anomaly"):
         sys.exit("the message does not say how many")
 
 
@@ -109,7 +109,7 @@ def named(message):
     """The alerts that a message is about; texts of chats do not name them, so those are told by their titles."""
     if message.kind == "webhook":
         return [it["labels"]["alertname"] for it in message.content["alerts"]]
-    fleet = "Many hosts of hostnorm are not as they used to be." in json.dumps(message.content)
+    fleet = "Anomalies on many hosts of hostnorm" in json.dumps(message.content)
     return ["FleetAnomalous" if fleet else f"another: {message.content}"]
 
 

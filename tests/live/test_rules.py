@@ -36,7 +36,7 @@ STEP_OUT = r"prometheus/hostnorm-rules\.yml:\d+: is out of step"
 MISTAKES = [
     ("hostnorm-rules.yml", r'is_anomaly\{job="hostnorm"\}', 'is_anomaly{job="x"', "rules", r"rules\.yml: \d+:\d+: .*HostAno"),
     ("hostnorm-rules.yml", r'for: "1m"', 'fro: "1m"', "rules", r"hostnorm-rules\.yml.*\n? +line \d+: field fro"),
-    ("hostnorm-rules.yml", r"sort_desc", "sort_down", "sentences", r"__alert_HostAnomalous:\d+:\d+"),
+    ("hostnorm-rules.yml", r"sort_desc", "sort_down", "sentences", r"__alert_FleetAnomalous:\d+:\d+"),
     ("hostnorm-rules.yml", r'severity: "info"', 'severity: "warning"', "generated", STEP_OUT),
     ("mixin/config.libsonnet", r"severeScore: 2", "severeScore: 3", "generated", STEP_OUT),
     ("mixin/config.libsonnet", r"severeScore: 2", "severScore: 2", "generated", r"severeScore"),

@@ -90,7 +90,7 @@ def test_notify(binary, folder, log):
         if value(fetch(f"http://127.0.0.1:{port}/metrics")[2], "hostnorm_load1") is None:
             sys.exit("ready was said before there was a reading")
         manager.hears("when the first score will be there", "STATUS=learning what is normal on this host; the first.*Z")
-        manager.hears("that all is well", "STATUS=(nothing unusual on this host|anomaly on host: .*)")
+        manager.hears("that all is well", "STATUS=(nothing unusual on this host|Anomaly on host: .*)")
         if "WATCHDOG=1" in manager.lines():
             sys.exit("a sign of life was given to nobody who waits for one")
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000

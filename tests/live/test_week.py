@@ -171,7 +171,7 @@ def post(manager, name, over):
     labels = {"alertname": name, "severity": severity, **dict(re.findall(r'(\w+)="(\w+)"', LABELS))}
     now = datetime.datetime.now(datetime.timezone.utc)
     ends = now if over else now + datetime.timedelta(hours=1)
-    annotations = {"summary": "simulated is not as it used to be.", "description": "Anomaly on host."}
+    annotations = {"summary": "Anomaly on simulated", "description": "Anomaly on host."}
     body = [{"labels": labels, "annotations": annotations, "endsAt": ends.isoformat()}]
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{manager.url}/api/v2/alerts", json.dumps(body).encode(), headers)

@@ -1,10 +1,13 @@
-// What a person is told, and when. Texts take everything from metrics; one that is absent leaves its words out.
-local sentence = import 'sentence.libsonnet';
+// The alerts and their texts. Texts take everything from metrics; the words of an absent metric are left out.
 
 // "3d" as seconds: a duration is not a number in PromQL before Prometheus 3.
 local seconds(duration) =
   local unit = std.substr(duration, std.length(duration) - 1, 1);
   std.parseInt(std.substr(duration, 0, std.length(duration) - 1)) * { s: 1, m: 60, h: 3600, d: 86400 }[unit];
+
+// The labels of a series, for a query that printf makes, and the values to fill in.
+local matching(labels) = std.join(',', [label + '=%q' for label in labels]);
+local values(labels) = std.join(' ', ['$labels.' + label for label in labels]);
 
 // A text without the line feed at its end, which blocks of jsonnet have.
 local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.length(text) - 1) else text;
@@ -15,10 +18,13 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
   local text = config {
     host: joined(config.hostLabels),
     fleet: joined(config.fleetLabels),
-    fleetMatching: sentence.matching(config.fleetLabels),
-    fleetValues: sentence.values(config.fleetLabels),
-    hostMatching: sentence.matching(config.hostLabels),
-    hostValues: sentence.values(config.hostLabels),
+    fleetMatching: matching(config.fleetLabels),
+    fleetValues: values(config.fleetLabels),
+    hostMatching: matching(config.hostLabels),
+    hostValues: values(config.hostLabels),
+    subjectMatching: matching(config.hostLabels + ['kind', 'subject']),
+    subjectValues: values(config.hostLabels + ['kind', 'subject']),
+    fleetPercent: 100 * config.fleetRatio,
     longSeconds: seconds(config.longAfter),
     modelSeconds: seconds(config.modelAge),
     blindSeconds: seconds(config.blindAfter),
@@ -50,6 +56,13 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
 
   local subject = '{{ if ne $labels.kind "host" }}{{ $labels.kind }} {{ $labels.subject }} of {{ end }}{{ $labels.instance }}',
 
+  // The sentence that hostnorm made (src/sentence.rs). It stands in a label of the series, not of the alert: there a
+  // changed text would be another alert.
+  local description = |||
+    {{- with query (printf `anomaly_episode_info{%(subjectMatching)s}` %(subjectValues)s) }}{{ . | first | label "description" }}
+    {{- else }}Anomaly on {{ $labels.kind }}{{ if ne $labels.kind "host" }} {{ $labels.subject }}{{ end }}; see the dashboard{{ end -}}
+  ||| % text,
+
   local interval = if config.evaluationInterval == null then {} else { interval: config.evaluationInterval },
 
   prometheusAlerts+:: {
@@ -57,7 +70,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
       interval {
         name: 'hostnorm-anomalies',
         rules: $.recordedWithAlerts + [
-          // Before the single ones, whose texts depend on it.
+          // Before HostAnomalySevere, which does not fire while this one does.
           alert('FleetAnomalous', 'fleet', config.fleetLabels, {
             expr: |||
               fleet:is_anomaly:ratio{%(selector)s} >= %(fleetRatio)g
@@ -66,25 +79,25 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             |||,
             'for': config.fleetFor,
             keep: config.anomalousKeepFiringFor,
-            summary: 'Many hosts of {{ $labels.job }} are not as they used to be.',
-            description: sentence.definitions + (|||
-                                                   {{- with query (printf `fleet:is_anomaly:sum{%(fleetMatching)s}` %(fleetValues)s) }}{{ . | first | value }}{{ end }}
-                                                   {{- with query (printf `fleet:is_anomaly:count{%(fleetMatching)s}` %(fleetValues)s) }} of {{ . | first | value }}{{ end }} hosts of job {{ $labels.job }} are in an anomaly (expected less than {{ printf "vector(100 * %(fleetRatio)g)" | query | first | value | printf "%%.0f" }} %%)
-                                                   {{- range $idx, $cause := query (printf `sort_desc(topk(3, count by (signal) (topk by (%(host)s) (1, anomaly_contribution{%(fleetMatching)s,kind="host"}) > 0 and on (%(host)s) is_anomaly{%(fleetMatching)s,kind="host"} == 1)))` %(fleetValues)s %(fleetValues)s) -}}
-                                                   {{- if $idx }}, {{ else }}; blamed most: {{ end }}{{ template "title" .Labels.signal }} on {{ .Value }}
-                                                   {{- end -}}
-                                                   {{- range $idx, $host := query (printf `sort(bottomk(3, subject:is_anomaly:onset_lag_seconds{%(fleetMatching)s}))` %(fleetValues)s) -}}
-                                                   {{- if $idx }}, then {{ .Labels.instance }} after {{ .Value | humanizeDuration }}{{ else }}; first {{ .Labels.instance }}{{ end }}
-                                                   {{- end -}}
-                                                   {{- with query (printf `floor(time() - min(subject:is_anomaly:onset_timestamp_seconds{%(fleetMatching)s,kind="host"}))` %(fleetValues)s) }}; for {{ . | first | value | humanizeDuration }}{{ end -}}
-                                                 ||| % text) + '.',
+            summary: 'Anomalies on many hosts of {{ $labels.job }}',
+            // Each query has a line: what most hosts show, which were first, since when.
+            description: |||
+              {{- with query (printf `fleet:is_anomaly:sum{%(fleetMatching)s}` %(fleetValues)s) }}{{ . | first | value }}{{ end }}
+              {{- with query (printf `fleet:is_anomaly:count{%(fleetMatching)s}` %(fleetValues)s) }} of {{ . | first | value }}{{ end }} hosts of job {{ $labels.job }} have an anomaly (expected less than %(fleetPercent)g %%)
+              {{- range $idx, $cause := query (printf `sort_desc(topk(3, count by (signal) (topk by (%(host)s) (1, anomaly_contribution{%(fleetMatching)s,kind="host"}) > 0 and on (%(host)s) is_anomaly{%(fleetMatching)s,kind="host"} == 1)))` %(fleetValues)s %(fleetValues)s) -}}
+              {{ if $idx }}, {{ else }}; main cause {{ end }}{{ .Labels.signal }} on {{ .Value }}
+              {{- end -}}
+              {{- range $idx, $host := query (printf `sort(bottomk(3, subject:is_anomaly:onset_lag_seconds{%(fleetMatching)s}))` %(fleetValues)s) -}}
+              {{ if $idx }}, then {{ .Labels.instance }} after {{ .Value | humanizeDuration }}{{ else }}; first {{ .Labels.instance }}{{ end }}
+              {{- end -}}
+            ||| % text,
           }),
           ofHost('HostAnomalous', {
             expr: 'is_anomaly{%(selector)s} == 1',
             'for': config.anomalousFor,
             keep: config.anomalousKeepFiringFor,
-            summary: subject + ' is not as it used to be.',
-            description: sentence.anomaly(config.hostLabels, config.fleetLabels) + '.',
+            summary: 'Anomaly on ' + subject,
+            description: description,
           }),
           ofHost('HostAnomalySevere', {
             // Where a fleet is struck, its alert wakes somebody already.
@@ -97,16 +110,15 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             |||,
             'for': config.severeFor,
             keep: config.anomalousKeepFiringFor,
-            summary: subject + ' is far from what it used to be.',
-            description: sentence.anomaly(config.hostLabels, config.fleetLabels) + '.',
+            summary: 'Severe anomaly on ' + subject,
+            description: description,
           }),
           ofHost('HostAnomalyLong', {
             // Not by `for`: Prometheus makes the texts of what is pending too.
             expr: 'time() - subject:is_anomaly:onset_timestamp_seconds{%(selector)s} >= %(longSeconds)d',
             'for': '1m',
-            summary: subject + ' is in an anomaly for more than %(longAfter)s.',
-            description: sentence.anomaly(config.hostLabels, config.fleetLabels) +
-                         '. If this is the new normal, accept it; after %s hostnorm does by itself.' % config.acceptAfter,
+            summary: 'Anomaly on ' + subject + ' for more than %(longAfter)s',
+            description: line(description) + '. If this is normal now, accept it with `hostnorm accept`; after %s hostnorm does so by itself' % config.acceptAfter,
           }),
         ],
       },
@@ -116,7 +128,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           ofItself('HostnormDown', {
             expr: 'up{%(selector)s} == 0',
             'for': config.downFor,
-            summary: 'hostnorm on {{ $labels.instance }} does not answer.',
+            summary: 'hostnorm on {{ $labels.instance }} does not answer',
             description: |||
               Prometheus cannot scrape hostnorm on {{ $labels.instance }}
               {{- with query (printf `count(up{%(fleetMatching)s} == 0)` %(fleetValues)s) }}; of job {{ $labels.job }} {{ . | first | value }}{{ end }}
@@ -127,14 +139,14 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           alert('HostnormAbsent', 'fleet', [], {
             expr: 'absent(up{%(selector)s})',
             'for': config.absentFor,
-            summary: 'Prometheus knows no hostnorm at all.',
+            summary: 'Prometheus knows no hostnorm at all',
             description: 'No target has the labels %(selector)s: no host is watched. Expected at least one.' % text,
           }),
           ofItself('HostnormSamplingStalled', {
             // Not the time of the last sample, which a wrong clock on the host would spoil.
             expr: 'rate(hostnorm_ticks_total{%(selector)s}[%(stalledWindow)s]) == 0',
             'for': config.stalledFor,
-            summary: 'hostnorm on {{ $labels.instance }} answers, but samples nothing.',
+            summary: 'hostnorm on {{ $labels.instance }} answers, but samples nothing',
             description: |||
               hostnorm on {{ $labels.instance }} made no reading in %(stalledWindow)s; expected one each second unless the setting interval says otherwise
               {{- with query (printf `floor(time() - hostnorm_last_sample_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }}. The last one was {{ . | first | value | humanizeDuration }} ago{{ end -}}
@@ -144,7 +156,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           ofItself('HostnormCollectorFailing', {
             expr: 'hostnorm_collector_success{%(selector)s} == 0',
             'for': config.collectorFor,
-            summary: 'Collectors of hostnorm on {{ $labels.instance }} fail.',
+            summary: 'Collectors of hostnorm on {{ $labels.instance }} fail',
             description: |||
               The collector {{ $labels.collector }} of hostnorm on {{ $labels.instance }} does not give all it has
               {{- with query (printf `count(hostnorm_collector_success{%(hostMatching)s} == 0)` %(hostValues)s) }}; {{ . | first | value }}{{ end }}
@@ -159,7 +171,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
               hostnorm_learning{%(selector)s} == 0
             |||,
             'for': '1h',
-            summary: 'The model of hostnorm on {{ $labels.instance }} is old.',
+            summary: 'The model of hostnorm on {{ $labels.instance }} is old',
             description: |||
               The model for {{ $labels.kind }} of hostnorm on {{ $labels.instance }} is {{ $value | humanizeDuration }} old; expected at most %(modelAge)s
               {{- with query (printf `increase(hostnorm_trainings_total{%(hostMatching)s,kind=%%q,outcome="refused"}[1d]) > 0` %(hostValues)s $labels.kind) }}. In the last day {{ . | first | value | printf "%%.0f" }} new ones were refused{{ end -}}
@@ -169,7 +181,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           ofItself('HostnormConfigReloadFailed', {
             expr: 'hostnorm_config_last_reload_successful{%(selector)s} == 0',
             'for': config.reloadFor,
-            summary: 'hostnorm on {{ $labels.instance }} could not load its settings.',
+            summary: 'hostnorm on {{ $labels.instance }} could not load its settings',
             description: |||
               hostnorm on {{ $labels.instance }} refused its changed settings
               {{- with query (printf `floor(time() - hostnorm_config_last_reload_success_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }} and works with those of {{ . | first | value | humanizeDuration }} ago{{ end -}}
@@ -180,7 +192,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             // Absent where hostnorm was told to keep everything in memory.
             expr: 'hostnorm_store_success{%(selector)s} == 0',
             'for': config.storeFor,
-            summary: 'hostnorm on {{ $labels.instance }} cannot write its store.',
+            summary: 'hostnorm on {{ $labels.instance }} cannot write its store',
             description: |||
               The last write of hostnorm on {{ $labels.instance }} to its store failed
               {{- range query (printf `increase(hostnorm_store_errors_total{%(hostMatching)s}[1h]) > 0` %(hostValues)s) }}, {{ .Value | printf "%%.0f" }} times in the last hour at {{ .Labels.operation }}{{ end -}}
@@ -198,7 +210,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
               ) > %(blindSeconds)d
             |||,
             'for': '1h',
-            summary: 'hostnorm on {{ $labels.instance }} does not find its own faults.',
+            summary: 'hostnorm on {{ $labels.instance }} does not find its own faults',
             description: |||
               The last self-test of hostnorm on {{ $labels.instance }} that found the faults put into it is {{ $value | humanizeDuration }} ago; expected at most %(blindAfter)s
               {{- with query (printf `100 * hostnorm_selftest_recall_ratio{%(hostMatching)s}` %(hostValues)s) }}. The last one found {{ . | first | value | printf "%%.0f" }} %% of them{{ end -}}

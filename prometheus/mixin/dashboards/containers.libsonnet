@@ -33,8 +33,8 @@ function(config, board)
 
   board.dashboard(
     'containers',
-    'Which containers and logs are not as they used to be.',
+    'Anomalies of containers and logs.',
     [board.row('', now), board.row('', scores)],
     variables=[board.variable('kind', 'Kind', 'anomaly_ready{@, kind!="host"}')],
-    annotations=[board.annotation('Anomalies', 'is_anomaly{@, kind="host"} == 1', 'red', 'Anomaly of the host', '{{instance}} is not as it used to be.', enable=false)]
+    annotations=[board.annotation('Anomalies', 'anomaly_episode_info{@, kind="host"}', 'red', 'Anomaly of the host', '{{description}}', enable=false)]
   )

@@ -39,25 +39,23 @@ function(config, board)
       ),
       panel.table(
         'Anomalous now',
-        'Hosts in an anomaly, the furthest from normal first, with the signal that adds most to the score, and the share of the detectors that agree. How long needs the shipped rules. A click on the host opens its dashboard.',
+        'Hosts with an anomaly, the highest score first, with its description and the share of the detectors that agree. The duration needs the shipped rules. A click on the host opens its dashboard.',
         'none',
         [
           panel.rows('max by (instance) (anomaly_score{@, kind="host"} and ' + anomalous + ')'),
           panel.rows('max by (instance) (anomaly_confidence_ratio{@, kind="host"} and ' + anomalous + ')'),
           panel.rows('max by (instance) (time() - subject:is_anomaly:onset_timestamp_seconds{@, kind="host"} and ' + anomalous + ')'),
-          panel.rows('sum by (instance, signal, direction) (topk by (job, instance) (1, anomaly_contribution{@, kind="host"} and ' + anomalous + '))'),
+          panel.rows('max by (instance, description) (anomaly_episode_info{@, kind="host"})'),
         ],
-        [['instance', 'Host'], ['Value #A', 'Score'], ['Value #C', 'For'], ['signal', 'First cause'], ['direction', 'Side'], ['Value #D', 'Adds'], ['Value #B', 'Agree']],
+        [['instance', 'Host'], ['Value #A', 'Score'], ['Value #C', 'For'], ['description', 'Description'], ['Value #B', 'Agree']],
         w=10,
         h=9,
         sort='Score'
       )
-      + panel.override('Host', { links: [{ title: 'Look at this host', url: host('Host'), targetBlank: false }] })
+      + panel.override('Host', { 'custom.width': 120, links: [{ title: 'Look at this host', url: host('Host'), targetBlank: false }] })
       + panel.override('Score', { decimals: 2, 'custom.width': 80, thresholds: panel.score, 'custom.cellOptions': { type: 'color-text' } })
       + panel.override('Agree', { unit: 'percentunit', decimals: 0, 'custom.width': 70 })
-      + panel.override('For', { unit: 's', decimals: 0, 'custom.width': 90 })
-      + panel.override('Side', { 'custom.width': 70 })
-      + panel.override('Adds', { decimals: 2, 'custom.width': 70 }),
+      + panel.override('For', { unit: 's', decimals: 0, 'custom.width': 90 }),
     ],
     [
       panel.bars(
@@ -84,7 +82,7 @@ function(config, board)
         sort='First onset',
         descending=false
       )
-      + panel.override('Host', { links: [{ title: 'Look at this host', url: host('Host'), targetBlank: false }] })
+      + panel.override('Host', { 'custom.width': 120, links: [{ title: 'Look at this host', url: host('Host'), targetBlank: false }] })
       + panel.override('Highest score', { unit: 'none', decimals: 2, thresholds: panel.score, 'custom.cellOptions': { type: 'color-text' } }),
       panel.table(
         'Alerts',
@@ -175,7 +173,7 @@ function(config, board)
 
   board.dashboard(
     'fleet',
-    'Which hosts are not as they used to be, since when, and why.',
+    'Which hosts have an anomaly, since when, and why.',
     [
       board.row('', now),
       board.row('', worst),

@@ -182,7 +182,7 @@ function(config, board)
       signal('number', 'Numbers', 'signal!~".+_(ratio|bytes_per_second)"'),
     ],
     annotations=[
-      board.annotation('Anomalies', 'is_anomaly{@, kind="host"} == 1', 'red', 'Anomaly', '{{instance}} is not as it used to be.'),
+      board.annotation('Anomalies', 'anomaly_episode_info{@, kind="host"}', 'red', 'Anomaly', '{{description}}'),
       board.annotation('Alerts', 'ALERTS{@, alertstate="firing", alertname=~"%s"}' % config.dashboardAlerts, 'orange', '{{alertname}}', '{{severity}}', enable=false),
       board.annotation('Deploys', '1000 * hostnorm_deploy_marker_timestamp_seconds{@}', 'blue', 'Deploy', 'The deploy marker was touched.', atValue=true),
       board.annotation('Trainings', '1000 * hostnorm_model_trained_timestamp_seconds{@, kind="host"}', 'purple', 'Model', 'A new model was put to use.', enable=false, atValue=true),

@@ -14,6 +14,8 @@ const AFTER_MAX: f64 = 120.0;
 const SHOWN_EVERY: u64 = 5;
 /// Processors that are busier than this before the load leave it little to change.
 const BUSY: f64 = 0.7;
+/// An anomaly that went on before the load counts as found when its score has grown by this factor.
+const WORSE: f64 = 2.0;
 
 /// What one tick said, as far as it is shown.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,6 +36,8 @@ pub(super) struct Seen {
     pub(super) anomalous: bool,
     /// What is to be said of an episode that began, changed or ended.
     pub(super) said: Option<String>,
+    /// The anomaly as it is now, in words; not that of its onset, which the load may have had no part in.
+    pub(super) words: Option<String>,
     /// Whether one began with this reading.
     pub(super) began: bool,
 }
@@ -56,8 +60,7 @@ impl Seen {
             |name: &str| judgement.signals.iter().find(|it| it.signal.name == name).map(|it| it.value);
         let at = report.reading.at;
         let said = judgement.turn.as_ref().map(|turn| match turn {
-            Turn::Began => sentence::began(host, judgement),
-            Turn::Changed => sentence::changed(host, judgement),
+            Turn::Began | Turn::Changed => judgement.description.as_deref().unwrap_or_default().to_owned(),
             Turn::Ended(episode) => sentence::ended(host, episode, at),
             Turn::Accepted(episode) => sentence::accepted(host, episode, at),
         });
@@ -66,6 +69,7 @@ impl Seen {
             memory: signal("memory_used_ratio"),
             score: judgement.opinion.as_ref().map(|it| it.score),
             anomalous: judgement.episode.is_some(),
+            words: judgement.episode.map(|_| sentence::describe(host, judgement)),
             said,
             began: judgement.turn == Some(Turn::Began),
             ..seen
@@ -112,8 +116,9 @@ pub(super) struct Story {
     peak: f64,
     /// Episodes that began before the load.
     early: usize,
-    /// How busy the processors were just before it.
+    /// How busy the processors were just before it, and the score then.
     busy: f64,
+    before: f64,
 }
 
 impl Story {
@@ -128,6 +133,7 @@ impl Story {
             peak: 0.0,
             early: 0,
             busy: 0.0,
+            before: 0.0,
         }
     }
 
@@ -167,12 +173,14 @@ impl Story {
             [None, _] => {
                 self.early += usize::from(seen.began);
                 self.busy = seen.cpu.unwrap_or_default();
+                self.before = seen.score.unwrap_or_default();
             }
             [Some(began), ended] => {
                 self.peak = self.peak.max(seen.score.unwrap_or_default());
                 // An episode that the machine itself began goes on under load; the load makes it a worse one.
-                if let (None, true, Some(said)) = (&self.found, seen.anomalous, &seen.said) {
-                    self.found = Some((seen.at - began, said.clone()));
+                let worse = seen.score.is_some_and(|it| it >= WORSE * self.before);
+                if let (None, true, Some(words)) = (&self.found, seen.began || worse, &seen.words) {
+                    self.found = Some((seen.at - began, words.clone()));
                 }
                 if let (Some(ended), false, None) = (ended, seen.anomalous, self.over) {
                     self.over = Some(seen.at - ended);
@@ -248,6 +256,7 @@ mod tests {
             available: None,
             score,
             anomalous,
+            words: anomalous.then(|| "it began".to_owned()),
             said: said.map(str::to_owned),
             began: said == Some("it began"),
         }

@@ -15,15 +15,15 @@ const ALIKE_MIN: f64 = 0.5;
 /// An episode that was like another one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Alike {
-    /// Its number.
-    pub(super) id: i64,
+    /// Its identifier.
+    pub(super) id: String,
     /// When it began, in seconds since the epoch.
     pub(super) began: f64,
     /// How it ended: open, ended, accepted, interrupted.
     pub(super) outcome: String,
     /// Cosine of the angle between what the signals added to both scores, within 0 and 1.
     pub(super) alike: f64,
-    /// What happened, in words.
+    /// Its description.
     pub(super) sentence: String,
 }
 
@@ -71,12 +71,12 @@ mod tests {
 
     use super::*;
 
-    fn episode(id: i64, causes: &Value) -> EpisodeRow {
+    fn episode(id: u32, causes: &Value) -> EpisodeRow {
         EpisodeRow {
-            id,
+            id: id.to_string(),
             kind: "host".into(),
             subject: "host".into(),
-            began: 1_000.0 * id as f64,
+            began: 1_000.0 * f64::from(id),
             ended: None,
             seen: 0.0,
             outcome: "ended".into(),

@@ -40,14 +40,7 @@ pub(super) fn text(it: &Explanation) -> String {
         false => "\nalike before\n",
     });
     for other in &it.alike {
-        let _ = writeln!(
-            text,
-            "  {:>5}  {} UTC  {:>3.0} %  {}",
-            other.id,
-            instant(other.began),
-            other.alike * 100.0,
-            other.sentence
-        );
+        let _ = writeln!(text, "  {:<20}  {:>3.0} %  {}", other.id, other.alike * 100.0, other.sentence);
     }
     let _ = write!(text, "\nmade once more\n{}", made(it));
     text

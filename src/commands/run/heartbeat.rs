@@ -66,7 +66,7 @@ impl Heartbeat {
     }
 
     fn note_state(&mut self, report: &Report) {
-        let Some((subject, judgement)) = report.judgements.first_key_value() else {
+        let Some((_, judgement)) = report.judgements.first_key_value() else {
             return self
                 .tell(State::Blind, || "there is nothing to judge: see the collectors in the log".into());
         };
@@ -83,10 +83,10 @@ impl Heartbeat {
                 )
             }
             State::Usual => "nothing unusual on this host".into(),
-            State::Anomaly { since } if judgement.opinion.is_none() => {
-                format!("an anomaly since {}", sentence::instant(since))
-            }
-            State::Anomaly { .. } => sentence::began(subject, judgement),
+            State::Anomaly { since } => match &judgement.description {
+                Some(description) => description.to_string(),
+                None => format!("anomaly since {}", sentence::instant(since)),
+            },
         });
     }
 
