@@ -255,6 +255,7 @@ fn who_sends_half_of_a_head_keeps_nobody_out() {
     #[cfg(unix)]
     check(&mut Client::at(&server.socket()), ("GET", "/-/healthy", ""), 200, PLAIN);
     assert!(open[0].is_closed());
+    drop(open);
     server.stop();
 }
 

@@ -1,5 +1,6 @@
 //! The control socket from outside: the commands, who may send them, and the file.
 
+use std::fs::Permissions;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -143,6 +144,7 @@ fn a_command_under_way_is_not_cut_off_by_newcomers() {
     waiting.stream.set_nonblocking(true).unwrap();
     let pending = waiting.stream.read(&mut [0; 1]).unwrap_err();
     assert_eq!(pending.kind(), ErrorKind::WouldBlock, "still open");
+    drop(waiting);
     server.stop();
 }
 
@@ -191,6 +193,14 @@ fn the_client_tells_why_nobody_answers() {
     let failed = http::send(&path, &Command::Status).unwrap_err();
     assert!(matches!(failed, ClientError::Failed { .. }), "{failed}");
     silent.join().unwrap();
+    let locked = directory.path().join("locked.sock");
+    let _listener = UnixListener::bind(&locked).unwrap();
+    std::fs::set_permissions(&locked, Permissions::from_mode(0)).unwrap();
+    // Root may connect all the same, and would wait for the response.
+    if UnixStream::connect(&locked).is_err() {
+        let denied = http::send(&locked, &Command::Status).unwrap_err();
+        assert!(matches!(denied, ClientError::PermissionDenied(_)), "{denied}");
+    }
     let stale = http::send(&path, &Command::Status).unwrap_err();
     assert!(
         matches!(stale, ClientError::NotRunning(_)) && stale.to_string().contains("nobody.sock"),
