@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import tempfile
 
+import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -93,7 +94,7 @@ def one(made, kind):
     """The one document of a kind."""
     found = [it for it in made if it["kind"] == kind]
     if len(found) != 1:
-        raise SystemExit(f"{len(found)} documents of kind {kind}, expected one")
+        pytest.fail(f"{len(found)} documents of kind {kind}, expected one")
     return found[0]
 
 

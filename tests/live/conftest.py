@@ -72,6 +72,8 @@ class Tools:
         default = os.environ.get("TOOLS_DIR") or pathlib.Path.home() / ".cache/test-tools/bin"
         self.folder = pathlib.Path(config.getoption("tools") or default)
         self.given = config.getoption("hostnorm")
+        # Cargo finds its subcommands here, such as `cargo deb`.
+        os.environ["PATH"] += f":{self.folder.parent / 'cargo/bin'}"
 
     @property
     def hostnorm(self):
@@ -122,6 +124,7 @@ def tools(pytestconfig):
 
 @pytest.fixture(scope="session")
 def options(tools):
+    # Until all tests ask for `tools`.
     return tools
 
 

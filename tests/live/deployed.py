@@ -4,9 +4,9 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 import urllib.parse
 
+import pytest
 from program import Running, fetch, free_port
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def replaced(text, pairs):
     for pattern, by in pairs:
         text, count = re.subn(pattern, by, text, flags=re.MULTILINE)
         if not count:
-            sys.exit(f"alertmanager.yml has no {pattern}")
+            pytest.fail(f"alertmanager.yml has no {pattern}")
     return text
 
 
@@ -102,7 +102,7 @@ def ask(server, path, **parameters):
     query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
     status, _, text = fetch(f"{server.url}/api/v1/{path}{query}", timeout=60)
     if status != 200:
-        sys.exit(f"{path}{query}: {status} {text}")
+        pytest.fail(f"{path}{query}: {status} {text}")
     return json.loads(text)["data"]
 
 

@@ -10,6 +10,8 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
+
 
 def free_port():
     with socket.socket() as it:
@@ -40,7 +42,7 @@ def until(what, seconds, ask, pause=0.2):
             if ask():
                 return time.monotonic() - start
         if time.monotonic() - start > seconds:
-            sys.exit(f"not within {seconds} s: {what}")
+            pytest.fail(f"not within {seconds} s: {what}")
         time.sleep(pause)
 
 

@@ -14,11 +14,12 @@ def pytest_configure(config):
 
 
 def name(nodeid):
-    """`test_store.py::test_disk_full` is "store: disk full"."""
-    file, _, function = nodeid.split("@")[0].partition("::")
+    """`test_store.py::test_disk_full[tmpfs]` is "store: disk full (tmpfs)"."""
+    file, _, function = nodeid.partition("::")
+    function, _, case = function.rpartition("@")[0].partition("[") if "@" in function else function.partition("[")
     module = re.sub(r".*test_|\.py$", "", file).replace("_", " ")
     words = function.removeprefix("test_").replace("_", " ")
-    return module if words == module else f"{module}: {words}"
+    return (module if words == module else f"{module}: {words}") + (f" ({case.removesuffix(']')})" if case else "")
 
 
 class Steps:
@@ -42,7 +43,7 @@ class Steps:
         outcome = "FAILED" if "failed" in outcomes else "skipped" if "skipped" in outcomes else "ok"
         seconds = sum(it.duration for it in reports)
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
-        terminal.write_line(f"{step:<46} {outcome:<7} {seconds:4.0f} s")
+        terminal.write_line(f"{step[:45]:<46} {outcome:<7} {seconds:4.0f} s")
         for line in reports[-1].capstdout.splitlines():
             if line.startswith("NOTE: "):
                 terminal.write_line(f"    {line.removeprefix('NOTE: ')}")

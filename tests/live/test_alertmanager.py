@@ -3,7 +3,6 @@
 import datetime
 import json
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -34,13 +33,13 @@ def alert(name, severity, instance=None, subject=None, **more):
 
 
 @pytest.mark.newest(reason="receivers and templates have changed")
-def test_alertmanager(options):
+def test_alertmanager(tools):
     with tempfile.TemporaryDirectory() as folder, Receivers() as receivers:
         config = alertmanager_config(folder, receivers, group_wait="2s", group_interval="5s")
         # The only thing besides: information is not for the night, but tests run by night as well.
         config.write_text(replaced(config.read_text(), [(r"^ +mute_time_intervals: \[out-of-office\]\n", "")]))
-        well(subprocess.run([options.amtool, "check-config", config], capture_output=True, text=True))
-        with alertmanager(options.alertmanager, folder, config, subprocess.DEVNULL) as manager:
+        well(subprocess.run([tools.amtool, "check-config", config], capture_output=True, text=True))
+        with alertmanager(tools.alertmanager, folder, config, subprocess.DEVNULL) as manager:
             manager.ready()
             forms(manager, receivers)
             muted(manager)
@@ -48,7 +47,7 @@ def test_alertmanager(options):
 
 def well(done):
     if done.returncode:
-        sys.exit(done.stdout + done.stderr)
+        pytest.fail(done.stdout + done.stderr)
 
 
 def post(manager, alerts, over=False):
@@ -86,7 +85,7 @@ def forms(manager, receivers):
     [slack] = receivers.of("slack")[-1].content["attachments"]
     same("Slack of the end", slack, title=title.replace("firing, 2", "resolved, 2"), color="good")
     if "Over after " not in slack["text"] or SENTENCE % "host" not in slack["text"]:
-        sys.exit(f"Slack of the end: {slack['text']}")
+        pytest.fail(f"Slack of the end: {slack['text']}")
     page_and_mail(manager, receivers)
     note(f"slack: {title} {slack['text'].splitlines()[0]}")
 
@@ -104,13 +103,13 @@ def page_and_mail(manager, receivers):
     for kind, link in (("plain", f"Dashboard: {DASHBOARD % 'db-3'}"), ("html", ">Dashboard</a>")):
         text = mail.get_body((kind,)).get_content()
         if SENTENCE % "host" not in text or link not in text:
-            sys.exit(f"the mail as {kind}: {text}")
+            pytest.fail(f"the mail as {kind}: {text}")
 
 
 def same(what, found, **expected):
     wrong = {key: found.get(key) for key, value in expected.items() if found.get(key) != value}
     if wrong:
-        sys.exit(f"{what} has {wrong}, expected {expected}")
+        pytest.fail(f"{what} has {wrong}, expected {expected}")
 
 
 def muted(manager):

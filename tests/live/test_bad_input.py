@@ -3,9 +3,9 @@
 import pathlib
 import socket
 import subprocess
-import sys
 import tempfile
 
+import pytest
 from program import note
 
 
@@ -14,12 +14,12 @@ def check(binary, options, code, *words):
     said = done.stderr.strip()
     wrong = [it for it in words if it not in said]
     if done.returncode != code or wrong or "panicked" in said or "backtrace" in said or done.stdout:
-        sys.exit(f"{options}: exit {done.returncode}, expected {code}; not said: {wrong}; said:\n{said}")
+        pytest.fail(f"{options}: exit {done.returncode}, expected {code}; not said: {wrong}; said:\n{said}")
     note(f"{' '.join(options)} -> {code}: {said.splitlines()[-1]}")
 
 
-def test_bad_input(options, monkeypatch):
-    binary = options.hostnorm
+def test_bad_input(tools, monkeypatch):
+    binary = tools.hostnorm
     with tempfile.TemporaryDirectory() as folder, socket.socket() as taken:
         monkeypatch.chdir(folder)
         taken.bind(("127.0.0.1", 0))

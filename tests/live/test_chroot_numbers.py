@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -25,33 +24,33 @@ SLACK = 0.01
 
 
 @pytest.mark.root
-def test_chroot_numbers(options):
+def test_chroot_numbers(tools):
     tool = chart.helm()
     made = {name: rendered(tool, name) for name in ("default", "values-restricted", "store-host", "store-host-prepared")}
-    with hostnorm(options.hostnorm, "--interval=100ms") as host:
+    with hostnorm(tools.hostnorm, "--interval=100ms") as host:
         host.ready()
-        with Container(made["default"], options.hostnorm, "--interval=100ms") as it:
+        with Container(made["default"], tools.hostnorm, "--interval=100ms") as it:
             different, same = compare(host, it)
             if different:
-                sys.exit(f"not the host's numbers: {different}\n{it.said()}")
+                pytest.fail(f"not the host's numbers: {different}\n{it.said()}")
             until("the store is used", 20, lambda: stored(it))
         # Its own network is seen as well here, so that it is known that this test can tell the host's from another.
         flags = ("--interval=100ms", "--collector.network", "--collector.tcp")
-        with Container(made["values-restricted"], options.hostnorm, *flags) as it:
+        with Container(made["values-restricted"], tools.hostnorm, *flags) as it:
             less, left = compare(host, it)
     collectors = collector_of()
     lost = {collectors[name] for name, _ in less if name != "hostnorm_package_lock_held"}
     if lost != {"filesystem", "network", "tcp"}:
-        sys.exit(f"without the host's mounts {sorted(lost)} are lost: {sorted(less)}")
-    stores(made, options.hostnorm)
-    missing(made["default"], options.hostnorm)
+        pytest.fail(f"without the host's mounts {sorted(lost)} are lost: {sorted(less)}")
+    stores(made, tools.hostnorm)
+    missing(made["default"], tools.hostnorm)
     note(f"{same} fields as on the host, {left} of them without mounts of the host")
 
 
 def rendered(tool, name):
     made, said = tool.render(yaml.safe_load(chart.ci()[name].read_text()) or {})
     if said:
-        sys.exit(said)
+        pytest.fail(said)
     return made
 
 
@@ -132,11 +131,11 @@ def stores(made, binary):
         with Container(made["store-host"], binary, store=given) as it:
             until("the store is used", 20, lambda: stored(it))
         if not (given / "hostnorm.db").is_file() or (given / "hostnorm.db").stat().st_uid != 65534:
-            sys.exit(f"nothing of user 65534 is in the store: {sorted(given.iterdir())}")
+            pytest.fail(f"nothing of user 65534 is in the store: {sorted(given.iterdir())}")
         with Container(made["store-host-prepared"], binary, store=prepared) as it:
             until("it is told that nothing is stored", 20, lambda: "hostnorm_store_success 0" in it.page())
             if not re.search(r'msg="nothing is stored; hostnorm goes on in memory.*Permission denied', it.said()):
-                sys.exit(f"it is not said why nothing is stored:\n{it.said()}")
+                pytest.fail(f"it is not said why nothing is stored:\n{it.said()}")
 
 
 def missing(made, binary):
@@ -147,4 +146,4 @@ def missing(made, binary):
         file.flush()
         done = subprocess.run([binary, "--config.file", file.name], capture_output=True, text=True, timeout=30)
     if done.returncode != 64 or not re.search(r"path\.procfs.*/host/proc is not a directory", done.stderr):
-        sys.exit(f"without /host/proc: exit {done.returncode}: {done.stderr}")
+        pytest.fail(f"without /host/proc: exit {done.returncode}: {done.stderr}")

@@ -10,7 +10,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -41,15 +40,15 @@ def config(password):
 def checked():
     refused = config(None)
     if refused.returncode == 0 or "GRAFANA_ADMIN_PASSWORD" not in refused.stderr:
-        sys.exit(f"it goes on without a password for Grafana: {refused.stdout}{refused.stderr}")
+        pytest.fail(f"it goes on without a password for Grafana: {refused.stdout}{refused.stderr}")
     done = config("from-the-environment")
     if done.returncode:
-        sys.exit(f"{client()} refuses {FILE}: {done.stderr}")
+        pytest.fail(f"{client()} refuses {FILE}: {done.stderr}")
     services = yaml.safe_load(done.stdout)["services"]
     if set(services) != {"hostnorm", "prometheus", "alertmanager", "grafana"}:
-        sys.exit(f"services: {sorted(services)}")
+        pytest.fail(f"services: {sorted(services)}")
     if services["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"] != "from-the-environment":
-        sys.exit("Grafana does not get the password that was asked for")
+        pytest.fail("Grafana does not get the password that was asked for")
     note(f"{' '.join(client())} config: valid; without a password: {refused.stderr.strip().splitlines()[-1][-120:]}")
     return services
 
@@ -68,7 +67,7 @@ def root(service, ports, folder):
         elif source in ("/", "/proc", "/sys"):
             place = pathlib.Path(source)
         elif not os.path.exists(source):
-            sys.exit(f"compose.yaml mounts {source}, which is not there")
+            pytest.fail(f"compose.yaml mounts {source}, which is not there")
         elif os.path.isdir(source):
             shutil.copytree(source, place, dirs_exist_ok=True)
         else:
@@ -88,7 +87,7 @@ def here(text, volumes):
 
 
 @pytest.mark.newest(reason="Prometheus 3 dropped flags of Prometheus 2")
-def test_compose(options):
+def test_compose(tools):
     services = checked()
     ports = {name: free_port() for name in services}
     with tempfile.TemporaryDirectory() as name, open(f"{name}/log", "w+") as log:
@@ -97,27 +96,27 @@ def test_compose(options):
         provisioned = folders["grafana"] / "var/lib/grafana/dashboards/hostnorm"
         provider = yaml.safe_load((folders["grafana"] / "etc/grafana/provisioning/dashboards/hostnorm.yaml").read_text())
         if provider["providers"][0]["options"]["path"] != "/" + str(provisioned.relative_to(folders["grafana"])):
-            sys.exit("Grafana looks for the dashboards elsewhere than where they are mounted")
+            pytest.fail("Grafana looks for the dashboards elsewhere than where they are mounted")
         source = yaml.safe_load((folders["grafana"] / "etc/grafana/provisioning/datasources/prometheus.yaml").read_text())
         uses = set(re.findall(r'"uid": "(prometheus|\$\{datasource\})"', (provisioned / "host.json").read_text()))
         if source["datasources"][0]["url"] != f"http://127.0.0.1:{ports['prometheus']}" or not uses:
-            sys.exit("Grafana's data source is not the Prometheus beside it")
+            pytest.fail("Grafana's data source is not the Prometheus beside it")
 
         def command(service, program):
             words = [here(it, volumes[service]) for it in services[service].get("command", [])]
             return [program, *words, f"--web.listen-address=127.0.0.1:{ports[service]}"]
 
         variables = [f"{key}={here(it, volumes['hostnorm'])}" for key, it in services["hostnorm"]["environment"].items()]
-        subprocess.run([options.amtool, "check-config", volumes["alertmanager"]["/etc/alertmanager/alertmanager.yml"]], check=True)
+        subprocess.run([tools.amtool, "check-config", volumes["alertmanager"]["/etc/alertmanager/alertmanager.yml"]], check=True)
         url = {it: f"http://127.0.0.1:{port}" for it, port in ports.items()}
 
         def asked(path, of="prometheus"):
             return json.loads(fetch(f"{url[of]}{path}")[2])
 
         with (
-            Running(["env", "-i", *variables, *command("hostnorm", options.hostnorm)], ports["hostnorm"], log),
-            Running(command("alertmanager", options.alertmanager), ports["alertmanager"], log) as alertmanager,
-            Running(command("prometheus", options.prometheus), ports["prometheus"], log) as prometheus,
+            Running(["env", "-i", *variables, *command("hostnorm", tools.hostnorm)], ports["hostnorm"], log),
+            Running(command("alertmanager", tools.alertmanager), ports["alertmanager"], log) as alertmanager,
+            Running(command("prometheus", tools.prometheus), ports["prometheus"], log) as prometheus,
         ):
             alertmanager.ready()
             prometheus.ready()
@@ -127,7 +126,7 @@ def test_compose(options):
             until("a reading of hostnorm in Prometheus", 30, memory)
             rules = sum(len(it["rules"]) for it in asked("/api/v1/rules")["data"]["groups"])
             if not rules:
-                sys.exit("no rules are loaded")
+                pytest.fail("no rules are loaded")
             active = lambda: [it["url"] for it in asked("/api/v1/alertmanagers")["data"]["activeAlertmanagers"]]
             until("Alertmanager is found", 30, lambda: active() == [f"{url['alertmanager']}/api/v2/alerts"])
         note(f"scraped {seconds:.1f} s after the start, {rules} rules, Alertmanager found, dashboards where Grafana looks for them")

@@ -12,7 +12,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -140,11 +139,11 @@ class Crashes(threading.Thread):
 
 
 @pytest.mark.slow
-def test_crash(options):
+def test_crash(tools):
     with tempfile.TemporaryDirectory() as folder:
         calm = Calm(f"{folder}/machine")
         calm.start()
-        command = [options.hostnorm, "--web.listen-address=127.0.0.1:0", "--interval=100ms", "--window=10"]
+        command = [tools.hostnorm, "--web.listen-address=127.0.0.1:0", "--interval=100ms", "--window=10"]
         command += ["--warmup=1s", *calm.roots]
         share = [KILLS // STORES + (idx < KILLS % STORES) for idx in range(STORES)]
         stores = [Crashes(command, f"{folder}/{idx}", kills, idx) for idx, kills in enumerate(share)]
@@ -156,7 +155,7 @@ def test_crash(options):
         often = [seconds for store in stores if store.commit < 1 for seconds in store.missing]
         problems = [problem for store in stores for problem in store.problems]
         if problems:
-            sys.exit("\n".join(problems))
+            pytest.fail("\n".join(problems))
         assert len(missing) == KILLS, len(missing)
         assert sum(store.scores for store in stores) > 100, "hardly anything was scored"
         note(

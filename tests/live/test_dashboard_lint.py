@@ -6,8 +6,8 @@ The names of the conditions are those of dashboard-linter, as are those in grafa
 import copy
 import json
 import re
-import sys
 
+import pytest
 import yaml
 from boards import FOLDER, RATE_INTERVAL_SECONDS, ROOT, TARGET_LABELS, Board, boards, documented, grouped, listed, nodes, parse, recorded
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -32,7 +32,7 @@ class Names:
         for where, (name, kind, labels) in expected:
             labels = set(labels.split())
             if name in recorded() or (name in docs and labels <= docs[name][1]):
-                sys.exit(f"{where}: {name} is documented or recorded by now: take it off this list")
+                pytest.fail(f"{where}: {name} is documented or recorded by now: take it off this list")
             has = docs.get(name, (kind, set()))
             self.known[name] = (has[0], has[1] | labels)
         self.recorded = recorded()
@@ -217,7 +217,7 @@ def exceptions():
     for rule, it in rules.items():
         for entry in it["entries"]:
             if not entry.get("reason") and not it.get("reason"):
-                sys.exit(f"grafana/dashboards/.lint: an entry of {rule} has no reason")
+                pytest.fail(f"grafana/dashboards/.lint: an entry of {rule} has no reason")
             found[rule, entry["dashboard"], entry.get("panel")] = False
     return found
 
@@ -257,7 +257,7 @@ def prove(names):
     for file, old, new, said in BROKEN:
         board = Board(FOLDER / file)
         if old not in board.text:
-            sys.exit(f"{file} has no {old} to break")
+            pytest.fail(f"{file} has no {old} to break")
         line = board.text[: board.text.index(old)].count("\n") + 1
         broken = Board(board.path, board.text.replace(old, new, 1))
         found = [it for it in findings([broken], names, exceptions()) if said in it]
@@ -265,22 +265,22 @@ def prove(names):
         # What has a query is named by the line of that, a panel by that of its title, a dashboard by that of its own.
         near = old.startswith('"u') or "panel-" in said or abs(int(at.group(1)) - line) <= 4 if at else False
         if not near:
-            sys.exit(f"{file}:{line} with {new} instead of {old}: said {found}, expected {said}")
+            pytest.fail(f"{file}:{line} with {new} instead of {old}: said {found}, expected {said}")
         if "metric" in said:
             note(f"a broken copy: {found[0][:110]}")
     renamed = copy.copy(names)
     renamed.known = {f"{name}s" if name == "is_anomaly" else name: it for name, it in names.known.items()}
     if not any("there is no metric is_anomaly" in it for it in findings(boards(), renamed, exceptions())):
-        sys.exit("a metric that was renamed in docs/metrics.md is not found out")
+        pytest.fail("a metric that was renamed in docs/metrics.md is not found out")
 
 
-def test_dashboard_lint(options):
+def test_dashboard_lint():
     names = Names(documented(), listed("dashboards_expected.txt"))
     allowed = exceptions()
     found = [*provisioned(), *findings(boards(), names, allowed)]
     found += [f"grafana/dashboards/.lint: {' '.join(filter(None, it))}: is no longer needed" for it, used in allowed.items() if not used]
     if found:
-        sys.exit("\n".join(found))
+        pytest.fail("\n".join(found))
     prove(names)
     count = sum(1 for it in boards() for _ in it.queries())
     note(f"{len(boards())} dashboards, {sum(1 for it in boards() for _ in it.panels())} panels, {count} queries; {len(BROKEN) + 1} broken copies found out")

@@ -8,8 +8,8 @@ import copy
 import json
 import re
 import subprocess
-import sys
 
+import pytest
 from boards import ROOT, boards
 from program import note
 
@@ -38,7 +38,7 @@ def installed(version):
         command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", f"@grafana/schema@{version}", f"typescript@{TYPESCRIPT}"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"npm: {done.stderr}")
+            pytest.fail(f"npm: {done.stderr}")
         loosened([it for it in package.glob("dist/**/*.d.ts") if "/schema/" not in str(it.relative_to(package))])
         (folder / "ready").touch()
     return folder
@@ -103,20 +103,20 @@ def errors(folder, all_boards):
     found = [re.match(r"dashboards\.ts\((\d+),\d+\): error TS\d+: (.*)", it) for it in done.stdout.splitlines()]
     said = [f"{parts[int(it.group(1)) - 1]}: {it.group(2)}" for it in found if it]
     if done.returncode and not said:
-        sys.exit(f"tsc: {done.stdout}{done.stderr}")
+        pytest.fail(f"tsc: {done.stdout}{done.stderr}")
     return said
 
 
-def test_dashboard_types(options):
+def test_dashboard_types():
     for version in VERSIONS:
         folder = installed(version)
         said = errors(folder, boards())
         if said:
-            sys.exit("\n".join(f"{it} (Grafana {version})" for it in said))
+            pytest.fail("\n".join(f"{it} (Grafana {version})" for it in said))
         broken = boards()
         panel = next(it for it in broken[0].panels() if it["type"] == "timeseries")
         panel["options"]["legends"] = panel["options"].pop("legend")
         panel["fieldConfig"]["defaults"]["custom"]["drawStyle"] = "lines"
         if len(errors(folder, broken)) < 1:
-            sys.exit(f"an option that Grafana {version} does not know is not found out")
+            pytest.fail(f"an option that Grafana {version} does not know is not found out")
     note(f"{len(boards())} dashboards have the types of Grafana {' and '.join(VERSIONS)}")

@@ -63,7 +63,7 @@ def learn(program):
     until("the first score", 90, lambda: anomalous(program) is not None)
     while time.monotonic() < start + LEARNING_SECONDS:
         if anomalous(program):
-            sys.exit("an alarm before the fault")
+            pytest.fail("an alarm before the fault")
         time.sleep(0.5)
 
 
@@ -95,15 +95,15 @@ def check(messages):
     text = alert["annotations"]["description"]
     note(f"told: {text}")
     if alert["labels"]["alertname"] != "HostAnomalous" or alert["status"] != "firing":
-        sys.exit(f"another alert than expected: {alert}")
+        pytest.fail(f"another alert than expected: {alert}")
     start = "Anomaly on host: "
     if not text.removeprefix(start).startswith(CAUSES) or "(expected " not in text:
-        sys.exit("the sentence does not name what the fault does and what was expected")
+        pytest.fail("the sentence does not name what the fault does and what was expected")
     [slack] = messages["slack"]["attachments"]
     [discord] = messages["discord"]["embeds"]
     for kind, words in (("slack", slack["text"]), ("discord", discord["description"])):
         if not words.startswith(text) or "docs/runbooks/HostAnomalous.md" not in words:
-            sys.exit(f"{kind} has another text: {words}")
+            pytest.fail(f"{kind} has another text: {words}")
 
 
 def over(program, server, receivers, seconds):
@@ -117,11 +117,11 @@ def over(program, server, receivers, seconds):
     note(steps)
     firing = [it for it in receivers.of("webhook") if it.content["status"] == "firing"]
     if len(firing) != 1:
-        sys.exit(f"{len(firing)} messages while it fired, expected one")
+        pytest.fail(f"{len(firing)} messages while it fired, expected one")
     until("Slack is told of the end", 30, lambda: len(receivers.of("slack")) == 2)
     [slack] = receivers.of("slack")[1].content["attachments"]
     if not slack["title"].startswith("[resolved]") or "Over after" not in slack["text"]:
-        sys.exit(f"the end is not told: {slack}")
+        pytest.fail(f"the end is not told: {slack}")
     note(f"told: {slack['title']} {slack['text'].strip()}")
 
 

@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-import sys
 import tempfile
 
+import pytest
 from program import LOOPBACK, faults, fetch, hostnorm, note, until, value
 
 SETTINGS = ["--interval=100ms", "--window=10", "--warmup=20s", "--release.for=2s"]
@@ -20,8 +20,8 @@ def ended(binary, place):
     return [it for it in json.loads(said(binary, "episodes", place, "--json")[1]) if it["outcome"] == "ended"]
 
 
-def test_explain(options):
-    binary = options.hostnorm
+def test_explain(tools):
+    binary = tools.hostnorm
     with tempfile.TemporaryDirectory() as folder:
         place = f"--storage.path={folder}"
         with hostnorm(binary, place, *SETTINGS) as program:
@@ -42,14 +42,14 @@ def test_explain(options):
         code, out, err = said(binary, "explain", episode, place, *SETTINGS, "--json")
         made = json.loads(out)["made_once_more"] if code == 0 else None
         if not made or not made.get("equal") or made["points"] < 5 or made["left_out"]:
-            sys.exit(f"explain {episode}: {code}\n{out}{err}")
+            pytest.fail(f"explain {episode}: {code}\n{out}{err}")
         text = said(binary, "explain", episode, place, *SETTINGS)[1]
         if "to the last bit" not in text or "of the score" not in text:
-            sys.exit(f"not explained for people:\n{text}")
+            pytest.fail(f"not explained for people:\n{text}")
         code, _, err = said(binary, "explain", episode, place, *SETTINGS, "--limit=4")
         if code != 1 or "scores differ" not in err:
-            sys.exit(f"another limit makes other scores, but explain ended with {code}:\n{err}")
+            pytest.fail(f"another limit makes other scores, but explain ended with {code}:\n{err}")
         code, _, err = said(binary, "explain", "2026-01-01T00:00:00Z", place)
         if code != 1 or "hostnorm episodes" not in err:
-            sys.exit(f"an episode that is not there: {code} {err}")
+            pytest.fail(f"an episode that is not there: {code} {err}")
         note(f"{made['points']} points from {made['readings']} readings made once more, equal to the last bit")

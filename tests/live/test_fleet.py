@@ -3,7 +3,6 @@
 import http.server
 import json
 import random
-import sys
 import threading
 import time
 
@@ -98,11 +97,11 @@ def one_message(hosts, names, server, manager, receivers):
     told = [(it.kind, name) for it in receivers.messages for name in named(it)]
     expected = [(kind, "FleetAnomalous") for kind in ("discord", "pagerduty", "slack", "webhook")]
     if sorted(told) != expected:
-        sys.exit(f"messages {told}, expected {expected}")
+        pytest.fail(f"messages {told}, expected {expected}")
     text = receivers.of("webhook")[0].content["alerts"][0]["annotations"]["description"]
     note(f"{ANOMALOUS} alerts HostAnomalous muted; one message to each receiver: {text}")
     if not text.startswith(f"{ANOMALOUS} of {HOSTS} hosts of job hostnorm have an anomaly"):
-        sys.exit("the message does not say how many")
+        pytest.fail("the message does not say how many")
 
 
 def named(message):
@@ -135,7 +134,7 @@ def cheap(server):
     groups = ", ".join(f"{name} {1000 * it:.1f} ms" for name, it in best.items())
     note(f"evaluation of {groups}; of all {1000 * sum(best.values()):.1f} ms")
     if max(best.values()) > EVALUATION_SECONDS_MAX:
-        sys.exit(f"more than {1000 * EVALUATION_SECONDS_MAX:.0f} ms for a group")
+        pytest.fail(f"more than {1000 * EVALUATION_SECONDS_MAX:.0f} ms for a group")
 
 
 def evaluations(server):

@@ -48,32 +48,32 @@ RELEASE_MAX = 1024 * 1024
 
 
 @pytest.mark.newest(reason="Helm 3 and 4 render with different libraries")
-def test_helm(options):
-    tool = helm(options.helm if options.newest else None)
+def test_helm(tools):
+    tool = helm(tools.helm if tools.newest else None)
     generated()
     made = rendered(tool)
     defaults(made["default"])
     without_the_host(made["values-restricted"])
-    rules(made, options.promtool)
+    rules(made, tools.promtool)
     dashboards(made["monitoring"])
-    settings(made, options.hostnorm)
+    settings(made, tools.hostnorm)
     versions = schemas(made)
     packaged(tool)
     for values, expected in MISTAKES:
         found, said = tool.render(values)
         if found or not re.search(expected, said):
-            sys.exit(f"{values} gives {len(found)} documents and says\n{said}\nexpected {expected}")
+            pytest.fail(f"{values} gives {len(found)} documents and says\n{said}\nexpected {expected}")
     note(f"{tool.version}: {len(made)} files of values, Kubernetes {versions}, {len(MISTAKES)} mistakes told")
     # What another version of Helm does not change is done once.
-    if not options.newest:
-        pod_of_helm_test(made["default"], options)
+    if not tools.newest:
+        pod_of_helm_test(made["default"], tools)
         note(f"{effects(tool)} values have an effect")
 
 
 def generated():
     done = subprocess.run([sys.executable, ROOT / "helm/generate.py", "--check"], capture_output=True, text=True)
     if done.returncode:
-        sys.exit(done.stdout + done.stderr)
+        pytest.fail(done.stdout + done.stderr)
 
 
 def rendered(tool):
@@ -83,10 +83,10 @@ def rendered(tool):
         said = tool.lint(values)
         made[name], failed = tool.render(values)
         if said or failed:
-            sys.exit(f"{path.relative_to(ROOT)}: {said}{failed}")
+            pytest.fail(f"{path.relative_to(ROOT)}: {said}{failed}")
         names = [(it["kind"], it["metadata"].get("namespace"), it["metadata"]["name"]) for it in made[name]]
         if len(set(names)) < len(names):
-            sys.exit(f"{path.relative_to(ROOT)}: two objects have the same name: {names}")
+            pytest.fail(f"{path.relative_to(ROOT)}: two objects have the same name: {names}")
     return made
 
 
@@ -110,7 +110,7 @@ def defaults(made):
     }
     wrong = [what for what, well in expected.items() if not well]
     if wrong:
-        sys.exit(f"not as it should be by default: {', '.join(wrong)}")
+        pytest.fail(f"not as it should be by default: {', '.join(wrong)}")
 
 
 def without_the_host(made):
@@ -118,14 +118,14 @@ def without_the_host(made):
     volumes = [it for it in spec["volumes"] if "hostPath" in it]
     text = yaml.safe_load(one(made, "ConfigMap")["data"]["hostnorm.yaml"])
     if volumes or text["collector"] != {"filesystem": False, "network": False, "tcp": False} or "path" in text:
-        sys.exit(f"restricted: {volumes} {text}")
+        pytest.fail(f"restricted: {volumes} {text}")
 
 
 def rules(made, promtool):
     """What promtool tested is what is rendered; and what is changed is still well."""
     tested = yaml.safe_load((ROOT / "prometheus/hostnorm-rules.yml").read_text())
     if one(made["monitoring"], "PrometheusRule")["spec"] != tested:
-        sys.exit("the PrometheusRule is not prometheus/hostnorm-rules.yml")
+        pytest.fail("the PrometheusRule is not prometheus/hostnorm-rules.yml")
     changed = one(made["pod-monitor"], "PrometheusRule")["spec"]
     text = json.dumps(changed)
     alerts = {it["alert"]: it for group in changed["groups"] for it in group["rules"] if "alert" in it}
@@ -144,21 +144,21 @@ def rules(made, promtool):
     }
     wrong = [what for what, well in expected.items() if not well]
     if wrong:
-        sys.exit(f"prometheusRule does not do what it says: {', '.join(wrong)}\n{text[:3000]}")
+        pytest.fail(f"prometheusRule does not do what it says: {', '.join(wrong)}\n{text[:3000]}")
     for name in ("monitoring", "pod-monitor"):
         with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
             yaml.safe_dump(one(made[name], "PrometheusRule")["spec"], file)
             file.flush()
             done = subprocess.run([promtool, "check", "rules", "--lint=all", "--lint-fatal", file.name], capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"{name}: {done.stdout}{done.stderr}")
+            pytest.fail(f"{name}: {done.stdout}{done.stderr}")
 
 
 def dashboards(made):
     found = {key: text for it in made if it["metadata"]["labels"].get("grafana_dashboard") for key, text in it["data"].items()}
     expected = {f"hostnorm-{it.name}": it.read_text() for it in (ROOT / "grafana/dashboards").glob("*.json")}
     if {key: json.loads(text) for key, text in found.items()} != {key: json.loads(text) for key, text in expected.items()}:
-        sys.exit(f"dashboards {sorted(found)} are not those of grafana/dashboards")
+        pytest.fail(f"dashboards {sorted(found)} are not those of grafana/dashboards")
 
 
 def settings(made, binary):
@@ -170,10 +170,10 @@ def settings(made, binary):
             file.flush()
             done = subprocess.run([binary, "check", "--config.file", file.name, "--print"], capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"{name}: hostnorm does not take its settings:\n{text}\n{done.stdout}{done.stderr}")
+            pytest.fail(f"{name}: hostnorm does not take its settings:\n{text}\n{done.stdout}{done.stderr}")
         for line in {"full": ["seed: 12345678", "limit: 6"], "store-none": ["path: off"]}.get(name, []):
             if line not in done.stdout:
-                sys.exit(f"{name}: hostnorm does not have {line!r}:\n{done.stdout}")
+                pytest.fail(f"{name}: hostnorm does not have {line!r}:\n{done.stdout}")
 
 
 def schemas(made):
@@ -188,7 +188,7 @@ def schemas(made):
                 continue
             for error in validator(version, document, registry).iter_errors(document):
                 where = "/".join(map(str, error.absolute_path))
-                sys.exit(f"{name}: {document['kind']} in Kubernetes {version}: {where}: {error.message}")
+                pytest.fail(f"{name}: {document['kind']} in Kubernetes {version}: {where}: {error.message}")
     return f"{versions[0]} to {versions[-1]}"
 
 
@@ -213,38 +213,38 @@ def packaged(tool):
     with tempfile.TemporaryDirectory() as folder:
         archive = tool.package(folder)
         if tool.render(values, archive) != tool.render(values):
-            sys.exit("a packaged chart renders something else")
+            pytest.fail("a packaged chart renders something else")
         texts = {str(it.relative_to(CHART)): it.read_text() for it in CHART.rglob("*") if it.is_file()}
         release = json.dumps({"chart": texts, "manifest": yaml.safe_dump_all(tool.render(values)[0])})
         size = len(base64.b64encode(gzip.compress(release.encode())))
         if size > RELEASE_MAX // 2:
-            sys.exit(f"a release takes {size} bytes, more than half of what a secret can have")
+            pytest.fail(f"a release takes {size} bytes, more than half of what a secret can have")
 
 
-def pod_of_helm_test(made, options):
+def pod_of_helm_test(made, tools):
     """What the pod of `helm test` runs, against hostnorm here, and against nothing."""
     container = one(made, "Pod")["spec"]["containers"][0]
     script = container["args"][0]
     environment = {it["name"]: it["value"] for it in container["env"]}
     expected = f"http://release-name-hostnorm.{NAMESPACE}:19797"
     if environment["ADDRESS"] != expected:
-        sys.exit(f"helm test asks {environment['ADDRESS']}, not {expected}")
+        pytest.fail(f"helm test asks {environment['ADDRESS']}, not {expected}")
 
     def run(address, text=script):
         with tempfile.TemporaryDirectory() as folder:
             # As in the image: all there is are the commands of busybox.
             for name in ("sh", "seq", "timeout", "wget", "grep", "sleep", "echo"):
-                pathlib.Path(folder, name).symlink_to(options.busybox)
+                pathlib.Path(folder, name).symlink_to(tools.busybox)
             env = {**environment, "ADDRESS": address, "PATH": folder}
             return subprocess.run([f"{folder}/sh", "-euc", text], env=env, capture_output=True, text=True, timeout=60)
 
-    with hostnorm(options.hostnorm) as running:
+    with hostnorm(tools.hostnorm) as running:
         done = run(running.url)
         if done.returncode or "anomaly_ready" not in done.stdout:
-            sys.exit(f"helm test fails: {done.stdout}{done.stderr}")
+            pytest.fail(f"helm test fails: {done.stdout}{done.stderr}")
         status, _, page = fetch(f"{running.url}/metrics")
         if status != 200 or "hostnorm_build_info" not in page:
-            sys.exit("hostnorm has no metrics")
+            pytest.fail("hostnorm has no metrics")
     nothing = run(f"http://127.0.0.1:{free_port()}", script.replace("seq 30", "seq 1").replace('= 30', "= 1"))
     if nothing.returncode == 0 or "does not answer" not in nothing.stdout:
-        sys.exit(f"helm test is well although nothing answers: {nothing.stdout}{nothing.stderr}")
+        pytest.fail(f"helm test is well although nothing answers: {nothing.stdout}{nothing.stderr}")

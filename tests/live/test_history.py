@@ -8,7 +8,6 @@ Then the servers are asked in ways that go wrong.
 import csv
 import pathlib
 import subprocess
-import sys
 import time
 
 import pytest
@@ -27,11 +26,11 @@ AGREE = 0.02
 HOST = 'instance="web1:9100",job="node"'
 
 
-def run(options, *arguments, code=0, timeout=120):
-    done = subprocess.run([options.hostnorm, *arguments], capture_output=True, text=True, timeout=timeout)
+def run(tools, *arguments, code=0, timeout=120):
+    done = subprocess.run([tools.hostnorm, *arguments], capture_output=True, text=True, timeout=timeout)
     said = done.stdout + done.stderr
     if done.returncode != code or "panicked" in said:
-        sys.exit(f"{arguments}: exit {done.returncode}, expected {code}; said:\n{said}")
+        pytest.fail(f"{arguments}: exit {done.returncode}, expected {code}; said:\n{said}")
     return said.strip()
 
 
@@ -40,75 +39,75 @@ def scores(path):
         return [float(row["score"]) for row in csv.DictReader(file)]
 
 
-def learned(options, folder, name, origin):
+def learned(tools, folder, name, origin):
     """Scores of the held-out day by what was learned from this origin."""
     start = time.monotonic()
     state = f"{folder}/state-{name}"
-    said = run(options, "train", "--from", origin, "--hours", "169", "--storage.path", state)
+    said = run(tools, "train", "--from", origin, "--hours", "169", "--storage.path", state)
     trained = time.monotonic() - start
     without = [it for it in said.splitlines() if it.startswith("without data")]
     assert not without, said
     output = f"{folder}/{name}.scores.csv"
-    run(options, "replay", "--state", state, "--input", f"{folder}/held-out.csv", "--output", output)
+    run(tools, "replay", "--state", state, "--input", f"{folder}/held-out.csv", "--output", output)
     note(f"{name}: trained in {trained:.1f} s; {said.splitlines()[0]}")
     return scores(output)
 
 
-def agreement(options, folder, origins):
-    own = learned(options, folder, "csv", f"csv:{folder}/history.csv")
+def agreement(tools, folder, origins):
+    own = learned(tools, folder, "csv", f"csv:{folder}/history.csv")
     assert max(own) > 1.0, "no fault of the held-out day is found at all"
     worst = 0.0
     for name, origin in origins.items():
-        found = learned(options, folder, name, origin)
+        found = learned(tools, folder, name, origin)
         assert len(found) == len(own), (name, len(found), len(own))
         far = max(abs(one - other) for one, other in zip(own, found))
         note(f"{name}: {len(found)} scores are within {far:.2g} of those of the CSV, the highest is {max(found):.2f}")
         worst = max(worst, far)
     if worst > AGREE:
-        sys.exit(f"scores are {worst} apart, more than {AGREE}")
+        pytest.fail(f"scores are {worst} apart, more than {AGREE}")
 
 
-def refused(options, what, origin, *words, more=(), code=1):
-    said = run(options, "train", "--from", origin, "--output", "/dev/null", "--storage.path", "off", *more, code=code)
+def refused(tools, what, origin, *words, more=(), code=1):
+    said = run(tools, "train", "--from", origin, "--output", "/dev/null", "--storage.path", "off", *more, code=code)
     missing = [word for word in words if word not in said]
     if missing or "geheim" in said:
-        sys.exit(f"{what}: not said: {missing}; said:\n{said}")
+        pytest.fail(f"{what}: not said: {missing}; said:\n{said}")
     note(f"{what} -> {said.splitlines()[-1]}")
 
 
-def bad_input(options, folder, urls):
+def bad_input(tools, folder, urls):
     url, influx = urls["prometheus"], urls["influxdb"]
-    refused(options, "nobody listens", f"prometheus:http://u:geheim@127.0.0.1:{free_port()}", "cannot be reached")
-    refused(options, "no such host", "prometheus:http://no-such-host.invalid", "no host of this name")
-    refused(options, "no TLS there", f"prometheus:{url.replace('http', 'https')}", "no secure connection")
-    refused(options, "a wrong path", f"prometheus:{url}/nowhere", "404")
-    refused(options, "a bad match", f"prometheus:{url}", "400", "parse error", more=["--match", "a=b"])
-    refused(options, "another host", f"prometheus:{url}", "has nothing of", "web1:9100", more=["--host", "web2"])
-    refused(options, "InfluxDB as Prometheus", f"prometheus:{influx}", "404")
+    refused(tools, "nobody listens", f"prometheus:http://u:geheim@127.0.0.1:{free_port()}", "cannot be reached")
+    refused(tools, "no such host", "prometheus:http://no-such-host.invalid", "no host of this name")
+    refused(tools, "no TLS there", f"prometheus:{url.replace('http', 'https')}", "no secure connection")
+    refused(tools, "a wrong path", f"prometheus:{url}/nowhere", "404")
+    refused(tools, "a bad match", f"prometheus:{url}", "400", "parse error", more=["--match", "a=b"])
+    refused(tools, "another host", f"prometheus:{url}", "has nothing of", "web1:9100", more=["--host", "web2"])
+    refused(tools, "InfluxDB as Prometheus", f"prometheus:{influx}", "404")
     # Newer ones have a page of their own at this path.
-    refused(options, "Prometheus as InfluxDB", f"influxdb:{url}/telegraf", url)
-    refused(options, "no such database", f"influxdb:{influx}/nope", "database not found", "telegraf")
-    refused(options, "another host", f"influxdb:{influx}/telegraf", "has nothing of", "diskio", more=["--host", "web2"])
-    refused(options, "an empty past", f"influxdb:{influx}/empty", "is empty")
-    refused(options, "too little", f"prometheus:{url}", "too little data: ", "1,440 needed", more=["--hours", "3"])
+    refused(tools, "Prometheus as InfluxDB", f"influxdb:{url}/telegraf", url)
+    refused(tools, "no such database", f"influxdb:{influx}/nope", "database not found", "telegraf")
+    refused(tools, "another host", f"influxdb:{influx}/telegraf", "has nothing of", "diskio", more=["--host", "web2"])
+    refused(tools, "an empty past", f"influxdb:{influx}/empty", "is empty")
+    refused(tools, "too little", f"prometheus:{url}", "too little data: ", "1,440 needed", more=["--hours", "3"])
     names = pathlib.Path(folder, "names.yaml")
-    shipped = run(options, "train", "--print-mapping")
+    shipped = run(tools, "train", "--print-mapping")
     total = "hostnorm_memory_size_bytes: {from: node_memory_MemTotal_bytes"
     names.write_text(shipped.replace(total, total + ", times: 0.0009765625") + "\n", encoding="utf-8")
     more = ["--mapping", str(names)]
-    refused(options, "kilobytes", f"prometheus:{url}", "wrong unit: hostnorm_memory_size_bytes", "1024", more=more)
+    refused(tools, "kilobytes", f"prometheus:{url}", "wrong unit: hostnorm_memory_size_bytes", "1024", more=more)
     percent = pathlib.Path(folder, "percent.csv")
     rows = [f"{1_795_000_000 + 30 * idx},{40 + idx % 7}" for idx in range(2_000)]
     percent.write_text("timestamp,cpu_busy_ratio\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    refused(options, "hundredths", f"csv:{percent}", "wrong unit: cpu_busy_ratio", "divide by 100")
+    refused(tools, "hundredths", f"csv:{percent}", "wrong unit: cpu_busy_ratio", "divide by 100")
 
 
-def bootstrap(options, folder, origin):
+def bootstrap(tools, folder, origin):
     """The first start knows the past at once, whatever the warm-up; one whose server is gone goes on without."""
 
     def starts(name, origin, success):
         with open(f"{folder}/{name}.log", "wb") as log, hostnorm(
-            options.hostnorm, f"--storage.path={folder}/{name}", f"--bootstrap.from={origin}", log=log
+            tools.hostnorm, f"--storage.path={folder}/{name}", f"--bootstrap.from={origin}", log=log
         ) as program:
             program.ready()
             page = lambda: fetch(f"{program.url}/metrics")[2]

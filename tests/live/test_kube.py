@@ -7,7 +7,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -49,7 +48,7 @@ class Cluster:
     def run(self, command, text, fails):
         done = subprocess.run([str(it) for it in command], input=text, capture_output=True, text=True, env=self.env)
         if (done.returncode != 0) != fails:
-            sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
+            pytest.fail(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
         return done.stdout + done.stderr
 
     def get(self, namespace, kinds, release=None):
@@ -83,7 +82,7 @@ def cluster(helm):
 @pytest.fixture(scope="module")
 def it(tools):
     # Who ends the test ends the servers too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended"))
     for name in ("etcd", "kube_apiserver", "kube_controller_manager", "kubectl"):
         getattr(tools, name)
     with cluster(tools.helm) as it:
@@ -124,7 +123,7 @@ def strictly(it, name, path):
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
     said = it.kubectl("apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", "-", text=text)
     if said.count("(server dry run)") != len(made):
-        sys.exit(f"{name}: {len(made)} objects, the server says\n{said}")
+        pytest.fail(f"{name}: {len(made)} objects, the server says\n{said}")
 
 
 class Life3:
@@ -187,12 +186,12 @@ def life(it, namespace, by):
     second = template()
     settings = it.one(namespace, "configmap", "watch-hostnorm")["data"]["hostnorm.yaml"]
     if "limit: 7" not in settings or not {"ServiceMonitor", "PrometheusRule", "NetworkPolicy"} <= kinds():
-        sys.exit(f"after an upgrade there are {kinds()} and\n{settings}")
+        pytest.fail(f"after an upgrade there are {kinds()} and\n{settings}")
     if first["metadata"]["annotations"]["checksum/config"] == second["metadata"]["annotations"]["checksum/config"]:
-        sys.exit("other settings do not replace pods")
+        pytest.fail("other settings do not replace pods")
     by.rollback()
     if template() != first or {"ServiceMonitor", "NetworkPolicy"} & kinds():
-        sys.exit(f"a rollback does not lead back: {template()}")
+        pytest.fail(f"a rollback does not lead back: {template()}")
     by.uninstall()
     until("nothing is left", 30, lambda: not it.get(namespace, f"{KINDS},pod", "watch"))
 
@@ -210,11 +209,11 @@ def admission(it):
         until(f"there are pods of {release}", 60, lambda: pods(namespace, release))
         target = [json.dumps(each["affinity"]["nodeAffinity"]) for each in pods(namespace, release)]
         if len(target) != 1 or "node-1" not in target[0]:
-            sys.exit(f"{release}: pods on {target}, expected one on node-1")
+            pytest.fail(f"{release}: pods on {target}, expected one on node-1")
     # What the server itself sets in a pod that asks nothing of the host.
     spec = pods("open", "open")[0]
     if any(spec.get(each) for each in ("hostNetwork", "hostPID", "hostIPC")) or spec["automountServiceAccountToken"]:
-        sys.exit(f"a pod has more than it needs: {spec}")
+        pytest.fail(f"a pod has more than it needs: {spec}")
 
     def refused():
         failed = [each for each in it.get("closed", "events") if each["reason"] == "FailedCreate"]
@@ -224,13 +223,13 @@ def admission(it):
     message = refused()[0]
     # Nothing else is wrong with it.
     if not message.endswith(': restricted volume types (volumes "proc", "sys", "root" use restricted volume type "hostPath")'):
-        sys.exit(f"refused for another reason: {message}")
+        pytest.fail(f"refused for another reason: {message}")
     if pods("closed", "with"):
-        sys.exit("a pod with directories of the host was admitted under restricted")
+        pytest.fail("a pod with directories of the host was admitted under restricted")
 
 
 def mistake(it):
     """A key that does not exist is an error, and nothing is installed."""
     said = it.helm("install", "wrong", CHART, "-n", "open", "--set", "config.limt=6", fails=True)
     if "additional properties 'limt' not allowed" not in said or it.get("open", KINDS, "wrong"):
-        sys.exit(f"a key that does not exist: {said}")
+        pytest.fail(f"a key that does not exist: {said}")

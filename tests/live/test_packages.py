@@ -10,7 +10,6 @@ import pathlib
 import re
 import shlex
 import subprocess
-import sys
 import time
 
 import pytest
@@ -27,7 +26,7 @@ LINTIAN_ERRORS_MAX, LINTIAN_WARNINGS_MAX = 0, 0
 def run(*command, expect=0, **more):
     done = subprocess.run([str(it) for it in command], capture_output=True, text=True, timeout=300, **more)
     if done.returncode != expect:
-        sys.exit(f"{command}: exit {done.returncode}, expected {expect}: {done.stdout}{done.stderr}")
+        pytest.fail(f"{command}: exit {done.returncode}, expected {expect}: {done.stdout}{done.stderr}")
     return done.stdout + done.stderr
 
 
@@ -42,12 +41,14 @@ def scraped(url, seconds=30):
 @pytest.fixture(scope="module")
 def release(tools, tmp_path_factory):
     """What deploy/release.sh makes of the program; refused while the version is not dated."""
+    for name in ("cargo_deb", "cargo_generate_rpm", "cargo_cyclonedx", "lintian", "rpm", "rpm2cpio"):
+        getattr(tools, name)
     script, program, folder = ROOT / "deploy/release.sh", tools.hostnorm, tmp_path_factory.mktemp("release")
     changelog = (ROOT / "CHANGELOG.md").read_text()
     if re.search(r"^## \S+ / unreleased", changelog, re.M):
         said = run(script, folder / "none", "--program", program, expect=1)
         if "CHANGELOG.md says 'unreleased'" not in said:
-            sys.exit(f"an unreleased version is released: {said}")
+            pytest.fail(f"an unreleased version is released: {said}")
     run(script, folder / "out", "--draft", "--program", program)
     out = folder / "out"
     names = sorted(it.name for it in out.iterdir())
@@ -57,7 +58,7 @@ def release(tools, tmp_path_factory):
         f"hostnorm_{version}-1_amd64.deb", "sha256sums.txt",
     ]  # fmt: skip
     if names != sorted(wanted):
-        sys.exit(f"a release consists of {names}")
+        pytest.fail(f"a release consists of {names}")
     run("sha256sum", "--check", "--strict", "sha256sums.txt", cwd=out)
     return out, version
 
@@ -105,13 +106,13 @@ def test_deb(release):
     out, version = release
     package = out / f"hostnorm_{version}-1_amd64.deb"
     if subprocess.run(["dpkg", "-s", "hostnorm"], capture_output=True).returncode == 0:
-        sys.exit("a package hostnorm is installed on this machine; it is not touched: remove it first")
+        pytest.fail("a package hostnorm is installed on this machine; it is not touched: remove it first")
     began, port = time.monotonic(), free_port()
     run("dpkg", "--install", package)
     try:
         run("id", "hostnorm")
         if run("systemctl", "--root=/", "is-enabled", "hostnorm.service").strip() != "enabled":
-            sys.exit("it would not be started with the next boot")
+            pytest.fail("it would not be started with the next boot")
         # Its example configuration is valid and changes nothing; then it is changed, as an operator does.
         run("hostnorm", "check", f"--config.file={SETTINGS}")
         SETTINGS.write_text(SETTINGS.read_text() + f"web: {{listen_address: ['127.0.0.1:{port}']}}\ninterval: 200ms\n")
@@ -125,25 +126,25 @@ def test_deb(release):
         run("dpkg", "--install", package)
         run("dpkg", "--install", newer(package, out))
         if "interval: 200ms" not in SETTINGS.read_text():
-            sys.exit("an upgrade took the changed settings away")
+            pytest.fail("an upgrade took the changed settings away")
         running, _ = as_service(port)
         with running as program:
             scraped(program.url)
         run("dpkg", "--remove", "hostnorm")
         if not SETTINGS.exists() or not any(state.iterdir()) or pathlib.Path("/usr/bin/hostnorm").exists():
-            sys.exit("remove takes settings or what was learned, or leaves the program")
+            pytest.fail("remove takes settings or what was learned, or leaves the program")
     finally:
         run("dpkg", "--purge", "hostnorm")
     links = "/etc/systemd/system/multi-user.target.wants/hostnorm.service"
     left = [it for it in (links, "/etc/hostnorm", "/etc/default/hostnorm", "/var/lib/hostnorm", "/usr/share/doc/hostnorm") if os.path.lexists(it)]
     if left:
-        sys.exit(f"purge leaves {left}")
+        pytest.fail(f"purge leaves {left}")
     note(f"deb: {seconds:.1f} s to the first reading; changed settings outlive an upgrade, purge leaves nothing")
     done = subprocess.run(["lintian", "--no-cfg", "--allow-root", package], capture_output=True, text=True, timeout=120)
     said = re.findall(r"^[EW]: .*$", done.stdout, re.M)
     errors = sum(it.startswith("E") for it in said)
     if errors > LINTIAN_ERRORS_MAX or len(said) - errors > LINTIAN_WARNINGS_MAX:
-        sys.exit("lintian: " + "\n".join(said))
+        pytest.fail("lintian: " + "\n".join(said))
     note(f"lintian: {errors} errors, {len(said) - errors} warnings")
 
 
@@ -163,15 +164,15 @@ def test_rpm(release, start):
     package = out / f"hostnorm-{version}-1.x86_64.rpm"
     query = lambda form: run("rpm", "-qp", "--nosignature", "--queryformat", form, package)
     if query("%{NAME} %{VERSION} %{LICENSE}") != f"hostnorm {version} Apache-2.0":
-        sys.exit(f"the rpm says it is {query('%{NAME} %{VERSION} %{LICENSE}')}")
+        pytest.fail(f"the rpm says it is {query('%{NAME} %{VERSION} %{LICENSE}')}")
     files = run("rpm", "-qpl", "--nosignature", package).split()
     configuration = set(run("rpm", "-qpc", "--nosignature", package).split())
     for it in ("/usr/bin/hostnorm", "/usr/lib/systemd/system/hostnorm.service", "/usr/lib/sysusers.d/hostnorm.conf",
                "/usr/share/man/man1/hostnorm.1.gz", "/usr/share/zsh/site-functions/_hostnorm"):  # fmt: skip
         if it not in files:
-            sys.exit(f"the rpm has no {it}: {files}")
+            pytest.fail(f"the rpm has no {it}: {files}")
     if configuration != {"/etc/hostnorm/hostnorm.yaml", "/etc/default/hostnorm"}:
-        sys.exit(f"configuration of the rpm: {configuration}")
+        pytest.fail(f"configuration of the rpm: {configuration}")
     began, port, root = time.monotonic(), free_port(), folder / "rpm"
     root.mkdir()
     run("sh", "-c", f"rpm2cpio {package} | cpio --extract --make-directories --quiet", cwd=root)
@@ -190,8 +191,8 @@ def test_sbom(release):
     names = set(re.findall(r'"purl": "pkg:cargo/([^@"]+)@', text))
     for it in ("hyper", "rusqlite", "ring"):
         if it not in names:
-            sys.exit(f"the SBOM does not name {it}")
+            pytest.fail(f"the SBOM does not name {it}")
     # The crate itself may be named by where it lies.
     if str(ROOT) in text:
-        sys.exit("the SBOM tells where it was made")
+        pytest.fail("the SBOM tells where it was made")
     note(f"SBOM: {len(names)} crates")

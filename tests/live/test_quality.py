@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -24,7 +23,7 @@ def figures(binary, data):
     command = [binary, "evaluate", "--data", data, "--replay", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     if done.returncode:
-        sys.exit(f"evaluate: exit {done.returncode}: {done.stderr}")
+        pytest.fail(f"evaluate: exit {done.returncode}: {done.stderr}")
     return {it["set"]: it["figures"] for it in json.loads(done.stdout)["sets"]}
 
 
@@ -54,7 +53,7 @@ def cost(binary, data):
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            sys.exit(f"replay: exit {process.returncode}")
+            pytest.fail(f"replay: exit {process.returncode}")
         rows = sum(1 for _ in open(scores)) - 1
     manifest = json.loads((data / "manifest.json").read_text())
     rows += next(it["train_rows"] for it in manifest["series"] if it["name"] == WATCHED)
@@ -62,15 +61,15 @@ def cost(binary, data):
 
 
 @pytest.mark.slow
-def test_excerpt(options):
-    held(options.hostnorm, QUALITY, "excerpt")
+def test_excerpt(tools):
+    held(tools.hostnorm, QUALITY, "excerpt")
 
 
 @pytest.mark.slow
-def test_whole(options):
-    if not options.quality_data:
+def test_whole(tools):
+    if not tools.quality_data:
         pytest.skip("no --quality-data")
-    held(options.hostnorm, options.quality_data, "whole")
+    held(tools.hostnorm, tools.quality_data, "whole")
 
 
 def held(binary, data, which):
@@ -81,4 +80,4 @@ def held(binary, data, which):
     if rss > RSS_MAX:
         wrong.append(f"replay takes {rss:.0f} MB")
     if wrong:
-        sys.exit("missed: " + "; ".join(wrong))
+        pytest.fail("missed: " + "; ".join(wrong))

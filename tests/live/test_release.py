@@ -6,7 +6,6 @@ Takes minutes: a whole build of the program. The first one is that which the oth
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -19,13 +18,13 @@ ROOT = pathlib.Path(__file__).parents[2]
 def run(*command, **more):
     done = subprocess.run([str(it) for it in command], capture_output=True, text=True, timeout=1500, **more)
     if done.returncode:
-        sys.exit(f"{command}: {done.stdout}{done.stderr}")
+        pytest.fail(f"{command}: {done.stdout}{done.stderr}")
     return done.stdout.strip()
 
 
 @pytest.mark.reproducible
-def test_release(options):
-    program = options.hostnorm
+def test_release(tools):
+    program = tools.hostnorm
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -41,16 +40,16 @@ def test_release(options):
         second = run(elsewhere / "deploy/build.sh", env=there)
         built = time.monotonic() - began
         if pathlib.Path(program).read_bytes() != pathlib.Path(second).read_bytes():
-            sys.exit("two builds of the same sources differ; see docs/adr/033")
+            pytest.fail("two builds of the same sources differ; see docs/adr/033")
         text = pathlib.Path(program).read_bytes()
         told = [it for it in (str(ROOT), os.environ.get("CARGO_HOME", os.path.expanduser("~/.cargo"))) if it.encode() in text]
         if told:
-            sys.exit(f"the program tells where it was built: {told}")
+            pytest.fail(f"the program tells where it was built: {told}")
         sums = []
         for tree, built_program, more in ((ROOT, program, env), (elsewhere, second, there)):
             out = folder / f"out{len(sums)}"
             run(tree / "deploy/release.sh", out, "--draft", "--program", built_program, env=more, cwd=tree)
             sums.append((out / "sha256sums.txt").read_text())
         if sums[0] != sums[1]:
-            sys.exit(f"packages differ:\n{sums[0]}\n{sums[1]}")
+            pytest.fail(f"packages differ:\n{sums[0]}\n{sums[1]}")
     note(f"program, tarball, deb, rpm and SBOM are equal; the second build took {built:.0f} s")

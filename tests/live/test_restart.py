@@ -1,10 +1,10 @@
 """What was learned survives `kill -9`: the score is back in the first seconds, by the same model; and what is asked is done."""
 
 import subprocess
-import sys
 import tempfile
 import time
 
+import pytest
 from program import fetch, hostnorm, note, samples, until, value
 
 # A commit each second here, so that a crash loses at most that.
@@ -12,17 +12,17 @@ OPTIONS = ("--interval=200ms", "--window=5", "--warmup=15s", "--storage.commit-e
 BACK_SECONDS = 3
 
 
-def test_restart(options):
+def test_restart(tools):
     with tempfile.TemporaryDirectory() as directory:
         place = f"--storage.path={directory}"
 
         def ask(*words, code=0):
-            done = subprocess.run([options.hostnorm, *words, place], capture_output=True, text=True, check=False)
+            done = subprocess.run([tools.hostnorm, *words, place], capture_output=True, text=True, check=False)
             if done.returncode != code:
-                sys.exit(f"{words}: {done.returncode} {done.stdout} {done.stderr}")
+                pytest.fail(f"{words}: {done.returncode} {done.stdout} {done.stderr}")
             return (done.stdout + done.stderr).strip()
 
-        with hostnorm(options.hostnorm, *OPTIONS, place) as program:
+        with hostnorm(tools.hostnorm, *OPTIONS, place) as program:
             until("a model", 60, lambda: model(program))
             known = model(program)
             # Readings after the snapshot that comes with a model.
@@ -31,17 +31,17 @@ def test_restart(options):
             program.process.kill()
             program.process.wait()
         started = time.monotonic()
-        with tempfile.TemporaryFile("w+") as log, hostnorm(options.hostnorm, *OPTIONS, place, log=log) as program:
+        with tempfile.TemporaryFile("w+") as log, hostnorm(tools.hostnorm, *OPTIONS, place, log=log) as program:
             until("the score after kill -9", 30, lambda: value(page(program), "anomaly_score", kind="host") is not None, 0.02)
             seconds = time.monotonic() - started
             text = page(program)
             score = value(text, "anomaly_score", kind="host")
             if seconds > BACK_SECONDS or model(program) != known or value(text, "anomaly_ready", kind="host") != 1:
                 log.seek(0)
-                sys.exit(f"after {seconds:.1f} s: {score}, {model(program)}, was {known}\n{log.read()}")
+                pytest.fail(f"after {seconds:.1f} s: {score}, {model(program)}, was {known}\n{log.read()}")
             note(f"the score is back {seconds:.2f} s after kill -9, {score:.2f} by model {known}")
             if known not in ask("models", "list") or "AUC" not in ask("models", "show", known):
-                sys.exit("models list and models show do not know the model")
+                pytest.fail("models list and models show do not know the model")
             ask("models", "rollback", code=1)
             ask("models", "promote", "nothing", code=1)
             ask("accept", code=1)
@@ -54,7 +54,7 @@ def test_restart(options):
             until("a shadow or its end", 30, lambda: tried(program))
             ask("models", "compare", known)
             if value(page(program), "anomaly_ready", kind="host") != 1:
-                sys.exit("not ready after all that was asked")
+                pytest.fail("not ready after all that was asked")
             note(ask("models", "list").replace("\n", "\nNOTE: "))
             by_another(program, ask)
 

@@ -5,12 +5,9 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 
 import pytest
 from deployed import ROOT, SHIPPED, rules
-from program import note
 
 FORMAT = ["-n", "2", "--max-blank-lines", "2", "--string-style", "s", "--comment-style", "s", "--test"]
 
@@ -46,34 +43,31 @@ MISTAKES = [
 ]
 
 
-class Tools:
+class Shipped:
     """What each tool says of the shipped files."""
 
     def __init__(self, tools):
         self.tools = tools
 
-    def __getattr__(self, name):
-        return getattr(self.tools, name)
-
     def generated(self, shipped):
-        return run(["bash", shipped / "mixin/generate.sh", "--check"], env={"JSONNET": self.jsonnet})
+        return run(["bash", shipped / "mixin/generate.sh", "--check"], env={"JSONNET": self.tools.jsonnet})
 
     def rules(self, shipped):
         examples = shipped / "examples/with-node-exporter.yml"
         files = [shipped / "hostnorm-rules.yml", examples]
-        return run([self.promtool, "check", "rules", "--lint=all", "--lint-fatal", *files])
+        return run([self.tools.promtool, "check", "rules", "--lint=all", "--lint-fatal", *files])
 
     def text(self, shipped):
-        return run([self.promtool, "test", "rules", *sorted(shipped.glob("tests/*.yml"))], cwd=shipped)
+        return run([self.tools.promtool, "test", "rules", *sorted(shipped.glob("tests/*.yml"))], cwd=shipped)
 
     def sentences(self, shipped):
-        return run([self.promtool, "test", "rules", "tests/anomalies.yml"], cwd=shipped)
+        return run([self.tools.promtool, "test", "rules", "tests/anomalies.yml"], cwd=shipped)
 
     def scrape(self, shipped):
-        return run([self.promtool, "check", "config", shipped / "scrape.yml"])
+        return run([self.tools.promtool, "check", "config", shipped / "scrape.yml"])
 
     def alertmanager(self, shipped):
-        return run([self.amtool, "check-config", shipped / "alertmanager.yml"])
+        return run([self.tools.amtool, "check-config", shipped / "alertmanager.yml"])
 
 
 def run(command, env=None, cwd=None):
@@ -86,65 +80,64 @@ def run(command, env=None, cwd=None):
 def well(what, outcome):
     code, said = outcome
     if code:
-        sys.exit(f"{what}:\n{said}")
+        pytest.fail(f"{what}:\n{said}")
+
+
+@pytest.fixture
+def shipped(tools):
+    return Shipped(tools)
 
 
 @pytest.mark.newest(reason="new receivers, and vmalert with keep_firing_for")
-def test_rules(options):
-    tools = Tools(options)
-    for check in ("generated", "rules", "text", "scrape", "alertmanager"):
-        well(check, getattr(tools, check)(SHIPPED))
-    sources = [*SHIPPED.glob("mixin/**/*.libsonnet"), SHIPPED / "mixin/generate.jsonnet"]
-    for source in sources:
+@pytest.mark.parametrize("check", ["generated", "rules", "text", "scrape", "alertmanager"])
+def test_shipped(shipped, check):
+    well(check, getattr(shipped, check)(SHIPPED))
+
+
+def test_format(tools):
+    for source in [*SHIPPED.glob("mixin/**/*.libsonnet"), SHIPPED / "mixin/generate.jsonnet"]:
         well(f"format of {source}", run([tools.jsonnetfmt, *FORMAT, source]))
-    if tools.newest:
-        well("jsonnet-lint", run([tools.jsonnet_lint, SHIPPED / "mixin/mixin.libsonnet", SHIPPED / "mixin/generate.jsonnet"]))
-    if tools.newest:
-        # What the oldest do not know, or Debian has left out.
-        well("newer receivers", run([tools.amtool, "check-config", SHIPPED / "examples/alertmanager-newest.yml"]))
-        well("Kubernetes", run([tools.promtool, "check", "config", SHIPPED / "examples/scrape-kubernetes.yml"]))
-    routes(tools)
-    victoria(tools)
-    note(f"{len(ROUTES)} routes, {len(sources)} sources of the mixin, {len(mistakes(tools))} mistakes told with their place")
 
 
-def routes(tools):
+@pytest.mark.newest(only=True, reason="the oldest do not know these settings, or Debian has left them out")
+def test_newer_settings(tools):
+    well("jsonnet-lint", run([tools.jsonnet_lint, SHIPPED / "mixin/mixin.libsonnet", SHIPPED / "mixin/generate.jsonnet"]))
+    well("newer receivers", run([tools.amtool, "check-config", SHIPPED / "examples/alertmanager-newest.yml"]))
+    well("Kubernetes", run([tools.promtool, "check", "config", SHIPPED / "examples/scrape-kubernetes.yml"]))
+
+
+def test_routes(tools):
     for labels, receivers in ROUTES:
         command = [tools.amtool, "config", "routes", "test", f"--config.file={SHIPPED}/alertmanager.yml"]
         well(f"{labels} goes elsewhere", run([*command, f"--verify.receivers={receivers}", *labels.split()]))
     known = set(re.findall(r'alert: "(\w+)"', (SHIPPED / "hostnorm-rules.yml").read_text()))
     routed = {labels.split()[0].removeprefix("alertname=") for labels, _ in ROUTES}
     if known != routed - {"SomebodyElses"}:
-        sys.exit(f"alerts {known} are not those that are routed, {routed}")
+        pytest.fail(f"alerts {known} are not those that are routed, {routed}")
 
 
-def victoria(tools):
+@pytest.mark.newest(reason="new receivers, and vmalert with keep_firing_for")
+def test_victoria_metrics(tools, folder):
     if not tools.newest:
         config = SHIPPED / "examples/victoriametrics-vmagent.yml"
         well("vmagent", run([tools.vmagent, "-dryRun", f"-promscrape.config={config}"]))
-    with tempfile.TemporaryDirectory() as folder:
-        # The vmalert of Debian is from before keep_firing_for.
-        old = {} if tools.newest else {"anomalousKeepFiringFor": None}
-        made = rules(folder, tools.jsonnet, **old)
-        files = [made, SHIPPED / "examples/with-node-exporter.yml"]
-        well("vmalert", run([tools.vmalert, "-dryRun", *(f"-rule={it}" for it in files)]))
+    # The vmalert of Debian is from before keep_firing_for.
+    old = {} if tools.newest else {"anomalousKeepFiringFor": None}
+    made = rules(folder, tools.jsonnet, **old)
+    files = [made, SHIPPED / "examples/with-node-exporter.yml"]
+    well("vmalert", run([tools.vmalert, "-dryRun", *(f"-rule={it}" for it in files)]))
 
 
-def mistakes(tools):
-    """Each mistake is made in a copy of all files."""
-    for file, pattern, by, check, expected in MISTAKES:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = pathlib.Path(folder, "prometheus")
-            shutil.copytree(SHIPPED, copy)
-            # The mixin makes these too.
-            if (ROOT / "grafana").exists():
-                shutil.copytree(ROOT / "grafana", copy.parent / "grafana")
-            text, count = re.subn(pattern, by, (copy / file).read_text())
-            if not count:
-                sys.exit(f"{file} has no {pattern} to be changed")
-            (copy / file).write_text(text)
-            code, said = getattr(tools, check)(copy)
-            if not code or not re.search(expected, said):
-                sys.exit(f"{by!r} in {file} gives {code} and\n{said}\nexpected {expected}")
-            print(f"{by!r} in {file}:\n{said[:600]}")
-    return MISTAKES
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{file} {by}" for file, _, by, _, _ in MISTAKES])
+def test_mistake(shipped, folder, mistake):
+    """A mistake in a copy of all files is told with its place."""
+    file, pattern, by, check, expected = mistake
+    copy = pathlib.Path(folder, "prometheus")
+    shutil.copytree(SHIPPED, copy)
+    # The mixin makes these too.
+    shutil.copytree(ROOT / "grafana", copy.parent / "grafana")
+    text, count = re.subn(pattern, by, (copy / file).read_text())
+    assert count, f"{file} has no {pattern} to be changed"
+    (copy / file).write_text(text)
+    code, said = getattr(shipped, check)(copy)
+    assert code and re.search(expected, said), f"{by!r} in {file} gives {code} and\n{said}\nexpected {expected}"

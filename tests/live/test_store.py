@@ -11,7 +11,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 import types
@@ -28,11 +27,11 @@ OPTIONS = ["--interval=100ms", "--window=10", "--warmup=2s", "--storage.commit-e
 class Daemon:
     """hostnorm with a store, its log in a file."""
 
-    def __init__(self, options, folder, *more, **environment):
+    def __init__(self, tools, folder, *more, **environment):
         self.log = tempfile.TemporaryFile("w+")
         before = dict(os.environ)
         os.environ.update(environment)
-        self.program = hostnorm(options.hostnorm, f"--storage.path={folder}", *OPTIONS, *more, log=self.log)
+        self.program = hostnorm(tools.hostnorm, f"--storage.path={folder}", *OPTIONS, *more, log=self.log)
         for name in environment:
             os.environ.pop(name)
         os.environ.update(before)
@@ -44,7 +43,7 @@ class Daemon:
     def __exit__(self, *_):
         self.program.__exit__()
         if self.program.process.returncode not in (0, -signal.SIGKILL):
-            sys.exit(f"ended with {self.program.process.returncode}:\n{self.told()}")
+            pytest.fail(f"ended with {self.program.process.returncode}:\n{self.told()}")
 
     def told(self):
         self.log.seek(0)
@@ -96,9 +95,9 @@ def once(daemon, word):
     assert len(lines) == 1, f"{word!r} is told {len(lines)} times:\n{daemon.told()}"
 
 
-def test_disk_full(options, folder):
+def test_disk_full(tools, folder):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
-    with Daemon(options, f"{folder}/store") as daemon:
+    with Daemon(tools, f"{folder}/store") as daemon:
         daemon.stored()
         fill(folder)
         daemon.stored(0)
@@ -116,7 +115,7 @@ def test_disk_full(options, folder):
     assert count >= ticks, f"{ticks} readings, {count} stored"
     os.rename(f"{folder}/store", f"{folder}/before")
     fill(folder)
-    with Daemon(options, f"{folder}/store") as daemon:
+    with Daemon(tools, f"{folder}/store") as daemon:
         daemon.stored(0)
         daemon.goes_on()
         os.remove(f"{folder}/ballast")
@@ -136,11 +135,11 @@ def fill(folder):
                 pass
 
 
-def test_read_only(options, folder):
+def test_read_only(tools, folder):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
     os.mkdir(f"{folder}/store")
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
-    with Daemon(options, f"{folder}/store") as daemon:
+    with Daemon(tools, f"{folder}/store") as daemon:
         daemon.stored(0)
         daemon.goes_on()
         assert daemon.value("hostnorm_store_errors_total", operation="open") > 0
@@ -151,15 +150,15 @@ def test_read_only(options, folder):
     sound(f"{folder}/store")
     # What is stored can be read where nothing can be written.
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
-    told = subprocess.run([options.hostnorm, "export", "scores", f"--storage.path={folder}/store"], capture_output=True)
+    told = subprocess.run([tools.hostnorm, "export", "scores", f"--storage.path={folder}/store"], capture_output=True)
     assert told.returncode == 0 and told.stdout.startswith(b"timestamp,score"), told
     subprocess.run(["umount", folder], check=True)
 
 
-def test_nowhere_to_sort(options, folder):
+def test_nowhere_to_sort(tools, folder):
     """What months left is read where no file can be made, as in a container: all of it, and a part."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], check=True)
-    filled(options, f"{folder}/store")
+    filled(tools, f"{folder}/store")
     with sqlite3.connect(f"{folder}/store/hostnorm.db") as database:
         others = "kind, subject, odd, weight, momentary, is_anomaly, confidence, layout, \"values\""
         database.execute(
@@ -168,7 +167,7 @@ def test_nowhere_to_sort(options, folder):
         )
         (added,) = database.execute("SELECT changes()").fetchone()
     database.close()
-    shutil.copy(options.hostnorm, f"{folder}/hostnorm")
+    shutil.copy(tools.hostnorm, f"{folder}/hostnorm")
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
     for more in [], ["--from=2020-01-01T00:00:00Z"]:
         command = ["/hostnorm", "export", "scores", "--storage.path=/store", *more]
@@ -184,9 +183,9 @@ def garble(path, start, length, seed):
         file.write(random.Random(seed).randbytes(length))
 
 
-def filled(options, folder, kill=False):
+def filled(tools, folder, kill=False):
     """A store with some readings in it; after a kill with its log of writes."""
-    daemon = Daemon(options, folder)
+    daemon = Daemon(tools, folder)
     with daemon:
         daemon.stored()
         time.sleep(4)
@@ -202,12 +201,12 @@ def set_aside(folder):
     return [it for it in found if it.is_file()]
 
 
-def test_garbled(options, folder):
-    filled(options, folder)
+def test_garbled(tools, folder):
+    filled(tools, folder)
     path = pathlib.Path(folder, "hostnorm.db")
     garble(path, 0, 4096, 1)
     content = path.read_bytes()
-    with Daemon(options, folder) as daemon:
+    with Daemon(tools, folder) as daemon:
         daemon.stored()
         daemon.goes_on()
         once(daemon, "the store is garbled")
@@ -217,7 +216,7 @@ def test_garbled(options, folder):
     sound(folder)
     # Garbled behind its head: it is seen when it is touched, if ever; then as above.
     garble(path, 4096, path.stat().st_size - 4096, 2)
-    with Daemon(options, folder) as daemon:
+    with Daemon(tools, folder) as daemon:
         daemon.stored()
         daemon.goes_on()
         once(daemon, "the store is garbled")
@@ -225,30 +224,30 @@ def test_garbled(options, folder):
     sound(folder)
 
 
-def test_garbled_log(options, folder):
+def test_garbled_log(tools, folder):
     for seed, cut in enumerate((False, True)):
-        filled(options, folder, kill=True)
+        filled(tools, folder, kill=True)
         path = pathlib.Path(folder, "hostnorm.db-wal")
         size = path.stat().st_size
         if cut:
             os.truncate(path, size * 2 // 3 + 7)
         else:
             garble(path, size // 2, size // 2, seed)
-        with Daemon(options, folder) as daemon:
+        with Daemon(tools, folder) as daemon:
             daemon.stored()
             daemon.goes_on()
             assert not daemon.lines("garbled"), daemon.told()
         sound(folder)
 
 
-def test_garbled_state(options, folder):
+def test_garbled_state(tools, folder):
     """A state that is garbled, or gone, is not taken over, and the next one is stored."""
     blobs = pathlib.Path(folder, "hostnorm.db-blobs")
     for spoil in (lambda it: garble(it, 100, 100, 3), os.remove):
-        filled(options, folder)
+        filled(tools, folder)
         for path in blobs.iterdir():
             spoil(path)
-        with Daemon(options, folder) as daemon:
+        with Daemon(tools, folder) as daemon:
             daemon.stored()
             daemon.goes_on()
             once(daemon, "cannot be read")
@@ -260,10 +259,10 @@ def test_garbled_state(options, folder):
         assert any(blobs.iterdir()), "no state is stored"
 
 
-def test_two_processes(options, folder):
-    with Daemon(options, folder) as first:
+def test_two_processes(tools, folder):
+    with Daemon(tools, folder) as first:
         first.stored()
-        with Daemon(options, folder) as second:
+        with Daemon(tools, folder) as second:
             second.stored(0)
             second.goes_on()
             once(second, "another hostnorm writes to this store")
@@ -273,25 +272,25 @@ def test_two_processes(options, folder):
     sound(folder)
 
 
-def test_learning(options, folder):
+def test_learning(tools, folder):
     def learn(switch):
-        told = subprocess.run([options.hostnorm, "learn", switch, f"--storage.path={folder}"], capture_output=True, text=True)
+        told = subprocess.run([tools.hostnorm, "learn", switch, f"--storage.path={folder}"], capture_output=True, text=True)
         assert told.returncode == 0, told
         return told.stdout
 
-    with Daemon(options, folder) as daemon:
+    with Daemon(tools, folder) as daemon:
         daemon.stored()
         assert "learning is off" in learn("off")
         assert daemon.value("hostnorm_learning") == 0
         assert "off already" in learn("off")
-    with Daemon(options, folder) as daemon:
+    with Daemon(tools, folder) as daemon:
         assert daemon.value("hostnorm_learning") == 0
         daemon.stored()
         assert "learning is on" in learn("on")
         assert daemon.value("hostnorm_learning") == 1
 
 
-def test_clock(options, folder):
+def test_clock(tools, folder):
     library = next((it for it in map(FAKETIME.format, ("x86_64-linux-gnu", "aarch64-linux-gnu")) if os.path.exists(it)))
     offset = pathlib.Path(folder, "offset")
     offset.write_text("+0\n")
@@ -302,7 +301,7 @@ def test_clock(options, folder):
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
-    dynamic = types.SimpleNamespace(hostnorm=options.dynamic)
+    dynamic = types.SimpleNamespace(hostnorm=tools.dynamic)
     with Daemon(dynamic, f"{folder}/store", **environment) as daemon:
         daemon.stored()
         for step in ("-1h", "+0", "+1h", "+0"):

@@ -75,7 +75,7 @@ def start(binary, options, log, manager=None, **variables):
 def stop(process):
     process.terminate()
     if process.wait(timeout=30) != 0:
-        sys.exit(f"hostnorm ended with {process.returncode}")
+        pytest.fail(f"hostnorm ended with {process.returncode}")
 
 
 def test_notify(binary, folder, log):
@@ -88,11 +88,11 @@ def test_notify(binary, folder, log):
         process = start(binary, [f"--config.file={settings}"], log, manager)
         manager.hears("that it is ready", "READY=1")
         if value(fetch(f"http://127.0.0.1:{port}/metrics")[2], "hostnorm_load1") is None:
-            sys.exit("ready was said before there was a reading")
+            pytest.fail("ready was said before there was a reading")
         manager.hears("when the first score will be there", "STATUS=learning what is normal on this host; the first.*Z")
         manager.hears("that all is well", "STATUS=(nothing unusual on this host|Anomaly on host: .*)")
         if "WATCHDOG=1" in manager.lines():
-            sys.exit("a sign of life was given to nobody who waits for one")
+            pytest.fail("a sign of life was given to nobody who waits for one")
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         for text, what in (("interval: 100ms\n", "good settings"), ("intervall: 1s\n", "bad settings")):
             settings.write_text(f"{text}web: {{listen_address: ['127.0.0.1:{port}']}}\n")
@@ -100,7 +100,7 @@ def test_notify(binary, folder, log):
             until("hostnorm says that it reloads", 10, lambda: "RELOADING=1" in manager.lines())
             micros = [int(it.split("=")[1]) for it in manager.lines() if it.startswith("MONOTONIC_USEC=")]
             if not micros or not before <= micros[-1] <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000:
-                sys.exit(f"the reload did not begin when it did: {micros}, asked at {before}")
+                pytest.fail(f"the reload did not begin when it did: {micros}, asked at {before}")
             manager.hears(f"that it is ready again, with {what}", "READY=1")
             manager.said = []
         stop(process)
@@ -117,7 +117,7 @@ def held(pid, name):
     attach, detach, any_thread = 16, 17, 0x40000000
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     if ptrace(attach, thread, None, None) != 0:
-        sys.exit(f"cannot hold the thread {name}: {os.strerror(ctypes.get_errno())}")
+        pytest.fail(f"cannot hold the thread {name}: {os.strerror(ctypes.get_errno())}")
     os.waitpid(thread, any_thread)
     try:
         yield
@@ -135,14 +135,14 @@ def test_watchdog(binary, folder, log):
     times = [at for at, lines in manager.listen(5) if "WATCHDOG=1" in lines]
     gaps = [b - a for a, b in zip(times, times[1:])]
     if not 4 <= len(times) <= 12 or max(gaps) > 1.5:
-        sys.exit(f"signs of life are not given twice in the time that is waited for them: {gaps}")
+        pytest.fail(f"signs of life are not given twice in the time that is waited for them: {gaps}")
     with held(process.pid, "sample"):
         manager.lines()
         manager.said = []
         if any("WATCHDOG=1" in lines for _, lines in manager.listen(4)):
-            sys.exit("signs of life are given although the loop hangs")
+            pytest.fail("signs of life are given although the loop hangs")
         if fetch(f"http://127.0.0.1:{port}/-/healthy")[0] != 200:
-            sys.exit("the server hangs with the loop")
+            pytest.fail("the server hangs with the loop")
     manager.hears("signs of life again", "WATCHDOG=1")
     stop(process)
     manager.socket.close()
@@ -156,7 +156,7 @@ def test_watchdog(binary, folder, log):
     process = start(binary, options[:1], log, manager, WATCHDOG_USEC="200000", WATCHDOG_PID="1")
     manager.hears("that it is ready", "READY=1")
     if any("WATCHDOG=1" in lines for _, lines in manager.listen(2)):
-        sys.exit("the watchdog of another process was fed")
+        pytest.fail("the watchdog of another process was fed")
     stop(process)
     note(f"{len(times)} signs of life in 5 s with a watchdog of 2 s, none while the loop hangs")
 
@@ -191,7 +191,7 @@ def test_activation(binary, folder, log):
     early.settimeout(20)
     answer = b"".join(iter(lambda: early.recv(4096), b""))
     if b"200 OK" not in answer or b"Healthy" not in answer:
-        sys.exit(f"the connection that waited was answered by {answer!r}")
+        pytest.fail(f"the connection that waited was answered by {answer!r}")
 
     def scrape(port, host):
         status, _, text = fetch(f"http://{host}:{port}/metrics")
@@ -217,7 +217,7 @@ def test_refused(binary, folder):
             code = process.wait(timeout=20)
             said = pathlib.Path(log.name).read_text()
         if code != 1 or word not in said or "panicked" in said:
-            sys.exit(f"exit {code}, said: {said}")
+            pytest.fail(f"exit {code}, said: {said}")
         note(said.strip())
 
     check([], "start the socket unit")
@@ -231,7 +231,7 @@ def test_health(binary, log):
     ask = [binary, "health", f"--web.listen-address=127.0.0.1:{port}"]
     done = subprocess.run(ask, capture_output=True, text=True, timeout=20)
     if done.returncode != 1 or "does not answer" not in done.stderr:
-        sys.exit(f"health without hostnorm: {done}")
+        pytest.fail(f"health without hostnorm: {done}")
     note(done.stderr.strip())
     process = start(binary, [f"--web.listen-address=127.0.0.1:{port}"], log)
     healthy = lambda: subprocess.run(ask, capture_output=True, timeout=20).returncode == 0
@@ -240,7 +240,7 @@ def test_health(binary, log):
     env = {"HOSTNORM_WEB__LISTEN_ADDRESS": f"['127.0.0.1:{port}']", "http_proxy": "http://127.0.0.1:1"}
     done = subprocess.run([binary, "health"], env=env, capture_output=True, text=True, timeout=20)
     if done.returncode != 0 or str(port) not in done.stdout:
-        sys.exit(f"health by the environment: {done}")
+        pytest.fail(f"health by the environment: {done}")
     stop(process)
 
 
@@ -261,12 +261,12 @@ def test_units(folder):
         )
         wrong = [line for line in done.stderr.splitlines() if "hostnorm" in line]
         if done.returncode or wrong:
-            sys.exit(f"{unit} is not well: {done.stderr}")
+            pytest.fail(f"{unit} is not well: {done.stderr}")
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=20", source / "hostnorm.service"],
         capture_output=True, text=True, timeout=60,
     )
     exposure = re.search(r"Overall exposure level.*: ([\d.]+)", done.stdout)
     if done.returncode or not exposure or float(exposure[1]) > 2.0:
-        sys.exit(f"the unit is more exposed than 2.0:\n{done.stdout}\n{done.stderr}")
+        pytest.fail(f"the unit is more exposed than 2.0:\n{done.stdout}\n{done.stderr}")
     note(f"systemd-analyze verify has nothing to say; security: exposure {exposure[1]}, 2.0 at most")

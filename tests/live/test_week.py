@@ -13,7 +13,6 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -35,24 +34,24 @@ ALERTS = ("HostAnomalous", "HostAnomalySevere")
 
 
 @pytest.mark.slow
-def test_week(options):
+def test_week(tools):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        rows, faults = simulated(options.hostnorm, folder)
+        rows, faults = simulated(tools.hostnorm, folder)
         (folder / "scores.txt").write_text(openmetrics(rows))
-        blocks = [options.promtool, "tsdb", "create-blocks-from", "openmetrics", folder / "scores.txt", folder / "data"]
+        blocks = [tools.promtool, "tsdb", "create-blocks-from", "openmetrics", folder / "scores.txt", folder / "data"]
         subprocess.run(blocks, check=True, stdout=subprocess.DEVNULL)
         made = rules(folder)
         options_of = ["--storage.tsdb.retention.time=10y"]
-        with prometheus(options.prometheus, folder, [made], "[]", interval="1m", options=options_of) as server:
+        with prometheus(tools.prometheus, folder, [made], "[]", interval="1m", options=options_of) as server:
             server.ready(60)
             shipped = {it["name"]: it for group in ask(server, "rules")["groups"] for it in group["rules"]}
             alerts = {name: firing(server, shipped[name], rows) for name in ALERTS}
-        compare(options.promtool, folder, shipped["HostAnomalous"], rows, alerts["HostAnomalous"])
+        compare(tools.promtool, folder, shipped["HostAnomalous"], rows, alerts["HostAnomalous"])
         judge(alerts["HostAnomalous"], faults)
         with Receivers() as receivers, open(folder / "log", "wb") as log:
             config = alertmanager_config(folder, receivers, group_wait="1s", group_interval="2s")
-            with alertmanager(options.alertmanager, folder, config, log) as manager:
+            with alertmanager(tools.alertmanager, folder, config, log) as manager:
                 manager.ready()
                 play(manager, receivers, alerts)
 
@@ -126,7 +125,7 @@ def compare(promtool, folder, alert, rows, spans):
     (folder / "test.yml").write_text(json.dumps(document))
     done = subprocess.run([promtool, "test", "rules", folder / "test.yml"], capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"promtool fires at other times than computed, {minutes:.0f} minutes:\n{(done.stdout + done.stderr)[-2000:]}")
+        pytest.fail(f"promtool fires at other times than computed, {minutes:.0f} minutes:\n{(done.stdout + done.stderr)[-2000:]}")
     note(f"{alert['name']} fires for {minutes:.0f} minutes of {len(rows)}, as promtool's rule engine says too")
 
 
@@ -138,7 +137,7 @@ def judge(spans, faults):
     twice = [idx + 1 for idx, it in enumerate(about) if len(it) > 1]
     note(f"{found} of {len(faults)} faults found (not: {missed}), {others} other alerts, more than one: {twice}")
     if found < FOUND_MIN or others > OTHERS_MAX or twice:
-        sys.exit("not within the bars")
+        pytest.fail("not within the bars")
 
 
 def play(manager, receivers, alerts):
@@ -158,7 +157,7 @@ def play(manager, receivers, alerts):
     severe = len(alerts["HostAnomalySevere"])
     note(f"{len(alerts['HostAnomalous'])} alerts: {began} messages to the chat; {severe} severe: {pages} pages")
     if began != len(alerts["HostAnomalous"]) or pages != severe:
-        sys.exit(f"not one message for each: {chats}")
+        pytest.fail(f"not one message for each: {chats}")
 
 
 def told(receivers, name):
