@@ -195,7 +195,7 @@ fn the_client_tells_why_nobody_answers() {
     silent.join().unwrap();
     let locked = directory.path().join("locked.sock");
     let _listener = UnixListener::bind(&locked).unwrap();
-    std::fs::set_permissions(&locked, Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
     // Root may connect all the same, and would wait for the response.
     if UnixStream::connect(&locked).is_err() {
         let denied = http::send(&locked, &Command::Status).unwrap_err();
