@@ -29,6 +29,7 @@ mod manual;
 mod models;
 mod replay;
 mod simulate;
+mod status;
 mod stored;
 mod train;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use learn::Learn;
 pub use models::{Action, Models};
 pub use replay::Replay;
 pub use simulate::Simulate;
+pub use status::Status;
 pub use stored::{Moment, Range};
 pub use train::{Elsewhere, Search, Train};
 pub use validate::{Layout, Validate};
@@ -81,6 +83,8 @@ pub enum Command {
     Forget(Forget),
     /// Switch learning of a running hostnorm.
     Learn(Learn),
+    /// Tell the state of a running hostnorm.
+    Status(Status),
     /// Ask a running hostnorm whether it is healthy.
     Health(Options),
     /// Print what a shell completes by, or a page of the manual.
@@ -158,6 +162,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         "accept" => return Ok(Command::Accept(accept::options(below, options, &settings))),
         "forget" => return forget::options(below, options, &settings).map(Command::Forget),
         "models" => return Ok(Command::Models(models::options(below, options, &settings))),
+        "status" => return Ok(Command::Status(status::options(below, options, &settings))),
         "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
@@ -283,6 +288,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(models::command(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())
+        .subcommand(status::command(settings))
         .subcommand(train::command(settings))
         .subcommand(validate::command())
 }

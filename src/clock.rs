@@ -1,16 +1,9 @@
 //! The only file that asks for the time.
 #![expect(clippy::disallowed_methods, reason = "this is the clock")]
 
-use std::fs::File;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::reading::Timestamp;
-
-/// When a file was changed last, where that can be told.
-pub fn changed(file: &File) -> Option<f64> {
-    let since = file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(since.as_secs_f64())
-}
 
 /// Wall time. A clock set before 1970 counts backwards from there; the engine treats it as any other step.
 pub fn now() -> Timestamp {

@@ -6,6 +6,7 @@ use crate::training;
 
 pub mod accept;
 pub mod check;
+mod daemon;
 pub mod demo;
 pub mod episodes;
 pub mod evaluate;
@@ -20,6 +21,7 @@ mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod status;
 mod stored;
 pub mod train;
 pub mod validate;

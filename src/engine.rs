@@ -196,6 +196,11 @@ impl Engine {
         self.before.at
     }
 
+    /// The kinds of subjects that can be judged.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<'_> {
+        self.signals.keys().copied()
+    }
+
     /// The signals of this kind, in their order.
     pub fn signals(&self, kind: Kind) -> Vec<&'static Signal> {
         self.signals.get(&kind).cloned().unwrap_or_default()

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
     accept, check, demo, episodes, evaluate, explain, export, forget, health, learn, models, replay, run,
-    simulate, train, validate,
+    simulate, status, train, validate,
 };
 
 fn main() -> ExitCode {
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Ok(Command::Accept(options)) => accept::run(&options, std::env::vars_os()),
         Ok(Command::Forget(options)) => forget::run(&options, std::env::vars_os()),
         Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
+        Ok(Command::Status(options)) => status::run(&options, std::env::vars_os()),
         Ok(Command::Learn(options)) => learn::run(&options, std::env::vars_os()),
         Ok(Command::Health(options)) => health::run(&options, std::env::vars_os()),
         Ok(Command::Print(text)) => Exit::success(text),

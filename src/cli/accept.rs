@@ -7,14 +7,14 @@ use crate::config::Setting;
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("accept")
-        .about("Take the anomaly that is under way for the new normal")
+        .about("Accept the current anomaly as normal")
         .long_about(
-            "Take the anomaly that is under way for the new normal, as hostnorm does by itself after accept_after: the \
-             anomaly is over, and what the machine does now is believed much faster than usual.",
+            "Accept the current anomaly as normal, as hostnorm does by itself after accept_after: the anomaly ends, and the \
+             current state is learned much faster than usual.",
         )
-        .args(stored::place(settings))
+        .args(stored::socket(settings))
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Options {
-    stored::options(matches, options, settings)
+    stored::socket_options(matches, options, settings)
 }

@@ -12,28 +12,28 @@ use crate::rows::instant;
 pub struct Explain {
     /// Where the store is, and the settings that judge.
     pub options: Options,
-    /// Subject and second of its onset.
-    pub episode: (Subject, Timestamp),
+    /// Subject and second of its onset; nothing for the present state.
+    pub episode: Option<(Subject, Timestamp)>,
     /// As JSON, not for people.
     pub json: bool,
 }
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("explain")
-        .about("Tell all that is known of an anomaly, and make its score once more from what is stored")
+        .about("Explain the present state, or an anomaly and reproduce its score from stored data")
         .long_about(
-            "Tell all that is known of an anomaly: when it was, how long, the signals to blame at its peak with what was \
-             expected of them, and what was alike before.\n\n\
-             Its score is made once more from the readings, the state and the model that were stored, and compared with the \
-             stored scores bit by bit. The settings have to be those that hostnorm ran with.\n\n\
-             Exit 0; 1 if there is no such episode, or if scores differ.",
+            "Without EPISODE, ask the running hostnorm to explain the present state: the score, the signals behind it with \
+             their expected ranges, and the current anomaly.\n\n\
+             With EPISODE, explain a stored anomaly: when it was, how long, the signals behind its peak with their expected \
+             ranges, and similar ones before. Its score is reproduced from the stored readings, state and model, and \
+             compared with the stored scores bit by bit; the settings must be those that hostnorm ran with.\n\n\
+             Exit 0; 1 if there is no such episode, scores differ, or no hostnorm runs.",
         )
         .arg(
             Arg::new("episode")
                 .value_name("EPISODE")
                 .value_parser(episode)
-                .required(true)
-                .help("Identifier of the episode, such as 2026-11-28T19:04:05Z; see hostnorm episodes"),
+                .help("Identifier such as 2026-11-28T19:04:05Z, see hostnorm episodes [default: the present state]"),
         )
         .args(shared(settings))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object of all that is known"))
@@ -41,11 +41,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
 
 pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Explain {
     options.add(matches, settings);
-    Explain {
-        options,
-        episode: matches.get_one("episode").cloned().unwrap_or((Subject::Host, Timestamp::default())),
-        json: matches.get_flag("json"),
-    }
+    Explain { options, episode: matches.get_one("episode").cloned(), json: matches.get_flag("json") }
 }
 
 /// Reads an identifier as [`sentence::id`](crate::sentence::id) makes it.

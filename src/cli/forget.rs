@@ -9,7 +9,7 @@ use crate::config::Setting;
 /// What is to be forgotten.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forget {
-    /// Where the store is, by which the running hostnorm is found.
+    /// Where the daemon and the store are.
     pub options: Options,
     /// From when until when; both are there.
     pub range: Range,
@@ -18,16 +18,16 @@ pub struct Forget {
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     let [from, to] = stored::span();
     clap::Command::new("forget")
-        .about("Forget what was learned in a span, such as an incident")
+        .about("Forget what was learned in a time range, such as an incident")
         .long_about(
-            "Forget what was learned in a span, such as an incident: what is normal is made anew from the points that are \
-             stored of all other time, and the model is trained again. What was read and scored in the span stays in the \
-             store; it is never learned again.",
+            "Forget what was learned in a time range, such as an incident, so that the same fault is detected next time: \
+             hostnorm learns again from the stored points of all other time, and trains a new model. Readings and scores \
+             of the range stay in the store and are not learned again. Without a running hostnorm the next start does this.",
         )
-        .args(stored::place(settings))
+        .args(stored::socket(settings))
         .args([from.required(true), to.required(true)])
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Result<Forget, Exit> {
-    Ok(Forget { options: stored::options(matches, options, settings), range: stored::range(matches) })
+    Ok(Forget { options: stored::socket_options(matches, options, settings), range: stored::range(matches) })
 }

@@ -5,10 +5,10 @@ use clap::{Arg, ArgMatches};
 use super::{Options, stored};
 use crate::config::Setting;
 
-/// Whether is to be learned.
+/// Whether to learn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Learn {
-    /// Where the store is, by which the running hostnorm is found.
+    /// Where the daemon and the store are.
     pub options: Options,
     /// Yes or no.
     pub on: bool,
@@ -16,19 +16,19 @@ pub struct Learn {
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("learn")
-        .about("Let a running hostnorm learn nothing for a while, as during a load test, or learn again")
+        .about("Pause learning, as during a load test, or resume it")
         .arg(
             Arg::new("switch")
                 .value_name("on|off")
                 .value_parser(["on", "off"])
                 .hide_possible_values(true)
                 .required(true)
-                .help("off: what is normal stays as it is, also after a restart; on: it follows again"),
+                .help("off pauses learning, also after a restart, until it is switched on"),
         )
-        .args(stored::place(settings))
+        .args(stored::socket(settings))
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Learn {
     let on = matches.get_one::<String>("switch").is_some_and(|it| it == "on");
-    Learn { options: stored::options(matches, options, settings), on }
+    Learn { options: stored::socket_options(matches, options, settings), on }
 }

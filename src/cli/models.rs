@@ -61,15 +61,24 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
             .arg(json()),
         )
         .subcommand(
-            sub("promote", "Let a running hostnorm judge by a version from now on")
+            clap::Command::new("promote")
+                .about("Judge by this version from now on")
+                .args(stored::socket(settings))
                 .arg(id("model").required(true).help("Its name")),
         )
-        .subcommand(sub("rollback", "Let a running hostnorm judge by the version before the one that judges"))
+        .subcommand(
+            clap::Command::new("rollback")
+                .about("Judge by the previous version again")
+                .args(stored::socket(settings)),
+        )
 }
 
 pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Models {
     let (name, below) = matches.subcommand().unwrap_or(("list", matches));
-    options = stored::options(below, options, settings);
+    options = match name {
+        "promote" | "rollback" => stored::socket_options(below, options, settings),
+        _ => stored::options(below, options, settings),
+    };
     let text = |name: &str| below.get_one::<String>(name).cloned();
     let model = || text("model").unwrap_or_default();
     let action = match name {

@@ -47,19 +47,38 @@ impl Range {
     }
 }
 
-/// What such a command takes from the settings.
-fn needed(settings: &[Setting]) -> Vec<Setting> {
-    settings.iter().filter(|it| it.key == "storage.path").cloned().collect()
+/// What a command that reads the store takes from the settings.
+const STORE: &[&str] = &["storage.path"];
+/// What a command to the daemon takes from them.
+const SOCKET: &[&str] = &["storage.path", "web.control_socket"];
+
+fn needed(settings: &[Setting], keys: &[&str]) -> Vec<Setting> {
+    settings.iter().filter(|it| keys.contains(&&*it.key)).cloned().collect()
+}
+
+fn flags(settings: &[Setting], keys: &[&str]) -> std::vec::IntoIter<Arg> {
+    shared(&needed(settings, keys)).collect::<Vec<_>>().into_iter()
 }
 
 /// The flags that say where the store is.
 pub(super) fn place(settings: &[Setting]) -> impl Iterator<Item = Arg> {
-    shared(&needed(settings)).collect::<Vec<_>>().into_iter()
+    flags(settings, STORE)
 }
 
 /// Those flags, and the settings that stood before the name of the command.
 pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Options {
-    options.add(matches, &needed(settings));
+    options.add(matches, &needed(settings, STORE));
+    options
+}
+
+/// The flags that say where the daemon is.
+pub(super) fn socket(settings: &[Setting]) -> impl Iterator<Item = Arg> {
+    flags(settings, SOCKET)
+}
+
+/// Those flags, and the settings that stood before the name of the command.
+pub(super) fn socket_options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Options {
+    options.add(matches, &needed(settings, SOCKET));
     options
 }
 

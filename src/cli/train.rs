@@ -71,7 +71,7 @@ fn counting(settings: &[Setting]) -> Vec<Setting> {
 }
 
 fn counts(key: &str) -> bool {
-    COUNTING.contains(&key) || key.starts_with("storage.")
+    COUNTING.contains(&key) || key.starts_with("storage.") || key == "web.control_socket"
 }
 
 fn file(name: &'static str) -> Arg {

@@ -1,12 +1,13 @@
-//! `hostnorm accept`: asks the running hostnorm to take the anomaly that is under way for the new normal.
+//! `hostnorm accept`: accepts the current anomaly as normal.
 
 use std::ffi::OsString;
 
-use super::learn::ask;
+use super::daemon;
 use crate::cli::{Exit, Options};
-use crate::store::Verb;
+use crate::control::Command;
 
-/// Accepts; exit code 0 once that is done, 1 when there is no anomaly.
+/// Accepts; exit code 0 once that is done, 1 when there is no anomaly or no hostnorm runs.
 pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    ask(options, environment, &Verb::Accept)
+    daemon::ask(options, environment, &Command::Accept)
+        .map_or_else(|exit| exit, |reply| Exit::success(reply.message))
 }

@@ -3,12 +3,12 @@
 //! Nothing is served and no settings are read: sources and engine are those of `run`, five times as fast.
 
 use std::io::{self, Write};
-use std::sync::mpsc;
+use std::sync::Arc;
 
 use tokio::sync::mpsc as reports;
 
-use super::run::sampler;
 use super::run::told::{Signals, Told};
+use super::run::{durable, sampler};
 use crate::cli::{Demo, Exit};
 use crate::config::{Config, Loaded};
 use crate::sampler::Event;
@@ -61,15 +61,15 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         "-- learning: what is normal here, for {}; then {} of load (cpu {} %, memory {} %, disk {} MB, http {}/s)",
         demo.warmup, demo.lasts, demo.cpu, demo.memory, demo.disk, demo.http_rps
     ))?;
-    let (events, inbox) = mpsc::channel();
     let (tell, mut told) = reports::channel(WAITING_MAX);
-    let sampler = sampler(config, Store::memory(), events.clone(), inbox);
+    let (sampler, events) = sampler(config, durable(config, Store::memory()));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         let mut tick = 0;
         sampler.run(|report| {
             tick += 1;
             // Whoever listens has gone or is slow; neither may hold up the loop.
             let _ = tell.try_send(Seen::of(tick, &report));
+            Arc::new(report)
         });
     })?;
     let mut signals = Signals::new()?;

@@ -1,10 +1,11 @@
-//! `hostnorm explain`: all that is known of an anomaly, and its score made once more from what was stored of it.
+//! `hostnorm explain`: explains the present state, or an episode and reproduces its score from stored data.
 
 use std::ffi::OsString;
 
-use super::stored;
+use super::{daemon, stored};
 use crate::cli::{Exit, Explain};
 use crate::config::Config;
+use crate::control::Command;
 use crate::reading::{Subject, Timestamp};
 use crate::sentence;
 use crate::store::{Archive, Between, EpisodeRow, Error};
@@ -16,13 +17,20 @@ mod show;
 use again::Again;
 use alike::Alike;
 
-/// Explains an episode; exit code 0, 1 if it is not stored or if its scores are not what was stored.
+/// Explains an episode, or without one the present state; exit code 0, 1 if there is no such episode, its scores are not
+/// what was stored, or no hostnorm runs.
 pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let Some((subject, second)) = &options.episode else {
+        return match daemon::ask(&options.options, environment, &Command::Explain) {
+            Ok(reply) if options.json => Exit::success(format!("{:#}", reply.data)),
+            Ok(reply) => Exit::success(reply.message),
+            Err(exit) => exit,
+        };
+    };
     let (config, directory) = match stored::config(&options.options, environment) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
-    let (subject, second) = &options.episode;
     let explained =
         Archive::open(&directory).and_then(|archive| explain(&archive, &config, subject, *second));
     match explained {

@@ -1,17 +1,24 @@
-//! `hostnorm forget`: asks the running hostnorm to forget what it learned in a span.
+//! `hostnorm forget`: forgets what was learned in a time range.
 
 use std::ffi::OsString;
 
-use super::learn::ask;
+use super::daemon;
 use crate::cli::{Exit, Forget};
 use crate::clock;
-use crate::store::Verb;
+use crate::control::Command;
+use crate::sampler::forget_marker;
+use crate::store::Entry;
 
-/// Forgets; exit code 0 once that is done, 64 for a span that ends before it begins.
+/// Forgets; exit code 0 once that is done, or stored for the next start, 64 for a range that ends before it begins.
 pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let span = options.range.between(clock::now());
+    let now = clock::now();
+    let span = options.range.between(now);
     if span.from > span.to {
         return Exit::usage("--from is later than --to; nothing is forgotten".to_owned());
     }
-    ask(&options.options, environment, &Verb::Forget(span))
+    let command = Command::Forget { from: span.from, to: span.to };
+    let done = daemon::ask_or_amend(&options.options, environment, &command, |_| {
+        Ok(vec![Entry::Marker(forget_marker(now, span))])
+    });
+    done.map_or_else(|exit| exit, Exit::success)
 }

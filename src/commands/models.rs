@@ -1,27 +1,45 @@
-//! `hostnorm models`: the versions of the model that are kept, and which of them judges.
+//! `hostnorm models`: shows the versions of the model, or chooses which one judges.
 
 use std::ffi::OsString;
+use std::path::Path;
 
-use super::learn::ask;
-use super::stored;
+use super::{daemon, stored};
 use crate::cli::{Action, Exit, Models};
-use crate::registry::{Record, Stage, Version};
-use crate::sampler::record;
-use crate::store::{Archive, Verb};
+use crate::control::Command;
+use crate::registry::{Record, Registry, Stage, Version};
+use crate::sampler::{entries, record};
+use crate::store::{Archive, Entry};
 
 mod compare;
 mod show;
 
 /// Shows versions, or asks for another one; exit code 0, 1 for one that is not there or cannot be read.
 pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let verb = match &options.action {
-        Action::Promote(id) => Verb::Promote(id.clone()),
-        Action::Rollback => Verb::Rollback,
+    let command = match &options.action {
+        Action::Promote(id) => Command::Promote { model: id.clone() },
+        Action::Rollback => Command::Rollback,
         Action::List | Action::Show(_) | Action::Compare(..) => {
             return look(options, environment).unwrap_or_else(|exit| exit);
         }
     };
-    ask(&options.options, environment, &verb)
+    let entries = |directory: &Path| promoted(directory, &command);
+    let done = daemon::ask_or_amend(&options.options, environment, &command, entries);
+    done.map_or_else(|exit| exit, Exit::success)
+}
+
+/// What promoting changes in a store that no daemon writes to.
+fn promoted(directory: &Path, command: &Command) -> Result<Vec<Entry>, Exit> {
+    let failed = |error: &dyn std::fmt::Display| Exit::failure(error.to_string());
+    let rows = Archive::open(directory).and_then(|it| it.models()).map_err(|error| failed(&error))?;
+    let mut registry = Registry::new(0.0);
+    let versions = rows.into_iter().filter_map(|row| Version::from_record(&record(row)).ok());
+    versions.for_each(|it| registry.restore(it));
+    let id = match command {
+        Command::Promote { model } => model.clone(),
+        _ => registry.previous().map_err(|error| failed(&error))?.to_string(),
+    };
+    registry.promote(&id).map_err(|error| failed(&error))?;
+    Ok(entries(&mut registry))
 }
 
 fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Exit, Exit> {

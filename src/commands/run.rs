@@ -7,19 +7,18 @@ use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::Sender;
 
 use tokio::sync::{oneshot, watch};
 
 use crate::cli::{Exit, Options};
 use crate::config::Config;
-use crate::control::Control;
 use crate::engine::{self, Engine};
 use crate::grace::Lengths;
 use crate::http::{self, AppState, ControlSocket, Counts, Pages};
 use crate::registry::Registry;
 use crate::report::Report;
-use crate::sampler::{Event, Sampler, lower_priority};
+use crate::sampler::{self, Durable, Event, Sampler, lower_priority};
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
 use crate::supervisor::Supervisor;
@@ -27,7 +26,7 @@ use crate::telemetry::otlp::{self, Outcomes, Traces};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
 
-mod bootstrap;
+mod backfill;
 mod heartbeat;
 mod reload;
 pub(super) mod told;
@@ -148,16 +147,18 @@ async fn until(
     outcomes: &Option<Arc<Outcomes>>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let (events, inbox) = mpsc::channel();
     let (publish, reports) = watch::channel(None);
     let (alive, mut ended) = oneshot::channel::<()>();
     let counts = Arc::new(Counts::default());
     greet(config, &listeners);
     let control_socket = control_socket(config, place).await;
-    let store = store(config, place, events.clone());
-    let mut sampler = sampler(config, store, events.clone(), inbox);
-    sampler.resume(&sources::metrics().collect::<Vec<_>>());
-    bootstrap::begin(config, &sampler);
+    let mut durable = durable(config, store(config, place));
+    durable.restore(&sources::metrics().collect::<Vec<_>>());
+    let backfill = backfill::due(config, &durable);
+    let (sampler, events) = sampler(config, durable);
+    if let Some(backfill) = backfill {
+        backfill.start(events.clone());
+    }
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
     let mut publisher = Publisher {
         counts: Arc::clone(&counts),
@@ -172,7 +173,6 @@ async fn until(
         let _alive = alive;
         sampler.run(|report| publisher.publish(report));
     })?;
-    let commands = events.clone();
     let options = http::Options {
         sources: sources::metrics().collect(),
         raw: config.metrics.raw,
@@ -184,7 +184,7 @@ async fn until(
         telemetry_path: config.web.telemetry_path.clone(),
         interval: config.detection.interval.duration(),
         now: clock::now,
-        control: Control::new(move |request| commands.send(Event::Command(request)).is_ok()),
+        control: sampler::control(events.clone()),
         adopt: config.otlp.takes_parents().then_some(otlp::adopt),
     };
     let mut fell = false;
@@ -221,7 +221,7 @@ async fn control_socket(config: &Config, place: &Place) -> Option<ControlSocket>
 }
 
 /// Opens the store, or says why nothing is stored.
-fn store(config: &Config, place: &Place, events: mpsc::Sender<Event>) -> Store {
+fn store(config: &Config, place: &Place) -> Store {
     match place {
         Place::Off => Store::memory(),
         Place::Nowhere => {
@@ -230,36 +230,35 @@ fn store(config: &Config, place: &Place, events: mpsc::Sender<Event>) -> Store {
             );
             Store::memory()
         }
-        Place::Directory(directory) => {
-            // The loop may be gone already; then nobody needs the request, and the next start takes it.
-            let deliver = Box::new(move |request| drop(events.send(Event::Requested(request))));
-            Store::open(directory, &config.storage, deliver)
-        }
+        Place::Directory(directory) => Store::open(directory, &config.storage),
     }
 }
 
-pub(super) fn sampler(
-    config: &Config,
-    store: Store,
-    events: mpsc::Sender<Event>,
-    inbox: mpsc::Receiver<Event>,
-) -> Sampler {
-    let on = |source: &str| config.collects(source);
-    Sampler {
-        sources: Sources::open(&config.sources(), on),
-        engine: Engine::new(sources::signals(on), &engine_settings(config)).with_cues(sources::cues(on)),
+/// An engine and a registry that know nothing yet, with this store.
+pub(super) fn durable(config: &Config, store: Store) -> Durable {
+    let is_stored = store.directory().is_some();
+    let registry = Registry::new(config.detection.shadow_for.as_seconds()).forgetful(is_stored);
+    Durable { engine: engine(config), registry, store }
+}
+
+/// The loop with the sources of these settings.
+pub(super) fn sampler(config: &Config, durable: Durable) -> (Sampler, Sender<Event>) {
+    let options = sampler::Options {
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
-        registry: Registry::new(config.detection.shadow_for.as_seconds())
-            .forgetful(store.directory().is_some()),
-        store,
-        events,
-        inbox,
-    }
+    };
+    let sources = Sources::open(&config.sources(), |source| config.collects(source));
+    Sampler::new(options, sources, durable)
 }
 
-pub(super) fn engine_settings(config: &Config) -> engine::Settings {
+/// An engine that knows nothing yet.
+pub(super) fn engine(config: &Config) -> Engine {
+    let on = |source: &str| config.collects(source);
+    Engine::new(sources::signals(on), &engine_settings(config)).with_cues(sources::cues(on))
+}
+
+fn engine_settings(config: &Config) -> engine::Settings {
     let detection = &config.detection;
     engine::Settings {
         interval: detection.interval.as_seconds(),
@@ -310,7 +309,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    fn publish(&mut self, mut report: Report) {
+    fn publish(&mut self, mut report: Report) -> Arc<Report> {
         self.reload.values(&mut report.own);
         if let Some(outcomes) = &self.outcomes {
             outcomes.values(&mut report.own);
@@ -322,5 +321,6 @@ impl Publisher {
         self.newest.send_replace(Some(Arc::clone(&report)));
         self.diary.note(&report);
         self.heartbeat.note(&report);
+        report
     }
 }

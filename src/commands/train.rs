@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
 use crate::cli::{Exit, Train};
+use crate::control::Command;
 use crate::history::SHIPPED;
-use crate::store::Verb;
 
-use super::learn::ask;
+use super::daemon;
 
 mod elsewhere;
 mod search;
@@ -18,7 +18,8 @@ pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsS
     match options {
         Train::Search(options) => search::run(options),
         Train::Elsewhere(options) => elsewhere::run(options, environment),
-        Train::Now(options) => ask(options, environment, &Verb::Train),
+        Train::Now(options) => daemon::ask(options, environment, &Command::Train)
+            .map_or_else(|exit| exit, |reply| Exit::success(reply.message)),
         Train::Mapping => Exit::success(SHIPPED),
     }
 }

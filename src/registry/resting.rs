@@ -31,7 +31,20 @@ impl Registry {
         true
     }
 
-    /// The newest version that judged before the current one.
+    /// The version to go back to: the one that judged before the newest of those that judge now.
+    ///
+    /// # Errors
+    /// When no version has judged before.
+    pub fn previous(&self) -> Result<Id, NoVersion> {
+        let before = self
+            .versions
+            .keys()
+            .filter_map(|kind| Some((self.current(*kind)?.created, self.before(*kind).ok()?)));
+        let newest = before.max_by(|one, other| one.0.0.total_cmp(&other.0.0));
+        newest.map(|(_, id)| id).ok_or(NoVersion::NoneBefore)
+    }
+
+    /// The newest version of a kind that judged before the current one.
     ///
     /// # Errors
     /// When there is none.

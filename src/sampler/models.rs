@@ -1,191 +1,188 @@
-//! The versions of the models: what becomes of a training, and of a model that is tried out.
+//! The versions of the models: what follows from a training and from a trial, with its metrics by kind.
 
-use super::{Books, Refusal, Sampler};
+use std::collections::BTreeMap;
+
+use super::jobs::Failure;
+use super::persist::Durable;
 use crate::clock;
 use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Values};
-use crate::registry::{Outcome, Record, Registry, Saved, Stage};
-use crate::store::{self, Entry};
+use crate::registry::{Outcome, Registry, Stage};
 use crate::training::{Model, TrainError};
 
-pub(super) static MODEL: Metric = Metric::gauge(
-    "hostnorm_model_info",
-    "Always 1; the label model names the model that judges, see hostnorm models list",
-)
-.by(&["kind", "model"]);
+pub(super) static MODEL: Metric =
+    Metric::gauge("hostnorm_model_info", "Model that judges, see `hostnorm models list`; always 1")
+        .by(&["kind", "model"]);
 pub(super) static SHADOW: Metric = Metric::gauge(
     "hostnorm_model_shadow_info",
-    "Always 1; the label model names the new model that is tried out beside the one that judges",
+    "New model that is tried out beside the current one; always 1",
 )
 .by(&["kind", "model"]);
-pub(super) static TRIALS: Metric = Metric::counter(
-    "hostnorm_model_trials_total",
-    "New models that were tried out beside the one that judged, by outcome: promoted or refused",
+pub(super) static TRIALS: Metric =
+    Metric::counter("hostnorm_model_trials_total", "Trials of new models, by outcome: promoted or refused")
+        .by(&["kind", "outcome"]);
+pub(super) static TRAINED_AT: Metric = Metric::gauge(
+    "hostnorm_model_trained_timestamp_seconds",
+    "Time when the model that judges was trained, in seconds since 1970",
 )
-.by(&["kind", "outcome"]);
-pub(super) static TRAINED_AT: Metric =
-    Metric::gauge("hostnorm_model_trained_timestamp_seconds", "When the model in use was trained")
-        .by(&["kind"]);
+.by(&["kind"]);
+pub(super) static TRAINING_SECONDS: Metric = Metric::gauge(
+    "hostnorm_training_duration_seconds",
+    "Duration of the last training, in seconds, rests included",
+)
+.by(&["kind"]);
+pub(super) static TRAININGS: Metric =
+    Metric::counter("hostnorm_trainings_total", "Trainings, by outcome: trained or refused")
+        .by(&["kind", "outcome"]);
+pub(super) static AUC: Metric = Metric::gauge(
+    "hostnorm_model_auc_ratio",
+    "Area under the ROC curve of the last trained model and of a second opinion, on held-out points with injected faults",
+)
+.by(&["kind", "implementation"]);
 
-/// Who has models so far.
-pub(super) const KINDS: [Kind; 1] = [Kind::Host];
+/// What became of trainings and trials, by kind.
+#[derive(Debug)]
+pub(super) struct Models(BTreeMap<Kind, Figures>);
 
-/// What the loop remembers of trials.
 #[derive(Debug, Default)]
-pub(super) struct Trials {
-    promoted: u64,
+struct Figures {
+    trained: u64,
     refused: u64,
+    /// Duration of the last training.
+    seconds: Option<f64>,
+    /// Of the last trained model.
+    auc: Option<f64>,
+    /// Of the second opinion on it.
+    auc_peer: Option<f64>,
+    trials_promoted: u64,
+    trials_refused: u64,
+    /// Whether the last training was refused, so that it is logged once.
+    is_failing: bool,
 }
 
-impl Sampler {
-    /// A training ended.
+impl Models {
+    pub(super) fn new(kinds: impl Iterator<Item = Kind>) -> Self {
+        Self(kinds.map(|it| (it, Figures::default())).collect())
+    }
+
+    /// Trainings of a kind so far.
+    pub(super) fn trainings(&self, kind: Kind) -> u64 {
+        self.0.get(&kind).map_or(0, |it| it.trained + it.refused)
+    }
+
+    /// Takes a training's result: the first model judges at once, a later one is tried out.
     pub(super) fn trained(
         &mut self,
-        books: &mut Books,
+        durable: &mut Durable,
         kind: Kind,
-        outcome: Result<Model, Refusal>,
+        result: Result<Model, Failure<TrainError>>,
         seconds: f64,
     ) {
-        books.busy_beside = false;
-        books.training_seconds = Some((kind, seconds));
-        match outcome {
+        let figures = self.0.entry(kind).or_default();
+        figures.seconds = Some(seconds);
+        match result {
             Ok(model) => {
-                books.trainings[0] += 1;
-                books.compare(kind, model.card.auc_own, model.card.auc_peer);
-                books.refused = false;
+                let card = &model.card;
                 tracing::info!(
                     kind = kind.name(),
-                    rows = model.card.rows,
-                    seed = model.card.seed,
-                    auc = model.card.auc_own,
-                    auc_of_second_opinion = model.card.auc_peer,
+                    rows = card.rows,
+                    seed = card.seed,
+                    auc = card.auc_own,
+                    auc_peer = card.auc_peer,
                     duration_seconds = seconds,
-                    "trained a forest on what was seen so far"
+                    "model trained"
                 );
-                self.take_up(kind, model);
+                figures.trained += 1;
+                (figures.auc, figures.auc_peer) = (Some(card.auc_own), card.auc_peer);
+                figures.is_failing = false;
+                add(durable, kind, model);
             }
             Err(reason) => {
-                books.trainings[1] += 1;
-                self.engine.refused(kind);
+                figures.refused += 1;
+                durable.engine.refused(kind);
                 match reason {
-                    Refusal::Told(TrainError::WorseThanPeer { own, peer }) => {
-                        books.compare(kind, own, Some(peer));
+                    Failure::Refused(TrainError::WorseThanPeer { own, peer }) => {
+                        (figures.auc, figures.auc_peer) = (Some(own), Some(peer));
                     }
-                    Refusal::Told(TrainError::Blind { own }) => books.compare(kind, own, None),
-                    Refusal::Told(_) | Refusal::Panicked => {}
+                    Failure::Refused(TrainError::Blind { own }) => {
+                        (figures.auc, figures.auc_peer) = (Some(own), None);
+                    }
+                    Failure::Refused(_) | Failure::Panicked => {}
                 }
-                if !std::mem::replace(&mut books.refused, true) {
-                    tracing::warn!(kind = kind.name(), %reason, "no new forest; the old one stays");
+                if !std::mem::replace(&mut figures.is_failing, true) {
+                    tracing::warn!(kind = kind.name(), %reason, "training refused; the current model stays");
                 }
             }
         }
-    }
-
-    /// Takes up a new model: the first judges at once, a later one is tried out.
-    pub(super) fn take_up(&mut self, kind: Kind, model: Model) {
-        let version = self.registry.add(kind, clock::now(), model);
-        tracing::info!(kind = kind.name(), model = %version.id, stage = %version.stage, "took up a model");
-        if version.stage == Stage::Current {
-            self.install(kind);
-        } else {
-            self.engine.drop_shadow(kind);
-            self.engine.try_out(kind, version.eif());
-        }
-        self.keep_models();
-    }
-
-    /// Judges by the version that the registry says, and tries none out that it does not name.
-    pub(super) fn install(&mut self, kind: Kind) {
-        let Some(current) = self.registry.current(kind) else { return };
-        self.engine.install(kind, current.eif());
-        self.engine.compare_with(kind, &current.model.reference);
-        if self.registry.shadow(kind).is_none() {
-            self.engine.drop_shadow(kind);
-        }
-        // Scores from here on follow from another model than those before.
-        self.keep_snapshot(Some("model"));
     }
 
     /// Decides on models that were tried out for long enough.
-    pub(super) fn review(&mut self, trials: &mut Trials) {
-        for kind in KINDS {
-            if self.registry.shadow(kind).is_none() {
+    pub(super) fn review(&mut self, durable: &mut Durable) {
+        for (kind, figures) in &mut self.0 {
+            let kind = *kind;
+            if durable.registry.shadow(kind).is_none() {
                 continue;
             }
-            let tally = self.engine.tally(kind);
-            match self.registry.review(kind, &tally) {
+            let tally = durable.engine.tally(kind);
+            match durable.registry.review(kind, &tally) {
                 None => continue,
                 Some(Outcome::Promoted(id)) => {
-                    trials.promoted += 1;
+                    figures.trials_promoted += 1;
                     tracing::info!(
                         kind = kind.name(), model = %id, readings = tally.readings, above = tally.above,
-                        above_before = tally.above_current, "a new model was no worse and judges from now on"
+                        above_current = tally.above_current, "new model promoted"
                     );
-                    self.install(kind);
+                    durable.install(kind);
                 }
                 Some(Outcome::Refused { id, why }) => {
-                    trials.refused += 1;
-                    tracing::warn!(kind = kind.name(), model = %id, reason = why, "a new model was worse; the old one stays");
-                    self.engine.drop_shadow(kind);
+                    figures.trials_refused += 1;
+                    tracing::warn!(kind = kind.name(), model = %id, reason = why, "new model refused; the current one stays");
+                    durable.engine.drop_shadow(kind);
                 }
             }
-            self.keep_models();
+            durable.save_models();
         }
     }
 
-    /// Stores what changed in the registry.
-    pub(super) fn keep_models(&mut self) {
-        for saved in self.registry.saved() {
-            self.store.put(match saved {
-                Saved::New(record) => Entry::Model(row(record)),
-                Saved::Stage(id, stage) => Entry::ModelState { id: id.to_string(), state: stage.to_string() },
-                Saved::Gone(id) => Entry::ModelGone { id: id.to_string() },
-            });
-        }
-    }
-}
-
-fn row(it: Record) -> store::Model {
-    store::Model {
-        id: it.id,
-        kind: it.kind,
-        created: crate::reading::Timestamp(it.created),
-        state: it.state,
-        card: it.card,
-        digest: it.digest,
-        format: i64::from(it.format),
-        bytes: it.blob,
-    }
-}
-
-/// The version of a row of the store.
-pub fn record(it: store::Model) -> Record {
-    Record {
-        id: it.id,
-        kind: it.kind,
-        created: it.created.0,
-        state: it.state,
-        card: it.card,
-        digest: it.digest,
-        format: u32::try_from(it.format).unwrap_or(u32::MAX),
-        blob: it.bytes,
-    }
-}
-
-impl Trials {
-    /// Adds which models there are and what came of trials.
     pub(super) fn values(&self, registry: &Registry, values: &mut Values) {
-        for kind in KINDS {
-            if let Some(it) = registry.current(kind) {
-                values.set_by(&MODEL, &Labels::new([kind.name(), it.id.as_str()]), 1.0);
-                values.set_by(&TRAINED_AT, &Labels::new([kind.name()]), it.created.0);
+        for (kind, it) in &self.0 {
+            let name = kind.name();
+            if let Some(current) = registry.current(*kind) {
+                values.set_by(&MODEL, &Labels::new([name, current.id.as_str()]), 1.0);
+                values.set_by(&TRAINED_AT, &Labels::new([name]), current.created.0);
             }
-            if let Some(it) = registry.shadow(kind) {
-                values.set_by(&SHADOW, &Labels::new([kind.name(), it.id.as_str()]), 1.0);
+            if let Some(shadow) = registry.shadow(*kind) {
+                values.set_by(&SHADOW, &Labels::new([name, shadow.id.as_str()]), 1.0);
             }
-            for (outcome, count) in [("promoted", self.promoted), ("refused", self.refused)] {
-                values.set_by(&TRIALS, &Labels::new([kind.name(), outcome]), count as f64);
+            if let Some(seconds) = it.seconds {
+                values.set_by(&TRAINING_SECONDS, &Labels::new([name]), seconds);
+            }
+            for (metric, outcome, count) in [
+                (&TRIALS, "promoted", it.trials_promoted),
+                (&TRIALS, "refused", it.trials_refused),
+                (&TRAININGS, "trained", it.trained),
+                (&TRAININGS, "refused", it.refused),
+            ] {
+                values.set_by(metric, &Labels::new([name, outcome]), count as f64);
+            }
+            for (implementation, auc) in [("hostnorm", it.auc), ("extended-isolation-forest", it.auc_peer)] {
+                if let Some(auc) = auc {
+                    values.set_by(&AUC, &Labels::new([name, implementation]), auc);
+                }
             }
         }
     }
+}
+
+/// Adds a new model: the first judges at once, a later one is tried out.
+fn add(durable: &mut Durable, kind: Kind, model: Model) {
+    let version = durable.registry.add(kind, clock::now(), model);
+    tracing::info!(kind = kind.name(), model = %version.id, stage = %version.stage, "model installed");
+    if version.stage == Stage::Current {
+        durable.install(kind);
+    } else {
+        durable.engine.drop_shadow(kind);
+        durable.engine.try_out(kind, version.eif());
+    }
+    durable.save_models();
 }

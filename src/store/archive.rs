@@ -1,5 +1,6 @@
 //! What was stored, for reading: beside a daemon that writes, or without one.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -189,6 +190,22 @@ impl Archive {
         Ok(statement
             .query_map([from, episode.keep_to.unwrap_or(1e300)], |row| self.snapshot_of(row))?
             .collect::<Result<_, _>>()?)
+    }
+
+    /// The subjects of which points are stored.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn subjects(&self) -> Result<BTreeSet<Subject>, Error> {
+        let (transaction, tail) = self.instant()?;
+        let mut statement = transaction.prepare("SELECT DISTINCT kind, subject FROM points")?;
+        let mut rows = statement.query([])?;
+        let mut subjects: BTreeSet<Subject> =
+            tail.iter().flat_map(|it| &it.points).map(|it| it.subject().clone()).collect();
+        while let Some(row) = rows.next()? {
+            subjects.extend(dictionary::subject_of(row, 0)?);
+        }
+        Ok(subjects)
     }
 
     /// When the newest point of a subject was.

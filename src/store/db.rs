@@ -6,7 +6,6 @@
 //! again, so that a rollback leaves no trace.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -18,19 +17,14 @@ use super::episodes::Open;
 use super::head::Head;
 use super::point::Point;
 use super::record::Compressor;
-use super::request::{self, Verb};
 use super::tail::{self, Tail};
 use super::{Error, import, retention, schema, tables};
-use crate::clock;
 use crate::reading::Subject;
 
 /// Time between two transactions, in seconds of readings: what `sqlite3` shows is that old at most.
 const TRANSACTION_EVERY: f64 = 600.0;
 /// The same during an episode: with a transaction is written how far it has come.
 const TRANSACTION_EVERY_IN_EPISODES: f64 = 60.0;
-
-/// The times of files may be as coarse as this.
-const GRAIN_SECONDS: f64 = 2.0;
 
 #[derive(Debug)]
 pub(super) struct Db {
@@ -47,9 +41,6 @@ pub(super) struct Db {
     episodes: Open,
     /// The highest score of each subject since its last point.
     highest: BTreeMap<Subject, f64>,
-    /// The log of writes, and when it had been changed last when requests were looked for.
-    log: Option<File>,
-    looked_at: Option<f64>,
 }
 
 /// What became of a batch.
@@ -57,12 +48,9 @@ pub(super) struct Db {
 pub(super) struct Written {
     /// Values that had to be left out.
     pub(super) dropped: u64,
-    /// New requests of commands, with their numbers; nothing for those that are not understood.
-    pub(super) requests: Vec<(i64, Option<Verb>)>,
 }
 
 impl Db {
-    #[expect(clippy::disallowed_methods, reason = "watches the log of writes")]
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let connection = schema::open(path)?;
         let mut compressor = Compressor::default();
@@ -84,17 +72,14 @@ impl Db {
             compressor,
             episodes,
             highest: BTreeMap::new(),
-            log: File::open(format!("{}-wal", path.display())).ok(),
-            looked_at: None,
         })
     }
 
-    /// Writes all of it or nothing, and looks for requests with a higher number than this. `whole` leaves nothing to the tail.
+    /// Writes all of it or nothing. `whole` leaves nothing to the tail.
     pub(super) fn write<'a>(
         &mut self,
         entries: impl Iterator<Item = &'a Entry>,
         whole: bool,
-        after: i64,
     ) -> Result<Written, Error> {
         let mut written = Written::default();
         for entry in entries {
@@ -105,7 +90,6 @@ impl Db {
             schema::begin(&self.connection)?;
         }
         if self.connection.is_autocommit() {
-            written.requests = self.requests(after)?;
             self.head.append(&mut self.tail)?;
             return Ok(written);
         }
@@ -114,8 +98,6 @@ impl Db {
         if !self.tail.is_empty() {
             tail::outdate(&self.connection)?;
         }
-        // Here, where the file is locked already.
-        written.requests = self.requests(after)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         if !self.tail.is_empty() {
             self.tail.restart();
@@ -143,7 +125,6 @@ impl Db {
             Entry::ModelGone { id } => tables::model_gone(connection, id)?,
             Entry::Bygone(it) => drop(import::insert(connection, it)?),
             Entry::Marker(it) => tables::marker(connection, it)?,
-            Entry::Answer { id, at, outcome } => request::answer(connection, *id, *at, outcome)?,
         }
         Ok(0)
     }
@@ -171,21 +152,6 @@ impl Db {
             let highest = self.highest.remove(&it.subject);
             self.head.points.push(Point::new(it, learned, highest));
         }
-    }
-
-    /// New requests after this one; costs next to nothing as long as nobody wrote anything. To ask SQLite whether somebody
-    /// did would take about as long as to commit.
-    fn requests(&mut self, after: i64) -> Result<Vec<(i64, Option<Verb>)>, Error> {
-        let changed = self.log.as_ref().and_then(clock::changed);
-        if changed.is_some() && changed == self.looked_at {
-            return Ok(Vec::new());
-        }
-        let found = request::new(&self.connection, after)?;
-        // What is changed twice within the grain of the times of files is not seen; and there may be more requests than
-        // are taken at once.
-        let settled = changed.filter(|it| clock::now().0 - it > GRAIN_SECONDS);
-        self.looked_at = settled.filter(|_| found.is_empty());
-        Ok(found)
     }
 
     /// Deletes what is too old or too much; see `retention.rs`.

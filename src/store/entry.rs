@@ -37,15 +37,6 @@ pub enum Entry {
     Bygone(Bygone),
     /// Something happened to hostnorm itself.
     Marker(Marker),
-    /// A request was done.
-    Answer {
-        /// Which one.
-        id: i64,
-        /// When.
-        at: Timestamp,
-        /// What came of it, as a sentence either way.
-        outcome: Result<String, String>,
-    },
 }
 
 /// A reading and what was concluded from it.

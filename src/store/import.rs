@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::entry::Marker;
+use super::db::Db;
+use super::entry::{Entry, Marker};
 use super::stored::IMPORTED;
 use super::{Error, FILE, point, schema, tables, writer};
 use crate::clock;
@@ -43,6 +44,21 @@ pub fn import(directory: &Path, bygone: &Bygone) -> Result<Imported, Error> {
     let imported = insert(&transaction, bygone)?;
     transaction.commit()?;
     Ok(imported)
+}
+
+/// Writes entries to the store in this directory, which no daemon writes to.
+///
+/// # Errors
+/// When there is no store, it cannot be written, or a daemon writes to it.
+pub fn amend(directory: &Path, entries: &[Entry]) -> Result<(), Error> {
+    let path = directory.join(FILE);
+    if !path.exists() {
+        return Err(Error::None { path: directory.to_owned() });
+    }
+    let _lock = writer::locked(directory)?;
+    let mut db = Db::open(&path)?;
+    db.write(entries.iter(), true)?;
+    db.close()
 }
 
 /// Writes points within a transaction. Where points are stored already, only those before them are taken: what was

@@ -27,7 +27,6 @@ mod import;
 mod place;
 mod point;
 mod record;
-mod request;
 mod retention;
 #[cfg(test)]
 mod retention_test;
@@ -42,11 +41,9 @@ pub use archive::Archive;
 pub use entry::{Baseline, Entry, Marker, Model, Snapshot};
 pub use episodes::AROUND_SECONDS;
 pub use error::Error;
-pub use import::{Bygone, Imported, import};
+pub use import::{Bygone, Imported, amend, import};
 pub use place::{Place, Settings};
-pub use request::{Asked, Request, Verb};
 pub use stored::{Between, EpisodeRow, IMPORTED, LEARNING, LeftOut, PointRow, ScoreRow};
-pub use writer::Deliver;
 
 use entry::Tick;
 use retention::Keep;
@@ -190,8 +187,7 @@ impl Store {
     }
 
     /// Opens the store in this directory, as far as that can be: if not, it is tried again as long as the process runs.
-    /// Requests of commands are given to `deliver`, on another thread.
-    pub fn open(directory: &Path, settings: &Settings, deliver: Deliver) -> Self {
+    pub fn open(directory: &Path, settings: &Settings) -> Self {
         let (queue, entries) = mpsc::sync_channel(QUEUE_MAX);
         let (wake, woken) = mpsc::channel();
         let (alive, ended) = mpsc::channel();
@@ -204,7 +200,7 @@ impl Store {
         };
         let every = settings.commit_every.duration();
         let ends = (entries, woken);
-        let mut writer = Writer::new(directory.to_owned(), keep, every, ends, Arc::clone(&shared), deliver);
+        let mut writer = Writer::new(directory.to_owned(), keep, every, ends, Arc::clone(&shared));
         // At once, so that what is in it can be read before the first reading.
         writer.open();
         let job = move || {
@@ -254,7 +250,7 @@ impl Store {
     /// Keeps something; never waits. What does not fit is dropped and counted; says whether it fitted.
     pub fn put(&mut self, entry: Entry) -> bool {
         let Some(running) = &mut self.0 else { return false };
-        let soon = matches!(entry, Entry::Answer { .. } | Entry::Model(_) | Entry::Marker(_));
+        let soon = matches!(entry, Entry::Model(_) | Entry::Marker(_));
         match running.queue.try_send(entry) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
@@ -319,10 +315,4 @@ impl Running {
         }
         is_due
     }
-}
-
-/// Whether a daemon writes to the store in this directory just now.
-pub fn is_in_use(directory: &Path) -> bool {
-    let Ok(file) = std::fs::File::options().read(true).open(directory.join(LOCK)) else { return false };
-    matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
 }

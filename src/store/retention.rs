@@ -16,7 +16,7 @@ pub(super) struct Keep {
     pub(super) episode_bytes: u64,
     /// Seconds for readings.
     pub(super) readings: f64,
-    /// Seconds for points, episodes, markers and requests.
+    /// Seconds for points, episodes and markers.
     pub(super) points: f64,
 }
 
@@ -50,7 +50,6 @@ pub(super) fn prune(connection: &Connection, keep: &Keep, now: f64) -> Result<()
         connection.execute(&sql, [points])?;
     }
     connection.execute("DELETE FROM episodes WHERE ended < ?1", [points])?;
-    connection.execute("DELETE FROM requests WHERE done_at < ?1", [points])?;
     connection.execute("DELETE FROM baselines WHERE last_updated < ?1", [points])?;
     thaw(connection, keep, readings)?;
     shrink(connection, keep)

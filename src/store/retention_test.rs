@@ -63,7 +63,7 @@ fn day(directory: &Path) -> Db {
             _ => tick(at, None, None),
         };
         let snapshot = (minute % 10 == 5).then(|| snapshot(at));
-        db.write([tick].iter().chain(&snapshot), true, 0).unwrap();
+        db.write([tick].iter().chain(&snapshot), true).unwrap();
     }
     db
 }
@@ -127,7 +127,7 @@ fn too_much_is_made_less_oldest_first_and_the_file_shrinks() {
     assert!(!found.contains(&HOUR), "the oldest are gone");
     // With next to no room everything goes that can go, and nothing fails.
     passes(&mut db, &Keep { bytes: 1, ..keep });
-    db.write([tick(24.0 * HOUR, None, None)].iter(), true, 0).unwrap();
+    db.write([tick(24.0 * HOUR, None, None)].iter(), true).unwrap();
     assert_eq!(times(directory.path()).last(), Some(&(24.0 * HOUR)));
 }
 
@@ -135,11 +135,11 @@ fn too_much_is_made_less_oldest_first_and_the_file_shrinks() {
 fn series_that_nothing_is_kept_of_are_forgotten_and_their_numbers_not_given_again() {
     let directory = tempfile::tempdir().unwrap();
     let mut db = Db::open(&directory.path().join(FILE)).unwrap();
-    db.write([tick(0.0, None, None)].iter(), true, 0).unwrap();
+    db.write([tick(0.0, None, None)].iter(), true).unwrap();
     let mut other = Reading::new(Timestamp(24.0 * HOUR));
     other.host().set_by(&NOISE, &Labels::new(["other"]), 1.0);
     let entry = Entry::Tick(Tick::new(&other, Vec::new(), &mut Series::default()));
-    db.write([entry].iter(), true, 0).unwrap();
+    db.write([entry].iter(), true).unwrap();
     passes(&mut db, &KEEP);
     let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));

@@ -75,11 +75,6 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, Error> {
     beside(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens the file to leave a request in it, beside a daemon that writes or without one.
-pub(super) fn open_to_ask(path: &Path) -> Result<Connection, Error> {
-    beside(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-}
-
 /// Its tables are left as they are: whoever writes to them knows them by heart.
 fn beside(path: &Path, mode: OpenFlags) -> Result<Connection, Error> {
     if !path.is_file() {

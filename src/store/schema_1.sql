@@ -114,17 +114,6 @@ CREATE TABLE snapshots (
     blob BLOB NOT NULL
 );
 
--- What commands ask of the daemon.
-CREATE TABLE requests (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    at REAL NOT NULL,
-    verb TEXT NOT NULL,
-    arguments TEXT NOT NULL, -- JSON
-    done_at REAL,
-    success INTEGER,
-    outcome TEXT
-);
-
 -- What happened to hostnorm itself, such as learning that was switched off.
 CREATE TABLE markers (
     id INTEGER PRIMARY KEY,

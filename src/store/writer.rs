@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use super::db::Db;
 use super::entry::Entry;
-use super::request::{Request, Verb};
 use super::retention::Keep;
 use super::{BLOBS, Error, FILE, LOCK, Operation, PENDING_MAX, Shared, TAIL, Wake};
 use crate::clock;
@@ -24,11 +23,8 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 const MEASURE_EVERY: Duration = Duration::from_secs(60);
 /// Time between two attempts to open what could not be opened.
 const RETRY: Duration = Duration::from_secs(10);
-/// An answer to a command is not kept waiting for the next commit, but for what else may come with it.
-const ANSWER_WAIT: Duration = Duration::from_millis(200);
-
-/// Told of each new request, on the thread of the store.
-pub type Deliver = Box<dyn Fn(Request) + Send>;
+/// A change by a command does not wait for the next commit, but for what else may come with it.
+const SOON: Duration = Duration::from_millis(200);
 
 pub(super) struct Writer {
     pub(super) directory: PathBuf,
@@ -37,13 +33,10 @@ pub(super) struct Writer {
     pub(super) queue: Receiver<Entry>,
     pub(super) wake: Receiver<Wake>,
     pub(super) shared: Arc<Shared>,
-    pub(super) deliver: Deliver,
     /// Held as long as this process writes to the store.
     lock: Option<File>,
     db: Option<Db>,
     pending: VecDeque<Entry>,
-    /// The newest request that was delivered.
-    delivered: i64,
     /// What is wrong since a while, so that its beginning and its end are said once.
     ailing: Option<&'static str>,
     retry_at: Option<Instant>,
@@ -58,7 +51,6 @@ impl Writer {
         commit_every: Duration,
         ends: (Receiver<Entry>, Receiver<Wake>),
         shared: Arc<Shared>,
-        deliver: Deliver,
     ) -> Self {
         let (queue, wake) = ends;
         Self {
@@ -68,11 +60,9 @@ impl Writer {
             queue,
             wake,
             shared,
-            deliver,
             lock: None,
             db: None,
             pending: VecDeque::new(),
-            delivered: 0,
             ailing: None,
             retry_at: None,
             prune_at: clock::instant() + PRUNE_EVERY.min(commit_every * 12),
@@ -144,7 +134,7 @@ impl Writer {
         let mut due = clock::instant() + patience;
         loop {
             match self.wake.recv_timeout(due.saturating_duration_since(clock::instant())) {
-                Ok(Wake::Soon) => due = due.min(clock::instant() + ANSWER_WAIT),
+                Ok(Wake::Soon) => due = due.min(clock::instant() + SOON),
                 Ok(Wake::Drain) => self.gather(),
                 Ok(Wake::Commit) | Err(RecvTimeoutError::Timeout) => {
                     self.gather();
@@ -183,12 +173,11 @@ impl Writer {
     fn commit(&mut self, last: bool) {
         self.open();
         let Some(db) = &mut self.db else { return };
-        match db.write(self.pending.iter(), last, self.delivered) {
+        match db.write(self.pending.iter(), last) {
             Ok(written) => {
                 self.pending.clear();
                 self.shared.drop_rows(written.dropped);
                 self.succeeded();
-                self.deliver(written.requests);
             }
             Err(error) => return self.failed(Operation::Write, &error),
         }
@@ -205,20 +194,6 @@ impl Writer {
         let Some(db) = &mut self.db else { return };
         if let Err(error) = db.prune(&self.keep, clock::now().0) {
             self.failed(Operation::Prune, &error);
-        }
-    }
-
-    fn deliver(&mut self, requests: Vec<(i64, Option<Verb>)>) {
-        for (id, verb) in requests {
-            self.delivered = id;
-            match verb {
-                Some(verb) => (self.deliver)(Request { id, verb }),
-                None => self.pending.push_back(Entry::Answer {
-                    id,
-                    at: clock::now(),
-                    outcome: Err("the hostnorm that runs does not know this request; is it older?".into()),
-                }),
-            }
         }
     }
 

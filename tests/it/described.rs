@@ -80,7 +80,7 @@ impl Log {
 #[test]
 fn log_store_and_metrics_show_the_same_description() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = Store::open(directory.path(), &store::Settings::default(), Box::new(drop));
+    let mut store = Store::open(directory.path(), &store::Settings::default());
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();

@@ -36,6 +36,7 @@ mod replay;
 mod replay_properties;
 mod rows;
 mod http;
+mod sampler;
 mod seasonal;
 mod selftest;
 mod simulate;

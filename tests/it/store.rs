@@ -1,7 +1,7 @@
 //! What the store keeps, as those see it who read it: all of it, bit by bit, whatever happens in between.
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostnorm::metric::Metric;
@@ -12,8 +12,8 @@ use hostnorm::report::{
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::span::Span;
 use hostnorm::store::{
-    Archive, Asked, BLOBS, Between, Entry, Error, FILE, LeftOut, Marker, Model, Request, Settings, Snapshot,
-    Store, TAIL, Verb, is_in_use,
+    Archive, BLOBS, Between, Entry, Error, FILE, LEARNING, LeftOut, Marker, Model, Settings, Snapshot, Store,
+    TAIL, amend,
 };
 use hostnorm::window::Point;
 
@@ -39,7 +39,7 @@ fn settings() -> Settings {
 }
 
 fn open(directory: &Path) -> Store {
-    Store::open(directory, &settings(), Box::new(drop))
+    Store::open(directory, &settings())
 }
 
 /// A reading whose devices come and go, with values of all sorts.
@@ -279,33 +279,16 @@ fn models_and_markers_are_kept() {
 }
 
 #[test]
-fn a_request_is_delivered_and_answered() {
+fn a_store_is_amended_while_no_daemon_writes_to_it() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(matches!(
-        Asked::new(directory.path(), Timestamp(1.0), &Verb::Learn(false)),
-        Err(Error::None { .. })
-    ));
-    let (send, receive) = mpsc::channel::<Request>();
-    let deliver = Box::new(move |it| send.send(it).unwrap());
-    let mut store = Store::open(directory.path(), &settings(), deliver);
-    assert!(is_in_use(directory.path()));
-    let asked = Asked::new(directory.path(), Timestamp(1.0), &Verb::Learn(false)).unwrap();
-    let request = receive.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert_eq!(request.verb, Verb::Learn(false));
-    assert_eq!(asked.outcome().unwrap(), None);
-    store.put(Entry::Answer { id: request.id, at: Timestamp(2.0), outcome: Err("no".into()) });
-    until("an answer", || asked.outcome().unwrap() == Some(Err("no".into())));
-    let path = directory.path().join(FILE);
-    let unknown = "INSERT INTO requests (at, verb, arguments) VALUES (1, 'fly', '{}')";
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute(unknown, []).unwrap();
-    until("an answer to what nobody knows", || {
-        let sql = "SELECT count(*) FROM requests WHERE success = 0 AND verb = 'fly'";
-        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() == 1
-    });
+    let off = [Entry::Marker(Marker { at: Timestamp(1.0), kind: LEARNING.into(), text: "off".into() })];
+    assert!(matches!(amend(directory.path(), &off), Err(Error::None { .. })));
+    assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing is created");
+    let store = open(directory.path());
+    assert!(matches!(amend(directory.path(), &off), Err(Error::Locked { .. })));
     store.close();
-    assert!(!is_in_use(directory.path()));
-    assert!(receive.try_recv().is_err(), "each request is delivered once");
+    amend(directory.path(), &off).unwrap();
+    assert!(!Archive::open(directory.path()).unwrap().is_learning().unwrap());
 }
 
 /// What stands in the place of the database, and what happens to it.

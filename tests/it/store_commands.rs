@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
 
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{Episode, Judgement, Learned, Opinion, Report, Turn};
 use hostnorm::rows::instant;
 use hostnorm::sources;
-use hostnorm::span::Span;
-use hostnorm::store::{Settings, Store, Verb};
+use hostnorm::store::{Archive, Settings, Store};
 use hostnorm::window::Point;
 
 const START: f64 = 1_795_255_200.123_456;
@@ -42,7 +40,7 @@ fn value(t: u32, device: u32) -> f64 {
 
 /// Ten readings of two devices, a point and a score, and an episode.
 fn filled(directory: &Path) {
-    let mut store = Store::open(directory, &Settings::default(), Box::new(drop));
+    let mut store = Store::open(directory, &Settings::default());
     let signals: Vec<_> = sources::signals(|_| true).take(2).collect();
     for t in 0..10 {
         let at = Timestamp(START + f64::from(t) * 1.1);
@@ -153,20 +151,37 @@ fn episodes_are_listed() {
 }
 
 #[test]
-fn a_request_waits_for_the_next_start() {
+fn without_a_daemon_the_store_is_changed_or_it_is_said_what_was_tried() {
     let directory = tempfile::tempdir().unwrap();
-    let (code, _, err) = run(directory.path(), &["learn", "off"]);
-    assert_eq!(code, 1);
-    assert!(err.contains("there is no store in"), "{err}");
+    let socket = directory.path().join("hostnorm.sock");
+    let check = |args: &[&str], code: i32, expect: &[&str]| {
+        let (found, out, err) = run(directory.path(), args);
+        let told = out + &err;
+        let missing: Vec<_> = expect.iter().filter(|it| !told.contains(**it)).collect();
+        assert!(found == code && missing.is_empty(), "{args:?}: {found} {told:?}, not {missing:?}");
+    };
+    let tried = socket.display().to_string();
+    let nobody = format!("no hostnorm listens on {tried}");
+    check(&["learn", "off"], 1, &[&nobody, "there is no store in"]);
     filled(directory.path());
-    let (code, out, _) = run(directory.path(), &["learn", "off"]);
-    assert_eq!(code, 0);
-    assert!(out.contains("will be done when one is started"), "{out}");
-    let (send, receive) = mpsc::channel();
-    let settings = Settings { commit_every: Span::millis(100), ..Settings::default() };
-    let store = Store::open(directory.path(), &settings, Box::new(move |it| send.send(it).unwrap()));
-    assert_eq!(receive.recv_timeout(Duration::from_secs(20)).unwrap().verb, Verb::Learn(false));
-    store.close();
+    for args in [&["accept"][..], &["status"], &["explain"], &["train", "--now"]] {
+        check(args, 1, &[&nobody]);
+    }
+    let done = "no hostnorm runs; done in the store";
+    check(&["learn", "off"], 0, &[done]);
+    check(&["forget", "--from=-2h", "--to=-1h"], 0, &[done]);
+    check(&["forget", "--from=-1h", "--to=-2h"], 64, &["--from is later than --to"]);
+    check(&["models", "promote", "none"], 1, &[&nobody, "there is no model none"]);
+    check(&["models", "rollback"], 1, &[&nobody, "no model has judged before"]);
+    let archive = Archive::open(directory.path()).unwrap();
+    assert!(!archive.is_learning().unwrap());
+    assert_eq!(archive.markers("forget").unwrap().len(), 1);
+    let settings = Settings::default();
+    let writer = Store::open(directory.path(), &settings);
+    check(&["learn", "on"], 1, &[&nobody, "another hostnorm writes to this store"]);
+    writer.close();
+    check(&["learn", "on", "--web.control-socket=off"], 0, &[done]);
+    check(&["accept", "--web.control-socket=off"], 1, &["these settings have no control socket"]);
 }
 
 #[test]

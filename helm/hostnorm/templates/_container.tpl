@@ -110,10 +110,8 @@ timeoutSeconds: {{ .probe.timeoutSeconds }}
 - name: config
   mountPath: /etc/hostnorm
   readOnly: true
-{{- if ne .Values.store.type "none" }}
-- name: store
+- name: {{ ternary "control" "store" (eq .Values.store.type "none") }}
   mountPath: /var/lib/hostnorm
-{{- end }}
 {{- range list (list "proc" .Values.hostProcFsMount) (list "sys" .Values.hostSysFsMount) (list "root" .Values.hostRootFsMount) }}
 {{- if (last .).enabled }}
 - name: {{ first . }}

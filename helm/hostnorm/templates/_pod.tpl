@@ -2,7 +2,12 @@
 - name: config
   configMap:
     name: {{ include "hostnorm.fullname" . }}
-{{- if eq .Values.store.type "emptyDir" }}
+{{- if eq .Values.store.type "none" }}
+- name: control
+  emptyDir:
+    medium: Memory
+    sizeLimit: 1Mi
+{{- else if eq .Values.store.type "emptyDir" }}
 - name: store
   emptyDir:
     {{- toYaml .Values.store.emptyDir | nindent 4 }}

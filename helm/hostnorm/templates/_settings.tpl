@@ -22,11 +22,17 @@ The settings file. Everything is in it rather than in arguments, so that command
 {{- end }}
 {{- $storage := dict "path" (ternary "off" "/var/lib/hostnorm" (eq .Values.store.type "none")) -}}
 {{- $made := dict "storage" $storage -}}
+{{- $web := dict -}}
 {{- if .Values.kubeRBACProxy.enabled }}
-{{- $_ := set $made "web" (dict "listen_address" (list (printf "127.0.0.1:%s" (include "hostnorm.port" .)))) }}
+{{- $_ := set $web "listen_address" (list (printf "127.0.0.1:%s" (include "hostnorm.port" .))) }}
 {{- else if .Values.service.listenOnAllInterfaces }}
-{{- $_ := set $made "web" (dict "listen_address" (list (printf ":%s" (include "hostnorm.port" .)))) }}
+{{- $_ := set $web "listen_address" (list (printf ":%s" (include "hostnorm.port" .))) }}
 {{- end }}
+{{- if eq .Values.store.type "none" }}
+{{- /* Commands need a socket, and there is no directory of a store for it. */ -}}
+{{- $_ := set $web "control_socket" "/var/lib/hostnorm/hostnorm.sock" }}
+{{- end }}
+{{- with $web }}{{ $_ := set $made "web" . }}{{ end }}
 {{- with $path }}{{ $_ := set $made "path" . }}{{ end }}
 {{- with $collector }}{{ $_ := set $made "collector" . }}{{ end }}
 {{- toYaml (mergeOverwrite $made (deepCopy .Values.config)) }}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::commands::run::engine_settings;
+use crate::commands::run;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::reading::{Kind, Reading, Subject, Timestamp};
@@ -60,10 +60,15 @@ pub(super) fn again(
         }
         Ok(())
     })?;
-    let on = |source: &str| config.collects(source);
-    let engine = Engine::new(sources::signals(on), &engine_settings(config)).with_cues(sources::cues(on));
-    let mut run =
-        Run { engine, subject, stored, episode, highest: None, known: false, again: Again::default() };
+    let mut run = Run {
+        engine: run::engine(config),
+        subject,
+        stored,
+        episode,
+        highest: None,
+        known: false,
+        again: Again::default(),
+    };
     let mut snapshots = snapshots.into_iter().peekable();
     let mut stopped = None;
     let metrics: Vec<_> = sources::metrics().collect();

@@ -2,13 +2,10 @@
 
 use serde::Serialize;
 
-use crate::commands::run::engine_settings;
+use crate::commands::run;
 use crate::config::Config;
-use crate::engine::Engine;
-use crate::reading::Subject;
 use crate::registry::Version;
 use crate::sampler::fold_and_judge;
-use crate::sources;
 use crate::store::{Archive, Error};
 
 /// Points of so many of the last seconds are judged; those before are learned only.
@@ -35,11 +32,13 @@ pub(super) fn scores(
     config: &Config,
     pair: &[Version; 2],
 ) -> Result<Option<Scores>, Error> {
-    let mut engine = Engine::new(sources::signals(|it| config.collects(it)), &engine_settings(config));
+    let mut engine = run::engine(config);
     engine.install(pair[0].kind, pair[0].eif());
     engine.try_out(pair[1].kind, pair[1].eif());
     let mut judged: Vec<[f64; 2]> = Vec::new();
-    fold_and_judge(archive, &mut engine, &Subject::Host, JUDGED_SECONDS, |scores| judged.push(scores))?;
+    for subject in archive.subjects()?.iter().filter(|it| it.kind() == pair[0].kind) {
+        fold_and_judge(archive, &mut engine, subject, JUDGED_SECONDS, |scores| judged.push(scores))?;
+    }
     if judged.is_empty() {
         return Ok(None);
     }

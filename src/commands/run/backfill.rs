@@ -1,31 +1,54 @@
-//! At the first start: the past of this host from where the settings say, beside the loop.
+//! At the first start: gets the past of this host from where the settings say, on a thread of its own.
 
 use std::path::Path;
+use std::sync::mpsc::Sender;
 
 use crate::clock;
 use crate::commands::past::{self, Order};
 use crate::config::Config;
 use crate::history::{Note, Origin, Settings, TooLittle};
 use crate::reading::Subject;
-use crate::sampler::Sampler;
+use crate::sampler::{Durable, Event};
 use crate::signal::Signal;
 use crate::sources;
 use crate::span::Span;
 use crate::store::{Archive, Bygone};
 
-/// Asks for the past if the settings say where it is and nothing is known of this host yet.
-pub(super) fn begin(config: &Config, sampler: &Sampler) {
+/// A backfill that is due.
+#[derive(Debug)]
+pub(super) struct Backfill {
+    settings: Settings,
+    signals: Vec<&'static Signal>,
+    step: Span,
+}
+
+/// The backfill, if the settings name a server and nothing is known of this host yet.
+pub(super) fn due(config: &Config, durable: &Durable) -> Option<Backfill> {
     let settings = config.bootstrap.clone();
     if settings.from.is_empty() {
-        return;
+        return None;
     }
-    if sampler.store.directory().is_some_and(knows) {
-        tracing::debug!("points of this host are stored, so none are asked for elsewhere");
-        return;
+    if durable.store.directory().is_some_and(knows) {
+        tracing::debug!("no backfill: points of this host are stored");
+        return None;
     }
-    let signals: Vec<_> = sources::signals(|source| config.collects(source)).collect();
+    let signals = sources::signals(|source| config.collects(source)).collect();
     let step = config.detection.interval.times(config.detection.window);
-    sampler.bootstrap(Box::new(move || ask(&settings, signals, step)));
+    Some(Backfill { settings, signals, step })
+}
+
+impl Backfill {
+    /// Asks the server on a thread of its own, as it may block for minutes; the loop learns what comes.
+    pub(super) fn start(self, events: Sender<Event>) {
+        let job = move || {
+            let Self { settings, signals, step } = self;
+            // The loop may have ended meanwhile; then nobody needs the past.
+            let _ = events.send(Event::Past(ask(&settings, signals, step)));
+        };
+        if let Err(error) = std::thread::Builder::new().name("backfill".to_owned()).spawn(job) {
+            tracing::warn!(%error, "backfill failed; learning from live data");
+        }
+    }
 }
 
 fn knows(directory: &Path) -> bool {
@@ -54,12 +77,12 @@ fn ask(settings: &Settings, signals: Vec<&'static Signal>, step: Span) -> Result
     };
     let mut tell = |note: Note<'_>| {
         if let Note::Wait(why) = note {
-            tracing::info!(why, "the past of this host is not there yet");
+            tracing::info!(why, "backfill waits");
         }
     };
     let past = past::read(&order, &mut tell).map_err(|exit| exit.text)?;
     TooLittle::check(past.points.len(), past.every, true).map_err(|error| error.to_string())?;
     let found = past::told(&past, &signals);
-    tracing::info!(found = found.trim_end().replace('\n', "; "), "the past of this host was found elsewhere");
+    tracing::info!(found = found.trim_end().replace('\n', "; "), "backfill found");
     Ok(Bygone { subject: Subject::Host, signals, points: past.points })
 }

@@ -1,52 +1,50 @@
-//! Where the loop goes on after a restart: models, what was learned, and the readings since.
+//! Goes on after a restart where the store says: the models, the state, and the readings since.
 
-use super::Sampler;
-use super::kept::SNAPSHOT_SECONDS;
-use super::models::{KINDS, record};
+use super::persist::{Durable, SNAPSHOT_SECONDS, record};
 use crate::clock;
 use crate::engine::Engine;
 use crate::metric::Metric;
-use crate::reading::{Subject, Timestamp};
+use crate::reading::{Kind, Subject, Timestamp};
 use crate::registry::Version;
 use crate::scorer::Past;
-use crate::store::{Archive, Between, Error, IMPORTED, PointRow};
+use crate::store::{Archive, Between, Error, IMPORTED, Marker, PointRow};
 use crate::window::Point;
 
 /// The kind of the markers that say what is to be forgotten.
-pub const FORGET: &str = "forget";
+const FORGET: &str = "forget";
 
 /// With a snapshot so many seconds older than the newest reading the points are the shorter way.
 const SNAPSHOT_AGE_MAX: f64 = 1.25 * SNAPSHOT_SECONDS;
 
-/// How the loop knows again what it knew.
+/// What the state was restored from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Source {
-    /// To the last bit, by a snapshot and so many readings after it.
+    /// To the last bit: a snapshot and so many readings after it.
     Snapshot(usize),
-    /// By so many points.
+    /// So many points.
     Points(usize),
 }
 
-impl Sampler {
-    /// Goes on where the store says that it was left; `metrics` are those that readings may have.
-    pub fn resume(&mut self, metrics: &[&'static Metric]) {
+impl Durable {
+    /// Restores models and state from the store; `metrics` are those that readings may have.
+    pub fn restore(&mut self, metrics: &[&'static Metric]) {
         let Some(directory) = self.store.directory() else { return };
-        let resumed = Archive::open(directory).and_then(|archive| self.take(&archive, metrics));
-        match resumed {
+        let restored = Archive::open(directory).and_then(|archive| self.restore_all(&archive, metrics));
+        match restored {
             Ok(()) => {}
             Err(error @ Error::Sqlite(_)) => {
-                tracing::warn!(%error, "what was learned cannot be read from the store; hostnorm learns anew");
+                tracing::warn!(%error, "stored state unreadable; learning from live data");
             }
-            // That there is no store, or one of another version, was said by the store itself.
-            Err(error) => tracing::debug!(%error, "nothing is taken over from the store"),
+            // The store has logged already that there is none, or one of another version.
+            Err(error) => tracing::debug!(%error, "no state restored"),
         }
     }
 
-    fn take(&mut self, archive: &Archive, metrics: &[&'static Metric]) -> Result<(), Error> {
+    fn restore_all(&mut self, archive: &Archive, metrics: &[&'static Metric]) -> Result<(), Error> {
         let started = clock::instant();
         self.restore_models(archive)?;
         let learning = archive.is_learning()?;
-        let source = match self.take_snapshot(archive, metrics)? {
+        let source = match self.restore_snapshot(archive, metrics)? {
             Some(readings) => Source::Snapshot(readings),
             None => Source::Points(fold(archive, &mut self.engine, &forgotten(archive)?)?),
         };
@@ -55,16 +53,16 @@ impl Sampler {
         match source {
             Source::Points(0) => {}
             Source::Points(points) => {
-                tracing::info!(points, duration_seconds = seconds, "knows again what stored points taught");
+                tracing::info!(points, duration_seconds = seconds, "state rebuilt from stored points");
             }
             Source::Snapshot(readings) => tracing::info!(
                 readings,
                 duration_seconds = seconds,
-                "goes on from the last snapshot and the readings after it"
+                "state restored from the last snapshot and the readings after it"
             ),
         }
         if !learning {
-            tracing::warn!("learning is off, as hostnorm learn off said; what is normal stays as it is");
+            tracing::warn!("learning is off, see hostnorm learn on");
         }
         Ok(())
     }
@@ -74,10 +72,11 @@ impl Sampler {
             let id = row.id.clone();
             match Version::from_record(&record(row)) {
                 Ok(version) => self.registry.restore(version),
-                Err(error) => tracing::warn!(model = id, %error, "a stored model cannot be used"),
+                Err(error) => tracing::warn!(model = id, %error, "stored model unusable"),
             }
         }
-        for kind in KINDS {
+        let kinds: Vec<Kind> = self.engine.kinds().collect();
+        for kind in kinds {
             if let Some(current) = self.registry.current(kind) {
                 self.engine.install(kind, current.eif());
                 self.engine.compare_with(kind, &current.model.reference);
@@ -91,7 +90,7 @@ impl Sampler {
     }
 
     /// Takes over the newest snapshot and the readings after it; gives their number, nothing when that cannot be.
-    fn take_snapshot(
+    fn restore_snapshot(
         &mut self,
         archive: &Archive,
         metrics: &[&'static Metric],
@@ -108,7 +107,7 @@ impl Sampler {
             return Ok(None);
         }
         if let Err(reason) = self.engine.restore(&snapshot.bytes) {
-            tracing::info!(%reason, "the last snapshot is not used; what is normal is made anew from stored points");
+            tracing::info!(%reason, "snapshot not used; rebuilding from stored points");
             return Ok(None);
         }
         let between = Between { from: snapshot.at, to: Timestamp(f64::INFINITY) };
@@ -126,6 +125,11 @@ impl Sampler {
     }
 }
 
+/// The marker that a span is to be forgotten.
+pub fn forget_marker(at: Timestamp, span: Between) -> Marker {
+    Marker { at, kind: FORGET.into(), text: format!("{} {}", span.from.0, span.to.0) }
+}
+
 /// The spans that are to be forgotten.
 pub(super) fn forgotten(archive: &Archive) -> Result<Vec<Between>, Error> {
     let markers = archive.markers(FORGET)?;
@@ -136,14 +140,17 @@ pub(super) fn forgotten(archive: &Archive) -> Result<Vec<Between>, Error> {
     Ok(markers.iter().filter_map(|it| span(&it.text)).collect())
 }
 
-/// Lets the engine learn the stored points that are not to be forgotten; gives their number.
+/// Lets the engine learn the stored points of all subjects, but for those that are forgotten; gives their number.
 pub(super) fn fold(archive: &Archive, engine: &mut Engine, forgotten: &[Between]) -> Result<usize, Error> {
-    let subject = Subject::Host;
-    let names = names(engine, &subject);
-    let Some(until) = archive.newest_point(&subject)? else { return Ok(0) };
-    let Some(mut warming) = engine.warming(&subject, until) else { return Ok(0) };
-    each_point(archive, &subject, &names, forgotten, |past| warming.push(past))?;
-    Ok(warming.finish())
+    let mut points = 0;
+    for subject in archive.subjects()? {
+        let names = names(engine, &subject);
+        let Some(until) = archive.newest_point(&subject)? else { continue };
+        let Some(mut warming) = engine.warming(&subject, until) else { continue };
+        each_point(archive, &subject, &names, forgotten, |past| warming.push(past))?;
+        points += warming.finish();
+    }
+    Ok(points)
 }
 
 /// Lets the engine learn the stored points of a subject, and gives the scores of those of the last `seconds` to `judged`: by

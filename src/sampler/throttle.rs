@@ -1,18 +1,17 @@
-//! Whether processors are short, so that what is done beside the loop is put off for a while, or waits.
+//! Whether processors are short, so that jobs are put off for a while, or rest.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::Books;
-use crate::reading::Subject;
+use crate::reading::Timestamp;
 use crate::report::Report;
 
 /// Signals that tell of it, and the share of the time from which on they do.
 const SIGNS: [(&str, f64); 2] = [("pressure_cpu_ratio", 0.5), ("cpu_busy_ratio", 0.95)];
 
-/// Work is put off for so many seconds at most: a machine that is always busy is to be judged by a good model, too.
+/// Jobs are put off for so many seconds at most: a machine that is always busy needs a good model, too.
 const PUT_OFF_MAX: f64 = 3_600.0;
 
-/// Where work beside the loop waits while the loop keeps it closed. Open at first; clones are the same gate.
+/// Where a job rests while the loop keeps it closed. Open at first; clones are the same gate.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -34,29 +33,33 @@ impl Gate {
     }
 }
 
-impl Books {
-    /// Whether processors are short in this window, and not for an hour already.
+/// Follows whether processors are short.
+#[derive(Debug, Default)]
+pub(super) struct Throttle {
+    /// Since when they are; nothing while they are not.
+    since: Option<Timestamp>,
+}
+
+impl Throttle {
+    /// Whether processors are short in this window, and have been for less than [`PUT_OFF_MAX`].
     pub(super) fn is_strained(&mut self, report: &Report) -> bool {
         let at = report.reading.at;
         if !is_short(report) {
-            self.put_off = None;
+            self.since = None;
             return false;
         }
-        let since = *self.put_off.get_or_insert(at);
+        let since = *self.since.get_or_insert(at);
         // A clock that stepped back begins anew.
         if at.0 < since.0 {
-            self.put_off = Some(at);
+            self.since = Some(at);
         }
         at.0 - since.0 < PUT_OFF_MAX
     }
 }
 
 fn is_short(report: &Report) -> bool {
-    let Some(host) = report.judgements.get(&Subject::Host) else { return false };
-    let above = |(name, share): (&str, f64)| {
-        host.signals.iter().any(|it| it.signal.name == name && it.value >= share)
-    };
-    SIGNS.into_iter().any(above)
+    let mut signals = report.judgements.values().flat_map(|it| &it.signals);
+    signals.any(|it| SIGNS.iter().any(|(name, share)| it.signal.name == *name && it.value >= *share))
 }
 
 #[cfg(test)]
@@ -64,7 +67,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::reading::{Reading, Timestamp};
+    use crate::reading::{Reading, Subject};
     use crate::report::{Judgement, SignalState};
     use crate::sources;
 
@@ -86,7 +89,7 @@ mod tests {
 
     #[test]
     fn work_is_put_off_for_an_hour_at_most() {
-        let mut books = Books::default();
+        let mut throttle = Throttle::default();
         let mut strained = |at: f64, pressure: f64| {
             let mut signals = sources::signals(|_| true);
             let signal = signals.find(|it| it.name == "pressure_cpu_ratio").unwrap();
@@ -94,7 +97,7 @@ mod tests {
             let judgement = Judgement { signals: vec![state], ..Judgement::default() };
             let reading = Arc::new(Reading::new(Timestamp(at)));
             let judgements = [(Subject::Host, judgement)].into();
-            books.is_strained(&Report { reading, judgements, ..Report::default() })
+            throttle.is_strained(&Report { reading, judgements, ..Report::default() })
         };
         assert!(!strained(0.0, 0.4) && strained(1.0, 0.6) && strained(3_600.0, 0.6));
         assert!(!strained(3_601.0, 0.6) && !strained(9_000.0, 0.6), "the hour is over");

@@ -1,0 +1,26 @@
+//! The command line of `hostnorm status`.
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::{Options, stored};
+use crate::config::Setting;
+
+/// How the state of a running hostnorm is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Where its control socket is.
+    pub options: Options,
+    /// As JSON, not for people.
+    pub json: bool,
+}
+
+pub(super) fn command(settings: &[Setting]) -> clap::Command {
+    clap::Command::new("status")
+        .about("Tell the state of the running hostnorm: uptime, learning, jobs, store")
+        .args(stored::socket(settings))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("JSON instead of a sentence"))
+}
+
+pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Status {
+    Status { options: stored::socket_options(matches, options, settings), json: matches.get_flag("json") }
+}

@@ -1,0 +1,16 @@
+//! `hostnorm status`: tells how the hostnorm that runs on this host is.
+
+use std::ffi::OsString;
+
+use super::daemon;
+use crate::cli::{Exit, Status};
+use crate::control::Command;
+
+/// Tells; exit code 0, 1 when no hostnorm runs.
+pub fn run(options: &Status, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    match daemon::ask(&options.options, environment, &Command::Status) {
+        Ok(reply) if options.json => Exit::success(format!("{:#}", reply.data)),
+        Ok(reply) => Exit::success(reply.message),
+        Err(exit) => exit,
+    }
+}

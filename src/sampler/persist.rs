@@ -1,0 +1,153 @@
+//! What survives a restart: the engine's state, the models, and the store that both are saved in.
+
+use std::time::Duration;
+
+use crate::clock;
+use crate::engine::Engine;
+use crate::reading::{Kind, Timestamp};
+use crate::registry::{Record, Registry, Saved};
+use crate::report::Report;
+use crate::store::{self, Baseline, Entry, Snapshot, Store};
+
+/// Time between two saves of what is normal of each signal, in seconds.
+const BASELINES_SECONDS: f64 = 600.0;
+/// Time between two snapshots of the whole state, in seconds.
+pub(super) const SNAPSHOT_SECONDS: f64 = 14_400.0;
+/// After so many readings a snapshot is saved at the latest: those since are judged once more at a restart.
+const SNAPSHOT_READINGS: u64 = 14_400;
+
+/// The state that is learned, and where it is saved.
+#[derive(Debug)]
+pub struct Durable {
+    /// The engine.
+    pub engine: Engine,
+    /// The versions of the models.
+    pub registry: Registry,
+    /// The store.
+    pub store: Store,
+}
+
+impl Durable {
+    /// Saves a report; baselines and a snapshot from time to time. `ticks` is the number of this report.
+    pub(super) fn save_tick(&mut self, report: &Report, ticks: u64, interval: Duration) {
+        // The cast saturates; an interval of nothing is refused by the settings.
+        let ticks_in = |seconds: f64| ((seconds / interval.as_secs_f64()) as u64).max(1);
+        self.store.append(report);
+        if ticks.is_multiple_of(ticks_in(BASELINES_SECONDS)) {
+            self.save_baselines();
+        }
+        if ticks == 1 {
+            // What is known now may follow from stored points, not from readings.
+            self.save_snapshot(Some("start"));
+        } else if ticks.is_multiple_of(ticks_in(SNAPSHOT_SECONDS).min(SNAPSHOT_READINGS)) {
+            self.save_snapshot(None);
+        }
+    }
+
+    /// Saves the whole state, with a cause when it does not follow from readings.
+    pub(super) fn save_snapshot(&mut self, cause: Option<&str>) {
+        if self.store.directory().is_none() || self.engine.at() == Timestamp::default() {
+            return;
+        }
+        let current = self.engine.kinds().find_map(|kind| self.registry.current(kind));
+        let model = current.map(|it| it.id.to_string());
+        let (at, bytes) = (self.engine.at(), self.engine.snapshot());
+        let (format, cause) = (Engine::snapshot_format(), cause.map(str::to_owned));
+        self.store.put(Entry::Snapshot(Snapshot { at, format, model, cause, bytes }));
+    }
+
+    /// Saves what is normal of each signal.
+    pub(super) fn save_baselines(&mut self) {
+        if self.store.directory().is_none() {
+            return;
+        }
+        let at = clock::now();
+        let rows = self.engine.baselines().map(|(subject, signal, it)| Baseline {
+            subject: subject.clone(),
+            signal: signal.name.to_owned(),
+            mean: it.mean,
+            deviation: it.deviation,
+            min: it.min,
+            max: it.max,
+            points: it.points,
+            at,
+            p95: it.p95,
+            p99: it.p99,
+        });
+        let rows = rows.collect();
+        self.store.put(Entry::Baselines(rows));
+    }
+
+    /// Saves what changed in the registry.
+    pub(super) fn save_models(&mut self) {
+        for entry in entries(&mut self.registry) {
+            self.store.put(entry);
+        }
+    }
+
+    /// Judges by the version that is current in the registry; tries none out that it does not name.
+    pub(super) fn install(&mut self, kind: Kind) {
+        let Some(current) = self.registry.current(kind) else { return };
+        self.engine.install(kind, current.eif());
+        self.engine.compare_with(kind, &current.model.reference);
+        if self.registry.shadow(kind).is_none() {
+            self.engine.drop_shadow(kind);
+        }
+        // Scores from here on follow from another model than those before.
+        self.save_snapshot(Some("model"));
+    }
+
+    /// Knows what a blank engine learned from stored points from now on. Models know more than that, so they are trained
+    /// again.
+    pub(super) fn take_over(&mut self, learned: Engine, cause: &str) {
+        self.engine.take_over(learned);
+        let kinds: Vec<Kind> = self.engine.kinds().collect();
+        kinds.iter().for_each(|kind| drop(self.engine.request_training(*kind)));
+        self.save_snapshot(Some(cause));
+        self.save_baselines();
+    }
+
+    /// Saves everything and closes the store.
+    pub(super) fn close(mut self) {
+        self.save_baselines();
+        self.save_snapshot(None);
+        self.store.close();
+    }
+}
+
+/// What changed in a registry, as entries of the store.
+pub fn entries(registry: &mut Registry) -> Vec<Entry> {
+    let entry = |saved| match saved {
+        Saved::New(record) => Entry::Model(row(record)),
+        Saved::Stage(id, stage) => Entry::ModelState { id: id.to_string(), state: stage.to_string() },
+        Saved::Gone(id) => Entry::ModelGone { id: id.to_string() },
+    };
+    registry.saved().into_iter().map(entry).collect()
+}
+
+fn row(it: Record) -> store::Model {
+    store::Model {
+        id: it.id,
+        kind: it.kind,
+        created: Timestamp(it.created),
+        state: it.state,
+        card: it.card,
+        digest: it.digest,
+        format: i64::from(it.format),
+        bytes: it.blob,
+    }
+}
+
+/// The version in a row of the store.
+pub fn record(it: store::Model) -> Record {
+    Record {
+        id: it.id,
+        kind: it.kind,
+        created: it.created.0,
+        state: it.state,
+        card: it.card,
+        digest: it.digest,
+        format: u32::try_from(it.format).unwrap_or(u32::MAX),
+        blob: it.bytes,
+    }
+}

@@ -1,0 +1,199 @@
+//! The sampling loop, driven by commands: each gets its reply, whatever the state.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hostnorm::control::{Command, Control, Outcome, Refusal};
+use hostnorm::engine::{Engine, Settings};
+use hostnorm::reading::{Labels, Reading, Timestamp};
+use hostnorm::registry::Registry;
+use hostnorm::report::Report;
+use hostnorm::sampler::{self, Durable, Event, Options, Sampler};
+use hostnorm::simulate::COLUMNS;
+use hostnorm::sources::{self, Sources};
+use hostnorm::store::{self, Archive, Store};
+use hostnorm::training;
+
+use crate::living::{SIGNALS, VALUE, readings};
+
+const EVERY: f64 = 60.0;
+/// The memory used, among the signals.
+const MEMORY: usize = 5;
+
+/// A loop on its thread, with no sources but what its engine knows.
+struct Loop {
+    control: Control,
+    events: std::sync::mpsc::Sender<Event>,
+    newest: Arc<Mutex<Option<Arc<Report>>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Loop {
+    fn start(durable: Durable, mut publish: impl FnMut(&Report) + Send + 'static) -> Self {
+        let training = training::Settings::default();
+        let options = Options { interval: Duration::from_millis(20), training, seed: 1 };
+        let sources = Sources::open(&sources::Settings::default(), |_| false);
+        let (sampler, events) = Sampler::new(options, sources, durable);
+        let newest = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&newest);
+        let thread = std::thread::spawn(move || {
+            sampler.run(|report| {
+                publish(&report);
+                let report = Arc::new(report);
+                *slot.lock().unwrap() = Some(Arc::clone(&report));
+                report
+            });
+        });
+        Self { control: sampler::control(events.clone()), events, newest, thread }
+    }
+
+    fn send(&self, command: Command) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(self.control.send(command))
+    }
+
+    /// The message of the reply, or the reason of the refusal behind its kind.
+    fn said(&self, command: Command) -> String {
+        match self.send(command) {
+            Ok(reply) => reply.message,
+            Err(refusal @ Refusal::NotFound(_)) => format!("not found: {refusal}"),
+            Err(refusal @ Refusal::Conflict(_)) => format!("conflict: {refusal}"),
+            Err(refusal @ Refusal::Unavailable(_)) => format!("unavailable: {refusal}"),
+        }
+    }
+
+    fn check(&self, command: Command, expect: &str) {
+        let name = format!("{command:?}");
+        let said = self.said(command);
+        assert!(said.starts_with(expect), "{name}: {said}");
+    }
+
+    /// The model in a metric of the newest report.
+    fn model(&self, metric: &str) -> Option<String> {
+        let newest = self.newest.lock().unwrap();
+        let sample = newest.as_ref()?.own.iter().find(|it| it.metric.name == metric)?;
+        sample.labels.values().last().map(|it| it.to_string())
+    }
+
+    fn stop(self) {
+        self.events.send(Event::Stop).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = poll() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "no {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn settings() -> Settings {
+    Settings { interval: EVERY, window: 1, warmup: 3_600.0, ..Settings::default() }
+}
+
+fn new() -> Durable {
+    Durable {
+        engine: Engine::new(&SIGNALS, &settings()),
+        registry: Registry::new(3_600.0),
+        store: Store::memory(),
+    }
+}
+
+/// A host that is known for two days, all of them stored, and then uses all of its memory for an hour.
+fn anomalous(directory: &Path) -> Durable {
+    let store = Store::open(directory, &store::Settings::default());
+    let mut durable = Durable { store, registry: Registry::new(3_600.0).forgetful(true), ..new() };
+    let mut history = readings(4, EVERY, 2_940, 0, 0);
+    for reading in &mut history[2_880..] {
+        let mut changed = Reading::new(reading.at);
+        for sample in reading.host_values().unwrap().iter() {
+            let is_memory = sample.labels == Labels::new([COLUMNS[MEMORY].name]);
+            changed.host().set_by(&VALUE, &sample.labels, if is_memory { 0.99 } else { sample.value });
+        }
+        *reading = changed;
+    }
+    for reading in history {
+        // The queue drops what comes faster than the store writes; enough is left to learn from.
+        let report = durable.engine.step(reading);
+        durable.store.append(&report);
+    }
+    durable
+}
+
+#[test]
+fn a_new_host_replies_to_each_command() {
+    let it = Loop::start(new(), |_| ());
+    let reply = until("reading", || it.send(Command::Explain).ok());
+    assert_eq!(reply.data["subjects"], serde_json::json!([]));
+    let status = it.send(Command::Status).unwrap();
+    assert_eq!(status.data["learning"], true);
+    assert_eq!(status.data["store"], serde_json::Value::Null);
+    assert_eq!(status.data["jobs"], serde_json::json!({"waiting": 0, "running": null}));
+    assert!(
+        status.message.contains("not ready") && status.message.contains("no store"),
+        "{}",
+        status.message
+    );
+    it.check(Command::Learn { on: true }, "learning is already on");
+    it.check(Command::Learn { on: false }, "learning is off");
+    it.check(Command::Train, "conflict: learning is off");
+    it.check(Command::Learn { on: true }, "learning is on");
+    it.check(Command::Train, "conflict: too little is known yet");
+    it.check(Command::Accept, "conflict: there is no anomaly to accept");
+    let span = Command::Forget { from: Timestamp(1.0), to: Timestamp(2.0) };
+    it.check(span, "conflict: there is no store");
+    it.check(Command::Promote { model: "none".into() }, "not found: there is no model none");
+    it.check(Command::Rollback, "conflict: no model has judged before");
+    it.stop();
+}
+
+#[test]
+fn an_anomalous_host_replies_to_each_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let it = Loop::start(anomalous(directory.path()), |_| ());
+    let first = until("first model", || it.model("hostnorm_model_info"));
+    it.check(Command::Train, "training requested");
+    let second = until("second model", || it.model("hostnorm_model_shadow_info"));
+    it.check(Command::Promote { model: first.clone() }, &format!("conflict: model {first} judges already"));
+    it.check(Command::Promote { model: second.clone() }, &format!("model {second} judges from now on"));
+    // The model rests in the store, where it may not be yet.
+    until("way back", || it.said(Command::Rollback).contains(&format!("model {first} judges")).then_some(()));
+    until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
+    it.check(Command::Accept, "accepted: the current state of host is normal");
+    let stored =
+        || Archive::open(directory.path()).unwrap().newest_point(&hostnorm::reading::Subject::Host).unwrap();
+    let last = until("stored points", stored);
+    let span = Command::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
+    it.check(span, "forgotten: learned again from the ");
+    it.check(Command::Learn { on: false }, "learning is off");
+    it.stop();
+    // All of it is there after a restart.
+    let store = Store::open(directory.path(), &store::Settings::default());
+    let mut again = Durable { store, registry: Registry::new(3_600.0).forgetful(true), ..new() };
+    again.restore(&[&VALUE]);
+    assert!(!again.engine.is_learning());
+    assert_eq!(again.registry.current(hostnorm::reading::Kind::Host).unwrap().id.as_str(), first);
+    again.store.close();
+}
+
+#[test]
+fn a_loop_that_ended_refuses() {
+    let it = Loop::start(new(), |_| ());
+    let control = it.control.clone();
+    it.stop();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let refused = runtime.block_on(control.send(Command::Status)).unwrap_err();
+    assert_eq!(refused, Refusal::Unavailable("the sampling loop has ended".into()));
+    // One that dies drops what waits for a reply.
+    let it = Loop::start(new(), |report| assert!(report.before.is_none(), "the second tick"));
+    let refused = until("refusal", || it.send(Command::Status).err());
+    assert!(matches!(refused, Refusal::Unavailable(_)), "{refused:?}");
+    assert!(it.thread.join().is_err());
+}
