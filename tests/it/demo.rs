@@ -90,8 +90,10 @@ fn it_tells_each_second_and_sums_up() {
 
 #[test]
 fn a_signal_ends_it_without_a_trace() {
-    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
-        let mut demo = Demo::start(&format!("{LITTLE} --for 10m"));
+    // They learn at the same time.
+    let demos = [Signal::TERM, Signal::INT, Signal::KILL]
+        .map(|signal| (signal, Demo::start(&format!("{LITTLE} --for 10m"))));
+    for (signal, mut demo) in demos {
         let under_load = signal != Signal::TERM;
         if under_load {
             demo.until("-- load");

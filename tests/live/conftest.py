@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(config, items):
         if item.get_closest_marker("reproducible"):
             return config.getoption("reproducible")
         marker = item.get_closest_marker("newest")
-        return marker is not None if newest else marker is None or not marker.kwargs.get("only")
+        given = marker.kwargs if marker else {"never": True}
+        return not given.get("never") if newest else not given.get("only")
 
     kept = [it for it in items if selected(it)]
     config.hook.pytest_deselected(items=[it for it in items if not selected(it)])

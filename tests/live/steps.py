@@ -16,7 +16,8 @@ def pytest_configure(config):
 def name(nodeid):
     """`test_store.py::test_disk_full[tmpfs]` is "store: disk full (tmpfs)"."""
     file, _, function = nodeid.partition("::")
-    function, _, case = function.rpartition("@")[0].partition("[") if "@" in function else function.partition("[")
+    # xdist adds the group.
+    function, _, case = re.sub(r"@\w+$", "", function).partition("[")
     module = re.sub(r".*test_|\.py$", "", file).replace("_", " ")
     words = function.removeprefix("test_").replace("_", " ")
     return (module if words == module else f"{module}: {words}") + (f" ({case.removesuffix(']')})" if case else "")

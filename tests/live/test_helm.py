@@ -43,34 +43,41 @@ MISTAKES = [
     ({"kubeRBACProxy": {"enabled": True, "tls": {"enabled": True}}}, r"set tlsSecret\.enabled"),
 ]
 
+pytestmark = [
+    pytest.mark.xdist_group("helm"),
+    pytest.mark.newest(reason="Helm 3 and 4 render and lint by different code"),
+]
+# What does not depend on the version of Helm.
+oldest = pytest.mark.newest(never=True, reason="does not depend on the version of Helm")
+
 # Helm keeps a release in a secret, which ends at this size.
 RELEASE_MAX = 1024 * 1024
 
 
-@pytest.mark.newest(reason="Helm 3 and 4 render with different libraries")
-def test_helm(tools):
-    tool = helm(tools.helm if tools.newest else None)
-    generated()
-    made = rendered(tool)
-    defaults(made["default"])
-    without_the_host(made["values-restricted"])
-    rules(made, tools.promtool)
-    dashboards(made["monitoring"])
-    settings(made, tools.hostnorm)
-    versions = schemas(made)
-    packaged(tool)
+@pytest.fixture(scope="module")
+def tool(tools):
+    return helm(tools.helm if tools.newest else None)
+
+
+@pytest.fixture(scope="module")
+def made(tool):
+    """The documents that each file of values makes."""
+    return rendered(tool)
+
+
+def test_mistakes(tool):
     for values, expected in MISTAKES:
         found, said = tool.render(values)
-        if found or not re.search(expected, said):
-            pytest.fail(f"{values} gives {len(found)} documents and says\n{said}\nexpected {expected}")
-    note(f"{tool.version}: {len(made)} files of values, Kubernetes {versions}, {len(MISTAKES)} mistakes told")
-    # What another version of Helm does not change is done once.
-    if not tools.newest:
-        pod_of_helm_test(made["default"], tools)
-        note(f"{effects(tool)} values have an effect")
+        assert not found and re.search(expected, said), f"{values} gives {len(found)} documents and says\n{said}\nexpected {expected}"
 
 
-def generated():
+@oldest
+def test_values_have_effects(tool):
+    note(f"{effects(tool)} values have an effect")
+
+
+@oldest
+def test_generated():
     done = subprocess.run([sys.executable, ROOT / "helm/generate.py", "--check"], capture_output=True, text=True)
     if done.returncode:
         pytest.fail(done.stdout + done.stderr)
@@ -90,9 +97,9 @@ def rendered(tool):
     return made
 
 
-def defaults(made):
+def test_defaults(made):
     """The least privileges that give right numbers."""
-    spec, container = pod(made)
+    spec, container = pod(made["default"])
     secure = container["securityContext"]
     expected = {
         "hostNetwork": spec["hostNetwork"] is False,
@@ -113,7 +120,8 @@ def defaults(made):
         pytest.fail(f"not as it should be by default: {', '.join(wrong)}")
 
 
-def without_the_host(made):
+def test_without_the_host(made):
+    made = made["values-restricted"]
     spec, _ = pod(made)
     volumes = [it for it in spec["volumes"] if "hostPath" in it]
     text = yaml.safe_load(one(made, "ConfigMap")["data"]["hostnorm.yaml"])
@@ -121,7 +129,7 @@ def without_the_host(made):
         pytest.fail(f"restricted: {volumes} {text}")
 
 
-def rules(made, promtool):
+def test_rules(made, tools):
     """What promtool tested is what is rendered; and what is changed is still well."""
     tested = yaml.safe_load((ROOT / "prometheus/hostnorm-rules.yml").read_text())
     if one(made["monitoring"], "PrometheusRule")["spec"] != tested:
@@ -149,26 +157,27 @@ def rules(made, promtool):
         with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
             yaml.safe_dump(one(made[name], "PrometheusRule")["spec"], file)
             file.flush()
-            done = subprocess.run([promtool, "check", "rules", "--lint=all", "--lint-fatal", file.name], capture_output=True, text=True)
+            done = subprocess.run([tools.promtool, "check", "rules", "--lint=all", "--lint-fatal", file.name], capture_output=True, text=True)
         if done.returncode:
             pytest.fail(f"{name}: {done.stdout}{done.stderr}")
 
 
-def dashboards(made):
+def test_dashboards(made):
+    made = made["monitoring"]
     found = {key: text for it in made if it["metadata"]["labels"].get("grafana_dashboard") for key, text in it["data"].items()}
     expected = {f"hostnorm-{it.name}": it.read_text() for it in (ROOT / "grafana/dashboards").glob("*.json")}
     if {key: json.loads(text) for key, text in found.items()} != {key: json.loads(text) for key, text in expected.items()}:
         pytest.fail(f"dashboards {sorted(found)} are not those of grafana/dashboards")
 
 
-def settings(made, binary):
+def test_settings(made, tools):
     """hostnorm takes the settings that are made, and they are those that were asked for."""
     for name, of in made.items():
         text = next(it["data"]["hostnorm.yaml"] for it in of if "hostnorm.yaml" in it.get("data", {}))
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             file.write(text)
             file.flush()
-            done = subprocess.run([binary, "check", "--config.file", file.name, "--print"], capture_output=True, text=True)
+            done = subprocess.run([tools.hostnorm, "check", "--config.file", file.name, "--print"], capture_output=True, text=True)
         if done.returncode:
             pytest.fail(f"{name}: hostnorm does not take its settings:\n{text}\n{done.stdout}{done.stderr}")
         for line in {"full": ["seed: 12345678", "limit: 6"], "store-none": ["path: off"]}.get(name, []):
@@ -176,7 +185,7 @@ def settings(made, binary):
                 pytest.fail(f"{name}: hostnorm does not have {line!r}:\n{done.stdout}")
 
 
-def schemas(made):
+def test_schemas(made):
     """Each document that differs, by the schemas of each version of Kubernetes that is supported."""
     once = {json.dumps(it, sort_keys=True): (name, it) for name, of in made.items() for it in of}
     foreign = ("monitoring.coreos.com", "autoscaling.k8s.io")
@@ -189,7 +198,7 @@ def schemas(made):
             for error in validator(version, document, registry).iter_errors(document):
                 where = "/".join(map(str, error.absolute_path))
                 pytest.fail(f"{name}: {document['kind']} in Kubernetes {version}: {where}: {error.message}")
-    return f"{versions[0]} to {versions[-1]}"
+    note(f"{len(made)} files of values, Kubernetes {versions[0]} to {versions[-1]}")
 
 
 def definitions(version):
@@ -207,7 +216,7 @@ def validator(version, document, registry):
     return jsonschema.Draft202012Validator(schema_file(version, document["kind"], api), registry=registry)
 
 
-def packaged(tool):
+def test_package(tool):
     """A package renders what the folder does, and a release fits where Helm keeps it."""
     values = yaml.safe_load((CHART / "ci/monitoring-values.yaml").read_text())
     with tempfile.TemporaryDirectory() as folder:
@@ -221,9 +230,10 @@ def packaged(tool):
             pytest.fail(f"a release takes {size} bytes, more than half of what a secret can have")
 
 
-def pod_of_helm_test(made, tools):
+@oldest
+def test_pod_of_helm_test(made, tools):
     """What the pod of `helm test` runs, against hostnorm here, and against nothing."""
-    container = one(made, "Pod")["spec"]["containers"][0]
+    container = one(made["default"], "Pod")["spec"]["containers"][0]
     script = container["args"][0]
     environment = {it["name"]: it["value"] for it in container["env"]}
     expected = f"http://release-name-hostnorm.{NAMESPACE}:19797"
