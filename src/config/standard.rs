@@ -45,7 +45,7 @@ static VARIABLES: &[Variable] = &[
     row("OTEL_RESOURCE_ATTRIBUTES", "otlp.resource_attributes", pairs),
     row("OTEL_PROPAGATORS", "otlp.propagators", words),
     row("OTEL_BSP_MAX_QUEUE_SIZE", "otlp.queue", number),
-    row("OTEL_BSP_SCHEDULE_DELAY", "otlp.every", milliseconds),
+    row("OTEL_BSP_SCHEDULE_DELAY", "otlp.schedule_delay", milliseconds),
     row("OTEL_TRACES_EXPORTER", "otlp.enabled", exporter),
     row("OTEL_SDK_DISABLED", "otlp.enabled", disabled),
 ];
