@@ -1,6 +1,6 @@
 //! The table of settings, from which flags, names in the environment, help and documentation follow.
 //!
-//! Defaults are not in it: they are read off [`Config::default`](super::Config), so that each is said once.
+//! Defaults are not in it: help and documentation take them from [`Config::default`](super::Config).
 
 use std::borrow::Cow;
 
