@@ -179,7 +179,7 @@ mod tests {
             ("OTEL_SERVICE_NAME", "mine", "service_name: mine"),
             ("OTEL_PROPAGATORS", "TraceContext, none", "propagators: [\"tracecontext\",\"none\"]"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "100", "queue: 100"),
-            ("OTEL_BSP_SCHEDULE_DELAY", "200", "every: 200ms"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "200", "schedule_delay: 200ms"),
             ("OTEL_TRACES_EXPORTER", "none", "enabled: false"),
             ("OTEL_SDK_DISABLED", "TRUE", "enabled: false"),
         ] {
