@@ -99,7 +99,7 @@ fn main() {
         }
     });
     let settings = otlp::Settings { endpoint, timeout: Span::seconds(1), ..otlp::Settings::default() };
-    let traces = otlp::start(&settings, || ()).unwrap().unwrap();
+    let traces = otlp::start(&settings).unwrap().unwrap();
     // Without spans the subscriber is there all the same, as in a program that traces.
     tracing::subscriber::with_default(traced(log(), &traces), || paired("on", &mut sources));
     traces.end();

@@ -18,7 +18,7 @@ use crate::grace::Lengths;
 use crate::http::{self, AppState, ControlSocket, Counts, Pages};
 use crate::registry::Registry;
 use crate::report::Report;
-use crate::sampler::{self, Durable, Event, Sampler, lower_priority};
+use crate::sampler::{self, Durable, Event, Sampler};
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
 use crate::supervisor::Supervisor;
@@ -43,7 +43,7 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
         Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
-    let traces = match otlp::start(&config.otlp, lower_priority) {
+    let traces = match otlp::start(&config.otlp) {
         Ok(traces) => traces,
         Err(problem) => return Exit::usage(problem.to_string()),
     };

@@ -45,7 +45,7 @@ static VARIABLES: &[Variable] = &[
     row("OTEL_RESOURCE_ATTRIBUTES", "otlp.resource_attributes", pairs),
     row("OTEL_PROPAGATORS", "otlp.propagators", words),
     row("OTEL_BSP_MAX_QUEUE_SIZE", "otlp.queue", number),
-    row("OTEL_BSP_SCHEDULE_DELAY", "otlp.every", milliseconds),
+    row("OTEL_BSP_SCHEDULE_DELAY", "otlp.schedule_delay", milliseconds),
     row("OTEL_TRACES_EXPORTER", "otlp.enabled", exporter),
     row("OTEL_SDK_DISABLED", "otlp.enabled", disabled),
 ];
@@ -179,7 +179,7 @@ mod tests {
             ("OTEL_SERVICE_NAME", "mine", "service_name: mine"),
             ("OTEL_PROPAGATORS", "TraceContext, none", "propagators: [\"tracecontext\",\"none\"]"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "100", "queue: 100"),
-            ("OTEL_BSP_SCHEDULE_DELAY", "200", "every: 200ms"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "200", "schedule_delay: 200ms"),
             ("OTEL_TRACES_EXPORTER", "none", "enabled: false"),
             ("OTEL_SDK_DISABLED", "TRUE", "enabled: false"),
         ] {

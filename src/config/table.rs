@@ -1,6 +1,6 @@
 //! The table of settings, from which flags, names in the environment, help and documentation follow.
 //!
-//! Defaults are not in it: they are read off [`Config::default`](super::Config), so that each is said once.
+//! Defaults are not in it: help and documentation take them from [`Config::default`](super::Config).
 
 use std::borrow::Cow;
 
@@ -358,10 +358,10 @@ static SETTINGS: &[Setting] = &[
     row(
         "otlp.queue",
         Takes::Whole,
-        "Spans that may wait to be sent, 1 to 65536; more are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
+        "Spans that may wait to be sent, those of the batch under way included, 1 to 65536; more are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
     ),
     row(
-        "otlp.every",
+        "otlp.schedule_delay",
         Takes::Duration,
         "Time between two batches, 100ms to 10m (OTEL_BSP_SCHEDULE_DELAY, in milliseconds)",
     ),

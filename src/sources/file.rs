@@ -1,10 +1,12 @@
 //! A kernel file that is read again and again.
 //!
-//! The file stays open and is read from its start each time: that costs a third less than to open it again,
-//! and the buffer is used again, so that a tick allocates nothing here.
+//! The file stays open and is read from its start each time: that costs a third less than opening it again. The buffer
+//! is reused, so that a tick allocates nothing here.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek};
+use std::io::{self, ErrorKind};
+#[cfg(unix)]
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{Error, excerpt};
@@ -20,8 +22,12 @@ pub(super) struct KernelFile {
     /// Which of the paths was tried last.
     at: usize,
     open: Option<File>,
+    /// Its first bytes hold the text; it keeps its length from one reading to the next.
     buffer: Vec<u8>,
 }
+
+/// Size of a new buffer; most files of the kernel are smaller.
+const BUFFER_BYTES: usize = 4 << 10;
 
 impl KernelFile {
     pub(super) fn new(path: PathBuf) -> Self {
@@ -42,8 +48,7 @@ impl KernelFile {
     /// # Errors
     /// When it is not there, cannot be read, is over [`FILE_BYTES_MAX`], or is not text.
     pub(super) fn read(&mut self) -> Result<Text<'_>, Error> {
-        self.read_bytes()?;
-        let (path, bytes) = (self.path(), &*self.buffer);
+        let (path, bytes) = self.read_bytes()?;
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Text { path, text }),
             Err(error) => {
@@ -60,34 +65,43 @@ impl KernelFile {
     /// # Errors
     /// As [`Self::read`], but for text.
     pub(super) fn read_bytes(&mut self) -> Result<(&Path, &[u8]), Error> {
-        if let Err(error) = self.refill() {
-            self.open = None;
-            self.buffer = Vec::new();
-            let path = self.path().to_owned();
-            return Err(match error.kind() {
-                // A kernel that was told at boot not to account for pressure has the files and refuses to read them.
-                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::Unsupported => {
-                    Error::Unavailable { path }
-                }
-                _ => Error::Read { path, source: error },
-            });
+        match self.refill() {
+            Ok(length) => Ok((self.path(), self.buffer.get(..length).unwrap_or_default())),
+            Err(source) => {
+                self.open = None;
+                self.buffer = Vec::new();
+                let path = self.path().to_owned();
+                Err(match source.kind() {
+                    // A kernel that was told at boot not to account for pressure has the files and refuses to read them.
+                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::Unsupported => {
+                        Error::Unavailable { path }
+                    }
+                    _ => Error::Read { path, source },
+                })
+            }
         }
-        Ok((self.path(), &self.buffer))
     }
 
-    fn refill(&mut self) -> io::Result<()> {
+    /// Reads the file into the buffer; gives the length of the text.
+    fn refill(&mut self) -> io::Result<usize> {
         if self.open.is_none() {
             self.open = Some(self.open_first()?);
         }
-        let Some(file) = &mut self.open else { return Err(ErrorKind::NotFound.into()) };
-        file.rewind()?;
-        self.buffer.clear();
-        let limit = FILE_BYTES_MAX as u64 + 1;
-        file.by_ref().take(limit).read_to_end(&mut self.buffer)?;
-        if self.buffer.len() > FILE_BYTES_MAX {
-            return Err(io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")));
+        let Some(file) = &self.open else { return Err(ErrorKind::NotFound.into()) };
+        let mut filled = 0;
+        while filled <= FILE_BYTES_MAX {
+            if filled == self.buffer.len() {
+                self.buffer.resize((2 * filled).max(BUFFER_BYTES), 0);
+            }
+            // A short read may be followed by more, as the kernel hands out many of its files page by page.
+            match read_at(file, self.buffer.get_mut(filled..).unwrap_or_default(), filled as u64) {
+                Ok(0) => return Ok(filled),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        Err(io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is where the sources open their files")]
@@ -102,6 +116,14 @@ impl KernelFile {
         }
         outcome
     }
+}
+
+/// One system call, where seeking and reading would be two.
+fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    #[cfg(unix)]
+    return file.read_at(into, offset);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, into, offset);
 }
 
 /// What a file held when it was read.

@@ -1,18 +1,18 @@
-//! Traces by OTLP: what hostnorm was at, tick by tick, to a collector of OpenTelemetry.
+//! Traces by OTLP: what hostnorm does in each tick and request, sent to an OpenTelemetry endpoint.
 //!
-//! Nothing is sent unless an endpoint is set. A span that is over goes into a bounded queue and nothing else happens
-//! on the thread that it was on; a thread of its own sends. What does not fit or is not taken is dropped and counted,
-//! so that a collector that is gone, slow or lying costs spans and nothing else.
+//! Nothing is sent unless an endpoint is set. A span that ends goes into the bounded queue of the SDK's batch processor,
+//! and nothing else happens on its thread. What does not fit or is not accepted is dropped and counted, so that an endpoint
+//! that is gone, slow or broken costs spans and nothing else.
 
 mod settings;
 mod transport;
 mod resource;
-mod queue;
-mod sender;
+mod outcomes;
+mod pipeline;
 mod context;
 
 pub use context::{adopt, trace_of};
-pub use queue::{BATCH_MAX, METRICS, Outcomes};
-pub use sender::{END_MAX, Traces, start};
+pub use outcomes::{METRICS, Outcomes};
+pub use pipeline::{SHUTDOWN_MAX, Traces, start};
 pub use settings::{Compression, Protocol, Sampler, Settings};
 pub use transport::{Unusable, unusable};

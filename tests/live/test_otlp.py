@@ -143,7 +143,7 @@ def prove_resource(spans, name):
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_otlp(options, folder, protocol):
     with collector(options.collector, folder) as (grpc, http, file):
-        flags = ["--interval=100ms", "--window=1", "--warmup=2s", "--otlp.every=200ms"]
+        flags = ["--interval=100ms", "--window=1", "--warmup=2s", "--otlp.schedule-delay=200ms"]
         variables = {}
         if protocol == "grpc":
             flags += [f"--otlp.endpoint=http://127.0.0.1:{grpc}", "--otlp.protocol=grpc", "--otlp.service-name=mine", "--otlp.compression=gzip"]

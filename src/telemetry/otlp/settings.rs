@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::span::Span;
 
-/// Longest queue; each span that waits takes about a kilobyte.
+/// Longest queue; each waiting span takes about a kilobyte.
 const QUEUE_MAX: u64 = 65_536;
-/// Shortest and longest time between two batches: below, the collector is busy with little; above, nobody waits.
-const EVERY: [Span; 2] = [Span::millis(100), Span::minutes(10)];
+/// Shortest and longest time between two batches: below, the endpoint is busy with little; above, nobody waits.
+const SCHEDULE_DELAY: [Span; 2] = [Span::millis(100), Span::minutes(10)];
 /// Longest time that one batch may take.
 const TIMEOUT_MAX: Span = Span::minutes(10);
 /// Most headers, and most attributes of the resource.
@@ -53,10 +53,10 @@ pub struct Settings {
     pub resource_attributes: Vec<String>,
     /// By which headers scrapes may bring a trace along.
     pub propagators: Vec<String>,
-    /// Spans that may wait.
+    /// Spans that may wait, those of the batch under way included.
     pub queue: u64,
     /// Time between two batches.
-    pub every: Span,
+    pub schedule_delay: Span,
 }
 
 /// How the collector is spoken to.
@@ -121,7 +121,7 @@ impl Default for Settings {
             resource_attributes: Vec::new(),
             propagators: vec!["tracecontext".into(), "baggage".into()],
             queue: 2048,
-            every: Span::seconds(5),
+            schedule_delay: Span::seconds(5),
         }
     }
 }
@@ -192,9 +192,12 @@ impl Settings {
         if !(1..=QUEUE_MAX).contains(&self.queue) {
             found.push(("otlp.queue", format!("{} is not within 1 and {QUEUE_MAX} spans", self.queue)));
         }
-        let [least, most] = EVERY;
-        if !(least..=most).contains(&self.every) {
-            found.push(("otlp.every", format!("{} is not within {least} and {most}", self.every)));
+        let [least, most] = SCHEDULE_DELAY;
+        if !(least..=most).contains(&self.schedule_delay) {
+            found.push((
+                "otlp.schedule_delay",
+                format!("{} is not within {least} and {most}", self.schedule_delay),
+            ));
         }
         if !(Span::millis(1)..=TIMEOUT_MAX).contains(&self.timeout) {
             let sentence = format!("{} is not within 1ms and {TIMEOUT_MAX}", self.timeout);
@@ -286,7 +289,10 @@ mod tests {
         );
         check(|it| it.sampler_arg = f64::NAN, &["otlp.sampler_arg: NaN is not within 0 and 1"]);
         check(|it| it.queue = 0, &["otlp.queue: 0 is not within 1 and 65536 spans"]);
-        check(|it| it.every = Span::millis(99), &["otlp.every: 99ms is not within 100ms and 10m"]);
+        check(
+            |it| it.schedule_delay = Span::millis(99),
+            &["otlp.schedule_delay: 99ms is not within 100ms and 10m"],
+        );
         check(|it| it.timeout = Span::default(), &["otlp.timeout: 0s is not within 1ms and 10m"]);
         check(|it| it.service_name.clear(), &["otlp.service_name: a service needs a name"]);
     }

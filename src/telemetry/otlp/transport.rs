@@ -144,7 +144,7 @@ fn certificates(pem: &[u8]) -> Vec<ureq::tls::Certificate<'static>> {
     items.filter_map(|it| if let PemItem::Certificate(found) = it { Some(found) } else { None }).collect()
 }
 
-/// Why the last batch did not arrive, where the exporter itself keeps it to itself.
+/// Why the last batch failed: of a client's error the exporter says "network error" and no more.
 #[derive(Debug, Default)]
 pub(super) struct Reason(Mutex<Option<String>>);
 
@@ -153,7 +153,7 @@ impl Reason {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn set(&self, text: String) {
+    pub(super) fn set(&self, text: String) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 }
@@ -250,7 +250,24 @@ impl HttpClient for Client {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_sdk::trace::SpanExporter as _;
+
     use super::*;
+    use crate::span::Span;
+
+    #[test]
+    fn the_reason_of_a_failure_is_kept() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let reason = Arc::new(Reason::default());
+        let url = format!("http://{closed}/");
+        let settings = Settings { timeout: Span::millis(100), ..Settings::default() };
+        let exporter = exporter(&settings, &url, &Files::default(), &reason).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let error = runtime.block_on(exporter.export(Vec::new())).unwrap_err().to_string();
+        assert!(!error.contains("refused"), "the exporter itself gives the reason now: {error}");
+        let reason = reason.take().unwrap();
+        assert!(reason.contains("Connection refused"), "{reason}");
+    }
 
     #[test]
     fn files_are_looked_at_before_they_are_needed() {

@@ -1,0 +1,253 @@
+//! From a span that ended to the exporter: the SDK's batch processor, with counts around it.
+//!
+//! The processor drops spans when its queue is full and waits no longer than it is told at shutdown. Three things it does
+//! not do are added here: it tells nobody how many spans it dropped; its exporters do not limit the time to connect by
+//! gRPC; and it logs each batch that fails, or none.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::SpanExporter as OtlpExporter;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{
+    self, BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, Span, SpanData, SpanExporter,
+    SpanProcessor,
+};
+use tokio::runtime::{Builder, Handle};
+use tokio::time::timeout;
+
+use super::outcomes::Outcomes;
+use super::resource::resource;
+use super::settings::{Protocol, Sampler, Settings};
+use super::transport::{Files, Reason, Unusable, exporter};
+
+/// Time that waiting spans get to be sent at the end; what is left then is lost.
+pub const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+
+/// Traces are recorded and sent.
+#[derive(Debug)]
+pub struct Traces {
+    provider: SdkTracerProvider,
+    outcomes: Arc<Outcomes>,
+}
+
+/// Starts to send traces; `None` if no endpoint is set.
+///
+/// # Errors
+/// If a file that the settings name cannot be used, or the system gives no thread.
+pub fn start(settings: &Settings) -> Result<Option<Traces>, Unusable> {
+    let Some(url) = settings.url() else { return Ok(None) };
+    let files = Files::read(settings)?;
+    let wrong = |sentence: String| Unusable { key: "otlp.endpoint", sentence };
+    let runtime = match settings.protocol {
+        Protocol::Http => None,
+        Protocol::Grpc => Some(grpc_runtime().map_err(|it| wrong(it.to_string()))?),
+    };
+    let reason = Arc::<Reason>::default();
+    let inner = {
+        // The gRPC channel belongs to the runtime in which it is built.
+        let _entered = runtime.as_ref().map(Handle::enter);
+        exporter(settings, &url, &files, &reason).map_err(|it| wrong(it.to_string()))?
+    };
+    let outcomes = Arc::<Outcomes>::default();
+    let exporter = Exporter {
+        inner,
+        runtime,
+        limit: settings.timeout.duration(),
+        outcomes: Arc::clone(&outcomes),
+        outage: Outage { url, reason, lost: Mutex::new(None) },
+    };
+    // `bounds` keeps it small.
+    let queue = usize::try_from(settings.queue).unwrap_or(usize::MAX);
+    let batches = BatchConfigBuilder::default()
+        .with_max_queue_size(queue)
+        .with_scheduled_delay(settings.schedule_delay.duration())
+        .build();
+    let inner = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(Processor { inner, queue, outcomes: Arc::clone(&outcomes) })
+        .with_sampler(sampler(settings))
+        .with_resource(resource(settings))
+        .build();
+    Ok(Some(Traces { provider, outcomes }))
+}
+
+impl Traces {
+    /// Records spans.
+    pub(in crate::telemetry) fn tracer(&self) -> SdkTracer {
+        self.provider.tracer(env!("CARGO_PKG_NAME"))
+    }
+
+    /// Counts of spans so far.
+    pub fn outcomes(&self) -> Arc<Outcomes> {
+        Arc::clone(&self.outcomes)
+    }
+
+    /// Sends the waiting spans and ends, within [`SHUTDOWN_MAX`].
+    pub fn end(self) {
+        // After a time-out the processor's thread is left in its request; the end of the process ends it.
+        let _ = self.provider.shutdown_with_timeout(SHUTDOWN_MAX);
+    }
+}
+
+fn sampler(settings: &Settings) -> trace::Sampler {
+    use trace::Sampler::{AlwaysOff, AlwaysOn, ParentBased, TraceIdRatioBased};
+    let ratio = TraceIdRatioBased(settings.sampler_arg);
+    match settings.sampler {
+        Sampler::AlwaysOn => AlwaysOn,
+        Sampler::AlwaysOff => AlwaysOff,
+        Sampler::Ratio => ratio,
+        Sampler::ParentOrOn => ParentBased(Box::new(AlwaysOn)),
+        Sampler::ParentOrOff => ParentBased(Box::new(AlwaysOff)),
+        Sampler::ParentOrRatio => ParentBased(Box::new(ratio)),
+    }
+}
+
+/// A runtime on a thread of its own, which serves the gRPC connection also between two batches.
+fn grpc_runtime() -> std::io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    // The end of the process ends it: dropping a runtime waits for name servers that do not answer.
+    std::thread::Builder::new().name("otlp-grpc".into()).spawn(move || runtime.block_on(pending::<()>()))?;
+    Ok(handle)
+}
+
+/// The SDK's processor behind a queue whose drops are counted.
+#[derive(Debug)]
+struct Processor {
+    inner: BatchSpanProcessor,
+    queue: usize,
+    outcomes: Arc<Outcomes>,
+}
+
+impl SpanProcessor for Processor {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.inner.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        // Spans of the batch under way count as waiting, so the queue of the processor has room for each that is admitted.
+        if self.outcomes.admit(self.queue) {
+            self.inner.on_end(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(limit)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+/// The SDK's exporter with a limit for the whole of a batch; counts and logs what became of it.
+#[derive(Debug)]
+struct Exporter {
+    inner: OtlpExporter,
+    /// Set for gRPC.
+    runtime: Option<Handle>,
+    limit: Duration,
+    outcomes: Arc<Outcomes>,
+    outage: Outage,
+}
+
+impl SpanExporter for Exporter {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let export = self.inner.export(batch);
+        let result = match &self.runtime {
+            // By HTTP the client has this limit.
+            None => export.await,
+            Some(runtime) => {
+                let limited = {
+                    let _entered = runtime.enter();
+                    timeout(self.limit, export)
+                };
+                limited.await.unwrap_or(Err(OTelSdkError::Timeout(self.limit)))
+            }
+        };
+        self.outcomes.settle(spans, result.is_ok());
+        self.outage.note(&result, spans as u64);
+        result
+    }
+
+    fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(limit)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+/// Logs when an outage begins and when it ends, and nothing between.
+#[derive(Debug)]
+struct Outage {
+    url: String,
+    reason: Arc<Reason>,
+    /// Spans lost in the outage so far; `None` while spans are sent.
+    lost: Mutex<Option<u64>>,
+}
+
+impl Outage {
+    fn note(&self, result: &OTelSdkResult, spans: u64) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match (result, *lost) {
+            (Err(_), Some(before)) => *lost = Some(before + spans),
+            (Err(error), None) => {
+                let problem = self.reason.take().unwrap_or_else(|| error.to_string());
+                tracing::warn!(
+                    url = self.url,
+                    problem,
+                    "traces cannot be sent; spans are lost until they can"
+                );
+                *lost = Some(spans);
+            }
+            (Ok(()), Some(before)) => {
+                tracing::info!(url = self.url, lost = before, "traces are sent again");
+                *lost = None;
+            }
+            (Ok(()), None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::tests::logged;
+
+    #[test]
+    fn an_outage_is_logged_at_its_begin_and_end() {
+        let reason = Arc::new(Reason::default());
+        let outage = Outage { url: "http://a".into(), reason: Arc::clone(&reason), lost: Mutex::default() };
+        let failed = || Err(OTelSdkError::Timeout(Duration::from_secs(1)));
+        let lines = logged(crate::telemetry::Settings::default(), || {
+            outage.note(&Ok(()), 1);
+            reason.set("connection refused".into());
+            outage.note(&failed(), 10);
+            outage.note(&failed(), 20);
+            outage.note(&Ok(()), 1);
+            outage.note(&Ok(()), 1);
+            outage.note(&failed(), 10);
+        });
+        let expect = [
+            "level=warn msg=\"traces cannot be sent; spans are lost until they can\" url=http://a \
+             problem=\"connection refused\"",
+            "level=info msg=\"traces are sent again\" url=http://a lost=30",
+            "level=warn msg=\"traces cannot be sent; spans are lost until they can\" url=http://a \
+             problem=\"Operation timed out after 1s\"",
+        ];
+        let found: Vec<_> = lines.lines().map(|it| it.split_once(' ').unwrap().1).collect();
+        assert_eq!(found, expect);
+    }
+}
