@@ -149,7 +149,7 @@ fn check(seeds: u64, quarantine: f64) {
 
 #[test]
 fn faults_of_every_kind_are_found_and_little_else() {
-    QUARANTINES.into_iter().for_each(|it| check(2, it));
+    QUARANTINES.into_iter().for_each(|it| check(4, it));
 }
 
 #[test]
