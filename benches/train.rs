@@ -62,7 +62,13 @@ fn train(criterion: &mut Criterion) {
         max_tree_depth: None,
         extension_level: WIDTH - 1,
     };
-    let set = TrainingSet { rows: rows.clone(), noise: vec![0.1; WIDTH], span: None, log: Log::default() };
+    let set = TrainingSet {
+        rows: rows.clone(),
+        noise: vec![0.1; WIDTH],
+        starts: Vec::new(),
+        span: None,
+        log: Log::default(),
+    };
     let history = history();
     let mut group = criterion.benchmark_group("train");
     group.sample_size(10);

@@ -23,7 +23,7 @@ const EVERY_SECONDS: f64 = 600.0;
 pub const AGE_MAX: f64 = 7.0 * 86_400.0;
 /// The values of so many of the last seconds are compared with the training set: a day has a night.
 const RECENT_SECONDS: f64 = 86_400.0;
-/// So many values are kept at most.
+/// So many values are kept at most of a subject that is alone.
 pub const ROWS_MAX: usize = 7 * 144;
 /// With fewer values on either side nothing is said: eight hours.
 const ROWS_MIN: usize = 48;
@@ -45,6 +45,7 @@ const PARTS: [f64; 5] = [-1.281_55, -0.524_40, 0.0, 0.524_40, 1.281_55];
 pub struct Log {
     /// The noise floor of each signal.
     floors: Vec<f64>,
+    rows_max: usize,
     /// Oldest first; not a number where a signal was missing.
     #[serde(with = "crate::seal::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
@@ -67,16 +68,40 @@ struct Shape {
     count: f64,
 }
 
+/// Indices of at most `most` of `count` things, evenly spread.
+pub fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
+    let taken = count.min(most);
+    (0..taken).map(move |idx| idx * count / taken)
+}
+
 impl Log {
     /// Knows nothing yet of signals with these noise floors.
     pub fn new(floors: Vec<f64>) -> Self {
-        Self { floors, rows: VecDeque::new() }
+        Self { floors, rows_max: ROWS_MAX, rows: VecDeque::new() }
+    }
+
+    /// The same, with room for at most this many values.
+    pub fn with_rows_max(self, rows_max: usize) -> Self {
+        Self { rows_max, ..self }
+    }
+
+    /// The values of several subjects of a kind, the same number of each at most, one subject after the other.
+    pub fn joined<'a>(logs: impl ExactSizeIterator<Item = &'a Self>) -> Self {
+        let each_max = (ROWS_MAX / logs.len().max(1)).max(1);
+        let mut joined = Self { rows_max: ROWS_MAX, ..Self::default() };
+        for log in logs {
+            joined.floors.clone_from(&log.floors);
+            let rows = spread(log.rows.len(), each_max).filter_map(|idx| log.rows.get(idx));
+            joined.rows.extend(rows.take(ROWS_MAX - joined.rows.len()).cloned());
+        }
+        joined
     }
 
     /// Whether this can go on in the place of `fresh`, which is of the same signals.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         self.floors == fresh.floors
-            && self.rows.len() <= ROWS_MAX
+            && self.rows_max == fresh.rows_max
+            && self.rows.len() <= self.rows_max
             && self.rows.iter().all(|(_, row)| row.len() == self.floors.len())
     }
 
@@ -90,7 +115,9 @@ impl Log {
         if self.rows.back().is_some_and(|(newest, _)| at.0 - newest.0 < EVERY_SECONDS) {
             return false;
         }
-        while self.rows.len() >= ROWS_MAX || self.rows.front().is_some_and(|(it, _)| at.0 - it.0 > AGE_MAX) {
+        while self.rows.len() >= self.rows_max
+            || self.rows.front().is_some_and(|(it, _)| at.0 - it.0 > AGE_MAX)
+        {
             self.rows.pop_front();
         }
         let values = point.values.iter().zip(&point.missing);
@@ -132,7 +159,8 @@ impl Reference {
 
     /// How far each signal is from what it was, so that 1.0 is the limit; nothing for signals known too little.
     pub fn ratios(&self, log: &Log) -> Vec<Option<f64>> {
-        let from = log.rows.back().map_or(0.0, |(newest, _)| newest.0 - RECENT_SECONDS);
+        let newest = log.rows.iter().map(|(at, _)| at.0).fold(f64::NEG_INFINITY, f64::max);
+        let from = newest - RECENT_SECONDS;
         let each = log.floors.iter().enumerate().map(|(idx, floor)| {
             let shape = self.signals.get(idx)?.as_ref()?;
             let values = log.column(idx, from);

@@ -20,20 +20,26 @@ use crate::scorer::{self, Hold};
 use crate::selftest::Trial;
 use crate::signal::{Change, Signal};
 
+mod family;
+mod lifecycle;
 mod rebuild;
 mod snapshot;
 mod subject;
 mod train;
 mod warm;
 
+pub use family::LENDERS_MIN;
+pub use lifecycle::{Census, EVICTIONS_MAX, Handover, WAIT_SECONDS};
 pub use snapshot::Mismatch;
+pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use train::{DRIFT_SECONDS, RETRY_SECONDS};
 pub use warm::Warming;
 
+use family::Family;
 use subject::State;
-use train::Asked;
 
-/// Subjects that are followed at most; what is over it is read and exposed, not judged.
+/// Subjects that are live at most. Over it the one seen least recently is evicted; what is over it in one reading is read
+/// and exposed, not judged.
 pub const SUBJECTS_MAX: usize = 512;
 
 /// Seconds between two self-tests.
@@ -66,6 +72,8 @@ pub struct Settings {
     pub quarantine: f64,
     /// Seconds between two trainings of the forest.
     pub retrain: f64,
+    /// Seconds after which a subject that is missing from the readings is evicted, of kinds whose subjects come and go.
+    pub evict_after: f64,
     /// Whether a forest is trained as well when signals are no longer what it was trained on.
     pub retrain_on_drift: bool,
 }
@@ -85,6 +93,7 @@ impl Default for Settings {
             half_life: 7.0 * 86_400.0,
             quarantine: 1.0,
             retrain: 86_400.0,
+            evict_after: 900.0,
             retrain_on_drift: true,
         }
     }
@@ -114,38 +123,33 @@ impl Settings {
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
-    signals: BTreeMap<Kind, Vec<&'static Signal>>,
+    /// Kinds that have signals.
+    families: BTreeMap<Kind, Family>,
     states: BTreeMap<Subject, State>,
+    /// Subjects whose stored state was asked for, and when.
+    waiting: BTreeMap<Subject, Timestamp>,
+    handover: Handover,
     /// The reading before, which rates are taken against.
     before: Arc<Reading>,
-    models: BTreeMap<Kind, Model>,
-    /// New models that are tried out beside them.
-    shadows: BTreeMap<Kind, Model>,
     watch: Watch,
-    /// What the signals were like that they were trained on.
-    references: BTreeMap<Kind, Arc<Reference>>,
-    /// When trainings were asked for, and when the next ones are due.
-    asked: BTreeMap<Kind, Asked>,
     learning: bool,
 }
 
 impl Engine {
     /// Knows nothing yet.
     pub fn new(signals: impl IntoIterator<Item = &'static Signal>, settings: &Settings) -> Self {
-        let mut by_kind: BTreeMap<Kind, Vec<&'static Signal>> = BTreeMap::new();
+        let mut families: BTreeMap<Kind, Family> = BTreeMap::new();
         for signal in signals {
-            by_kind.entry(signal.kind).or_default().push(signal);
+            families.entry(signal.kind).or_insert_with(|| Family::new(signal.kind)).signals.push(signal);
         }
         Self {
             settings: settings.clone(),
-            signals: by_kind,
+            families,
             states: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            handover: Handover::default(),
             before: Arc::new(Reading::default()),
-            models: BTreeMap::new(),
-            shadows: BTreeMap::new(),
             watch: Watch::new(&[], settings.grace),
-            references: BTreeMap::new(),
-            asked: BTreeMap::new(),
             learning: true,
         }
     }
@@ -165,16 +169,13 @@ impl Engine {
         self.learning = on;
     }
 
-    /// Judges one reading, then learns it.
+    /// Judges one reading, then learns it. Subjects that came or went are in [`take_handover`](Self::take_handover).
     pub fn step(&mut self, now: Reading) -> Report {
+        let left = self.turn_over(&now);
         let mut judgements = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
         let held_back = grace.is_some_and(|it| it.is_active());
         for (subject, values) in &now.subjects {
-            if !self.states.contains_key(subject) && self.states.len() < SUBJECTS_MAX {
-                let fresh = self.fresh(subject.kind());
-                self.states.extend(fresh.map(|it| (subject.clone(), it)));
-            }
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
                 let change =
@@ -188,7 +189,7 @@ impl Engine {
         }
         let reading = Arc::new(now);
         self.before = Arc::clone(&reading);
-        Report { reading, judgements, grace, ..Report::default() }
+        Report { reading, judgements, left, grace, ..Report::default() }
     }
 
     /// When the newest reading was made.
@@ -198,12 +199,12 @@ impl Engine {
 
     /// The kinds of subjects that can be judged.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<'_> {
-        self.signals.keys().copied()
+        self.families.keys().copied()
     }
 
     /// The signals of this kind, in their order.
     pub fn signals(&self, kind: Kind) -> Vec<&'static Signal> {
-        self.signals.get(&kind).cloned().unwrap_or_default()
+        self.families.get(&kind).map(|it| it.signals.clone()).unwrap_or_default()
     }
 
     /// Goes on after this reading, as if it had been stepped last: rates are taken against it.
@@ -213,27 +214,37 @@ impl Engine {
 
     /// Judges subjects of this kind by this model from now on.
     pub fn install(&mut self, kind: Kind, model: &Model) {
-        self.models.insert(kind, model.clone());
+        self.families.entry(kind).and_modify(|it| it.model = Some(model.clone()));
         self.of_kind(kind).for_each(|it| it.install(model));
     }
 
     /// Compares what signals of this kind are like with what they were when the model was trained, from now on.
     pub fn compare_with(&mut self, kind: Kind, reference: &Reference) {
+        let Some(family) = self.families.get_mut(&kind) else { return };
         let reference = Arc::new(reference.clone());
-        self.of_kind(kind).for_each(|it| it.compare_with(&reference));
-        self.references.insert(kind, reference);
+        (family.reference, family.drift) = (Some(Arc::clone(&reference)), None);
+        // One of many is compared by nobody: it is not like all of them. See `train`.
+        if !family.is_changing() {
+            self.of_kind(kind).for_each(|it| it.compare_with(&reference));
+        }
     }
 
     /// Tries this model on subjects of this kind, beside the one that judges.
     pub fn try_out(&mut self, kind: Kind, model: &Model) {
-        self.shadows.insert(kind, model.clone());
+        self.set_shadow(kind, Some(model));
         self.of_kind(kind).for_each(|it| it.try_out(model));
     }
 
     /// Tries none on subjects of this kind any more.
     pub fn drop_shadow(&mut self, kind: Kind) {
-        self.shadows.remove(&kind);
+        self.set_shadow(kind, None);
         self.of_kind(kind).for_each(State::drop_shadow);
+    }
+
+    fn set_shadow(&mut self, kind: Kind, model: Option<&Model>) {
+        self.families.entry(kind).and_modify(|it| {
+            (it.shadow, it.tally) = (model.cloned(), Tally::default());
+        });
     }
 
     /// Episodes that are under way are the new normal, from the next reading on; gives their subjects.
@@ -245,7 +256,8 @@ impl Engine {
     /// What the model that is tried out said so far of all subjects of this kind, beside the one that judges.
     pub fn tally(&self, kind: Kind) -> Tally {
         let of_kind = self.states.iter().filter(|(subject, _)| subject.kind() == kind);
-        of_kind.filter_map(|(_, it)| it.tally()).fold(Tally::default(), Tally::with)
+        let gone = self.families.get(&kind).map(|it| it.tally).unwrap_or_default();
+        of_kind.filter_map(|(_, it)| it.tally()).fold(gone, Tally::with)
     }
 
     fn of_kind(&mut self, kind: Kind) -> impl Iterator<Item = &mut State> {
@@ -259,7 +271,7 @@ impl Engine {
         self.states.iter_mut().find_map(|(subject, state)| Some((subject.clone(), state.history()?)))
     }
 
-    /// A self-test of the host, when one is due; asking counts as testing.
+    /// A self-test of a subject that is alone of its kind, when one is due; asking counts as testing.
     ///
     /// It is due once an hour without an episode and without grace was seen, and an hour after the last one.
     pub fn due_trial(&mut self) -> Option<(Subject, Trial)> {

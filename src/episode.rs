@@ -83,6 +83,11 @@ impl Tracker {
         self.calm = 0.0;
     }
 
+    /// The subject is gone, and the episode that is under way with it.
+    pub fn end(&mut self) -> Option<Episode> {
+        self.episode.take()
+    }
+
     /// In grace an episode begins only from [`grace::LIMIT_FACTOR`] times the limit on; one that began goes on.
     pub fn grace(&mut self, active: bool) {
         self.grace = active;

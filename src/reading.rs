@@ -14,14 +14,14 @@ use crate::metric::Metric;
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub f64);
 
-/// Who a value describes.
+/// Who a value describes, under an identity that survives restarts of hostnorm and of the subject itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Subject {
     /// The machine as a whole.
     Host,
-    /// One container, by its name.
+    /// One container, by workload and container name, never by its id.
     Container(Arc<str>),
-    /// One log, by its name.
+    /// One log, by its configured name.
     Log(Arc<str>),
 }
 
@@ -36,7 +36,25 @@ pub enum Kind {
     Log,
 }
 
+/// How many subjects of a kind there are, and how long each of them stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Population {
+    /// One, as long as hostnorm runs: it is never evicted and keeps a long history.
+    Single,
+    /// Many, which come and go: a subject that is gone is evicted, and a new one borrows from the others.
+    Changing,
+}
+
 impl Subject {
+    /// The subject of this kind and name; of a single subject the name is fixed.
+    pub fn read(kind: Kind, name: &str) -> Option<Self> {
+        match kind {
+            Kind::Host => (name == Self::Host.name()).then_some(Self::Host),
+            Kind::Container => Some(Self::Container(name.into())),
+            Kind::Log => Some(Self::Log(name.into())),
+        }
+    }
+
     /// What it has signals and models in common with.
     pub fn kind(&self) -> Kind {
         match self {
@@ -56,9 +74,20 @@ impl Subject {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Host, Self::Container, Self::Log];
+
     /// The kind of this name.
     pub fn read(name: &str) -> Option<Self> {
-        [Self::Host, Self::Container, Self::Log].into_iter().find(|it| it.name() == name)
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// How many subjects of it there are.
+    pub fn population(self) -> Population {
+        match self {
+            Self::Host => Population::Single,
+            Self::Container | Self::Log => Population::Changing,
+        }
     }
 
     /// The value of the label `kind`.

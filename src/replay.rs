@@ -65,11 +65,10 @@ impl Settings {
 
     fn shape(&self, floors: Vec<f64>) -> Shape {
         Shape {
-            floors,
-            half_life: (self.half_life / self.every).max(2.0),
             points_per_day: (DAY_SECONDS / self.every).max(1.0),
             points_min: ROWS_MIN,
             novelty_half_life: NOVELTY_HALF_LIFE,
+            ..Shape::plain(floors, (self.half_life / self.every).max(2.0))
         }
     }
 }

@@ -18,14 +18,23 @@ use crate::window::Point;
 pub struct Report {
     /// The reading that was judged.
     pub reading: Arc<Reading>,
-    /// One row for each subject of the reading that has signals.
+    /// One row for each subject of the reading that is judged.
     pub judgements: BTreeMap<Subject, Judgement>,
+    /// The last judgements of subjects that were evicted amid an episode, which ends with them.
+    pub left: BTreeMap<Subject, Judgement>,
     /// What hostnorm measures of itself, besides what its sources do.
     pub own: Values,
     /// Which reasons to hold back episodes there are; nothing where readings do not tell of any.
     pub grace: Option<Grace>,
     /// What the tick before took: this one's own end is not known yet.
     pub before: Option<Took>,
+}
+
+impl Report {
+    /// All that was concluded, also of subjects that left.
+    pub fn concluded(&self) -> impl Iterator<Item = (&Subject, &Judgement)> {
+        self.judgements.iter().chain(&self.left)
+    }
 }
 
 /// What one tick took.
@@ -55,6 +64,8 @@ pub struct Judgement {
     pub ready_at: Timestamp,
     /// Whether enough is known for a score; once it is, it stays so.
     pub ready: bool,
+    /// Whether much of what it is judged by is borrowed from other subjects of its kind, as it is new.
+    pub borrowed: bool,
     /// The score and its explanation; nothing while too little is known, or after a long gap in the readings.
     pub opinion: Option<Opinion>,
     /// Each signal that has a value, with what was expected of it once that is known.

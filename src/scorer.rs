@@ -10,20 +10,18 @@ use crate::detect::baseline::Statistics;
 use crate::detect::blame::Blame;
 use crate::detect::eif::{Model, clip};
 use crate::detect::expectation::{Distances, Expectation};
-use crate::detect::forest::Rows;
 use crate::detect::seasonal::{History, Profile};
 use crate::detect::tail::Tail;
 use crate::detect::{
     self, DETECTORS, Detector, Lesson, Range, Shape, Verdict, View, contribution, fuse, vote, young,
 };
-use crate::drift::Log;
 use crate::episode::{Moment, Release, Tracker};
 use crate::reading::Timestamp;
 use crate::registry::Tally;
 use crate::report::{DetectorState, Direction, Episode, Expected, Shadowed, Turn};
-use crate::training::TrainingSet;
 use crate::window::Point;
 
+mod borrowed;
 mod fold;
 mod judged;
 mod keep;
@@ -37,14 +35,13 @@ pub use peak::Hold;
 
 use peak::Peak;
 use shadow::{Beside, Shadow};
+pub use thinned::ROWS_MAX;
 use thinned::Thinned;
 
 /// However little a host knows, a state that lasts less than this many seconds is not its new normal.
 const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
 /// A signal with a smaller share of the score is not named as a cause of it.
 const CAUSE_SHARE_MIN: f64 = 0.05;
-/// With so many whole points a tree's sample is full, and the overlapping points of the warm-up are left out.
-const ROWS_ENOUGH: usize = 256;
 /// After a new normal was accepted, what came before weighs as much as this many points.
 const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
 /// Points it takes before distances mean anything.
@@ -70,6 +67,8 @@ pub struct Scorer {
     budget: Option<(Tail, Ledger)>,
     /// Whole points learned, in weights.
     points: f64,
+    /// Those of them that were borrowed from other subjects of the kind.
+    borrowed: f64,
     /// Those of them outside episodes.
     calm: f64,
     /// The limit's factor for that many points.
@@ -87,18 +86,24 @@ impl Scorer {
             expectation: Expectation::new(shape),
             detectors: DETECTORS.iter().map(|row| (row.build)(shape)).collect(),
             blame: Blame::new(shape),
-            history: Thinned::new(),
-            early: Thinned::new(),
+            history: Thinned::new(ROWS_MAX),
+            early: Thinned::new(ROWS_MAX),
             smooth: vec![0.0; shape.width()],
             peak: Peak::default(),
             tracker: Tracker::default(),
             budget: None,
             points: 0.0,
+            borrowed: 0.0,
             calm: 0.0,
             width: f64::INFINITY,
             oddness: vec![0.0; shape.width()],
             shadow: None,
         }
+    }
+
+    /// The same, with room for at most this many rows for the forest.
+    pub fn with_rows_max(self, rows_max: usize) -> Self {
+        Self { history: Thinned::new(rows_max), early: Thinned::new(rows_max), ..self }
     }
 
     /// The same, less the rows that forests are trained on: to try out what it would say.
@@ -107,13 +112,14 @@ impl Scorer {
             expectation: self.expectation.clone(),
             detectors: self.detectors.clone(),
             blame: self.blame.clone(),
-            history: Thinned::new(),
-            early: Thinned::new(),
+            history: Thinned::new(ROWS_MAX),
+            early: Thinned::new(ROWS_MAX),
             smooth: self.smooth.clone(),
             peak: self.peak.clone(),
             tracker: self.tracker.clone(),
             budget: self.budget.clone(),
             points: self.points,
+            borrowed: self.borrowed,
             calm: self.calm,
             width: self.width,
             oddness: self.oddness.clone(),
@@ -207,28 +213,14 @@ impl Scorer {
         self.tracker.interrupt();
     }
 
+    /// The subject is gone, and with it the episode that is under way.
+    pub fn end_episode(&mut self) -> Option<Episode> {
+        self.tracker.end()
+    }
+
     /// Whether there is a known reason for the subject not to be as it used to be, from the next point on.
     pub fn grace(&mut self, active: bool) {
         self.tracker.grace(active);
-    }
-
-    /// What a forest for this subject is to be trained on.
-    pub fn training_set(&self) -> TrainingSet {
-        let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
-        let mut rows = Rows::new(self.smooth.len());
-        early.into_iter().chain([&self.history]).for_each(|it| it.copy_into(&mut rows));
-        TrainingSet {
-            rows,
-            noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
-            span: self.span(),
-            log: Log::default(),
-        }
-    }
-
-    /// When the oldest and the newest of the points that a forest is trained on were.
-    fn span(&self) -> Option<[Timestamp; 2]> {
-        let rows = [&self.early, &self.history].into_iter().filter_map(Thinned::span);
-        rows.reduce(|[from, one], [other, to]| [Timestamp(from.0.min(other.0)), Timestamp(one.0.max(to.0))])
     }
 
     /// Judges a point, then learns it; gives no score before it is ready.
@@ -349,7 +341,8 @@ impl Scorer {
     fn learn(&mut self, point: &Point, distances: &Distances, lesson: Lesson, whole: f64, ready: bool) {
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         self.detectors.iter_mut().for_each(|it| it.learn(&view, lesson));
-        if !lesson.quarantined && self.points >= POINTS_MIN {
+        // Distances from a borrowed mean say how subjects differ, not what is ordinary for one of them.
+        if !lesson.quarantined && self.points >= POINTS_MIN && !self.is_borrowed() {
             let rows = if ready { &mut self.history } else { &mut self.early };
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
         }

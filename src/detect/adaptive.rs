@@ -55,6 +55,24 @@ impl Moments {
         with_floor(self.spread(), floor)
     }
 
+    /// What several subjects know of one signal, to weigh as much as `points`: a value that is ordinary for any of them
+    /// is ordinary. Smallest and largest values are left out, as those are never forgotten.
+    pub fn pooled<'a>(each: impl Iterator<Item = &'a Self>, points: f64) -> Self {
+        let (mut count, mut mean, mut between, mut within) = (0.0, 0.0, 0.0, 0.0);
+        for it in each.filter(|it| it.points > 0.0) {
+            count += 1.0;
+            let error = it.mean - mean;
+            mean += error / count;
+            between += error * (it.mean - mean);
+            within += it.variance;
+        }
+        if count == 0.0 {
+            return Self::default();
+        }
+        let between = between / (count - 1.0).max(1.0);
+        Self { mean, variance: between + within / count, points, ..Self::default() }
+    }
+
     fn learn(&mut self, value: f64, lesson: Lesson, forgetting: f64) {
         let a = gain(forgetting, lesson, self.points);
         let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
@@ -127,6 +145,16 @@ impl Adaptive {
     /// The noise floor of a signal, in its unit.
     pub fn floor(&self, idx: usize) -> f64 {
         self.floors.get(idx).copied().unwrap_or(0.0)
+    }
+
+    /// Starts from what others of its kind know; signals unknown to them stay unknown.
+    pub fn borrow(&mut self, known: &[Moments]) {
+        for ((own, quantiles), known) in self.moments.iter_mut().zip(&mut self.quantiles).zip(known) {
+            if known.points > 0.0 {
+                *own = *known;
+                quantiles.iter_mut().for_each(|it| it.learn(known.mean));
+            }
+        }
     }
 
     /// The distance of each signal from its mean, in deviations; 0 within the floor, where the signal is

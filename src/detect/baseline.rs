@@ -58,11 +58,13 @@ impl Statistics {
     pub fn of(adaptive: &Adaptive, idx: usize) -> Option<Self> {
         let moments = adaptive.moments().get(idx)?;
         let [p95, p99] = adaptive.quantiles().get(idx)?;
+        // A subject with a borrowed baseline saw no value of its own yet.
+        let seen = |it: f64| if it.is_finite() { it } else { moments.mean };
         Some(Self {
             mean: moments.mean,
             deviation: moments.deviation(adaptive.floor(idx)),
-            min: moments.min,
-            max: moments.max,
+            min: seen(moments.min),
+            max: seen(moments.max),
             points: moments.points,
             p95: p95.value()?,
             p99: p99.value()?,

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptive::Adaptive;
+use super::adaptive::{Adaptive, Moments};
 use super::baseline::Statistics;
 use super::season::Season;
 use super::{Lesson, Shape};
@@ -85,6 +85,12 @@ impl Expectation {
         self.plain.learn(point, lesson);
         self.residual.learn(&distances.residual, lesson);
         self.season.learn(point, lesson, whole);
+    }
+
+    /// Starts from what others of its kind know.
+    pub fn borrow(&mut self, known: &[Moments]) {
+        self.plain.borrow(known);
+        self.residual.borrow(known);
     }
 
     /// Believes what comes as if no more than `points` had been learned: the old normal is to be left behind.

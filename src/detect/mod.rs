@@ -112,6 +112,8 @@ pub struct Shape {
     pub half_life: f64,
     /// Points in a day.
     pub points_per_day: f64,
+    /// Buckets of a day, at most, that times of day and week are told apart by.
+    pub buckets_per_day: usize,
     /// A signal known for fewer points has no distance from its mean.
     pub points_min: f64,
     /// After how many points half of a novelty is forgotten.
@@ -121,7 +123,14 @@ pub struct Shape {
 impl Shape {
     /// Signals with these floors, a point each half minute.
     pub fn plain(floors: Vec<f64>, half_life: f64) -> Self {
-        Self { floors, half_life, points_per_day: 2_880.0, points_min: 5.0, novelty_half_life: 1.0 }
+        Self {
+            floors,
+            half_life,
+            points_per_day: 2_880.0,
+            buckets_per_day: seasonal::BUCKETS_PER_DAY_MAX,
+            points_min: 5.0,
+            novelty_half_life: 1.0,
+        }
     }
 
     /// How many signals a point has.

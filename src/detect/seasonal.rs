@@ -20,6 +20,7 @@ mod grid;
 
 pub use collect::History;
 pub use fit::{Profile, Season};
+pub use grid::PER_DAY_MAX as BUCKETS_PER_DAY_MAX;
 
 use collect::{Collector, Turn};
 use fit::{DAYS_MIN, Found, LEVEL_DAYS};
@@ -47,7 +48,7 @@ pub struct Seasonal {
 impl Seasonal {
     /// Knows nothing yet.
     pub fn new(shape: &Shape) -> Self {
-        let grid = Grid::new(shape.points_per_day);
+        let grid = Grid::new(shape.points_per_day, shape.buckets_per_day);
         Self {
             floors: shape.floors.clone(),
             ring: grid.map(|grid| (grid, Collector::new(grid, shape.width()))),

@@ -1,5 +1,8 @@
 //! All that the engine learned, as bytes: to go on from there after a restart, or to judge the same readings once more.
 //!
+//! Subjects that come and go are no part of a snapshot: there may be hundreds of them, and each has bytes of its own, which
+//! are stored when it is evicted and from time to time.
+//!
 //! A snapshot is a cache. It fits the version, the signals and the settings that it was made with; for any other the
 //! same kind of state is folded anew from stored points. Trained forests are no part of it: they are megabytes, shared,
 //! and change once a day.
@@ -12,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::subject::Saved;
 use super::train::Asked;
 use super::{Engine, SUBJECTS_MAX, Settings, State};
+use crate::detect::adaptive::Moments;
 use crate::grace::Grace;
-use crate::reading::{Kind, Subject};
+use crate::reading::{Kind, Population, Subject};
 use crate::seal;
 use crate::version::VERSION;
 
@@ -21,7 +25,10 @@ use crate::version::VERSION;
 const MARK: [u8; 4] = *b"hnSS";
 
 /// Raised whenever what is written changes its form within a version.
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
+
+/// In front of the state of one subject.
+const SUBJECT_MARK: [u8; 4] = *b"hnSU";
 
 /// What a snapshot has to have in common with the engine that takes it over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +44,7 @@ struct Tag {
 #[derive(Debug, Deserialize)]
 struct Body {
     grace: Grace,
-    asked: BTreeMap<Kind, Asked>,
+    kinds: BTreeMap<Kind, (Asked, Vec<Moments>)>,
     learning: bool,
     states: Vec<(Subject, Saved)>,
 }
@@ -95,9 +102,16 @@ impl Tag {
             |signals: &Vec<&crate::signal::Signal>| signals.iter().map(|it| it.name.to_owned()).collect();
         Self {
             version: VERSION.to_owned(),
-            signals: engine.signals.iter().map(|(kind, signals)| (*kind, names(signals))).collect(),
+            signals: engine.families.iter().map(|(kind, it)| (*kind, names(&it.signals))).collect(),
             settings: shaping(&engine.settings),
         }
+    }
+
+    /// The same of one kind only.
+    fn of_kind(engine: &Engine, kind: Kind) -> Self {
+        let mut tag = Self::new(engine);
+        tag.signals.retain(|it, _| *it == kind);
+        tag
     }
 
     /// What differs from `own`.
@@ -138,8 +152,11 @@ impl Engine {
     /// All that was learned, but for the trained models.
     pub fn snapshot(&self) -> Vec<u8> {
         // As `Body` is read; copied nowhere, as it is megabytes.
-        let states: Vec<_> = self.states.iter().map(|(subject, it)| (subject, it.saved())).collect();
-        let body = (self.watch.grace(), &self.asked, self.learning, states);
+        let states = self.states.iter().filter(|(it, _)| it.kind().population() == Population::Single);
+        let states: Vec<_> = states.map(|(subject, it)| (subject, it.saved())).collect();
+        let kinds: BTreeMap<_, _> =
+            self.families.iter().map(|(it, own)| (it, (own.asked, &own.priors))).collect();
+        let body = (self.watch.grace(), kinds, self.learning, states);
         seal::sealed(MARK, &(LAYOUT, Tag::new(self), body))
     }
 
@@ -149,15 +166,7 @@ impl Engine {
     /// # Errors
     /// When it is of another version, of other signals or settings, or garbled; then nothing changed.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), Mismatch> {
-        let content = seal::open(MARK, snapshot).ok_or(Mismatch::Garbled)?;
-        let (layout, rest) = seal::front::<u32>(content).ok_or(Mismatch::Garbled)?;
-        if layout != LAYOUT {
-            return Err(Mismatch::Version { found: format!("with layout {layout}") });
-        }
-        let (tag, rest) = seal::front::<Tag>(rest).ok_or(Mismatch::Garbled)?;
-        if let Some(mismatch) = tag.mismatch(&Tag::new(self)) {
-            return Err(mismatch);
-        }
+        let rest = opened(MARK, snapshot, &Tag::new(self))?;
         let body: Body = seal::read(rest).ok_or(Mismatch::Garbled)?;
         if body.states.len() > SUBJECTS_MAX {
             return Err(Mismatch::Garbled);
@@ -167,25 +176,62 @@ impl Engine {
             let fresh = self.fresh(subject.kind()).ok_or(Mismatch::Garbled)?;
             states.insert(subject, fresh.with(saved, &self.settings).ok_or(Mismatch::Garbled)?);
         }
+        for (kind, (asked, priors)) in body.kinds {
+            if let Some(family) = self.families.get_mut(&kind) {
+                family.asked = asked;
+                family.priors = if priors.len() == family.signals.len() { priors } else { Vec::new() };
+            }
+        }
         self.states = states;
-        self.asked = body.asked;
         self.learning = body.learning;
         self.watch.resume(body.grace);
         Ok(())
     }
 
+    /// What one subject learned, for [`give_back`](Self::give_back); nothing for one that is not live.
+    pub fn state_of(&self, subject: &Subject) -> Option<Vec<u8>> {
+        self.states.get(subject).map(|it| self.state_bytes(subject, it))
+    }
+
+    pub(super) fn state_bytes(&self, subject: &Subject, state: &State) -> Vec<u8> {
+        seal::sealed(SUBJECT_MARK, &(LAYOUT, Tag::of_kind(self, subject.kind()), (subject, state.saved())))
+    }
+
+    /// A subject with what it learned before it was evicted.
+    pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<State, Mismatch> {
+        let rest = opened(SUBJECT_MARK, bytes, &Tag::of_kind(self, subject.kind()))?;
+        let (saved_of, saved): (Subject, Saved) = seal::read(rest).ok_or(Mismatch::Garbled)?;
+        let fresh = self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(Mismatch::Garbled)?;
+        let mut state = fresh.with(saved, &self.settings).ok_or(Mismatch::Garbled)?;
+        state.come_back(self.before.at, self.families.get(&subject.kind()).and_then(|it| it.shadow.as_ref()));
+        Ok(state)
+    }
+
     /// A subject of which nothing is known, judged by the model of its kind; nothing for a kind without signals.
     pub(super) fn fresh(&self, kind: Kind) -> Option<State> {
-        let mut state = State::new(self.signals.get(&kind)?, &self.settings);
-        if let Some(model) = self.models.get(&kind) {
+        let family = self.families.get(&kind)?;
+        let mut state = State::new(&family.signals, family.population, &self.settings);
+        if let Some(model) = &family.model {
             state.install(model);
         }
-        if let Some(reference) = self.references.get(&kind) {
+        if let Some(reference) = family.reference.as_ref().filter(|_| !family.is_changing()) {
             state.compare_with(reference);
         }
-        if let Some(model) = self.shadows.get(&kind) {
+        if let Some(model) = &family.shadow {
             state.try_out(model);
         }
+        state.see(self.before.at);
         Some(state)
     }
+}
+
+/// What is behind a mark, the layout and a tag like `own`.
+fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &Tag) -> Result<&'a [u8], Mismatch> {
+    let content = seal::open(mark, bytes).ok_or(Mismatch::Garbled)?;
+    let (layout, rest) = seal::front::<u32>(content).ok_or(Mismatch::Garbled)?;
+    if layout != LAYOUT {
+        return Err(Mismatch::Version { found: format!("with layout {layout}") });
+    }
+    let (tag, rest) = seal::front::<Tag>(rest).ok_or(Mismatch::Garbled)?;
+    tag.mismatch(own).map_or(Ok(rest), Err)
 }

@@ -10,11 +10,11 @@ use crate::detect::absence::Absence;
 use crate::detect::baseline::Statistics;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
-use crate::drift::{Log, Reference};
-use crate::reading::{Kind, Timestamp};
+use crate::drift::{self, Log, Reference};
+use crate::reading::{Population, Timestamp};
 use crate::registry::Tally;
 use crate::report::{Absent, Contribution, Judgement, Learned, Opinion, SignalState};
-use crate::scorer::{POINTS_MIN, Score, Scorer, Step};
+use crate::scorer::{self, POINTS_MIN, Score, Scorer, Step};
 use crate::selftest::{Recent, Trial};
 use crate::signal::{Change, Signal};
 use crate::simulate::Column;
@@ -23,9 +23,23 @@ use crate::window::Window;
 
 mod describe;
 mod keep;
+mod presence;
 mod recall;
 
 pub(super) use keep::Saved;
+
+/// Bytes that one of many subjects with 12 signals takes up at most, once it is known for weeks; with
+/// [`SUBJECTS_MAX`](super::SUBJECTS_MAX) of them that is 128 MiB.
+pub const SUBJECT_BYTES_MAX: usize = 256 << 10;
+
+/// Rows for the forest that one of many subjects keeps: together they have thousands.
+pub const HISTORY_ROWS_MAX: usize = 256;
+
+/// By so many buckets a day one of many subjects tells times of day and week apart: half hours.
+const BUCKETS_PER_DAY: usize = 48;
+
+/// Values that one of many subjects keeps to tell drift: those of a day, which are compared.
+const LOG_ROWS_MAX: usize = 144;
 
 /// A gap of more than this many intervals restarts the window.
 const GAP_INTERVALS: f64 = 3.0;
@@ -38,7 +52,7 @@ pub(super) struct State {
     signals: Vec<&'static Signal>,
     window: Window,
     scorer: Scorer,
-    /// What self-tests are made of; only the host is tested.
+    /// What self-tests are made of; only a subject that is alone of its kind is tested.
     recent: Option<Recent>,
     /// When it was tested last.
     tested: Option<Timestamp>,
@@ -53,6 +67,15 @@ pub(super) struct State {
     description: Option<Arc<str>>,
     /// Seconds between readings so far, gaps left out.
     observed: f64,
+    /// When it was last in a reading.
+    #[serde(skip)]
+    seen: Timestamp,
+    /// When what it learned was last handed out to be stored.
+    #[serde(skip)]
+    handed_out: Timestamp,
+    /// Whether it was away: what its window holds is of another time than the next reading.
+    #[serde(skip)]
+    was_away: bool,
     /// Readings since the last whole point.
     since_point: usize,
     ready_at: Timestamp,
@@ -67,29 +90,35 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(signals: &[&'static Signal], settings: &Settings) -> Self {
+    pub(super) fn new(signals: &[&'static Signal], population: Population, settings: &Settings) -> Self {
+        let is_single = population == Population::Single;
+        let floors: Vec<f64> = signals.iter().map(|it| it.floor).collect();
+        let plain = Shape::plain(floors.clone(), settings.half_life / settings.point_seconds());
         let shape = Shape {
             points_per_day: DAY_SECONDS / settings.point_seconds(),
-            ..Shape::plain(
-                signals.iter().map(|it| it.floor).collect(),
-                settings.half_life / settings.point_seconds(),
-            )
+            buckets_per_day: if is_single { plain.buckets_per_day } else { BUCKETS_PER_DAY },
+            ..plain
         };
+        let [history_max, log_max] =
+            if is_single { [scorer::ROWS_MAX, drift::ROWS_MAX] } else { [HISTORY_ROWS_MAX, LOG_ROWS_MAX] };
         Self {
             signals: signals.to_vec(),
             window: Window::new(settings.window, signals.len()),
-            scorer: Scorer::new(&shape),
-            recent: signals.iter().any(|it| it.kind == Kind::Host).then(Recent::default),
+            scorer: Scorer::new(&shape).with_rows_max(history_max),
+            recent: is_single.then(Recent::default),
             tested: None,
             in_grace: false,
             learning: true,
             newest: None,
             description: None,
             observed: 0.0,
+            seen: Timestamp::default(),
+            handed_out: Timestamp::default(),
+            was_away: false,
             since_point: 0,
             ready_at: Timestamp::default(),
             ready: false,
-            log: Log::new(signals.iter().map(|it| it.floor).collect()),
+            log: Log::new(floors).with_rows_max(log_max),
             reference: None,
             drift: vec![None; signals.len()],
         }
@@ -97,6 +126,16 @@ impl State {
 
     pub(super) fn is_ready(&self) -> bool {
         self.ready
+    }
+
+    /// What its signals were like of late.
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Whether it is in a time when all is as it used to be.
+    pub(super) fn is_calm(&self) -> bool {
+        !self.in_grace && !self.scorer.is_odd()
     }
 
     /// Seconds between readings so far, gaps left out.
@@ -155,8 +194,7 @@ impl State {
 
     /// Whether some signal is no longer what the model was trained on, in a time when all is as it used to be.
     pub(super) fn has_drifted(&self) -> bool {
-        let calm = !self.in_grace && !self.scorer.is_odd();
-        calm && self.drift.iter().flatten().any(|it| *it >= 1.0)
+        self.is_calm() && self.drift.iter().flatten().any(|it| *it >= 1.0)
     }
 
     /// The episode that is under way is the new normal, from the next reading on; says whether there is one.
@@ -168,7 +206,7 @@ impl State {
     pub(super) fn continue_from(&mut self, live: Self) {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
-        (self.in_grace, self.learning) = (live.in_grace, live.learning);
+        (self.in_grace, self.learning, self.seen) = (live.in_grace, live.learning, live.seen);
         self.description = live.description;
     }
 
@@ -184,8 +222,13 @@ impl State {
         change: Option<Change<'_>>,
         settings: &Settings,
     ) -> Judgement {
+        if std::mem::take(&mut self.was_away) {
+            self.window.restart();
+            self.scorer.interrupt();
+        }
         let elapsed = self.observe(at, change, settings);
         let mut judgement = Judgement { ready_at: self.ready_at, ready: self.ready, ..Judgement::default() };
+        judgement.borrowed = self.scorer.is_borrowed();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
             let step = self.portion(elapsed, settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &settings.scorer()) {

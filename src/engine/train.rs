@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
+use super::{Engine, Family, State};
+use crate::detect::forest::Rows;
+use crate::drift::{Log, spread};
 use crate::reading::{Kind, Timestamp};
+use crate::scorer::ROWS_MAX;
 use crate::training::TrainingSet;
 
 /// After a training without a model the next one is due at most this much later.
@@ -12,6 +15,9 @@ pub const RETRY_SECONDS: f64 = 3_600.0;
 /// Seconds that are at least between a training and one because of drift; they double each time as long as the drift goes
 /// on, as a training on the same points again would not end it.
 pub const DRIFT_SECONDS: f64 = 3_600.0;
+
+/// Seconds between two comparisons of many subjects with what their model was trained on.
+const COMPARED_SECONDS: f64 = 600.0;
 
 /// When trainings of one kind were asked for.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -27,35 +33,38 @@ pub(super) struct Asked {
 }
 
 impl Engine {
-    /// What a forest for this kind is to be trained on, when a training is due; asking counts as training.
+    /// What a forest for this kind is to be trained on, when a training is due; asking counts as training. It is a sample
+    /// of all ready subjects of the kind, of each the same share.
     ///
     /// A young host's forest is trained again each time twice as much is known, later each `retrain`.
     pub fn due(&mut self, kind: Kind) -> Option<TrainingSet> {
         if !self.learning {
             return None;
         }
-        let (_, state) =
-            self.states.iter().find(|(subject, state)| subject.kind() == kind && state.is_ready())?;
-        let asked = self.asked.entry(kind).or_default();
-        let now = state.at();
-        let drifted = self.settings.retrain_on_drift && state.has_drifted();
-        if !asked.is_due(now, drifted) {
+        let of_kind =
+            self.states.iter().filter(|(subject, state)| subject.kind() == kind && state.is_trained_on());
+        let ready: Vec<&State> = of_kind.map(|(_, state)| state).collect();
+        let now = Timestamp(ready.iter().map(|it| it.at().0).reduce(f64::max)?);
+        let observed = ready.iter().map(|it| it.observed()).fold(0.0, f64::max);
+        let family = self.families.get_mut(&kind)?;
+        let drifted = self.settings.retrain_on_drift && family.has_drifted(&ready, now);
+        if !family.asked.is_due(now, drifted) {
             return None;
         }
-        asked.note(now, state.observed().min(self.settings.retrain), drifted);
-        Some(state.training_set())
+        family.asked.note(now, observed.min(self.settings.retrain), drifted);
+        fair_sample(&ready)
     }
 
     /// Takes note that the last training gave no model: the next is due after [`RETRY_SECONDS`] at the latest.
     pub fn refused(&mut self, kind: Kind) {
-        if let Some(asked) = self.asked.get_mut(&kind) {
+        if let Some(Family { asked, .. }) = self.families.get_mut(&kind) {
             asked.wait = asked.wait.min(RETRY_SECONDS);
         }
     }
 
     /// Takes note that the installed model was trained at this instant: the next training is due by schedule.
     pub fn trained_at(&mut self, kind: Kind, at: Timestamp) {
-        let asked = self.asked.entry(kind).or_default();
+        let Some(Family { asked, .. }) = self.families.get_mut(&kind) else { return };
         if asked.last.is_none() {
             (asked.last, asked.wait, asked.drift_wait) = (Some(at), self.settings.retrain, DRIFT_SECONDS);
         }
@@ -63,7 +72,7 @@ impl Engine {
 
     /// Whether somebody asked for a training of this kind that did not begin yet.
     pub fn is_requested(&self, kind: Kind) -> bool {
-        self.asked.get(&kind).is_some_and(|it| it.requested)
+        self.families.get(&kind).is_some_and(|it| it.asked.requested)
     }
 
     /// Asks for a training of this kind as soon as it can be.
@@ -78,8 +87,55 @@ impl Engine {
         if !ready {
             return Err("too little is known yet: the warm-up goes on".into());
         }
-        self.asked.entry(kind).or_default().requested = true;
+        self.families.entry(kind).and_modify(|it| it.asked.requested = true);
         Ok(())
+    }
+}
+
+/// The rows of all of them, so many at most and of each the same number at most.
+fn fair_sample(states: &[&State]) -> Option<TrainingSet> {
+    let (first, others) = states.split_first()?;
+    let mut all = first.training_set();
+    if others.is_empty() {
+        return Some(all);
+    }
+    let each_max = (ROWS_MAX / states.len()).max(1);
+    let mut rows = Rows::new(all.rows.width());
+    all.noise.fill(0.0);
+    for state in states {
+        let own = state.training_set();
+        all.starts.push(rows.len());
+        spread(own.rows.len(), each_max).for_each(|idx| rows.push(own.rows.row(idx)));
+        let share = 1.0 / states.len() as f32;
+        all.noise.iter_mut().zip(&own.noise).for_each(|(mean, own)| *mean += share * own);
+        all.span = match (all.span, own.span) {
+            (Some([from, to]), Some([own_from, own_to])) => {
+                Some([Timestamp(from.0.min(own_from.0)), Timestamp(to.0.max(own_to.0))])
+            }
+            (one, other) => one.or(other),
+        };
+    }
+    Some(TrainingSet { rows, log: Log::joined(states.iter().map(|it| it.log())), ..all })
+}
+
+impl Family {
+    /// Whether signals are no longer what the model was trained on. One that is alone is compared at each value it keeps;
+    /// many are, all together, each ten minutes, as one of them need not be like all.
+    fn has_drifted(&mut self, ready: &[&State], now: Timestamp) -> bool {
+        if !self.is_changing() {
+            return ready.iter().any(|it| it.has_drifted());
+        }
+        let Some(reference) = &self.reference else { return false };
+        if let Some((then, drifted)) = self.drift
+            && (0.0..COMPARED_SECONDS).contains(&(now.0 - then.0))
+        {
+            return drifted;
+        }
+        let calm: Vec<&State> = ready.iter().copied().filter(|it| it.is_calm()).collect();
+        let ratios = reference.ratios(&Log::joined(calm.iter().map(|it| it.log())));
+        let drifted = ratios.iter().flatten().any(|it| *it >= 1.0);
+        self.drift = Some((now, drifted));
+        drifted
     }
 }
 

@@ -13,7 +13,7 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
         rows.push(&row);
     }
     let span = Some([Timestamp(0.0), Timestamp(7_200.0)]);
-    let set = TrainingSet { rows, noise: vec![0.0; 9], log: Log::default(), span };
+    let set = TrainingSet { rows, noise: vec![0.0; 9], starts: Vec::new(), log: Log::default(), span };
     training::train(&set, &Settings { trees: 20, sample: 32 }, 1).unwrap()
 });
 

@@ -47,8 +47,8 @@ impl Scorer {
         budget
             && self.expectation.fits(&fresh.expectation)
             && self.blame.fits(&fresh.blame)
-            && self.history.fits(width)
-            && self.early.fits(width)
+            && self.history.fits(&fresh.history, width)
+            && self.early.fits(&fresh.early, width)
             && (self.smooth.len(), self.oddness.len()) == (width, width)
             && self.peak.fits(width)
             && self.shadow.as_ref().is_none_or(|it| it.fits(width))

@@ -4,20 +4,27 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::Scorer;
 use crate::detect::forest::Rows;
+use crate::drift::Log;
 use crate::reading::Timestamp;
 use crate::seal::COUNT_MAX;
+use crate::training::TrainingSet;
 
-/// Rows that are kept of one subject; when they are full every other one goes and only half as many come.
-pub(super) const ROWS_MAX: usize = 8_192;
+/// Rows that are kept of a subject that is alone; when they are full every other one goes and only half as many come.
+pub const ROWS_MAX: usize = 8_192;
 /// Rows older than this many seconds are not trained on.
 const AGE_MAX: f64 = 7.0 * 86_400.0;
+
+/// With so many whole points a tree's sample is full, and the overlapping points of the warm-up are left out.
+const ROWS_ENOUGH: usize = 256;
 
 /// The rows of one subject, oldest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Thinned {
     #[serde(with = "crate::seal::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
+    rows_max: usize,
     /// One of so many rows is kept.
     stride: usize,
     /// Rows since one was kept.
@@ -25,13 +32,14 @@ pub(super) struct Thinned {
 }
 
 impl Thinned {
-    pub(super) fn new() -> Self {
-        Self { rows: VecDeque::new(), stride: 1, skipped: 0 }
+    pub(super) fn new(rows_max: usize) -> Self {
+        Self { rows: VecDeque::new(), rows_max, stride: 1, skipped: 0 }
     }
 
-    /// Whether it can go on, with rows so wide.
-    pub(super) fn fits(&self, width: usize) -> bool {
-        self.rows.len() <= ROWS_MAX
+    /// Whether it can go on in the place of `fresh`, with rows so wide.
+    pub(super) fn fits(&self, fresh: &Self, width: usize) -> bool {
+        self.rows_max == fresh.rows_max
+            && self.rows.len() <= self.rows_max
             && self.rows.iter().all(|(_, row)| row.len() == width)
             && (1..COUNT_MAX).contains(&self.stride)
             && self.skipped < COUNT_MAX
@@ -50,7 +58,7 @@ impl Thinned {
         while self.rows.front().is_some_and(|(oldest, _)| at.0 - oldest.0 > AGE_MAX) {
             self.rows.pop_front();
         }
-        if self.rows.len() == ROWS_MAX {
+        if self.rows.len() == self.rows_max {
             let mut keep = false;
             self.rows.retain(|_| {
                 keep = !keep;
@@ -75,12 +83,34 @@ impl Thinned {
     }
 }
 
+impl Scorer {
+    /// What a forest for this subject is to be trained on.
+    pub fn training_set(&self) -> TrainingSet {
+        let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
+        let mut rows = Rows::new(self.smooth.len());
+        early.into_iter().chain([&self.history]).for_each(|it| it.copy_into(&mut rows));
+        TrainingSet {
+            rows,
+            noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
+            starts: Vec::new(),
+            span: self.span(),
+            log: Log::default(),
+        }
+    }
+
+    /// When the oldest and the newest of the points that a forest is trained on were.
+    fn span(&self) -> Option<[Timestamp; 2]> {
+        let rows = [&self.early, &self.history].into_iter().filter_map(Thinned::span);
+        rows.reduce(|[from, one], [other, to]| [Timestamp(from.0.min(other.0)), Timestamp(one.0.max(to.0))])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(pushed: usize, seconds: f64, kept: usize, oldest: f32) {
-        let mut thinned = Thinned::new();
+        let mut thinned = Thinned::new(ROWS_MAX);
         for t in 0..pushed {
             thinned.push(Timestamp(t as f64 * seconds), std::iter::once(t as f32));
         }

@@ -139,7 +139,7 @@ pub struct Marker {
 impl Tick {
     /// What is kept of a report; `series` are those of the reading before, and of this one then.
     pub(super) fn of(report: &Report, series: &mut Series) -> Self {
-        let judged = report.judgements.iter().map(|(subject, it)| Judged::of(subject, it)).collect();
+        let judged = report.concluded().map(|(subject, it)| Judged::of(subject, it)).collect();
         Self::new(&report.reading, judged, series)
     }
 

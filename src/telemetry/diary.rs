@@ -29,7 +29,7 @@ impl Diary {
     pub fn note(&mut self, report: &Report) {
         self.note_problems(report);
         self.subjects.retain(|subject, _| report.judgements.contains_key(subject));
-        for (subject, judgement) in &report.judgements {
+        for (subject, judgement) in report.concluded() {
             self.note_progress(subject, judgement);
             if let Some(turn) = judgement.turn {
                 note_turn(report, subject, judgement, turn);

@@ -79,7 +79,13 @@ mod tests {
             random.fill_normal(&mut row);
             rows.push(&row);
         }
-        let set = TrainingSet { rows, noise: vec![0.0; width], span: None, log: Log::default() };
+        let set = TrainingSet {
+            rows,
+            noise: vec![0.0; width],
+            starts: Vec::new(),
+            span: None,
+            log: Log::default(),
+        };
         training::train(&set, &Settings { trees: 20, sample: 32 }, 1).unwrap()
     }
 

@@ -74,6 +74,8 @@ pub struct TrainingSet {
     pub rows: Rows,
     /// How much of one unit of variance is the noise floor's, within 0 and 1, one a signal.
     pub noise: Vec<f32>,
+    /// The rows with which another subject begins: what is smoothed over rows begins anew there.
+    pub starts: Vec<usize>,
     /// When the oldest and the newest of the points were, where that is known.
     pub span: Option<[Timestamp; 2]>,
     /// What the signals were like, to tell when they no longer are.
@@ -244,6 +246,9 @@ fn split(history: &TrainingSet, random: &mut Random) -> (Rows, Rows) {
     // Every fifth point; in a long history only some of these, evenly spread.
     let step = HELD_OUT_EVERY * history.rows.len().div_ceil(HELD_OUT_EVERY * HELD_OUT_MAX);
     for (idx, z) in history.rows.iter().enumerate() {
+        if history.starts.binary_search(&idx).is_ok() {
+            inputs = Inputs::new(signals);
+        }
         random.fill_normal(&mut normals);
         let moved = z.iter().zip(&normals).zip(&deviations);
         let z: Vec<f64> = moved.map(|((z, normal), by)| f64::from(z + normal * by)).collect();
@@ -272,7 +277,13 @@ mod tests {
             let row: Vec<f32> = own.iter().map(|it| spread * (0.8 * load + 0.6 * it)).collect();
             set.push(&row);
         }
-        TrainingSet { rows: set, noise: vec![noise; signals], span: None, log: Log::default() }
+        TrainingSet {
+            rows: set,
+            noise: vec![noise; signals],
+            starts: Vec::new(),
+            span: None,
+            log: Log::default(),
+        }
     }
 
     #[test]

@@ -29,11 +29,10 @@ struct Pipeline {
 impl Pipeline {
     fn new(signals: usize, per_day: f64) -> Self {
         let shape = Shape {
-            floors: vec![0.0; signals],
-            half_life: 7.0 * per_day,
             points_per_day: per_day,
             points_min: 31.0,
             novelty_half_life: 20.0,
+            ..Shape::plain(vec![0.0; signals], 7.0 * per_day)
         };
         let detector = |name| (DETECTORS.iter().find(|it| it.name == name).unwrap().build)(&shape);
         Self {

@@ -135,7 +135,7 @@ fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
         rows.push(&row);
     }
     let model = train(
-        &TrainingSet { rows, noise: vec![0.0; 24], span: None, log: Log::default() },
+        &TrainingSet { rows, noise: vec![0.0; 24], starts: Vec::new(), span: None, log: Log::default() },
         &Settings::default(),
         3,
     )

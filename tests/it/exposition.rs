@@ -124,7 +124,7 @@ fn anomaly() -> Report {
     let trace =
         Trace { trace_id: "0af7651916cd43dd8448eb211c80319c".into(), span_id: "b7ad6b7169203331".into() };
     let before = Some(Took { at: Timestamp(1_789_999_999.25), seconds: 0.001_5, trace: Some(trace) });
-    Report { reading: Arc::new(reading()), own: own(), judgements, grace, before }
+    Report { reading: Arc::new(reading()), own: own(), judgements, grace, before, ..Report::default() }
 }
 
 fn options(raw: bool) -> Options {

@@ -28,6 +28,7 @@ mod hostile;
 mod incident;
 mod layering;
 mod learned;
+mod lifecycle;
 mod living;
 #[cfg(target_os = "linux")]
 mod machine;

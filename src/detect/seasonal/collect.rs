@@ -194,7 +194,7 @@ mod tests {
     const BUCKET: f64 = 300.0;
 
     fn collector() -> Collector {
-        Collector::new(Grid::new(1_440.0).unwrap(), 2)
+        Collector::new(Grid::new(1_440.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap(), 2)
     }
 
     fn push(collector: &mut Collector, at: f64, value: f64) -> Turn {

@@ -67,7 +67,7 @@ mod tests {
 
     /// Days of 24 buckets, so that a hole of one bucket is short.
     fn check(values: &[f32], expected: Option<&[f32]>) {
-        let found = fill(values, Grid::new(24.0).unwrap());
+        let found = fill(values, Grid::new(24.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap());
         assert_eq!(found.as_deref(), expected, "{values:?}");
     }
 

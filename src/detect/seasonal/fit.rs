@@ -245,7 +245,7 @@ mod tests {
     const DAY: usize = 48;
 
     fn grid() -> Grid {
-        Grid::new(DAY as f64).unwrap()
+        Grid::new(DAY as f64, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap()
     }
 
     fn history(values: &[f32], first: i64) -> History {

@@ -7,7 +7,7 @@ use crate::seal::COUNT_MAX;
 
 const DAY_SECONDS: f64 = 86_400.0;
 /// Buckets in a day, at most: one each five minutes.
-const PER_DAY_MAX: usize = 288;
+pub const PER_DAY_MAX: usize = 288;
 /// With fewer buckets a day has no shape.
 const PER_DAY_MIN: usize = 8;
 /// Instants further from the epoch than so many seconds are as good as this far away.
@@ -28,9 +28,9 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// For points that come so often; nothing when they come too seldom to show a day.
-    pub(super) fn new(points_per_day: f64) -> Option<Self> {
-        let per_day = (points_per_day as usize).min(PER_DAY_MAX);
+    /// For points that come so often, with so many buckets at most; nothing when they are too few to show a day.
+    pub(super) fn new(points_per_day: f64, per_day_max: usize) -> Option<Self> {
+        let per_day = (points_per_day as usize).min(per_day_max).min(PER_DAY_MAX);
         (per_day >= PER_DAY_MIN).then_some(Self { per_day })
     }
 
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     fn check(points_per_day: f64, seconds: f64, bucket: Option<i64>) {
-        let found = Grid::new(points_per_day).map(|it| it.bucket(Timestamp(seconds)));
+        let found = Grid::new(points_per_day, PER_DAY_MAX).map(|it| it.bucket(Timestamp(seconds)));
         assert_eq!(found, bucket, "{points_per_day} points a day, {seconds} s");
     }
 

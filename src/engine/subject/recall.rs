@@ -35,6 +35,7 @@ impl State {
     /// Goes on after the last of them: it is as ready as what is known allows, and its opinion is that of the last point.
     pub(in super::super) fn wake(&mut self, last: &Point, settings: &Settings) {
         self.window.fill(last);
+        self.seen = last.at;
         self.foresee(last.at, settings);
         if let Some(reference) = &self.reference {
             self.drift = reference.ratios(&self.log);

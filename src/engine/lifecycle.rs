@@ -1,0 +1,230 @@
+//! How subjects come and go: `learning → ready → gone → evicted → waiting → ready again`.
+//!
+//! A subject of a kind with a changing population that is not in the readings for a while is evicted: what it learned is
+//! handed out as bytes, and its memory is free. When it is back, its state is asked for. Until the answer it waits:
+//! nothing is judged or learned in its name, since what a new subject would say meanwhile would be wrong, and a window has
+//! to fill anyway. The engine does no I/O, so whoever drives it takes the [`Handover`] after each step and answers.
+
+use std::collections::BTreeMap;
+
+use super::snapshot::Mismatch;
+use super::{Engine, Family, SUBJECTS_MAX, State};
+use crate::reading::{Kind, Reading, Subject, Timestamp};
+use crate::report::{Judgement, Turn};
+
+/// A subject whose state was asked for starts as a new one after so many seconds without an answer.
+pub const WAIT_SECONDS: f64 = 10.0;
+
+/// Subjects that are evicted in one step at most, as each of them is serialized; the others follow in the next steps.
+pub const EVICTIONS_MAX: usize = 64;
+
+/// A subject that is missing for so many intervals is gone; readings fail at times.
+const GONE_INTERVALS: f64 = 3.0;
+
+/// What a step leaves to whoever drives the engine. It is dropped at the next step if nobody takes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Handover {
+    /// What evicted subjects learned, to be stored under their identity; those that learned nothing are left out.
+    pub evicted: Vec<(Subject, Vec<u8>)>,
+    /// Subjects whose stored state is to be given to [`Engine::give_back`], or [`Engine::absent`] where there is none.
+    pub wanted: Vec<Subject>,
+}
+
+/// How many subjects of one kind are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Live, without a score yet.
+    pub learning: usize,
+    /// Live, with a score.
+    pub ready: usize,
+    /// Live, but missing from the readings.
+    pub gone: usize,
+    /// In the readings, while their stored state is read.
+    pub waiting: usize,
+    /// Evicted so far.
+    pub evicted: u64,
+    /// Readings of subjects so far that were not judged, as [`SUBJECTS_MAX`] others were live.
+    pub unjudged: u64,
+}
+
+impl Engine {
+    /// What the last step leaves to be stored and to be read, once.
+    pub fn take_handover(&mut self) -> Handover {
+        std::mem::take(&mut self.handover)
+    }
+
+    /// Goes on with the stored state of a subject that was asked for; ignored for any other.
+    ///
+    /// # Errors
+    /// When the state is of another version, of other signals or settings, or garbled: the subject starts as a new one.
+    pub fn give_back(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), Mismatch> {
+        if self.waiting.remove(subject).is_none() {
+            return Ok(());
+        }
+        let loaded = self.loaded(subject, bytes);
+        let outcome = loaded.as_ref().map(|_| ()).map_err(Clone::clone);
+        let state = loaded.ok().or_else(|| self.newcomer(subject.kind()));
+        self.states.extend(state.map(|it| (subject.clone(), it)));
+        outcome
+    }
+
+    /// Starts a subject that was asked for as a new one, as nothing is stored of it; ignored for any other.
+    pub fn absent(&mut self, subject: &Subject) {
+        if self.waiting.remove(subject).is_some() {
+            let fresh = self.newcomer(subject.kind());
+            self.states.extend(fresh.map(|it| (subject.clone(), it)));
+        }
+    }
+
+    /// What subjects of changing kinds learned, of those that were not handed out for so many seconds, `most` of them at
+    /// most and the longest ones first. All that they learned since is lost if the process is killed.
+    pub fn checkpoint(&mut self, seconds: f64, most: usize) -> Vec<(Subject, Vec<u8>)> {
+        let now = self.before.at;
+        let passed = |state: &State| !(0.0..seconds).contains(&(now.0 - state.handed_out().0));
+        let changing = self.states.iter().filter(|(it, state)| self.is_changing(it.kind()) && passed(state));
+        let mut due: Vec<(Timestamp, &Subject)> = changing
+            .filter(|(_, it)| it.knows_anything())
+            .map(|(it, state)| (state.handed_out(), it))
+            .collect();
+        due.sort_by(|one, other| one.0.0.total_cmp(&other.0.0));
+        let due: Vec<Subject> = due.into_iter().take(most).map(|(_, it)| it.clone()).collect();
+        due.into_iter().filter_map(|it| self.hand_out(it, now)).collect()
+    }
+
+    fn hand_out(&mut self, subject: Subject, now: Timestamp) -> Option<(Subject, Vec<u8>)> {
+        let bytes = self.state_bytes(&subject, self.states.get(&subject)?);
+        self.states.get_mut(&subject)?.hand_out(now);
+        Some((subject, bytes))
+    }
+
+    /// How many subjects there are, by kind with signals.
+    pub fn census(&self) -> BTreeMap<Kind, Census> {
+        let count = |(kind, family): (&Kind, &Family)| {
+            (*kind, Census { evicted: family.evicted, unjudged: family.unjudged, ..Census::default() })
+        };
+        let mut by_kind: BTreeMap<Kind, Census> = self.families.iter().map(count).collect();
+        let now = self.before.at.0;
+        let gone = GONE_INTERVALS * self.settings.interval;
+        for (subject, state) in &self.states {
+            let Some(census) = by_kind.get_mut(&subject.kind()) else { continue };
+            match (now - state.seen().0 > gone, state.is_ready()) {
+                (true, _) => census.gone += 1,
+                (false, true) => census.ready += 1,
+                (false, false) => census.learning += 1,
+            }
+        }
+        for subject in self.waiting.keys() {
+            by_kind.entry(subject.kind()).and_modify(|it| it.waiting += 1);
+        }
+        by_kind
+    }
+
+    /// Lets subjects of a reading in and those that are gone out; gives the last judgement of those whose episode went
+    /// with them.
+    pub(super) fn turn_over(&mut self, now: &Reading) -> BTreeMap<Subject, Judgement> {
+        self.handover = Handover::default();
+        for (subject, state) in &mut self.states {
+            // A clock that stepped back leaves what was seen in the future, which would never be old.
+            if now.subjects.contains_key(subject) || state.seen().0 > now.at.0 {
+                state.see(now.at);
+            }
+        }
+        let gone =
+            self.least_recent(EVICTIONS_MAX, |_, it| now.at.0 - it.seen().0 > self.settings.evict_after);
+        let left = EVICTIONS_MAX - gone.len();
+        let mut closed: BTreeMap<Subject, Judgement> =
+            gone.into_iter().filter_map(|it| self.evict(it)).collect();
+        self.wait_on(now);
+        let mut missing: Vec<&Subject> = now.subjects.keys().filter(|it| self.is_new(it)).collect();
+        // A subject that is alone of its kind comes first: it is never left out for one of many.
+        missing.sort_by_key(|it| self.is_changing(it.kind()));
+        let lacking = (self.states.len() + self.waiting.len() + missing.len()).saturating_sub(SUBJECTS_MAX);
+        let absent = self.least_recent(lacking.min(left), |it, _| !now.subjects.contains_key(it));
+        closed.extend(absent.into_iter().filter_map(|it| self.evict(it)));
+        missing.into_iter().for_each(|it| closed.extend(self.admit(it, now.at)));
+        closed
+    }
+
+    fn is_changing(&self, kind: Kind) -> bool {
+        self.families.get(&kind).is_some_and(Family::is_changing)
+    }
+
+    /// Whether it can be judged and is not live yet.
+    fn is_new(&self, subject: &Subject) -> bool {
+        self.families.contains_key(&subject.kind())
+            && !self.states.contains_key(subject)
+            && !self.waiting.contains_key(subject)
+    }
+
+    /// Takes a new subject in, if there is room; gives the last judgement of the one that made room for it.
+    fn admit(&mut self, subject: &Subject, at: Timestamp) -> Option<(Subject, Judgement)> {
+        let (kind, changing) = (subject.kind(), self.is_changing(subject.kind()));
+        let mut closed = None;
+        if self.states.len() + self.waiting.len() >= SUBJECTS_MAX {
+            // All of the others are in this reading, too: none of them makes room but for one that is alone of its kind.
+            let other = if changing { None } else { self.least_recent(1, |_, _| true).pop() };
+            let Some(other) = other else {
+                self.families.entry(kind).and_modify(|it| it.unjudged += 1);
+                return None;
+            };
+            closed = self.evict(other);
+        }
+        if changing {
+            self.waiting.insert(subject.clone(), at);
+            self.handover.wanted.push(subject.clone());
+        } else {
+            let fresh = self.fresh(kind);
+            self.states.extend(fresh.map(|it| (subject.clone(), it)));
+        }
+        closed
+    }
+
+    /// Starts subjects whose state was not answered for too long, and forgets those that are gone again.
+    fn wait_on(&mut self, now: &Reading) {
+        let waits = |since: &Timestamp| (0.0..=WAIT_SECONDS).contains(&(now.at.0 - since.0));
+        self.waiting.retain(|subject, _| now.subjects.contains_key(subject));
+        let overdue: Vec<Subject> =
+            self.waiting.iter().filter(|(_, since)| !waits(since)).map(|(it, _)| it.clone()).collect();
+        overdue.iter().for_each(|it| self.absent(it));
+    }
+
+    /// The subjects seen least recently of those that may be evicted.
+    fn least_recent(&self, count: usize, may: impl Fn(&Subject, &State) -> bool) -> Vec<Subject> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let each = self.states.iter().filter(|(it, state)| self.is_changing(it.kind()) && may(it, state));
+        let mut each: Vec<(f64, &Subject)> = each.map(|(it, state)| (state.seen().0, it)).collect();
+        each.sort_by(|one, other| one.0.total_cmp(&other.0));
+        each.into_iter().take(count).map(|(_, it)| it.clone()).collect()
+    }
+
+    /// Hands out what a subject learned and forgets it; gives its last judgement when an episode ends with it.
+    fn evict(&mut self, subject: Subject) -> Option<(Subject, Judgement)> {
+        let mut state = self.states.remove(&subject)?;
+        let ended = state.leave();
+        if let Some(family) = self.families.get_mut(&subject.kind()) {
+            family.evicted += 1;
+            family.tally = state.tally().map_or(family.tally, |it| family.tally.with(it));
+        }
+        state.drop_shadow();
+        if state.knows_anything() {
+            self.handover.evicted.push((subject.clone(), self.state_bytes(&subject, &state)));
+        }
+        let judgement = |episode| Judgement { turn: Some(Turn::Ended(episode)), ..Judgement::default() };
+        ended.map(|it| (subject, judgement(it)))
+    }
+
+    /// A subject of which nothing is stored: with what its kind knows.
+    fn newcomer(&mut self, kind: Kind) -> Option<State> {
+        let family = self.families.get_mut(&kind)?;
+        if family.is_changing() {
+            family.learn_priors(self.states.iter().filter(|(it, _)| it.kind() == kind).map(|(_, it)| it));
+        }
+        let mut state = self.fresh(kind)?;
+        if let Some(family) = self.families.get(&kind).filter(|it| !it.priors.is_empty()) {
+            state.borrow(&family.priors, self.before.at, &self.settings);
+        }
+        Some(state)
+    }
+}
