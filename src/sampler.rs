@@ -29,11 +29,11 @@ mod status;
 mod throttle;
 
 pub(crate) use jobs::lower_priority;
-pub use jobs::{Done, Failure, JOBS_MAX, Job, JobId, Jobs, Outcome};
 pub use persist::{Durable, entries, record};
 pub use restore::{fold_and_judge, forget_marker};
 
 use control::Commands;
+use jobs::{Done, Job, Jobs, Outcome};
 use models::Models;
 use selftest_metrics::Selftests;
 use throttle::Throttle;
@@ -77,15 +77,34 @@ const SKIPPED_MAX: u32 = 3;
 
 /// Everything but the time that can wake the loop.
 #[derive(Debug)]
-pub enum Event {
-    /// A job ended.
+enum Event {
     JobDone(Done),
-    /// A command came.
     Command(Request),
-    /// The past of a subject is there, from another server, or the reason why it is not.
+    /// The past of a subject from another server, or the reason why it is not there.
     Past(Result<Bygone, String>),
-    /// End the loop after this tick.
     Stop,
+}
+
+/// The way to a loop. A loop that has ended takes no notice.
+#[derive(Debug, Clone)]
+pub struct Handle(Sender<Event>);
+
+impl Handle {
+    /// The way for commands.
+    pub fn control(&self) -> Control {
+        let events = self.0.clone();
+        Control::new(move |request| events.send(Event::Command(request)).is_ok())
+    }
+
+    /// Lets the loop learn the past of a subject from another server, or know why that is not there.
+    pub fn learn_past(&self, past: Result<Bygone, String>) {
+        let _ = self.0.send(Event::Past(past));
+    }
+
+    /// Ends the loop after the tick that is under way.
+    pub fn stop(&self) {
+        let _ = self.0.send(Event::Stop);
+    }
 }
 
 /// How the loop samples and trains.
@@ -122,14 +141,9 @@ pub struct Sampler {
     newest: Option<Arc<Report>>,
 }
 
-/// The way for commands to the loop that takes these events.
-pub fn control(events: Sender<Event>) -> Control {
-    Control::new(move |request| events.send(Event::Command(request)).is_ok())
-}
-
 impl Sampler {
-    /// A loop that is to be run, and the sender of its events.
-    pub fn new(options: Options, sources: Sources, durable: Durable) -> (Self, Sender<Event>) {
+    /// A loop that is to be run, and the way to it.
+    pub fn new(options: Options, sources: Sources, durable: Durable) -> (Self, Handle) {
         let (events, inbox) = mpsc::channel();
         let done = events.clone();
         status::start();
@@ -151,10 +165,10 @@ impl Sampler {
             newest: None,
             durable,
         };
-        (sampler, events)
+        (sampler, Handle(events))
     }
 
-    /// Runs until [`Event::Stop`]. Hands each report to `publish`, which may add values and gives it back to be shared.
+    /// Runs until [`Handle::stop`]. Hands each report to `publish`, which may add values and gives it back to be shared.
     pub fn run(mut self, mut publish: impl FnMut(Report) -> Arc<Report>) {
         let mut due = clock::instant();
         loop {

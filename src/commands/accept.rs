@@ -8,6 +8,5 @@ use crate::control::Command;
 
 /// Accepts; exit code 0 once that is done, 1 when there is no anomaly or no hostnorm runs.
 pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    daemon::ask(options, environment, &Command::Accept)
-        .map_or_else(|exit| exit, |reply| Exit::success(reply.message))
+    daemon::ask(options, environment, &Command::Accept, false)
 }

@@ -1,85 +1,80 @@
 //! The way of local commands to the hostnorm that runs on this host: its control socket.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
+use super::stored;
 use crate::cli::{Exit, Options};
-use crate::control::{Command, Outcome, Reply};
+use crate::control::{Command, Reply};
 use crate::http::{self, ClientError};
 use crate::store::{self, Entry, Place};
 
-/// What a command found where the daemon should be.
-pub(super) enum Answer {
-    /// The daemon's reply or refusal.
-    Outcome(Outcome),
-    /// No daemon listens.
-    NotRunning(NotRunning),
-}
-
-/// Where no daemon listens.
-pub(super) struct NotRunning {
+/// No daemon listens at the socket of these settings.
+struct NotRunning {
+    reason: String,
     /// The directory of the store, if there is one.
-    pub(super) directory: Option<PathBuf>,
-    /// What was tried.
-    pub(super) reason: String,
+    directory: Option<PathBuf>,
 }
 
-/// Sends a command to the daemon of these settings.
-pub(super) fn send(
-    options: &Options,
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-    command: &Command,
-) -> Result<Answer, Exit> {
-    let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
-    let loaded = options.load(environment.clone());
-    let config = loaded.map_err(|problems| Exit::usage(problems.to_string()))?.config;
-    let place = config.storage.place(|name| environment.get(OsStr::new(name)).cloned());
-    let directory = if let Place::Directory(directory) = &place { Some(directory.clone()) } else { None };
-    let Some(socket) = config.control_socket(&place) else {
-        let reason = "these settings have no control socket; give --config.file or --storage.path of the \
-                      hostnorm that runs, or set web.control_socket";
-        return Ok(Answer::NotRunning(NotRunning { directory, reason: reason.into() }));
-    };
-    match http::send(&socket, command) {
-        Ok(outcome) => Ok(Answer::Outcome(outcome)),
-        Err(error @ ClientError::NotRunning(_)) => {
-            Ok(Answer::NotRunning(NotRunning { directory, reason: error.to_string() }))
-        }
-        Err(error) => Err(Exit::failure(error.to_string())),
-    }
-}
-
-/// Sends a command that only a daemon can carry out; its reply as the exit.
+/// Lets the daemon carry out a command that only it can; shows the sentence of its reply, or the data as JSON.
 pub(super) fn ask(
     options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     command: &Command,
-) -> Result<Reply, Exit> {
-    match send(options, environment, command)? {
-        Answer::Outcome(outcome) => outcome.map_err(|refusal| Exit::failure(refusal.to_string())),
-        Answer::NotRunning(it) => Err(Exit::failure(it.reason)),
+    as_json: bool,
+) -> Exit {
+    match send(options, environment, command) {
+        Ok(Ok(reply)) if as_json => Exit::success(format!("{:#}", reply.data)),
+        Ok(Ok(reply)) => Exit::success(reply.message),
+        Ok(Err(it)) => Exit::failure(it.reason),
+        Err(exit) => exit,
     }
 }
 
-/// Sends a command; without a daemon makes these entries in the store, for the next start.
+/// Lets the daemon carry out a command; without one, makes these entries in the store, for the next start.
 pub(super) fn ask_or_amend(
     options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     command: &Command,
-    entries: impl FnOnce(&std::path::Path) -> Result<Vec<Entry>, Exit>,
-) -> Result<String, Exit> {
-    let it = match send(options, environment, command)? {
-        Answer::Outcome(outcome) => {
-            let reply = outcome.map_err(|refusal| Exit::failure(refusal.to_string()))?;
-            return Ok(reply.message);
-        }
-        Answer::NotRunning(it) => it,
+    entries: impl FnOnce(&Path) -> Result<Vec<Entry>, Exit>,
+) -> Exit {
+    let NotRunning { reason, directory } = match send(options, environment, command) {
+        Ok(Ok(reply)) => return Exit::success(reply.message),
+        Ok(Err(it)) => it,
+        Err(exit) => return exit,
     };
-    let Some(directory) = it.directory else { return Err(Exit::failure(it.reason)) };
-    // A store that cannot be changed is told with the daemon that was not found.
-    let failed = |error: &dyn std::fmt::Display| Exit::failure(format!("{}\n{error}", it.reason));
-    let entries = entries(&directory).map_err(|exit| failed(&exit.text))?;
-    store::amend(&directory, &entries).map_err(|error| failed(&error))?;
-    Ok(format!("no hostnorm runs; done in the store in {}, for the next start", directory.display()))
+    let Some(directory) = directory else { return Exit::failure(reason) };
+    let amended = entries(&directory).and_then(|it| store::amend(&directory, &it).map_err(failure));
+    match amended {
+        Ok(()) => Exit::success(format!(
+            "no hostnorm runs; done in the store in {}, for the next start",
+            directory.display()
+        )),
+        // Whoever meant a daemon sees where it was looked for.
+        Err(exit) => Exit { text: format!("{reason}\n{}", exit.text), ..exit },
+    }
+}
+
+fn send(
+    options: &Options,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    command: &Command,
+) -> Result<Result<Reply, NotRunning>, Exit> {
+    let (config, place) = stored::locate(options, environment)?;
+    let reason = match config.control_socket(&place).map(|socket| http::send(&socket, command)) {
+        Some(Ok(outcome)) => return outcome.map(Ok).map_err(failure),
+        Some(Err(error @ ClientError::NotRunning(_))) => error.to_string(),
+        Some(Err(error)) => return Err(failure(error)),
+        None => "these settings have no control socket; give --config.file or --storage.path of the hostnorm that \
+                 runs, or set web.control_socket"
+            .to_owned(),
+    };
+    let directory = if let Place::Directory(directory) = place { Some(directory) } else { None };
+    Ok(Err(NotRunning { reason, directory }))
+}
+
+/// The exit of a command that failed for this reason.
+pub(super) fn failure(reason: impl Display) -> Exit {
+    Exit::failure(reason.to_string())
 }

@@ -11,7 +11,6 @@ use super::run::told::{Signals, Told};
 use super::run::{durable, sampler};
 use crate::cli::{Demo, Exit};
 use crate::config::{Config, Loaded};
-use crate::sampler::Event;
 use crate::span::Span;
 use crate::store::Store;
 use crate::telemetry;
@@ -62,7 +61,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         demo.warmup, demo.lasts, demo.cpu, demo.memory, demo.disk, demo.http_rps
     ))?;
     let (tell, mut told) = reports::channel(WAITING_MAX);
-    let (sampler, events) = sampler(config, durable(config, Store::memory()));
+    let (sampler, handle) = sampler(config, durable(config, Store::memory()));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         let mut tick = 0;
         sampler.run(|report| {
@@ -101,8 +100,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         }
     }
     finish(load.take())?;
-    // The loop may be gone already; then there is nobody to tell.
-    let _ = events.send(Event::Stop);
+    handle.stop();
     let _ = thread.join();
     story.summary().iter().try_for_each(|line| say(line))
 }

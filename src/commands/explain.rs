@@ -21,11 +21,7 @@ use alike::Alike;
 /// what was stored, or no hostnorm runs.
 pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let Some((subject, second)) = &options.episode else {
-        return match daemon::ask(&options.options, environment, &Command::Explain) {
-            Ok(reply) if options.json => Exit::success(format!("{:#}", reply.data)),
-            Ok(reply) => Exit::success(reply.message),
-            Err(exit) => exit,
-        };
+        return daemon::ask(&options.options, environment, &Command::Explain, options.json);
     };
     let (config, directory) = match stored::config(&options.options, environment) {
         Ok(found) => found,

@@ -13,7 +13,5 @@ pub fn run(options: &Learn, environment: impl IntoIterator<Item = (OsString, OsS
     let command = Command::Learn { on: options.on };
     let text = if options.on { "on" } else { "off" };
     let marker = Marker { at: clock::now(), kind: LEARNING.into(), text: text.into() };
-    let done =
-        daemon::ask_or_amend(&options.options, environment, &command, |_| Ok(vec![Entry::Marker(marker)]));
-    done.map_or_else(|exit| exit, Exit::success)
+    daemon::ask_or_amend(&options.options, environment, &command, |_| Ok(vec![Entry::Marker(marker)]))
 }

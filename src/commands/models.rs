@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{daemon, stored};
+use super::daemon::{self, failure};
+use super::stored;
 use crate::cli::{Action, Exit, Models};
 use crate::control::Command;
 use crate::registry::{Record, Registry, Stage, Version};
@@ -23,35 +24,32 @@ pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, Os
         }
     };
     let entries = |directory: &Path| promoted(directory, &command);
-    let done = daemon::ask_or_amend(&options.options, environment, &command, entries);
-    done.map_or_else(|exit| exit, Exit::success)
+    daemon::ask_or_amend(&options.options, environment, &command, entries)
 }
 
 /// What promoting changes in a store that no daemon writes to.
 fn promoted(directory: &Path, command: &Command) -> Result<Vec<Entry>, Exit> {
-    let failed = |error: &dyn std::fmt::Display| Exit::failure(error.to_string());
-    let rows = Archive::open(directory).and_then(|it| it.models()).map_err(|error| failed(&error))?;
+    let rows = Archive::open(directory).and_then(|it| it.models()).map_err(failure)?;
     let mut registry = Registry::new(0.0);
     let versions = rows.into_iter().filter_map(|row| Version::from_record(&record(row)).ok());
     versions.for_each(|it| registry.restore(it));
     let id = match command {
         Command::Promote { model } => model.clone(),
-        _ => registry.previous().map_err(|error| failed(&error))?.to_string(),
+        _ => registry.previous().map_err(failure)?.to_string(),
     };
-    registry.promote(&id).map_err(|error| failed(&error))?;
+    registry.promote(&id).map_err(failure)?;
     Ok(entries(&mut registry))
 }
 
 fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Exit, Exit> {
     let (config, directory) = stored::config(&options.options, environment)?;
-    let failed = |error: crate::store::Error| Exit::failure(error.to_string());
-    let archive = Archive::open(&directory).map_err(failed)?;
-    let records: Vec<Record> = archive.models().map_err(failed)?.into_iter().map(record).collect();
+    let archive = Archive::open(&directory).map_err(failure)?;
+    let records: Vec<Record> = archive.models().map_err(failure)?.into_iter().map(record).collect();
     let text = match &options.action {
         Action::Show(id) => show::one(&found(&records, id.as_deref())?, options.json),
         Action::Compare(one, other) => {
             let pair = [found(&records, Some(one))?, found(&records, other.as_deref())?];
-            let scores = compare::scores(&archive, &config, &pair).map_err(failed)?;
+            let scores = compare::scores(&archive, &config, &pair).map_err(failure)?;
             show::two(&pair, scores.as_ref(), options.json)
         }
         _ => show::all(&records, options.json),

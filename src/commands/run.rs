@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
 use tokio::sync::{oneshot, watch};
 
@@ -18,7 +17,7 @@ use crate::grace::Lengths;
 use crate::http::{self, AppState, ControlSocket, Counts, Pages};
 use crate::registry::Registry;
 use crate::report::Report;
-use crate::sampler::{self, Durable, Event, Sampler};
+use crate::sampler::{self, Durable, Handle, Sampler};
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
 use crate::supervisor::Supervisor;
@@ -155,9 +154,9 @@ async fn until(
     let mut durable = durable(config, store(config, place));
     durable.restore(&sources::metrics().collect::<Vec<_>>());
     let backfill = backfill::due(config, &durable);
-    let (sampler, events) = sampler(config, durable);
+    let (sampler, handle) = sampler(config, durable);
     if let Some(backfill) = backfill {
-        backfill.start(events.clone());
+        backfill.start(handle.clone());
     }
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
     let mut publisher = Publisher {
@@ -184,7 +183,7 @@ async fn until(
         telemetry_path: config.web.telemetry_path.clone(),
         interval: config.detection.interval.duration(),
         now: clock::now,
-        control: sampler::control(events.clone()),
+        control: handle.control(),
         adopt: config.otlp.takes_parents().then_some(otlp::adopt),
     };
     let mut fell = false;
@@ -195,8 +194,7 @@ async fn until(
         }
     };
     let served = http::serve(listeners, control_socket, state, stop).await;
-    // The loop may be gone already; then there is nobody to tell.
-    let _ = events.send(Event::Stop);
+    handle.stop();
     served?;
     // A reading that hangs in the kernel must not keep the process from ending.
     if !fell && tokio::time::timeout(http::GRACE, &mut ended).await.is_err() {
@@ -242,7 +240,7 @@ pub(super) fn durable(config: &Config, store: Store) -> Durable {
 }
 
 /// The loop with the sources of these settings.
-pub(super) fn sampler(config: &Config, durable: Durable) -> (Sampler, Sender<Event>) {
+pub(super) fn sampler(config: &Config, durable: Durable) -> (Sampler, Handle) {
     let options = sampler::Options {
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),

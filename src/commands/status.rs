@@ -8,9 +8,5 @@ use crate::control::Command;
 
 /// Tells; exit code 0, 1 when no hostnorm runs.
 pub fn run(options: &Status, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    match daemon::ask(&options.options, environment, &Command::Status) {
-        Ok(reply) if options.json => Exit::success(format!("{:#}", reply.data)),
-        Ok(reply) => Exit::success(reply.message),
-        Err(exit) => exit,
-    }
+    daemon::ask(&options.options, environment, &Command::Status, options.json)
 }

@@ -1,4 +1,4 @@
-//! Where the store is that a command looks into.
+//! The store that a command looks into.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -8,34 +8,36 @@ use crate::cli::{Exit, Options};
 use crate::config::Config;
 use crate::store::{Archive, Place};
 
-/// The directory of the store that these settings name.
-pub(super) fn directory(
+/// The settings, and the place of the store by them.
+pub(super) fn locate(
     options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<PathBuf, Exit> {
-    config(options, environment).map(|(_, directory)| directory)
+) -> Result<(Config, Place), Exit> {
+    let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
+    let loaded = options.load(environment.clone());
+    let config = loaded.map_err(|problems| Exit::usage(problems.to_string()))?.config;
+    let place = config.storage.place(|name| environment.get(OsStr::new(name)).cloned());
+    Ok((config, place))
 }
 
-/// These settings, and the directory of the store that they name.
+/// The settings, and the directory of the store by them.
 pub(super) fn config(
     options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Config, PathBuf), Exit> {
-    let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
-    let loaded = options.load(environment.clone());
-    let config = loaded.map_err(|problems| Exit::usage(problems.to_string()))?.config;
-    match config.storage.place(|name| environment.get(OsStr::new(name)).cloned()) {
+    let (config, place) = locate(options, environment)?;
+    match place {
         Place::Directory(directory) => Ok((config, directory)),
         Place::Off => Err(Exit::usage("nothing is stored: storage.path is off; give --storage.path")),
         Place::Nowhere => Err(Exit::usage("no directory for the store is known; give --storage.path")),
     }
 }
 
-/// The store that these settings name, open for reading.
+/// The store by these settings, open for reading.
 pub(super) fn archive(
     options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Archive, Exit> {
-    let directory = directory(options, environment)?;
+    let (_, directory) = config(options, environment)?;
     Archive::open(&directory).map_err(|error| Exit::failure(error.to_string()))
 }

@@ -18,8 +18,7 @@ pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsS
     match options {
         Train::Search(options) => search::run(options),
         Train::Elsewhere(options) => elsewhere::run(options, environment),
-        Train::Now(options) => daemon::ask(options, environment, &Command::Train)
-            .map_or_else(|exit| exit, |reply| Exit::success(reply.message)),
+        Train::Now(options) => daemon::ask(options, environment, &Command::Train, false),
         Train::Mapping => Exit::success(SHIPPED),
     }
 }

@@ -48,7 +48,8 @@ impl fmt::Display for ClientError {
             ),
             Self::PermissionDenied(path) => write!(
                 f,
-                "permission denied for {}: run the command as root or as the user that hostnorm runs as",
+                "permission denied for {}: run the command as root, as the user that hostnorm runs as, or as a member of \
+                 its group",
                 path.display()
             ),
             Self::Failed { path, reason } => {

@@ -16,12 +16,12 @@ use crate::reading::Values;
 mod queue;
 mod work;
 
-pub use work::{Failure, Job, Outcome};
+pub(super) use work::{Failure, Job, Outcome};
 
 use queue::{Lane, Queue};
 
 /// Jobs that wait at most; one more is dropped and counted.
-pub const JOBS_MAX: usize = 32;
+pub(super) const JOBS_MAX: usize = 32;
 /// No scheduled job is added behind so many others: it stays due, and commands find room.
 const SCHEDULED_MAX: usize = 8;
 
@@ -30,17 +30,15 @@ pub(super) static DROPPED: Metric =
     Metric::counter("hostnorm_jobs_dropped_total", "Jobs dropped because the queue of jobs was full");
 
 /// The number of a job; later jobs have higher ones.
-pub type JobId = u64;
+pub(super) type JobId = u64;
 
 /// A job that ended.
 #[derive(Debug)]
-pub struct Done {
-    /// Its number.
-    pub id: JobId,
-    /// The data that it returns.
-    pub outcome: Outcome,
-    /// Time that it took, in seconds.
-    pub seconds: f64,
+pub(super) struct Done {
+    pub(super) id: JobId,
+    pub(super) outcome: Outcome,
+    /// Time that it took.
+    pub(super) seconds: f64,
 }
 
 /// A job on its way to the worker.
@@ -61,7 +59,7 @@ struct Running {
 
 /// The queue and its worker.
 #[derive(Debug)]
-pub struct Jobs {
+pub(super) struct Jobs {
     queue: Queue<(JobId, Job)>,
     running: Option<Running>,
     worker: Sender<Order>,
@@ -75,7 +73,7 @@ pub struct Jobs {
 
 impl Jobs {
     /// Starts the worker, which hands each job that ended to `report`.
-    pub fn start(report: impl Fn(Done) + Send + 'static) -> Self {
+    pub(super) fn start(report: impl Fn(Done) + Send + 'static) -> Self {
         let (worker, orders) = mpsc::channel();
         let started = std::thread::Builder::new().name("jobs".to_owned()).spawn(move || run(orders, report));
         if let Err(error) = started {
@@ -93,7 +91,7 @@ impl Jobs {
     }
 
     /// Queues a job and gives its number; nothing when the queue is full, which is counted.
-    pub fn push(&mut self, job: Job) -> Option<JobId> {
+    pub(super) fn push(&mut self, job: Job) -> Option<JobId> {
         self.last += 1;
         let lane = job.lane();
         if self.queue.push(lane, (self.last, job)) {
@@ -104,17 +102,17 @@ impl Jobs {
     }
 
     /// Whether there is room for work that is due by itself.
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.queue.len() < SCHEDULED_MAX
     }
 
     /// Takes note whether processors are short: scheduled jobs wait then, and a training under way rests.
-    pub fn set_strained(&mut self, strained: bool) {
+    pub(super) fn set_strained(&mut self, strained: bool) {
         self.is_strained = strained;
     }
 
     /// Gives the next job to the worker, if it has none.
-    pub fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         if self.running.is_none()
             && let Some((id, job)) = self.queue.pop(!self.is_strained)
         {
@@ -132,13 +130,13 @@ impl Jobs {
     }
 
     /// Takes note that a job ended; says whether its outcome still counts.
-    pub fn finish(&mut self, id: JobId) -> bool {
+    pub(super) fn finish(&mut self, id: JobId) -> bool {
         let ended = self.running.take_if(|it| it.id == id);
         ended.is_some_and(|it| !it.is_stale)
     }
 
     /// Drops the scheduled jobs, and the outcome of one under way: their data are outdated.
-    pub fn discard_scheduled(&mut self) {
+    pub(super) fn discard_scheduled(&mut self) {
         self.queue.clear_scheduled();
         if let Some(running) = &mut self.running {
             running.is_stale = true;
@@ -146,17 +144,17 @@ impl Jobs {
     }
 
     /// Jobs that wait.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.queue.len()
     }
 
     /// The job under way, in a word.
-    pub fn running(&self) -> Option<&'static str> {
+    pub(super) fn running(&self) -> Option<&'static str> {
         self.running.as_ref().map(|it| it.task)
     }
 
     /// Lets a resting training go on, so that its thread can end.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.gate.set(false);
     }
 

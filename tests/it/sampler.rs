@@ -10,7 +10,7 @@ use hostnorm::engine::{Engine, Settings};
 use hostnorm::reading::{Labels, Reading, Timestamp};
 use hostnorm::registry::Registry;
 use hostnorm::report::Report;
-use hostnorm::sampler::{self, Durable, Event, Options, Sampler};
+use hostnorm::sampler::{Durable, Handle, Options, Sampler};
 use hostnorm::simulate::COLUMNS;
 use hostnorm::sources::{self, Sources};
 use hostnorm::store::{self, Archive, Store};
@@ -25,7 +25,7 @@ const MEMORY: usize = 5;
 /// A loop on its thread, with no sources but what its engine knows.
 struct Loop {
     control: Control,
-    events: std::sync::mpsc::Sender<Event>,
+    handle: Handle,
     newest: Arc<Mutex<Option<Arc<Report>>>>,
     thread: JoinHandle<()>,
 }
@@ -35,7 +35,7 @@ impl Loop {
         let training = training::Settings::default();
         let options = Options { interval: Duration::from_millis(20), training, seed: 1 };
         let sources = Sources::open(&sources::Settings::default(), |_| false);
-        let (sampler, events) = Sampler::new(options, sources, durable);
+        let (sampler, handle) = Sampler::new(options, sources, durable);
         let newest = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&newest);
         let thread = std::thread::spawn(move || {
@@ -46,7 +46,7 @@ impl Loop {
                 report
             });
         });
-        Self { control: sampler::control(events.clone()), events, newest, thread }
+        Self { control: handle.control(), handle, newest, thread }
     }
 
     fn send(&self, command: Command) -> Outcome {
@@ -78,7 +78,7 @@ impl Loop {
     }
 
     fn stop(self) {
-        self.events.send(Event::Stop).unwrap();
+        self.handle.stop();
         self.thread.join().unwrap();
     }
 }

@@ -86,7 +86,7 @@ class Container:
             source.mkdir()
             for name, text in self.settings.items():
                 (source / name).write_text(text)
-        elif mount["name"] == "store":
+        elif mount["mountPath"] == "/var/lib/hostnorm":
             source = self.store
             if "emptyDir" in volume:
                 source.mkdir()
@@ -103,23 +103,30 @@ class Container:
         """What hostnorm says on /metrics, asked within the container's network."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.process.stdin.write("scrape\n")
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-            if not answer:
+            page = self.ask("scrape")
+            if page is None:
                 break
-            page = json.loads(answer)
             if "hostnorm_uptime_seconds" in page or "hostnorm_cpus_online" in page:
                 return page
             time.sleep(0.1)
         sys.exit(f"hostnorm in a container has no metrics:\n{self.said()}")
+
+    def execute(self, *words):
+        """What a command says that is run in the container, as by `kubectl exec`."""
+        return self.ask(json.dumps(words))
+
+    def ask(self, line):
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        return json.loads(answer) if answer else None
 
     def said(self):
         return self.log.read_text()
 
 
 def namespaces(plan):
-    """Within the namespaces: makes the mounts, starts hostnorm, scrapes it whenever it is told to."""
+    """Within the namespaces: makes the mounts, starts hostnorm, scrapes it or runs a command whenever it is told to."""
     mount("--rbind", plan["root"], plan["root"])
     for source, target, readonly, propagation in plan["mounts"]:
         mount("--rbind", source, target)
@@ -129,7 +136,13 @@ def namespaces(plan):
     loopback()
     command = ["unshare", "--pid", "--mount", "--fork", "--kill-child", sys.executable, __file__, "--first", json.dumps(plan)]
     running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        if line != "scrape\n":
+            user = f"--userspec={plan['user']}:{plan['group']}"
+            enter = [shutil.which("chroot"), user, plan["root"], *json.loads(line)]
+            done = subprocess.run(enter, env={"PATH": "/bin", **plan["env"]}, capture_output=True, text=True, check=False)
+            print(json.dumps(done.stdout + done.stderr), flush=True)
+            continue
         try:
             with urllib.request.urlopen(f"{plan['url']}/metrics", timeout=5) as answer:
                 page = answer.read().decode()

@@ -1,14 +1,13 @@
 //! At the first start: gets the past of this host from where the settings say, on a thread of its own.
 
 use std::path::Path;
-use std::sync::mpsc::Sender;
 
 use crate::clock;
 use crate::commands::past::{self, Order};
 use crate::config::Config;
 use crate::history::{Note, Origin, Settings, TooLittle};
 use crate::reading::Subject;
-use crate::sampler::{Durable, Event};
+use crate::sampler::{Durable, Handle};
 use crate::signal::Signal;
 use crate::sources;
 use crate::span::Span;
@@ -39,11 +38,10 @@ pub(super) fn due(config: &Config, durable: &Durable) -> Option<Backfill> {
 
 impl Backfill {
     /// Asks the server on a thread of its own, as it may block for minutes; the loop learns what comes.
-    pub(super) fn start(self, events: Sender<Event>) {
+    pub(super) fn start(self, handle: Handle) {
         let job = move || {
             let Self { settings, signals, step } = self;
-            // The loop may have ended meanwhile; then nobody needs the past.
-            let _ = events.send(Event::Past(ask(&settings, signals, step)));
+            handle.learn_past(ask(&settings, signals, step));
         };
         if let Err(error) = std::thread::Builder::new().name("backfill".to_owned()).spawn(job) {
             tracing::warn!(%error, "backfill failed; learning from live data");

@@ -1,8 +1,7 @@
 //! `hostnorm train --from`: takes the past of this host from a file or a server, trains a model on it, keeps both.
 #![expect(clippy::disallowed_methods, reason = "writes the points it was asked for")]
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -11,7 +10,7 @@ use std::path::Path;
 use crate::cli::{Elsewhere, Exit};
 use crate::clock;
 use crate::commands::past::{self, Order};
-use crate::commands::replay;
+use crate::commands::{replay, stored};
 use crate::config::Config;
 use crate::history::{Note, Past, TooLittle};
 use crate::reading::Subject;
@@ -23,15 +22,9 @@ use crate::training::{self, Model, TrainError};
 
 /// See [`super::run`].
 pub(super) fn run(options: &Elsewhere, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
-    match options.options.load(environment.clone()) {
-        Ok(loaded) => {
-            let config = &loaded.config;
-            let place = config.storage.place(|name| environment.get(OsStr::new(name)).cloned());
-            train(options, config, &place).map_or_else(|exit| exit, Exit::success)
-        }
-        Err(problems) => Exit::usage(problems.to_string()),
-    }
+    let located = stored::locate(&options.options, environment);
+    let trained = located.and_then(|(config, place)| train(options, &config, &place));
+    trained.map_or_else(|exit| exit, Exit::success)
 }
 
 fn train(options: &Elsewhere, config: &Config, place: &Place) -> Result<String, Exit> {

@@ -6,7 +6,7 @@ use crate::reading::{Kind, Subject};
 
 /// Among which jobs a job takes its turn.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
+pub(super) enum Lane {
     /// Somebody waits for it: before all others.
     Urgent,
     /// For all subjects of a kind.

@@ -20,68 +20,69 @@ use crate::training::{self, Model, TrainError, TrainingSet};
 
 /// A piece of work, with all the data that it needs.
 #[derive(Debug)]
-pub enum Job {
-    /// Train a forest.
+pub(in crate::sampler) enum Job {
     Train {
-        /// For this kind.
         kind: Kind,
-        /// On these points.
         set: TrainingSet,
-        /// How forests are grown.
         settings: training::Settings,
-        /// The seed of its random numbers.
         seed: u64,
-        /// Whether somebody waits for the model.
         is_urgent: bool,
     },
     /// Fit times of day and week.
     Fit {
-        /// Of this subject.
         subject: Subject,
-        /// By what was seen of it.
         history: History,
     },
-    /// Look for injected faults in the last hour.
+    /// Look for injected faults in the last hour; the seed is that of the faults.
     Selftest {
-        /// Of this subject.
         subject: Subject,
-        /// A fork of its memory, and the hour.
         trial: Box<Trial>,
-        /// The seed of the faults.
         seed: u64,
     },
-    /// Learn the stored points once more, without those of a span.
+    /// Let a blank engine learn the points in the store, but for this span and those that were forgotten before.
     Rebuild {
-        /// What is to learn them: knows nothing yet.
         blank: Box<Engine>,
-        /// The directory of the store.
         directory: PathBuf,
-        /// The span to forget, beside those that were forgotten before.
         span: Between,
     },
-    /// Read a model from the store.
     LoadModel {
-        /// The directory of the store.
         directory: PathBuf,
-        /// The name of its version.
         id: String,
     },
-    /// Learn points of the past that another server had.
+    /// Let a blank engine learn points that another server had.
     Backfill {
-        /// What is to learn them: knows nothing yet.
         blank: Box<Engine>,
-        /// The points.
         past: Bygone,
     },
 }
 
 /// Why a job has no result.
 #[derive(Debug)]
-pub enum Failure<E> {
-    /// It says why.
+pub(in crate::sampler) enum Failure<E> {
     Refused(E),
-    /// It panicked.
     Panicked,
+}
+
+/// The data that a job returns.
+#[derive(Debug)]
+pub(in crate::sampler) enum Outcome {
+    Trained {
+        kind: Kind,
+        result: Result<Model, Failure<TrainError>>,
+    },
+    Fitted {
+        subject: Subject,
+        result: Result<Profile, Failure<Infallible>>,
+    },
+    Tested {
+        subject: Subject,
+        result: Result<Findings, Failure<Silent>>,
+    },
+    /// What learned, and the number of points.
+    Rebuilt(Result<(Box<Engine>, usize), Failure<Error>>),
+    Loaded(Result<Box<Version>, Failure<String>>),
+    /// What learned, and the points.
+    Backfilled(Result<(Box<Engine>, Bygone), Failure<Infallible>>),
 }
 
 impl<E: fmt::Display> fmt::Display for Failure<E> {
@@ -93,41 +94,9 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
     }
 }
 
-/// The data that a job returns.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Of a training.
-    Trained {
-        /// For which kind.
-        kind: Kind,
-        /// The model.
-        result: Result<Model, Failure<TrainError>>,
-    },
-    /// Of a fit.
-    Fitted {
-        /// Of which subject.
-        subject: Subject,
-        /// What is usual at each time.
-        result: Result<Profile, Failure<Infallible>>,
-    },
-    /// Of a self-test.
-    Tested {
-        /// Of which subject.
-        subject: Subject,
-        /// What was found.
-        result: Result<Findings, Failure<Silent>>,
-    },
-    /// Of learning again: what learned, and the number of points.
-    Rebuilt(Result<(Box<Engine>, usize), Failure<Error>>),
-    /// Of loading a model.
-    Loaded(Result<Box<Version>, Failure<String>>),
-    /// Of a backfill: what learned, and the points.
-    Backfilled(Result<(Box<Engine>, Bygone), Failure<Infallible>>),
-}
-
 impl Job {
     /// What it does, in a word.
-    pub fn task(&self) -> &'static str {
+    pub(super) fn task(&self) -> &'static str {
         match self {
             Self::Train { .. } => "train",
             Self::Fit { .. } => "fit",
@@ -139,7 +108,7 @@ impl Job {
     }
 
     /// Among which jobs it takes its turn.
-    pub fn lane(&self) -> Lane {
+    pub(super) fn lane(&self) -> Lane {
         match self {
             Self::Train { kind, is_urgent: false, .. } => Lane::Kind(*kind),
             Self::Fit { subject, .. } | Self::Selftest { subject, .. } => Lane::Subject(subject.clone()),
