@@ -123,12 +123,6 @@ def tools(pytestconfig):
     return Tools(pytestconfig)
 
 
-@pytest.fixture(scope="session")
-def options(tools):
-    # Until all tests ask for `tools`.
-    return tools
-
-
 @pytest.fixture
 def start(tools):
     """Starts programs that end with the test; their log is shown if it fails."""

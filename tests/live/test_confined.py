@@ -37,7 +37,7 @@ OWN = re.compile(
 def run(*command, **more):
     done = subprocess.run([str(it) for it in command], capture_output=True, text=True, timeout=120, **more)
     if done.returncode:
-        sys.exit(f"{command}: {done.stdout}{done.stderr}")
+        pytest.fail(f"{command}: {done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -82,15 +82,15 @@ def image(program, folder):
         or labels != set(wanted.split())
         or not all(it["Labels"].values())
     ):
-        sys.exit(f"the image is not as it should be: {json.dumps(config, indent=1)}")
+        pytest.fail(f"the image is not as it should be: {json.dumps(config, indent=1)}")
     if size > IMAGE_BYTES_MAX:
-        sys.exit(f"the image has {size} bytes, more than {IMAGE_BYTES_MAX}")
+        pytest.fail(f"the image has {size} bytes, more than {IMAGE_BYTES_MAX}")
     if (length := os.path.getsize(program)) > PROGRAM_BYTES_MAX:
-        sys.exit(f"the program has {length} bytes, more than {PROGRAM_BYTES_MAX}")
+        pytest.fail(f"the program has {length} bytes, more than {PROGRAM_BYTES_MAX}")
     manifests = json.loads((folder / "both/manifest.json").read_text())["manifests"]
     platforms = [f"{it['platform']['os']}/{it['platform']['architecture']}" for it in manifests]
     if platforms != ["linux/amd64", "linux/arm64"]:
-        sys.exit(f"a list of two images names {platforms}")
+        pytest.fail(f"a list of two images names {platforms}")
     run("umoci", "unpack", "--image", f"{folder}/layout:latest", folder / "bundle")
     note(f"the program has {length} bytes, the image {size / 1e6:.1f} MB unpacked; a list of images for {' and '.join(platforms)}")
     return folder / "bundle/rootfs"
@@ -110,7 +110,7 @@ class Confined:
     def __exit__(self, *_):
         self.process.terminate()
         if self.process.wait(timeout=30) != 0:
-            sys.exit(f"hostnorm ended with {self.process.returncode}")
+            pytest.fail(f"hostnorm ended with {self.process.returncode}")
 
     def ask(self, path):
         """Status and body, asked within its network."""
@@ -175,7 +175,7 @@ def compare(free, confined, what):
     until("a younger reading", 10, lambda: page()[0] > at)
     _, after = page()
     if seen.keys() != before.keys():
-        sys.exit(f"{what}: not on both: {sorted(seen.keys() ^ before.keys())}")
+        pytest.fail(f"{what}: not on both: {sorted(seen.keys() ^ before.keys())}")
     wrong = []
     for key, value in seen.items():
         low, high = sorted((before[key], after[key]))
@@ -185,7 +185,7 @@ def compare(free, confined, what):
         if not low - slack <= value <= high + slack:
             wrong.append(f"{key}: {value}, and {before[key]} to {after[key]} with all rights")
     if wrong:
-        sys.exit(f"{what}: other numbers:\n" + "\n".join(wrong))
+        pytest.fail(f"{what}: other numbers:\n" + "\n".join(wrong))
     exact = sum(1 for it in seen if it[0].endswith("_total"))
     note(f"{what}: scraped {seconds:.1f} s after the start; {len(seen)} numbers of the host are those that root sees, {exact} counters between two readings of root")
 
@@ -228,9 +228,9 @@ def test_system_calls(program, start):
     # Before the program is there, strace itself calls.
     called = {found[1] for line in lines if (found := re.match(r"\d+ +([a-z_0-9]+)\(", line))} - {"execve"}
     if called - allowed:
-        sys.exit(f"hostnorm calls what the unit forbids: {sorted(called - allowed)}")
+        pytest.fail(f"hostnorm calls what the unit forbids: {sorted(called - allowed)}")
     if "setpriority" not in called:
-        sys.exit("the training did not go behind everything else: setpriority was not called")
+        pytest.fail("the training did not go behind everything else: setpriority was not called")
     note(f"{len(called)} kinds of system calls, with store, training and scrapes: the unit allows them all")
 
 
@@ -240,7 +240,7 @@ def test_image(program, free, start):
         compare(free, confined, "as the image in a pod")
         status = pathlib.Path(f"/proc/{confined.process.pid}/status").read_text()
         if not re.search(r"^Uid:\s+65534\b", status, re.M) or not re.search(r"^CapEff:\s+0+$", status, re.M):
-            sys.exit(f"not a user without rights: {status}")
+            pytest.fail(f"not a user without rights: {status}")
         asked = ["chroot", "--userspec=65534:65534", root, "/bin/hostnorm", "health"]
         env = {"HOSTNORM_WEB__LISTEN_ADDRESS": f"['127.0.0.1:{confined.port}']"}
         print(run("nsenter", "--net", f"--target={confined.process.pid}", *asked, env={**os.environ, **env}))

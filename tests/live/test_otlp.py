@@ -4,7 +4,6 @@ whoever asks, trainings, exemplars. By both protocols, set up by variables and b
 import contextlib
 import json
 import pathlib
-import sys
 import urllib.request
 
 import pytest
@@ -78,7 +77,7 @@ def spans_sent(page):
 
 def check(what, fine, *shown):
     if not fine:
-        sys.exit(f"{what}: {shown}")
+        pytest.fail(f"{what}: {shown}")
 
 
 def ticks(spans):
@@ -141,8 +140,8 @@ def prove_resource(spans, name):
 
 @pytest.mark.newest(only=True, reason="needs a collector, which Debian does not have")
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_otlp(options, folder, protocol):
-    with collector(options.collector, folder) as (grpc, http, file):
+def test_otlp(tools, folder, protocol):
+    with collector(tools.collector, folder) as (grpc, http, file):
         flags = ["--interval=100ms", "--window=1", "--warmup=2s", "--otlp.schedule-delay=200ms"]
         variables = {}
         if protocol == "grpc":
@@ -154,7 +153,7 @@ def test_otlp(options, folder, protocol):
                 "OTEL_RESOURCE_ATTRIBUTES": "service.name=mine,deployment.environment.name=test",
             }
         log = open(f"{folder}/log", "w+")
-        with log, hostnorm(options.hostnorm, *flags, log=log, **variables) as program:
+        with log, hostnorm(tools.hostnorm, *flags, log=log, **variables) as program:
             program.ready()
             scrape(program.url, traceparent=f"00-{TRACE}-{PARENT}-01")
             # Not recorded by who asks, so not by us.

@@ -6,7 +6,6 @@ import pathlib
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -183,27 +182,27 @@ def refusals(binary):
     ]:
         done = subprocess.run([binary, "--storage.path=off"], env={**os.environ, name: text}, capture_output=True, text=True, timeout=30)
         if done.returncode != 64 or name not in done.stderr or sentence not in done.stderr or "secret" in done.stderr:
-            sys.exit(f"{name}={text}: {done.returncode}\n{done.stderr}")
+            pytest.fail(f"{name}={text}: {done.returncode}\n{done.stderr}")
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://localhost", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/ca.pem"}
     done = subprocess.run([binary, "--storage.path=off"], env={**os.environ, **variables}, capture_output=True, text=True, timeout=30)
     if done.returncode != 64 or "OTEL_EXPORTER_OTLP_CERTIFICATE: /nowhere/ca.pem cannot be read" not in done.stderr:
-        sys.exit(f"a certificate that is not there: {done.returncode}\n{done.stderr}")
+        pytest.fail(f"a certificate that is not there: {done.returncode}\n{done.stderr}")
 
 
 @pytest.mark.slow
-def test_otlp_hostile(options):
-    refusals(options.hostnorm)
+def test_otlp_hostile(tools):
+    refusals(tools.hostnorm)
     with tempfile.TemporaryDirectory() as folder:
-        cases = [Case(it, options.hostnorm, folder) for it in COLLECTORS]
+        cases = [Case(it, tools.hostnorm, folder) for it in COLLECTORS]
         try:
             for case in cases:
                 case.program.ready()
-            end = time.monotonic() + options.ticks * INTERVAL
+            end = time.monotonic() + tools.ticks * INTERVAL
             while time.monotonic() < end:
                 for case in cases:
                     case.look()
-                time.sleep(min(1.0, options.ticks * INTERVAL / 30))
-            until("each made its readings", 60, lambda: all(value(it.text, "hostnorm_ticks_total") >= options.ticks * 0.9 or it.look() for it in cases))
+                time.sleep(min(1.0, tools.ticks * INTERVAL / 30))
+            until("each made its readings", 60, lambda: all(value(it.text, "hostnorm_ticks_total") >= tools.ticks * 0.9 or it.look() for it in cases))
             for case in cases:
                 case.stop()
             codes = [case.end() for case in cases]
@@ -221,4 +220,4 @@ def test_otlp_hostile(options):
         wrong = [f"{case.name}: {fault}" for case, code in zip(cases, codes) for fault in case.faults(bare)]
         wrong += [f"{case.name}: exit code {code}" for case, code in zip(cases, codes) if code]
         if wrong:
-            sys.exit("\n".join(wrong))
+            pytest.fail("\n".join(wrong))
