@@ -14,7 +14,7 @@ from receivers import Receivers
 
 RUNBOOK = "https://example.com/runbooks/%s.md"
 DASHBOARD = "https://grafana.example.com/d/hostnorm-host?var-job=hostnorm&var-instance=%s"
-SENTENCE = "Anomaly on %s: memory used 91 %% (expected 62 %%, 58 %% to 66 %%); for 1m 0s, score 1.5 (limit 1)."
+SENTENCE = "Anomaly on %s: memory used 91 %% (expected 62 %%, range 58–66 %%)"
 
 
 def alert(name, severity, instance=None, subject=None, **more):

@@ -78,5 +78,7 @@ def test_dashboards(start):
         note(f"the fault was found by both after {seconds:.1f} s")
         # The anomaly is scraped, and pending as an alert.
         until("alerts are pending", 60, lambda: len(api.instant('ALERTS{alertname="HostAnomalous"}')) == 2)
+        # Panels look at whole steps only.
+        until("a step has the anomaly", 30, lambda: len(api.instant(f"count_over_time((is_anomaly == 1)[1m:{SCRAPE_SECONDS}s])")) == 2)
         wrong = looked_at(api, programs, began)
     assert not wrong, "\n".join(wrong)

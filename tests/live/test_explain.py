@@ -25,6 +25,7 @@ def test_explain(tools):
     with tempfile.TemporaryDirectory() as folder:
         place = f"--storage.path={folder}"
         with hostnorm(binary, place, *SETTINGS) as program:
+            program.ready()
             asked = lambda name: value(fetch(f"{program.url}/metrics")[2], name)
             until("the first score", 60, lambda: asked("anomaly_score") is not None)
             # From a model that was installed since the first state was stored.
