@@ -63,7 +63,7 @@ def learn(program):
     until("the first score", 90, lambda: anomalous(program) is not None)
     while time.monotonic() < start + LEARNING_SECONDS:
         if anomalous(program):
-            pytest.fail("an alarm before the fault")
+            pytest.fail("an alarm before the fault: the load of this machine changed while it was learned")
         time.sleep(0.5)
 
 
