@@ -5,12 +5,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hostnorm::detect::PerDetector;
 use hostnorm::http::{Counts, Format, Options, Page};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp};
-use hostnorm::report::{
-    Contribution, DetectorState, Direction, Expected, Judgement, Opinion, Report, SignalState,
-};
+use hostnorm::report::{Contribution, Direction, Expected, Judgement, Opinion, Report, SignalState};
 use hostnorm::signal::{Signal, Unit};
 
 static BYTES: Metric =
@@ -46,7 +45,7 @@ fn report() -> Report {
     let opinion = Opinion {
         score: 0.723_456_789,
         confidence: Some(0.75),
-        detectors: vec![DetectorState { name: "zscore", score: Some(0.987_654_321), vote: Some(false) }; 4],
+        detectors: PerDetector::default().map(|(): &()| Some(0.987_654_321)),
         contributions: vec![contribution; 5],
         ..Opinion::default()
     };

@@ -45,7 +45,7 @@ fn history() -> History {
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
         fold.push(&mut scorer, &Past { point, odd: false, weight: 1.0, score: None });
     }
-    scorer.history().unwrap()
+    scorer.detectors.seasonal.history().unwrap()
 }
 
 fn train(criterion: &mut Criterion) {

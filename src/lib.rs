@@ -38,6 +38,7 @@ pub mod search;
 
 pub mod clock;
 pub mod control;
+pub mod second_opinion;
 pub mod telemetry;
 pub mod sources;
 pub mod rows;

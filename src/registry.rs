@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::detect::eif;
 use crate::reading::{Kind, Timestamp};
-use crate::training::{self, second_opinion};
+use crate::training::{self, trial};
 use resting::Resting;
 
 mod id;
@@ -267,7 +267,7 @@ impl Registry {
 /// What speaks against a shadow; nothing when it is not worse than the current model.
 fn objection(shadow: &Version, current: &Version, tally: &Tally) -> Option<String> {
     let (own, before) = (&shadow.model.card, &current.model.card);
-    let margin = second_opinion::worse_max(own.held_out.min(before.held_out));
+    let margin = trial::worse_max(own.held_out.min(before.held_out));
     if own.auc_own < before.auc_own - margin {
         return Some(format!(
             "it tells faults from ordinary points with an AUC of {:.3}, the current one with {:.3}",

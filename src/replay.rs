@@ -148,8 +148,9 @@ impl Replay {
         let elapsed = elapsed.clamp(0.0, GAP_ROWS * every);
         let step = Step { elapsed, ready, weight: Some(1.0), whole: true };
         let score = self.scorer.step(&self.point, step, &self.settings.scorer());
-        if let Some(history) = self.scorer.history() {
-            self.scorer.take(&history.fit());
+        let seasonal = &mut self.scorer.detectors.seasonal;
+        if let Some(history) = seasonal.history() {
+            seasonal.take(&history.fit());
         }
         self.rows += 1;
         Ok(Judged { score, oddness: self.scorer.oddness(), episode: self.scorer.episode() })
@@ -163,7 +164,7 @@ impl Replay {
     fn train(&mut self) -> Result<(), TrainError> {
         let seed = self.settings.seed.wrapping_add(self.trainings);
         match training::grow(&self.scorer.training_set(), &self.settings.training, seed) {
-            Ok(grown) => self.scorer.install(&grown.eif),
+            Ok(grown) => self.scorer.detectors.forest.install(&grown.eif),
             // A file of few rows a day: there will be more of them.
             Err(TrainError::TooFewRows(_)) => {}
             Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! What one tick produced, immutable: the raw reading and what the engine makes of it.
+//! What one tick produced: the raw reading and what the engine makes of it.
 //!
 //! Everything that is served, logged or stored is derived from reports; nothing flows back from there.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::absence;
+use crate::detect::{PerDetector, absence};
 use crate::grace::Grace;
 use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
@@ -108,8 +108,8 @@ pub struct Opinion {
     pub momentary: f64,
     /// Share of the voting detectors that agree with the majority, within 0 and 1.
     pub confidence: Option<f64>,
-    /// One row for each detector, in the order of the table.
-    pub detectors: Vec<DetectorState>,
+    /// The score of each detector divided by its own threshold; `None` while it abstains.
+    pub detectors: PerDetector<Option<f64>>,
     /// The largest contributions to `score`, most positive first; their sum is `score`.
     pub contributions: Vec<Contribution>,
     /// The signals to name in a sentence about this very reading, the oddest first, with what each adds to
@@ -120,23 +120,12 @@ pub struct Opinion {
 }
 
 /// What a new model says of a reading while it is tried out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Shadowed {
     /// The joint score with it, smoothed but not held; 1.0 is the limit.
     pub score: f64,
-    /// The detectors that judge by it.
-    pub detectors: Vec<DetectorState>,
-}
-
-/// What one detector says.
-#[derive(Debug, Clone)]
-pub struct DetectorState {
-    /// Its name in the table of detectors.
-    pub name: &'static str,
-    /// Its score divided by its own threshold, so that 1.0 is its limit; nothing while it abstains.
-    pub score: Option<f64>,
-    /// Whether it votes for an anomaly; nothing when it has no vote or abstains.
-    pub vote: Option<bool>,
+    /// The score of its forest divided by the threshold of that.
+    pub forest: f64,
 }
 
 /// A signal, what was expected of it, and within which bounds.

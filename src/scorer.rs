@@ -1,7 +1,7 @@
-//! From points to opinions: the memory of one subject, whatever its points were made from.
+//! From points to scores: the memory of one subject, whatever its points were made from.
 //!
-//! The engine makes points from readings of the kernel, replay from rows of a file; both come here, so that what is
-//! measured on labelled data is what runs. Signals are known by their index; what they are called is not known here.
+//! The engine makes points from readings of the kernel, replay from rows of a file; both are judged here, with the settings
+//! that ADR 010 compares. Signals are known by their index; what they are called is not known here.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,14 @@ use crate::detect::baseline::Statistics;
 use crate::detect::blame::Blame;
 use crate::detect::eif::{Model, clip};
 use crate::detect::expectation::{Distances, Expectation};
-use crate::detect::seasonal::{History, Profile};
 use crate::detect::tail::Tail;
 use crate::detect::{
-    self, DETECTORS, Detector, Lesson, Range, Shape, Verdict, View, contribution, fuse, vote, young,
+    Detectors, Lesson, Outputs, Range, Shape, Verdict, View, contribution, fuse, vote, young,
 };
 use crate::episode::{Moment, Release, Tracker};
 use crate::reading::Timestamp;
 use crate::registry::Tally;
-use crate::report::{DetectorState, Direction, Episode, Expected, Shadowed, Turn};
+use crate::report::{Direction, Episode, Expected, Shadowed, Turn};
 use crate::window::Point;
 
 mod borrowed;
@@ -51,9 +50,8 @@ pub const POINTS_MIN: f64 = 2.0;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scorer {
     expectation: Expectation,
-    /// In the order of the table; each keeps what it learned itself, see [`keep`].
-    #[serde(skip)]
-    detectors: Vec<Box<dyn Detector>>,
+    /// Judge each point, and learn it afterwards.
+    pub detectors: Detectors,
     blame: Blame,
     /// Whole points outside episodes, as rows for the forest.
     history: Thinned,
@@ -84,7 +82,7 @@ impl Scorer {
     pub fn new(shape: &Shape) -> Self {
         Self {
             expectation: Expectation::new(shape),
-            detectors: DETECTORS.iter().map(|row| (row.build)(shape)).collect(),
+            detectors: Detectors::new(shape),
             blame: Blame::new(shape),
             history: Thinned::new(ROWS_MAX),
             early: Thinned::new(ROWS_MAX),
@@ -175,17 +173,11 @@ impl Scorer {
         &self.oddness
     }
 
-    /// Judges by this model from now on.
-    pub fn install(&mut self, model: &Model) {
-        self.detectors.iter_mut().for_each(|it| it.install(model));
-    }
-
     /// Tries this model beside the current one from now on; after a restart, goes on with it.
     pub fn try_out(&mut self, model: &Model) {
-        match self.shadow.as_mut().filter(|it| it.waits()) {
-            Some(shadow) => shadow.resume(model),
-            None => self.shadow = Some(Shadow::new(self.smooth.len(), model)),
-        }
+        let waiting = self.shadow.take().filter(|it| it.model.is_none());
+        let fresh = || Shadow { smooth: vec![0.0; self.smooth.len()], ..Shadow::default() };
+        self.shadow = Some(Shadow { model: Some(model.clone()), ..waiting.unwrap_or_else(fresh) });
     }
 
     /// Tries none any more.
@@ -195,17 +187,7 @@ impl Scorer {
 
     /// What the model that is tried out said so far, beside the current one.
     pub fn tally(&self) -> Option<Tally> {
-        self.shadow.as_ref().map(Shadow::tally)
-    }
-
-    /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.
-    pub fn history(&mut self) -> Option<History> {
-        self.detectors.iter_mut().find_map(|it| it.history())
-    }
-
-    /// Judges by this profile from now on.
-    pub fn take(&mut self, profile: &Profile) {
-        self.detectors.iter_mut().for_each(|it| it.take(profile));
+        self.shadow.as_ref().map(|it| it.tally)
     }
 
     /// A gap: nobody knows what was between.
@@ -227,15 +209,16 @@ impl Scorer {
     pub fn step(&mut self, point: &Point, step: Step, settings: &Settings) -> Option<Score> {
         let distances = self.expectation.distances(point);
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
-        let verdicts: Vec<Verdict> = self.detectors.iter().map(|it| it.judge(&view)).collect();
+        let outputs = self.detectors.judge(&view);
         self.oddness = self.blame.of(point, &distances.z);
-        let tried = self.shadow.as_ref().map_or_else(Vec::new, |it| it.verdicts(&view, &self.detectors));
+        let tried = self.shadow.as_ref().map(|it| it.judge(&view, &self.detectors.forest));
         let mut score =
-            step.ready.then(|| self.conclude(point.at, &distances.z, &verdicts, step.elapsed, settings));
+            step.ready.then(|| self.conclude(point.at, &distances.z, &outputs, step.elapsed, settings));
         if let Some(score) = &mut score {
-            score.shadow =
-                self.beside(tried, &verdicts, &distances.z, score.momentary, step.elapsed, settings);
-            score.absences = self.detectors.iter().flat_map(|it| it.absences(&view)).collect();
+            score.absences = self.detectors.absence.absences(&view);
+            score.shadow = tried.and_then(|it| {
+                self.beside(it, outputs, &distances.z, score.momentary, step.elapsed, settings)
+            });
         }
         if let Some(whole) = step.weight {
             let odd = self.tracker.is_odd();
@@ -252,13 +235,13 @@ impl Scorer {
         &mut self,
         at: Timestamp,
         z: &[f64],
-        verdicts: &[Verdict],
+        outputs: &Outputs,
         elapsed: f64,
         settings: &Settings,
     ) -> Score {
         let unwidened = self.limit(settings);
         let limit = unwidened * self.width;
-        let joint = fuse::fuse(z, verdicts, limit);
+        let joint = fuse::fuse(z, outputs, limit);
         // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
         let keep = settings.keep();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
@@ -280,8 +263,9 @@ impl Scorer {
         if matches!(turn, Some(Turn::Accepted(_))) && settings.sheltered {
             self.expectation.doubt(POINTS_AFTER_ACCEPTANCE);
         }
-        let detectors = detector_states(verdicts);
-        let confidence = vote::majority(detectors.iter().map(|it| it.vote)).map(|it| it.confidence);
+        let detectors = outputs.map(Verdict::relative);
+        let votes = detectors.described().map(|(row, score)| row.vote(*score));
+        let confidence = vote::majority(votes).map(|it| it.confidence);
         let absences = Vec::new();
         let shadow = None;
         Score {
@@ -301,8 +285,8 @@ impl Scorer {
     /// What the model that is tried out makes of the reading that was judged.
     fn beside(
         &mut self,
-        tried: Vec<(usize, Verdict)>,
-        verdicts: &[Verdict],
+        tried: Verdict,
+        outputs: Outputs,
         z: &[f64],
         score: f64,
         elapsed: f64,
@@ -310,7 +294,7 @@ impl Scorer {
     ) -> Option<Shadowed> {
         let limit = self.limit(settings) * self.width;
         let beside = Beside { z, limit, keep: settings.keep(), elapsed, score };
-        self.shadow.as_mut()?.conclude(tried, verdicts, beside)
+        self.shadow.as_mut()?.conclude(tried, outputs, beside)
     }
 
     /// The limit in effect, before it is widened for what is known too little.
@@ -340,7 +324,7 @@ impl Scorer {
     /// Learns a point; `whole` is the weight it would have outside an episode, `ready` whether there is a score.
     fn learn(&mut self, point: &Point, distances: &Distances, lesson: Lesson, whole: f64, ready: bool) {
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
-        self.detectors.iter_mut().for_each(|it| it.learn(&view, lesson));
+        self.detectors.learn(&view, lesson);
         // Distances from a borrowed mean say how subjects differ, not what is ordinary for one of them.
         if !lesson.quarantined && self.points >= POINTS_MIN && !self.is_borrowed() {
             let rows = if ready { &mut self.history } else { &mut self.early };
@@ -365,7 +349,7 @@ impl Scorer {
         let (lower, upper) = known.bounds(self.width);
         let plain = Range { value: known.mean, lower, upper };
         let holds = |it: &Range| (it.lower..=it.upper).contains(&point.values[idx]);
-        let of_the_hour = self.detectors.iter().find_map(|it| it.expected(point.at, idx, self.width));
+        let of_the_hour = self.detectors.seasonal.expected(point.at, idx, self.width);
         let Range { value, lower, upper } =
             of_the_hour.filter(|it| !holds(it) || holds(&plain)).unwrap_or(plain);
         Some(Expected { value: value.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
@@ -376,13 +360,4 @@ impl Scorer {
         let expected = self.expectation.statistics(idx).map_or(0.0, |it| it.mean);
         if point.values[idx] < expected { Direction::Low } else { Direction::High }
     }
-}
-
-fn detector_states(verdicts: &[Verdict]) -> Vec<DetectorState> {
-    DETECTORS.iter().zip(verdicts).map(|(row, verdict)| state_of(row, verdict)).collect()
-}
-
-fn state_of(row: &detect::Row, verdict: &Verdict) -> DetectorState {
-    let score = verdict.relative();
-    DetectorState { name: row.name, score, vote: score.filter(|_| row.votes).map(|it| it >= 1.0) }
 }

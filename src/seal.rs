@@ -171,12 +171,6 @@ pub fn front<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
     postcard::take_from_bytes(bytes).ok()
 }
 
-/// Puts what these bytes hold in the place of `old` when that fits; says whether it does.
-pub fn replace<T: DeserializeOwned>(old: &mut T, bytes: &[u8], fits: impl Fn(&T, &T) -> bool) -> bool {
-    let kept = read(bytes).filter(|kept| fits(kept, old));
-    kept.map(|kept| *old = kept).is_some()
-}
-
 /// Whether two settings are the same to the last bit.
 pub fn same(one: f64, other: f64) -> bool {
     one.to_bits() == other.to_bits()
@@ -270,11 +264,6 @@ mod tests {
         let kept: [f64; 4] = read(&bytes(&values)).unwrap();
         assert!(values.iter().zip(kept).all(|(one, other)| same(*one, other)));
         assert_eq!(read::<u8>(&[1, 2]), None);
-        let mut old = 3_u8;
-        assert!(
-            replace(&mut old, &[7], |new, old| new > old) && !replace(&mut old, &[5], |new, old| new > old)
-        );
-        assert_eq!(old, 7);
     }
 
     #[test]

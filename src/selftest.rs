@@ -18,6 +18,7 @@
 use std::fmt;
 
 use crate::curve::auc;
+use crate::detect::PerDetector;
 use crate::detect::random::Random;
 use crate::report::Turn;
 use crate::scorer::{Scorer, Settings, Step};
@@ -47,8 +48,6 @@ const FAULT_SECONDS_MAX: f64 = 1_800.0;
 pub const RECALL_MIN: f64 = 0.7;
 /// A detector whose area under the curve is below this is blind, as a new forest is that training refuses.
 pub const AUC_MIN: f64 = 0.6;
-/// The name of the detector that sees what ceased.
-const ABSENCE: &str = "absence";
 const WEEK_SECONDS: f64 = 7.0 * 86_400.0;
 
 /// All that a test needs; it can be run elsewhere.
@@ -94,22 +93,15 @@ pub struct Findings {
     pub recall: f64,
     /// Median seconds from the beginning of a fault to that of its episode; nothing when none was found.
     pub delay: Option<f64>,
-    /// For each detector that has an opinion, how well it tells faulty points from others: the area under the ROC curve.
-    pub detectors: Vec<(&'static str, f64)>,
+    /// How well each detector tells faulty points from others: the area under the ROC curve; `None` for one that abstains.
+    pub detectors: PerDetector<Option<f64>>,
 }
-
-/// Detectors that judge signals with a season, a habit of moving or a noise floor only.
-const SELECTIVE: &[&str] = &["seasonal", "absence", "excursion"];
 
 impl Findings {
     /// The detectors that see nothing. Those that judge some signals only may be right to say nothing of the others.
     pub fn blind(&self) -> Vec<&'static str> {
-        let judges_all = |name: &str| !SELECTIVE.contains(&name);
-        self.detectors
-            .iter()
-            .filter(|(name, auc)| judges_all(name) && *auc < AUC_MIN)
-            .map(|(name, _)| *name)
-            .collect()
+        let blind = self.detectors.described().filter(|(_, auc)| auc.is_some_and(|it| it < AUC_MIN));
+        blind.filter(|(row, _)| !row.selective).map(|(row, _)| row.name).collect()
     }
 
     /// What is wrong; nothing when enough was found and no detector is blind.
@@ -131,20 +123,16 @@ impl Findings {
     }
 }
 
-/// The scores of one detector.
-#[derive(Debug, Default)]
-struct Scores {
-    name: &'static str,
-    ordinary: Vec<f64>,
-    faulty: Vec<f64>,
-}
+/// The scores of each detector.
+type Scores = PerDetector<Vec<f64>>;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
 struct Tally {
     faults: usize,
     delays: Vec<f64>,
-    detectors: Vec<Scores>,
+    ordinary: Scores,
+    faulty: Scores,
 }
 
 impl Trial {
@@ -165,7 +153,7 @@ impl Trial {
         let mut random = Random::new(seed);
         for (onset, fork) in onsets.iter().zip(&forks) {
             for (fault, rows) in &lengths {
-                if *fault == Fault::VanishedDevice && !tally.detectors.iter().any(|it| it.name == ABSENCE) {
+                if *fault == Fault::VanishedDevice && tally.ordinary.absence.is_empty() {
                     continue;
                 }
                 if let Some(injection) = Injection::new(*fault, *rows, &scales, &mut random) {
@@ -212,11 +200,7 @@ impl Trial {
             if idx < LEAD {
                 continue;
             }
-            for state in &score.detectors {
-                if let Some(relative) = state.score {
-                    tally.of(state.name).ordinary.push(relative);
-                }
-            }
+            note(&mut tally.ordinary, &score.detectors);
         }
         Ok((forks, tally))
     }
@@ -251,10 +235,10 @@ impl Trial {
             // What is gone is missed after a while only; what moves is there at once.
             let judged =
                 if vanishes { found.is_some() || 2 * step >= injection.rows() } else { step < JUDGED };
-            for state in score.detectors.iter().filter(|it| judged && (it.name == ABSENCE) == vanishes) {
-                if let Some(relative) = state.score {
-                    tally.of(state.name).faulty.push(relative);
-                }
+            if judged && vanishes {
+                tally.faulty.absence.extend(score.detectors.absence);
+            } else if judged {
+                note(&mut tally.faulty, &PerDetector { absence: None, ..score.detectors });
             }
             if found.is_some() && step + 1 >= FAULT_POINTS_MIN {
                 break;
@@ -273,26 +257,27 @@ impl Trial {
     }
 }
 
-impl Tally {
-    fn of(&mut self, name: &'static str) -> &mut Scores {
-        let idx = self.detectors.iter().position(|it| it.name == name).unwrap_or_else(|| {
-            self.detectors.push(Scores { name, ..Scores::default() });
-            self.detectors.len() - 1
-        });
-        &mut self.detectors[idx]
-    }
+/// Adds the scores of one point.
+fn note(scores: &mut Scores, point: &PerDetector<Option<f64>>) {
+    scores.each_mut().into_iter().zip(point.each()).for_each(|(scores, score)| scores.extend(*score));
+}
 
+impl Tally {
     fn findings(mut self) -> Result<Findings, Silent> {
         if self.faults == 0 {
             return Err(Silent::NoFault);
         }
         self.delays.sort_by(f64::total_cmp);
-        let judged = self.detectors.iter().filter(|it| !it.ordinary.is_empty() && !it.faulty.is_empty());
+        let mut detectors = PerDetector::default();
+        let scores = self.ordinary.each().into_iter().zip(self.faulty.each());
+        for (found, (ordinary, faulty)) in detectors.each_mut().into_iter().zip(scores) {
+            *found = (!ordinary.is_empty() && !faulty.is_empty()).then(|| auc(ordinary, faulty));
+        }
         Ok(Findings {
             faults: self.faults,
             recall: self.delays.len() as f64 / self.faults as f64,
             delay: self.delays.get(self.delays.len() / 2).copied(),
-            detectors: judged.map(|it| (it.name, auc(&it.ordinary, &it.faulty))).collect(),
+            detectors,
         })
     }
 }

@@ -289,7 +289,7 @@ fn greet(config: &Config, listeners: &[TcpListener]) {
     );
     tracing::info!(
         signals,
-        detectors = detect::DETECTORS.iter().map(|it| it.name).collect::<Vec<_>>().join(" "),
+        detectors = detect::DETECTORS.each().iter().map(|it| it.name).collect::<Vec<_>>().join(" "),
         warmup = %config.detection.warmup,
         "learning what is normal on this host; the first score will be there after the warm-up"
     );

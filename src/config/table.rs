@@ -99,7 +99,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "seed",
         Takes::Whole,
-        "Where the random numbers of training begin. Equal seeds and equal readings give equal scores",
+        "Seed for the random numbers of training; equal seeds and equal points give equal models",
     ),
     row(
         "limit",

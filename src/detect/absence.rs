@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::runs::Runs;
-use super::{Detector, Lesson, Shape, Verdict, View, forgetting, gain};
+use super::{Lesson, Shape, Verdict, View, forgetting, gain};
 use crate::reading::Timestamp;
 use crate::seal;
 
@@ -66,16 +66,9 @@ pub struct Absence {
     pub usual: f64,
 }
 
-pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
-    Box::new(Ceased {
-        forgetting: forgetting(shape.half_life),
-        signals: shape.floors.iter().map(|floor| Signal::new(*floor)).collect(),
-        newest: None,
-    })
-}
-
+/// Watches for signals that cease.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Ceased {
+pub struct Ceased {
     forgetting: f64,
     signals: Vec<Signal>,
     /// When the last whole point was.
@@ -112,17 +105,23 @@ impl Progress {
 }
 
 impl Ceased {
+    pub(super) fn new(shape: &Shape) -> Self {
+        Self {
+            forgetting: forgetting(shape.half_life),
+            signals: shape.floors.iter().map(|floor| Signal::new(*floor)).collect(),
+            newest: None,
+        }
+    }
+
     /// Whether this can go on in the place of `fresh`, which has the same settings.
-    fn fits(&self, fresh: &Self) -> bool {
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Signal, &Signal)| seal::same(one.floor, other.floor);
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
             && seal::same(self.forgetting, fresh.forgetting)
     }
-}
 
-impl Detector for Ceased {
-    fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
         // It has an opinion once some signal is known well enough to be missed.
         if !self.signals.iter().any(Signal::is_known) {
             return Verdict::Abstain;
@@ -133,7 +132,7 @@ impl Detector for Ceased {
         Verdict::Score { score, threshold: 1.0, shares: shares(&progress) }
     }
 
-    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         if !lesson.step {
             return;
         }
@@ -144,21 +143,14 @@ impl Detector for Ceased {
         }
     }
 
-    fn absences(&self, view: &View<'_>) -> Vec<Absence> {
+    /// Returns the signals that ceased.
+    pub(crate) fn absences(&self, view: &View<'_>) -> Vec<Absence> {
         let each = self.signals.iter().enumerate();
         let absent = each.filter_map(|(idx, it)| Some((idx, it.progress(view, idx)?)));
         absent
             .filter(|(_, it)| it.ratio() >= 1.0)
             .map(|(idx, it)| Absence { idx, kind: it.kind, points: it.length, usual: it.usual })
             .collect()
-    }
-
-    fn save(&self) -> Vec<u8> {
-        seal::bytes(self)
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> bool {
-        seal::replace(self, bytes, Self::fits)
     }
 }
 

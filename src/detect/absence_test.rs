@@ -10,7 +10,7 @@ const DAY: usize = 2_880;
 
 /// Signals as they come, in the closed loop: while one is absent there is an episode, of six hours at most.
 struct Loop {
-    detector: Box<dyn Detector>,
+    detector: Ceased,
     floors: Vec<f64>,
     mean: Vec<f64>,
     t: usize,
@@ -23,7 +23,7 @@ struct Loop {
 impl Loop {
     fn new(floors: &[f64]) -> Self {
         let shape = Shape::plain(floors.to_vec(), 7.0 * DAY as f64);
-        let detector = build(&shape);
+        let detector = Ceased::new(&shape);
         let (mean, absences) = (vec![0.0; floors.len()], Vec::new());
         Self { detector, floors: floors.to_vec(), mean, t: 0, since: None, begun: 0, absences, score: None }
     }

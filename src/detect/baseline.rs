@@ -3,34 +3,22 @@
 //! The distance itself is `z`, which is made for all detectors at once; this file holds the rule and the table
 //! of statistics that is called a host's baseline.
 
+use serde::{Deserialize, Serialize};
+
 use super::adaptive::Adaptive;
-use super::{Detector, Lesson, Shape, Verdict, View};
+use super::{Verdict, View};
 
 /// Distances above this are anomalies, in standard deviations.
 pub const THRESHOLD: f64 = 3.0;
 
-pub(super) fn build(_: &Shape) -> Box<dyn Detector> {
-    Box::new(Baseline)
-}
+/// The three-sigma rule; it learns nothing of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Baseline;
 
-#[derive(Debug, Clone)]
-struct Baseline;
-
-impl Detector for Baseline {
-    fn judge(&self, view: &View<'_>) -> Verdict {
+impl Baseline {
+    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
         let score = view.z.iter().fold(0.0, |highest: f64, z| highest.max(z.abs()));
         Verdict::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() }
-    }
-
-    fn learn(&mut self, _: &View<'_>, _: Lesson) {}
-
-    /// It learns nothing of its own.
-    fn save(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> bool {
-        bytes.is_empty()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mahalanobis::Mahalanobis;
 use super::memory::ShortMemory;
-use super::{Detector, Lesson, Shape, Verdict, View, forgetting};
+use super::{Lesson, Shape, Verdict, View, forgetting};
 use crate::seal;
 
 /// One signal cannot be further out than this; beyond it the covariance would be its alone.
@@ -15,19 +15,9 @@ const CLIP: f64 = 20.0;
 /// An ordinary point stands at about 2, the sum of two distances of about 1.
 const THRESHOLD: f64 = 5.0;
 
-pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
-    let width = shape.width();
-    let a = forgetting(shape.half_life);
-    Box::new(Distance {
-        memory: ShortMemory::new(width),
-        scales: Mahalanobis::new(3 * width, a),
-        change: Mahalanobis::new(width, a),
-        change_weight: (width.saturating_sub(1) as f64 / 8.0).min(1.0),
-    })
-}
-
+/// Judges all signals together, by how they usually move.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Distance {
+pub struct Distance {
     memory: ShortMemory,
     scales: Mahalanobis,
     change: Mahalanobis,
@@ -36,17 +26,26 @@ struct Distance {
 }
 
 impl Distance {
+    pub(super) fn new(shape: &Shape) -> Self {
+        let width = shape.width();
+        let a = forgetting(shape.half_life);
+        Self {
+            memory: ShortMemory::new(width),
+            scales: Mahalanobis::new(3 * width, a),
+            change: Mahalanobis::new(width, a),
+            change_weight: (width.saturating_sub(1) as f64 / 8.0).min(1.0),
+        }
+    }
+
     /// Whether this can go on in the place of `fresh`, which has the same settings.
-    fn fits(&self, fresh: &Self) -> bool {
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
         self.memory.fits(&fresh.memory)
             && self.scales.fits(&fresh.scales)
             && self.change.fits(&fresh.change)
             && seal::same(self.change_weight, fresh.change_weight)
     }
-}
 
-impl Detector for Distance {
-    fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
         let width = view.z.len();
         let clipped = clip(view.z);
         let (far, shares_of_scales) = self.scales.distance(&self.memory.scales(&clipped));
@@ -59,7 +58,7 @@ impl Detector for Distance {
         Verdict::Score { score, threshold: THRESHOLD, shares: shares.collect() }
     }
 
-    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         let width = view.z.len();
         let clipped = clip(view.z);
         let variances = ShortMemory::variances();
@@ -68,14 +67,6 @@ impl Detector for Distance {
         // A change is the difference of two values, so it has the noise of both.
         self.change.learn(&self.memory.change(&clipped), lesson, |i| 2.0 * view.noise[i]);
         self.memory.learn(&clipped, lesson);
-    }
-
-    fn save(&self) -> Vec<u8> {
-        seal::bytes(self)
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> bool {
-        seal::replace(self, bytes, Self::fits)
     }
 }
 

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::forest::Forest;
 use super::memory::{ShortMemory, TWINS};
-use super::{Detector, Lesson, Shape, Verdict, View};
-use crate::seal;
+use super::{Lesson, Shape, Verdict, View};
 
 /// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on
 /// labelled data.
@@ -34,11 +33,6 @@ impl Inputs {
     /// Rows for so many signals; nothing is known of the past.
     pub fn new(signals: usize) -> Self {
         Self { signals, memory: ShortMemory::new(signals) }
-    }
-
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
-    fn fits(&self, fresh: &Self) -> bool {
-        self.signals == fresh.signals && self.memory.fits(&fresh.memory)
     }
 
     /// Values in a row.
@@ -70,42 +64,50 @@ pub struct Model {
     pub threshold: f64,
 }
 
-pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
-    Box::new(Eif { inputs: Inputs::new(shape.width()), model: None })
-}
-
 /// Judges points by how few cuts set them apart. It abstains until a model of its width is installed.
-#[derive(Debug, Clone)]
-struct Eif {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Eif {
     inputs: Inputs,
+    /// Shared, and stored by itself.
+    #[serde(skip)]
     model: Option<Model>,
 }
 
-impl Detector for Eif {
-    fn judge(&self, view: &View<'_>) -> Verdict {
-        self.model.as_ref().and_then(|it| self.judge_by(view, it)).unwrap_or(Verdict::Abstain)
+impl Eif {
+    pub(super) fn new(shape: &Shape) -> Self {
+        Self { inputs: Inputs::new(shape.width()), model: None }
     }
 
-    fn judge_by(&self, view: &View<'_>, Model { forest, threshold }: &Model) -> Option<Verdict> {
-        let fits = forest.width() == self.inputs.width();
-        let score = fits.then(|| forest.score(&self.inputs.row(view.z)))?;
-        Some(Verdict::Score { score, threshold: *threshold, shares: Vec::new() })
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        self.inputs.signals == fresh.inputs.signals && self.inputs.memory.fits(&fresh.inputs.memory)
     }
 
-    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
+        self.model.as_ref().map_or(Verdict::Abstain, |it| self.judge_by(view, it))
+    }
+
+    /// Judges the point as it would with this model in the place of its own.
+    pub(crate) fn judge_by(&self, view: &View<'_>, Model { forest, threshold }: &Model) -> Verdict {
+        if forest.width() != self.inputs.width() {
+            return Verdict::Abstain;
+        }
+        let score = forest.score(&self.inputs.row(view.z));
+        Verdict::Score { score, threshold: *threshold, shares: Vec::new() }
+    }
+
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         self.inputs.learn(view.z, lesson);
     }
 
-    fn save(&self) -> Vec<u8> {
-        seal::bytes(&self.inputs)
+    /// Judges by the model of the other one.
+    pub(crate) fn keep_model_of(&mut self, other: Self) {
+        self.model = other.model;
     }
 
-    fn load(&mut self, bytes: &[u8]) -> bool {
-        seal::replace(&mut self.inputs, bytes, Inputs::fits)
-    }
-
-    fn install(&mut self, model: &Model) {
-        self.model = (model.forest.width() == self.inputs.width()).then(|| model.clone());
+    /// Judges by this model from now on.
+    pub fn install(&mut self, model: &Model) {
+        self.model = Some(model.clone());
     }
 }
 

@@ -10,8 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, Lesson, Shape, Verdict, View, forgetting};
-use crate::seal::{self, COUNT_MAX};
+use super::{Lesson, Shape, Verdict, View, forgetting};
+use crate::seal::COUNT_MAX;
 
 /// Half-life of the smoothing, in points.
 const SMOOTH: f64 = 5.0;
@@ -40,19 +40,9 @@ const ACCEPT_DAYS: f64 = 0.25;
 /// So many excursions, the older ones half forgotten, are a habit: then they are ordinary.
 const HABIT: f64 = 2.5;
 
-pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
-    Box::new(Excursion {
-        forgetting: forgetting(shape.half_life),
-        smooth: forgetting(SMOOTH),
-        block: ((shape.points_per_day / BLOCKS_PER_DAY) as usize).max(1),
-        accept: ACCEPT_DAYS * shape.points_per_day,
-        points: 0,
-        signals: shape.floors.iter().map(|floor| (*floor > 0.0).then(Signal::default)).collect(),
-    })
-}
-
+/// Compares how far each signal stays out with the furthest before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Excursion {
+pub struct Excursion {
     forgetting: f64,
     smooth: f64,
     /// Points of a block.
@@ -141,8 +131,19 @@ impl Side {
 }
 
 impl Excursion {
+    pub(super) fn new(shape: &Shape) -> Self {
+        Self {
+            forgetting: forgetting(shape.half_life),
+            smooth: forgetting(SMOOTH),
+            block: ((shape.points_per_day / BLOCKS_PER_DAY) as usize).max(1),
+            accept: ACCEPT_DAYS * shape.points_per_day,
+            points: 0,
+            signals: shape.floors.iter().map(|floor| (*floor > 0.0).then(Signal::default)).collect(),
+        }
+    }
+
     /// Whether this can go on in the place of `fresh`, which has the same settings.
-    fn fits(&self, fresh: &Self) -> bool {
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Option<Signal>, &Option<Signal>)| one.is_some() == other.is_some();
         let shape = |it: &Self| [it.forgetting, it.smooth, it.accept].map(f64::to_bits);
         (self.block, shape(self)) == (fresh.block, shape(fresh))
@@ -162,10 +163,8 @@ impl Excursion {
         let is_back = |z: f64| z * level <= 0.0 || z.abs() < NOW_MIN * level.abs();
         if view.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
     }
-}
 
-impl Detector for Excursion {
-    fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
         if !self.is_known() || self.signals.iter().all(Option::is_none) {
             return Verdict::Abstain;
         }
@@ -179,7 +178,7 @@ impl Detector for Excursion {
         Verdict::Score { score, threshold: 1.0, shares: ratios.iter().map(|it| scale * odd(it)).collect() }
     }
 
-    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         if !lesson.step {
             return;
         }
@@ -204,14 +203,6 @@ impl Detector for Excursion {
             }
         }
     }
-
-    fn save(&self) -> Vec<u8> {
-        seal::bytes(self)
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> bool {
-        seal::replace(self, bytes, Self::fits)
-    }
 }
 
 #[cfg(test)]
@@ -222,12 +213,12 @@ mod tests {
     const DAY: usize = 144;
     const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
 
-    struct Loop(Box<dyn Detector>);
+    struct Loop(Excursion);
 
     impl Loop {
         fn new(floor: f64) -> Self {
             let shape = Shape { points_per_day: DAY as f64, ..Shape::plain(vec![floor; 2], 1e4) };
-            Self(build(&shape))
+            Self(Excursion::new(&shape))
         }
 
         /// Judges and learns a distance of the first signal, and tells the score; the second one is quiet.

@@ -4,7 +4,7 @@
 //! server metrics: alone the forest saturates, alone the sum of distances misses the odd combination. What no distance
 //! sees, a signal that ceased, brings the score to its limit by itself.
 
-use super::{DETECTORS, Verdict};
+use super::{Outputs, Verdict};
 
 /// How many of the largest deviations count.
 const TOP: usize = 5;
@@ -27,23 +27,19 @@ pub struct Joint {
     pub shares: Vec<f64>,
 }
 
-/// Joins the deviations with the verdicts, one a row of [`DETECTORS`]; a detector that abstains is neutral. `limit` is
-/// what an absence or an excursion raises the score to, on the raw scale.
-pub fn fuse(z: &[f64], verdicts: &[Verdict], limit: f64) -> Joint {
-    let verdict = |name| {
-        let place = DETECTORS.iter().position(|row| row.name == name);
-        place.and_then(|idx| verdicts.get(idx)).unwrap_or(&Verdict::Abstain)
-    };
-    let lift = match verdict("eif") {
+/// Joins the deviations with the opinions of the detectors; one that abstains is neutral. `limit` is what an absence or an
+/// excursion raises the score to, on the raw scale.
+pub fn fuse(z: &[f64], outputs: &Outputs, limit: f64) -> Joint {
+    let lift = match outputs.forest {
         Verdict::Abstain => 1.0,
         Verdict::Score { score, .. } => (score / FOREST_NEUTRAL).powi(2),
     };
     let mut shares = top(z);
-    add(&mut shares, verdict("distance"), 1.0);
+    add(&mut shares, &outputs.distance, 1.0);
     shares.iter_mut().for_each(|it| *it *= lift);
-    add(&mut shares, verdict("novelty"), NOVELTY_SCALE);
-    raise(&mut shares, verdict("absence"), limit);
-    raise(&mut shares, verdict("excursion"), limit);
+    add(&mut shares, &outputs.novelty, NOVELTY_SCALE);
+    raise(&mut shares, &outputs.absence, limit);
+    raise(&mut shares, &outputs.excursion, limit);
     Joint { score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 
@@ -79,18 +75,14 @@ fn top(z: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Row;
     use super::*;
 
     fn score(score: f64, shares: &[f64]) -> Verdict {
         Verdict::Score { score, threshold: 1.0, shares: shares.to_vec() }
     }
 
-    fn check(z: &[f64], by_name: &[(&str, Verdict)], expected: f64) {
-        let of = |row: &Row| by_name.iter().find(|(name, _)| *name == row.name).map(|(_, it)| it.clone());
-        let verdicts: Vec<Verdict> =
-            DETECTORS.iter().map(|row| of(row).unwrap_or(Verdict::Abstain)).collect();
-        let joint = fuse(z, &verdicts, 5.0);
+    fn check(z: &[f64], outputs: &Outputs, expected: f64) {
+        let joint = fuse(z, outputs, 5.0);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }
@@ -98,18 +90,21 @@ mod tests {
     #[test]
     fn adds_the_parts_and_lifts_them() {
         let z = [-12.0, 6.0, 6.0, 6.0, 0.0, 0.0];
-        check(&z, &[], 1.0);
-        let distance = ("distance", score(3.0, &[2.0, 1.5, 0.0, -0.5, 0.0, 0.0]));
-        check(&z, std::slice::from_ref(&distance), 4.0);
-        check(&z, &[distance.clone(), ("eif", score(0.75, &[]))], 9.0);
-        check(&z, &[distance.clone(), ("eif", score(0.25, &[]))], 1.0);
-        let novelty = ("novelty", score(0.25, &[0.0, 0.125, 0.125, 0.0, 0.0, 0.0]));
-        check(&z, &[distance, ("eif", score(0.75, &[])), novelty], 11.5);
+        let mut outputs = Outputs::default();
+        check(&z, &outputs, 1.0);
+        outputs.distance = score(3.0, &[2.0, 1.5, 0.0, -0.5, 0.0, 0.0]);
+        check(&z, &outputs, 4.0);
+        outputs.forest = score(0.25, &[]);
+        check(&z, &outputs, 1.0);
+        outputs.forest = score(0.75, &[]);
+        check(&z, &outputs, 9.0);
+        outputs.novelty = score(0.25, &[0.0, 0.125, 0.125, 0.0, 0.0, 0.0]);
+        check(&z, &outputs, 11.5);
     }
 
     #[test]
     fn few_signals_are_enough() {
-        check(&[6.0], &[], 1.0);
-        check(&[], &[], 0.0);
+        check(&[6.0], &Outputs::default(), 1.0);
+        check(&[], &Outputs::default(), 0.0);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::two_means::{TwoMeans, Vector, WIDTH};
-use super::{Detector, Lesson, Shape, Verdict, View};
+use super::{Lesson, Shape, Verdict, View};
 use crate::seal::{self, COUNT_MAX};
 
 /// Spans that a movement has to be new to.
@@ -27,20 +27,9 @@ const SIGNALS_MIN: usize = 8;
 /// From this share of new signals on there is an anomaly by this alone.
 const THRESHOLD: f64 = 0.5;
 
-pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
-    let per_hour = ((shape.points_per_day / 24.0) as usize).max(1);
-    Box::new(Novelty {
-        signals: shape.floors.iter().map(|floor| Known { floor: *floor, ..Known::default() }).collect(),
-        span: (SPAN_HOURS * per_hour).min(SPAN_POINTS_MAX),
-        every: (EVERY_HOURS * per_hour).min(SPAN_POINTS_MAX / 2),
-        points: 0,
-        fade: 0.5_f64.powf(1.0 / shape.novelty_half_life),
-        held: vec![0.0; shape.width()],
-    })
-}
-
+/// Counts the signals that move as they never did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Novelty {
+pub struct Novelty {
     signals: Vec<Known>,
     /// Points of a model.
     span: usize,
@@ -112,8 +101,20 @@ impl Known {
 const LOOK_BACK: usize = WIDTH - 1 + SMOOTHED;
 
 impl Novelty {
+    pub(super) fn new(shape: &Shape) -> Self {
+        let per_hour = ((shape.points_per_day / 24.0) as usize).max(1);
+        Self {
+            signals: shape.floors.iter().map(|floor| Known { floor: *floor, ..Known::default() }).collect(),
+            span: (SPAN_HOURS * per_hour).min(SPAN_POINTS_MAX),
+            every: (EVERY_HOURS * per_hour).min(SPAN_POINTS_MAX / 2),
+            points: 0,
+            fade: 0.5_f64.powf(1.0 / shape.novelty_half_life),
+            held: vec![0.0; shape.width()],
+        }
+    }
+
     /// Whether this can go on in the place of `fresh`, which has the same settings.
-    fn fits(&self, fresh: &Self) -> bool {
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Known, &Known)| {
             seal::same(one.floor, other.floor)
                 && one.past.len() <= self.span + LOOK_BACK
@@ -141,10 +142,8 @@ impl Novelty {
             self.held.iter().map(|it| it * self.fade).collect()
         }
     }
-}
 
-impl Detector for Novelty {
-    fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
         if self.points < self.span {
             return Verdict::Abstain;
         }
@@ -152,7 +151,7 @@ impl Detector for Novelty {
         Verdict::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
     }
 
-    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         if !lesson.step {
             return;
         }
@@ -165,14 +164,6 @@ impl Detector for Novelty {
                 known.model(self.span);
             }
         }
-    }
-
-    fn save(&self) -> Vec<u8> {
-        seal::bytes(self)
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> bool {
-        seal::replace(self, bytes, Self::fits)
     }
 }
 
@@ -187,7 +178,7 @@ mod tests {
     fn check(hours: usize, floor: f64, jumps: usize, by: f64, expected: Option<f64>) {
         let shape =
             Shape { points_per_day: 96.0, novelty_half_life: 20.0, ..Shape::plain(vec![floor; 9], 1e4) };
-        let mut novelty = build(&shape);
+        let mut novelty = Novelty::new(&shape);
         let value = |t: usize, idx: usize| ((t * (idx + 3) * 7919) % 101) as f64 / 101.0;
         let point = |values| Point { values, missing: vec![false; 9], ..Point::default() };
         let noise = [0.0; 9];
@@ -223,7 +214,7 @@ mod tests {
     #[test]
     fn the_share_is_held() {
         let shape = Shape { points_per_day: 24.0, novelty_half_life: 2.0, ..Shape::plain(vec![0.0], 1e4) };
-        let mut novelty = build(&shape);
+        let mut novelty = Novelty::new(&shape);
         let mut found = Vec::new();
         for t in 0..40 {
             let value = f64::from(t % 4) + if t == 36 { 90.0 } else { 0.0 };

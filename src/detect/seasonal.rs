@@ -8,10 +8,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::reading::Timestamp;
+use crate::window::Point;
 
 use super::adaptive::{deviations, with_floor};
-use super::{Detector, Lesson, Range, Shape, Verdict, View, forgetting};
-use crate::seal::{self, COUNT_MAX};
+use super::{Lesson, Range, Shape, Verdict, View, forgetting};
+use crate::seal::COUNT_MAX;
 
 mod collect;
 mod fill;
@@ -29,10 +30,6 @@ use grid::{Grid, WEEK, is_bucket};
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;
 
-pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
-    Box::new(Seasonal::new(shape))
-}
-
 /// Judges points by the time of day and week.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Seasonal {
@@ -46,8 +43,7 @@ pub struct Seasonal {
 }
 
 impl Seasonal {
-    /// Knows nothing yet.
-    pub fn new(shape: &Shape) -> Self {
+    pub(super) fn new(shape: &Shape) -> Self {
         let grid = Grid::new(shape.points_per_day, shape.buckets_per_day);
         Self {
             floors: shape.floors.clone(),
@@ -59,7 +55,7 @@ impl Seasonal {
     }
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
-    fn fits(&self, fresh: &Self) -> bool {
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
         let ring = match (&self.ring, &fresh.ring) {
             (Some((grid, collector)), Some((own, empty))) => grid == own && collector.fits(empty),
             (None, None) => true,
@@ -77,10 +73,8 @@ impl Seasonal {
         let known = self.seasons.iter().enumerate().filter_map(|(idx, season)| Some((idx, season.as_ref()?)));
         known.filter_map(move |(idx, season)| Some((idx, season, season.level + season.at(bucket?))))
     }
-}
 
-impl Detector for Seasonal {
-    fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
         let mut score: Option<f64> = None;
         for (idx, season, usual) in self.usual(view.point.at) {
             if let Some((value, false)) = view.point.values.get(idx).zip(view.point.missing.get(idx).copied())
@@ -95,15 +89,16 @@ impl Detector for Seasonal {
         }
     }
 
-    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         if lesson.step && !lesson.quarantined {
-            self.note(view);
+            self.note(view.point);
         }
     }
 
-    fn note(&mut self, view: &View<'_>) {
+    /// Takes note of an ordinary point, of now or of weeks ago.
+    pub(crate) fn note(&mut self, point: &Point) {
         let Some((grid, collector)) = self.ring.as_mut() else { return };
-        match collector.push(view.point) {
+        match collector.push(point) {
             Turn::Same => return,
             Turn::Restarted => {
                 self.seasons.fill(None);
@@ -123,14 +118,18 @@ impl Detector for Seasonal {
         self.due |= days >= DAYS_MIN && self.asked.is_none_or(waited);
     }
 
-    fn history(&mut self) -> Option<History> {
+    /// Returns what a profile is to be fitted on, when a fit is due; asking counts as fitting.
+    ///
+    /// A fit takes a tenth of a second, so it is done beside the loop.
+    pub fn history(&mut self) -> Option<History> {
         let (grid, collector) = self.ring.as_ref().filter(|_| self.due)?;
         self.due = false;
         self.asked = Some((collector.len() / grid.day(), collector.end() - 1));
         Some(collector.history())
     }
 
-    fn take(&mut self, profile: &Profile) {
+    /// Judges by this profile from now on.
+    pub fn take(&mut self, profile: &Profile) {
         for (old, found) in self.seasons.iter_mut().zip(&profile.found) {
             match found {
                 Found::Season(season) => *old = Some(season.clone()),
@@ -140,19 +139,12 @@ impl Detector for Seasonal {
         }
     }
 
-    fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<Range> {
+    /// Returns what is usual for signal `idx` at this instant, when it has a season. `width` is that of the [`View`].
+    pub(crate) fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<Range> {
         let (_, season, value) = self.usual(at).find(|(known, ..)| *known == idx)?;
         let floor = self.floors[idx];
         let reach = (THRESHOLD * width * with_floor(season.spread, floor)).max(floor);
         Some(Range { value, lower: value - reach, upper: value + reach })
-    }
-
-    fn save(&self) -> Vec<u8> {
-        seal::bytes(self)
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> bool {
-        seal::replace(self, bytes, Self::fits)
     }
 }
 
@@ -168,7 +160,6 @@ mod tests {
 
     use super::super::random::Random;
     use super::*;
-    use crate::window::Point;
 
     const POINTS_PER_DAY: usize = 96;
     const ORDINARY: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::adaptive::{ROUNDING, deviations};
-use super::{Detector, Lesson, Shape, Verdict, View};
+use super::{Lesson, Shape, Verdict, View};
 use crate::seal;
 
 /// Points that the moving window holds.
@@ -15,13 +15,9 @@ const POINTS_MIN: usize = 10;
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;
 
-pub(super) fn build(shape: &Shape) -> Box<dyn Detector> {
-    let signals = shape.floors.iter().map(|floor| Past { floor: *floor, ..Past::default() });
-    Box::new(ZScore { signals: signals.collect(), points: 0 })
-}
-
+/// Compares each signal with its own last points.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct ZScore {
+pub struct ZScore {
     signals: Vec<Past>,
     /// Points learned, as far as [`POINTS_MIN`] matters.
     points: usize,
@@ -86,8 +82,13 @@ impl Past {
 }
 
 impl ZScore {
+    pub(super) fn new(shape: &Shape) -> Self {
+        let signals = shape.floors.iter().map(|floor| Past { floor: *floor, ..Past::default() });
+        Self { signals: signals.collect(), points: 0 }
+    }
+
     /// Whether this can go on in the place of `fresh`, which has the same settings.
-    fn fits(&self, fresh: &Self) -> bool {
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Past, &Past)| {
             seal::same(one.floor, other.floor) && one.values.len() <= POINTS_MAX && one.since <= POINTS_MAX
         };
@@ -95,10 +96,8 @@ impl ZScore {
             && self.signals.iter().zip(&fresh.signals).all(fit)
             && self.points <= POINTS_MIN
     }
-}
 
-impl Detector for ZScore {
-    fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
         if self.points < POINTS_MIN {
             return Verdict::Abstain;
         }
@@ -108,7 +107,7 @@ impl Detector for ZScore {
         Verdict::Score { score, threshold: THRESHOLD, shares: Vec::new() }
     }
 
-    fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
         if !lesson.step || lesson.quarantined {
             return;
         }
@@ -119,14 +118,6 @@ impl Detector for ZScore {
             .zip(values)
             .for_each(|(past, (value, missing))| past.push((!missing).then_some(*value)));
     }
-
-    fn save(&self) -> Vec<u8> {
-        seal::bytes(self)
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> bool {
-        seal::replace(self, bytes, Self::fits)
-    }
 }
 
 #[cfg(test)]
@@ -135,7 +126,7 @@ mod tests {
     use crate::window::Point;
 
     fn check(past: &[f64], newest: f64, verdict: Option<f64>) {
-        let mut detector = build(&Shape::plain(vec![0.0], 1e4));
+        let mut detector = ZScore::new(&Shape::plain(vec![0.0], 1e4));
         let point = |value| Point { values: vec![value], missing: vec![false], ..Point::default() };
         for value in past {
             let point = point(*value);

@@ -148,7 +148,7 @@ impl State {
     }
 
     pub(super) fn install(&mut self, model: &Model) {
-        self.scorer.install(model);
+        self.scorer.detectors.forest.install(model);
     }
 
     pub(super) fn try_out(&mut self, model: &Model) {
@@ -164,11 +164,11 @@ impl State {
     }
 
     pub(super) fn history(&mut self) -> Option<History> {
-        self.scorer.history()
+        self.scorer.detectors.seasonal.history()
     }
 
     pub(super) fn take(&mut self, profile: &Profile) {
-        self.scorer.take(profile);
+        self.scorer.detectors.seasonal.take(profile);
     }
 
     /// Whether there is a known reason for it not to be as it used to be.

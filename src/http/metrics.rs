@@ -12,6 +12,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::families::{Families, Owned, Ranks};
 use super::ticks::{TICK_SECONDS, Ticks};
+use crate::detect::DETECTORS;
 use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::Subject;
@@ -303,20 +304,21 @@ impl Exposition {
     fn explanations(&self, families: &mut Families<'_>) -> fmt::Result {
         let detectors = || {
             self.opinions().flat_map(|([kind, subject], opinion)| {
-                opinion.detectors.iter().map(move |it| ([kind, subject, it.name], it))
+                opinion
+                    .detectors
+                    .described()
+                    .map(move |(row, score)| ([kind, subject, row.name], row, *score))
             })
         };
         let current = detectors()
-            .filter_map(|([kind, subject, name], it)| Some(([kind, subject, name, "current"], it.score?)));
+            .filter_map(|([kind, subject, name], _, score)| Some(([kind, subject, name, "current"], score?)));
         let shadows = || self.opinions().filter_map(|(names, it)| Some((names, it.shadow.as_ref()?)));
-        let tried = shadows().flat_map(|([kind, subject], it)| {
-            let each = it.detectors.iter();
-            each.filter_map(move |it| Some(([kind, subject, it.name, "shadow"], it.score?)))
-        });
+        let forest = DETECTORS.forest.name;
+        let tried = shadows().map(|([kind, subject], it)| ([kind, subject, forest, "shadow"], it.forest));
         families.add(&DETECTOR_SCORE, current.chain(tried))?;
         families.add(&SHADOW_SCORE, shadows().map(|(names, it)| (names, it.score)))?;
-        families
-            .add(&DETECTOR_VOTE, detectors().filter_map(|(names, it)| Some((names, one_if(it.vote?)))))?;
+        let votes = detectors().filter_map(|(names, row, it)| Some((names, one_if(row.vote(it)?))));
+        families.add(&DETECTOR_VOTE, votes)?;
         let contributions = self.opinions().flat_map(|([kind, subject], opinion)| {
             opinion
                 .contributions

@@ -100,14 +100,8 @@ impl Models {
             Err(reason) => {
                 figures.refused += 1;
                 durable.engine.refused(kind);
-                match reason {
-                    Failure::Refused(TrainError::WorseThanPeer { own, peer }) => {
-                        (figures.auc, figures.auc_peer) = (Some(own), Some(peer));
-                    }
-                    Failure::Refused(TrainError::Blind { own }) => {
-                        (figures.auc, figures.auc_peer) = (Some(own), None);
-                    }
-                    Failure::Refused(_) | Failure::Panicked => {}
+                if let Failure::Refused(TrainError::Blind { own, peer }) = reason {
+                    (figures.auc, figures.auc_peer) = (Some(own), peer);
                 }
                 if !std::mem::replace(&mut figures.is_failing, true) {
                     tracing::warn!(kind = kind.name(), %reason, "training refused; the current model stays");

@@ -102,8 +102,10 @@ impl Selftests {
         if let Some(delay) = findings.delay {
             values.set(&DELAY, delay);
         }
-        for (detector, auc) in &findings.detectors {
-            values.set_by(&DETECTOR, &Labels::new([*detector]), *auc);
+        for (row, auc) in findings.detectors.described() {
+            if let Some(auc) = *auc {
+                values.set_by(&DETECTOR, &Labels::new([row.name]), auc);
+            }
         }
     }
 }
@@ -111,9 +113,11 @@ impl Selftests {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::PerDetector;
 
     fn findings(recall: f64, eif: f64) -> Result<Findings, Failure<Silent>> {
-        Ok(Findings { faults: 20, recall, delay: Some(60.0), detectors: vec![("eif", eif)] })
+        let detectors = PerDetector { forest: Some(eif), ..PerDetector::default() };
+        Ok(Findings { faults: 20, recall, delay: Some(60.0), detectors })
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! not do, as they swing less than points. What tells movements and correlations apart knows the last week only.
 
 use super::{Past, Scorer, Settings};
-use crate::detect::{Lesson, View};
+use crate::detect::Lesson;
 use crate::reading::Timestamp;
 
 /// Points of so many of the last seconds are learned one by one.
@@ -49,7 +49,7 @@ impl Fold {
         }
         let of_season = age <= SEASON_SECONDS;
         if of_season && !past.odd {
-            scorer.note(past);
+            scorer.detectors.seasonal.note(&past.point);
         }
         self.skipped += 1;
         let stride = STRIDES[usize::from(!of_season)];
@@ -88,12 +88,5 @@ impl Scorer {
         let lesson = Lesson { weight: weight * count, step: true, quarantined: *odd && sheltered };
         self.expectation.learn(point, &distances, lesson, count);
         self.grow(lesson.weight, *odd);
-    }
-
-    /// Keeps an ordinary point for times of day and week.
-    fn note(&mut self, past: &Past) {
-        let nothing = vec![0.0; past.point.values.len()];
-        let view = View { point: &past.point, z: &nothing, noise: &nothing, width: self.width };
-        self.detectors.iter_mut().for_each(|it| it.note(&view));
     }
 }

@@ -2,9 +2,10 @@
 
 use super::Hold;
 use crate::budget::Budget;
+use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
 use crate::episode::Release;
-use crate::report::{DetectorState, Shadowed, Turn};
+use crate::report::{Shadowed, Turn};
 use crate::window::Point;
 
 /// How points are judged.
@@ -73,8 +74,8 @@ pub struct Score {
     pub contributions: Vec<(usize, f64)>,
     /// The signals to name for this point, the oddest first, with their shares of `momentary`.
     pub causes: Vec<(usize, f64)>,
-    /// One row for each detector.
-    pub detectors: Vec<DetectorState>,
+    /// The score of each detector divided by its own threshold; `None` while it abstains.
+    pub detectors: PerDetector<Option<f64>>,
     /// Share of the voting detectors that agree with the majority.
     pub confidence: Option<f64>,
     /// The signals that ceased.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hostnorm::detect::blame::Blame;
 use hostnorm::detect::expectation::Expectation;
-use hostnorm::detect::{DETECTORS, Detector, Lesson, Shape, Verdict, View};
+use hostnorm::detect::{Detectors, Lesson, Shape, Verdict, View};
 use hostnorm::reading::Timestamp;
 use hostnorm::rows::{Row, Table};
 use hostnorm::window::Point;
@@ -22,8 +22,7 @@ type Parts = [f64; 6];
 struct Pipeline {
     expectation: Expectation,
     blame: Blame,
-    distance: Box<dyn Detector>,
-    novelty: Box<dyn Detector>,
+    detectors: Detectors,
 }
 
 impl Pipeline {
@@ -34,22 +33,20 @@ impl Pipeline {
             novelty_half_life: 20.0,
             ..Shape::plain(vec![0.0; signals], 7.0 * per_day)
         };
-        let detector = |name| (DETECTORS.iter().find(|it| it.name == name).unwrap().build)(&shape);
         Self {
             expectation: Expectation::new(&shape),
             blame: Blame::new(&shape),
-            distance: detector("distance"),
-            novelty: detector("novelty"),
+            detectors: Detectors::new(&shape),
         }
     }
 
     fn step(&mut self, point: &Point) -> Parts {
         let distances = self.expectation.distances(point);
         let view = View { point, z: &distances.z, noise: &distances.noise, width: 1.0 };
-        let score = |detector: &dyn Detector| match detector.judge(&view) {
-            Verdict::Score { score, .. } => score,
+        let scores = self.detectors.judge(&view).map(|it| match it {
+            Verdict::Score { score, .. } => *score,
             Verdict::Abstain => 0.0,
-        };
+        });
         let mut sizes: Vec<f64> = distances.z.iter().map(|it| it.abs()).collect();
         let blame: f64 = self.blame.of(point, &distances.z).iter().sum();
         let z: f64 = sizes.iter().sum();
@@ -57,9 +54,8 @@ impl Pipeline {
         sizes.truncate(5);
         let top5 = sizes.iter().sum::<f64>() / sizes.len() as f64;
         let seasonal = distances.seasonal.iter().filter(|it| **it).count() as f64;
-        let parts = [top5, score(&*self.distance), score(&*self.novelty), z, blame, seasonal];
-        self.distance.learn(&view, WHOLE);
-        self.novelty.learn(&view, WHOLE);
+        let parts = [top5, scores.distance, scores.novelty, z, blame, seasonal];
+        self.detectors.learn(&view, WHOLE);
         self.blame.learn(point, WHOLE);
         self.expectation.learn(point, &distances, WHOLE, 1.0);
         parts

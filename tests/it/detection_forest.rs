@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
 use hostnorm::curve::auc;
-use hostnorm::detect::eif::Model;
+use hostnorm::detect::eif;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
 use hostnorm::drift::Log;
-use hostnorm::training::second_opinion::{Trial, judge};
-use hostnorm::training::{Settings, TrainError, TrainingSet, train};
+use hostnorm::second_opinion;
+use hostnorm::training::card::Card;
+use hostnorm::training::trial::Trial;
+use hostnorm::training::{Model, Settings, TrainError, TrainingSet, train, train_beside};
 
 const WIDTH: usize = 8;
 /// The luck of one forest of 100 trees is worth 0.015 in area; that of so many larger ones is worth 0.002.
@@ -96,35 +98,74 @@ fn blind(width: usize) -> Forest {
     Forest::train(&elsewhere, &Options::default(), 1).unwrap()
 }
 
-fn check_refused(width: usize) -> TrainError {
-    let (mut random, mut fit, mut row) = (Random::new(1), Rows::new(width), vec![0.0; width]);
-    for _ in 0..400 {
+fn cloud(width: usize, rows: usize) -> TrainingSet {
+    let (mut random, mut cloud, mut row) = (Random::new(1), Rows::new(width), vec![0.0; width]);
+    for _ in 0..rows {
         random.fill_normal(&mut row);
-        fit.push(&row);
+        cloud.push(&row);
     }
-    let trial = Trial::new(&fit, width, &mut random);
-    let good = Forest::train(&fit, &Options::default(), 1).unwrap();
-    let model = |forest: Forest| Model { forest: Arc::new(forest), threshold: 0.6 };
-    assert!(judge(&model(good), &fit, &trial, &Options::default(), &mut || ()).is_ok());
-    let blind = blind(width);
-    assert_eq!(blind.splits(), 0);
-    judge(&model(blind), &fit, &trial, &Options::default(), &mut || ()).unwrap_err()
+    TrainingSet { rows: cloud, noise: vec![0.0; width], starts: Vec::new(), span: None, log: Log::default() }
 }
 
 #[test]
-fn a_forest_that_never_splits_is_refused_by_the_second_opinion() {
-    for width in [9, 26, 64] {
-        let error = check_refused(width);
-        let TrainError::WorseThanPeer { own, peer } = error else { panic!("{error}") };
-        assert!((own - 0.5).abs() < 0.01 && peer > 0.75, "{error}");
+fn a_forest_that_never_splits_is_refused() {
+    for width in [9, 26, 64, 100] {
+        let rows = cloud(width, 400).rows;
+        let trial = Trial::new(&rows, width, &mut Random::new(2));
+        let model = |forest: Forest| eif::Model { forest: Arc::new(forest), threshold: 0.6 };
+        let good = model(Forest::train(&rows, &Options::default(), 1).unwrap());
+        let blind = model(blind(width));
+        assert_eq!(blind.forest.splits(), 0);
+        // Whatever another implementation says.
+        for peer in [None, Some(0.0), Some(1.0)] {
+            assert!(trial.judge(&good, peer).is_ok(), "{width}");
+            let error = trial.judge(&blind, peer).unwrap_err();
+            let TrainError::Blind { own, peer: named } = error else { panic!("{error}") };
+            assert!((own - 0.5).abs() < 0.01 && named == peer, "{error}");
+            assert!(error.to_string().contains("hardly at all"), "{error}");
+        }
+    }
+}
+
+/// What can be compared of a training: the bytes of its model and its card, or the area of a forest that was refused.
+fn outcome(trained: Result<Model, TrainError>) -> Result<(Vec<u8>, Card), f64> {
+    match trained {
+        Ok(it) => Ok((it.bytes(), Card { auc_peer: None, ..it.card })),
+        Err(TrainError::Blind { own, .. }) => Err(own),
+        Err(error) => panic!("{error}"),
     }
 }
 
 #[test]
-fn without_a_peer_it_is_refused_all_the_same() {
-    let error = check_refused(100);
-    assert!(matches!(error, TrainError::Blind { .. }), "{error}");
-    assert!(error.to_string().contains("hardly at all"), "{error}");
+fn equal_seeds_and_points_give_equal_models_whatever_the_second_opinion_is() {
+    // Few points, many, and such as no fault stands out of.
+    let mut wild = cloud(26, 400);
+    let mut random = Random::new(3);
+    let mut rows = Rows::new(26);
+    wild.rows
+        .iter()
+        .for_each(|it| rows.push(&it.iter().map(|_| 20.0 * random.uniform() - 10.0).collect::<Vec<_>>()));
+    wild.rows = rows;
+    for (set, taken) in [(cloud(26, 20), true), (cloud(9, 600), true), (wild, false)] {
+        let settings = Settings::default();
+        let alone = outcome(train(&set, &settings, 7));
+        assert_eq!(alone.is_ok(), taken, "{:?}", alone.err());
+        for peer in [0.0, 1.0] {
+            assert_eq!(outcome(train_beside(&set, &settings, 7, &mut |_, _, _| Some(peer))), alone);
+        }
+        assert_eq!(outcome(second_opinion::train(&set, &settings, 7, &mut || ())).is_ok(), taken);
+    }
+}
+
+#[test]
+fn the_second_opinion_stands_on_the_card_and_there_is_time_to_rest() {
+    for (width, there) in [(1, true), (26, true), (64, true), (65, false)] {
+        let mut rests = 0;
+        let trained = second_opinion::train(&cloud(width, 300), &Settings::default(), 1, &mut || rests += 1);
+        let peer = trained.unwrap().card.auc_peer;
+        assert_eq!((peer.is_some(), rests > 20), (there, there), "{width}");
+        assert!(peer.is_none_or(|it| it > 0.75), "{width}: {peer:?}");
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
     }
     text.push_str("\n## Detectors\n\nThe values of the label `detector`. Each score is divided by its threshold, so that 1.0 is its limit.\n\n");
     text.push_str("| detector | votes | meaning |\n|---|---|---|\n");
-    for row in DETECTORS {
+    for row in DETECTORS.each() {
         let votes = if row.votes { "yes" } else { "no" };
         writeln!(text, "| `{}` | {votes} | {} |", row.name, sentence(row.help)).unwrap();
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hostnorm::commands::run;
-use hostnorm::detect::absence;
+use hostnorm::detect::{PerDetector, absence};
 use hostnorm::grace::{Cue, Lengths, Reason, Watch};
 use hostnorm::http::{Build, Counts, Format, METRICS, Options, Page};
 use hostnorm::metric::{Metric, Type};
 use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
 use hostnorm::report::{
-    Absent, Contribution, DetectorState, Direction, Episode, Expected, Judgement, Opinion, Report, Shadowed,
-    SignalState, Took, Trace,
+    Absent, Contribution, Direction, Episode, Expected, Judgement, Opinion, Report, Shadowed, SignalState,
+    Took, Trace,
 };
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::telemetry::otlp;
@@ -83,21 +83,18 @@ fn anomaly() -> Report {
         score: 2.5,
         momentary: 2.25,
         confidence: Some(2.0 / 3.0),
-        detectors: vec![
-            DetectorState { name: "zscore", score: Some(3.0), vote: Some(true) },
-            DetectorState { name: "eif", score: Some(0.75), vote: Some(false) },
-            DetectorState { name: "distance", score: Some(1.5), vote: None },
-            DetectorState { name: "baseline", score: None, vote: None },
-        ],
+        detectors: PerDetector {
+            zscore: Some(3.0),
+            distance: Some(1.5),
+            forest: Some(0.75),
+            ..PerDetector::default()
+        },
         contributions: vec![
             Contribution { signal: &BUSY, direction: Direction::High, value: 2.75 },
             Contribution { signal: &USED, direction: Direction::Low, value: -0.25 },
         ],
         causes: Vec::new(),
-        shadow: Some(Shadowed {
-            score: 1.75,
-            detectors: vec![DetectorState { name: "eif", score: Some(1.125), vote: Some(true) }],
-        }),
+        shadow: Some(Shadowed { score: 1.75, forest: 1.125 }),
     };
     let expected = Some(Expected { value: 0.125, lower: 0.0, upper: 0.25 });
     let host = Judgement {

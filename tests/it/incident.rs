@@ -49,7 +49,7 @@ fn found(seed: u64, bytes: [f64; 2], apart: usize) -> [bool; 2] {
         if idx == next {
             next = (2 * idx).min(idx + 2_880);
             let grown = training::grow(&scorer.training_set(), &training::Settings::default(), 1).unwrap();
-            scorer.install(&grown.eif);
+            scorer.detectors.forest.install(&grown.eif);
         }
     }
     found

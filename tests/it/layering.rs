@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["selftest"],
     &["engine", "replay"],
     &["search"],
-    &["clock", "control"],
+    &["clock", "control", "second_opinion"],
     &["sources", "rows", "history", "store", "http", "telemetry", "supervisor"],
     &["labelled"],
     &["config"],
@@ -71,6 +71,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("jiff::", "rows"),
     ("lzma_rust2::", "rows"),
     ("postcard::", "seal"),
+    ("extended_isolation_forest::", "second_opinion"),
     ("rusqlite::", "store"),
 ];
 

@@ -1,9 +1,9 @@
 //! The detector `seasonal` in the engine, driven from outside: it waits for two days, then knows night from noon.
 
+use hostnorm::detect::DETECTORS;
 use hostnorm::engine::{Engine, Settings};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
-use hostnorm::report::DetectorState;
 use hostnorm::signal::{Signal, Unit};
 
 static BUSY: Metric = Metric::gauge("busy_ratio", "Share of time busy");
@@ -27,7 +27,7 @@ fn by_day(t: usize) -> f64 {
 }
 
 /// What the detector says after so many readings of an ordinary life and one of `last`.
-fn after(readings: usize, last: f64) -> DetectorState {
+fn after(readings: usize, last: f64) -> Option<f64> {
     let settings = Settings { interval: INTERVAL, window: 1, ..Settings::default() };
     let mut engine = Engine::new(&SIGNALS, &settings);
     let step = |engine: &mut Engine, t: usize, value: f64| {
@@ -42,13 +42,12 @@ fn after(readings: usize, last: f64) -> DetectorState {
             engine.take(&subject, &history.fit());
         }
     }
-    let opinion = step(&mut engine, readings, last).opinion.unwrap();
-    opinion.detectors.into_iter().find(|it| it.name == "seasonal").unwrap()
+    step(&mut engine, readings, last).opinion.unwrap().detectors.seasonal
 }
 
 fn check(readings: usize, last: f64, vote: Option<bool>) {
     let found = after(readings, last);
-    assert_eq!(found.vote, vote, "{readings} readings, then {last}: {found:?}");
+    assert_eq!(DETECTORS.seasonal.vote(found), vote, "{readings} readings, then {last}: {found:?}");
 }
 
 #[test]

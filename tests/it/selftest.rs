@@ -46,10 +46,11 @@ fn trial(seed: u64, hours: usize) -> Trial {
         if idx == next {
             next = (2 * idx).min(idx + 2_880);
             let grown = training::grow(&scorer.training_set(), &training::Settings::default(), 1).unwrap();
-            scorer.install(&grown.eif);
+            scorer.detectors.forest.install(&grown.eif);
         }
-        if let Some(history) = scorer.history() {
-            scorer.take(&history.fit());
+        let seasonal = &mut scorer.detectors.seasonal;
+        if let Some(history) = seasonal.history() {
+            seasonal.take(&history.fit());
         }
     }
     Trial { scorer: scorer.fork(), points: recent.points(), columns: COLUMNS.to_vec(), settings: settings() }
@@ -77,14 +78,18 @@ fn a_sound_memory_finds_what_is_injected() {
     for (seed, hours, detectors) in [(0, 2, 4), (1, 3, 4), (2, 12, 5), (3, 60, 7)] {
         let findings = check(&trial(seed, hours));
         assert_eq!(findings.complaint(), None, "{hours} hours: {findings:?}");
-        assert_eq!(findings.detectors.len(), detectors, "{hours} hours: {findings:?}");
+        assert_eq!(
+            findings.detectors.each().into_iter().flatten().count(),
+            detectors,
+            "{hours} hours: {findings:?}"
+        );
     }
 }
 
 #[test]
 fn a_forest_that_never_splits_is_named() {
     let mut trial = trial(1, 12);
-    trial.scorer.install(&constant(WIDTH));
+    trial.scorer.detectors.forest.install(&constant(WIDTH));
     let findings = check(&trial);
     assert_eq!(findings.blind(), ["eif"], "{findings:?}");
     let complaint = findings.complaint().unwrap();

@@ -15,10 +15,11 @@ use crate::config::Config;
 use crate::history::{Note, Past, TooLittle};
 use crate::reading::Subject;
 use crate::replay::Replay;
+use crate::second_opinion;
 use crate::signal::Signal;
 use crate::sources;
 use crate::store::{self, Bygone, Place};
-use crate::training::{self, Model, TrainError};
+use crate::training::{Model, TrainError};
 
 /// See [`super::run`].
 pub(super) fn run(options: &Elsewhere, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -84,7 +85,7 @@ fn model(past: &Past, signals: &[&'static Signal], config: &Config) -> Result<Mo
     for point in &past.points {
         learned.step(Some(point.at), &point.values, &point.missing)?;
     }
-    training::train(&learned.training_set(), &settings.training, settings.seed)
+    second_opinion::train(&learned.training_set(), &settings.training, settings.seed, &mut || ())
 }
 
 /// Puts the points where the next start finds them.

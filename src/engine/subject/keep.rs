@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Settings, State};
-use crate::detect::DETECTORS;
+use crate::detect::PerDetector;
 use crate::reading::Timestamp;
-use crate::report::{Contribution, DetectorState, Direction, Opinion, Shadowed};
-use crate::seal::{Blob, COUNT_MAX};
+use crate::report::{Contribution, Direction, Opinion, Shadowed};
+use crate::seal::COUNT_MAX;
 use crate::signal::Signal;
 
 /// An opinion with indices in the place of names.
@@ -16,16 +16,11 @@ struct Kept {
     score: f64,
     momentary: f64,
     confidence: Option<f64>,
-    /// Score and vote of each detector, in the order of the table.
-    detectors: Vec<(Option<f64>, Option<bool>)>,
+    detectors: PerDetector<Option<f64>>,
     contributions: Vec<Part>,
     causes: Vec<Part>,
-    /// The score with a model that is tried out, and place, score and vote of the detectors that judge by it.
-    shadow: Option<(f64, Vec<Placed>)>,
+    shadow: Option<Shadowed>,
 }
-
-/// The place of a detector in the table, its score and its vote.
-type Placed = (usize, Option<f64>, Option<bool>);
 
 /// Which signal, whether it is higher than expected, and its share.
 type Part = (usize, bool, f64);
@@ -35,19 +30,18 @@ type Part = (usize, bool, f64);
 pub(in super::super) struct Saved {
     state: State,
     opinion: Option<Kept>,
-    blobs: Vec<Blob>,
 }
 
 impl State {
     /// What it learned, to be written and read as [`Saved`].
     pub(in super::super) fn saved(&self) -> impl Serialize {
         let opinion = self.newest.as_ref().map(|(at, opinion)| Kept::new(*at, opinion, &self.signals));
-        (self, opinion, self.scorer.blobs())
+        (self, opinion)
     }
 
     /// A new subject with what one of the same signals and settings saved; nothing when that does not fit.
     pub(in super::super) fn with(self, saved: Saved, settings: &Settings) -> Option<Self> {
-        let Saved { state: kept, opinion, blobs } = saved;
+        let Saved { state: kept, opinion } = saved;
         let width = self.signals.len();
         let fits = kept.window.fits(&self.window)
             && kept.recent.is_some() == self.recent.is_some()
@@ -60,7 +54,7 @@ impl State {
             return None;
         }
         let newest = opinion.map(|it| (it.at, it.opinion(&self.signals)));
-        let scorer = self.scorer.with(kept.scorer, &blobs, &settings.scorer())?;
+        let scorer = self.scorer.with(kept.scorer, &settings.scorer())?;
         Some(Self { signals: self.signals, newest, scorer, reference: self.reference, ..kept })
     }
 }
@@ -77,21 +71,15 @@ impl Kept {
             score: opinion.score,
             momentary: opinion.momentary,
             confidence: opinion.confidence,
-            detectors: opinion.detectors.iter().map(|it| (it.score, it.vote)).collect(),
+            detectors: opinion.detectors,
             contributions: parts(&opinion.contributions),
             causes: parts(&opinion.causes),
-            shadow: opinion.shadow.as_ref().map(|it| {
-                let place = |name| DETECTORS.iter().position(|row| row.name == name);
-                let state = |it: &DetectorState| Some((place(it.name)?, it.score, it.vote));
-                (it.score, it.detectors.iter().filter_map(state).collect())
-            }),
+            shadow: opinion.shadow,
         }
     }
 
     fn fits(&self, signals: usize) -> bool {
-        self.detectors.len() == DETECTORS.len()
-            && self.shadow.iter().flat_map(|(_, it)| it).all(|(idx, ..)| *idx < DETECTORS.len())
-            && self.contributions.iter().chain(&self.causes).all(|(idx, ..)| *idx < signals)
+        self.contributions.iter().chain(&self.causes).all(|(idx, ..)| *idx < signals)
     }
 
     fn opinion(&self, signals: &[&'static Signal]) -> Opinion {
@@ -101,21 +89,14 @@ impl Kept {
             value: *value,
         };
         let named = |of: &[Part]| of.iter().map(contribution).collect();
-        let states = DETECTORS.iter().zip(&self.detectors);
-        let state = |idx: usize, score, vote| DetectorState { name: DETECTORS[idx].name, score, vote };
         Opinion {
             score: self.score,
             momentary: self.momentary,
             confidence: self.confidence,
-            detectors: states
-                .map(|(row, (score, vote))| DetectorState { name: row.name, score: *score, vote: *vote })
-                .collect(),
+            detectors: self.detectors,
             contributions: named(&self.contributions),
             causes: named(&self.causes),
-            shadow: self.shadow.as_ref().map(|(score, detectors)| Shadowed {
-                score: *score,
-                detectors: detectors.iter().map(|(idx, score, vote)| state(*idx, *score, *vote)).collect(),
-            }),
+            shadow: self.shadow,
         }
     }
 }

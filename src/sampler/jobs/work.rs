@@ -14,6 +14,7 @@ use crate::sampler::persist::record;
 use crate::sampler::restore::{fold, forgotten};
 use crate::sampler::throttle::Gate;
 use crate::scorer::Past;
+use crate::second_opinion;
 use crate::selftest::{Findings, Silent, Trial};
 use crate::store::{Archive, Between, Bygone, Error};
 use crate::training::{self, Model, TrainError, TrainingSet};
@@ -120,7 +121,7 @@ impl Job {
         match self {
             Self::Train { kind, set, settings, seed, .. } => Outcome::Trained {
                 kind,
-                result: guarded(|| training::train_in_steps(&set, &settings, seed, &mut || gate.pass())),
+                result: guarded(|| second_opinion::train(&set, &settings, seed, &mut || gate.pass())),
             },
             Self::Fit { subject, history } => {
                 Outcome::Fitted { subject, result: guarded(|| Ok(history.fit())) }

@@ -3,14 +3,18 @@
 //! A point is judged before it is learned. Nothing here asks for the time, a file or a random number: seeds and
 //! points come in.
 
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
-use dyn_clone::DynClone;
-
-use crate::reading::Timestamp;
 use crate::window::Point;
 
-use absence::Absence;
+use absence::Ceased;
+use baseline::Baseline;
+use distance::Distance;
+use eif::Eif;
+use excursion::Excursion;
+use novelty::Novelty;
+use seasonal::Seasonal;
+use zscore::ZScore;
 
 pub mod quantile;
 pub mod adaptive;
@@ -26,7 +30,7 @@ pub mod baseline;
 pub mod distance;
 mod runs;
 pub mod absence;
-mod excursion;
+pub mod excursion;
 pub mod two_means;
 pub mod novelty;
 pub mod expectation;
@@ -38,59 +42,113 @@ pub mod tail;
 pub mod blame;
 pub mod contribution;
 
-/// All detectors, in the order in which they are asked and exposed.
-pub static DETECTORS: &[Row] = &[
-    Row {
+/// One value for each detector. A detector that is added here is missing everywhere else until the program compiles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct PerDetector<T> {
+    /// Of [`zscore`].
+    pub zscore: T,
+    /// Of [`baseline`].
+    pub baseline: T,
+    /// Of [`distance`].
+    pub distance: T,
+    /// Of [`eif`].
+    pub forest: T,
+    /// Of [`novelty`].
+    pub novelty: T,
+    /// Of [`seasonal`].
+    pub seasonal: T,
+    /// Of [`absence`].
+    pub absence: T,
+    /// Of [`excursion`].
+    pub excursion: T,
+}
+
+impl<T> PerDetector<T> {
+    /// Returns the values in the order in which they are exposed.
+    pub fn each(&self) -> [&T; 8] {
+        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, excursion } = self;
+        [zscore, baseline, distance, forest, novelty, seasonal, absence, excursion]
+    }
+
+    /// Returns the values with the rows of the table that describe their detectors.
+    pub fn described(&self) -> impl Iterator<Item = (&'static Row, &T)> {
+        DETECTORS.each().into_iter().zip(self.each())
+    }
+
+    /// Returns the values in the same order, to be changed.
+    pub fn each_mut(&mut self) -> [&mut T; 8] {
+        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, excursion } = self;
+        [zscore, baseline, distance, forest, novelty, seasonal, absence, excursion]
+    }
+
+    /// Applies a function to each value.
+    pub fn map<U>(&self, of: impl Fn(&T) -> U) -> PerDetector<U> {
+        PerDetector {
+            zscore: of(&self.zscore),
+            baseline: of(&self.baseline),
+            distance: of(&self.distance),
+            forest: of(&self.forest),
+            novelty: of(&self.novelty),
+            seasonal: of(&self.seasonal),
+            absence: of(&self.absence),
+            excursion: of(&self.excursion),
+        }
+    }
+}
+
+/// The description of each detector.
+pub static DETECTORS: PerDetector<Row> = PerDetector {
+    zscore: Row {
         name: "zscore",
         help: "Distance from the mean of the last 100 points, in standard deviations",
         votes: true,
-        build: zscore::build,
+        selective: false,
     },
-    Row {
+    baseline: Row {
         name: "baseline",
         help: "Distance from the mean of the last days, in standard deviations",
         votes: true,
-        build: baseline::build,
+        selective: false,
     },
-    Row {
+    distance: Row {
         name: "distance",
         help: "Mahalanobis distance of the point, its smoothed twins and its change",
         votes: false,
-        build: distance::build,
+        selective: false,
     },
-    Row {
+    forest: Row {
         name: "eif",
         help: "Extended isolation forest: how few random cuts set the point apart from the others",
         votes: true,
-        build: eif::build,
+        selective: false,
     },
-    Row {
+    novelty: Row {
         name: "novelty",
         help: "Share of the signals that move as they did in none of 18 spans of six hours in the last days",
         votes: false,
-        build: novelty::build,
+        selective: false,
     },
-    Row {
+    seasonal: Row {
         name: "seasonal",
         help: "Distance from what is usual at this time of the day and of the week, in standard deviations",
         votes: true,
-        build: seasonal::build,
+        selective: true,
     },
-    Row {
+    absence: Row {
         name: "absence",
         help: "Signals that stand still, vanished or stopped counting: how long, against the longest time before",
         votes: false,
-        build: absence::build,
+        selective: true,
     },
-    Row {
+    excursion: Row {
         name: "excursion",
         help: "A signal that stays further out than ever in the days before, smoothed, against the furthest before",
         votes: false,
-        build: excursion::build,
+        selective: true,
     },
-];
+};
 
-/// One detector.
+/// The description of one detector.
 #[derive(Debug)]
 pub struct Row {
     /// The value of the label `detector`.
@@ -99,8 +157,17 @@ pub struct Row {
     pub help: &'static str,
     /// Whether it takes part in the majority vote.
     pub votes: bool,
-    /// A new one that knows nothing yet.
-    pub build: fn(&Shape) -> Box<dyn Detector>,
+    /// Whether it judges only signals with a season, a habit of moving or a noise floor, so that it may be right to
+    /// miss a fault in others.
+    pub selective: bool,
+}
+
+impl Row {
+    /// Returns whether the detector votes for an anomaly at this score, which is in units of its threshold; `None` when
+    /// it has no vote or abstains.
+    pub fn vote(&self, score: Option<f64>) -> Option<bool> {
+        score.filter(|_| self.votes).map(|it| it >= 1.0)
+    }
 }
 
 /// What a detector has to know of the points that will come.
@@ -165,9 +232,10 @@ pub struct Lesson {
 }
 
 /// The opinion of one detector. To abstain is a verdict, not a missing value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Verdict {
     /// It does not know enough yet.
+    #[default]
     Abstain,
     /// It has an opinion.
     Score {
@@ -190,60 +258,84 @@ impl Verdict {
     }
 }
 
-/// Judges points.
-pub trait Detector: DynClone + Send + fmt::Debug {
+/// The opinion of each detector on one point.
+pub type Outputs = PerDetector<Verdict>;
+
+/// The detectors of one subject and what each learned. Serialized without the trained forest, which is shared.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Detectors {
+    /// Distance from the last points.
+    pub zscore: ZScore,
+    /// Distance from the last days.
+    pub baseline: Baseline,
+    /// Distance of all signals together.
+    pub distance: Distance,
+    /// How isolated a point is.
+    pub forest: Eif,
+    /// Movements that are new.
+    pub novelty: Novelty,
+    /// Distance from the time of day and week.
+    pub seasonal: Seasonal,
+    /// Signals that cease.
+    pub absence: Ceased,
+    /// Signals that stay further out than ever.
+    pub excursion: Excursion,
+}
+
+impl Detectors {
+    /// Knows nothing yet.
+    pub fn new(shape: &Shape) -> Self {
+        Self {
+            zscore: ZScore::new(shape),
+            baseline: Baseline,
+            distance: Distance::new(shape),
+            forest: Eif::new(shape),
+            novelty: Novelty::new(shape),
+            seasonal: Seasonal::new(shape),
+            absence: Ceased::new(shape),
+            excursion: Excursion::new(shape),
+        }
+    }
+
     /// Judges the point by what was learned before it.
-    fn judge(&self, view: &View<'_>) -> Verdict;
+    pub fn judge(&self, view: &View<'_>) -> Outputs {
+        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, excursion } = self;
+        Outputs {
+            zscore: zscore.judge(view),
+            baseline: baseline.judge(view),
+            distance: distance.judge(view),
+            forest: forest.judge(view),
+            novelty: novelty.judge(view),
+            seasonal: seasonal.judge(view),
+            absence: absence.judge(view),
+            excursion: excursion.judge(view),
+        }
+    }
 
     /// Learns the point.
-    fn learn(&mut self, view: &View<'_>, lesson: Lesson);
-
-    /// Takes note of an ordinary point of weeks ago, for detectors that know times of the week; `z` is not known any more.
-    fn note(&mut self, view: &View<'_>) {
-        let _ = view;
+    pub fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+        let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, excursion } =
+            self;
+        zscore.learn(view, lesson);
+        distance.learn(view, lesson);
+        forest.learn(view, lesson);
+        novelty.learn(view, lesson);
+        seasonal.learn(view, lesson);
+        absence.learn(view, lesson);
+        excursion.learn(view, lesson);
     }
 
-    /// The signals that ceased, for detectors that see such.
-    fn absences(&self, view: &View<'_>) -> Vec<Absence> {
-        let _ = view;
-        Vec::new()
-    }
-
-    /// What was learned, as bytes for [`load`](Self::load). A trained model is no part of it: it is shared, and given
-    /// by [`install`](Self::install).
-    fn save(&self) -> Vec<u8>;
-
-    /// Takes over what a detector of the same shape saved; says whether the bytes are such. If not, nothing changed.
-    fn load(&mut self, bytes: &[u8]) -> bool;
-
-    /// Takes over a trained model, when it is of the kind that this detector uses.
-    fn install(&mut self, model: &eif::Model) {
-        let _ = model;
-    }
-
-    /// Judges the point as it would with this model in the place of its own; nothing when it uses none.
-    fn judge_by(&self, view: &View<'_>, model: &eif::Model) -> Option<Verdict> {
-        let _ = (view, model);
-        None
-    }
-
-    /// What a profile of its times of day and week is to be fitted on, when a fit is due; asking counts as fitting.
-    ///
-    /// A fit takes a tenth of a second, so it is done beside the loop.
-    fn history(&mut self) -> Option<seasonal::History> {
-        None
-    }
-
-    /// Takes over a profile that was fitted on its history.
-    fn take(&mut self, profile: &seasonal::Profile) {
-        let _ = profile;
-    }
-
-    /// What it expects of signal `idx` at this instant, when it expects anything in particular. `width` is that of
-    /// the [`View`].
-    fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<Range> {
-        let _ = (at, idx, width);
-        None
+    /// Whether these can go on in the place of `fresh`, which have the same settings.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, excursion } =
+            self;
+        zscore.fits(&fresh.zscore)
+            && distance.fits(&fresh.distance)
+            && forest.fits(&fresh.forest)
+            && novelty.fits(&fresh.novelty)
+            && seasonal.fits(&fresh.seasonal)
+            && absence.fits(&fresh.absence)
+            && excursion.fits(&fresh.excursion)
     }
 }
 
@@ -257,8 +349,6 @@ pub struct Range {
     /// The upper bound.
     pub upper: f64,
 }
-
-dyn_clone::clone_trait_object!(Detector);
 
 /// The weight of a half-life: after `half_life` points of it, half of what was before is left.
 pub(crate) fn forgetting(half_life: f64) -> f64 {

@@ -19,9 +19,10 @@ use crate::reading::Timestamp;
 
 pub mod card;
 pub mod keep;
-pub mod second_opinion;
+pub mod trial;
 
 use card::Card;
+use trial::Trial;
 
 /// Fewer points than this tell nothing of what is ordinary.
 pub const ROWS_MIN: usize = 10;
@@ -100,17 +101,12 @@ pub enum TrainError {
     TooFewRows(usize),
     /// The forest cannot be grown.
     Forest(forest::TrainError),
-    /// The second opinion finds faults clearly better.
-    WorseThanPeer {
-        /// The area under the curve of our forest.
-        own: f64,
-        /// That of the peer.
-        peer: f64,
-    },
-    /// The forest does not find faults, and there is no peer at this width.
+    /// The forest does not find faults.
     Blind {
-        /// The area under the curve of our forest.
+        /// The area under its curve.
         own: f64,
+        /// That of the second opinion, where there is one.
+        peer: Option<f64>,
     },
 }
 
@@ -121,16 +117,12 @@ impl fmt::Display for TrainError {
                 write!(f, "{rows} points are too few to train on, at least {ROWS_MIN} are needed")
             }
             Self::Forest(error) => error.fmt(f),
-            Self::WorseThanPeer { own, peer } => write!(
-                f,
-                "the forest tells faults from ordinary points with an AUC of {own:.3}, the crate \
-                 extended-isolation-forest on the same points with {peer:.3}"
-            ),
-            Self::Blind { own } => {
+            Self::Blind { own, peer } => {
                 write!(
                     f,
                     "the forest tells faults from ordinary points with an AUC of {own:.3}, hardly at all"
-                )
+                )?;
+                peer.map_or(Ok(()), |peer| write!(f, "; a second opinion has {peer:.3}"))
             }
         }
     }
@@ -173,27 +165,26 @@ pub fn grow(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Gro
     Ok(Grown { eif, fit, held_out, quantiles, random })
 }
 
-/// Called between two steps of a training: whoever runs it may wait there while others need the processors.
-pub type Rest<'a> = &'a mut dyn FnMut();
+/// Returns the area under the curve of another implementation, fitted on the same rows and shown the same trial.
+pub type SecondOpinion<'a> = &'a mut dyn FnMut(&Rows, &Trial, &forest::Options) -> Option<f64>;
 
-/// Trains a model and tries it. Equal history, settings and seed give an equal forest; only the peer's figure on the
-/// card differs.
+/// Trains a model and tries it. Equal history, settings and seed give an equal model, or an equal refusal.
 pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Model, TrainError> {
-    train_in_steps(history, settings, seed, &mut || ())
+    train_beside(history, settings, seed, &mut |_, _, _| None)
 }
 
-/// The same, with rests.
-pub fn train_in_steps(
+/// The same, with a second opinion on the card.
+pub fn train_beside(
     history: &TrainingSet,
     settings: &Settings,
     seed: u64,
-    rest: Rest<'_>,
+    second_opinion: SecondOpinion<'_>,
 ) -> Result<Model, TrainError> {
     let Grown { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
-    rest();
     let options = settings.options();
-    let trial = second_opinion::Trial::new(&held_out, history.rows.width(), &mut random);
-    let opinion = second_opinion::judge(&eif, &fit, &trial, &options, rest)?;
+    let trial = Trial::new(&held_out, history.rows.width(), &mut random);
+    let auc_peer = second_opinion(&fit, &trial, &options);
+    let skill = trial.judge(&eif, auc_peer)?;
     let [from, to] = history.span.map_or([None; 2], |it| it.map(Some));
     let card = Card {
         from,
@@ -206,10 +197,10 @@ pub fn train_in_steps(
         sample: options.sample.min(fit.len()),
         splits: eif.forest.splits(),
         quantiles,
-        auc_own: opinion.own,
-        auc_peer: opinion.peer,
-        recall: opinion.recall,
-        alarms: opinion.alarms,
+        auc_own: skill.auc,
+        auc_peer,
+        recall: skill.recall,
+        alarms: skill.alarms,
         digest: eif.forest.digest(),
     };
     Ok(Model { eif, card, reference: history.log.reference() })
@@ -292,7 +283,6 @@ mod tests {
             let model = train(&history(signals, 600, 1.0, 0.0), &Settings::default(), 5).unwrap();
             let card = &model.card;
             assert!(card.auc_own > 0.8, "{signals} signals: {card:?}");
-            assert_eq!(card.auc_peer.is_some(), signals <= 64, "{card:?}");
             assert_eq!((card.rows, card.held_out, card.sample), (480, 120, 256));
             assert!((0.55..0.8).contains(&model.eif.threshold), "{card:?}");
         }
@@ -303,14 +293,6 @@ mod tests {
         let train = |seed| train(&history(12, 300, 1.0, 0.1), &Settings::default(), seed).unwrap();
         assert_eq!(train(1).eif.forest, train(1).eif.forest);
         assert_ne!(train(1).card.digest, train(2).card.digest);
-    }
-
-    #[test]
-    fn there_is_time_to_rest_and_nothing_follows_from_it() {
-        let (history, settings, mut rests) = (history(12, 300, 1.0, 0.1), Settings::default(), 0);
-        let model = train_in_steps(&history, &settings, 1, &mut || rests += 1).unwrap();
-        assert_eq!(model.eif.forest, train(&history, &settings, 1).unwrap().eif.forest);
-        assert!(rests > 20, "{rests}");
     }
 
     #[test]
