@@ -30,7 +30,7 @@ mod throttle;
 
 pub(crate) use jobs::lower_priority;
 pub use persist::{Durable, entries, record};
-pub use restore::{fold_and_judge, forget_marker};
+pub use restore::{Restored, fold_and_judge, forget_marker, restore};
 
 use control::Commands;
 use jobs::{Done, Job, Jobs, Outcome};
@@ -72,6 +72,10 @@ pub static METRICS: &[&Metric] = &[
     &BACKFILL,
 ];
 
+/// Longest time that the first reading waits for the state in the store. One that comes later, as from a disk that hung, is
+/// adopted then.
+const RESTORE_DEADLINE: Duration = Duration::from_secs(5);
+
 /// The engine makes no rates over readings that are further apart.
 const SKIPPED_MAX: u32 = 3;
 
@@ -82,12 +86,24 @@ enum Event {
     Command(Request),
     /// The past of a subject from another server, or the reason why it is not there.
     Past(Result<Bygone, String>),
+    /// The state that the store holds; nothing when it cannot be read so far.
+    Restored(Option<Box<Restored>>),
     Stop,
 }
 
 /// The way to a loop. A loop that has ended takes no notice.
 #[derive(Debug, Clone)]
 pub struct Handle(Sender<Event>);
+
+/// The end of the way, for the loop.
+#[derive(Debug)]
+pub struct Inbox(Receiver<Event>);
+
+/// The way to a loop.
+pub fn channel() -> (Handle, Inbox) {
+    let (events, inbox) = mpsc::channel();
+    (Handle(events), Inbox(inbox))
+}
 
 impl Handle {
     /// The way for commands.
@@ -99,6 +115,11 @@ impl Handle {
     /// Lets the loop learn the past of a subject from another server, or know why that is not there.
     pub fn learn_past(&self, past: Result<Bygone, String>) {
         let _ = self.0.send(Event::Past(past));
+    }
+
+    /// Lets the loop go on from the state that the store holds, or know that it cannot be read so far.
+    pub fn restore(&self, restored: Option<Box<Restored>>) {
+        let _ = self.0.send(Event::Restored(restored));
     }
 
     /// Ends the loop after the tick that is under way.
@@ -142,12 +163,15 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A loop that is to be run, and the way to it.
-    pub fn new(options: Options, sources: Sources, durable: Durable) -> (Self, Handle) {
-        let (events, inbox) = mpsc::channel();
-        let done = events.clone();
+    /// A loop that is to be run. `channel` is the way to it.
+    pub fn new(
+        options: Options,
+        sources: Sources,
+        durable: Durable,
+        (Handle(done), Inbox(inbox)): (Handle, Inbox),
+    ) -> Self {
         status::start();
-        let sampler = Self {
+        Self {
             options,
             sources,
             inbox,
@@ -164,13 +188,15 @@ impl Sampler {
             took: None,
             newest: None,
             durable,
-        };
-        (sampler, Handle(events))
+        }
     }
 
     /// Runs until [`Handle::stop`]. Hands each report to `publish`, which may add values and gives it back to be shared.
     pub fn run(mut self, mut publish: impl FnMut(Report) -> Arc<Report>) {
         let mut due = clock::instant();
+        if self.durable.store.directory().is_some() {
+            due += RESTORE_DEADLINE;
+        }
         loop {
             match self.inbox.recv_timeout(due.saturating_duration_since(clock::instant())) {
                 Err(RecvTimeoutError::Timeout) => {
@@ -178,6 +204,15 @@ impl Sampler {
                     due = self.next(due);
                 }
                 Ok(Event::JobDone(done)) => self.job_done(done),
+                Ok(Event::Restored(restored)) => {
+                    let is_live = self.ticks > 0;
+                    if let Some(restored) = restored {
+                        self.durable.adopt(*restored, is_live);
+                    }
+                    if !is_live {
+                        due = clock::instant();
+                    }
+                }
                 Ok(Event::Command(request)) => {
                     let newest = self.newest.as_ref();
                     self.commands.carry_out(request, &mut self.durable, &mut self.jobs, newest);

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc as reports;
 
+use super::run;
 use super::run::told::{Signals, Told};
-use super::run::{durable, sampler};
 use crate::cli::{Demo, Exit};
 use crate::config::{Config, Loaded};
+use crate::sampler;
 use crate::span::Span;
 use crate::store::Store;
 use crate::telemetry;
@@ -61,7 +62,8 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         demo.warmup, demo.lasts, demo.cpu, demo.memory, demo.disk, demo.http_rps
     ))?;
     let (tell, mut told) = reports::channel(WAITING_MAX);
-    let (sampler, handle) = sampler(config, durable(config, Store::memory()));
+    let (handle, inbox) = sampler::channel();
+    let sampler = run::sampler(config, Store::memory(), (handle.clone(), inbox));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         let mut tick = 0;
         sampler.run(|report| {

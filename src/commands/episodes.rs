@@ -11,11 +11,11 @@ use crate::store::EpisodeRow;
 
 /// Lists episodes; exit code 0, also if there are none.
 pub fn run(options: &Episodes, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let archive = match stored::archive(&options.options, environment) {
-        Ok(archive) => archive,
+    let reader = match stored::reader(&options.options, environment) {
+        Ok(reader) => reader,
         Err(exit) => return exit,
     };
-    match archive.episodes(options.range.between(clock::now())) {
+    match reader.episodes(options.range.between(clock::now())) {
         Err(error) => Exit::failure(error.to_string()),
         Ok(episodes) if options.json => {
             Exit::success(serde_json::to_string_pretty(&episodes).unwrap_or_default())
@@ -41,7 +41,7 @@ fn table(episodes: &[EpisodeRow]) -> String {
             lasted.to_string(),
             it.outcome,
             it.peak,
-            it.sentence
+            it.description
         );
     }
     text
@@ -63,7 +63,7 @@ mod tests {
             outcome: "ended".into(),
             peak: 7.43,
             causes: serde_json::Value::Null,
-            sentence: "Anomaly on host: CPU usage 97 %".into(),
+            description: "Anomaly on host: CPU usage 97 %".into(),
             model: None,
             keep_from: None,
             keep_to: None,

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::control::Command;
 use crate::reading::{Subject, Timestamp};
 use crate::sentence;
-use crate::store::{Archive, Between, EpisodeRow, Error};
+use crate::store::{Between, EpisodeRow, Error, Reader};
 
 mod alike;
 mod again;
@@ -27,8 +27,7 @@ pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, O
         Ok(found) => found,
         Err(exit) => return exit,
     };
-    let explained =
-        Archive::open(&directory).and_then(|archive| explain(&archive, &config, subject, *second));
+    let explained = Reader::open(&directory).and_then(|reader| explain(&reader, &config, subject, *second));
     match explained {
         Err(error) => Exit::failure(error.to_string()),
         Ok(None) => Exit::failure(format!(
@@ -56,13 +55,13 @@ struct Explanation {
 }
 
 fn explain(
-    archive: &Archive,
+    reader: &Reader,
     config: &Config,
     subject: &Subject,
     second: Timestamp,
 ) -> Result<Option<Explanation>, Error> {
-    let Some(episode) = archive.episode(subject, second)? else { return Ok(None) };
-    let again = again::again(archive, config, &episode)?;
-    let alike = alike::to(&episode, archive.episodes(Between::ALL)?);
+    let Some(episode) = reader.episode(subject, second)? else { return Ok(None) };
+    let again = again::again(reader, config, &episode)?;
+    let alike = alike::to(&episode, reader.episodes(Between::ALL)?);
     Ok(Some(Explanation { episode, again, alike }))
 }

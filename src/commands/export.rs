@@ -37,8 +37,8 @@ impl From<io::Error> for Halt {
 
 /// Writes a table; exit code 0 if all of it was written.
 pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let archive = match stored::archive(&options.options, environment) {
-        Ok(archive) => archive,
+    let reader = match stored::reader(&options.options, environment) {
+        Ok(reader) => reader,
         Err(exit) => return exit,
     };
     let name = options.output.as_ref().map_or("standard output".to_owned(), |it| it.display().to_string());
@@ -52,8 +52,8 @@ pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, Os
     let mut to = BufWriter::new(to);
     let between = options.range.between(clock::now());
     let written = match options.layout {
-        crate::cli::Columns::Csv => wide::write(&archive, options, between, &mut to),
-        crate::cli::Columns::ParquetCsv => long::write(&archive, options, between, &mut to),
+        crate::cli::Columns::Csv => wide::write(&reader, options, between, &mut to),
+        crate::cli::Columns::ParquetCsv => long::write(&reader, options, between, &mut to),
     };
     match written.and_then(|left_out| Ok(to.flush().map(|()| left_out)?)) {
         Ok(left_out) => told(left_out),
@@ -70,7 +70,7 @@ fn told(left_out: LeftOut) -> Exit {
         return Exit::success("");
     }
     Exit::failure(format!(
-        "the table is written, without {} values of series that this hostnorm does not know and {} garbled records",
-        left_out.unknown, left_out.garbled
+        "the table is written, without {} values of series that this hostnorm does not know and {} corrupt rows",
+        left_out.unknown, left_out.corrupt
     ))
 }

@@ -9,7 +9,7 @@ use crate::cli::{Action, Exit, Models};
 use crate::control::Command;
 use crate::registry::{Record, Registry, Stage, Version};
 use crate::sampler::{entries, record};
-use crate::store::{Archive, Entry};
+use crate::store::{Entry, Reader};
 
 mod compare;
 mod show;
@@ -29,7 +29,7 @@ pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, Os
 
 /// What promoting changes in a store that no daemon writes to.
 fn promoted(directory: &Path, command: &Command) -> Result<Vec<Entry>, Exit> {
-    let rows = Archive::open(directory).and_then(|it| it.models()).map_err(failure)?;
+    let rows = Reader::open(directory).and_then(|it| it.models()).map_err(failure)?;
     let mut registry = Registry::new(0.0);
     let versions = rows.into_iter().filter_map(|row| Version::from_record(&record(row)).ok());
     versions.for_each(|it| registry.restore(it));
@@ -43,13 +43,13 @@ fn promoted(directory: &Path, command: &Command) -> Result<Vec<Entry>, Exit> {
 
 fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Exit, Exit> {
     let (config, directory) = stored::config(&options.options, environment)?;
-    let archive = Archive::open(&directory).map_err(failure)?;
-    let records: Vec<Record> = archive.models().map_err(failure)?.into_iter().map(record).collect();
+    let reader = Reader::open(&directory).map_err(failure)?;
+    let records: Vec<Record> = reader.models().map_err(failure)?.into_iter().map(record).collect();
     let text = match &options.action {
         Action::Show(id) => show::one(&found(&records, id.as_deref())?, options.json),
         Action::Compare(one, other) => {
             let pair = [found(&records, Some(one))?, found(&records, other.as_deref())?];
-            let scores = compare::scores(&archive, &config, &pair).map_err(failure)?;
+            let scores = compare::scores(&reader, &config, &pair).map_err(failure)?;
             show::two(&pair, scores.as_ref(), options.json)
         }
         _ => show::all(&records, options.json),

@@ -17,7 +17,7 @@ use crate::grace::Lengths;
 use crate::http::{self, AppState, ControlSocket, Counts, Pages};
 use crate::registry::Registry;
 use crate::report::Report;
-use crate::sampler::{self, Durable, Handle, Sampler};
+use crate::sampler::{self, Durable, Handle, Inbox, Restored, Sampler};
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
 use crate::supervisor::Supervisor;
@@ -151,13 +151,8 @@ async fn until(
     let counts = Arc::new(Counts::default());
     greet(config, &listeners);
     let control_socket = control_socket(config, place).await;
-    let mut durable = durable(config, store(config, place));
-    durable.restore(&sources::metrics().collect::<Vec<_>>());
-    let backfill = backfill::due(config, &durable);
-    let (sampler, handle) = sampler(config, durable);
-    if let Some(backfill) = backfill {
-        backfill.start(handle.clone());
-    }
+    let (handle, inbox) = sampler::channel();
+    let sampler = sampler(config, store(config, place, &handle), (handle.clone(), inbox));
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
     let mut publisher = Publisher {
         counts: Arc::clone(&counts),
@@ -218,36 +213,48 @@ async fn control_socket(config: &Config, place: &Place) -> Option<ControlSocket>
     }
 }
 
-/// Opens the store, or says why nothing is stored.
-fn store(config: &Config, place: &Place) -> Store {
-    match place {
-        Place::Off => Store::memory(),
-        Place::Nowhere => {
+/// Opens the store, or says why nothing is stored. What it holds is sent to the loop; the past comes from a server where it
+/// holds nothing.
+fn store(config: &Config, place: &Place, handle: &Handle) -> Store {
+    let mut backfill = backfill::due(config);
+    let Place::Directory(directory) = place else {
+        if *place == Place::Nowhere {
             tracing::warn!(
                 "no directory for the store is known: what is learned is lost at the end; give --storage.path"
             );
-            Store::memory()
         }
-        Place::Directory(directory) => Store::open(directory, &config.storage),
-    }
+        backfill.into_iter().for_each(|it| it.start(handle.clone()));
+        return Store::memory();
+    };
+    let (config, handle) = (config.clone(), handle.clone());
+    let settings = config.storage.clone();
+    let found = move |restored: Option<Box<Restored>>| {
+        let knows_host = restored.as_ref().is_some_and(|it| it.knows_host);
+        handle.restore(restored);
+        if let (false, Some(backfill)) = (knows_host, backfill.take()) {
+            backfill.start(handle.clone());
+        }
+    };
+    let restore = sampler::restore(move || blank(&config, true), sources::metrics().collect(), found);
+    Store::open(directory, &settings, restore)
 }
 
-/// An engine and a registry that know nothing yet, with this store.
-pub(super) fn durable(config: &Config, store: Store) -> Durable {
-    let is_stored = store.directory().is_some();
+/// An engine and a registry that know nothing yet.
+fn blank(config: &Config, is_stored: bool) -> (Engine, Registry) {
     let registry = Registry::new(config.detection.shadow_for.as_seconds()).forgetful(is_stored);
-    Durable { engine: engine(config), registry, store }
+    (engine(config), registry)
 }
 
-/// The loop with the sources of these settings.
-pub(super) fn sampler(config: &Config, durable: Durable) -> (Sampler, Handle) {
+/// The loop with the sources of these settings, which knows nothing yet.
+pub(super) fn sampler(config: &Config, store: Store, channel: (Handle, Inbox)) -> Sampler {
+    let (engine, registry) = blank(config, store.directory().is_some());
     let options = sampler::Options {
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
     };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
-    Sampler::new(options, sources, durable)
+    Sampler::new(options, sources, Durable { engine, registry, store }, channel)
 }
 
 /// An engine that knows nothing yet.

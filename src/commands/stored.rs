@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::cli::{Exit, Options};
 use crate::config::Config;
-use crate::store::{Archive, Place};
+use crate::store::{Place, Reader};
 
 /// The settings, and the place of the store by them.
 pub(super) fn locate(
@@ -34,10 +34,10 @@ pub(super) fn config(
 }
 
 /// The store by these settings, open for reading.
-pub(super) fn archive(
+pub(super) fn reader(
     options: &Options,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Archive, Exit> {
+) -> Result<Reader, Exit> {
     let (_, directory) = config(options, environment)?;
-    Archive::open(&directory).map_err(|error| Exit::failure(error.to_string()))
+    Reader::open(&directory).map_err(|error| Exit::failure(error.to_string()))
 }

@@ -141,9 +141,11 @@ impl Config {
             found
                 .unless(span >= KEPT_MIN, key, || format!("{span} is too short; the shortest is {KEPT_MIN}"));
         }
-        found.unless((COMMIT_MIN..=COMMIT_MAX).contains(&it.commit_every), "storage.commit_every", || {
-            format!("{} is not within {COMMIT_MIN} and {COMMIT_MAX}", it.commit_every)
-        });
+        found.unless(
+            (COMMIT_MIN..=COMMIT_MAX).contains(&it.commit_interval),
+            "storage.commit_interval",
+            || format!("{} is not within {COMMIT_MIN} and {COMMIT_MAX}", it.commit_interval),
+        );
     }
 
     fn web_within(&self, found: &mut Complaints) {
@@ -210,8 +212,8 @@ mod tests {
         check(|it| it.storage.max_bytes = Size::mebibytes(7), &["storage.max_bytes"]);
         check(|it| it.bootstrap.from = "localhost".into(), &["bootstrap.from"]);
         check(|it| it.storage.points = Span::default(), &["storage.points"]);
-        check(|it| it.storage.commit_every = COMMIT_MAX, &[]);
-        check(|it| it.storage.commit_every = Span::millis(99), &["storage.commit_every"]);
+        check(|it| it.storage.commit_interval = COMMIT_MAX, &[]);
+        check(|it| it.storage.commit_interval = Span::millis(99), &["storage.commit_interval"]);
         check(|it| it.detection.smoothing = 0.5, &[]);
         check(|it| it.detection.smoothing = f64::NAN, &["smoothing"]);
         check(|it| it.detection.trees = 9, &["trees"]);

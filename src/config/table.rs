@@ -224,19 +224,19 @@ static SETTINGS: &[Setting] = &[
     row(
         "storage.max_bytes",
         Takes::Size,
-        "Bytes that are stored at most, 8MiB or more; the oldest readings go first, then the oldest points",
+        "Largest size of the store with its log, 8MiB or more; the oldest readings are deleted first",
     ),
-    row("storage.readings", Takes::Duration, "How long raw readings are kept"),
-    row("storage.points", Takes::Duration, "How long points, scores and episodes are kept"),
+    row("storage.readings", Takes::Duration, "Retention of raw readings"),
+    row("storage.points", Takes::Duration, "Retention of points, scores and episodes"),
     row(
         "storage.episode_bytes",
         Takes::Size,
-        "Bytes of readings around episodes that are kept beyond storage.readings, so that they can be explained; those of the oldest episode go first",
+        "Bytes of readings and snapshots kept beyond storage.readings to explain episodes; those of the oldest episode are deleted first",
     ),
     row(
-        "storage.commit_every",
+        "storage.commit_interval",
         Takes::Duration,
-        "How often is stored, 100ms to 10m; a crash loses at most so much",
+        "Interval between commits, 100ms to 10m; a crash loses at most this much",
     ),
     row(
         "bootstrap.from",

@@ -78,6 +78,15 @@ impl Durable {
         self.store.put(Entry::Baselines(rows));
     }
 
+    /// Saves everything, as for a store that is new.
+    pub(super) fn save_all(&mut self) {
+        for version in self.registry.versions() {
+            self.store.put(Entry::Model(row(version.record())));
+        }
+        self.save_snapshot(Some("new store"));
+        self.save_baselines();
+    }
+
     /// Saves what changed in the registry.
     pub(super) fn save_models(&mut self) {
         for entry in entries(&mut self.registry) {

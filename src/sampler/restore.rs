@@ -5,9 +5,9 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::metric::Metric;
 use crate::reading::{Kind, Subject, Timestamp};
-use crate::registry::Version;
+use crate::registry::{Registry, Version};
 use crate::scorer::Past;
-use crate::store::{Archive, Between, Error, IMPORTED, Marker, PointRow};
+use crate::store::{self, Between, Error, IMPORTED, Marker, PointRow, Reader};
 use crate::window::Point;
 
 /// The kind of the markers that say what is to be forgotten.
@@ -25,32 +25,81 @@ enum Source {
     Points(usize),
 }
 
-impl Durable {
-    /// Restores models and state from the store; `metrics` are those that readings may have.
-    pub fn restore(&mut self, metrics: &[&'static Metric]) {
-        let Some(directory) = self.store.directory() else { return };
-        let restored = Archive::open(directory).and_then(|archive| self.restore_all(&archive, metrics));
-        match restored {
-            Ok(()) => {}
-            Err(error @ Error::Sqlite(_)) => {
-                tracing::warn!(%error, "stored state unreadable; learning from live data");
+/// The state that the store holds.
+#[derive(Debug)]
+pub struct Restored {
+    /// The engine, which knows what was learned.
+    pub engine: Engine,
+    /// The versions of the models.
+    pub registry: Registry,
+    source: Source,
+    /// Whether points of the host are stored.
+    pub knows_host: bool,
+}
+
+/// Restores models and state from a store, for [`Store::open`](store::Store::open). It starts with an engine and a registry
+/// from `blank`, and gives `found` what it restored, or nothing when the store cannot be read. `metrics` are those that
+/// readings may have.
+pub fn restore(
+    blank: impl Fn() -> (Engine, Registry) + Send + 'static,
+    metrics: Vec<&'static Metric>,
+    mut found: impl FnMut(Option<Box<Restored>>) + Send + 'static,
+) -> store::Restore {
+    Box::new(move |reader| {
+        let restored = match reader {
+            Ok(reader) => {
+                let (engine, registry) = blank();
+                let knows_host = reader.newest_point(&Subject::Host)?.is_some();
+                let mut restored = Restored { engine, registry, source: Source::Points(0), knows_host };
+                restored.restore_all(reader, &metrics)?;
+                Some(Box::new(restored))
             }
-            // The store has logged already that there is none, or one of another version.
-            Err(error) => tracing::debug!(%error, "no state restored"),
+            // The store has logged already that it cannot be opened, but not that it cannot be read.
+            Err(error @ Error::None { .. }) => {
+                tracing::debug!(%error, "no state restored");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%error, "stored state unreadable; learning from live data until it can be read");
+                None
+            }
+        };
+        found(restored);
+        Ok(())
+    })
+}
+
+impl Durable {
+    /// Goes on from the state that the store holds. `is_live` says that readings were judged before it could be read:
+    /// then the window and the episode under way stay, or everything is saved where the store holds nothing.
+    pub(super) fn adopt(&mut self, restored: Restored, is_live: bool) {
+        let Restored { engine, registry, source, .. } = restored;
+        if !is_live {
+            (self.engine, self.registry) = (engine, registry);
+        } else if source == Source::Points(0) {
+            self.save_all();
+        } else {
+            self.registry = registry;
+            let kinds: Vec<Kind> = self.engine.kinds().collect();
+            kinds.into_iter().for_each(|kind| self.install(kind));
+            self.engine.take_over(engine);
+            self.save_snapshot(Some("restored"));
         }
     }
+}
 
-    fn restore_all(&mut self, archive: &Archive, metrics: &[&'static Metric]) -> Result<(), Error> {
+impl Restored {
+    fn restore_all(&mut self, reader: &Reader, metrics: &[&'static Metric]) -> Result<(), Error> {
         let started = clock::instant();
-        self.restore_models(archive)?;
-        let learning = archive.is_learning()?;
-        let source = match self.restore_snapshot(archive, metrics)? {
+        self.restore_models(reader)?;
+        let learning = reader.is_learning()?;
+        self.source = match self.restore_snapshot(reader, metrics)? {
             Some(readings) => Source::Snapshot(readings),
-            None => Source::Points(fold(archive, &mut self.engine, &forgotten(archive)?)?),
+            None => Source::Points(fold(reader, &mut self.engine, &forgotten(reader)?)?),
         };
         self.engine.set_learning(learning);
         let seconds = started.elapsed().as_secs_f64();
-        match source {
+        match self.source {
             Source::Points(0) => {}
             Source::Points(points) => {
                 tracing::info!(points, duration_seconds = seconds, "state rebuilt from stored points");
@@ -67,8 +116,8 @@ impl Durable {
         Ok(())
     }
 
-    fn restore_models(&mut self, archive: &Archive) -> Result<(), Error> {
-        for row in archive.models()? {
+    fn restore_models(&mut self, reader: &Reader) -> Result<(), Error> {
+        for row in reader.models()? {
             let id = row.id.clone();
             match Version::from_record(&record(row)) {
                 Ok(version) => self.registry.restore(version),
@@ -92,14 +141,13 @@ impl Durable {
     /// Takes over the newest snapshot and the readings after it; gives their number, nothing when that cannot be.
     fn restore_snapshot(
         &mut self,
-        archive: &Archive,
+        reader: &Reader,
         metrics: &[&'static Metric],
     ) -> Result<Option<usize>, Error> {
-        let Some(snapshot) = archive.snapshot(&Engine::snapshot_format())? else { return Ok(None) };
-        let newest = archive.newest_reading()?.unwrap_or(snapshot.at);
-        let changed = |kind| {
-            archive.markers(kind).map(|it| it.last().is_some_and(|marker| marker.at.0 > snapshot.at.0))
-        };
+        let Some(snapshot) = reader.snapshot(&Engine::snapshot_format())? else { return Ok(None) };
+        let newest = reader.newest_reading()?.unwrap_or(snapshot.at);
+        let changed =
+            |kind| reader.markers(kind).map(|it| it.last().is_some_and(|marker| marker.at.0 > snapshot.at.0));
         if changed(FORGET)?
             || changed(IMPORTED)?
             || !(0.0..=SNAPSHOT_AGE_MAX).contains(&(newest.0 - snapshot.at.0))
@@ -112,7 +160,7 @@ impl Durable {
         }
         let between = Between { from: snapshot.at, to: Timestamp(f64::INFINITY) };
         let mut count = 0;
-        archive.readings::<Error>(between, metrics, |reading| {
+        reader.readings::<Error>(between, metrics, |reading| {
             if reading.at.0 > snapshot.at.0 {
                 self.engine.step(reading);
                 count += 1;
@@ -131,8 +179,8 @@ pub fn forget_marker(at: Timestamp, span: Between) -> Marker {
 }
 
 /// The spans that are to be forgotten.
-pub(super) fn forgotten(archive: &Archive) -> Result<Vec<Between>, Error> {
-    let markers = archive.markers(FORGET)?;
+pub(super) fn forgotten(reader: &Reader) -> Result<Vec<Between>, Error> {
+    let markers = reader.markers(FORGET)?;
     let span = |text: &str| {
         let (from, to) = text.split_once(' ')?;
         Some(Between { from: Timestamp(from.parse().ok()?), to: Timestamp(to.parse().ok()?) })
@@ -141,13 +189,13 @@ pub(super) fn forgotten(archive: &Archive) -> Result<Vec<Between>, Error> {
 }
 
 /// Lets the engine learn the stored points of all subjects, but for those that are forgotten; gives their number.
-pub(super) fn fold(archive: &Archive, engine: &mut Engine, forgotten: &[Between]) -> Result<usize, Error> {
+pub(super) fn fold(reader: &Reader, engine: &mut Engine, forgotten: &[Between]) -> Result<usize, Error> {
     let mut points = 0;
-    for subject in archive.subjects()? {
+    for subject in reader.subjects()? {
         let names = names(engine, &subject);
-        let Some(until) = archive.newest_point(&subject)? else { continue };
+        let Some(until) = reader.newest_point(&subject)? else { continue };
         let Some(mut warming) = engine.warming(&subject, until) else { continue };
-        each_point(archive, &subject, &names, forgotten, |past| warming.push(past))?;
+        each_point(reader, &subject, &names, forgotten, |past| warming.push(past))?;
         points += warming.finish();
     }
     Ok(points)
@@ -159,16 +207,16 @@ pub(super) fn fold(archive: &Archive, engine: &mut Engine, forgotten: &[Between]
 /// # Errors
 /// When the store cannot be read.
 pub fn fold_and_judge(
-    archive: &Archive,
+    reader: &Reader,
     engine: &mut Engine,
     subject: &Subject,
     seconds: f64,
     mut judged: impl FnMut([f64; 2]),
 ) -> Result<(), Error> {
     let names = names(engine, subject);
-    let Some(until) = archive.newest_point(subject)? else { return Ok(()) };
+    let Some(until) = reader.newest_point(subject)? else { return Ok(()) };
     let Some(mut warming) = engine.warming(subject, until) else { return Ok(()) };
-    each_point(archive, subject, &names, &forgotten(archive)?, |past| {
+    each_point(reader, subject, &names, &forgotten(reader)?, |past| {
         if until.0 - past.point.at.0 > seconds {
             warming.push(past);
         } else if let Some(scores) = warming.judge(past) {
@@ -183,7 +231,7 @@ fn names(engine: &Engine, subject: &Subject) -> Vec<&'static str> {
 
 /// The stored points of a subject that are not to be forgotten, oldest first, with the values of these signals.
 fn each_point(
-    archive: &Archive,
+    reader: &Reader,
     subject: &Subject,
     names: &[&str],
     forgotten: &[Between],
@@ -191,7 +239,7 @@ fn each_point(
 ) -> Result<(), Error> {
     let mut columns = Columns::default();
     let mut past = Past { point: Point::unknown(names.len()), ..Past::default() };
-    archive.points::<Error>(Between::ALL, Some(subject), |row| {
+    reader.points::<Error>(Between::ALL, Some(subject), |row| {
         if !forgotten.iter().any(|it| it.from <= row.at && row.at <= it.to) && row.weight > 0.0 {
             columns.read(&row, names, &mut past);
             each(&past);

@@ -1,55 +1,84 @@
-//! What the loop hands to the store: parts of a report, and what commands and trainings leave behind.
+//! Entries: what the loop hands to the store.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::import::Bygone;
-use super::series::Series;
+use super::row_types::{Baseline, Bygone, Marker, Model, Snapshot, SubjectState};
+use super::series::SeriesList;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Episode, Judgement, Learned, Report, Turn};
 use crate::sentence;
 
-/// One thing to be written.
+/// One thing to write.
 #[derive(Debug)]
 pub enum Entry {
-    /// A reading and what was concluded from it.
+    /// A reading and its judgements.
     Tick(Tick),
-    /// What is normal of each signal.
+    /// The normal range of each signal.
     Baselines(Vec<Baseline>),
     /// The whole state.
     Snapshot(Snapshot),
-    /// A model; one with the same id is replaced.
+    /// The state of a subject that was evicted; replaces an older one with the same identity.
+    SubjectState(SubjectState),
+    /// A model; replaces one with the same identifier.
     Model(Model),
-    /// What became of a model.
+    /// A new state of a model.
     ModelState {
-        /// Which one.
+        /// Identifier of the model.
         id: String,
-        /// A word: current, shadow, kept, refused, …
+        /// current, shadow, retired, refused, …
         state: String,
     },
-    /// A model that is not kept any longer.
+    /// A model that is deleted unless an episode needs it.
     ModelGone {
-        /// Which one.
+        /// Identifier of the model.
         id: String,
     },
-    /// Points of the past from elsewhere.
+    /// Points from another source.
     Bygone(Bygone),
-    /// Something happened to hostnorm itself.
+    /// An event of hostnorm itself.
     Marker(Marker),
 }
 
-/// A reading and what was concluded from it.
+impl Entry {
+    /// Whether it replaces what was learned before: it is not written over a state that could not be read.
+    pub(super) fn is_learned(&self) -> bool {
+        match self {
+            Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) => true,
+            Self::Model(_) | Self::ModelState { .. } | Self::ModelGone { .. } => true,
+            Self::Tick(_) | Self::Bygone(_) | Self::Marker(_) => false,
+        }
+    }
+
+    /// Bytes of the large value in it; 0 for entries without one.
+    pub(super) fn bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Snapshot(it) => it.bytes.len(),
+            Self::SubjectState(it) => it.bytes.len(),
+            Self::Model(it) => it.bytes.len(),
+            _ => 0,
+        };
+        bytes as u64
+    }
+
+    /// Whether it is written soon, without waiting for the next commit.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Model(_) | Self::Marker(_) | Self::SubjectState(_))
+    }
+}
+
+/// A reading and its judgements.
 #[derive(Debug)]
 pub struct Tick {
     pub(super) at: Timestamp,
-    /// Whose values these are.
-    pub(super) series: Series,
+    /// The series of the values.
+    pub(super) series: SeriesList,
     pub(super) values: Arc<[f64]>,
     pub(super) judged: Vec<Judged>,
 }
 
-/// What was concluded of one subject.
+/// The judgement of one subject.
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) subject: Subject,
@@ -58,92 +87,20 @@ pub(super) struct Judged {
     pub(super) confidence: Option<f64>,
     pub(super) episode: Option<Episode>,
     pub(super) turn: Option<Turn>,
-    /// The description of the episode under way.
+    /// The description of the open episode.
     pub(super) description: Option<Arc<str>>,
     /// Its causes as JSON, with each new description.
     pub(super) causes: Option<String>,
 }
 
-/// What is normal of one signal, in its unit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Baseline {
-    /// Of whom.
-    pub subject: Subject,
-    /// Name of the signal.
-    pub signal: String,
-    /// Adaptive mean.
-    pub mean: f64,
-    /// Adaptive standard deviation, the noise floor included.
-    pub deviation: f64,
-    /// Smallest value outside episodes.
-    pub min: f64,
-    /// Largest value outside episodes.
-    pub max: f64,
-    /// Points learned, in whole points.
-    pub points: f64,
-    /// When it was learned last.
-    pub at: Timestamp,
-    /// 95th percentile.
-    pub p95: f64,
-    /// 99th percentile.
-    pub p99: f64,
-}
-
-/// The whole state of the engine at an instant, as bytes that the store does not look into.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// When.
-    pub at: Timestamp,
-    /// Only a program that asks for the same format can use it.
-    pub format: String,
-    /// The model that was installed.
-    pub model: Option<String>,
-    /// What changed the state besides readings, such as a new model: from readings alone it cannot be made again.
-    pub cause: Option<String>,
-    /// The state.
-    pub bytes: Vec<u8>,
-}
-
-/// A trained model with its card.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Model {
-    /// Its time-stamped id.
-    pub id: String,
-    /// Of which kind of subjects.
-    pub kind: String,
-    /// When it was made.
-    pub created: Timestamp,
-    /// A word: current, shadow, kept, refused, …
-    pub state: String,
-    /// What is known of it, as JSON.
-    pub card: String,
-    /// Of the bytes.
-    pub digest: String,
-    /// How the bytes are to be read.
-    pub format: i64,
-    /// The model.
-    pub bytes: Vec<u8>,
-}
-
-/// Something that happened to hostnorm itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Marker {
-    /// When.
-    pub at: Timestamp,
-    /// A word: learning, forget, …
-    pub kind: String,
-    /// More about it.
-    pub text: String,
-}
-
 impl Tick {
-    /// What is kept of a report; `series` are those of the reading before, and of this one then.
-    pub(super) fn of(report: &Report, series: &mut Series) -> Self {
+    /// The part of a report that is stored; `series` is the list of the previous reading and becomes that of this one.
+    pub(super) fn of(report: &Report, series: &mut SeriesList) -> Self {
         let judged = report.concluded().map(|(subject, it)| Judged::of(subject, it)).collect();
         Self::new(&report.reading, judged, series)
     }
 
-    pub(super) fn new(reading: &Reading, judged: Vec<Judged>, series: &mut Series) -> Self {
+    pub(super) fn new(reading: &Reading, judged: Vec<Judged>, series: &mut SeriesList) -> Self {
         series.follow(reading);
         Self { at: reading.at, series: series.clone(), values: series.values(reading), judged }
     }
@@ -166,7 +123,7 @@ impl Judged {
     }
 }
 
-/// The signals that the description names, with what was expected of them, as JSON.
+/// The signals that the description names, with their expected values, as JSON.
 fn causes(judgement: &Judgement) -> String {
     let absent = judgement.absent.iter().map(|it| {
         json!({
@@ -176,7 +133,7 @@ fn causes(judgement: &Judgement) -> String {
     });
     let causes = sentence::causes(judgement).into_iter().map(|it| {
         let (state, expected) = (it.state, it.state.expected);
-        // JSON has no infinity; a bound that is none becomes null.
+        // JSON has no infinity: a bound without limit becomes null.
         json!({
             "signal": state.signal.name, "direction": it.contribution.direction.name(),
             "contribution": it.contribution.value, "value": state.value,

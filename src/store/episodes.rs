@@ -1,27 +1,25 @@
-//! Episodes as rows: one is written when it begins, followed while it goes on, and closed when it ends.
+//! Episodes as rows: written at the onset, updated while they last, closed at the end.
 //!
-//! With its beginning an episode freezes what explains it: the newest snapshot that was made before anything was odd, and
-//! the readings from there until some time after its end (the flight recorder).
+//! From its onset on, an episode keeps what explains it: the newest snapshot from before the anomaly and the readings from
+//! there until some time after its end.
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::entry::Judged;
-use super::{Error, dictionary, schema};
+use super::error::Error;
+use super::row_types::{AROUND_SECONDS, EpisodeRow, subject, subject_of};
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Episode, Turn};
+use crate::sentence;
 
-/// Seconds before the onset, and after the end, that belong to an episode. A state that is younger at the onset may
-/// have learned it.
-pub const AROUND_SECONDS: f64 = 600.0;
-
-/// Episodes that go on.
+/// The open episodes.
 #[derive(Debug, Default)]
-pub(super) struct Open(BTreeMap<Subject, Row>);
+pub(super) struct Open(BTreeMap<Subject, OpenRow>);
 
 #[derive(Debug)]
-struct Row {
+struct OpenRow {
     id: i64,
     began: f64,
     seen: f64,
@@ -29,18 +27,16 @@ struct Row {
 }
 
 impl Open {
-    /// Those that went on when the store was closed, or left by a crash.
+    /// The episodes that were open when the store was closed or hostnorm crashed.
     pub(super) fn load(connection: &Connection) -> Result<Self, Error> {
         let mut statement = connection
             .prepare("SELECT id, began, seen, peak, kind, subject FROM episodes WHERE outcome = 'open'")?;
         let mut rows = statement.query([])?;
         let mut open = BTreeMap::new();
         while let Some(row) = rows.next()? {
-            let Some(subject) = dictionary::subject(&row.get::<_, String>(4)?, &row.get::<_, String>(5)?)
-            else {
-                continue;
-            };
-            let it = Row { id: row.get(0)?, began: row.get(1)?, seen: row.get(2)?, peak: row.get(3)? };
+            let subject = subject(&row.get::<_, String>(4)?, &row.get::<_, String>(5)?);
+            let Some(subject) = subject else { continue };
+            let it = OpenRow { id: row.get(0)?, began: row.get(1)?, seen: row.get(2)?, peak: row.get(3)? };
             if let Some(before) = open.insert(subject, it) {
                 close(connection, &before, "interrupted")?;
             }
@@ -48,14 +44,14 @@ impl Open {
         Ok(Self(open))
     }
 
-    /// Takes note of what one tick says of one subject.
+    /// Follows the judgement of one subject.
     pub(super) fn note(&mut self, connection: &Connection, at: Timestamp, it: &Judged) -> Result<(), Error> {
         match (it.turn, it.episode) {
             (Some(Turn::Ended(episode)), _) => self.end(connection, at, it, &episode, "ended"),
             (Some(Turn::Accepted(episode)), _) => self.end(connection, at, it, &episode, "accepted"),
             (_, Some(episode)) => self.go_on(connection, at, it, &episode),
             (_, None) => {
-                // It went on when hostnorm was stopped; nobody knows when it was over.
+                // It was open when hostnorm stopped; its end is not known.
                 if let Some(row) = self.0.remove(&it.subject) {
                     close(connection, &row, "interrupted")?;
                 }
@@ -71,7 +67,7 @@ impl Open {
         it: &Judged,
         episode: &Episode,
     ) -> Result<(), Error> {
-        let same = |row: &Row| row.began.to_bits() == episode.since.0.to_bits();
+        let same = |row: &OpenRow| row.began.to_bits() == episode.since.0.to_bits();
         if !self.0.get(&it.subject).is_some_and(same) {
             if let Some(row) = self.0.remove(&it.subject) {
                 close(connection, &row, "interrupted")?;
@@ -79,9 +75,8 @@ impl Open {
             let row = begin(connection, it, episode)?;
             self.0.insert(it.subject.clone(), row);
         } else if let (Some(row), Some(causes)) = (self.0.get(&it.subject), &it.causes) {
-            schema::begin(connection)?;
             connection
-                .prepare_cached("UPDATE episodes SET causes = ?2, sentence = ?3 WHERE id = ?1")?
+                .prepare_cached("UPDATE episodes SET causes = ?2, description = ?3 WHERE id = ?1")?
                 .execute(params![row.id, causes, it.description.as_deref().unwrap_or_default()])?;
         }
         if let Some(row) = self.0.get_mut(&it.subject) {
@@ -98,7 +93,7 @@ impl Open {
         episode: &Episode,
         outcome: &str,
     ) -> Result<(), Error> {
-        // Its beginning was lost: begin and end it at once.
+        // If its onset was lost, it begins and ends at once.
         self.go_on(connection, at, it, episode)?;
         match self.0.remove(&it.subject) {
             Some(row) => close(connection, &row, outcome),
@@ -106,12 +101,7 @@ impl Open {
         }
     }
 
-    /// Whether none goes on.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Writes down how far those that go on have come.
+    /// Writes the last reading and the peak of each open episode.
     pub(super) fn save(&self, connection: &Connection) -> Result<(), Error> {
         for row in self.0.values() {
             connection
@@ -122,7 +112,7 @@ impl Open {
     }
 }
 
-/// Time and model of the newest or oldest snapshot that was made by then.
+/// Time and model of the newest or oldest snapshot before an instant.
 fn snapshot_before(
     connection: &Connection,
     at: f64,
@@ -132,10 +122,8 @@ fn snapshot_before(
     Ok(connection.query_row(&sql, [at], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// Its readings are kept from the newest snapshot that nothing odd can be in; of a hostnorm that runs for less time, from
-/// its first.
-fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row, Error> {
-    schema::begin(connection)?;
+/// Readings are kept from the newest snapshot that cannot contain the anomaly; soon after a start, from the first one.
+fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<OpenRow, Error> {
     let since = episode.since.0;
     let snapshot = match snapshot_before(connection, since - AROUND_SECONDS, "DESC")? {
         None => snapshot_before(connection, since, "ASC")?,
@@ -147,7 +135,7 @@ fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row,
     let model = snapshot.as_ref().and_then(|(_, model)| model.as_deref());
     connection
         .prepare_cached(
-            "INSERT INTO episodes (kind, subject, began, seen, outcome, peak, causes, sentence, model, keep_from) \
+            "INSERT INTO episodes (kind, subject, began, seen, outcome, peak, causes, description, model, keep_from) \
              VALUES (?1, ?2, ?3, ?3, 'open', ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
@@ -161,15 +149,39 @@ fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Row,
             keep_from,
         ])?;
     let id = connection.last_insert_rowid();
-    Ok(Row { id, began: since, seen: since, peak: episode.peak })
+    Ok(OpenRow { id, began: since, seen: since, peak: episode.peak })
 }
 
-fn close(connection: &Connection, row: &Row, outcome: &str) -> Result<(), Error> {
-    schema::begin(connection)?;
+fn close(connection: &Connection, row: &OpenRow, outcome: &str) -> Result<(), Error> {
     connection
         .prepare_cached(
             "UPDATE episodes SET ended = ?2, seen = ?2, outcome = ?3, peak = ?4, keep_to = ?2 + ?5 WHERE id = ?1",
         )?
         .execute(params![row.id, row.seen, outcome, row.peak, AROUND_SECONDS])?;
     Ok(())
+}
+
+/// Selects what [`episode`] reads.
+pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, seen, outcome, peak, causes, description, model, \
+                        keep_from, keep_to FROM episodes";
+
+/// An episode.
+pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
+    let began = row.get(2)?;
+    let subject = subject_of(row, 0)?.unwrap_or(Subject::Host);
+    Ok(EpisodeRow {
+        id: sentence::id(&subject, Timestamp(began)),
+        kind: row.get(0)?,
+        subject: row.get(1)?,
+        began,
+        ended: row.get(3)?,
+        seen: row.get(4)?,
+        outcome: row.get(5)?,
+        peak: row.get(6)?,
+        causes: serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default(),
+        description: row.get(8)?,
+        model: row.get(9)?,
+        keep_from: row.get(10)?,
+        keep_to: row.get(11)?,
+    })
 }

@@ -1,65 +1,105 @@
-//! What can be wrong with a store, each with a sentence that says what helps.
+//! Errors of the store. Each message says what to do.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-use super::column::Garbled;
-
-/// Why something could not be read or written.
+/// The reason that the store could not be read or written.
 #[derive(Debug)]
 pub enum Error {
     /// There is no store.
     None {
-        /// Where it would be.
+        /// Path where it would be.
         path: PathBuf,
     },
-    /// The directory cannot be made, or a file in it not be opened or written.
+    /// The directory or a file in it cannot be created, opened or written.
     Io {
-        /// Which one.
+        /// Path of the directory or file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// Another process writes to it.
+    /// Another process writes to the store.
     Locked {
-        /// The file that it holds.
+        /// Path of the lock that the process holds.
+        path: PathBuf,
+    },
+    /// A symbolic link, a pipe or a device is where a file of the store should be.
+    NotRegular {
+        /// Its path.
         path: PathBuf,
     },
     /// The file belongs to another program.
     Foreign {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// A newer hostnorm wrote it.
+    /// A newer hostnorm wrote the file.
     Newer {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// The version of its tables.
+        /// Version of its schema.
         found: i64,
+        /// Newest version that this program knows.
+        known: i64,
     },
-    /// An older hostnorm wrote it, and reading changes nothing.
+    /// An older hostnorm wrote the file.
     Older {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// A record in it makes no sense.
-    Garbled(Garbled),
-    /// SQLite says so.
+    /// The write-ahead log contains no valid transaction although it is not empty.
+    CorruptLog {
+        /// Path of the log.
+        path: PathBuf,
+    },
+    /// A reader that does not end keeps the write-ahead log from being emptied.
+    LogHeld {
+        /// Path of the log.
+        path: PathBuf,
+    },
+    /// A block of readings is corrupt.
+    CorruptBlock,
+    /// The integrity check of the database failed.
+    CorruptDatabase {
+        /// First problem that the check reports.
+        problem: String,
+    },
+    /// An error of SQLite.
     Sqlite(rusqlite::Error),
 }
 
 impl Error {
-    /// Whether what is in the file is no database any more.
-    pub fn is_garbled(&self) -> bool {
-        let Self::Sqlite(error) = self else { return false };
-        matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    /// Whether the file is no longer a valid database.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::CorruptDatabase { .. })
+            || matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
     }
 
-    /// Whether it comes and goes with another process.
+    /// Whether another process causes the error and may end.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Locked { .. })
+    }
+
+    /// Whether the database may be sound while its directory or disk is not: full, read-only or failing.
+    pub(super) fn is_disk(&self) -> bool {
+        let codes = |code| {
+            matches!(
+                code,
+                ErrorCode::CannotOpen
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::DiskFull
+                    | ErrorCode::PermissionDenied
+            )
+        };
+        self.code().is_some_and(codes)
+    }
+
+    fn code(&self) -> Option<ErrorCode> {
+        let Self::Sqlite(error) = self else { return None };
+        error.sqlite_error_code()
     }
 }
 
@@ -74,25 +114,39 @@ impl fmt::Display for Error {
             Self::Io { path, source } => write!(f, "cannot open or write {}: {source}", path.display()),
             Self::Locked { path } => write!(
                 f,
-                "another hostnorm writes to this store, it holds {}; give one of them another --storage.path",
+                "another hostnorm writes to this store and holds {}; give one of them another --storage.path",
+                path.display()
+            ),
+            Self::NotRegular { path } => write!(
+                f,
+                "{} is not a regular file; remove it, or give another --storage.path",
                 path.display()
             ),
             Self::Foreign { path } => {
                 write!(f, "{} is not a store of hostnorm; give another --storage.path", path.display())
             }
-            Self::Newer { path, found } => write!(
+            Self::Newer { path, found, known } => write!(
                 f,
-                "{} was written by a newer hostnorm: its schema is {found}, this one knows up to {}; \
-                 use that version, or give another --storage.path",
-                path.display(),
-                super::schema::VERSION
+                "{} was written by a newer hostnorm: its schema is {found}, this hostnorm knows {known}; \
+                 use the newer version, or give another --storage.path",
+                path.display()
             ),
             Self::Older { path } => write!(
                 f,
-                "{} was written by an older hostnorm; start hostnorm once, which brings it up to date",
+                "{} was written by an older hostnorm and cannot be read; start hostnorm, which sets it aside and \
+                 creates a new store",
                 path.display()
             ),
-            Self::Garbled(error) => error.fmt(f),
+            Self::CorruptLog { path } => {
+                write!(f, "{} contains no valid transaction", path.display())
+            }
+            Self::LogHeld { path } => write!(
+                f,
+                "{} cannot be emptied: another process has been reading the database for too long; end it",
+                path.display()
+            ),
+            Self::CorruptBlock => f.write_str("a block of readings is corrupt"),
+            Self::CorruptDatabase { problem } => write!(f, "the integrity check failed: {problem}"),
             Self::Sqlite(error) => error.fmt(f),
         }
     }
@@ -102,7 +156,6 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::Garbled(error) => Some(error),
             Self::Sqlite(error) => Some(error),
             _ => None,
         }
@@ -112,11 +165,5 @@ impl std::error::Error for Error {
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
-    }
-}
-
-impl From<Garbled> for Error {
-    fn from(error: Garbled) -> Self {
-        Self::Garbled(error)
     }
 }

@@ -22,7 +22,7 @@ pub struct Settings {
     /// Bytes of readings that are kept beyond their time for episodes.
     pub episode_bytes: Size,
     /// How often is committed.
-    pub commit_every: Span,
+    pub commit_interval: Span,
 }
 
 impl Default for Settings {
@@ -33,7 +33,7 @@ impl Default for Settings {
             readings: Span::minutes(48 * 60),
             points: Span::days(90),
             episode_bytes: Size::mebibytes(64),
-            commit_every: Span::seconds(5),
+            commit_interval: Span::seconds(5),
         }
     }
 }

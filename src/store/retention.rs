@@ -1,49 +1,78 @@
-//! What is deleted: what is older than its time, and the oldest where all of it together is too much.
+//! Retention: rows that are too old are deleted, and the oldest ones where all of them together are too many bytes.
 //!
-//! A pass deletes a bounded number of rows. So it never takes long, and a clock that is wrong for a while costs little of
-//! what was stored.
+//! A pass deletes a bounded number of rows. So it is short, and a clock that is wrong for a while costs little of the
+//! history.
 
 use rusqlite::{Connection, params};
 
-use super::Error;
+use super::error::Error;
+use super::statements::{self, EXPLAINING};
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Keep {
-    /// Bytes of the whole file.
+    /// Bytes of the database with its log.
     pub(super) bytes: u64,
-    /// Bytes of readings that are kept beyond their time because an episode is explained from them.
+    /// Bytes of readings and snapshots that are kept longer to explain episodes.
     pub(super) episode_bytes: u64,
     /// Seconds for readings.
     pub(super) readings: f64,
-    /// Seconds for points, episodes and markers.
+    /// Seconds for points, episodes, markers and states of subjects.
     pub(super) points: f64,
 }
 
-/// Rows of each kind that one pass deletes at most.
+/// Most rows of each table that one pass deletes because of their age.
 const ROWS_MAX: i64 = 1_500;
-/// Steps in which one pass makes room at most.
+/// Most steps in which one pass makes room.
 const STEPS_MAX: usize = 500;
-/// With this share of the bytes that are allowed in use, room is made.
+/// Share of the bytes of the database from which on a pass makes room.
 const FULL_SHARE: f64 = 0.95;
-/// Pages that one pass gives back at most.
-const PAGES_MAX: i64 = 768;
-/// Pages that may lie unused: they are soon written to.
+/// Most bytes that are reserved for the log.
+const LOG_BYTES_MAX: u64 = 8 << 20;
+/// Most pages that one pass gives back to the file system.
+const VACUUM_PAGES_MAX: i64 = 256;
+/// Unused pages that stay in the file, because they are soon used again.
 const UNUSED_PAGES_MAX: i64 = 256;
 
-/// Readings that no episode is explained from.
-const NOT_FROZEN: &str = "NOT EXISTS (SELECT 1 FROM episodes WHERE keep_from <= readings.last_at \
-                          AND coalesce(keep_to, 9e99) >= readings.first_at)";
+/// Condition of the readings that explain no episode.
+const NOT_EXPLAINING: &str = "NOT EXISTS (SELECT 1 FROM episodes WHERE keep_from <= readings.last_at \
+                              AND coalesce(keep_to, 9e99) >= readings.first_at)";
+
+impl Keep {
+    /// Bytes of the log at most; the database has the rest.
+    pub(super) fn log_bytes(&self) -> u64 {
+        (self.bytes / 4).min(LOG_BYTES_MAX)
+    }
+
+    /// Bytes of the database at most.
+    pub(super) fn database_bytes(&self) -> u64 {
+        self.bytes - self.log_bytes()
+    }
+}
+
+/// Lets SQLite refuse to grow the database beyond its share; a database that is larger already stays as it is.
+pub(super) fn limit(connection: &Connection, keep: &Keep) -> Result<(), Error> {
+    let page_bytes: i64 = pragma(connection, "page_size")?;
+    let pages = i64::try_from(keep.database_bytes()).unwrap_or(i64::MAX) / page_bytes.max(1);
+    Ok(connection.pragma_update(None, "max_page_count", pages.max(1))?)
+}
+
+/// Whether room has to be made before so many bytes more are written.
+pub(super) fn is_full(connection: &Connection, keep: &Keep, more: u64) -> Result<bool, Error> {
+    Ok((used(connection)? + more) as f64 > keep.database_bytes() as f64 * FULL_SHARE)
+}
 
 /// One pass.
 pub(super) fn prune(connection: &Connection, keep: &Keep, now: f64) -> Result<(), Error> {
     let (readings, points) = (now - keep.readings, now - keep.points);
-    let sql = format!(
-        "DELETE FROM readings WHERE id IN \
-         (SELECT id FROM readings WHERE last_at < ?1 AND {NOT_FROZEN} ORDER BY last_at LIMIT {ROWS_MAX})"
-    );
-    connection.execute(&sql, [readings])?;
-    for table in ["points", "markers"] {
+    connection.execute(
+        &format!(
+            "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE last_at < ?1 AND {NOT_EXPLAINING} \
+             ORDER BY last_at LIMIT {ROWS_MAX})"
+        ),
+        [readings],
+    )?;
+    for table in ["points", "markers", "subject_states"] {
         let sql = format!(
             "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE at < ?1 ORDER BY at LIMIT {ROWS_MAX})"
         );
@@ -51,82 +80,82 @@ pub(super) fn prune(connection: &Connection, keep: &Keep, now: f64) -> Result<()
     }
     connection.execute("DELETE FROM episodes WHERE ended < ?1", [points])?;
     connection.execute("DELETE FROM baselines WHERE last_updated < ?1", [points])?;
-    thaw(connection, keep, readings)?;
-    shrink(connection, keep)
+    release_beyond(connection, keep, readings)?;
+    make_room(connection, keep, 0)
 }
 
-/// Lets the oldest episodes go as long as what is kept for them is too much.
-fn thaw(connection: &Connection, keep: &Keep, readings: f64) -> Result<(), Error> {
-    let frozen: i64 = connection.query_row(
-        "SELECT coalesce(sum(length(blob)), 0) FROM readings WHERE last_at < ?1",
+/// Releases the oldest episode where the rows that explain episodes are too many bytes. The next pass deletes them and
+/// counts again.
+fn release_beyond(connection: &Connection, keep: &Keep, readings: f64) -> Result<(), Error> {
+    let readings: i64 = connection.query_row(
+        "SELECT coalesce(sum(length(block)), 0) FROM readings WHERE last_at < ?1",
         [readings],
         |row| row.get(0),
     )?;
-    let sql = format!(
-        "SELECT coalesce(sum(length(blob) + size), 0) FROM snapshots WHERE {}",
-        super::tables::EXPLAINING
-    );
+    let sql = format!("SELECT coalesce(sum(length(content)), 0) FROM snapshots WHERE {EXPLAINING}");
     let snapshots: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
-    // What an episode freed is deleted by the next pass, which then counts again.
-    if u64::try_from(frozen + snapshots).unwrap_or(0) > keep.episode_bytes {
+    if u64::try_from(readings + snapshots).unwrap_or(0) > keep.episode_bytes {
         release_oldest(connection)?;
     }
     Ok(())
 }
 
+/// Keeps nothing longer for the oldest episode; gives the number of episodes released.
 fn release_oldest(connection: &Connection) -> Result<usize, Error> {
     let released = connection.execute(
         "UPDATE episodes SET keep_from = NULL, keep_to = NULL WHERE id = \
          (SELECT id FROM episodes WHERE keep_from IS NOT NULL AND outcome <> 'open' ORDER BY began LIMIT 1)",
         [],
     )?;
-    super::tables::needless(connection)?;
+    statements::delete_unneeded(connection)?;
     Ok(released)
 }
 
-/// Deletes the oldest readings, then what is kept for episodes, then points, until the file is small enough.
-fn shrink(connection: &Connection, keep: &Keep) -> Result<(), Error> {
-    let most = (keep.bytes as f64 * FULL_SHARE) as u64;
-    if used(connection)? <= most {
-        return Ok(());
-    }
-    let free = format!(
-        "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE {NOT_FROZEN} ORDER BY id LIMIT 60)"
+/// Deletes until the database has room for so many bytes: readings, what explains episodes, older snapshots, states of subjects that
+/// are gone, points; the oldest first.
+pub(super) fn make_room(connection: &Connection, keep: &Keep, more: u64) -> Result<(), Error> {
+    let readings = format!(
+        "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE {NOT_EXPLAINING} ORDER BY id LIMIT 60)"
     );
+    let snapshots = format!(
+        "DELETE FROM snapshots WHERE id = (SELECT id FROM snapshots \
+         WHERE id <> (SELECT max(id) FROM snapshots) AND NOT {EXPLAINING} ORDER BY id LIMIT 1)"
+    );
+    let states =
+        "DELETE FROM subject_states WHERE id IN (SELECT id FROM subject_states ORDER BY at LIMIT 16)";
     let points = "DELETE FROM points WHERE id IN (SELECT id FROM points ORDER BY at LIMIT 500)";
     for _ in 0..STEPS_MAX {
-        if used(connection)? <= most {
-            break;
+        if !is_full(connection, keep, more)? {
+            return Ok(());
         }
-        let gone = match connection.execute(&free, params![])? {
-            0 => release_oldest(connection)?,
-            gone => gone,
-        };
-        if gone == 0 && connection.execute(points, params![])? == 0 {
-            break;
+        let deleted = connection.execute(&readings, params![])? > 0
+            || release_oldest(connection)? > 0
+            || connection.execute(&snapshots, params![])? > 0
+            || connection.execute(states, params![])? > 0
+            || connection.execute(points, params![])? > 0;
+        if !deleted {
+            return Ok(());
         }
     }
     Ok(())
 }
 
-/// Bytes that the rows take, without pages that lie unused, and the files that they name.
+/// Bytes of the database in use.
 fn used(connection: &Connection) -> Result<u64, Error> {
-    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
-    let pages = pragma("page_count")? - pragma("freelist_count")?;
-    let mut files = connection.prepare_cached(
-        "SELECT coalesce(sum(size), 0) FROM (SELECT size FROM models UNION ALL SELECT size FROM snapshots)",
-    )?;
-    let files: i64 = files.query_row([], |row| row.get(0))?;
-    Ok(u64::try_from(pages * pragma("page_size")? + files).unwrap_or(0))
+    let pages = pragma(connection, "page_count")? - pragma(connection, "freelist_count")?;
+    Ok(u64::try_from(pages * pragma(connection, "page_size")?).unwrap_or(0))
 }
 
-/// Gives unused pages back to the filesystem, some at a time.
+fn pragma(connection: &Connection, name: &str) -> Result<i64, Error> {
+    Ok(connection.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| row.get(0))?)
+}
+
+/// Gives unused pages back to the file system, a bounded number at a time.
 pub(super) fn vacuum(connection: &Connection) -> Result<(), Error> {
-    let unused: i64 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-    if unused <= UNUSED_PAGES_MAX {
+    if pragma(connection, "freelist_count")? <= UNUSED_PAGES_MAX {
         return Ok(());
     }
-    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_MAX})"))?;
+    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES_MAX})"))?;
     let mut rows = statement.query([])?;
     // Each step gives back one page.
     while rows.next()?.is_some() {}

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
-use super::db::Db;
-use super::entry::{Entry, Judged, Snapshot, Tick};
+use rand_xoshiro::rand_core::{RngCore, SeedableRng};
+
+use super::database::Database;
+use super::entry::{Entry, Judged, Tick};
+use super::error::Error;
+use super::reader::Reader;
 use super::retention::Keep;
-use super::series::Series;
-use super::{Archive, Between, Error, FILE};
+use super::row_types::{Between, Snapshot};
+use super::series::SeriesList;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp};
 use crate::report::{Episode, Turn};
@@ -15,6 +19,10 @@ static NOISE: Metric = Metric::gauge("hostnorm_test_noise", "What cannot be comp
 
 const HOUR: f64 = 3_600.0;
 const KEEP: Keep = Keep { bytes: 1 << 30, episode_bytes: 1 << 30, readings: 2.0 * HOUR, points: 24.0 * HOUR };
+
+fn open(directory: &Path, keep: Keep) -> Database {
+    Database::open(&directory.join("hostnorm.db"), keep, false).unwrap()
+}
 
 /// A reading of noise, some thousand bytes; in an episode since its beginning, where there is one.
 fn tick(at: f64, since: Option<f64>, turn: Option<Turn>) -> Entry {
@@ -34,7 +42,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<Turn>) -> Entry {
         description: None,
         causes: None,
     };
-    Entry::Tick(Tick::new(&reading, vec![judged], &mut Series::default()))
+    Entry::Tick(Tick::new(&reading, vec![judged], &mut SeriesList::default()))
 }
 
 fn snapshot(at: f64) -> Entry {
@@ -48,8 +56,8 @@ fn snapshot(at: f64) -> Entry {
 }
 
 /// A day with a reading each minute, a snapshot each ten, and an episode at 6 h that lasts for 5 min.
-fn day(directory: &Path) -> Db {
-    let mut db = Db::open(&directory.join(FILE)).unwrap();
+fn day(directory: &Path) -> Database {
+    let mut db = open(directory, KEEP);
     let began = 6.0 * HOUR;
     for minute in 0..24 * 60 {
         let at = f64::from(minute) * 60.0;
@@ -63,86 +71,132 @@ fn day(directory: &Path) -> Db {
             _ => tick(at, None, None),
         };
         let snapshot = (minute % 10 == 5).then(|| snapshot(at));
-        db.write([tick].iter().chain(&snapshot), true).unwrap();
+        let entries: Vec<Entry> = [tick].into_iter().chain(snapshot).collect();
+        db.write(&entries).unwrap();
     }
     db
 }
 
 fn times(directory: &Path) -> Vec<f64> {
     let mut times = Vec::new();
-    let archive = Archive::open(directory).unwrap();
+    let reader = Reader::open(directory).unwrap();
     let each = |it: Reading| {
         times.push(it.at.0);
         Ok::<_, Error>(())
     };
-    archive.readings(Between::ALL, &[&NOISE], each).unwrap();
+    reader.readings(Between::ALL, &[&NOISE], each).unwrap();
     times
 }
 
-fn passes(db: &mut Db, keep: &Keep) {
-    (0..5).for_each(|_| db.prune(keep, 24.0 * HOUR).unwrap());
+fn passes(db: &mut Database) {
+    (0..5).for_each(|_| db.prune(24.0 * HOUR).unwrap());
 }
 
 #[test]
-fn what_is_old_goes_and_what_explains_an_episode_stays() {
+fn old_rows_are_deleted_and_those_that_explain_an_episode_stay() {
     let directory = tempfile::tempdir().unwrap();
     let mut db = day(directory.path());
-    passes(&mut db, &KEEP);
+    passes(&mut db);
     let found = times(directory.path());
     // The newest snapshot that is ten minutes older than the onset is that of 5:45.
     let (from, to) = (6.0 * HOUR - 900.0, 6.0 * HOUR + 900.0);
     let expect = |at: &f64| (from..=to).contains(at) || *at >= 22.0 * HOUR;
     let expect: Vec<f64> = (0..24 * 60).map(|it| f64::from(it) * 60.0).filter(expect).collect();
     assert_eq!(found, expect);
-    let archive = Archive::open(directory.path()).unwrap();
-    let episode = archive.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
+    let episode = reader.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
     assert_eq!((episode.keep_from, episode.keep_to), (Some(from), Some(to)));
-    assert_eq!(archive.snapshots_of(&episode).unwrap()[0].at, Timestamp(from));
-    drop(archive);
+    assert_eq!(reader.snapshots_of(&episode).unwrap()[0].at, Timestamp(from));
+    drop((db, reader));
     // Too little room for it: the episode itself stays, what explains it goes.
-    passes(&mut db, &Keep { episode_bytes: 1_000, ..KEEP });
+    passes(&mut open(directory.path(), Keep { episode_bytes: 1_000, ..KEEP }));
     assert_eq!(times(directory.path()).first(), Some(&(22.0 * HOUR)));
-    let archive = Archive::open(directory.path()).unwrap();
-    let episode = archive.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
+    let episode = reader.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
     assert_eq!((episode.outcome.as_str(), episode.keep_from), ("ended", None));
-    assert_eq!(archive.snapshots_of(&episode).unwrap(), Vec::new());
+    assert_eq!(reader.snapshots_of(&episode).unwrap(), Vec::new());
 }
 
 #[test]
-fn too_much_is_made_less_oldest_first_and_the_file_shrinks() {
+fn a_limit_that_was_lowered_shrinks_the_file_oldest_readings_first() {
     let directory = tempfile::tempdir().unwrap();
-    let mut db = day(directory.path());
-    db.checkpoint().unwrap();
-    let size = || std::fs::metadata(directory.path().join(FILE)).unwrap().len();
+    day(directory.path()).close().unwrap();
+    let size = || std::fs::metadata(directory.path().join("hostnorm.db")).unwrap().len();
     let before = size();
     let keep = Keep { bytes: before / 2, readings: 48.0 * HOUR, ..KEEP };
+    let mut db = open(directory.path(), keep);
     for _ in 0..20 {
-        db.prune(&keep, 24.0 * HOUR).unwrap();
+        db.prune(24.0 * HOUR).unwrap();
+        db.vacuum().unwrap();
     }
-    db.checkpoint().unwrap();
+    db.close().unwrap();
     assert!(size() <= before / 2 + (1 << 20), "{} of {before}", size());
     let found = times(directory.path());
     assert_eq!(found.last(), Some(&(24.0 * HOUR - 60.0)));
     assert!(found.contains(&(6.0 * HOUR)), "the episode's readings outlast others");
     assert!(!found.contains(&HOUR), "the oldest are gone");
-    // With next to no room everything goes that can go, and nothing fails.
-    passes(&mut db, &Keep { bytes: 1, ..keep });
-    db.write([tick(24.0 * HOUR, None, None)].iter(), true).unwrap();
-    assert_eq!(times(directory.path()).last(), Some(&(24.0 * HOUR)));
 }
 
 #[test]
-fn series_that_nothing_is_kept_of_are_forgotten_and_their_numbers_not_given_again() {
+fn database_and_log_stay_within_their_bytes() {
+    const BYTES: u64 = 8 << 20;
     let directory = tempfile::tempdir().unwrap();
-    let mut db = Db::open(&directory.path().join(FILE)).unwrap();
-    db.write([tick(0.0, None, None)].iter(), true).unwrap();
-    let mut other = Reading::new(Timestamp(24.0 * HOUR));
-    other.host().set_by(&NOISE, &Labels::new(["other"]), 1.0);
-    let entry = Entry::Tick(Tick::new(&other, Vec::new(), &mut Series::default()));
-    db.write([entry].iter(), true).unwrap();
-    passes(&mut db, &KEEP);
-    let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();
+    let mut db = open(directory.path(), Keep { bytes: BYTES, ..KEEP });
+    // A reader that never ends its transaction, at first.
+    let stuck = rusqlite::Connection::open(directory.path().join("hostnorm.db")).unwrap();
+    stuck.execute_batch("BEGIN; SELECT count(*) FROM readings").unwrap();
+    let (mut largest, mut refused) = (0, 0);
+    for minute in 0..400 {
+        let at = f64::from(minute) * 60.0;
+        let mut entries: Vec<Entry> = (0..8).map(|it| tick(at + f64::from(it), None, None)).collect();
+        if minute % 10 == 0 {
+            let mut random = rand_xoshiro::SplitMix64::seed_from_u64(minute as u64);
+            let bytes = (0..1 << 20).map(|_| random.next_u64() as u8).collect();
+            let cause = Some("test".to_owned());
+            entries.push(Entry::Snapshot(Snapshot {
+                at: Timestamp(at),
+                format: "t".into(),
+                model: None,
+                cause,
+                bytes,
+            }));
+        }
+        match db.write(&entries) {
+            Ok(_) => {}
+            Err(Error::LogHeld { .. }) => {
+                refused += 1;
+                stuck.execute_batch("COMMIT").unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let size = |name: &str| std::fs::metadata(directory.path().join(name)).map_or(0, |it| it.len());
+        largest = largest.max(size("hostnorm.db") + size("hostnorm.db-wal"));
+    }
+    assert_eq!(refused, 1);
+    assert!((BYTES / 2..=BYTES).contains(&largest), "{largest}");
+    assert_eq!(times(directory.path()).last(), Some(&(399.0 * 60.0 + 7.0)));
+    assert!(Reader::open(directory.path()).unwrap().snapshot("t").unwrap().is_some());
+}
+
+#[test]
+fn series_without_stored_readings_are_deleted_and_their_numbers_not_reused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut db = open(directory.path(), KEEP);
+    let other = |at: f64| {
+        let mut reading = Reading::new(Timestamp(at));
+        reading.host().set_by(&NOISE, &Labels::new(["other"]), 1.0);
+        Entry::Tick(Tick::new(&reading, Vec::new(), &mut SeriesList::default()))
+    };
+    db.write(&[tick(0.0, None, None)]).unwrap();
+    db.prune(0.0).unwrap();
+    db.write(&[other(30.0 * HOUR)]).unwrap();
+    // The first pass still counts the series as used, as they were since the pass before.
+    (0..2).for_each(|_| db.prune(30.0 * HOUR).unwrap());
+    let connection = rusqlite::Connection::open(directory.path().join("hostnorm.db")).unwrap();
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-    let found = connection.query_row("SELECT count(*), min(id) FROM series", [], row).unwrap();
-    assert_eq!(found, (1, 201));
+    let query = "SELECT count(*), min(id) FROM series";
+    assert_eq!(connection.query_row(query, [], row).unwrap(), (201, 1));
+    db.write(&[other(40.0 * HOUR)]).unwrap();
+    (0..2).for_each(|_| db.prune(40.0 * HOUR).unwrap());
+    assert_eq!(connection.query_row(query, [], row).unwrap(), (1, 201));
 }

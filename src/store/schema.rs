@@ -1,143 +1,168 @@
-//! The tables, and how older ones become them.
+//! The schema, and the connections that write and read it.
 //!
-//! Users may open the file with `sqlite3`: names are plain, times are seconds since the epoch, and what is compressed has
-//! a view or a command beside it (`hostnorm export`).
+//! People may open the database with `sqlite3`: names are plain, times are seconds since the epoch, and each compressed
+//! column has a view or a command beside it (`hostnorm export`).
 
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::Error;
+use super::data_dir::{self, LOG};
+use super::error::Error;
 
-/// Says that a SQLite file is one of hostnorm: "hnrm".
+/// Marks a SQLite file as a store of hostnorm: "hnrm".
 const APPLICATION_ID: i64 = 0x686e_726d;
+const SCHEMA: &str = include_str!("schema.sql");
+/// Version of the schema. Nothing is migrated: a database of an older version is set aside.
+pub(super) const VERSION: i64 = 4;
 
-/// The tables as they are now. Each step leads from the version of its place to the next, and none is ever changed.
-const STEPS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
-
-/// The version of the tables that this program writes.
-pub(super) const VERSION: i64 = STEPS.len() as i64;
-
-/// How long a statement waits for another process that is writing.
+/// Longest time that a statement of the daemon waits for another process.
 const BUSY: Duration = Duration::from_secs(1);
-/// A command has the time.
+/// The same for commands.
 const BUSY_OF_COMMANDS: Duration = Duration::from_secs(10);
-
-/// The log of writes is cut to this once it was moved into the file.
-const LOG_BYTES_MAX: i64 = 4 << 20;
-
-/// What SQLite may keep of the file in memory, in KiB; the default is 2,000.
+/// The log is moved into the database when it has so many pages: about once a minute.
+const CHECKPOINT_PAGES: i64 = 64;
+/// The file of the log is cut to this when it starts again from its front.
+const LOG_BYTES_MAX: i64 = 512 << 10;
+/// Pages that SQLite keeps in memory, in KiB; the default is 2,000.
 const CACHE_KIB: i64 = 256;
+/// Longest value that is read or written, in bytes: a model, a state or a text.
+pub const VALUE_BYTES_MAX: i32 = crate::seal::BYTES_MAX as i32;
+/// A log with a whole transaction is longer than this: its header and the header of a page.
+const LOG_HEADERS: u64 = 32 + 24;
 
-/// Opens the file for writing, creates it where there is none, and brings its tables up to date.
-pub(super) fn open(path: &Path) -> Result<Connection, Error> {
-    let mut connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(BUSY)?;
-    // Before anything of it is changed.
+/// Opens a database for writing and creates it where there is none. `check` reads all of it for defects first.
+pub(super) fn open(path: &Path, check: bool) -> Result<Connection, Error> {
+    let is_empty = !data_dir::is_database_there(path)? || data_dir::size(path) == 0;
+    let log = data_dir::suffixed(path, LOG);
+    let log_bytes = data_dir::size(&log);
+    if is_empty && log_bytes > 0 {
+        return Err(Error::CorruptLog { path: log });
+    }
+    // SQLite would create it readable for everybody, and the others like it.
+    data_dir::create_private(path)?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY)?;
     verify(&connection, path)?;
-    // Else a statement is planned anew whenever its parameters change.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    sort_in_memory(&connection)?;
-    // Has to stand before the first table.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    if check {
+        check_integrity(&connection)?;
+    }
+    if is_empty {
+        // Has to precede the first table. In a database with tables it is a write, which would begin the log anew.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // Transactions are few, and with one the frames of the tail are given up.
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-    migrate(&mut connection)?;
-    // What a crash left in it is gone through here, not at some later commit.
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get("log"))?;
+    let page_bytes: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0))?.into();
+    if pages == 0 && log_bytes >= LOG_HEADERS + page_bytes {
+        return Err(Error::CorruptLog { path: log });
+    }
+    if version(&connection)? == 0 {
+        create(&mut connection)?;
+    }
     Ok(connection)
 }
 
-/// What is sorted goes to no file: where the system may not be written to, as in a container, there is no place for one.
-fn sort_in_memory(connection: &Connection) -> Result<(), Error> {
-    Ok(connection.pragma_update(None, "temp_store", "MEMORY")?)
+fn create(connection: &mut Connection) -> Result<(), Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    Ok(transaction.commit()?)
 }
 
-/// Begins a transaction where none is under way.
-pub(super) fn begin(connection: &Connection) -> Result<(), Error> {
-    if connection.is_autocommit() {
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    }
-    Ok(())
+/// Ends a connection that writes: moves the log into the database and deletes it, as far as readers allow.
+pub(super) fn close(connection: &Connection) -> Result<(), Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    checkpoint(connection)
 }
 
-/// Opens the file for reading, beside a daemon that writes or without one.
+/// Moves the log into the database and empties it, as far as readers allow.
+pub(super) fn checkpoint(connection: &Connection) -> Result<(), Error> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+}
+
+/// Opens a database for reading, beside a daemon that writes or without one.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, Error> {
-    beside(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-}
-
-/// Its tables are left as they are: whoever writes to them knows them by heart.
-fn beside(path: &Path, mode: OpenFlags) -> Result<Connection, Error> {
-    if !path.is_file() {
+    if !data_dir::is_database_there(path)? || data_dir::size(path) == 0 {
         return Err(Error::None { path: path.to_owned() });
     }
-    let mut connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY_OF_COMMANDS)?;
-    let mut verified = verify(&connection, path);
-    if mode == OpenFlags::SQLITE_OPEN_READ_ONLY && verified.as_ref().is_err_and(cannot_be_made) {
-        connection = unchanging(path)?;
-        verified = verify(&connection, path);
-    }
-    verified?;
-    sort_in_memory(&connection)?;
+    let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, BUSY_OF_COMMANDS);
+    let opened = opened.and_then(|it| verify(&it, path).map(|()| it));
+    let connection = match opened {
+        // The index of the log cannot be created or grown, as on a full disk. Nothing is written to read without one.
+        Err(error) if error.is_disk() => {
+            let connection = match data_dir::size(&data_dir::suffixed(path, LOG)) {
+                0 => immutable(path)?,
+                _ => exclusive(path)?,
+            };
+            verify(&connection, path)?;
+            connection
+        }
+        opened => opened?,
+    };
     match version(&connection)? {
-        VERSION => Ok(connection),
         0 => Err(Error::None { path: path.to_owned() }),
-        _ => Err(Error::Older { path: path.to_owned() }),
+        _ => Ok(connection),
     }
 }
 
-/// Reading needs a file beside it, through which a writer is noticed; a directory that cannot be written has none.
-fn cannot_be_made(error: &Error) -> bool {
-    let Error::Sqlite(error) = error else { return false };
-    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+/// A connection that leaves the log alone when it is closed, so that nothing is lost of one that could not be read.
+fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection, Error> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(busy)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
+    // A root that is read-only, as in a container, has no place for the temporary file of a large sort.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
 }
 
-/// Opens a file that nobody can be writing to.
-fn unchanging(path: &Path) -> Result<Connection, Error> {
-    // Of an address only these have a meaning of their own (RFC 3986).
+/// Opens a database that has no log and that nobody writes to.
+fn immutable(path: &Path) -> Result<Connection, Error> {
+    // Only these have a meaning in a URI (RFC 3986).
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?)
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    connect(Path::new(&format!("file:{path}?immutable=1")), flags, BUSY)
+}
+
+/// Opens a database with its log, whose index is in the memory of this process: nobody else can use it meanwhile.
+fn exclusive(path: &Path) -> Result<Connection, Error> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
 }
 
 fn version(connection: &Connection) -> Result<i64, Error> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
-/// A file of another program, or of a newer hostnorm, is left alone.
+/// Refuses a file of another program, of a newer hostnorm and of an older one.
 fn verify(connection: &Connection, path: &Path) -> Result<(), Error> {
     let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let path = path.to_owned();
     if id != APPLICATION_ID && (id != 0 || tables != 0) {
-        return Err(Error::Foreign { path: path.to_owned() });
+        return Err(Error::Foreign { path });
     }
     match version(connection)? {
-        found if found > VERSION => Err(Error::Newer { path: path.to_owned(), found }),
-        _ => Ok(()),
+        0 | VERSION => Ok(()),
+        found if found > VERSION => Err(Error::Newer { path, found, known: VERSION }),
+        _ => Err(Error::Older { path }),
     }
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), Error> {
-    let found = version(connection)?;
-    let done = usize::try_from(found).unwrap_or(0);
-    for (idx, step) in STEPS.iter().enumerate().skip(done) {
-        // Each step is whole or not there at all, its number included.
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", idx as i64 + 1)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.commit()?;
+fn check_integrity(connection: &Connection) -> Result<(), Error> {
+    match connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? {
+        problem if problem != "ok" => Err(Error::CorruptDatabase { problem }),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -1,44 +1,57 @@
-//! The thread that writes: gathers what the loop hands over, commits it, and keeps going when it cannot.
+//! The thread that writes: opens the store, lets the loop restore its state from it, commits entries, and goes on when it
+//! cannot.
 //!
-//! What could not be committed is kept and tried again with the next commit, as much as the bound allows; the oldest is
-//! dropped and counted. So a disk that is full, or a directory that cannot be written, costs history and nothing else.
+//! Entries that could not be committed wait for the next commit, as many as the bound allows; the oldest readings are
+//! dropped and counted. So a full disk or a read-only directory costs history and nothing else.
 
-use std::collections::VecDeque;
-use std::fs::{File, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::db::Db;
+use super::access::Identity;
+use super::data_dir::{self, DataDir, FILE, LOG};
+use super::database::Database;
 use super::entry::Entry;
+use super::error::Error;
+use super::queue::Queue;
+use super::reader::Reader;
 use super::retention::Keep;
-use super::{BLOBS, Error, FILE, LOCK, Operation, PENDING_MAX, Shared, TAIL, Wake};
+use super::status::{Operation, Status};
 use crate::clock;
-use crate::sentence;
 
-/// Time between two looks at what is too old.
-const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
-/// Time between two looks at how large the files are.
-const MEASURE_EVERY: Duration = Duration::from_secs(60);
-/// Time between two attempts to open what could not be opened.
-const RETRY: Duration = Duration::from_secs(10);
-/// A change by a command does not wait for the next commit, but for what else may come with it.
-const SOON: Duration = Duration::from_millis(200);
+/// Most entries that wait for a commit that succeeds; the oldest readings are dropped and counted.
+pub const PENDING_MAX: usize = 1_024;
+/// Time between two passes that delete old rows.
+const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+/// Time between two looks at the size of the files.
+const MEASURE_INTERVAL: Duration = Duration::from_mins(1);
+/// Time between two attempts to open or to read the store.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// The same in commit intervals, where those are short.
+const RETRY_COMMITS: u32 = 10;
+
+/// Restores the state of the loop from a store that was opened, or is told why there is none to restore from. Called once
+/// for each database that is found in the directory, and again after an error.
+pub type Restore = Box<dyn FnMut(Result<&Reader, &Error>) -> Result<(), Error> + Send>;
 
 pub(super) struct Writer {
     pub(super) directory: PathBuf,
     pub(super) keep: Keep,
-    pub(super) commit_every: Duration,
-    pub(super) queue: Receiver<Entry>,
-    pub(super) wake: Receiver<Wake>,
-    pub(super) shared: Arc<Shared>,
-    /// Held as long as this process writes to the store.
-    lock: Option<File>,
-    db: Option<Db>,
-    pending: VecDeque<Entry>,
-    /// What is wrong since a while, so that its beginning and its end are said once.
-    ailing: Option<&'static str>,
+    pub(super) commit_interval: Duration,
+    pub(super) queue: Arc<Queue>,
+    pub(super) status: Arc<Status>,
+    pub(super) restore: Restore,
+    /// Locked as long as this process writes to the store.
+    data_dir: Option<DataDir>,
+    database: Option<Database>,
+    pending: Vec<Entry>,
+    /// The database from which the state was restored. Learned state is not written over one that was not read.
+    restored: Option<Identity>,
+    /// Whether the loop knows that there is nothing to restore from so far.
+    is_told: bool,
+    /// Whether an error is in the log already.
+    is_failing: bool,
     retry_at: Option<Instant>,
     prune_at: Instant,
     measure_at: Instant,
@@ -48,120 +61,59 @@ impl Writer {
     pub(super) fn new(
         directory: PathBuf,
         keep: Keep,
-        commit_every: Duration,
-        ends: (Receiver<Entry>, Receiver<Wake>),
-        shared: Arc<Shared>,
+        commit_interval: Duration,
+        (queue, status): (Arc<Queue>, Arc<Status>),
+        restore: Restore,
     ) -> Self {
-        let (queue, wake) = ends;
         Self {
             directory,
             keep,
-            commit_every,
+            commit_interval,
             queue,
-            wake,
-            shared,
-            lock: None,
-            db: None,
-            pending: VecDeque::new(),
-            ailing: None,
+            status,
+            restore,
+            data_dir: None,
+            database: None,
+            pending: Vec::new(),
+            restored: None,
+            is_told: false,
+            is_failing: false,
             retry_at: None,
-            prune_at: clock::instant() + PRUNE_EVERY.min(commit_every * 12),
+            prune_at: clock::instant() + PRUNE_INTERVAL.min(commit_interval * 12),
             measure_at: clock::instant(),
         }
     }
 
-    /// Opens the store, if that can be; what is wrong is said and counted.
-    pub(super) fn open(&mut self) {
-        if self.db.is_some() || self.retry_at.is_some_and(|at| clock::instant() < at) {
-            return;
-        }
-        match self.opened() {
-            Ok(db) => {
-                self.db = Some(db);
-                self.retry_at = None;
-                if self.ailing.is_none() {
-                    self.shared.works();
-                }
-                self.measure();
-            }
-            Err(error) => {
-                self.retry_at = Some(clock::instant() + RETRY);
-                self.failed(Operation::Open, &error);
-            }
-        }
-    }
-
-    fn opened(&mut self) -> Result<Db, Error> {
-        if self.lock.is_none() {
-            self.lock = Some(locked(&self.directory)?);
-        }
-        let path = self.directory.join(FILE);
-        match Db::open(&path) {
-            Err(error) if error.is_garbled() => {
-                self.set_aside(&path, &error)?;
-                Db::open(&path)
-            }
-            opened => opened,
-        }
-    }
-
-    /// Renames what is garbled, so that a new file can be begun. Nothing is deleted: it may be mended or looked at.
-    fn set_aside(&self, path: &Path, why: &Error) -> Result<(), Error> {
-        let stamp: String =
-            sentence::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
-        let aside = PathBuf::from(format!("{}.garbled-{stamp}", path.display()));
-        rename(path, &aside)?;
-        for end in ["-wal", "-shm", TAIL, BLOBS] {
-            let with = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
-            if with(path).exists() {
-                rename(&with(path), &with(&aside))?;
-            }
-        }
-        self.shared.count(Operation::Open);
-        tracing::error!(
-            path = %path.display(),
-            aside = %aside.display(),
-            error = %why,
-            "the store is garbled; it is set aside and a new one is begun"
-        );
-        Ok(())
-    }
-
-    /// Runs until it is told to stop, or nobody is left to tell it anything.
+    /// Runs until the queue is closed.
     pub(super) fn run(mut self) {
-        // The loop says when; only when it does not, as one that hangs or reads seldom, is the clock asked.
-        let patience = self.commit_every + self.commit_every / 10;
-        let mut due = clock::instant() + patience;
-        loop {
-            match self.wake.recv_timeout(due.saturating_duration_since(clock::instant())) {
-                Ok(Wake::Soon) => due = due.min(clock::instant() + SOON),
-                Ok(Wake::Drain) => self.gather(),
-                Ok(Wake::Commit) | Err(RecvTimeoutError::Timeout) => {
-                    self.gather();
-                    self.commit(false);
-                    due = clock::instant() + patience;
-                }
-                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+        self.prepare();
+        let mut is_closed = false;
+        while !is_closed {
+            let due = clock::instant() + self.commit_interval;
+            let (entries, closed) = self.queue.wait(due);
+            is_closed = closed;
+            self.gather(entries);
+            if is_closed {
+                self.retry_at = None;
             }
+            self.commit();
         }
-        self.gather();
-        self.retry_at = None;
-        self.commit(true);
-        if let Some(db) = self.db.take()
-            && let Err(error) = db.close()
+        if let Some(database) = self.database.take()
+            && let Err(error) = database.close()
         {
-            tracing::debug!(%error, "the log of the store is not moved into its file");
+            tracing::debug!(%error, "the log of the store stays");
         }
     }
 
-    /// Takes over what is in the queue; drops the oldest readings when there are too many.
-    fn gather(&mut self) {
-        self.pending.extend(self.queue.try_iter());
+    /// Takes entries over; drops the oldest readings when there are too many.
+    fn gather(&mut self, entries: Vec<Entry>) {
+        let is_restored = self.restored.is_some();
+        self.pending.extend(entries.into_iter().filter(|it| is_restored || !it.is_learned()));
         let mut excess = self.pending.len().saturating_sub(PENDING_MAX);
         if excess == 0 {
             return;
         }
-        self.shared.drop_rows(excess as u64);
+        self.status.drop_rows(excess as u64);
         self.pending.retain(|entry| {
             let goes = excess > 0 && matches!(entry, Entry::Tick(_));
             excess -= usize::from(goes);
@@ -170,92 +122,173 @@ impl Writer {
         self.pending.drain(..excess);
     }
 
-    fn commit(&mut self, last: bool) {
-        self.open();
-        let Some(db) = &mut self.db else { return };
-        match db.write(self.pending.iter(), last) {
-            Ok(written) => {
+    fn commit(&mut self) {
+        self.prepare();
+        let Some(database) = &mut self.database else { return };
+        match database.write(&self.pending) {
+            Ok(dropped) => {
                 self.pending.clear();
-                self.shared.drop_rows(written.dropped);
-                self.succeeded();
+                self.status.drop_rows(dropped);
+                self.status.committed(clock::now());
+                if std::mem::take(&mut self.is_failing) {
+                    tracing::info!(path = %self.directory.display(), "the store works again");
+                }
             }
             Err(error) => return self.failed(Operation::Write, &error),
         }
-        if clock::instant() >= self.prune_at && !last {
-            self.prune();
+        let now = clock::instant();
+        if now >= self.prune_at {
+            self.prune_at = now + PRUNE_INTERVAL;
+            if let Err(error) = database.prune(clock::now().0) {
+                return self.failed(Operation::Prune, &error);
+            }
         }
-        if clock::instant() >= self.measure_at {
+        if now >= self.measure_at {
             self.measure();
         }
     }
 
-    fn prune(&mut self) {
-        self.prune_at = clock::instant() + PRUNE_EVERY;
-        let Some(db) = &mut self.db else { return };
-        if let Err(error) = db.prune(&self.keep, clock::now().0) {
-            self.failed(Operation::Prune, &error);
+    fn measure(&mut self) {
+        self.measure_at = clock::instant() + MEASURE_INTERVAL;
+        if let (Some(data_dir), Some(database)) = (&self.data_dir, &self.database) {
+            // Not worth an error: the next look tries again.
+            let _ = database.vacuum();
+            self.status.measured(data_dir.bytes());
         }
     }
 
-    fn succeeded(&mut self) {
-        self.shared.committed(clock::now());
-        if self.ailing.take().is_some() {
-            tracing::info!(path = %self.directory.display(), "the store is written again");
+    /// Opens the store and lets the loop restore its state, as far as both are not done.
+    fn prepare(&mut self) {
+        if let (Some(data_dir), Some(database)) = (&self.data_dir, &self.database)
+            && !(data_dir.is_in_place() && database.is_in_place())
+        {
+            tracing::warn!(
+                path = %self.directory.display(),
+                "the store was removed or replaced while in use; opening what is there now"
+            );
+            self.status.failed(Operation::Open);
+            (self.database, self.data_dir, self.retry_at, self.restored) = (None, None, None, None);
         }
-    }
-
-    /// Whatever failed, the database is opened anew: what is remembered of it then is what is in it.
-    fn failed(&mut self, operation: Operation, error: &Error) {
-        self.db = None;
-        self.shared.count(operation);
-        let path = self.directory.join(FILE);
-        if error.is_garbled() && operation != Operation::Open {
-            self.shared.fails();
-            if let Err(error) = self.set_aside(&path, error) {
-                tracing::error!(%error, "a garbled store cannot be set aside");
-                self.retry_at = Some(clock::instant() + RETRY);
-            }
+        if self.retry_at.is_some_and(|at| clock::instant() < at) {
             return;
         }
-        self.shared.fails();
-        if self.ailing.replace(operation.name()).is_none() {
+        self.retry_at = None;
+        if self.database.is_none() {
+            match self.opened() {
+                Ok(database) => {
+                    self.database = Some(database);
+                    if !self.is_failing {
+                        self.status.works();
+                    }
+                    self.measure();
+                }
+                Err(error) => {
+                    self.retry_at = Some(self.retry());
+                    self.failed(Operation::Open, &error);
+                }
+            }
+        }
+        self.restore();
+    }
+
+    fn opened(&mut self) -> Result<Database, Error> {
+        let data_dir = match self.data_dir.take() {
+            Some(data_dir) if data_dir.is_in_place() => data_dir,
+            _ => DataDir::lock(&self.directory)?,
+        };
+        let data_dir = self.data_dir.insert(data_dir);
+        let (path, aside) = (data_dir.database(), data_dir.free_name());
+        let mut check = false;
+        for log_only in [true, false] {
+            let error = match Database::open(&path, self.keep, check) {
+                Err(error) if error.is_corrupt() => error,
+                Err(error @ Error::Older { .. }) => error,
+                Err(error @ Error::CorruptLog { .. }) if log_only => {
+                    // The database may be sound without its log; all of it is read to make sure.
+                    check = true;
+                    set_aside(data_dir, &aside, true, &error)?;
+                    self.status.failed(Operation::Open);
+                    continue;
+                }
+                opened => return opened,
+            };
+            set_aside(data_dir, &aside, false, &error)?;
+            self.status.failed(Operation::Open);
+            break;
+        }
+        Database::open(&path, self.keep, false)
+    }
+
+    /// Lets the loop restore its state from the database that is there, unless it did.
+    fn restore(&mut self) {
+        let path = self.directory.join(FILE);
+        let found = self.database.as_ref().map_or_else(|| data_dir::identity(&path), Database::identity);
+        if self.restored.is_some() && (found.is_none() || self.restored == found) {
+            return;
+        }
+        let read = Reader::open(&self.directory).and_then(|reader| {
+            let restored = catch_unwind(AssertUnwindSafe(|| (self.restore)(Ok(&reader))));
+            restored.unwrap_or_else(|_| {
+                tracing::error!("restoring the state panicked; this is a defect of hostnorm");
+                Ok(())
+            })
+        });
+        let Err(error) = read else {
+            self.restored = found;
+            return;
+        };
+        self.retry_at = Some(self.retry());
+        if !std::mem::replace(&mut self.is_told, true) {
+            let _ = (self.restore)(Err(&error));
+        }
+        if self.database.is_some() {
+            self.failed(Operation::Open, &error);
+        }
+    }
+
+    fn retry(&self) -> Instant {
+        clock::instant() + RETRY_INTERVAL.min(self.commit_interval * RETRY_COMMITS)
+    }
+
+    /// After an error the database is opened again, so that what is remembered of it is what it holds.
+    fn failed(&mut self, operation: Operation, error: &Error) {
+        self.status.failed(operation);
+        if let (Some(_), Some(data_dir)) = (self.database.take(), &self.data_dir)
+            && error.is_corrupt()
+        {
+            match set_aside(data_dir, &data_dir.free_name(), false, error) {
+                Ok(()) => (self.retry_at, self.restored) = (None, None),
+                Err(error) => tracing::error!(%error, "a corrupt store cannot be set aside"),
+            }
+        } else if !std::mem::replace(&mut self.is_failing, true) {
             tracing::warn!(
-                path = %path.display(),
+                path = %self.directory.join(FILE).display(),
                 operation = operation.name(),
                 %error,
-                "nothing is stored; hostnorm goes on in memory and tries again"
+                "the store does not work; continuing in memory and trying again"
             );
         }
     }
-
-    fn measure(&mut self) {
-        self.measure_at = clock::instant() + MEASURE_EVERY;
-        let size = |end: &str| {
-            let path = self.directory.join(format!("{FILE}{end}"));
-            path.metadata().map_or(0, |it| it.len())
-        };
-        let blobs = self.db.as_ref().map_or(0, Db::blob_bytes);
-        self.shared.measured(size("") + size("-wal") + size(TAIL) + blobs);
-    }
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    std::fs::rename(from, to).map_err(|source| Error::Io { path: from.to_owned(), source })
-}
-
-/// Makes the directory and holds its lock; the system lets go of it when the process ends, however it ends.
-pub(super) fn locked(directory: &Path) -> Result<File, Error> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { path, source }
-    };
-    std::fs::create_dir_all(directory).map_err(io(directory))?;
-    let path = directory.join(LOCK);
-    let mut options = File::options();
-    let file = options.create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked { path }),
-        Err(TryLockError::Error(source)) => Err(Error::Io { path, source }),
+/// Renames the database, or its log alone, and says so.
+fn set_aside(data_dir: &DataDir, aside: &Path, log_only: bool, why: &Error) -> Result<(), Error> {
+    data_dir.set_aside(aside, log_only)?;
+    let (path, aside) = (data_dir.database(), aside.to_owned());
+    if log_only {
+        tracing::error!(
+            path = %data_dir::suffixed(&path, LOG).display(),
+            aside = %data_dir::suffixed(&aside, LOG).display(),
+            error = %why,
+            "the log of the store is corrupt and was set aside; its last commits are lost"
+        );
+    } else {
+        tracing::error!(
+            path = %path.display(),
+            aside = %aside.display(),
+            error = %why,
+            "the store cannot be used and was set aside; creating a new one"
+        );
     }
+    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+mod circles;
+
 /// The library, whose map lists all layers, and the program, which joins the top ones.
 const MAPS: &[&str] = &["lib", "main"];
 

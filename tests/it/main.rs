@@ -47,6 +47,7 @@ mod snapshot;
 mod sources;
 mod store;
 mod store_commands;
+mod store_faults;
 mod train;
 mod tree;
 mod validate;

@@ -10,10 +10,10 @@ use hostnorm::engine::{Engine, Settings};
 use hostnorm::reading::{Labels, Reading, Timestamp};
 use hostnorm::registry::Registry;
 use hostnorm::report::Report;
-use hostnorm::sampler::{Durable, Handle, Options, Sampler};
+use hostnorm::sampler::{self, Durable, Handle, Options, Sampler};
 use hostnorm::simulate::COLUMNS;
 use hostnorm::sources::{self, Sources};
-use hostnorm::store::{self, Archive, Store};
+use hostnorm::store::{Reader, Store};
 use hostnorm::training;
 
 use crate::living::{SIGNALS, VALUE, readings};
@@ -35,7 +35,9 @@ impl Loop {
         let training = training::Settings::default();
         let options = Options { interval: Duration::from_millis(20), training, seed: 1 };
         let sources = Sources::open(&sources::Settings::default(), |_| false);
-        let (sampler, handle) = Sampler::new(options, sources, durable);
+        let (handle, inbox) = sampler::channel();
+        let sampler = Sampler::new(options, sources, durable, (handle.clone(), inbox));
+        handle.restore(None);
         let newest = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&newest);
         let thread = std::thread::spawn(move || {
@@ -108,7 +110,7 @@ fn new() -> Durable {
 
 /// A host that is known for two days, all of them stored, and then uses all of its memory for an hour.
 fn anomalous(directory: &Path) -> Durable {
-    let store = Store::open(directory, &store::Settings::default());
+    let store = crate::store::open(directory);
     let mut durable = Durable { store, registry: Registry::new(3_600.0).forgetful(true), ..new() };
     let mut history = readings(4, EVERY, 2_940, 0, 0);
     for reading in &mut history[2_880..] {
@@ -168,19 +170,20 @@ fn an_anomalous_host_replies_to_each_command() {
     until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
     it.check(Command::Accept, "accepted: the current state of host is normal");
     let stored =
-        || Archive::open(directory.path()).unwrap().newest_point(&hostnorm::reading::Subject::Host).unwrap();
+        || Reader::open(directory.path()).unwrap().newest_point(&hostnorm::reading::Subject::Host).unwrap();
     let last = until("stored points", stored);
     let span = Command::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
     it.check(span, "forgotten: learned again from the ");
     it.check(Command::Learn { on: false }, "learning is off");
     it.stop();
     // All of it is there after a restart.
-    let store = Store::open(directory.path(), &store::Settings::default());
-    let mut again = Durable { store, registry: Registry::new(3_600.0).forgetful(true), ..new() };
-    again.restore(&[&VALUE]);
+    let (send, restored) = std::sync::mpsc::channel();
+    let blank = || (new().engine, Registry::new(3_600.0).forgetful(true));
+    let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
+    restore(Reader::open(directory.path()).as_ref()).unwrap();
+    let again = restored.recv().unwrap().unwrap();
     assert!(!again.engine.is_learning());
     assert_eq!(again.registry.current(hostnorm::reading::Kind::Host).unwrap().id.as_str(), first);
-    again.store.close();
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! What the store keeps, as those see it who read it: all of it, bit by bit, whatever happens in between.
+//! What is written to the store is read from it, bit by bit. What may go wrong is in `store_faults.rs`.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use hostnorm::metric::Metric;
@@ -12,8 +12,8 @@ use hostnorm::report::{
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::span::Span;
 use hostnorm::store::{
-    Archive, BLOBS, Between, Entry, Error, FILE, LEARNING, LeftOut, Marker, Model, Settings, Snapshot, Store,
-    TAIL, amend,
+    Between, Entry, Error, FILE, LEARNING, LOCK, LeftOut, Marker, Model, Reader, SUBJECT_STATE_BYTES_MAX,
+    SUBJECT_STATES_MAX, Settings, Snapshot, Store, SubjectState, amend,
 };
 use hostnorm::window::Point;
 
@@ -34,12 +34,20 @@ static BUSY: Signal = Signal {
 
 const START: f64 = 1_795_255_180.123_456;
 
-fn settings() -> Settings {
-    Settings { commit_every: Span::millis(100), ..Settings::default() }
+pub(crate) fn settings() -> Settings {
+    Settings { commit_interval: Span::millis(100), ..Settings::default() }
 }
 
-fn open(directory: &Path) -> Store {
-    Store::open(directory, &settings())
+/// A store that was opened, or failed to be.
+pub(crate) fn open(directory: &Path) -> Store {
+    let (send, opened) = mpsc::channel();
+    let restore = move |_: Result<&Reader, &Error>| {
+        let _ = send.send(());
+        Ok(())
+    };
+    let store = Store::open(directory, &settings(), Box::new(restore));
+    opened.recv_timeout(Duration::from_secs(20)).unwrap();
+    store
 }
 
 /// A reading whose devices come and go, with values of all sorts.
@@ -56,12 +64,12 @@ fn reading(t: u32) -> Reading {
     reading
 }
 
-fn report(t: u32) -> Report {
+pub(crate) fn report(t: u32) -> Report {
     Report { reading: Arc::new(reading(t)), ..Report::default() }
 }
 
 /// The reading as it comes back: without the metric that is not known.
-fn known(t: u32) -> Reading {
+pub(crate) fn known(t: u32) -> Reading {
     let mut reading = reading(t);
     for values in reading.subjects.values_mut() {
         let mut kept = Values::default();
@@ -73,10 +81,10 @@ fn known(t: u32) -> Reading {
     reading
 }
 
-fn readings(directory: &Path, between: Between) -> (Vec<Reading>, LeftOut) {
+pub(crate) fn readings(directory: &Path, between: Between) -> (Vec<Reading>, LeftOut) {
     let mut found = Vec::new();
-    let archive = Archive::open(directory).unwrap();
-    let left_out = archive
+    let reader = Reader::open(directory).unwrap();
+    let left_out = reader
         .readings::<Error>(between, KNOWN, |it| {
             found.push(it);
             Ok(())
@@ -85,7 +93,7 @@ fn readings(directory: &Path, between: Between) -> (Vec<Reading>, LeftOut) {
     (found, left_out)
 }
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
@@ -93,7 +101,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn value(store: &Store, name: &str) -> Option<f64> {
+pub(crate) fn value(store: &Store, name: &str) -> Option<f64> {
     let mut values = Values::default();
     store.values(&mut values);
     values.iter().find(|it| it.metric.name == name).map(|it| it.value)
@@ -115,13 +123,17 @@ fn readings_come_back_bit_by_bit() {
     let expect: Vec<_> = (0..150).map(known).collect();
     assert_eq!(found, expect);
     assert!(found[0].subjects[&Subject::Container("web".into())].get(&LOAD).unwrap().is_sign_negative());
-    assert_eq!(left_out, LeftOut { unknown: 150, garbled: 0 });
+    assert_eq!(left_out, LeftOut { unknown: 150, corrupt: 0 });
     let between = Between { from: expect[10].at, to: expect[19].at };
     assert_eq!(readings(directory.path(), between).0, expect[10..20]);
     let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();
     let rows: i64 = connection.query_row("SELECT count(*) FROM readings", [], |row| row.get(0)).unwrap();
-    assert!((2..=5).contains(&rows), "about a row a minute, not one a commit: {rows}");
-    assert!(!directory.path().join(format!("{FILE}{TAIL}")).exists(), "all of it is in the database");
+    assert_eq!(rows, 4, "a row a minute");
+    drop(connection);
+    let mut names: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [FILE, LOCK], "nothing else stays");
 }
 
 #[test]
@@ -193,9 +205,9 @@ fn points_scores_and_episodes_are_rows() {
         store.append(&report);
     }
     store.close();
-    let archive = Archive::open(directory.path()).unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
     let mut points = Vec::new();
-    archive
+    reader
         .points::<Error>(Between::ALL, Some(&Subject::Host), |it| {
             points.push(it);
             Ok(())
@@ -205,25 +217,25 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!((&points[1].values, &points[1].missing), (&vec![0.25, 7.0], &vec![false, true]));
     assert_eq!((points[1].at, points[1].weight), (Timestamp(START + 19.0), 0.5));
     let mut scores = Vec::new();
-    archive
+    reader
         .scores::<Error>(Between::ALL, |it| {
             scores.push((it.score, it.momentary, it.is_anomaly));
             Ok(())
         })
         .unwrap();
     assert_eq!(scores, [(0.25, 0.25, false), (3.0, 3.0, true), (0.5, 0.25, false), (0.25, 0.25, false)]);
-    let episodes = archive.episodes(Between::ALL).unwrap();
+    let episodes = reader.episodes(Between::ALL).unwrap();
     let [episode] = &episodes[..] else { panic!("{episodes:?}") };
     assert_eq!((episode.began, episode.ended, episode.peak), (since, Some(START + 20.0), 3.0));
     assert_eq!((episode.outcome.as_str(), episode.model.as_deref()), ("ended", Some("20261121T000000Z")));
-    assert_eq!(episode.sentence, "Anomaly on host: CPU usage 97 %");
+    assert_eq!(episode.description, "Anomaly on host: CPU usage 97 %");
     assert_eq!(episode.causes[0]["signal"], "cpu_busy_ratio");
-    assert_eq!(archive.episode(&Subject::Host, Timestamp(since)).unwrap().as_ref(), Some(episode));
-    assert_eq!(archive.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
-    assert_eq!(archive.snapshot("test").unwrap().as_ref(), Some(&snapshot));
-    assert_eq!(archive.snapshot("other").unwrap(), None);
+    assert_eq!(reader.episode(&Subject::Host, Timestamp(since)).unwrap().as_ref(), Some(episode));
+    assert_eq!(reader.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
+    assert_eq!(reader.snapshot("test").unwrap().as_ref(), Some(&snapshot));
+    assert_eq!(reader.snapshot("other").unwrap(), None);
     let before = Between { from: Between::ALL.from, to: Timestamp(START) };
-    assert_eq!(archive.episodes(before).unwrap(), []);
+    assert_eq!(reader.episodes(before).unwrap(), []);
 }
 
 #[test]
@@ -239,7 +251,7 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
         let mut store = open(directory.path());
         store.append(&judged(6, 1.2, after, None));
         store.close();
-        let episodes = Archive::open(directory.path()).unwrap().episodes(Between::ALL).unwrap();
+        let episodes = Reader::open(directory.path()).unwrap().episodes(Between::ALL).unwrap();
         assert_eq!(episodes[0].outcome, outcome);
         assert_eq!(episodes[0].ended.is_some(), outcome == "interrupted");
     }
@@ -248,7 +260,7 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
 #[test]
 fn models_and_markers_are_kept() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = open(directory.path());
+    let store = open(directory.path());
     let model = |id: &str| Model {
         id: id.into(),
         kind: "host".into(),
@@ -268,14 +280,65 @@ fn models_and_markers_are_kept() {
         text: "off".into()
     })));
     store.close();
-    let archive = Archive::open(directory.path()).unwrap();
-    let models: Vec<_> = archive.models().unwrap().into_iter().map(|it| (it.id, it.state)).collect();
+    let reader = Reader::open(directory.path()).unwrap();
+    let models: Vec<_> = reader.models().unwrap().into_iter().map(|it| (it.id, it.state)).collect();
     assert_eq!(models, [("b".into(), "current".into()), ("c".into(), "shadow".into())]);
-    assert_eq!(archive.models().unwrap()[1], model("c"));
-    assert!(!archive.is_learning().unwrap());
-    // What cannot be read is nothing, which whoever decodes it refuses; the rest of the row is there.
-    std::fs::remove_dir_all(directory.path().join(format!("{FILE}{BLOBS}"))).unwrap();
-    assert_eq!(archive.models().unwrap()[1], Model { bytes: Vec::new(), ..model("c") });
+    assert_eq!(reader.models().unwrap()[1], model("c"));
+    assert!(!reader.is_learning().unwrap());
+}
+
+#[test]
+fn a_state_of_a_subject_that_left_is_found_when_it_returns() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let state = |identity: &str, at: f64, bytes: usize| SubjectState {
+        kind: Kind::Container,
+        identity: identity.into(),
+        at: Timestamp(at),
+        format: "f".into(),
+        bytes: vec![7; bytes],
+    };
+    store.put(Entry::SubjectState(state("web", 1.0, 10)));
+    store.put(Entry::SubjectState(state("web", 2.0, 20)));
+    store.put(Entry::SubjectState(state("large", 2.0, SUBJECT_STATE_BYTES_MAX + 1)));
+    until("a dropped row", || value(&store, "hostnorm_store_rows_dropped_total") == Some(1.0));
+    let reader = Reader::open(directory.path()).unwrap();
+    assert_eq!(reader.subject_state(Kind::Container, "web").unwrap(), Some(state("web", 2.0, 20)));
+    assert_eq!(reader.subject_state(Kind::Container, "large").unwrap(), None);
+    assert_eq!(reader.subject_state(Kind::Log, "web").unwrap(), None);
+    // The oldest goes when there are too many.
+    for number in 0..SUBJECT_STATES_MAX {
+        let entry = || Entry::SubjectState(state(&number.to_string(), 10.0 + number as f64, 1));
+        until("room in the queue", || store.put(entry()));
+    }
+    store.close();
+    let reader = Reader::open(directory.path()).unwrap();
+    assert_eq!(reader.subject_state(Kind::Container, "web").unwrap(), None);
+    assert!(reader.subject_state(Kind::Container, "0").unwrap().is_some());
+}
+
+#[test]
+fn many_rows_are_read_page_by_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let minutes = 40;
+    (0..minutes * 6).for_each(|it| store.append(&judged(it * 10 + 9, 0.25, None, None)));
+    store.close();
+    let reader = Reader::open(directory.path()).unwrap();
+    let times = |from: f64, to: f64| {
+        let between = Between { from: Timestamp(START + from), to: Timestamp(START + to) };
+        let (mut points, mut scores, mut readings) = (Vec::new(), Vec::new(), Vec::new());
+        let take = |it: Timestamp, of: &mut Vec<f64>| of.push((it.0 - START).round());
+        reader.points::<Error>(between, None, |it| Ok(take(it.at, &mut points))).unwrap();
+        reader.scores::<Error>(between, |it| Ok(take(it.at, &mut scores))).unwrap();
+        reader.readings::<Error>(between, KNOWN, |it| Ok(take(it.at, &mut readings))).unwrap();
+        assert_eq!((&points, &points), (&scores, &readings));
+        points
+    };
+    let all: Vec<f64> = (0..minutes * 6).map(|it| f64::from(it * 10 + 9)).collect();
+    assert_eq!(times(-1.0, 1e9), all);
+    assert_eq!(times(1_000.0, 1_030.0), [1_009.0, 1_019.0, 1_029.0]);
+    assert_eq!(times(1e6, 1e9), Vec::<f64>::new());
 }
 
 #[test]
@@ -288,130 +351,5 @@ fn a_store_is_amended_while_no_daemon_writes_to_it() {
     assert!(matches!(amend(directory.path(), &off), Err(Error::Locked { .. })));
     store.close();
     amend(directory.path(), &off).unwrap();
-    assert!(!Archive::open(directory.path()).unwrap().is_learning().unwrap());
-}
-
-/// What stands in the place of the database, and what happens to it.
-fn check_foreign(content: &[u8], aside: bool, success: f64) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join(FILE);
-    std::fs::write(&path, content).unwrap();
-    let mut store = open(directory.path());
-    (0..5).for_each(|t| store.append(&report(t)));
-    until("a verdict", || value(&store, "hostnorm_store_errors_total").is_some_and(|it| it > 0.0));
-    if aside {
-        until("a commit", || value(&store, "hostnorm_store_success") == Some(success));
-    }
-    store.close();
-    let names = std::fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().path());
-    let asides: Vec<_> = names.filter(|it| it.to_string_lossy().contains(".garbled-")).collect();
-    assert_eq!(asides.len(), usize::from(aside), "{asides:?}");
-    let kept = asides.first().unwrap_or(&path);
-    assert!(std::fs::read(kept).unwrap() == content, "what was there is changed");
-    if aside {
-        assert_eq!(readings(directory.path(), Between::ALL).0.len(), 5);
-    }
-}
-
-#[test]
-fn a_garbled_file_is_set_aside_and_a_foreign_one_left_alone() {
-    check_foreign(&[0xA5; 10_000], true, 1.0);
-    check_foreign(b"SQLite format 3\0 and no more", true, 1.0);
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("other.db");
-    for sql in [
-        "CREATE TABLE t (x)",
-        "PRAGMA application_id = 7",
-        "PRAGMA application_id = 1752068717; PRAGMA user_version = 99",
-    ] {
-        let connection = rusqlite::Connection::open(&path).unwrap();
-        connection.execute_batch(sql).unwrap();
-        drop(connection);
-        check_foreign(&std::fs::read(&path).unwrap(), false, 0.0);
-        std::fs::remove_file(&path).unwrap();
-    }
-}
-
-#[test]
-fn a_newer_schema_is_refused_with_a_sentence() {
-    let directory = tempfile::tempdir().unwrap();
-    open(directory.path()).close();
-    let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();
-    connection.pragma_update(None, "user_version", 99).unwrap();
-    let told = Archive::open(directory.path()).unwrap_err().to_string();
-    assert!(
-        told.contains("was written by a newer hostnorm: its schema is 99, this one knows up to 3"),
-        "{told}"
-    );
-}
-
-#[test]
-fn a_second_store_in_one_directory_writes_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut first = open(directory.path());
-    let mut second = open(directory.path());
-    assert_eq!(value(&second, "hostnorm_store_success"), Some(0.0));
-    (0..5).for_each(|t| first.append(&report(t)));
-    (5..9).for_each(|t| second.append(&report(t)));
-    second.close();
-    first.close();
-    assert_eq!(readings(directory.path(), Between::ALL).0.len(), 5);
-}
-
-#[test]
-fn what_a_crash_leaves_in_the_tail_is_seen_beside_and_taken_over() {
-    let (directory, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut store = open(directory.path());
-    let count = |directory: &Path| readings(directory, Between::ALL).0.len();
-    // The first commit is a transaction, as its series are new; the next ones are frames.
-    for (t, count_then) in [(0..5, 5), (5..6, 6), (6..7, 7)] {
-        t.for_each(|t| store.append(&report(t)));
-        until("a commit", || count(directory.path()) == count_then);
-    }
-    for end in ["", "-wal", TAIL] {
-        let name = format!("{FILE}{end}");
-        std::fs::copy(directory.path().join(&name), left.path().join(&name)).unwrap();
-    }
-    store.close();
-    let connection = rusqlite::Connection::open(left.path().join(FILE)).unwrap();
-    let rows =
-        || connection.query_row("SELECT sum(count) FROM readings", [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!((rows(), count(left.path())), (5, 7));
-    let between = Between { from: known(5).at, to: known(5).at };
-    assert_eq!(readings(left.path(), between).0, [known(5)]);
-    assert_eq!(Archive::open(left.path()).unwrap().newest_reading().unwrap(), Some(known(6).at));
-    // Of the last frame, which takes a block, no more than the digest was written.
-    let tail = std::fs::File::options().write(true).open(left.path().join(format!("{FILE}{TAIL}"))).unwrap();
-    tail.set_len(tail.metadata().unwrap().len() - 4096 + 20).unwrap();
-    let store = open(left.path());
-    assert_eq!(rows(), 6);
-    store.close();
-    assert_eq!(readings(left.path(), Between::ALL).0, (0..6).map(known).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_store_of_the_first_schema_is_brought_up_to_date() {
-    let directory = tempfile::tempdir().unwrap();
-    let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();
-    connection.execute_batch(include_str!("../../src/store/schema_1.sql")).unwrap();
-    connection
-        .execute_batch(
-            "PRAGMA user_version = 1; PRAGMA application_id = 0x686e726d;
-             INSERT INTO models VALUES ('a', 'host', 1.5, 'current', '{}', 'd', 1, x'0102');
-             INSERT INTO snapshots VALUES (1, 2.5, 'f', NULL, NULL, x'03');
-             INSERT INTO tails VALUES (0, 7.5, 7.5, 0, 1, x''), (1, 8.5, 9.5, 2, 1, x'0200');",
-        )
-        .unwrap();
-    assert!(matches!(Archive::open(directory.path()), Err(Error::Older { .. })));
-    open(directory.path()).close();
-    let archive = Archive::open(directory.path()).unwrap();
-    assert_eq!(archive.snapshot("f").unwrap().unwrap().bytes, [3]);
-    let models = archive.models().unwrap();
-    assert_eq!(
-        (models[0].id.as_str(), models[0].created, &models[0].bytes),
-        ("a", Timestamp(1.5), &vec![1, 2])
-    );
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let found = connection.query_row("SELECT last_at, count FROM readings", [], row).unwrap();
-    assert_eq!(found, (9.5, 2));
+    assert!(!Reader::open(directory.path()).unwrap().is_learning().unwrap());
 }

@@ -10,7 +10,7 @@ use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{Episode, Judgement, Learned, Opinion, Report, Turn};
 use hostnorm::rows::instant;
 use hostnorm::sources;
-use hostnorm::store::{Archive, Settings, Store};
+use hostnorm::store::Reader;
 use hostnorm::window::Point;
 
 const START: f64 = 1_795_255_200.123_456;
@@ -40,7 +40,7 @@ fn value(t: u32, device: u32) -> f64 {
 
 /// Ten readings of two devices, a point and a score, and an episode.
 fn filled(directory: &Path) {
-    let mut store = Store::open(directory, &Settings::default());
+    let mut store = crate::store::open(directory);
     let signals: Vec<_> = sources::signals(|_| true).take(2).collect();
     for t in 0..10 {
         let at = Timestamp(START + f64::from(t) * 1.1);
@@ -173,11 +173,10 @@ fn without_a_daemon_the_store_is_changed_or_it_is_said_what_was_tried() {
     check(&["forget", "--from=-1h", "--to=-2h"], 64, &["--from is later than --to"]);
     check(&["models", "promote", "none"], 1, &[&nobody, "there is no model none"]);
     check(&["models", "rollback"], 1, &[&nobody, "no model has judged before"]);
-    let archive = Archive::open(directory.path()).unwrap();
-    assert!(!archive.is_learning().unwrap());
-    assert_eq!(archive.markers("forget").unwrap().len(), 1);
-    let settings = Settings::default();
-    let writer = Store::open(directory.path(), &settings);
+    let reader = Reader::open(directory.path()).unwrap();
+    assert!(!reader.is_learning().unwrap());
+    assert_eq!(reader.markers("forget").unwrap().len(), 1);
+    let writer = crate::store::open(directory.path());
     check(&["learn", "on"], 1, &[&nobody, "another hostnorm writes to this store"]);
     writer.close();
     check(&["learn", "on", "--web.control-socket=off"], 0, &[done]);

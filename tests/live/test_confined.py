@@ -212,7 +212,7 @@ def test_system_calls(program, start):
     os.chown(kept, 65534, 65534)
     # As a user without rights: SQLite gives files of root's back to their owner.
     command = ["strace", "-u", "nobody", "-f", "-qq", "-o", trace, program, f"--storage.path={kept}", "--interval=100ms"]
-    command += ["--window=2", "--warmup=5s", "--storage.commit-every=1s", f"--web.listen-address=127.0.0.1:{port}"]
+    command += ["--window=2", "--warmup=5s", "--storage.commit-interval=1s", f"--web.listen-address=127.0.0.1:{port}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -62,7 +62,7 @@ class Crashes(threading.Thread):
         super().__init__()
         self.folder, self.kills, self.random = folder, kills, random.Random(seed)
         self.commit = COMMIT_SECONDS[seed % 2]
-        commit = f"--storage.commit-every={self.commit * 1000:.0f}ms"
+        commit = f"--storage.commit-interval={self.commit * 1000:.0f}ms"
         self.command = [*command, f"--storage.path={folder}", commit]
         self.missing, self.problems = [], []
 

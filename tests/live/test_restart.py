@@ -8,7 +8,7 @@ import pytest
 from program import fetch, hostnorm, note, samples, until, value
 
 # A commit each second here, so that a crash loses at most that.
-OPTIONS = ("--interval=200ms", "--window=5", "--warmup=15s", "--storage.commit-every=1s")
+OPTIONS = ("--interval=200ms", "--window=5", "--warmup=15s", "--storage.commit-interval=1s")
 BACK_SECONDS = 3
 
 

@@ -11,7 +11,7 @@ use crate::registry::{Record, Stage, Version};
 use crate::report::{Judgement, Report};
 use crate::sampler::record;
 use crate::sources;
-use crate::store::{Archive, Between, EpisodeRow, Error, Snapshot};
+use crate::store::{Between, EpisodeRow, Error, Reader, Snapshot};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -39,14 +39,14 @@ impl Again {
 
 /// Makes the scores of an episode once more; the inner error says why that cannot be.
 pub(super) fn again(
-    archive: &Archive,
+    reader: &Reader,
     config: &Config,
     episode: &EpisodeRow,
 ) -> Result<Result<Again, String>, Error> {
     let (Some(from), Some(subject)) = (episode.keep_from, subject(episode)) else {
         return Ok(Err("its readings are not kept any longer".into()));
     };
-    let snapshots = archive.snapshots_of(episode)?;
+    let snapshots = reader.snapshots_of(episode)?;
     if snapshots.first().is_none_or(|it| it.at.0 > from) {
         return Ok(Err(
             "no state from before it was stored; the first is stored with the first reading".into()
@@ -54,7 +54,7 @@ pub(super) fn again(
     }
     let between = Between { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.seen)) };
     let mut stored = BTreeMap::new();
-    archive.scores::<Error>(between, |it| {
+    reader.scores::<Error>(between, |it| {
         if it.subject == subject {
             stored.insert(it.at.0.to_bits(), (it.score, it.momentary));
         }
@@ -72,13 +72,13 @@ pub(super) fn again(
     let mut snapshots = snapshots.into_iter().peekable();
     let mut stopped = None;
     let metrics: Vec<_> = sources::metrics().collect();
-    let left_out = archive.readings::<Error>(between, &metrics, |reading| {
+    let left_out = reader.readings::<Error>(between, &metrics, |reading| {
         if stopped.is_none() {
-            stopped = run.step(archive, &mut snapshots, &reading)?;
+            stopped = run.step(reader, &mut snapshots, &reading)?;
         }
         Ok(())
     })?;
-    run.again.left_out = left_out.unknown + left_out.garbled;
+    run.again.left_out = left_out.unknown + left_out.corrupt;
     Ok(match stopped {
         Some(why) => Err(why),
         None if run.again.points == 0 => Err("none of its readings are stored".into()),
@@ -112,7 +112,7 @@ impl Run<'_> {
     /// One reading; says why it cannot go on.
     fn step(
         &mut self,
-        archive: &Archive,
+        reader: &Reader,
         snapshots: &mut std::iter::Peekable<impl Iterator<Item = Snapshot>>,
         reading: &Reading,
     ) -> Result<Option<String>, Error> {
@@ -124,7 +124,7 @@ impl Run<'_> {
             self.compare(&report);
         }
         while let Some(snapshot) = snapshots.next_if(|it| it.at.0 <= at.0) {
-            if let Err(why) = self.adopt(archive, &snapshot)? {
+            if let Err(why) = self.adopt(reader, &snapshot)? {
                 return Ok(Some(why));
             }
             self.engine.resume_from(reading.clone().into());
@@ -133,9 +133,9 @@ impl Run<'_> {
     }
 
     /// Goes on from a stored state.
-    fn adopt(&mut self, archive: &Archive, snapshot: &Snapshot) -> Result<Result<(), String>, Error> {
+    fn adopt(&mut self, reader: &Reader, snapshot: &Snapshot) -> Result<Result<(), String>, Error> {
         if let Some(id) = &snapshot.model {
-            let Some(model) = archive.model(id)? else {
+            let Some(model) = reader.model(id)? else {
                 return Ok(Err(format!("the model {id} that judged then is not stored any longer")));
             };
             let kept = Record { state: Stage::Retired.name().to_owned(), ..record(model) };

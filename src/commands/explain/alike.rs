@@ -24,7 +24,7 @@ pub(super) struct Alike {
     /// Cosine of the angle between what the signals added to both scores, within 0 and 1.
     pub(super) alike: f64,
     /// Its description.
-    pub(super) sentence: String,
+    pub(super) description: String,
 }
 
 /// What each signal to blame added, by its name and its side; what ceased counts as one.
@@ -56,7 +56,7 @@ pub(super) fn to(episode: &EpisodeRow, others: Vec<EpisodeRow>) -> Vec<Alike> {
             began: it.began,
             outcome: it.outcome,
             alike: cosine(&own, &parts(&it.causes)),
-            sentence: it.sentence,
+            description: it.description,
         })
         .filter(|it| it.alike >= ALIKE_MIN)
         .collect();
@@ -82,7 +82,7 @@ mod tests {
             outcome: "ended".into(),
             peak: 2.0,
             causes: causes.clone(),
-            sentence: String::new(),
+            description: String::new(),
             model: None,
             keep_from: None,
             keep_to: None,

@@ -25,7 +25,7 @@ pub(super) fn text(it: &Explanation) -> String {
     let mut text = format!(
         "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2}, 1 is the limit\nmodel     {}\n",
         episode.id,
-        episode.sentence,
+        episode.description,
         instant(episode.began),
         episode.outcome,
         episode.peak,
@@ -40,7 +40,7 @@ pub(super) fn text(it: &Explanation) -> String {
         false => "\nalike before\n",
     });
     for other in &it.alike {
-        let _ = writeln!(text, "  {:<20}  {:>3.0} %  {}", other.id, other.alike * 100.0, other.sentence);
+        let _ = writeln!(text, "  {:<20}  {:>3.0} %  {}", other.id, other.alike * 100.0, other.description);
     }
     let _ = write!(text, "\nmade once more\n{}", made(it));
     text

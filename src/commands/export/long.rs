@@ -7,10 +7,10 @@ use super::cell::{self, number, time};
 use crate::cli::{Export, What};
 use crate::reading::{Reading, Subject};
 use crate::sources;
-use crate::store::{Archive, Between, LeftOut, PointRow, ScoreRow};
+use crate::store::{Between, LeftOut, PointRow, Reader, ScoreRow};
 
 pub(super) fn write(
-    archive: &Archive,
+    reader: &Reader,
     options: &Export,
     between: Between,
     to: &mut dyn Write,
@@ -20,11 +20,11 @@ pub(super) fn write(
         What::Readings => {
             cell::row(to, ["timestamp", "kind", "subject", "metric", "labels", "value"])?;
             let metrics: Vec<_> = sources::metrics().collect();
-            archive.readings(between, &metrics, |reading| readings(to, &reading, wanted))
+            reader.readings(between, &metrics, |reading| readings(to, &reading, wanted))
         }
         What::Points => {
             cell::row(to, ["timestamp", "kind", "subject", "signal", "value", "odd", "weight"])?;
-            archive.points(
+            reader.points(
                 between,
                 None,
                 |point| if wanted(&point.subject) { points(to, &point) } else { Ok(()) },
@@ -33,7 +33,7 @@ pub(super) fn write(
         What::Scores => {
             let columns = ["timestamp", "kind", "subject", "score", "momentary", "is_anomaly", "confidence"];
             cell::row(to, columns)?;
-            archive
+            reader
                 .scores(between, |score| if wanted(&score.subject) { scores(to, &score) } else { Ok(()) })?;
             Ok(LeftOut::default())
         }

@@ -10,21 +10,21 @@ use crate::cli::{Export, What};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Values};
 use crate::sources;
-use crate::store::{Archive, Between, LeftOut, PointRow};
+use crate::store::{Between, LeftOut, PointRow, Reader};
 
 pub(super) fn write(
-    archive: &Archive,
+    reader: &Reader,
     options: &Export,
     between: Between,
     to: &mut dyn Write,
 ) -> Result<LeftOut, Halt> {
     let name = options.subject.as_deref().unwrap_or(Subject::Host.name());
     match options.what {
-        What::Readings => readings(archive, name, between, to),
-        What::Points => points(archive, name, between, to),
+        What::Readings => readings(reader, name, between, to),
+        What::Points => points(reader, name, between, to),
         What::Scores => {
             cell::row(to, ["timestamp", "score", "momentary", "is_anomaly", "confidence"])?;
-            archive.scores::<Halt>(between, |it| {
+            reader.scores::<Halt>(between, |it| {
                 if it.subject.name() == name {
                     let confidence = it.confidence.map(number).unwrap_or_default();
                     let (score, momentary) = (number(it.score), number(it.momentary));
@@ -43,11 +43,11 @@ fn of<'a>(reading: &'a Reading, name: &str) -> Option<&'a Values> {
     reading.subjects.iter().find(|(subject, _)| subject.name() == name).map(|(_, values)| values)
 }
 
-fn readings(archive: &Archive, name: &str, between: Between, to: &mut dyn Write) -> Result<LeftOut, Halt> {
+fn readings(reader: &Reader, name: &str, between: Between, to: &mut dyn Write) -> Result<LeftOut, Halt> {
     let metrics: Vec<_> = sources::metrics().collect();
     // Devices come and go; the columns have to be known before the first row.
     let mut columns: BTreeMap<(&'static str, Labels), (usize, &'static Metric)> = BTreeMap::new();
-    archive.readings::<Halt>(between, &metrics, |reading| {
+    reader.readings::<Halt>(between, &metrics, |reading| {
         for it in of(&reading, name).iter().flat_map(|it| it.iter()) {
             let next = columns.len();
             columns.entry((it.metric.name, it.labels.clone())).or_insert((next, it.metric));
@@ -59,7 +59,7 @@ fn readings(archive: &Archive, name: &str, between: Between, to: &mut dyn Write)
         header[*idx] = cell::series(metric, labels);
     }
     cell::row(to, std::iter::once("timestamp").chain(header.iter().map(String::as_str)))?;
-    archive.readings(between, &metrics, |reading| {
+    reader.readings(between, &metrics, |reading| {
         let mut cells = vec![String::new(); columns.len()];
         let Some(values) = of(&reading, name) else { return Ok(()) };
         for it in values.iter() {
@@ -72,11 +72,11 @@ fn readings(archive: &Archive, name: &str, between: Between, to: &mut dyn Write)
     })
 }
 
-fn points(archive: &Archive, name: &str, between: Between, to: &mut dyn Write) -> Result<LeftOut, Halt> {
+fn points(reader: &Reader, name: &str, between: Between, to: &mut dyn Write) -> Result<LeftOut, Halt> {
     // A later version may watch other signals.
     let mut columns: Vec<String> = Vec::new();
     let mut newest: Option<Arc<[String]>> = None;
-    archive.points::<Halt>(between, None, |point| {
+    reader.points::<Halt>(between, None, |point| {
         if point.subject.name() == name && newest.as_ref().is_none_or(|it| !Arc::ptr_eq(it, &point.signals)) {
             let new = point.signals.iter().filter(|it| !columns.contains(it)).cloned().collect::<Vec<_>>();
             columns.extend(new);
@@ -85,7 +85,7 @@ fn points(archive: &Archive, name: &str, between: Between, to: &mut dyn Write) -
         Ok(())
     })?;
     cell::row(to, std::iter::once("timestamp").chain(columns.iter().map(String::as_str)))?;
-    archive.points(between, None, |point| {
+    reader.points(between, None, |point| {
         if point.subject.name() != name {
             return Ok(());
         }

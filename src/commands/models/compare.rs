@@ -6,7 +6,7 @@ use crate::commands::run;
 use crate::config::Config;
 use crate::registry::Version;
 use crate::sampler::fold_and_judge;
-use crate::store::{Archive, Error};
+use crate::store::{Error, Reader};
 
 /// Points of so many of the last seconds are judged; those before are learned only.
 const JUDGED_SECONDS: f64 = 86_400.0;
@@ -27,17 +27,13 @@ pub(super) struct Scores {
 }
 
 /// Judges the stored points of the last day by both; nothing where there are none that both can judge.
-pub(super) fn scores(
-    archive: &Archive,
-    config: &Config,
-    pair: &[Version; 2],
-) -> Result<Option<Scores>, Error> {
+pub(super) fn scores(reader: &Reader, config: &Config, pair: &[Version; 2]) -> Result<Option<Scores>, Error> {
     let mut engine = run::engine(config);
     engine.install(pair[0].kind, pair[0].eif());
     engine.try_out(pair[1].kind, pair[1].eif());
     let mut judged: Vec<[f64; 2]> = Vec::new();
-    for subject in archive.subjects()?.iter().filter(|it| it.kind() == pair[0].kind) {
-        fold_and_judge(archive, &mut engine, subject, JUDGED_SECONDS, |scores| judged.push(scores))?;
+    for subject in reader.subjects()?.iter().filter(|it| it.kind() == pair[0].kind) {
+        fold_and_judge(reader, &mut engine, subject, JUDGED_SECONDS, |scores| judged.push(scores))?;
     }
     if judged.is_empty() {
         return Ok(None);

@@ -7,12 +7,12 @@ use crate::cli::Exit;
 use crate::reading::{Subject, Timestamp};
 use crate::replay::Replay;
 use crate::rows::ROWS_MIN;
-use crate::store::{Archive, Between, Error, PointRow};
+use crate::store::{Between, Error, PointRow, Reader};
 
 /// Learns the points of the host that were stored before the first row of the input, as if they were rows of its columns.
 pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &Feed) -> Result<(), Exit> {
     let failed = |error: &dyn std::error::Error| Exit::failure(error.to_string());
-    let archive = Archive::open(directory).map_err(|it| failed(&it))?;
+    let reader = Reader::open(directory).map_err(|it| failed(&it))?;
     let until = input.begins().unwrap_or(Between::ALL.to);
     let columns = input.columns();
     let (mut learned, mut refused) = (0_u64, None);
@@ -30,7 +30,7 @@ pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &Feed) -> Resu
         Ok(())
     };
     let between = Between { from: Timestamp(f64::NEG_INFINITY), to: until };
-    archive.points(between, Some(&Subject::Host), &mut take).map_err(|it: Error| failed(&it))?;
+    reader.points(between, Some(&Subject::Host), &mut take).map_err(|it: Error| failed(&it))?;
     match refused {
         Some(error) => Err(failed(&error)),
         None if learned < ROWS_MIN => Err(Exit::failure(format!(

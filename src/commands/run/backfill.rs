@@ -1,17 +1,15 @@
 //! At the first start: gets the past of this host from where the settings say, on a thread of its own.
 
-use std::path::Path;
-
 use crate::clock;
 use crate::commands::past::{self, Order};
 use crate::config::Config;
 use crate::history::{Note, Origin, Settings, TooLittle};
 use crate::reading::Subject;
-use crate::sampler::{Durable, Handle};
+use crate::sampler::Handle;
 use crate::signal::Signal;
 use crate::sources;
 use crate::span::Span;
-use crate::store::{Archive, Bygone};
+use crate::store::Bygone;
 
 /// A backfill that is due.
 #[derive(Debug)]
@@ -21,14 +19,10 @@ pub(super) struct Backfill {
     step: Span,
 }
 
-/// The backfill, if the settings name a server and nothing is known of this host yet.
-pub(super) fn due(config: &Config, durable: &Durable) -> Option<Backfill> {
+/// The backfill, if the settings name a server.
+pub(super) fn due(config: &Config) -> Option<Backfill> {
     let settings = config.bootstrap.clone();
     if settings.from.is_empty() {
-        return None;
-    }
-    if durable.store.directory().is_some_and(knows) {
-        tracing::debug!("no backfill: points of this host are stored");
         return None;
     }
     let signals = sources::signals(|source| config.collects(source)).collect();
@@ -47,11 +41,6 @@ impl Backfill {
             tracing::warn!(%error, "backfill failed; learning from live data");
         }
     }
-}
-
-fn knows(directory: &Path) -> bool {
-    let newest = Archive::open(directory).and_then(|it| it.newest_point(&Subject::Host));
-    newest.is_ok_and(|it| it.is_some())
 }
 
 /// A text that is given, as settings have none otherwise.

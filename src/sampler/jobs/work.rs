@@ -16,7 +16,7 @@ use crate::sampler::throttle::Gate;
 use crate::scorer::Past;
 use crate::second_opinion;
 use crate::selftest::{Findings, Silent, Trial};
-use crate::store::{Archive, Between, Bygone, Error};
+use crate::store::{Between, Bygone, Error, Reader};
 use crate::training::{self, Model, TrainError, TrainingSet};
 
 /// A piece of work, with all the data that it needs.
@@ -172,15 +172,15 @@ fn guarded<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<T, Failure<E>> {
 }
 
 fn rebuild(mut blank: Box<Engine>, directory: &Path, span: Between) -> Result<(Box<Engine>, usize), Error> {
-    let archive = Archive::open(directory)?;
-    let mut spans = forgotten(&archive)?;
+    let reader = Reader::open(directory)?;
+    let mut spans = forgotten(&reader)?;
     spans.push(span);
-    let points = fold(&archive, &mut blank, &spans)?;
+    let points = fold(&reader, &mut blank, &spans)?;
     Ok((blank, points))
 }
 
 fn load_model(directory: &Path, id: &str) -> Result<Box<Version>, String> {
-    match Archive::open(directory).and_then(|it| it.model(id)) {
+    match Reader::open(directory).and_then(|it| it.model(id)) {
         Ok(Some(row)) => Version::from_record(&record(row))
             .map(Box::new)
             .map_err(|error| format!("model {id} cannot be read: {error}")),

@@ -1,0 +1,61 @@
+//! Rights to the files of the store, as far as the system knows such.
+
+use std::fs::{self, Metadata, OpenOptions};
+use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Device and inode of a file: whether a path still leads to a file that is open.
+pub(super) type Identity = (u64, u64);
+
+/// Rights of the group and of all others.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+
+/// Creates a directory for its owner alone, unless it exists.
+pub(super) fn create_private(directory: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.recursive(true).create(directory)
+}
+
+/// Makes options create files for their owner alone, and follow no link.
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
+/// The identity of a file.
+#[cfg(unix)]
+pub(super) fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Files have no identity here: all are the same.
+#[cfg(not(unix))]
+pub(super) fn identity(_: &Metadata) -> Identity {
+    (0, 0)
+}
+
+/// Whether others may use a directory or a regular file. Sockets have rights of their own.
+#[cfg(unix)]
+pub(super) fn is_open_to_others(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|it| (it.is_file() || it.is_dir()) && it.mode() & OTHERS != 0)
+}
+
+/// Rights are those of the directory above here.
+#[cfg(not(unix))]
+pub(super) fn is_open_to_others(_: &Path) -> bool {
+    false
+}
+
+/// Takes the rights of others away.
+pub(super) fn close_to_others(path: &Path) -> io::Result<()> {
+    let permissions = path.symlink_metadata()?.permissions();
+    #[cfg(unix)]
+    let permissions = fs::Permissions::from_mode(permissions.mode() & 0o7777 & !OTHERS);
+    fs::set_permissions(path, permissions)
+}

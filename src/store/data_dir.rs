@@ -1,0 +1,181 @@
+//! The directory of the store: private to its owner, locked by whoever writes, with regular files only.
+
+#![expect(clippy::disallowed_methods, reason = "these are the files of the store")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::access::{self, Identity};
+use super::error::Error;
+use crate::clock;
+use crate::sentence;
+
+/// Name of the database.
+pub const FILE: &str = "hostnorm.db";
+/// Name of the lock that whoever writes to the database holds.
+pub const LOCK: &str = "hostnorm.lock";
+/// Suffix of the write-ahead log of the database.
+pub(super) const LOG: &str = "-wal";
+/// Suffixes of the files that belong to a database, its own first.
+const SUFFIXES: [&str; 4] = ["", LOG, "-shm", "-journal"];
+/// Follows the name of the database in that of a database that was set aside.
+const ASIDE: &str = ".aside-";
+/// Databases that were set aside and are kept at most; the oldest is deleted.
+pub const SET_ASIDE_MAX: usize = 2;
+
+/// The directory, locked for writing until this is dropped.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    lock: File,
+}
+
+impl DataDir {
+    /// Creates the directory where there is none, makes it private and takes its lock. The system releases the lock
+    /// when the process ends, however it ends.
+    pub(super) fn lock(directory: &Path) -> Result<Self, Error> {
+        access::create_private(directory).map_err(|source| io(directory, source))?;
+        // SQLite is told to follow no links, which holds for directories too.
+        let path = directory.canonicalize().map_err(|source| io(directory, source))?;
+        make_private(&path);
+        let name = path.join(LOCK);
+        is_there(&name)?;
+        let mut options = File::options();
+        let lock = access::private(options.write(true).create(true).truncate(false)).open(&name);
+        let lock = lock.map_err(|source| io(&name, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: name }),
+            Err(TryLockError::Error(source)) => Err(io(&name, source)),
+        }
+    }
+
+    /// Path of the database.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join(FILE)
+    }
+
+    /// Whether the lock that is held is still the one in the directory.
+    pub(super) fn is_in_place(&self) -> bool {
+        let held = self.lock.metadata().ok().map(|it| access::identity(&it));
+        held.is_some() && held == identity(&self.path.join(LOCK))
+    }
+
+    /// Bytes of the database, its log and its index.
+    pub(super) fn bytes(&self) -> u64 {
+        SUFFIXES.iter().map(|it| size(&suffixed(&self.database(), it))).sum()
+    }
+
+    /// A name for the database when it is set aside, which no file has.
+    pub(super) fn free_name(&self) -> PathBuf {
+        let stamp: String =
+            sentence::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
+        let name = |n: usize| suffixed(&self.database(), &format!("{ASIDE}{stamp}{}", "+".repeat(n)));
+        let is_free = |it: &PathBuf| SUFFIXES.iter().all(|end| identity(&suffixed(it, end)).is_none());
+        (0..).map(name).find(is_free).unwrap_or_else(|| name(0))
+    }
+
+    /// Renames the database with everything that belongs to it, or its log alone, so that a new one can be created. Of
+    /// those that were set aside before, only the newest stay.
+    pub(super) fn set_aside(&self, name: &Path, log_only: bool) -> Result<(), Error> {
+        for suffix in if log_only { &SUFFIXES[1..] } else { &SUFFIXES[..] } {
+            let from = suffixed(&self.database(), suffix);
+            if identity(&from).is_some() {
+                fs::rename(&from, suffixed(name, suffix)).map_err(|source| io(&from, source))?;
+            }
+        }
+        self.delete_oldest_aside();
+        Ok(())
+    }
+
+    fn delete_oldest_aside(&self) {
+        let prefix = format!("{FILE}{ASIDE}");
+        let mut found: Vec<String> = names(&self.path).filter(|it| it.starts_with(&prefix)).collect();
+        // With the time in them, names sort by age; what belongs together differs by suffix only.
+        found.sort();
+        let base = |name: &String| {
+            let suffix = SUFFIXES[1..].iter().find_map(|it| name.strip_suffix(it));
+            suffix.unwrap_or(name).to_owned()
+        };
+        let stores: BTreeSet<String> = found.iter().map(base).collect();
+        let excess = stores.len().saturating_sub(SET_ASIDE_MAX);
+        for name in found.iter().filter(|name| stores.iter().take(excess).any(|it| *it == base(name))) {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> Error {
+    Error::Io { path: path.to_owned(), source }
+}
+
+/// The path of a file that belongs to a database.
+pub(super) fn suffixed(database: &Path, suffix: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+/// Bytes of a file; 0 where there is none.
+pub(super) fn size(path: &Path) -> u64 {
+    path.symlink_metadata().map_or(0, |it| it.len())
+}
+
+/// Device and inode of a file; nothing where there is none.
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    path.symlink_metadata().ok().map(|it| access::identity(&it))
+}
+
+/// Whether a database is there.
+///
+/// # Errors
+/// When that cannot be found out, or one of its files is a link, a pipe or something else.
+pub(super) fn is_database_there(path: &Path) -> Result<bool, Error> {
+    let there = SUFFIXES.iter().map(|it| is_there(&suffixed(path, it)));
+    Ok(there.collect::<Result<Vec<_>, _>>()?[0])
+}
+
+fn is_there(path: &Path) -> Result<bool, Error> {
+    match path.symlink_metadata() {
+        Ok(it) if it.is_file() => Ok(true),
+        Ok(_) => Err(Error::NotRegular { path: path.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(io(path, source)),
+    }
+}
+
+/// Creates a file for its owner alone where there is none. One that exists is not opened: to close it again would release
+/// the locks that SQLite holds on it in this process.
+pub(super) fn create_private(path: &Path) -> Result<(), Error> {
+    let mut options = File::options();
+    match access::private(options.write(true).create_new(true)).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(io(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the rights of others away from the directory and the files in it. A directory with files of other programs is
+/// left alone.
+fn make_private(directory: &Path) {
+    let own = |name: &String| name.starts_with("hostnorm.");
+    let of_others = names(directory).find(|it| !own(it) && it != "lost+found");
+    let files = names(directory).filter(own).map(|it| directory.join(it));
+    let paths: Vec<PathBuf> = [directory.to_owned()].into_iter().chain(files).collect();
+    for path in paths.into_iter().filter(|it| access::is_open_to_others(it)) {
+        if let (true, Some(file)) = (path == directory, &of_others) {
+            tracing::warn!(
+                directory = %directory.display(), file,
+                "other users can enter the directory of the store; it is not changed, because it holds other files"
+            );
+        } else if let Err(error) = access::close_to_others(&path) {
+            tracing::info!(path = %path.display(), %error, "other users keep their access to the store");
+        }
+    }
+}
+
+fn names(directory: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|it| it.file_name().into_string().ok())
+}

@@ -1,0 +1,230 @@
+//! The database, open for writing: a batch of entries is one transaction.
+//!
+//! What is remembered here follows from the rows that were committed. When a batch fails, the database is opened again
+//! and all of it is loaded again, so that a rollback leaves no trace.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::access::Identity;
+use super::block::{Line, Packer};
+use super::data_dir::{self, LOG};
+use super::entry::{Entry, Tick};
+use super::episodes::Open;
+use super::error::Error;
+use super::points;
+use super::retention::{self, Keep};
+use super::row_types::{Bygone, Imported};
+use super::schema;
+use super::series_index::SeriesIndex;
+use super::statements;
+use crate::reading::Subject;
+
+const MINUTE_SECONDS: f64 = 60.0;
+/// Most values of a block: with many subjects a block is shorter than a minute.
+const BLOCK_VALUES_MAX: usize = 1 << 16;
+/// A log that is larger after a commit, as with a model in it, is moved into the database at once.
+const LOG_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    identity: Option<Identity>,
+    keep: Keep,
+    connection: Connection,
+    index: SeriesIndex,
+    minute: Minute,
+    episodes: Open,
+    /// Highest score of each subject since its last point.
+    highest: BTreeMap<Subject, f64>,
+}
+
+/// The readings of the current minute: one row, which each commit writes again until the minute is over.
+#[derive(Debug, Default)]
+struct Minute {
+    lines: Vec<Line>,
+    row: Option<i64>,
+    is_written: bool,
+    packer: Packer,
+}
+
+impl Database {
+    /// Opens a database, creates it where there is none. `check` reads all of it for defects first.
+    pub(super) fn open(path: &Path, keep: Keep, check: bool) -> Result<Self, Error> {
+        let connection = schema::open(path, check)?;
+        retention::limit(&connection, &keep)?;
+        let transaction = begin(&connection)?;
+        let (index, episodes) = (SeriesIndex::load(&transaction)?, Open::load(&transaction)?);
+        transaction.commit()?;
+        Ok(Self {
+            path: path.to_owned(),
+            identity: data_dir::identity(path),
+            keep,
+            connection,
+            index,
+            minute: Minute::default(),
+            episodes,
+            highest: BTreeMap::new(),
+        })
+    }
+
+    /// Device and inode of the file.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// Whether its path still leads to the file that is open.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.identity.is_some() && self.identity == data_dir::identity(&self.path)
+    }
+
+    /// Writes all of these entries or none; gives the number of values that had to be dropped.
+    pub(super) fn write(&mut self, entries: &[Entry]) -> Result<u64, Error> {
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        if self.log_bytes() > self.keep.log_bytes() {
+            schema::checkpoint(&self.connection)?;
+            if self.log_bytes() > self.keep.log_bytes() {
+                return Err(Error::LogHeld { path: data_dir::suffixed(&self.path, LOG) });
+            }
+        }
+        let transaction = begin(&self.connection)?;
+        let mut dropped = 0;
+        // One that takes most of the room would be the last that is written.
+        let fits = |it: &&Entry| it.bytes() <= self.keep.database_bytes() / 4;
+        let more = entries.iter().filter(fits).map(Entry::bytes).sum();
+        if retention::is_full(&transaction, &self.keep, more)? {
+            retention::make_room(&transaction, &self.keep, more)?;
+        }
+        for entry in entries {
+            dropped += match entry {
+                Entry::Tick(tick) => {
+                    let (line, dropped) = self.index.line(&transaction, tick)?;
+                    self.minute.add(&transaction, line)?;
+                    judged(&transaction, tick, &mut self.episodes, &mut self.highest)?;
+                    dropped
+                }
+                other if fits(&other) => write(&transaction, other)?,
+                _ => 1,
+            };
+        }
+        self.minute.save(&transaction)?;
+        self.episodes.save(&transaction)?;
+        transaction.commit()?;
+        if self.log_bytes() > LOG_BYTES_MAX.min(self.keep.log_bytes()) {
+            // What is committed stays so; if this fails, the next commit tries again.
+            let _ = schema::checkpoint(&self.connection);
+        }
+        Ok(dropped)
+    }
+
+    /// Imports points of another source.
+    pub(super) fn import(&mut self, bygone: &Bygone) -> Result<Imported, Error> {
+        let transaction = begin(&self.connection)?;
+        let imported = statements::import(&transaction, bygone)?;
+        transaction.commit()?;
+        Ok(imported)
+    }
+
+    fn log_bytes(&self) -> u64 {
+        data_dir::size(&data_dir::suffixed(&self.path, LOG))
+    }
+
+    /// Deletes what is too old or too much.
+    pub(super) fn prune(&mut self, now: f64) -> Result<(), Error> {
+        let transaction = begin(&self.connection)?;
+        retention::prune(&transaction, &self.keep, now)?;
+        self.index.prune(&transaction, now)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Gives unused pages back to the file system, a bounded number at a time.
+    pub(super) fn vacuum(&self) -> Result<(), Error> {
+        retention::vacuum(&self.connection)
+    }
+
+    /// Ends the connection in good order: leaves nothing but the database itself, as far as readers allow.
+    pub(super) fn close(self) -> Result<(), Error> {
+        schema::close(&self.connection)
+    }
+}
+
+fn begin(connection: &Connection) -> Result<Transaction<'_>, Error> {
+    Ok(Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?)
+}
+
+fn write(connection: &Connection, entry: &Entry) -> Result<u64, Error> {
+    match entry {
+        Entry::Tick(_) => {}
+        Entry::Baselines(rows) => statements::baselines(connection, rows)?,
+        Entry::Snapshot(it) => statements::snapshot(connection, it)?,
+        Entry::SubjectState(it) => return statements::subject_state(connection, it),
+        Entry::Model(it) => statements::model(connection, it)?,
+        Entry::ModelState { id, state } => statements::model_state(connection, id, state)?,
+        Entry::ModelGone { id } => statements::model_gone(connection, id)?,
+        Entry::Bygone(it) => drop(statements::import(connection, it)?),
+        Entry::Marker(it) => statements::marker(connection, it)?,
+    }
+    Ok(0)
+}
+
+fn judged(
+    connection: &Connection,
+    tick: &Tick,
+    episodes: &mut Open,
+    highest: &mut BTreeMap<Subject, f64>,
+) -> Result<(), Error> {
+    for it in &tick.judged {
+        episodes.note(connection, tick.at, it)?;
+        if let Some(momentary) = it.momentary {
+            let highest = highest.entry(it.subject.clone()).or_insert(momentary);
+            *highest = highest.max(momentary);
+        }
+        if let Some(learned) = &it.point {
+            points::insert(connection, it, learned, highest.remove(&it.subject))?;
+        }
+    }
+    Ok(())
+}
+
+impl Minute {
+    /// Adds a reading; a minute that is over, or full, is written first.
+    fn add(&mut self, connection: &Connection, line: Line) -> Result<(), Error> {
+        let minute = |it: &Line| (it.at / MINUTE_SECONDS).floor() as i64;
+        let values: usize = (1 + line.values.len()) * (1 + self.lines.len());
+        let is_over = self.lines.first().is_some_and(|it| minute(it) != minute(&line));
+        if is_over || values > BLOCK_VALUES_MAX {
+            self.save(connection)?;
+            self.lines.clear();
+            self.row = None;
+        }
+        self.lines.push(line);
+        self.is_written = false;
+        Ok(())
+    }
+
+    /// Writes the row.
+    fn save(&mut self, connection: &Connection) -> Result<(), Error> {
+        if self.is_written || self.lines.is_empty() {
+            return Ok(());
+        }
+        // A clock that was set makes the first reading not the earliest.
+        let times = || self.lines.iter().map(|it| it.at);
+        let (first, last) =
+            (times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max));
+        let (count, block) = (self.lines.len() as i64, self.packer.pack(&self.lines)?);
+        if let Some(row) = self.row {
+            let sql = "UPDATE readings SET first_at = ?1, last_at = ?2, count = ?3, block = ?4 WHERE id = ?5";
+            connection.prepare_cached(sql)?.execute(params![first, last, count, block, row])?;
+        } else {
+            let sql = "INSERT INTO readings (first_at, last_at, count, block) VALUES (?1, ?2, ?3, ?4)";
+            connection.prepare_cached(sql)?.execute(params![first, last, count, block])?;
+            self.row = Some(connection.last_insert_rowid());
+        }
+        self.is_written = true;
+        Ok(())
+    }
+}

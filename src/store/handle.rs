@@ -1,0 +1,144 @@
+//! The loop's end of the store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use super::data_dir::{DataDir, FILE};
+use super::database::Database;
+use super::entry::{Entry, Tick};
+use super::error::Error;
+use super::place::Settings;
+use super::queue::Queue;
+use super::retention::Keep;
+use super::row_types::{Bygone, Imported};
+use super::series::SeriesList;
+use super::status::Status;
+use super::writer::{Restore, Writer};
+use crate::reading::Values;
+use crate::report::Report;
+
+/// Longest time that the last commit takes.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The store, as the loop uses it. Without a directory it takes everything and stores nothing.
+#[derive(Debug, Default)]
+pub struct Store(Option<Running>);
+
+#[derive(Debug)]
+struct Running {
+    directory: PathBuf,
+    queue: Arc<Queue>,
+    status: Arc<Status>,
+    /// Ends with the thread.
+    ended: Receiver<()>,
+    /// The series of the last reading.
+    series: SeriesList,
+}
+
+impl Store {
+    /// Stores nothing.
+    pub fn memory() -> Self {
+        Self(None)
+    }
+
+    /// Opens the store in this directory, on a thread of its own: this returns at once. Before anything is written,
+    /// `restore` is given what is stored. What fails is tried again as long as the process runs.
+    pub fn open(directory: &Path, settings: &Settings, restore: Restore) -> Self {
+        let commit_interval = settings.commit_interval.duration();
+        let (queue, status) = (Arc::new(Queue::default()), Arc::new(Status::new(commit_interval)));
+        let (alive, ended) = mpsc::channel();
+        let (path, keep) = (directory.to_owned(), keep(settings));
+        let shared = (Arc::clone(&queue), Arc::clone(&status));
+        let job = move || {
+            let _alive: Sender<()> = alive;
+            Writer::new(path, keep, commit_interval, shared, restore).run();
+        };
+        match std::thread::Builder::new().name("store".to_owned()).spawn(job) {
+            Ok(_) => {
+                let series = SeriesList::default();
+                Self(Some(Running { directory: directory.to_owned(), queue, status, ended, series }))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot start the thread of the store; nothing is stored");
+                Self(None)
+            }
+        }
+    }
+
+    /// The directory, if anything is stored.
+    pub fn directory(&self) -> Option<&Path> {
+        self.0.as_ref().map(|it| it.directory.as_path())
+    }
+
+    /// Stores a report.
+    pub fn append(&mut self, report: &Report) {
+        if let Some(running) = &mut self.0 {
+            let tick = Tick::of(report, &mut running.series);
+            self.put(Entry::Tick(tick));
+        }
+    }
+
+    /// Stores an entry; never waits. What does not fit is dropped and counted; says whether it fitted.
+    pub fn put(&self, entry: Entry) -> bool {
+        let Some(Running { queue, status, .. }) = &self.0 else { return false };
+        let fits = queue.put(entry);
+        status.drop_rows(u64::from(!fits));
+        fits
+    }
+
+    /// Adds the metrics of the store.
+    pub fn values(&self, values: &mut Values) {
+        if let Some(Running { status, .. }) = &self.0 {
+            status.values(values);
+        }
+    }
+
+    /// Commits everything and ends the thread; does not wait for a disk that hangs.
+    pub fn close(self) {
+        let Some(running) = self.0 else { return };
+        running.queue.close();
+        if running.ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(path = %running.directory.display(), "the store does not respond; the last commit is lost");
+        }
+    }
+}
+
+fn keep(settings: &Settings) -> Keep {
+    Keep {
+        bytes: settings.max_bytes.bytes(),
+        episode_bytes: settings.episode_bytes.bytes(),
+        readings: settings.readings.as_seconds(),
+        points: settings.points.as_seconds(),
+    }
+}
+
+/// Imports points into the store in this directory, which no daemon writes to; it is created where there is none.
+///
+/// # Errors
+/// When the store cannot be written, or a daemon writes to it.
+pub fn import(directory: &Path, bygone: &Bygone) -> Result<Imported, Error> {
+    alone(directory, |database| database.import(bygone))
+}
+
+/// Writes entries to the store in this directory, which no daemon writes to.
+///
+/// # Errors
+/// When there is no store, it cannot be written, or a daemon writes to it.
+pub fn amend(directory: &Path, entries: &[Entry]) -> Result<(), Error> {
+    let path = directory.join(FILE);
+    if !path.exists() {
+        return Err(Error::None { path });
+    }
+    alone(directory, |database| database.write(entries).map(drop))
+}
+
+/// Does something with a store that no daemon writes to.
+fn alone<T>(directory: &Path, work: impl FnOnce(&mut Database) -> Result<T, Error>) -> Result<T, Error> {
+    let data_dir = DataDir::lock(directory)?;
+    let mut database = Database::open(&data_dir.database(), keep(&Settings::default()), false)?;
+    let done = work(&mut database)?;
+    database.close()?;
+    Ok(done)
+}

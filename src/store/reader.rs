@@ -1,0 +1,379 @@
+//! Reads the store, beside a daemon that writes or without one.
+//!
+//! No transaction outlasts a call or, of long tables, a page of rows: a reader that takes its time does not keep the daemon
+//! from emptying its log.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+use super::block;
+use super::data_dir::FILE;
+use super::episodes::{EPISODES, episode};
+use super::error::Error;
+use super::points;
+use super::row_types::{
+    BEGINNING, Baseline, Between, EpisodeRow, LEARNING, LeftOut, Marker, Model, PointRow, ScoreRow, Snapshot,
+    SubjectState, subject_of,
+};
+use super::schema;
+use super::series_index::SeriesNames;
+use super::statements::RECORDED;
+use crate::metric::Metric;
+use crate::reading::{Kind, Reading, Subject, Timestamp};
+
+/// Rows of a page: small ones, and those with blocks of readings.
+const PAGE_ROWS: u32 = 1_024;
+const PAGE_BLOCKS: u32 = 16;
+
+/// A store that is open for reading.
+#[derive(Debug)]
+pub struct Reader(Connection);
+
+impl Reader {
+    /// Opens the store in this directory. Where the disk is full or read-only, it is read without writing anything.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        // SQLite is told to follow no links, which holds for directories too.
+        let directory = match directory.canonicalize() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::None { path: directory.join(FILE) });
+            }
+            found => found.map_err(|source| Error::Io { path: directory.to_owned(), source })?,
+        };
+        Ok(Self(schema::open_to_read(&directory.join(FILE))?))
+    }
+
+    /// Gives the readings of a span to `each` in the order in which they were made, without series of other metrics than
+    /// these. Corrupt blocks are left out and counted.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or `each` fails.
+    pub fn readings<E: From<Error>>(
+        &self,
+        between: Between,
+        metrics: &[&'static Metric],
+        mut each: impl FnMut(Reading) -> Result<(), E>,
+    ) -> Result<LeftOut, E> {
+        let names = SeriesNames::load(&self.0, metrics)?;
+        let mut left_out = LeftOut::default();
+        let (from, to) = between.bounds();
+        let sql = "SELECT id, block FROM readings \
+                   WHERE id > ?1 AND id <= ?2 AND +last_at >= ?3 AND +first_at <= ?4 ORDER BY id LIMIT ?5";
+        let read = |row: &Row<'_>| row.get::<_, Vec<u8>>(1);
+        self.pages(
+            ("readings", "last_at", from),
+            sql,
+            PAGE_BLOCKS,
+            &[&from, &to],
+            read,
+            |packed| -> Result<(), E> {
+                let Ok(lines) = block::unpack(&packed) else {
+                    left_out.corrupt += 1;
+                    return Ok(());
+                };
+                for line in lines.iter().filter(|it| between.holds(Timestamp(it.at))) {
+                    let (reading, unknown) = names.reading(line);
+                    left_out.unknown += unknown;
+                    each(reading)?;
+                }
+                Ok(())
+            },
+        )?;
+        Ok(left_out)
+    }
+
+    /// Gives the points of a span to `each`, the oldest first; of all subjects or of one.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or `each` fails.
+    pub fn points<E: From<Error>>(
+        &self,
+        between: Between,
+        subject: Option<&Subject>,
+        mut each: impl FnMut(PointRow) -> Result<(), E>,
+    ) -> Result<LeftOut, E> {
+        let layouts = points::layouts(&self.0)?;
+        let mut left_out = LeftOut::default();
+        let (from, to) = between.bounds();
+        let of = subject.map(|it| (it.kind().name(), it.name()));
+        // Without a subject these are compared to themselves.
+        let (kind, name) = of.unwrap_or_default();
+        let of = if of.is_some() { "kind = ?3 AND subject = ?4" } else { "?3 = ?4" };
+        let sql = format!(
+            "SELECT {} FROM points WHERE id > ?1 AND id <= ?2 AND {of} AND +at >= ?5 AND +at <= ?6 \
+             ORDER BY id LIMIT ?7",
+            points::POINT
+        );
+        let read = |row: &Row<'_>| points::point(row, &layouts);
+        self.pages(
+            ("points", "at", from),
+            &sql,
+            PAGE_ROWS,
+            &[&kind, &name, &from, &to],
+            read,
+            |point| -> Result<(), E> {
+                match point {
+                    Some(point) => each(point)?,
+                    None => left_out.corrupt += 1,
+                }
+                Ok(())
+            },
+        )?;
+        Ok(left_out)
+    }
+
+    /// Gives the scores of a span to `each`, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or `each` fails.
+    pub fn scores<E: From<Error>>(
+        &self,
+        between: Between,
+        mut each: impl FnMut(ScoreRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (from, to) = between.bounds();
+        let sql = format!(
+            "SELECT {} FROM points WHERE id > ?1 AND id <= ?2 AND score IS NOT NULL AND +at >= ?3 AND +at <= ?4 \
+             ORDER BY id LIMIT ?5",
+            points::SCORE
+        );
+        self.pages(("points", "at", from), &sql, PAGE_ROWS, &[&from, &to], points::score, |score| {
+            score.map_or(Ok(()), &mut each)
+        })
+    }
+
+    /// Gives the rows of a table to `each`, page by page, up to the newest of now. The first row is found by the column of
+    /// its time. The statement has these parameters: the number of the last row of the page before, that of the newest
+    /// row, `parameters`, and the length of a page.
+    fn pages<T, E: From<Error>>(
+        &self,
+        (table, time, from): (&str, &str, f64),
+        sql: &str,
+        rows: u32,
+        parameters: &[&dyn ToSql],
+        read: impl Fn(&Row<'_>) -> Result<T, rusqlite::Error>,
+        mut each: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let since = if from > BEGINNING { format!("WHERE {time} >= {from:e}") } else { String::new() };
+        let ends = format!("SELECT (SELECT min(id) - 1 FROM {table} {since}), (SELECT max(id) FROM {table})");
+        let ends = self.0.query_row(&ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        let (Some(mut before), Some(newest)) = ends.map_err(Error::from)? else { return Ok(()) };
+        let (_, _): (i64, i64) = (before, newest);
+        let mut statement = self.0.prepare(sql).map_err(Error::from)?;
+        loop {
+            let all = [&[&before as &dyn ToSql, &newest], parameters, &[&rows]].concat();
+            let page = statement.query_map(&all[..], |row| Ok((row.get(0)?, read(row)?)));
+            let page: Vec<(i64, T)> = page.and_then(Iterator::collect).map_err(Error::from)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            before = *last;
+            page.into_iter().try_for_each(|(_, row)| each(row))?;
+        }
+    }
+
+    /// The episodes that overlap a span, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn episodes(&self, between: Between) -> Result<Vec<EpisodeRow>, Error> {
+        let (from, to) = between.bounds();
+        let mut statement = self.0.prepare(&format!(
+            "{EPISODES} WHERE coalesce(ended, seen) >= ?1 AND began <= ?2 ORDER BY began, id"
+        ))?;
+        Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The episode of a subject that began within this second.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn episode(&self, subject: &Subject, second: Timestamp) -> Result<Option<EpisodeRow>, Error> {
+        let mut statement = self.0.prepare(&format!(
+            "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND began >= ?3 AND began < ?3 + 1 ORDER BY began DESC"
+        ))?;
+        let of = params![subject.kind().name(), subject.name(), second.0.floor()];
+        Ok(statement.query_row(of, episode).optional()?)
+    }
+
+    /// The newest snapshot of this format.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn snapshot(&self, format: &str) -> Result<Option<Snapshot>, Error> {
+        let sql = format!("{} WHERE format = ?1 ORDER BY id DESC LIMIT 1", snapshots());
+        Ok(self.0.query_row(&sql, [format], snapshot).optional()?)
+    }
+
+    /// The snapshots that explain an episode, the oldest first: the one that its readings begin with, and those with a
+    /// cause since.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn snapshots_of(&self, episode: &EpisodeRow) -> Result<Vec<Snapshot>, Error> {
+        let Some(from) = episode.keep_from else { return Ok(Vec::new()) };
+        let mut statement = self.0.prepare(&format!(
+            "{} WHERE at = ?1 OR (cause IS NOT NULL AND at BETWEEN ?1 AND ?2) ORDER BY id",
+            snapshots()
+        ))?;
+        let to = episode.keep_to.unwrap_or(1e300);
+        Ok(statement.query_map([from, to], snapshot)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The state of a subject that was evicted, by its kind and its stable identity.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn subject_state(&self, kind: Kind, identity: &str) -> Result<Option<SubjectState>, Error> {
+        let sql = format!(
+            "SELECT at, format, {} FROM subject_states WHERE kind = ?1 AND identity = ?2",
+            bounded("content")
+        );
+        let row = |row: &Row<'_>| {
+            let at = Timestamp(row.get(0)?);
+            Ok(SubjectState {
+                kind,
+                identity: identity.to_owned(),
+                at,
+                format: row.get(1)?,
+                bytes: row.get(2)?,
+            })
+        };
+        Ok(self.0.query_row(&sql, [kind.name(), identity], row).optional()?)
+    }
+
+    /// The subjects with stored points.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn subjects(&self) -> Result<BTreeSet<Subject>, Error> {
+        let mut statement = self.0.prepare("SELECT DISTINCT kind, subject FROM points")?;
+        let subjects = statement.query_map([], |row| subject_of(row, 0))?;
+        Ok(subjects.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+    }
+
+    /// Time of the newest point of a subject.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT max(at) FROM points INDEXED BY points_subject WHERE kind = ?1 AND subject = ?2";
+        let of = params![subject.kind().name(), subject.name()];
+        Ok(self.0.query_row(sql, of, |row| row.get::<_, Option<f64>>(0))?.map(Timestamp))
+    }
+
+    /// Time of the newest reading.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_reading(&self) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT last_at FROM readings ORDER BY id DESC LIMIT 1";
+        Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
+    }
+
+    /// All models of the registry, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn models(&self) -> Result<Vec<Model>, Error> {
+        let sql = format!("{} WHERE state <> ?1 ORDER BY created, id", models());
+        let mut statement = self.0.prepare(&sql)?;
+        Ok(statement.query_map([RECORDED], model)?.collect::<Result<_, _>>()?)
+    }
+
+    /// One model, also one that is kept for episodes only.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn model(&self, id: &str) -> Result<Option<Model>, Error> {
+        Ok(self.0.query_row(&format!("{} WHERE id = ?1", models()), [id], model).optional()?)
+    }
+
+    /// The normal range of each signal.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn baselines(&self) -> Result<Vec<Baseline>, Error> {
+        let mut statement = self.0.prepare(
+            "SELECT kind, subject, signal, mean, stddev, min, max, sample_count, last_updated, p95, p99 \
+             FROM baselines ORDER BY kind, subject, signal",
+        )?;
+        let baselines = statement.query_map([], baseline)?;
+        Ok(baselines.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+    }
+
+    /// The markers of a kind, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn markers(&self, kind: &str) -> Result<Vec<Marker>, Error> {
+        let mut statement =
+            self.0.prepare("SELECT at, kind, text FROM markers WHERE kind = ?1 ORDER BY id")?;
+        let row =
+            |row: &Row<'_>| Ok(Marker { at: Timestamp(row.get(0)?), kind: row.get(1)?, text: row.get(2)? });
+        Ok(statement.query_map([kind], row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether learning is on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_learning(&self) -> Result<bool, Error> {
+        Ok(self.markers(LEARNING)?.last().is_none_or(|it| it.text != "off"))
+    }
+}
+
+/// A column of large values as it is read: one that is too large to be what it claims is empty. SQLite knows the length
+/// without reading the value.
+fn bounded(column: &str) -> String {
+    format!("CASE WHEN length({column}) <= {} THEN {column} ELSE x'' END", schema::VALUE_BYTES_MAX)
+}
+
+fn snapshots() -> String {
+    format!("SELECT at, format, model, cause, {} FROM snapshots", bounded("content"))
+}
+
+fn snapshot(row: &Row<'_>) -> Result<Snapshot, rusqlite::Error> {
+    Ok(Snapshot {
+        at: Timestamp(row.get(0)?),
+        format: row.get(1)?,
+        model: row.get(2)?,
+        cause: row.get(3)?,
+        bytes: row.get(4)?,
+    })
+}
+
+fn models() -> String {
+    format!("SELECT id, kind, created, state, card, digest, format, {} FROM models", bounded("content"))
+}
+
+fn model(row: &Row<'_>) -> Result<Model, rusqlite::Error> {
+    Ok(Model {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        created: Timestamp(row.get(2)?),
+        state: row.get(3)?,
+        card: row.get(4)?,
+        digest: row.get(5)?,
+        format: row.get(6)?,
+        bytes: row.get(7)?,
+    })
+}
+
+fn baseline(row: &Row<'_>) -> Result<Option<Baseline>, rusqlite::Error> {
+    let Some(subject) = subject_of(row, 0)? else { return Ok(None) };
+    Ok(Some(Baseline {
+        subject,
+        signal: row.get(2)?,
+        mean: row.get(3)?,
+        deviation: row.get(4)?,
+        min: row.get::<_, Option<f64>>(5)?.unwrap_or(f64::INFINITY),
+        max: row.get::<_, Option<f64>>(6)?.unwrap_or(f64::NEG_INFINITY),
+        points: row.get(7)?,
+        at: Timestamp(row.get(8)?),
+        p95: row.get(9)?,
+        p99: row.get(10)?,
+    }))
+}

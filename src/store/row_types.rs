@@ -1,0 +1,246 @@
+//! Row types: the data that is written to the store and read from it.
+
+use std::sync::Arc;
+
+use rusqlite::Row;
+use serde::Serialize;
+
+use crate::reading::{Kind, Subject, Timestamp};
+use crate::signal::Signal;
+use crate::window::Point;
+
+/// Kind of the markers that say whether learning is on.
+pub const LEARNING: &str = "learning";
+
+/// Kind of the markers that say that points came from another source.
+pub const IMPORTED: &str = "imported";
+
+/// Seconds before the onset and after the end that belong to an episode. A state that is younger at the onset may have
+/// learned it.
+pub const AROUND_SECONDS: f64 = 600.0;
+
+/// Before all times, as a finite number.
+pub(super) const BEGINNING: f64 = -1e300;
+
+/// A span of time; both ends are included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Between {
+    /// The first instant.
+    pub from: Timestamp,
+    /// The last instant.
+    pub to: Timestamp,
+}
+
+impl Between {
+    /// All time.
+    pub const ALL: Self = Self { from: Timestamp(f64::NEG_INFINITY), to: Timestamp(f64::INFINITY) };
+
+    pub(super) fn holds(&self, at: Timestamp) -> bool {
+        self.from <= at && at <= self.to
+    }
+
+    /// The ends as finite numbers, because SQLite has no literal for infinity.
+    pub(super) fn bounds(&self) -> (f64, f64) {
+        (self.from.0.max(BEGINNING), self.to.0.min(-BEGINNING))
+    }
+}
+
+/// Counts of data that could not be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Values of series that this program does not know.
+    pub unknown: u64,
+    /// Corrupt rows.
+    pub corrupt: u64,
+}
+
+/// A point: the mean of each signal over a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PointRow {
+    /// End of the window.
+    pub at: Timestamp,
+    /// Its subject.
+    pub subject: Subject,
+    /// Whether it is inside an episode.
+    pub odd: bool,
+    /// Weight with which it was learned, 0 to 1.
+    pub weight: f64,
+    /// Highest score since the previous point, 1.0 is the threshold; absent before the first score.
+    pub score: Option<f64>,
+    /// Names of the signals, one for each value.
+    pub signals: Arc<[String]>,
+    /// The values; a missing one is the last that was known.
+    pub values: Vec<f64>,
+    /// Whether each value is missing.
+    pub missing: Vec<bool>,
+}
+
+/// The score of one subject at a point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreRow {
+    /// Time of the point.
+    pub at: Timestamp,
+    /// Its subject.
+    pub subject: Subject,
+    /// Highest score since the previous point; 1.0 is the threshold.
+    pub score: f64,
+    /// Score of the point itself.
+    pub momentary: f64,
+    /// Whether it is inside an episode.
+    pub is_anomaly: bool,
+    /// Share of the detectors that agree, 0 to 1.
+    pub confidence: Option<f64>,
+}
+
+/// An episode.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpisodeRow {
+    /// Its identifier, see [`sentence::id`](crate::sentence::id).
+    pub id: String,
+    /// Kind of its subject.
+    pub kind: String,
+    /// Name of its subject.
+    pub subject: String,
+    /// Onset, in seconds since the epoch.
+    pub began: f64,
+    /// End; absent while it lasts.
+    pub ended: Option<f64>,
+    /// Last reading inside the episode.
+    pub seen: f64,
+    /// open, ended, accepted or interrupted.
+    pub outcome: String,
+    /// Highest score.
+    pub peak: f64,
+    /// The signals to blame, the largest contribution first.
+    pub causes: serde_json::Value,
+    /// Its last description.
+    pub description: String,
+    /// Model that judged it.
+    pub model: Option<String>,
+    /// First reading that is kept for it; absent when its readings are no longer kept.
+    pub keep_from: Option<f64>,
+    /// Last reading that is kept for it.
+    pub keep_to: Option<f64>,
+}
+
+/// The normal range of one signal, in the unit of the signal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    /// Its subject.
+    pub subject: Subject,
+    /// Name of the signal.
+    pub signal: String,
+    /// Adaptive mean.
+    pub mean: f64,
+    /// Adaptive standard deviation, including the noise floor.
+    pub deviation: f64,
+    /// Smallest value outside episodes.
+    pub min: f64,
+    /// Largest value outside episodes.
+    pub max: f64,
+    /// Number of points learned, by weight.
+    pub points: f64,
+    /// Time of the last update.
+    pub at: Timestamp,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+}
+
+/// The whole state of the engine at an instant, as bytes that the store does not interpret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Time of the last reading in it.
+    pub at: Timestamp,
+    /// Only a program that asks for the same format can use it.
+    pub format: String,
+    /// The model in use.
+    pub model: Option<String>,
+    /// Event that changed the state besides readings, such as a new model; readings alone do not reproduce it.
+    pub cause: Option<String>,
+    /// The state.
+    pub bytes: Vec<u8>,
+}
+
+/// The learned state of a subject that was evicted from memory, as bytes that the store does not interpret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubjectState {
+    /// Kind of the subject.
+    pub kind: Kind,
+    /// Identity that survives restarts of the subject, such as workload and container name.
+    pub identity: String,
+    /// Time of the eviction.
+    pub at: Timestamp,
+    /// Only a program that asks for the same format can use it.
+    pub format: String,
+    /// The state, at most [`SUBJECT_STATE_BYTES_MAX`](super::SUBJECT_STATE_BYTES_MAX) bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A trained model with its card.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Its identifier, a time stamp.
+    pub id: String,
+    /// Kind of the subjects that it judges.
+    pub kind: String,
+    /// Time of the training.
+    pub created: Timestamp,
+    /// current, shadow, retired, refused, …
+    pub state: String,
+    /// Its card, as JSON.
+    pub card: String,
+    /// Digest of the bytes.
+    pub digest: String,
+    /// Version of the encoding of the bytes.
+    pub format: i64,
+    /// The model; empty when the stored one is too large to be a model.
+    pub bytes: Vec<u8>,
+}
+
+/// An event of hostnorm itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Marker {
+    /// Its time.
+    pub at: Timestamp,
+    /// A word: learning, forget, …
+    pub kind: String,
+    /// Details.
+    pub text: String,
+}
+
+/// Points from another source, in the order of time.
+#[derive(Debug, Clone)]
+pub struct Bygone {
+    /// Their subject.
+    pub subject: Subject,
+    /// The signals, one for each value.
+    pub signals: Vec<&'static Signal>,
+    /// The points.
+    pub points: Vec<Point>,
+}
+
+/// The outcome of an import.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Number of points written.
+    pub written: usize,
+    /// Number of points skipped, because the store already has points of that time.
+    pub overlapping: usize,
+}
+
+/// The subject that two columns of a row name, kind first; absent for a kind that this program does not know.
+pub(super) fn subject_of(row: &Row<'_>, column: usize) -> Result<Option<Subject>, rusqlite::Error> {
+    let text = |column: usize| row.get_ref(column).map(|it| it.as_str().unwrap_or_default());
+    Ok(subject(text(column)?, text(column + 1)?))
+}
+
+/// The subject of this kind and name.
+pub(super) fn subject(kind: &str, name: &str) -> Option<Subject> {
+    Some(match Kind::read(kind)? {
+        Kind::Host => Subject::Host,
+        Kind::Container => Subject::Container(name.into()),
+        Kind::Log => Subject::Log(name.into()),
+    })
+}

@@ -1,0 +1,160 @@
+//! Statements that write rows, one function a table.
+
+use rusqlite::{Connection, params};
+
+use super::error::Error;
+use super::points;
+use super::row_types::{Baseline, Bygone, IMPORTED, Imported, Marker, Model, Snapshot, SubjectState};
+use crate::clock;
+use crate::window::Point;
+
+/// Most snapshots that are kept besides those that explain an episode.
+const SNAPSHOTS_MAX: i64 = 3;
+/// Most snapshots with a cause that are kept for the next episode.
+const CAUSED_MAX: i64 = 8;
+/// Most states of evicted subjects.
+pub const SUBJECT_STATES_MAX: i64 = 4_096;
+/// Largest state of a subject, in bytes; a larger one is not stored.
+pub const SUBJECT_STATE_BYTES_MAX: usize = 4 << 20;
+
+/// Condition of the snapshots that explain an episode: the one at its beginning and those with a cause since.
+pub(super) const EXPLAINING: &str = "EXISTS (SELECT 1 FROM episodes WHERE keep_from = snapshots.at OR \
+    (snapshots.cause IS NOT NULL AND snapshots.at BETWEEN keep_from AND coalesce(keep_to, 9e99)))";
+
+/// State of a model that is kept only for the episodes that it judged.
+pub(super) const RECORDED: &str = "recorded";
+
+pub(super) fn baselines(connection: &Connection, rows: &[Baseline]) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT OR REPLACE INTO baselines \
+         (kind, subject, signal, mean, stddev, min, max, sample_count, last_updated, p95, p99) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?;
+    for it in rows {
+        let finite = |value: f64| value.is_finite().then_some(value);
+        statement.execute(params![
+            it.subject.kind().name(),
+            it.subject.name(),
+            it.signal,
+            it.mean,
+            it.deviation,
+            finite(it.min),
+            finite(it.max),
+            it.points,
+            it.at.0,
+            it.p95,
+            it.p99,
+        ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn snapshot(connection: &Connection, it: &Snapshot) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "INSERT INTO snapshots (at, format, model, cause, content) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![it.at.0, it.format, it.model, it.cause, it.bytes])?;
+    delete_unneeded(connection)
+}
+
+/// Writes the state of a subject; the oldest are deleted where there are too many. Gives 1 when it is too large.
+pub(super) fn subject_state(connection: &Connection, it: &SubjectState) -> Result<u64, Error> {
+    if it.bytes.len() > SUBJECT_STATE_BYTES_MAX {
+        return Ok(1);
+    }
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO subject_states (kind, identity, at, format, content) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![it.kind.name(), it.identity, it.at.0, it.format, it.bytes])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM subject_states WHERE id IN \
+             (SELECT id FROM subject_states ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?1)",
+        )?
+        .execute([SUBJECT_STATES_MAX])?;
+    Ok(0)
+}
+
+/// Deletes snapshots that are no longer needed, and the models that only they need.
+pub(super) fn delete_unneeded(connection: &Connection) -> Result<(), Error> {
+    connection
+        .prepare_cached(&format!(
+            "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY id DESC LIMIT ?1) \
+             AND id NOT IN (SELECT id FROM snapshots WHERE cause IS NOT NULL ORDER BY id DESC LIMIT ?2) \
+             AND NOT {EXPLAINING}"
+        ))?
+        .execute([SNAPSHOTS_MAX, CAUSED_MAX])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM models WHERE state = ?1 \
+             AND id NOT IN (SELECT model FROM snapshots WHERE model IS NOT NULL)",
+        )?
+        .execute([RECORDED])?;
+    Ok(())
+}
+
+pub(super) fn model(connection: &Connection, it: &Model) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO models (id, kind, created, state, card, digest, format, content) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![it.id, it.kind, it.created.0, it.state, it.card, it.digest, it.format, it.bytes,])?;
+    Ok(())
+}
+
+pub(super) fn model_state(connection: &Connection, id: &str, state: &str) -> Result<(), Error> {
+    connection.execute("UPDATE models SET state = ?2 WHERE id = ?1", params![id, state])?;
+    Ok(())
+}
+
+pub(super) fn model_gone(connection: &Connection, id: &str) -> Result<(), Error> {
+    model_state(connection, id, RECORDED)?;
+    delete_unneeded(connection)
+}
+
+pub(super) fn marker(connection: &Connection, it: &Marker) -> Result<(), Error> {
+    connection.execute(
+        "INSERT INTO markers (at, kind, text) VALUES (?1, ?2, ?3)",
+        params![it.at.0, it.kind, it.text],
+    )?;
+    Ok(())
+}
+
+/// Writes points of another source. Only points before the stored ones are taken, because what was measured here counts
+/// more. Snapshots without these points are deleted.
+pub(super) fn import(connection: &Connection, bygone: &Bygone) -> Result<Imported, Error> {
+    let subject = (bygone.subject.kind().name(), bygone.subject.name());
+    let first: Option<f64> = connection.query_row(
+        "SELECT min(at) FROM points WHERE kind = ?1 AND subject = ?2",
+        [subject.0, subject.1],
+        |row| row.get(0),
+    )?;
+    let before = |it: &&Point| first.is_none_or(|first| it.at.0 < first);
+    let earlier: Vec<&Point> = bygone.points.iter().filter(before).collect();
+    let imported = Imported { written: earlier.len(), overlapping: bygone.points.len() - earlier.len() };
+    if earlier.is_empty() {
+        return Ok(imported);
+    }
+    // Points are read in the order of their numbers, so these get numbers below all others.
+    let lowest: Option<i64> = connection.query_row("SELECT min(id) FROM points", [], |row| row.get(0))?;
+    let count = i64::try_from(earlier.len()).unwrap_or(i64::MAX);
+    let begin = lowest.unwrap_or(1).saturating_sub(count);
+    let names: Vec<&str> = bygone.signals.iter().map(|it| it.name).collect();
+    let layout = points::layout(connection, &bygone.subject, &names)?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO points (id, at, kind, subject, anomalous, weight, layout, \"values\") \
+         VALUES (?1, ?2, ?3, ?4, 0, 1.0, ?5, ?6)",
+    )?;
+    for (id, it) in (begin..).zip(earlier) {
+        let packed = points::packed(&it.values, &it.missing);
+        statement.execute(params![id, it.at.0, subject.0, subject.1, layout, packed])?;
+    }
+    connection.execute(&format!("DELETE FROM snapshots WHERE NOT {EXPLAINING}"), [])?;
+    let text = format!("{} points", imported.written);
+    marker(connection, &Marker { at: clock::now(), kind: IMPORTED.into(), text })?;
+    Ok(imported)
+}
