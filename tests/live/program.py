@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import re
 import socket
 import subprocess
@@ -22,6 +23,18 @@ def free_port():
 def note(text):
     """A line that ./check shows even when all is well."""
     print(f"NOTE: {text}", flush=True)
+
+
+def runbook_commands(execute):
+    """The commands that the runbooks print reach hostnorm as printed; `execute` runs one and gives what it said."""
+    pages = "\n".join(it.read_text() for it in (pathlib.Path(__file__).parents[2] / "docs/runbooks").glob("*.md"))
+    commands = sorted(set(re.findall(r"^    (hostnorm .*)$", pages, re.M)))
+    for command in commands:
+        said = execute(*command.split())
+        if not re.search(r"^(accepted|there is no anomaly to accept|forgotten)", said):
+            pytest.fail(f"{command}: {said}")
+    if len(commands) < 2:
+        pytest.fail(f"the runbooks print {commands}")
 
 
 def fetch(url, accept=None, timeout=5):

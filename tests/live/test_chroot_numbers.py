@@ -16,7 +16,7 @@ import pytest
 import chart
 import yaml
 from container import Container
-from program import fetch, hostnorm, note, samples, until
+from program import fetch, hostnorm, note, runbook_commands, samples, until
 
 ROUNDS_MAX = 60
 # How far a gauge may be outside of what it was before and after, as a share.
@@ -26,7 +26,7 @@ SLACK = 0.01
 @pytest.mark.root
 def test_chroot_numbers(tools):
     tool = chart.helm()
-    made = {name: rendered(tool, name) for name in ("default", "values-restricted", "store-host", "store-host-prepared")}
+    made = {name: rendered(tool, name) for name in ("default", "values-restricted", "store-host", "store-host-prepared", "store-none")}
     with hostnorm(tools.hostnorm, "--interval=100ms") as host:
         host.ready()
         with Container(made["default"], tools.hostnorm, "--interval=100ms") as it:
@@ -34,6 +34,11 @@ def test_chroot_numbers(tools):
             if different:
                 pytest.fail(f"not the host's numbers: {different}\n{it.said()}")
             until("the store is used", 20, lambda: stored(it))
+            runbook_commands(it.execute)
+        with Container(made["store-none"], tools.hostnorm, "--interval=100ms") as it:
+            it.page()
+            if "no anomaly to accept" not in (said := it.execute("hostnorm", "accept")):
+                pytest.fail(f"without a store no command is taken: {said}")
         # Its own network is seen as well here, so that it is known that this test can tell the host's from another.
         flags = ("--interval=100ms", "--collector.network", "--collector.tcp")
         with Container(made["values-restricted"], tools.hostnorm, *flags) as it:

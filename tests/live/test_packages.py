@@ -13,7 +13,7 @@ import subprocess
 import time
 
 import pytest
-from program import Running, fetch, free_port, note, until, value
+from program import Running, fetch, free_port, note, runbook_commands, until, value
 
 pytestmark = pytest.mark.xdist_group("packages")
 
@@ -99,6 +99,12 @@ def as_service(port):
     return Running([*drop, "env", "-i", *environment, *command], port), state
 
 
+def root_shell(*command):
+    """What a command says in a shell of root, who has a home of his own."""
+    done = subprocess.run(["env", "-i", "HOME=/root", "PATH=/usr/bin", *command], capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
+
+
 # Commands of other tests would find its settings in /etc.
 @pytest.mark.alone
 @pytest.mark.root
@@ -122,6 +128,7 @@ def test_deb(release):
             seconds = time.monotonic() - began
             run("hostnorm", "health", f"--config.file={SETTINGS}")
             until("the store", 20, lambda: (state / "hostnorm.db").exists() or any(state.iterdir()))
+            runbook_commands(root_shell)
         # The same again, and one that is newer: what was changed stays, what was learned too.
         run("dpkg", "--install", package)
         run("dpkg", "--install", newer(package, out))
