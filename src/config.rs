@@ -57,6 +57,8 @@ pub struct Config {
     pub network: NetworkSettings,
     /// What explains an anomaly.
     pub context: Context,
+    /// How long subjects that are gone are remembered.
+    pub subjects: Subjects,
     /// Which sources are asked, by name; each row of [`sources::SOURCES`] is in it.
     pub collector: BTreeMap<String, bool>,
     /// Which metrics are exposed.
@@ -129,6 +131,13 @@ pub struct Context {
     pub deploy_grace: Span,
 }
 
+/// How long subjects that are gone are remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subjects {
+    /// Time after which a container that is gone is evicted from memory.
+    pub evict_after: Span,
+}
+
 /// What is served, and where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Web {
@@ -159,6 +168,7 @@ impl Default for Config {
             filesystem: FilesystemSettings::default(),
             network: NetworkSettings::default(),
             context: Context::default(),
+            subjects: Subjects { evict_after: Span::minutes(15) },
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: Metrics { raw: true },
             storage: store::Settings::default(),

@@ -10,9 +10,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::control::{Control, Request};
+use crate::control::{Command, Control, Request};
 use crate::metric::Metric;
-use crate::reading::{Kind, Values};
+use crate::reading::{Kind, Population, Values};
 use crate::report::{Report, Took};
 use crate::sources::Sources;
 use crate::store::{Bygone, Entry};
@@ -26,6 +26,7 @@ mod persist;
 mod restore;
 mod selftest_metrics;
 mod status;
+mod subjects;
 mod throttle;
 
 pub(crate) use jobs::lower_priority;
@@ -36,6 +37,7 @@ use control::Commands;
 use jobs::{Done, Job, Jobs, Outcome};
 use models::Models;
 use selftest_metrics::Selftests;
+use subjects::Subjects;
 use throttle::Throttle;
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings made and judged");
@@ -67,6 +69,10 @@ pub static METRICS: &[&Metric] = &[
     &selftest_metrics::SUCCESS,
     &selftest_metrics::DETECTOR,
     &selftest_metrics::TESTS,
+    &subjects::SUBJECTS,
+    &subjects::EVICTED,
+    &subjects::RESTORED,
+    &subjects::UNJUDGED,
     &jobs::WAITING,
     &jobs::DROPPED,
     &BACKFILL,
@@ -151,6 +157,7 @@ pub struct Sampler {
     throttle: Throttle,
     models: Models,
     selftests: Selftests,
+    subjects: Subjects,
     /// Whether the past came from another server; nothing while nobody knows.
     backfilled: Option<bool>,
     ticks: u64,
@@ -181,6 +188,7 @@ impl Sampler {
             throttle: Throttle::default(),
             models: Models::new(durable.engine.kinds()),
             selftests: Selftests::default(),
+            subjects: Subjects::default(),
             backfilled: None,
             ticks: 0,
             missed: 0,
@@ -214,6 +222,9 @@ impl Sampler {
                     }
                 }
                 Ok(Event::Command(request)) => {
+                    if matches!(request.command, Command::Forget { .. }) {
+                        self.subjects.forget();
+                    }
                     let newest = self.newest.as_ref();
                     self.commands.carry_out(request, &mut self.durable, &mut self.jobs, newest);
                 }
@@ -237,6 +248,7 @@ impl Sampler {
         let mut report = tracing::info_span!("step").in_scope(|| self.durable.engine.step(reading));
         tracing::info_span!("store")
             .in_scope(|| self.durable.save_tick(&report, self.ticks, self.options.interval));
+        self.subjects.turn_over(&mut self.durable, &mut self.jobs);
         self.models.review(&mut self.durable);
         let strained = self.throttle.is_strained(&report);
         self.jobs.set_strained(strained);
@@ -301,6 +313,7 @@ impl Sampler {
         let durable = &mut self.durable;
         match outcome {
             Outcome::Rebuilt(result) => self.commands.rebuilt(id, result, durable, &mut self.jobs),
+            Outcome::States(result) => self.subjects.loaded(result, &mut durable.engine),
             Outcome::Loaded(result) => self.commands.loaded(id, result, durable),
             Outcome::Backfilled(result) => match result {
                 Ok((engine, past)) => {
@@ -328,7 +341,9 @@ impl Sampler {
                         "times of day and week fitted"
                     );
                     durable.engine.take(&subject, &profile);
-                    durable.save_snapshot(Some("profile"));
+                    if subject.kind().population() == Population::Single {
+                        durable.save_snapshot(Some("profile"));
+                    }
                 }
                 Err(reason) => {
                     tracing::warn!(subject = subject.name(), %reason, "fit failed; the old times of day stay");
@@ -357,6 +372,7 @@ impl Sampler {
         }
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
+        Subjects::values(&self.durable.engine, &mut values);
         self.jobs.values(&mut values);
         self.models.values(&self.durable.registry, &mut values);
         self.selftests.values(&mut values);

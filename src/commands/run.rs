@@ -279,7 +279,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         quarantine: detection.quarantine,
         retrain: detection.retrain.as_seconds(),
         retrain_on_drift: detection.retrain_on_drift,
-        ..engine::Settings::default()
+        evict_after: config.subjects.evict_after.as_seconds(),
     }
 }
 

@@ -27,6 +27,9 @@ const TREES_MIN: u64 = 10;
 const SAMPLE_MIN: u64 = 16;
 /// Longest grace after a deploy: what lasts longer is an anomaly, whoever made it.
 const GRACE_MAX: Span = Span::days(1);
+/// Shortest and longest time that a subject which is gone stays in memory.
+const EVICT_MIN: Span = Span::minutes(1);
+const EVICT_MAX: Span = Span::days(1);
 /// With less, hardly a day of points is left.
 const BYTES_MIN: Size = Size::mebibytes(8);
 /// What is kept for less time explains no anomaly.
@@ -102,6 +105,10 @@ impl Config {
         let grace = self.context.deploy_grace;
         found.unless(grace <= GRACE_MAX, "context.deploy_grace", || {
             format!("{grace} is too long; the longest grace is {GRACE_MAX}")
+        });
+        let evict_after = self.subjects.evict_after;
+        found.unless((EVICT_MIN..=EVICT_MAX).contains(&evict_after), "subjects.evict_after", || {
+            format!("{evict_after} is not within {EVICT_MIN} and {EVICT_MAX}")
         });
     }
 

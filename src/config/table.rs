@@ -86,11 +86,7 @@ static SETTINGS: &[Setting] = &[
         Takes::Whole,
         "Readings whose mean is one point, 1 to 4096. Points are judged at each reading and learned once a window",
     ),
-    row(
-        "warmup",
-        Takes::Duration,
-        "How long is learned before the first score, at least one window. Until then the score is absent",
-    ),
+    row("warmup", Takes::Duration, "Learning time before the first score, at least one window"),
     row(
         "hold",
         Takes::Duration,
@@ -215,6 +211,7 @@ static SETTINGS: &[Setting] = &[
         Takes::Duration,
         "How long anomalies are held back after the deploy marker was touched, at most 1d",
     ),
+    row("subjects.evict_after", Takes::Duration, "Time until a container that is gone is evicted, 1m to 1d"),
     row("metrics.raw", Takes::Switch, "Whether the raw values of the host are exposed beside the scores"),
     row(
         "storage.path",

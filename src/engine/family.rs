@@ -35,6 +35,8 @@ pub(super) struct Family {
     pub(super) priors: Vec<Moments>,
     /// Subjects evicted so far.
     pub(super) evicted: u64,
+    /// Subjects so far that went on with their stored state.
+    pub(super) restored: u64,
     /// Readings of subjects so far that were not judged, as too many subjects were live.
     pub(super) unjudged: u64,
 }
@@ -52,6 +54,7 @@ impl Family {
             drift: None,
             priors: Vec::new(),
             evicted: 0,
+            restored: 0,
             unjudged: 0,
         }
     }

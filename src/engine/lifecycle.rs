@@ -13,7 +13,7 @@ use crate::reading::{Kind, Reading, Subject, Timestamp};
 use crate::report::{Judgement, Turn};
 
 /// A subject whose state was asked for starts as a new one after so many seconds without an answer.
-pub const WAIT_SECONDS: f64 = 10.0;
+pub const WAIT_SECONDS: f64 = 60.0;
 
 /// Subjects that are evicted in one step at most, as each of them is serialized; the others follow in the next steps.
 pub const EVICTIONS_MAX: usize = 64;
@@ -43,6 +43,8 @@ pub struct Census {
     pub waiting: usize,
     /// Evicted so far.
     pub evicted: u64,
+    /// Gone on with their stored state so far.
+    pub restored: u64,
     /// Readings of subjects so far that were not judged, as [`SUBJECTS_MAX`] others were live.
     pub unjudged: u64,
 }
@@ -63,6 +65,8 @@ impl Engine {
         }
         let loaded = self.loaded(subject, bytes);
         let outcome = loaded.as_ref().map(|_| ()).map_err(Clone::clone);
+        let restored = u64::from(loaded.is_ok());
+        self.families.entry(subject.kind()).and_modify(|it| it.restored += restored);
         let state = loaded.ok().or_else(|| self.newcomer(subject.kind()));
         self.states.extend(state.map(|it| (subject.clone(), it)));
         outcome
@@ -97,10 +101,16 @@ impl Engine {
         Some((subject, bytes))
     }
 
+    /// Whether its stored state was asked for and did not come yet.
+    pub fn is_waiting(&self, subject: &Subject) -> bool {
+        self.waiting.contains_key(subject)
+    }
+
     /// How many subjects there are, by kind with signals.
     pub fn census(&self) -> BTreeMap<Kind, Census> {
         let count = |(kind, family): (&Kind, &Family)| {
-            (*kind, Census { evicted: family.evicted, unjudged: family.unjudged, ..Census::default() })
+            let Family { evicted, restored, unjudged, .. } = *family;
+            (*kind, Census { evicted, restored, unjudged, ..Census::default() })
         };
         let mut by_kind: BTreeMap<Kind, Census> = self.families.iter().map(count).collect();
         let now = self.before.at.0;
@@ -173,8 +183,11 @@ impl Engine {
             self.waiting.insert(subject.clone(), at);
             self.handover.wanted.push(subject.clone());
         } else {
-            let fresh = self.fresh(kind);
-            self.states.extend(fresh.map(|it| (subject.clone(), it)));
+            let fresh = self.fresh(kind).map(|mut it| {
+                it.see(at);
+                (subject.clone(), it)
+            });
+            self.states.extend(fresh);
         }
         closed
     }

@@ -29,24 +29,28 @@ impl Engine {
         self.states.keys()
     }
 
-    /// Knows what `rebuilt` knows from now on, of subjects that are live still. Where the loop is stays as it is: the
-    /// window, the episode under way, grace. Live subjects that `rebuilt` does not know start as new ones. A training is
-    /// due, as the models know what is to be forgotten.
+    /// Learns a subject anew: in the place of one of which nothing is to be known any more.
+    pub fn start_anew(&mut self, subject: &Subject) {
+        let fresh = self.fresh(subject.kind());
+        self.states.extend(fresh.map(|it| (subject.clone(), it)));
+    }
+
+    /// Knows what `rebuilt` knows from now on. Where the loop is stays as it is: the window, the episode under way, grace,
+    /// and subjects that `rebuilt` does not know; of those that come and go it takes over none that left meanwhile. A
+    /// training is due, as the models know what is to be forgotten.
     pub fn take_over(&mut self, rebuilt: Self) {
-        let Self { mut states, families, .. } = rebuilt;
-        for (kind, mut family) in families {
+        for (kind, family) in rebuilt.families {
             if let Some(live) = self.families.get_mut(&kind) {
-                (live.asked, live.drift, live.priors) =
-                    (family.asked, family.drift, std::mem::take(&mut family.priors));
+                (live.asked, live.drift, live.priors) = (family.asked, family.drift, family.priors);
             }
         }
-        for (subject, live) in std::mem::take(&mut self.states) {
-            let anew = states.remove(&subject).or_else(|| self.fresh(subject.kind()));
-            self.states.extend(anew.map(|mut anew| {
-                anew.continue_from(live);
-                (subject, anew)
-            }));
+        for (subject, mut state) in rebuilt.states {
+            match self.states.remove(&subject) {
+                Some(live) => state.continue_from(live),
+                None if subject.kind().population() == Population::Changing => continue,
+                None => {}
+            }
+            self.states.insert(subject, state);
         }
-        self.states.extend(states.into_iter().filter(|(it, _)| it.kind().population() == Population::Single));
     }
 }

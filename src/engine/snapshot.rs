@@ -221,6 +221,7 @@ impl Engine {
             state.try_out(model);
         }
         state.see(self.before.at);
+        state.hand_out(self.before.at);
         Some(state)
     }
 }

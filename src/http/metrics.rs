@@ -54,6 +54,9 @@ static READY_AT: Metric = Metric::gauge(
     "When the first score of the subject was, or will be, there, in seconds since the epoch",
 )
 .by(&["kind", "subject"]);
+static BORROWED: Metric =
+    Metric::gauge("anomaly_borrowed", "Always 1, for new subjects scored by what is normal for their kind")
+        .by(&["kind", "subject"]);
 static CONFIDENCE: Metric = Metric::gauge(
     "anomaly_confidence_ratio",
     "Share of the voting detectors that agree with their majority, between 0 and 1",
@@ -159,6 +162,7 @@ pub static METRICS: &[&Metric] = &[
     &UNDESCRIBED,
     &READY,
     &READY_AT,
+    &BORROWED,
     &CONFIDENCE,
     &DETECTOR_SCORE,
     &SHADOW_SCORE,
@@ -187,8 +191,7 @@ const EPISODE_INFO_MAX: usize = 100;
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What the sources may set, in the order of exposition. Metrics that are not listed, as the sampler's own,
-    /// follow in the order in which they are met.
+    /// What the sources may set, in the order of exposition; others follow in the order in which they are met.
     pub sources: Vec<&'static Metric>,
     /// Whether what was read is exposed; `process_*` and the metrics of hostnorm itself always are.
     pub raw: bool,
@@ -207,7 +210,6 @@ pub struct Build {
     pub rust_version: &'static str,
 }
 
-/// The program that is running.
 impl Default for Build {
     fn default() -> Self {
         Self { version: version::VERSION, revision: version::REVISION, rust_version: version::RUSTC }
@@ -277,6 +279,8 @@ impl Exposition {
         self.episodes(families)?;
         families.add(&READY, self.judgements().map(|(names, it)| (names, one_if(it.ready))))?;
         families.add(&READY_AT, self.judgements().map(|(names, it)| (names, it.ready_at.0)))?;
+        let borrowed = self.judgements().filter(|(_, it)| it.borrowed).map(|(names, _)| (names, 1.0));
+        families.add(&BORROWED, borrowed)?;
         families.add(&CONFIDENCE, self.opinions().filter_map(|(names, it)| Some((names, it.confidence?))))
     }
 
@@ -304,10 +308,8 @@ impl Exposition {
     fn explanations(&self, families: &mut Families<'_>) -> fmt::Result {
         let detectors = || {
             self.opinions().flat_map(|([kind, subject], opinion)| {
-                opinion
-                    .detectors
-                    .described()
-                    .map(move |(row, score)| ([kind, subject, row.name], row, *score))
+                let described = opinion.detectors.described();
+                described.map(move |(row, score)| ([kind, subject, row.name], row, *score))
             })
         };
         let current = detectors()

@@ -147,7 +147,8 @@ fn accept(durable: &mut Durable) -> Result<Reply, Refusal> {
 fn forget(durable: &mut Durable, span: Between) -> Result<Job, Refusal> {
     let directory = directory(durable)?;
     durable.store.put(Entry::Marker(forget_marker(clock::now(), span)));
-    Ok(Job::Rebuild { blank: Box::new(durable.engine.rebuilt()), directory, span })
+    let subjects = durable.engine.live().cloned().collect();
+    Ok(Job::Rebuild { blank: Box::new(durable.engine.rebuilt()), subjects, directory, span })
 }
 
 fn train(durable: &mut Durable) -> Result<Reply, Refusal> {

@@ -16,7 +16,7 @@ use crate::reading::Values;
 mod queue;
 mod work;
 
-pub(super) use work::{Failure, Job, Outcome};
+pub(super) use work::{Failure, Job, Outcome, States};
 
 use queue::{Lane, Queue};
 

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use crate::clock;
-use crate::engine::Engine;
-use crate::reading::{Kind, Timestamp};
+use crate::engine::{Engine, SUBJECTS_MAX};
+use crate::reading::{Kind, Subject, Timestamp};
 use crate::registry::{Record, Registry, Saved};
 use crate::report::Report;
-use crate::store::{self, Baseline, Entry, Snapshot, Store};
+use crate::store::{self, Baseline, Entry, Snapshot, Store, SubjectState};
 
 /// Time between two saves of what is normal of each signal, in seconds.
 const BASELINES_SECONDS: f64 = 600.0;
 /// Time between two snapshots of the whole state, in seconds.
 pub(super) const SNAPSHOT_SECONDS: f64 = 14_400.0;
+/// States of subjects that come and go that are saved in one tick at most, besides those that are evicted.
+const STATES_A_TICK_MAX: usize = 2;
 /// After so many readings a snapshot is saved at the latest: those since are judged once more at a restart.
 const SNAPSHOT_READINGS: u64 = 14_400;
 
@@ -36,6 +38,8 @@ impl Durable {
         if ticks.is_multiple_of(ticks_in(BASELINES_SECONDS)) {
             self.save_baselines();
         }
+        let due = self.engine.checkpoint(SNAPSHOT_SECONDS, STATES_A_TICK_MAX);
+        self.save_subjects(due);
         if ticks == 1 {
             // What is known now may follow from stored points, not from readings.
             self.save_snapshot(Some("start"));
@@ -54,6 +58,16 @@ impl Durable {
         let (at, bytes) = (self.engine.at(), self.engine.snapshot());
         let (format, cause) = (Engine::snapshot_format(), cause.map(str::to_owned));
         self.store.put(Entry::Snapshot(Snapshot { at, format, model, cause, bytes }));
+    }
+
+    /// Saves what subjects learned that come and go.
+    pub(super) fn save_subjects(&mut self, states: Vec<(Subject, Vec<u8>)>) {
+        let at = self.engine.at();
+        for (subject, bytes) in states {
+            let (kind, identity) = (subject.kind(), subject.name().to_owned());
+            let format = Engine::snapshot_format();
+            self.store.put(Entry::SubjectState(SubjectState { kind, identity, at, format, bytes }));
+        }
     }
 
     /// Saves what is normal of each signal.
@@ -120,6 +134,8 @@ impl Durable {
     pub(super) fn close(mut self) {
         self.save_baselines();
         self.save_snapshot(None);
+        let states = self.engine.checkpoint(0.0, SUBJECTS_MAX);
+        self.save_subjects(states);
         self.store.close();
     }
 }

@@ -4,7 +4,7 @@ use super::persist::{Durable, SNAPSHOT_SECONDS, record};
 use crate::clock;
 use crate::engine::Engine;
 use crate::metric::Metric;
-use crate::reading::{Kind, Subject, Timestamp};
+use crate::reading::{Kind, Population, Subject, Timestamp};
 use crate::registry::{Registry, Version};
 use crate::scorer::Past;
 use crate::store::{self, Between, Error, IMPORTED, Marker, PointRow, Reader};
@@ -15,6 +15,9 @@ const FORGET: &str = "forget";
 
 /// With a snapshot so many seconds older than the newest reading the points are the shorter way.
 const SNAPSHOT_AGE_MAX: f64 = 1.25 * SNAPSHOT_SECONDS;
+
+/// Of one of many subjects the points of so many of the last seconds are learned again when something is forgotten.
+const FOLD_SECONDS: f64 = 86_400.0;
 
 /// What the state was restored from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,7 +98,11 @@ impl Restored {
         let learning = reader.is_learning()?;
         self.source = match self.restore_snapshot(reader, metrics)? {
             Some(readings) => Source::Snapshot(readings),
-            None => Source::Points(fold(reader, &mut self.engine, &forgotten(reader)?)?),
+            None => {
+                let single = |it: &Subject| it.kind().population() == Population::Single;
+                let subjects: Vec<Subject> = reader.subjects()?.into_iter().filter(single).collect();
+                Source::Points(fold(reader, &mut self.engine, &subjects, &forgotten(reader)?)?)
+            }
         };
         self.engine.set_learning(learning);
         let seconds = started.elapsed().as_secs_f64();
@@ -160,7 +167,9 @@ impl Restored {
         }
         let between = Between { from: snapshot.at, to: Timestamp(f64::INFINITY) };
         let mut count = 0;
-        reader.readings::<Error>(between, metrics, |reading| {
+        reader.readings::<Error>(between, metrics, |mut reading| {
+            // Subjects that come and go have states of their own, of another time; those are asked for at the first tick.
+            reading.subjects.retain(|it, _| it.kind().population() == Population::Single);
             if reading.at.0 > snapshot.at.0 {
                 self.engine.step(reading);
                 count += 1;
@@ -180,25 +189,55 @@ pub fn forget_marker(at: Timestamp, span: Between) -> Marker {
 
 /// The spans that are to be forgotten.
 pub(super) fn forgotten(reader: &Reader) -> Result<Vec<Between>, Error> {
-    let markers = reader.markers(FORGET)?;
-    let span = |text: &str| {
-        let (from, to) = text.split_once(' ')?;
-        Some(Between { from: Timestamp(from.parse().ok()?), to: Timestamp(to.parse().ok()?) })
-    };
-    Ok(markers.iter().filter_map(|it| span(&it.text)).collect())
+    Ok(reader.markers(FORGET)?.iter().filter_map(|it| span(&it.text)).collect())
 }
 
-/// Lets the engine learn the stored points of all subjects, but for those that are forgotten; gives their number.
-pub(super) fn fold(reader: &Reader, engine: &mut Engine, forgotten: &[Between]) -> Result<usize, Error> {
+fn span(text: &str) -> Option<Between> {
+    let (from, to) = text.split_once(' ')?;
+    Some(Between { from: Timestamp(from.parse().ok()?), to: Timestamp(to.parse().ok()?) })
+}
+
+/// Lets the engine learn the stored points of these subjects, but for those that are forgotten; gives their number. A subject
+/// without points is learned anew.
+pub(super) fn fold(
+    reader: &Reader,
+    engine: &mut Engine,
+    subjects: &[Subject],
+    forgotten: &[Between],
+) -> Result<usize, Error> {
     let mut points = 0;
-    for subject in reader.subjects()? {
-        let names = names(engine, &subject);
-        let Some(until) = reader.newest_point(&subject)? else { continue };
-        let Some(mut warming) = engine.warming(&subject, until) else { continue };
-        each_point(reader, &subject, &names, forgotten, |past| warming.push(past))?;
-        points += warming.finish();
+    for subject in subjects {
+        let found = fold_one(reader, engine, subject, forgotten)?;
+        if found == 0 {
+            engine.start_anew(subject);
+        }
+        points += found;
     }
     Ok(points)
+}
+
+fn fold_one(
+    reader: &Reader,
+    engine: &mut Engine,
+    subject: &Subject,
+    forgotten: &[Between],
+) -> Result<usize, Error> {
+    let names = names(engine, subject);
+    let Some(until) = reader.newest_point(subject)? else { return Ok(0) };
+    let Some(mut warming) = engine.warming(subject, until) else { return Ok(0) };
+    let seconds = match subject.kind().population() {
+        Population::Single => f64::INFINITY,
+        Population::Changing => FOLD_SECONDS,
+    };
+    let between = Between { from: Timestamp(until.0 - seconds), ..Between::ALL };
+    each_point(reader, subject, &names, between, forgotten, |past| warming.push(past))?;
+    Ok(warming.finish())
+}
+
+/// Whether a state that was stored at this instant knows what was forgotten later.
+pub(super) fn knows_forgotten(reader: &Reader, at: Timestamp) -> Result<bool, Error> {
+    let later = reader.markers(FORGET)?.into_iter().filter(|it| it.at.0 >= at.0);
+    Ok(later.filter_map(|it| span(&it.text)).any(|it| it.from.0 <= at.0))
 }
 
 /// Lets the engine learn the stored points of a subject, and gives the scores of those of the last `seconds` to `judged`: by
@@ -216,7 +255,7 @@ pub fn fold_and_judge(
     let names = names(engine, subject);
     let Some(until) = reader.newest_point(subject)? else { return Ok(()) };
     let Some(mut warming) = engine.warming(subject, until) else { return Ok(()) };
-    each_point(reader, subject, &names, &forgotten(reader)?, |past| {
+    each_point(reader, subject, &names, Between::ALL, &forgotten(reader)?, |past| {
         if until.0 - past.point.at.0 > seconds {
             warming.push(past);
         } else if let Some(scores) = warming.judge(past) {
@@ -234,12 +273,13 @@ fn each_point(
     reader: &Reader,
     subject: &Subject,
     names: &[&str],
+    between: Between,
     forgotten: &[Between],
     mut each: impl FnMut(&Past),
 ) -> Result<(), Error> {
     let mut columns = Columns::default();
     let mut past = Past { point: Point::unknown(names.len()), ..Past::default() };
-    reader.points::<Error>(Between::ALL, Some(subject), |row| {
+    reader.points::<Error>(between, Some(subject), |row| {
         if !forgotten.iter().any(|it| it.from <= row.at && row.at <= it.to) && row.weight > 0.0 {
             columns.read(&row, names, &mut past);
             each(&past);

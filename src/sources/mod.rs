@@ -284,6 +284,12 @@ impl Sources {
         Self(rows.map(open).collect())
     }
 
+    /// The same with one more source.
+    pub fn with(mut self, name: &'static str, source: Box<dyn Source>) -> Self {
+        self.0.push(Opened { name, source, presence: Presence::Unknown });
+        self
+    }
+
     /// Asks each source once. A source that fails costs its own values, never the reading.
     pub fn read_all(&mut self, at: Timestamp) -> Reading {
         let mut reading = Reading::new(at);

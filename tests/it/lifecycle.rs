@@ -28,7 +28,7 @@ macro_rules! signals {
     ($kind:expr, $($idx:literal)*) => { [$(signal($kind, $idx, value::<$idx>)),*] };
 }
 
-static CONTAINERS: [Signal; WIDTH] = signals!(Kind::Container, 0 1 2 3 4 5 6 7 8 9 10 11);
+pub(crate) static CONTAINERS: [Signal; WIDTH] = signals!(Kind::Container, 0 1 2 3 4 5 6 7 8 9 10 11);
 static HOST: [Signal; 3] = signals!(Kind::Host, 0 1 2);
 
 const EVERY: f64 = 10.0;
@@ -42,7 +42,7 @@ fn engine() -> Engine {
     Engine::new(CONTAINERS.iter().chain(&HOST), &settings())
 }
 
-fn container(idx: usize) -> Subject {
+pub(crate) fn container(idx: usize) -> Subject {
     Subject::Container(format!("shop/app-{idx:04}").into())
 }
 
@@ -58,7 +58,7 @@ fn noise(seed: usize) -> f64 {
 }
 
 /// What these subjects do at a step: each has a level of its own and noise.
-fn reading(step: usize, subjects: impl IntoIterator<Item = Subject>) -> Reading {
+pub(crate) fn reading(step: usize, subjects: impl IntoIterator<Item = Subject>) -> Reading {
     let mut reading = Reading::new(Timestamp(1.7e9 + step as f64 * EVERY));
     for subject in subjects {
         let own = number(&subject);
@@ -234,8 +234,8 @@ fn without_an_answer_a_subject_starts_as_a_new_one() {
         engine.step(reading);
         engine.census()[&Kind::Container].waiting == 1
     };
-    let waiting: Vec<bool> = (0..14).map(|it| waits(&mut engine, it)).collect();
-    assert_eq!(waiting, [[true; 11].as_slice(), &[false; 3]].concat());
+    let waiting: Vec<bool> = (0..64).map(|it| waits(&mut engine, it)).collect();
+    assert_eq!(waiting, [[true; 61].as_slice(), &[false; 3]].concat());
     // An answer that comes too late is none.
     engine.absent(&container(1));
     assert_eq!(engine.give_back(&container(1), b""), Ok(()));

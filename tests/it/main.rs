@@ -48,6 +48,7 @@ mod sources;
 mod store;
 mod store_commands;
 mod store_faults;
+mod subjects;
 mod train;
 mod tree;
 mod validate;

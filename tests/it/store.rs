@@ -329,9 +329,24 @@ fn many_rows_are_read_page_by_page() {
         let between = Between { from: Timestamp(START + from), to: Timestamp(START + to) };
         let (mut points, mut scores, mut readings) = (Vec::new(), Vec::new(), Vec::new());
         let take = |it: Timestamp, of: &mut Vec<f64>| of.push((it.0 - START).round());
-        reader.points::<Error>(between, None, |it| Ok(take(it.at, &mut points))).unwrap();
-        reader.scores::<Error>(between, |it| Ok(take(it.at, &mut scores))).unwrap();
-        reader.readings::<Error>(between, KNOWN, |it| Ok(take(it.at, &mut readings))).unwrap();
+        reader
+            .points::<Error>(between, None, |it| {
+                take(it.at, &mut points);
+                Ok(())
+            })
+            .unwrap();
+        reader
+            .scores::<Error>(between, |it| {
+                take(it.at, &mut scores);
+                Ok(())
+            })
+            .unwrap();
+        reader
+            .readings::<Error>(between, KNOWN, |it| {
+                take(it.at, &mut readings);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!((&points, &points), (&scores, &readings));
         points
     };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::commands::run;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::reading::{Kind, Reading, Subject, Timestamp};
+use crate::reading::{Kind, Population, Reading, Subject, Timestamp};
 use crate::registry::{Record, Stage, Version};
 use crate::report::{Judgement, Report};
 use crate::sampler::record;
@@ -46,6 +46,9 @@ pub(super) fn again(
     let (Some(from), Some(subject)) = (episode.keep_from, subject(episode)) else {
         return Ok(Err("its readings are not kept any longer".into()));
     };
+    if subject.kind().population() == Population::Changing {
+        return Ok(Err("snapshots hold no state of subjects that come and go".into()));
+    }
     let snapshots = reader.snapshots_of(episode)?;
     if snapshots.first().is_none_or(|it| it.at.0 > from) {
         return Ok(Err(
@@ -87,11 +90,7 @@ pub(super) fn again(
 }
 
 fn subject(episode: &EpisodeRow) -> Option<Subject> {
-    Some(match Kind::read(&episode.kind)? {
-        Kind::Host => Subject::Host,
-        Kind::Container => Subject::Container(episode.subject.as_str().into()),
-        Kind::Log => Subject::Log(episode.subject.as_str().into()),
-    })
+    Subject::read(Kind::read(&episode.kind)?, &episode.subject)
 }
 
 /// The engine on its way through the readings.

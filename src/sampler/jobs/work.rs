@@ -1,5 +1,6 @@
 //! What the jobs do: each from its data to its outcome.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +12,7 @@ use crate::engine::Engine;
 use crate::reading::{Kind, Subject};
 use crate::registry::Version;
 use crate::sampler::persist::record;
-use crate::sampler::restore::{fold, forgotten};
+use crate::sampler::restore::{fold, forgotten, knows_forgotten};
 use crate::sampler::throttle::Gate;
 use crate::scorer::Past;
 use crate::second_opinion;
@@ -40,11 +41,19 @@ pub(in crate::sampler) enum Job {
         trial: Box<Trial>,
         seed: u64,
     },
-    /// Let a blank engine learn the points in the store, but for this span and those that were forgotten before.
+    /// Let a blank engine learn the points of these subjects in the store, but for this span and those that were forgotten
+    /// before.
     Rebuild {
         blank: Box<Engine>,
+        subjects: Vec<Subject>,
         directory: PathBuf,
         span: Between,
+    },
+    /// Read the states of subjects that are back, those in this format.
+    LoadStates {
+        directory: PathBuf,
+        format: String,
+        subjects: BTreeSet<Subject>,
     },
     LoadModel {
         directory: PathBuf,
@@ -56,6 +65,9 @@ pub(in crate::sampler) enum Job {
         past: Bygone,
     },
 }
+
+/// The stored states of subjects, those that there are.
+pub(in crate::sampler) type States = BTreeMap<Subject, Vec<u8>>;
 
 /// Why a job has no result.
 #[derive(Debug)]
@@ -81,6 +93,8 @@ pub(in crate::sampler) enum Outcome {
     },
     /// What learned, and the number of points.
     Rebuilt(Result<(Box<Engine>, usize), Failure<Error>>),
+    /// Those states that there are.
+    States(Result<States, Failure<Error>>),
     Loaded(Result<Box<Version>, Failure<String>>),
     /// What learned, and the points.
     Backfilled(Result<(Box<Engine>, Bygone), Failure<Infallible>>),
@@ -103,6 +117,7 @@ impl Job {
             Self::Fit { .. } => "fit",
             Self::Selftest { .. } => "selftest",
             Self::Rebuild { .. } => "rebuild",
+            Self::LoadStates { .. } => "load_states",
             Self::LoadModel { .. } => "load_model",
             Self::Backfill { .. } => "backfill",
         }
@@ -129,8 +144,11 @@ impl Job {
             Self::Selftest { subject, trial, seed } => {
                 Outcome::Tested { subject, result: guarded(|| trial.run(seed)) }
             }
-            Self::Rebuild { blank, directory, span } => {
-                Outcome::Rebuilt(guarded(|| rebuild(blank, &directory, span)))
+            Self::Rebuild { blank, subjects, directory, span } => {
+                Outcome::Rebuilt(guarded(|| rebuild(blank, &subjects, &directory, span)))
+            }
+            Self::LoadStates { directory, format, subjects } => {
+                Outcome::States(guarded(|| load_states(&directory, &format, subjects)))
             }
             Self::LoadModel { directory, id } => Outcome::Loaded(guarded(|| load_model(&directory, &id))),
             Self::Backfill { mut blank, past } => Outcome::Backfilled(guarded(|| {
@@ -158,6 +176,7 @@ impl Outcome {
             Self::Fitted { result, .. } => of(result, "failed"),
             Self::Tested { result, .. } => of(result, "inconclusive"),
             Self::Rebuilt(result) => of(result, "failed"),
+            Self::States(result) => of(result, "failed"),
             Self::Loaded(result) => of(result, "failed"),
             Self::Backfilled(result) => of(result, "failed"),
         }
@@ -171,12 +190,31 @@ fn guarded<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<T, Failure<E>> {
     }
 }
 
-fn rebuild(mut blank: Box<Engine>, directory: &Path, span: Between) -> Result<(Box<Engine>, usize), Error> {
+fn rebuild(
+    mut blank: Box<Engine>,
+    subjects: &[Subject],
+    directory: &Path,
+    span: Between,
+) -> Result<(Box<Engine>, usize), Error> {
     let reader = Reader::open(directory)?;
     let mut spans = forgotten(&reader)?;
     spans.push(span);
-    let points = fold(&reader, &mut blank, &spans)?;
+    let points = fold(&reader, &mut blank, subjects, &spans)?;
     Ok((blank, points))
+}
+
+fn load_states(directory: &Path, format: &str, subjects: BTreeSet<Subject>) -> Result<States, Error> {
+    let reader = Reader::open(directory)?;
+    let mut states = States::new();
+    for subject in subjects {
+        if let Some(it) = reader.subject_state(subject.kind(), subject.name())?
+            && it.format == format
+            && !knows_forgotten(&reader, it.at)?
+        {
+            states.insert(subject, it.bytes);
+        }
+    }
+    Ok(states)
 }
 
 fn load_model(directory: &Path, id: &str) -> Result<Box<Version>, String> {

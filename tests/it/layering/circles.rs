@@ -160,7 +160,7 @@ impl Sources {
         let without = Regex::new(r"\buse\s[^;]+;").unwrap().replace_all(code, "").into_owned();
         let paths = uses(code).into_iter().chain(inline.find_iter(&without).map(|it| it.as_str().to_owned()));
         let mut used: BTreeSet<Module> =
-            paths.filter_map(|it| self.defined(self.absolute(module, &it)?, 0)).collect();
+            paths.filter_map(|it| self.defined(&self.absolute(module, &it)?, 0)).collect();
         used.remove(module);
         used
     }
@@ -189,12 +189,12 @@ impl Sources {
     }
 
     /// The module in which the item at this path is defined.
-    fn defined(&self, path: Module, steps: usize) -> Option<Module> {
+    fn defined(&self, path: &[String], steps: usize) -> Option<Module> {
         let length = (1..=path.len()).rev().find(|it| self.code.contains_key(&path[..*it]))?;
         let (module, rest) = path.split_at(length);
         let passed_on = rest.first().and_then(|name| self.passed_on.get(module)?.get(name));
         match passed_on {
-            Some(elsewhere) if steps < 8 => self.defined([&elsewhere[..], &rest[1..]].concat(), steps + 1),
+            Some(elsewhere) if steps < 8 => self.defined(&[&elsewhere[..], &rest[1..]].concat(), steps + 1),
             _ => Some(module.to_vec()),
         }
     }

@@ -1,0 +1,123 @@
+//! Subjects that come and go: stores what those learned that the engine evicts, and has it read when they are back.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::jobs::{Failure, Job, Jobs, States};
+use super::persist::Durable;
+use crate::engine::{Engine, Handover};
+use crate::metric::Metric;
+use crate::reading::{Labels, Subject, Values};
+use crate::store::Error;
+
+/// States that one job reads at most.
+const BATCH_MAX: usize = 32;
+
+/// The last states that were evicted are at hand without the store, which may not have written them yet.
+const RECENT_MAX: usize = 32;
+
+pub(super) static SUBJECTS: Metric = Metric::gauge(
+    "hostnorm_subjects",
+    "Subjects in memory, by state: learning, ready, gone (missing from the readings) or waiting (for their stored state)",
+)
+.by(&["kind", "state"]);
+pub(super) static EVICTED: Metric = Metric::counter(
+    "hostnorm_subjects_evicted_total",
+    "Subjects evicted from memory, as they were gone or others needed the room",
+)
+.by(&["kind"]);
+pub(super) static RESTORED: Metric = Metric::counter(
+    "hostnorm_subjects_restored_total",
+    "Subjects that returned and went on with their stored state",
+)
+.by(&["kind"]);
+pub(super) static UNJUDGED: Metric = Metric::counter(
+    "hostnorm_subjects_unjudged_total",
+    "Readings of subjects that were not judged, as there was no room for one more subject",
+)
+.by(&["kind"]);
+
+/// What is under way for subjects that come and go.
+#[derive(Debug, Default)]
+pub(super) struct Subjects {
+    /// Evicted last, newest at the back.
+    recent: VecDeque<(Subject, Vec<u8>)>,
+    /// Those whose state is to be read.
+    wanted: BTreeSet<Subject>,
+    /// Those whose state is being read.
+    reading: BTreeSet<Subject>,
+}
+
+impl Subjects {
+    /// Stores and asks for what the last step left.
+    pub(super) fn turn_over(&mut self, durable: &mut Durable, jobs: &mut Jobs) {
+        let Handover { evicted, wanted } = durable.engine.take_handover();
+        let Some(directory) = durable.store.directory().map(std::path::Path::to_owned) else {
+            wanted.iter().for_each(|it| durable.engine.absent(it));
+            return;
+        };
+        for subject in wanted {
+            match self.recent.iter().position(|(it, _)| *it == subject) {
+                Some(place) => {
+                    let (subject, bytes) = self.recent.remove(place).unwrap_or((subject, Vec::new()));
+                    give_back(&mut durable.engine, &subject, Some(&bytes));
+                }
+                None => drop(self.wanted.insert(subject)),
+            }
+        }
+        for (subject, bytes) in &evicted {
+            self.recent.push_back((subject.clone(), bytes.clone()));
+        }
+        self.recent.drain(..self.recent.len().saturating_sub(RECENT_MAX));
+        durable.save_subjects(evicted);
+        self.wanted.retain(|it| durable.engine.is_waiting(it));
+        if self.reading.is_empty() && !self.wanted.is_empty() {
+            let batch: BTreeSet<Subject> = self.wanted.iter().take(BATCH_MAX).cloned().collect();
+            let format = Engine::snapshot_format();
+            let subjects = batch.clone();
+            // A full queue is tried again at the next tick.
+            if jobs.push(Job::LoadStates { directory, format, subjects }).is_some() {
+                self.wanted.retain(|it| !batch.contains(it));
+                self.reading = batch;
+            }
+        }
+    }
+
+    /// The states that were asked for are there, or are not.
+    pub(super) fn loaded(&mut self, result: Result<States, Failure<Error>>, engine: &mut Engine) {
+        let states = result.unwrap_or_else(|reason| {
+            tracing::warn!(%reason, "stored states of subjects unreadable; learning from live data");
+            States::new()
+        });
+        for subject in std::mem::take(&mut self.reading) {
+            give_back(engine, &subject, states.get(&subject).map(Vec::as_slice));
+        }
+    }
+
+    /// What was evicted knows what is forgotten now.
+    pub(super) fn forget(&mut self) {
+        self.recent.clear();
+    }
+
+    pub(super) fn values(engine: &Engine, values: &mut Values) {
+        for (kind, it) in engine.census() {
+            let kind = kind.name();
+            let states =
+                [("learning", it.learning), ("ready", it.ready), ("gone", it.gone), ("waiting", it.waiting)];
+            for (state, count) in states {
+                values.set_by(&SUBJECTS, &Labels::new([kind, state]), count as f64);
+            }
+            for (metric, count) in
+                [(&EVICTED, it.evicted), (&RESTORED, it.restored), (&UNJUDGED, it.unjudged)]
+            {
+                values.set_by(metric, &Labels::new([kind]), count as f64);
+            }
+        }
+    }
+}
+
+fn give_back(engine: &mut Engine, subject: &Subject, state: Option<&[u8]>) {
+    let Some(bytes) = state else { return engine.absent(subject) };
+    if let Err(reason) = engine.give_back(subject, bytes) {
+        tracing::info!(subject = subject.name(), %reason, "stored state not used; learning from live data");
+    }
+}

@@ -1,0 +1,162 @@
+//! Subjects that come and go, through the loop and the store: evicted, stored, read beside the loop when they are back.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hostnorm::control::Command;
+use hostnorm::engine::{Engine, Settings};
+use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
+use hostnorm::registry::Registry;
+use hostnorm::report::{Judgement, Report};
+use hostnorm::sampler::{self, Durable, Handle, Options, Sampler};
+use hostnorm::sources::{self, Source, Sources};
+use hostnorm::training;
+
+use crate::lifecycle::{CONTAINERS, container, reading};
+
+/// Gives the subjects that are here, at instants a second apart.
+#[derive(Debug, Clone)]
+struct Synthetic(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    step: usize,
+    from: f64,
+    here: Vec<Subject>,
+}
+
+impl Source for Synthetic {
+    fn read(&mut self, into: &mut Reading) -> Result<(), sources::Error> {
+        let mut state = self.0.lock().unwrap();
+        state.step += 1;
+        into.at = Timestamp(state.from + state.step as f64);
+        into.subjects = reading(state.step, state.here.iter().cloned()).subjects;
+        Ok(())
+    }
+}
+
+impl Synthetic {
+    /// The last hour, as what is older than it should be is not kept by the store.
+    fn new() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        Self(Arc::new(Mutex::new(State { step: 0, from: now.as_secs_f64() - 3_600.0, here: Vec::new() })))
+    }
+
+    fn set(&self, here: &[Subject]) {
+        self.0.lock().unwrap().here = here.to_vec();
+    }
+}
+
+struct Loop {
+    handle: Handle,
+    newest: Arc<Mutex<Option<Arc<Report>>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Loop {
+    fn start(directory: &Path, source: &Synthetic) -> Self {
+        let settings = Settings { window: 3, warmup: 60.0, evict_after: 60.0, ..Settings::default() };
+        let durable = Durable {
+            engine: Engine::new(&CONTAINERS, &settings),
+            registry: Registry::new(0.0),
+            store: crate::store::open(directory),
+        };
+        let options =
+            Options { interval: Duration::from_millis(5), training: training::Settings::default(), seed: 1 };
+        let sources = Sources::open(&sources::Settings::default(), |_| false);
+        let sources = sources.with("synthetic", Box::new(source.clone()));
+        let (handle, inbox) = sampler::channel();
+        let sampler = Sampler::new(options, sources, durable, (handle.clone(), inbox));
+        handle.restore(None);
+        let newest = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&newest);
+        let thread = std::thread::spawn(move || {
+            sampler.run(|report| {
+                let report = Arc::new(report);
+                *slot.lock().unwrap() = Some(Arc::clone(&report));
+                report
+            });
+        });
+        Self { handle, newest, thread }
+    }
+
+    /// Waits for a report of which this is true.
+    fn until<T>(&self, what: &str, mut of: impl FnMut(&Report) -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let newest = self.newest.lock().unwrap().clone();
+            if let Some(found) = newest.as_deref().and_then(&mut of) {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "no {what}: {:?}", newest.map(|it| counts(&it)));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn stop(self) {
+        self.handle.stop();
+        self.thread.join().unwrap();
+    }
+}
+
+/// Subjects evicted and restored so far.
+fn counts(report: &Report) -> [f64; 2] {
+    ["hostnorm_subjects_evicted_total", "hostnorm_subjects_restored_total"].map(|name| {
+        let of =
+            report.own.iter().find(|it| it.metric.name == name && it.labels == Labels::new(["container"]));
+        of.map_or(0.0, |it| it.value)
+    })
+}
+
+fn judged(report: &Report, subject: &Subject) -> Option<Judgement> {
+    report.judgements.get(subject).filter(|it| it.opinion.is_some()).cloned()
+}
+
+#[test]
+fn what_was_evicted_goes_on_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = Synthetic::new();
+    let [gone, stays, new] = [1, 2, 3].map(container);
+    source.set(&[gone.clone(), stays.clone()]);
+    let it = Loop::start(directory.path(), &source);
+    it.until("score", |it| judged(it, &gone).filter(|_| judged(it, &stays).is_some()));
+    source.set(std::slice::from_ref(&stays));
+    it.until("eviction", |it| (counts(it) == [1.0, 0.0]).then_some(()));
+    it.stop();
+    // Both are known in another process: the one that was evicted, and the one that was there to the end.
+    source.set(std::slice::from_ref(&stays));
+    let it = Loop::start(directory.path(), &source);
+    it.until("state", |it| (counts(it) == [0.0, 1.0]).then_some(()));
+    source.set(&[gone.clone(), stays.clone(), new.clone()]);
+    it.until("state", |it| (counts(it) == [0.0, 2.0]).then_some(()));
+    let back = it.until("score", |it| judged(it, &gone));
+    assert!(back.ready && !back.borrowed && back.signals.iter().all(|it| it.expected.is_some()));
+    // A new one is learned from its first reading on.
+    let judgement = it.until("judgement", |it| it.judgements.get(&new).cloned());
+    assert!(!judgement.ready, "{judgement:?}");
+    it.stop();
+}
+
+#[test]
+fn what_is_forgotten_does_not_come_back_with_an_evicted_subject() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = Synthetic::new();
+    let [gone, stays] = [1, 2].map(container);
+    source.set(&[gone.clone(), stays.clone()]);
+    let it = Loop::start(directory.path(), &source);
+    it.until("score", |it| judged(it, &gone).filter(|_| judged(it, &stays).is_some()));
+    source.set(std::slice::from_ref(&stays));
+    it.until("eviction", |it| (counts(it) == [1.0, 0.0]).then_some(()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let all = Command::Forget { from: Timestamp(0.0), to: Timestamp(1e12) };
+    let reply = runtime.block_on(it.handle.control().send(all)).unwrap();
+    assert!(reply.message.starts_with("forgotten"), "{}", reply.message);
+    source.set(&[gone.clone(), stays.clone()]);
+    let [one, other] =
+        [&gone, &stays].map(|subject| it.until("judgement", |it| it.judgements.get(subject).cloned()));
+    assert!(!one.ready && !other.ready);
+    it.until("end of the warm-up", |it| judged(it, &gone));
+    it.stop();
+}
