@@ -35,7 +35,9 @@ static BUSY: Signal = Signal {
 const START: f64 = 1_795_255_180.123_456;
 
 pub(crate) fn settings() -> Settings {
-    Settings { commit_interval: Span::millis(100), ..Settings::default() }
+    // The readings are of a fixed day, which pruning must not find too old.
+    let ever = Span::days(36_500);
+    Settings { commit_interval: Span::millis(100), readings: ever, points: ever, ..Settings::default() }
 }
 
 /// A store that was opened, or failed to be.
