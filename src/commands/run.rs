@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
@@ -64,7 +65,10 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
         .build()
         .and_then(|runtime| {
             let outcomes = traces.as_ref().map(Traces::outcomes);
-            runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes))
+            let ended = runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes));
+            // A thread that waits for a disk that hangs must not keep the process from ending.
+            runtime.shutdown_background();
+            ended
         });
     if let Some(traces) = traces {
         traces.end();
@@ -150,7 +154,7 @@ async fn until(
     let (alive, mut ended) = oneshot::channel::<()>();
     let counts = Arc::new(Counts::default());
     greet(config, &listeners);
-    let control_socket = control_socket(config, place).await;
+    let control_socket = control_socket(config.control_socket(place));
     let (handle, inbox) = sampler::channel();
     let sampler = sampler(config, store(config, place, &handle), (handle.clone(), inbox));
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
@@ -202,9 +206,8 @@ async fn until(
 }
 
 /// Listens for commands. Without a socket hostnorm does all else, so that it is a warning.
-async fn control_socket(config: &Config, place: &Place) -> Option<ControlSocket> {
-    let path = config.control_socket(place)?;
-    match ControlSocket::bind(&path).await {
+async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
+    match ControlSocket::bind(&path?).await {
         Ok(socket) => Some(socket),
         Err(error) => {
             tracing::warn!(%error, "no commands are taken");

@@ -47,6 +47,7 @@ mod unix {
     use std::path::{Path, PathBuf};
 
     use tokio::net::{UnixListener, UnixStream};
+    use tokio::runtime::Handle;
 
     use super::ControlSocketError;
 
@@ -70,7 +71,10 @@ mod unix {
         /// # Errors
         /// When another process listens there, something that is not a socket is there, or the system refuses.
         pub async fn bind(path: &Path) -> Result<Self, ControlSocketError> {
-            let bound = Self::try_bind(path).await;
+            let (runtime, own) = (Handle::current(), path.to_owned());
+            // The directory may be on a disk that hangs.
+            let bind = tokio::task::spawn_blocking(move || runtime.block_on(Self::try_bind(&own)));
+            let bound = bind.await.unwrap_or_else(|error| Err(io::Error::other(error)));
             bound.map_err(|source| ControlSocketError { path: path.to_owned(), source })
         }
 

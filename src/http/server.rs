@@ -72,7 +72,7 @@ impl Listener for ControlSocket {
 /// When the runtime does not take the listeners; afterwards nothing ends it but `stop`.
 pub async fn serve(
     listeners: Vec<TcpListener>,
-    control: Option<ControlSocket>,
+    control: impl Future<Output = Option<ControlSocket>> + Send + 'static,
     state: AppState,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -90,9 +90,13 @@ pub async fn serve(
         accepting.spawn(Arc::clone(&network).accept(listener));
     }
     drop(network);
-    if let Some(socket) = control {
-        accepting.spawn(acceptor(CONTROL_CONNECTIONS_MAX).accept(socket));
-    }
+    // Its directory may be on a disk that hangs, for which the network does not wait.
+    let local = acceptor(CONTROL_CONNECTIONS_MAX);
+    accepting.spawn(async move {
+        if let Some(socket) = control.await {
+            local.accept(socket).await;
+        }
+    });
     stop.await;
     accepting.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return Ok(()) };

@@ -333,13 +333,13 @@ def test_learning(tools, folder):
     with Daemon(tools, folder) as daemon:
         daemon.stored()
         assert "learning is off" in learn("off")
-        assert daemon.value("hostnorm_learning") == 0
+        until("learning is 0", 5, lambda: daemon.value("hostnorm_learning") == 0)
         assert "off already" in learn("off")
     with Daemon(tools, folder) as daemon:
-        assert daemon.value("hostnorm_learning") == 0
+        until("learning is 0", 5, lambda: daemon.value("hostnorm_learning") == 0)
         daemon.stored()
         assert "learning is on" in learn("on")
-        assert daemon.value("hostnorm_learning") == 1
+        until("learning is 1", 5, lambda: daemon.value("hostnorm_learning") == 1)
 
 
 def test_clock(tools, folder):

@@ -89,7 +89,7 @@ impl Server {
                     None => None,
                 };
                 ready.send(()).unwrap();
-                http::serve(listeners, control, state, stopped).await.unwrap();
+                http::serve(listeners, async { control }, state, stopped).await.unwrap();
             });
         });
         is_ready.recv().unwrap();
