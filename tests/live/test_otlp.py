@@ -178,7 +178,7 @@ def test_otlp(tools, folder, protocol):
     check("what is not recorded is not sent", not [it for it in spans if it["traceId"] == "ab" * 16])
     train = next(it for it in spans if it["name"] == "train")
     check("a training is a trace that points to its tick", not train.get("parentSpanId") and train["links"][0]["traceId"] in {it["traceId"] for it, _ in whole}, train)
-    check("a training has an outcome", train["is"]["hostnorm.outcome"] in ("trained", "refused"), train)
+    check("a training has an outcome", train["is"]["hostnorm.outcome"] in ("done", "refused"), train)
     check("exemplars only where they belong", "trace_id" not in text and 'hostnorm_tick_duration_seconds_bucket{le="+Inf"}' in text)
     for outcome in ("failed", "dropped"):
         check("nothing is lost", value(text, "hostnorm_otlp_spans_total", outcome=outcome) == 0, outcome)
