@@ -16,14 +16,16 @@ use hostnorm::training;
 
 use crate::lifecycle::{CONTAINERS, container, reading};
 
-/// Gives the subjects that are here, at instants a second apart.
+/// Gives the subjects that are here, at instants a second apart unless told otherwise.
 #[derive(Debug, Clone)]
 struct Synthetic(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     step: usize,
-    from: f64,
+    at: f64,
+    /// Seconds between two readings.
+    pace: f64,
     here: Vec<Subject>,
 }
 
@@ -31,7 +33,8 @@ impl Source for Synthetic {
     fn read(&mut self, into: &mut Reading) -> Result<(), sources::Error> {
         let mut state = self.0.lock().unwrap();
         state.step += 1;
-        into.at = Timestamp(state.from + state.step as f64);
+        state.at += state.pace;
+        into.at = Timestamp(state.at);
         into.subjects = reading(state.step, state.here.iter().cloned()).subjects;
         Ok(())
     }
@@ -41,7 +44,14 @@ impl Synthetic {
     /// The last hour, as what is older than it should be is not kept by the store.
     fn new() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Self(Arc::new(Mutex::new(State { step: 0, from: now.as_secs_f64() - 3_600.0, here: Vec::new() })))
+        let at = now.as_secs_f64() - 3_600.0;
+        Self(Arc::new(Mutex::new(State { step: 0, at, pace: 1.0, here: Vec::new() })))
+    }
+
+    /// Lets so many seconds pass between two readings. A minute of readings, for which the engine waits for a stored state
+    /// and warms up, takes 0.3 s here: too short for what is to be seen within it on a busy machine.
+    fn pace(&self, seconds: f64) {
+        self.0.lock().unwrap().pace = seconds;
     }
 
     fn set(&self, here: &[Subject]) {
@@ -127,6 +137,7 @@ fn what_was_evicted_goes_on_after_a_restart() {
     it.stop();
     // Both are known in another process: the one that was evicted, and the one that was there to the end.
     source.set(std::slice::from_ref(&stays));
+    source.pace(0.001);
     let it = Loop::start(directory.path(), &source);
     it.until("state", |it| (counts(it) == [0.0, 1.0]).then_some(()));
     source.set(&[gone.clone(), stays.clone(), new.clone()]);
@@ -149,6 +160,7 @@ fn what_is_forgotten_does_not_come_back_with_an_evicted_subject() {
     it.until("score", |it| judged(it, &gone).filter(|_| judged(it, &stays).is_some()));
     source.set(std::slice::from_ref(&stays));
     it.until("eviction", |it| (counts(it) == [1.0, 0.0]).then_some(()));
+    source.pace(0.001);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let all = Command::Forget { from: Timestamp(0.0), to: Timestamp(1e12) };
     let reply = runtime.block_on(it.handle.control().send(all)).unwrap();
@@ -157,6 +169,7 @@ fn what_is_forgotten_does_not_come_back_with_an_evicted_subject() {
     let [one, other] =
         [&gone, &stays].map(|subject| it.until("judgement", |it| it.judgements.get(subject).cloned()));
     assert!(!one.ready && !other.ready);
+    source.pace(1.0);
     it.until("end of the warm-up", |it| judged(it, &gone));
     it.stop();
 }
