@@ -77,7 +77,7 @@ pub enum Command {
     Explain(Explain),
     /// Write what was stored as tables.
     Export(Export),
-    /// Take the anomaly under way for the new normal.
+    /// Accept the current anomaly as normal.
     Accept(Options),
     /// Forget what was learned in a span.
     Forget(Forget),

@@ -244,7 +244,7 @@ impl Config {
         }
     }
 
-    /// The Unix socket for local commands, given the place of the store; `None` where there is none.
+    /// The path of the Unix socket for local commands; `None` if there is none.
     pub fn control_socket(&self, place: &store::Place) -> Option<PathBuf> {
         match (self.web.control_socket.as_str(), place) {
             ("" | OFF, _) => None,

@@ -30,7 +30,7 @@ pub enum Command {
         /// Whether readings are learned from now on.
         on: bool,
     },
-    /// Accept the anomalies under way as normal.
+    /// Accept the current anomalies as normal.
     Accept,
     /// Forget the points learned between two instants.
     Forget {

@@ -30,7 +30,7 @@ pub struct Release {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Tracker {
     episode: Option<Episode>,
-    /// Episodes so far, the one under way included.
+    /// Episodes so far, including the current one.
     count: u64,
     /// Length of the episode from which on its description is to be renewed, in seconds of readings.
     renewal: f64,
@@ -73,7 +73,7 @@ impl Tracker {
         self.episode
     }
 
-    /// Number of episodes so far, the one under way included.
+    /// Number of episodes so far, including the current one.
     pub fn count(&self) -> u64 {
         self.count
     }

@@ -76,9 +76,9 @@ pub struct Judgement {
     pub budget_spent: Option<f64>,
     /// The episode that is under way.
     pub episode: Option<Episode>,
-    /// The episode under way in words, at most 512 bytes; the same until [`Turn::Changed`].
+    /// The current episode in words, at most 512 bytes; the same until [`Turn::Changed`].
     pub description: Option<Arc<str>>,
-    /// Number of episodes so far, the one under way included.
+    /// Number of episodes so far, including the current one.
     pub episodes: u64,
     /// What happened to the episode at this tick, if anything.
     pub turn: Option<Turn>,

@@ -140,7 +140,7 @@ impl Scorer {
         self.tracker.episode()
     }
 
-    /// Number of episodes so far, the one under way included.
+    /// Number of episodes so far, including the current one.
     pub fn episodes(&self) -> u64 {
         self.tracker.count()
     }

@@ -355,7 +355,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "otlp.queue",
         Takes::Whole,
-        "Spans that may wait to be sent, those of the batch under way included, 1 to 65536; more are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
+        "Largest number of spans waiting to be sent, including the current batch, 1 to 65536; further spans are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
     ),
     row(
         "otlp.schedule_delay",

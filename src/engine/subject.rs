@@ -63,7 +63,7 @@ pub(super) struct State {
     /// What was concluded last, and when; it stands for a while when readings fail.
     #[serde(skip)]
     newest: Option<(Timestamp, Opinion)>,
-    /// The description of the episode under way.
+    /// The description of the current episode.
     description: Option<Arc<str>>,
     /// Seconds between readings so far, gaps left out.
     observed: f64,

@@ -33,18 +33,18 @@ static IS_ANOMALY: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static EPISODES: Metric = Metric::counter(
     "anomaly_episodes_total",
-    "Episodes of anomaly so far, the one under way included; absent until enough is known",
+    "Episodes so far, including the current one; absent until enough is known",
 )
 .by(&["kind", "subject"]);
 static EPISODE_INFO: Metric = Metric::gauge(
     "anomaly_episode_info",
-    "Identifier and description of the episode under way, always 1; absent outside of episodes. The description \
+    "Identifier and description of the current episode, always 1; absent outside of episodes. The description \
      is renewed a minute after the onset and then at most every 10 minutes",
 )
 .by(&["kind", "subject", "episode", "description"]);
 static UNDESCRIBED: Metric = Metric::gauge(
     "anomaly_episodes_undescribed",
-    "Episodes under way without anomaly_episode_info, because 100 others began earlier",
+    "Current episodes without anomaly_episode_info, because 100 others began earlier",
 );
 static READY: Metric =
     Metric::gauge("anomaly_ready", "Whether enough is known of the subject to score it, 0 or 1")

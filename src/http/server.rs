@@ -102,7 +102,7 @@ pub async fn serve(
     let Some(graceful) = Arc::into_inner(graceful) else { return Ok(()) };
     let open = graceful.count();
     if timeout(GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = open, "requests under way did not end in time and are cut off");
+        tracing::warn!(connections = open, "requests did not finish in time; their connections are closed");
     }
     Ok(())
 }

@@ -3,14 +3,15 @@
 //!
 //! Nine days of minutes as rows, the event in the last one; and a day of seconds as the engine reads them.
 
-use hostnorm::budget::Budget;
 use hostnorm::detect::random::Random;
 use hostnorm::engine::{self, Engine};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
-use hostnorm::replay::{Replay, Settings};
+use hostnorm::replay::Replay;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::training;
+
+use crate::simulated::settings;
 
 const DAY: usize = 1_440;
 /// The event begins at ten in the morning of the ninth day.
@@ -74,22 +75,6 @@ impl Series<'_> {
     }
 }
 
-fn settings(quarantine: f64) -> Settings {
-    let live = engine::Settings::default();
-    Settings {
-        every: 60.0,
-        limit: live.limit,
-        budget: Budget::OFF,
-        release: live.release,
-        smoothing: live.smoothing,
-        half_life: live.half_life,
-        quarantine,
-        retrain: live.retrain,
-        training: training::Settings::default(),
-        seed: 1,
-    }
-}
-
 /// What goes on beside the signal on the same host: a second processor's share, a ratio of memory, bytes written and
 /// received, page faults; some follow the day, some share a load, one is alone.
 fn others(t: usize, load: &mut f64, random: &mut Random) -> [f64; 5] {
@@ -111,7 +96,7 @@ fn others(t: usize, load: &mut f64, random: &mut Random) -> [f64; 5] {
 fn rows(event: &Event, width: usize, quarantine: f64) -> (f64, usize) {
     let (mut random, mut load) = (Random::new(1), 0.0);
     let floors = [event.floor, 0.08, 0.05, 15e6, 5e6, 20_000.0];
-    let mut replay = Replay::new(floors[..width].to_vec(), &settings(quarantine));
+    let mut replay = Replay::new(floors[..width].to_vec(), &settings(1, quarantine));
     let mut series = Series { event, day: DAY, from: FROM, len: event.minutes, first: 0.0 };
     let (mut active, mut outside, mut before) = (0, 0, false);
     for t in 0..9 * DAY {

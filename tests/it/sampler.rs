@@ -22,19 +22,27 @@ const EVERY: f64 = 60.0;
 /// The memory used, among the signals.
 const MEMORY: usize = 5;
 
-/// A loop on its thread, with no sources but what its engine knows.
-struct Loop {
-    control: Control,
+/// A loop on its thread.
+pub(crate) struct Loop {
+    pub(crate) control: Control,
     handle: Handle,
     newest: Arc<Mutex<Option<Arc<Report>>>>,
     thread: JoinHandle<()>,
 }
 
 impl Loop {
-    fn start(durable: Durable, mut publish: impl FnMut(&Report) + Send + 'static) -> Self {
-        let training = training::Settings::default();
-        let options = Options { interval: Duration::from_millis(20), training, seed: 1 };
-        let sources = Sources::open(&sources::Settings::default(), |_| false);
+    /// One with no sources but what its engine knows.
+    fn start(durable: Durable, publish: impl FnMut(&Report) + Send + 'static) -> Self {
+        Self::start_with(no_sources(), Duration::from_millis(20), durable, publish)
+    }
+
+    pub(crate) fn start_with(
+        sources: Sources,
+        interval: Duration,
+        durable: Durable,
+        mut publish: impl FnMut(&Report) + Send + 'static,
+    ) -> Self {
+        let options = Options { interval, training: training::Settings::default(), seed: 1 };
         let (handle, inbox) = sampler::channel();
         let sampler = Sampler::new(options, sources, durable, (handle.clone(), inbox));
         handle.restore(None);
@@ -51,7 +59,11 @@ impl Loop {
         Self { control: handle.control(), handle, newest, thread }
     }
 
-    fn send(&self, command: Command) -> Outcome {
+    pub(crate) fn newest(&self) -> Option<Arc<Report>> {
+        self.newest.lock().unwrap().clone()
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(self.control.send(command))
     }
@@ -74,18 +86,22 @@ impl Loop {
 
     /// The model in a metric of the newest report.
     fn model(&self, metric: &str) -> Option<String> {
-        let newest = self.newest.lock().unwrap();
-        let sample = newest.as_ref()?.own.iter().find(|it| it.metric.name == metric)?;
+        let newest = self.newest()?;
+        let sample = newest.own.iter().find(|it| it.metric.name == metric)?;
         sample.labels.values().last().map(|it| it.to_string())
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.handle.stop();
         self.thread.join().unwrap();
     }
 }
 
-fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn no_sources() -> Sources {
+    Sources::open(&sources::Settings::default(), |_| false)
+}
+
+pub(crate) fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = poll() {

@@ -24,7 +24,8 @@ const TAIL: usize = 30;
 /// As how much of a row one inside an episode is learned: as `replay` does it, and as a live host does.
 const QUARANTINES: [f64; 2] = [1.0, 0.2];
 
-fn settings(seed: u64, quarantine: f64) -> Settings {
+/// A replay of minutes with the limits of a live host.
+pub(crate) fn settings(seed: u64, quarantine: f64) -> Settings {
     let live = engine::Settings::default();
     Settings {
         every: 60.0,

@@ -2,19 +2,18 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostnorm::control::Command;
 use hostnorm::engine::{Engine, Settings};
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::registry::Registry;
 use hostnorm::report::{Judgement, Report};
-use hostnorm::sampler::{self, Durable, Handle, Options, Sampler};
-use hostnorm::sources::{self, Source, Sources};
-use hostnorm::training;
+use hostnorm::sampler::Durable;
+use hostnorm::sources::{self, Source};
 
 use crate::lifecycle::{CONTAINERS, container, reading};
+use crate::sampler::{Loop, no_sources, until};
 
 /// Gives the subjects that are here, at instants a second apart unless told otherwise.
 #[derive(Debug, Clone)]
@@ -59,55 +58,21 @@ impl Synthetic {
     }
 }
 
-struct Loop {
-    handle: Handle,
-    newest: Arc<Mutex<Option<Arc<Report>>>>,
-    thread: JoinHandle<()>,
+fn start(directory: &Path, source: &Synthetic) -> Loop {
+    let settings = Settings { window: 3, warmup: 60.0, evict_after: 60.0, ..Settings::default() };
+    let durable = Durable {
+        engine: Engine::new(&CONTAINERS, &settings),
+        registry: Registry::new(0.0),
+        store: crate::store::open(directory),
+    };
+    let sources = no_sources().with("synthetic", Box::new(source.clone()));
+    Loop::start_with(sources, Duration::from_millis(5), durable, |_| ())
 }
 
 impl Loop {
-    fn start(directory: &Path, source: &Synthetic) -> Self {
-        let settings = Settings { window: 3, warmup: 60.0, evict_after: 60.0, ..Settings::default() };
-        let durable = Durable {
-            engine: Engine::new(&CONTAINERS, &settings),
-            registry: Registry::new(0.0),
-            store: crate::store::open(directory),
-        };
-        let options =
-            Options { interval: Duration::from_millis(5), training: training::Settings::default(), seed: 1 };
-        let sources = Sources::open(&sources::Settings::default(), |_| false);
-        let sources = sources.with("synthetic", Box::new(source.clone()));
-        let (handle, inbox) = sampler::channel();
-        let sampler = Sampler::new(options, sources, durable, (handle.clone(), inbox));
-        handle.restore(None);
-        let newest = Arc::new(Mutex::new(None));
-        let slot = Arc::clone(&newest);
-        let thread = std::thread::spawn(move || {
-            sampler.run(|report| {
-                let report = Arc::new(report);
-                *slot.lock().unwrap() = Some(Arc::clone(&report));
-                report
-            });
-        });
-        Self { handle, newest, thread }
-    }
-
     /// Waits for a report of which this is true.
     fn until<T>(&self, what: &str, mut of: impl FnMut(&Report) -> Option<T>) -> T {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let newest = self.newest.lock().unwrap().clone();
-            if let Some(found) = newest.as_deref().and_then(&mut of) {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "no {what}: {:?}", newest.map(|it| counts(&it)));
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn stop(self) {
-        self.handle.stop();
-        self.thread.join().unwrap();
+        until(what, || self.newest().as_deref().and_then(&mut of))
     }
 }
 
@@ -130,7 +95,7 @@ fn what_was_evicted_goes_on_after_a_restart() {
     let source = Synthetic::new();
     let [gone, stays, new] = [1, 2, 3].map(container);
     source.set(&[gone.clone(), stays.clone()]);
-    let it = Loop::start(directory.path(), &source);
+    let it = start(directory.path(), &source);
     it.until("score", |it| judged(it, &gone).filter(|_| judged(it, &stays).is_some()));
     source.set(std::slice::from_ref(&stays));
     it.until("eviction", |it| (counts(it) == [1.0, 0.0]).then_some(()));
@@ -138,7 +103,7 @@ fn what_was_evicted_goes_on_after_a_restart() {
     // Both are known in another process: the one that was evicted, and the one that was there to the end.
     source.set(std::slice::from_ref(&stays));
     source.pace(0.001);
-    let it = Loop::start(directory.path(), &source);
+    let it = start(directory.path(), &source);
     it.until("state", |it| (counts(it) == [0.0, 1.0]).then_some(()));
     source.set(&[gone.clone(), stays.clone(), new.clone()]);
     it.until("state", |it| (counts(it) == [0.0, 2.0]).then_some(()));
@@ -156,14 +121,13 @@ fn what_is_forgotten_does_not_come_back_with_an_evicted_subject() {
     let source = Synthetic::new();
     let [gone, stays] = [1, 2].map(container);
     source.set(&[gone.clone(), stays.clone()]);
-    let it = Loop::start(directory.path(), &source);
+    let it = start(directory.path(), &source);
     it.until("score", |it| judged(it, &gone).filter(|_| judged(it, &stays).is_some()));
     source.set(std::slice::from_ref(&stays));
     it.until("eviction", |it| (counts(it) == [1.0, 0.0]).then_some(()));
     source.pace(0.001);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let all = Command::Forget { from: Timestamp(0.0), to: Timestamp(1e12) };
-    let reply = runtime.block_on(it.handle.control().send(all)).unwrap();
+    let reply = it.send(all).unwrap();
     assert!(reply.message.starts_with("forgotten"), "{}", reply.message);
     source.set(&[gone.clone(), stays.clone()]);
     let [one, other] =

@@ -53,7 +53,7 @@ pub struct Settings {
     pub resource_attributes: Vec<String>,
     /// By which headers scrapes may bring a trace along.
     pub propagators: Vec<String>,
-    /// Spans that may wait, those of the batch under way included.
+    /// Largest number of waiting spans, including the current batch.
     pub queue: u64,
     /// Time between two batches.
     pub schedule_delay: Span,
