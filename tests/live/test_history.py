@@ -122,7 +122,7 @@ def bootstrap(tools, folder, origin):
         assert "geheim" not in log, log
         return log
 
-    assert "learned the past of this host from elsewhere" in starts("bootstrapped", origin, 1)
+    assert "backfill learned" in starts("bootstrapped", origin, 1)
     gone = f"prometheus:http://anna:geheim@127.0.0.1:{free_port()}"
     assert "cannot be reached" in starts("alone", gone, 0)
 
