@@ -40,16 +40,16 @@ use selftest_metrics::Selftests;
 use subjects::Subjects;
 use throttle::Throttle;
 
-static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings made and judged");
+static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings taken and scored");
 static TICKS_MISSED: Metric =
-    Metric::counter("hostnorm_ticks_missed_total", "Readings skipped because the one before took too long");
+    Metric::counter("hostnorm_ticks_missed_total", "Readings skipped because the previous one took too long");
 static LEARNING: Metric = Metric::gauge(
     "hostnorm_learning",
     "Whether learning is enabled (1) or paused with `hostnorm learn off` (0)",
 );
 static BACKFILL: Metric = Metric::gauge(
     "hostnorm_bootstrap_success",
-    "Whether the past of this host was learned from another server at the first start; absent when it was not requested, or is not there yet",
+    "Whether the backfill at the first start succeeded; absent while it runs or if none is configured",
 );
 
 /// Metrics of the loop, its jobs and its models.

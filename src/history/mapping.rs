@@ -196,8 +196,10 @@ mod tests {
 
     use super::*;
 
-    static SECONDS: Metric = Metric::counter("hostnorm_cpu_seconds_total", "Time").by(&["mode"]);
-    static CPUS: Metric = Metric::gauge("hostnorm_cpus_online", "Processors");
+    static SECONDS: Metric =
+        Metric::counter("hostnorm_cpu_seconds_total", "CPU time of all CPUs in seconds, by mode")
+            .by(&["mode"]);
+    static CPUS: Metric = Metric::gauge("hostnorm_cpus_online", "CPUs online");
     static METRICS: &[&Metric] = &[&SECONDS, &CPUS];
 
     fn check(text: &str, expect: &str) {

@@ -22,135 +22,122 @@ use crate::version;
 
 static SCORE: Metric = Metric::gauge(
     "anomaly_score",
-    "How unusual the subject is: 0 is utterly ordinary, 1 is the limit, above 1 is an anomaly; \
-     the highest score of the last while (setting hold), absent until enough is known",
+    "Per subject; 1 is the threshold, 0 is normal. Highest score within the setting score_hold; absent during warm-up",
 )
 .by(&["kind", "subject"]);
-static IS_ANOMALY: Metric = Metric::gauge(
-    "is_anomaly",
-    "Whether the subject is in an anomaly, 1 from its onset to its end, else 0; absent until enough is known",
-)
-.by(&["kind", "subject"]);
+static IS_ANOMALY: Metric =
+    Metric::gauge("is_anomaly", "Whether the subject is in an anomaly (1) or not (0); absent during warm-up")
+        .by(&["kind", "subject"]);
 static EPISODES: Metric = Metric::counter(
     "anomaly_episodes_total",
-    "Episodes so far, including the current one; absent until enough is known",
+    "Episodes of the subject, including the current one; absent during warm-up",
 )
 .by(&["kind", "subject"]);
 static EPISODE_INFO: Metric = Metric::gauge(
     "anomaly_episode_info",
-    "Identifier and description of the current episode, always 1; absent outside of episodes. The description \
-     is renewed a minute after the onset and then at most every 10 minutes",
+    "Identifier and description of the current episode; always 1, absent outside of episodes. The description is updated after one minute and then at most every 10 minutes",
 )
 .by(&["kind", "subject", "episode", "description"]);
 static UNDESCRIBED: Metric = Metric::gauge(
     "anomaly_episodes_undescribed",
-    "Current episodes without anomaly_episode_info, because 100 others began earlier",
+    "Current episodes without anomaly_episode_info, because the limit of 100 is reached",
 );
 static READY: Metric =
-    Metric::gauge("anomaly_ready", "Whether enough is known of the subject to score it, 0 or 1")
+    Metric::gauge("anomaly_ready", "Whether the subject is being scored (1) or still warming up (0)")
         .by(&["kind", "subject"]);
 static READY_AT: Metric = Metric::gauge(
     "anomaly_ready_at_timestamp_seconds",
-    "When the first score of the subject was, or will be, there, in seconds since the epoch",
+    "Unix time of the subject's first score, past or expected, in seconds",
 )
 .by(&["kind", "subject"]);
-static BORROWED: Metric =
-    Metric::gauge("anomaly_borrowed", "Always 1, for new subjects scored by what is normal for their kind")
-        .by(&["kind", "subject"]);
+static BORROWED: Metric = Metric::gauge(
+    "anomaly_borrowed",
+    "New subjects scored with the statistics of their kind until they have their own; always 1",
+)
+.by(&["kind", "subject"]);
 static CONFIDENCE: Metric = Metric::gauge(
     "anomaly_confidence_ratio",
-    "Share of the voting detectors that agree with their majority, between 0 and 1",
+    "Share of the voting detectors that agree with the majority, 0 to 1",
 )
 .by(&["kind", "subject"]);
 static DETECTOR_SCORE: Metric = Metric::gauge(
     "anomaly_detector_score",
-    "Score of one detector divided by its own threshold: 1 is its limit; absent while it abstains. The model is \
-     current, or shadow for those that judge by a new model as well which is tried out",
+    "Score of one detector; 1 is its threshold, absent while it abstains. The label model is current, or shadow for the candidate model",
 )
 .by(&["kind", "subject", "detector", "model"]);
 static SHADOW_SCORE: Metric = Metric::gauge(
     "anomaly_shadow_score",
-    "What the momentary score would be with the new model that is tried out: 1 is the limit; absent without one",
+    "Score with the candidate model, without score_hold; 1 is the threshold, absent without a candidate",
 )
 .by(&["kind", "subject"]);
 static DRIFT: Metric = Metric::gauge(
     "anomaly_drift_ratio",
-    "How far the values of the signal in the last day are from those that the model was trained on: 1 is the limit, \
-     from where on a training is due; absent while too little is known",
+    "Distance of the signal's values of the last day from those the model was trained on; the model is retrained at 1, absent with too little data",
 )
 .by(&["kind", "subject", "signal"]);
 static DETECTOR_VOTE: Metric = Metric::gauge(
     "anomaly_detector_vote",
-    "Whether the detector votes for an anomaly, 0 or 1; absent while it abstains or if it has no vote",
+    "Whether the detector votes for an anomaly (1) or against it (0); absent while it abstains or if it has no vote",
 )
 .by(&["kind", "subject", "detector"]);
 static CONTRIBUTION: Metric = Metric::gauge(
     "anomaly_contribution",
-    "What the signal adds to anomaly_score, in the same units, negative where it speaks against an anomaly; \
-     only the largest, by the side of the expected value on which the signal is",
+    "Share of the signal in anomaly_score, negative if it lowers the score; the largest five only. The label direction is the side of the expected value",
 )
 .by(&["kind", "subject", "signal", "direction"]);
 static ABSENT: Metric = Metric::gauge(
     "anomaly_absent_signal",
-    "Always 1, for signals that used to move or to be there: absence is flat_line, stopped (at 0) or vanished",
+    "Signals that stopped changing (flat_line), stopped counting (stopped) or disappeared (vanished); always 1",
 )
 .by(&["kind", "subject", "signal", "absence"]);
 static BUDGET_SPENT: Metric = Metric::gauge(
     "anomaly_budget_spent_ratio",
-    "Episodes that began within the last period of the budget, over those that it allows; absent without a budget",
+    "Episodes in the last period of the budget, divided by those allowed; absent without a budget",
 )
 .by(&["kind", "subject"]);
 static GRACE: Metric = Metric::gauge(
     "anomaly_grace_active",
-    "Whether the reason holds back episodes whose score is below twice the limit, 0 or 1: after boot, resume \
-     or clock_step, while or after an upgrade of packages, after a deploy",
+    "Whether a grace period is active (1) or not (0); during grace, an episode starts only at a score of 2",
 )
 .by(&["reason"]);
 static SIGNAL: Metric = Metric::gauge(
     "anomaly_signal",
-    "Mean of the signal over the window that is judged, in the unit that the name of the signal ends in",
+    "Mean of the signal over the current window; the name of the signal ends in its unit",
 )
 .by(&["kind", "subject", "signal"]);
-static EXPECTED: Metric = Metric::gauge(
-    "anomaly_expected",
-    "Value that was expected of the signal, in its unit; absent until enough is known",
-)
-.by(&["kind", "subject", "signal"]);
+static EXPECTED: Metric =
+    Metric::gauge("anomaly_expected", "Expected value of the signal, in its unit; absent during warm-up")
+        .by(&["kind", "subject", "signal"]);
 static LOWER: Metric = Metric::gauge(
     "anomaly_lower_bound",
-    "Lower end of the ordinary range of the signal, in its unit; absent until enough is known",
+    "Lower end of the signal's normal range, in its unit; absent during warm-up",
 )
 .by(&["kind", "subject", "signal"]);
 static UPPER: Metric = Metric::gauge(
     "anomaly_upper_bound",
-    "Upper end of the ordinary range of the signal, in its unit; absent until enough is known",
+    "Upper end of the signal's normal range, in its unit; absent during warm-up",
 )
 .by(&["kind", "subject", "signal"]);
 static BUILD_INFO: Metric =
-    Metric::gauge("hostnorm_build_info", "Always 1; the labels tell what was built from what by what").by(&[
-        "version",
-        "revision",
-        "rustversion",
-    ]);
+    Metric::gauge("hostnorm_build_info", "Build information: version, revision and Rust version; always 1")
+        .by(&["version", "revision", "rustversion"]);
 static LAST_SAMPLE: Metric = Metric::gauge(
     "hostnorm_last_sample_timestamp_seconds",
-    "When the values on this page were read, in seconds since the epoch; \
-     hostnorm reads on its own timer because windows need even spacing",
+    "Unix time of the last reading, in seconds; readings follow the setting interval, not the scrapes",
 );
-static COLLECTOR_SUCCESS: Metric = Metric::gauge(
-    "hostnorm_collector_success",
-    "Whether the collector gave all it has at the last reading, 0 or 1",
+static COLLECTOR_SUCCESS: Metric =
+    Metric::gauge("hostnorm_collector_success", "Whether the collector succeeded in the last reading")
+        .by(&["collector"]);
+static COLLECTOR_DURATION: Metric = Metric::gauge(
+    "hostnorm_collector_duration_seconds",
+    "Duration of the collector in the last reading, in seconds",
 )
 .by(&["collector"]);
-static COLLECTOR_DURATION: Metric =
-    Metric::gauge("hostnorm_collector_duration_seconds", "What the collector took at the last reading")
-        .by(&["collector"]);
 static SCRAPES: Metric =
-    Metric::counter("hostnorm_scrapes_total", "Answers with metrics, by the format that was negotiated")
-        .by(&["format"]);
+    Metric::counter("hostnorm_scrapes_total", "Scrapes served, by exposition format").by(&["format"]);
 static DROPPED: Metric = Metric::counter(
     "hostnorm_connections_dropped_total",
-    "Connections closed to make room for new ones because too many were open",
+    "Connections closed to make room for new ones, because too many were open",
 );
 
 /// All that this module exposes of its own accord, in the order of exposition.

@@ -15,8 +15,7 @@ const BOUNDS: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.2
 
 pub(super) static TICK_SECONDS: Metric = Metric::histogram(
     "hostnorm_tick_duration_seconds",
-    "Time that reading, judging, storing and publishing took, tick by tick; in OpenMetrics with exemplars that name \
-     the trace of a tick, while traces are sent",
+    "Duration of a tick in seconds: read, score, store and publish. OpenMetrics has exemplars with the trace ID of a tick, if traces are sent",
 );
 
 type Names = [(&'static str, String); 2];

@@ -25,9 +25,9 @@ pub(super) const JOBS_MAX: usize = 32;
 /// No scheduled job is added behind so many others: it stays due, and commands find room.
 const SCHEDULED_MAX: usize = 8;
 
-pub(super) static WAITING: Metric = Metric::gauge("hostnorm_jobs_waiting", "Jobs that wait for the worker");
+pub(super) static WAITING: Metric = Metric::gauge("hostnorm_jobs_waiting", "Jobs waiting for the worker");
 pub(super) static DROPPED: Metric =
-    Metric::counter("hostnorm_jobs_dropped_total", "Jobs dropped because the queue of jobs was full");
+    Metric::counter("hostnorm_jobs_dropped_total", "Jobs dropped because the queue was full");
 
 /// The number of a job; later jobs have higher ones.
 pub(super) type JobId = u64;

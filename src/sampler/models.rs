@@ -10,25 +10,29 @@ use crate::reading::{Kind, Labels, Values};
 use crate::registry::{Outcome, Registry, Stage};
 use crate::training::{Model, TrainError};
 
-pub(super) static MODEL: Metric =
-    Metric::gauge("hostnorm_model_info", "Model that judges, see `hostnorm models list`; always 1")
-        .by(&["kind", "model"]);
-pub(super) static SHADOW: Metric = Metric::gauge(
-    "hostnorm_model_shadow_info",
-    "New model that is tried out beside the current one; always 1",
+pub(super) static MODEL: Metric = Metric::gauge(
+    "hostnorm_model_info",
+    "Identifier of the current model, as in `hostnorm models list`; always 1",
 )
 .by(&["kind", "model"]);
-pub(super) static TRIALS: Metric =
-    Metric::counter("hostnorm_model_trials_total", "Trials of new models, by outcome: promoted or refused")
-        .by(&["kind", "outcome"]);
+pub(super) static SHADOW: Metric = Metric::gauge(
+    "hostnorm_model_shadow_info",
+    "Identifier of the candidate model in shadow mode; always 1, absent without one",
+)
+.by(&["kind", "model"]);
+pub(super) static TRIALS: Metric = Metric::counter(
+    "hostnorm_model_trials_total",
+    "Candidate models evaluated, by outcome: promoted or refused",
+)
+.by(&["kind", "outcome"]);
 pub(super) static TRAINED_AT: Metric = Metric::gauge(
     "hostnorm_model_trained_timestamp_seconds",
-    "Time when the model that judges was trained, in seconds since 1970",
+    "Unix time when the current model was trained, in seconds",
 )
 .by(&["kind"]);
 pub(super) static TRAINING_SECONDS: Metric = Metric::gauge(
     "hostnorm_training_duration_seconds",
-    "Duration of the last training, in seconds, rests included",
+    "Duration of the last training in seconds, including pauses",
 )
 .by(&["kind"]);
 pub(super) static TRAININGS: Metric =
@@ -36,7 +40,7 @@ pub(super) static TRAININGS: Metric =
         .by(&["kind", "outcome"]);
 pub(super) static AUC: Metric = Metric::gauge(
     "hostnorm_model_auc_ratio",
-    "Area under the ROC curve of the last trained model and of a second opinion, on held-out points with injected faults",
+    "Area under the ROC curve of the last trained model and of a second implementation, on held-out points with injected faults",
 )
 .by(&["kind", "implementation"]);
 

@@ -7,7 +7,7 @@ use crate::selftest::{Findings, Silent};
 
 pub(super) static RECALL: Metric = Metric::gauge(
     "hostnorm_selftest_recall_ratio",
-    "Share of the injected faults that the last self-test found",
+    "Share of the injected faults found by the last self-test, 0 to 1",
 );
 pub(super) static DELAY: Metric = Metric::gauge(
     "hostnorm_selftest_delay_seconds",
@@ -15,16 +15,16 @@ pub(super) static DELAY: Metric = Metric::gauge(
 );
 pub(super) static SUCCESS: Metric = Metric::gauge(
     "hostnorm_selftest_last_success_timestamp_seconds",
-    "Time of the last self-test that passed, in seconds since 1970; one runs each hour without an anomaly",
+    "Unix time of the last self-test that passed, in seconds; a self-test runs after each hour without an anomaly",
 );
 pub(super) static DETECTOR: Metric = Metric::gauge(
     "hostnorm_selftest_detector_auc_ratio",
-    "Area under the ROC curve of each detector in the last self-test; blind below 0.6",
+    "Area under the ROC curve of each detector in the last self-test; below 0.6 the detector is blind",
 )
 .by(&["detector"]);
 pub(super) static TESTS: Metric = Metric::counter(
     "hostnorm_selftests_total",
-    "Self-tests, by outcome; inconclusive where the hour was an alarm without a fault",
+    "Self-tests, by outcome; inconclusive if the hour alerts without a fault",
 )
 .by(&["outcome"]);
 

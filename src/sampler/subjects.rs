@@ -22,17 +22,17 @@ pub(super) static SUBJECTS: Metric = Metric::gauge(
 .by(&["kind", "state"]);
 pub(super) static EVICTED: Metric = Metric::counter(
     "hostnorm_subjects_evicted_total",
-    "Subjects evicted from memory, as they were gone or others needed the room",
+    "Subjects evicted from memory, because they were gone or others needed the room",
 )
 .by(&["kind"]);
 pub(super) static RESTORED: Metric = Metric::counter(
     "hostnorm_subjects_restored_total",
-    "Subjects that returned and went on with their stored state",
+    "Subjects that returned and were restored from their stored state",
 )
 .by(&["kind"]);
 pub(super) static UNJUDGED: Metric = Metric::counter(
     "hostnorm_subjects_unjudged_total",
-    "Readings of subjects that were not judged, as there was no room for one more subject",
+    "Readings of subjects not scored, because the maximum number of subjects was reached",
 )
 .by(&["kind"]);
 

@@ -17,17 +17,19 @@ use crate::reading::{Labels, Reading, Timestamp, Values};
 use crate::signal::Signal;
 
 static UPTIME: Metric =
-    Metric::gauge("hostnorm_uptime_seconds", "Time since the machine was started, sleep included");
-static SUSPENDED: Metric =
-    Metric::counter("hostnorm_suspended_seconds_total", "Time that the machine slept since it was started");
+    Metric::gauge("hostnorm_uptime_seconds", "Time since boot in seconds, including suspend");
+static SUSPENDED: Metric = Metric::counter(
+    "hostnorm_suspended_seconds_total",
+    "Time the machine was suspended since boot, in seconds",
+);
 static LOCK_HELD: Metric = Metric::gauge(
     "hostnorm_package_lock_held",
-    "Whether the package manager holds its lock to change what is installed, 0 or 1; absent without it",
+    "Whether the package manager holds its lock, as during an upgrade; absent if it is not installed",
 )
 .by(&["manager"]);
 static MARKER: Metric = Metric::gauge(
     "hostnorm_deploy_marker_timestamp_seconds",
-    "When the deploy marker (setting context.deploy_marker) was touched last, in seconds since the epoch",
+    "Unix time of the last change of the deploy marker (setting context.deploy_marker), in seconds",
 );
 
 pub(super) static METRICS: &[&Metric] = &[&UPTIME, &SUSPENDED, &LOCK_HELD, &MARKER];

@@ -7,8 +7,8 @@ use crate::reading::{Kind, Labels, Reading};
 use crate::signal::{Change, Signal, Unit, share};
 
 pub(super) static SECONDS: Metric =
-    Metric::counter("hostnorm_cpu_seconds_total", "Time of all processors together, by mode").by(&["mode"]);
-pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpus_online", "Processors that are online");
+    Metric::counter("hostnorm_cpu_seconds_total", "CPU time of all CPUs in seconds, by mode").by(&["mode"]);
+pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpus_online", "CPUs online");
 
 pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
 
@@ -19,31 +19,23 @@ const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "so
 const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(super) static SIGNALS: &[Signal] = &[
-    ratio(
-        "cpu_busy_ratio",
-        "CPU usage",
-        "Share of processor time not spent idle or waiting for disks",
-        |it| {
-            let idle = ratio_of(it, &["idle", "iowait"])?;
-            Some(1.0 - idle)
-        },
-    ),
-    ratio("cpu_user_ratio", "user CPU", "Share of processor time spent in programs", |it| {
+    ratio("cpu_busy_ratio", "CPU usage", "Share of CPU time neither idle nor waiting for I/O", |it| {
+        let idle = ratio_of(it, &["idle", "iowait"])?;
+        Some(1.0 - idle)
+    }),
+    ratio("cpu_user_ratio", "user CPU", "Share of CPU time in user mode", |it| {
         ratio_of(it, &["user", "nice"])
     }),
-    ratio("cpu_system_ratio", "system CPU", "Share of processor time spent in the kernel", |it| {
+    ratio("cpu_system_ratio", "system CPU", "Share of CPU time in kernel mode", |it| {
         ratio_of(it, &["system", "irq", "softirq"])
     }),
-    ratio(
-        "cpu_iowait_ratio",
-        "I/O wait",
-        "Share of processor time idle with a disk request under way",
-        |it| ratio_of(it, &["iowait"]),
-    ),
+    ratio("cpu_iowait_ratio", "I/O wait", "Share of CPU time idle while waiting for I/O", |it| {
+        ratio_of(it, &["iowait"])
+    }),
     ratio(
         "cpu_steal_ratio",
         "CPU steal",
-        "Share of processor time that the hypervisor gave to others",
+        "Share of CPU time given to other guests by the hypervisor",
         |it| ratio_of(it, &["steal"]),
     ),
 ];

@@ -17,15 +17,18 @@ static READS: Metric =
     Metric::counter("hostnorm_disk_reads_completed_total", "Reads completed").by(&["device"]);
 static WRITES: Metric =
     Metric::counter("hostnorm_disk_writes_completed_total", "Writes completed").by(&["device"]);
-static IO_TIME: Metric =
-    Metric::counter("hostnorm_disk_io_time_seconds_total", "Time with requests under way").by(&["device"]);
+static IO_TIME: Metric = Metric::counter(
+    "hostnorm_disk_io_time_seconds_total",
+    "Time with at least one I/O in progress, in seconds",
+)
+.by(&["device"]);
 static WEIGHTED: Metric = Metric::counter(
     "hostnorm_disk_io_time_weighted_seconds_total",
-    "Time with requests under way, times their number",
+    "Time with I/O in progress, multiplied by the number of I/Os, in seconds",
 )
 .by(&["device"]);
 static DROPPED: Metric =
-    Metric::gauge("hostnorm_disk_devices_dropped", "Disks that are not shown because there are too many");
+    Metric::gauge("hostnorm_disk_devices_dropped", "Disks not exposed because there are too many");
 
 pub(super) static METRICS: &[&Metric] = &[&READ, &WRITTEN, &READS, &WRITES, &IO_TIME, &WEIGHTED, &DROPPED];
 
@@ -34,7 +37,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "disk_busy_ratio",
         title: "busiest disk",
-        help: "Share of time in which the busiest disk had requests under way",
+        help: "Share of time in which the busiest disk had I/O in progress",
         unit: Unit::Ratio,
         // Log rotation or a package list update keeps a disk busy for four seconds of a window; a saturated one
         // is at 1.
@@ -45,7 +48,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "disk_read_bytes_per_second",
         title: "disk reads",
-        help: "Bytes read in a second from all physical disks",
+        help: "Bytes read per second, all physical disks",
         unit: Unit::BytesPerSecond,
         // 450 MB within a window; even a slow disk reads ten times as much when saturated.
         floor: 15e6,
@@ -55,7 +58,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "disk_written_bytes_per_second",
         title: "disk writes",
-        help: "Bytes written in a second to all physical disks",
+        help: "Bytes written per second, all physical disks",
         unit: Unit::BytesPerSecond,
         // As for reading.
         floor: 15e6,
@@ -65,7 +68,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "disk_operations_per_second",
         title: "disk operations",
-        help: "Reads and writes completed in a second by all physical disks",
+        help: "Reads and writes completed per second, all physical disks",
         unit: Unit::PerSecond,
         // 15,000 small files within a window; spinning disks saturate below, and are then seen as busy.
         floor: 500.0,

@@ -50,7 +50,7 @@ pub(super) static ROWS: &[Row] = &[
     },
     Row {
         name: "sensors",
-        help: "Temperatures",
+        help: "Temperature sensors",
         metrics: sensors::METRICS,
         signals: sensors::SIGNALS,
         open: |_| Box::new(Sensors(Components::new())),

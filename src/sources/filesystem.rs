@@ -23,27 +23,23 @@ use crate::signal::{Change, Signal, Unit, share};
 const LABELS: &[&str] = &["device", "mountpoint", "fstype"];
 
 pub(super) static SIZE: Metric =
-    Metric::gauge("hostnorm_filesystem_size_bytes", "Size of the filesystem").by(LABELS);
+    Metric::gauge("hostnorm_filesystem_size_bytes", "Size of the filesystem in bytes").by(LABELS);
 pub(super) static FREE: Metric =
-    Metric::gauge("hostnorm_filesystem_free_bytes", "Space that is free").by(LABELS);
-pub(super) static AVAILABLE: Metric = Metric::gauge(
-    "hostnorm_filesystem_available_bytes",
-    "Space that is free and not reserved for the superuser",
-)
-.by(LABELS);
-static INODES: Metric =
-    Metric::gauge("hostnorm_filesystem_inodes", "Inodes, each of a file or directory").by(LABELS);
-static INODES_FREE: Metric =
-    Metric::gauge("hostnorm_filesystem_inodes_free", "Inodes that are free").by(LABELS);
-pub(super) static READ_ONLY: Metric =
-    Metric::gauge("hostnorm_filesystem_read_only", "Whether nothing can be written to the filesystem")
+    Metric::gauge("hostnorm_filesystem_free_bytes", "Free space in bytes, including space reserved for root")
         .by(LABELS);
+pub(super) static AVAILABLE: Metric =
+    Metric::gauge("hostnorm_filesystem_available_bytes", "Free space available to non-root users, in bytes")
+        .by(LABELS);
+static INODES: Metric =
+    Metric::gauge("hostnorm_filesystem_inodes", "Total inodes of the filesystem").by(LABELS);
+static INODES_FREE: Metric =
+    Metric::gauge("hostnorm_filesystem_inodes_free", "Free inodes of the filesystem").by(LABELS);
+pub(super) static READ_ONLY: Metric =
+    Metric::gauge("hostnorm_filesystem_read_only", "Whether the filesystem is mounted read-only").by(LABELS);
 static ERROR: Metric =
-    Metric::gauge("hostnorm_filesystem_error", "Whether the filesystem gave no answer").by(LABELS);
-static DROPPED: Metric = Metric::gauge(
-    "hostnorm_filesystem_mounts_dropped",
-    "Filesystems that are not shown because there are too many",
-);
+    Metric::gauge("hostnorm_filesystem_error", "Whether the filesystem could not be queried").by(LABELS);
+static DROPPED: Metric =
+    Metric::gauge("hostnorm_filesystem_mounts_dropped", "Filesystems not exposed because there are too many");
 
 pub(super) static METRICS: &[&Metric] =
     &[&SIZE, &FREE, &AVAILABLE, &INODES, &INODES_FREE, &READ_ONLY, &ERROR, &DROPPED];
@@ -53,7 +49,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "filesystem_used_ratio",
         title: "fullest filesystem",
-        help: "Share of space in use of the fullest filesystem that can be written to",
+        help: "Share of space used on the fullest writable filesystem",
         unit: Unit::Ratio,
         // A package upgrade or a day of logs on a small root.
         floor: 0.05,
@@ -64,7 +60,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "filesystem_inodes_used_ratio",
         title: "inodes used",
-        help: "Share of inodes in use of the filesystem with the smallest share left",
+        help: "Share of inodes used on the filesystem with the fewest left",
         unit: Unit::Ratio,
         // Some 60,000 files on a small root.
         floor: 0.05,

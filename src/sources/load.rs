@@ -9,9 +9,9 @@ use crate::metric::Metric;
 use crate::reading::Reading;
 use crate::signal::Signal;
 
-static LOAD1: Metric = Metric::gauge("hostnorm_load1", "Load average over one minute");
-static LOAD5: Metric = Metric::gauge("hostnorm_load5", "Load average over five minutes");
-static LOAD15: Metric = Metric::gauge("hostnorm_load15", "Load average over fifteen minutes");
+static LOAD1: Metric = Metric::gauge("hostnorm_load1", "Load average over 1 minute");
+static LOAD5: Metric = Metric::gauge("hostnorm_load5", "Load average over 5 minutes");
+static LOAD15: Metric = Metric::gauge("hostnorm_load15", "Load average over 15 minutes");
 
 pub(super) static METRICS: &[&Metric] = &[&LOAD1, &LOAD5, &LOAD15];
 pub(super) static SIGNALS: &[Signal] = &[];

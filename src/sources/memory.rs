@@ -7,23 +7,27 @@ use crate::metric::Metric;
 use crate::reading::{Kind, Reading, Values};
 use crate::signal::{Change, Signal, Unit, share};
 
-pub(super) static TOTAL: Metric =
-    Metric::gauge("hostnorm_memory_size_bytes", "Memory that the kernel manages");
+pub(super) static TOTAL: Metric = Metric::gauge("hostnorm_memory_size_bytes", "Total memory in bytes");
 pub(super) static USED: Metric =
-    Metric::gauge("hostnorm_memory_used_bytes", "Memory that is not available to new programs");
-pub(super) static AVAILABLE: Metric =
-    Metric::gauge("hostnorm_memory_available_bytes", "Memory that new programs can have without swapping");
-pub(super) static FREE: Metric = Metric::gauge("hostnorm_memory_free_bytes", "Memory that holds nothing");
-static CACHED: Metric = Metric::gauge("hostnorm_memory_cached_bytes", "Page cache, with shared memory");
-static BUFFERS: Metric = Metric::gauge("hostnorm_memory_buffers_bytes", "Buffers of block devices");
-static DIRTY: Metric = Metric::gauge("hostnorm_memory_dirty_bytes", "Pages that wait to be written to disk");
-static SLAB: Metric = Metric::gauge("hostnorm_memory_slab_bytes", "Data structures of the kernel");
-pub(super) static SWAP_SIZE: Metric = Metric::gauge("hostnorm_swap_size_bytes", "Swap space");
-pub(super) static SWAP_FREE: Metric = Metric::gauge("hostnorm_swap_free_bytes", "Swap space that is unused");
-static FAULTS: Metric = Metric::counter("hostnorm_page_faults_total", "Page faults, minor ones included");
+    Metric::gauge("hostnorm_memory_used_bytes", "Memory not available to new programs, in bytes");
+pub(super) static AVAILABLE: Metric = Metric::gauge(
+    "hostnorm_memory_available_bytes",
+    "Memory available to new programs without swapping, in bytes",
+);
+pub(super) static FREE: Metric = Metric::gauge("hostnorm_memory_free_bytes", "Unused memory in bytes");
+static CACHED: Metric =
+    Metric::gauge("hostnorm_memory_cached_bytes", "Page cache in bytes, including shared memory");
+static BUFFERS: Metric = Metric::gauge("hostnorm_memory_buffers_bytes", "Buffers of block devices in bytes");
+static DIRTY: Metric =
+    Metric::gauge("hostnorm_memory_dirty_bytes", "Memory waiting to be written to disk, in bytes");
+static SLAB: Metric =
+    Metric::gauge("hostnorm_memory_slab_bytes", "Memory for data structures of the kernel, in bytes");
+pub(super) static SWAP_SIZE: Metric = Metric::gauge("hostnorm_swap_size_bytes", "Total swap space in bytes");
+pub(super) static SWAP_FREE: Metric = Metric::gauge("hostnorm_swap_free_bytes", "Unused swap space in bytes");
+static FAULTS: Metric = Metric::counter("hostnorm_page_faults_total", "Page faults, minor and major");
 static MAJOR_FAULTS: Metric =
-    Metric::counter("hostnorm_page_major_faults_total", "Page faults that had to read from disk");
-static SWAP_IN: Metric = Metric::counter("hostnorm_swap_in_pages_total", "Pages read back from swap");
+    Metric::counter("hostnorm_page_major_faults_total", "Major page faults, which read from disk");
+static SWAP_IN: Metric = Metric::counter("hostnorm_swap_in_pages_total", "Pages read from swap");
 static SWAP_OUT: Metric = Metric::counter("hostnorm_swap_out_pages_total", "Pages written to swap");
 
 pub(super) static METRICS: &[&Metric] = &[
@@ -48,7 +52,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "memory_used_ratio",
         title: "memory used",
-        help: "Share of memory that is not available to new programs",
+        help: "Share of memory not available to new programs",
         unit: Unit::Ratio,
         floor: 0.05,
         of: |it| share(it.level(&USED)?, it.level(&TOTAL)?),
@@ -57,7 +61,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "page_faults_per_second",
         title: "page faults",
-        help: "Page faults in a second, minor ones included",
+        help: "Page faults per second, minor and major",
         unit: Unit::PerSecond,
         floor: 20_000.0,
         of: |it| it.rate(&FAULTS),
@@ -66,7 +70,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "page_major_faults_per_second",
         title: "major page faults",
-        help: "Page faults in a second that had to read from disk",
+        help: "Major page faults per second, which read from disk",
         unit: Unit::PerSecond,
         floor: 200.0,
         of: |it| it.rate(&MAJOR_FAULTS),
@@ -74,8 +78,8 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "swap_pages_per_second",
-        title: "swapped pages",
-        help: "Pages read from and written to swap in a second",
+        title: "swap rate",
+        help: "Pages read from and written to swap per second",
         unit: Unit::PerSecond,
         floor: 200.0,
         of: |it: &Change<'_>| Some(it.rate(&SWAP_IN)? + it.rate(&SWAP_OUT)?),

@@ -53,14 +53,14 @@ pub static SOURCES: &[Row] = &[
     // First, so that the uptime is as old as the time of the reading: their difference tells of a clock that was set.
     Row {
         name: "context",
-        help: "What explains anomalies: boot, sleep, package managers at work, deploys",
+        help: "Reasons for a grace period: boot, suspend, package upgrades, deploys",
         metrics: context::METRICS,
         signals: context::SIGNALS,
         open: context::open,
     },
     Row {
         name: "cpu",
-        help: "Time of the processors by mode",
+        help: "CPU time by mode",
         metrics: cpu::METRICS,
         signals: cpu::SIGNALS,
         open: cpu::open,
@@ -81,7 +81,7 @@ pub static SOURCES: &[Row] = &[
     },
     Row {
         name: "pressure",
-        help: "Time that tasks lost waiting for processors, memory and disks",
+        help: "Time tasks waited for CPU, memory and I/O (PSI)",
         metrics: pressure::METRICS,
         signals: pressure::SIGNALS,
         open: pressure::open,
@@ -109,7 +109,7 @@ pub static SOURCES: &[Row] = &[
     },
     Row {
         name: "tcp",
-        help: "TCP segments and connections, sockets",
+        help: "TCP segments, connections and sockets",
         metrics: tcp::METRICS,
         signals: tcp::SIGNALS,
         open: tcp::open,
@@ -123,14 +123,14 @@ pub static SOURCES: &[Row] = &[
     },
     Row {
         name: "sensors",
-        help: "Temperatures",
+        help: "Temperature sensors",
         metrics: sensors::METRICS,
         signals: sensors::SIGNALS,
         open: sensors::open,
     },
     Row {
         name: "self",
-        help: "What hostnorm itself costs",
+        help: "CPU, memory and file descriptors of hostnorm itself",
         metrics: own::METRICS,
         signals: own::SIGNALS,
         open: own::open,

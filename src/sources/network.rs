@@ -17,22 +17,21 @@ pub(super) static RECEIVED: Metric =
 pub(super) static RECEIVED_PACKETS: Metric =
     Metric::counter("hostnorm_network_receive_packets_total", "Packets received").by(&["device"]);
 pub(super) static RECEIVE_ERRORS: Metric =
-    Metric::counter("hostnorm_network_receive_errors_total", "Packets received broken").by(&["device"]);
+    Metric::counter("hostnorm_network_receive_errors_total", "Receive errors").by(&["device"]);
 static RECEIVE_DROPS: Metric =
-    Metric::counter("hostnorm_network_receive_drops_total", "Packets received and dropped").by(&["device"]);
+    Metric::counter("hostnorm_network_receive_drops_total", "Received packets dropped").by(&["device"]);
 pub(super) static SENT: Metric =
     Metric::counter("hostnorm_network_transmit_bytes_total", "Bytes sent").by(&["device"]);
 pub(super) static SENT_PACKETS: Metric =
     Metric::counter("hostnorm_network_transmit_packets_total", "Packets sent").by(&["device"]);
 pub(super) static SEND_ERRORS: Metric =
-    Metric::counter("hostnorm_network_transmit_errors_total", "Packets that could not be sent")
-        .by(&["device"]);
+    Metric::counter("hostnorm_network_transmit_errors_total", "Transmit errors").by(&["device"]);
 static SEND_DROPS: Metric =
-    Metric::counter("hostnorm_network_transmit_drops_total", "Packets dropped before they were sent")
+    Metric::counter("hostnorm_network_transmit_drops_total", "Packets dropped before transmission")
         .by(&["device"]);
 static DROPPED: Metric = Metric::gauge(
     "hostnorm_network_devices_dropped",
-    "Network devices that are not shown because there are too many",
+    "Network devices not exposed because there are too many",
 );
 
 pub(super) static METRICS: &[&Metric] = &[
@@ -51,8 +50,8 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "network_received_bytes_per_second",
-        title: "network received",
-        help: "Bytes received in a second by all network devices, loopback left out",
+        title: "network in",
+        help: "Bytes received per second, all network devices except loopback",
         unit: Unit::BytesPerSecond,
         // 150 MB within a window: package lists and most packages are smaller.
         floor: 5e6,
@@ -61,8 +60,8 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "network_sent_bytes_per_second",
-        title: "network sent",
-        help: "Bytes sent in a second by all network devices, loopback left out",
+        title: "network out",
+        help: "Bytes sent per second, all network devices except loopback",
         unit: Unit::BytesPerSecond,
         // As for receiving.
         floor: 5e6,
@@ -72,7 +71,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "network_packets_per_second",
         title: "network packets",
-        help: "Packets received and sent in a second by all network devices, loopback left out",
+        help: "Packets received and sent per second, all network devices except loopback",
         unit: Unit::PerSecond,
         // As many as the floor of the bytes has, at 1,000 bytes a packet.
         floor: 5_000.0,
@@ -82,7 +81,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "network_errors_per_second",
         title: "network errors and drops",
-        help: "Packets broken or dropped in a second by all network devices, loopback left out",
+        help: "Packet errors and drops per second, all network devices except loopback",
         unit: Unit::PerSecond,
         // Devices drop what no program listens to, on busy segments some packets each second.
         floor: 10.0,
@@ -92,7 +91,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "loopback_bytes_per_second",
         title: "loopback traffic",
-        help: "Bytes sent in a second from the host to itself",
+        help: "Bytes sent per second on the loopback device",
         unit: Unit::BytesPerSecond,
         // A backup of a database by its own port within a window; a busy transfer has 1 GB in each second.
         floor: 10e6,

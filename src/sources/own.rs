@@ -15,13 +15,15 @@ use crate::reading::{Reading, Values};
 use crate::signal::Signal;
 
 static CPU: Metric =
-    Metric::counter("process_cpu_seconds_total", "Processor time that hostnorm spent, user and system");
-static RESIDENT: Metric = Metric::gauge("process_resident_memory_bytes", "Resident memory of hostnorm");
-static VIRTUAL: Metric = Metric::gauge("process_virtual_memory_bytes", "Virtual memory of hostnorm");
-static OPEN_FDS: Metric = Metric::gauge("process_open_fds", "File descriptors that hostnorm has open");
-static MAX_FDS: Metric = Metric::gauge("process_max_fds", "File descriptors that hostnorm may have open");
+    Metric::counter("process_cpu_seconds_total", "User and system CPU time of hostnorm in seconds");
+static RESIDENT: Metric =
+    Metric::gauge("process_resident_memory_bytes", "Resident memory of hostnorm in bytes");
+static VIRTUAL: Metric = Metric::gauge("process_virtual_memory_bytes", "Virtual memory of hostnorm in bytes");
+static OPEN_FDS: Metric = Metric::gauge("process_open_fds", "Open file descriptors of hostnorm");
+static MAX_FDS: Metric =
+    Metric::gauge("process_max_fds", "Maximum number of open file descriptors of hostnorm");
 static START: Metric =
-    Metric::gauge("process_start_time_seconds", "When hostnorm was started, in seconds since the epoch");
+    Metric::gauge("process_start_time_seconds", "Start time of hostnorm as Unix time, in seconds");
 
 pub(super) static METRICS: &[&Metric] = &[&CPU, &RESIDENT, &VIRTUAL, &OPEN_FDS, &MAX_FDS, &START];
 /// hostnorm does not judge itself.

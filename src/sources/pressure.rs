@@ -11,27 +11,27 @@ use crate::signal::{Change, Signal, Unit};
 
 static CPU_WAITING: Metric = Metric::counter(
     "hostnorm_pressure_cpu_waiting_seconds_total",
-    "Time in which some task waited for a processor",
+    "Time in which at least one task waited for CPU, in seconds",
 );
 static CPU_STALLED: Metric = Metric::counter(
     "hostnorm_pressure_cpu_stalled_seconds_total",
-    "Time in which all tasks waited for a processor",
+    "Time in which all tasks waited for CPU, in seconds",
 );
 static MEMORY_WAITING: Metric = Metric::counter(
     "hostnorm_pressure_memory_waiting_seconds_total",
-    "Time in which some task waited for memory",
+    "Time in which at least one task waited for memory, in seconds",
 );
 static MEMORY_STALLED: Metric = Metric::counter(
     "hostnorm_pressure_memory_stalled_seconds_total",
-    "Time in which all tasks waited for memory",
+    "Time in which all tasks waited for memory, in seconds",
 );
 static IO_WAITING: Metric = Metric::counter(
     "hostnorm_pressure_io_waiting_seconds_total",
-    "Time in which some task waited for a disk",
+    "Time in which at least one task waited for I/O, in seconds",
 );
 static IO_STALLED: Metric = Metric::counter(
     "hostnorm_pressure_io_stalled_seconds_total",
-    "Time in which all tasks waited for a disk",
+    "Time in which all tasks waited for I/O, in seconds",
 );
 
 pub(super) static METRICS: &[&Metric] =
@@ -50,7 +50,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "pressure_cpu_ratio",
         title: "CPU pressure",
-        help: "Share of time in which some task waited for a processor",
+        help: "Share of time in which at least one task waited for CPU",
         unit: Unit::Ratio,
         // Two jobs that meet on a processor for three seconds of a window are nobody's concern.
         floor: 0.10,
@@ -60,7 +60,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "pressure_memory_ratio",
         title: "memory pressure",
-        help: "Share of time in which some task waited for memory",
+        help: "Share of time in which at least one task waited for memory",
         unit: Unit::Ratio,
         // A host with enough memory has none at all.
         floor: 0.05,
@@ -70,7 +70,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "pressure_io_ratio",
         title: "I/O pressure",
-        help: "Share of time in which some task waited for a disk",
+        help: "Share of time in which at least one task waited for I/O",
         unit: Unit::Ratio,
         // A package list update waits two or three seconds of a window.
         floor: 0.15,

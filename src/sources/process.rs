@@ -9,18 +9,17 @@ use crate::metric::Metric;
 use crate::reading::{Kind, Reading, Values};
 use crate::signal::{Signal, Unit};
 
-static RUNNING: Metric = Metric::gauge("hostnorm_tasks_running", "Tasks that run or wait for a processor");
+static RUNNING: Metric = Metric::gauge("hostnorm_tasks_running", "Tasks running or ready to run");
 static RUNNING_PER_CPU: Metric = Metric::gauge(
     "hostnorm_tasks_running_per_cpu",
-    "Tasks that run or wait for a processor, for each processor that is online",
+    "Tasks running or ready to run, divided by the CPUs online",
 );
-static BLOCKED: Metric = Metric::gauge("hostnorm_tasks_blocked", "Tasks that wait for a disk");
-static FORKS: Metric = Metric::counter("hostnorm_forks_total", "Tasks that were started");
-static SWITCHES: Metric =
-    Metric::counter("hostnorm_context_switches_total", "Times that a processor changed from task to task");
-static INTERRUPTS: Metric = Metric::counter("hostnorm_interrupts_total", "Interrupts that were served");
-static FILES_OPEN: Metric = Metric::gauge("hostnorm_files_open", "File handles in use");
-static FILES_LIMIT: Metric = Metric::gauge("hostnorm_files_limit", "File handles that may be in use");
+static BLOCKED: Metric = Metric::gauge("hostnorm_tasks_blocked", "Tasks waiting for I/O");
+static FORKS: Metric = Metric::counter("hostnorm_forks_total", "Tasks started");
+static SWITCHES: Metric = Metric::counter("hostnorm_context_switches_total", "Context switches");
+static INTERRUPTS: Metric = Metric::counter("hostnorm_interrupts_total", "Interrupts served");
+static FILES_OPEN: Metric = Metric::gauge("hostnorm_files_open", "Open file handles");
+static FILES_LIMIT: Metric = Metric::gauge("hostnorm_files_limit", "Maximum number of open file handles");
 
 pub(super) static METRICS: &[&Metric] =
     &[&RUNNING, &RUNNING_PER_CPU, &BLOCKED, &FORKS, &SWITCHES, &INTERRUPTS, &FILES_OPEN, &FILES_LIMIT];
@@ -30,7 +29,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "tasks_running_per_cpu",
         title: "runnable tasks per CPU",
-        help: "Tasks that run or wait for a processor, for each processor",
+        help: "Tasks running or ready to run, divided by the CPUs online",
         unit: Unit::Count,
         // For each processor, so that it holds for 2 and for 64 of them: half of them, held for a whole window.
         floor: 0.5,
@@ -40,7 +39,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "tasks_blocked",
         title: "blocked tasks",
-        help: "Tasks that wait for a disk",
+        help: "Tasks waiting for I/O",
         unit: Unit::Count,
         // One writer that waits all the time is an ordinary copy.
         floor: 1.0,
@@ -50,7 +49,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "forks_per_second",
         title: "forks",
-        help: "Tasks started in a second",
+        help: "Tasks started per second",
         unit: Unit::PerSecond,
         // A cron job or a git command starts some hundred tasks; this is 1,500 within a window.
         floor: 50.0,
@@ -60,7 +59,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "context_switches_per_second",
         title: "context switches",
-        help: "Times in a second that a processor changed from task to task",
+        help: "Context switches per second",
         unit: Unit::PerSecond,
         // An idle machine has 200 a second for each processor, 13,000 on 64 of them; a storm on 2 of them has
         // some 100,000.

@@ -16,9 +16,10 @@ use crate::reading::{Labels, Reading};
 use crate::signal::Signal;
 
 pub(super) static TEMPERATURE: Metric =
-    Metric::gauge("hostnorm_sensor_temperature_celsius", "Temperature").by(&["chip", "sensor"]);
+    Metric::gauge("hostnorm_sensor_temperature_celsius", "Temperature in degrees Celsius")
+        .by(&["chip", "sensor"]);
 static DROPPED: Metric =
-    Metric::gauge("hostnorm_sensors_dropped", "Temperatures that are not shown because there are too many");
+    Metric::gauge("hostnorm_sensors_dropped", "Temperature sensors not exposed because there are too many");
 
 pub(super) static METRICS: &[&Metric] = &[&TEMPERATURE, &DROPPED];
 /// Temperatures follow the load with a lag, so they are not judged.

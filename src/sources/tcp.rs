@@ -8,18 +8,17 @@ use crate::reading::{Kind, Reading, Values};
 use crate::signal::{Signal, Unit};
 
 static ESTABLISHED: Metric =
-    Metric::gauge("hostnorm_tcp_connections_established", "TCP connections that are established");
+    Metric::gauge("hostnorm_tcp_connections_established", "Established TCP connections");
 static RECEIVED: Metric = Metric::counter("hostnorm_tcp_segments_received_total", "TCP segments received");
 static SENT: Metric =
-    Metric::counter("hostnorm_tcp_segments_sent_total", "TCP segments sent, without those sent again");
+    Metric::counter("hostnorm_tcp_segments_sent_total", "TCP segments sent, without retransmissions");
 static RETRANSMITTED: Metric =
-    Metric::counter("hostnorm_tcp_segments_retransmitted_total", "TCP retransmissions");
-static SOCKETS: Metric = Metric::gauge("hostnorm_sockets_used", "Sockets of all protocols");
-static IN_USE: Metric = Metric::gauge("hostnorm_tcp_sockets_used", "TCP sockets that are open");
+    Metric::counter("hostnorm_tcp_segments_retransmitted_total", "TCP segments retransmitted");
+static SOCKETS: Metric = Metric::gauge("hostnorm_sockets_used", "Sockets in use, all protocols");
+static IN_USE: Metric = Metric::gauge("hostnorm_tcp_sockets_used", "TCP sockets in use");
 static ORPHANED: Metric =
-    Metric::gauge("hostnorm_tcp_sockets_orphaned", "TCP sockets that no program holds any more");
-static TIME_WAIT: Metric =
-    Metric::gauge("hostnorm_tcp_sockets_time_wait", "TCP sockets that wait for late segments");
+    Metric::gauge("hostnorm_tcp_sockets_orphaned", "Orphaned TCP sockets, not attached to any process");
+static TIME_WAIT: Metric = Metric::gauge("hostnorm_tcp_sockets_time_wait", "TCP sockets in TIME_WAIT");
 
 pub(super) static METRICS: &[&Metric] =
     &[&ESTABLISHED, &RECEIVED, &SENT, &RETRANSMITTED, &SOCKETS, &IN_USE, &ORPHANED, &TIME_WAIT];
@@ -29,7 +28,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: Kind::Host,
         name: "tcp_connections_established",
         title: "TCP connections",
-        help: "TCP connections that are established",
+        help: "Established TCP connections",
         unit: Unit::Count,
         // A pool of connections or a handful of browsers.
         floor: 100.0,
@@ -38,8 +37,8 @@ pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: Kind::Host,
         name: "tcp_retransmits_per_second",
-        title: "TCP retransmissions",
-        help: "TCP segments sent again in a second",
+        title: "retransmits",
+        help: "TCP segments retransmitted per second",
         unit: Unit::PerSecond,
         // Downloads at full speed lose some dozens in a second.
         floor: 50.0,

@@ -12,15 +12,17 @@ static SUCCESS: Metric = Metric::gauge(
     "Whether the store commits (1), or fails or has not responded for two commit intervals (0); absent without a store",
 );
 static SIZE: Metric =
-    Metric::gauge("hostnorm_store_size_bytes", "Size of the store, including its write-ahead log");
-static LAST_COMMIT: Metric =
-    Metric::gauge("hostnorm_store_last_commit_timestamp_seconds", "Time of the last commit to the store");
+    Metric::gauge("hostnorm_store_size_bytes", "Size of the store in bytes, including its write-ahead log");
+static LAST_COMMIT: Metric = Metric::gauge(
+    "hostnorm_store_last_commit_timestamp_seconds",
+    "Unix time of the last commit to the store, in seconds",
+);
 static ERRORS: Metric =
-    Metric::counter("hostnorm_store_errors_total", "Errors of the store, by operation: open, write or prune")
+    Metric::counter("hostnorm_store_errors_total", "Store errors, by operation: open, write or prune")
         .by(&["operation"]);
 static DROPPED: Metric = Metric::counter(
     "hostnorm_store_rows_dropped_total",
-    "Readings and other rows that were not stored, because the store was unavailable or full, or had too many series",
+    "Readings and other rows not stored, because the store was unavailable or full, or had too many series",
 );
 
 /// Metrics of the store.

@@ -30,13 +30,16 @@ fn the_settings_are_current() {
 
 #[test]
 fn the_metrics_are_current() {
-    let mut lists =
-        vec![("Judgement and server", "What the engine concludes and what the server counts", http::METRICS)];
+    let mut lists = vec![(
+        "Scores and server",
+        "Scores, anomalies and what explains them, and the HTTP server",
+        http::METRICS,
+    )];
     lists.extend(SOURCES.iter().map(|it| (it.name, it.help, it.metrics)));
-    lists.push(("Store", "How what is kept fares", store::METRICS));
-    lists.push(("Sampler", "What the loop and its training measure", sampler::METRICS));
-    lists.push(("Settings", "How the last reading of the settings went", run::METRICS));
-    lists.push(("Traces", "What became of the spans that are sent by OTLP", otlp::METRICS));
+    lists.push(("Store", "The store on disk", store::METRICS));
+    lists.push(("Sampler", "The sampling loop, training, self-tests and subjects", sampler::METRICS));
+    lists.push(("Settings", "Reloads of the settings", run::METRICS));
+    lists.push(("Traces", "Spans sent by OTLP", otlp::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
 }
 
@@ -108,15 +111,17 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
         write!(text, "\n## {name}\n\n{}\n\n", sentence(help)).unwrap();
         text.push_str(&table(metrics));
     }
-    text.push_str("\n## Signals\n\nWhat detectors watch, the values of the label `signal`. A distance from the expected value below the floor is never an anomaly.\n\n");
-    text.push_str("| signal | kind | unit | floor | collector | meaning |\n|---|---|---|---|---|---|\n");
+    text.push_str("\n## Signals\n\nThe values of the label `signal`. A distance from the expected value smaller than the noise floor is never an anomaly.\n\n");
+    text.push_str(
+        "| signal | kind | unit | noise floor | collector | meaning |\n|---|---|---|---|---|---|\n",
+    );
     for source in SOURCES {
         for Signal { kind, name, help, unit, floor, .. } in source.signals {
             let (kind, unit, collector, help) = (kind.name(), unit_of(*unit), source.name, sentence(help));
             writeln!(text, "| `{name}` | {kind} | {unit} | {floor} | {collector} | {help} |").unwrap();
         }
     }
-    text.push_str("\n## Detectors\n\nThe values of the label `detector`. Each score is divided by its threshold, so that 1.0 is its limit.\n\n");
+    text.push_str("\n## Detectors\n\nThe values of the label `detector`. The score of a detector is divided by its threshold, so 1 is the threshold of each.\n\n");
     text.push_str("| detector | votes | meaning |\n|---|---|---|\n");
     for row in DETECTORS.each() {
         let votes = if row.votes { "yes" } else { "no" };

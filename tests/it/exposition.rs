@@ -188,7 +188,7 @@ fn what_is_not_finite_is_absent() {
     }
     let page = render(&Arc::new(report), options(true));
     let text = page.body(OPENMETRICS, false);
-    for absent in [" NaN", " inf", "\nanomaly_score", "\nanomaly_ready_at"] {
+    for absent in [" NaN\n", " inf\n", "\nanomaly_score", "\nanomaly_ready_at"] {
         assert!(!str(&text).contains(absent), "{absent}");
     }
 }

@@ -14,11 +14,11 @@ use crate::reading::{Timestamp, Values};
 
 static SUCCESSFUL: Metric = Metric::gauge(
     "hostnorm_config_last_reload_successful",
-    "Whether the settings could be taken over when they were read last, 0 or 1",
+    "Whether the last reload of the settings succeeded",
 );
 static SUCCEEDED_AT: Metric = Metric::gauge(
     "hostnorm_config_last_reload_success_timestamp_seconds",
-    "When settings were taken over last, at the start or later",
+    "Unix time of the last successful load of the settings, in seconds",
 );
 
 /// What reading the settings anew measures.

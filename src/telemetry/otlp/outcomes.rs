@@ -7,8 +7,7 @@ use crate::reading::{Labels, Values};
 
 static SPANS: Metric = Metric::counter(
     "hostnorm_otlp_spans_total",
-    "Spans by outcome: sent, failed (not accepted by the OTLP endpoint) or dropped (queue full); \
-     absent while traces are off",
+    "Spans by outcome: sent, failed (not accepted by the OTLP endpoint) or dropped (queue full); absent if traces are off",
 )
 .by(&["outcome"]);
 
