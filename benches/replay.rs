@@ -10,7 +10,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
 use hostnorm::budget::Budget;
 use hostnorm::detect::random::Random;
-use hostnorm::episode::Release;
+use hostnorm::episode::ResolveRule;
 use hostnorm::replay::{Replay, Settings};
 use hostnorm::training;
 
@@ -24,13 +24,13 @@ const DAYS: usize = 7;
 fn settings() -> Settings {
     Settings {
         every: 60.0,
-        limit: 5.0,
+        threshold: 5.0,
         budget: Budget::default(),
         smoothing: 1.0,
-        release: Release { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+        resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         half_life: 7.0 * 86_400.0,
-        quarantine: 1.0,
-        retrain: 86_400.0,
+        anomaly_weight: 1.0,
+        retrain_interval: 86_400.0,
         training: training::Settings::default(),
         seed: 1,
     }

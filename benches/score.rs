@@ -37,7 +37,7 @@ fn at<const N: usize>(criterion: &mut Criterion) {
     let own = Forest::train(&rows, &options, 1).unwrap();
     let peer = ForestOptions {
         n_trees: options.trees,
-        sample_size: options.sample,
+        sample_size: options.sample_size,
         max_tree_depth: None,
         extension_level: N - 1,
     };

@@ -14,7 +14,7 @@ use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
 use hostnorm::detect::seasonal::History;
 use hostnorm::drift::Log;
-use hostnorm::episode::Release;
+use hostnorm::episode::ResolveRule;
 use hostnorm::reading::Timestamp;
 use hostnorm::scorer::{self, Fold, Hold, Past, Scorer};
 use hostnorm::simulate::Machine;
@@ -30,12 +30,12 @@ fn history() -> History {
     let mut machine = Machine::new(1, 1.7e9, seconds);
     let settings = scorer::Settings {
         point_seconds: seconds,
-        limit: 5.0,
+        threshold: 5.0,
         budget: Budget::OFF,
-        release: Release { below: 0.7, seconds, accept_after: 21_600.0 },
+        resolve: ResolveRule { below: 0.7, seconds, accept_after: 21_600.0 },
         smoothing: 1.0,
-        hold: Hold::Seconds(60.0),
-        quarantine: 1.0,
+        score_hold: Hold::Seconds(60.0),
+        anomaly_weight: 1.0,
         sheltered: true,
     };
     let mut scorer = Scorer::new(&Shape::plain(vec![0.0; WIDTH], 20_160.0));
@@ -58,7 +58,7 @@ fn train(criterion: &mut Criterion) {
     let options = Options::default();
     let peer = ForestOptions {
         n_trees: options.trees,
-        sample_size: options.sample,
+        sample_size: options.sample_size,
         max_tree_depth: None,
         extension_level: WIDTH - 1,
     };

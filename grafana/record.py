@@ -19,11 +19,11 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).parents[1]
-ALL = "cpu memory load pressure disk filesystem network tcp process".split()
+ALL = "cpu memory load pressure disk filesystem network tcp stat".split()
 # Which collectors each of them has, besides the load.
 HOSTS = {
     "web-1": ALL,
-    "web-2": "cpu memory pressure network tcp process".split(),
+    "web-2": "cpu memory pressure network tcp stat".split(),
     "db-1": "memory disk filesystem".split(),
     "db-2": "disk filesystem".split(),
     "cache-1": "memory network tcp".split(),

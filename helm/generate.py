@@ -139,10 +139,10 @@ def settings(text):
         of = {"type": "string", "enum": choice} if takes.startswith("one of ") else TAKES.get(takes)
         if of is None:
             sys.exit(f"docs/configuration.md: {key} takes {takes!r}, which helm/generate.py does not know")
-        section, _, name = key.rpartition(".")
+        *sections, name = key.split(".")
         place = root
-        if section:
-            place = root["properties"].setdefault(section, {"type": "object", "additionalProperties": False, "properties": {}})
+        for section in sections:
+            place = place["properties"].setdefault(section, {"type": "object", "additionalProperties": False, "properties": {}})
         place["properties"][name] = {"description": about, **of}
     return root
 

@@ -1,7 +1,7 @@
 //! One file for each command: each joins the parts that it needs and says how the process is to end.
 
-use crate::config::Detection;
-use crate::episode::Release;
+use crate::config::DetectionSettings;
+use crate::episode::ResolveRule;
 use crate::training;
 
 pub mod accept;
@@ -27,16 +27,19 @@ pub mod train;
 pub mod validate;
 
 /// When an episode ends, as the settings have it.
-fn release(detection: &Detection) -> Release {
-    Release {
-        below: detection.release.below,
-        seconds: detection.release.lasting.as_seconds(),
+fn release(detection: &DetectionSettings) -> ResolveRule {
+    ResolveRule {
+        below: detection.resolve.below,
+        seconds: detection.resolve.lasting.as_seconds(),
         accept_after: detection.accept_after.as_seconds(),
     }
 }
 
 /// How forests are grown, as the settings have it.
-fn training(detection: &Detection) -> training::Settings {
+fn training(detection: &DetectionSettings) -> training::Settings {
     let whole = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
-    training::Settings { trees: whole(detection.trees), sample: whole(detection.sample) }
+    training::Settings {
+        trees: whole(detection.forest.trees),
+        sample_size: whole(detection.forest.sample_size),
+    }
 }

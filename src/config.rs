@@ -17,6 +17,7 @@ use crate::span::Span;
 use crate::store;
 use crate::telemetry::{self, otlp};
 
+mod setting;
 mod table;
 mod place;
 mod file;
@@ -29,7 +30,8 @@ pub use load::{FILE_VARIABLE, Given, Loaded};
 pub use place::{Place, Problem, Problems};
 pub(crate) use print::default_of;
 pub use print::{default_file, effective};
-pub use table::{Setting, Takes, settings};
+pub use setting::{Setting, Takes};
+pub use table::settings;
 
 /// The settings file that is read where none is named, if it exists.
 pub const STANDARD_FILE: &str = "/etc/hostnorm/hostnorm.yaml";
@@ -44,9 +46,9 @@ const OFF: &str = "off";
 pub struct Config {
     /// How the host is judged; these keys stand at the top level of the file.
     #[serde(flatten)]
-    pub detection: Detection,
+    pub detection: DetectionSettings,
     /// What is served, and where.
-    pub web: Web,
+    pub web: WebSettings,
     /// Where the kernel's files are.
     pub path: Roots,
     /// Which disks are left out.
@@ -56,17 +58,17 @@ pub struct Config {
     /// Which network devices are left out.
     pub network: NetworkSettings,
     /// What explains an anomaly.
-    pub context: Context,
+    pub context: ContextSettings,
     /// How long subjects that are gone are remembered.
-    pub subjects: Subjects,
+    pub subjects: SubjectsSettings,
     /// Which sources are asked, by name; each row of [`sources::SOURCES`] is in it.
     pub collector: BTreeMap<String, bool>,
     /// Which metrics are exposed.
-    pub metrics: Metrics,
+    pub metrics: MetricsSettings,
     /// What is stored, and where.
     pub storage: store::Settings,
     /// The past of this host from elsewhere.
-    pub bootstrap: history::Settings,
+    pub backfill: history::Settings,
     /// What is logged, and how.
     pub log: telemetry::Settings,
     /// Where traces are sent, and which.
@@ -75,7 +77,7 @@ pub struct Config {
 
 /// How the host is judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Detection {
+pub struct DetectionSettings {
     /// Time between two readings.
     pub interval: Span,
     /// Readings whose mean is one point.
@@ -83,38 +85,45 @@ pub struct Detection {
     /// How long is learned before the first score.
     pub warmup: Span,
     /// How long a score is held, so that no scrape misses a spike.
-    pub hold: Span,
+    pub score_hold: Span,
     /// Where the random numbers of training begin.
     pub seed: u64,
     /// The raw joint score that is exposed as 1.0.
-    pub limit: f64,
+    pub threshold: f64,
     /// How many episodes are allowed; the limit is set by it.
     pub budget: Budget,
+    /// Size of the isolation forest.
+    pub forest: ForestSettings,
     /// When an anomaly is over.
-    pub release: Release,
+    pub resolve: ResolveSettings,
     /// Readings after which half of a score is left.
     pub smoothing: f64,
-    /// Trees in the forest.
-    pub trees: u64,
-    /// Points that each tree grows on.
-    pub sample: u64,
     /// The age at which what was learned counts half.
     pub half_life: Span,
     /// Time between two trainings.
-    pub retrain: Span,
+    pub retrain_interval: Span,
     /// Whether signals that drifted are a reason to train as well.
     pub retrain_on_drift: bool,
     /// How long a new model is tried out beside the one that judges.
-    pub shadow_for: Span,
+    pub shadow_duration: Span,
     /// Weight at which points inside an anomaly are learned.
-    pub quarantine: f64,
+    pub anomaly_weight: f64,
     /// How long an anomaly lasts before it is the new normal.
     pub accept_after: Span,
 }
 
+/// Size of the isolation forest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForestSettings {
+    /// Trees in the forest.
+    pub trees: u64,
+    /// Points that each tree grows on.
+    pub sample_size: u64,
+}
+
 /// When an anomaly is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Release {
+pub struct ResolveSettings {
     /// The score has to be below this, …
     pub below: f64,
     /// … for this long.
@@ -124,7 +133,7 @@ pub struct Release {
 
 /// What explains an anomaly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Context {
+pub struct ContextSettings {
     /// A file that is touched by deploys; empty for none.
     pub deploy_marker: PathBuf,
     /// How long episodes are held back after it was.
@@ -133,14 +142,14 @@ pub struct Context {
 
 /// How long subjects that are gone are remembered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Subjects {
+pub struct SubjectsSettings {
     /// Time after which a container that is gone is evicted from memory.
     pub evict_after: Span,
 }
 
 /// What is served, and where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Web {
+pub struct WebSettings {
     /// Addresses to listen on, `host:port`; no host means all interfaces.
     pub listen_address: Vec<String>,
     /// Whether systemd listens and hands over its sockets; then no address is listened on.
@@ -153,7 +162,7 @@ pub struct Web {
 
 /// Which metrics are exposed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
+pub struct MetricsSettings {
     /// Whether the raw values of the host are, beside the scores.
     pub raw: bool,
 }
@@ -161,55 +170,54 @@ pub struct Metrics {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            detection: Detection::default(),
-            web: Web::default(),
+            detection: DetectionSettings::default(),
+            web: WebSettings::default(),
             path: Roots::default(),
             disk: DiskSettings::default(),
             filesystem: FilesystemSettings::default(),
             network: NetworkSettings::default(),
-            context: Context::default(),
-            subjects: Subjects { evict_after: Span::minutes(15) },
+            context: ContextSettings::default(),
+            subjects: SubjectsSettings { evict_after: Span::minutes(15) },
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
-            metrics: Metrics { raw: true },
+            metrics: MetricsSettings { raw: true },
             storage: store::Settings::default(),
-            bootstrap: history::Settings::default(),
+            backfill: history::Settings::default(),
             log: telemetry::Settings::default(),
             otlp: otlp::Settings::default(),
         }
     }
 }
 
-impl Default for Detection {
+impl Default for DetectionSettings {
     fn default() -> Self {
         Self {
             interval: Span::seconds(1),
             window: 30,
             warmup: Span::minutes(10),
-            hold: Span::seconds(60),
+            score_hold: Span::seconds(60),
             seed: 0,
-            limit: 5.0,
+            threshold: 5.0,
             budget: Budget::OFF,
-            release: Release { below: 0.7, lasting: Span::seconds(30) },
+            forest: ForestSettings { trees: 100, sample_size: 256 },
+            resolve: ResolveSettings { below: 0.7, lasting: Span::seconds(30) },
             smoothing: 1.0,
-            trees: 100,
-            sample: 256,
             half_life: Span::days(7),
-            retrain: Span::days(1),
+            retrain_interval: Span::days(1),
             retrain_on_drift: true,
-            shadow_for: Span::minutes(60),
-            quarantine: 1.0,
+            shadow_duration: Span::minutes(60),
+            anomaly_weight: 1.0,
             accept_after: Span::minutes(360),
         }
     }
 }
 
-impl Default for Context {
+impl Default for ContextSettings {
     fn default() -> Self {
         Self { deploy_marker: PathBuf::new(), deploy_grace: Span::minutes(10) }
     }
 }
 
-impl Default for Web {
+impl Default for WebSettings {
     fn default() -> Self {
         Self {
             listen_address: vec![":19797".into()],

@@ -11,7 +11,7 @@ use absence::Ceased;
 use baseline::Baseline;
 use distance::Distance;
 use eif::Eif;
-use excursion::Excursion;
+use level_extreme::LevelExtreme;
 use novelty::Novelty;
 use seasonal::Seasonal;
 use zscore::ZScore;
@@ -30,7 +30,7 @@ pub mod baseline;
 pub mod distance;
 mod runs;
 pub mod absence;
-pub mod excursion;
+pub mod level_extreme;
 pub mod two_means;
 pub mod novelty;
 pub mod expectation;
@@ -59,15 +59,15 @@ pub struct PerDetector<T> {
     pub seasonal: T,
     /// Of [`absence`].
     pub absence: T,
-    /// Of [`excursion`].
-    pub excursion: T,
+    /// Of [`level_extreme`].
+    pub level_extreme: T,
 }
 
 impl<T> PerDetector<T> {
     /// Returns the values in the order in which they are exposed.
     pub fn each(&self) -> [&T; 8] {
-        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, excursion } = self;
-        [zscore, baseline, distance, forest, novelty, seasonal, absence, excursion]
+        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
+        [zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme]
     }
 
     /// Returns the values with the rows of the table that describe their detectors.
@@ -77,8 +77,8 @@ impl<T> PerDetector<T> {
 
     /// Returns the values in the same order, to be changed.
     pub fn each_mut(&mut self) -> [&mut T; 8] {
-        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, excursion } = self;
-        [zscore, baseline, distance, forest, novelty, seasonal, absence, excursion]
+        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
+        [zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme]
     }
 
     /// Applies a function to each value.
@@ -91,7 +91,7 @@ impl<T> PerDetector<T> {
             novelty: of(&self.novelty),
             seasonal: of(&self.seasonal),
             absence: of(&self.absence),
-            excursion: of(&self.excursion),
+            level_extreme: of(&self.level_extreme),
         }
     }
 }
@@ -140,8 +140,8 @@ pub static DETECTORS: PerDetector<Row> = PerDetector {
         votes: false,
         selective: true,
     },
-    excursion: Row {
-        name: "excursion",
+    level_extreme: Row {
+        name: "level_extreme",
         help: "Smoothed distance of a signal from its mean, compared with the largest of the last days",
         votes: false,
         selective: true,
@@ -279,7 +279,7 @@ pub struct Detectors {
     /// Signals that cease.
     pub absence: Ceased,
     /// Signals that stay further out than ever.
-    pub excursion: Excursion,
+    pub level_extreme: LevelExtreme,
 }
 
 impl Detectors {
@@ -293,13 +293,13 @@ impl Detectors {
             novelty: Novelty::new(shape),
             seasonal: Seasonal::new(shape),
             absence: Ceased::new(shape),
-            excursion: Excursion::new(shape),
+            level_extreme: LevelExtreme::new(shape),
         }
     }
 
     /// Judges the point by what was learned before it.
     pub fn judge(&self, view: &View<'_>) -> Outputs {
-        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, excursion } = self;
+        let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
         Outputs {
             zscore: zscore.judge(view),
             baseline: baseline.judge(view),
@@ -308,13 +308,13 @@ impl Detectors {
             novelty: novelty.judge(view),
             seasonal: seasonal.judge(view),
             absence: absence.judge(view),
-            excursion: excursion.judge(view),
+            level_extreme: level_extreme.judge(view),
         }
     }
 
     /// Learns the point.
     pub fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
-        let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, excursion } =
+        let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, level_extreme } =
             self;
         zscore.learn(view, lesson);
         distance.learn(view, lesson);
@@ -322,12 +322,12 @@ impl Detectors {
         novelty.learn(view, lesson);
         seasonal.learn(view, lesson);
         absence.learn(view, lesson);
-        excursion.learn(view, lesson);
+        level_extreme.learn(view, lesson);
     }
 
     /// Whether these can go on in the place of `fresh`, which have the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
-        let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, excursion } =
+        let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, level_extreme } =
             self;
         zscore.fits(&fresh.zscore)
             && distance.fits(&fresh.distance)
@@ -335,7 +335,7 @@ impl Detectors {
             && novelty.fits(&fresh.novelty)
             && seasonal.fits(&fresh.seasonal)
             && absence.fits(&fresh.absence)
-            && excursion.fits(&fresh.excursion)
+            && level_extreme.fits(&fresh.level_extreme)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::detect::baseline::Statistics;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
 use crate::drift::Reference;
-use crate::episode::Release;
+use crate::episode::ResolveRule;
 use crate::grace::{Cue, Lengths, Watch};
 use crate::reading::{Kind, Reading, Subject, Timestamp};
 use crate::registry::Tally;
@@ -55,23 +55,23 @@ pub struct Settings {
     /// Seconds of readings before the first score.
     pub warmup: f64,
     /// Seconds for which the highest score is kept, so that no scrape misses a spike.
-    pub hold: f64,
+    pub score_hold: f64,
     /// The joint score that is the limit, on the raw scale.
-    pub limit: f64,
+    pub threshold: f64,
     /// Episodes that a subject may have; the limit follows from it once enough is known.
     pub budget: Budget,
     /// How long the beginning of episodes is held back, by reason.
     pub grace: Lengths,
     /// When an episode ends.
-    pub release: Release,
+    pub resolve: ResolveRule,
     /// After so many readings half of what the score was is left, where the newest reading is ordinary.
     pub smoothing: f64,
     /// Seconds after which half of what was learned is forgotten.
     pub half_life: f64,
     /// As how much of a point one inside an episode is learned.
-    pub quarantine: f64,
+    pub anomaly_weight: f64,
     /// Seconds between two trainings of the forest.
-    pub retrain: f64,
+    pub retrain_interval: f64,
     /// Seconds after which a subject that is missing from the readings is evicted, of kinds whose subjects come and go.
     pub evict_after: f64,
     /// Whether a forest is trained as well when signals are no longer what it was trained on.
@@ -84,15 +84,15 @@ impl Default for Settings {
             interval: 1.0,
             window: 30,
             warmup: 600.0,
-            hold: 60.0,
-            limit: 5.0,
+            score_hold: 60.0,
+            threshold: 5.0,
             budget: Budget::OFF,
             grace: Lengths::default(),
-            release: Release { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
+            resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * 86_400.0,
-            quarantine: 1.0,
-            retrain: 86_400.0,
+            anomaly_weight: 1.0,
+            retrain_interval: 86_400.0,
             evict_after: 900.0,
             retrain_on_drift: true,
         }
@@ -108,12 +108,12 @@ impl Settings {
     fn scorer(&self) -> scorer::Settings {
         scorer::Settings {
             point_seconds: self.point_seconds(),
-            limit: self.limit,
+            threshold: self.threshold,
             budget: self.budget,
-            release: self.release,
+            resolve: self.resolve,
             smoothing: self.smoothing,
-            hold: Hold::Seconds(self.hold),
-            quarantine: self.quarantine,
+            score_hold: Hold::Seconds(self.score_hold),
+            anomaly_weight: self.anomaly_weight,
             sheltered: true,
         }
     }

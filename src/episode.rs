@@ -17,7 +17,7 @@ const CLEARLY_WORSE: f64 = 2.0;
 
 /// When an episode is over.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Release {
+pub struct ResolveRule {
     /// The score has to stay below this, in units of the limit…
     pub below: f64,
     /// …for this many seconds.
@@ -105,7 +105,7 @@ impl Tracker {
     }
 
     /// Says what a judged reading turns.
-    pub fn step(&mut self, now: Moment, release: Release) -> Option<Turn> {
+    pub fn step(&mut self, now: Moment, release: ResolveRule) -> Option<Turn> {
         let Moment { elapsed, score, .. } = now;
         if score < release.below {
             self.accepted = None;
@@ -149,7 +149,7 @@ impl Tracker {
 mod tests {
     use super::*;
 
-    const RELEASE: Release = Release { below: 0.7, seconds: 3.0, accept_after: 20.0 };
+    const RELEASE: ResolveRule = ResolveRule { below: 0.7, seconds: 3.0, accept_after: 20.0 };
 
     fn moment(t: usize, score: f64) -> Moment {
         Moment { at: Timestamp(t as f64), elapsed: 1.0, score }
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_description_is_renewed_after_a_minute_and_then_each_ten_minutes_at_most() {
-        let release = Release { accept_after: 3_000.0, ..RELEASE };
+        let release = ResolveRule { accept_after: 3_000.0, ..RELEASE };
         let mut tracker = Tracker::default();
         let mut renewed = Vec::new();
         for t in 0..2_500 {

@@ -182,7 +182,7 @@ pub struct Evaluation {
     pub figures: Figures,
 }
 
-/// All figures of a set of series. A row is called anomalous at `limit` and above in the figures named `limit_`.
+/// All figures of a set of series. A row is called anomalous at `limit` and above in the figures named `threshold_`.
 pub fn figures(series: &[Series], limit: f64) -> Evaluation {
     let (mut rows, mut held, mut single) = (Vec::new(), Vec::new(), Vec::new());
     for one in series {
@@ -243,10 +243,10 @@ fn of_rows(series: &Series, scores: &[f64], events: &[Range<usize>], limit: f64)
     figures.put("best_f1", best.map(|it| it.f1()));
     figures.put("best_precision", best.map(|it| it.precision));
     figures.put("best_recall", best.map(|it| it.recall));
-    figures.put("best_limit", best.map(|it| it.limit));
-    figures.put("limit_f1", at_limit.map(|it| it.f1()));
-    figures.put("limit_precision", at_limit.map(|it| it.precision));
-    figures.put("limit_recall", at_limit.map(|it| it.recall));
+    figures.put("best_threshold", best.map(|it| it.limit));
+    figures.put("threshold_f1", at_limit.map(|it| it.f1()));
+    figures.put("threshold_precision", at_limit.map(|it| it.precision));
+    figures.put("threshold_recall", at_limit.map(|it| it.recall));
     figures
 }
 

@@ -37,8 +37,10 @@ pub use origin::{Address, Kind, Origin, OriginError};
 pub use settings::Settings;
 pub use units::{Amiss, Ranges};
 
-/// The longest past that is asked for, the age up to which points are kept by default.
-pub const HOURS_MAX: u64 = 90 * 24;
+/// Shortest backfill: with less there are too few points to learn from.
+pub const LOOKBACK_MIN: Span = Span::minutes(60);
+/// Longest backfill: the default retention of points.
+pub const LOOKBACK_MAX: Span = Span::days(90);
 
 /// What is wanted of a server.
 #[derive(Debug, Clone)]

@@ -131,14 +131,14 @@ pub struct Registry {
     /// Whether versions that rest are without their models.
     forgetful: bool,
     /// Seconds of readings for which a new one is a shadow.
-    shadow_for: f64,
+    shadow_duration: f64,
     saved: Vec<Saved>,
 }
 
 impl Registry {
     /// None yet; each new one but the first is a shadow for so many seconds of readings.
-    pub fn new(shadow_for: f64) -> Self {
-        Self { shadow_for, ..Self::default() }
+    pub fn new(shadow_duration: f64) -> Self {
+        Self { shadow_duration, ..Self::default() }
     }
 
     /// Takes up a version that was written down. Of two that claim to be the current one, or the shadow, the newer is.
@@ -201,12 +201,12 @@ impl Registry {
 
     /// Decides on the shadow once both judged the same readings for long enough.
     ///
-    /// That is `shadow_for`, but no longer than what the current one was trained on: one that knows ten minutes is no
+    /// That is `shadow_duration`, but no longer than what the current one was trained on: one that knows ten minutes is no
     /// measure for an hour.
     pub fn review(&mut self, kind: Kind, tally: &Tally) -> Option<Outcome> {
         let (shadow, current) = (self.shadow(kind)?, self.current(kind)?);
         let known = current.model.card.seconds();
-        if tally.seconds < self.shadow_for.min(known) {
+        if tally.seconds < self.shadow_duration.min(known) {
             return None;
         }
         let id = shadow.id.clone();

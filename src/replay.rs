@@ -5,7 +5,7 @@
 
 use crate::budget::Budget;
 use crate::detect::Shape;
-use crate::episode::Release;
+use crate::episode::ResolveRule;
 use crate::reading::Timestamp;
 use crate::report::Episode;
 use crate::scorer::{self, Hold, Score, Scorer, Step};
@@ -30,19 +30,19 @@ pub struct Settings {
     /// Seconds between two rows.
     pub every: f64,
     /// The joint score that is the limit, on the raw scale.
-    pub limit: f64,
+    pub threshold: f64,
     /// Episodes that are allowed; the limit follows from it once enough is known.
     pub budget: Budget,
     /// When an episode ends.
-    pub release: Release,
+    pub resolve: ResolveRule,
     /// After so many rows half of what the score was is left, where the newest row is ordinary.
     pub smoothing: f64,
     /// Seconds after which half of what was learned is forgotten.
     pub half_life: f64,
     /// As how much of a row one inside an episode is learned.
-    pub quarantine: f64,
+    pub anomaly_weight: f64,
     /// Seconds between two trainings of the forest.
-    pub retrain: f64,
+    pub retrain_interval: f64,
     /// The forest's.
     pub training: training::Settings,
     /// Where randomness in training comes from.
@@ -53,12 +53,12 @@ impl Settings {
     fn scorer(&self) -> scorer::Settings {
         scorer::Settings {
             point_seconds: self.every,
-            limit: self.limit,
+            threshold: self.threshold,
             budget: self.budget,
-            release: self.release,
+            resolve: self.resolve,
             smoothing: self.smoothing,
-            hold: Hold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
-            quarantine: self.quarantine,
+            score_hold: Hold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
+            anomaly_weight: self.anomaly_weight,
             sheltered: false,
         }
     }
@@ -103,7 +103,7 @@ pub struct Replay {
     scorer: Scorer,
     rows: usize,
     /// Rows between two trainings.
-    retrain: usize,
+    retrain_interval: usize,
     /// Trainings so far.
     trainings: u64,
     at: Option<Timestamp>,
@@ -116,7 +116,7 @@ impl Replay {
             point: Point::unknown(floors.len()),
             scorer: Scorer::new(&settings.shape(floors)),
             rows: 0,
-            retrain: ((settings.retrain / settings.every).round() as usize).max(1),
+            retrain_interval: ((settings.retrain_interval / settings.every).round() as usize).max(1),
             trainings: 0,
             at: None,
             settings: settings.clone(),
@@ -140,7 +140,7 @@ impl Replay {
             self.scorer.interrupt();
         }
         self.at = Some(at);
-        if self.rows > 0 && self.rows.is_multiple_of(self.retrain) {
+        if self.rows > 0 && self.rows.is_multiple_of(self.retrain_interval) {
             self.train()?;
         }
         self.point.advance(at, values, missing);

@@ -102,7 +102,7 @@ pub struct Learned {
 /// The joint judgement of one subject at one tick.
 #[derive(Debug, Clone, Default)]
 pub struct Opinion {
-    /// The highest smoothed score of the last `hold`; 1.0 is the limit, 0 is utterly ordinary.
+    /// The highest smoothed score of the last `score_hold`; 1.0 is the limit, 0 is utterly ordinary.
     pub score: f64,
     /// The smoothed score of this very reading; an episode ends by it.
     pub momentary: f64,

@@ -48,7 +48,7 @@ static LEARNING: Metric = Metric::gauge(
     "Whether learning is enabled (1) or paused with `hostnorm learn off` (0)",
 );
 static BACKFILL: Metric = Metric::gauge(
-    "hostnorm_bootstrap_success",
+    "hostnorm_backfill_success",
     "Whether the backfill at the first start succeeded; absent while it runs or if none is configured",
 );
 

@@ -14,7 +14,7 @@ use crate::detect::tail::Tail;
 use crate::detect::{
     Detectors, Lesson, Outputs, Range, Shape, Verdict, View, contribution, fuse, vote, young,
 };
-use crate::episode::{Moment, Release, Tracker};
+use crate::episode::{Moment, ResolveRule, Tracker};
 use crate::reading::Timestamp;
 use crate::registry::Tally;
 use crate::report::{Direction, Episode, Expected, Shadowed, Turn};
@@ -222,7 +222,7 @@ impl Scorer {
         }
         if let Some(whole) = step.weight {
             let odd = self.tracker.is_odd();
-            let weight = if odd { whole * settings.quarantine } else { whole };
+            let weight = if odd { whole * settings.anomaly_weight } else { whole };
             let lesson = Lesson { weight, step: step.whole, quarantined: odd && settings.sheltered };
             self.learn(point, &distances, lesson, whole, step.ready);
             self.grow(weight, odd);
@@ -249,9 +249,9 @@ impl Scorer {
         let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
         let causes = self.causes(limit);
         let largest = contribution::largest(&self.smooth, momentary);
-        let (held, contributions) = self.peak.hold(at, momentary, largest, settings.hold);
+        let (held, contributions) = self.peak.hold(at, momentary, largest, settings.score_hold);
         // Rows of minutes: what is held bridges them. Readings: a scrape's hold must not keep an episode open.
-        let score = if matches!(settings.hold, Hold::HalfLife(_)) { held } else { momentary };
+        let score = if matches!(settings.score_hold, Hold::HalfLife(_)) { held } else { momentary };
         let now = Moment { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings));
         let budget_spent = self.budget.as_mut().and_then(|(tail, ledger)| {
@@ -299,16 +299,16 @@ impl Scorer {
 
     /// The limit in effect, before it is widened for what is known too little.
     fn limit(&mut self, settings: &Settings) -> f64 {
-        let Some(rate) = settings.budget.rate() else { return settings.limit };
-        let new = || (Tail::new(rate, settings.limit), Ledger::new(settings.budget));
+        let Some(rate) = settings.budget.rate() else { return settings.threshold };
+        let new = || (Tail::new(rate, settings.threshold), Ledger::new(settings.budget));
         let (tail, _) = self.budget.get_or_insert_with(new);
-        tail.limit().unwrap_or(settings.limit)
+        tail.limit().unwrap_or(settings.threshold)
     }
 
     /// A young host believes a new state once it has lasted as long as all that it knew before.
-    fn release(&self, settings: &Settings) -> Release {
+    fn release(&self, settings: &Settings) -> ResolveRule {
         let known = (self.calm * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
-        Release { accept_after: settings.release.accept_after.min(known), ..settings.release }
+        ResolveRule { accept_after: settings.resolve.accept_after.min(known), ..settings.resolve }
     }
 
     /// The signals that speak for an anomaly, the oddest first, with their shares of the momentary score.

@@ -317,13 +317,13 @@ mod tests {
     fn a_history_has_to_be_long_and_to_move() {
         let settings = |every| Settings {
             every,
-            limit: 5.0,
+            threshold: 5.0,
             budget: crate::budget::Budget::OFF,
-            release: crate::episode::Release { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+            resolve: crate::episode::ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * DAY_SECONDS,
-            quarantine: 0.2,
-            retrain: DAY_SECONDS,
+            anomaly_weight: 0.2,
+            retrain_interval: DAY_SECONDS,
             training: crate::training::Settings::default(),
             seed: 0,
         };

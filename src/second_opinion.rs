@@ -64,7 +64,7 @@ fn area_at<const N: usize>(
     let fit: Vec<[f32; N]> = fit.iter().step_by(step).map(padded).collect();
     let options = ForestOptions {
         n_trees: BATCH,
-        sample_size: options.sample.min(fit.len()),
+        sample_size: options.sample_size.min(fit.len()),
         max_tree_depth: None,
         // Full extension over the padded width. At the real width less one the crate would set random factors to
         // zero, those of real signals as likely as those of the filling.

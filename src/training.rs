@@ -52,19 +52,19 @@ pub struct Settings {
     /// Trees in the forest.
     pub trees: usize,
     /// Points that each tree grows on.
-    pub sample: usize,
+    pub sample_size: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let forest::Options { trees, sample } = forest::Options::default();
-        Self { trees, sample }
+        let forest::Options { trees, sample_size: sample } = forest::Options::default();
+        Self { trees, sample_size: sample }
     }
 }
 
 impl Settings {
     fn options(&self) -> forest::Options {
-        forest::Options { trees: self.trees, sample: self.sample }
+        forest::Options { trees: self.trees, sample_size: self.sample_size }
     }
 }
 
@@ -194,7 +194,7 @@ pub fn train_beside(
         width: fit.width(),
         seed,
         trees: options.trees,
-        sample: options.sample.min(fit.len()),
+        sample_size: options.sample_size.min(fit.len()),
         splits: eif.forest.splits(),
         quantiles,
         auc_own: skill.auc,
@@ -283,7 +283,7 @@ mod tests {
             let model = train(&history(signals, 600, 1.0, 0.0), &Settings::default(), 5).unwrap();
             let card = &model.card;
             assert!(card.auc_own > 0.8, "{signals} signals: {card:?}");
-            assert_eq!((card.rows, card.held_out, card.sample), (480, 120, 256));
+            assert_eq!((card.rows, card.held_out, card.sample_size), (480, 120, 256));
             assert!((0.55..0.8).contains(&model.eif.threshold), "{card:?}");
         }
     }
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn few_points_are_enough_or_refused() {
         let first = train(&history(26, 20, 1.0, 0.2), &Settings::default(), 5).unwrap();
-        assert_eq!((first.card.rows, first.card.sample), (16, 16));
+        assert_eq!((first.card.rows, first.card.sample_size), (16, 16));
         let error = train(&history(26, 9, 1.0, 0.2), &Settings::default(), 5).unwrap_err();
         assert_eq!(error.to_string(), "9 points are too few to train on, at least 10 are needed");
     }

@@ -17,7 +17,7 @@ pub struct Evaluate {
     /// The labels and scores.
     pub of: Of,
     /// A row is called anomalous from this score on.
-    pub limit: f64,
+    pub threshold: f64,
     /// How figures are shown.
     pub style: Style,
     /// Whether those of each series are shown.
@@ -118,11 +118,11 @@ pub(super) fn command() -> clap::Command {
                 .value_parser(value_parser!(u16).range(0..=VUS_WINDOW_MAX as i64))
                 .conflicts_with("data")
                 .help(format!("Widest buffer around events for the volumes under the surface [default: {VUS_WINDOW}]")),
-            arg("limit", "SCORE")
+            arg("threshold", "SCORE")
                 .value_parser(value_parser!(f64))
                 .allow_negative_numbers(true)
                 .default_value("1.0")
-                .help("Score from which on a row is called anomalous, for the figures named limit_"),
+                .help("Score from which on a row is called anomalous, for the figures named threshold_"),
             arg("format", "FORMAT")
                 .value_parser(["table", "json", "markdown"])
                 .default_value("table")
@@ -159,16 +159,18 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
             vus_window: matches.get_one::<u16>("vus-window").map_or(VUS_WINDOW, |it| usize::from(*it)),
         },
     };
-    let limit = matches.get_one::<f64>("limit").copied().unwrap_or(1.0);
-    if !limit.is_finite() {
-        return Err(Exit::usage(format!("error: --limit {limit} is not a score; write a finite number")));
+    let threshold = matches.get_one::<f64>("threshold").copied().unwrap_or(1.0);
+    if !threshold.is_finite() {
+        return Err(Exit::usage(format!(
+            "error: --threshold {threshold} is not a score; write a finite number"
+        )));
     }
     let style = match matches.get_one::<String>("format").map(String::as_str) {
         Some("json") => Style::Json,
         Some("markdown") => Style::Markdown,
         _ => Style::Table,
     };
-    Ok(Evaluate { of, limit, style, per_series: matches.get_flag("per-series") })
+    Ok(Evaluate { of, threshold, style, per_series: matches.get_flag("per-series") })
 }
 
 /// Rows in a day, in either way to say it.
@@ -203,7 +205,7 @@ mod tests {
 
     fn files(per_day: f64, vus_window: usize) -> Evaluate {
         let of = Of::Files { labels: "l".into(), scores: "s".into(), per_day, vus_window };
-        Evaluate { of, limit: 1.0, style: Style::Table, per_series: false }
+        Evaluate { of, threshold: 1.0, style: Style::Table, per_series: false }
     }
 
     #[test]
@@ -211,8 +213,8 @@ mod tests {
         check("--labels l --scores s", Ok(files(1440.0, 100)));
         check("--labels l --scores s --every 5m --vus-window 0", Ok(files(288.0, 0)));
         check("--labels l --scores s --per-day 24", Ok(files(24.0, 100)));
-        let shown = Evaluate { limit: -2.5, style: Style::Json, per_series: true, ..files(1440.0, 100) };
-        check("--labels l --scores s --limit -2.5 --format json --per-series", Ok(shown));
+        let shown = Evaluate { threshold: -2.5, style: Style::Json, per_series: true, ..files(1440.0, 100) };
+        check("--labels l --scores s --threshold -2.5 --format json --per-series", Ok(shown));
     }
 
     #[test]
@@ -256,8 +258,8 @@ mod tests {
             Err("error: --per-day 0 is not possible; it must be above 0"),
         );
         check(
-            "--labels l --scores s --limit nan",
-            Err("error: --limit NaN is not a score; write a finite number"),
+            "--labels l --scores s --threshold nan",
+            Err("error: --threshold NaN is not a score; write a finite number"),
         );
         check(
             "--labels l --scores s --vus-window 2001",

@@ -34,16 +34,16 @@ pub struct Replay {
 /// has no window, is not served and needs no collector.
 const COUNTING: &[&str] = &[
     "seed",
-    "limit",
+    "threshold",
     "budget",
-    "release.below",
-    "release.for",
+    "resolve.below",
+    "resolve.for",
     "smoothing",
-    "trees",
-    "sample",
+    "forest.trees",
+    "forest.sample_size",
     "half_life",
-    "retrain",
-    "quarantine",
+    "retrain_interval",
+    "anomaly_weight",
     "accept_after",
 ];
 
@@ -73,7 +73,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              top empty. --all adds is_anomaly (0 or 1), confidence (the share of the voting detectors that agree) and \
              episode (its number, from 1).\n\n\
              Of a settings file, what is about a host and not about rows is ignored: interval, window, warmup, hold and all \
-             sections but release. Exit code 1 if a table is wrong; the rows before it have their scores then.",
+             sections but forest and resolve. Exit code 1 if a table is wrong; the rows before it have their scores then.",
         )
         .next_help_heading("Tables")
         .arg(file("history").help("What is normal, to learn from before the first score; - is standard input"))
@@ -176,7 +176,7 @@ mod tests {
     fn tables_and_settings() {
         check("--input t.csv", "None None \"t.csv\" None None Score None 0");
         check(
-            "--history h.csv --input - --every 60s --output s.csv --all --labels l --limit 4 --config.file c.yaml",
+            "--history h.csv --input - --every 60s --output s.csv --all --labels l --threshold 4 --config.file c.yaml",
             "Some(\"h.csv\") None \"-\" Some(Span { millis: 60000 }) Some(\"s.csv\") All Some(\"l\") 1",
         );
     }

@@ -63,7 +63,10 @@ fn a_table_is_validated() {
 
 #[test]
 fn a_table_is_replayed() {
-    check("--limit 3 replay --input t.csv --limit 4 --seed 2", "replay t.csv limit=3 seed=2 limit=4");
+    check(
+        "--threshold 3 replay --input t.csv --threshold 4 --seed 2",
+        "replay t.csv threshold=3 seed=2 threshold=4",
+    );
     check(
         "--window 3 replay --input t.csv",
         "exit 64 error: replay has no use for --window, which is about a host",

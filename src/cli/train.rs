@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 use super::{Exit, Options, every, shared};
 use crate::config::Setting;
 use crate::evaluate::Style;
-use crate::history::{Access, HOURS_MAX, Origin};
+use crate::history::{Access, LOOKBACK_MAX, LOOKBACK_MIN, Origin};
 use crate::span::Span;
 
 /// What is trained.
@@ -45,8 +45,8 @@ pub struct Search {
 pub struct Elsewhere {
     /// A file or a server.
     pub origin: Origin,
-    /// How long the past is, in hours; of a file, all of it without this.
-    pub hours: Option<u64>,
+    /// How far back to learn from; of a file, all of it without this.
+    pub lookback: Option<Span>,
     /// Only these signals, or all if there are none.
     pub metrics: Vec<String>,
     /// Which host of the server.
@@ -64,7 +64,8 @@ pub struct Elsewhere {
 }
 
 /// The settings that say how points are made and models grown.
-const COUNTING: &[&str] = &["interval", "window", "limit", "half_life", "trees", "sample", "quarantine"];
+const COUNTING: &[&str] =
+    &["interval", "window", "threshold", "half_life", "forest.trees", "forest.sample_size", "anomaly_weight"];
 
 fn counting(settings: &[Setting]) -> Vec<Setting> {
     settings.iter().filter(|it| counts(&it.key)).cloned().collect()
@@ -91,7 +92,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              node_exporter's of Prometheus, VictoriaMetrics, Thanos and Mimir, or Telegraf's of InfluxDB 1.x. It becomes \
              points as a live host has them, and a model is trained on them. At least 1,440 points are needed, which are 12 \
              hours at the default of 30s. Which names are looked for says --print-mapping; --mapping takes a changed copy of it.\n\n\
-             With --search, settings are tried: trees, sample, half_life, smoothing and window. Each combination learns the \
+             With --search, settings are tried: forest.trees, forest.sample_size, half_life, smoothing and window. Each combination learns the \
              first 70 % of the history. The next 15 % choose: simulated faults are put into them, and once they are left as \
              they are. The last 15 % choose nothing; with other faults they show what the choice is worth. Labels are not \
              needed. Where nothing is clearly better than the defaults, these are written. Combinations are shown best first \
@@ -120,9 +121,10 @@ fn from_args() -> Vec<Arg> {
         Ok(origin) => Ok(origin),
         Err(error) => Err(error.to_string()),
     };
-    let hours = |text: &str| match text.parse::<u64>() {
-        Ok(hours) if (1..=HOURS_MAX).contains(&hours) => Ok(hours),
-        _ => Err(format!("is no whole number from 1 to {HOURS_MAX}")),
+    let lookback = |text: &str| match text.parse::<Span>() {
+        Ok(span) if (LOOKBACK_MIN..=LOOKBACK_MAX).contains(&span) => Ok(span),
+        Ok(span) => Err(format!("{span} is not within {LOOKBACK_MIN} and {LOOKBACK_MAX}")),
+        Err(error) => Err(error.to_string()),
     };
     vec![
         Arg::new("from")
@@ -132,8 +134,8 @@ fn from_args() -> Vec<Arg> {
             .conflicts_with("search")
             .help_heading("The past of this host")
             .help("Where it is: csv:FILE, prometheus:URL, influxdb:URL with the database behind the host"),
-        needs(word("hours", "NUMBER").value_parser(hours))
-            .help("How long it is [default: 24, of a file all of it]"),
+        needs(word("lookback", "DURATION").value_parser(lookback))
+            .help("How far back to learn from, 1h to 90d [default: 1d; all of a file]"),
         needs(word("metric", "NAME").num_args(1..).action(ArgAction::Append))
             .help("Only these signals, such as cpu_busy_ratio; all without it"),
         needs(word("host", "NAME")).help(
@@ -215,7 +217,7 @@ pub(super) fn options(
     let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
     Ok(Train::Elsewhere(Box::new(Elsewhere {
         origin: origin.clone(),
-        hours: matches.get_one::<u64>("hours").copied(),
+        lookback: matches.get_one::<Span>("lookback").copied(),
         metrics: texts("metric"),
         host: text("host"),
         matching: text("match"),
@@ -276,7 +278,7 @@ mod tests {
             Ok(Ok(Train::Elsewhere(it))) => {
                 format!(
                     "{:?} {:?} {:?} {:?} {}",
-                    it.hours,
+                    it.lookback.map(Span::as_seconds),
                     it.metrics,
                     it.host,
                     it.matching,
@@ -311,16 +313,16 @@ mod tests {
     fn flags_of_a_past_are_read() {
         check("--from csv:h.csv", "None [] None None 0");
         check(
-            "--from prometheus:http://h --hours 168 --metric a b --host x --match y --window 10",
-            "Some(168) [\"a\", \"b\"] Some(\"x\") Some(\"y\") 1",
+            "--from prometheus:http://h --lookback 7d --metric a b --host x --match y --window 10",
+            "Some(604800.0) [\"a\", \"b\"] Some(\"x\") Some(\"y\") 1",
         );
         check(
             "--from h.csv",
             "error: invalid value 'h.csv' for '--from <ORIGIN>': is none of csv:FILE, prometheus:URL and influxdb:URL, such as prometheus:http://localhost:9090",
         );
         check(
-            "--from csv:h --hours 0",
-            "error: invalid value '0' for '--hours <NUMBER>': is no whole number from 1 to 2160",
+            "--from csv:h --lookback 0",
+            "error: invalid value '0' for '--lookback <DURATION>': 0s is not within 1h and 90d",
         );
     }
 

@@ -50,8 +50,8 @@ pub fn run(demo: Demo) -> Exit {
 fn hurried(mut config: Config, demo: &Demo) -> Config {
     config.detection.interval = Span::millis(200);
     config.detection.warmup = demo.warmup;
-    config.detection.hold = Span::seconds(3);
-    config.detection.release.lasting = Span::seconds(5);
+    config.detection.score_hold = Span::seconds(3);
+    config.detection.resolve.lasting = Span::seconds(5);
     config.log.level = telemetry::Level::Warn;
     config
 }

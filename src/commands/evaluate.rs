@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::rehearse;
 use crate::cli::{Evaluate, Exit, Of, Trial};
-use crate::config::{Detection, Loaded};
+use crate::config::{DetectionSettings, Loaded};
 use crate::evaluate::{self, Compared, Evaluation, Series};
 use crate::labelled::{self, Folder, Problem};
 use crate::simulate::Disturbance;
@@ -47,7 +47,7 @@ fn sets<'a>(folder: &'a Folder, set: Option<&'a str>) -> Vec<&'a str> {
 }
 
 fn of(options: &Evaluate, series: &[Series]) -> Evaluation {
-    evaluate::figures(series, options.limit)
+    evaluate::figures(series, options.threshold)
 }
 
 /// One way to score series.
@@ -55,7 +55,7 @@ struct Way {
     /// What it is called.
     name: String,
     /// The settings.
-    detection: Detection,
+    detection: DetectionSettings,
     /// What is done to the rows.
     disturbance: Disturbance,
 }
@@ -81,7 +81,7 @@ fn ways(trial: &Trial) -> Result<Vec<Way>, Exit> {
 }
 
 /// The settings of a file, or the defaults. The environment has no part in it: figures are to be had again elsewhere.
-fn detection(file: Option<&Path>) -> Result<Detection, Exit> {
+fn detection(file: Option<&Path>) -> Result<DetectionSettings, Exit> {
     let loaded = Loaded::new(file, std::iter::empty(), Vec::new());
     loaded.map(|it| it.config.detection).map_err(|problems| Exit::usage(problems.to_string()))
 }

@@ -11,8 +11,8 @@ use crate::span::Span;
 
 mod table;
 
-/// How long a past is asked of a server where nobody says so, in hours.
-pub(super) const HOURS: u64 = 24;
+/// How far back to ask a server where nobody says so.
+const LOOKBACK: Span = Span::days(1);
 /// How alike two names are before one is offered for the other; as for settings.
 const ALIKE_MIN: f64 = 0.7;
 
@@ -21,8 +21,8 @@ const ALIKE_MIN: f64 = 0.7;
 pub(super) struct Order<'a> {
     /// Where it is.
     pub(super) origin: &'a Origin,
-    /// How long it is, in hours.
-    pub(super) hours: Option<u64>,
+    /// How far back to learn from.
+    pub(super) lookback: Option<Span>,
     /// Which host of a server.
     pub(super) host: Option<&'a str>,
     /// More to choose series by.
@@ -58,7 +58,7 @@ pub(super) fn read(order: &Order<'_>, tell: &mut dyn FnMut(Note<'_>)) -> Result<
                 signals: order.signals,
                 step: order.step,
                 until: order.now,
-                lasting: Span::minutes(order.hours.unwrap_or(HOURS).saturating_mul(60)),
+                lasting: order.lookback.unwrap_or(LOOKBACK),
                 host: order.host,
                 matching: order.matching,
             };

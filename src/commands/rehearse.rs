@@ -7,7 +7,7 @@ use std::thread;
 
 use super::replay::{floors, settings};
 use crate::cli::Exit;
-use crate::config::Detection;
+use crate::config::DetectionSettings;
 use crate::evaluate::Series;
 use crate::labelled::{self, Entry, Folder, Problem, Scores};
 use crate::reading::Timestamp;
@@ -24,7 +24,7 @@ use crate::span::Span;
 pub(super) fn set(
     folder: &Folder,
     set: &str,
-    detection: &Detection,
+    detection: &DetectionSettings,
     disturbance: Disturbance,
 ) -> Result<Vec<Series>, Exit> {
     let entries: Vec<&Entry> = folder.of_set(set).collect();
@@ -54,7 +54,7 @@ pub(super) fn set(
 fn series(
     folder: &Folder,
     entry: &Entry,
-    detection: &Detection,
+    detection: &DetectionSettings,
     disturbance: Disturbance,
     seed: u64,
 ) -> Result<Series, Exit> {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use crate::cli::{self, Exit};
-use crate::config::{Detection, Loaded};
+use crate::config::{DetectionSettings, Loaded};
 use crate::replay::{Replay, Settings};
 use crate::rows::{Detail, ROWS_MIN, Row, Scores, ScoresError};
 use crate::sources;
@@ -50,16 +50,16 @@ pub fn run(
 }
 
 /// How rows that are so many seconds apart are judged.
-pub fn settings(detection: &Detection, every: f64) -> Settings {
+pub fn settings(detection: &DetectionSettings, every: f64) -> Settings {
     Settings {
         every,
-        limit: detection.limit,
+        threshold: detection.threshold,
         budget: detection.budget,
-        release: super::release(detection),
+        resolve: super::release(detection),
         smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),
-        quarantine: detection.quarantine,
-        retrain: detection.retrain.as_seconds(),
+        anomaly_weight: detection.anomaly_weight,
+        retrain_interval: detection.retrain_interval.as_seconds(),
         training: super::training(detection),
         seed: detection.seed,
     }
@@ -72,7 +72,7 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 }
 
 /// Gives the figures, if there are labels.
-fn replay(options: &cli::Replay, detection: &Detection) -> Result<String, Exit> {
+fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String, Exit> {
     overwrite::refuse(options)?;
     let mut labelled = options.labels.as_deref().map(Labelled::open).transpose()?;
     let history = options.history.as_deref().map(Feed::open).transpose()?;

@@ -244,7 +244,7 @@ fn store(config: &Config, place: &Place, handle: &Handle) -> Store {
 
 /// An engine and a registry that know nothing yet.
 fn blank(config: &Config, is_stored: bool) -> (Engine, Registry) {
-    let registry = Registry::new(config.detection.shadow_for.as_seconds()).forgetful(is_stored);
+    let registry = Registry::new(config.detection.shadow_duration.as_seconds()).forgetful(is_stored);
     (engine(config), registry)
 }
 
@@ -272,15 +272,15 @@ fn engine_settings(config: &Config) -> engine::Settings {
         interval: detection.interval.as_seconds(),
         window: usize::try_from(detection.window).unwrap_or(usize::MAX),
         warmup: detection.warmup.as_seconds(),
-        hold: detection.hold.as_seconds(),
-        limit: detection.limit,
+        score_hold: detection.score_hold.as_seconds(),
+        threshold: detection.threshold,
         budget: detection.budget,
         grace: Lengths { deploy: config.context.deploy_grace.as_seconds(), ..Lengths::default() },
-        release: super::release(detection),
+        resolve: super::release(detection),
         smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),
-        quarantine: detection.quarantine,
-        retrain: detection.retrain.as_seconds(),
+        anomaly_weight: detection.anomaly_weight,
+        retrain_interval: detection.retrain_interval.as_seconds(),
         retrain_on_drift: detection.retrain_on_drift,
         evict_after: config.subjects.evict_after.as_seconds(),
     }

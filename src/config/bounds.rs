@@ -14,7 +14,7 @@ const WINDOW_MAX: u64 = 4096;
 /// Longest hold; a score that is older says nothing of now.
 const HOLD_MAX: Span = Span::minutes(60);
 /// Longest time that an anomaly may need to end.
-const RELEASE_MAX: Span = Span::days(1);
+const RESOLVE_MAX: Span = Span::days(1);
 /// Shortest half-life, time between two trainings, and time until an anomaly is accepted.
 const MEMORY_MIN: Span = Span::minutes(1);
 /// Longest trial of a new model.
@@ -64,7 +64,7 @@ impl Config {
         self.detection_within(&mut found);
         self.web_within(&mut found);
         self.storage_within(&mut found);
-        if let Some((key, sentence)) = self.bootstrap.wrong() {
+        if let Some((key, sentence)) = self.backfill.wrong() {
             found.unless(false, key, || sentence);
         }
         for (key, sentence) in self.otlp.wrong() {
@@ -89,17 +89,17 @@ impl Config {
         found.unless(it.warmup >= one_window, "warmup", || {
             format!("{} is too short; one window alone takes {one_window}", it.warmup)
         });
-        found.unless(it.hold <= HOLD_MAX, "hold", || {
-            format!("{} is too long; the longest hold is {HOLD_MAX}", it.hold)
+        found.unless(it.score_hold <= HOLD_MAX, "score_hold", || {
+            format!("{} is too long; the longest hold is {HOLD_MAX}", it.score_hold)
         });
-        found.unless(it.limit > 0.0 && it.limit.is_finite(), "limit", || {
-            format!("{} is not a limit; it has to be above 0", it.limit)
+        found.unless(it.threshold > 0.0 && it.threshold.is_finite(), "threshold", || {
+            format!("{} is not a threshold; it has to be above 0", it.threshold)
         });
-        found.unless(it.release.below > 0.0 && it.release.below <= 1.0, "release.below", || {
-            format!("{} is not above 0 and at most 1", it.release.below)
+        found.unless(it.resolve.below > 0.0 && it.resolve.below <= 1.0, "resolve.below", || {
+            format!("{} is not above 0 and at most 1", it.resolve.below)
         });
-        found.unless(it.release.lasting <= RELEASE_MAX, "release.for", || {
-            format!("{} is too long; the longest is {RELEASE_MAX}", it.release.lasting)
+        found.unless(it.resolve.lasting <= RESOLVE_MAX, "resolve.for", || {
+            format!("{} is too long; the longest is {RESOLVE_MAX}", it.resolve.lasting)
         });
         self.learning_within(found);
         let grace = self.context.deploy_grace;
@@ -118,24 +118,28 @@ impl Config {
         found.unless((least..=most).contains(&it.smoothing), "smoothing", || {
             format!("{} is not within {least} and {most} readings", it.smoothing)
         });
-        found.unless((TREES_MIN..=TREES_MAX as u64).contains(&it.trees), "trees", || {
-            format!("{} is not within {TREES_MIN} and {TREES_MAX} trees", it.trees)
+        found.unless((TREES_MIN..=TREES_MAX as u64).contains(&it.forest.trees), "forest.trees", || {
+            format!("{} is not within {TREES_MIN} and {TREES_MAX} trees", it.forest.trees)
         });
-        found.unless((SAMPLE_MIN..=SAMPLE_MAX as u64).contains(&it.sample), "sample", || {
-            format!("{} is not within {SAMPLE_MIN} and {SAMPLE_MAX} points", it.sample)
-        });
-        for (key, span) in
-            [("half_life", it.half_life), ("retrain", it.retrain), ("accept_after", it.accept_after)]
-        {
+        found.unless(
+            (SAMPLE_MIN..=SAMPLE_MAX as u64).contains(&it.forest.sample_size),
+            "forest.sample_size",
+            || format!("{} is not within {SAMPLE_MIN} and {SAMPLE_MAX} points", it.forest.sample_size),
+        );
+        for (key, span) in [
+            ("half_life", it.half_life),
+            ("retrain_interval", it.retrain_interval),
+            ("accept_after", it.accept_after),
+        ] {
             found.unless(span >= MEMORY_MIN, key, || {
                 format!("{span} is too short; the shortest is {MEMORY_MIN}")
             });
         }
-        found.unless(it.shadow_for <= SHADOW_MAX, "shadow_for", || {
-            format!("{} is too long; the longest trial is {SHADOW_MAX}", it.shadow_for)
+        found.unless(it.shadow_duration <= SHADOW_MAX, "shadow_duration", || {
+            format!("{} is too long; the longest trial is {SHADOW_MAX}", it.shadow_duration)
         });
-        found.unless((0.0..=1.0).contains(&it.quarantine), "quarantine", || {
-            format!("{} is not within 0 and 1", it.quarantine)
+        found.unless((0.0..=1.0).contains(&it.anomaly_weight), "anomaly_weight", || {
+            format!("{} is not within 0 and 1", it.anomaly_weight)
         });
     }
 
@@ -144,7 +148,10 @@ impl Config {
         found.unless(it.max_bytes >= BYTES_MIN, "storage.max_bytes", || {
             format!("{} is too little; the least is {BYTES_MIN}", it.max_bytes)
         });
-        for (key, span) in [("storage.readings", it.readings), ("storage.points", it.points)] {
+        for (key, span) in [
+            ("storage.retention.readings", it.retention.readings),
+            ("storage.retention.points", it.retention.points),
+        ] {
             found
                 .unless(span >= KEPT_MIN, key, || format!("{span} is too short; the shortest is {KEPT_MIN}"));
         }
@@ -210,22 +217,22 @@ mod tests {
         check(|it| it.detection.window = WINDOW_MAX + 1, &["window", "warmup"]);
         check(|it| it.detection.warmup = Span::seconds(30), &[]);
         check(|it| it.detection.warmup = Span::seconds(29), &["warmup"]);
-        check(|it| it.detection.hold = Span::default(), &[]);
-        check(|it| it.detection.limit = f64::INFINITY, &["limit"]);
-        check(|it| it.detection.limit = f64::NAN, &["limit"]);
-        check(|it| it.detection.release.below = f64::NAN, &["release.below"]);
-        check(|it| it.detection.quarantine = 1.1, &["quarantine"]);
+        check(|it| it.detection.score_hold = Span::default(), &[]);
+        check(|it| it.detection.threshold = f64::INFINITY, &["threshold"]);
+        check(|it| it.detection.threshold = f64::NAN, &["threshold"]);
+        check(|it| it.detection.resolve.below = f64::NAN, &["resolve.below"]);
+        check(|it| it.detection.anomaly_weight = 1.1, &["anomaly_weight"]);
         check(|it| it.detection.half_life = Span::default(), &["half_life"]);
         check(|it| it.storage.max_bytes = Size::mebibytes(7), &["storage.max_bytes"]);
-        check(|it| it.bootstrap.from = "localhost".into(), &["bootstrap.from"]);
-        check(|it| it.storage.points = Span::default(), &["storage.points"]);
+        check(|it| it.backfill.from = "localhost".into(), &["backfill.from"]);
+        check(|it| it.storage.retention.points = Span::default(), &["storage.retention.points"]);
         check(|it| it.storage.commit_interval = COMMIT_MAX, &[]);
         check(|it| it.storage.commit_interval = Span::millis(99), &["storage.commit_interval"]);
         check(|it| it.detection.smoothing = 0.5, &[]);
         check(|it| it.detection.smoothing = f64::NAN, &["smoothing"]);
-        check(|it| it.detection.trees = 9, &["trees"]);
-        check(|it| it.detection.sample = SAMPLE_MAX as u64, &[]);
-        check(|it| it.detection.sample = SAMPLE_MAX as u64 + 1, &["sample"]);
+        check(|it| it.detection.forest.trees = 9, &["forest.trees"]);
+        check(|it| it.detection.forest.sample_size = SAMPLE_MAX as u64, &[]);
+        check(|it| it.detection.forest.sample_size = SAMPLE_MAX as u64 + 1, &["forest.sample_size"]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Gathered {
     fn dict(&mut self, section: &str, dict: Dict, place: &dyn Fn(&str) -> Place) {
         for (name, value) in dict {
             let key = if section.is_empty() { name } else { format!("{section}.{name}") };
-            let is_section = self.settings.iter().any(|it| it.section() == key);
+            let is_section = self.settings.iter().any(|it| it.is_below(&key));
             match value {
                 Value::Dict(_, below) if is_section => self.dict(&key, below, place),
                 // A key with nothing behind it, as when all below it is commented out, says nothing.
@@ -188,7 +188,7 @@ impl Gathered {
     }
 
     fn unknown(&self, Entry { key, place, .. }: &Entry) -> String {
-        if let Some(below) = self.settings.iter().find(|it| it.section() == key) {
+        if let Some(below) = self.settings.iter().find(|it| it.is_below(key)) {
             return format!(
                 "is a section; its settings stand below it, such as {}",
                 place.name_of(&below.key)

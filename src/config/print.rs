@@ -6,6 +6,8 @@ use super::{Config, Loaded, Setting, settings};
 
 /// Width at which comments are wrapped.
 const WIDTH: usize = 100;
+/// Indentation of each section.
+const INDENT: &str = "  ";
 
 /// Every setting at its default, each with its help as a comment; loading it changes nothing.
 pub fn default_file() -> String {
@@ -46,13 +48,15 @@ pub(crate) fn default_of(setting: &Setting) -> String {
 /// Calls `write` for each setting, with the lines of sections between them.
 fn each(text: &mut String, mut write: impl FnMut(&mut String, &Setting, &str)) {
     let settings = settings();
-    let mut section = "";
+    let mut open: Vec<&str> = Vec::new();
     for setting in &settings {
-        if setting.section() != section {
-            section = setting.section();
-            text.push_str(&format!("\n{section}:\n"));
+        let sections: Vec<&str> = setting.sections().collect();
+        let same = open.iter().zip(&sections).take_while(|(one, other)| one == other).count();
+        for (depth, section) in sections.iter().enumerate().skip(same) {
+            text.push_str(&format!("\n{}{section}:\n", INDENT.repeat(depth)));
         }
-        write(text, setting, if section.is_empty() { "" } else { "  " });
+        open = sections;
+        write(text, setting, &INDENT.repeat(open.len()));
     }
 }
 

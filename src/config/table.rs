@@ -4,75 +4,8 @@
 
 use std::borrow::Cow;
 
+use super::{Setting, Takes};
 use crate::sources::SOURCES;
-
-/// One setting, and all that is said of it.
-#[derive(Debug, Clone)]
-pub struct Setting {
-    /// Its place in the file, sections before dots: `web.listen_address`.
-    pub key: Cow<'static, str>,
-    /// What it takes.
-    pub takes: Takes,
-    /// One sentence or more without the final full stop.
-    pub help: Cow<'static, str>,
-}
-
-/// What a setting takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
-    /// A length of time, see [`Span`](crate::span::Span).
-    Duration,
-    /// A number, with a fraction or without.
-    Number,
-    /// A number without a fraction, not below zero.
-    Whole,
-    /// True or false.
-    Switch,
-    /// Any text.
-    Text,
-    /// The path of a directory.
-    Directory,
-    /// Several texts.
-    Texts,
-    /// An amount of bytes, see [`Size`](crate::size::Size).
-    Size,
-    /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
-    Budget,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-}
-
-impl Takes {
-    /// What to write, for messages and for documentation.
-    pub fn words(self) -> Cow<'static, str> {
-        match self {
-            Self::Duration => "a duration such as 100ms, 15s, 5m, 1h30m or 7d".into(),
-            Self::Number => "a number".into(),
-            Self::Whole => "a whole number".into(),
-            Self::Switch => "true or false".into(),
-            Self::Text => "text".into(),
-            Self::Directory => "a directory".into(),
-            Self::Texts => "a list of text".into(),
-            Self::Size => "a size such as 256MiB, 1GiB or 20MB".into(),
-            Self::Budget => "a budget such as 1 per week, or off".into(),
-            Self::OneOf(words) => format!("one of {}", words.join(", ")).into(),
-        }
-    }
-
-    /// What stands for the value in the help of the command line.
-    pub fn placeholder(self) -> &'static str {
-        match self {
-            Self::Duration => "DURATION",
-            Self::Number | Self::Whole => "NUMBER",
-            Self::Switch => "BOOLEAN",
-            Self::Text | Self::Texts => "TEXT",
-            Self::Directory => "DIRECTORY",
-            Self::Size => "SIZE",
-            Self::Budget => "BUDGET",
-            Self::OneOf(_) => "WORD",
-        }
-    }
-}
 
 const fn row(key: &'static str, takes: Takes, help: &'static str) -> Setting {
     Setting { key: Cow::Borrowed(key), takes, help: Cow::Borrowed(help) }
@@ -88,7 +21,7 @@ static SETTINGS: &[Setting] = &[
     ),
     row("warmup", Takes::Duration, "Learning time before the first score, at least one window"),
     row(
-        "hold",
+        "score_hold",
         Takes::Duration,
         "How long the highest score is held, at most 1h, so that no scrape misses a spike. Make it longer than the scrape interval",
     ),
@@ -98,40 +31,34 @@ static SETTINGS: &[Setting] = &[
         "Seed for the random numbers of training; equal seeds and equal points give equal models",
     ),
     row(
-        "limit",
+        "threshold",
         Takes::Number,
         "The raw joint score that is exposed as 1.0, from where on there is an anomaly. Higher is quieter",
     ),
     row(
         "budget",
         Takes::Budget,
-        "Episodes that a subject may have, such as 1 per week: the limit follows from its own scores, between half and twice the setting limit. The setting limit alone counts while it is off, and until enough is known",
+        "Episodes that a subject may have, such as 1 per week: the limit follows from its own scores, between half and twice the setting threshold. The setting threshold alone counts while it is off, and until enough is known",
     ),
     row(
         "smoothing",
         Takes::Number,
         "Readings, 0.5 to 10, after which half of a score is left when what was odd is over. More is calmer and later",
     ),
-    row("trees", Takes::Whole, "Trees in the forest, 10 to 1000. Time and memory grow with it"),
-    row(
-        "sample",
-        Takes::Whole,
-        "Points that each tree of the forest grows on, 16 to 4096, drawn from all that are known. Memory grows with it",
-    ),
     row("half_life", Takes::Duration, "The age at which what was learned counts half, at least 1m"),
     row(
-        "retrain",
+        "retrain_interval",
         Takes::Duration,
         "Time between two trainings of the model, at least 1m. A young host's is trained each time twice as much is known",
     ),
     row("retrain_on_drift", Takes::Switch, "Retrain on drift, at most hourly and with back-off"),
     row(
-        "shadow_for",
+        "shadow_duration",
         Takes::Duration,
         "How long a new model is tried out beside the one that judges before it takes over, at most 1w; 0 for not at all. No longer than what the old one was trained on",
     ),
     row(
-        "quarantine",
+        "anomaly_weight",
         Takes::Number,
         "Weight between 0 and 1 at which points inside an anomaly are learned, until it is accepted",
     ),
@@ -140,13 +67,19 @@ static SETTINGS: &[Setting] = &[
         Takes::Duration,
         "How long an anomaly lasts before it is taken for the new normal, at least 1m. A host that is known for less time accepts after as long as it is known, but not within the first hour of an anomaly",
     ),
+    row("forest.trees", Takes::Whole, "Trees in the forest, 10 to 1000. Time and memory grow with it"),
     row(
-        "release.below",
+        "forest.sample_size",
+        Takes::Whole,
+        "Points that each tree of the forest grows on, 16 to 4096, drawn from all that are known. Memory grows with it",
+    ),
+    row(
+        "resolve.below",
         Takes::Number,
         "The score, without hold, below which an anomaly begins to end; above 0 and at most 1, where 1 is the limit",
     ),
     row(
-        "release.for",
+        "resolve.for",
         Takes::Duration,
         "How long the score has to stay below before the anomaly is over, at most 1d",
     ),
@@ -223,12 +156,12 @@ static SETTINGS: &[Setting] = &[
         Takes::Size,
         "Largest size of the store with its log, 8MiB or more; the oldest readings are deleted first",
     ),
-    row("storage.readings", Takes::Duration, "Retention of raw readings"),
-    row("storage.points", Takes::Duration, "Retention of points, scores and episodes"),
+    row("storage.retention.readings", Takes::Duration, "Retention of raw readings"),
+    row("storage.retention.points", Takes::Duration, "Retention of points, scores and episodes"),
     row(
         "storage.episode_bytes",
         Takes::Size,
-        "Bytes of readings and snapshots kept beyond storage.readings to explain episodes; those of the oldest episode are deleted first",
+        "Bytes of readings and snapshots kept beyond storage.retention.readings to explain episodes; those of the oldest episode are deleted first",
     ),
     row(
         "storage.commit_interval",
@@ -236,39 +169,39 @@ static SETTINGS: &[Setting] = &[
         "Interval between commits, 100ms to 10m; a crash loses at most this much",
     ),
     row(
-        "bootstrap.from",
+        "backfill.from",
         Takes::Text,
         "Where the past of this host is asked for at the first start, as by hostnorm train --from: csv:FILE, prometheus:URL or influxdb:URL. Empty for nowhere",
     ),
-    row("bootstrap.hours", Takes::Whole, "How long that past is, in hours, 1 to 2160"),
+    row("backfill.lookback", Takes::Duration, "How far back to learn from, 1h to 90d"),
     row(
-        "bootstrap.host",
+        "backfill.host",
         Takes::Text,
         "Which host of the server it is: the label instance with or without its port, or Telegraf's tag host. Empty where there is one",
     ),
     row(
-        "bootstrap.match",
+        "backfill.match",
         Takes::Text,
         "More to choose series by, such as job=\"node\", or a condition of InfluxQL",
     ),
     row(
-        "bootstrap.mapping",
+        "backfill.mapping",
         Takes::Text,
         "A changed copy of what hostnorm train --print-mapping prints: the names that the server has",
     ),
-    row("bootstrap.user", Takes::Text, "User at the server; empty for none"),
-    row("bootstrap.password_file", Takes::Text, "File with the password of the user"),
-    row("bootstrap.token_file", Takes::Text, "File with a token: Bearer for Prometheus, Token for InfluxDB"),
-    row("bootstrap.headers", Takes::Texts, "More headers, such as 'X-Scope-OrgID: tenant'"),
+    row("backfill.user", Takes::Text, "User at the server; empty for none"),
+    row("backfill.password_file", Takes::Text, "File with the password of the user"),
+    row("backfill.token_file", Takes::Text, "File with a token: Bearer for Prometheus, Token for InfluxDB"),
+    row("backfill.headers", Takes::Texts, "More headers, such as 'X-Scope-OrgID: tenant'"),
     row(
-        "bootstrap.ca_file",
+        "backfill.ca_file",
         Takes::Text,
         "Certificates of authorities to trust beside those of the host, in PEM",
     ),
-    row("bootstrap.cert_file", Takes::Text, "Our own certificate, for servers that ask for one"),
-    row("bootstrap.key_file", Takes::Text, "The key of our own certificate"),
+    row("backfill.cert_file", Takes::Text, "Our own certificate, for servers that ask for one"),
+    row("backfill.key_file", Takes::Text, "The key of our own certificate"),
     row(
-        "bootstrap.insecure",
+        "backfill.insecure",
         Takes::Switch,
         "Whether any certificate is taken; whoever stands between can then read and change everything",
     ),
@@ -353,7 +286,7 @@ static SETTINGS: &[Setting] = &[
         "By which headers a scrape may bring a trace along: tracecontext (W3C), baggage (which says nothing here) or none (OTEL_PROPAGATORS)",
     ),
     row(
-        "otlp.queue",
+        "otlp.queue_size",
         Takes::Whole,
         "Largest number of spans waiting to be sent, including the current batch, 1 to 65536; further spans are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
     ),
@@ -372,26 +305,4 @@ pub fn settings() -> Vec<Setting> {
         help: source.help.into(),
     });
     SETTINGS.iter().cloned().chain(collectors).collect()
-}
-
-impl Setting {
-    /// Its flag, without the dashes in front: `web.listen-address`.
-    pub fn flag(&self) -> String {
-        super::place::flag(&self.key)
-    }
-
-    /// Its name in the environment: `HOSTNORM_WEB__LISTEN_ADDRESS`.
-    pub fn variable(&self) -> String {
-        super::place::variable(&self.key)
-    }
-
-    /// The section it stands in; empty at the top level.
-    pub fn section(&self) -> &str {
-        self.key.split_once('.').map_or("", |(section, _)| section)
-    }
-
-    /// Its name within the section.
-    pub fn name(&self) -> &str {
-        self.key.split_once('.').map_or(&self.key, |(_, name)| name)
-    }
 }

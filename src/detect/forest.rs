@@ -80,12 +80,12 @@ pub struct Options {
     /// Trees.
     pub trees: usize,
     /// Rows that each tree grows on; all of them when there are fewer.
-    pub sample: usize,
+    pub sample_size: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { trees: 100, sample: 256 }
+        Self { trees: 100, sample_size: 256 }
     }
 }
 
@@ -163,7 +163,7 @@ impl Forest {
     /// Grows a forest. Equal rows, options and seed give an equal forest on every machine.
     pub fn train(rows: &Rows, options: &Options, seed: u64) -> Result<Self, TrainError> {
         check_trainable(rows, options)?;
-        let sample = options.sample.min(rows.len());
+        let sample = options.sample_size.min(rows.len());
         let mut grower = Grower::new(rows, sample, seed);
         let mut picked: Vec<u32> = (0..rows.len() as u32).collect();
         for _ in 0..options.trees {
@@ -279,8 +279,8 @@ fn check_trainable(rows: &Rows, options: &Options) -> Result<(), TrainError> {
     if !(1..=TREES_MAX).contains(&options.trees) {
         return Err(TrainError::Trees(options.trees));
     }
-    if !(2..=SAMPLE_MAX).contains(&options.sample) {
-        return Err(TrainError::Sample(options.sample));
+    if !(2..=SAMPLE_MAX).contains(&options.sample_size) {
+        return Err(TrainError::Sample(options.sample_size));
     }
     match rows.iter().position(|it| it.iter().any(|it| !it.is_finite())) {
         Some(row) => Err(TrainError::NotFinite { row }),

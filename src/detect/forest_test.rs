@@ -18,7 +18,7 @@ fn cloud(width: usize, rows: usize, seed: u64) -> Rows {
 }
 
 fn few() -> Options {
-    Options { trees: 20, sample: 64 }
+    Options { trees: 20, sample_size: 64 }
 }
 
 fn median_score(forest: &Forest, rows: &Rows) -> f64 {
@@ -95,8 +95,8 @@ fn what_cannot_be_trained_on_is_told() {
     check(&Rows::new(0), &few(), "rows of 0 signals, 1 to 256 are possible");
     check(&cloud(257, 10, 1), &few(), "rows of 257 signals, 1 to 256 are possible");
     check(&cloud(2, 1, 1), &few(), "1 rows are too few to train on, at least 2 are needed");
-    check(&rows, &Options { trees: 0, sample: 2 }, "0 trees, 1 to 1000 are possible");
-    check(&rows, &Options { trees: 1, sample: 1 }, "1 rows for a tree, 2 to 4096 are possible");
+    check(&rows, &Options { trees: 0, sample_size: 2 }, "0 trees, 1 to 1000 are possible");
+    check(&rows, &Options { trees: 1, sample_size: 1 }, "1 rows for a tree, 2 to 4096 are possible");
     let mut rows = rows;
     rows.push(&[0.0, f32::NAN]);
     check(&rows, &few(), "row 10 has a value that is infinite or not a number");
@@ -114,7 +114,7 @@ proptest! {
     ) {
         let mut rows = Rows::new(values[0].len());
         values.iter().for_each(|it| rows.push(it));
-        let forest = Forest::train(&rows, &Options { trees: 5, sample: 16 }, seed).unwrap();
+        let forest = Forest::train(&rows, &Options { trees: 5, sample_size: 16 }, seed).unwrap();
         for row in rows.iter() {
             let score = forest.score(row);
             prop_assert!(0.0 < score && score < 1.0, "{}", score);

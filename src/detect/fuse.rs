@@ -39,7 +39,7 @@ pub fn fuse(z: &[f64], outputs: &Outputs, limit: f64) -> Joint {
     shares.iter_mut().for_each(|it| *it *= lift);
     add(&mut shares, &outputs.novelty, NOVELTY_SCALE);
     raise(&mut shares, &outputs.absence, limit);
-    raise(&mut shares, &outputs.excursion, limit);
+    raise(&mut shares, &outputs.level_extreme, limit);
     Joint { score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 

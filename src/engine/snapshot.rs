@@ -131,13 +131,13 @@ impl Tag {
 
 /// The settings that state depends on; those that only judging depends on may change across a restart.
 fn shaping(settings: &Settings) -> Vec<(String, String)> {
-    let limit = settings.budget.rate().map(|_| settings.limit.to_string());
+    let threshold = settings.budget.rate().map(|_| settings.threshold.to_string());
     [
         ("interval", settings.interval.to_string()),
         ("window", settings.window.to_string()),
         ("half_life", settings.half_life.to_string()),
         ("budget", settings.budget.to_string()),
-        ("limit", limit.unwrap_or_default()),
+        ("threshold", threshold.unwrap_or_default()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()

@@ -243,7 +243,8 @@ impl State {
                 judgement.point = Some(Arc::new(self.learned(settings)));
             }
         }
-        let fresh = |(then, _): &&(Timestamp, Opinion)| (0.0..=settings.hold).contains(&(at.0 - then.0));
+        let fresh =
+            |(then, _): &&(Timestamp, Opinion)| (0.0..=settings.score_hold).contains(&(at.0 - then.0));
         judgement.opinion = self.newest.as_ref().filter(fresh).map(|(_, opinion)| opinion.clone());
         judgement.signals = self.signal_states();
         judgement.episode = self.scorer.episode();
@@ -256,7 +257,7 @@ impl State {
         let odd = self.scorer.is_odd();
         let weight = match (self.learning, odd) {
             (false, _) => 0.0,
-            (true, true) => settings.quarantine,
+            (true, true) => settings.anomaly_weight,
             (true, false) => 1.0,
         };
         Learned { point: self.window.point().clone(), signals: self.signals.clone(), odd, weight }

@@ -36,7 +36,7 @@ impl Engine {
     /// What a forest for this kind is to be trained on, when a training is due; asking counts as training. It is a sample
     /// of all ready subjects of the kind, of each the same share.
     ///
-    /// A young host's forest is trained again each time twice as much is known, later each `retrain`.
+    /// A young host's forest is trained again each time twice as much is known, later each `retrain_interval`.
     pub fn due(&mut self, kind: Kind) -> Option<TrainingSet> {
         if !self.learning {
             return None;
@@ -51,7 +51,7 @@ impl Engine {
         if !family.asked.is_due(now, drifted) {
             return None;
         }
-        family.asked.note(now, observed.min(self.settings.retrain), drifted);
+        family.asked.note(now, observed.min(self.settings.retrain_interval), drifted);
         fair_sample(&ready)
     }
 
@@ -66,7 +66,8 @@ impl Engine {
     pub fn trained_at(&mut self, kind: Kind, at: Timestamp) {
         let Some(Family { asked, .. }) = self.families.get_mut(&kind) else { return };
         if asked.last.is_none() {
-            (asked.last, asked.wait, asked.drift_wait) = (Some(at), self.settings.retrain, DRIFT_SECONDS);
+            (asked.last, asked.wait, asked.drift_wait) =
+                (Some(at), self.settings.retrain_interval, DRIFT_SECONDS);
         }
     }
 

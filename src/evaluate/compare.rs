@@ -13,7 +13,7 @@ const LISTED: &[&str] = &[
     "auc_pr",
     "auc_roc",
     "best_f1",
-    "limit_f1",
+    "threshold_f1",
     "fleet_rec@1",
     "fleet_rec@0.1",
     "fleet_delay@1",

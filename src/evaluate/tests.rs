@@ -24,7 +24,7 @@ fn of(rows: &[(bool, f64)], window: usize) -> Series {
 
 /// Whether the figure is a share and not a length of time or a score.
 fn is_share(name: &str) -> bool {
-    !["_limit", "_delay", "_thr"].iter().any(|it| name.contains(it)) || name.starts_with("limit_")
+    !["_threshold", "_delay", "_thr"].iter().any(|it| name.contains(it)) || name.starts_with("threshold_")
 }
 
 proptest! {
@@ -54,7 +54,7 @@ proptest! {
         prop_assume!(labels.contains(&true) && labels.contains(&false));
         let rows: Vec<_> = labels.iter().map(|it| (*it, f64::from(u8::from(*it)))).collect();
         let found = figures(&[of(&rows, 0)], 1.0).figures;
-        for name in ["auc_pr", "auc_roc", "best_f1", "limit_f1", "fleet1_rec@0.1"] {
+        for name in ["auc_pr", "auc_roc", "best_f1", "threshold_f1", "fleet1_rec@0.1"] {
             prop_assert_eq!(found.get(name), Some(1.0), "{}", name);
         }
     }

@@ -38,7 +38,7 @@ impl fmt::Display for TooLittle {
         write!(f, "too little data: {} points, {} needed; ", grouped(self.points), grouped(POINTS_NEEDED))?;
         let longer = Span::nearest(minutes * 60.0);
         match self.from_elsewhere {
-            true => write!(f, "ask for more with --hours, or wait {longer} longer"),
+            true => write!(f, "ask for more with --lookback, or wait {longer} longer"),
             false => write!(f, "run {longer} longer or pass --from"),
         }
     }
@@ -74,7 +74,7 @@ mod tests {
             412,
             30.0,
             true,
-            "too little data: 412 points, 1,440 needed; ask for more with --hours, or wait 8h34m longer",
+            "too little data: 412 points, 1,440 needed; ask for more with --lookback, or wait 8h34m longer",
         );
         check(0, 30.0, false, "too little data: 0 points, 1,440 needed; run 12h longer or pass --from");
         check(1_440, 30.0, false, "");

@@ -125,10 +125,10 @@ impl fmt::Display for Cause {
             ),
             Self::Silent(waited) => write!(
                 f,
-                "no whole answer within {waited}; ask for less with --hours, or look at the load of the server"
+                "no whole answer within {waited}; ask for less with --lookback, or look at the load of the server"
             ),
             Self::Half => f.write_str(
-                "the answer ends in its middle; does a proxy or the server cut long answers? Fewer --hours may do",
+                "the answer ends in its middle; does a proxy or the server cut long answers? A shorter --lookback may do",
             ),
             Self::Large(bytes) => write!(
                 f,
@@ -146,7 +146,7 @@ impl fmt::Display for Cause {
                 if !instead.is_empty() {
                     write!(f, "; {instead}")?;
                 }
-                f.write_str("; look at --host, --match and --hours, or name its own names with --mapping")
+                f.write_str("; look at --host, --match and --lookback, or name its own names with --mapping")
             }
             Self::Several { hosts, how } => {
                 write!(f, "the server has several hosts ({}); say which with {how}", hosts.join(", "))

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, HOURS_MAX, Origin};
+use super::{Access, LOOKBACK_MAX, LOOKBACK_MIN, Origin};
+use crate::span::Span;
 
 /// Where the past is at the first start, and how it is asked for. Of secrets only the files are named.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,8 +13,8 @@ use super::{Access, HOURS_MAX, Origin};
 pub struct Settings {
     /// Where it is; empty for nowhere.
     pub from: String,
-    /// How long it is, in hours.
-    pub hours: u64,
+    /// How far back to learn from.
+    pub lookback: Span,
     /// Which host of the server; empty where there is but one.
     pub host: String,
     /// More to choose series by.
@@ -43,7 +44,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             from: String::new(),
-            hours: 24,
+            lookback: Span::days(1),
             host: String::new(),
             matching: String::new(),
             mapping: PathBuf::new(),
@@ -81,10 +82,11 @@ impl Settings {
         }
         match self.from.parse::<Origin>() {
             // The text may have a password in it.
-            Err(error) => Some(("bootstrap.from", error.to_string())),
-            Ok(_) if !(1..=HOURS_MAX).contains(&self.hours) => {
-                Some(("bootstrap.hours", format!("{} is not within 1 and {HOURS_MAX}", self.hours)))
-            }
+            Err(error) => Some(("backfill.from", error.to_string())),
+            Ok(_) if !(LOOKBACK_MIN..=LOOKBACK_MAX).contains(&self.lookback) => Some((
+                "backfill.lookback",
+                format!("{} is not within {LOOKBACK_MIN} and {LOOKBACK_MAX}", self.lookback),
+            )),
             Ok(_) => None,
         }
     }
@@ -96,14 +98,14 @@ mod tests {
 
     #[test]
     fn an_origin_is_looked_at_before_it_is_needed() {
-        let check = |from: &str, hours: u64, expect: Option<&str>| {
-            let settings = Settings { from: from.into(), hours, ..Settings::default() };
-            assert_eq!(settings.wrong().map(|(key, _)| key), expect, "{from} {hours}");
+        let check = |from: &str, lookback: Span, expect: Option<&str>| {
+            let settings = Settings { from: from.into(), lookback, ..Settings::default() };
+            assert_eq!(settings.wrong().map(|(key, _)| key), expect, "{from} {lookback}");
         };
-        check("", 0, None);
-        check("prometheus:http://localhost:9090", 24, None);
-        check("localhost:9090", 24, Some("bootstrap.from"));
-        check("csv:h.csv", 0, Some("bootstrap.hours"));
-        check("csv:h.csv", HOURS_MAX + 1, Some("bootstrap.hours"));
+        check("", Span::default(), None);
+        check("prometheus:http://localhost:9090", Span::days(1), None);
+        check("localhost:9090", Span::days(1), Some("backfill.from"));
+        check("csv:h.csv", Span::minutes(59), Some("backfill.lookback"));
+        check("csv:h.csv", Span::days(91), Some("backfill.lookback"));
     }
 }

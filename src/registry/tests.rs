@@ -14,7 +14,7 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
     }
     let span = Some([Timestamp(0.0), Timestamp(7_200.0)]);
     let set = TrainingSet { rows, noise: vec![0.0; 9], starts: Vec::new(), log: Log::default(), span };
-    training::train(&set, &Settings { trees: 20, sample: 32 }, 1).unwrap()
+    training::train(&set, &Settings { trees: 20, sample_size: 32 }, 1).unwrap()
 });
 
 const HOST: Kind = Kind::Host;

@@ -61,7 +61,7 @@ impl Fold {
 
     /// The limit follows from the scores that were, as far as they are known.
     fn spend(&mut self, scorer: &mut Scorer, past: &Past) {
-        let (elapsed, limit) = (self.settings.point_seconds, self.settings.limit);
+        let (elapsed, limit) = (self.settings.point_seconds, self.settings.threshold);
         let began = past.odd && !std::mem::replace(&mut self.odd, past.odd);
         scorer.limit(&self.settings);
         if let (Some((tail, ledger)), Some(score)) = (&mut scorer.budget, past.score) {

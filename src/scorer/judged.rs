@@ -4,7 +4,7 @@ use super::Hold;
 use crate::budget::Budget;
 use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
-use crate::episode::Release;
+use crate::episode::ResolveRule;
 use crate::report::{Shadowed, Turn};
 use crate::window::Point;
 
@@ -14,17 +14,17 @@ pub struct Settings {
     /// Seconds that a point stands for.
     pub point_seconds: f64,
     /// The joint score that is the limit, on the raw scale.
-    pub limit: f64,
+    pub threshold: f64,
     /// Episodes that are allowed; the limit follows from it once enough is known.
     pub budget: Budget,
     /// When an episode ends.
-    pub release: Release,
+    pub resolve: ResolveRule,
     /// After so many points half of what the score was is left, where the newest point is ordinary.
     pub smoothing: f64,
     /// How a high score stays.
-    pub hold: Hold,
+    pub score_hold: Hold,
     /// As how much of a point one inside an episode is learned.
-    pub quarantine: f64,
+    pub anomaly_weight: f64,
     /// Whether what is inside an episode leaves no trace in short memories, in the rows of the forest and in the pace of
     /// a young host, as a fault must not outlast itself (ADR 007).
     pub sheltered: bool,

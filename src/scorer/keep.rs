@@ -22,7 +22,7 @@ impl Scorer {
         let width = fresh.smooth.len();
         let budget = self.budget.as_ref().is_none_or(|(tail, ledger)| {
             let rate = settings.budget.rate();
-            rate.is_some_and(|rate| tail.fits(&Tail::new(rate, settings.limit)))
+            rate.is_some_and(|rate| tail.fits(&Tail::new(rate, settings.threshold)))
                 && ledger.fits(&Ledger::new(settings.budget))
         });
         budget

@@ -11,7 +11,7 @@ pub struct Combination {
     /// Trees of the forest.
     pub trees: usize,
     /// Points that each tree grows on.
-    pub sample: usize,
+    pub sample_size: usize,
     /// Seconds after which half of what was learned is forgotten.
     pub half_life: f64,
     /// Points after which half of a score is left.
@@ -30,7 +30,7 @@ pub fn grid(default: Combination, full: bool) -> Vec<Combination> {
     let windows: &[usize] = if full { &[1, 2, 5] } else { &[2] };
     let mut all = vec![default];
     widen(&mut all, trees, |it, trees| it.trees = trees);
-    widen(&mut all, samples, |it, sample| it.sample = sample);
+    widen(&mut all, samples, |it, sample| it.sample_size = sample);
     widen(&mut all, days, |it, days| it.half_life = days * DAY_SECONDS);
     widen(&mut all, smoothings, |it, smoothing| it.smoothing = smoothing);
     widen(&mut all, windows, |it, window| it.window = window);
@@ -57,14 +57,19 @@ mod tests {
 
     #[test]
     fn a_grid_is_bounded_and_begins_with_the_default() {
-        let default =
-            Combination { trees: 100, sample: 256, half_life: 7.0 * DAY_SECONDS, smoothing: 1.0, window: 1 };
+        let default = Combination {
+            trees: 100,
+            sample_size: 256,
+            half_life: 7.0 * DAY_SECONDS,
+            smoothing: 1.0,
+            window: 1,
+        };
         for (full, count) in [(false, 32), (true, 432)] {
             let all = grid(default, full);
             assert_eq!((all.len(), all[0]), (count, default));
             assert!(all.iter().enumerate().all(|(idx, it)| !all[..idx].contains(it)));
         }
-        let odd = Combination { trees: 77, sample: 99, half_life: 5.0, smoothing: 3.0, window: 3 };
+        let odd = Combination { trees: 77, sample_size: 99, half_life: 5.0, smoothing: 3.0, window: 3 };
         assert_eq!(grid(odd, true).len(), COMBINATIONS_MAX);
     }
 }

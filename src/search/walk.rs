@@ -26,7 +26,7 @@ impl Walk {
             every: settings.every * window as f64,
             half_life: with.half_life,
             smoothing: with.smoothing,
-            training: training::Settings { trees: with.trees, sample: with.sample },
+            training: training::Settings { trees: with.trees, sample_size: with.sample_size },
             ..settings.clone()
         };
         let sums = vec![(0.0, 0); floors.len()];

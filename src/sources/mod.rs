@@ -32,7 +32,7 @@ mod guard;
 mod filesystem;
 mod network;
 mod tcp;
-mod process;
+mod stat;
 mod sensors;
 mod own;
 #[cfg(any(test, not(target_os = "linux")))]
@@ -115,11 +115,11 @@ pub static SOURCES: &[Row] = &[
         open: tcp::open,
     },
     Row {
-        name: "process",
+        name: "stat",
         help: "Tasks, context switches, interrupts and open files",
-        metrics: process::METRICS,
-        signals: process::SIGNALS,
-        open: process::open,
+        metrics: stat::METRICS,
+        signals: stat::SIGNALS,
+        open: stat::open,
     },
     Row {
         name: "sensors",

@@ -109,8 +109,8 @@ fn keep(settings: &Settings) -> Keep {
     Keep {
         bytes: settings.max_bytes.bytes(),
         episode_bytes: settings.episode_bytes.bytes(),
-        readings: settings.readings.as_seconds(),
-        points: settings.points.as_seconds(),
+        readings: settings.retention.readings.as_seconds(),
+        points: settings.retention.points.as_seconds(),
     }
 }
 

@@ -30,7 +30,7 @@ pub use data_dir::{FILE, LOCK, SET_ASIDE_MAX};
 pub use entry::Entry;
 pub use error::Error;
 pub use handle::{Store, amend, import};
-pub use place::{Place, Settings};
+pub use place::{Place, Retention, Settings};
 pub use queue::QUEUE_MAX;
 pub use reader::Reader;
 pub use row_types::{

@@ -15,14 +15,21 @@ pub struct Settings {
     pub path: PathBuf,
     /// Bytes of the whole file at most.
     pub max_bytes: Size,
-    /// How long raw readings are kept.
-    pub readings: Span,
-    /// How long points, scores and episodes are kept.
-    pub points: Span,
+    /// How long rows are kept.
+    pub retention: Retention,
     /// Bytes of readings that are kept beyond their time for episodes.
     pub episode_bytes: Size,
     /// How often is committed.
     pub commit_interval: Span,
+}
+
+/// How long rows are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Of raw readings.
+    pub readings: Span,
+    /// Of points, scores and episodes.
+    pub points: Span,
 }
 
 impl Default for Settings {
@@ -30,8 +37,7 @@ impl Default for Settings {
         Self {
             path: AUTO.into(),
             max_bytes: Size::mebibytes(256),
-            readings: Span::minutes(48 * 60),
-            points: Span::days(90),
+            retention: Retention { readings: Span::days(2), points: Span::days(90) },
             episode_bytes: Size::mebibytes(64),
             commit_interval: Span::seconds(5),
         }

@@ -22,7 +22,7 @@ pub struct Card {
     /// Trees.
     pub trees: usize,
     /// Points that each tree grew on.
-    pub sample: usize,
+    pub sample_size: usize,
     /// Nodes with points on both sides of their cut.
     pub splits: usize,
     /// Scores of the held-out points.

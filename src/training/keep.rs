@@ -86,7 +86,7 @@ mod tests {
             span: None,
             log: Log::default(),
         };
-        training::train(&set, &Settings { trees: 20, sample: 32 }, 1).unwrap()
+        training::train(&set, &Settings { trees: 20, sample_size: 32 }, 1).unwrap()
     }
 
     #[test]

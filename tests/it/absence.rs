@@ -3,7 +3,7 @@
 use hostnorm::budget::Budget;
 use hostnorm::detect::absence::Kind;
 use hostnorm::detect::random::Random;
-use hostnorm::episode::Release;
+use hostnorm::episode::ResolveRule;
 use hostnorm::replay::{Replay, Settings};
 use hostnorm::training;
 
@@ -12,13 +12,13 @@ const DAY: usize = 1_440;
 fn settings(budget: &str) -> Settings {
     Settings {
         every: 60.0,
-        limit: 5.0,
+        threshold: 5.0,
         budget: budget.parse::<Budget>().unwrap(),
-        release: Release { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+        resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         smoothing: 1.0,
         half_life: 7.0 * 86_400.0,
-        quarantine: 0.5,
-        retrain: 86_400.0,
+        anomaly_weight: 0.5,
+        retrain_interval: 86_400.0,
         training: training::Settings::default(),
         seed: 1,
     }

@@ -72,9 +72,9 @@ fn check_exits_with_0_or_64() {
         (code, err.as_str()),
         (64, "flag --interval: 0 is too short; the shortest interval is 100ms\n")
     );
-    let (code, out, _) = check(&["--print", "--hold=2m"]);
+    let (code, out, _) = check(&["--print", "--score-hold=2m"]);
     assert_eq!(code, 0);
-    assert!(out.contains("hold: 2m  # flag --hold\n"), "{out}");
+    assert!(out.contains("score_hold: 2m  # flag --score-hold\n"), "{out}");
 }
 
 fn root() -> PathBuf {

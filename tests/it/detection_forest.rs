@@ -16,7 +16,7 @@ use hostnorm::training::{Model, Settings, TrainError, TrainingSet, train, train_
 const WIDTH: usize = 8;
 /// The luck of one forest of 100 trees is worth 0.015 in area; that of so many larger ones is worth 0.002.
 const SEEDS: u64 = 16;
-const OPTIONS: Options = Options { trees: 400, sample: 256 };
+const OPTIONS: Options = Options { trees: 400, sample_size: 256 };
 
 type Row = [f32; WIDTH];
 
@@ -39,7 +39,7 @@ fn own_area(fit: &[Row], ordinary: &[Row], faulty: &[Row], seed: u64) -> f64 {
 }
 
 fn peer_area(fit: &[Row], ordinary: &[Row], faulty: &[Row]) -> f64 {
-    let Options { trees, sample } = OPTIONS;
+    let Options { trees, sample_size: sample } = OPTIONS;
     let options = ForestOptions {
         n_trees: trees,
         sample_size: sample,

@@ -90,14 +90,12 @@ fn configuration() -> String {
 
 /// The default of a setting as the default file has it.
 fn default_in(defaults: &str, setting: &Setting) -> String {
-    let mut section = "";
+    let mut sections: Vec<&str> = Vec::new();
     for line in defaults.lines().filter(|it| !it.trim_start().starts_with('#')) {
         let Some((name, value)) = line.split_once(':') else { continue };
-        if value.is_empty() {
-            section = name;
-        }
-        let own_section = if line.starts_with(' ') { section } else { "" };
-        if own_section == setting.section() && name.trim() == setting.name() {
+        sections.truncate((line.len() - line.trim_start().len()) / 2);
+        sections.push(name.trim());
+        if !value.is_empty() && sections.join(".") == setting.key {
             return value.trim().to_owned();
         }
     }

@@ -64,8 +64,8 @@ fn a_folder_has_figures() {
     assert_eq!((&set["set"], &set["events"], &set["days"]), (&json!("it"), &json!(2), &json!(2.0)));
     let figures = &set["figures"];
     for (name, expected) in [
-        ("limit_precision", 1.0),
-        ("limit_recall", 0.8),
+        ("threshold_precision", 1.0),
+        ("threshold_recall", 0.8),
         ("hit@100", 1.0),
         ("fleet1_delay@0.1", 2.0),
         ("fleet_delay@0.1", 6.0),
@@ -80,9 +80,9 @@ fn one_series_has_figures_in_three_styles() {
     let dir = folder();
     let (code, table, _) = run(dir.path(), FILES);
     assert_eq!(code, 0);
-    assert!(table.lines().any(|it| it.split_whitespace().eq(["limit_recall", "0.8000"])), "{table}");
-    let (_, markdown, _) = run(dir.path(), &format!("{FILES} --format markdown --limit 9"));
-    assert!(markdown.contains("| limit_recall | 0.0000 |"), "{markdown}");
+    assert!(table.lines().any(|it| it.split_whitespace().eq(["threshold_recall", "0.8000"])), "{table}");
+    let (_, markdown, _) = run(dir.path(), &format!("{FILES} --format markdown --threshold 9"));
+    assert!(markdown.contains("| threshold_recall | 0.0000 |"), "{markdown}");
     let (_, found, _) = run(dir.path(), &format!("{FILES} --format json --every 30m --vus-window 0"));
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(found["sets"][0]["days"], json!(100.0 / 48.0));
@@ -114,8 +114,8 @@ fn with_rows(dir: &TempDir) {
             fs::write(dir.path().join(format!("data/{name}.{part}.csv")), text).unwrap();
         }
     }
-    fs::write(dir.path().join("a.yaml"), "limit: 1.0\nquarantine: 1.0\n").unwrap();
-    fs::write(dir.path().join("b.yaml"), "limit: 2.0\nquarantine: 1.0\n").unwrap();
+    fs::write(dir.path().join("a.yaml"), "threshold: 1.0\nanomaly_weight: 1.0\n").unwrap();
+    fs::write(dir.path().join("b.yaml"), "threshold: 2.0\nanomaly_weight: 1.0\n").unwrap();
 }
 
 fn json_of(dir: &TempDir, line: &str) -> Value {

@@ -93,10 +93,10 @@ fn others(t: usize, load: &mut f64, random: &mut Random) -> [f64; 5] {
 }
 
 /// The share of an event's time in an episode, and how many episodes began outside of it.
-fn rows(event: &Event, width: usize, quarantine: f64) -> (f64, usize) {
+fn rows(event: &Event, width: usize, anomaly_weight: f64) -> (f64, usize) {
     let (mut random, mut load) = (Random::new(1), 0.0);
     let floors = [event.floor, 0.08, 0.05, 15e6, 5e6, 20_000.0];
-    let mut replay = Replay::new(floors[..width].to_vec(), &settings(1, quarantine));
+    let mut replay = Replay::new(floors[..width].to_vec(), &settings(1, anomaly_weight));
     let mut series = Series { event, day: DAY, from: FROM, len: event.minutes, first: 0.0 };
     let (mut active, mut outside, mut before) = (0, 0, false);
     for t in 0..9 * DAY {
@@ -117,11 +117,11 @@ fn rows(event: &Event, width: usize, quarantine: f64) -> (f64, usize) {
 
 /// Alone, and as one of six signals of a host; as `replay` learns and as a live host does.
 fn check(event: &Event, width: usize, least: f64, most: f64) {
-    for quarantine in [1.0, 0.5, 0.2] {
-        let (active, outside) = rows(event, width, quarantine);
-        eprintln!("{} of {width}, {quarantine}: {active:.2}", event.name);
-        assert!((least..=most).contains(&active), "{} of {width}, {quarantine}: {active:.2}", event.name);
-        assert_eq!(outside, 0, "{} of {width}, {quarantine}: episodes outside", event.name);
+    for anomaly_weight in [1.0, 0.5, 0.2] {
+        let (active, outside) = rows(event, width, anomaly_weight);
+        eprintln!("{} of {width}, {anomaly_weight}: {active:.2}", event.name);
+        assert!((least..=most).contains(&active), "{} of {width}, {anomaly_weight}: {active:.2}", event.name);
+        assert_eq!(outside, 0, "{} of {width}, {anomaly_weight}: episodes outside", event.name);
     }
 }
 

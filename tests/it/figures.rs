@@ -11,7 +11,7 @@ use serde_json::Value;
 /// How far figures may be apart, as a share where they are above 1.
 const TOLERANCE: f64 = 1e-6;
 
-/// The limit of the figures named `limit_`, as in tests/quality/expected.py.
+/// The limit of the figures named `threshold_`, as in tests/quality/expected.py.
 const LIMIT: f64 = 0.5;
 
 /// Marsaglia's xorshift64 (2003).
@@ -150,7 +150,8 @@ fn differences(found: &Evaluation, expected: &Value) -> Vec<String> {
             }
         }
         // Means of what the scorer does not print are of no interest here.
-        let own = |name: &str| place == "all" && (name.starts_with("limit_") || name.starts_with("best_"));
+        let own =
+            |name: &str| place == "all" && (name.starts_with("threshold_") || name.starts_with("best_"));
         for (name, value) in found.iter().filter(|(name, _)| !own(name) && !expected.contains_key(*name)) {
             wrong.push(format!("{place} {name}: {value}, expected none"));
         }

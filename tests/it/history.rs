@@ -166,7 +166,7 @@ fn each_status_is_told_in_a_sentence() {
     );
     check(
         says("200 OK", r#"{"status":"success","da"#),
-        "the answer ends in its middle; does a proxy or the server cut long answers? Fewer --hours may do",
+        "the answer ends in its middle; does a proxy or the server cut long answers? A shorter --lookback may do",
     );
 }
 
@@ -220,7 +220,7 @@ fn nothing_found_is_told_with_what_there_is() {
             false if question.contains("/label/") => ok(r#"{"status":"success","data":["a:1","b:1"]}"#),
             false => ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
         },
-        "the server has nothing of anomaly_signal, node_cpu_seconds_total; of this time it has the instances a:1, b:1; look at --host, --match and --hours, or name its own names with --mapping",
+        "the server has nothing of anomaly_signal, node_cpu_seconds_total; of this time it has the instances a:1, b:1; look at --host, --match and --lookback, or name its own names with --mapping",
     );
     check(
         |question| match question.contains("/label/") {

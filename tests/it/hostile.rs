@@ -16,7 +16,7 @@ use tree::{copy, fixtures};
 const FILES: &[(&str, &[&str])] = &[
     ("proc/uptime", &["context"]),
     ("proc/locks", &["context"]),
-    ("proc/stat", &["cpu", "process"]),
+    ("proc/stat", &["cpu", "stat"]),
     ("proc/meminfo", &["memory"]),
     ("proc/vmstat", &["memory"]),
     ("proc/loadavg", &["load"]),
@@ -28,7 +28,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("proc/1/net/dev", &["network"]),
     ("proc/1/net/snmp", &["tcp"]),
     ("proc/1/net/sockstat", &["tcp"]),
-    ("proc/sys/fs/file-nr", &["process"]),
+    ("proc/sys/fs/file-nr", &["stat"]),
     ("sys/class/hwmon/hwmon0/name", &["sensors"]),
     ("sys/class/hwmon/hwmon0/temp1_input", &["sensors"]),
     ("sys/class/hwmon/hwmon0/temp1_label", &["sensors"]),

@@ -17,12 +17,12 @@ fn settings() -> Settings {
     let live = engine::Settings::default();
     Settings {
         point_seconds: POINT_SECONDS,
-        limit: live.limit,
+        threshold: live.threshold,
         budget: Budget::OFF,
-        release: live.release,
+        resolve: live.resolve,
         smoothing: 1.0,
-        hold: Hold::Seconds(live.hold),
-        quarantine: live.quarantine,
+        score_hold: Hold::Seconds(live.score_hold),
+        anomaly_weight: live.anomaly_weight,
         sheltered: true,
     }
 }

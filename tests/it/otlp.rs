@@ -62,7 +62,7 @@ fn start(url: String, protocol: Protocol) -> Traces {
     let settings = Settings {
         endpoint: url,
         protocol,
-        queue: 1000,
+        queue_size: 1000,
         schedule_delay: Span::millis(100),
         timeout: Span::seconds(1),
         ..Settings::default()
@@ -130,7 +130,7 @@ fn each_dropped_span_is_counted() {
     for queue in [1, 10, 600] {
         let settings = Settings {
             endpoint: collector(hangs),
-            queue,
+            queue_size: queue,
             schedule_delay: Span::millis(100),
             timeout: Span::minutes(1),
             ..Settings::default()

@@ -69,7 +69,7 @@ fn changed(table: &str, line: usize, with: &str) -> String {
 #[test]
 fn scores_are_those_of_the_core() {
     let (history, input) = asd(400);
-    let written = scores(&history, &input, "--every 5m --all --retrain 1d");
+    let written = scores(&history, &input, "--every 5m --all --retrain-interval 1d");
     let mut lines = written.lines();
     assert_eq!(lines.next(), Some("score,top,is_anomaly,confidence,episode"));
     let open = |text: &str| Table::of("table", std::io::Cursor::new(text.to_owned())).unwrap();
@@ -295,7 +295,7 @@ fn tables_that_do_not_fit() {
         "input.csv, line 2: column \"timestamp\": 2026-11-21T01:39:00.000Z does not come after 2026-11-21T01:39:00.000Z of history.csv, line 101;",
         Some(0),
     );
-    check_bad(None, &input, "--limit -1", 64, "limit", None);
+    check_bad(None, &input, "--threshold -1", 64, "threshold", None);
     check_bad(None, &input, "--history none.csv", 1, "none.csv: cannot be read: No such file", None);
 }
 
@@ -344,7 +344,7 @@ fn labels_give_figures_at_once() {
     let args = "--history history.csv --input input.csv";
     let output = run(files.path(), &format!("{args} --labels labels --output scores.csv"));
     let figures = String::from_utf8(output.stdout).unwrap();
-    assert!(figures.contains("vus_pr") && figures.contains("limit_recall"), "{figures}");
+    assert!(figures.contains("vus_pr") && figures.contains("threshold_recall"), "{figures}");
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
     // They are those of evaluate, with the width of buffers by the rule.
     let first: Vec<f64> =

@@ -6,7 +6,7 @@ use hostnorm::budget::Budget;
 use hostnorm::detect::Shape;
 use hostnorm::detect::eif;
 use hostnorm::detect::forest::{Forest, Options, Rows};
-use hostnorm::episode::Release;
+use hostnorm::episode::ResolveRule;
 use hostnorm::reading::Timestamp;
 use hostnorm::scorer::{Hold, Scorer, Settings, Step};
 use hostnorm::selftest::{Findings, Recent, Silent, Trial};
@@ -19,12 +19,12 @@ const POINT_SECONDS: f64 = 30.0;
 fn settings() -> Settings {
     Settings {
         point_seconds: POINT_SECONDS,
-        limit: 5.0,
+        threshold: 5.0,
         budget: Budget::OFF,
-        release: Release { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
+        resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
         smoothing: 1.0,
-        hold: Hold::Seconds(60.0),
-        quarantine: 0.2,
+        score_hold: Hold::Seconds(60.0),
+        anomaly_weight: 0.2,
         sheltered: true,
     }
 }
@@ -99,7 +99,7 @@ fn a_forest_that_never_splits_is_named() {
 #[test]
 fn a_limit_that_nothing_reaches_finds_nothing() {
     let mut trial = trial(1, 3);
-    trial.settings.limit = 1e6;
+    trial.settings.threshold = 1e6;
     let findings = trial.run(7).unwrap();
     assert_eq!((findings.recall, findings.delay), (0.0, None));
     let expect = "0 % of 20 injected faults were found, at least 70 % should be";
@@ -114,7 +114,7 @@ fn what_cannot_be_told_is_not_told() {
     assert_eq!(short.run(7), Err(Silent::Short));
 
     let mut alarmed = sound.clone();
-    alarmed.settings.limit = 1e-6;
+    alarmed.settings.threshold = 1e-6;
     assert_eq!(alarmed.run(7), Err(Silent::Alarm));
 
     // Nothing moves, and nobody said what would matter.

@@ -25,17 +25,17 @@ const TAIL: usize = 30;
 const QUARANTINES: [f64; 2] = [1.0, 0.2];
 
 /// A replay of minutes with the limits of a live host.
-pub(crate) fn settings(seed: u64, quarantine: f64) -> Settings {
+pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> Settings {
     let live = engine::Settings::default();
     Settings {
         every: 60.0,
-        limit: live.limit,
+        threshold: live.threshold,
         budget: Budget::OFF,
-        release: live.release,
+        resolve: live.resolve,
         smoothing: live.smoothing,
         half_life: live.half_life,
-        quarantine,
-        retrain: live.retrain,
+        anomaly_weight,
+        retrain_interval: live.retrain_interval,
         training: training::Settings::default(),
         seed,
     }
@@ -88,7 +88,7 @@ impl Outcome {
 }
 
 /// The rows of one machine: where its episodes began, which rows were in one, and its faults.
-fn run(seed: u64, quarantine: f64) -> Outcome {
+fn run(seed: u64, anomaly_weight: f64) -> Outcome {
     let simulated = simulate::Settings {
         seed,
         start: 1_767_571_200.0,
@@ -99,7 +99,7 @@ fn run(seed: u64, quarantine: f64) -> Outcome {
         kinds: Fault::ALL.to_vec(),
     };
     let floors = COLUMNS.iter().map(|it| it.floor).collect();
-    let mut replay = Replay::new(floors, &settings(seed, quarantine));
+    let mut replay = Replay::new(floors, &settings(seed, anomaly_weight));
     let (mut since, mut causes) = (Vec::new(), Vec::new());
     for row in Simulation::new(&simulated).unwrap() {
         let judged = replay.step(Some(Timestamp(row.at)), &row.values, &row.missing).unwrap();
@@ -122,7 +122,7 @@ fn run(seed: u64, quarantine: f64) -> Outcome {
 }
 
 /// Seeds side by side: two weeks of minutes of a machine take a second or two.
-fn all(seeds: Range<u64>, quarantine: f64) -> Outcome {
+fn all(seeds: Range<u64>, anomaly_weight: f64) -> Outcome {
     let mut sum = Outcome::default();
     thread::scope(|scope| {
         let threads: Vec<_> = [0, 1]
@@ -130,7 +130,7 @@ fn all(seeds: Range<u64>, quarantine: f64) -> Outcome {
                 let seeds = seeds.clone();
                 scope.spawn(move || {
                     let own = seeds.filter(|it| it % 2 == half);
-                    own.map(|seed| run(seed, quarantine)).collect::<Vec<_>>()
+                    own.map(|seed| run(seed, anomaly_weight)).collect::<Vec<_>>()
                 })
             })
             .into();
@@ -141,10 +141,10 @@ fn all(seeds: Range<u64>, quarantine: f64) -> Outcome {
     sum
 }
 
-fn check(seeds: u64, quarantine: f64) {
+fn check(seeds: u64, anomaly_weight: f64) {
     let seeds = std::env::var("SEEDS").ok().map_or(seeds, |it| it.parse().expect("SEEDS is a number"));
-    let found = all(0..seeds, quarantine);
-    eprintln!("learned as {quarantine} in episodes:\n{}", found.table());
+    let found = all(0..seeds, anomaly_weight);
+    eprintln!("learned as {anomaly_weight} in episodes:\n{}", found.table());
     assert!(found.recall() >= 0.95 && found.false_a_week() <= 1.0, "{}", found.table());
 }
 

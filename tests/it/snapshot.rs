@@ -158,7 +158,7 @@ fn another_version_other_signals_and_other_settings_are_told() {
     assert_eq!(other.restore(&snapshot[1..]), Err(Mismatch::Garbled));
     assert_eq!(other.restore(&[]).unwrap_err().to_string(), "the snapshot is garbled or cut short");
     // How it is judged may change.
-    let limit = Settings { hold: 5.0, quarantine: 0.5, ..settings() };
+    let limit = Settings { score_hold: 5.0, anomaly_weight: 0.5, ..settings() };
     assert_eq!(Engine::new(&SIGNALS, &limit).restore(&snapshot), Ok(()));
 }
 

@@ -12,8 +12,8 @@ use hostnorm::report::{
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::span::Span;
 use hostnorm::store::{
-    Between, Entry, Error, FILE, LEARNING, LOCK, LeftOut, Marker, Model, Reader, SUBJECT_STATE_BYTES_MAX,
-    SUBJECT_STATES_MAX, Settings, Snapshot, Store, SubjectState, amend,
+    Between, Entry, Error, FILE, LEARNING, LOCK, LeftOut, Marker, Model, Reader, Retention,
+    SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX, Settings, Snapshot, Store, SubjectState, amend,
 };
 use hostnorm::window::Point;
 
@@ -37,7 +37,11 @@ const START: f64 = 1_795_255_180.123_456;
 pub(crate) fn settings() -> Settings {
     // The readings are of a fixed day, which pruning must not find too old.
     let ever = Span::days(36_500);
-    Settings { commit_interval: Span::millis(100), readings: ever, points: ever, ..Settings::default() }
+    Settings {
+        commit_interval: Span::millis(100),
+        retention: Retention { readings: ever, points: ever },
+        ..Settings::default()
+    }
 }
 
 /// A store that was opened, or failed to be.

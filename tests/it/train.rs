@@ -28,7 +28,8 @@ fn a_search_is_a_table_and_a_settings_file() {
     let search = |args: &str| run(dir.path(), &format!("train --search --history h.csv {args}"));
     let (code, table, error) = search("--output best.yaml");
     assert_eq!((code, error.as_str()), (0, ""));
-    let head = "trees  sample  half_life  smoothing  window  vus_pr  recall  false_episodes   value     gain";
+    let head =
+        "trees  sample_size  half_life  smoothing  window  vus_pr  recall  false_episodes   value     gain";
     assert!(table.starts_with(head), "{table}");
     let (rows, words) = table.split_once("\n\n").unwrap();
     assert_eq!(rows.lines().count(), 1 + 32, "{table}");
@@ -47,8 +48,10 @@ fn a_search_is_a_table_and_a_settings_file() {
     let (code, told, error) = run(dir.path(), "check --print --config.file best.yaml");
     assert_eq!((code, error.as_str()), (0, ""));
     let chosen = rows.lines().find(|it| it.contains("chosen")).unwrap();
-    for (key, value) in ["trees", "sample", "half_life", "smoothing"].iter().zip(chosen.split_whitespace()) {
-        let line = told.lines().find(|it| it.starts_with(&format!("{key}: "))).unwrap();
+    for (key, value) in
+        ["trees", "sample_size", "half_life", "smoothing"].iter().zip(chosen.split_whitespace())
+    {
+        let line = told.lines().map(str::trim_start).find(|it| it.starts_with(&format!("{key}: "))).unwrap();
         // A number without a fraction is shown with one.
         let shown = line.replace(".0  #", "  #");
         assert!(shown.starts_with(&format!("{key}: {value}  # best.yaml")), "{line}");

@@ -96,7 +96,7 @@ fn the_score_is_there_with_the_first_reading() {
     let rest = history.split_off(3 * 1_440);
     let (_, points, _) = lives(60.0, &history);
     let begun = |gap: usize| {
-        let mut engine = Engine::new(&SIGNALS, &Settings { hold: 300.0, ..settings(60.0) });
+        let mut engine = Engine::new(&SIGNALS, &Settings { score_hold: 300.0, ..settings(60.0) });
         engine.warm(&Subject::Host, &points);
         if gap == 0 {
             engine.resume_from(Arc::new(history.last().unwrap().clone()));

@@ -24,7 +24,7 @@ SAMPLES = {
     "prometheusRule.disabled": ["HostnormDown"],
     "prometheusRule.severities": {"HostnormDown": "info"},
     "prometheusRule.for": {"HostnormDown": "1h"},
-    "config": {"limit": 9},
+    "config": {"threshold": 9},
     "service.nodePort": 30123,
     "service.servicePort": 81,
     "hostUsers": True,

@@ -67,7 +67,7 @@ def collector_of():
             section = line.removeprefix("## ")
         elif name := re.match(r"\| `(hostnorm_\w+)` \| (gauge|counter) ", line):
             found[name[1]] = section
-    sources = "context cpu memory load pressure disk filesystem network tcp process sensors".split()
+    sources = "context cpu memory load pressure disk filesystem network tcp stat sensors".split()
     return {name: section for name, section in found.items() if section in sources}
 
 

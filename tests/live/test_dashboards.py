@@ -10,7 +10,7 @@ from boards import ROOT, boards, documented, listed
 from program import BURNER, LOOPBACK, faults, fetch, note, samples, until, value
 
 # What is tested is dashboards, not detection: a lower limit makes an anomaly certain that is learned for seconds only.
-FLAGS = ["--interval=100ms", "--warmup=15s", "--limit=2.5"]
+FLAGS = ["--interval=100ms", "--warmup=15s", "--threshold=2.5"]
 # How long the quiet is learned, from the start of the programs on.
 QUIET_SECONDS = 40
 FOUND_SECONDS = 60

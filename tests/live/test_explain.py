@@ -7,9 +7,9 @@ import tempfile
 import pytest
 from program import LOOPBACK, faults, fetch, hostnorm, note, until, value
 
-SETTINGS = ["--interval=100ms", "--window=10", "--warmup=20s", "--release.for=2s"]
+SETTINGS = ["--interval=100ms", "--window=10", "--warmup=20s", "--resolve.for=2s"]
 # Below the default: this test is of explaining, and has to find its fault on a busy machine too.
-LIMIT = "--limit=3"
+THRESHOLD = "--threshold=3"
 
 
 def said(binary, *arguments):
@@ -26,7 +26,7 @@ def test_explain(tools):
     binary = tools.hostnorm
     with tempfile.TemporaryDirectory() as folder:
         place = f"--storage.path={folder}"
-        with hostnorm(binary, place, *SETTINGS, LIMIT) as program:
+        with hostnorm(binary, place, *SETTINGS, THRESHOLD) as program:
             program.ready()
             asked = lambda name: value(fetch(f"{program.url}/metrics")[2], name)
             until("the first score", 60, lambda: asked("anomaly_score") is not None)
@@ -42,16 +42,16 @@ def test_explain(tools):
             program.process.kill()
             program.process.wait()
         episode = ended(binary, place)[-1]["id"]
-        code, out, err = said(binary, "explain", episode, place, *SETTINGS, LIMIT, "--json")
+        code, out, err = said(binary, "explain", episode, place, *SETTINGS, THRESHOLD, "--json")
         made = json.loads(out)["made_once_more"] if code == 0 else None
         if not made or not made.get("equal") or made["points"] < 5 or made["left_out"]:
             pytest.fail(f"explain {episode}: {code}\n{out}{err}")
-        text = said(binary, "explain", episode, place, *SETTINGS, LIMIT)[1]
+        text = said(binary, "explain", episode, place, *SETTINGS, THRESHOLD)[1]
         if "to the last bit" not in text or "of the score" not in text:
             pytest.fail(f"not explained for people:\n{text}")
-        code, _, err = said(binary, "explain", episode, place, *SETTINGS, "--limit=4")
+        code, _, err = said(binary, "explain", episode, place, *SETTINGS, "--threshold=4")
         if code != 1 or "scores differ" not in err:
-            pytest.fail(f"another limit makes other scores, but explain ended with {code}:\n{err}")
+            pytest.fail(f"another threshold makes other scores, but explain ended with {code}:\n{err}")
         code, _, err = said(binary, "explain", "2026-01-01T00:00:00Z", place)
         if code != 1 or "hostnorm episodes" not in err:
             pytest.fail(f"an episode that is not there: {code} {err}")

@@ -24,7 +24,7 @@ MISTAKES = [
     ({"imagee": {}}, r"'imagee' not allowed"),
     ({"image": {"tag": 1.1}}, r"/image/tag': got number, want string"),
     ({"config": {"limt": 6}}, r"/config': additional properties 'limt' not allowed"),
-    ({"config": {"limit": "high"}}, r"/config/limit': got string, want number"),
+    ({"config": {"threshold": "high"}}, r"/config/threshold': got string, want number"),
     ({"config": {"interval": 5}}, r"/config/interval': got number, want string"),
     ({"config": {"interval": "5"}}, r"/config/interval': '5' does not match pattern"),
     ({"config": {"log": {"level": "loud"}}}, r"/config/log/level': value must be one of 'error', 'warn'"),
@@ -180,7 +180,7 @@ def test_settings(made, tools):
             done = subprocess.run([tools.hostnorm, "check", "--config.file", file.name, "--print"], capture_output=True, text=True)
         if done.returncode:
             pytest.fail(f"{name}: hostnorm does not take its settings:\n{text}\n{done.stdout}{done.stderr}")
-        for line in {"full": ["seed: 12345678", "limit: 6"], "store-none": ["path: off"]}.get(name, []):
+        for line in {"full": ["seed: 12345678", "threshold: 6"], "store-none": ["path: off"]}.get(name, []):
             if line not in done.stdout:
                 pytest.fail(f"{name}: hostnorm does not have {line!r}:\n{done.stdout}")
 

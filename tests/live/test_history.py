@@ -43,7 +43,7 @@ def learned(tools, folder, name, origin):
     """Scores of the held-out day by what was learned from this origin."""
     start = time.monotonic()
     state = f"{folder}/state-{name}"
-    said = run(tools, "train", "--from", origin, "--hours", "169", "--storage.path", state)
+    said = run(tools, "train", "--from", origin, "--lookback", "169h", "--storage.path", state)
     trained = time.monotonic() - start
     without = [it for it in said.splitlines() if it.startswith("without data")]
     assert not without, said
@@ -89,7 +89,7 @@ def bad_input(tools, folder, urls):
     refused(tools, "no such database", f"influxdb:{influx}/nope", "database not found", "telegraf")
     refused(tools, "another host", f"influxdb:{influx}/telegraf", "has nothing of", "diskio", more=["--host", "web2"])
     refused(tools, "an empty past", f"influxdb:{influx}/empty", "is empty")
-    refused(tools, "too little", f"prometheus:{url}", "too little data: ", "1,440 needed", more=["--hours", "3"])
+    refused(tools, "too little", f"prometheus:{url}", "too little data: ", "1,440 needed", more=["--lookback", "3h"])
     names = pathlib.Path(folder, "names.yaml")
     shipped = run(tools, "train", "--print-mapping")
     total = "hostnorm_memory_size_bytes: {from: node_memory_MemTotal_bytes"
@@ -102,27 +102,27 @@ def bad_input(tools, folder, urls):
     refused(tools, "hundredths", f"csv:{percent}", "wrong unit: cpu_busy_ratio", "divide by 100")
 
 
-def bootstrap(tools, folder, origin):
+def backfill(tools, folder, origin):
     """The first start knows the past at once, whatever the warm-up; one whose server is gone goes on without."""
 
     def starts(name, origin, success):
         with open(f"{folder}/{name}.log", "wb") as log, hostnorm(
-            tools.hostnorm, f"--storage.path={folder}/{name}", f"--bootstrap.from={origin}", log=log
+            tools.hostnorm, f"--storage.path={folder}/{name}", f"--backfill.from={origin}", log=log
         ) as program:
             program.ready()
             page = lambda: fetch(f"{program.url}/metrics")[2]
-            seconds = until(f"{name}: bootstrap ends", 60, lambda: value(page(), "hostnorm_bootstrap_success") is not None)
-            assert value(page(), "hostnorm_bootstrap_success") == success, page()
+            seconds = until(f"{name}: backfill ends", 60, lambda: value(page(), "hostnorm_backfill_success") is not None)
+            assert value(page(), "hostnorm_backfill_success") == success, page()
             before = value(page(), "hostnorm_ticks_total")
             until(f"{name}: sampling goes on", 10, lambda: value(page(), "hostnorm_ticks_total") > before)
             if success:
                 until(f"{name}: there is a score", 90, lambda: value(page(), "anomaly_score") is not None)
-            note(f"{name}: bootstrap_success {success} after {seconds:.1f} s")
+            note(f"{name}: backfill_success {success} after {seconds:.1f} s")
         log = pathlib.Path(folder, f"{name}.log").read_text(encoding="utf-8")
         assert "geheim" not in log, log
         return log
 
-    assert "backfill learned" in starts("bootstrapped", origin, 1)
+    assert "backfill learned" in starts("backfilled", origin, 1)
     gone = f"prometheus:http://anna:geheim@127.0.0.1:{free_port()}"
     assert "cannot be reached" in starts("alone", gone, 0)
 
@@ -163,6 +163,6 @@ def test_bad_input(tools, past):
     bad_input(tools, *past)
 
 
-def test_bootstrap(tools, past):
+def test_backfill(tools, past):
     folder, urls = past
-    bootstrap(tools, folder, f"prometheus:{urls['prometheus']}")
+    backfill(tools, folder, f"prometheus:{urls['prometheus']}")

@@ -177,7 +177,7 @@ def life(it, namespace, by):
     def kinds():
         return {each["kind"] for each in it.get(namespace, KINDS, "watch")}
 
-    values = {"config": {"limit": 7}, "networkPolicy": {"enabled": True}}
+    values = {"config": {"threshold": 7}, "networkPolicy": {"enabled": True}}
     for name in ("otlp", "monitoring", "store-host"):
         values.update(yaml.safe_load((CHART / f"ci/{name}-values.yaml").read_text()))
     by.install()
@@ -185,7 +185,7 @@ def life(it, namespace, by):
     by.upgrade(values)
     second = template()
     settings = it.one(namespace, "configmap", "watch-hostnorm")["data"]["hostnorm.yaml"]
-    if "limit: 7" not in settings or not {"ServiceMonitor", "PrometheusRule", "NetworkPolicy"} <= kinds():
+    if "threshold: 7" not in settings or not {"ServiceMonitor", "PrometheusRule", "NetworkPolicy"} <= kinds():
         pytest.fail(f"after an upgrade there are {kinds()} and\n{settings}")
     if first["metadata"]["annotations"]["checksum/config"] == second["metadata"]["annotations"]["checksum/config"]:
         pytest.fail("other settings do not replace pods")

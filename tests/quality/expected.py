@@ -56,12 +56,12 @@ def add_limits(score, row, labels, scores):
     p, r = score.pr_points(labels, clean)
     best = int(np.argmax(2 * p * r / np.maximum(p + r, 1e-12)))
     row['best_precision'], row['best_recall'] = float(p[best]), float(r[best])
-    row['best_limit'] = float(np.unique(clean)[::-1][best])
+    row['best_threshold'] = float(np.unique(clean)[::-1][best])
     called = clean >= LIMIT
     hit = int((called & (labels == 1)).sum())
     p, r = hit / max(1, int(called.sum())), hit / int(labels.sum())
-    row['limit_precision'], row['limit_recall'] = p, r
-    row['limit_f1'] = 2 * p * r / max(p + r, 1e-12)
+    row['threshold_precision'], row['threshold_recall'] = p, r
+    row['threshold_f1'] = 2 * p * r / max(p + r, 1e-12)
 
 
 def shown(figures):

@@ -94,7 +94,7 @@ fn rows(version: &Version) -> Vec<(&'static str, String)> {
         ("first point", time(card.from)),
         ("last point", time(card.to)),
         ("signals and their means", card.width.to_string()),
-        ("trees, points of each", format!("{}, {}", card.trees, card.sample)),
+        ("trees, points of each", format!("{}, {}", card.trees, card.sample_size)),
         ("seed", card.seed.to_string()),
         ("points held out", card.held_out.to_string()),
         (

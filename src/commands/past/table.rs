@@ -57,8 +57,8 @@ pub(super) fn read(path: &Path, order: &Order<'_>) -> Result<Past, Exit> {
     }
     ranges.judge().map_err(|amiss| wrong(amiss.to_string()))?;
     let mut points = points.finish();
-    if let (Some(hours), Some(last)) = (order.hours, points.last()) {
-        let first = last.at.0 - hours as f64 * 3_600.0;
+    if let (Some(lookback), Some(last)) = (order.lookback, points.last()) {
+        let first = last.at.0 - lookback.as_seconds();
         points.retain(|it| first < it.at.0);
     }
     let known =

@@ -21,7 +21,7 @@ pub(super) struct Backfill {
 
 /// The backfill, if the settings name a server.
 pub(super) fn due(config: &Config) -> Option<Backfill> {
-    let settings = config.bootstrap.clone();
+    let settings = config.backfill.clone();
     if settings.from.is_empty() {
         return None;
     }
@@ -49,10 +49,10 @@ fn given(text: &str) -> Option<&str> {
 }
 
 fn ask(settings: &Settings, signals: Vec<&'static Signal>, step: Span) -> Result<Bygone, String> {
-    let origin: Origin = settings.from.parse().map_err(|error| format!("bootstrap.from {error}"))?;
+    let origin: Origin = settings.from.parse().map_err(|error| format!("backfill.from {error}"))?;
     let order = Order {
         origin: &origin,
-        hours: Some(settings.hours),
+        lookback: Some(settings.lookback),
         host: given(&settings.host),
         matching: given(&settings.matching),
         mapping: (!settings.mapping.as_os_str().is_empty()).then_some(&*settings.mapping),

@@ -42,7 +42,7 @@ fn train(options: &Elsewhere, config: &Config, place: &Place) -> Result<String, 
     let signals: Vec<_> = sources::signals(|source| config.collects(source)).collect();
     let order = Order {
         origin: &options.origin,
-        hours: options.hours,
+        lookback: options.lookback,
         host: options.host.as_deref(),
         matching: options.matching.as_deref(),
         mapping: options.mapping.as_deref(),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::cli::{self, Exit};
 use crate::commands::replay::feed::Feed;
 use crate::commands::replay::{every, floors, settings};
-use crate::config::Detection;
+use crate::config::DetectionSettings;
 use crate::rows::Row;
 use crate::search::{CELLS_MAX, Combination, History, Part, Search, Worth, choose, grid};
 use crate::training::TrainError;
@@ -40,7 +40,7 @@ fn search(options: &cli::Search) -> Result<String, Exit> {
     let mut feed = Feed::open(&options.history)?;
     let every = every(options.every, std::iter::once(&feed))?;
     let history = read(&mut feed)?;
-    let defaults = Detection::default();
+    let defaults = DetectionSettings::default();
     let wrong = |what: String| Exit::failure(format!("{}: {what}", feed.name()));
     let search = Search::new(history, &settings(&defaults, every), options.seed);
     let search = search.map_err(|error| wrong(error.to_string()))?;
@@ -68,11 +68,11 @@ fn search(options: &cli::Search) -> Result<String, Exit> {
 }
 
 /// The default as a combination.
-fn of(defaults: &Detection) -> Combination {
+fn of(defaults: &DetectionSettings) -> Combination {
     let training = crate::commands::training(defaults);
     Combination {
         trees: training.trees,
-        sample: training.sample,
+        sample_size: training.sample_size,
         half_life: defaults.half_life.as_seconds(),
         smoothing: defaults.smoothing,
         window: 1,

@@ -62,7 +62,7 @@ pub fn start(settings: &Settings) -> Result<Option<Traces>, Unusable> {
         outage: Outage { url, reason, lost: Mutex::new(None) },
     };
     // `bounds` keeps it small.
-    let queue = usize::try_from(settings.queue).unwrap_or(usize::MAX);
+    let queue = usize::try_from(settings.queue_size).unwrap_or(usize::MAX);
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(queue)
         .with_scheduled_delay(settings.schedule_delay.duration())

@@ -54,7 +54,7 @@ pub struct Settings {
     /// By which headers scrapes may bring a trace along.
     pub propagators: Vec<String>,
     /// Largest number of waiting spans, including the current batch.
-    pub queue: u64,
+    pub queue_size: u64,
     /// Time between two batches.
     pub schedule_delay: Span,
 }
@@ -120,7 +120,7 @@ impl Default for Settings {
             service_name: "hostnorm".into(),
             resource_attributes: Vec::new(),
             propagators: vec!["tracecontext".into(), "baggage".into()],
-            queue: 2048,
+            queue_size: 2048,
             schedule_delay: Span::seconds(5),
         }
     }
@@ -189,8 +189,11 @@ impl Settings {
         if !(0.0..=1.0).contains(&self.sampler_arg) {
             found.push(("otlp.sampler_arg", format!("{} is not within 0 and 1", self.sampler_arg)));
         }
-        if !(1..=QUEUE_MAX).contains(&self.queue) {
-            found.push(("otlp.queue", format!("{} is not within 1 and {QUEUE_MAX} spans", self.queue)));
+        if !(1..=QUEUE_MAX).contains(&self.queue_size) {
+            found.push((
+                "otlp.queue_size",
+                format!("{} is not within 1 and {QUEUE_MAX} spans", self.queue_size),
+            ));
         }
         let [least, most] = SCHEDULE_DELAY;
         if !(least..=most).contains(&self.schedule_delay) {
@@ -288,7 +291,7 @@ mod tests {
             &["otlp.propagators: \"b3\" is not known here; known are tracecontext, baggage, none"],
         );
         check(|it| it.sampler_arg = f64::NAN, &["otlp.sampler_arg: NaN is not within 0 and 1"]);
-        check(|it| it.queue = 0, &["otlp.queue: 0 is not within 1 and 65536 spans"]);
+        check(|it| it.queue_size = 0, &["otlp.queue_size: 0 is not within 1 and 65536 spans"]);
         check(
             |it| it.schedule_delay = Span::millis(99),
             &["otlp.schedule_delay: 99ms is not within 100ms and 10m"],

@@ -15,7 +15,7 @@ const WINDOW_SECONDS_MAX: f64 = 600.0;
 
 const HEAD: [&str; 10] = [
     "trees",
-    "sample",
+    "sample_size",
     "half_life",
     "smoothing",
     "window",
@@ -62,7 +62,7 @@ fn table(found: &Found, style: Style) -> String {
         let (it, worth) = &found.tried[idx];
         cells.push(vec![
             it.trees.to_string(),
-            it.sample.to_string(),
+            it.sample_size.to_string(),
             Span::nearest(it.half_life).to_string(),
             it.smoothing.to_string(),
             it.window.to_string(),
@@ -135,7 +135,7 @@ fn as_json(found: &Found) -> Value {
     let tried = |idx: usize| {
         let (it, on_choice) = &found.tried[idx];
         json!({
-            "trees": it.trees, "sample": it.sample, "half_life_seconds": it.half_life, "smoothing": it.smoothing,
+            "trees": it.trees, "sample_size": it.sample_size, "half_life_seconds": it.half_life, "smoothing": it.smoothing,
             "window_rows": it.window, "is_default": idx == 0, "is_chosen": idx == found.chosen,
             "gain": gain(found, on_choice), "choice": worth(on_choice),
         })
@@ -153,7 +153,7 @@ fn as_json(found: &Found) -> Value {
 /// The settings file.
 pub(super) fn file(found: &Found, options: &cli::Search) -> String {
     let (chosen, worth) = &found.tried[found.chosen];
-    let Combination { trees, sample, half_life, smoothing, window } = *chosen;
+    let Combination { trees, sample_size, half_life, smoothing, window } = *chosen;
     let mut text = format!(
         "# Written by hostnorm train --search on {} rows of {}, {} apart, seed {}.\n",
         found.parts.iter().sum::<usize>(),
@@ -177,8 +177,10 @@ pub(super) fn file(found: &Found, options: &cli::Search) -> String {
     text.push_str(&line("on the rows of the test", &found.test[1]));
     text.push_str(&line("the defaults on the rows of the test", &found.test[0]));
     let half_life = Span::nearest(half_life);
-    let _ =
-        write!(text, "trees: {trees}\nsample: {sample}\nhalf_life: {half_life}\nsmoothing: {smoothing}\n");
+    let _ = write!(
+        text,
+        "forest: {{trees: {trees}, sample_size: {sample_size}}}\nhalf_life: {half_life}\nsmoothing: {smoothing}\n"
+    );
     let seconds = window as f64 * found.every;
     if window > 1 && seconds <= WINDOW_SECONDS_MAX {
         let _ = write!(text, "# {window} rows, as readings of a second\nwindow: {seconds:.0}\n");
@@ -200,7 +202,7 @@ mod tests {
             false_episodes: 0,
         };
         let with =
-            |window| Combination { trees: 50, sample: 128, half_life: 86_400.0, smoothing: 0.5, window };
+            |window| Combination { trees: 50, sample_size: 128, half_life: 86_400.0, smoothing: 0.5, window };
         let found = Found {
             every,
             tried: vec![(with(1), worth(0.5)), (with(window), worth(0.75))],
@@ -224,7 +226,7 @@ mod tests {
              # on the rows that chose: vus_pr 0.7500, recall 0.7500\n\
              # on the rows of the test: vus_pr 0.5000, recall 0.5000\n\
              # the defaults on the rows of the test: vus_pr 0.2500, recall 0.2500\n\
-             trees: 50\nsample: 128\nhalf_life: 1d\nsmoothing: 0.5\n",
+             forest: {{trees: 50, sample_size: 128}}\nhalf_life: 1d\nsmoothing: 0.5\n",
             Span::nearest(every)
         );
         assert_eq!(text, format!("{head}{expect}"));

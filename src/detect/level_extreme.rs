@@ -42,7 +42,7 @@ const HABIT: f64 = 2.5;
 
 /// Compares how far each signal stays out with the furthest before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Excursion {
+pub struct LevelExtreme {
     forgetting: f64,
     smooth: f64,
     /// Points of a block.
@@ -130,7 +130,7 @@ impl Side {
     }
 }
 
-impl Excursion {
+impl LevelExtreme {
     pub(super) fn new(shape: &Shape) -> Self {
         Self {
             forgetting: forgetting(shape.half_life),
@@ -213,12 +213,12 @@ mod tests {
     const DAY: usize = 144;
     const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
 
-    struct Loop(Excursion);
+    struct Loop(LevelExtreme);
 
     impl Loop {
         fn new(floor: f64) -> Self {
             let shape = Shape { points_per_day: DAY as f64, ..Shape::plain(vec![floor; 2], 1e4) };
-            Self(Excursion::new(&shape))
+            Self(LevelExtreme::new(&shape))
         }
 
         /// Judges and learns a distance of the first signal, and tells the score; the second one is quiet.

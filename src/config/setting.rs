@@ -1,0 +1,104 @@
+//! One setting: its key, what it takes, its help, and the names that follow from its key.
+
+use std::borrow::Cow;
+
+/// One setting, and all that is said of it.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Its place in the file, sections before dots: `web.listen_address`.
+    pub key: Cow<'static, str>,
+    /// What it takes.
+    pub takes: Takes,
+    /// One sentence or more without the final full stop.
+    pub help: Cow<'static, str>,
+}
+
+/// What a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// A length of time, see [`Span`](crate::span::Span).
+    Duration,
+    /// A number, with a fraction or without.
+    Number,
+    /// A number without a fraction, not below zero.
+    Whole,
+    /// True or false.
+    Switch,
+    /// Any text.
+    Text,
+    /// The path of a directory.
+    Directory,
+    /// Several texts.
+    Texts,
+    /// An amount of bytes, see [`Size`](crate::size::Size).
+    Size,
+    /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
+    Budget,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+impl Takes {
+    /// What to write, for messages and for documentation.
+    pub fn words(self) -> Cow<'static, str> {
+        match self {
+            Self::Duration => "a duration such as 100ms, 15s, 5m, 1h30m or 7d".into(),
+            Self::Number => "a number".into(),
+            Self::Whole => "a whole number".into(),
+            Self::Switch => "true or false".into(),
+            Self::Text => "text".into(),
+            Self::Directory => "a directory".into(),
+            Self::Texts => "a list of text".into(),
+            Self::Size => "a size such as 256MiB, 1GiB or 20MB".into(),
+            Self::Budget => "a budget such as 1 per week, or off".into(),
+            Self::OneOf(words) => format!("one of {}", words.join(", ")).into(),
+        }
+    }
+
+    /// What stands for the value in the help of the command line.
+    pub fn placeholder(self) -> &'static str {
+        match self {
+            Self::Duration => "DURATION",
+            Self::Number | Self::Whole => "NUMBER",
+            Self::Switch => "BOOLEAN",
+            Self::Text | Self::Texts => "TEXT",
+            Self::Directory => "DIRECTORY",
+            Self::Size => "SIZE",
+            Self::Budget => "BUDGET",
+            Self::OneOf(_) => "WORD",
+        }
+    }
+}
+
+impl Setting {
+    /// Its flag, without the dashes in front: `web.listen-address`.
+    pub fn flag(&self) -> String {
+        super::place::flag(&self.key)
+    }
+
+    /// Its name in the environment: `HOSTNORM_WEB__LISTEN_ADDRESS`.
+    pub fn variable(&self) -> String {
+        super::place::variable(&self.key)
+    }
+
+    /// The top section it stands in; empty at the top level.
+    pub fn section(&self) -> &str {
+        self.key.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The sections it stands in, from the top.
+    pub fn sections(&self) -> impl Iterator<Item = &str> {
+        let above = self.key.rsplit_once('.').map_or("", |(sections, _)| sections);
+        above.split('.').filter(|it| !it.is_empty())
+    }
+
+    /// Whether it stands in this section, at any depth.
+    pub fn is_below(&self, section: &str) -> bool {
+        self.key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+    }
+
+    /// Its name within its innermost section.
+    pub fn name(&self) -> &str {
+        self.key.rsplit_once('.').map_or(&self.key, |(_, name)| name)
+    }
+}
