@@ -1,44 +1,43 @@
-// Everything that differs between installations: selectors, thresholds, durations and links, each in one place.
+// Everything that differs between installations: selectors, thresholds, durations and links.
 //
-// To change one, import the mixin and write over it:
+// To change a value, import the mixin and override it:
 //   (import 'mixin.libsonnet') { _config+:: { selector: 'job="node/hostnorm"' } }
 {
   _config+:: {
-    // Which series are hostnorm's. vmanomaly exports an anomaly_score as well, so names alone do not tell.
+    // Selects hostnorm's series. The metric name is not enough: vmanomaly exports an anomaly_score too.
     selector: 'job="hostnorm"',
 
-    // With many clusters in one Prometheus (or Thanos, or Mimir) hosts and fleets are told apart by this label too.
+    // With several clusters in one Prometheus, Thanos or Mimir: adds this label to those of hosts and fleets.
     showMultiCluster: false,
     clusterLabel: 'cluster',
 
-    // The labels of the target that make up a host, and those that make up a fleet of peers.
+    // The target labels that identify a host, and those that identify a fleet of peers.
     hostLabels: (if self.showMultiCluster then [self.clusterLabel] else []) + ['job', 'instance'],
     fleetLabels: (if self.showMultiCluster then [self.clusterLabel] else []) + ['job'],
 
-    // How often groups are evaluated; null is the evaluation_interval of Prometheus.
+    // Evaluation interval of the groups; null for the evaluation_interval of Prometheus.
     evaluationInterval: null,
 
-    // Durations of anomalies. hostnorm itself tells an episode from a spike, so little is added before an alert; what
-    // fires goes on firing for a while, so that a fault that comes and goes is one message. An old vmalert
-    // cannot do that: null leaves it out.
+    // Durations of anomalies. hostnorm already ignores spikes, so alerts wait only briefly. They keep firing for a while,
+    // so that a flapping fault sends one message. Old versions of vmalert do not support keep_firing_for: use null.
     anomalousFor: '1m',
     anomalousKeepFiringFor: '5m',
     severeFor: '5m',
     longAfter: '2h',
-    // The default of the setting accept_after: when an anomaly is taken for the new normal. For texts only.
+    // The setting accept_after, after which hostnorm accepts an anomaly as normal. Used in texts only.
     acceptAfter: '6h',
 
-    // 1 is the limit; at twice the limit hostnorm does not hold back even within grace.
+    // The threshold is 1. At twice the threshold an anomaly starts even within grace.
     severeScore: 2,
 
-    // A fleet is anomalous when so many of its hosts are, and so large a share. Smaller fleets have no peers to speak of.
+    // A fleet is anomalous if at least this share and this number of its hosts are. Smaller fleets are not compared.
     fleetRatio: 0.2,
     fleetHosts: 5,
     fleetFor: '1m',
-    // Deviations from the median of the peers that are recorded.
+    // Smallest deviation from the median of the peers that is recorded.
     peerDeviation: 3,
-    // What hosts of a job are expected to have in common. Each signal costs Prometheus 1 to 2 ms an evaluation for a
-    // hundred hosts; those left out follow from these or are hardly comparable.
+    // The signals compared with peers. Each costs Prometheus 1 to 2 ms an evaluation for a hundred hosts. Other signals
+    // follow from these or are hardly comparable.
     peerSignals: [
       'cpu_busy_ratio',
       'memory_used_ratio',
@@ -49,7 +48,7 @@
       'network_received_bytes_per_second',
       'network_sent_bytes_per_second',
     ],
-    // That is not urgent.
+    // Comparisons are not urgent.
     peersInterval: '1m',
 
     // hostnorm itself.
@@ -58,7 +57,7 @@
     stalledWindow: '5m',
     stalledFor: '5m',
     collectorFor: '15m',
-    // A model is trained daily by default; the self-test runs each hour without an anomaly.
+    // By default a model is trained daily; a self-test runs each hour without an anomaly.
     modelAge: '3d',
     blindAfter: '2d',
     reloadFor: '5m',
@@ -79,11 +78,11 @@
       HostnormBlind: 'warning',
     },
 
-    // Where links in alerts lead. A runbook is a file in docs/runbooks, named like its alert.
+    // Links in alerts. A runbook is a file in docs/runbooks with the name of its alert.
     runbookURLPattern: 'https://github.com/hostnorm/hostnorm/blob/main/docs/runbooks/%s.md',
     grafanaURL: 'http://localhost:3000',
 
-    // The dashboards, by the uid that links use.
+    // The dashboards with the uid for links.
     dashboards: {
       fleet: { uid: 'hostnorm-fleet', title: 'Fleet' },
       host: { uid: 'hostnorm-host', title: 'Host' },

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Writes the files that the mixin makes: the rules of Prometheus and the dashboards of Grafana.
+# Generates the rules of Prometheus and the dashboards of Grafana from the mixin.
 #
-#   generate.sh            write them
-#   generate.sh --check    say which of them differ, and in which line; exit status 1 if any does
+#   generate.sh            write the files
+#   generate.sh --check    report outdated files with the first line that differs; exit status 1 if there is one
 #
-# $JSONNET names the interpreter. Debian's and go-jsonnet indent differently and write 0.1 with another number of digits,
-# so what they give is written once more by Python.
+# $JSONNET names the interpreter. Debian's and go-jsonnet differ in indentation and in the digits of numbers, so Python
+# formats their output.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -16,7 +16,7 @@ esac
 
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
-# The interpreter of Debian makes no directories.
+# Debian's interpreter does not create directories.
 mkdir -p "$made/raw" "$made/prometheus" "$made/grafana/dashboards"
 all=prometheus/mixin/generate.jsonnet
 "${JSONNET:-jsonnet}" -S -e "(import '$all').rules" >"$made/prometheus/hostnorm-rules.yml"
@@ -37,7 +37,7 @@ while read -r file; do
     echo "$file:1: is missing; run prometheus/mixin/generate.sh"
     status=1
   elif ! cmp -s "$made/$file" "$file"; then
-    # The first line that differs, as it is and as the mixin has it.
+    # The first line that differs.
     line=$(cmp "$made/$file" "$file" 2>&1 | sed -n 's/.* line \([0-9]*\).*/\1/p' || true)
     echo "$file:$line: is out of step with the mixin; run prometheus/mixin/generate.sh"
     diff -u --label "$file" --label 'what the mixin makes' "$file" "$made/$file" | head -n 20 || true

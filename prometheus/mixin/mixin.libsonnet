@@ -1,4 +1,4 @@
-// What hostnorm ships for Prometheus and Grafana; generate.sh writes the files that are loaded from it.
+// Rules and dashboards of hostnorm; generate.sh writes the files that Prometheus and Grafana load.
 (import 'config.libsonnet') +
 (import 'rules/rules.libsonnet') +
 (import 'alerts/alerts.libsonnet') +

@@ -127,7 +127,7 @@ fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
     assert_eq!(alerts, runbooks);
     for (path, text) in &texts {
         for part in
-            ["## The first three looks\n\n1. ", "\n2. ", "\n3. ", "## To silence it", "ccept", "orget"]
+            ["## First checks\n\n1. ", "\n2. ", "\n3. ", "## Silence", "ccept", "orget"]
         {
             assert!(text.contains(part), "{path} does not say {part:?}");
         }

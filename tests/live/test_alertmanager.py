@@ -69,13 +69,13 @@ def forms(manager, receivers):
     until("the chats are told", 30, lambda: all(map(receivers.of, ("slack", "discord", "webhook"))))
     [slack] = receivers.of("slack")[0].content["attachments"]
     link = DASHBOARD % "db-1"
-    lines = [f"{SENTENCE % it} <{RUNBOOK % 'HostAnomalous'}|What to do> <{link}|Dashboard>" for it in ("host", "shop")]
+    lines = [f"{SENTENCE % it} <{RUNBOOK % 'HostAnomalous'}|Runbook> <{link}|Dashboard>" for it in ("host", "shop")]
     title = "[firing, 2] Anomaly on db-1"
     same("Slack", slack, title=title, title_link=link, color="warning", footer="hostnorm")
     same("Slack's text", {it: True for it in slack["text"].split("\n")}, **{it: True for it in lines})
     [discord] = receivers.of("discord")[0].content["embeds"]
     same("Discord", discord, title=title)
-    lines = [f"{SENTENCE % it} [What to do]({RUNBOOK % 'HostAnomalous'}) [Dashboard]({link})" for it in ("host", "shop")]
+    lines = [f"{SENTENCE % it} [Runbook]({RUNBOOK % 'HostAnomalous'}) [Dashboard]({link})" for it in ("host", "shop")]
     same("Discord's text", {it: True for it in discord["description"].split("\n")}, **{it: True for it in lines})
     webhook = receivers.of("webhook")[0].content
     same("the webhook", webhook, version="4", status="firing")
@@ -84,7 +84,7 @@ def forms(manager, receivers):
     until("the end is told", 30, lambda: len(receivers.of("slack")) > 1)
     [slack] = receivers.of("slack")[-1].content["attachments"]
     same("Slack of the end", slack, title=title.replace("firing, 2", "resolved, 2"), color="good")
-    if "Over after " not in slack["text"] or SENTENCE % "host" not in slack["text"]:
+    if "Resolved after " not in slack["text"] or SENTENCE % "host" not in slack["text"]:
         pytest.fail(f"Slack of the end: {slack['text']}")
     page_and_mail(manager, receivers)
     note(f"slack: {title} {slack['text'].splitlines()[0]}")

@@ -1,15 +1,15 @@
-// The alerts and their texts. Texts take everything from metrics; the words of an absent metric are left out.
+// The alerts and their texts. A text takes every figure from a metric; where a metric is absent, its clause is omitted.
 
 // "3d" as seconds: a duration is not a number in PromQL before Prometheus 3.
 local seconds(duration) =
   local unit = std.substr(duration, std.length(duration) - 1, 1);
   std.parseInt(std.substr(duration, 0, std.length(duration) - 1)) * { s: 1, m: 60, h: 3600, d: 86400 }[unit];
 
-// The labels of a series, for a query that printf makes, and the values to fill in.
+// The label matchers of a query built by printf, and the values for it.
 local matching(labels) = std.join(',', [label + '=%q' for label in labels]);
 local values(labels) = std.join(' ', ['$labels.' + label for label in labels]);
 
-// A text without the line feed at its end, which blocks of jsonnet have.
+// A text without the trailing line feed of a jsonnet text block.
 local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.length(text) - 1) else text;
 
 {
@@ -30,7 +30,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     blindSeconds: seconds(config.blindAfter),
   },
 
-  // A link to a dashboard with the labels of the alert chosen.
+  // A link to a dashboard with the labels of the alert selected.
   local dashboard(of, labels) =
     '%s/d/%s%s' % [
       config.grafanaURL,
@@ -56,8 +56,8 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
 
   local subject = '{{ if ne $labels.kind "host" }}{{ $labels.kind }} {{ $labels.subject }} of {{ end }}{{ $labels.instance }}',
 
-  // The sentence that hostnorm made (src/sentence.rs). It stands in a label of the series, not of the alert: there a
-  // changed text would be another alert.
+  // The description comes from a label of the series. It is not a label of the alert, because a changed text would be
+  // a new alert.
   local description = |||
     {{- with query (printf `anomaly_episode_info{%(subjectMatching)s}` %(subjectValues)s) }}{{ . | first | label "description" }}
     {{- else }}Anomaly on {{ $labels.kind }}{{ if ne $labels.kind "host" }} {{ $labels.subject }}{{ end }}; see the dashboard{{ end -}}
@@ -80,14 +80,14 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             'for': config.fleetFor,
             keep: config.anomalousKeepFiringFor,
             summary: 'Anomalies on many hosts of {{ $labels.job }}',
-            // Each query has a line: what most hosts show, which were first, since when.
+            // One query a line: how many hosts, their main causes, which were first.
             description: |||
               {{- with query (printf `fleet:is_anomaly:sum{%(fleetMatching)s}` %(fleetValues)s) }}{{ . | first | value }}{{ end }}
               {{- with query (printf `fleet:is_anomaly:count{%(fleetMatching)s}` %(fleetValues)s) }} of {{ . | first | value }}{{ end }} hosts of job {{ $labels.job }} have an anomaly (expected less than %(fleetPercent)g %%)
               {{- range $idx, $cause := query (printf `sort_desc(topk(3, count by (signal) (topk by (%(host)s) (1, anomaly_contribution{%(fleetMatching)s,kind="host"}) > 0 and on (%(host)s) is_anomaly{%(fleetMatching)s,kind="host"} == 1)))` %(fleetValues)s %(fleetValues)s) -}}
               {{ if $idx }}, {{ else }}; main cause {{ end }}{{ .Labels.signal }} on {{ .Value }}
               {{- end -}}
-              {{- range $idx, $host := query (printf `sort(bottomk(3, subject:is_anomaly:onset_lag_seconds{%(fleetMatching)s}))` %(fleetValues)s) -}}
+              {{- range $idx, $host := query (printf `sort(bottomk(3, subject:is_anomaly:start_lag_seconds{%(fleetMatching)s}))` %(fleetValues)s) -}}
               {{ if $idx }}, then {{ .Labels.instance }} after {{ .Value | humanizeDuration }}{{ else }}; first {{ .Labels.instance }}{{ end }}
               {{- end -}}
             ||| % text,
@@ -100,7 +100,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             description: description,
           }),
           ofHost('HostAnomalySevere', {
-            // Where a fleet is struck, its alert wakes somebody already.
+            // During a fleet-wide anomaly FleetAnomalous has already paged.
             expr: |||
               is_anomaly{%(selector)s} == 1
                 and
@@ -114,11 +114,11 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             description: description,
           }),
           ofHost('HostAnomalyLong', {
-            // Not by `for`: Prometheus makes the texts of what is pending too.
-            expr: 'time() - subject:is_anomaly:onset_timestamp_seconds{%(selector)s} >= %(longSeconds)d',
+            // Not by `for`: Prometheus also evaluates the texts of pending alerts.
+            expr: 'time() - subject:is_anomaly:start_timestamp_seconds{%(selector)s} >= %(longSeconds)d',
             'for': '1m',
             summary: 'Anomaly on ' + subject + ' for more than %(longAfter)s',
-            description: line(description) + '. If this is normal now, accept it with `hostnorm accept`; after %s hostnorm does so by itself' % config.acceptAfter,
+            description: line(description) + '. If this is the new normal, run `hostnorm accept`; hostnorm accepts by itself after %s' % config.acceptAfter,
           }),
         ],
       },
@@ -128,27 +128,27 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           ofItself('HostnormDown', {
             expr: 'up{%(selector)s} == 0',
             'for': config.downFor,
-            summary: 'hostnorm on {{ $labels.instance }} does not answer',
+            summary: 'hostnorm on {{ $labels.instance }} is down',
             description: |||
               Prometheus cannot scrape hostnorm on {{ $labels.instance }}
               {{- with query (printf `count(up{%(fleetMatching)s} == 0)` %(fleetValues)s) }}; of job {{ $labels.job }} {{ . | first | value }}{{ end }}
-              {{- with query (printf `count(up{%(fleetMatching)s})` %(fleetValues)s) }} of {{ . | first | value }} do not answer{{ end -}}
-              . The host is not watched.
+              {{- with query (printf `count(up{%(fleetMatching)s})` %(fleetValues)s) }} of {{ . | first | value }} are down{{ end -}}
+              . The host is not monitored.
             ||| % text,
           }),
           alert('HostnormAbsent', 'fleet', [], {
             expr: 'absent(up{%(selector)s})',
             'for': config.absentFor,
-            summary: 'Prometheus knows no hostnorm at all',
-            description: 'No target has the labels %(selector)s: no host is watched. Expected at least one.' % text,
+            summary: 'Prometheus has no target for hostnorm',
+            description: 'No target matches %(selector)s, so no host is monitored. Expected at least one.' % text,
           }),
           ofItself('HostnormSamplingStalled', {
-            // Not the time of the last sample, which a wrong clock on the host would spoil.
+            // Not the time of the last reading, because the host's clock may be wrong.
             expr: 'rate(hostnorm_ticks_total{%(selector)s}[%(stalledWindow)s]) == 0',
             'for': config.stalledFor,
-            summary: 'hostnorm on {{ $labels.instance }} answers, but samples nothing',
+            summary: 'hostnorm on {{ $labels.instance }} has stopped sampling',
             description: |||
-              hostnorm on {{ $labels.instance }} made no reading in %(stalledWindow)s; expected one each second unless the setting interval says otherwise
+              hostnorm on {{ $labels.instance }} has made no reading in %(stalledWindow)s (expected one every interval, by default 1s)
               {{- with query (printf `floor(time() - hostnorm_last_sample_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }}. The last one was {{ . | first | value | humanizeDuration }} ago{{ end -}}
               . Its scores are stale.
             ||| % text,
@@ -156,12 +156,12 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           ofItself('HostnormCollectorFailing', {
             expr: 'hostnorm_collector_success{%(selector)s} == 0',
             'for': config.collectorFor,
-            summary: 'Collectors of hostnorm on {{ $labels.instance }} fail',
+            summary: 'A collector of hostnorm on {{ $labels.instance }} fails',
             description: |||
-              The collector {{ $labels.collector }} of hostnorm on {{ $labels.instance }} does not give all it has
+              The collector {{ $labels.collector }} of hostnorm on {{ $labels.instance }} fails
               {{- with query (printf `count(hostnorm_collector_success{%(hostMatching)s} == 0)` %(hostValues)s) }}; {{ . | first | value }}{{ end }}
-              {{- with query (printf `count(hostnorm_collector_success{%(hostMatching)s})` %(hostValues)s) }} of {{ . | first | value }} fail{{ end -}}
-              . Its signals are not judged.
+              {{- with query (printf `count(hostnorm_collector_success{%(hostMatching)s})` %(hostValues)s) }} of {{ . | first | value }} collectors fail{{ end -}}
+              . Its signals are missing or incomplete.
             ||| % text,
           }),
           ofItself('HostnormModelStale', {
@@ -171,37 +171,37 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
               hostnorm_learning{%(selector)s} == 0
             |||,
             'for': '1h',
-            summary: 'The model of hostnorm on {{ $labels.instance }} is old',
+            summary: 'The model of hostnorm on {{ $labels.instance }} is stale',
             description: |||
-              The model for {{ $labels.kind }} of hostnorm on {{ $labels.instance }} is {{ $value | humanizeDuration }} old; expected at most %(modelAge)s
-              {{- with query (printf `increase(hostnorm_trainings_total{%(hostMatching)s,kind=%%q,outcome="refused"}[1d]) > 0` %(hostValues)s $labels.kind) }}. In the last day {{ . | first | value | printf "%%.0f" }} new ones were refused{{ end -}}
-              . What is normal now may look odd to it.
+              The model for {{ $labels.kind }} of hostnorm on {{ $labels.instance }} is {{ $value | humanizeDuration }} old (expected at most %(modelAge)s)
+              {{- with query (printf `increase(hostnorm_trainings_total{%(hostMatching)s,kind=%%q,outcome="refused"}[1d]) > 0` %(hostValues)s $labels.kind) }}; {{ . | first | value | printf "%%.0f" }} new models were refused in the last day{{ end -}}
+              . It may report normal behavior as an anomaly.
             ||| % text,
           }),
           ofItself('HostnormConfigReloadFailed', {
             expr: 'hostnorm_config_last_reload_successful{%(selector)s} == 0',
             'for': config.reloadFor,
-            summary: 'hostnorm on {{ $labels.instance }} could not load its settings',
+            summary: 'hostnorm on {{ $labels.instance }} cannot reload its settings',
             description: |||
-              hostnorm on {{ $labels.instance }} refused its changed settings
-              {{- with query (printf `floor(time() - hostnorm_config_last_reload_success_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }} and works with those of {{ . | first | value | humanizeDuration }} ago{{ end -}}
+              hostnorm on {{ $labels.instance }} refused its new settings
+              {{- with query (printf `floor(time() - hostnorm_config_last_reload_success_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }} and runs with those loaded {{ . | first | value | humanizeDuration }} ago{{ end -}}
               . A restart would fail.
             ||| % text,
           }),
           ofItself('HostnormStoreFailing', {
-            // Absent where hostnorm was told to keep everything in memory.
+            // Absent if hostnorm runs without a store.
             expr: 'hostnorm_store_success{%(selector)s} == 0',
             'for': config.storeFor,
             summary: 'hostnorm on {{ $labels.instance }} cannot write its store',
             description: |||
               The last write of hostnorm on {{ $labels.instance }} to its store failed
-              {{- range query (printf `increase(hostnorm_store_errors_total{%(hostMatching)s}[1h]) > 0` %(hostValues)s) }}, {{ .Value | printf "%%.0f" }} times in the last hour at {{ .Labels.operation }}{{ end -}}
-              {{- with query (printf `floor(time() - hostnorm_store_last_commit_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }}; the last one that worked was {{ . | first | value | humanizeDuration }} ago{{ end -}}
-              . It goes on in memory; a restart would lose what it learned since.
+              {{- range query (printf `increase(hostnorm_store_errors_total{%(hostMatching)s}[1h]) > 0` %(hostValues)s) }}; {{ .Labels.operation }} failed {{ .Value | printf "%%.0f" }} times in the last hour{{ end -}}
+              {{- with query (printf `floor(time() - hostnorm_store_last_commit_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }}; the last successful write was {{ . | first | value | humanizeDuration }} ago{{ end -}}
+              . hostnorm continues in memory; a restart loses what it learned since.
             ||| % text,
           }),
           ofItself('HostnormBlind', {
-            // Before the first success what counts is how long hostnorm runs.
+            // Before the first success the start of the process counts.
             expr: |||
               time() - (
                 hostnorm_selftest_last_success_timestamp_seconds{%(selector)s}
@@ -210,14 +210,14 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
               ) > %(blindSeconds)d
             |||,
             'for': '1h',
-            summary: 'hostnorm on {{ $labels.instance }} does not find its own faults',
+            summary: 'hostnorm on {{ $labels.instance }} fails its self-tests',
             description: |||
-              The last self-test of hostnorm on {{ $labels.instance }} that found the faults put into it is {{ $value | humanizeDuration }} ago; expected at most %(blindAfter)s
-              {{- with query (printf `100 * hostnorm_selftest_recall_ratio{%(hostMatching)s}` %(hostValues)s) }}. The last one found {{ . | first | value | printf "%%.0f" }} %% of them{{ end -}}
+              The last self-test that passed on {{ $labels.instance }} was {{ $value | humanizeDuration }} ago (expected at most %(blindAfter)s)
+              {{- with query (printf `100 * hostnorm_selftest_recall_ratio{%(hostMatching)s}` %(hostValues)s) }}. The last self-test found {{ . | first | value | printf "%%.0f" }} %% of the injected faults{{ end -}}
               {{- range $idx, $detector := query (printf `sort(hostnorm_selftest_detector_auc_ratio{%(hostMatching)s} < 0.6)` %(hostValues)s) -}}
-              {{- if $idx }}, {{ else }}; blind: {{ end }}{{ .Labels.detector }}
+              {{- if $idx }}, {{ else }}; blind detectors: {{ end }}{{ .Labels.detector }}
               {{- end -}}
-              . It may miss real ones.
+              . hostnorm may miss real faults.
             ||| % text,
           }),
         ],

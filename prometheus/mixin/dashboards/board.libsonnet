@@ -1,4 +1,4 @@
-// A dashboard around panels: variables, links, annotations, and the place of each panel.
+// A dashboard: variables, links, annotations, and the position of each panel.
 function(config) {
   local board = self,
   local source = { type: 'prometheus', uid: '${datasource}' },
@@ -7,12 +7,12 @@ function(config) {
 
   uid(name):: config.dashboards[name].uid,
 
-  // Where a host is looked at closely, for a link from a table or a series that has the label `instance`.
+  // The link to the dashboard of a host, from a table or a series with the label `instance`.
   host(instance)::
     '/d/%s?var-instance=%s&${datasource:queryparam}&${job:queryparam}&${__url_time_range}' % [board.uid('host'), instance],
 
-  // A variable with the values of a label. `one` lets a single value be chosen at a time; `listed` makes All stand for
-  // each of them rather than for any.
+  // A variable with the values of a label. `one` allows a single value only. With `listed`, All means each of the values
+  // and not any value.
   variable(name, label, metric, of=null, one=false, listed=false):: {
                                                                       local query = 'label_values(%s, %s)' % [metric, if of == null then name else of],
                                                                       type: 'query',
@@ -29,7 +29,7 @@ function(config) {
                                                                       includeAll: !one,
                                                                       options: [],
                                                                     } + (if one then {} else { current: { selected: true, text: ['All'], value: ['$__all'] } })
-                                                                    // What is repeated needs the values themselves.
+                                                                    // Repeated panels need the values themselves.
                                                                     + if one || listed then {} else { allValue: '.+' },
 
   local datasource = {
@@ -46,7 +46,7 @@ function(config) {
     options: [],
   },
 
-  // Marks on all time series: a span for each stretch of time in which the query has a value.
+  // Annotations on all time series: a region for each period in which the query has a value.
   annotation(name, expr, color, title, text, enable=true, atValue=false):: {
     datasource: source,
     enable: enable,
@@ -59,7 +59,7 @@ function(config) {
     useValueForTime: atValue,
   },
 
-  // A heading over lines of panels. A line is a list from left to right; a list within it is a column.
+  // A titled row with lines of panels. A line is a list from left to right; a list within it is a column.
   row(title, lines, collapsed=false):: { title: title, lines: lines, collapsed: collapsed },
 
   local height(it) = if std.isArray(it) then std.foldl(function(sum, panel) sum + panel.gridPos.h, it, 0) else it.gridPos.h,
@@ -85,7 +85,7 @@ function(config) {
     local placed = line(it, done.y);
     { y: done.y + placed.height, panels: done.panels + placed.panels }, all, { y: y, panels: [] }),
 
-  // The panels of a folded row are inside of it, placed as if it were open.
+  // A collapsed row contains its panels, positioned as if it were expanded.
   local rows(all) = std.foldl(function(done, it)
     local titled = it.title != '';
     local inner = lines(it.lines, done.y + if titled then 1 else 0);
@@ -101,7 +101,7 @@ function(config) {
       panels: done.panels + (if titled then [head] else []) + (if it.collapsed then [] else inner.panels),
     }, all, { y: 0, panels: [] }).panels,
 
-  // Numbers from one on, those within rows as well.
+  // Numbers all panels from 1, including those in rows.
   local numbered(panels) = std.foldl(function(done, it)
     local inside = if std.objectHas(it, 'panels') then it.panels else [];
     local inner = [inside[i] { id: done.next + 1 + i } for i in std.range(0, std.length(inside) - 1)];
@@ -110,7 +110,7 @@ function(config) {
       panels: done.panels + [it { id: done.next } + if it.type == 'row' then { panels: inner } else {}],
     }, panels, { next: 1, panels: [] }).panels,
 
-  // `{@` in any query is the selector of the chosen targets, and hosts are joined by the labels that make up one.
+  // In queries, `{@` becomes the selector of the selected targets, and joins use the labels that identify a host.
   local selected(value) =
     if std.isString(value) then
       std.strReplace(
@@ -131,7 +131,7 @@ function(config) {
     editable: false,
     graphTooltip: 1,
     refresh: config.dashboardRefresh,
-    // Grafana 10.4; newer ones migrate it when they load it.
+    // Grafana 10.4; newer versions migrate it on load.
     schemaVersion: 39,
     time: { from: 'now-3h', to: 'now' },
     timepicker: {},

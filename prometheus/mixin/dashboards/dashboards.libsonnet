@@ -1,9 +1,9 @@
-// The dashboards of the mixin, by the name of their file.
+// The dashboards, by file name.
 local frame = import 'board.libsonnet';
 
 {
   _config+:: {
-    // Alerts that are shown on the dashboards, as a regular expression.
+    // Alerts shown on the dashboards, as a regular expression.
     dashboardAlerts: 'HostAnom.+|FleetAnomalous|Hostnorm.+',
   },
 

@@ -1,4 +1,4 @@
-// All hosts at a glance: which are anomalous now, since when, and why.
+// All hosts: which have an anomaly, since when, and why.
 local panel = import 'panel.libsonnet';
 
 function(config, board)
@@ -7,22 +7,22 @@ function(config, board)
   local host = function(field) board.host('${__data.fields.%s}' % field);
 
   local now = [[
-    panel.stat('Hosts', 'Hosts that hostnorm watches and Prometheus reaches.', 'short', [
+    panel.stat('Hosts', 'Hosts with a running hostnorm that Prometheus can scrape.', 'short', [
       panel.query('count(hostnorm_build_info{@})', 'hosts'),
     ]),
-    panel.stat('Anomalous now', 'Hosts that are in an anomaly.', 'short', [
+    panel.stat('Anomalous now', 'Hosts with an anomaly.', 'short', [
       panel.query('sum(is_anomaly{@, kind="host"})', 'anomalous'),
     ], thresholds=panel.none),
-    panel.stat('Share anomalous', 'Share of the hosts that are in an anomaly. A large share points at something they have in common.', 'percentunit', [
+    panel.stat('Share anomalous', 'Share of hosts with an anomaly. A large share points to a shared cause.', 'percentunit', [
       panel.query('avg(is_anomaly{@, kind="host"})', 'share'),
     ], thresholds=panel.steps([[null, 'green'], [0.1, 'yellow'], [0.3, 'red']]), decimals=0),
-    panel.stat('Highest score', 'The score of the host that is furthest from its normal; 1 is the limit on every host.', 'none', [
+    panel.stat('Highest score', 'Highest score of any host; the threshold is 1.', 'none', [
       panel.query('max(anomaly_score{@, kind="host"})', 'score'),
     ], thresholds=panel.score, decimals=2),
-    panel.stat('Learning', 'Hosts that are not known well enough for a score.', 'short', [
+    panel.stat('Learning', 'Hosts without a score, because they are still warming up.', 'short', [
       panel.query('sum(1 - anomaly_ready{@, kind="host"})', 'learning'),
     ], thresholds=panel.steps([[null, 'green'], [1, 'blue']])),
-    panel.stat('Not reached', 'Targets of the job that Prometheus cannot scrape.', 'short', [
+    panel.stat('Down', 'Targets of the job that Prometheus cannot scrape.', 'short', [
       panel.query('sum(1 - up{@})', 'down'),
     ], thresholds=panel.none),
   ]];
@@ -31,7 +31,7 @@ function(config, board)
     [
       panel.heat(
         'Scores',
-        'One row for each host. Dark is ordinary; the limit, 1, is in the middle of the scale.',
+        'One row for each host. Dark is normal; the threshold, 1, is in the middle of the scale.',
         'none',
         panel.query('max by (instance) (anomaly_score{@, kind="host"})', '{{instance}}'),
         w=14,
@@ -39,12 +39,12 @@ function(config, board)
       ),
       panel.table(
         'Anomalous now',
-        'Hosts with an anomaly, the highest score first, with its description and the share of the detectors that agree. The duration needs the shipped rules. A click on the host opens its dashboard.',
+        'Hosts with an anomaly, highest score first, with the description and the share of detectors that agree. The duration requires the alerting rules. Click a host to open its dashboard.',
         'none',
         [
           panel.rows('max by (instance) (anomaly_score{@, kind="host"} and ' + anomalous + ')'),
           panel.rows('max by (instance) (anomaly_confidence_ratio{@, kind="host"} and ' + anomalous + ')'),
-          panel.rows('max by (instance) (time() - subject:is_anomaly:onset_timestamp_seconds{@, kind="host"} and ' + anomalous + ')'),
+          panel.rows('max by (instance) (time() - subject:is_anomaly:start_timestamp_seconds{@, kind="host"} and ' + anomalous + ')'),
           panel.rows('max by (instance, description) (anomaly_episode_info{@, kind="host"})'),
         ],
         [['instance', 'Host'], ['Value #A', 'Score'], ['Value #C', 'For'], ['description', 'Description'], ['Value #B', 'Agree']],
@@ -52,15 +52,15 @@ function(config, board)
         h=9,
         sort='Score'
       )
-      + panel.override('Host', { 'custom.width': 120, links: [{ title: 'Look at this host', url: host('Host'), targetBlank: false }] })
+      + panel.override('Host', { 'custom.width': 120, links: [{ title: 'Open this host', url: host('Host'), targetBlank: false }] })
       + panel.override('Score', { decimals: 2, 'custom.width': 80, thresholds: panel.score, 'custom.cellOptions': { type: 'color-text' } })
       + panel.override('Agree', { unit: 'percentunit', decimals: 0, 'custom.width': 70 })
       + panel.override('For', { unit: 's', decimals: 0, 'custom.width': 90 }),
     ],
     [
       panel.bars(
-        'Worst contributions',
-        'The signals that add most to the score of their host. The contributions of a host add up to its score.',
+        'Largest contributions',
+        'The signals that contribute most to the score of their host. The contributions of a host add up to its score.',
         'none',
         [panel.now('topk(10, max by (instance, signal, direction) (anomaly_contribution{@, kind="host"}))', '{{instance}}  {{signal}} {{direction}}')],
         w=10,
@@ -69,24 +69,24 @@ function(config, board)
         decimals=2
       ),
       panel.table(
-        'Order of onset',
-        'When each host became anomalous first in the time that is shown, the earliest at the top: where a trouble that spread came from.',
+        'Order of start',
+        'Start of the first anomaly of each host in the selected time range, earliest first: shows where a problem that spread came from.',
         'dateTimeAsIso',
         [
           panel.rows('sort(1000 * min by (instance) (min_over_time((timestamp(is_anomaly{@, kind="host"}) and is_anomaly{@, kind="host"} == 1)[$__range:$__interval])))'),
           panel.rows('max by (instance) (max_over_time(anomaly_score{@, kind="host"}[$__range]) and on (job, instance) max_over_time(is_anomaly{@, kind="host"}[$__range]) == 1)'),
         ],
-        [['instance', 'Host'], ['Value #A', 'First onset'], ['Value #B', 'Highest score']],
+        [['instance', 'Host'], ['Value #A', 'First start'], ['Value #B', 'Highest score']],
         w=7,
         h=9,
-        sort='First onset',
+        sort='First start',
         descending=false
       )
-      + panel.override('Host', { 'custom.width': 120, links: [{ title: 'Look at this host', url: host('Host'), targetBlank: false }] })
+      + panel.override('Host', { 'custom.width': 120, links: [{ title: 'Open this host', url: host('Host'), targetBlank: false }] })
       + panel.override('Highest score', { unit: 'none', decimals: 2, thresholds: panel.score, 'custom.cellOptions': { type: 'color-text' } }),
       panel.table(
         'Alerts',
-        'Alerts of the shipped rules that are pending or firing. Empty without these rules, and when all is well.',
+        'Pending and firing alerts of hostnorm. Empty without the alerting rules.',
         'none',
         [panel.rows('ALERTS{alertname=~"%s"}' % config.dashboardAlerts)],
         [['alertname', 'Alert'], ['instance', 'Host'], ['severity', 'Severity'], ['alertstate', 'State']],
@@ -105,22 +105,22 @@ function(config, board)
   local trend = [[
     panel.lines(
       'Hosts by score',
-      'How many hosts are how far from their normal.',
+      'Number of hosts by score.',
       'short',
       [
-        panel.query('count(anomaly_score{@, kind="host"} >= 1) or 0 * count(anomaly_score{@, kind="host"})', 'at the limit or above'),
-        panel.query('count(anomaly_score{@, kind="host"} >= 0.7 < 1) or 0 * count(anomaly_score{@, kind="host"})', 'near the limit'),
-        panel.query('count(anomaly_score{@, kind="host"} < 0.7) or 0 * count(anomaly_score{@, kind="host"})', 'ordinary'),
+        panel.query('count(anomaly_score{@, kind="host"} >= 1) or 0 * count(anomaly_score{@, kind="host"})', 'above the threshold'),
+        panel.query('count(anomaly_score{@, kind="host"} >= 0.7 < 1) or 0 * count(anomaly_score{@, kind="host"})', 'near the threshold'),
+        panel.query('count(anomaly_score{@, kind="host"} < 0.7) or 0 * count(anomaly_score{@, kind="host"})', 'normal'),
       ],
       stack=true,
       min=0
     )
-    + panel.override('at the limit or above', { color: { mode: 'fixed', fixedColor: 'red' } })
-    + panel.override('near the limit', { color: { mode: 'fixed', fixedColor: 'yellow' } })
-    + panel.override('ordinary', { color: { mode: 'fixed', fixedColor: 'green' } }),
+    + panel.override('above the threshold', { color: { mode: 'fixed', fixedColor: 'red' } })
+    + panel.override('near the threshold', { color: { mode: 'fixed', fixedColor: 'yellow' } })
+    + panel.override('normal', { color: { mode: 'fixed', fixedColor: 'green' } }),
     panel.lines(
       'Highest scores',
-      'The ten hosts with the highest scores, with the limit.',
+      'The ten hosts with the highest scores, with the threshold.',
       'none',
       [panel.query('topk(10, max by (instance) (anomaly_score{@, kind="host"}))', '{{instance}}')],
       min=0,
@@ -132,15 +132,15 @@ function(config, board)
   local peers = [[
     panel.lines(
       'The signal on each host',
-      'Mean over the window of the signal that is chosen above, in the unit its name ends in, on the ten hosts where it is highest.',
+      'Mean over the window of the signal selected above, in the unit at the end of its name, on the ten hosts with the highest values.',
       'short',
       [panel.query('topk(10, max by (instance) (anomaly_signal{@, kind="host", signal="$signal"}))', '{{instance}}')],
       w=8,
       fill=0
     ),
     panel.lines(
-      'Out of its range',
-      'The same signal, with its distance from what is expected of the host in half widths of the expected range: beyond -1 and 1 it is outside. What is odd for a host need not be odd among its peers, and the other way round.',
+      'Distance from the expected value',
+      'Distance of the same signal from its expected value, in half widths of its normal range: beyond -1 and 1 it is outside. A value may be unusual for a host but not among its peers, and the reverse.',
       'none',
       [panel.query('topk(10, max by (instance) ((anomaly_signal{@, kind="host", signal="$signal"} - anomaly_expected{@, kind="host", signal="$signal"}) / ((anomaly_upper_bound{@, kind="host", signal="$signal"} - anomaly_lower_bound{@, kind="host", signal="$signal"}) / 2)))', '{{instance}}')],
       w=8,
@@ -149,7 +149,7 @@ function(config, board)
     ),
     panel.table(
       'Far from their peers',
-      'Hosts with a signal that is far from the median of the hosts of their job, in deviations of the peers. From the shipped rules, in fleets that are large enough.',
+      'Hosts with a signal far from the median of the hosts of their job, in deviations of the peers. Requires the recording rules and at least five hosts.',
       'none',
       [panel.rows('topk(20, max by (instance, signal) (host_signal:anomaly_signal:peer_deviation{@, kind="host"}))')],
       [['instance', 'Host'], ['signal', 'Signal'], ['Value', 'Deviations']],
@@ -161,13 +161,13 @@ function(config, board)
 
   local notes = [[
     panel.text('How to read this', |||
-      **Score**: how unusual a host is for *this host at this hour*. 0 is utterly ordinary, 1 is the limit on every host, above it is an anomaly. It is the highest of the last minute, so no scrape misses a spike.
+      **Score**: how unusual the host is *for this host at this time of day*. 0 is normal; above the threshold, 1, there is an anomaly. It is the maximum of the last minute, so no scrape misses a spike.
 
-      **Contribution**: what a signal adds to the score of its host. Contributions add up to the score; a negative one speaks against an anomaly.
+      **Contribution**: the part of the score that comes from one signal. Contributions add up to the score; a negative one lowers it.
 
-      **Anomalous**: from the first score of 1 until it was below 0.7 for half a minute. A state that lasts six hours is the new normal.
+      **Anomalous**: from the first score of 1 until the score was below 0.7 for 30 seconds. A state that lasts six hours is accepted as normal.
 
-      Hosts that are still learning have no score and are in no row. Click on a host to see which signals left their range, and when.
+      Hosts that are warming up have no score and no row. Click a host to see which signals left their normal range, and when.
     |||, h=5),
   ]];
 
@@ -188,7 +188,7 @@ function(config, board)
         'ALERTS{alertname="FleetAnomalous", alertstate="firing"}',
         'red',
         '{{alertname}}',
-        'Many hosts are anomalous at once.'
+        'Many hosts have an anomaly at once.'
       ),
     ]
   )

@@ -1,4 +1,4 @@
-// One host: its score, what it is made of, each signal with what was expected of it, and the raw resources.
+// One host: its score and contributions, each signal with its expected value, and the raw metrics.
 local raw = import 'host_raw.libsonnet';
 local panel = import 'panel.libsonnet';
 
@@ -11,22 +11,22 @@ function(config, board)
   local range = panel.steps([[null, 'blue'], [-1, 'rgba(115, 191, 105, 0.22)'], [1, 'orange'], [2, 'red']]);
 
   local now = [[
-    panel.stat('State', 'Whether the host is in an anomaly. Without a value it is still learning.', 'none', [
+    panel.stat('State', 'Whether the host has an anomaly. No value during the warm-up.', 'none', [
       panel.query('is_anomaly{@, kind="host"}', 'state'),
     ], thresholds=panel.none, graph='none', mappings=panel.words([['0', 'Normal', 'green'], ['1', 'Anomalous', 'red']])),
-    panel.stat('Score', 'How unusual the host is: 1 is the limit.', 'none', [
+    panel.stat('Score', 'How unusual the host is; the threshold is 1.', 'none', [
       panel.query('anomaly_score{@, kind="host"}', 'score'),
     ], thresholds=panel.score, decimals=2),
-    panel.stat('Detectors agree', 'Share of the voting detectors that agree with their majority.', 'percentunit', [
+    panel.stat('Detectors agree', 'Share of voting detectors that agree with the majority.', 'percentunit', [
       panel.query('anomaly_confidence_ratio{@, kind="host"}', 'agree'),
     ], decimals=0),
-    panel.stat('Anomalies', 'Anomalies that began in the time that is shown.', 'short', [
+    panel.stat('Anomalies', 'Anomalies that started in the selected time range.', 'short', [
       panel.now('ceil(changes(is_anomaly{@, kind="host"}[$__range]) / 2)', 'anomalies'),
     ], graph='none', decimals=0),
-    panel.stat('Known for', 'Time since the first score of this host. Limits are wider on the first day.', 's', [
+    panel.stat('Known for', 'Time since the first score of this host. The threshold is higher on the first day.', 's', [
       panel.query('time() - (anomaly_ready_at_timestamp_seconds{@, kind="host"} and anomaly_ready{@, kind="host"} == 1)', 'known'),
     ], graph='none', decimals=0),
-    panel.stat('Up for', 'Time since the machine was started.', 's', [
+    panel.stat('Uptime', 'Time since boot.', 's', [
       panel.query('hostnorm_uptime_seconds{@}', 'up'),
     ], graph='none', decimals=0),
   ]];
@@ -34,7 +34,7 @@ function(config, board)
   local score = [[
     panel.lines(
       'Score',
-      'How unusual the host is, with the limit. A shadow is a new model on trial that has no say.',
+      'How unusual the host is, with the threshold. The shadow score is that of a candidate model and has no effect.',
       'none',
       [
         panel.query('anomaly_score{@, kind="host"}', 'score'),
@@ -47,20 +47,20 @@ function(config, board)
     + panel.override('score', { color: { mode: 'fixed', fixedColor: 'orange' } })
     + panel.override('shadow', { color: { mode: 'fixed', fixedColor: 'purple' } }),
     panel.lines(
-      'What the score is made of',
-      'The largest contributions, on top of each other; they add up to the score. One below zero speaks against an anomaly.',
+      'Contributions to the score',
+      'The largest contributions, stacked; they add up to the score. A negative one lowers the score.',
       'none',
       [panel.query('sum by (signal, direction) (anomaly_contribution{@, kind="host"})', '{{signal}} {{direction}}')],
       stack=true,
-      // Only the largest are exported, so that they come and go: lines would join what does not belong together.
+      // Only the largest are exported, so series come and go; lines would connect separate periods.
       style='bars'
     ) + { maxDataPoints: 200 },
   ]];
 
   local signals = [[
     panel.states(
-      'Signals in and out of their range',
-      'Distance of each signal from what was expected, in half widths of its expected range. Green is inside, blue below, orange above, red twice as far.',
+      'Signals in and out of their normal range',
+      'Distance of each signal from its expected value, in half widths of its normal range. Green is inside, blue below, orange above, red twice as far.',
       'none',
       panel.query(flat(distance), '{{signal}}'),
       w=13,
@@ -70,7 +70,7 @@ function(config, board)
     [
       panel.table(
         'Baseline',
-        'What each signal is, what is expected of it, and between which bounds it is ordinary. Values are in the unit that the name ends in.',
+        'Value, expected value and normal range of each signal, in the unit at the end of its name.',
         'short',
         [
           panel.rows('sum by (signal) (anomaly_signal{@, kind="host"})'),
@@ -89,7 +89,7 @@ function(config, board)
       + panel.override('/Value|Expected|Lower|Upper/', { decimals: 2 }),
       panel.table(
         'Detectors',
-        'What each detector says, with its limit at 1, and whether it votes for an anomaly. Detectors that abstain are left out; some have no vote.',
+        'Score of each detector, with the threshold at 1, and its vote. Detectors that abstain are not shown; some have no vote.',
         'none',
         [
           panel.rows('sum by (detector) (anomaly_detector_score{@, kind="host", model!="shadow"})'),
@@ -109,7 +109,7 @@ function(config, board)
     ],
   ]];
 
-  // One panel for each signal of a unit, as one panel has one unit.
+  // One panel for each signal, grouped by unit, because a panel has one unit.
   local band = function(variable, title, description, unit)
     local of = function(name) panel.query('%s{@, kind="host", signal=~"$%s"}' % [name, variable]);
     panel.band('$' + variable, description, unit, [
@@ -119,19 +119,19 @@ function(config, board)
       of('anomaly_signal'),
     ]) + panel.repeated(variable);
   local bands = [
-    [band('ratio', 'Shares', 'Mean over the window, with the expected value and the range in which it is ordinary.', 'percentunit')],
-    [band('bytes', 'Bytes', 'Mean over the window, with the expected value and the range in which it is ordinary.', 'Bps')],
-    [band('number', 'Numbers', 'Mean over the window, with the expected value and the range in which it is ordinary.', 'short')],
+    [band('ratio', 'Shares', 'Mean over the window, with the expected value and the normal range.', 'percentunit')],
+    [band('bytes', 'Bytes', 'Mean over the window, with the expected value and the normal range.', 'Bps')],
+    [band('number', 'Numbers', 'Mean over the window, with the expected value and the normal range.', 'short')],
   ];
 
   local detectors = [
     [
-      panel.lines('Detector scores', 'What each detector says, with its limit at 1.', 'none', [
+      panel.lines('Detector scores', 'Score of each detector, with the threshold at 1.', 'none', [
         panel.query('anomaly_detector_score{@, kind="host", model!="shadow"}', '{{detector}}'),
       ], w=12, fill=0, min=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
       panel.states(
         'Votes',
-        'Which detectors vote for an anomaly.',
+        'Detectors that vote for an anomaly.',
         'none',
         panel.query('anomaly_detector_vote{@, kind="host"}', '{{detector}}'),
         thresholds=panel.none,
@@ -139,21 +139,21 @@ function(config, board)
       ),
     ],
     [
-      panel.lines('Drift', 'How far the ordinary of each signal has moved since the model was trained; 1 is the limit. The ten that moved most.', 'none', [
+      panel.lines('Drift', 'Change of each signal since the model was trained; from 1 on the model is retrained. The ten signals that changed most.', 'none', [
         panel.query('topk(10, sum by (signal) (anomaly_drift_ratio{@, kind="host"}))', '{{signal}}'),
       ], w=8, fill=0, min=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
       panel.states(
-        'Reasons to hold back',
-        'While one of these is there, only scores of twice the limit are anomalies.',
+        'Grace',
+        'Reasons for grace. During grace an anomaly starts only at twice the threshold.',
         'none',
         panel.query('anomaly_grace_active{@}', '{{reason}}'),
         w=8,
         thresholds=panel.none,
-        mappings=panel.words([['0', 'no', 'rgba(115, 191, 105, 0.22)'], ['1', 'holds back', 'purple']])
+        mappings=panel.words([['0', 'no', 'rgba(115, 191, 105, 0.22)'], ['1', 'grace', 'purple']])
       ),
       panel.table(
-        'Signals that ceased',
-        'Signals that used to move or to be there and do no more. Empty when all do.',
+        'Absent signals',
+        'Signals that no longer change or are missing.',
         'none',
         [panel.rows('sum by (signal, absence) (anomaly_absent_signal{@, kind="host"})')],
         [['signal', 'Signal'], ['absence', 'How']],
@@ -166,12 +166,12 @@ function(config, board)
 
   board.dashboard(
     'host',
-    'One host: its score, what it is made of, what was expected, and the raw resources.',
+    'One host: its score and contributions, its signals with their expected values, and its raw metrics.',
     [
       board.row('', now),
       board.row('', score),
       board.row('', signals),
-      board.row('Signals and what was expected of them', bands, collapsed=true),
+      board.row('Signals with their expected values', bands, collapsed=true),
     ]
     + raw(board)
     + [board.row('Detectors, drift and grace', detectors, collapsed=true)],
@@ -185,6 +185,6 @@ function(config, board)
       board.annotation('Anomalies', 'anomaly_episode_info{@, kind="host"}', 'red', 'Anomaly', '{{description}}'),
       board.annotation('Alerts', 'ALERTS{@, alertstate="firing", alertname=~"%s"}' % config.dashboardAlerts, 'orange', '{{alertname}}', '{{severity}}', enable=false),
       board.annotation('Deploys', '1000 * hostnorm_deploy_marker_timestamp_seconds{@}', 'blue', 'Deploy', 'The deploy marker was touched.', atValue=true),
-      board.annotation('Trainings', '1000 * hostnorm_model_trained_timestamp_seconds{@, kind="host"}', 'purple', 'Model', 'A new model was put to use.', enable=false, atValue=true),
+      board.annotation('Trainings', '1000 * hostnorm_model_trained_timestamp_seconds{@, kind="host"}', 'purple', 'Model', 'A new model was trained.', enable=false, atValue=true),
     ]
   )

@@ -1,4 +1,4 @@
-// Panels of Grafana as functions, each the least that a panel needs. What is not given stays at Grafana's default.
+// Grafana panels as functions with the fewest options. Other options keep Grafana's defaults.
 //
 // In queries `{@` stands for the target selector: `up{@}` becomes `up{job=~"$job", instance=~"$instance"}`,
 // with the cluster in front where that is enabled. See board.libsonnet.
@@ -7,7 +7,7 @@
   local source = { type: 'prometheus', uid: '${datasource}' },
   local letters = std.stringChars('ABCDEFGHIJKLMNOPQRSTUVWXYZ'),
 
-  // A query over the whole range that is shown; `legend` names each series.
+  // A query over the time range of the dashboard; `legend` names each series.
   query(expr, legend=''):: {
     datasource: source,
     editorMode: 'code',
@@ -18,7 +18,7 @@
     range: true,
   },
 
-  // A query for the newest value alone.
+  // A query for the newest value only.
   now(expr, legend=''):: panel.query(expr, legend) { instant: true, range: false },
 
   // A query for the newest value whose labels become columns of a table.
@@ -33,18 +33,18 @@
     targets: std.mapWithIndex(function(i, it) it { refId: letters[i] }, queries),
   },
 
-  // Steps of colour: pairs of a value and the colour from there on; the first value is null.
+  // Color steps: pairs of a value and the color from there on; the first value is null.
   steps(pairs):: { mode: 'absolute', steps: [{ value: it[0], color: it[1] } for it in pairs] },
 
-  // The colours of a score: 1 is its limit, and an episode ends below 0.7.
+  // The colors of a score: the threshold is 1, and an anomaly ends below 0.7.
   score:: panel.steps([[null, 'green'], [0.7, 'yellow'], [1, 'red']]),
   calm:: panel.steps([[null, 'text']]),
-  // Any at all is bad.
+  // One or more is bad.
   none:: panel.steps([[null, 'green'], [1, 'red']]),
   // Less than one is bad.
   all:: panel.steps([[null, 'red'], [1, 'green']]),
 
-  // Words for values: pairs of a value, and a word with its colour.
+  // Words for values: triples of value, word and color.
   words(pairs):: [{
     type: 'value',
     options: { [pairs[i][0]]: { index: i, text: pairs[i][1], color: pairs[i][2] } for i in std.range(0, std.length(pairs) - 1) },
@@ -83,7 +83,7 @@
                       fillOpacity: if style == 'bars' then 85 else if stack then 60 else fill,
                       lineWidth: if stack then 0 else 1,
                       showPoints: 'never',
-                      // A gap of a scrape is no end of the world; a minute without one is.
+                      // A line continues over a missed scrape, but not over a minute without one.
                       spanNulls: 60000,
                       stacking: { group: 'A', mode: if stack then 'normal' else 'none' },
                       thresholdsStyle: { mode: if thresholds == null then 'off' else 'dashed' },
@@ -99,7 +99,7 @@
       },
     },
 
-  // A value with the band in which it was expected. The four queries are lower, upper, expected and value.
+  // A value with its normal range. The four queries are lower, upper, expected and value.
   band(title, description, unit, queries, w=6, h=6)::
     local quiet = { hideFrom: { legend: true, tooltip: false, viz: false } };
     panel.lines(title, description, unit, [
@@ -124,7 +124,7 @@
       color: { mode: 'fixed', fixedColor: 'orange' },
     }),
 
-  // Sets properties of the series or column of that name; for all that match a regular expression: `/…/`.
+  // Sets properties of the series or column with this name, or of all that match a regular expression `/…/`.
   override(name, properties):: {
     fieldConfig+: {
       overrides+: [{
@@ -134,14 +134,14 @@
     },
   },
 
-  // A link of the panel's values to another dashboard, with the time range, the data source and the job.
+  // A link from the panel's values to another dashboard, with time range, data source and job.
   link(title, url):: {
     fieldConfig+: {
       defaults+: { links+: [{ title: title, url: url, targetBlank: false }] },
     },
   },
 
-  // One row for each series, time to the right, the value as colour from `min` to `max`.
+  // One row for each series, the value as a color from `min` to `max`.
   heat(title, description, unit, query, w=12, h=8, min=0, max=2)::
     base('heatmap', title, description, w, h, [query]) {
       maxDataPoints: 120,
@@ -161,7 +161,7 @@
       },
     },
 
-  // One row for each series, its values as colours.
+  // One row for each series, its values as colors.
   states(title, description, unit, query, w=12, h=8, thresholds=panel.calm, mappings=[])::
     base('status-history', title, description, w, h, [query]) {
       maxDataPoints: 120,
@@ -206,8 +206,8 @@
       },
     },
 
-  // Each query is a column of values; `columns` are pairs of a field and what to call it, in their order.
-  // Fields are labels, and `Value #A` for the value of the first query. Those not named are left out.
+  // Each query is a column of values; `columns` are pairs of a field and its title, in order. Fields are labels, and
+  // `Value #A` for the value of the first query. Other fields are hidden.
   table(title, description, unit, queries, columns, w=12, h=8, sort=null, descending=true)::
     base('table', title, description, w, h, queries) {
       fieldConfig: {
@@ -247,6 +247,6 @@
     options: { mode: 'markdown', content: markdown, code: { language: 'plaintext', showLineNumbers: false, showMiniMap: false } },
   },
 
-  // Makes one panel for each value of a variable.
+  // Repeats the panel for each value of a variable.
   repeated(variable, across=4):: { repeat: variable, repeatDirection: 'h', maxPerRow: across },
 }

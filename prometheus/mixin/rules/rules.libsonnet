@@ -1,4 +1,4 @@
-// How hosts compare with their peers: what Prometheus knows and a single host cannot.
+// Recording rules that compare hosts with their peers.
 {
   local config = $._config,
   local fleet = std.join(', ', config.fleetLabels),
@@ -7,8 +7,8 @@
   local compared = '%s, signal=~"%s"' % [ofHosts, std.join('|', config.peerSignals)],
   local text = { fleet: fleet, host: host, ofHosts: ofHosts, compared: compared } + config,
 
-  // Shares of a fleet and the order of onset. In the group of the alerts that read them, because groups are evaluated
-  // apart from each other and a fleet has to be seen at the same instant as its hosts.
+  // The share of anomalous hosts, and the order in which anomalies started. They are in the group of the alerts that use
+  // them, because groups are evaluated independently and a fleet must be evaluated at the same instant as its hosts.
   recordedWithAlerts:: [
     {
       record: 'fleet:is_anomaly:sum',
@@ -23,21 +23,21 @@
       expr: 'fleet:is_anomaly:sum / fleet:is_anomaly:count',
     },
     {
-      // When this anomaly was first seen: what was recorded last time, as long as it lasts.
-      record: 'subject:is_anomaly:onset_timestamp_seconds',
+      // The start of the current anomaly: the value recorded before, as long as the anomaly lasts.
+      record: 'subject:is_anomaly:start_timestamp_seconds',
       expr: |||
-        (subject:is_anomaly:onset_timestamp_seconds and is_anomaly{%(selector)s} == 1)
+        (subject:is_anomaly:start_timestamp_seconds and is_anomaly{%(selector)s} == 1)
           or
         (timestamp(is_anomaly{%(selector)s}) and is_anomaly{%(selector)s} == 1)
       ||| % text,
     },
     {
-      // The order of onset: 0 is the host that was first, the others are so many seconds later.
-      record: 'subject:is_anomaly:onset_lag_seconds',
+      // Seconds after the first host; 0 for the first one.
+      record: 'subject:is_anomaly:start_lag_seconds',
       expr: |||
-        subject:is_anomaly:onset_timestamp_seconds{kind="host"}
+        subject:is_anomaly:start_timestamp_seconds{kind="host"}
           - on (%(fleet)s) group_left ()
-        min by (%(fleet)s) (subject:is_anomaly:onset_timestamp_seconds{kind="host"})
+        min by (%(fleet)s) (subject:is_anomaly:start_timestamp_seconds{kind="host"})
       ||| % text,
     },
   ],
@@ -57,8 +57,8 @@
             ||| % text,
           },
           {
-            // The median of the distances from the median, as a standard deviation: 1.4826 times of it for what is
-            // distributed normally (Rousseeuw and Croux 1993, doi 10.1080/01621459.1993.10476408).
+            // The median absolute deviation as a standard deviation: times 1.4826 for a normal distribution (Rousseeuw
+            // and Croux 1993, doi 10.1080/01621459.1993.10476408).
             record: 'fleet_signal:anomaly_signal:mad',
             expr: |||
               1.4826 * quantile by (%(fleet)s, signal) (0.5, abs(
@@ -67,14 +67,14 @@
             ||| % text,
           },
           {
-            // What is ordinary for a host by itself. Where peers hardly differ, nothing within it is odd.
+            // The normal range of a single host. If peers hardly differ, a value within it is not a deviation.
             record: 'fleet_signal:anomaly_signal:ordinary',
             expr: |||
               quantile by (%(fleet)s, signal) (0.5, anomaly_upper_bound{%(compared)s}) - fleet_signal:anomaly_signal:median
             ||| % text,
           },
           {
-            // The unit of deviations. Without bounds that of the peers counts alone, where they differ at all.
+            // The unit of deviations: the larger of both. Without bounds, that of the peers.
             record: 'fleet_signal:anomaly_signal:spread',
             expr: |||
               fleet_signal:anomaly_signal:mad > fleet_signal:anomaly_signal:ordinary
@@ -85,8 +85,8 @@
             |||,
           },
           {
-            // Only what is far from its peers is recorded: all of it would be as many series again as there are
-            // signals. It is compared before it is subtracted, as what is left out by a comparison costs little.
+            // Only large deviations are recorded; all of them would double the number of series. The comparison precedes
+            // the subtraction because series it drops cost little.
             record: 'host_signal:anomaly_signal:peer_deviation',
             expr: |||
               (
