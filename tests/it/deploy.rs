@@ -126,9 +126,7 @@ fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
     let runbooks: BTreeSet<String> = texts.iter().map(|(path, _)| name(path)).collect();
     assert_eq!(alerts, runbooks);
     for (path, text) in &texts {
-        for part in
-            ["## First checks\n\n1. ", "\n2. ", "\n3. ", "## Silence", "ccept", "orget"]
-        {
+        for part in ["## First checks\n\n1. ", "\n2. ", "\n3. ", "## Silence", "ccept", "orget"] {
             assert!(text.contains(part), "{path} does not say {part:?}");
         }
     }
