@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# Builds the image from programs that deploy/build.sh made, with buildah: no daemon, no privileges beyond its own.
+# Builds the image with buildah from programs of deploy/build.sh. Needs no daemon and no root.
 #
 #   deploy/image.sh DESTINATION ARCHITECTURE=PROGRAM...
 #   deploy/image.sh docker-archive:hostnorm.tar amd64=target/x86_64-unknown-linux-gnu/dist/hostnorm
 #   deploy/image.sh docker://ghcr.io/hostnorm/hostnorm:v0.1.0 amd64=... arm64=...
 #
-# DESTINATION is what `buildah push` takes; with several architectures it gets a list of images, one for each. Nothing
-# runs while an image is built, so no architecture is emulated. BUILDAH has more options, such as
-# "buildah --storage-driver vfs --root DIR --runroot DIR".
+# DESTINATION is as for `buildah push`; with several architectures it gets a manifest list. Nothing runs during the build, so
+# no architecture is emulated. BUILDAH sets other options, such as "buildah --storage-driver vfs --root DIR --runroot DIR".
 set -euo pipefail
 (($# >= 2)) || { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//p}' "$0" >&2; exit 64; }
 destination=$1
@@ -30,7 +29,7 @@ list=localhost/hostnorm:$version
 for it in "$@"; do
   architecture=${it%%=*}
   install -m 755 "${it#*=}" "$context/hostnorm-linux-$architecture"
-  # Docker's format, because OCI's has no place for HEALTHCHECK.
+  # Docker's format, because OCI's has no HEALTHCHECK.
   image=$("${buildah[@]}" bud --quiet --format docker --isolation chroot --layers=false --timestamp "$created" \
     --platform "linux/$architecture" --build-arg "TARGETARCH=$architecture" --build-arg "VERSION=$version" \
     --build-arg "REVISION=$revision" --build-arg "CREATED=$(date -u -d "@$created" +%Y-%m-%dT%H:%M:%SZ)" \

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Makes what a release consists of, in DIRECTORY: a tarball, a deb, an rpm, an SBOM and sha256sums.txt.
+# Builds a release in DIRECTORY: tarball, deb, rpm, SBOM and sha256sums.txt.
 #
 #   deploy/release.sh DIRECTORY                     for this machine
 #   deploy/release.sh DIRECTORY --target TARGET     for another one, see deploy/build.sh
-#   ... --program FILE                              with a program that deploy/build.sh made before
-#   ... --draft                                     of a version that CHANGELOG.md calls unreleased
+#   ... --program FILE                              with an existing program of deploy/build.sh
+#   ... --draft                                     of a version that is unreleased in CHANGELOG.md
 #
-# Needs cargo-deb, cargo-generate-rpm and cargo-cyclonedx (cargo install --locked NAME). Equal sources give equal
-# tarballs and packages, wherever and whenever they are made; checked by tests/live/test_release.py.
+# Requires cargo-deb, cargo-generate-rpm and cargo-cyclonedx (cargo install --locked NAME). Tarballs and packages are
+# reproducible; tests/live/test_release.py checks this.
 set -euo pipefail
 usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//p}' "$0" >&2; exit 64; }
 fail() { printf 'release: %s\n' "$*" >&2; exit 1; }
@@ -36,25 +36,25 @@ case ${target%%-*} in
   x86_64) architecture=amd64 ;;
   aarch64) architecture=arm64 ;;
   armv7) architecture=armv7 ;;
-  *) fail "what is $target called in names of releases? add it to $0" ;;
+  *) fail "unknown target $target; add its architecture to $0" ;;
 esac
 
-# What is released is told to people, with its day.
+# A release has a dated entry in the changelog.
 entry=$(grep -m1 "^## $version / " CHANGELOG.md) || fail "CHANGELOG.md has no entry '## $version / YYYY-MM-DD'"
 if ! [[ ${entry##*/ } =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]]; then
-  [[ -n $draft ]] || fail "CHANGELOG.md says '${entry##*/ }' of $version, not a day; --draft goes on nevertheless"
+  [[ -n $draft ]] || fail "CHANGELOG.md says '${entry##*/ }' of $version, not a date; use --draft to build anyway"
 fi
 
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C
 [[ -n $program ]] || program=$(deploy/build.sh "$target")
-[[ -x $program ]] || fail "there is no program $program"
-# A program for another machine does not run here; what it prints is the same.
+[[ -x $program ]] || fail "$program does not exist or is not executable"
+# A program for another machine does not run here; this machine's program prints the same manual.
 speaker=$program
 "$speaker" --version >/dev/null 2>&1 || speaker=$(deploy/build.sh "$host")
-"$speaker" --version | grep -q "^hostnorm $version " || fail "$speaker is not version $version: build it anew"
+"$speaker" --version | grep -q "^hostnorm $version " || fail "$speaker is not version $version; rebuild it"
 
-# Everything that is in no file of the tree.
+# Generated files.
 stage=target/stage
 rm -rf $stage
 mkdir -p $stage/man $stage/completions
@@ -66,14 +66,14 @@ done
 "$speaker" completions bash >$stage/completions/hostnorm
 "$speaker" completions zsh >$stage/completions/_hostnorm
 "$speaker" completions fish >$stage/completions/hostnorm.fish
-# Debian has a form of its own; the text stays ours.
+# The changelog in Debian's format.
 {
   printf 'hostnorm (%s-1) unstable; urgency=medium\n\n' "$version"
   sed -n "/^## $version /,/^## /s/^\* /  * /p" CHANGELOG.md | fold -s -w 74 | sed 's/^\([^ ]\)/    \1/; s/ *$//'
   printf '\n -- The hostnorm authors <hostnorm@users.noreply.github.com>  %s\n' "$(date -R -d "@$SOURCE_DATE_EPOCH")"
 } >$stage/debian-changelog
 
-# The tarball, as those of Prometheus are called and laid out.
+# The tarball, with names and layout like those of Prometheus.
 name=hostnorm-$version.linux-$architecture
 root=$stage/tarball/$name
 mkdir -p "$root"
@@ -87,13 +87,13 @@ tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_D
 find $stage deploy/systemd deploy/hostnorm.* -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 cargo deb --quiet --no-build --no-strip --target "$target" --output "$out/hostnorm_$version-1_$architecture.deb"
-# A draft is not worth the time of packing well.
+# A draft is not compressed.
 packing=zstd
 [[ -z $draft ]] || packing=none
 cargo generate-rpm --payload-compress "$packing" --target "$target" --output "$out/hostnorm-$version-1.${target%%-*}.rpm" \
   --source-date "$SOURCE_DATE_EPOCH"
 
-# What is linked in. A number drawn by lot, the time and the place would make each one another.
+# The SBOM, without serial number, time and paths, which would make it irreproducible.
 cargo cyclonedx --quiet --format json --target "$target" --override-filename hostnorm-sbom
 jq 'del(.serialNumber, .metadata.timestamp)' hostnorm-sbom.json | sed -E "s,file://$PWD#(hostnorm@)?,file:///hostnorm#hostnorm@,g; s,file://$PWD,file:///hostnorm,g" >"$out/hostnorm-$version.cdx.json"
 rm hostnorm-sbom.json

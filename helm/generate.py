@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the files of the chart that follow from others.
+"""Generates files of the chart.
 
-    generate.py            write them
-    generate.py --check    say which of them differ, and in which line; exit status 1 if any does
+    generate.py            write the files
+    generate.py --check    report outdated files with the first line that differs; exit status 1 if there is one
 
-The table of README.md and values.schema.json follow from values.yaml; the schema of `config` from docs/configuration.md;
-files/ from prometheus/ and grafana/, because a chart can only read files below itself, and symbolic links survive
-neither every clone nor every packaging. Needs PyYAML.
+The table of README.md and values.schema.json are generated from values.yaml, the schema of `config` from
+docs/configuration.md. files/ are copies of prometheus/ and grafana/, because a chart can only read files below itself and
+symbolic links do not survive every clone and package. Requires PyYAML.
 """
 
 import json
@@ -21,10 +21,10 @@ CHART = ROOT / "helm/hostnorm"
 BEGIN = "<!-- values: written by helm/generate.py from values.yaml -->"
 END = "<!-- end of values -->"
 
-# Settings that follow from other values of the chart, and would contradict them.
+# Settings that the chart derives from other values.
 MADE_BY_CHART = {"storage.path", "web.listen_address", "web.systemd_socket", "web.control_socket", "path.procfs", "path.sysfs", "path.rootfs"}
 
-# What the column "takes" of docs/configuration.md is in JSON. Helm reads an unquoted `off` as false.
+# The JSON schema of each type in docs/configuration.md. Helm reads an unquoted `off` as false.
 TAKES = {
     "a duration": {"type": "string", "pattern": "^(0|([0-9]+(ms|[smhdwy]))+)$"},
     "a whole number": {"type": "integer"},
@@ -55,7 +55,7 @@ class Value:
         self.about, self.extra = " ".join(about), extra
 
     def schema(self):
-        """What the default says of the type, and what the comment adds."""
+        """The schema of the type of the default, with the additions of the comment."""
         types = {bool: "boolean", str: "string", int: "integer", float: "number", list: "array", dict: "object"}
         made = {"description": self.about} if self.about else {}
         if "$ref" not in self.extra and "enum" not in self.extra and "const" not in self.extra:
@@ -67,7 +67,7 @@ class Value:
 
 
 def values(text):
-    """All values that are described, in order, and the sections that they stand in."""
+    """All described values in order, and their sections."""
     lines = text.splitlines()
 
     def comments(line, indent):
@@ -101,7 +101,7 @@ def schema(found):
             made = {"type": "object", "additionalProperties": False, "properties": {}, **it.extra}
             places[it.path] = made
         places[prefix]["properties"][key] = made
-    # What Helm itself puts among the values of a chart that another one has in it.
+    # Helm adds this to the values of a dependency.
     about = "For charts that have this one as a dependency, as its condition"
     root["properties"]["enabled"] = {"type": "boolean", "description": about}
     alerts = re.findall(r'alert: "(\w+)"', (ROOT / "prometheus/hostnorm-rules.yml").read_text())
@@ -126,7 +126,7 @@ def schema(found):
 
 
 def settings(text):
-    """The schema of hostnorm's settings file, from the table of settings."""
+    """The schema of the settings file, from the table of settings."""
     root = {"type": "object", "additionalProperties": False, "properties": {}}
     for line in re.findall(r"^\| `.*", text, re.M):
         row = re.fullmatch(r"\| `([a-z0-9_.]+)` \| .* \| ([^|]+) \| ([^|]*) \|", line)
@@ -157,7 +157,7 @@ def table(found):
 
 
 def files():
-    """Each file as it should be."""
+    """Each file with its expected text."""
     text = (CHART / "values.yaml").read_text()
     found = values(text)
     made = {CHART / "values.schema.json": schema(found)}
@@ -179,7 +179,7 @@ def main():
         sys.exit(64)
     check, status, made = bool(sys.argv[1:]), 0, files()
     for stale in set((CHART / "files").rglob("*.*")) - set(made):
-        print(f"{stale.relative_to(ROOT)}: is made from nothing any more; delete it")
+        print(f"{stale.relative_to(ROOT)}: has no source; delete it")
         status = 1
     for path, text in made.items():
         old = path.read_text() if path.exists() else ""
@@ -191,7 +191,7 @@ def main():
             continue
         pairs = zip((old + "\n").splitlines(), text.splitlines())
         line = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), 1)
-        print(f"{path.relative_to(ROOT)}:{line}: is out of step with what it follows from; run helm/generate.py")
+        print(f"{path.relative_to(ROOT)}:{line}: is out of step with its source; run helm/generate.py")
         status = 1
     sys.exit(status)
 

@@ -84,7 +84,7 @@ terminationMessagePolicy: {{ .terminationMessagePolicy }}
 {{- end }}
 {{- end }}
 
-{{/* A probe of a path that answers whatever is scraped. Behind kube-rbac-proxy it is asked through the proxy. */}}
+{{/* A probe; with kube-rbac-proxy it goes through the proxy. */}}
 {{- define "hostnorm.probe" -}}
 failureThreshold: {{ .probe.failureThreshold }}
 httpGet:

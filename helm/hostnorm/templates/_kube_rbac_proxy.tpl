@@ -1,4 +1,4 @@
-{{/* Without a file of its own the proxy asks whether the one who scrapes may `get` the path, as Prometheus of kube-prometheus-stack may. */}}
+{{/* Without a configuration file the proxy checks that the client may `get` the path, as the Prometheus of kube-prometheus-stack may. */}}
 {{- define "hostnorm.kubeRBACProxy" -}}
 {{- $proxy := .Values.kubeRBACProxy -}}
 name: kube-rbac-proxy

@@ -1,4 +1,4 @@
-{{/* Those keys of a map that are not empty, as they are. Called with the map as `of` and the `keys`, separated by spaces. */}}
+{{/* The non-empty keys of a map. Called with the map as `of` and the `keys`, separated by spaces. */}}
 {{- define "hostnorm.given" -}}
 {{- $of := .of -}}
 {{- $given := dict -}}
@@ -12,7 +12,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Prometheus would scrape each host twice, and alerts would come twice. */}}
+{{/* Two monitors would scrape each host twice and duplicate alerts. */}}
 {{- define "hostnorm.oneMonitor" -}}
 {{- if and .Values.prometheus.monitor.enabled .Values.prometheus.podMonitor.enabled }}
 {{- fail "prometheus.monitor and prometheus.podMonitor are both enabled: each host would be scraped twice; enable one of them" }}

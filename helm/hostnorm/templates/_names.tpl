@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* A release whose name has the chart's in it gives its name alone. Names of services end at 63 characters. */}}
+{{/* The release's name alone if it contains the chart's. Names of services have at most 63 characters. */}}
 {{- define "hostnorm.fullname" -}}
 {{- $name := include "hostnorm.name" . -}}
 {{- if .Values.fullnameOverride }}
@@ -22,7 +22,7 @@
 {{- default (ternary (include "hostnorm.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
-{{/* What never changes from one version of the chart to the next: Kubernetes takes no other selector for a DaemonSet. */}}
+{{/* These labels must never change: the selector of a DaemonSet is immutable. */}}
 {{- define "hostnorm.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "hostnorm.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -34,7 +34,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ include "hostnorm.podLabels" . }}
 {{- end }}
 
-{{/* Without the version of the chart: one that changes nothing else must not replace pods, which may forget what they learned. */}}
+{{/* Without the version of the chart, so that a new chart alone does not replace pods, which may lose learned state. */}}
 {{- define "hostnorm.podLabels" -}}
 {{ include "hostnorm.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -48,7 +48,7 @@ release: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* Called with the values and those of one image. */}}
+{{/* Called with all values and those of one image. */}}
 {{- define "hostnorm.image" -}}
 {{- $registry := default .image.registry .Values.global.imageRegistry -}}
 {{- with $registry }}{{ . }}/{{ end }}{{ .image.repository }}:{{ default .tag .image.tag }}
@@ -64,7 +64,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* The port that others reach, and the one that hostnorm listens on: with kube-rbac-proxy these are two. */}}
+{{/* The port that hostnorm listens on; with kube-rbac-proxy it differs from the public port. */}}
 {{- define "hostnorm.port" -}}
 {{- ternary .Values.kubeRBACProxy.port .Values.service.port .Values.kubeRBACProxy.enabled | int }}
 {{- end }}

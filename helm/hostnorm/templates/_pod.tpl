@@ -15,7 +15,7 @@
 - name: store
   hostPath:
     path: {{ .Values.store.hostPath.path }}
-    {{- /* What kubelet makes belongs to root. Where nobody gives it to hostnorm, it has to be there. */}}
+    {{- /* A directory created by the kubelet belongs to root. Without the init container it must exist. */}}
     type: {{ ternary "DirectoryOrCreate" "Directory" .Values.store.hostPath.chown.enabled }}
 {{- end }}
 {{- range list (list "proc" "/proc" .Values.hostProcFsMount) (list "sys" "/sys" .Values.hostSysFsMount) (list "root" "/" .Values.hostRootFsMount) }}
@@ -58,7 +58,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Gives the directory on the node to hostnorm's user. It is root's only while it does that, and nothing else is it allowed. */}}
+{{/* Changes the owner of the directory on the node to hostnorm's user. Root with this one capability. */}}
 {{- define "hostnorm.chown" -}}
 name: own-the-store
 image: {{ include "hostnorm.image" (dict "Values" .Values "image" .Values.store.hostPath.chown.image) }}
@@ -84,7 +84,7 @@ volumeMounts:
     mountPath: /var/lib/hostnorm
 {{- end }}
 
-{{/* Virtual nodes take no DaemonSets. */}}
+{{/* Virtual nodes do not run DaemonSets. */}}
 {{- define "hostnorm.affinity" -}}
 nodeAffinity:
   requiredDuringSchedulingIgnoredDuringExecution:

@@ -1,6 +1,6 @@
 {{/*
-The settings file. Everything is in it rather than in arguments, so that commands that are run beside
-(kubectl exec … -- hostnorm episodes) find the same store and the same paths.
+The settings file. Settings are in a file and not in arguments, so that commands (kubectl exec … -- hostnorm episodes)
+find the same store and paths.
 */}}
 {{- define "hostnorm.settings" -}}
 {{- $path := dict -}}
@@ -8,7 +8,7 @@ The settings file. Everything is in it rather than in arguments, so that command
 {{- if .Values.hostProcFsMount.enabled }}
 {{- $_ := set $path "procfs" "/host/proc" }}
 {{- else if not .Values.hostNetwork }}
-{{- /* Process 1 is the container's own then, and so is its network. */ -}}
+{{- /* Process 1 and its network are the container's. */ -}}
 {{- $_ := set $collector "network" false }}
 {{- $_ := set $collector "tcp" false }}
 {{- end }}
@@ -29,7 +29,7 @@ The settings file. Everything is in it rather than in arguments, so that command
 {{- $_ := set $web "listen_address" (list (printf ":%s" (include "hostnorm.port" .))) }}
 {{- end }}
 {{- if eq .Values.store.type "none" }}
-{{- /* Commands need a socket, and there is no directory of a store for it. */ -}}
+{{- /* Commands need a socket, and there is no store directory for it. */ -}}
 {{- $_ := set $web "control_socket" "/var/lib/hostnorm/hostnorm.sock" }}
 {{- end }}
 {{- with $web }}{{ $_ := set $made "web" . }}{{ end }}
@@ -38,7 +38,7 @@ The settings file. Everything is in it rather than in arguments, so that command
 {{- toYaml (mergeOverwrite $made (deepCopy .Values.config)) }}
 {{- end }}
 
-{{/* Which node and pod a trace is of. Commas and equals signs within values would end them. */}}
+{{/* Node and pod of a trace. Commas and equals signs in values would end them. */}}
 {{- define "hostnorm.resourceAttributes" -}}
 {{- $all := list "host.name=$(NODE_NAME)" "k8s.node.name=$(NODE_NAME)" "k8s.pod.name=$(POD_NAME)" -}}
 {{- $all = append $all (printf "k8s.namespace.name=%s" (include "hostnorm.namespace" .)) -}}
