@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use crate::config::{self, FILE_VARIABLE, Given, Loaded, Problems, STANDARD_FILE, Setting, Takes, settings};
+use crate::config::{
+    self, FILE_VARIABLE, Given, Loaded, Problems, STANDARD_FILE, Setting, Takes, lower_first, settings,
+};
 use crate::span::Span;
 use crate::version;
 
@@ -202,7 +204,7 @@ impl Options {
             (Some(_), _) => "config.file",
             (None, Some(given)) => &given.flag,
         };
-        Err(Exit::usage(format!("{name} takes no settings such as --{flag}")))
+        Err(Exit::usage(format!("{name} does not use --{flag}; remove it")))
     }
 
     /// What stands behind the name of a command comes later and counts more than what stands before it.
@@ -228,7 +230,7 @@ fn defaulted(name: &'static str, value: &'static str, default: &'static str, hel
 /// How far the rows of a table are apart.
 fn every() -> Arg {
     let span = |text: &str| match text.parse::<Span>() {
-        Ok(span) if span == Span::default() => Err("it has to be longer than nothing".to_owned()),
+        Ok(span) if span == Span::default() => Err("it must be above 0".to_owned()),
         Ok(span) => Ok(span),
         Err(error) => Err(error.to_string()),
     };
@@ -256,21 +258,16 @@ fn command(settings: &[Setting]) -> clap::Command {
         .disable_version_flag(true)
         .disable_help_subcommand(true)
         .version(version::line().trim_start_matches("hostnorm ").to_owned())
-        .after_help(
-            "Settings may also stand in the settings file and in the environment, where flags are above both.\n\
-             See hostnorm check --print-defaults.",
+        .after_help("Run hostnorm --help for all settings.")
+        .after_long_help(
+            "Settings can also be given in the environment and in the settings file; flags override both.\n\
+             hostnorm check --print-defaults prints a settings file with all defaults.",
         )
-        .arg(
-            Arg::new("version")
-                .short('V')
-                .long("version")
-                .action(ArgAction::Version)
-                .help("Print the version, the revision and the compiler"),
-        )
+        .arg(Arg::new("version").short('V').long("version").action(ArgAction::Version).help("Print version"))
         .args(shared(settings))
         .subcommand(
             clap::Command::new("run")
-                .about("Sample, judge and serve; what happens without a command")
+                .about("Monitor this host and serve metrics (the default)")
                 .args(shared(settings)),
         )
         .subcommand(accept::command(settings))
@@ -300,43 +297,67 @@ fn shared(settings: &[Setting]) -> impl Iterator<Item = Arg> {
         .long("config.file")
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
-        .help(format!("Settings file in YAML [default: {STANDARD_FILE} if it exists]"));
+        .help(format!("Settings file in YAML [default: {STANDARD_FILE}]"));
     std::iter::once(file).chain(settings.iter().flat_map(args))
 }
 
-/// The flag of a setting; a switch has two of them.
+/// The settings that `-h` shows; `--help` shows all.
+const COMMON: [&str; 9] = [
+    "interval",
+    "warmup",
+    "threshold",
+    "budget",
+    "accept_after",
+    "web.listen_address",
+    "storage.path",
+    "storage.max_bytes",
+    "log.level",
+];
+
+/// Returns the flag of a setting; a switch has two of them.
 fn args(setting: &Setting) -> Vec<Arg> {
     let flag = setting.flag();
     let default = config::default_of(setting);
-    let heading = match setting.section() {
-        "" => "Detection".to_owned(),
-        "collector" => "Collectors, all of which are on; --collector.NAME switches one on again".to_owned(),
-        section => format!("Settings of {section}"),
+    let is_common = COMMON.contains(&&*setting.key);
+    let arg = |name: &str, help: &str, end: &str| {
+        let arg = Arg::new(name.to_owned()).long(name.to_owned()).hide_short_help(!is_common);
+        let arg = if is_common { arg } else { arg.help_heading(heading(setting.section())) };
+        arg.help(format!("{}{end}", first_sentence(help))).long_help(format!("{help}{end}"))
     };
-    let arg = |name: &str| Arg::new(name.to_owned()).long(name.to_owned()).help_heading(heading.clone());
     if setting.takes == Takes::Switch {
         let no_flag = format!("no-{flag}");
+        let no_help = format!("Do not {}", lower_first(first_sentence(&setting.help)));
         let is_on = default == "true";
-        let yes = arg(&flag).action(ArgAction::SetTrue).overrides_with(no_flag.clone());
-        let no = arg(&no_flag).action(ArgAction::SetTrue).overrides_with(flag.clone());
-        // Help names the one that changes something.
-        return vec![
-            yes.hide(is_on).help(format!("On: {}", setting.help)),
-            no.hide(!is_on).help(format!("Off: {}", setting.help)),
-        ];
+        let yes = arg(&flag, &setting.help, "").overrides_with(no_flag.clone()).hide(is_on);
+        let no = arg(&no_flag, &no_help, "").overrides_with(flag).hide(!is_on);
+        // Help shows the flag that changes something.
+        return [yes, no].map(|it| it.action(ArgAction::SetTrue)).into();
     }
     let words = match setting.takes {
         Takes::OneOf(words) => format!(": {}", words.join(", ")),
         _ => String::new(),
     };
-    let help = format!("{}{words} [default: {default}]", setting.help);
     let action = if setting.takes == Takes::Texts { ArgAction::Append } else { ArgAction::Set };
-    // So that "-5" is told what is wrong with it and is not taken for a flag.
+    // With negative numbers, `-5` gets the message of the setting and is not taken for a flag.
     vec![
-        arg(&flag)
+        arg(&flag, &setting.help, &format!("{words} [default: {default}]"))
             .action(action)
             .value_name(setting.takes.placeholder())
-            .allow_negative_numbers(true)
-            .help(help),
+            .allow_negative_numbers(true),
     ]
+}
+
+/// Returns the heading above the flags of a section.
+fn heading(section: &str) -> String {
+    match section {
+        "" => "Detection".to_owned(),
+        "path" => "Paths".to_owned(),
+        "otlp" => "OTLP".to_owned(),
+        "collector" => "Collectors, all enabled by default; --collector.NAME enables one again".to_owned(),
+        section => format!("{}{}", section[..1].to_uppercase(), &section[1..]),
+    }
+}
+
+fn first_sentence(help: &str) -> &str {
+    help.split_once(". ").map_or(help, |(first, _)| first)
 }

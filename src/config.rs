@@ -31,6 +31,7 @@ pub use place::{Place, Problem, Problems};
 pub(crate) use print::default_of;
 pub use print::{default_file, effective};
 pub use setting::{Setting, Takes};
+pub(crate) use table::lower_first;
 pub use table::settings;
 
 /// The settings file that is read where none is named, if it exists.

@@ -8,7 +8,7 @@ use super::Exit;
 
 pub(super) fn command() -> clap::Command {
     clap::Command::new("completions")
-        .about("Print what a shell needs to complete hostnorm's commands and flags")
+        .about("Print completions for bash, zsh or fish")
         .after_help(
             "For bash: hostnorm completions bash > ~/.local/share/bash-completion/completions/hostnorm",
         )
@@ -18,7 +18,7 @@ pub(super) fn command() -> clap::Command {
                 .required(true)
                 .value_parser(["bash", "zsh", "fish"])
                 .hide_possible_values(true)
-                .help("The shell"),
+                .help("Shell"),
         )
 }
 

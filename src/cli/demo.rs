@@ -33,24 +33,24 @@ struct Whole {
 /// The bounds keep a twentieth of each processor and half of the memory free, a file a size that fits on most disks, and
 /// connections below what ports there are for a minute of them.
 const WHOLES: [Whole; 4] = [
-    Whole { name: "cpu", default: "90", max: 95, help: "Percent of each processor that is kept busy" },
+    Whole { name: "cpu", default: "90", max: 95, help: "Load on each CPU, in percent" },
     Whole {
         name: "memory",
         default: "20",
         max: 50,
-        help: "Percent of the available memory that is taken, 2 GiB at most",
+        help: "Share of the available memory to allocate, in percent; at most 2 GiB",
     },
     Whole {
         name: "disk",
         default: "256",
         max: 1024,
-        help: "Megabytes of the temporary file that is written over and over",
+        help: "Size of the temporary file to rewrite, in megabytes",
     },
     Whole {
         name: "http-rps",
         default: "200",
         max: 400,
-        help: "Requests in a second to the demo's own listener on the loopback",
+        help: "HTTP requests per second to the demo's own listener on the loopback device",
     },
 ];
 
@@ -64,19 +64,19 @@ pub(super) fn command() -> clap::Command {
         .iter()
         .map(|it| defaulted(it.name, "NUMBER", it.default, format!("{}, 0 to {}", it.help, it.max)));
     clap::Command::new("demo")
-        .about("Make bounded load on this machine, show what the engine says of it, clean up")
+        .about("Generate load on this host for a minute and show how it is detected")
         .args(wholes)
         .arg(defaulted(
             "for",
             "DURATION",
             "60s",
-            format!("How long the load lasts, {} to {}", LASTS[0], LASTS[1]),
+            format!("Duration of the load, {} to {}", LASTS[0], LASTS[1]),
         ))
         .arg(defaulted(
             "warmup",
             "DURATION",
             "60s",
-            format!("How long is learned before, {} to {}", WARMUP[0], WARMUP[1]),
+            format!("Learning time before the load, {} to {}", WARMUP[0], WARMUP[1]),
         ))
 }
 
@@ -86,7 +86,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Demo, Exit> {
     let whole = |whole: &Whole| match text(whole.name).parse::<u64>() {
         Err(_) => Err(wrong(whole.name, "is not a whole number".into())),
         Ok(value) if value > whole.max => {
-            Err(wrong(whole.name, format!("is too much for a demo, at most {} is allowed", whole.max)))
+            Err(wrong(whole.name, format!("is too much for a demo; the maximum is {}", whole.max)))
         }
         Ok(value) => Ok(value),
     };
@@ -107,9 +107,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Demo, Exit> {
         warmup: span("warmup", WARMUP)?,
     };
     match demo.cpu + demo.memory + demo.disk + demo.http_rps {
-        0 => Err(Exit::usage(
-            "there is no load at all; leave one of --cpu, --memory, --disk and --http-rps above 0",
-        )),
+        0 => Err(Exit::usage("no load requested; set one of --cpu, --memory, --disk and --http-rps above 0")),
         _ => Ok(demo),
     }
 }
@@ -129,14 +127,14 @@ mod tests {
     fn load_has_bounds() {
         check("", Ok([90, 20, 256, 200]));
         check("--cpu 0 --memory 50 --disk 1 --http-rps 0 --for 5s --warmup 1h", Ok([0, 50, 1, 0]));
-        check("--cpu 100", Err("--cpu 100 is too much for a demo, at most 95 is allowed"));
+        check("--cpu 100", Err("--cpu 100 is too much for a demo; the maximum is 95"));
         check("--memory -1", Err("--memory -1 is not a whole number"));
-        check("--disk 5000", Err("--disk 5000 is too much for a demo, at most 1024 is allowed"));
+        check("--disk 5000", Err("--disk 5000 is too much for a demo; the maximum is 1024"));
         check("--for 1h", Err("--for 1h is not between 5s and 10m"));
         check("--warmup 5", Err("--warmup 5 has no unit; write ms, s, m, h, d, w or y after the number"));
         check(
             "--cpu 0 --memory 0 --disk 0 --http-rps 0",
-            Err("there is no load at all; leave one of --cpu, --memory, --disk and --http-rps above 0"),
+            Err("no load requested; set one of --cpu, --memory, --disk and --http-rps above 0"),
         );
     }
 }

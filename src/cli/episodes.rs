@@ -19,14 +19,14 @@ pub struct Episodes {
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("episodes")
-        .about("List the anomalies that were stored")
+        .about("List stored anomalies")
         .args(stored::place(settings))
         .args(stored::span())
         .arg(
             Arg::new("json")
                 .long("json")
                 .action(ArgAction::SetTrue)
-                .help("One JSON array of all that is known"),
+                .help("Print all details as one JSON array"),
         )
 }
 

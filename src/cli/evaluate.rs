@@ -69,15 +69,15 @@ pub enum Trial {
     Robustness(Option<PathBuf>),
 }
 
-const LONG: &str = "Tell how good scores are where labels say what was anomalous: exit 0, or 1 if files are wrong.
+const LONG: &str = "Measure how well scores match labels: exit 0, or 1 if a file is malformed.
 
-Scores come from files, or from a replay of the series with the settings given, which is what hostnorm replay does: of a \
-settings file, what is about a host and not about rows is ignored, and so is the environment.
+Scores come from files or from a replay of the series, as by hostnorm replay: of a settings file, settings about a host are \
+ignored, and so is the environment.
 
-With --robustness only the test part is disturbed, by the seed of the settings: noise is gaussian with a deviation of so \
-large a share of each signal's range in the train part; a share of all cells is missing or ten times as large; one signal \
-is missing from the middle row on; the clock steps an hour forward after a third of the rows and back after the second. \
-Beside each figure stands in brackets by how much it differs from that of the undisturbed rows.";
+--robustness disturbs the test part only, from the seed of the settings: Gaussian noise whose deviation is the given share \
+of each signal's range in the train part; a share of all cells missing or ten times as large; one signal missing from the \
+middle row on; a clock that steps forward one hour after a third of the rows and back after the second. The difference from \
+the undisturbed rows is shown in brackets.";
 
 pub(super) fn command() -> clap::Command {
     let arg = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
@@ -86,30 +86,30 @@ pub(super) fn command() -> clap::Command {
         Arg::new(name).long(name).action(ArgAction::SetTrue).requires("data").conflicts_with("labels")
     };
     clap::Command::new("evaluate")
-        .about("Tell how good scores are where labels say what was anomalous: exit 0, or 1 if files are wrong")
+        .about("Measure how well scores match labels")
         .long_about(LONG)
         .args([
-            path("labels", "FILE").conflicts_with("data").help("Labels of one series: 0 or 1 a row"),
-            path("data", "DIR").help("Folder of series: manifest.json, labels/NAME.label, labels/NAME.interp"),
+            path("labels", "FILE").conflicts_with("data").help("Labels of one series: 0 or 1 per row"),
+            path("data", "DIR").help("Directory of labeled series: manifest.json, labels/NAME.label, labels/NAME.interp"),
             path("scores", "PATH")
-                .help("Scores: a file with one number a row or with a column score; with --data a folder of NAME.csv"),
-            switch("replay").help("Score the series of --data first: learn data/NAME.train.csv, judge data/NAME.test.csv"),
+                .help("Scores: a file with one number per row or with a column score; with --data, a directory of NAME.csv"),
+            switch("replay").help("Score the series of --data first: learn data/NAME.train.csv, score data/NAME.test.csv"),
             path("compare", "FILE")
                 .num_args(1..=2)
                 .requires("data")
                 .conflicts_with_all(["labels", "config.file", "per-series"])
-                .help("Do that with two settings files, and show the difference; with one file, the first are the defaults"),
+                .help("Replay with two settings files and show the difference; with one file, compare it with the defaults"),
             switch("robustness")
                 .conflicts_with("per-series")
-                .help("Do that with the test part as it is, and disturbed: noise, missing cells, outliers, a lost signal, a clock that steps"),
+                .help("Replay the test part unchanged and with disturbances: noise, missing cells, outliers, a lost signal, clock steps"),
             path("config.file", "FILE")
                 .conflicts_with("scores")
                 .help("Settings file in YAML for --replay and --robustness [default: the defaults]"),
-            arg("set", "NAME").requires("data").help("Only this set of the folder [default: all]"),
+            arg("set", "NAME").requires("data").help("Only this set of the directory [default: all]"),
             arg("per-day", "ROWS")
                 .value_parser(value_parser!(f64))
                 .conflicts_with_all(["every", "data"])
-                .help("Rows in a day, for false alerts a day"),
+                .help("Rows per day, for false alerts per day"),
             arg("every", "DURATION")
                 .value_parser(value_parser!(Span))
                 .conflicts_with("data")
@@ -117,7 +117,7 @@ pub(super) fn command() -> clap::Command {
             arg("vus-window", "ROWS")
                 .value_parser(value_parser!(u16).range(0..=VUS_WINDOW_MAX as i64))
                 .conflicts_with("data")
-                .help(format!("Widest buffer around events for the volumes under the surface [default: {VUS_WINDOW}]")),
+                .help(format!("Widest buffer around events for the volume under the surface (VUS), in rows [default: {VUS_WINDOW}]")),
             arg("threshold", "SCORE")
                 .value_parser(value_parser!(f64))
                 .allow_negative_numbers(true)
@@ -127,8 +127,8 @@ pub(super) fn command() -> clap::Command {
                 .value_parser(["table", "json", "markdown"])
                 .default_value("table")
                 .hide_possible_values(true)
-                .help("How figures are shown: table, json, markdown"),
-            Arg::new("per-series").long("per-series").action(ArgAction::SetTrue).help("Show the figures of each series too"),
+                .help("Output format: table, json, markdown"),
+            Arg::new("per-series").long("per-series").action(ArgAction::SetTrue).help("Also show the metrics of each series"),
         ])
         .group(ArgGroup::new("labelled").args(["labels", "data"]).required(true))
         .group(ArgGroup::new("scored").args(["scores", "replay", "compare", "robustness"]).required(true))
@@ -161,9 +161,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
     };
     let threshold = matches.get_one::<f64>("threshold").copied().unwrap_or(1.0);
     if !threshold.is_finite() {
-        return Err(Exit::usage(format!(
-            "error: --threshold {threshold} is not a score; write a finite number"
-        )));
+        return Err(Exit::usage(format!("error: --threshold {threshold} is not a finite number")));
     }
     let style = match matches.get_one::<String>("format").map(String::as_str) {
         Some("json") => Style::Json,
@@ -185,7 +183,7 @@ fn per_day(matches: &ArgMatches) -> Result<f64, Exit> {
         Some(word) => ("--per-day", word.to_string()),
         None => ("--every", every.to_string()),
     };
-    Err(Exit::usage(format!("error: {flag} {word} is not possible; it must be above 0")))
+    Err(Exit::usage(format!("error: {flag} {word} is out of range; it must be above 0")))
 }
 
 #[cfg(test)]
@@ -251,16 +249,13 @@ mod tests {
         check("--labels l --data d --scores s", Err(both));
         check(
             "--labels l --scores s --every 0",
-            Err("error: --every 0s is not possible; it must be above 0"),
+            Err("error: --every 0s is out of range; it must be above 0"),
         );
         check(
             "--labels l --scores s --per-day 0",
-            Err("error: --per-day 0 is not possible; it must be above 0"),
+            Err("error: --per-day 0 is out of range; it must be above 0"),
         );
-        check(
-            "--labels l --scores s --threshold nan",
-            Err("error: --threshold NaN is not a score; write a finite number"),
-        );
+        check("--labels l --scores s --threshold nan", Err("error: --threshold NaN is not a finite number"));
         check(
             "--labels l --scores s --vus-window 2001",
             Err("error: invalid value '2001' for '--vus-window <ROWS>': 2001 is not in 0..=2000"),

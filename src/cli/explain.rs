@@ -20,9 +20,9 @@ pub struct Explain {
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("explain")
-        .about("Explain the present state, or an anomaly and reproduce its score from stored data")
+        .about("Explain the current score, or an anomaly from stored data")
         .long_about(
-            "Without EPISODE, ask the running hostnorm to explain the present state: the score, the signals behind it with \
+            "Without EPISODE, explain the current state of the running hostnorm: the score, the signals behind it with \
              their expected ranges, and the current anomaly.\n\n\
              With EPISODE, explain a stored anomaly: when it was, how long, the signals behind its peak with their expected \
              ranges, and similar ones before. Its score is reproduced from the stored readings, state and model, and \
@@ -33,10 +33,10 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
             Arg::new("episode")
                 .value_name("EPISODE")
                 .value_parser(episode)
-                .help("Identifier such as 2026-11-28T19:04:05Z, see hostnorm episodes [default: the present state]"),
+                .help("Identifier such as 2026-11-28T19:04:05Z, as listed by hostnorm episodes [default: the current state]"),
         )
         .args(shared(settings))
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object of all that is known"))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print all details as one JSON object"))
 }
 
 pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Explain {

@@ -47,15 +47,14 @@ pub struct Export {
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("export")
-        .about("Write what was stored as CSV")
+        .about("Write stored readings, points or scores as CSV")
         .long_about(
-            "Write what was stored as CSV.\n\n\
-             With csv a row is an instant and each series has a column; that of points can be given to hostnorm validate, \
-             replay and train. With parquet-csv a row is one observation in the same few columns, whatever the host has, \
-             each of one type: timestamps in ISO 8601 to the nanosecond, numbers, true or false, text. No column is \
-             without a name, and what is missing has no row. So tools such as DuckDB, pandas and Arrow turn it into \
-             Parquet without being told its schema.\n\n\
-             Nothing is rounded: a number that is read back has the same bits.",
+            "Write stored readings, points or scores as CSV.\n\n\
+             With csv, a row is an instant and each series has a column; hostnorm validate, replay and train read that of \
+             points. With parquet-csv, a row is one observation and the columns are always the same, each of one type: \
+             ISO 8601 timestamps to the nanosecond, numbers, true or false, text. A missing value has no row. DuckDB, \
+             pandas and Arrow convert this to Parquet without a schema.\n\n\
+             Numbers are not rounded: reading them back gives the same bits.",
         )
         .arg(
             Arg::new("what")
@@ -63,17 +62,17 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .value_parser(["readings", "points", "scores"])
                 .hide_possible_values(true)
                 .required(true)
-                .help("readings: raw values; points: means over windows, as they are learned; scores"),
+                .help("readings: raw values; points: means over windows, as learned; scores"),
         )
         .args(stored::span())
         .arg(
             Arg::new("subject")
                 .long("subject")
                 .value_name("NAME")
-                .help("Of whom; without it, csv has the host and parquet-csv all"),
+                .help("Subject; without it, csv has the host and parquet-csv has all"),
         )
         .arg(
-            defaulted("format", "FORMAT", "csv", "How it is written: csv, parquet-csv")
+            defaulted("format", "FORMAT", "csv", "Output format: csv, parquet-csv")
                 .value_parser(["csv", "parquet-csv"])
                 .hide_possible_values(true),
         )
@@ -83,7 +82,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .long("output")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("Where it goes; standard output without it, or with -"),
+                .help("Output file; - or absent for standard output"),
         )
         .args(stored::place(settings))
 }

@@ -5,8 +5,6 @@ use crate::config::Setting;
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("health")
-        .about(
-            "Ask the hostnorm that runs with these settings whether it answers: exit 0 if it does, 1 if not",
-        )
+        .about("Check the health of the running hostnorm: exit 0 if healthy, 1 if not")
         .args(shared(settings))
 }

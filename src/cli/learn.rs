@@ -16,14 +16,14 @@ pub struct Learn {
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("learn")
-        .about("Pause learning, as during a load test, or resume it")
+        .about("Pause or resume learning, as for a load test")
         .arg(
             Arg::new("switch")
                 .value_name("on|off")
                 .value_parser(["on", "off"])
                 .hide_possible_values(true)
                 .required(true)
-                .help("off pauses learning, also after a restart, until it is switched on"),
+                .help("off pauses learning until it is switched on, also across restarts"),
         )
         .args(stored::socket(settings))
 }

@@ -8,11 +8,9 @@ use clap_mangen::Man;
 use super::Exit;
 
 pub(super) fn command() -> clap::Command {
-    clap::Command::new("man").about("Print a page of the manual, to read with: hostnorm man | man -l -").arg(
-        Arg::new("command")
-            .value_name("COMMAND")
-            .help("The command that the page is about; none for hostnorm itself"),
-    )
+    clap::Command::new("man")
+        .about("Print a manual page; read it with: hostnorm man | man -l -")
+        .arg(Arg::new("command").value_name("COMMAND").help("Command [default: hostnorm itself]"))
 }
 
 pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String, Exit> {
@@ -23,7 +21,7 @@ pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String,
         None => whole,
         Some(name) => {
             let Some(command) = whole.find_subcommand(name) else {
-                return Err(Exit::usage(format!("there is no command {name:?}; hostnorm --help lists them")));
+                return Err(Exit::usage(format!("unknown command {name:?}; hostnorm -h lists all commands")));
             };
             command.clone().name(format!("hostnorm-{name}")).version(env!("CARGO_PKG_VERSION"))
         }

@@ -33,42 +33,37 @@ pub enum Action {
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     let id = |name: &'static str| Arg::new(name).value_name("MODEL");
-    let json = || Arg::new("json").long("json").action(ArgAction::SetTrue).help("JSON instead of a table");
+    let json =
+        || Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON instead of a table");
     let sub = |name: &'static str, about: &'static str| {
         clap::Command::new(name).about(about).args(stored::place(settings))
     };
     clap::Command::new("models")
-        .about("Look at the versions of the model, or choose which one judges")
+        .about("List, compare, promote or roll back models")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
+        .subcommand(sub("list", "List the stored models: state, training time and training data").arg(json()))
         .subcommand(
-            sub("list", "List the versions that are kept: what each does, when it was trained, on what")
+            sub("show", "Show the evaluation of a model")
+                .arg(id("model").help("Identifier of the model [default: the current one]"))
                 .arg(json()),
         )
         .subcommand(
-            sub("show", "Show the card of a version")
-                .arg(id("model").help("Its name; without it, the one that judges"))
+            sub("compare", "Compare the evaluations of two models and their scores of the stored points")
+                .arg(id("model").required(true).help("Identifier of the first model"))
+                .arg(id("other").help("Identifier of the second model [default: the current one]"))
                 .arg(json()),
-        )
-        .subcommand(
-            sub(
-                "compare",
-                "Show two cards beside each other, and what both models make of the stored points",
-            )
-            .arg(id("model").required(true).help("The name of one"))
-            .arg(id("other").help("The name of the other; without it, the one that judges"))
-            .arg(json()),
         )
         .subcommand(
             clap::Command::new("promote")
-                .about("Judge by this version from now on")
+                .about("Make this model the current one")
                 .args(stored::socket(settings))
-                .arg(id("model").required(true).help("Its name")),
+                .arg(id("model").required(true).help("Identifier of the model")),
         )
         .subcommand(
             clap::Command::new("rollback")
-                .about("Judge by the previous version again")
+                .about("Make the previous model the current one again")
                 .args(stored::socket(settings)),
         )
 }

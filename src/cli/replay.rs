@@ -60,45 +60,44 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf))
     };
     clap::Command::new("replay")
-        .about("Score a table of numbers row by row, as a live host would have been")
+        .about("Score a CSV file row by row, as on a live host")
         .long_about(
-            "Score a table of numbers row by row, as a live host would have been: the score of a row knows the history \
-             and the rows before it, nothing after it. The limit is 1.\n\n\
-             Tables are CSV, plain or compressed by gzip or xz; see hostnorm validate --help. History and input have the \
-             same columns in the same order. Rows are in the order of time, those of the input after those of the history. \
-             A column with the name of one of hostnorm's own signals, such as cpu_busy_ratio, has its noise floor, any \
-             other column none.\n\n\
-             What is written has one row for each row of the input: score, and top, the indices of all signals from 0 with \
-             the most blamed first and ; between. While too little is known, which is for 31 rows in all, score is NaN and \
-             top empty. --all adds is_anomaly (0 or 1), confidence (the share of the voting detectors that agree) and \
-             episode (its number, from 1).\n\n\
-             Of a settings file, what is about a host and not about rows is ignored: interval, window, warmup, hold and all \
-             sections but forest and resolve. Exit code 1 if a table is wrong; the rows before it have their scores then.",
+            "Score a CSV file row by row, as on a live host: a score depends only on the history and on earlier rows. A \
+             score of 1 is the threshold.\n\n\
+             Tables are CSV, plain or compressed with gzip or xz; see hostnorm validate --help. History and input have the \
+             same columns in the same order, rows in order of time, the input after the history. A column named as a \
+             signal of hostnorm, such as cpu_busy_ratio, has its noise floor; other columns have none.\n\n\
+             The output has one row per input row: score, and top, the indices of the signals from 0, the largest \
+             contribution first, separated by ;. During the first 31 rows, score is NaN and top is empty. --all adds \
+             is_anomaly (0 or 1), confidence (share of the voting detectors that agree) and episode (its number, from \
+             1).\n\n\
+             Of a settings file, interval, window, warmup, score_hold and the sections about a host are ignored. Exit 1 \
+             if a table is malformed; the rows before the error are scored.",
         )
         .next_help_heading("Tables")
-        .arg(file("history").help("What is normal, to learn from before the first score; - is standard input"))
+        .arg(file("history").help("Normal data to learn before the first score; - is standard input"))
         .arg(
             Arg::new("state")
                 .long("state")
                 .value_name("DIRECTORY")
                 .value_parser(value_parser!(PathBuf))
                 .conflicts_with("history")
-                .help("Learn from the points of the host in this store, those before the input; its columns are found by name"),
+                .help("Learn from the host's points in this store that are older than the input; columns are matched by name"),
         )
-        .arg(file("input").required(true).help("What is scored; - is standard input"))
+        .arg(file("input").required(true).help("Table to score; - is standard input"))
         .arg(every().help(
-            "How far rows are apart; needed without timestamps, else seen by the first rows",
+            "Time between two rows; required without timestamps, else taken from the first rows",
         ))
-        .arg(file("output").help("Where the scores go; without it, or with -, standard output"))
+        .arg(file("output").help("Output file; - or absent for standard output"))
         .arg(
             Arg::new("all")
                 .long("all")
                 .action(ArgAction::SetTrue)
-                .help("Write is_anomaly, confidence and episode besides score and top"),
+                .help("Also write is_anomaly, confidence and episode"),
         )
         .arg(
             file("labels")
-                .help("A 0 or 1 for each row of the input; figures of how well scores find them follow, see hostnorm evaluate"),
+                .help("Labels of the input, 0 or 1 per row; prints how well the scores match them, see hostnorm evaluate"),
         )
         .args(shared(&counting(settings)))
 }
@@ -110,10 +109,7 @@ pub(super) fn options(
     settings: &[Setting],
 ) -> Result<Replay, Exit> {
     if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
-        return Err(Exit::usage(format!(
-            "error: replay has no use for --{}, which is about a host",
-            given.flag
-        )));
+        return Err(Exit::usage(format!("error: replay does not use --{}; remove it", given.flag)));
     }
     options.add(matches, &counting(settings));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
@@ -137,7 +133,7 @@ pub(super) fn options(
         && read.iter().flatten().any(|it| *it == output)
     {
         return Err(Exit::usage(format!(
-            "error: --output would overwrite {}, which is read",
+            "error: --output would overwrite {}; choose another file",
             output.display()
         )));
     }
@@ -200,6 +196,9 @@ mod tests {
         check("--input - --window 3", "error: unexpected argument '--window' found");
         check("", "error: the following required arguments were not provided:  --input <FILE>");
         check("--history - --input -", "64 error: only one of --history and --input can be standard input");
-        check("--input a.csv --output a.csv", "64 error: --output would overwrite a.csv, which is read");
+        check(
+            "--input a.csv --output a.csv",
+            "64 error: --output would overwrite a.csv; choose another file",
+        );
     }
 }

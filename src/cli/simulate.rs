@@ -38,21 +38,16 @@ pub(super) fn command() -> clap::Command {
         Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
     };
     clap::Command::new("simulate")
-        .about("Write the signals of a simulated machine with labelled faults as CSV")
-        .arg(defaulted("seed", "NUMBER", "1", "Where chance begins; equal seeds give equal bytes"))
+        .about("Write a simulated host with labeled faults as CSV")
+        .arg(defaulted("seed", "NUMBER", "1", "Seed for the random numbers; equal seeds give equal output"))
         .arg(defaulted("every", "DURATION", "60s", format!("Time between two rows, at least {EVERY_MIN}")))
-        .arg(defaulted("for", "DURATION", "14d", "How long the machine runs"))
-        .arg(defaulted(
-            "start",
-            "DATE",
-            START,
-            "Day in UTC at whose beginning the machine starts, or seconds since the epoch",
-        ))
+        .arg(defaulted("for", "DURATION", "14d", "Simulated time"))
+        .arg(defaulted("start", "DATE", START, "Start: a day in UTC, or Unix time in seconds"))
         .arg(defaulted(
             "faults",
             "NUMBER",
             "10",
-            format!("How many faults happen, at most {FAULTS_MAX}; at least half of the time is quiet"),
+            format!("Number of faults, at most {FAULTS_MAX}; at least half of the time has none"),
         ))
         .arg(
             Arg::new("fault")
@@ -60,13 +55,13 @@ pub(super) fn command() -> clap::Command {
                 .value_name("NAME")
                 .num_args(1..)
                 .action(ArgAction::Append)
-                .help(format!("Kinds of faults, in turn; all without it: {}", names.join(", "))),
+                .help(format!("Kinds of faults to inject, in turn [default: all]: {}", names.join(", "))),
         )
-        .arg(file("output", "Where rows go").required(true))
-        .arg(file("labels", "Where labels go: 0 or 1 for each row"))
-        .arg(file("causes", "Where causes go: start-end:signals for each fault, rows from 0, signals from 1"))
-        .arg(file("history", "Where the quiet rows before those of --output go, to learn from"))
-        .arg(defaulted("history-for", "DURATION", "7d", "How long they are, where --history is given"))
+        .arg(file("output", "File for the rows").required(true))
+        .arg(file("labels", "File for the labels: 0 or 1 per row"))
+        .arg(file("causes", "File for the causes: start-end:signals per fault, rows from 0, signals from 1"))
+        .arg(file("history", "File for fault-free rows before those of --output, to learn from"))
+        .arg(defaulted("history-for", "DURATION", "7d", "Length of --history"))
 }
 
 pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
@@ -79,13 +74,13 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
 
     let every = span("every")?;
     if every < EVERY_MIN {
-        return Err(wrong("every", format!("is too short, at least {EVERY_MIN} are needed")));
+        return Err(wrong("every", format!("is too short; the minimum is {EVERY_MIN}")));
     }
     let rows_of = |name: &str| {
         let rows = (span(name)?.as_seconds() / every.as_seconds()).floor() as u64;
         match rows {
-            0 => Err(wrong(name, format!("gives no row at all when rows are {every} apart"))),
-            ROWS_MAX.. => Err(wrong(name, format!("is too long, at most {ROWS_MAX} rows are written"))),
+            0 => Err(wrong(name, format!("is too short for a row with --every {every}"))),
+            ROWS_MAX.. => Err(wrong(name, format!("is too long; the maximum is {ROWS_MAX} rows"))),
             _ => Ok(rows as usize),
         }
     };
@@ -96,10 +91,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
         .collect::<Result<Vec<Fault>, _>>()
         .map_err(|error| Exit::usage(format!("--fault {error}")))?;
     let start = start(text("start")).ok_or_else(|| {
-        wrong(
-            "start",
-            "is neither a day such as 2026-01-05 nor seconds since the epoch before the year 10000".into(),
-        )
+        wrong("start", "is neither a day such as 2026-01-05 nor a Unix time before the year 10000".into())
     })?;
     Ok(Simulate {
         settings: crate::simulate::Settings {
@@ -182,15 +174,15 @@ mod tests {
     fn wrong_values_are_told() {
         for (line, expect) in [
             ("--seed -1", "64 --seed -1 is not a whole number"),
-            ("--every 500ms", "64 --every 500ms is too short, at least 1s are needed"),
+            ("--every 500ms", "64 --every 500ms is too short; the minimum is 1s"),
             ("--every 5", "64 --every 5 has no unit; write ms, s, m, h, d, w or y after the number"),
-            ("--for 10s", "64 --for 10s gives no row at all when rows are 1m apart"),
-            ("--for 50y", "64 --for 50y is too long, at most 5256000 rows are written"),
-            ("--history h --history-for 0", "64 --history-for 0 gives no row at all when rows are 1m apart"),
+            ("--for 10s", "64 --for 10s is too short for a row with --every 1m"),
+            ("--for 50y", "64 --for 50y is too long; the maximum is 5256000 rows"),
+            ("--history h --history-for 0", "64 --history-for 0 is too short for a row with --every 1m"),
             ("--faults many", "64 --faults many is not a whole number"),
             (
                 "--start 2026-02-29",
-                "64 --start 2026-02-29 is neither a day such as 2026-01-05 nor seconds since the epoch before the \
+                "64 --start 2026-02-29 is neither a day such as 2026-01-05 nor a Unix time before the \
                  year 10000",
             ),
         ] {

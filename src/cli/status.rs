@@ -16,9 +16,9 @@ pub struct Status {
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("status")
-        .about("Tell the state of the running hostnorm: uptime, learning, jobs, store")
+        .about("Show the state of the running hostnorm: uptime, learning, jobs, store")
         .args(stored::socket(settings))
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("JSON instead of a sentence"))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Status {

@@ -88,9 +88,8 @@ pub(super) fn span() -> [Arg; 2] {
         Arg::new(name).long(name).value_name("TIME").allow_hyphen_values(true).value_parser(moment)
     };
     [
-        moment("from")
-            .help("Since when, such as -2h, 2026-11-21, 2026-11-21T10:00:00Z or seconds since 1970"),
-        moment("to").help("Until when, in the same forms, or now"),
+        moment("from").help("Start of the range: -2h, 2026-11-21, 2026-11-21T10:00:00Z or Unix time"),
+        moment("to").help("End of the range, in the same forms or now"),
     ]
 }
 
@@ -112,7 +111,7 @@ fn moment(text: &str) -> Result<Moment, String> {
     let day = format!("{text}T00:00:00Z");
     let text = if text.len() == "2026-11-21".len() && text.matches('-').count() == 2 { &day } else { text };
     instant(text.as_bytes()).map(Moment::At).map_err(|_| {
-        "write -2h for two hours ago, now, a day such as 2026-11-21, or a time such as 2026-11-21T10:00:00Z with its zone"
+        "expected -2h for two hours ago, now, a day such as 2026-11-21, or a time such as 2026-11-21T10:00:00Z"
             .to_owned()
     })
 }

@@ -85,19 +85,18 @@ fn word(name: &'static str, value: &'static str) -> Arg {
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("train")
-        .about("Learn from the past that other servers kept, or find the settings that suit a history")
+        .about("Train a model, learn from another server, or search for settings")
         .long_about(
-            "Learn from the past that other servers kept, or find the settings that suit a history.\n\n\
-             With --from, the past of this host is read from a table or asked of a server: hostnorm's own series or \
-             node_exporter's of Prometheus, VictoriaMetrics, Thanos and Mimir, or Telegraf's of InfluxDB 1.x. It becomes \
-             points as a live host has them, and a model is trained on them. At least 1,440 points are needed, which are 12 \
-             hours at the default of 30s. Which names are looked for says --print-mapping; --mapping takes a changed copy of it.\n\n\
-             With --search, settings are tried: forest.trees, forest.sample_size, half_life, smoothing and window. Each combination learns the \
-             first 70 % of the history. The next 15 % choose: simulated faults are put into them, and once they are left as \
-             they are. The last 15 % choose nothing; with other faults they show what the choice is worth. Labels are not \
-             needed. Where nothing is clearly better than the defaults, these are written. Combinations are shown best first \
-             by the mean of VUS-PR and of the share of faults found at one false alert a day. One with more episodes than the \
-             defaults where there is no fault is not chosen.",
+            "Train a model, learn from another server's history, or search for settings.\n\n\
+             --from reads this host's history from a table or a server: series of hostnorm or node_exporter in Prometheus, \
+             VictoriaMetrics, Thanos or Mimir, or of Telegraf in InfluxDB 1.x. A model is trained on it. At least 1,440 \
+             points are required, 12 hours by default. --print-mapping prints the metric names; --mapping takes an edited \
+             copy.\n\n\
+             --search tries combinations of forest.trees, forest.sample_size, half_life, smoothing and window. Each learns \
+             the first 70 % of the history and is ranked on the next 15 %, with simulated faults and without: by the mean \
+             of VUS-PR and of the share of faults found at one false alert per day. A combination with more false episodes \
+             than the defaults is not chosen. The last 15 % measure the result with other faults. No labels are needed. If \
+             no combination is clearly better, the defaults are written.",
         )
         .group(ArgGroup::new("what").args(["from", "search", "print-mapping", "now"]).required(true))
         .arg(
@@ -105,9 +104,9 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .long("now")
                 .action(ArgAction::SetTrue)
                 .conflicts_with_all(["from", "search", "print-mapping", "output"])
-                .help("Ask a running hostnorm to train on what it saw so far; see hostnorm models"),
+                .help("Train a model of the running hostnorm now; see hostnorm models"),
         )
-        .arg(file("output").help("With --from: where the points go as CSV. With --search: where the settings go that were found"))
+        .arg(file("output").help("Output file: the points as CSV with --from, the settings found with --search"))
         .args(from_args())
         .args(server_args())
         .args(search_args())
@@ -115,7 +114,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
 }
 
 fn from_args() -> Vec<Arg> {
-    let needs = |it: Arg| it.requires("from").help_heading("The past of this host");
+    let needs = |it: Arg| it.requires("from").help_heading("Backfill");
     let origin = |text: &str| match text.parse::<Origin>() {
         // It may have a password in it.
         Ok(origin) => Ok(origin),
@@ -132,61 +131,60 @@ fn from_args() -> Vec<Arg> {
             .value_name("ORIGIN")
             .value_parser(origin)
             .conflicts_with("search")
-            .help_heading("The past of this host")
-            .help("Where it is: csv:FILE, prometheus:URL, influxdb:URL with the database behind the host"),
+            .help_heading("Backfill")
+            .help("Learn from this history: csv:FILE, prometheus:URL or influxdb:URL/DATABASE"),
         needs(word("lookback", "DURATION").value_parser(lookback))
-            .help("How far back to learn from, 1h to 90d [default: 1d; all of a file]"),
+            .help("Length of the history to learn from, 1h to 90d [default: 1d; all of a file]"),
         needs(word("metric", "NAME").num_args(1..).action(ArgAction::Append))
-            .help("Only these signals, such as cpu_busy_ratio; all without it"),
-        needs(word("host", "NAME")).help(
-            "Which host of the server: the label instance with or without its port, or Telegraf's tag host",
-        ),
+            .help("Only these signals, such as cpu_busy_ratio [default: all]"),
+        needs(word("host", "NAME"))
+            .help("Host on the server: the label instance with or without its port, or Telegraf's tag host"),
         needs(word("match", "TEXT"))
-            .help("More to choose series by, such as 'job=\"node\"', or a condition of InfluxQL"),
-        needs(file("mapping"))
-            .help("A changed copy of what --print-mapping prints: the names that the server has"),
+            .help("Further selector for series, such as 'job=\"node\"', or an InfluxQL condition"),
+        needs(file("mapping")).help("File with the server's metric names: an edited copy of --print-mapping"),
         Arg::new("print-mapping")
             .long("print-mapping")
             .action(ArgAction::SetTrue)
             .conflicts_with_all(["from", "search"])
-            .help_heading("The past of this host")
-            .help("Print the names that servers have for what hostnorm measures, as YAML, and end"),
+            .help_heading("Backfill")
+            .help("Print the default metric names of supported servers, as YAML"),
     ]
 }
 
 fn server_args() -> Vec<Arg> {
-    let needs = |it: Arg| it.requires("from").help_heading("How the server is asked");
+    let needs = |it: Arg| it.requires("from").help_heading("Server access").hide_short_help(true);
     vec![
-        needs(word("user", "NAME")).help("User, or NAME:PASSWORD; a password is better kept in a file"),
-        needs(file("password-file")).help("File with the password of the user"),
+        needs(word("user", "NAME")).help("User, or NAME:PASSWORD; prefer --password-file"),
+        needs(file("password-file")).help("File with the user's password"),
         needs(file("token-file")).help("File with a token: Bearer for Prometheus, Token for InfluxDB"),
         needs(word("header", "TEXT").action(ArgAction::Append))
-            .help("One more header, such as 'X-Scope-OrgID: tenant'; may be repeated"),
-        needs(file("ca-file")).help("Certificates of authorities to trust beside those of the host, in PEM"),
-        needs(file("cert-file")).help("Our own certificate, for servers that ask for one"),
-        needs(file("key-file")).help("The key of our own certificate"),
+            .help("Further header, such as 'X-Scope-OrgID: tenant'; repeatable"),
+        needs(file("ca-file")).help("CA certificates to trust in addition to those of the host, in PEM"),
+        needs(file("cert-file")).help("Client certificate, in PEM"),
+        needs(file("key-file")).help("Key of the client certificate, in PEM"),
         needs(Arg::new("insecure").long("insecure").action(ArgAction::SetTrue))
-            .help("Take any certificate; whoever stands between can read and change everything"),
+            .help("Accept any certificate; anyone in between can read and change everything"),
     ]
 }
 
 fn search_args() -> Vec<Arg> {
-    let needs = |it: Arg| it.requires("search").help_heading("The search for settings");
+    let needs = |it: Arg| it.requires("search").help_heading("Search for settings");
     vec![
         Arg::new("search")
             .long("search")
             .action(ArgAction::SetTrue)
             .requires("history")
-            .help_heading("The search for settings")
-            .help("Try a grid of settings on a history"),
-        needs(file("history")).help("What is normal, as CSV; see hostnorm validate --help"),
-        needs(every()).help("How far rows are apart; needed without timestamps, else seen by the first rows"),
+            .help_heading("Search for settings")
+            .help("Search a grid of settings for the best on a history"),
+        needs(file("history")).help("Normal data as CSV; see hostnorm validate --help"),
+        needs(every())
+            .help("Time between two rows; required without timestamps, else taken from the first rows"),
         needs(word("grid", "SIZE").value_parser(["small", "full"]))
-            .help("How many settings are tried: small, 32 combinations, or full, 432 [default: small]"),
+            .help("Size of the grid: small (32 combinations) or full (432) [default: small]"),
         needs(word("seed", "NUMBER").value_parser(value_parser!(u64)))
-            .help("Where the faults come from; equal seeds give equal output [default: 1]"),
+            .help("Seed for the injected faults; equal seeds give equal output [default: 1]"),
         needs(word("format", "FORMAT").value_parser(["table", "json", "markdown"]))
-            .help("How combinations are shown: table, json, markdown [default: table]"),
+            .help("Output format: table, json, markdown [default: table]"),
     ]
 }
 
@@ -208,7 +206,7 @@ pub(super) fn options(
         return Ok(Train::Search(search(matches)));
     };
     if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
-        let text = format!("error: train has no use for --{}, which is about a running host", given.flag);
+        let text = format!("error: train does not use --{}; remove it", given.flag);
         return Err(Exit::usage(text));
     }
     options.add(matches, &counting(settings));
@@ -336,6 +334,6 @@ mod tests {
             "--search --from csv:h",
             "error: the argument '--search' cannot be used with '--from <ORIGIN>'",
         );
-        check("--search --history h --window 3", "train --search takes no settings such as --window");
+        check("--search --history h --window 3", "train --search does not use --window; remove it");
     }
 }

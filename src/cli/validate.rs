@@ -29,11 +29,11 @@ pub enum Layout {
 
 pub(super) fn command() -> clap::Command {
     clap::Command::new("validate")
-        .about("Check a table of numbers: exit 0 if it can be replayed, 1 if not")
+        .about("Check a CSV file for replay: exit 0 if usable, 1 if not")
         .long_about(
-            "Check a table of numbers: exit 0 if it can be replayed, 1 if not.\n\n\
-             The table is CSV, plain or compressed by gzip or xz: a header with the names of the signals, one row for \
-             each measurement, the oldest first. A column \"timestamp\" has the time, in seconds since 1970 or as \
+            "Check a CSV file for replay: exit 0 if usable, 1 if not.\n\n\
+             The table is CSV, plain or compressed with gzip or xz: a header with the names of the signals, then one row \
+             per measurement, the oldest first. A column \"timestamp\" has the Unix time in seconds or a time such as \
              2026-11-21T10:00:00Z. An empty cell or NaN is a missing value.",
         )
         .arg(
@@ -41,16 +41,16 @@ pub(super) fn command() -> clap::Command {
                 .value_name("FILE")
                 .required(true)
                 .value_parser(value_parser!(PathBuf))
-                .help("The table; - is standard input"),
+                .help("Table; - is standard input"),
         )
-        .arg(every().help("How far rows are apart, for a table without timestamps"))
+        .arg(every().help("Time between two rows, for a table without timestamps"))
         .arg(
             Arg::new("format")
                 .long("format")
                 .value_name("FORMAT")
                 .value_parser(["text", "json"])
                 .default_value("text")
-                .help("How the report is written"),
+                .help("Output format"),
         )
 }
 

@@ -18,7 +18,7 @@ const DIGITS: usize = 6;
 pub fn run(options: Simulate) -> Exit {
     if let Some(twice) = twice(&options) {
         return Exit::usage(format!(
-            "error: {} is given for two outputs, one would overwrite the other",
+            "error: {} is the file of two outputs; give each its own",
             twice.display()
         ));
     }

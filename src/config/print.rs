@@ -12,8 +12,8 @@ const INDENT: &str = "  ";
 /// Every setting at its default, each with its help as a comment; loading it changes nothing.
 pub fn default_file() -> String {
     let mut text = String::from(
-        "# All settings of hostnorm, each at its default. Everything may be left out.\n\
-         # Flags stand above the environment, the environment above this file.\n",
+        "# All settings of hostnorm with their defaults, the common ones first. All are optional.\n\
+         # A flag overrides the environment, which overrides this file.\n",
     );
     let defaults = values(&Config::default());
     each(&mut text, |text, setting, indent| {

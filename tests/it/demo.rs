@@ -127,5 +127,5 @@ fn a_reader_that_goes_away_ends_it() {
 fn too_much_is_refused() {
     let (code, out, err) = Demo::start("--cpu 100").end();
     assert_eq!((code, out.as_str()), (Some(64), ""));
-    assert_eq!(err, "--cpu 100 is too much for a demo, at most 95 is allowed\n");
+    assert_eq!(err, "--cpu 100 is too much for a demo; the maximum is 95\n");
 }

@@ -96,11 +96,7 @@ fn a_history_that_does_not_do_is_told() {
         64,
         "error: constant.csv has no column \"timestamp\"; say with --every how far rows are apart, such as --every 60s",
     );
-    check(
-        "--window 3 train --search --history h.csv",
-        64,
-        "train --search takes no settings such as --window",
-    );
+    check("--window 3 train --search --history h.csv", 64, "train --search does not use --window; remove it");
     let (code, _, error) = run(dir.path(), "train --history h.csv");
     assert_eq!(code, 64);
     assert!(error.contains("--search"), "{error}");

@@ -11,7 +11,7 @@ pub(super) fn refuse(options: &Replay) -> Result<(), Exit> {
     match read.into_iter().flatten().find(|it| is_same(it, output)) {
         None => Ok(()),
         Some(read) => Err(Exit::usage(format!(
-            "error: --output {} would overwrite {}, which is the same file and is read",
+            "error: --output {} would overwrite {}, which is the same file; choose another file",
             output.display(),
             read.display()
         ))),
