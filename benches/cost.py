@@ -2,12 +2,12 @@
 """CPU time and memory of hostnorm beside node_exporter, both doing their work in the same minutes.
 
     benches/cost.py --hostnorm target/dist/hostnorm                      # 10 minutes, after 15 minutes of warm-up
-    benches/cost.py --hostnorm target/dist/hostnorm --warmup 75 --minutes 60 --readme README.md
+    benches/cost.py --hostnorm target/dist/hostnorm --warmup 75 --minutes 60 --page docs/cost.md
 
 hostnorm reads the host each second, has its store on and its first model trained, and is scraped each 15 s as Prometheus
 does it: OpenMetrics, gzip, one connection. node_exporter is scraped the same way. CPU time is that of the whole process, as
 the kernel counts it in nanoseconds, with threads that ended. A run of an hour includes one self-test.
---readme writes the table between the marks in that file. --node-exporter names a binary; by default it is the one in $PATH
+--page writes the table between the marks in that file. --node-exporter names a binary; by default it is the one in $PATH
 (Debian: apt-get install prometheus-node-exporter). Run it on a machine that is otherwise idle; the output says whether it was.
 """
 
@@ -29,7 +29,7 @@ HEADERS = {
     "Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
     "Accept-Encoding": "gzip",
 }
-BEGIN, END = "<!-- cost: written by benches/cost.py --readme README.md -->", "<!-- end of cost -->"
+BEGIN, END = "<!-- cost: written by benches/cost.py --page docs/cost.md -->", "<!-- end of cost -->"
 
 
 class Process:
@@ -160,7 +160,7 @@ def main():
     parser.add_argument("--node-exporter", default=shutil.which("prometheus-node-exporter") or shutil.which("node_exporter"))
     parser.add_argument("--warmup", type=float, default=15, help="minutes before the measurement (15: the first model is trained after 10)")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--readme", type=pathlib.Path, help="file to write the table into")
+    parser.add_argument("--page", type=pathlib.Path, help="file to write the table into")
     options = parser.parse_args()
     if not options.node_exporter:
         sys.exit("node_exporter is missing: apt-get install prometheus-node-exporter, or give --node-exporter")
@@ -176,9 +176,9 @@ def main():
             for process in processes:
                 process.stop()
     print(f"\n{text}")
-    if options.readme:
-        before, rest = options.readme.read_text().split(BEGIN)
-        options.readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+    if options.page:
+        before, rest = options.page.read_text().split(BEGIN)
+        options.page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
 
 
 main()

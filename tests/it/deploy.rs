@@ -141,9 +141,9 @@ fn alerts() -> String {
         let Some(alert) = rule["alert"].as_str() else { continue };
         let runbook = std::fs::read_to_string(root().join(format!("docs/runbooks/{alert}.md"))).unwrap();
         let meaning = runbook.lines().nth(2).unwrap().split(". ").next().unwrap().trim_end_matches('.');
-        let meaning = meaning.replace("](", "](docs/runbooks/");
+        let meaning = meaning.replace("](", "](runbooks/");
         let (severity, after) = (rule["labels"]["severity"].as_str().unwrap(), rule["for"].as_str().unwrap());
-        let link = format!("[{alert}](docs/runbooks/{alert}.md)");
+        let link = format!("[{alert}](runbooks/{alert}.md)");
         writeln!(table, "| {link} | {severity} | {after} | {meaning}. |").unwrap();
     }
     table
@@ -151,15 +151,18 @@ fn alerts() -> String {
 
 /// `UPDATE=1` writes the table anew.
 #[test]
-fn the_alerts_of_the_readme_are_current() {
-    let path = root().join("README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
-    let opening = readme.find("<!-- alerts:").unwrap();
-    let begin = opening + readme[opening..].find('\n').unwrap() + 1;
-    let end = readme.find("<!-- end of alerts -->").unwrap();
-    let expect = format!("{}{}{}", &readme[..begin], alerts(), &readme[end..]);
+fn the_table_of_alerts_is_current() {
+    let path = root().join("docs/alerts.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let opening = page.find("<!-- alerts:").unwrap();
+    let begin = opening + page[opening..].find('\n').unwrap() + 1;
+    let end = page.find("<!-- end of alerts -->").unwrap();
+    let expect = format!("{}{}{}", &page[..begin], alerts(), &page[end..]);
     if std::env::var_os("UPDATE").is_some() {
         return std::fs::write(&path, &expect).unwrap();
     }
-    assert!(readme == expect, "README.md: the table of alerts differs; UPDATE=1 cargo test writes it anew");
+    assert!(
+        page == expect,
+        "docs/alerts.md: the table of alerts differs; UPDATE=1 cargo test writes it anew"
+    );
 }

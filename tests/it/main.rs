@@ -29,6 +29,7 @@ mod incident;
 mod layering;
 mod learned;
 mod lifecycle;
+mod links;
 mod living;
 #[cfg(target_os = "linux")]
 mod machine;
