@@ -40,7 +40,7 @@ function(config, board)
     ],
   ];
 
-  local judgement = [
+  local quality = [
     [
       lines('Age of the model', 'Time since the model in use was trained. By default a new model is trained daily.', 's', [
         ['time() - hostnorm_model_trained_timestamp_seconds{@}', '{{instance}} {{kind}}'],
@@ -108,7 +108,7 @@ function(config, board)
     [
       board.row('', now),
       board.row('Resource usage', cost),
-      board.row('Quality of detection', judgement),
+      board.row('Quality of detection', quality),
       board.row('Store, scrapes and versions', keeping, collapsed=true),
     ],
     annotations=[

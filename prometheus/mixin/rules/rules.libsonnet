@@ -68,7 +68,7 @@
           },
           {
             // The normal range of a single host. If peers hardly differ, a value within it is not a deviation.
-            record: 'fleet_signal:anomaly_signal:ordinary',
+            record: 'fleet_signal:anomaly_signal:normal_margin',
             expr: |||
               quantile by (%(fleet)s, signal) (0.5, anomaly_upper_bound{%(compared)s}) - fleet_signal:anomaly_signal:median
             ||| % text,
@@ -77,9 +77,9 @@
             // The unit of deviations: the larger of both. Without bounds, that of the peers.
             record: 'fleet_signal:anomaly_signal:spread',
             expr: |||
-              fleet_signal:anomaly_signal:mad > fleet_signal:anomaly_signal:ordinary
+              fleet_signal:anomaly_signal:mad > fleet_signal:anomaly_signal:normal_margin
                 or
-              fleet_signal:anomaly_signal:ordinary > 0
+              fleet_signal:anomaly_signal:normal_margin > 0
                 or
               fleet_signal:anomaly_signal:mad > 0
             |||,
