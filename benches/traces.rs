@@ -15,9 +15,9 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::time::Instant;
 
+use hostnorm::duration::Span;
 use hostnorm::reading::{Reading, Timestamp};
 use hostnorm::sources::{Settings, Sources};
-use hostnorm::span::Span;
 use hostnorm::telemetry::{otlp, traced};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, filter, fmt, registry};

@@ -87,7 +87,7 @@ fn train(criterion: &mut Criterion) {
     println!("a model has {} bytes", bytes.len());
     group.bench_function("model to bytes", |it| it.iter(|| black_box(&model).bytes()));
     group.bench_function("model from bytes", |it| {
-        it.iter(|| training::keep::from_bytes(black_box(&bytes)).unwrap());
+        it.iter(|| training::model_codec::from_bytes(black_box(&bytes)).unwrap());
     });
     group.finish();
 }

@@ -13,12 +13,12 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use crate::config::{
     self, FILE_VARIABLE, Given, Loaded, Problems, STANDARD_FILE, Setting, Takes, lower_first, settings,
 };
-use crate::span::Span;
+use crate::duration::Span;
 use crate::version;
 
 mod accept;
 mod check;
-mod complete;
+mod completions;
 mod demo;
 mod episodes;
 mod evaluate;
@@ -27,12 +27,12 @@ mod export;
 mod forget;
 mod health;
 mod learn;
-mod manual;
+mod man_pages;
 mod models;
 mod replay;
 mod simulate;
 mod status;
-mod stored;
+mod store_args;
 mod train;
 #[cfg(test)]
 mod tests;
@@ -50,7 +50,7 @@ pub use models::{Action, Models};
 pub use replay::Replay;
 pub use simulate::Simulate;
 pub use status::Status;
-pub use stored::{Moment, Range};
+pub use store_args::{Moment, Range};
 pub use train::{Elsewhere, Search, Train};
 pub use validate::{Layout, Validate};
 
@@ -155,8 +155,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         options.none(name)?;
     }
     match name {
-        "completions" => return complete::text(below, command(&settings)).map(Command::Print),
-        "man" => return manual::page(below, command(&settings)).map(Command::Print),
+        "completions" => return completions::text(below, command(&settings)).map(Command::Print),
+        "man" => return man_pages::page(below, command(&settings)).map(Command::Print),
         "demo" => return demo::options(below).map(Command::Demo),
         "episodes" => return Ok(Command::Episodes(episodes::options(below, options, &settings))),
         "explain" => return Ok(Command::Explain(explain::options(below, options, &settings))),
@@ -272,7 +272,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         )
         .subcommand(accept::command(settings))
         .subcommand(check::command(settings))
-        .subcommand(complete::command())
+        .subcommand(completions::command())
         .subcommand(demo::command())
         .subcommand(episodes::command(settings))
         .subcommand(explain::command(settings))
@@ -281,7 +281,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(forget::command(settings))
         .subcommand(health::command(settings))
         .subcommand(learn::command(settings))
-        .subcommand(manual::command())
+        .subcommand(man_pages::command())
         .subcommand(models::command(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())

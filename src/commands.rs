@@ -6,7 +6,7 @@ use crate::training;
 
 pub mod accept;
 pub mod check;
-mod daemon;
+mod daemon_client;
 pub mod demo;
 pub mod episodes;
 pub mod evaluate;
@@ -16,13 +16,13 @@ pub mod forget;
 pub mod health;
 pub mod learn;
 pub mod models;
-mod past;
-mod rehearse;
+mod backfill;
+mod evaluate_replay;
 pub mod replay;
 pub mod run;
 pub mod simulate;
 pub mod status;
-mod stored;
+mod open_store;
 pub mod train;
 pub mod validate;
 

@@ -10,29 +10,29 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::backfill;
 use crate::budget::Budget;
-use crate::history;
+use crate::duration::Span;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
-use crate::span::Span;
 use crate::store;
 use crate::telemetry::{self, otlp};
 
 mod setting;
-mod table;
-mod place;
-mod file;
+mod settings_table;
+mod value_source;
+mod settings_file;
 mod load;
-mod standard;
-mod bounds;
+mod otel_variables;
+mod validation;
 mod print;
 
 pub use load::{FILE_VARIABLE, Given, Loaded};
-pub use place::{Place, Problem, Problems};
 pub(crate) use print::default_of;
 pub use print::{default_file, effective};
 pub use setting::{Setting, Takes};
-pub(crate) use table::lower_first;
-pub use table::settings;
+pub(crate) use settings_table::lower_first;
+pub use settings_table::settings;
+pub use value_source::{Place, Problem, Problems};
 
 /// The settings file that is read where none is named, if it exists.
 pub const STANDARD_FILE: &str = "/etc/hostnorm/hostnorm.yaml";
@@ -41,7 +41,7 @@ const SOCKET: &str = "hostnorm.sock";
 const AUTO: &str = "auto";
 const OFF: &str = "off";
 
-/// What hostnorm does, once everything that was asked for is put together. The table in `config/table.rs`
+/// What hostnorm does, once everything that was asked for is put together. The table in `config/settings_table.rs`
 /// says more about each field; both have the same names, and a test keeps them so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -69,7 +69,7 @@ pub struct Config {
     /// What is stored, and where.
     pub storage: store::Settings,
     /// The past of this host from elsewhere.
-    pub backfill: history::Settings,
+    pub backfill: backfill::Settings,
     /// What is logged, and how.
     pub log: telemetry::Settings,
     /// Where traces are sent, and which.
@@ -182,7 +182,7 @@ impl Default for Config {
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: MetricsSettings { raw: true },
             storage: store::Settings::default(),
-            backfill: history::Settings::default(),
+            backfill: backfill::Settings::default(),
             log: telemetry::Settings::default(),
             otlp: otlp::Settings::default(),
         }

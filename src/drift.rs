@@ -47,7 +47,7 @@ pub struct Log {
     floors: Vec<f64>,
     rows_max: usize,
     /// Oldest first; not a number where a signal was missing.
-    #[serde(with = "crate::seal::timed_rows")]
+    #[serde(with = "crate::codec::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
 }
 

@@ -13,29 +13,29 @@ use crate::detect::seasonal::{History, Profile};
 use crate::drift::Reference;
 use crate::episode::ResolveRule;
 use crate::grace::{Cue, Lengths, Watch};
+use crate::model_registry::Tally;
 use crate::reading::{Kind, Reading, Subject, Timestamp};
-use crate::registry::Tally;
 use crate::report::Report;
 use crate::scorer::{self, Hold};
 use crate::selftest::Trial;
 use crate::signal::{Change, Signal};
 
-mod family;
+mod kind_state;
 mod lifecycle;
-mod rebuild;
+mod forget;
 mod snapshot;
 mod subject;
-mod train;
-mod warm;
+mod training_schedule;
+mod warm_start;
 
-pub use family::LENDERS_MIN;
+pub use kind_state::LENDERS_MIN;
 pub use lifecycle::{Census, EVICTIONS_MAX, Handover, WAIT_SECONDS};
 pub use snapshot::Mismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
-pub use train::{DRIFT_SECONDS, RETRY_SECONDS};
-pub use warm::Warming;
+pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
+pub use warm_start::Warming;
 
-use family::Family;
+use kind_state::Family;
 use subject::State;
 
 /// Subjects that are live at most. Over it the one seen least recently is evicted; what is over it in one reading is read

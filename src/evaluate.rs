@@ -10,21 +10,21 @@ use std::fmt;
 use std::ops::Range;
 
 mod alerts;
-mod blame;
+mod hit_rate;
 mod compare;
-mod period;
+mod dominant_period;
 mod quantiles;
-mod ranked;
-mod show;
-mod volume;
+mod pointwise;
+mod output;
+mod vus;
 
-pub use blame::Cause;
 pub use compare::{Compared, beside, listed};
-pub use period::period;
-pub use show::{Style, show};
+pub use dominant_period::period;
+pub use hit_rate::Cause;
+pub use output::{Style, show};
 
 use alerts::{Alerts, BUDGETS, FOR};
-use ranked::Ranked;
+use pointwise::Ranked;
 
 /// The widest buffer around events that the volumes take; the rule for it never exceeds 303.
 pub const VUS_WINDOW_MAX: usize = 2_000;
@@ -191,7 +191,7 @@ pub fn figures(series: &[Series], limit: f64) -> Evaluation {
         let alerts = Alerts::new(&events, &scores, one.per_day, FOR);
         let mut figures = of_rows(one, &scores, &events, limit);
         add_recall(&mut figures, &alerts);
-        if let Some(hits) = one.top.as_deref().and_then(|top| blame::hits(&one.causes, &one.scores, top)) {
+        if let Some(hits) = one.top.as_deref().and_then(|top| hit_rate::hits(&one.causes, &one.scores, top)) {
             hits.into_iter().for_each(|(name, value)| figures.put(name, Some(value)));
         }
         rows.push(OfSeries { name: one.name.clone(), events: events.len(), figures });
@@ -233,7 +233,7 @@ fn finite(score: f64) -> f64 {
 /// Figures of rows and volumes.
 fn of_rows(series: &Series, scores: &[f64], events: &[Range<usize>], limit: f64) -> Figures {
     let ranked = Ranked::new(&series.labels, scores);
-    let volumes = volume::volumes(&ranked, events, series.vus_window);
+    let volumes = vus::volumes(&ranked, events, series.vus_window);
     let (best, at_limit) = (ranked.best(), ranked.at_limit(limit));
     let mut figures = Figures::default();
     figures.put("vus_pr", volumes.map(|it| it.pr));
@@ -284,7 +284,7 @@ fn means(rows: &[OfSeries]) -> Figures {
     let mut figures = Figures::default();
     for name in names {
         let values: Vec<f64> = rows.iter().filter_map(|row| row.figures.get(name)).collect();
-        if !name.starts_with(blame::HIT) || values.len() == rows.len() {
+        if !name.starts_with(hit_rate::HIT) || values.len() == rows.len() {
             figures.put(name, Some(values.iter().sum::<f64>() / values.len() as f64));
         }
     }

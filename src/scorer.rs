@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Ledger;
 use crate::detect::baseline::Statistics;
-use crate::detect::blame::Blame;
+use crate::detect::budget_threshold::Tail;
 use crate::detect::eif::{Model, clip};
 use crate::detect::expectation::{Distances, Expectation};
-use crate::detect::tail::Tail;
+use crate::detect::signal_ranking::Blame;
 use crate::detect::{
-    Detectors, Lesson, Outputs, Range, Shape, Verdict, View, contribution, fuse, vote, young,
+    Detectors, Lesson, Outputs, Range, Shape, Verdict, View, contribution, joint_score, small_sample, vote,
 };
 use crate::episode::{Moment, ResolveRule, Tracker};
+use crate::model_registry::Tally;
 use crate::reading::Timestamp;
-use crate::registry::Tally;
 use crate::report::{Direction, Episode, Expected, Shadowed, Turn};
 use crate::window::Point;
 
-mod borrowed;
-mod fold;
-mod judged;
-mod keep;
-mod peak;
+mod kind_prior;
+mod learn_history;
+mod step;
+mod snapshot;
+mod score_hold;
 mod shadow;
-mod thinned;
+mod training_rows;
 
-pub use fold::Fold;
-pub use judged::{Past, Score, Settings, Step};
-pub use peak::Hold;
+pub use learn_history::Fold;
+pub use score_hold::Hold;
+pub use step::{Past, Score, Settings, Step};
 
-use peak::Peak;
+use score_hold::Peak;
 use shadow::{Beside, Shadow};
-pub use thinned::ROWS_MAX;
-use thinned::Thinned;
+pub use training_rows::ROWS_MAX;
+use training_rows::Thinned;
 
 /// However little a host knows, a state that lasts less than this many seconds is not its new normal.
 const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
@@ -241,7 +241,7 @@ impl Scorer {
     ) -> Score {
         let unwidened = self.limit(settings);
         let limit = unwidened * self.width;
-        let joint = fuse::fuse(z, outputs, limit);
+        let joint = joint_score::fuse(z, outputs, limit);
         // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
         let keep = settings.keep();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
@@ -338,7 +338,7 @@ impl Scorer {
     fn grow(&mut self, weight: f64, odd: bool) {
         self.points += weight;
         self.calm += if odd { 0.0 } else { weight };
-        self.width = young::width(self.points);
+        self.width = small_sample::width(self.points);
     }
 
     /// What is expected of a signal at the time of the point, within 0 and `most`; nothing before its first whole

@@ -17,10 +17,10 @@
 
 use std::fmt;
 
-use crate::curve::auc;
 use crate::detect::PerDetector;
 use crate::detect::random::Random;
 use crate::report::Turn;
+use crate::roc::auc;
 use crate::scorer::{Scorer, Settings, Step};
 use crate::simulate::{Column, Fault, Injection, Scales};
 use crate::window::Point;

@@ -5,26 +5,26 @@
 //! rows worse that are labelled already.
 //! Equal seeds and settings give equal rows on every machine.
 
-pub mod chance;
+pub mod rng;
 mod column;
-mod disturb;
+mod disturbance;
 mod fault;
-mod group;
-mod injection;
-mod jobs;
+mod signal_groups;
+mod fault_injection;
+mod cron_jobs;
 mod machine;
-mod scale;
-mod schedule;
-mod tamper;
+mod signal_scale;
+mod fault_schedule;
+mod fault_injector;
 
 pub use column::{COLUMNS, Column, WIDTH};
-pub use disturb::{Disturbance, Disturber, Ranges};
+pub use disturbance::{Disturbance, Disturber, Ranges};
 pub use fault::{Fault, UnknownFault};
-pub use injection::Injection;
+pub use fault_injection::Injection;
+pub use fault_injector::{Cause, Tamper};
+pub use fault_schedule::{FAULTS_MAX, Placed, Schedule, ScheduleError, Space};
 pub use machine::Machine;
-pub use scale::{Scale, Scales};
-pub use schedule::{FAULTS_MAX, Placed, Schedule, ScheduleError, Space};
-pub use tamper::{Cause, Tamper};
+pub use signal_scale::{Scale, Scales};
 
 /// How long a machine is watched to know its scales, in seconds: all days of the week.
 const SCALE_SECONDS: f64 = 7.0 * 86_400.0;

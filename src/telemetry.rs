@@ -11,11 +11,11 @@ use tracing_subscriber::{Layer as _, filter, fmt, registry};
 use crate::clock;
 use crate::reading::Timestamp;
 
-mod diary;
-mod format;
+mod event_log;
+mod log_format;
 pub mod otlp;
 
-pub use diary::{Diary, PROBLEMS_MAX};
+pub use event_log::{Diary, PROBLEMS_MAX};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ where
         Level::Trace => LevelFilter::TRACE,
     };
     let events = filter::filter_fn(move |it| it.is_event() && *it.level() <= level);
-    let lines = fmt::layer().event_format(format::Lines { format: settings.format, now }).with_writer(to);
+    let lines = fmt::layer().event_format(log_format::Lines { format: settings.format, now }).with_writer(to);
     registry().with(lines.with_filter(events.with_max_level_hint(level)))
 }
 

@@ -17,12 +17,12 @@ use crate::detect::random::Random;
 use crate::drift::{Log, Reference};
 use crate::reading::Timestamp;
 
-pub mod card;
-pub mod keep;
-pub mod trial;
+pub mod model_evaluation;
+pub mod model_codec;
+pub mod holdout_test;
 
-use card::Card;
-use trial::Trial;
+use holdout_test::Trial;
+use model_evaluation::Card;
 
 /// Fewer points than this tell nothing of what is ordinary.
 pub const ROWS_MIN: usize = 10;
@@ -143,7 +143,7 @@ pub struct Grown {
     pub eif: eif::Model,
     fit: Rows,
     held_out: Rows,
-    quantiles: card::Quantiles,
+    quantiles: model_evaluation::Quantiles,
     random: Random,
 }
 
@@ -160,7 +160,7 @@ pub fn grow(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Gro
     let forest = Forest::train(&fit, &settings.options(), seed)?;
     let mut scores: Vec<f64> = held_out.iter().map(|it| forest.score(it)).collect();
     scores.sort_by(f64::total_cmp);
-    let quantiles = card::Quantiles::of(&scores);
+    let quantiles = model_evaluation::Quantiles::of(&scores);
     let eif = eif::Model { forest: Arc::new(forest), threshold: threshold(&scores, quantiles.p995) };
     Ok(Grown { eif, fit, held_out, quantiles, random })
 }

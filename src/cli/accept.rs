@@ -2,7 +2,7 @@
 
 use clap::ArgMatches;
 
-use super::{Options, stored};
+use super::{Options, store_args};
 use crate::config::Setting;
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
@@ -12,9 +12,9 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
             "Accept the current anomaly as normal, as hostnorm does by itself after accept_after: the anomaly ends, and the \
              current state is learned much faster than usual.",
         )
-        .args(stored::socket(settings))
+        .args(store_args::socket(settings))
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Options {
-    stored::socket_options(matches, options, settings)
+    store_args::socket_options(matches, options, settings)
 }

@@ -3,7 +3,7 @@
 use clap::ArgMatches;
 
 use super::{Exit, defaulted};
-use crate::span::Span;
+use crate::duration::Span;
 
 /// What is asked of the machine, each within bounds that leave it usable; 0 leaves a part out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches};
 
 use super::Options;
-use super::stored::{self, Range};
+use super::store_args::{self, Range};
 use crate::config::Setting;
 
 /// Which episodes are shown, and how.
@@ -20,8 +20,8 @@ pub struct Episodes {
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("episodes")
         .about("List stored anomalies")
-        .args(stored::place(settings))
-        .args(stored::span())
+        .args(store_args::place(settings))
+        .args(store_args::span())
         .arg(
             Arg::new("json")
                 .long("json")
@@ -32,8 +32,8 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Episodes {
     Episodes {
-        options: stored::options(matches, options, settings),
-        range: stored::range(matches),
+        options: store_args::options(matches, options, settings),
+        range: store_args::range(matches),
         json: matches.get_flag("json"),
     }
 }

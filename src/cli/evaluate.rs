@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
 use super::Exit;
+use crate::duration::Span;
 use crate::evaluate::{Style, VUS_WINDOW_MAX};
-use crate::span::Span;
 
 /// The widest buffer where none is given, the default of the authors of the volumes.
 const VUS_WINDOW: usize = 100;

@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use super::{Options, shared};
 use crate::config::Setting;
 use crate::reading::{Subject, Timestamp};
-use crate::rows::instant;
+use crate::table::instant;
 
 /// Which episode is explained, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Se
     Explain { options, episode: matches.get_one("episode").cloned(), json: matches.get_flag("json") }
 }
 
-/// Reads an identifier as [`sentence::id`](crate::sentence::id) makes it.
+/// Reads an identifier as [`description::id`](crate::description::id) makes it.
 fn episode(text: &str) -> Result<(Subject, Timestamp), String> {
     let mut parts = text.splitn(3, '/');
     let second = parts.next().and_then(|it| instant(it.as_bytes()).ok());

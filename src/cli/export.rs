@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, value_parser};
 
-use super::stored::{self, Range};
+use super::store_args::{self, Range};
 use super::{Options, defaulted};
 use crate::config::Setting;
 
@@ -64,7 +64,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .required(true)
                 .help("readings: raw values; points: means over windows, as learned; scores"),
         )
-        .args(stored::span())
+        .args(store_args::span())
         .arg(
             Arg::new("subject")
                 .long("subject")
@@ -84,19 +84,19 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Output file; - or absent for standard output"),
         )
-        .args(stored::place(settings))
+        .args(store_args::place(settings))
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Export {
     let word = |name: &str| matches.get_one::<String>(name);
     Export {
-        options: stored::options(matches, options, settings),
+        options: store_args::options(matches, options, settings),
         what: match word("what").map(String::as_str) {
             Some("points") => What::Points,
             Some("scores") => What::Scores,
             _ => What::Readings,
         },
-        range: stored::range(matches),
+        range: store_args::range(matches),
         subject: word("subject").cloned(),
         layout: match word("format").map(String::as_str) {
             Some("parquet-csv") => Columns::ParquetCsv,

@@ -2,7 +2,7 @@
 
 use clap::ArgMatches;
 
-use super::stored::{self, Range};
+use super::store_args::{self, Range};
 use super::{Exit, Options};
 use crate::config::Setting;
 
@@ -16,7 +16,7 @@ pub struct Forget {
 }
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
-    let [from, to] = stored::span();
+    let [from, to] = store_args::span();
     clap::Command::new("forget")
         .about("Forget what was learned in a time range, such as an incident")
         .long_about(
@@ -24,10 +24,13 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              hostnorm learns again from the stored points of all other time, and trains a new model. Readings and scores \
              of the range stay in the store and are not learned again. Without a running hostnorm the next start does this.",
         )
-        .args(stored::socket(settings))
+        .args(store_args::socket(settings))
         .args([from.required(true), to.required(true)])
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Result<Forget, Exit> {
-    Ok(Forget { options: stored::socket_options(matches, options, settings), range: stored::range(matches) })
+    Ok(Forget {
+        options: store_args::socket_options(matches, options, settings),
+        range: store_args::range(matches),
+    })
 }

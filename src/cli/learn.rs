@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches};
 
-use super::{Options, stored};
+use super::{Options, store_args};
 use crate::config::Setting;
 
 /// Whether to learn.
@@ -25,10 +25,10 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .required(true)
                 .help("off pauses learning until it is switched on, also across restarts"),
         )
-        .args(stored::socket(settings))
+        .args(store_args::socket(settings))
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Learn {
     let on = matches.get_one::<String>("switch").is_some_and(|it| it == "on");
-    Learn { options: stored::socket_options(matches, options, settings), on }
+    Learn { options: store_args::socket_options(matches, options, settings), on }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::{Options, stored};
+use super::{Options, store_args};
 use crate::config::Setting;
 
 /// What is to be done with models.
@@ -36,7 +36,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
     let json =
         || Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON instead of a table");
     let sub = |name: &'static str, about: &'static str| {
-        clap::Command::new(name).about(about).args(stored::place(settings))
+        clap::Command::new(name).about(about).args(store_args::place(settings))
     };
     clap::Command::new("models")
         .about("List, compare, promote or roll back models")
@@ -58,21 +58,21 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(
             clap::Command::new("promote")
                 .about("Make this model the current one")
-                .args(stored::socket(settings))
+                .args(store_args::socket(settings))
                 .arg(id("model").required(true).help("Identifier of the model")),
         )
         .subcommand(
             clap::Command::new("rollback")
                 .about("Make the previous model the current one again")
-                .args(stored::socket(settings)),
+                .args(store_args::socket(settings)),
         )
 }
 
 pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Models {
     let (name, below) = matches.subcommand().unwrap_or(("list", matches));
     options = match name {
-        "promote" | "rollback" => stored::socket_options(below, options, settings),
-        _ => stored::options(below, options, settings),
+        "promote" | "rollback" => store_args::socket_options(below, options, settings),
+        _ => store_args::options(below, options, settings),
     };
     let text = |name: &str| below.get_one::<String>(name).cloned();
     let model = || text("model").unwrap_or_default();

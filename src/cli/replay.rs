@@ -6,8 +6,8 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::{Exit, Options, every, shared};
 use crate::config::Setting;
-use crate::rows::Detail;
-use crate::span::Span;
+use crate::duration::Span;
+use crate::table::Detail;
 
 /// Which tables to replay, and where the scores go.
 #[derive(Debug, Clone, PartialEq, Eq)]

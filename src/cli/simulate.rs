@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::{Exit, defaulted};
+use crate::duration::Span;
 use crate::simulate::{FAULTS_MAX, Fault};
-use crate::span::Span;
 
 /// The default start, a Monday, so that output is the same whenever it is made: 2026-01-05T00:00:00Z.
 const START: &str = "2026-01-05";

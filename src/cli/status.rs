@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::{Options, stored};
+use super::{Options, store_args};
 use crate::config::Setting;
 
 /// How the state of a running hostnorm is told.
@@ -17,10 +17,10 @@ pub struct Status {
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("status")
         .about("Show the state of the running hostnorm: uptime, learning, jobs, store")
-        .args(stored::socket(settings))
+        .args(store_args::socket(settings))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
 }
 
 pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Status {
-    Status { options: stored::socket_options(matches, options, settings), json: matches.get_flag("json") }
+    Status { options: store_args::socket_options(matches, options, settings), json: matches.get_flag("json") }
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
 use super::{Exit, Options, every, shared};
+use crate::backfill::{Access, LOOKBACK_MAX, LOOKBACK_MIN, Origin};
 use crate::config::Setting;
+use crate::duration::Span;
 use crate::evaluate::Style;
-use crate::history::{Access, LOOKBACK_MAX, LOOKBACK_MIN, Origin};
-use crate::span::Span;
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, value_parser};
 
 use super::every;
-use crate::span::Span;
+use crate::duration::Span;
 
 /// What to look at, and how to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]

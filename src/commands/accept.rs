@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
-use super::daemon;
+use super::daemon_client;
 use crate::cli::{Exit, Options};
 use crate::control::Command;
 
 /// Accepts; exit code 0 once that is done, 1 when there is no anomaly or no hostnorm runs.
 pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    daemon::ask(options, environment, &Command::Accept, false)
+    daemon_client::ask(options, environment, &Command::Accept, false)
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc as reports;
 
 use super::run;
-use super::run::told::{Signals, Told};
+use super::run::unix_signals::{Signals, Told};
 use crate::cli::{Demo, Exit};
 use crate::config::{Config, Loaded};
+use crate::duration::Span;
 use crate::sampler;
-use crate::span::Span;
 use crate::store::Store;
 use crate::telemetry;
 

@@ -3,15 +3,15 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-use super::stored;
+use super::open_store;
 use crate::cli::{Episodes, Exit};
 use crate::clock;
-use crate::span::Span;
+use crate::duration::Span;
 use crate::store::EpisodeRow;
 
 /// Lists episodes; exit code 0, also if there are none.
 pub fn run(options: &Episodes, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let reader = match stored::reader(&options.options, environment) {
+    let reader = match open_store::reader(&options.options, environment) {
         Ok(reader) => reader,
         Err(exit) => return exit,
     };

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::rehearse;
+use super::evaluate_replay;
 use crate::cli::{Evaluate, Exit, Of, Trial};
 use crate::config::{DetectionSettings, Loaded};
+use crate::dataset::{self, Folder, Problem};
 use crate::evaluate::{self, Compared, Evaluation, Series};
-use crate::labelled::{self, Folder, Problem};
 use crate::simulate::Disturbance;
 
 /// Reads what there is and shows the figures; exit code 0 or 1, 64 for what is wrong with a settings file.
@@ -21,7 +21,7 @@ fn figures(options: &Evaluate) -> Result<String, Exit> {
     let failure = |problem: Problem| Exit::failure(problem.to_string());
     let named = match &options.of {
         Of::Files { labels, scores, per_day, vus_window } => {
-            let series = labelled::series(labels, scores, *per_day, *vus_window).map_err(failure)?;
+            let series = dataset::series(labels, scores, *per_day, *vus_window).map_err(failure)?;
             vec![("all".to_owned(), vec![series])]
         }
         Of::Folder { data, scores, set } => {
@@ -97,7 +97,7 @@ fn replayed(
     for set in sets {
         let mut found = Vec::new();
         for way in ways {
-            let series = rehearse::set(folder, set, &way.detection, way.disturbance)?;
+            let series = evaluate_replay::set(folder, set, &way.detection, way.disturbance)?;
             found.push((way.name.clone(), of(options, &series)));
         }
         all.push(Compared { set: (*set).to_owned(), ways: found });

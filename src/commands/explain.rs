@@ -2,28 +2,28 @@
 
 use std::ffi::OsString;
 
-use super::{daemon, stored};
+use super::{daemon_client, open_store};
 use crate::cli::{Exit, Explain};
 use crate::config::Config;
 use crate::control::Command;
+use crate::description;
 use crate::reading::{Subject, Timestamp};
-use crate::sentence;
 use crate::store::{Between, EpisodeRow, Error, Reader};
 
-mod alike;
-mod again;
-mod show;
+mod similar_episodes;
+mod reproduce;
+mod output;
 
-use again::Again;
-use alike::Alike;
+use reproduce::Again;
+use similar_episodes::Alike;
 
 /// Explains an episode, or without one the present state; exit code 0, 1 if there is no such episode, its scores are not
 /// what was stored, or no hostnorm runs.
 pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let Some((subject, second)) = &options.episode else {
-        return daemon::ask(&options.options, environment, &Command::Explain, options.json);
+        return daemon_client::ask(&options.options, environment, &Command::Explain, options.json);
     };
-    let (config, directory) = match stored::config(&options.options, environment) {
+    let (config, directory) = match open_store::config(&options.options, environment) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -32,10 +32,10 @@ pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, O
         Err(error) => Exit::failure(error.to_string()),
         Ok(None) => Exit::failure(format!(
             "episode {} is not in the store; `hostnorm episodes` lists those that are",
-            sentence::id(subject, *second)
+            description::id(subject, *second)
         )),
         Ok(Some(it)) => {
-            let text = if options.json { show::json(&it) } else { show::text(&it) };
+            let text = if options.json { output::json(&it) } else { output::text(&it) };
             match &it.again {
                 Ok(again) if again.differs() => Exit::failure(text),
                 _ => Exit::success(text),
@@ -61,7 +61,7 @@ fn explain(
     second: Timestamp,
 ) -> Result<Option<Explanation>, Error> {
     let Some(episode) = reader.episode(subject, second)? else { return Ok(None) };
-    let again = again::again(reader, config, &episode)?;
-    let alike = alike::to(&episode, reader.episodes(Between::ALL)?);
+    let again = reproduce::again(reader, config, &episode)?;
+    let alike = similar_episodes::to(&episode, reader.episodes(Between::ALL)?);
     Ok(Some(Explanation { episode, again, alike }))
 }

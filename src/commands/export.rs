@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 
-use super::stored;
+use super::open_store;
 use crate::cli::{Exit, Export};
 use crate::clock;
 use crate::store::{Error, LeftOut};
@@ -37,7 +37,7 @@ impl From<io::Error> for Halt {
 
 /// Writes a table; exit code 0 if all of it was written.
 pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let reader = match stored::reader(&options.options, environment) {
+    let reader = match open_store::reader(&options.options, environment) {
         Ok(reader) => reader,
         Err(exit) => return exit,
     };

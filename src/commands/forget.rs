@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::daemon;
+use super::daemon_client;
 use crate::cli::{Exit, Forget};
 use crate::clock;
 use crate::control::Command;
@@ -17,7 +17,7 @@ pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, Os
         return Exit::usage("--from is later than --to; nothing is forgotten".to_owned());
     }
     let command = Command::Forget { from: span.from, to: span.to };
-    daemon::ask_or_amend(&options.options, environment, &command, |_| {
+    daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
         Ok(vec![Entry::Marker(forget_marker(now, span))])
     })
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::daemon;
+use super::daemon_client;
 use crate::cli::{Exit, Learn};
 use crate::clock;
 use crate::control::Command;
@@ -13,5 +13,5 @@ pub fn run(options: &Learn, environment: impl IntoIterator<Item = (OsString, OsS
     let command = Command::Learn { on: options.on };
     let text = if options.on { "on" } else { "off" };
     let marker = Marker { at: clock::now(), kind: LEARNING.into(), text: text.into() };
-    daemon::ask_or_amend(&options.options, environment, &command, |_| Ok(vec![Entry::Marker(marker)]))
+    daemon_client::ask_or_amend(&options.options, environment, &command, |_| Ok(vec![Entry::Marker(marker)]))
 }

@@ -3,16 +3,16 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::daemon::{self, failure};
-use super::stored;
+use super::daemon_client::{self, failure};
+use super::open_store;
 use crate::cli::{Action, Exit, Models};
 use crate::control::Command;
-use crate::registry::{Record, Registry, Stage, Version};
+use crate::model_registry::{Record, Registry, Stage, Version};
 use crate::sampler::{entries, record};
 use crate::store::{Entry, Reader};
 
 mod compare;
-mod show;
+mod output;
 
 /// Shows versions, or asks for another one; exit code 0, 1 for one that is not there or cannot be read.
 pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -24,7 +24,7 @@ pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, Os
         }
     };
     let entries = |directory: &Path| promoted(directory, &command);
-    daemon::ask_or_amend(&options.options, environment, &command, entries)
+    daemon_client::ask_or_amend(&options.options, environment, &command, entries)
 }
 
 /// What promoting changes in a store that no daemon writes to.
@@ -42,17 +42,17 @@ fn promoted(directory: &Path, command: &Command) -> Result<Vec<Entry>, Exit> {
 }
 
 fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Exit, Exit> {
-    let (config, directory) = stored::config(&options.options, environment)?;
+    let (config, directory) = open_store::config(&options.options, environment)?;
     let reader = Reader::open(&directory).map_err(failure)?;
     let records: Vec<Record> = reader.models().map_err(failure)?.into_iter().map(record).collect();
     let text = match &options.action {
-        Action::Show(id) => show::one(&found(&records, id.as_deref())?, options.json),
+        Action::Show(id) => output::one(&found(&records, id.as_deref())?, options.json),
         Action::Compare(one, other) => {
             let pair = [found(&records, Some(one))?, found(&records, other.as_deref())?];
             let scores = compare::scores(&reader, &config, &pair).map_err(failure)?;
-            show::two(&pair, scores.as_ref(), options.json)
+            output::two(&pair, scores.as_ref(), options.json)
         }
-        _ => show::all(&records, options.json),
+        _ => output::all(&records, options.json),
     };
     Ok(Exit::success(text))
 }

@@ -5,20 +5,20 @@ use std::io::Write;
 
 use crate::cli::{self, Exit};
 use crate::config::{DetectionSettings, Loaded};
+use crate::duration::Span;
 use crate::replay::{Replay, Settings};
-use crate::rows::{Detail, ROWS_MIN, Row, Scores, ScoresError};
 use crate::sources;
-use crate::span::Span;
+use crate::table::{Detail, ROWS_MIN, Row, Scores, ScoresError};
 
-pub(super) mod feed;
-mod figures;
-mod overwrite;
-mod stored;
-mod verdict;
+pub(super) mod table_input;
+mod label_figures;
+mod overwrite_check;
+mod store_history;
+mod output_row;
 
-use feed::Feed;
-use figures::Labelled;
-use verdict::Verdict;
+use label_figures::Labelled;
+use output_row::Verdict;
+use table_input::Feed;
 
 /// Rows that are so many times as far apart as was said, or as near, are not what was meant: each would be a gap.
 const APART_TIMES: f64 = 3.0;
@@ -73,7 +73,7 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 
 /// Gives the figures, if there are labels.
 fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String, Exit> {
-    overwrite::refuse(options)?;
+    overwrite_check::refuse(options)?;
     let mut labelled = options.labels.as_deref().map(Labelled::open).transpose()?;
     let history = options.history.as_deref().map(Feed::open).transpose()?;
     let mut input = Feed::open(&options.input)?;
@@ -85,7 +85,7 @@ fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String
     let rows_min = match (history, &options.state) {
         (None, None) => ROWS_MIN,
         (None, Some(directory)) => {
-            stored::learn(directory, &mut replay, &input)?;
+            store_history::learn(directory, &mut replay, &input)?;
             1
         }
         (Some(history), _) => {

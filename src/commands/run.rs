@@ -16,12 +16,12 @@ use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::grace::Lengths;
 use crate::http::{self, AppState, ControlSocket, Counts, Pages};
-use crate::registry::Registry;
+use crate::model_registry::Registry;
 use crate::report::Report;
 use crate::sampler::{self, Durable, Handle, Inbox, Restored, Sampler};
+use crate::sd_notify::Supervisor;
 use crate::sources::{self, Sources};
 use crate::store::{Place, Store};
-use crate::supervisor::Supervisor;
 use crate::telemetry::otlp::{self, Outcomes, Traces};
 use crate::telemetry::{self, Diary};
 use crate::{clock, detect, version};
@@ -29,13 +29,13 @@ use crate::{clock, detect, version};
 mod backfill;
 mod heartbeat;
 mod reload;
-pub(super) mod told;
+pub(super) mod unix_signals;
 
 pub use reload::METRICS;
 
 use heartbeat::Heartbeat;
 use reload::Reload;
-use told::{Signals, Told};
+use unix_signals::{Signals, Told};
 
 /// Runs until SIGTERM or SIGINT; exit code 0 then, 64 for settings that cannot be, 1 for what fails.
 pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {

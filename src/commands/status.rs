@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
-use super::daemon;
+use super::daemon_client;
 use crate::cli::{Exit, Status};
 use crate::control::Command;
 
 /// Tells; exit code 0, 1 when no hostnorm runs.
 pub fn run(options: &Status, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    daemon::ask(&options.options, environment, &Command::Status, options.json)
+    daemon_client::ask(&options.options, environment, &Command::Status, options.json)
 }

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
+use crate::backfill::SHIPPED;
 use crate::cli::{Exit, Train};
 use crate::control::Command;
-use crate::history::SHIPPED;
 
-use super::daemon;
+use super::daemon_client;
 
-mod elsewhere;
+mod backfill;
 mod search;
 
 /// Trains; exit code 0, 64 for what is wrong with the command line or the settings, 1 for a past that cannot be had or
@@ -17,8 +17,8 @@ mod search;
 pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     match options {
         Train::Search(options) => search::run(options),
-        Train::Elsewhere(options) => elsewhere::run(options, environment),
-        Train::Now(options) => daemon::ask(options, environment, &Command::Train, false),
+        Train::Elsewhere(options) => backfill::run(options, environment),
+        Train::Now(options) => daemon_client::ask(options, environment, &Command::Train, false),
         Train::Mapping => Exit::success(SHIPPED),
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::cli::{Exit, Layout, Validate};
-use crate::rows::Review;
+use crate::table::Review;
 
 mod report;
 

@@ -12,9 +12,9 @@ use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::file::{self, SettingsFile};
-use super::place::PREFIX;
-use super::{Config, Place, Problem, Problems, Setting, Takes, settings, standard};
+use super::settings_file::{self, SettingsFile};
+use super::value_source::PREFIX;
+use super::{Config, Place, Problem, Problems, Setting, Takes, otel_variables, settings};
 
 /// How alike two keys are before one is offered for the other: the measure and the figure that clap uses.
 const ALIKE_MIN: f64 = 0.7;
@@ -92,7 +92,7 @@ impl Gathered {
     fn file(&mut self, path: &Path) {
         let place = |line| Place::File { path: path.to_owned(), line };
         match SettingsFile::read(path) {
-            Ok(file) => self.dict("", file.settings, &|key| place(file::line_of(&file.text, key))),
+            Ok(file) => self.dict("", file.settings, &|key| place(settings_file::line_of(&file.text, key))),
             Err((line, sentence)) => {
                 self.problems.push(Problem { place: place(line), key: None, value: None, sentence });
             }
@@ -115,7 +115,7 @@ impl Gathered {
 
     /// Takes the variables that OpenTelemetry knows; ours stand above them.
     fn standard(&mut self, environment: &BTreeMap<OsString, OsString>) {
-        for (key, place, read) in standard::read(environment) {
+        for (key, place, read) in otel_variables::read(environment) {
             let key = key.to_owned();
             match read {
                 Ok(value) => self.entry(Entry { key, value, place }),

@@ -16,7 +16,7 @@ pub struct Setting {
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
-    /// A length of time, see [`Span`](crate::span::Span).
+    /// A length of time, see [`Span`](crate::duration::Span).
     Duration,
     /// A number, with a fraction or without.
     Number,
@@ -30,7 +30,7 @@ pub enum Takes {
     Directory,
     /// Several texts.
     Texts,
-    /// An amount of bytes, see [`Size`](crate::size::Size).
+    /// An amount of bytes, see [`Size`](crate::byte_size::Size).
     Size,
     /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
     Budget,
@@ -73,12 +73,12 @@ impl Takes {
 impl Setting {
     /// Its flag, without the dashes in front: `web.listen-address`.
     pub fn flag(&self) -> String {
-        super::place::flag(&self.key)
+        super::value_source::flag(&self.key)
     }
 
     /// Its name in the environment: `HOSTNORM_WEB__LISTEN_ADDRESS`.
     pub fn variable(&self) -> String {
-        super::place::variable(&self.key)
+        super::value_source::variable(&self.key)
     }
 
     /// The top section it stands in; empty at the top level.

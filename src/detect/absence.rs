@@ -7,10 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::runs::Runs;
+use super::run_length::Runs;
 use super::{Lesson, Shape, Verdict, View, forgetting, gain};
+use crate::codec;
 use crate::reading::Timestamp;
-use crate::seal;
 
 /// So many seconds of a signal have to be known before it can be absent: a day has a night.
 const KNOWN_MIN: f64 = 86_400.0;
@@ -115,10 +115,10 @@ impl Ceased {
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
-        let fit = |(one, other): (&Signal, &Signal)| seal::same(one.floor, other.floor);
+        let fit = |(one, other): (&Signal, &Signal)| codec::same(one.floor, other.floor);
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
-            && seal::same(self.forgetting, fresh.forgetting)
+            && codec::same(self.forgetting, fresh.forgetting)
     }
 
     pub(super) fn judge(&self, view: &View<'_>) -> Verdict {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptive::Adaptive;
+use super::exponential_moments::Adaptive;
 use super::{Verdict, View};
 
 /// Distances above this are anomalies, in standard deviations.

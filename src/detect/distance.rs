@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::mahalanobis::Mahalanobis;
-use super::memory::ShortMemory;
+use super::short_memory::ShortMemory;
 use super::{Lesson, Shape, Verdict, View, forgetting};
-use crate::seal;
+use crate::codec;
 
 /// One signal cannot be further out than this; beyond it the covariance would be its alone.
 const CLIP: f64 = 20.0;
@@ -42,7 +42,7 @@ impl Distance {
         self.memory.fits(&fresh.memory)
             && self.scales.fits(&fresh.scales)
             && self.change.fits(&fresh.change)
-            && seal::same(self.change_weight, fresh.change_weight)
+            && codec::same(self.change_weight, fresh.change_weight)
     }
 
     pub(super) fn judge(&self, view: &View<'_>) -> Verdict {

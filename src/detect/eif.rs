@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::forest::Forest;
-use super::memory::{ShortMemory, TWINS};
+use super::short_memory::{ShortMemory, TWINS};
 use super::{Lesson, Shape, Verdict, View};
 
 /// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on

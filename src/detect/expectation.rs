@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptive::{Adaptive, Moments};
 use super::baseline::Statistics;
-use super::season::Season;
+use super::exponential_moments::{Adaptive, Moments};
+use super::time_of_day::Season;
 use super::{Lesson, Shape};
 use crate::window::Point;
 

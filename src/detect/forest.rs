@@ -14,9 +14,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::grow::{Grower, search_length};
+use super::tree_builder::{Grower, search_length};
 
-mod keep;
+mod validate;
 
 /// The most signals that a row can have.
 pub const WIDTH_MAX: usize = 256;

@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Lesson, Shape, Verdict, View, forgetting};
-use crate::seal::COUNT_MAX;
+use crate::codec::COUNT_MAX;
 
 /// Half-life of the smoothing, in points.
 const SMOOTH: f64 = 5.0;

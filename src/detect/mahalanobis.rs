@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Lesson, gain};
-use crate::seal;
+use crate::codec;
 
 /// Share by which covariances between signals are shrunk towards none (Ledoit and Wolf, 2004).
 const SHRINKAGE: f64 = 0.1;
@@ -45,7 +45,7 @@ impl Mahalanobis {
         self.mean.len() == fresh.mean.len()
             && self.covariance.is_as_large(&fresh.covariance)
             && self.precision.is_as_large(&fresh.precision)
-            && seal::same(self.forgetting, fresh.forgetting)
+            && codec::same(self.forgetting, fresh.forgetting)
     }
 
     /// The distance, divided by the square root of the width, and what each dimension adds to it (signed; the

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::two_means::{TwoMeans, Vector, WIDTH};
+use super::kmeans::{TwoMeans, Vector, WIDTH};
 use super::{Lesson, Shape, Verdict, View};
-use crate::seal::{self, COUNT_MAX};
+use crate::codec::{self, COUNT_MAX};
 
 /// Spans that a movement has to be new to.
 const MODELS_MAX: usize = 18;
@@ -116,7 +116,7 @@ impl Novelty {
     /// Whether this can go on in the place of `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Known, &Known)| {
-            seal::same(one.floor, other.floor)
+            codec::same(one.floor, other.floor)
                 && one.past.len() <= self.span + LOOK_BACK
                 && one.models.len() <= MODELS_MAX
         };
@@ -124,7 +124,7 @@ impl Novelty {
             && self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
             && self.points < COUNT_MAX
-            && seal::same(self.fade, fresh.fade)
+            && codec::same(self.fade, fresh.fade)
             && self.held.len() == fresh.held.len()
     }
 

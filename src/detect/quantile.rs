@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::seal::COUNT_MAX;
+use crate::codec::COUNT_MAX;
 
 /// How many markers the algorithm keeps.
 const MARKERS: usize = 5;

@@ -10,22 +10,22 @@ use serde::{Deserialize, Serialize};
 use crate::reading::Timestamp;
 use crate::window::Point;
 
-use super::adaptive::{deviations, with_floor};
+use super::exponential_moments::{deviations, with_floor};
 use super::{Lesson, Range, Shape, Verdict, View, forgetting};
-use crate::seal::COUNT_MAX;
+use crate::codec::COUNT_MAX;
 
-mod collect;
-mod fill;
+mod buckets;
+mod interpolate;
 mod fit;
-mod grid;
+mod time_grid;
 
-pub use collect::History;
+pub use buckets::History;
 pub use fit::{Profile, Season};
-pub use grid::PER_DAY_MAX as BUCKETS_PER_DAY_MAX;
+pub use time_grid::PER_DAY_MAX as BUCKETS_PER_DAY_MAX;
 
-use collect::{Collector, Turn};
+use buckets::{Collector, Turn};
 use fit::{DAYS_MIN, Found, LEVEL_DAYS};
-use grid::{Grid, WEEK, is_bucket};
+use time_grid::{Grid, WEEK, is_bucket};
 
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;

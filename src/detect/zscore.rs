@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptive::{ROUNDING, deviations};
+use super::exponential_moments::{ROUNDING, deviations};
 use super::{Lesson, Shape, Verdict, View};
-use crate::seal;
+use crate::codec;
 
 /// Points that the moving window holds.
 const POINTS_MAX: usize = 100;
@@ -90,7 +90,7 @@ impl ZScore {
     /// Whether this can go on in the place of `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Past, &Past)| {
-            seal::same(one.floor, other.floor) && one.values.len() <= POINTS_MAX && one.since <= POINTS_MAX
+            codec::same(one.floor, other.floor) && one.values.len() <= POINTS_MAX && one.since <= POINTS_MAX
         };
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)

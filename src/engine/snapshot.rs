@@ -13,12 +13,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::subject::Saved;
-use super::train::Asked;
+use super::training_schedule::Asked;
 use super::{Engine, SUBJECTS_MAX, Settings, State};
-use crate::detect::adaptive::Moments;
+use crate::codec;
+use crate::detect::exponential_moments::Moments;
 use crate::grace::Grace;
 use crate::reading::{Kind, Population, Subject};
-use crate::seal;
 use crate::version::VERSION;
 
 /// In front of each snapshot.
@@ -157,7 +157,7 @@ impl Engine {
         let kinds: BTreeMap<_, _> =
             self.families.iter().map(|(it, own)| (it, (own.asked, &own.priors))).collect();
         let body = (self.watch.grace(), kinds, self.learning, states);
-        seal::sealed(MARK, &(LAYOUT, Tag::new(self), body))
+        codec::sealed(MARK, &(LAYOUT, Tag::new(self), body))
     }
 
     /// Goes on from a snapshot of an engine with the same signals and settings. Models that are installed stay; the
@@ -167,7 +167,7 @@ impl Engine {
     /// When it is of another version, of other signals or settings, or garbled; then nothing changed.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), Mismatch> {
         let rest = opened(MARK, snapshot, &Tag::new(self))?;
-        let body: Body = seal::read(rest).ok_or(Mismatch::Garbled)?;
+        let body: Body = codec::read(rest).ok_or(Mismatch::Garbled)?;
         if body.states.len() > SUBJECTS_MAX {
             return Err(Mismatch::Garbled);
         }
@@ -194,13 +194,13 @@ impl Engine {
     }
 
     pub(super) fn state_bytes(&self, subject: &Subject, state: &State) -> Vec<u8> {
-        seal::sealed(SUBJECT_MARK, &(LAYOUT, Tag::of_kind(self, subject.kind()), (subject, state.saved())))
+        codec::sealed(SUBJECT_MARK, &(LAYOUT, Tag::of_kind(self, subject.kind()), (subject, state.saved())))
     }
 
     /// A subject with what it learned before it was evicted.
     pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<State, Mismatch> {
         let rest = opened(SUBJECT_MARK, bytes, &Tag::of_kind(self, subject.kind()))?;
-        let (saved_of, saved): (Subject, Saved) = seal::read(rest).ok_or(Mismatch::Garbled)?;
+        let (saved_of, saved): (Subject, Saved) = codec::read(rest).ok_or(Mismatch::Garbled)?;
         let fresh = self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(Mismatch::Garbled)?;
         let mut state = fresh.with(saved, &self.settings).ok_or(Mismatch::Garbled)?;
         state.come_back(self.before.at, self.families.get(&subject.kind()).and_then(|it| it.shadow.as_ref()));
@@ -228,11 +228,11 @@ impl Engine {
 
 /// What is behind a mark, the layout and a tag like `own`.
 fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &Tag) -> Result<&'a [u8], Mismatch> {
-    let content = seal::open(mark, bytes).ok_or(Mismatch::Garbled)?;
-    let (layout, rest) = seal::front::<u32>(content).ok_or(Mismatch::Garbled)?;
+    let content = codec::open(mark, bytes).ok_or(Mismatch::Garbled)?;
+    let (layout, rest) = codec::front::<u32>(content).ok_or(Mismatch::Garbled)?;
     if layout != LAYOUT {
         return Err(Mismatch::Version { found: format!("with layout {layout}") });
     }
-    let (tag, rest) = seal::front::<Tag>(rest).ok_or(Mismatch::Garbled)?;
+    let (tag, rest) = codec::front::<Tag>(rest).ok_or(Mismatch::Garbled)?;
     tag.mismatch(own).map_or(Ok(rest), Err)
 }

@@ -11,8 +11,8 @@ use crate::detect::baseline::Statistics;
 use crate::detect::eif::Model;
 use crate::detect::seasonal::{History, Profile};
 use crate::drift::{self, Log, Reference};
+use crate::model_registry::Tally;
 use crate::reading::{Population, Timestamp};
-use crate::registry::Tally;
 use crate::report::{Absent, Contribution, Judgement, Learned, Opinion, SignalState};
 use crate::scorer::{self, POINTS_MIN, Score, Scorer, Step};
 use crate::selftest::{Recent, Trial};
@@ -21,12 +21,12 @@ use crate::simulate::Column;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
-mod describe;
-mod keep;
+mod description;
+mod snapshot;
 mod presence;
-mod recall;
+mod warm_start;
 
-pub(super) use keep::Saved;
+pub(super) use snapshot::Saved;
 
 /// Bytes that one of many subjects with 12 signals takes up at most, once it is known for weeks; with
 /// [`SUBJECTS_MAX`](super::SUBJECTS_MAX) of them that is 128 MiB.

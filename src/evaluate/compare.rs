@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::show::{Cells, cell, heading, names, object, write};
+use super::output::{Cells, cell, heading, names, object, write};
 use super::{Evaluation, Figures, Style};
 
 /// What is shown of each way where there are many of them.

@@ -5,9 +5,9 @@ use hyper::header::CONTENT_SECURITY_POLICY;
 
 use super::message::{Problem, Request, Response, whole, with};
 use super::routes::AppState;
+use crate::description;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Judgement, Report};
-use crate::sentence;
 use crate::version;
 
 const TEMPLATE: &str = include_str!("landing.html");
@@ -46,7 +46,7 @@ fn state(report: &Report) -> String {
 }
 
 fn line(subject: &Subject, judgement: &Judgement, now: Timestamp) -> String {
-    let name = sentence::name(subject);
+    let name = description::name(subject);
     match (&judgement.opinion, &judgement.episode) {
         (None, _) => format!("{name}: learning, first score in {}", span(judgement.ready_at.0 - now.0)),
         (Some(it), None) => format!("{name}: nothing unusual, score {:.2} (threshold 1)", it.score),

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::families::{Families, Owned, Ranks};
-use super::ticks::{TICK_SECONDS, Ticks};
+use super::metric_families::{Families, Owned, Ranks};
+use super::tick_histogram::{TICK_SECONDS, Ticks};
+use crate::description;
 use crate::detect::DETECTORS;
 use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::Subject;
 use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
-use crate::sentence;
 use crate::version;
 
 static SCORE: Metric = Metric::gauge(
@@ -283,7 +283,8 @@ impl Exposition {
             running.sort_by(|one, other| one.0.0.total_cmp(&other.0.0));
         }
         let over = running.split_off(running.len().min(EPISODE_INFO_MAX)).len();
-        let ids: Vec<_> = running.iter().map(|(since, subject, _)| sentence::id(subject, *since)).collect();
+        let ids: Vec<_> =
+            running.iter().map(|(since, subject, _)| description::id(subject, *since)).collect();
         let series = running.iter().zip(&ids).map(|((_, subject, description), id)| {
             let [kind, name] = names(subject);
             ([kind, name, id, description], 1.0)

@@ -14,8 +14,8 @@ use prometheus_client::registry::Registry;
 use super::message::{Problem, Request, Response, blocking, whole, with};
 use super::metrics::{Counts, Exposition, Options};
 use super::negotiate::{Format, wants_gzip};
+use super::prometheus_text;
 use super::routes::AppState;
-use super::text;
 use crate::report::Report;
 
 /// Makes the page of a report when it is first asked for.
@@ -110,7 +110,7 @@ impl Page {
             Format::Text => {
                 let openmetrics = self.openmetrics.plain.get_or_init(|| openmetrics(&self.exposition).into());
                 // The encoder writes UTF-8 only.
-                text::from_openmetrics(std::str::from_utf8(openmetrics).unwrap_or_default())
+                prometheus_text::from_openmetrics(std::str::from_utf8(openmetrics).unwrap_or_default())
             }
             Format::OpenMetrics { .. } => openmetrics(&self.exposition),
         }

@@ -13,7 +13,7 @@ use super::message::{self, Problem, Request, Response, plain};
 use super::page::Pages;
 use super::server::Peer;
 use super::timeouts::Activity;
-use super::{api, landing, page};
+use super::{control_api, landing, page};
 use crate::control::Control;
 use crate::reading::Timestamp;
 use crate::report::Report;
@@ -84,14 +84,14 @@ static ROUTES: &[Route] = &[
     route!(GET "/", Public, landing::landing),
     route!(GET HEALTHY_PATH, Public, healthy),
     route!(GET "/-/ready", Public, ready),
-    route!(GET "/api/v1/status", Control, api::status),
-    route!(GET "/api/v1/explain", Control, api::explain),
-    route!(POST "/api/v1/learn", Control, api::learn),
-    route!(POST "/api/v1/accept", Control, api::accept),
-    route!(POST "/api/v1/forget", Control, api::forget),
-    route!(POST "/api/v1/train", Control, api::train),
-    route!(POST "/api/v1/models/{id}/promote", Control, api::promote),
-    route!(POST "/api/v1/models/rollback", Control, api::rollback),
+    route!(GET "/api/v1/status", Control, control_api::status),
+    route!(GET "/api/v1/explain", Control, control_api::explain),
+    route!(POST "/api/v1/learn", Control, control_api::learn),
+    route!(POST "/api/v1/accept", Control, control_api::accept),
+    route!(POST "/api/v1/forget", Control, control_api::forget),
+    route!(POST "/api/v1/train", Control, control_api::train),
+    route!(POST "/api/v1/models/{id}/promote", Control, control_api::promote),
+    route!(POST "/api/v1/models/rollback", Control, control_api::rollback),
 ];
 
 /// The rows whose pattern fits a path, one for each method.

@@ -16,8 +16,8 @@ use tokio::time::{sleep, timeout};
 
 use super::control_socket::{ControlSocket, ControlStream};
 use super::metrics::Counts;
+use super::request_span;
 use super::routes::AppState;
-use super::span;
 use super::timeouts::{Activity, TimeoutStream};
 
 /// Most connections from the network; for one more, the one without activity for the longest time is closed.
@@ -144,7 +144,7 @@ impl Acceptor {
         let service = service_fn(move |request| {
             let (state, activity) = (Arc::clone(&state), Arc::clone(&own));
             async move {
-                let response = span::respond(&state, &peer, &activity, request).await;
+                let response = request_span::respond(&state, &peer, &activity, request).await;
                 Ok::<_, std::convert::Infallible>(response)
             }
         });

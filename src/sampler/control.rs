@@ -11,8 +11,8 @@ use super::status;
 use crate::clock;
 use crate::control::{Command, Outcome, Refusal, Reply, Request};
 use crate::engine::Engine;
+use crate::model_registry::{NoVersion, Version};
 use crate::reading::{Kind, Subject};
-use crate::registry::{NoVersion, Version};
 use crate::report::Report;
 use crate::store::{Between, Entry, Error, LEARNING, Marker};
 

@@ -14,9 +14,9 @@ use crate::metric::Metric;
 use crate::reading::Values;
 
 mod queue;
-mod work;
+mod job;
 
-pub(super) use work::{Failure, Job, Outcome, States};
+pub(super) use job::{Failure, Job, Outcome, States};
 
 use queue::{Lane, Queue};
 

@@ -6,8 +6,8 @@ use super::jobs::Failure;
 use super::persist::Durable;
 use crate::clock;
 use crate::metric::Metric;
+use crate::model_registry::{Outcome, Registry, Stage};
 use crate::reading::{Kind, Labels, Values};
-use crate::registry::{Outcome, Registry, Stage};
 use crate::training::{Model, TrainError};
 
 pub(super) static MODEL: Metric = Metric::gauge(

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::engine::{Engine, SUBJECTS_MAX};
+use crate::model_registry::{Record, Registry, Saved};
 use crate::reading::{Kind, Subject, Timestamp};
-use crate::registry::{Record, Registry, Saved};
 use crate::report::Report;
 use crate::store::{self, Baseline, Entry, Snapshot, Store, SubjectState};
 

@@ -9,10 +9,10 @@ use super::jobs::Jobs;
 use super::persist::Durable;
 use crate::clock;
 use crate::control::{Refusal, Reply};
+use crate::description;
+use crate::duration::Span;
 use crate::reading::Subject;
 use crate::report::{Judgement, Report};
-use crate::sentence;
-use crate::span::Span;
 use crate::version::VERSION;
 
 /// When the process first had a loop; new settings begin another one.
@@ -65,7 +65,7 @@ pub(super) fn explain(newest: Option<&Arc<Report>>) -> Result<Reply, Refusal> {
 /// The state of one subject. What is not known is null.
 fn subject(subject: &Subject, judgement: &Judgement) -> Value {
     let opinion = judgement.opinion.as_ref();
-    let causes = sentence::causes(judgement).into_iter().map(|cause| {
+    let causes = description::causes(judgement).into_iter().map(|cause| {
         let (state, expected) = (cause.state, cause.state.expected);
         json!({
             "signal": state.signal.name, "title": state.signal.title, "value": state.value,
@@ -83,7 +83,7 @@ fn subject(subject: &Subject, judgement: &Judgement) -> Value {
         "momentary_score": opinion.map(|it| it.momentary), "confidence": opinion.and_then(|it| it.confidence),
         "causes": causes.collect::<Vec<_>>(), "absent": absent.collect::<Vec<_>>(),
         "episode": judgement.episode.map(
-            |it| json!({"id": sentence::id(subject, it.since), "since": it.since.0, "peak": it.peak}),
+            |it| json!({"id": description::id(subject, it.since), "since": it.since.0, "peak": it.peak}),
         ),
         "description": judgement.description,
     })
@@ -97,7 +97,7 @@ fn line(subject: &Subject, judgement: &Judgement) -> String {
         (Some(opinion), None) => format!("no anomaly on {name}; {}", score(opinion.momentary)),
         (None, _) if judgement.ready => format!("no score for {name}: readings are missing"),
         (None, _) => {
-            format!("no score for {name} before {}", sentence::instant(judgement.ready_at))
+            format!("no score for {name} before {}", description::instant(judgement.ready_at))
         }
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::eif::{Eif, Model};
-use crate::detect::{Outputs, Verdict, View, fuse};
-use crate::registry::Tally;
+use crate::detect::{Outputs, Verdict, View, joint_score};
+use crate::model_registry::Tally;
 use crate::report::Shadowed;
 
 /// A model under trial.
@@ -45,7 +45,7 @@ impl Shadow {
     ) -> Option<Shadowed> {
         let forest = own.relative()?;
         let Beside { z, limit, keep, elapsed, score } = beside;
-        let joint = fuse::fuse(z, &Outputs { forest: own, ..outputs }, limit);
+        let joint = joint_score::fuse(z, &Outputs { forest: own, ..outputs }, limit);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let own_score = self.smooth.iter().sum::<f64>().max(0.0) / limit;

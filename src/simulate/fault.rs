@@ -110,7 +110,7 @@ impl Fault {
             Self::Leak => ramp(rows),
             Self::Saturation => ramp(SATURATED_AFTER.min(rows)),
             // Four swings, each of at least four rows; begun upwards.
-            Self::Oscillation => super::chance::wave((step as f64 + 0.5) / (rows as f64 / 4.0).max(4.0)),
+            Self::Oscillation => super::rng::wave((step as f64 + 0.5) / (rows as f64 / 4.0).max(4.0)),
             _ => 1.0,
         }
     }

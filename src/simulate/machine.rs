@@ -6,9 +6,9 @@
 //! a kurtosis of 3 to 4 in the median and in the hundreds in the burstiest tenth, half of the pairs hardly correlated,
 //! a tenth above 0.8): so neither is every fault plain to see, nor is anything to be learned from noise alone.
 
-use super::chance::{Chance, Drift, along, exp};
 use super::column::WIDTH;
-use super::jobs::{Jobs, Work};
+use super::cron_jobs::{Jobs, Work};
+use super::rng::{Chance, Drift, along, exp};
 
 const DAY: f64 = 86_400.0;
 const MB: f64 = 1e6;

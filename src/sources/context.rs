@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::file::{KernelFile, Line, Text, optional};
+use super::kernel_file::{KernelFile, Line, Text, optional};
 use super::{Error, Settings, Source};
 use crate::clock;
 use crate::grace::{Cue, Reason};

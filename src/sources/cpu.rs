@@ -1,6 +1,6 @@
 //! Time of the processors by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
 
-use super::file::KernelFile;
+use super::kernel_file::KernelFile;
 use super::{Error, Settings, Source};
 use crate::metric::Metric;
 use crate::reading::{Kind, Labels, Reading};

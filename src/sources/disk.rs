@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::device::Devices;
-use super::file::KernelFile;
+use super::kernel_file::KernelFile;
 use super::pattern::Pattern;
 use super::{Error, Source};
 use crate::metric::Metric;

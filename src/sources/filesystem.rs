@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::KernelFile;
-use super::guard::{ANSWER_SECONDS_MAX, Guard, Usage};
+use super::kernel_file::KernelFile;
 use super::mounts::{self, Filter};
 use super::pattern::Pattern;
+use super::statfs_worker::{ANSWER_SECONDS_MAX, Guard, Usage};
 use super::{Error, Source, excerpt};
 use crate::clock;
 use crate::metric::Metric;

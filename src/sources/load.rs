@@ -3,7 +3,7 @@
 //! They are shown and never judged: an average over minutes keeps an episode alive long after its end. Running
 //! and blocked tasks and pressure say the same at once.
 
-use super::file::KernelFile;
+use super::kernel_file::KernelFile;
 use super::{Error, Settings, Source};
 use crate::metric::Metric;
 use crate::reading::Reading;

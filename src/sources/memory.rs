@@ -1,7 +1,7 @@
 //! Memory, swap and page faults, from `/proc/meminfo` and `/proc/vmstat`
 //! (`Documentation/filesystems/proc.rst`, §1.3; `mm/vmstat.c`).
 
-use super::file::{KernelFile, Text, optional};
+use super::kernel_file::{KernelFile, Text, optional};
 use super::{Error, Settings, Source};
 use crate::metric::Metric;
 use crate::reading::{Kind, Reading, Values};

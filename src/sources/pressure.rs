@@ -3,7 +3,7 @@
 //!
 //! Only the totals are read: the averages beside them lag.
 
-use super::file::{KernelFile, Text};
+use super::kernel_file::{KernelFile, Text};
 use super::{Error, Settings, Source};
 use crate::metric::Metric;
 use crate::reading::{Kind, Reading, Values};

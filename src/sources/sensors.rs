@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::file::KernelFile;
+use super::kernel_file::KernelFile;
 use super::{Error, Settings, Source};
 use crate::clock;
 use crate::metric::Metric;

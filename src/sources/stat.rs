@@ -3,7 +3,7 @@
 //!
 //! `/proc/stat` is read by the source `cpu` too: sources know nothing of each other.
 
-use super::file::{KernelFile, Text, number, optional};
+use super::kernel_file::{KernelFile, Text, number, optional};
 use super::{Error, Settings, Source};
 use crate::metric::Metric;
 use crate::reading::{Kind, Reading, Values};

@@ -1,7 +1,7 @@
 //! TCP and sockets, from `/proc/1/net/snmp` (RFC 4022 names the counters) and `/proc/1/net/sockstat`
 //! (`net/ipv4/proc.c`), of the same network namespace as the source `network`.
 
-use super::file::{KernelFile, Text, number, optional};
+use super::kernel_file::{KernelFile, Text, number, optional};
 use super::{Error, Settings, Source};
 use crate::metric::Metric;
 use crate::reading::{Kind, Reading, Values};

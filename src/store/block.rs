@@ -13,7 +13,7 @@ use flate2::write::ZlibEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use crate::seal::{self, Blob};
+use crate::codec::{self, Blob};
 
 /// A larger block was not written by hostnorm; bounds memory when a block is read.
 const BYTES_MAX: usize = 64 << 20;
@@ -63,7 +63,7 @@ impl Packer {
     /// When the compressor fails.
     pub(super) fn pack(&mut self, lines: &[Line]) -> Result<Vec<u8>, Error> {
         let runs: Vec<Run> = lines.chunk_by(|one, other| one.layout == other.layout).map(run).collect();
-        let packed = self.0.write_all(&seal::bytes(&runs)).and_then(|()| self.0.reset(Vec::new()));
+        let packed = self.0.write_all(&codec::bytes(&runs)).and_then(|()| self.0.reset(Vec::new()));
         packed.map_err(|_| Error::CorruptBlock)
     }
 }
@@ -90,7 +90,7 @@ pub(super) fn unpack(block: &[u8]) -> Result<Vec<Line>, Error> {
     if read.is_err() || bytes.len() > BYTES_MAX {
         return Err(Error::CorruptBlock);
     }
-    let runs: Vec<Run> = seal::read(&bytes).ok_or(Error::CorruptBlock)?;
+    let runs: Vec<Run> = codec::read(&bytes).ok_or(Error::CorruptBlock)?;
     let mut lines = Vec::new();
     for run in runs {
         lines.extend(unpacked(run)?);

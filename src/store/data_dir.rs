@@ -7,10 +7,10 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::access::{self, Identity};
 use super::error::Error;
+use super::file_permissions::{self, Identity};
 use crate::clock;
-use crate::sentence;
+use crate::description;
 
 /// Name of the database.
 pub const FILE: &str = "hostnorm.db";
@@ -36,14 +36,14 @@ impl DataDir {
     /// Creates the directory where there is none, makes it private and takes its lock. The system releases the lock
     /// when the process ends, however it ends.
     pub(super) fn lock(directory: &Path) -> Result<Self, Error> {
-        access::create_private(directory).map_err(|source| io(directory, source))?;
+        file_permissions::create_private(directory).map_err(|source| io(directory, source))?;
         // SQLite is told to follow no links, which holds for directories too.
         let path = directory.canonicalize().map_err(|source| io(directory, source))?;
         make_private(&path);
         let name = path.join(LOCK);
         is_there(&name)?;
         let mut options = File::options();
-        let lock = access::private(options.write(true).create(true).truncate(false)).open(&name);
+        let lock = file_permissions::private(options.write(true).create(true).truncate(false)).open(&name);
         let lock = lock.map_err(|source| io(&name, source))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, lock }),
@@ -59,7 +59,7 @@ impl DataDir {
 
     /// Whether the lock that is held is still the one in the directory.
     pub(super) fn is_in_place(&self) -> bool {
-        let held = self.lock.metadata().ok().map(|it| access::identity(&it));
+        let held = self.lock.metadata().ok().map(|it| file_permissions::identity(&it));
         held.is_some() && held == identity(&self.path.join(LOCK))
     }
 
@@ -71,7 +71,7 @@ impl DataDir {
     /// A name for the database when it is set aside, which no file has.
     pub(super) fn free_name(&self) -> PathBuf {
         let stamp: String =
-            sentence::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
+            description::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
         let name = |n: usize| suffixed(&self.database(), &format!("{ASIDE}{stamp}{}", "+".repeat(n)));
         let is_free = |it: &PathBuf| SUFFIXES.iter().all(|end| identity(&suffixed(it, end)).is_none());
         (0..).map(name).find(is_free).unwrap_or_else(|| name(0))
@@ -125,7 +125,7 @@ pub(super) fn size(path: &Path) -> u64 {
 
 /// Device and inode of a file; nothing where there is none.
 pub(super) fn identity(path: &Path) -> Option<Identity> {
-    path.symlink_metadata().ok().map(|it| access::identity(&it))
+    path.symlink_metadata().ok().map(|it| file_permissions::identity(&it))
 }
 
 /// Whether a database is there.
@@ -150,7 +150,7 @@ fn is_there(path: &Path) -> Result<bool, Error> {
 /// the locks that SQLite holds on it in this process.
 pub(super) fn create_private(path: &Path) -> Result<(), Error> {
     let mut options = File::options();
-    match access::private(options.write(true).create_new(true)).open(path) {
+    match file_permissions::private(options.write(true).create_new(true)).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(io(path, error)),
         _ => Ok(()),
     }
@@ -163,13 +163,13 @@ fn make_private(directory: &Path) {
     let of_others = names(directory).find(|it| !own(it) && it != "lost+found");
     let files = names(directory).filter(own).map(|it| directory.join(it));
     let paths: Vec<PathBuf> = [directory.to_owned()].into_iter().chain(files).collect();
-    for path in paths.into_iter().filter(|it| access::is_open_to_others(it)) {
+    for path in paths.into_iter().filter(|it| file_permissions::is_open_to_others(it)) {
         if let (true, Some(file)) = (path == directory, &of_others) {
             tracing::warn!(
                 directory = %directory.display(), file,
                 "other users can enter the directory of the store; it is not changed, because it holds other files"
             );
-        } else if let Err(error) = access::close_to_others(&path) {
+        } else if let Err(error) = file_permissions::close_to_others(&path) {
             tracing::info!(path = %path.display(), %error, "other users keep their access to the store");
         }
     }

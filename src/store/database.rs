@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::access::Identity;
 use super::block::{Line, Packer};
 use super::data_dir::{self, LOG};
 use super::entry::{Entry, Tick};
 use super::episodes::Open;
 use super::error::Error;
+use super::file_permissions::Identity;
 use super::points;
 use super::retention::{self, Keep};
 use super::row_types::{Bygone, Imported};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::reading_series::SeriesList;
 use super::row_types::{Baseline, Bygone, Marker, Model, Snapshot, SubjectState};
-use super::series::SeriesList;
+use crate::description;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Episode, Judgement, Learned, Report, Turn};
-use crate::sentence;
 
 /// One thing to write.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ fn causes(judgement: &Judgement) -> String {
             "usual_seconds": it.usual,
         })
     });
-    let causes = sentence::causes(judgement).into_iter().map(|it| {
+    let causes = description::causes(judgement).into_iter().map(|it| {
         let (state, expected) = (it.state, it.state.expected);
         // JSON has no infinity: a bound without limit becomes null.
         json!({

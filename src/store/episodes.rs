@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::entry::Judged;
 use super::error::Error;
 use super::row_types::{AROUND_SECONDS, EpisodeRow, subject, subject_of};
+use crate::description;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Episode, Turn};
-use crate::sentence;
 
 /// The open episodes.
 #[derive(Debug, Default)]
@@ -170,7 +170,7 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
     let began = row.get(2)?;
     let subject = subject_of(row, 0)?.unwrap_or(Subject::Host);
     Ok(EpisodeRow {
-        id: sentence::id(&subject, Timestamp(began)),
+        id: description::id(&subject, Timestamp(began)),
         kind: row.get(0)?,
         subject: row.get(1)?,
         began,

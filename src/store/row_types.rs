@@ -95,7 +95,7 @@ pub struct ScoreRow {
 /// An episode.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EpisodeRow {
-    /// Its identifier, see [`sentence::id`](crate::sentence::id).
+    /// Its identifier, see [`description::id`](crate::description::id).
     pub id: String,
     /// Kind of its subject.
     pub kind: String,

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::block::{Layout, Line};
 use super::entry::Tick;
 use super::error::Error;
+use super::reading_series::{Series, SeriesList};
 use super::row_types::subject_of;
-use super::series::{Series, SeriesList};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp, Values};
 

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::access::Identity;
 use super::data_dir::{self, DataDir, FILE, LOG};
 use super::database::Database;
 use super::entry::Entry;
 use super::error::Error;
+use super::file_permissions::Identity;
 use super::queue::Queue;
 use super::reader::Reader;
 use super::retention::Keep;

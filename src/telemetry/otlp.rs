@@ -7,12 +7,12 @@
 mod settings;
 mod transport;
 mod resource;
-mod outcomes;
+mod span_counts;
 mod pipeline;
 mod context;
 
 pub use context::{adopt, trace_of};
-pub use outcomes::{METRICS, Outcomes};
 pub use pipeline::{SHUTDOWN_MAX, Traces, start};
 pub use settings::{Compression, Protocol, Sampler, Settings};
+pub use span_counts::{METRICS, Outcomes};
 pub use transport::{Unusable, unusable};

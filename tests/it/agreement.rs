@@ -5,11 +5,11 @@
 
 use std::path::Path;
 
-use hostnorm::detect::blame::Blame;
 use hostnorm::detect::expectation::Expectation;
+use hostnorm::detect::signal_ranking::Blame;
 use hostnorm::detect::{Detectors, Lesson, Shape, Verdict, View};
 use hostnorm::reading::Timestamp;
-use hostnorm::rows::{Row, Table};
+use hostnorm::table::{Row, Table};
 use hostnorm::window::Point;
 
 const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };

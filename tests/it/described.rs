@@ -4,12 +4,12 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hostnorm::description::DESCRIPTION_MAX;
 use hostnorm::engine::{Engine, Settings};
 use hostnorm::http::{Format, Page};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
 use hostnorm::report::{Episode, Judgement, Report};
-use hostnorm::sentence::DESCRIPTION_MAX;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::store::{Between, Reader};
 use hostnorm::telemetry::Diary;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use extended_isolation_forest::{Forest as Peer, ForestOptions};
-use hostnorm::curve::auc;
 use hostnorm::detect::eif;
 use hostnorm::detect::forest::{Forest, Options, Rows};
 use hostnorm::detect::random::Random;
 use hostnorm::drift::Log;
-use hostnorm::second_opinion;
-use hostnorm::training::card::Card;
-use hostnorm::training::trial::Trial;
+use hostnorm::reference_forest;
+use hostnorm::roc::auc;
+use hostnorm::training::holdout_test::Trial;
+use hostnorm::training::model_evaluation::Card;
 use hostnorm::training::{Model, Settings, TrainError, TrainingSet, train, train_beside};
 
 const WIDTH: usize = 8;
@@ -153,7 +153,7 @@ fn equal_seeds_and_points_give_equal_models_whatever_the_second_opinion_is() {
         for peer in [0.0, 1.0] {
             assert_eq!(outcome(train_beside(&set, &settings, 7, &mut |_, _, _| Some(peer))), alone);
         }
-        assert_eq!(outcome(second_opinion::train(&set, &settings, 7, &mut || ())).is_ok(), taken);
+        assert_eq!(outcome(reference_forest::train(&set, &settings, 7, &mut || ())).is_ok(), taken);
     }
 }
 
@@ -161,7 +161,8 @@ fn equal_seeds_and_points_give_equal_models_whatever_the_second_opinion_is() {
 fn the_second_opinion_stands_on_the_card_and_there_is_time_to_rest() {
     for (width, there) in [(1, true), (26, true), (64, true), (65, false)] {
         let mut rests = 0;
-        let trained = second_opinion::train(&cloud(width, 300), &Settings::default(), 1, &mut || rests += 1);
+        let trained =
+            reference_forest::train(&cloud(width, 300), &Settings::default(), 1, &mut || rests += 1);
         let peer = trained.unwrap().card.auc_peer;
         assert_eq!((peer.is_some(), rests > 20), (there, there), "{width}");
         assert!(peer.is_none_or(|it| it > 0.75), "{width}: {peer:?}");

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use hostnorm::dataset::{Entry, Folder, Scores, labels};
 use hostnorm::evaluate::{Evaluation, Figures, figures, period};
-use hostnorm::labelled::{Entry, Folder, Scores, labels};
 use lzma_rust2::XzReader;
 use serde_json::Value;
 

@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
-use hostnorm::history::{self, Access, HistoryError, Mapping, Note, Origin, Past, Wanted};
+use hostnorm::backfill::{self, Access, HistoryError, Mapping, Note, Origin, Past, Wanted};
+use hostnorm::duration::Span;
 use hostnorm::reading::Timestamp;
 use hostnorm::signal::Signal;
 use hostnorm::sources;
-use hostnorm::span::Span;
 
 /// The end of the past that is asked for.
 const UNTIL: f64 = 1_795_255_200.0;
@@ -97,7 +97,7 @@ fn ask(url: &str, access: &Access) -> (Result<Past, HistoryError>, Vec<String>) 
     };
     let Ok(Origin::Server(address)) = url.parse() else { panic!("{url} is a server") };
     let mut told = Vec::new();
-    let past = history::read(&address, access, &mapping, &wanted, &mut |note| {
+    let past = backfill::read(&address, access, &mapping, &wanted, &mut |note| {
         if let Note::Wait(why) = note {
             told.push(why.to_owned());
         }

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostnorm::span::Span;
+use hostnorm::duration::Span;
 use hostnorm::telemetry::otlp::{self, Outcomes, Protocol, Settings, Traces};
 use hostnorm::telemetry::traced;
 

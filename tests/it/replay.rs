@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use hostnorm::commands::replay::{floors, settings};
 use hostnorm::config::Config;
 use hostnorm::replay::Replay;
-use hostnorm::rows::{Row, Table};
+use hostnorm::table::{Row, Table};
 
 /// Runs the program in this directory; `input.csv` is its standard input, if it is there.
 fn run(dir: &Path, args: &str) -> Output {

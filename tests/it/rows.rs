@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hostnorm::rows::{COLUMNS_MAX, LINE_BYTES_MAX, Row, RowsError, Table};
+use hostnorm::table::{COLUMNS_MAX, LINE_BYTES_MAX, Row, RowsError, Table};
 use lzma_rust2::{XzOptions, XzWriter};
 use proptest::prelude::*;
 

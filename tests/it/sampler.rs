@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use hostnorm::control::{Command, Control, Outcome, Refusal};
 use hostnorm::engine::{Engine, Settings};
+use hostnorm::model_registry::Registry;
 use hostnorm::reading::{Labels, Reading, Timestamp};
-use hostnorm::registry::Registry;
 use hostnorm::report::Report;
 use hostnorm::sampler::{self, Durable, Handle, Options, Sampler};
 use hostnorm::simulate::COLUMNS;

@@ -6,12 +6,12 @@ use crate::living;
 use std::cell::Cell;
 use std::sync::Arc;
 
+use hostnorm::codec;
 use hostnorm::engine::{Engine, Mismatch, Settings};
 use hostnorm::grace::{Cue, Reason};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Reading, Subject};
 use hostnorm::report::Report;
-use hostnorm::seal;
 use hostnorm::training::{self, Model};
 use proptest::prelude::*;
 
@@ -182,7 +182,7 @@ fn whatever_is_in_a_snapshot_does_no_harm() {
             content.truncate(end.index(content.len()));
         }
         let mut engine = engine();
-        if engine.restore(&seal::seal(*b"hnSS", &content)).is_ok() {
+        if engine.restore(&codec::seal(*b"hnSS", &content)).is_ok() {
             taken.set(taken.get() + 1);
             for reading in &rest[..40] {
                 engine.step(reading.clone());

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use hostnorm::duration::Span;
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Kind, Labels, Reading, Subject, Timestamp, Values};
 use hostnorm::report::{
     Contribution, Direction, Episode, Judgement, Learned, Opinion, Report, SignalState, Turn,
 };
 use hostnorm::signal::{Signal, Unit};
-use hostnorm::span::Span;
 use hostnorm::store::{
     Between, Entry, Error, FILE, LEARNING, LOCK, LeftOut, Marker, Model, Reader, Retention,
     SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX, Settings, Snapshot, Store, SubjectState, amend,

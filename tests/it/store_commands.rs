@@ -8,9 +8,9 @@ use std::sync::Arc;
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{Episode, Judgement, Learned, Opinion, Report, Turn};
-use hostnorm::rows::instant;
 use hostnorm::sources;
 use hostnorm::store::Reader;
+use hostnorm::table::instant;
 use hostnorm::window::Point;
 
 const START: f64 = 1_795_255_200.123_456;

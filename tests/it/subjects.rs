@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hostnorm::control::Command;
 use hostnorm::engine::{Engine, Settings};
+use hostnorm::model_registry::Registry;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
-use hostnorm::registry::Registry;
 use hostnorm::report::{Judgement, Report};
 use hostnorm::sampler::Durable;
 use hostnorm::sources::{self, Source};

@@ -320,7 +320,7 @@ fn ask(shared: &Shared, address: SocketAddr, pause: Duration) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::span::Span;
+    use crate::duration::Span;
 
     #[test]
     fn a_load_ends_without_a_trace() {

@@ -2,9 +2,9 @@
 //!
 //! A plain function of what the engine said, so that it is tested without a clock.
 
+use crate::description;
 use crate::reading::Subject;
 use crate::report::{Report, Turn};
-use crate::sentence;
 
 /// Calm after the first score, in seconds: what is found in it is none of the load's doing.
 const CALM: f64 = 5.0;
@@ -61,15 +61,15 @@ impl Seen {
         let at = report.reading.at;
         let said = judgement.turn.as_ref().map(|turn| match turn {
             Turn::Began | Turn::Changed => judgement.description.as_deref().unwrap_or_default().to_owned(),
-            Turn::Ended(episode) => sentence::ended(host, episode, at),
-            Turn::Accepted(episode) => sentence::accepted(host, episode, at),
+            Turn::Ended(episode) => description::ended(host, episode, at),
+            Turn::Accepted(episode) => description::accepted(host, episode, at),
         });
         Self {
             cpu: signal("cpu_busy_ratio"),
             memory: signal("memory_used_ratio"),
             score: judgement.opinion.as_ref().map(|it| it.score),
             anomalous: judgement.episode.is_some(),
-            words: judgement.episode.map(|_| sentence::describe(host, judgement)),
+            words: judgement.episode.map(|_| description::describe(host, judgement)),
             said,
             began: judgement.turn == Some(Turn::Began),
             ..seen

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::description;
 use crate::metric::Metric;
 use crate::reading::{Labels, Timestamp};
-use crate::sentence;
 
 /// Writes one row.
 pub(super) fn row<'a>(to: &mut dyn Write, cells: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
@@ -25,7 +25,7 @@ pub(super) fn row<'a>(to: &mut dyn Write, cells: impl IntoIterator<Item = &'a st
 pub(super) fn time(at: Timestamp) -> String {
     let whole = at.0.floor();
     let nanos = ((at.0 - whole) * 1e9).round() as u64;
-    let text = sentence::instant(Timestamp(whole));
+    let text = description::instant(Timestamp(whole));
     format!("{}.{nanos:09}Z", text.split('.').next().unwrap_or_default())
 }
 
@@ -55,7 +55,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rows::instant;
+    use crate::table::instant;
 
     #[test]
     fn what_has_commas_or_quotes_is_quoted() {

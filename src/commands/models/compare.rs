@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::commands::run;
 use crate::config::Config;
-use crate::registry::Version;
+use crate::model_registry::Version;
 use crate::sampler::fold_and_judge;
 use crate::store::{Error, Reader};
 

@@ -1,14 +1,14 @@
 //! At the first start: gets the past of this host from where the settings say, on a thread of its own.
 
+use crate::backfill::{Note, Origin, Settings, TooLittle};
 use crate::clock;
-use crate::commands::past::{self, Order};
+use crate::commands::backfill::{self, Order};
 use crate::config::Config;
-use crate::history::{Note, Origin, Settings, TooLittle};
+use crate::duration::Span;
 use crate::reading::Subject;
 use crate::sampler::Handle;
 use crate::signal::Signal;
 use crate::sources;
-use crate::span::Span;
 use crate::store::Bygone;
 
 /// A backfill that is due.
@@ -67,9 +67,9 @@ fn ask(settings: &Settings, signals: Vec<&'static Signal>, step: Span) -> Result
             tracing::info!(why, "backfill waits");
         }
     };
-    let past = past::read(&order, &mut tell).map_err(|exit| exit.text)?;
+    let past = backfill::read(&order, &mut tell).map_err(|exit| exit.text)?;
     TooLittle::check(past.points.len(), past.every, true).map_err(|error| error.to_string())?;
-    let found = past::told(&past, &signals);
+    let found = backfill::told(&past, &signals);
     tracing::info!(found = found.trim_end().replace('\n', "; "), "backfill found");
     Ok(Bygone { subject: Subject::Host, signals, points: past.points })
 }

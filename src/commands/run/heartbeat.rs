@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::description;
 use crate::reading::Timestamp;
 use crate::report::{Judgement, Report, Turn};
-use crate::sentence;
-use crate::supervisor::Supervisor;
+use crate::sd_notify::Supervisor;
 
 /// Turns reports into what the supervisor is told. The sampling thread calls it at the end of each tick: a loop that
 /// hangs gives no sign of life.
@@ -79,13 +79,13 @@ impl Heartbeat {
             State::Learning { ready_at } => {
                 format!(
                     "learning what is normal on this host; the first score at {}",
-                    sentence::instant(ready_at)
+                    description::instant(ready_at)
                 )
             }
             State::Usual => "nothing unusual on this host".into(),
             State::Anomaly { since } => match &judgement.description {
                 Some(description) => description.to_string(),
-                None => format!("anomaly since {}", sentence::instant(since)),
+                None => format!("anomaly since {}", description::instant(since)),
             },
         });
     }

@@ -7,14 +7,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cli::{self, Exit};
-use crate::commands::replay::feed::Feed;
+use crate::commands::replay::table_input::Feed;
 use crate::commands::replay::{every, floors, settings};
 use crate::config::DetectionSettings;
-use crate::rows::Row;
-use crate::search::{CELLS_MAX, Combination, History, Part, Search, Worth, choose, grid};
+use crate::settings_search::{CELLS_MAX, Combination, History, Part, Search, Worth, choose, grid};
+use crate::table::Row;
 use crate::training::TrainError;
 
-mod show;
+mod output;
 
 /// More threads than this make no search shorter that is worth it, and each holds a replay.
 const THREADS_MAX: usize = 16;
@@ -60,11 +60,11 @@ fn search(options: &cli::Search) -> Result<String, Exit> {
         faults: search.faults(),
     };
     if let Some(output) = &options.output {
-        let text = show::file(&found, options);
+        let text = output::file(&found, options);
         std::fs::write(output, text)
             .map_err(|error| Exit::failure(format!("cannot write {}: {error}", output.display())))?;
     }
-    Ok(show::all(&found, options))
+    Ok(output::all(&found, options))
 }
 
 /// The default as a combination.

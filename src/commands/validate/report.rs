@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::rows::{Column, Group, Level, Review, quoted};
-use crate::span::Span;
+use crate::duration::Span;
+use crate::table::{Column, Group, Level, Review, quoted};
 
 /// Widest name that the table of columns makes room for.
 const NAME_WIDTH_MAX: usize = 40;

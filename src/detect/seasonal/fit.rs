@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use stlrs::{Mstl, Stl, StlParams};
 
-use super::collect::History;
-use super::fill::fill;
-use super::grid::Grid;
+use super::buckets::History;
+use super::interpolate::fill;
+use super::time_grid::Grid;
 use crate::detect::forgetting;
 
 /// Days it takes: two periods.

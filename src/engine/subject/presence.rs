@@ -1,8 +1,8 @@
 //! A subject as others see it: when it was here, what it learned from its kind, and what it can lend.
 
 use super::{DAY_SECONDS, Settings, State};
-use crate::detect::adaptive::Moments;
 use crate::detect::eif::Model;
+use crate::detect::exponential_moments::Moments;
 use crate::reading::Timestamp;
 use crate::report::Episode;
 

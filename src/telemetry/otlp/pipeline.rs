@@ -20,9 +20,9 @@ use opentelemetry_sdk::trace::{
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
-use super::outcomes::Outcomes;
 use super::resource::resource;
 use super::settings::{Protocol, Sampler, Settings};
+use super::span_counts::Outcomes;
 use super::transport::{Files, Reason, Unusable, exporter};
 
 /// Time that waiting spans get to be sent at the end; what is left then is lost.

@@ -6,7 +6,7 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use crate::span::Span;
+use crate::duration::Span;
 
 /// Longest queue; each waiting span takes about a kilobyte.
 const QUEUE_MAX: u64 = 65_536;

@@ -253,7 +253,7 @@ mod tests {
     use opentelemetry_sdk::trace::SpanExporter as _;
 
     use super::*;
-    use crate::span::Span;
+    use crate::duration::Span;
 
     #[test]
     fn the_reason_of_a_failure_is_kept() {

@@ -1,0 +1,255 @@
+//! The course of a question: which names the server knows, when it saw the host, then part by part.
+
+use super::fetch_error::{Cause, Failure};
+use super::http_client::Tell;
+use super::influx::Influx;
+use super::mapping::{Choice, Direct, Entry, Set};
+use super::prometheus::Prometheus;
+use super::series::{Series, some_of};
+use super::time_chunks::Chunk;
+use super::to_points::{Fold, Part};
+use super::{Access, Address, HistoryError, Kind, Mapping, Note, Past, Wanted};
+use crate::duration::Span;
+
+/// Samples that are so many steps apart are taken as they are; points are then as far apart.
+const SPARSE_STEPS: f64 = 1.25;
+
+/// Instants with a sample of the anchor, in milliseconds, and when it was made, in seconds.
+type Times = Vec<(i64, f64)>;
+
+/// A server of either kind.
+enum Server {
+    Prometheus(Prometheus),
+    Influx(Influx),
+}
+
+impl Server {
+    fn new(address: &Address, access: &Access, wanted: &Wanted<'_>) -> Result<Self, Failure> {
+        match address.kind {
+            Kind::Prometheus => Prometheus::new(address, access, wanted).map(Self::Prometheus),
+            Kind::Influx => Influx::new(address, access, wanted).map(Self::Influx),
+        }
+    }
+
+    fn failure(&self, cause: Cause) -> Failure {
+        match self {
+            Self::Prometheus(it) => it.failure(cause),
+            Self::Influx(it) => it.failure(cause),
+        }
+    }
+
+    fn hosts(&mut self, anchor: &Choice, whole: Chunk, tell: Tell<'_>) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Prometheus(it) => it.hosts(anchor, whole, tell),
+            Self::Influx(it) => it.hosts(anchor, tell),
+        }
+    }
+
+    fn instead(&mut self, whole: Chunk, tell: Tell<'_>) -> String {
+        match self {
+            Self::Prometheus(it) => it.instead(whole, tell),
+            Self::Influx(it) => it.instead(tell),
+        }
+    }
+
+    fn times(&mut self, anchor: &Choice, chunk: Chunk, tell: Tell<'_>) -> Result<Vec<(usize, f64)>, Failure> {
+        match self {
+            Self::Prometheus(it) => it.times(anchor, chunk, tell),
+            Self::Influx(it) => it.times(anchor, chunk, tell),
+        }
+    }
+
+    fn direct(&mut self, direct: &Direct, chunk: Chunk, tell: Tell<'_>) -> Result<Vec<Series>, Failure> {
+        match self {
+            Self::Prometheus(it) => it.direct(direct, chunk, tell),
+            // No set for InfluxDB has signals under their own names: the mapping refuses it.
+            Self::Influx(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Which sources are asked for together.
+    fn groups(&self, entries: &[Entry]) -> Vec<Vec<usize>> {
+        match self {
+            Self::Prometheus(_) => (0..entries.len()).map(|it| vec![it]).collect(),
+            Self::Influx(_) => Influx::groups(entries),
+        }
+    }
+
+    fn fetch(
+        &mut self,
+        entries: &[&Entry],
+        chunk: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<Vec<Series>>, Failure> {
+        match self {
+            Self::Prometheus(it) => entries.iter().map(|entry| it.fetch(entry, chunk, tell)).collect(),
+            Self::Influx(it) => it.fetch(entries, chunk, tell),
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Prometheus(it) => it.warnings.iter().map(|it| format!("the server warns: {it}")).collect(),
+            Self::Influx(_) => Vec::new(),
+        }
+    }
+
+    /// How to name one of several hosts.
+    fn how(&self) -> &'static str {
+        match self {
+            Self::Prometheus(_) => "--host NAME, or --match 'instance=\"NAME\"'",
+            Self::Influx(_) => "--host NAME",
+        }
+    }
+}
+
+/// See [`super::read`].
+pub(super) fn read(
+    address: &Address,
+    access: &Access,
+    mapping: &Mapping,
+    wanted: &Wanted<'_>,
+    tell: Tell<'_>,
+) -> Result<Past, HistoryError> {
+    let mut server = Server::new(address, access, wanted)?;
+    let millis = |span: Span| i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX);
+    let grid = |step: i64| Chunk::whole(wanted.until.0, wanted.lasting.as_seconds(), step);
+    let step = millis(wanted.step);
+    let mut whole = grid(step);
+    let (set, mut times) = choose(&mut server, mapping.sets(address.kind), whole, tell)?;
+    let mut remarks = vec![format!("the names of {} are used", set.name)];
+    if let Some(apart) = apart(&times).filter(|it| it * 1e3 > SPARSE_STEPS * step as f64) {
+        let steps = (apart * 1e3 / step as f64 - 0.01).ceil() as i64;
+        whole = grid(step.saturating_mul(steps));
+        times = instants(&mut server, &set.anchor, whole, tell)?;
+        let shown = [Span::nearest(apart), Span::nearest(whole.step as f64 / 1e3)];
+        remarks.push(format!("the server has a sample each {}, so points are {} apart", shown[0], shown[1]));
+    }
+    let direct = set.signals.as_ref();
+    let mut fold =
+        Fold::new(wanted, &set.entries, direct.map(|it| it.name.as_str()), whole.step as f64 / 1e3);
+    let parts: Vec<Chunk> = whole.parts().collect();
+    let mut course = Course { groups: server.groups(&set.entries), server, set, done: 0, of: 0 };
+    course.of = parts.len() * (course.groups.len() + usize::from(direct.is_some()));
+    for part in parts {
+        course.part(part, &times, &mut fold, tell)?;
+    }
+    let mut past = fold.finish().map_err(HistoryError::Units)?;
+    if past.points.is_empty() {
+        let names: Vec<_> = set.entries.iter().map(|it| it.choice.from.clone()).collect();
+        let instead = course.server.instead(whole, tell);
+        return Err(course.server.failure(Cause::Nothing { names: some_of(&names), instead }).into());
+    }
+    remarks.extend(course.server.warnings());
+    past.remarks.splice(0..0, remarks);
+    Ok(past)
+}
+
+/// The set of names with the most samples, and when they were made.
+fn choose<'a>(
+    server: &mut Server,
+    sets: &'a [Set],
+    whole: Chunk,
+    tell: Tell<'_>,
+) -> Result<(&'a Set, Times), Failure> {
+    let mut best: Option<(&Set, Times)> = None;
+    for set in sets {
+        let hosts = server.hosts(&set.anchor, whole, tell)?;
+        if hosts.len() > 1 {
+            return Err(server.failure(Cause::Several { hosts: some_of(&hosts), how: server.how() }));
+        }
+        let times = instants(server, &set.anchor, whole, tell)?;
+        if best.as_ref().map_or(0, |(_, best)| best.len()) < times.len() {
+            best = Some((set, times));
+        }
+    }
+    match best {
+        Some(best) => Ok(best),
+        None => {
+            let names = sets.iter().map(|it| it.anchor.from.clone()).collect();
+            let instead = server.instead(whole, tell);
+            Err(server.failure(Cause::Nothing { names, instead }))
+        }
+    }
+}
+
+/// When there is a sample of the anchor.
+fn instants(server: &mut Server, anchor: &Choice, whole: Chunk, tell: Tell<'_>) -> Result<Times, Failure> {
+    let mut found = Vec::new();
+    let mut left: Vec<Chunk> = whole.parts().collect();
+    left.reverse();
+    while let Some(part) = left.pop() {
+        match (server.times(anchor, part, tell), part.halves()) {
+            (Ok(times), _) => found.extend(times.into_iter().map(|(idx, at)| (part.at(idx), at))),
+            (Err(failure), Some([one, other])) if failure.cause.is_too_much() => left.extend([other, one]),
+            (Err(failure), _) => return Err(failure),
+        }
+    }
+    Ok(found)
+}
+
+/// How many seconds samples are apart, the median.
+fn apart(times: &[(i64, f64)]) -> Option<f64> {
+    let mut apart: Vec<f64> = times.windows(2).map(|it| it[1].1 - it[0].1).filter(|it| *it > 0.0).collect();
+    apart.sort_by(f64::total_cmp);
+    apart.get(apart.len() / 2).copied()
+}
+
+/// A past under question.
+struct Course<'a> {
+    server: Server,
+    set: &'a Set,
+    groups: Vec<Vec<usize>>,
+    /// How many questions were answered, of how many; halved parts make more of them.
+    done: usize,
+    of: usize,
+}
+
+impl Course<'_> {
+    /// Asks for one part, or for its halves where it is too much at once.
+    fn part(
+        &mut self,
+        part: Chunk,
+        times: &[(i64, f64)],
+        fold: &mut Fold<'_>,
+        tell: Tell<'_>,
+    ) -> Result<(), Failure> {
+        let done = self.done;
+        let outcome = self.ask(part, tell);
+        match (outcome, part.halves()) {
+            (Ok(mut found), _) => {
+                let within = times.iter().filter(|(at, _)| (part.start..=part.end()).contains(at));
+                found.times =
+                    within.filter_map(|(at, sampled)| Some((part.idx(*at as f64)?, *sampled))).collect();
+                fold.part(part, found);
+                Ok(())
+            }
+            (Err(failure), Some(halves)) if failure.cause.is_too_much() => {
+                self.of += self.done - done + self.groups.len();
+                halves.into_iter().try_for_each(|half| self.part(half, times, fold, tell))
+            }
+            (Err(failure), _) => Err(failure),
+        }
+    }
+
+    fn ask(&mut self, part: Chunk, tell: Tell<'_>) -> Result<Part, Failure> {
+        let mut found = Part { entries: vec![Vec::new(); self.set.entries.len()], ..Part::default() };
+        if let Some(direct) = &self.set.signals {
+            found.direct = self.server.direct(direct, part, tell)?;
+            self.answered(tell);
+        }
+        for group in self.groups.clone() {
+            let entries: Vec<&Entry> = group.iter().map(|it| &self.set.entries[*it]).collect();
+            for (idx, series) in group.iter().zip(self.server.fetch(&entries, part, tell)?) {
+                found.entries[*idx] = series;
+            }
+            self.answered(tell);
+        }
+        Ok(found)
+    }
+
+    fn answered(&mut self, tell: Tell<'_>) {
+        self.done += 1;
+        tell(Note::Done { requests: self.done.min(self.of), of: self.of });
+    }
+}

@@ -1,0 +1,237 @@
+//! Why a server gave nothing, in sentences that name its URL and what would help. Nothing secret is in them.
+
+use std::fmt;
+
+use crate::duration::Span;
+
+/// Longest text of a server that a sentence repeats, in characters.
+const QUOTED_MAX: usize = 200;
+
+/// Something is wrong with what was asked of a server, or with the server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// The URL, without name, password and query.
+    pub url: String,
+    /// What is wrong.
+    pub cause: Cause,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cause {
+    /// Nothing listens there.
+    Refused(String),
+    /// The name of the host is not known.
+    NoHost,
+    /// The certificate is not trusted, or the two do not understand each other.
+    Tls(String),
+    /// No answer came in time.
+    Silent(Span),
+    /// 401.
+    NoUser {
+        /// Whether it was told who asks.
+        given: bool,
+    },
+    /// 403.
+    Forbidden(String),
+    /// 404.
+    NoPath,
+    /// 400, 422 and their like: what the server says of the question.
+    Question {
+        /// The status.
+        status: u16,
+        /// What the server says.
+        said: String,
+    },
+    /// 429, again and again.
+    Busy {
+        /// How long the server asks to be left alone, where it says so.
+        wait: Option<Span>,
+    },
+    /// 5xx, again and again.
+    Down {
+        /// The status.
+        status: u16,
+        /// What the server says.
+        said: String,
+    },
+    /// 3xx: the server is elsewhere. Nothing secret is sent on to where an answer points.
+    Moved(String),
+    /// Any other status.
+    Status(u16),
+    /// The answer ends in its middle, again and again.
+    Half,
+    /// The answer is larger than is read.
+    Large(u64),
+    /// A web page came instead of data.
+    Page(String),
+    /// What came is JSON of another kind, or none.
+    Garbled(String),
+    /// The server has nothing of what was looked for.
+    Nothing {
+        /// The names that were looked for.
+        names: Vec<String>,
+        /// What it has instead.
+        instead: String,
+    },
+    /// The server has several hosts, and nobody said which.
+    Several {
+        /// Some of them.
+        hosts: Vec<String>,
+        /// How to say it.
+        how: &'static str,
+    },
+    /// The client cannot be made.
+    Client(String),
+}
+
+impl Cause {
+    /// Whether less at once may do: servers bound what one question may cost.
+    pub(super) fn is_too_much(&self) -> bool {
+        match self {
+            Self::Question { said, .. } | Self::Down { said, .. } => {
+                let said = said.to_lowercase();
+                ["too many", "too large", "exceed", "limit", "maximum", "max-select"]
+                    .iter()
+                    .any(|it| said.contains(it))
+            }
+            Self::Large(_) | Self::Silent(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.url, self.cause)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(reason) => write!(
+                f,
+                "the server cannot be reached: {reason}; is it running, is the port right, does a firewall or a proxy \
+                 stand between?"
+            ),
+            Self::NoHost => f.write_str("there is no host of this name; is it spelled right, does DNS know it here?"),
+            Self::Tls(reason) => write!(
+                f,
+                "no secure connection: {reason}; name the certificate of its authority with --ca-file, or write \
+                 http:// if the server has no TLS"
+            ),
+            Self::Silent(waited) => write!(
+                f,
+                "no whole answer within {waited}; ask for less with --lookback, or look at the load of the server"
+            ),
+            Self::Half => f.write_str(
+                "the answer ends in its middle; does a proxy or the server cut long answers? A shorter --lookback may do",
+            ),
+            Self::Large(bytes) => write!(
+                f,
+                "the answer is larger than {} MiB; choose one host with --host or --match",
+                bytes >> 20
+            ),
+            Self::Page(title) => write!(
+                f,
+                "a web page{} came instead of data; this is not the URL of the API, or a login stands before it",
+                Said(title)
+            ),
+            Self::Garbled(what) => write!(f, "the answer is not what the API gives: {what}"),
+            Self::Nothing { names, instead } => {
+                write!(f, "the server has nothing of {}", names.join(", "))?;
+                if !instead.is_empty() {
+                    write!(f, "; {instead}")?;
+                }
+                f.write_str("; look at --host, --match and --lookback, or name its own names with --mapping")
+            }
+            Self::Several { hosts, how } => {
+                write!(f, "the server has several hosts ({}); say which with {how}", hosts.join(", "))
+            }
+            Self::Client(reason) => f.write_str(reason),
+            status => status.fmt_status(f),
+        }
+    }
+}
+
+impl Cause {
+    /// What a status means.
+    fn fmt_status(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUser { given: false } => f.write_str(
+                "the server wants to know who asks (401); give --user with --password-file, or --token-file",
+            ),
+            Self::NoUser { given: true } => {
+                f.write_str("the server does not accept this name, password or token (401)")
+            }
+            Self::Forbidden(said) => write!(
+                f,
+                "the server refuses this (403){}; the user may not read it, or a header such as X-Scope-OrgID is missing \
+                 (--header)",
+                Said(said)
+            ),
+            Self::NoPath => f.write_str(
+                "there is no such path (404); if the API stands below a prefix, put it into the URL, such as \
+                 http://host/prometheus",
+            ),
+            Self::Question { status, said } => write!(
+                f,
+                "the server does not understand the question ({status}){}; look at --match and --mapping",
+                Said(said)
+            ),
+            Self::Busy { wait: Some(wait) } => {
+                write!(f, "the server is asked too often (429) and wants {wait} of rest; try again later")
+            }
+            Self::Busy { wait: None } => f.write_str("the server is asked too often (429); try again later"),
+            Self::Down { status, said } => {
+                write!(f, "the server fails ({status}){}; try again later, or look at its log", Said(said))
+            }
+            Self::Moved(to) => write!(f, "the server sends us elsewhere{}; write that URL", Said(to)),
+            Self::Status(status) => {
+                write!(f, "the server answers with status {status}, which is not expected")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a server said, behind a colon; nothing when it said nothing.
+struct Said<'a>(&'a str);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
+    }
+}
+
+/// A text of a server, short and on one line, as it may be anything.
+pub(super) fn quoted(text: &str) -> String {
+    let words = text.split(|it: char| it.is_whitespace() || it.is_control()).filter(|it| !it.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(QUOTED_MAX) {
+        None => line,
+        Some((idx, _)) => format!("{}…", &line[..idx]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_cut_and_on_one_line() {
+        assert_eq!(quoted(" a\r\n\tb\u{1b}[31m "), "a b [31m");
+        assert_eq!(quoted(&"é".repeat(300)).chars().count(), QUOTED_MAX + 1);
+    }
+
+    #[test]
+    fn limits_are_told_apart_from_mistakes() {
+        let said = |said: &str| Cause::Question { status: 422, said: said.into() }.is_too_much();
+        assert!(said("query processing would load too many samples into memory"));
+        assert!(said("exceeded maximum resolution of 11,000 points per timeseries"));
+        assert!(!said("parse error: unexpected character: '%'"));
+    }
+}

@@ -1,0 +1,198 @@
+//! Asks InfluxDB 1.x, and what speaks its InfluxQL, for what Telegraf wrote.
+//!
+//! Fields of one measurement are asked for together. Steps are shifted by a millisecond, as InfluxDB counts the
+//! beginning of a step in, and Prometheus its end.
+
+use super::fetch_error::{Cause, Failure};
+use super::http_client::{Client, Tell};
+use super::mapping::{Choice, Entry, Label};
+use super::series::{Series, some_of};
+use super::time_chunks::Chunk;
+use super::{Access, Address, Wanted};
+use crate::metric::Type;
+
+mod answer;
+
+/// A server under question.
+pub(super) struct Influx {
+    client: Client,
+    database: String,
+    /// The retention policy, where it is not the default one.
+    policy: Option<String>,
+    /// What chooses the host, each a condition.
+    conditions: Vec<String>,
+}
+
+/// Most measurements or databases that are asked for to be told.
+const TOLD_MAX: usize = 20;
+
+impl Influx {
+    pub(super) fn new(address: &Address, access: &Access, wanted: &Wanted<'_>) -> Result<Self, Failure> {
+        let host =
+            wanted.host.map(|it| format!("\"host\" = '{}'", it.replace('\\', "\\\\").replace('\'', "\\'")));
+        let matching = wanted.matching.map(str::trim).filter(|it| !it.is_empty()).map(|it| format!("({it})"));
+        let (database, policy) = address.database.clone().unwrap_or_default();
+        let conditions = host.into_iter().chain(matching).collect();
+        Ok(Self { client: Client::new(address, access)?, database, policy, conditions })
+    }
+
+    pub(super) fn failure(&self, cause: Cause) -> Failure {
+        self.client.failure(cause)
+    }
+
+    /// The hosts that wrote the measurement of an anchor, at any time.
+    pub(super) fn hosts(&mut self, anchor: &Choice, tell: Tell<'_>) -> Result<Vec<String>, Failure> {
+        let conditions = self.conditions.join(" AND ");
+        let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {conditions}") };
+        let (measurement, _) = parted(&anchor.from);
+        self.list(
+            &format!("SHOW TAG VALUES FROM \"{measurement}\" WITH KEY = \"host\"{filter}"),
+            "value",
+            tell,
+        )
+    }
+
+    /// What to tell a user who found nothing.
+    pub(super) fn instead(&mut self, tell: Tell<'_>) -> String {
+        match self.list(&format!("SHOW MEASUREMENTS LIMIT {TOLD_MAX}"), "name", tell) {
+            Ok(names) if names.is_empty() => format!("the database {:?} is empty", self.database),
+            Ok(names) => {
+                format!(
+                    "the database {:?} has the measurements {}",
+                    self.database,
+                    some_of(&names).join(", ")
+                )
+            }
+            // It was asked out of courtesy.
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Steps that have an anchor, each with its end in seconds.
+    pub(super) fn times(
+        &mut self,
+        anchor: &Choice,
+        chunk: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<(usize, f64)>, Failure> {
+        let (measurement, field) = parted(&anchor.from);
+        let query = self.query(measurement, &[format!("count(\"{field}\")")], &anchor.filter, &[], chunk);
+        let found = self.range(&query, 1, chunk, tell)?.into_iter().flatten().flat_map(|it| it.values);
+        let mut steps: Vec<_> = found.map(|(idx, _)| (idx, chunk.at(idx) as f64 / 1e3)).collect();
+        steps.sort_by_key(|(idx, _)| *idx);
+        steps.dedup_by_key(|(idx, _)| *idx);
+        Ok(steps)
+    }
+
+    /// Which sources one question may ask for: those of one measurement with the same condition and tags.
+    pub(super) fn groups(entries: &[Entry]) -> Vec<Vec<usize>> {
+        let key = |it: &Entry| (parted(&it.choice.from).0.to_owned(), it.choice.filter.clone(), tags(it));
+        let mut groups: Vec<(_, Vec<usize>)> = Vec::new();
+        for (idx, entry) in entries.iter().enumerate() {
+            let key = key(entry);
+            match groups.iter_mut().find(|(other, _)| *other == key) {
+                Some((_, group)) => group.push(idx),
+                None => groups.push((key, vec![idx])),
+            }
+        }
+        groups.into_iter().map(|(_, group)| group).collect()
+    }
+
+    /// Sources of one group.
+    pub(super) fn fetch(
+        &mut self,
+        entries: &[&Entry],
+        chunk: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<Vec<Series>>, Failure> {
+        let Some(first) = entries.first() else { return Ok(Vec::new()) };
+        let (measurement, _) = parted(&first.choice.from);
+        let columns: Vec<String> = entries.iter().map(|it| column(it)).collect();
+        let query = self.query(measurement, &columns, &first.choice.filter, &tags(first), chunk);
+        self.range(&query, entries.len(), chunk, tell)
+    }
+
+    fn query(
+        &self,
+        measurement: &str,
+        columns: &[String],
+        filter: &str,
+        tags: &[String],
+        chunk: Chunk,
+    ) -> String {
+        let columns: Vec<_> =
+            columns.iter().enumerate().map(|(idx, it)| format!("{it} AS \"v{idx}\"")).collect();
+        let filter = (!filter.is_empty()).then(|| format!("({filter})"));
+        let conditions =
+            filter.iter().chain(&self.conditions).map(|it| format!("{it} AND ")).collect::<String>();
+        let tags: String = tags.iter().map(|it| format!(", \"{it}\"")).collect();
+        let (after, until, step) = (chunk.start - chunk.step, chunk.end(), chunk.step);
+        format!(
+            "SELECT {} FROM \"{measurement}\" WHERE {conditions}time > {after}ms AND time <= {until}ms \
+             GROUP BY time({step}ms, 1ms){tags} fill(none)",
+            columns.join(", ")
+        )
+    }
+
+    /// Series of each column.
+    fn range(
+        &mut self,
+        query: &str,
+        columns: usize,
+        chunk: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<Vec<Series>>, Failure> {
+        let bytes = self.ask(query, tell)?;
+        answer::columns(&bytes, columns, chunk).map_err(|cause| self.explained(cause, tell))
+    }
+
+    fn list(&mut self, query: &str, column: &str, tell: Tell<'_>) -> Result<Vec<String>, Failure> {
+        let bytes = self.ask(query, tell)?;
+        answer::texts(&bytes, column).map_err(|cause| self.explained(cause, tell))
+    }
+
+    fn ask(&mut self, query: &str, tell: Tell<'_>) -> Result<Vec<u8>, Failure> {
+        let mut form = vec![("db", self.database.as_str()), ("epoch", "ms"), ("q", query)];
+        form.extend(self.policy.as_deref().map(|it| ("rp", it)));
+        self.client.get("/query", &form, tell)
+    }
+
+    /// A database that is not there is told with those that are.
+    fn explained(&self, cause: Cause, tell: Tell<'_>) -> Failure {
+        let Cause::Question { status, mut said } = cause else { return self.failure(cause) };
+        if said.starts_with("database not found") {
+            let form = [("epoch", "ms"), ("q", "SHOW DATABASES")];
+            let names =
+                self.client.get("/query", &form, tell).ok().and_then(|it| answer::texts(&it, "name").ok());
+            let names: Vec<_> =
+                names.unwrap_or_default().into_iter().filter(|it| !it.starts_with('_')).collect();
+            said.push_str(&match names.is_empty() {
+                true => String::new(),
+                false => format!(" (there are {})", some_of(&names).join(", ")),
+            });
+        }
+        self.failure(Cause::Question { status, said })
+    }
+}
+
+/// Measurement and field; the mapping sees to it that there are both.
+fn parted(name: &str) -> (&str, &str) {
+    name.split_once('.').unwrap_or((name, ""))
+}
+
+fn tags(entry: &Entry) -> Vec<String> {
+    let of = entry.labels.iter().filter_map(|it| match it {
+        Label::Of(tag) => Some(tag.replace(['"', '\\'], "")),
+        Label::Fixed(_) => None,
+    });
+    of.collect()
+}
+
+/// Counters are asked for their newest value, all else for its mean.
+fn column(entry: &Entry) -> String {
+    let function = if entry.metric.ty == Type::Counter && !entry.rate { "last" } else { "mean" };
+    let term = |name: &str| format!("{function}(\"{}\")", parted(name).1);
+    let plus = entry.plus.as_deref().map(|it| format!(" + {}", term(it))).unwrap_or_default();
+    let minus = entry.minus.as_deref().map(|it| format!(" - {}", term(it))).unwrap_or_default();
+    format!("{}{plus}{minus}", term(&entry.choice.from))
+}

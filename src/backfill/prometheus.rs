@@ -1,0 +1,231 @@
+//! Asks what speaks the HTTP API of Prometheus: Prometheus, VictoriaMetrics, Thanos, Mimir.
+//!
+//! Counters are asked for their newest value in each step, gauges for their mean, which is what a live host judges.
+//! Windows are one millisecond shorter than a step: Prometheus before version 3 counts both ends in.
+
+use std::collections::BTreeSet;
+
+use super::fetch_error::{Cause, Failure};
+use super::http_client::{Client, Tell};
+use super::mapping::{Choice, Direct, Entry, Label};
+use super::series::{Series, some_of};
+use super::time_chunks::Chunk;
+use super::{Access, Address, Wanted};
+use crate::metric::Type;
+
+mod answer;
+
+/// A server under question.
+pub(super) struct Prometheus {
+    client: Client,
+    /// What chooses the host, to stand between braces.
+    selectors: Vec<String>,
+    /// What the server warned of, each once.
+    pub(super) warnings: BTreeSet<String>,
+}
+
+/// Most warnings that are kept.
+const WARNINGS_MAX: usize = 5;
+
+impl Prometheus {
+    pub(super) fn new(address: &Address, access: &Access, wanted: &Wanted<'_>) -> Result<Self, Failure> {
+        let matching =
+            wanted.matching.map(|it| it.trim().trim_start_matches('{').trim_end_matches('}').trim());
+        let host = wanted.host.map(|it| format!("instance=~\"{}(:[0-9]+)?\"", literal(it)));
+        let selectors =
+            matching.map(str::to_owned).into_iter().chain(host).filter(|it| !it.is_empty()).collect();
+        Ok(Self { client: Client::new(address, access)?, selectors, warnings: BTreeSet::new() })
+    }
+
+    pub(super) fn failure(&self, cause: Cause) -> Failure {
+        self.client.failure(cause)
+    }
+
+    /// The hosts that have an anchor in this past; none where its series have no label `instance`.
+    pub(super) fn hosts(
+        &mut self,
+        anchor: &Choice,
+        whole: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<String>, Failure> {
+        self.label("instance", Some(&self.selected(anchor)), whole, tell)
+    }
+
+    /// What to tell a user who found nothing.
+    pub(super) fn instead(&mut self, whole: Chunk, tell: Tell<'_>) -> String {
+        match self.label("instance", None, whole, tell) {
+            Ok(hosts) if hosts.is_empty() => {
+                "it has nothing at all of this time with a label instance".into()
+            }
+            Ok(hosts) => format!("of this time it has the instances {}", some_of(&hosts).join(", ")),
+            // It was asked out of courtesy.
+            Err(_) => String::new(),
+        }
+    }
+
+    /// When the anchor was sampled: the newest time in each step that has one, in seconds.
+    pub(super) fn times(
+        &mut self,
+        anchor: &Choice,
+        chunk: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<(usize, f64)>, Failure> {
+        let query = format!("max(timestamp({}))", self.selected(anchor));
+        let series = self.range(&query, chunk, tell)?;
+        let found = series.into_iter().flat_map(|it| it.values);
+        // An older one is what the server remembers of the time before a gap.
+        Ok(found.filter(|(idx, at)| chunk.at(*idx) as f64 - at * 1e3 < chunk.step as f64).collect())
+    }
+
+    /// Signals under their own names.
+    pub(super) fn direct(
+        &mut self,
+        direct: &Direct,
+        chunk: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<Series>, Failure> {
+        let inner = over("last", &self.selected(&direct.choice), chunk);
+        self.range(&format!("max by ({}) ({inner})", direct.name), chunk, tell)
+    }
+
+    /// One raw metric.
+    pub(super) fn fetch(
+        &mut self,
+        entry: &Entry,
+        chunk: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<Series>, Failure> {
+        let query = self.query(entry, chunk);
+        self.range(&query, chunk, tell)
+    }
+
+    fn query(&self, entry: &Entry, chunk: Chunk) -> String {
+        let over_time = if entry.metric.ty == Type::Counter && !entry.rate { "last" } else { "avg" };
+        let labels = entry.labels.iter().filter_map(|it| match it {
+            Label::Of(name) => Some(name.as_str()),
+            Label::Fixed(_) => None,
+        });
+        let labels = labels.collect::<Vec<_>>().join(",");
+        let term = |name: &str| {
+            let choice = Choice { from: name.to_owned(), filter: entry.choice.filter.clone() };
+            let inner = over(over_time, &self.selected(&choice), chunk);
+            format!("{} by ({labels}) ({inner})", entry.by.name())
+        };
+        let plus = entry.plus.as_deref().map(|it| format!(" + {}", term(it))).unwrap_or_default();
+        let minus = entry.minus.as_deref().map(|it| format!(" - {}", term(it))).unwrap_or_default();
+        format!("{}{plus}{minus}", term(&entry.choice.from))
+    }
+
+    /// A selector of series of the host.
+    fn selected(&self, choice: &Choice) -> String {
+        let filter = Some(choice.filter.as_str()).filter(|it| !it.is_empty());
+        let inner: Vec<_> = filter.into_iter().chain(self.selectors.iter().map(String::as_str)).collect();
+        format!("{}{{{}}}", choice.from, inner.join(","))
+    }
+
+    fn range(&mut self, query: &str, chunk: Chunk, tell: Tell<'_>) -> Result<Vec<Series>, Failure> {
+        let [start, end, step] =
+            [chunk.start, chunk.end(), chunk.step].map(|it| format!("{:.3}", it as f64 / 1e3));
+        let form = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
+        let bytes = self.client.ask("/api/v1/query_range", &form, tell)?;
+        let answer = answer::matrix(&bytes, chunk).map_err(|cause| self.failure(cause))?;
+        self.warn(answer.warnings);
+        Ok(answer.series)
+    }
+
+    fn label(
+        &mut self,
+        name: &str,
+        series: Option<&str>,
+        whole: Chunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<String>, Failure> {
+        let [start, end] = [whole.start, whole.end()].map(|it| (it / 1000).to_string());
+        let mut form = vec![("start", start.as_str()), ("end", &end)];
+        form.extend(series.map(|it| ("match[]", it)));
+        let bytes = self.client.get(&format!("/api/v1/label/{name}/values"), &form, tell)?;
+        let answer = answer::values(&bytes).map_err(|cause| self.failure(cause))?;
+        self.warn(answer.warnings);
+        Ok(answer.values)
+    }
+
+    fn warn(&mut self, warnings: Vec<String>) {
+        let room = WARNINGS_MAX.saturating_sub(self.warnings.len());
+        self.warnings.extend(warnings.into_iter().take(room));
+    }
+}
+
+fn over(what: &str, selected: &str, chunk: Chunk) -> String {
+    format!("{what}_over_time({selected}[{}ms])", (chunk.step - 1).max(1))
+}
+
+/// A text that a regular expression in quotes takes literally.
+fn literal(text: &str) -> String {
+    let escape = |it: char| match it {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => it.to_string(),
+        '"' => "\\\"".into(),
+        '\\' => "\\\\\\\\".into(),
+        _ if it.is_ascii_punctuation() => format!("\\\\{it}"),
+        _ => it.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mapping::Join;
+    use super::super::{Kind, Origin};
+    use super::*;
+    use crate::duration::Span;
+    use crate::metric::Metric;
+    use crate::reading::Timestamp;
+
+    static SECONDS: Metric = Metric::counter("seconds_total", "Time").by(&["mode"]);
+    static USED: Metric = Metric::gauge("used_bytes", "Bytes");
+
+    fn server(host: Option<&str>, matching: Option<&str>) -> Prometheus {
+        let Ok(Origin::Server(address)) = "prometheus:http://h".parse() else { panic!("it is one") };
+        assert_eq!(address.kind, Kind::Prometheus);
+        let wanted = Wanted {
+            metrics: &[],
+            signals: &[],
+            step: Span::seconds(30),
+            until: Timestamp(0.0),
+            lasting: Span::days(1),
+            host,
+            matching,
+        };
+        Prometheus::new(&address, &Access::default(), &wanted).unwrap()
+    }
+
+    fn entry(metric: &'static Metric, from: &str, filter: &str) -> Entry {
+        Entry {
+            metric,
+            choice: Choice { from: from.into(), filter: filter.into() },
+            plus: None,
+            minus: None,
+            labels: metric.labels.iter().map(|it| Label::Of((*it).into())).collect(),
+            times: 1.0,
+            rate: false,
+            per: None,
+            by: Join::Sum,
+        }
+    }
+
+    fn check(server: &Prometheus, entry: &Entry, expect: &str) {
+        assert_eq!(server.query(entry, Chunk { start: 0, step: 30_000, points: 1 }), expect);
+    }
+
+    #[test]
+    fn counters_are_taken_and_gauges_are_averaged() {
+        let any = server(None, None);
+        check(&any, &entry(&SECONDS, "cpu", ""), "sum by (mode) (last_over_time(cpu{}[29999ms]))");
+        let memory = Entry { minus: Some("free".into()), ..entry(&USED, "total", "") };
+        let expect =
+            "sum by () (avg_over_time(total{}[29999ms])) - sum by () (avg_over_time(free{}[29999ms]))";
+        check(&any, &memory, expect);
+        let count = Entry { by: Join::Count, ..entry(&USED, "cpu", "mode=\"idle\"") };
+        let expect = "count by () (avg_over_time(cpu{mode=\"idle\",job=\"a\",instance=~\"a\\\\.b(:[0-9]+)?\"}[29999ms]))";
+        check(&server(Some("a.b"), Some("{job=\"a\"}")), &count, expect);
+    }
+}

@@ -1,0 +1,111 @@
+//! What the settings say of a past from elsewhere.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Access, LOOKBACK_MAX, LOOKBACK_MIN, Origin};
+use crate::duration::Span;
+
+/// Where the past is at the first start, and how it is asked for. Of secrets only the files are named.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where it is; empty for nowhere.
+    pub from: String,
+    /// How far back to learn from.
+    pub lookback: Span,
+    /// Which host of the server; empty where there is but one.
+    pub host: String,
+    /// More to choose series by.
+    #[serde(rename = "match")]
+    pub matching: String,
+    /// A file with the names that the server has; empty for those that hostnorm brings along.
+    pub mapping: PathBuf,
+    /// Name of the user; empty for none.
+    pub user: String,
+    /// File with the password.
+    pub password_file: PathBuf,
+    /// File with a token.
+    pub token_file: PathBuf,
+    /// More headers, `Name: value`.
+    pub headers: Vec<String>,
+    /// Certificates of authorities to trust beside those of the host.
+    pub ca_file: PathBuf,
+    /// Our certificate.
+    pub cert_file: PathBuf,
+    /// The key of our certificate.
+    pub key_file: PathBuf,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            from: String::new(),
+            lookback: Span::days(1),
+            host: String::new(),
+            matching: String::new(),
+            mapping: PathBuf::new(),
+            user: String::new(),
+            password_file: PathBuf::new(),
+            token_file: PathBuf::new(),
+            headers: Vec::new(),
+            ca_file: PathBuf::new(),
+            cert_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            insecure: false,
+        }
+    }
+}
+
+impl Settings {
+    /// How the server is asked.
+    pub fn access(&self) -> Access {
+        Access {
+            user: self.user.clone(),
+            password_file: self.password_file.clone(),
+            token_file: self.token_file.clone(),
+            headers: self.headers.clone(),
+            ca_file: self.ca_file.clone(),
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
+            insecure: self.insecure,
+        }
+    }
+
+    /// What cannot be, with the key that it stands under.
+    pub fn wrong(&self) -> Option<(&'static str, String)> {
+        if self.from.is_empty() {
+            return None;
+        }
+        match self.from.parse::<Origin>() {
+            // The text may have a password in it.
+            Err(error) => Some(("backfill.from", error.to_string())),
+            Ok(_) if !(LOOKBACK_MIN..=LOOKBACK_MAX).contains(&self.lookback) => Some((
+                "backfill.lookback",
+                format!("{} is not within {LOOKBACK_MIN} and {LOOKBACK_MAX}", self.lookback),
+            )),
+            Ok(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_looked_at_before_it_is_needed() {
+        let check = |from: &str, lookback: Span, expect: Option<&str>| {
+            let settings = Settings { from: from.into(), lookback, ..Settings::default() };
+            assert_eq!(settings.wrong().map(|(key, _)| key), expect, "{from} {lookback}");
+        };
+        check("", Span::default(), None);
+        check("prometheus:http://localhost:9090", Span::days(1), None);
+        check("localhost:9090", Span::days(1), Some("backfill.from"));
+        check("csv:h.csv", Span::minutes(59), Some("backfill.lookback"));
+        check("csv:h.csv", Span::days(91), Some("backfill.lookback"));
+    }
+}

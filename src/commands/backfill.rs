@@ -1,0 +1,117 @@
+//! The past of a host from a file or a server: joins what is wanted, the signals, with who has it.
+
+use std::path::Path;
+
+use crate::backfill::{self, Access, Mapping, Note, Origin, Past, Wanted};
+use crate::cli::Exit;
+use crate::duration::Span;
+use crate::reading::Timestamp;
+use crate::signal::Signal;
+use crate::sources;
+
+mod table;
+
+/// How far back to ask a server where nobody says so.
+const LOOKBACK: Span = Span::days(1);
+/// How alike two names are before one is offered for the other; as for settings.
+const ALIKE_MIN: f64 = 0.7;
+
+/// What is wanted.
+#[derive(Debug)]
+pub(super) struct Order<'a> {
+    /// Where it is.
+    pub(super) origin: &'a Origin,
+    /// How far back to learn from.
+    pub(super) lookback: Option<Span>,
+    /// Which host of a server.
+    pub(super) host: Option<&'a str>,
+    /// More to choose series by.
+    pub(super) matching: Option<&'a str>,
+    /// Which names the server has, where they are not the shipped ones.
+    pub(super) mapping: Option<&'a Path>,
+    /// How the server is asked.
+    pub(super) access: &'a Access,
+    /// Only these signals; all if there are none.
+    pub(super) only: &'a [String],
+    /// All signals, in the order of the points' values.
+    pub(super) signals: &'a [&'static Signal],
+    /// What a point stands for.
+    pub(super) step: Span,
+    /// Now.
+    pub(super) now: Timestamp,
+}
+
+/// Reads it. Signals that are not wanted are missing in all points.
+pub(super) fn read(order: &Order<'_>, tell: &mut dyn FnMut(Note<'_>)) -> Result<Past, Exit> {
+    let unwanted = unwanted(order)?;
+    let mut past = match order.origin {
+        Origin::Csv(path) => table::read(path, order)?,
+        Origin::Server(address) => {
+            let metrics: Vec<_> = sources::metrics().collect();
+            let mapping = match order.mapping {
+                None => Mapping::shipped(&metrics),
+                Some(path) => Mapping::read(path, &metrics),
+            };
+            let mapping = mapping.map_err(|error| Exit::usage(error.to_string()))?;
+            let wanted = Wanted {
+                metrics: &metrics,
+                signals: order.signals,
+                step: order.step,
+                until: order.now,
+                lasting: order.lookback.unwrap_or(LOOKBACK),
+                host: order.host,
+                matching: order.matching,
+            };
+            backfill::read(address, order.access, &mapping, &wanted, tell)
+                .map_err(|error| Exit::failure(error.to_string()))?
+        }
+    };
+    for idx in unwanted {
+        past.known[idx] = 0;
+        for point in &mut past.points {
+            (point.values[idx], point.missing[idx]) = (0.0, true);
+        }
+    }
+    Ok(past)
+}
+
+/// The places of the signals that are not wanted.
+fn unwanted(order: &Order<'_>) -> Result<Vec<usize>, Exit> {
+    for name in order.only {
+        if order.signals.iter().all(|it| it.name != name) {
+            let alike = order.signals.iter().map(|it| (strsim::jaro(it.name, name), it.name));
+            let nearest = alike.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|it| it.0 >= ALIKE_MIN);
+            let hint = nearest.map(|(_, it)| format!("; did you mean {it}?")).unwrap_or_default();
+            return Err(Exit::usage(format!("--metric {name:?} is no signal of hostnorm{hint}")));
+        }
+    }
+    let is_unwanted = |it: &Signal| !order.only.is_empty() && order.only.iter().all(|name| it.name != name);
+    Ok((0..order.signals.len()).filter(|idx| is_unwanted(order.signals[*idx])).collect())
+}
+
+/// A sentence about what was found, and more about what was not.
+pub(super) fn told(past: &Past, signals: &[&'static Signal]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    if let (Some(first), Some(last)) = (past.points.first(), past.points.last()) {
+        let instant = crate::description::instant;
+        // Writing to a text cannot fail.
+        let _ = writeln!(
+            text,
+            "{} points, {} apart, from {} to {}",
+            past.points.len(),
+            Span::nearest(past.every),
+            instant(first.at),
+            instant(last.at)
+        );
+    }
+    for remark in &past.remarks {
+        let _ = writeln!(text, "{remark}");
+    }
+    let without: Vec<_> =
+        signals.iter().zip(&past.known).filter(|(_, known)| **known == 0).map(|(it, _)| it.name).collect();
+    if !without.is_empty() {
+        let _ = writeln!(text, "without data: {}", without.join(", "));
+    }
+    text
+}

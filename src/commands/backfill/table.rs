@@ -1,0 +1,156 @@
+//! The past of a host in a table whose columns are named as the signals.
+
+use std::path::Path;
+
+use super::Order;
+use crate::backfill::{Past, Ranges};
+use crate::cli::Exit;
+use crate::commands::replay::table_input::Feed;
+use crate::reading::Timestamp;
+use crate::table::{Row, quoted};
+use crate::window::Point;
+
+/// Rows nearer to each other than this share of a point are averaged to points.
+const NEAR_SHARE: f64 = 0.75;
+/// Most columns that are named as being of no use.
+const NAMED_MAX: usize = 5;
+/// Most points that are held: ninety days of half minutes.
+const POINTS_MAX: usize = 260_000;
+
+pub(super) fn read(path: &Path, order: &Order<'_>) -> Result<Past, Exit> {
+    let mut feed = Feed::open(path)?;
+    let name = feed.name().to_owned();
+    let wrong = |what: String| Exit::failure(format!("{name}: {what}"));
+    let Some(apart) = feed.apart() else {
+        return Err(wrong(
+            "there is no column \"timestamp\", or there are too few rows; a past needs the time of each row"
+                .into(),
+        ));
+    };
+    let place = |it: &String| order.signals.iter().position(|signal| signal.name == it);
+    let places: Vec<Option<usize>> = feed.columns().iter().map(place).collect();
+    let unknown: Vec<_> =
+        feed.columns().iter().zip(&places).filter(|(_, it)| it.is_none()).map(|(it, _)| quoted(it)).collect();
+    if places.iter().all(Option::is_none) {
+        let names = unknown.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+        return Err(wrong(format!(
+            "no column is named as a signal of hostnorm, such as cpu_busy_ratio; there are {names}"
+        )));
+    }
+    let step = order.step.as_seconds();
+    let is_near = apart < NEAR_SHARE * step;
+    let mut points = Points::new(order.signals.len(), is_near.then_some(step));
+    let mut ranges = Ranges::new(order.signals);
+    let mut row = Row::default();
+    while feed.next(&mut row)? {
+        let mut values = vec![None; order.signals.len()];
+        for (idx, place) in places.iter().enumerate() {
+            if let Some(place) = place {
+                values[*place] = (!row.missing[idx]).then_some(row.values[idx]);
+            }
+        }
+        ranges.note(values.iter().copied());
+        if !points.push(row.at.unwrap_or_default(), &values) {
+            return Err(feed
+                .wrong(row.line, &format!("the table is too long, at most {POINTS_MAX} points are taken")));
+        }
+    }
+    ranges.judge().map_err(|amiss| wrong(amiss.to_string()))?;
+    let mut points = points.finish();
+    if let (Some(lookback), Some(last)) = (order.lookback, points.last()) {
+        let first = last.at.0 - lookback.as_seconds();
+        points.retain(|it| first < it.at.0);
+    }
+    let known =
+        (0..order.signals.len()).map(|idx| points.iter().filter(|it| !it.missing[idx]).count()).collect();
+    let mut remarks = Vec::new();
+    if !unknown.is_empty() {
+        remarks.push(format!(
+            "columns that are no signals of hostnorm are left out: {}",
+            unknown.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
+        ));
+    }
+    Ok(Past { points, every: if is_near { step } else { apart }, known, remarks })
+}
+
+/// Points under way.
+struct Points {
+    /// What a point stands for, where rows are averaged.
+    step: Option<f64>,
+    /// Which step is under way.
+    open: Option<f64>,
+    at: Timestamp,
+    sums: Vec<(f64, u32)>,
+    newest: Point,
+    done: Vec<Point>,
+}
+
+impl Points {
+    fn new(width: usize, step: Option<f64>) -> Self {
+        let sums = vec![(0.0, 0); width];
+        Self {
+            step,
+            open: None,
+            at: Timestamp::default(),
+            sums,
+            newest: Point::unknown(width),
+            done: Vec::new(),
+        }
+    }
+
+    /// Takes a row; false when there are too many points.
+    fn push(&mut self, at: Timestamp, values: &[Option<f64>]) -> bool {
+        // A point is the mean of what lies after the end of the one before up to its own end.
+        let step = self.step.map_or(at.0, |it| (at.0 / it).ceil());
+        if self.open.is_some_and(|open| open.total_cmp(&step).is_ne()) {
+            self.close();
+        }
+        self.open = Some(step);
+        self.at = at;
+        for ((sum, count), value) in self.sums.iter_mut().zip(values) {
+            if let Some(value) = value {
+                *sum += value;
+                *count += 1;
+            }
+        }
+        self.done.len() < POINTS_MAX
+    }
+
+    fn close(&mut self) {
+        let values: Vec<f64> =
+            self.sums.iter().map(|(sum, count)| sum / f64::from((*count).max(1))).collect();
+        let missing: Vec<bool> = self.sums.iter().map(|(_, count)| *count == 0).collect();
+        self.newest.advance(self.at, &values, &missing);
+        if !self.newest.missing.iter().all(|it| *it) {
+            self.done.push(self.newest.clone());
+        }
+        self.sums.fill((0.0, 0));
+    }
+
+    fn finish(mut self) -> Vec<Point> {
+        if self.open.is_some() {
+            self.close();
+        }
+        self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(step: Option<f64>, rows: &[(f64, Option<f64>)], expect: &str) {
+        let mut points = Points::new(1, step);
+        rows.iter().for_each(|(at, value)| assert!(points.push(Timestamp(*at), &[*value])));
+        let shown = points.finish().into_iter().map(|it| format!("{}: {}", it.at.0, it.values[0]));
+        assert_eq!(shown.collect::<Vec<_>>().join(", "), expect);
+    }
+
+    #[test]
+    fn near_rows_are_averaged() {
+        let rows = [(10.0, Some(1.0)), (20.0, Some(2.0)), (30.0, None), (31.0, Some(8.0)), (90.0, None)];
+        check(Some(30.0), &rows, "30: 1.5, 31: 8");
+        check(None, &rows, "10: 1, 20: 2, 31: 8");
+        check(Some(30.0), &[], "");
+    }
+}

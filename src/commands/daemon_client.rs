@@ -1,0 +1,80 @@
+//! The way of local commands to the hostnorm that runs on this host: its control socket.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use super::open_store;
+use crate::cli::{Exit, Options};
+use crate::control::{Command, Reply};
+use crate::http::{self, ClientError};
+use crate::store::{self, Entry, Place};
+
+/// No daemon listens at the socket of these settings.
+struct NotRunning {
+    reason: String,
+    /// The directory of the store, if there is one.
+    directory: Option<PathBuf>,
+}
+
+/// Lets the daemon carry out a command that only it can; shows the sentence of its reply, or the data as JSON.
+pub(super) fn ask(
+    options: &Options,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    command: &Command,
+    as_json: bool,
+) -> Exit {
+    match send(options, environment, command) {
+        Ok(Ok(reply)) if as_json => Exit::success(format!("{:#}", reply.data)),
+        Ok(Ok(reply)) => Exit::success(reply.message),
+        Ok(Err(it)) => Exit::failure(it.reason),
+        Err(exit) => exit,
+    }
+}
+
+/// Lets the daemon carry out a command; without one, makes these entries in the store, for the next start.
+pub(super) fn ask_or_amend(
+    options: &Options,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    command: &Command,
+    entries: impl FnOnce(&Path) -> Result<Vec<Entry>, Exit>,
+) -> Exit {
+    let NotRunning { reason, directory } = match send(options, environment, command) {
+        Ok(Ok(reply)) => return Exit::success(reply.message),
+        Ok(Err(it)) => it,
+        Err(exit) => return exit,
+    };
+    let Some(directory) = directory else { return Exit::failure(reason) };
+    let amended = entries(&directory).and_then(|it| store::amend(&directory, &it).map_err(failure));
+    match amended {
+        Ok(()) => Exit::success(format!(
+            "no hostnorm runs; done in the store in {}, for the next start",
+            directory.display()
+        )),
+        // Whoever meant a daemon sees where it was looked for.
+        Err(exit) => Exit { text: format!("{reason}\n{}", exit.text), ..exit },
+    }
+}
+
+fn send(
+    options: &Options,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    command: &Command,
+) -> Result<Result<Reply, NotRunning>, Exit> {
+    let (config, place) = open_store::locate(options, environment)?;
+    let reason = match config.control_socket(&place).map(|socket| http::send(&socket, command)) {
+        Some(Ok(outcome)) => return outcome.map(Ok).map_err(failure),
+        Some(Err(error @ ClientError::NotRunning(_))) => error.to_string(),
+        Some(Err(error)) => return Err(failure(error)),
+        None => "these settings have no control socket; give --config.file or --storage.path of the hostnorm that \
+                 runs, or set web.control_socket"
+            .to_owned(),
+    };
+    let directory = if let Place::Directory(directory) = place { Some(directory) } else { None };
+    Ok(Err(NotRunning { reason, directory }))
+}
+
+/// The exit of a command that failed for this reason.
+pub(super) fn failure(reason: impl Display) -> Exit {
+    Exit::failure(reason.to_string())
+}

@@ -1,0 +1,110 @@
+//! Scores labelled series by replay: the train part is learned, the test part is judged row by row.
+
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::replay::{floors, settings};
+use crate::cli::Exit;
+use crate::config::DetectionSettings;
+use crate::dataset::{self, Entry, Folder, Problem, Scores};
+use crate::duration::Span;
+use crate::evaluate::Series;
+use crate::reading::Timestamp;
+use crate::replay::Replay;
+use crate::simulate::{Disturbance, Disturber, Ranges};
+use crate::table::{Row, Table};
+
+/// The series of a set as they are scored with these settings, in the manifest's order, as many at once as there are
+/// processors. What is labelled is disturbed first, what is learned from is not.
+///
+/// # Errors
+/// The first thing that is wrong with a file.
+pub(super) fn set(
+    folder: &Folder,
+    set: &str,
+    detection: &DetectionSettings,
+    disturbance: Disturbance,
+) -> Result<Vec<Series>, Exit> {
+    let entries: Vec<&Entry> = folder.of_set(set).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let idx = next.fetch_add(1, Ordering::Relaxed);
+            let Some(entry) = entries.get(idx) else { return done };
+            // Each series has luck of its own, the same whatever else is scored.
+            let seed = detection.seed.wrapping_add(idx as u64);
+            done.push((idx, series(folder, entry, detection, disturbance, seed)));
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(entries.len());
+    let mut done: Vec<(usize, Result<Series, Exit>)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let died = || vec![(0, Err(Exit::failure(format!("the replay of the set {set} failed"))))];
+        threads.into_iter().flat_map(|it| it.join().unwrap_or_else(|_| died())).collect()
+    });
+    done.sort_by_key(|(idx, _)| *idx);
+    let all = done.into_iter().map(|(_, series)| series).collect::<Result<Vec<_>, _>>()?;
+    folder.whole(set, all).map_err(|it| wrong(&it))
+}
+
+/// Scores one series.
+fn series(
+    folder: &Folder,
+    entry: &Entry,
+    detection: &DetectionSettings,
+    disturbance: Disturbance,
+    seed: u64,
+) -> Result<Series, Exit> {
+    let every = Span::days(1).as_seconds() / entry.per_day;
+    if !every.is_finite() || every <= 0.0 {
+        return Err(Exit::failure(format!(
+            "of {}: {} rows a day are not possible",
+            entry.name, entry.per_day
+        )));
+    }
+    let rows = dataset::labels(&folder.labels(entry)).map_err(|it| wrong(&it))?.len();
+    let (mut train, test) = (open(&folder.train(entry))?, folder.test(entry));
+    let mut replay = Replay::new(floors(train.columns()), &settings(detection, every));
+    let (mut row, mut ranges, mut count) = (Row::default(), Ranges::default(), 0_u64);
+    let fails = |table: &Table, row: &Row, error: &dyn std::error::Error| {
+        Exit::failure(format!("{}, line {}: {error}", table.name(), row.line))
+    };
+    while train.next_row(&mut row).map_err(|it| Exit::failure(it.to_string()))? {
+        ranges.widen(&row.values, &row.missing);
+        let at = row.at.unwrap_or(Timestamp(count as f64 * every));
+        replay.step(Some(at), &row.values, &row.missing).map_err(|it| fails(&train, &row, &it))?;
+        count += 1;
+    }
+    let mut table = open(&test)?;
+    if table.columns() != train.columns() {
+        return Err(Exit::failure(format!(
+            "{}: its columns are not those of {}",
+            table.name(),
+            train.name()
+        )));
+    }
+    let mut disturber = Disturber::new(disturbance, seed, ranges, rows);
+    let (mut scores, mut tops, mut top) = (Vec::new(), Vec::new(), Vec::new());
+    while table.next_row(&mut row).map_err(|it| Exit::failure(it.to_string()))? {
+        let ahead = disturber.apply(&mut row.values, &mut row.missing);
+        let at = row.at.map_or(count as f64 * every, |it| it.0) + ahead;
+        let judged = replay.step(Some(Timestamp(at)), &row.values, &row.missing);
+        let judged = judged.map_err(|it| fails(&table, &row, &it))?;
+        count += 1;
+        judged.rank(&mut top);
+        scores.push(judged.score.as_ref().map_or(f64::NAN, |it| it.held));
+        tops.push(top.iter().filter_map(|it| u16::try_from(*it).ok()).collect());
+    }
+    folder.series(entry, Scores { scores, top: Some(tops) }, &test).map_err(|it| wrong(&it))
+}
+
+fn open(path: &Path) -> Result<Table, Exit> {
+    Table::open(path).map_err(|error| Exit::failure(error.to_string()))
+}
+
+fn wrong(problem: &Problem) -> Exit {
+    Exit::failure(problem.to_string())
+}

@@ -1,0 +1,141 @@
+//! An explanation for people, and for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::Explanation;
+use super::reproduce::Again;
+use crate::description;
+use crate::duration::Span;
+use crate::reading::Timestamp;
+use crate::report::Judgement;
+
+/// When something was, as people read it: `2026-11-21 10:00:00`, in UTC.
+fn instant(at: f64) -> String {
+    let text = description::instant(Timestamp(at)).replace('T', " ");
+    text.get(..19).unwrap_or_default().to_owned()
+}
+
+/// All that is known, for people.
+pub(super) fn text(it: &Explanation) -> String {
+    let episode = &it.episode;
+    let end = episode.ended.unwrap_or(episode.seen);
+    let lasted = Span::nearest((end - episode.began).round());
+    let mut text = format!(
+        "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2}, 1 is the limit\nmodel     {}\n",
+        episode.id,
+        episode.description,
+        instant(episode.began),
+        episode.outcome,
+        episode.peak,
+        episode.model.as_deref().unwrap_or("none yet"),
+    );
+    // Infallible, here and below: it is memory that is written to.
+    if let Ok(Again { peak: Some((at, judgement)), .. }) = &it.again {
+        let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(judgement));
+    }
+    text.push_str(match it.alike.is_empty() {
+        true => "\nno episode before was alike\n",
+        false => "\nalike before\n",
+    });
+    for other in &it.alike {
+        let _ = writeln!(text, "  {:<20}  {:>3.0} %  {}", other.id, other.alike * 100.0, other.description);
+    }
+    let _ = write!(text, "\nmade once more\n{}", made(it));
+    text
+}
+
+/// A line for each signal that the score is made of, the largest share first.
+fn causes(judgement: &Judgement) -> String {
+    let mut text = String::new();
+    for gone in &judgement.absent {
+        let lasted = Span::nearest(gone.seconds.round());
+        let _ = writeln!(text, "  {:<40} {} for {lasted}", gone.signal.title, gone.kind.name());
+    }
+    for part in judgement.opinion.iter().flat_map(|it| &it.contributions) {
+        let Some(state) = judgement.signals.iter().find(|it| it.signal.name == part.signal.name) else {
+            continue;
+        };
+        let quantity = |value: f64| description::quantity(state.signal.unit, value);
+        let expected = state.expected.map(|it| {
+            format!("expected {}, {} to {}", quantity(it.value), quantity(it.lower), quantity(it.upper))
+        });
+        let _ = writeln!(
+            text,
+            "  {:<40} {:>10}  {:+.2} of the score  {}",
+            part.signal.title,
+            quantity(state.value),
+            part.value,
+            expected.unwrap_or_default()
+        );
+    }
+    text
+}
+
+fn made(it: &Explanation) -> String {
+    let again = match &it.again {
+        Ok(again) => again,
+        Err(why) => return format!("  cannot be: {why}\n"),
+    };
+    let mut text = String::new();
+    for (at, cause) in &again.changes {
+        let _ = writeln!(text, "  {} UTC  the stored state is taken: {}", instant(at.0), changed(cause));
+    }
+    if again.left_out > 0 {
+        let _ = writeln!(text, "  {} values or records cannot be read and are left out", again.left_out);
+    }
+    let counts = format!("{} points from {} readings", again.points, again.readings);
+    let _ = match again.difference {
+        None => writeln!(text, "  {counts}: each score is the stored one to the last bit"),
+        Some((at, stored, made)) => writeln!(
+            text,
+            "  {counts}: scores differ, first at {} UTC where {stored} was stored and {made} is made; \
+             are the settings those that hostnorm ran with?",
+            instant(at.0)
+        ),
+    };
+    text
+}
+
+/// What a word of the store says of the state.
+fn changed(cause: &str) -> &str {
+    match cause {
+        "start" => "hostnorm was started",
+        "model" => "another model judged from then on",
+        "profile" => "what is usual at each time of the day was fitted",
+        "accepted" => "what went on was accepted as normal",
+        "learning" => "learning was switched",
+        "imported" => "points from elsewhere were learned",
+        "forgot" => "a span was forgotten",
+        other => other,
+    }
+}
+
+/// All that is known, for programs.
+pub(super) fn json(it: &Explanation) -> String {
+    let parts = |judgement: &Judgement| -> Value {
+        let part = |part: &crate::report::Contribution| {
+            let state = judgement.signals.iter().find(|it| it.signal.name == part.signal.name);
+            let expected = state.and_then(|it| it.expected);
+            json!({
+                "signal": part.signal.name, "direction": part.direction.name(), "contribution": part.value,
+                "value": state.map(|it| it.value), "expected": expected.map(|it| it.value),
+                "lower": expected.map(|it| it.lower), "upper": expected.map(|it| it.upper),
+            })
+        };
+        judgement.opinion.iter().flat_map(|it| &it.contributions).map(part).collect()
+    };
+    let again = match &it.again {
+        Err(why) => json!({ "impossible": why }),
+        Ok(again) => json!({
+            "readings": again.readings, "points": again.points, "equal": !again.differs(),
+            "difference": again.difference.map(|(at, stored, made)| json!({"at": at.0, "stored": stored, "made": made})),
+            "changes": again.changes.iter().map(|(at, cause)| json!({"at": at.0, "cause": cause})).collect::<Vec<_>>(),
+            "left_out": again.left_out,
+            "peak": again.peak.as_ref().map(|(at, judgement)| json!({"at": at.0, "contributions": parts(judgement)})),
+        }),
+    };
+    let whole = json!({ "episode": it.episode, "made_once_more": again, "alike": it.alike });
+    serde_json::to_string_pretty(&whole).unwrap_or_default()
+}

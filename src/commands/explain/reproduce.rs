@@ -1,0 +1,193 @@
+//! The scores of an episode once more: the engine goes on from the stored state, by the stored model, over the stored
+//! readings, and is held to the stored scores, bit by bit.
+
+use std::collections::BTreeMap;
+
+use crate::commands::run;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::model_registry::{Record, Stage, Version};
+use crate::reading::{Kind, Population, Reading, Subject, Timestamp};
+use crate::report::{Judgement, Report};
+use crate::sampler::record;
+use crate::sources;
+use crate::store::{Between, EpisodeRow, Error, Reader, Snapshot};
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    /// Readings that were judged once more.
+    pub(super) readings: usize,
+    /// Points whose stored scores were compared.
+    pub(super) points: usize,
+    /// The first point whose score is another one: when, stored, made once more.
+    pub(super) difference: Option<(Timestamp, f64, f64)>,
+    /// The judgement with the highest score within the episode, and when it was.
+    pub(super) peak: Option<(Timestamp, Judgement)>,
+    /// What changed the state besides readings, and when.
+    pub(super) changes: Vec<(Timestamp, String)>,
+    /// Values and records that this program cannot read.
+    pub(super) left_out: u64,
+}
+
+impl Again {
+    /// Whether a score is not what was stored.
+    pub(super) fn differs(&self) -> bool {
+        self.difference.is_some()
+    }
+}
+
+/// Makes the scores of an episode once more; the inner error says why that cannot be.
+pub(super) fn again(
+    reader: &Reader,
+    config: &Config,
+    episode: &EpisodeRow,
+) -> Result<Result<Again, String>, Error> {
+    let (Some(from), Some(subject)) = (episode.keep_from, subject(episode)) else {
+        return Ok(Err("its readings are not kept any longer".into()));
+    };
+    if subject.kind().population() == Population::Changing {
+        return Ok(Err("snapshots hold no state of subjects that come and go".into()));
+    }
+    let snapshots = reader.snapshots_of(episode)?;
+    if snapshots.first().is_none_or(|it| it.at.0 > from) {
+        return Ok(Err(
+            "no state from before it was stored; the first is stored with the first reading".into()
+        ));
+    }
+    let between = Between { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.seen)) };
+    let mut stored = BTreeMap::new();
+    reader.scores::<Error>(between, |it| {
+        if it.subject == subject {
+            stored.insert(it.at.0.to_bits(), (it.score, it.momentary));
+        }
+        Ok(())
+    })?;
+    let mut run = Run {
+        engine: run::engine(config),
+        subject,
+        stored,
+        episode,
+        highest: None,
+        known: false,
+        again: Again::default(),
+    };
+    let mut snapshots = snapshots.into_iter().peekable();
+    let mut stopped = None;
+    let metrics: Vec<_> = sources::metrics().collect();
+    let left_out = reader.readings::<Error>(between, &metrics, |reading| {
+        if stopped.is_none() {
+            stopped = run.step(reader, &mut snapshots, &reading)?;
+        }
+        Ok(())
+    })?;
+    run.again.left_out = left_out.unknown + left_out.corrupt;
+    Ok(match stopped {
+        Some(why) => Err(why),
+        None if run.again.points == 0 => Err("none of its readings are stored".into()),
+        None => Ok(run.again),
+    })
+}
+
+fn subject(episode: &EpisodeRow) -> Option<Subject> {
+    Subject::read(Kind::read(&episode.kind)?, &episode.subject)
+}
+
+/// The engine on its way through the readings.
+struct Run<'a> {
+    engine: Engine,
+    subject: Subject,
+    /// Score and momentary score by the bits of their time.
+    stored: BTreeMap<u64, (f64, f64)>,
+    episode: &'a EpisodeRow,
+    /// The highest score since the last point, as the store takes it.
+    highest: Option<f64>,
+    /// Whether all readings since the last point were seen.
+    known: bool,
+    again: Again,
+}
+
+impl Run<'_> {
+    /// One reading; says why it cannot go on.
+    fn step(
+        &mut self,
+        reader: &Reader,
+        snapshots: &mut std::iter::Peekable<impl Iterator<Item = Snapshot>>,
+        reading: &Reading,
+    ) -> Result<Option<String>, Error> {
+        let at = reading.at;
+        let first = self.engine.at() == Timestamp::default();
+        if !first {
+            let report = self.engine.step(reading.clone());
+            self.again.readings += 1;
+            self.compare(&report);
+        }
+        while let Some(snapshot) = snapshots.next_if(|it| it.at.0 <= at.0) {
+            if let Err(why) = self.adopt(reader, &snapshot)? {
+                return Ok(Some(why));
+            }
+            self.engine.resume_from(reading.clone().into());
+        }
+        Ok(None)
+    }
+
+    /// Goes on from a stored state.
+    fn adopt(&mut self, reader: &Reader, snapshot: &Snapshot) -> Result<Result<(), String>, Error> {
+        if let Some(id) = &snapshot.model {
+            let Some(model) = reader.model(id)? else {
+                return Ok(Err(format!("the model {id} that judged then is not stored any longer")));
+            };
+            let kept = Record { state: Stage::Retired.name().to_owned(), ..record(model) };
+            match Version::from_record(&kept) {
+                Ok(version) => self.engine.install(version.kind, version.eif()),
+                Err(error) => {
+                    return Ok(Err(format!("the model {id} that judged then cannot be read: {error}")));
+                }
+            }
+        }
+        if let Err(mismatch) = self.engine.restore(&snapshot.bytes) {
+            return Ok(Err(mismatch.to_string()));
+        }
+        // After a start the store, too, knows nothing of the readings before.
+        if snapshot.cause.as_deref() == Some("start") || self.again.readings == 0 {
+            (self.highest, self.known) = (None, false);
+        }
+        if let Some(cause) = &snapshot.cause {
+            self.again.changes.push((snapshot.at, cause.clone()));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Holds what was concluded to what was stored.
+    fn compare(&mut self, report: &Report) {
+        let Some(judgement) = report.judgements.get(&self.subject) else { return };
+        let momentary = judgement.opinion.as_ref().map(|it| it.momentary);
+        if let Some(momentary) = momentary {
+            self.highest = Some(self.highest.unwrap_or(momentary).max(momentary));
+            self.note_peak(report.reading.at, momentary, judgement);
+        }
+        let Some(learned) = &judgement.point else { return };
+        let found = (self.highest.take(), momentary);
+        let known = std::mem::replace(&mut self.known, true);
+        let (Some(stored), (Some(score), Some(momentary))) =
+            (self.stored.get(&learned.point.at.0.to_bits()), found)
+        else {
+            return;
+        };
+        self.again.points += 1;
+        let mut pairs = vec![(stored.1, momentary)];
+        pairs.extend(known.then_some((stored.0, score)));
+        let other = pairs.into_iter().find(|(stored, made)| stored.to_bits() != made.to_bits());
+        if let (Some((stored, made)), None) = (other, self.again.difference) {
+            self.again.difference = Some((learned.point.at, stored, made));
+        }
+    }
+
+    fn note_peak(&mut self, at: Timestamp, momentary: f64, judgement: &Judgement) {
+        let within = self.episode.began <= at.0 && at.0 <= self.episode.ended.unwrap_or(self.episode.seen);
+        let before = self.again.peak.as_ref().and_then(|(_, it)| it.opinion.as_ref()).map(|it| it.momentary);
+        if within && before.is_none_or(|it| momentary > it) {
+            self.again.peak = Some((at, judgement.clone()));
+        }
+    }
+}

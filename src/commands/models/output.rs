@@ -1,0 +1,122 @@
+//! Versions as tables for people and as JSON for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::compare::Scores;
+use crate::description;
+use crate::duration::Span;
+use crate::model_registry::{Record, Version};
+use crate::reading::Timestamp;
+use crate::training::model_evaluation::Card;
+
+/// A line for each, the newest last, where a terminal shows it.
+pub(super) fn all(records: &[Record], as_json: bool) -> String {
+    let card = |it: &Record| serde_json::from_str::<Card>(&it.card).ok();
+    if as_json {
+        let row = |it: &Record| json!({ "id": it.id, "kind": it.kind, "created": it.created, "state": it.state, "card": card(it) });
+        return pretty(&records.iter().map(row).collect());
+    }
+    if records.is_empty() {
+        return "no model is stored yet; the first is trained after the warm-up".to_owned();
+    }
+    let mut text = format!(
+        "{:<18}  {:<8}  {:>7}  {:>9}  {:>5}  {:>6}\n",
+        "model", "state", "points", "of", "AUC", "recall"
+    );
+    for it in records {
+        let known = card(it).map(|it| {
+            let span = Span::nearest(it.seconds().round());
+            format!("{:>7}  {:>9}  {:>5.3}  {:>6.3}", it.rows, span.to_string(), it.auc_own, it.recall)
+        });
+        // Infallible: it is memory that is written to.
+        let _ = writeln!(
+            text,
+            "{:<18}  {:<8}  {}",
+            it.id,
+            it.state,
+            known.unwrap_or_else(|| "its card is garbled".into())
+        );
+    }
+    text
+}
+
+/// All that is known of one.
+pub(super) fn one(version: &Version, as_json: bool) -> String {
+    if as_json {
+        return pretty(&of(version));
+    }
+    let mut text = String::new();
+    for (name, value) in rows(version) {
+        let _ = writeln!(text, "{name:<28}  {value}");
+    }
+    text
+}
+
+/// Two of them beside each other.
+pub(super) fn two(pair: &[Version; 2], scores: Option<&Scores>, as_json: bool) -> String {
+    let [a, b] = pair;
+    if as_json {
+        return pretty(&json!({ "models": [of(a), of(b)], "on_stored_points": scores }));
+    }
+    let mut text = String::new();
+    for ((name, one), (_, other)) in rows(a).into_iter().zip(rows(b)) {
+        let _ = writeln!(text, "{name:<28}  {one:<26}  {other}");
+    }
+    let Some(it) = scores else {
+        return text + "there are no stored points that both can judge";
+    };
+    let _ = writeln!(text, "\non the {} stored points of the last day", it.points);
+    for (name, [one, other], digits) in [
+        ("mean score", it.mean, 3),
+        ("highest score", it.highest, 2),
+        ("above the limit, %", it.above.map(|it| 100.0 * it), 2),
+    ] {
+        let [one, other] = [one, other].map(|it| format!("{it:.digits$}"));
+        let _ = writeln!(text, "{name:<28}  {one:<26}  {other}");
+    }
+    let _ = writeln!(text, "{:<28}  {:.3}", "apart on average", it.apart);
+    text
+}
+
+fn rows(version: &Version) -> Vec<(&'static str, String)> {
+    let card = &version.model.card;
+    let time = |it: Option<Timestamp>| it.map_or("not known".into(), description::instant);
+    let peer = card.auc_peer.map_or("none at this width".into(), |it| format!("{it:.3}"));
+    let quantiles = card.quantiles;
+    vec![
+        ("model", version.id.to_string()),
+        ("state", version.stage.to_string()),
+        ("kind", version.kind.name().to_owned()),
+        ("trained", description::instant(version.created)),
+        ("points", card.rows.to_string()),
+        ("first point", time(card.from)),
+        ("last point", time(card.to)),
+        ("signals and their means", card.width.to_string()),
+        ("trees, points of each", format!("{}, {}", card.trees, card.sample_size)),
+        ("seed", card.seed.to_string()),
+        ("points held out", card.held_out.to_string()),
+        (
+            "their scores, 50 to 99.5 %",
+            format!("{:.3} {:.3} {:.3} {:.3}", quantiles.p50, quantiles.p95, quantiles.p99, quantiles.p995),
+        ),
+        ("strange from", format!("{:.3}", version.model.eif.threshold)),
+        ("AUC on injected faults", format!("{:.3}", card.auc_own)),
+        ("the same of a second opinion", peer),
+        ("share of faults strange", format!("{:.3}", card.recall)),
+        ("share of points strange", format!("{:.3}", card.alarms)),
+        ("digest", format!("{:016x}", card.digest)),
+    ]
+}
+
+fn of(version: &Version) -> Value {
+    json!({
+        "id": version.id.as_str(), "kind": version.kind.name(), "created": version.created.0,
+        "state": version.stage.name(), "threshold": version.model.eif.threshold, "card": version.model.card,
+    })
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}

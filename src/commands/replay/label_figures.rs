@@ -1,0 +1,68 @@
+//! What scores are worth, where someone says which rows are anomalous.
+
+use std::path::Path;
+
+use crate::cli::Exit;
+use crate::dataset;
+use crate::duration::Span;
+use crate::evaluate::{self, Series, Style, VUS_WINDOW_MAX};
+
+/// A row is called anomalous from this score on.
+const LIMIT: f64 = 1.0;
+/// The rule for the widest buffer around events looks at so many values of the first signal.
+const FIRST_MAX: usize = 20_000;
+
+/// Labels, and the scores of the same rows.
+pub(super) struct Labelled {
+    /// The file of labels.
+    name: String,
+    labels: Vec<bool>,
+    /// At most one more than labels.
+    scores: Vec<f64>,
+    /// Values of the first signal, at most [`FIRST_MAX`].
+    first: Vec<f64>,
+    /// Rows in all.
+    rows: usize,
+}
+
+impl Labelled {
+    /// Reads a file of labels.
+    pub(super) fn open(path: &Path) -> Result<Self, Exit> {
+        let labels = dataset::labels(path).map_err(|problem| Exit::failure(problem.to_string()))?;
+        let name = path.display().to_string();
+        if !labels.contains(&true) {
+            return Err(Exit::failure(format!(
+                "{name}: no row is labelled 1; without an event there are no figures"
+            )));
+        }
+        Ok(Self { name, labels, scores: Vec::new(), first: Vec::new(), rows: 0 })
+    }
+
+    /// Adds a row of the input with the value of its first signal.
+    pub(super) fn add(&mut self, score: Option<f64>, first: Option<f64>) {
+        self.rows += 1;
+        if self.scores.len() < self.labels.len() {
+            self.scores.push(score.unwrap_or(f64::NAN));
+        }
+        if self.first.len() < FIRST_MAX {
+            self.first.extend(first);
+        }
+    }
+
+    /// The figures as a table.
+    pub(super) fn figures(self, input: &str, every: f64) -> Result<String, Exit> {
+        let Self { name, labels, scores, first, rows } = self;
+        if rows > labels.len() {
+            return Err(Exit::failure(format!(
+                "{name}: {rows} rows have a score, but {} have a label; each row needs both",
+                labels.len()
+            )));
+        }
+        let per_day = Span::days(1).as_seconds() / every;
+        let window = evaluate::period(&first).min(VUS_WINDOW_MAX);
+        let series = Series::new(input, labels, scores, per_day, window)
+            .map_err(|unfit| Exit::failure(format!("{name}: {unfit}")))?;
+        let set = (input.to_owned(), evaluate::figures(&[series], LIMIT));
+        Ok(evaluate::show(&[set], false, Style::Table))
+    }
+}

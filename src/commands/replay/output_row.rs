@@ -1,0 +1,64 @@
+//! From what is concluded of a row to what is written of it.
+
+use crate::reading::Timestamp;
+use crate::replay::Judged;
+use crate::table::{Detail, Scored};
+
+/// Follows the rows, to number their episodes.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// Indices of all signals, the oddest first; filled again and again.
+    top: Vec<usize>,
+    /// When the newest episode began.
+    since: Option<Timestamp>,
+    /// Episodes so far.
+    episodes: u64,
+}
+
+impl Verdict {
+    /// What is written of the next row.
+    pub(super) fn of(&mut self, judged: &Judged<'_>, detail: Detail) -> Scored<'_> {
+        judged.rank(&mut self.top);
+        let score = judged.score.as_ref();
+        let mut scored = Scored { score: score.map(|it| it.held), top: &self.top, ..Scored::default() };
+        if detail == Detail::All {
+            let since = judged.episode.map(|it| it.since);
+            if since.is_some() && since != self.since {
+                self.episodes += 1;
+            }
+            self.since = since;
+            scored.is_anomaly = since.is_some();
+            scored.confidence = score.and_then(|it| it.confidence);
+            scored.episode = since.map(|_| self.episodes);
+        }
+        scored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Episode;
+    use crate::scorer::Score;
+
+    fn check(verdict: &mut Verdict, score: Option<f64>, since: Option<f64>, expect: (&[usize], Option<u64>)) {
+        let score = score.map(|held| Score { held, ..Score::default() });
+        let episode = since.map(|it| Episode { since: Timestamp(it), peak: 2.0 });
+        let held = score.as_ref().map(|it| it.held);
+        let judged = Judged { score, oddness: &[0.5, 2.0, 0.5, 0.0], episode };
+        let found = verdict.of(&judged, Detail::All);
+        assert_eq!((found.top, found.episode), expect);
+        assert_eq!((found.score, found.is_anomaly), (held, since.is_some()));
+    }
+
+    #[test]
+    fn signals_are_ranked_and_episodes_numbered() {
+        let mut verdict = Verdict::default();
+        let top: &[usize] = &[1, 0, 2, 3];
+        check(&mut verdict, None, None, (&[], None));
+        check(&mut verdict, Some(1.5), Some(60.0), (top, Some(1)));
+        check(&mut verdict, Some(1.5), Some(60.0), (top, Some(1)));
+        check(&mut verdict, Some(0.5), None, (top, None));
+        check(&mut verdict, Some(1.5), Some(240.0), (top, Some(2)));
+    }
+}

@@ -1,0 +1,54 @@
+//! The points of a store as the history of a replay.
+
+use std::path::Path;
+
+use super::table_input::Feed;
+use crate::cli::Exit;
+use crate::reading::{Subject, Timestamp};
+use crate::replay::Replay;
+use crate::store::{Between, Error, PointRow, Reader};
+use crate::table::ROWS_MIN;
+
+/// Learns the points of the host that were stored before the first row of the input, as if they were rows of its columns.
+pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &Feed) -> Result<(), Exit> {
+    let failed = |error: &dyn std::error::Error| Exit::failure(error.to_string());
+    let reader = Reader::open(directory).map_err(|it| failed(&it))?;
+    let until = input.begins().unwrap_or(Between::ALL.to);
+    let columns = input.columns();
+    let (mut learned, mut refused) = (0_u64, None);
+    let mut before = f64::NEG_INFINITY;
+    let mut take = |row: PointRow| -> Result<(), Error> {
+        // A clock that was set back makes a time twice; the first of both is learned.
+        if before < row.at.0 && row.at.0 < until.0 && refused.is_none() {
+            before = row.at.0;
+            let (values, missing) = cells(&row, columns);
+            match replay.step(Some(row.at), &values, &missing) {
+                Ok(_) => learned += 1,
+                Err(error) => refused = Some(error),
+            }
+        }
+        Ok(())
+    };
+    let between = Between { from: Timestamp(f64::NEG_INFINITY), to: until };
+    reader.points(between, Some(&Subject::Host), &mut take).map_err(|it: Error| failed(&it))?;
+    match refused {
+        Some(error) => Err(failed(&error)),
+        None if learned < ROWS_MIN => Err(Exit::failure(format!(
+            "{}: {learned} points of the host before the first row of {}; the first score needs {ROWS_MIN}, to know what is \
+             usual",
+            directory.display(),
+            input.name()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The values of a point in the order of the columns; what the point does not have is missing.
+fn cells(row: &PointRow, columns: &[String]) -> (Vec<f64>, Vec<bool>) {
+    let place = |column: &String| row.signals.iter().position(|it| it == column);
+    let cell = |column: &String| match place(column) {
+        Some(idx) => (row.values[idx], row.missing[idx]),
+        None => (0.0, true),
+    };
+    columns.iter().map(cell).unzip()
+}

@@ -1,0 +1,197 @@
+//! A table on its way into replay: in the order of time, with what is to be known of it besides its rows.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use crate::cli::Exit;
+use crate::description;
+use crate::reading::Timestamp;
+use crate::table::{Row, RowsError, Table, quoted};
+
+/// How far rows are apart is seen by so many intervals.
+const INTERVALS: usize = 32;
+
+/// A table that is read row by row.
+pub(in crate::commands) struct Feed {
+    table: Table,
+    /// The first rows, which were read ahead to see how far they are apart.
+    ahead: VecDeque<Row>,
+    /// What is wrong with the row after them.
+    wrong: Option<RowsError>,
+    /// The row before.
+    before: Option<Before>,
+    /// The first value of each signal.
+    first: Vec<Option<f64>>,
+    /// Whether a signal had another value later.
+    changes: bool,
+    rows: u64,
+}
+
+/// A row that the next one has to come after.
+struct Before {
+    /// When it was measured.
+    at: Timestamp,
+    /// Its line.
+    line: u64,
+    /// What its table is called, if it is another one.
+    file: Option<String>,
+}
+
+impl Feed {
+    pub(in crate::commands) fn open(path: &Path) -> Result<Self, Exit> {
+        let table = Table::open(path).map_err(|error| Exit::failure(error.to_string()))?;
+        Ok(Self::of(table))
+    }
+
+    fn of(table: Table) -> Self {
+        let first = vec![None; table.columns().len()];
+        let ahead = VecDeque::new();
+        let mut feed = Self { table, ahead, wrong: None, before: None, first, changes: false, rows: 0 };
+        while feed.table.has_time() && feed.ahead.len() <= INTERVALS {
+            let mut row = Row::default();
+            match feed.table.next_row(&mut row) {
+                Ok(true) => feed.ahead.push_back(row),
+                Ok(false) => break,
+                Err(error) => {
+                    // It is told when its turn comes: the rows before it are sound.
+                    feed.wrong = Some(error);
+                    break;
+                }
+            }
+        }
+        feed
+    }
+
+    pub(in crate::commands) fn name(&self) -> &str {
+        self.table.name()
+    }
+
+    pub(in crate::commands) fn columns(&self) -> &[String] {
+        self.table.columns()
+    }
+
+    /// The next row; false at the end.
+    pub(in crate::commands) fn next(&mut self, row: &mut Row) -> Result<bool, Exit> {
+        let found = match self.ahead.pop_front() {
+            Some(next) => {
+                *row = next;
+                Ok(true)
+            }
+            None => self.wrong.take().map_or_else(|| self.table.next_row(row), Err),
+        };
+        let found = found.map_err(|error| Exit::failure(error.to_string()))?;
+        if found {
+            self.rows += 1;
+            self.compare(row);
+            self.order(row)?;
+        }
+        Ok(found)
+    }
+
+    /// Sees whether anything ever changes.
+    fn compare(&mut self, row: &Row) {
+        if self.changes {
+            return;
+        }
+        let cells = row.values.iter().zip(&row.missing);
+        for (first, (value, _)) in self.first.iter_mut().zip(cells).filter(|(_, (_, missing))| !**missing) {
+            self.changes |= first.get_or_insert(*value).total_cmp(value).is_ne();
+        }
+    }
+
+    /// Sees to the order of time.
+    fn order(&mut self, row: &Row) -> Result<(), Exit> {
+        let Some(at) = row.at else { return Ok(()) };
+        let now = Before { at, line: row.line, file: None };
+        match self.before.replace(now) {
+            Some(before) if at.0 <= before.at.0 => {
+                let (at, earlier) = (description::instant(at), description::instant(before.at));
+                let file = before.file.map(|it| format!("{it}, ")).unwrap_or_default();
+                let what = format!(
+                    "column \"timestamp\": {at} does not come after {earlier} of {file}line {}; \
+                     rows have to be in the order of time",
+                    before.line
+                );
+                Err(self.wrong(row.line, &what))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes on from the end of the history.
+    pub(in crate::commands) fn follow(&mut self, history: Self) {
+        let file = history.name().to_owned();
+        self.before = history.before.map(|it| Before { file: Some(file), ..it });
+    }
+
+    /// Something is wrong with a line.
+    pub(in crate::commands) fn wrong(&self, line: u64, what: &str) -> Exit {
+        Exit::failure(format!("{}, line {line}: {what}", self.name()))
+    }
+
+    /// When the first row was measured; nothing without timestamps.
+    pub(in crate::commands) fn begins(&self) -> Option<Timestamp> {
+        self.ahead.front().and_then(|it| it.at)
+    }
+
+    /// How many seconds the first rows are apart, the median; nothing without timestamps.
+    pub(in crate::commands) fn apart(&self) -> Option<f64> {
+        let times = self.ahead.iter().filter_map(|it| it.at);
+        let pairs = times.clone().zip(times.skip(1));
+        let mut apart: Vec<f64> = pairs.map(|(old, new)| new.0 - old.0).filter(|it| *it > 0.0).collect();
+        apart.sort_by(f64::total_cmp);
+        apart.get(apart.len() / 2).copied()
+    }
+
+    /// Why it cannot be told how far rows are apart.
+    pub(in crate::commands) fn paceless(&self) -> Exit {
+        match (&self.wrong, self.table.has_time()) {
+            (Some(wrong), true) => Exit::failure(wrong.to_string()),
+            (_, true) => Exit::failure(format!(
+                "{}: there are too few rows to see how far they are apart; say it with --every",
+                self.name()
+            )),
+            _ => Exit::usage(format!(
+                "error: {} has no column \"timestamp\"; say with --every how far rows are apart, such as --every 60s",
+                self.name()
+            )),
+        }
+    }
+
+    /// Whether the input can go on from this history.
+    pub(in crate::commands) fn fits(&self, input: &Self) -> Result<(), Exit> {
+        let (history, input_name) = (self.name(), input.name());
+        let (ours, theirs) = (self.columns(), input.columns());
+        let differs = |idx: &usize| ours.get(*idx) != theirs.get(*idx);
+        if let Some(idx) = (0..ours.len().max(theirs.len())).find(differs) {
+            let named = |names: &[String]| names.get(idx).map_or("no more".to_owned(), |it| quoted(it));
+            return Err(Exit::failure(format!(
+                "{input_name}, line 1: signal {} is {}, in {history} it is {}; both need the same columns in the same order",
+                idx + 1,
+                named(theirs),
+                named(ours)
+            )));
+        }
+        let (with, without) = match (self.table.has_time(), input.table.has_time()) {
+            (true, false) => (history, input_name),
+            (false, true) => (input_name, history),
+            _ => return Ok(()),
+        };
+        Err(Exit::failure(format!(
+            "{without}, line 1: there is no column \"timestamp\", but there is one in {with}; both need it, or neither"
+        )))
+    }
+
+    /// Looks back when all rows were read: a table that never changes, or has fewer rows, teaches nothing.
+    pub(in crate::commands) fn conclude(&self, rows_min: u64) -> Result<(), Exit> {
+        let count = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
+        let what = if self.rows < rows_min {
+            format!("{count}; the first score needs {rows_min}, to know what is usual")
+        } else if !self.changes {
+            format!("no column ever changes; there is only the same value in {count}")
+        } else {
+            return Ok(());
+        };
+        Err(Exit::failure(format!("{}: {what}", self.name())))
+    }
+}

@@ -1,0 +1,137 @@
+//! `hostnorm train --from`: takes the past of this host from a file or a server, trains a model on it, keeps both.
+#![expect(clippy::disallowed_methods, reason = "writes the points it was asked for")]
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use crate::backfill::{Note, Past, TooLittle};
+use crate::cli::{Elsewhere, Exit};
+use crate::clock;
+use crate::commands::backfill::{self, Order};
+use crate::commands::{open_store, replay};
+use crate::config::Config;
+use crate::reading::Subject;
+use crate::reference_forest;
+use crate::replay::Replay;
+use crate::signal::Signal;
+use crate::sources;
+use crate::store::{self, Bygone, Place};
+use crate::training::{Model, TrainError};
+
+/// See [`super::run`].
+pub(super) fn run(options: &Elsewhere, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let located = open_store::locate(&options.options, environment);
+    let trained = located.and_then(|(config, place)| train(options, &config, &place));
+    trained.map_or_else(|exit| exit, Exit::success)
+}
+
+fn train(options: &Elsewhere, config: &Config, place: &Place) -> Result<String, Exit> {
+    let directory = match place {
+        Place::Directory(directory) => Some(directory),
+        // Who wants the points in a file may have no store.
+        Place::Off | Place::Nowhere if options.output.is_some() => None,
+        Place::Off | Place::Nowhere => {
+            return Err(Exit::usage(
+                "there is no store for what is learned; give --storage.path, or --output",
+            ));
+        }
+    };
+    let signals: Vec<_> = sources::signals(|source| config.collects(source)).collect();
+    let order = Order {
+        origin: &options.origin,
+        lookback: options.lookback,
+        host: options.host.as_deref(),
+        matching: options.matching.as_deref(),
+        mapping: options.mapping.as_deref(),
+        access: &options.access,
+        only: &options.metrics,
+        signals: &signals,
+        step: config.detection.interval.times(config.detection.window),
+        now: clock::now(),
+    };
+    let past = backfill::read(&order, &mut tell)?;
+    let mut text = backfill::told(&past, &signals);
+    if let Some(path) = &options.output {
+        write(path, &past, &signals)
+            .map_err(|error| Exit::failure(format!("cannot write {}: {error}", path.display())))?;
+        let _ = writeln!(text, "{} has the points", path.display());
+    }
+    TooLittle::check(past.points.len(), past.every, true)
+        .map_err(|error| Exit::failure(format!("{text}{error}")))?;
+    let model = model(&past, &signals, config).map_err(|error| Exit::failure(format!("{text}{error}")))?;
+    let card = &model.card;
+    let _ = write!(
+        text,
+        "a forest of {} trees on {} points tells faults with an AUC of {:.3}",
+        card.trees, card.rows, card.auc_own
+    );
+    let _ = match card.auc_peer {
+        Some(peer) => writeln!(text, "; a second opinion has {peer:.3}"),
+        None => writeln!(text),
+    };
+    if let Some(directory) = directory {
+        text.push_str(&keep(directory, past, signals)?);
+    }
+    Ok(text)
+}
+
+/// Trains on all points, to know that they do. The next start trains on them again, in a tenth of a second.
+fn model(past: &Past, signals: &[&'static Signal], config: &Config) -> Result<Model, TrainError> {
+    let settings = replay::settings(&config.detection, past.every);
+    let mut learned = Replay::new(signals.iter().map(|it| it.floor).collect(), &settings);
+    for point in &past.points {
+        learned.step(Some(point.at), &point.values, &point.missing)?;
+    }
+    reference_forest::train(&learned.training_set(), &settings.training, settings.seed, &mut || ())
+}
+
+/// Puts the points where the next start finds them.
+fn keep(directory: &Path, past: Past, signals: Vec<&'static Signal>) -> Result<String, Exit> {
+    let bygone = Bygone { subject: Subject::Host, signals, points: past.points };
+    let imported = store::import(directory, &bygone).map_err(|error| match error.is_locked() {
+        true => Exit::failure(format!(
+            "a running hostnorm writes to {}; stop it, train, and start it again",
+            directory.display()
+        )),
+        false => Exit::failure(error.to_string()),
+    })?;
+    let mut text =
+        format!("{} points are in {}; the next start knows them\n", imported.written, directory.display());
+    if imported.overlapping > 0 {
+        let _ = writeln!(
+            text,
+            "{} points are of a time that hostnorm has seen itself, and are left out",
+            imported.overlapping
+        );
+    }
+    Ok(text)
+}
+
+/// Tells whoever waits what happens.
+fn tell(note: Note<'_>) {
+    match note {
+        Note::Done { requests, of } => super::progress(requests, of, "answers"),
+        Note::Wait(why) => {
+            // A reader that went away is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "{why}");
+        }
+    }
+}
+
+/// The points as `hostnorm export points` writes them.
+fn write(path: &Path, past: &Past, signals: &[&'static Signal]) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    let names: Vec<_> = signals.iter().map(|it| it.name).collect();
+    writeln!(file, "timestamp,{}", names.join(","))?;
+    for point in &past.points {
+        write!(file, "{}", point.at.0)?;
+        for (value, missing) in point.values.iter().zip(&point.missing) {
+            if *missing { write!(file, ",")? } else { write!(file, ",{value}")? }
+        }
+        writeln!(file)?;
+    }
+    file.flush()
+}

@@ -1,0 +1,255 @@
+//! Within which bounds settings make sense, each with a sentence for what is outside.
+
+use super::Config;
+use crate::byte_size::Size;
+use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
+use crate::duration::Span;
+
+/// Shortest time between two readings; the kernel's own clocks tick at 10 ms.
+const INTERVAL_MIN: Span = Span::millis(100);
+/// Longest time between two readings: what is rarer is not a live host.
+const INTERVAL_MAX: Span = Span::minutes(60);
+/// Most readings in a window.
+const WINDOW_MAX: u64 = 4096;
+/// Longest hold; a score that is older says nothing of now.
+const HOLD_MAX: Span = Span::minutes(60);
+/// Longest time that an anomaly may need to end.
+const RESOLVE_MAX: Span = Span::days(1);
+/// Shortest half-life, time between two trainings, and time until an anomaly is accepted.
+const MEMORY_MIN: Span = Span::minutes(1);
+/// Longest trial of a new model.
+const SHADOW_MAX: Span = Span::days(7);
+/// Least and most readings after which half of a score is left: below, nothing is smoothed; above, all comes too late.
+const SMOOTHING: [f64; 2] = [0.5, 10.0];
+/// Fewer trees agree by chance.
+const TREES_MIN: u64 = 10;
+/// With fewer points a tree has hardly a cut to make.
+const SAMPLE_MIN: u64 = 16;
+/// Longest grace after a deploy: what lasts longer is an anomaly, whoever made it.
+const GRACE_MAX: Span = Span::days(1);
+/// Shortest and longest time that a subject which is gone stays in memory.
+const EVICT_MIN: Span = Span::minutes(1);
+const EVICT_MAX: Span = Span::days(1);
+/// With less, hardly a day of points is left.
+const BYTES_MIN: Size = Size::mebibytes(8);
+/// What is kept for less time explains no anomaly.
+const KEPT_MIN: Span = Span::minutes(10);
+/// Shortest and longest time between two commits: below, the disk is busy with little; above, a crash loses much.
+const COMMIT_MIN: Span = Span::millis(100);
+const COMMIT_MAX: Span = Span::minutes(10);
+/// Most addresses to listen on.
+const ADDRESSES_MAX: usize = 16;
+
+/// A setting outside its bounds.
+pub(super) struct Complaint {
+    pub(super) key: &'static str,
+    pub(super) sentence: String,
+}
+
+#[derive(Default)]
+struct Complaints(Vec<Complaint>);
+
+impl Complaints {
+    fn unless(&mut self, fine: bool, key: &'static str, sentence: impl FnOnce() -> String) {
+        if !fine {
+            self.0.push(Complaint { key, sentence: sentence() });
+        }
+    }
+}
+
+impl Config {
+    /// Everything that is outside its bounds.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        let mut found = Complaints::default();
+        self.detection_within(&mut found);
+        self.web_within(&mut found);
+        self.storage_within(&mut found);
+        if let Some((key, sentence)) = self.backfill.wrong() {
+            found.unless(false, key, || sentence);
+        }
+        for (key, sentence) in self.otlp.wrong() {
+            found.unless(false, key, || sentence);
+        }
+        found.0
+    }
+
+    fn detection_within(&self, found: &mut Complaints) {
+        let it = &self.detection;
+        found.unless(it.interval >= INTERVAL_MIN, "interval", || {
+            let shown = if it.interval == Span::default() { "0".into() } else { it.interval.to_string() };
+            format!("{shown} is too short; the shortest interval is {INTERVAL_MIN}")
+        });
+        found.unless(it.interval <= INTERVAL_MAX, "interval", || {
+            format!("{} is too long; the longest interval is {INTERVAL_MAX}", it.interval)
+        });
+        found.unless((1..=WINDOW_MAX).contains(&it.window), "window", || {
+            format!("{} is not within 1 and {WINDOW_MAX} readings", it.window)
+        });
+        let one_window = it.interval.times(it.window.min(WINDOW_MAX));
+        found.unless(it.warmup >= one_window, "warmup", || {
+            format!("{} is too short; one window alone takes {one_window}", it.warmup)
+        });
+        found.unless(it.score_hold <= HOLD_MAX, "score_hold", || {
+            format!("{} is too long; the longest hold is {HOLD_MAX}", it.score_hold)
+        });
+        found.unless(it.threshold > 0.0 && it.threshold.is_finite(), "threshold", || {
+            format!("{} is not a threshold; it has to be above 0", it.threshold)
+        });
+        found.unless(it.resolve.below > 0.0 && it.resolve.below <= 1.0, "resolve.below", || {
+            format!("{} is not above 0 and at most 1", it.resolve.below)
+        });
+        found.unless(it.resolve.lasting <= RESOLVE_MAX, "resolve.for", || {
+            format!("{} is too long; the longest is {RESOLVE_MAX}", it.resolve.lasting)
+        });
+        self.learning_within(found);
+        let grace = self.context.deploy_grace;
+        found.unless(grace <= GRACE_MAX, "context.deploy_grace", || {
+            format!("{grace} is too long; the longest grace is {GRACE_MAX}")
+        });
+        let evict_after = self.subjects.evict_after;
+        found.unless((EVICT_MIN..=EVICT_MAX).contains(&evict_after), "subjects.evict_after", || {
+            format!("{evict_after} is not within {EVICT_MIN} and {EVICT_MAX}")
+        });
+    }
+
+    fn learning_within(&self, found: &mut Complaints) {
+        let it = &self.detection;
+        let [least, most] = SMOOTHING;
+        found.unless((least..=most).contains(&it.smoothing), "smoothing", || {
+            format!("{} is not within {least} and {most} readings", it.smoothing)
+        });
+        found.unless((TREES_MIN..=TREES_MAX as u64).contains(&it.forest.trees), "forest.trees", || {
+            format!("{} is not within {TREES_MIN} and {TREES_MAX} trees", it.forest.trees)
+        });
+        found.unless(
+            (SAMPLE_MIN..=SAMPLE_MAX as u64).contains(&it.forest.sample_size),
+            "forest.sample_size",
+            || format!("{} is not within {SAMPLE_MIN} and {SAMPLE_MAX} points", it.forest.sample_size),
+        );
+        for (key, span) in [
+            ("half_life", it.half_life),
+            ("retrain_interval", it.retrain_interval),
+            ("accept_after", it.accept_after),
+        ] {
+            found.unless(span >= MEMORY_MIN, key, || {
+                format!("{span} is too short; the shortest is {MEMORY_MIN}")
+            });
+        }
+        found.unless(it.shadow_duration <= SHADOW_MAX, "shadow_duration", || {
+            format!("{} is too long; the longest trial is {SHADOW_MAX}", it.shadow_duration)
+        });
+        found.unless((0.0..=1.0).contains(&it.anomaly_weight), "anomaly_weight", || {
+            format!("{} is not within 0 and 1", it.anomaly_weight)
+        });
+    }
+
+    fn storage_within(&self, found: &mut Complaints) {
+        let it = &self.storage;
+        found.unless(it.max_bytes >= BYTES_MIN, "storage.max_bytes", || {
+            format!("{} is too little; the least is {BYTES_MIN}", it.max_bytes)
+        });
+        for (key, span) in [
+            ("storage.retention.readings", it.retention.readings),
+            ("storage.retention.points", it.retention.points),
+        ] {
+            found
+                .unless(span >= KEPT_MIN, key, || format!("{span} is too short; the shortest is {KEPT_MIN}"));
+        }
+        found.unless(
+            (COMMIT_MIN..=COMMIT_MAX).contains(&it.commit_interval),
+            "storage.commit_interval",
+            || format!("{} is not within {COMMIT_MIN} and {COMMIT_MAX}", it.commit_interval),
+        );
+    }
+
+    fn web_within(&self, found: &mut Complaints) {
+        let addresses = &self.web.listen_address;
+        found.unless((1..=ADDRESSES_MAX).contains(&addresses.len()), "web.listen_address", || {
+            format!("there are {} addresses; give at least 1 and at most {ADDRESSES_MAX}", addresses.len())
+        });
+        for address in addresses.iter().take(ADDRESSES_MAX) {
+            found.unless(is_address(address), "web.listen_address", || {
+                format!("{address:?} is not an address such as :19797, 127.0.0.1:19797 or [::1]:19797")
+            });
+        }
+        let path = &self.web.telemetry_path;
+        let is_path = path.len() > 1
+            && path.starts_with('/')
+            && path.bytes().all(|it| it.is_ascii_graphic() && !b"?#%".contains(&it));
+        found.unless(is_path, "web.telemetry_path", || format!("{path:?} is not a path such as /metrics"));
+        found.unless(!path.starts_with("/-/") && !path.starts_with("/api/"), "web.telemetry_path", || {
+            format!("{path:?} is taken; hostnorm serves other things below /-/ and /api/")
+        });
+    }
+}
+
+/// Whether a text has the form `host:port`; whether the host exists is found out when it is listened on.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']').is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => host.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'.' || it == b'-'),
+    };
+    is_host && port.bytes().all(|it| it.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut Config), expect: &[&str]) {
+        let mut config = Config::default();
+        change(&mut config);
+        let keys: Vec<_> = config.complaints().iter().map(|it| it.key).collect();
+        assert_eq!(keys, expect, "{config:?}");
+    }
+
+    #[test]
+    fn defaults_are_within() {
+        check(|_| (), &[]);
+    }
+
+    #[test]
+    fn bounds_are_inclusive() {
+        check(|it| it.detection.interval = INTERVAL_MIN, &[]);
+        check(|it| it.detection.interval = Span::millis(99), &["interval"]);
+        check(|it| it.detection.window = 0, &["window"]);
+        check(|it| it.detection.window = WINDOW_MAX + 1, &["window", "warmup"]);
+        check(|it| it.detection.warmup = Span::seconds(30), &[]);
+        check(|it| it.detection.warmup = Span::seconds(29), &["warmup"]);
+        check(|it| it.detection.score_hold = Span::default(), &[]);
+        check(|it| it.detection.threshold = f64::INFINITY, &["threshold"]);
+        check(|it| it.detection.threshold = f64::NAN, &["threshold"]);
+        check(|it| it.detection.resolve.below = f64::NAN, &["resolve.below"]);
+        check(|it| it.detection.anomaly_weight = 1.1, &["anomaly_weight"]);
+        check(|it| it.detection.half_life = Span::default(), &["half_life"]);
+        check(|it| it.storage.max_bytes = Size::mebibytes(7), &["storage.max_bytes"]);
+        check(|it| it.backfill.from = "localhost".into(), &["backfill.from"]);
+        check(|it| it.storage.retention.points = Span::default(), &["storage.retention.points"]);
+        check(|it| it.storage.commit_interval = COMMIT_MAX, &[]);
+        check(|it| it.storage.commit_interval = Span::millis(99), &["storage.commit_interval"]);
+        check(|it| it.detection.smoothing = 0.5, &[]);
+        check(|it| it.detection.smoothing = f64::NAN, &["smoothing"]);
+        check(|it| it.detection.forest.trees = 9, &["forest.trees"]);
+        check(|it| it.detection.forest.sample_size = SAMPLE_MAX as u64, &[]);
+        check(|it| it.detection.forest.sample_size = SAMPLE_MAX as u64 + 1, &["forest.sample_size"]);
+    }
+
+    #[test]
+    fn addresses_have_a_port() {
+        for text in [":19797", "127.0.0.1:1", "[::1]:65535", "localhost:0", "a-b.c:80"] {
+            check(|it| it.web.listen_address = vec![text.into()], &[]);
+        }
+        for text in ["", ":", "19797", "::1:80", "[::1]", "[x]:1", "a b:1", ":65536", ":+1", "http://a:1"] {
+            check(|it| it.web.listen_address = vec![text.into()], &["web.listen_address"]);
+        }
+        check(|it| it.web.listen_address = Vec::new(), &["web.listen_address"]);
+    }
+
+    #[test]
+    fn paths_are_paths() {
+        for text in ["", "/", "metrics", "/a b", "/a?b", "/-/ready", "/é"] {
+            check(|it| it.web.telemetry_path = text.into(), &["web.telemetry_path"]);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Labels and scores: one value a row, bare or as a column of a CSV file.
+
+use std::path::Path;
+use std::str;
+
+use super::{BYTES_MAX, Problem, ROWS_MAX, shown};
+use crate::table::{COLUMNS_MAX, LINE_BYTES_MAX, Lines, Stream};
+
+/// What a detector said of each row.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scores {
+    /// How anomalous each row is. May be NaN or infinite.
+    pub scores: Vec<f64>,
+    /// The signals blamed in each row, the most blamed first; nothing without such a column.
+    pub top: Option<Vec<Vec<u16>>>,
+}
+
+/// Reads labels.
+///
+/// # Errors
+/// When the file cannot be read, is empty, or a row is neither 0 nor 1.
+pub fn labels(path: &Path) -> Result<Vec<bool>, Problem> {
+    parse_labels(path, open(path)?)
+}
+
+/// Reads scores.
+///
+/// # Errors
+/// When the file cannot be read, is empty, has no column `score`, or a cell is not what it should be.
+pub fn scores(path: &Path) -> Result<Scores, Problem> {
+    parse_scores(path, open(path)?)
+}
+
+/// The first column of a CSV file with a header; cells that are no number are NaN.
+pub(super) fn first_column(path: &Path) -> Result<Vec<f64>, Problem> {
+    let mut values = Vec::new();
+    each_row(path, open(path)?, |line, row| {
+        if 1 < line {
+            values.push(row.first().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN));
+        }
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+fn parse_labels(path: &Path, input: Stream) -> Result<Vec<bool>, Problem> {
+    let mut labels = Vec::new();
+    let mut column = None;
+    each_row(path, input, |line, row| {
+        let is_bare = row.len() == 1 && truth(row[0]).is_some();
+        let Some(column) = column else {
+            column = Some(if is_bare { 0 } else { named(path, line, row, "label")? });
+            labels.extend(truth(row[0]).filter(|_| is_bare));
+            return Ok(());
+        };
+        let cell = row.get(column).copied().unwrap_or_default();
+        let wrong = || Problem::at(path, line, format!("{} is neither 0 nor 1", shown(cell)));
+        labels.push(truth(cell).ok_or_else(wrong)?);
+        Ok(())
+    })?;
+    Ok(labels)
+}
+
+fn parse_scores(path: &Path, input: Stream) -> Result<Scores, Problem> {
+    let mut found = Scores::default();
+    // The columns of score and top, once the first row was seen.
+    let mut columns: Option<(usize, Option<usize>)> = None;
+    each_row(path, input, |line, row| {
+        let Some((score, top)) = columns else {
+            if let (1, Ok(score)) = (row.len(), row[0].parse()) {
+                columns = Some((0, None));
+                found.scores.push(score);
+            } else {
+                let top = row.iter().position(|it| *it == "top");
+                columns = Some((named(path, line, row, "score")?, top));
+                found.top = top.map(|_| Vec::new());
+            }
+            return Ok(());
+        };
+        let cell = row.get(score).copied().unwrap_or_default();
+        let wrong = |_| {
+            let what = format!("the score {} is not a number; write NaN where there is none", shown(cell));
+            Problem::at(path, line, what)
+        };
+        found.scores.push(cell.parse().map_err(wrong)?);
+        if let (Some(place), Some(all)) = (top, &mut found.top) {
+            all.push(blamed(path, line, row.get(place).copied().unwrap_or_default())?);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Indices with `;` between; none of an empty cell.
+fn blamed(path: &Path, line: u64, cell: &str) -> Result<Vec<u16>, Problem> {
+    let wrong = |part: &str| {
+        let what = format!("{} in the column top is not the index of a signal, counted from 0", shown(part));
+        Problem::at(path, line, what)
+    };
+    let parts = cell.split(';').map(str::trim).filter(|it| !it.is_empty());
+    parts.map(|part| part.parse().map_err(|_| wrong(part))).collect()
+}
+
+fn truth(cell: &str) -> Option<bool> {
+    match cell {
+        "0" | "0.0" => Some(false),
+        "1" | "1.0" => Some(true),
+        _ => None,
+    }
+}
+
+/// The place of a column in a header.
+fn named(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, Problem> {
+    header.iter().position(|it| *it == name).ok_or_else(|| {
+        let found = shown(&header.join(","));
+        Problem::at(path, line, format!("there is no column {name}, and {found} is no value either"))
+    })
+}
+
+fn open(path: &Path) -> Result<Stream, Problem> {
+    Stream::within(path, BYTES_MAX).map_err(|problem| Problem::of(path, problem.to_string()))
+}
+
+/// Calls `look` with each row and its line, counted from 1; its cells are without the spaces around them. Empty lines
+/// are skipped; a row has at least one cell.
+fn each_row(
+    path: &Path,
+    input: Stream,
+    mut look: impl FnMut(u64, &[&str]) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut count = 0;
+    let mut lines = Lines::new(input);
+    loop {
+        let row = match lines.read() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(error) => return Err(Problem::of(path, lines.problem(&error).to_string())),
+        };
+        let wrong = |text: String| Problem::at(path, row.line, text);
+        if row.is_long {
+            return Err(wrong(format!("the row is longer than {LINE_BYTES_MAX} bytes")));
+        }
+        let cells: Result<Vec<&str>, _> = row.iter().map(|it| str::from_utf8(it).map(str::trim)).collect();
+        let cells = cells.map_err(|_| wrong("the line is not text (UTF-8)".into()))?;
+        if cells.len() < row.count {
+            return Err(wrong(format!("there are {} columns, at most {COLUMNS_MAX} can be", row.count)));
+        }
+        if cells == [""] {
+            continue;
+        }
+        count += 1;
+        if ROWS_MAX < count {
+            return Err(wrong(format!("there are more than {ROWS_MAX} rows")));
+        }
+        look(row.line, &cells)?;
+    }
+    if count == 0 { Err(Problem::of(path, "there is no row in it")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stream(text: &[u8]) -> Stream {
+        Stream::of(std::io::Cursor::new(text.to_vec())).unwrap()
+    }
+
+    fn check_labels(text: &[u8], expected: Result<&str, &str>) {
+        let found = parse_labels(Path::new("f"), stream(text))
+            .map(|it| it.iter().map(|it| if *it { '1' } else { '0' }).collect::<String>())
+            .map_err(|it| it.to_string());
+        assert_eq!(found.as_deref().map_err(String::as_str), expected);
+    }
+
+    fn check_scores(text: &str, expected: Result<&str, &str>) {
+        let found = parse_scores(Path::new("f"), stream(text.as_bytes()))
+            .map(|it| match it.top {
+                None => format!("{:?}", it.scores),
+                Some(top) => format!("{:?} {top:?}", it.scores),
+            })
+            .map_err(|it| it.to_string());
+        assert_eq!(found.as_deref().map_err(String::as_str), expected, "{text}");
+    }
+
+    #[test]
+    fn labels_are_0_or_1() {
+        check_labels(b"0\n1\n0\n", Ok("010"));
+        check_labels(b"0\r\n1\r\n1", Ok("011"));
+        check_labels(b"1.0\n\n0.0\n", Ok("10"));
+        check_labels(b"label\n0\n1\n", Ok("01"));
+        check_labels(b"time,\"label\"\n5,0\n6,1\n", Ok("01"));
+        check_labels(b"", Err("f: there is no row in it"));
+        check_labels(b"0\n2\n", Err("f:2: \"2\" is neither 0 nor 1"));
+        check_labels(b"0\r\n1\r\n\r\nx\r\n", Err("f:4: \"x\" is neither 0 nor 1"));
+        check_labels(b"time\n0\n", Err("f:1: there is no column label, and \"time\" is no value either"));
+        check_labels(b"time,label\n5\n", Err("f:2: \"\" is neither 0 nor 1"));
+        check_labels(b"a,label\n\"two\nlines\",0\n3,4\n", Err("f:4: \"4\" is neither 0 nor 1"));
+        check_labels(&[b'x'; LINE_BYTES_MAX + 2], Err("f:1: the row is longer than 262144 bytes"));
+        check_labels(b"0\n\xff\n", Err("f:2: the line is not text (UTF-8)"));
+    }
+
+    #[test]
+    fn scores_are_bare_or_a_column() {
+        check_scores("0.5\n-1e3\nnan\ninf\n-Infinity\n", Ok("[0.5, -1000.0, NaN, inf, -inf]"));
+        check_scores("score\n1\n2\n", Ok("[1.0, 2.0]"));
+        check_scores("score,top\n1,2;0\n2,\n", Ok("[1.0, 2.0] [[2, 0], []]"));
+        check_scores("\"a\",top,score\n\"x,\ny\",3,0.25\n", Ok("[0.25] [[3]]"));
+        check_scores("", Err("f: there is no row in it"));
+        check_scores("a,b\n1,2\n", Err("f:1: there is no column score, and \"a,b\" is no value either"));
+        check_scores(
+            "score\n1\nx\n",
+            Err("f:3: the score \"x\" is not a number; write NaN where there is none"),
+        );
+        check_scores(
+            "score,top\n,1\n",
+            Err("f:2: the score \"\" is not a number; write NaN where there is none"),
+        );
+        check_scores(
+            "score,top\n1,1;-2\n",
+            Err("f:2: \"-2\" in the column top is not the index of a signal, counted from 0"),
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            for input in [text.as_bytes(), &bytes] {
+                let of = || Stream::of(std::io::Cursor::new(input.to_vec()));
+                if let (Ok(labels), Ok(scores)) = (of(), of()) {
+                    let _ = (parse_labels(Path::new("f"), labels), parse_scores(Path::new("f"), scores));
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(
+            rows in prop::collection::vec((any::<f64>(), prop::collection::vec(any::<u16>(), 0..5)), 1..20),
+        ) {
+            let mut text = "score,top\n".to_owned();
+            for (score, top) in &rows {
+                let top: Vec<_> = top.iter().map(u16::to_string).collect();
+                text += &format!("{score},{}\n", top.join(";"));
+            }
+            let found = parse_scores(Path::new("f"), stream(text.as_bytes())).unwrap();
+            let bits = |it: &f64| if it.is_nan() { None } else { Some(it.to_bits()) };
+            prop_assert_eq!(
+                found.scores.iter().map(bits).collect::<Vec<_>>(),
+                rows.iter().map(|(score, _)| bits(score)).collect::<Vec<_>>()
+            );
+            prop_assert_eq!(found.top, Some(rows.into_iter().map(|(_, top)| top).collect()));
+        }
+    }
+}

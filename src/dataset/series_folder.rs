@@ -1,0 +1,171 @@
+//! A folder of labelled series: a manifest, and a file of labels for each of them.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Problem, Scores, causes, label_column, labels, misfit, scores, text};
+use crate::evaluate::{Series, Unfit, period};
+
+/// What lists the series of a folder.
+const MANIFEST: &str = "manifest.json";
+
+/// What the manifest says of a series.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Entry {
+    /// The set it belongs to; figures are told a set.
+    pub set: String,
+    /// What its files are called.
+    pub name: String,
+    /// Rows in a day.
+    pub per_day: f64,
+    /// The widest buffer of the volumes, in rows. Without it, it follows from the first column of the test part.
+    pub vus_window: Option<usize>,
+    /// What its columns are called.
+    #[serde(default)]
+    pub metrics: Vec<String>,
+}
+
+/// The file `manifest.json`.
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    /// All series.
+    series: Vec<Entry>,
+}
+
+/// A folder with its manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Folder {
+    dir: PathBuf,
+    entries: Vec<Entry>,
+}
+
+impl Folder {
+    /// Reads the manifest of a folder.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no manifest, or names no series.
+    pub fn open(dir: &Path) -> Result<Self, Problem> {
+        let path = dir.join(MANIFEST);
+        let manifest: Manifest = serde_json::from_str(&text(&path)?)
+            .map_err(|error| Problem::at(&path, error.line() as u64, format!("is no manifest: {error}")))?;
+        let is_plain = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
+        if let Some(entry) = manifest.series.iter().find(|it| !is_plain(&it.name)) {
+            return Err(Problem::of(&path, format!("the name {:?} cannot be that of a file", entry.name)));
+        }
+        if manifest.series.is_empty() {
+            return Err(Problem::of(&path, "there is no series in it"));
+        }
+        Ok(Self { dir: dir.to_owned(), entries: manifest.series })
+    }
+
+    /// The sets, in the order in which they come.
+    pub fn sets(&self) -> Vec<&str> {
+        let mut sets = Vec::new();
+        for entry in &self.entries {
+            if !sets.contains(&entry.set.as_str()) {
+                sets.push(&entry.set);
+            }
+        }
+        sets
+    }
+
+    /// The series of a set.
+    pub fn of_set(&self, set: &str) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |it| it.set == set)
+    }
+
+    /// The rows that a detector may learn from.
+    pub fn train(&self, entry: &Entry) -> PathBuf {
+        self.part(entry, "train")
+    }
+
+    /// The rows that are labelled.
+    pub fn test(&self, entry: &Entry) -> PathBuf {
+        self.part(entry, "test")
+    }
+
+    /// What of the latter is anomalous.
+    pub fn labels(&self, entry: &Entry) -> PathBuf {
+        self.dir.join("labels").join(format!("{}.label", entry.name))
+    }
+
+    /// Joins the labels and causes of a series with the scores of a detector, which come from `place` for all that is
+    /// said of them.
+    ///
+    /// # Errors
+    /// When a file is wrong or the lengths differ.
+    pub fn series(&self, entry: &Entry, given: Scores, place: &Path) -> Result<Series, Problem> {
+        let labels = labels(&self.labels(entry))?;
+        let vus_window = match entry.vus_window {
+            Some(window) => window,
+            None => period(&label_column::first_column(&self.test(entry))?),
+        };
+        let series = Series::new(&entry.name, labels, given.scores, entry.per_day, vus_window);
+        let series = series.map_err(|unfit| match unfit {
+            Unfit::PerDay(_) | Unfit::Window(_) => {
+                Problem::of(&self.manifest(), format!("of {}: {unfit}", entry.name))
+            }
+            Unfit::Empty | Unfit::Lengths { .. } => misfit(place, unfit),
+        })?;
+        let interp = self.dir.join("labels").join(format!("{}.interp", entry.name));
+        match given.top {
+            Some(top) if interp.exists() => {
+                series.with_causes(causes(&interp)?, top).map_err(|it| misfit(place, it))
+            }
+            _ => Ok(series),
+        }
+    }
+
+    /// The series of a set with the scores that lie in another folder, each in `NAME.csv` or `NAME.txt`, compressed or
+    /// not.
+    ///
+    /// # Errors
+    /// When there is no such set, a file is missing or wrong, or nothing in the set is anomalous.
+    pub fn with_scores(&self, set: &str, dir: &Path) -> Result<Vec<Series>, Problem> {
+        let mut all = Vec::new();
+        for entry in self.of_set(set) {
+            let path = scores_file(dir, &entry.name)?;
+            all.push(self.series(entry, scores(&path)?, &path)?);
+        }
+        self.whole(set, all)
+    }
+
+    /// The series of a set, unless there is nothing to tell of them.
+    ///
+    /// # Errors
+    /// When there is no such set, or nothing in it is anomalous.
+    pub fn whole(&self, set: &str, all: Vec<Series>) -> Result<Vec<Series>, Problem> {
+        if all.is_empty() {
+            let text = format!("there is no set {set:?}; there are {}", self.sets().join(", "));
+            return Err(Problem::of(&self.manifest(), text));
+        }
+        if all.iter().all(|it| it.events().is_empty()) {
+            let text =
+                format!("no row of the set {set} is labelled 1; without an event there are no figures");
+            return Err(Problem::of(&self.dir.join("labels"), text));
+        }
+        Ok(all)
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.dir.join(MANIFEST)
+    }
+
+    /// A file of data, as it is or compressed.
+    fn part(&self, entry: &Entry, part: &str) -> PathBuf {
+        let path = |end: &str| self.dir.join("data").join(format!("{}.{part}.csv{end}", entry.name));
+        [".xz", ".gz"].iter().map(|end| path(end)).find(|it| it.exists()).unwrap_or_else(|| path(""))
+    }
+}
+
+/// The file of scores of a series.
+fn scores_file(dir: &Path, name: &str) -> Result<PathBuf, Problem> {
+    let ends = ["csv", "csv.gz", "csv.xz", "txt", "txt.gz", "txt.xz"];
+    let paths = ends.iter().map(|end| dir.join(format!("{name}.{end}")));
+    let wrong = || {
+        let text = "there is no such file, nor one that ends in .txt, .gz or .xz; each series of a set needs its scores";
+        Problem::of(&dir.join(format!("{name}.csv")), text)
+    };
+    paths.into_iter().find(|it| it.exists()).ok_or_else(wrong)
+}

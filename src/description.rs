@@ -1,0 +1,376 @@
+//! An episode in words: the description while it runs, and the lines about its end.
+//!
+//! Log, metrics, store, page and alerts all show the same description. Numbers are given as people say them, to two
+//! or three digits. Prefixes are decimal, as `B/s` of networks and disks are: 1 kB is 1000 bytes.
+
+use crate::detect::absence;
+use crate::duration::Span;
+use crate::reading::{Kind, Subject, Timestamp};
+use crate::report::{Absent, Contribution, Episode, Expected, Judgement, SignalState};
+use crate::signal::Unit;
+
+/// Most signals that a description names.
+pub const CAUSES_MAX: usize = 3;
+
+/// Longest description, in bytes. It is the value of a label.
+pub const DESCRIPTION_MAX: usize = 512;
+
+/// A signal that is to blame, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    /// What it adds to the score.
+    pub contribution: &'a Contribution,
+    /// Its value and what was expected.
+    pub state: &'a SignalState,
+}
+
+/// The signals to name, the oddest first; none of those that speak against an anomaly.
+pub fn causes(judgement: &Judgement) -> Vec<Cause<'_>> {
+    let causes = judgement.opinion.iter().flat_map(|it| &it.causes).filter(|it| it.value > 0.0);
+    let known = causes.filter_map(|contribution| {
+        let state = judgement.signals.iter().find(|it| it.signal.name == contribution.signal.name)?;
+        Some(Cause { contribution, state })
+    });
+    known.take(CAUSES_MAX).collect()
+}
+
+/// The description of the episode under way: its subject, and the signals that are not as expected, in at most
+/// [`DESCRIPTION_MAX`] bytes.
+pub fn describe(subject: &Subject, judgement: &Judgement) -> String {
+    shortened(format!("Anomaly on {}: {}", name(subject), blamed(judgement)))
+}
+
+/// The log line about an episode that ended.
+pub fn ended(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
+    let (name, lasted, peak) = (name(subject), lasted(episode, at), rounded(episode.peak));
+    format!("anomaly ended on {name} after {lasted}, peak score {peak}")
+}
+
+/// The log line about an episode that was accepted as normal.
+pub fn accepted(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
+    format!("anomaly accepted as normal on {} after {}", name(subject), lasted(episode, at))
+}
+
+/// The identifier of an episode, which its subject and the second of its onset make up: `2026-11-28T19:04:05Z` on the
+/// host, `2026-11-28T19:04:05Z/container/web` elsewhere.
+pub fn id(subject: &Subject, since: Timestamp) -> String {
+    let second = instant(Timestamp(since.0.floor()));
+    let second = second.trim_end_matches(".000Z");
+    match subject {
+        Subject::Host => format!("{second}Z"),
+        subject => format!("{second}Z/{}/{}", subject.kind().name(), subject.name()),
+    }
+}
+
+/// How long an episode lasted, to the second.
+pub fn lasted(episode: &Episode, at: Timestamp) -> Span {
+    Span::nearest((at.0 - episode.since.0).round())
+}
+
+/// Who it is about.
+pub fn name(subject: &Subject) -> String {
+    match subject.kind() {
+        Kind::Host => "host".into(),
+        kind @ (Kind::Container | Kind::Log) => format!("{} {}", kind.name(), subject.name()),
+    }
+}
+
+/// The text, cut after a word where it is longer than [`DESCRIPTION_MAX`].
+fn shortened(text: String) -> String {
+    const MARK: &str = "…";
+    if text.len() <= DESCRIPTION_MAX {
+        return text;
+    }
+    let room = text.floor_char_boundary(DESCRIPTION_MAX - MARK.len());
+    let words = text[..room].rfind(' ').map_or(&text[..room], |end| &text[..end]);
+    format!("{}{MARK}", words.trim_end_matches([',', ':']))
+}
+
+fn blamed(judgement: &Judgement) -> String {
+    // What ceased comes first: it says more than that a value is not as expected, and does not need one.
+    let absent = || judgement.absent.iter();
+    let present = causes(judgement).into_iter().map(|it| it.state);
+    let present = present.filter(|it| absent().all(|gone| gone.signal.name != it.signal.name));
+    let phrases = absent().map(ceased).chain(present.map(phrase));
+    let phrases: Vec<_> = phrases.take(CAUSES_MAX).collect();
+    match phrases.is_empty() {
+        true => "no single signal stands out".into(),
+        false => phrases.join(", "),
+    }
+}
+
+/// "memory used unchanged for 12m (usually changes every 30s)".
+fn ceased(absent: &Absent) -> String {
+    let span = |seconds: f64| Span::nearest(seconds.round());
+    let (title, lasted) = (absent.signal.title, span(absent.seconds));
+    match absent.kind {
+        absence::Kind::FlatLine => {
+            format!("{title} unchanged for {lasted} (usually changes every {})", span(absent.usual))
+        }
+        absence::Kind::Stopped => format!("{title} stopped {lasted} ago"),
+        absence::Kind::Vanished => format!("{title} vanished {lasted} ago"),
+    }
+}
+
+/// "CPU usage 97 % (expected 3 %, range 0–9 %)".
+fn phrase(state: &SignalState) -> String {
+    let unit = state.signal.unit;
+    let value = format!("{} {}", state.signal.title, quantity(unit, state.value));
+    match &state.expected {
+        None => value,
+        Some(expected) => {
+            format!("{value} (expected {}{})", quantity(unit, expected.value), range(unit, expected))
+        }
+    }
+}
+
+/// ", range 0–9 %", or as much of it as there are bounds.
+fn range(unit: Unit, Expected { lower, upper, .. }: &Expected) -> String {
+    let [from, to] = [*lower, *upper].map(|it| quantity(unit, it));
+    match (lower.is_finite(), upper.is_finite()) {
+        (true, true) if *lower < 0.0 => format!(", range {from} to {to}"),
+        (true, true) => {
+            // The unit is written once where it is the same, and 0 has none.
+            let number = |text: &str| text.find([' ', '/']).unwrap_or(text.len());
+            let (from_number, from_unit) = from.split_at(number(&from));
+            let same = from_number == "0" || from_unit == &to[number(&to)..];
+            format!(", range {}–{to}", if same { from_number } else { &from })
+        }
+        (false, true) => format!(", at most {to}"),
+        (true, false) => format!(", at least {from}"),
+        (false, false) => String::new(),
+    }
+}
+
+/// A number with its unit: `97 %`, `1.2 MB/s`, `41 k/s`, `12`.
+pub fn quantity(unit: Unit, value: f64) -> String {
+    let (number, prefix) = match unit {
+        Unit::Ratio => return format!("{} %", rounded(value * 100.0)),
+        Unit::BytesPerSecond | Unit::PerSecond | Unit::Count => scaled(value),
+    };
+    match unit {
+        Unit::BytesPerSecond => format!("{number} {prefix}B/s"),
+        Unit::PerSecond if prefix.is_empty() => format!("{number}/s"),
+        Unit::PerSecond => format!("{number} {prefix}/s"),
+        Unit::Count | Unit::Ratio if prefix.is_empty() => number,
+        Unit::Count | Unit::Ratio => format!("{number} {prefix}"),
+    }
+}
+
+fn scaled(value: f64) -> (String, &'static str) {
+    const PREFIXES: [&str; 6] = ["", "k", "M", "G", "T", "P"];
+    let mut value = value;
+    for prefix in PREFIXES {
+        // Rounded first: 999.9 is written 1 k, not 1000.
+        if value.abs().round() < 1000.0 {
+            return (rounded(value), prefix);
+        }
+        value /= 1000.0;
+    }
+    (format!("{value:.1e}"), "E")
+}
+
+/// One digit behind the point below 10, none from there on, no zeros at the end.
+fn rounded(value: f64) -> String {
+    let text = if value.abs() < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") };
+    match text.trim_end_matches(".0") {
+        "-0" => "0".into(),
+        text => text.into(),
+    }
+}
+
+/// A time as RFC 3339 in UTC, to the millisecond: `2026-11-21T10:00:00.123Z`; kept within the years that have
+/// four digits.
+///
+/// The calendar is Howard Hinnant's `civil_from_days` ("chrono-Compatible Low-Level Date Algorithms").
+pub fn instant(at: Timestamp) -> String {
+    const MILLIS_MIN: i64 = -62_167_219_200_000; // 0000-01-01T00:00:00Z
+    const MILLIS_MAX: i64 = 253_402_300_799_999; // 9999-12-31T23:59:59.999Z
+    // The cast saturates and takes what is not a number for 0.
+    let millis = ((at.0 * 1000.0).round() as i64).clamp(MILLIS_MIN, MILLIS_MAX);
+    let (days, millis) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+    let shifted = days + 719_468; // days since 0000-03-01
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Direction, Opinion};
+    use crate::signal::Signal;
+
+    static BUSY: Signal = signal("cpu_busy_ratio", "CPU usage", Unit::Ratio);
+    static SWITCHES: Signal = signal("switches", "context switches", Unit::PerSecond);
+    static RECEIVED: Signal = signal("received", "network received", Unit::BytesPerSecond);
+    static BLOCKED: Signal = signal("blocked", "blocked tasks", Unit::Count);
+
+    const fn signal(name: &'static str, title: &'static str, unit: Unit) -> Signal {
+        Signal { kind: Kind::Host, name, title, help: "", unit, floor: 0.0, of: |_| None }
+    }
+
+    /// Each row: signal, contribution, value, and expected, lower, upper where there are such.
+    type Row = (&'static Signal, f64, f64, Option<[f64; 3]>);
+
+    fn judgement(rows: &[Row]) -> Judgement {
+        let mut judgement = Judgement { opinion: Some(Opinion::default()), ..Judgement::default() };
+        for (signal, contribution, value, expected) in rows {
+            let expected = expected.map(|[value, lower, upper]| Expected { value, lower, upper });
+            judgement.signals.push(SignalState { signal, value: *value, expected, drift: None });
+            let direction = Direction::High;
+            judgement.opinion.as_mut().unwrap().causes.push(Contribution {
+                signal,
+                direction,
+                value: *contribution,
+            });
+        }
+        judgement
+    }
+
+    fn check(rows: &[Row], expect: &str) {
+        assert_eq!(describe(&Subject::Host, &judgement(rows)), expect);
+    }
+
+    #[test]
+    fn an_anomaly_names_its_causes() {
+        check(
+            &[
+                (&BUSY, 1.5, 0.97, Some([0.03, 0.0, 0.09])),
+                (&SWITCHES, 0.5, 41_000.0, Some([1200.0, 0.0, 9000.0])),
+            ],
+            "Anomaly on host: CPU usage 97 % (expected 3 %, range 0–9 %), \
+             context switches 41 k/s (expected 1.2 k/s, range 0–9 k/s)",
+        );
+    }
+
+    #[test]
+    fn what_speaks_against_it_is_not_named() {
+        check(&[(&BUSY, -0.1, 0.5, None)], "Anomaly on host: no single signal stands out");
+        check(&[(&BLOCKED, 1.0, 12.0, None), (&BUSY, -0.1, 0.5, None)], "Anomaly on host: blocked tasks 12");
+    }
+
+    #[test]
+    fn what_ceased_is_said_first_and_once() {
+        let absent = |signal, kind| Absent { signal, kind, seconds: 720.4, usual: 30.2 };
+        let mut found = judgement(&[(&BUSY, 1.5, 0.4, None), (&SWITCHES, 0.5, 0.0, None)]);
+        found.absent = vec![
+            absent(&BUSY, absence::Kind::FlatLine),
+            absent(&RECEIVED, absence::Kind::Vanished),
+            absent(&BLOCKED, absence::Kind::Stopped),
+        ];
+        let expect = "Anomaly on host: CPU usage unchanged for 12m (usually changes every 30s), \
+                      network received vanished 12m ago, blocked tasks stopped 12m ago";
+        assert_eq!(describe(&Subject::Host, &found), expect);
+        found.absent.truncate(1);
+        let expect = "Anomaly on host: CPU usage unchanged for 12m (usually changes every 30s), \
+                      context switches 0/s";
+        assert_eq!(describe(&Subject::Host, &found), expect);
+    }
+
+    #[test]
+    fn only_the_largest_are_named() {
+        let rows = [
+            (&BLOCKED, 4.0, 1.0, None),
+            (&RECEIVED, 3.0, 1.0, None),
+            (&SWITCHES, 2.0, 1.0, None),
+            (&BUSY, 1.0, 0.1, None),
+        ];
+        check(&rows, "Anomaly on host: blocked tasks 1, network received 1 B/s, context switches 1/s");
+    }
+
+    #[test]
+    fn a_range_has_its_unit_once_and_may_be_open() {
+        let inf = f64::INFINITY;
+        for (signal, lower, upper, expect) in [
+            (&BLOCKED, -inf, 2.0, ", at most 2"),
+            (&BLOCKED, 1.0, inf, ", at least 1"),
+            (&BLOCKED, -inf, inf, ""),
+            (&BLOCKED, -1.0, 2.0, ", range -1 to 2"),
+            (&BLOCKED, 0.5, 1300.0, ", range 0.5–1.3 k"),
+            (&BUSY, 0.01, 0.13, ", range 1–13 %"),
+            (&SWITCHES, 900.0, 1200.0, ", range 900/s–1.2 k/s"),
+            (&RECEIVED, 0.0, 1.3e7, ", range 0–13 MB/s"),
+            (&RECEIVED, 2e6, 1.3e7, ", range 2–13 MB/s"),
+        ] {
+            let quantity = |value| quantity(signal.unit, value);
+            let (title, nine, one) = (signal.title, quantity(9.0), quantity(1.5));
+            let expect = format!("Anomaly on host: {title} {nine} (expected {one}{expect})");
+            check(&[(signal, 1.0, 9.0, Some([1.5, lower, upper]))], &expect);
+        }
+    }
+
+    #[test]
+    fn a_long_description_is_cut_after_a_word() {
+        for (length, ends) in [(470, "blocked tasks 1"), (476, "blocked…"), (600, "Anomaly on container…")]
+        {
+            let subject = Subject::Container("ä".repeat(length / 2).into());
+            let text = describe(&subject, &judgement(&[(&BLOCKED, 1.0, 1.0, None)]));
+            assert!(text.len() <= DESCRIPTION_MAX && text.ends_with(ends), "{} {text}", text.len());
+        }
+    }
+
+    #[test]
+    fn an_identifier_is_the_second_of_the_onset_and_the_subject() {
+        let since = Timestamp(1_795_255_200.999);
+        assert_eq!(id(&Subject::Host, since), "2026-11-21T10:00:00Z");
+        assert_eq!(id(&Subject::Container("web".into()), since), "2026-11-21T10:00:00Z/container/web");
+    }
+
+    #[test]
+    fn an_end_says_how_long_and_how_bad() {
+        let episode = Episode { since: Timestamp(100.0), peak: 7.43 };
+        let subject = Subject::Container("web".into());
+        let expect = "anomaly ended on container web after 1m35s, peak score 7.4";
+        assert_eq!(ended(&subject, &episode, Timestamp(195.2)), expect);
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (unit, value, expect) in [
+            (Unit::Ratio, 0.0, "0 %"),
+            (Unit::Ratio, 0.004, "0.4 %"),
+            (Unit::Ratio, 0.0996, "10 %"),
+            (Unit::Ratio, 1.0, "100 %"),
+            (Unit::Ratio, -0.0001, "0 %"),
+            (Unit::BytesPerSecond, 512.0, "512 B/s"),
+            (Unit::BytesPerSecond, 1536.0, "1.5 kB/s"),
+            (Unit::BytesPerSecond, 1.25e9, "1.2 GB/s"),
+            (Unit::BytesPerSecond, -2.5e6, "-2.5 MB/s"),
+            (Unit::PerSecond, 0.25, "0.2/s"),
+            (Unit::PerSecond, 999.4, "999/s"),
+            (Unit::PerSecond, 999.6, "1 k/s"),
+            (Unit::PerSecond, 9.97, "10/s"),
+            (Unit::Count, 3.0, "3"),
+            (Unit::Count, 41_234.0, "41 k"),
+            (Unit::Count, 1e300, "1.0e282 E"),
+        ] {
+            assert_eq!(quantity(unit, value), expect);
+        }
+    }
+
+    #[test]
+    fn instants_follow_the_calendar() {
+        // What `date -u -d @SECONDS +%FT%T.%3NZ` says.
+        for (seconds, expect) in [
+            (0.0, "1970-01-01T00:00:00.000Z"),
+            (-0.001, "1969-12-31T23:59:59.999Z"),
+            (951_782_400.5, "2000-02-29T00:00:00.500Z"),
+            (1_795_255_200.123, "2026-11-21T10:00:00.123Z"),
+            (4_107_542_399.0, "2100-02-28T23:59:59.000Z"),
+            (4_107_542_400.0, "2100-03-01T00:00:00.000Z"),
+            (f64::NAN, "1970-01-01T00:00:00.000Z"),
+            (f64::INFINITY, "9999-12-31T23:59:59.999Z"),
+            (f64::NEG_INFINITY, "0000-01-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(instant(Timestamp(seconds)), expect);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Exponentially forgotten moments of each signal, and the distance from them in standard deviations.
+//!
+//! Mean and variance follow West (1979) with the weight of a half-life; while few points are known each counts
+//! alike. The noise floor of a signal enters twice: a distance within it is 0, and a third of it is noise that
+//! is added to the spread, so that a signal that hardly moves does not turn a trifle into twenty deviations.
+
+use serde::{Deserialize, Serialize};
+
+use super::quantile::Quantile;
+use super::{Lesson, Shape, forgetting, gain};
+use crate::codec;
+use crate::window::Point;
+
+/// The spread of a signal is at least this share of all that it spanned outside episodes.
+const SPAN_SHARE_MIN: f64 = 0.01;
+/// No spread is smaller; values scaled to 0…1 need it.
+const SPREAD_MIN: f64 = 1e-6;
+/// Inside an episode of a live host a signal is learned as if it were no further out than this, in deviations.
+const SHELTERED_MAX: f64 = 20.0;
+/// A spread below this share of the mean is rounding, not spread.
+pub(super) const ROUNDING: f64 = 1e-9;
+/// A distance of one floor counts as this many deviations of a signal that never moves.
+const DEVIATIONS_PER_FLOOR: f64 = 3.0;
+
+/// What was learned of one signal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    /// Adaptive mean, in the unit of the signal.
+    pub mean: f64,
+    /// Adaptive variance, without the floor's share.
+    pub variance: f64,
+    /// Smallest value outside episodes.
+    pub min: f64,
+    /// Largest value outside episodes.
+    pub max: f64,
+    /// Points learned, in whole points.
+    pub points: f64,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self { mean: 0.0, variance: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, points: 0.0 }
+    }
+}
+
+impl Moments {
+    /// Standard deviation of what the signal itself did.
+    fn spread(&self) -> f64 {
+        let least = (SPAN_SHARE_MIN * (self.max - self.min)).max(SPREAD_MIN).max(ROUNDING * self.mean.abs());
+        self.variance.sqrt().max(least)
+    }
+
+    /// Standard deviation with the noise floor as further noise.
+    pub fn deviation(&self, floor: f64) -> f64 {
+        with_floor(self.spread(), floor)
+    }
+
+    /// What several subjects know of one signal, to weigh as much as `points`: a value that is ordinary for any of them
+    /// is ordinary. Smallest and largest values are left out, as those are never forgotten.
+    pub fn pooled<'a>(each: impl Iterator<Item = &'a Self>, points: f64) -> Self {
+        let (mut count, mut mean, mut between, mut within) = (0.0, 0.0, 0.0, 0.0);
+        for it in each.filter(|it| it.points > 0.0) {
+            count += 1.0;
+            let error = it.mean - mean;
+            mean += error / count;
+            between += error * (it.mean - mean);
+            within += it.variance;
+        }
+        if count == 0.0 {
+            return Self::default();
+        }
+        let between = between / (count - 1.0).max(1.0);
+        Self { mean, variance: between + within / count, points, ..Self::default() }
+    }
+
+    fn learn(&mut self, value: f64, lesson: Lesson, forgetting: f64) {
+        let a = gain(forgetting, lesson, self.points);
+        let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
+        // A live incident, however large, must not hide the next one that is a tenth of it.
+        let far = SHELTERED_MAX * self.spread();
+        let error = if lesson.quarantined { error.clamp(-far, far) } else { error };
+        self.mean = if self.points > 0.0 { self.mean + a * error } else { value };
+        self.variance = (1.0 - a) * (self.variance + a * error * error);
+        if !lesson.quarantined {
+            self.min = self.min.min(value);
+            self.max = self.max.max(value);
+        }
+        self.points += lesson.weight;
+    }
+}
+
+/// A spread with the noise floor as further noise.
+pub(super) fn with_floor(spread: f64, floor: f64) -> f64 {
+    spread.hypot(floor / DEVIATIONS_PER_FLOOR)
+}
+
+/// A distance from the mean in deviations; 0 within the noise floor.
+pub(super) fn deviations(error: f64, spread: f64, floor: f64) -> f64 {
+    if error.abs() <= floor { 0.0 } else { error / with_floor(spread, floor) }
+}
+
+/// The moments of all signals of one subject.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Adaptive {
+    moments: Vec<Moments>,
+    /// 95th and 99th percentile of each signal.
+    quantiles: Vec<[Quantile; 2]>,
+    floors: Vec<f64>,
+    forgetting: f64,
+    points_min: f64,
+}
+
+impl Adaptive {
+    /// Knows nothing yet.
+    pub fn new(shape: &Shape) -> Self {
+        Self {
+            moments: vec![Moments::default(); shape.width()],
+            quantiles: vec![[Quantile::new(0.95), Quantile::new(0.99)]; shape.width()],
+            floors: shape.floors.clone(),
+            forgetting: forgetting(shape.half_life),
+            points_min: shape.points_min,
+        }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        self.moments.len() == fresh.moments.len()
+            && self.quantiles.len() == fresh.quantiles.len()
+            && self.quantiles.iter().flatten().all(Quantile::fits)
+            && self.floors == fresh.floors
+            && codec::same(self.forgetting, fresh.forgetting)
+            && codec::same(self.points_min, fresh.points_min)
+    }
+
+    /// What was learned, one row a signal.
+    pub fn moments(&self) -> &[Moments] {
+        &self.moments
+    }
+
+    /// 95th and 99th percentile of whole points outside episodes, one row a signal.
+    pub fn quantiles(&self) -> &[[Quantile; 2]] {
+        &self.quantiles
+    }
+
+    /// The noise floor of a signal, in its unit.
+    pub fn floor(&self, idx: usize) -> f64 {
+        self.floors.get(idx).copied().unwrap_or(0.0)
+    }
+
+    /// Starts from what others of its kind know; signals unknown to them stay unknown.
+    pub fn borrow(&mut self, known: &[Moments]) {
+        for ((own, quantiles), known) in self.moments.iter_mut().zip(&mut self.quantiles).zip(known) {
+            if known.points > 0.0 {
+                *own = *known;
+                quantiles.iter_mut().for_each(|it| it.learn(known.mean));
+            }
+        }
+    }
+
+    /// The distance of each signal from its mean, in deviations; 0 within the floor, where the signal is
+    /// missing, and while little is known.
+    pub fn z(&self, point: &Point) -> Vec<f64> {
+        let each = self.moments.iter().zip(&self.floors).zip(point.values.iter().zip(&point.missing));
+        each.map(|((known, floor), (value, missing))| {
+            let error = value - known.mean;
+            match *missing || known.points < self.points_min {
+                true => 0.0,
+                false => deviations(error, known.spread(), *floor),
+            }
+        })
+        .collect()
+    }
+
+    /// The floor's share in the variance of each signal's z, within 0 and 1.
+    pub fn noise(&self) -> Vec<f64> {
+        let each = self.moments.iter().zip(&self.floors);
+        each.map(|(known, floor)| (floor / DEVIATIONS_PER_FLOOR / known.deviation(*floor)).powi(2)).collect()
+    }
+
+    /// Believes what comes as if no more than `points` had been learned: the old normal is to be left behind.
+    pub fn doubt(&mut self, points: f64) {
+        self.moments.iter_mut().for_each(|it| it.points = it.points.min(points));
+    }
+
+    /// Learns the signals that the point has.
+    pub fn learn(&mut self, point: &Point, lesson: Lesson) {
+        for (idx, known) in self.moments.iter_mut().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
+            known.learn(point.values[idx], lesson, self.forgetting);
+            if lesson.step && !lesson.quarantined {
+                self.quantiles[idx].iter_mut().for_each(|it| it.learn(point.values[idx]));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+
+    fn point(value: f64) -> Point {
+        Point { values: vec![value], missing: vec![false], ..Point::default() }
+    }
+
+    fn learned(floor: f64, values: &[f64], lesson: Lesson) -> Adaptive {
+        let mut adaptive = Adaptive::new(&Shape::plain(vec![floor], 20_160.0));
+        for value in values {
+            adaptive.learn(&point(*value), lesson);
+        }
+        adaptive
+    }
+
+    fn check(floor: f64, values: &[f64], newest: f64, z: f64) {
+        let found = learned(floor, values, WHOLE).z(&point(newest))[0];
+        assert!((found - z).abs() < 1e-3, "{values:?} then {newest}: {found}, expected {z}");
+    }
+
+    #[test]
+    fn z_is_the_distance_in_deviations() {
+        let values = [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0];
+        check(0.0, &values, 9.0, 2.0);
+        check(0.0, &values, 1.0, -2.0);
+    }
+
+    #[test]
+    fn a_distance_within_the_floor_is_none() {
+        check(0.05, &[0.02; 50], 0.05, 0.0);
+        check(0.05, &[0.02; 50], 0.07, 0.0);
+        check(0.05, &[0.02; 50], 0.12, 6.0);
+    }
+
+    #[test]
+    fn nothing_known_or_missing_is_no_distance() {
+        check(0.0, &[], 9.0, 0.0);
+        check(0.0, &[1.0, 2.0, 1.0, 2.0], 9.0, 0.0);
+        let missing = Point { missing: vec![true], ..point(9.0) };
+        assert_eq!(learned(0.0, &[1.0, 2.0, 1.0, 2.0, 1.0, 2.0], WHOLE).z(&missing), [0.0]);
+    }
+
+    #[test]
+    fn shares_of_a_point_weigh_as_much_as_the_point() {
+        let whole = learned(0.0, &[1.0, 2.0, 3.0], WHOLE);
+        let tenths: Vec<f64> = [1.0, 2.0, 3.0].iter().flat_map(|it| [*it; 10]).collect();
+        let tenths = learned(0.0, &tenths, Lesson { weight: 0.1, ..WHOLE });
+        let (whole, tenths) = (whole.moments()[0], tenths.moments()[0]);
+        assert!((whole.mean - tenths.mean).abs() < 1e-9);
+        assert!((whole.variance - tenths.variance).abs() < 1e-9);
+        assert!((whole.points - tenths.points).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_constant_signal_is_not_an_anomaly_by_rounding() {
+        check(0.0, &[0.1 + 0.2; 1000], 0.3, 0.0);
+    }
+
+    #[test]
+    fn half_of_it_is_forgotten_after_the_half_life() {
+        let mut adaptive = Adaptive::new(&Shape::plain(vec![0.0], 10.0));
+        for _ in 0..1000 {
+            adaptive.learn(&point(0.0), WHOLE);
+        }
+        for _ in 0..10 {
+            adaptive.learn(&point(1.0), WHOLE);
+        }
+        assert!((adaptive.moments()[0].mean - 0.5).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,259 @@
+//! Collects points into buckets: the mean of each signal over five minutes, for the last weeks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::time_grid::{Grid, is_bucket};
+use crate::detect::forgetting;
+use crate::window::Point;
+
+/// Buckets older than this many weeks are forgotten.
+const WEEKS_MAX: usize = 4;
+/// A larger value is no measurement, and would overflow in single precision.
+const VALUE_MAX: f64 = 1e30;
+/// A clock that steps back by at most this share of a day repeats buckets; farther back it was wrong before.
+const STEP_BACK: f64 = 1.0 / 8.0;
+/// Days after which half of what was learned of the spread inside buckets is forgotten.
+const WITHIN_DAYS: f64 = 7.0;
+
+/// The bucket that is under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Open {
+    bucket: i64,
+    /// Points, sum and sum of squared distances from the mean of each signal, by Welford.
+    moments: Vec<(f64, f64, f64)>,
+}
+
+/// What became of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It lies in the bucket that is under way, or in one that is over.
+    Same,
+    /// With it a new bucket begins, and the one before is complete.
+    Closed,
+    /// The clock stepped back far: what was known of times of day is void.
+    Restarted,
+}
+
+/// The buckets of one subject.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Collector {
+    grid: Grid,
+    /// Means of complete buckets, oldest first; not a number where a signal was missing, an empty row where all
+    /// were. Shared with the histories that are being fitted.
+    #[serde(with = "crate::codec::shared_rows")]
+    rows: VecDeque<Arc<[f32]>>,
+    hole: Arc<[f32]>,
+    /// The bucket after the newest row.
+    end: i64,
+    open: Option<Open>,
+    /// Variance of points inside a bucket, and what it weighs, one a signal.
+    within: Vec<(f64, f64)>,
+}
+
+impl Collector {
+    pub(super) fn new(grid: Grid, width: usize) -> Self {
+        Self {
+            grid,
+            rows: VecDeque::new(),
+            hole: Arc::from([]),
+            end: 0,
+            open: None,
+            within: vec![(0.0, 0.0); width],
+        }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        let width = fresh.within.len();
+        self.grid == fresh.grid
+            && self.within.len() == width
+            && self.rows.len() <= WEEKS_MAX * self.grid.week()
+            && self.rows.iter().all(|it| it.is_empty() || it.len() == width)
+            && is_bucket(self.end)
+            && self.open.as_ref().is_none_or(|it| is_bucket(it.bucket) && it.moments.len() == width)
+    }
+
+    /// Rows that are known, holes between them included.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The bucket after the newest row.
+    pub(super) fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// The newest complete bucket.
+    pub(super) fn newest(&self) -> Option<&[f32]> {
+        self.rows.back().map(|it| &**it)
+    }
+
+    /// All complete buckets, to be fitted elsewhere.
+    pub(super) fn history(&self) -> History {
+        History {
+            grid: self.grid,
+            first: self.end - self.rows.len() as i64,
+            rows: self.rows.iter().cloned().collect(),
+            within: self.within.iter().map(|(variance, _)| *variance).collect(),
+        }
+    }
+
+    /// Takes an ordinary point.
+    pub(super) fn push(&mut self, point: &Point) -> Turn {
+        let bucket = self.grid.bucket(point.at);
+        let back = (STEP_BACK * self.grid.day() as f64) as i64;
+        let turn = match &self.open {
+            Some(open) if bucket == open.bucket => Turn::Same,
+            Some(open) if bucket < open.bucket - back => {
+                self.rows.clear();
+                Turn::Restarted
+            }
+            Some(open) if bucket < open.bucket => return Turn::Same,
+            Some(_) => {
+                self.close();
+                Turn::Closed
+            }
+            None => Turn::Same,
+        };
+        if turn != Turn::Same {
+            self.open = None;
+        }
+        let width = self.within.len();
+        let open = self.open.get_or_insert_with(|| Open { bucket, moments: vec![(0.0, 0.0, 0.0); width] });
+        let values = point.values.iter().zip(&point.missing);
+        for ((count, mean, squares), (value, missing)) in open.moments.iter_mut().zip(values) {
+            if !missing && value.abs() <= VALUE_MAX {
+                *count += 1.0;
+                let error = value - *mean;
+                *mean += error / *count;
+                *squares += error * (value - *mean);
+            }
+        }
+        turn
+    }
+
+    /// The bucket under way is over.
+    fn close(&mut self) {
+        let Some(Open { bucket, moments }) = self.open.take() else { return };
+        if !self.rows.is_empty() {
+            // Whole weeks without points are left out; times of day and week stay what they are.
+            let missed = (bucket - self.end).max(0) as usize % self.grid.week();
+            (0..missed).for_each(|_| self.keep(Arc::clone(&self.hole)));
+        }
+        let late = forgetting(WITHIN_DAYS * self.grid.day() as f64);
+        for ((variance, weight), (count, _, squares)) in self.within.iter_mut().zip(&moments) {
+            if *count > 0.0 {
+                *weight += 1.0;
+                *variance += late.max(1.0 / *weight) * (squares / count - *variance);
+            }
+        }
+        let mean = |(count, mean, _): (f64, f64, f64)| if count > 0.0 { mean as f32 } else { f32::NAN };
+        self.keep(moments.into_iter().map(mean).collect());
+        self.end = bucket + 1;
+    }
+
+    fn keep(&mut self, row: Arc<[f32]>) {
+        if self.rows.len() == WEEKS_MAX * self.grid.week() {
+            self.rows.pop_front();
+        }
+        self.rows.push_back(row);
+    }
+}
+
+/// What a profile is fitted on: the buckets of the last weeks.
+#[derive(Debug, Clone)]
+pub struct History {
+    pub(super) grid: Grid,
+    /// The bucket of the first row.
+    pub(super) first: i64,
+    pub(super) rows: Vec<Arc<[f32]>>,
+    /// Variance of points inside a bucket, one a signal.
+    pub(super) within: Vec<f64>,
+}
+
+impl History {
+    /// Signals.
+    pub(super) fn width(&self) -> usize {
+        self.within.len()
+    }
+
+    /// The values of one signal; not a number where it was missing.
+    pub(super) fn column(&self, idx: usize) -> Vec<f32> {
+        self.rows.iter().map(|row| row.get(idx).copied().unwrap_or(f32::NAN)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Timestamp;
+
+    const BUCKET: f64 = 300.0;
+
+    fn collector() -> Collector {
+        Collector::new(Grid::new(1_440.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap(), 2)
+    }
+
+    fn push(collector: &mut Collector, at: f64, value: f64) -> Turn {
+        let point = Point { at: Timestamp(at), values: vec![value, 1.0], missing: vec![false, true] };
+        collector.push(&point)
+    }
+
+    /// Pushes points and compares the first signal's buckets; nothing is a hole.
+    fn check(points: &[(f64, f64)], first: i64, expected: &[Option<f32>]) {
+        let mut collector = collector();
+        for (at, value) in points {
+            push(&mut collector, *at, *value);
+        }
+        let history = collector.history();
+        let found: Vec<Option<f32>> =
+            history.column(0).into_iter().map(|it| (!it.is_nan()).then_some(it)).collect();
+        assert_eq!((history.first, found.as_slice()), (first, expected), "{points:?}");
+        assert!(history.column(1).iter().all(|it| it.is_nan()));
+    }
+
+    #[test]
+    fn a_bucket_is_the_mean_of_its_points() {
+        check(&[(0.0, 1.0)], 0, &[]);
+        check(&[(600.0, 1.0), (660.0, 2.0), (899.0, 6.0), (900.0, 9.0)], 2, &[Some(3.0)]);
+        check(&[(0.0, 1e99), (300.0, 1.0), (600.0, 2.0)], 0, &[None, Some(1.0)]);
+    }
+
+    #[test]
+    fn gaps_leave_holes_and_whole_weeks_are_skipped() {
+        check(&[(0.0, 1.0), (900.0, 2.0), (1_200.0, 3.0)], 0, &[Some(1.0), None, None, Some(2.0)]);
+        let week = 2_016.0 * BUCKET;
+        let late = 2.0 * week + BUCKET;
+        check(&[(0.0, 1.0), (late, 2.0), (late + BUCKET, 3.0)], 2 * 2_016, &[Some(1.0), Some(2.0)]);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_does_no_harm() {
+        let mut stepped = collector();
+        (0..50).for_each(|idx| assert_ne!(push(&mut stepped, f64::from(idx) * BUCKET, 1.0), Turn::Restarted));
+        // An hour is repeated: it is not collected twice.
+        (37..50).for_each(|idx| assert_eq!(push(&mut stepped, f64::from(idx) * BUCKET, 9.0), Turn::Same));
+        assert_eq!(push(&mut stepped, 50.0 * BUCKET, 1.0), Turn::Closed);
+        assert_eq!(stepped.len(), 50);
+        assert!(stepped.history().column(0)[..49].iter().all(|it| (*it - 1.0).abs() < 1e-6));
+        assert_eq!(push(&mut stepped, -1e9, 1.0), Turn::Restarted);
+        assert_eq!(stepped.len(), 0);
+    }
+
+    #[test]
+    fn four_weeks_are_kept() {
+        let mut collector = collector();
+        (0..9_000).for_each(|idx| _ = push(&mut collector, f64::from(idx) * BUCKET, f64::from(idx)));
+        assert_eq!((collector.len(), collector.history().first), (4 * 2_016, 8_999 - 4 * 2_016));
+    }
+
+    #[test]
+    fn the_spread_inside_buckets_is_known() {
+        let mut collector = collector();
+        (0..500).for_each(|idx| _ = push(&mut collector, f64::from(idx) * 60.0, f64::from(idx % 5)));
+        assert!((collector.history().within[0] - 2.0).abs() < 1e-9, "{:?}", collector.within);
+    }
+}

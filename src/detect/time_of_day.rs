@@ -1,0 +1,211 @@
+//! The time-of-day profile: how far each signal usually stands from its level at this hour.
+//!
+//! Step 1 of the pipeline. A day has up to 96 slots. When a slot is over, its mean enters the profile with the weight
+//! of one in seven days; between the middles of two slots the profile is interpolated. It is shrunk while few days
+//! are known, and silent until both slots were seen twice.
+
+use serde::{Deserialize, Serialize};
+
+use super::Lesson;
+use crate::codec;
+use crate::reading::Timestamp;
+use crate::window::Point;
+
+/// Slots of a day, at most: a quarter of an hour each.
+const SLOTS_MAX: usize = 96;
+/// The mean of a slot weighs at least as one of so many days.
+const DAYS: f64 = 7.0;
+/// A profile of fewer days says nothing.
+const VISITS_MIN: f64 = 2.0;
+const DAY_SECONDS: f64 = 86_400.0;
+
+/// The profile of all signals of one subject.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Season {
+    points_per_day: f64,
+    slots: Vec<Slot>,
+    /// Slow mean of each signal, which the profile is told against.
+    level: Vec<f64>,
+    /// Points in `level`, in weights.
+    points: f64,
+    open: Option<Open>,
+}
+
+/// What was learned of one slot of the day.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Slot {
+    /// The usual value of each signal.
+    profile: Vec<f64>,
+    /// Days on which it was seen.
+    visits: f64,
+}
+
+/// The slot that is under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Open {
+    slot: usize,
+    sums: Vec<f64>,
+    /// Sum of the weights of its points.
+    weight: f64,
+    /// Sum of the weights they would have outside episodes.
+    whole: f64,
+}
+
+impl Season {
+    /// Knows nothing yet.
+    pub fn new(signals: usize, points_per_day: f64) -> Self {
+        let count = (points_per_day as usize).clamp(1, SLOTS_MAX);
+        let slot = Slot { profile: vec![0.0; signals], visits: 0.0 };
+        Self {
+            points_per_day: points_per_day.max(1.0),
+            slots: vec![slot; count],
+            level: vec![0.0; signals],
+            points: 0.0,
+            open: None,
+        }
+    }
+
+    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        let signals = self.level.len();
+        signals == fresh.level.len()
+            && self.slots.len() == fresh.slots.len()
+            && self.slots.iter().all(|it| it.profile.len() == signals)
+            && self.open.as_ref().is_none_or(|it| it.slot < self.slots.len() && it.sums.len() == signals)
+            && codec::same(self.points_per_day, fresh.points_per_day)
+    }
+
+    /// Where in the day this instant lies, in slots.
+    fn position(&self, at: Timestamp) -> f64 {
+        let share = at.0.rem_euclid(DAY_SECONDS) / DAY_SECONDS;
+        share * self.slots.len() as f64
+    }
+
+    fn slot(&self, at: Timestamp) -> usize {
+        (self.position(at) as usize).min(self.slots.len() - 1)
+    }
+
+    /// Closes the slot under way when this instant lies in another; to be called before anything else at `at`.
+    pub fn turn(&mut self, at: Timestamp) {
+        let now = self.slot(at);
+        let Some(Open { slot, sums, weight, whole }) = self.open.take_if(|it| it.slot != now) else { return };
+        if weight <= 0.0 {
+            return;
+        }
+        let slot = &mut self.slots[slot];
+        // A slot spent in an episode counts as part of a visit only.
+        let part = (weight / whole).min(1.0);
+        slot.visits += part;
+        let a = part * (1.0 / slot.visits).max(1.0 / DAYS).min(1.0 / part);
+        slot.profile.iter_mut().zip(sums).for_each(|(p, sum)| *p += a * (sum / weight - *p));
+    }
+
+    /// What each signal is expected to stand above its level at this instant; nothing while the hour is not known.
+    pub fn offsets(&self, at: Timestamp) -> Option<Vec<f64>> {
+        let count = self.slots.len();
+        let from_middle = self.position(at) - 0.5;
+        let before = from_middle.floor().rem_euclid(count as f64) as usize % count;
+        let (old, new) = (&self.slots[before], &self.slots[(before + 1) % count]);
+        let visits = old.visits.min(new.visits);
+        if visits < VISITS_MIN {
+            return None;
+        }
+        let share = from_middle - from_middle.floor();
+        let shrink = visits / (visits + 1.0);
+        let profiles = old.profile.iter().zip(&new.profile).zip(&self.level);
+        Some(
+            profiles
+                .map(|((old, new), level)| shrink * ((1.0 - share) * old + share * new - level))
+                .collect(),
+        )
+    }
+
+    /// Learns the point. Signals that are missing count with their last known value.
+    pub fn learn(&mut self, point: &Point, lesson: Lesson, whole: f64) {
+        let slot = self.slot(point.at);
+        let signals = self.level.len();
+        let open =
+            self.open.get_or_insert_with(|| Open { slot, sums: vec![0.0; signals], weight: 0.0, whole: 0.0 });
+        open.sums.iter_mut().zip(&point.values).for_each(|(sum, value)| *sum += lesson.weight * value);
+        open.weight += lesson.weight;
+        open.whole += whole;
+        let share = 1.0 / (self.points + lesson.weight);
+        let a = lesson.weight * share.max(1.0 / (DAYS * self.points_per_day));
+        self.level.iter_mut().zip(&point.values).for_each(|(level, value)| *level += a * (value - *level));
+        self.points += lesson.weight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: f64 = 3_600.0;
+
+    /// A signal that is 10 by day and 0 by night, for so many days of hourly points.
+    fn learned(days: usize, value: impl Fn(f64) -> f64) -> Season {
+        let mut season = Season::new(1, 24.0);
+        for hour in 0..24 * days {
+            let at = Timestamp(hour as f64 * HOUR);
+            season.turn(at);
+            let point = Point { at, values: vec![value(hour as f64)], missing: vec![false] };
+            season.learn(&point, Lesson { weight: 1.0, step: true, quarantined: false }, 1.0);
+        }
+        season.turn(Timestamp((24 * days) as f64 * HOUR));
+        season
+    }
+
+    fn day_and_night(hour: f64) -> f64 {
+        if (8.0..20.0).contains(&(hour % 24.0)) { 10.0 } else { 0.0 }
+    }
+
+    fn check(season: &Season, hour: f64, expected: Option<f64>) {
+        let found = season.offsets(Timestamp(hour * HOUR)).map(|it| it[0]);
+        match (found, expected) {
+            (Some(found), Some(expected)) => {
+                assert!((found - expected).abs() < 0.05, "at {hour} h: {found}, expected {expected}");
+            }
+            (found, expected) => assert_eq!(found, expected, "at {hour} h"),
+        }
+    }
+
+    #[test]
+    fn it_is_silent_until_two_days_are_known() {
+        check(&learned(0, day_and_night), 12.0, None);
+        check(&learned(1, day_and_night), 12.0, None);
+        // Two visits: two thirds of the way.
+        check(&learned(2, day_and_night), 12.5, Some(5.0 * 2.0 / 3.0));
+    }
+
+    #[test]
+    fn it_knows_the_hour_and_goes_evenly_from_slot_to_slot() {
+        let season = learned(60, day_and_night);
+        let shrunk = 60.0 / 61.0;
+        // The level swings around 5 by a little, as it is a mean over seven days only.
+        let level = season.level[0];
+        check(&season, 12.5, Some(shrunk * (10.0 - level)));
+        check(&season, 2.5, Some(shrunk * (0.0 - level)));
+        check(&season, 8.0, Some(shrunk * (5.0 - level)));
+        check(&season, 7.75, Some(shrunk * (2.5 - level)));
+    }
+
+    #[test]
+    fn a_slot_in_an_episode_counts_for_little() {
+        let mut season = learned(10, |_| 0.0);
+        let at = Timestamp(240.0 * HOUR);
+        let point = Point { at, values: vec![100.0], missing: vec![false] };
+        season.learn(&point, Lesson { weight: 0.2, step: true, quarantined: true }, 1.0);
+        season.turn(Timestamp(241.0 * HOUR));
+        assert!((season.slots[0].profile[0] - 100.0 * 0.2 / DAYS).abs() < 1e-9, "{:?}", season.slots[0]);
+        assert!((season.slots[0].visits - 10.2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_clock_that_steps_closes_the_slot() {
+        let mut season = learned(3, day_and_night);
+        for at in [-5.0, 1e12, f64::MAX, 0.0] {
+            season.turn(Timestamp(at));
+            assert!(season.offsets(Timestamp(at)).is_some_and(|it| it[0].is_finite()));
+        }
+    }
+}

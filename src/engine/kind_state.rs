@@ -1,0 +1,80 @@
+//! What subjects of one kind have in common: signals, models, what their signals were like in training, and what a new
+//! one of them starts from.
+
+use std::sync::Arc;
+
+use super::State;
+use super::training_schedule::Asked;
+use crate::detect::eif::Model;
+use crate::detect::exponential_moments::Moments;
+use crate::drift::Reference;
+use crate::model_registry::Tally;
+use crate::reading::{Kind, Population, Timestamp};
+use crate::signal::Signal;
+
+/// With fewer ready subjects nobody knows how far two of a kind may differ, so nothing is borrowed from them.
+pub const LENDERS_MIN: usize = 3;
+
+/// One kind.
+#[derive(Debug, Clone)]
+pub(super) struct Family {
+    pub(super) population: Population,
+    pub(super) signals: Vec<&'static Signal>,
+    pub(super) model: Option<Model>,
+    /// A new model that is tried out beside it.
+    pub(super) shadow: Option<Model>,
+    /// What evicted subjects said of that.
+    pub(super) tally: Tally,
+    /// What the signals were like that the model was trained on.
+    pub(super) reference: Option<Arc<Reference>>,
+    /// When trainings were asked for, and when the next ones are due.
+    pub(super) asked: Asked,
+    /// When the signals of many subjects were last compared with the reference, and whether they had drifted.
+    pub(super) drift: Option<(Timestamp, bool)>,
+    /// What is ordinary for a subject of this kind, one a signal; empty while too few are known.
+    pub(super) priors: Vec<Moments>,
+    /// Subjects evicted so far.
+    pub(super) evicted: u64,
+    /// Subjects so far that went on with their stored state.
+    pub(super) restored: u64,
+    /// Readings of subjects so far that were not judged, as too many subjects were live.
+    pub(super) unjudged: u64,
+}
+
+impl Family {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            population: kind.population(),
+            signals: Vec::new(),
+            model: None,
+            shadow: None,
+            tally: Tally::default(),
+            reference: None,
+            asked: Asked::default(),
+            drift: None,
+            priors: Vec::new(),
+            evicted: 0,
+            restored: 0,
+            unjudged: 0,
+        }
+    }
+
+    pub(super) fn is_changing(&self) -> bool {
+        self.population == Population::Changing
+    }
+
+    /// The same, but for what follows from what was learned: for an engine that learns anew.
+    pub(super) fn forgetful(&self) -> Self {
+        Self { asked: Asked::default(), drift: None, priors: Vec::new(), ..self.clone() }
+    }
+
+    /// Sees what is ordinary for these subjects; what was known before stays while there are too few of them.
+    pub(super) fn learn_priors<'a>(&mut self, states: impl Iterator<Item = &'a State>) {
+        let lenders: Vec<&[Moments]> = states.filter_map(State::lends).collect();
+        if lenders.len() >= LENDERS_MIN {
+            let column = |idx: usize| lenders.iter().filter_map(move |it| it.get(idx));
+            self.priors =
+                (0..self.signals.len()).map(|idx| Moments::pooled(column(idx), f64::INFINITY)).collect();
+        }
+    }
+}

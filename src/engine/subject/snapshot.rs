@@ -1,0 +1,102 @@
+//! What is known of a subject, as bytes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Settings, State};
+use crate::codec::COUNT_MAX;
+use crate::detect::PerDetector;
+use crate::reading::Timestamp;
+use crate::report::{Contribution, Direction, Opinion, Shadowed};
+use crate::signal::Signal;
+
+/// An opinion with indices in the place of names.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    at: Timestamp,
+    score: f64,
+    momentary: f64,
+    confidence: Option<f64>,
+    detectors: PerDetector<Option<f64>>,
+    contributions: Vec<Part>,
+    causes: Vec<Part>,
+    shadow: Option<Shadowed>,
+}
+
+/// Which signal, whether it is higher than expected, and its share.
+type Part = (usize, bool, f64);
+
+/// What a subject learned.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct Saved {
+    state: State,
+    opinion: Option<Kept>,
+}
+
+impl State {
+    /// What it learned, to be written and read as [`Saved`].
+    pub(in super::super) fn saved(&self) -> impl Serialize {
+        let opinion = self.newest.as_ref().map(|(at, opinion)| Kept::new(*at, opinion, &self.signals));
+        (self, opinion)
+    }
+
+    /// A new subject with what one of the same signals and settings saved; nothing when that does not fit.
+    pub(in super::super) fn with(self, saved: Saved, settings: &Settings) -> Option<Self> {
+        let Saved { state: kept, opinion } = saved;
+        let width = self.signals.len();
+        let fits = kept.window.fits(&self.window)
+            && kept.recent.is_some() == self.recent.is_some()
+            && kept.recent.iter().all(|it| it.fits(width))
+            && kept.since_point < COUNT_MAX
+            && kept.log.fits(&self.log)
+            && kept.drift.len() == width
+            && opinion.iter().all(|it| it.fits(width));
+        if !fits {
+            return None;
+        }
+        let newest = opinion.map(|it| (it.at, it.opinion(&self.signals)));
+        let scorer = self.scorer.with(kept.scorer, &settings.scorer())?;
+        Some(Self { signals: self.signals, newest, scorer, reference: self.reference, ..kept })
+    }
+}
+
+impl Kept {
+    fn new(at: Timestamp, opinion: &Opinion, signals: &[&'static Signal]) -> Self {
+        let part = |it: &Contribution| {
+            let idx = signals.iter().position(|signal| std::ptr::eq(*signal, it.signal));
+            Some((idx?, it.direction == Direction::High, it.value))
+        };
+        let parts = |of: &[Contribution]| of.iter().filter_map(part).collect();
+        Self {
+            at,
+            score: opinion.score,
+            momentary: opinion.momentary,
+            confidence: opinion.confidence,
+            detectors: opinion.detectors,
+            contributions: parts(&opinion.contributions),
+            causes: parts(&opinion.causes),
+            shadow: opinion.shadow,
+        }
+    }
+
+    fn fits(&self, signals: usize) -> bool {
+        self.contributions.iter().chain(&self.causes).all(|(idx, ..)| *idx < signals)
+    }
+
+    fn opinion(&self, signals: &[&'static Signal]) -> Opinion {
+        let contribution = |(idx, high, value): &Part| Contribution {
+            signal: signals[*idx],
+            direction: if *high { Direction::High } else { Direction::Low },
+            value: *value,
+        };
+        let named = |of: &[Part]| of.iter().map(contribution).collect();
+        Opinion {
+            score: self.score,
+            momentary: self.momentary,
+            confidence: self.confidence,
+            detectors: self.detectors,
+            contributions: named(&self.contributions),
+            causes: named(&self.causes),
+            shadow: self.shadow,
+        }
+    }
+}

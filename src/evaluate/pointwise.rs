@@ -1,0 +1,155 @@
+//! Figures of rows: each row counts by itself, an event of a hundred rows as a hundred. No point adjustment: a row
+//! is found only where it scores high itself.
+
+use crate::roc;
+
+/// How well a limit tells anomalous rows from others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct AtLimit {
+    /// The score from which on a row is called anomalous.
+    pub(super) limit: f64,
+    /// How many of the rows called anomalous are.
+    pub(super) precision: f64,
+    /// How many of the anomalous rows are called so.
+    pub(super) recall: f64,
+}
+
+impl AtLimit {
+    /// The harmonic mean of both; 0 when both are.
+    pub(super) fn f1(&self) -> f64 {
+        2.0 * self.precision * self.recall / (self.precision + self.recall).max(1e-12)
+    }
+}
+
+/// Rows by falling score. Sorted once, as all figures of rows and volumes need it.
+#[derive(Debug)]
+pub(super) struct Ranked<'a> {
+    /// Whether each row is anomalous, in order of time.
+    pub(super) labels: &'a [bool],
+    /// Scores in order of time; all finite.
+    pub(super) scores: &'a [f64],
+    /// Row numbers, that of the highest score first.
+    pub(super) order: Vec<usize>,
+    /// How many rows are anomalous.
+    pub(super) positives: usize,
+}
+
+impl<'a> Ranked<'a> {
+    /// Ranks rows.
+    pub(super) fn new(labels: &'a [bool], scores: &'a [f64]) -> Self {
+        let mut order: Vec<usize> = (0..labels.len().min(scores.len())).collect();
+        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+        Self { labels, scores, order, positives: labels.iter().filter(|it| **it).count() }
+    }
+
+    /// Precision and recall at each score that occurs, from the highest; rows of equal score enter together.
+    pub(super) fn points(&self) -> impl Iterator<Item = AtLimit> {
+        let mut found = 0;
+        let mut rest = self.order.iter().enumerate().peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let (rank, row) = rest.next()?;
+                found += usize::from(self.labels[*row]);
+                let limit = self.scores[*row];
+                let is_last = rest.peek().is_none_or(|(_, next)| self.scores[**next] < limit);
+                if is_last {
+                    return Some(self.at(limit, found, rank + 1));
+                }
+            }
+        })
+    }
+
+    /// The point of the best F1; nothing without an anomalous row.
+    pub(super) fn best(&self) -> Option<AtLimit> {
+        if self.positives == 0 {
+            return None;
+        }
+        // Of equal ones the highest limit, which comes first.
+        self.points().reduce(|best, it| if best.f1() < it.f1() { it } else { best })
+    }
+
+    /// The point of a given limit; nothing without an anomalous row.
+    pub(super) fn at_limit(&self, limit: f64) -> Option<AtLimit> {
+        if self.positives == 0 {
+            return None;
+        }
+        let called = self.order.partition_point(|row| limit <= self.scores[*row]);
+        let found = self.order[..called].iter().filter(|row| self.labels[**row]).count();
+        Some(self.at(limit, found, called))
+    }
+
+    /// The area under precision over recall as average precision, which is `average_precision_score` of scikit-learn
+    /// and AUC-PR of TSB-AD.
+    pub(super) fn average_precision(&self) -> Option<f64> {
+        if self.positives == 0 {
+            return None;
+        }
+        let (mut before, mut area) = (0.0, 0.0);
+        for point in self.points() {
+            area += (point.recall - before) * point.precision;
+            before = point.recall;
+        }
+        Some(area)
+    }
+
+    /// The area under recall over fall-out; nothing unless there are rows of both kinds.
+    pub(super) fn auc(&self) -> Option<f64> {
+        let of = |kind: bool| -> Vec<f64> {
+            let rows = self.labels.iter().zip(self.scores);
+            rows.filter(|(label, _)| **label == kind).map(|(_, score)| *score).collect()
+        };
+        let (ordinary, anomalous) = (of(false), of(true));
+        (!ordinary.is_empty() && !anomalous.is_empty()).then(|| roc::auc(&ordinary, &anomalous))
+    }
+
+    fn at(&self, limit: f64, found: usize, called: usize) -> AtLimit {
+        AtLimit {
+            limit,
+            precision: found as f64 / called.max(1) as f64,
+            recall: found as f64 / self.positives.max(1) as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Best F1 with its limit, F1 at 2, average precision and area, by hand.
+    fn check(labels: &str, scores: &[f64], expected: Option<[f64; 5]>) {
+        let labels: Vec<bool> = labels.chars().map(|it| it == '1').collect();
+        let ranked = Ranked::new(&labels, scores);
+        let found = ranked.best().map(|best| {
+            let at = ranked.at_limit(2.0).unwrap();
+            let areas = (ranked.average_precision().unwrap(), ranked.auc().unwrap());
+            [best.f1(), best.limit, at.f1(), areas.0, areas.1]
+        });
+        match (found, expected) {
+            (Some(found), Some(expected)) => {
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() < 1e-12, "{labels:?} {scores:?}: {found} {expected}");
+                }
+            }
+            (found, expected) => assert_eq!(found, expected),
+        }
+    }
+
+    #[test]
+    fn figures_of_rows_by_hand() {
+        check("0011", &[1.0, 1.5, 2.0, 3.0], Some([1.0, 2.0, 1.0, 1.0, 1.0]));
+        check("1100", &[1.0, 1.5, 2.0, 3.0], Some([2.0 / 3.0, 1.0, 0.0, 0.5 / 3.0 + 0.25, 0.0]));
+        // Of the three rows at 2 and above two are anomalous, and one more is below.
+        check(
+            "1011",
+            &[3.0, 2.0, 2.0, 1.0],
+            Some([6.0 / 7.0, 1.0, 2.0 / 3.0, 1.0 / 3.0 + 2.0 / 9.0 + 0.25, 0.5]),
+        );
+        check("000", &[1.0, 2.0, 3.0], None);
+    }
+
+    #[test]
+    fn equal_scores_enter_together() {
+        check("0101", &[2.0; 4], Some([2.0 / 3.0, 2.0, 2.0 / 3.0, 0.5, 0.5]));
+        check("01", &[0.0, -0.0], Some([2.0 / 3.0, 0.0, 0.0, 0.5, 0.5]));
+    }
+}

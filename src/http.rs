@@ -1,0 +1,39 @@
+//! The HTTP server: metrics, health, a page for people, and the commands of the control socket.
+//!
+//! A request never touches the sampling loop: it reads the newest report, or sends a command and waits for the reply.
+//! Every limit is a constant, so that neither a slow nor a greedy client disturbs the others.
+
+mod client;
+mod health_client;
+mod systemd_sockets;
+mod listen;
+mod control_socket;
+mod server;
+mod timeouts;
+mod routes;
+mod message;
+mod control_api;
+mod negotiate;
+mod page;
+mod metrics;
+mod metric_families;
+mod prometheus_text;
+mod landing;
+mod request_span;
+mod tick_histogram;
+
+pub use client::{ClientError, send};
+pub use control_socket::{ControlSocket, ControlSocketError};
+pub use health_client::{HealthError, health};
+pub use listen::{Error, bind};
+pub use message::BODY_BYTES_MAX;
+pub use metrics::{Build, Counts, METRICS, Options};
+pub use negotiate::Format;
+pub use page::{Page, Pages};
+pub use routes::AppState;
+pub use server::{CONNECTIONS_MAX, CONTROL_CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, serve};
+pub use systemd_sockets::inherited;
+pub use tick_histogram::Ticks;
+
+/// Most threads that render pages and read the store for requests.
+pub const BLOCKING_THREADS_MAX: usize = 2;

@@ -1,0 +1,296 @@
+//! The versions of models: what each was trained on, which one judges, and the way back.
+//!
+//! A new version runs as a shadow beside the current one before it takes over. Neither a clock nor a file is known here:
+//! instants come in, and what has to be written down comes out as [`Saved`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::eif;
+use crate::reading::{Kind, Timestamp};
+use crate::training::{self, holdout_test};
+use inactive::Resting;
+
+mod id;
+mod record;
+mod inactive;
+mod stage;
+
+pub use id::Id;
+pub use record::{BadRecord, Record};
+pub use stage::Stage;
+
+/// Versions that are kept of each kind; of those that neither judge nor shadow the oldest goes first.
+pub const MODELS_MAX: usize = 5;
+
+/// A shadow may raise the score above the limit in so much larger a share of the readings than the current model, and is
+/// promoted all the same: half a minute of an hour.
+pub const ALARMS_MORE_MAX: f64 = 0.01;
+
+/// One model and what became of it.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// When it was trained, as a name.
+    pub id: Id,
+    /// Whom it judges.
+    pub kind: Kind,
+    /// When it was trained.
+    pub created: Timestamp,
+    /// What it does.
+    pub stage: Stage,
+    /// The model.
+    pub model: training::Model,
+}
+
+/// What a shadow and the current model said of the same readings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Seconds of readings that both judged.
+    pub seconds: f64,
+    /// Readings that both judged.
+    pub readings: f64,
+    /// Those that were above the limit with the shadow.
+    pub above: f64,
+    /// Those that were above it with the current model.
+    pub above_current: f64,
+}
+
+impl Tally {
+    /// Both together: of several subjects, the time is that of the one that was judged longest.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            seconds: self.seconds.max(other.seconds),
+            readings: self.readings + other.readings,
+            above: self.above + other.above,
+            above_current: self.above_current + other.above_current,
+        }
+    }
+}
+
+/// What has to be written down.
+#[derive(Debug, Clone)]
+pub enum Saved {
+    /// A new version.
+    New(Record),
+    /// A version does something else now.
+    Stage(Id, Stage),
+    /// A version is kept no longer.
+    Gone(Id),
+}
+
+/// What came of a shadow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It judges now.
+    Promoted(Id),
+    /// It is kept, but does not judge.
+    Refused {
+        /// Which one.
+        id: Id,
+        /// Why, as a sentence without the final full stop.
+        why: String,
+    },
+}
+
+/// Why there is nothing to go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoVersion {
+    /// No version has this name.
+    Unknown(String),
+    /// It judges already.
+    Current(Id),
+    /// None has judged before the current one.
+    NoneBefore,
+}
+
+impl fmt::Display for NoVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(id) => {
+                write!(f, "there is no model {id}; `hostnorm models list` names those that are kept")
+            }
+            Self::Current(id) => write!(f, "model {id} judges already"),
+            Self::NoneBefore => {
+                f.write_str("no model has judged before the current one, so there is no way back")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NoVersion {}
+
+/// All versions that are kept.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// By kind, oldest first.
+    versions: BTreeMap<Kind, Vec<Version>>,
+    /// Those without their models, oldest first.
+    resting: Vec<Resting>,
+    /// Whether versions that rest are without their models.
+    forgetful: bool,
+    /// Seconds of readings for which a new one is a shadow.
+    shadow_duration: f64,
+    saved: Vec<Saved>,
+}
+
+impl Registry {
+    /// None yet; each new one but the first is a shadow for so many seconds of readings.
+    pub fn new(shadow_duration: f64) -> Self {
+        Self { shadow_duration, ..Self::default() }
+    }
+
+    /// Takes up a version that was written down. Of two that claim to be the current one, or the shadow, the newer is.
+    pub fn restore(&mut self, version: Version) {
+        let kind = version.kind;
+        self.resting.retain(|it| it.id != version.id);
+        let versions = self.insert(version);
+        for stage in [Stage::Current, Stage::Shadow] {
+            let claims = versions.iter().filter(|it| it.stage == stage).count();
+            versions
+                .iter_mut()
+                .filter(|it| it.stage == stage)
+                .take(claims.saturating_sub(1))
+                .for_each(|it| it.stage = Stage::Retired);
+        }
+        self.settle(kind);
+    }
+
+    /// Puts a version in its place; gives all of its kind.
+    fn insert(&mut self, version: Version) -> &mut Vec<Version> {
+        let versions = self.versions.entry(version.kind).or_default();
+        versions.retain(|it| it.id != version.id);
+        let place = versions.partition_point(|it| it.created.0 <= version.created.0);
+        versions.insert(place, version);
+        versions
+    }
+
+    /// Takes up a new model. The first of its kind judges at once; a later one is a shadow, in the place of the one that
+    /// is under way.
+    pub fn add(&mut self, kind: Kind, created: Timestamp, model: training::Model) -> &Version {
+        let stage = if self.current(kind).is_none() { Stage::Current } else { Stage::Shadow };
+        let id = Id::new(created, |id| self.versions().any(|it| it.id == *id) || self.rests(id.as_str()));
+        if let Some(before) = self.shadow(kind).map(|it| it.id.clone()) {
+            self.turn(kind, &before, Stage::Retired);
+        }
+        let version = Version { id, kind, created, stage, model };
+        self.saved.push(Saved::New(version.record()));
+        let versions = self.versions.entry(kind).or_default();
+        versions.push(version);
+        self.settle(kind);
+        self.trim(kind, MODELS_MAX);
+        let versions = &self.versions[&kind];
+        &versions[versions.len() - 1]
+    }
+
+    /// All versions with their models, by kind, oldest first.
+    pub fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.versions.values().flatten()
+    }
+
+    /// The version that judges.
+    pub fn current(&self, kind: Kind) -> Option<&Version> {
+        self.versions.get(&kind)?.iter().find(|it| it.stage == Stage::Current)
+    }
+
+    /// The version that is tried out.
+    pub fn shadow(&self, kind: Kind) -> Option<&Version> {
+        self.versions.get(&kind)?.iter().find(|it| it.stage == Stage::Shadow)
+    }
+
+    /// Decides on the shadow once both judged the same readings for long enough.
+    ///
+    /// That is `shadow_duration`, but no longer than what the current one was trained on: one that knows ten minutes is no
+    /// measure for an hour.
+    pub fn review(&mut self, kind: Kind, tally: &Tally) -> Option<Outcome> {
+        let (shadow, current) = (self.shadow(kind)?, self.current(kind)?);
+        let known = current.model.card.seconds();
+        if tally.seconds < self.shadow_duration.min(known) {
+            return None;
+        }
+        let id = shadow.id.clone();
+        match objection(shadow, current, tally) {
+            None => {
+                self.lead(kind, &id);
+                Some(Outcome::Promoted(id))
+            }
+            Some(why) => {
+                self.turn(kind, &id, Stage::Refused);
+                self.settle(kind);
+                Some(Outcome::Refused { id, why })
+            }
+        }
+    }
+
+    /// Lets this version judge from now on; one that rests has to be woken before.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it does already.
+    pub fn promote(&mut self, id: &str) -> Result<&Version, NoVersion> {
+        let unknown = || NoVersion::Unknown(id.to_owned());
+        let (kind, stage, id) = self
+            .versions()
+            .find(|it| it.id.as_str() == id)
+            .map(|it| (it.kind, it.stage, it.id.clone()))
+            .ok_or_else(unknown)?;
+        if stage == Stage::Current {
+            return Err(NoVersion::Current(id));
+        }
+        self.lead(kind, &id);
+        self.current(kind).ok_or(NoVersion::NoneBefore)
+    }
+
+    /// What has to be written down since this was asked last.
+    pub fn saved(&mut self) -> Vec<Saved> {
+        std::mem::take(&mut self.saved)
+    }
+
+    /// Lets a version judge; the one that did is retired.
+    fn lead(&mut self, kind: Kind, id: &Id) {
+        if let Some(before) = self.current(kind).map(|it| it.id.clone()) {
+            self.turn(kind, &before, Stage::Retired);
+        }
+        self.turn(kind, id, Stage::Current);
+        self.settle(kind);
+    }
+
+    fn turn(&mut self, kind: Kind, id: &Id, stage: Stage) {
+        let versions = self.versions.entry(kind).or_default();
+        if let Some(version) = versions.iter_mut().find(|it| it.id == *id) {
+            version.stage = stage;
+            self.saved.push(Saved::Stage(id.clone(), stage));
+        }
+    }
+}
+
+/// What speaks against a shadow; nothing when it is not worse than the current model.
+fn objection(shadow: &Version, current: &Version, tally: &Tally) -> Option<String> {
+    let (own, before) = (&shadow.model.card, &current.model.card);
+    let margin = holdout_test::worse_max(own.held_out.min(before.held_out));
+    if own.auc_own < before.auc_own - margin {
+        return Some(format!(
+            "it tells faults from ordinary points with an AUC of {:.3}, the current one with {:.3}",
+            own.auc_own, before.auc_own
+        ));
+    }
+    let share = |above: f64| above / tally.readings.max(1.0);
+    let (above, above_current) = (share(tally.above), share(tally.above_current));
+    (above > above_current + ALARMS_MORE_MAX).then(|| {
+        format!(
+            "it puts {:.1} % of the readings above the limit, the current one {:.1} %",
+            100.0 * above,
+            100.0 * above_current
+        )
+    })
+}
+
+impl Version {
+    /// What detectors judge by.
+    pub fn eif(&self) -> &eif::Model {
+        &self.model.eif
+    }
+}
+
+#[cfg(test)]
+mod tests;

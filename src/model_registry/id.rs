@@ -1,0 +1,74 @@
+//! Names of versions: when each was trained, in UTC, so that they sort by age.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::description;
+use crate::reading::Timestamp;
+
+/// A name such as `20261121T164200Z`, with `-2` and so on behind when there was one in that second already.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id(Arc<str>);
+
+/// The longest name that is read.
+const LENGTH_MAX: usize = 32;
+
+impl Id {
+    /// The name of what was trained at this instant, other than those that are `taken`.
+    pub(super) fn new(at: Timestamp, taken: impl Fn(&Self) -> bool) -> Self {
+        let time = description::instant(Timestamp(at.0.floor()));
+        let whole = time.split('.').next().unwrap_or_default();
+        let name: String =
+            whole.chars().filter(|it| it.is_ascii_alphanumeric() && *it != 'Z').chain(['Z']).collect();
+        let mut id = Self(name.as_str().into());
+        let mut count = 1;
+        while taken(&id) {
+            count += 1;
+            id = Self(format!("{name}-{count}").into());
+        }
+        id
+    }
+
+    /// A name that was written down; nothing for what cannot be one.
+    pub fn read(text: &str) -> Option<Self> {
+        let plain = |it: char| it.is_ascii_alphanumeric() || it == '-';
+        let fits = (1..=LENGTH_MAX).contains(&text.len()) && text.chars().all(plain);
+        fits.then(|| Self(text.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_an_instant() {
+        let check = |at: f64, taken: &[&str], expect: &str| {
+            let id = Id::new(Timestamp(at), |it| taken.contains(&it.as_str()));
+            assert_eq!((id.as_str(), Id::read(id.as_str())), (expect, Some(id.clone())));
+        };
+        check(1_795_279_320.9, &[], "20261121T164200Z");
+        check(1_795_279_320.9, &["20261121T164200Z"], "20261121T164200Z-2");
+        check(1_795_279_320.9, &["20261121T164200Z", "20261121T164200Z-2"], "20261121T164200Z-3");
+        check(f64::NAN, &[], "19700101T000000Z");
+        check(f64::INFINITY, &[], "99991231T235959Z");
+    }
+
+    #[test]
+    fn what_is_no_name_is_none() {
+        for text in ["", "a b", "x\n", "../x", "123456789012345678901234567890123"] {
+            assert_eq!(Id::read(text), None, "{text}");
+        }
+    }
+}

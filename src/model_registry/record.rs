@@ -1,0 +1,91 @@
+//! A version as a row of a table.
+
+use std::fmt;
+
+use super::{Id, Stage, Version};
+use crate::reading::{Kind, Timestamp};
+use crate::training::model_codec::{self, NoModel};
+use crate::training::{Model, model_evaluation::Card};
+
+/// A version as it is written down; types of a table, not of the core.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its name.
+    pub id: String,
+    /// The name of whom it judges.
+    pub kind: String,
+    /// When it was trained, in seconds since the epoch.
+    pub created: f64,
+    /// The word for what it does.
+    pub state: String,
+    /// The card as JSON.
+    pub card: String,
+    /// The fingerprint of the forest, in hexadecimal digits.
+    pub digest: String,
+    /// The form of `blob`.
+    pub format: u32,
+    /// The model.
+    pub blob: Vec<u8>,
+}
+
+/// Why a row is no version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadRecord {
+    /// A column has a value that means nothing.
+    Column(&'static str),
+    /// The card is not one.
+    Card(String),
+    /// The model cannot be read.
+    Model(NoModel),
+    /// The forest is another one than the card tells of.
+    Digest,
+}
+
+impl fmt::Display for BadRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Column(name) => write!(f, "the column {name} of the model has a value that means nothing"),
+            Self::Card(error) => write!(f, "the card of the model cannot be read: {error}"),
+            Self::Model(error) => error.fmt(f),
+            Self::Digest => f.write_str("the forest is another one than the card of the model tells of"),
+        }
+    }
+}
+
+impl std::error::Error for BadRecord {}
+
+impl Version {
+    /// The row of this version.
+    pub fn record(&self) -> Record {
+        let card = &self.model.card;
+        Record {
+            id: self.id.to_string(),
+            kind: self.kind.name().to_owned(),
+            created: self.created.0,
+            state: self.stage.name().to_owned(),
+            // A card has numbers and names only, which all can be written.
+            card: serde_json::to_string(card).unwrap_or_default(),
+            digest: format!("{:016x}", card.digest),
+            format: model_codec::FORMAT,
+            blob: self.model.bytes(),
+        }
+    }
+
+    /// The version of this row.
+    ///
+    /// # Errors
+    /// When the row holds none that can be used.
+    pub fn from_record(record: &Record) -> Result<Self, BadRecord> {
+        let id = Id::read(&record.id).ok_or(BadRecord::Column("id"))?;
+        let kind = Kind::read(&record.kind).ok_or(BadRecord::Column("kind"))?;
+        let stage = Stage::read(&record.state).ok_or(BadRecord::Column("state"))?;
+        let created = Some(record.created).filter(|it| it.is_finite()).ok_or(BadRecord::Column("created"))?;
+        let card: Card =
+            serde_json::from_str(&record.card).map_err(|error| BadRecord::Card(error.to_string()))?;
+        let (eif, reference) = model_codec::from_bytes(&record.blob).map_err(BadRecord::Model)?;
+        if eif.forest.digest() != card.digest || format!("{:016x}", card.digest) != record.digest {
+            return Err(BadRecord::Digest);
+        }
+        Ok(Self { id, kind, created: Timestamp(created), stage, model: Model { eif, card, reference } })
+    }
+}

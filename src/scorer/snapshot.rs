@@ -1,0 +1,39 @@
+//! What a scorer learned, to be taken over by a new one.
+
+use super::{Scorer, Settings};
+use crate::budget::Ledger;
+use crate::codec::COUNT_MAX;
+use crate::detect::budget_threshold::Tail;
+
+impl Scorer {
+    /// A new scorer with what one of the same shape and settings learned; its models stay. `None` when that does not fit.
+    pub fn with(self, mut kept: Self, settings: &Settings) -> Option<Self> {
+        if !kept.fits(&self, settings) {
+            return None;
+        }
+        kept.detectors.forest.keep_model_of(self.detectors.forest);
+        if let Some(model) = self.shadow.and_then(|it| it.model) {
+            kept.try_out(&model);
+        }
+        Some(kept)
+    }
+
+    fn fits(&self, fresh: &Self, settings: &Settings) -> bool {
+        let width = fresh.smooth.len();
+        let budget = self.budget.as_ref().is_none_or(|(tail, ledger)| {
+            let rate = settings.budget.rate();
+            rate.is_some_and(|rate| tail.fits(&Tail::new(rate, settings.threshold)))
+                && ledger.fits(&Ledger::new(settings.budget))
+        });
+        budget
+            && self.expectation.fits(&fresh.expectation)
+            && self.detectors.fits(&fresh.detectors)
+            && self.blame.fits(&fresh.blame)
+            && self.history.fits(&fresh.history, width)
+            && self.early.fits(&fresh.early, width)
+            && (self.smooth.len(), self.oddness.len()) == (width, width)
+            && self.peak.fits(width)
+            && self.shadow.as_ref().is_none_or(|it| it.smooth.len() == width)
+            && self.points < COUNT_MAX as f64
+    }
+}

@@ -1,0 +1,129 @@
+//! Rows that a forest is trained on, thinned so that days of them stay small.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::Scorer;
+use crate::codec::COUNT_MAX;
+use crate::detect::forest::Rows;
+use crate::drift::Log;
+use crate::reading::Timestamp;
+use crate::training::TrainingSet;
+
+/// Rows that are kept of a subject that is alone; when they are full every other one goes and only half as many come.
+pub const ROWS_MAX: usize = 8_192;
+/// Rows older than this many seconds are not trained on.
+const AGE_MAX: f64 = 7.0 * 86_400.0;
+
+/// With so many whole points a tree's sample is full, and the overlapping points of the warm-up are left out.
+const ROWS_ENOUGH: usize = 256;
+
+/// The rows of one subject, oldest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Thinned {
+    #[serde(with = "crate::codec::timed_rows")]
+    rows: VecDeque<(Timestamp, Box<[f32]>)>,
+    rows_max: usize,
+    /// One of so many rows is kept.
+    stride: usize,
+    /// Rows since one was kept.
+    skipped: usize,
+}
+
+impl Thinned {
+    pub(super) fn new(rows_max: usize) -> Self {
+        Self { rows: VecDeque::new(), rows_max, stride: 1, skipped: 0 }
+    }
+
+    /// Whether it can go on in the place of `fresh`, with rows so wide.
+    pub(super) fn fits(&self, fresh: &Self, width: usize) -> bool {
+        self.rows_max == fresh.rows_max
+            && self.rows.len() <= self.rows_max
+            && self.rows.iter().all(|(_, row)| row.len() == width)
+            && (1..COUNT_MAX).contains(&self.stride)
+            && self.skipped < COUNT_MAX
+    }
+
+    pub(super) fn push(&mut self, at: Timestamp, row: impl Iterator<Item = f32>) {
+        self.skipped += 1;
+        if self.skipped < self.stride {
+            return;
+        }
+        self.skipped = 0;
+        // A clock that stepped back leaves rows of the future behind, which would never be old.
+        while self.rows.back().is_some_and(|(newest, _)| newest.0 > at.0) {
+            self.rows.pop_back();
+        }
+        while self.rows.front().is_some_and(|(oldest, _)| at.0 - oldest.0 > AGE_MAX) {
+            self.rows.pop_front();
+        }
+        if self.rows.len() == self.rows_max {
+            let mut keep = false;
+            self.rows.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.stride *= 2;
+        }
+        self.rows.push_back((at, row.collect()));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// When the oldest and the newest row were.
+    pub(super) fn span(&self) -> Option<[Timestamp; 2]> {
+        Some([self.rows.front()?.0, self.rows.back()?.0])
+    }
+
+    pub(super) fn copy_into(&self, rows: &mut Rows) {
+        self.rows.iter().for_each(|(_, row)| rows.push(row));
+    }
+}
+
+impl Scorer {
+    /// What a forest for this subject is to be trained on.
+    pub fn training_set(&self) -> TrainingSet {
+        let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
+        let mut rows = Rows::new(self.smooth.len());
+        early.into_iter().chain([&self.history]).for_each(|it| it.copy_into(&mut rows));
+        TrainingSet {
+            rows,
+            noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
+            starts: Vec::new(),
+            span: self.span(),
+            log: Log::default(),
+        }
+    }
+
+    /// When the oldest and the newest of the points that a forest is trained on were.
+    fn span(&self) -> Option<[Timestamp; 2]> {
+        let rows = [&self.early, &self.history].into_iter().filter_map(Thinned::span);
+        rows.reduce(|[from, one], [other, to]| [Timestamp(from.0.min(other.0)), Timestamp(one.0.max(to.0))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pushed: usize, seconds: f64, kept: usize, oldest: f32) {
+        let mut thinned = Thinned::new(ROWS_MAX);
+        for t in 0..pushed {
+            thinned.push(Timestamp(t as f64 * seconds), std::iter::once(t as f32));
+        }
+        let mut rows = Rows::new(1);
+        thinned.copy_into(&mut rows);
+        assert_eq!((rows.len(), rows.row(0)[0]), (kept, oldest), "{pushed} rows");
+    }
+
+    #[test]
+    fn is_thinned_when_full_and_forgets_what_is_old() {
+        check(10, 30.0, 10, 0.0);
+        check(ROWS_MAX, 30.0, ROWS_MAX, 0.0);
+        check(ROWS_MAX + 1, 30.0, ROWS_MAX / 2 + 1, 0.0);
+        check(10, 86_400.0, 8, 2.0);
+    }
+}

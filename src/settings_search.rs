@@ -1,0 +1,345 @@
+//! Which settings suit a history: each combination learns its first part and is tried on the next with injected faults.
+//!
+//! The history is split in time. The first 70 % are learned. The next 15 % choose: faults of the simulation are put into
+//! them, several times with other seeds, and once they are left as they are, to count episodes that mean nothing. The last
+//! 15 % choose nothing: they are there to say, with faults that nobody saw before, what the choice is worth. Sizes of
+//! faults follow from the first part alone.
+//!
+//! A combination is better than the default only if it is so with each seed, by a margin, and without more episodes in
+//! what was left as it is: the best of a hundred combinations always looks better by chance.
+
+use std::fmt;
+
+use crate::duration::Span;
+use crate::evaluate::{self, Series};
+use crate::reading::Timestamp;
+use crate::replay::Settings;
+use crate::report::Turn;
+use crate::simulate::{COLUMNS, Column, Fault, Scales, Schedule, Space, Tamper};
+use crate::training::TrainError;
+
+mod grid;
+mod replay_rows;
+
+pub use grid::{COMBINATIONS_MAX, Combination, grid};
+
+use replay_rows::Walk;
+
+/// Cells of a history that are held in memory at most: ten signals for four years of minutes, 180 MB.
+pub const CELLS_MAX: usize = 20_000_000;
+/// Hundredths of the history that are learned, and that choose; as many as choose are kept for the test.
+const SPLIT: [usize; 2] = [70, 15];
+/// So many seeds of faults are tried.
+pub const SEEDS: usize = 3;
+/// A part has at least so many faults, or longer kinds of them are left out.
+const FAULTS_MIN: usize = 8;
+/// A part has at most so many.
+const FAULTS_MAX: usize = 40;
+/// All kinds that need no more than this have to fit, in seconds.
+const FAULT_SECONDS: f64 = 1_800.0;
+/// A part has at least so many rows.
+const PART_ROWS_MIN: usize = 100;
+/// Half of the time of a fault is quiet.
+const QUIET: usize = 2;
+/// A smaller gain is none.
+pub const GAIN_MIN: f64 = 0.02;
+const DAY_SECONDS: f64 = 86_400.0;
+
+/// A table in memory.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    names: Vec<String>,
+    floors: Vec<f64>,
+    times: Vec<Option<Timestamp>>,
+    values: Vec<f64>,
+    missing: Vec<bool>,
+}
+
+impl History {
+    /// No rows yet of signals with these names and noise floors.
+    pub fn new(names: Vec<String>, floors: Vec<f64>) -> Self {
+        Self { names, floors, ..Self::default() }
+    }
+
+    /// Takes a row; false when [`CELLS_MAX`] is reached.
+    pub fn push(&mut self, at: Option<Timestamp>, values: &[f64], missing: &[bool]) -> bool {
+        if self.values.len() + values.len() > CELLS_MAX {
+            return false;
+        }
+        self.times.push(at);
+        self.values.extend_from_slice(values);
+        self.missing.extend_from_slice(missing);
+        true
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.times.len()
+    }
+
+    fn row(&self, idx: usize) -> (Option<Timestamp>, &[f64], &[bool]) {
+        let width = self.names.len();
+        let cells = idx * width..(idx + 1) * width;
+        (self.times[idx], &self.values[cells.clone()], &self.missing[cells])
+    }
+
+    fn columns(&self) -> Vec<Column<'_>> {
+        let known = |name: &str| COLUMNS.iter().find(|it| it.name == name).copied();
+        let named = self.names.iter().zip(&self.floors);
+        named
+            .map(|(name, floor)| known(name).unwrap_or(Column { floor: *floor, ..Column::named(name) }))
+            .collect()
+    }
+}
+
+/// Why no settings can be searched for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unfit {
+    /// There are too few rows.
+    Short {
+        /// How many there are.
+        rows: usize,
+        /// How many are needed.
+        needed: usize,
+        /// Seconds between two of them.
+        every: f64,
+    },
+    /// No signal moves, and no noise floor says what would matter.
+    Still,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short { rows, needed, every } => {
+                let (long, every) = (Span::nearest(*needed as f64 * every), Span::nearest(*every));
+                write!(
+                    f,
+                    "{rows} rows of {every} are too few to search on; at least {needed} are needed, {long} in all, so that \
+                     {FAULTS_MIN} faults fit into each part that settings are tried on"
+                )
+            }
+            Self::Still => f.write_str("no signal moves, so no fault would show"),
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+/// What a combination reached with one seed of faults.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reached {
+    /// The volume under the surface of precision and recall.
+    pub vus_pr: f64,
+    /// Share of the faults found at one false alert a day.
+    pub recall: f64,
+}
+
+impl Reached {
+    /// What is chosen by: the mean of both.
+    pub fn value(&self) -> f64 {
+        (self.vus_pr + self.recall) / 2.0
+    }
+}
+
+/// What a combination is worth on a part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Worth {
+    /// With each seed of faults.
+    pub reached: Vec<Reached>,
+    /// Episodes in the part as it is.
+    pub false_episodes: usize,
+}
+
+impl Worth {
+    /// The mean of a figure over the seeds.
+    pub fn mean(&self, of: impl Fn(&Reached) -> f64) -> f64 {
+        self.reached.iter().map(of).sum::<f64>() / self.reached.len().max(1) as f64
+    }
+
+    /// Whether it is better than another, beyond what chance gives.
+    pub fn is_better_than(&self, other: &Self) -> bool {
+        let gains = self.reached.iter().zip(&other.reached).map(|(own, other)| own.value() - other.value());
+        let gain = self.mean(Reached::value) - other.mean(Reached::value);
+        self.false_episodes <= other.false_episodes
+            && gain >= GAIN_MIN
+            && gains.into_iter().all(|it| it > 0.0)
+    }
+}
+
+/// On which rows a combination is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Those that choose.
+    Choice,
+    /// The last ones, which choose nothing.
+    Test,
+}
+
+/// A history, ready to try settings on.
+#[derive(Debug)]
+pub struct Search {
+    history: History,
+    settings: Settings,
+    scales: Scales,
+    /// The first row of the choice, the first of the test, the one after the last.
+    bounds: [usize; 3],
+    kinds: Vec<Fault>,
+    faults: usize,
+    seed: u64,
+}
+
+impl Search {
+    /// Splits a history. `settings` are the default's; `seed` is where the faults come from.
+    ///
+    /// # Errors
+    /// When the history does not do.
+    pub fn new(history: History, settings: &Settings, seed: u64) -> Result<Self, Unfit> {
+        let rows = history.rows();
+        let every = settings.every;
+        let points = |seconds: f64| (seconds / every).ceil().max(1.0) as usize;
+        let part_min = (FAULTS_MIN * QUIET * points(FAULT_SECONDS)).max(PART_ROWS_MIN);
+        let [learned, choice] = SPLIT;
+        // One more, as both parts begin at whole rows.
+        let needed = ((part_min + 1) * 100).div_ceil(choice);
+        if rows < needed {
+            return Err(Unfit::Short { rows, needed, every });
+        }
+        let bounds = [rows * learned / 100, rows * (learned + choice) / 100, rows];
+        let part = (bounds[1] - bounds[0]).min(bounds[2] - bounds[1]);
+        let learned =
+            (0..bounds[0]).map(|idx| history.row(idx)).map(|(_, values, missing)| (values, missing));
+        let scales = Scales::measure(&history.columns(), learned);
+        if !scales.iter().any(|it| it.moves > 0.0 && it.unit() > 0.0) {
+            return Err(Unfit::Still);
+        }
+        let fit = |fault: &Fault| part / (QUIET * points(fault.seconds()[0]));
+        let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(|it| fit(it) >= FAULTS_MIN).collect();
+        let faults = kinds.iter().map(fit).min().unwrap_or(FAULTS_MIN).min(FAULTS_MAX);
+        Ok(Self { settings: settings.clone(), scales, bounds, kinds, faults, seed, history })
+    }
+
+    /// How many faults each part gets, and of how many kinds.
+    pub fn faults(&self) -> (usize, usize) {
+        (self.faults, self.kinds.len())
+    }
+
+    /// Rows that are learned, that choose, and that are kept for the test.
+    pub fn parts(&self) -> [usize; 3] {
+        let [choice, test, end] = self.bounds;
+        [choice, test - choice, end - test]
+    }
+
+    /// Tries a combination on a part, having learned all before it.
+    ///
+    /// # Errors
+    /// When a forest cannot be grown.
+    pub fn worth(&self, combination: &Combination, part: Part) -> Result<Worth, TrainError> {
+        let [choice, test, end] = self.bounds;
+        let (from, to, stream) = match part {
+            Part::Choice => (choice, test, 0),
+            Part::Test => (test, end, SEEDS as u64),
+        };
+        let mut learned = Walk::new(self.history.floors.clone(), &self.settings, combination);
+        for idx in 0..from {
+            let (at, values, missing) = self.history.row(idx);
+            learned.step(at, values, missing)?;
+        }
+        let mut quiet = learned.clone();
+        let mut false_episodes = 0;
+        for idx in from..to {
+            let (at, values, missing) = self.history.row(idx);
+            false_episodes += usize::from(quiet.step(at, values, missing)? == Some(Turn::Began));
+        }
+        let seeds = (0..SEEDS as u64).map(|it| self.seed.wrapping_add(stream + it));
+        let reached =
+            seeds.map(|seed| self.reached(learned.clone(), from, to, seed)).collect::<Result<_, _>>()?;
+        Ok(Worth { reached, false_episodes })
+    }
+
+    /// Walks on through a part with the faults of a seed.
+    fn reached(&self, mut walk: Walk, from: usize, to: usize, seed: u64) -> Result<Reached, TrainError> {
+        let space = Space { from: 0, rows: to - from, every: self.settings.every };
+        // They fit: that was seen to when the part was measured.
+        let schedule = Schedule::new(seed, space, self.faults, &self.kinds).unwrap_or_default();
+        let mut tamper = Tamper::new(!seed, schedule, self.scales.clone());
+        let (mut labels, mut scores) = (Vec::with_capacity(to - from), Vec::with_capacity(to - from));
+        let mut first = Vec::with_capacity(to - from);
+        for idx in from..to {
+            let (at, values, missing) = self.history.row(idx);
+            let (mut values, mut missing) = (values.to_vec(), missing.to_vec());
+            first.extend(values.first().copied());
+            let (fault, _) = tamper.apply(&mut values, &mut missing);
+            walk.step(at, &values, &missing)?;
+            labels.push(fault.is_some());
+            scores.push(walk.score());
+        }
+        let per_day = DAY_SECONDS / self.settings.every;
+        let series = Series::new("part", labels, scores, per_day, evaluate::period(&first));
+        let figures = series.map(|it| evaluate::figures(&[it], 1.0).figures).unwrap_or_default();
+        let get = |name| figures.get(name).unwrap_or(0.0);
+        Ok(Reached { vus_pr: get("vus_pr"), recall: get("fleet1_rec@1") })
+    }
+}
+
+/// The place of the combination to take: the best of those that are better than the first one, which is the default.
+pub fn choose(worths: &[Worth]) -> usize {
+    let Some(default) = worths.first() else { return 0 };
+    let better = worths.iter().enumerate().filter(|(_, it)| it.is_better_than(default));
+    let value = |worth: &Worth| worth.mean(Reached::value);
+    better.max_by(|(_, a), (_, b)| value(a).total_cmp(&value(b))).map_or(0, |(idx, _)| idx)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each worth as its values with each seed, and its false episodes.
+    fn check(worths: &[([f64; SEEDS], usize)], expect: usize) {
+        let worth = |(values, false_episodes): &([f64; SEEDS], usize)| Worth {
+            reached: values.map(|it| Reached { vus_pr: it, recall: it }).to_vec(),
+            false_episodes: *false_episodes,
+        };
+        assert_eq!(choose(&worths.iter().map(worth).collect::<Vec<_>>()), expect, "{worths:?}");
+    }
+
+    #[test]
+    fn only_what_is_clearly_better_is_chosen() {
+        check(&[], 0);
+        check(&[([0.5; 3], 1)], 0);
+        check(&[([0.5; 3], 1), ([0.6; 3], 1), ([0.7; 3], 0)], 2);
+        check(&[([0.5; 3], 1), ([0.9, 0.9, 0.5], 0)], 0);
+        check(&[([0.5; 3], 1), ([0.51; 3], 0)], 0);
+        check(&[([0.5; 3], 1), ([0.9; 3], 2)], 0);
+    }
+
+    #[test]
+    fn a_history_has_to_be_long_and_to_move() {
+        let settings = |every| Settings {
+            every,
+            threshold: 5.0,
+            budget: crate::budget::Budget::OFF,
+            resolve: crate::episode::ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+            smoothing: 1.0,
+            half_life: 7.0 * DAY_SECONDS,
+            anomaly_weight: 0.2,
+            retrain_interval: DAY_SECONDS,
+            training: crate::training::Settings::default(),
+            seed: 0,
+        };
+        let search = |every, rows: usize, moves: bool| {
+            let mut history = History::new(vec!["a".into()], vec![0.0]);
+            (0..rows).for_each(|t| {
+                assert!(history.push(None, &[if moves { (t % 7) as f64 } else { 1.0 }], &[false]));
+            });
+            Search::new(history, &settings(every), 1).map(|it| (it.parts(), it.faults()))
+        };
+        let error = search(60.0, 3_206, true).unwrap_err();
+        let expect = "3206 rows of 1m are too few to search on; at least 3207 are needed, 2d5h27m in all, so that 8 \
+                      faults fit into each part that settings are tried on";
+        assert_eq!(error.to_string(), expect);
+        assert_eq!(search(60.0, 3_207, true), Ok(([2_244, 481, 482], (8, 7))));
+        assert_eq!(search(3_600.0, 1_000, true), Ok(([700, 150, 150], (37, 10))));
+        assert_eq!(search(60.0, 4_000, false), Err(Unfit::Still));
+    }
+}

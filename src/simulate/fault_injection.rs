@@ -1,0 +1,236 @@
+//! A fault that is put into the rows of a table, whatever table it is: the simulated machine, the last hour of this host,
+//! somebody's file.
+
+use super::fault::Fault;
+use super::signal_groups::{FILLS, Group, devices, groups};
+use super::signal_scale::{Scale, Scales};
+use crate::detect::random::Random;
+
+/// In a table of foreign names a fault strikes at most so many signals.
+const STRUCK_MAX: usize = 3;
+
+/// In such a table a noisy neighbour moves every third signal, at most so many.
+const NEIGHBOURED_MAX: usize = 12;
+
+/// In such a table a device is at most so many columns side by side.
+const DEVICE_MAX: usize = 4;
+
+/// A collector hangs visibly when its values hardly ever repeat by themselves: at least this share of them moves.
+const MOVES_MIN: f64 = 0.9;
+
+/// No fault is perfectly even: what it adds varies by this share.
+const UNEVEN: f64 = 0.1;
+
+/// A fault that has been given its signals and its size.
+#[derive(Debug, Clone)]
+pub struct Injection {
+    fault: Fault,
+    rows: usize,
+    struck: Vec<usize>,
+    /// What happens to each of `struck`.
+    effects: Vec<Effect>,
+}
+
+/// What happens to one signal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Effect {
+    /// It moves by so much, in the shape of the fault.
+    Move(f64),
+    /// It moves by so much, but slowly, over the whole fault.
+    Fill(f64),
+    /// It goes to this value.
+    Reach(f64),
+    /// It keeps the value it had, once that is known.
+    Hold(Option<f64>),
+    /// It is 0.
+    Stop,
+    /// It is not there.
+    Vanish,
+}
+
+impl Injection {
+    /// A fault of so many rows for a table with these scales; nothing when none of its signals could show it, as when all
+    /// are constant.
+    pub fn new(fault: Fault, rows: usize, scales: &Scales, random: &mut Random) -> Option<Self> {
+        let mut injection = Self { fault, rows: rows.max(1), struck: Vec::new(), effects: Vec::new() };
+        match fault {
+            Fault::FlatLine => injection.device(scales, random, Effect::Hold(None)),
+            Fault::VanishedDevice => injection.device(scales, random, Effect::Vanish),
+            Fault::StoppedCounter => {
+                let counts: Vec<usize> = indices(scales, counts);
+                injection.strike(*pick(&counts, random)?, Effect::Stop);
+            }
+            _ => injection.move_signals(scales, random),
+        }
+        (!injection.struck.is_empty()).then_some(injection)
+    }
+
+    /// Which fault it is.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// How many rows it lasts.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The signals it strikes, in the order of the table.
+    pub fn struck(&self) -> Vec<usize> {
+        let mut struck = self.struck.clone();
+        struck.sort_unstable();
+        struck
+    }
+
+    /// Changes the row that is `step` rows after the onset; rows after the end stay as they are. To be called for each row
+    /// in turn, as a flat line remembers the first one. A cell that is missing stays so.
+    pub fn inject(
+        &mut self,
+        row: &mut [f64],
+        missing: &mut [bool],
+        step: usize,
+        scales: &Scales,
+        random: &mut Random,
+    ) {
+        if step >= self.rows {
+            return;
+        }
+        let shape = self.fault.shape(step, self.rows);
+        let filled = (step + 1) as f64 / self.rows as f64;
+        // One number for all: what follows a signal varies as that does.
+        let uneven = 1.0 + UNEVEN * (2.0 * f64::from(random.uniform()) - 1.0);
+        for (signal, effect) in self.struck.iter().zip(&mut self.effects) {
+            let cells = (row.get_mut(*signal), missing.get_mut(*signal), scales.get(*signal));
+            let (Some(value), Some(missing), Some(scale)) = cells else { continue };
+            if *missing {
+                continue;
+            }
+            let changed = match effect {
+                Effect::Move(by) => *value + *by * shape * uneven,
+                Effect::Fill(by) => *value + *by * filled,
+                // A last trace of its own movement stays: a full processor is 98 % busy, then 99 %.
+                Effect::Reach(limit) => {
+                    *value + (*limit - *value) * shape * (1.0 - 0.05 * (1.1 - uneven).abs())
+                }
+                Effect::Hold(held) => *held.get_or_insert(*value),
+                Effect::Stop => 0.0,
+                Effect::Vanish => {
+                    *missing = true;
+                    continue;
+                }
+            };
+            if changed.is_finite() {
+                *value = changed.max(scale.min).min(scale.max);
+            }
+        }
+    }
+
+    fn strike(&mut self, signal: usize, effect: Effect) {
+        if !self.struck.contains(&signal) {
+            self.struck.push(signal);
+            self.effects.push(effect);
+        }
+    }
+
+    /// A group by name where the table has one, else signals by chance.
+    fn move_signals(&mut self, scales: &Scales, random: &mut Random) {
+        let led = |group: &&&Group| scales.find(group.lead).and_then(|it| scales.get(it)).is_some_and(moves);
+        let known: Vec<&&Group> = groups(self.fault).iter().filter(led).collect();
+        match pick(&known, random) {
+            Some(group) => self.group(group, scales, random),
+            None => self.any(scales, random),
+        }
+    }
+
+    fn group(&mut self, group: &Group, scales: &Scales, random: &mut Random) {
+        let Some(lead) = scales.find(group.lead) else { return };
+        let Some(scale) = scales.get(lead) else { return };
+        let effect = self.effect(scale, random);
+        self.strike(lead, effect);
+        let by = match effect {
+            Effect::Move(by) => by,
+            Effect::Reach(limit) => limit - scale.level,
+            _ => return,
+        };
+        for (name, factor) in group.follow {
+            if let Some(signal) = scales.find(name) {
+                let fills = self.fault == Fault::LogBurst && *name == FILLS;
+                self.strike(
+                    signal,
+                    if fills { Effect::Fill(by * factor) } else { Effect::Move(by * factor) },
+                );
+            }
+        }
+    }
+
+    fn any(&mut self, scales: &Scales, random: &mut Random) {
+        let mut able = indices(scales, moves);
+        let count = match self.fault {
+            Fault::NoisyNeighbour => able.len().div_ceil(3).clamp(STRUCK_MAX, NEIGHBOURED_MAX),
+            _ => 1 + random.below(STRUCK_MAX),
+        };
+        for _ in 0..count.min(able.len()) {
+            let signal = able.swap_remove(random.below(able.len()));
+            if let Some(scale) = scales.get(signal) {
+                let effect = self.effect(scale, random);
+                self.strike(signal, effect);
+            }
+        }
+    }
+
+    /// What happens to the signal that leads.
+    fn effect(&self, scale: &Scale, random: &mut Random) -> Effect {
+        let [least, most] = self.fault.size();
+        let size = (least + (most - least) * f64::from(random.uniform())) * scale.unit();
+        if self.fault == Fault::Saturation {
+            // A limit is reached only where it is far above what is usual; a plateau stands for all others.
+            let plateau = scale.level + size;
+            return Effect::Reach(if scale.max.is_finite() { scale.max } else { plateau });
+        }
+        // Traffic that stops is a fault as traffic that explodes is. All others take more, not less; and where there
+        // is no room above, as with memory that is nearly full, the move is downwards.
+        let falls = self.fault == Fault::LevelShift && random.uniform() < FALLS;
+        let (below, above) = (scale.level - scale.min, scale.max - scale.level);
+        let down = if falls { below >= size } else { above < size && below > above };
+        Effect::Move(if down { -size } else { size })
+    }
+
+    /// Signals of one collector: by name where names are known, else columns side by side.
+    fn device(&mut self, scales: &Scales, random: &mut Random, effect: Effect) {
+        let able = |scale: &Scale| effect == Effect::Vanish || scale.moves >= MOVES_MIN;
+        let of = |prefix: &&str| indices(scales, |it| able(it) && it.name.starts_with(*prefix));
+        let known: Vec<Vec<usize>> = devices(self.fault).iter().map(of).filter(|it| !it.is_empty()).collect();
+        if let Some(signals) = pick(&known, random) {
+            signals.iter().for_each(|signal| self.strike(*signal, effect));
+            return;
+        }
+        let able = indices(scales, able);
+        let count = (1 + random.below(DEVICE_MAX)).min(able.len());
+        let from = random.below((able.len() + 1).saturating_sub(count));
+        able.iter().skip(from).take(count).for_each(|signal| self.strike(*signal, effect));
+    }
+}
+
+/// The share of level shifts that go down, where there is room.
+const FALLS: f32 = 0.3;
+
+/// Whether a fault can be given a size on it.
+fn moves(scale: &Scale) -> bool {
+    scale.unit() > 0.0 && scale.unit().is_finite() && scale.max > scale.min
+}
+
+/// Whether it counts without ever resting, so that 0 is news. hostnorm's own rates tell by their names and units: what
+/// happens less than once in a second rests of itself.
+fn counts(scale: &Scale) -> bool {
+    let own = super::COLUMNS.iter().any(|it| it.name == scale.name);
+    let busy = if own { scale.name.ends_with("_per_second") && scale.low >= 1.0 } else { scale.low > 0.0 };
+    busy && scale.moves > 0.0
+}
+
+fn indices(scales: &Scales, of: impl Fn(&Scale) -> bool) -> Vec<usize> {
+    scales.iter().enumerate().filter(|(_, it)| of(it)).map(|(idx, _)| idx).collect()
+}
+
+fn pick<'a, T>(of: &'a [T], random: &mut Random) -> Option<&'a T> {
+    of.get(random.below(of.len()))
+}

@@ -1,0 +1,69 @@
+//! A whole schedule of faults, put into rows as they pass.
+
+use super::fault::Fault;
+use super::fault_injection::Injection;
+use super::fault_schedule::{Placed, Schedule};
+use super::signal_scale::Scales;
+use crate::detect::random::Random;
+
+/// A fault as it really was, with the signals it struck.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Which fault.
+    pub fault: Fault,
+    /// Its first row.
+    pub from: usize,
+    /// The row after its last.
+    pub to: usize,
+    /// The signals it struck, counted from 0.
+    pub signals: Vec<usize>,
+}
+
+/// Puts the faults of a schedule into a table, row by row, in a stream: it holds one fault at a time.
+#[derive(Debug, Clone)]
+pub struct Tamper {
+    scales: Scales,
+    random: Random,
+    schedule: std::vec::IntoIter<Placed>,
+    next: Option<Placed>,
+    now: Option<(Placed, Injection)>,
+    /// Rows that have passed.
+    row: usize,
+}
+
+impl Tamper {
+    /// Faults for a table with these scales. What they draw has nothing to do with how the rows came to be.
+    pub fn new(seed: u64, schedule: Schedule, scales: Scales) -> Self {
+        let mut schedule = schedule.into_iter();
+        let next = schedule.next();
+        Self { scales, random: Random::new(seed), schedule, next, now: None, row: 0 }
+    }
+
+    /// Changes the next row. Gives the fault that is under way, and at its first row what it is going to be.
+    pub fn apply(&mut self, row: &mut [f64], missing: &mut [bool]) -> (Option<Fault>, Option<Cause>) {
+        let mut begun = None;
+        if let Some(placed) = self.next.filter(|it| it.from <= self.row) {
+            let injection = Injection::new(placed.fault, placed.rows, &self.scales, &mut self.random);
+            begun = injection.as_ref().map(|it| Cause {
+                fault: placed.fault,
+                from: placed.from,
+                to: placed.from + placed.rows,
+                signals: it.struck(),
+            });
+            self.now = injection.map(|it| (placed, it));
+            self.next = self.schedule.next();
+        }
+        let mut under_way = None;
+        if let Some((placed, injection)) = &mut self.now {
+            let step = self.row.saturating_sub(placed.from);
+            if step < placed.rows {
+                injection.inject(row, missing, step, &self.scales, &mut self.random);
+                under_way = Some(placed.fault);
+            } else {
+                self.now = None;
+            }
+        }
+        self.row += 1;
+        (under_way, begun)
+    }
+}

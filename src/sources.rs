@@ -1,0 +1,341 @@
+//! Where readings come from: one file for each part of the kernel that is asked.
+//!
+//! A source knows the roots it reads below and nothing else: no other source, no signal's fate, no server.
+//! Its row in [`SOURCES`] is all that switches, documentation and self metrics are made from.
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "readers of Linux; their metrics and signals are used everywhere")
+)]
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+use crate::grace::Cue;
+use crate::metric::Metric;
+use crate::reading::{Collection, Problem, Reading, Timestamp};
+use crate::signal::Signal;
+
+mod kernel_file;
+mod pattern;
+mod device;
+mod context;
+mod cpu;
+mod memory;
+mod load;
+mod pressure;
+mod disk;
+mod mounts;
+mod statfs_worker;
+mod filesystem;
+mod network;
+mod tcp;
+mod stat;
+mod sensors;
+mod process_self;
+#[cfg(any(test, not(target_os = "linux")))]
+mod non_linux;
+
+pub use disk::Settings as DiskSettings;
+pub use filesystem::Settings as FilesystemSettings;
+pub use network::Settings as NetworkSettings;
+pub use pattern::{Pattern, PatternError};
+
+/// All that hostnorm can ask, in the order in which it asks and exposes.
+#[cfg(not(target_os = "linux"))]
+pub static SOURCES: &[Row] = non_linux::ROWS;
+
+/// All that hostnorm can ask, in the order in which it asks and exposes.
+#[cfg(target_os = "linux")]
+pub static SOURCES: &[Row] = &[
+    // First, so that the uptime is as old as the time of the reading: their difference tells of a clock that was set.
+    Row {
+        name: "context",
+        help: "Reasons for a grace period: boot, suspend, package upgrades, deploys",
+        metrics: context::METRICS,
+        signals: context::SIGNALS,
+        open: context::open,
+    },
+    Row {
+        name: "cpu",
+        help: "CPU time by mode",
+        metrics: cpu::METRICS,
+        signals: cpu::SIGNALS,
+        open: cpu::open,
+    },
+    Row {
+        name: "memory",
+        help: "Memory, swap and page faults",
+        metrics: memory::METRICS,
+        signals: memory::SIGNALS,
+        open: memory::open,
+    },
+    Row {
+        name: "load",
+        help: "Load averages",
+        metrics: load::METRICS,
+        signals: load::SIGNALS,
+        open: load::open,
+    },
+    Row {
+        name: "pressure",
+        help: "Time tasks waited for CPU, memory and I/O (PSI)",
+        metrics: pressure::METRICS,
+        signals: pressure::SIGNALS,
+        open: pressure::open,
+    },
+    Row {
+        name: "disk",
+        help: "Bytes, operations and busy time of each disk",
+        metrics: disk::METRICS,
+        signals: disk::SIGNALS,
+        open: disk::open,
+    },
+    Row {
+        name: "filesystem",
+        help: "Space and inodes of each filesystem",
+        metrics: filesystem::METRICS,
+        signals: filesystem::SIGNALS,
+        open: filesystem::open,
+    },
+    Row {
+        name: "network",
+        help: "Bytes, packets, errors and drops of each network device",
+        metrics: network::METRICS,
+        signals: network::SIGNALS,
+        open: network::open,
+    },
+    Row {
+        name: "tcp",
+        help: "TCP segments, connections and sockets",
+        metrics: tcp::METRICS,
+        signals: tcp::SIGNALS,
+        open: tcp::open,
+    },
+    Row {
+        name: "stat",
+        help: "Tasks, context switches, interrupts and open files",
+        metrics: stat::METRICS,
+        signals: stat::SIGNALS,
+        open: stat::open,
+    },
+    Row {
+        name: "sensors",
+        help: "Temperature sensors",
+        metrics: sensors::METRICS,
+        signals: sensors::SIGNALS,
+        open: sensors::open,
+    },
+    Row {
+        name: "self",
+        help: "CPU, memory and file descriptors of hostnorm itself",
+        metrics: process_self::METRICS,
+        signals: process_self::SIGNALS,
+        open: process_self::open,
+    },
+];
+
+/// One source: its switch `--collector.NAME`, what it gives, how it is opened.
+#[derive(Debug)]
+pub struct Row {
+    /// Name of its switch and of its label value.
+    pub name: &'static str,
+    /// One sentence for the documentation.
+    pub help: &'static str,
+    /// What it may set in a reading.
+    pub metrics: &'static [&'static Metric],
+    /// What detectors watch of it.
+    pub signals: &'static [Signal],
+    /// Prepares it; touches no file yet.
+    pub open: fn(&Settings) -> Box<dyn Source>,
+}
+
+/// Reads one part of the machine.
+pub trait Source: Send + fmt::Debug {
+    /// Adds its values to the reading. What was added before an error stays: it was read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when this machine does not have the thing at all.
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error>;
+}
+
+/// Why a source gave nothing. "Not there" is not "failed".
+#[derive(Debug)]
+pub enum Error {
+    /// This machine does not have it: an old kernel, a switched-off feature, another system.
+    Unavailable {
+        /// What would have to be there.
+        path: PathBuf,
+    },
+    /// It is there and could not be read.
+    Read {
+        /// What was to be read.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It was read and is not what the kernel documents.
+    Parse {
+        /// What was read.
+        path: PathBuf,
+        /// Where, counted from 1.
+        line: usize,
+        /// The text that was not understood, cut to a printable length.
+        text: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable { path } => write!(f, "{} does not exist on this machine", path.display()),
+            Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Parse { path, line, text } => {
+                write!(f, "{}:{line}: cannot understand {text:?}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Unavailable { .. } | Self::Parse { .. } => None,
+        }
+    }
+}
+
+/// Where the kernel's files are; in a container that watches its host, somewhere below `/host`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Roots {
+    /// Mount point of procfs.
+    pub procfs: PathBuf,
+    /// Mount point of sysfs.
+    pub sysfs: PathBuf,
+    /// Mount point of the root filesystem; mount points are looked up below it.
+    pub rootfs: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into() }
+    }
+}
+
+impl Roots {
+    /// A file of process 1, whose namespaces are the host's; and on the procfs of hostnorm itself also its own, for where
+    /// process 1 is hidden (`hidepid`). Below another procfs its own network is not that of the host: no numbers are
+    /// better than those of a container.
+    fn of_process_1(&self, first: &str, own: &str) -> Vec<PathBuf> {
+        let first = self.procfs.join(first);
+        if self.procfs == Self::default().procfs { vec![first, self.procfs.join(own)] } else { vec![first] }
+    }
+}
+
+/// What the sources can be told.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the kernel's files are.
+    pub roots: Roots,
+    /// What the source `disk` leaves out.
+    pub disk: DiskSettings,
+    /// What the source `filesystem` leaves out.
+    pub filesystem: FilesystemSettings,
+    /// What the source `network` leaves out.
+    pub network: NetworkSettings,
+    /// A file that is touched by deploys; empty for none.
+    pub deploy_marker: PathBuf,
+}
+
+/// The sources that are switched on.
+#[derive(Debug)]
+pub struct Sources(Vec<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    name: &'static str,
+    source: Box<dyn Source>,
+    /// What is known of it.
+    presence: Presence,
+}
+
+/// Whether this machine has what a source reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// It was not asked yet.
+    Unknown,
+    /// It gave values once; from then on it is a failure when it is not there.
+    Here,
+    /// It is not there, and that was said.
+    Absent,
+}
+
+impl Sources {
+    /// Opens the sources for which `on` says yes.
+    pub fn open(settings: &Settings, on: impl Fn(&str) -> bool) -> Self {
+        let rows = SOURCES.iter().filter(|row| on(row.name));
+        let open =
+            |row: &Row| Opened { name: row.name, source: (row.open)(settings), presence: Presence::Unknown };
+        Self(rows.map(open).collect())
+    }
+
+    /// The same with one more source.
+    pub fn with(mut self, name: &'static str, source: Box<dyn Source>) -> Self {
+        self.0.push(Opened { name, source, presence: Presence::Unknown });
+        self
+    }
+
+    /// Asks each source once. A source that fails costs its own values, never the reading.
+    pub fn read_all(&mut self, at: Timestamp) -> Reading {
+        let mut reading = Reading::new(at);
+        self.0.iter_mut().for_each(|it| it.read(&mut reading));
+        reading
+    }
+}
+
+impl Opened {
+    fn read(&mut self, into: &mut Reading) {
+        let started = clock::instant();
+        let outcome = self.source.read(into);
+        let seconds = started.elapsed().as_secs_f64();
+        match &outcome {
+            Ok(()) => self.presence = Presence::Here,
+            Err(error @ Error::Unavailable { .. }) if self.presence != Presence::Here => {
+                if self.presence == Presence::Unknown {
+                    tracing::info!(collector = self.name, reason = %error, "collector is unavailable here");
+                    self.presence = Presence::Absent;
+                }
+                return;
+            }
+            Err(error) => into.problems.push(Problem { source: self.name, what: error.to_string() }),
+        }
+        into.collections.push(Collection { source: self.name, success: outcome.is_ok(), seconds });
+    }
+}
+
+/// Every metric that some source may set, in the order of exposition.
+pub fn metrics() -> impl Iterator<Item = &'static Metric> {
+    SOURCES.iter().flat_map(|row| row.metrics.iter().copied())
+}
+
+/// How readings of the sources for which `on` says yes tell why the machine is not as it used to be.
+pub fn cues(on: impl Fn(&str) -> bool) -> &'static [Cue] {
+    let tells = SOURCES.iter().any(|row| row.name == "context" && on(row.name));
+    if tells { context::CUES } else { &[] }
+}
+
+/// Every signal of the sources for which `on` says yes.
+pub fn signals(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Signal> {
+    SOURCES.iter().filter(move |row| on(row.name)).flat_map(|row| row.signals)
+}
+
+/// Cuts a text that a file held to what a log line can bear.
+fn excerpt(text: &str) -> String {
+    const CHARS_MAX: usize = 80;
+    text.chars().take(CHARS_MAX).collect()
+}

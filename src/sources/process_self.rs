@@ -1,0 +1,152 @@
+//! What hostnorm itself costs, by the names that Prometheus gives to processes.
+//!
+//! From the real `/proc/self`, whatever the roots are: below another procfs, the numbers of processes are others.
+#![cfg_attr(
+    target_os = "linux",
+    expect(clippy::disallowed_methods, reason = "counts the files in a directory")
+)]
+
+use std::path::{Path, PathBuf};
+
+use super::kernel_file::{KernelFile, Text, number};
+use super::{Error, Settings, Source};
+use crate::metric::Metric;
+use crate::reading::{Reading, Values};
+use crate::signal::Signal;
+
+static CPU: Metric =
+    Metric::counter("process_cpu_seconds_total", "User and system CPU time of hostnorm in seconds");
+static RESIDENT: Metric =
+    Metric::gauge("process_resident_memory_bytes", "Resident memory of hostnorm in bytes");
+static VIRTUAL: Metric = Metric::gauge("process_virtual_memory_bytes", "Virtual memory of hostnorm in bytes");
+static OPEN_FDS: Metric = Metric::gauge("process_open_fds", "Open file descriptors of hostnorm");
+static MAX_FDS: Metric =
+    Metric::gauge("process_max_fds", "Maximum number of open file descriptors of hostnorm");
+static START: Metric =
+    Metric::gauge("process_start_time_seconds", "Start time of hostnorm as Unix time, in seconds");
+
+pub(super) static METRICS: &[&Metric] = &[&CPU, &RESIDENT, &VIRTUAL, &OPEN_FDS, &MAX_FDS, &START];
+/// hostnorm does not judge itself.
+pub(super) static SIGNALS: &[Signal] = &[];
+
+/// `USER_HZ`, as in the source `cpu`.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+pub(super) fn open(_: &Settings) -> Box<dyn Source> {
+    Box::new(Own {
+        stat: KernelFile::new("/proc/self/stat".into()),
+        boot: KernelFile::new("/proc/stat".into()),
+        booted: None,
+        fds: "/proc/self/fd".into(),
+    })
+}
+
+#[derive(Debug)]
+struct Own {
+    stat: KernelFile,
+    /// Tells when the machine was booted, which is asked once.
+    boot: KernelFile,
+    booted: Option<f64>,
+    fds: PathBuf,
+}
+
+impl Source for Own {
+    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+        let host = into.host();
+        if self.booted.is_none() {
+            self.booted = parse_boot_time(self.boot.read()?);
+        }
+        let text = self.stat.read()?;
+        let stat = parse(text.text).ok_or_else(|| text.error())?;
+        host.set(&CPU, stat.cpu_ticks / TICKS_PER_SECOND);
+        host.set(&VIRTUAL, stat.virtual_bytes);
+        if let Some(booted) = self.booted {
+            host.set(&START, booted + stat.start_ticks / TICKS_PER_SECOND);
+        }
+        set_limits(&stat, host);
+        match count_files(&self.fds) {
+            Ok(count) => host.set(&OPEN_FDS, count),
+            Err(source) => return Err(Error::Read { path: self.fds.clone(), source }),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn set_limits(stat: &Stat, into: &mut Values) {
+    into.set(&RESIDENT, stat.resident_pages * rustix::param::page_size() as f64);
+    // No limit is a missing value.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    into.set(&MAX_FDS, limit.map_or(f64::NAN, |it| it as f64));
+}
+
+#[cfg(not(unix))]
+fn set_limits(_: &Stat, _: &mut Values) {}
+
+/// Since Linux 6.2 the size of the directory is the number of descriptors; before, they are counted, without the
+/// one that lists them.
+fn count_files(fds: &Path) -> std::io::Result<f64> {
+    match std::fs::metadata(fds)?.len() {
+        0 => Ok(std::fs::read_dir(fds)?.count().saturating_sub(1) as f64),
+        count => Ok(count as f64),
+    }
+}
+
+fn parse_boot_time(text: Text<'_>) -> Option<f64> {
+    let line = text.lines().find_map(|it| it.text.strip_prefix("btime "))?;
+    number(&mut line.split_ascii_whitespace())
+}
+
+/// What is used of `/proc/[pid]/stat`.
+#[derive(Debug, PartialEq)]
+struct Stat {
+    cpu_ticks: f64,
+    start_ticks: f64,
+    virtual_bytes: f64,
+    resident_pages: f64,
+}
+
+/// The fields by their numbers in proc(5); they are counted from behind the name of the program, which may contain
+/// anything, and is the second of them.
+fn parse(text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = [0.0; 25];
+    // The state is a letter and some fields are negative; none of them is wanted.
+    for (field, text) in fields.get_mut(3..)?.iter_mut().zip(rest.split_ascii_whitespace()) {
+        *field = text.parse::<u64>().map_or(f64::NAN, |it| it as f64);
+    }
+    let [utime, stime, start_ticks, virtual_bytes, resident_pages] =
+        [14, 15, 22, 23, 24].map(|it| fields[it]);
+    let stat = Stat { cpu_ticks: utime + stime, start_ticks, virtual_bytes, resident_pages };
+    (virtual_bytes > 0.0 && stat.cpu_ticks.is_finite() && start_ticks.is_finite()).then_some(stat)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_program_may_contain_anything() {
+        let text =
+            "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 25 5 0 0 20 0 3 0 1234 5678000 90 18446744073709551615";
+        let stat =
+            Stat { cpu_ticks: 30.0, start_ticks: 1234.0, virtual_bytes: 5_678_000.0, resident_pages: 90.0 };
+        assert_eq!(parse(text), Some(stat));
+    }
+
+    #[test]
+    fn refuses_what_the_kernel_does_not_write() {
+        for text in ["", "7 (a", "7 (a) S 1 2 3", ") x x x x x x x x x x x x x x x x x x x x x x x x"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*[)]?.*") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Where the store is: as the settings say, else where services keep their state, else nowhere.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::byte_size::Size;
+use crate::duration::Span;
+
+/// Where and how much is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// A directory, `auto`, or `off`.
+    pub path: PathBuf,
+    /// Bytes of the whole file at most.
+    pub max_bytes: Size,
+    /// How long rows are kept.
+    pub retention: Retention,
+    /// Bytes of readings that are kept beyond their time for episodes.
+    pub episode_bytes: Size,
+    /// How often is committed.
+    pub commit_interval: Span,
+}
+
+/// How long rows are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Of raw readings.
+    pub readings: Span,
+    /// Of points, scores and episodes.
+    pub points: Span,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            path: AUTO.into(),
+            max_bytes: Size::mebibytes(256),
+            retention: Retention { readings: Span::days(2), points: Span::days(90) },
+            episode_bytes: Size::mebibytes(64),
+            commit_interval: Span::seconds(5),
+        }
+    }
+}
+
+/// Where services keep their state.
+const AUTO: &str = "auto";
+/// Nowhere.
+const OFF: &str = "off";
+/// Where packages and the image keep the state; used where it exists.
+const SYSTEM: &str = "/var/lib/hostnorm";
+/// What is appended to directories that many programs share.
+const OWN: &str = "hostnorm";
+
+/// Where the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing is stored: the settings want it so.
+    Off,
+    /// Nothing is stored: no directory is known.
+    Nowhere,
+    /// In this directory.
+    Directory(PathBuf),
+}
+
+impl Settings {
+    /// Where the store is, given these variables of the environment and the directory of the package, if it exists.
+    ///
+    /// The daemon and all commands ask here, so that they agree on one place.
+    pub fn place(&self, variable: impl Fn(&str) -> Option<OsString>) -> Place {
+        let system = Path::new(SYSTEM);
+        self.place_beside(system.is_dir().then_some(system), variable)
+    }
+
+    fn place_beside(&self, system: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Place {
+        match self.path.to_str() {
+            Some("" | OFF) => return Place::Off,
+            Some(AUTO) => {}
+            _ => return Place::Directory(self.path.clone()),
+        }
+        let path = |name: &str| variable(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+        // systemd gives several directories with colons between them where a unit has several.
+        if let Some(directories) = path("STATE_DIRECTORY") {
+            let first = directories.to_str().and_then(|it| it.split(':').next()).map(PathBuf::from);
+            return Place::Directory(first.unwrap_or(directories));
+        }
+        if let Some(system) = system {
+            return Place::Directory(system.to_owned());
+        }
+        // The specification wants relative paths to be ignored.
+        let state = path("XDG_STATE_HOME").filter(|it| it.is_absolute());
+        let home = || path("HOME").filter(|it| it.is_absolute()).map(|it| it.join(".local/state"));
+        match state.or_else(home) {
+            Some(state) => Place::Directory(state.join(OWN)),
+            None => Place::Nowhere,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, variables: &[(&str, &str)], expect: &str) {
+        check_beside(None, path, variables, expect);
+    }
+
+    fn check_beside(system: Option<&str>, path: &str, variables: &[(&str, &str)], expect: &str) {
+        let settings = Settings { path: path.into(), ..Settings::default() };
+        let variable = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.into());
+        let found = match settings.place_beside(system.map(Path::new), variable) {
+            Place::Off => "off".to_owned(),
+            Place::Nowhere => "nowhere".to_owned(),
+            Place::Directory(path) => path.display().to_string(),
+        };
+        assert_eq!(found, expect, "{path} {variables:?}");
+    }
+
+    #[test]
+    fn settings_count_first_then_systemd_then_the_user() {
+        let all = [("STATE_DIRECTORY", "/var/lib/hostnorm"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
+        check("/data", &all, "/data");
+        check("auto", &all, "/var/lib/hostnorm");
+        check("auto", &all[1..], "/x/hostnorm");
+        check("auto", &all[2..], "/h/.local/state/hostnorm");
+        check("auto", &[], "nowhere");
+        check("auto", &[("STATE_DIRECTORY", "/a:/b")], "/a");
+        check("auto", &[("XDG_STATE_HOME", "x"), ("HOME", "/h")], "/h/.local/state/hostnorm");
+        check("auto", &[("HOME", "")], "nowhere");
+        check("off", &all, "off");
+        check("", &all, "off");
+        check("./off", &all, "./off");
+        check_beside(Some("/s"), "auto", &all, "/var/lib/hostnorm");
+        check_beside(Some("/s"), "auto", &all[1..], "/s");
+        check_beside(Some("/s"), "auto", &[], "/s");
+        check_beside(Some("/s"), "/data", &[], "/data");
+        check_beside(Some("/s"), "off", &[], "off");
+    }
+}

@@ -1,0 +1,133 @@
+//! One cell: a number, a time, or what it is instead.
+
+use super::error::NoTime;
+use crate::reading::Timestamp;
+use crate::window::VALUE_MAX;
+
+/// Seconds since 1970 that no table reaches, the year 5138; milliseconds do.
+const SECONDS_MAX: f64 = 1e11;
+
+/// What a cell of a signal holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Cell {
+    /// A number, within bounds.
+    Known(f64),
+    /// Nothing, or `NaN`.
+    Missing,
+    /// A number that is infinite or beyond all measurements.
+    Vast,
+    /// Anything else.
+    Text,
+}
+
+/// Reads a cell of a signal.
+pub(super) fn number(cell: &[u8]) -> Cell {
+    let cell = cell.trim_ascii();
+    if cell.is_empty() {
+        return Cell::Missing;
+    }
+    match std::str::from_utf8(cell).map(str::parse::<f64>) {
+        Ok(Ok(value)) if value.abs() <= VALUE_MAX => Cell::Known(value),
+        Ok(Ok(value)) if value.is_nan() => Cell::Missing,
+        Ok(Ok(_)) => Cell::Vast,
+        _ => Cell::Text,
+    }
+}
+
+/// Reads a timestamp: seconds since 1970, or RFC 3339.
+///
+/// # Errors
+/// When it is something else.
+pub fn instant(cell: &[u8]) -> Result<Timestamp, NoTime> {
+    let text = std::str::from_utf8(cell.trim_ascii()).map_err(|_| NoTime::Text)?;
+    if text.is_empty() {
+        return Err(NoTime::Missing);
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        return match seconds.abs() <= SECONDS_MAX {
+            true => Ok(Timestamp(seconds)),
+            false if seconds.is_nan() => Err(NoTime::Missing),
+            false => Err(NoTime::Large),
+        };
+    }
+    match text.parse::<jiff::Timestamp>() {
+        Ok(at) => Ok(Timestamp(at.as_second() as f64 + f64::from(at.subsec_nanosecond()) * 1e-9)),
+        Err(_) if text.parse::<jiff::civil::DateTime>().is_ok() => Err(NoTime::Zone),
+        Err(_) => Err(NoTime::Text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::description;
+
+    fn check_number(cell: &str, expect: Cell) {
+        assert_eq!(number(cell.as_bytes()), expect, "{cell:?}");
+    }
+
+    #[test]
+    fn numbers() {
+        for (cell, value) in
+            [("1", 1.0), (" -1.5e3\t", -1500.0), ("+.5", 0.5), ("5.", 5.0), ("1e100", 1e100), ("1e-400", 0.0)]
+        {
+            check_number(cell, Cell::Known(value));
+        }
+        for cell in ["", "  ", "NaN", "nan", "-NAN"] {
+            check_number(cell, Cell::Missing);
+        }
+        for cell in ["inf", "-Infinity", "1e308", "-1.1e100", "1e999"] {
+            check_number(cell, Cell::Vast);
+        }
+        for cell in ["x", "1,5", "0x10", "1 2", "NA", "null", "1_000", "٣", "-"] {
+            check_number(cell, Cell::Text);
+        }
+        assert_eq!(number(b"\xff"), Cell::Text);
+    }
+
+    fn check_instant(cell: &str, expect: Result<f64, NoTime>) {
+        assert_eq!(instant(cell.as_bytes()).map(|it| it.0), expect, "{cell:?}");
+    }
+
+    #[test]
+    fn instants() {
+        check_instant("1795255200", Ok(1_795_255_200.0));
+        check_instant(" 1795255200.25 ", Ok(1_795_255_200.25));
+        check_instant("1.7952552e9", Ok(1_795_255_200.0));
+        check_instant("2026-11-21T10:00:00Z", Ok(1_795_255_200.0));
+        check_instant("2026-11-21t10:00:00.5z", Ok(1_795_255_200.5));
+        check_instant("2026-11-21 12:00:00+02:00", Ok(1_795_255_200.0));
+        check_instant("1969-12-31T23:59:59.5Z", Ok(-0.5));
+        check_instant("1795255200000", Err(NoTime::Large));
+        check_instant("inf", Err(NoTime::Large));
+        check_instant("nan", Err(NoTime::Missing));
+        check_instant("", Err(NoTime::Missing));
+        check_instant("2026-11-21 10:00:00", Err(NoTime::Zone));
+        for cell in ["yesterday", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "10:00"] {
+            check_instant(cell, Err(NoTime::Text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(value in prop::num::f64::NORMAL.prop_filter("", |it| it.abs() <= VALUE_MAX)) {
+            prop_assert_eq!(number(value.to_string().as_bytes()), Cell::Known(value));
+            prop_assert_eq!(number(format!("{value:e}").as_bytes()), Cell::Known(value));
+        }
+
+        #[test]
+        fn instants_are_read_back(millis in -1_000_000_000_000i64..10_000_000_000_000) {
+            let at = Timestamp(millis as f64 / 1000.0);
+            let found = instant(description::instant(at).as_bytes()).map(|it| (it.0 * 1000.0).round());
+            prop_assert_eq!(found, Ok(millis as f64));
+        }
+
+        #[test]
+        fn no_cell_is_too_strange(cell in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = number(&cell);
+            let _ = instant(&cell);
+        }
+    }
+}

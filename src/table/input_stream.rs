@@ -1,0 +1,184 @@
+//! From a path to plain bytes: files and standard input, compressed or not, always as a stream.
+//!
+//! How a file is compressed is seen by its first bytes, as names lie and standard input has none. Nothing is ever
+//! held but one block, so that a small file that unpacks to terabytes costs time and no memory.
+
+#![expect(clippy::disallowed_methods, reason = "opens the files of tables")]
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
+
+use super::error::Problem;
+
+/// Most memory that an xz file may ask for; `xz -9` needs 65 MiB, its default 9.
+const XZ_KIB_MAX: u32 = 72 << 10;
+/// How much is read at once.
+const BLOCK_BYTES: usize = 64 << 10;
+/// What stands before text in UTF-8 that a spreadsheet wrote.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Longest of the beginnings below.
+const MAGIC_BYTES_MAX: usize = 6;
+
+const GZIP: &[u8] = b"\x1f\x8b";
+const XZ: &[u8] = b"\xfd7zXZ\0";
+
+/// Beginnings of files that a table is at times mistaken for, and what they are.
+const FOREIGN: &[(&[u8], &str)] = &[
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
+    (b"BZh91A", "compressed by bzip2"),
+    (b"PK\x03\x04", "a zip archive or a spreadsheet"),
+    (b"PAR1\x15", "a Parquet file"),
+    (b"\xff\xfe", "text in UTF-16"),
+    (b"\xfe\xff", "text in UTF-16"),
+];
+
+/// Plain bytes with what they came from.
+pub struct Stream {
+    pub(super) bytes: Box<dyn BufRead>,
+    /// How they were compressed.
+    pub(super) format: Option<&'static str>,
+}
+
+impl Stream {
+    /// A file, whatever it is called, of which no more than so many bytes may come once it is unpacked: what keeps what
+    /// it reads needs a bound.
+    ///
+    /// # Errors
+    /// When it cannot be read or is of a kind that is not read here.
+    pub fn within(path: &Path, bytes_max: u64) -> Result<Self, Problem> {
+        let Self { bytes, format } = Self::of(File::open(path).map_err(|error| unreadable(&error))?)?;
+        let bytes =
+            BufReader::with_capacity(BLOCK_BYTES, Bounded { inner: bytes, left: bytes_max, bytes_max });
+        Ok(Self { bytes: Box::new(bytes), format })
+    }
+
+    /// The whole text.
+    ///
+    /// # Errors
+    /// When it cannot be read to its end, or is no UTF-8.
+    pub fn text(mut self) -> Result<String, Problem> {
+        let mut bytes = Vec::new();
+        self.bytes.read_to_end(&mut bytes).map_err(|error| self.problem(&error))?;
+        String::from_utf8(bytes).map_err(|_| Problem::Unreadable("it is not text (UTF-8)".into()))
+    }
+
+    /// A file; `-` is standard input.
+    pub(super) fn open(path: &Path) -> Result<Self, Problem> {
+        if path.as_os_str() == "-" {
+            return Self::of(io::stdin());
+        }
+        Self::of(File::open(path).map_err(|error| unreadable(&error))?)
+    }
+
+    /// Bytes from anywhere.
+    ///
+    /// # Errors
+    /// When they cannot be read or are of a kind that is not read here.
+    pub fn of(source: impl Read + 'static) -> Result<Self, Problem> {
+        let (head, source) = peek(source, MAGIC_BYTES_MAX).map_err(|error| unreadable(&error))?;
+        if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
+            return Err(Problem::Foreign(kind));
+        }
+        let (is_gzip, is_xz) = (head.starts_with(GZIP), head.starts_with(XZ));
+        let whole = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(source));
+        if is_gzip {
+            Self::plain(MultiGzDecoder::new(whole), Some("gzip"))
+        } else if is_xz {
+            Self::plain(XzReader::new_mem_limit(whole, true, XZ_KIB_MAX), Some("xz"))
+        } else {
+            Self::plain(whole, None)
+        }
+    }
+
+    fn plain(source: impl Read + 'static, format: Option<&'static str>) -> Result<Self, Problem> {
+        let mut source: Box<dyn Read> = Box::new(source);
+        loop {
+            let peeked = peek(source, BYTE_ORDER_MARK.len());
+            let (head, rest) = peeked.map_err(|error| problem(format, &error))?;
+            if head == BYTE_ORDER_MARK {
+                source = Box::new(rest);
+                continue;
+            }
+            let bytes = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(rest));
+            return Ok(Self { bytes: Box::new(bytes), format });
+        }
+    }
+
+    /// What an error means while these bytes are read.
+    pub fn problem(&self, error: &io::Error) -> Problem {
+        problem(self.format, error)
+    }
+}
+
+/// Fails rather than to leave out the rest.
+struct Bounded<R> {
+    /// What is read.
+    inner: R,
+    /// How much more may be.
+    left: u64,
+    /// How much it was to begin with.
+    bytes_max: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let wrong = || {
+            let text = format!("it is larger than {} bytes", self.bytes_max);
+            io::Error::new(io::ErrorKind::FileTooLarge, text)
+        };
+        self.left = self.left.checked_sub(count as u64).ok_or_else(wrong)?;
+        Ok(count)
+    }
+}
+
+fn problem(format: Option<&'static str>, error: &io::Error) -> Problem {
+    match format {
+        // What has a number of the system is no fault of the data.
+        Some(format) if error.raw_os_error().is_none() => match error.kind() {
+            io::ErrorKind::UnexpectedEof => Problem::Truncated { format },
+            io::ErrorKind::FileTooLarge => unreadable(error),
+            _ => Problem::Broken { format, reason: error.to_string() },
+        },
+        _ => unreadable(error),
+    }
+}
+
+fn unreadable(error: &io::Error) -> Problem {
+    Problem::Unreadable(error.to_string())
+}
+
+/// The first bytes, fewer only at the end, and what follows them.
+fn peek<R: Read>(mut source: R, count: usize) -> io::Result<(Vec<u8>, R)> {
+    let mut head = Vec::with_capacity(count);
+    source.by_ref().take(count as u64).read_to_end(&mut head)?;
+    Ok((head, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_fails_and_is_not_cut() {
+        let check = |bytes: usize, expected: Result<usize, &str>| {
+            let mut text = String::new();
+            let input = vec![b'x'; bytes];
+            let found = Bounded { inner: input.as_slice(), left: 5, bytes_max: 5 }.read_to_string(&mut text);
+            assert_eq!(found.map_err(|it| it.to_string()), expected.map_err(str::to_owned));
+        };
+        check(5, Ok(5));
+        check(6, Err("it is larger than 5 bytes"));
+    }
+
+    #[test]
+    fn what_is_too_large_is_no_fault_of_its_compression() {
+        let error = io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 5 bytes");
+        let found = problem(Some("xz"), &error).to_string();
+        assert_eq!(found, "cannot be read: it is larger than 5 bytes");
+    }
+}

@@ -1,0 +1,303 @@
+//! Looks at a whole table and tells everything that is wrong or odd, in one pass and in fixed memory.
+//!
+//! Errors are what keeps a table from being replayed, warnings what makes scores of it worse than they could be.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Problem, Row, Table, quoted};
+use crate::description;
+use crate::duration::Span;
+use crate::reading::Timestamp;
+
+mod column_stats;
+mod finding;
+mod row_interval;
+
+pub use column_stats::{Column, Range, Type};
+pub use finding::{EXAMPLES_MAX, Example, Group, Kind, Level};
+
+use column_stats::Tally;
+use finding::Findings;
+use row_interval::Pace;
+
+/// Fewer rows give no score: the distance from what is usual is not judged before the row after these.
+pub const ROWS_MIN: u64 = 32;
+/// A tree of the forest is grown on so many rows.
+const ROWS_FOREST: u64 = 256;
+/// The time of day counts once it was seen so often.
+const DAYS_SEASON: u64 = 2;
+/// A column that is there in a smaller share of rows is hardly ever there.
+const SHARE_SPARSE: f64 = 0.1;
+/// Intervals are as was said if they differ by no more than this share.
+const SHARE_INTERVAL: f64 = 0.01;
+
+/// What is known of a table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Review {
+    /// The file as it was named.
+    pub file: String,
+    /// How it is compressed.
+    pub compression: Option<&'static str>,
+    /// Whether there is no error.
+    pub valid: bool,
+    /// How many findings are errors.
+    pub errors: u64,
+    /// How many are warnings.
+    pub warnings: u64,
+    /// How many rows there are.
+    pub rows: u64,
+    /// When they were measured.
+    pub time: Time,
+    /// One for each signal.
+    pub columns: Vec<Column>,
+    /// What is wrong or odd, by kind, errors first.
+    pub findings: Vec<Group>,
+}
+
+/// When rows were measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Time {
+    /// Whether the table says so.
+    pub has_timestamps: bool,
+    /// The time of the first row, RFC 3339.
+    pub first: Option<String>,
+    /// The time of the last row.
+    pub last: Option<String>,
+    /// How far rows are apart: the median, or what was said.
+    pub interval_seconds: Option<f64>,
+    /// How long all rows take together.
+    pub span_seconds: Option<f64>,
+    /// How many intervals are more than three times the median.
+    pub gaps: u64,
+}
+
+impl Review {
+    /// Reads the file to its end. `every` is how far rows are apart where they have no time.
+    pub fn of(path: &Path, every: Option<Span>) -> Self {
+        let mut findings = Findings::default();
+        let mut problems = Vec::new();
+        let table = match Table::open_with(path, &mut problems) {
+            Ok(table) => table,
+            Err(error) => {
+                findings.note(Kind::of(&error.problem), error.line, || error.problem.to_string());
+                return Self::new(error.file, None, 0, Time::default(), Vec::new(), findings);
+            }
+        };
+        for problem in problems {
+            findings.note(Kind::Header, Some(1), || problem.to_string());
+        }
+        Pass::new(table, findings).run(every)
+    }
+
+    fn new(
+        file: String,
+        compression: Option<&'static str>,
+        rows: u64,
+        time: Time,
+        columns: Vec<Column>,
+        findings: Findings,
+    ) -> Self {
+        let findings = findings.into_groups();
+        let sum = |level| findings.iter().filter(|it| it.level == level).map(|it| it.count).sum();
+        let (errors, warnings) = (sum(Level::Error), sum(Level::Warning));
+        Self { file, compression, valid: errors == 0, errors, warnings, rows, time, columns, findings }
+    }
+}
+
+/// One pass over a table.
+struct Pass {
+    table: Table,
+    findings: Findings,
+    tallies: Vec<Tally>,
+    pace: Pace,
+    /// The times of the first row that has one, and of the last.
+    ends: Option<(Timestamp, Timestamp)>,
+}
+
+impl Pass {
+    fn new(table: Table, findings: Findings) -> Self {
+        let tallies = vec![Tally::new(); table.columns().len()];
+        Self { table, findings, tallies, pace: Pace::new(), ends: None }
+    }
+
+    fn run(mut self, every: Option<Span>) -> Review {
+        let mut row = Row::default();
+        let mut problems = Vec::new();
+        loop {
+            problems.clear();
+            match self.table.read(&mut row, &mut |problem| problems.push(problem)) {
+                Ok(true) => self.row(&row, &problems),
+                Ok(false) => break,
+                Err(error) => {
+                    self.findings.note(Kind::of(&error.problem), error.line, || error.problem.to_string());
+                    break;
+                }
+            }
+        }
+        self.conclude(every)
+    }
+
+    fn row(&mut self, row: &Row, problems: &[Problem]) {
+        let mut fits = true;
+        for problem in problems {
+            self.findings.note(Kind::of(problem), Some(row.line), || problem.to_string());
+            match problem {
+                Problem::Ragged { .. } | Problem::Long => fits = false,
+                Problem::Text { column, .. } | Problem::Vast { column, .. } => {
+                    let idx = self.table.columns().iter().position(|it| it == column);
+                    if let Some(tally) = idx.and_then(|it| self.tallies.get_mut(it)) {
+                        tally.bad += 1;
+                    }
+                }
+                _ => (),
+            }
+        }
+        if !fits {
+            return;
+        }
+        for ((tally, value), missing) in self.tallies.iter_mut().zip(&row.values).zip(&row.missing) {
+            if *missing { tally.add_missing() } else { tally.add(*value) }
+        }
+        if let Some(at) = row.at {
+            self.time(at, row.line);
+        }
+    }
+
+    fn time(&mut self, at: Timestamp, line: u64) {
+        let Some((_, last)) = &mut self.ends else {
+            self.ends = Some((at, at));
+            return;
+        };
+        let before = std::mem::replace(last, at);
+        let seconds = at.0 - before.0;
+        let found = &mut self.findings;
+        if seconds > 0.0 {
+            self.pace.add(seconds, line);
+        } else if seconds < 0.0 {
+            found.note(Kind::Order, Some(line), || {
+                format!("{} after {}", description::instant(at), description::instant(before))
+            });
+        } else {
+            found.note(Kind::Duplicate, Some(line), || format!("{} once more", description::instant(at)));
+        }
+    }
+
+    fn conclude(mut self, every: Option<Span>) -> Review {
+        let time = self.conclude_time(every);
+        let columns: Vec<Column> =
+            self.table.columns().iter().zip(&self.tallies).map(|(name, tally)| tally.column(name)).collect();
+        let rows = self.table.rows();
+        self.conclude_columns(&columns, rows);
+        self.conclude_rows(rows, &time);
+        let blank = self.table.blank_lines();
+        if blank > 0 {
+            let text = "they are skipped; a row whose only cell is empty is written as \"\"";
+            let example = Example { line: None, text: text.into() };
+            self.findings.note_all(Kind::Blank, blank, vec![example]);
+        }
+        let (name, format) = (self.table.name().to_owned(), self.table.format());
+        Review::new(name, format, rows, time, columns, self.findings)
+    }
+
+    fn conclude_time(&mut self, every: Option<Span>) -> Time {
+        let said = every.map(Span::as_seconds);
+        let median = self.pace.median();
+        let interval = median.or(said);
+        let (gaps, longest) = self.pace.gaps();
+        if gaps > 0 {
+            let apart = Span::nearest(median.unwrap_or_default());
+            let examples = longest.into_iter().map(|(seconds, line)| Example {
+                line: Some(line),
+                text: format!("{} after the row before; rows are {apart} apart", Span::nearest(seconds)),
+            });
+            self.findings.note_all(Kind::Gap, gaps, examples.collect());
+        }
+        match (median, said) {
+            (Some(median), Some(said)) if (median / said - 1.0).abs() > SHARE_INTERVAL => {
+                self.findings.note(Kind::Interval, None, || {
+                    let (median, said) = (Span::nearest(median), Span::nearest(said));
+                    format!("rows are {median} apart by their timestamps, not {said}")
+                });
+            }
+            (None, None) if !self.table.has_time() => self.findings.note(Kind::Interval, None, || {
+                "there is no column \"timestamp\"; say with --every how far rows are apart".into()
+            }),
+            _ => (),
+        }
+        let instant = |at: Timestamp| description::instant(at);
+        Time {
+            has_timestamps: self.table.has_time(),
+            first: self.ends.map(|it| instant(it.0)),
+            last: self.ends.map(|it| instant(it.1)),
+            interval_seconds: interval,
+            span_seconds: match self.ends {
+                Some((first, last)) => Some(last.0 - first.0),
+                None => said.map(|it| it * self.table.rows() as f64),
+            },
+            gaps,
+        }
+    }
+
+    fn conclude_columns(&mut self, columns: &[Column], rows: u64) {
+        let is_number = |it: &Column| it.name.parse::<f64>().is_ok();
+        if !columns.is_empty() && columns.iter().all(is_number) {
+            self.findings.note(Kind::Names, Some(1), || "all are numbers; is the header missing?".into());
+        }
+        let is_dead = |it: &&Column| matches!(it.ty, Type::Empty | Type::Constant);
+        if rows > 1 && columns.iter().filter(is_dead).count() == columns.len() {
+            self.findings.note(Kind::Unchanging, None, || "no column ever changes".into());
+        }
+        for column in columns {
+            let (name, present) = (quoted(&column.name), column.present);
+            if (present as f64) < SHARE_SPARSE * rows as f64 {
+                self.findings
+                    .note(Kind::Sparse, None, || format!("{name} has a value in {present} of {rows} rows"));
+            }
+            match column.range {
+                Some(range) if column.ty == Type::Constant && rows > 1 => {
+                    self.findings.note(Kind::Constant, None, || format!("{name} is always {}", range.min));
+                }
+                Some(range) if column.ty == Type::Counter => self.findings.note(Kind::Counter, None, || {
+                    format!(
+                        "{name} grows from {} to {}; write its rate if it is a counter",
+                        range.min, range.max
+                    )
+                }),
+                _ => (),
+            }
+        }
+    }
+
+    fn conclude_rows(&mut self, rows: u64, time: &Time) {
+        let found = &mut self.findings;
+        if rows == 0 {
+            // The reader has said so, or why there are none.
+            return;
+        }
+        if rows < ROWS_MIN {
+            found.note(Kind::TooFew, None, || {
+                format!("{rows}; the first score needs {ROWS_MIN}, to know what is usual")
+            });
+            return;
+        }
+        if rows < ROWS_FOREST {
+            found.note(Kind::Few, None, || {
+                format!("{rows}; the isolation forest wants {ROWS_FOREST} for each of its trees")
+            });
+        }
+        let season = Span::days(DAYS_SEASON);
+        if let (Some(span), Some(interval)) = (time.span_seconds, time.interval_seconds)
+            && span + interval < season.as_seconds()
+        {
+            let wanted = Span::nearest(interval);
+            let count = (season.as_seconds() / interval).ceil();
+            found.note(Kind::Few, None, || {
+                format!(
+                    "{rows}; the time of day counts after {season}, which are {count} rows {wanted} apart"
+                )
+            });
+        }
+    }
+}

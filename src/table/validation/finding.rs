@@ -1,0 +1,189 @@
+//! What a review found, by kind: the first of each in words, the others as a number.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::table::Problem;
+
+/// Most findings of one kind that are told one by one.
+pub const EXAMPLES_MAX: usize = 10;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// The table cannot be used as it is.
+    Error,
+    /// It can be used, with a loss.
+    Warning,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The file cannot be read, or not to its end.
+    File,
+    /// Names of columns.
+    Header,
+    /// Rows that have more or fewer cells than the header, or are too long.
+    Ragged,
+    /// Cells that are no numbers.
+    Text,
+    /// Numbers that are infinite or beyond all measurements.
+    NotFinite,
+    /// Timestamps that are none.
+    Timestamp,
+    /// Rows that are older than the row before them.
+    Order,
+    /// Rows with the time of the row before them.
+    Duplicate,
+    /// Fewer rows than anything can be learned from.
+    TooFew,
+    /// No column that ever changes.
+    Unchanging,
+    /// Fewer rows than all detectors want.
+    Few,
+    /// Spans without rows.
+    Gap,
+    /// How far rows are apart is not known, or not as was said.
+    Interval,
+    /// Columns that never change.
+    Constant,
+    /// Columns that hardly ever have a value.
+    Sparse,
+    /// Columns that never fall.
+    Counter,
+    /// Lines without anything.
+    Blank,
+    /// Names that are numbers.
+    Names,
+}
+
+impl Kind {
+    /// Whether it makes a table unfit.
+    pub fn level(self) -> Level {
+        match self {
+            Self::File
+            | Self::Header
+            | Self::Ragged
+            | Self::Text
+            | Self::NotFinite
+            | Self::Timestamp
+            | Self::Order
+            | Self::Duplicate
+            | Self::TooFew
+            | Self::Unchanging => Level::Error,
+            Self::Few
+            | Self::Gap
+            | Self::Interval
+            | Self::Constant
+            | Self::Sparse
+            | Self::Counter
+            | Self::Blank
+            | Self::Names => Level::Warning,
+        }
+    }
+
+    /// What is counted.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::File => "the file",
+            Self::Header => "the header",
+            Self::Ragged => "rows that do not fit the header",
+            Self::Text => "cells that are not numbers",
+            Self::NotFinite => "numbers that are infinite or beyond any measurement",
+            Self::Timestamp => "timestamps that cannot be read",
+            Self::Order => "rows that are older than the row before",
+            Self::Duplicate => "rows with the time of the row before",
+            Self::TooFew | Self::Few => "too few rows",
+            Self::Unchanging => "nothing to learn from",
+            Self::Gap => "gaps between rows",
+            Self::Interval => "the time between rows",
+            Self::Constant => "columns that never change",
+            Self::Sparse => "columns that are hardly ever there",
+            Self::Counter => "columns that never fall",
+            Self::Blank => "blank lines",
+            Self::Names => "names of columns",
+        }
+    }
+
+    /// The kind of what the reader complains of.
+    pub fn of(problem: &Problem) -> Self {
+        match problem {
+            Problem::Unreadable(_)
+            | Problem::Broken { .. }
+            | Problem::Truncated { .. }
+            | Problem::Foreign(_)
+            | Problem::Empty => Self::File,
+            Problem::NotUtf8 { .. }
+            | Problem::Unnamed { .. }
+            | Problem::Duplicate { .. }
+            | Problem::Wide(_)
+            | Problem::NoSignals => Self::Header,
+            Problem::HeaderOnly => Self::TooFew,
+            Problem::Ragged { .. } | Problem::Long => Self::Ragged,
+            Problem::Text { .. } => Self::Text,
+            Problem::Vast { .. } => Self::NotFinite,
+            Problem::Time { .. } => Self::Timestamp,
+        }
+    }
+}
+
+/// All findings of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// How much they weigh.
+    pub level: Level,
+    /// What they are.
+    pub kind: Kind,
+    /// How many there are.
+    pub count: u64,
+    /// At most [`EXAMPLES_MAX`] of them; of gaps the longest, of others the first.
+    pub examples: Vec<Example>,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Example {
+    /// Where in the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// What is the matter.
+    pub text: String,
+}
+
+/// Findings by kind, errors first.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    groups: BTreeMap<Kind, Group>,
+}
+
+impl Findings {
+    /// Counts a finding; it is put into words only if it is among the first.
+    pub(super) fn note(&mut self, kind: Kind, line: Option<u64>, text: impl FnOnce() -> String) {
+        let group = self.group(kind);
+        group.count += 1;
+        if group.examples.len() < EXAMPLES_MAX {
+            group.examples.push(Example { line, text: text() });
+        }
+    }
+
+    /// Counts many at once, some of which are told.
+    pub(super) fn note_all(&mut self, kind: Kind, count: u64, examples: Vec<Example>) {
+        let group = self.group(kind);
+        group.count += count;
+        group.examples.extend(examples);
+        group.examples.truncate(EXAMPLES_MAX);
+    }
+
+    pub(super) fn into_groups(self) -> Vec<Group> {
+        self.groups.into_values().collect()
+    }
+
+    fn group(&mut self, kind: Kind) -> &mut Group {
+        let level = kind.level();
+        self.groups.entry(kind).or_insert(Group { level, kind, count: 0, examples: Vec::new() })
+    }
+}

@@ -1,0 +1,256 @@
+//! What is worth a line in the log: what begins, what changes, what ends. Never what merely goes on.
+
+use std::collections::BTreeMap;
+
+use crate::description::{self, Cause};
+use crate::reading::{Subject, Timestamp};
+use crate::report::{Episode, Judgement, Report, Turn};
+
+/// Most sources whose problems are remembered; what is above is not logged.
+pub const PROBLEMS_MAX: usize = 64;
+
+/// Reads reports one after the other and logs what is new in them.
+#[derive(Debug, Default)]
+pub struct Diary {
+    /// The subjects of the last report that had signals, so no more than a report can have.
+    subjects: BTreeMap<Subject, Progress>,
+    /// Sources that fail, and why they began to.
+    problems: BTreeMap<&'static str, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Learning,
+    Ready,
+}
+
+impl Diary {
+    /// Logs what this report has that the one before had not.
+    pub fn note(&mut self, report: &Report) {
+        self.note_problems(report);
+        self.subjects.retain(|subject, _| report.judgements.contains_key(subject));
+        for (subject, judgement) in report.concluded() {
+            self.note_progress(subject, judgement);
+            if let Some(turn) = judgement.turn {
+                note_turn(report, subject, judgement, turn);
+            }
+        }
+    }
+
+    fn note_problems(&mut self, report: &Report) {
+        for problem in &report.reading.problems {
+            if self.problems.contains_key(problem.source) || self.problems.len() >= PROBLEMS_MAX {
+                continue;
+            }
+            tracing::warn!(collector = problem.source, problem = problem.what, "collector failed");
+            self.problems.insert(problem.source, problem.what.clone());
+        }
+        self.problems.retain(|source, began| {
+            let goes_on = report.reading.problems.iter().any(|it| it.source == *source);
+            if !goes_on {
+                tracing::info!(collector = *source, problem = *began, "collector works again");
+            }
+            goes_on
+        });
+    }
+
+    fn note_progress(&mut self, subject: &Subject, judgement: &Judgement) {
+        if judgement.signals.is_empty() {
+            return;
+        }
+        let before = self.subjects.get(subject).copied();
+        // A score that is withheld again, after a gap, is not news: it was ready before.
+        let progress = match judgement.opinion.is_some() || before == Some(Progress::Ready) {
+            true => Progress::Ready,
+            false => Progress::Learning,
+        };
+        if before == Some(progress) {
+            return;
+        }
+        self.subjects.insert(subject.clone(), progress);
+        let (kind, signals) = (subject.kind().name(), judgement.signals.len());
+        match progress {
+            Progress::Learning => tracing::info!(
+                kind,
+                subject = subject.name(),
+                signals,
+                ready_at = description::instant(judgement.ready_at),
+                "learning what is normal before the first score"
+            ),
+            Progress::Ready => tracing::info!(kind, subject = subject.name(), signals, "the score is ready"),
+        }
+    }
+}
+
+fn note_turn(report: &Report, subject: &Subject, judgement: &Judgement, turn: Turn) {
+    let at = report.reading.at;
+    let kind = subject.kind().name();
+    let state = match turn {
+        Turn::Began => "began",
+        Turn::Changed => "changed",
+        Turn::Ended(episode) => return note_end(subject, &episode, at, "ended"),
+        Turn::Accepted(episode) => return note_end(subject, &episode, at, "accepted"),
+    };
+    let causes = description::causes(judgement);
+    let opinion = judgement.opinion.as_ref();
+    tracing::warn!(
+        kind,
+        subject = subject.name(),
+        state,
+        episode = judgement.episode.map(|it| description::id(subject, it.since)),
+        score = opinion.map(|it| short(it.momentary)),
+        confidence = opinion.and_then(|it| it.confidence).map(short),
+        signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
+        contributions = list(&causes, |it| Some(it.contribution.value)),
+        values = list(&causes, |it| Some(it.state.value)),
+        expected = list(&causes, |it| it.state.expected.map(|it| it.value)),
+        lower = list(&causes, |it| it.state.expected.map(|it| it.lower)),
+        upper = list(&causes, |it| it.state.expected.map(|it| it.upper)),
+        "{}",
+        judgement.description.as_deref().unwrap_or("Anomaly")
+    );
+}
+
+fn note_end(subject: &Subject, episode: &Episode, at: Timestamp, state: &'static str) {
+    let message = match state {
+        "accepted" => description::accepted(subject, episode, at),
+        _ => description::ended(subject, episode, at),
+    };
+    tracing::info!(
+        kind = subject.kind().name(),
+        subject = subject.name(),
+        state,
+        episode = description::id(subject, episode.since),
+        duration_seconds = description::lasted(episode, at).as_seconds(),
+        peak = short(episode.peak),
+        "{message}"
+    );
+}
+
+/// One number for each cause, in the order of the signals; an unknown one leaves its place empty.
+fn list(causes: &[Cause<'_>], of: impl Fn(&Cause<'_>) -> Option<f64>) -> String {
+    let numbers = causes.iter().map(|it| of(it).map(|it| short(it).to_string()).unwrap_or_default());
+    numbers.collect::<Vec<_>>().join(",")
+}
+
+/// A number to four digits, which is more than it is known to.
+fn short(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::logged;
+    use super::*;
+    use crate::reading::{Kind, Problem, Reading};
+    use crate::report::{Contribution, Direction, Expected, Opinion, SignalState};
+    use crate::signal::{Signal, Unit};
+
+    static BUSY: Signal = Signal {
+        kind: Kind::Host,
+        name: "cpu_busy_ratio",
+        title: "CPU usage",
+        help: "",
+        unit: Unit::Ratio,
+        floor: 0.05,
+        of: |_| None,
+    };
+
+    /// A report at second 100 whose container has one signal.
+    fn report(ready: bool, turn: Option<Turn>, problems: &[(&'static str, &str)]) -> Report {
+        let expected = Some(Expected { value: 1.0 / 30.0, lower: 0.0, upper: 0.09 });
+        let contributions = vec![Contribution { signal: &BUSY, direction: Direction::High, value: 1.234_56 }];
+        let opinion = Opinion {
+            momentary: 1.234_56,
+            confidence: Some(0.75),
+            causes: contributions,
+            ..Opinion::default()
+        };
+        let judgement = Judgement {
+            ready_at: Timestamp(600.0),
+            ready,
+            opinion: ready.then_some(opinion),
+            signals: vec![SignalState { signal: &BUSY, value: 0.97, expected, drift: None }],
+            episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
+            description: Some("Anomaly on container web: CPU usage 97 %".into()),
+            turn,
+            ..Judgement::default()
+        };
+        let mut reading = Reading::new(Timestamp(100.0));
+        reading.problems =
+            problems.iter().map(|(source, what)| Problem { source, what: (*what).into() }).collect();
+        let mut report = Report { reading: reading.into(), ..Report::default() };
+        report.judgements.insert(Subject::Container("web".into()), judgement);
+        report
+    }
+
+    fn check(reports: &[Report], expect: &[&str]) {
+        let found = logged(super::super::Settings::default(), || {
+            let mut diary = Diary::default();
+            reports.iter().for_each(|it| diary.note(it));
+        });
+        let found: Vec<_> =
+            found.lines().map(|it| it.trim_start_matches("ts=1970-01-01T00:01:40.000Z ")).collect();
+        assert_eq!(found, expect);
+    }
+
+    const LEARNING: &str = "level=info msg=\"learning what is normal before the first score\" kind=container \
+                            subject=web signals=1 ready_at=1970-01-01T00:10:00.000Z";
+    const READY: &str = "level=info msg=\"the score is ready\" kind=container subject=web signals=1";
+
+    #[test]
+    fn learning_and_readiness_are_said_once() {
+        check(
+            &[
+                report(false, None, &[]),
+                report(false, None, &[]),
+                report(true, None, &[]),
+                report(false, None, &[]),
+                report(true, None, &[]),
+            ],
+            &[LEARNING, READY],
+        );
+    }
+
+    #[test]
+    fn an_anomaly_has_a_line_for_each_turn() {
+        let fields = "score=1.235 confidence=0.75 signals=cpu_busy_ratio contributions=1.235 values=0.97 \
+                      expected=0.03333 lower=0 upper=0.09";
+        let subject = "kind=container subject=web";
+        let message = "level=warn msg=\"Anomaly on container web: CPU usage 97 %\"";
+        let episode = "episode=1970-01-01T00:01:39Z/container/web";
+        let ended = Turn::Ended(Episode { since: Timestamp(5.0), peak: 7.43 });
+        check(
+            &[
+                report(true, Some(Turn::Began), &[]),
+                report(true, None, &[]),
+                report(true, Some(Turn::Changed), &[]),
+                report(true, Some(ended), &[]),
+            ],
+            &[
+                READY,
+                &format!("{message} {subject} state=began {episode} {fields}"),
+                &format!("{message} {subject} state=changed {episode} {fields}"),
+                "level=info msg=\"anomaly ended on container web after 1m35s, peak score 7.4\" kind=container \
+                 subject=web state=ended episode=1970-01-01T00:00:05Z/container/web duration_seconds=95.0 peak=7.43",
+            ],
+        );
+    }
+
+    #[test]
+    fn problems_are_said_when_they_begin_and_end() {
+        check(
+            &[
+                report(true, None, &[("disk", "line 1")]),
+                report(true, None, &[("disk", "line 2"), ("cpu", "gone")]),
+                report(true, None, &[("cpu", "gone")]),
+            ],
+            &[
+                "level=warn msg=\"collector failed\" collector=disk problem=\"line 1\"",
+                READY,
+                "level=warn msg=\"collector failed\" collector=cpu problem=gone",
+                "level=info msg=\"collector works again\" collector=disk problem=\"line 1\"",
+            ],
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! Tries a new forest on held-out points with injected faults, and refuses one that hardly finds them.
+//!
+//! The decision follows from history, settings and seed alone.
+
+use super::TrainError;
+use crate::detect::eif::{CLIP, Model};
+use crate::detect::forest::Rows;
+use crate::detect::random::Random;
+use crate::detect::short_memory::TWINS;
+use crate::roc::auc;
+
+/// A forest whose area under the curve is below this is refused.
+pub const BLIND_MAX: f64 = 0.6;
+
+/// One area under a curve may be below another by this much and be no worse. Where few points are held out, chance alone
+/// makes more of a difference than that: half of one over the root of their number, about two standard errors.
+pub const WORSE_MAX: f64 = 0.05;
+
+/// Faults in a trial.
+const FAULTS: usize = 500;
+
+/// A fault moves a signal by so many standard deviations.
+const SHIFT: [f32; 2] = [3.0, 8.0];
+
+/// The most signals that one fault moves.
+const SHIFTED_MAX: usize = 5;
+
+/// The longest that an injected fault has lasted, in points.
+const AGE_MAX: usize = 30;
+
+/// Every so many faults one breaks the signals' relation instead of moving any.
+const BROKEN_EVERY: usize = 4;
+
+/// What a forest is shown to see how good it is.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// Held-out points as they were.
+    pub ordinary: Rows,
+    /// Held-out points with a fault injected.
+    pub faulty: Rows,
+}
+
+impl Trial {
+    /// Injects faults into held-out rows of so many signals: one to five signals are moved for a while, or half of the signals come
+    /// from another point, so that each is ordinary but their relation is not.
+    pub fn new(held_out: &Rows, signals: usize, random: &mut Random) -> Self {
+        let mut faulty = Rows::new(held_out.width());
+        for idx in 0..if held_out.is_empty() { 0 } else { FAULTS } {
+            let mut row = held_out.row(idx % held_out.len()).to_vec();
+            if signals > 1 && idx % BROKEN_EVERY == BROKEN_EVERY - 1 {
+                break_relation(&mut row, held_out.row(random.below(held_out.len())), signals, random);
+            } else {
+                shift(&mut row, signals, random);
+            }
+            faulty.push(&row);
+        }
+        Self { ordinary: held_out.clone(), faulty }
+    }
+}
+
+/// Moves some signals as a step that began up to [`AGE_MAX`] points ago; the recent means have gone part of the way.
+fn shift(row: &mut [f32], signals: usize, random: &mut Random) {
+    let moved = 1 + random.below(SHIFTED_MAX.min(signals));
+    let age = 1 + random.below(AGE_MAX);
+    let mut unmoved: Vec<usize> = (0..signals).collect();
+    for _ in 0..moved {
+        let signal = unmoved.swap_remove(random.below(unmoved.len()));
+        let size = SHIFT[0] + (SHIFT[1] - SHIFT[0]) * random.uniform();
+        let size = if random.uniform() < 0.5 { -size } else { size };
+        let gone = std::iter::once(1.0)
+            .chain(TWINS.map(|half_life| 1.0 - (-(age as f64) / half_life).exp2() as f32));
+        for (value, gone) in row.iter_mut().skip(signal).step_by(signals).zip(gone) {
+            *value = (*value + size * gone).clamp(-CLIP as f32, CLIP as f32);
+        }
+    }
+}
+
+/// Takes half of the signals from another row.
+fn break_relation(row: &mut [f32], other: &[f32], signals: usize, random: &mut Random) {
+    for signal in 0..signals {
+        if random.uniform() < 0.5 {
+            for idx in (signal..row.len()).step_by(signals) {
+                row[idx] = other[idx];
+            }
+        }
+    }
+}
+
+/// How well a forest tells faults from ordinary points.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Skill {
+    /// The area under its curve.
+    pub auc: f64,
+    /// Share of the faulty points that it scores above its threshold.
+    pub recall: f64,
+    /// Share of the ordinary points that it scores above it.
+    pub alarms: f64,
+}
+
+/// By how much one area under a curve over so many held-out points may be below another and be no worse.
+pub fn worse_max(held_out: usize) -> f64 {
+    (0.5 / (held_out as f64).sqrt()).max(WORSE_MAX)
+}
+
+/// The least area under the curve over so many held-out points: [`BLIND_MAX`], less where chance makes more of a
+/// difference.
+pub fn floor(held_out: usize) -> f64 {
+    BLIND_MAX + WORSE_MAX - worse_max(held_out)
+}
+
+impl Trial {
+    /// Measures how well a forest does, and refuses one below the [`floor`]. `peer` is the area under the curve of another
+    /// implementation; an error names it, and nothing follows from it.
+    ///
+    /// # Errors
+    /// [`TrainError::Blind`] when the forest is refused.
+    pub fn judge(&self, model: &Model, peer: Option<f64>) -> Result<Skill, TrainError> {
+        let scores = |rows: &Rows| rows.iter().map(|it| model.forest.score(it)).collect::<Vec<_>>();
+        let (ordinary, faulty) = (scores(&self.ordinary), scores(&self.faulty));
+        let own = auc(&ordinary, &faulty);
+        if own < floor(ordinary.len()) {
+            return Err(TrainError::Blind { own, peer });
+        }
+        let above = |scores: &[f64]| {
+            scores.iter().filter(|it| **it >= model.threshold).count() as f64 / scores.len().max(1) as f64
+        };
+        Ok(Skill { auc: own, recall: above(&faulty), alarms: above(&ordinary) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_move_what_they_should() {
+        let mut held_out = Rows::new(6);
+        held_out.push(&[0.0; 6]);
+        held_out.push(&[1.0; 6]);
+        let trial = Trial::new(&held_out, 2, &mut Random::new(1));
+        assert_eq!(trial.faulty.len(), FAULTS);
+        for (idx, row) in trial.faulty.iter().enumerate() {
+            let broken = idx % BROKEN_EVERY == BROKEN_EVERY - 1;
+            assert_eq!(broken, row[0].abs() <= 1.0 && row[1].abs() <= 1.0, "{row:?}");
+            assert!(row.iter().all(|it| it.abs() <= CLIP as f32));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A trained model as bytes: the forest, its threshold and what the training set was like.
+
+use std::fmt;
+
+use super::Model;
+use crate::codec;
+use crate::detect::eif;
+use crate::drift::Reference;
+
+/// In front of each model.
+const MARK: [u8; 4] = *b"hnMD";
+
+/// The form of what is written; another one is not read.
+pub const FORMAT: u32 = 1;
+
+/// Why bytes are no model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoModel {
+    /// They are no model, not all of one, or were changed.
+    Garbled,
+    /// They were written by a version with another form.
+    Format(u32),
+    /// What they say does not fit together.
+    Unsound,
+}
+
+impl fmt::Display for NoModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Garbled => f.write_str("the model is garbled or cut short; it will be trained again"),
+            Self::Format(found) => write!(
+                f,
+                "the model is of format {found}, this version reads format {FORMAT}; it will be trained again"
+            ),
+            Self::Unsound => {
+                f.write_str("the parts of the model do not fit together; it will be trained again")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NoModel {}
+
+impl Model {
+    /// The model without its card.
+    pub fn bytes(&self) -> Vec<u8> {
+        codec::sealed(MARK, &(FORMAT, &self.eif, &self.reference))
+    }
+}
+
+/// The model that these bytes hold, and what its training set was like.
+///
+/// # Errors
+/// When they hold none that can be used.
+pub fn from_bytes(bytes: &[u8]) -> Result<(eif::Model, Reference), NoModel> {
+    let content = codec::open(MARK, bytes).ok_or(NoModel::Garbled)?;
+    let (format, rest) = codec::front::<u32>(content).ok_or(NoModel::Garbled)?;
+    if format != FORMAT {
+        return Err(NoModel::Format(format));
+    }
+    let (eif, reference) = codec::read::<(eif::Model, Reference)>(rest).ok_or(NoModel::Garbled)?;
+    let sound = eif.forest.is_sound() && (0.0..=1.0).contains(&eif.threshold) && reference.is_sound();
+    if sound { Ok((eif, reference)) } else { Err(NoModel::Unsound) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::detect::forest::Rows;
+    use crate::detect::random::Random;
+    use crate::drift::Log;
+    use crate::training::{self, Settings, TrainingSet};
+
+    fn model(width: usize) -> Model {
+        let (mut random, mut rows, mut row) = (Random::new(2), Rows::new(width), vec![0.0; width]);
+        for _ in 0..120 {
+            random.fill_normal(&mut row);
+            rows.push(&row);
+        }
+        let set = TrainingSet {
+            rows,
+            noise: vec![0.0; width],
+            starts: Vec::new(),
+            span: None,
+            log: Log::default(),
+        };
+        training::train(&set, &Settings { trees: 20, sample_size: 32 }, 1).unwrap()
+    }
+
+    #[test]
+    fn a_model_is_the_same_after_it_was_bytes() {
+        for width in [1, 9, 24] {
+            let model = model(width);
+            let (eif, reference) = from_bytes(&model.bytes()).unwrap();
+            assert_eq!((&eif.forest, &reference), (&model.eif.forest, &model.reference));
+            assert!(codec::same(eif.threshold, model.eif.threshold));
+            assert_eq!(eif.forest.digest(), model.card.digest);
+        }
+    }
+
+    #[test]
+    fn what_is_no_model_is_told() {
+        let bytes = model(9).bytes();
+        let check = |bytes: &[u8], expect: NoModel| assert_eq!(from_bytes(bytes).unwrap_err(), expect);
+        for place in (0..bytes.len()).step_by(97) {
+            let mut garbled = bytes.clone();
+            garbled[place] ^= 0x40;
+            check(&garbled, NoModel::Garbled);
+            check(&bytes[..place], NoModel::Garbled);
+        }
+        check(&codec::seal(MARK, &[2, 1, 1]), NoModel::Format(2));
+        check(&codec::seal(MARK, &[1, 1, 1]), NoModel::Garbled);
+        let mut unsound = model(9);
+        unsound.eif.threshold = f64::NAN;
+        check(&unsound.bytes(), NoModel::Unsound);
+        let words = NoModel::Format(2).to_string();
+        assert_eq!(words, "the model is of format 2, this version reads format 1; it will be trained again");
+    }
+
+    #[test]
+    fn whatever_is_in_a_model_does_no_harm() {
+        let bytes = model(9).bytes();
+        proptest!(|(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+            row in prop::collection::vec(prop::num::f32::ANY, 9),
+        )| {
+            // With a digest that is right, as nobody but somebody who means it would make it.
+            let mut content = bytes[12..].to_vec();
+            for (place, byte) in changes {
+                let end = if byte % 2 == 0 { content.len() } else { 40 };
+                content[place.index(end)] = byte;
+            }
+            if let Ok((eif, _)) = from_bytes(&codec::seal(MARK, &content))
+                && eif.forest.width() == 9
+            {
+                let _ = eif.forest.score(&row);
+            }
+            let _ = from_bytes(&content);
+        });
+    }
+}
