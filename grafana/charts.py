@@ -7,13 +7,13 @@ import re
 
 from units import written
 
-# Names of colours in Grafana's dark theme, and the classic palette in its order.
+# Names of colors in Grafana's dark theme, and the classic palette in its order.
 COLORS = {
     "green": "#73BF69", "yellow": "#FADE2A", "orange": "#FF9830", "red": "#F2495C", "blue": "#5794F2",
     "purple": "#B877D9", "text": "#CCCCDC", "transparent": "#F2495C",
 }  # fmt: skip
 CLASSIC = "#73BF69 #F2CC0C #8AB8FF #FF780A #F2495C #5794F2 #B877D9 #705DA0 #37872D #FADE2A #447EBC #C15C17 #890F02 #0A437C #6D1F62 #584477 #B7DBAB #F4D598 #70DBED #F9BA8F".split()
-# The colour scale Inferno at tenths, of matplotlib by way of d3.
+# The color scale Inferno at tenths, of matplotlib by way of d3.
 INFERNO = "#000004 #160b39 #420a68 #6a176e #932667 #bc3754 #dd513a #f37819 #fca50a #f6d746 #fcffa4".split()
 GRID, QUIET = "rgba(204,204,220,0.09)", "rgba(204,204,220,0.62)"
 
@@ -27,7 +27,7 @@ def escape(text):
 
 
 def step_color(steps, value):
-    """The colour of the last step that the value reaches."""
+    """The color of the last step that the value reaches."""
     found = steps[0]["color"]
     for it in steps:
         if it["value"] is not None and value >= it["value"]:
@@ -36,7 +36,7 @@ def step_color(steps, value):
 
 
 def mapped(mappings, value):
-    """The word for a value, and its colour."""
+    """The word for a value, and its color."""
     key = f"{value:g}" if isinstance(value, float) else str(value)
     for it in mappings or []:
         if key in it["options"]:
@@ -205,7 +205,7 @@ def inferno(share):
 
 
 def heat(panel, series, size, start, end, step):
-    """One row for each series, the value as colour."""
+    """One row for each series, the value as color."""
     scale = panel["options"]["color"]
     plot = Plot((size[0], size[1] - 26), start, end, left=64 if max((len(n) for n, _ in series), default=0) < 10 else 200)
     left, top, right, bottom = plot.box
@@ -224,7 +224,7 @@ def heat(panel, series, size, start, end, step):
 
 
 def states(panel, series, size, start, end, step):
-    """One row for each series, the step or word of the value as colour."""
+    """One row for each series, the step or word of the value as color."""
     steps, mappings = panel["fieldConfig"]["defaults"]["thresholds"]["steps"], panel["fieldConfig"]["defaults"].get("mappings")
     longest = max((len(name) for name, _ in series), default=0)
     if not series:

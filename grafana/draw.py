@@ -2,7 +2,7 @@
 """Draws a dashboard from what a real Prometheus answers to its queries, in Grafana's dark look and layout.
 
 It is no picture of Grafana: Grafana is not installed where hostnorm is tested. What is drawn follows the JSON that
-Grafana loads: places, queries, units, thresholds, colours, mappings. Needs chromium; record.py gives it a Prometheus.
+Grafana loads: places, queries, units, thresholds, colors, mappings. Needs chromium; record.py gives it a Prometheus.
 
     grafana/draw.py --prometheus http://127.0.0.1:19810 --dashboard host --set instance=web-1 --range 900 --output host.png
 """
@@ -57,7 +57,7 @@ def named(query, found, repeat):
 
 
 def regions(view, board):
-    """Spans of the annotations that are on, as Grafana joins them: (from, to, colour)."""
+    """Spans of the annotations that are on, as Grafana joins them: (from, to, color)."""
     for query in board.queries():
         note = next((it for it in board.json["annotations"]["list"] if it.get("target") is query.holder), None)
         if not note or not note["enable"]:

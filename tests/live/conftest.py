@@ -29,7 +29,7 @@ def pytest_addoption(parser):
     group.addoption("--newest", action="store_true", help="run the tests marked `newest`, with the newest tools instead of Debian's")
     group.addoption("--reproducible", action="store_true", help="run the test that builds the release a second time elsewhere")
     group.addoption("--tools", type=pathlib.Path, help="directory of the newest tools; default: $TOOLS_DIR or ~/.cache/test-tools/bin")
-    group.addoption("--quality-data", type=pathlib.Path, help="directory of the whole labelled data sets")
+    group.addoption("--quality-data", type=pathlib.Path, help="directory of the whole labeled data sets")
     group.addoption("--shipped", action="store_true", help="run the end-to-end test with the intervals as shipped (15 minutes)")
     group.addoption("--ticks", type=int, default=200, help="readings beside each hostile collector of traces (default: 200)")
 

@@ -44,7 +44,7 @@ class Names:
 def datasources(board):
     found = [it for it in board.variables() if it["type"] == "datasource"]
     if [(it["name"], it["label"]) for it in found] != [("datasource", "Data source")]:
-        yield "template-datasource-rule", board.at("title", board.title), "no variable 'datasource' labelled 'Data source', or too many"
+        yield "template-datasource-rule", board.at("title", board.title), "no variable 'datasource' labeled 'Data source', or too many"
     for panel in board.panels():
         for holder in [panel, *panel.get("targets", [])]:
             if panel["type"] != "text" and holder.get("datasource", {}).get("uid") != "${datasource}":

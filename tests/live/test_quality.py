@@ -1,4 +1,4 @@
-"""What detection reaches on labelled data, against the bars of tests/quality/bars.json, and what a replay costs."""
+"""What detection reaches on labeled data, against the bars of tests/quality/bars.json, and what a replay costs."""
 
 import json
 import os

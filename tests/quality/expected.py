@@ -3,7 +3,7 @@
 
 usage: expected.py --score SCORE.PY --data DIR --out FILE.json
 
-SCORE.PY is the benchmark's own scorer, DIR a folder of labelled series as this one is. The scores are made from
+SCORE.PY is the benchmark's own scorer, DIR a folder of labeled series as this one is. The scores are made from
 formulas that tests/it/figures.rs follows digit by digit; only figures are kept. Needs numpy.
 """
 import argparse, importlib.util, json, lzma, math, os
