@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hostnorm::detect::PerDetector;
-use hostnorm::http::{Counts, Format, Options, Page};
+use hostnorm::http::{ExpositionOptions, MetricsFormat, Page, ServerCounters};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp};
-use hostnorm::report::{Contribution, Direction, Expected, Judgement, Opinion, Report, SignalState};
+use hostnorm::reading::{Collection, Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::report::{
+    Assessment, Contribution, Direction, ExpectedValue, Report, ScoreDetails, SignalState,
+};
 use hostnorm::signal::{Signal, Unit};
 
 static BYTES: Metric =
@@ -18,7 +20,7 @@ static SIZE: Metric =
     Metric::gauge("hostnorm_filesystem_size_bytes", "Size").by(&["device", "mountpoint", "fstype"]);
 static BUSY: Metric = Metric::gauge("hostnorm_pressure_cpu_ratio", "Pressure");
 static SIGNAL: Signal = Signal {
-    kind: Kind::Host,
+    kind: SubjectKind::Host,
     name: "memory_used_ratio",
     title: "memory used",
     help: "Share of memory in use",
@@ -40,33 +42,37 @@ fn report() -> Report {
         host.set_by(&SIZE, &Labels::new([name.as_str(), "/var/lib/data", "ext4"]), 1e12);
         host.set(&BUSY, 0.123_456_789 + f64::from(idx));
     }
-    let expected = Some(Expected { value: 0.312_345_678_9, lower: 0.1, upper: 0.523_456_789 });
+    let expected = Some(ExpectedValue { value: 0.312_345_678_9, lower: 0.1, upper: 0.523_456_789 });
     let contribution = Contribution { signal: &SIGNAL, direction: Direction::High, value: 0.123_456_789 };
-    let opinion = Opinion {
+    let opinion = ScoreDetails {
         score: 0.723_456_789,
         confidence: Some(0.75),
         detectors: PerDetector::default().map(|(): &()| Some(0.987_654_321)),
         contributions: vec![contribution; 5],
-        ..Opinion::default()
+        ..ScoreDetails::default()
     };
     let signals =
         vec![SignalState { signal: &SIGNAL, value: 0.345_678_912_3, expected, drift: Some(0.5) }; 24];
-    let judgement = Judgement { opinion: Some(opinion), signals, ..Judgement::default() };
+    let judgement = Assessment { opinion: Some(opinion), signals, ..Assessment::default() };
     Report { reading: reading.into(), judgements: [(Subject::Host, judgement)].into(), ..Report::default() }
 }
 
 fn encode(criterion: &mut Criterion) {
-    let (report, counts) = (Arc::new(report()), Arc::new(Counts::default()));
-    let options = Arc::new(Options { sources: vec![&BYTES, &SIZE, &BUSY], raw: true, ..Options::default() });
+    let (report, counts) = (Arc::new(report()), Arc::new(ServerCounters::default()));
+    let options = Arc::new(ExpositionOptions {
+        sources: vec![&BYTES, &SIZE, &BUSY],
+        raw: true,
+        ..ExpositionOptions::default()
+    });
     let page = || Page::new(Arc::clone(&report), Arc::clone(&options), Arc::clone(&counts));
-    let text = page().body(Format::Text, false);
+    let text = page().body(MetricsFormat::Text, false);
     let series = text.split(|it| *it == b'\n').filter(|it| !it.is_empty() && it[0] != b'#').count();
 
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(series as u64));
-    let render = || black_box(page().body(Format::Text, false));
+    let render = || black_box(page().body(MetricsFormat::Text, false));
     group.bench_function(format!("text, {series} series, {} bytes", text.len()), |it| it.iter(render));
-    group.bench_function("and gzip", |it| it.iter(|| black_box(page().body(Format::Text, true))));
+    group.bench_function("and gzip", |it| it.iter(|| black_box(page().body(MetricsFormat::Text, true))));
     group.finish();
 }
 

@@ -7,11 +7,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use extended_isolation_forest::{Forest as Peer, ForestOptions};
+use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 use hostnorm::budget::Budget;
-use hostnorm::detect::random::Random;
+use hostnorm::detect::random::SeededRng;
 use hostnorm::episode::ResolveRule;
-use hostnorm::replay::{Replay, Settings};
+use hostnorm::replay::{Replay, ReplaySettings};
 use hostnorm::training;
 
 /// Signals, as many as the Server Machine Dataset has.
@@ -21,8 +21,8 @@ const DAY: usize = 1_440;
 /// Days that are learned before.
 const DAYS: usize = 7;
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> ReplaySettings {
+    ReplaySettings {
         every: 60.0,
         threshold: 5.0,
         budget: Budget::default(),
@@ -31,14 +31,14 @@ fn settings() -> Settings {
         half_life: 7.0 * 86_400.0,
         anomaly_weight: 1.0,
         retrain_interval: 86_400.0,
-        training: training::Settings::default(),
+        training: training::TrainingSettings::default(),
         seed: 1,
     }
 }
 
 /// Signals with a daily rhythm, each with a phase of its own, and noise.
 fn rows() -> Vec<[f64; WIDTH]> {
-    let mut random = Random::new(1);
+    let mut random = SeededRng::new(1);
     let row = |at: usize| {
         let (mut row, mut noise) = ([0.0; WIDTH], [0.0; WIDTH]);
         random.fill_normal(&mut noise);
@@ -74,7 +74,7 @@ fn replay(criterion: &mut Criterion) {
     let day: Vec<_> = day.iter().map(narrow).collect();
     group.bench_function("extended-isolation-forest, forest alone and a training", |bencher| {
         bencher.iter(|| {
-            let options = ForestOptions {
+            let options = PeerOptions {
                 n_trees: 100,
                 sample_size: 256,
                 max_tree_depth: None,

@@ -5,11 +5,11 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use hostnorm::reading::Timestamp;
-use hostnorm::sources::{SOURCES, Settings, Sources};
+use hostnorm::sources::{SOURCES, SourceSettings, Sources};
 use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, Networks, RefreshKind, System};
 
 fn sample(c: &mut Criterion) {
-    let settings = Settings::default();
+    let settings = SourceSettings::default();
     let mut group = c.benchmark_group("sample");
 
     let mut all = Sources::open(&settings, |_| true);

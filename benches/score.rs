@@ -8,15 +8,15 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use extended_isolation_forest::{Forest as Peer, ForestOptions};
-use hostnorm::detect::forest::{Forest, Options, Rows};
-use hostnorm::detect::random::Random;
+use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
+use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
+use hostnorm::detect::random::SeededRng;
 
 /// Rows that are scored in turn, so that neither forest is shown what it has just seen.
 const SHOWN: usize = 1_024;
 
-fn rows(width: usize, count: usize) -> Rows {
-    let (mut random, mut rows, mut row) = (Random::new(1), Rows::new(width), vec![0.0; width]);
+fn rows(width: usize, count: usize) -> FeatureRows {
+    let (mut random, mut rows, mut row) = (SeededRng::new(1), FeatureRows::new(width), vec![0.0; width]);
     for _ in 0..count {
         random.fill_normal(&mut row);
         rows.push(&row);
@@ -33,9 +33,9 @@ fn score(criterion: &mut Criterion) {
 fn at<const N: usize>(criterion: &mut Criterion) {
     let rows = rows(N, 20_000);
     let arrays: Vec<[f32; N]> = rows.iter().map(|it| it.try_into().unwrap()).collect();
-    let options = Options::default();
+    let options = ForestOptions::default();
     let own = Forest::train(&rows, &options, 1).unwrap();
-    let peer = ForestOptions {
+    let peer = PeerOptions {
         n_trees: options.trees,
         sample_size: options.sample_size,
         max_tree_depth: None,

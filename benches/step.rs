@@ -4,10 +4,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hostnorm::detect::random::Random;
-use hostnorm::engine::{Engine, Settings};
+use hostnorm::detect::random::SeededRng;
+use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Labels, Reading, Timestamp};
+use hostnorm::reading::{Labels, Reading, SubjectKind, Timestamp};
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::training;
 
@@ -18,7 +18,7 @@ static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
 
 macro_rules! signals {
     ($($idx:literal)*) => { [$(Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: concat!("signal_", $idx),
         title: concat!("signal ", $idx),
         help: "A value",
@@ -30,7 +30,7 @@ macro_rules! signals {
 
 static SIGNALS: [Signal; WIDTH] = signals!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
 
-fn reading(at: usize, random: &mut Random, labels: &[Labels]) -> Reading {
+fn reading(at: usize, random: &mut SeededRng, labels: &[Labels]) -> Reading {
     let mut reading = Reading::new(Timestamp(at as f64));
     let mut normals = [0.0; WIDTH];
     random.fill_normal(&mut normals);
@@ -42,15 +42,17 @@ fn reading(at: usize, random: &mut Random, labels: &[Labels]) -> Reading {
 
 fn step(criterion: &mut Criterion) {
     let labels: Vec<Labels> = (0..WIDTH).map(|it| Labels::new([it.to_string().as_str()])).collect();
-    let mut random = Random::new(1);
-    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut random = SeededRng::new(1);
+    let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut at = 0;
     for _ in 0..2_000 {
         at += 1;
         engine.step(reading(at, &mut random, &labels));
-        if let Some(set) = engine.due(Kind::Host) {
-            engine
-                .install(Kind::Host, &training::train(&set, &training::Settings::default(), 1).unwrap().eif);
+        if let Some(set) = engine.due(SubjectKind::Host) {
+            engine.install(
+                SubjectKind::Host,
+                &training::train(&set, &training::TrainingSettings::default(), 1).unwrap().eif,
+            );
         }
     }
     criterion.bench_function("step, 24 signals, all detectors", |bencher| {

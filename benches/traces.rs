@@ -15,9 +15,9 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::time::Instant;
 
-use hostnorm::duration::Span;
+use hostnorm::duration::HumanDuration;
 use hostnorm::reading::{Reading, Timestamp};
-use hostnorm::sources::{Settings, Sources};
+use hostnorm::sources::{SourceSettings, Sources};
 use hostnorm::telemetry::{otlp, traced};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, filter, fmt, registry};
@@ -88,7 +88,7 @@ fn paired(name: &str, sources: &mut Sources) {
 }
 
 fn main() {
-    let mut sources = Sources::open(&Settings::default(), |_| true);
+    let mut sources = Sources::open(&SourceSettings::default(), |_| true);
     tracing::subscriber::with_default(log(), || paired("off", &mut sources));
     // A collector that reads and never answers, so that nearly all spans are dropped.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -98,7 +98,8 @@ fn main() {
             std::thread::spawn(move || stream.read_to_end(&mut Vec::new()));
         }
     });
-    let settings = otlp::Settings { endpoint, timeout: Span::seconds(1), ..otlp::Settings::default() };
+    let settings =
+        otlp::OtlpSettings { endpoint, timeout: HumanDuration::seconds(1), ..otlp::OtlpSettings::default() };
     let traces = otlp::start(&settings).unwrap().unwrap();
     // Without spans the subscriber is there all the same, as in a program that traces.
     tracing::subscriber::with_default(traced(log(), &traces), || paired("on", &mut sources));

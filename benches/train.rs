@@ -7,56 +7,56 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use extended_isolation_forest::{Forest as Peer, ForestOptions};
+use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 use hostnorm::budget::Budget;
-use hostnorm::detect::Shape;
-use hostnorm::detect::forest::{Forest, Options, Rows};
-use hostnorm::detect::random::Random;
-use hostnorm::detect::seasonal::History;
-use hostnorm::drift::Log;
+use hostnorm::detect::FeatureSpec;
+use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
+use hostnorm::detect::random::SeededRng;
+use hostnorm::detect::seasonal::BucketHistory;
+use hostnorm::drift::DriftLog;
 use hostnorm::episode::ResolveRule;
 use hostnorm::reading::Timestamp;
-use hostnorm::scorer::{self, Fold, Hold, Past, Scorer};
+use hostnorm::scorer::{self, HistoryLearner, ScoreHold, Scorer, ScorerHistory};
 use hostnorm::simulate::Machine;
-use hostnorm::training::{self, Settings, TrainingSet};
+use hostnorm::training::{self, TrainingSet, TrainingSettings};
 use hostnorm::window::Point;
 
 const WIDTH: usize = 24;
 const ROWS: usize = 100_000;
 
 /// The buckets of four weeks of a simulated machine.
-fn history() -> History {
+fn history() -> BucketHistory {
     let seconds = 30.0;
     let mut machine = Machine::new(1, 1.7e9, seconds);
-    let settings = scorer::Settings {
+    let settings = scorer::ScorerSettings {
         point_seconds: seconds,
         threshold: 5.0,
         budget: Budget::OFF,
         resolve: ResolveRule { below: 0.7, seconds, accept_after: 21_600.0 },
         smoothing: 1.0,
-        score_hold: Hold::Seconds(60.0),
+        score_hold: ScoreHold::Seconds(60.0),
         anomaly_weight: 1.0,
         sheltered: true,
     };
-    let mut scorer = Scorer::new(&Shape::plain(vec![0.0; WIDTH], 20_160.0));
-    let mut fold = Fold::new(settings, Timestamp(1.7e9 + 28.0 * 86_400.0));
+    let mut scorer = Scorer::new(&FeatureSpec::plain(vec![0.0; WIDTH], 20_160.0));
+    let mut fold = HistoryLearner::new(settings, Timestamp(1.7e9 + 28.0 * 86_400.0));
     for _ in 0..28 * 2_880 {
         let values = machine.step()[..WIDTH].to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        fold.push(&mut scorer, &Past { point, odd: false, weight: 1.0, score: None });
+        fold.push(&mut scorer, &ScorerHistory { point, odd: false, weight: 1.0, score: None });
     }
     scorer.detectors.seasonal.history().unwrap()
 }
 
 fn train(criterion: &mut Criterion) {
-    let (mut random, mut rows, mut row) = (Random::new(1), Rows::new(WIDTH), vec![0.0; WIDTH]);
+    let (mut random, mut rows, mut row) = (SeededRng::new(1), FeatureRows::new(WIDTH), vec![0.0; WIDTH]);
     for _ in 0..ROWS {
         random.fill_normal(&mut row);
         rows.push(&row);
     }
     let arrays: Vec<[f32; WIDTH]> = rows.iter().map(|it| it.try_into().unwrap()).collect();
-    let options = Options::default();
-    let peer = ForestOptions {
+    let options = ForestOptions::default();
+    let peer = PeerOptions {
         n_trees: options.trees,
         sample_size: options.sample_size,
         max_tree_depth: None,
@@ -67,7 +67,7 @@ fn train(criterion: &mut Criterion) {
         noise: vec![0.1; WIDTH],
         starts: Vec::new(),
         span: None,
-        log: Log::default(),
+        log: DriftLog::default(),
     };
     let history = history();
     let mut group = criterion.benchmark_group("train");
@@ -79,10 +79,10 @@ fn train(criterion: &mut Criterion) {
     group.bench_function("all that detectors fit", |it| {
         it.iter(|| {
             black_box(history.fit());
-            training::train(&set, &Settings::default(), 1).unwrap()
+            training::train(&set, &TrainingSettings::default(), 1).unwrap()
         });
     });
-    let model = training::train(&set, &Settings::default(), 1).unwrap();
+    let model = training::train(&set, &TrainingSettings::default(), 1).unwrap();
     let bytes = model.bytes();
     println!("a model has {} bytes", bytes.len());
     group.bench_function("model to bytes", |it| it.iter(|| black_box(&model).bytes()));

@@ -5,9 +5,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hostnorm::engine::{Engine, Settings};
-use hostnorm::reading::{Kind, Subject, Timestamp};
-use hostnorm::scorer::Past;
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::reading::{Subject, SubjectKind, Timestamp};
+use hostnorm::scorer::ScorerHistory;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::simulate::{COLUMNS, Machine, WIDTH};
 use hostnorm::window::Point;
@@ -18,7 +18,7 @@ const SECONDS: f64 = 30.0;
 const fn signal(idx: usize) -> Signal {
     let name = COLUMNS[idx].name;
     let floor = COLUMNS[idx].floor;
-    Signal { kind: Kind::Host, name, title: name, help: name, unit: Unit::Count, floor, of: |_| None }
+    Signal { kind: SubjectKind::Host, name, title: name, help: name, unit: Unit::Count, floor, of: |_| None }
 }
 
 static SIGNALS: [Signal; WIDTH] = {
@@ -36,10 +36,10 @@ fn warm(criterion: &mut Criterion) {
     let mut past = || {
         let values = machine.step().to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        Past { point, odd: false, weight: 1.0, score: Some(0.2) }
+        ScorerHistory { point, odd: false, weight: 1.0, score: Some(0.2) }
     };
-    let points: Vec<Past> = (0..POINTS).map(|_| past()).collect();
-    let new = || Engine::new(&SIGNALS, &Settings::default());
+    let points: Vec<ScorerHistory> = (0..POINTS).map(|_| past()).collect();
+    let new = || Engine::new(&SIGNALS, &EngineSettings::default());
     let mut group = criterion.benchmark_group("90 days");
     group.sample_size(10);
     group.bench_function("warm from points", |it| {

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::metric::Metric;
 use crate::reading::Timestamp;
 use crate::signal::Signal;
@@ -29,32 +29,32 @@ mod min_history;
 mod fetch;
 mod settings;
 
-pub use credentials::{Access, AccessError};
-pub use fetch_error::Failure;
+pub use credentials::{Credentials, CredentialsError};
+pub use fetch_error::FetchError;
 pub use mapping::{Mapping, MappingError, SHIPPED};
-pub use min_history::{POINTS_NEEDED, TooLittle};
-pub use origin::{Address, Kind, Origin, OriginError};
-pub use settings::Settings;
-pub use unit_check::{Amiss, Ranges};
+pub use min_history::{POINTS_NEEDED, TooLittleHistory};
+pub use origin::{HistorySource, HistorySourceError, ServerAddress, ServerKind};
+pub use settings::BackfillSettings;
+pub use unit_check::{UnitCheck, UnitError};
 
 /// Shortest backfill: with less there are too few points to learn from.
-pub const LOOKBACK_MIN: Span = Span::minutes(60);
+pub const LOOKBACK_MIN: HumanDuration = HumanDuration::minutes(60);
 /// Longest backfill: the default retention of points.
-pub const LOOKBACK_MAX: Span = Span::days(90);
+pub const LOOKBACK_MAX: HumanDuration = HumanDuration::days(90);
 
 /// What is wanted of a server.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
+pub struct HistoryRequest<'a> {
     /// Metrics that the mapping may fill.
     pub metrics: &'a [&'static Metric],
     /// Signals that are made of them, in the order of the points' values.
     pub signals: &'a [&'static Signal],
     /// Seconds that a point stands for.
-    pub step: Span,
+    pub step: HumanDuration,
     /// The end of the past that is asked for.
     pub until: Timestamp,
     /// How long it is.
-    pub lasting: Span,
+    pub lasting: HumanDuration,
     /// The host, as the label `instance` (without its port) or Telegraf's tag `host` has it.
     pub host: Option<&'a str>,
     /// More to choose series by, in the server's language: `job="node"`, `"dc" = 'east'`.
@@ -63,7 +63,7 @@ pub struct Wanted<'a> {
 
 /// Points of the past, and what is to be known of them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Past {
+pub struct FetchedHistory {
     /// In the order of time, one value for each signal that was wanted.
     pub points: Vec<Point>,
     /// Seconds between two of them; more than was asked for where the server has less.
@@ -76,7 +76,7 @@ pub struct Past {
 
 /// What is told while a past is read.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Note<'a> {
+pub enum FetchProgress<'a> {
     /// So many of all requests are answered.
     Done {
         /// How many.
@@ -92,9 +92,9 @@ pub enum Note<'a> {
 #[derive(Debug)]
 pub enum HistoryError {
     /// The server gave none.
-    Server(Failure),
+    Server(FetchError),
     /// Numbers are not what they are taken for.
-    Units(Amiss),
+    Units(UnitError),
 }
 
 impl fmt::Display for HistoryError {
@@ -108,8 +108,8 @@ impl fmt::Display for HistoryError {
 
 impl std::error::Error for HistoryError {}
 
-impl From<Failure> for HistoryError {
-    fn from(failure: Failure) -> Self {
+impl From<FetchError> for HistoryError {
+    fn from(failure: FetchError) -> Self {
         Self::Server(failure)
     }
 }
@@ -119,11 +119,11 @@ impl From<Failure> for HistoryError {
 /// # Errors
 /// When the server gives none, or what it gives cannot be what it is taken for. Each says what would help.
 pub fn read(
-    address: &Address,
-    access: &Access,
+    address: &ServerAddress,
+    access: &Credentials,
     mapping: &Mapping,
-    wanted: &Wanted<'_>,
-    tell: &mut dyn FnMut(Note<'_>),
-) -> Result<Past, HistoryError> {
+    wanted: &HistoryRequest<'_>,
+    tell: &mut dyn FnMut(FetchProgress<'_>),
+) -> Result<FetchedHistory, HistoryError> {
     fetch::read(address, access, mapping, wanted, tell)
 }

@@ -123,7 +123,7 @@ impl de::Visitor<'_> for Words {
 
 /// What was spent of a budget: the episodes that began within the last period.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ledger {
+pub struct BudgetLedger {
     allowance: Option<Allowance>,
     /// Seconds followed so far, gaps left out, and at how many of them episodes began; the oldest first.
     now: f64,
@@ -133,7 +133,7 @@ pub struct Ledger {
 /// Most episodes that are remembered: with them ten times the largest budget is spent.
 pub const BEGUN_MAX: usize = 10 * COUNT_MAX as usize;
 
-impl Ledger {
+impl BudgetLedger {
     /// Nothing is spent yet.
     pub fn new(budget: Budget) -> Self {
         Self { allowance: budget.0, now: 0.0, begun: VecDeque::new() }
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_spent_comes_back_after_a_period() {
-        let mut ledger = Ledger::new("2 per hour".parse().unwrap());
+        let mut ledger = BudgetLedger::new("2 per hour".parse().unwrap());
         let mut spent = Vec::new();
         for minute in 0..100 {
             ledger.step(60.0, minute == 10 || minute == 20);
@@ -209,12 +209,12 @@ mod tests {
         }
         let at = [9, 10, 20, 69, 70, 79, 80].map(|it: usize| spent[it]);
         assert_eq!(at.map(|it| (it * 2.0).round() as u32), [0, 1, 2, 2, 1, 1, 0]);
-        assert_eq!(Ledger::new(Budget::OFF).spent(), None);
+        assert_eq!(BudgetLedger::new(Budget::OFF).spent(), None);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut ledger = Ledger::new("1 per month".parse().unwrap());
+        let mut ledger = BudgetLedger::new("1 per month".parse().unwrap());
         (0..2 * BEGUN_MAX).for_each(|_| ledger.step(0.0, true));
         assert_eq!(ledger.spent(), Some(BEGUN_MAX as f64));
     }

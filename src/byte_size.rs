@@ -23,11 +23,11 @@ const UNITS: [(&str, u64); 9] = [
 
 /// An amount of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Size {
+pub struct ByteSize {
     bytes: u64,
 }
 
-impl Size {
+impl ByteSize {
     /// So many times 1,048,576 bytes.
     pub const fn mebibytes(count: u64) -> Self {
         Self { bytes: count << 20 }
@@ -40,7 +40,7 @@ impl Size {
 }
 
 /// In the largest unit that gives a whole number.
-impl fmt::Display for Size {
+impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = |unit: &&(&str, u64)| self.bytes > 0 && self.bytes.is_multiple_of(unit.1);
         match UNITS.iter().find(whole) {
@@ -52,7 +52,7 @@ impl fmt::Display for Size {
 
 /// Why a text is not an amount of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParseSizeError {
+pub enum ParseByteSizeError {
     /// It does not follow the grammar.
     Grammar,
     /// It is a number without a unit.
@@ -61,7 +61,7 @@ pub enum ParseSizeError {
     Large,
 }
 
-impl fmt::Display for ParseSizeError {
+impl fmt::Display for ParseByteSizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Grammar => "is not a size such as 256MiB, 1GiB or 20MB",
@@ -71,36 +71,36 @@ impl fmt::Display for ParseSizeError {
     }
 }
 
-impl std::error::Error for ParseSizeError {}
+impl std::error::Error for ParseByteSizeError {}
 
-impl FromStr for Size {
-    type Err = ParseSizeError;
+impl FromStr for ByteSize {
+    type Err = ParseByteSizeError;
 
-    fn from_str(text: &str) -> Result<Self, ParseSizeError> {
+    fn from_str(text: &str) -> Result<Self, ParseByteSizeError> {
         if text == "0" {
             return Ok(Self::default());
         }
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         if number.is_empty() {
-            return Err(ParseSizeError::Grammar);
+            return Err(ParseByteSizeError::Grammar);
         }
         if unit.is_empty() {
-            return Err(ParseSizeError::Unit);
+            return Err(ParseByteSizeError::Unit);
         }
-        let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(ParseSizeError::Grammar)?;
-        let number: u64 = number.parse().map_err(|_| ParseSizeError::Large)?;
-        Ok(Self { bytes: number.checked_mul(*bytes).ok_or(ParseSizeError::Large)? })
+        let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(ParseByteSizeError::Grammar)?;
+        let number: u64 = number.parse().map_err(|_| ParseByteSizeError::Large)?;
+        Ok(Self { bytes: number.checked_mul(*bytes).ok_or(ParseByteSizeError::Large)? })
     }
 }
 
-impl Serialize for Size {
+impl Serialize for ByteSize {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Size {
+impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SizeVisitor)
     }
@@ -110,17 +110,17 @@ impl<'de> Deserialize<'de> for Size {
 struct SizeVisitor;
 
 impl Visitor<'_> for SizeVisitor {
-    type Value = Size;
+    type Value = ByteSize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a size such as 256MiB, 1GiB or 20MB")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
         text.parse().map_err(|error| E::custom(format_args!("{text:?} {error}")))
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Size, E> {
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<ByteSize, E> {
         number.to_string().parse().map_err(|error| E::custom(format_args!("{number} {error}")))
     }
 }
@@ -131,9 +131,9 @@ mod tests {
 
     use super::*;
 
-    fn check(text: &str, expect: Result<u64, ParseSizeError>, shown: &str) {
-        let parsed = text.parse::<Size>();
-        assert_eq!(parsed.map(Size::bytes), expect, "{text}");
+    fn check(text: &str, expect: Result<u64, ParseByteSizeError>, shown: &str) {
+        let parsed = text.parse::<ByteSize>();
+        assert_eq!(parsed.map(ByteSize::bytes), expect, "{text}");
         if let Ok(size) = parsed {
             assert_eq!(size.to_string(), shown, "{text}");
         }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn refuses_with_a_reason() {
-        use ParseSizeError::{Grammar, Large, Unit};
+        use ParseByteSizeError::{Grammar, Large, Unit};
         for text in ["", "MiB", "1.5GiB", "-1B", "1 MB", "1mb", "1M", "٣B"] {
             check(text, Err(Grammar), "");
         }
@@ -163,13 +163,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(bytes: u64) {
-            let size = Size { bytes };
+            let size = ByteSize { bytes };
             prop_assert_eq!(size.to_string().parse(), Ok(size));
         }
 
         #[test]
         fn no_text_is_too_strange(text in ".*") {
-            let _ = text.parse::<Size>();
+            let _ = text.parse::<ByteSize>();
         }
     }
 }

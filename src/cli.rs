@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use crate::config::{
-    self, FILE_VARIABLE, Given, Loaded, Problems, STANDARD_FILE, Setting, Takes, lower_first, settings,
+    self, ConfigProblems, FILE_VARIABLE, FlagValue, LoadedConfig, STANDARD_FILE, Setting, ValueType,
+    lower_first, settings,
 };
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::version;
 
 mod accept;
@@ -41,26 +42,26 @@ mod validate;
 pub use check::Print;
 pub use demo::Demo;
 pub use episodes::Episodes;
-pub use evaluate::{Evaluate, Of, Trial};
+pub use evaluate::{Evaluate, EvaluationInput, ReplayMode};
 pub use explain::Explain;
-pub use export::{Columns, Export, What};
+pub use export::{ColumnLayout, Export, ExportTable};
 pub use forget::Forget;
 pub use learn::Learn;
-pub use models::{Action, Models};
+pub use models::{Models, ModelsAction};
 pub use replay::Replay;
 pub use simulate::Simulate;
 pub use status::Status;
-pub use store_args::{Moment, Range};
-pub use train::{Elsewhere, Search, Train};
-pub use validate::{Layout, Validate};
+pub use store_args::{TimeArg, TimeRangeArgs};
+pub use train::{Train, TrainFrom, TrainSearch};
+pub use validate::{ReportFormat, Validate};
 
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Sample, judge and serve.
-    Run(Options),
+    Run(GlobalOptions),
     /// Look at settings, do nothing else.
-    Check(Options, Print),
+    Check(GlobalOptions, Print),
     /// Look at a table of numbers.
     Validate(Validate),
     /// Score the rows of a table.
@@ -80,7 +81,7 @@ pub enum Command {
     /// Write what was stored as tables.
     Export(Export),
     /// Accept the current anomaly as normal.
-    Accept(Options),
+    Accept(GlobalOptions),
     /// Forget what was learned in a span.
     Forget(Forget),
     /// Switch learning of a running hostnorm.
@@ -88,7 +89,7 @@ pub enum Command {
     /// Tell the state of a running hostnorm.
     Status(Status),
     /// Ask a running hostnorm whether it is healthy.
-    Health(Options),
+    Health(GlobalOptions),
     /// Print what a shell completes by, or a page of the manual.
     Print(String),
     /// Look at the versions of models, or choose one.
@@ -97,11 +98,11 @@ pub enum Command {
 
 /// Where settings come from, as far as the command line says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Options {
+pub struct GlobalOptions {
     /// The settings file.
     pub file: Option<PathBuf>,
     /// Settings that stand above it.
-    pub flags: Vec<Given>,
+    pub flags: Vec<FlagValue>,
 }
 
 /// How the process is to end. Only `main.rs` ends it.
@@ -147,7 +148,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         let text = error.render().to_string().trim_end().to_owned();
         if error.use_stderr() { Exit::usage(text) } else { Exit::success(text) }
     })?;
-    let mut options = Options::default();
+    let mut options = GlobalOptions::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
     // What does not sample this machine for good takes no settings from before its name.
@@ -180,7 +181,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     })
 }
 
-impl Options {
+impl GlobalOptions {
     /// Puts the settings together. Where neither a flag nor the environment names a file, [`STANDARD_FILE`] is read if it
     /// exists, so that commands on a packaged host have the settings of the daemon.
     ///
@@ -189,12 +190,12 @@ impl Options {
     pub fn load(
         &self,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Loaded, Problems> {
+    ) -> Result<LoadedConfig, ConfigProblems> {
         let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
         let is_named = self.file.is_some() || environment.contains_key(OsStr::new(FILE_VARIABLE));
         let standard = Path::new(STANDARD_FILE);
         let standard = (!is_named && standard.is_file()).then_some(standard);
-        Loaded::new(self.file.as_deref().or(standard), environment, self.flags.clone())
+        LoadedConfig::new(self.file.as_deref().or(standard), environment, self.flags.clone())
     }
 
     /// A command that takes no settings must not pass over those that stand before its name.
@@ -229,26 +230,26 @@ fn defaulted(name: &'static str, value: &'static str, default: &'static str, hel
 
 /// How far the rows of a table are apart.
 fn every() -> Arg {
-    let span = |text: &str| match text.parse::<Span>() {
-        Ok(span) if span == Span::default() => Err("it must be above 0".to_owned()),
+    let span = |text: &str| match text.parse::<HumanDuration>() {
+        Ok(span) if span == HumanDuration::default() => Err("it must be above 0".to_owned()),
         Ok(span) => Ok(span),
         Err(error) => Err(error.to_string()),
     };
     Arg::new("every").long("every").value_name("DURATION").value_parser(span)
 }
 
-fn given(matches: &ArgMatches, setting: &Setting) -> Option<Given> {
+fn given(matches: &ArgMatches, setting: &Setting) -> Option<FlagValue> {
     let (key, flag) = (setting.key.to_string(), setting.flag());
-    if setting.takes == Takes::Switch {
+    if setting.takes == ValueType::Switch {
         let no_flag = format!("no-{flag}");
         return match (matches.get_flag(&flag), matches.get_flag(&no_flag)) {
-            (_, true) => Some(Given { key, flag: no_flag, words: vec!["false".into()] }),
-            (true, false) => Some(Given { key, flag, words: vec!["true".into()] }),
+            (_, true) => Some(FlagValue { key, flag: no_flag, words: vec!["false".into()] }),
+            (true, false) => Some(FlagValue { key, flag, words: vec!["true".into()] }),
             (false, false) => None,
         };
     }
     let words = matches.get_many::<String>(&flag)?.cloned().collect();
-    Some(Given { key, flag, words })
+    Some(FlagValue { key, flag, words })
 }
 
 fn command(settings: &[Setting]) -> clap::Command {
@@ -324,7 +325,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
         let arg = if is_common { arg } else { arg.help_heading(heading(setting.section())) };
         arg.help(format!("{}{end}", first_sentence(help))).long_help(format!("{help}{end}"))
     };
-    if setting.takes == Takes::Switch {
+    if setting.takes == ValueType::Switch {
         let no_flag = format!("no-{flag}");
         let no_help = format!("Do not {}", lower_first(first_sentence(&setting.help)));
         let is_on = default == "true";
@@ -334,10 +335,10 @@ fn args(setting: &Setting) -> Vec<Arg> {
         return [yes, no].map(|it| it.action(ArgAction::SetTrue)).into();
     }
     let words = match setting.takes {
-        Takes::OneOf(words) => format!(": {}", words.join(", ")),
+        ValueType::OneOf(words) => format!(": {}", words.join(", ")),
         _ => String::new(),
     };
-    let action = if setting.takes == Takes::Texts { ArgAction::Append } else { ArgAction::Set };
+    let action = if setting.takes == ValueType::Texts { ArgAction::Append } else { ArgAction::Set };
     // With negative numbers, `-5` gets the message of the setting and is not taken for a flag.
     vec![
         arg(&flag, &setting.help, &format!("{words} [default: {default}]"))

@@ -21,15 +21,15 @@ const FRONT: usize = MARK + 8;
 
 /// Bytes inside of a value: written and read as a whole, where a list of numbers would be gone through one by one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Blob(pub Vec<u8>);
+pub struct ByteString(pub Vec<u8>);
 
-impl Serialize for Blob {
+impl Serialize for ByteString {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Blob {
+impl<'de> Deserialize<'de> for ByteString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_bytes(Whole).map(Self)
     }
@@ -52,13 +52,13 @@ impl de::Visitor<'_> for Whole {
 
 /// Rows of single precision as one piece of bytes; there are thousands of them in a state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rows {
+pub struct PackedRows {
     /// How many values each row has.
     lengths: Vec<u32>,
-    values: Blob,
+    values: ByteString,
 }
 
-impl Rows {
+impl PackedRows {
     /// These rows.
     pub fn pack<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Self {
         let mut packed = Self::default();
@@ -88,7 +88,7 @@ pub mod timed_rows {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-    use super::Rows;
+    use super::PackedRows;
 
     type Timed<T> = VecDeque<(T, Box<[f32]>)>;
 
@@ -98,7 +98,7 @@ pub mod timed_rows {
     /// When the serializer fails.
     pub fn serialize<T: Serialize + Copy, S: Serializer>(rows: &Timed<T>, to: S) -> Result<S::Ok, S::Error> {
         let times: Vec<T> = rows.iter().map(|(at, _)| *at).collect();
-        (times, Rows::pack(rows.iter().map(|(_, row)| &**row))).serialize(to)
+        (times, PackedRows::pack(rows.iter().map(|(_, row)| &**row))).serialize(to)
     }
 
     /// Reads them.
@@ -108,7 +108,7 @@ pub mod timed_rows {
     pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Timed<T>, D::Error> {
-        let (times, rows) = <(Vec<T>, Rows)>::deserialize(from)?;
+        let (times, rows) = <(Vec<T>, PackedRows)>::deserialize(from)?;
         let rows = rows.unpack().filter(|it| it.len() == times.len());
         let rows = rows.ok_or_else(|| de::Error::custom("rows and their lengths do not fit"))?;
         Ok(times.into_iter().zip(rows.into_iter().map(Vec::into_boxed_slice)).collect())
@@ -122,14 +122,14 @@ pub mod shared_rows {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-    use super::Rows;
+    use super::PackedRows;
 
     /// Writes them.
     ///
     /// # Errors
     /// When the serializer fails.
     pub fn serialize<S: Serializer>(rows: &VecDeque<Arc<[f32]>>, to: S) -> Result<S::Ok, S::Error> {
-        Rows::pack(rows.iter().map(|it| &**it)).serialize(to)
+        PackedRows::pack(rows.iter().map(|it| &**it)).serialize(to)
     }
 
     /// Reads them.
@@ -137,7 +137,7 @@ pub mod shared_rows {
     /// # Errors
     /// When the bytes hold something else.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Arc<[f32]>>, D::Error> {
-        let rows = Rows::deserialize(from)?.unpack();
+        let rows = PackedRows::deserialize(from)?.unpack();
         let rows = rows.ok_or_else(|| de::Error::custom("rows and their lengths do not fit"))?;
         Ok(rows.into_iter().map(Arc::from).collect())
     }
@@ -269,12 +269,12 @@ mod tests {
     #[test]
     fn rows_are_the_same_after_they_were_bytes() {
         let rows = [vec![1.5, f32::INFINITY], Vec::new(), vec![-0.0]];
-        let packed: Rows = read(&bytes(&Rows::pack(rows.iter().map(Vec::as_slice)))).unwrap();
+        let packed: PackedRows = read(&bytes(&PackedRows::pack(rows.iter().map(Vec::as_slice)))).unwrap();
         assert_eq!(packed.unpack().unwrap(), rows);
         for lengths in [vec![2, 0], vec![2, 0, 2], vec![u32::MAX; 9]] {
-            assert_eq!(Rows { lengths, ..packed.clone() }.unpack(), None);
+            assert_eq!(PackedRows { lengths, ..packed.clone() }.unpack(), None);
         }
-        let short = Rows { lengths: vec![1], values: Blob(vec![0; 5]) };
+        let short = PackedRows { lengths: vec![1], values: ByteString(vec![0; 5]) };
         assert_eq!(short.unpack(), None);
     }
 }

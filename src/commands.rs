@@ -36,9 +36,9 @@ fn release(detection: &DetectionSettings) -> ResolveRule {
 }
 
 /// How forests are grown, as the settings have it.
-fn training(detection: &DetectionSettings) -> training::Settings {
+fn training(detection: &DetectionSettings) -> training::TrainingSettings {
     let whole = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
-    training::Settings {
+    training::TrainingSettings {
         trees: whole(detection.forest.trees),
         sample_size: whole(detection.forest.sample_size),
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backfill;
 use crate::budget::Budget;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
 use crate::store;
 use crate::telemetry::{self, otlp};
@@ -26,13 +26,13 @@ mod otel_variables;
 mod validation;
 mod print;
 
-pub use load::{FILE_VARIABLE, Given, Loaded};
+pub use load::{FILE_VARIABLE, FlagValue, LoadedConfig};
 pub(crate) use print::default_of;
 pub use print::{default_file, effective};
-pub use setting::{Setting, Takes};
+pub use setting::{Setting, ValueType};
 pub(crate) use settings_table::lower_first;
 pub use settings_table::settings;
-pub use value_source::{Place, Problem, Problems};
+pub use value_source::{ConfigProblem, ConfigProblems, ValueSource};
 
 /// The settings file that is read where none is named, if it exists.
 pub const STANDARD_FILE: &str = "/etc/hostnorm/hostnorm.yaml";
@@ -67,26 +67,26 @@ pub struct Config {
     /// Which metrics are exposed.
     pub metrics: MetricsSettings,
     /// What is stored, and where.
-    pub storage: store::Settings,
+    pub storage: store::StoreSettings,
     /// The past of this host from elsewhere.
-    pub backfill: backfill::Settings,
+    pub backfill: backfill::BackfillSettings,
     /// What is logged, and how.
-    pub log: telemetry::Settings,
+    pub log: telemetry::LogSettings,
     /// Where traces are sent, and which.
-    pub otlp: otlp::Settings,
+    pub otlp: otlp::OtlpSettings,
 }
 
 /// How the host is judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DetectionSettings {
     /// Time between two readings.
-    pub interval: Span,
+    pub interval: HumanDuration,
     /// Readings whose mean is one point.
     pub window: u64,
     /// How long is learned before the first score.
-    pub warmup: Span,
+    pub warmup: HumanDuration,
     /// How long a score is held, so that no scrape misses a spike.
-    pub score_hold: Span,
+    pub score_hold: HumanDuration,
     /// Where the random numbers of training begin.
     pub seed: u64,
     /// The raw joint score that is exposed as 1.0.
@@ -100,17 +100,17 @@ pub struct DetectionSettings {
     /// Readings after which half of a score is left.
     pub smoothing: f64,
     /// The age at which what was learned counts half.
-    pub half_life: Span,
+    pub half_life: HumanDuration,
     /// Time between two trainings.
-    pub retrain_interval: Span,
+    pub retrain_interval: HumanDuration,
     /// Whether signals that drifted are a reason to train as well.
     pub retrain_on_drift: bool,
     /// How long a new model is tried out beside the one that judges.
-    pub shadow_duration: Span,
+    pub shadow_duration: HumanDuration,
     /// Weight at which points inside an anomaly are learned.
     pub anomaly_weight: f64,
     /// How long an anomaly lasts before it is the new normal.
-    pub accept_after: Span,
+    pub accept_after: HumanDuration,
 }
 
 /// Size of the isolation forest.
@@ -129,7 +129,7 @@ pub struct ResolveSettings {
     pub below: f64,
     /// … for this long.
     #[serde(rename = "for")]
-    pub lasting: Span,
+    pub lasting: HumanDuration,
 }
 
 /// What explains an anomaly.
@@ -138,14 +138,14 @@ pub struct ContextSettings {
     /// A file that is touched by deploys; empty for none.
     pub deploy_marker: PathBuf,
     /// How long episodes are held back after it was.
-    pub deploy_grace: Span,
+    pub deploy_grace: HumanDuration,
 }
 
 /// How long subjects that are gone are remembered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubjectsSettings {
     /// Time after which a container that is gone is evicted from memory.
-    pub evict_after: Span,
+    pub evict_after: HumanDuration,
 }
 
 /// What is served, and where.
@@ -178,13 +178,13 @@ impl Default for Config {
             filesystem: FilesystemSettings::default(),
             network: NetworkSettings::default(),
             context: ContextSettings::default(),
-            subjects: SubjectsSettings { evict_after: Span::minutes(15) },
+            subjects: SubjectsSettings { evict_after: HumanDuration::minutes(15) },
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: MetricsSettings { raw: true },
-            storage: store::Settings::default(),
-            backfill: backfill::Settings::default(),
-            log: telemetry::Settings::default(),
-            otlp: otlp::Settings::default(),
+            storage: store::StoreSettings::default(),
+            backfill: backfill::BackfillSettings::default(),
+            log: telemetry::LogSettings::default(),
+            otlp: otlp::OtlpSettings::default(),
         }
     }
 }
@@ -192,29 +192,29 @@ impl Default for Config {
 impl Default for DetectionSettings {
     fn default() -> Self {
         Self {
-            interval: Span::seconds(1),
+            interval: HumanDuration::seconds(1),
             window: 30,
-            warmup: Span::minutes(10),
-            score_hold: Span::seconds(60),
+            warmup: HumanDuration::minutes(10),
+            score_hold: HumanDuration::seconds(60),
             seed: 0,
             threshold: 5.0,
             budget: Budget::OFF,
             forest: ForestSettings { trees: 100, sample_size: 256 },
-            resolve: ResolveSettings { below: 0.7, lasting: Span::seconds(30) },
+            resolve: ResolveSettings { below: 0.7, lasting: HumanDuration::seconds(30) },
             smoothing: 1.0,
-            half_life: Span::days(7),
-            retrain_interval: Span::days(1),
+            half_life: HumanDuration::days(7),
+            retrain_interval: HumanDuration::days(1),
             retrain_on_drift: true,
-            shadow_duration: Span::minutes(60),
+            shadow_duration: HumanDuration::minutes(60),
             anomaly_weight: 1.0,
-            accept_after: Span::minutes(360),
+            accept_after: HumanDuration::minutes(360),
         }
     }
 }
 
 impl Default for ContextSettings {
     fn default() -> Self {
-        Self { deploy_marker: PathBuf::new(), deploy_grace: Span::minutes(10) }
+        Self { deploy_marker: PathBuf::new(), deploy_grace: HumanDuration::minutes(10) }
     }
 }
 
@@ -237,14 +237,14 @@ impl Config {
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-        flags: Vec<Given>,
-    ) -> Result<Self, Problems> {
-        Loaded::new(file, environment, flags).map(|loaded| loaded.config)
+        flags: Vec<FlagValue>,
+    ) -> Result<Self, ConfigProblems> {
+        LoadedConfig::new(file, environment, flags).map(|loaded| loaded.config)
     }
 
     /// What the sources are told.
-    pub fn sources(&self) -> sources::Settings {
-        sources::Settings {
+    pub fn sources(&self) -> sources::SourceSettings {
+        sources::SourceSettings {
             roots: self.path.clone(),
             disk: self.disk.clone(),
             filesystem: self.filesystem.clone(),
@@ -254,11 +254,11 @@ impl Config {
     }
 
     /// The path of the Unix socket for local commands; `None` if there is none.
-    pub fn control_socket(&self, place: &store::Place) -> Option<PathBuf> {
+    pub fn control_socket(&self, place: &store::StoreLocation) -> Option<PathBuf> {
         match (self.web.control_socket.as_str(), place) {
             ("" | OFF, _) => None,
-            (AUTO, store::Place::Directory(directory)) => Some(directory.join(SOCKET)),
-            (AUTO, store::Place::Off | store::Place::Nowhere) => None,
+            (AUTO, store::StoreLocation::Directory(directory)) => Some(directory.join(SOCKET)),
+            (AUTO, store::StoreLocation::Off | store::StoreLocation::Nowhere) => None,
             (path, _) => Some(path.into()),
         }
     }

@@ -1,7 +1,7 @@
 //! The commands that a person can give to the running program, and the way their replies come back.
 //!
-//! HTTP routes and local commands share this one way in: a [`Command`] goes to the sampling loop, which alone owns the
-//! engine, and its [`Reply`] comes back through a channel of its own.
+//! HTTP routes and local commands share this one way in: a [`ControlCommand`] goes to the sampling loop, which alone owns the
+//! engine, and its [`CommandReply`] comes back through a channel of its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub const COMMANDS_MAX: usize = 64;
 
 /// A command to the sampling loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Command {
+pub enum ControlCommand {
     /// Report the state of the program.
     Status,
     /// Explain the present state of each subject: its score, its causes, its episode.
@@ -52,14 +52,14 @@ pub enum Command {
 
 /// The reply to a command that was carried out or accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reply {
+pub struct CommandReply {
     /// The outcome in one sentence.
     pub message: String,
     /// Data for programs; null where the sentence says everything.
     pub data: serde_json::Value,
 }
 
-impl Reply {
+impl CommandReply {
     /// A reply that is a sentence alone.
     pub fn sentence(message: impl Into<String>) -> Self {
         Self { message: message.into(), data: serde_json::Value::Null }
@@ -68,7 +68,7 @@ impl Reply {
 
 /// The reason that a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Refusal {
+pub enum CommandRefusal {
     /// The command names something that does not exist.
     NotFound(String),
     /// The present state does not allow it.
@@ -77,7 +77,7 @@ pub enum Refusal {
     Unavailable(String),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CommandRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound(reason) | Self::Conflict(reason) | Self::Unavailable(reason) => {
@@ -87,22 +87,22 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for CommandRefusal {}
 
 /// The outcome of a command.
-pub type Outcome = Result<Reply, Refusal>;
+pub type Outcome = Result<CommandReply, CommandRefusal>;
 
 /// A command on its way to the loop, with the channel for its reply.
 #[derive(Debug)]
-pub struct Request {
+pub struct CommandRequest {
     /// The command.
-    pub command: Command,
+    pub command: ControlCommand,
     reply: oneshot::Sender<Outcome>,
     /// Its place among the [`COMMANDS_MAX`].
     _place: OwnedSemaphorePermit,
 }
 
-impl Request {
+impl CommandRequest {
     /// Replies. A sender that no longer waits is no error.
     pub fn reply(self, outcome: Outcome) {
         let _ = self.reply.send(outcome);
@@ -112,7 +112,7 @@ impl Request {
 /// The sending end of the control path; clones share it.
 #[derive(Clone)]
 pub struct Control {
-    deliver: Arc<dyn Fn(Request) -> bool + Send + Sync>,
+    deliver: Arc<dyn Fn(CommandRequest) -> bool + Send + Sync>,
     places: Arc<Semaphore>,
 }
 
@@ -124,26 +124,30 @@ impl fmt::Debug for Control {
 
 impl Control {
     /// Delivers requests by `deliver`, which never waits and returns false once the loop has ended.
-    pub fn new(deliver: impl Fn(Request) -> bool + Send + Sync + 'static) -> Self {
+    pub fn new(deliver: impl Fn(CommandRequest) -> bool + Send + Sync + 'static) -> Self {
         Self { deliver: Arc::new(deliver), places: Arc::new(Semaphore::new(COMMANDS_MAX)) }
     }
 
     /// Sends a command and waits for its reply, at most [`REPLY_DEADLINE`].
     ///
     /// # Errors
-    /// The refusal of the loop, or [`Refusal::Unavailable`] when there is no reply.
-    pub async fn send(&self, command: Command) -> Outcome {
+    /// The refusal of the loop, or [`CommandRefusal::Unavailable`] when there is no reply.
+    pub async fn send(&self, command: ControlCommand) -> Outcome {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return Err(Refusal::Unavailable(format!("{COMMANDS_MAX} commands wait for a reply already")));
+            return Err(CommandRefusal::Unavailable(format!(
+                "{COMMANDS_MAX} commands wait for a reply already"
+            )));
         };
         let (reply, answered) = oneshot::channel();
-        if !(self.deliver)(Request { command, reply, _place: place }) {
-            return Err(Refusal::Unavailable("the sampling loop has ended".into()));
+        if !(self.deliver)(CommandRequest { command, reply, _place: place }) {
+            return Err(CommandRefusal::Unavailable("the sampling loop has ended".into()));
         }
         match tokio::time::timeout(REPLY_DEADLINE, answered).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Refusal::Unavailable("the sampling loop ended before it replied".into())),
-            Err(_) => Err(Refusal::Unavailable(format!(
+            Ok(Err(_)) => {
+                Err(CommandRefusal::Unavailable("the sampling loop ended before it replied".into()))
+            }
+            Err(_) => Err(CommandRefusal::Unavailable(format!(
                 "no reply within {} s; the command may still be carried out, see the log",
                 REPLY_DEADLINE.as_secs()
             ))),

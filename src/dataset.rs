@@ -12,16 +12,16 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::evaluate::{Series, Unfit};
-use crate::table::Stream;
+use crate::evaluate::{EvaluateError, Series};
+use crate::table::InputStream;
 
 mod label_column;
 mod series_folder;
 mod root_causes;
 
-pub use label_column::{Scores, labels, scores};
+pub use label_column::{ScoreColumn, labels, scores};
 pub use root_causes::causes;
-pub use series_folder::{Entry, Folder};
+pub use series_folder::{FolderEntry, SeriesFolder};
 
 /// The most rows that are read of a file; a year of seconds is three times as many as this.
 pub const ROWS_MAX: usize = 10_000_000;
@@ -34,14 +34,14 @@ const TEXT_MAX: u64 = 64 << 20;
 
 /// Why a file is no use, in a sentence that begins with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct DatasetError {
     /// The file, and the line after a colon if it is one line's fault.
     place: String,
     /// What is wrong and what would help.
     text: String,
 }
 
-impl Problem {
+impl DatasetError {
     /// The file as a whole is wrong.
     pub fn of(path: &Path, text: impl Into<String>) -> Self {
         Self { place: path.display().to_string(), text: text.into() }
@@ -53,17 +53,17 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for DatasetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.text)
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for DatasetError {}
 
 /// Says of the file of scores why it does not fit its labels.
-pub fn misfit(scores: &Path, unfit: Unfit) -> Problem {
-    Problem::of(scores, unfit.to_string())
+pub fn misfit(scores: &Path, unfit: EvaluateError) -> DatasetError {
+    DatasetError::of(scores, unfit.to_string())
 }
 
 /// One series without a folder around it.
@@ -75,10 +75,13 @@ pub fn series(
     scores_of: &Path,
     per_day: f64,
     vus_window: usize,
-) -> Result<Series, Problem> {
+) -> Result<Series, DatasetError> {
     let labels = labels(labels_of)?;
     if !labels.contains(&true) {
-        return Err(Problem::of(labels_of, "no row is labelled 1; without an event there are no figures"));
+        return Err(DatasetError::of(
+            labels_of,
+            "no row is labelled 1; without an event there are no figures",
+        ));
     }
     let name = scores_of.file_stem().unwrap_or_default().to_string_lossy();
     Series::new(name, labels, scores(scores_of)?.scores, per_day, vus_window)
@@ -86,9 +89,9 @@ pub fn series(
 }
 
 /// The whole text of a file.
-fn text(path: &Path) -> Result<String, Problem> {
-    let text = Stream::within(path, TEXT_MAX).and_then(Stream::text);
-    text.map_err(|problem| Problem::of(path, problem.to_string()))
+fn text(path: &Path) -> Result<String, DatasetError> {
+    let text = InputStream::within(path, TEXT_MAX).and_then(InputStream::text);
+    text.map_err(|problem| DatasetError::of(path, problem.to_string()))
 }
 
 /// The beginning of a text that is shown in a sentence.

@@ -4,9 +4,9 @@
 //! or three digits. Prefixes are decimal, as `B/s` of networks and disks are: 1 kB is 1000 bytes.
 
 use crate::detect::absence;
-use crate::duration::Span;
-use crate::reading::{Kind, Subject, Timestamp};
-use crate::report::{Absent, Contribution, Episode, Expected, Judgement, SignalState};
+use crate::duration::HumanDuration;
+use crate::reading::{Subject, SubjectKind, Timestamp};
+use crate::report::{AbsentSignal, Assessment, Contribution, Episode, ExpectedValue, SignalState};
 use crate::signal::Unit;
 
 /// Most signals that a description names.
@@ -17,7 +17,7 @@ pub const DESCRIPTION_MAX: usize = 512;
 
 /// A signal that is to blame, and what is known of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Cause<'a> {
+pub struct NamedSignal<'a> {
     /// What it adds to the score.
     pub contribution: &'a Contribution,
     /// Its value and what was expected.
@@ -25,18 +25,18 @@ pub struct Cause<'a> {
 }
 
 /// The signals to name, the oddest first; none of those that speak against an anomaly.
-pub fn causes(judgement: &Judgement) -> Vec<Cause<'_>> {
+pub fn causes(judgement: &Assessment) -> Vec<NamedSignal<'_>> {
     let causes = judgement.opinion.iter().flat_map(|it| &it.causes).filter(|it| it.value > 0.0);
     let known = causes.filter_map(|contribution| {
         let state = judgement.signals.iter().find(|it| it.signal.name == contribution.signal.name)?;
-        Some(Cause { contribution, state })
+        Some(NamedSignal { contribution, state })
     });
     known.take(CAUSES_MAX).collect()
 }
 
 /// The description of the episode under way: its subject, and the signals that are not as expected, in at most
 /// [`DESCRIPTION_MAX`] bytes.
-pub fn describe(subject: &Subject, judgement: &Judgement) -> String {
+pub fn describe(subject: &Subject, judgement: &Assessment) -> String {
     shortened(format!("Anomaly on {}: {}", name(subject), blamed(judgement)))
 }
 
@@ -63,15 +63,15 @@ pub fn id(subject: &Subject, since: Timestamp) -> String {
 }
 
 /// How long an episode lasted, to the second.
-pub fn lasted(episode: &Episode, at: Timestamp) -> Span {
-    Span::nearest((at.0 - episode.since.0).round())
+pub fn lasted(episode: &Episode, at: Timestamp) -> HumanDuration {
+    HumanDuration::nearest((at.0 - episode.since.0).round())
 }
 
 /// Who it is about.
 pub fn name(subject: &Subject) -> String {
     match subject.kind() {
-        Kind::Host => "host".into(),
-        kind @ (Kind::Container | Kind::Log) => format!("{} {}", kind.name(), subject.name()),
+        SubjectKind::Host => "host".into(),
+        kind @ (SubjectKind::Container | SubjectKind::Log) => format!("{} {}", kind.name(), subject.name()),
     }
 }
 
@@ -86,7 +86,7 @@ fn shortened(text: String) -> String {
     format!("{}{MARK}", words.trim_end_matches([',', ':']))
 }
 
-fn blamed(judgement: &Judgement) -> String {
+fn blamed(judgement: &Assessment) -> String {
     // What ceased comes first: it says more than that a value is not as expected, and does not need one.
     let absent = || judgement.absent.iter();
     let present = causes(judgement).into_iter().map(|it| it.state);
@@ -100,15 +100,15 @@ fn blamed(judgement: &Judgement) -> String {
 }
 
 /// "memory used unchanged for 12m (usually changes every 30s)".
-fn ceased(absent: &Absent) -> String {
-    let span = |seconds: f64| Span::nearest(seconds.round());
+fn ceased(absent: &AbsentSignal) -> String {
+    let span = |seconds: f64| HumanDuration::nearest(seconds.round());
     let (title, lasted) = (absent.signal.title, span(absent.seconds));
     match absent.kind {
-        absence::Kind::FlatLine => {
+        absence::AbsenceKind::FlatLine => {
             format!("{title} unchanged for {lasted} (usually changes every {})", span(absent.usual))
         }
-        absence::Kind::Stopped => format!("{title} stopped {lasted} ago"),
-        absence::Kind::Vanished => format!("{title} vanished {lasted} ago"),
+        absence::AbsenceKind::Stopped => format!("{title} stopped {lasted} ago"),
+        absence::AbsenceKind::Vanished => format!("{title} vanished {lasted} ago"),
     }
 }
 
@@ -125,7 +125,7 @@ fn phrase(state: &SignalState) -> String {
 }
 
 /// ", range 0–9 %", or as much of it as there are bounds.
-fn range(unit: Unit, Expected { lower, upper, .. }: &Expected) -> String {
+fn range(unit: Unit, ExpectedValue { lower, upper, .. }: &ExpectedValue) -> String {
     let [from, to] = [*lower, *upper].map(|it| quantity(unit, it));
     match (lower.is_finite(), upper.is_finite()) {
         (true, true) if *lower < 0.0 => format!(", range {from} to {to}"),
@@ -205,7 +205,7 @@ pub fn instant(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Direction, Opinion};
+    use crate::report::{Direction, ScoreDetails};
     use crate::signal::Signal;
 
     static BUSY: Signal = signal("cpu_busy_ratio", "CPU usage", Unit::Ratio);
@@ -214,16 +214,16 @@ mod tests {
     static BLOCKED: Signal = signal("blocked", "blocked tasks", Unit::Count);
 
     const fn signal(name: &'static str, title: &'static str, unit: Unit) -> Signal {
-        Signal { kind: Kind::Host, name, title, help: "", unit, floor: 0.0, of: |_| None }
+        Signal { kind: SubjectKind::Host, name, title, help: "", unit, floor: 0.0, of: |_| None }
     }
 
     /// Each row: signal, contribution, value, and expected, lower, upper where there are such.
     type Row = (&'static Signal, f64, f64, Option<[f64; 3]>);
 
-    fn judgement(rows: &[Row]) -> Judgement {
-        let mut judgement = Judgement { opinion: Some(Opinion::default()), ..Judgement::default() };
+    fn judgement(rows: &[Row]) -> Assessment {
+        let mut judgement = Assessment { opinion: Some(ScoreDetails::default()), ..Assessment::default() };
         for (signal, contribution, value, expected) in rows {
-            let expected = expected.map(|[value, lower, upper]| Expected { value, lower, upper });
+            let expected = expected.map(|[value, lower, upper]| ExpectedValue { value, lower, upper });
             judgement.signals.push(SignalState { signal, value: *value, expected, drift: None });
             let direction = Direction::High;
             judgement.opinion.as_mut().unwrap().causes.push(Contribution {
@@ -259,12 +259,12 @@ mod tests {
 
     #[test]
     fn what_ceased_is_said_first_and_once() {
-        let absent = |signal, kind| Absent { signal, kind, seconds: 720.4, usual: 30.2 };
+        let absent = |signal, kind| AbsentSignal { signal, kind, seconds: 720.4, usual: 30.2 };
         let mut found = judgement(&[(&BUSY, 1.5, 0.4, None), (&SWITCHES, 0.5, 0.0, None)]);
         found.absent = vec![
-            absent(&BUSY, absence::Kind::FlatLine),
-            absent(&RECEIVED, absence::Kind::Vanished),
-            absent(&BLOCKED, absence::Kind::Stopped),
+            absent(&BUSY, absence::AbsenceKind::FlatLine),
+            absent(&RECEIVED, absence::AbsenceKind::Vanished),
+            absent(&BLOCKED, absence::AbsenceKind::Stopped),
         ];
         let expect = "Anomaly on host: CPU usage unchanged for 12m (usually changes every 30s), \
                       network received vanished 12m ago, blocked tasks stopped 12m ago";

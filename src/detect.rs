@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::window::Point;
 
-use absence::Ceased;
+use absence::AbsenceTracker;
 use baseline::Baseline;
 use distance::Distance;
 use eif::Eif;
@@ -71,7 +71,7 @@ impl<T> PerDetector<T> {
     }
 
     /// Returns the values with the rows of the table that describe their detectors.
-    pub fn described(&self) -> impl Iterator<Item = (&'static Row, &T)> {
+    pub fn described(&self) -> impl Iterator<Item = (&'static DetectorInfo, &T)> {
         DETECTORS.each().into_iter().zip(self.each())
     }
 
@@ -97,50 +97,50 @@ impl<T> PerDetector<T> {
 }
 
 /// The description of each detector.
-pub static DETECTORS: PerDetector<Row> = PerDetector {
-    zscore: Row {
+pub static DETECTORS: PerDetector<DetectorInfo> = PerDetector {
+    zscore: DetectorInfo {
         name: "zscore",
         help: "Distance from the mean of the last 100 points, in standard deviations",
         votes: true,
         selective: false,
     },
-    baseline: Row {
+    baseline: DetectorInfo {
         name: "baseline",
         help: "Distance from the mean of the last days, in standard deviations",
         votes: true,
         selective: false,
     },
-    distance: Row {
+    distance: DetectorInfo {
         name: "distance",
         help: "Mahalanobis distance of the point, of its smoothed values and of its change",
         votes: false,
         selective: false,
     },
-    forest: Row {
+    forest: DetectorInfo {
         name: "eif",
         help: "Extended isolation forest: number of random cuts that isolate the point; fewer cuts score higher",
         votes: true,
         selective: false,
     },
-    novelty: Row {
+    novelty: DetectorInfo {
         name: "novelty",
         help: "Share of the signals whose behavior matches none of 18 six-hour periods of the last days",
         votes: false,
         selective: false,
     },
-    seasonal: Row {
+    seasonal: DetectorInfo {
         name: "seasonal",
         help: "Distance from the usual value at this time of day and week, in standard deviations",
         votes: true,
         selective: true,
     },
-    absence: Row {
+    absence: DetectorInfo {
         name: "absence",
         help: "Signals that stopped changing, stopped counting or vanished: duration, compared with the longest before",
         votes: false,
         selective: true,
     },
-    level_extreme: Row {
+    level_extreme: DetectorInfo {
         name: "level_extreme",
         help: "Smoothed distance of a signal from its mean, compared with the largest of the last days",
         votes: false,
@@ -150,7 +150,7 @@ pub static DETECTORS: PerDetector<Row> = PerDetector {
 
 /// The description of one detector.
 #[derive(Debug)]
-pub struct Row {
+pub struct DetectorInfo {
     /// The value of the label `detector`.
     pub name: &'static str,
     /// One sentence for the documentation.
@@ -162,7 +162,7 @@ pub struct Row {
     pub selective: bool,
 }
 
-impl Row {
+impl DetectorInfo {
     /// Returns whether the detector votes for an anomaly at this score, which is in units of its threshold; `None` when
     /// it has no vote or abstains.
     pub fn vote(&self, score: Option<f64>) -> Option<bool> {
@@ -172,7 +172,7 @@ impl Row {
 
 /// What a detector has to know of the points that will come.
 #[derive(Debug, Clone)]
-pub struct Shape {
+pub struct FeatureSpec {
     /// One noise floor a signal: a distance below it is never an anomaly; in the unit of the signal.
     pub floors: Vec<f64>,
     /// After how many points half of what was learned is forgotten.
@@ -187,7 +187,7 @@ pub struct Shape {
     pub novelty_half_life: f64,
 }
 
-impl Shape {
+impl FeatureSpec {
     /// Signals with these floors, a point each half minute.
     pub fn plain(floors: Vec<f64>, half_life: f64) -> Self {
         Self {
@@ -222,18 +222,18 @@ pub struct View<'a> {
 
 /// How the newest point is to be learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Lesson {
+pub struct LearnStep {
     /// As how much of a whole point it counts: a share of a window while warming up, little inside an episode.
     pub weight: f64,
     /// Whether a whole window has passed since the last lesson with `step`: memories that count points move on.
     pub step: bool,
     /// Whether the point lies inside an episode: memories that count points move on as if it were ordinary.
-    pub quarantined: bool,
+    pub in_anomaly: bool,
 }
 
 /// The opinion of one detector. To abstain is a verdict, not a missing value.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub enum Verdict {
+pub enum DetectorOutput {
     /// It does not know enough yet.
     #[default]
     Abstain,
@@ -248,7 +248,7 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl DetectorOutput {
     /// The score in units of its threshold, so that 1.0 is the limit.
     pub fn relative(&self) -> Option<f64> {
         match self {
@@ -259,7 +259,7 @@ impl Verdict {
 }
 
 /// The opinion of each detector on one point.
-pub type Outputs = PerDetector<Verdict>;
+pub type Outputs = PerDetector<DetectorOutput>;
 
 /// The detectors of one subject and what each learned. Serialized without the trained forest, which is shared.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -277,14 +277,14 @@ pub struct Detectors {
     /// Distance from the time of day and week.
     pub seasonal: Seasonal,
     /// Signals that cease.
-    pub absence: Ceased,
+    pub absence: AbsenceTracker,
     /// Signals that stay further out than ever.
     pub level_extreme: LevelExtreme,
 }
 
 impl Detectors {
     /// Knows nothing yet.
-    pub fn new(shape: &Shape) -> Self {
+    pub fn new(shape: &FeatureSpec) -> Self {
         Self {
             zscore: ZScore::new(shape),
             baseline: Baseline,
@@ -292,7 +292,7 @@ impl Detectors {
             forest: Eif::new(shape),
             novelty: Novelty::new(shape),
             seasonal: Seasonal::new(shape),
-            absence: Ceased::new(shape),
+            absence: AbsenceTracker::new(shape),
             level_extreme: LevelExtreme::new(shape),
         }
     }
@@ -313,7 +313,7 @@ impl Detectors {
     }
 
     /// Learns the point.
-    pub fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
         let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, level_extreme } =
             self;
         zscore.learn(view, lesson);
@@ -341,7 +341,7 @@ impl Detectors {
 
 /// What is expected of a signal and the bounds that ordinary values keep to, in its unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
+pub struct ExpectedRange {
     /// The value itself.
     pub value: f64,
     /// The lower bound.
@@ -360,7 +360,7 @@ pub(crate) fn forgetting(half_life: f64) -> f64 {
 /// With exponential forgetting once those are many: `max(1 - (1 - a)^weight, weight / (before + weight))`. A
 /// quarantined point never has more than the share of a late one, or a single fault would be half of all that a
 /// young host knows.
-pub(crate) fn gain(forgetting: f64, lesson: Lesson, before: f64) -> f64 {
+pub(crate) fn gain(forgetting: f64, lesson: LearnStep, before: f64) -> f64 {
     let late = 1.0 - (1.0 - forgetting).powf(lesson.weight);
-    if lesson.quarantined { late } else { late.max(lesson.weight / (before + lesson.weight)) }
+    if lesson.in_anomaly { late } else { late.max(lesson.weight / (before + lesson.weight)) }
 }

@@ -42,7 +42,7 @@ const PARTS: [f64; 5] = [-1.281_55, -0.524_40, 0.0, 0.524_40, 1.281_55];
 
 /// The values of the last days.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Log {
+pub struct DriftLog {
     /// The noise floor of each signal.
     floors: Vec<f64>,
     rows_max: usize,
@@ -53,7 +53,7 @@ pub struct Log {
 
 /// What the values of each signal were like in a training set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Reference {
+pub struct DriftReference {
     /// Nothing for signals that were there too seldom.
     signals: Vec<Option<Shape>>,
 }
@@ -74,7 +74,7 @@ pub fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
     (0..taken).map(move |idx| idx * count / taken)
 }
 
-impl Log {
+impl DriftLog {
     /// Knows nothing yet of signals with these noise floors.
     pub fn new(floors: Vec<f64>) -> Self {
         Self { floors, rows_max: ROWS_MAX, rows: VecDeque::new() }
@@ -129,9 +129,9 @@ impl Log {
     }
 
     /// What a model is trained on that is trained now.
-    pub fn reference(&self) -> Reference {
+    pub fn reference(&self) -> DriftReference {
         let each = self.floors.iter().enumerate();
-        Reference {
+        DriftReference {
             signals: each
                 .map(|(idx, floor)| Shape::of(&self.column(idx, f64::NEG_INFINITY), *floor))
                 .collect(),
@@ -146,7 +146,7 @@ impl Log {
     }
 }
 
-impl Reference {
+impl DriftReference {
     /// Whether it can be compared with.
     pub fn is_sound(&self) -> bool {
         let sound = |it: &Shape| {
@@ -158,7 +158,7 @@ impl Reference {
     }
 
     /// How far each signal is from what it was, so that 1.0 is the limit; nothing for signals known too little.
-    pub fn ratios(&self, log: &Log) -> Vec<Option<f64>> {
+    pub fn ratios(&self, log: &DriftLog) -> Vec<Option<f64>> {
         let newest = log.rows.iter().map(|(at, _)| at.0).fold(f64::NEG_INFINITY, f64::max);
         let from = newest - RECENT_SECONDS;
         let each = log.floors.iter().enumerate().map(|(idx, floor)| {
@@ -258,8 +258,8 @@ mod tests {
         before: impl Fn(f64, f64) -> f64,
         after: impl Fn(f64, f64) -> f64,
     ) -> f64 {
-        let mut log = Log::new(vec![floor]);
-        let push = |log: &mut Log, t: usize, value: f64| {
+        let mut log = DriftLog::new(vec![floor]);
+        let push = |log: &mut DriftLog, t: usize, value: f64| {
             let point = Point { at: Timestamp(t as f64 * 600.0), values: vec![value], missing: vec![false] };
             assert!(log.push(&point));
         };
@@ -305,14 +305,14 @@ mod tests {
 
     #[test]
     fn too_little_says_nothing_and_the_log_is_bounded() {
-        let mut log = Log::new(vec![0.0]);
+        let mut log = DriftLog::new(vec![0.0]);
         let reference = log.reference();
         assert_eq!(reference.ratios(&log), [None]);
         for t in 0..20_000 {
             let missing = vec![t % 2 == 0];
             log.push(&Point { at: Timestamp(t as f64 * 300.0), values: vec![t as f64], missing });
         }
-        assert!(log.rows.len() <= ROWS_MAX && log.fits(&Log::new(vec![0.0])));
+        assert!(log.rows.len() <= ROWS_MAX && log.fits(&DriftLog::new(vec![0.0])));
         // Each second point is taken, and that is one without a value.
         assert_eq!(log.reference().ratios(&log), [None]);
         log.push(&Point { at: Timestamp(600.0), values: vec![1.0], missing: vec![false] });

@@ -11,7 +11,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest span that is accepted, a hundred years; a longer one would overflow deadlines.
-pub const SPAN_MAX: Span = Span { millis: 100 * 365 * DAY };
+pub const SPAN_MAX: HumanDuration = HumanDuration { millis: 100 * 365 * DAY };
 
 const DAY: u64 = 24 * HOUR;
 const HOUR: u64 = 60 * MINUTE;
@@ -24,11 +24,11 @@ const UNITS: [(&str, u64); 7] =
 
 /// A length of time, in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Span {
+pub struct HumanDuration {
     millis: u64,
 }
 
-impl Span {
+impl HumanDuration {
     /// So many milliseconds.
     pub const fn millis(count: u64) -> Self {
         Self { millis: count }
@@ -71,14 +71,14 @@ impl Span {
     }
 }
 
-impl From<Span> for Duration {
-    fn from(span: Span) -> Self {
+impl From<HumanDuration> for Duration {
+    fn from(span: HumanDuration) -> Self {
         span.duration()
     }
 }
 
 /// Days are the largest unit that is written: `7d` says more than `1w`.
-impl fmt::Display for Span {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.millis == 0 {
             return f.write_str("0s");
@@ -97,7 +97,7 @@ impl fmt::Display for Span {
 
 /// Why a text is not a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParseSpanError {
+pub enum ParseDurationError {
     /// It does not follow the grammar.
     Grammar,
     /// It is a number without a unit.
@@ -106,7 +106,7 @@ pub enum ParseSpanError {
     Long,
 }
 
-impl fmt::Display for ParseSpanError {
+impl fmt::Display for ParseDurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Grammar => f.write_str("is not a duration such as 100ms, 15s, 5m, 1h30m or 7d"),
@@ -116,12 +116,12 @@ impl fmt::Display for ParseSpanError {
     }
 }
 
-impl std::error::Error for ParseSpanError {}
+impl std::error::Error for ParseDurationError {}
 
-impl FromStr for Span {
-    type Err = ParseSpanError;
+impl FromStr for HumanDuration {
+    type Err = ParseDurationError;
 
-    fn from_str(text: &str) -> Result<Self, ParseSpanError> {
+    fn from_str(text: &str) -> Result<Self, ParseDurationError> {
         if text == "0" {
             return Ok(Self::default());
         }
@@ -131,36 +131,38 @@ impl FromStr for Span {
         while !rest.is_empty() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             if digits == 0 {
-                return Err(ParseSpanError::Grammar);
+                return Err(ParseDurationError::Grammar);
             }
             let (number, tail) = rest.split_at(digits);
             let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
             let (name, tail) = tail.split_at(letters);
             if name.is_empty() && tail.is_empty() {
-                return Err(ParseSpanError::Unit);
+                return Err(ParseDurationError::Unit);
             }
             // The iterator goes on where it stopped, so that each unit comes once and in order.
-            let (_, millis) = units.find(|(unit, _)| *unit == name).ok_or(ParseSpanError::Grammar)?;
-            let number: u64 = number.parse().map_err(|_| ParseSpanError::Long)?;
-            sum =
-                number.checked_mul(*millis).and_then(|it| it.checked_add(sum)).ok_or(ParseSpanError::Long)?;
+            let (_, millis) = units.find(|(unit, _)| *unit == name).ok_or(ParseDurationError::Grammar)?;
+            let number: u64 = number.parse().map_err(|_| ParseDurationError::Long)?;
+            sum = number
+                .checked_mul(*millis)
+                .and_then(|it| it.checked_add(sum))
+                .ok_or(ParseDurationError::Long)?;
             rest = tail;
         }
         match text.is_empty() {
-            true => Err(ParseSpanError::Grammar),
-            false if sum > SPAN_MAX.millis => Err(ParseSpanError::Long),
+            true => Err(ParseDurationError::Grammar),
+            false if sum > SPAN_MAX.millis => Err(ParseDurationError::Long),
             false => Ok(Self { millis: sum }),
         }
     }
 }
 
-impl Serialize for Span {
+impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SpanVisitor)
     }
@@ -170,17 +172,17 @@ impl<'de> Deserialize<'de> for Span {
 struct SpanVisitor;
 
 impl Visitor<'_> for SpanVisitor {
-    type Value = Span;
+    type Value = HumanDuration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a duration such as 100ms, 15s, 5m, 1h30m or 7d")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
         text.parse().map_err(|error| E::custom(format_args!("{text:?} {error}")))
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Span, E> {
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<HumanDuration, E> {
         number.to_string().parse().map_err(|error| E::custom(format_args!("{number} {error}")))
     }
 }
@@ -191,8 +193,8 @@ mod tests {
 
     use super::*;
 
-    fn check(text: &str, expect: Result<Span, ParseSpanError>, shown: &str) {
-        let parsed = text.parse::<Span>();
+    fn check(text: &str, expect: Result<HumanDuration, ParseDurationError>, shown: &str) {
+        let parsed = text.parse::<HumanDuration>();
         assert_eq!(parsed, expect, "{text}");
         if let Ok(span) = parsed {
             assert_eq!(span.to_string(), shown, "{text}");
@@ -201,20 +203,20 @@ mod tests {
 
     #[test]
     fn reads_what_prometheus_reads() {
-        check("0", Ok(Span::default()), "0s");
-        check("0s", Ok(Span::default()), "0s");
-        check("100ms", Ok(Span::millis(100)), "100ms");
-        check("15s", Ok(Span::seconds(15)), "15s");
-        check("90s", Ok(Span::seconds(90)), "1m30s");
-        check("1h30m", Ok(Span::minutes(90)), "1h30m");
-        check("1w", Ok(Span::days(7)), "7d");
-        check("1y1d", Ok(Span::days(366)), "366d");
+        check("0", Ok(HumanDuration::default()), "0s");
+        check("0s", Ok(HumanDuration::default()), "0s");
+        check("100ms", Ok(HumanDuration::millis(100)), "100ms");
+        check("15s", Ok(HumanDuration::seconds(15)), "15s");
+        check("90s", Ok(HumanDuration::seconds(90)), "1m30s");
+        check("1h30m", Ok(HumanDuration::minutes(90)), "1h30m");
+        check("1w", Ok(HumanDuration::days(7)), "7d");
+        check("1y1d", Ok(HumanDuration::days(366)), "366d");
         check("100y", Ok(SPAN_MAX), "36500d");
     }
 
     #[test]
     fn refuses_with_a_reason() {
-        use ParseSpanError::{Grammar, Long, Unit};
+        use ParseDurationError::{Grammar, Long, Unit};
         for text in ["", "s", "1s1m", "1m1m", "1.5h", "-1s", "1 s", "1s ", "1M", "1µs", "5minutes", "٣s"] {
             check(text, Err(Grammar), "");
         }
@@ -229,20 +231,20 @@ mod tests {
     #[test]
     fn the_nearest_span_to_odd_seconds() {
         for (seconds, millis) in [(1.5, 1500), (-1.0, 0), (f64::NAN, 0), (f64::INFINITY, SPAN_MAX.millis)] {
-            assert_eq!(Span::nearest(seconds).millis, millis, "{seconds}");
+            assert_eq!(HumanDuration::nearest(seconds).millis, millis, "{seconds}");
         }
     }
 
     proptest! {
         #[test]
         fn what_is_written_is_read_back(millis in 0..=SPAN_MAX.millis) {
-            let span = Span { millis };
+            let span = HumanDuration { millis };
             prop_assert_eq!(span.to_string().parse(), Ok(span));
         }
 
         #[test]
         fn no_text_is_too_strange(text in ".*") {
-            let _ = text.parse::<Span>();
+            let _ = text.parse::<HumanDuration>();
         }
     }
 }

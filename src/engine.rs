@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::detect::baseline::Statistics;
-use crate::detect::eif::Model;
-use crate::detect::seasonal::{History, Profile};
-use crate::drift::Reference;
+use crate::detect::eif::ForestModel;
+use crate::detect::seasonal::{BucketHistory, Profile};
+use crate::drift::DriftReference;
 use crate::episode::ResolveRule;
-use crate::grace::{Cue, Lengths, Watch};
-use crate::model_registry::Tally;
-use crate::reading::{Kind, Reading, Subject, Timestamp};
+use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
+use crate::model_registry::ShadowTally;
+use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 use crate::report::Report;
-use crate::scorer::{self, Hold};
-use crate::selftest::Trial;
-use crate::signal::{Change, Signal};
+use crate::scorer::{self, ScoreHold};
+use crate::selftest::SelftestInput;
+use crate::signal::{ReadingPair, Signal};
 
 mod kind_state;
 mod lifecycle;
@@ -29,14 +29,14 @@ mod training_schedule;
 mod warm_start;
 
 pub use kind_state::LENDERS_MIN;
-pub use lifecycle::{Census, EVICTIONS_MAX, Handover, WAIT_SECONDS};
-pub use snapshot::Mismatch;
+pub use lifecycle::{EVICTIONS_MAX, Handover, SubjectCounts, WAIT_SECONDS};
+pub use snapshot::SnapshotMismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
-pub use warm_start::Warming;
+pub use warm_start::WarmStart;
 
-use kind_state::Family;
-use subject::State;
+use kind_state::KindState;
+use subject::SubjectState;
 
 /// Subjects that are live at most. Over it the one seen least recently is evicted; what is over it in one reading is read
 /// and exposed, not judged.
@@ -47,7 +47,7 @@ pub const TEST_SECONDS: f64 = 3_600.0;
 
 /// How the engine judges.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct EngineSettings {
     /// Seconds between two readings.
     pub interval: f64,
     /// Readings whose mean is a point.
@@ -61,7 +61,7 @@ pub struct Settings {
     /// Episodes that a subject may have; the limit follows from it once enough is known.
     pub budget: Budget,
     /// How long the beginning of episodes is held back, by reason.
-    pub grace: Lengths,
+    pub grace: GraceDurations,
     /// When an episode ends.
     pub resolve: ResolveRule,
     /// After so many readings half of what the score was is left, where the newest reading is ordinary.
@@ -78,7 +78,7 @@ pub struct Settings {
     pub retrain_on_drift: bool,
 }
 
-impl Default for Settings {
+impl Default for EngineSettings {
     fn default() -> Self {
         Self {
             interval: 1.0,
@@ -87,7 +87,7 @@ impl Default for Settings {
             score_hold: 60.0,
             threshold: 5.0,
             budget: Budget::OFF,
-            grace: Lengths::default(),
+            grace: GraceDurations::default(),
             resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * 86_400.0,
@@ -99,20 +99,20 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl EngineSettings {
     /// Seconds of readings that a point stands for.
     fn point_seconds(&self) -> f64 {
         self.interval * self.window as f64
     }
 
-    fn scorer(&self) -> scorer::Settings {
-        scorer::Settings {
+    fn scorer(&self) -> scorer::ScorerSettings {
+        scorer::ScorerSettings {
             point_seconds: self.point_seconds(),
             threshold: self.threshold,
             budget: self.budget,
             resolve: self.resolve,
             smoothing: self.smoothing,
-            score_hold: Hold::Seconds(self.score_hold),
+            score_hold: ScoreHold::Seconds(self.score_hold),
             anomaly_weight: self.anomaly_weight,
             sheltered: true,
         }
@@ -122,25 +122,25 @@ impl Settings {
 /// Follows every subject of the readings it is given.
 #[derive(Debug)]
 pub struct Engine {
-    settings: Settings,
+    settings: EngineSettings,
     /// Kinds that have signals.
-    families: BTreeMap<Kind, Family>,
-    states: BTreeMap<Subject, State>,
+    families: BTreeMap<SubjectKind, KindState>,
+    states: BTreeMap<Subject, SubjectState>,
     /// Subjects whose stored state was asked for, and when.
     waiting: BTreeMap<Subject, Timestamp>,
     handover: Handover,
     /// The reading before, which rates are taken against.
     before: Arc<Reading>,
-    watch: Watch,
+    watch: GraceWatcher,
     learning: bool,
 }
 
 impl Engine {
     /// Knows nothing yet.
-    pub fn new(signals: impl IntoIterator<Item = &'static Signal>, settings: &Settings) -> Self {
-        let mut families: BTreeMap<Kind, Family> = BTreeMap::new();
+    pub fn new(signals: impl IntoIterator<Item = &'static Signal>, settings: &EngineSettings) -> Self {
+        let mut families: BTreeMap<SubjectKind, KindState> = BTreeMap::new();
         for signal in signals {
-            families.entry(signal.kind).or_insert_with(|| Family::new(signal.kind)).signals.push(signal);
+            families.entry(signal.kind).or_insert_with(|| KindState::new(signal.kind)).signals.push(signal);
         }
         Self {
             settings: settings.clone(),
@@ -149,14 +149,14 @@ impl Engine {
             waiting: BTreeMap::new(),
             handover: Handover::default(),
             before: Arc::new(Reading::default()),
-            watch: Watch::new(&[], settings.grace),
+            watch: GraceWatcher::new(&[], settings.grace),
             learning: true,
         }
     }
 
     /// Lets readings tell why the machine is not as it used to be.
-    pub fn with_cues(self, cues: &'static [Cue]) -> Self {
-        Self { watch: Watch::new(cues, self.settings.grace), ..self }
+    pub fn with_cues(self, cues: &'static [GraceTrigger]) -> Self {
+        Self { watch: GraceWatcher::new(cues, self.settings.grace), ..self }
     }
 
     /// Whether readings are learned, not only judged.
@@ -179,7 +179,7 @@ impl Engine {
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
                 let change =
-                    before.and_then(|before| Change::new(before, values, now.at.0 - self.before.at.0));
+                    before.and_then(|before| ReadingPair::new(before, values, now.at.0 - self.before.at.0));
                 state.grace(held_back);
                 state.learning(self.learning);
                 let mut judgement = state.step(now.at, change, &self.settings);
@@ -198,12 +198,12 @@ impl Engine {
     }
 
     /// The kinds of subjects that can be judged.
-    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<'_> {
+    pub fn kinds(&self) -> impl Iterator<Item = SubjectKind> + use<'_> {
         self.families.keys().copied()
     }
 
     /// The signals of this kind, in their order.
-    pub fn signals(&self, kind: Kind) -> Vec<&'static Signal> {
+    pub fn signals(&self, kind: SubjectKind) -> Vec<&'static Signal> {
         self.families.get(&kind).map(|it| it.signals.clone()).unwrap_or_default()
     }
 
@@ -213,13 +213,13 @@ impl Engine {
     }
 
     /// Judges subjects of this kind by this model from now on.
-    pub fn install(&mut self, kind: Kind, model: &Model) {
+    pub fn install(&mut self, kind: SubjectKind, model: &ForestModel) {
         self.families.entry(kind).and_modify(|it| it.model = Some(model.clone()));
         self.of_kind(kind).for_each(|it| it.install(model));
     }
 
     /// Compares what signals of this kind are like with what they were when the model was trained, from now on.
-    pub fn compare_with(&mut self, kind: Kind, reference: &Reference) {
+    pub fn compare_with(&mut self, kind: SubjectKind, reference: &DriftReference) {
         let Some(family) = self.families.get_mut(&kind) else { return };
         let reference = Arc::new(reference.clone());
         (family.reference, family.drift) = (Some(Arc::clone(&reference)), None);
@@ -230,20 +230,20 @@ impl Engine {
     }
 
     /// Tries this model on subjects of this kind, beside the one that judges.
-    pub fn try_out(&mut self, kind: Kind, model: &Model) {
+    pub fn try_out(&mut self, kind: SubjectKind, model: &ForestModel) {
         self.set_shadow(kind, Some(model));
         self.of_kind(kind).for_each(|it| it.try_out(model));
     }
 
     /// Tries none on subjects of this kind any more.
-    pub fn drop_shadow(&mut self, kind: Kind) {
+    pub fn drop_shadow(&mut self, kind: SubjectKind) {
         self.set_shadow(kind, None);
-        self.of_kind(kind).for_each(State::drop_shadow);
+        self.of_kind(kind).for_each(SubjectState::drop_shadow);
     }
 
-    fn set_shadow(&mut self, kind: Kind, model: Option<&Model>) {
+    fn set_shadow(&mut self, kind: SubjectKind, model: Option<&ForestModel>) {
         self.families.entry(kind).and_modify(|it| {
-            (it.shadow, it.tally) = (model.cloned(), Tally::default());
+            (it.shadow, it.tally) = (model.cloned(), ShadowTally::default());
         });
     }
 
@@ -254,27 +254,27 @@ impl Engine {
     }
 
     /// What the model that is tried out said so far of all subjects of this kind, beside the one that judges.
-    pub fn tally(&self, kind: Kind) -> Tally {
+    pub fn tally(&self, kind: SubjectKind) -> ShadowTally {
         let of_kind = self.states.iter().filter(|(subject, _)| subject.kind() == kind);
         let gone = self.families.get(&kind).map(|it| it.tally).unwrap_or_default();
-        of_kind.filter_map(|(_, it)| it.tally()).fold(gone, Tally::with)
+        of_kind.filter_map(|(_, it)| it.tally()).fold(gone, ShadowTally::with)
     }
 
-    fn of_kind(&mut self, kind: Kind) -> impl Iterator<Item = &mut State> {
+    fn of_kind(&mut self, kind: SubjectKind) -> impl Iterator<Item = &mut SubjectState> {
         self.states.iter_mut().filter(move |(subject, _)| subject.kind() == kind).map(|(_, it)| it)
     }
 
     /// Whose times of day and week are to be fitted, when a fit is due, and on what; asking counts as fitting.
     ///
     /// Unlike a forest, a profile is of one subject: hosts of a kind do not sleep at the same time.
-    pub fn due_history(&mut self) -> Option<(Subject, History)> {
+    pub fn due_history(&mut self) -> Option<(Subject, BucketHistory)> {
         self.states.iter_mut().find_map(|(subject, state)| Some((subject.clone(), state.history()?)))
     }
 
     /// A self-test of a subject that is alone of its kind, when one is due; asking counts as testing.
     ///
     /// It is due once an hour without an episode and without grace was seen, and an hour after the last one.
-    pub fn due_trial(&mut self) -> Option<(Subject, Trial)> {
+    pub fn due_trial(&mut self) -> Option<(Subject, SelftestInput)> {
         let settings = &self.settings;
         self.states.iter_mut().find_map(|(subject, it)| Some((subject.clone(), it.trial(settings)?)))
     }

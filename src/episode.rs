@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grace;
 use crate::reading::Timestamp;
-use crate::report::{Episode, Turn};
+use crate::report::{Episode, EpisodeTransition};
 
 /// From this score on an episode begins; scores are in units of their limit.
 pub const LIMIT: f64 = 1.0;
@@ -28,7 +28,7 @@ pub struct ResolveRule {
 
 /// Follows one subject through its episodes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Tracker {
+pub struct EpisodeTracker {
     episode: Option<Episode>,
     /// Episodes so far, including the current one.
     count: u64,
@@ -58,7 +58,7 @@ const SETTLING_MAX: f64 = 900.0;
 
 /// One judged reading.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct ScoredInstant {
     /// When.
     pub at: Timestamp,
     /// Seconds since the reading before.
@@ -67,7 +67,7 @@ pub struct Moment {
     pub score: f64,
 }
 
-impl Tracker {
+impl EpisodeTracker {
     /// The episode that is under way.
     pub fn episode(&self) -> Option<Episode> {
         self.episode
@@ -105,8 +105,8 @@ impl Tracker {
     }
 
     /// Says what a judged reading turns.
-    pub fn step(&mut self, now: Moment, release: ResolveRule) -> Option<Turn> {
-        let Moment { elapsed, score, .. } = now;
+    pub fn step(&mut self, now: ScoredInstant, release: ResolveRule) -> Option<EpisodeTransition> {
+        let ScoredInstant { elapsed, score, .. } = now;
         if score < release.below {
             self.accepted = None;
         }
@@ -123,25 +123,25 @@ impl Tracker {
         if self.lasted >= release.accept_after || std::mem::take(&mut self.told) {
             self.accepted = Some(peak);
             self.settling = (SETTLING_SHARE * release.accept_after).min(SETTLING_MAX);
-            return self.episode.take().map(Turn::Accepted);
+            return self.episode.take().map(EpisodeTransition::Accepted);
         }
         self.calm = if score < release.below { self.calm + elapsed } else { 0.0 };
         if self.calm >= release.seconds {
-            return self.episode.take().map(Turn::Ended);
+            return self.episode.take().map(EpisodeTransition::Ended);
         }
         // While the score is below the limit there is little to describe: a fault that fades keeps its description.
         let renewed = score >= LIMIT && self.lasted >= self.renewal;
         if renewed {
             self.renewal = self.lasted + RENEWAL_SECONDS;
         }
-        renewed.then_some(Turn::Changed)
+        renewed.then_some(EpisodeTransition::Changed)
     }
 
-    fn begin(&mut self, now: Moment) -> Turn {
+    fn begin(&mut self, now: ScoredInstant) -> EpisodeTransition {
         let episode = Some(Episode { since: now.at, peak: now.score });
         let (count, grace) = (self.count.saturating_add(1), self.grace);
         *self = Self { episode, count, renewal: FIRST_RENEWAL_SECONDS, grace, ..Self::default() };
-        Turn::Began
+        EpisodeTransition::Began
     }
 }
 
@@ -151,22 +151,22 @@ mod tests {
 
     const RELEASE: ResolveRule = ResolveRule { below: 0.7, seconds: 3.0, accept_after: 20.0 };
 
-    fn moment(t: usize, score: f64) -> Moment {
-        Moment { at: Timestamp(t as f64), elapsed: 1.0, score }
+    fn moment(t: usize, score: f64) -> ScoredInstant {
+        ScoredInstant { at: Timestamp(t as f64), elapsed: 1.0, score }
     }
 
     /// Scores a second apart, and the turns as letters: Began, Changed, Ended, Accepted, `.` for none.
     fn check(scores: &[f64], turns: &str) {
-        let mut tracker = Tracker::default();
+        let mut tracker = EpisodeTracker::default();
         let found: String = scores
             .iter()
             .enumerate()
             .map(|(t, score)| match tracker.step(moment(t, *score), RELEASE) {
                 None => '.',
-                Some(Turn::Began) => 'B',
-                Some(Turn::Changed) => 'C',
-                Some(Turn::Ended(_)) => 'E',
-                Some(Turn::Accepted(_)) => 'A',
+                Some(EpisodeTransition::Began) => 'B',
+                Some(EpisodeTransition::Changed) => 'C',
+                Some(EpisodeTransition::Ended(_)) => 'E',
+                Some(EpisodeTransition::Accepted(_)) => 'A',
             })
             .collect();
         assert_eq!(found, turns, "{scores:?}");
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_gap_breaks_the_calm_and_is_no_part_of_the_episode() {
-        let mut tracker = Tracker::default();
+        let mut tracker = EpisodeTracker::default();
         tracker.step(moment(0, 1.5), RELEASE);
         tracker.step(moment(1, 0.5), RELEASE);
         tracker.step(moment(2, 0.5), RELEASE);
@@ -203,19 +203,26 @@ mod tests {
 
     #[test]
     fn in_grace_it_takes_twice_the_limit_to_begin() {
-        let mut tracker = Tracker::default();
+        let mut tracker = EpisodeTracker::default();
         let mut step = |t, score, grace| {
             tracker.grace(grace);
             tracker.step(moment(t, score), RELEASE)
         };
         assert_eq!(step(0, 1.9, true), None);
-        assert_eq!(step(1, 2.0, true), Some(Turn::Began));
+        assert_eq!(step(1, 2.0, true), Some(EpisodeTransition::Began));
         for t in 2..5 {
-            assert!(matches!((t, step(t, 0.1, true)), (2 | 3, None) | (4, Some(Turn::Ended(_)))));
+            assert!(matches!(
+                (t, step(t, 0.1, true)),
+                (2 | 3, None) | (4, Some(EpisodeTransition::Ended(_)))
+            ));
         }
         assert_eq!(step(5, 1.5, true), None);
-        assert_eq!(step(6, 1.5, false), Some(Turn::Began), "what is still there afterwards is one");
-        let mut tracker = Tracker::default();
+        assert_eq!(
+            step(6, 1.5, false),
+            Some(EpisodeTransition::Began),
+            "what is still there afterwards is one"
+        );
+        let mut tracker = EpisodeTracker::default();
         tracker.grace(true);
         for (t, score, odd) in [(0, 0.9, false), (1, 1.5, true), (2, 0.9, false), (3, 2.5, true)] {
             tracker.step(moment(t, score), RELEASE);
@@ -226,12 +233,12 @@ mod tests {
     #[test]
     fn a_description_is_renewed_after_a_minute_and_then_each_ten_minutes_at_most() {
         let release = ResolveRule { accept_after: 3_000.0, ..RELEASE };
-        let mut tracker = Tracker::default();
+        let mut tracker = EpisodeTracker::default();
         let mut renewed = Vec::new();
         for t in 0..2_500 {
             // At the second renewal the score is below the limit for a while.
             let score = if (650..700).contains(&t) { 0.9 } else { 1.5 };
-            if tracker.step(moment(t, score), release) == Some(Turn::Changed) {
+            if tracker.step(moment(t, score), release) == Some(EpisodeTransition::Changed) {
                 renewed.push(t);
             }
         }
@@ -240,7 +247,7 @@ mod tests {
 
     #[test]
     fn episodes_are_counted() {
-        let mut tracker = Tracker::default();
+        let mut tracker = EpisodeTracker::default();
         let scores = [0.5, 1.5, 0.1, 0.1, 0.1, 1.5, 0.1, 0.1, 0.1];
         let counts = scores.map(|score| {
             tracker.step(moment(0, score), RELEASE);

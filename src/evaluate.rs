@@ -18,13 +18,13 @@ mod pointwise;
 mod output;
 mod vus;
 
-pub use compare::{Compared, beside, listed};
+pub use compare::{FigureComparison, beside, listed};
 pub use dominant_period::period;
-pub use hit_rate::Cause;
-pub use output::{Style, show};
+pub use hit_rate::RootCause;
+pub use output::{TableStyle, show};
 
 use alerts::{Alerts, BUDGETS, FOR};
-use pointwise::Ranked;
+use pointwise::RankedRows;
 
 /// The widest buffer around events that the volumes take; the rule for it never exceeds 303.
 pub const VUS_WINDOW_MAX: usize = 2_000;
@@ -46,14 +46,14 @@ pub struct Series {
     /// The widest buffer around events, in rows.
     vus_window: usize,
     /// Which signals someone says were to blame, and when.
-    causes: Vec<Cause>,
+    causes: Vec<RootCause>,
     /// For each row the signals that the detector blames, the most blamed first; as many as labels.
     top: Option<Vec<Vec<u16>>>,
 }
 
 /// Why labels and scores are no series.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Unfit {
+pub enum EvaluateError {
     /// There are no rows.
     Empty,
     /// There are more scores than labels, or fewer.
@@ -69,7 +69,7 @@ pub enum Unfit {
     Window(usize),
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for EvaluateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("there are no rows"),
@@ -84,7 +84,7 @@ impl fmt::Display for Unfit {
     }
 }
 
-impl std::error::Error for Unfit {}
+impl std::error::Error for EvaluateError {}
 
 impl Series {
     /// Joins labels and scores, row by row. `per_day` rows are a day, and `vus_window` is the widest buffer around
@@ -98,18 +98,18 @@ impl Series {
         scores: Vec<f64>,
         per_day: f64,
         vus_window: usize,
-    ) -> Result<Self, Unfit> {
+    ) -> Result<Self, EvaluateError> {
         if labels.len() != scores.len() {
-            return Err(Unfit::Lengths { scores: scores.len(), labels: labels.len() });
+            return Err(EvaluateError::Lengths { scores: scores.len(), labels: labels.len() });
         }
         if labels.is_empty() {
-            return Err(Unfit::Empty);
+            return Err(EvaluateError::Empty);
         }
         if !per_day.is_finite() || per_day <= 0.0 {
-            return Err(Unfit::PerDay(per_day));
+            return Err(EvaluateError::PerDay(per_day));
         }
         if vus_window > VUS_WINDOW_MAX {
-            return Err(Unfit::Window(vus_window));
+            return Err(EvaluateError::Window(vus_window));
         }
         Ok(Self { name: name.into(), labels, scores, per_day, vus_window, causes: Vec::new(), top: None })
     }
@@ -119,9 +119,9 @@ impl Series {
     ///
     /// # Errors
     /// When the detector does not say it of each row.
-    pub fn with_causes(mut self, causes: Vec<Cause>, top: Vec<Vec<u16>>) -> Result<Self, Unfit> {
+    pub fn with_causes(mut self, causes: Vec<RootCause>, top: Vec<Vec<u16>>) -> Result<Self, EvaluateError> {
         if top.len() != self.labels.len() {
-            return Err(Unfit::Lengths { scores: top.len(), labels: self.labels.len() });
+            return Err(EvaluateError::Lengths { scores: top.len(), labels: self.labels.len() });
         }
         (self.causes, self.top) = (causes, Some(top));
         Ok(self)
@@ -159,7 +159,7 @@ impl Figures {
 
 /// The figures of one series.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OfSeries {
+pub struct SeriesFigures {
     /// What the machine is called.
     pub name: String,
     /// How many events it has.
@@ -172,7 +172,7 @@ pub struct OfSeries {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evaluation {
     /// Each of them.
-    pub series: Vec<OfSeries>,
+    pub series: Vec<SeriesFigures>,
     /// How many events there are in all.
     pub events: usize,
     /// How long the series are together.
@@ -194,7 +194,7 @@ pub fn figures(series: &[Series], limit: f64) -> Evaluation {
         if let Some(hits) = one.top.as_deref().and_then(|top| hit_rate::hits(&one.causes, &one.scores, top)) {
             hits.into_iter().for_each(|(name, value)| figures.put(name, Some(value)));
         }
-        rows.push(OfSeries { name: one.name.clone(), events: events.len(), figures });
+        rows.push(SeriesFigures { name: one.name.clone(), events: events.len(), figures });
         held.push(alerts);
         single.push(Alerts::new(&events, &scores, one.per_day, 1));
     }
@@ -232,9 +232,9 @@ fn finite(score: f64) -> f64 {
 
 /// Figures of rows and volumes.
 fn of_rows(series: &Series, scores: &[f64], events: &[Range<usize>], limit: f64) -> Figures {
-    let ranked = Ranked::new(&series.labels, scores);
+    let ranked = RankedRows::new(&series.labels, scores);
     let volumes = vus::volumes(&ranked, events, series.vus_window);
-    let (best, at_limit) = (ranked.best(), ranked.at_limit(limit));
+    let (best, at_limit) = (ranked.best(), ranked.at_threshold(limit));
     let mut figures = Figures::default();
     figures.put("vus_pr", volumes.map(|it| it.pr));
     figures.put("vus_roc", volumes.and_then(|it| it.roc));
@@ -274,7 +274,7 @@ fn add_fleet(figures: &mut Figures, tag: &str, alerts: &[Alerts]) {
 
 /// The mean of each figure over the series that have it. Hits are shown only if all series have them: a mean over
 /// those whose causes happen to be known would be taken for one over the set.
-fn means(rows: &[OfSeries]) -> Figures {
+fn means(rows: &[SeriesFigures]) -> Figures {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in rows.iter().flat_map(|row| row.figures.iter()) {
         if !names.contains(&name) {

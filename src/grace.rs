@@ -13,7 +13,7 @@ pub const LIMIT_FACTOR: f64 = 2.0;
 
 /// Why episodes are held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum GraceReason {
     /// The machine was started: caches are cold, services begin.
     Boot,
     /// It woke up: what had waited is done at once.
@@ -26,7 +26,7 @@ pub enum Reason {
     Deploy,
 }
 
-impl Reason {
+impl GraceReason {
     /// All, in the order in which they are exposed.
     pub const ALL: [Self; 5] = [Self::Boot, Self::Resume, Self::ClockStep, Self::Upgrade, Self::Deploy];
 
@@ -44,7 +44,7 @@ impl Reason {
 
 /// For how many seconds grace lasts, from when the reason was there last.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Lengths {
+pub struct GraceDurations {
     /// After the machine was started.
     pub boot: f64,
     /// After it woke up.
@@ -57,29 +57,29 @@ pub struct Lengths {
     pub deploy: f64,
 }
 
-impl Default for Lengths {
+impl Default for GraceDurations {
     fn default() -> Self {
         Self { boot: 300.0, resume: 120.0, clock_step: 120.0, upgrade: 120.0, deploy: 600.0 }
     }
 }
 
-impl Lengths {
-    fn of(&self, reason: Reason) -> f64 {
+impl GraceDurations {
+    fn of(&self, reason: GraceReason) -> f64 {
         match reason {
-            Reason::Boot => self.boot,
-            Reason::Resume => self.resume,
-            Reason::ClockStep => self.clock_step,
-            Reason::Upgrade => self.upgrade,
-            Reason::Deploy => self.deploy,
+            GraceReason::Boot => self.boot,
+            GraceReason::Resume => self.resume,
+            GraceReason::ClockStep => self.clock_step,
+            GraceReason::Upgrade => self.upgrade,
+            GraceReason::Deploy => self.deploy,
         }
     }
 }
 
 /// How a reading tells of a reason.
 #[derive(Debug)]
-pub struct Cue {
+pub struct GraceTrigger {
     /// Which reason.
-    pub reason: Reason,
+    pub reason: GraceReason,
     /// How many seconds ago it was there last, seen from the newer of two readings; nothing when they do not tell.
     pub of: fn(before: &Reading, now: &Reading) -> Option<f64>,
 }
@@ -87,14 +87,14 @@ pub struct Cue {
 /// Which reasons there are at one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Grace {
-    /// Seconds that each reason still counts, in the order of [`Reason::ALL`].
-    left: [f64; Reason::ALL.len()],
+    /// Seconds that each reason still counts, in the order of [`GraceReason::ALL`].
+    left: [f64; GraceReason::ALL.len()],
 }
 
 impl Grace {
     /// Each reason, and whether it counts.
-    pub fn rows(&self) -> impl Iterator<Item = (Reason, bool)> {
-        Reason::ALL.into_iter().zip(self.left.map(|it| it > 0.0))
+    pub fn rows(&self) -> impl Iterator<Item = (GraceReason, bool)> {
+        GraceReason::ALL.into_iter().zip(self.left.map(|it| it > 0.0))
     }
 
     /// Whether any reason counts.
@@ -105,15 +105,15 @@ impl Grace {
 
 /// Follows the reasons from reading to reading.
 #[derive(Debug, Clone)]
-pub struct Watch {
-    cues: &'static [Cue],
-    lengths: Lengths,
+pub struct GraceWatcher {
+    cues: &'static [GraceTrigger],
+    lengths: GraceDurations,
     grace: Grace,
 }
 
-impl Watch {
+impl GraceWatcher {
     /// No reason counts yet.
-    pub fn new(cues: &'static [Cue], lengths: Lengths) -> Self {
+    pub fn new(cues: &'static [GraceTrigger], lengths: GraceDurations) -> Self {
         Self { cues, lengths, grace: Grace::default() }
     }
 
@@ -135,7 +135,7 @@ impl Watch {
         for cue in self.cues {
             let Some(ago) = (cue.of)(before, now) else { continue };
             let left = self.lengths.of(cue.reason) - ago.max(0.0);
-            for (reason, known) in Reason::ALL.iter().zip(&mut self.grace.left) {
+            for (reason, known) in GraceReason::ALL.iter().zip(&mut self.grace.left) {
                 if *reason == cue.reason {
                     *known = known.max(left);
                 }
@@ -154,17 +154,17 @@ mod tests {
     static UPTIME: Metric = Metric::gauge("uptime_seconds", "Since boot");
     static LOCK: Metric = Metric::gauge("lock", "Whether it is held");
 
-    static CUES: &[Cue] = &[
-        Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
-        Cue {
-            reason: Reason::Upgrade,
+    static CUES: &[GraceTrigger] = &[
+        GraceTrigger { reason: GraceReason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
+        GraceTrigger {
+            reason: GraceReason::Upgrade,
             of: |_, now| now.host_values()?.get(&LOCK).filter(|it| *it > 0.0).map(|_| 0.0),
         },
     ];
 
     /// Each row: when, the uptime, the lock; which reasons count then.
     fn check(rows: &[(f64, Option<f64>, f64, &str)]) {
-        let mut watch = Watch::new(CUES, Lengths::default());
+        let mut watch = GraceWatcher::new(CUES, GraceDurations::default());
         let mut before = Reading::default();
         for (at, uptime, lock, expect) in rows {
             let mut now = Reading::new(Timestamp(*at));
@@ -203,6 +203,6 @@ mod tests {
     #[test]
     fn without_cues_nothing_is_known() {
         let reading = Reading::default();
-        assert_eq!(Watch::new(&[], Lengths::default()).step(&reading, &reading), None);
+        assert_eq!(GraceWatcher::new(&[], GraceDurations::default()).step(&reading, &reading), None);
     }
 }

@@ -25,15 +25,15 @@ mod tick_histogram;
 pub use client::{ClientError, send};
 pub use control_socket::{ControlSocket, ControlSocketError};
 pub use health_client::{HealthError, health};
-pub use listen::{Error, bind};
+pub use listen::{ListenError, bind};
 pub use message::BODY_BYTES_MAX;
-pub use metrics::{Build, Counts, METRICS, Options};
-pub use negotiate::Format;
+pub use metrics::{BuildInfo, ExpositionOptions, METRICS, ServerCounters};
+pub use negotiate::MetricsFormat;
 pub use page::{Page, Pages};
 pub use routes::AppState;
 pub use server::{CONNECTIONS_MAX, CONTROL_CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, serve};
 pub use systemd_sockets::inherited;
-pub use tick_histogram::Ticks;
+pub use tick_histogram::TickHistogram;
 
 /// Most threads that render pages and read the store for requests.
 pub const BLOCKING_THREADS_MAX: usize = 2;

@@ -4,8 +4,8 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`span`], [`size`], [`curve`], [`seal`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`sentence`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`search`] |
-//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`rows`], [`store`], [`history`], [`supervisor`], [`labelled`], [`config`], [`http`], [`sampler`] |
+//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`description`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`sd_notify`], [`dataset`], [`config`], [`http`], [`sampler`] |
 //! | joints | [`cli`], [`commands`] |
 //!
 //! `tests/it/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.

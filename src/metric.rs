@@ -7,7 +7,7 @@ use std::fmt;
 
 /// How a metric's value moves; the types of the exposition formats that hostnorm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Type {
+pub enum MetricType {
     /// May go up and down.
     Gauge,
     /// Only goes up, but for a reset to zero when its origin restarts.
@@ -24,7 +24,7 @@ pub struct Metric {
     /// One sentence without the final full stop, which the encoder adds.
     pub help: &'static str,
     /// How its value moves.
-    pub ty: Type,
+    pub ty: MetricType,
     /// Names of the labels, in the order in which [`Labels`](crate::reading::Labels) carries their values.
     pub labels: &'static [&'static str],
 }
@@ -32,17 +32,17 @@ pub struct Metric {
 impl Metric {
     /// A value that may go up and down.
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, ty: Type::Gauge, labels: &[] }
+        Self { name, help, ty: MetricType::Gauge, labels: &[] }
     }
 
     /// A value that only goes up; `name` ends in `_total`.
     pub const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, ty: Type::Counter, labels: &[] }
+        Self { name, help, ty: MetricType::Counter, labels: &[] }
     }
 
     /// Observations by size.
     pub const fn histogram(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, ty: Type::Histogram, labels: &[] }
+        Self { name, help, ty: MetricType::Histogram, labels: &[] }
     }
 
     /// The same metric, split by labels.

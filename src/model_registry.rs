@@ -1,7 +1,7 @@
 //! The versions of models: what each was trained on, which one judges, and the way back.
 //!
 //! A new version runs as a shadow beside the current one before it takes over. Neither a clock nor a file is known here:
-//! instants come in, and what has to be written down comes out as [`Saved`].
+//! instants come in, and what has to be written down comes out as [`RegistryChange`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,18 +9,18 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::eif;
-use crate::reading::{Kind, Timestamp};
+use crate::reading::{SubjectKind, Timestamp};
 use crate::training::{self, holdout_test};
-use inactive::Resting;
+use inactive::InactiveVersions;
 
 mod id;
 mod record;
 mod inactive;
 mod stage;
 
-pub use id::Id;
-pub use record::{BadRecord, Record};
-pub use stage::Stage;
+pub use id::VersionId;
+pub use record::{InvalidRecord, VersionRecord};
+pub use stage::VersionStage;
 
 /// Versions that are kept of each kind; of those that neither judge nor shadow the oldest goes first.
 pub const MODELS_MAX: usize = 5;
@@ -31,22 +31,22 @@ pub const ALARMS_MORE_MAX: f64 = 0.01;
 
 /// One model and what became of it.
 #[derive(Debug, Clone)]
-pub struct Version {
+pub struct ModelVersion {
     /// When it was trained, as a name.
-    pub id: Id,
+    pub id: VersionId,
     /// Whom it judges.
-    pub kind: Kind,
+    pub kind: SubjectKind,
     /// When it was trained.
     pub created: Timestamp,
     /// What it does.
-    pub stage: Stage,
+    pub stage: VersionStage,
     /// The model.
-    pub model: training::Model,
+    pub model: training::TrainedModel,
 }
 
 /// What a shadow and the current model said of the same readings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct ShadowTally {
     /// Seconds of readings that both judged.
     pub seconds: f64,
     /// Readings that both judged.
@@ -57,7 +57,7 @@ pub struct Tally {
     pub above_current: f64,
 }
 
-impl Tally {
+impl ShadowTally {
     /// Both together: of several subjects, the time is that of the one that was judged longest.
     pub fn with(self, other: Self) -> Self {
         Self {
@@ -71,24 +71,24 @@ impl Tally {
 
 /// What has to be written down.
 #[derive(Debug, Clone)]
-pub enum Saved {
+pub enum RegistryChange {
     /// A new version.
-    New(Record),
+    New(VersionRecord),
     /// A version does something else now.
-    Stage(Id, Stage),
+    Stage(VersionId, VersionStage),
     /// A version is kept no longer.
-    Gone(Id),
+    Gone(VersionId),
 }
 
 /// What came of a shadow.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum ShadowOutcome {
     /// It judges now.
-    Promoted(Id),
+    Promoted(VersionId),
     /// It is kept, but does not judge.
     Refused {
         /// Which one.
-        id: Id,
+        id: VersionId,
         /// Why, as a sentence without the final full stop.
         why: String,
     },
@@ -96,16 +96,16 @@ pub enum Outcome {
 
 /// Why there is nothing to go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoVersion {
+pub enum UnknownVersion {
     /// No version has this name.
     Unknown(String),
     /// It judges already.
-    Current(Id),
+    Current(VersionId),
     /// None has judged before the current one.
     NoneBefore,
 }
 
-impl fmt::Display for NoVersion {
+impl fmt::Display for UnknownVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(id) => {
@@ -119,46 +119,46 @@ impl fmt::Display for NoVersion {
     }
 }
 
-impl std::error::Error for NoVersion {}
+impl std::error::Error for UnknownVersion {}
 
 /// All versions that are kept.
 #[derive(Debug, Default)]
-pub struct Registry {
+pub struct ModelRegistry {
     /// By kind, oldest first.
-    versions: BTreeMap<Kind, Vec<Version>>,
+    versions: BTreeMap<SubjectKind, Vec<ModelVersion>>,
     /// Those without their models, oldest first.
-    resting: Vec<Resting>,
+    resting: Vec<InactiveVersions>,
     /// Whether versions that rest are without their models.
     forgetful: bool,
     /// Seconds of readings for which a new one is a shadow.
     shadow_duration: f64,
-    saved: Vec<Saved>,
+    saved: Vec<RegistryChange>,
 }
 
-impl Registry {
+impl ModelRegistry {
     /// None yet; each new one but the first is a shadow for so many seconds of readings.
     pub fn new(shadow_duration: f64) -> Self {
         Self { shadow_duration, ..Self::default() }
     }
 
     /// Takes up a version that was written down. Of two that claim to be the current one, or the shadow, the newer is.
-    pub fn restore(&mut self, version: Version) {
+    pub fn restore(&mut self, version: ModelVersion) {
         let kind = version.kind;
         self.resting.retain(|it| it.id != version.id);
         let versions = self.insert(version);
-        for stage in [Stage::Current, Stage::Shadow] {
+        for stage in [VersionStage::Current, VersionStage::Shadow] {
             let claims = versions.iter().filter(|it| it.stage == stage).count();
             versions
                 .iter_mut()
                 .filter(|it| it.stage == stage)
                 .take(claims.saturating_sub(1))
-                .for_each(|it| it.stage = Stage::Retired);
+                .for_each(|it| it.stage = VersionStage::Retired);
         }
         self.settle(kind);
     }
 
     /// Puts a version in its place; gives all of its kind.
-    fn insert(&mut self, version: Version) -> &mut Vec<Version> {
+    fn insert(&mut self, version: ModelVersion) -> &mut Vec<ModelVersion> {
         let versions = self.versions.entry(version.kind).or_default();
         versions.retain(|it| it.id != version.id);
         let place = versions.partition_point(|it| it.created.0 <= version.created.0);
@@ -168,14 +168,20 @@ impl Registry {
 
     /// Takes up a new model. The first of its kind judges at once; a later one is a shadow, in the place of the one that
     /// is under way.
-    pub fn add(&mut self, kind: Kind, created: Timestamp, model: training::Model) -> &Version {
-        let stage = if self.current(kind).is_none() { Stage::Current } else { Stage::Shadow };
-        let id = Id::new(created, |id| self.versions().any(|it| it.id == *id) || self.rests(id.as_str()));
+    pub fn add(
+        &mut self,
+        kind: SubjectKind,
+        created: Timestamp,
+        model: training::TrainedModel,
+    ) -> &ModelVersion {
+        let stage = if self.current(kind).is_none() { VersionStage::Current } else { VersionStage::Shadow };
+        let id =
+            VersionId::new(created, |id| self.versions().any(|it| it.id == *id) || self.rests(id.as_str()));
         if let Some(before) = self.shadow(kind).map(|it| it.id.clone()) {
-            self.turn(kind, &before, Stage::Retired);
+            self.turn(kind, &before, VersionStage::Retired);
         }
-        let version = Version { id, kind, created, stage, model };
-        self.saved.push(Saved::New(version.record()));
+        let version = ModelVersion { id, kind, created, stage, model };
+        self.saved.push(RegistryChange::New(version.record()));
         let versions = self.versions.entry(kind).or_default();
         versions.push(version);
         self.settle(kind);
@@ -185,25 +191,25 @@ impl Registry {
     }
 
     /// All versions with their models, by kind, oldest first.
-    pub fn versions(&self) -> impl Iterator<Item = &Version> {
+    pub fn versions(&self) -> impl Iterator<Item = &ModelVersion> {
         self.versions.values().flatten()
     }
 
     /// The version that judges.
-    pub fn current(&self, kind: Kind) -> Option<&Version> {
-        self.versions.get(&kind)?.iter().find(|it| it.stage == Stage::Current)
+    pub fn current(&self, kind: SubjectKind) -> Option<&ModelVersion> {
+        self.versions.get(&kind)?.iter().find(|it| it.stage == VersionStage::Current)
     }
 
     /// The version that is tried out.
-    pub fn shadow(&self, kind: Kind) -> Option<&Version> {
-        self.versions.get(&kind)?.iter().find(|it| it.stage == Stage::Shadow)
+    pub fn shadow(&self, kind: SubjectKind) -> Option<&ModelVersion> {
+        self.versions.get(&kind)?.iter().find(|it| it.stage == VersionStage::Shadow)
     }
 
     /// Decides on the shadow once both judged the same readings for long enough.
     ///
     /// That is `shadow_duration`, but no longer than what the current one was trained on: one that knows ten minutes is no
     /// measure for an hour.
-    pub fn review(&mut self, kind: Kind, tally: &Tally) -> Option<Outcome> {
+    pub fn review(&mut self, kind: SubjectKind, tally: &ShadowTally) -> Option<ShadowOutcome> {
         let (shadow, current) = (self.shadow(kind)?, self.current(kind)?);
         let known = current.model.card.seconds();
         if tally.seconds < self.shadow_duration.min(known) {
@@ -213,12 +219,12 @@ impl Registry {
         match objection(shadow, current, tally) {
             None => {
                 self.lead(kind, &id);
-                Some(Outcome::Promoted(id))
+                Some(ShadowOutcome::Promoted(id))
             }
             Some(why) => {
-                self.turn(kind, &id, Stage::Refused);
+                self.turn(kind, &id, VersionStage::Refused);
                 self.settle(kind);
-                Some(Outcome::Refused { id, why })
+                Some(ShadowOutcome::Refused { id, why })
             }
         }
     }
@@ -227,45 +233,45 @@ impl Registry {
     ///
     /// # Errors
     /// When there is none of this name, or it does already.
-    pub fn promote(&mut self, id: &str) -> Result<&Version, NoVersion> {
-        let unknown = || NoVersion::Unknown(id.to_owned());
+    pub fn promote(&mut self, id: &str) -> Result<&ModelVersion, UnknownVersion> {
+        let unknown = || UnknownVersion::Unknown(id.to_owned());
         let (kind, stage, id) = self
             .versions()
             .find(|it| it.id.as_str() == id)
             .map(|it| (it.kind, it.stage, it.id.clone()))
             .ok_or_else(unknown)?;
-        if stage == Stage::Current {
-            return Err(NoVersion::Current(id));
+        if stage == VersionStage::Current {
+            return Err(UnknownVersion::Current(id));
         }
         self.lead(kind, &id);
-        self.current(kind).ok_or(NoVersion::NoneBefore)
+        self.current(kind).ok_or(UnknownVersion::NoneBefore)
     }
 
     /// What has to be written down since this was asked last.
-    pub fn saved(&mut self) -> Vec<Saved> {
+    pub fn saved(&mut self) -> Vec<RegistryChange> {
         std::mem::take(&mut self.saved)
     }
 
     /// Lets a version judge; the one that did is retired.
-    fn lead(&mut self, kind: Kind, id: &Id) {
+    fn lead(&mut self, kind: SubjectKind, id: &VersionId) {
         if let Some(before) = self.current(kind).map(|it| it.id.clone()) {
-            self.turn(kind, &before, Stage::Retired);
+            self.turn(kind, &before, VersionStage::Retired);
         }
-        self.turn(kind, id, Stage::Current);
+        self.turn(kind, id, VersionStage::Current);
         self.settle(kind);
     }
 
-    fn turn(&mut self, kind: Kind, id: &Id, stage: Stage) {
+    fn turn(&mut self, kind: SubjectKind, id: &VersionId, stage: VersionStage) {
         let versions = self.versions.entry(kind).or_default();
         if let Some(version) = versions.iter_mut().find(|it| it.id == *id) {
             version.stage = stage;
-            self.saved.push(Saved::Stage(id.clone(), stage));
+            self.saved.push(RegistryChange::Stage(id.clone(), stage));
         }
     }
 }
 
 /// What speaks against a shadow; nothing when it is not worse than the current model.
-fn objection(shadow: &Version, current: &Version, tally: &Tally) -> Option<String> {
+fn objection(shadow: &ModelVersion, current: &ModelVersion, tally: &ShadowTally) -> Option<String> {
     let (own, before) = (&shadow.model.card, &current.model.card);
     let margin = holdout_test::worse_max(own.held_out.min(before.held_out));
     if own.auc_own < before.auc_own - margin {
@@ -285,9 +291,9 @@ fn objection(shadow: &Version, current: &Version, tally: &Tally) -> Option<Strin
     })
 }
 
-impl Version {
+impl ModelVersion {
     /// What detectors judge by.
-    pub fn eif(&self) -> &eif::Model {
+    pub fn eif(&self) -> &eif::ForestModel {
         &self.model.eif
     }
 }

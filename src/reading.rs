@@ -27,7 +27,7 @@ pub enum Subject {
 
 /// Subjects of one kind share signals and trained models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
+pub enum SubjectKind {
     /// The machine as a whole.
     Host,
     /// A container.
@@ -38,7 +38,7 @@ pub enum Kind {
 
 /// How many subjects of a kind there are, and how long each of them stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Population {
+pub enum SubjectPopulation {
     /// One, as long as hostnorm runs: it is never evicted and keeps a long history.
     Single,
     /// Many, which come and go: a subject that is gone is evicted, and a new one borrows from the others.
@@ -47,20 +47,20 @@ pub enum Population {
 
 impl Subject {
     /// The subject of this kind and name; of a single subject the name is fixed.
-    pub fn read(kind: Kind, name: &str) -> Option<Self> {
+    pub fn read(kind: SubjectKind, name: &str) -> Option<Self> {
         match kind {
-            Kind::Host => (name == Self::Host.name()).then_some(Self::Host),
-            Kind::Container => Some(Self::Container(name.into())),
-            Kind::Log => Some(Self::Log(name.into())),
+            SubjectKind::Host => (name == Self::Host.name()).then_some(Self::Host),
+            SubjectKind::Container => Some(Self::Container(name.into())),
+            SubjectKind::Log => Some(Self::Log(name.into())),
         }
     }
 
     /// What it has signals and models in common with.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> SubjectKind {
         match self {
-            Self::Host => Kind::Host,
-            Self::Container(_) => Kind::Container,
-            Self::Log(_) => Kind::Log,
+            Self::Host => SubjectKind::Host,
+            Self::Container(_) => SubjectKind::Container,
+            Self::Log(_) => SubjectKind::Log,
         }
     }
 
@@ -73,7 +73,7 @@ impl Subject {
     }
 }
 
-impl Kind {
+impl SubjectKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Host, Self::Container, Self::Log];
 
@@ -83,10 +83,10 @@ impl Kind {
     }
 
     /// How many subjects of it there are.
-    pub fn population(self) -> Population {
+    pub fn population(self) -> SubjectPopulation {
         match self {
-            Self::Host => Population::Single,
-            Self::Container | Self::Log => Population::Changing,
+            Self::Host => SubjectPopulation::Single,
+            Self::Container | Self::Log => SubjectPopulation::Changing,
         }
     }
 
@@ -189,7 +189,7 @@ impl Values {
 
 /// Why a source gave nothing this time; never spoils what others gave.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
+pub struct ReadProblem {
     /// Name of the source.
     pub source: &'static str,
     /// What failed, with path and line.
@@ -215,7 +215,7 @@ pub struct Reading {
     /// Values by subject first: grouping by metric first is quadratic in the number of subjects.
     pub subjects: BTreeMap<Subject, Values>,
     /// What failed, by source.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ReadProblem>,
     /// One row for each source that was asked.
     pub collections: Vec<Collection>,
 }

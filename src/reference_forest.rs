@@ -6,12 +6,12 @@
 //!
 //! The crate panics on NaN and infinity; rows that our forest was trained on are finite.
 
-use extended_isolation_forest::{Forest as Peer, ForestOptions};
+use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 
-use crate::detect::forest::{Options, Rows, SAMPLE_MAX};
+use crate::detect::forest::{FeatureRows, ForestOptions, SAMPLE_MAX};
 use crate::roc::auc;
-use crate::training::holdout_test::Trial;
-use crate::training::{self, Model, Settings, TrainError, TrainingSet};
+use crate::training::holdout_test::HoldoutTest;
+use crate::training::{self, TrainError, TrainedModel, TrainingSet, TrainingSettings};
 
 /// The most rows that the crate is fitted on; its trees take a few hundred each.
 const ROWS_MAX: usize = SAMPLE_MAX;
@@ -31,11 +31,11 @@ const BATCH: usize = 4;
 /// As [`training::train`].
 pub fn train(
     history: &TrainingSet,
-    settings: &Settings,
+    settings: &TrainingSettings,
     seed: u64,
     rest: &mut dyn FnMut(),
-) -> Result<Model, TrainError> {
-    training::train_beside(history, settings, seed, &mut |fit, trial, options| {
+) -> Result<TrainedModel, TrainError> {
+    training::train_with_reference(history, settings, seed, &mut |fit, trial, options| {
         area(fit, trial, options, rest)
     })
 }
@@ -43,7 +43,12 @@ pub fn train(
 /// Returns the area under the crate's curve; `None` above 64 values a row, where the crate would take too much memory. The
 /// crate fixes its width at compile time, so rows are filled with zeros; these change nothing, as a signal that is 0 in
 /// every row adds 0 to every product.
-fn area(fit: &Rows, trial: &Trial, options: &Options, rest: &mut dyn FnMut()) -> Option<f64> {
+fn area(
+    fit: &FeatureRows,
+    trial: &HoldoutTest,
+    options: &ForestOptions,
+    rest: &mut dyn FnMut(),
+) -> Option<f64> {
     match fit.width() {
         0 => None,
         1..=8 => area_at::<8>(fit, trial, options, rest),
@@ -55,14 +60,14 @@ fn area(fit: &Rows, trial: &Trial, options: &Options, rest: &mut dyn FnMut()) ->
 }
 
 fn area_at<const N: usize>(
-    fit: &Rows,
-    trial: &Trial,
-    options: &Options,
+    fit: &FeatureRows,
+    trial: &HoldoutTest,
+    options: &ForestOptions,
     rest: &mut dyn FnMut(),
 ) -> Option<f64> {
     let step = fit.len().div_ceil(ROWS_MAX).max(1);
     let fit: Vec<[f32; N]> = fit.iter().step_by(step).map(padded).collect();
-    let options = ForestOptions {
+    let options = PeerOptions {
         n_trees: BATCH,
         sample_size: options.sample_size.min(fit.len()),
         max_tree_depth: None,

@@ -4,11 +4,11 @@
 //! after 31 rows, the forest is grown again at each day's first row, a high score fades over ten minutes of rows.
 
 use crate::budget::Budget;
-use crate::detect::Shape;
+use crate::detect::FeatureSpec;
 use crate::episode::ResolveRule;
 use crate::reading::Timestamp;
 use crate::report::Episode;
-use crate::scorer::{self, Hold, Score, Scorer, Step};
+use crate::scorer::{self, ScoreHold, Scorer, ScorerStep, SubjectScore};
 use crate::training::{self, TrainError, TrainingSet};
 use crate::window::Point;
 
@@ -26,7 +26,7 @@ const DAY_SECONDS: f64 = 86_400.0;
 
 /// How rows are judged.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct ReplaySettings {
     /// Seconds between two rows.
     pub every: f64,
     /// The joint score that is the limit, on the raw scale.
@@ -44,47 +44,47 @@ pub struct Settings {
     /// Seconds between two trainings of the forest.
     pub retrain_interval: f64,
     /// The forest's.
-    pub training: training::Settings,
+    pub training: training::TrainingSettings,
     /// Where randomness in training comes from.
     pub seed: u64,
 }
 
-impl Settings {
-    fn scorer(&self) -> scorer::Settings {
-        scorer::Settings {
+impl ReplaySettings {
+    fn scorer(&self) -> scorer::ScorerSettings {
+        scorer::ScorerSettings {
             point_seconds: self.every,
             threshold: self.threshold,
             budget: self.budget,
             resolve: self.resolve,
             smoothing: self.smoothing,
-            score_hold: Hold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
+            score_hold: ScoreHold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
             anomaly_weight: self.anomaly_weight,
             sheltered: false,
         }
     }
 
-    fn shape(&self, floors: Vec<f64>) -> Shape {
-        Shape {
+    fn shape(&self, floors: Vec<f64>) -> FeatureSpec {
+        FeatureSpec {
             points_per_day: (DAY_SECONDS / self.every).max(1.0),
             points_min: ROWS_MIN,
             novelty_half_life: NOVELTY_HALF_LIFE,
-            ..Shape::plain(floors, (self.half_life / self.every).max(2.0))
+            ..FeatureSpec::plain(floors, (self.half_life / self.every).max(2.0))
         }
     }
 }
 
 /// What is concluded of one row.
 #[derive(Debug)]
-pub struct Judged<'a> {
+pub struct ReplayedRow<'a> {
     /// The score and its explanation; nothing in the first rows.
-    pub score: Option<Score>,
+    pub score: Option<SubjectScore>,
     /// How odd each signal is, in deviations.
     pub oddness: &'a [f64],
     /// The episode that is under way.
     pub episode: Option<Episode>,
 }
 
-impl Judged<'_> {
+impl ReplayedRow<'_> {
     /// The indices of all signals, the oddest first, of equally odd ones the first; none while there is no score.
     pub fn rank(&self, top: &mut Vec<usize>) {
         top.clear();
@@ -98,7 +98,7 @@ impl Judged<'_> {
 /// Follows the rows of one file, or of several one after the other.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    settings: Settings,
+    settings: ReplaySettings,
     point: Point,
     scorer: Scorer,
     rows: usize,
@@ -111,7 +111,7 @@ pub struct Replay {
 
 impl Replay {
     /// Knows nothing of signals with these noise floors.
-    pub fn new(floors: Vec<f64>, settings: &Settings) -> Self {
+    pub fn new(floors: Vec<f64>, settings: &ReplaySettings) -> Self {
         Self {
             point: Point::unknown(floors.len()),
             scorer: Scorer::new(&settings.shape(floors)),
@@ -132,7 +132,7 @@ impl Replay {
         at: Option<Timestamp>,
         values: &[f64],
         missing: &[bool],
-    ) -> Result<Judged<'_>, TrainError> {
+    ) -> Result<ReplayedRow<'_>, TrainError> {
         let every = self.settings.every;
         let at = at.or_else(|| self.at.map(|it| Timestamp(it.0 + every))).unwrap_or_default();
         let elapsed = self.at.map_or(every, |before| at.0 - before.0);
@@ -146,14 +146,14 @@ impl Replay {
         self.point.advance(at, values, missing);
         let ready = self.rows as f64 >= ROWS_MIN;
         let elapsed = elapsed.clamp(0.0, GAP_ROWS * every);
-        let step = Step { elapsed, ready, weight: Some(1.0), whole: true };
+        let step = ScorerStep { elapsed, ready, weight: Some(1.0), whole: true };
         let score = self.scorer.step(&self.point, step, &self.settings.scorer());
         let seasonal = &mut self.scorer.detectors.seasonal;
         if let Some(history) = seasonal.history() {
             seasonal.take(&history.fit());
         }
         self.rows += 1;
-        Ok(Judged { score, oddness: self.scorer.oddness(), episode: self.scorer.episode() })
+        Ok(ReplayedRow { score, oddness: self.scorer.oddness(), episode: self.scorer.episode() })
     }
 
     /// What a forest on all rows so far is to be trained on.

@@ -19,38 +19,38 @@ pub struct Report {
     /// The reading that was judged.
     pub reading: Arc<Reading>,
     /// One row for each subject of the reading that is judged.
-    pub judgements: BTreeMap<Subject, Judgement>,
+    pub judgements: BTreeMap<Subject, Assessment>,
     /// The last judgements of subjects that were evicted amid an episode, which ends with them.
-    pub left: BTreeMap<Subject, Judgement>,
+    pub left: BTreeMap<Subject, Assessment>,
     /// What hostnorm measures of itself, besides what its sources do.
     pub own: Values,
     /// Which reasons to hold back episodes there are; nothing where readings do not tell of any.
     pub grace: Option<Grace>,
     /// What the tick before took: this one's own end is not known yet.
-    pub before: Option<Took>,
+    pub before: Option<TickTiming>,
 }
 
 impl Report {
     /// All that was concluded, also of subjects that left.
-    pub fn concluded(&self) -> impl Iterator<Item = (&Subject, &Judgement)> {
+    pub fn concluded(&self) -> impl Iterator<Item = (&Subject, &Assessment)> {
         self.judgements.iter().chain(&self.left)
     }
 }
 
 /// What one tick took.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Took {
+pub struct TickTiming {
     /// When its reading was made.
     pub at: Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// Its trace, if it is recorded.
-    pub trace: Option<Trace>,
+    pub trace: Option<TraceIds>,
 }
 
 /// Where a trace is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
+pub struct TraceIds {
     /// The trace, 32 digits of hexadecimal.
     pub trace_id: String,
     /// The span within it, 16 digits.
@@ -59,7 +59,7 @@ pub struct Trace {
 
 /// What is known of one subject.
 #[derive(Debug, Clone, Default)]
-pub struct Judgement {
+pub struct Assessment {
     /// When the score is, or was, there for the first time.
     pub ready_at: Timestamp,
     /// Whether enough is known for a score; once it is, it stays so.
@@ -67,28 +67,28 @@ pub struct Judgement {
     /// Whether much of what it is judged by is borrowed from other subjects of its kind, as it is new.
     pub borrowed: bool,
     /// The score and its explanation; nothing while too little is known, or after a long gap in the readings.
-    pub opinion: Option<Opinion>,
+    pub opinion: Option<ScoreDetails>,
     /// Each signal that has a value, with what was expected of it once that is known.
     pub signals: Vec<SignalState>,
     /// Signals that ceased, by their index in the table of signals.
-    pub absent: Vec<Absent>,
+    pub absent: Vec<AbsentSignal>,
     /// Share of the budget that the episodes of the last period took; nothing without a budget.
     pub budget_spent: Option<f64>,
     /// The episode that is under way.
     pub episode: Option<Episode>,
-    /// The current episode in words, at most 512 bytes; the same until [`Turn::Changed`].
+    /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
     pub description: Option<Arc<str>>,
     /// Number of episodes so far, including the current one.
     pub episodes: u64,
     /// What happened to the episode at this tick, if anything.
-    pub turn: Option<Turn>,
+    pub turn: Option<EpisodeTransition>,
     /// The whole point that was complete with this tick, once a window.
-    pub point: Option<Arc<Learned>>,
+    pub point: Option<Arc<LearnedPoint>>,
 }
 
 /// A whole point, and how it was learned.
 #[derive(Debug, Clone)]
-pub struct Learned {
+pub struct LearnedPoint {
     /// The means of the signals over the window.
     pub point: Point,
     /// The signals, one for each value.
@@ -101,7 +101,7 @@ pub struct Learned {
 
 /// The joint judgement of one subject at one tick.
 #[derive(Debug, Clone, Default)]
-pub struct Opinion {
+pub struct ScoreDetails {
     /// The highest smoothed score of the last `score_hold`; 1.0 is the limit, 0 is utterly ordinary.
     pub score: f64,
     /// The smoothed score of this very reading; an episode ends by it.
@@ -116,12 +116,12 @@ pub struct Opinion {
     /// `momentary`.
     pub causes: Vec<Contribution>,
     /// What a new model says that is tried out.
-    pub shadow: Option<Shadowed>,
+    pub shadow: Option<ShadowScore>,
 }
 
 /// What a new model says of a reading while it is tried out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Shadowed {
+pub struct ShadowScore {
     /// The joint score with it, smoothed but not held; 1.0 is the limit.
     pub score: f64,
     /// The score of its forest divided by the threshold of that.
@@ -136,18 +136,18 @@ pub struct SignalState {
     /// Its mean over the window, in its unit.
     pub value: f64,
     /// What was expected, once enough is known.
-    pub expected: Option<Expected>,
+    pub expected: Option<ExpectedValue>,
     /// How far its values of late are from those that the model was trained on; 1.0 is the limit.
     pub drift: Option<f64>,
 }
 
 /// A signal that used to move, or to be there, and does no more.
 #[derive(Debug, Clone)]
-pub struct Absent {
+pub struct AbsentSignal {
     /// Which one.
     pub signal: &'static Signal,
     /// In which way.
-    pub kind: absence::Kind,
+    pub kind: absence::AbsenceKind,
     /// For how many seconds.
     pub seconds: f64,
     /// After how many seconds it used to move, or to be there again.
@@ -156,7 +156,7 @@ pub struct Absent {
 
 /// A value and the bounds that ordinary values keep to, in the unit of the signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Expected {
+pub struct ExpectedValue {
     /// The value itself.
     pub value: f64,
     /// The lower bound.
@@ -206,7 +206,7 @@ pub struct Episode {
 
 /// What happened to an episode.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Turn {
+pub enum EpisodeTransition {
     /// It began with this reading.
     Began,
     /// Its description was renewed and is a different one.

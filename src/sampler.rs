@@ -10,12 +10,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::control::{Command, Control, Request};
+use crate::control::{CommandRequest, Control, ControlCommand};
 use crate::metric::Metric;
-use crate::reading::{Kind, Population, Values};
-use crate::report::{Report, Took};
+use crate::reading::{SubjectKind, SubjectPopulation, Values};
+use crate::report::{Report, TickTiming};
 use crate::sources::Sources;
-use crate::store::{Bygone, Entry};
+use crate::store::{BackfillPoints, StoreEntry};
 use crate::telemetry::otlp;
 use crate::training;
 
@@ -30,15 +30,15 @@ mod subjects;
 mod throttle;
 
 pub(crate) use jobs::lower_priority;
-pub use persist::{Durable, entries, record};
-pub use restore::{Restored, fold_and_judge, forget_marker, restore};
+pub use persist::{PersistentState, entries, record};
+pub use restore::{RestoredState, fold_and_judge, forget_marker, restore};
 
 use control::Commands;
-use jobs::{Done, Job, Jobs, Outcome};
+use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use models::Models;
-use selftest_metrics::Selftests;
+use selftest_metrics::SelftestMetrics;
 use subjects::Subjects;
-use throttle::Throttle;
+use throttle::JobThrottle;
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings taken and scored");
 static TICKS_MISSED: Metric =
@@ -88,30 +88,30 @@ const SKIPPED_MAX: u32 = 3;
 /// Everything but the time that can wake the loop.
 #[derive(Debug)]
 enum Event {
-    JobDone(Done),
-    Command(Request),
+    JobDone(FinishedJob),
+    Command(CommandRequest),
     /// The past of a subject from another server, or the reason why it is not there.
-    Past(Result<Bygone, String>),
+    Past(Result<BackfillPoints, String>),
     /// The state that the store holds; nothing when it cannot be read so far.
-    Restored(Option<Box<Restored>>),
+    Restored(Option<Box<RestoredState>>),
     Stop,
 }
 
 /// The way to a loop. A loop that has ended takes no notice.
 #[derive(Debug, Clone)]
-pub struct Handle(Sender<Event>);
+pub struct SamplerHandle(Sender<Event>);
 
 /// The end of the way, for the loop.
 #[derive(Debug)]
-pub struct Inbox(Receiver<Event>);
+pub struct CommandInbox(Receiver<Event>);
 
 /// The way to a loop.
-pub fn channel() -> (Handle, Inbox) {
+pub fn channel() -> (SamplerHandle, CommandInbox) {
     let (events, inbox) = mpsc::channel();
-    (Handle(events), Inbox(inbox))
+    (SamplerHandle(events), CommandInbox(inbox))
 }
 
-impl Handle {
+impl SamplerHandle {
     /// The way for commands.
     pub fn control(&self) -> Control {
         let events = self.0.clone();
@@ -119,12 +119,12 @@ impl Handle {
     }
 
     /// Lets the loop learn the past of a subject from another server, or know why that is not there.
-    pub fn learn_past(&self, past: Result<Bygone, String>) {
+    pub fn learn_past(&self, past: Result<BackfillPoints, String>) {
         let _ = self.0.send(Event::Past(past));
     }
 
     /// Lets the loop go on from the state that the store holds, or know that it cannot be read so far.
-    pub fn restore(&self, restored: Option<Box<Restored>>) {
+    pub fn restore(&self, restored: Option<Box<RestoredState>>) {
         let _ = self.0.send(Event::Restored(restored));
     }
 
@@ -136,11 +136,11 @@ impl Handle {
 
 /// How the loop samples and trains.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct SamplerOptions {
     /// Time between two ticks.
     pub interval: Duration,
     /// How forests are grown.
-    pub training: training::Settings,
+    pub training: training::TrainingSettings,
     /// Seed of the random numbers of trainings and self-tests.
     pub seed: u64,
 }
@@ -148,15 +148,15 @@ pub struct Options {
 /// The loop.
 #[derive(Debug)]
 pub struct Sampler {
-    options: Options,
+    options: SamplerOptions,
     sources: Sources,
-    durable: Durable,
+    durable: PersistentState,
     inbox: Receiver<Event>,
     jobs: Jobs,
     commands: Commands,
-    throttle: Throttle,
+    throttle: JobThrottle,
     models: Models,
-    selftests: Selftests,
+    selftests: SelftestMetrics,
     subjects: Subjects,
     /// Whether the past came from another server; nothing while nobody knows.
     backfilled: Option<bool>,
@@ -165,17 +165,17 @@ pub struct Sampler {
     /// Whether the last reading took longer than rates can bear, so that it is logged once.
     is_slow: bool,
     /// What the last tick took.
-    took: Option<Took>,
+    took: Option<TickTiming>,
     newest: Option<Arc<Report>>,
 }
 
 impl Sampler {
     /// A loop that is to be run. `channel` is the way to it.
     pub fn new(
-        options: Options,
+        options: SamplerOptions,
         sources: Sources,
-        durable: Durable,
-        (Handle(done), Inbox(inbox)): (Handle, Inbox),
+        durable: PersistentState,
+        (SamplerHandle(done), CommandInbox(inbox)): (SamplerHandle, CommandInbox),
     ) -> Self {
         status::start();
         Self {
@@ -185,9 +185,9 @@ impl Sampler {
             // The loop may have ended meanwhile; then nobody needs the outcome.
             jobs: Jobs::start(move |it| drop(done.send(Event::JobDone(it)))),
             commands: Commands::default(),
-            throttle: Throttle::default(),
+            throttle: JobThrottle::default(),
             models: Models::new(durable.engine.kinds()),
-            selftests: Selftests::default(),
+            selftests: SelftestMetrics::default(),
             subjects: Subjects::default(),
             backfilled: None,
             ticks: 0,
@@ -199,7 +199,7 @@ impl Sampler {
         }
     }
 
-    /// Runs until [`Handle::stop`]. Hands each report to `publish`, which may add values and gives it back to be shared.
+    /// Runs until [`SamplerHandle::stop`]. Hands each report to `publish`, which may add values and gives it back to be shared.
     pub fn run(mut self, mut publish: impl FnMut(Report) -> Arc<Report>) {
         let mut due = clock::instant();
         if self.durable.store.directory().is_some() {
@@ -222,7 +222,7 @@ impl Sampler {
                     }
                 }
                 Ok(Event::Command(request)) => {
-                    if matches!(request.command, Command::Forget { .. }) {
+                    if matches!(request.command, ControlCommand::Forget { .. }) {
                         self.subjects.forget();
                     }
                     let newest = self.newest.as_ref();
@@ -258,7 +258,7 @@ impl Sampler {
         self.schedule(strained);
         self.jobs.advance();
         let seconds = started.elapsed().as_secs_f64();
-        self.took = Some(Took { at, seconds, trace: otlp::trace_of(&span) });
+        self.took = Some(TickTiming { at, seconds, trace: otlp::trace_of(&span) });
     }
 
     /// The next deadline on the grid of ticks; those that have passed already are skipped and counted.
@@ -282,7 +282,7 @@ impl Sampler {
     /// Queues the jobs that are due, as long as there is room. Asking the engine counts as having done it.
     fn schedule(&mut self, strained: bool) {
         let engine = &mut self.durable.engine;
-        let kinds: Vec<Kind> = engine.kinds().collect();
+        let kinds: Vec<SubjectKind> = engine.kinds().collect();
         for kind in kinds {
             // The first model is small, and somebody waits for one that was requested.
             let is_urgent = self.durable.registry.current(kind).is_none() || engine.is_requested(kind);
@@ -308,18 +308,18 @@ impl Sampler {
         }
     }
 
-    fn job_done(&mut self, Done { id, outcome, seconds }: Done) {
+    fn job_done(&mut self, FinishedJob { id, outcome, seconds }: FinishedJob) {
         let counts = self.jobs.finish(id);
         let durable = &mut self.durable;
         match outcome {
-            Outcome::Rebuilt(result) => self.commands.rebuilt(id, result, durable, &mut self.jobs),
-            Outcome::States(result) => self.subjects.loaded(result, &mut durable.engine),
-            Outcome::Loaded(result) => self.commands.loaded(id, result, durable),
-            Outcome::Backfilled(result) => match result {
+            JobOutcome::Rebuilt(result) => self.commands.rebuilt(id, result, durable, &mut self.jobs),
+            JobOutcome::States(result) => self.subjects.loaded(result, &mut durable.engine),
+            JobOutcome::Loaded(result) => self.commands.loaded(id, result, durable),
+            JobOutcome::Backfilled(result) => match result {
                 Ok((engine, past)) => {
                     let points = past.points.len();
                     self.jobs.discard_scheduled();
-                    durable.store.put(Entry::Bygone(past));
+                    durable.store.put(StoreEntry::Bygone(past));
                     durable.take_over(*engine, "imported");
                     tracing::info!(points, "backfill learned");
                     self.backfilled = Some(true);
@@ -327,11 +327,11 @@ impl Sampler {
                 Err(reason) => self.backfill(Err(reason.to_string())),
             },
             _ if !counts => tracing::debug!("outdated job discarded"),
-            Outcome::Trained { kind, result } => self.models.trained(durable, kind, result, seconds),
-            Outcome::Tested { subject, result } => {
+            JobOutcome::Trained { kind, result } => self.models.trained(durable, kind, result, seconds),
+            JobOutcome::Tested { subject, result } => {
                 self.selftests.note(clock::now(), subject.name(), result, seconds);
             }
-            Outcome::Fitted { subject, result } => match result {
+            JobOutcome::Fitted { subject, result } => match result {
                 Ok(profile) => {
                     let (subject_name, signals) = (subject.name(), profile.seasons());
                     tracing::info!(
@@ -341,7 +341,7 @@ impl Sampler {
                         "times of day and week fitted"
                     );
                     durable.engine.take(&subject, &profile);
-                    if subject.kind().population() == Population::Single {
+                    if subject.kind().population() == SubjectPopulation::Single {
                         durable.save_snapshot(Some("profile"));
                     }
                 }
@@ -353,7 +353,7 @@ impl Sampler {
     }
 
     /// Learns the past from another server, beside the loop.
-    fn backfill(&mut self, past: Result<Bygone, String>) {
+    fn backfill(&mut self, past: Result<BackfillPoints, String>) {
         let blank = Box::new(self.durable.engine.rebuilt());
         let queued = past.and_then(|past| {
             self.jobs.push(Job::Backfill { blank, past }).ok_or_else(|| "too many jobs wait".to_owned())

@@ -5,19 +5,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::Ledger;
+use crate::budget::BudgetLedger;
 use crate::detect::baseline::Statistics;
-use crate::detect::budget_threshold::Tail;
-use crate::detect::eif::{Model, clip};
+use crate::detect::budget_threshold::BudgetThreshold;
+use crate::detect::eif::{ForestModel, clip};
 use crate::detect::expectation::{Distances, Expectation};
-use crate::detect::signal_ranking::Blame;
+use crate::detect::signal_ranking::SignalRanking;
 use crate::detect::{
-    Detectors, Lesson, Outputs, Range, Shape, Verdict, View, contribution, joint_score, small_sample, vote,
+    DetectorOutput, Detectors, ExpectedRange, FeatureSpec, LearnStep, Outputs, View, contribution,
+    joint_score, small_sample, vote,
 };
-use crate::episode::{Moment, ResolveRule, Tracker};
-use crate::model_registry::Tally;
+use crate::episode::{EpisodeTracker, ResolveRule, ScoredInstant};
+use crate::model_registry::ShadowTally;
 use crate::reading::Timestamp;
-use crate::report::{Direction, Episode, Expected, Shadowed, Turn};
+use crate::report::{Direction, Episode, EpisodeTransition, ExpectedValue, ShadowScore};
 use crate::window::Point;
 
 mod kind_prior;
@@ -28,14 +29,14 @@ mod score_hold;
 mod shadow;
 mod training_rows;
 
-pub use learn_history::Fold;
-pub use score_hold::Hold;
-pub use step::{Past, Score, Settings, Step};
+pub use learn_history::HistoryLearner;
+pub use score_hold::ScoreHold;
+pub use step::{ScorerHistory, ScorerSettings, ScorerStep, SubjectScore};
 
-use score_hold::Peak;
-use shadow::{Beside, Shadow};
+use score_hold::HeldScore;
+use shadow::{Shadow, ShadowInput};
 pub use training_rows::ROWS_MAX;
-use training_rows::Thinned;
+use training_rows::TrainingRows;
 
 /// However little a host knows, a state that lasts less than this many seconds is not its new normal.
 const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
@@ -52,17 +53,17 @@ pub struct Scorer {
     expectation: Expectation,
     /// Judge each point, and learn it afterwards.
     pub detectors: Detectors,
-    blame: Blame,
+    blame: SignalRanking,
     /// Whole points outside episodes, as rows for the forest.
-    history: Thinned,
+    history: TrainingRows,
     /// Points of the warm-up, which may overlap; they stand in until there are enough whole ones.
-    early: Thinned,
+    early: TrainingRows,
     /// The smoothed share of each signal in the joint score, on the raw scale.
     smooth: Vec<f64>,
-    peak: Peak,
-    tracker: Tracker,
+    peak: HeldScore,
+    tracker: EpisodeTracker,
     /// What the limit follows from, and what was spent; nothing without a budget.
-    budget: Option<(Tail, Ledger)>,
+    budget: Option<(BudgetThreshold, BudgetLedger)>,
     /// Whole points learned, in weights.
     points: f64,
     /// Those of them that were borrowed from other subjects of the kind.
@@ -79,16 +80,16 @@ pub struct Scorer {
 
 impl Scorer {
     /// Knows nothing yet.
-    pub fn new(shape: &Shape) -> Self {
+    pub fn new(shape: &FeatureSpec) -> Self {
         Self {
             expectation: Expectation::new(shape),
             detectors: Detectors::new(shape),
-            blame: Blame::new(shape),
-            history: Thinned::new(ROWS_MAX),
-            early: Thinned::new(ROWS_MAX),
+            blame: SignalRanking::new(shape),
+            history: TrainingRows::new(ROWS_MAX),
+            early: TrainingRows::new(ROWS_MAX),
             smooth: vec![0.0; shape.width()],
-            peak: Peak::default(),
-            tracker: Tracker::default(),
+            peak: HeldScore::default(),
+            tracker: EpisodeTracker::default(),
             budget: None,
             points: 0.0,
             borrowed: 0.0,
@@ -101,7 +102,7 @@ impl Scorer {
 
     /// The same, with room for at most this many rows for the forest.
     pub fn with_rows_max(self, rows_max: usize) -> Self {
-        Self { history: Thinned::new(rows_max), early: Thinned::new(rows_max), ..self }
+        Self { history: TrainingRows::new(rows_max), early: TrainingRows::new(rows_max), ..self }
     }
 
     /// The same, less the rows that forests are trained on: to try out what it would say.
@@ -110,8 +111,8 @@ impl Scorer {
             expectation: self.expectation.clone(),
             detectors: self.detectors.clone(),
             blame: self.blame.clone(),
-            history: Thinned::new(ROWS_MAX),
-            early: Thinned::new(ROWS_MAX),
+            history: TrainingRows::new(ROWS_MAX),
+            early: TrainingRows::new(ROWS_MAX),
             smooth: self.smooth.clone(),
             peak: self.peak.clone(),
             tracker: self.tracker.clone(),
@@ -174,7 +175,7 @@ impl Scorer {
     }
 
     /// Tries this model beside the current one from now on; after a restart, goes on with it.
-    pub fn try_out(&mut self, model: &Model) {
+    pub fn try_out(&mut self, model: &ForestModel) {
         let waiting = self.shadow.take().filter(|it| it.model.is_none());
         let fresh = || Shadow { smooth: vec![0.0; self.smooth.len()], ..Shadow::default() };
         self.shadow = Some(Shadow { model: Some(model.clone()), ..waiting.unwrap_or_else(fresh) });
@@ -186,7 +187,7 @@ impl Scorer {
     }
 
     /// What the model that is tried out said so far, beside the current one.
-    pub fn tally(&self) -> Option<Tally> {
+    pub fn tally(&self) -> Option<ShadowTally> {
         self.shadow.as_ref().map(|it| it.tally)
     }
 
@@ -206,7 +207,12 @@ impl Scorer {
     }
 
     /// Judges a point, then learns it; gives no score before it is ready.
-    pub fn step(&mut self, point: &Point, step: Step, settings: &Settings) -> Option<Score> {
+    pub fn step(
+        &mut self,
+        point: &Point,
+        step: ScorerStep,
+        settings: &ScorerSettings,
+    ) -> Option<SubjectScore> {
         let distances = self.expectation.distances(point);
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         let outputs = self.detectors.judge(&view);
@@ -223,7 +229,7 @@ impl Scorer {
         if let Some(whole) = step.weight {
             let odd = self.tracker.is_odd();
             let weight = if odd { whole * settings.anomaly_weight } else { whole };
-            let lesson = Lesson { weight, step: step.whole, quarantined: odd && settings.sheltered };
+            let lesson = LearnStep { weight, step: step.whole, in_anomaly: odd && settings.sheltered };
             self.learn(point, &distances, lesson, whole, step.ready);
             self.grow(weight, odd);
         }
@@ -237,11 +243,11 @@ impl Scorer {
         z: &[f64],
         outputs: &Outputs,
         elapsed: f64,
-        settings: &Settings,
-    ) -> Score {
+        settings: &ScorerSettings,
+    ) -> SubjectScore {
         let unwidened = self.limit(settings);
         let limit = unwidened * self.width;
-        let joint = joint_score::fuse(z, outputs, limit);
+        let joint = joint_score::joint_score(z, outputs, limit);
         // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
         let keep = settings.keep();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
@@ -251,24 +257,24 @@ impl Scorer {
         let largest = contribution::largest(&self.smooth, momentary);
         let (held, contributions) = self.peak.hold(at, momentary, largest, settings.score_hold);
         // Rows of minutes: what is held bridges them. Readings: a scrape's hold must not keep an episode open.
-        let score = if matches!(settings.score_hold, Hold::HalfLife(_)) { held } else { momentary };
-        let now = Moment { at, elapsed, score };
+        let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
+        let now = ScoredInstant { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings));
         let budget_spent = self.budget.as_mut().and_then(|(tail, ledger)| {
             tail.learn(elapsed, score * unwidened);
-            ledger.step(elapsed, turn == Some(Turn::Began));
+            ledger.step(elapsed, turn == Some(EpisodeTransition::Began));
             ledger.spent()
         });
         // Without shelter it was learned all along.
-        if matches!(turn, Some(Turn::Accepted(_))) && settings.sheltered {
+        if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.sheltered {
             self.expectation.doubt(POINTS_AFTER_ACCEPTANCE);
         }
-        let detectors = outputs.map(Verdict::relative);
+        let detectors = outputs.map(DetectorOutput::relative);
         let votes = detectors.described().map(|(row, score)| row.vote(*score));
         let confidence = vote::majority(votes).map(|it| it.confidence);
         let absences = Vec::new();
         let shadow = None;
-        Score {
+        SubjectScore {
             held,
             momentary,
             contributions,
@@ -285,28 +291,28 @@ impl Scorer {
     /// What the model that is tried out makes of the reading that was judged.
     fn beside(
         &mut self,
-        tried: Verdict,
+        tried: DetectorOutput,
         outputs: Outputs,
         z: &[f64],
         score: f64,
         elapsed: f64,
-        settings: &Settings,
-    ) -> Option<Shadowed> {
+        settings: &ScorerSettings,
+    ) -> Option<ShadowScore> {
         let limit = self.limit(settings) * self.width;
-        let beside = Beside { z, limit, keep: settings.keep(), elapsed, score };
+        let beside = ShadowInput { z, limit, keep: settings.keep(), elapsed, score };
         self.shadow.as_mut()?.conclude(tried, outputs, beside)
     }
 
     /// The limit in effect, before it is widened for what is known too little.
-    fn limit(&mut self, settings: &Settings) -> f64 {
+    fn limit(&mut self, settings: &ScorerSettings) -> f64 {
         let Some(rate) = settings.budget.rate() else { return settings.threshold };
-        let new = || (Tail::new(rate, settings.threshold), Ledger::new(settings.budget));
+        let new = || (BudgetThreshold::new(rate, settings.threshold), BudgetLedger::new(settings.budget));
         let (tail, _) = self.budget.get_or_insert_with(new);
         tail.limit().unwrap_or(settings.threshold)
     }
 
     /// A young host believes a new state once it has lasted as long as all that it knew before.
-    fn release(&self, settings: &Settings) -> ResolveRule {
+    fn release(&self, settings: &ScorerSettings) -> ResolveRule {
         let known = (self.calm * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
         ResolveRule { accept_after: settings.resolve.accept_after.min(known), ..settings.resolve }
     }
@@ -322,11 +328,11 @@ impl Scorer {
     }
 
     /// Learns a point; `whole` is the weight it would have outside an episode, `ready` whether there is a score.
-    fn learn(&mut self, point: &Point, distances: &Distances, lesson: Lesson, whole: f64, ready: bool) {
+    fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnStep, whole: f64, ready: bool) {
         let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
         self.detectors.learn(&view, lesson);
         // Distances from a borrowed mean say how subjects differ, not what is ordinary for one of them.
-        if !lesson.quarantined && self.points >= POINTS_MIN && !self.is_borrowed() {
+        if !lesson.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {
             let rows = if ready { &mut self.history } else { &mut self.early };
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
         }
@@ -344,15 +350,15 @@ impl Scorer {
     /// What is expected of a signal at the time of the point, within 0 and `most`; nothing before its first whole
     /// point. Of two expectations, that of the hour and week and that of the last days, the former counts, unless only
     /// the latter calls the value strange: then it is what the score is made of.
-    pub fn expected(&self, point: &Point, idx: usize, most: f64) -> Option<Expected> {
+    pub fn expected(&self, point: &Point, idx: usize, most: f64) -> Option<ExpectedValue> {
         let known = self.expectation.statistics(idx)?;
         let (lower, upper) = known.bounds(self.width);
-        let plain = Range { value: known.mean, lower, upper };
-        let holds = |it: &Range| (it.lower..=it.upper).contains(&point.values[idx]);
+        let plain = ExpectedRange { value: known.mean, lower, upper };
+        let holds = |it: &ExpectedRange| (it.lower..=it.upper).contains(&point.values[idx]);
         let of_the_hour = self.detectors.seasonal.expected(point.at, idx, self.width);
-        let Range { value, lower, upper } =
+        let ExpectedRange { value, lower, upper } =
             of_the_hour.filter(|it| !holds(it) || holds(&plain)).unwrap_or(plain);
-        Some(Expected { value: value.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
+        Some(ExpectedValue { value: value.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
     }
 
     /// On which side of what is expected a signal stands.

@@ -16,22 +16,22 @@ pub const STATUS_BYTES_MAX: usize = 512;
 /// Who started hostnorm, if it wants to be told anything. Nothing here waits, and nothing fails: hostnorm goes on
 /// whether anybody listens or not.
 #[derive(Debug, Default)]
-pub struct Supervisor {
+pub struct ServiceManager {
     /// Where it listens; nothing where nobody does.
-    line: Option<Line>,
+    line: Option<NotifySocket>,
     /// How long it waits for a sign of life before it starts hostnorm anew; nothing if it does not wait for any.
     patience: Option<Duration>,
     /// Whether it was said that nobody takes what is told, so that this is said once.
     deaf: AtomicBool,
 }
 
-impl Supervisor {
+impl ServiceManager {
     /// The one that these variables of the environment speak of.
     pub fn new(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let Some(address) = variable("NOTIFY_SOCKET").filter(|it| !it.is_empty()) else {
             return Self::default();
         };
-        let line = match Line::to(&address) {
+        let line = match NotifySocket::to(&address) {
             Ok(line) => line,
             Err(error) => {
                 let address = address.to_string_lossy();
@@ -103,10 +103,10 @@ fn one_line(sentence: &str) -> String {
 /// The socket that `$NOTIFY_SOCKET` names.
 #[cfg(unix)]
 #[derive(Debug)]
-struct Line(std::os::unix::net::UnixDatagram);
+struct NotifySocket(std::os::unix::net::UnixDatagram);
 
 #[cfg(unix)]
-impl Line {
+impl NotifySocket {
     fn to(address: &std::ffi::OsStr) -> io::Result<Self> {
         use std::os::unix::ffi::OsStrExt;
         use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -142,7 +142,7 @@ impl Line {
 struct Line;
 
 #[cfg(not(unix))]
-impl Line {
+impl NotifySocket {
     fn to(_: &std::ffi::OsStr) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -161,11 +161,11 @@ mod tests {
     use super::*;
 
     /// A supervisor whose socket is the test's own, and that socket.
-    fn pair(name: &str, variables: &[(&str, &str)]) -> (Supervisor, UnixDatagram) {
+    fn pair(name: &str, variables: &[(&str, &str)]) -> (ServiceManager, UnixDatagram) {
         let name = format!("hostnorm-{}-{name}", std::process::id());
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let supervisor = Supervisor::new(|asked| match asked {
+        let supervisor = ServiceManager::new(|asked| match asked {
             "NOTIFY_SOCKET" => Some(format!("@{name}").into()),
             _ => variables.iter().find(|it| it.0 == asked).map(|it| it.1.into()),
         });
@@ -178,7 +178,7 @@ mod tests {
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
-    fn check(name: &str, variables: &[(&str, &str)], tell: impl Fn(&Supervisor), expect: &str) {
+    fn check(name: &str, variables: &[(&str, &str)], tell: impl Fn(&ServiceManager), expect: &str) {
         let (supervisor, socket) = pair(name, variables);
         tell(&supervisor);
         assert_eq!(heard(&socket), expect, "{name}");
@@ -188,16 +188,16 @@ mod tests {
     fn what_is_told_are_lines_in_one_datagram() {
         let second = Duration::from_secs(1);
         check("ready", &[], |it| it.ready(second), "READY=1\n");
-        check("stopping", &[], Supervisor::stopping, "STOPPING=1\nSTATUS=stopping\n");
-        check("alive", &[], Supervisor::alive, "WATCHDOG=1\n");
+        check("stopping", &[], ServiceManager::stopping, "STOPPING=1\nSTATUS=stopping\n");
+        check("alive", &[], ServiceManager::alive, "WATCHDOG=1\n");
         check("status", &[], |it| it.status("two\nlines"), "STATUS=two lines\n");
     }
 
     #[test]
     fn a_slow_interval_is_no_death() {
-        let minute = |it: &Supervisor| it.ready(Duration::from_secs(60));
+        let minute = |it: &ServiceManager| it.ready(Duration::from_secs(60));
         check("slow", &[("WATCHDOG_USEC", "30000000")], minute, "WATCHDOG_USEC=180000000\nREADY=1\n");
-        let second = |it: &Supervisor| it.ready(Duration::from_secs(1));
+        let second = |it: &ServiceManager| it.ready(Duration::from_secs(1));
         check("quick", &[("WATCHDOG_USEC", "30000000")], second, "READY=1\n");
     }
 
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn nobody_need_listen() {
         for address in ["", "@nobody-listens-here", "/does/not/exist", "vsock:2:9", "nonsense"] {
-            let supervisor = Supervisor::new(|it| (it == "NOTIFY_SOCKET").then(|| address.into()));
+            let supervisor = ServiceManager::new(|it| (it == "NOTIFY_SOCKET").then(|| address.into()));
             supervisor.ready(Duration::from_secs(1));
             supervisor.alive();
         }

@@ -18,16 +18,16 @@
 use std::fmt;
 
 use crate::detect::PerDetector;
-use crate::detect::random::Random;
-use crate::report::Turn;
+use crate::detect::random::SeededRng;
+use crate::report::EpisodeTransition;
 use crate::roc::auc;
-use crate::scorer::{Scorer, Settings, Step};
-use crate::simulate::{Column, Fault, Injection, Scales};
+use crate::scorer::{Scorer, ScorerSettings, ScorerStep};
+use crate::simulate::{Fault, FaultInjection, SignalColumn, SignalScales};
 use crate::window::Point;
 
 mod recent;
 
-pub use recent::{POINTS, Recent};
+pub use recent::{POINTS, RecentPoints};
 
 /// Points before the first fault: the fork goes back in time by an hour and has to come to rest.
 const LEAD: usize = 20;
@@ -52,20 +52,20 @@ const WEEK_SECONDS: f64 = 7.0 * 86_400.0;
 
 /// All that a test needs; it can be run elsewhere.
 #[derive(Debug, Clone)]
-pub struct Trial {
+pub struct SelftestInput {
     /// The memory as it is now, outside an episode.
     pub scorer: Scorer,
     /// The whole points of the last hour, oldest first; [`POINTS`] of them.
     pub points: Vec<Point>,
     /// What is known of each signal beforehand.
-    pub columns: Vec<Column<'static>>,
+    pub columns: Vec<SignalColumn<'static>>,
     /// How points are judged.
-    pub settings: Settings,
+    pub settings: ScorerSettings,
 }
 
 /// Why a test says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silent {
+pub enum Inconclusive {
     /// There is no whole hour.
     Short,
     /// The undisturbed hour is an alarm.
@@ -74,7 +74,7 @@ pub enum Silent {
     NoFault,
 }
 
-impl fmt::Display for Silent {
+impl fmt::Display for Inconclusive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Short => "the points of a whole hour are not there",
@@ -86,7 +86,7 @@ impl fmt::Display for Silent {
 
 /// What a test says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Findings {
+pub struct SelftestResult {
     /// How many faults there were.
     pub faults: usize,
     /// Share of them that was found.
@@ -97,7 +97,7 @@ pub struct Findings {
     pub detectors: PerDetector<Option<f64>>,
 }
 
-impl Findings {
+impl SelftestResult {
     /// The detectors that see nothing. Those that judge some signals only may be right to say nothing of the others.
     pub fn blind(&self) -> Vec<&'static str> {
         let blind = self.detectors.described().filter(|(_, auc)| auc.is_some_and(|it| it < AUC_MIN));
@@ -135,28 +135,28 @@ struct Tally {
     faulty: Scores,
 }
 
-impl Trial {
+impl SelftestInput {
     /// Injects faults and looks who finds them. Equal trials and seeds give equal findings.
     ///
     /// # Errors
     /// When nothing can be said.
-    pub fn run(mut self, seed: u64) -> Result<Findings, Silent> {
+    pub fn run(mut self, seed: u64) -> Result<SelftestResult, Inconclusive> {
         self.move_on()?;
         let lengths = self.lengths();
-        let longest = lengths.iter().map(|(_, rows)| *rows).max().ok_or(Silent::NoFault)?;
+        let longest = lengths.iter().map(|(_, rows)| *rows).max().ok_or(Inconclusive::NoFault)?;
         let rows = self.points.iter().map(|it| (&it.values[..], &it.missing[..]));
-        let mut scales = Scales::measure(&self.columns, rows);
+        let mut scales = SignalScales::measure(&self.columns, rows);
         scales.enlarge(self.scorer.width());
         let room = self.points.len().saturating_sub(LEAD + longest);
         let onsets: Vec<usize> = (0..ROUNDS).map(|idx| LEAD + idx * room / (ROUNDS - 1)).collect();
         let (forks, mut tally) = self.control(&onsets)?;
-        let mut random = Random::new(seed);
+        let mut random = SeededRng::new(seed);
         for (onset, fork) in onsets.iter().zip(&forks) {
             for (fault, rows) in &lengths {
                 if *fault == Fault::VanishedDevice && tally.ordinary.absence.is_empty() {
                     continue;
                 }
-                if let Some(injection) = Injection::new(*fault, *rows, &scales, &mut random) {
+                if let Some(injection) = FaultInjection::new(*fault, *rows, &scales, &mut random) {
                     self.try_out(fork.clone(), *onset, injection, &scales, &mut random, &mut tally);
                 }
             }
@@ -166,12 +166,12 @@ impl Trial {
 
     /// Moves the hour into the future by whole weeks, so that time goes on for the fork and the time of day and of the week
     /// stays what it was.
-    fn move_on(&mut self) -> Result<(), Silent> {
+    fn move_on(&mut self) -> Result<(), Inconclusive> {
         let ([first, ..], [.., last]) = (&self.points[..], &self.points[..]) else {
-            return Err(Silent::Short);
+            return Err(Inconclusive::Short);
         };
         if self.points.len() < POINTS {
-            return Err(Silent::Short);
+            return Err(Inconclusive::Short);
         }
         let weeks = ((last.at.0 - first.at.0).max(0.0) / WEEK_SECONDS).floor() + 1.0;
         self.points.iter_mut().for_each(|it| it.at.0 += weeks * WEEK_SECONDS);
@@ -188,14 +188,14 @@ impl Trial {
     }
 
     /// Walks the undisturbed hour; gives the memory at each onset and the ordinary scores.
-    fn control(&self, onsets: &[usize]) -> Result<(Vec<Scorer>, Tally), Silent> {
+    fn control(&self, onsets: &[usize]) -> Result<(Vec<Scorer>, Tally), Inconclusive> {
         let mut scorer = self.scorer.clone();
         let (mut forks, mut tally) = (Vec::new(), Tally::default());
         for (idx, point) in self.points.iter().enumerate() {
             forks.extend(onsets.iter().filter(|it| **it == idx).map(|_| scorer.clone()));
             let Some(score) = scorer.step(point, self.step(), &self.settings) else { continue };
-            if score.turn == Some(Turn::Began) {
-                return Err(Silent::Alarm);
+            if score.turn == Some(EpisodeTransition::Began) {
+                return Err(Inconclusive::Alarm);
             }
             if idx < LEAD {
                 continue;
@@ -210,9 +210,9 @@ impl Trial {
         &self,
         mut scorer: Scorer,
         onset: usize,
-        mut injection: Injection,
-        scales: &Scales,
-        random: &mut Random,
+        mut injection: FaultInjection,
+        scales: &SignalScales,
+        random: &mut SeededRng,
         tally: &mut Tally,
     ) {
         let vanishes = injection.fault() == Fault::VanishedDevice;
@@ -229,7 +229,7 @@ impl Trial {
             }
             shown.advance(point.at, &values, &missing);
             let Some(score) = scorer.step(&shown, self.step(), &self.settings) else { continue };
-            if score.turn == Some(Turn::Began) {
+            if score.turn == Some(EpisodeTransition::Began) {
                 found = found.or(Some((step + 1) as f64 * self.settings.point_seconds));
             }
             // What is gone is missed after a while only; what moves is there at once.
@@ -252,8 +252,8 @@ impl Trial {
         }
     }
 
-    fn step(&self) -> Step {
-        Step { elapsed: self.settings.point_seconds, ready: true, weight: Some(1.0), whole: true }
+    fn step(&self) -> ScorerStep {
+        ScorerStep { elapsed: self.settings.point_seconds, ready: true, weight: Some(1.0), whole: true }
     }
 }
 
@@ -263,9 +263,9 @@ fn note(scores: &mut Scores, point: &PerDetector<Option<f64>>) {
 }
 
 impl Tally {
-    fn findings(mut self) -> Result<Findings, Silent> {
+    fn findings(mut self) -> Result<SelftestResult, Inconclusive> {
         if self.faults == 0 {
-            return Err(Silent::NoFault);
+            return Err(Inconclusive::NoFault);
         }
         self.delays.sort_by(f64::total_cmp);
         let mut detectors = PerDetector::default();
@@ -273,7 +273,7 @@ impl Tally {
         for (found, (ordinary, faulty)) in detectors.each_mut().into_iter().zip(scores) {
             *found = (!ordinary.is_empty() && !faulty.is_empty()).then(|| auc(ordinary, faulty));
         }
-        Ok(Findings {
+        Ok(SelftestResult {
             faults: self.faults,
             recall: self.delays.len() as f64 / self.faults as f64,
             delay: self.delays.get(self.delays.len() / 2).copied(),

@@ -10,18 +10,18 @@
 
 use std::fmt;
 
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::evaluate::{self, Series};
 use crate::reading::Timestamp;
-use crate::replay::Settings;
-use crate::report::Turn;
-use crate::simulate::{COLUMNS, Column, Fault, Scales, Schedule, Space, Tamper};
+use crate::replay::ReplaySettings;
+use crate::report::EpisodeTransition;
+use crate::simulate::{COLUMNS, Fault, FaultInjector, FaultSchedule, FreeRows, SignalColumn, SignalScales};
 use crate::training::TrainError;
 
 mod grid;
 mod replay_rows;
 
-pub use grid::{COMBINATIONS_MAX, Combination, grid};
+pub use grid::{COMBINATIONS_MAX, SettingsCombination, grid};
 
 use replay_rows::Walk;
 
@@ -47,7 +47,7 @@ const DAY_SECONDS: f64 = 86_400.0;
 
 /// A table in memory.
 #[derive(Debug, Clone, Default)]
-pub struct History {
+pub struct SearchHistory {
     names: Vec<String>,
     floors: Vec<f64>,
     times: Vec<Option<Timestamp>>,
@@ -55,7 +55,7 @@ pub struct History {
     missing: Vec<bool>,
 }
 
-impl History {
+impl SearchHistory {
     /// No rows yet of signals with these names and noise floors.
     pub fn new(names: Vec<String>, floors: Vec<f64>) -> Self {
         Self { names, floors, ..Self::default() }
@@ -83,18 +83,20 @@ impl History {
         (self.times[idx], &self.values[cells.clone()], &self.missing[cells])
     }
 
-    fn columns(&self) -> Vec<Column<'_>> {
+    fn columns(&self) -> Vec<SignalColumn<'_>> {
         let known = |name: &str| COLUMNS.iter().find(|it| it.name == name).copied();
         let named = self.names.iter().zip(&self.floors);
         named
-            .map(|(name, floor)| known(name).unwrap_or(Column { floor: *floor, ..Column::named(name) }))
+            .map(|(name, floor)| {
+                known(name).unwrap_or(SignalColumn { floor: *floor, ..SignalColumn::named(name) })
+            })
             .collect()
     }
 }
 
 /// Why no settings can be searched for.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Unfit {
+pub enum SearchError {
     /// There are too few rows.
     Short {
         /// How many there are.
@@ -108,11 +110,12 @@ pub enum Unfit {
     Still,
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for SearchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Short { rows, needed, every } => {
-                let (long, every) = (Span::nearest(*needed as f64 * every), Span::nearest(*every));
+                let (long, every) =
+                    (HumanDuration::nearest(*needed as f64 * every), HumanDuration::nearest(*every));
                 write!(
                     f,
                     "{rows} rows of {every} are too few to search on; at least {needed} are needed, {long} in all, so that \
@@ -124,18 +127,18 @@ impl fmt::Display for Unfit {
     }
 }
 
-impl std::error::Error for Unfit {}
+impl std::error::Error for SearchError {}
 
 /// What a combination reached with one seed of faults.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reached {
+pub struct SeedResult {
     /// The volume under the surface of precision and recall.
     pub vus_pr: f64,
     /// Share of the faults found at one false alert a day.
     pub recall: f64,
 }
 
-impl Reached {
+impl SeedResult {
     /// What is chosen by: the mean of both.
     pub fn value(&self) -> f64 {
         (self.vus_pr + self.recall) / 2.0
@@ -144,23 +147,23 @@ impl Reached {
 
 /// What a combination is worth on a part.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Worth {
+pub struct CombinationResult {
     /// With each seed of faults.
-    pub reached: Vec<Reached>,
+    pub reached: Vec<SeedResult>,
     /// Episodes in the part as it is.
     pub false_episodes: usize,
 }
 
-impl Worth {
+impl CombinationResult {
     /// The mean of a figure over the seeds.
-    pub fn mean(&self, of: impl Fn(&Reached) -> f64) -> f64 {
+    pub fn mean(&self, of: impl Fn(&SeedResult) -> f64) -> f64 {
         self.reached.iter().map(of).sum::<f64>() / self.reached.len().max(1) as f64
     }
 
     /// Whether it is better than another, beyond what chance gives.
     pub fn is_better_than(&self, other: &Self) -> bool {
         let gains = self.reached.iter().zip(&other.reached).map(|(own, other)| own.value() - other.value());
-        let gain = self.mean(Reached::value) - other.mean(Reached::value);
+        let gain = self.mean(SeedResult::value) - other.mean(SeedResult::value);
         self.false_episodes <= other.false_episodes
             && gain >= GAIN_MIN
             && gains.into_iter().all(|it| it > 0.0)
@@ -169,7 +172,7 @@ impl Worth {
 
 /// On which rows a combination is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum HistoryPart {
     /// Those that choose.
     Choice,
     /// The last ones, which choose nothing.
@@ -179,9 +182,9 @@ pub enum Part {
 /// A history, ready to try settings on.
 #[derive(Debug)]
 pub struct Search {
-    history: History,
-    settings: Settings,
-    scales: Scales,
+    history: SearchHistory,
+    settings: ReplaySettings,
+    scales: SignalScales,
     /// The first row of the choice, the first of the test, the one after the last.
     bounds: [usize; 3],
     kinds: Vec<Fault>,
@@ -194,7 +197,7 @@ impl Search {
     ///
     /// # Errors
     /// When the history does not do.
-    pub fn new(history: History, settings: &Settings, seed: u64) -> Result<Self, Unfit> {
+    pub fn new(history: SearchHistory, settings: &ReplaySettings, seed: u64) -> Result<Self, SearchError> {
         let rows = history.rows();
         let every = settings.every;
         let points = |seconds: f64| (seconds / every).ceil().max(1.0) as usize;
@@ -203,15 +206,15 @@ impl Search {
         // One more, as both parts begin at whole rows.
         let needed = ((part_min + 1) * 100).div_ceil(choice);
         if rows < needed {
-            return Err(Unfit::Short { rows, needed, every });
+            return Err(SearchError::Short { rows, needed, every });
         }
         let bounds = [rows * learned / 100, rows * (learned + choice) / 100, rows];
         let part = (bounds[1] - bounds[0]).min(bounds[2] - bounds[1]);
         let learned =
             (0..bounds[0]).map(|idx| history.row(idx)).map(|(_, values, missing)| (values, missing));
-        let scales = Scales::measure(&history.columns(), learned);
+        let scales = SignalScales::measure(&history.columns(), learned);
         if !scales.iter().any(|it| it.moves > 0.0 && it.unit() > 0.0) {
-            return Err(Unfit::Still);
+            return Err(SearchError::Still);
         }
         let fit = |fault: &Fault| part / (QUIET * points(fault.seconds()[0]));
         let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(|it| fit(it) >= FAULTS_MIN).collect();
@@ -234,11 +237,15 @@ impl Search {
     ///
     /// # Errors
     /// When a forest cannot be grown.
-    pub fn worth(&self, combination: &Combination, part: Part) -> Result<Worth, TrainError> {
+    pub fn worth(
+        &self,
+        combination: &SettingsCombination,
+        part: HistoryPart,
+    ) -> Result<CombinationResult, TrainError> {
         let [choice, test, end] = self.bounds;
         let (from, to, stream) = match part {
-            Part::Choice => (choice, test, 0),
-            Part::Test => (test, end, SEEDS as u64),
+            HistoryPart::Choice => (choice, test, 0),
+            HistoryPart::Test => (test, end, SEEDS as u64),
         };
         let mut learned = Walk::new(self.history.floors.clone(), &self.settings, combination);
         for idx in 0..from {
@@ -249,20 +256,20 @@ impl Search {
         let mut false_episodes = 0;
         for idx in from..to {
             let (at, values, missing) = self.history.row(idx);
-            false_episodes += usize::from(quiet.step(at, values, missing)? == Some(Turn::Began));
+            false_episodes += usize::from(quiet.step(at, values, missing)? == Some(EpisodeTransition::Began));
         }
         let seeds = (0..SEEDS as u64).map(|it| self.seed.wrapping_add(stream + it));
         let reached =
             seeds.map(|seed| self.reached(learned.clone(), from, to, seed)).collect::<Result<_, _>>()?;
-        Ok(Worth { reached, false_episodes })
+        Ok(CombinationResult { reached, false_episodes })
     }
 
     /// Walks on through a part with the faults of a seed.
-    fn reached(&self, mut walk: Walk, from: usize, to: usize, seed: u64) -> Result<Reached, TrainError> {
-        let space = Space { from: 0, rows: to - from, every: self.settings.every };
+    fn reached(&self, mut walk: Walk, from: usize, to: usize, seed: u64) -> Result<SeedResult, TrainError> {
+        let space = FreeRows { from: 0, rows: to - from, every: self.settings.every };
         // They fit: that was seen to when the part was measured.
-        let schedule = Schedule::new(seed, space, self.faults, &self.kinds).unwrap_or_default();
-        let mut tamper = Tamper::new(!seed, schedule, self.scales.clone());
+        let schedule = FaultSchedule::new(seed, space, self.faults, &self.kinds).unwrap_or_default();
+        let mut tamper = FaultInjector::new(!seed, schedule, self.scales.clone());
         let (mut labels, mut scores) = (Vec::with_capacity(to - from), Vec::with_capacity(to - from));
         let mut first = Vec::with_capacity(to - from);
         for idx in from..to {
@@ -278,15 +285,15 @@ impl Search {
         let series = Series::new("part", labels, scores, per_day, evaluate::period(&first));
         let figures = series.map(|it| evaluate::figures(&[it], 1.0).figures).unwrap_or_default();
         let get = |name| figures.get(name).unwrap_or(0.0);
-        Ok(Reached { vus_pr: get("vus_pr"), recall: get("fleet1_rec@1") })
+        Ok(SeedResult { vus_pr: get("vus_pr"), recall: get("fleet1_rec@1") })
     }
 }
 
 /// The place of the combination to take: the best of those that are better than the first one, which is the default.
-pub fn choose(worths: &[Worth]) -> usize {
+pub fn choose(worths: &[CombinationResult]) -> usize {
     let Some(default) = worths.first() else { return 0 };
     let better = worths.iter().enumerate().filter(|(_, it)| it.is_better_than(default));
-    let value = |worth: &Worth| worth.mean(Reached::value);
+    let value = |worth: &CombinationResult| worth.mean(SeedResult::value);
     better.max_by(|(_, a), (_, b)| value(a).total_cmp(&value(b))).map_or(0, |(idx, _)| idx)
 }
 
@@ -296,8 +303,8 @@ mod tests {
 
     /// Each worth as its values with each seed, and its false episodes.
     fn check(worths: &[([f64; SEEDS], usize)], expect: usize) {
-        let worth = |(values, false_episodes): &([f64; SEEDS], usize)| Worth {
-            reached: values.map(|it| Reached { vus_pr: it, recall: it }).to_vec(),
+        let worth = |(values, false_episodes): &([f64; SEEDS], usize)| CombinationResult {
+            reached: values.map(|it| SeedResult { vus_pr: it, recall: it }).to_vec(),
             false_episodes: *false_episodes,
         };
         assert_eq!(choose(&worths.iter().map(worth).collect::<Vec<_>>()), expect, "{worths:?}");
@@ -315,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_history_has_to_be_long_and_to_move() {
-        let settings = |every| Settings {
+        let settings = |every| ReplaySettings {
             every,
             threshold: 5.0,
             budget: crate::budget::Budget::OFF,
@@ -324,11 +331,11 @@ mod tests {
             half_life: 7.0 * DAY_SECONDS,
             anomaly_weight: 0.2,
             retrain_interval: DAY_SECONDS,
-            training: crate::training::Settings::default(),
+            training: crate::training::TrainingSettings::default(),
             seed: 0,
         };
         let search = |every, rows: usize, moves: bool| {
-            let mut history = History::new(vec!["a".into()], vec![0.0]);
+            let mut history = SearchHistory::new(vec!["a".into()], vec![0.0]);
             (0..rows).for_each(|t| {
                 assert!(history.push(None, &[if moves { (t % 7) as f64 } else { 1.0 }], &[false]));
             });
@@ -340,6 +347,6 @@ mod tests {
         assert_eq!(error.to_string(), expect);
         assert_eq!(search(60.0, 3_207, true), Ok(([2_244, 481, 482], (8, 7))));
         assert_eq!(search(3_600.0, 1_000, true), Ok(([700, 150, 150], (37, 10))));
-        assert_eq!(search(60.0, 4_000, false), Err(Unfit::Still));
+        assert_eq!(search(60.0, 4_000, false), Err(SearchError::Still));
     }
 }

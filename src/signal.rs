@@ -4,7 +4,7 @@
 //! Each carries the noise floor below which a change of it is never an anomaly.
 
 use crate::metric::Metric;
-use crate::reading::{Kind, Labels, Values};
+use crate::reading::{Labels, SubjectKind, Values};
 
 /// What a signal counts in, for sentences and for documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Unit {
 #[derive(Debug)]
 pub struct Signal {
     /// Subjects that have it.
-    pub kind: Kind,
+    pub kind: SubjectKind,
     /// The value of the label `signal`.
     pub name: &'static str,
     /// Words for a sentence: "memory used".
@@ -35,7 +35,7 @@ pub struct Signal {
     /// A distance from the expected value below this is never an anomaly; in the unit of the signal.
     pub floor: f64,
     /// The formula; nothing when a value it needs is missing, or a counter was reset.
-    pub of: fn(&Change<'_>) -> Option<f64>,
+    pub of: fn(&ReadingPair<'_>) -> Option<f64>,
 }
 
 impl Signal {
@@ -50,7 +50,7 @@ impl Signal {
 
 /// Two readings of one subject, one after the other.
 #[derive(Debug, Clone, Copy)]
-pub struct Change<'a> {
+pub struct ReadingPair<'a> {
     /// The older values.
     pub before: &'a Values,
     /// The newer values.
@@ -59,7 +59,7 @@ pub struct Change<'a> {
     pub elapsed: f64,
 }
 
-impl<'a> Change<'a> {
+impl<'a> ReadingPair<'a> {
     /// Two readings as a change; nothing when time stood still or went back.
     pub fn new(before: &'a Values, now: &'a Values, elapsed: f64) -> Option<Self> {
         (elapsed > 0.0).then_some(Self { before, now, elapsed })
@@ -128,7 +128,7 @@ mod tests {
 
     fn check(before: &[(&str, f64)], now: &[(&str, f64)], sum: Option<f64>, max: Option<f64>) {
         let (before, now) = (values(before), values(now));
-        let change = Change::new(&before, &now, 2.0).unwrap();
+        let change = ReadingPair::new(&before, &now, 2.0).unwrap();
         assert_eq!(change.rate_sum(&BYTES), sum);
         assert_eq!(change.rate_max(&BYTES), max);
     }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn time_that_stands_still_is_no_change() {
         let none = Values::default();
-        assert!(Change::new(&none, &none, 0.0).is_none());
-        assert!(Change::new(&none, &none, -1.0).is_none());
+        assert!(ReadingPair::new(&none, &none, 0.0).is_none());
+        assert!(ReadingPair::new(&none, &none, -1.0).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! A seeded machine with labelled faults: rows of signals as hostnorm would have seen them, and the truth about each.
 //!
-//! [`Simulation`] is an iterator and keeps one row. Its faults can be put into any other table too: [`Scales::measure`]
-//! says how large its signals are, [`Injection`] puts one fault into rows, [`Tamper`] a whole [`Schedule`] of them. A [`Disturber`] makes
+//! [`Simulation`] is an iterator and keeps one row. Its faults can be put into any other table too: [`SignalScales::measure`]
+//! says how large its signals are, [`FaultInjection`] puts one fault into rows, [`FaultInjector`] a whole [`FaultSchedule`] of them. A [`RowDisturber`] makes
 //! rows worse that are labelled already.
 //! Equal seeds and settings give equal rows on every machine.
 
@@ -17,14 +17,14 @@ mod signal_scale;
 mod fault_schedule;
 mod fault_injector;
 
-pub use column::{COLUMNS, Column, WIDTH};
-pub use disturbance::{Disturbance, Disturber, Ranges};
+pub use column::{COLUMNS, SignalColumn, WIDTH};
+pub use disturbance::{Disturbance, RowDisturber, SignalRanges};
 pub use fault::{Fault, UnknownFault};
-pub use fault_injection::Injection;
-pub use fault_injector::{Cause, Tamper};
-pub use fault_schedule::{FAULTS_MAX, Placed, Schedule, ScheduleError, Space};
+pub use fault_injection::FaultInjection;
+pub use fault_injector::{FaultInjector, InjectedCause};
+pub use fault_schedule::{FAULTS_MAX, FaultSchedule, FreeRows, ScheduleError, ScheduledFault};
 pub use machine::Machine;
-pub use signal_scale::{Scale, Scales};
+pub use signal_scale::{SignalScale, SignalScales};
 
 /// How long a machine is watched to know its scales, in seconds: all days of the week.
 const SCALE_SECONDS: f64 = 7.0 * 86_400.0;
@@ -42,7 +42,7 @@ const SCHEDULE_STREAM: u64 = 0xc2b2_ae3d_27d4_eb4f;
 
 /// What is simulated.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct SimulationSettings {
     /// Where chance begins: the machine's own ways, its noise, its faults.
     pub seed: u64,
     /// Seconds since the epoch at which the simulation begins; the first row is one step later.
@@ -61,7 +61,7 @@ pub struct Settings {
 
 /// One row and the truth about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct SimulatedRow {
     /// Seconds since the epoch.
     pub at: f64,
     /// A value for each of [`COLUMNS`].
@@ -71,14 +71,14 @@ pub struct Row {
     /// The fault that is under way.
     pub fault: Option<Fault>,
     /// At the first row of a fault: all about it, rows counted from the beginning of the simulation.
-    pub begun: Option<Cause>,
+    pub begun: Option<InjectedCause>,
 }
 
 /// A machine under way, with its faults.
 #[derive(Debug, Clone)]
 pub struct Simulation {
     machine: Machine,
-    tamper: Tamper,
+    tamper: FaultInjector,
     left: usize,
 }
 
@@ -87,34 +87,34 @@ impl Simulation {
     ///
     /// # Errors
     /// When the faults do not fit into the rows.
-    pub fn new(settings: &Settings) -> Result<Self, ScheduleError> {
-        let Settings { seed, start, every, history, rows, faults, ref kinds } = *settings;
-        let space = Space { from: history, rows, every };
-        let schedule = Schedule::new(seed ^ SCHEDULE_STREAM, space, faults, kinds)?;
+    pub fn new(settings: &SimulationSettings) -> Result<Self, ScheduleError> {
+        let SimulationSettings { seed, start, every, history, rows, faults, ref kinds } = *settings;
+        let space = FreeRows { from: history, rows, every };
+        let schedule = FaultSchedule::new(seed ^ SCHEDULE_STREAM, space, faults, kinds)?;
         Ok(Self {
             machine: Machine::new(seed, start, every),
-            tamper: Tamper::new(seed ^ FAULTS_STREAM, schedule, scales(seed, every)),
+            tamper: FaultInjector::new(seed ^ FAULTS_STREAM, schedule, scales(seed, every)),
             left: history.saturating_add(rows),
         })
     }
 }
 
 impl Iterator for Simulation {
-    type Item = Row;
+    type Item = SimulatedRow;
 
-    fn next(&mut self) -> Option<Row> {
+    fn next(&mut self) -> Option<SimulatedRow> {
         self.left = self.left.checked_sub(1)?;
         let (mut values, mut missing) = (self.machine.step(), [false; WIDTH]);
         let (fault, begun) = self.tamper.apply(&mut values, &mut missing);
-        Some(Row { at: self.machine.at(), values, missing, fault, begun })
+        Some(SimulatedRow { at: self.machine.at(), values, missing, fault, begun })
     }
 }
 
 /// What the signals of a machine are usually like.
-fn scales(seed: u64, every: f64) -> Scales {
+fn scales(seed: u64, every: f64) -> SignalScales {
     let step = every.max(SCALE_STEP_MIN);
     let rows = ((SCALE_SECONDS / step) as usize).clamp(20, SCALE_ROWS_MAX);
     let mut machine = Machine::new(seed, 0.0, step);
     let rows: Vec<_> = (0..rows).map(|_| machine.step()).collect();
-    Scales::measure(&COLUMNS, rows.iter().map(|it| (&it[..], &[false; WIDTH][..])))
+    SignalScales::measure(&COLUMNS, rows.iter().map(|it| (&it[..], &[false; WIDTH][..])))
 }

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-use crate::grace::Cue;
+use crate::grace::GraceTrigger;
 use crate::metric::Metric;
-use crate::reading::{Collection, Problem, Reading, Timestamp};
+use crate::reading::{Collection, ReadProblem, Reading, Timestamp};
 use crate::signal::Signal;
 
 mod kernel_file;
@@ -38,97 +38,97 @@ mod process_self;
 #[cfg(any(test, not(target_os = "linux")))]
 mod non_linux;
 
-pub use disk::Settings as DiskSettings;
-pub use filesystem::Settings as FilesystemSettings;
-pub use network::Settings as NetworkSettings;
+pub use disk::DiskSettings;
+pub use filesystem::FilesystemSettings;
+pub use network::NetworkSettings;
 pub use pattern::{Pattern, PatternError};
 
 /// All that hostnorm can ask, in the order in which it asks and exposes.
 #[cfg(not(target_os = "linux"))]
-pub static SOURCES: &[Row] = non_linux::ROWS;
+pub static SOURCES: &[SourceInfo] = non_linux::ROWS;
 
 /// All that hostnorm can ask, in the order in which it asks and exposes.
 #[cfg(target_os = "linux")]
-pub static SOURCES: &[Row] = &[
+pub static SOURCES: &[SourceInfo] = &[
     // First, so that the uptime is as old as the time of the reading: their difference tells of a clock that was set.
-    Row {
+    SourceInfo {
         name: "context",
         help: "Reasons for a grace period: boot, suspend, package upgrades, deploys",
         metrics: context::METRICS,
         signals: context::SIGNALS,
         open: context::open,
     },
-    Row {
+    SourceInfo {
         name: "cpu",
         help: "CPU time by mode",
         metrics: cpu::METRICS,
         signals: cpu::SIGNALS,
         open: cpu::open,
     },
-    Row {
+    SourceInfo {
         name: "memory",
         help: "Memory, swap and page faults",
         metrics: memory::METRICS,
         signals: memory::SIGNALS,
         open: memory::open,
     },
-    Row {
+    SourceInfo {
         name: "load",
         help: "Load averages",
         metrics: load::METRICS,
         signals: load::SIGNALS,
         open: load::open,
     },
-    Row {
+    SourceInfo {
         name: "pressure",
         help: "Time tasks waited for CPU, memory and I/O (PSI)",
         metrics: pressure::METRICS,
         signals: pressure::SIGNALS,
         open: pressure::open,
     },
-    Row {
+    SourceInfo {
         name: "disk",
         help: "Bytes, operations and busy time of each disk",
         metrics: disk::METRICS,
         signals: disk::SIGNALS,
         open: disk::open,
     },
-    Row {
+    SourceInfo {
         name: "filesystem",
         help: "Space and inodes of each filesystem",
         metrics: filesystem::METRICS,
         signals: filesystem::SIGNALS,
         open: filesystem::open,
     },
-    Row {
+    SourceInfo {
         name: "network",
         help: "Bytes, packets, errors and drops of each network device",
         metrics: network::METRICS,
         signals: network::SIGNALS,
         open: network::open,
     },
-    Row {
+    SourceInfo {
         name: "tcp",
         help: "TCP segments, connections and sockets",
         metrics: tcp::METRICS,
         signals: tcp::SIGNALS,
         open: tcp::open,
     },
-    Row {
+    SourceInfo {
         name: "stat",
         help: "Tasks, context switches, interrupts and open files",
         metrics: stat::METRICS,
         signals: stat::SIGNALS,
         open: stat::open,
     },
-    Row {
+    SourceInfo {
         name: "sensors",
         help: "Temperature sensors",
         metrics: sensors::METRICS,
         signals: sensors::SIGNALS,
         open: sensors::open,
     },
-    Row {
+    SourceInfo {
         name: "self",
         help: "CPU, memory and file descriptors of hostnorm itself",
         metrics: process_self::METRICS,
@@ -139,7 +139,7 @@ pub static SOURCES: &[Row] = &[
 
 /// One source: its switch `--collector.NAME`, what it gives, how it is opened.
 #[derive(Debug)]
-pub struct Row {
+pub struct SourceInfo {
     /// Name of its switch and of its label value.
     pub name: &'static str,
     /// One sentence for the documentation.
@@ -149,7 +149,7 @@ pub struct Row {
     /// What detectors watch of it.
     pub signals: &'static [Signal],
     /// Prepares it; touches no file yet.
-    pub open: fn(&Settings) -> Box<dyn Source>,
+    pub open: fn(&SourceSettings) -> Box<dyn Source>,
 }
 
 /// Reads one part of the machine.
@@ -157,13 +157,13 @@ pub trait Source: Send + fmt::Debug {
     /// Adds its values to the reading. What was added before an error stays: it was read.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when this machine does not have the thing at all.
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error>;
+    /// [`SourceError::Unavailable`] when this machine does not have the thing at all.
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError>;
 }
 
 /// Why a source gave nothing. "Not there" is not "failed".
 #[derive(Debug)]
-pub enum Error {
+pub enum SourceError {
     /// This machine does not have it: an old kernel, a switched-off feature, another system.
     Unavailable {
         /// What would have to be there.
@@ -187,7 +187,7 @@ pub enum Error {
     },
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unavailable { path } => write!(f, "{} does not exist on this machine", path.display()),
@@ -199,7 +199,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
+impl std::error::Error for SourceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Read { source, .. } => Some(source),
@@ -239,7 +239,7 @@ impl Roots {
 /// What the sources can be told.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct SourceSettings {
     /// Where the kernel's files are.
     pub roots: Roots,
     /// What the source `disk` leaves out.
@@ -277,10 +277,13 @@ enum Presence {
 
 impl Sources {
     /// Opens the sources for which `on` says yes.
-    pub fn open(settings: &Settings, on: impl Fn(&str) -> bool) -> Self {
+    pub fn open(settings: &SourceSettings, on: impl Fn(&str) -> bool) -> Self {
         let rows = SOURCES.iter().filter(|row| on(row.name));
-        let open =
-            |row: &Row| Opened { name: row.name, source: (row.open)(settings), presence: Presence::Unknown };
+        let open = |row: &SourceInfo| Opened {
+            name: row.name,
+            source: (row.open)(settings),
+            presence: Presence::Unknown,
+        };
         Self(rows.map(open).collect())
     }
 
@@ -305,14 +308,14 @@ impl Opened {
         let seconds = started.elapsed().as_secs_f64();
         match &outcome {
             Ok(()) => self.presence = Presence::Here,
-            Err(error @ Error::Unavailable { .. }) if self.presence != Presence::Here => {
+            Err(error @ SourceError::Unavailable { .. }) if self.presence != Presence::Here => {
                 if self.presence == Presence::Unknown {
                     tracing::info!(collector = self.name, reason = %error, "collector is unavailable here");
                     self.presence = Presence::Absent;
                 }
                 return;
             }
-            Err(error) => into.problems.push(Problem { source: self.name, what: error.to_string() }),
+            Err(error) => into.problems.push(ReadProblem { source: self.name, what: error.to_string() }),
         }
         into.collections.push(Collection { source: self.name, success: outcome.is_ok(), seconds });
     }
@@ -324,7 +327,7 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
 }
 
 /// How readings of the sources for which `on` says yes tell why the machine is not as it used to be.
-pub fn cues(on: impl Fn(&str) -> bool) -> &'static [Cue] {
+pub fn cues(on: impl Fn(&str) -> bool) -> &'static [GraceTrigger] {
     let tells = SOURCES.iter().any(|row| row.name == "context" && on(row.name));
     if tells { context::CUES } else { &[] }
 }

@@ -27,17 +27,17 @@ mod status;
 mod writer;
 
 pub use data_dir::{FILE, LOCK, SET_ASIDE_MAX};
-pub use entry::Entry;
-pub use error::Error;
+pub use entry::StoreEntry;
+pub use error::StoreError;
 pub use handle::{Store, amend, import};
 pub use queue::QUEUE_MAX;
-pub use reader::Reader;
+pub use reader::StoreReader;
 pub use row_types::{
-    AROUND_SECONDS, Baseline, Between, Bygone, EpisodeRow, IMPORTED, Imported, LEARNING, LeftOut, Marker,
-    Model, PointRow, ScoreRow, Snapshot, SubjectState,
+    AROUND_SECONDS, BackfillMark, BackfillPoints, BaselineRow, EpisodeRow, IMPORTED, LEARNING, MarkerRow,
+    ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange,
 };
 pub use schema::VALUE_BYTES_MAX;
-pub use settings::{Place, Retention, Settings};
+pub use settings::{Retention, StoreLocation, StoreSettings};
 pub use statements::{SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX};
 pub use status::METRICS;
 pub use writer::{PENDING_MAX, Restore};

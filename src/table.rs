@@ -15,12 +15,13 @@ mod scores;
 mod input_stream;
 
 pub use cell::instant;
-pub use csv::{Cells, Lines};
-pub use error::{NoTime, Problem, RowsError, quoted};
-pub use input_stream::Stream;
-pub use scores::{Detail, Scored, Scores, ScoresError};
+pub use csv::{CsvCells, CsvReader};
+pub use error::{NoTime, TableError, TableProblem, quoted};
+pub use input_stream::InputStream;
+pub use scores::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use validation::{
-    Column, EXAMPLES_MAX, Example, Group, Kind, Level, ROWS_MIN, Range, Review, Time, Type,
+    ColumnStats, ColumnType, EXAMPLES_MAX, Example, FindingGroup, FindingKind, ROWS_MIN, Severity,
+    TableValidation, Time, ValueRange,
 };
 
 use cell::Cell;
@@ -38,7 +39,7 @@ const STDIN: &str = "standard input";
 /// A table that is being read.
 pub struct Table {
     name: String,
-    lines: Lines,
+    lines: CsvReader,
     columns: Vec<String>,
     /// Which cell is the time.
     time_at: Option<usize>,
@@ -49,7 +50,7 @@ pub struct Table {
 
 /// One row, in the shape that detectors take. It is filled again and again.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Row {
+pub struct TableRow {
     /// The line in the file, from 1, with which it begins.
     pub line: u64,
     /// When it was measured, if the table says so.
@@ -65,7 +66,7 @@ impl Table {
     ///
     /// # Errors
     /// When it cannot be read, or when its header names no signals, more than [`COLUMNS_MAX`], or one twice.
-    pub fn open(path: &Path) -> Result<Self, RowsError> {
+    pub fn open(path: &Path) -> Result<Self, TableError> {
         let mut problems = Vec::new();
         let table = Self::open_with(path, &mut problems)?;
         table.if_sound(problems)
@@ -75,9 +76,9 @@ impl Table {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn of(name: &str, source: impl std::io::Read + 'static) -> Result<Self, RowsError> {
+    pub fn of(name: &str, source: impl std::io::Read + 'static) -> Result<Self, TableError> {
         let mut problems = Vec::new();
-        let table = Self::start(name.to_owned(), Stream::of(source), &mut problems)?;
+        let table = Self::start(name.to_owned(), InputStream::of(source), &mut problems)?;
         table.if_sound(problems)
     }
 
@@ -85,39 +86,39 @@ impl Table {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn open_with(path: &Path, problems: &mut Vec<Problem>) -> Result<Self, RowsError> {
+    pub fn open_with(path: &Path, problems: &mut Vec<TableProblem>) -> Result<Self, TableError> {
         let name = if path.as_os_str() == "-" { STDIN.to_owned() } else { path.display().to_string() };
-        Self::start(name, Stream::open(path), problems)
+        Self::start(name, InputStream::open(path), problems)
     }
 
     fn start(
         name: String,
-        stream: Result<Stream, Problem>,
-        problems: &mut Vec<Problem>,
-    ) -> Result<Self, RowsError> {
-        let error = |line, problem| RowsError { file: name.clone(), line, problem };
-        let mut lines = Lines::new(stream.map_err(|problem| error(None, problem))?);
+        stream: Result<InputStream, TableProblem>,
+        problems: &mut Vec<TableProblem>,
+    ) -> Result<Self, TableError> {
+        let error = |line, problem| TableError { file: name.clone(), line, problem };
+        let mut lines = CsvReader::new(stream.map_err(|problem| error(None, problem))?);
         let header = match lines.read() {
             Ok(Some(header)) => header,
-            Ok(None) => return Err(error(None, Problem::Empty)),
+            Ok(None) => return Err(error(None, TableProblem::Empty)),
             Err(cause) => return Err(error(None, lines.stream.problem(&cause))),
         };
         if header.is_long {
-            return Err(error(Some(header.line), Problem::Long));
+            return Err(error(Some(header.line), TableProblem::Long));
         }
         let (columns, time_at) = columns(&header, problems);
         // One cell of the header may be the time, so the bound is looked at when that is known.
         let signals = header.count - usize::from(time_at.is_some());
         if signals > COLUMNS_MAX {
-            return Err(error(Some(header.line), Problem::Wide(signals)));
+            return Err(error(Some(header.line), TableProblem::Wide(signals)));
         }
         Ok(Self { name, lines, columns, time_at, rows: 0, is_ended: false })
     }
 
-    fn if_sound(self, problems: Vec<Problem>) -> Result<Self, RowsError> {
+    fn if_sound(self, problems: Vec<TableProblem>) -> Result<Self, TableError> {
         match problems.into_iter().next() {
             None => Ok(self),
-            Some(problem) => Err(RowsError { file: self.name, line: Some(1), problem }),
+            Some(problem) => Err(TableError { file: self.name, line: Some(1), problem }),
         }
     }
 
@@ -155,7 +156,7 @@ impl Table {
     ///
     /// # Errors
     /// The first thing that is wrong with the row, or with the file.
-    pub fn next_row(&mut self, row: &mut Row) -> Result<bool, RowsError> {
+    pub fn next_row(&mut self, row: &mut TableRow) -> Result<bool, TableError> {
         let mut first = None;
         let found = self.read(row, &mut |problem| {
             first.get_or_insert(problem);
@@ -171,7 +172,11 @@ impl Table {
     ///
     /// # Errors
     /// When the file cannot be read on; the next call then says that it is at its end.
-    pub fn read(&mut self, row: &mut Row, tell: &mut dyn FnMut(Problem)) -> Result<bool, RowsError> {
+    pub fn read(
+        &mut self,
+        row: &mut TableRow,
+        tell: &mut dyn FnMut(TableProblem),
+    ) -> Result<bool, TableError> {
         if self.is_ended {
             return Ok(false);
         }
@@ -179,7 +184,11 @@ impl Table {
             Ok(Some(cells)) => cells,
             Ok(None) => {
                 self.is_ended = true;
-                return if self.rows == 0 { Err(self.error(None, Problem::HeaderOnly)) } else { Ok(false) };
+                return if self.rows == 0 {
+                    Err(self.error(None, TableProblem::HeaderOnly))
+                } else {
+                    Ok(false)
+                };
             }
             Err(cause) => {
                 self.is_ended = true;
@@ -195,34 +204,34 @@ impl Table {
         row.missing.resize(self.columns.len(), true);
         let header = self.columns.len() + usize::from(self.time_at.is_some());
         if cells.is_long {
-            tell(Problem::Long);
+            tell(TableProblem::Long);
         } else if cells.count != header {
-            tell(Problem::Ragged { cells: cells.count, header, separator: separator(&cells) });
+            tell(TableProblem::Ragged { cells: cells.count, header, separator: separator(&cells) });
         } else {
             fill(row, &cells, &self.columns, self.time_at, tell);
         }
         Ok(true)
     }
 
-    fn error(&self, line: Option<u64>, problem: Problem) -> RowsError {
-        RowsError { file: self.name.clone(), line, problem }
+    fn error(&self, line: Option<u64>, problem: TableProblem) -> TableError {
+        TableError { file: self.name.clone(), line, problem }
     }
 }
 
 /// Puts the cells of a whole row where they belong.
 fn fill(
-    row: &mut Row,
-    cells: &Cells<'_>,
+    row: &mut TableRow,
+    cells: &CsvCells<'_>,
     columns: &[String],
     time_at: Option<usize>,
-    tell: &mut dyn FnMut(Problem),
+    tell: &mut dyn FnMut(TableProblem),
 ) {
     let mut signal = 0;
     for (idx, cell) in cells.iter().enumerate() {
         if Some(idx) == time_at {
             match instant(cell) {
                 Ok(at) => row.at = Some(at),
-                Err(why) => tell(Problem::Time { cell: text(cell), why }),
+                Err(why) => tell(TableProblem::Time { cell: text(cell), why }),
             }
             continue;
         }
@@ -232,10 +241,10 @@ fn fill(
                 row.missing[signal] = false;
             }
             Cell::Missing => (),
-            Cell::Vast => tell(Problem::Vast { column: columns[signal].clone(), cell: text(cell) }),
+            Cell::Vast => tell(TableProblem::Vast { column: columns[signal].clone(), cell: text(cell) }),
             Cell::Text => tell(match separator(cells) {
-                Some(separator) => Problem::Ragged { cells: 1, header: 1, separator: Some(separator) },
-                None => Problem::Text { column: columns[signal].clone(), cell: text(cell) },
+                Some(separator) => TableProblem::Ragged { cells: 1, header: 1, separator: Some(separator) },
+                None => TableProblem::Text { column: columns[signal].clone(), cell: text(cell) },
             }),
         }
         signal += 1;
@@ -243,7 +252,7 @@ fn fill(
 }
 
 /// The names of the signals, and which cell is the time.
-fn columns(header: &Cells<'_>, problems: &mut Vec<Problem>) -> (Vec<String>, Option<usize>) {
+fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<String>, Option<usize>) {
     let mut columns: Vec<String> = Vec::new();
     // Where each of them stands in the file, from 1.
     let mut positions = Vec::new();
@@ -252,9 +261,9 @@ fn columns(header: &Cells<'_>, problems: &mut Vec<Problem>) -> (Vec<String>, Opt
         let position = idx + 1;
         let name = text(cell.trim_ascii());
         if std::str::from_utf8(cell).is_err() {
-            problems.push(Problem::NotUtf8 { position });
+            problems.push(TableProblem::NotUtf8 { position });
         } else if name.is_empty() {
-            problems.push(Problem::Unnamed { position });
+            problems.push(TableProblem::Unnamed { position });
         } else if name == TIMESTAMP {
             match time_at {
                 None => {
@@ -262,7 +271,7 @@ fn columns(header: &Cells<'_>, problems: &mut Vec<Problem>) -> (Vec<String>, Opt
                     continue;
                 }
                 Some(first) => {
-                    problems.push(Problem::Duplicate {
+                    problems.push(TableProblem::Duplicate {
                         column: name.clone(),
                         first: first + 1,
                         again: position,
@@ -270,7 +279,7 @@ fn columns(header: &Cells<'_>, problems: &mut Vec<Problem>) -> (Vec<String>, Opt
                 }
             }
         } else if let Some(first) = columns.iter().position(|it| *it == name) {
-            problems.push(Problem::Duplicate {
+            problems.push(TableProblem::Duplicate {
                 column: name.clone(),
                 first: positions[first],
                 again: position,
@@ -280,13 +289,13 @@ fn columns(header: &Cells<'_>, problems: &mut Vec<Problem>) -> (Vec<String>, Opt
         positions.push(position);
     }
     if columns.is_empty() && header.count <= 1 {
-        problems.push(Problem::NoSignals);
+        problems.push(TableProblem::NoSignals);
     }
     (columns, time_at)
 }
 
 /// What stands between the cells of a row that should have had commas.
-fn separator(cells: &Cells<'_>) -> Option<char> {
+fn separator(cells: &CsvCells<'_>) -> Option<char> {
     let only = cells.iter().next().filter(|_| cells.count == 1)?;
     [';', '\t'].into_iter().find(|it| only.contains(&(*it as u8)))
 }

@@ -15,21 +15,21 @@ mod event_log;
 mod log_format;
 pub mod otlp;
 
-pub use event_log::{Diary, PROBLEMS_MAX};
+pub use event_log::{EventLog, PROBLEMS_MAX};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Settings {
+pub struct LogSettings {
     /// The least important events that are logged.
-    pub level: Level,
+    pub level: LogLevel,
     /// How events are written.
-    pub format: Format,
+    pub format: LogFormat,
 }
 
 /// How important an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
+pub enum LogLevel {
     /// Someone has to act, or hostnorm is of no use.
     Error,
     /// Someone should look.
@@ -46,7 +46,7 @@ pub enum Level {
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Format {
+pub enum LogFormat {
     /// `key=value`, as Prometheus writes its own log.
     #[default]
     Logfmt,
@@ -59,7 +59,7 @@ pub enum Format {
 /// # Errors
 /// When it was called before.
 pub fn init(
-    settings: Settings,
+    settings: LogSettings,
     traces: Option<&otlp::Traces>,
 ) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
     let log = subscriber(settings, clock::now, std::io::stderr);
@@ -92,7 +92,7 @@ where
 }
 
 fn subscriber<W>(
-    settings: Settings,
+    settings: LogSettings,
     now: fn() -> Timestamp,
     to: W,
 ) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
@@ -100,11 +100,11 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let level = match settings.level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Trace => LevelFilter::TRACE,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
     };
     let events = filter::filter_fn(move |it| it.is_event() && *it.level() <= level);
     let lines = fmt::layer().event_format(log_format::Lines { format: settings.format, now }).with_writer(to);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     /// What is logged while `act` runs; it is always second 100.
-    pub(super) fn logged(settings: Settings, act: impl FnOnce()) -> String {
+    pub(super) fn logged(settings: LogSettings, act: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = subscriber(settings, || Timestamp(100.0), move || writer.clone());
@@ -141,8 +141,8 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    fn check(level: Level, format: Format, expect: &str) {
-        let found = logged(Settings { level, format }, || {
+    fn check(level: LogLevel, format: LogFormat, expect: &str) {
+        let found = logged(LogSettings { level, format }, || {
             tracing::info!(path = "/proc/stat", ratio = 0.5, on = true, count = 3_u64, "read a file");
             tracing::debug!(target: "hyper::server", odd = f64::NAN, left_out = Option::<u64>::None, "new peer");
         });
@@ -152,14 +152,14 @@ mod tests {
     #[test]
     fn both_formats_have_the_same_fields() {
         check(
-            Level::Debug,
-            Format::Logfmt,
+            LogLevel::Debug,
+            LogFormat::Logfmt,
             "ts=1970-01-01T00:01:40.000Z level=info msg=\"read a file\" path=/proc/stat ratio=0.5 on=true count=3\n\
              ts=1970-01-01T00:01:40.000Z level=debug msg=\"new peer\" target=hyper::server odd=NaN\n",
         );
         check(
-            Level::Info,
-            Format::Json,
+            LogLevel::Info,
+            LogFormat::Json,
             "{\"ts\":\"1970-01-01T00:01:40.000Z\",\"level\":\"info\",\"msg\":\"read a file\",\
              \"path\":\"/proc/stat\",\"ratio\":0.5,\"on\":true,\"count\":3}\n",
         );
@@ -167,6 +167,6 @@ mod tests {
 
     #[test]
     fn what_is_less_important_is_left_out() {
-        check(Level::Warn, Format::Logfmt, "");
+        check(LogLevel::Warn, LogFormat::Logfmt, "");
     }
 }

@@ -10,19 +10,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::detect::Lesson;
+use crate::detect::LearnStep;
 use crate::detect::eif::{self, Inputs};
-use crate::detect::forest::{self, Forest, Rows};
-use crate::detect::random::Random;
-use crate::drift::{Log, Reference};
+use crate::detect::forest::{self, FeatureRows, Forest};
+use crate::detect::random::SeededRng;
+use crate::drift::{DriftLog, DriftReference};
 use crate::reading::Timestamp;
 
 pub mod model_evaluation;
 pub mod model_codec;
 pub mod holdout_test;
 
-use holdout_test::Trial;
-use model_evaluation::Card;
+use holdout_test::HoldoutTest;
+use model_evaluation::ModelEvaluation;
 
 /// Fewer points than this tell nothing of what is ordinary.
 pub const ROWS_MIN: usize = 10;
@@ -43,28 +43,28 @@ const THRESHOLD_MAX: f64 = 0.7;
 const SCORES_ENOUGH: f64 = 200.0;
 
 /// Each row of the history is one ordinary point.
-const POINT: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+const POINT: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
 /// Settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct TrainingSettings {
     /// Trees in the forest.
     pub trees: usize,
     /// Points that each tree grows on.
     pub sample_size: usize,
 }
 
-impl Default for Settings {
+impl Default for TrainingSettings {
     fn default() -> Self {
-        let forest::Options { trees, sample_size: sample } = forest::Options::default();
+        let forest::ForestOptions { trees, sample_size: sample } = forest::ForestOptions::default();
         Self { trees, sample_size: sample }
     }
 }
 
-impl Settings {
-    fn options(&self) -> forest::Options {
-        forest::Options { trees: self.trees, sample_size: self.sample_size }
+impl TrainingSettings {
+    fn options(&self) -> forest::ForestOptions {
+        forest::ForestOptions { trees: self.trees, sample_size: self.sample_size }
     }
 }
 
@@ -72,7 +72,7 @@ impl Settings {
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
     /// The clipped distances of points ([`clip`](crate::detect::eif::clip)), one value a signal, newest last.
-    pub rows: Rows,
+    pub rows: FeatureRows,
     /// How much of one unit of variance is the noise floor's, within 0 and 1, one a signal.
     pub noise: Vec<f32>,
     /// The rows with which another subject begins: what is smoothed over rows begins anew there.
@@ -80,18 +80,18 @@ pub struct TrainingSet {
     /// When the oldest and the newest of the points were, where that is known.
     pub span: Option<[Timestamp; 2]>,
     /// What the signals were like, to tell when they no longer are.
-    pub log: Log,
+    pub log: DriftLog,
 }
 
 /// What training gives.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub struct TrainedModel {
     /// The forest and its threshold, ready to be shared.
-    pub eif: eif::Model,
+    pub eif: eif::ForestModel,
     /// What is known of it.
-    pub card: Card,
+    pub card: ModelEvaluation,
     /// What the signals were like that it was trained on.
-    pub reference: Reference,
+    pub reference: DriftReference,
 }
 
 /// Why there is no new model; the old one stays.
@@ -138,55 +138,64 @@ impl From<forest::TrainError> for TrainError {
 
 /// A forest that was not tried yet.
 #[derive(Debug)]
-pub struct Grown {
+pub struct GrownForest {
     /// The forest and its threshold.
-    pub eif: eif::Model,
-    fit: Rows,
-    held_out: Rows,
-    quantiles: model_evaluation::Quantiles,
-    random: Random,
+    pub eif: eif::ForestModel,
+    fit: FeatureRows,
+    held_out: FeatureRows,
+    quantiles: model_evaluation::ScoreQuantiles,
+    random: SeededRng,
 }
 
 /// Grows a forest without a second opinion on it, as replay does for thousands of days. Equal history, settings and
 /// seed give an equal forest.
-pub fn grow(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Grown, TrainError> {
+pub fn grow(
+    history: &TrainingSet,
+    settings: &TrainingSettings,
+    seed: u64,
+) -> Result<GrownForest, TrainError> {
     let points = history.rows.len();
     if points < ROWS_MIN {
         return Err(TrainError::TooFewRows(points));
     }
     // The forest has the seed itself; what surrounds it draws from another stream.
-    let mut random = Random::new(!seed);
+    let mut random = SeededRng::new(!seed);
     let (fit, held_out) = split(history, &mut random);
     let forest = Forest::train(&fit, &settings.options(), seed)?;
     let mut scores: Vec<f64> = held_out.iter().map(|it| forest.score(it)).collect();
     scores.sort_by(f64::total_cmp);
-    let quantiles = model_evaluation::Quantiles::of(&scores);
-    let eif = eif::Model { forest: Arc::new(forest), threshold: threshold(&scores, quantiles.p995) };
-    Ok(Grown { eif, fit, held_out, quantiles, random })
+    let quantiles = model_evaluation::ScoreQuantiles::of(&scores);
+    let eif = eif::ForestModel { forest: Arc::new(forest), threshold: threshold(&scores, quantiles.p995) };
+    Ok(GrownForest { eif, fit, held_out, quantiles, random })
 }
 
 /// Returns the area under the curve of another implementation, fitted on the same rows and shown the same trial.
-pub type SecondOpinion<'a> = &'a mut dyn FnMut(&Rows, &Trial, &forest::Options) -> Option<f64>;
+pub type SecondOpinion<'a> =
+    &'a mut dyn FnMut(&FeatureRows, &HoldoutTest, &forest::ForestOptions) -> Option<f64>;
 
 /// Trains a model and tries it. Equal history, settings and seed give an equal model, or an equal refusal.
-pub fn train(history: &TrainingSet, settings: &Settings, seed: u64) -> Result<Model, TrainError> {
-    train_beside(history, settings, seed, &mut |_, _, _| None)
+pub fn train(
+    history: &TrainingSet,
+    settings: &TrainingSettings,
+    seed: u64,
+) -> Result<TrainedModel, TrainError> {
+    train_with_reference(history, settings, seed, &mut |_, _, _| None)
 }
 
 /// The same, with a second opinion on the card.
-pub fn train_beside(
+pub fn train_with_reference(
     history: &TrainingSet,
-    settings: &Settings,
+    settings: &TrainingSettings,
     seed: u64,
     second_opinion: SecondOpinion<'_>,
-) -> Result<Model, TrainError> {
-    let Grown { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
+) -> Result<TrainedModel, TrainError> {
+    let GrownForest { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
     let options = settings.options();
-    let trial = Trial::new(&held_out, history.rows.width(), &mut random);
+    let trial = HoldoutTest::new(&held_out, history.rows.width(), &mut random);
     let auc_peer = second_opinion(&fit, &trial, &options);
     let skill = trial.judge(&eif, auc_peer)?;
     let [from, to] = history.span.map_or([None; 2], |it| it.map(Some));
-    let card = Card {
+    let card = ModelEvaluation {
         from,
         to,
         rows: fit.len(),
@@ -203,7 +212,7 @@ pub fn train_beside(
         alarms: skill.alarms,
         digest: eif.forest.digest(),
     };
-    Ok(Model { eif, card, reference: history.log.reference() })
+    Ok(TrainedModel { eif, card, reference: history.log.reference() })
 }
 
 /// The score from which on a point is strange: 99.5 % of the held-out points' scores are below it. Where they are too
@@ -227,12 +236,12 @@ fn threshold(scores: &[f64], p995: f64) -> f64 {
 /// An idle host's points are all alike, and a forest would cut between differences that mean nothing. So each value
 /// is moved by as much as the noise floor may move it: below the floor the rows are a cloud without structure. The
 /// held-out rows are moved too, so that the threshold allows for it.
-fn split(history: &TrainingSet, random: &mut Random) -> (Rows, Rows) {
+fn split(history: &TrainingSet, random: &mut SeededRng) -> (FeatureRows, FeatureRows) {
     let signals = history.rows.width();
     let deviations: Vec<f32> =
         (0..signals).map(|idx| history.noise.get(idx).map_or(0.0, |it| it.clamp(0.0, 1.0).sqrt())).collect();
     let mut inputs = Inputs::new(signals);
-    let (mut fit, mut held_out) = (Rows::new(inputs.width()), Rows::new(inputs.width()));
+    let (mut fit, mut held_out) = (FeatureRows::new(inputs.width()), FeatureRows::new(inputs.width()));
     let mut normals = vec![0.0; signals];
     // Every fifth point; in a long history only some of these, evenly spread.
     let step = HELD_OUT_EVERY * history.rows.len().div_ceil(HELD_OUT_EVERY * HELD_OUT_MAX);
@@ -260,7 +269,7 @@ mod tests {
 
     /// A host whose signals move together, in part.
     fn history(signals: usize, rows: usize, spread: f32, noise: f32) -> TrainingSet {
-        let (mut random, mut set) = (Random::new(3), Rows::new(signals));
+        let (mut random, mut set) = (SeededRng::new(3), FeatureRows::new(signals));
         let mut own = vec![0.0; signals];
         for _ in 0..rows {
             random.fill_normal(&mut own);
@@ -273,14 +282,14 @@ mod tests {
             noise: vec![noise; signals],
             starts: Vec::new(),
             span: None,
-            log: Log::default(),
+            log: DriftLog::default(),
         }
     }
 
     #[test]
     fn a_model_knows_how_good_it_is() {
         for signals in [1, 3, 8, 9, 26, 65] {
-            let model = train(&history(signals, 600, 1.0, 0.0), &Settings::default(), 5).unwrap();
+            let model = train(&history(signals, 600, 1.0, 0.0), &TrainingSettings::default(), 5).unwrap();
             let card = &model.card;
             assert!(card.auc_own > 0.8, "{signals} signals: {card:?}");
             assert_eq!((card.rows, card.held_out, card.sample_size), (480, 120, 256));
@@ -290,14 +299,14 @@ mod tests {
 
     #[test]
     fn equal_histories_give_equal_forests() {
-        let train = |seed| train(&history(12, 300, 1.0, 0.1), &Settings::default(), seed).unwrap();
+        let train = |seed| train(&history(12, 300, 1.0, 0.1), &TrainingSettings::default(), seed).unwrap();
         assert_eq!(train(1).eif.forest, train(1).eif.forest);
         assert_ne!(train(1).card.digest, train(2).card.digest);
     }
 
     #[test]
     fn an_idle_host_is_judged_with_its_noise_floor() {
-        let model = train(&history(12, 600, 0.0, 1.0), &Settings::default(), 5).unwrap();
+        let model = train(&history(12, 600, 0.0, 1.0), &TrainingSettings::default(), 5).unwrap();
         let score = |z: f32| model.eif.forest.score(&[z; 12]);
         assert!(score(0.0) < model.eif.threshold && score(0.5) < model.eif.threshold, "{:?}", model.card);
         assert!(score(5.0) > model.eif.threshold, "{} {:?}", score(5.0), model.card);
@@ -319,18 +328,18 @@ mod tests {
 
     #[test]
     fn few_points_are_enough_or_refused() {
-        let first = train(&history(26, 20, 1.0, 0.2), &Settings::default(), 5).unwrap();
+        let first = train(&history(26, 20, 1.0, 0.2), &TrainingSettings::default(), 5).unwrap();
         assert_eq!((first.card.rows, first.card.sample_size), (16, 16));
-        let error = train(&history(26, 9, 1.0, 0.2), &Settings::default(), 5).unwrap_err();
+        let error = train(&history(26, 9, 1.0, 0.2), &TrainingSettings::default(), 5).unwrap_err();
         assert_eq!(error.to_string(), "9 points are too few to train on, at least 10 are needed");
     }
 
     #[test]
     fn bad_settings_and_values_are_told() {
-        let settings = Settings { trees: 0, ..Settings::default() };
+        let settings = TrainingSettings { trees: 0, ..TrainingSettings::default() };
         assert!(matches!(train(&history(2, 20, 1.0, 0.0), &settings, 0), Err(TrainError::Forest(_))));
         let mut set = history(2, 20, 1.0, 0.0);
         set.rows.push(&[0.0, f32::NAN]);
-        assert!(matches!(train(&set, &Settings::default(), 0), Err(TrainError::Forest(_))));
+        assert!(matches!(train(&set, &TrainingSettings::default(), 0), Err(TrainError::Forest(_))));
     }
 }

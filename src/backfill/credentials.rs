@@ -14,7 +14,7 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// How a server is to be asked. It has no secrets, only the files in which they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Access {
+pub struct Credentials {
     /// Name of the user, or `name:password`; empty for none.
     pub user: String,
     /// File with the password.
@@ -35,7 +35,7 @@ pub struct Access {
 
 /// Why a server cannot be asked in this way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccessError {
+pub enum CredentialsError {
     /// A file cannot be read.
     File {
         /// Which.
@@ -56,7 +56,7 @@ pub enum AccessError {
     Header(String),
 }
 
-impl fmt::Display for AccessError {
+impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, reason } => write!(f, "cannot read {}: {reason}", path.display()),
@@ -67,14 +67,18 @@ impl fmt::Display for AccessError {
     }
 }
 
-impl std::error::Error for AccessError {}
+impl std::error::Error for CredentialsError {}
 
-impl Access {
+impl Credentials {
     /// Name and password, if any are given beside the URL.
-    pub(super) fn user(&self) -> Result<Option<(String, String)>, AccessError> {
+    pub(super) fn user(&self) -> Result<Option<(String, String)>, CredentialsError> {
         let has_file = !self.password_file.as_os_str().is_empty();
         if self.user.is_empty() {
-            return if has_file { Err(AccessError::Alone("a password file needs a user")) } else { Ok(None) };
+            return if has_file {
+                Err(CredentialsError::Alone("a password file needs a user"))
+            } else {
+                Ok(None)
+            };
         }
         if has_file {
             return Ok(Some((self.user.clone(), secret(&self.password_file)?)));
@@ -84,12 +88,12 @@ impl Access {
     }
 
     /// The token, if there is one.
-    pub(super) fn token(&self) -> Result<Option<String>, AccessError> {
+    pub(super) fn token(&self) -> Result<Option<String>, CredentialsError> {
         if self.token_file.as_os_str().is_empty() { Ok(None) } else { secret(&self.token_file).map(Some) }
     }
 
     /// Names and values of the headers that are sent besides.
-    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, AccessError> {
+    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, CredentialsError> {
         let parted = self.headers.iter().map(|it| {
             let (name, value) = it.split_once(':').unwrap_or((it, ""));
             let (name, value) = (name.trim(), value.trim());
@@ -99,20 +103,20 @@ impl Access {
             if is_name && is_value {
                 Ok((name.into(), value.into()))
             } else {
-                Err(AccessError::Header(name.into()))
+                Err(CredentialsError::Header(name.into()))
             }
         });
         parted.collect()
     }
 
     /// Whom to trust, and who we are.
-    pub(super) fn tls(&self) -> Result<TlsConfig, AccessError> {
+    pub(super) fn tls(&self) -> Result<TlsConfig, CredentialsError> {
         let builder = TlsConfig::builder().disable_verification(self.insecure).root_certs(self.roots()?);
         Ok(builder.client_cert(self.certificate()?).build())
     }
 
     /// The authorities of this host and those of the file; Mozilla's where the host has none, as an empty image.
-    fn roots(&self) -> Result<RootCerts, AccessError> {
+    fn roots(&self) -> Result<RootCerts, CredentialsError> {
         let native = rustls_native_certs::load_native_certs();
         let mut roots: Vec<_> = native.certs.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
         if !self.ca_file.as_os_str().is_empty() {
@@ -122,24 +126,23 @@ impl Access {
         Ok(if roots.is_empty() { RootCerts::WebPki } else { RootCerts::from(roots.into_iter()) })
     }
 
-    fn certificate(&self) -> Result<Option<ClientCert>, AccessError> {
+    fn certificate(&self) -> Result<Option<ClientCert>, CredentialsError> {
         match (self.cert_file.as_os_str().is_empty(), self.key_file.as_os_str().is_empty()) {
             (true, true) => Ok(None),
             (false, false) => {
                 let chain = certificates(&self.cert_file)?;
-                let key = PrivateKey::from_pem(&read(&self.key_file)?).map_err(|_| AccessError::Content {
-                    path: self.key_file.clone(),
-                    wanted: "private key in PEM",
+                let key = PrivateKey::from_pem(&read(&self.key_file)?).map_err(|_| {
+                    CredentialsError::Content { path: self.key_file.clone(), wanted: "private key in PEM" }
                 })?;
                 Ok(Some(ClientCert::new_with_certs(&chain, key)))
             }
-            (true, false) => Err(AccessError::Alone("a key needs its certificate")),
-            (false, true) => Err(AccessError::Alone("a certificate needs its key")),
+            (true, false) => Err(CredentialsError::Alone("a key needs its certificate")),
+            (false, true) => Err(CredentialsError::Alone("a certificate needs its key")),
         }
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, AccessError> {
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CredentialsError> {
     let pem = read(path)?;
     let found: Vec<_> = parse_pem(&pem)
         .filter_map(|it| match it {
@@ -148,23 +151,23 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, AccessError> {
         })
         .collect();
     if found.is_empty() {
-        return Err(AccessError::Content { path: path.to_owned(), wanted: "certificate in PEM" });
+        return Err(CredentialsError::Content { path: path.to_owned(), wanted: "certificate in PEM" });
     }
     Ok(found)
 }
 
 /// The first line of a file; editors end it.
-fn secret(path: &Path) -> Result<String, AccessError> {
+fn secret(path: &Path) -> Result<String, CredentialsError> {
     let text = String::from_utf8(read(path)?).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default().trim_end();
     if line.is_empty() || line.chars().any(char::is_control) {
-        return Err(AccessError::Content { path: path.to_owned(), wanted: "secret in its first line" });
+        return Err(CredentialsError::Content { path: path.to_owned(), wanted: "secret in its first line" });
     }
     Ok(line.to_owned())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, AccessError> {
-    let wrong = |reason: String| AccessError::File { path: path.to_owned(), reason };
+fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
+    let wrong = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
     let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
@@ -185,7 +188,8 @@ mod tests {
         std::fs::write(&password, "geheim \r\nrest\n").unwrap();
         std::fs::write(&empty, "\n").unwrap();
         let check = |user: &str, file: &Path, expect: &str| {
-            let access = Access { user: user.into(), password_file: file.into(), ..Access::default() };
+            let access =
+                Credentials { user: user.into(), password_file: file.into(), ..Credentials::default() };
             let found = match access.user() {
                 Ok(found) => format!("{found:?}"),
                 Err(error) => error.to_string(),
@@ -206,7 +210,7 @@ mod tests {
     #[test]
     fn headers_have_a_name_and_a_value() {
         let check = |header: &str, expect: &str| {
-            let access = Access { headers: vec![header.into()], ..Access::default() };
+            let access = Credentials { headers: vec![header.into()], ..Credentials::default() };
             let found = access.headers().map(|it| format!("{it:?}")).unwrap_or_else(|it| it.to_string());
             assert_eq!(found, expect);
         };
@@ -221,13 +225,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().join("text");
         std::fs::write(&text, "no certificate").unwrap();
-        let check = |access: Access, expect: &str| {
+        let check = |access: Credentials, expect: &str| {
             let error = access.tls().unwrap_err().to_string();
             assert_eq!(error.replace(folder.path().to_str().unwrap(), ""), expect);
         };
-        check(Access { ca_file: text.clone(), ..Access::default() }, "/text holds no certificate in PEM");
-        check(Access { key_file: text.clone(), ..Access::default() }, "a key needs its certificate");
-        check(Access { cert_file: text, ..Access::default() }, "a certificate needs its key");
-        assert!(Access::default().tls().is_ok());
+        check(
+            Credentials { ca_file: text.clone(), ..Credentials::default() },
+            "/text holds no certificate in PEM",
+        );
+        check(
+            Credentials { key_file: text.clone(), ..Credentials::default() },
+            "a key needs its certificate",
+        );
+        check(Credentials { cert_file: text, ..Credentials::default() }, "a certificate needs its key");
+        assert!(Credentials::default().tls().is_ok());
     }
 }

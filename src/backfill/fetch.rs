@@ -1,15 +1,18 @@
 //! The course of a question: which names the server knows, when it saw the host, then part by part.
 
-use super::fetch_error::{Cause, Failure};
+use super::fetch_error::{FetchError, FetchErrorKind};
 use super::http_client::Tell;
 use super::influx::Influx;
-use super::mapping::{Choice, Direct, Entry, Set};
+use super::mapping::{MetricMapping, ProgramMapping, SeriesSelector, SignalSeries};
 use super::prometheus::Prometheus;
 use super::series::{Series, some_of};
-use super::time_chunks::Chunk;
-use super::to_points::{Fold, Part};
-use super::{Access, Address, HistoryError, Kind, Mapping, Note, Past, Wanted};
-use crate::duration::Span;
+use super::time_chunks::TimeChunk;
+use super::to_points::{ChunkSeries, PointBuilder};
+use super::{
+    Credentials, FetchProgress, FetchedHistory, HistoryError, HistoryRequest, Mapping, ServerAddress,
+    ServerKind,
+};
+use crate::duration::HumanDuration;
 
 /// Samples that are so many steps apart are taken as they are; points are then as far apart.
 const SPARSE_STEPS: f64 = 1.25;
@@ -24,42 +27,61 @@ enum Server {
 }
 
 impl Server {
-    fn new(address: &Address, access: &Access, wanted: &Wanted<'_>) -> Result<Self, Failure> {
+    fn new(
+        address: &ServerAddress,
+        access: &Credentials,
+        wanted: &HistoryRequest<'_>,
+    ) -> Result<Self, FetchError> {
         match address.kind {
-            Kind::Prometheus => Prometheus::new(address, access, wanted).map(Self::Prometheus),
-            Kind::Influx => Influx::new(address, access, wanted).map(Self::Influx),
+            ServerKind::Prometheus => Prometheus::new(address, access, wanted).map(Self::Prometheus),
+            ServerKind::Influx => Influx::new(address, access, wanted).map(Self::Influx),
         }
     }
 
-    fn failure(&self, cause: Cause) -> Failure {
+    fn failure(&self, cause: FetchErrorKind) -> FetchError {
         match self {
             Self::Prometheus(it) => it.failure(cause),
             Self::Influx(it) => it.failure(cause),
         }
     }
 
-    fn hosts(&mut self, anchor: &Choice, whole: Chunk, tell: Tell<'_>) -> Result<Vec<String>, Failure> {
+    fn hosts(
+        &mut self,
+        anchor: &SeriesSelector,
+        whole: TimeChunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<String>, FetchError> {
         match self {
             Self::Prometheus(it) => it.hosts(anchor, whole, tell),
             Self::Influx(it) => it.hosts(anchor, tell),
         }
     }
 
-    fn instead(&mut self, whole: Chunk, tell: Tell<'_>) -> String {
+    fn instead(&mut self, whole: TimeChunk, tell: Tell<'_>) -> String {
         match self {
             Self::Prometheus(it) => it.instead(whole, tell),
             Self::Influx(it) => it.instead(tell),
         }
     }
 
-    fn times(&mut self, anchor: &Choice, chunk: Chunk, tell: Tell<'_>) -> Result<Vec<(usize, f64)>, Failure> {
+    fn times(
+        &mut self,
+        anchor: &SeriesSelector,
+        chunk: TimeChunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<(usize, f64)>, FetchError> {
         match self {
             Self::Prometheus(it) => it.times(anchor, chunk, tell),
             Self::Influx(it) => it.times(anchor, chunk, tell),
         }
     }
 
-    fn direct(&mut self, direct: &Direct, chunk: Chunk, tell: Tell<'_>) -> Result<Vec<Series>, Failure> {
+    fn direct(
+        &mut self,
+        direct: &SignalSeries,
+        chunk: TimeChunk,
+        tell: Tell<'_>,
+    ) -> Result<Vec<Series>, FetchError> {
         match self {
             Self::Prometheus(it) => it.direct(direct, chunk, tell),
             // No set for InfluxDB has signals under their own names: the mapping refuses it.
@@ -68,7 +90,7 @@ impl Server {
     }
 
     /// Which sources are asked for together.
-    fn groups(&self, entries: &[Entry]) -> Vec<Vec<usize>> {
+    fn groups(&self, entries: &[MetricMapping]) -> Vec<Vec<usize>> {
         match self {
             Self::Prometheus(_) => (0..entries.len()).map(|it| vec![it]).collect(),
             Self::Influx(_) => Influx::groups(entries),
@@ -77,10 +99,10 @@ impl Server {
 
     fn fetch(
         &mut self,
-        entries: &[&Entry],
-        chunk: Chunk,
+        entries: &[&MetricMapping],
+        chunk: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<Vec<Series>>, Failure> {
+    ) -> Result<Vec<Vec<Series>>, FetchError> {
         match self {
             Self::Prometheus(it) => entries.iter().map(|entry| it.fetch(entry, chunk, tell)).collect(),
             Self::Influx(it) => it.fetch(entries, chunk, tell),
@@ -105,15 +127,15 @@ impl Server {
 
 /// See [`super::read`].
 pub(super) fn read(
-    address: &Address,
-    access: &Access,
+    address: &ServerAddress,
+    access: &Credentials,
     mapping: &Mapping,
-    wanted: &Wanted<'_>,
+    wanted: &HistoryRequest<'_>,
     tell: Tell<'_>,
-) -> Result<Past, HistoryError> {
+) -> Result<FetchedHistory, HistoryError> {
     let mut server = Server::new(address, access, wanted)?;
-    let millis = |span: Span| i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX);
-    let grid = |step: i64| Chunk::whole(wanted.until.0, wanted.lasting.as_seconds(), step);
+    let millis = |span: HumanDuration| i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX);
+    let grid = |step: i64| TimeChunk::whole(wanted.until.0, wanted.lasting.as_seconds(), step);
     let step = millis(wanted.step);
     let mut whole = grid(step);
     let (set, mut times) = choose(&mut server, mapping.sets(address.kind), whole, tell)?;
@@ -122,13 +144,13 @@ pub(super) fn read(
         let steps = (apart * 1e3 / step as f64 - 0.01).ceil() as i64;
         whole = grid(step.saturating_mul(steps));
         times = instants(&mut server, &set.anchor, whole, tell)?;
-        let shown = [Span::nearest(apart), Span::nearest(whole.step as f64 / 1e3)];
+        let shown = [HumanDuration::nearest(apart), HumanDuration::nearest(whole.step as f64 / 1e3)];
         remarks.push(format!("the server has a sample each {}, so points are {} apart", shown[0], shown[1]));
     }
     let direct = set.signals.as_ref();
     let mut fold =
-        Fold::new(wanted, &set.entries, direct.map(|it| it.name.as_str()), whole.step as f64 / 1e3);
-    let parts: Vec<Chunk> = whole.parts().collect();
+        PointBuilder::new(wanted, &set.entries, direct.map(|it| it.name.as_str()), whole.step as f64 / 1e3);
+    let parts: Vec<TimeChunk> = whole.parts().collect();
     let mut course = Course { groups: server.groups(&set.entries), server, set, done: 0, of: 0 };
     course.of = parts.len() * (course.groups.len() + usize::from(direct.is_some()));
     for part in parts {
@@ -138,7 +160,10 @@ pub(super) fn read(
     if past.points.is_empty() {
         let names: Vec<_> = set.entries.iter().map(|it| it.choice.from.clone()).collect();
         let instead = course.server.instead(whole, tell);
-        return Err(course.server.failure(Cause::Nothing { names: some_of(&names), instead }).into());
+        return Err(course
+            .server
+            .failure(FetchErrorKind::Nothing { names: some_of(&names), instead })
+            .into());
     }
     remarks.extend(course.server.warnings());
     past.remarks.splice(0..0, remarks);
@@ -148,15 +173,15 @@ pub(super) fn read(
 /// The set of names with the most samples, and when they were made.
 fn choose<'a>(
     server: &mut Server,
-    sets: &'a [Set],
-    whole: Chunk,
+    sets: &'a [ProgramMapping],
+    whole: TimeChunk,
     tell: Tell<'_>,
-) -> Result<(&'a Set, Times), Failure> {
-    let mut best: Option<(&Set, Times)> = None;
+) -> Result<(&'a ProgramMapping, Times), FetchError> {
+    let mut best: Option<(&ProgramMapping, Times)> = None;
     for set in sets {
         let hosts = server.hosts(&set.anchor, whole, tell)?;
         if hosts.len() > 1 {
-            return Err(server.failure(Cause::Several { hosts: some_of(&hosts), how: server.how() }));
+            return Err(server.failure(FetchErrorKind::Several { hosts: some_of(&hosts), how: server.how() }));
         }
         let times = instants(server, &set.anchor, whole, tell)?;
         if best.as_ref().map_or(0, |(_, best)| best.len()) < times.len() {
@@ -168,15 +193,20 @@ fn choose<'a>(
         None => {
             let names = sets.iter().map(|it| it.anchor.from.clone()).collect();
             let instead = server.instead(whole, tell);
-            Err(server.failure(Cause::Nothing { names, instead }))
+            Err(server.failure(FetchErrorKind::Nothing { names, instead }))
         }
     }
 }
 
 /// When there is a sample of the anchor.
-fn instants(server: &mut Server, anchor: &Choice, whole: Chunk, tell: Tell<'_>) -> Result<Times, Failure> {
+fn instants(
+    server: &mut Server,
+    anchor: &SeriesSelector,
+    whole: TimeChunk,
+    tell: Tell<'_>,
+) -> Result<Times, FetchError> {
     let mut found = Vec::new();
-    let mut left: Vec<Chunk> = whole.parts().collect();
+    let mut left: Vec<TimeChunk> = whole.parts().collect();
     left.reverse();
     while let Some(part) = left.pop() {
         match (server.times(anchor, part, tell), part.halves()) {
@@ -198,7 +228,7 @@ fn apart(times: &[(i64, f64)]) -> Option<f64> {
 /// A past under question.
 struct Course<'a> {
     server: Server,
-    set: &'a Set,
+    set: &'a ProgramMapping,
     groups: Vec<Vec<usize>>,
     /// How many questions were answered, of how many; halved parts make more of them.
     done: usize,
@@ -209,11 +239,11 @@ impl Course<'_> {
     /// Asks for one part, or for its halves where it is too much at once.
     fn part(
         &mut self,
-        part: Chunk,
+        part: TimeChunk,
         times: &[(i64, f64)],
-        fold: &mut Fold<'_>,
+        fold: &mut PointBuilder<'_>,
         tell: Tell<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), FetchError> {
         let done = self.done;
         let outcome = self.ask(part, tell);
         match (outcome, part.halves()) {
@@ -232,14 +262,15 @@ impl Course<'_> {
         }
     }
 
-    fn ask(&mut self, part: Chunk, tell: Tell<'_>) -> Result<Part, Failure> {
-        let mut found = Part { entries: vec![Vec::new(); self.set.entries.len()], ..Part::default() };
+    fn ask(&mut self, part: TimeChunk, tell: Tell<'_>) -> Result<ChunkSeries, FetchError> {
+        let mut found =
+            ChunkSeries { entries: vec![Vec::new(); self.set.entries.len()], ..ChunkSeries::default() };
         if let Some(direct) = &self.set.signals {
             found.direct = self.server.direct(direct, part, tell)?;
             self.answered(tell);
         }
         for group in self.groups.clone() {
-            let entries: Vec<&Entry> = group.iter().map(|it| &self.set.entries[*it]).collect();
+            let entries: Vec<&MetricMapping> = group.iter().map(|it| &self.set.entries[*it]).collect();
             for (idx, series) in group.iter().zip(self.server.fetch(&entries, part, tell)?) {
                 found.entries[*idx] = series;
             }
@@ -250,6 +281,6 @@ impl Course<'_> {
 
     fn answered(&mut self, tell: Tell<'_>) {
         self.done += 1;
-        tell(Note::Done { requests: self.done.min(self.of), of: self.of });
+        tell(FetchProgress::Done { requests: self.done.min(self.of), of: self.of });
     }
 }

@@ -2,23 +2,23 @@
 
 use std::fmt;
 
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 
 /// Longest text of a server that a sentence repeats, in characters.
 const QUOTED_MAX: usize = 200;
 
 /// Something is wrong with what was asked of a server, or with the server.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Failure {
+pub struct FetchError {
     /// The URL, without name, password and query.
     pub url: String,
     /// What is wrong.
-    pub cause: Cause,
+    pub cause: FetchErrorKind,
 }
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cause {
+pub enum FetchErrorKind {
     /// Nothing listens there.
     Refused(String),
     /// The name of the host is not known.
@@ -26,7 +26,7 @@ pub enum Cause {
     /// The certificate is not trusted, or the two do not understand each other.
     Tls(String),
     /// No answer came in time.
-    Silent(Span),
+    Silent(HumanDuration),
     /// 401.
     NoUser {
         /// Whether it was told who asks.
@@ -46,7 +46,7 @@ pub enum Cause {
     /// 429, again and again.
     Busy {
         /// How long the server asks to be left alone, where it says so.
-        wait: Option<Span>,
+        wait: Option<HumanDuration>,
     },
     /// 5xx, again and again.
     Down {
@@ -85,7 +85,7 @@ pub enum Cause {
     Client(String),
 }
 
-impl Cause {
+impl FetchErrorKind {
     /// Whether less at once may do: servers bound what one question may cost.
     pub(super) fn is_too_much(&self) -> bool {
         match self {
@@ -101,15 +101,15 @@ impl Cause {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.url, self.cause)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for FetchError {}
 
-impl fmt::Display for Cause {
+impl fmt::Display for FetchErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(reason) => write!(
@@ -157,7 +157,7 @@ impl fmt::Display for Cause {
     }
 }
 
-impl Cause {
+impl FetchErrorKind {
     /// What a status means.
     fn fmt_status(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn limits_are_told_apart_from_mistakes() {
-        let said = |said: &str| Cause::Question { status: 422, said: said.into() }.is_too_much();
+        let said = |said: &str| FetchErrorKind::Question { status: 422, said: said.into() }.is_too_much();
         assert!(said("query processing would load too many samples into memory"));
         assert!(said("exceeded maximum resolution of 11,000 points per timeseries"));
         assert!(!said("parse error: unexpected character: '%'"));

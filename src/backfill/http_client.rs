@@ -12,30 +12,30 @@ use ureq::http::{HeaderMap, Response};
 use ureq::tls::TlsProvider;
 use ureq::{Agent, Body};
 
-use super::fetch_error::{Cause, Failure, quoted};
-use super::{Access, Address, Kind, Note};
-use crate::duration::Span;
+use super::fetch_error::{FetchError, FetchErrorKind, quoted};
+use super::{Credentials, FetchProgress, ServerAddress, ServerKind};
+use crate::duration::HumanDuration;
 
 /// Largest answer that is read, unpacked; a day of one metric of 256 disks is 25 MB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 /// How long one answer may take, the two minutes that Prometheus gives a question by default and a little more.
-const ANSWER_TIME_MAX: Span = Span::seconds(150);
+const ANSWER_TIME_MAX: HumanDuration = HumanDuration::seconds(150);
 /// How long a connection may take.
 const CONNECT_SECONDS_MAX: u64 = 10;
 /// So often a question is asked before it is given up.
 const TRIES_MAX: u32 = 4;
 /// How long is waited before the second try; doubled before each one after it.
-const WAIT_FIRST: Span = Span::seconds(1);
+const WAIT_FIRST: HumanDuration = HumanDuration::seconds(1);
 /// A server that asks for more rest than this is not waited for.
-const WAIT_MAX: Span = Span::seconds(60);
+const WAIT_MAX: HumanDuration = HumanDuration::seconds(60);
 
 /// Names and values of a question.
 pub(super) type Form<'a> = &'a [(&'a str, &'a str)];
 /// Hears what happens meanwhile.
-pub(super) type Tell<'a> = &'a mut dyn FnMut(Note<'_>);
+pub(super) type Tell<'a> = &'a mut dyn FnMut(FetchProgress<'_>);
 
 /// Asks one server.
-pub(super) struct Client {
+pub(super) struct HttpClient {
     agent: Agent,
     /// The URL of the API, without anything secret.
     url: String,
@@ -46,10 +46,11 @@ pub(super) struct Client {
     posts: bool,
 }
 
-impl Client {
+impl HttpClient {
     /// A client of this server.
-    pub(super) fn new(address: &Address, access: &Access) -> Result<Self, Failure> {
-        let wrong = |reason: String| Failure { url: address.url.clone(), cause: Cause::Client(reason) };
+    pub(super) fn new(address: &ServerAddress, access: &Credentials) -> Result<Self, FetchError> {
+        let wrong =
+            |reason: String| FetchError { url: address.url.clone(), cause: FetchErrorKind::Client(reason) };
         let tls = access.tls().map_err(|error| wrong(error.to_string()))?;
         debug_assert_eq!(tls.provider(), TlsProvider::Rustls, "the only one that is built in");
         let config = Agent::config_builder()
@@ -66,7 +67,7 @@ impl Client {
         let user = access.user().map_err(|error| wrong(error.to_string()))?.or_else(|| address.user.clone());
         let token = access.token().map_err(|error| wrong(error.to_string()))?;
         let authorization = match (token, user) {
-            (Some(token), _) if address.kind == Kind::Influx => Some(format!("Token {token}")),
+            (Some(token), _) if address.kind == ServerKind::Influx => Some(format!("Token {token}")),
             (Some(token), _) => Some(format!("Bearer {token}")),
             (None, Some((name, password))) => {
                 Some(format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))))
@@ -80,20 +81,20 @@ impl Client {
             url: address.url.clone(),
             headers,
             known,
-            posts: address.kind == Kind::Prometheus,
+            posts: address.kind == ServerKind::Prometheus,
         })
     }
 
     /// A failure at this server.
-    pub(super) fn failure(&self, cause: Cause) -> Failure {
-        Failure { url: self.url.clone(), cause }
+    pub(super) fn failure(&self, cause: FetchErrorKind) -> FetchError {
+        FetchError { url: self.url.clone(), cause }
     }
 
     /// Asks a question, as a form where the server takes forms.
-    pub(super) fn ask(&mut self, path: &str, form: Form<'_>, tell: Tell<'_>) -> Result<Vec<u8>, Failure> {
+    pub(super) fn ask(&mut self, path: &str, form: Form<'_>, tell: Tell<'_>) -> Result<Vec<u8>, FetchError> {
         if self.posts {
             match self.tries(path, form, true, tell) {
-                Err(Failure { cause: Cause::Status(405), .. }) => self.posts = false,
+                Err(FetchError { cause: FetchErrorKind::Status(405), .. }) => self.posts = false,
                 done => return done,
             }
         }
@@ -101,33 +102,40 @@ impl Client {
     }
 
     /// Asks a question that stands in the URL.
-    pub(super) fn get(&self, path: &str, form: Form<'_>, tell: Tell<'_>) -> Result<Vec<u8>, Failure> {
+    pub(super) fn get(&self, path: &str, form: Form<'_>, tell: Tell<'_>) -> Result<Vec<u8>, FetchError> {
         self.tries(path, form, false, tell)
     }
 
     /// Asks again where that may help.
-    fn tries(&self, path: &str, form: Form<'_>, post: bool, tell: Tell<'_>) -> Result<Vec<u8>, Failure> {
+    fn tries(&self, path: &str, form: Form<'_>, post: bool, tell: Tell<'_>) -> Result<Vec<u8>, FetchError> {
         let mut wait = WAIT_FIRST;
         for tried in 1.. {
             let (cause, asked) = match self.once(path, form, post) {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) => error,
             };
-            let again = matches!(cause, Cause::Busy { .. } | Cause::Down { .. } | Cause::Half)
-                && !cause.is_too_much();
+            let again = matches!(
+                cause,
+                FetchErrorKind::Busy { .. } | FetchErrorKind::Down { .. } | FetchErrorKind::Half
+            ) && !cause.is_too_much();
             let pause = asked.unwrap_or(wait);
             if !again || tried >= TRIES_MAX || WAIT_MAX < pause {
                 return Err(self.failure(cause));
             }
-            tell(Note::Wait(&format!("{}; asking again in {pause}", self.failure(cause))));
+            tell(FetchProgress::Wait(&format!("{}; asking again in {pause}", self.failure(cause))));
             std::thread::sleep(pause.duration());
             wait = wait.times(2);
         }
-        Err(self.failure(Cause::Half))
+        Err(self.failure(FetchErrorKind::Half))
     }
 
     /// Asks once; an error comes with the rest that the server asks for.
-    fn once(&self, path: &str, form: Form<'_>, post: bool) -> Result<Vec<u8>, (Cause, Option<Span>)> {
+    fn once(
+        &self,
+        path: &str,
+        form: Form<'_>,
+        post: bool,
+    ) -> Result<Vec<u8>, (FetchErrorKind, Option<HumanDuration>)> {
         let url = format!("{}{path}", self.url);
         let sent = if post {
             let request =
@@ -144,79 +152,93 @@ impl Client {
         let status = answer.status().as_u16();
         let is_page = is_page(answer.headers(), &bytes);
         match status {
-            200..300 if is_page => Err((Cause::Page(title(&bytes)), None)),
+            200..300 if is_page => Err((FetchErrorKind::Page(title(&bytes)), None)),
             200..300 => Ok(bytes),
             _ => Err((self.refusal(status, &answer, &bytes, rest), rest)),
         }
     }
 
     /// What a status other than 2xx means.
-    fn refusal(&self, status: u16, answer: &Response<Body>, bytes: &[u8], rest: Option<Span>) -> Cause {
+    fn refusal(
+        &self,
+        status: u16,
+        answer: &Response<Body>,
+        bytes: &[u8],
+        rest: Option<HumanDuration>,
+    ) -> FetchErrorKind {
         let said = || said(answer.headers(), bytes);
         match status {
             300..400 => {
                 let to = answer.headers().get(LOCATION).and_then(|it| it.to_str().ok()).unwrap_or_default();
-                Cause::Moved(quoted(to.split('?').next().unwrap_or_default()))
+                FetchErrorKind::Moved(quoted(to.split('?').next().unwrap_or_default()))
             }
-            401 => Cause::NoUser { given: self.known },
-            403 => Cause::Forbidden(said()),
+            401 => FetchErrorKind::NoUser { given: self.known },
+            403 => FetchErrorKind::Forbidden(said()),
             404 => {
                 let said = said();
                 // InfluxDB says so of a database that is not there.
-                if said.contains("database") { Cause::Question { status, said } } else { Cause::NoPath }
+                if said.contains("database") {
+                    FetchErrorKind::Question { status, said }
+                } else {
+                    FetchErrorKind::NoPath
+                }
             }
-            400 | 413 | 414 | 422 => Cause::Question { status, said: said() },
-            429 => Cause::Busy { wait: rest },
-            500.. => Cause::Down { status, said: said() },
-            _ => Cause::Status(status),
+            400 | 413 | 414 | 422 => FetchErrorKind::Question { status, said: said() },
+            429 => FetchErrorKind::Busy { wait: rest },
+            500.. => FetchErrorKind::Down { status, said: said() },
+            _ => FetchErrorKind::Status(status),
         }
     }
 }
 
 /// The whole body, unpacked, if it is not too large.
-fn read(answer: &mut Response<Body>) -> Result<Vec<u8>, Cause> {
+fn read(answer: &mut Response<Body>) -> Result<Vec<u8>, FetchErrorKind> {
     let mut bytes = Vec::new();
     // One byte more than is taken tells a large answer from one that just fits.
     let mut reader = answer.body_mut().with_config().limit(u64::MAX).reader().take(BODY_BYTES_MAX + 1);
     match reader.read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() as u64 > BODY_BYTES_MAX => Err(Cause::Large(BODY_BYTES_MAX)),
+        Ok(_) if bytes.len() as u64 > BODY_BYTES_MAX => Err(FetchErrorKind::Large(BODY_BYTES_MAX)),
         Ok(_) => Ok(bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(Cause::Silent(ANSWER_TIME_MAX)),
-        Err(_) => Err(Cause::Half),
+        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Err(FetchErrorKind::Silent(ANSWER_TIME_MAX))
+        }
+        Err(_) => Err(FetchErrorKind::Half),
     }
 }
 
 /// What an error below HTTP means.
-fn cause_of(error: &ureq::Error) -> Cause {
+fn cause_of(error: &ureq::Error) -> FetchErrorKind {
     use std::io::ErrorKind;
     let text = quoted(&error.to_string());
     match error {
-        ureq::Error::HostNotFound => Cause::NoHost,
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-            Cause::Refused(format!("no connection within {}", Span::seconds(CONNECT_SECONDS_MAX)))
-        }
-        ureq::Error::Timeout(_) => Cause::Silent(ANSWER_TIME_MAX),
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_) => Cause::Tls(text),
+        ureq::Error::HostNotFound => FetchErrorKind::NoHost,
+        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => FetchErrorKind::Refused(
+            format!("no connection within {}", HumanDuration::seconds(CONNECT_SECONDS_MAX)),
+        ),
+        ureq::Error::Timeout(_) => FetchErrorKind::Silent(ANSWER_TIME_MAX),
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_) => FetchErrorKind::Tls(text),
         // The resolver of the system has no kind of its own for it.
-        ureq::Error::Io(io) if io.to_string().contains("lookup address") => Cause::NoHost,
+        ureq::Error::Io(io) if io.to_string().contains("lookup address") => FetchErrorKind::NoHost,
         ureq::Error::Io(io) => match io.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Cause::Half,
-            ErrorKind::TimedOut => Cause::Silent(ANSWER_TIME_MAX),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                FetchErrorKind::Half
+            }
+            ErrorKind::TimedOut => FetchErrorKind::Silent(ANSWER_TIME_MAX),
             // rustls hands its own errors on as this kind.
-            ErrorKind::InvalidData => Cause::Tls(quoted(&io.to_string())),
-            _ => Cause::Refused(quoted(&io.to_string())),
+            ErrorKind::InvalidData => FetchErrorKind::Tls(quoted(&io.to_string())),
+            _ => FetchErrorKind::Refused(quoted(&io.to_string())),
         },
         ureq::Error::Protocol(_) | ureq::Error::Decompress(..) | ureq::Error::LargeResponseHeader(..) => {
-            Cause::Garbled(format!("it is no HTTP that can be understood ({text})"))
+            FetchErrorKind::Garbled(format!("it is no HTTP that can be understood ({text})"))
         }
-        _ => Cause::Refused(text),
+        _ => FetchErrorKind::Refused(text),
     }
 }
 
 /// How long the server wants to be left alone; dates are for caches, and clocks differ.
-fn retry_after(headers: &HeaderMap) -> Option<Span> {
+fn retry_after(headers: &HeaderMap) -> Option<HumanDuration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Span::seconds(seconds.min(Span::days(365).duration().as_secs())))
+    Some(HumanDuration::seconds(seconds.min(HumanDuration::days(365).duration().as_secs())))
 }
 
 fn is_page(headers: &HeaderMap, bytes: &[u8]) -> bool {
@@ -264,13 +286,13 @@ mod tests {
 
     #[test]
     fn rest_is_in_seconds() {
-        let check = |text: &str, expect: Option<Span>| {
+        let check = |text: &str, expect: Option<HumanDuration>| {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, text.parse().unwrap());
             assert_eq!(retry_after(&headers), expect);
         };
-        check("7", Some(Span::seconds(7)));
+        check("7", Some(HumanDuration::seconds(7)));
         check("Wed, 21 Oct 2026 07:28:00 GMT", None);
-        check("99999999999", Some(Span::days(365)));
+        check("99999999999", Some(HumanDuration::days(365)));
     }
 }

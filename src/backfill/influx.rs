@@ -3,19 +3,19 @@
 //! Fields of one measurement are asked for together. Steps are shifted by a millisecond, as InfluxDB counts the
 //! beginning of a step in, and Prometheus its end.
 
-use super::fetch_error::{Cause, Failure};
-use super::http_client::{Client, Tell};
-use super::mapping::{Choice, Entry, Label};
+use super::fetch_error::{FetchError, FetchErrorKind};
+use super::http_client::{HttpClient, Tell};
+use super::mapping::{Label, MetricMapping, SeriesSelector};
 use super::series::{Series, some_of};
-use super::time_chunks::Chunk;
-use super::{Access, Address, Wanted};
-use crate::metric::Type;
+use super::time_chunks::TimeChunk;
+use super::{Credentials, HistoryRequest, ServerAddress};
+use crate::metric::MetricType;
 
 mod answer;
 
 /// A server under question.
 pub(super) struct Influx {
-    client: Client,
+    client: HttpClient,
     database: String,
     /// The retention policy, where it is not the default one.
     policy: Option<String>,
@@ -27,21 +27,29 @@ pub(super) struct Influx {
 const TOLD_MAX: usize = 20;
 
 impl Influx {
-    pub(super) fn new(address: &Address, access: &Access, wanted: &Wanted<'_>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        address: &ServerAddress,
+        access: &Credentials,
+        wanted: &HistoryRequest<'_>,
+    ) -> Result<Self, FetchError> {
         let host =
             wanted.host.map(|it| format!("\"host\" = '{}'", it.replace('\\', "\\\\").replace('\'', "\\'")));
         let matching = wanted.matching.map(str::trim).filter(|it| !it.is_empty()).map(|it| format!("({it})"));
         let (database, policy) = address.database.clone().unwrap_or_default();
         let conditions = host.into_iter().chain(matching).collect();
-        Ok(Self { client: Client::new(address, access)?, database, policy, conditions })
+        Ok(Self { client: HttpClient::new(address, access)?, database, policy, conditions })
     }
 
-    pub(super) fn failure(&self, cause: Cause) -> Failure {
+    pub(super) fn failure(&self, cause: FetchErrorKind) -> FetchError {
         self.client.failure(cause)
     }
 
     /// The hosts that wrote the measurement of an anchor, at any time.
-    pub(super) fn hosts(&mut self, anchor: &Choice, tell: Tell<'_>) -> Result<Vec<String>, Failure> {
+    pub(super) fn hosts(
+        &mut self,
+        anchor: &SeriesSelector,
+        tell: Tell<'_>,
+    ) -> Result<Vec<String>, FetchError> {
         let conditions = self.conditions.join(" AND ");
         let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {conditions}") };
         let (measurement, _) = parted(&anchor.from);
@@ -71,10 +79,10 @@ impl Influx {
     /// Steps that have an anchor, each with its end in seconds.
     pub(super) fn times(
         &mut self,
-        anchor: &Choice,
-        chunk: Chunk,
+        anchor: &SeriesSelector,
+        chunk: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<(usize, f64)>, Failure> {
+    ) -> Result<Vec<(usize, f64)>, FetchError> {
         let (measurement, field) = parted(&anchor.from);
         let query = self.query(measurement, &[format!("count(\"{field}\")")], &anchor.filter, &[], chunk);
         let found = self.range(&query, 1, chunk, tell)?.into_iter().flatten().flat_map(|it| it.values);
@@ -85,8 +93,9 @@ impl Influx {
     }
 
     /// Which sources one question may ask for: those of one measurement with the same condition and tags.
-    pub(super) fn groups(entries: &[Entry]) -> Vec<Vec<usize>> {
-        let key = |it: &Entry| (parted(&it.choice.from).0.to_owned(), it.choice.filter.clone(), tags(it));
+    pub(super) fn groups(entries: &[MetricMapping]) -> Vec<Vec<usize>> {
+        let key =
+            |it: &MetricMapping| (parted(&it.choice.from).0.to_owned(), it.choice.filter.clone(), tags(it));
         let mut groups: Vec<(_, Vec<usize>)> = Vec::new();
         for (idx, entry) in entries.iter().enumerate() {
             let key = key(entry);
@@ -101,10 +110,10 @@ impl Influx {
     /// Sources of one group.
     pub(super) fn fetch(
         &mut self,
-        entries: &[&Entry],
-        chunk: Chunk,
+        entries: &[&MetricMapping],
+        chunk: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<Vec<Series>>, Failure> {
+    ) -> Result<Vec<Vec<Series>>, FetchError> {
         let Some(first) = entries.first() else { return Ok(Vec::new()) };
         let (measurement, _) = parted(&first.choice.from);
         let columns: Vec<String> = entries.iter().map(|it| column(it)).collect();
@@ -118,7 +127,7 @@ impl Influx {
         columns: &[String],
         filter: &str,
         tags: &[String],
-        chunk: Chunk,
+        chunk: TimeChunk,
     ) -> String {
         let columns: Vec<_> =
             columns.iter().enumerate().map(|(idx, it)| format!("{it} AS \"v{idx}\"")).collect();
@@ -139,27 +148,27 @@ impl Influx {
         &mut self,
         query: &str,
         columns: usize,
-        chunk: Chunk,
+        chunk: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<Vec<Series>>, Failure> {
+    ) -> Result<Vec<Vec<Series>>, FetchError> {
         let bytes = self.ask(query, tell)?;
         answer::columns(&bytes, columns, chunk).map_err(|cause| self.explained(cause, tell))
     }
 
-    fn list(&mut self, query: &str, column: &str, tell: Tell<'_>) -> Result<Vec<String>, Failure> {
+    fn list(&mut self, query: &str, column: &str, tell: Tell<'_>) -> Result<Vec<String>, FetchError> {
         let bytes = self.ask(query, tell)?;
         answer::texts(&bytes, column).map_err(|cause| self.explained(cause, tell))
     }
 
-    fn ask(&mut self, query: &str, tell: Tell<'_>) -> Result<Vec<u8>, Failure> {
+    fn ask(&mut self, query: &str, tell: Tell<'_>) -> Result<Vec<u8>, FetchError> {
         let mut form = vec![("db", self.database.as_str()), ("epoch", "ms"), ("q", query)];
         form.extend(self.policy.as_deref().map(|it| ("rp", it)));
         self.client.get("/query", &form, tell)
     }
 
     /// A database that is not there is told with those that are.
-    fn explained(&self, cause: Cause, tell: Tell<'_>) -> Failure {
-        let Cause::Question { status, mut said } = cause else { return self.failure(cause) };
+    fn explained(&self, cause: FetchErrorKind, tell: Tell<'_>) -> FetchError {
+        let FetchErrorKind::Question { status, mut said } = cause else { return self.failure(cause) };
         if said.starts_with("database not found") {
             let form = [("epoch", "ms"), ("q", "SHOW DATABASES")];
             let names =
@@ -171,7 +180,7 @@ impl Influx {
                 false => format!(" (there are {})", some_of(&names).join(", ")),
             });
         }
-        self.failure(Cause::Question { status, said })
+        self.failure(FetchErrorKind::Question { status, said })
     }
 }
 
@@ -180,7 +189,7 @@ fn parted(name: &str) -> (&str, &str) {
     name.split_once('.').unwrap_or((name, ""))
 }
 
-fn tags(entry: &Entry) -> Vec<String> {
+fn tags(entry: &MetricMapping) -> Vec<String> {
     let of = entry.labels.iter().filter_map(|it| match it {
         Label::Of(tag) => Some(tag.replace(['"', '\\'], "")),
         Label::Fixed(_) => None,
@@ -189,8 +198,8 @@ fn tags(entry: &Entry) -> Vec<String> {
 }
 
 /// Counters are asked for their newest value, all else for its mean.
-fn column(entry: &Entry) -> String {
-    let function = if entry.metric.ty == Type::Counter && !entry.rate { "last" } else { "mean" };
+fn column(entry: &MetricMapping) -> String {
+    let function = if entry.metric.ty == MetricType::Counter && !entry.rate { "last" } else { "mean" };
     let term = |name: &str| format!("{function}(\"{}\")", parted(name).1);
     let plus = entry.plus.as_deref().map(|it| format!(" + {}", term(it))).unwrap_or_default();
     let minus = entry.minus.as_deref().map(|it| format!(" - {}", term(it))).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Kind;
+use super::ServerKind;
 use crate::metric::Metric;
 
 mod raw;
@@ -23,26 +23,26 @@ pub(super) const ENTRIES_MAX: usize = 512;
 /// Names of both kinds of servers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapping {
-    prometheus: Vec<Set>,
-    influx: Vec<Set>,
+    prometheus: Vec<ProgramMapping>,
+    influx: Vec<ProgramMapping>,
 }
 
 /// The names of one program.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Set {
+pub(super) struct ProgramMapping {
     /// What the program is called.
     pub(super) name: String,
     /// A series that is there whenever the host was watched.
-    pub(super) anchor: Choice,
+    pub(super) anchor: SeriesSelector,
     /// Where hostnorm's signals themselves are.
-    pub(super) signals: Option<Direct>,
+    pub(super) signals: Option<SignalSeries>,
     /// Where raw metrics are.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<MetricMapping>,
 }
 
 /// Which series of a server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Choice {
+pub(super) struct SeriesSelector {
     /// A metric of Prometheus, or `measurement.field`.
     pub(super) from: String,
     /// More to choose by, in the server's language; empty for nothing.
@@ -51,20 +51,20 @@ pub(super) struct Choice {
 
 /// Signals under their own names.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Direct {
+pub(super) struct SignalSeries {
     /// Which series.
-    pub(super) choice: Choice,
+    pub(super) choice: SeriesSelector,
     /// The label with the name of the signal.
     pub(super) name: String,
 }
 
 /// Where one raw metric, or one of its series, is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct MetricMapping {
     /// What it is here.
     pub(super) metric: &'static Metric,
     /// What it is there.
-    pub(super) choice: Choice,
+    pub(super) choice: SeriesSelector,
     /// What is added to it, and what is taken away.
     pub(super) plus: Option<String>,
     /// See [`Self::plus`].
@@ -78,7 +78,7 @@ pub(super) struct Entry {
     /// What it is divided by.
     pub(super) per: Option<&'static Metric>,
     /// How several series become one.
-    pub(super) by: Join,
+    pub(super) by: SeriesJoin,
 }
 
 /// The value of a label.
@@ -93,7 +93,7 @@ pub(super) enum Label {
 /// How several series become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Join {
+pub(super) enum SeriesJoin {
     /// Their sum.
     #[default]
     Sum,
@@ -107,7 +107,7 @@ pub(super) enum Join {
     Count,
 }
 
-impl Join {
+impl SeriesJoin {
     /// As PromQL calls it.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -163,16 +163,16 @@ impl Mapping {
         let raw = raw::parse(file, text)?;
         let resolver = resolve::Resolver { file, text, metrics };
         Ok(Self {
-            prometheus: resolver.sets(Kind::Prometheus, raw.prometheus)?,
-            influx: resolver.sets(Kind::Influx, raw.influxdb)?,
+            prometheus: resolver.sets(ServerKind::Prometheus, raw.prometheus)?,
+            influx: resolver.sets(ServerKind::Influx, raw.influxdb)?,
         })
     }
 
     /// The sets of names for a kind of server.
-    pub(super) fn sets(&self, kind: Kind) -> &[Set] {
+    pub(super) fn sets(&self, kind: ServerKind) -> &[ProgramMapping] {
         match kind {
-            Kind::Prometheus => &self.prometheus,
-            Kind::Influx => &self.influx,
+            ServerKind::Prometheus => &self.prometheus,
+            ServerKind::Influx => &self.influx,
         }
     }
 }
@@ -216,10 +216,10 @@ mod tests {
     fn sources_are_understood() {
         let text = with("hostnorm_cpu_seconds_total: {from: node_cpu_seconds_total, times: 0.5}");
         let mapping = Mapping::of("m.yaml", &text, METRICS).unwrap();
-        let [set] = mapping.sets(Kind::Prometheus) else { panic!("{mapping:?}") };
+        let [set] = mapping.sets(ServerKind::Prometheus) else { panic!("{mapping:?}") };
         let [entry] = &set.entries[..] else { panic!("{set:?}") };
         assert_eq!((entry.labels.as_slice(), entry.times), (&[Label::Of("mode".into())][..], 0.5));
-        assert!(mapping.sets(Kind::Influx).is_empty());
+        assert!(mapping.sets(ServerKind::Influx).is_empty());
         check(
             &with(
                 "hostnorm_cpu_seconds_total: [{from: a, fixed: {mode: user}}, {from: b, fixed: {mode: idle}}]",

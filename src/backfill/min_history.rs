@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 
 /// So many points are needed: twelve hours of half minutes. A fifth of them is held out to find the score from which a
 /// point is strange; its quantile of 99.5 % needs 200 of those, and a host that is seen through a night or a working day
@@ -11,7 +11,7 @@ pub const POINTS_NEEDED: usize = 1_440;
 
 /// There is too little to train on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TooLittle {
+pub struct TooLittleHistory {
     /// How many points there are.
     pub points: usize,
     /// Seconds between two of them.
@@ -20,7 +20,7 @@ pub struct TooLittle {
     pub from_elsewhere: bool,
 }
 
-impl TooLittle {
+impl TooLittleHistory {
     /// Nothing if there is enough.
     ///
     /// # Errors
@@ -30,13 +30,13 @@ impl TooLittle {
     }
 }
 
-impl fmt::Display for TooLittle {
+impl fmt::Display for TooLittleHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let missing = POINTS_NEEDED.saturating_sub(self.points);
         // Seconds would say nothing more.
         let minutes = (missing as f64 * self.every / 60.0).ceil().max(1.0);
         write!(f, "too little data: {} points, {} needed; ", grouped(self.points), grouped(POINTS_NEEDED))?;
-        let longer = Span::nearest(minutes * 60.0);
+        let longer = HumanDuration::nearest(minutes * 60.0);
         match self.from_elsewhere {
             true => write!(f, "ask for more with --lookback, or wait {longer} longer"),
             false => write!(f, "run {longer} longer or pass --from"),
@@ -44,7 +44,7 @@ impl fmt::Display for TooLittle {
     }
 }
 
-impl std::error::Error for TooLittle {}
+impl std::error::Error for TooLittleHistory {}
 
 /// A number with commas between thousands.
 fn grouped(number: usize) -> String {
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_said_as_time() {
         let check = |points, every, elsewhere, expect: &str| {
-            let found = TooLittle::check(points, every, elsewhere);
+            let found = TooLittleHistory::check(points, every, elsewhere);
             assert_eq!(found.map_or_else(|it| it.to_string(), |()| String::new()), expect);
         };
         check(412, 60.0, false, "too little data: 412 points, 1,440 needed; run 17h8m longer or pass --from");

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 
 /// Where a past comes from.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Origin {
+pub enum HistorySource {
     /// A table of signals in a file.
     Csv(PathBuf),
     /// A server.
-    Server(Address),
+    Server(ServerAddress),
 }
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum ServerKind {
     /// The HTTP API of Prometheus, as VictoriaMetrics, Thanos and Mimir speak it too.
     Prometheus,
     /// `InfluxQL` over HTTP, as `InfluxDB` 1.x speaks it.
@@ -27,9 +27,9 @@ pub enum Kind {
 
 /// A server, without anything secret in what is shown of it.
 #[derive(Clone, PartialEq)]
-pub struct Address {
+pub struct ServerAddress {
     /// What it speaks.
-    pub kind: Kind,
+    pub kind: ServerKind,
     /// Scheme, host, port and path, without a slash at the end.
     pub url: String,
     /// Name and password that stood in the URL.
@@ -39,13 +39,13 @@ pub struct Address {
 }
 
 /// What is shown of an address never has its password.
-impl fmt::Debug for Address {
+impl fmt::Debug for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Address").field("kind", &self.kind).field("url", &self.url).finish_non_exhaustive()
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.url)
     }
@@ -53,7 +53,7 @@ impl fmt::Display for Address {
 
 /// Why a text is no origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OriginError {
+pub enum HistorySourceError {
     /// It does not begin with a kind of origin.
     Kind,
     /// There is no file behind `csv:`.
@@ -68,7 +68,7 @@ pub enum OriginError {
     NoDatabase,
 }
 
-impl fmt::Display for OriginError {
+impl fmt::Display for HistorySourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kind => f.write_str(
@@ -85,43 +85,43 @@ impl fmt::Display for OriginError {
     }
 }
 
-impl std::error::Error for OriginError {}
+impl std::error::Error for HistorySourceError {}
 
 /// Ends of URLs that people copy from their browsers; the API is asked below what is before them.
 const PAGES: [&str; 6] = ["/api/v1/query_range", "/api/v1/query", "/api/v1", "/graph", "/query", "/vmui"];
 
-impl FromStr for Origin {
-    type Err = OriginError;
+impl FromStr for HistorySource {
+    type Err = HistorySourceError;
 
-    fn from_str(text: &str) -> Result<Self, OriginError> {
-        let (kind, rest) = text.split_once(':').ok_or(OriginError::Kind)?;
+    fn from_str(text: &str) -> Result<Self, HistorySourceError> {
+        let (kind, rest) = text.split_once(':').ok_or(HistorySourceError::Kind)?;
         match kind {
-            "csv" if rest.is_empty() => Err(OriginError::NoFile),
+            "csv" if rest.is_empty() => Err(HistorySourceError::NoFile),
             "csv" => Ok(Self::Csv(rest.into())),
-            "prometheus" => Address::prometheus(rest).map(Self::Server),
-            "influxdb" => Address::influx(rest).map(Self::Server),
-            _ => Err(OriginError::Kind),
+            "prometheus" => ServerAddress::prometheus(rest).map(Self::Server),
+            "influxdb" => ServerAddress::influx(rest).map(Self::Server),
+            _ => Err(HistorySourceError::Kind),
         }
     }
 }
 
-impl Address {
-    fn prometheus(text: &str) -> Result<Self, OriginError> {
+impl ServerAddress {
+    fn prometheus(text: &str) -> Result<Self, HistorySourceError> {
         let Parts { mut url, user, query } = parts(text)?;
         if !query.is_empty() && !PAGES.iter().any(|it| url.ends_with(it)) {
-            return Err(OriginError::Extra("a query"));
+            return Err(HistorySourceError::Extra("a query"));
         }
         if let Some(page) = PAGES.iter().find(|it| url.ends_with(*it)) {
             url.truncate(url.len() - page.len());
         }
-        Ok(Self { kind: Kind::Prometheus, url, user, database: None })
+        Ok(Self { kind: ServerKind::Prometheus, url, user, database: None })
     }
 
-    fn influx(text: &str) -> Result<Self, OriginError> {
+    fn influx(text: &str) -> Result<Self, HistorySourceError> {
         let Parts { mut url, user, query } = parts(text)?;
         let named = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
         if query.iter().any(|(name, _)| !matches!(name.as_str(), "db" | "rp")) {
-            return Err(OriginError::Extra("a query other than db and rp"));
+            return Err(HistorySourceError::Extra("a query other than db and rp"));
         }
         if url.ends_with("/query") {
             url.truncate(url.len() - "/query".len());
@@ -132,16 +132,16 @@ impl Address {
                 // The authority holds the only other slashes, those of the scheme.
                 let slash =
                     url.rfind('/').filter(|it| !url[..*it].ends_with('/') && !url[..*it].ends_with(':'));
-                let slash = slash.ok_or(OriginError::NoDatabase)?;
+                let slash = slash.ok_or(HistorySourceError::NoDatabase)?;
                 let database = decoded(&url[slash + 1..]);
                 url.truncate(slash);
                 database
             }
         };
         if database.is_empty() {
-            return Err(OriginError::NoDatabase);
+            return Err(HistorySourceError::NoDatabase);
         }
-        Ok(Self { kind: Kind::Influx, url, user, database: Some((database, named("rp"))) })
+        Ok(Self { kind: ServerKind::Influx, url, user, database: Some((database, named("rp"))) })
     }
 }
 
@@ -153,14 +153,14 @@ struct Parts {
     query: Vec<(String, String)>,
 }
 
-fn parts(text: &str) -> Result<Parts, OriginError> {
+fn parts(text: &str) -> Result<Parts, HistorySourceError> {
     let (scheme, rest) = ["http://", "https://"]
         .into_iter()
         .find_map(|it| Some((it, text.strip_prefix(it)?)))
-        .ok_or(OriginError::Scheme)?;
+        .ok_or(HistorySourceError::Scheme)?;
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     if !fragment.is_empty() {
-        return Err(OriginError::Extra("a fragment behind #"));
+        return Err(HistorySourceError::Extra("a fragment behind #"));
     }
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.find('/').map_or((rest, ""), |it| rest.split_at(it));
@@ -174,7 +174,7 @@ fn parts(text: &str) -> Result<Parts, OriginError> {
     let url = format!("{scheme}{host}{}", path.trim_end_matches('/'));
     let valid = url.parse::<ureq::http::Uri>().is_ok_and(|it| it.host().is_some_and(|it| !it.is_empty()));
     if !valid {
-        return Err(OriginError::Host);
+        return Err(HistorySourceError::Host);
     }
     let pairs = query.split('&').filter(|it| !it.is_empty());
     let query = pairs
@@ -195,9 +195,9 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: &str) {
-        let found = match text.parse::<Origin>() {
-            Ok(Origin::Csv(path)) => format!("csv {}", path.display()),
-            Ok(Origin::Server(it)) => format!("{} {:?} {:?}", it.url, it.user, it.database),
+        let found = match text.parse::<HistorySource>() {
+            Ok(HistorySource::Csv(path)) => format!("csv {}", path.display()),
+            Ok(HistorySource::Server(it)) => format!("{} {:?} {:?}", it.url, it.user, it.database),
             Err(error) => format!("{error:?}"),
         };
         assert_eq!(found, expect, "{text}");
@@ -234,15 +234,15 @@ mod tests {
 
     #[test]
     fn what_is_shown_has_no_password() {
-        let origin: Origin = "prometheus:http://anna:geheim@h".parse().unwrap();
-        let Origin::Server(address) = &origin else { unreachable!("it is a server") };
+        let origin: HistorySource = "prometheus:http://anna:geheim@h".parse().unwrap();
+        let HistorySource::Server(address) = &origin else { unreachable!("it is a server") };
         assert!(!format!("{origin:?} {address}").contains("geheim"));
     }
 
     proptest! {
         #[test]
         fn no_text_is_too_strange(text in "(csv:|prometheus:|influxdb:)?(https?://)?[@:/?#&=%\\[\\]a-z0-9 é]{0,30}") {
-            let _ = text.parse::<Origin>();
+            let _ = text.parse::<HistorySource>();
         }
     }
 }

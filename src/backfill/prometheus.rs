@@ -5,19 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use super::fetch_error::{Cause, Failure};
-use super::http_client::{Client, Tell};
-use super::mapping::{Choice, Direct, Entry, Label};
+use super::fetch_error::{FetchError, FetchErrorKind};
+use super::http_client::{HttpClient, Tell};
+use super::mapping::{Label, MetricMapping, SeriesSelector, SignalSeries};
 use super::series::{Series, some_of};
-use super::time_chunks::Chunk;
-use super::{Access, Address, Wanted};
-use crate::metric::Type;
+use super::time_chunks::TimeChunk;
+use super::{Credentials, HistoryRequest, ServerAddress};
+use crate::metric::MetricType;
 
 mod answer;
 
 /// A server under question.
 pub(super) struct Prometheus {
-    client: Client,
+    client: HttpClient,
     /// What chooses the host, to stand between braces.
     selectors: Vec<String>,
     /// What the server warned of, each once.
@@ -28,31 +28,35 @@ pub(super) struct Prometheus {
 const WARNINGS_MAX: usize = 5;
 
 impl Prometheus {
-    pub(super) fn new(address: &Address, access: &Access, wanted: &Wanted<'_>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        address: &ServerAddress,
+        access: &Credentials,
+        wanted: &HistoryRequest<'_>,
+    ) -> Result<Self, FetchError> {
         let matching =
             wanted.matching.map(|it| it.trim().trim_start_matches('{').trim_end_matches('}').trim());
         let host = wanted.host.map(|it| format!("instance=~\"{}(:[0-9]+)?\"", literal(it)));
         let selectors =
             matching.map(str::to_owned).into_iter().chain(host).filter(|it| !it.is_empty()).collect();
-        Ok(Self { client: Client::new(address, access)?, selectors, warnings: BTreeSet::new() })
+        Ok(Self { client: HttpClient::new(address, access)?, selectors, warnings: BTreeSet::new() })
     }
 
-    pub(super) fn failure(&self, cause: Cause) -> Failure {
+    pub(super) fn failure(&self, cause: FetchErrorKind) -> FetchError {
         self.client.failure(cause)
     }
 
     /// The hosts that have an anchor in this past; none where its series have no label `instance`.
     pub(super) fn hosts(
         &mut self,
-        anchor: &Choice,
-        whole: Chunk,
+        anchor: &SeriesSelector,
+        whole: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<String>, FetchError> {
         self.label("instance", Some(&self.selected(anchor)), whole, tell)
     }
 
     /// What to tell a user who found nothing.
-    pub(super) fn instead(&mut self, whole: Chunk, tell: Tell<'_>) -> String {
+    pub(super) fn instead(&mut self, whole: TimeChunk, tell: Tell<'_>) -> String {
         match self.label("instance", None, whole, tell) {
             Ok(hosts) if hosts.is_empty() => {
                 "it has nothing at all of this time with a label instance".into()
@@ -66,10 +70,10 @@ impl Prometheus {
     /// When the anchor was sampled: the newest time in each step that has one, in seconds.
     pub(super) fn times(
         &mut self,
-        anchor: &Choice,
-        chunk: Chunk,
+        anchor: &SeriesSelector,
+        chunk: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<(usize, f64)>, Failure> {
+    ) -> Result<Vec<(usize, f64)>, FetchError> {
         let query = format!("max(timestamp({}))", self.selected(anchor));
         let series = self.range(&query, chunk, tell)?;
         let found = series.into_iter().flat_map(|it| it.values);
@@ -80,10 +84,10 @@ impl Prometheus {
     /// Signals under their own names.
     pub(super) fn direct(
         &mut self,
-        direct: &Direct,
-        chunk: Chunk,
+        direct: &SignalSeries,
+        chunk: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<Series>, Failure> {
+    ) -> Result<Vec<Series>, FetchError> {
         let inner = over("last", &self.selected(&direct.choice), chunk);
         self.range(&format!("max by ({}) ({inner})", direct.name), chunk, tell)
     }
@@ -91,23 +95,23 @@ impl Prometheus {
     /// One raw metric.
     pub(super) fn fetch(
         &mut self,
-        entry: &Entry,
-        chunk: Chunk,
+        entry: &MetricMapping,
+        chunk: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<Series>, Failure> {
+    ) -> Result<Vec<Series>, FetchError> {
         let query = self.query(entry, chunk);
         self.range(&query, chunk, tell)
     }
 
-    fn query(&self, entry: &Entry, chunk: Chunk) -> String {
-        let over_time = if entry.metric.ty == Type::Counter && !entry.rate { "last" } else { "avg" };
+    fn query(&self, entry: &MetricMapping, chunk: TimeChunk) -> String {
+        let over_time = if entry.metric.ty == MetricType::Counter && !entry.rate { "last" } else { "avg" };
         let labels = entry.labels.iter().filter_map(|it| match it {
             Label::Of(name) => Some(name.as_str()),
             Label::Fixed(_) => None,
         });
         let labels = labels.collect::<Vec<_>>().join(",");
         let term = |name: &str| {
-            let choice = Choice { from: name.to_owned(), filter: entry.choice.filter.clone() };
+            let choice = SeriesSelector { from: name.to_owned(), filter: entry.choice.filter.clone() };
             let inner = over(over_time, &self.selected(&choice), chunk);
             format!("{} by ({labels}) ({inner})", entry.by.name())
         };
@@ -117,13 +121,13 @@ impl Prometheus {
     }
 
     /// A selector of series of the host.
-    fn selected(&self, choice: &Choice) -> String {
+    fn selected(&self, choice: &SeriesSelector) -> String {
         let filter = Some(choice.filter.as_str()).filter(|it| !it.is_empty());
         let inner: Vec<_> = filter.into_iter().chain(self.selectors.iter().map(String::as_str)).collect();
         format!("{}{{{}}}", choice.from, inner.join(","))
     }
 
-    fn range(&mut self, query: &str, chunk: Chunk, tell: Tell<'_>) -> Result<Vec<Series>, Failure> {
+    fn range(&mut self, query: &str, chunk: TimeChunk, tell: Tell<'_>) -> Result<Vec<Series>, FetchError> {
         let [start, end, step] =
             [chunk.start, chunk.end(), chunk.step].map(|it| format!("{:.3}", it as f64 / 1e3));
         let form = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
@@ -137,9 +141,9 @@ impl Prometheus {
         &mut self,
         name: &str,
         series: Option<&str>,
-        whole: Chunk,
+        whole: TimeChunk,
         tell: Tell<'_>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<String>, FetchError> {
         let [start, end] = [whole.start, whole.end()].map(|it| (it / 1000).to_string());
         let mut form = vec![("start", start.as_str()), ("end", &end)];
         form.extend(series.map(|it| ("match[]", it)));
@@ -155,7 +159,7 @@ impl Prometheus {
     }
 }
 
-fn over(what: &str, selected: &str, chunk: Chunk) -> String {
+fn over(what: &str, selected: &str, chunk: TimeChunk) -> String {
     format!("{what}_over_time({selected}[{}ms])", (chunk.step - 1).max(1))
 }
 
@@ -173,10 +177,10 @@ fn literal(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mapping::Join;
-    use super::super::{Kind, Origin};
+    use super::super::mapping::SeriesJoin;
+    use super::super::{HistorySource, ServerKind};
     use super::*;
-    use crate::duration::Span;
+    use crate::duration::HumanDuration;
     use crate::metric::Metric;
     use crate::reading::Timestamp;
 
@@ -184,47 +188,47 @@ mod tests {
     static USED: Metric = Metric::gauge("used_bytes", "Bytes");
 
     fn server(host: Option<&str>, matching: Option<&str>) -> Prometheus {
-        let Ok(Origin::Server(address)) = "prometheus:http://h".parse() else { panic!("it is one") };
-        assert_eq!(address.kind, Kind::Prometheus);
-        let wanted = Wanted {
+        let Ok(HistorySource::Server(address)) = "prometheus:http://h".parse() else { panic!("it is one") };
+        assert_eq!(address.kind, ServerKind::Prometheus);
+        let wanted = HistoryRequest {
             metrics: &[],
             signals: &[],
-            step: Span::seconds(30),
+            step: HumanDuration::seconds(30),
             until: Timestamp(0.0),
-            lasting: Span::days(1),
+            lasting: HumanDuration::days(1),
             host,
             matching,
         };
-        Prometheus::new(&address, &Access::default(), &wanted).unwrap()
+        Prometheus::new(&address, &Credentials::default(), &wanted).unwrap()
     }
 
-    fn entry(metric: &'static Metric, from: &str, filter: &str) -> Entry {
-        Entry {
+    fn entry(metric: &'static Metric, from: &str, filter: &str) -> MetricMapping {
+        MetricMapping {
             metric,
-            choice: Choice { from: from.into(), filter: filter.into() },
+            choice: SeriesSelector { from: from.into(), filter: filter.into() },
             plus: None,
             minus: None,
             labels: metric.labels.iter().map(|it| Label::Of((*it).into())).collect(),
             times: 1.0,
             rate: false,
             per: None,
-            by: Join::Sum,
+            by: SeriesJoin::Sum,
         }
     }
 
-    fn check(server: &Prometheus, entry: &Entry, expect: &str) {
-        assert_eq!(server.query(entry, Chunk { start: 0, step: 30_000, points: 1 }), expect);
+    fn check(server: &Prometheus, entry: &MetricMapping, expect: &str) {
+        assert_eq!(server.query(entry, TimeChunk { start: 0, step: 30_000, points: 1 }), expect);
     }
 
     #[test]
     fn counters_are_taken_and_gauges_are_averaged() {
         let any = server(None, None);
         check(&any, &entry(&SECONDS, "cpu", ""), "sum by (mode) (last_over_time(cpu{}[29999ms]))");
-        let memory = Entry { minus: Some("free".into()), ..entry(&USED, "total", "") };
+        let memory = MetricMapping { minus: Some("free".into()), ..entry(&USED, "total", "") };
         let expect =
             "sum by () (avg_over_time(total{}[29999ms])) - sum by () (avg_over_time(free{}[29999ms]))";
         check(&any, &memory, expect);
-        let count = Entry { by: Join::Count, ..entry(&USED, "cpu", "mode=\"idle\"") };
+        let count = MetricMapping { by: SeriesJoin::Count, ..entry(&USED, "cpu", "mode=\"idle\"") };
         let expect = "count by () (avg_over_time(cpu{mode=\"idle\",job=\"a\",instance=~\"a\\\\.b(:[0-9]+)?\"}[29999ms]))";
         check(&server(Some("a.b"), Some("{job=\"a\"}")), &count, expect);
     }

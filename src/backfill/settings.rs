@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, LOOKBACK_MAX, LOOKBACK_MIN, Origin};
-use crate::duration::Span;
+use super::{Credentials, HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
+use crate::duration::HumanDuration;
 
 /// Where the past is at the first start, and how it is asked for. Of secrets only the files are named.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct BackfillSettings {
     /// Where it is; empty for nowhere.
     pub from: String,
     /// How far back to learn from.
-    pub lookback: Span,
+    pub lookback: HumanDuration,
     /// Which host of the server; empty where there is but one.
     pub host: String,
     /// More to choose series by.
@@ -40,11 +40,11 @@ pub struct Settings {
     pub insecure: bool,
 }
 
-impl Default for Settings {
+impl Default for BackfillSettings {
     fn default() -> Self {
         Self {
             from: String::new(),
-            lookback: Span::days(1),
+            lookback: HumanDuration::days(1),
             host: String::new(),
             matching: String::new(),
             mapping: PathBuf::new(),
@@ -60,10 +60,10 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl BackfillSettings {
     /// How the server is asked.
-    pub fn access(&self) -> Access {
-        Access {
+    pub fn access(&self) -> Credentials {
+        Credentials {
             user: self.user.clone(),
             password_file: self.password_file.clone(),
             token_file: self.token_file.clone(),
@@ -80,7 +80,7 @@ impl Settings {
         if self.from.is_empty() {
             return None;
         }
-        match self.from.parse::<Origin>() {
+        match self.from.parse::<HistorySource>() {
             // The text may have a password in it.
             Err(error) => Some(("backfill.from", error.to_string())),
             Ok(_) if !(LOOKBACK_MIN..=LOOKBACK_MAX).contains(&self.lookback) => Some((
@@ -98,14 +98,14 @@ mod tests {
 
     #[test]
     fn an_origin_is_looked_at_before_it_is_needed() {
-        let check = |from: &str, lookback: Span, expect: Option<&str>| {
-            let settings = Settings { from: from.into(), lookback, ..Settings::default() };
+        let check = |from: &str, lookback: HumanDuration, expect: Option<&str>| {
+            let settings = BackfillSettings { from: from.into(), lookback, ..BackfillSettings::default() };
             assert_eq!(settings.wrong().map(|(key, _)| key), expect, "{from} {lookback}");
         };
-        check("", Span::default(), None);
-        check("prometheus:http://localhost:9090", Span::days(1), None);
-        check("localhost:9090", Span::days(1), Some("backfill.from"));
-        check("csv:h.csv", Span::minutes(59), Some("backfill.lookback"));
-        check("csv:h.csv", Span::days(91), Some("backfill.lookback"));
+        check("", HumanDuration::default(), None);
+        check("prometheus:http://localhost:9090", HumanDuration::days(1), None);
+        check("localhost:9090", HumanDuration::days(1), Some("backfill.from"));
+        check("csv:h.csv", HumanDuration::minutes(59), Some("backfill.lookback"));
+        check("csv:h.csv", HumanDuration::days(91), Some("backfill.lookback"));
     }
 }

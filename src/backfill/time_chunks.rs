@@ -10,7 +10,7 @@ const MILLIS_MAX: i64 = 1 << 52;
 
 /// Instants at equal distances, in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Chunk {
+pub(super) struct TimeChunk {
     /// The first instant, since the epoch.
     pub(super) start: i64,
     /// From one to the next.
@@ -19,7 +19,7 @@ pub(super) struct Chunk {
     pub(super) points: usize,
 }
 
-impl Chunk {
+impl TimeChunk {
     /// The last `lasting` before `until`, on a grid of the step since the epoch. The first instant is one step before,
     /// as a rate needs two readings.
     pub(super) fn whole(until: f64, lasting: f64, step: i64) -> Self {
@@ -72,8 +72,8 @@ mod tests {
 
     #[test]
     fn a_past_ends_on_the_grid_and_begins_one_step_early() {
-        let whole = Chunk::whole(1000.9, 90.0, 30_000);
-        assert_eq!(whole, Chunk { start: 900_000, step: 30_000, points: 4 });
+        let whole = TimeChunk::whole(1000.9, 90.0, 30_000);
+        assert_eq!(whole, TimeChunk { start: 900_000, step: 30_000, points: 4 });
         assert_eq!(whole.end(), 990_000);
         assert_eq!(
             [900_000.0, 930_001.0, 945_000.0, 1_020_000.0].map(|it| whole.idx(it)),
@@ -85,7 +85,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_cover_all_once(points in 1usize..20_000, step in 1i64..100_000) {
-            let whole = Chunk { start: 7 * step, step, points };
+            let whole = TimeChunk { start: 7 * step, step, points };
             let mut next = whole.start;
             for part in whole.parts() {
                 prop_assert!(part.points <= POINTS_MAX && part.start == next);
@@ -99,7 +99,7 @@ mod tests {
 
         #[test]
         fn no_time_is_too_strange(until in any::<f64>(), lasting in 0.0..1e12f64, millis in any::<f64>()) {
-            let whole = Chunk::whole(until, lasting, 30_000);
+            let whole = TimeChunk::whole(until, lasting, 30_000);
             let _ = (whole.idx(millis), whole.end());
         }
     }

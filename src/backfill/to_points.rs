@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::mapping::{Entry, Label};
+use super::mapping::{Label, MetricMapping};
 use super::series::Series;
-use super::time_chunks::Chunk;
+use super::time_chunks::TimeChunk;
 use super::unit_check::Units;
-use super::{Past, Wanted};
+use super::{FetchedHistory, HistoryRequest};
 use crate::reading::{Labels, Timestamp, Values};
-use crate::signal::Change;
+use crate::signal::ReadingPair;
 use crate::window::Point;
 
 /// Readings further apart than this many steps have a gap between them, as on a live host.
@@ -18,7 +18,7 @@ const SERIES_MAX: usize = 256;
 
 /// What a server gave for one part of the past.
 #[derive(Debug, Default)]
-pub(super) struct Part {
+pub(super) struct ChunkSeries {
     /// Instants that have a reading, each with the seconds since the epoch at which it was made.
     pub(super) times: Vec<(usize, f64)>,
     /// The series of each source.
@@ -28,9 +28,9 @@ pub(super) struct Part {
 }
 
 /// A past under way.
-pub(super) struct Fold<'a> {
-    wanted: &'a Wanted<'a>,
-    entries: &'a [Entry],
+pub(super) struct PointBuilder<'a> {
+    wanted: &'a HistoryRequest<'a>,
+    entries: &'a [MetricMapping],
     /// The label with the name of a signal, where there are signals under their own names.
     direct: Option<&'a str>,
     step: f64,
@@ -40,7 +40,7 @@ pub(super) struct Fold<'a> {
     dropped: BTreeMap<&'static str, usize>,
     before: Option<(f64, Values)>,
     units: Units<'a>,
-    past: Past,
+    past: FetchedHistory,
 }
 
 /// One series of one source.
@@ -51,14 +51,14 @@ struct Slot {
     sum: f64,
 }
 
-impl<'a> Fold<'a> {
+impl<'a> PointBuilder<'a> {
     pub(super) fn new(
-        wanted: &'a Wanted<'a>,
-        entries: &'a [Entry],
+        wanted: &'a HistoryRequest<'a>,
+        entries: &'a [MetricMapping],
         direct: Option<&'a str>,
         step: f64,
     ) -> Self {
-        let past = Past {
+        let past = FetchedHistory {
             points: Vec::new(),
             every: step,
             known: vec![0; wanted.signals.len()],
@@ -79,7 +79,7 @@ impl<'a> Fold<'a> {
     }
 
     /// Takes the next part.
-    pub(super) fn part(&mut self, chunk: Chunk, part: Part) {
+    pub(super) fn part(&mut self, chunk: TimeChunk, part: ChunkSeries) {
         let mut values: Vec<Vec<(usize, f64)>> = vec![Vec::new(); chunk.points];
         for (entry, series) in part.entries.into_iter().enumerate() {
             for (slot, known) in self.slots_of(entry, series) {
@@ -140,7 +140,8 @@ impl<'a> Fold<'a> {
         let elapsed = elapsed.filter(|it| *it <= GAP_STEPS * self.step);
         let now = self.values(known, elapsed);
         let before = self.before.as_ref().map(|(_, values)| values);
-        let change = before.zip(elapsed).and_then(|(before, elapsed)| Change::new(before, &now, elapsed));
+        let change =
+            before.zip(elapsed).and_then(|(before, elapsed)| ReadingPair::new(before, &now, elapsed));
         let mut signals: Vec<Option<f64>> = match &change {
             Some(change) => self.wanted.signals.iter().map(|it| (it.of)(change)).collect(),
             None => vec![None; self.wanted.signals.len()],
@@ -188,7 +189,7 @@ impl<'a> Fold<'a> {
     }
 
     /// The points, and whether the numbers were what they were taken for.
-    pub(super) fn finish(mut self) -> Result<Past, super::Amiss> {
+    pub(super) fn finish(mut self) -> Result<FetchedHistory, super::UnitError> {
         self.units.judge()?;
         let dropped = self.dropped.into_iter();
         self.past.remarks.extend(dropped.map(|(name, count)| {
@@ -200,11 +201,11 @@ impl<'a> Fold<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mapping::{Choice, Join};
+    use super::super::mapping::{SeriesJoin, SeriesSelector};
     use super::*;
-    use crate::duration::Span;
+    use crate::duration::HumanDuration;
     use crate::metric::Metric;
-    use crate::reading::Kind;
+    use crate::reading::SubjectKind;
     use crate::signal::{Signal, Unit};
 
     static READ: Metric = Metric::counter("read_total", "Bytes").by(&["device"]);
@@ -216,21 +217,21 @@ mod tests {
         signal("direct", |_| None),
     ];
 
-    const fn signal(name: &'static str, of: fn(&Change<'_>) -> Option<f64>) -> Signal {
-        Signal { kind: Kind::Host, name, title: "", help: "", unit: Unit::Count, floor: 0.0, of }
+    const fn signal(name: &'static str, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
+        Signal { kind: SubjectKind::Host, name, title: "", help: "", unit: Unit::Count, floor: 0.0, of }
     }
 
-    fn entry(metric: &'static Metric) -> Entry {
-        Entry {
+    fn entry(metric: &'static Metric) -> MetricMapping {
+        MetricMapping {
             metric,
-            choice: Choice { from: metric.name.into(), filter: String::new() },
+            choice: SeriesSelector { from: metric.name.into(), filter: String::new() },
             plus: None,
             minus: None,
             labels: metric.labels.iter().map(|it| Label::Of((*it).into())).collect(),
             times: 1.0,
             rate: false,
             per: None,
-            by: Join::Sum,
+            by: SeriesJoin::Sum,
         }
     }
 
@@ -240,19 +241,19 @@ mod tests {
     }
 
     /// What one part of ten instants makes; points as their time and values, `-` where one is missing.
-    fn check(entries: &[Entry], part: Part, expect: &str) {
+    fn check(entries: &[MetricMapping], part: ChunkSeries, expect: &str) {
         let signals: Vec<&Signal> = SIGNALS.iter().collect();
-        let wanted = Wanted {
+        let wanted = HistoryRequest {
             metrics: &[],
             signals: &signals,
-            step: Span::seconds(10),
+            step: HumanDuration::seconds(10),
             until: Timestamp(0.0),
-            lasting: Span::days(1),
+            lasting: HumanDuration::days(1),
             host: None,
             matching: None,
         };
-        let mut fold = Fold::new(&wanted, entries, Some("device"), 10.0);
-        fold.part(Chunk { start: 0, step: 10_000, points: 10 }, part);
+        let mut fold = PointBuilder::new(&wanted, entries, Some("device"), 10.0);
+        fold.part(TimeChunk { start: 0, step: 10_000, points: 10 }, part);
         let past = fold.finish().unwrap();
         let shown = past.points.iter().map(|it| {
             let values = it.values.iter().zip(&it.missing);
@@ -269,7 +270,7 @@ mod tests {
     #[test]
     fn counters_become_rates_across_no_gap_and_no_reset() {
         let read = |values: &[(usize, f64)]| vec![vec![series("sda", values)]];
-        let part = |of: &[usize], values: &[(usize, f64)]| Part {
+        let part = |of: &[usize], values: &[(usize, f64)]| ChunkSeries {
             times: times(of),
             entries: read(values),
             direct: Vec::new(),
@@ -288,22 +289,26 @@ mod tests {
 
     #[test]
     fn rates_are_added_up_and_shares_are_divided() {
-        let rate = Entry { rate: true, times: 0.5, ..entry(&READ) };
-        let part = Part {
+        let rate = MetricMapping { rate: true, times: 0.5, ..entry(&READ) };
+        let part = ChunkSeries {
             times: times(&[0, 1, 2]),
             entries: vec![vec![series("a", &[(0, 8.0), (1, 4.0), (2, 6.0)])]],
             direct: Vec::new(),
         };
         check(&[rate], part, "10: 2 - -, 20: 3 - -");
-        let per = [entry(&CPUS), Entry { per: Some(&CPUS), ..entry(&RUNNING) }];
+        let per = [entry(&CPUS), MetricMapping { per: Some(&CPUS), ..entry(&RUNNING) }];
         let entries =
             vec![vec![series("", &[(0, 4.0), (1, 4.0)])], vec![series("", &[(0, 6.0), (1, 6.0), (2, 6.0)])]];
-        check(&per, Part { times: times(&[0, 1, 2]), entries, direct: Vec::new() }, "10: - 1.5 -");
+        check(&per, ChunkSeries { times: times(&[0, 1, 2]), entries, direct: Vec::new() }, "10: - 1.5 -");
     }
 
     #[test]
     fn signals_may_come_as_they_are() {
         let direct = vec![series("direct", &[(0, 1.0), (2, 3.0)]), series("unknown", &[(0, 1.0)])];
-        check(&[], Part { times: times(&[0, 1, 2]), entries: Vec::new(), direct }, "0: - - 1, 20: - - 3");
+        check(
+            &[],
+            ChunkSeries { times: times(&[0, 1, 2]), entries: Vec::new(), direct },
+            "0: - - 1, 20: - - 3",
+        );
     }
 }

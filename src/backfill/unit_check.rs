@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use super::Wanted;
-use super::mapping::Entry;
+use super::HistoryRequest;
+use super::mapping::MetricMapping;
 use crate::metric::Metric;
 use crate::reading::Values;
-use crate::signal::{Change, Signal, Unit};
+use crate::signal::{ReadingPair, Signal, Unit};
 
 /// So many of the numbers may be out of range; counters jump and sensors fail now and then.
 const WRONG_SHARE_MAX: f64 = 0.05;
@@ -43,7 +43,7 @@ static RULES: [(&str, Rule, &str); 6] = [
 
 /// Numbers that are not what they are taken for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Amiss {
+pub struct UnitError {
     /// What they are taken for.
     pub name: String,
     /// The furthest of them.
@@ -52,23 +52,23 @@ pub struct Amiss {
     pub hint: &'static str,
 }
 
-impl fmt::Display for Amiss {
+impl fmt::Display for UnitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "wrong unit: {} has values such as {}; {}", self.name, self.example, self.hint)
     }
 }
 
-impl std::error::Error for Amiss {}
+impl std::error::Error for UnitError {}
 
 /// How many numbers were seen, how many of them cannot be, and the furthest of those.
 #[derive(Debug, Clone, Copy, Default)]
-struct Tally {
+struct RangeCount {
     seen: u64,
     wrong: u64,
     example: f64,
 }
 
-impl Tally {
+impl RangeCount {
     fn note(&mut self, value: f64, is_wrong: bool, is_further: impl Fn(f64, f64) -> bool) {
         self.seen += 1;
         if is_wrong {
@@ -86,19 +86,19 @@ impl Tally {
 
 /// What was seen of signals: those over what a ratio can be, and those below nothing.
 #[derive(Debug, Clone)]
-pub struct Ranges<'a> {
+pub struct UnitCheck<'a> {
     signals: &'a [&'static Signal],
-    over: Vec<Tally>,
-    below: Vec<Tally>,
+    over: Vec<RangeCount>,
+    below: Vec<RangeCount>,
 }
 
-impl<'a> Ranges<'a> {
+impl<'a> UnitCheck<'a> {
     /// Nothing was seen of these signals yet.
     pub fn new(signals: &'a [&'static Signal]) -> Self {
         Self {
             signals,
-            over: vec![Tally::default(); signals.len()],
-            below: vec![Tally::default(); signals.len()],
+            over: vec![RangeCount::default(); signals.len()],
+            below: vec![RangeCount::default(); signals.len()],
         }
     }
 
@@ -115,8 +115,8 @@ impl<'a> Ranges<'a> {
     ///
     /// # Errors
     /// The first signal of which too many values are not.
-    pub fn judge(&self) -> Result<(), Amiss> {
-        let amiss = |signal: &Signal, tally: &Tally, hint| Amiss {
+    pub fn judge(&self) -> Result<(), UnitError> {
+        let amiss = |signal: &Signal, tally: &RangeCount, hint| UnitError {
             name: signal.name.into(),
             example: tally.example,
             hint,
@@ -144,21 +144,21 @@ impl<'a> Ranges<'a> {
 
 /// What was seen of a server's numbers.
 pub(super) struct Units<'a> {
-    rules: Vec<(&'static Metric, String, &'static Rule, &'static str, Tally)>,
-    ranges: Ranges<'a>,
+    rules: Vec<(&'static Metric, String, &'static Rule, &'static str, RangeCount)>,
+    ranges: UnitCheck<'a>,
 }
 
 impl<'a> Units<'a> {
-    pub(super) fn new(wanted: &Wanted<'a>, entries: &[Entry]) -> Self {
+    pub(super) fn new(wanted: &HistoryRequest<'a>, entries: &[MetricMapping]) -> Self {
         let rule = |(name, rule, hint): &'static (&str, Rule, &'static str)| {
             let entry = entries.iter().find(|it| it.metric.name == *name)?;
             let shown = format!("{name} (from {})", entry.choice.from);
-            Some((entry.metric, shown, rule, *hint, Tally::default()))
+            Some((entry.metric, shown, rule, *hint, RangeCount::default()))
         };
-        Self { rules: RULES.iter().filter_map(rule).collect(), ranges: Ranges::new(wanted.signals) }
+        Self { rules: RULES.iter().filter_map(rule).collect(), ranges: UnitCheck::new(wanted.signals) }
     }
 
-    pub(super) fn reading(&mut self, now: &Values, change: Option<&Change<'_>>) {
+    pub(super) fn reading(&mut self, now: &Values, change: Option<&ReadingPair<'_>>) {
         for (metric, _, rule, _, tally) in &mut self.rules {
             match rule {
                 Rule::AtLeast(least) => {
@@ -177,10 +177,10 @@ impl<'a> Units<'a> {
         self.ranges.note(signals.iter().copied());
     }
 
-    pub(super) fn judge(&self) -> Result<(), Amiss> {
+    pub(super) fn judge(&self) -> Result<(), UnitError> {
         match self.rules.iter().find(|(.., tally)| tally.is_amiss()) {
             Some((_, name, _, hint, tally)) => {
-                Err(Amiss { name: name.clone(), example: tally.example, hint })
+                Err(UnitError { name: name.clone(), example: tally.example, hint })
             }
             None => self.ranges.judge(),
         }
@@ -190,17 +190,17 @@ impl<'a> Units<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::Kind;
+    use crate::reading::SubjectKind;
 
     static SIGNALS: [Signal; 2] = [signal("a_ratio", Unit::Ratio), signal("a_count", Unit::Count)];
 
     const fn signal(name: &'static str, unit: Unit) -> Signal {
-        Signal { kind: Kind::Host, name, title: "", help: "", unit, floor: 0.0, of: |_| None }
+        Signal { kind: SubjectKind::Host, name, title: "", help: "", unit, floor: 0.0, of: |_| None }
     }
 
     fn check(values: &[(f64, f64)], expect: &str) {
         let signals: Vec<_> = SIGNALS.iter().collect();
-        let mut ranges = Ranges::new(&signals);
+        let mut ranges = UnitCheck::new(&signals);
         values.iter().for_each(|(one, other)| ranges.note([Some(*one), Some(*other)]));
         let found = ranges.judge().map_or_else(|it| it.to_string(), |()| String::new());
         assert_eq!(found, expect, "{values:?}");

@@ -2,7 +2,7 @@
 
 use clap::ArgMatches;
 
-use super::{Options, store_args};
+use super::{GlobalOptions, store_args};
 use crate::config::Setting;
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
@@ -15,6 +15,6 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .args(store_args::socket(settings))
 }
 
-pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Options {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> GlobalOptions {
     store_args::socket_options(matches, options, settings)
 }

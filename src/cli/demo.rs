@@ -3,7 +3,7 @@
 use clap::ArgMatches;
 
 use super::{Exit, defaulted};
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 
 /// What is asked of the machine, each within bounds that leave it usable; 0 leaves a part out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub struct Demo {
     /// Requests in a second to the demo's own listener.
     pub http_rps: u64,
     /// How long the load lasts.
-    pub lasts: Span,
+    pub lasts: HumanDuration,
     /// How long is learned before.
-    pub warmup: Span,
+    pub warmup: HumanDuration,
 }
 
 /// A whole number that is asked for, and its bounds.
@@ -55,9 +55,9 @@ const WHOLES: [Whole; 4] = [
 ];
 
 /// The shortest and the longest load.
-const LASTS: [Span; 2] = [Span::seconds(5), Span::minutes(10)];
+const LASTS: [HumanDuration; 2] = [HumanDuration::seconds(5), HumanDuration::minutes(10)];
 /// The shortest warm-up has two whole points, the longest is one that nobody watches to its end.
-const WARMUP: [Span; 2] = [Span::seconds(12), Span::minutes(60)];
+const WARMUP: [HumanDuration; 2] = [HumanDuration::seconds(12), HumanDuration::minutes(60)];
 
 pub(super) fn command() -> clap::Command {
     let wholes = WHOLES
@@ -90,7 +90,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Demo, Exit> {
         }
         Ok(value) => Ok(value),
     };
-    let span = |name: &str, [least, most]: [Span; 2]| match text(name).parse::<Span>() {
+    let span = |name: &str, [least, most]: [HumanDuration; 2]| match text(name).parse::<HumanDuration>() {
         Err(error) => Err(wrong(name, error.to_string())),
         Ok(span) if span < least || span > most => {
             Err(wrong(name, format!("is not between {least} and {most}")))

@@ -2,17 +2,17 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::Options;
-use super::store_args::{self, Range};
+use super::GlobalOptions;
+use super::store_args::{self, TimeRangeArgs};
 use crate::config::Setting;
 
 /// Which episodes are shown, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Episodes {
     /// Where the store is.
-    pub options: Options,
+    pub options: GlobalOptions,
     /// When they were.
-    pub range: Range,
+    pub range: TimeRangeArgs,
     /// As JSON, not for people.
     pub json: bool,
 }
@@ -30,7 +30,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
 }
 
-pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Episodes {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Episodes {
     Episodes {
         options: store_args::options(matches, options, settings),
         range: store_args::range(matches),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
 use super::Exit;
-use crate::duration::Span;
-use crate::evaluate::{Style, VUS_WINDOW_MAX};
+use crate::duration::HumanDuration;
+use crate::evaluate::{TableStyle, VUS_WINDOW_MAX};
 
 /// The widest buffer where none is given, the default of the authors of the volumes.
 const VUS_WINDOW: usize = 100;
@@ -15,18 +15,18 @@ const VUS_WINDOW: usize = 100;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluate {
     /// The labels and scores.
-    pub of: Of,
+    pub of: EvaluationInput,
     /// A row is called anomalous from this score on.
     pub threshold: f64,
     /// How figures are shown.
-    pub style: Style,
+    pub style: TableStyle,
     /// Whether those of each series are shown.
     pub per_series: bool,
 }
 
 /// Where labels and scores lie.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Of {
+pub enum EvaluationInput {
     /// One series.
     Files {
         /// The file of labels.
@@ -54,13 +54,13 @@ pub enum Of {
         /// Only this set.
         set: Option<String>,
         /// With which settings.
-        trial: Trial,
+        trial: ReplayMode,
     },
 }
 
 /// How series are replayed. Where no settings file is given, it is the defaults.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Trial {
+pub enum ReplayMode {
     /// As they are.
     Once(Option<PathBuf>),
     /// With either settings.
@@ -111,7 +111,7 @@ pub(super) fn command() -> clap::Command {
                 .conflicts_with_all(["every", "data"])
                 .help("Rows per day, for false alerts per day"),
             arg("every", "DURATION")
-                .value_parser(value_parser!(Span))
+                .value_parser(value_parser!(HumanDuration))
                 .conflicts_with("data")
                 .help("Time between two rows, instead of --per-day [default: 1m]"),
             arg("vus-window", "ROWS")
@@ -140,19 +140,19 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
     let trial = match matches.get_many::<PathBuf>("compare").map(|it| it.cloned().collect::<Vec<_>>()) {
         Some(mut files) => {
             let b = files.pop().unwrap_or_default();
-            Some(Trial::Compare(files.pop(), b))
+            Some(ReplayMode::Compare(files.pop(), b))
         }
-        None if matches.get_flag("robustness") => Some(Trial::Robustness(path("config.file"))),
-        None if matches.get_flag("replay") => Some(Trial::Once(path("config.file"))),
+        None if matches.get_flag("robustness") => Some(ReplayMode::Robustness(path("config.file"))),
+        None if matches.get_flag("replay") => Some(ReplayMode::Once(path("config.file"))),
         None => None,
     };
     let set = matches.get_one::<String>("set").cloned();
     let of = match (path("labels"), path("data")) {
         (_, Some(data)) => match trial {
-            Some(trial) => Of::Replayed { data, set, trial },
-            None => Of::Folder { data, scores, set },
+            Some(trial) => EvaluationInput::Replayed { data, set, trial },
+            None => EvaluationInput::Folder { data, scores, set },
         },
-        (labels, None) => Of::Files {
+        (labels, None) => EvaluationInput::Files {
             labels: labels.unwrap_or_default(),
             scores,
             per_day: per_day(matches)?,
@@ -164,18 +164,18 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
         return Err(Exit::usage(format!("error: --threshold {threshold} is not a finite number")));
     }
     let style = match matches.get_one::<String>("format").map(String::as_str) {
-        Some("json") => Style::Json,
-        Some("markdown") => Style::Markdown,
-        _ => Style::Table,
+        Some("json") => TableStyle::Json,
+        Some("markdown") => TableStyle::Markdown,
+        _ => TableStyle::Table,
     };
     Ok(Evaluate { of, threshold, style, per_series: matches.get_flag("per-series") })
 }
 
 /// Rows in a day, in either way to say it.
 fn per_day(matches: &ArgMatches) -> Result<f64, Exit> {
-    let every = matches.get_one::<Span>("every").copied().unwrap_or(Span::minutes(1));
+    let every = matches.get_one::<HumanDuration>("every").copied().unwrap_or(HumanDuration::minutes(1));
     let given = matches.get_one::<f64>("per-day").copied();
-    let per_day = given.unwrap_or(Span::days(1).as_seconds() / every.as_seconds());
+    let per_day = given.unwrap_or(HumanDuration::days(1).as_seconds() / every.as_seconds());
     if per_day.is_finite() && 0.0 < per_day {
         return Ok(per_day);
     }
@@ -202,8 +202,8 @@ mod tests {
     }
 
     fn files(per_day: f64, vus_window: usize) -> Evaluate {
-        let of = Of::Files { labels: "l".into(), scores: "s".into(), per_day, vus_window };
-        Evaluate { of, threshold: 1.0, style: Style::Table, per_series: false }
+        let of = EvaluationInput::Files { labels: "l".into(), scores: "s".into(), per_day, vus_window };
+        Evaluate { of, threshold: 1.0, style: TableStyle::Table, per_series: false }
     }
 
     #[test]
@@ -211,30 +211,34 @@ mod tests {
         check("--labels l --scores s", Ok(files(1440.0, 100)));
         check("--labels l --scores s --every 5m --vus-window 0", Ok(files(288.0, 0)));
         check("--labels l --scores s --per-day 24", Ok(files(24.0, 100)));
-        let shown = Evaluate { threshold: -2.5, style: Style::Json, per_series: true, ..files(1440.0, 100) };
+        let shown =
+            Evaluate { threshold: -2.5, style: TableStyle::Json, per_series: true, ..files(1440.0, 100) };
         check("--labels l --scores s --threshold -2.5 --format json --per-series", Ok(shown));
     }
 
     #[test]
     fn a_folder() {
-        let of =
-            |set: Option<&str>| Of::Folder { data: "d".into(), scores: "s".into(), set: set.map(Into::into) };
+        let of = |set: Option<&str>| EvaluationInput::Folder {
+            data: "d".into(),
+            scores: "s".into(),
+            set: set.map(Into::into),
+        };
         check("--data d --scores s", Ok(Evaluate { of: of(None), ..files(1.0, 0) }));
-        let shown = Evaluate { of: of(Some("smd")), style: Style::Markdown, ..files(1.0, 0) };
+        let shown = Evaluate { of: of(Some("smd")), style: TableStyle::Markdown, ..files(1.0, 0) };
         check("--data d --scores s --set smd --format markdown", Ok(shown));
     }
 
     #[test]
     fn a_folder_replayed() {
-        let check = |line: &str, trial: Trial| {
-            let of = Of::Replayed { data: "d".into(), set: None, trial };
+        let check = |line: &str, trial: ReplayMode| {
+            let of = EvaluationInput::Replayed { data: "d".into(), set: None, trial };
             check(&format!("--data d {line}"), Ok(Evaluate { of, ..files(1.0, 0) }));
         };
-        check("--replay", Trial::Once(None));
-        check("--replay --config.file a", Trial::Once(Some("a".into())));
-        check("--compare a", Trial::Compare(None, "a".into()));
-        check("--compare a b", Trial::Compare(Some("a".into()), "b".into()));
-        check("--robustness", Trial::Robustness(None));
+        check("--replay", ReplayMode::Once(None));
+        check("--replay --config.file a", ReplayMode::Once(Some("a".into())));
+        check("--compare a", ReplayMode::Compare(None, "a".into()));
+        check("--compare a b", ReplayMode::Compare(Some("a".into()), "b".into()));
+        check("--robustness", ReplayMode::Robustness(None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::{Options, shared};
+use super::{GlobalOptions, shared};
 use crate::config::Setting;
 use crate::reading::{Subject, Timestamp};
 use crate::table::instant;
@@ -11,7 +11,7 @@ use crate::table::instant;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explain {
     /// Where the store is, and the settings that judge.
-    pub options: Options,
+    pub options: GlobalOptions,
     /// Subject and second of its onset; nothing for the present state.
     pub episode: Option<(Subject, Timestamp)>,
     /// As JSON, not for people.
@@ -39,7 +39,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print all details as one JSON object"))
 }
 
-pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Explain {
+pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings: &[Setting]) -> Explain {
     options.add(matches, settings);
     Explain { options, episode: matches.get_one("episode").cloned(), json: matches.get_flag("json") }
 }

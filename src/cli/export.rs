@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, value_parser};
 
-use super::store_args::{self, Range};
-use super::{Options, defaulted};
+use super::store_args::{self, TimeRangeArgs};
+use super::{GlobalOptions, defaulted};
 use crate::config::Setting;
 
 /// What is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum ExportTable {
     /// Raw values, as they were read.
     Readings,
     /// The means over windows that were learned.
@@ -21,7 +21,7 @@ pub enum What {
 
 /// How it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Columns {
+pub enum ColumnLayout {
     /// A row an instant, a column a series.
     Csv,
     /// A row an observation.
@@ -32,15 +32,15 @@ pub enum Columns {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Export {
     /// Where the store is.
-    pub options: Options,
+    pub options: GlobalOptions,
     /// What of it.
-    pub what: What,
+    pub what: ExportTable,
     /// Of when.
-    pub range: Range,
+    pub range: TimeRangeArgs,
     /// Of whom; nothing for the host in a table with a column a series, else for all.
     pub subject: Option<String>,
     /// How.
-    pub layout: Columns,
+    pub layout: ColumnLayout,
     /// Where to; nothing for standard output.
     pub output: Option<PathBuf>,
 }
@@ -87,20 +87,20 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .args(store_args::place(settings))
 }
 
-pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Export {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Export {
     let word = |name: &str| matches.get_one::<String>(name);
     Export {
         options: store_args::options(matches, options, settings),
         what: match word("what").map(String::as_str) {
-            Some("points") => What::Points,
-            Some("scores") => What::Scores,
-            _ => What::Readings,
+            Some("points") => ExportTable::Points,
+            Some("scores") => ExportTable::Scores,
+            _ => ExportTable::Readings,
         },
         range: store_args::range(matches),
         subject: word("subject").cloned(),
         layout: match word("format").map(String::as_str) {
-            Some("parquet-csv") => Columns::ParquetCsv,
-            _ => Columns::Csv,
+            Some("parquet-csv") => ColumnLayout::ParquetCsv,
+            _ => ColumnLayout::Csv,
         },
         output: matches.get_one::<PathBuf>("output").filter(|it| it.as_os_str() != "-").cloned(),
     }

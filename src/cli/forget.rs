@@ -2,17 +2,17 @@
 
 use clap::ArgMatches;
 
-use super::store_args::{self, Range};
-use super::{Exit, Options};
+use super::store_args::{self, TimeRangeArgs};
+use super::{Exit, GlobalOptions};
 use crate::config::Setting;
 
 /// What is to be forgotten.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forget {
     /// Where the daemon and the store are.
-    pub options: Options,
+    pub options: GlobalOptions,
     /// From when until when; both are there.
-    pub range: Range,
+    pub range: TimeRangeArgs,
 }
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
@@ -28,7 +28,11 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .args([from.required(true), to.required(true)])
 }
 
-pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Result<Forget, Exit> {
+pub(super) fn options(
+    matches: &ArgMatches,
+    options: GlobalOptions,
+    settings: &[Setting],
+) -> Result<Forget, Exit> {
     Ok(Forget {
         options: store_args::socket_options(matches, options, settings),
         range: store_args::range(matches),

@@ -2,14 +2,14 @@
 
 use clap::{Arg, ArgMatches};
 
-use super::{Options, store_args};
+use super::{GlobalOptions, store_args};
 use crate::config::Setting;
 
 /// Whether to learn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Learn {
     /// Where the daemon and the store are.
-    pub options: Options,
+    pub options: GlobalOptions,
     /// Yes or no.
     pub on: bool,
 }
@@ -28,7 +28,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .args(store_args::socket(settings))
 }
 
-pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Learn {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Learn {
     let on = matches.get_one::<String>("switch").is_some_and(|it| it == "on");
     Learn { options: store_args::socket_options(matches, options, settings), on }
 }

@@ -2,23 +2,23 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::{Options, store_args};
+use super::{GlobalOptions, store_args};
 use crate::config::Setting;
 
 /// What is to be done with models.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Models {
     /// Where the store is.
-    pub options: Options,
+    pub options: GlobalOptions,
     /// As JSON, not for people.
     pub json: bool,
     /// What is to be done.
-    pub action: Action,
+    pub action: ModelsAction,
 }
 
 /// What can be done with models.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum ModelsAction {
     /// A line for each.
     List,
     /// All that is known of one; of the current one when none is named.
@@ -68,7 +68,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
 }
 
-pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Models {
+pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings: &[Setting]) -> Models {
     let (name, below) = matches.subcommand().unwrap_or(("list", matches));
     options = match name {
         "promote" | "rollback" => store_args::socket_options(below, options, settings),
@@ -77,11 +77,11 @@ pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Se
     let text = |name: &str| below.get_one::<String>(name).cloned();
     let model = || text("model").unwrap_or_default();
     let action = match name {
-        "show" => Action::Show(text("model")),
-        "compare" => Action::Compare(model(), text("other")),
-        "promote" => Action::Promote(model()),
-        "rollback" => Action::Rollback,
-        _ => Action::List,
+        "show" => ModelsAction::Show(text("model")),
+        "compare" => ModelsAction::Compare(model(), text("other")),
+        "promote" => ModelsAction::Promote(model()),
+        "rollback" => ModelsAction::Rollback,
+        _ => ModelsAction::List,
     };
     // Those that ask the daemon have no such flag.
     let json = matches!(below.try_get_one::<bool>("json"), Ok(Some(true)));

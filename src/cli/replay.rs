@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::{Exit, Options, every, shared};
+use super::{Exit, GlobalOptions, every, shared};
 use crate::config::Setting;
-use crate::duration::Span;
-use crate::table::Detail;
+use crate::duration::HumanDuration;
+use crate::table::ScoreDetail;
 
 /// Which tables to replay, and where the scores go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,15 +19,15 @@ pub struct Replay {
     /// What is scored row by row; `-` is standard input.
     pub input: PathBuf,
     /// How far rows are apart where they have no time.
-    pub every: Option<Span>,
+    pub every: Option<HumanDuration>,
     /// Where the scores go; nothing or `-` is standard output.
     pub output: Option<PathBuf>,
     /// How much is written of each row.
-    pub detail: Detail,
+    pub detail: ScoreDetail,
     /// Which rows of the input are anomalies, for figures at the end.
     pub labels: Option<PathBuf>,
     /// The settings of detection.
-    pub options: Options,
+    pub options: GlobalOptions,
 }
 
 /// The settings that say how rows are judged. The others are about a host: a row of a table is a point by itself,
@@ -105,7 +105,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
 /// What was asked for; `options` are the settings that stood before the name of the command.
 pub(super) fn options(
     matches: &ArgMatches,
-    mut options: Options,
+    mut options: GlobalOptions,
     settings: &[Setting],
 ) -> Result<Replay, Exit> {
     if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
@@ -117,9 +117,9 @@ pub(super) fn options(
         history: path("history"),
         state: path("state"),
         input: path("input").unwrap_or_default(),
-        every: matches.get_one::<Span>("every").copied(),
+        every: matches.get_one::<HumanDuration>("every").copied(),
         output: path("output"),
-        detail: if matches.get_flag("all") { Detail::All } else { Detail::Score },
+        detail: if matches.get_flag("all") { ScoreDetail::All } else { ScoreDetail::Score },
         labels: path("labels"),
         options,
     };
@@ -149,7 +149,7 @@ mod tests {
         let settings = settings();
         let args = std::iter::once("replay").chain(line.split_whitespace());
         let parsed = command(&settings).try_get_matches_from(args);
-        let found = match parsed.map(|it| options(&it, Options::default(), &settings)) {
+        let found = match parsed.map(|it| options(&it, GlobalOptions::default(), &settings)) {
             Ok(Ok(replay)) => {
                 let Replay { history, state, input, every, output, detail, labels, options } = replay;
                 format!(

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::{Exit, defaulted};
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::simulate::{FAULTS_MAX, Fault};
 
 /// The default start, a Monday, so that output is the same whenever it is made: 2026-01-05T00:00:00Z.
 const START: &str = "2026-01-05";
 
 /// Rows are at least so far apart; below, the simulated noise is not that of a machine.
-const EVERY_MIN: Span = Span::seconds(1);
+const EVERY_MIN: HumanDuration = HumanDuration::seconds(1);
 
 /// The most rows that are written, ten years of minutes: a slip of the pen must not fill a disk.
 const ROWS_MAX: u64 = 5_256_000;
@@ -21,7 +21,7 @@ const ROWS_MAX: u64 = 5_256_000;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulate {
     /// The machine and its faults.
-    pub settings: crate::simulate::Settings,
+    pub settings: crate::simulate::SimulationSettings,
     /// Where rows go.
     pub output: PathBuf,
     /// Where labels go, one 0 or 1 a row.
@@ -67,7 +67,8 @@ pub(super) fn command() -> clap::Command {
 pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let wrong = |name: &str, why: String| Exit::usage(format!("--{name} {} {why}", text(name)));
-    let span = |name: &str| text(name).parse::<Span>().map_err(|error| wrong(name, error.to_string()));
+    let span =
+        |name: &str| text(name).parse::<HumanDuration>().map_err(|error| wrong(name, error.to_string()));
     let whole =
         |name: &str| text(name).parse::<u64>().map_err(|_| wrong(name, "is not a whole number".into()));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
@@ -94,7 +95,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
         wrong("start", "is neither a day such as 2026-01-05 nor a Unix time before the year 10000".into())
     })?;
     Ok(Simulate {
-        settings: crate::simulate::Settings {
+        settings: crate::simulate::SimulationSettings {
             seed: whole("seed")?,
             start,
             every: every.as_seconds(),

@@ -2,14 +2,14 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::{Options, store_args};
+use super::{GlobalOptions, store_args};
 use crate::config::Setting;
 
 /// How the state of a running hostnorm is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     /// Where its control socket is.
-    pub options: Options,
+    pub options: GlobalOptions,
     /// As JSON, not for people.
     pub json: bool,
 }
@@ -21,6 +21,6 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
 }
 
-pub(super) fn options(matches: &ArgMatches, options: Options, settings: &[Setting]) -> Status {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Status {
     Status { options: store_args::socket_options(matches, options, settings), json: matches.get_flag("json") }
 }

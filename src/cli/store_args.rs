@@ -2,23 +2,23 @@
 
 use clap::{Arg, ArgMatches};
 
-use super::{Options, shared};
+use super::{GlobalOptions, shared};
 use crate::config::Setting;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
-use crate::store::Between;
+use crate::store::TimeRange;
 use crate::table::instant;
 
 /// An instant as users write it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Moment {
+pub enum TimeArg {
     /// So long ago.
-    Ago(Span),
+    Ago(HumanDuration),
     /// At this time.
     At(Timestamp),
 }
 
-impl Moment {
+impl TimeArg {
     /// The instant, given the time now.
     pub fn at(self, now: Timestamp) -> Timestamp {
         match self {
@@ -30,19 +30,19 @@ impl Moment {
 
 /// From one instant to another; nothing stands for no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Range {
+pub struct TimeRangeArgs {
     /// The first instant.
-    pub from: Option<Moment>,
+    pub from: Option<TimeArg>,
     /// The last instant.
-    pub to: Option<Moment>,
+    pub to: Option<TimeArg>,
 }
 
-impl Range {
+impl TimeRangeArgs {
     /// The bounds, given the time now.
-    pub fn between(self, now: Timestamp) -> Between {
-        Between {
-            from: self.from.map_or(Between::ALL.from, |it| it.at(now)),
-            to: self.to.map_or(Between::ALL.to, |it| it.at(now)),
+    pub fn between(self, now: Timestamp) -> TimeRange {
+        TimeRange {
+            from: self.from.map_or(TimeRange::ALL.from, |it| it.at(now)),
+            to: self.to.map_or(TimeRange::ALL.to, |it| it.at(now)),
         }
     }
 }
@@ -66,7 +66,11 @@ pub(super) fn place(settings: &[Setting]) -> impl Iterator<Item = Arg> {
 }
 
 /// Those flags, and the settings that stood before the name of the command.
-pub(super) fn options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Options {
+pub(super) fn options(
+    matches: &ArgMatches,
+    mut options: GlobalOptions,
+    settings: &[Setting],
+) -> GlobalOptions {
     options.add(matches, &needed(settings, STORE));
     options
 }
@@ -77,7 +81,11 @@ pub(super) fn socket(settings: &[Setting]) -> impl Iterator<Item = Arg> {
 }
 
 /// Those flags, and the settings that stood before the name of the command.
-pub(super) fn socket_options(matches: &ArgMatches, mut options: Options, settings: &[Setting]) -> Options {
+pub(super) fn socket_options(
+    matches: &ArgMatches,
+    mut options: GlobalOptions,
+    settings: &[Setting],
+) -> GlobalOptions {
     options.add(matches, &needed(settings, SOCKET));
     options
 }
@@ -93,24 +101,24 @@ pub(super) fn span() -> [Arg; 2] {
     ]
 }
 
-pub(super) fn range(matches: &ArgMatches) -> Range {
-    let moment = |name: &str| matches.get_one::<Moment>(name).copied();
-    Range { from: moment("from"), to: moment("to") }
+pub(super) fn range(matches: &ArgMatches) -> TimeRangeArgs {
+    let moment = |name: &str| matches.get_one::<TimeArg>(name).copied();
+    TimeRangeArgs { from: moment("from"), to: moment("to") }
 }
 
 /// Reads an instant: `now`, `-2h`, a day, RFC 3339, or seconds since 1970.
-fn moment(text: &str) -> Result<Moment, String> {
+fn moment(text: &str) -> Result<TimeArg, String> {
     if text == "now" {
-        return Ok(Moment::Ago(Span::default()));
+        return Ok(TimeArg::Ago(HumanDuration::default()));
     }
     if let Some(span) = text.strip_prefix('-')
         && let Ok(span) = span.parse()
     {
-        return Ok(Moment::Ago(span));
+        return Ok(TimeArg::Ago(span));
     }
     let day = format!("{text}T00:00:00Z");
     let text = if text.len() == "2026-11-21".len() && text.matches('-').count() == 2 { &day } else { text };
-    instant(text.as_bytes()).map(Moment::At).map_err(|_| {
+    instant(text.as_bytes()).map(TimeArg::At).map_err(|_| {
         "expected -2h for two hours ago, now, a day such as 2026-11-21, or a time such as 2026-11-21T10:00:00Z"
             .to_owned()
     })

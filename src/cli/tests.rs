@@ -16,7 +16,7 @@ fn check(line: &str, expect: &str) {
     assert_eq!(found, expect, "{line}");
 }
 
-fn shown(options: &Options) -> String {
+fn shown(options: &GlobalOptions) -> String {
     let file = options.file.iter().map(|it| format!(" file={}", it.display()));
     let flags = options.flags.iter().map(|it| format!(" {}={}", it.key, it.words.join(",")));
     file.chain(flags).collect()

@@ -4,32 +4,32 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
-use super::{Exit, Options, every, shared};
-use crate::backfill::{Access, LOOKBACK_MAX, LOOKBACK_MIN, Origin};
+use super::{Exit, GlobalOptions, every, shared};
+use crate::backfill::{Credentials, HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
 use crate::config::Setting;
-use crate::duration::Span;
-use crate::evaluate::Style;
+use crate::duration::HumanDuration;
+use crate::evaluate::TableStyle;
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Train {
     /// Settings are searched that suit a history.
-    Search(Search),
+    Search(TrainSearch),
     /// The past is taken from elsewhere.
-    Elsewhere(Box<Elsewhere>),
+    Elsewhere(Box<TrainFrom>),
     /// The names that servers have are shown.
     Mapping,
     /// A running hostnorm is asked to train.
-    Now(Options),
+    Now(GlobalOptions),
 }
 
 /// What settings are searched on, and where they go.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Search {
+pub struct TrainSearch {
     /// What is normal.
     pub history: PathBuf,
     /// How far its rows are apart where they have no time.
-    pub every: Option<Span>,
+    pub every: Option<HumanDuration>,
     /// Where the settings file goes.
     pub output: Option<PathBuf>,
     /// Whether the full grid is tried.
@@ -37,16 +37,16 @@ pub struct Search {
     /// Where the faults come from.
     pub seed: u64,
     /// How the table is shown.
-    pub style: Style,
+    pub style: TableStyle,
 }
 
 /// Where the past comes from, and what of it is taken.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Elsewhere {
+pub struct TrainFrom {
     /// A file or a server.
-    pub origin: Origin,
+    pub origin: HistorySource,
     /// How far back to learn from; of a file, all of it without this.
-    pub lookback: Option<Span>,
+    pub lookback: Option<HumanDuration>,
     /// Only these signals, or all if there are none.
     pub metrics: Vec<String>,
     /// Which host of the server.
@@ -56,11 +56,11 @@ pub struct Elsewhere {
     /// Under which names the server keeps things.
     pub mapping: Option<PathBuf>,
     /// How the server is asked.
-    pub access: Access,
+    pub access: Credentials,
     /// Where the points go as CSV.
     pub output: Option<PathBuf>,
     /// The settings.
-    pub options: Options,
+    pub options: GlobalOptions,
 }
 
 /// The settings that say how points are made and models grown.
@@ -115,12 +115,12 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
 
 fn from_args() -> Vec<Arg> {
     let needs = |it: Arg| it.requires("from").help_heading("Backfill");
-    let origin = |text: &str| match text.parse::<Origin>() {
+    let origin = |text: &str| match text.parse::<HistorySource>() {
         // It may have a password in it.
         Ok(origin) => Ok(origin),
         Err(error) => Err(error.to_string()),
     };
-    let lookback = |text: &str| match text.parse::<Span>() {
+    let lookback = |text: &str| match text.parse::<HumanDuration>() {
         Ok(span) if (LOOKBACK_MIN..=LOOKBACK_MAX).contains(&span) => Ok(span),
         Ok(span) => Err(format!("{span} is not within {LOOKBACK_MIN} and {LOOKBACK_MAX}")),
         Err(error) => Err(error.to_string()),
@@ -190,7 +190,7 @@ fn search_args() -> Vec<Arg> {
 
 pub(super) fn options(
     matches: &ArgMatches,
-    mut options: Options,
+    mut options: GlobalOptions,
     settings: &[Setting],
 ) -> Result<Train, Exit> {
     if matches.get_flag("print-mapping") {
@@ -200,7 +200,7 @@ pub(super) fn options(
         options.add(matches, &counting(settings));
         return Ok(Train::Now(options));
     }
-    let Some(origin) = matches.get_one::<Origin>("from") else {
+    let Some(origin) = matches.get_one::<HistorySource>("from") else {
         options.add(matches, &counting(settings));
         options.none("train --search")?;
         return Ok(Train::Search(search(matches)));
@@ -213,14 +213,14 @@ pub(super) fn options(
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
-    Ok(Train::Elsewhere(Box::new(Elsewhere {
+    Ok(Train::Elsewhere(Box::new(TrainFrom {
         origin: origin.clone(),
-        lookback: matches.get_one::<Span>("lookback").copied(),
+        lookback: matches.get_one::<HumanDuration>("lookback").copied(),
         metrics: texts("metric"),
         host: text("host"),
         matching: text("match"),
         mapping: path("mapping"),
-        access: Access {
+        access: Credentials {
             user: text("user").unwrap_or_default(),
             password_file: path("password-file").unwrap_or_default(),
             token_file: path("token-file").unwrap_or_default(),
@@ -235,19 +235,19 @@ pub(super) fn options(
     })))
 }
 
-fn search(matches: &ArgMatches) -> Search {
+fn search(matches: &ArgMatches) -> TrainSearch {
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let word = |name: &str| matches.get_one::<String>(name).map(String::as_str);
-    Search {
+    TrainSearch {
         history: path("history").unwrap_or_default(),
-        every: matches.get_one::<Span>("every").copied(),
+        every: matches.get_one::<HumanDuration>("every").copied(),
         output: path("output"),
         full: word("grid") == Some("full"),
         seed: matches.get_one::<u64>("seed").copied().unwrap_or(1),
         style: match word("format") {
-            Some("json") => Style::Json,
-            Some("markdown") => Style::Markdown,
-            _ => Style::Table,
+            Some("json") => TableStyle::Json,
+            Some("markdown") => TableStyle::Markdown,
+            _ => TableStyle::Table,
         },
     }
 }
@@ -261,11 +261,11 @@ mod tests {
         let settings = settings();
         let args = std::iter::once("train").chain(line.split_whitespace());
         let parsed = command(&settings).try_get_matches_from(args);
-        let found = match parsed.map(|it| options(&it, Options::default(), &settings)) {
+        let found = match parsed.map(|it| options(&it, GlobalOptions::default(), &settings)) {
             Ok(Ok(Train::Search(it))) => format!(
                 "{:?} {:?} {:?} {} {} {:?}",
                 it.history,
-                it.every.map(Span::as_seconds),
+                it.every.map(HumanDuration::as_seconds),
                 it.output,
                 it.full,
                 it.seed,
@@ -276,7 +276,7 @@ mod tests {
             Ok(Ok(Train::Elsewhere(it))) => {
                 format!(
                     "{:?} {:?} {:?} {:?} {}",
-                    it.lookback.map(Span::as_seconds),
+                    it.lookback.map(HumanDuration::as_seconds),
                     it.metrics,
                     it.host,
                     it.matching,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, value_parser};
 
 use super::every;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 
 /// What to look at, and how to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,14 +13,14 @@ pub struct Validate {
     /// The table; `-` is standard input.
     pub file: PathBuf,
     /// How far rows are apart.
-    pub every: Option<Span>,
+    pub every: Option<HumanDuration>,
     /// How the report is written.
-    pub format: Layout,
+    pub format: ReportFormat,
 }
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum ReportFormat {
     /// For people.
     Text,
     /// For programs.
@@ -58,7 +58,7 @@ pub(super) fn options(matches: &ArgMatches) -> Validate {
     let format = matches.get_one::<String>("format").map(String::as_str);
     Validate {
         file: matches.get_one::<PathBuf>("file").cloned().unwrap_or_default(),
-        every: matches.get_one::<Span>("every").copied(),
-        format: if format == Some("json") { Layout::Json } else { Layout::Text },
+        every: matches.get_one::<HumanDuration>("every").copied(),
+        format: if format == Some("json") { ReportFormat::Json } else { ReportFormat::Text },
     }
 }

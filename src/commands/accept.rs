@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 
 use super::daemon_client;
-use crate::cli::{Exit, Options};
-use crate::control::Command;
+use crate::cli::{Exit, GlobalOptions};
+use crate::control::ControlCommand;
 
 /// Accepts; exit code 0 once that is done, 1 when there is no anomaly or no hostnorm runs.
-pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    daemon_client::ask(options, environment, &Command::Accept, false)
+pub fn run(options: &GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    daemon_client::ask(options, environment, &ControlCommand::Accept, false)
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use crate::backfill::{self, Access, Mapping, Note, Origin, Past, Wanted};
+use crate::backfill::{
+    self, Credentials, FetchProgress, FetchedHistory, HistoryRequest, HistorySource, Mapping,
+};
 use crate::cli::Exit;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
 use crate::signal::Signal;
 use crate::sources;
@@ -12,17 +14,17 @@ use crate::sources;
 mod table;
 
 /// How far back to ask a server where nobody says so.
-const LOOKBACK: Span = Span::days(1);
+const LOOKBACK: HumanDuration = HumanDuration::days(1);
 /// How alike two names are before one is offered for the other; as for settings.
 const ALIKE_MIN: f64 = 0.7;
 
 /// What is wanted.
 #[derive(Debug)]
-pub(super) struct Order<'a> {
+pub(super) struct BackfillRequest<'a> {
     /// Where it is.
-    pub(super) origin: &'a Origin,
+    pub(super) origin: &'a HistorySource,
     /// How far back to learn from.
-    pub(super) lookback: Option<Span>,
+    pub(super) lookback: Option<HumanDuration>,
     /// Which host of a server.
     pub(super) host: Option<&'a str>,
     /// More to choose series by.
@@ -30,30 +32,33 @@ pub(super) struct Order<'a> {
     /// Which names the server has, where they are not the shipped ones.
     pub(super) mapping: Option<&'a Path>,
     /// How the server is asked.
-    pub(super) access: &'a Access,
+    pub(super) access: &'a Credentials,
     /// Only these signals; all if there are none.
     pub(super) only: &'a [String],
     /// All signals, in the order of the points' values.
     pub(super) signals: &'a [&'static Signal],
     /// What a point stands for.
-    pub(super) step: Span,
+    pub(super) step: HumanDuration,
     /// Now.
     pub(super) now: Timestamp,
 }
 
 /// Reads it. Signals that are not wanted are missing in all points.
-pub(super) fn read(order: &Order<'_>, tell: &mut dyn FnMut(Note<'_>)) -> Result<Past, Exit> {
+pub(super) fn read(
+    order: &BackfillRequest<'_>,
+    tell: &mut dyn FnMut(FetchProgress<'_>),
+) -> Result<FetchedHistory, Exit> {
     let unwanted = unwanted(order)?;
     let mut past = match order.origin {
-        Origin::Csv(path) => table::read(path, order)?,
-        Origin::Server(address) => {
+        HistorySource::Csv(path) => table::read(path, order)?,
+        HistorySource::Server(address) => {
             let metrics: Vec<_> = sources::metrics().collect();
             let mapping = match order.mapping {
                 None => Mapping::shipped(&metrics),
                 Some(path) => Mapping::read(path, &metrics),
             };
             let mapping = mapping.map_err(|error| Exit::usage(error.to_string()))?;
-            let wanted = Wanted {
+            let wanted = HistoryRequest {
                 metrics: &metrics,
                 signals: order.signals,
                 step: order.step,
@@ -76,7 +81,7 @@ pub(super) fn read(order: &Order<'_>, tell: &mut dyn FnMut(Note<'_>)) -> Result<
 }
 
 /// The places of the signals that are not wanted.
-fn unwanted(order: &Order<'_>) -> Result<Vec<usize>, Exit> {
+fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, Exit> {
     for name in order.only {
         if order.signals.iter().all(|it| it.name != name) {
             let alike = order.signals.iter().map(|it| (strsim::jaro(it.name, name), it.name));
@@ -90,7 +95,7 @@ fn unwanted(order: &Order<'_>) -> Result<Vec<usize>, Exit> {
 }
 
 /// A sentence about what was found, and more about what was not.
-pub(super) fn told(past: &Past, signals: &[&'static Signal]) -> String {
+pub(super) fn told(past: &FetchedHistory, signals: &[&'static Signal]) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     if let (Some(first), Some(last)) = (past.points.first(), past.points.last()) {
@@ -100,7 +105,7 @@ pub(super) fn told(past: &Past, signals: &[&'static Signal]) -> String {
             text,
             "{} points, {} apart, from {} to {}",
             past.points.len(),
-            Span::nearest(past.every),
+            HumanDuration::nearest(past.every),
             instant(first.at),
             instant(last.at)
         );

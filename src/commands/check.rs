@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-use crate::cli::{Exit, Options, Print};
+use crate::cli::{Exit, GlobalOptions, Print};
 use crate::config;
 
 /// Looks at settings; exit code 0 or 64.
 pub fn run(
-    options: &Options,
+    options: &GlobalOptions,
     print: Print,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Exit {

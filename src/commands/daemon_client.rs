@@ -5,10 +5,10 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::open_store;
-use crate::cli::{Exit, Options};
-use crate::control::{Command, Reply};
+use crate::cli::{Exit, GlobalOptions};
+use crate::control::{CommandReply, ControlCommand};
 use crate::http::{self, ClientError};
-use crate::store::{self, Entry, Place};
+use crate::store::{self, StoreEntry, StoreLocation};
 
 /// No daemon listens at the socket of these settings.
 struct NotRunning {
@@ -19,9 +19,9 @@ struct NotRunning {
 
 /// Lets the daemon carry out a command that only it can; shows the sentence of its reply, or the data as JSON.
 pub(super) fn ask(
-    options: &Options,
+    options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    command: &Command,
+    command: &ControlCommand,
     as_json: bool,
 ) -> Exit {
     match send(options, environment, command) {
@@ -34,10 +34,10 @@ pub(super) fn ask(
 
 /// Lets the daemon carry out a command; without one, makes these entries in the store, for the next start.
 pub(super) fn ask_or_amend(
-    options: &Options,
+    options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    command: &Command,
-    entries: impl FnOnce(&Path) -> Result<Vec<Entry>, Exit>,
+    command: &ControlCommand,
+    entries: impl FnOnce(&Path) -> Result<Vec<StoreEntry>, Exit>,
 ) -> Exit {
     let NotRunning { reason, directory } = match send(options, environment, command) {
         Ok(Ok(reply)) => return Exit::success(reply.message),
@@ -57,10 +57,10 @@ pub(super) fn ask_or_amend(
 }
 
 fn send(
-    options: &Options,
+    options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    command: &Command,
-) -> Result<Result<Reply, NotRunning>, Exit> {
+    command: &ControlCommand,
+) -> Result<Result<CommandReply, NotRunning>, Exit> {
     let (config, place) = open_store::locate(options, environment)?;
     let reason = match config.control_socket(&place).map(|socket| http::send(&socket, command)) {
         Some(Ok(outcome)) => return outcome.map(Ok).map_err(failure),
@@ -70,7 +70,7 @@ fn send(
                  runs, or set web.control_socket"
             .to_owned(),
     };
-    let directory = if let Place::Directory(directory) = place { Some(directory) } else { None };
+    let directory = if let StoreLocation::Directory(directory) = place { Some(directory) } else { None };
     Ok(Err(NotRunning { reason, directory }))
 }
 

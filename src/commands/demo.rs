@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc as reports;
 
 use super::run;
-use super::run::unix_signals::{Signals, Told};
+use super::run::unix_signals::{SignalRequest, UnixSignals};
 use crate::cli::{Demo, Exit};
-use crate::config::{Config, Loaded};
-use crate::duration::Span;
+use crate::config::{Config, LoadedConfig};
+use crate::duration::HumanDuration;
 use crate::sampler;
 use crate::store::Store;
 use crate::telemetry;
@@ -19,15 +19,15 @@ use crate::telemetry;
 mod load;
 mod story;
 
-use load::Load;
-use story::{Act, Seen, Story};
+use load::GeneratedLoad;
+use story::{DemoReading, DemoScript, LoadAction};
 
 /// Reports that wait to be told; a terminal that is that slow misses some.
 const WAITING_MAX: usize = 64;
 
 /// Learns, makes load, tells what is found; exit code 0 also when told to stop, 1 for what fails.
 pub fn run(demo: Demo) -> Exit {
-    let config = match Loaded::new(None, [], Vec::new()).and_then(Loaded::on_this_host) {
+    let config = match LoadedConfig::new(None, [], Vec::new()).and_then(LoadedConfig::on_this_host) {
         Ok(loaded) => hurried(loaded.config, &demo),
         Err(problems) => return Exit::usage(problems.to_string()),
     };
@@ -48,11 +48,11 @@ pub fn run(demo: Demo) -> Exit {
 
 /// Five readings in a second, points of six seconds, and an end within seconds: nobody watches for ten minutes.
 fn hurried(mut config: Config, demo: &Demo) -> Config {
-    config.detection.interval = Span::millis(200);
+    config.detection.interval = HumanDuration::millis(200);
     config.detection.warmup = demo.warmup;
-    config.detection.score_hold = Span::seconds(3);
-    config.detection.resolve.lasting = Span::seconds(5);
-    config.log.level = telemetry::Level::Warn;
+    config.detection.score_hold = HumanDuration::seconds(3);
+    config.detection.resolve.lasting = HumanDuration::seconds(5);
+    config.log.level = telemetry::LogLevel::Warn;
     config
 }
 
@@ -69,12 +69,12 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         sampler.run(|report| {
             tick += 1;
             // Whoever listens has gone or is slow; neither may hold up the loop.
-            let _ = tell.try_send(Seen::of(tick, &report));
+            let _ = tell.try_send(DemoReading::of(tick, &report));
             Arc::new(report)
         });
     })?;
-    let mut signals = Signals::new()?;
-    let mut story = Story::new(demo.lasts.as_seconds());
+    let mut signals = UnixSignals::new()?;
+    let mut story = DemoScript::new(demo.lasts.as_seconds());
     // Whatever ends this function, also a panic, ends the load.
     let mut load = None;
     loop {
@@ -83,7 +83,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
             biased;
             told = signals.next() => {
                 // Who closes the terminal wants it to end.
-                let signal = if let Told::Stop(signal) = told { signal } else { "SIGHUP" };
+                let signal = if let SignalRequest::Stop(signal) = told { signal } else { "SIGHUP" };
                 say(&format!("-- stopped by {signal}; cleaning up"))?;
                 break;
             }
@@ -95,10 +95,10 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         let (lines, act) = story.step(&seen);
         lines.iter().try_for_each(|line| say(line))?;
         match act {
-            Act::None => (),
-            Act::Start => load = Some(Load::start(demo, seen.available.unwrap_or_default())?),
-            Act::Stop => finish(load.take())?,
-            Act::End => break,
+            LoadAction::None => (),
+            LoadAction::Start => load = Some(GeneratedLoad::start(demo, seen.available.unwrap_or_default())?),
+            LoadAction::Stop => finish(load.take())?,
+            LoadAction::End => break,
         }
     }
     finish(load.take())?;
@@ -108,8 +108,8 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
 }
 
 /// Ends the load and tells what of it could not be made.
-fn finish(load: Option<Load>) -> io::Result<()> {
-    let problems = load.map(Load::end).unwrap_or_default();
+fn finish(load: Option<GeneratedLoad>) -> io::Result<()> {
+    let problems = load.map(GeneratedLoad::end).unwrap_or_default();
     problems.iter().try_for_each(|problem| say(&format!("-- a part of the load ended early: {problem}")))
 }
 

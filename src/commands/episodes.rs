@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::open_store;
 use crate::cli::{Episodes, Exit};
 use crate::clock;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::store::EpisodeRow;
 
 /// Lists episodes; exit code 0, also if there are none.
@@ -32,7 +32,7 @@ fn table(episodes: &[EpisodeRow]) -> String {
         "episode", "duration", "outcome", "peak", "description"
     );
     for it in episodes {
-        let lasted = Span::nearest((it.ended.unwrap_or(it.seen) - it.began).round());
+        let lasted = HumanDuration::nearest((it.ended.unwrap_or(it.seen) - it.began).round());
         // Infallible: it is memory that is written to.
         let _ = writeln!(
             text,

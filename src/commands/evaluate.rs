@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::evaluate_replay;
-use crate::cli::{Evaluate, Exit, Of, Trial};
-use crate::config::{DetectionSettings, Loaded};
-use crate::dataset::{self, Folder, Problem};
-use crate::evaluate::{self, Compared, Evaluation, Series};
+use crate::cli::{Evaluate, EvaluationInput, Exit, ReplayMode};
+use crate::config::{DetectionSettings, LoadedConfig};
+use crate::dataset::{self, DatasetError, SeriesFolder};
+use crate::evaluate::{self, Evaluation, FigureComparison, Series};
 use crate::simulate::Disturbance;
 
 /// Reads what there is and shows the figures; exit code 0 or 1, 64 for what is wrong with a settings file.
@@ -18,22 +18,22 @@ pub fn run(options: &Evaluate) -> Exit {
 }
 
 fn figures(options: &Evaluate) -> Result<String, Exit> {
-    let failure = |problem: Problem| Exit::failure(problem.to_string());
+    let failure = |problem: DatasetError| Exit::failure(problem.to_string());
     let named = match &options.of {
-        Of::Files { labels, scores, per_day, vus_window } => {
+        EvaluationInput::Files { labels, scores, per_day, vus_window } => {
             let series = dataset::series(labels, scores, *per_day, *vus_window).map_err(failure)?;
             vec![("all".to_owned(), vec![series])]
         }
-        Of::Folder { data, scores, set } => {
-            let folder = Folder::open(data).map_err(failure)?;
+        EvaluationInput::Folder { data, scores, set } => {
+            let folder = SeriesFolder::open(data).map_err(failure)?;
             let of = |set: &str| Ok((set.to_owned(), folder.with_scores(set, scores)?));
             let named = sets(&folder, set.as_deref()).into_iter().map(of).collect::<Result<Vec<_>, _>>();
             named.map_err(failure)?
         }
-        Of::Replayed { data, set, trial } => {
+        EvaluationInput::Replayed { data, set, trial } => {
             // What is wrong with settings is told before anything is replayed.
             let ways = ways(trial)?;
-            let folder = Folder::open(data).map_err(failure)?;
+            let folder = SeriesFolder::open(data).map_err(failure)?;
             return replayed(options, &folder, &sets(&folder, set.as_deref()), &ways, trial);
         }
     };
@@ -42,7 +42,7 @@ fn figures(options: &Evaluate) -> Result<String, Exit> {
 }
 
 /// The sets that were asked for.
-fn sets<'a>(folder: &'a Folder, set: Option<&'a str>) -> Vec<&'a str> {
+fn sets<'a>(folder: &'a SeriesFolder, set: Option<&'a str>) -> Vec<&'a str> {
     set.map_or_else(|| folder.sets(), |it| vec![it])
 }
 
@@ -60,15 +60,15 @@ struct Way {
     disturbance: Disturbance,
 }
 
-fn ways(trial: &Trial) -> Result<Vec<Way>, Exit> {
+fn ways(trial: &ReplayMode) -> Result<Vec<Way>, Exit> {
     let by = |file: Option<&Path>| {
         let name = file.map_or("defaults".to_owned(), |it| it.display().to_string());
         Ok::<_, Exit>(Way { name, detection: detection(file)?, disturbance: Disturbance::None })
     };
     Ok(match trial {
-        Trial::Once(file) => vec![by(file.as_deref())?],
-        Trial::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
-        Trial::Robustness(file) => {
+        ReplayMode::Once(file) => vec![by(file.as_deref())?],
+        ReplayMode::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
+        ReplayMode::Robustness(file) => {
             let detection = detection(file.as_deref())?;
             let way = |it: &Disturbance| Way {
                 name: it.to_string(),
@@ -82,16 +82,16 @@ fn ways(trial: &Trial) -> Result<Vec<Way>, Exit> {
 
 /// The settings of a file, or the defaults. The environment has no part in it: figures are to be had again elsewhere.
 fn detection(file: Option<&Path>) -> Result<DetectionSettings, Exit> {
-    let loaded = Loaded::new(file, std::iter::empty(), Vec::new());
+    let loaded = LoadedConfig::new(file, std::iter::empty(), Vec::new());
     loaded.map(|it| it.config.detection).map_err(|problems| Exit::usage(problems.to_string()))
 }
 
 fn replayed(
     options: &Evaluate,
-    folder: &Folder,
+    folder: &SeriesFolder,
     sets: &[&str],
     ways: &[Way],
-    trial: &Trial,
+    trial: &ReplayMode,
 ) -> Result<String, Exit> {
     let mut all = Vec::new();
     for set in sets {
@@ -100,13 +100,13 @@ fn replayed(
             let series = evaluate_replay::set(folder, set, &way.detection, way.disturbance)?;
             found.push((way.name.clone(), of(options, &series)));
         }
-        all.push(Compared { set: (*set).to_owned(), ways: found });
+        all.push(FigureComparison { set: (*set).to_owned(), ways: found });
     }
     Ok(match trial {
-        Trial::Compare(..) => evaluate::beside(&all, options.style),
-        Trial::Robustness(_) => evaluate::listed(&all, options.style),
-        Trial::Once(_) => {
-            let only = |it: Compared| it.ways.into_iter().next().map(|(_, found)| (it.set, found));
+        ReplayMode::Compare(..) => evaluate::beside(&all, options.style),
+        ReplayMode::Robustness(_) => evaluate::listed(&all, options.style),
+        ReplayMode::Once(_) => {
+            let only = |it: FigureComparison| it.ways.into_iter().next().map(|(_, found)| (it.set, found));
             let named: Vec<_> = all.into_iter().filter_map(only).collect();
             evaluate::show(&named, options.per_series, options.style)
         }

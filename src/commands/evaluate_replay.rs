@@ -8,13 +8,13 @@ use std::thread;
 use super::replay::{floors, settings};
 use crate::cli::Exit;
 use crate::config::DetectionSettings;
-use crate::dataset::{self, Entry, Folder, Problem, Scores};
-use crate::duration::Span;
+use crate::dataset::{self, DatasetError, FolderEntry, ScoreColumn, SeriesFolder};
+use crate::duration::HumanDuration;
 use crate::evaluate::Series;
 use crate::reading::Timestamp;
 use crate::replay::Replay;
-use crate::simulate::{Disturbance, Disturber, Ranges};
-use crate::table::{Row, Table};
+use crate::simulate::{Disturbance, RowDisturber, SignalRanges};
+use crate::table::{Table, TableRow};
 
 /// The series of a set as they are scored with these settings, in the manifest's order, as many at once as there are
 /// processors. What is labelled is disturbed first, what is learned from is not.
@@ -22,12 +22,12 @@ use crate::table::{Row, Table};
 /// # Errors
 /// The first thing that is wrong with a file.
 pub(super) fn set(
-    folder: &Folder,
+    folder: &SeriesFolder,
     set: &str,
     detection: &DetectionSettings,
     disturbance: Disturbance,
 ) -> Result<Vec<Series>, Exit> {
-    let entries: Vec<&Entry> = folder.of_set(set).collect();
+    let entries: Vec<&FolderEntry> = folder.of_set(set).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -52,13 +52,13 @@ pub(super) fn set(
 
 /// Scores one series.
 fn series(
-    folder: &Folder,
-    entry: &Entry,
+    folder: &SeriesFolder,
+    entry: &FolderEntry,
     detection: &DetectionSettings,
     disturbance: Disturbance,
     seed: u64,
 ) -> Result<Series, Exit> {
-    let every = Span::days(1).as_seconds() / entry.per_day;
+    let every = HumanDuration::days(1).as_seconds() / entry.per_day;
     if !every.is_finite() || every <= 0.0 {
         return Err(Exit::failure(format!(
             "of {}: {} rows a day are not possible",
@@ -68,8 +68,8 @@ fn series(
     let rows = dataset::labels(&folder.labels(entry)).map_err(|it| wrong(&it))?.len();
     let (mut train, test) = (open(&folder.train(entry))?, folder.test(entry));
     let mut replay = Replay::new(floors(train.columns()), &settings(detection, every));
-    let (mut row, mut ranges, mut count) = (Row::default(), Ranges::default(), 0_u64);
-    let fails = |table: &Table, row: &Row, error: &dyn std::error::Error| {
+    let (mut row, mut ranges, mut count) = (TableRow::default(), SignalRanges::default(), 0_u64);
+    let fails = |table: &Table, row: &TableRow, error: &dyn std::error::Error| {
         Exit::failure(format!("{}, line {}: {error}", table.name(), row.line))
     };
     while train.next_row(&mut row).map_err(|it| Exit::failure(it.to_string()))? {
@@ -86,7 +86,7 @@ fn series(
             train.name()
         )));
     }
-    let mut disturber = Disturber::new(disturbance, seed, ranges, rows);
+    let mut disturber = RowDisturber::new(disturbance, seed, ranges, rows);
     let (mut scores, mut tops, mut top) = (Vec::new(), Vec::new(), Vec::new());
     while table.next_row(&mut row).map_err(|it| Exit::failure(it.to_string()))? {
         let ahead = disturber.apply(&mut row.values, &mut row.missing);
@@ -98,13 +98,13 @@ fn series(
         scores.push(judged.score.as_ref().map_or(f64::NAN, |it| it.held));
         tops.push(top.iter().filter_map(|it| u16::try_from(*it).ok()).collect());
     }
-    folder.series(entry, Scores { scores, top: Some(tops) }, &test).map_err(|it| wrong(&it))
+    folder.series(entry, ScoreColumn { scores, top: Some(tops) }, &test).map_err(|it| wrong(&it))
 }
 
 fn open(path: &Path) -> Result<Table, Exit> {
     Table::open(path).map_err(|error| Exit::failure(error.to_string()))
 }
 
-fn wrong(problem: &Problem) -> Exit {
+fn wrong(problem: &DatasetError) -> Exit {
     Exit::failure(problem.to_string())
 }

@@ -5,29 +5,30 @@ use std::ffi::OsString;
 use super::{daemon_client, open_store};
 use crate::cli::{Exit, Explain};
 use crate::config::Config;
-use crate::control::Command;
+use crate::control::ControlCommand;
 use crate::description;
 use crate::reading::{Subject, Timestamp};
-use crate::store::{Between, EpisodeRow, Error, Reader};
+use crate::store::{EpisodeRow, StoreError, StoreReader, TimeRange};
 
 mod similar_episodes;
 mod reproduce;
 mod output;
 
-use reproduce::Again;
-use similar_episodes::Alike;
+use reproduce::Reproduction;
+use similar_episodes::SimilarEpisode;
 
 /// Explains an episode, or without one the present state; exit code 0, 1 if there is no such episode, its scores are not
 /// what was stored, or no hostnorm runs.
 pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let Some((subject, second)) = &options.episode else {
-        return daemon_client::ask(&options.options, environment, &Command::Explain, options.json);
+        return daemon_client::ask(&options.options, environment, &ControlCommand::Explain, options.json);
     };
     let (config, directory) = match open_store::config(&options.options, environment) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
-    let explained = Reader::open(&directory).and_then(|reader| explain(&reader, &config, subject, *second));
+    let explained =
+        StoreReader::open(&directory).and_then(|reader| explain(&reader, &config, subject, *second));
     match explained {
         Err(error) => Exit::failure(error.to_string()),
         Ok(None) => Exit::failure(format!(
@@ -49,19 +50,19 @@ pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, O
 struct Explanation {
     episode: EpisodeRow,
     /// The scores made once more, or why they cannot be.
-    again: Result<Again, String>,
+    again: Result<Reproduction, String>,
     /// Earlier episodes with the same signals to blame, the most alike first.
-    alike: Vec<Alike>,
+    alike: Vec<SimilarEpisode>,
 }
 
 fn explain(
-    reader: &Reader,
+    reader: &StoreReader,
     config: &Config,
     subject: &Subject,
     second: Timestamp,
-) -> Result<Option<Explanation>, Error> {
+) -> Result<Option<Explanation>, StoreError> {
     let Some(episode) = reader.episode(subject, second)? else { return Ok(None) };
     let again = reproduce::again(reader, config, &episode)?;
-    let alike = similar_episodes::to(&episode, reader.episodes(Between::ALL)?);
+    let alike = similar_episodes::to(&episode, reader.episodes(TimeRange::ALL)?);
     Ok(Some(Explanation { episode, again, alike }))
 }

@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use super::open_store;
 use crate::cli::{Exit, Export};
 use crate::clock;
-use crate::store::{Error, LeftOut};
+use crate::store::{Skipped, StoreError};
 
 mod cell;
 mod long;
@@ -18,13 +18,13 @@ mod wide;
 #[derive(Debug)]
 enum Halt {
     /// The store cannot be read.
-    Store(Error),
+    Store(StoreError),
     /// What was asked for cannot be written.
     Write(io::Error),
 }
 
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
@@ -52,8 +52,8 @@ pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, Os
     let mut to = BufWriter::new(to);
     let between = options.range.between(clock::now());
     let written = match options.layout {
-        crate::cli::Columns::Csv => wide::write(&reader, options, between, &mut to),
-        crate::cli::Columns::ParquetCsv => long::write(&reader, options, between, &mut to),
+        crate::cli::ColumnLayout::Csv => wide::write(&reader, options, between, &mut to),
+        crate::cli::ColumnLayout::ParquetCsv => long::write(&reader, options, between, &mut to),
     };
     match written.and_then(|left_out| Ok(to.flush().map(|()| left_out)?)) {
         Ok(left_out) => told(left_out),
@@ -65,8 +65,8 @@ pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, Os
 }
 
 /// What is missing in the table is said, but not in the table.
-fn told(left_out: LeftOut) -> Exit {
-    if left_out == LeftOut::default() {
+fn told(left_out: Skipped) -> Exit {
+    if left_out == Skipped::default() {
         return Exit::success("");
     }
     Exit::failure(format!(

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use super::daemon_client;
 use crate::cli::{Exit, Forget};
 use crate::clock;
-use crate::control::Command;
+use crate::control::ControlCommand;
 use crate::sampler::forget_marker;
-use crate::store::Entry;
+use crate::store::StoreEntry;
 
 /// Forgets; exit code 0 once that is done, or stored for the next start, 64 for a range that ends before it begins.
 pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -16,8 +16,8 @@ pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, Os
     if span.from > span.to {
         return Exit::usage("--from is later than --to; nothing is forgotten".to_owned());
     }
-    let command = Command::Forget { from: span.from, to: span.to };
+    let command = ControlCommand::Forget { from: span.from, to: span.to };
     daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
-        Ok(vec![Entry::Marker(forget_marker(now, span))])
+        Ok(vec![StoreEntry::Marker(forget_marker(now, span))])
     })
 }

@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
-use crate::cli::{Exit, Options};
+use crate::cli::{Exit, GlobalOptions};
 use crate::http;
 
 /// Asks at each address of the settings until one answers; exit code 0 then, 1 if none does.
-pub fn run(options: &Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let config = match options.load(environment) {
         Ok(loaded) => loaded.config,
         Err(problems) => return Exit::usage(problems.to_string()),

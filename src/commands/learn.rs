@@ -5,13 +5,15 @@ use std::ffi::OsString;
 use super::daemon_client;
 use crate::cli::{Exit, Learn};
 use crate::clock;
-use crate::control::Command;
-use crate::store::{Entry, LEARNING, Marker};
+use crate::control::ControlCommand;
+use crate::store::{LEARNING, MarkerRow, StoreEntry};
 
 /// Switches learning; exit code 0 once that is done, or stored for the next start.
 pub fn run(options: &Learn, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let command = Command::Learn { on: options.on };
+    let command = ControlCommand::Learn { on: options.on };
     let text = if options.on { "on" } else { "off" };
-    let marker = Marker { at: clock::now(), kind: LEARNING.into(), text: text.into() };
-    daemon_client::ask_or_amend(&options.options, environment, &command, |_| Ok(vec![Entry::Marker(marker)]))
+    let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: text.into() };
+    daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
+        Ok(vec![StoreEntry::Marker(marker)])
+    })
 }

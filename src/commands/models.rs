@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::daemon_client::{self, failure};
 use super::open_store;
-use crate::cli::{Action, Exit, Models};
-use crate::control::Command;
-use crate::model_registry::{Record, Registry, Stage, Version};
+use crate::cli::{Exit, Models, ModelsAction};
+use crate::control::ControlCommand;
+use crate::model_registry::{ModelRegistry, ModelVersion, VersionRecord, VersionStage};
 use crate::sampler::{entries, record};
-use crate::store::{Entry, Reader};
+use crate::store::{StoreEntry, StoreReader};
 
 mod compare;
 mod output;
@@ -17,9 +17,9 @@ mod output;
 /// Shows versions, or asks for another one; exit code 0, 1 for one that is not there or cannot be read.
 pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let command = match &options.action {
-        Action::Promote(id) => Command::Promote { model: id.clone() },
-        Action::Rollback => Command::Rollback,
-        Action::List | Action::Show(_) | Action::Compare(..) => {
+        ModelsAction::Promote(id) => ControlCommand::Promote { model: id.clone() },
+        ModelsAction::Rollback => ControlCommand::Rollback,
+        ModelsAction::List | ModelsAction::Show(_) | ModelsAction::Compare(..) => {
             return look(options, environment).unwrap_or_else(|exit| exit);
         }
     };
@@ -28,13 +28,13 @@ pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, Os
 }
 
 /// What promoting changes in a store that no daemon writes to.
-fn promoted(directory: &Path, command: &Command) -> Result<Vec<Entry>, Exit> {
-    let rows = Reader::open(directory).and_then(|it| it.models()).map_err(failure)?;
-    let mut registry = Registry::new(0.0);
-    let versions = rows.into_iter().filter_map(|row| Version::from_record(&record(row)).ok());
+fn promoted(directory: &Path, command: &ControlCommand) -> Result<Vec<StoreEntry>, Exit> {
+    let rows = StoreReader::open(directory).and_then(|it| it.models()).map_err(failure)?;
+    let mut registry = ModelRegistry::new(0.0);
+    let versions = rows.into_iter().filter_map(|row| ModelVersion::from_record(&record(row)).ok());
     versions.for_each(|it| registry.restore(it));
     let id = match command {
-        Command::Promote { model } => model.clone(),
+        ControlCommand::Promote { model } => model.clone(),
         _ => registry.previous().map_err(failure)?.to_string(),
     };
     registry.promote(&id).map_err(failure)?;
@@ -43,11 +43,11 @@ fn promoted(directory: &Path, command: &Command) -> Result<Vec<Entry>, Exit> {
 
 fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Exit, Exit> {
     let (config, directory) = open_store::config(&options.options, environment)?;
-    let reader = Reader::open(&directory).map_err(failure)?;
-    let records: Vec<Record> = reader.models().map_err(failure)?.into_iter().map(record).collect();
+    let reader = StoreReader::open(&directory).map_err(failure)?;
+    let records: Vec<VersionRecord> = reader.models().map_err(failure)?.into_iter().map(record).collect();
     let text = match &options.action {
-        Action::Show(id) => output::one(&found(&records, id.as_deref())?, options.json),
-        Action::Compare(one, other) => {
+        ModelsAction::Show(id) => output::one(&found(&records, id.as_deref())?, options.json),
+        ModelsAction::Compare(one, other) => {
             let pair = [found(&records, Some(one))?, found(&records, other.as_deref())?];
             let scores = compare::scores(&reader, &config, &pair).map_err(failure)?;
             output::two(&pair, scores.as_ref(), options.json)
@@ -58,13 +58,13 @@ fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsStr
 }
 
 /// The version of this name; without one, the one that judges.
-fn found(records: &[Record], id: Option<&str>) -> Result<Version, Exit> {
-    let wanted = |it: &&Record| id.map_or(it.state == Stage::Current.name(), |id| it.id == id);
+fn found(records: &[VersionRecord], id: Option<&str>) -> Result<ModelVersion, Exit> {
+    let wanted = |it: &&VersionRecord| id.map_or(it.state == VersionStage::Current.name(), |id| it.id == id);
     let record = records.iter().rev().find(wanted).ok_or_else(|| {
         Exit::failure(match id {
             Some(id) => format!("there is no model {id}; hostnorm models list names those that are kept"),
             None => "no model judges yet; the first is trained after the warm-up".to_owned(),
         })
     })?;
-    Version::from_record(record).map_err(|error| Exit::failure(format!("model {}: {error}", record.id)))
+    ModelVersion::from_record(record).map_err(|error| Exit::failure(format!("model {}: {error}", record.id)))
 }

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use crate::cli::{Exit, Options};
+use crate::cli::{Exit, GlobalOptions};
 use crate::config::Config;
-use crate::store::{Place, Reader};
+use crate::store::{StoreLocation, StoreReader};
 
 /// The settings, and the place of the store by them.
 pub(super) fn locate(
-    options: &Options,
+    options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<(Config, Place), Exit> {
+) -> Result<(Config, StoreLocation), Exit> {
     let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
     let loaded = options.load(environment.clone());
     let config = loaded.map_err(|problems| Exit::usage(problems.to_string()))?.config;
@@ -22,22 +22,24 @@ pub(super) fn locate(
 
 /// The settings, and the directory of the store by them.
 pub(super) fn config(
-    options: &Options,
+    options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Config, PathBuf), Exit> {
     let (config, place) = locate(options, environment)?;
     match place {
-        Place::Directory(directory) => Ok((config, directory)),
-        Place::Off => Err(Exit::usage("nothing is stored: storage.path is off; give --storage.path")),
-        Place::Nowhere => Err(Exit::usage("no directory for the store is known; give --storage.path")),
+        StoreLocation::Directory(directory) => Ok((config, directory)),
+        StoreLocation::Off => Err(Exit::usage("nothing is stored: storage.path is off; give --storage.path")),
+        StoreLocation::Nowhere => {
+            Err(Exit::usage("no directory for the store is known; give --storage.path"))
+        }
     }
 }
 
 /// The store by these settings, open for reading.
 pub(super) fn reader(
-    options: &Options,
+    options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Reader, Exit> {
+) -> Result<StoreReader, Exit> {
     let (_, directory) = config(options, environment)?;
-    Reader::open(&directory).map_err(|error| Exit::failure(error.to_string()))
+    StoreReader::open(&directory).map_err(|error| Exit::failure(error.to_string()))
 }

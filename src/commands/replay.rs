@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use crate::cli::{self, Exit};
-use crate::config::{DetectionSettings, Loaded};
-use crate::duration::Span;
-use crate::replay::{Replay, Settings};
+use crate::config::{DetectionSettings, LoadedConfig};
+use crate::duration::HumanDuration;
+use crate::replay::{Replay, ReplaySettings};
 use crate::sources;
-use crate::table::{Detail, ROWS_MIN, Row, Scores, ScoresError};
+use crate::table::{ROWS_MIN, ScoreDetail, ScoreWriter, ScoresError, TableRow};
 
 pub(super) mod table_input;
 mod label_figures;
@@ -16,9 +16,9 @@ mod overwrite_check;
 mod store_history;
 mod output_row;
 
-use label_figures::Labelled;
-use output_row::Verdict;
-use table_input::Feed;
+use label_figures::LabelFigures;
+use output_row::OutputRow;
+use table_input::TableInput;
 
 /// Rows that are so many times as far apart as was said, or as near, are not what was meant: each would be a gap.
 const APART_TIMES: f64 = 3.0;
@@ -32,7 +32,7 @@ pub fn run(
     aside: &mut dyn Write,
 ) -> Exit {
     let settings = &options.options;
-    let loaded = match Loaded::new(settings.file.as_deref(), environment, settings.flags.clone()) {
+    let loaded = match LoadedConfig::new(settings.file.as_deref(), environment, settings.flags.clone()) {
         Ok(loaded) => loaded,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
@@ -50,8 +50,8 @@ pub fn run(
 }
 
 /// How rows that are so many seconds apart are judged.
-pub fn settings(detection: &DetectionSettings, every: f64) -> Settings {
-    Settings {
+pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
+    ReplaySettings {
         every,
         threshold: detection.threshold,
         budget: detection.budget,
@@ -74,9 +74,9 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 /// Gives the figures, if there are labels.
 fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String, Exit> {
     overwrite_check::refuse(options)?;
-    let mut labelled = options.labels.as_deref().map(Labelled::open).transpose()?;
-    let history = options.history.as_deref().map(Feed::open).transpose()?;
-    let mut input = Feed::open(&options.input)?;
+    let mut labelled = options.labels.as_deref().map(LabelFigures::open).transpose()?;
+    let history = options.history.as_deref().map(TableInput::open).transpose()?;
+    let mut input = TableInput::open(&options.input)?;
     if let Some(history) = &history {
         history.fits(&input)?;
     }
@@ -94,7 +94,7 @@ fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String
         }
     };
     // Only now: what is wrong with the history must not cost the scores of an earlier replay.
-    let created = Scores::create(options.output.as_deref(), options.detail);
+    let created = ScoreWriter::create(options.output.as_deref(), options.detail);
     let mut scores = created.map_err(|error| Exit::failure(error.to_string()))?;
     let walked = walk(&mut input, &mut replay, &mut scores, options.detail, labelled.as_mut());
     // The rows before a bad one have their scores.
@@ -121,14 +121,14 @@ enum Halt {
 
 /// Judges all rows of the input and writes what is concluded.
 fn walk(
-    input: &mut Feed,
+    input: &mut TableInput,
     replay: &mut Replay,
-    scores: &mut Scores,
-    detail: Detail,
-    mut labelled: Option<&mut Labelled>,
+    scores: &mut ScoreWriter,
+    detail: ScoreDetail,
+    mut labelled: Option<&mut LabelFigures>,
 ) -> Result<(), Halt> {
-    let mut row = Row::default();
-    let mut verdict = Verdict::default();
+    let mut row = TableRow::default();
+    let mut verdict = OutputRow::default();
     while input.next(&mut row).map_err(Halt::Table)? {
         let judged = replay.step(row.at, &row.values, &row.missing);
         let judged = judged.map_err(|error| Halt::Table(input.wrong(row.line, &error.to_string())))?;
@@ -141,8 +141,8 @@ fn walk(
 }
 
 /// Learns all rows of the history, which `input` goes on from.
-fn learn(mut history: Feed, replay: &mut Replay, input: &mut Feed) -> Result<(), Exit> {
-    let mut row = Row::default();
+fn learn(mut history: TableInput, replay: &mut Replay, input: &mut TableInput) -> Result<(), Exit> {
+    let mut row = TableRow::default();
     while history.next(&mut row)? {
         let judged = replay.step(row.at, &row.values, &row.missing);
         judged.map_err(|error| history.wrong(row.line, &error.to_string()))?;
@@ -154,7 +154,10 @@ fn learn(mut history: Feed, replay: &mut Replay, input: &mut Feed) -> Result<(),
 
 /// How many seconds rows are apart: what was said, or what the first table with timestamps shows. Tables that show
 /// something else altogether are refused.
-pub(super) fn every<'a>(said: Option<Span>, feeds: impl Iterator<Item = &'a Feed>) -> Result<f64, Exit> {
+pub(super) fn every<'a>(
+    said: Option<HumanDuration>,
+    feeds: impl Iterator<Item = &'a TableInput>,
+) -> Result<f64, Exit> {
     let mut found = said.map(|it| (it.as_seconds(), "--every says".to_owned()));
     for feed in feeds {
         let Some(apart) = feed.apart() else {
@@ -167,7 +170,7 @@ pub(super) fn every<'a>(said: Option<Span>, feeds: impl Iterator<Item = &'a Feed
             None => found = Some((apart, format!("{} has it", feed.name()))),
             Some((seconds, whose)) => {
                 if !(1.0 / APART_TIMES..=APART_TIMES).contains(&(apart / seconds)) {
-                    let (apart, seconds) = (Span::nearest(apart), Span::nearest(*seconds));
+                    let (apart, seconds) = (HumanDuration::nearest(apart), HumanDuration::nearest(*seconds));
                     return Err(Exit::failure(format!(
                         "{}: rows are {apart} apart by their timestamps, not {seconds} as {whose}",
                         feed.name()

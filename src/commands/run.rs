@@ -11,19 +11,19 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::cli::{Exit, Options};
+use crate::cli::{Exit, GlobalOptions};
 use crate::config::Config;
 use crate::engine::{self, Engine};
-use crate::grace::Lengths;
-use crate::http::{self, AppState, ControlSocket, Counts, Pages};
-use crate::model_registry::Registry;
+use crate::grace::GraceDurations;
+use crate::http::{self, AppState, ControlSocket, Pages, ServerCounters};
+use crate::model_registry::ModelRegistry;
 use crate::report::Report;
-use crate::sampler::{self, Durable, Handle, Inbox, Restored, Sampler};
-use crate::sd_notify::Supervisor;
+use crate::sampler::{self, CommandInbox, PersistentState, RestoredState, Sampler, SamplerHandle};
+use crate::sd_notify::ServiceManager;
 use crate::sources::{self, Sources};
-use crate::store::{Place, Store};
-use crate::telemetry::otlp::{self, Outcomes, Traces};
-use crate::telemetry::{self, Diary};
+use crate::store::{Store, StoreLocation};
+use crate::telemetry::otlp::{self, SpanCounts, Traces};
+use crate::telemetry::{self, EventLog};
 use crate::{clock, detect, version};
 
 mod backfill;
@@ -35,10 +35,10 @@ pub use reload::METRICS;
 
 use heartbeat::Heartbeat;
 use reload::Reload;
-use unix_signals::{Signals, Told};
+use unix_signals::{SignalRequest, UnixSignals};
 
 /// Runs until SIGTERM or SIGINT; exit code 0 then, 64 for settings that cannot be, 1 for what fails.
-pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let (reload, config) = match Reload::first(options, environment.into_iter().collect()) {
         Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
@@ -58,7 +58,7 @@ pub fn run(options: Options, environment: impl IntoIterator<Item = (OsString, Os
         Ok(listeners) => listeners,
         Err(error) => return Exit::failure(error.to_string()),
     };
-    let supervisor = Arc::new(Supervisor::new(|name| reload.variable(name)));
+    let supervisor = Arc::new(ServiceManager::new(|name| reload.variable(name)));
     let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(http::BLOCKING_THREADS_MAX)
@@ -87,10 +87,10 @@ async fn rounds(
     reload: &Arc<Reload>,
     mut config: Config,
     mut listeners: Vec<TcpListener>,
-    supervisor: &Arc<Supervisor>,
-    outcomes: Option<Arc<Outcomes>>,
+    supervisor: &Arc<ServiceManager>,
+    outcomes: Option<Arc<SpanCounts>>,
 ) -> io::Result<()> {
-    let mut signals = Signals::new()?;
+    let mut signals = UnixSignals::new()?;
     loop {
         let place = config.storage.place(|name| reload.variable(name));
         let mut next = None;
@@ -106,19 +106,19 @@ async fn rounds(
 
 /// Waits for new settings, with listeners when there are other addresses in them; nothing when it is told to stop.
 async fn renewed(
-    signals: &mut Signals,
+    signals: &mut UnixSignals,
     reload: &Reload,
     config: &Config,
-    supervisor: &Supervisor,
+    supervisor: &ServiceManager,
 ) -> Option<(Config, Option<Vec<TcpListener>>)> {
     loop {
         match signals.next().await {
-            Told::Stop(signal) => {
+            SignalRequest::Stop(signal) => {
                 tracing::info!(signal, "stopping");
                 supervisor.stopping();
                 return None;
             }
-            Told::Reload => {
+            SignalRequest::Reload => {
                 supervisor.reloading();
                 let Some(new) = reload.again(config) else {
                     supervisor.ready(config.detection.interval.duration());
@@ -143,16 +143,16 @@ async fn renewed(
 /// Samples and serves on these listeners until `stop` is done, or until the loop ends by itself.
 async fn until(
     config: &Config,
-    place: &Place,
+    place: &StoreLocation,
     listeners: Vec<TcpListener>,
     reload: &Arc<Reload>,
-    supervisor: &Arc<Supervisor>,
-    outcomes: &Option<Arc<Outcomes>>,
+    supervisor: &Arc<ServiceManager>,
+    outcomes: &Option<Arc<SpanCounts>>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (publish, reports) = watch::channel(None);
     let (alive, mut ended) = oneshot::channel::<()>();
-    let counts = Arc::new(Counts::default());
+    let counts = Arc::new(ServerCounters::default());
     greet(config, &listeners);
     let control_socket = control_socket(config.control_socket(place));
     let (handle, inbox) = sampler::channel();
@@ -161,7 +161,7 @@ async fn until(
     let mut publisher = Publisher {
         counts: Arc::clone(&counts),
         newest: publish,
-        diary: Diary::default(),
+        diary: EventLog::default(),
         reload: Arc::clone(reload),
         heartbeat,
         outcomes: outcomes.clone(),
@@ -171,10 +171,10 @@ async fn until(
         let _alive = alive;
         sampler.run(|report| publisher.publish(report));
     })?;
-    let options = http::Options {
+    let options = http::ExpositionOptions {
         sources: sources::metrics().collect(),
         raw: config.metrics.raw,
-        build: http::Build::default(),
+        build: http::BuildInfo::default(),
     };
     let state = AppState {
         reports,
@@ -218,10 +218,10 @@ async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
 
 /// Opens the store, or says why nothing is stored. What it holds is sent to the loop; the past comes from a server where it
 /// holds nothing.
-fn store(config: &Config, place: &Place, handle: &Handle) -> Store {
+fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Store {
     let mut backfill = backfill::due(config);
-    let Place::Directory(directory) = place else {
-        if *place == Place::Nowhere {
+    let StoreLocation::Directory(directory) = place else {
+        if *place == StoreLocation::Nowhere {
             tracing::warn!(
                 "no directory for the store is known: what is learned is lost at the end; give --storage.path"
             );
@@ -231,7 +231,7 @@ fn store(config: &Config, place: &Place, handle: &Handle) -> Store {
     };
     let (config, handle) = (config.clone(), handle.clone());
     let settings = config.storage.clone();
-    let found = move |restored: Option<Box<Restored>>| {
+    let found = move |restored: Option<Box<RestoredState>>| {
         let knows_host = restored.as_ref().is_some_and(|it| it.knows_host);
         handle.restore(restored);
         if let (false, Some(backfill)) = (knows_host, backfill.take()) {
@@ -243,21 +243,21 @@ fn store(config: &Config, place: &Place, handle: &Handle) -> Store {
 }
 
 /// An engine and a registry that know nothing yet.
-fn blank(config: &Config, is_stored: bool) -> (Engine, Registry) {
-    let registry = Registry::new(config.detection.shadow_duration.as_seconds()).forgetful(is_stored);
+fn blank(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
+    let registry = ModelRegistry::new(config.detection.shadow_duration.as_seconds()).forgetful(is_stored);
     (engine(config), registry)
 }
 
 /// The loop with the sources of these settings, which knows nothing yet.
-pub(super) fn sampler(config: &Config, store: Store, channel: (Handle, Inbox)) -> Sampler {
+pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, CommandInbox)) -> Sampler {
     let (engine, registry) = blank(config, store.directory().is_some());
-    let options = sampler::Options {
+    let options = sampler::SamplerOptions {
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
     };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
-    Sampler::new(options, sources, Durable { engine, registry, store }, channel)
+    Sampler::new(options, sources, PersistentState { engine, registry, store }, channel)
 }
 
 /// An engine that knows nothing yet.
@@ -266,16 +266,19 @@ pub(super) fn engine(config: &Config) -> Engine {
     Engine::new(sources::signals(on), &engine_settings(config)).with_cues(sources::cues(on))
 }
 
-fn engine_settings(config: &Config) -> engine::Settings {
+fn engine_settings(config: &Config) -> engine::EngineSettings {
     let detection = &config.detection;
-    engine::Settings {
+    engine::EngineSettings {
         interval: detection.interval.as_seconds(),
         window: usize::try_from(detection.window).unwrap_or(usize::MAX),
         warmup: detection.warmup.as_seconds(),
         score_hold: detection.score_hold.as_seconds(),
         threshold: detection.threshold,
         budget: detection.budget,
-        grace: Lengths { deploy: config.context.deploy_grace.as_seconds(), ..Lengths::default() },
+        grace: GraceDurations {
+            deploy: config.context.deploy_grace.as_seconds(),
+            ..GraceDurations::default()
+        },
         resolve: super::release(detection),
         smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),
@@ -308,13 +311,13 @@ fn greet(config: &Config, listeners: &[TcpListener]) {
 /// Puts reports where requests find them and writes them to the log.
 #[derive(Debug)]
 struct Publisher {
-    counts: Arc<Counts>,
+    counts: Arc<ServerCounters>,
     newest: watch::Sender<Option<Arc<Report>>>,
-    diary: Diary,
+    diary: EventLog,
     reload: Arc<Reload>,
     heartbeat: Heartbeat,
     /// What became of spans; nothing while none are sent.
-    outcomes: Option<Arc<Outcomes>>,
+    outcomes: Option<Arc<SpanCounts>>,
 }
 
 impl Publisher {

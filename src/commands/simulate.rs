@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::cli::{Exit, Simulate};
-use crate::simulate::{COLUMNS, Cause, Row, Simulation};
+use crate::simulate::{COLUMNS, InjectedCause, SimulatedRow, Simulation};
 
 /// Digits that a value is written with: more than any sensor has, and few enough that the last digit of a sum does
 /// not make files differ.
@@ -42,7 +42,7 @@ fn twice(options: &Simulate) -> Option<&Path> {
 }
 
 /// All rows to their files, in one pass.
-fn write(options: &Simulate, simulation: Simulation) -> Result<Vec<Cause>, String> {
+fn write(options: &Simulate, simulation: Simulation) -> Result<Vec<InjectedCause>, String> {
     let mut history = options.history.as_deref().map(Output::table).transpose()?;
     let mut rows = Output::table(&options.output)?;
     let mut labels = options.labels.as_deref().map(Output::create).transpose()?;
@@ -74,12 +74,12 @@ fn write(options: &Simulate, simulation: Simulation) -> Result<Vec<Cause>, Strin
 }
 
 /// `start-end:dims` with rows from 0 and signals from 1; the end is the last row of the fault.
-fn interpretation(cause: &Cause) -> String {
+fn interpretation(cause: &InjectedCause) -> String {
     let signals: Vec<_> = cause.signals.iter().map(|it| (it + 1).to_string()).collect();
     format!("{}-{}:{}", cause.from, cause.to - 1, signals.join(","))
 }
 
-fn csv(row: &Row, line: &mut String) {
+fn csv(row: &SimulatedRow, line: &mut String) {
     line.clear();
     // Writing to a text cannot fail.
     let _ = write!(line, "{}", row.at);
@@ -98,7 +98,7 @@ fn number(value: f64, to: &mut String) {
 }
 
 /// What was written, for whoever waits.
-fn told(options: &Simulate, causes: &[Cause]) -> String {
+fn told(options: &Simulate, causes: &[InjectedCause]) -> String {
     let mut text = format!(
         "{}: {} rows of {} signals, {} faults\n",
         options.output.display(),

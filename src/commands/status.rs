@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use super::daemon_client;
 use crate::cli::{Exit, Status};
-use crate::control::Command;
+use crate::control::ControlCommand;
 
 /// Tells; exit code 0, 1 when no hostnorm runs.
 pub fn run(options: &Status, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    daemon_client::ask(&options.options, environment, &Command::Status, options.json)
+    daemon_client::ask(&options.options, environment, &ControlCommand::Status, options.json)
 }

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use crate::backfill::SHIPPED;
 use crate::cli::{Exit, Train};
-use crate::control::Command;
+use crate::control::ControlCommand;
 
 use super::daemon_client;
 
@@ -18,7 +18,7 @@ pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsS
     match options {
         Train::Search(options) => search::run(options),
         Train::Elsewhere(options) => backfill::run(options, environment),
-        Train::Now(options) => daemon_client::ask(options, environment, &Command::Train, false),
+        Train::Now(options) => daemon_client::ask(options, environment, &ControlCommand::Train, false),
         Train::Mapping => Exit::success(SHIPPED),
     }
 }

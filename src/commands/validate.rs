@@ -2,17 +2,17 @@
 
 use std::io::Write;
 
-use crate::cli::{Exit, Layout, Validate};
-use crate::table::Review;
+use crate::cli::{Exit, ReportFormat, Validate};
+use crate::table::TableValidation;
 
 mod report;
 
 /// Looks at a table; exit code 0 if it can be used, 1 if not. The report goes to `to` in either case.
 pub fn run(options: &Validate, to: &mut dyn Write) -> Exit {
-    let review = Review::of(&options.file, options.every);
+    let review = TableValidation::of(&options.file, options.every);
     let told = match options.format {
-        Layout::Text => to.write_all(report::text(&review).as_bytes()),
-        Layout::Json => serde_json::to_writer_pretty(&mut *to, &review)
+        ReportFormat::Text => to.write_all(report::text(&review).as_bytes()),
+        ReportFormat::Json => serde_json::to_writer_pretty(&mut *to, &review)
             .map_err(std::io::Error::from)
             .and_then(|()| writeln!(to)),
     };

@@ -13,8 +13,10 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::settings_file::{self, SettingsFile};
-use super::value_source::PREFIX;
-use super::{Config, Place, Problem, Problems, Setting, Takes, otel_variables, settings};
+use super::value_source::{PREFIX, is_service_link};
+use super::{
+    Config, ConfigProblem, ConfigProblems, Setting, ValueSource, ValueType, otel_variables, settings,
+};
 
 /// How alike two keys are before one is offered for the other: the measure and the figure that clap uses.
 const ALIKE_MIN: f64 = 0.7;
@@ -24,7 +26,7 @@ pub const FILE_VARIABLE: &str = "HOSTNORM_CONFIG__FILE";
 
 /// A setting that was given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
+pub struct FlagValue {
     /// Its key in the table of settings.
     pub key: String,
     /// The flag, without the dashes in front, as the user wrote it.
@@ -35,16 +37,16 @@ pub struct Given {
 
 /// The settings, and where each of them was written.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The settings.
     pub config: Config,
     /// The settings file, if there is one.
     pub file: Option<PathBuf>,
     /// The place of each key that is not at its default.
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<String, ValueSource>,
 }
 
-impl Loaded {
+impl LoadedConfig {
     /// Puts the settings together and remembers where they were.
     ///
     /// # Errors
@@ -52,8 +54,8 @@ impl Loaded {
     pub fn new(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-        flags: Vec<Given>,
-    ) -> Result<Self, Problems> {
+        flags: Vec<FlagValue>,
+    ) -> Result<Self, ConfigProblems> {
         // Sorted, so that equal environments give equal messages.
         let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
         let named = environment.get(&OsString::from(FILE_VARIABLE)).filter(|it| !it.is_empty());
@@ -69,38 +71,38 @@ impl Loaded {
     }
 
     /// Where the value of a key was written.
-    pub fn place(&self, key: &str) -> &Place {
-        self.places.get(key).unwrap_or(&Place::Default)
+    pub fn place(&self, key: &str) -> &ValueSource {
+        self.places.get(key).unwrap_or(&ValueSource::Default)
     }
 }
 
 /// One value at one place.
-struct Entry {
+struct ConfigEntry {
     key: String,
     value: Value,
-    place: Place,
+    place: ValueSource,
 }
 
 /// What was found so far, the place that counts least first.
 struct Gathered {
     settings: Vec<Setting>,
-    entries: Vec<Entry>,
-    problems: Vec<Problem>,
+    entries: Vec<ConfigEntry>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl Gathered {
     fn file(&mut self, path: &Path) {
-        let place = |line| Place::File { path: path.to_owned(), line };
+        let place = |line| ValueSource::File { path: path.to_owned(), line };
         match SettingsFile::read(path) {
             Ok(file) => self.dict("", file.settings, &|key| place(settings_file::line_of(&file.text, key))),
             Err((line, sentence)) => {
-                self.problems.push(Problem { place: place(line), key: None, value: None, sentence });
+                self.problems.push(ConfigProblem { place: place(line), key: None, value: None, sentence });
             }
         }
     }
 
     /// Takes a mapping apart as far as its keys are sections.
-    fn dict(&mut self, section: &str, dict: Dict, place: &dyn Fn(&str) -> Place) {
+    fn dict(&mut self, section: &str, dict: Dict, place: &dyn Fn(&str) -> ValueSource) {
         for (name, value) in dict {
             let key = if section.is_empty() { name } else { format!("{section}.{name}") };
             let is_section = self.settings.iter().any(|it| it.is_below(&key));
@@ -108,7 +110,7 @@ impl Gathered {
                 Value::Dict(_, below) if is_section => self.dict(&key, below, place),
                 // A key with nothing behind it, as when all below it is commented out, says nothing.
                 Value::Empty(..) if is_section || self.setting(&key).is_some() => (),
-                value => self.entry(Entry { place: place(&key), key, value }),
+                value => self.entry(ConfigEntry { place: place(&key), key, value }),
             }
         }
     }
@@ -118,8 +120,10 @@ impl Gathered {
         for (key, place, read) in otel_variables::read(environment) {
             let key = key.to_owned();
             match read {
-                Ok(value) => self.entry(Entry { key, value, place }),
-                Err(sentence) => self.problems.push(Problem { place, key: Some(key), value: None, sentence }),
+                Ok(value) => self.entry(ConfigEntry { key, value, place }),
+                Err(sentence) => {
+                    self.problems.push(ConfigProblem { place, key: Some(key), value: None, sentence });
+                }
             }
         }
     }
@@ -130,9 +134,9 @@ impl Gathered {
             let Some(rest) = name.strip_prefix(PREFIX) else { continue };
             let key = rest.to_lowercase().replace("__", ".");
             let Some(value) = value.to_str() else {
-                let place = Place::Environment { name: name.into_owned() };
+                let place = ValueSource::Environment { name: name.into_owned() };
                 let sentence = "is not UTF-8".to_owned();
-                self.problems.push(Problem { place, key: None, value: None, sentence });
+                self.problems.push(ConfigProblem { place, key: None, value: None, sentence });
                 continue;
             };
             // `HOSTNORM_INTERVAL=` is how many tools unset a variable.
@@ -144,24 +148,28 @@ impl Gathered {
                 continue;
             }
             let value = match setting.map(|it| it.takes) {
-                Some(Takes::Texts) if is_bracketed(value) => flow(value),
-                Some(Takes::Texts) => {
+                Some(ValueType::Texts) if is_bracketed(value) => flow(value),
+                Some(ValueType::Texts) => {
                     value.split(',').map(str::trim).filter(|it| !it.is_empty()).collect::<Vec<_>>().into()
                 }
                 takes => word(takes, value),
             };
-            self.entry(Entry { key, value, place: Place::Environment { name: name.into_owned() } });
+            self.entry(ConfigEntry {
+                key,
+                value,
+                place: ValueSource::Environment { name: name.into_owned() },
+            });
         }
     }
 
-    fn flags(&mut self, flags: Vec<Given>) {
-        for Given { key, flag, words } in flags {
+    fn flags(&mut self, flags: Vec<FlagValue>) {
+        for FlagValue { key, flag, words } in flags {
             let takes = self.setting(&key).map(|it| it.takes);
             let value = match (takes, words.last()) {
-                (Some(Takes::Texts), _) | (_, None) => Value::from(words),
+                (Some(ValueType::Texts), _) | (_, None) => Value::from(words),
                 (takes, Some(last)) => word(takes, last),
             };
-            self.entry(Entry { key, value, place: Place::Flag { name: flag } });
+            self.entry(ConfigEntry { key, value, place: ValueSource::Flag { name: flag } });
         }
     }
 
@@ -170,15 +178,15 @@ impl Gathered {
     }
 
     /// Keeps an entry if its key is known and its value is what the setting takes.
-    fn entry(&mut self, entry: Entry) {
+    fn entry(&mut self, entry: ConfigEntry) {
         let sentence = match self.setting(&entry.key) {
             None => Some(self.unknown(&entry)),
             Some(setting) => refusal(setting, &entry),
         };
-        let Entry { key, value, place } = &entry;
+        let ConfigEntry { key, value, place } = &entry;
         match sentence {
             None => self.entries.push(entry),
-            Some(sentence) => self.problems.push(Problem {
+            Some(sentence) => self.problems.push(ConfigProblem {
                 place: place.clone(),
                 key: Some(key.clone()),
                 value: Some(super::print::shown_of(key, value)),
@@ -187,7 +195,7 @@ impl Gathered {
         }
     }
 
-    fn unknown(&self, Entry { key, place, .. }: &Entry) -> String {
+    fn unknown(&self, ConfigEntry { key, place, .. }: &ConfigEntry) -> String {
         if let Some(below) = self.settings.iter().find(|it| it.is_below(key)) {
             return format!(
                 "is a section; its settings stand below it, such as {}",
@@ -209,17 +217,17 @@ impl Gathered {
         }
     }
 
-    fn finish(mut self, file: Option<PathBuf>) -> Result<Loaded, Problems> {
+    fn finish(mut self, file: Option<PathBuf>) -> Result<LoadedConfig, ConfigProblems> {
         let mut figment = Figment::from(Layer::defaults());
         let mut places = BTreeMap::new();
-        for Entry { key, value, place } in self.entries {
+        for ConfigEntry { key, value, place } in self.entries {
             figment = figment.merge(Layer { dict: nested(&key, value) });
             places.insert(key, place);
         }
-        let place_of = |key: &str| places.get(key).cloned().unwrap_or(Place::Default);
+        let place_of = |key: &str| places.get(key).cloned().unwrap_or(ValueSource::Default);
         match figment.extract::<Config>() {
             Ok(config) => {
-                self.problems.extend(config.complaints().into_iter().map(|it| Problem {
+                self.problems.extend(config.complaints().into_iter().map(|it| ConfigProblem {
                     place: place_of(it.key),
                     value:
                         figment.find_value(it.key).ok().map(|value| super::print::shown_of(it.key, &value)),
@@ -227,24 +235,24 @@ impl Gathered {
                     sentence: it.sentence,
                 }));
                 if self.problems.is_empty() {
-                    return Ok(Loaded { config, file, places });
+                    return Ok(LoadedConfig { config, file, places });
                 }
             }
             // Each entry was tried before, so this is a setting that has no default.
-            Err(error) => self.problems.push(Problem {
-                place: Place::Default,
+            Err(error) => self.problems.push(ConfigProblem {
+                place: ValueSource::Default,
                 key: Some(error.path.join(".")),
                 value: None,
                 sentence: error.kind.to_string(),
             }),
         }
         self.problems.sort_by_key(|it| it.place.order());
-        Err(Problems(self.problems))
+        Err(ConfigProblems(self.problems))
     }
 }
 
 /// Why a value is not what its setting takes.
-fn refusal(setting: &Setting, entry: &Entry) -> Option<String> {
+fn refusal(setting: &Setting, entry: &ConfigEntry) -> Option<String> {
     let figment =
         Figment::from(Layer::defaults()).merge(Layer { dict: nested(&entry.key, entry.value.clone()) });
     let error = figment.extract::<Config>().err()?;
@@ -286,9 +294,9 @@ fn nested(key: &str, value: Value) -> Dict {
 }
 
 /// A word of the environment or of the command line as the value that its setting takes.
-fn word(takes: Option<Takes>, word: &str) -> Value {
+fn word(takes: Option<ValueType>, word: &str) -> Value {
     match takes {
-        Some(Takes::Switch | Takes::Whole | Takes::Number) => flow(word),
+        Some(ValueType::Switch | ValueType::Whole | ValueType::Number) => flow(word),
         _ => Value::from(word),
     }
 }
@@ -303,15 +311,6 @@ fn is_bracketed(text: &str) -> bool {
     text.trim().strip_prefix('[').is_some_and(|rest| rest.ends_with(']'))
 }
 
-/// Whether Kubernetes made the variable for a service whose name begins with "hostnorm", as it does in each
-/// pod of a namespace: `HOSTNORM_SERVICE_HOST`, `HOSTNORM_PORT_19797_TCP_ADDR`, …
-fn is_service_link(rest: &str) -> bool {
-    let rest = format!("_{rest}");
-    ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"].iter().any(|end| rest.ends_with(end))
-        || rest.contains("_SERVICE_PORT_")
-        || ["_TCP", "_UDP", "_SCTP"].iter().any(|it| rest.contains(it) && rest.contains("_PORT_"))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -320,12 +319,12 @@ mod tests {
 
     fn check(environment: &[(&str, &str)], flags: &[(&str, &[&str])], expect: &str) {
         let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
-        let flags = flags.iter().map(|(key, words)| Given {
+        let flags = flags.iter().map(|(key, words)| FlagValue {
             key: (*key).into(),
             flag: key.replace('_', "-"),
             words: words.iter().map(|it| (*it).into()).collect(),
         });
-        let found = match Loaded::new(None, environment, flags.collect()) {
+        let found = match LoadedConfig::new(None, environment, flags.collect()) {
             Err(problems) => problems.to_string(),
             Ok(loaded) => {
                 let lines = super::super::effective(&loaded);
@@ -394,7 +393,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_environment_is_too_strange(name in "[A-Z_.]{0,20}", value in ".*") {
-            let _ = Loaded::new(None, [(format!("{PREFIX}{name}").into(), value.into())], Vec::new());
+            let _ = LoadedConfig::new(None, [(format!("{PREFIX}{name}").into(), value.into())], Vec::new());
         }
     }
 }

@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use figment::value::Value;
 use percent_encoding::percent_decode_str;
 
-use super::Place;
+use super::ValueSource;
 
 /// One variable.
 struct Variable {
@@ -53,12 +53,12 @@ static VARIABLES: &[Variable] = &[
 /// The key, the place and the value, or what is wrong with it, of each variable that says something.
 pub(super) fn read(
     environment: &BTreeMap<OsString, OsString>,
-) -> impl Iterator<Item = (&'static str, Place, Result<Value, String>)> {
+) -> impl Iterator<Item = (&'static str, ValueSource, Result<Value, String>)> {
     VARIABLES.iter().filter_map(|Variable { name, key, read }| {
         let value = environment.get(OsStr::new(name)).filter(|it| !it.is_empty())?;
         let text = value.to_str().ok_or_else(|| "is not UTF-8".to_owned());
         let value = text.and_then(|it| read(it.trim())).transpose()?;
-        Some((*key, Place::Environment { name: (*name).to_owned() }, value))
+        Some((*key, ValueSource::Environment { name: (*name).to_owned() }, value))
     })
 }
 
@@ -145,12 +145,12 @@ mod tests {
 
     use super::super::{Config, effective};
     use super::*;
-    use crate::config::{Given, Loaded};
+    use crate::config::{FlagValue, LoadedConfig};
 
     /// What follows from variables: settings that are not at their default, or what is wrong.
     fn check(variables: &[(&str, &str)], expect: &str) {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
-        let found = match Loaded::new(None, variables, Vec::new()) {
+        let found = match LoadedConfig::new(None, variables, Vec::new()) {
             Err(problems) => problems.to_string(),
             Ok(loaded) => {
                 let lines = effective(&loaded);
@@ -261,16 +261,19 @@ mod tests {
             &[("OTEL_EXPORTER_OTLP_HEADERS", "sec ret=secret")],
             "environment variable OTEL_EXPORTER_OTLP_HEADERS: header 1 of 1 is none; write 'Name: value'",
         );
-        let given =
-            Given { key: "otlp.headers".into(), flag: "otlp.headers".into(), words: vec!["secret".into()] };
-        let told = Loaded::new(None, [], vec![given]).unwrap_err();
+        let given = FlagValue {
+            key: "otlp.headers".into(),
+            flag: "otlp.headers".into(),
+            words: vec!["secret".into()],
+        };
+        let told = LoadedConfig::new(None, [], vec![given]).unwrap_err();
         assert!(!format!("{told:?}").contains("secret"), "{told:?}");
     }
 
     proptest! {
         #[test]
         fn no_value_is_too_strange(row in 0..VARIABLES.len(), value in ".*") {
-            let _ = Loaded::new(None, [(VARIABLES[row].name.into(), value.into())], Vec::new());
+            let _ = LoadedConfig::new(None, [(VARIABLES[row].name.into(), value.into())], Vec::new());
         }
 
         #[test]

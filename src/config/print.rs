@@ -2,7 +2,7 @@
 
 use figment::value::Value;
 
-use super::{Config, Loaded, Setting, settings};
+use super::{Config, LoadedConfig, Setting, settings};
 
 /// Width at which comments are wrapped.
 const WIDTH: usize = 100;
@@ -30,7 +30,7 @@ pub fn default_file() -> String {
 }
 
 /// Every setting as it is in effect, with its place as a comment.
-pub fn effective(loaded: &Loaded) -> String {
+pub fn effective(loaded: &LoadedConfig) -> String {
     let mut text = String::new();
     let effective = values(&loaded.config);
     each(&mut text, |text, setting, indent| {

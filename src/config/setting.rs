@@ -8,15 +8,15 @@ pub struct Setting {
     /// Its place in the file, sections before dots: `web.listen_address`.
     pub key: Cow<'static, str>,
     /// What it takes.
-    pub takes: Takes,
+    pub takes: ValueType,
     /// One sentence or more without the final full stop.
     pub help: Cow<'static, str>,
 }
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
-    /// A length of time, see [`Span`](crate::duration::Span).
+pub enum ValueType {
+    /// A length of time, see [`HumanDuration`](crate::duration::HumanDuration).
     Duration,
     /// A number, with a fraction or without.
     Number,
@@ -30,7 +30,7 @@ pub enum Takes {
     Directory,
     /// Several texts.
     Texts,
-    /// An amount of bytes, see [`Size`](crate::byte_size::Size).
+    /// An amount of bytes, see [`ByteSize`](crate::byte_size::ByteSize).
     Size,
     /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
     Budget,
@@ -38,7 +38,7 @@ pub enum Takes {
     OneOf(&'static [&'static str]),
 }
 
-impl Takes {
+impl ValueType {
     /// What to write, for messages and for documentation.
     pub fn words(self) -> Cow<'static, str> {
         match self {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use figment::value::{Dict, Value};
 
-use super::{Loaded, Place, Problem, Problems};
+use super::{ConfigProblem, ConfigProblems, LoadedConfig, ValueSource};
 use crate::telemetry::otlp;
 
 /// Longest settings file that is read, in bytes; a longer one is a mistake in its name.
@@ -70,36 +70,36 @@ pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     nearest.1
 }
 
-impl Loaded {
+impl LoadedConfig {
     /// The same settings, if the directories and certificates that they name are on this machine. Not asked by `check`, which
     /// may look at the settings of another machine.
     ///
     /// # Errors
     /// Each that is not there. Nobody asked for the default of sysfs, so that one may be missing.
-    pub fn on_this_host(self) -> Result<Self, Problems> {
+    pub fn on_this_host(self) -> Result<Self, ConfigProblems> {
         let path = &self.config.path;
         let roots =
             [("path.procfs", &path.procfs), ("path.sysfs", &path.sysfs), ("path.rootfs", &path.rootfs)];
         let problems = roots.into_iter().filter(|(key, root)| {
-            let matters =
-                *self.place(key) != Place::Default || (cfg!(target_os = "linux") && *key == "path.procfs");
+            let matters = *self.place(key) != ValueSource::Default
+                || (cfg!(target_os = "linux") && *key == "path.procfs");
             matters && !root.is_dir()
         });
         let mut problems: Vec<_> = problems
-            .map(|(key, root)| Problem {
+            .map(|(key, root)| ConfigProblem {
                 place: self.place(key).clone(),
                 key: Some(key.to_owned()),
                 value: Some(root.display().to_string()),
                 sentence: format!("{} is not a directory on this machine", root.display()),
             })
             .collect();
-        problems.extend(otlp::unusable(&self.config.otlp).map(|it| Problem {
+        problems.extend(otlp::unusable(&self.config.otlp).map(|it| ConfigProblem {
             place: self.place(it.key).clone(),
             key: Some(it.key.to_owned()),
             value: None,
             sentence: it.sentence,
         }));
-        if problems.is_empty() { Ok(self) } else { Err(Problems(problems)) }
+        if problems.is_empty() { Ok(self) } else { Err(ConfigProblems(problems)) }
     }
 }
 
@@ -108,14 +108,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::Given;
+    use crate::config::FlagValue;
 
     #[test]
     fn roots_that_were_asked_for_are_there() {
         let check = |key: &str, root: &str| {
             let words = vec![root.to_owned()];
-            let given = Given { key: key.into(), flag: key.into(), words };
-            let loaded = Loaded::new(None, [], vec![given]).unwrap();
+            let given = FlagValue { key: key.into(), flag: key.into(), words };
+            let loaded = LoadedConfig::new(None, [], vec![given]).unwrap();
             loaded.on_this_host().err().map(|it| it.to_string()).unwrap_or_default()
         };
         for key in ["path.procfs", "path.sysfs", "path.rootfs"] {

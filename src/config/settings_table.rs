@@ -4,250 +4,270 @@
 
 use std::borrow::Cow;
 
-use super::{Setting, Takes};
+use super::{Setting, ValueType};
 use crate::sources::SOURCES;
 
-const fn row(key: &'static str, takes: Takes, help: &'static str) -> Setting {
+const fn row(key: &'static str, takes: ValueType, help: &'static str) -> Setting {
     Setting { key: Cow::Borrowed(key), takes, help: Cow::Borrowed(help) }
 }
 
 /// In the order of the documentation; collectors follow from their own table.
 static SETTINGS: &[Setting] = &[
-    row("interval", Takes::Duration, "Time between two readings, at least 100ms"),
-    row("warmup", Takes::Duration, "Learning time before the first score. At least one window"),
+    row("interval", ValueType::Duration, "Time between two readings, at least 100ms"),
+    row("warmup", ValueType::Duration, "Learning time before the first score. At least one window"),
     row(
         "threshold",
-        Takes::Number,
+        ValueType::Number,
         "Raw score that counts as an anomaly. It is exposed as 1; raise it for fewer alerts",
     ),
     row(
         "budget",
-        Takes::Budget,
+        ValueType::Budget,
         "Episodes allowed per subject, such as 1 per week. The threshold adapts to it, between half and twice the setting threshold",
     ),
     row(
         "accept_after",
-        Takes::Duration,
+        ValueType::Duration,
         "Duration after which an anomaly becomes normal. At least 1m; sooner on a new host, after as long as it has been running, at least 1h",
     ),
     row(
         "window",
-        Takes::Whole,
+        ValueType::Whole,
         "Number of readings whose mean is one point, 1 to 4096. Each reading is scored; one point per window is learned",
     ),
     row(
         "score_hold",
-        Takes::Duration,
+        ValueType::Duration,
         "Time for which the highest score is exposed, at most 1h. Make it longer than the scrape interval",
     ),
     row(
         "smoothing",
-        Takes::Number,
+        ValueType::Number,
         "Half-life of the score, 0.5 to 10 readings. Raise it for fewer, later alerts",
     ),
-    row("half_life", Takes::Duration, "Age at which learned values have half their weight, at least 1m"),
+    row("half_life", ValueType::Duration, "Age at which learned values have half their weight, at least 1m"),
     row(
         "anomaly_weight",
-        Takes::Number,
+        ValueType::Number,
         "Weight with which points inside an anomaly are learned until it is accepted, 0 to 1",
     ),
     row(
         "retrain_interval",
-        Takes::Duration,
+        ValueType::Duration,
         "Time between two trainings of the model, at least 1m. A new host trains sooner: each time its data has doubled",
     ),
-    row("retrain_on_drift", Takes::Switch, "Retrain on drift. At most hourly, with back-off"),
+    row("retrain_on_drift", ValueType::Switch, "Retrain on drift. At most hourly, with back-off"),
     row(
         "shadow_duration",
-        Takes::Duration,
+        ValueType::Duration,
         "Time for which a new model is evaluated beside the current one before it replaces it, at most 1w. 0 replaces it at once",
     ),
     row(
         "seed",
-        Takes::Whole,
+        ValueType::Whole,
         "Seed for the random numbers of training. Equal seeds and points give equal models",
     ),
     row(
         "web.listen_address",
-        Takes::Texts,
+        ValueType::Texts,
         "Address to listen on, host:port or :port. :port is all interfaces; IPv6 is [address]:port; repeat the flag for several",
     ),
-    row("web.telemetry_path", Takes::Text, "Path under which metrics are served"),
+    row("web.telemetry_path", ValueType::Text, "Path under which metrics are served"),
     row(
         "web.control_socket",
-        Takes::Text,
+        ValueType::Text,
         "Unix socket for local commands such as hostnorm accept, or off. auto is hostnorm.sock in the store's directory",
     ),
     row(
         "web.systemd_socket",
-        Takes::Switch,
+        ValueType::Switch,
         "Use the sockets of a systemd socket unit instead of web.listen_address. Changes need a restart",
     ),
     row(
         "storage.path",
-        Takes::Directory,
+        ValueType::Directory,
         "Directory for the store, or off. off keeps everything in memory; auto is the first of $STATE_DIRECTORY, /var/lib/hostnorm if it exists, $XDG_STATE_HOME/hostnorm and $HOME/.local/state/hostnorm",
     ),
     row(
         "storage.max_bytes",
-        Takes::Size,
+        ValueType::Size,
         "Maximum size of the store, at least 8MiB. The oldest readings are deleted first",
     ),
-    row("storage.retention.readings", Takes::Duration, "Retention of raw readings"),
-    row("storage.retention.points", Takes::Duration, "Retention of points, scores and episodes"),
+    row("storage.retention.readings", ValueType::Duration, "Retention of raw readings"),
+    row("storage.retention.points", ValueType::Duration, "Retention of points, scores and episodes"),
     row(
         "storage.episode_bytes",
-        Takes::Size,
+        ValueType::Size,
         "Readings and snapshots kept longer to explain episodes, in bytes. Those of the oldest episode are deleted first",
     ),
     row(
         "storage.commit_interval",
-        Takes::Duration,
+        ValueType::Duration,
         "Interval between commits, 100ms to 10m; a crash loses at most this much",
     ),
-    row("log.level", Takes::OneOf(&["error", "warn", "info", "debug", "trace"]), "Log level"),
-    row("log.format", Takes::OneOf(&["logfmt", "json"]), "Format of log lines on standard error"),
-    row("metrics.raw", Takes::Switch, "Expose the raw host metrics beside the scores"),
+    row("log.level", ValueType::OneOf(&["error", "warn", "info", "debug", "trace"]), "Log level"),
+    row("log.format", ValueType::OneOf(&["logfmt", "json"]), "Format of log lines on standard error"),
+    row("metrics.raw", ValueType::Switch, "Expose the raw host metrics beside the scores"),
     row(
         "path.procfs",
-        Takes::Directory,
+        ValueType::Directory,
         "Mount point of procfs. In a container that monitors its host: /host/proc",
     ),
     row(
         "path.sysfs",
-        Takes::Directory,
+        ValueType::Directory,
         "Mount point of sysfs. In a container that monitors its host: /host/sys",
     ),
     row(
         "path.rootfs",
-        Takes::Directory,
+        ValueType::Directory,
         "Mount point of the root filesystem. In a container that monitors its host: /host/root",
     ),
     row(
         "context.deploy_marker",
-        Takes::Text,
+        ValueType::Text,
         "File below path.rootfs that deploys touch to start a grace period. Empty for none",
     ),
     row(
         "context.deploy_grace",
-        Takes::Duration,
+        ValueType::Duration,
         "Grace period after the deploy marker was touched, at most 1d. During grace, an episode starts only at a score of 2",
     ),
     row(
         "subjects.evict_after",
-        Takes::Duration,
+        ValueType::Duration,
         "Time until a container that is gone is evicted from memory, 1m to 1d",
     ),
-    row("resolve.below", Takes::Number, "Score below which an anomaly starts to end, above 0 and at most 1"),
+    row(
+        "resolve.below",
+        ValueType::Number,
+        "Score below which an anomaly starts to end, above 0 and at most 1",
+    ),
     row(
         "resolve.for",
-        Takes::Duration,
+        ValueType::Duration,
         "Time the score must stay below resolve.below until the anomaly ends, at most 1d",
     ),
     row(
         "forest.trees",
-        Takes::Whole,
+        ValueType::Whole,
         "Trees in the isolation forest, 10 to 1000. More trees need more time and memory",
     ),
     row(
         "forest.sample_size",
-        Takes::Whole,
+        ValueType::Whole,
         "Points drawn at random for each tree, 16 to 4096. More points need more memory",
     ),
     row(
         "disk.device_exclude",
-        Takes::Text,
+        ValueType::Text,
         "Disks to exclude, as a regular expression; by default RAM disks, loop devices, floppies and partitions",
     ),
     row(
         "filesystem.mount_exclude",
-        Takes::Text,
+        ValueType::Text,
         "Mount points to exclude, as a regular expression; by default those of the kernel and of containers",
     ),
     row(
         "filesystem.fstype_exclude",
-        Takes::Text,
+        ValueType::Text,
         "Filesystem types to exclude, as a regular expression; by default virtual and read-only ones",
     ),
     row(
         "network.device_exclude",
-        Takes::Text,
+        ValueType::Text,
         "Network devices to exclude, as a regular expression; by default those of containers and virtual machines",
     ),
     row(
         "backfill.from",
-        Takes::Text,
+        ValueType::Text,
         "Server or file with this host's history, to learn from at the first start: csv:FILE, prometheus:URL or influxdb:URL. Empty for none",
     ),
-    row("backfill.lookback", Takes::Duration, "Length of the history to learn from, 1h to 90d"),
+    row("backfill.lookback", ValueType::Duration, "Length of the history to learn from, 1h to 90d"),
     row(
         "backfill.host",
-        Takes::Text,
+        ValueType::Text,
         "Host on the server: the label instance with or without its port, or Telegraf's tag host. Empty if there is only one",
     ),
     row(
         "backfill.match",
-        Takes::Text,
+        ValueType::Text,
         "Further selector for series, such as job=\"node\", or an InfluxQL condition",
     ),
     row(
         "backfill.mapping",
-        Takes::Text,
+        ValueType::Text,
         "File with the server's metric names: an edited copy of hostnorm train --print-mapping",
     ),
-    row("backfill.user", Takes::Text, "User name at the server; empty for none"),
-    row("backfill.password_file", Takes::Text, "File with the user's password"),
-    row("backfill.token_file", Takes::Text, "File with a token: Bearer for Prometheus, Token for InfluxDB"),
-    row("backfill.headers", Takes::Texts, "Further HTTP headers, such as 'X-Scope-OrgID: tenant'"),
-    row("backfill.ca_file", Takes::Text, "CA certificates to trust in addition to those of the host, in PEM"),
-    row("backfill.cert_file", Takes::Text, "Client certificate, in PEM"),
-    row("backfill.key_file", Takes::Text, "Key of the client certificate, in PEM"),
+    row("backfill.user", ValueType::Text, "User name at the server; empty for none"),
+    row("backfill.password_file", ValueType::Text, "File with the user's password"),
+    row(
+        "backfill.token_file",
+        ValueType::Text,
+        "File with a token: Bearer for Prometheus, Token for InfluxDB",
+    ),
+    row("backfill.headers", ValueType::Texts, "Further HTTP headers, such as 'X-Scope-OrgID: tenant'"),
+    row(
+        "backfill.ca_file",
+        ValueType::Text,
+        "CA certificates to trust in addition to those of the host, in PEM",
+    ),
+    row("backfill.cert_file", ValueType::Text, "Client certificate, in PEM"),
+    row("backfill.key_file", ValueType::Text, "Key of the client certificate, in PEM"),
     row(
         "backfill.insecure",
-        Takes::Switch,
+        ValueType::Switch,
         "Accept any certificate. Anyone between here and the server can then read and change everything",
     ),
-    row("otlp.enabled", Takes::Switch, "Send traces by OTLP (OTEL_SDK_DISABLED). Needs an endpoint"),
+    row("otlp.enabled", ValueType::Switch, "Send traces by OTLP (OTEL_SDK_DISABLED). Needs an endpoint"),
     row(
         "otlp.endpoint",
-        Takes::Text,
+        ValueType::Text,
         "URL of the OTLP endpoint, such as http://localhost:4318; http/protobuf appends /v1/traces. Empty for none (OTEL_EXPORTER_OTLP_ENDPOINT)",
     ),
     row(
         "otlp.traces_endpoint",
-        Takes::Text,
+        ValueType::Text,
         "URL for traces, used as it is instead of otlp.endpoint (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)",
     ),
     row(
         "otlp.protocol",
-        Takes::OneOf(&["http/protobuf", "grpc"]),
+        ValueType::OneOf(&["http/protobuf", "grpc"]),
         "Protocol of the OTLP endpoint (OTEL_EXPORTER_OTLP_PROTOCOL)",
     ),
     row(
         "otlp.headers",
-        Takes::Texts,
+        ValueType::Texts,
         "Further headers, such as 'Authorization: Bearer …'; never shown (OTEL_EXPORTER_OTLP_HEADERS, as name=value)",
     ),
-    row("otlp.timeout", Takes::Duration, "Timeout of a batch (OTEL_EXPORTER_OTLP_TIMEOUT, in milliseconds)"),
+    row(
+        "otlp.timeout",
+        ValueType::Duration,
+        "Timeout of a batch (OTEL_EXPORTER_OTLP_TIMEOUT, in milliseconds)",
+    ),
     row(
         "otlp.compression",
-        Takes::OneOf(&["none", "gzip"]),
+        ValueType::OneOf(&["none", "gzip"]),
         "Compression of batches (OTEL_EXPORTER_OTLP_COMPRESSION)",
     ),
     row(
         "otlp.ca_file",
-        Takes::Text,
+        ValueType::Text,
         "CA certificates to trust instead of those of the host, in PEM (OTEL_EXPORTER_OTLP_CERTIFICATE)",
     ),
-    row("otlp.cert_file", Takes::Text, "Client certificate, in PEM (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)"),
+    row(
+        "otlp.cert_file",
+        ValueType::Text,
+        "Client certificate, in PEM (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)",
+    ),
     row(
         "otlp.key_file",
-        Takes::Text,
+        ValueType::Text,
         "Key of the client certificate, in PEM (OTEL_EXPORTER_OTLP_CLIENT_KEY)",
     ),
     row(
         "otlp.sampler",
-        Takes::OneOf(&[
+        ValueType::OneOf(&[
             "always_on",
             "always_off",
             "traceidratio",
@@ -259,28 +279,28 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "otlp.sampler_arg",
-        Takes::Number,
+        ValueType::Number,
         "Share of the traces that the ratio samplers record, 0 to 1 (OTEL_TRACES_SAMPLER_ARG)",
     ),
-    row("otlp.service_name", Takes::Text, "Attribute service.name of all spans (OTEL_SERVICE_NAME)"),
+    row("otlp.service_name", ValueType::Text, "Attribute service.name of all spans (OTEL_SERVICE_NAME)"),
     row(
         "otlp.resource_attributes",
-        Takes::Texts,
+        ValueType::Texts,
         "Further attributes of all spans, such as deployment.environment.name=test (OTEL_RESOURCE_ATTRIBUTES)",
     ),
     row(
         "otlp.propagators",
-        Takes::Texts,
+        ValueType::Texts,
         "Trace context accepted from a scrape's headers: tracecontext (W3C), baggage (ignored) or none (OTEL_PROPAGATORS)",
     ),
     row(
         "otlp.queue_size",
-        Takes::Whole,
+        ValueType::Whole,
         "Maximum number of spans waiting to be sent, 1 to 65536; further spans are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
     ),
     row(
         "otlp.schedule_delay",
-        Takes::Duration,
+        ValueType::Duration,
         "Interval between batches, 100ms to 10m (OTEL_BSP_SCHEDULE_DELAY, in milliseconds)",
     ),
 ];
@@ -289,7 +309,7 @@ static SETTINGS: &[Setting] = &[
 pub fn settings() -> Vec<Setting> {
     let collectors = SOURCES.iter().map(|source| Setting {
         key: format!("collector.{}", source.name).into(),
-        takes: Takes::Switch,
+        takes: ValueType::Switch,
         help: format!("Collect {}", lower_first(source.help)).into(),
     });
     SETTINGS.iter().cloned().chain(collectors).collect()

@@ -1,24 +1,24 @@
 //! Within which bounds settings make sense, each with a sentence for what is outside.
 
 use super::Config;
-use crate::byte_size::Size;
+use crate::byte_size::ByteSize;
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 
 /// Shortest time between two readings; the kernel's own clocks tick at 10 ms.
-const INTERVAL_MIN: Span = Span::millis(100);
+const INTERVAL_MIN: HumanDuration = HumanDuration::millis(100);
 /// Longest time between two readings: what is rarer is not a live host.
-const INTERVAL_MAX: Span = Span::minutes(60);
+const INTERVAL_MAX: HumanDuration = HumanDuration::minutes(60);
 /// Most readings in a window.
 const WINDOW_MAX: u64 = 4096;
 /// Longest hold; a score that is older says nothing of now.
-const HOLD_MAX: Span = Span::minutes(60);
+const HOLD_MAX: HumanDuration = HumanDuration::minutes(60);
 /// Longest time that an anomaly may need to end.
-const RESOLVE_MAX: Span = Span::days(1);
+const RESOLVE_MAX: HumanDuration = HumanDuration::days(1);
 /// Shortest half-life, time between two trainings, and time until an anomaly is accepted.
-const MEMORY_MIN: Span = Span::minutes(1);
+const MEMORY_MIN: HumanDuration = HumanDuration::minutes(1);
 /// Longest trial of a new model.
-const SHADOW_MAX: Span = Span::days(7);
+const SHADOW_MAX: HumanDuration = HumanDuration::days(7);
 /// Least and most readings after which half of a score is left: below, nothing is smoothed; above, all comes too late.
 const SMOOTHING: [f64; 2] = [0.5, 10.0];
 /// Fewer trees agree by chance.
@@ -26,40 +26,40 @@ const TREES_MIN: u64 = 10;
 /// With fewer points a tree has hardly a cut to make.
 const SAMPLE_MIN: u64 = 16;
 /// Longest grace after a deploy: what lasts longer is an anomaly, whoever made it.
-const GRACE_MAX: Span = Span::days(1);
+const GRACE_MAX: HumanDuration = HumanDuration::days(1);
 /// Shortest and longest time that a subject which is gone stays in memory.
-const EVICT_MIN: Span = Span::minutes(1);
-const EVICT_MAX: Span = Span::days(1);
+const EVICT_MIN: HumanDuration = HumanDuration::minutes(1);
+const EVICT_MAX: HumanDuration = HumanDuration::days(1);
 /// With less, hardly a day of points is left.
-const BYTES_MIN: Size = Size::mebibytes(8);
+const BYTES_MIN: ByteSize = ByteSize::mebibytes(8);
 /// What is kept for less time explains no anomaly.
-const KEPT_MIN: Span = Span::minutes(10);
+const KEPT_MIN: HumanDuration = HumanDuration::minutes(10);
 /// Shortest and longest time between two commits: below, the disk is busy with little; above, a crash loses much.
-const COMMIT_MIN: Span = Span::millis(100);
-const COMMIT_MAX: Span = Span::minutes(10);
+const COMMIT_MIN: HumanDuration = HumanDuration::millis(100);
+const COMMIT_MAX: HumanDuration = HumanDuration::minutes(10);
 /// Most addresses to listen on.
 const ADDRESSES_MAX: usize = 16;
 
 /// A setting outside its bounds.
-pub(super) struct Complaint {
+pub(super) struct OutOfRange {
     pub(super) key: &'static str,
     pub(super) sentence: String,
 }
 
 #[derive(Default)]
-struct Complaints(Vec<Complaint>);
+struct Complaints(Vec<OutOfRange>);
 
 impl Complaints {
     fn unless(&mut self, fine: bool, key: &'static str, sentence: impl FnOnce() -> String) {
         if !fine {
-            self.0.push(Complaint { key, sentence: sentence() });
+            self.0.push(OutOfRange { key, sentence: sentence() });
         }
     }
 }
 
 impl Config {
     /// Everything that is outside its bounds.
-    pub(super) fn complaints(&self) -> Vec<Complaint> {
+    pub(super) fn complaints(&self) -> Vec<OutOfRange> {
         let mut found = Complaints::default();
         self.detection_within(&mut found);
         self.web_within(&mut found);
@@ -76,7 +76,8 @@ impl Config {
     fn detection_within(&self, found: &mut Complaints) {
         let it = &self.detection;
         found.unless(it.interval >= INTERVAL_MIN, "interval", || {
-            let shown = if it.interval == Span::default() { "0".into() } else { it.interval.to_string() };
+            let shown =
+                if it.interval == HumanDuration::default() { "0".into() } else { it.interval.to_string() };
             format!("{shown} is too short; the shortest interval is {INTERVAL_MIN}")
         });
         found.unless(it.interval <= INTERVAL_MAX, "interval", || {
@@ -212,22 +213,22 @@ mod tests {
     #[test]
     fn bounds_are_inclusive() {
         check(|it| it.detection.interval = INTERVAL_MIN, &[]);
-        check(|it| it.detection.interval = Span::millis(99), &["interval"]);
+        check(|it| it.detection.interval = HumanDuration::millis(99), &["interval"]);
         check(|it| it.detection.window = 0, &["window"]);
         check(|it| it.detection.window = WINDOW_MAX + 1, &["window", "warmup"]);
-        check(|it| it.detection.warmup = Span::seconds(30), &[]);
-        check(|it| it.detection.warmup = Span::seconds(29), &["warmup"]);
-        check(|it| it.detection.score_hold = Span::default(), &[]);
+        check(|it| it.detection.warmup = HumanDuration::seconds(30), &[]);
+        check(|it| it.detection.warmup = HumanDuration::seconds(29), &["warmup"]);
+        check(|it| it.detection.score_hold = HumanDuration::default(), &[]);
         check(|it| it.detection.threshold = f64::INFINITY, &["threshold"]);
         check(|it| it.detection.threshold = f64::NAN, &["threshold"]);
         check(|it| it.detection.resolve.below = f64::NAN, &["resolve.below"]);
         check(|it| it.detection.anomaly_weight = 1.1, &["anomaly_weight"]);
-        check(|it| it.detection.half_life = Span::default(), &["half_life"]);
-        check(|it| it.storage.max_bytes = Size::mebibytes(7), &["storage.max_bytes"]);
+        check(|it| it.detection.half_life = HumanDuration::default(), &["half_life"]);
+        check(|it| it.storage.max_bytes = ByteSize::mebibytes(7), &["storage.max_bytes"]);
         check(|it| it.backfill.from = "localhost".into(), &["backfill.from"]);
-        check(|it| it.storage.retention.points = Span::default(), &["storage.retention.points"]);
+        check(|it| it.storage.retention.points = HumanDuration::default(), &["storage.retention.points"]);
         check(|it| it.storage.commit_interval = COMMIT_MAX, &[]);
-        check(|it| it.storage.commit_interval = Span::millis(99), &["storage.commit_interval"]);
+        check(|it| it.storage.commit_interval = HumanDuration::millis(99), &["storage.commit_interval"]);
         check(|it| it.detection.smoothing = 0.5, &[]);
         check(|it| it.detection.smoothing = f64::NAN, &["smoothing"]);
         check(|it| it.detection.forest.trees = 9, &["forest.trees"]);

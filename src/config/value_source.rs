@@ -11,7 +11,7 @@ const PROBLEMS_SHOWN_MAX: usize = 50;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ValueSource {
     /// Nowhere: hostnorm's own choice.
     Default,
     /// In the settings file.
@@ -33,7 +33,7 @@ pub enum Place {
     },
 }
 
-impl Place {
+impl ValueSource {
     /// How a setting is called at such a place.
     pub(super) fn name_of(&self, key: &str) -> String {
         match self {
@@ -64,7 +64,16 @@ pub(super) fn flag(key: &str) -> String {
     key.replace('_', "-")
 }
 
-impl fmt::Display for Place {
+/// Whether Kubernetes made the variable for a service whose name begins with "hostnorm", as it does in each
+/// pod of a namespace: `HOSTNORM_SERVICE_HOST`, `HOSTNORM_PORT_19797_TCP_ADDR`, …
+pub(super) fn is_service_link(rest: &str) -> bool {
+    let rest = format!("_{rest}");
+    ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"].iter().any(|end| rest.ends_with(end))
+        || rest.contains("_SERVICE_PORT_")
+        || ["_TCP", "_UDP", "_SCTP"].iter().any(|it| rest.contains(it) && rest.contains("_PORT_"))
+}
+
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -78,9 +87,9 @@ impl fmt::Display for Place {
 
 /// One thing that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// Where it was written.
-    pub place: Place,
+    pub place: ValueSource,
     /// The key, as far as there is one.
     pub key: Option<String>,
     /// What was written, as far as it can be shown.
@@ -89,11 +98,11 @@ pub struct Problem {
     pub sentence: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
         // Flags and variables are named after the key.
-        let is_named = matches!(self.place, Place::Environment { .. } | Place::Flag { .. });
+        let is_named = matches!(self.place, ValueSource::Environment { .. } | ValueSource::Flag { .. });
         if let Some(key) = self.key.as_ref().filter(|_| !is_named) {
             write!(f, "{key}: ")?;
         }
@@ -103,10 +112,10 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong with the settings, at least one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
+pub struct ConfigProblems(pub Vec<ConfigProblem>);
 
 /// One line for each problem.
-impl fmt::Display for Problems {
+impl fmt::Display for ConfigProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (idx, problem) in self.0.iter().take(PROBLEMS_SHOWN_MAX).enumerate() {
             let separator = if idx == 0 { "" } else { "\n" };
@@ -119,4 +128,4 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for ConfigProblems {}

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::str;
 
-use super::{BYTES_MAX, Problem, ROWS_MAX, shown};
-use crate::table::{COLUMNS_MAX, LINE_BYTES_MAX, Lines, Stream};
+use super::{BYTES_MAX, DatasetError, ROWS_MAX, shown};
+use crate::table::{COLUMNS_MAX, CsvReader, InputStream, LINE_BYTES_MAX};
 
 /// What a detector said of each row.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Scores {
+pub struct ScoreColumn {
     /// How anomalous each row is. May be NaN or infinite.
     pub scores: Vec<f64>,
     /// The signals blamed in each row, the most blamed first; nothing without such a column.
@@ -19,7 +19,7 @@ pub struct Scores {
 ///
 /// # Errors
 /// When the file cannot be read, is empty, or a row is neither 0 nor 1.
-pub fn labels(path: &Path) -> Result<Vec<bool>, Problem> {
+pub fn labels(path: &Path) -> Result<Vec<bool>, DatasetError> {
     parse_labels(path, open(path)?)
 }
 
@@ -27,12 +27,12 @@ pub fn labels(path: &Path) -> Result<Vec<bool>, Problem> {
 ///
 /// # Errors
 /// When the file cannot be read, is empty, has no column `score`, or a cell is not what it should be.
-pub fn scores(path: &Path) -> Result<Scores, Problem> {
+pub fn scores(path: &Path) -> Result<ScoreColumn, DatasetError> {
     parse_scores(path, open(path)?)
 }
 
 /// The first column of a CSV file with a header; cells that are no number are NaN.
-pub(super) fn first_column(path: &Path) -> Result<Vec<f64>, Problem> {
+pub(super) fn first_column(path: &Path) -> Result<Vec<f64>, DatasetError> {
     let mut values = Vec::new();
     each_row(path, open(path)?, |line, row| {
         if 1 < line {
@@ -43,7 +43,7 @@ pub(super) fn first_column(path: &Path) -> Result<Vec<f64>, Problem> {
     Ok(values)
 }
 
-fn parse_labels(path: &Path, input: Stream) -> Result<Vec<bool>, Problem> {
+fn parse_labels(path: &Path, input: InputStream) -> Result<Vec<bool>, DatasetError> {
     let mut labels = Vec::new();
     let mut column = None;
     each_row(path, input, |line, row| {
@@ -54,15 +54,15 @@ fn parse_labels(path: &Path, input: Stream) -> Result<Vec<bool>, Problem> {
             return Ok(());
         };
         let cell = row.get(column).copied().unwrap_or_default();
-        let wrong = || Problem::at(path, line, format!("{} is neither 0 nor 1", shown(cell)));
+        let wrong = || DatasetError::at(path, line, format!("{} is neither 0 nor 1", shown(cell)));
         labels.push(truth(cell).ok_or_else(wrong)?);
         Ok(())
     })?;
     Ok(labels)
 }
 
-fn parse_scores(path: &Path, input: Stream) -> Result<Scores, Problem> {
-    let mut found = Scores::default();
+fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetError> {
+    let mut found = ScoreColumn::default();
     // The columns of score and top, once the first row was seen.
     let mut columns: Option<(usize, Option<usize>)> = None;
     each_row(path, input, |line, row| {
@@ -80,7 +80,7 @@ fn parse_scores(path: &Path, input: Stream) -> Result<Scores, Problem> {
         let cell = row.get(score).copied().unwrap_or_default();
         let wrong = |_| {
             let what = format!("the score {} is not a number; write NaN where there is none", shown(cell));
-            Problem::at(path, line, what)
+            DatasetError::at(path, line, what)
         };
         found.scores.push(cell.parse().map_err(wrong)?);
         if let (Some(place), Some(all)) = (top, &mut found.top) {
@@ -92,10 +92,10 @@ fn parse_scores(path: &Path, input: Stream) -> Result<Scores, Problem> {
 }
 
 /// Indices with `;` between; none of an empty cell.
-fn blamed(path: &Path, line: u64, cell: &str) -> Result<Vec<u16>, Problem> {
+fn blamed(path: &Path, line: u64, cell: &str) -> Result<Vec<u16>, DatasetError> {
     let wrong = |part: &str| {
         let what = format!("{} in the column top is not the index of a signal, counted from 0", shown(part));
-        Problem::at(path, line, what)
+        DatasetError::at(path, line, what)
     };
     let parts = cell.split(';').map(str::trim).filter(|it| !it.is_empty());
     parts.map(|part| part.parse().map_err(|_| wrong(part))).collect()
@@ -110,33 +110,33 @@ fn truth(cell: &str) -> Option<bool> {
 }
 
 /// The place of a column in a header.
-fn named(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, Problem> {
+fn named(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, DatasetError> {
     header.iter().position(|it| *it == name).ok_or_else(|| {
         let found = shown(&header.join(","));
-        Problem::at(path, line, format!("there is no column {name}, and {found} is no value either"))
+        DatasetError::at(path, line, format!("there is no column {name}, and {found} is no value either"))
     })
 }
 
-fn open(path: &Path) -> Result<Stream, Problem> {
-    Stream::within(path, BYTES_MAX).map_err(|problem| Problem::of(path, problem.to_string()))
+fn open(path: &Path) -> Result<InputStream, DatasetError> {
+    InputStream::within(path, BYTES_MAX).map_err(|problem| DatasetError::of(path, problem.to_string()))
 }
 
 /// Calls `look` with each row and its line, counted from 1; its cells are without the spaces around them. Empty lines
 /// are skipped; a row has at least one cell.
 fn each_row(
     path: &Path,
-    input: Stream,
-    mut look: impl FnMut(u64, &[&str]) -> Result<(), Problem>,
-) -> Result<(), Problem> {
+    input: InputStream,
+    mut look: impl FnMut(u64, &[&str]) -> Result<(), DatasetError>,
+) -> Result<(), DatasetError> {
     let mut count = 0;
-    let mut lines = Lines::new(input);
+    let mut lines = CsvReader::new(input);
     loop {
         let row = match lines.read() {
             Ok(Some(row)) => row,
             Ok(None) => break,
-            Err(error) => return Err(Problem::of(path, lines.problem(&error).to_string())),
+            Err(error) => return Err(DatasetError::of(path, lines.problem(&error).to_string())),
         };
-        let wrong = |text: String| Problem::at(path, row.line, text);
+        let wrong = |text: String| DatasetError::at(path, row.line, text);
         if row.is_long {
             return Err(wrong(format!("the row is longer than {LINE_BYTES_MAX} bytes")));
         }
@@ -154,7 +154,7 @@ fn each_row(
         }
         look(row.line, &cells)?;
     }
-    if count == 0 { Err(Problem::of(path, "there is no row in it")) } else { Ok(()) }
+    if count == 0 { Err(DatasetError::of(path, "there is no row in it")) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -163,8 +163,8 @@ mod tests {
 
     use super::*;
 
-    fn stream(text: &[u8]) -> Stream {
-        Stream::of(std::io::Cursor::new(text.to_vec())).unwrap()
+    fn stream(text: &[u8]) -> InputStream {
+        InputStream::of(std::io::Cursor::new(text.to_vec())).unwrap()
     }
 
     fn check_labels(text: &[u8], expected: Result<&str, &str>) {
@@ -227,7 +227,7 @@ mod tests {
         #[test]
         fn no_text_is_too_strange(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             for input in [text.as_bytes(), &bytes] {
-                let of = || Stream::of(std::io::Cursor::new(input.to_vec()));
+                let of = || InputStream::of(std::io::Cursor::new(input.to_vec()));
                 if let (Ok(labels), Ok(scores)) = (of(), of()) {
                     let _ = (parse_labels(Path::new("f"), labels), parse_scores(Path::new("f"), scores));
                 }

@@ -2,34 +2,34 @@
 
 use std::path::Path;
 
-use super::{Problem, ROWS_MAX, shown};
-use crate::evaluate::Cause;
+use super::{DatasetError, ROWS_MAX, shown};
+use crate::evaluate::RootCause;
 
 /// Reads causes. Signals are counted from 1 in the file and from 0 in what is returned.
 ///
 /// # Errors
 /// When the file cannot be read or a line is no cause.
-pub fn causes(path: &Path) -> Result<Vec<Cause>, Problem> {
+pub fn causes(path: &Path) -> Result<Vec<RootCause>, DatasetError> {
     parse(path, &super::text(path)?)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Cause>, Problem> {
+fn parse(path: &Path, text: &str) -> Result<Vec<RootCause>, DatasetError> {
     let lines = text.lines().map(str::trim).zip(1..).filter(|(line, _)| !line.is_empty());
     let wrong = |line: &str, number| {
         let what = "is not first-last:signals, such as 760-765:4,5 with signals counted from 1";
-        Problem::at(path, number, format!("{} {what}", shown(line)))
+        DatasetError::at(path, number, format!("{} {what}", shown(line)))
     };
     lines.map(|(line, number)| cause(line).ok_or_else(|| wrong(line, number))).collect()
 }
 
-fn cause(line: &str) -> Option<Cause> {
+fn cause(line: &str) -> Option<RootCause> {
     let (rows, signals) = line.split_once(':')?;
     let (first, last) = rows.split_once('-')?;
     let number = |text: &str| text.trim().parse::<usize>().ok().filter(|it| *it < ROWS_MAX);
     let (first, last) = (number(first)?, number(last)?);
     let signals = signals.split(',').map(str::trim).filter(|it| !it.is_empty());
     let signals = signals.map(|it| it.parse::<u16>().ok()?.checked_sub(1)).collect::<Option<_>>()?;
-    (first <= last).then_some(Cause { first, last, signals })
+    (first <= last).then_some(RootCause { first, last, signals })
 }
 
 #[cfg(test)]
@@ -44,7 +44,7 @@ mod tests {
     fn check(text: &str, expected: Result<&[Line<'_>], &str>) {
         let found = parse(Path::new("f"), text).map_err(|it| it.to_string());
         let cause =
-            |it: &Line<'_>| Cause { first: it.0, last: it.1, signals: it.2.iter().copied().collect() };
+            |it: &Line<'_>| RootCause { first: it.0, last: it.1, signals: it.2.iter().copied().collect() };
         let expected = expected.map(|it| it.iter().map(cause).collect::<Vec<_>>()).map_err(str::to_owned);
         assert_eq!(found, expected, "{text}");
     }
@@ -74,7 +74,7 @@ mod tests {
         ) {
             let shown: Vec<_> = signals.iter().map(|it| (it + 1).to_string()).collect();
             let text = format!("{first}-{}:{}", first + more, shown.join(","));
-            let expected = vec![Cause { first, last: first + more, signals }];
+            let expected = vec![RootCause { first, last: first + more, signals }];
             prop_assert_eq!(parse(Path::new("f"), &text), Ok(expected));
         }
     }

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Problem, Scores, causes, label_column, labels, misfit, scores, text};
-use crate::evaluate::{Series, Unfit, period};
+use super::{DatasetError, ScoreColumn, causes, label_column, labels, misfit, scores, text};
+use crate::evaluate::{EvaluateError, Series, period};
 
 /// What lists the series of a folder.
 const MANIFEST: &str = "manifest.json";
 
 /// What the manifest says of a series.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Entry {
+pub struct FolderEntry {
     /// The set it belongs to; figures are told a set.
     pub set: String,
     /// What its files are called.
@@ -30,31 +30,35 @@ pub struct Entry {
 #[derive(Debug, Deserialize)]
 struct Manifest {
     /// All series.
-    series: Vec<Entry>,
+    series: Vec<FolderEntry>,
 }
 
 /// A folder with its manifest.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Folder {
+pub struct SeriesFolder {
     dir: PathBuf,
-    entries: Vec<Entry>,
+    entries: Vec<FolderEntry>,
 }
 
-impl Folder {
+impl SeriesFolder {
     /// Reads the manifest of a folder.
     ///
     /// # Errors
     /// When it cannot be read, is no manifest, or names no series.
-    pub fn open(dir: &Path) -> Result<Self, Problem> {
+    pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         let path = dir.join(MANIFEST);
-        let manifest: Manifest = serde_json::from_str(&text(&path)?)
-            .map_err(|error| Problem::at(&path, error.line() as u64, format!("is no manifest: {error}")))?;
+        let manifest: Manifest = serde_json::from_str(&text(&path)?).map_err(|error| {
+            DatasetError::at(&path, error.line() as u64, format!("is no manifest: {error}"))
+        })?;
         let is_plain = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
         if let Some(entry) = manifest.series.iter().find(|it| !is_plain(&it.name)) {
-            return Err(Problem::of(&path, format!("the name {:?} cannot be that of a file", entry.name)));
+            return Err(DatasetError::of(
+                &path,
+                format!("the name {:?} cannot be that of a file", entry.name),
+            ));
         }
         if manifest.series.is_empty() {
-            return Err(Problem::of(&path, "there is no series in it"));
+            return Err(DatasetError::of(&path, "there is no series in it"));
         }
         Ok(Self { dir: dir.to_owned(), entries: manifest.series })
     }
@@ -71,22 +75,22 @@ impl Folder {
     }
 
     /// The series of a set.
-    pub fn of_set(&self, set: &str) -> impl Iterator<Item = &Entry> {
+    pub fn of_set(&self, set: &str) -> impl Iterator<Item = &FolderEntry> {
         self.entries.iter().filter(move |it| it.set == set)
     }
 
     /// The rows that a detector may learn from.
-    pub fn train(&self, entry: &Entry) -> PathBuf {
+    pub fn train(&self, entry: &FolderEntry) -> PathBuf {
         self.part(entry, "train")
     }
 
     /// The rows that are labelled.
-    pub fn test(&self, entry: &Entry) -> PathBuf {
+    pub fn test(&self, entry: &FolderEntry) -> PathBuf {
         self.part(entry, "test")
     }
 
     /// What of the latter is anomalous.
-    pub fn labels(&self, entry: &Entry) -> PathBuf {
+    pub fn labels(&self, entry: &FolderEntry) -> PathBuf {
         self.dir.join("labels").join(format!("{}.label", entry.name))
     }
 
@@ -95,7 +99,12 @@ impl Folder {
     ///
     /// # Errors
     /// When a file is wrong or the lengths differ.
-    pub fn series(&self, entry: &Entry, given: Scores, place: &Path) -> Result<Series, Problem> {
+    pub fn series(
+        &self,
+        entry: &FolderEntry,
+        given: ScoreColumn,
+        place: &Path,
+    ) -> Result<Series, DatasetError> {
         let labels = labels(&self.labels(entry))?;
         let vus_window = match entry.vus_window {
             Some(window) => window,
@@ -103,10 +112,10 @@ impl Folder {
         };
         let series = Series::new(&entry.name, labels, given.scores, entry.per_day, vus_window);
         let series = series.map_err(|unfit| match unfit {
-            Unfit::PerDay(_) | Unfit::Window(_) => {
-                Problem::of(&self.manifest(), format!("of {}: {unfit}", entry.name))
+            EvaluateError::PerDay(_) | EvaluateError::Window(_) => {
+                DatasetError::of(&self.manifest(), format!("of {}: {unfit}", entry.name))
             }
-            Unfit::Empty | Unfit::Lengths { .. } => misfit(place, unfit),
+            EvaluateError::Empty | EvaluateError::Lengths { .. } => misfit(place, unfit),
         })?;
         let interp = self.dir.join("labels").join(format!("{}.interp", entry.name));
         match given.top {
@@ -122,7 +131,7 @@ impl Folder {
     ///
     /// # Errors
     /// When there is no such set, a file is missing or wrong, or nothing in the set is anomalous.
-    pub fn with_scores(&self, set: &str, dir: &Path) -> Result<Vec<Series>, Problem> {
+    pub fn with_scores(&self, set: &str, dir: &Path) -> Result<Vec<Series>, DatasetError> {
         let mut all = Vec::new();
         for entry in self.of_set(set) {
             let path = scores_file(dir, &entry.name)?;
@@ -135,15 +144,15 @@ impl Folder {
     ///
     /// # Errors
     /// When there is no such set, or nothing in it is anomalous.
-    pub fn whole(&self, set: &str, all: Vec<Series>) -> Result<Vec<Series>, Problem> {
+    pub fn whole(&self, set: &str, all: Vec<Series>) -> Result<Vec<Series>, DatasetError> {
         if all.is_empty() {
             let text = format!("there is no set {set:?}; there are {}", self.sets().join(", "));
-            return Err(Problem::of(&self.manifest(), text));
+            return Err(DatasetError::of(&self.manifest(), text));
         }
         if all.iter().all(|it| it.events().is_empty()) {
             let text =
                 format!("no row of the set {set} is labelled 1; without an event there are no figures");
-            return Err(Problem::of(&self.dir.join("labels"), text));
+            return Err(DatasetError::of(&self.dir.join("labels"), text));
         }
         Ok(all)
     }
@@ -153,19 +162,19 @@ impl Folder {
     }
 
     /// A file of data, as it is or compressed.
-    fn part(&self, entry: &Entry, part: &str) -> PathBuf {
+    fn part(&self, entry: &FolderEntry, part: &str) -> PathBuf {
         let path = |end: &str| self.dir.join("data").join(format!("{}.{part}.csv{end}", entry.name));
         [".xz", ".gz"].iter().map(|end| path(end)).find(|it| it.exists()).unwrap_or_else(|| path(""))
     }
 }
 
 /// The file of scores of a series.
-fn scores_file(dir: &Path, name: &str) -> Result<PathBuf, Problem> {
+fn scores_file(dir: &Path, name: &str) -> Result<PathBuf, DatasetError> {
     let ends = ["csv", "csv.gz", "csv.xz", "txt", "txt.gz", "txt.xz"];
     let paths = ends.iter().map(|end| dir.join(format!("{name}.{end}")));
     let wrong = || {
         let text = "there is no such file, nor one that ends in .txt, .gz or .xz; each series of a set needs its scores";
-        Problem::of(&dir.join(format!("{name}.csv")), text)
+        DatasetError::of(&dir.join(format!("{name}.csv")), text)
     };
     paths.into_iter().find(|it| it.exists()).ok_or_else(wrong)
 }

@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::run_length::Runs;
-use super::{Lesson, Shape, Verdict, View, forgetting, gain};
+use super::run_length::RunLengths;
+use super::{DetectorOutput, FeatureSpec, LearnStep, View, forgetting, gain};
 use crate::codec;
 use crate::reading::Timestamp;
 
@@ -33,7 +33,7 @@ const SCORE_MAX: f64 = 100.0;
 
 /// In which way a signal is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum AbsenceKind {
     /// It used to move and stands still.
     FlatLine,
     /// It used to move and stands at 0.
@@ -42,7 +42,7 @@ pub enum Kind {
     Vanished,
 }
 
-impl Kind {
+impl AbsenceKind {
     /// The value of the label `absence`.
     pub fn name(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ pub struct Absence {
     /// Which signal.
     pub idx: usize,
     /// In which way.
-    pub kind: Kind,
+    pub kind: AbsenceKind,
     /// For how many points.
     pub points: f64,
     /// After how many points it used to move, or to be there again.
@@ -68,7 +68,7 @@ pub struct Absence {
 
 /// Watches for signals that cease.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ceased {
+pub struct AbsenceTracker {
     forgetting: f64,
     signals: Vec<Signal>,
     /// When the last whole point was.
@@ -81,15 +81,15 @@ struct Signal {
     floor: f64,
     /// Its last known value, as of whole points.
     last: Option<f64>,
-    equal: Runs,
-    missing: Runs,
+    equal: RunLengths,
+    missing: RunLengths,
     /// Share of the moving points that lie beyond the noise floor, and how many those points are.
     beyond: (f64, f64),
 }
 
 /// How far a signal is on its way to being absent.
 struct Progress {
-    kind: Kind,
+    kind: AbsenceKind,
     length: f64,
     limit: f64,
     usual: f64,
@@ -104,8 +104,8 @@ impl Progress {
     }
 }
 
-impl Ceased {
-    pub(super) fn new(shape: &Shape) -> Self {
+impl AbsenceTracker {
+    pub(super) fn new(shape: &FeatureSpec) -> Self {
         Self {
             forgetting: forgetting(shape.half_life),
             signals: shape.floors.iter().map(|floor| Signal::new(*floor)).collect(),
@@ -121,18 +121,18 @@ impl Ceased {
             && codec::same(self.forgetting, fresh.forgetting)
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
         // It has an opinion once some signal is known well enough to be missed.
         if !self.signals.iter().any(Signal::is_known) {
-            return Verdict::Abstain;
+            return DetectorOutput::Abstain;
         }
         let each = self.signals.iter().enumerate();
         let progress: Vec<Option<Progress>> = each.map(|(idx, it)| it.progress(view, idx)).collect();
         let score = progress.iter().flatten().map(|it| it.ratio().min(SCORE_MAX)).fold(0.0, f64::max);
-        Verdict::Score { score, threshold: 1.0, shares: shares(&progress) }
+        DetectorOutput::Score { score, threshold: 1.0, shares: shares(&progress) }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
         if !lesson.step {
             return;
         }
@@ -166,7 +166,7 @@ fn shares(progress: &[Option<Progress>]) -> Vec<f64> {
 
 impl Signal {
     fn new(floor: f64) -> Self {
-        Self { floor, last: None, equal: Runs::new(), missing: Runs::new(), beyond: (0.0, 0.0) }
+        Self { floor, last: None, equal: RunLengths::new(), missing: RunLengths::new(), beyond: (0.0, 0.0) }
     }
 
     fn is_known(&self) -> bool {
@@ -175,7 +175,7 @@ impl Signal {
 
     fn progress(&self, view: &View<'_>, idx: usize) -> Option<Progress> {
         let (runs, kind) = if view.point.missing[idx] {
-            (&self.missing, Kind::Vanished)
+            (&self.missing, AbsenceKind::Vanished)
         } else {
             let value = view.point.values[idx];
             let lively = self.floor == 0.0 || self.beyond.0 >= BEYOND_FLOOR_MIN || view.z[idx].abs() > 0.0;
@@ -183,7 +183,7 @@ impl Signal {
             if !self.stands_at(value) || !(lively || restless()) {
                 return None;
             }
-            (&self.equal, if value == 0.0 { Kind::Stopped } else { Kind::FlatLine })
+            (&self.equal, if value == 0.0 { AbsenceKind::Stopped } else { AbsenceKind::FlatLine })
         };
         let limit = runs.limit(KNOWN_MIN)?;
         Some(Progress { kind, length: runs.length(), limit, usual: runs.usual(), since: runs.odd_seconds() })
@@ -193,7 +193,7 @@ impl Signal {
         self.last.is_some_and(|last| (value - last).abs() <= EQUAL * last.abs().max(value.abs()))
     }
 
-    fn learn(&mut self, view: &View<'_>, idx: usize, elapsed: f64, slow: f64, lesson: Lesson) {
+    fn learn(&mut self, view: &View<'_>, idx: usize, elapsed: f64, slow: f64, lesson: LearnStep) {
         let missing = view.point.missing[idx];
         let odd = self.progress(view, idx).is_some_and(|it| it.ratio() >= 1.0);
         // Before its first value a signal is not missing: it may come late, or never.

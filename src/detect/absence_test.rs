@@ -1,7 +1,7 @@
 //! Absences in the closed loop of a live host: each kind is named soon, and what rests by nature is not.
 
 use super::*;
-use crate::detect::random::Random;
+use crate::detect::random::SeededRng;
 use crate::window::Point;
 
 /// Half a minute, as the point of a live host.
@@ -10,7 +10,7 @@ const DAY: usize = 2_880;
 
 /// Signals as they come, in the closed loop: while one is absent there is an episode, of six hours at most.
 struct Loop {
-    detector: Ceased,
+    detector: AbsenceTracker,
     floors: Vec<f64>,
     mean: Vec<f64>,
     t: usize,
@@ -22,8 +22,8 @@ struct Loop {
 
 impl Loop {
     fn new(floors: &[f64]) -> Self {
-        let shape = Shape::plain(floors.to_vec(), 7.0 * DAY as f64);
-        let detector = Ceased::new(&shape);
+        let shape = FeatureSpec::plain(floors.to_vec(), 7.0 * DAY as f64);
+        let detector = AbsenceTracker::new(&shape);
         let (mean, absences) = (vec![0.0; floors.len()], Vec::new());
         Self { detector, floors: floors.to_vec(), mean, t: 0, since: None, begun: 0, absences, score: None }
     }
@@ -51,7 +51,7 @@ impl Loop {
         }
         let quarantined = self.since.is_some();
         let weight = if quarantined { 0.2 } else { 1.0 };
-        self.detector.learn(&view, Lesson { weight, step: true, quarantined });
+        self.detector.learn(&view, LearnStep { weight, step: true, in_anomaly: quarantined });
         for (mean, value) in self.mean.iter_mut().zip(&point.values) {
             *mean += (value - *mean) * (1.0 / (self.t + 1) as f64).max(3e-5);
         }
@@ -60,8 +60,12 @@ impl Loop {
 }
 
 /// A signal that moves, for two days, then what is given; after how many points which absence is named.
-fn check(of: fn(usize, &mut Random) -> Option<f64>, then: &[Option<f64>], expect: Option<(Kind, usize)>) {
-    let mut random = Random::new(7);
+fn check(
+    of: fn(usize, &mut SeededRng) -> Option<f64>,
+    then: &[Option<f64>],
+    expect: Option<(AbsenceKind, usize)>,
+) {
+    let mut random = SeededRng::new(7);
     let mut loop_ = Loop::new(&[0.0]);
     for t in 0..2 * DAY {
         loop_.step(&[of(t, &mut random)]);
@@ -77,16 +81,16 @@ fn check(of: fn(usize, &mut Random) -> Option<f64>, then: &[Option<f64>], expect
     assert_eq!(found, expect);
 }
 
-fn noise(_: usize, random: &mut Random) -> Option<f64> {
+fn noise(_: usize, random: &mut SeededRng) -> Option<f64> {
     Some(f64::from(random.uniform()) + 1.0)
 }
 
 #[test]
 fn each_absence_is_named_within_a_handful_of_points() {
     // The first of equal values is one that moved.
-    check(noise, &[Some(1.5); 60], Some((Kind::FlatLine, 6)));
-    check(noise, &[Some(0.0); 60], Some((Kind::Stopped, 6)));
-    check(noise, &[None; 60], Some((Kind::Vanished, 5)));
+    check(noise, &[Some(1.5); 60], Some((AbsenceKind::FlatLine, 6)));
+    check(noise, &[Some(0.0); 60], Some((AbsenceKind::Stopped, 6)));
+    check(noise, &[None; 60], Some((AbsenceKind::Vanished, 5)));
     check(noise, &[Some(1.5); 5], None);
 }
 
@@ -99,7 +103,7 @@ fn what_often_rests_may_rest() {
 
 #[test]
 fn it_stays_absent_until_it_moves_or_is_accepted() {
-    let mut random = Random::new(1);
+    let mut random = SeededRng::new(1);
     let mut loop_ = Loop::new(&[0.0]);
     for t in 0..2 * DAY {
         loop_.step(&[noise(t, &mut random)]);
@@ -123,7 +127,7 @@ fn it_stays_absent_until_it_moves_or_is_accepted() {
 
 #[test]
 fn jitter_within_the_floor_may_rest_where_it_does_so_now_and_then() {
-    let mut random = Random::new(3);
+    let mut random = SeededRng::new(3);
     let mut loop_ = Loop::new(&[5.0, 0.5, 5.0]);
     for t in 0..2 * DAY {
         let value = noise(t, &mut random).map(|it| it * 4.0);
@@ -138,7 +142,8 @@ fn jitter_within_the_floor_may_rest_where_it_does_so_now_and_then() {
 
 #[test]
 fn many_at_once_add_little_more_than_one() {
-    let run = |length, since| Some(Progress { kind: Kind::Stopped, length, limit: 10.0, usual: 1.0, since });
+    let run =
+        |length, since| Some(Progress { kind: AbsenceKind::Stopped, length, limit: 10.0, usual: 1.0, since });
     let check = |progress: &[Option<Progress>], expected: &[f64]| {
         let found = shares(progress);
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}, not {expected:?}");
@@ -149,7 +154,7 @@ fn many_at_once_add_little_more_than_one() {
 }
 
 /// What hosts have: at work by day, bursts, rare integers, counts near 0, temperatures, jobs, cells that miss.
-fn zoo(t: usize, states: &mut [f64; 30], random: &mut Random) -> [Option<f64>; 30] {
+fn zoo(t: usize, states: &mut [f64; 30], random: &mut SeededRng) -> [Option<f64>; 30] {
     let mut u = || f64::from(random.uniform());
     let day = (t % DAY) as f64 / DAY as f64 * 24.0;
     let mut values = [None; 30];
@@ -201,7 +206,7 @@ fn poisson(mean: f64, u: &mut impl FnMut() -> f64) -> f64 {
 fn a_week_of_thirty_odd_signals_is_quiet() {
     for seed in 0..4 {
         for start in [0, DAY / 3, DAY * 2 / 3] {
-            let (mut random, mut states) = (Random::new(seed), [0.0; 30]);
+            let (mut random, mut states) = (SeededRng::new(seed), [0.0; 30]);
             let mut loop_ = Loop::new(&[0.0; 30]);
             let mut named = Vec::new();
             for t in 0..7 * DAY {

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::exponential_moments::Adaptive;
-use super::{Verdict, View};
+use super::exponential_moments::ExponentialMoments;
+use super::{DetectorOutput, View};
 
 /// Distances above this are anomalies, in standard deviations.
 pub const THRESHOLD: f64 = 3.0;
@@ -16,9 +16,9 @@ pub const THRESHOLD: f64 = 3.0;
 pub struct Baseline;
 
 impl Baseline {
-    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
         let score = view.z.iter().fold(0.0, |highest: f64, z| highest.max(z.abs()));
-        Verdict::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() }
+        DetectorOutput::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() }
     }
 }
 
@@ -43,7 +43,7 @@ pub struct Statistics {
 
 impl Statistics {
     /// What is known of signal `idx`; nothing before its first whole point.
-    pub fn of(adaptive: &Adaptive, idx: usize) -> Option<Self> {
+    pub fn of(adaptive: &ExponentialMoments, idx: usize) -> Option<Self> {
         let moments = adaptive.moments().get(idx)?;
         let [p95, p99] = adaptive.quantiles().get(idx)?;
         // A subject with a borrowed baseline saw no value of its own yet.

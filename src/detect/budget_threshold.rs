@@ -42,7 +42,7 @@ const SHAPE_MAX: f64 = 0.4;
 
 /// The tail of the scores of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Tail {
+pub struct BudgetThreshold {
     /// Episodes that are allowed in a second.
     rate: f64,
     /// The limit that is shipped, on the scale of the scores.
@@ -60,7 +60,7 @@ pub struct Tail {
     beyond: f64,
 }
 
-impl Tail {
+impl BudgetThreshold {
     /// Knows nothing yet. `rate` is the number of episodes allowed in a second, `shipped` the limit without a budget.
     pub fn new(rate: f64, shipped: f64) -> Self {
         let beyond = shipped * FACTOR;
@@ -204,25 +204,25 @@ impl Pareto {
 mod tests {
     use super::*;
     use crate::budget::Budget;
-    use crate::detect::random::Random;
+    use crate::detect::random::SeededRng;
 
     /// Points of three minutes.
     const STEP: usize = 180;
     const DAY: usize = 86_400 / STEP;
     const WEEK: usize = 7 * DAY;
 
-    fn uniform(random: &mut Random) -> f64 {
+    fn uniform(random: &mut SeededRng) -> f64 {
         f64::from(random.uniform()) + f64::from(random.uniform()) / (1 << 24) as f64 + 1e-15
     }
 
-    fn exponential(_: usize, random: &mut Random) -> f64 {
+    fn exponential(_: usize, random: &mut SeededRng) -> f64 {
         -0.5 * uniform(random).min(1.0).ln()
     }
 
     /// A budget against scores of 100 weeks after the first four, in the closed loop; episodes a week.
     fn episodes(budget: &str, mut score: impl FnMut(usize) -> f64) -> (f64, f64) {
         let rate = budget.parse::<Budget>().unwrap().rate().unwrap();
-        let mut tail = Tail::new(rate, 5.0);
+        let mut tail = BudgetThreshold::new(rate, 5.0);
         let (mut count, mut calm, mut sum) = (0u32, 0, 0.0);
         for t in 0..104 * WEEK {
             let score = score(t);
@@ -238,8 +238,8 @@ mod tests {
         (f64::from(count) / 100.0, sum / (100 * WEEK) as f64)
     }
 
-    fn check(name: &str, budget: &str, allowed: f64, score: fn(usize, &mut Random) -> f64) {
-        let mut random = Random::new(11);
+    fn check(name: &str, budget: &str, allowed: f64, score: fn(usize, &mut SeededRng) -> f64) {
+        let mut random = SeededRng::new(11);
         let (found, limit) = episodes(budget, |t| score(t, &mut random));
         assert!((allowed / 2.0..allowed * 2.0).contains(&found), "{name}, {budget}: {found}, limit {limit}");
     }
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn scores_that_come_in_clusters_spend_it_too() {
-        let mut random = Random::new(5);
+        let mut random = SeededRng::new(5);
         let mut smooth = 0.0;
         let (found, limit) = episodes("1 per week", |t| {
             smooth = 0.8 * smooth + 1.4 * exponential(t, &mut random);
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn a_fault_a_week_does_not_move_the_limit_much() {
         let limit = |fault: f64| {
-            let mut random = Random::new(2);
+            let mut random = SeededRng::new(2);
             episodes("1 per week", |t| {
                 exponential(t, &mut random) + if t % WEEK < DAY / 12 { fault } else { 0.0 }
             })
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn the_limit_is_absent_at_first_and_bounded_afterwards() {
         for (scale, bound) in [(0.01, 2.5), (100.0, 10.0)] {
-            let (mut random, mut tail) = (Random::new(1), Tail::new(1.0 / 604_800.0, 5.0));
+            let (mut random, mut tail) = (SeededRng::new(1), BudgetThreshold::new(1.0 / 604_800.0, 5.0));
             for t in 0..WEEK {
                 assert!(tail.limit().is_none() || t >= 3 * DAY, "at {t}");
                 assert!(tail.limit().is_some() || t <= 5 * DAY, "at {t}");
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn scores_that_are_all_one_or_none_say_nothing() {
         for score in [0.0, 1.0, f64::NAN] {
-            let mut tail = Tail::new(1e-6, 5.0);
+            let mut tail = BudgetThreshold::new(1e-6, 5.0);
             (0..WEEK).for_each(|_| tail.learn(STEP as f64, score));
             assert_eq!(tail.limit(), None, "{score}");
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mahalanobis::Mahalanobis;
 use super::short_memory::ShortMemory;
-use super::{Lesson, Shape, Verdict, View, forgetting};
+use super::{DetectorOutput, FeatureSpec, LearnStep, View, forgetting};
 use crate::codec;
 
 /// One signal cannot be further out than this; beyond it the covariance would be its alone.
@@ -26,7 +26,7 @@ pub struct Distance {
 }
 
 impl Distance {
-    pub(super) fn new(shape: &Shape) -> Self {
+    pub(super) fn new(shape: &FeatureSpec) -> Self {
         let width = shape.width();
         let a = forgetting(shape.half_life);
         Self {
@@ -45,7 +45,7 @@ impl Distance {
             && codec::same(self.change_weight, fresh.change_weight)
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
         let width = view.z.len();
         let clipped = clip(view.z);
         let (far, shares_of_scales) = self.scales.distance(&self.memory.scales(&clipped));
@@ -55,10 +55,10 @@ impl Distance {
             scales + self.change_weight * shares_of_change[i]
         });
         let score = far + self.change_weight * changed;
-        Verdict::Score { score, threshold: THRESHOLD, shares: shares.collect() }
+        DetectorOutput::Score { score, threshold: THRESHOLD, shares: shares.collect() }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
         let width = view.z.len();
         let clipped = clip(view.z);
         let variances = ShortMemory::variances();

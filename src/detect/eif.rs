@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::forest::Forest;
 use super::short_memory::{ShortMemory, TWINS};
-use super::{Lesson, Shape, Verdict, View};
+use super::{DetectorOutput, FeatureSpec, LearnStep, View};
 
 /// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on
 /// labelled data.
@@ -48,7 +48,7 @@ impl Inputs {
     }
 
     /// Moves on by one point when the lesson says so.
-    pub fn learn(&mut self, z: &[f64], lesson: Lesson) {
+    pub fn learn(&mut self, z: &[f64], lesson: LearnStep) {
         if self.signals <= NARROW_MAX {
             self.memory.learn(&clip(z), lesson);
         }
@@ -57,7 +57,7 @@ impl Inputs {
 
 /// A forest and the score from which on a point is strange to it; subjects of one kind share it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Model {
+pub struct ForestModel {
     /// The forest.
     pub forest: Arc<Forest>,
     /// The score from which on a point is strange.
@@ -70,11 +70,11 @@ pub struct Eif {
     inputs: Inputs,
     /// Shared, and stored by itself.
     #[serde(skip)]
-    model: Option<Model>,
+    model: Option<ForestModel>,
 }
 
 impl Eif {
-    pub(super) fn new(shape: &Shape) -> Self {
+    pub(super) fn new(shape: &FeatureSpec) -> Self {
         Self { inputs: Inputs::new(shape.width()), model: None }
     }
 
@@ -83,20 +83,24 @@ impl Eif {
         self.inputs.signals == fresh.inputs.signals && self.inputs.memory.fits(&fresh.inputs.memory)
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
-        self.model.as_ref().map_or(Verdict::Abstain, |it| self.judge_by(view, it))
+    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.judge_by(view, it))
     }
 
     /// Judges the point as it would with this model in the place of its own.
-    pub(crate) fn judge_by(&self, view: &View<'_>, Model { forest, threshold }: &Model) -> Verdict {
+    pub(crate) fn judge_by(
+        &self,
+        view: &View<'_>,
+        ForestModel { forest, threshold }: &ForestModel,
+    ) -> DetectorOutput {
         if forest.width() != self.inputs.width() {
-            return Verdict::Abstain;
+            return DetectorOutput::Abstain;
         }
         let score = forest.score(&self.inputs.row(view.z));
-        Verdict::Score { score, threshold: *threshold, shares: Vec::new() }
+        DetectorOutput::Score { score, threshold: *threshold, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
         self.inputs.learn(view.z, lesson);
     }
 
@@ -106,40 +110,40 @@ impl Eif {
     }
 
     /// Judges by this model from now on.
-    pub fn install(&mut self, model: &Model) {
+    pub fn install(&mut self, model: &ForestModel) {
         self.model = Some(model.clone());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::forest::{Options, Rows};
-    use super::super::random::Random;
+    use super::super::forest::{FeatureRows, ForestOptions};
+    use super::super::random::SeededRng;
     use super::*;
     use crate::window::Point;
 
-    fn judge(detector: &Eif, z: &[f64]) -> Verdict {
+    fn judge(detector: &Eif, z: &[f64]) -> DetectorOutput {
         detector.judge(&View { point: &Point::default(), z, noise: &[], width: 1.0 })
     }
 
     fn forest(width: usize) -> Arc<Forest> {
-        let (mut random, mut rows, mut row) = (Random::new(1), Rows::new(width), vec![0.0; width]);
+        let (mut random, mut rows, mut row) = (SeededRng::new(1), FeatureRows::new(width), vec![0.0; width]);
         for _ in 0..300 {
             random.fill_normal(&mut row);
             rows.push(&row);
         }
-        Arc::new(Forest::train(&rows, &Options::default(), 2).unwrap())
+        Arc::new(Forest::train(&rows, &ForestOptions::default(), 2).unwrap())
     }
 
-    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     #[test]
     fn it_abstains_without_a_forest_of_its_width() {
         let mut detector = Eif { inputs: Inputs::new(9), model: None };
-        assert_eq!(judge(&detector, &[0.0; 9]), Verdict::Abstain);
-        detector.install(&Model { forest: forest(8), threshold: 0.6 });
-        assert_eq!(judge(&detector, &[0.0; 9]), Verdict::Abstain);
-        detector.install(&Model { forest: forest(9), threshold: 0.6 });
+        assert_eq!(judge(&detector, &[0.0; 9]), DetectorOutput::Abstain);
+        detector.install(&ForestModel { forest: forest(8), threshold: 0.6 });
+        assert_eq!(judge(&detector, &[0.0; 9]), DetectorOutput::Abstain);
+        detector.install(&ForestModel { forest: forest(9), threshold: 0.6 });
         let (quiet, strange) = (judge(&detector, &[0.0; 9]), judge(&detector, &[1e300; 9]));
         let (quiet, strange) = (quiet.relative().unwrap(), strange.relative().unwrap());
         assert!(quiet < 1.0 && 1.0 < strange, "{quiet} {strange}");

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::baseline::Statistics;
-use super::exponential_moments::{Adaptive, Moments};
-use super::time_of_day::Season;
-use super::{Lesson, Shape};
+use super::exponential_moments::{ExponentialMoments, Moments};
+use super::time_of_day::TimeOfDayProfile;
+use super::{FeatureSpec, LearnStep};
 use crate::window::Point;
 
 /// The profile counts for a signal when it explains more than this share of its variance.
@@ -19,10 +19,10 @@ const VARIANCE_MIN: f64 = 1e-12;
 /// What was learned of all signals of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Expectation {
-    season: Season,
-    plain: Adaptive,
+    season: TimeOfDayProfile,
+    plain: ExponentialMoments,
     /// The same of what the daily profile leaves.
-    residual: Adaptive,
+    residual: ExponentialMoments,
     /// What the time of the newest point adds to each signal's level, where that is known.
     offsets: Option<Vec<f64>>,
 }
@@ -43,11 +43,11 @@ pub struct Distances {
 
 impl Expectation {
     /// Knows nothing yet.
-    pub fn new(shape: &Shape) -> Self {
+    pub fn new(shape: &FeatureSpec) -> Self {
         Self {
-            season: Season::new(shape.width(), shape.points_per_day),
-            plain: Adaptive::new(shape),
-            residual: Adaptive::new(shape),
+            season: TimeOfDayProfile::new(shape.width(), shape.points_per_day),
+            plain: ExponentialMoments::new(shape),
+            residual: ExponentialMoments::new(shape),
             offsets: None,
         }
     }
@@ -61,7 +61,7 @@ impl Expectation {
     }
 
     /// What was learned of the signals as they are.
-    pub fn plain(&self) -> &Adaptive {
+    pub fn plain(&self) -> &ExponentialMoments {
         &self.plain
     }
 
@@ -81,7 +81,7 @@ impl Expectation {
     }
 
     /// Learns a point whose distances were taken. `whole` is the weight it would have outside an episode.
-    pub fn learn(&mut self, point: &Point, distances: &Distances, lesson: Lesson, whole: f64) {
+    pub fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnStep, whole: f64) {
         self.plain.learn(point, lesson);
         self.residual.learn(&distances.residual, lesson);
         self.season.learn(point, lesson, whole);
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::reading::Timestamp;
 
-    const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     fn point(t: usize, value: f64) -> Point {
         Point { at: Timestamp(t as f64 * 900.0), values: vec![value], missing: vec![false] }
@@ -137,7 +137,7 @@ mod tests {
 
     /// Learns a swing of a day and noise, then tells the distance of `value` at `hour`.
     fn check(swing: f64, hour: f64, value: f64, seasonal: bool, far: bool) {
-        let shape = Shape { points_per_day: 96.0, ..Shape::plain(vec![0.0], 7.0 * 96.0) };
+        let shape = FeatureSpec { points_per_day: 96.0, ..FeatureSpec::plain(vec![0.0], 7.0 * 96.0) };
         let mut expectation = Expectation::new(&shape);
         let days = 14;
         for t in 0..96 * days {

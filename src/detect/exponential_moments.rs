@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::quantile::Quantile;
-use super::{Lesson, Shape, forgetting, gain};
+use super::{FeatureSpec, LearnStep, forgetting, gain};
 use crate::codec;
 use crate::window::Point;
 
@@ -73,15 +73,15 @@ impl Moments {
         Self { mean, variance: between + within / count, points, ..Self::default() }
     }
 
-    fn learn(&mut self, value: f64, lesson: Lesson, forgetting: f64) {
+    fn learn(&mut self, value: f64, lesson: LearnStep, forgetting: f64) {
         let a = gain(forgetting, lesson, self.points);
         let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
         // A live incident, however large, must not hide the next one that is a tenth of it.
         let far = SHELTERED_MAX * self.spread();
-        let error = if lesson.quarantined { error.clamp(-far, far) } else { error };
+        let error = if lesson.in_anomaly { error.clamp(-far, far) } else { error };
         self.mean = if self.points > 0.0 { self.mean + a * error } else { value };
         self.variance = (1.0 - a) * (self.variance + a * error * error);
-        if !lesson.quarantined {
+        if !lesson.in_anomaly {
             self.min = self.min.min(value);
             self.max = self.max.max(value);
         }
@@ -101,7 +101,7 @@ pub(super) fn deviations(error: f64, spread: f64, floor: f64) -> f64 {
 
 /// The moments of all signals of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Adaptive {
+pub struct ExponentialMoments {
     moments: Vec<Moments>,
     /// 95th and 99th percentile of each signal.
     quantiles: Vec<[Quantile; 2]>,
@@ -110,9 +110,9 @@ pub struct Adaptive {
     points_min: f64,
 }
 
-impl Adaptive {
+impl ExponentialMoments {
     /// Knows nothing yet.
-    pub fn new(shape: &Shape) -> Self {
+    pub fn new(shape: &FeatureSpec) -> Self {
         Self {
             moments: vec![Moments::default(); shape.width()],
             quantiles: vec![[Quantile::new(0.95), Quantile::new(0.99)]; shape.width()],
@@ -183,10 +183,10 @@ impl Adaptive {
     }
 
     /// Learns the signals that the point has.
-    pub fn learn(&mut self, point: &Point, lesson: Lesson) {
+    pub fn learn(&mut self, point: &Point, lesson: LearnStep) {
         for (idx, known) in self.moments.iter_mut().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
             known.learn(point.values[idx], lesson, self.forgetting);
-            if lesson.step && !lesson.quarantined {
+            if lesson.step && !lesson.in_anomaly {
                 self.quantiles[idx].iter_mut().for_each(|it| it.learn(point.values[idx]));
             }
         }
@@ -197,14 +197,14 @@ impl Adaptive {
 mod tests {
     use super::*;
 
-    const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     fn point(value: f64) -> Point {
         Point { values: vec![value], missing: vec![false], ..Point::default() }
     }
 
-    fn learned(floor: f64, values: &[f64], lesson: Lesson) -> Adaptive {
-        let mut adaptive = Adaptive::new(&Shape::plain(vec![floor], 20_160.0));
+    fn learned(floor: f64, values: &[f64], lesson: LearnStep) -> ExponentialMoments {
+        let mut adaptive = ExponentialMoments::new(&FeatureSpec::plain(vec![floor], 20_160.0));
         for value in values {
             adaptive.learn(&point(*value), lesson);
         }
@@ -242,7 +242,7 @@ mod tests {
     fn shares_of_a_point_weigh_as_much_as_the_point() {
         let whole = learned(0.0, &[1.0, 2.0, 3.0], WHOLE);
         let tenths: Vec<f64> = [1.0, 2.0, 3.0].iter().flat_map(|it| [*it; 10]).collect();
-        let tenths = learned(0.0, &tenths, Lesson { weight: 0.1, ..WHOLE });
+        let tenths = learned(0.0, &tenths, LearnStep { weight: 0.1, ..WHOLE });
         let (whole, tenths) = (whole.moments()[0], tenths.moments()[0]);
         assert!((whole.mean - tenths.mean).abs() < 1e-9);
         assert!((whole.variance - tenths.variance).abs() < 1e-9);
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn half_of_it_is_forgotten_after_the_half_life() {
-        let mut adaptive = Adaptive::new(&Shape::plain(vec![0.0], 10.0));
+        let mut adaptive = ExponentialMoments::new(&FeatureSpec::plain(vec![0.0], 10.0));
         for _ in 0..1000 {
             adaptive.learn(&point(0.0), WHOLE);
         }

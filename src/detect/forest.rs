@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::tree_builder::{Grower, search_length};
+use super::tree_builder::{TreeBuilder, search_length};
 
 mod validate;
 
@@ -29,12 +29,12 @@ pub const SAMPLE_MAX: usize = 4_096;
 
 /// Rows of one width, one after the other.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rows {
+pub struct FeatureRows {
     width: usize,
     values: Vec<f32>,
 }
 
-impl Rows {
+impl FeatureRows {
     /// No rows yet, each of `width` values.
     pub fn new(width: usize) -> Self {
         Self { width, values: Vec::new() }
@@ -76,14 +76,14 @@ impl Rows {
 
 /// How a forest is grown.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct ForestOptions {
     /// Trees.
     pub trees: usize,
     /// Rows that each tree grows on; all of them when there are fewer.
     pub sample_size: usize,
 }
 
-impl Default for Options {
+impl Default for ForestOptions {
     fn default() -> Self {
         Self { trees: 100, sample_size: 256 }
     }
@@ -161,10 +161,10 @@ impl fmt::Debug for Forest {
 
 impl Forest {
     /// Grows a forest. Equal rows, options and seed give an equal forest on every machine.
-    pub fn train(rows: &Rows, options: &Options, seed: u64) -> Result<Self, TrainError> {
+    pub fn train(rows: &FeatureRows, options: &ForestOptions, seed: u64) -> Result<Self, TrainError> {
         check_trainable(rows, options)?;
         let sample = options.sample_size.min(rows.len());
-        let mut grower = Grower::new(rows, sample, seed);
+        let mut grower = TreeBuilder::new(rows, sample, seed);
         let mut picked: Vec<u32> = (0..rows.len() as u32).collect();
         for _ in 0..options.trees {
             grower.pick(rows, &mut picked, sample);
@@ -269,7 +269,7 @@ impl Forest {
     }
 }
 
-fn check_trainable(rows: &Rows, options: &Options) -> Result<(), TrainError> {
+fn check_trainable(rows: &FeatureRows, options: &ForestOptions) -> Result<(), TrainError> {
     if !(1..=WIDTH_MAX).contains(&rows.width()) {
         return Err(TrainError::Width(rows.width()));
     }

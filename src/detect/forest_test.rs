@@ -3,12 +3,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::random::Random;
+use super::super::random::SeededRng;
 use super::*;
 
-fn cloud(width: usize, rows: usize, seed: u64) -> Rows {
-    let mut random = Random::new(seed);
-    let mut cloud = Rows::new(width);
+fn cloud(width: usize, rows: usize, seed: u64) -> FeatureRows {
+    let mut random = SeededRng::new(seed);
+    let mut cloud = FeatureRows::new(width);
     let mut row = vec![0.0; width];
     for _ in 0..rows {
         random.fill_normal(&mut row);
@@ -17,11 +17,11 @@ fn cloud(width: usize, rows: usize, seed: u64) -> Rows {
     cloud
 }
 
-fn few() -> Options {
-    Options { trees: 20, sample_size: 64 }
+fn few() -> ForestOptions {
+    ForestOptions { trees: 20, sample_size: 64 }
 }
 
-fn median_score(forest: &Forest, rows: &Rows) -> f64 {
+fn median_score(forest: &Forest, rows: &FeatureRows) -> f64 {
     let mut scores: Vec<f64> = rows.iter().map(|it| forest.score(it)).collect();
     scores.sort_by(f64::total_cmp);
     scores[scores.len() / 2]
@@ -41,15 +41,15 @@ fn what_lies_outside_scores_higher_at_every_width() {
 #[test]
 fn scores_are_those_of_the_paper() {
     // Two rows: one cut, c(2) = 1. Between the rows the path is 1 long, and so is it elsewhere.
-    let mut rows = Rows::new(1);
+    let mut rows = FeatureRows::new(1);
     rows.push(&[0.0]);
     rows.push(&[1.0]);
-    let forest = Forest::train(&rows, &Options::default(), 3).unwrap();
+    let forest = Forest::train(&rows, &ForestOptions::default(), 3).unwrap();
     assert_eq!(forest.splits(), 100);
     assert!((forest.score(&[0.4]) - 0.5).abs() < 1e-9);
     // A whole cloud: its median row is close to 0.5, as the paper has it, and a lonely row is above 0.6.
     let rows = cloud(2, 2000, 4);
-    let forest = Forest::train(&rows, &Options::default(), 5).unwrap();
+    let forest = Forest::train(&rows, &ForestOptions::default(), 5).unwrap();
     let median = median_score(&forest, &rows);
     assert!((0.38..0.5).contains(&median), "{median}");
     assert!(forest.score(&[6.0, 6.0]) > 0.65);
@@ -68,7 +68,7 @@ fn equal_seeds_grow_equal_forests() {
 
 #[test]
 fn rows_without_extent_are_no_trouble() {
-    let mut rows = Rows::new(3);
+    let mut rows = FeatureRows::new(3);
     (0..50).for_each(|_| rows.push(&[0.25, -3.0, 0.0]));
     let forest = Forest::train(&rows, &few(), 9).unwrap();
     assert_eq!(forest.splits(), 0);
@@ -79,7 +79,7 @@ fn rows_without_extent_are_no_trouble() {
 #[test]
 fn a_constant_signal_is_harmless() {
     let cloud = cloud(2, 500, 10);
-    let mut rows = Rows::new(3);
+    let mut rows = FeatureRows::new(3);
     cloud.iter().for_each(|it| rows.push(&[it[0], 5.0, it[1]]));
     let forest = Forest::train(&rows, &few(), 11).unwrap();
     assert!(forest.score(&[8.0, 5.0, 0.0]) > median_score(&forest, &rows) + 0.1);
@@ -87,16 +87,16 @@ fn a_constant_signal_is_harmless() {
 
 #[test]
 fn what_cannot_be_trained_on_is_told() {
-    let check = |rows: &Rows, options: &Options, expected: &str| {
+    let check = |rows: &FeatureRows, options: &ForestOptions, expected: &str| {
         let error = Forest::train(rows, options, 0).unwrap_err();
         assert_eq!(error.to_string(), expected);
     };
     let rows = cloud(2, 10, 12);
-    check(&Rows::new(0), &few(), "rows of 0 signals, 1 to 256 are possible");
+    check(&FeatureRows::new(0), &few(), "rows of 0 signals, 1 to 256 are possible");
     check(&cloud(257, 10, 1), &few(), "rows of 257 signals, 1 to 256 are possible");
     check(&cloud(2, 1, 1), &few(), "1 rows are too few to train on, at least 2 are needed");
-    check(&rows, &Options { trees: 0, sample_size: 2 }, "0 trees, 1 to 1000 are possible");
-    check(&rows, &Options { trees: 1, sample_size: 1 }, "1 rows for a tree, 2 to 4096 are possible");
+    check(&rows, &ForestOptions { trees: 0, sample_size: 2 }, "0 trees, 1 to 1000 are possible");
+    check(&rows, &ForestOptions { trees: 1, sample_size: 1 }, "1 rows for a tree, 2 to 4096 are possible");
     let mut rows = rows;
     rows.push(&[0.0, f32::NAN]);
     check(&rows, &few(), "row 10 has a value that is infinite or not a number");
@@ -112,9 +112,9 @@ proptest! {
         ], width), 2..40)),
         seed: u64,
     ) {
-        let mut rows = Rows::new(values[0].len());
+        let mut rows = FeatureRows::new(values[0].len());
         values.iter().for_each(|it| rows.push(it));
-        let forest = Forest::train(&rows, &Options { trees: 5, sample_size: 16 }, seed).unwrap();
+        let forest = Forest::train(&rows, &ForestOptions { trees: 5, sample_size: 16 }, seed).unwrap();
         for row in rows.iter() {
             let score = forest.score(row);
             prop_assert!(0.0 < score && score < 1.0, "{}", score);
@@ -126,9 +126,9 @@ proptest! {
     #[test]
     fn the_order_of_rows_does_not_matter_to_what_is_far(order in Just((0..200).collect::<Vec<usize>>()).prop_shuffle()) {
         let cloud = cloud(4, 200, 13);
-        let mut rows = Rows::new(4);
+        let mut rows = FeatureRows::new(4);
         order.iter().for_each(|&idx| rows.push(cloud.row(idx)));
-        let forest = Forest::train(&rows, &Options::default(), 14).unwrap();
+        let forest = Forest::train(&rows, &ForestOptions::default(), 14).unwrap();
         prop_assert!(forest.score(&[8.0; 4]) > median_score(&forest, &rows) + 0.1);
     }
 }

@@ -4,7 +4,7 @@
 //! server metrics: alone the forest saturates, alone the sum of distances misses the odd combination. What no distance
 //! sees, a signal that ceased, brings the score to its limit by itself.
 
-use super::{Outputs, Verdict};
+use super::{DetectorOutput, Outputs};
 
 /// How many of the largest deviations count.
 const TOP: usize = 5;
@@ -20,7 +20,7 @@ const NOVELTY_SCALE: f64 = 10.0;
 
 /// The joint score of a point and what each signal adds to it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Joint {
+pub struct JointScore {
     /// 0 is utterly ordinary; the shipped limit is 5.
     pub score: f64,
     /// One signed share a signal; their sum is `score`.
@@ -29,10 +29,10 @@ pub struct Joint {
 
 /// Joins the deviations with the opinions of the detectors; one that abstains is neutral. `limit` is what an absence or an
 /// excursion raises the score to, on the raw scale.
-pub fn fuse(z: &[f64], outputs: &Outputs, limit: f64) -> Joint {
+pub fn joint_score(z: &[f64], outputs: &Outputs, limit: f64) -> JointScore {
     let lift = match outputs.forest {
-        Verdict::Abstain => 1.0,
-        Verdict::Score { score, .. } => (score / FOREST_NEUTRAL).powi(2),
+        DetectorOutput::Abstain => 1.0,
+        DetectorOutput::Score { score, .. } => (score / FOREST_NEUTRAL).powi(2),
     };
     let mut shares = top(z);
     add(&mut shares, &outputs.distance, 1.0);
@@ -40,19 +40,19 @@ pub fn fuse(z: &[f64], outputs: &Outputs, limit: f64) -> Joint {
     add(&mut shares, &outputs.novelty, NOVELTY_SCALE);
     raise(&mut shares, &outputs.absence, limit);
     raise(&mut shares, &outputs.level_extreme, limit);
-    Joint { score: shares.iter().sum::<f64>().max(0.0), shares }
+    JointScore { score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 
-fn add(shares: &mut [f64], verdict: &Verdict, scale: f64) {
-    if let Verdict::Score { shares: more, .. } = verdict {
+fn add(shares: &mut [f64], verdict: &DetectorOutput, scale: f64) {
+    if let DetectorOutput::Score { shares: more, .. } = verdict {
         shares.iter_mut().zip(more).for_each(|(share, more)| *share += scale * more);
     }
 }
 
 /// Brings the sum up to what the verdict alone is worth. It is not added: where other detectors see the fault too, it is
 /// no odder because a signal ceased, and a signal that rests for long is to be no more than an alarm of its own.
-fn raise(shares: &mut [f64], verdict: &Verdict, scale: f64) {
-    if let Verdict::Score { shares: own, .. } = verdict {
+fn raise(shares: &mut [f64], verdict: &DetectorOutput, scale: f64) {
+    if let DetectorOutput::Score { shares: own, .. } = verdict {
         let whole: f64 = own.iter().sum();
         let lacking = scale * whole - shares.iter().sum::<f64>().max(0.0);
         if lacking > 0.0 {
@@ -77,12 +77,12 @@ fn top(z: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    fn score(score: f64, shares: &[f64]) -> Verdict {
-        Verdict::Score { score, threshold: 1.0, shares: shares.to_vec() }
+    fn score(score: f64, shares: &[f64]) -> DetectorOutput {
+        DetectorOutput::Score { score, threshold: 1.0, shares: shares.to_vec() }
     }
 
     fn check(z: &[f64], outputs: &Outputs, expected: f64) {
-        let joint = fuse(z, outputs, 5.0);
+        let joint = joint_score(z, outputs, 5.0);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }

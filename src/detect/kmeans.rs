@@ -18,13 +18,13 @@ const NEW: f64 = 0.99;
 
 /// Two centres and the range of distances around them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct TwoMeans {
+pub struct KMeans {
     centres: [Vector; 2],
     least: f64,
     greatest: f64,
 }
 
-impl TwoMeans {
+impl KMeans {
     /// A model of these vectors. The first centres are the first vector and the one furthest from it; nothing of
     /// no vectors.
     pub fn fit(vectors: &[Vector]) -> Option<Self> {
@@ -95,7 +95,7 @@ mod tests {
 
     fn check(values: &[f64], newest: f64, expected: bool) {
         let vectors: Vec<Vector> = values.iter().map(|it| [*it; WIDTH]).collect();
-        let model = TwoMeans::fit(&vectors).unwrap();
+        let model = KMeans::fit(&vectors).unwrap();
         assert_eq!(model.is_new(&[newest; WIDTH]), expected, "{newest} to {values:?}: {model:?}");
     }
 
@@ -112,13 +112,13 @@ mod tests {
     #[test]
     fn nothing_is_new_to_a_constant() {
         check(&[3.0; 9], 99.0, false);
-        assert_eq!(TwoMeans::fit(&[]), None);
+        assert_eq!(KMeans::fit(&[]), None);
     }
 
     #[test]
     fn the_centres_are_the_means_of_the_two_groups() {
         let vectors: Vec<Vector> = [0.0, 1.0, 2.0, 10.0, 12.0].map(|it| [it; WIDTH]).to_vec();
-        let model = TwoMeans::fit(&vectors).unwrap();
+        let model = KMeans::fit(&vectors).unwrap();
         assert_eq!(model.centres, [[1.0; WIDTH], [11.0; WIDTH]]);
     }
 }

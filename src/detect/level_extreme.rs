@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lesson, Shape, Verdict, View, forgetting};
+use super::{DetectorOutput, FeatureSpec, LearnStep, View, forgetting};
 use crate::codec::COUNT_MAX;
 
 /// Half-life of the smoothing, in points.
@@ -93,7 +93,7 @@ impl Signal {
 
 impl Side {
     /// The next whole point, so far out on this side, and what that is of an excursion.
-    fn learn(&mut self, distance: f64, ratio: f64, accept: f64, lesson: Lesson) {
+    fn learn(&mut self, distance: f64, ratio: f64, accept: f64, lesson: LearnStep) {
         let (points, furthest) = &mut self.now;
         if ratio >= if *points > 0.0 { OVER } else { 1.0 } {
             *points += 1.0;
@@ -111,7 +111,7 @@ impl Side {
                 *furthest = 0.0;
             }
         }
-        if !lesson.quarantined {
+        if !lesson.in_anomaly {
             self.aside[0] = self.aside[0].max(distance);
         }
     }
@@ -131,7 +131,7 @@ impl Side {
 }
 
 impl LevelExtreme {
-    pub(super) fn new(shape: &Shape) -> Self {
+    pub(super) fn new(shape: &FeatureSpec) -> Self {
         Self {
             forgetting: forgetting(shape.half_life),
             smooth: forgetting(SMOOTH),
@@ -164,9 +164,9 @@ impl LevelExtreme {
         if view.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
         if !self.is_known() || self.signals.iter().all(Option::is_none) {
-            return Verdict::Abstain;
+            return DetectorOutput::Abstain;
         }
         let each = self.signals.iter().enumerate();
         let ratios: Vec<f64> =
@@ -175,10 +175,14 @@ impl LevelExtreme {
         let odd = |it: &f64| if *it >= score.min(1.0) { *it } else { 0.0 };
         let sum: f64 = ratios.iter().map(odd).sum();
         let scale = if score >= KEEP_MIN { score.min(SHARE_MAX) / sum } else { 0.0 };
-        Verdict::Score { score, threshold: 1.0, shares: ratios.iter().map(|it| scale * odd(it)).collect() }
+        DetectorOutput::Score {
+            score,
+            threshold: 1.0,
+            shares: ratios.iter().map(|it| scale * odd(it)).collect(),
+        }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
         if !lesson.step {
             return;
         }
@@ -211,13 +215,13 @@ mod tests {
     use crate::window::Point;
 
     const DAY: usize = 144;
-    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     struct Loop(LevelExtreme);
 
     impl Loop {
         fn new(floor: f64) -> Self {
-            let shape = Shape { points_per_day: DAY as f64, ..Shape::plain(vec![floor; 2], 1e4) };
+            let shape = FeatureSpec { points_per_day: DAY as f64, ..FeatureSpec::plain(vec![floor; 2], 1e4) };
             Self(LevelExtreme::new(&shape))
         }
 
@@ -227,7 +231,7 @@ mod tests {
             let view = View { point: &point, z: &[z, 0.0], noise: &[0.0; 2], width: 1.0 };
             let verdict = self.0.judge(&view);
             self.0.learn(&view, STEP);
-            if let Verdict::Score { score, shares, .. } = &verdict {
+            if let DetectorOutput::Score { score, shares, .. } = &verdict {
                 let worth = if *score >= KEEP_MIN { score.min(SHARE_MAX) } else { 0.0 };
                 assert!((shares[0] - worth).abs() < 1e-9 && shares[1].abs() < 1e-9, "{verdict:?}");
             }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lesson, gain};
+use super::{LearnStep, gain};
 use crate::codec;
 
 /// Share by which covariances between signals are shrunk towards none (Ledoit and Wolf, 2004).
@@ -63,7 +63,7 @@ impl Mahalanobis {
     }
 
     /// Learns `x`; `noise` is the variance that is added to each dimension.
-    pub fn learn(&mut self, x: &[f64], lesson: Lesson, noise: impl Fn(usize) -> f64) {
+    pub fn learn(&mut self, x: &[f64], lesson: LearnStep, noise: impl Fn(usize) -> f64) {
         // The identity it starts from counts as one point.
         let a = gain(self.forgetting, lesson, self.points + 1.0);
         let error: Vec<f64> = x.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
@@ -192,7 +192,7 @@ impl Square {
 mod tests {
     use super::*;
 
-    const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     fn square(cells: &[f64]) -> Square {
         Square { width: cells.len().isqrt(), cells: cells.to_vec() }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::kmeans::{TwoMeans, Vector, WIDTH};
-use super::{Lesson, Shape, Verdict, View};
+use super::kmeans::{KMeans, Vector, WIDTH};
+use super::{DetectorOutput, FeatureSpec, LearnStep, View};
 use crate::codec::{self, COUNT_MAX};
 
 /// Spans that a movement has to be new to.
@@ -50,7 +50,7 @@ struct Known {
     /// Values of whole points, oldest first: a span and what its first vectors look back on.
     past: VecDeque<f64>,
     /// Newest first, as the newest is the likeliest to know a movement.
-    models: VecDeque<TwoMeans>,
+    models: VecDeque<KMeans>,
 }
 
 impl Known {
@@ -91,7 +91,7 @@ impl Known {
         let vector = |idx: usize| std::array::from_fn(|lag| change(idx.saturating_sub(lag)));
         let vectors: Vec<Vector> = (first..past.len()).map(vector).collect();
         self.models.truncate(MODELS_MAX - 1);
-        if let Some(model) = TwoMeans::fit(&vectors) {
+        if let Some(model) = KMeans::fit(&vectors) {
             self.models.push_front(model);
         }
     }
@@ -101,7 +101,7 @@ impl Known {
 const LOOK_BACK: usize = WIDTH - 1 + SMOOTHED;
 
 impl Novelty {
-    pub(super) fn new(shape: &Shape) -> Self {
+    pub(super) fn new(shape: &FeatureSpec) -> Self {
         let per_hour = ((shape.points_per_day / 24.0) as usize).max(1);
         Self {
             signals: shape.floors.iter().map(|floor| Known { floor: *floor, ..Known::default() }).collect(),
@@ -143,15 +143,15 @@ impl Novelty {
         }
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
         if self.points < self.span {
-            return Verdict::Abstain;
+            return DetectorOutput::Abstain;
         }
         let shares = self.shares(view);
-        Verdict::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
+        DetectorOutput::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
         if !lesson.step {
             return;
         }
@@ -172,12 +172,15 @@ mod tests {
     use super::*;
     use crate::window::Point;
 
-    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     /// Nine signals of noise, four points an hour; then each signal of `jumps` moves by `by`. The share found.
     fn check(hours: usize, floor: f64, jumps: usize, by: f64, expected: Option<f64>) {
-        let shape =
-            Shape { points_per_day: 96.0, novelty_half_life: 20.0, ..Shape::plain(vec![floor; 9], 1e4) };
+        let shape = FeatureSpec {
+            points_per_day: 96.0,
+            novelty_half_life: 20.0,
+            ..FeatureSpec::plain(vec![floor; 9], 1e4)
+        };
         let mut novelty = Novelty::new(&shape);
         let value = |t: usize, idx: usize| ((t * (idx + 3) * 7919) % 101) as f64 / 101.0;
         let point = |values| Point { values, missing: vec![false; 9], ..Point::default() };
@@ -190,7 +193,7 @@ mod tests {
         let point = point((0..9).map(jumped).collect());
         let verdict = novelty.judge(&View { point: &point, z: &noise, noise: &noise, width: 1.0 });
         match (verdict, expected) {
-            (Verdict::Score { score, .. }, Some(expected)) => {
+            (DetectorOutput::Score { score, .. }, Some(expected)) => {
                 // Less than one of nine signals: a span of a day and a half does not know all of the noise.
                 assert!((score - expected).abs() < 0.1, "{hours} h, {jumps} by {by}: {score}");
             }
@@ -213,7 +216,11 @@ mod tests {
 
     #[test]
     fn the_share_is_held() {
-        let shape = Shape { points_per_day: 24.0, novelty_half_life: 2.0, ..Shape::plain(vec![0.0], 1e4) };
+        let shape = FeatureSpec {
+            points_per_day: 24.0,
+            novelty_half_life: 2.0,
+            ..FeatureSpec::plain(vec![0.0], 1e4)
+        };
         let mut novelty = Novelty::new(&shape);
         let mut found = Vec::new();
         for t in 0..40 {

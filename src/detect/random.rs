@@ -8,9 +8,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// A stream of random numbers: xoshiro256++ (Blackman, Vigna, 2019).
 #[derive(Debug, Clone)]
-pub struct Random(Xoshiro256PlusPlus);
+pub struct SeededRng(Xoshiro256PlusPlus);
 
-impl Random {
+impl SeededRng {
     /// The stream that belongs to a seed.
     pub fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn normals_are_normal() {
-        let mut random = Random::new(7);
+        let mut random = SeededRng::new(7);
         let mut values = vec![0.0; 100_001];
         random.fill_normal(&mut values);
         let moment = |power: i32| {
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_stream_belongs_to_the_seed() {
-        let mut random = Random::new(1);
+        let mut random = SeededRng::new(1);
         assert_eq!(random.below(1000), 811);
         assert!((0..1000).all(|_| random.below(7) < 7));
         assert_eq!(random.below(0), 0);

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lesson, forgetting, gain};
+use super::{LearnStep, forgetting, gain};
 
 /// A run is odd from so many times the longest one before on: a weekend is two and a half nights.
 const FACTOR: f64 = 3.0;
@@ -31,7 +31,7 @@ const PRIOR: (f64, f64) = (0.5, 2.0);
 
 /// What is known of one state of one signal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Runs {
+pub(super) struct RunLengths {
     /// Share of the points in the state, slowly forgotten.
     share: f64,
     /// The same over the last [`LATE`] points.
@@ -64,7 +64,7 @@ enum Run {
     Accepted,
 }
 
-impl Runs {
+impl RunLengths {
     pub(super) fn new() -> Self {
         let (share, points) = PRIOR;
         let run = (0.0, 0.0);
@@ -110,16 +110,16 @@ impl Runs {
     /// The next whole point, `elapsed` seconds after the one before; `odd` is whether a run is too long with it.
     ///
     /// A run is learned when it ends, and only if it was ordinary, accepted, or the third of its kind.
-    pub(super) fn learn(&mut self, inside: bool, odd: bool, elapsed: f64, slow: f64, lesson: Lesson) {
+    pub(super) fn learn(&mut self, inside: bool, odd: bool, elapsed: f64, slow: f64, lesson: LearnStep) {
         let elapsed = elapsed.clamp(0.0, GAP_MAX);
         if inside {
             self.run = (self.run.0 + 1.0, self.run.1 + elapsed);
             self.odd_seconds += if odd { elapsed } else { 0.0 };
             self.verdict = match self.verdict {
                 Run::Odd | Run::Blamed if self.odd_seconds > ACCEPT_AFTER => Run::Accepted,
-                Run::Ordinary | Run::Odd if odd && lesson.quarantined => Run::Blamed,
+                Run::Ordinary | Run::Odd if odd && lesson.in_anomaly => Run::Blamed,
                 Run::Ordinary if odd => Run::Odd,
-                Run::Blamed if !lesson.quarantined => Run::Accepted,
+                Run::Blamed if !lesson.in_anomaly => Run::Accepted,
                 verdict => verdict,
             };
             return;
@@ -132,7 +132,7 @@ impl Runs {
     }
 
     /// The run is over.
-    fn close(&mut self, slow: f64, lesson: Lesson) {
+    fn close(&mut self, slow: f64, lesson: LearnStep) {
         let ((points, seconds), verdict) = (self.run, self.verdict);
         (self.run, self.odd_seconds, self.verdict) = ((0.0, 0.0), 0.0, Run::Ordinary);
         // An accepted run is believed at once, or the next one would be an episode of hours again.
@@ -153,29 +153,29 @@ impl Runs {
         }
         self.average(1.0, points, slow, lesson);
         self.seconds += seconds;
-        if !lesson.quarantined {
+        if !lesson.in_anomaly {
             self.longest = self.longest.max(points);
         }
     }
 
-    fn average(&mut self, inside: f64, points: f64, slow: f64, lesson: Lesson) {
-        let lesson = Lesson { weight: points * lesson.weight, ..lesson };
+    fn average(&mut self, inside: f64, points: f64, slow: f64, lesson: LearnStep) {
+        let lesson = LearnStep { weight: points * lesson.weight, ..lesson };
         self.share += gain(slow, lesson, self.points) * (inside - self.share);
         self.late += (1.0 - (1.0 - forgetting(LATE)).powf(points)) * (inside - self.late);
         self.points += lesson.weight;
     }
 }
 
-const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const QUARANTINED: Lesson = Lesson { weight: 0.2, quarantined: true, ..WHOLE };
+    const QUARANTINED: LearnStep = LearnStep { weight: 0.2, in_anomaly: true, ..WHOLE };
     const SLOW: f64 = 3.4e-5; // seven days of points of 30 s
 
-    fn learn(runs: &mut Runs, inside: bool, points: usize, lesson: Lesson) {
+    fn learn(runs: &mut RunLengths, inside: bool, points: usize, lesson: LearnStep) {
         for _ in 0..points {
             let odd = runs.limit(0.0).is_some_and(|limit| runs.length() >= limit && inside);
             runs.learn(inside, odd, 30.0, SLOW, lesson);
@@ -184,7 +184,7 @@ mod tests {
 
     /// Each row: in the state, for so many points.
     fn check(past: &[(bool, usize)], limit: Option<f64>) {
-        let mut runs = Runs::new();
+        let mut runs = RunLengths::new();
         for (inside, points) in past {
             (0..*points).for_each(|_| runs.learn(*inside, false, 30.0, SLOW, WHOLE));
         }
@@ -211,14 +211,14 @@ mod tests {
         check(&[(false, 20)], None);
         check(&[(false, 400), (true, 600), (false, 10)], None);
         check(&[(false, 1_000), (true, 600), (false, 1_000)], None);
-        let mut runs = Runs::new();
+        let mut runs = RunLengths::new();
         learn(&mut runs, false, 3_000, WHOLE);
         assert_eq!(runs.limit(3_001.0 * 30.0), None);
     }
 
     #[test]
     fn an_odd_run_is_not_learned() {
-        let mut runs = Runs::new();
+        let mut runs = RunLengths::new();
         learn(&mut runs, false, 3_000, WHOLE);
         learn(&mut runs, true, 6, WHOLE);
         learn(&mut runs, true, 50, QUARANTINED);
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_third_odd_run_is_a_habit() {
-        let mut runs = Runs::new();
+        let mut runs = RunLengths::new();
         learn(&mut runs, false, 3_000, WHOLE);
         for limit in [POINTS_MIN, POINTS_MIN, POINTS_MIN, 59.5] {
             let found = runs.limit(0.0).unwrap();
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_goes_on_after_its_episode_is_normal_from_then_on() {
-        let mut runs = Runs::new();
+        let mut runs = RunLengths::new();
         learn(&mut runs, false, 9_000, WHOLE);
         learn(&mut runs, true, 300, QUARANTINED);
         assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn six_hours_are_the_new_normal_where_there_is_no_quarantine() {
-        let mut runs = Runs::new();
+        let mut runs = RunLengths::new();
         learn(&mut runs, false, 9_000, WHOLE);
         learn(&mut runs, true, 720, WHOLE);
         assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_short_runs_raises_the_limit_within_the_hour() {
-        let mut runs = Runs::new();
+        let mut runs = RunLengths::new();
         learn(&mut runs, false, 20_000, WHOLE);
         for _ in 0..30 {
             learn(&mut runs, true, 1, WHOLE);

@@ -11,7 +11,7 @@ use crate::reading::Timestamp;
 use crate::window::Point;
 
 use super::exponential_moments::{deviations, with_floor};
-use super::{Lesson, Range, Shape, Verdict, View, forgetting};
+use super::{DetectorOutput, ExpectedRange, FeatureSpec, LearnStep, View, forgetting};
 use crate::codec::COUNT_MAX;
 
 mod buckets;
@@ -19,13 +19,13 @@ mod interpolate;
 mod fit;
 mod time_grid;
 
-pub use buckets::History;
-pub use fit::{Profile, Season};
+pub use buckets::BucketHistory;
+pub use fit::{Profile, SeasonalFit};
 pub use time_grid::PER_DAY_MAX as BUCKETS_PER_DAY_MAX;
 
-use buckets::{Collector, Turn};
-use fit::{DAYS_MIN, Found, LEVEL_DAYS};
-use time_grid::{Grid, WEEK, is_bucket};
+use buckets::{BucketCollector, BucketUpdate};
+use fit::{DAYS_MIN, FitResult, LEVEL_DAYS};
+use time_grid::{TimeGrid, WEEK, is_bucket};
 
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;
@@ -35,19 +35,19 @@ const THRESHOLD: f64 = 3.0;
 pub struct Seasonal {
     floors: Vec<f64>,
     /// Nothing where points come too seldom to show a day.
-    ring: Option<(Grid, Collector)>,
-    seasons: Vec<Option<Season>>,
+    ring: Option<(TimeGrid, BucketCollector)>,
+    seasons: Vec<Option<SeasonalFit>>,
     /// Days known when a fit was asked for last, and the bucket of it.
     asked: Option<(usize, i64)>,
     due: bool,
 }
 
 impl Seasonal {
-    pub(super) fn new(shape: &Shape) -> Self {
-        let grid = Grid::new(shape.points_per_day, shape.buckets_per_day);
+    pub(super) fn new(shape: &FeatureSpec) -> Self {
+        let grid = TimeGrid::new(shape.points_per_day, shape.buckets_per_day);
         Self {
             floors: shape.floors.clone(),
-            ring: grid.map(|grid| (grid, Collector::new(grid, shape.width()))),
+            ring: grid.map(|grid| (grid, BucketCollector::new(grid, shape.width()))),
             seasons: vec![None; shape.width()],
             asked: None,
             due: false,
@@ -68,13 +68,13 @@ impl Seasonal {
     }
 
     /// Which seasons are known, with the value they give for this instant.
-    fn usual(&self, at: Timestamp) -> impl Iterator<Item = (usize, &Season, f64)> {
+    fn usual(&self, at: Timestamp) -> impl Iterator<Item = (usize, &SeasonalFit, f64)> {
         let bucket = self.ring.as_ref().map(|(grid, _)| grid.bucket(at));
         let known = self.seasons.iter().enumerate().filter_map(|(idx, season)| Some((idx, season.as_ref()?)));
         known.filter_map(move |(idx, season)| Some((idx, season, season.level + season.at(bucket?))))
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
         let mut score: Option<f64> = None;
         for (idx, season, usual) in self.usual(view.point.at) {
             if let Some((value, false)) = view.point.values.get(idx).zip(view.point.missing.get(idx).copied())
@@ -84,13 +84,15 @@ impl Seasonal {
             }
         }
         match score {
-            Some(score) => Verdict::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() },
-            None => Verdict::Abstain,
+            Some(score) => {
+                DetectorOutput::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() }
+            }
+            None => DetectorOutput::Abstain,
         }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
-        if lesson.step && !lesson.quarantined {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+        if lesson.step && !lesson.in_anomaly {
             self.note(view.point);
         }
     }
@@ -99,13 +101,13 @@ impl Seasonal {
     pub(crate) fn note(&mut self, point: &Point) {
         let Some((grid, collector)) = self.ring.as_mut() else { return };
         match collector.push(point) {
-            Turn::Same => return,
-            Turn::Restarted => {
+            BucketUpdate::Same => return,
+            BucketUpdate::Restarted => {
                 self.seasons.fill(None);
                 (self.asked, self.due) = (None, false);
                 return;
             }
-            Turn::Closed => {}
+            BucketUpdate::Closed => {}
         }
         let (bucket, days) = (collector.end() - 1, collector.len() / grid.day());
         let late = forgetting(LEVEL_DAYS * grid.day() as f64);
@@ -121,7 +123,7 @@ impl Seasonal {
     /// Returns what a profile is to be fitted on, when a fit is due; asking counts as fitting.
     ///
     /// A fit takes a tenth of a second, so it is done beside the loop.
-    pub fn history(&mut self) -> Option<History> {
+    pub fn history(&mut self) -> Option<BucketHistory> {
         let (grid, collector) = self.ring.as_ref().filter(|_| self.due)?;
         self.due = false;
         self.asked = Some((collector.len() / grid.day(), collector.end() - 1));
@@ -132,19 +134,19 @@ impl Seasonal {
     pub fn take(&mut self, profile: &Profile) {
         for (old, found) in self.seasons.iter_mut().zip(&profile.found) {
             match found {
-                Found::Season(season) => *old = Some(season.clone()),
-                Found::Nothing => *old = None,
-                Found::Unknown => {}
+                FitResult::Season(season) => *old = Some(season.clone()),
+                FitResult::Nothing => *old = None,
+                FitResult::Unknown => {}
             }
         }
     }
 
     /// Returns what is usual for signal `idx` at this instant, when it has a season. `width` is that of the [`View`].
-    pub(crate) fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<Range> {
+    pub(crate) fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<ExpectedRange> {
         let (_, season, value) = self.usual(at).find(|(known, ..)| *known == idx)?;
         let floor = self.floors[idx];
         let reach = (THRESHOLD * width * with_floor(season.spread, floor)).max(floor);
-        Some(Range { value, lower: value - reach, upper: value + reach })
+        Some(ExpectedRange { value, lower: value - reach, upper: value + reach })
     }
 }
 
@@ -158,11 +160,11 @@ fn wait(days: usize) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::random::Random;
+    use super::super::random::SeededRng;
     use super::*;
 
     const POINTS_PER_DAY: usize = 96;
-    const ORDINARY: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const ORDINARY: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     fn point(at: f64, value: f64) -> Point {
         Point { at: Timestamp(at), values: vec![value], missing: vec![false] }
@@ -173,7 +175,10 @@ mod tests {
     }
 
     fn seasonal(floor: f64) -> Seasonal {
-        Seasonal::new(&Shape { points_per_day: POINTS_PER_DAY as f64, ..Shape::plain(vec![floor], 1e4) })
+        Seasonal::new(&FeatureSpec {
+            points_per_day: POINTS_PER_DAY as f64,
+            ..FeatureSpec::plain(vec![floor], 1e4)
+        })
     }
 
     fn seconds(idx: usize) -> f64 {
@@ -182,7 +187,7 @@ mod tests {
 
     /// Within half a unit of 0, without a period.
     fn noise(idx: usize) -> f64 {
-        f64::from(Random::new(idx as u64).uniform()) - 0.5
+        f64::from(SeededRng::new(idx as u64).uniform()) - 0.5
     }
 
     /// High at noon, low at midnight, with a little noise.
@@ -245,7 +250,7 @@ mod tests {
     fn without_a_season_it_abstains() {
         check(&after(5, |_| 3.0), 5, 0, 50.0, None);
         check(&after(5, noise), 5, 0, 50.0, None);
-        let seldom = Shape { points_per_day: 4.0, ..Shape::plain(vec![0.0], 1e4) };
+        let seldom = FeatureSpec { points_per_day: 4.0, ..FeatureSpec::plain(vec![0.0], 1e4) };
         let mut detector = Seasonal::new(&seldom);
         assert_eq!(learn(&mut detector, 0..5, by_day), 0);
         check(&detector, 5, 0, 50.0, None);
@@ -257,7 +262,7 @@ mod tests {
         let detector = after(20, drifting);
         check(&detector, 20, 12, drifting(20 * POINTS_PER_DAY + POINTS_PER_DAY / 2), Some(false));
         let missing = Point { missing: vec![true], ..point(seconds(20 * POINTS_PER_DAY), 1e9) };
-        assert_eq!(detector.judge(&view(&missing)), Verdict::Abstain);
+        assert_eq!(detector.judge(&view(&missing)), DetectorOutput::Abstain);
     }
 
     #[test]
@@ -270,10 +275,12 @@ mod tests {
     fn what_lies_in_an_episode_is_not_learned() {
         let mut detector = after(10, by_day);
         let before = format!("{detector:?}");
-        let quarantined = Lesson { quarantined: true, ..ORDINARY };
+        let quarantined = LearnStep { in_anomaly: true, ..ORDINARY };
         detector.learn(&view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), quarantined);
-        detector
-            .learn(&view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), Lesson { step: false, ..ORDINARY });
+        detector.learn(
+            &view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)),
+            LearnStep { step: false, ..ORDINARY },
+        );
         assert_eq!(format!("{detector:?}"), before);
     }
 

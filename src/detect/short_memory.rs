@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lesson, forgetting};
+use super::{LearnStep, forgetting};
 
 /// Half-lives of the smoothed twins, in points.
 pub const TWINS: [f64; 2] = [5.0, 30.0];
@@ -55,11 +55,11 @@ impl ShortMemory {
     }
 
     /// Moves on by one point when the lesson says so.
-    pub fn learn(&mut self, newest: &[f64], lesson: Lesson) {
+    pub fn learn(&mut self, newest: &[f64], lesson: LearnStep) {
         if !lesson.step {
             return;
         }
-        let ordinary = if lesson.quarantined { 0.0 } else { 1.0 };
+        let ordinary = if lesson.in_anomaly { 0.0 } else { 1.0 };
         for (twin, half_life) in self.twins.iter_mut().zip(TWINS) {
             let a = forgetting(half_life);
             for (old, new) in twin.iter_mut().zip(newest) {
@@ -86,7 +86,7 @@ impl ShortMemory {
 mod tests {
     use super::*;
 
-    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     #[test]
     fn twins_take_half_of_a_shift_in_their_half_life() {
@@ -112,8 +112,8 @@ mod tests {
     fn what_is_quarantined_or_no_step_leaves_no_trace() {
         let mut memory = ShortMemory::new(1);
         for _ in 0..10 {
-            memory.learn(&[20.0], Lesson { quarantined: true, ..STEP });
-            memory.learn(&[20.0], Lesson { step: false, ..STEP });
+            memory.learn(&[20.0], LearnStep { in_anomaly: true, ..STEP });
+            memory.learn(&[20.0], LearnStep { step: false, ..STEP });
         }
         assert_eq!(memory.scales(&[0.0]), [0.0, 0.0, 0.0]);
         assert_eq!(memory.change(&[0.0]), [0.0]);

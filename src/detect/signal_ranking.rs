@@ -5,23 +5,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::exponential_moments::Adaptive;
+use super::exponential_moments::ExponentialMoments;
 use super::short_memory::TWINS;
-use super::{Lesson, Shape, forgetting};
+use super::{FeatureSpec, LearnStep, forgetting};
 use crate::window::Point;
 
 /// The smoothed twin of each signal and what is known of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Blame {
+pub struct SignalRanking {
     /// The smoothed signals as of the last whole point; nothing before the first.
     smooth: Option<Vec<f64>>,
-    twins: Adaptive,
+    twins: ExponentialMoments,
 }
 
-impl Blame {
+impl SignalRanking {
     /// Knows nothing yet.
-    pub fn new(shape: &Shape) -> Self {
-        Self { smooth: None, twins: Adaptive::new(shape) }
+    pub fn new(shape: &FeatureSpec) -> Self {
+        Self { smooth: None, twins: ExponentialMoments::new(shape) }
     }
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
@@ -37,10 +37,10 @@ impl Blame {
     }
 
     /// Learns the point; what is smoothed moves on as the lesson says, but not inside an episode.
-    pub fn learn(&mut self, point: &Point, lesson: Lesson) {
+    pub fn learn(&mut self, point: &Point, lesson: LearnStep) {
         let smoothed = self.smoothed(point);
         self.twins.learn(&smoothed, lesson);
-        if self.smooth.is_none() || (lesson.step && !lesson.quarantined) {
+        if self.smooth.is_none() || (lesson.step && !lesson.in_anomaly) {
             self.smooth = Some(smoothed.values);
         }
     }
@@ -61,7 +61,7 @@ impl Blame {
 mod tests {
     use super::*;
 
-    const STEP: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
     fn point(value: f64) -> Point {
         Point { values: vec![value], missing: vec![false], ..Point::default() }
@@ -70,7 +70,7 @@ mod tests {
     /// A signal that swings by one, then stays at 0.8 for some points: odd only when smoothed.
     #[test]
     fn a_small_lasting_shift_is_odder_smoothed() {
-        let mut blame = Blame::new(&Shape::plain(vec![0.0], 1e4));
+        let mut blame = SignalRanking::new(&FeatureSpec::plain(vec![0.0], 1e4));
         for t in 0..2_000 {
             blame.learn(&point(f64::from(t % 2) * 2.0 - 1.0), STEP);
         }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Lesson;
+use super::LearnStep;
 use crate::codec;
 use crate::reading::Timestamp;
 use crate::window::Point;
@@ -21,7 +21,7 @@ const DAY_SECONDS: f64 = 86_400.0;
 
 /// The profile of all signals of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Season {
+pub struct TimeOfDayProfile {
     points_per_day: f64,
     slots: Vec<Slot>,
     /// Slow mean of each signal, which the profile is told against.
@@ -51,7 +51,7 @@ struct Open {
     whole: f64,
 }
 
-impl Season {
+impl TimeOfDayProfile {
     /// Knows nothing yet.
     pub fn new(signals: usize, points_per_day: f64) -> Self {
         let count = (points_per_day as usize).clamp(1, SLOTS_MAX);
@@ -121,7 +121,7 @@ impl Season {
     }
 
     /// Learns the point. Signals that are missing count with their last known value.
-    pub fn learn(&mut self, point: &Point, lesson: Lesson, whole: f64) {
+    pub fn learn(&mut self, point: &Point, lesson: LearnStep, whole: f64) {
         let slot = self.slot(point.at);
         let signals = self.level.len();
         let open =
@@ -143,13 +143,13 @@ mod tests {
     const HOUR: f64 = 3_600.0;
 
     /// A signal that is 10 by day and 0 by night, for so many days of hourly points.
-    fn learned(days: usize, value: impl Fn(f64) -> f64) -> Season {
-        let mut season = Season::new(1, 24.0);
+    fn learned(days: usize, value: impl Fn(f64) -> f64) -> TimeOfDayProfile {
+        let mut season = TimeOfDayProfile::new(1, 24.0);
         for hour in 0..24 * days {
             let at = Timestamp(hour as f64 * HOUR);
             season.turn(at);
             let point = Point { at, values: vec![value(hour as f64)], missing: vec![false] };
-            season.learn(&point, Lesson { weight: 1.0, step: true, quarantined: false }, 1.0);
+            season.learn(&point, LearnStep { weight: 1.0, step: true, in_anomaly: false }, 1.0);
         }
         season.turn(Timestamp((24 * days) as f64 * HOUR));
         season
@@ -159,7 +159,7 @@ mod tests {
         if (8.0..20.0).contains(&(hour % 24.0)) { 10.0 } else { 0.0 }
     }
 
-    fn check(season: &Season, hour: f64, expected: Option<f64>) {
+    fn check(season: &TimeOfDayProfile, hour: f64, expected: Option<f64>) {
         let found = season.offsets(Timestamp(hour * HOUR)).map(|it| it[0]);
         match (found, expected) {
             (Some(found), Some(expected)) => {
@@ -194,7 +194,7 @@ mod tests {
         let mut season = learned(10, |_| 0.0);
         let at = Timestamp(240.0 * HOUR);
         let point = Point { at, values: vec![100.0], missing: vec![false] };
-        season.learn(&point, Lesson { weight: 0.2, step: true, quarantined: true }, 1.0);
+        season.learn(&point, LearnStep { weight: 0.2, step: true, in_anomaly: true }, 1.0);
         season.turn(Timestamp(241.0 * HOUR));
         assert!((season.slots[0].profile[0] - 100.0 * 0.2 / DAYS).abs() < 1e-9, "{:?}", season.slots[0]);
         assert!((season.slots[0].visits - 10.2).abs() < 1e-9);

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::forest::{LANES, Lanes, Rows, chunks, dot, fill};
-use super::random::{Random, ln};
+use super::forest::{FeatureRows, LANES, Lanes, chunks, dot, fill};
+use super::random::{SeededRng, ln};
 
 /// Trees while they grow. Its buffers are reused from node to node.
-pub(super) struct Grower {
-    random: Random,
+pub(super) struct TreeBuilder {
+    random: SeededRng,
     width: usize,
     /// Levels of cuts.
     pub(super) depth: u32,
@@ -27,12 +27,12 @@ pub(super) struct Grower {
     high: Vec<Lanes>,
 }
 
-impl Grower {
+impl TreeBuilder {
     /// No tree yet, of `sample` rows each.
-    pub(super) fn new(rows: &Rows, sample: usize, seed: u64) -> Self {
+    pub(super) fn new(rows: &FeatureRows, sample: usize, seed: u64) -> Self {
         let chunks = chunks(rows.width());
         Self {
-            random: Random::new(seed),
+            random: SeededRng::new(seed),
             width: rows.width(),
             depth: sample.next_power_of_two().trailing_zeros(),
             splits: 0,
@@ -49,7 +49,7 @@ impl Grower {
 
     /// Draws the rows of the next tree, none twice: the first steps of a Fisher-Yates shuffle, which goes on from
     /// where the last tree left it.
-    pub(super) fn pick(&mut self, rows: &Rows, picked: &mut [u32], sample: usize) {
+    pub(super) fn pick(&mut self, rows: &FeatureRows, picked: &mut [u32], sample: usize) {
         let chunks = self.low.len();
         for idx in 0..sample {
             let other = idx + self.random.below(picked.len() - idx);

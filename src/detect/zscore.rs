@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::{ROUNDING, deviations};
-use super::{Lesson, Shape, Verdict, View};
+use super::{DetectorOutput, FeatureSpec, LearnStep, View};
 use crate::codec;
 
 /// Points that the moving window holds.
@@ -82,7 +82,7 @@ impl Past {
 }
 
 impl ZScore {
-    pub(super) fn new(shape: &Shape) -> Self {
+    pub(super) fn new(shape: &FeatureSpec) -> Self {
         let signals = shape.floors.iter().map(|floor| Past { floor: *floor, ..Past::default() });
         Self { signals: signals.collect(), points: 0 }
     }
@@ -97,18 +97,18 @@ impl ZScore {
             && self.points <= POINTS_MIN
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> Verdict {
+    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
         if self.points < POINTS_MIN {
-            return Verdict::Abstain;
+            return DetectorOutput::Abstain;
         }
         let values = view.point.values.iter().zip(&view.point.missing);
         let known = self.signals.iter().zip(values).filter(|(_, (_, missing))| !**missing);
         let score = known.filter_map(|(past, (value, _))| past.distance(*value)).fold(0.0, f64::max);
-        Verdict::Score { score, threshold: THRESHOLD, shares: Vec::new() }
+        DetectorOutput::Score { score, threshold: THRESHOLD, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: Lesson) {
-        if !lesson.step || lesson.quarantined {
+    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+        if !lesson.step || lesson.in_anomaly {
             return;
         }
         self.points = (self.points + 1).min(POINTS_MIN);
@@ -126,12 +126,12 @@ mod tests {
     use crate::window::Point;
 
     fn check(past: &[f64], newest: f64, verdict: Option<f64>) {
-        let mut detector = ZScore::new(&Shape::plain(vec![0.0], 1e4));
+        let mut detector = ZScore::new(&FeatureSpec::plain(vec![0.0], 1e4));
         let point = |value| Point { values: vec![value], missing: vec![false], ..Point::default() };
         for value in past {
             let point = point(*value);
             let view = View { point: &point, z: &[0.0], noise: &[0.0], width: 1.0 };
-            detector.learn(&view, Lesson { weight: 1.0, step: true, quarantined: false });
+            detector.learn(&view, LearnStep { weight: 1.0, step: true, in_anomaly: false });
         }
         let point = point(newest);
         let found = detector.judge(&View { point: &point, z: &[0.0], noise: &[0.0], width: 1.0 });

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Engine, Handover};
-use crate::grace::Watch;
-use crate::reading::{Population, Subject};
+use crate::grace::GraceWatcher;
+use crate::reading::{Subject, SubjectPopulation};
 
 impl Engine {
     /// One that knows nothing, with the signals, settings and models of this one; to be [warmed](Self::warming) with what
@@ -19,7 +19,7 @@ impl Engine {
             waiting: BTreeMap::new(),
             handover: Handover::default(),
             before: Arc::default(),
-            watch: Watch::new(&[], self.settings.grace),
+            watch: GraceWatcher::new(&[], self.settings.grace),
             learning: self.learning,
         }
     }
@@ -47,7 +47,7 @@ impl Engine {
         for (subject, mut state) in rebuilt.states {
             match self.states.remove(&subject) {
                 Some(live) => state.continue_from(live),
-                None if subject.kind().population() == Population::Changing => continue,
+                None if subject.kind().population() == SubjectPopulation::Changing => continue,
                 None => {}
             }
             self.states.insert(subject, state);

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use super::State;
-use super::training_schedule::Asked;
-use crate::detect::eif::Model;
+use super::SubjectState;
+use super::training_schedule::TrainingSchedule;
+use crate::detect::eif::ForestModel;
 use crate::detect::exponential_moments::Moments;
-use crate::drift::Reference;
-use crate::model_registry::Tally;
-use crate::reading::{Kind, Population, Timestamp};
+use crate::drift::DriftReference;
+use crate::model_registry::ShadowTally;
+use crate::reading::{SubjectKind, SubjectPopulation, Timestamp};
 use crate::signal::Signal;
 
 /// With fewer ready subjects nobody knows how far two of a kind may differ, so nothing is borrowed from them.
@@ -17,18 +17,18 @@ pub const LENDERS_MIN: usize = 3;
 
 /// One kind.
 #[derive(Debug, Clone)]
-pub(super) struct Family {
-    pub(super) population: Population,
+pub(super) struct KindState {
+    pub(super) population: SubjectPopulation,
     pub(super) signals: Vec<&'static Signal>,
-    pub(super) model: Option<Model>,
+    pub(super) model: Option<ForestModel>,
     /// A new model that is tried out beside it.
-    pub(super) shadow: Option<Model>,
+    pub(super) shadow: Option<ForestModel>,
     /// What evicted subjects said of that.
-    pub(super) tally: Tally,
+    pub(super) tally: ShadowTally,
     /// What the signals were like that the model was trained on.
-    pub(super) reference: Option<Arc<Reference>>,
+    pub(super) reference: Option<Arc<DriftReference>>,
     /// When trainings were asked for, and when the next ones are due.
-    pub(super) asked: Asked,
+    pub(super) asked: TrainingSchedule,
     /// When the signals of many subjects were last compared with the reference, and whether they had drifted.
     pub(super) drift: Option<(Timestamp, bool)>,
     /// What is ordinary for a subject of this kind, one a signal; empty while too few are known.
@@ -41,16 +41,16 @@ pub(super) struct Family {
     pub(super) unjudged: u64,
 }
 
-impl Family {
-    pub(super) fn new(kind: Kind) -> Self {
+impl KindState {
+    pub(super) fn new(kind: SubjectKind) -> Self {
         Self {
             population: kind.population(),
             signals: Vec::new(),
             model: None,
             shadow: None,
-            tally: Tally::default(),
+            tally: ShadowTally::default(),
             reference: None,
-            asked: Asked::default(),
+            asked: TrainingSchedule::default(),
             drift: None,
             priors: Vec::new(),
             evicted: 0,
@@ -60,17 +60,17 @@ impl Family {
     }
 
     pub(super) fn is_changing(&self) -> bool {
-        self.population == Population::Changing
+        self.population == SubjectPopulation::Changing
     }
 
     /// The same, but for what follows from what was learned: for an engine that learns anew.
     pub(super) fn forgetful(&self) -> Self {
-        Self { asked: Asked::default(), drift: None, priors: Vec::new(), ..self.clone() }
+        Self { asked: TrainingSchedule::default(), drift: None, priors: Vec::new(), ..self.clone() }
     }
 
     /// Sees what is ordinary for these subjects; what was known before stays while there are too few of them.
-    pub(super) fn learn_priors<'a>(&mut self, states: impl Iterator<Item = &'a State>) {
-        let lenders: Vec<&[Moments]> = states.filter_map(State::lends).collect();
+    pub(super) fn learn_priors<'a>(&mut self, states: impl Iterator<Item = &'a SubjectState>) {
+        let lenders: Vec<&[Moments]> = states.filter_map(SubjectState::lends).collect();
         if lenders.len() >= LENDERS_MIN {
             let column = |idx: usize| lenders.iter().filter_map(move |it| it.get(idx));
             self.priors =

@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::snapshot::Mismatch;
-use super::{Engine, Family, SUBJECTS_MAX, State};
-use crate::reading::{Kind, Reading, Subject, Timestamp};
-use crate::report::{Judgement, Turn};
+use super::snapshot::SnapshotMismatch;
+use super::{Engine, KindState, SUBJECTS_MAX, SubjectState};
+use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
+use crate::report::{Assessment, EpisodeTransition};
 
 /// A subject whose state was asked for starts as a new one after so many seconds without an answer.
 pub const WAIT_SECONDS: f64 = 60.0;
@@ -32,7 +32,7 @@ pub struct Handover {
 
 /// How many subjects of one kind are in which state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct SubjectCounts {
     /// Live, without a score yet.
     pub learning: usize,
     /// Live, with a score.
@@ -59,7 +59,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the state is of another version, of other signals or settings, or garbled: the subject starts as a new one.
-    pub fn give_back(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), Mismatch> {
+    pub fn give_back(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), SnapshotMismatch> {
         if self.waiting.remove(subject).is_none() {
             return Ok(());
         }
@@ -84,7 +84,7 @@ impl Engine {
     /// most and the longest ones first. All that they learned since is lost if the process is killed.
     pub fn checkpoint(&mut self, seconds: f64, most: usize) -> Vec<(Subject, Vec<u8>)> {
         let now = self.before.at;
-        let passed = |state: &State| !(0.0..seconds).contains(&(now.0 - state.handed_out().0));
+        let passed = |state: &SubjectState| !(0.0..seconds).contains(&(now.0 - state.handed_out().0));
         let changing = self.states.iter().filter(|(it, state)| self.is_changing(it.kind()) && passed(state));
         let mut due: Vec<(Timestamp, &Subject)> = changing
             .filter(|(_, it)| it.knows_anything())
@@ -107,12 +107,12 @@ impl Engine {
     }
 
     /// How many subjects there are, by kind with signals.
-    pub fn census(&self) -> BTreeMap<Kind, Census> {
-        let count = |(kind, family): (&Kind, &Family)| {
-            let Family { evicted, restored, unjudged, .. } = *family;
-            (*kind, Census { evicted, restored, unjudged, ..Census::default() })
+    pub fn census(&self) -> BTreeMap<SubjectKind, SubjectCounts> {
+        let count = |(kind, family): (&SubjectKind, &KindState)| {
+            let KindState { evicted, restored, unjudged, .. } = *family;
+            (*kind, SubjectCounts { evicted, restored, unjudged, ..SubjectCounts::default() })
         };
-        let mut by_kind: BTreeMap<Kind, Census> = self.families.iter().map(count).collect();
+        let mut by_kind: BTreeMap<SubjectKind, SubjectCounts> = self.families.iter().map(count).collect();
         let now = self.before.at.0;
         let gone = GONE_INTERVALS * self.settings.interval;
         for (subject, state) in &self.states {
@@ -131,7 +131,7 @@ impl Engine {
 
     /// Lets subjects of a reading in and those that are gone out; gives the last judgement of those whose episode went
     /// with them.
-    pub(super) fn turn_over(&mut self, now: &Reading) -> BTreeMap<Subject, Judgement> {
+    pub(super) fn turn_over(&mut self, now: &Reading) -> BTreeMap<Subject, Assessment> {
         self.handover = Handover::default();
         for (subject, state) in &mut self.states {
             // A clock that stepped back leaves what was seen in the future, which would never be old.
@@ -142,7 +142,7 @@ impl Engine {
         let gone =
             self.least_recent(EVICTIONS_MAX, |_, it| now.at.0 - it.seen().0 > self.settings.evict_after);
         let left = EVICTIONS_MAX - gone.len();
-        let mut closed: BTreeMap<Subject, Judgement> =
+        let mut closed: BTreeMap<Subject, Assessment> =
             gone.into_iter().filter_map(|it| self.evict(it)).collect();
         self.wait_on(now);
         let mut missing: Vec<&Subject> = now.subjects.keys().filter(|it| self.is_new(it)).collect();
@@ -155,8 +155,8 @@ impl Engine {
         closed
     }
 
-    fn is_changing(&self, kind: Kind) -> bool {
-        self.families.get(&kind).is_some_and(Family::is_changing)
+    fn is_changing(&self, kind: SubjectKind) -> bool {
+        self.families.get(&kind).is_some_and(KindState::is_changing)
     }
 
     /// Whether it can be judged and is not live yet.
@@ -167,7 +167,7 @@ impl Engine {
     }
 
     /// Takes a new subject in, if there is room; gives the last judgement of the one that made room for it.
-    fn admit(&mut self, subject: &Subject, at: Timestamp) -> Option<(Subject, Judgement)> {
+    fn admit(&mut self, subject: &Subject, at: Timestamp) -> Option<(Subject, Assessment)> {
         let (kind, changing) = (subject.kind(), self.is_changing(subject.kind()));
         let mut closed = None;
         if self.states.len() + self.waiting.len() >= SUBJECTS_MAX {
@@ -202,7 +202,7 @@ impl Engine {
     }
 
     /// The subjects seen least recently of those that may be evicted.
-    fn least_recent(&self, count: usize, may: impl Fn(&Subject, &State) -> bool) -> Vec<Subject> {
+    fn least_recent(&self, count: usize, may: impl Fn(&Subject, &SubjectState) -> bool) -> Vec<Subject> {
         if count == 0 {
             return Vec::new();
         }
@@ -213,7 +213,7 @@ impl Engine {
     }
 
     /// Hands out what a subject learned and forgets it; gives its last judgement when an episode ends with it.
-    fn evict(&mut self, subject: Subject) -> Option<(Subject, Judgement)> {
+    fn evict(&mut self, subject: Subject) -> Option<(Subject, Assessment)> {
         let mut state = self.states.remove(&subject)?;
         let ended = state.leave();
         if let Some(family) = self.families.get_mut(&subject.kind()) {
@@ -224,12 +224,13 @@ impl Engine {
         if state.knows_anything() {
             self.handover.evicted.push((subject.clone(), self.state_bytes(&subject, &state)));
         }
-        let judgement = |episode| Judgement { turn: Some(Turn::Ended(episode)), ..Judgement::default() };
+        let judgement =
+            |episode| Assessment { turn: Some(EpisodeTransition::Ended(episode)), ..Assessment::default() };
         ended.map(|it| (subject, judgement(it)))
     }
 
     /// A subject of which nothing is stored: with what its kind knows.
-    fn newcomer(&mut self, kind: Kind) -> Option<State> {
+    fn newcomer(&mut self, kind: SubjectKind) -> Option<SubjectState> {
         let family = self.families.get_mut(&kind)?;
         if family.is_changing() {
             family.learn_priors(self.states.iter().filter(|(it, _)| it.kind() == kind).map(|(_, it)| it));

@@ -12,13 +12,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::subject::Saved;
-use super::training_schedule::Asked;
-use super::{Engine, SUBJECTS_MAX, Settings, State};
+use super::subject::SubjectSnapshot;
+use super::training_schedule::TrainingSchedule;
+use super::{Engine, EngineSettings, SUBJECTS_MAX, SubjectState};
 use crate::codec;
 use crate::detect::exponential_moments::Moments;
 use crate::grace::Grace;
-use crate::reading::{Kind, Population, Subject};
+use crate::reading::{Subject, SubjectKind, SubjectPopulation};
 use crate::version::VERSION;
 
 /// In front of each snapshot.
@@ -35,7 +35,7 @@ const SUBJECT_MARK: [u8; 4] = *b"hnSU";
 struct Tag {
     version: String,
     /// Names of the signals by kind, in their order.
-    signals: BTreeMap<Kind, Vec<String>>,
+    signals: BTreeMap<SubjectKind, Vec<String>>,
     /// Settings that the state was made with, in words.
     settings: Vec<(String, String)>,
 }
@@ -44,14 +44,14 @@ struct Tag {
 #[derive(Debug, Deserialize)]
 struct Body {
     grace: Grace,
-    kinds: BTreeMap<Kind, (Asked, Vec<Moments>)>,
+    kinds: BTreeMap<SubjectKind, (TrainingSchedule, Vec<Moments>)>,
     learning: bool,
-    states: Vec<(Subject, Saved)>,
+    states: Vec<(Subject, SubjectSnapshot)>,
 }
 
 /// Why a snapshot cannot be taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mismatch {
+pub enum SnapshotMismatch {
     /// It is no snapshot, or not all of it.
     Garbled,
     /// Its form is that of another version.
@@ -77,7 +77,7 @@ pub enum Mismatch {
     },
 }
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for SnapshotMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Garbled => f.write_str("the snapshot is garbled or cut short"),
@@ -94,7 +94,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-impl std::error::Error for Mismatch {}
+impl std::error::Error for SnapshotMismatch {}
 
 impl Tag {
     fn new(engine: &Engine) -> Self {
@@ -108,29 +108,29 @@ impl Tag {
     }
 
     /// The same of one kind only.
-    fn of_kind(engine: &Engine, kind: Kind) -> Self {
+    fn of_kind(engine: &Engine, kind: SubjectKind) -> Self {
         let mut tag = Self::new(engine);
         tag.signals.retain(|it, _| *it == kind);
         tag
     }
 
     /// What differs from `own`.
-    fn mismatch(&self, own: &Self) -> Option<Mismatch> {
+    fn mismatch(&self, own: &Self) -> Option<SnapshotMismatch> {
         if self.version != own.version {
-            return Some(Mismatch::Version { found: self.version.clone() });
+            return Some(SnapshotMismatch::Version { found: self.version.clone() });
         }
         let mut pairs = self.settings.iter().zip(&own.settings);
         if let Some(((name, found), (_, expected))) = pairs.find(|(found, own)| found != own) {
             let [name, found, expected] = [name, found, expected].map(Clone::clone);
-            return Some(Mismatch::Setting { name, found, expected });
+            return Some(SnapshotMismatch::Setting { name, found, expected });
         }
         let count = |tag: &Self| tag.signals.values().map(Vec::len).sum();
-        (self != own).then(|| Mismatch::Signals { found: count(self), expected: count(own) })
+        (self != own).then(|| SnapshotMismatch::Signals { found: count(self), expected: count(own) })
     }
 }
 
 /// The settings that state depends on; those that only judging depends on may change across a restart.
-fn shaping(settings: &Settings) -> Vec<(String, String)> {
+fn shaping(settings: &EngineSettings) -> Vec<(String, String)> {
     let threshold = settings.budget.rate().map(|_| settings.threshold.to_string());
     [
         ("interval", settings.interval.to_string()),
@@ -152,7 +152,7 @@ impl Engine {
     /// All that was learned, but for the trained models.
     pub fn snapshot(&self) -> Vec<u8> {
         // As `Body` is read; copied nowhere, as it is megabytes.
-        let states = self.states.iter().filter(|(it, _)| it.kind().population() == Population::Single);
+        let states = self.states.iter().filter(|(it, _)| it.kind().population() == SubjectPopulation::Single);
         let states: Vec<_> = states.map(|(subject, it)| (subject, it.saved())).collect();
         let kinds: BTreeMap<_, _> =
             self.families.iter().map(|(it, own)| (it, (own.asked, &own.priors))).collect();
@@ -165,16 +165,16 @@ impl Engine {
     ///
     /// # Errors
     /// When it is of another version, of other signals or settings, or garbled; then nothing changed.
-    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), Mismatch> {
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotMismatch> {
         let rest = opened(MARK, snapshot, &Tag::new(self))?;
-        let body: Body = codec::read(rest).ok_or(Mismatch::Garbled)?;
+        let body: Body = codec::read(rest).ok_or(SnapshotMismatch::Garbled)?;
         if body.states.len() > SUBJECTS_MAX {
-            return Err(Mismatch::Garbled);
+            return Err(SnapshotMismatch::Garbled);
         }
         let mut states = BTreeMap::new();
         for (subject, saved) in body.states {
-            let fresh = self.fresh(subject.kind()).ok_or(Mismatch::Garbled)?;
-            states.insert(subject, fresh.with(saved, &self.settings).ok_or(Mismatch::Garbled)?);
+            let fresh = self.fresh(subject.kind()).ok_or(SnapshotMismatch::Garbled)?;
+            states.insert(subject, fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Garbled)?);
         }
         for (kind, (asked, priors)) in body.kinds {
             if let Some(family) = self.families.get_mut(&kind) {
@@ -193,24 +193,26 @@ impl Engine {
         self.states.get(subject).map(|it| self.state_bytes(subject, it))
     }
 
-    pub(super) fn state_bytes(&self, subject: &Subject, state: &State) -> Vec<u8> {
+    pub(super) fn state_bytes(&self, subject: &Subject, state: &SubjectState) -> Vec<u8> {
         codec::sealed(SUBJECT_MARK, &(LAYOUT, Tag::of_kind(self, subject.kind()), (subject, state.saved())))
     }
 
     /// A subject with what it learned before it was evicted.
-    pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<State, Mismatch> {
+    pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<SubjectState, SnapshotMismatch> {
         let rest = opened(SUBJECT_MARK, bytes, &Tag::of_kind(self, subject.kind()))?;
-        let (saved_of, saved): (Subject, Saved) = codec::read(rest).ok_or(Mismatch::Garbled)?;
-        let fresh = self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(Mismatch::Garbled)?;
-        let mut state = fresh.with(saved, &self.settings).ok_or(Mismatch::Garbled)?;
+        let (saved_of, saved): (Subject, SubjectSnapshot) =
+            codec::read(rest).ok_or(SnapshotMismatch::Garbled)?;
+        let fresh =
+            self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(SnapshotMismatch::Garbled)?;
+        let mut state = fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Garbled)?;
         state.come_back(self.before.at, self.families.get(&subject.kind()).and_then(|it| it.shadow.as_ref()));
         Ok(state)
     }
 
     /// A subject of which nothing is known, judged by the model of its kind; nothing for a kind without signals.
-    pub(super) fn fresh(&self, kind: Kind) -> Option<State> {
+    pub(super) fn fresh(&self, kind: SubjectKind) -> Option<SubjectState> {
         let family = self.families.get(&kind)?;
-        let mut state = State::new(&family.signals, family.population, &self.settings);
+        let mut state = SubjectState::new(&family.signals, family.population, &self.settings);
         if let Some(model) = &family.model {
             state.install(model);
         }
@@ -227,12 +229,12 @@ impl Engine {
 }
 
 /// What is behind a mark, the layout and a tag like `own`.
-fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &Tag) -> Result<&'a [u8], Mismatch> {
-    let content = codec::open(mark, bytes).ok_or(Mismatch::Garbled)?;
-    let (layout, rest) = codec::front::<u32>(content).ok_or(Mismatch::Garbled)?;
+fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &Tag) -> Result<&'a [u8], SnapshotMismatch> {
+    let content = codec::open(mark, bytes).ok_or(SnapshotMismatch::Garbled)?;
+    let (layout, rest) = codec::front::<u32>(content).ok_or(SnapshotMismatch::Garbled)?;
     if layout != LAYOUT {
-        return Err(Mismatch::Version { found: format!("with layout {layout}") });
+        return Err(SnapshotMismatch::Version { found: format!("with layout {layout}") });
     }
-    let (tag, rest) = codec::front::<Tag>(rest).ok_or(Mismatch::Garbled)?;
+    let (tag, rest) = codec::front::<Tag>(rest).ok_or(SnapshotMismatch::Garbled)?;
     tag.mismatch(own).map_or(Ok(rest), Err)
 }

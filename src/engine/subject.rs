@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Settings, TEST_SECONDS};
-use crate::detect::Shape;
+use super::{EngineSettings, TEST_SECONDS};
+use crate::detect::FeatureSpec;
 use crate::detect::absence::Absence;
 use crate::detect::baseline::Statistics;
-use crate::detect::eif::Model;
-use crate::detect::seasonal::{History, Profile};
-use crate::drift::{self, Log, Reference};
-use crate::model_registry::Tally;
-use crate::reading::{Population, Timestamp};
-use crate::report::{Absent, Contribution, Judgement, Learned, Opinion, SignalState};
-use crate::scorer::{self, POINTS_MIN, Score, Scorer, Step};
-use crate::selftest::{Recent, Trial};
-use crate::signal::{Change, Signal};
-use crate::simulate::Column;
+use crate::detect::eif::ForestModel;
+use crate::detect::seasonal::{BucketHistory, Profile};
+use crate::drift::{self, DriftLog, DriftReference};
+use crate::model_registry::ShadowTally;
+use crate::reading::{SubjectPopulation, Timestamp};
+use crate::report::{AbsentSignal, Assessment, Contribution, LearnedPoint, ScoreDetails, SignalState};
+use crate::scorer::{self, POINTS_MIN, Scorer, ScorerStep, SubjectScore};
+use crate::selftest::{RecentPoints, SelftestInput};
+use crate::signal::{ReadingPair, Signal};
+use crate::simulate::SignalColumn;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
@@ -26,7 +26,7 @@ mod snapshot;
 mod presence;
 mod warm_start;
 
-pub(super) use snapshot::Saved;
+pub(super) use snapshot::SubjectSnapshot;
 
 /// Bytes that one of many subjects with 12 signals takes up at most, once it is known for weeks; with
 /// [`SUBJECTS_MAX`](super::SUBJECTS_MAX) of them that is 128 MiB.
@@ -47,13 +47,13 @@ const DAY_SECONDS: f64 = 86_400.0;
 
 /// One subject.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct SubjectState {
     #[serde(skip)]
     signals: Vec<&'static Signal>,
     window: Window,
     scorer: Scorer,
     /// What self-tests are made of; only a subject that is alone of its kind is tested.
-    recent: Option<Recent>,
+    recent: Option<RecentPoints>,
     /// When it was tested last.
     tested: Option<Timestamp>,
     /// Whether there is a known reason for it not to be as it used to be.
@@ -62,7 +62,7 @@ pub(super) struct State {
     learning: bool,
     /// What was concluded last, and when; it stands for a while when readings fail.
     #[serde(skip)]
-    newest: Option<(Timestamp, Opinion)>,
+    newest: Option<(Timestamp, ScoreDetails)>,
     /// The description of the current episode.
     description: Option<Arc<str>>,
     /// Seconds between readings so far, gaps left out.
@@ -81,20 +81,24 @@ pub(super) struct State {
     ready_at: Timestamp,
     ready: bool,
     /// What the signals were like of late.
-    log: Log,
+    log: DriftLog,
     /// What they were like when the model was trained; part of the model.
     #[serde(skip)]
-    reference: Option<Arc<Reference>>,
+    reference: Option<Arc<DriftReference>>,
     /// How far each signal is from that; 1.0 is the limit.
     drift: Vec<Option<f64>>,
 }
 
-impl State {
-    pub(super) fn new(signals: &[&'static Signal], population: Population, settings: &Settings) -> Self {
-        let is_single = population == Population::Single;
+impl SubjectState {
+    pub(super) fn new(
+        signals: &[&'static Signal],
+        population: SubjectPopulation,
+        settings: &EngineSettings,
+    ) -> Self {
+        let is_single = population == SubjectPopulation::Single;
         let floors: Vec<f64> = signals.iter().map(|it| it.floor).collect();
-        let plain = Shape::plain(floors.clone(), settings.half_life / settings.point_seconds());
-        let shape = Shape {
+        let plain = FeatureSpec::plain(floors.clone(), settings.half_life / settings.point_seconds());
+        let shape = FeatureSpec {
             points_per_day: DAY_SECONDS / settings.point_seconds(),
             buckets_per_day: if is_single { plain.buckets_per_day } else { BUCKETS_PER_DAY },
             ..plain
@@ -105,7 +109,7 @@ impl State {
             signals: signals.to_vec(),
             window: Window::new(settings.window, signals.len()),
             scorer: Scorer::new(&shape).with_rows_max(history_max),
-            recent: is_single.then(Recent::default),
+            recent: is_single.then(RecentPoints::default),
             tested: None,
             in_grace: false,
             learning: true,
@@ -118,7 +122,7 @@ impl State {
             since_point: 0,
             ready_at: Timestamp::default(),
             ready: false,
-            log: Log::new(floors).with_rows_max(log_max),
+            log: DriftLog::new(floors).with_rows_max(log_max),
             reference: None,
             drift: vec![None; signals.len()],
         }
@@ -129,7 +133,7 @@ impl State {
     }
 
     /// What its signals were like of late.
-    pub(super) fn log(&self) -> &Log {
+    pub(super) fn log(&self) -> &DriftLog {
         &self.log
     }
 
@@ -147,11 +151,11 @@ impl State {
         self.window.point().at
     }
 
-    pub(super) fn install(&mut self, model: &Model) {
+    pub(super) fn install(&mut self, model: &ForestModel) {
         self.scorer.detectors.forest.install(model);
     }
 
-    pub(super) fn try_out(&mut self, model: &Model) {
+    pub(super) fn try_out(&mut self, model: &ForestModel) {
         self.scorer.try_out(model);
     }
 
@@ -159,11 +163,11 @@ impl State {
         self.scorer.drop_shadow();
     }
 
-    pub(super) fn tally(&self) -> Option<Tally> {
+    pub(super) fn tally(&self) -> Option<ShadowTally> {
         self.scorer.tally()
     }
 
-    pub(super) fn history(&mut self) -> Option<History> {
+    pub(super) fn history(&mut self) -> Option<BucketHistory> {
         self.scorer.detectors.seasonal.history()
     }
 
@@ -187,7 +191,7 @@ impl State {
     }
 
     /// Compares what its signals are like with these from now on.
-    pub(super) fn compare_with(&mut self, reference: &Arc<Reference>) {
+    pub(super) fn compare_with(&mut self, reference: &Arc<DriftReference>) {
         self.reference = Some(Arc::clone(reference));
         self.drift = reference.ratios(&self.log);
     }
@@ -219,15 +223,16 @@ impl State {
     pub(super) fn step(
         &mut self,
         at: Timestamp,
-        change: Option<Change<'_>>,
-        settings: &Settings,
-    ) -> Judgement {
+        change: Option<ReadingPair<'_>>,
+        settings: &EngineSettings,
+    ) -> Assessment {
         if std::mem::take(&mut self.was_away) {
             self.window.restart();
             self.scorer.interrupt();
         }
         let elapsed = self.observe(at, change, settings);
-        let mut judgement = Judgement { ready_at: self.ready_at, ready: self.ready, ..Judgement::default() };
+        let mut judgement =
+            Assessment { ready_at: self.ready_at, ready: self.ready, ..Assessment::default() };
         judgement.borrowed = self.scorer.is_borrowed();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
             let step = self.portion(elapsed, settings);
@@ -244,7 +249,7 @@ impl State {
             }
         }
         let fresh =
-            |(then, _): &&(Timestamp, Opinion)| (0.0..=settings.score_hold).contains(&(at.0 - then.0));
+            |(then, _): &&(Timestamp, ScoreDetails)| (0.0..=settings.score_hold).contains(&(at.0 - then.0));
         judgement.opinion = self.newest.as_ref().filter(fresh).map(|(_, opinion)| opinion.clone());
         judgement.signals = self.signal_states();
         judgement.episode = self.scorer.episode();
@@ -253,14 +258,14 @@ impl State {
     }
 
     /// The whole point as it was learned, for those who keep it.
-    fn learned(&self, settings: &Settings) -> Learned {
+    fn learned(&self, settings: &EngineSettings) -> LearnedPoint {
         let odd = self.scorer.is_odd();
         let weight = match (self.learning, odd) {
             (false, _) => 0.0,
             (true, true) => settings.anomaly_weight,
             (true, false) => 1.0,
         };
-        Learned { point: self.window.point().clone(), signals: self.signals.clone(), odd, weight }
+        LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), odd, weight }
     }
 
     /// Keeps an ordinary point now and then, and compares what there is with what the model was trained on.
@@ -284,7 +289,7 @@ impl State {
     }
 
     /// A self-test, when one is due; asking counts as testing.
-    pub(super) fn trial(&mut self, settings: &Settings) -> Option<Trial> {
+    pub(super) fn trial(&mut self, settings: &EngineSettings) -> Option<SelftestInput> {
         let recent = self.recent.as_ref().filter(|it| it.is_full())?;
         let now = self.window.point().at;
         // A clock that stepped back makes the last test lie in the future; it is due again then.
@@ -294,8 +299,8 @@ impl State {
         }
         self.tested = Some(now);
         let column =
-            |it: &&'static Signal| Column { name: it.name, floor: it.floor, min: 0.0, max: it.max() };
-        Some(Trial {
+            |it: &&'static Signal| SignalColumn { name: it.name, floor: it.floor, min: 0.0, max: it.max() };
+        Some(SelftestInput {
             scorer: self.scorer.fork(),
             points: recent.points(),
             columns: self.signals.iter().map(column).collect(),
@@ -304,7 +309,7 @@ impl State {
     }
 
     /// A share of a point is learned at each reading while warming up, a whole one once a window later.
-    fn portion(&mut self, elapsed: f64, settings: &Settings) -> Step {
+    fn portion(&mut self, elapsed: f64, settings: &EngineSettings) -> ScorerStep {
         self.since_point += 1;
         let whole = self.since_point >= settings.window;
         if whole {
@@ -315,11 +320,16 @@ impl State {
             (true, true) => Some(1.0),
             (true, false) => None,
         };
-        Step { elapsed, ready: self.ready, weight: weight.filter(|_| self.learning), whole }
+        ScorerStep { elapsed, ready: self.ready, weight: weight.filter(|_| self.learning), whole }
     }
 
     /// Takes the change into the window; gives the seconds it took, nothing across a gap.
-    fn observe(&mut self, at: Timestamp, change: Option<Change<'_>>, settings: &Settings) -> Option<f64> {
+    fn observe(
+        &mut self,
+        at: Timestamp,
+        change: Option<ReadingPair<'_>>,
+        settings: &EngineSettings,
+    ) -> Option<f64> {
         let gap_max = GAP_INTERVALS * settings.interval;
         let change = change.filter(|it| it.elapsed <= gap_max);
         if let Some(change) = &change {
@@ -337,7 +347,7 @@ impl State {
     }
 
     /// Says when the score will be there, until it is.
-    fn foresee(&mut self, at: Timestamp, settings: &Settings) {
+    fn foresee(&mut self, at: Timestamp, settings: &EngineSettings) {
         if !self.ready {
             let unknown = (POINTS_MIN - self.scorer.points()).max(0.0) * settings.point_seconds();
             let left = (settings.warmup - self.observed).max(unknown);
@@ -346,9 +356,9 @@ impl State {
         }
     }
 
-    fn opinion(&self, score: Score) -> Opinion {
+    fn opinion(&self, score: SubjectScore) -> ScoreDetails {
         let named = |of: Vec<(usize, f64)>| of.into_iter().map(|it| self.contribution(it)).collect();
-        Opinion {
+        ScoreDetails {
             score: score.held,
             momentary: score.momentary,
             confidence: score.confidence,
@@ -359,9 +369,9 @@ impl State {
         }
     }
 
-    fn absent(&self, absence: &Absence, settings: &Settings) -> Absent {
+    fn absent(&self, absence: &Absence, settings: &EngineSettings) -> AbsentSignal {
         let seconds = |points: f64| points * settings.point_seconds();
-        Absent {
+        AbsentSignal {
             signal: self.signals[absence.idx],
             kind: absence.kind,
             seconds: seconds(absence.points),

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Family, State};
-use crate::detect::forest::Rows;
-use crate::drift::{Log, spread};
-use crate::reading::{Kind, Timestamp};
+use super::{Engine, KindState, SubjectState};
+use crate::detect::forest::FeatureRows;
+use crate::drift::{DriftLog, spread};
+use crate::reading::{SubjectKind, Timestamp};
 use crate::scorer::ROWS_MAX;
 use crate::training::TrainingSet;
 
@@ -21,7 +21,7 @@ const COMPARED_SECONDS: f64 = 600.0;
 
 /// When trainings of one kind were asked for.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct TrainingSchedule {
     /// When the last one was; nothing before the first.
     last: Option<Timestamp>,
     /// So many seconds after it the next one is due.
@@ -37,13 +37,13 @@ impl Engine {
     /// of all ready subjects of the kind, of each the same share.
     ///
     /// A young host's forest is trained again each time twice as much is known, later each `retrain_interval`.
-    pub fn due(&mut self, kind: Kind) -> Option<TrainingSet> {
+    pub fn due(&mut self, kind: SubjectKind) -> Option<TrainingSet> {
         if !self.learning {
             return None;
         }
         let of_kind =
             self.states.iter().filter(|(subject, state)| subject.kind() == kind && state.is_trained_on());
-        let ready: Vec<&State> = of_kind.map(|(_, state)| state).collect();
+        let ready: Vec<&SubjectState> = of_kind.map(|(_, state)| state).collect();
         let now = Timestamp(ready.iter().map(|it| it.at().0).reduce(f64::max)?);
         let observed = ready.iter().map(|it| it.observed()).fold(0.0, f64::max);
         let family = self.families.get_mut(&kind)?;
@@ -56,15 +56,15 @@ impl Engine {
     }
 
     /// Takes note that the last training gave no model: the next is due after [`RETRY_SECONDS`] at the latest.
-    pub fn refused(&mut self, kind: Kind) {
-        if let Some(Family { asked, .. }) = self.families.get_mut(&kind) {
+    pub fn refused(&mut self, kind: SubjectKind) {
+        if let Some(KindState { asked, .. }) = self.families.get_mut(&kind) {
             asked.wait = asked.wait.min(RETRY_SECONDS);
         }
     }
 
     /// Takes note that the installed model was trained at this instant: the next training is due by schedule.
-    pub fn trained_at(&mut self, kind: Kind, at: Timestamp) {
-        let Some(Family { asked, .. }) = self.families.get_mut(&kind) else { return };
+    pub fn trained_at(&mut self, kind: SubjectKind, at: Timestamp) {
+        let Some(KindState { asked, .. }) = self.families.get_mut(&kind) else { return };
         if asked.last.is_none() {
             (asked.last, asked.wait, asked.drift_wait) =
                 (Some(at), self.settings.retrain_interval, DRIFT_SECONDS);
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// Whether somebody asked for a training of this kind that did not begin yet.
-    pub fn is_requested(&self, kind: Kind) -> bool {
+    pub fn is_requested(&self, kind: SubjectKind) -> bool {
         self.families.get(&kind).is_some_and(|it| it.asked.requested)
     }
 
@@ -80,7 +80,7 @@ impl Engine {
     ///
     /// # Errors
     /// A sentence that says what is lacking, when too little is known or nothing is learned.
-    pub fn request_training(&mut self, kind: Kind) -> Result<(), String> {
+    pub fn request_training(&mut self, kind: SubjectKind) -> Result<(), String> {
         if !self.learning {
             return Err("learning is off; hostnorm learn on switches it on".into());
         }
@@ -94,14 +94,14 @@ impl Engine {
 }
 
 /// The rows of all of them, so many at most and of each the same number at most.
-fn fair_sample(states: &[&State]) -> Option<TrainingSet> {
+fn fair_sample(states: &[&SubjectState]) -> Option<TrainingSet> {
     let (first, others) = states.split_first()?;
     let mut all = first.training_set();
     if others.is_empty() {
         return Some(all);
     }
     let each_max = (ROWS_MAX / states.len()).max(1);
-    let mut rows = Rows::new(all.rows.width());
+    let mut rows = FeatureRows::new(all.rows.width());
     all.noise.fill(0.0);
     for state in states {
         let own = state.training_set();
@@ -116,13 +116,13 @@ fn fair_sample(states: &[&State]) -> Option<TrainingSet> {
             (one, other) => one.or(other),
         };
     }
-    Some(TrainingSet { rows, log: Log::joined(states.iter().map(|it| it.log())), ..all })
+    Some(TrainingSet { rows, log: DriftLog::joined(states.iter().map(|it| it.log())), ..all })
 }
 
-impl Family {
+impl KindState {
     /// Whether signals are no longer what the model was trained on. One that is alone is compared at each value it keeps;
     /// many are, all together, each ten minutes, as one of them need not be like all.
-    fn has_drifted(&mut self, ready: &[&State], now: Timestamp) -> bool {
+    fn has_drifted(&mut self, ready: &[&SubjectState], now: Timestamp) -> bool {
         if !self.is_changing() {
             return ready.iter().any(|it| it.has_drifted());
         }
@@ -132,15 +132,15 @@ impl Family {
         {
             return drifted;
         }
-        let calm: Vec<&State> = ready.iter().copied().filter(|it| it.is_calm()).collect();
-        let ratios = reference.ratios(&Log::joined(calm.iter().map(|it| it.log())));
+        let calm: Vec<&SubjectState> = ready.iter().copied().filter(|it| it.is_calm()).collect();
+        let ratios = reference.ratios(&DriftLog::joined(calm.iter().map(|it| it.log())));
         let drifted = ratios.iter().flatten().any(|it| *it >= 1.0);
         self.drift = Some((now, drifted));
         drifted
     }
 }
 
-impl Asked {
+impl TrainingSchedule {
     fn is_due(&self, now: Timestamp, drifted: bool) -> bool {
         // A clock that stepped back makes the last training lie in the future; it is due again then.
         let passed = |wait: f64| self.last.is_none_or(|last| !(0.0..wait).contains(&(now.0 - last.0)));
@@ -159,8 +159,9 @@ mod tests {
 
     #[test]
     fn trainings_are_due_by_schedule_by_drift_and_by_request() {
-        let mut asked = Asked::default();
-        let due = |asked: &Asked, hours: f64, drifted| asked.is_due(Timestamp(hours * 3_600.0), drifted);
+        let mut asked = TrainingSchedule::default();
+        let due =
+            |asked: &TrainingSchedule, hours: f64, drifted| asked.is_due(Timestamp(hours * 3_600.0), drifted);
         assert!(due(&asked, 0.0, false));
         asked.note(Timestamp(0.0), 86_400.0, false);
         assert!(!due(&asked, 23.9, false) && due(&asked, 24.0, false));

@@ -1,22 +1,22 @@
 //! From stored points to the state that a life of readings would have left: the engine knows again what it knew.
 //!
 //! It is not the same to the last bit, as points were judged and learned between the stored ones while it was young, and
-//! what is older than a week is thinned (see [`Fold`]). After a snapshot of another version it is what there is.
+//! what is older than a week is thinned (see [`HistoryLearner`]). After a snapshot of another version it is what there is.
 
-use super::{Engine, State};
+use super::{Engine, SubjectState};
 use crate::reading::{Subject, Timestamp};
-use crate::scorer::{Fold, Past};
+use crate::scorer::{HistoryLearner, ScorerHistory};
 use crate::window::Point;
 
 /// A subject that is made to know again.
 #[derive(Debug)]
-pub struct Warming<'a> {
+pub struct WarmStart<'a> {
     engine: &'a mut Engine,
     subject: Subject,
-    state: State,
+    state: SubjectState,
     /// The newest point so far; as each new one it is finite, and what is missing in it keeps its last value.
-    past: Past,
-    fold: Fold,
+    past: ScorerHistory,
+    fold: HistoryLearner,
     /// Points so far.
     count: usize,
 }
@@ -24,15 +24,15 @@ pub struct Warming<'a> {
 impl Engine {
     /// Begins to learn the past of a subject from stored points up to `until`; what was known of it is dropped once the
     /// points are through. Nothing for a kind without signals.
-    pub fn warming(&mut self, subject: &Subject, until: Timestamp) -> Option<Warming<'_>> {
+    pub fn warming(&mut self, subject: &Subject, until: Timestamp) -> Option<WarmStart<'_>> {
         let state = self.fresh(subject.kind())?;
-        let past = Past { point: Point::unknown(state.width()), ..Past::default() };
-        let fold = Fold::new(self.settings.scorer(), until);
-        Some(Warming { state, subject: subject.clone(), past, fold, count: 0, engine: self })
+        let past = ScorerHistory { point: Point::unknown(state.width()), ..ScorerHistory::default() };
+        let fold = HistoryLearner::new(self.settings.scorer(), until);
+        Some(WarmStart { state, subject: subject.clone(), past, fold, count: 0, engine: self })
     }
 
     /// Learns the past of a subject from stored points, oldest first; gives how many there were.
-    pub fn warm(&mut self, subject: &Subject, points: &[Past]) -> usize {
+    pub fn warm(&mut self, subject: &Subject, points: &[ScorerHistory]) -> usize {
         let until = points.last().map(|it| it.point.at).unwrap_or_default();
         let Some(mut warming) = self.warming(subject, until) else { return 0 };
         points.iter().for_each(|it| warming.push(it));
@@ -40,16 +40,16 @@ impl Engine {
     }
 }
 
-impl Warming<'_> {
+impl WarmStart<'_> {
     /// The next point, in the order in which they were; one with another number of signals is left out.
-    pub fn push(&mut self, past: &Past) {
+    pub fn push(&mut self, past: &ScorerHistory) {
         if self.take(past) {
             self.state.recall(&self.past, &mut self.fold, &self.engine.settings);
         }
     }
 
     /// The same, judged before it is learned: by the model that judges, and by the one that is tried out.
-    pub fn judge(&mut self, past: &Past) -> Option<[f64; 2]> {
+    pub fn judge(&mut self, past: &ScorerHistory) -> Option<[f64; 2]> {
         if !self.take(past) {
             return None;
         }
@@ -57,8 +57,8 @@ impl Warming<'_> {
     }
 
     /// Takes the next point; says whether it is one.
-    fn take(&mut self, past: &Past) -> bool {
-        let Past { point, odd, weight, score } = past;
+    fn take(&mut self, past: &ScorerHistory) -> bool {
+        let ScorerHistory { point, odd, weight, score } = past;
         if !point.is_of(self.state.width()) {
             return false;
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::output::{Cells, cell, heading, names, object, write};
-use super::{Evaluation, Figures, Style};
+use super::{Evaluation, Figures, TableStyle};
 
 /// What is shown of each way where there are many of them.
 const LISTED: &[&str] = &[
@@ -22,7 +22,7 @@ const LISTED: &[&str] = &[
 
 /// A set, scored in several ways.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Compared {
+pub struct FigureComparison {
     /// What it is called.
     pub set: String,
     /// What each way is called, and its figures. The others are compared with the first.
@@ -30,7 +30,7 @@ pub struct Compared {
 }
 
 /// Shows two ways beside each other, a row for each figure, with what the second has more.
-pub fn beside(sets: &[Compared], style: Style) -> String {
+pub fn beside(sets: &[FigureComparison], style: TableStyle) -> String {
     shown(sets, style, |set| {
         let mut head = vec!["figure".to_owned()];
         head.extend(set.ways.iter().map(|(name, _)| name.clone()));
@@ -50,7 +50,7 @@ pub fn beside(sets: &[Compared], style: Style) -> String {
 }
 
 /// Shows many ways, a row for each, with the main figures and what they are more than those of the first.
-pub fn listed(sets: &[Compared], style: Style) -> String {
+pub fn listed(sets: &[FigureComparison], style: TableStyle) -> String {
     shown(sets, style, |set| {
         let names = names(set.ways.iter().map(|(_, it)| &it.figures));
         let names: Vec<&str> = LISTED.iter().filter(|it| names.contains(it)).copied().collect();
@@ -70,8 +70,8 @@ pub fn listed(sets: &[Compared], style: Style) -> String {
     })
 }
 
-fn shown(sets: &[Compared], style: Style, cells: impl Fn(&Compared) -> Cells) -> String {
-    if style == Style::Json {
+fn shown(sets: &[FigureComparison], style: TableStyle, cells: impl Fn(&FigureComparison) -> Cells) -> String {
+    if style == TableStyle::Json {
         return as_json(sets);
     }
     let mut text = String::new();
@@ -93,8 +93,8 @@ fn signed(value: f64) -> String {
     if 1e9 <= value.abs() { format!("{value:+.3e}") } else { format!("{value:+.4}") }
 }
 
-fn as_json(sets: &[Compared]) -> String {
-    let of_set = |it: &Compared| {
+fn as_json(sets: &[FigureComparison]) -> String {
+    let of_set = |it: &FigureComparison| {
         let first = it.ways.first().map(|(_, found)| found);
         let way = |(name, found): &(String, Evaluation)| {
             let mut way = json!({ "scored": name, "figures": object(&found.figures) });
@@ -122,7 +122,7 @@ fn as_json(sets: &[Compared]) -> String {
 mod tests {
     use super::*;
 
-    fn sets() -> Vec<Compared> {
+    fn sets() -> Vec<FigureComparison> {
         let way = |name: &str, named: &[(&str, f64)]| {
             let figures =
                 Figures { named: named.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect() };
@@ -132,7 +132,7 @@ mod tests {
             way("a", &[("vus_pr", 0.5), ("vus_roc", 0.75), ("hit@100", 1.0)]),
             way("b", &[("vus_pr", 0.25), ("vus_roc", 0.75)]),
         ];
-        vec![Compared { set: "it".into(), ways }]
+        vec![FigureComparison { set: "it".into(), ways }]
     }
 
     #[test]
@@ -142,8 +142,8 @@ mod tests {
                      vus_pr   0.5000  0.2500     -0.2500\n\
                      vus_roc  0.7500  0.7500     +0.0000\n\
                      hit@100  1.0000       -           -\n";
-        assert_eq!(beside(&sets(), Style::Table), table);
-        let markdown = beside(&sets(), Style::Markdown);
+        assert_eq!(beside(&sets(), TableStyle::Table), table);
+        let markdown = beside(&sets(), TableStyle::Markdown);
         assert!(markdown.starts_with("### it\n\n| figure | a | b | difference |\n|---|"), "{markdown}");
     }
 
@@ -153,12 +153,12 @@ mod tests {
                      scored            vus_pr  hit@100\n\
                      a                 0.5000   1.0000\n\
                      b       0.2500 (-0.2500)        -\n";
-        assert_eq!(listed(&sets(), Style::Table), table);
+        assert_eq!(listed(&sets(), TableStyle::Table), table);
     }
 
     #[test]
     fn json_has_all_digits() {
-        let found: Value = serde_json::from_str(&listed(&sets(), Style::Json)).unwrap();
+        let found: Value = serde_json::from_str(&listed(&sets(), TableStyle::Json)).unwrap();
         let way = &found["sets"][0]["ways"][1];
         let expected = json!({
             "scored": "b",

@@ -11,7 +11,7 @@ const LENIENCE: [(f64, &str); 2] = [(1.0, "hit@100"), (1.5, "hit@150")];
 
 /// Which signals someone says were to blame for an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
+pub struct RootCause {
     /// The first row of the event.
     pub first: usize,
     /// Its last row.
@@ -23,7 +23,7 @@ pub struct Cause {
 /// The mean share of causes among the blamed, for each lenience; nothing where no cause is known. What counts is what
 /// the detector blames at the highest score of the event, as a user looks there.
 pub(super) fn hits(
-    causes: &[Cause],
+    causes: &[RootCause],
     scores: &[f64],
     top: &[Vec<u16>],
 ) -> Option<[(&'static str, f64); LENIENCE.len()]> {
@@ -46,7 +46,7 @@ pub(super) fn hits(
 }
 
 /// The row of the highest score, the first of equal ones. One that is NaN counts as higher than all, as `numpy.argmax` has it.
-fn peak(scores: &[f64], cause: &Cause) -> Option<usize> {
+fn peak(scores: &[f64], cause: &RootCause) -> Option<usize> {
     let end = cause.last.saturating_add(1).min(scores.len());
     let rows = scores.get(cause.first..end)?;
     let is_higher = |it: f64, best: f64| !best.is_nan() && (it.is_nan() || best < it);
@@ -62,7 +62,7 @@ mod tests {
     fn check(rows: [usize; 2], signals: &[u16], expected: Option<[f64; 2]>) {
         let scores = [0.0, 3.0, 2.0, 3.0, f64::NAN];
         let top: Vec<Vec<u16>> = vec![vec![], vec![5, 6, 7, 8], vec![1], vec![], vec![2, 2, 1]];
-        let cause = Cause { first: rows[0], last: rows[1], signals: signals.iter().copied().collect() };
+        let cause = RootCause { first: rows[0], last: rows[1], signals: signals.iter().copied().collect() };
         let found = hits(&[cause], &scores, &top).map(|it| it.map(|(_, value)| value));
         assert_eq!(found, expected, "{rows:?} {signals:?}");
     }

@@ -8,7 +8,7 @@ use super::{Evaluation, Figures};
 
 /// How figures are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Style {
+pub enum TableStyle {
     /// Columns for a terminal.
     #[default]
     Table,
@@ -19,8 +19,8 @@ pub enum Style {
 }
 
 /// Shows named sets beside each other, with each series if asked for.
-pub fn show(sets: &[(String, Evaluation)], per_series: bool, style: Style) -> String {
-    if style == Style::Json {
+pub fn show(sets: &[(String, Evaluation)], per_series: bool, style: TableStyle) -> String {
+    if style == TableStyle::Json {
         return as_json(sets, per_series);
     }
     let mut text = write(&of_sets(sets), style);
@@ -55,7 +55,7 @@ fn of_sets(sets: &[(String, Evaluation)]) -> Cells {
 fn of_series(set: &Evaluation) -> Cells {
     let names = names(set.series.iter().map(|it| &it.figures));
     let head = ["series", "events"].iter().chain(&names).map(|it| (*it).to_owned()).collect();
-    let row = |it: &super::OfSeries| {
+    let row = |it: &super::SeriesFigures| {
         let figures = names.iter().map(|name| cell(&it.figures, name));
         [it.name.clone(), it.events.to_string()].into_iter().chain(figures).collect()
     };
@@ -83,13 +83,13 @@ pub(super) fn cell(figures: &Figures, name: &str) -> String {
     }
 }
 
-pub(super) fn heading(name: &str, style: Style) -> String {
-    if style == Style::Markdown { format!("### {name}\n") } else { format!("{name}:") }
+pub(super) fn heading(name: &str, style: TableStyle) -> String {
+    if style == TableStyle::Markdown { format!("### {name}\n") } else { format!("{name}:") }
 }
 
-pub(super) fn write(cells: &Cells, style: Style) -> String {
+pub(super) fn write(cells: &Cells, style: TableStyle) -> String {
     let mut text = String::new();
-    if style == Style::Markdown {
+    if style == TableStyle::Markdown {
         for (idx, row) in cells.iter().enumerate() {
             let row: Vec<_> = row.iter().map(|it| it.replace('|', "\\|")).collect();
             let _ = writeln!(text, "| {} |", row.join(" | "));
@@ -126,7 +126,7 @@ fn as_json(sets: &[(String, Evaluation)], per_series: bool) -> String {
             "figures": object(&set.figures),
         });
         if per_series {
-            let row = |it: &super::OfSeries| json!({ "series": it.name, "events": it.events, "figures": object(&it.figures) });
+            let row = |it: &super::SeriesFigures| json!({ "series": it.name, "events": it.events, "figures": object(&it.figures) });
             shown["per_series"] = set.series.iter().map(row).collect();
         }
         shown
@@ -137,14 +137,14 @@ fn as_json(sets: &[(String, Evaluation)], per_series: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::OfSeries;
+    use super::super::SeriesFigures;
     use super::*;
 
-    fn check(per_series: bool, style: Style, expected: &str) {
+    fn check(per_series: bool, style: TableStyle, expected: &str) {
         let figures = |named: &[(&str, f64)]| Figures {
             named: named.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         };
-        let of = |name: &str, named: &[(&str, f64)]| OfSeries {
+        let of = |name: &str, named: &[(&str, f64)]| SeriesFigures {
             name: name.into(),
             events: 2,
             figures: figures(named),
@@ -170,7 +170,7 @@ mod tests {
                     vus_pr         0.5000       -\n\
                     fleet_thr@1  1.000e30       -\n\
                     hit@100             -  1.0000\n";
-        check(false, Style::Table, sets);
+        check(false, TableStyle::Table, sets);
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         let text = "| figure | a |\n|---|---:|\n| series | 2 |\n| events | 4 |\n| days | 1.5 |\n| vus_pr | 0.5000 |\n\
                     | fleet_thr@1 | 1.000e30 |\n\n### a\n\n| series | events | vus_pr | auc_pr |\n|---|---:|---:|---:|\n\
                     | a-1 | 2 | 0.5000 | - |\n| a-2 | 2 | - | 0.2500 |\n";
-        check(true, Style::Markdown, text);
+        check(true, TableStyle::Markdown, text);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::roc;
 
 /// How well a limit tells anomalous rows from others.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct AtLimit {
+pub(super) struct AtThreshold {
     /// The score from which on a row is called anomalous.
     pub(super) limit: f64,
     /// How many of the rows called anomalous are.
@@ -14,7 +14,7 @@ pub(super) struct AtLimit {
     pub(super) recall: f64,
 }
 
-impl AtLimit {
+impl AtThreshold {
     /// The harmonic mean of both; 0 when both are.
     pub(super) fn f1(&self) -> f64 {
         2.0 * self.precision * self.recall / (self.precision + self.recall).max(1e-12)
@@ -23,7 +23,7 @@ impl AtLimit {
 
 /// Rows by falling score. Sorted once, as all figures of rows and volumes need it.
 #[derive(Debug)]
-pub(super) struct Ranked<'a> {
+pub(super) struct RankedRows<'a> {
     /// Whether each row is anomalous, in order of time.
     pub(super) labels: &'a [bool],
     /// Scores in order of time; all finite.
@@ -34,7 +34,7 @@ pub(super) struct Ranked<'a> {
     pub(super) positives: usize,
 }
 
-impl<'a> Ranked<'a> {
+impl<'a> RankedRows<'a> {
     /// Ranks rows.
     pub(super) fn new(labels: &'a [bool], scores: &'a [f64]) -> Self {
         let mut order: Vec<usize> = (0..labels.len().min(scores.len())).collect();
@@ -43,7 +43,7 @@ impl<'a> Ranked<'a> {
     }
 
     /// Precision and recall at each score that occurs, from the highest; rows of equal score enter together.
-    pub(super) fn points(&self) -> impl Iterator<Item = AtLimit> {
+    pub(super) fn points(&self) -> impl Iterator<Item = AtThreshold> {
         let mut found = 0;
         let mut rest = self.order.iter().enumerate().peekable();
         std::iter::from_fn(move || {
@@ -60,7 +60,7 @@ impl<'a> Ranked<'a> {
     }
 
     /// The point of the best F1; nothing without an anomalous row.
-    pub(super) fn best(&self) -> Option<AtLimit> {
+    pub(super) fn best(&self) -> Option<AtThreshold> {
         if self.positives == 0 {
             return None;
         }
@@ -69,7 +69,7 @@ impl<'a> Ranked<'a> {
     }
 
     /// The point of a given limit; nothing without an anomalous row.
-    pub(super) fn at_limit(&self, limit: f64) -> Option<AtLimit> {
+    pub(super) fn at_threshold(&self, limit: f64) -> Option<AtThreshold> {
         if self.positives == 0 {
             return None;
         }
@@ -102,8 +102,8 @@ impl<'a> Ranked<'a> {
         (!ordinary.is_empty() && !anomalous.is_empty()).then(|| roc::auc(&ordinary, &anomalous))
     }
 
-    fn at(&self, limit: f64, found: usize, called: usize) -> AtLimit {
-        AtLimit {
+    fn at(&self, limit: f64, found: usize, called: usize) -> AtThreshold {
+        AtThreshold {
             limit,
             precision: found as f64 / called.max(1) as f64,
             recall: found as f64 / self.positives.max(1) as f64,
@@ -118,9 +118,9 @@ mod tests {
     /// Best F1 with its limit, F1 at 2, average precision and area, by hand.
     fn check(labels: &str, scores: &[f64], expected: Option<[f64; 5]>) {
         let labels: Vec<bool> = labels.chars().map(|it| it == '1').collect();
-        let ranked = Ranked::new(&labels, scores);
+        let ranked = RankedRows::new(&labels, scores);
         let found = ranked.best().map(|best| {
-            let at = ranked.at_limit(2.0).unwrap();
+            let at = ranked.at_threshold(2.0).unwrap();
             let areas = (ranked.average_precision().unwrap(), ranked.auc().unwrap());
             [best.f1(), best.limit, at.f1(), areas.0, areas.1]
         });

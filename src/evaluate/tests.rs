@@ -83,16 +83,17 @@ fn events_are_runs() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
-    let check = |labels: usize, scores: usize, per_day: f64, window: usize, expected: Result<(), Unfit>| {
-        let found = Series::new("it", vec![false; labels], vec![0.0; scores], per_day, window);
-        assert_eq!(found.map(drop), expected);
-    };
+    let check =
+        |labels: usize, scores: usize, per_day: f64, window: usize, expected: Result<(), EvaluateError>| {
+            let found = Series::new("it", vec![false; labels], vec![0.0; scores], per_day, window);
+            assert_eq!(found.map(drop), expected);
+        };
     check(3, 3, 1440.0, 100, Ok(()));
-    check(3, 2, 1440.0, 100, Err(Unfit::Lengths { scores: 2, labels: 3 }));
-    check(0, 0, 1440.0, 100, Err(Unfit::Empty));
-    check(3, 3, 0.0, 100, Err(Unfit::PerDay(0.0)));
-    check(3, 3, f64::INFINITY, 100, Err(Unfit::PerDay(f64::INFINITY)));
-    check(3, 3, 1440.0, 5_000, Err(Unfit::Window(5_000)));
+    check(3, 2, 1440.0, 100, Err(EvaluateError::Lengths { scores: 2, labels: 3 }));
+    check(0, 0, 1440.0, 100, Err(EvaluateError::Empty));
+    check(3, 3, 0.0, 100, Err(EvaluateError::PerDay(0.0)));
+    check(3, 3, f64::INFINITY, 100, Err(EvaluateError::PerDay(f64::INFINITY)));
+    check(3, 3, 1440.0, 5_000, Err(EvaluateError::Window(5_000)));
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn no_series_have_no_figures() {
 #[test]
 fn hits_need_causes_in_all_series() {
     let plain = of(&[(true, 1.0), (false, 0.0)], 0);
-    let cause = Cause { first: 0, last: 0, signals: [1].into() };
+    let cause = RootCause { first: 0, last: 0, signals: [1].into() };
     let known = plain.clone().with_causes(vec![cause], vec![vec![1], vec![]]).unwrap();
     assert_eq!(figures(std::slice::from_ref(&known), 1.0).figures.get("hit@100"), Some(1.0));
     assert_eq!(figures(&[known, plain], 1.0).figures.get("hit@100"), None);

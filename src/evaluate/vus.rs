@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::pointwise::Ranked;
+use super::pointwise::RankedRows;
 use super::quantiles::linspace;
 
 /// Points of each curve: evenly spaced ranks of the score.
@@ -14,7 +14,7 @@ const LEVELS: usize = 250;
 
 /// The two volumes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Volumes {
+pub(super) struct VolumesUnderSurface {
     /// Under recall over fall-out; nothing when every row is anomalous.
     pub(super) roc: Option<f64>,
     /// Under precision over recall.
@@ -34,8 +34,8 @@ struct Levels {
 }
 
 impl Levels {
-    fn new(ranked: &Ranked<'_>) -> Self {
-        let Ranked { labels, scores, order, .. } = ranked;
+    fn new(ranked: &RankedRows<'_>) -> Self {
+        let RankedRows { labels, scores, order, .. } = ranked;
         let last = order.len().saturating_sub(1);
         // Cut off, not rounded, as there.
         let ranks = linspace(0.0, last as f64, LEVELS).into_iter().map(|it| it as usize);
@@ -58,7 +58,11 @@ impl Levels {
 }
 
 /// The volumes over buffer widths up to `window` rows; nothing without an event.
-pub(super) fn volumes(ranked: &Ranked<'_>, events: &[Range<usize>], window: usize) -> Option<Volumes> {
+pub(super) fn volumes(
+    ranked: &RankedRows<'_>,
+    events: &[Range<usize>],
+    window: usize,
+) -> Option<VolumesUnderSurface> {
     if events.is_empty() {
         return None;
     }
@@ -82,7 +86,7 @@ pub(super) fn volumes(ranked: &Ranked<'_>, events: &[Range<usize>], window: usiz
         roc += (1.0 - fall_out_before) * (1.0 + recall_before) / 2.0;
     }
     let widths = (window + 1) as f64;
-    Some(Volumes { roc: Some(roc / widths).filter(|it| it.is_finite()), pr: pr / widths })
+    Some(VolumesUnderSurface { roc: Some(roc / widths).filter(|it| it.is_finite()), pr: pr / widths })
 }
 
 /// How much is found at each level where rows beside an event count with a ramp of square-root decay, half the width
@@ -157,9 +161,9 @@ mod tests {
     use super::super::events_of;
     use super::*;
 
-    fn of(labels: &str, scores: &[f64], window: usize) -> Option<Volumes> {
+    fn of(labels: &str, scores: &[f64], window: usize) -> Option<VolumesUnderSurface> {
         let labels: Vec<bool> = labels.chars().map(|it| it == '1').collect();
-        volumes(&Ranked::new(&labels, scores), &events_of(&labels), window)
+        volumes(&RankedRows::new(&labels, scores), &events_of(&labels), window)
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::control_socket::ControlStream;
-use crate::control::{Command, Outcome, REPLY_DEADLINE, Refusal, Reply};
+use crate::control::{CommandRefusal, CommandReply, ControlCommand, Outcome, REPLY_DEADLINE};
 
 /// Time for a response, longer than the time that hostnorm waits for its own loop.
 const DEADLINE: Duration = REPLY_DEADLINE.saturating_add(Duration::from_secs(5));
@@ -65,7 +65,7 @@ impl std::error::Error for ClientError {}
 ///
 /// # Errors
 /// When there is no outcome. A refusal by hostnorm is an outcome.
-pub fn send(path: &Path, command: &Command) -> Result<Outcome, ClientError> {
+pub fn send(path: &Path, command: &ControlCommand) -> Result<Outcome, ClientError> {
     let failed = |reason: String| ClientError::Failed { path: path.to_owned(), reason };
     let request = request(command).map_err(|error| failed(error.to_string()))?;
     let responded = block_on(DEADLINE, async { exchange(connect(path).await?, request).await });
@@ -83,19 +83,19 @@ pub fn send(path: &Path, command: &Command) -> Result<Outcome, ClientError> {
 }
 
 /// A command as the request that the route table takes.
-fn request(command: &Command) -> hyper::http::Result<Request<Full<Bytes>>> {
+fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>> {
     let encode =
         |it: &str| percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC).to_string();
     let post = |path: &str, body| (Method::POST, path.to_owned(), body);
     let (method, path, body) = match command {
-        Command::Status => (Method::GET, "status".to_owned(), None),
-        Command::Explain => (Method::GET, "explain".to_owned(), None),
-        Command::Learn { on } => post("learn", Some(json!({ "on": on }))),
-        Command::Accept => post("accept", None),
-        Command::Forget { from, to } => post("forget", Some(json!({ "from": from, "to": to }))),
-        Command::Train => post("train", None),
-        Command::Promote { model } => post(&format!("models/{}/promote", encode(model)), None),
-        Command::Rollback => post("models/rollback", None),
+        ControlCommand::Status => (Method::GET, "status".to_owned(), None),
+        ControlCommand::Explain => (Method::GET, "explain".to_owned(), None),
+        ControlCommand::Learn { on } => post("learn", Some(json!({ "on": on }))),
+        ControlCommand::Accept => post("accept", None),
+        ControlCommand::Forget { from, to } => post("forget", Some(json!({ "from": from, "to": to }))),
+        ControlCommand::Train => post("train", None),
+        ControlCommand::Promote { model } => post(&format!("models/{}/promote", encode(model)), None),
+        ControlCommand::Rollback => post("models/rollback", None),
     };
     Request::builder()
         .method(method)
@@ -109,14 +109,14 @@ fn request(command: &Command) -> hyper::http::Result<Request<Full<Bytes>>> {
 /// The outcome that a response stands for; nothing when it is none of hostnorm's.
 fn outcome(status: StatusCode, body: &[u8]) -> Option<Outcome> {
     if status.is_success() {
-        return serde_json::from_slice::<Reply>(body).ok().map(Ok);
+        return serde_json::from_slice::<CommandReply>(body).ok().map(Ok);
     }
     let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
     let detail = problem.get("detail")?.as_str()?.to_owned();
     Some(Err(match status {
-        StatusCode::NOT_FOUND => Refusal::NotFound(detail),
-        StatusCode::SERVICE_UNAVAILABLE => Refusal::Unavailable(detail),
-        _ => Refusal::Conflict(detail),
+        StatusCode::NOT_FOUND => CommandRefusal::NotFound(detail),
+        StatusCode::SERVICE_UNAVAILABLE => CommandRefusal::Unavailable(detail),
+        _ => CommandRefusal::Conflict(detail),
     }))
 }
 

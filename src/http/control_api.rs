@@ -1,41 +1,41 @@
-//! The routes of the control socket: each becomes a [`Command`] to the sampling loop.
+//! The routes of the control socket: each becomes a [`ControlCommand`] to the sampling loop.
 
 use hyper::StatusCode;
 use serde::Deserialize;
 
-use super::message::{Problem, Request, Response, json};
+use super::message::{ProblemDetails, Request, Response, json};
 use super::routes::AppState;
-use crate::control::{Command, Refusal};
+use crate::control::{CommandRefusal, ControlCommand};
 use crate::reading::Timestamp;
 
 /// The state of the program.
-pub(super) async fn status(state: &AppState, _: Request) -> Result<Response, Problem> {
-    carry_out(state, Command::Status, StatusCode::OK).await
+pub(super) async fn status(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    carry_out(state, ControlCommand::Status, StatusCode::OK).await
 }
 
 /// The present state of each subject, explained.
-pub(super) async fn explain(state: &AppState, _: Request) -> Result<Response, Problem> {
-    carry_out(state, Command::Explain, StatusCode::OK).await
+pub(super) async fn explain(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    carry_out(state, ControlCommand::Explain, StatusCode::OK).await
 }
 
 /// Learning on or off.
-pub(super) async fn learn(state: &AppState, request: Request) -> Result<Response, Problem> {
+pub(super) async fn learn(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
         on: bool,
     }
     let Body { on } = request.json(r#"{"on": true}"#)?;
-    carry_out(state, Command::Learn { on }, StatusCode::OK).await
+    carry_out(state, ControlCommand::Learn { on }, StatusCode::OK).await
 }
 
 /// The current anomalies as normal.
-pub(super) async fn accept(state: &AppState, _: Request) -> Result<Response, Problem> {
-    carry_out(state, Command::Accept, StatusCode::OK).await
+pub(super) async fn accept(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    carry_out(state, ControlCommand::Accept, StatusCode::OK).await
 }
 
 /// What was learned between two instants, in seconds since the epoch.
-pub(super) async fn forget(state: &AppState, request: Request) -> Result<Response, Problem> {
+pub(super) async fn forget(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
@@ -45,38 +45,42 @@ pub(super) async fn forget(state: &AppState, request: Request) -> Result<Respons
     let Body { from, to } = request.json(r#"{"from": 1790000000, "to": 1790000600}"#)?;
     if from > to {
         let detail = format!("from {} is after to {}; swap them", from.0, to.0);
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        return Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail));
     }
-    carry_out(state, Command::Forget { from, to }, StatusCode::OK).await
+    carry_out(state, ControlCommand::Forget { from, to }, StatusCode::OK).await
 }
 
 /// A new model, which is trained after the response.
-pub(super) async fn train(state: &AppState, _: Request) -> Result<Response, Problem> {
-    carry_out(state, Command::Train, StatusCode::ACCEPTED).await
+pub(super) async fn train(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    carry_out(state, ControlCommand::Train, StatusCode::ACCEPTED).await
 }
 
 /// The model of the path.
-pub(super) async fn promote(state: &AppState, mut request: Request) -> Result<Response, Problem> {
+pub(super) async fn promote(state: &AppState, mut request: Request) -> Result<Response, ProblemDetails> {
     let model = request.captures.pop().unwrap_or_default();
-    carry_out(state, Command::Promote { model }, StatusCode::OK).await
+    carry_out(state, ControlCommand::Promote { model }, StatusCode::OK).await
 }
 
 /// The model before.
-pub(super) async fn rollback(state: &AppState, _: Request) -> Result<Response, Problem> {
-    carry_out(state, Command::Rollback, StatusCode::OK).await
+pub(super) async fn rollback(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    carry_out(state, ControlCommand::Rollback, StatusCode::OK).await
 }
 
-async fn carry_out(state: &AppState, command: Command, done: StatusCode) -> Result<Response, Problem> {
+async fn carry_out(
+    state: &AppState,
+    command: ControlCommand,
+    done: StatusCode,
+) -> Result<Response, ProblemDetails> {
     tracing::debug!(?command, "command received");
     match state.control.send(command).await {
         Ok(reply) => json(done, &reply),
         Err(refusal) => {
             let (status, detail) = match refusal {
-                Refusal::NotFound(reason) => (StatusCode::NOT_FOUND, reason),
-                Refusal::Conflict(reason) => (StatusCode::CONFLICT, reason),
-                Refusal::Unavailable(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+                CommandRefusal::NotFound(reason) => (StatusCode::NOT_FOUND, reason),
+                CommandRefusal::Conflict(reason) => (StatusCode::CONFLICT, reason),
+                CommandRefusal::Unavailable(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
             };
-            Err(Problem::new(status, detail))
+            Err(ProblemDetails::new(status, detail))
         }
     }
 }

@@ -3,17 +3,17 @@
 use hyper::StatusCode;
 use hyper::header::CONTENT_SECURITY_POLICY;
 
-use super::message::{Problem, Request, Response, whole, with};
+use super::message::{ProblemDetails, Request, Response, whole, with};
 use super::routes::AppState;
 use crate::description;
 use crate::reading::{Subject, Timestamp};
-use crate::report::{Judgement, Report};
+use crate::report::{Assessment, Report};
 use crate::version;
 
 const TEMPLATE: &str = include_str!("landing.html");
 
 /// The page, of the newest report if there is one.
-pub(super) async fn landing(state: &AppState, _: Request) -> Result<Response, Problem> {
+pub(super) async fn landing(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
     let report = state.reports.borrow().clone();
     let html = match report {
         Some(report) => state.pages.of(&report).html(|| render(Some(&report), &state.telemetry_path)),
@@ -45,7 +45,7 @@ fn state(report: &Report) -> String {
     rows.join("\n")
 }
 
-fn line(subject: &Subject, judgement: &Judgement, now: Timestamp) -> String {
+fn line(subject: &Subject, judgement: &Assessment, now: Timestamp) -> String {
     let name = description::name(subject);
     match (&judgement.opinion, &judgement.episode) {
         (None, _) => format!("{name}: learning, first score in {}", span(judgement.ready_at.0 - now.0)),
@@ -75,22 +75,22 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Episode, Opinion};
+    use crate::report::{Episode, ScoreDetails};
 
-    fn check(judgement: &Judgement, expected: &str) {
+    fn check(judgement: &Assessment, expected: &str) {
         assert_eq!(line(&Subject::Host, judgement, Timestamp(1000.0)), expected);
     }
 
     #[test]
     fn says_how_the_host_is() {
-        let learning = Judgement { ready_at: Timestamp(1301.0), ..Judgement::default() };
+        let learning = Assessment { ready_at: Timestamp(1301.0), ..Assessment::default() };
         check(&learning, "host: learning, first score in 6 min");
-        let opinion = Opinion { score: 0.25, ..Opinion::default() };
-        let quiet = Judgement { opinion: Some(opinion), ..Judgement::default() };
+        let opinion = ScoreDetails { score: 0.25, ..ScoreDetails::default() };
+        let quiet = Assessment { opinion: Some(opinion), ..Assessment::default() };
         check(&quiet, "host: nothing unusual, score 0.25 (threshold 1)");
         let episode = Episode { since: Timestamp(958.0), peak: 2.0 };
         let description = Some("Anomaly on host: swapping 3".into());
-        let anomaly = Judgement { episode: Some(episode), description, ..quiet };
+        let anomaly = Assessment { episode: Some(episode), description, ..quiet };
         check(&anomaly, "Anomaly on host: swapping 3; for 42 s, score 0.25 (threshold 1)");
     }
 

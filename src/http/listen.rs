@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 /// Why an address cannot be listened on.
 #[derive(Debug)]
-pub enum Error {
+pub enum ListenError {
     /// No address was given.
     NoAddress,
     /// It does not have the form `HOST:PORT`.
@@ -24,7 +24,7 @@ pub enum Error {
     },
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAddress => write!(f, "no address to listen on; give at least one, for example :19797"),
@@ -57,7 +57,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
+impl std::error::Error for ListenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Listen { source, .. } | Self::Inherited(source) => Some(source),
@@ -70,11 +70,11 @@ impl std::error::Error for Error {
 ///
 /// # Errors
 /// When there is no address, or one of them is malformed, taken, or not this machine's.
-pub fn bind<A: AsRef<str>>(addresses: &[A]) -> Result<Vec<TcpListener>, Error> {
+pub fn bind<A: AsRef<str>>(addresses: &[A]) -> Result<Vec<TcpListener>, ListenError> {
     let mut listeners = Vec::new();
     for address in addresses.iter().map(AsRef::as_ref) {
-        let (host, port) = parse(address).ok_or_else(|| Error::Address(address.to_owned()))?;
-        let listen = |source| Error::Listen { address: address.to_owned(), source };
+        let (host, port) = parse(address).ok_or_else(|| ListenError::Address(address.to_owned()))?;
+        let listen = |source| ListenError::Listen { address: address.to_owned(), source };
         let opened = match host {
             "" => everywhere(port),
             host => TcpListener::bind((host, port)).map(|it| vec![it]),
@@ -84,7 +84,7 @@ pub fn bind<A: AsRef<str>>(addresses: &[A]) -> Result<Vec<TcpListener>, Error> {
             listener.set_nonblocking(true).map_err(listen)?;
         }
     }
-    if listeners.is_empty() { Err(Error::NoAddress) } else { Ok(listeners) }
+    if listeners.is_empty() { Err(ListenError::NoAddress) } else { Ok(listeners) }
 }
 
 /// The host, without brackets, and the port.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 /// Longest body of a request, in bytes; a longer one is answered with 413.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// The media type of [`Problem`].
+/// The media type of [`ProblemDetails`].
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A response whose body is in memory.
@@ -30,35 +30,35 @@ pub(super) struct Request {
 
 impl Request {
     /// The body as JSON; `example` shows its form to a client that got it wrong.
-    pub(super) fn json<T: DeserializeOwned>(&self, example: &str) -> Result<T, Problem> {
+    pub(super) fn json<T: DeserializeOwned>(&self, example: &str) -> Result<T, ProblemDetails> {
         serde_json::from_slice(&self.body).map_err(|error| {
             let detail = format!("the body is malformed: {error}; expected JSON such as {example}");
-            Problem::new(StatusCode::BAD_REQUEST, detail)
+            ProblemDetails::new(StatusCode::BAD_REQUEST, detail)
         })
     }
 }
 
 /// Reads a body, at most [`BODY_BYTES_MAX`].
-pub(super) async fn read<B>(body: B) -> Result<Bytes, Problem>
+pub(super) async fn read<B>(body: B) -> Result<Bytes, ProblemDetails>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+        Err(error) if error.is::<LengthLimitError>() => Err(ProblemDetails::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body is longer than {BODY_BYTES_MAX} bytes; send a shorter one"),
         )),
         Err(error) => {
             let detail = format!("the body cannot be read: {error}; send it whole");
-            Err(Problem::new(StatusCode::BAD_REQUEST, detail))
+            Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail))
         }
     }
 }
 
 /// An error: what failed, and what to do.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct ProblemDetails {
     /// The status of the response, 4xx or 5xx.
     pub(super) status: StatusCode,
     /// One sentence for people.
@@ -67,14 +67,14 @@ pub(super) struct Problem {
     pub(super) allow: Option<HeaderValue>,
 }
 
-impl Problem {
+impl ProblemDetails {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), allow: None }
     }
 }
 
-impl From<Problem> for Response {
-    fn from(problem: Problem) -> Self {
+impl From<ProblemDetails> for Response {
+    fn from(problem: ProblemDetails) -> Self {
         let title = problem.status.canonical_reason();
         let status = problem.status.as_u16();
         let body = serde_json::json!({"title": title, "status": status, "detail": problem.detail});
@@ -97,10 +97,10 @@ pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
 }
 
 /// A response in JSON.
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, ProblemDetails> {
     let body = serde_json::to_vec(value).map_err(|error| {
         let detail = format!("the response cannot be written as JSON: {error}; this is a defect of hostnorm");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })?;
     Ok(whole(status, "application/json", body))
 }
@@ -115,10 +115,10 @@ pub(super) fn with(mut response: Response, name: HeaderName, value: &'static str
 /// are answered meanwhile.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
+) -> Result<T, ProblemDetails> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         let detail = format!("the response cannot be made: {error}; this is a defect of hostnorm");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })
 }
 

@@ -8,19 +8,19 @@ use std::fmt::{self, Write as _};
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabel, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder, NoLabelSet,
 };
-use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::MetricType as EncodedType;
 
-use crate::metric::{Metric, Type};
+use crate::metric::{Metric, MetricType};
 
 /// The place of each metric on the page.
-pub(super) struct Ranks {
+pub(super) struct FamilyOrder {
     metrics: Vec<&'static Metric>,
     /// The rank that was asked for last: sources set their metrics about in the order of their tables, so that
     /// the next one is there or shortly behind.
     newest: usize,
 }
 
-impl Ranks {
+impl FamilyOrder {
     pub(super) fn new(metrics: &[&'static Metric]) -> Self {
         Self { metrics: metrics.to_vec(), newest: 0 }
     }
@@ -38,13 +38,13 @@ impl Ranks {
 }
 
 /// Writes families one after the other.
-pub(super) struct Families<'a> {
+pub(super) struct MetricFamilies<'a> {
     encoder: DescriptorEncoder<'a>,
     /// Where a help text gets its full stop; kept for its memory.
     help: String,
 }
 
-impl<'a> Families<'a> {
+impl<'a> MetricFamilies<'a> {
     pub(super) fn new(encoder: DescriptorEncoder<'a>) -> Self {
         Self { encoder, help: String::new() }
     }
@@ -64,8 +64,8 @@ impl<'a> Families<'a> {
         // The encoder appends the suffix of counters to each sample.
         let (name, ty) = match metric.ty {
             // A single value has no sizes to count by.
-            Type::Gauge | Type::Histogram => (metric.name, MetricType::Gauge),
-            Type::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
+            MetricType::Gauge | MetricType::Histogram => (metric.name, EncodedType::Gauge),
+            MetricType::Counter => (metric.name.trim_end_matches("_total"), EncodedType::Counter),
         };
         let mut family = self.encoder.encode_descriptor(name, &self.help, None, ty)?;
         for (values, value) in samples {
@@ -89,13 +89,13 @@ impl<'a> Families<'a> {
 }
 
 /// Whole numbers are written as such: `1`, not `1.0`. From 2^53 on a float has no fraction anyway.
-fn encode(family: &mut MetricEncoder<'_>, ty: Type, value: f64) -> fmt::Result {
+fn encode(family: &mut MetricEncoder<'_>, ty: MetricType, value: f64) -> fmt::Result {
     const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
     let whole = (value.abs() < WHOLE_MAX && value.fract() == 0.0).then_some(value as i64);
     match (ty, whole) {
-        (Type::Gauge | Type::Histogram, Some(whole)) => family.encode_gauge(&whole),
-        (Type::Gauge | Type::Histogram, None) => family.encode_gauge(&value),
-        (Type::Counter, whole) => match whole.and_then(|it| u64::try_from(it).ok()) {
+        (MetricType::Gauge | MetricType::Histogram, Some(whole)) => family.encode_gauge(&whole),
+        (MetricType::Gauge | MetricType::Histogram, None) => family.encode_gauge(&value),
+        (MetricType::Counter, whole) => match whole.and_then(|it| u64::try_from(it).ok()) {
             Some(whole) => family.encode_counter::<NoLabelSet, u64, f64>(&whole, None),
             None => family.encode_counter::<NoLabelSet, f64, f64>(&value, None),
         },
@@ -120,12 +120,12 @@ impl<const N: usize> LabelValues for [&str; N] {
 }
 
 /// Labels as a reading has them. The series of containers and logs get one more, which tells them apart.
-pub(super) struct Owned<'a> {
+pub(super) struct SubjectLabels<'a> {
     pub(super) subject: Option<&'a str>,
     pub(super) values: &'a [Box<str>],
 }
 
-impl LabelValues for Owned<'_> {
+impl LabelValues for SubjectLabels<'_> {
     fn subject(&self) -> Option<&str> {
         self.subject
     }

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::metric_families::{Families, Owned, Ranks};
-use super::tick_histogram::{TICK_SECONDS, Ticks};
+use super::metric_families::{FamilyOrder, MetricFamilies, SubjectLabels};
+use super::tick_histogram::{TICK_SECONDS, TickHistogram};
 use crate::description;
 use crate::detect::DETECTORS;
 use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::Subject;
-use crate::report::{Expected, Judgement, Opinion, Report, SignalState};
+use crate::report::{Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
 use crate::version;
 
 static SCORE: Metric = Metric::gauge(
@@ -177,18 +177,18 @@ const EPISODE_INFO_MAX: usize = 100;
 
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ExpositionOptions {
     /// What the sources may set, in the order of exposition; others follow in the order in which they are met.
     pub sources: Vec<&'static Metric>,
     /// Whether what was read is exposed; `process_*` and the metrics of hostnorm itself always are.
     pub raw: bool,
     /// What was built.
-    pub build: Build,
+    pub build: BuildInfo,
 }
 
 /// What was built from what by what; a part that is not known is empty and its label absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Build {
+pub struct BuildInfo {
     /// Version of the package.
     pub version: &'static str,
     /// Commit it was built from.
@@ -197,7 +197,7 @@ pub struct Build {
     pub rust_version: &'static str,
 }
 
-impl Default for Build {
+impl Default for BuildInfo {
     fn default() -> Self {
         Self { version: version::VERSION, revision: version::REVISION, rust_version: version::RUSTC }
     }
@@ -205,7 +205,7 @@ impl Default for Build {
 
 /// What happened at the door and behind it: counted when it happens, shown by the next page.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct ServerCounters {
     /// Answers in OpenMetrics.
     pub openmetrics: AtomicU64,
     /// Answers in text 0.0.4.
@@ -213,10 +213,10 @@ pub struct Counts {
     /// Connections closed to make room for new ones.
     pub dropped: AtomicU64,
     /// What ticks took.
-    pub ticks: Ticks,
+    pub ticks: TickHistogram,
 }
 
-impl Counts {
+impl ServerCounters {
     /// Counts one more.
     pub(super) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
@@ -233,14 +233,14 @@ pub(super) struct Exposition {
     /// What the last tick produced.
     pub(super) report: Arc<Report>,
     /// What is exposed beside it.
-    pub(super) options: Arc<Options>,
+    pub(super) options: Arc<ExpositionOptions>,
     /// What happened at the door until now.
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<ServerCounters>,
 }
 
 impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        let mut families = MetricFamilies::new(encoder);
         self.subjects(&mut families)?;
         self.explanations(&mut families)?;
         self.signals(&mut families)?;
@@ -250,15 +250,15 @@ impl Collector for Exposition {
 }
 
 impl Exposition {
-    fn judgements(&self) -> impl Iterator<Item = ([&str; 2], &Judgement)> {
+    fn judgements(&self) -> impl Iterator<Item = ([&str; 2], &Assessment)> {
         self.report.judgements.iter().map(|(subject, it)| (names(subject), it))
     }
 
-    fn opinions(&self) -> impl Iterator<Item = ([&str; 2], &Opinion)> {
+    fn opinions(&self) -> impl Iterator<Item = ([&str; 2], &ScoreDetails)> {
         self.judgements().filter_map(|(names, it)| Some((names, it.opinion.as_ref()?)))
     }
 
-    fn subjects(&self, families: &mut Families<'_>) -> fmt::Result {
+    fn subjects(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         families.add(&SCORE, self.opinions().map(|(names, it)| (names, it.score)))?;
         let judged = || self.judgements().filter(|(_, it)| it.ready);
         families.add(&IS_ANOMALY, judged().map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
@@ -272,7 +272,7 @@ impl Exposition {
     }
 
     /// The episodes under way, the earliest first where there are too many: none loses its series to a later one.
-    fn episodes(&self, families: &mut Families<'_>) -> fmt::Result {
+    fn episodes(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let mut running: Vec<_> = self
             .report
             .judgements
@@ -293,7 +293,7 @@ impl Exposition {
         families.add(&UNDESCRIBED, [([""; 0], over as f64)])
     }
 
-    fn explanations(&self, families: &mut Families<'_>) -> fmt::Result {
+    fn explanations(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let detectors = || {
             self.opinions().flat_map(|([kind, subject], opinion)| {
                 let described = opinion.detectors.described();
@@ -326,14 +326,14 @@ impl Exposition {
         families.add(&GRACE, grace.map(|(reason, active)| ([reason.name()], one_if(active))))
     }
 
-    fn signals(&self, families: &mut Families<'_>) -> fmt::Result {
+    fn signals(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let signals = || {
             self.judgements().flat_map(|([kind, subject], judgement)| {
                 judgement.signals.iter().map(move |it| ([kind, subject, it.signal.name], it))
             })
         };
         families.add(&SIGNAL, signals().map(|(names, it)| (names, it.value)))?;
-        let expected = |part: fn(&Expected) -> f64| {
+        let expected = |part: fn(&ExpectedValue) -> f64| {
             let value = move |it: &SignalState| it.expected.as_ref().map(part);
             signals().filter_map(move |(names, it)| Some((names, value(it)?)))
         };
@@ -343,8 +343,8 @@ impl Exposition {
         families.add(&DRIFT, signals().filter_map(|(names, it)| Some((names, it.drift?))))
     }
 
-    fn itself(&self, families: &mut Families<'_>) -> fmt::Result {
-        let Build { version, revision, rust_version } = self.options.build;
+    fn itself(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
+        let BuildInfo { version, revision, rust_version } = self.options.build;
         families.add(&BUILD_INFO, [([version, revision, rust_version], 1.0)])?;
         let reading = &self.report.reading;
         families.add(&LAST_SAMPLE, [([""; 0], reading.at.0)])?;
@@ -358,20 +358,20 @@ impl Exposition {
     }
 
     /// What was measured. A reading is ordered by subject and source, a page by metric.
-    fn values(&self, families: &mut Families<'_>) -> fmt::Result {
+    fn values(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let Report { reading, own, .. } = &*self.report;
-        let Options { sources, raw, .. } = &*self.options;
+        let ExpositionOptions { sources, raw, .. } = &*self.options;
         let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
         let shown = |metric: &Metric| *raw || metric.name.starts_with("process_");
         let read = read.filter(|(_, it)| shown(it.metric));
-        let mut ranks = Ranks::new(sources);
+        let mut ranks = FamilyOrder::new(sources);
         let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);
         let mut rows: Vec<_> = rows.map(|(subject, it)| (ranks.of(it.metric), subject, it)).collect();
         rows.sort_by_key(|it| it.0);
         for family in rows.chunk_by(|one, other| one.0 == other.0) {
             let samples = family.iter().map(|(_, subject, sample)| {
                 let of = (**subject != Subject::Host).then(|| subject.name());
-                (Owned { subject: of, values: sample.labels.values() }, sample.value)
+                (SubjectLabels { subject: of, values: sample.labels.values() }, sample.value)
             });
             families.add(family[0].2.metric, samples)?;
         }

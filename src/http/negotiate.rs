@@ -7,7 +7,7 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
 
 /// A form in which the page can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum MetricsFormat {
     /// Prometheus text 0.0.4.
     Text,
     /// OpenMetrics text; the versions and escapings that hostnorm serves differ only in the name they are given
@@ -39,7 +39,7 @@ const OPENMETRICS: [(&str, &str, &str); 6] = [
     ("0.0.1", "", "application/openmetrics-text; version=0.0.1; charset=utf-8"),
 ];
 
-impl Format {
+impl MetricsFormat {
     /// The value of the header `Content-Type`.
     pub fn content_type(self) -> &'static str {
         match self {
@@ -97,26 +97,26 @@ enum Says {
 }
 
 /// What hostnorm has for a media range.
-fn offered(range: &Range<'_>) -> Option<(Says, Format)> {
+fn offered(range: &Range<'_>) -> Option<(Says, MetricsFormat)> {
     let is = |name: &str| range.name.eq_ignore_ascii_case(name);
     let param = |name: &str| range.params().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|it| it.1);
     if is("application/openmetrics-text") {
         let version = param("version").unwrap_or("1.0.0");
         let served = OPENMETRICS.iter().any(|it| it.0 == version);
         let escaping = param("escaping").unwrap_or_default();
-        return served.then(|| (Says::Type, Format::openmetrics(version, escaping)));
+        return served.then(|| (Says::Type, MetricsFormat::openmetrics(version, escaping)));
     }
     if is("text/plain") {
         // 1.0.0 is 0.0.4 with UTF-8 allowed in names: who reads the newer reads the older.
-        return Some((Says::Type, Format::Text));
+        return Some((Says::Type, MetricsFormat::Text));
     }
     if is("application/*") {
-        return Some((Says::Half, Format::openmetrics("", "")));
+        return Some((Says::Half, MetricsFormat::openmetrics("", "")));
     }
     if is("text/*") {
-        return Some((Says::Half, Format::Text));
+        return Some((Says::Half, MetricsFormat::Text));
     }
-    is("*/*").then_some((Says::Nothing, Format::Text))
+    is("*/*").then_some((Says::Nothing, MetricsFormat::Text))
 }
 
 /// Whether the client wants the body compressed.
@@ -201,7 +201,11 @@ mod tests {
     }
 
     fn check(accept: &[&str], content_type: &str) {
-        assert_eq!(Format::preferred(&headers(&ACCEPT, accept)).content_type(), content_type, "{accept:?}");
+        assert_eq!(
+            MetricsFormat::preferred(&headers(&ACCEPT, accept)).content_type(),
+            content_type,
+            "{accept:?}"
+        );
     }
 
     fn check_gzip(accept_encoding: &[&str], gzip: bool) {
@@ -280,14 +284,14 @@ mod tests {
             if let Ok(value) = hyper::header::HeaderValue::from_bytes(&bytes) {
                 let headers: HeaderMap =
                     [(ACCEPT, value.clone()), (ACCEPT_ENCODING, value)].into_iter().collect();
-                let _ = (Format::preferred(&headers), wants_gzip(&headers));
+                let _ = (MetricsFormat::preferred(&headers), wants_gzip(&headers));
             }
         }
 
         #[test]
         fn nor_does_what_looks_like_one(text in "([a-z*]{0,3}/?[a-z*]{0,3}[;,=\"q .01-]{0,6}){0,9}") {
             let headers = headers(&ACCEPT, &[text.as_str()]);
-            let _ = (Format::preferred(&headers), wants_gzip(&headers));
+            let _ = (MetricsFormat::preferred(&headers), wants_gzip(&headers));
         }
     }
 }

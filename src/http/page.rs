@@ -11,9 +11,9 @@ use hyper::header::{CONTENT_ENCODING, VARY};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use super::message::{Problem, Request, Response, blocking, whole, with};
-use super::metrics::{Counts, Exposition, Options};
-use super::negotiate::{Format, wants_gzip};
+use super::message::{ProblemDetails, Request, Response, blocking, whole, with};
+use super::metrics::{Exposition, ExpositionOptions, ServerCounters};
+use super::negotiate::{MetricsFormat, wants_gzip};
 use super::prometheus_text;
 use super::routes::AppState;
 use crate::report::Report;
@@ -21,18 +21,18 @@ use crate::report::Report;
 /// Makes the page of a report when it is first asked for.
 #[derive(Debug)]
 pub struct Pages {
-    options: Arc<Options>,
-    counts: Arc<Counts>,
+    options: Arc<ExpositionOptions>,
+    counts: Arc<ServerCounters>,
     newest: Mutex<Option<Arc<Page>>>,
 }
 
 impl Pages {
     /// Pages with these options and counts.
-    pub fn new(options: Options, counts: Arc<Counts>) -> Self {
+    pub fn new(options: ExpositionOptions, counts: Arc<ServerCounters>) -> Self {
         Self { options: Arc::new(options), counts, newest: Mutex::default() }
     }
 
-    pub(super) fn counts(&self) -> &Counts {
+    pub(super) fn counts(&self) -> &ServerCounters {
         &self.counts
     }
 
@@ -67,7 +67,7 @@ struct Body {
 
 impl Page {
     /// A page that is not rendered yet; its counts are those of the time when it is.
-    pub fn new(report: Arc<Report>, options: Arc<Options>, counts: Arc<Counts>) -> Self {
+    pub fn new(report: Arc<Report>, options: Arc<ExpositionOptions>, counts: Arc<ServerCounters>) -> Self {
         let exposition = Arc::new(Exposition { report, options, counts });
         Self { exposition, openmetrics: Body::default(), text: Body::default(), html: OnceLock::new() }
     }
@@ -77,7 +77,7 @@ impl Page {
     }
 
     /// The metrics in this format, plain or compressed.
-    pub fn body(&self, format: Format, gzip: bool) -> Bytes {
+    pub fn body(&self, format: MetricsFormat, gzip: bool) -> Bytes {
         let body = self.of(format);
         let plain = || body.plain.get_or_init(|| self.render(format).into());
         let bytes = match gzip {
@@ -88,7 +88,7 @@ impl Page {
     }
 
     /// The same where it is rendered already.
-    fn rendered(&self, format: Format, gzip: bool) -> Option<Bytes> {
+    fn rendered(&self, format: MetricsFormat, gzip: bool) -> Option<Bytes> {
         let body = self.of(format);
         if gzip { body.gzip.get() } else { body.plain.get() }.cloned()
     }
@@ -98,21 +98,21 @@ impl Page {
         self.html.get_or_init(|| render().into()).clone()
     }
 
-    fn of(&self, format: Format) -> &Body {
+    fn of(&self, format: MetricsFormat) -> &Body {
         match format {
-            Format::Text => &self.text,
-            Format::OpenMetrics { .. } => &self.openmetrics,
+            MetricsFormat::Text => &self.text,
+            MetricsFormat::OpenMetrics { .. } => &self.openmetrics,
         }
     }
 
-    fn render(&self, format: Format) -> String {
+    fn render(&self, format: MetricsFormat) -> String {
         match format {
-            Format::Text => {
+            MetricsFormat::Text => {
                 let openmetrics = self.openmetrics.plain.get_or_init(|| openmetrics(&self.exposition).into());
                 // The encoder writes UTF-8 only.
                 prometheus_text::from_openmetrics(std::str::from_utf8(openmetrics).unwrap_or_default())
             }
-            Format::OpenMetrics { .. } => openmetrics(&self.exposition),
+            MetricsFormat::OpenMetrics { .. } => openmetrics(&self.exposition),
         }
     }
 }
@@ -140,21 +140,21 @@ fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// The metrics of the newest report, in the format and encoding that the client prefers.
-pub(super) async fn metrics(state: &AppState, request: Request) -> Result<Response, Problem> {
+pub(super) async fn metrics(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let Some(report) = state.reports.borrow().clone() else {
         let detail = "nothing has been read yet; try again after one interval";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        return Err(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
-    let (format, gzip) = (Format::preferred(&request.headers), wants_gzip(&request.headers));
+    let (format, gzip) = (MetricsFormat::preferred(&request.headers), wants_gzip(&request.headers));
     let page = state.pages.of(&report);
     let body = match page.rendered(format, gzip) {
         Some(body) => body,
         // A page of many subjects takes longer than other requests should wait.
         None => blocking(move || page.body(format, gzip)).await?,
     };
-    Counts::add(match format {
-        Format::Text => &state.pages.counts.text,
-        Format::OpenMetrics { .. } => &state.pages.counts.openmetrics,
+    ServerCounters::add(match format {
+        MetricsFormat::Text => &state.pages.counts.text,
+        MetricsFormat::OpenMetrics { .. } => &state.pages.counts.openmetrics,
     });
     let response = whole(StatusCode::OK, format.content_type(), body);
     let response = with(with(response, VARY, "accept"), VARY, "accept-encoding");

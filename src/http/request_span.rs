@@ -9,7 +9,7 @@ use tracing::{Instrument as _, Span};
 use super::message::Response;
 use super::routes::{self, AppState};
 use super::server::Peer;
-use super::timeouts::Activity;
+use super::timeouts::ConnectionActivity;
 
 /// Longest text of a client that goes into a span.
 const TEXT_BYTES_MAX: usize = 256;
@@ -20,7 +20,7 @@ const OTHER: &str = "_OTHER";
 pub(super) async fn respond(
     state: &AppState,
     peer: &Peer,
-    activity: &Activity,
+    activity: &ConnectionActivity,
     request: Request<Incoming>,
 ) -> Response {
     let rows = routes::rows(state, request.uri().path());

@@ -9,10 +9,10 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::{HeaderMap, Method, StatusCode, Version};
 use tokio::sync::watch;
 
-use super::message::{self, Problem, Request, Response, plain};
+use super::message::{self, ProblemDetails, Request, Response, plain};
 use super::page::Pages;
 use super::server::Peer;
-use super::timeouts::Activity;
+use super::timeouts::ConnectionActivity;
 use super::{control_api, landing, page};
 use crate::control::Control;
 use crate::reading::Timestamp;
@@ -39,7 +39,7 @@ pub struct AppState {
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub(super) enum RouteAccess {
     /// Everybody.
     Public,
     /// Clients of the control socket.
@@ -47,7 +47,7 @@ pub(super) enum Access {
 }
 
 /// The future of a response; it borrows the state.
-type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send + 'a>>;
+type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ProblemDetails>> + Send + 'a>>;
 /// Answers a request.
 type Handler = for<'a> fn(&'a AppState, Request) -> Responding<'a>;
 
@@ -56,7 +56,7 @@ pub(super) struct Route {
     method: Method,
     /// The path, where `{name}` stands for one segment.
     pub(super) pattern: &'static str,
-    access: Access,
+    access: RouteAccess,
     handler: Handler,
 }
 
@@ -72,7 +72,7 @@ macro_rules! route {
         Route {
             method: Method::$method,
             pattern: $pattern,
-            access: Access::$access,
+            access: RouteAccess::$access,
             handler: |state, request| Box::pin($handler(state, request)),
         }
     };
@@ -125,7 +125,7 @@ fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
 pub(super) async fn respond(
     state: &AppState,
     peer: &Peer,
-    activity: &Activity,
+    activity: &ConnectionActivity,
     rows: &[&'static Route],
     request: hyper::Request<Incoming>,
 ) -> Response {
@@ -153,8 +153,8 @@ fn choose(
     peer: &Peer,
     rows: &[&'static Route],
     request: &hyper::Request<Incoming>,
-) -> Result<&'static Route, Problem> {
-    let problem = |status, detail: String| Err(Problem::new(status, detail));
+) -> Result<&'static Route, ProblemDetails> {
+    let problem = |status, detail: String| Err(ProblemDetails::new(status, detail));
     if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
         return problem(StatusCode::BAD_REQUEST, "send the header Host, once".into());
     }
@@ -168,9 +168,9 @@ fn choose(
         let allowed = allowed.join(", ");
         let detail = format!("{} is not allowed here; use {allowed}", request.method());
         let allow = HeaderValue::from_str(&allowed).ok();
-        return Err(Problem { allow, ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail) });
+        return Err(ProblemDetails { allow, ..ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, detail) });
     };
-    if route.access == Access::Control && *peer != Peer::Control {
+    if route.access == RouteAccess::Control && *peer != Peer::Control {
         return problem(
             StatusCode::FORBIDDEN,
             "this route is served on the control socket only; on the host, use the hostnorm command or \
@@ -193,12 +193,12 @@ impl Route {
 }
 
 /// The process answers.
-async fn healthy(_: &AppState, _: Request) -> Result<Response, Problem> {
+async fn healthy(_: &AppState, _: Request) -> Result<Response, ProblemDetails> {
     Ok(plain(StatusCode::OK, HEALTHY))
 }
 
 /// The newest report is young enough to be true.
-async fn ready(state: &AppState, _: Request) -> Result<Response, Problem> {
+async fn ready(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
     const INTERVALS_MAX: u32 = 3;
     let Some(taken_at) = state.reports.borrow().as_ref().map(|it| it.reading.at) else {
         let text = "hostnorm is not Ready: nothing has been read yet\n";

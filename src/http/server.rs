@@ -15,10 +15,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::control_socket::{ControlSocket, ControlStream};
-use super::metrics::Counts;
+use super::metrics::ServerCounters;
 use super::request_span;
 use super::routes::AppState;
-use super::timeouts::{Activity, TimeoutStream};
+use super::timeouts::{ConnectionActivity, TimeoutStream};
 
 /// Most connections from the network; for one more, the one without activity for the longest time is closed.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -117,7 +117,7 @@ struct Acceptor {
 
 /// An open connection.
 struct Connection {
-    activity: Arc<Activity>,
+    activity: Arc<ConnectionActivity>,
     task: AbortHandle,
 }
 
@@ -138,7 +138,7 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let activity = Arc::new(Activity::default());
+        let activity = Arc::new(ConnectionActivity::default());
         let stream = TimeoutStream::new(stream, Arc::clone(&activity));
         let (state, own) = (Arc::clone(&self.state), Arc::clone(&activity));
         let service = service_fn(move |request| {
@@ -177,7 +177,7 @@ impl Acceptor {
         let oldest = open.iter().enumerate().min_by_key(|(_, it)| it.activity.rank());
         if let Some(index) = oldest.map(|(index, _)| index) {
             open.swap_remove(index).task.abort();
-            Counts::add(&self.state.pages.counts().dropped);
+            ServerCounters::add(&self.state.pages.counts().dropped);
         }
     }
 }

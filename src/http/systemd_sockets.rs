@@ -2,14 +2,14 @@
 
 use std::net::TcpListener;
 
-use super::listen::Error;
+use super::listen::ListenError;
 
 /// Takes over the sockets that were handed over, once: a second time they would be others.
 ///
 /// # Errors
 /// When there is none, or one that is no TCP socket.
 #[cfg(unix)]
-pub fn inherited() -> Result<Vec<TcpListener>, Error> {
+pub fn inherited() -> Result<Vec<TcpListener>, ListenError> {
     let mut given = listenfd::ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..given.len() {
@@ -17,9 +17,9 @@ pub fn inherited() -> Result<Vec<TcpListener>, Error> {
             it.iter().try_for_each(|it| it.set_nonblocking(true))?;
             Ok(it)
         });
-        listeners.extend(taken.map_err(Error::Inherited)?);
+        listeners.extend(taken.map_err(ListenError::Inherited)?);
     }
-    if listeners.is_empty() { Err(Error::NothingInherited) } else { Ok(listeners) }
+    if listeners.is_empty() { Err(ListenError::NothingInherited) } else { Ok(listeners) }
 }
 
 /// Nobody hands over sockets here.
@@ -27,6 +27,6 @@ pub fn inherited() -> Result<Vec<TcpListener>, Error> {
 /// # Errors
 /// Always.
 #[cfg(not(unix))]
-pub fn inherited() -> Result<Vec<TcpListener>, Error> {
-    Err(Error::NothingInherited)
+pub fn inherited() -> Result<Vec<TcpListener>, ListenError> {
+    Err(ListenError::NothingInherited)
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 
-use super::metric_families::Families;
+use super::metric_families::MetricFamilies;
 use crate::metric::Metric;
-use crate::report::Took;
+use crate::report::TickTiming;
 
 /// Upper ends of the buckets, in seconds: a tick takes a millisecond, and is late after an interval.
 const BOUNDS: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 10.0];
@@ -22,20 +22,20 @@ type Names = [(&'static str, String); 2];
 
 /// What ticks took so far.
 #[derive(Debug)]
-pub struct Ticks {
+pub struct TickHistogram {
     histogram: HistogramWithExemplars<Names>,
     any: AtomicBool,
 }
 
-impl Default for Ticks {
+impl Default for TickHistogram {
     fn default() -> Self {
         Self { histogram: HistogramWithExemplars::new(BOUNDS.into_iter()), any: AtomicBool::new(false) }
     }
 }
 
-impl Ticks {
+impl TickHistogram {
     /// Counts one more tick. Of those with a trace, the newest in each bucket is its exemplar.
-    pub fn note(&self, took: &Took) {
+    pub fn note(&self, took: &TickTiming) {
         let names = took
             .trace
             .as_ref()
@@ -47,7 +47,7 @@ impl Ticks {
     }
 
     /// The family; absent before the first tick ended.
-    pub(super) fn encode(&self, families: &mut Families<'_>) -> fmt::Result {
+    pub(super) fn encode(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         if self.any.load(Ordering::Relaxed) {
             families.add_whole(&TICK_SECONDS, &self.histogram)?;
         }

@@ -27,23 +27,23 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 
 /// What happens on a connection.
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(super) struct ConnectionActivity {
     /// Whether a request was read and is being handled: then nobody waits for the client.
     handling: AtomicBool,
     /// When a request was last read whole, or some of a response taken, or else the connection began.
     last: Mutex<Instant>,
 }
 
-impl Default for Activity {
+impl Default for ConnectionActivity {
     fn default() -> Self {
         Self { handling: AtomicBool::new(false), last: Mutex::new(Instant::now()) }
     }
 }
 
-impl Activity {
+impl ConnectionActivity {
     /// A request is being handled until this is dropped.
     pub(super) fn handling(&self) -> impl Drop + '_ {
-        struct Handling<'a>(&'a Activity);
+        struct Handling<'a>(&'a ConnectionActivity);
         impl Drop for Handling<'_> {
             fn drop(&mut self) {
                 self.0.handling.store(false, Ordering::Relaxed);
@@ -73,7 +73,7 @@ impl Activity {
 #[derive(Debug)]
 pub(super) struct TimeoutStream<S> {
     stream: S,
-    activity: Arc<Activity>,
+    activity: Arc<ConnectionActivity>,
     waiting: Waiting,
     /// When the wait ends.
     deadline: Instant,
@@ -95,7 +95,7 @@ enum Waiting {
 }
 
 impl<S> TimeoutStream<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: S, activity: Arc<ConnectionActivity>) -> Self {
         let (waiting, deadline) = (Waiting::Request, Instant::now() + REQUEST);
         let alarm = Box::pin(sleep(REQUEST));
         Self { stream, activity, waiting, deadline, alarm, lingered: None }

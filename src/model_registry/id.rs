@@ -8,12 +8,12 @@ use crate::reading::Timestamp;
 
 /// A name such as `20261121T164200Z`, with `-2` and so on behind when there was one in that second already.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id(Arc<str>);
+pub struct VersionId(Arc<str>);
 
 /// The longest name that is read.
 const LENGTH_MAX: usize = 32;
 
-impl Id {
+impl VersionId {
     /// The name of what was trained at this instant, other than those that are `taken`.
     pub(super) fn new(at: Timestamp, taken: impl Fn(&Self) -> bool) -> Self {
         let time = description::instant(Timestamp(at.0.floor()));
@@ -42,7 +42,7 @@ impl Id {
     }
 }
 
-impl fmt::Display for Id {
+impl fmt::Display for VersionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -55,8 +55,8 @@ mod tests {
     #[test]
     fn a_name_is_an_instant() {
         let check = |at: f64, taken: &[&str], expect: &str| {
-            let id = Id::new(Timestamp(at), |it| taken.contains(&it.as_str()));
-            assert_eq!((id.as_str(), Id::read(id.as_str())), (expect, Some(id.clone())));
+            let id = VersionId::new(Timestamp(at), |it| taken.contains(&it.as_str()));
+            assert_eq!((id.as_str(), VersionId::read(id.as_str())), (expect, Some(id.clone())));
         };
         check(1_795_279_320.9, &[], "20261121T164200Z");
         check(1_795_279_320.9, &["20261121T164200Z"], "20261121T164200Z-2");
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn what_is_no_name_is_none() {
         for text in ["", "a b", "x\n", "../x", "123456789012345678901234567890123"] {
-            assert_eq!(Id::read(text), None, "{text}");
+            assert_eq!(VersionId::read(text), None, "{text}");
         }
     }
 }

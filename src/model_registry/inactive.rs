@@ -1,18 +1,18 @@
 //! Versions that neither judge nor are tried out: their models are megabytes, and are where they were written down.
 
-use super::{Id, NoVersion, Registry, Saved, Stage, Version};
-use crate::reading::{Kind, Timestamp};
+use super::{ModelRegistry, ModelVersion, RegistryChange, UnknownVersion, VersionId, VersionStage};
+use crate::reading::{SubjectKind, Timestamp};
 
 /// What is left of a version in memory.
 #[derive(Debug, Clone)]
-pub(super) struct Resting {
-    pub(super) id: Id,
-    pub(super) kind: Kind,
+pub(super) struct InactiveVersions {
+    pub(super) id: VersionId,
+    pub(super) kind: SubjectKind,
     pub(super) created: Timestamp,
-    pub(super) stage: Stage,
+    pub(super) stage: VersionStage,
 }
 
-impl Registry {
+impl ModelRegistry {
     /// Lets go of the models of versions that rest, as all of them are written down somewhere.
     pub fn forgetful(self, forgetful: bool) -> Self {
         Self { forgetful, ..self }
@@ -24,10 +24,10 @@ impl Registry {
     }
 
     /// Takes the model of a version that rests; says whether it still did.
-    pub fn wake(&mut self, version: Version) -> bool {
+    pub fn wake(&mut self, version: ModelVersion) -> bool {
         let Some(place) = self.resting.iter().position(|it| it.id == version.id) else { return false };
         let stage = self.resting.remove(place).stage;
-        self.insert(Version { stage, ..version });
+        self.insert(ModelVersion { stage, ..version });
         true
     }
 
@@ -35,46 +35,48 @@ impl Registry {
     ///
     /// # Errors
     /// When no version has judged before.
-    pub fn previous(&self) -> Result<Id, NoVersion> {
+    pub fn previous(&self) -> Result<VersionId, UnknownVersion> {
         let before = self
             .versions
             .keys()
             .filter_map(|kind| Some((self.current(*kind)?.created, self.before(*kind).ok()?)));
         let newest = before.max_by(|one, other| one.0.0.total_cmp(&other.0.0));
-        newest.map(|(_, id)| id).ok_or(NoVersion::NoneBefore)
+        newest.map(|(_, id)| id).ok_or(UnknownVersion::NoneBefore)
     }
 
     /// The newest version of a kind that judged before the current one.
     ///
     /// # Errors
     /// When there is none.
-    pub fn before(&self, kind: Kind) -> Result<Id, NoVersion> {
+    pub fn before(&self, kind: SubjectKind) -> Result<VersionId, UnknownVersion> {
         let current = self.current(kind).map(|it| it.created);
         let whole = self.versions().map(|it| (it.kind, it.stage, it.created, &it.id));
         let resting = self.resting.iter().map(|it| (it.kind, it.stage, it.created, &it.id));
         whole
             .chain(resting)
-            .filter(|it| (it.0, it.1) == (kind, Stage::Retired) && current.is_none_or(|at| it.2.0 < at.0))
+            .filter(|it| {
+                (it.0, it.1) == (kind, VersionStage::Retired) && current.is_none_or(|at| it.2.0 < at.0)
+            })
             .max_by(|one, other| one.2.0.total_cmp(&other.2.0))
             .map(|it| it.3.clone())
-            .ok_or(NoVersion::NoneBefore)
+            .ok_or(UnknownVersion::NoneBefore)
     }
 
     /// Lets go of models, where that may be.
-    pub(super) fn settle(&mut self, kind: Kind) {
+    pub(super) fn settle(&mut self, kind: SubjectKind) {
         if !self.forgetful {
             return;
         }
         let versions = self.versions.entry(kind).or_default();
         for it in versions.extract_if(.., |it| !it.stage.is_running()) {
             let place = self.resting.partition_point(|other| other.created.0 <= it.created.0);
-            let Version { id, kind, created, stage, .. } = it;
-            self.resting.insert(place, Resting { id, kind, created, stage });
+            let ModelVersion { id, kind, created, stage, .. } = it;
+            self.resting.insert(place, InactiveVersions { id, kind, created, stage });
         }
     }
 
     /// Gives up the oldest of a kind that rest, as long as there are more than so many in all.
-    pub(super) fn trim(&mut self, kind: Kind, most: usize) {
+    pub(super) fn trim(&mut self, kind: SubjectKind, most: usize) {
         loop {
             let versions = self.versions.entry(kind).or_default();
             let resting = self.resting.iter().filter(|it| it.kind == kind).count();
@@ -88,7 +90,7 @@ impl Registry {
             } else {
                 return;
             };
-            self.saved.push(Saved::Gone(gone));
+            self.saved.push(RegistryChange::Gone(gone));
         }
     }
 }

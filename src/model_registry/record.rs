@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::{Id, Stage, Version};
-use crate::reading::{Kind, Timestamp};
-use crate::training::model_codec::{self, NoModel};
-use crate::training::{Model, model_evaluation::Card};
+use super::{ModelVersion, VersionId, VersionStage};
+use crate::reading::{SubjectKind, Timestamp};
+use crate::training::model_codec::{self, DecodeModelError};
+use crate::training::{TrainedModel, model_evaluation::ModelEvaluation};
 
 /// A version as it is written down; types of a table, not of the core.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record {
+pub struct VersionRecord {
     /// Its name.
     pub id: String,
     /// The name of whom it judges.
@@ -30,18 +30,18 @@ pub struct Record {
 
 /// Why a row is no version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BadRecord {
+pub enum InvalidRecord {
     /// A column has a value that means nothing.
     Column(&'static str),
     /// The card is not one.
     Card(String),
     /// The model cannot be read.
-    Model(NoModel),
+    Model(DecodeModelError),
     /// The forest is another one than the card tells of.
     Digest,
 }
 
-impl fmt::Display for BadRecord {
+impl fmt::Display for InvalidRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Column(name) => write!(f, "the column {name} of the model has a value that means nothing"),
@@ -52,13 +52,13 @@ impl fmt::Display for BadRecord {
     }
 }
 
-impl std::error::Error for BadRecord {}
+impl std::error::Error for InvalidRecord {}
 
-impl Version {
+impl ModelVersion {
     /// The row of this version.
-    pub fn record(&self) -> Record {
+    pub fn record(&self) -> VersionRecord {
         let card = &self.model.card;
-        Record {
+        VersionRecord {
             id: self.id.to_string(),
             kind: self.kind.name().to_owned(),
             created: self.created.0,
@@ -75,17 +75,24 @@ impl Version {
     ///
     /// # Errors
     /// When the row holds none that can be used.
-    pub fn from_record(record: &Record) -> Result<Self, BadRecord> {
-        let id = Id::read(&record.id).ok_or(BadRecord::Column("id"))?;
-        let kind = Kind::read(&record.kind).ok_or(BadRecord::Column("kind"))?;
-        let stage = Stage::read(&record.state).ok_or(BadRecord::Column("state"))?;
-        let created = Some(record.created).filter(|it| it.is_finite()).ok_or(BadRecord::Column("created"))?;
-        let card: Card =
-            serde_json::from_str(&record.card).map_err(|error| BadRecord::Card(error.to_string()))?;
-        let (eif, reference) = model_codec::from_bytes(&record.blob).map_err(BadRecord::Model)?;
+    pub fn from_record(record: &VersionRecord) -> Result<Self, InvalidRecord> {
+        let id = VersionId::read(&record.id).ok_or(InvalidRecord::Column("id"))?;
+        let kind = SubjectKind::read(&record.kind).ok_or(InvalidRecord::Column("kind"))?;
+        let stage = VersionStage::read(&record.state).ok_or(InvalidRecord::Column("state"))?;
+        let created =
+            Some(record.created).filter(|it| it.is_finite()).ok_or(InvalidRecord::Column("created"))?;
+        let card: ModelEvaluation =
+            serde_json::from_str(&record.card).map_err(|error| InvalidRecord::Card(error.to_string()))?;
+        let (eif, reference) = model_codec::from_bytes(&record.blob).map_err(InvalidRecord::Model)?;
         if eif.forest.digest() != card.digest || format!("{:016x}", card.digest) != record.digest {
-            return Err(BadRecord::Digest);
+            return Err(InvalidRecord::Digest);
         }
-        Ok(Self { id, kind, created: Timestamp(created), stage, model: Model { eif, card, reference } })
+        Ok(Self {
+            id,
+            kind,
+            created: Timestamp(created),
+            stage,
+            model: TrainedModel { eif, card, reference },
+        })
     }
 }

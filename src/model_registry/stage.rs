@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a version does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum VersionStage {
     /// It judges beside the current one, and is watched.
     Shadow,
     /// It judges.
@@ -15,7 +15,7 @@ pub enum Stage {
     Refused,
 }
 
-impl Stage {
+impl VersionStage {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Shadow, Self::Current, Self::Retired, Self::Refused];
 
@@ -40,7 +40,7 @@ impl Stage {
     }
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for VersionStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

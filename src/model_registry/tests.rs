@@ -1,44 +1,44 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::detect::forest::Rows;
-use crate::detect::random::Random;
-use crate::drift::Log;
-use crate::training::{Model, Settings, TrainingSet};
+use crate::detect::forest::FeatureRows;
+use crate::detect::random::SeededRng;
+use crate::drift::DriftLog;
+use crate::training::{TrainedModel, TrainingSet, TrainingSettings};
 
-static MODEL: LazyLock<Model> = LazyLock::new(|| {
-    let (mut random, mut rows, mut row) = (Random::new(2), Rows::new(9), vec![0.0; 9]);
+static MODEL: LazyLock<TrainedModel> = LazyLock::new(|| {
+    let (mut random, mut rows, mut row) = (SeededRng::new(2), FeatureRows::new(9), vec![0.0; 9]);
     for _ in 0..120 {
         random.fill_normal(&mut row);
         rows.push(&row);
     }
     let span = Some([Timestamp(0.0), Timestamp(7_200.0)]);
-    let set = TrainingSet { rows, noise: vec![0.0; 9], starts: Vec::new(), log: Log::default(), span };
-    training::train(&set, &Settings { trees: 20, sample_size: 32 }, 1).unwrap()
+    let set = TrainingSet { rows, noise: vec![0.0; 9], starts: Vec::new(), log: DriftLog::default(), span };
+    training::train(&set, &TrainingSettings { trees: 20, sample_size: 32 }, 1).unwrap()
 });
 
-const HOST: Kind = Kind::Host;
+const HOST: SubjectKind = SubjectKind::Host;
 
 /// A registry with models trained a day apart, of these qualities.
-fn registry(aucs: &[f64]) -> Registry {
-    let mut registry = Registry::new(3_600.0);
+fn registry(aucs: &[f64]) -> ModelRegistry {
+    let mut registry = ModelRegistry::new(3_600.0);
     for (day, auc) in aucs.iter().enumerate() {
         add(&mut registry, day, *auc);
     }
     registry
 }
 
-fn add(registry: &mut Registry, day: usize, auc: f64) {
+fn add(registry: &mut ModelRegistry, day: usize, auc: f64) {
     let mut model = MODEL.clone();
     model.card.auc_own = auc;
     registry.add(HOST, Timestamp(day as f64 * 86_400.0), model);
 }
 
-fn tally(seconds: f64, above: f64, above_current: f64) -> Tally {
-    Tally { seconds, readings: seconds, above, above_current }
+fn tally(seconds: f64, above: f64, above_current: f64) -> ShadowTally {
+    ShadowTally { seconds, readings: seconds, above, above_current }
 }
 
-fn stages(registry: &Registry) -> String {
+fn stages(registry: &ModelRegistry) -> String {
     registry.versions().map(|it| it.stage.name()).collect::<Vec<_>>().join(" ")
 }
 
@@ -52,17 +52,17 @@ fn the_first_judges_at_once_and_the_next_is_a_shadow() {
     assert_eq!(stages(&registry), "current retired shadow");
     assert_eq!(registry.review(HOST, &tally(3_599.0, 0.0, 0.0)), None);
     let outcome = registry.review(HOST, &tally(3_600.0, 0.0, 0.0));
-    assert_eq!(outcome, Some(Outcome::Promoted(Id::read("19700103T000000Z").unwrap())));
+    assert_eq!(outcome, Some(ShadowOutcome::Promoted(VersionId::read("19700103T000000Z").unwrap())));
     assert_eq!(stages(&registry), "retired retired current");
     assert_eq!(registry.review(HOST, &tally(3_600.0, 0.0, 0.0)), None);
 }
 
 #[test]
 fn a_shadow_that_is_worse_is_refused() {
-    let check = |auc: f64, tally: Tally, expect: Option<&str>| {
+    let check = |auc: f64, tally: ShadowTally, expect: Option<&str>| {
         let mut registry = registry(&[0.9, auc]);
         let why = match registry.review(HOST, &tally) {
-            Some(Outcome::Refused { why, .. }) => Some(why),
+            Some(ShadowOutcome::Refused { why, .. }) => Some(why),
             _ => None,
         };
         assert_eq!(why.as_deref(), expect);
@@ -96,15 +96,15 @@ fn what_the_current_one_knows_bounds_the_trial() {
 #[test]
 fn there_is_a_way_back_and_forth() {
     let mut registry = registry(&[0.9, 0.9]);
-    assert_eq!(registry.before(HOST).unwrap_err(), NoVersion::NoneBefore);
+    assert_eq!(registry.before(HOST).unwrap_err(), UnknownVersion::NoneBefore);
     registry.promote("19700102T000000Z").unwrap();
     assert_eq!(stages(&registry), "retired current");
     let before = registry.before(HOST).unwrap();
     assert_eq!(before.as_str(), "19700101T000000Z");
     registry.promote(before.as_str()).unwrap();
     assert_eq!(stages(&registry), "current retired");
-    assert_eq!(registry.before(HOST).unwrap_err(), NoVersion::NoneBefore, "it is not forth");
-    assert!(matches!(registry.promote("19700101T000000Z"), Err(NoVersion::Current(_))));
+    assert_eq!(registry.before(HOST).unwrap_err(), UnknownVersion::NoneBefore, "it is not forth");
+    assert!(matches!(registry.promote("19700101T000000Z"), Err(UnknownVersion::Current(_))));
     let error = registry.promote("x").unwrap_err().to_string();
     assert_eq!(error, "there is no model x; `hostnorm models list` names those that are kept");
 }
@@ -124,9 +124,9 @@ fn five_are_kept_and_what_changes_is_written_down() {
         .rev()
         .take(3)
         .map(|it| match it {
-            Saved::New(record) => format!("new {}", record.id),
-            Saved::Stage(id, stage) => format!("{id} {stage}"),
-            Saved::Gone(id) => format!("gone {id}"),
+            RegistryChange::New(record) => format!("new {}", record.id),
+            RegistryChange::Stage(id, stage) => format!("{id} {stage}"),
+            RegistryChange::Gone(id) => format!("gone {id}"),
         })
         .collect();
     assert_eq!(said, ["gone 19700105T000000Z", "new 19700109T000000Z", "19700108T000000Z retired"]);
@@ -135,28 +135,31 @@ fn five_are_kept_and_what_changes_is_written_down() {
 
 #[test]
 fn what_rests_is_known_by_name_until_it_is_woken() {
-    let mut registry = Registry::new(3_600.0).forgetful(true);
+    let mut registry = ModelRegistry::new(3_600.0).forgetful(true);
     let id = |day: usize| format!("197001{:02}T000000Z", day + 1);
     (0..5).for_each(|day| add(&mut registry, day, 0.9));
     assert_eq!(stages(&registry), "current shadow");
     let kept: Vec<bool> = (0..5).map(|day| registry.rests(&id(day))).collect();
     assert_eq!(kept, [false, true, true, true, false]);
-    let records: Vec<Record> = registry
+    let records: Vec<VersionRecord> = registry
         .saved()
         .into_iter()
-        .filter_map(|it| if let Saved::New(record) = it { Some(record) } else { None })
+        .filter_map(|it| if let RegistryChange::New(record) = it { Some(record) } else { None })
         .collect();
-    assert_eq!(registry.promote(&id(2)).unwrap_err(), NoVersion::Unknown(id(2)));
-    let version = |day: usize| Version::from_record(&records[day]).unwrap();
+    assert_eq!(registry.promote(&id(2)).unwrap_err(), UnknownVersion::Unknown(id(2)));
+    let version = |day: usize| ModelVersion::from_record(&records[day]).unwrap();
     assert!(registry.wake(version(2)) && !registry.wake(version(2)), "it wakes once");
     registry.promote(&id(2)).unwrap();
     assert_eq!(stages(&registry), "current shadow");
     assert!(registry.rests(&id(0)) && !registry.rests(&id(2)));
     assert_eq!(registry.before(HOST).unwrap().as_str(), id(1));
     // A restart knows the same.
-    let mut again = Registry::new(3_600.0).forgetful(true);
+    let mut again = ModelRegistry::new(3_600.0).forgetful(true);
     for (day, state) in ["retired", "retired", "current", "retired", "shadow"].into_iter().enumerate() {
-        again.restore(Version::from_record(&Record { state: state.into(), ..records[day].clone() }).unwrap());
+        again.restore(
+            ModelVersion::from_record(&VersionRecord { state: state.into(), ..records[day].clone() })
+                .unwrap(),
+        );
     }
     assert_eq!(
         (stages(&again), again.before(HOST).unwrap()),
@@ -164,25 +167,25 @@ fn what_rests_is_known_by_name_until_it_is_woken() {
     );
     // A sixth is one too many: the oldest that rests goes.
     add(&mut registry, 5, 0.9);
-    assert!(matches!(registry.saved().last(), Some(Saved::Gone(gone)) if gone.as_str() == id(0)));
+    assert!(matches!(registry.saved().last(), Some(RegistryChange::Gone(gone)) if gone.as_str() == id(0)));
     assert!(!registry.rests(&id(0)) && !registry.wake(version(0)));
 }
 
 #[test]
 fn a_row_is_a_version_again_or_says_why_not() {
     let mut registry = registry(&[0.9, 0.8]);
-    let records: Vec<Record> = registry.versions().map(Version::record).collect();
-    let mut again = Registry::new(3_600.0);
+    let records: Vec<VersionRecord> = registry.versions().map(ModelVersion::record).collect();
+    let mut again = ModelRegistry::new(3_600.0);
     // In any order, and twice.
     for record in records.iter().rev().chain(&records) {
-        again.restore(Version::from_record(record).unwrap());
+        again.restore(ModelVersion::from_record(record).unwrap());
     }
-    assert_eq!(again.versions().map(Version::record).collect::<Vec<_>>(), records);
+    assert_eq!(again.versions().map(ModelVersion::record).collect::<Vec<_>>(), records);
     assert!(again.saved().is_empty() && !registry.saved().is_empty());
-    let check = |change: fn(&mut Record), expect: &str| {
+    let check = |change: fn(&mut VersionRecord), expect: &str| {
         let mut record = records[0].clone();
         change(&mut record);
-        assert_eq!(Version::from_record(&record).unwrap_err().to_string(), expect);
+        assert_eq!(ModelVersion::from_record(&record).unwrap_err().to_string(), expect);
     };
     check(|it| it.id = "../x".into(), "the column id of the model has a value that means nothing");
     check(|it| it.kind = "house".into(), "the column kind of the model has a value that means nothing");
@@ -192,5 +195,5 @@ fn a_row_is_a_version_again_or_says_why_not() {
     check(|it| it.digest = "0".into(), "the forest is another one than the card of the model tells of");
     let mut record = records[0].clone();
     record.card = "{}".into();
-    assert!(matches!(Version::from_record(&record), Err(BadRecord::Card(_))));
+    assert!(matches!(ModelVersion::from_record(&record), Err(InvalidRecord::Card(_))));
 }

@@ -4,57 +4,59 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::jobs::{Failure, Job, JobId, Jobs};
-use super::persist::Durable;
+use super::jobs::{Job, JobFailure, JobId, Jobs};
+use super::persist::PersistentState;
 use super::restore::forget_marker;
 use super::status;
 use crate::clock;
-use crate::control::{Command, Outcome, Refusal, Reply, Request};
+use crate::control::{CommandRefusal, CommandReply, CommandRequest, ControlCommand, Outcome};
 use crate::engine::Engine;
-use crate::model_registry::{NoVersion, Version};
-use crate::reading::{Kind, Subject};
+use crate::model_registry::{ModelVersion, UnknownVersion};
+use crate::reading::{Subject, SubjectKind};
 use crate::report::Report;
-use crate::store::{Between, Entry, Error, LEARNING, Marker};
+use crate::store::{LEARNING, MarkerRow, StoreEntry, StoreError, TimeRange};
 
 /// What follows from a command at once.
 enum Next {
-    Reply(Reply),
+    Reply(CommandReply),
     /// The reply comes with the end of the job.
     Job(Job),
 }
 
-impl From<NoVersion> for Refusal {
-    fn from(error: NoVersion) -> Self {
+impl From<UnknownVersion> for CommandRefusal {
+    fn from(error: UnknownVersion) -> Self {
         match error {
-            NoVersion::Unknown(_) => Self::NotFound(error.to_string()),
-            NoVersion::Current(_) | NoVersion::NoneBefore => Self::Conflict(error.to_string()),
+            UnknownVersion::Unknown(_) => Self::NotFound(error.to_string()),
+            UnknownVersion::Current(_) | UnknownVersion::NoneBefore => Self::Conflict(error.to_string()),
         }
     }
 }
 
 /// The commands that wait for their jobs.
 #[derive(Debug, Default)]
-pub(super) struct Commands(BTreeMap<JobId, Request>);
+pub(super) struct Commands(BTreeMap<JobId, CommandRequest>);
 
 impl Commands {
     /// Carries out a command and replies, or starts its job.
     pub(super) fn carry_out(
         &mut self,
-        request: Request,
-        durable: &mut Durable,
+        request: CommandRequest,
+        durable: &mut PersistentState,
         jobs: &mut Jobs,
         newest: Option<&Arc<Report>>,
     ) {
         let next = match &request.command {
-            Command::Status => Ok(Next::Reply(status::status(durable, jobs, newest))),
-            Command::Explain => status::explain(newest).map(Next::Reply),
-            Command::Learn { on } => Ok(Next::Reply(learn(durable, *on))),
-            Command::Accept => accept(durable).map(Next::Reply),
-            Command::Forget { from, to } => forget(durable, Between { from: *from, to: *to }).map(Next::Job),
-            Command::Train => train(durable).map(Next::Reply),
-            Command::Promote { model } => promote(durable, model),
-            Command::Rollback => {
-                let previous = durable.registry.previous().map_err(Refusal::from);
+            ControlCommand::Status => Ok(Next::Reply(status::status(durable, jobs, newest))),
+            ControlCommand::Explain => status::explain(newest).map(Next::Reply),
+            ControlCommand::Learn { on } => Ok(Next::Reply(learn(durable, *on))),
+            ControlCommand::Accept => accept(durable).map(Next::Reply),
+            ControlCommand::Forget { from, to } => {
+                forget(durable, TimeRange { from: *from, to: *to }).map(Next::Job)
+            }
+            ControlCommand::Train => train(durable).map(Next::Reply),
+            ControlCommand::Promote { model } => promote(durable, model),
+            ControlCommand::Rollback => {
+                let previous = durable.registry.previous().map_err(CommandRefusal::from);
                 previous.and_then(|it| promote(durable, it.as_str()))
             }
         };
@@ -63,7 +65,9 @@ impl Commands {
             Ok(Next::Job(job)) => match jobs.push(job) {
                 Some(id) => drop(self.0.insert(id, request)),
                 None => {
-                    request.reply(Err(Refusal::Unavailable("too many jobs wait; try again later".into())));
+                    request.reply(Err(CommandRefusal::Unavailable(
+                        "too many jobs wait; try again later".into(),
+                    )));
                 }
             },
             Err(refusal) => request.reply(Err(refusal)),
@@ -74,15 +78,15 @@ impl Commands {
     pub(super) fn rebuilt(
         &mut self,
         id: JobId,
-        result: Result<(Box<Engine>, usize), Failure<Error>>,
-        durable: &mut Durable,
+        result: Result<(Box<Engine>, usize), JobFailure<StoreError>>,
+        durable: &mut PersistentState,
         jobs: &mut Jobs,
     ) {
         let outcome = result.map_err(|it| unavailable(&it)).map(|(engine, points)| {
             jobs.discard_scheduled();
             durable.take_over(*engine, "forgot");
             tracing::info!(points, "time range forgotten");
-            Reply::sentence(format!(
+            CommandReply::sentence(format!(
                 "forgotten: learned again from the {points} stored points that are left; the model will be trained again"
             ))
         });
@@ -93,8 +97,8 @@ impl Commands {
     pub(super) fn loaded(
         &mut self,
         id: JobId,
-        result: Result<Box<Version>, Failure<String>>,
-        durable: &mut Durable,
+        result: Result<Box<ModelVersion>, JobFailure<String>>,
+        durable: &mut PersistentState,
     ) {
         let outcome = result.map_err(|it| unavailable(&it)).and_then(|version| {
             let model = version.id.clone();
@@ -112,73 +116,76 @@ impl Commands {
     }
 }
 
-fn unavailable<E: std::fmt::Display>(failure: &Failure<E>) -> Refusal {
-    Refusal::Unavailable(failure.to_string())
+fn unavailable<E: std::fmt::Display>(failure: &JobFailure<E>) -> CommandRefusal {
+    CommandRefusal::Unavailable(failure.to_string())
 }
 
-fn learn(durable: &mut Durable, on: bool) -> Reply {
+fn learn(durable: &mut PersistentState, on: bool) -> CommandReply {
     let word = if on { "on" } else { "off" };
     if durable.engine.is_learning() == on {
-        return Reply::sentence(format!("learning is already {word}"));
+        return CommandReply::sentence(format!("learning is already {word}"));
     }
     durable.engine.set_learning(on);
-    let marker = Marker { at: clock::now(), kind: LEARNING.into(), text: word.into() };
-    durable.store.put(Entry::Marker(marker));
+    let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: word.into() };
+    durable.store.put(StoreEntry::Marker(marker));
     durable.save_snapshot(Some("learning"));
     tracing::info!(learning = word, "learning switched");
-    Reply::sentence(match on {
+    CommandReply::sentence(match on {
         true => "learning is on",
         false => "learning is off, also after a restart, until `hostnorm learn on`",
     })
 }
 
-fn accept(durable: &mut Durable) -> Result<Reply, Refusal> {
+fn accept(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
     let accepted = durable.engine.accept();
     if accepted.is_empty() {
-        return Err(Refusal::Conflict("there is no anomaly to accept".into()));
+        return Err(CommandRefusal::Conflict("there is no anomaly to accept".into()));
     }
     durable.save_snapshot(Some("accepted"));
     let names: Vec<&str> = accepted.iter().map(Subject::name).collect();
     let names = names.join(", ");
     tracing::info!(subjects = names, "anomaly accepted");
-    Ok(Reply::sentence(format!("accepted: the current state of {names} is normal from now on")))
+    Ok(CommandReply::sentence(format!("accepted: the current state of {names} is normal from now on")))
 }
 
-fn forget(durable: &mut Durable, span: Between) -> Result<Job, Refusal> {
+fn forget(durable: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
     let directory = directory(durable)?;
-    durable.store.put(Entry::Marker(forget_marker(clock::now(), span)));
+    durable.store.put(StoreEntry::Marker(forget_marker(clock::now(), span)));
     let subjects = durable.engine.live().cloned().collect();
     Ok(Job::Rebuild { blank: Box::new(durable.engine.rebuilt()), subjects, directory, span })
 }
 
-fn train(durable: &mut Durable) -> Result<Reply, Refusal> {
-    let kinds: Vec<Kind> = durable.engine.kinds().collect();
+fn train(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
+    let kinds: Vec<SubjectKind> = durable.engine.kinds().collect();
     let mut requested = kinds.iter().map(|kind| durable.engine.request_training(*kind));
     let first = requested.next().unwrap_or_else(|| Err("no collector gives signals to judge".into()));
     match requested.fold(first, Result::or) {
-        Ok(()) => Ok(Reply::sentence("training requested; see `hostnorm models list` for the new model")),
-        Err(reason) => Err(Refusal::Conflict(reason)),
+        Ok(()) => {
+            Ok(CommandReply::sentence("training requested; see `hostnorm models list` for the new model"))
+        }
+        Err(reason) => Err(CommandRefusal::Conflict(reason)),
     }
 }
 
 /// Judges by a version; one that is not in memory is read first.
-fn promote(durable: &mut Durable, model: &str) -> Result<Next, Refusal> {
+fn promote(durable: &mut PersistentState, model: &str) -> Result<Next, CommandRefusal> {
     if durable.registry.rests(model) {
         return Ok(Next::Job(Job::LoadModel { directory: directory(durable)?, id: model.to_owned() }));
     }
     judge_by(durable, model).map(Next::Reply)
 }
 
-fn judge_by(durable: &mut Durable, model: &str) -> Outcome {
+fn judge_by(durable: &mut PersistentState, model: &str) -> Outcome {
     let version = durable.registry.promote(model)?;
     let (id, kind) = (version.id.to_string(), version.kind);
     durable.install(kind);
     durable.save_models();
     tracing::info!(kind = kind.name(), model = id, "model promoted by a command");
-    Ok(Reply::sentence(format!("model {id} judges from now on")))
+    Ok(CommandReply::sentence(format!("model {id} judges from now on")))
 }
 
-fn directory(durable: &Durable) -> Result<PathBuf, Refusal> {
+fn directory(durable: &PersistentState) -> Result<PathBuf, CommandRefusal> {
     let directory = durable.store.directory().map(std::path::Path::to_owned);
-    directory.ok_or_else(|| Refusal::Conflict("there is no store: storage.path is off or unknown".into()))
+    directory
+        .ok_or_else(|| CommandRefusal::Conflict("there is no store: storage.path is off or unknown".into()))
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::throttle::Gate;
+use super::throttle::JobGate;
 use crate::clock;
 use crate::metric::Metric;
 use crate::reading::Values;
@@ -16,9 +16,9 @@ use crate::reading::Values;
 mod queue;
 mod job;
 
-pub(super) use job::{Failure, Job, Outcome, States};
+pub(super) use job::{Job, JobFailure, JobOutcome, States};
 
-use queue::{Lane, Queue};
+use queue::{JobPriority, JobQueue};
 
 /// Jobs that wait at most; one more is dropped and counted.
 pub(super) const JOBS_MAX: usize = 32;
@@ -34,9 +34,9 @@ pub(super) type JobId = u64;
 
 /// A job that ended.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(super) struct FinishedJob {
     pub(super) id: JobId,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: JobOutcome,
     /// Time that it took.
     pub(super) seconds: f64,
 }
@@ -45,7 +45,7 @@ pub(super) struct Done {
 struct Order {
     id: JobId,
     job: Job,
-    gate: Gate,
+    gate: JobGate,
     span: Span,
 }
 
@@ -60,11 +60,11 @@ struct Running {
 /// The queue and its worker.
 #[derive(Debug)]
 pub(super) struct Jobs {
-    queue: Queue<(JobId, Job)>,
+    queue: JobQueue<(JobId, Job)>,
     running: Option<Running>,
     worker: Sender<Order>,
     /// Where a training rests while processors are short.
-    gate: Gate,
+    gate: JobGate,
     is_strained: bool,
     /// The number of the last job.
     last: JobId,
@@ -73,17 +73,17 @@ pub(super) struct Jobs {
 
 impl Jobs {
     /// Starts the worker, which hands each job that ended to `report`.
-    pub(super) fn start(report: impl Fn(Done) + Send + 'static) -> Self {
+    pub(super) fn start(report: impl Fn(FinishedJob) + Send + 'static) -> Self {
         let (worker, orders) = mpsc::channel();
         let started = std::thread::Builder::new().name("jobs".to_owned()).spawn(move || run(orders, report));
         if let Err(error) = started {
             tracing::error!(%error, "cannot start the worker for jobs; nothing is trained");
         }
         Self {
-            queue: Queue::new(JOBS_MAX),
+            queue: JobQueue::new(JOBS_MAX),
             running: None,
             worker,
-            gate: Gate::default(),
+            gate: JobGate::default(),
             is_strained: false,
             last: 0,
             dropped: 0,
@@ -120,7 +120,7 @@ impl Jobs {
             // It outlasts the tick that starts it, so it is a trace of its own that points back.
             let span = tracing::info_span!(parent: None, "job", otel.name = task, hostnorm.outcome = Empty);
             span.follows_from(Span::current());
-            let gate = if job.lane() == Lane::Urgent { Gate::default() } else { self.gate.clone() };
+            let gate = if job.lane() == JobPriority::Urgent { JobGate::default() } else { self.gate.clone() };
             if self.worker.send(Order { id, job, gate, span }).is_ok() {
                 self.running = Some(Running { id, task, is_stale: false });
             }
@@ -165,14 +165,14 @@ impl Jobs {
 }
 
 /// The worker: runs one job after the other until nobody gives it more.
-fn run(orders: Receiver<Order>, report: impl Fn(Done)) {
+fn run(orders: Receiver<Order>, report: impl Fn(FinishedJob)) {
     lower_priority();
     for Order { id, job, gate, span } in orders {
         let started = clock::instant();
         let outcome = span.in_scope(|| job.run(&gate));
         span.record("hostnorm.outcome", outcome.word());
         drop(span);
-        report(Done { id, outcome, seconds: started.elapsed().as_secs_f64() });
+        report(FinishedJob { id, outcome, seconds: started.elapsed().as_secs_f64() });
     }
 }
 

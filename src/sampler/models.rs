@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::jobs::Failure;
-use super::persist::Durable;
+use super::jobs::JobFailure;
+use super::persist::PersistentState;
 use crate::clock;
 use crate::metric::Metric;
-use crate::model_registry::{Outcome, Registry, Stage};
-use crate::reading::{Kind, Labels, Values};
-use crate::training::{Model, TrainError};
+use crate::model_registry::{ModelRegistry, ShadowOutcome, VersionStage};
+use crate::reading::{Labels, SubjectKind, Values};
+use crate::training::{TrainError, TrainedModel};
 
 pub(super) static MODEL: Metric = Metric::gauge(
     "hostnorm_model_info",
@@ -46,7 +46,7 @@ pub(super) static AUC: Metric = Metric::gauge(
 
 /// What became of trainings and trials, by kind.
 #[derive(Debug)]
-pub(super) struct Models(BTreeMap<Kind, Figures>);
+pub(super) struct Models(BTreeMap<SubjectKind, Figures>);
 
 #[derive(Debug, Default)]
 struct Figures {
@@ -65,21 +65,21 @@ struct Figures {
 }
 
 impl Models {
-    pub(super) fn new(kinds: impl Iterator<Item = Kind>) -> Self {
+    pub(super) fn new(kinds: impl Iterator<Item = SubjectKind>) -> Self {
         Self(kinds.map(|it| (it, Figures::default())).collect())
     }
 
     /// Trainings of a kind so far.
-    pub(super) fn trainings(&self, kind: Kind) -> u64 {
+    pub(super) fn trainings(&self, kind: SubjectKind) -> u64 {
         self.0.get(&kind).map_or(0, |it| it.trained + it.refused)
     }
 
     /// Takes a training's result: the first model judges at once, a later one is tried out.
     pub(super) fn trained(
         &mut self,
-        durable: &mut Durable,
-        kind: Kind,
-        result: Result<Model, Failure<TrainError>>,
+        durable: &mut PersistentState,
+        kind: SubjectKind,
+        result: Result<TrainedModel, JobFailure<TrainError>>,
         seconds: f64,
     ) {
         let figures = self.0.entry(kind).or_default();
@@ -104,7 +104,7 @@ impl Models {
             Err(reason) => {
                 figures.refused += 1;
                 durable.engine.refused(kind);
-                if let Failure::Refused(TrainError::Blind { own, peer }) = reason {
+                if let JobFailure::Refused(TrainError::Blind { own, peer }) = reason {
                     (figures.auc, figures.auc_peer) = (Some(own), peer);
                 }
                 if !std::mem::replace(&mut figures.is_failing, true) {
@@ -115,7 +115,7 @@ impl Models {
     }
 
     /// Decides on models that were tried out for long enough.
-    pub(super) fn review(&mut self, durable: &mut Durable) {
+    pub(super) fn review(&mut self, durable: &mut PersistentState) {
         for (kind, figures) in &mut self.0 {
             let kind = *kind;
             if durable.registry.shadow(kind).is_none() {
@@ -124,7 +124,7 @@ impl Models {
             let tally = durable.engine.tally(kind);
             match durable.registry.review(kind, &tally) {
                 None => continue,
-                Some(Outcome::Promoted(id)) => {
+                Some(ShadowOutcome::Promoted(id)) => {
                     figures.trials_promoted += 1;
                     tracing::info!(
                         kind = kind.name(), model = %id, readings = tally.readings, above = tally.above,
@@ -132,7 +132,7 @@ impl Models {
                     );
                     durable.install(kind);
                 }
-                Some(Outcome::Refused { id, why }) => {
+                Some(ShadowOutcome::Refused { id, why }) => {
                     figures.trials_refused += 1;
                     tracing::warn!(kind = kind.name(), model = %id, reason = why, "new model refused; the current one stays");
                     durable.engine.drop_shadow(kind);
@@ -142,7 +142,7 @@ impl Models {
         }
     }
 
-    pub(super) fn values(&self, registry: &Registry, values: &mut Values) {
+    pub(super) fn values(&self, registry: &ModelRegistry, values: &mut Values) {
         for (kind, it) in &self.0 {
             let name = kind.name();
             if let Some(current) = registry.current(*kind) {
@@ -173,10 +173,10 @@ impl Models {
 }
 
 /// Adds a new model: the first judges at once, a later one is tried out.
-fn add(durable: &mut Durable, kind: Kind, model: Model) {
+fn add(durable: &mut PersistentState, kind: SubjectKind, model: TrainedModel) {
     let version = durable.registry.add(kind, clock::now(), model);
     tracing::info!(kind = kind.name(), model = %version.id, stage = %version.stage, "model installed");
-    if version.stage == Stage::Current {
+    if version.stage == VersionStage::Current {
         durable.install(kind);
     } else {
         durable.engine.drop_shadow(kind);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::engine::{Engine, SUBJECTS_MAX};
-use crate::model_registry::{Record, Registry, Saved};
-use crate::reading::{Kind, Subject, Timestamp};
+use crate::model_registry::{ModelRegistry, RegistryChange, VersionRecord};
+use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::Report;
-use crate::store::{self, Baseline, Entry, Snapshot, Store, SubjectState};
+use crate::store::{self, BaselineRow, SnapshotRow, Store, StoreEntry, SubjectStateRow};
 
 /// Time between two saves of what is normal of each signal, in seconds.
 const BASELINES_SECONDS: f64 = 600.0;
@@ -20,16 +20,16 @@ const SNAPSHOT_READINGS: u64 = 14_400;
 
 /// The state that is learned, and where it is saved.
 #[derive(Debug)]
-pub struct Durable {
+pub struct PersistentState {
     /// The engine.
     pub engine: Engine,
     /// The versions of the models.
-    pub registry: Registry,
+    pub registry: ModelRegistry,
     /// The store.
     pub store: Store,
 }
 
-impl Durable {
+impl PersistentState {
     /// Saves a report; baselines and a snapshot from time to time. `ticks` is the number of this report.
     pub(super) fn save_tick(&mut self, report: &Report, ticks: u64, interval: Duration) {
         // The cast saturates; an interval of nothing is refused by the settings.
@@ -57,7 +57,7 @@ impl Durable {
         let model = current.map(|it| it.id.to_string());
         let (at, bytes) = (self.engine.at(), self.engine.snapshot());
         let (format, cause) = (Engine::snapshot_format(), cause.map(str::to_owned));
-        self.store.put(Entry::Snapshot(Snapshot { at, format, model, cause, bytes }));
+        self.store.put(StoreEntry::Snapshot(SnapshotRow { at, format, model, cause, bytes }));
     }
 
     /// Saves what subjects learned that come and go.
@@ -66,7 +66,7 @@ impl Durable {
         for (subject, bytes) in states {
             let (kind, identity) = (subject.kind(), subject.name().to_owned());
             let format = Engine::snapshot_format();
-            self.store.put(Entry::SubjectState(SubjectState { kind, identity, at, format, bytes }));
+            self.store.put(StoreEntry::SubjectState(SubjectStateRow { kind, identity, at, format, bytes }));
         }
     }
 
@@ -76,7 +76,7 @@ impl Durable {
             return;
         }
         let at = clock::now();
-        let rows = self.engine.baselines().map(|(subject, signal, it)| Baseline {
+        let rows = self.engine.baselines().map(|(subject, signal, it)| BaselineRow {
             subject: subject.clone(),
             signal: signal.name.to_owned(),
             mean: it.mean,
@@ -89,13 +89,13 @@ impl Durable {
             p99: it.p99,
         });
         let rows = rows.collect();
-        self.store.put(Entry::Baselines(rows));
+        self.store.put(StoreEntry::Baselines(rows));
     }
 
     /// Saves everything, as for a store that is new.
     pub(super) fn save_all(&mut self) {
         for version in self.registry.versions() {
-            self.store.put(Entry::Model(row(version.record())));
+            self.store.put(StoreEntry::Model(row(version.record())));
         }
         self.save_snapshot(Some("new store"));
         self.save_baselines();
@@ -109,7 +109,7 @@ impl Durable {
     }
 
     /// Judges by the version that is current in the registry; tries none out that it does not name.
-    pub(super) fn install(&mut self, kind: Kind) {
+    pub(super) fn install(&mut self, kind: SubjectKind) {
         let Some(current) = self.registry.current(kind) else { return };
         self.engine.install(kind, current.eif());
         self.engine.compare_with(kind, &current.model.reference);
@@ -124,7 +124,7 @@ impl Durable {
     /// again.
     pub(super) fn take_over(&mut self, learned: Engine, cause: &str) {
         self.engine.take_over(learned);
-        let kinds: Vec<Kind> = self.engine.kinds().collect();
+        let kinds: Vec<SubjectKind> = self.engine.kinds().collect();
         kinds.iter().for_each(|kind| drop(self.engine.request_training(*kind)));
         self.save_snapshot(Some(cause));
         self.save_baselines();
@@ -141,17 +141,19 @@ impl Durable {
 }
 
 /// What changed in a registry, as entries of the store.
-pub fn entries(registry: &mut Registry) -> Vec<Entry> {
+pub fn entries(registry: &mut ModelRegistry) -> Vec<StoreEntry> {
     let entry = |saved| match saved {
-        Saved::New(record) => Entry::Model(row(record)),
-        Saved::Stage(id, stage) => Entry::ModelState { id: id.to_string(), state: stage.to_string() },
-        Saved::Gone(id) => Entry::ModelGone { id: id.to_string() },
+        RegistryChange::New(record) => StoreEntry::Model(row(record)),
+        RegistryChange::Stage(id, stage) => {
+            StoreEntry::ModelState { id: id.to_string(), state: stage.to_string() }
+        }
+        RegistryChange::Gone(id) => StoreEntry::ModelGone { id: id.to_string() },
     };
     registry.saved().into_iter().map(entry).collect()
 }
 
-fn row(it: Record) -> store::Model {
-    store::Model {
+fn row(it: VersionRecord) -> store::ModelRow {
+    store::ModelRow {
         id: it.id,
         kind: it.kind,
         created: Timestamp(it.created),
@@ -164,8 +166,8 @@ fn row(it: Record) -> store::Model {
 }
 
 /// The version in a row of the store.
-pub fn record(it: store::Model) -> Record {
-    Record {
+pub fn record(it: store::ModelRow) -> VersionRecord {
+    VersionRecord {
         id: it.id,
         kind: it.kind,
         created: it.created.0,

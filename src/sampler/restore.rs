@@ -1,13 +1,13 @@
 //! Goes on after a restart where the store says: the models, the state, and the readings since.
 
-use super::persist::{Durable, SNAPSHOT_SECONDS, record};
+use super::persist::{PersistentState, SNAPSHOT_SECONDS, record};
 use crate::clock;
 use crate::engine::Engine;
 use crate::metric::Metric;
-use crate::model_registry::{Registry, Version};
-use crate::reading::{Kind, Population, Subject, Timestamp};
-use crate::scorer::Past;
-use crate::store::{self, Between, Error, IMPORTED, Marker, PointRow, Reader};
+use crate::model_registry::{ModelRegistry, ModelVersion};
+use crate::reading::{Subject, SubjectKind, SubjectPopulation, Timestamp};
+use crate::scorer::ScorerHistory;
+use crate::store::{self, IMPORTED, MarkerRow, PointRow, StoreError, StoreReader, TimeRange};
 use crate::window::Point;
 
 /// The kind of the markers that say what is to be forgotten.
@@ -30,11 +30,11 @@ enum Source {
 
 /// The state that the store holds.
 #[derive(Debug)]
-pub struct Restored {
+pub struct RestoredState {
     /// The engine, which knows what was learned.
     pub engine: Engine,
     /// The versions of the models.
-    pub registry: Registry,
+    pub registry: ModelRegistry,
     source: Source,
     /// Whether points of the host are stored.
     pub knows_host: bool,
@@ -44,21 +44,21 @@ pub struct Restored {
 /// from `blank`, and gives `found` what it restored, or nothing when the store cannot be read. `metrics` are those that
 /// readings may have.
 pub fn restore(
-    blank: impl Fn() -> (Engine, Registry) + Send + 'static,
+    blank: impl Fn() -> (Engine, ModelRegistry) + Send + 'static,
     metrics: Vec<&'static Metric>,
-    mut found: impl FnMut(Option<Box<Restored>>) + Send + 'static,
+    mut found: impl FnMut(Option<Box<RestoredState>>) + Send + 'static,
 ) -> store::Restore {
     Box::new(move |reader| {
         let restored = match reader {
             Ok(reader) => {
                 let (engine, registry) = blank();
                 let knows_host = reader.newest_point(&Subject::Host)?.is_some();
-                let mut restored = Restored { engine, registry, source: Source::Points(0), knows_host };
+                let mut restored = RestoredState { engine, registry, source: Source::Points(0), knows_host };
                 restored.restore_all(reader, &metrics)?;
                 Some(Box::new(restored))
             }
             // The store has logged already that it cannot be opened, but not that it cannot be read.
-            Err(error @ Error::None { .. }) => {
+            Err(error @ StoreError::None { .. }) => {
                 tracing::debug!(%error, "no state restored");
                 None
             }
@@ -72,18 +72,18 @@ pub fn restore(
     })
 }
 
-impl Durable {
+impl PersistentState {
     /// Goes on from the state that the store holds. `is_live` says that readings were judged before it could be read:
     /// then the window and the episode under way stay, or everything is saved where the store holds nothing.
-    pub(super) fn adopt(&mut self, restored: Restored, is_live: bool) {
-        let Restored { engine, registry, source, .. } = restored;
+    pub(super) fn adopt(&mut self, restored: RestoredState, is_live: bool) {
+        let RestoredState { engine, registry, source, .. } = restored;
         if !is_live {
             (self.engine, self.registry) = (engine, registry);
         } else if source == Source::Points(0) {
             self.save_all();
         } else {
             self.registry = registry;
-            let kinds: Vec<Kind> = self.engine.kinds().collect();
+            let kinds: Vec<SubjectKind> = self.engine.kinds().collect();
             kinds.into_iter().for_each(|kind| self.install(kind));
             self.engine.take_over(engine);
             self.save_snapshot(Some("restored"));
@@ -91,15 +91,15 @@ impl Durable {
     }
 }
 
-impl Restored {
-    fn restore_all(&mut self, reader: &Reader, metrics: &[&'static Metric]) -> Result<(), Error> {
+impl RestoredState {
+    fn restore_all(&mut self, reader: &StoreReader, metrics: &[&'static Metric]) -> Result<(), StoreError> {
         let started = clock::instant();
         self.restore_models(reader)?;
         let learning = reader.is_learning()?;
         self.source = match self.restore_snapshot(reader, metrics)? {
             Some(readings) => Source::Snapshot(readings),
             None => {
-                let single = |it: &Subject| it.kind().population() == Population::Single;
+                let single = |it: &Subject| it.kind().population() == SubjectPopulation::Single;
                 let subjects: Vec<Subject> = reader.subjects()?.into_iter().filter(single).collect();
                 Source::Points(fold(reader, &mut self.engine, &subjects, &forgotten(reader)?)?)
             }
@@ -123,15 +123,15 @@ impl Restored {
         Ok(())
     }
 
-    fn restore_models(&mut self, reader: &Reader) -> Result<(), Error> {
+    fn restore_models(&mut self, reader: &StoreReader) -> Result<(), StoreError> {
         for row in reader.models()? {
             let id = row.id.clone();
-            match Version::from_record(&record(row)) {
+            match ModelVersion::from_record(&record(row)) {
                 Ok(version) => self.registry.restore(version),
                 Err(error) => tracing::warn!(model = id, %error, "stored model unusable"),
             }
         }
-        let kinds: Vec<Kind> = self.engine.kinds().collect();
+        let kinds: Vec<SubjectKind> = self.engine.kinds().collect();
         for kind in kinds {
             if let Some(current) = self.registry.current(kind) {
                 self.engine.install(kind, current.eif());
@@ -148,9 +148,9 @@ impl Restored {
     /// Takes over the newest snapshot and the readings after it; gives their number, nothing when that cannot be.
     fn restore_snapshot(
         &mut self,
-        reader: &Reader,
+        reader: &StoreReader,
         metrics: &[&'static Metric],
-    ) -> Result<Option<usize>, Error> {
+    ) -> Result<Option<usize>, StoreError> {
         let Some(snapshot) = reader.snapshot(&Engine::snapshot_format())? else { return Ok(None) };
         let newest = reader.newest_reading()?.unwrap_or(snapshot.at);
         let changed =
@@ -165,11 +165,11 @@ impl Restored {
             tracing::info!(%reason, "snapshot not used; rebuilding from stored points");
             return Ok(None);
         }
-        let between = Between { from: snapshot.at, to: Timestamp(f64::INFINITY) };
+        let between = TimeRange { from: snapshot.at, to: Timestamp(f64::INFINITY) };
         let mut count = 0;
-        reader.readings::<Error>(between, metrics, |mut reading| {
+        reader.readings::<StoreError>(between, metrics, |mut reading| {
             // Subjects that come and go have states of their own, of another time; those are asked for at the first tick.
-            reading.subjects.retain(|it, _| it.kind().population() == Population::Single);
+            reading.subjects.retain(|it, _| it.kind().population() == SubjectPopulation::Single);
             if reading.at.0 > snapshot.at.0 {
                 self.engine.step(reading);
                 count += 1;
@@ -183,28 +183,28 @@ impl Restored {
 }
 
 /// The marker that a span is to be forgotten.
-pub fn forget_marker(at: Timestamp, span: Between) -> Marker {
-    Marker { at, kind: FORGET.into(), text: format!("{} {}", span.from.0, span.to.0) }
+pub fn forget_marker(at: Timestamp, span: TimeRange) -> MarkerRow {
+    MarkerRow { at, kind: FORGET.into(), text: format!("{} {}", span.from.0, span.to.0) }
 }
 
 /// The spans that are to be forgotten.
-pub(super) fn forgotten(reader: &Reader) -> Result<Vec<Between>, Error> {
+pub(super) fn forgotten(reader: &StoreReader) -> Result<Vec<TimeRange>, StoreError> {
     Ok(reader.markers(FORGET)?.iter().filter_map(|it| span(&it.text)).collect())
 }
 
-fn span(text: &str) -> Option<Between> {
+fn span(text: &str) -> Option<TimeRange> {
     let (from, to) = text.split_once(' ')?;
-    Some(Between { from: Timestamp(from.parse().ok()?), to: Timestamp(to.parse().ok()?) })
+    Some(TimeRange { from: Timestamp(from.parse().ok()?), to: Timestamp(to.parse().ok()?) })
 }
 
 /// Lets the engine learn the stored points of these subjects, but for those that are forgotten; gives their number. A subject
 /// without points is learned anew.
 pub(super) fn fold(
-    reader: &Reader,
+    reader: &StoreReader,
     engine: &mut Engine,
     subjects: &[Subject],
-    forgotten: &[Between],
-) -> Result<usize, Error> {
+    forgotten: &[TimeRange],
+) -> Result<usize, StoreError> {
     let mut points = 0;
     for subject in subjects {
         let found = fold_one(reader, engine, subject, forgotten)?;
@@ -217,25 +217,25 @@ pub(super) fn fold(
 }
 
 fn fold_one(
-    reader: &Reader,
+    reader: &StoreReader,
     engine: &mut Engine,
     subject: &Subject,
-    forgotten: &[Between],
-) -> Result<usize, Error> {
+    forgotten: &[TimeRange],
+) -> Result<usize, StoreError> {
     let names = names(engine, subject);
     let Some(until) = reader.newest_point(subject)? else { return Ok(0) };
     let Some(mut warming) = engine.warming(subject, until) else { return Ok(0) };
     let seconds = match subject.kind().population() {
-        Population::Single => f64::INFINITY,
-        Population::Changing => FOLD_SECONDS,
+        SubjectPopulation::Single => f64::INFINITY,
+        SubjectPopulation::Changing => FOLD_SECONDS,
     };
-    let between = Between { from: Timestamp(until.0 - seconds), ..Between::ALL };
+    let between = TimeRange { from: Timestamp(until.0 - seconds), ..TimeRange::ALL };
     each_point(reader, subject, &names, between, forgotten, |past| warming.push(past))?;
     Ok(warming.finish())
 }
 
 /// Whether a state that was stored at this instant knows what was forgotten later.
-pub(super) fn knows_forgotten(reader: &Reader, at: Timestamp) -> Result<bool, Error> {
+pub(super) fn knows_forgotten(reader: &StoreReader, at: Timestamp) -> Result<bool, StoreError> {
     let later = reader.markers(FORGET)?.into_iter().filter(|it| it.at.0 >= at.0);
     Ok(later.filter_map(|it| span(&it.text)).any(|it| it.from.0 <= at.0))
 }
@@ -246,16 +246,16 @@ pub(super) fn knows_forgotten(reader: &Reader, at: Timestamp) -> Result<bool, Er
 /// # Errors
 /// When the store cannot be read.
 pub fn fold_and_judge(
-    reader: &Reader,
+    reader: &StoreReader,
     engine: &mut Engine,
     subject: &Subject,
     seconds: f64,
     mut judged: impl FnMut([f64; 2]),
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     let names = names(engine, subject);
     let Some(until) = reader.newest_point(subject)? else { return Ok(()) };
     let Some(mut warming) = engine.warming(subject, until) else { return Ok(()) };
-    each_point(reader, subject, &names, Between::ALL, &forgotten(reader)?, |past| {
+    each_point(reader, subject, &names, TimeRange::ALL, &forgotten(reader)?, |past| {
         if until.0 - past.point.at.0 > seconds {
             warming.push(past);
         } else if let Some(scores) = warming.judge(past) {
@@ -270,16 +270,16 @@ fn names(engine: &Engine, subject: &Subject) -> Vec<&'static str> {
 
 /// The stored points of a subject that are not to be forgotten, oldest first, with the values of these signals.
 fn each_point(
-    reader: &Reader,
+    reader: &StoreReader,
     subject: &Subject,
     names: &[&str],
-    between: Between,
-    forgotten: &[Between],
-    mut each: impl FnMut(&Past),
-) -> Result<(), Error> {
+    between: TimeRange,
+    forgotten: &[TimeRange],
+    mut each: impl FnMut(&ScorerHistory),
+) -> Result<(), StoreError> {
     let mut columns = Columns::default();
-    let mut past = Past { point: Point::unknown(names.len()), ..Past::default() };
-    reader.points::<Error>(between, Some(subject), |row| {
+    let mut past = ScorerHistory { point: Point::unknown(names.len()), ..ScorerHistory::default() };
+    reader.points::<StoreError>(between, Some(subject), |row| {
         if !forgotten.iter().any(|it| it.from <= row.at && row.at <= it.to) && row.weight > 0.0 {
             columns.read(&row, names, &mut past);
             each(&past);
@@ -297,12 +297,12 @@ struct Columns {
 }
 
 impl Columns {
-    fn read(&mut self, row: &PointRow, names: &[&str], past: &mut Past) {
+    fn read(&mut self, row: &PointRow, names: &[&str], past: &mut ScorerHistory) {
         if self.names[..] != row.signals[..] {
             self.names = row.signals.to_vec();
             self.places = names.iter().map(|name| row.signals.iter().position(|it| it == name)).collect();
         }
-        let Past { point, odd, weight, score } = past;
+        let ScorerHistory { point, odd, weight, score } = past;
         (point.at, *odd, *weight, *score) = (row.at, row.odd, row.weight, row.score);
         let own = point.values.iter_mut().zip(&mut point.missing);
         for ((value, missing), place) in own.zip(&self.places) {

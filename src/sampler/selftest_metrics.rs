@@ -1,9 +1,9 @@
 //! The metrics of self-tests.
 
-use super::jobs::Failure;
+use super::jobs::JobFailure;
 use crate::metric::Metric;
 use crate::reading::{Labels, Timestamp, Values};
-use crate::selftest::{Findings, Silent};
+use crate::selftest::{Inconclusive, SelftestResult};
 
 pub(super) static RECALL: Metric = Metric::gauge(
     "hostnorm_selftest_recall_ratio",
@@ -33,15 +33,15 @@ const OUTCOMES: [&str; 3] = ["passed", "failed", "inconclusive"];
 
 /// The self-tests so far.
 #[derive(Debug, Default)]
-pub(super) struct Selftests {
+pub(super) struct SelftestMetrics {
     counts: [u64; OUTCOMES.len()],
-    newest: Option<Findings>,
+    newest: Option<SelftestResult>,
     success: Option<Timestamp>,
     /// Whether the last one that said something failed, so that this is said once.
     failing: bool,
 }
 
-impl Selftests {
+impl SelftestMetrics {
     /// How many there were.
     pub(super) fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -52,17 +52,17 @@ impl Selftests {
         &mut self,
         at: Timestamp,
         subject: &str,
-        result: Result<Findings, Failure<Silent>>,
+        result: Result<SelftestResult, JobFailure<Inconclusive>>,
         seconds: f64,
     ) {
         let findings = match result {
             Ok(findings) => findings,
-            Err(Failure::Refused(reason)) => {
+            Err(JobFailure::Refused(reason)) => {
                 self.counts[2] += 1;
                 tracing::debug!(subject, %reason, "self-test inconclusive");
                 return;
             }
-            Err(panicked @ Failure::Panicked) => {
+            Err(panicked @ JobFailure::Panicked) => {
                 self.counts[1] += 1;
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::warn!(subject, reason = %panicked, "self-test failed");
@@ -115,14 +115,14 @@ mod tests {
     use super::*;
     use crate::detect::PerDetector;
 
-    fn findings(recall: f64, eif: f64) -> Result<Findings, Failure<Silent>> {
+    fn findings(recall: f64, eif: f64) -> Result<SelftestResult, JobFailure<Inconclusive>> {
         let detectors = PerDetector { forest: Some(eif), ..PerDetector::default() };
-        Ok(Findings { faults: 20, recall, delay: Some(60.0), detectors })
+        Ok(SelftestResult { faults: 20, recall, delay: Some(60.0), detectors })
     }
 
     #[test]
     fn only_a_test_that_passed_is_a_success() {
-        let mut tests = Selftests::default();
+        let mut tests = SelftestMetrics::default();
         let mut check = |at, result, expect: [Option<f64>; 3]| {
             tests.note(Timestamp(at), "host", result, 0.1);
             let mut values = Values::default();
@@ -131,19 +131,19 @@ mod tests {
             assert_eq!([values.get(&RECALL), eif, values.get(&SUCCESS)], expect, "at {at}");
             OUTCOMES.map(|it| values.get_by(&TESTS, &Labels::new([it])).unwrap() as u64)
         };
-        check(1.0, Err(Failure::Refused(Silent::Alarm)), [None, None, None]);
+        check(1.0, Err(JobFailure::Refused(Inconclusive::Alarm)), [None, None, None]);
         check(2.0, findings(1.0, 0.5), [Some(1.0), Some(0.5), None]);
         check(3.0, findings(0.8, 0.6), [Some(0.8), Some(0.6), Some(3.0)]);
         check(4.0, findings(0.6, 0.9), [Some(0.6), Some(0.9), Some(3.0)]);
-        check(5.0, Err(Failure::Refused(Silent::Alarm)), [Some(0.6), Some(0.9), Some(3.0)]);
-        let counts = check(6.0, Err(Failure::Panicked), [Some(0.6), Some(0.9), Some(3.0)]);
+        check(5.0, Err(JobFailure::Refused(Inconclusive::Alarm)), [Some(0.6), Some(0.9), Some(3.0)]);
+        let counts = check(6.0, Err(JobFailure::Panicked), [Some(0.6), Some(0.9), Some(3.0)]);
         assert_eq!(counts, [1, 3, 2]);
     }
 
     #[test]
     fn nothing_is_shown_before_the_first() {
         let mut values = Values::default();
-        Selftests::default().values(&mut values);
+        SelftestMetrics::default().values(&mut values);
         assert!(values.get_by(&TESTS, &Labels::new(["passed"])).is_none());
     }
 }

@@ -6,13 +6,13 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::jobs::Jobs;
-use super::persist::Durable;
+use super::persist::PersistentState;
 use crate::clock;
-use crate::control::{Refusal, Reply};
+use crate::control::{CommandRefusal, CommandReply};
 use crate::description;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::reading::Subject;
-use crate::report::{Judgement, Report};
+use crate::report::{Assessment, Report};
 use crate::version::VERSION;
 
 /// When the process first had a loop; new settings begin another one.
@@ -25,7 +25,7 @@ pub(super) fn start() {
 
 /// `version`, `uptime_seconds`, `ready` (whether some subject has a score), `learning`, `jobs` (`waiting`, and the task
 /// that is `running` or null), `subjects` (`kind`, `subject`, `ready`), `store` (its directory or null).
-pub(super) fn status(durable: &Durable, jobs: &Jobs, newest: Option<&Arc<Report>>) -> Reply {
+pub(super) fn status(durable: &PersistentState, jobs: &Jobs, newest: Option<&Arc<Report>>) -> CommandReply {
     let uptime = STARTED.elapsed().as_secs_f64();
     let learning = durable.engine.is_learning();
     let store = durable.store.directory().map(|it| it.display().to_string());
@@ -37,7 +37,7 @@ pub(super) fn status(durable: &Durable, jobs: &Jobs, newest: Option<&Arc<Report>
     let count = subjects.len();
     let message = format!(
         "hostnorm {VERSION}, up {}, {}, learning {}, {count} subject{}, {} jobs waiting, {} running, {}",
-        Span::nearest(uptime.round()),
+        HumanDuration::nearest(uptime.round()),
         if ready { "ready" } else { "not ready: the warm-up goes on" },
         if learning { "on" } else { "off" },
         if count == 1 { "" } else { "s" },
@@ -49,21 +49,21 @@ pub(super) fn status(durable: &Durable, jobs: &Jobs, newest: Option<&Arc<Report>
         "version": VERSION, "uptime_seconds": uptime, "ready": ready, "learning": learning,
         "jobs": {"waiting": jobs.waiting(), "running": jobs.running()}, "subjects": subjects, "store": store,
     });
-    Reply { message, data }
+    CommandReply { message, data }
 }
 
 /// Under `subjects`, one object for each: see [`subject`]. The sentence has a line for each.
-pub(super) fn explain(newest: Option<&Arc<Report>>) -> Result<Reply, Refusal> {
-    let report = newest.ok_or_else(|| Refusal::Unavailable("there is no reading yet".into()))?;
+pub(super) fn explain(newest: Option<&Arc<Report>>) -> Result<CommandReply, CommandRefusal> {
+    let report = newest.ok_or_else(|| CommandRefusal::Unavailable("there is no reading yet".into()))?;
     let subjects: Vec<Value> =
         report.judgements.iter().map(|(it, judgement)| subject(it, judgement)).collect();
     let lines: Vec<String> = report.judgements.iter().map(|(it, judgement)| line(it, judgement)).collect();
     let data = json!({"at": report.reading.at.0, "subjects": subjects});
-    Ok(Reply { message: lines.join("\n"), data })
+    Ok(CommandReply { message: lines.join("\n"), data })
 }
 
 /// The state of one subject. What is not known is null.
-fn subject(subject: &Subject, judgement: &Judgement) -> Value {
+fn subject(subject: &Subject, judgement: &Assessment) -> Value {
     let opinion = judgement.opinion.as_ref();
     let causes = description::causes(judgement).into_iter().map(|cause| {
         let (state, expected) = (cause.state, cause.state.expected);
@@ -89,7 +89,7 @@ fn subject(subject: &Subject, judgement: &Judgement) -> Value {
     })
 }
 
-fn line(subject: &Subject, judgement: &Judgement) -> String {
+fn line(subject: &Subject, judgement: &Assessment) -> String {
     let name = subject.name();
     let score = |it: f64| format!("score {it:.2}, 1 is the threshold");
     match (&judgement.opinion, &judgement.description) {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::jobs::{Failure, Job, Jobs, States};
-use super::persist::Durable;
+use super::jobs::{Job, JobFailure, Jobs, States};
+use super::persist::PersistentState;
 use crate::engine::{Engine, Handover};
 use crate::metric::Metric;
 use crate::reading::{Labels, Subject, Values};
-use crate::store::Error;
+use crate::store::StoreError;
 
 /// States that one job reads at most.
 const BATCH_MAX: usize = 32;
@@ -49,7 +49,7 @@ pub(super) struct Subjects {
 
 impl Subjects {
     /// Stores and asks for what the last step left.
-    pub(super) fn turn_over(&mut self, durable: &mut Durable, jobs: &mut Jobs) {
+    pub(super) fn turn_over(&mut self, durable: &mut PersistentState, jobs: &mut Jobs) {
         let Handover { evicted, wanted } = durable.engine.take_handover();
         let Some(directory) = durable.store.directory().map(std::path::Path::to_owned) else {
             wanted.iter().for_each(|it| durable.engine.absent(it));
@@ -83,7 +83,7 @@ impl Subjects {
     }
 
     /// The states that were asked for are there, or are not.
-    pub(super) fn loaded(&mut self, result: Result<States, Failure<Error>>, engine: &mut Engine) {
+    pub(super) fn loaded(&mut self, result: Result<States, JobFailure<StoreError>>, engine: &mut Engine) {
         let states = result.unwrap_or_else(|reason| {
             tracing::warn!(%reason, "stored states of subjects unreadable; learning from live data");
             States::new()

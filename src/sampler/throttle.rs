@@ -13,9 +13,9 @@ const PUT_OFF_MAX: f64 = 3_600.0;
 
 /// Where a job rests while the loop keeps it closed. Open at first; clones are the same gate.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(super) struct JobGate(Arc<(Mutex<bool>, Condvar)>);
 
-impl Gate {
+impl JobGate {
     /// Closes it, or lets go what waits.
     pub(super) fn set(&self, closed: bool) {
         let (state, turned) = &*self.0;
@@ -35,12 +35,12 @@ impl Gate {
 
 /// Follows whether processors are short.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(super) struct JobThrottle {
     /// Since when they are; nothing while they are not.
     since: Option<Timestamp>,
 }
 
-impl Throttle {
+impl JobThrottle {
     /// Whether processors are short in this window, and have been for less than [`PUT_OFF_MAX`].
     pub(super) fn is_strained(&mut self, report: &Report) -> bool {
         let at = report.reading.at;
@@ -68,12 +68,12 @@ mod tests {
 
     use super::*;
     use crate::reading::{Reading, Subject};
-    use crate::report::{Judgement, SignalState};
+    use crate::report::{Assessment, SignalState};
     use crate::sources;
 
     #[test]
     fn a_closed_gate_holds_until_it_is_opened() {
-        let (gate, opened) = (Gate::default(), AtomicBool::new(false));
+        let (gate, opened) = (JobGate::default(), AtomicBool::new(false));
         gate.pass();
         gate.set(true);
         std::thread::scope(|scope| {
@@ -89,12 +89,12 @@ mod tests {
 
     #[test]
     fn work_is_put_off_for_an_hour_at_most() {
-        let mut throttle = Throttle::default();
+        let mut throttle = JobThrottle::default();
         let mut strained = |at: f64, pressure: f64| {
             let mut signals = sources::signals(|_| true);
             let signal = signals.find(|it| it.name == "pressure_cpu_ratio").unwrap();
             let state = SignalState { signal, value: pressure, expected: None, drift: None };
-            let judgement = Judgement { signals: vec![state], ..Judgement::default() };
+            let judgement = Assessment { signals: vec![state], ..Assessment::default() };
             let reading = Arc::new(Reading::new(Timestamp(at)));
             let judgements = [(Subject::Host, judgement)].into();
             throttle.is_strained(&Report { reading, judgements, ..Report::default() })

@@ -4,8 +4,8 @@
 //! its neighbours: they weigh half and less of all, and a sample of them has the mean and the spread of all. Means would
 //! not do, as they swing less than points. What tells movements and correlations apart knows the last week only.
 
-use super::{Past, Scorer, Settings};
-use crate::detect::Lesson;
+use super::{Scorer, ScorerHistory, ScorerSettings};
+use crate::detect::LearnStep;
 use crate::reading::Timestamp;
 
 /// Points of so many of the last seconds are learned one by one.
@@ -17,8 +17,8 @@ const STRIDES: [usize; 2] = [8, 32];
 
 /// How far the past of one scorer is learned.
 #[derive(Debug)]
-pub struct Fold {
-    settings: Settings,
+pub struct HistoryLearner {
+    settings: ScorerSettings,
     /// When the newest of the points will be.
     until: Timestamp,
     /// Points since one was learned.
@@ -27,19 +27,19 @@ pub struct Fold {
     odd: bool,
 }
 
-impl Fold {
+impl HistoryLearner {
     /// Points up to this instant will come.
-    pub fn new(settings: Settings, until: Timestamp) -> Self {
+    pub fn new(settings: ScorerSettings, until: Timestamp) -> Self {
         Self { settings, until, skipped: 0, odd: false }
     }
 
     /// Seconds from this point to the newest.
-    pub fn age(&self, past: &Past) -> f64 {
+    pub fn age(&self, past: &ScorerHistory) -> f64 {
         self.until.0 - past.point.at.0
     }
 
     /// Lets the scorer learn the next point, in the order in which they were.
-    pub fn push(&mut self, scorer: &mut Scorer, past: &Past) {
+    pub fn push(&mut self, scorer: &mut Scorer, past: &ScorerHistory) {
         self.spend(scorer, past);
         let sheltered = self.settings.sheltered;
         let age = self.age(past);
@@ -60,7 +60,7 @@ impl Fold {
     }
 
     /// The limit follows from the scores that were, as far as they are known.
-    fn spend(&mut self, scorer: &mut Scorer, past: &Past) {
+    fn spend(&mut self, scorer: &mut Scorer, past: &ScorerHistory) {
         let (elapsed, limit) = (self.settings.point_seconds, self.settings.threshold);
         let began = past.odd && !std::mem::replace(&mut self.odd, past.odd);
         scorer.limit(&self.settings);
@@ -73,19 +73,19 @@ impl Fold {
 
 impl Scorer {
     /// Learns a point of the past as it was learned then, less what the judging of it left behind.
-    fn recall(&mut self, past: &Past, sheltered: bool) {
-        let Past { point, odd, weight, .. } = past;
+    fn recall(&mut self, past: &ScorerHistory, sheltered: bool) {
+        let ScorerHistory { point, odd, weight, .. } = past;
         let distances = self.expectation.distances(point);
-        let lesson = Lesson { weight: *weight, step: true, quarantined: *odd && sheltered };
+        let lesson = LearnStep { weight: *weight, step: true, in_anomaly: *odd && sheltered };
         self.learn(point, &distances, lesson, 1.0, true);
         self.grow(*weight, *odd);
     }
 
     /// Learns what is expected from a point that stands for `count` of them.
-    fn recall_rough(&mut self, past: &Past, count: f64, sheltered: bool) {
-        let Past { point, odd, weight, .. } = past;
+    fn recall_rough(&mut self, past: &ScorerHistory, count: f64, sheltered: bool) {
+        let ScorerHistory { point, odd, weight, .. } = past;
         let distances = self.expectation.distances(point);
-        let lesson = Lesson { weight: weight * count, step: true, quarantined: *odd && sheltered };
+        let lesson = LearnStep { weight: weight * count, step: true, in_anomaly: *odd && sheltered };
         self.expectation.learn(point, &distances, lesson, count);
         self.grow(lesson.weight, *odd);
     }

@@ -8,7 +8,7 @@ use crate::reading::Timestamp;
 
 /// How a high score stays.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Hold {
+pub enum ScoreHold {
     /// As it is, for so many seconds; for readings, which come faster than scrapes.
     Seconds(f64),
     /// Halved after so many points; for rows of a minute or more, where an alert waits for several of them.
@@ -20,21 +20,21 @@ pub(super) type Parts = Vec<(usize, f64)>;
 
 /// The scores that are held.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Peak {
+pub(super) struct HeldScore {
     /// Scores that no later one exceeds, newest last; a single one where they fade.
     held: VecDeque<(Timestamp, f64, Parts)>,
 }
 
-impl Peak {
+impl HeldScore {
     /// Whether it can go on, of so many signals.
     pub(super) fn fits(&self, signals: usize) -> bool {
         self.held.iter().all(|(_, _, parts)| parts.iter().all(|(idx, _)| *idx < signals))
     }
 
     /// Takes a score; gives the one that stands for it.
-    pub(super) fn hold(&mut self, at: Timestamp, score: f64, of: Parts, hold: Hold) -> (f64, Parts) {
+    pub(super) fn hold(&mut self, at: Timestamp, score: f64, of: Parts, hold: ScoreHold) -> (f64, Parts) {
         match hold {
-            Hold::HalfLife(points) => {
+            ScoreHold::HalfLife(points) => {
                 let fade = 0.5_f64.powf(1.0 / points);
                 match self.held.front_mut().filter(|(_, old, _)| *old * fade > score) {
                     Some((_, old, of)) => {
@@ -44,7 +44,7 @@ impl Peak {
                     None => self.held = VecDeque::from([(at, score, of)]),
                 }
             }
-            Hold::Seconds(seconds) => {
+            ScoreHold::Seconds(seconds) => {
                 while self.held.back().is_some_and(|(_, older, _)| *older <= score) {
                     self.held.pop_back();
                 }
@@ -67,8 +67,8 @@ impl Peak {
 mod tests {
     use super::*;
 
-    fn check(hold: Hold, scores: &[f64], expected: &[f64]) {
-        let mut peak = Peak::default();
+    fn check(hold: ScoreHold, scores: &[f64], expected: &[f64]) {
+        let mut peak = HeldScore::default();
         let step =
             |(t, score): (usize, &f64)| peak.hold(Timestamp(t as f64), *score, vec![(0, *score)], hold);
         let found: Vec<f64> = scores
@@ -83,19 +83,19 @@ mod tests {
 
     #[test]
     fn the_highest_of_the_last_seconds_stands() {
-        check(Hold::Seconds(2.0), &[1.0, 5.0, 2.0, 1.0, 1.0, 0.0], &[1.0, 5.0, 5.0, 5.0, 2.0, 1.0]);
+        check(ScoreHold::Seconds(2.0), &[1.0, 5.0, 2.0, 1.0, 1.0, 0.0], &[1.0, 5.0, 5.0, 5.0, 2.0, 1.0]);
     }
 
     #[test]
     fn a_peak_fades_by_half() {
-        check(Hold::HalfLife(1.0), &[8.0, 1.0, 0.0, 3.0, 2.0], &[8.0, 4.0, 2.0, 3.0, 2.0]);
+        check(ScoreHold::HalfLife(1.0), &[8.0, 1.0, 0.0, 3.0, 2.0], &[8.0, 4.0, 2.0, 3.0, 2.0]);
     }
 
     #[test]
     fn a_clock_that_steps_back_holds_nothing_of_the_future() {
-        let mut peak = Peak::default();
-        peak.hold(Timestamp(100.0), 9.0, Vec::new(), Hold::Seconds(60.0));
-        let (found, _) = peak.hold(Timestamp(10.0), 1.0, Vec::new(), Hold::Seconds(60.0));
+        let mut peak = HeldScore::default();
+        peak.hold(Timestamp(100.0), 9.0, Vec::new(), ScoreHold::Seconds(60.0));
+        let (found, _) = peak.hold(Timestamp(10.0), 1.0, Vec::new(), ScoreHold::Seconds(60.0));
         assert!((found - 1.0).abs() < 1e-12, "{found}");
     }
 }

@@ -2,25 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::eif::{Eif, Model};
-use crate::detect::{Outputs, Verdict, View, joint_score};
-use crate::model_registry::Tally;
-use crate::report::Shadowed;
+use crate::detect::eif::{Eif, ForestModel};
+use crate::detect::{DetectorOutput, Outputs, View, joint_score};
+use crate::model_registry::ShadowTally;
+use crate::report::ShadowScore;
 
 /// A model under trial.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Shadow {
     /// Nothing between a restart and the installation of the model: what was counted before goes on then.
     #[serde(skip)]
-    pub(super) model: Option<Model>,
+    pub(super) model: Option<ForestModel>,
     /// The smoothed share of each signal in the joint score, on the raw scale.
     pub(super) smooth: Vec<f64>,
-    pub(super) tally: Tally,
+    pub(super) tally: ShadowTally,
 }
 
 /// What a reading is for both.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Beside<'a> {
+pub(super) struct ShadowInput<'a> {
     pub(super) z: &'a [f64],
     pub(super) limit: f64,
     /// What is left of the smoothed shares.
@@ -32,20 +32,20 @@ pub(super) struct Beside<'a> {
 
 impl Shadow {
     /// The verdict of its forest; it abstains while it waits or does not fit.
-    pub(super) fn judge(&self, view: &View<'_>, detector: &Eif) -> Verdict {
-        self.model.as_ref().map_or(Verdict::Abstain, |it| detector.judge_by(view, it))
+    pub(super) fn judge(&self, view: &View<'_>, detector: &Eif) -> DetectorOutput {
+        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| detector.judge_by(view, it))
     }
 
     /// What it says of a reading, beside the verdicts that the current model has part in.
     pub(super) fn conclude(
         &mut self,
-        own: Verdict,
+        own: DetectorOutput,
         outputs: Outputs,
-        beside: Beside<'_>,
-    ) -> Option<Shadowed> {
+        beside: ShadowInput<'_>,
+    ) -> Option<ShadowScore> {
         let forest = own.relative()?;
-        let Beside { z, limit, keep, elapsed, score } = beside;
-        let joint = joint_score::fuse(z, &Outputs { forest: own, ..outputs }, limit);
+        let ShadowInput { z, limit, keep, elapsed, score } = beside;
+        let joint = joint_score::joint_score(z, &Outputs { forest: own, ..outputs }, limit);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let own_score = self.smooth.iter().sum::<f64>().max(0.0) / limit;
@@ -54,6 +54,6 @@ impl Shadow {
         self.tally.readings += 1.0;
         self.tally.above += count(own_score);
         self.tally.above_current += count(score);
-        Some(Shadowed { score: own_score, forest })
+        Some(ShadowScore { score: own_score, forest })
     }
 }

@@ -1,13 +1,13 @@
 //! What a scorer learned, to be taken over by a new one.
 
-use super::{Scorer, Settings};
-use crate::budget::Ledger;
+use super::{Scorer, ScorerSettings};
+use crate::budget::BudgetLedger;
 use crate::codec::COUNT_MAX;
-use crate::detect::budget_threshold::Tail;
+use crate::detect::budget_threshold::BudgetThreshold;
 
 impl Scorer {
     /// A new scorer with what one of the same shape and settings learned; its models stay. `None` when that does not fit.
-    pub fn with(self, mut kept: Self, settings: &Settings) -> Option<Self> {
+    pub fn with(self, mut kept: Self, settings: &ScorerSettings) -> Option<Self> {
         if !kept.fits(&self, settings) {
             return None;
         }
@@ -18,12 +18,12 @@ impl Scorer {
         Some(kept)
     }
 
-    fn fits(&self, fresh: &Self, settings: &Settings) -> bool {
+    fn fits(&self, fresh: &Self, settings: &ScorerSettings) -> bool {
         let width = fresh.smooth.len();
         let budget = self.budget.as_ref().is_none_or(|(tail, ledger)| {
             let rate = settings.budget.rate();
-            rate.is_some_and(|rate| tail.fits(&Tail::new(rate, settings.threshold)))
-                && ledger.fits(&Ledger::new(settings.budget))
+            rate.is_some_and(|rate| tail.fits(&BudgetThreshold::new(rate, settings.threshold)))
+                && ledger.fits(&BudgetLedger::new(settings.budget))
         });
         budget
             && self.expectation.fits(&fresh.expectation)

@@ -1,16 +1,16 @@
 //! How points come to a scorer, and what it makes of them.
 
-use super::Hold;
+use super::ScoreHold;
 use crate::budget::Budget;
 use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
 use crate::episode::ResolveRule;
-use crate::report::{Shadowed, Turn};
+use crate::report::{EpisodeTransition, ShadowScore};
 use crate::window::Point;
 
 /// How points are judged.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct ScorerSettings {
     /// Seconds that a point stands for.
     pub point_seconds: f64,
     /// The joint score that is the limit, on the raw scale.
@@ -22,7 +22,7 @@ pub struct Settings {
     /// After so many points half of what the score was is left, where the newest point is ordinary.
     pub smoothing: f64,
     /// How a high score stays.
-    pub score_hold: Hold,
+    pub score_hold: ScoreHold,
     /// As how much of a point one inside an episode is learned.
     pub anomaly_weight: f64,
     /// Whether what is inside an episode leaves no trace in short memories, in the rows of the forest and in the pace of
@@ -30,7 +30,7 @@ pub struct Settings {
     pub sheltered: bool,
 }
 
-impl Settings {
+impl ScorerSettings {
     /// What is left of a score after a point.
     pub(super) fn keep(&self) -> f64 {
         0.5_f64.powf(1.0 / self.smoothing)
@@ -39,7 +39,7 @@ impl Settings {
 
 /// How a point is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
+pub struct ScorerStep {
     /// Seconds since the one before, gaps left out.
     pub elapsed: f64,
     /// Whether enough is known for a score.
@@ -52,7 +52,7 @@ pub struct Step {
 
 /// A whole point as it was stored.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Past {
+pub struct ScorerHistory {
     /// The point.
     pub point: Point,
     /// Whether it lay inside an episode, or in what would have been one but for grace.
@@ -65,7 +65,7 @@ pub struct Past {
 
 /// The joint judgement of one point.
 #[derive(Debug, Clone, Default)]
-pub struct Score {
+pub struct SubjectScore {
     /// The score that is held; 1.0 is the limit.
     pub held: f64,
     /// The smoothed score of this point.
@@ -83,7 +83,7 @@ pub struct Score {
     /// Share of the budget that was spent in the last period; nothing without a budget.
     pub budget_spent: Option<f64>,
     /// What became of the episode.
-    pub turn: Option<Turn>,
+    pub turn: Option<EpisodeTransition>,
     /// What a new model says that is tried out.
-    pub shadow: Option<Shadowed>,
+    pub shadow: Option<ShadowScore>,
 }

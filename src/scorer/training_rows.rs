@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Scorer;
 use crate::codec::COUNT_MAX;
-use crate::detect::forest::Rows;
-use crate::drift::Log;
+use crate::detect::forest::FeatureRows;
+use crate::drift::DriftLog;
 use crate::reading::Timestamp;
 use crate::training::TrainingSet;
 
@@ -21,7 +21,7 @@ const ROWS_ENOUGH: usize = 256;
 
 /// The rows of one subject, oldest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Thinned {
+pub(super) struct TrainingRows {
     #[serde(with = "crate::codec::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
     rows_max: usize,
@@ -31,7 +31,7 @@ pub(super) struct Thinned {
     skipped: usize,
 }
 
-impl Thinned {
+impl TrainingRows {
     pub(super) fn new(rows_max: usize) -> Self {
         Self { rows: VecDeque::new(), rows_max, stride: 1, skipped: 0 }
     }
@@ -78,7 +78,7 @@ impl Thinned {
         Some([self.rows.front()?.0, self.rows.back()?.0])
     }
 
-    pub(super) fn copy_into(&self, rows: &mut Rows) {
+    pub(super) fn copy_into(&self, rows: &mut FeatureRows) {
         self.rows.iter().for_each(|(_, row)| rows.push(row));
     }
 }
@@ -87,20 +87,20 @@ impl Scorer {
     /// What a forest for this subject is to be trained on.
     pub fn training_set(&self) -> TrainingSet {
         let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
-        let mut rows = Rows::new(self.smooth.len());
+        let mut rows = FeatureRows::new(self.smooth.len());
         early.into_iter().chain([&self.history]).for_each(|it| it.copy_into(&mut rows));
         TrainingSet {
             rows,
             noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
             starts: Vec::new(),
             span: self.span(),
-            log: Log::default(),
+            log: DriftLog::default(),
         }
     }
 
     /// When the oldest and the newest of the points that a forest is trained on were.
     fn span(&self) -> Option<[Timestamp; 2]> {
-        let rows = [&self.early, &self.history].into_iter().filter_map(Thinned::span);
+        let rows = [&self.early, &self.history].into_iter().filter_map(TrainingRows::span);
         rows.reduce(|[from, one], [other, to]| [Timestamp(from.0.min(other.0)), Timestamp(one.0.max(to.0))])
     }
 }
@@ -110,11 +110,11 @@ mod tests {
     use super::*;
 
     fn check(pushed: usize, seconds: f64, kept: usize, oldest: f32) {
-        let mut thinned = Thinned::new(ROWS_MAX);
+        let mut thinned = TrainingRows::new(ROWS_MAX);
         for t in 0..pushed {
             thinned.push(Timestamp(t as f64 * seconds), std::iter::once(t as f32));
         }
-        let mut rows = Rows::new(1);
+        let mut rows = FeatureRows::new(1);
         thinned.copy_into(&mut rows);
         assert_eq!((rows.len(), rows.row(0)[0]), (kept, oldest), "{pushed} rows");
     }

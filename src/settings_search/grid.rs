@@ -7,7 +7,7 @@ const DAY_SECONDS: f64 = 86_400.0;
 
 /// Settings that are tried together.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Combination {
+pub struct SettingsCombination {
     /// Trees of the forest.
     pub trees: usize,
     /// Points that each tree grows on.
@@ -22,7 +22,7 @@ pub struct Combination {
 
 /// All combinations around a default, which comes first. The small grid has one other value for each setting, the full one
 /// two or three.
-pub fn grid(default: Combination, full: bool) -> Vec<Combination> {
+pub fn grid(default: SettingsCombination, full: bool) -> Vec<SettingsCombination> {
     let (trees, samples): (&[usize], &[usize]) =
         if full { (&[50, 100, 200], &[128, 256, 512]) } else { (&[200], &[512]) };
     let (days, smoothings): (&[f64], &[f64]) =
@@ -39,7 +39,11 @@ pub fn grid(default: Combination, full: bool) -> Vec<Combination> {
 }
 
 /// Adds each combination with each value, where that makes a new one.
-fn widen<T: Copy>(all: &mut Vec<Combination>, values: &[T], set: impl Fn(&mut Combination, T)) {
+fn widen<T: Copy>(
+    all: &mut Vec<SettingsCombination>,
+    values: &[T],
+    set: impl Fn(&mut SettingsCombination, T),
+) {
     for idx in 0..all.len() {
         for value in values {
             let mut other = all[idx];
@@ -57,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_grid_is_bounded_and_begins_with_the_default() {
-        let default = Combination {
+        let default = SettingsCombination {
             trees: 100,
             sample_size: 256,
             half_life: 7.0 * DAY_SECONDS,
@@ -69,7 +73,8 @@ mod tests {
             assert_eq!((all.len(), all[0]), (count, default));
             assert!(all.iter().enumerate().all(|(idx, it)| !all[..idx].contains(it)));
         }
-        let odd = Combination { trees: 77, sample_size: 99, half_life: 5.0, smoothing: 3.0, window: 3 };
+        let odd =
+            SettingsCombination { trees: 77, sample_size: 99, half_life: 5.0, smoothing: 3.0, window: 3 };
         assert_eq!(grid(odd, true).len(), COMBINATIONS_MAX);
     }
 }

@@ -1,9 +1,9 @@
 //! Rows of a table through replay, several of them as one point where the window is wider than one.
 
-use super::Combination;
+use super::SettingsCombination;
 use crate::reading::Timestamp;
-use crate::replay::{Replay, Settings};
-use crate::report::Turn;
+use crate::replay::{Replay, ReplaySettings};
+use crate::report::EpisodeTransition;
 use crate::training::{self, TrainError};
 
 /// A replay under way.
@@ -20,13 +20,13 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new(floors: Vec<f64>, settings: &Settings, with: &Combination) -> Self {
+    pub(super) fn new(floors: Vec<f64>, settings: &ReplaySettings, with: &SettingsCombination) -> Self {
         let window = with.window.max(1);
-        let settings = Settings {
+        let settings = ReplaySettings {
             every: settings.every * window as f64,
             half_life: with.half_life,
             smoothing: with.smoothing,
-            training: training::Settings { trees: with.trees, sample_size: with.sample_size },
+            training: training::TrainingSettings { trees: with.trees, sample_size: with.sample_size },
             ..settings.clone()
         };
         let sums = vec![(0.0, 0); floors.len()];
@@ -39,7 +39,7 @@ impl Walk {
         at: Option<Timestamp>,
         values: &[f64],
         missing: &[bool],
-    ) -> Result<Option<Turn>, TrainError> {
+    ) -> Result<Option<EpisodeTransition>, TrainError> {
         for ((sum, count), (value, missing)) in self.sums.iter_mut().zip(values.iter().zip(missing)) {
             if !missing {
                 *sum += value;

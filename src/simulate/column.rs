@@ -2,7 +2,7 @@
 
 /// What is known of a signal before any of its values is seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Column<'a> {
+pub struct SignalColumn<'a> {
     /// Its name; names that are hostnorm's own let faults strike what belongs together.
     pub name: &'a str,
     /// A change below this is none that an operator cares about; 0 where nobody said so.
@@ -13,7 +13,7 @@ pub struct Column<'a> {
     pub max: f64,
 }
 
-impl<'a> Column<'a> {
+impl<'a> SignalColumn<'a> {
     /// A signal of which only the name is known.
     pub const fn named(name: &'a str) -> Self {
         Self { name, floor: 0.0, min: f64::NEG_INFINITY, max: f64::INFINITY }
@@ -32,34 +32,34 @@ impl<'a> Column<'a> {
 pub const WIDTH: usize = 29;
 
 /// All signals of a host, in the order in which sources give them; a test in `tests/it/simulate.rs` compares both.
-pub static COLUMNS: [Column<'static>; WIDTH] = [
-    Column::ratio("cpu_busy_ratio", 0.08),
-    Column::ratio("cpu_user_ratio", 0.08),
-    Column::ratio("cpu_system_ratio", 0.08),
-    Column::ratio("cpu_iowait_ratio", 0.08),
-    Column::ratio("cpu_steal_ratio", 0.08),
-    Column::ratio("memory_used_ratio", 0.05),
-    Column::amount("page_faults_per_second", 20_000.0),
-    Column::amount("page_major_faults_per_second", 200.0),
-    Column::amount("swap_pages_per_second", 200.0),
-    Column::ratio("pressure_cpu_ratio", 0.1),
-    Column::ratio("pressure_memory_ratio", 0.05),
-    Column::ratio("pressure_io_ratio", 0.15),
-    Column::ratio("disk_busy_ratio", 0.15),
-    Column::amount("disk_read_bytes_per_second", 15e6),
-    Column::amount("disk_written_bytes_per_second", 15e6),
-    Column::amount("disk_operations_per_second", 500.0),
-    Column::ratio("filesystem_used_ratio", 0.05),
-    Column::ratio("filesystem_inodes_used_ratio", 0.05),
-    Column::amount("network_received_bytes_per_second", 5e6),
-    Column::amount("network_sent_bytes_per_second", 5e6),
-    Column::amount("network_packets_per_second", 5_000.0),
-    Column::amount("network_errors_per_second", 10.0),
-    Column::amount("loopback_bytes_per_second", 10e6),
-    Column::amount("tcp_connections_established", 100.0),
-    Column::amount("tcp_retransmits_per_second", 50.0),
-    Column::amount("tasks_running_per_cpu", 0.5),
-    Column::amount("tasks_blocked", 1.0),
-    Column::amount("forks_per_second", 50.0),
-    Column::amount("context_switches_per_second", 20_000.0),
+pub static COLUMNS: [SignalColumn<'static>; WIDTH] = [
+    SignalColumn::ratio("cpu_busy_ratio", 0.08),
+    SignalColumn::ratio("cpu_user_ratio", 0.08),
+    SignalColumn::ratio("cpu_system_ratio", 0.08),
+    SignalColumn::ratio("cpu_iowait_ratio", 0.08),
+    SignalColumn::ratio("cpu_steal_ratio", 0.08),
+    SignalColumn::ratio("memory_used_ratio", 0.05),
+    SignalColumn::amount("page_faults_per_second", 20_000.0),
+    SignalColumn::amount("page_major_faults_per_second", 200.0),
+    SignalColumn::amount("swap_pages_per_second", 200.0),
+    SignalColumn::ratio("pressure_cpu_ratio", 0.1),
+    SignalColumn::ratio("pressure_memory_ratio", 0.05),
+    SignalColumn::ratio("pressure_io_ratio", 0.15),
+    SignalColumn::ratio("disk_busy_ratio", 0.15),
+    SignalColumn::amount("disk_read_bytes_per_second", 15e6),
+    SignalColumn::amount("disk_written_bytes_per_second", 15e6),
+    SignalColumn::amount("disk_operations_per_second", 500.0),
+    SignalColumn::ratio("filesystem_used_ratio", 0.05),
+    SignalColumn::ratio("filesystem_inodes_used_ratio", 0.05),
+    SignalColumn::amount("network_received_bytes_per_second", 5e6),
+    SignalColumn::amount("network_sent_bytes_per_second", 5e6),
+    SignalColumn::amount("network_packets_per_second", 5_000.0),
+    SignalColumn::amount("network_errors_per_second", 10.0),
+    SignalColumn::amount("loopback_bytes_per_second", 10e6),
+    SignalColumn::amount("tcp_connections_established", 100.0),
+    SignalColumn::amount("tcp_retransmits_per_second", 50.0),
+    SignalColumn::amount("tasks_running_per_cpu", 0.5),
+    SignalColumn::amount("tasks_blocked", 1.0),
+    SignalColumn::amount("forks_per_second", 50.0),
+    SignalColumn::amount("context_switches_per_second", 20_000.0),
 ];

@@ -1,10 +1,10 @@
 //! What cron starts on a simulated machine: short regular spikes that are part of what is normal.
 
-use super::rng::Chance;
+use super::rng::SimulationRng;
 
 /// What jobs add while they run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Work {
+pub(super) struct JobLoad {
     /// Share of processor time.
     pub(super) cpu: f64,
     /// Bytes read in a second.
@@ -27,7 +27,7 @@ struct Job {
     /// Seconds that a run takes.
     lasts: f64,
     /// What it does meanwhile.
-    work: Work,
+    work: JobLoad,
 }
 
 const MB: f64 = 1e6;
@@ -39,25 +39,25 @@ const JOBS: [Job; 4] = [
         every: 600.0,
         at: 0.0,
         lasts: 12.0,
-        work: Work { cpu: 0.03, read: 0.0, written: 0.2 * MB, sent: 0.0, forks: 12.0 },
+        work: JobLoad { cpu: 0.03, read: 0.0, written: 0.2 * MB, sent: 0.0, forks: 12.0 },
     },
     Job {
         every: 3_600.0,
         at: 420.0,
         lasts: 90.0,
-        work: Work { cpu: 0.05, read: 2.0 * MB, written: 9.0 * MB, sent: 1.0 * MB, forks: 6.0 },
+        work: JobLoad { cpu: 0.05, read: 2.0 * MB, written: 9.0 * MB, sent: 1.0 * MB, forks: 6.0 },
     },
     Job {
         every: 86_400.0,
         at: 600.0,
         lasts: 240.0,
-        work: Work { cpu: 0.07, read: 12.0 * MB, written: 6.0 * MB, sent: 0.0, forks: 3.0 },
+        work: JobLoad { cpu: 0.07, read: 12.0 * MB, written: 6.0 * MB, sent: 0.0, forks: 3.0 },
     },
     Job {
         every: 86_400.0,
         at: 8_100.0,
         lasts: 1_500.0,
-        work: Work { cpu: 0.08, read: 35.0 * MB, written: 0.5 * MB, sent: 12.0 * MB, forks: 2.0 },
+        work: JobLoad { cpu: 0.08, read: 35.0 * MB, written: 0.5 * MB, sent: 12.0 * MB, forks: 2.0 },
     },
 ];
 
@@ -72,21 +72,21 @@ const SHIFT_MINUTES_MAX: usize = 5;
 
 /// A crontab under way.
 #[derive(Debug, Clone)]
-pub(super) struct Jobs {
+pub(super) struct CronJobs {
     shift: f64,
     /// The number of the newest run of each job, and its size.
     runs: [(f64, f64); JOBS.len()],
 }
 
-impl Jobs {
-    pub(super) fn new(chance: &mut Chance) -> Self {
+impl CronJobs {
+    pub(super) fn new(chance: &mut SimulationRng) -> Self {
         let shift = 60.0 * chance.random().below(SHIFT_MINUTES_MAX + 1) as f64;
         Self { shift, runs: [(f64::NEG_INFINITY, 1.0); JOBS.len()] }
     }
 
     /// What jobs do on average in the `step` seconds before `at`, and whether logs were rotated.
-    pub(super) fn step(&mut self, at: f64, step: f64, chance: &mut Chance) -> (Work, bool) {
-        let (mut sum, mut rotated) = (Work::default(), false);
+    pub(super) fn step(&mut self, at: f64, step: f64, chance: &mut SimulationRng) -> (JobLoad, bool) {
+        let (mut sum, mut rotated) = (JobLoad::default(), false);
         for (idx, (job, run)) in JOBS.iter().zip(&mut self.runs).enumerate() {
             let end = at - job.at - self.shift;
             let number = (end / job.every).floor();
@@ -95,7 +95,7 @@ impl Jobs {
                 *run = (number, chance.log_normal(RUN_SIGMA));
             }
             let share = run.1 * (job.spent(end) - job.spent(end - step)) / step;
-            let Work { cpu, read, written, sent, forks } = job.work;
+            let JobLoad { cpu, read, written, sent, forks } = job.work;
             sum.cpu += share * cpu;
             sum.read += share * read;
             sum.written += share * written;
@@ -122,8 +122,8 @@ mod tests {
     fn a_day_has_all_runs_whatever_the_step() {
         let total: f64 = JOBS.iter().map(|it| it.work.read * it.lasts * 86_400.0 / it.every).sum();
         for step in [1.0, 60.0, 300.0, 3_600.0, 7_200.0] {
-            let mut chance = Chance::new(1);
-            let mut jobs = Jobs::new(&mut chance);
+            let mut chance = SimulationRng::new(1);
+            let mut jobs = CronJobs::new(&mut chance);
             let (mut read, mut rotations) = (0.0, 0);
             for idx in 0..(864_000.0 / step) as u32 {
                 let (work, rotated) = jobs.step(f64::from(idx + 1) * step, step, &mut chance);

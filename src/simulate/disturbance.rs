@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::detect::random::Random;
+use crate::detect::random::SeededRng;
 
 /// What an outlier is multiplied by.
 const OUTLIER_TIMES: f64 = 10.0;
@@ -60,12 +60,12 @@ impl fmt::Display for Disturbance {
 
 /// Between which values each signal was seen.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Ranges {
+pub struct SignalRanges {
     /// Lowest and highest; none of a signal that was never seen.
     seen: Vec<Option<(f64, f64)>>,
 }
 
-impl Ranges {
+impl SignalRanges {
     /// Takes in a row.
     pub fn widen(&mut self, values: &[f64], missing: &[bool]) {
         self.seen.resize(values.len().max(self.seen.len()), None);
@@ -83,10 +83,10 @@ impl Ranges {
 
 /// Disturbs rows, one after the other.
 #[derive(Debug, Clone)]
-pub struct Disturber {
+pub struct RowDisturber {
     kind: Disturbance,
-    ranges: Ranges,
-    random: Random,
+    ranges: SignalRanges,
+    random: SeededRng,
     /// Rows in all.
     rows: usize,
     /// Rows so far.
@@ -97,10 +97,10 @@ pub struct Disturber {
     last: Vec<f64>,
 }
 
-impl Disturber {
+impl RowDisturber {
     /// Before the first of so many rows of signals with these ranges.
-    pub fn new(kind: Disturbance, seed: u64, ranges: Ranges, rows: usize) -> Self {
-        let mut random = Random::new(seed);
+    pub fn new(kind: Disturbance, seed: u64, ranges: SignalRanges, rows: usize) -> Self {
+        let mut random = SeededRng::new(seed);
         let signals = ranges.seen.len();
         let changing: Vec<usize> = (0..signals).filter(|it| ranges.width(*it) > 0.0).collect();
         let vanishing = changing.get(random.below(changing.len())).copied().unwrap_or(0);
@@ -149,9 +149,9 @@ mod tests {
     /// what is known, and the share that is missing; and how many rows have their clock ahead.
     fn check(kind: Disturbance, expected: [(f64, f64, f64); 2], expected_ahead: usize) {
         let row = |idx: usize| [2.0, (idx % 9) as f64];
-        let mut ranges = Ranges::default();
+        let mut ranges = SignalRanges::default();
         (0..9).for_each(|it| ranges.widen(&row(it), &[false; 2]));
-        let mut disturber = Disturber::new(kind, 1, ranges, ROWS);
+        let mut disturber = RowDisturber::new(kind, 1, ranges, ROWS);
         let (mut known, mut ahead) = ([Vec::new(), Vec::new()], 0);
         for idx in 0..ROWS {
             let (mut values, mut missing) = (row(idx), [false; 2]);
@@ -194,9 +194,9 @@ mod tests {
 
     /// The constant alone, with room for the luck of large outliers.
     fn check_near(kind: Disturbance, expected: (f64, f64, f64)) {
-        let mut ranges = Ranges::default();
+        let mut ranges = SignalRanges::default();
         ranges.widen(&[2.0], &[false]);
-        let mut disturber = Disturber::new(kind, 1, ranges, ROWS);
+        let mut disturber = RowDisturber::new(kind, 1, ranges, ROWS);
         let mut sum = 0.0;
         for _ in 0..ROWS {
             let mut values = [2.0];
@@ -210,10 +210,10 @@ mod tests {
     #[test]
     fn equal_seeds_disturb_alike() {
         let run = |seed| {
-            let mut ranges = Ranges::default();
+            let mut ranges = SignalRanges::default();
             ranges.widen(&[0.0, 0.0], &[false; 2]);
             ranges.widen(&[1.0, 1.0], &[false; 2]);
-            let mut disturber = Disturber::new(Disturbance::Noise(0.1), seed, ranges, 10);
+            let mut disturber = RowDisturber::new(Disturbance::Noise(0.1), seed, ranges, 10);
             let mut values = [0.5, 0.5];
             disturber.apply(&mut values, &mut [false; 2]);
             values.map(f64::to_bits)
@@ -224,10 +224,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_keeps_the_last_known_value() {
-        let mut ranges = Ranges::default();
+        let mut ranges = SignalRanges::default();
         ranges.widen(&[0.0], &[false]);
         ranges.widen(&[9.0], &[false]);
-        let mut disturber = Disturber::new(Disturbance::Vanish, 1, ranges, 4);
+        let mut disturber = RowDisturber::new(Disturbance::Vanish, 1, ranges, 4);
         let found: Vec<_> = (1..=4)
             .map(|row| {
                 let (mut values, mut missing) = ([f64::from(row)], [false]);

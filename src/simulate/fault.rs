@@ -1,7 +1,7 @@
 //! The faults that are injected, each of a size and a length that an operator would call a fault.
 //!
 //! Sizes are in units of a signal's own spread, or of its noise floor where that is more
-//! ([`Scale::unit`](super::Scale::unit)): on an idle host ten times almost nothing is no fault. They are not tuned to what
+//! ([`Scale::unit`](super::SignalScale::unit)): on an idle host ten times almost nothing is no fault. They are not tuned to what
 //! detectors find; where they come from stands with each.
 
 use std::fmt;

@@ -2,9 +2,9 @@
 //! somebody's file.
 
 use super::fault::Fault;
-use super::signal_groups::{FILLS, Group, devices, groups};
-use super::signal_scale::{Scale, Scales};
-use crate::detect::random::Random;
+use super::signal_groups::{FILLS, SignalGroup, devices, groups};
+use super::signal_scale::{SignalScale, SignalScales};
+use crate::detect::random::SeededRng;
 
 /// In a table of foreign names a fault strikes at most so many signals.
 const STRUCK_MAX: usize = 3;
@@ -23,7 +23,7 @@ const UNEVEN: f64 = 0.1;
 
 /// A fault that has been given its signals and its size.
 #[derive(Debug, Clone)]
-pub struct Injection {
+pub struct FaultInjection {
     fault: Fault,
     rows: usize,
     struck: Vec<usize>,
@@ -48,10 +48,10 @@ enum Effect {
     Vanish,
 }
 
-impl Injection {
+impl FaultInjection {
     /// A fault of so many rows for a table with these scales; nothing when none of its signals could show it, as when all
     /// are constant.
-    pub fn new(fault: Fault, rows: usize, scales: &Scales, random: &mut Random) -> Option<Self> {
+    pub fn new(fault: Fault, rows: usize, scales: &SignalScales, random: &mut SeededRng) -> Option<Self> {
         let mut injection = Self { fault, rows: rows.max(1), struck: Vec::new(), effects: Vec::new() };
         match fault {
             Fault::FlatLine => injection.device(scales, random, Effect::Hold(None)),
@@ -89,8 +89,8 @@ impl Injection {
         row: &mut [f64],
         missing: &mut [bool],
         step: usize,
-        scales: &Scales,
-        random: &mut Random,
+        scales: &SignalScales,
+        random: &mut SeededRng,
     ) {
         if step >= self.rows {
             return;
@@ -133,16 +133,17 @@ impl Injection {
     }
 
     /// A group by name where the table has one, else signals by chance.
-    fn move_signals(&mut self, scales: &Scales, random: &mut Random) {
-        let led = |group: &&&Group| scales.find(group.lead).and_then(|it| scales.get(it)).is_some_and(moves);
-        let known: Vec<&&Group> = groups(self.fault).iter().filter(led).collect();
+    fn move_signals(&mut self, scales: &SignalScales, random: &mut SeededRng) {
+        let led =
+            |group: &&&SignalGroup| scales.find(group.lead).and_then(|it| scales.get(it)).is_some_and(moves);
+        let known: Vec<&&SignalGroup> = groups(self.fault).iter().filter(led).collect();
         match pick(&known, random) {
             Some(group) => self.group(group, scales, random),
             None => self.any(scales, random),
         }
     }
 
-    fn group(&mut self, group: &Group, scales: &Scales, random: &mut Random) {
+    fn group(&mut self, group: &SignalGroup, scales: &SignalScales, random: &mut SeededRng) {
         let Some(lead) = scales.find(group.lead) else { return };
         let Some(scale) = scales.get(lead) else { return };
         let effect = self.effect(scale, random);
@@ -163,7 +164,7 @@ impl Injection {
         }
     }
 
-    fn any(&mut self, scales: &Scales, random: &mut Random) {
+    fn any(&mut self, scales: &SignalScales, random: &mut SeededRng) {
         let mut able = indices(scales, moves);
         let count = match self.fault {
             Fault::NoisyNeighbour => able.len().div_ceil(3).clamp(STRUCK_MAX, NEIGHBOURED_MAX),
@@ -179,7 +180,7 @@ impl Injection {
     }
 
     /// What happens to the signal that leads.
-    fn effect(&self, scale: &Scale, random: &mut Random) -> Effect {
+    fn effect(&self, scale: &SignalScale, random: &mut SeededRng) -> Effect {
         let [least, most] = self.fault.size();
         let size = (least + (most - least) * f64::from(random.uniform())) * scale.unit();
         if self.fault == Fault::Saturation {
@@ -196,8 +197,8 @@ impl Injection {
     }
 
     /// Signals of one collector: by name where names are known, else columns side by side.
-    fn device(&mut self, scales: &Scales, random: &mut Random, effect: Effect) {
-        let able = |scale: &Scale| effect == Effect::Vanish || scale.moves >= MOVES_MIN;
+    fn device(&mut self, scales: &SignalScales, random: &mut SeededRng, effect: Effect) {
+        let able = |scale: &SignalScale| effect == Effect::Vanish || scale.moves >= MOVES_MIN;
         let of = |prefix: &&str| indices(scales, |it| able(it) && it.name.starts_with(*prefix));
         let known: Vec<Vec<usize>> = devices(self.fault).iter().map(of).filter(|it| !it.is_empty()).collect();
         if let Some(signals) = pick(&known, random) {
@@ -215,22 +216,22 @@ impl Injection {
 const FALLS: f32 = 0.3;
 
 /// Whether a fault can be given a size on it.
-fn moves(scale: &Scale) -> bool {
+fn moves(scale: &SignalScale) -> bool {
     scale.unit() > 0.0 && scale.unit().is_finite() && scale.max > scale.min
 }
 
 /// Whether it counts without ever resting, so that 0 is news. hostnorm's own rates tell by their names and units: what
 /// happens less than once in a second rests of itself.
-fn counts(scale: &Scale) -> bool {
+fn counts(scale: &SignalScale) -> bool {
     let own = super::COLUMNS.iter().any(|it| it.name == scale.name);
     let busy = if own { scale.name.ends_with("_per_second") && scale.low >= 1.0 } else { scale.low > 0.0 };
     busy && scale.moves > 0.0
 }
 
-fn indices(scales: &Scales, of: impl Fn(&Scale) -> bool) -> Vec<usize> {
+fn indices(scales: &SignalScales, of: impl Fn(&SignalScale) -> bool) -> Vec<usize> {
     scales.iter().enumerate().filter(|(_, it)| of(it)).map(|(idx, _)| idx).collect()
 }
 
-fn pick<'a, T>(of: &'a [T], random: &mut Random) -> Option<&'a T> {
+fn pick<'a, T>(of: &'a [T], random: &mut SeededRng) -> Option<&'a T> {
     of.get(random.below(of.len()))
 }

@@ -1,14 +1,14 @@
 //! A whole schedule of faults, put into rows as they pass.
 
 use super::fault::Fault;
-use super::fault_injection::Injection;
-use super::fault_schedule::{Placed, Schedule};
-use super::signal_scale::Scales;
-use crate::detect::random::Random;
+use super::fault_injection::FaultInjection;
+use super::fault_schedule::{FaultSchedule, ScheduledFault};
+use super::signal_scale::SignalScales;
+use crate::detect::random::SeededRng;
 
 /// A fault as it really was, with the signals it struck.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
+pub struct InjectedCause {
     /// Which fault.
     pub fault: Fault,
     /// Its first row.
@@ -21,30 +21,30 @@ pub struct Cause {
 
 /// Puts the faults of a schedule into a table, row by row, in a stream: it holds one fault at a time.
 #[derive(Debug, Clone)]
-pub struct Tamper {
-    scales: Scales,
-    random: Random,
-    schedule: std::vec::IntoIter<Placed>,
-    next: Option<Placed>,
-    now: Option<(Placed, Injection)>,
+pub struct FaultInjector {
+    scales: SignalScales,
+    random: SeededRng,
+    schedule: std::vec::IntoIter<ScheduledFault>,
+    next: Option<ScheduledFault>,
+    now: Option<(ScheduledFault, FaultInjection)>,
     /// Rows that have passed.
     row: usize,
 }
 
-impl Tamper {
+impl FaultInjector {
     /// Faults for a table with these scales. What they draw has nothing to do with how the rows came to be.
-    pub fn new(seed: u64, schedule: Schedule, scales: Scales) -> Self {
+    pub fn new(seed: u64, schedule: FaultSchedule, scales: SignalScales) -> Self {
         let mut schedule = schedule.into_iter();
         let next = schedule.next();
-        Self { scales, random: Random::new(seed), schedule, next, now: None, row: 0 }
+        Self { scales, random: SeededRng::new(seed), schedule, next, now: None, row: 0 }
     }
 
     /// Changes the next row. Gives the fault that is under way, and at its first row what it is going to be.
-    pub fn apply(&mut self, row: &mut [f64], missing: &mut [bool]) -> (Option<Fault>, Option<Cause>) {
+    pub fn apply(&mut self, row: &mut [f64], missing: &mut [bool]) -> (Option<Fault>, Option<InjectedCause>) {
         let mut begun = None;
         if let Some(placed) = self.next.filter(|it| it.from <= self.row) {
-            let injection = Injection::new(placed.fault, placed.rows, &self.scales, &mut self.random);
-            begun = injection.as_ref().map(|it| Cause {
+            let injection = FaultInjection::new(placed.fault, placed.rows, &self.scales, &mut self.random);
+            begun = injection.as_ref().map(|it| InjectedCause {
                 fault: placed.fault,
                 from: placed.from,
                 to: placed.from + placed.rows,

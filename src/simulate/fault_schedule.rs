@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::fault::Fault;
-use crate::detect::random::Random;
+use crate::detect::random::SeededRng;
 
 /// A schedule has at most so many faults.
 pub const FAULTS_MAX: usize = 10_000;
@@ -14,7 +14,7 @@ const QUIET_MIN: f64 = 0.5;
 
 /// Where the rows are that faults are put into.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Space {
+pub struct FreeRows {
     /// The first row that may have a fault.
     pub from: usize,
     /// How many rows there are from there on.
@@ -25,7 +25,7 @@ pub struct Space {
 
 /// One fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
+pub struct ScheduledFault {
     /// Which one.
     pub fault: Fault,
     /// Its first row.
@@ -36,8 +36,8 @@ pub struct Placed {
 
 /// All faults, the first one first; no two of them touch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Schedule {
-    placed: Vec<Placed>,
+pub struct FaultSchedule {
+    placed: Vec<ScheduledFault>,
 }
 
 /// Why faults cannot be placed.
@@ -76,7 +76,7 @@ impl fmt::Display for ScheduleError {
 
 impl std::error::Error for ScheduleError {}
 
-impl Schedule {
+impl FaultSchedule {
     /// No fault at all.
     pub fn quiet() -> Self {
         Self::default()
@@ -87,7 +87,7 @@ impl Schedule {
     ///
     /// # Errors
     /// When they do not fit.
-    pub fn new(seed: u64, space: Space, count: usize, kinds: &[Fault]) -> Result<Self, ScheduleError> {
+    pub fn new(seed: u64, space: FreeRows, count: usize, kinds: &[Fault]) -> Result<Self, ScheduleError> {
         if count == 0 {
             return Ok(Self::quiet());
         }
@@ -97,7 +97,7 @@ impl Schedule {
         if count > FAULTS_MAX {
             return Err(ScheduleError::TooMany(count));
         }
-        let mut random = Random::new(seed);
+        let mut random = SeededRng::new(seed);
         let slot = space.rows / count;
         let mut placed = Vec::with_capacity(count);
         let mut turn: Vec<Fault> = Vec::new();
@@ -117,20 +117,20 @@ impl Schedule {
             // The quiet comes before and after: half of what is left over at least behind the fault.
             let free = slot.saturating_sub(rows);
             let from = free / 4 + random.below(free / 4 + 1);
-            placed.push(Placed { fault, from: space.from + idx * slot + from, rows });
+            placed.push(ScheduledFault { fault, from: space.from + idx * slot + from, rows });
         }
         Ok(Self { placed })
     }
 
     /// All faults, the first one first.
-    pub fn placed(&self) -> &[Placed] {
+    pub fn placed(&self) -> &[ScheduledFault] {
         &self.placed
     }
 }
 
-impl IntoIterator for Schedule {
-    type Item = Placed;
-    type IntoIter = std::vec::IntoIter<Placed>;
+impl IntoIterator for FaultSchedule {
+    type Item = ScheduledFault;
+    type IntoIter = std::vec::IntoIter<ScheduledFault>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.placed.into_iter()
@@ -143,22 +143,22 @@ mod tests {
 
     use super::*;
 
-    const DAYS: Space = Space { from: 100, rows: 20_160, every: 60.0 };
+    const DAYS: FreeRows = FreeRows { from: 100, rows: 20_160, every: 60.0 };
 
     #[test]
     fn kinds_take_turns() {
-        let schedule = Schedule::new(7, DAYS, 20, &Fault::ALL).unwrap();
+        let schedule = FaultSchedule::new(7, DAYS, 20, &Fault::ALL).unwrap();
         for fault in Fault::ALL {
             assert_eq!(schedule.placed().iter().filter(|it| it.fault == fault).count(), 2, "{fault}");
         }
-        assert_eq!(Schedule::new(7, DAYS, 20, &Fault::ALL).unwrap(), schedule);
-        assert_ne!(Schedule::new(8, DAYS, 20, &Fault::ALL).unwrap(), schedule);
+        assert_eq!(FaultSchedule::new(7, DAYS, 20, &Fault::ALL).unwrap(), schedule);
+        assert_ne!(FaultSchedule::new(8, DAYS, 20, &Fault::ALL).unwrap(), schedule);
     }
 
     #[test]
     fn what_does_not_fit_is_told() {
         let check = |rows, count, kinds: &[Fault], expect: &str| {
-            let error = Schedule::new(1, Space { rows, ..DAYS }, count, kinds).unwrap_err();
+            let error = FaultSchedule::new(1, FreeRows { rows, ..DAYS }, count, kinds).unwrap_err();
             assert_eq!(error.to_string(), expect);
         };
         check(
@@ -170,7 +170,7 @@ mod tests {
         );
         check(9, 1, &[], "there are no kinds of faults to choose from");
         check(9, 10_001, &Fault::ALL, "10001 faults are too many, at most 10000 can be placed");
-        assert_eq!(Schedule::new(1, DAYS, 0, &[]), Ok(Schedule::quiet()));
+        assert_eq!(FaultSchedule::new(1, DAYS, 0, &[]), Ok(FaultSchedule::quiet()));
     }
 
     proptest! {
@@ -178,8 +178,8 @@ mod tests {
         fn faults_stay_apart_and_inside(
             seed: u64, rows in 0_usize..50_000, count in 1_usize..60, every in 0.5..7200.0,
         ) {
-            let space = Space { from: 5, rows, every };
-            if let Ok(schedule) = Schedule::new(seed, space, count, &Fault::ALL) {
+            let space = FreeRows { from: 5, rows, every };
+            if let Ok(schedule) = FaultSchedule::new(seed, space, count, &Fault::ALL) {
                 let mut free = space.from;
                 for placed in schedule.placed() {
                     prop_assert!(placed.from >= free && placed.rows > 0);

@@ -7,8 +7,8 @@
 //! a tenth above 0.8): so neither is every fault plain to see, nor is anything to be learned from noise alone.
 
 use super::column::WIDTH;
-use super::cron_jobs::{Jobs, Work};
-use super::rng::{Chance, Drift, along, exp};
+use super::cron_jobs::{CronJobs, JobLoad};
+use super::rng::{SimulationRng, SlowDrift, along, exp};
 
 const DAY: f64 = 86_400.0;
 const MB: f64 = 1e6;
@@ -63,30 +63,30 @@ struct Traits {
 #[derive(Debug, Clone)]
 struct Drifts {
     /// Demand over hours: some days are busier than others.
-    demand_slow: Drift,
+    demand_slow: SlowDrift,
     /// Demand over minutes: users come in waves.
-    demand_fast: Drift,
+    demand_fast: SlowDrift,
     /// What a request costs: the mix of requests changes slowly.
-    cost: Drift,
+    cost: SlowDrift,
     /// Memory of caches.
-    memory: Drift,
+    memory: SlowDrift,
     /// Size of answers.
-    answer: Drift,
+    answer: SlowDrift,
     /// Reads of the disk, whose logarithm wanders: caches are cold or warm.
-    reads: Drift,
+    reads: SlowDrift,
     /// Talk of local programs, independent of users.
-    loopback: Drift,
+    loopback: SlowDrift,
     /// Losses on the way to the users.
-    loss: Drift,
+    loss: SlowDrift,
 }
 
 /// A machine without faults; each step gives the means over the seconds since the one before.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    chance: Chance,
+    chance: SimulationRng,
     traits: Traits,
     drifts: Drifts,
-    jobs: Jobs,
+    jobs: CronJobs,
     at: f64,
     step: f64,
     /// White noise of a mean over the step, in units of that of a minute. Within a minute neighbours are alike, so it
@@ -103,10 +103,10 @@ pub struct Machine {
 impl Machine {
     /// The machine of a seed whose first values are those of the `step` seconds after `start`.
     pub fn new(seed: u64, start: f64, step: f64) -> Self {
-        let mut chance = Chance::new(seed);
+        let mut chance = SimulationRng::new(seed);
         let traits = Traits::new(&mut chance);
-        let jobs = Jobs::new(&mut chance);
-        let drift = |constant| Drift::new(constant, step);
+        let jobs = CronJobs::new(&mut chance);
+        let drift = |constant| SlowDrift::new(constant, step);
         let drifts = Drifts {
             demand_slow: drift(3.0 * 3_600.0),
             demand_fast: drift(300.0),
@@ -212,7 +212,7 @@ impl Machine {
         (self.rhythm() * (1.0 + burst) * exp(slow + fast) * self.noisy(0.015)).min(2.0)
     }
 
-    fn cpu(&mut self, demand: f64, work: &Work, packets: f64, disk: f64) -> [f64; 5] {
+    fn cpu(&mut self, demand: f64, work: &JobLoad, packets: f64, disk: f64) -> [f64; 5] {
         let cost = exp(0.04 * self.drifts.cost.next(&mut self.chance));
         let user = (0.015 + self.traits.user * demand * cost + work.cpu) * self.noisy(0.03);
         // Packets and disks cost time in the kernel too.
@@ -234,7 +234,7 @@ impl Machine {
         (base + sessions * self.sessions + caches + white).clamp(0.02, 0.98)
     }
 
-    fn network(&mut self, demand: f64, work: &Work) -> [f64; 3] {
+    fn network(&mut self, demand: f64, work: &JobLoad) -> [f64; 3] {
         let answer = exp(0.08 * self.drifts.answer.next(&mut self.chance));
         let sent = 0.02 * MB + self.traits.sent * demand * answer * self.noisy(0.04) + work.sent;
         let received = 0.02 * MB
@@ -246,7 +246,7 @@ impl Machine {
     }
 
     /// Bytes read and written, operations, and the share of time in which the disk is busy.
-    fn disk(&mut self, demand: f64, work: &Work) -> [f64; 4] {
+    fn disk(&mut self, demand: f64, work: &JobLoad) -> [f64; 4] {
         // Reads are what misses the cache: mostly little, at times a hundred times as much.
         let read =
             0.08 * MB * exp(1.1 * self.drifts.reads.next(&mut self.chance)) * self.noisy(0.5) + work.read;
@@ -272,7 +272,7 @@ impl Machine {
         [base + *today + *kept, 0.061 + 0.02 * *kept]
     }
 
-    fn paging(&mut self, demand: f64, work: &Work) -> [f64; 3] {
+    fn paging(&mut self, demand: f64, work: &JobLoad) -> [f64; 3] {
         let faults = (400.0 + 5_500.0 * demand + 150.0 * work.forks) * self.noisy(0.08);
         let major = self.counted(0.02 + work.read * 5e-7);
         // Swap is touched a few times a day, when something old is needed.
@@ -290,7 +290,7 @@ impl Machine {
         (expected + 0.5 * self.white * expected.sqrt() * self.chance.normal()).round().max(0.0)
     }
 
-    fn tasks(&mut self, demand: f64, work: &Work, busy: f64, disk: f64) -> [f64; 4] {
+    fn tasks(&mut self, demand: f64, work: &JobLoad, busy: f64, disk: f64) -> [f64; 4] {
         // What runs, and the queue that grows without end as all processors come to be busy.
         let queue = busy + busy * busy * busy / (1.05 - busy);
         let running = queue * self.noisy(0.08);
@@ -315,7 +315,7 @@ impl Machine {
 
 impl Traits {
     /// Machines that are idle half of the time and never full, as most are.
-    fn new(chance: &mut Chance) -> Self {
+    fn new(chance: &mut SimulationRng) -> Self {
         Self {
             daily: chance.between(0.55, 0.85),
             later: chance.between(-1.0, 2.0),

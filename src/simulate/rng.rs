@@ -3,24 +3,24 @@
 //! Nothing here calls the system's mathematics, so that equal seeds give equal bytes on every machine, see
 //! [`random`](crate::detect::random). `sqrt` is exact everywhere by IEEE 754.
 
-use crate::detect::random::Random;
+use crate::detect::random::SeededRng;
 
 /// A stream of random numbers that also knows the shapes a machine is made of.
 #[derive(Debug, Clone)]
-pub struct Chance {
-    random: Random,
+pub struct SimulationRng {
+    random: SeededRng,
     /// Normal numbers come in pairs; this is the other half.
     spare: Option<f64>,
 }
 
-impl Chance {
+impl SimulationRng {
     /// The stream that belongs to a seed.
     pub fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed), spare: None }
+        Self { random: SeededRng::new(seed), spare: None }
     }
 
     /// The bare stream.
-    pub fn random(&mut self) -> &mut Random {
+    pub fn random(&mut self) -> &mut SeededRng {
         &mut self.random
     }
 
@@ -70,13 +70,13 @@ const POISSON_COUNTED_MAX: f64 = 30.0;
 
 /// Noise that remembers: a first-order autoregression with variance 1, whose memory fades with a time constant.
 #[derive(Debug, Clone)]
-pub struct Drift {
+pub struct SlowDrift {
     kept: f64,
     added: f64,
     value: f64,
 }
 
-impl Drift {
+impl SlowDrift {
     /// Noise whose correlation falls to 1/e within `constant` seconds, in steps of `step` seconds.
     pub fn new(constant: f64, step: f64) -> Self {
         let kept = exp(-step / constant);
@@ -84,7 +84,7 @@ impl Drift {
     }
 
     /// The next value.
-    pub fn next(&mut self, chance: &mut Chance) -> f64 {
+    pub fn next(&mut self, chance: &mut SimulationRng) -> f64 {
         self.value = self.kept * self.value + self.added * chance.normal();
         self.value
     }
@@ -137,13 +137,13 @@ mod tests {
 
     #[test]
     fn numbers_have_their_shape() {
-        let mut chance = Chance::new(3);
+        let mut chance = SimulationRng::new(3);
         for expected in [0.0, 0.05, 2.0, 25.0, 400.0] {
             let mean = (0..20_000).map(|_| chance.poisson(expected)).sum::<f64>() / 20_000.0;
             let error = 4.0 * (expected / 20_000.0).sqrt();
             assert!((mean - expected).abs() <= error, "{mean} of {expected}");
         }
-        let mut drift = Drift::new(600.0, 60.0);
+        let mut drift = SlowDrift::new(600.0, 60.0);
         let values: Vec<f64> = (0..50_000).map(|_| drift.next(&mut chance)).collect();
         let mean_of = |lag: usize| {
             values.iter().zip(&values[lag..]).map(|(a, b)| a * b).sum::<f64>() / values.len() as f64

@@ -7,7 +7,7 @@ use super::fault::Fault;
 
 /// A signal that leads, with those that follow it.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct SignalGroup {
     /// The signal whose move has the size of the fault.
     pub(super) lead: &'static str,
     /// Each moves by so much for each unit of the lead's move.
@@ -15,22 +15,22 @@ pub(super) struct Group {
 }
 
 /// Programs use processors: what they use is busy, and what waits for a processor grows with it.
-const PROGRAMS: Group = Group {
+const PROGRAMS: SignalGroup = SignalGroup {
     lead: "cpu_user_ratio",
     follow: &[("cpu_busy_ratio", 1.0), ("tasks_running_per_cpu", 1.3), ("pressure_cpu_ratio", 0.5)],
 };
 
 /// All processors are busy: the queue before them is several times as long as they are many.
-const PROCESSORS: Group = Group {
+const PROCESSORS: SignalGroup = SignalGroup {
     lead: "cpu_busy_ratio",
     follow: &[("cpu_user_ratio", 0.95), ("tasks_running_per_cpu", 4.0), ("pressure_cpu_ratio", 0.9)],
 };
 
 /// Memory alone; pressure comes only when it is used up.
-const MEMORY: Group = Group { lead: "memory_used_ratio", follow: &[] };
+const MEMORY: SignalGroup = SignalGroup { lead: "memory_used_ratio", follow: &[] };
 
 /// Memory is used up: what is needed is read again and again.
-const MEMORY_FULL: Group = Group {
+const MEMORY_FULL: SignalGroup = SignalGroup {
     lead: "memory_used_ratio",
     follow: &[
         ("pressure_memory_ratio", 0.8),
@@ -41,7 +41,7 @@ const MEMORY_FULL: Group = Group {
 };
 
 /// A disk has more to write: 64 kB an operation, 200 MB in a second at most.
-const DISK: Group = Group {
+const DISK: SignalGroup = SignalGroup {
     lead: "disk_written_bytes_per_second",
     follow: &[
         ("disk_operations_per_second", 1.0 / 64e3),
@@ -52,26 +52,26 @@ const DISK: Group = Group {
 };
 
 /// A disk is slow: all wait for it, whatever little they want of it.
-const DISK_FULL: Group = Group {
+const DISK_FULL: SignalGroup = SignalGroup {
     lead: "disk_busy_ratio",
     follow: &[("pressure_io_ratio", 0.9), ("cpu_iowait_ratio", 0.3), ("tasks_blocked", 5.0)],
 };
 
 /// More is sent, in packets of 1.1 kB, and acknowledged.
-const NETWORK: Group = Group {
+const NETWORK: SignalGroup = SignalGroup {
     lead: "network_sent_bytes_per_second",
     follow: &[("network_packets_per_second", 1.0 / 700.0), ("network_received_bytes_per_second", 0.06)],
 };
 
 /// Connections are opened and not closed.
-const CONNECTIONS: Group = Group { lead: "tcp_connections_established", follow: &[] };
+const CONNECTIONS: SignalGroup = SignalGroup { lead: "tcp_connections_established", follow: &[] };
 
 /// A filesystem fills up.
-const FILESYSTEM: Group = Group { lead: "filesystem_used_ratio", follow: &[] };
+const FILESYSTEM: SignalGroup = SignalGroup { lead: "filesystem_used_ratio", follow: &[] };
 
 /// Another guest takes a share of the processors, and of the disk behind them. Stolen time is busy time, and our own tasks
 /// wait the longer for it; what they get done is less.
-const NEIGHBOUR: Group = Group {
+const NEIGHBOUR: SignalGroup = SignalGroup {
     lead: "cpu_steal_ratio",
     follow: &[
         ("cpu_busy_ratio", 0.8),
@@ -86,7 +86,7 @@ const NEIGHBOUR: Group = Group {
 };
 
 /// A log without end: short lines, a processor that writes them, 5 % of the filesystem for each 100 MB/s.
-const LOG: Group = Group {
+const LOG: SignalGroup = SignalGroup {
     lead: "disk_written_bytes_per_second",
     follow: &[
         ("filesystem_used_ratio", 0.1 / 100e6),
@@ -102,7 +102,7 @@ const LOG: Group = Group {
 pub(super) const FILLS: &str = "filesystem_used_ratio";
 
 /// The groups that a fault may strike, one of which is drawn; none for faults that strike whole devices.
-pub(super) fn groups(fault: Fault) -> &'static [&'static Group] {
+pub(super) fn groups(fault: Fault) -> &'static [&'static SignalGroup] {
     match fault {
         Fault::Spike | Fault::Oscillation => &[&PROGRAMS, &DISK, &NETWORK, &CONNECTIONS],
         Fault::LevelShift => &[&PROGRAMS, &MEMORY, &DISK, &NETWORK, &CONNECTIONS],

@@ -1,10 +1,10 @@
 //! How large the signals of a table are and how much they move, so that a fault can be of a sensible size.
 
-use super::column::Column;
+use super::column::SignalColumn;
 
 /// What one signal is usually like.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Scale {
+pub struct SignalScale {
     /// Its name.
     pub name: String,
     /// The value in the middle.
@@ -25,14 +25,14 @@ pub struct Scale {
     pub max: f64,
 }
 
-impl Scale {
+impl SignalScale {
     /// What sizes of faults are counted in; 0 for a signal that never moves and of which nobody said what matters.
     pub fn unit(&self) -> f64 {
         let own = if self.spread > 0.0 { self.spread } else { self.deviation };
         own.max(self.floor)
     }
 
-    fn measure(column: &Column<'_>, values: &mut [f64]) -> Self {
+    fn measure(column: &SignalColumn<'_>, values: &mut [f64]) -> Self {
         let mut scale = Self {
             name: column.name.to_owned(),
             level: 0.0,
@@ -72,12 +72,15 @@ impl Scale {
 
 /// The scales of all signals of a table, in its order.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Scales(Vec<Scale>);
+pub struct SignalScales(Vec<SignalScale>);
 
-impl Scales {
+impl SignalScales {
     /// Measures the rows of a table: values and which of them are missing. Rows that are shorter than the columns are
     /// missing what they lack; what is not finite is missing too.
-    pub fn measure<'a>(columns: &[Column<'_>], rows: impl Iterator<Item = (&'a [f64], &'a [bool])>) -> Self {
+    pub fn measure<'a>(
+        columns: &[SignalColumn<'_>],
+        rows: impl Iterator<Item = (&'a [f64], &'a [bool])>,
+    ) -> Self {
         let mut present = vec![Vec::new(); columns.len()];
         for (values, missing) in rows {
             for (idx, (kept, value)) in present.iter_mut().zip(values).enumerate() {
@@ -87,7 +90,11 @@ impl Scales {
             }
         }
         Self(
-            columns.iter().zip(&mut present).map(|(column, values)| Scale::measure(column, values)).collect(),
+            columns
+                .iter()
+                .zip(&mut present)
+                .map(|(column, values)| SignalScale::measure(column, values))
+                .collect(),
         )
     }
 
@@ -101,12 +108,12 @@ impl Scales {
     }
 
     /// The scale of a signal.
-    pub fn get(&self, signal: usize) -> Option<&Scale> {
+    pub fn get(&self, signal: usize) -> Option<&SignalScale> {
         self.0.get(signal)
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Scale> {
+    pub fn iter(&self) -> impl Iterator<Item = &SignalScale> {
         self.0.iter()
     }
 
@@ -130,11 +137,11 @@ impl Scales {
 mod tests {
     use super::*;
 
-    fn check(column: Column<'_>, values: &[f64], expect: [f64; 5]) {
+    fn check(column: SignalColumn<'_>, values: &[f64], expect: [f64; 5]) {
         let present = [false];
         let rows: Vec<[f64; 1]> = values.iter().map(|it| [*it]).collect();
-        let scales = Scales::measure(&[column], rows.iter().map(|it| (&it[..], &present[..])));
-        let Scale { level, low, moves, min, .. } = scales.get(0).unwrap().clone();
+        let scales = SignalScales::measure(&[column], rows.iter().map(|it| (&it[..], &present[..])));
+        let SignalScale { level, low, moves, min, .. } = scales.get(0).unwrap().clone();
         let found = [level, low, moves, min, scales.get(0).unwrap().unit()];
         for (found, expect) in found.iter().zip(expect) {
             assert!(
@@ -146,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_measured() {
-        let named = Column::named("a");
+        let named = SignalColumn::named("a");
         check(named, &[], [0.0, 0.0, 0.0, f64::NEG_INFINITY, 0.0]);
         check(named, &[7.0], [7.0, 7.0, 0.0, 0.0, 0.0]);
         check(named, &[1.0, 2.0, 3.0, 4.0, 5.0], [3.0, 1.0, 1.0, 0.0, 1.0]);
@@ -156,9 +163,10 @@ mod tests {
             &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0],
             [0.0, 0.0, 0.125, 0.0, 2.514_157_444_218_835],
         );
-        check(Column { floor: 4.0, ..named }, &[1.0, 2.0, 3.0], [2.0, 1.0, 1.0, 0.0, 4.0]);
+        check(SignalColumn { floor: 4.0, ..named }, &[1.0, 2.0, 3.0], [2.0, 1.0, 1.0, 0.0, 4.0]);
         let widest = [f64::MIN, f64::MAX];
-        let scales = Scales::measure(&[named], widest.iter().map(|it| (std::slice::from_ref(it), &[][..])));
+        let scales =
+            SignalScales::measure(&[named], widest.iter().map(|it| (std::slice::from_ref(it), &[][..])));
         assert!(scales.get(0).unwrap().unit().is_finite());
     }
 }

@@ -8,10 +8,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::kernel_file::{KernelFile, Line, Text, optional};
-use super::{Error, Settings, Source};
+use super::kernel_file::{KernelFile, KernelLine, KernelText, optional};
+use super::{Source, SourceError, SourceSettings};
 use crate::clock;
-use crate::grace::{Cue, Reason};
+use crate::grace::{GraceReason, GraceTrigger};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Timestamp, Values};
 use crate::signal::Signal;
@@ -42,17 +42,17 @@ const STEP_MIN: f64 = 2.0;
 const SLEEP_MIN: f64 = 1.0;
 
 /// How readings tell why a machine is not as it used to be.
-pub(super) static CUES: &[Cue] = &[
-    Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
-    Cue {
-        reason: Reason::Resume,
+pub(super) static CUES: &[GraceTrigger] = &[
+    GraceTrigger { reason: GraceReason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
+    GraceTrigger {
+        reason: GraceReason::Resume,
         of: |before, now| {
             let slept = now.host_values()?.get(&SUSPENDED)? - before.host_values()?.get(&SUSPENDED)?;
             (slept >= SLEEP_MIN).then_some(0.0)
         },
     },
-    Cue {
-        reason: Reason::ClockStep,
+    GraceTrigger {
+        reason: GraceReason::ClockStep,
         of: |before, now| {
             let passed = now.host_values()?.get(&UPTIME)? - before.host_values()?.get(&UPTIME)?;
             // Below 0 it is another boot, of a machine whose readings were stored.
@@ -60,12 +60,12 @@ pub(super) static CUES: &[Cue] = &[
             (passed >= 0.0 && stepped).then_some(0.0)
         },
     },
-    Cue {
-        reason: Reason::Upgrade,
+    GraceTrigger {
+        reason: GraceReason::Upgrade,
         of: |_, now| now.host_values()?.each(&LOCK_HELD).any(|it| it.value > 0.0).then_some(0.0),
     },
-    Cue {
-        reason: Reason::Deploy,
+    GraceTrigger {
+        reason: GraceReason::Deploy,
         // A marker of the future would count until then.
         of: |_, now| Some(now.at.0 - now.host_values()?.get(&MARKER)?).filter(|it| *it >= -STEP_MIN),
     },
@@ -75,7 +75,7 @@ pub(super) static CUES: &[Cue] = &[
 static LOCK_FILES: [(&str, &str); 2] =
     [("dpkg", "var/lib/dpkg/lock-frontend"), ("rpm", "var/lib/rpm/.rpm.lock")];
 
-pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let roots = &settings.roots;
     let marker = &settings.deploy_marker;
     let below = |path: &Path| roots.rootfs.join(path.strip_prefix("/").unwrap_or(path));
@@ -104,7 +104,7 @@ struct Context {
 const LOCKS_SECONDS: f64 = 10.0;
 
 impl Source for Context {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let at = into.at;
         let host = into.host();
         let text = self.uptime.read()?;
@@ -118,7 +118,7 @@ impl Source for Context {
 }
 
 impl Context {
-    fn set_locks(&mut self, at: Timestamp, into: &mut Values) -> Result<(), Error> {
+    fn set_locks(&mut self, at: Timestamp, into: &mut Values) -> Result<(), SourceError> {
         let stands = |it: &&(Timestamp, _)| (0.0..LOCKS_SECONDS).contains(&(at.0 - it.0.0));
         if self.asked.as_ref().filter(stands).is_none() {
             self.asked = Some((at, self.held()?));
@@ -130,7 +130,7 @@ impl Context {
     }
 
     /// Whether each package manager that is there holds its lock; nothing where the kernel does not tell.
-    fn held(&mut self) -> Result<Vec<(Labels, bool)>, Error> {
+    fn held(&mut self) -> Result<Vec<(Labels, bool)>, SourceError> {
         let mut wanted = Vec::with_capacity(self.managers.len());
         for (labels, path) in &self.managers {
             match optional_metadata(path, identity)? {
@@ -151,7 +151,7 @@ impl Context {
         Ok(wanted.into_iter().map(|(labels, _, held)| (labels.clone(), held)).collect())
     }
 
-    fn set_marker(&self, into: &mut Values) -> Result<(), Error> {
+    fn set_marker(&self, into: &mut Values) -> Result<(), SourceError> {
         let Some(path) = &self.marker else { return Ok(()) };
         if let Some(touched) = optional_metadata(path, |it| it.modified())? {
             // Before 1970 it was not touched by a deploy.
@@ -167,11 +167,11 @@ impl Context {
 fn optional_metadata<T>(
     path: &Path,
     of: impl Fn(&std::fs::Metadata) -> io::Result<T>,
-) -> Result<Option<T>, Error> {
+) -> Result<Option<T>, SourceError> {
     match std::fs::metadata(path).and_then(|it| of(&it)) {
         Ok(it) => Ok(Some(it)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(source) => Err(Error::Read { path: path.into(), source }),
+        Err(source) => Err(SourceError::Read { path: path.into(), source }),
     }
 }
 
@@ -213,9 +213,9 @@ struct Lock {
     is_held: bool,
 }
 
-fn locks(text: Text<'_>) -> impl Iterator<Item = Result<Lock, Error>> {
+fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<Lock, SourceError>> {
     let lines = text.lines().filter(|it| !it.text.is_empty());
-    lines.map(|line: Line<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
+    lines.map(|line: KernelLine<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
 }
 
 /// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF`, with `->` behind the number while it is waited for.

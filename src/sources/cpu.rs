@@ -1,10 +1,10 @@
 //! Time of the processors by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
 
 use super::kernel_file::KernelFile;
-use super::{Error, Settings, Source};
+use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Kind, Labels, Reading};
-use crate::signal::{Change, Signal, Unit, share};
+use crate::reading::{Labels, Reading, SubjectKind};
+use crate::signal::{ReadingPair, Signal, Unit, share};
 
 pub(super) static SECONDS: Metric =
     Metric::counter("hostnorm_cpu_seconds_total", "CPU time of all CPUs in seconds, by mode").by(&["mode"]);
@@ -46,13 +46,13 @@ const fn ratio(
     name: &'static str,
     title: &'static str,
     help: &'static str,
-    of: fn(&Change<'_>) -> Option<f64>,
+    of: fn(&ReadingPair<'_>) -> Option<f64>,
 ) -> Signal {
-    Signal { kind: Kind::Host, name, title, help, unit: Unit::Ratio, floor: 0.08, of }
+    Signal { kind: SubjectKind::Host, name, title, help, unit: Unit::Ratio, floor: 0.08, of }
 }
 
 /// Share of these modes in the time that passed; nothing when the system tells none of them apart.
-fn ratio_of(change: &Change<'_>, modes: &[&str]) -> Option<f64> {
+fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
     let (mut part, mut whole) = (None, 0.0);
     for (labels, rate) in change.rates(&SECONDS) {
         whole += rate;
@@ -63,7 +63,7 @@ fn ratio_of(change: &Change<'_>, modes: &[&str]) -> Option<f64> {
     share(part?, whole)
 }
 
-pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     Box::new(Cpu {
         stat: KernelFile::new(settings.roots.procfs.join("stat")),
         labels: MODES.map(|mode| Labels::new([mode])),
@@ -77,7 +77,7 @@ struct Cpu {
 }
 
 impl Source for Cpu {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let text = self.stat.read()?;
         let total = text.lines().find(|it| it.text.starts_with("cpu ")).ok_or_else(|| text.error())?;
         let ticks = parse_total(total.text).ok_or_else(|| total.error())?;

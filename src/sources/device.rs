@@ -56,11 +56,11 @@ impl Devices {
     }
 
     /// Ends a reading: forgets what is gone, so that devices that come and go do not fill the table.
-    pub(super) fn end(&mut self) -> Dropped {
+    pub(super) fn end(&mut self) -> DroppedDevices {
         let reading = self.reading;
         self.known.retain(|it| it.reading == reading);
         self.shown = self.known.iter().filter(|it| it.labels.is_some()).count();
-        Dropped(self.dropped)
+        DroppedDevices(self.dropped)
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -87,10 +87,10 @@ impl Devices {
 
 /// How many devices of a reading were beyond a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dropped(usize);
+pub(super) struct DroppedDevices(usize);
 
-impl From<Dropped> for f64 {
-    fn from(dropped: Dropped) -> Self {
+impl From<DroppedDevices> for f64 {
+    fn from(dropped: DroppedDevices) -> Self {
         dropped.0 as f64
     }
 }
@@ -104,7 +104,7 @@ mod tests {
         let labels = names.iter().filter_map(|it| devices.labels(it).cloned()).collect::<Vec<_>>();
         let seen = labels.iter().map(|it| &*it.values()[0]).collect::<Vec<_>>();
         assert_eq!(seen, shown);
-        assert_eq!(devices.end(), Dropped(dropped));
+        assert_eq!(devices.end(), DroppedDevices(dropped));
     }
 
     #[test]

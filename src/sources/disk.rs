@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::device::Devices;
 use super::kernel_file::KernelFile;
 use super::pattern::Pattern;
-use super::{Error, Source};
+use super::{Source, SourceError};
 use crate::metric::Metric;
-use crate::reading::{Kind, Reading};
-use crate::signal::{Change, Signal, Unit};
+use crate::reading::{Reading, SubjectKind};
+use crate::signal::{ReadingPair, Signal, Unit};
 
 static READ: Metric = Metric::counter("hostnorm_disk_read_bytes_total", "Bytes read").by(&["device"]);
 static WRITTEN: Metric =
@@ -34,7 +34,7 @@ pub(super) static METRICS: &[&Metric] = &[&READ, &WRITTEN, &READS, &WRITES, &IO_
 
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "disk_busy_ratio",
         title: "busiest disk",
         help: "Share of time in which the busiest disk had I/O in progress",
@@ -45,7 +45,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| physical(it, &IO_TIME).map(|it| it.min(1.0)).reduce(f64::max),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "disk_read_bytes_per_second",
         title: "disk reads",
         help: "Bytes read per second, all physical disks",
@@ -55,7 +55,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| sum(physical(it, &READ)),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "disk_written_bytes_per_second",
         title: "disk writes",
         help: "Bytes written per second, all physical disks",
@@ -65,7 +65,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| sum(physical(it, &WRITTEN)),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "disk_operations_per_second",
         title: "disk operations",
         help: "Reads and writes completed per second, all physical disks",
@@ -82,7 +82,7 @@ fn sum(rates: impl Iterator<Item = f64>) -> Option<f64> {
 
 /// Rates of the disks that are not made of others: what passes a mapper or an array passes its disks again,
 /// what passes a partition is counted by its disk.
-fn physical(change: &Change<'_>, counter: &'static Metric) -> impl Iterator<Item = f64> {
+fn physical(change: &ReadingPair<'_>, counter: &'static Metric) -> impl Iterator<Item = f64> {
     let mut whole = "";
     change.rates(counter).filter_map(move |(labels, rate)| {
         let name = labels.values().first()?;
@@ -111,19 +111,19 @@ fn is_partition(whole: &str, name: &str) -> bool {
 /// What the source `disk` can be told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct DiskSettings {
     /// Devices to leave out, as a regular expression; by default RAM disks, loop devices, floppies and partitions.
     pub device_exclude: Pattern,
 }
 
-impl Default for Settings {
+impl Default for DiskSettings {
     fn default() -> Self {
         // The default of node_exporter.
         Self { device_exclude: Pattern::known(r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$") }
     }
 }
 
-pub(super) fn open(settings: &super::Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
     Box::new(Disk {
         diskstats: KernelFile::new(settings.roots.procfs.join("diskstats")),
         devices: Devices::new(settings.disk.device_exclude.clone()),
@@ -137,7 +137,7 @@ struct Disk {
 }
 
 impl Source for Disk {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let text = self.diskstats.read()?;
         let host = into.host();
         self.devices.begin();
@@ -199,14 +199,14 @@ mod tests {
                 values.set_by(&READ, &Labels::new([name]), idx as f64);
             }
         }
-        let change = Change::new(&values[0], &values[1], 1.0).unwrap();
+        let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
         // sda, sdaa, mmcblk0, nvme0n1, nvme0n10.
         assert_eq!(sum(physical(&change, &READ)), Some(5.0));
     }
 
     #[test]
     fn partitions_and_loop_devices_are_left_out() {
-        let pattern = Settings::default().device_exclude;
+        let pattern = DiskSettings::default().device_exclude;
         for name in ["loop0", "ram1", "zram0", "sda1", "vdb12", "nvme0n1p3", "fd0"] {
             assert!(pattern.matches(name), "{name}");
         }

@@ -1,6 +1,6 @@
 //! Filesystems, from `/proc/1/mountinfo` and `statvfs`.
 //!
-//! They are asked every [`ASK_SECONDS`] on a thread of their own (see [`guard`](super::guard)); each reading has the
+//! They are asked every [`ASK_SECONDS`] on a thread of their own (see [`guard`](super::statfs_worker)); each reading has the
 //! newest answers. Space moves slowly, and a question to a network share costs a trip to its server.
 
 use std::io;
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::kernel_file::KernelFile;
-use super::mounts::{self, Filter};
+use super::mounts::{self, MountFilter};
 use super::pattern::Pattern;
-use super::statfs_worker::{ANSWER_SECONDS_MAX, Guard, Usage};
-use super::{Error, Source, excerpt};
+use super::statfs_worker::{ANSWER_SECONDS_MAX, FilesystemUsage, StatfsWorker};
+use super::{Source, SourceError, excerpt};
 use crate::clock;
 use crate::metric::Metric;
-use crate::reading::{Kind, Labels, Reading, Values};
-use crate::signal::{Change, Signal, Unit, share};
+use crate::reading::{Labels, Reading, SubjectKind, Values};
+use crate::signal::{ReadingPair, Signal, Unit, share};
 
 const LABELS: &[&str] = &["device", "mountpoint", "fstype"];
 
@@ -46,7 +46,7 @@ pub(super) static METRICS: &[&Metric] =
 
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "filesystem_used_ratio",
         title: "fullest filesystem",
         help: "Share of space used on the fullest writable filesystem",
@@ -57,7 +57,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| fullest(it, &SIZE, &FREE, Some(&AVAILABLE)),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "filesystem_inodes_used_ratio",
         title: "inodes used",
         help: "Share of inodes used on the filesystem with the fewest left",
@@ -70,7 +70,7 @@ pub(super) static SIGNALS: &[Signal] = &[
 
 /// The highest share in use; filesystems that nobody can write to are full by nature.
 fn fullest(
-    change: &Change<'_>,
+    change: &ReadingPair<'_>,
     whole: &'static Metric,
     free: &'static Metric,
     available: Option<&'static Metric>,
@@ -93,7 +93,7 @@ fn fullest(
 /// What the source `filesystem` can be told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct FilesystemSettings {
     /// Mount points to leave out, as a regular expression; by default those of the kernel and of containers.
     pub mount_exclude: Pattern,
     /// Types of filesystems to leave out, as a regular expression; by default those that are not on any disk, and
@@ -101,7 +101,7 @@ pub struct Settings {
     pub fstype_exclude: Pattern,
 }
 
-impl Default for Settings {
+impl Default for FilesystemSettings {
     fn default() -> Self {
         Self {
             // The defaults of node_exporter, with the directories of containerd and of the kubelet beside Docker's
@@ -125,17 +125,17 @@ const ASK_SECONDS: u64 = 5;
 /// How long the first reading waits for answers, so that on a healthy machine it is whole.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-pub(super) fn open(settings: &super::Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
     let super::Roots { procfs, rootfs, .. } = &settings.roots;
     let root: Arc<Path> = rootfs.as_path().into();
     Box::new(Filesystem {
         mountinfo: KernelFile::first_of([procfs.join("1/mountinfo"), procfs.join("self/mountinfo")]),
-        filter: Filter {
+        filter: MountFilter {
             points: settings.filesystem.mount_exclude.clone(),
             fstypes: settings.filesystem.fstype_exclude.clone(),
             rootfs: rootfs.clone(),
         },
-        guard: Guard::new(move |point| ask(&root.join(point.strip_prefix("/").unwrap_or(point)))),
+        guard: StatfsWorker::new(move |point| ask(&root.join(point.strip_prefix("/").unwrap_or(point)))),
         asked: None,
         dropped: 0,
         shown: Vec::new(),
@@ -145,8 +145,8 @@ pub(super) fn open(settings: &super::Settings) -> Box<dyn Source> {
 #[derive(Debug)]
 struct Filesystem {
     mountinfo: KernelFile,
-    filter: Filter,
-    guard: Guard,
+    filter: MountFilter,
+    guard: StatfsWorker,
     /// When the last round of questions began.
     asked: Option<Instant>,
     /// Mounts beyond the bound, in the newest list.
@@ -161,11 +161,11 @@ struct Shown {
     labels: Labels,
     read_only: bool,
     /// Nothing when it gave no answer.
-    usage: Option<Usage>,
+    usage: Option<FilesystemUsage>,
 }
 
 impl Source for Filesystem {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let now = clock::instant();
         let due =
             self.asked.is_none_or(|it| Duration::from_secs(ASK_SECONDS) <= now.saturating_duration_since(it));
@@ -183,7 +183,7 @@ impl Source for Filesystem {
         match self.guard.stuck().into_iter().next() {
             Some(path) => {
                 let what = format!("no answer within {ANSWER_SECONDS_MAX} s");
-                Err(Error::Read { path, source: io::Error::new(io::ErrorKind::TimedOut, what) })
+                Err(SourceError::Read { path, source: io::Error::new(io::ErrorKind::TimedOut, what) })
             }
             None => Ok(()),
         }
@@ -191,16 +191,16 @@ impl Source for Filesystem {
 }
 
 impl Filesystem {
-    fn start_round(&mut self) -> Result<(), Error> {
+    fn start_round(&mut self) -> Result<(), SourceError> {
         let (path, bytes) = self.mountinfo.read_bytes()?;
-        let mounts = mounts::parse(bytes, &self.filter).map_err(|bad| Error::Parse {
+        let mounts = mounts::parse(bytes, &self.filter).map_err(|bad| SourceError::Parse {
             path: path.into(),
             line: bad.0,
             text: excerpt(&String::from_utf8_lossy(bad.1.get(..256).unwrap_or(bad.1))),
         })?;
         self.dropped = mounts.dropped;
         let outcome = self.guard.start(mounts.shown);
-        outcome.map_err(|source| Error::Read { path: path.into(), source })
+        outcome.map_err(|source| SourceError::Read { path: path.into(), source })
     }
 
     /// Makes the labels anew with each round: mounts are few and change names seldom, rounds are rare.
@@ -236,10 +236,10 @@ impl Shown {
 }
 
 #[cfg(unix)]
-fn ask(point: &Path) -> io::Result<Usage> {
+fn ask(point: &Path) -> io::Result<FilesystemUsage> {
     let it = rustix::fs::statvfs(point)?;
     let block = if it.f_frsize == 0 { it.f_bsize } else { it.f_frsize } as f64;
-    Ok(Usage {
+    Ok(FilesystemUsage {
         size: it.f_blocks as f64 * block,
         free: it.f_bfree as f64 * block,
         available: it.f_bavail as f64 * block,
@@ -249,7 +249,7 @@ fn ask(point: &Path) -> io::Result<Usage> {
 }
 
 #[cfg(not(unix))]
-fn ask(_: &Path) -> io::Result<Usage> {
+fn ask(_: &Path) -> io::Result<FilesystemUsage> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -261,11 +261,16 @@ mod tests {
         let mut values = Values::default();
         for (idx, (size, free, available, read_only)) in filesystems.iter().enumerate() {
             let labels = Labels::new(["d", format!("/{idx}").as_str(), "f"]);
-            let usage =
-                Usage { size: *size, free: *free, available: *available, inodes: 0.0, inodes_free: 0.0 };
+            let usage = FilesystemUsage {
+                size: *size,
+                free: *free,
+                available: *available,
+                inodes: 0.0,
+                inodes_free: 0.0,
+            };
             Shown { labels, read_only: *read_only, usage: Some(usage) }.set(&mut values);
         }
-        let change = Change::new(&values, &values, 1.0).unwrap();
+        let change = ReadingPair::new(&values, &values, 1.0).unwrap();
         assert_eq!((SIGNALS[0].of)(&change), expected);
         assert_eq!((SIGNALS[1].of)(&change), None, "no inodes");
     }
@@ -280,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_of_node_exporter() {
-        let Settings { mount_exclude, fstype_exclude } = Settings::default();
+        let FilesystemSettings { mount_exclude, fstype_exclude } = FilesystemSettings::default();
         for point in [
             "/dev",
             "/dev/shm",

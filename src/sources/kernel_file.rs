@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, excerpt};
+use super::{SourceError, excerpt};
 
 /// Most bytes that are read of one file; the kernel's are far smaller on any machine known.
 pub(super) const FILE_BYTES_MAX: usize = 4 << 20;
@@ -47,15 +47,19 @@ impl KernelFile {
     ///
     /// # Errors
     /// When it is not there, cannot be read, is over [`FILE_BYTES_MAX`], or is not text.
-    pub(super) fn read(&mut self) -> Result<Text<'_>, Error> {
+    pub(super) fn read(&mut self) -> Result<KernelText<'_>, SourceError> {
         let (path, bytes) = self.read_bytes()?;
         match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Text { path, text }),
+            Ok(text) => Ok(KernelText { path, text }),
             Err(error) => {
                 let (good, bad) = bytes.split_at(error.valid_up_to());
                 let line = good.iter().filter(|it| **it == b'\n').count() + 1;
                 let bad = bad.get(..bad.len().min(256)).unwrap_or_default();
-                Err(Error::Parse { path: path.into(), line, text: excerpt(&String::from_utf8_lossy(bad)) })
+                Err(SourceError::Parse {
+                    path: path.into(),
+                    line,
+                    text: excerpt(&String::from_utf8_lossy(bad)),
+                })
             }
         }
     }
@@ -64,7 +68,7 @@ impl KernelFile {
     ///
     /// # Errors
     /// As [`Self::read`], but for text.
-    pub(super) fn read_bytes(&mut self) -> Result<(&Path, &[u8]), Error> {
+    pub(super) fn read_bytes(&mut self) -> Result<(&Path, &[u8]), SourceError> {
         match self.refill() {
             Ok(length) => Ok((self.path(), self.buffer.get(..length).unwrap_or_default())),
             Err(source) => {
@@ -74,9 +78,9 @@ impl KernelFile {
                 Err(match source.kind() {
                     // A kernel that was told at boot not to account for pressure has the files and refuses to read them.
                     ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::Unsupported => {
-                        Error::Unavailable { path }
+                        SourceError::Unavailable { path }
                     }
-                    _ => Error::Read { path, source },
+                    _ => SourceError::Read { path, source },
                 })
             }
         }
@@ -128,43 +132,47 @@ fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
 
 /// What a file held when it was read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a> {
+pub(super) struct KernelText<'a> {
     path: &'a Path,
     pub(super) text: &'a str,
 }
 
-impl<'a> Text<'a> {
+impl<'a> KernelText<'a> {
     /// Each line with its number, so that a parser can say which one it did not understand.
-    pub(super) fn lines(self) -> impl Iterator<Item = Line<'a>> {
-        self.text.lines().enumerate().map(move |(idx, text)| Line { path: self.path, number: idx + 1, text })
+    pub(super) fn lines(self) -> impl Iterator<Item = KernelLine<'a>> {
+        self.text.lines().enumerate().map(move |(idx, text)| KernelLine {
+            path: self.path,
+            number: idx + 1,
+            text,
+        })
     }
 
     /// Says that the file is another than the kernel documents, from its first line on.
-    pub(super) fn error(self) -> Error {
-        Line { path: self.path, number: 1, text: self.text.lines().next().unwrap_or_default() }.error()
+    pub(super) fn error(self) -> SourceError {
+        KernelLine { path: self.path, number: 1, text: self.text.lines().next().unwrap_or_default() }.error()
     }
 }
 
 /// One line of a kernel file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
+pub(super) struct KernelLine<'a> {
     path: &'a Path,
     number: usize,
     pub(super) text: &'a str,
 }
 
-impl Line<'_> {
+impl KernelLine<'_> {
     /// Says that this line is not what the kernel documents.
-    pub(super) fn error(&self) -> Error {
-        Error::Parse { path: self.path.into(), line: self.number, text: excerpt(self.text) }
+    pub(super) fn error(&self) -> SourceError {
+        SourceError::Parse { path: self.path.into(), line: self.number, text: excerpt(self.text) }
     }
 }
 
 /// What a file gave that a machine may well lack; its other failures stay failures.
-pub(super) fn optional<T>(outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+pub(super) fn optional<T>(outcome: Result<T, SourceError>) -> Result<Option<T>, SourceError> {
     match outcome {
         Ok(it) => Ok(Some(it)),
-        Err(Error::Unavailable { .. }) => Ok(None),
+        Err(SourceError::Unavailable { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -178,7 +186,7 @@ pub(super) fn number<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<f
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests make files")]
 
-    use super::{Error, KernelFile, optional};
+    use super::{KernelFile, SourceError, optional};
 
     #[test]
     fn the_first_path_that_opens_is_read_and_read_again() {
@@ -196,7 +204,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("late");
         let mut file = KernelFile::new(path.clone());
-        assert!(matches!(file.read(), Err(Error::Unavailable { .. })));
+        assert!(matches!(file.read(), Err(SourceError::Unavailable { .. })));
         assert!(optional(file.read()).unwrap().is_none());
         std::fs::write(&path, "now").unwrap();
         assert_eq!(file.read().unwrap().text, "now");

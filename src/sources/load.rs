@@ -4,7 +4,7 @@
 //! and blocked tasks and pressure say the same at once.
 
 use super::kernel_file::KernelFile;
-use super::{Error, Settings, Source};
+use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::Reading;
 use crate::signal::Signal;
@@ -16,7 +16,7 @@ static LOAD15: Metric = Metric::gauge("hostnorm_load15", "Load average over 15 m
 pub(super) static METRICS: &[&Metric] = &[&LOAD1, &LOAD5, &LOAD15];
 pub(super) static SIGNALS: &[Signal] = &[];
 
-pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     Box::new(Load { loadavg: KernelFile::new(settings.roots.procfs.join("loadavg")) })
 }
 
@@ -26,7 +26,7 @@ struct Load {
 }
 
 impl Source for Load {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let text = self.loadavg.read()?;
         let values = parse(text.text).ok_or_else(|| text.error())?;
         for (metric, value) in METRICS.iter().zip(values) {

@@ -1,11 +1,11 @@
 //! Memory, swap and page faults, from `/proc/meminfo` and `/proc/vmstat`
 //! (`Documentation/filesystems/proc.rst`, §1.3; `mm/vmstat.c`).
 
-use super::kernel_file::{KernelFile, Text, optional};
-use super::{Error, Settings, Source};
+use super::kernel_file::{KernelFile, KernelText, optional};
+use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Kind, Reading, Values};
-use crate::signal::{Change, Signal, Unit, share};
+use crate::reading::{Reading, SubjectKind, Values};
+use crate::signal::{ReadingPair, Signal, Unit, share};
 
 pub(super) static TOTAL: Metric = Metric::gauge("hostnorm_memory_size_bytes", "Total memory in bytes");
 pub(super) static USED: Metric =
@@ -49,7 +49,7 @@ pub(super) static METRICS: &[&Metric] = &[
 
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "memory_used_ratio",
         title: "memory used",
         help: "Share of memory not available to new programs",
@@ -58,7 +58,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| share(it.level(&USED)?, it.level(&TOTAL)?),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "page_faults_per_second",
         title: "page faults",
         help: "Page faults per second, minor and major",
@@ -67,7 +67,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| it.rate(&FAULTS),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "page_major_faults_per_second",
         title: "major page faults",
         help: "Major page faults per second, which read from disk",
@@ -76,13 +76,13 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| it.rate(&MAJOR_FAULTS),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "swap_pages_per_second",
         title: "swap rate",
         help: "Pages read from and written to swap per second",
         unit: Unit::PerSecond,
         floor: 200.0,
-        of: |it: &Change<'_>| Some(it.rate(&SWAP_IN)? + it.rate(&SWAP_OUT)?),
+        of: |it: &ReadingPair<'_>| Some(it.rate(&SWAP_IN)? + it.rate(&SWAP_OUT)?),
     },
 ];
 
@@ -103,7 +103,7 @@ static MEMINFO: [(&str, &Metric); 9] = [
 static VMSTAT: [(&str, &Metric); 4] =
     [("pgfault", &FAULTS), ("pgmajfault", &MAJOR_FAULTS), ("pswpin", &SWAP_IN), ("pswpout", &SWAP_OUT)];
 
-pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let procfs = &settings.roots.procfs;
     Box::new(Memory {
         meminfo: KernelFile::new(procfs.join("meminfo")),
@@ -118,7 +118,7 @@ struct Memory {
 }
 
 impl Source for Memory {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         let memory = self.meminfo.read().and_then(|text| set(text, &MEMINFO, 1024.0, host));
         if let (Some(total), Some(available)) = (host.get(&TOTAL), host.get(&AVAILABLE)) {
@@ -135,11 +135,11 @@ impl Source for Memory {
 /// Sets the metric of each line `key value` or `key: value kB` that the table names; a key that this kernel
 /// does not have stays missing, a file with none of the keys is not the file that was meant.
 fn set<const N: usize>(
-    text: Text<'_>,
+    text: KernelText<'_>,
     table: &[(&str, &'static Metric); N],
     factor: f64,
     into: &mut Values,
-) -> Result<(), Error> {
+) -> Result<(), SourceError> {
     // A row is taken when it was found: a key that comes twice counts once, and the file is left early.
     let mut missing = table.map(Some);
     let mut left = N;

@@ -25,7 +25,7 @@ pub(super) struct Mount {
 
 /// Which mounts are left out.
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(super) struct MountFilter {
     pub(super) points: Pattern,
     pub(super) fstypes: Pattern,
     /// Mount points below this root are named as if it were `/`.
@@ -46,7 +46,7 @@ pub(super) struct Mounts {
 pub(super) struct BadLine<'a>(pub(super) usize, pub(super) &'a [u8]);
 
 /// The mounts of a list but those that the filter leaves out.
-pub(super) fn parse<'a>(bytes: &'a [u8], filter: &Filter) -> Result<Mounts, BadLine<'a>> {
+pub(super) fn parse<'a>(bytes: &'a [u8], filter: &MountFilter) -> Result<Mounts, BadLine<'a>> {
     let mut mounts = Mounts::default();
     let mut empty = true;
     for (idx, line) in bytes.split(|it| *it == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
@@ -140,8 +140,8 @@ mod tests {
 
     use super::*;
 
-    fn filter(rootfs: &str) -> Filter {
-        Filter {
+    fn filter(rootfs: &str) -> MountFilter {
+        MountFilter {
             points: Pattern::known("^/sys"),
             fstypes: Pattern::known("^(proc|overlay)$"),
             rootfs: rootfs.into(),

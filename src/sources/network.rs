@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::device::Devices;
 use super::kernel_file::KernelFile;
 use super::pattern::Pattern;
-use super::{Error, Source};
+use super::{Source, SourceError};
 use crate::metric::Metric;
-use crate::reading::{Kind, Reading};
-use crate::signal::{Change, Signal, Unit};
+use crate::reading::{Reading, SubjectKind};
+use crate::signal::{ReadingPair, Signal, Unit};
 
 pub(super) static RECEIVED: Metric =
     Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received").by(&["device"]);
@@ -48,7 +48,7 @@ pub(super) static METRICS: &[&Metric] = &[
 
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "network_received_bytes_per_second",
         title: "network in",
         help: "Bytes received per second, all network devices except loopback",
@@ -58,7 +58,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| physical(it, &[&RECEIVED]),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "network_sent_bytes_per_second",
         title: "network out",
         help: "Bytes sent per second, all network devices except loopback",
@@ -68,7 +68,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| physical(it, &[&SENT]),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "network_packets_per_second",
         title: "network packets",
         help: "Packets received and sent per second, all network devices except loopback",
@@ -78,7 +78,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| physical(it, &[&RECEIVED_PACKETS, &SENT_PACKETS]),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "network_errors_per_second",
         title: "network errors and drops",
         help: "Packet errors and drops per second, all network devices except loopback",
@@ -88,7 +88,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| physical(it, &[&RECEIVE_ERRORS, &RECEIVE_DROPS, &SEND_ERRORS, &SEND_DROPS]),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "loopback_bytes_per_second",
         title: "loopback traffic",
         help: "Bytes sent per second on the loopback device",
@@ -104,7 +104,7 @@ pub(super) static SIGNALS: &[Signal] = &[
 ];
 
 /// The rate of some counters together, over all devices whose packets no other device counts too.
-fn physical(change: &Change<'_>, counters: &[&'static Metric]) -> Option<f64> {
+fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f64> {
     let rates = counters.iter().flat_map(|counter| change.rates(counter));
     let counted = rates.filter(|(labels, _)| labels.values().first().is_some_and(|it| !is_stacked(it)));
     counted.map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
@@ -139,19 +139,19 @@ fn is_stacked(name: &str) -> bool {
 /// What the source `network` can be told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct NetworkSettings {
     /// Devices to leave out, as a regular expression; by default the host's ends of containers and of virtual
     /// machines, and devices that only shape or swallow.
     pub device_exclude: Pattern,
 }
 
-impl Default for Settings {
+impl Default for NetworkSettings {
     fn default() -> Self {
         Self { device_exclude: Pattern::known(r"^(veth|cali|lxc|vnet|tap|ifb|dummy).+$") }
     }
 }
 
-pub(super) fn open(settings: &super::Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
     Box::new(Network {
         dev: KernelFile::first_of(settings.roots.of_process_1("1/net/dev", "net/dev")),
         devices: Devices::new(settings.network.device_exclude.clone()),
@@ -168,7 +168,7 @@ struct Network {
 const HEADER_LINES: usize = 2;
 
 impl Source for Network {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let text = self.dev.read()?;
         if text.text.lines().nth(HEADER_LINES - 1).is_none_or(|it| !it.contains('|')) {
             return Err(text.error());
@@ -231,14 +231,14 @@ mod tests {
                 values.set_by(&SENT, &Labels::new([name]), idx as f64);
             }
         }
-        let change = Change::new(&values[0], &values[1], 1.0).unwrap();
+        let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
         // eth0, eth1, wlan0, enp3s0.
         assert_eq!(physical(&change, &[&SENT]), Some(4.0));
     }
 
     #[test]
     fn ends_of_containers_are_left_out() {
-        let pattern = Settings::default().device_exclude;
+        let pattern = NetworkSettings::default().device_exclude;
         for name in ["veth12ab", "cali1234", "lxc_health", "vnet0", "ifb0"] {
             assert!(pattern.matches(name), "{name}");
         }

@@ -6,49 +6,51 @@ use std::time::Instant;
 
 use sysinfo::{Components, Disks, MemoryRefreshKind, Networks, System};
 
-use super::{Error, Row, Settings, Source, cpu, filesystem, load, memory, network, sensors};
+use super::{
+    Source, SourceError, SourceInfo, SourceSettings, cpu, filesystem, load, memory, network, sensors,
+};
 use crate::clock;
 use crate::reading::{Labels, Reading};
 use crate::signal::share;
 
 /// All that hostnorm can ask there, in the order in which it asks and exposes.
-pub(super) static ROWS: &[Row] = &[
-    Row {
+pub(super) static ROWS: &[SourceInfo] = &[
+    SourceInfo {
         name: "cpu",
         help: "Time of the processors, in programs or idle",
         metrics: cpu::METRICS,
         signals: cpu::SIGNALS,
         open: open_cpu,
     },
-    Row {
+    SourceInfo {
         name: "memory",
         help: "Memory and swap",
         metrics: memory::METRICS,
         signals: memory::SIGNALS,
         open: |_| Box::new(Memory(System::new())),
     },
-    Row {
+    SourceInfo {
         name: "load",
         help: "Load averages",
         metrics: load::METRICS,
         signals: load::SIGNALS,
         open: |_| Box::new(Load),
     },
-    Row {
+    SourceInfo {
         name: "filesystem",
         help: "Space of each filesystem",
         metrics: filesystem::METRICS,
         signals: filesystem::SIGNALS,
         open: |settings| Box::new(Filesystem(Disks::new(), settings.filesystem.clone())),
     },
-    Row {
+    SourceInfo {
         name: "network",
         help: "Bytes, packets and errors of each network device",
         metrics: network::METRICS,
         signals: network::SIGNALS,
         open: |settings| Box::new(Network(Networks::new(), settings.network.clone())),
     },
-    Row {
+    SourceInfo {
         name: "sensors",
         help: "Temperature sensors",
         metrics: sensors::METRICS,
@@ -57,7 +59,7 @@ pub(super) static ROWS: &[Row] = &[
     },
 ];
 
-fn open_cpu(_: &Settings) -> Box<dyn Source> {
+fn open_cpu(_: &SourceSettings) -> Box<dyn Source> {
     let labels = ["user", "idle"].map(|mode| Labels::new([mode]));
     Box::new(Cpu { system: System::new(), at: clock::instant(), seconds: [0.0; 2], labels })
 }
@@ -65,8 +67,8 @@ fn open_cpu(_: &Settings) -> Box<dyn Source> {
 /// What the crate made of a part of the system, or that this system is one it does not know.
 type Part<T> = Result<T, sysinfo::Error>;
 
-fn known<T>(part: &mut Part<T>) -> Result<&mut T, Error> {
-    part.as_mut().map_err(|error| Error::Unavailable { path: error.to_string().into() })
+fn known<T>(part: &mut Part<T>) -> Result<&mut T, SourceError> {
+    part.as_mut().map_err(|error| SourceError::Unavailable { path: error.to_string().into() })
 }
 
 /// The crate gives the share of time that processors were busy since it was asked last; counters are made of it.
@@ -81,7 +83,7 @@ struct Cpu {
 }
 
 impl Source for Cpu {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let system = known(&mut self.system)?;
         let now = clock::instant();
         let elapsed = now.saturating_duration_since(self.at);
@@ -107,7 +109,7 @@ impl Source for Cpu {
 struct Memory(Part<System>);
 
 impl Source for Memory {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let system = known(&mut self.0)?;
         system.refresh_memory_specifics(MemoryRefreshKind::everything());
         let host = into.host();
@@ -125,7 +127,7 @@ impl Source for Memory {
 struct Load;
 
 impl Source for Load {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let mut load = System::load_average();
         let load = known(&mut load)?;
         for (metric, value) in load::METRICS.iter().zip([load.one, load.five, load.fifteen]) {
@@ -139,7 +141,7 @@ impl Source for Load {
 struct Filesystem(Part<Disks>, super::FilesystemSettings);
 
 impl Source for Filesystem {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let Self(disks, settings) = self;
         let disks = known(disks)?;
         disks.refresh(true);
@@ -165,7 +167,7 @@ impl Source for Filesystem {
 struct Network(Part<Networks>, super::NetworkSettings);
 
 impl Source for Network {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let Self(networks, settings) = self;
         let networks = known(networks)?;
         networks.refresh(true);
@@ -191,7 +193,7 @@ impl Source for Network {
 struct Sensors(Part<Components>);
 
 impl Source for Sensors {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let components = known(&mut self.0)?;
         components.refresh(true);
         let host = into.host();
@@ -214,7 +216,7 @@ mod tests {
     fn rows_give_their_own_metrics_and_no_others() {
         for row in ROWS {
             let mut reading = Reading::new(Timestamp(0.0));
-            (row.open)(&Settings::default()).read(&mut reading).unwrap();
+            (row.open)(&SourceSettings::default()).read(&mut reading).unwrap();
             for sample in reading.host().iter() {
                 assert!(row.metrics.contains(&sample.metric), "{} gives {}", row.name, sample.metric);
             }

@@ -3,11 +3,11 @@
 //!
 //! Only the totals are read: the averages beside them lag.
 
-use super::kernel_file::{KernelFile, Text};
-use super::{Error, Settings, Source};
+use super::kernel_file::{KernelFile, KernelText};
+use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Kind, Reading, Values};
-use crate::signal::{Change, Signal, Unit};
+use crate::reading::{Reading, SubjectKind, Values};
+use crate::signal::{ReadingPair, Signal, Unit};
 
 static CPU_WAITING: Metric = Metric::counter(
     "hostnorm_pressure_cpu_waiting_seconds_total",
@@ -47,7 +47,7 @@ static FILES: [(&str, [&Metric; 2]); 3] = [
 /// `full` is not judged beside `some`: it is a part of it, and for processors it is always 0 on a whole host.
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "pressure_cpu_ratio",
         title: "CPU pressure",
         help: "Share of time in which at least one task waited for CPU",
@@ -57,7 +57,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| ratio_of(it, &CPU_WAITING),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "pressure_memory_ratio",
         title: "memory pressure",
         help: "Share of time in which at least one task waited for memory",
@@ -67,7 +67,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| ratio_of(it, &MEMORY_WAITING),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "pressure_io_ratio",
         title: "I/O pressure",
         help: "Share of time in which at least one task waited for I/O",
@@ -79,11 +79,11 @@ pub(super) static SIGNALS: &[Signal] = &[
 ];
 
 /// Seconds lost in a second.
-fn ratio_of(change: &Change<'_>, total: &'static Metric) -> Option<f64> {
+fn ratio_of(change: &ReadingPair<'_>, total: &'static Metric) -> Option<f64> {
     change.rate(total).map(|it| it.min(1.0))
 }
 
-pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let dir = settings.roots.procfs.join("pressure");
     Box::new(Pressure { files: FILES.map(|(name, metrics)| (KernelFile::new(dir.join(name)), metrics)) })
 }
@@ -94,13 +94,13 @@ struct Pressure {
 }
 
 impl Source for Pressure {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         let (mut found, mut outcome) = (false, Ok(()));
         let mut absent = None;
         for (file, metrics) in &mut self.files {
             let read = match file.read() {
-                Err(error @ Error::Unavailable { .. }) => {
+                Err(error @ SourceError::Unavailable { .. }) => {
                     absent.get_or_insert(error);
                     continue;
                 }
@@ -117,7 +117,7 @@ impl Source for Pressure {
 }
 
 /// Sets the totals; kernels before 5.13 have no line `full` for processors.
-fn set(text: Text<'_>, metrics: &[&'static Metric; 2], into: &mut Values) -> Result<(), Error> {
+fn set(text: KernelText<'_>, metrics: &[&'static Metric; 2], into: &mut Values) -> Result<(), SourceError> {
     let mut seen = [false; 2];
     for line in text.lines() {
         let (which, seconds) = parse(line.text).ok_or_else(|| line.error())?;

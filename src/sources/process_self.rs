@@ -8,8 +8,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kernel_file::{KernelFile, Text, number};
-use super::{Error, Settings, Source};
+use super::kernel_file::{KernelFile, KernelText, number};
+use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Reading, Values};
 use crate::signal::Signal;
@@ -32,7 +32,7 @@ pub(super) static SIGNALS: &[Signal] = &[];
 /// `USER_HZ`, as in the source `cpu`.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-pub(super) fn open(_: &Settings) -> Box<dyn Source> {
+pub(super) fn open(_: &SourceSettings) -> Box<dyn Source> {
     Box::new(Own {
         stat: KernelFile::new("/proc/self/stat".into()),
         boot: KernelFile::new("/proc/stat".into()),
@@ -51,7 +51,7 @@ struct Own {
 }
 
 impl Source for Own {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         if self.booted.is_none() {
             self.booted = parse_boot_time(self.boot.read()?);
@@ -66,7 +66,7 @@ impl Source for Own {
         set_limits(&stat, host);
         match count_files(&self.fds) {
             Ok(count) => host.set(&OPEN_FDS, count),
-            Err(source) => return Err(Error::Read { path: self.fds.clone(), source }),
+            Err(source) => return Err(SourceError::Read { path: self.fds.clone(), source }),
         }
         Ok(())
     }
@@ -92,7 +92,7 @@ fn count_files(fds: &Path) -> std::io::Result<f64> {
     }
 }
 
-fn parse_boot_time(text: Text<'_>) -> Option<f64> {
+fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
     let line = text.lines().find_map(|it| it.text.strip_prefix("btime "))?;
     number(&mut line.split_ascii_whitespace())
 }

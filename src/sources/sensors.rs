@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::kernel_file::KernelFile;
-use super::{Error, Settings, Source};
+use super::{Source, SourceError, SourceSettings};
 use crate::clock;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading};
@@ -34,7 +34,7 @@ const SENSORS_MAX: usize = 128;
 /// Most entries of a directory; one with more is not what the kernel makes, and is refused.
 const ENTRIES_MAX: usize = 1024;
 
-pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let hwmon = settings.roots.sysfs.join("class/hwmon");
     Box::new(Sensors { hwmon, asked: None, shown: Vec::new(), dropped: 0 })
 }
@@ -51,18 +51,18 @@ struct Sensors {
 }
 
 impl Source for Sensors {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let now = clock::instant();
         let fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
         if !self.asked.is_some_and(fresh) {
             match self.ask() {
                 // A machine that has no chips is not asked at each tick.
-                Ok(()) | Err(Error::Unavailable { .. }) => self.asked = Some(now),
+                Ok(()) | Err(SourceError::Unavailable { .. }) => self.asked = Some(now),
                 Err(error) => return Err(error),
             }
         }
         if self.shown.is_empty() {
-            return Err(Error::Unavailable { path: self.hwmon.join("*/temp*_input") });
+            return Err(SourceError::Unavailable { path: self.hwmon.join("*/temp*_input") });
         }
         let host = into.host();
         for (labels, value) in &self.shown {
@@ -74,7 +74,7 @@ impl Source for Sensors {
 }
 
 impl Sensors {
-    fn ask(&mut self) -> Result<(), Error> {
+    fn ask(&mut self) -> Result<(), SourceError> {
         self.shown.clear();
         self.dropped = 0;
         for chip in list(&self.hwmon)? {
@@ -121,7 +121,7 @@ impl Sensors {
 }
 
 /// The entries of a directory, in the order of their names.
-fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+fn list(dir: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let entries = std::fs::read_dir(dir).and_then(|entries| {
         let entries =
             entries.take(ENTRIES_MAX + 1).map(|it| Ok(it?.path())).collect::<io::Result<Vec<_>>>()?;
@@ -131,8 +131,8 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     });
     let mut entries = entries.map_err(|source| match source.kind() {
-        ErrorKind::NotFound => Error::Unavailable { path: dir.into() },
-        _ => Error::Read { path: dir.into(), source },
+        ErrorKind::NotFound => SourceError::Unavailable { path: dir.into() },
+        _ => SourceError::Read { path: dir.into(), source },
     })?;
     entries.sort();
     Ok(entries)

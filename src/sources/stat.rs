@@ -3,10 +3,10 @@
 //!
 //! `/proc/stat` is read by the source `cpu` too: sources know nothing of each other.
 
-use super::kernel_file::{KernelFile, Text, number, optional};
-use super::{Error, Settings, Source};
+use super::kernel_file::{KernelFile, KernelText, number, optional};
+use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Kind, Reading, Values};
+use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{Signal, Unit};
 
 static RUNNING: Metric = Metric::gauge("hostnorm_tasks_running", "Tasks running or ready to run");
@@ -26,7 +26,7 @@ pub(super) static METRICS: &[&Metric] =
 
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "tasks_running_per_cpu",
         title: "runnable tasks per CPU",
         help: "Tasks running or ready to run, divided by the CPUs online",
@@ -36,7 +36,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| it.level(&RUNNING_PER_CPU),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "tasks_blocked",
         title: "blocked tasks",
         help: "Tasks waiting for I/O",
@@ -46,7 +46,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| it.level(&BLOCKED),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "forks_per_second",
         title: "forks",
         help: "Tasks started per second",
@@ -56,7 +56,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| it.rate(&FORKS),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "context_switches_per_second",
         title: "context switches",
         help: "Context switches per second",
@@ -77,7 +77,7 @@ static STAT: [(&str, &Metric); 5] = [
     ("procs_blocked", &BLOCKED),
 ];
 
-pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let procfs = &settings.roots.procfs;
     Box::new(Process {
         stat: KernelFile::new(procfs.join("stat")),
@@ -92,7 +92,7 @@ struct Process {
 }
 
 impl Source for Process {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         let stat = self.stat.read().and_then(|text| set_stat(text, host));
         let files = optional(self.file_nr.read()).and_then(|text| match text {
@@ -103,7 +103,7 @@ impl Source for Process {
     }
 }
 
-fn set_stat(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
+fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut missing = STAT.map(Some);
     let mut cpus = 0.0;
     for line in text.lines() {
@@ -129,7 +129,7 @@ fn set_stat(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
 }
 
 /// Handles allocated, handles allocated but unused (always 0 since 2.6), most handles.
-fn set_files(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
+fn set_files(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut fields = text.text.split_ascii_whitespace();
     let mut next = || number(&mut fields).ok_or_else(|| text.error());
     let (allocated, unused, limit) = (next()?, next()?, next()?);

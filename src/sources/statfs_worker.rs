@@ -25,7 +25,7 @@ pub(super) const STUCK_MAX: usize = super::mounts::MOUNTS_MAX;
 
 /// What a filesystem says of itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Usage {
+pub(super) struct FilesystemUsage {
     /// Bytes in all.
     pub(super) size: f64,
     /// Bytes that hold nothing.
@@ -39,13 +39,13 @@ pub(super) struct Usage {
 }
 
 /// Asks one mount; may hang.
-type Ask = dyn Fn(&Path) -> io::Result<Usage> + Send + Sync;
+type Ask = dyn Fn(&Path) -> io::Result<FilesystemUsage> + Send + Sync;
 
 /// The answers to one round of questions, in the order of the mounts; nothing where a mount gave no answer.
-pub(super) type Answers = Vec<(Mount, Option<Usage>)>;
+pub(super) type Answers = Vec<(Mount, Option<FilesystemUsage>)>;
 
 /// Asks on its own thread.
-pub(super) struct Guard {
+pub(super) struct StatfsWorker {
     ask: Arc<Ask>,
     shared: Arc<Shared>,
     /// Gives rounds to the thread; closed, it ends the thread.
@@ -81,8 +81,8 @@ impl Shared {
     }
 }
 
-impl Guard {
-    pub(super) fn new(ask: impl Fn(&Path) -> io::Result<Usage> + Send + Sync + 'static) -> Self {
+impl StatfsWorker {
+    pub(super) fn new(ask: impl Fn(&Path) -> io::Result<FilesystemUsage> + Send + Sync + 'static) -> Self {
         Self { ask: Arc::new(ask), shared: Arc::default(), rounds: None }
     }
 
@@ -145,14 +145,14 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for StatfsWorker {
     /// A thread that waits for a round ends at once, one that waits for a mount ends with its answer.
     fn drop(&mut self) {
         self.shared.board().thread += 1;
     }
 }
 
-impl fmt::Debug for Guard {
+impl fmt::Debug for StatfsWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("stuck", &self.stuck()).finish_non_exhaustive()
     }
@@ -195,7 +195,8 @@ mod tests {
 
     use super::*;
 
-    const USAGE: Usage = Usage { size: 1.0, free: 1.0, available: 1.0, inodes: 1.0, inodes_free: 1.0 };
+    const USAGE: FilesystemUsage =
+        FilesystemUsage { size: 1.0, free: 1.0, available: 1.0, inodes: 1.0, inodes_free: 1.0 };
     const LONG: Duration = Duration::from_secs(60);
 
     fn mounts(points: &[&str]) -> Vec<Mount> {
@@ -209,10 +210,10 @@ mod tests {
     }
 
     /// A guard whose mounts under `/stuck` hang until `release` is dropped or sent to; `asked` says who hangs.
-    fn hanging() -> (Guard, Receiver<PathBuf>, Sender<()>) {
+    fn hanging() -> (StatfsWorker, Receiver<PathBuf>, Sender<()>) {
         let ((tell, asked), (release, released)) = (channel(), channel::<()>());
         let (tell, released) = (Mutex::new(tell), Mutex::new(released));
-        let guard = Guard::new(move |path| {
+        let guard = StatfsWorker::new(move |path| {
             if path.starts_with("/stuck") {
                 tell.lock().unwrap().send(path.to_owned()).unwrap();
                 let _ = released.lock().unwrap().recv();
@@ -229,7 +230,9 @@ mod tests {
     #[test]
     fn mounts_that_answer_are_fetched_once() {
         let mut guard =
-            Guard::new(|path| if path == Path::new("/b") { Err(io::Error::other("no")) } else { Ok(USAGE) });
+            StatfsWorker::new(
+                |path| if path == Path::new("/b") { Err(io::Error::other("no")) } else { Ok(USAGE) },
+            );
         guard.start(mounts(&["/a", "/b"])).unwrap();
         guard.wait(LONG);
         let answers = guard.fetch(clock::instant()).unwrap();

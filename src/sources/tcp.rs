@@ -1,10 +1,10 @@
 //! TCP and sockets, from `/proc/1/net/snmp` (RFC 4022 names the counters) and `/proc/1/net/sockstat`
 //! (`net/ipv4/proc.c`), of the same network namespace as the source `network`.
 
-use super::kernel_file::{KernelFile, Text, number, optional};
-use super::{Error, Settings, Source};
+use super::kernel_file::{KernelFile, KernelText, number, optional};
+use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Kind, Reading, Values};
+use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{Signal, Unit};
 
 static ESTABLISHED: Metric =
@@ -25,7 +25,7 @@ pub(super) static METRICS: &[&Metric] =
 
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "tcp_connections_established",
         title: "TCP connections",
         help: "Established TCP connections",
@@ -35,7 +35,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         of: |it| it.level(&ESTABLISHED),
     },
     Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "tcp_retransmits_per_second",
         title: "retransmits",
         help: "TCP segments retransmitted per second",
@@ -58,7 +58,7 @@ static SOCKSTAT: [(&str, &str, &Metric); 4] = [
     ("TCP:", "tw", &TIME_WAIT),
 ];
 
-pub(super) fn open(settings: &Settings) -> Box<dyn Source> {
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let file = |first, own| KernelFile::first_of(settings.roots.of_process_1(first, own));
     Box::new(Tcp { snmp: file("1/net/snmp", "net/snmp"), sockstat: file("1/net/sockstat", "net/sockstat") })
 }
@@ -70,7 +70,7 @@ struct Tcp {
 }
 
 impl Source for Tcp {
-    fn read(&mut self, into: &mut Reading) -> Result<(), Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         let snmp = self.snmp.read().and_then(|text| set_snmp(text, host));
         let sockstat = optional(self.sockstat.read()).and_then(|text| match text {
@@ -82,7 +82,7 @@ impl Source for Tcp {
 }
 
 /// Each group has two lines: the names of its columns, then their values.
-fn set_snmp(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
+fn set_snmp(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut group = text.lines().filter(|it| it.text.starts_with("Tcp: "));
     let (Some(names), Some(values)) = (group.next(), group.next()) else { return Err(text.error()) };
     let mut missing = SNMP.map(Some);
@@ -99,7 +99,7 @@ fn set_snmp(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
 }
 
 /// Each line is a protocol and then pairs of a word and a number.
-fn set_sockstat(text: Text<'_>, into: &mut Values) -> Result<(), Error> {
+fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut missing = SOCKSTAT.map(Some);
     for line in text.lines() {
         let mut fields = line.text.split_ascii_whitespace();

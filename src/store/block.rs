@@ -12,8 +12,8 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use serde::{Deserialize, Serialize};
 
-use super::error::Error;
-use crate::codec::{self, Blob};
+use super::error::StoreError;
+use crate::codec::{self, ByteString};
 
 /// A larger block was not written by hostnorm; bounds memory when a block is read.
 const BYTES_MAX: usize = 64 << 20;
@@ -25,7 +25,7 @@ pub(super) type Layout = Arc<[u32]>;
 
 /// A reading by the numbers of its series. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
+pub(super) struct BlockSeries {
     /// Time of the reading.
     pub(super) at: f64,
     /// Its series.
@@ -38,37 +38,37 @@ pub(super) struct Line {
 struct Run {
     series: Vec<u32>,
     /// Times, then values, series by series.
-    columns: Blob,
+    columns: ByteString,
 }
 
 /// Packs readings; keeps the tables of its compressor.
-pub(super) struct Packer(ZlibEncoder<Vec<u8>>);
+pub(super) struct BlockBuilder(ZlibEncoder<Vec<u8>>);
 
-impl Default for Packer {
+impl Default for BlockBuilder {
     fn default() -> Self {
         Self(ZlibEncoder::new(Vec::new(), Compression::fast()))
     }
 }
 
-impl std::fmt::Debug for Packer {
+impl std::fmt::Debug for BlockBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Packer").finish_non_exhaustive()
     }
 }
 
-impl Packer {
+impl BlockBuilder {
     /// The block of these readings.
     ///
     /// # Errors
     /// When the compressor fails.
-    pub(super) fn pack(&mut self, lines: &[Line]) -> Result<Vec<u8>, Error> {
+    pub(super) fn pack(&mut self, lines: &[BlockSeries]) -> Result<Vec<u8>, StoreError> {
         let runs: Vec<Run> = lines.chunk_by(|one, other| one.layout == other.layout).map(run).collect();
         let packed = self.0.write_all(&codec::bytes(&runs)).and_then(|()| self.0.reset(Vec::new()));
-        packed.map_err(|_| Error::CorruptBlock)
+        packed.map_err(|_| StoreError::CorruptBlock)
     }
 }
 
-fn run(lines: &[Line]) -> Run {
+fn run(lines: &[BlockSeries]) -> Run {
     let series = lines.first().map(|it| it.layout.to_vec()).unwrap_or_default();
     let mut columns = Vec::with_capacity(lines.len() * (1 + series.len()) * VALUE);
     lines.iter().for_each(|it| columns.extend(it.at.to_le_bytes()));
@@ -77,20 +77,20 @@ fn run(lines: &[Line]) -> Run {
         let values = lines.iter().map(|it| it.values.get(column).copied().unwrap_or_default());
         values.for_each(|it| columns.extend(it.to_le_bytes()));
     }
-    Run { series, columns: Blob(columns) }
+    Run { series, columns: ByteString(columns) }
 }
 
 /// The readings of a block.
 ///
 /// # Errors
 /// When it is corrupt.
-pub(super) fn unpack(block: &[u8]) -> Result<Vec<Line>, Error> {
+pub(super) fn unpack(block: &[u8]) -> Result<Vec<BlockSeries>, StoreError> {
     let mut bytes = Vec::new();
     let read = ZlibDecoder::new(block).take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
     if read.is_err() || bytes.len() > BYTES_MAX {
-        return Err(Error::CorruptBlock);
+        return Err(StoreError::CorruptBlock);
     }
-    let runs: Vec<Run> = codec::read(&bytes).ok_or(Error::CorruptBlock)?;
+    let runs: Vec<Run> = codec::read(&bytes).ok_or(StoreError::CorruptBlock)?;
     let mut lines = Vec::new();
     for run in runs {
         lines.extend(unpacked(run)?);
@@ -98,15 +98,15 @@ pub(super) fn unpack(block: &[u8]) -> Result<Vec<Line>, Error> {
     Ok(lines)
 }
 
-fn unpacked(run: Run) -> Result<Vec<Line>, Error> {
+fn unpacked(run: Run) -> Result<Vec<BlockSeries>, StoreError> {
     let layout: Layout = run.series.into();
     let (values, rest) = run.columns.0.as_chunks::<VALUE>();
     let count = values.len() / (1 + layout.len());
     if !rest.is_empty() || count * (1 + layout.len()) != values.len() {
-        return Err(Error::CorruptBlock);
+        return Err(StoreError::CorruptBlock);
     }
     let (times, values) = values.split_at(count);
-    let line = |(row, at): (usize, &[u8; VALUE])| Line {
+    let line = |(row, at): (usize, &[u8; VALUE])| BlockSeries {
         at: f64::from_le_bytes(*at),
         layout: Arc::clone(&layout),
         values: values.iter().skip(row).step_by(count).map(|it| f64::from_le_bytes(*it)).collect(),
@@ -121,13 +121,13 @@ mod tests {
     use super::*;
 
     /// Everything of a line, floats by their bits.
-    fn bits(lines: &[Line]) -> Vec<(u64, Vec<u32>, Vec<u64>)> {
-        let bits = |it: &Line| it.values.iter().map(|it| it.to_bits()).collect();
+    fn bits(lines: &[BlockSeries]) -> Vec<(u64, Vec<u32>, Vec<u64>)> {
+        let bits = |it: &BlockSeries| it.values.iter().map(|it| it.to_bits()).collect();
         lines.iter().map(|it| (it.at.to_bits(), it.layout.to_vec(), bits(it))).collect()
     }
 
-    fn line(at: f64, layout: &Layout, value: impl Fn(u32) -> f64) -> Line {
-        Line { at, layout: Arc::clone(layout), values: layout.iter().map(|it| value(*it)).collect() }
+    fn line(at: f64, layout: &Layout, value: impl Fn(u32) -> f64) -> BlockSeries {
+        BlockSeries { at, layout: Arc::clone(layout), values: layout.iter().map(|it| value(*it)).collect() }
     }
 
     #[test]
@@ -137,8 +137,8 @@ mod tests {
             let at = 1_795_255_200.123 + f64::from(t) * 1.000_03;
             line(at, &layout, |id| f64::from(id * 1000 + t * (id % 3)))
         };
-        let lines: Vec<Line> = (0..60).map(row).collect();
-        let block = Packer::default().pack(&lines).unwrap();
+        let lines: Vec<BlockSeries> = (0..60).map(row).collect();
+        let block = BlockBuilder::default().pack(&lines).unwrap();
         assert_eq!(bits(&unpack(&block).unwrap()), bits(&lines));
         assert!(block.len() < 60 * 200 * VALUE / 3, "{}", block.len());
     }
@@ -146,7 +146,7 @@ mod tests {
     prop_compose! {
         fn lines()(layouts in prop::collection::vec(prop::collection::vec(0_u32..50, 0..12), 1..4))
             (rows in prop::collection::vec((any::<u64>(), 0..layouts.len(), any::<u64>()), 0..30), layouts in Just(layouts))
-            -> Vec<Line> {
+            -> Vec<BlockSeries> {
             let layouts: Vec<Layout> = layouts.into_iter().map(Layout::from).collect();
             let row = |(at, layout, seed): (u64, usize, u64)| {
                 line(f64::from_bits(at), &layouts[layout], |id| f64::from_bits(seed.rotate_left(id)))
@@ -158,7 +158,7 @@ mod tests {
     proptest! {
         #[test]
         fn readings_come_back_bit_by_bit(blocks in prop::collection::vec(lines(), 1..3)) {
-            let mut packer = Packer::default();
+            let mut packer = BlockBuilder::default();
             for lines in blocks {
                 prop_assert_eq!(bits(&unpack(&packer.pack(&lines).unwrap()).unwrap()), bits(&lines));
             }
@@ -171,7 +171,7 @@ mod tests {
 
         #[test]
         fn a_flipped_bit_or_a_cut_is_noticed(lines in lines(), at: prop::sample::Index, bit in 0_u8..8) {
-            let block = Packer::default().pack(&lines).unwrap();
+            let block = BlockBuilder::default().pack(&lines).unwrap();
             let at = at.index(block.len());
             prop_assert!(unpack(&block[..at]).is_err());
             let mut flipped = block;

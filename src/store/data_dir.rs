@@ -7,7 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::error::Error;
+use super::error::StoreError;
 use super::file_permissions::{self, Identity};
 use crate::clock;
 use crate::description;
@@ -35,7 +35,7 @@ pub(super) struct DataDir {
 impl DataDir {
     /// Creates the directory where there is none, makes it private and takes its lock. The system releases the lock
     /// when the process ends, however it ends.
-    pub(super) fn lock(directory: &Path) -> Result<Self, Error> {
+    pub(super) fn lock(directory: &Path) -> Result<Self, StoreError> {
         file_permissions::create_private(directory).map_err(|source| io(directory, source))?;
         // SQLite is told to follow no links, which holds for directories too.
         let path = directory.canonicalize().map_err(|source| io(directory, source))?;
@@ -47,7 +47,7 @@ impl DataDir {
         let lock = lock.map_err(|source| io(&name, source))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: name }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: name }),
             Err(TryLockError::Error(source)) => Err(io(&name, source)),
         }
     }
@@ -79,7 +79,7 @@ impl DataDir {
 
     /// Renames the database with everything that belongs to it, or its log alone, so that a new one can be created. Of
     /// those that were set aside before, only the newest stay.
-    pub(super) fn set_aside(&self, name: &Path, log_only: bool) -> Result<(), Error> {
+    pub(super) fn set_aside(&self, name: &Path, log_only: bool) -> Result<(), StoreError> {
         for suffix in if log_only { &SUFFIXES[1..] } else { &SUFFIXES[..] } {
             let from = suffixed(&self.database(), suffix);
             if identity(&from).is_some() {
@@ -107,8 +107,8 @@ impl DataDir {
     }
 }
 
-fn io(path: &Path, source: std::io::Error) -> Error {
-    Error::Io { path: path.to_owned(), source }
+fn io(path: &Path, source: std::io::Error) -> StoreError {
+    StoreError::Io { path: path.to_owned(), source }
 }
 
 /// The path of a file that belongs to a database.
@@ -132,15 +132,15 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
 ///
 /// # Errors
 /// When that cannot be found out, or one of its files is a link, a pipe or something else.
-pub(super) fn is_database_there(path: &Path) -> Result<bool, Error> {
+pub(super) fn is_database_there(path: &Path) -> Result<bool, StoreError> {
     let there = SUFFIXES.iter().map(|it| is_there(&suffixed(path, it)));
     Ok(there.collect::<Result<Vec<_>, _>>()?[0])
 }
 
-fn is_there(path: &Path) -> Result<bool, Error> {
+fn is_there(path: &Path) -> Result<bool, StoreError> {
     match path.symlink_metadata() {
         Ok(it) if it.is_file() => Ok(true),
-        Ok(_) => Err(Error::NotRegular { path: path.to_owned() }),
+        Ok(_) => Err(StoreError::NotRegular { path: path.to_owned() }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(source) => Err(io(path, source)),
     }
@@ -148,7 +148,7 @@ fn is_there(path: &Path) -> Result<bool, Error> {
 
 /// Creates a file for its owner alone where there is none. One that exists is not opened: to close it again would release
 /// the locks that SQLite holds on it in this process.
-pub(super) fn create_private(path: &Path) -> Result<(), Error> {
+pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     let mut options = File::options();
     match file_permissions::private(options.write(true).create_new(true)).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(io(path, error)),

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::block::{Line, Packer};
+use super::block::{BlockBuilder, BlockSeries};
 use super::data_dir::{self, LOG};
-use super::entry::{Entry, Tick};
-use super::episodes::Open;
-use super::error::Error;
+use super::entry::{StoreEntry, TickEntry};
+use super::episodes::OpenEpisodes;
+use super::error::StoreError;
 use super::file_permissions::Identity;
 use super::points;
-use super::retention::{self, Keep};
-use super::row_types::{Bygone, Imported};
+use super::retention::{self, RetentionLimits};
+use super::row_types::{BackfillMark, BackfillPoints};
 use super::schema;
 use super::series_index::SeriesIndex;
 use super::statements;
@@ -32,11 +32,11 @@ const LOG_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct Database {
     path: PathBuf,
     identity: Option<Identity>,
-    keep: Keep,
+    keep: RetentionLimits,
     connection: Connection,
     index: SeriesIndex,
     minute: Minute,
-    episodes: Open,
+    episodes: OpenEpisodes,
     /// Highest score of each subject since its last point.
     highest: BTreeMap<Subject, f64>,
 }
@@ -44,19 +44,19 @@ pub(super) struct Database {
 /// The readings of the current minute: one row, which each commit writes again until the minute is over.
 #[derive(Debug, Default)]
 struct Minute {
-    lines: Vec<Line>,
+    lines: Vec<BlockSeries>,
     row: Option<i64>,
     is_written: bool,
-    packer: Packer,
+    packer: BlockBuilder,
 }
 
 impl Database {
     /// Opens a database, creates it where there is none. `check` reads all of it for defects first.
-    pub(super) fn open(path: &Path, keep: Keep, check: bool) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path, keep: RetentionLimits, check: bool) -> Result<Self, StoreError> {
         let connection = schema::open(path, check)?;
         retention::limit(&connection, &keep)?;
         let transaction = begin(&connection)?;
-        let (index, episodes) = (SeriesIndex::load(&transaction)?, Open::load(&transaction)?);
+        let (index, episodes) = (SeriesIndex::load(&transaction)?, OpenEpisodes::load(&transaction)?);
         transaction.commit()?;
         Ok(Self {
             path: path.to_owned(),
@@ -81,27 +81,27 @@ impl Database {
     }
 
     /// Writes all of these entries or none; gives the number of values that had to be dropped.
-    pub(super) fn write(&mut self, entries: &[Entry]) -> Result<u64, Error> {
+    pub(super) fn write(&mut self, entries: &[StoreEntry]) -> Result<u64, StoreError> {
         if entries.is_empty() {
             return Ok(0);
         }
         if self.log_bytes() > self.keep.log_bytes() {
             schema::checkpoint(&self.connection)?;
             if self.log_bytes() > self.keep.log_bytes() {
-                return Err(Error::LogHeld { path: data_dir::suffixed(&self.path, LOG) });
+                return Err(StoreError::LogHeld { path: data_dir::suffixed(&self.path, LOG) });
             }
         }
         let transaction = begin(&self.connection)?;
         let mut dropped = 0;
         // One that takes most of the room would be the last that is written.
-        let fits = |it: &&Entry| it.bytes() <= self.keep.database_bytes() / 4;
-        let more = entries.iter().filter(fits).map(Entry::bytes).sum();
+        let fits = |it: &&StoreEntry| it.bytes() <= self.keep.database_bytes() / 4;
+        let more = entries.iter().filter(fits).map(StoreEntry::bytes).sum();
         if retention::is_full(&transaction, &self.keep, more)? {
             retention::make_room(&transaction, &self.keep, more)?;
         }
         for entry in entries {
             dropped += match entry {
-                Entry::Tick(tick) => {
+                StoreEntry::Tick(tick) => {
                     let (line, dropped) = self.index.line(&transaction, tick)?;
                     self.minute.add(&transaction, line)?;
                     judged(&transaction, tick, &mut self.episodes, &mut self.highest)?;
@@ -122,7 +122,7 @@ impl Database {
     }
 
     /// Imports points of another source.
-    pub(super) fn import(&mut self, bygone: &Bygone) -> Result<Imported, Error> {
+    pub(super) fn import(&mut self, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
         let transaction = begin(&self.connection)?;
         let imported = statements::import(&transaction, bygone)?;
         transaction.commit()?;
@@ -134,7 +134,7 @@ impl Database {
     }
 
     /// Deletes what is too old or too much.
-    pub(super) fn prune(&mut self, now: f64) -> Result<(), Error> {
+    pub(super) fn prune(&mut self, now: f64) -> Result<(), StoreError> {
         let transaction = begin(&self.connection)?;
         retention::prune(&transaction, &self.keep, now)?;
         self.index.prune(&transaction, now)?;
@@ -142,41 +142,41 @@ impl Database {
     }
 
     /// Gives unused pages back to the file system, a bounded number at a time.
-    pub(super) fn vacuum(&self) -> Result<(), Error> {
+    pub(super) fn vacuum(&self) -> Result<(), StoreError> {
         retention::vacuum(&self.connection)
     }
 
     /// Ends the connection in good order: leaves nothing but the database itself, as far as readers allow.
-    pub(super) fn close(self) -> Result<(), Error> {
+    pub(super) fn close(self) -> Result<(), StoreError> {
         schema::close(&self.connection)
     }
 }
 
-fn begin(connection: &Connection) -> Result<Transaction<'_>, Error> {
+fn begin(connection: &Connection) -> Result<Transaction<'_>, StoreError> {
     Ok(Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?)
 }
 
-fn write(connection: &Connection, entry: &Entry) -> Result<u64, Error> {
+fn write(connection: &Connection, entry: &StoreEntry) -> Result<u64, StoreError> {
     match entry {
-        Entry::Tick(_) => {}
-        Entry::Baselines(rows) => statements::baselines(connection, rows)?,
-        Entry::Snapshot(it) => statements::snapshot(connection, it)?,
-        Entry::SubjectState(it) => return statements::subject_state(connection, it),
-        Entry::Model(it) => statements::model(connection, it)?,
-        Entry::ModelState { id, state } => statements::model_state(connection, id, state)?,
-        Entry::ModelGone { id } => statements::model_gone(connection, id)?,
-        Entry::Bygone(it) => drop(statements::import(connection, it)?),
-        Entry::Marker(it) => statements::marker(connection, it)?,
+        StoreEntry::Tick(_) => {}
+        StoreEntry::Baselines(rows) => statements::baselines(connection, rows)?,
+        StoreEntry::Snapshot(it) => statements::snapshot(connection, it)?,
+        StoreEntry::SubjectState(it) => return statements::subject_state(connection, it),
+        StoreEntry::Model(it) => statements::model(connection, it)?,
+        StoreEntry::ModelState { id, state } => statements::model_state(connection, id, state)?,
+        StoreEntry::ModelGone { id } => statements::model_gone(connection, id)?,
+        StoreEntry::Bygone(it) => drop(statements::import(connection, it)?),
+        StoreEntry::Marker(it) => statements::marker(connection, it)?,
     }
     Ok(0)
 }
 
 fn judged(
     connection: &Connection,
-    tick: &Tick,
-    episodes: &mut Open,
+    tick: &TickEntry,
+    episodes: &mut OpenEpisodes,
     highest: &mut BTreeMap<Subject, f64>,
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     for it in &tick.judged {
         episodes.note(connection, tick.at, it)?;
         if let Some(momentary) = it.momentary {
@@ -192,8 +192,8 @@ fn judged(
 
 impl Minute {
     /// Adds a reading; a minute that is over, or full, is written first.
-    fn add(&mut self, connection: &Connection, line: Line) -> Result<(), Error> {
-        let minute = |it: &Line| (it.at / MINUTE_SECONDS).floor() as i64;
+    fn add(&mut self, connection: &Connection, line: BlockSeries) -> Result<(), StoreError> {
+        let minute = |it: &BlockSeries| (it.at / MINUTE_SECONDS).floor() as i64;
         let values: usize = (1 + line.values.len()) * (1 + self.lines.len());
         let is_over = self.lines.first().is_some_and(|it| minute(it) != minute(&line));
         if is_over || values > BLOCK_VALUES_MAX {
@@ -207,7 +207,7 @@ impl Minute {
     }
 
     /// Writes the row.
-    fn save(&mut self, connection: &Connection) -> Result<(), Error> {
+    fn save(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.is_written || self.lines.is_empty() {
             return Ok(());
         }

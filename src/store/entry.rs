@@ -5,24 +5,24 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::reading_series::SeriesList;
-use super::row_types::{Baseline, Bygone, Marker, Model, Snapshot, SubjectState};
+use super::row_types::{BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow};
 use crate::description;
 use crate::reading::{Reading, Subject, Timestamp};
-use crate::report::{Episode, Judgement, Learned, Report, Turn};
+use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};
 
 /// One thing to write.
 #[derive(Debug)]
-pub enum Entry {
+pub enum StoreEntry {
     /// A reading and its judgements.
-    Tick(Tick),
+    Tick(TickEntry),
     /// The normal range of each signal.
-    Baselines(Vec<Baseline>),
+    Baselines(Vec<BaselineRow>),
     /// The whole state.
-    Snapshot(Snapshot),
+    Snapshot(SnapshotRow),
     /// The state of a subject that was evicted; replaces an older one with the same identity.
-    SubjectState(SubjectState),
+    SubjectState(SubjectStateRow),
     /// A model; replaces one with the same identifier.
-    Model(Model),
+    Model(ModelRow),
     /// A new state of a model.
     ModelState {
         /// Identifier of the model.
@@ -36,12 +36,12 @@ pub enum Entry {
         id: String,
     },
     /// Points from another source.
-    Bygone(Bygone),
+    Bygone(BackfillPoints),
     /// An event of hostnorm itself.
-    Marker(Marker),
+    Marker(MarkerRow),
 }
 
-impl Entry {
+impl StoreEntry {
     /// Whether it replaces what was learned before: it is not written over a state that could not be read.
     pub(super) fn is_learned(&self) -> bool {
         match self {
@@ -70,46 +70,46 @@ impl Entry {
 
 /// A reading and its judgements.
 #[derive(Debug)]
-pub struct Tick {
+pub struct TickEntry {
     pub(super) at: Timestamp,
     /// The series of the values.
     pub(super) series: SeriesList,
     pub(super) values: Arc<[f64]>,
-    pub(super) judged: Vec<Judged>,
+    pub(super) judged: Vec<AssessedSubject>,
 }
 
 /// The judgement of one subject.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct AssessedSubject {
     pub(super) subject: Subject,
-    pub(super) point: Option<Arc<Learned>>,
+    pub(super) point: Option<Arc<LearnedPoint>>,
     pub(super) momentary: Option<f64>,
     pub(super) confidence: Option<f64>,
     pub(super) episode: Option<Episode>,
-    pub(super) turn: Option<Turn>,
+    pub(super) turn: Option<EpisodeTransition>,
     /// The description of the open episode.
     pub(super) description: Option<Arc<str>>,
     /// Its causes as JSON, with each new description.
     pub(super) causes: Option<String>,
 }
 
-impl Tick {
+impl TickEntry {
     /// The part of a report that is stored; `series` is the list of the previous reading and becomes that of this one.
     pub(super) fn of(report: &Report, series: &mut SeriesList) -> Self {
-        let judged = report.concluded().map(|(subject, it)| Judged::of(subject, it)).collect();
+        let judged = report.concluded().map(|(subject, it)| AssessedSubject::of(subject, it)).collect();
         Self::new(&report.reading, judged, series)
     }
 
-    pub(super) fn new(reading: &Reading, judged: Vec<Judged>, series: &mut SeriesList) -> Self {
+    pub(super) fn new(reading: &Reading, judged: Vec<AssessedSubject>, series: &mut SeriesList) -> Self {
         series.follow(reading);
         Self { at: reading.at, series: series.clone(), values: series.values(reading), judged }
     }
 }
 
-impl Judged {
-    fn of(subject: &Subject, judgement: &Judgement) -> Self {
+impl AssessedSubject {
+    fn of(subject: &Subject, judgement: &Assessment) -> Self {
         let opinion = judgement.opinion.as_ref();
-        let described = matches!(judgement.turn, Some(Turn::Began | Turn::Changed));
+        let described = matches!(judgement.turn, Some(EpisodeTransition::Began | EpisodeTransition::Changed));
         Self {
             subject: subject.clone(),
             point: judgement.point.clone(),
@@ -124,7 +124,7 @@ impl Judged {
 }
 
 /// The signals that the description names, with their expected values, as JSON.
-fn causes(judgement: &Judgement) -> String {
+fn causes(judgement: &Assessment) -> String {
     let absent = judgement.absent.iter().map(|it| {
         json!({
             "signal": it.signal.name, "absence": it.kind.name(), "seconds": it.seconds,

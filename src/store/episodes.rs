@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::entry::Judged;
-use super::error::Error;
+use super::entry::AssessedSubject;
+use super::error::StoreError;
 use super::row_types::{AROUND_SECONDS, EpisodeRow, subject, subject_of};
 use crate::description;
 use crate::reading::{Subject, Timestamp};
-use crate::report::{Episode, Turn};
+use crate::report::{Episode, EpisodeTransition};
 
 /// The open episodes.
 #[derive(Debug, Default)]
-pub(super) struct Open(BTreeMap<Subject, OpenRow>);
+pub(super) struct OpenEpisodes(BTreeMap<Subject, OpenRow>);
 
 #[derive(Debug)]
 struct OpenRow {
@@ -26,9 +26,9 @@ struct OpenRow {
     peak: f64,
 }
 
-impl Open {
+impl OpenEpisodes {
     /// The episodes that were open when the store was closed or hostnorm crashed.
-    pub(super) fn load(connection: &Connection) -> Result<Self, Error> {
+    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let mut statement = connection
             .prepare("SELECT id, began, seen, peak, kind, subject FROM episodes WHERE outcome = 'open'")?;
         let mut rows = statement.query([])?;
@@ -45,10 +45,17 @@ impl Open {
     }
 
     /// Follows the judgement of one subject.
-    pub(super) fn note(&mut self, connection: &Connection, at: Timestamp, it: &Judged) -> Result<(), Error> {
+    pub(super) fn note(
+        &mut self,
+        connection: &Connection,
+        at: Timestamp,
+        it: &AssessedSubject,
+    ) -> Result<(), StoreError> {
         match (it.turn, it.episode) {
-            (Some(Turn::Ended(episode)), _) => self.end(connection, at, it, &episode, "ended"),
-            (Some(Turn::Accepted(episode)), _) => self.end(connection, at, it, &episode, "accepted"),
+            (Some(EpisodeTransition::Ended(episode)), _) => self.end(connection, at, it, &episode, "ended"),
+            (Some(EpisodeTransition::Accepted(episode)), _) => {
+                self.end(connection, at, it, &episode, "accepted")
+            }
             (_, Some(episode)) => self.go_on(connection, at, it, &episode),
             (_, None) => {
                 // It was open when hostnorm stopped; its end is not known.
@@ -64,9 +71,9 @@ impl Open {
         &mut self,
         connection: &Connection,
         at: Timestamp,
-        it: &Judged,
+        it: &AssessedSubject,
         episode: &Episode,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let same = |row: &OpenRow| row.began.to_bits() == episode.since.0.to_bits();
         if !self.0.get(&it.subject).is_some_and(same) {
             if let Some(row) = self.0.remove(&it.subject) {
@@ -89,10 +96,10 @@ impl Open {
         &mut self,
         connection: &Connection,
         at: Timestamp,
-        it: &Judged,
+        it: &AssessedSubject,
         episode: &Episode,
         outcome: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         // If its onset was lost, it begins and ends at once.
         self.go_on(connection, at, it, episode)?;
         match self.0.remove(&it.subject) {
@@ -102,7 +109,7 @@ impl Open {
     }
 
     /// Writes the last reading and the peak of each open episode.
-    pub(super) fn save(&self, connection: &Connection) -> Result<(), Error> {
+    pub(super) fn save(&self, connection: &Connection) -> Result<(), StoreError> {
         for row in self.0.values() {
             connection
                 .prepare_cached("UPDATE episodes SET seen = ?2, peak = ?3 WHERE id = ?1")?
@@ -117,13 +124,13 @@ fn snapshot_before(
     connection: &Connection,
     at: f64,
     order: &str,
-) -> Result<Option<(f64, Option<String>)>, Error> {
+) -> Result<Option<(f64, Option<String>)>, StoreError> {
     let sql = format!("SELECT at, model FROM snapshots WHERE at <= ?1 ORDER BY id {order} LIMIT 1");
     Ok(connection.query_row(&sql, [at], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 /// Readings are kept from the newest snapshot that cannot contain the anomaly; soon after a start, from the first one.
-fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<OpenRow, Error> {
+fn begin(connection: &Connection, it: &AssessedSubject, episode: &Episode) -> Result<OpenRow, StoreError> {
     let since = episode.since.0;
     let snapshot = match snapshot_before(connection, since - AROUND_SECONDS, "DESC")? {
         None => snapshot_before(connection, since, "ASC")?,
@@ -152,7 +159,7 @@ fn begin(connection: &Connection, it: &Judged, episode: &Episode) -> Result<Open
     Ok(OpenRow { id, began: since, seen: since, peak: episode.peak })
 }
 
-fn close(connection: &Connection, row: &OpenRow, outcome: &str) -> Result<(), Error> {
+fn close(connection: &Connection, row: &OpenRow, outcome: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE episodes SET ended = ?2, seen = ?2, outcome = ?3, peak = ?4, keep_to = ?2 + ?5 WHERE id = ?1",

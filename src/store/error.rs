@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 
 /// The reason that the store could not be read or written.
 #[derive(Debug)]
-pub enum Error {
+pub enum StoreError {
     /// There is no store.
     None {
         /// Path where it would be.
@@ -70,7 +70,7 @@ pub enum Error {
     Sqlite(rusqlite::Error),
 }
 
-impl Error {
+impl StoreError {
     /// Whether the file is no longer a valid database.
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::CorruptDatabase { .. })
@@ -103,7 +103,7 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None { path } => write!(
@@ -152,7 +152,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
+impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
@@ -162,7 +162,7 @@ impl std::error::Error for Error {
     }
 }
 
-impl From<rusqlite::Error> for Error {
+impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use super::data_dir::{DataDir, FILE};
 use super::database::Database;
-use super::entry::{Entry, Tick};
-use super::error::Error;
-use super::queue::Queue;
+use super::entry::{StoreEntry, TickEntry};
+use super::error::StoreError;
+use super::queue::StoreQueue;
 use super::reading_series::SeriesList;
-use super::retention::Keep;
-use super::row_types::{Bygone, Imported};
-use super::settings::Settings;
-use super::status::Status;
-use super::writer::{Restore, Writer};
+use super::retention::RetentionLimits;
+use super::row_types::{BackfillMark, BackfillPoints};
+use super::settings::StoreSettings;
+use super::status::StoreStatus;
+use super::writer::{Restore, StoreWriter};
 use crate::reading::Values;
 use crate::report::Report;
 
@@ -29,8 +29,8 @@ pub struct Store(Option<Running>);
 #[derive(Debug)]
 struct Running {
     directory: PathBuf,
-    queue: Arc<Queue>,
-    status: Arc<Status>,
+    queue: Arc<StoreQueue>,
+    status: Arc<StoreStatus>,
     /// Ends with the thread.
     ended: Receiver<()>,
     /// The series of the last reading.
@@ -45,15 +45,15 @@ impl Store {
 
     /// Opens the store in this directory, on a thread of its own: this returns at once. Before anything is written,
     /// `restore` is given what is stored. What fails is tried again as long as the process runs.
-    pub fn open(directory: &Path, settings: &Settings, restore: Restore) -> Self {
+    pub fn open(directory: &Path, settings: &StoreSettings, restore: Restore) -> Self {
         let commit_interval = settings.commit_interval.duration();
-        let (queue, status) = (Arc::new(Queue::default()), Arc::new(Status::new(commit_interval)));
+        let (queue, status) = (Arc::new(StoreQueue::default()), Arc::new(StoreStatus::new(commit_interval)));
         let (alive, ended) = mpsc::channel();
         let (path, keep) = (directory.to_owned(), keep(settings));
         let shared = (Arc::clone(&queue), Arc::clone(&status));
         let job = move || {
             let _alive: Sender<()> = alive;
-            Writer::new(path, keep, commit_interval, shared, restore).run();
+            StoreWriter::new(path, keep, commit_interval, shared, restore).run();
         };
         match std::thread::Builder::new().name("store".to_owned()).spawn(job) {
             Ok(_) => {
@@ -75,13 +75,13 @@ impl Store {
     /// Stores a report.
     pub fn append(&mut self, report: &Report) {
         if let Some(running) = &mut self.0 {
-            let tick = Tick::of(report, &mut running.series);
-            self.put(Entry::Tick(tick));
+            let tick = TickEntry::of(report, &mut running.series);
+            self.put(StoreEntry::Tick(tick));
         }
     }
 
     /// Stores an entry; never waits. What does not fit is dropped and counted; says whether it fitted.
-    pub fn put(&self, entry: Entry) -> bool {
+    pub fn put(&self, entry: StoreEntry) -> bool {
         let Some(Running { queue, status, .. }) = &self.0 else { return false };
         let fits = queue.put(entry);
         status.drop_rows(u64::from(!fits));
@@ -105,8 +105,8 @@ impl Store {
     }
 }
 
-fn keep(settings: &Settings) -> Keep {
-    Keep {
+fn keep(settings: &StoreSettings) -> RetentionLimits {
+    RetentionLimits {
         bytes: settings.max_bytes.bytes(),
         episode_bytes: settings.episode_bytes.bytes(),
         readings: settings.retention.readings.as_seconds(),
@@ -118,7 +118,7 @@ fn keep(settings: &Settings) -> Keep {
 ///
 /// # Errors
 /// When the store cannot be written, or a daemon writes to it.
-pub fn import(directory: &Path, bygone: &Bygone) -> Result<Imported, Error> {
+pub fn import(directory: &Path, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
     alone(directory, |database| database.import(bygone))
 }
 
@@ -126,18 +126,21 @@ pub fn import(directory: &Path, bygone: &Bygone) -> Result<Imported, Error> {
 ///
 /// # Errors
 /// When there is no store, it cannot be written, or a daemon writes to it.
-pub fn amend(directory: &Path, entries: &[Entry]) -> Result<(), Error> {
+pub fn amend(directory: &Path, entries: &[StoreEntry]) -> Result<(), StoreError> {
     let path = directory.join(FILE);
     if !path.exists() {
-        return Err(Error::None { path });
+        return Err(StoreError::None { path });
     }
     alone(directory, |database| database.write(entries).map(drop))
 }
 
 /// Does something with a store that no daemon writes to.
-fn alone<T>(directory: &Path, work: impl FnOnce(&mut Database) -> Result<T, Error>) -> Result<T, Error> {
+fn alone<T>(
+    directory: &Path,
+    work: impl FnOnce(&mut Database) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let data_dir = DataDir::lock(directory)?;
-    let mut database = Database::open(&data_dir.database(), keep(&Settings::default()), false)?;
+    let mut database = Database::open(&data_dir.database(), keep(&StoreSettings::default()), false)?;
     let done = work(&mut database)?;
     database.close()?;
     Ok(done)

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::entry::Judged;
-use super::error::Error;
+use super::entry::AssessedSubject;
+use super::error::StoreError;
 use super::row_types::{PointRow, ScoreRow, subject_of};
 use crate::reading::{Subject, Timestamp};
-use crate::report::Learned;
+use crate::report::LearnedPoint;
 
 /// Names of signals by the number of their layout.
 pub(super) type Layouts = BTreeMap<i64, Arc<[String]>>;
@@ -17,10 +17,10 @@ pub(super) type Layouts = BTreeMap<i64, Arc<[String]>>;
 /// Writes a point with the highest score since the previous one.
 pub(super) fn insert(
     connection: &Connection,
-    it: &Judged,
-    learned: &Learned,
+    it: &AssessedSubject,
+    learned: &LearnedPoint,
     highest: Option<f64>,
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     let names: Vec<&str> = learned.signals.iter().map(|it| it.name).collect();
     connection
         .prepare_cached(
@@ -44,7 +44,7 @@ pub(super) fn insert(
 }
 
 /// The number of a layout, which is created where there is none.
-pub(super) fn layout(connection: &Connection, subject: &Subject, names: &[&str]) -> Result<i64, Error> {
+pub(super) fn layout(connection: &Connection, subject: &Subject, names: &[&str]) -> Result<i64, StoreError> {
     let row = params![subject.kind().name(), serde_json::Value::from(names).to_string()];
     let found = connection
         .prepare_cached("SELECT id FROM layouts WHERE kind = ?1 AND signals = ?2")?
@@ -58,7 +58,7 @@ pub(super) fn layout(connection: &Connection, subject: &Subject, names: &[&str])
 }
 
 /// All layouts.
-pub(super) fn layouts(connection: &Connection) -> Result<Layouts, Error> {
+pub(super) fn layouts(connection: &Connection) -> Result<Layouts, StoreError> {
     let mut statement = connection.prepare("SELECT id, signals FROM layouts")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
     let rows = rows.collect::<Result<Vec<_>, _>>()?;

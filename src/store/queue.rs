@@ -3,29 +3,29 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::entry::Entry;
+use super::entry::StoreEntry;
 use crate::clock;
 
 /// Most entries that wait for the thread of the store; a further one is dropped and counted.
 pub const QUEUE_MAX: usize = 512;
 
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct StoreQueue {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    entries: Vec<Entry>,
+    entries: Vec<StoreEntry>,
     /// Whether the entries are not to wait for the next commit.
     is_urgent: bool,
     is_closed: bool,
 }
 
-impl Queue {
+impl StoreQueue {
     /// Adds an entry; says whether there was room.
-    pub(super) fn put(&self, entry: Entry) -> bool {
+    pub(super) fn put(&self, entry: StoreEntry) -> bool {
         let mut state = self.lock();
         if state.is_closed || state.entries.len() >= QUEUE_MAX {
             return false;
@@ -45,7 +45,7 @@ impl Queue {
     }
 
     /// Waits until the instant, an urgent entry or the end; gives the entries so far, and whether the queue is closed.
-    pub(super) fn wait(&self, until: Instant) -> (Vec<Entry>, bool) {
+    pub(super) fn wait(&self, until: Instant) -> (Vec<StoreEntry>, bool) {
         let mut state = self.lock();
         loop {
             let left = until.saturating_duration_since(clock::instant());

@@ -11,17 +11,17 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::block;
 use super::data_dir::FILE;
 use super::episodes::{EPISODES, episode};
-use super::error::Error;
+use super::error::StoreError;
 use super::points;
 use super::row_types::{
-    BEGINNING, Baseline, Between, EpisodeRow, LEARNING, LeftOut, Marker, Model, PointRow, ScoreRow, Snapshot,
-    SubjectState, subject_of,
+    BEGINNING, BaselineRow, EpisodeRow, LEARNING, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped,
+    SnapshotRow, SubjectStateRow, TimeRange, subject_of,
 };
 use super::schema;
 use super::series_index::SeriesNames;
 use super::statements::RECORDED;
 use crate::metric::Metric;
-use crate::reading::{Kind, Reading, Subject, Timestamp};
+use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 
 /// Rows of a page: small ones, and those with blocks of readings.
 const PAGE_ROWS: u32 = 1_024;
@@ -29,20 +29,20 @@ const PAGE_BLOCKS: u32 = 16;
 
 /// A store that is open for reading.
 #[derive(Debug)]
-pub struct Reader(Connection);
+pub struct StoreReader(Connection);
 
-impl Reader {
+impl StoreReader {
     /// Opens the store in this directory. Where the disk is full or read-only, it is read without writing anything.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub fn open(directory: &Path) -> Result<Self, Error> {
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
         // SQLite is told to follow no links, which holds for directories too.
         let directory = match directory.canonicalize() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::None { path: directory.join(FILE) });
+                return Err(StoreError::None { path: directory.join(FILE) });
             }
-            found => found.map_err(|source| Error::Io { path: directory.to_owned(), source })?,
+            found => found.map_err(|source| StoreError::Io { path: directory.to_owned(), source })?,
         };
         Ok(Self(schema::open_to_read(&directory.join(FILE))?))
     }
@@ -52,14 +52,14 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read, or `each` fails.
-    pub fn readings<E: From<Error>>(
+    pub fn readings<E: From<StoreError>>(
         &self,
-        between: Between,
+        between: TimeRange,
         metrics: &[&'static Metric],
         mut each: impl FnMut(Reading) -> Result<(), E>,
-    ) -> Result<LeftOut, E> {
+    ) -> Result<Skipped, E> {
         let names = SeriesNames::load(&self.0, metrics)?;
-        let mut left_out = LeftOut::default();
+        let mut left_out = Skipped::default();
         let (from, to) = between.bounds();
         let sql = "SELECT id, block FROM readings \
                    WHERE id > ?1 AND id <= ?2 AND +last_at >= ?3 AND +first_at <= ?4 ORDER BY id LIMIT ?5";
@@ -90,14 +90,14 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read, or `each` fails.
-    pub fn points<E: From<Error>>(
+    pub fn points<E: From<StoreError>>(
         &self,
-        between: Between,
+        between: TimeRange,
         subject: Option<&Subject>,
         mut each: impl FnMut(PointRow) -> Result<(), E>,
-    ) -> Result<LeftOut, E> {
+    ) -> Result<Skipped, E> {
         let layouts = points::layouts(&self.0)?;
-        let mut left_out = LeftOut::default();
+        let mut left_out = Skipped::default();
         let (from, to) = between.bounds();
         let of = subject.map(|it| (it.kind().name(), it.name()));
         // Without a subject these are compared to themselves.
@@ -130,9 +130,9 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read, or `each` fails.
-    pub fn scores<E: From<Error>>(
+    pub fn scores<E: From<StoreError>>(
         &self,
-        between: Between,
+        between: TimeRange,
         mut each: impl FnMut(ScoreRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let (from, to) = between.bounds();
@@ -149,7 +149,7 @@ impl Reader {
     /// Gives the rows of a table to `each`, page by page, up to the newest of now. The first row is found by the column of
     /// its time. The statement has these parameters: the number of the last row of the page before, that of the newest
     /// row, `parameters`, and the length of a page.
-    fn pages<T, E: From<Error>>(
+    fn pages<T, E: From<StoreError>>(
         &self,
         (table, time, from): (&str, &str, f64),
         sql: &str,
@@ -161,13 +161,13 @@ impl Reader {
         let since = if from > BEGINNING { format!("WHERE {time} >= {from:e}") } else { String::new() };
         let ends = format!("SELECT (SELECT min(id) - 1 FROM {table} {since}), (SELECT max(id) FROM {table})");
         let ends = self.0.query_row(&ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
-        let (Some(mut before), Some(newest)) = ends.map_err(Error::from)? else { return Ok(()) };
+        let (Some(mut before), Some(newest)) = ends.map_err(StoreError::from)? else { return Ok(()) };
         let (_, _): (i64, i64) = (before, newest);
-        let mut statement = self.0.prepare(sql).map_err(Error::from)?;
+        let mut statement = self.0.prepare(sql).map_err(StoreError::from)?;
         loop {
             let all = [&[&before as &dyn ToSql, &newest], parameters, &[&rows]].concat();
             let page = statement.query_map(&all[..], |row| Ok((row.get(0)?, read(row)?)));
-            let page: Vec<(i64, T)> = page.and_then(Iterator::collect).map_err(Error::from)?;
+            let page: Vec<(i64, T)> = page.and_then(Iterator::collect).map_err(StoreError::from)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             before = *last;
             page.into_iter().try_for_each(|(_, row)| each(row))?;
@@ -178,7 +178,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn episodes(&self, between: Between) -> Result<Vec<EpisodeRow>, Error> {
+    pub fn episodes(&self, between: TimeRange) -> Result<Vec<EpisodeRow>, StoreError> {
         let (from, to) = between.bounds();
         let mut statement = self.0.prepare(&format!(
             "{EPISODES} WHERE coalesce(ended, seen) >= ?1 AND began <= ?2 ORDER BY began, id"
@@ -190,7 +190,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn episode(&self, subject: &Subject, second: Timestamp) -> Result<Option<EpisodeRow>, Error> {
+    pub fn episode(&self, subject: &Subject, second: Timestamp) -> Result<Option<EpisodeRow>, StoreError> {
         let mut statement = self.0.prepare(&format!(
             "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND began >= ?3 AND began < ?3 + 1 ORDER BY began DESC"
         ))?;
@@ -202,7 +202,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn snapshot(&self, format: &str) -> Result<Option<Snapshot>, Error> {
+    pub fn snapshot(&self, format: &str) -> Result<Option<SnapshotRow>, StoreError> {
         let sql = format!("{} WHERE format = ?1 ORDER BY id DESC LIMIT 1", snapshots());
         Ok(self.0.query_row(&sql, [format], snapshot).optional()?)
     }
@@ -212,7 +212,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn snapshots_of(&self, episode: &EpisodeRow) -> Result<Vec<Snapshot>, Error> {
+    pub fn snapshots_of(&self, episode: &EpisodeRow) -> Result<Vec<SnapshotRow>, StoreError> {
         let Some(from) = episode.keep_from else { return Ok(Vec::new()) };
         let mut statement = self.0.prepare(&format!(
             "{} WHERE at = ?1 OR (cause IS NOT NULL AND at BETWEEN ?1 AND ?2) ORDER BY id",
@@ -226,14 +226,18 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn subject_state(&self, kind: Kind, identity: &str) -> Result<Option<SubjectState>, Error> {
+    pub fn subject_state(
+        &self,
+        kind: SubjectKind,
+        identity: &str,
+    ) -> Result<Option<SubjectStateRow>, StoreError> {
         let sql = format!(
             "SELECT at, format, {} FROM subject_states WHERE kind = ?1 AND identity = ?2",
             bounded("content")
         );
         let row = |row: &Row<'_>| {
             let at = Timestamp(row.get(0)?);
-            Ok(SubjectState {
+            Ok(SubjectStateRow {
                 kind,
                 identity: identity.to_owned(),
                 at,
@@ -248,7 +252,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn subjects(&self) -> Result<BTreeSet<Subject>, Error> {
+    pub fn subjects(&self) -> Result<BTreeSet<Subject>, StoreError> {
         let mut statement = self.0.prepare("SELECT DISTINCT kind, subject FROM points")?;
         let subjects = statement.query_map([], |row| subject_of(row, 0))?;
         Ok(subjects.filter_map(Result::transpose).collect::<Result<_, _>>()?)
@@ -258,7 +262,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, Error> {
+    pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT max(at) FROM points INDEXED BY points_subject WHERE kind = ?1 AND subject = ?2";
         let of = params![subject.kind().name(), subject.name()];
         Ok(self.0.query_row(sql, of, |row| row.get::<_, Option<f64>>(0))?.map(Timestamp))
@@ -268,7 +272,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn newest_reading(&self) -> Result<Option<Timestamp>, Error> {
+    pub fn newest_reading(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT last_at FROM readings ORDER BY id DESC LIMIT 1";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
     }
@@ -277,7 +281,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn models(&self) -> Result<Vec<Model>, Error> {
+    pub fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
         let sql = format!("{} WHERE state <> ?1 ORDER BY created, id", models());
         let mut statement = self.0.prepare(&sql)?;
         Ok(statement.query_map([RECORDED], model)?.collect::<Result<_, _>>()?)
@@ -287,7 +291,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn model(&self, id: &str) -> Result<Option<Model>, Error> {
+    pub fn model(&self, id: &str) -> Result<Option<ModelRow>, StoreError> {
         Ok(self.0.query_row(&format!("{} WHERE id = ?1", models()), [id], model).optional()?)
     }
 
@@ -295,7 +299,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn baselines(&self) -> Result<Vec<Baseline>, Error> {
+    pub fn baselines(&self) -> Result<Vec<BaselineRow>, StoreError> {
         let mut statement = self.0.prepare(
             "SELECT kind, subject, signal, mean, stddev, min, max, sample_count, last_updated, p95, p99 \
              FROM baselines ORDER BY kind, subject, signal",
@@ -308,11 +312,12 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn markers(&self, kind: &str) -> Result<Vec<Marker>, Error> {
+    pub fn markers(&self, kind: &str) -> Result<Vec<MarkerRow>, StoreError> {
         let mut statement =
             self.0.prepare("SELECT at, kind, text FROM markers WHERE kind = ?1 ORDER BY id")?;
-        let row =
-            |row: &Row<'_>| Ok(Marker { at: Timestamp(row.get(0)?), kind: row.get(1)?, text: row.get(2)? });
+        let row = |row: &Row<'_>| {
+            Ok(MarkerRow { at: Timestamp(row.get(0)?), kind: row.get(1)?, text: row.get(2)? })
+        };
         Ok(statement.query_map([kind], row)?.collect::<Result<_, _>>()?)
     }
 
@@ -320,7 +325,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn is_learning(&self) -> Result<bool, Error> {
+    pub fn is_learning(&self) -> Result<bool, StoreError> {
         Ok(self.markers(LEARNING)?.last().is_none_or(|it| it.text != "off"))
     }
 }
@@ -335,8 +340,8 @@ fn snapshots() -> String {
     format!("SELECT at, format, model, cause, {} FROM snapshots", bounded("content"))
 }
 
-fn snapshot(row: &Row<'_>) -> Result<Snapshot, rusqlite::Error> {
-    Ok(Snapshot {
+fn snapshot(row: &Row<'_>) -> Result<SnapshotRow, rusqlite::Error> {
+    Ok(SnapshotRow {
         at: Timestamp(row.get(0)?),
         format: row.get(1)?,
         model: row.get(2)?,
@@ -349,8 +354,8 @@ fn models() -> String {
     format!("SELECT id, kind, created, state, card, digest, format, {} FROM models", bounded("content"))
 }
 
-fn model(row: &Row<'_>) -> Result<Model, rusqlite::Error> {
-    Ok(Model {
+fn model(row: &Row<'_>) -> Result<ModelRow, rusqlite::Error> {
+    Ok(ModelRow {
         id: row.get(0)?,
         kind: row.get(1)?,
         created: Timestamp(row.get(2)?),
@@ -362,9 +367,9 @@ fn model(row: &Row<'_>) -> Result<Model, rusqlite::Error> {
     })
 }
 
-fn baseline(row: &Row<'_>) -> Result<Option<Baseline>, rusqlite::Error> {
+fn baseline(row: &Row<'_>) -> Result<Option<BaselineRow>, rusqlite::Error> {
     let Some(subject) = subject_of(row, 0)? else { return Ok(None) };
-    Ok(Some(Baseline {
+    Ok(Some(BaselineRow {
         subject,
         signal: row.get(2)?,
         mean: row.get(3)?,

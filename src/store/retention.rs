@@ -5,12 +5,12 @@
 
 use rusqlite::{Connection, params};
 
-use super::error::Error;
+use super::error::StoreError;
 use super::statements::{self, EXPLAINING};
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Keep {
+pub(super) struct RetentionLimits {
     /// Bytes of the database with its log.
     pub(super) bytes: u64,
     /// Bytes of readings and snapshots that are kept longer to explain episodes.
@@ -38,7 +38,7 @@ const UNUSED_PAGES_MAX: i64 = 256;
 const NOT_EXPLAINING: &str = "NOT EXISTS (SELECT 1 FROM episodes WHERE keep_from <= readings.last_at \
                               AND coalesce(keep_to, 9e99) >= readings.first_at)";
 
-impl Keep {
+impl RetentionLimits {
     /// Bytes of the log at most; the database has the rest.
     pub(super) fn log_bytes(&self) -> u64 {
         (self.bytes / 4).min(LOG_BYTES_MAX)
@@ -51,19 +51,23 @@ impl Keep {
 }
 
 /// Lets SQLite refuse to grow the database beyond its share; a database that is larger already stays as it is.
-pub(super) fn limit(connection: &Connection, keep: &Keep) -> Result<(), Error> {
+pub(super) fn limit(connection: &Connection, keep: &RetentionLimits) -> Result<(), StoreError> {
     let page_bytes: i64 = pragma(connection, "page_size")?;
     let pages = i64::try_from(keep.database_bytes()).unwrap_or(i64::MAX) / page_bytes.max(1);
     Ok(connection.pragma_update(None, "max_page_count", pages.max(1))?)
 }
 
 /// Whether room has to be made before so many bytes more are written.
-pub(super) fn is_full(connection: &Connection, keep: &Keep, more: u64) -> Result<bool, Error> {
+pub(super) fn is_full(
+    connection: &Connection,
+    keep: &RetentionLimits,
+    more: u64,
+) -> Result<bool, StoreError> {
     Ok((used(connection)? + more) as f64 > keep.database_bytes() as f64 * FULL_SHARE)
 }
 
 /// One pass.
-pub(super) fn prune(connection: &Connection, keep: &Keep, now: f64) -> Result<(), Error> {
+pub(super) fn prune(connection: &Connection, keep: &RetentionLimits, now: f64) -> Result<(), StoreError> {
     let (readings, points) = (now - keep.readings, now - keep.points);
     connection.execute(
         &format!(
@@ -86,7 +90,7 @@ pub(super) fn prune(connection: &Connection, keep: &Keep, now: f64) -> Result<()
 
 /// Releases the oldest episode where the rows that explain episodes are too many bytes. The next pass deletes them and
 /// counts again.
-fn release_beyond(connection: &Connection, keep: &Keep, readings: f64) -> Result<(), Error> {
+fn release_beyond(connection: &Connection, keep: &RetentionLimits, readings: f64) -> Result<(), StoreError> {
     let readings: i64 = connection.query_row(
         "SELECT coalesce(sum(length(block)), 0) FROM readings WHERE last_at < ?1",
         [readings],
@@ -101,7 +105,7 @@ fn release_beyond(connection: &Connection, keep: &Keep, readings: f64) -> Result
 }
 
 /// Keeps nothing longer for the oldest episode; gives the number of episodes released.
-fn release_oldest(connection: &Connection) -> Result<usize, Error> {
+fn release_oldest(connection: &Connection) -> Result<usize, StoreError> {
     let released = connection.execute(
         "UPDATE episodes SET keep_from = NULL, keep_to = NULL WHERE id = \
          (SELECT id FROM episodes WHERE keep_from IS NOT NULL AND outcome <> 'open' ORDER BY began LIMIT 1)",
@@ -113,7 +117,11 @@ fn release_oldest(connection: &Connection) -> Result<usize, Error> {
 
 /// Deletes until the database has room for so many bytes: readings, what explains episodes, older snapshots, states of subjects that
 /// are gone, points; the oldest first.
-pub(super) fn make_room(connection: &Connection, keep: &Keep, more: u64) -> Result<(), Error> {
+pub(super) fn make_room(
+    connection: &Connection,
+    keep: &RetentionLimits,
+    more: u64,
+) -> Result<(), StoreError> {
     let readings = format!(
         "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE {NOT_EXPLAINING} ORDER BY id LIMIT 60)"
     );
@@ -141,17 +149,17 @@ pub(super) fn make_room(connection: &Connection, keep: &Keep, more: u64) -> Resu
 }
 
 /// Bytes of the database in use.
-fn used(connection: &Connection) -> Result<u64, Error> {
+fn used(connection: &Connection) -> Result<u64, StoreError> {
     let pages = pragma(connection, "page_count")? - pragma(connection, "freelist_count")?;
     Ok(u64::try_from(pages * pragma(connection, "page_size")?).unwrap_or(0))
 }
 
-fn pragma(connection: &Connection, name: &str) -> Result<i64, Error> {
+fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
     Ok(connection.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| row.get(0))?)
 }
 
 /// Gives unused pages back to the file system, a bounded number at a time.
-pub(super) fn vacuum(connection: &Connection) -> Result<(), Error> {
+pub(super) fn vacuum(connection: &Connection) -> Result<(), StoreError> {
     if pragma(connection, "freelist_count")? <= UNUSED_PAGES_MAX {
         return Ok(());
     }

@@ -5,34 +5,35 @@ use std::path::Path;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
 use super::database::Database;
-use super::entry::{Entry, Judged, Tick};
-use super::error::Error;
-use super::reader::Reader;
+use super::entry::{AssessedSubject, StoreEntry, TickEntry};
+use super::error::StoreError;
+use super::reader::StoreReader;
 use super::reading_series::SeriesList;
-use super::retention::Keep;
-use super::row_types::{Between, Snapshot};
+use super::retention::RetentionLimits;
+use super::row_types::{SnapshotRow, TimeRange};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp};
-use crate::report::{Episode, Turn};
+use crate::report::{Episode, EpisodeTransition};
 
 static NOISE: Metric = Metric::gauge("hostnorm_test_noise", "What cannot be compressed").by(&["series"]);
 
 const HOUR: f64 = 3_600.0;
-const KEEP: Keep = Keep { bytes: 1 << 30, episode_bytes: 1 << 30, readings: 2.0 * HOUR, points: 24.0 * HOUR };
+const KEEP: RetentionLimits =
+    RetentionLimits { bytes: 1 << 30, episode_bytes: 1 << 30, readings: 2.0 * HOUR, points: 24.0 * HOUR };
 
-fn open(directory: &Path, keep: Keep) -> Database {
+fn open(directory: &Path, keep: RetentionLimits) -> Database {
     Database::open(&directory.join("hostnorm.db"), keep, false).unwrap()
 }
 
 /// A reading of noise, some thousand bytes; in an episode since its beginning, where there is one.
-fn tick(at: f64, since: Option<f64>, turn: Option<Turn>) -> Entry {
+fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreEntry {
     let mut reading = Reading::new(Timestamp(at));
     for series in 0..200_u64 {
         let bits = (at as u64 * 1_000 + series).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
         let value = (bits >> 11) as f64 / 3.0;
         reading.host().set_by(&NOISE, &Labels::new([format!("{series}").as_str()]), value);
     }
-    let judged = Judged {
+    let judged = AssessedSubject {
         subject: Subject::Host,
         point: None,
         momentary: None,
@@ -42,11 +43,11 @@ fn tick(at: f64, since: Option<f64>, turn: Option<Turn>) -> Entry {
         description: None,
         causes: None,
     };
-    Entry::Tick(Tick::new(&reading, vec![judged], &mut SeriesList::default()))
+    StoreEntry::Tick(TickEntry::new(&reading, vec![judged], &mut SeriesList::default()))
 }
 
-fn snapshot(at: f64) -> Entry {
-    Entry::Snapshot(Snapshot {
+fn snapshot(at: f64) -> StoreEntry {
+    StoreEntry::Snapshot(SnapshotRow {
         at: Timestamp(at),
         format: "test".into(),
         model: None,
@@ -62,16 +63,16 @@ fn day(directory: &Path) -> Database {
     for minute in 0..24 * 60 {
         let at = f64::from(minute) * 60.0;
         let tick = match minute {
-            360 => tick(at, Some(began), Some(Turn::Began)),
+            360 => tick(at, Some(began), Some(EpisodeTransition::Began)),
             361..365 => tick(at, Some(began), None),
             365 => {
                 let episode = Episode { since: Timestamp(began), peak: 1.5 };
-                tick(at, None, Some(Turn::Ended(episode)))
+                tick(at, None, Some(EpisodeTransition::Ended(episode)))
             }
             _ => tick(at, None, None),
         };
         let snapshot = (minute % 10 == 5).then(|| snapshot(at));
-        let entries: Vec<Entry> = [tick].into_iter().chain(snapshot).collect();
+        let entries: Vec<StoreEntry> = [tick].into_iter().chain(snapshot).collect();
         db.write(&entries).unwrap();
     }
     db
@@ -79,12 +80,12 @@ fn day(directory: &Path) -> Database {
 
 fn times(directory: &Path) -> Vec<f64> {
     let mut times = Vec::new();
-    let reader = Reader::open(directory).unwrap();
+    let reader = StoreReader::open(directory).unwrap();
     let each = |it: Reading| {
         times.push(it.at.0);
-        Ok::<_, Error>(())
+        Ok::<_, StoreError>(())
     };
-    reader.readings(Between::ALL, &[&NOISE], each).unwrap();
+    reader.readings(TimeRange::ALL, &[&NOISE], each).unwrap();
     times
 }
 
@@ -103,15 +104,15 @@ fn old_rows_are_deleted_and_those_that_explain_an_episode_stay() {
     let expect = |at: &f64| (from..=to).contains(at) || *at >= 22.0 * HOUR;
     let expect: Vec<f64> = (0..24 * 60).map(|it| f64::from(it) * 60.0).filter(expect).collect();
     assert_eq!(found, expect);
-    let reader = Reader::open(directory.path()).unwrap();
+    let reader = StoreReader::open(directory.path()).unwrap();
     let episode = reader.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
     assert_eq!((episode.keep_from, episode.keep_to), (Some(from), Some(to)));
     assert_eq!(reader.snapshots_of(&episode).unwrap()[0].at, Timestamp(from));
     drop((db, reader));
     // Too little room for it: the episode itself stays, what explains it goes.
-    passes(&mut open(directory.path(), Keep { episode_bytes: 1_000, ..KEEP }));
+    passes(&mut open(directory.path(), RetentionLimits { episode_bytes: 1_000, ..KEEP }));
     assert_eq!(times(directory.path()).first(), Some(&(22.0 * HOUR)));
-    let reader = Reader::open(directory.path()).unwrap();
+    let reader = StoreReader::open(directory.path()).unwrap();
     let episode = reader.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
     assert_eq!((episode.outcome.as_str(), episode.keep_from), ("ended", None));
     assert_eq!(reader.snapshots_of(&episode).unwrap(), Vec::new());
@@ -123,7 +124,7 @@ fn a_limit_that_was_lowered_shrinks_the_file_oldest_readings_first() {
     day(directory.path()).close().unwrap();
     let size = || std::fs::metadata(directory.path().join("hostnorm.db")).unwrap().len();
     let before = size();
-    let keep = Keep { bytes: before / 2, readings: 48.0 * HOUR, ..KEEP };
+    let keep = RetentionLimits { bytes: before / 2, readings: 48.0 * HOUR, ..KEEP };
     let mut db = open(directory.path(), keep);
     for _ in 0..20 {
         db.prune(24.0 * HOUR).unwrap();
@@ -141,19 +142,19 @@ fn a_limit_that_was_lowered_shrinks_the_file_oldest_readings_first() {
 fn database_and_log_stay_within_their_bytes() {
     const BYTES: u64 = 8 << 20;
     let directory = tempfile::tempdir().unwrap();
-    let mut db = open(directory.path(), Keep { bytes: BYTES, ..KEEP });
+    let mut db = open(directory.path(), RetentionLimits { bytes: BYTES, ..KEEP });
     // A reader that never ends its transaction, at first.
     let stuck = rusqlite::Connection::open(directory.path().join("hostnorm.db")).unwrap();
     stuck.execute_batch("BEGIN; SELECT count(*) FROM readings").unwrap();
     let (mut largest, mut refused) = (0, 0);
     for minute in 0..400 {
         let at = f64::from(minute) * 60.0;
-        let mut entries: Vec<Entry> = (0..8).map(|it| tick(at + f64::from(it), None, None)).collect();
+        let mut entries: Vec<StoreEntry> = (0..8).map(|it| tick(at + f64::from(it), None, None)).collect();
         if minute % 10 == 0 {
             let mut random = rand_xoshiro::SplitMix64::seed_from_u64(minute as u64);
             let bytes = (0..1 << 20).map(|_| random.next_u64() as u8).collect();
             let cause = Some("test".to_owned());
-            entries.push(Entry::Snapshot(Snapshot {
+            entries.push(StoreEntry::Snapshot(SnapshotRow {
                 at: Timestamp(at),
                 format: "t".into(),
                 model: None,
@@ -163,7 +164,7 @@ fn database_and_log_stay_within_their_bytes() {
         }
         match db.write(&entries) {
             Ok(_) => {}
-            Err(Error::LogHeld { .. }) => {
+            Err(StoreError::LogHeld { .. }) => {
                 refused += 1;
                 stuck.execute_batch("COMMIT").unwrap();
             }
@@ -175,7 +176,7 @@ fn database_and_log_stay_within_their_bytes() {
     assert_eq!(refused, 1);
     assert!((BYTES / 2..=BYTES).contains(&largest), "{largest}");
     assert_eq!(times(directory.path()).last(), Some(&(399.0 * 60.0 + 7.0)));
-    assert!(Reader::open(directory.path()).unwrap().snapshot("t").unwrap().is_some());
+    assert!(StoreReader::open(directory.path()).unwrap().snapshot("t").unwrap().is_some());
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn series_without_stored_readings_are_deleted_and_their_numbers_not_reused() {
     let other = |at: f64| {
         let mut reading = Reading::new(Timestamp(at));
         reading.host().set_by(&NOISE, &Labels::new(["other"]), 1.0);
-        Entry::Tick(Tick::new(&reading, Vec::new(), &mut SeriesList::default()))
+        StoreEntry::Tick(TickEntry::new(&reading, Vec::new(), &mut SeriesList::default()))
     };
     db.write(&[tick(0.0, None, None)]).unwrap();
     db.prune(0.0).unwrap();

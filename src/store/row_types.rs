@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Row;
 use serde::Serialize;
 
-use crate::reading::{Kind, Subject, Timestamp};
+use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::signal::Signal;
 use crate::window::Point;
 
@@ -24,14 +24,14 @@ pub(super) const BEGINNING: f64 = -1e300;
 
 /// A span of time; both ends are included.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Between {
+pub struct TimeRange {
     /// The first instant.
     pub from: Timestamp,
     /// The last instant.
     pub to: Timestamp,
 }
 
-impl Between {
+impl TimeRange {
     /// All time.
     pub const ALL: Self = Self { from: Timestamp(f64::NEG_INFINITY), to: Timestamp(f64::INFINITY) };
 
@@ -47,7 +47,7 @@ impl Between {
 
 /// Counts of data that could not be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct Skipped {
     /// Values of series that this program does not know.
     pub unknown: u64,
     /// Corrupt rows.
@@ -125,7 +125,7 @@ pub struct EpisodeRow {
 
 /// The normal range of one signal, in the unit of the signal.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Baseline {
+pub struct BaselineRow {
     /// Its subject.
     pub subject: Subject,
     /// Name of the signal.
@@ -150,7 +150,7 @@ pub struct Baseline {
 
 /// The whole state of the engine at an instant, as bytes that the store does not interpret.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
+pub struct SnapshotRow {
     /// Time of the last reading in it.
     pub at: Timestamp,
     /// Only a program that asks for the same format can use it.
@@ -165,9 +165,9 @@ pub struct Snapshot {
 
 /// The learned state of a subject that was evicted from memory, as bytes that the store does not interpret.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SubjectState {
+pub struct SubjectStateRow {
     /// Kind of the subject.
-    pub kind: Kind,
+    pub kind: SubjectKind,
     /// Identity that survives restarts of the subject, such as workload and container name.
     pub identity: String,
     /// Time of the eviction.
@@ -180,7 +180,7 @@ pub struct SubjectState {
 
 /// A trained model with its card.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Model {
+pub struct ModelRow {
     /// Its identifier, a time stamp.
     pub id: String,
     /// Kind of the subjects that it judges.
@@ -201,7 +201,7 @@ pub struct Model {
 
 /// An event of hostnorm itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Marker {
+pub struct MarkerRow {
     /// Its time.
     pub at: Timestamp,
     /// A word: learning, forget, …
@@ -212,7 +212,7 @@ pub struct Marker {
 
 /// Points from another source, in the order of time.
 #[derive(Debug, Clone)]
-pub struct Bygone {
+pub struct BackfillPoints {
     /// Their subject.
     pub subject: Subject,
     /// The signals, one for each value.
@@ -223,7 +223,7 @@ pub struct Bygone {
 
 /// The outcome of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Imported {
+pub struct BackfillMark {
     /// Number of points written.
     pub written: usize,
     /// Number of points skipped, because the store already has points of that time.
@@ -238,9 +238,9 @@ pub(super) fn subject_of(row: &Row<'_>, column: usize) -> Result<Option<Subject>
 
 /// The subject of this kind and name.
 pub(super) fn subject(kind: &str, name: &str) -> Option<Subject> {
-    Some(match Kind::read(kind)? {
-        Kind::Host => Subject::Host,
-        Kind::Container => Subject::Container(name.into()),
-        Kind::Log => Subject::Log(name.into()),
+    Some(match SubjectKind::read(kind)? {
+        SubjectKind::Host => Subject::Host,
+        SubjectKind::Container => Subject::Container(name.into()),
+        SubjectKind::Log => Subject::Log(name.into()),
     })
 }

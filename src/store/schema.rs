@@ -11,7 +11,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::data_dir::{self, LOG};
-use super::error::Error;
+use super::error::StoreError;
 
 /// Marks a SQLite file as a store of hostnorm: "hnrm".
 const APPLICATION_ID: i64 = 0x686e_726d;
@@ -35,12 +35,12 @@ pub const VALUE_BYTES_MAX: i32 = crate::codec::BYTES_MAX as i32;
 const LOG_HEADERS: u64 = 32 + 24;
 
 /// Opens a database for writing and creates it where there is none. `check` reads all of it for defects first.
-pub(super) fn open(path: &Path, check: bool) -> Result<Connection, Error> {
+pub(super) fn open(path: &Path, check: bool) -> Result<Connection, StoreError> {
     let is_empty = !data_dir::is_database_there(path)? || data_dir::size(path) == 0;
     let log = data_dir::suffixed(path, LOG);
     let log_bytes = data_dir::size(&log);
     if is_empty && log_bytes > 0 {
-        return Err(Error::CorruptLog { path: log });
+        return Err(StoreError::CorruptLog { path: log });
     }
     // SQLite would create it readable for everybody, and the others like it.
     data_dir::create_private(path)?;
@@ -61,7 +61,7 @@ pub(super) fn open(path: &Path, check: bool) -> Result<Connection, Error> {
     let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get("log"))?;
     let page_bytes: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0))?.into();
     if pages == 0 && log_bytes >= LOG_HEADERS + page_bytes {
-        return Err(Error::CorruptLog { path: log });
+        return Err(StoreError::CorruptLog { path: log });
     }
     if version(&connection)? == 0 {
         create(&mut connection)?;
@@ -69,7 +69,7 @@ pub(super) fn open(path: &Path, check: bool) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn create(connection: &mut Connection) -> Result<(), Error> {
+fn create(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(SCHEMA)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
@@ -78,20 +78,20 @@ fn create(connection: &mut Connection) -> Result<(), Error> {
 }
 
 /// Ends a connection that writes: moves the log into the database and deletes it, as far as readers allow.
-pub(super) fn close(connection: &Connection) -> Result<(), Error> {
+pub(super) fn close(connection: &Connection) -> Result<(), StoreError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     checkpoint(connection)
 }
 
 /// Moves the log into the database and empties it, as far as readers allow.
-pub(super) fn checkpoint(connection: &Connection) -> Result<(), Error> {
+pub(super) fn checkpoint(connection: &Connection) -> Result<(), StoreError> {
     Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
 }
 
 /// Opens a database for reading, beside a daemon that writes or without one.
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, Error> {
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     if !data_dir::is_database_there(path)? || data_dir::size(path) == 0 {
-        return Err(Error::None { path: path.to_owned() });
+        return Err(StoreError::None { path: path.to_owned() });
     }
     let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, BUSY_OF_COMMANDS);
     let opened = opened.and_then(|it| verify(&it, path).map(|()| it));
@@ -108,13 +108,13 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, Error> {
         opened => opened?,
     };
     match version(&connection)? {
-        0 => Err(Error::None { path: path.to_owned() }),
+        0 => Err(StoreError::None { path: path.to_owned() }),
         _ => Ok(connection),
     }
 }
 
 /// A connection that leaves the log alone when it is closed, so that nothing is lost of one that could not be read.
-fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection, Error> {
+fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(busy)?;
@@ -126,7 +126,7 @@ fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection, 
 }
 
 /// Opens a database that has no log and that nobody writes to.
-fn immutable(path: &Path) -> Result<Connection, Error> {
+fn immutable(path: &Path) -> Result<Connection, StoreError> {
     // Only these have a meaning in a URI (RFC 3986).
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
@@ -134,35 +134,35 @@ fn immutable(path: &Path) -> Result<Connection, Error> {
 }
 
 /// Opens a database with its log, whose index is in the memory of this process: nobody else can use it meanwhile.
-fn exclusive(path: &Path) -> Result<Connection, Error> {
+fn exclusive(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 
-fn version(connection: &Connection) -> Result<i64, Error> {
+fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 /// Refuses a file of another program, of a newer hostnorm and of an older one.
-fn verify(connection: &Connection, path: &Path) -> Result<(), Error> {
+fn verify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let path = path.to_owned();
     if id != APPLICATION_ID && (id != 0 || tables != 0) {
-        return Err(Error::Foreign { path });
+        return Err(StoreError::Foreign { path });
     }
     match version(connection)? {
         0 | VERSION => Ok(()),
-        found if found > VERSION => Err(Error::Newer { path, found, known: VERSION }),
-        _ => Err(Error::Older { path }),
+        found if found > VERSION => Err(StoreError::Newer { path, found, known: VERSION }),
+        _ => Err(StoreError::Older { path }),
     }
 }
 
-fn check_integrity(connection: &Connection) -> Result<(), Error> {
+fn check_integrity(connection: &Connection) -> Result<(), StoreError> {
     match connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? {
-        problem if problem != "ok" => Err(Error::CorruptDatabase { problem }),
+        problem if problem != "ok" => Err(StoreError::CorruptDatabase { problem }),
         _ => Ok(()),
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, params};
 use serde_json::{Map, Value};
 
-use super::block::{Layout, Line};
-use super::entry::Tick;
-use super::error::Error;
+use super::block::{BlockSeries, Layout};
+use super::entry::TickEntry;
+use super::error::StoreError;
 use super::reading_series::{Series, SeriesList};
 use super::row_types::subject_of;
 use crate::metric::Metric;
@@ -39,12 +39,16 @@ pub(super) struct SeriesIndex {
 
 impl SeriesIndex {
     /// The index that the database holds.
-    pub(super) fn load(connection: &Connection) -> Result<Self, Error> {
+    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         Ok(Self { known: known(connection)?, ..Self::default() })
     }
 
     /// The reading as a line, and the number of values that had to be dropped.
-    pub(super) fn line(&mut self, connection: &Connection, tick: &Tick) -> Result<(Line, u64), Error> {
+    pub(super) fn line(
+        &mut self,
+        connection: &Connection,
+        tick: &TickEntry,
+    ) -> Result<(BlockSeries, u64), StoreError> {
         if !self.list.is(&tick.series) {
             let numbers = tick.series.iter().map(|it| self.number(connection, it, tick.at));
             self.numbers = numbers.collect::<Result<_, _>>()?;
@@ -59,10 +63,15 @@ impl SeriesIndex {
             let kept = tick.values.iter().zip(&self.numbers).filter(|(_, number)| number.is_some());
             kept.map(|(value, _)| *value).collect()
         };
-        Ok((Line { at: tick.at.0, layout: Arc::clone(&self.layout), values }, dropped as u64))
+        Ok((BlockSeries { at: tick.at.0, layout: Arc::clone(&self.layout), values }, dropped as u64))
     }
 
-    fn number(&mut self, connection: &Connection, it: &Series, at: Timestamp) -> Result<Option<u32>, Error> {
+    fn number(
+        &mut self,
+        connection: &Connection,
+        it: &Series,
+        at: Timestamp,
+    ) -> Result<Option<u32>, StoreError> {
         let labels = it.metric.labels.iter().zip(it.labels.values());
         let labels: Map<String, Value> =
             labels.map(|(name, value)| ((*name).to_owned(), (**value).into())).collect();
@@ -85,7 +94,7 @@ impl SeriesIndex {
     }
 
     /// Notes which series were read lately, and deletes those without stored readings.
-    pub(super) fn prune(&mut self, connection: &Connection, now: f64) -> Result<(), Error> {
+    pub(super) fn prune(&mut self, connection: &Connection, now: f64) -> Result<(), StoreError> {
         let mut touch = connection.prepare_cached("UPDATE series SET seen = max(seen, ?1) WHERE id = ?2")?;
         for id in std::mem::take(&mut self.used) {
             touch.execute(params![now, id])?;
@@ -103,7 +112,7 @@ impl SeriesIndex {
     }
 }
 
-fn known(connection: &Connection) -> Result<BTreeMap<Key, u32>, Error> {
+fn known(connection: &Connection) -> Result<BTreeMap<Key, u32>, StoreError> {
     let mut statement = connection.prepare("SELECT kind, subject, metric, labels, id FROM series")?;
     let row = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), row.get(4)?));
     Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
@@ -115,7 +124,7 @@ pub(super) struct SeriesNames(BTreeMap<u32, (Subject, &'static Metric, Labels)>)
 
 impl SeriesNames {
     /// The series of these metrics that the database holds.
-    pub(super) fn load(connection: &Connection, metrics: &[&'static Metric]) -> Result<Self, Error> {
+    pub(super) fn load(connection: &Connection, metrics: &[&'static Metric]) -> Result<Self, StoreError> {
         let by_name: BTreeMap<&str, &'static Metric> = metrics.iter().map(|it| (it.name, *it)).collect();
         let mut statement = connection.prepare("SELECT id, kind, subject, metric, labels FROM series")?;
         let mut rows = statement.query([])?;
@@ -131,7 +140,7 @@ impl SeriesNames {
     }
 
     /// The reading of a line, and the number of its values whose series are not known.
-    pub(super) fn reading(&self, line: &Line) -> (Reading, u64) {
+    pub(super) fn reading(&self, line: &BlockSeries) -> (Reading, u64) {
         let mut unknown = 0;
         let mut reading = Reading::new(Timestamp(line.at));
         let mut newest: Option<(&Subject, Values)> = None;

@@ -5,41 +5,41 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::byte_size::Size;
-use crate::duration::Span;
+use crate::byte_size::ByteSize;
+use crate::duration::HumanDuration;
 
 /// Where and how much is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct StoreSettings {
     /// A directory, `auto`, or `off`.
     pub path: PathBuf,
     /// Bytes of the whole file at most.
-    pub max_bytes: Size,
+    pub max_bytes: ByteSize,
     /// How long rows are kept.
     pub retention: Retention,
     /// Bytes of readings that are kept beyond their time for episodes.
-    pub episode_bytes: Size,
+    pub episode_bytes: ByteSize,
     /// How often is committed.
-    pub commit_interval: Span,
+    pub commit_interval: HumanDuration,
 }
 
 /// How long rows are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retention {
     /// Of raw readings.
-    pub readings: Span,
+    pub readings: HumanDuration,
     /// Of points, scores and episodes.
-    pub points: Span,
+    pub points: HumanDuration,
 }
 
-impl Default for Settings {
+impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             path: AUTO.into(),
-            max_bytes: Size::mebibytes(256),
-            retention: Retention { readings: Span::days(2), points: Span::days(90) },
-            episode_bytes: Size::mebibytes(64),
-            commit_interval: Span::seconds(5),
+            max_bytes: ByteSize::mebibytes(256),
+            retention: Retention { readings: HumanDuration::days(2), points: HumanDuration::days(90) },
+            episode_bytes: ByteSize::mebibytes(64),
+            commit_interval: HumanDuration::seconds(5),
         }
     }
 }
@@ -55,7 +55,7 @@ const OWN: &str = "hostnorm";
 
 /// Where the store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum StoreLocation {
     /// Nothing is stored: the settings want it so.
     Off,
     /// Nothing is stored: no directory is known.
@@ -64,36 +64,40 @@ pub enum Place {
     Directory(PathBuf),
 }
 
-impl Settings {
+impl StoreSettings {
     /// Where the store is, given these variables of the environment and the directory of the package, if it exists.
     ///
     /// The daemon and all commands ask here, so that they agree on one place.
-    pub fn place(&self, variable: impl Fn(&str) -> Option<OsString>) -> Place {
+    pub fn place(&self, variable: impl Fn(&str) -> Option<OsString>) -> StoreLocation {
         let system = Path::new(SYSTEM);
         self.place_beside(system.is_dir().then_some(system), variable)
     }
 
-    fn place_beside(&self, system: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Place {
+    fn place_beside(
+        &self,
+        system: Option<&Path>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> StoreLocation {
         match self.path.to_str() {
-            Some("" | OFF) => return Place::Off,
+            Some("" | OFF) => return StoreLocation::Off,
             Some(AUTO) => {}
-            _ => return Place::Directory(self.path.clone()),
+            _ => return StoreLocation::Directory(self.path.clone()),
         }
         let path = |name: &str| variable(name).filter(|it| !it.is_empty()).map(PathBuf::from);
         // systemd gives several directories with colons between them where a unit has several.
         if let Some(directories) = path("STATE_DIRECTORY") {
             let first = directories.to_str().and_then(|it| it.split(':').next()).map(PathBuf::from);
-            return Place::Directory(first.unwrap_or(directories));
+            return StoreLocation::Directory(first.unwrap_or(directories));
         }
         if let Some(system) = system {
-            return Place::Directory(system.to_owned());
+            return StoreLocation::Directory(system.to_owned());
         }
         // The specification wants relative paths to be ignored.
         let state = path("XDG_STATE_HOME").filter(|it| it.is_absolute());
         let home = || path("HOME").filter(|it| it.is_absolute()).map(|it| it.join(".local/state"));
         match state.or_else(home) {
-            Some(state) => Place::Directory(state.join(OWN)),
-            None => Place::Nowhere,
+            Some(state) => StoreLocation::Directory(state.join(OWN)),
+            None => StoreLocation::Nowhere,
         }
     }
 }
@@ -107,12 +111,12 @@ mod tests {
     }
 
     fn check_beside(system: Option<&str>, path: &str, variables: &[(&str, &str)], expect: &str) {
-        let settings = Settings { path: path.into(), ..Settings::default() };
+        let settings = StoreSettings { path: path.into(), ..StoreSettings::default() };
         let variable = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.into());
         let found = match settings.place_beside(system.map(Path::new), variable) {
-            Place::Off => "off".to_owned(),
-            Place::Nowhere => "nowhere".to_owned(),
-            Place::Directory(path) => path.display().to_string(),
+            StoreLocation::Off => "off".to_owned(),
+            StoreLocation::Nowhere => "nowhere".to_owned(),
+            StoreLocation::Directory(path) => path.display().to_string(),
         };
         assert_eq!(found, expect, "{path} {variables:?}");
     }

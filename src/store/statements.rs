@@ -2,9 +2,11 @@
 
 use rusqlite::{Connection, params};
 
-use super::error::Error;
+use super::error::StoreError;
 use super::points;
-use super::row_types::{Baseline, Bygone, IMPORTED, Imported, Marker, Model, Snapshot, SubjectState};
+use super::row_types::{
+    BackfillMark, BackfillPoints, BaselineRow, IMPORTED, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow,
+};
 use crate::clock;
 use crate::window::Point;
 
@@ -24,7 +26,7 @@ pub(super) const EXPLAINING: &str = "EXISTS (SELECT 1 FROM episodes WHERE keep_f
 /// State of a model that is kept only for the episodes that it judged.
 pub(super) const RECORDED: &str = "recorded";
 
-pub(super) fn baselines(connection: &Connection, rows: &[Baseline]) -> Result<(), Error> {
+pub(super) fn baselines(connection: &Connection, rows: &[BaselineRow]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO baselines \
          (kind, subject, signal, mean, stddev, min, max, sample_count, last_updated, p95, p99) \
@@ -49,7 +51,7 @@ pub(super) fn baselines(connection: &Connection, rows: &[Baseline]) -> Result<()
     Ok(())
 }
 
-pub(super) fn snapshot(connection: &Connection, it: &Snapshot) -> Result<(), Error> {
+pub(super) fn snapshot(connection: &Connection, it: &SnapshotRow) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO snapshots (at, format, model, cause, content) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -59,7 +61,7 @@ pub(super) fn snapshot(connection: &Connection, it: &Snapshot) -> Result<(), Err
 }
 
 /// Writes the state of a subject; the oldest are deleted where there are too many. Gives 1 when it is too large.
-pub(super) fn subject_state(connection: &Connection, it: &SubjectState) -> Result<u64, Error> {
+pub(super) fn subject_state(connection: &Connection, it: &SubjectStateRow) -> Result<u64, StoreError> {
     if it.bytes.len() > SUBJECT_STATE_BYTES_MAX {
         return Ok(1);
     }
@@ -79,7 +81,7 @@ pub(super) fn subject_state(connection: &Connection, it: &SubjectState) -> Resul
 }
 
 /// Deletes snapshots that are no longer needed, and the models that only they need.
-pub(super) fn delete_unneeded(connection: &Connection) -> Result<(), Error> {
+pub(super) fn delete_unneeded(connection: &Connection) -> Result<(), StoreError> {
     connection
         .prepare_cached(&format!(
             "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY id DESC LIMIT ?1) \
@@ -96,7 +98,7 @@ pub(super) fn delete_unneeded(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn model(connection: &Connection, it: &Model) -> Result<(), Error> {
+pub(super) fn model(connection: &Connection, it: &ModelRow) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO models (id, kind, created, state, card, digest, format, content) \
@@ -106,17 +108,17 @@ pub(super) fn model(connection: &Connection, it: &Model) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn model_state(connection: &Connection, id: &str, state: &str) -> Result<(), Error> {
+pub(super) fn model_state(connection: &Connection, id: &str, state: &str) -> Result<(), StoreError> {
     connection.execute("UPDATE models SET state = ?2 WHERE id = ?1", params![id, state])?;
     Ok(())
 }
 
-pub(super) fn model_gone(connection: &Connection, id: &str) -> Result<(), Error> {
+pub(super) fn model_gone(connection: &Connection, id: &str) -> Result<(), StoreError> {
     model_state(connection, id, RECORDED)?;
     delete_unneeded(connection)
 }
 
-pub(super) fn marker(connection: &Connection, it: &Marker) -> Result<(), Error> {
+pub(super) fn marker(connection: &Connection, it: &MarkerRow) -> Result<(), StoreError> {
     connection.execute(
         "INSERT INTO markers (at, kind, text) VALUES (?1, ?2, ?3)",
         params![it.at.0, it.kind, it.text],
@@ -126,7 +128,7 @@ pub(super) fn marker(connection: &Connection, it: &Marker) -> Result<(), Error> 
 
 /// Writes points of another source. Only points before the stored ones are taken, because what was measured here counts
 /// more. Snapshots without these points are deleted.
-pub(super) fn import(connection: &Connection, bygone: &Bygone) -> Result<Imported, Error> {
+pub(super) fn import(connection: &Connection, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
     let subject = (bygone.subject.kind().name(), bygone.subject.name());
     let first: Option<f64> = connection.query_row(
         "SELECT min(at) FROM points WHERE kind = ?1 AND subject = ?2",
@@ -135,7 +137,7 @@ pub(super) fn import(connection: &Connection, bygone: &Bygone) -> Result<Importe
     )?;
     let before = |it: &&Point| first.is_none_or(|first| it.at.0 < first);
     let earlier: Vec<&Point> = bygone.points.iter().filter(before).collect();
-    let imported = Imported { written: earlier.len(), overlapping: bygone.points.len() - earlier.len() };
+    let imported = BackfillMark { written: earlier.len(), overlapping: bygone.points.len() - earlier.len() };
     if earlier.is_empty() {
         return Ok(imported);
     }
@@ -155,6 +157,6 @@ pub(super) fn import(connection: &Connection, bygone: &Bygone) -> Result<Importe
     }
     connection.execute(&format!("DELETE FROM snapshots WHERE NOT {EXPLAINING}"), [])?;
     let text = format!("{} points", imported.written);
-    marker(connection, &Marker { at: clock::now(), kind: IMPORTED.into(), text })?;
+    marker(connection, &MarkerRow { at: clock::now(), kind: IMPORTED.into(), text })?;
     Ok(imported)
 }

@@ -33,13 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(super) enum StoreOperation {
     Open,
     Write,
     Prune,
 }
 
-impl Operation {
+impl StoreOperation {
     const ALL: [Self; 3] = [Self::Open, Self::Write, Self::Prune];
 
     pub(super) fn name(self) -> &'static str {
@@ -56,7 +56,7 @@ const WORKS: u8 = 1;
 const FAILS: u8 = 2;
 
 #[derive(Debug)]
-pub(super) struct Status {
+pub(super) struct StoreStatus {
     state: AtomicU8,
     /// Longest time without a sign of life.
     patience: Duration,
@@ -68,11 +68,11 @@ pub(super) struct Status {
     size: AtomicU64,
     /// Bits of seconds since the epoch; 0 before the first commit.
     last_commit: AtomicU64,
-    errors: [AtomicU64; Operation::ALL.len()],
+    errors: [AtomicU64; StoreOperation::ALL.len()],
     dropped: AtomicU64,
 }
 
-impl Status {
+impl StoreStatus {
     pub(super) fn new(commit_interval: Duration) -> Self {
         Self {
             state: AtomicU8::new(UNKNOWN),
@@ -102,7 +102,7 @@ impl Status {
     }
 
     /// An operation failed, which is a sign of life too.
-    pub(super) fn failed(&self, operation: Operation) {
+    pub(super) fn failed(&self, operation: StoreOperation) {
         self.errors[operation as usize].fetch_add(1, Ordering::Relaxed);
         self.lives();
         self.state.store(FAILS, Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl Status {
         if last != 0.0 {
             values.set(&LAST_COMMIT, last);
         }
-        for (operation, count) in Operation::ALL.iter().zip(&self.errors) {
+        for (operation, count) in StoreOperation::ALL.iter().zip(&self.errors) {
             values.set_by(&ERRORS, &Labels::new([operation.name()]), load(count) as f64);
         }
         values.set(&DROPPED, load(&self.dropped) as f64);
@@ -159,11 +159,11 @@ mod tests {
 
     #[test]
     fn a_store_that_does_not_respond_fails_whatever_it_said_last() {
-        let mut status = Status::new(Duration::from_secs(5));
+        let mut status = StoreStatus::new(Duration::from_secs(5));
         assert_eq!(status.success(), None);
         status.works();
         assert_eq!(status.success(), Some(true));
-        status.failed(Operation::Write);
+        status.failed(StoreOperation::Write);
         assert_eq!(status.success(), Some(false));
         status.committed(Timestamp(1.0));
         // As if it had been started long ago and been silent since.

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use super::data_dir::{self, DataDir, FILE, LOG};
 use super::database::Database;
-use super::entry::Entry;
-use super::error::Error;
+use super::entry::StoreEntry;
+use super::error::StoreError;
 use super::file_permissions::Identity;
-use super::queue::Queue;
-use super::reader::Reader;
-use super::retention::Keep;
-use super::status::{Operation, Status};
+use super::queue::StoreQueue;
+use super::reader::StoreReader;
+use super::retention::RetentionLimits;
+use super::status::{StoreOperation, StoreStatus};
 use crate::clock;
 
 /// Most entries that wait for a commit that succeeds; the oldest readings are dropped and counted.
@@ -33,19 +33,19 @@ const RETRY_COMMITS: u32 = 10;
 
 /// Restores the state of the loop from a store that was opened, or is told why there is none to restore from. Called once
 /// for each database that is found in the directory, and again after an error.
-pub type Restore = Box<dyn FnMut(Result<&Reader, &Error>) -> Result<(), Error> + Send>;
+pub type Restore = Box<dyn FnMut(Result<&StoreReader, &StoreError>) -> Result<(), StoreError> + Send>;
 
-pub(super) struct Writer {
+pub(super) struct StoreWriter {
     pub(super) directory: PathBuf,
-    pub(super) keep: Keep,
+    pub(super) keep: RetentionLimits,
     pub(super) commit_interval: Duration,
-    pub(super) queue: Arc<Queue>,
-    pub(super) status: Arc<Status>,
+    pub(super) queue: Arc<StoreQueue>,
+    pub(super) status: Arc<StoreStatus>,
     pub(super) restore: Restore,
     /// Locked as long as this process writes to the store.
     data_dir: Option<DataDir>,
     database: Option<Database>,
-    pending: Vec<Entry>,
+    pending: Vec<StoreEntry>,
     /// The database from which the state was restored. Learned state is not written over one that was not read.
     restored: Option<Identity>,
     /// Whether the loop knows that there is nothing to restore from so far.
@@ -57,12 +57,12 @@ pub(super) struct Writer {
     measure_at: Instant,
 }
 
-impl Writer {
+impl StoreWriter {
     pub(super) fn new(
         directory: PathBuf,
-        keep: Keep,
+        keep: RetentionLimits,
         commit_interval: Duration,
-        (queue, status): (Arc<Queue>, Arc<Status>),
+        (queue, status): (Arc<StoreQueue>, Arc<StoreStatus>),
         restore: Restore,
     ) -> Self {
         Self {
@@ -106,7 +106,7 @@ impl Writer {
     }
 
     /// Takes entries over; drops the oldest readings when there are too many.
-    fn gather(&mut self, entries: Vec<Entry>) {
+    fn gather(&mut self, entries: Vec<StoreEntry>) {
         let is_restored = self.restored.is_some();
         self.pending.extend(entries.into_iter().filter(|it| is_restored || !it.is_learned()));
         let mut excess = self.pending.len().saturating_sub(PENDING_MAX);
@@ -115,7 +115,7 @@ impl Writer {
         }
         self.status.drop_rows(excess as u64);
         self.pending.retain(|entry| {
-            let goes = excess > 0 && matches!(entry, Entry::Tick(_));
+            let goes = excess > 0 && matches!(entry, StoreEntry::Tick(_));
             excess -= usize::from(goes);
             !goes
         });
@@ -134,13 +134,13 @@ impl Writer {
                     tracing::info!(path = %self.directory.display(), "the store works again");
                 }
             }
-            Err(error) => return self.failed(Operation::Write, &error),
+            Err(error) => return self.failed(StoreOperation::Write, &error),
         }
         let now = clock::instant();
         if now >= self.prune_at {
             self.prune_at = now + PRUNE_INTERVAL;
             if let Err(error) = database.prune(clock::now().0) {
-                return self.failed(Operation::Prune, &error);
+                return self.failed(StoreOperation::Prune, &error);
             }
         }
         if now >= self.measure_at {
@@ -166,7 +166,7 @@ impl Writer {
                 path = %self.directory.display(),
                 "the store was removed or replaced while in use; opening what is there now"
             );
-            self.status.failed(Operation::Open);
+            self.status.failed(StoreOperation::Open);
             (self.database, self.data_dir, self.retry_at, self.restored) = (None, None, None, None);
         }
         if self.retry_at.is_some_and(|at| clock::instant() < at) {
@@ -184,14 +184,14 @@ impl Writer {
                 }
                 Err(error) => {
                     self.retry_at = Some(self.retry());
-                    self.failed(Operation::Open, &error);
+                    self.failed(StoreOperation::Open, &error);
                 }
             }
         }
         self.restore();
     }
 
-    fn opened(&mut self) -> Result<Database, Error> {
+    fn opened(&mut self) -> Result<Database, StoreError> {
         let data_dir = match self.data_dir.take() {
             Some(data_dir) if data_dir.is_in_place() => data_dir,
             _ => DataDir::lock(&self.directory)?,
@@ -202,18 +202,18 @@ impl Writer {
         for log_only in [true, false] {
             let error = match Database::open(&path, self.keep, check) {
                 Err(error) if error.is_corrupt() => error,
-                Err(error @ Error::Older { .. }) => error,
-                Err(error @ Error::CorruptLog { .. }) if log_only => {
+                Err(error @ StoreError::Older { .. }) => error,
+                Err(error @ StoreError::CorruptLog { .. }) if log_only => {
                     // The database may be sound without its log; all of it is read to make sure.
                     check = true;
                     set_aside(data_dir, &aside, true, &error)?;
-                    self.status.failed(Operation::Open);
+                    self.status.failed(StoreOperation::Open);
                     continue;
                 }
                 opened => return opened,
             };
             set_aside(data_dir, &aside, false, &error)?;
-            self.status.failed(Operation::Open);
+            self.status.failed(StoreOperation::Open);
             break;
         }
         Database::open(&path, self.keep, false)
@@ -226,7 +226,7 @@ impl Writer {
         if self.restored.is_some() && (found.is_none() || self.restored == found) {
             return;
         }
-        let read = Reader::open(&self.directory).and_then(|reader| {
+        let read = StoreReader::open(&self.directory).and_then(|reader| {
             let restored = catch_unwind(AssertUnwindSafe(|| (self.restore)(Ok(&reader))));
             restored.unwrap_or_else(|_| {
                 tracing::error!("restoring the state panicked; this is a defect of hostnorm");
@@ -242,7 +242,7 @@ impl Writer {
             let _ = (self.restore)(Err(&error));
         }
         if self.database.is_some() {
-            self.failed(Operation::Open, &error);
+            self.failed(StoreOperation::Open, &error);
         }
     }
 
@@ -251,7 +251,7 @@ impl Writer {
     }
 
     /// After an error the database is opened again, so that what is remembered of it is what it holds.
-    fn failed(&mut self, operation: Operation, error: &Error) {
+    fn failed(&mut self, operation: StoreOperation, error: &StoreError) {
         self.status.failed(operation);
         if let (Some(_), Some(data_dir)) = (self.database.take(), &self.data_dir)
             && error.is_corrupt()
@@ -272,7 +272,7 @@ impl Writer {
 }
 
 /// Renames the database, or its log alone, and says so.
-fn set_aside(data_dir: &DataDir, aside: &Path, log_only: bool, why: &Error) -> Result<(), Error> {
+fn set_aside(data_dir: &DataDir, aside: &Path, log_only: bool, why: &StoreError) -> Result<(), StoreError> {
     data_dir.set_aside(aside, log_only)?;
     let (path, aside) = (data_dir.database(), aside.to_owned());
     if log_only {

@@ -4,16 +4,16 @@ use std::io::{self, ErrorKind};
 
 use csv_core::{ReadRecordResult, Reader};
 
-use super::error::Problem;
-use super::input_stream::Stream;
+use super::error::TableProblem;
+use super::input_stream::InputStream;
 use super::{COLUMNS_MAX, LINE_BYTES_MAX};
 
 /// Most cells whose places are kept: the signals, the timestamp, and one that is too many.
 const CELLS_MAX: usize = COLUMNS_MAX + 2;
 
 /// The rows of a stream, one after the other.
-pub struct Lines {
-    pub(super) stream: Stream,
+pub struct CsvReader {
+    pub(super) stream: InputStream,
     csv: Reader,
     /// The cells of one row without their quotes, one behind the other.
     bytes: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct Lines {
 }
 
 /// The cells of one row.
-pub struct Cells<'a> {
+pub struct CsvCells<'a> {
     /// Where it begins.
     pub line: u64,
     /// How many there are, be they kept or not.
@@ -39,7 +39,7 @@ pub struct Cells<'a> {
     ends: &'a [usize],
 }
 
-impl<'a> Cells<'a> {
+impl<'a> CsvCells<'a> {
     /// The cells in order; those of a row that is too long or too wide are not known.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
@@ -47,9 +47,9 @@ impl<'a> Cells<'a> {
     }
 }
 
-impl Lines {
+impl CsvReader {
     /// Before the first row.
-    pub fn new(stream: Stream) -> Self {
+    pub fn new(stream: InputStream) -> Self {
         let (bytes, ends) = (vec![0; LINE_BYTES_MAX], vec![0; CELLS_MAX]);
         Self { stream, csv: Reader::new(), bytes, ends, line: 1, last: 0, blank: 0 }
     }
@@ -57,8 +57,8 @@ impl Lines {
     /// The next row that is not blank.
     ///
     /// # Errors
-    /// When the stream cannot be read on, which is no [`Problem`] yet.
-    pub fn read(&mut self) -> io::Result<Option<Cells<'_>>> {
+    /// When the stream cannot be read on, which is no [`TableProblem`] yet.
+    pub fn read(&mut self) -> io::Result<Option<CsvCells<'_>>> {
         if !self.skip_blank()? {
             return Ok(None);
         }
@@ -84,11 +84,11 @@ impl Lines {
         }
         let is_kept = !is_long && count == 0;
         let ends = if is_kept { &self.ends[..ended] } else { &[] };
-        Ok(Some(Cells { line, count: count + ended, is_long, bytes: &self.bytes[..filled], ends }))
+        Ok(Some(CsvCells { line, count: count + ended, is_long, bytes: &self.bytes[..filled], ends }))
     }
 
     /// What an error means while rows are read.
-    pub fn problem(&self, error: &io::Error) -> Problem {
+    pub fn problem(&self, error: &io::Error) -> TableProblem {
         self.stream.problem(error)
     }
 
@@ -119,7 +119,7 @@ impl Lines {
     }
 }
 
-fn fill(stream: &mut Stream) -> io::Result<&[u8]> {
+fn fill(stream: &mut InputStream) -> io::Result<&[u8]> {
     // In a loop of its own, as the borrow of what is returned would last beyond a `continue`.
     while let Err(error) = stream.bytes.fill_buf() {
         if error.kind() != ErrorKind::Interrupted {

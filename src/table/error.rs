@@ -10,16 +10,16 @@ const QUOTED_MAX: usize = 40;
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RowsError {
+pub struct TableError {
     /// The file as the user named it.
     pub file: String,
     /// Its line, from 1; nothing where the problem has none.
     pub line: Option<u64>,
     /// What is wrong there.
-    pub problem: Problem,
+    pub problem: TableProblem,
 }
 
-impl fmt::Display for RowsError {
+impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             Some(line) => write!(f, "{}, line {line}: {}", self.file, self.problem),
@@ -28,11 +28,11 @@ impl fmt::Display for RowsError {
     }
 }
 
-impl std::error::Error for RowsError {}
+impl std::error::Error for TableError {}
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Problem {
+pub enum TableProblem {
     /// The file cannot be opened or read.
     Unreadable(String),
     /// It begins as a compressed file does, and goes on as none.
@@ -123,7 +123,7 @@ pub enum NoTime {
     Text,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for TableProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
@@ -215,22 +215,22 @@ fn clipped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn check(line: Option<u64>, problem: Problem, expect: &str) {
-        let error = RowsError { file: "a.csv".into(), line, problem };
+    fn check(line: Option<u64>, problem: TableProblem, expect: &str) {
+        let error = TableError { file: "a.csv".into(), line, problem };
         assert_eq!(error.to_string(), expect);
     }
 
     #[test]
     fn sentences_name_the_place() {
-        check(None, Problem::Empty, "a.csv: is empty; the first line has to name the columns");
+        check(None, TableProblem::Empty, "a.csv: is empty; the first line has to name the columns");
         check(
             Some(12),
-            Problem::Ragged { cells: 1, header: 38, separator: Some('\t') },
+            TableProblem::Ragged { cells: 1, header: 38, separator: Some('\t') },
             "a.csv, line 12: 1 cell, the header has 38; cells are separated by commas, not by tabs",
         );
         check(
             Some(3),
-            Problem::Vast { column: "cpu".into(), cell: "1e308".into() },
+            TableProblem::Vast { column: "cpu".into(), cell: "1e308".into() },
             "a.csv, line 3: column \"cpu\": 1e308 is beyond ±1e100, larger than any measurement; \
              leave the cell empty where it is missing",
         );

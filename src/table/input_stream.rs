@@ -12,7 +12,7 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
-use super::error::Problem;
+use super::error::TableProblem;
 
 /// Most memory that an xz file may ask for; `xz -9` needs 65 MiB, its default 9.
 const XZ_KIB_MAX: u32 = 72 << 10;
@@ -37,19 +37,19 @@ const FOREIGN: &[(&[u8], &str)] = &[
 ];
 
 /// Plain bytes with what they came from.
-pub struct Stream {
+pub struct InputStream {
     pub(super) bytes: Box<dyn BufRead>,
     /// How they were compressed.
     pub(super) format: Option<&'static str>,
 }
 
-impl Stream {
+impl InputStream {
     /// A file, whatever it is called, of which no more than so many bytes may come once it is unpacked: what keeps what
     /// it reads needs a bound.
     ///
     /// # Errors
     /// When it cannot be read or is of a kind that is not read here.
-    pub fn within(path: &Path, bytes_max: u64) -> Result<Self, Problem> {
+    pub fn within(path: &Path, bytes_max: u64) -> Result<Self, TableProblem> {
         let Self { bytes, format } = Self::of(File::open(path).map_err(|error| unreadable(&error))?)?;
         let bytes =
             BufReader::with_capacity(BLOCK_BYTES, Bounded { inner: bytes, left: bytes_max, bytes_max });
@@ -60,14 +60,14 @@ impl Stream {
     ///
     /// # Errors
     /// When it cannot be read to its end, or is no UTF-8.
-    pub fn text(mut self) -> Result<String, Problem> {
+    pub fn text(mut self) -> Result<String, TableProblem> {
         let mut bytes = Vec::new();
         self.bytes.read_to_end(&mut bytes).map_err(|error| self.problem(&error))?;
-        String::from_utf8(bytes).map_err(|_| Problem::Unreadable("it is not text (UTF-8)".into()))
+        String::from_utf8(bytes).map_err(|_| TableProblem::Unreadable("it is not text (UTF-8)".into()))
     }
 
     /// A file; `-` is standard input.
-    pub(super) fn open(path: &Path) -> Result<Self, Problem> {
+    pub(super) fn open(path: &Path) -> Result<Self, TableProblem> {
         if path.as_os_str() == "-" {
             return Self::of(io::stdin());
         }
@@ -78,10 +78,10 @@ impl Stream {
     ///
     /// # Errors
     /// When they cannot be read or are of a kind that is not read here.
-    pub fn of(source: impl Read + 'static) -> Result<Self, Problem> {
+    pub fn of(source: impl Read + 'static) -> Result<Self, TableProblem> {
         let (head, source) = peek(source, MAGIC_BYTES_MAX).map_err(|error| unreadable(&error))?;
         if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
-            return Err(Problem::Foreign(kind));
+            return Err(TableProblem::Foreign(kind));
         }
         let (is_gzip, is_xz) = (head.starts_with(GZIP), head.starts_with(XZ));
         let whole = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(source));
@@ -94,7 +94,7 @@ impl Stream {
         }
     }
 
-    fn plain(source: impl Read + 'static, format: Option<&'static str>) -> Result<Self, Problem> {
+    fn plain(source: impl Read + 'static, format: Option<&'static str>) -> Result<Self, TableProblem> {
         let mut source: Box<dyn Read> = Box::new(source);
         loop {
             let peeked = peek(source, BYTE_ORDER_MARK.len());
@@ -109,7 +109,7 @@ impl Stream {
     }
 
     /// What an error means while these bytes are read.
-    pub fn problem(&self, error: &io::Error) -> Problem {
+    pub fn problem(&self, error: &io::Error) -> TableProblem {
         problem(self.format, error)
     }
 }
@@ -136,20 +136,20 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-fn problem(format: Option<&'static str>, error: &io::Error) -> Problem {
+fn problem(format: Option<&'static str>, error: &io::Error) -> TableProblem {
     match format {
         // What has a number of the system is no fault of the data.
         Some(format) if error.raw_os_error().is_none() => match error.kind() {
-            io::ErrorKind::UnexpectedEof => Problem::Truncated { format },
+            io::ErrorKind::UnexpectedEof => TableProblem::Truncated { format },
             io::ErrorKind::FileTooLarge => unreadable(error),
-            _ => Problem::Broken { format, reason: error.to_string() },
+            _ => TableProblem::Broken { format, reason: error.to_string() },
         },
         _ => unreadable(error),
     }
 }
 
-fn unreadable(error: &io::Error) -> Problem {
-    Problem::Unreadable(error.to_string())
+fn unreadable(error: &io::Error) -> TableProblem {
+    TableProblem::Unreadable(error.to_string())
 }
 
 /// The first bytes, fewer only at the end, and what follows them.

@@ -12,7 +12,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// What is written of one row.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Scored<'a> {
+pub struct ScoredRow<'a> {
     /// The score; nothing, written as NaN, while it is not known.
     pub score: Option<f64>,
     /// Indices of all signals, the most blamed first.
@@ -27,7 +27,7 @@ pub struct Scored<'a> {
 
 /// How much is written of each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
+pub enum ScoreDetail {
     /// The columns `score,top`.
     Score,
     /// Besides them `is_anomaly,confidence,episode`.
@@ -35,10 +35,10 @@ pub enum Detail {
 }
 
 /// Where scores go.
-pub struct Scores {
+pub struct ScoreWriter {
     name: String,
     to: Target,
-    detail: Detail,
+    detail: ScoreDetail,
     /// Whole lines that are not written yet.
     lines: String,
     /// How many bytes of whole lines are in the file.
@@ -72,12 +72,12 @@ impl fmt::Display for ScoresError {
 
 impl std::error::Error for ScoresError {}
 
-impl Scores {
+impl ScoreWriter {
     /// Creates a file, or takes standard output where there is no path or it is `-`.
     ///
     /// # Errors
     /// When the file cannot be created.
-    pub fn create(path: Option<&Path>, detail: Detail) -> Result<Self, ScoresError> {
+    pub fn create(path: Option<&Path>, detail: ScoreDetail) -> Result<Self, ScoresError> {
         let Some(path) = path.filter(|it| it.as_os_str() != "-") else {
             return Ok(Self::new("standard output".into(), Target::Stream(Box::new(io::stdout())), detail));
         };
@@ -89,14 +89,14 @@ impl Scores {
     }
 
     /// Writes to anything; `name` is for messages.
-    pub fn of(name: &str, to: impl Write + 'static, detail: Detail) -> Self {
+    pub fn of(name: &str, to: impl Write + 'static, detail: ScoreDetail) -> Self {
         Self::new(name.to_owned(), Target::Stream(Box::new(to)), detail)
     }
 
-    fn new(name: String, to: Target, detail: Detail) -> Self {
+    fn new(name: String, to: Target, detail: ScoreDetail) -> Self {
         let header = match detail {
-            Detail::Score => "score,top\n",
-            Detail::All => "score,top,is_anomaly,confidence,episode\n",
+            ScoreDetail::Score => "score,top\n",
+            ScoreDetail::All => "score,top,is_anomaly,confidence,episode\n",
         };
         Self { name, to, detail, lines: header.to_owned(), whole: 0 }
     }
@@ -105,7 +105,7 @@ impl Scores {
     ///
     /// # Errors
     /// When what has gathered cannot be written.
-    pub fn push(&mut self, row: &Scored<'_>) -> Result<(), ScoresError> {
+    pub fn push(&mut self, row: &ScoredRow<'_>) -> Result<(), ScoresError> {
         line(&mut self.lines, row, self.detail);
         if self.lines.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
@@ -155,7 +155,7 @@ fn whole(lines: &[u8]) -> usize {
     lines.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1)
 }
 
-fn line(to: &mut String, row: &Scored<'_>, detail: Detail) {
+fn line(to: &mut String, row: &ScoredRow<'_>, detail: ScoreDetail) {
     // Writing to a string does not fail. An empty cell would not be a number to many who read scores.
     let _ = number(to, Some(row.score.unwrap_or(f64::NAN)));
     for (idx, signal) in row.top.iter().enumerate() {
@@ -165,7 +165,7 @@ fn line(to: &mut String, row: &Scored<'_>, detail: Detail) {
     if row.top.is_empty() {
         to.push(',');
     }
-    if detail == Detail::All {
+    if detail == ScoreDetail::All {
         let _ = write!(to, ",{},", u8::from(row.is_anomaly));
         let _ = number(to, row.confidence);
         to.push(',');
@@ -207,12 +207,12 @@ mod tests {
         }
     }
 
-    const QUIET: Scored<'_> =
-        Scored { score: None, top: &[], is_anomaly: false, confidence: None, episode: None };
+    const QUIET: ScoredRow<'_> =
+        ScoredRow { score: None, top: &[], is_anomaly: false, confidence: None, episode: None };
 
-    fn check(detail: Detail, row: Scored<'_>, expect: &str) {
+    fn check(detail: ScoreDetail, row: ScoredRow<'_>, expect: &str) {
         let disk = Disk { room: 1000, ..Disk::default() };
-        let mut scores = Scores::of("disk", disk.clone(), detail);
+        let mut scores = ScoreWriter::of("disk", disk.clone(), detail);
         scores.push(&row).unwrap();
         scores.flush().unwrap();
         let written = String::from_utf8(disk.bytes.take()).unwrap();
@@ -221,26 +221,26 @@ mod tests {
 
     #[test]
     fn rows_have_the_columns_of_the_header() {
-        let row = Scored {
+        let row = ScoredRow {
             score: Some(1.25),
             top: &[3, 0, 2],
             is_anomaly: true,
             confidence: Some(0.75),
             episode: Some(2),
         };
-        check(Detail::Score, row, "1.25,3;0;2\n");
-        check(Detail::All, row, "1.25,3;0;2,1,0.75,2\n");
-        check(Detail::Score, QUIET, "NaN,\n");
-        check(Detail::All, QUIET, "NaN,,0,,\n");
+        check(ScoreDetail::Score, row, "1.25,3;0;2\n");
+        check(ScoreDetail::All, row, "1.25,3;0;2,1,0.75,2\n");
+        check(ScoreDetail::Score, QUIET, "NaN,\n");
+        check(ScoreDetail::All, QUIET, "NaN,,0,,\n");
     }
 
     #[test]
     fn a_full_disk_is_told_once_and_leaves_whole_lines() {
         for room in 0..40 {
             let disk = Disk { room, ..Disk::default() };
-            let mut scores = Scores::of("scores.csv", disk.clone(), Detail::Score);
+            let mut scores = ScoreWriter::of("scores.csv", disk.clone(), ScoreDetail::Score);
             for _ in 0..10 {
-                scores.push(&Scored { score: Some(0.5), top: &[0], ..QUIET }).unwrap();
+                scores.push(&ScoredRow { score: Some(0.5), top: &[0], ..QUIET }).unwrap();
             }
             let error = scores.flush().unwrap_err();
             assert!(error.to_string().starts_with("scores.csv: scores cannot be written: "), "{error}");
@@ -262,6 +262,6 @@ mod tests {
                 Ok(())
             }
         }
-        assert!(Scores::of("pipe", Closed, Detail::Score).flush().unwrap_err().is_closed());
+        assert!(ScoreWriter::of("pipe", Closed, ScoreDetail::Score).flush().unwrap_err().is_closed());
     }
 }

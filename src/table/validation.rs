@@ -6,21 +6,21 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Problem, Row, Table, quoted};
+use super::{Table, TableProblem, TableRow, quoted};
 use crate::description;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
 
 mod column_stats;
 mod finding;
 mod row_interval;
 
-pub use column_stats::{Column, Range, Type};
-pub use finding::{EXAMPLES_MAX, Example, Group, Kind, Level};
+pub use column_stats::{ColumnStats, ColumnType, ValueRange};
+pub use finding::{EXAMPLES_MAX, Example, FindingGroup, FindingKind, Severity};
 
-use column_stats::Tally;
+use column_stats::CellCounts;
 use finding::Findings;
-use row_interval::Pace;
+use row_interval::RowInterval;
 
 /// Fewer rows give no score: the distance from what is usual is not judged before the row after these.
 pub const ROWS_MIN: u64 = 32;
@@ -35,7 +35,7 @@ const SHARE_INTERVAL: f64 = 0.01;
 
 /// What is known of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Review {
+pub struct TableValidation {
     /// The file as it was named.
     pub file: String,
     /// How it is compressed.
@@ -51,9 +51,9 @@ pub struct Review {
     /// When they were measured.
     pub time: Time,
     /// One for each signal.
-    pub columns: Vec<Column>,
+    pub columns: Vec<ColumnStats>,
     /// What is wrong or odd, by kind, errors first.
-    pub findings: Vec<Group>,
+    pub findings: Vec<FindingGroup>,
 }
 
 /// When rows were measured.
@@ -73,20 +73,20 @@ pub struct Time {
     pub gaps: u64,
 }
 
-impl Review {
+impl TableValidation {
     /// Reads the file to its end. `every` is how far rows are apart where they have no time.
-    pub fn of(path: &Path, every: Option<Span>) -> Self {
+    pub fn of(path: &Path, every: Option<HumanDuration>) -> Self {
         let mut findings = Findings::default();
         let mut problems = Vec::new();
         let table = match Table::open_with(path, &mut problems) {
             Ok(table) => table,
             Err(error) => {
-                findings.note(Kind::of(&error.problem), error.line, || error.problem.to_string());
+                findings.note(FindingKind::of(&error.problem), error.line, || error.problem.to_string());
                 return Self::new(error.file, None, 0, Time::default(), Vec::new(), findings);
             }
         };
         for problem in problems {
-            findings.note(Kind::Header, Some(1), || problem.to_string());
+            findings.note(FindingKind::Header, Some(1), || problem.to_string());
         }
         Pass::new(table, findings).run(every)
     }
@@ -96,12 +96,12 @@ impl Review {
         compression: Option<&'static str>,
         rows: u64,
         time: Time,
-        columns: Vec<Column>,
+        columns: Vec<ColumnStats>,
         findings: Findings,
     ) -> Self {
         let findings = findings.into_groups();
         let sum = |level| findings.iter().filter(|it| it.level == level).map(|it| it.count).sum();
-        let (errors, warnings) = (sum(Level::Error), sum(Level::Warning));
+        let (errors, warnings) = (sum(Severity::Error), sum(Severity::Warning));
         Self { file, compression, valid: errors == 0, errors, warnings, rows, time, columns, findings }
     }
 }
@@ -110,20 +110,20 @@ impl Review {
 struct Pass {
     table: Table,
     findings: Findings,
-    tallies: Vec<Tally>,
-    pace: Pace,
+    tallies: Vec<CellCounts>,
+    pace: RowInterval,
     /// The times of the first row that has one, and of the last.
     ends: Option<(Timestamp, Timestamp)>,
 }
 
 impl Pass {
     fn new(table: Table, findings: Findings) -> Self {
-        let tallies = vec![Tally::new(); table.columns().len()];
-        Self { table, findings, tallies, pace: Pace::new(), ends: None }
+        let tallies = vec![CellCounts::new(); table.columns().len()];
+        Self { table, findings, tallies, pace: RowInterval::new(), ends: None }
     }
 
-    fn run(mut self, every: Option<Span>) -> Review {
-        let mut row = Row::default();
+    fn run(mut self, every: Option<HumanDuration>) -> TableValidation {
+        let mut row = TableRow::default();
         let mut problems = Vec::new();
         loop {
             problems.clear();
@@ -131,7 +131,8 @@ impl Pass {
                 Ok(true) => self.row(&row, &problems),
                 Ok(false) => break,
                 Err(error) => {
-                    self.findings.note(Kind::of(&error.problem), error.line, || error.problem.to_string());
+                    self.findings
+                        .note(FindingKind::of(&error.problem), error.line, || error.problem.to_string());
                     break;
                 }
             }
@@ -139,13 +140,13 @@ impl Pass {
         self.conclude(every)
     }
 
-    fn row(&mut self, row: &Row, problems: &[Problem]) {
+    fn row(&mut self, row: &TableRow, problems: &[TableProblem]) {
         let mut fits = true;
         for problem in problems {
-            self.findings.note(Kind::of(problem), Some(row.line), || problem.to_string());
+            self.findings.note(FindingKind::of(problem), Some(row.line), || problem.to_string());
             match problem {
-                Problem::Ragged { .. } | Problem::Long => fits = false,
-                Problem::Text { column, .. } | Problem::Vast { column, .. } => {
+                TableProblem::Ragged { .. } | TableProblem::Long => fits = false,
+                TableProblem::Text { column, .. } | TableProblem::Vast { column, .. } => {
                     let idx = self.table.columns().iter().position(|it| it == column);
                     if let Some(tally) = idx.and_then(|it| self.tallies.get_mut(it)) {
                         tally.bad += 1;
@@ -176,17 +177,19 @@ impl Pass {
         if seconds > 0.0 {
             self.pace.add(seconds, line);
         } else if seconds < 0.0 {
-            found.note(Kind::Order, Some(line), || {
+            found.note(FindingKind::Order, Some(line), || {
                 format!("{} after {}", description::instant(at), description::instant(before))
             });
         } else {
-            found.note(Kind::Duplicate, Some(line), || format!("{} once more", description::instant(at)));
+            found.note(FindingKind::Duplicate, Some(line), || {
+                format!("{} once more", description::instant(at))
+            });
         }
     }
 
-    fn conclude(mut self, every: Option<Span>) -> Review {
+    fn conclude(mut self, every: Option<HumanDuration>) -> TableValidation {
         let time = self.conclude_time(every);
-        let columns: Vec<Column> =
+        let columns: Vec<ColumnStats> =
             self.table.columns().iter().zip(&self.tallies).map(|(name, tally)| tally.column(name)).collect();
         let rows = self.table.rows();
         self.conclude_columns(&columns, rows);
@@ -195,33 +198,36 @@ impl Pass {
         if blank > 0 {
             let text = "they are skipped; a row whose only cell is empty is written as \"\"";
             let example = Example { line: None, text: text.into() };
-            self.findings.note_all(Kind::Blank, blank, vec![example]);
+            self.findings.note_all(FindingKind::Blank, blank, vec![example]);
         }
         let (name, format) = (self.table.name().to_owned(), self.table.format());
-        Review::new(name, format, rows, time, columns, self.findings)
+        TableValidation::new(name, format, rows, time, columns, self.findings)
     }
 
-    fn conclude_time(&mut self, every: Option<Span>) -> Time {
-        let said = every.map(Span::as_seconds);
+    fn conclude_time(&mut self, every: Option<HumanDuration>) -> Time {
+        let said = every.map(HumanDuration::as_seconds);
         let median = self.pace.median();
         let interval = median.or(said);
         let (gaps, longest) = self.pace.gaps();
         if gaps > 0 {
-            let apart = Span::nearest(median.unwrap_or_default());
+            let apart = HumanDuration::nearest(median.unwrap_or_default());
             let examples = longest.into_iter().map(|(seconds, line)| Example {
                 line: Some(line),
-                text: format!("{} after the row before; rows are {apart} apart", Span::nearest(seconds)),
+                text: format!(
+                    "{} after the row before; rows are {apart} apart",
+                    HumanDuration::nearest(seconds)
+                ),
             });
-            self.findings.note_all(Kind::Gap, gaps, examples.collect());
+            self.findings.note_all(FindingKind::Gap, gaps, examples.collect());
         }
         match (median, said) {
             (Some(median), Some(said)) if (median / said - 1.0).abs() > SHARE_INTERVAL => {
-                self.findings.note(Kind::Interval, None, || {
-                    let (median, said) = (Span::nearest(median), Span::nearest(said));
+                self.findings.note(FindingKind::Interval, None, || {
+                    let (median, said) = (HumanDuration::nearest(median), HumanDuration::nearest(said));
                     format!("rows are {median} apart by their timestamps, not {said}")
                 });
             }
-            (None, None) if !self.table.has_time() => self.findings.note(Kind::Interval, None, || {
+            (None, None) if !self.table.has_time() => self.findings.note(FindingKind::Interval, None, || {
                 "there is no column \"timestamp\"; say with --every how far rows are apart".into()
             }),
             _ => (),
@@ -240,31 +246,36 @@ impl Pass {
         }
     }
 
-    fn conclude_columns(&mut self, columns: &[Column], rows: u64) {
-        let is_number = |it: &Column| it.name.parse::<f64>().is_ok();
+    fn conclude_columns(&mut self, columns: &[ColumnStats], rows: u64) {
+        let is_number = |it: &ColumnStats| it.name.parse::<f64>().is_ok();
         if !columns.is_empty() && columns.iter().all(is_number) {
-            self.findings.note(Kind::Names, Some(1), || "all are numbers; is the header missing?".into());
+            self.findings
+                .note(FindingKind::Names, Some(1), || "all are numbers; is the header missing?".into());
         }
-        let is_dead = |it: &&Column| matches!(it.ty, Type::Empty | Type::Constant);
+        let is_dead = |it: &&ColumnStats| matches!(it.ty, ColumnType::Empty | ColumnType::Constant);
         if rows > 1 && columns.iter().filter(is_dead).count() == columns.len() {
-            self.findings.note(Kind::Unchanging, None, || "no column ever changes".into());
+            self.findings.note(FindingKind::Unchanging, None, || "no column ever changes".into());
         }
         for column in columns {
             let (name, present) = (quoted(&column.name), column.present);
             if (present as f64) < SHARE_SPARSE * rows as f64 {
-                self.findings
-                    .note(Kind::Sparse, None, || format!("{name} has a value in {present} of {rows} rows"));
+                self.findings.note(FindingKind::Sparse, None, || {
+                    format!("{name} has a value in {present} of {rows} rows")
+                });
             }
             match column.range {
-                Some(range) if column.ty == Type::Constant && rows > 1 => {
-                    self.findings.note(Kind::Constant, None, || format!("{name} is always {}", range.min));
+                Some(range) if column.ty == ColumnType::Constant && rows > 1 => {
+                    self.findings
+                        .note(FindingKind::Constant, None, || format!("{name} is always {}", range.min));
                 }
-                Some(range) if column.ty == Type::Counter => self.findings.note(Kind::Counter, None, || {
-                    format!(
-                        "{name} grows from {} to {}; write its rate if it is a counter",
-                        range.min, range.max
-                    )
-                }),
+                Some(range) if column.ty == ColumnType::Counter => {
+                    self.findings.note(FindingKind::Counter, None, || {
+                        format!(
+                            "{name} grows from {} to {}; write its rate if it is a counter",
+                            range.min, range.max
+                        )
+                    });
+                }
                 _ => (),
             }
         }
@@ -277,23 +288,23 @@ impl Pass {
             return;
         }
         if rows < ROWS_MIN {
-            found.note(Kind::TooFew, None, || {
+            found.note(FindingKind::TooFew, None, || {
                 format!("{rows}; the first score needs {ROWS_MIN}, to know what is usual")
             });
             return;
         }
         if rows < ROWS_FOREST {
-            found.note(Kind::Few, None, || {
+            found.note(FindingKind::Few, None, || {
                 format!("{rows}; the isolation forest wants {ROWS_FOREST} for each of its trees")
             });
         }
-        let season = Span::days(DAYS_SEASON);
+        let season = HumanDuration::days(DAYS_SEASON);
         if let (Some(span), Some(interval)) = (time.span_seconds, time.interval_seconds)
             && span + interval < season.as_seconds()
         {
-            let wanted = Span::nearest(interval);
+            let wanted = HumanDuration::nearest(interval);
             let count = (season.as_seconds() / interval).ceil();
-            found.note(Kind::Few, None, || {
+            found.note(FindingKind::Few, None, || {
                 format!(
                     "{rows}; the time of day counts after {season}, which are {count} rows {wanted} apart"
                 )

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::description::{self, Cause};
+use crate::description::{self, NamedSignal};
 use crate::reading::{Subject, Timestamp};
-use crate::report::{Episode, Judgement, Report, Turn};
+use crate::report::{Assessment, Episode, EpisodeTransition, Report};
 
 /// Most sources whose problems are remembered; what is above is not logged.
 pub const PROBLEMS_MAX: usize = 64;
 
 /// Reads reports one after the other and logs what is new in them.
 #[derive(Debug, Default)]
-pub struct Diary {
+pub struct EventLog {
     /// The subjects of the last report that had signals, so no more than a report can have.
     subjects: BTreeMap<Subject, Progress>,
     /// Sources that fail, and why they began to.
@@ -24,7 +24,7 @@ enum Progress {
     Ready,
 }
 
-impl Diary {
+impl EventLog {
     /// Logs what this report has that the one before had not.
     pub fn note(&mut self, report: &Report) {
         self.note_problems(report);
@@ -54,7 +54,7 @@ impl Diary {
         });
     }
 
-    fn note_progress(&mut self, subject: &Subject, judgement: &Judgement) {
+    fn note_progress(&mut self, subject: &Subject, judgement: &Assessment) {
         if judgement.signals.is_empty() {
             return;
         }
@@ -82,14 +82,14 @@ impl Diary {
     }
 }
 
-fn note_turn(report: &Report, subject: &Subject, judgement: &Judgement, turn: Turn) {
+fn note_turn(report: &Report, subject: &Subject, judgement: &Assessment, turn: EpisodeTransition) {
     let at = report.reading.at;
     let kind = subject.kind().name();
     let state = match turn {
-        Turn::Began => "began",
-        Turn::Changed => "changed",
-        Turn::Ended(episode) => return note_end(subject, &episode, at, "ended"),
-        Turn::Accepted(episode) => return note_end(subject, &episode, at, "accepted"),
+        EpisodeTransition::Began => "began",
+        EpisodeTransition::Changed => "changed",
+        EpisodeTransition::Ended(episode) => return note_end(subject, &episode, at, "ended"),
+        EpisodeTransition::Accepted(episode) => return note_end(subject, &episode, at, "accepted"),
     };
     let causes = description::causes(judgement);
     let opinion = judgement.opinion.as_ref();
@@ -128,7 +128,7 @@ fn note_end(subject: &Subject, episode: &Episode, at: Timestamp, state: &'static
 }
 
 /// One number for each cause, in the order of the signals; an unknown one leaves its place empty.
-fn list(causes: &[Cause<'_>], of: impl Fn(&Cause<'_>) -> Option<f64>) -> String {
+fn list(causes: &[NamedSignal<'_>], of: impl Fn(&NamedSignal<'_>) -> Option<f64>) -> String {
     let numbers = causes.iter().map(|it| of(it).map(|it| short(it).to_string()).unwrap_or_default());
     numbers.collect::<Vec<_>>().join(",")
 }
@@ -142,12 +142,12 @@ fn short(value: f64) -> f64 {
 mod tests {
     use super::super::tests::logged;
     use super::*;
-    use crate::reading::{Kind, Problem, Reading};
-    use crate::report::{Contribution, Direction, Expected, Opinion, SignalState};
+    use crate::reading::{ReadProblem, Reading, SubjectKind};
+    use crate::report::{Contribution, Direction, ExpectedValue, ScoreDetails, SignalState};
     use crate::signal::{Signal, Unit};
 
     static BUSY: Signal = Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name: "cpu_busy_ratio",
         title: "CPU usage",
         help: "",
@@ -157,16 +157,16 @@ mod tests {
     };
 
     /// A report at second 100 whose container has one signal.
-    fn report(ready: bool, turn: Option<Turn>, problems: &[(&'static str, &str)]) -> Report {
-        let expected = Some(Expected { value: 1.0 / 30.0, lower: 0.0, upper: 0.09 });
+    fn report(ready: bool, turn: Option<EpisodeTransition>, problems: &[(&'static str, &str)]) -> Report {
+        let expected = Some(ExpectedValue { value: 1.0 / 30.0, lower: 0.0, upper: 0.09 });
         let contributions = vec![Contribution { signal: &BUSY, direction: Direction::High, value: 1.234_56 }];
-        let opinion = Opinion {
+        let opinion = ScoreDetails {
             momentary: 1.234_56,
             confidence: Some(0.75),
             causes: contributions,
-            ..Opinion::default()
+            ..ScoreDetails::default()
         };
-        let judgement = Judgement {
+        let judgement = Assessment {
             ready_at: Timestamp(600.0),
             ready,
             opinion: ready.then_some(opinion),
@@ -174,19 +174,19 @@ mod tests {
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
             description: Some("Anomaly on container web: CPU usage 97 %".into()),
             turn,
-            ..Judgement::default()
+            ..Assessment::default()
         };
         let mut reading = Reading::new(Timestamp(100.0));
         reading.problems =
-            problems.iter().map(|(source, what)| Problem { source, what: (*what).into() }).collect();
+            problems.iter().map(|(source, what)| ReadProblem { source, what: (*what).into() }).collect();
         let mut report = Report { reading: reading.into(), ..Report::default() };
         report.judgements.insert(Subject::Container("web".into()), judgement);
         report
     }
 
     fn check(reports: &[Report], expect: &[&str]) {
-        let found = logged(super::super::Settings::default(), || {
-            let mut diary = Diary::default();
+        let found = logged(super::super::LogSettings::default(), || {
+            let mut diary = EventLog::default();
             reports.iter().for_each(|it| diary.note(it));
         });
         let found: Vec<_> =
@@ -219,12 +219,12 @@ mod tests {
         let subject = "kind=container subject=web";
         let message = "level=warn msg=\"Anomaly on container web: CPU usage 97 %\"";
         let episode = "episode=1970-01-01T00:01:39Z/container/web";
-        let ended = Turn::Ended(Episode { since: Timestamp(5.0), peak: 7.43 });
+        let ended = EpisodeTransition::Ended(Episode { since: Timestamp(5.0), peak: 7.43 });
         check(
             &[
-                report(true, Some(Turn::Began), &[]),
+                report(true, Some(EpisodeTransition::Began), &[]),
                 report(true, None, &[]),
-                report(true, Some(Turn::Changed), &[]),
+                report(true, Some(EpisodeTransition::Changed), &[]),
                 report(true, Some(ended), &[]),
             ],
             &[

@@ -9,14 +9,14 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::Format;
+use super::LogFormat;
 use crate::description;
 use crate::reading::Timestamp;
 
 /// Writes each event as one line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lines {
-    pub(super) format: Format,
+    pub(super) format: LogFormat,
     /// Where the time of an event comes from.
     pub(super) now: fn() -> Timestamp,
 }
@@ -40,8 +40,8 @@ where
         }
         event.record(&mut fields);
         let line = match self.format {
-            Format::Logfmt => logfmt(&fields.0),
-            Format::Json => json(&fields.0),
+            LogFormat::Logfmt => logfmt(&fields.0),
+            LogFormat::Json => json(&fields.0),
         };
         writeln!(to, "{line}")
     }

@@ -13,6 +13,6 @@ mod context;
 
 pub use context::{adopt, trace_of};
 pub use pipeline::{SHUTDOWN_MAX, Traces, start};
-pub use settings::{Compression, Protocol, Sampler, Settings};
-pub use span_counts::{METRICS, Outcomes};
-pub use transport::{Unusable, unusable};
+pub use settings::{Compression, OtlpSettings, Protocol, TraceSampler};
+pub use span_counts::{METRICS, SpanCounts};
+pub use transport::{UnusableSetting, unusable};

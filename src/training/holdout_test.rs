@@ -3,9 +3,9 @@
 //! The decision follows from history, settings and seed alone.
 
 use super::TrainError;
-use crate::detect::eif::{CLIP, Model};
-use crate::detect::forest::Rows;
-use crate::detect::random::Random;
+use crate::detect::eif::{CLIP, ForestModel};
+use crate::detect::forest::FeatureRows;
+use crate::detect::random::SeededRng;
 use crate::detect::short_memory::TWINS;
 use crate::roc::auc;
 
@@ -33,18 +33,18 @@ const BROKEN_EVERY: usize = 4;
 
 /// What a forest is shown to see how good it is.
 #[derive(Debug, Clone)]
-pub struct Trial {
+pub struct HoldoutTest {
     /// Held-out points as they were.
-    pub ordinary: Rows,
+    pub ordinary: FeatureRows,
     /// Held-out points with a fault injected.
-    pub faulty: Rows,
+    pub faulty: FeatureRows,
 }
 
-impl Trial {
+impl HoldoutTest {
     /// Injects faults into held-out rows of so many signals: one to five signals are moved for a while, or half of the signals come
     /// from another point, so that each is ordinary but their relation is not.
-    pub fn new(held_out: &Rows, signals: usize, random: &mut Random) -> Self {
-        let mut faulty = Rows::new(held_out.width());
+    pub fn new(held_out: &FeatureRows, signals: usize, random: &mut SeededRng) -> Self {
+        let mut faulty = FeatureRows::new(held_out.width());
         for idx in 0..if held_out.is_empty() { 0 } else { FAULTS } {
             let mut row = held_out.row(idx % held_out.len()).to_vec();
             if signals > 1 && idx % BROKEN_EVERY == BROKEN_EVERY - 1 {
@@ -59,7 +59,7 @@ impl Trial {
 }
 
 /// Moves some signals as a step that began up to [`AGE_MAX`] points ago; the recent means have gone part of the way.
-fn shift(row: &mut [f32], signals: usize, random: &mut Random) {
+fn shift(row: &mut [f32], signals: usize, random: &mut SeededRng) {
     let moved = 1 + random.below(SHIFTED_MAX.min(signals));
     let age = 1 + random.below(AGE_MAX);
     let mut unmoved: Vec<usize> = (0..signals).collect();
@@ -76,7 +76,7 @@ fn shift(row: &mut [f32], signals: usize, random: &mut Random) {
 }
 
 /// Takes half of the signals from another row.
-fn break_relation(row: &mut [f32], other: &[f32], signals: usize, random: &mut Random) {
+fn break_relation(row: &mut [f32], other: &[f32], signals: usize, random: &mut SeededRng) {
     for signal in 0..signals {
         if random.uniform() < 0.5 {
             for idx in (signal..row.len()).step_by(signals) {
@@ -88,7 +88,7 @@ fn break_relation(row: &mut [f32], other: &[f32], signals: usize, random: &mut R
 
 /// How well a forest tells faults from ordinary points.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Skill {
+pub struct DetectionSkill {
     /// The area under its curve.
     pub auc: f64,
     /// Share of the faulty points that it scores above its threshold.
@@ -108,14 +108,14 @@ pub fn floor(held_out: usize) -> f64 {
     BLIND_MAX + WORSE_MAX - worse_max(held_out)
 }
 
-impl Trial {
+impl HoldoutTest {
     /// Measures how well a forest does, and refuses one below the [`floor`]. `peer` is the area under the curve of another
     /// implementation; an error names it, and nothing follows from it.
     ///
     /// # Errors
     /// [`TrainError::Blind`] when the forest is refused.
-    pub fn judge(&self, model: &Model, peer: Option<f64>) -> Result<Skill, TrainError> {
-        let scores = |rows: &Rows| rows.iter().map(|it| model.forest.score(it)).collect::<Vec<_>>();
+    pub fn judge(&self, model: &ForestModel, peer: Option<f64>) -> Result<DetectionSkill, TrainError> {
+        let scores = |rows: &FeatureRows| rows.iter().map(|it| model.forest.score(it)).collect::<Vec<_>>();
         let (ordinary, faulty) = (scores(&self.ordinary), scores(&self.faulty));
         let own = auc(&ordinary, &faulty);
         if own < floor(ordinary.len()) {
@@ -124,7 +124,7 @@ impl Trial {
         let above = |scores: &[f64]| {
             scores.iter().filter(|it| **it >= model.threshold).count() as f64 / scores.len().max(1) as f64
         };
-        Ok(Skill { auc: own, recall: above(&faulty), alarms: above(&ordinary) })
+        Ok(DetectionSkill { auc: own, recall: above(&faulty), alarms: above(&ordinary) })
     }
 }
 
@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn faults_move_what_they_should() {
-        let mut held_out = Rows::new(6);
+        let mut held_out = FeatureRows::new(6);
         held_out.push(&[0.0; 6]);
         held_out.push(&[1.0; 6]);
-        let trial = Trial::new(&held_out, 2, &mut Random::new(1));
+        let trial = HoldoutTest::new(&held_out, 2, &mut SeededRng::new(1));
         assert_eq!(trial.faulty.len(), FAULTS);
         for (idx, row) in trial.faulty.iter().enumerate() {
             let broken = idx % BROKEN_EVERY == BROKEN_EVERY - 1;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::Model;
+use super::TrainedModel;
 use crate::codec;
 use crate::detect::eif;
-use crate::drift::Reference;
+use crate::drift::DriftReference;
 
 /// In front of each model.
 const MARK: [u8; 4] = *b"hnMD";
@@ -15,7 +15,7 @@ pub const FORMAT: u32 = 1;
 
 /// Why bytes are no model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoModel {
+pub enum DecodeModelError {
     /// They are no model, not all of one, or were changed.
     Garbled,
     /// They were written by a version with another form.
@@ -24,7 +24,7 @@ pub enum NoModel {
     Unsound,
 }
 
-impl fmt::Display for NoModel {
+impl fmt::Display for DecodeModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Garbled => f.write_str("the model is garbled or cut short; it will be trained again"),
@@ -39,9 +39,9 @@ impl fmt::Display for NoModel {
     }
 }
 
-impl std::error::Error for NoModel {}
+impl std::error::Error for DecodeModelError {}
 
-impl Model {
+impl TrainedModel {
     /// The model without its card.
     pub fn bytes(&self) -> Vec<u8> {
         codec::sealed(MARK, &(FORMAT, &self.eif, &self.reference))
@@ -52,15 +52,16 @@ impl Model {
 ///
 /// # Errors
 /// When they hold none that can be used.
-pub fn from_bytes(bytes: &[u8]) -> Result<(eif::Model, Reference), NoModel> {
-    let content = codec::open(MARK, bytes).ok_or(NoModel::Garbled)?;
-    let (format, rest) = codec::front::<u32>(content).ok_or(NoModel::Garbled)?;
+pub fn from_bytes(bytes: &[u8]) -> Result<(eif::ForestModel, DriftReference), DecodeModelError> {
+    let content = codec::open(MARK, bytes).ok_or(DecodeModelError::Garbled)?;
+    let (format, rest) = codec::front::<u32>(content).ok_or(DecodeModelError::Garbled)?;
     if format != FORMAT {
-        return Err(NoModel::Format(format));
+        return Err(DecodeModelError::Format(format));
     }
-    let (eif, reference) = codec::read::<(eif::Model, Reference)>(rest).ok_or(NoModel::Garbled)?;
+    let (eif, reference) =
+        codec::read::<(eif::ForestModel, DriftReference)>(rest).ok_or(DecodeModelError::Garbled)?;
     let sound = eif.forest.is_sound() && (0.0..=1.0).contains(&eif.threshold) && reference.is_sound();
-    if sound { Ok((eif, reference)) } else { Err(NoModel::Unsound) }
+    if sound { Ok((eif, reference)) } else { Err(DecodeModelError::Unsound) }
 }
 
 #[cfg(test)]
@@ -68,13 +69,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::detect::forest::Rows;
-    use crate::detect::random::Random;
-    use crate::drift::Log;
-    use crate::training::{self, Settings, TrainingSet};
+    use crate::detect::forest::FeatureRows;
+    use crate::detect::random::SeededRng;
+    use crate::drift::DriftLog;
+    use crate::training::{self, TrainingSet, TrainingSettings};
 
-    fn model(width: usize) -> Model {
-        let (mut random, mut rows, mut row) = (Random::new(2), Rows::new(width), vec![0.0; width]);
+    fn model(width: usize) -> TrainedModel {
+        let (mut random, mut rows, mut row) = (SeededRng::new(2), FeatureRows::new(width), vec![0.0; width]);
         for _ in 0..120 {
             random.fill_normal(&mut row);
             rows.push(&row);
@@ -84,9 +85,9 @@ mod tests {
             noise: vec![0.0; width],
             starts: Vec::new(),
             span: None,
-            log: Log::default(),
+            log: DriftLog::default(),
         };
-        training::train(&set, &Settings { trees: 20, sample_size: 32 }, 1).unwrap()
+        training::train(&set, &TrainingSettings { trees: 20, sample_size: 32 }, 1).unwrap()
     }
 
     #[test]
@@ -103,19 +104,20 @@ mod tests {
     #[test]
     fn what_is_no_model_is_told() {
         let bytes = model(9).bytes();
-        let check = |bytes: &[u8], expect: NoModel| assert_eq!(from_bytes(bytes).unwrap_err(), expect);
+        let check =
+            |bytes: &[u8], expect: DecodeModelError| assert_eq!(from_bytes(bytes).unwrap_err(), expect);
         for place in (0..bytes.len()).step_by(97) {
             let mut garbled = bytes.clone();
             garbled[place] ^= 0x40;
-            check(&garbled, NoModel::Garbled);
-            check(&bytes[..place], NoModel::Garbled);
+            check(&garbled, DecodeModelError::Garbled);
+            check(&bytes[..place], DecodeModelError::Garbled);
         }
-        check(&codec::seal(MARK, &[2, 1, 1]), NoModel::Format(2));
-        check(&codec::seal(MARK, &[1, 1, 1]), NoModel::Garbled);
+        check(&codec::seal(MARK, &[2, 1, 1]), DecodeModelError::Format(2));
+        check(&codec::seal(MARK, &[1, 1, 1]), DecodeModelError::Garbled);
         let mut unsound = model(9);
         unsound.eif.threshold = f64::NAN;
-        check(&unsound.bytes(), NoModel::Unsound);
-        let words = NoModel::Format(2).to_string();
+        check(&unsound.bytes(), DecodeModelError::Unsound);
+        let words = DecodeModelError::Format(2).to_string();
         assert_eq!(words, "the model is of format 2, this version reads format 1; it will be trained again");
     }
 

@@ -6,7 +6,7 @@ use crate::reading::Timestamp;
 
 /// A model card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Card {
+pub struct ModelEvaluation {
     /// When the oldest of the points was, as far as it is known.
     pub from: Option<Timestamp>,
     /// When the newest was.
@@ -26,7 +26,7 @@ pub struct Card {
     /// Nodes with points on both sides of their cut.
     pub splits: usize,
     /// Scores of the held-out points.
-    pub quantiles: Quantiles,
+    pub quantiles: ScoreQuantiles,
     /// How often a fault scores higher than an ordinary point: 1 always, 0.5 as often as not.
     pub auc_own: f64,
     /// The same of the second opinion, where there is one.
@@ -40,7 +40,7 @@ pub struct Card {
     pub digest: u64,
 }
 
-impl Card {
+impl ModelEvaluation {
     /// The seconds from the oldest to the newest of its points; 0 where that is not known.
     pub fn seconds(&self) -> f64 {
         let span = self.to.zip(self.from).map_or(0.0, |(to, from)| to.0 - from.0);
@@ -60,7 +60,7 @@ fn read_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Err
 
 /// Quantiles of scores.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Quantiles {
+pub struct ScoreQuantiles {
     /// The median.
     pub p50: f64,
     /// 95 % are at most this.
@@ -71,7 +71,7 @@ pub struct Quantiles {
     pub p995: f64,
 }
 
-impl Quantiles {
+impl ScoreQuantiles {
     /// The quantiles of sorted scores, each a score that occurred; all 0 when there is none.
     pub fn of(sorted: &[f64]) -> Self {
         let at = |share: f64| {
@@ -90,7 +90,7 @@ mod tests {
     fn quantiles_are_scores_that_occurred() {
         let check = |count: u32, expected: [f64; 4]| {
             let scores: Vec<f64> = (1..=count).map(f64::from).collect();
-            let Quantiles { p50, p95, p99, p995 } = Quantiles::of(&scores);
+            let ScoreQuantiles { p50, p95, p99, p995 } = ScoreQuantiles::of(&scores);
             let far = [p50, p95, p99, p995].iter().zip(expected).any(|(a, b)| (a - b).abs() > 1e-9);
             assert!(!far, "{count} scores: {p50} {p95} {p99} {p995}");
         };

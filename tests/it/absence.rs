@@ -1,16 +1,16 @@
 //! Signals that cease, judged as rows of a file are: found soon, named, over soon; and what rests by nature is quiet.
 
 use hostnorm::budget::Budget;
-use hostnorm::detect::absence::Kind;
-use hostnorm::detect::random::Random;
+use hostnorm::detect::absence::AbsenceKind;
+use hostnorm::detect::random::SeededRng;
 use hostnorm::episode::ResolveRule;
-use hostnorm::replay::{Replay, Settings};
+use hostnorm::replay::{Replay, ReplaySettings};
 use hostnorm::training;
 
 const DAY: usize = 1_440;
 
-fn settings(budget: &str) -> Settings {
-    Settings {
+fn settings(budget: &str) -> ReplaySettings {
+    ReplaySettings {
         every: 60.0,
         threshold: 5.0,
         budget: budget.parse::<Budget>().unwrap(),
@@ -19,13 +19,13 @@ fn settings(budget: &str) -> Settings {
         half_life: 7.0 * 86_400.0,
         anomaly_weight: 0.5,
         retrain_interval: 86_400.0,
-        training: training::Settings::default(),
+        training: training::TrainingSettings::default(),
         seed: 1,
     }
 }
 
 /// Six signals of one load, a minute a row.
-fn machine(t: usize, load: &mut f32, random: &mut Random) -> [Option<f64>; 6] {
+fn machine(t: usize, load: &mut f32, random: &mut SeededRng) -> [Option<f64>; 6] {
     let [a, b] = random.normals();
     let [c, d] = random.normals();
     let [e, f] = random.normals();
@@ -38,8 +38,8 @@ fn machine(t: usize, load: &mut f32, random: &mut Random) -> [Option<f64>; 6] {
 
 /// Three days, then an hour in which the fourth signal is what `fault` says. Found after how many rows, for how many of
 /// the sixty there was an episode, how many began beside it, and what was named.
-fn run(fault: fn(f64) -> Option<f64>, budget: &str) -> (Option<usize>, usize, usize, Vec<Kind>) {
-    let (mut random, mut load) = (Random::new(4), 0.0);
+fn run(fault: fn(f64) -> Option<f64>, budget: &str) -> (Option<usize>, usize, usize, Vec<AbsenceKind>) {
+    let (mut random, mut load) = (SeededRng::new(4), 0.0);
     let mut replay = Replay::new(vec![0.0; 6], &settings(budget));
     let (from, to) = (3 * DAY, 3 * DAY + 60);
     let (mut found, mut active, mut others, mut before, mut named) = (None, 0, 0, false, Vec::new());
@@ -64,7 +64,7 @@ fn run(fault: fn(f64) -> Option<f64>, budget: &str) -> (Option<usize>, usize, us
     (found, active, others, named)
 }
 
-fn check(fault: fn(f64) -> Option<f64>, kind: Option<Kind>, latest: usize) {
+fn check(fault: fn(f64) -> Option<f64>, kind: Option<AbsenceKind>, latest: usize) {
     for budget in ["off", "1 per week"] {
         let (found, active, others, named) = run(fault, budget);
         assert!(found.is_some_and(|it| it <= latest), "{kind:?}, {budget}: found after {found:?}");
@@ -75,9 +75,9 @@ fn check(fault: fn(f64) -> Option<f64>, kind: Option<Kind>, latest: usize) {
 
 #[test]
 fn an_hour_of_absence_is_found_within_a_fifth_of_it() {
-    check(|_| Some(40.0), Some(Kind::FlatLine), 12);
-    check(|_| Some(0.0), Some(Kind::Stopped), 12);
-    check(|_| None, Some(Kind::Vanished), 12);
+    check(|_| Some(40.0), Some(AbsenceKind::FlatLine), 12);
+    check(|_| Some(0.0), Some(AbsenceKind::Stopped), 12);
+    check(|_| None, Some(AbsenceKind::Vanished), 12);
     check(|it| Some(it + 60.0), None, 3);
 }
 

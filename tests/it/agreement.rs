@@ -6,13 +6,13 @@
 use std::path::Path;
 
 use hostnorm::detect::expectation::Expectation;
-use hostnorm::detect::signal_ranking::Blame;
-use hostnorm::detect::{Detectors, Lesson, Shape, Verdict, View};
+use hostnorm::detect::signal_ranking::SignalRanking;
+use hostnorm::detect::{DetectorOutput, Detectors, FeatureSpec, LearnStep, View};
 use hostnorm::reading::Timestamp;
-use hostnorm::table::{Row, Table};
+use hostnorm::table::{Table, TableRow};
 use hostnorm::window::Point;
 
-const WHOLE: Lesson = Lesson { weight: 1.0, step: true, quarantined: false };
+const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 /// How far a figure may be off, as a share of it, or of 1 where it is smaller.
 const TOLERANCE: f64 = 1e-3;
 
@@ -21,21 +21,21 @@ type Parts = [f64; 6];
 
 struct Pipeline {
     expectation: Expectation,
-    blame: Blame,
+    blame: SignalRanking,
     detectors: Detectors,
 }
 
 impl Pipeline {
     fn new(signals: usize, per_day: f64) -> Self {
-        let shape = Shape {
+        let shape = FeatureSpec {
             points_per_day: per_day,
             points_min: 31.0,
             novelty_half_life: 20.0,
-            ..Shape::plain(vec![0.0; signals], 7.0 * per_day)
+            ..FeatureSpec::plain(vec![0.0; signals], 7.0 * per_day)
         };
         Self {
             expectation: Expectation::new(&shape),
-            blame: Blame::new(&shape),
+            blame: SignalRanking::new(&shape),
             detectors: Detectors::new(&shape),
         }
     }
@@ -44,8 +44,8 @@ impl Pipeline {
         let distances = self.expectation.distances(point);
         let view = View { point, z: &distances.z, noise: &distances.noise, width: 1.0 };
         let scores = self.detectors.judge(&view).map(|it| match it {
-            Verdict::Score { score, .. } => *score,
-            Verdict::Abstain => 0.0,
+            DetectorOutput::Score { score, .. } => *score,
+            DetectorOutput::Abstain => 0.0,
         });
         let mut sizes: Vec<f64> = distances.z.iter().map(|it| it.abs()).collect();
         let blame: f64 = self.blame.of(point, &distances.z).iter().sum();
@@ -73,7 +73,7 @@ fn check(name: &str, per_day: f64) {
     let mut next = expected.next();
     let mut pipeline = Pipeline::new(table.columns().len(), per_day);
     let (mut row, mut point, mut compared, mut wrong) =
-        (Row::default(), Point::unknown(table.columns().len()), 0, Vec::new());
+        (TableRow::default(), Point::unknown(table.columns().len()), 0, Vec::new());
     let mut t = 0;
     while table.next_row(&mut row).unwrap()
         && let Some((at, parts)) = next

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hostnorm::commands::run;
 use hostnorm::http;
-use hostnorm::metric::{Metric, Type};
+use hostnorm::metric::{Metric, MetricType};
 use hostnorm::sampler;
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
@@ -44,8 +44,8 @@ fn metrics() -> BTreeSet<&'static str> {
 /// The series of a metric, of which a histogram has several.
 fn series(metric: &'static Metric) -> Vec<&'static str> {
     match metric.ty {
-        Type::Gauge | Type::Counter => vec![metric.name],
-        Type::Histogram => {
+        MetricType::Gauge | MetricType::Counter => vec![metric.name],
+        MetricType::Histogram => {
             // A test may leak what is named once.
             let ends = ["_bucket", "_count", "_sum"];
             ends.map(|end| &*format!("{}{end}", metric.name).leak()).to_vec()

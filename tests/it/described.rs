@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hostnorm::description::DESCRIPTION_MAX;
-use hostnorm::engine::{Engine, Settings};
-use hostnorm::http::{Format, Page};
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::http::{MetricsFormat, Page};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
-use hostnorm::report::{Episode, Judgement, Report};
+use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::report::{Assessment, Episode, Report};
 use hostnorm::signal::{Signal, Unit};
-use hostnorm::store::{Between, Reader};
-use hostnorm::telemetry::Diary;
+use hostnorm::store::{StoreReader, TimeRange};
+use hostnorm::telemetry::EventLog;
 
 const START: f64 = 1_795_255_200.0;
 const ONSET: f64 = 1_000.0;
@@ -24,9 +24,9 @@ static USED: Metric = Metric::gauge("used_ratio", "Share of memory used");
 const fn ratio(
     name: &'static str,
     title: &'static str,
-    of: fn(&hostnorm::signal::Change<'_>) -> Option<f64>,
+    of: fn(&hostnorm::signal::ReadingPair<'_>) -> Option<f64>,
 ) -> Signal {
-    Signal { kind: Kind::Host, name, title, help: name, unit: Unit::Ratio, floor: 0.05, of }
+    Signal { kind: SubjectKind::Host, name, title, help: name, unit: Unit::Ratio, floor: 0.05, of }
 }
 
 static SIGNALS: [Signal; 2] = [
@@ -47,7 +47,7 @@ fn reading(t: f64) -> Reading {
 /// The labels `episode` and `description` of each series of `anomaly_episode_info` on the page of a report.
 fn exposed(report: &Arc<Report>) -> Vec<(String, String)> {
     let page = Page::new(Arc::clone(report), Arc::default(), Arc::default());
-    let text = String::from_utf8(page.body(Format::Text, false).to_vec()).unwrap();
+    let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
     let label = |line: &str, name: &str| {
         let (_, rest) = line.split_once(&format!("{name}=\"")).unwrap();
         rest.split('"').next().unwrap().to_owned()
@@ -88,8 +88,8 @@ fn log_store_and_metrics_show_the_same_description() {
     // When each description was there for the first time, and which.
     let mut shown: Vec<(f64, Vec<(String, String)>)> = vec![(0.0, Vec::new())];
     tracing::subscriber::with_default(subscriber, || {
-        let mut engine = Engine::new(&SIGNALS, &Settings::default());
-        let mut diary = Diary::default();
+        let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
+        let mut diary = EventLog::default();
         for t in 0..2_700 {
             let t = f64::from(t);
             let report = Arc::new(engine.step(reading(t)));
@@ -111,8 +111,8 @@ fn log_store_and_metrics_show_the_same_description() {
     let renewals: Vec<_> = rest.iter().map(|(at, _)| at - onset).collect();
     assert_eq!(renewals, [60.0, 660.0, 1260.0]);
     let series: Vec<_> = std::iter::once(first).chain(rest.iter().map(|(_, it)| it)).flatten().collect();
-    let reader = Reader::open(directory.path()).unwrap();
-    let episodes = reader.episodes(Between::ALL).unwrap();
+    let reader = StoreReader::open(directory.path()).unwrap();
+    let episodes = reader.episodes(TimeRange::ALL).unwrap();
     assert!(series.iter().all(|(id, _)| *id == episodes[0].id), "{series:?}");
     let descriptions: Vec<_> = series.into_iter().map(|(_, it)| it.clone()).collect();
     assert!(descriptions[0].starts_with("Anomaly on host: CPU usage "), "{descriptions:?}");
@@ -122,9 +122,9 @@ fn log_store_and_metrics_show_the_same_description() {
 
 #[test]
 fn a_restart_keeps_the_description_and_the_count() {
-    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     (0..1_200).for_each(|t| drop(engine.step(reading(f64::from(t)))));
-    let mut restarted = Engine::new(&SIGNALS, &Settings::default());
+    let mut restarted = Engine::new(&SIGNALS, &EngineSettings::default());
     restarted.restore(&engine.snapshot()).unwrap();
     let [before, after] = [&mut engine, &mut restarted]
         .map(|it| it.step(reading(1_200.0)).judgements.remove(&Subject::Host).unwrap());
@@ -138,7 +138,7 @@ fn the_earliest_hundred_episodes_are_described_and_the_others_counted() {
     let judged = |since: u32| {
         let episode = Some(Episode { since: Timestamp(START + f64::from(since)), peak: 2.0 });
         let description = Some(Arc::clone(&description));
-        Judgement { ready: true, episode, description, episodes: 1, ..Judgement::default() }
+        Assessment { ready: true, episode, description, episodes: 1, ..Assessment::default() }
     };
     let subject = |idx: u32| Subject::Container(format!("web-{idx:03}").into());
     // Names are in the opposite order of the onsets.
@@ -148,7 +148,7 @@ fn the_earliest_hundred_episodes_are_described_and_the_others_counted() {
     assert_eq!(series.len(), 100);
     assert!(series.iter().all(|(id, _)| id.as_str() < "2026-11-21T10:01:40Z"), "{series:?}");
     let page = Page::new(Arc::clone(&report), Arc::default(), Arc::default());
-    let text = String::from_utf8(page.body(Format::Text, false).to_vec()).unwrap();
+    let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
     assert!(text.contains("\nanomaly_episodes_undescribed 50\n"));
     assert!(text.contains("\nanomaly_episodes_total{kind=\"container\",subject=\"web-000\"} 1\n"));
 }

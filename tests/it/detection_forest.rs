@@ -2,36 +2,38 @@
 
 use std::sync::Arc;
 
-use extended_isolation_forest::{Forest as Peer, ForestOptions};
+use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 use hostnorm::detect::eif;
-use hostnorm::detect::forest::{Forest, Options, Rows};
-use hostnorm::detect::random::Random;
-use hostnorm::drift::Log;
+use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
+use hostnorm::detect::random::SeededRng;
+use hostnorm::drift::DriftLog;
 use hostnorm::reference_forest;
 use hostnorm::roc::auc;
-use hostnorm::training::holdout_test::Trial;
-use hostnorm::training::model_evaluation::Card;
-use hostnorm::training::{Model, Settings, TrainError, TrainingSet, train, train_beside};
+use hostnorm::training::holdout_test::HoldoutTest;
+use hostnorm::training::model_evaluation::ModelEvaluation;
+use hostnorm::training::{
+    TrainError, TrainedModel, TrainingSet, TrainingSettings, train, train_with_reference,
+};
 
 const WIDTH: usize = 8;
 /// The luck of one forest of 100 trees is worth 0.015 in area; that of so many larger ones is worth 0.002.
 const SEEDS: u64 = 16;
-const OPTIONS: Options = Options { trees: 400, sample_size: 256 };
+const OPTIONS: ForestOptions = ForestOptions { trees: 400, sample_size: 256 };
 
 type Row = [f32; WIDTH];
 
-fn rows(count: usize, random: &mut Random, draw: impl Fn(&mut Random) -> Row) -> Vec<Row> {
+fn rows(count: usize, random: &mut SeededRng, draw: impl Fn(&mut SeededRng) -> Row) -> Vec<Row> {
     (0..count).map(|_| draw(random)).collect()
 }
 
-fn normal(random: &mut Random) -> Row {
+fn normal(random: &mut SeededRng) -> Row {
     let mut row = [0.0; WIDTH];
     random.fill_normal(&mut row);
     row
 }
 
 fn own_area(fit: &[Row], ordinary: &[Row], faulty: &[Row], seed: u64) -> f64 {
-    let mut set = Rows::new(WIDTH);
+    let mut set = FeatureRows::new(WIDTH);
     fit.iter().for_each(|it| set.push(it));
     let forest = Forest::train(&set, &OPTIONS, seed).unwrap();
     let scores = |rows: &[Row]| rows.iter().map(|it| forest.score(it)).collect::<Vec<_>>();
@@ -39,22 +41,18 @@ fn own_area(fit: &[Row], ordinary: &[Row], faulty: &[Row], seed: u64) -> f64 {
 }
 
 fn peer_area(fit: &[Row], ordinary: &[Row], faulty: &[Row]) -> f64 {
-    let Options { trees, sample_size: sample } = OPTIONS;
-    let options = ForestOptions {
-        n_trees: trees,
-        sample_size: sample,
-        max_tree_depth: None,
-        extension_level: WIDTH - 1,
-    };
+    let ForestOptions { trees, sample_size: sample } = OPTIONS;
+    let options =
+        PeerOptions { n_trees: trees, sample_size: sample, max_tree_depth: None, extension_level: WIDTH - 1 };
     let forest = Peer::<f32, WIDTH>::from_slice(fit, &options).unwrap();
     let scores = |rows: &[Row]| rows.iter().map(|it| forest.score(it)).collect::<Vec<_>>();
     auc(&scores(ordinary), &scores(faulty))
 }
 
-fn check(name: &str, ordinary: impl Fn(&mut Random) -> Row, faulty: impl Fn(&mut Random) -> Row) {
+fn check(name: &str, ordinary: impl Fn(&mut SeededRng) -> Row, faulty: impl Fn(&mut SeededRng) -> Row) {
     let (mut own, mut peer) = (0.0, 0.0);
     for seed in 0..SEEDS {
-        let random = &mut Random::new(seed);
+        let random = &mut SeededRng::new(seed);
         let (fit, ordinary, faulty) =
             (rows(1500, random, &ordinary), rows(400, random, &ordinary), rows(400, random, &faulty));
         own += own_area(&fit, &ordinary, &faulty, seed) / SEEDS as f64;
@@ -75,7 +73,7 @@ fn a_shifted_blob_is_found_as_the_peer_finds_it() {
 
 #[test]
 fn what_lies_between_two_blobs_is_found_as_the_peer_finds_it() {
-    let ordinary = |random: &mut Random| {
+    let ordinary = |random: &mut SeededRng| {
         let side = if random.uniform() < 0.5 { -2.0 } else { 2.0 };
         normal(random).map(|it| it + side)
     };
@@ -84,7 +82,7 @@ fn what_lies_between_two_blobs_is_found_as_the_peer_finds_it() {
 
 #[test]
 fn a_broken_correlation_is_found_as_the_peer_finds_it() {
-    let ordinary = |random: &mut Random| {
+    let ordinary = |random: &mut SeededRng| {
         let load = random.normals()[0];
         normal(random).map(|it| load + 0.3 * it)
     };
@@ -93,27 +91,33 @@ fn a_broken_correlation_is_found_as_the_peer_finds_it() {
 
 /// A forest grown so far away that no cut passes between the rows it is to judge.
 fn blind(width: usize) -> Forest {
-    let mut elsewhere = Rows::new(width);
+    let mut elsewhere = FeatureRows::new(width);
     (0..300).for_each(|_| elsewhere.push(&vec![1e6; width]));
-    Forest::train(&elsewhere, &Options::default(), 1).unwrap()
+    Forest::train(&elsewhere, &ForestOptions::default(), 1).unwrap()
 }
 
 fn cloud(width: usize, rows: usize) -> TrainingSet {
-    let (mut random, mut cloud, mut row) = (Random::new(1), Rows::new(width), vec![0.0; width]);
+    let (mut random, mut cloud, mut row) = (SeededRng::new(1), FeatureRows::new(width), vec![0.0; width]);
     for _ in 0..rows {
         random.fill_normal(&mut row);
         cloud.push(&row);
     }
-    TrainingSet { rows: cloud, noise: vec![0.0; width], starts: Vec::new(), span: None, log: Log::default() }
+    TrainingSet {
+        rows: cloud,
+        noise: vec![0.0; width],
+        starts: Vec::new(),
+        span: None,
+        log: DriftLog::default(),
+    }
 }
 
 #[test]
 fn a_forest_that_never_splits_is_refused() {
     for width in [9, 26, 64, 100] {
         let rows = cloud(width, 400).rows;
-        let trial = Trial::new(&rows, width, &mut Random::new(2));
-        let model = |forest: Forest| eif::Model { forest: Arc::new(forest), threshold: 0.6 };
-        let good = model(Forest::train(&rows, &Options::default(), 1).unwrap());
+        let trial = HoldoutTest::new(&rows, width, &mut SeededRng::new(2));
+        let model = |forest: Forest| eif::ForestModel { forest: Arc::new(forest), threshold: 0.6 };
+        let good = model(Forest::train(&rows, &ForestOptions::default(), 1).unwrap());
         let blind = model(blind(width));
         assert_eq!(blind.forest.splits(), 0);
         // Whatever another implementation says.
@@ -128,9 +132,9 @@ fn a_forest_that_never_splits_is_refused() {
 }
 
 /// What can be compared of a training: the bytes of its model and its card, or the area of a forest that was refused.
-fn outcome(trained: Result<Model, TrainError>) -> Result<(Vec<u8>, Card), f64> {
+fn outcome(trained: Result<TrainedModel, TrainError>) -> Result<(Vec<u8>, ModelEvaluation), f64> {
     match trained {
-        Ok(it) => Ok((it.bytes(), Card { auc_peer: None, ..it.card })),
+        Ok(it) => Ok((it.bytes(), ModelEvaluation { auc_peer: None, ..it.card })),
         Err(TrainError::Blind { own, .. }) => Err(own),
         Err(error) => panic!("{error}"),
     }
@@ -140,18 +144,18 @@ fn outcome(trained: Result<Model, TrainError>) -> Result<(Vec<u8>, Card), f64> {
 fn equal_seeds_and_points_give_equal_models_whatever_the_second_opinion_is() {
     // Few points, many, and such as no fault stands out of.
     let mut wild = cloud(26, 400);
-    let mut random = Random::new(3);
-    let mut rows = Rows::new(26);
+    let mut random = SeededRng::new(3);
+    let mut rows = FeatureRows::new(26);
     wild.rows
         .iter()
         .for_each(|it| rows.push(&it.iter().map(|_| 20.0 * random.uniform() - 10.0).collect::<Vec<_>>()));
     wild.rows = rows;
     for (set, taken) in [(cloud(26, 20), true), (cloud(9, 600), true), (wild, false)] {
-        let settings = Settings::default();
+        let settings = TrainingSettings::default();
         let alone = outcome(train(&set, &settings, 7));
         assert_eq!(alone.is_ok(), taken, "{:?}", alone.err());
         for peer in [0.0, 1.0] {
-            assert_eq!(outcome(train_beside(&set, &settings, 7, &mut |_, _, _| Some(peer))), alone);
+            assert_eq!(outcome(train_with_reference(&set, &settings, 7, &mut |_, _, _| Some(peer))), alone);
         }
         assert_eq!(outcome(reference_forest::train(&set, &settings, 7, &mut || ())).is_ok(), taken);
     }
@@ -162,7 +166,7 @@ fn the_second_opinion_stands_on_the_card_and_there_is_time_to_rest() {
     for (width, there) in [(1, true), (26, true), (64, true), (65, false)] {
         let mut rests = 0;
         let trained =
-            reference_forest::train(&cloud(width, 300), &Settings::default(), 1, &mut || rests += 1);
+            reference_forest::train(&cloud(width, 300), &TrainingSettings::default(), 1, &mut || rests += 1);
         let peer = trained.unwrap().card.auc_peer;
         assert_eq!((peer.is_some(), rests > 20), (there, there), "{width}");
         assert!(peer.is_none_or(|it| it > 0.75), "{width}: {peer:?}");
@@ -171,14 +175,14 @@ fn the_second_opinion_stands_on_the_card_and_there_is_time_to_rest() {
 
 #[test]
 fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
-    let (mut random, mut rows, mut row) = (Random::new(2), Rows::new(24), vec![0.0; 24]);
+    let (mut random, mut rows, mut row) = (SeededRng::new(2), FeatureRows::new(24), vec![0.0; 24]);
     for _ in 0..1200 {
         random.fill_normal(&mut row);
         rows.push(&row);
     }
     let model = train(
-        &TrainingSet { rows, noise: vec![0.0; 24], starts: Vec::new(), span: None, log: Log::default() },
-        &Settings::default(),
+        &TrainingSet { rows, noise: vec![0.0; 24], starts: Vec::new(), span: None, log: DriftLog::default() },
+        &TrainingSettings::default(),
         3,
     )
     .unwrap();

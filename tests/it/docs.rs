@@ -8,7 +8,7 @@ use hostnorm::commands::run;
 use hostnorm::config::{Setting, default_file, settings};
 use hostnorm::detect::DETECTORS;
 use hostnorm::http;
-use hostnorm::metric::{Metric, Type};
+use hostnorm::metric::{Metric, MetricType};
 use hostnorm::sampler;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::sources::SOURCES;
@@ -127,9 +127,9 @@ fn table(metrics: &[&Metric]) -> String {
     let mut text = "| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
     for metric in metrics {
         let ty = match metric.ty {
-            Type::Gauge => "gauge",
-            Type::Counter => "counter",
-            Type::Histogram => "histogram",
+            MetricType::Gauge => "gauge",
+            MetricType::Counter => "counter",
+            MetricType::Histogram => "histogram",
         };
         let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
         let (labels, help) = (labels.join(", "), sentence(metric.help));

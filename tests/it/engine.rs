@@ -1,11 +1,11 @@
 //! The engine, driven from outside by lists of readings: quiet stays quiet, faults are found, named and end.
 
-use hostnorm::engine::{Engine, Settings};
-use hostnorm::grace::{Cue, Reason};
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::grace::{GraceReason, GraceTrigger};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
-use hostnorm::report::{Judgement, Turn};
-use hostnorm::selftest::Trial;
+use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::report::{Assessment, EpisodeTransition};
+use hostnorm::selftest::SelftestInput;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::training;
 use rand_core::{RngCore, SeedableRng};
@@ -21,9 +21,9 @@ const fn signal(
     name: &'static str,
     unit: Unit,
     floor: f64,
-    of: fn(&hostnorm::signal::Change<'_>) -> Option<f64>,
+    of: fn(&hostnorm::signal::ReadingPair<'_>) -> Option<f64>,
 ) -> Signal {
-    Signal { kind: Kind::Host, name, title: name, help: name, unit, floor, of }
+    Signal { kind: SubjectKind::Host, name, title: name, help: name, unit, floor, of }
 }
 
 static SIGNALS: [Signal; 5] = [
@@ -68,12 +68,12 @@ impl Machine {
 }
 
 struct Run {
-    judgements: Vec<Judgement>,
+    judgements: Vec<Assessment>,
     /// Self-tests and when they were due.
-    trials: Vec<(usize, Trial)>,
+    trials: Vec<(usize, SelftestInput)>,
 }
 
-fn run(seed: u64, idle: bool, seconds: usize, settings: &Settings, fault: Fault) -> Run {
+fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: Fault) -> Run {
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(seed), load: 0.0, idle };
     let mut engine = Engine::new(&SIGNALS, settings);
     let (mut judgements, mut trials) = (Vec::new(), Vec::new());
@@ -86,9 +86,9 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &Settings, fault: Fault)
             reading.host().set(metric, value);
         }
         judgements.push(engine.step(reading).judgements.remove(&Subject::Host).unwrap());
-        if let Some(set) = engine.due(Kind::Host) {
-            let model = training::train(&set, &training::Settings::default(), seed).unwrap();
-            engine.install(Kind::Host, &model.eif);
+        if let Some(set) = engine.due(SubjectKind::Host) {
+            let model = training::train(&set, &training::TrainingSettings::default(), seed).unwrap();
+            engine.install(SubjectKind::Host, &model.eif);
         }
         trials.extend(engine.due_trial().map(|(_, trial)| (t, trial)));
     }
@@ -98,12 +98,12 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &Settings, fault: Fault)
 impl Run {
     fn began(&self) -> Vec<usize> {
         let turns = self.judgements.iter().enumerate();
-        turns.filter(|(_, it)| it.turn == Some(Turn::Began)).map(|(t, _)| t).collect()
+        turns.filter(|(_, it)| it.turn == Some(EpisodeTransition::Began)).map(|(t, _)| t).collect()
     }
 
     fn ended(&self) -> Vec<usize> {
         let turns = self.judgements.iter().enumerate();
-        turns.filter(|(_, it)| matches!(it.turn, Some(Turn::Ended(_)))).map(|(t, _)| t).collect()
+        turns.filter(|(_, it)| matches!(it.turn, Some(EpisodeTransition::Ended(_)))).map(|(t, _)| t).collect()
     }
 
     fn cause(&self, t: usize) -> &'static str {
@@ -113,7 +113,7 @@ impl Run {
 
 #[test]
 fn the_score_is_withheld_until_the_warmup_is_over() {
-    let run = run(1, false, 610, &Settings::default(), |_, _| {});
+    let run = run(1, false, 610, &EngineSettings::default(), |_, _| {});
     let first = run.judgements.iter().position(|it| it.opinion.is_some()).unwrap();
     assert!((599..=602).contains(&first), "{first}");
     let announced = run.judgements[10].ready_at;
@@ -124,7 +124,7 @@ fn the_score_is_withheld_until_the_warmup_is_over() {
 fn quiet_machines_stay_quiet_for_two_hours() {
     for seed in 0..6 {
         for idle in [false, true] {
-            let run = run(seed, idle, 7800, &Settings::default(), |_, _| {});
+            let run = run(seed, idle, 7800, &EngineSettings::default(), |_, _| {});
             let highest = run.judgements.iter().filter_map(|it| it.opinion.as_ref()).map(|it| it.score);
             let highest = highest.fold(0.0, f64::max);
             assert!(run.began().is_empty(), "seed {seed}, idle {idle}: {:?}, {highest}", run.began());
@@ -134,7 +134,7 @@ fn quiet_machines_stay_quiet_for_two_hours() {
 
 #[test]
 fn self_tests_are_due_after_each_quiet_hour() {
-    let quiet = run(1, false, 8_000, &Settings::default(), |_, _| {});
+    let quiet = run(1, false, 8_000, &EngineSettings::default(), |_, _| {});
     let due: Vec<usize> = quiet.trials.iter().map(|(t, _)| *t).collect();
     assert!(matches!(due[..], [4_170..=4_230, 7_770..=7_830]), "{due:?}");
     for (t, trial) in quiet.trials {
@@ -142,7 +142,7 @@ fn self_tests_are_due_after_each_quiet_hour() {
         assert_eq!(findings.complaint(), None, "at {t}: {findings:?}");
     }
     // An hour with an episode in it is none.
-    let struck = run(1, false, 8_000, &Settings::default(), |at, it| {
+    let struck = run(1, false, 8_000, &EngineSettings::default(), |at, it| {
         if (2_000.0..2_200.0).contains(&at) {
             it[2] = 0.95;
         }
@@ -154,7 +154,7 @@ fn self_tests_are_due_after_each_quiet_hour() {
 /// A fault from 1000 s to 1120 s.
 fn check(name: &str, idle: bool, fault: Fault, causes: &[&str]) {
     for seed in 0..4 {
-        let run = run(seed, idle, 1400, &Settings::default(), fault);
+        let run = run(seed, idle, 1400, &EngineSettings::default(), fault);
         let (began, ended) = (run.began(), run.ended());
         assert_eq!((began.len(), ended.len()), (1, 1), "{name}, seed {seed}: {began:?} {ended:?}");
         assert!((1000..=1015).contains(&began[0]), "{name}, seed {seed}: began at {}", began[0]);
@@ -208,7 +208,7 @@ fn faults_are_found_named_and_end() {
 
 #[test]
 fn a_change_within_the_floor_is_none() {
-    let run = run(3, true, 1400, &Settings::default(), |at, it| {
+    let run = run(3, true, 1400, &EngineSettings::default(), |at, it| {
         it[0] = if during(at) { 0.05 } else { 0.02 };
         it[1] = it[0] * 0.3;
     });
@@ -217,14 +217,14 @@ fn a_change_within_the_floor_is_none() {
 
 #[test]
 fn equal_readings_give_equal_reports() {
-    let twice =
-        [(); 2].map(|()| format!("{:?}", run(5, false, 700, &Settings::default(), |_, _| {}).judgements));
+    let twice = [(); 2]
+        .map(|()| format!("{:?}", run(5, false, 700, &EngineSettings::default(), |_, _| {}).judgements));
     assert_eq!(twice[0], twice[1]);
 }
 
 #[test]
 fn contributions_add_up_to_the_score() {
-    let run = run(7, false, 1100, &Settings::default(), |at, it| {
+    let run = run(7, false, 1100, &EngineSettings::default(), |at, it| {
         if during(at) {
             it[0] = 1.0;
         }
@@ -237,23 +237,31 @@ fn contributions_add_up_to_the_score() {
 
 #[test]
 fn a_new_normal_is_accepted_after_an_hour_and_quiet_afterwards() {
-    let run = run(2, false, 3 * 3600, &Settings::default(), |at, it| {
+    let run = run(2, false, 3 * 3600, &EngineSettings::default(), |at, it| {
         if at >= 1000.0 {
             it[2] = 0.9;
         }
     });
     let turns = run.judgements.iter().enumerate().filter_map(|(t, it)| Some((t, it.turn?)));
-    let turns: Vec<_> = turns.filter(|(_, turn)| *turn != Turn::Changed).collect();
-    assert!(matches!(turns[..], [(1000..1020, Turn::Began), (4600..4620, Turn::Accepted(_))]), "{turns:?}");
+    let turns: Vec<_> = turns.filter(|(_, turn)| *turn != EpisodeTransition::Changed).collect();
+    assert!(
+        matches!(
+            turns[..],
+            [(1000..1020, EpisodeTransition::Began), (4600..4620, EpisodeTransition::Accepted(_))]
+        ),
+        "{turns:?}"
+    );
 }
 
 static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
-static CUES: &[Cue] =
-    &[Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&BOOTED).filter(|it| *it >= 0.0) }];
+static CUES: &[GraceTrigger] = &[GraceTrigger {
+    reason: GraceReason::Boot,
+    of: |_, now| now.host_values()?.get(&BOOTED).filter(|it| *it >= 0.0),
+}];
 
 /// A fault of two minutes, at a time when the machine was booted so many seconds ago, if it was.
 fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
-    let mut engine = Engine::new(&SIGNALS, &Settings::default()).with_cues(CUES);
+    let mut engine = Engine::new(&SIGNALS, &EngineSettings::default()).with_cues(CUES);
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
     let mut began = Vec::new();
     for t in 0..1300 {
@@ -274,7 +282,7 @@ fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
         let report = engine.step(reading);
         let in_grace = booted.is_some_and(|it| (0.0..300.0).contains(&(t as f64 - 1000.0 + it)));
         assert_eq!(report.grace.unwrap().is_active(), in_grace, "at {t}");
-        if report.judgements[&Subject::Host].turn == Some(Turn::Began) {
+        if report.judgements[&Subject::Host].turn == Some(EpisodeTransition::Began) {
             began.push(t);
         }
     }
@@ -294,7 +302,7 @@ fn after_a_boot_only_what_is_twice_as_odd_is_an_episode() {
 
 #[test]
 fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
-    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
     for t in 0..4000 {
         // Asleep for an hour from 1500 on; the clock goes back by an hour at 2500.
@@ -314,7 +322,7 @@ fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
 
 #[test]
 fn a_signal_that_goes_missing_is_absent_and_no_alarm() {
-    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+    let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(4), load: 0.0, idle: false };
     for t in 0..1500 {
         let mut reading = Reading::new(Timestamp(1.7e9 + f64::from(t)));
@@ -332,8 +340,8 @@ fn a_signal_that_goes_missing_is_absent_and_no_alarm() {
 }
 
 /// Readings a second apart but where `clock` moves them, and what the machine does.
-fn walk(clock: fn(usize) -> f64, fault: Fault, mut see: impl FnMut(usize, &Judgement)) {
-    let mut engine = Engine::new(&SIGNALS, &Settings::default());
+fn walk(clock: fn(usize) -> f64, fault: Fault, mut see: impl FnMut(usize, &Assessment)) {
+    let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(9), load: 0.0, idle: true };
     for t in 0..2000 {
         let mut values = machine.values();
@@ -373,7 +381,7 @@ fn hours_without_a_reading_are_no_part_of_an_episode() {
                 it[2] = 0.9;
             }
         },
-        |_, judgement| accepted |= matches!(judgement.turn, Some(Turn::Accepted(_))),
+        |_, judgement| accepted |= matches!(judgement.turn, Some(EpisodeTransition::Accepted(_))),
     );
     assert!(!accepted);
 }
@@ -393,7 +401,7 @@ fn the_sentence_names_this_fault_and_not_the_last() {
             }
         },
         |_, judgement| {
-            if judgement.turn == Some(Turn::Began) {
+            if judgement.turn == Some(EpisodeTransition::Began) {
                 named.push(judgement.opinion.as_ref().unwrap().causes[0].signal.name);
             }
         },

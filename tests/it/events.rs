@@ -3,10 +3,10 @@
 //!
 //! Nine days of minutes as rows, the event in the last one; and a day of seconds as the engine reads them.
 
-use hostnorm::detect::random::Random;
+use hostnorm::detect::random::SeededRng;
 use hostnorm::engine::{self, Engine};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
+use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::replay::Replay;
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::training;
@@ -77,7 +77,7 @@ impl Series<'_> {
 
 /// What goes on beside the signal on the same host: a second processor's share, a ratio of memory, bytes written and
 /// received, page faults; some follow the day, some share a load, one is alone.
-fn others(t: usize, load: &mut f64, random: &mut Random) -> [f64; 5] {
+fn others(t: usize, load: &mut f64, random: &mut SeededRng) -> [f64; 5] {
     let [[a, b], [c, d], [e, f]] = [random.normals(), random.normals(), random.normals()];
     let [a, b, c, d, e, f] = [a, b, c, d, e, f].map(f64::from);
     *load = 0.95 * *load + 0.3 * a;
@@ -94,7 +94,7 @@ fn others(t: usize, load: &mut f64, random: &mut Random) -> [f64; 5] {
 
 /// The share of an event's time in an episode, and how many episodes began outside of it.
 fn rows(event: &Event, width: usize, anomaly_weight: f64) -> (f64, usize) {
-    let (mut random, mut load) = (Random::new(1), 0.0);
+    let (mut random, mut load) = (SeededRng::new(1), 0.0);
     let floors = [event.floor, 0.08, 0.05, 15e6, 5e6, 20_000.0];
     let mut replay = Replay::new(floors[..width].to_vec(), &settings(1, anomaly_weight));
     let mut series = Series { event, day: DAY, from: FROM, len: event.minutes, first: 0.0 };
@@ -150,7 +150,7 @@ static BUSY: Metric = Metric::gauge("busy_ratio", "Share of time busy");
 
 const fn signal(name: &'static str, floor: f64) -> [Signal; 1] {
     [Signal {
-        kind: Kind::Host,
+        kind: SubjectKind::Host,
         name,
         title: name,
         help: name,
@@ -169,8 +169,8 @@ const SECONDS: usize = 86_400;
 /// episode, and how many readings outside of it and the ten minutes after it were in one.
 fn live(event: &Event) -> (f64, usize) {
     let signals = if event.floor < 0.08 { &USED } else { &PROCESSOR };
-    let mut engine = Engine::new(signals, &engine::Settings::default());
-    let mut random = Random::new(2);
+    let mut engine = Engine::new(signals, &engine::EngineSettings::default());
+    let mut random = SeededRng::new(2);
     let (from, len) = (SECONDS + 3_600, 1_800);
     let mut series = Series { event, day: SECONDS, from, len, first: 0.0 };
     let (mut active, mut outside) = (0, 0);
@@ -178,9 +178,9 @@ fn live(event: &Event) -> (f64, usize) {
         let mut reading = Reading::new(Timestamp(t as f64));
         reading.host().set(&BUSY, series.at(t, f64::from(random.normals()[0])));
         let judgement = engine.step(reading).judgements.remove(&Subject::Host).unwrap();
-        if let Some(set) = engine.due(Kind::Host) {
-            let grown = training::grow(&set, &training::Settings::default(), 1).unwrap();
-            engine.install(Kind::Host, &grown.eif);
+        if let Some(set) = engine.due(SubjectKind::Host) {
+            let grown = training::grow(&set, &training::TrainingSettings::default(), 1).unwrap();
+            engine.install(SubjectKind::Host, &grown.eif);
         }
         let alarm = usize::from(judgement.episode.is_some());
         if (from..from + len).contains(&t) {

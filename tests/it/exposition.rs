@@ -7,19 +7,19 @@ use std::sync::atomic::Ordering;
 
 use hostnorm::commands::run;
 use hostnorm::detect::{PerDetector, absence};
-use hostnorm::grace::{Cue, Lengths, Reason, Watch};
-use hostnorm::http::{Build, Counts, Format, METRICS, Options, Page};
-use hostnorm::metric::{Metric, Type};
-use hostnorm::reading::{Collection, Kind, Labels, Reading, Subject, Timestamp, Values};
+use hostnorm::grace::{GraceDurations, GraceReason, GraceTrigger, GraceWatcher};
+use hostnorm::http::{BuildInfo, ExpositionOptions, METRICS, MetricsFormat, Page, ServerCounters};
+use hostnorm::metric::{Metric, MetricType};
+use hostnorm::reading::{Collection, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
-    Absent, Contribution, Direction, Episode, Expected, Judgement, Opinion, Report, Shadowed, SignalState,
-    Took, Trace,
+    AbsentSignal, Assessment, Contribution, Direction, Episode, ExpectedValue, Report, ScoreDetails,
+    ShadowScore, SignalState, TickTiming, TraceIds,
 };
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::telemetry::otlp;
 use hostnorm::{sampler, sources, store};
 
-const OPENMETRICS: Format = Format::OpenMetrics { content_type: "" };
+const OPENMETRICS: MetricsFormat = MetricsFormat::OpenMetrics { content_type: "" };
 
 static LOAD: Metric = Metric::gauge("hostnorm_load1", "Load average over one minute");
 static SIZE: Metric =
@@ -35,7 +35,15 @@ static BUSY: Signal = signal("cpu_busy_ratio", "CPU usage");
 static USED: Signal = signal("memory_used_ratio", "memory used");
 
 const fn signal(name: &'static str, title: &'static str) -> Signal {
-    Signal { kind: Kind::Host, name, title, help: "A share", unit: Unit::Ratio, floor: 0.05, of: |_| None }
+    Signal {
+        kind: SubjectKind::Host,
+        name,
+        title,
+        help: "A share",
+        unit: Unit::Ratio,
+        floor: 0.05,
+        of: |_| None,
+    }
 }
 
 /// What every page of these tests was read from: quotes, backslashes and line ends in labels, values that are
@@ -69,7 +77,7 @@ fn own() -> Values {
 
 fn learning() -> Report {
     let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None, drift: None }];
-    let judgement = Judgement { ready_at: Timestamp(1_790_000_600.0), signals, ..Judgement::default() };
+    let judgement = Assessment { ready_at: Timestamp(1_790_000_600.0), signals, ..Assessment::default() };
     Report {
         reading: Arc::new(reading()),
         own: own(),
@@ -79,7 +87,7 @@ fn learning() -> Report {
 }
 
 fn anomaly() -> Report {
-    let opinion = Opinion {
+    let opinion = ScoreDetails {
         score: 2.5,
         momentary: 2.25,
         confidence: Some(2.0 / 3.0),
@@ -94,10 +102,10 @@ fn anomaly() -> Report {
             Contribution { signal: &USED, direction: Direction::Low, value: -0.25 },
         ],
         causes: Vec::new(),
-        shadow: Some(Shadowed { score: 1.75, forest: 1.125 }),
+        shadow: Some(ShadowScore { score: 1.75, forest: 1.125 }),
     };
-    let expected = Some(Expected { value: 0.125, lower: 0.0, upper: 0.25 });
-    let host = Judgement {
+    let expected = Some(ExpectedValue { value: 0.125, lower: 0.0, upper: 0.25 });
+    let host = Assessment {
         ready: true,
         opinion: Some(opinion),
         episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5 }),
@@ -108,29 +116,35 @@ fn anomaly() -> Report {
             SignalState { signal: &BUSY, value: 0.96875, expected, drift: Some(1.25) },
             SignalState { signal: &USED, value: 0.5, expected: None, drift: None },
         ],
-        absent: vec![Absent { signal: &USED, kind: absence::Kind::FlatLine, seconds: 720.0, usual: 30.0 }],
+        absent: vec![AbsentSignal {
+            signal: &USED,
+            kind: absence::AbsenceKind::FlatLine,
+            seconds: 720.0,
+            usual: 30.0,
+        }],
         budget_spent: Some(0.5),
-        ..Judgement::default()
+        ..Assessment::default()
     };
-    let opinion = Some(Opinion { score: 0.0, ..Opinion::default() });
-    let quiet = Judgement { ready: true, opinion, ..Judgement::default() };
+    let opinion = Some(ScoreDetails { score: 0.0, ..ScoreDetails::default() });
+    let quiet = Assessment { ready: true, opinion, ..Assessment::default() };
     let judgements =
         [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
-    let cues: &[Cue] = &[Cue { reason: Reason::Upgrade, of: |_, _| Some(0.0) }];
-    let grace = Watch::new(cues, Lengths::default()).step(&Reading::default(), &Reading::default());
+    let cues: &[GraceTrigger] = &[GraceTrigger { reason: GraceReason::Upgrade, of: |_, _| Some(0.0) }];
+    let grace =
+        GraceWatcher::new(cues, GraceDurations::default()).step(&Reading::default(), &Reading::default());
     let trace =
-        Trace { trace_id: "0af7651916cd43dd8448eb211c80319c".into(), span_id: "b7ad6b7169203331".into() };
-    let before = Some(Took { at: Timestamp(1_789_999_999.25), seconds: 0.001_5, trace: Some(trace) });
+        TraceIds { trace_id: "0af7651916cd43dd8448eb211c80319c".into(), span_id: "b7ad6b7169203331".into() };
+    let before = Some(TickTiming { at: Timestamp(1_789_999_999.25), seconds: 0.001_5, trace: Some(trace) });
     Report { reading: Arc::new(reading()), own: own(), judgements, grace, before, ..Report::default() }
 }
 
-fn options(raw: bool) -> Options {
-    let build = Build { version: "1.2.3", revision: "abcdef0", rust_version: "1.95.0" };
-    Options { sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET], raw, build }
+fn options(raw: bool) -> ExpositionOptions {
+    let build = BuildInfo { version: "1.2.3", revision: "abcdef0", rust_version: "1.95.0" };
+    ExpositionOptions { sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET], raw, build }
 }
 
-fn render(report: &Arc<Report>, options: Options) -> Page {
-    let counts = Counts::default();
+fn render(report: &Arc<Report>, options: ExpositionOptions) -> Page {
+    let counts = ServerCounters::default();
     counts.openmetrics.store(7, Ordering::Relaxed);
     if let Some(took) = &report.before {
         counts.ticks.note(took);
@@ -138,11 +152,11 @@ fn render(report: &Arc<Report>, options: Options) -> Page {
     Page::new(Arc::clone(report), Arc::new(options), Arc::new(counts))
 }
 
-fn check(name: &str, report: Report, options: Options) {
+fn check(name: &str, report: Report, options: ExpositionOptions) {
     let report = Arc::new(report);
     let page = render(&report, options.clone());
     let again = render(&Arc::new(Report::clone(&report)), options);
-    for (format, suffix) in [(OPENMETRICS, "om"), (Format::Text, "txt")] {
+    for (format, suffix) in [(OPENMETRICS, "om"), (MetricsFormat::Text, "txt")] {
         let text = page.body(format, false);
         assert_eq!(text, again.body(format, false), "equal reports give equal bytes");
         assert_eq!(page.body(format, true), again.body(format, true), "compressed, too");
@@ -176,7 +190,11 @@ fn without_raw_values_the_conclusions_and_the_self_metrics_stay() {
 
 #[test]
 fn an_empty_report_is_a_page() {
-    check("empty", Report::default(), Options { build: options(true).build, ..Options::default() });
+    check(
+        "empty",
+        Report::default(),
+        ExpositionOptions { build: options(true).build, ..ExpositionOptions::default() },
+    );
 }
 
 #[test]
@@ -210,7 +228,7 @@ fn metrics_keep_to_the_conventions() {
         assert!(names.insert(*name), "{name} is declared twice");
         assert_eq!(
             name.ends_with("_total"),
-            *ty == Type::Counter,
+            *ty == MetricType::Counter,
             "{name}: counters, and only they, end in _total"
         );
         assert!(

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hostnorm::dataset::{Entry, Folder, Scores, labels};
+use hostnorm::dataset::{FolderEntry, ScoreColumn, SeriesFolder, labels};
 use hostnorm::evaluate::{Evaluation, Figures, figures, period};
 use lzma_rust2::XzReader;
 use serde_json::Value;
@@ -45,9 +45,9 @@ fn all_sets_agree() {
 #[test]
 fn the_window_is_that_of_the_rule() {
     let dir = whole().unwrap_or_else(excerpt);
-    let folder = Folder::open(&dir).unwrap();
+    let folder = SeriesFolder::open(&dir).unwrap();
     let entries: Vec<_> = folder.sets().into_iter().flat_map(|set| folder.of_set(set)).collect();
-    let differ = |it: &&&Entry| period(&first_column(&folder, it)) != it.vus_window.unwrap();
+    let differ = |it: &&&FolderEntry| period(&first_column(&folder, it)) != it.vus_window.unwrap();
     let differing: Vec<_> = entries.iter().filter(differ).map(|it| it.name.as_str()).collect();
     assert!(differing.is_empty(), "{differing:?}");
 }
@@ -74,7 +74,7 @@ fn whole() -> Option<PathBuf> {
 
 /// Compares the figures of each recipe and set.
 fn check(dir: &Path, expected: &Path) {
-    let folder = Folder::open(dir).unwrap();
+    let folder = SeriesFolder::open(dir).unwrap();
     let expected: Value = serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
     let mut wrong = Vec::new();
     for (recipe, sets) in expected.as_object().unwrap() {
@@ -89,7 +89,7 @@ fn check(dir: &Path, expected: &Path) {
 }
 
 /// A series with scores by a formula, the same as in tests/quality/expected.py.
-fn series(folder: &Folder, entry: &Entry, recipe: &str) -> hostnorm::evaluate::Series {
+fn series(folder: &SeriesFolder, entry: &FolderEntry, recipe: &str) -> hostnorm::evaluate::Series {
     let labels = labels(&folder.labels(entry)).unwrap();
     let seed = 88_172_645_463_325_252 + 1000 * labels.len() as u64 + entry.vus_window.unwrap() as u64;
     let scores = match recipe {
@@ -103,7 +103,7 @@ fn series(folder: &Folder, entry: &Entry, recipe: &str) -> hostnorm::evaluate::S
     let signals = entry.metrics.len();
     let blamed = |row: usize| (0..signals).map(|it| ((row * 7 + it * 5) % signals) as u16).collect();
     let top = matches!(recipe, "late" | "broken").then(|| (0..labels.len()).map(blamed).collect());
-    folder.series(entry, Scores { scores, top }, Path::new("formula")).unwrap()
+    folder.series(entry, ScoreColumn { scores, top }, Path::new("formula")).unwrap()
 }
 
 /// Scores that come up three rows after an event began, smoothed; with many ties, or broken.
@@ -128,7 +128,7 @@ fn drawn(labels: &[bool], recipe: &str, mut uniforms: Uniforms) -> Vec<f64> {
 }
 
 /// The first column of the test part.
-fn first_column(folder: &Folder, entry: &Entry) -> Vec<f64> {
+fn first_column(folder: &SeriesFolder, entry: &FolderEntry) -> Vec<f64> {
     let file = std::fs::File::open(folder.test(entry)).unwrap();
     let text = std::io::read_to_string(XzReader::new(std::io::BufReader::new(file), true)).unwrap();
     text.lines().skip(1).map(|it| it.split(',').next().unwrap().parse().unwrap()).collect()

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hostnorm::reading::{Reading, Sample, Timestamp};
-use hostnorm::sources::{Roots, Row, SOURCES, Settings, Sources};
+use hostnorm::sources::{Roots, SOURCES, SourceInfo, SourceSettings, Sources};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -84,11 +84,11 @@ impl Tree {
 }
 
 /// The machine that runs the test is in these, and how busy it is.
-fn comparable(row: &Row) -> bool {
+fn comparable(row: &SourceInfo) -> bool {
     row.name != "self" && row.name != "filesystem"
 }
 
-fn of<'a>(row: &Row, reading: &'a Reading) -> Vec<&'a Sample> {
+fn of<'a>(row: &SourceInfo, reading: &'a Reading) -> Vec<&'a Sample> {
     let samples = reading.subjects.values().flat_map(|it| it.iter());
     samples.filter(|it| row.metrics.contains(&it.metric)).collect()
 }
@@ -105,7 +105,8 @@ fn no_series_comes_twice(reading: &Reading) {
 
 fn read(tree: &Path) -> Reading {
     let roots = Roots { procfs: tree.join("proc"), sysfs: tree.join("sys"), rootfs: tree.into() };
-    let mut sources = Sources::open(&Settings { roots, ..Settings::default() }, |it| it != "self");
+    let mut sources =
+        Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, |it| it != "self");
     sources.read_all(Timestamp(0.0));
     sources.read_all(Timestamp(1.0))
 }
@@ -175,7 +176,7 @@ fn what_makes_no_sense_is_a_problem() {
     }
 }
 
-fn row(name: &str) -> &'static Row {
+fn row(name: &str) -> &'static SourceInfo {
     SOURCES.iter().find(|it| it.name == name).unwrap()
 }
 

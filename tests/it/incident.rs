@@ -1,11 +1,11 @@
 //! An incident of an hour must not hide the next one, which is a tenth as large (ADR 012).
 
 use hostnorm::budget::Budget;
-use hostnorm::detect::Shape;
+use hostnorm::detect::FeatureSpec;
 use hostnorm::engine;
 use hostnorm::reading::Timestamp;
-use hostnorm::report::Turn;
-use hostnorm::scorer::{Hold, Scorer, Settings, Step};
+use hostnorm::report::EpisodeTransition;
+use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, ScorerStep};
 use hostnorm::simulate::{COLUMNS, Machine, WIDTH};
 use hostnorm::training;
 use hostnorm::window::Point;
@@ -13,15 +13,15 @@ use hostnorm::window::Point;
 const POINT_SECONDS: f64 = 30.0;
 const HOUR: usize = 120;
 
-fn settings() -> Settings {
-    let live = engine::Settings::default();
-    Settings {
+fn settings() -> ScorerSettings {
+    let live = engine::EngineSettings::default();
+    ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: live.threshold,
         budget: Budget::OFF,
         resolve: live.resolve,
         smoothing: 1.0,
-        score_hold: Hold::Seconds(live.score_hold),
+        score_hold: ScoreHold::Seconds(live.score_hold),
         anomaly_weight: live.anomaly_weight,
         sheltered: true,
     }
@@ -30,7 +30,7 @@ fn settings() -> Settings {
 /// Whether an episode begins in each of two hours, `apart` hours from the end of one to the other's begin, when so many
 /// bytes a second more are received in them, on the fourth day of a machine.
 fn found(seed: u64, bytes: [f64; 2], apart: usize) -> [bool; 2] {
-    let shape = Shape::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
+    let shape = FeatureSpec::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let (mut scorer, mut machine) = (Scorer::new(&shape), Machine::new(seed, 1_767_571_200.0, POINT_SECONDS));
     let struck = COLUMNS.iter().position(|it| it.name == "network_received_bytes_per_second").unwrap();
     let first = 3 * 24 * HOUR;
@@ -41,14 +41,15 @@ fn found(seed: u64, bytes: [f64; 2], apart: usize) -> [bool; 2] {
         let during = hours.iter().position(|it| it.contains(&idx));
         values[struck] += during.map_or(0.0, |hour| bytes[hour]);
         point.advance(Timestamp(machine.at()), &values, &[false; WIDTH]);
-        let step = Step { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
+        let step = ScorerStep { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
         let score = scorer.step(&point, step, &settings());
-        if let (Some(hour), Some(Turn::Began)) = (during, score.and_then(|it| it.turn)) {
+        if let (Some(hour), Some(EpisodeTransition::Began)) = (during, score.and_then(|it| it.turn)) {
             found[hour] = true;
         }
         if idx == next {
             next = (2 * idx).min(idx + 2_880);
-            let grown = training::grow(&scorer.training_set(), &training::Settings::default(), 1).unwrap();
+            let grown =
+                training::grow(&scorer.training_set(), &training::TrainingSettings::default(), 1).unwrap();
             scorer.detectors.forest.install(&grown.eif);
         }
     }

@@ -3,12 +3,12 @@
 
 use crate::living;
 
-use hostnorm::engine::{Engine, Settings};
-use hostnorm::reading::{Kind, Labels, Reading, Subject, Timestamp};
-use hostnorm::report::{Judgement, Turn};
-use hostnorm::scorer::Past;
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::report::{Assessment, EpisodeTransition};
+use hostnorm::scorer::ScorerHistory;
 use hostnorm::simulate::COLUMNS;
-use hostnorm::training::{self, Model};
+use hostnorm::training::{self, TrainedModel};
 use hostnorm::window::Point;
 
 use living::{SIGNALS, VALUE, readings};
@@ -17,8 +17,8 @@ const EVERY: f64 = 60.0;
 /// The memory used, among the signals.
 const MEMORY: usize = 5;
 
-fn settings() -> Settings {
-    Settings { interval: EVERY, window: 1, warmup: 3_600.0, ..Settings::default() }
+fn settings() -> EngineSettings {
+    EngineSettings { interval: EVERY, window: 1, warmup: 3_600.0, ..EngineSettings::default() }
 }
 
 /// The machine with its memory at this share from now on.
@@ -31,14 +31,14 @@ fn with_memory(reading: &Reading, share: f64) -> Reading {
     changed
 }
 
-fn step(engine: &mut Engine, reading: Reading) -> Judgement {
+fn step(engine: &mut Engine, reading: Reading) -> Assessment {
     engine.step(reading).judgements.remove(&Subject::Host).unwrap()
 }
 
-fn model(engine: &mut Engine, seed: u64) -> Model {
-    engine.request_training(Kind::Host).unwrap();
-    let set = engine.due(Kind::Host).unwrap();
-    training::train(&set, &training::Settings::default(), seed).unwrap()
+fn model(engine: &mut Engine, seed: u64) -> TrainedModel {
+    engine.request_training(SubjectKind::Host).unwrap();
+    let set = engine.due(SubjectKind::Host).unwrap();
+    training::train(&set, &training::TrainingSettings::default(), seed).unwrap()
 }
 
 /// A host that is known for two quiet days, and the readings after them.
@@ -48,8 +48,8 @@ fn known(rest: usize) -> (Engine, Vec<Reading>) {
     let mut engine = Engine::new(&SIGNALS, &settings());
     history.into_iter().for_each(|it| drop(engine.step(it)));
     let model = model(&mut engine, 1);
-    engine.install(Kind::Host, &model.eif);
-    engine.compare_with(Kind::Host, &model.reference);
+    engine.install(SubjectKind::Host, &model.eif);
+    engine.compare_with(SubjectKind::Host, &model.reference);
     (engine, rest)
 }
 
@@ -61,8 +61,8 @@ fn an_anomaly_is_accepted_when_somebody_says_so() {
     for (idx, reading) in rest.iter().enumerate() {
         let judgement = step(&mut engine, with_memory(reading, 0.97));
         match judgement.turn {
-            Some(Turn::Accepted(_)) => accepted = Some(idx),
-            Some(Turn::Began) => {
+            Some(EpisodeTransition::Accepted(_)) => accepted = Some(idx),
+            Some(EpisodeTransition::Began) => {
                 assert_eq!(accepted, None, "at {idx}: what was accepted is no anomaly again");
             }
             _ => {}
@@ -78,13 +78,13 @@ fn an_anomaly_is_accepted_when_somebody_says_so() {
 #[test]
 fn a_training_can_be_asked_for() {
     let mut engine = Engine::new(&SIGNALS, &settings());
-    let refused = engine.request_training(Kind::Host).unwrap_err();
+    let refused = engine.request_training(SubjectKind::Host).unwrap_err();
     assert_eq!(refused, "too little is known yet: the warm-up goes on");
     let (mut engine, _) = known(0);
-    assert!(engine.due(Kind::Host).is_none());
-    engine.request_training(Kind::Host).unwrap();
-    let set = engine.due(Kind::Host).unwrap();
-    assert!(engine.due(Kind::Host).is_none(), "once");
+    assert!(engine.due(SubjectKind::Host).is_none());
+    engine.request_training(SubjectKind::Host).unwrap();
+    let set = engine.due(SubjectKind::Host).unwrap();
+    assert!(engine.due(SubjectKind::Host).is_none(), "once");
     let [from, to] = set.span.unwrap();
     assert!(to.0 - from.0 > 1.9 * 86_400.0 && set.rows.len() > 2_000);
 }
@@ -98,10 +98,10 @@ fn what_is_not_learned_changes_nothing() {
         step(&mut engine, with_memory(reading, 0.97));
     }
     assert_eq!(
-        engine.request_training(Kind::Host).unwrap_err(),
+        engine.request_training(SubjectKind::Host).unwrap_err(),
         "learning is off; hostnorm learn on switches it on"
     );
-    assert!(engine.due(Kind::Host).is_none());
+    assert!(engine.due(SubjectKind::Host).is_none());
     let after = step(&mut engine, with_memory(&rest[299], 0.97)).signals[MEMORY].expected.unwrap();
     // The time of day counts still.
     assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
@@ -111,46 +111,46 @@ fn what_is_not_learned_changes_nothing() {
 fn a_new_model_is_tried_out_beside_the_old_one() {
     let (mut engine, rest) = known(200);
     let new = model(&mut engine, 2);
-    engine.try_out(Kind::Host, &new.eif);
+    engine.try_out(SubjectKind::Host, &new.eif);
     for reading in &rest[..50] {
         let opinion = step(&mut engine, reading.clone()).opinion.unwrap();
         let shadow = opinion.shadow.unwrap();
         assert!((shadow.score - opinion.momentary).abs() < 0.3, "{} {}", shadow.score, opinion.momentary);
         assert!((0.3..1.0).contains(&shadow.forest), "{}", shadow.forest);
     }
-    let tally = engine.tally(Kind::Host);
+    let tally = engine.tally(SubjectKind::Host);
     assert_eq!([tally.readings as usize, tally.seconds as usize], [50, 50 * EVERY as usize]);
     // A restart goes on counting, in whichever order model and snapshot come.
     let snapshot = engine.snapshot();
     for first in [true, false] {
         let mut again = Engine::new(&SIGNALS, &settings());
         if first {
-            again.try_out(Kind::Host, &new.eif);
+            again.try_out(SubjectKind::Host, &new.eif);
         }
         again.restore(&snapshot).unwrap();
         if !first {
-            again.try_out(Kind::Host, &new.eif);
+            again.try_out(SubjectKind::Host, &new.eif);
         }
         again.resume_from(rest[49].clone().into());
         let one = step(&mut again, rest[50].clone()).opinion.unwrap();
         assert!(one.shadow.is_some());
-        assert!((again.tally(Kind::Host).readings - 51.0).abs() < 1e-9);
+        assert!((again.tally(SubjectKind::Host).readings - 51.0).abs() < 1e-9);
     }
     // With the same model the shadow says the same, once what was smoothed before has gone.
-    engine.try_out(Kind::Host, &new.eif);
-    engine.install(Kind::Host, &new.eif);
+    engine.try_out(SubjectKind::Host, &new.eif);
+    engine.install(SubjectKind::Host, &new.eif);
     let opinions: Vec<_> =
         rest[50..199].iter().map(|it| step(&mut engine, it.clone()).opinion.unwrap()).collect();
     let last = opinions.last().unwrap();
     assert!((last.shadow.as_ref().unwrap().score - last.momentary).abs() < 1e-9);
-    engine.drop_shadow(Kind::Host);
+    engine.drop_shadow(SubjectKind::Host);
     assert!(step(&mut engine, with_memory(&rest[199], 0.3)).opinion.unwrap().shadow.is_none());
 }
 
 #[test]
 fn signals_that_drift_are_told_and_trained_on() {
     let (mut engine, rest) = known(2_880);
-    let ratio = |judgement: &Judgement, idx: usize| judgement.signals[idx].drift;
+    let ratio = |judgement: &Assessment, idx: usize| judgement.signals[idx].drift;
     let quiet = step(&mut engine, rest[0].clone());
     assert!(ratio(&quiet, MEMORY).unwrap() < 1.0);
     let (mut above, mut due) = (None, None);
@@ -163,7 +163,7 @@ fn signals_that_drift_are_told_and_trained_on() {
         if ratio(&judgement, MEMORY).unwrap() >= 1.0 {
             above = above.or(Some(idx));
         }
-        if due.is_none() && engine.due(Kind::Host).is_some() {
+        if due.is_none() && engine.due(SubjectKind::Host).is_some() {
             due = Some(idx);
         }
     }
@@ -176,7 +176,7 @@ fn signals_that_drift_are_told_and_trained_on() {
 fn what_was_learned_in_a_span_can_be_forgotten() {
     let (mut live, mut points) = (Engine::new(&SIGNALS, &settings()), Vec::new());
     let history = readings(6, EVERY, 2 * 1_440, 0, 0);
-    let mut judgement = Judgement::default();
+    let mut judgement = Assessment::default();
     for (idx, reading) in history.into_iter().enumerate() {
         // Learned as if it were ordinary: nobody knew.
         let reading = if idx >= 2_400 { with_memory(&reading, 0.9) } else { reading };
@@ -184,7 +184,7 @@ fn what_was_learned_in_a_span_can_be_forgotten() {
         if idx > 0 {
             let values = judgement.signals.iter().map(|it| it.value).collect();
             let point = Point { at: reading.at, values, missing: vec![false; SIGNALS.len()] };
-            points.push(Past { point, odd: false, weight: 1.0, score: None });
+            points.push(ScorerHistory { point, odd: false, weight: 1.0, score: None });
         }
     }
     let [learned, usual] = [points.len() - 1, 1_000].map(|idx| points[idx].point.values[MEMORY]);
@@ -202,5 +202,5 @@ fn what_was_learned_in_a_span_can_be_forgotten() {
     let expected = after.signals[MEMORY].expected.unwrap().value;
     assert!((expected - usual).abs() < 0.5 * (before - usual).abs(), "{usual}: {before}, then {expected}");
     assert!(after.ready && after.opinion.is_some(), "the score stays");
-    assert!(live.due(Kind::Host).is_some(), "the model knows it still");
+    assert!(live.due(SubjectKind::Host).is_some(), "the model knows it still");
 }

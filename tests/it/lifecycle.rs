@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostnorm::engine::{Census, EVICTIONS_MAX, Engine, SUBJECT_BYTES_MAX, SUBJECTS_MAX, Settings};
+use hostnorm::engine::{
+    EVICTIONS_MAX, Engine, EngineSettings, SUBJECT_BYTES_MAX, SUBJECTS_MAX, SubjectCounts,
+};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Labels, Reading, Subject, Timestamp};
-use hostnorm::report::{Report, Turn};
-use hostnorm::signal::{Change, Signal, Unit};
+use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::report::{EpisodeTransition, Report};
+use hostnorm::signal::{ReadingPair, Signal, Unit};
 use hostnorm::training;
 
 static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
@@ -15,11 +17,11 @@ const NAMES: [&str; WIDTH] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s
 /// As many signals as [`SUBJECT_BYTES_MAX`] is for.
 const WIDTH: usize = 12;
 
-fn value<const IDX: usize>(change: &Change<'_>) -> Option<f64> {
+fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
     change.now.get_by(&VALUE, &Labels::new([NAMES[IDX]]))
 }
 
-const fn signal(kind: Kind, idx: usize, of: fn(&Change<'_>) -> Option<f64>) -> Signal {
+const fn signal(kind: SubjectKind, idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
     let name = NAMES[idx];
     Signal { kind, name, title: name, help: name, unit: Unit::Ratio, floor: 0.01, of }
 }
@@ -28,14 +30,14 @@ macro_rules! signals {
     ($kind:expr, $($idx:literal)*) => { [$(signal($kind, $idx, value::<$idx>)),*] };
 }
 
-pub(crate) static CONTAINERS: [Signal; WIDTH] = signals!(Kind::Container, 0 1 2 3 4 5 6 7 8 9 10 11);
-static HOST: [Signal; 3] = signals!(Kind::Host, 0 1 2);
+pub(crate) static CONTAINERS: [Signal; WIDTH] = signals!(SubjectKind::Container, 0 1 2 3 4 5 6 7 8 9 10 11);
+static HOST: [Signal; 3] = signals!(SubjectKind::Host, 0 1 2);
 
 const EVERY: f64 = 10.0;
 const MINUTE: usize = 6;
 
-fn settings() -> Settings {
-    Settings { interval: EVERY, window: 3, ..Settings::default() }
+fn settings() -> EngineSettings {
+    EngineSettings { interval: EVERY, window: 3, ..EngineSettings::default() }
 }
 
 fn engine() -> Engine {
@@ -110,12 +112,12 @@ impl Driver {
         report
     }
 
-    fn census(&self) -> Census {
-        self.engine.census()[&Kind::Container]
+    fn census(&self) -> SubjectCounts {
+        self.engine.census()[&SubjectKind::Container]
     }
 
     fn live(&self) -> usize {
-        let Census { learning, ready, gone, waiting, .. } = self.census();
+        let SubjectCounts { learning, ready, gone, waiting, .. } = self.census();
         learning + ready + gone + waiting
     }
 
@@ -128,7 +130,7 @@ impl Driver {
 fn an_hour_of_churn_leaves_memory_flat_and_nobody_out() {
     const LIVE: usize = 300;
     const REPLACED: usize = 50;
-    let settings = Settings { evict_after: 120.0, ..settings() };
+    let settings = EngineSettings { evict_after: 120.0, ..settings() };
     let mut driver = Driver::new(Engine::new(&CONTAINERS[..4], &settings));
     let (mut present, mut next): (Vec<usize>, usize) = ((0..LIVE).collect(), LIVE);
     let mut sizes = Vec::new();
@@ -182,7 +184,7 @@ fn a_subject_that_comes_back_goes_on_where_it_was() {
         let stored = driver.stored.contains_key(&container(1));
         assert_eq!(stored, step as f64 * EVERY > 900.0 - EVERY, "after {step} steps");
     }
-    assert_eq!(driver.census(), Census { ready: 1, evicted: 1, ..Census::default() });
+    assert_eq!(driver.census(), SubjectCounts { ready: 1, evicted: 1, ..SubjectCounts::default() });
     // It is judged by what it knew as soon as its window is full: with the fourth reading from the one that asks.
     let ready: Vec<bool> = (0..5)
         .map(|_| driver.step([container(1), container(2), Subject::Host]))
@@ -211,7 +213,7 @@ fn a_restart_and_another_engine_change_nothing_in_what_is_stored() {
     let check = |mut other: Engine, subject: Subject, bytes: &[u8], expect: &str| {
         other.step(reading(0, [subject.clone()]));
         assert_eq!(other.give_back(&subject, bytes).unwrap_err().to_string(), expect);
-        assert_eq!(other.census()[&Kind::Container].learning, 1);
+        assert_eq!(other.census()[&SubjectKind::Container].learning, 1);
     };
     check(engine(), container(2), &stored, "the snapshot is garbled or cut short");
     check(engine(), container(1), &stored[1..], "the snapshot is garbled or cut short");
@@ -226,13 +228,13 @@ fn a_restart_and_another_engine_change_nothing_in_what_is_stored() {
 
 #[test]
 fn without_an_answer_a_subject_starts_as_a_new_one() {
-    let settings = Settings { interval: 1.0, ..settings() };
+    let settings = EngineSettings { interval: 1.0, ..settings() };
     let mut engine = Engine::new(&CONTAINERS, &settings);
     let waits = |engine: &mut Engine, second: usize| {
         let mut reading = reading(0, [container(1)]);
         reading.at = Timestamp(1.7e9 + second as f64);
         engine.step(reading);
-        engine.census()[&Kind::Container].waiting == 1
+        engine.census()[&SubjectKind::Container].waiting == 1
     };
     let waiting: Vec<bool> = (0..64).map(|it| waits(&mut engine, it)).collect();
     assert_eq!(waiting, [[true; 61].as_slice(), &[false; 3]].concat());
@@ -294,9 +296,9 @@ fn a_new_subject_borrows_until_it_knows_enough_itself() {
     for _ in 0..120 * MINUTE {
         driver.step(known());
     }
-    let set = driver.engine.due(Kind::Container).unwrap();
-    let model = training::train(&set, &training::Settings::default(), 1).unwrap();
-    driver.engine.install(Kind::Container, &model.eif);
+    let set = driver.engine.due(SubjectKind::Container).unwrap();
+    let model = training::train(&set, &training::TrainingSettings::default(), 1).unwrap();
+    driver.engine.install(SubjectKind::Container, &model.eif);
     let judgements: Vec<_> = (0..24 * 60 * MINUTE)
         .map(|_| driver.step(known().chain([container(7)])).judgements.remove(&container(7)))
         .collect();
@@ -336,13 +338,13 @@ fn an_episode_ends_with_its_subject() {
         NAMES.iter().for_each(|it| values.set_by(&VALUE, &Labels::new([*it]), 0.95));
         reading
     };
-    let turns: Vec<Option<Turn>> = (0..2 * MINUTE)
+    let turns: Vec<Option<EpisodeTransition>> = (0..2 * MINUTE)
         .map(|_| driver.step_with(faulty(driver.step)).judgements[&container(1)].turn)
         .collect();
-    assert!(turns.contains(&Some(Turn::Began)), "{turns:?}");
+    assert!(turns.contains(&Some(EpisodeTransition::Began)), "{turns:?}");
     let ended = (0..20 * MINUTE).filter_map(|_| driver.step([container(2)]).left.remove(&container(1)));
     let ended: Vec<_> = ended.filter_map(|it| it.turn).collect();
-    assert!(matches!(ended[..], [Turn::Ended(_)]), "{ended:?}");
+    assert!(matches!(ended[..], [EpisodeTransition::Ended(_)]), "{ended:?}");
 }
 
 #[test]
@@ -354,21 +356,21 @@ fn a_forest_is_trained_on_the_same_share_of_each_subject() {
         let others = if step >= day - 60 * MINUTE { 39 } else { 0 };
         driver.step((0..=others).map(container));
     }
-    driver.engine.request_training(Kind::Container).unwrap();
-    let set = driver.engine.due(Kind::Container).unwrap();
+    driver.engine.request_training(SubjectKind::Container).unwrap();
+    let set = driver.engine.due(SubjectKind::Container).unwrap();
     let ends = set.starts.iter().skip(1).copied().chain([set.rows.len()]);
     let shares: Vec<usize> = set.starts.iter().zip(ends).map(|(from, to)| to - from).collect();
     let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
     assert_eq!(shares.len(), 40);
     assert!(*most <= 8_192 / 40 && *most <= 3 * least && *least > 50, "{shares:?}");
-    assert!(training::train(&set, &training::Settings::default(), 1).is_ok());
+    assert!(training::train(&set, &training::TrainingSettings::default(), 1).is_ok());
     let [from, to] = set.span.unwrap();
     assert!(to.0 - from.0 > 0.8 * 86_400.0, "of all of the time");
 }
 
 #[test]
 fn a_subject_that_is_known_for_weeks_keeps_to_its_budget() {
-    let settings = Settings { interval: 30.0, window: 1, ..Settings::default() };
+    let settings = EngineSettings { interval: 30.0, window: 1, ..EngineSettings::default() };
     let mut engine = Engine::new(&CONTAINERS, &settings);
     for step in 0..29 * 2_880 {
         let mut reading = reading(step, [container(1)]);

@@ -1,20 +1,20 @@
 //! The simulated machine as readings: a host with all of its signals, faults among them.
 
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Labels, Reading, Timestamp};
-use hostnorm::signal::{Change, Signal, Unit};
-use hostnorm::simulate::{COLUMNS, Fault, Settings, Simulation, WIDTH};
+use hostnorm::reading::{Labels, Reading, SubjectKind, Timestamp};
+use hostnorm::signal::{ReadingPair, Signal, Unit};
+use hostnorm::simulate::{COLUMNS, Fault, Simulation, SimulationSettings, WIDTH};
 
 pub(crate) static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
 
-fn value<const IDX: usize>(change: &Change<'_>) -> Option<f64> {
+fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
     change.now.get_by(&VALUE, &Labels::new([COLUMNS[IDX].name]))
 }
 
-const fn signal(idx: usize, of: fn(&Change<'_>) -> Option<f64>) -> Signal {
+const fn signal(idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
     let name = COLUMNS[idx].name;
     let floor = COLUMNS[idx].floor;
-    Signal { kind: Kind::Host, name, title: name, help: name, unit: Unit::Count, floor, of }
+    Signal { kind: SubjectKind::Host, name, title: name, help: name, unit: Unit::Count, floor, of }
 }
 
 macro_rules! signals {
@@ -28,10 +28,10 @@ pub(crate) static SIGNALS: [Signal; WIDTH] =
 /// So many readings, `every` seconds apart, with faults after the first `history` of them.
 pub(crate) fn readings(seed: u64, every: f64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
     let kinds = Fault::ALL.to_vec();
-    let settings = Settings { seed, start: 1.7e9, every, history, rows, faults, kinds };
+    let settings = SimulationSettings { seed, start: 1.7e9, every, history, rows, faults, kinds };
     let simulation = Simulation::new(&settings).unwrap();
     let labels: Vec<Labels> = COLUMNS.iter().map(|it| Labels::new([it.name])).collect();
-    let reading = |row: hostnorm::simulate::Row| {
+    let reading = |row: hostnorm::simulate::SimulatedRow| {
         let mut reading = Reading::new(Timestamp(row.at));
         for ((value, missing), labels) in row.values.iter().zip(row.missing).zip(&labels) {
             if !missing {

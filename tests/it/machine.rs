@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use hostnorm::detect::random::Random;
-use hostnorm::engine::{Engine, Settings};
-use hostnorm::http::{Build, Format, Options, Page};
-use hostnorm::reading::{Kind, Subject, Timestamp};
-use hostnorm::report::{Report, Turn};
+use hostnorm::detect::random::SeededRng;
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::http::{BuildInfo, ExpositionOptions, MetricsFormat, Page};
+use hostnorm::reading::{Subject, SubjectKind, Timestamp};
+use hostnorm::report::{EpisodeTransition, Report};
 use hostnorm::sources::{self, Roots, Sources};
 use hostnorm::training;
 
@@ -26,24 +26,25 @@ struct Machine {
     tree: tempfile::TempDir,
     sources: Sources,
     engine: Engine,
-    random: Random,
+    random: SeededRng,
     /// Ticks in programs, in the kernel and idle, and context switches, since boot.
     counters: [u64; 4],
 }
 
 impl Machine {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: &EngineSettings) -> Self {
         let tree = tempfile::tempdir().unwrap();
         copy(&fixtures(), tree.path());
         let root = |name: &str| tree.path().join(name);
         let roots = Roots { procfs: root("proc"), sysfs: root("sys"), rootfs: tree.path().into() };
-        let sources = Sources::open(&sources::Settings { roots, ..sources::Settings::default() }, on);
+        let sources =
+            Sources::open(&sources::SourceSettings { roots, ..sources::SourceSettings::default() }, on);
         let engine = Engine::new(sources::signals(on), settings);
         Self {
             tree,
             sources,
             engine,
-            random: Random::new(7),
+            random: SeededRng::new(7),
             counters: [212_000, 33_296, 363_299, 3_617_338],
         }
     }
@@ -74,22 +75,22 @@ impl Machine {
         // How long a source took differs from run to run.
         reading.collections.iter_mut().for_each(|it| it.seconds = 0.000_25);
         let report = self.engine.step(reading);
-        if let Some(set) = self.engine.due(Kind::Host) {
-            let trained = training::train(&set, &training::Settings::default(), 1).unwrap();
-            self.engine.install(Kind::Host, &trained.eif);
+        if let Some(set) = self.engine.due(SubjectKind::Host) {
+            let trained = training::train(&set, &training::TrainingSettings::default(), 1).unwrap();
+            self.engine.install(SubjectKind::Host, &trained.eif);
         }
         report
     }
 }
 
 fn page(report: Report) -> String {
-    let options = Options {
+    let options = ExpositionOptions {
         sources: sources::metrics().collect(),
         raw: true,
-        build: Build { revision: "", ..Build::default() },
+        build: BuildInfo { revision: "", ..BuildInfo::default() },
     };
     let page = Page::new(Arc::new(report), Arc::new(options), Arc::default());
-    let text = String::from_utf8(page.body(Format::Text, false).to_vec()).unwrap();
+    let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
     // How long the machine slept that runs the test.
     let lines = text.lines().filter(|it| !it.contains("hostnorm_suspended_seconds"));
     lines.map(|it| format!("{it}\n")).collect()
@@ -97,7 +98,7 @@ fn page(report: Report) -> String {
 
 /// 600 seconds, of which the first 300 are the warm-up, with a burner on each processor from 450 to 510.
 fn run() -> Vec<Report> {
-    let mut machine = Machine::new(&Settings { warmup: 300.0, ..Settings::default() });
+    let mut machine = Machine::new(&EngineSettings { warmup: 300.0, ..EngineSettings::default() });
     (0..600)
         .map(|t| {
             let burning = (450..510).contains(&t);
@@ -111,11 +112,14 @@ fn run() -> Vec<Report> {
 #[test]
 fn a_burner_is_found_in_600_readings_named_and_over() {
     let reports = run();
-    let turns: Vec<(usize, Turn)> = (reports.iter().enumerate())
+    let turns: Vec<(usize, EpisodeTransition)> = (reports.iter().enumerate())
         .filter_map(|(t, it)| Some((t, it.judgements[&Subject::Host].turn?)))
-        .filter(|(_, turn)| *turn != Turn::Changed)
+        .filter(|(_, turn)| *turn != EpisodeTransition::Changed)
         .collect();
-    assert!(matches!(turns[..], [(450..465, Turn::Began), (510..600, Turn::Ended(_))]), "{turns:?}");
+    assert!(
+        matches!(turns[..], [(450..465, EpisodeTransition::Began), (510..600, EpisodeTransition::Ended(_))]),
+        "{turns:?}"
+    );
     let opinion = reports[turns[0].0 + 10].judgements[&Subject::Host].opinion.as_ref().unwrap();
     let cause = opinion.contributions[0].signal.name;
     assert!(cause.starts_with("cpu") || cause.starts_with("tasks"), "{cause}");
@@ -125,7 +129,7 @@ fn a_burner_is_found_in_600_readings_named_and_over() {
 /// timesyncd steps the clock from 0.4 s on: the next reading then seems to come at once, and rates would be huge.
 #[test]
 fn a_small_step_of_the_clock_is_no_anomaly() {
-    let mut machine = Machine::new(&Settings { warmup: 300.0, ..Settings::default() });
+    let mut machine = Machine::new(&EngineSettings { warmup: 300.0, ..EngineSettings::default() });
     let mut step = 0.0;
     for t in 0..500 {
         let busy = 0.1 + 0.1 * machine.random.uniform();
@@ -159,14 +163,14 @@ fn rounded(line: &str) -> String {
 
 #[test]
 fn the_page_of_the_captured_machine() {
-    let mut machine = Machine::new(&Settings { window: 3, warmup: 30.0, ..Settings::default() });
+    let mut machine = Machine::new(&EngineSettings { window: 3, warmup: 30.0, ..EngineSettings::default() });
     let mut last = Report::default();
     for t in 0..60 {
         machine.live(0.1 + 0.01 * (t % 7) as f32);
         last = machine.step(f64::from(t));
     }
     let found: String =
-        page(last).replace(Build::default().rust_version, "RUSTC").lines().map(rounded).collect();
+        page(last).replace(BuildInfo::default().rust_version, "RUSTC").lines().map(rounded).collect();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine.txt");
     #[expect(clippy::disallowed_methods, reason = "UPDATE=1 rewrites the golden file")]
     if std::env::var_os("UPDATE").is_some() {

@@ -6,8 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostnorm::duration::Span;
-use hostnorm::telemetry::otlp::{self, Outcomes, Protocol, Settings, Traces};
+use hostnorm::duration::HumanDuration;
+use hostnorm::telemetry::otlp::{self, OtlpSettings, Protocol, SpanCounts, Traces};
 use hostnorm::telemetry::traced;
 
 /// Spans of one tick: itself, read, step, store, publish.
@@ -59,13 +59,13 @@ fn garbles(stream: &mut TcpStream) {
 fn refuses(_: &mut TcpStream) {}
 
 fn start(url: String, protocol: Protocol) -> Traces {
-    let settings = Settings {
+    let settings = OtlpSettings {
         endpoint: url,
         protocol,
         queue_size: 1000,
-        schedule_delay: Span::millis(100),
-        timeout: Span::seconds(1),
-        ..Settings::default()
+        schedule_delay: HumanDuration::millis(100),
+        timeout: HumanDuration::seconds(1),
+        ..OtlpSettings::default()
     };
     otlp::start(&settings).unwrap().unwrap()
 }
@@ -81,14 +81,14 @@ fn tick(number: u64) -> Option<String> {
     otlp::trace_of(&span).map(|it| it.trace_id)
 }
 
-fn seen(outcomes: &Outcomes) -> u64 {
+fn seen(outcomes: &SpanCounts) -> u64 {
     outcomes.sent() + outcomes.failed() + outcomes.dropped()
 }
 
 /// 10,000 ticks, then until everything that was sent, refused or dropped is counted.
 fn check(act: Act, protocol: Protocol, arrives: bool) {
     let traces = start(collector(act), protocol);
-    let outcomes: Arc<Outcomes> = traces.outcomes();
+    let outcomes: Arc<SpanCounts> = traces.outcomes();
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
         for number in 0..TICKS {
             assert!(tick(number).is_some(), "each tick has a trace");
@@ -128,12 +128,12 @@ fn a_collector_that_takes_nothing_costs_its_spans_and_nothing_else() {
 #[test]
 fn each_dropped_span_is_counted() {
     for queue in [1, 10, 600] {
-        let settings = Settings {
+        let settings = OtlpSettings {
             endpoint: collector(hangs),
             queue_size: queue,
-            schedule_delay: Span::millis(100),
-            timeout: Span::minutes(1),
-            ..Settings::default()
+            schedule_delay: HumanDuration::millis(100),
+            timeout: HumanDuration::minutes(1),
+            ..OtlpSettings::default()
         };
         let traces = otlp::start(&settings).unwrap().unwrap();
         let outcomes = traces.outcomes();
@@ -177,8 +177,8 @@ fn connecting_counts_towards_the_time_limit() {
 #[test]
 fn without_an_endpoint_nothing_is_started() {
     for settings in [
-        Settings::default(),
-        Settings { endpoint: "http://localhost:4318".into(), enabled: false, ..Settings::default() },
+        OtlpSettings::default(),
+        OtlpSettings { endpoint: "http://localhost:4318".into(), enabled: false, ..OtlpSettings::default() },
     ] {
         assert!(otlp::start(&settings).unwrap().is_none());
     }
@@ -193,7 +193,7 @@ fn adopted(parent: &str) -> String {
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
         let span = tracing::info_span!(target: "hostnorm::test", parent: None, "GET");
         otlp::adopt(&span, &headers);
-        let named = |it: hostnorm::report::Trace| {
+        let named = |it: hostnorm::report::TraceIds| {
             if parent.contains(&it.trace_id) { it.trace_id } else { "new".into() }
         };
         otlp::trace_of(&span).map_or_else(|| "none".into(), named)
@@ -221,8 +221,11 @@ fn a_request_is_within_the_trace_that_it_names() {
 
 #[test]
 fn what_is_not_sampled_has_no_trace() {
-    let settings =
-        Settings { endpoint: collector(takes), sampler: otlp::Sampler::AlwaysOff, ..Settings::default() };
+    let settings = OtlpSettings {
+        endpoint: collector(takes),
+        sampler: otlp::TraceSampler::AlwaysOff,
+        ..OtlpSettings::default()
+    };
     let traces = otlp::start(&settings).unwrap().unwrap();
     let outcomes = traces.outcomes();
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {

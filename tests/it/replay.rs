@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use hostnorm::commands::replay::{floors, settings};
 use hostnorm::config::Config;
 use hostnorm::replay::Replay;
-use hostnorm::table::{Row, Table};
+use hostnorm::table::{Table, TableRow};
 
 /// Runs the program in this directory; `input.csv` is its standard input, if it is there.
 fn run(dir: &Path, args: &str) -> Output {
@@ -75,7 +75,7 @@ fn scores_are_those_of_the_core() {
     let open = |text: &str| Table::of("table", std::io::Cursor::new(text.to_owned())).unwrap();
     let (mut history, mut input) = (open(&history), open(&input));
     let mut core = Replay::new(floors(input.columns()), &settings(&Config::default().detection, 300.0));
-    let mut row = Row::default();
+    let mut row = TableRow::default();
     while history.next_row(&mut row).unwrap() {
         core.step(row.at, &row.values, &row.missing).unwrap();
     }

@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hostnorm::table::{COLUMNS_MAX, LINE_BYTES_MAX, Row, RowsError, Table};
+use hostnorm::table::{COLUMNS_MAX, LINE_BYTES_MAX, Table, TableError, TableRow};
 use lzma_rust2::{XzOptions, XzWriter};
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ fn read(bytes: impl Into<Vec<u8>>, block: usize) -> Vec<String> {
         Err(error) => return vec![error.to_string()],
     };
     let mut told = vec![table.columns().join(" ")];
-    let mut row = Row::default();
+    let mut row = TableRow::default();
     loop {
         told.push(match table.next_row(&mut row) {
             Ok(false) => return told,
@@ -36,7 +36,7 @@ fn read(bytes: impl Into<Vec<u8>>, block: usize) -> Vec<String> {
     }
 }
 
-fn shown(row: &Row) -> String {
+fn shown(row: &TableRow) -> String {
     let mut text = format!("{}:", row.line);
     if let Some(at) = row.at {
         write!(text, " @{}", at.0).unwrap();
@@ -230,9 +230,9 @@ fn an_xz_file_may_not_ask_for_much_memory() {
 }
 
 #[test]
-fn a_missing_value_keeps_the_last_known() -> Result<(), RowsError> {
+fn a_missing_value_keeps_the_last_known() -> Result<(), TableError> {
     let mut table = Table::of("t", "a,b\n,5\n1,\nnan,\n".as_bytes())?;
-    let mut row = Row::default();
+    let mut row = TableRow::default();
     let mut seen = Vec::new();
     while table.next_row(&mut row)? {
         seen.push((row.values.clone(), row.missing.clone()));
@@ -293,7 +293,7 @@ proptest! {
         }
         let mut table = Table::of("t", Cursor::new(text.into_bytes())).unwrap();
         prop_assert_eq!(table.columns().to_vec(), names.iter().map(|it| it.trim().to_owned()).collect::<Vec<_>>());
-        let mut row = Row::default();
+        let mut row = TableRow::default();
         for expect in &rows {
             prop_assert!(table.next_row(&mut row).unwrap());
             let found: Vec<_> =

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hostnorm::control::{Command, Control, Outcome, Refusal};
-use hostnorm::engine::{Engine, Settings};
-use hostnorm::model_registry::Registry;
+use hostnorm::control::{CommandRefusal, Control, ControlCommand, Outcome};
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Timestamp};
 use hostnorm::report::Report;
-use hostnorm::sampler::{self, Durable, Handle, Options, Sampler};
+use hostnorm::sampler::{self, PersistentState, Sampler, SamplerHandle, SamplerOptions};
 use hostnorm::simulate::COLUMNS;
 use hostnorm::sources::{self, Sources};
-use hostnorm::store::{Reader, Store};
+use hostnorm::store::{Store, StoreReader};
 use hostnorm::training;
 
 use crate::living::{SIGNALS, VALUE, readings};
@@ -25,24 +25,24 @@ const MEMORY: usize = 5;
 /// A loop on its thread.
 pub(crate) struct Loop {
     pub(crate) control: Control,
-    handle: Handle,
+    handle: SamplerHandle,
     newest: Arc<Mutex<Option<Arc<Report>>>>,
     thread: JoinHandle<()>,
 }
 
 impl Loop {
     /// One with no sources but what its engine knows.
-    fn start(durable: Durable, publish: impl FnMut(&Report) + Send + 'static) -> Self {
+    fn start(durable: PersistentState, publish: impl FnMut(&Report) + Send + 'static) -> Self {
         Self::start_with(no_sources(), Duration::from_millis(20), durable, publish)
     }
 
     pub(crate) fn start_with(
         sources: Sources,
         interval: Duration,
-        durable: Durable,
+        durable: PersistentState,
         mut publish: impl FnMut(&Report) + Send + 'static,
     ) -> Self {
-        let options = Options { interval, training: training::Settings::default(), seed: 1 };
+        let options = SamplerOptions { interval, training: training::TrainingSettings::default(), seed: 1 };
         let (handle, inbox) = sampler::channel();
         let sampler = Sampler::new(options, sources, durable, (handle.clone(), inbox));
         handle.restore(None);
@@ -63,22 +63,22 @@ impl Loop {
         self.newest.lock().unwrap().clone()
     }
 
-    pub(crate) fn send(&self, command: Command) -> Outcome {
+    pub(crate) fn send(&self, command: ControlCommand) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(self.control.send(command))
     }
 
     /// The message of the reply, or the reason of the refusal behind its kind.
-    fn said(&self, command: Command) -> String {
+    fn said(&self, command: ControlCommand) -> String {
         match self.send(command) {
             Ok(reply) => reply.message,
-            Err(refusal @ Refusal::NotFound(_)) => format!("not found: {refusal}"),
-            Err(refusal @ Refusal::Conflict(_)) => format!("conflict: {refusal}"),
-            Err(refusal @ Refusal::Unavailable(_)) => format!("unavailable: {refusal}"),
+            Err(refusal @ CommandRefusal::NotFound(_)) => format!("not found: {refusal}"),
+            Err(refusal @ CommandRefusal::Conflict(_)) => format!("conflict: {refusal}"),
+            Err(refusal @ CommandRefusal::Unavailable(_)) => format!("unavailable: {refusal}"),
         }
     }
 
-    fn check(&self, command: Command, expect: &str) {
+    fn check(&self, command: ControlCommand, expect: &str) {
         let name = format!("{command:?}");
         let said = self.said(command);
         assert!(said.starts_with(expect), "{name}: {said}");
@@ -98,7 +98,7 @@ impl Loop {
 }
 
 pub(crate) fn no_sources() -> Sources {
-    Sources::open(&sources::Settings::default(), |_| false)
+    Sources::open(&sources::SourceSettings::default(), |_| false)
 }
 
 pub(crate) fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
@@ -112,22 +112,23 @@ pub(crate) fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn settings() -> Settings {
-    Settings { interval: EVERY, window: 1, warmup: 3_600.0, ..Settings::default() }
+fn settings() -> EngineSettings {
+    EngineSettings { interval: EVERY, window: 1, warmup: 3_600.0, ..EngineSettings::default() }
 }
 
-fn new() -> Durable {
-    Durable {
+fn new() -> PersistentState {
+    PersistentState {
         engine: Engine::new(&SIGNALS, &settings()),
-        registry: Registry::new(3_600.0),
+        registry: ModelRegistry::new(3_600.0),
         store: Store::memory(),
     }
 }
 
 /// A host that is known for two days, all of them stored, and then uses all of its memory for an hour.
-fn anomalous(directory: &Path) -> Durable {
+fn anomalous(directory: &Path) -> PersistentState {
     let store = crate::store::open(directory);
-    let mut durable = Durable { store, registry: Registry::new(3_600.0).forgetful(true), ..new() };
+    let mut durable =
+        PersistentState { store, registry: ModelRegistry::new(3_600.0).forgetful(true), ..new() };
     let mut history = readings(4, EVERY, 2_940, 0, 0);
     for reading in &mut history[2_880..] {
         let mut changed = Reading::new(reading.at);
@@ -148,9 +149,9 @@ fn anomalous(directory: &Path) -> Durable {
 #[test]
 fn a_new_host_replies_to_each_command() {
     let it = Loop::start(new(), |_| ());
-    let reply = until("reading", || it.send(Command::Explain).ok());
+    let reply = until("reading", || it.send(ControlCommand::Explain).ok());
     assert_eq!(reply.data["subjects"], serde_json::json!([]));
-    let status = it.send(Command::Status).unwrap();
+    let status = it.send(ControlCommand::Status).unwrap();
     assert_eq!(status.data["learning"], true);
     assert_eq!(status.data["store"], serde_json::Value::Null);
     assert_eq!(status.data["jobs"], serde_json::json!({"waiting": 0, "running": null}));
@@ -159,16 +160,16 @@ fn a_new_host_replies_to_each_command() {
         "{}",
         status.message
     );
-    it.check(Command::Learn { on: true }, "learning is already on");
-    it.check(Command::Learn { on: false }, "learning is off");
-    it.check(Command::Train, "conflict: learning is off");
-    it.check(Command::Learn { on: true }, "learning is on");
-    it.check(Command::Train, "conflict: too little is known yet");
-    it.check(Command::Accept, "conflict: there is no anomaly to accept");
-    let span = Command::Forget { from: Timestamp(1.0), to: Timestamp(2.0) };
+    it.check(ControlCommand::Learn { on: true }, "learning is already on");
+    it.check(ControlCommand::Learn { on: false }, "learning is off");
+    it.check(ControlCommand::Train, "conflict: learning is off");
+    it.check(ControlCommand::Learn { on: true }, "learning is on");
+    it.check(ControlCommand::Train, "conflict: too little is known yet");
+    it.check(ControlCommand::Accept, "conflict: there is no anomaly to accept");
+    let span = ControlCommand::Forget { from: Timestamp(1.0), to: Timestamp(2.0) };
     it.check(span, "conflict: there is no store");
-    it.check(Command::Promote { model: "none".into() }, "not found: there is no model none");
-    it.check(Command::Rollback, "conflict: no model has judged before");
+    it.check(ControlCommand::Promote { model: "none".into() }, "not found: there is no model none");
+    it.check(ControlCommand::Rollback, "conflict: no model has judged before");
     it.stop();
 }
 
@@ -177,29 +178,38 @@ fn an_anomalous_host_replies_to_each_command() {
     let directory = tempfile::tempdir().unwrap();
     let it = Loop::start(anomalous(directory.path()), |_| ());
     let first = until("first model", || it.model("hostnorm_model_info"));
-    it.check(Command::Train, "training requested");
+    it.check(ControlCommand::Train, "training requested");
     let second = until("second model", || it.model("hostnorm_model_shadow_info"));
-    it.check(Command::Promote { model: first.clone() }, &format!("conflict: model {first} judges already"));
-    it.check(Command::Promote { model: second.clone() }, &format!("model {second} judges from now on"));
+    it.check(
+        ControlCommand::Promote { model: first.clone() },
+        &format!("conflict: model {first} judges already"),
+    );
+    it.check(
+        ControlCommand::Promote { model: second.clone() },
+        &format!("model {second} judges from now on"),
+    );
     // The model rests in the store, where it may not be yet.
-    until("way back", || it.said(Command::Rollback).contains(&format!("model {first} judges")).then_some(()));
+    until("way back", || {
+        it.said(ControlCommand::Rollback).contains(&format!("model {first} judges")).then_some(())
+    });
     until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
-    it.check(Command::Accept, "accepted: the current state of host is normal");
-    let stored =
-        || Reader::open(directory.path()).unwrap().newest_point(&hostnorm::reading::Subject::Host).unwrap();
+    it.check(ControlCommand::Accept, "accepted: the current state of host is normal");
+    let stored = || {
+        StoreReader::open(directory.path()).unwrap().newest_point(&hostnorm::reading::Subject::Host).unwrap()
+    };
     let last = until("stored points", stored);
-    let span = Command::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
+    let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
     it.check(span, "forgotten: learned again from the ");
-    it.check(Command::Learn { on: false }, "learning is off");
+    it.check(ControlCommand::Learn { on: false }, "learning is off");
     it.stop();
     // All of it is there after a restart.
     let (send, restored) = std::sync::mpsc::channel();
-    let blank = || (new().engine, Registry::new(3_600.0).forgetful(true));
+    let blank = || (new().engine, ModelRegistry::new(3_600.0).forgetful(true));
     let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
-    restore(Reader::open(directory.path()).as_ref()).unwrap();
+    restore(StoreReader::open(directory.path()).as_ref()).unwrap();
     let again = restored.recv().unwrap().unwrap();
     assert!(!again.engine.is_learning());
-    assert_eq!(again.registry.current(hostnorm::reading::Kind::Host).unwrap().id.as_str(), first);
+    assert_eq!(again.registry.current(hostnorm::reading::SubjectKind::Host).unwrap().id.as_str(), first);
 }
 
 #[test]
@@ -208,11 +218,11 @@ fn a_loop_that_ended_refuses() {
     let control = it.control.clone();
     it.stop();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let refused = runtime.block_on(control.send(Command::Status)).unwrap_err();
-    assert_eq!(refused, Refusal::Unavailable("the sampling loop has ended".into()));
+    let refused = runtime.block_on(control.send(ControlCommand::Status)).unwrap_err();
+    assert_eq!(refused, CommandRefusal::Unavailable("the sampling loop has ended".into()));
     // One that dies drops what waits for a reply.
     let it = Loop::start(new(), |report| assert!(report.before.is_none(), "the second tick"));
-    let refused = until("refusal", || it.send(Command::Status).err());
-    assert!(matches!(refused, Refusal::Unavailable(_)), "{refused:?}");
+    let refused = until("refusal", || it.send(ControlCommand::Status).err());
+    assert!(matches!(refused, CommandRefusal::Unavailable(_)), "{refused:?}");
     assert!(it.thread.join().is_err());
 }

@@ -1,15 +1,15 @@
 //! The detector `seasonal` in the engine, driven from outside: it waits for two days, then knows night from noon.
 
 use hostnorm::detect::DETECTORS;
-use hostnorm::engine::{Engine, Settings};
+use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
+use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::signal::{Signal, Unit};
 
 static BUSY: Metric = Metric::gauge("busy_ratio", "Share of time busy");
 
 static SIGNALS: [Signal; 1] = [Signal {
-    kind: Kind::Host,
+    kind: SubjectKind::Host,
     name: "busy",
     title: "busy",
     help: "busy",
@@ -28,7 +28,7 @@ fn by_day(t: usize) -> f64 {
 
 /// What the detector says after so many readings of an ordinary life and one of `last`.
 fn after(readings: usize, last: f64) -> Option<f64> {
-    let settings = Settings { interval: INTERVAL, window: 1, ..Settings::default() };
+    let settings = EngineSettings { interval: INTERVAL, window: 1, ..EngineSettings::default() };
     let mut engine = Engine::new(&SIGNALS, &settings);
     let step = |engine: &mut Engine, t: usize, value: f64| {
         let mut reading = Reading::new(Timestamp(t as f64 * INTERVAL));

@@ -3,49 +3,50 @@
 use std::sync::Arc;
 
 use hostnorm::budget::Budget;
-use hostnorm::detect::Shape;
+use hostnorm::detect::FeatureSpec;
 use hostnorm::detect::eif;
-use hostnorm::detect::forest::{Forest, Options, Rows};
+use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::episode::ResolveRule;
 use hostnorm::reading::Timestamp;
-use hostnorm::scorer::{Hold, Scorer, Settings, Step};
-use hostnorm::selftest::{Findings, Recent, Silent, Trial};
-use hostnorm::simulate::{COLUMNS, Column, Machine, WIDTH};
+use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, ScorerStep};
+use hostnorm::selftest::{Inconclusive, RecentPoints, SelftestInput, SelftestResult};
+use hostnorm::simulate::{COLUMNS, Machine, SignalColumn, WIDTH};
 use hostnorm::training;
 use hostnorm::window::Point;
 
 const POINT_SECONDS: f64 = 30.0;
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> ScorerSettings {
+    ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: 5.0,
         budget: Budget::OFF,
         resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
         smoothing: 1.0,
-        score_hold: Hold::Seconds(60.0),
+        score_hold: ScoreHold::Seconds(60.0),
         anomaly_weight: 0.2,
         sheltered: true,
     }
 }
 
 /// The memory of a simulated machine after so many hours, with its forest, as the engine would hand it over.
-fn trial(seed: u64, hours: usize) -> Trial {
-    let shape = Shape::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
+fn trial(seed: u64, hours: usize) -> SelftestInput {
+    let shape = FeatureSpec::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let mut scorer = Scorer::new(&shape);
     let mut machine = Machine::new(seed, 1_767_571_200.0, POINT_SECONDS);
-    let (mut point, mut recent) = (Point::unknown(WIDTH), Recent::default());
+    let (mut point, mut recent) = (Point::unknown(WIDTH), RecentPoints::default());
     let points = hours * 120;
     let mut next = 20;
     for idx in 0..points {
         let values = machine.step();
         point.advance(Timestamp(machine.at()), &values, &[false; WIDTH]);
-        let step = Step { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
+        let step = ScorerStep { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
         scorer.step(&point, step, &settings());
         recent.push(&point);
         if idx == next {
             next = (2 * idx).min(idx + 2_880);
-            let grown = training::grow(&scorer.training_set(), &training::Settings::default(), 1).unwrap();
+            let grown =
+                training::grow(&scorer.training_set(), &training::TrainingSettings::default(), 1).unwrap();
             scorer.detectors.forest.install(&grown.eif);
         }
         let seasonal = &mut scorer.detectors.seasonal;
@@ -53,20 +54,25 @@ fn trial(seed: u64, hours: usize) -> Trial {
             seasonal.take(&history.fit());
         }
     }
-    Trial { scorer: scorer.fork(), points: recent.points(), columns: COLUMNS.to_vec(), settings: settings() }
+    SelftestInput {
+        scorer: scorer.fork(),
+        points: recent.points(),
+        columns: COLUMNS.to_vec(),
+        settings: settings(),
+    }
 }
 
 /// A forest of so many signals that never splits, as one that grew on rows that are all alike.
-fn constant(width: usize) -> eif::Model {
-    let mut rows = Rows::new(width);
+fn constant(width: usize) -> eif::ForestModel {
+    let mut rows = FeatureRows::new(width);
     (0..300).for_each(|_| rows.push(&vec![0.0; width]));
-    let forest = Forest::train(&rows, &Options::default(), 1).unwrap();
+    let forest = Forest::train(&rows, &ForestOptions::default(), 1).unwrap();
     assert_eq!(forest.splits(), 0);
-    eif::Model { forest: Arc::new(forest), threshold: 0.55 }
+    eif::ForestModel { forest: Arc::new(forest), threshold: 0.55 }
 }
 
 /// Runs a trial; equal trials and seeds give equal findings.
-fn check(trial: &Trial) -> Findings {
+fn check(trial: &SelftestInput) -> SelftestResult {
     let findings = trial.clone().run(7).unwrap();
     assert_eq!(trial.clone().run(7), Ok(findings.clone()));
     assert!(findings.delay.is_some_and(|it| (30.0..=300.0).contains(&it)), "{findings:?}");
@@ -111,16 +117,16 @@ fn what_cannot_be_told_is_not_told() {
     let sound = trial(1, 3);
     let mut short = sound.clone();
     short.points.pop();
-    assert_eq!(short.run(7), Err(Silent::Short));
+    assert_eq!(short.run(7), Err(Inconclusive::Short));
 
     let mut alarmed = sound.clone();
     alarmed.settings.threshold = 1e-6;
-    assert_eq!(alarmed.run(7), Err(Silent::Alarm));
+    assert_eq!(alarmed.run(7), Err(Inconclusive::Alarm));
 
     // Nothing moves, and nobody said what would matter.
     let mut constant = sound;
-    constant.scorer = Scorer::new(&Shape::plain(vec![0.0; WIDTH], 20_160.0));
-    constant.columns.iter_mut().for_each(|it| *it = Column::named("a"));
+    constant.scorer = Scorer::new(&FeatureSpec::plain(vec![0.0; WIDTH], 20_160.0));
+    constant.columns.iter_mut().for_each(|it| *it = SignalColumn::named("a"));
     constant.points.iter_mut().for_each(|it| it.values.fill(1.0));
-    assert_eq!(constant.run(7), Err(Silent::NoFault));
+    assert_eq!(constant.run(7), Err(Inconclusive::NoFault));
 }

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use hostnorm::detect::random::Random;
+use hostnorm::detect::random::SeededRng;
 use hostnorm::simulate::{
-    COLUMNS, Column, Fault, Injection, Machine, Row, Scales, Schedule, Settings, Simulation, Space, Tamper,
-    WIDTH,
+    COLUMNS, Fault, FaultInjection, FaultInjector, FaultSchedule, FreeRows, Machine, SignalColumn,
+    SignalScales, SimulatedRow, Simulation, SimulationSettings, WIDTH,
 };
 use hostnorm::sources;
 use proptest::prelude::*;
@@ -16,8 +16,8 @@ use proptest::prelude::*;
 const MINUTE: f64 = 60.0;
 const MINUTES_A_DAY: usize = 1440;
 
-fn settings(seed: u64) -> Settings {
-    Settings {
+fn settings(seed: u64) -> SimulationSettings {
+    SimulationSettings {
         seed,
         start: 1_767_571_200.0,
         every: MINUTE,
@@ -125,8 +125,8 @@ fn jobs_are_seen_each_day_and_files_grow_until_they_are_rotated() {
 }
 
 /// The rows of a simulation, and the same without faults.
-fn both(settings: &Settings) -> (Vec<Row>, Vec<Row>) {
-    let sound = Settings { faults: 0, ..settings.clone() };
+fn both(settings: &SimulationSettings) -> (Vec<SimulatedRow>, Vec<SimulatedRow>) {
+    let sound = SimulationSettings { faults: 0, ..settings.clone() };
     (Simulation::new(settings).unwrap().collect(), Simulation::new(&sound).unwrap().collect())
 }
 
@@ -134,7 +134,7 @@ fn both(settings: &Settings) -> (Vec<Row>, Vec<Row>) {
 fn each_fault_changes_what_it_says_and_nothing_else() {
     for fault in Fault::ALL {
         for seed in 0..3 {
-            let settings = Settings { faults: 4, kinds: vec![fault], ..settings(seed) };
+            let settings = SimulationSettings { faults: 4, kinds: vec![fault], ..settings(seed) };
             let (rows, sound) = both(&settings);
             let causes: Vec<_> = rows.iter().filter_map(|it| it.begun.clone()).collect();
             assert_eq!(causes.len(), 4, "{fault}");
@@ -161,7 +161,7 @@ fn each_fault_changes_what_it_says_and_nothing_else() {
 }
 
 /// What makes each fault that fault.
-fn check_shape(fault: Fault, signals: &[usize], rows: &[Row], sound: &[Row]) {
+fn check_shape(fault: Fault, signals: &[usize], rows: &[SimulatedRow], sound: &[SimulatedRow]) {
     let moved = |row: usize, signal: usize| {
         (rows[row].values[signal] - sound[row].values[signal]).abs()
             / (COLUMNS[signal].floor.max(0.1 * sound[row].values[signal].abs()))
@@ -171,7 +171,7 @@ fn check_shape(fault: Fault, signals: &[usize], rows: &[Row], sound: &[Row]) {
     let last = rows.len() - 1;
     match fault {
         Fault::VanishedDevice => {
-            let gone = |row: &Row| signals.iter().all(|it| row.missing[*it]);
+            let gone = |row: &SimulatedRow| signals.iter().all(|it| row.missing[*it]);
             assert!(rows.iter().all(gone));
         }
         Fault::FlatLine => {
@@ -199,14 +199,14 @@ fn check_shape(fault: Fault, signals: &[usize], rows: &[Row], sound: &[Row]) {
 #[test]
 fn a_table_of_foreign_names_has_faults_too() {
     let names: Vec<String> = (0..20).map(|it| format!("value{it}")).collect();
-    let columns: Vec<_> = names.iter().map(|it| Column::named(it)).collect();
+    let columns: Vec<_> = names.iter().map(|it| SignalColumn::named(it)).collect();
     let mut machine = Machine::new(4, 0.0, 30.0);
     let rows: Vec<_> = (0..120).map(|_| machine.step()).collect();
-    let scales = Scales::measure(&columns, rows.iter().map(|it| (&it[..20], &[][..])));
+    let scales = SignalScales::measure(&columns, rows.iter().map(|it| (&it[..20], &[][..])));
     for fault in Fault::ALL {
         for seed in 0..20 {
-            let mut random = Random::new(seed);
-            let mut injection = Injection::new(fault, 20, &scales, &mut random).unwrap();
+            let mut random = SeededRng::new(seed);
+            let mut injection = FaultInjection::new(fault, 20, &scales, &mut random).unwrap();
             let mut changed = [false; 20];
             for (step, row) in rows.iter().take(30).enumerate() {
                 let (mut row, before, mut missing) = (row[..20].to_vec(), &row[..20], [false; 20]);
@@ -223,9 +223,9 @@ fn a_table_of_foreign_names_has_faults_too() {
         }
     }
     let constant = [[1.0, 2.0]; 9];
-    let scales = Scales::measure(&columns[..2], constant.iter().map(|it| (&it[..], &[][..])));
-    assert!(Injection::new(Fault::Spike, 3, &scales, &mut Random::new(1)).is_none());
-    assert!(Injection::new(Fault::Spike, 3, &Scales::default(), &mut Random::new(1)).is_none());
+    let scales = SignalScales::measure(&columns[..2], constant.iter().map(|it| (&it[..], &[][..])));
+    assert!(FaultInjection::new(Fault::Spike, 3, &scales, &mut SeededRng::new(1)).is_none());
+    assert!(FaultInjection::new(Fault::Spike, 3, &SignalScales::default(), &mut SeededRng::new(1)).is_none());
 }
 
 proptest! {
@@ -235,10 +235,10 @@ proptest! {
     fn values_are_finite_and_within_their_limits(
         seed: u64, start in 0_u32.., every in 1.0..10_000.0, rows in 1_usize..600, faults in 0_usize..5,
     ) {
-        let settings = Settings { every, rows, faults, start: f64::from(start), ..settings(seed) };
+        let settings = SimulationSettings { every, rows, faults, start: f64::from(start), ..settings(seed) };
         // Faults that do not fit are told; then the quiet machine is looked at.
         let simulation = Simulation::new(&settings)
-            .unwrap_or_else(|_| Simulation::new(&Settings { faults: 0, ..settings.clone() }).unwrap());
+            .unwrap_or_else(|_| Simulation::new(&SimulationSettings { faults: 0, ..settings.clone() }).unwrap());
         let mut count = 0;
         for row in simulation {
             count += 1;
@@ -256,12 +256,12 @@ proptest! {
         width in 0_usize..12,
         cells in prop::collection::vec(prop_oneof![any::<f64>(), 0.0..1.0, Just(0.0)], 0..300),
     ) {
-        let columns = vec![Column::named("x"); width];
+        let columns = vec![SignalColumn::named("x"); width];
         let rows: Vec<&[f64]> = cells.chunks(width.max(1)).collect();
-        let scales = Scales::measure(&columns, rows.iter().map(|it| (*it, &[][..])));
-        let space = Space { from: 0, rows: 4000, every: 60.0 };
-        let schedule = Schedule::new(seed, space, 3, &Fault::ALL).unwrap();
-        let mut tamper = Tamper::new(seed, schedule, scales);
+        let scales = SignalScales::measure(&columns, rows.iter().map(|it| (*it, &[][..])));
+        let space = FreeRows { from: 0, rows: 4000, every: 60.0 };
+        let schedule = FaultSchedule::new(seed, space, 3, &Fault::ALL).unwrap();
+        let mut tamper = FaultInjector::new(seed, schedule, scales);
         for row in rows.iter().cycle().take(if rows.is_empty() { 0 } else { 4000 }) {
             let (mut row, mut missing) = (row.to_vec(), vec![false; row.len()]);
             let before = row.clone();

@@ -8,8 +8,8 @@ use std::thread;
 use hostnorm::budget::Budget;
 use hostnorm::engine;
 use hostnorm::reading::Timestamp;
-use hostnorm::replay::{Replay, Settings};
-use hostnorm::simulate::{self, COLUMNS, Cause, Fault, Simulation};
+use hostnorm::replay::{Replay, ReplaySettings};
+use hostnorm::simulate::{self, COLUMNS, Fault, InjectedCause, Simulation};
 use hostnorm::training;
 
 const DAY: usize = 1_440;
@@ -25,9 +25,9 @@ const TAIL: usize = 30;
 const QUARANTINES: [f64; 2] = [1.0, 0.2];
 
 /// A replay of minutes with the limits of a live host.
-pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> Settings {
-    let live = engine::Settings::default();
-    Settings {
+pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
+    let live = engine::EngineSettings::default();
+    ReplaySettings {
         every: 60.0,
         threshold: live.threshold,
         budget: Budget::OFF,
@@ -36,7 +36,7 @@ pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> Settings {
         half_life: live.half_life,
         anomaly_weight,
         retrain_interval: live.retrain_interval,
-        training: training::Settings::default(),
+        training: training::TrainingSettings::default(),
         seed,
     }
 }
@@ -89,7 +89,7 @@ impl Outcome {
 
 /// The rows of one machine: where its episodes began, which rows were in one, and its faults.
 fn run(seed: u64, anomaly_weight: f64) -> Outcome {
-    let simulated = simulate::Settings {
+    let simulated = simulate::SimulationSettings {
         seed,
         start: 1_767_571_200.0,
         every: 60.0,
@@ -109,7 +109,7 @@ fn run(seed: u64, anomaly_weight: f64) -> Outcome {
     let begins = |row: usize| since[row].is_some() && since[row] != since[row - 1];
     let is_active = |row: &usize| since[*row].is_some();
     let mut outcome = Outcome::default();
-    for Cause { fault, from, to, .. } in &causes {
+    for InjectedCause { fault, from, to, .. } in &causes {
         let found = (*from..(to + LATE).min(since.len())).any(begins);
         let active = (*from..*to).filter(is_active).count() as f64 / (to - from) as f64;
         outcome.kinds.insert(*fault, (1, usize::from(found), active));

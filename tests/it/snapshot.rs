@@ -7,12 +7,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use hostnorm::codec;
-use hostnorm::engine::{Engine, Mismatch, Settings};
-use hostnorm::grace::{Cue, Reason};
+use hostnorm::engine::{Engine, EngineSettings, SnapshotMismatch};
+use hostnorm::grace::{GraceReason, GraceTrigger};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Reading, Subject};
+use hostnorm::reading::{Reading, Subject, SubjectKind};
 use hostnorm::report::Report;
-use hostnorm::training::{self, Model};
+use hostnorm::training::{self, TrainedModel};
 use proptest::prelude::*;
 
 use living::SIGNALS;
@@ -21,7 +21,8 @@ const EVERY: f64 = 60.0;
 
 static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
 
-static CUES: &[Cue] = &[Cue { reason: Reason::Boot, of: |_, now| now.host_values()?.get(&BOOTED) }];
+static CUES: &[GraceTrigger] =
+    &[GraceTrigger { reason: GraceReason::Boot, of: |_, now| now.host_values()?.get(&BOOTED) }];
 
 /// Readings with a boot each so many of them: all of a minute ago, so that most of its grace is still to come.
 fn readings(seed: u64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
@@ -30,13 +31,13 @@ fn readings(seed: u64, history: usize, rows: usize, faults: usize) -> Vec<Readin
     readings
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> EngineSettings {
+    EngineSettings {
         interval: EVERY,
         window: 5,
         warmup: 3_600.0,
         budget: "1 per week".parse().unwrap(),
-        ..Settings::default()
+        ..EngineSettings::default()
     }
 }
 
@@ -47,18 +48,18 @@ fn engine() -> Engine {
 /// A life under way: the engine, and the model that it judges by.
 struct Life {
     engine: Engine,
-    model: Option<Model>,
+    model: Option<TrainedModel>,
 }
 
 impl Life {
     /// One reading, and what is due after it, for `others` as well.
     fn step(&mut self, reading: &Reading, others: &mut [&mut Engine]) -> Report {
         let report = self.engine.step(reading.clone());
-        if let Some(set) = self.engine.due(Kind::Host) {
-            let model = training::train(&set, &training::Settings::default(), 1).unwrap();
-            others.iter_mut().for_each(|it| assert!(it.due(Kind::Host).is_some()));
-            self.engine.install(Kind::Host, &model.eif);
-            others.iter_mut().for_each(|it| it.install(Kind::Host, &model.eif));
+        if let Some(set) = self.engine.due(SubjectKind::Host) {
+            let model = training::train(&set, &training::TrainingSettings::default(), 1).unwrap();
+            others.iter_mut().for_each(|it| assert!(it.due(SubjectKind::Host).is_some()));
+            self.engine.install(SubjectKind::Host, &model.eif);
+            others.iter_mut().for_each(|it| it.install(SubjectKind::Host, &model.eif));
             self.model = Some(model);
         }
         if let Some((subject, history)) = self.engine.due_history() {
@@ -95,7 +96,7 @@ fn check(seed: u64, cuts: &[usize], beside: usize) {
         if cuts.contains(&idx) {
             let mut twin = engine();
             if let Some(model) = &life.model {
-                twin.install(Kind::Host, &model.eif);
+                twin.install(SubjectKind::Host, &model.eif);
             }
             let snapshot = life.engine.snapshot();
             twin.restore(&snapshot).unwrap();
@@ -152,13 +153,13 @@ fn another_version_other_signals_and_other_settings_are_told() {
         "the snapshot is of other signals than are followed now (29 then, 28 now); a collector was switched or \
          hostnorm was changed",
     );
-    let window = Settings { window: 6, ..settings() };
+    let window = EngineSettings { window: 6, ..settings() };
     check(Engine::new(&SIGNALS, &window), "the snapshot was made with the setting window at 5, now it is 6");
     let mut other = engine();
-    assert_eq!(other.restore(&snapshot[1..]), Err(Mismatch::Garbled));
+    assert_eq!(other.restore(&snapshot[1..]), Err(SnapshotMismatch::Garbled));
     assert_eq!(other.restore(&[]).unwrap_err().to_string(), "the snapshot is garbled or cut short");
     // How it is judged may change.
-    let limit = Settings { score_hold: 5.0, anomaly_weight: 0.5, ..settings() };
+    let limit = EngineSettings { score_hold: 5.0, anomaly_weight: 0.5, ..settings() };
     assert_eq!(Engine::new(&SIGNALS, &limit).restore(&snapshot), Ok(()));
 }
 

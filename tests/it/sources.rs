@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use hostnorm::metric::Type;
+use hostnorm::metric::MetricType;
 use hostnorm::reading::{Reading, Sample, Subject, Timestamp};
-use hostnorm::signal::{Change, Signal};
-use hostnorm::sources::{self, Roots, SOURCES, Settings, Sources};
+use hostnorm::signal::{ReadingPair, Signal};
+use hostnorm::sources::{self, Roots, SOURCES, SourceSettings, Sources};
 
 use tree::{copy, fixtures};
 
-fn settings(tree: &Path) -> Settings {
+fn settings(tree: &Path) -> SourceSettings {
     let roots = Roots { procfs: tree.join("proc"), sysfs: tree.join("sys"), rootfs: tree.into() };
-    Settings { roots, deploy_marker: "/proc/uptime".into(), ..Settings::default() }
+    SourceSettings { roots, deploy_marker: "/proc/uptime".into(), ..SourceSettings::default() }
 }
 
 /// Reads until the filesystems have answered, which is at once unless the machine is very busy.
@@ -100,7 +100,7 @@ fn names_keep_to_the_conventions_of_prometheus() {
         let name = metric.name;
         assert!(names.insert(name), "{name} comes twice");
         assert!(name.starts_with("hostnorm_") || name.starts_with("process_"), "{name}");
-        assert_eq!(name.ends_with("_total"), metric.ty == Type::Counter, "{name}");
+        assert_eq!(name.ends_with("_total"), metric.ty == MetricType::Counter, "{name}");
         for bad in ["percent", "gauge", "counter", "_ms", "minutes", ":", "__"] {
             assert!(!name.contains(bad), "{name} has {bad}");
         }
@@ -125,15 +125,15 @@ fn names_keep_to_the_conventions_of_prometheus() {
 #[test]
 fn settings_are_checked_when_they_are_read() {
     let yaml = "disk: { device_exclude: '^sd' }\nnetwork: {}\nfilesystem: { mount_exclude: '' }\n";
-    let settings: Settings = yaml_serde::from_str(yaml).unwrap();
+    let settings: SourceSettings = yaml_serde::from_str(yaml).unwrap();
     assert_eq!(settings.disk.device_exclude.as_str(), "^sd");
-    assert_eq!(settings.network, Settings::default().network);
+    assert_eq!(settings.network, SourceSettings::default().network);
     for (yaml, words) in [
         ("disk: { device_exclude: '(' }", "\"(\" is not a regular expression"),
         ("disk: { exclude: x }", "unknown field `exclude`"),
         ("discs: {}", "unknown field `discs`"),
     ] {
-        let error = yaml_serde::from_str::<Settings>(yaml).unwrap_err().to_string();
+        let error = yaml_serde::from_str::<SourceSettings>(yaml).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
 }
@@ -153,7 +153,7 @@ fn check(signal: &str, changes: &[(&str, &str, &str)], expected: f64) {
     let now = sources.read_all(Timestamp(2.0));
     assert_eq!(now.problems, []);
     let [before, now] = [before, now].map(|mut it| it.subjects.remove(&Subject::Host).unwrap());
-    let change = Change::new(&before, &now, 2.0).unwrap();
+    let change = ReadingPair::new(&before, &now, 2.0).unwrap();
     let signal: &Signal = sources::signals(|_| true).find(|it| it.name == signal).unwrap();
     let value = (signal.of)(&change).unwrap();
     assert!((value - expected).abs() < 1e-9, "{} is {value}", signal.name);
@@ -280,7 +280,7 @@ fn a_package_manager_at_work_is_seen_without_opening_its_lock() {
 fn a_deploy_marker_is_told_by_its_time_once_it_is_there() {
     let dir = tempfile::tempdir().unwrap();
     copy(&fixtures(), dir.path());
-    let settings = Settings { deploy_marker: "/run/deployed".into(), ..settings(dir.path()) };
+    let settings = SourceSettings { deploy_marker: "/run/deployed".into(), ..settings(dir.path()) };
     let mut sources = Sources::open(&settings, |it| it == "context");
     let mut touched = || {
         let reading = sources.read_all(Timestamp(0.0));

@@ -4,16 +4,18 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use hostnorm::duration::Span;
+use hostnorm::duration::HumanDuration;
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Kind, Labels, Reading, Subject, Timestamp, Values};
+use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
-    Contribution, Direction, Episode, Judgement, Learned, Opinion, Report, SignalState, Turn,
+    Assessment, Contribution, Direction, Episode, EpisodeTransition, LearnedPoint, Report, ScoreDetails,
+    SignalState,
 };
 use hostnorm::signal::{Signal, Unit};
 use hostnorm::store::{
-    Between, Entry, Error, FILE, LEARNING, LOCK, LeftOut, Marker, Model, Reader, Retention,
-    SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX, Settings, Snapshot, Store, SubjectState, amend,
+    FILE, LEARNING, LOCK, MarkerRow, ModelRow, Retention, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX,
+    Skipped, SnapshotRow, Store, StoreEntry, StoreError, StoreReader, StoreSettings, SubjectStateRow,
+    TimeRange, amend,
 };
 use hostnorm::window::Point;
 
@@ -23,7 +25,7 @@ static GONE: Metric = Metric::gauge("hostnorm_test_gone", "A metric of another v
 static KNOWN: &[&Metric] = &[&BYTES, &LOAD];
 
 static BUSY: Signal = Signal {
-    kind: Kind::Host,
+    kind: SubjectKind::Host,
     name: "cpu_busy_ratio",
     title: "CPU usage",
     help: "",
@@ -34,20 +36,20 @@ static BUSY: Signal = Signal {
 
 const START: f64 = 1_795_255_180.123_456;
 
-pub(crate) fn settings() -> Settings {
+pub(crate) fn settings() -> StoreSettings {
     // The readings are of a fixed day, which pruning must not find too old.
-    let ever = Span::days(36_500);
-    Settings {
-        commit_interval: Span::millis(100),
+    let ever = HumanDuration::days(36_500);
+    StoreSettings {
+        commit_interval: HumanDuration::millis(100),
         retention: Retention { readings: ever, points: ever },
-        ..Settings::default()
+        ..StoreSettings::default()
     }
 }
 
 /// A store that was opened, or failed to be.
 pub(crate) fn open(directory: &Path) -> Store {
     let (send, opened) = mpsc::channel();
-    let restore = move |_: Result<&Reader, &Error>| {
+    let restore = move |_: Result<&StoreReader, &StoreError>| {
         let _ = send.send(());
         Ok(())
     };
@@ -87,11 +89,11 @@ pub(crate) fn known(t: u32) -> Reading {
     reading
 }
 
-pub(crate) fn readings(directory: &Path, between: Between) -> (Vec<Reading>, LeftOut) {
+pub(crate) fn readings(directory: &Path, between: TimeRange) -> (Vec<Reading>, Skipped) {
     let mut found = Vec::new();
-    let reader = Reader::open(directory).unwrap();
+    let reader = StoreReader::open(directory).unwrap();
     let left_out = reader
-        .readings::<Error>(between, KNOWN, |it| {
+        .readings::<StoreError>(between, KNOWN, |it| {
             found.push(it);
             Ok(())
         })
@@ -121,16 +123,16 @@ fn readings_come_back_bit_by_bit() {
     for t in 0..150 {
         store.append(&report(t));
         if t % 40 == 39 {
-            until("a commit", || readings(directory.path(), Between::ALL).0.len() as u32 == t + 1);
+            until("a commit", || readings(directory.path(), TimeRange::ALL).0.len() as u32 == t + 1);
         }
     }
     store.close();
-    let (found, left_out) = readings(directory.path(), Between::ALL);
+    let (found, left_out) = readings(directory.path(), TimeRange::ALL);
     let expect: Vec<_> = (0..150).map(known).collect();
     assert_eq!(found, expect);
     assert!(found[0].subjects[&Subject::Container("web".into())].get(&LOAD).unwrap().is_sign_negative());
-    assert_eq!(left_out, LeftOut { unknown: 150, corrupt: 0 });
-    let between = Between { from: expect[10].at, to: expect[19].at };
+    assert_eq!(left_out, Skipped { unknown: 150, corrupt: 0 });
+    let between = TimeRange { from: expect[10].at, to: expect[19].at };
     assert_eq!(readings(directory.path(), between).0, expect[10..20]);
     let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();
     let rows: i64 = connection.query_row("SELECT count(*) FROM readings", [], |row| row.get(0)).unwrap();
@@ -150,18 +152,18 @@ fn what_another_process_left_is_gone_on_with() {
         (0..5).for_each(|t| store.append(&report(round * 5 + t)));
         store.close();
     }
-    assert_eq!(readings(directory.path(), Between::ALL).0, (0..15).map(known).collect::<Vec<_>>());
+    assert_eq!(readings(directory.path(), TimeRange::ALL).0, (0..15).map(known).collect::<Vec<_>>());
 }
 
 /// A tick of the host with this score; in an episode since its beginning, where there is one.
-fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<Turn>) -> Report {
+fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> Report {
     let contribution = Contribution { signal: &BUSY, direction: Direction::High, value: score };
-    let opinion = Opinion {
+    let opinion = ScoreDetails {
         score,
         momentary: score,
         confidence: Some(0.75),
         causes: vec![contribution],
-        ..Opinion::default()
+        ..ScoreDetails::default()
     };
     let point = (t % 10 == 9).then(|| {
         let point = Point {
@@ -169,9 +171,9 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<Turn>) -> Report 
             values: vec![0.25, 7.0],
             missing: vec![false, true],
         };
-        Arc::new(Learned { point, signals: vec![&BUSY, &BUSY], odd: since.is_some(), weight: 0.5 })
+        Arc::new(LearnedPoint { point, signals: vec![&BUSY, &BUSY], odd: since.is_some(), weight: 0.5 })
     });
-    let judgement = Judgement {
+    let judgement = Assessment {
         ready: true,
         opinion: Some(opinion),
         signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None, drift: None }],
@@ -179,7 +181,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<Turn>) -> Report 
         description: since.map(|_| "Anomaly on host: CPU usage 97 %".into()),
         turn,
         point,
-        ..Judgement::default()
+        ..Assessment::default()
     };
     let reading = Reading::new(Timestamp(START + f64::from(t)));
     Report { reading: reading.into(), judgements: [(Subject::Host, judgement)].into(), ..Report::default() }
@@ -190,31 +192,31 @@ fn points_scores_and_episodes_are_rows() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     let since = START + 12.0;
-    let snapshot = Snapshot {
+    let snapshot = SnapshotRow {
         at: Timestamp(START - 1000.0),
         format: "test".into(),
         cause: None,
         model: Some("20261121T000000Z".into()),
         bytes: vec![1, 2, 3],
     };
-    assert!(store.put(Entry::Snapshot(snapshot.clone())));
+    assert!(store.put(StoreEntry::Snapshot(snapshot.clone())));
     for t in 0..40 {
         let report = match t {
-            12 => judged(t, 1.5, Some(since), Some(Turn::Began)),
+            12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Began)),
             13..20 => judged(t, 3.0, Some(since), None),
             20 => {
                 let episode = Episode { since: Timestamp(since), peak: 3.0 };
-                judged(t, 0.5, None, Some(Turn::Ended(episode)))
+                judged(t, 0.5, None, Some(EpisodeTransition::Ended(episode)))
             }
             _ => judged(t, 0.25, None, None),
         };
         store.append(&report);
     }
     store.close();
-    let reader = Reader::open(directory.path()).unwrap();
+    let reader = StoreReader::open(directory.path()).unwrap();
     let mut points = Vec::new();
     reader
-        .points::<Error>(Between::ALL, Some(&Subject::Host), |it| {
+        .points::<StoreError>(TimeRange::ALL, Some(&Subject::Host), |it| {
             points.push(it);
             Ok(())
         })
@@ -224,13 +226,13 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!((points[1].at, points[1].weight), (Timestamp(START + 19.0), 0.5));
     let mut scores = Vec::new();
     reader
-        .scores::<Error>(Between::ALL, |it| {
+        .scores::<StoreError>(TimeRange::ALL, |it| {
             scores.push((it.score, it.momentary, it.is_anomaly));
             Ok(())
         })
         .unwrap();
     assert_eq!(scores, [(0.25, 0.25, false), (3.0, 3.0, true), (0.5, 0.25, false), (0.25, 0.25, false)]);
-    let episodes = reader.episodes(Between::ALL).unwrap();
+    let episodes = reader.episodes(TimeRange::ALL).unwrap();
     let [episode] = &episodes[..] else { panic!("{episodes:?}") };
     assert_eq!((episode.began, episode.ended, episode.peak), (since, Some(START + 20.0), 3.0));
     assert_eq!((episode.outcome.as_str(), episode.model.as_deref()), ("ended", Some("20261121T000000Z")));
@@ -240,7 +242,7 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!(reader.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
     assert_eq!(reader.snapshot("test").unwrap().as_ref(), Some(&snapshot));
     assert_eq!(reader.snapshot("other").unwrap(), None);
-    let before = Between { from: Between::ALL.from, to: Timestamp(START) };
+    let before = TimeRange { from: TimeRange::ALL.from, to: Timestamp(START) };
     assert_eq!(reader.episodes(before).unwrap(), []);
 }
 
@@ -251,13 +253,13 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
     {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
-        store.append(&judged(1, 1.5, Some(START + 1.0), Some(Turn::Began)));
+        store.append(&judged(1, 1.5, Some(START + 1.0), Some(EpisodeTransition::Began)));
         store.append(&judged(2, 2.5, Some(START + 1.0), None));
         store.close();
         let mut store = open(directory.path());
         store.append(&judged(6, 1.2, after, None));
         store.close();
-        let episodes = Reader::open(directory.path()).unwrap().episodes(Between::ALL).unwrap();
+        let episodes = StoreReader::open(directory.path()).unwrap().episodes(TimeRange::ALL).unwrap();
         assert_eq!(episodes[0].outcome, outcome);
         assert_eq!(episodes[0].ended.is_some(), outcome == "interrupted");
     }
@@ -267,7 +269,7 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
 fn models_and_markers_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
-    let model = |id: &str| Model {
+    let model = |id: &str| ModelRow {
         id: id.into(),
         kind: "host".into(),
         created: Timestamp(1.0),
@@ -277,16 +279,16 @@ fn models_and_markers_are_kept() {
         format: 1,
         bytes: vec![0; 5000],
     };
-    ["a", "b", "c"].into_iter().for_each(|id| assert!(store.put(Entry::Model(model(id)))));
-    store.put(Entry::ModelState { id: "b".into(), state: "current".into() });
-    store.put(Entry::ModelGone { id: "a".into() });
-    assert!(store.put(Entry::Marker(Marker {
+    ["a", "b", "c"].into_iter().for_each(|id| assert!(store.put(StoreEntry::Model(model(id)))));
+    store.put(StoreEntry::ModelState { id: "b".into(), state: "current".into() });
+    store.put(StoreEntry::ModelGone { id: "a".into() });
+    assert!(store.put(StoreEntry::Marker(MarkerRow {
         at: Timestamp(5.0),
         kind: "learning".into(),
         text: "off".into()
     })));
     store.close();
-    let reader = Reader::open(directory.path()).unwrap();
+    let reader = StoreReader::open(directory.path()).unwrap();
     let models: Vec<_> = reader.models().unwrap().into_iter().map(|it| (it.id, it.state)).collect();
     assert_eq!(models, [("b".into(), "current".into()), ("c".into(), "shadow".into())]);
     assert_eq!(reader.models().unwrap()[1], model("c"));
@@ -297,30 +299,30 @@ fn models_and_markers_are_kept() {
 fn a_state_of_a_subject_that_left_is_found_when_it_returns() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
-    let state = |identity: &str, at: f64, bytes: usize| SubjectState {
-        kind: Kind::Container,
+    let state = |identity: &str, at: f64, bytes: usize| SubjectStateRow {
+        kind: SubjectKind::Container,
         identity: identity.into(),
         at: Timestamp(at),
         format: "f".into(),
         bytes: vec![7; bytes],
     };
-    store.put(Entry::SubjectState(state("web", 1.0, 10)));
-    store.put(Entry::SubjectState(state("web", 2.0, 20)));
-    store.put(Entry::SubjectState(state("large", 2.0, SUBJECT_STATE_BYTES_MAX + 1)));
+    store.put(StoreEntry::SubjectState(state("web", 1.0, 10)));
+    store.put(StoreEntry::SubjectState(state("web", 2.0, 20)));
+    store.put(StoreEntry::SubjectState(state("large", 2.0, SUBJECT_STATE_BYTES_MAX + 1)));
     until("a dropped row", || value(&store, "hostnorm_store_rows_dropped_total") == Some(1.0));
-    let reader = Reader::open(directory.path()).unwrap();
-    assert_eq!(reader.subject_state(Kind::Container, "web").unwrap(), Some(state("web", 2.0, 20)));
-    assert_eq!(reader.subject_state(Kind::Container, "large").unwrap(), None);
-    assert_eq!(reader.subject_state(Kind::Log, "web").unwrap(), None);
+    let reader = StoreReader::open(directory.path()).unwrap();
+    assert_eq!(reader.subject_state(SubjectKind::Container, "web").unwrap(), Some(state("web", 2.0, 20)));
+    assert_eq!(reader.subject_state(SubjectKind::Container, "large").unwrap(), None);
+    assert_eq!(reader.subject_state(SubjectKind::Log, "web").unwrap(), None);
     // The oldest goes when there are too many.
     for number in 0..SUBJECT_STATES_MAX {
-        let entry = || Entry::SubjectState(state(&number.to_string(), 10.0 + number as f64, 1));
+        let entry = || StoreEntry::SubjectState(state(&number.to_string(), 10.0 + number as f64, 1));
         until("room in the queue", || store.put(entry()));
     }
     store.close();
-    let reader = Reader::open(directory.path()).unwrap();
-    assert_eq!(reader.subject_state(Kind::Container, "web").unwrap(), None);
-    assert!(reader.subject_state(Kind::Container, "0").unwrap().is_some());
+    let reader = StoreReader::open(directory.path()).unwrap();
+    assert_eq!(reader.subject_state(SubjectKind::Container, "web").unwrap(), None);
+    assert!(reader.subject_state(SubjectKind::Container, "0").unwrap().is_some());
 }
 
 #[test]
@@ -330,25 +332,25 @@ fn many_rows_are_read_page_by_page() {
     let minutes = 40;
     (0..minutes * 6).for_each(|it| store.append(&judged(it * 10 + 9, 0.25, None, None)));
     store.close();
-    let reader = Reader::open(directory.path()).unwrap();
+    let reader = StoreReader::open(directory.path()).unwrap();
     let times = |from: f64, to: f64| {
-        let between = Between { from: Timestamp(START + from), to: Timestamp(START + to) };
+        let between = TimeRange { from: Timestamp(START + from), to: Timestamp(START + to) };
         let (mut points, mut scores, mut readings) = (Vec::new(), Vec::new(), Vec::new());
         let take = |it: Timestamp, of: &mut Vec<f64>| of.push((it.0 - START).round());
         reader
-            .points::<Error>(between, None, |it| {
+            .points::<StoreError>(between, None, |it| {
                 take(it.at, &mut points);
                 Ok(())
             })
             .unwrap();
         reader
-            .scores::<Error>(between, |it| {
+            .scores::<StoreError>(between, |it| {
                 take(it.at, &mut scores);
                 Ok(())
             })
             .unwrap();
         reader
-            .readings::<Error>(between, KNOWN, |it| {
+            .readings::<StoreError>(between, KNOWN, |it| {
                 take(it.at, &mut readings);
                 Ok(())
             })
@@ -365,12 +367,13 @@ fn many_rows_are_read_page_by_page() {
 #[test]
 fn a_store_is_amended_while_no_daemon_writes_to_it() {
     let directory = tempfile::tempdir().unwrap();
-    let off = [Entry::Marker(Marker { at: Timestamp(1.0), kind: LEARNING.into(), text: "off".into() })];
-    assert!(matches!(amend(directory.path(), &off), Err(Error::None { .. })));
+    let off =
+        [StoreEntry::Marker(MarkerRow { at: Timestamp(1.0), kind: LEARNING.into(), text: "off".into() })];
+    assert!(matches!(amend(directory.path(), &off), Err(StoreError::None { .. })));
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing is created");
     let store = open(directory.path());
-    assert!(matches!(amend(directory.path(), &off), Err(Error::Locked { .. })));
+    assert!(matches!(amend(directory.path(), &off), Err(StoreError::Locked { .. })));
     store.close();
     amend(directory.path(), &off).unwrap();
-    assert!(!Reader::open(directory.path()).unwrap().is_learning().unwrap());
+    assert!(!StoreReader::open(directory.path()).unwrap().is_learning().unwrap());
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
-use hostnorm::report::{Episode, Judgement, Learned, Opinion, Report, Turn};
+use hostnorm::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report, ScoreDetails};
 use hostnorm::sources;
-use hostnorm::store::Reader;
+use hostnorm::store::StoreReader;
 use hostnorm::table::instant;
 use hostnorm::window::Point;
 
@@ -50,14 +50,14 @@ fn filled(directory: &Path) {
             reading.host().set_by(series, &Labels::new([device]), value(t, idx as u32));
         }
         let point = Point { at, values: vec![0.25, 7.0], missing: vec![false, true] };
-        let learned = Learned { point, signals: signals.clone(), odd: false, weight: 1.0 };
-        let judgement = Judgement {
-            opinion: Some(Opinion { score: 0.5, momentary: 1.0 / 3.0, ..Opinion::default() }),
+        let learned = LearnedPoint { point, signals: signals.clone(), odd: false, weight: 1.0 };
+        let judgement = Assessment {
+            opinion: Some(ScoreDetails { score: 0.5, momentary: 1.0 / 3.0, ..ScoreDetails::default() }),
             point: (t == 9).then(|| Arc::new(learned)),
             episode: (t == 3).then_some(Episode { since: at, peak: 1.5 }),
-            turn: (t == 3).then_some(Turn::Began),
+            turn: (t == 3).then_some(EpisodeTransition::Began),
             description: (t == 3).then(|| "Anomaly on host: no single signal stands out".into()),
-            ..Judgement::default()
+            ..Assessment::default()
         };
         let judgements = [(Subject::Host, judgement)].into();
         store.append(&Report { reading: Arc::new(reading), judgements, ..Report::default() });
@@ -173,7 +173,7 @@ fn without_a_daemon_the_store_is_changed_or_it_is_said_what_was_tried() {
     check(&["forget", "--from=-1h", "--to=-2h"], 64, &["--from is later than --to"]);
     check(&["models", "promote", "none"], 1, &[&nobody, "there is no model none"]);
     check(&["models", "rollback"], 1, &[&nobody, "no model has judged before"]);
-    let reader = Reader::open(directory.path()).unwrap();
+    let reader = StoreReader::open(directory.path()).unwrap();
     assert!(!reader.is_learning().unwrap());
     assert_eq!(reader.markers("forget").unwrap().len(), 1);
     let writer = crate::store::open(directory.path());

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use hostnorm::reading::{Kind, Timestamp};
+use hostnorm::reading::{SubjectKind, Timestamp};
 use hostnorm::store::{
-    Baseline, Between, Entry, Error, FILE, LOCK, Model, Reader, SET_ASIDE_MAX, Snapshot, Store, SubjectState,
-    VALUE_BYTES_MAX,
+    BaselineRow, FILE, LOCK, ModelRow, SET_ASIDE_MAX, SnapshotRow, Store, StoreEntry, StoreError,
+    StoreReader, SubjectStateRow, TimeRange, VALUE_BYTES_MAX,
 };
 use rusqlite::Connection;
 
@@ -16,9 +16,9 @@ use crate::store::{known, open, readings, report, settings, until, value};
 
 /// The number of stored readings; 0 where there is no store, or not yet.
 fn count(directory: &Path) -> usize {
-    let Ok(reader) = Reader::open(directory) else { return 0 };
+    let Ok(reader) = StoreReader::open(directory) else { return 0 };
     let mut count = 0;
-    let counted = reader.readings::<Error>(Between::ALL, &[], |_| {
+    let counted = reader.readings::<StoreError>(TimeRange::ALL, &[], |_| {
         count += 1;
         Ok(())
     });
@@ -97,7 +97,7 @@ fn another_schema_is_refused_with_advice() {
         (3, "was written by an older hostnorm and cannot be read; start hostnorm, which sets it aside"),
     ] {
         connection.pragma_update(None, "user_version", version).unwrap();
-        let message = Reader::open(directory.path()).unwrap_err().to_string();
+        let message = StoreReader::open(directory.path()).unwrap_err().to_string();
         assert!(message.contains(expect), "{message}");
     }
 }
@@ -126,7 +126,7 @@ fn a_second_store_in_one_directory_writes_nothing_until_the_first_ends() {
     append(&mut second, 5..9);
     until("the store of the first", || value(&second, "hostnorm_store_success") == Some(1.0));
     second.close();
-    assert_eq!(readings(directory.path(), Between::ALL).0, (0..9).map(known).collect::<Vec<_>>());
+    assert_eq!(readings(directory.path(), TimeRange::ALL).0, (0..9).map(known).collect::<Vec<_>>());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn what_was_committed_survives_a_kill() {
     store.close();
     assert_eq!(count(left.path()), 7);
     open(left.path()).close();
-    assert_eq!(readings(left.path(), Between::ALL).0, (0..7).map(known).collect::<Vec<_>>());
+    assert_eq!(readings(left.path(), TimeRange::ALL).0, (0..7).map(known).collect::<Vec<_>>());
     assert!(set_aside(left.path()).is_empty());
 }
 
@@ -170,7 +170,7 @@ fn a_log_without_a_valid_transaction_is_set_aside_and_the_database_kept_if_it_is
         append(&mut store, 9..12);
         store.close();
         let expect: Vec<_> = (0..5).chain(9..12).map(known).collect();
-        assert_eq!(readings(left.path(), Between::ALL).0, expect, "flipped at {at}");
+        assert_eq!(readings(left.path(), TimeRange::ALL).0, expect, "flipped at {at}");
         let aside = set_aside(left.path());
         let logs: Vec<_> = aside.iter().filter(|it| it.to_string_lossy().ends_with("-wal")).collect();
         assert!(std::fs::read(logs[0]).unwrap() == content, "{aside:?}");
@@ -186,7 +186,7 @@ fn a_log_without_a_valid_transaction_is_set_aside_and_the_database_kept_if_it_is
         let mut store = open(left.path());
         append(&mut store, 9..12);
         store.close();
-        assert_eq!(readings(left.path(), Between::ALL).0, (9..12).map(known).collect::<Vec<_>>());
+        assert_eq!(readings(left.path(), TimeRange::ALL).0, (9..12).map(known).collect::<Vec<_>>());
         assert!(!set_aside(left.path()).is_empty());
     }
 }
@@ -210,13 +210,13 @@ fn a_store_that_is_removed_or_replaced_is_opened_again() {
     append(&mut store, 9..12);
     until("a new store", || count(&path) > 0);
     store.close();
-    assert_eq!(readings(&path, Between::ALL).0, (9..12).map(known).collect::<Vec<_>>());
+    assert_eq!(readings(&path, TimeRange::ALL).0, (9..12).map(known).collect::<Vec<_>>());
 }
 
 /// All entries that replace what was learned before.
-fn learned(mark: u8) -> Vec<Entry> {
+fn learned(mark: u8) -> Vec<StoreEntry> {
     let (at, bytes) = (Timestamp(1.0), vec![mark; 10]);
-    let model = Model {
+    let model = ModelRow {
         id: "m".into(),
         kind: "host".into(),
         created: at,
@@ -226,10 +226,10 @@ fn learned(mark: u8) -> Vec<Entry> {
         format: 1,
         bytes: bytes.clone(),
     };
-    let snapshot = Snapshot { at, format: "f".into(), model: None, cause: None, bytes: bytes.clone() };
-    let kind = Kind::Container;
-    let state = SubjectState { kind, identity: "web".into(), at, format: "f".into(), bytes };
-    let baseline = Baseline {
+    let snapshot = SnapshotRow { at, format: "f".into(), model: None, cause: None, bytes: bytes.clone() };
+    let kind = SubjectKind::Container;
+    let state = SubjectStateRow { kind, identity: "web".into(), at, format: "f".into(), bytes };
+    let baseline = BaselineRow {
         subject: hostnorm::reading::Subject::Host,
         signal: "s".into(),
         mean: mark.into(),
@@ -242,19 +242,19 @@ fn learned(mark: u8) -> Vec<Entry> {
         p99: 1.0,
     };
     vec![
-        Entry::Snapshot(snapshot),
-        Entry::SubjectState(state),
-        Entry::Model(model),
-        Entry::Baselines(vec![baseline]),
+        StoreEntry::Snapshot(snapshot),
+        StoreEntry::SubjectState(state),
+        StoreEntry::Model(model),
+        StoreEntry::Baselines(vec![baseline]),
     ]
 }
 
 /// The marks of what was learned.
 fn marks(directory: &Path) -> Option<[u8; 4]> {
-    let reader = Reader::open(directory).ok()?;
+    let reader = StoreReader::open(directory).ok()?;
     Some([
         reader.snapshot("f").unwrap()?.bytes[0],
-        reader.subject_state(Kind::Container, "web").unwrap()?.bytes[0],
+        reader.subject_state(SubjectKind::Container, "web").unwrap()?.bytes[0],
         reader.models().unwrap().first()?.bytes[0],
         reader.baselines().unwrap().first()?.mean as u8,
     ])
@@ -270,10 +270,10 @@ fn learned_state_is_not_written_over_one_that_could_not_be_read() {
     let is_readable = Arc::new(Mutex::new(false));
     let (send, told) = mpsc::channel();
     let gate = Arc::clone(&is_readable);
-    let restore = move |reader: Result<&Reader, &Error>| {
+    let restore = move |reader: Result<&StoreReader, &StoreError>| {
         send.send(reader.is_ok()).unwrap();
         match reader {
-            Ok(_) if !*gate.lock().unwrap() => Err(Error::Sqlite(rusqlite::Error::InvalidQuery)),
+            Ok(_) if !*gate.lock().unwrap() => Err(StoreError::Sqlite(rusqlite::Error::InvalidQuery)),
             _ => Ok(()),
         }
     };
@@ -304,14 +304,14 @@ fn a_value_that_claims_to_be_huge_is_not_read() {
     connection.execute(&format!("UPDATE snapshots SET content = zeroblob({size})"), []).unwrap();
     connection.execute("INSERT INTO models SELECT 'n', kind, created + 1, state, card, digest, format, content FROM models", []).unwrap();
     connection.execute(&format!("UPDATE models SET content = zeroblob({size}) WHERE id = 'm'"), []).unwrap();
-    let reader = Reader::open(directory.path()).unwrap();
+    let reader = StoreReader::open(directory.path()).unwrap();
     assert!(reader.snapshot("f").unwrap().unwrap().bytes.is_empty());
     let models: Vec<usize> = reader.models().unwrap().iter().map(|it| it.bytes.len()).collect();
     assert_eq!(models, [0, 10], "the other model can still be read");
     drop(reader);
     // A text has no bound of its own: the row is an error, not a gigabyte.
     connection.execute(&format!("UPDATE models SET card = zeroblob({size}) WHERE id = 'n'"), []).unwrap();
-    let error = Reader::open(directory.path()).unwrap().models().unwrap_err();
+    let error = StoreReader::open(directory.path()).unwrap().models().unwrap_err();
     assert!(error.to_string().contains("too big"), "{error}");
 }
 
@@ -371,8 +371,8 @@ mod unix {
                 until("a refusal", || value(&writer, "hostnorm_store_success") == Some(0.0));
                 writer.close();
                 if name != LOCK {
-                    let error = Reader::open(&store).unwrap_err();
-                    assert!(matches!(error, Error::NotRegular { .. }), "{name}: {error}");
+                    let error = StoreReader::open(&store).unwrap_err();
+                    assert!(matches!(error, StoreError::NotRegular { .. }), "{name}: {error}");
                 }
                 fs::remove_file(&place).unwrap();
             }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hostnorm::control::Command;
-use hostnorm::engine::{Engine, Settings};
-use hostnorm::model_registry::Registry;
+use hostnorm::control::ControlCommand;
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
-use hostnorm::report::{Judgement, Report};
-use hostnorm::sampler::Durable;
+use hostnorm::report::{Assessment, Report};
+use hostnorm::sampler::PersistentState;
 use hostnorm::sources::{self, Source};
 
 use crate::lifecycle::{CONTAINERS, container, reading};
@@ -29,7 +29,7 @@ struct State {
 }
 
 impl Source for Synthetic {
-    fn read(&mut self, into: &mut Reading) -> Result<(), sources::Error> {
+    fn read(&mut self, into: &mut Reading) -> Result<(), sources::SourceError> {
         let mut state = self.0.lock().unwrap();
         state.step += 1;
         state.at += state.pace;
@@ -59,10 +59,10 @@ impl Synthetic {
 }
 
 fn start(directory: &Path, source: &Synthetic) -> Loop {
-    let settings = Settings { window: 3, warmup: 60.0, evict_after: 60.0, ..Settings::default() };
-    let durable = Durable {
+    let settings = EngineSettings { window: 3, warmup: 60.0, evict_after: 60.0, ..EngineSettings::default() };
+    let durable = PersistentState {
         engine: Engine::new(&CONTAINERS, &settings),
-        registry: Registry::new(0.0),
+        registry: ModelRegistry::new(0.0),
         store: crate::store::open(directory),
     };
     let sources = no_sources().with("synthetic", Box::new(source.clone()));
@@ -85,7 +85,7 @@ fn counts(report: &Report) -> [f64; 2] {
     })
 }
 
-fn judged(report: &Report, subject: &Subject) -> Option<Judgement> {
+fn judged(report: &Report, subject: &Subject) -> Option<Assessment> {
     report.judgements.get(subject).filter(|it| it.opinion.is_some()).cloned()
 }
 
@@ -126,7 +126,7 @@ fn what_is_forgotten_does_not_come_back_with_an_evicted_subject() {
     source.set(std::slice::from_ref(&stays));
     it.until("eviction", |it| (counts(it) == [1.0, 0.0]).then_some(()));
     source.pace(0.001);
-    let all = Command::Forget { from: Timestamp(0.0), to: Timestamp(1e12) };
+    let all = ControlCommand::Forget { from: Timestamp(0.0), to: Timestamp(1e12) };
     let reply = it.send(all).unwrap();
     assert!(reply.message.starts_with("forgotten"), "{}", reply.message);
     source.set(&[gone.clone(), stays.clone()]);

@@ -4,10 +4,10 @@ use crate::living;
 
 use std::sync::Arc;
 
-use hostnorm::engine::{Engine, Settings};
-use hostnorm::reading::{Kind, Reading, Subject, Timestamp};
-use hostnorm::report::{Judgement, Turn};
-use hostnorm::scorer::Past;
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::report::{Assessment, EpisodeTransition};
+use hostnorm::scorer::ScorerHistory;
 use hostnorm::simulate::WIDTH;
 use hostnorm::training;
 use hostnorm::window::Point;
@@ -15,12 +15,12 @@ use proptest::prelude::*;
 
 use living::{SIGNALS, readings};
 
-fn settings(every: f64) -> Settings {
-    Settings { interval: every, window: 1, warmup: 3_600.0, ..Settings::default() }
+fn settings(every: f64) -> EngineSettings {
+    EngineSettings { interval: every, window: 1, warmup: 3_600.0, ..EngineSettings::default() }
 }
 
 /// What a store would have kept of this judgement, each of whose readings is a whole point.
-fn past(at: Timestamp, judgement: &Judgement, kept: &mut Point) -> Past {
+fn past(at: Timestamp, judgement: &Assessment, kept: &mut Point) -> ScorerHistory {
     let mut missing = vec![true; WIDTH];
     for state in &judgement.signals {
         let idx = SIGNALS.iter().position(|it| std::ptr::eq(it, state.signal)).unwrap();
@@ -28,11 +28,11 @@ fn past(at: Timestamp, judgement: &Judgement, kept: &mut Point) -> Past {
     }
     let point = Point { at, values: kept.values.clone(), missing };
     let score = judgement.opinion.as_ref().map(|it| it.score);
-    Past { point, odd: judgement.episode.is_some(), weight: 1.0, score }
+    ScorerHistory { point, odd: judgement.episode.is_some(), weight: 1.0, score }
 }
 
 /// A life, what was stored of it, and an engine that knows it from there.
-fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<Past>, Engine) {
+fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<ScorerHistory>, Engine) {
     let mut live = Engine::new(&SIGNALS, &settings(every));
     let (mut points, mut kept) = (Vec::new(), Point::unknown(WIDTH));
     let mut last = None;
@@ -54,10 +54,12 @@ fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<Past>, Engine) {
         warm.take(&subject, &history.fit());
     }
     warm.resume_from(last.unwrap());
-    let model = training::train(&live.due(Kind::Host).unwrap(), &training::Settings::default(), 1).unwrap();
-    assert!(warm.due(Kind::Host).is_some(), "it is ready");
-    live.install(Kind::Host, &model.eif);
-    warm.install(Kind::Host, &model.eif);
+    let model =
+        training::train(&live.due(SubjectKind::Host).unwrap(), &training::TrainingSettings::default(), 1)
+            .unwrap();
+    assert!(warm.due(SubjectKind::Host).is_some(), "it is ready");
+    live.install(SubjectKind::Host, &model.eif);
+    warm.install(SubjectKind::Host, &model.eif);
     (live, points, warm)
 }
 
@@ -96,7 +98,7 @@ fn the_score_is_there_with_the_first_reading() {
     let rest = history.split_off(3 * 1_440);
     let (_, points, _) = lives(60.0, &history);
     let begun = |gap: usize| {
-        let mut engine = Engine::new(&SIGNALS, &Settings { score_hold: 300.0, ..settings(60.0) });
+        let mut engine = Engine::new(&SIGNALS, &EngineSettings { score_hold: 300.0, ..settings(60.0) });
         engine.warm(&Subject::Host, &points);
         if gap == 0 {
             engine.resume_from(Arc::new(history.last().unwrap().clone()));
@@ -111,7 +113,7 @@ fn the_score_is_there_with_the_first_reading() {
 }
 
 /// What is expected of the memory used after two hours of a full one, told to lie in an episode or not.
-fn expected_after(odd: bool, points: &[Past], rest: &[Reading]) -> f64 {
+fn expected_after(odd: bool, points: &[ScorerHistory], rest: &[Reading]) -> f64 {
     let mut points = points.to_vec();
     let from = points.len() - 120;
     for past in &mut points[from..] {
@@ -145,17 +147,17 @@ fn points_of_any_kind_do_no_harm() {
         number,
     );
     proptest!(ProptestConfig::with_cases(64), |(points in prop::collection::vec(point, 0..60))| {
-        let points: Vec<Past> = points.into_iter().map(|(at, signals, odd, weight, score)| {
+        let points: Vec<ScorerHistory> = points.into_iter().map(|(at, signals, odd, weight, score)| {
             let (values, missing) = signals.into_iter().unzip();
-            Past { point: Point { at: Timestamp(at), values, missing }, odd, weight, score: Some(score) }
+            ScorerHistory { point: Point { at: Timestamp(at), values, missing }, odd, weight, score: Some(score) }
         }).collect();
-        let mut engine = Engine::new(&SIGNALS, &Settings { budget: "1 per day".parse().unwrap(), ..settings(60.0) });
+        let mut engine = Engine::new(&SIGNALS, &EngineSettings { budget: "1 per day".parse().unwrap(), ..settings(60.0) });
         engine.warm(&Subject::Host, &points);
         for reading in readings(1, 60.0, 20, 0, 0) {
             let report = engine.step(reading);
             let judgement = &report.judgements[&Subject::Host];
             prop_assert!(judgement.opinion.iter().all(|it| it.score.is_finite()));
-            prop_assert!(judgement.turn != Some(Turn::Changed) || judgement.episode.is_some());
+            prop_assert!(judgement.turn != Some(EpisodeTransition::Changed) || judgement.episode.is_some());
         }
         let _ = engine.snapshot();
     });

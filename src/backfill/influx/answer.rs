@@ -7,9 +7,9 @@ use std::fmt;
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::super::fetch_error::{Cause, quoted};
+use super::super::fetch_error::{FetchErrorKind, quoted};
 use super::super::series::Series;
-use super::super::time_chunks::Chunk;
+use super::super::time_chunks::TimeChunk;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -100,11 +100,15 @@ impl<'de> Visitor<'de> for CellVisitor {
 }
 
 /// Series of each of the columns `v0`, `v1`, …: a row is a step, told by its beginning, one millisecond late.
-pub(super) fn columns(bytes: &[u8], count: usize, chunk: Chunk) -> Result<Vec<Vec<Series>>, Cause> {
+pub(super) fn columns(
+    bytes: &[u8],
+    count: usize,
+    chunk: TimeChunk,
+) -> Result<Vec<Vec<Series>>, FetchErrorKind> {
     let mut columns = vec![Vec::new(); count];
     for raw in open(bytes)? {
         let place = |name: &str| raw.columns.iter().position(|it| it == name);
-        let time = place("time").ok_or_else(|| Cause::Garbled("its rows have no time".into()))?;
+        let time = place("time").ok_or_else(|| FetchErrorKind::Garbled("its rows have no time".into()))?;
         for (idx, column) in columns.iter_mut().enumerate() {
             let Some(place) = place(&format!("v{idx}")) else { continue };
             let known = raw.values.iter().filter_map(|row| {
@@ -126,7 +130,7 @@ pub(super) fn columns(bytes: &[u8], count: usize, chunk: Chunk) -> Result<Vec<Ve
 }
 
 /// The texts of one column, as `SHOW` gives them.
-pub(super) fn texts(bytes: &[u8], column: &str) -> Result<Vec<String>, Cause> {
+pub(super) fn texts(bytes: &[u8], column: &str) -> Result<Vec<String>, FetchErrorKind> {
     let mut texts = Vec::new();
     for raw in open(bytes)? {
         let Some(place) = raw.columns.iter().position(|it| it == column) else { continue };
@@ -139,22 +143,22 @@ pub(super) fn texts(bytes: &[u8], column: &str) -> Result<Vec<String>, Cause> {
     Ok(texts)
 }
 
-fn open(bytes: &[u8]) -> Result<Vec<RawSeries>, Cause> {
+fn open(bytes: &[u8]) -> Result<Vec<RawSeries>, FetchErrorKind> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|error| match error.is_eof() {
-        true => Cause::Half,
-        false => Cause::Garbled(quoted(&error.to_string())),
+        true => FetchErrorKind::Half,
+        false => FetchErrorKind::Garbled(quoted(&error.to_string())),
     })?;
     let said = std::iter::once(&answer.error).chain(answer.results.iter().map(|it| &it.error));
     if let Some(error) = said.into_iter().find(|it| !it.is_empty()) {
-        return Err(Cause::Question { status: 200, said: quoted(error) });
+        return Err(FetchErrorKind::Question { status: 200, said: quoted(error) });
     }
     if answer.results.is_empty() {
-        return Err(Cause::Garbled("there are no results in it".into()));
+        return Err(FetchErrorKind::Garbled("there are no results in it".into()));
     }
     let is_partial = answer.results.iter().any(|it| it.partial || it.series.iter().any(|it| it.partial));
     if is_partial {
         let said = "the server gives fewer rows than there are; its limit is max-row-limit".into();
-        return Err(Cause::Question { status: 200, said });
+        return Err(FetchErrorKind::Question { status: 200, said });
     }
     Ok(answer.results.into_iter().flat_map(|it| it.series).collect())
 }
@@ -166,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    const CHUNK: Chunk = Chunk { start: 990_000, step: 30_000, points: 3 };
+    const CHUNK: TimeChunk = TimeChunk { start: 990_000, step: 30_000, points: 3 };
 
     fn check(text: &str, expect: &str) {
         let found = match columns(text.as_bytes(), 2, CHUNK) {
@@ -240,7 +244,7 @@ mod tests {
             let _ = (columns(&bytes, 2, CHUNK), texts(&bytes, "value"));
             // Half an answer is told as one.
             let half = &whole.as_bytes()[..cut.min(whole.len() - 1)];
-            prop_assert_eq!(columns(half, 2, CHUNK), Err(Cause::Half));
+            prop_assert_eq!(columns(half, 2, CHUNK), Err(FetchErrorKind::Half));
         }
     }
 }

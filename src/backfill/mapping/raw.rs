@@ -6,12 +6,12 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Join, MappingError};
+use super::{MappingError, SeriesJoin};
 
 /// The whole file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+pub(super) struct MappingFile {
     #[serde(default)]
     pub(super) prometheus: BTreeMap<String, Set>,
     #[serde(default)]
@@ -66,7 +66,7 @@ pub(super) struct Source {
     #[serde(default)]
     pub(super) per: Option<String>,
     #[serde(default)]
-    pub(super) by: Join,
+    pub(super) by: SeriesJoin,
 }
 
 fn one() -> f64 {
@@ -101,7 +101,7 @@ impl<'de> Visitor<'de> for SourcesVisitor {
 }
 
 /// Understands the text of a file.
-pub(super) fn parse(file: &str, text: &str) -> Result<File, MappingError> {
+pub(super) fn parse(file: &str, text: &str) -> Result<MappingFile, MappingError> {
     yaml_serde::from_str(text).map_err(|error| {
         let line = error.location().map(|it| it.line());
         // The line is told before it.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Choice, Direct, ENTRIES_MAX, Entry, Join, Kind, Label, MappingError, Set, raw};
+use super::{
+    ENTRIES_MAX, Label, MappingError, MetricMapping, ProgramMapping, SeriesJoin, SeriesSelector, ServerKind,
+    SignalSeries, raw,
+};
 use crate::metric::Metric;
 
 /// How alike two names are before one is offered for the other; as for settings.
@@ -19,23 +22,27 @@ pub(super) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    pub(super) fn sets(&self, kind: Kind, raw: BTreeMap<String, raw::Set>) -> Result<Vec<Set>, MappingError> {
+    pub(super) fn sets(
+        &self,
+        kind: ServerKind,
+        raw: BTreeMap<String, raw::Set>,
+    ) -> Result<Vec<ProgramMapping>, MappingError> {
         raw.into_iter().map(|(name, raw)| self.set(kind, name, raw)).collect()
     }
 
-    fn set(&self, kind: Kind, name: String, raw: raw::Set) -> Result<Set, MappingError> {
+    fn set(&self, kind: ServerKind, name: String, raw: raw::Set) -> Result<ProgramMapping, MappingError> {
         let at = |key: &str| self.line([&name, key]);
         let choice = |key: &str, from: String, filter: String| match wrong_name(kind, &from) {
-            None => Ok(Choice { from, filter }),
+            None => Ok(SeriesSelector { from, filter }),
             Some(what) => Err(self.wrong(at(key), what)),
         };
         let anchor = choice("anchor", raw.anchor.from, raw.anchor.filter)?;
         let signals = match raw.signals {
             None => None,
-            Some(_) if kind == Kind::Influx => {
+            Some(_) if kind == ServerKind::Influx => {
                 return Err(self.wrong(at("signals"), "signals are only read from Prometheus".into()));
             }
-            Some(it) => Some(Direct { choice: choice("signals", it.from, it.filter)?, name: it.name }),
+            Some(it) => Some(SignalSeries { choice: choice("signals", it.from, it.filter)?, name: it.name }),
         };
         let mut entries = Vec::new();
         for (metric, sources) in raw.metrics {
@@ -50,10 +57,10 @@ impl Resolver<'_> {
         }
         // What is divided by another value comes after it.
         entries.sort_by_key(|it| it.per.is_some());
-        Ok(Set { name, anchor, signals, entries })
+        Ok(ProgramMapping { name, anchor, signals, entries })
     }
 
-    fn entry(&self, kind: Kind, name: &str, source: raw::Source) -> Result<Entry, String> {
+    fn entry(&self, kind: ServerKind, name: &str, source: raw::Source) -> Result<MetricMapping, String> {
         let metric = self.metric(name)?;
         for from in [Some(&source.from), source.plus.as_ref(), source.minus.as_ref()].into_iter().flatten() {
             if let Some(what) = wrong_name(kind, from) {
@@ -67,7 +74,7 @@ impl Resolver<'_> {
         if !source.times.is_finite() {
             return Err("times has to be a finite number".into());
         }
-        if kind == Kind::Influx && source.by != Join::Sum {
+        if kind == ServerKind::Influx && source.by != SeriesJoin::Sum {
             return Err("by has no meaning for InfluxDB; choose one series with where".into());
         }
         let foreign =
@@ -78,16 +85,16 @@ impl Resolver<'_> {
         let label = |label: &&str| match (source.fixed.get(*label), source.labels.get(*label)) {
             (Some(value), _) => Ok(Label::Fixed(value.clone())),
             (None, Some(from)) => Ok(Label::Of(from.clone())),
-            (None, None) if kind == Kind::Prometheus => Ok(Label::Of((*label).to_owned())),
+            (None, None) if kind == ServerKind::Prometheus => Ok(Label::Of((*label).to_owned())),
             (None, None) => Err(format!(
                 "nothing says where the label {label:?} of {metric} comes from; name the tag under labels, or a value \
                  under fixed"
             )),
         };
-        Ok(Entry {
+        Ok(MetricMapping {
             metric,
             labels: metric.labels.iter().map(label).collect::<Result<_, _>>()?,
-            choice: Choice { from: source.from, filter: source.filter },
+            choice: SeriesSelector { from: source.from, filter: source.filter },
             plus: source.plus,
             minus: source.minus,
             times: source.times,
@@ -127,11 +134,11 @@ impl Resolver<'_> {
 }
 
 /// What is wrong with the name of a server's series.
-fn wrong_name(kind: Kind, name: &str) -> Option<String> {
+fn wrong_name(kind: ServerKind, name: &str) -> Option<String> {
     let is_word =
         |it: &str| !it.is_empty() && it.chars().all(|it| !it.is_control() && !matches!(it, '"' | '\\'));
     match kind {
-        Kind::Prometheus => {
+        ServerKind::Prometheus => {
             // Other names need quotes, which old servers do not know.
             let legal = |(idx, it): (usize, char)| {
                 it.is_ascii_alphabetic() || matches!(it, '_' | ':') || (idx > 0 && it.is_ascii_digit())
@@ -139,7 +146,7 @@ fn wrong_name(kind: Kind, name: &str) -> Option<String> {
             let is_name = !name.is_empty() && name.chars().enumerate().all(legal);
             (!is_name).then(|| format!("{name:?} is no name of a metric of Prometheus"))
         }
-        Kind::Influx => {
+        ServerKind::Influx => {
             let is_name = name.split_once('.').is_some_and(|(one, other)| is_word(one) && is_word(other));
             (!is_name).then(|| format!("{name:?} is no measurement.field of InfluxDB"))
         }

@@ -6,9 +6,9 @@ use std::fmt;
 use serde::de::{self, DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::super::fetch_error::{Cause, quoted};
+use super::super::fetch_error::{FetchErrorKind, quoted};
 use super::super::series::Series;
-use super::super::time_chunks::Chunk;
+use super::super::time_chunks::TimeChunk;
 
 /// Series on the instants of a part.
 #[derive(Debug, Default, PartialEq)]
@@ -88,11 +88,11 @@ impl Visitor<'_> for NumberVisitor {
 }
 
 /// Understands what `query_range` answers. What is not a finite number is a gap: NaN, and the marks of stale series.
-pub(super) fn matrix(bytes: &[u8], chunk: Chunk) -> Result<Matrix, Cause> {
+pub(super) fn matrix(bytes: &[u8], chunk: TimeChunk) -> Result<Matrix, FetchErrorKind> {
     let (data, warnings): (Data, _) = open(bytes)?;
     if data.result_type != "matrix" {
         let what = format!("a {:?} came instead of a matrix", quoted(&data.result_type));
-        return Err(Cause::Garbled(what));
+        return Err(FetchErrorKind::Garbled(what));
     }
     let series = data.result.into_iter().map(|raw| {
         let known = raw.values.into_iter().filter(|(_, it)| it.0.is_finite());
@@ -105,21 +105,21 @@ pub(super) fn matrix(bytes: &[u8], chunk: Chunk) -> Result<Matrix, Cause> {
 }
 
 /// Understands a list of texts.
-pub(super) fn values(bytes: &[u8]) -> Result<Values, Cause> {
+pub(super) fn values(bytes: &[u8]) -> Result<Values, FetchErrorKind> {
     let (values, warnings) = open(bytes)?;
     Ok(Values { values, warnings })
 }
 
-fn open<D: DeserializeOwned>(bytes: &[u8]) -> Result<(D, Vec<String>), Cause> {
+fn open<D: DeserializeOwned>(bytes: &[u8]) -> Result<(D, Vec<String>), FetchErrorKind> {
     let envelope: Envelope<D> = serde_json::from_slice(bytes).map_err(|error| match error.is_eof() {
-        true => Cause::Half,
-        false => Cause::Garbled(quoted(&error.to_string())),
+        true => FetchErrorKind::Half,
+        false => FetchErrorKind::Garbled(quoted(&error.to_string())),
     })?;
     let warnings = envelope.warnings.iter().map(|it| quoted(it)).collect();
     match envelope.data {
         Some(data) if envelope.status == "success" => Ok((data, warnings)),
-        _ if envelope.error.is_empty() => Err(Cause::Garbled("there is no data in it".into())),
-        _ => Err(Cause::Question { status: 200, said: quoted(&envelope.error) }),
+        _ if envelope.error.is_empty() => Err(FetchErrorKind::Garbled("there is no data in it".into())),
+        _ => Err(FetchErrorKind::Question { status: 200, said: quoted(&envelope.error) }),
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    const CHUNK: Chunk = Chunk { start: 1_000_000, step: 30_000, points: 3 };
+    const CHUNK: TimeChunk = TimeChunk { start: 1_000_000, step: 30_000, points: 3 };
 
     fn check(text: &str, expect: &str) {
         let found = match matrix(text.as_bytes(), CHUNK) {
@@ -201,7 +201,7 @@ mod tests {
             let _ = (matrix(&bytes, CHUNK), values(&bytes));
             // Half an answer is told as one.
             let half = &whole.as_bytes()[..cut.min(whole.len() - 1)];
-            prop_assert_eq!(matrix(half, CHUNK), Err(Cause::Half));
+            prop_assert_eq!(matrix(half, CHUNK), Err(FetchErrorKind::Half));
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::Order;
-use crate::backfill::{Past, Ranges};
+use super::BackfillRequest;
+use crate::backfill::{FetchedHistory, UnitCheck};
 use crate::cli::Exit;
-use crate::commands::replay::table_input::Feed;
+use crate::commands::replay::table_input::TableInput;
 use crate::reading::Timestamp;
-use crate::table::{Row, quoted};
+use crate::table::{TableRow, quoted};
 use crate::window::Point;
 
 /// Rows nearer to each other than this share of a point are averaged to points.
@@ -17,8 +17,8 @@ const NAMED_MAX: usize = 5;
 /// Most points that are held: ninety days of half minutes.
 const POINTS_MAX: usize = 260_000;
 
-pub(super) fn read(path: &Path, order: &Order<'_>) -> Result<Past, Exit> {
-    let mut feed = Feed::open(path)?;
+pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHistory, Exit> {
+    let mut feed = TableInput::open(path)?;
     let name = feed.name().to_owned();
     let wrong = |what: String| Exit::failure(format!("{name}: {what}"));
     let Some(apart) = feed.apart() else {
@@ -40,8 +40,8 @@ pub(super) fn read(path: &Path, order: &Order<'_>) -> Result<Past, Exit> {
     let step = order.step.as_seconds();
     let is_near = apart < NEAR_SHARE * step;
     let mut points = Points::new(order.signals.len(), is_near.then_some(step));
-    let mut ranges = Ranges::new(order.signals);
-    let mut row = Row::default();
+    let mut ranges = UnitCheck::new(order.signals);
+    let mut row = TableRow::default();
     while feed.next(&mut row)? {
         let mut values = vec![None; order.signals.len()];
         for (idx, place) in places.iter().enumerate() {
@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path, order: &Order<'_>) -> Result<Past, Exit> {
             unknown.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
         ));
     }
-    Ok(Past { points, every: if is_near { step } else { apart }, known, remarks })
+    Ok(FetchedHistory { points, every: if is_near { step } else { apart }, known, remarks })
 }
 
 /// Points under way.

@@ -36,7 +36,7 @@ const REQUEST_BYTES_MAX: usize = 4096;
 
 /// Load under way.
 #[derive(Debug)]
-pub(super) struct Load {
+pub(super) struct GeneratedLoad {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     listener: Option<SocketAddr>,
@@ -70,7 +70,7 @@ impl Shared {
     }
 }
 
-impl Load {
+impl GeneratedLoad {
     /// Starts what was asked for, on a machine with so much memory available.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl Load {
     }
 }
 
-impl Drop for Load {
+impl Drop for GeneratedLoad {
     fn drop(&mut self) {
         self.stop();
     }
@@ -320,7 +320,7 @@ fn ask(shared: &Shared, address: SocketAddr, pause: Duration) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duration::Span;
+    use crate::duration::HumanDuration;
 
     #[test]
     fn a_load_ends_without_a_trace() {
@@ -329,10 +329,10 @@ mod tests {
             memory: 1,
             disk: 4,
             http_rps: 50,
-            lasts: Span::seconds(5),
-            warmup: Span::seconds(12),
+            lasts: HumanDuration::seconds(5),
+            warmup: HumanDuration::seconds(12),
         };
-        let load = Load::start(&demo, 1e9).unwrap();
+        let load = GeneratedLoad::start(&demo, 1e9).unwrap();
         let address = load.listener.unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();

@@ -4,7 +4,7 @@
 
 use crate::description;
 use crate::reading::Subject;
-use crate::report::{Report, Turn};
+use crate::report::{EpisodeTransition, Report};
 
 /// Calm after the first score, in seconds: what is found in it is none of the load's doing.
 const CALM: f64 = 5.0;
@@ -19,7 +19,7 @@ const WORSE: f64 = 2.0;
 
 /// What one tick said, as far as it is shown.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct DemoReading {
     /// The number of the reading, from 1.
     pub(super) tick: u64,
     /// When it was made, in seconds since the epoch.
@@ -42,7 +42,7 @@ pub(super) struct Seen {
     pub(super) began: bool,
 }
 
-impl Seen {
+impl DemoReading {
     pub(super) fn of(tick: u64, report: &Report) -> Self {
         let host = &Subject::Host;
         let raw = |name: &str| {
@@ -60,9 +60,11 @@ impl Seen {
             |name: &str| judgement.signals.iter().find(|it| it.signal.name == name).map(|it| it.value);
         let at = report.reading.at;
         let said = judgement.turn.as_ref().map(|turn| match turn {
-            Turn::Began | Turn::Changed => judgement.description.as_deref().unwrap_or_default().to_owned(),
-            Turn::Ended(episode) => description::ended(host, episode, at),
-            Turn::Accepted(episode) => description::accepted(host, episode, at),
+            EpisodeTransition::Began | EpisodeTransition::Changed => {
+                judgement.description.as_deref().unwrap_or_default().to_owned()
+            }
+            EpisodeTransition::Ended(episode) => description::ended(host, episode, at),
+            EpisodeTransition::Accepted(episode) => description::accepted(host, episode, at),
         });
         Self {
             cpu: signal("cpu_busy_ratio"),
@@ -71,7 +73,7 @@ impl Seen {
             anomalous: judgement.episode.is_some(),
             words: judgement.episode.map(|_| description::describe(host, judgement)),
             said,
-            began: judgement.turn == Some(Turn::Began),
+            began: judgement.turn == Some(EpisodeTransition::Began),
             ..seen
         }
     }
@@ -79,7 +81,7 @@ impl Seen {
 
 /// What is to be done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum LoadAction {
     /// Go on.
     None,
     /// Start the load.
@@ -100,7 +102,7 @@ enum Phase {
 
 /// How far the demo has come.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct DemoScript {
     /// Seconds that the load lasts.
     lasts: f64,
     phase: Phase,
@@ -121,7 +123,7 @@ pub(super) struct Story {
     before: f64,
 }
 
-impl Story {
+impl DemoScript {
     pub(super) fn new(lasts: f64) -> Self {
         Self {
             lasts,
@@ -138,7 +140,7 @@ impl Story {
     }
 
     /// Takes note of one tick; gives what is to be said and done.
-    pub(super) fn step(&mut self, seen: &Seen) -> (Vec<String>, Act) {
+    pub(super) fn step(&mut self, seen: &DemoReading) -> (Vec<String>, LoadAction) {
         if self.since.is_nan() {
             self.since = seen.at;
         }
@@ -151,24 +153,26 @@ impl Story {
         let passed = seen.at - self.since;
         let (next, act, text) = match self.phase {
             Phase::Learning if seen.score.is_some() => {
-                (Phase::Calm, Act::None, "calm: the first score is there")
+                (Phase::Calm, LoadAction::None, "calm: the first score is there")
             }
-            Phase::Calm if passed >= CALM => (Phase::Load, Act::Start, "load: begins now"),
-            Phase::Load if passed >= self.lasts => (Phase::After, Act::Stop, "after: the load is gone"),
-            Phase::After if !seen.anomalous || passed >= AFTER_MAX => return (lines, Act::End),
-            _ => return (lines, Act::None),
+            Phase::Calm if passed >= CALM => (Phase::Load, LoadAction::Start, "load: begins now"),
+            Phase::Load if passed >= self.lasts => {
+                (Phase::After, LoadAction::Stop, "after: the load is gone")
+            }
+            Phase::After if !seen.anomalous || passed >= AFTER_MAX => return (lines, LoadAction::End),
+            _ => return (lines, LoadAction::None),
         };
         match act {
-            Act::Start => self.load[0] = Some(seen.at),
-            Act::Stop => self.load[1] = Some(seen.at),
-            Act::None | Act::End => (),
+            LoadAction::Start => self.load[0] = Some(seen.at),
+            LoadAction::Stop => self.load[1] = Some(seen.at),
+            LoadAction::None | LoadAction::End => (),
         }
         (self.phase, self.since) = (next, seen.at);
         lines.push(format!("-- {text}"));
         (lines, act)
     }
 
-    fn note(&mut self, seen: &Seen) {
+    fn note(&mut self, seen: &DemoReading) {
         match self.load {
             [None, _] => {
                 self.early += usize::from(seen.began);
@@ -225,7 +229,7 @@ impl Story {
     }
 }
 
-fn line(seen: &Seen) -> String {
+fn line(seen: &DemoReading) -> String {
     let mut line = format!("tick={}", seen.tick);
     let shares = [("cpu", seen.cpu), ("mem", seen.memory)];
     for (name, share) in shares {
@@ -247,8 +251,8 @@ fn line(seen: &Seen) -> String {
 mod tests {
     use super::*;
 
-    fn seen(tick: u64, score: Option<f64>, anomalous: bool, said: Option<&str>) -> Seen {
-        Seen {
+    fn seen(tick: u64, score: Option<f64>, anomalous: bool, said: Option<&str>) -> DemoReading {
+        DemoReading {
             tick,
             at: tick as f64,
             cpu: Some(0.2307),
@@ -264,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_demo_is_told_from_beginning_to_end() {
-        let mut story = Story::new(4.0);
+        let mut story = DemoScript::new(4.0);
         let mut told = Vec::new();
         let mut acts = Vec::new();
         for tick in 1..40 {
@@ -278,7 +282,7 @@ mod tests {
             ));
             told.extend(lines);
             acts.push(act);
-            if act == Act::End {
+            if act == LoadAction::End {
                 break;
             }
         }
@@ -302,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_was_not_found_is_said() {
-        let mut story = Story::new(2.0);
+        let mut story = DemoScript::new(2.0);
         story.step(&seen(1, Some(1.2), true, Some("it began")));
         for tick in 2..12 {
             story.step(&seen(tick, Some(0.3), false, None));
@@ -311,6 +315,6 @@ mod tests {
              anomalies before the load: 1; this machine is restless by itself\n\
              not found: the highest score was 0.30, the limit is 1; ask for more load or a longer --warmup";
         assert_eq!(story.summary().join("\n"), expect);
-        assert_eq!(Story::new(2.0).summary().join("\n"), "-- summary\nthere was no load yet");
+        assert_eq!(DemoScript::new(2.0).summary().join("\n"), "-- summary\nthere was no load yet");
     }
 }

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::Explanation;
-use super::reproduce::Again;
+use super::reproduce::Reproduction;
 use crate::description;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
-use crate::report::Judgement;
+use crate::report::Assessment;
 
 /// When something was, as people read it: `2026-11-21 10:00:00`, in UTC.
 fn instant(at: f64) -> String {
@@ -21,7 +21,7 @@ fn instant(at: f64) -> String {
 pub(super) fn text(it: &Explanation) -> String {
     let episode = &it.episode;
     let end = episode.ended.unwrap_or(episode.seen);
-    let lasted = Span::nearest((end - episode.began).round());
+    let lasted = HumanDuration::nearest((end - episode.began).round());
     let mut text = format!(
         "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2}, 1 is the limit\nmodel     {}\n",
         episode.id,
@@ -32,7 +32,7 @@ pub(super) fn text(it: &Explanation) -> String {
         episode.model.as_deref().unwrap_or("none yet"),
     );
     // Infallible, here and below: it is memory that is written to.
-    if let Ok(Again { peak: Some((at, judgement)), .. }) = &it.again {
+    if let Ok(Reproduction { peak: Some((at, judgement)), .. }) = &it.again {
         let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(judgement));
     }
     text.push_str(match it.alike.is_empty() {
@@ -47,10 +47,10 @@ pub(super) fn text(it: &Explanation) -> String {
 }
 
 /// A line for each signal that the score is made of, the largest share first.
-fn causes(judgement: &Judgement) -> String {
+fn causes(judgement: &Assessment) -> String {
     let mut text = String::new();
     for gone in &judgement.absent {
-        let lasted = Span::nearest(gone.seconds.round());
+        let lasted = HumanDuration::nearest(gone.seconds.round());
         let _ = writeln!(text, "  {:<40} {} for {lasted}", gone.signal.title, gone.kind.name());
     }
     for part in judgement.opinion.iter().flat_map(|it| &it.contributions) {
@@ -114,7 +114,7 @@ fn changed(cause: &str) -> &str {
 
 /// All that is known, for programs.
 pub(super) fn json(it: &Explanation) -> String {
-    let parts = |judgement: &Judgement| -> Value {
+    let parts = |judgement: &Assessment| -> Value {
         let part = |part: &crate::report::Contribution| {
             let state = judgement.signals.iter().find(|it| it.signal.name == part.signal.name);
             let expected = state.and_then(|it| it.expected);

@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use crate::commands::run;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::model_registry::{Record, Stage, Version};
-use crate::reading::{Kind, Population, Reading, Subject, Timestamp};
-use crate::report::{Judgement, Report};
+use crate::model_registry::{ModelVersion, VersionRecord, VersionStage};
+use crate::reading::{Reading, Subject, SubjectKind, SubjectPopulation, Timestamp};
+use crate::report::{Assessment, Report};
 use crate::sampler::record;
 use crate::sources;
-use crate::store::{Between, EpisodeRow, Error, Reader, Snapshot};
+use crate::store::{EpisodeRow, SnapshotRow, StoreError, StoreReader, TimeRange};
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(super) struct Again {
+pub(super) struct Reproduction {
     /// Readings that were judged once more.
     pub(super) readings: usize,
     /// Points whose stored scores were compared.
@@ -23,14 +23,14 @@ pub(super) struct Again {
     /// The first point whose score is another one: when, stored, made once more.
     pub(super) difference: Option<(Timestamp, f64, f64)>,
     /// The judgement with the highest score within the episode, and when it was.
-    pub(super) peak: Option<(Timestamp, Judgement)>,
+    pub(super) peak: Option<(Timestamp, Assessment)>,
     /// What changed the state besides readings, and when.
     pub(super) changes: Vec<(Timestamp, String)>,
     /// Values and records that this program cannot read.
     pub(super) left_out: u64,
 }
 
-impl Again {
+impl Reproduction {
     /// Whether a score is not what was stored.
     pub(super) fn differs(&self) -> bool {
         self.difference.is_some()
@@ -39,14 +39,14 @@ impl Again {
 
 /// Makes the scores of an episode once more; the inner error says why that cannot be.
 pub(super) fn again(
-    reader: &Reader,
+    reader: &StoreReader,
     config: &Config,
     episode: &EpisodeRow,
-) -> Result<Result<Again, String>, Error> {
+) -> Result<Result<Reproduction, String>, StoreError> {
     let (Some(from), Some(subject)) = (episode.keep_from, subject(episode)) else {
         return Ok(Err("its readings are not kept any longer".into()));
     };
-    if subject.kind().population() == Population::Changing {
+    if subject.kind().population() == SubjectPopulation::Changing {
         return Ok(Err("snapshots hold no state of subjects that come and go".into()));
     }
     let snapshots = reader.snapshots_of(episode)?;
@@ -55,9 +55,9 @@ pub(super) fn again(
             "no state from before it was stored; the first is stored with the first reading".into()
         ));
     }
-    let between = Between { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.seen)) };
+    let between = TimeRange { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.seen)) };
     let mut stored = BTreeMap::new();
-    reader.scores::<Error>(between, |it| {
+    reader.scores::<StoreError>(between, |it| {
         if it.subject == subject {
             stored.insert(it.at.0.to_bits(), (it.score, it.momentary));
         }
@@ -70,12 +70,12 @@ pub(super) fn again(
         episode,
         highest: None,
         known: false,
-        again: Again::default(),
+        again: Reproduction::default(),
     };
     let mut snapshots = snapshots.into_iter().peekable();
     let mut stopped = None;
     let metrics: Vec<_> = sources::metrics().collect();
-    let left_out = reader.readings::<Error>(between, &metrics, |reading| {
+    let left_out = reader.readings::<StoreError>(between, &metrics, |reading| {
         if stopped.is_none() {
             stopped = run.step(reader, &mut snapshots, &reading)?;
         }
@@ -90,7 +90,7 @@ pub(super) fn again(
 }
 
 fn subject(episode: &EpisodeRow) -> Option<Subject> {
-    Subject::read(Kind::read(&episode.kind)?, &episode.subject)
+    Subject::read(SubjectKind::read(&episode.kind)?, &episode.subject)
 }
 
 /// The engine on its way through the readings.
@@ -104,17 +104,17 @@ struct Run<'a> {
     highest: Option<f64>,
     /// Whether all readings since the last point were seen.
     known: bool,
-    again: Again,
+    again: Reproduction,
 }
 
 impl Run<'_> {
     /// One reading; says why it cannot go on.
     fn step(
         &mut self,
-        reader: &Reader,
-        snapshots: &mut std::iter::Peekable<impl Iterator<Item = Snapshot>>,
+        reader: &StoreReader,
+        snapshots: &mut std::iter::Peekable<impl Iterator<Item = SnapshotRow>>,
         reading: &Reading,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<String>, StoreError> {
         let at = reading.at;
         let first = self.engine.at() == Timestamp::default();
         if !first {
@@ -132,13 +132,17 @@ impl Run<'_> {
     }
 
     /// Goes on from a stored state.
-    fn adopt(&mut self, reader: &Reader, snapshot: &Snapshot) -> Result<Result<(), String>, Error> {
+    fn adopt(
+        &mut self,
+        reader: &StoreReader,
+        snapshot: &SnapshotRow,
+    ) -> Result<Result<(), String>, StoreError> {
         if let Some(id) = &snapshot.model {
             let Some(model) = reader.model(id)? else {
                 return Ok(Err(format!("the model {id} that judged then is not stored any longer")));
             };
-            let kept = Record { state: Stage::Retired.name().to_owned(), ..record(model) };
-            match Version::from_record(&kept) {
+            let kept = VersionRecord { state: VersionStage::Retired.name().to_owned(), ..record(model) };
+            match ModelVersion::from_record(&kept) {
                 Ok(version) => self.engine.install(version.kind, version.eif()),
                 Err(error) => {
                     return Ok(Err(format!("the model {id} that judged then cannot be read: {error}")));
@@ -183,7 +187,7 @@ impl Run<'_> {
         }
     }
 
-    fn note_peak(&mut self, at: Timestamp, momentary: f64, judgement: &Judgement) {
+    fn note_peak(&mut self, at: Timestamp, momentary: f64, judgement: &Assessment) {
         let within = self.episode.began <= at.0 && at.0 <= self.episode.ended.unwrap_or(self.episode.seen);
         let before = self.again.peak.as_ref().and_then(|(_, it)| it.opinion.as_ref()).map(|it| it.momentary);
         if within && before.is_none_or(|it| momentary > it) {

@@ -14,7 +14,7 @@ const ALIKE_MIN: f64 = 0.5;
 
 /// An episode that was like another one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Alike {
+pub(super) struct SimilarEpisode {
     /// Its identifier.
     pub(super) id: String,
     /// When it began, in seconds since the epoch.
@@ -46,12 +46,12 @@ fn cosine(one: &BTreeMap<(String, String), f64>, other: &BTreeMap<(String, Strin
 }
 
 /// The episodes of the same subject that are most like this one, the most alike first.
-pub(super) fn to(episode: &EpisodeRow, others: Vec<EpisodeRow>) -> Vec<Alike> {
+pub(super) fn to(episode: &EpisodeRow, others: Vec<EpisodeRow>) -> Vec<SimilarEpisode> {
     let own = parts(&episode.causes);
     let same = |it: &EpisodeRow| (&it.kind, &it.subject) == (&episode.kind, &episode.subject);
     let others = others.into_iter().filter(|it| it.id != episode.id && it.began < episode.began && same(it));
-    let mut alike: Vec<Alike> = others
-        .map(|it| Alike {
+    let mut alike: Vec<SimilarEpisode> = others
+        .map(|it| SimilarEpisode {
             id: it.id,
             began: it.began,
             outcome: it.outcome,

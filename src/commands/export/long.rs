@@ -4,25 +4,25 @@ use std::io::Write;
 
 use super::Halt;
 use super::cell::{self, number, time};
-use crate::cli::{Export, What};
+use crate::cli::{Export, ExportTable};
 use crate::reading::{Reading, Subject};
 use crate::sources;
-use crate::store::{Between, LeftOut, PointRow, Reader, ScoreRow};
+use crate::store::{PointRow, ScoreRow, Skipped, StoreReader, TimeRange};
 
 pub(super) fn write(
-    reader: &Reader,
+    reader: &StoreReader,
     options: &Export,
-    between: Between,
+    between: TimeRange,
     to: &mut dyn Write,
-) -> Result<LeftOut, Halt> {
+) -> Result<Skipped, Halt> {
     let wanted = |subject: &Subject| options.subject.as_ref().is_none_or(|it| it == subject.name());
     match options.what {
-        What::Readings => {
+        ExportTable::Readings => {
             cell::row(to, ["timestamp", "kind", "subject", "metric", "labels", "value"])?;
             let metrics: Vec<_> = sources::metrics().collect();
             reader.readings(between, &metrics, |reading| readings(to, &reading, wanted))
         }
-        What::Points => {
+        ExportTable::Points => {
             cell::row(to, ["timestamp", "kind", "subject", "signal", "value", "odd", "weight"])?;
             reader.points(
                 between,
@@ -30,12 +30,12 @@ pub(super) fn write(
                 |point| if wanted(&point.subject) { points(to, &point) } else { Ok(()) },
             )
         }
-        What::Scores => {
+        ExportTable::Scores => {
             let columns = ["timestamp", "kind", "subject", "score", "momentary", "is_anomaly", "confidence"];
             cell::row(to, columns)?;
             reader
                 .scores(between, |score| if wanted(&score.subject) { scores(to, &score) } else { Ok(()) })?;
-            Ok(LeftOut::default())
+            Ok(Skipped::default())
         }
     }
 }

@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 use super::Halt;
 use super::cell::{self, number, time};
-use crate::cli::{Export, What};
+use crate::cli::{Export, ExportTable};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Values};
 use crate::sources;
-use crate::store::{Between, LeftOut, PointRow, Reader};
+use crate::store::{PointRow, Skipped, StoreReader, TimeRange};
 
 pub(super) fn write(
-    reader: &Reader,
+    reader: &StoreReader,
     options: &Export,
-    between: Between,
+    between: TimeRange,
     to: &mut dyn Write,
-) -> Result<LeftOut, Halt> {
+) -> Result<Skipped, Halt> {
     let name = options.subject.as_deref().unwrap_or(Subject::Host.name());
     match options.what {
-        What::Readings => readings(reader, name, between, to),
-        What::Points => points(reader, name, between, to),
-        What::Scores => {
+        ExportTable::Readings => readings(reader, name, between, to),
+        ExportTable::Points => points(reader, name, between, to),
+        ExportTable::Scores => {
             cell::row(to, ["timestamp", "score", "momentary", "is_anomaly", "confidence"])?;
             reader.scores::<Halt>(between, |it| {
                 if it.subject.name() == name {
@@ -33,7 +33,7 @@ pub(super) fn write(
                 }
                 Ok(())
             })?;
-            Ok(LeftOut::default())
+            Ok(Skipped::default())
         }
     }
 }
@@ -43,7 +43,12 @@ fn of<'a>(reading: &'a Reading, name: &str) -> Option<&'a Values> {
     reading.subjects.iter().find(|(subject, _)| subject.name() == name).map(|(_, values)| values)
 }
 
-fn readings(reader: &Reader, name: &str, between: Between, to: &mut dyn Write) -> Result<LeftOut, Halt> {
+fn readings(
+    reader: &StoreReader,
+    name: &str,
+    between: TimeRange,
+    to: &mut dyn Write,
+) -> Result<Skipped, Halt> {
     let metrics: Vec<_> = sources::metrics().collect();
     // Devices come and go; the columns have to be known before the first row.
     let mut columns: BTreeMap<(&'static str, Labels), (usize, &'static Metric)> = BTreeMap::new();
@@ -72,7 +77,7 @@ fn readings(reader: &Reader, name: &str, between: Between, to: &mut dyn Write) -
     })
 }
 
-fn points(reader: &Reader, name: &str, between: Between, to: &mut dyn Write) -> Result<LeftOut, Halt> {
+fn points(reader: &StoreReader, name: &str, between: TimeRange, to: &mut dyn Write) -> Result<Skipped, Halt> {
     // A later version may watch other signals.
     let mut columns: Vec<String> = Vec::new();
     let mut newest: Option<Arc<[String]>> = None;

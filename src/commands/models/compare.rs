@@ -4,16 +4,16 @@ use serde::Serialize;
 
 use crate::commands::run;
 use crate::config::Config;
-use crate::model_registry::Version;
+use crate::model_registry::ModelVersion;
 use crate::sampler::fold_and_judge;
-use crate::store::{Error, Reader};
+use crate::store::{StoreError, StoreReader};
 
 /// Points of so many of the last seconds are judged; those before are learned only.
 const JUDGED_SECONDS: f64 = 86_400.0;
 
 /// The scores of both.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Scores {
+pub(super) struct ScoreComparison {
     /// Points that both judged.
     pub(super) points: usize,
     /// The mean of each.
@@ -27,7 +27,11 @@ pub(super) struct Scores {
 }
 
 /// Judges the stored points of the last day by both; nothing where there are none that both can judge.
-pub(super) fn scores(reader: &Reader, config: &Config, pair: &[Version; 2]) -> Result<Option<Scores>, Error> {
+pub(super) fn scores(
+    reader: &StoreReader,
+    config: &Config,
+    pair: &[ModelVersion; 2],
+) -> Result<Option<ScoreComparison>, StoreError> {
     let mut engine = run::engine(config);
     engine.install(pair[0].kind, pair[0].eif());
     engine.try_out(pair[1].kind, pair[1].eif());
@@ -42,7 +46,7 @@ pub(super) fn scores(reader: &Reader, config: &Config, pair: &[Version; 2]) -> R
     let each = |of: &dyn Fn(&mut dyn Iterator<Item = f64>) -> f64| {
         [0, 1].map(|idx| of(&mut judged.iter().map(|it| it[idx])))
     };
-    Ok(Some(Scores {
+    Ok(Some(ScoreComparison {
         points: judged.len(),
         mean: each(&|it| it.sum::<f64>() / count),
         highest: each(&|it| it.fold(0.0, f64::max)),

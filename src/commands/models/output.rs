@@ -4,18 +4,18 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::compare::Scores;
+use super::compare::ScoreComparison;
 use crate::description;
-use crate::duration::Span;
-use crate::model_registry::{Record, Version};
+use crate::duration::HumanDuration;
+use crate::model_registry::{ModelVersion, VersionRecord};
 use crate::reading::Timestamp;
-use crate::training::model_evaluation::Card;
+use crate::training::model_evaluation::ModelEvaluation;
 
 /// A line for each, the newest last, where a terminal shows it.
-pub(super) fn all(records: &[Record], as_json: bool) -> String {
-    let card = |it: &Record| serde_json::from_str::<Card>(&it.card).ok();
+pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
+    let card = |it: &VersionRecord| serde_json::from_str::<ModelEvaluation>(&it.card).ok();
     if as_json {
-        let row = |it: &Record| json!({ "id": it.id, "kind": it.kind, "created": it.created, "state": it.state, "card": card(it) });
+        let row = |it: &VersionRecord| json!({ "id": it.id, "kind": it.kind, "created": it.created, "state": it.state, "card": card(it) });
         return pretty(&records.iter().map(row).collect());
     }
     if records.is_empty() {
@@ -27,7 +27,7 @@ pub(super) fn all(records: &[Record], as_json: bool) -> String {
     );
     for it in records {
         let known = card(it).map(|it| {
-            let span = Span::nearest(it.seconds().round());
+            let span = HumanDuration::nearest(it.seconds().round());
             format!("{:>7}  {:>9}  {:>5.3}  {:>6.3}", it.rows, span.to_string(), it.auc_own, it.recall)
         });
         // Infallible: it is memory that is written to.
@@ -43,7 +43,7 @@ pub(super) fn all(records: &[Record], as_json: bool) -> String {
 }
 
 /// All that is known of one.
-pub(super) fn one(version: &Version, as_json: bool) -> String {
+pub(super) fn one(version: &ModelVersion, as_json: bool) -> String {
     if as_json {
         return pretty(&of(version));
     }
@@ -55,7 +55,7 @@ pub(super) fn one(version: &Version, as_json: bool) -> String {
 }
 
 /// Two of them beside each other.
-pub(super) fn two(pair: &[Version; 2], scores: Option<&Scores>, as_json: bool) -> String {
+pub(super) fn two(pair: &[ModelVersion; 2], scores: Option<&ScoreComparison>, as_json: bool) -> String {
     let [a, b] = pair;
     if as_json {
         return pretty(&json!({ "models": [of(a), of(b)], "on_stored_points": scores }));
@@ -80,7 +80,7 @@ pub(super) fn two(pair: &[Version; 2], scores: Option<&Scores>, as_json: bool) -
     text
 }
 
-fn rows(version: &Version) -> Vec<(&'static str, String)> {
+fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
     let card = &version.model.card;
     let time = |it: Option<Timestamp>| it.map_or("not known".into(), description::instant);
     let peer = card.auc_peer.map_or("none at this width".into(), |it| format!("{it:.3}"));
@@ -110,7 +110,7 @@ fn rows(version: &Version) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn of(version: &Version) -> Value {
+fn of(version: &ModelVersion) -> Value {
     json!({
         "id": version.id.as_str(), "kind": version.kind.name(), "created": version.created.0,
         "state": version.stage.name(), "threshold": version.model.eif.threshold, "card": version.model.card,

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::cli::Exit;
 use crate::dataset;
-use crate::duration::Span;
-use crate::evaluate::{self, Series, Style, VUS_WINDOW_MAX};
+use crate::duration::HumanDuration;
+use crate::evaluate::{self, Series, TableStyle, VUS_WINDOW_MAX};
 
 /// A row is called anomalous from this score on.
 const LIMIT: f64 = 1.0;
@@ -13,7 +13,7 @@ const LIMIT: f64 = 1.0;
 const FIRST_MAX: usize = 20_000;
 
 /// Labels, and the scores of the same rows.
-pub(super) struct Labelled {
+pub(super) struct LabelFigures {
     /// The file of labels.
     name: String,
     labels: Vec<bool>,
@@ -25,7 +25,7 @@ pub(super) struct Labelled {
     rows: usize,
 }
 
-impl Labelled {
+impl LabelFigures {
     /// Reads a file of labels.
     pub(super) fn open(path: &Path) -> Result<Self, Exit> {
         let labels = dataset::labels(path).map_err(|problem| Exit::failure(problem.to_string()))?;
@@ -58,11 +58,11 @@ impl Labelled {
                 labels.len()
             )));
         }
-        let per_day = Span::days(1).as_seconds() / every;
+        let per_day = HumanDuration::days(1).as_seconds() / every;
         let window = evaluate::period(&first).min(VUS_WINDOW_MAX);
         let series = Series::new(input, labels, scores, per_day, window)
             .map_err(|unfit| Exit::failure(format!("{name}: {unfit}")))?;
         let set = (input.to_owned(), evaluate::figures(&[series], LIMIT));
-        Ok(evaluate::show(&[set], false, Style::Table))
+        Ok(evaluate::show(&[set], false, TableStyle::Table))
     }
 }

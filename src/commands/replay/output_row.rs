@@ -1,12 +1,12 @@
 //! From what is concluded of a row to what is written of it.
 
 use crate::reading::Timestamp;
-use crate::replay::Judged;
-use crate::table::{Detail, Scored};
+use crate::replay::ReplayedRow;
+use crate::table::{ScoreDetail, ScoredRow};
 
 /// Follows the rows, to number their episodes.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct OutputRow {
     /// Indices of all signals, the oddest first; filled again and again.
     top: Vec<usize>,
     /// When the newest episode began.
@@ -15,13 +15,13 @@ pub(super) struct Verdict {
     episodes: u64,
 }
 
-impl Verdict {
+impl OutputRow {
     /// What is written of the next row.
-    pub(super) fn of(&mut self, judged: &Judged<'_>, detail: Detail) -> Scored<'_> {
+    pub(super) fn of(&mut self, judged: &ReplayedRow<'_>, detail: ScoreDetail) -> ScoredRow<'_> {
         judged.rank(&mut self.top);
         let score = judged.score.as_ref();
-        let mut scored = Scored { score: score.map(|it| it.held), top: &self.top, ..Scored::default() };
-        if detail == Detail::All {
+        let mut scored = ScoredRow { score: score.map(|it| it.held), top: &self.top, ..ScoredRow::default() };
+        if detail == ScoreDetail::All {
             let since = judged.episode.map(|it| it.since);
             if since.is_some() && since != self.since {
                 self.episodes += 1;
@@ -39,21 +39,26 @@ impl Verdict {
 mod tests {
     use super::*;
     use crate::report::Episode;
-    use crate::scorer::Score;
+    use crate::scorer::SubjectScore;
 
-    fn check(verdict: &mut Verdict, score: Option<f64>, since: Option<f64>, expect: (&[usize], Option<u64>)) {
-        let score = score.map(|held| Score { held, ..Score::default() });
+    fn check(
+        verdict: &mut OutputRow,
+        score: Option<f64>,
+        since: Option<f64>,
+        expect: (&[usize], Option<u64>),
+    ) {
+        let score = score.map(|held| SubjectScore { held, ..SubjectScore::default() });
         let episode = since.map(|it| Episode { since: Timestamp(it), peak: 2.0 });
         let held = score.as_ref().map(|it| it.held);
-        let judged = Judged { score, oddness: &[0.5, 2.0, 0.5, 0.0], episode };
-        let found = verdict.of(&judged, Detail::All);
+        let judged = ReplayedRow { score, oddness: &[0.5, 2.0, 0.5, 0.0], episode };
+        let found = verdict.of(&judged, ScoreDetail::All);
         assert_eq!((found.top, found.episode), expect);
         assert_eq!((found.score, found.is_anomaly), (held, since.is_some()));
     }
 
     #[test]
     fn signals_are_ranked_and_episodes_numbered() {
-        let mut verdict = Verdict::default();
+        let mut verdict = OutputRow::default();
         let top: &[usize] = &[1, 0, 2, 3];
         check(&mut verdict, None, None, (&[], None));
         check(&mut verdict, Some(1.5), Some(60.0), (top, Some(1)));

@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use super::table_input::Feed;
+use super::table_input::TableInput;
 use crate::cli::Exit;
 use crate::reading::{Subject, Timestamp};
 use crate::replay::Replay;
-use crate::store::{Between, Error, PointRow, Reader};
+use crate::store::{PointRow, StoreError, StoreReader, TimeRange};
 use crate::table::ROWS_MIN;
 
 /// Learns the points of the host that were stored before the first row of the input, as if they were rows of its columns.
-pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &Feed) -> Result<(), Exit> {
+pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &TableInput) -> Result<(), Exit> {
     let failed = |error: &dyn std::error::Error| Exit::failure(error.to_string());
-    let reader = Reader::open(directory).map_err(|it| failed(&it))?;
-    let until = input.begins().unwrap_or(Between::ALL.to);
+    let reader = StoreReader::open(directory).map_err(|it| failed(&it))?;
+    let until = input.begins().unwrap_or(TimeRange::ALL.to);
     let columns = input.columns();
     let (mut learned, mut refused) = (0_u64, None);
     let mut before = f64::NEG_INFINITY;
-    let mut take = |row: PointRow| -> Result<(), Error> {
+    let mut take = |row: PointRow| -> Result<(), StoreError> {
         // A clock that was set back makes a time twice; the first of both is learned.
         if before < row.at.0 && row.at.0 < until.0 && refused.is_none() {
             before = row.at.0;
@@ -29,8 +29,8 @@ pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &Feed) -> Resu
         }
         Ok(())
     };
-    let between = Between { from: Timestamp(f64::NEG_INFINITY), to: until };
-    reader.points(between, Some(&Subject::Host), &mut take).map_err(|it: Error| failed(&it))?;
+    let between = TimeRange { from: Timestamp(f64::NEG_INFINITY), to: until };
+    reader.points(between, Some(&Subject::Host), &mut take).map_err(|it: StoreError| failed(&it))?;
     match refused {
         Some(error) => Err(failed(&error)),
         None if learned < ROWS_MIN => Err(Exit::failure(format!(

@@ -6,18 +6,18 @@ use std::path::Path;
 use crate::cli::Exit;
 use crate::description;
 use crate::reading::Timestamp;
-use crate::table::{Row, RowsError, Table, quoted};
+use crate::table::{Table, TableError, TableRow, quoted};
 
 /// How far rows are apart is seen by so many intervals.
 const INTERVALS: usize = 32;
 
 /// A table that is read row by row.
-pub(in crate::commands) struct Feed {
+pub(in crate::commands) struct TableInput {
     table: Table,
     /// The first rows, which were read ahead to see how far they are apart.
-    ahead: VecDeque<Row>,
+    ahead: VecDeque<TableRow>,
     /// What is wrong with the row after them.
-    wrong: Option<RowsError>,
+    wrong: Option<TableError>,
     /// The row before.
     before: Option<Before>,
     /// The first value of each signal.
@@ -37,7 +37,7 @@ struct Before {
     file: Option<String>,
 }
 
-impl Feed {
+impl TableInput {
     pub(in crate::commands) fn open(path: &Path) -> Result<Self, Exit> {
         let table = Table::open(path).map_err(|error| Exit::failure(error.to_string()))?;
         Ok(Self::of(table))
@@ -48,7 +48,7 @@ impl Feed {
         let ahead = VecDeque::new();
         let mut feed = Self { table, ahead, wrong: None, before: None, first, changes: false, rows: 0 };
         while feed.table.has_time() && feed.ahead.len() <= INTERVALS {
-            let mut row = Row::default();
+            let mut row = TableRow::default();
             match feed.table.next_row(&mut row) {
                 Ok(true) => feed.ahead.push_back(row),
                 Ok(false) => break,
@@ -71,7 +71,7 @@ impl Feed {
     }
 
     /// The next row; false at the end.
-    pub(in crate::commands) fn next(&mut self, row: &mut Row) -> Result<bool, Exit> {
+    pub(in crate::commands) fn next(&mut self, row: &mut TableRow) -> Result<bool, Exit> {
         let found = match self.ahead.pop_front() {
             Some(next) => {
                 *row = next;
@@ -89,7 +89,7 @@ impl Feed {
     }
 
     /// Sees whether anything ever changes.
-    fn compare(&mut self, row: &Row) {
+    fn compare(&mut self, row: &TableRow) {
         if self.changes {
             return;
         }
@@ -100,7 +100,7 @@ impl Feed {
     }
 
     /// Sees to the order of time.
-    fn order(&mut self, row: &Row) -> Result<(), Exit> {
+    fn order(&mut self, row: &TableRow) -> Result<(), Exit> {
         let Some(at) = row.at else { return Ok(()) };
         let now = Before { at, line: row.line, file: None };
         match self.before.replace(now) {

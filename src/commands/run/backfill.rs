@@ -1,22 +1,22 @@
 //! At the first start: gets the past of this host from where the settings say, on a thread of its own.
 
-use crate::backfill::{Note, Origin, Settings, TooLittle};
+use crate::backfill::{BackfillSettings, FetchProgress, HistorySource, TooLittleHistory};
 use crate::clock;
-use crate::commands::backfill::{self, Order};
+use crate::commands::backfill::{self, BackfillRequest};
 use crate::config::Config;
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 use crate::reading::Subject;
-use crate::sampler::Handle;
+use crate::sampler::SamplerHandle;
 use crate::signal::Signal;
 use crate::sources;
-use crate::store::Bygone;
+use crate::store::BackfillPoints;
 
 /// A backfill that is due.
 #[derive(Debug)]
 pub(super) struct Backfill {
-    settings: Settings,
+    settings: BackfillSettings,
     signals: Vec<&'static Signal>,
-    step: Span,
+    step: HumanDuration,
 }
 
 /// The backfill, if the settings name a server.
@@ -32,7 +32,7 @@ pub(super) fn due(config: &Config) -> Option<Backfill> {
 
 impl Backfill {
     /// Asks the server on a thread of its own, as it may block for minutes; the loop learns what comes.
-    pub(super) fn start(self, handle: Handle) {
+    pub(super) fn start(self, handle: SamplerHandle) {
         let job = move || {
             let Self { settings, signals, step } = self;
             handle.learn_past(ask(&settings, signals, step));
@@ -48,9 +48,13 @@ fn given(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-fn ask(settings: &Settings, signals: Vec<&'static Signal>, step: Span) -> Result<Bygone, String> {
-    let origin: Origin = settings.from.parse().map_err(|error| format!("backfill.from {error}"))?;
-    let order = Order {
+fn ask(
+    settings: &BackfillSettings,
+    signals: Vec<&'static Signal>,
+    step: HumanDuration,
+) -> Result<BackfillPoints, String> {
+    let origin: HistorySource = settings.from.parse().map_err(|error| format!("backfill.from {error}"))?;
+    let order = BackfillRequest {
         origin: &origin,
         lookback: Some(settings.lookback),
         host: given(&settings.host),
@@ -62,14 +66,14 @@ fn ask(settings: &Settings, signals: Vec<&'static Signal>, step: Span) -> Result
         step,
         now: clock::now(),
     };
-    let mut tell = |note: Note<'_>| {
-        if let Note::Wait(why) = note {
+    let mut tell = |note: FetchProgress<'_>| {
+        if let FetchProgress::Wait(why) = note {
             tracing::info!(why, "backfill waits");
         }
     };
     let past = backfill::read(&order, &mut tell).map_err(|exit| exit.text)?;
-    TooLittle::check(past.points.len(), past.every, true).map_err(|error| error.to_string())?;
+    TooLittleHistory::check(past.points.len(), past.every, true).map_err(|error| error.to_string())?;
     let found = backfill::told(&past, &signals);
     tracing::info!(found = found.trim_end().replace('\n', "; "), "backfill found");
-    Ok(Bygone { subject: Subject::Host, signals, points: past.points })
+    Ok(BackfillPoints { subject: Subject::Host, signals, points: past.points })
 }

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::description;
 use crate::reading::Timestamp;
-use crate::report::{Judgement, Report, Turn};
-use crate::sd_notify::Supervisor;
+use crate::report::{Assessment, EpisodeTransition, Report};
+use crate::sd_notify::ServiceManager;
 
 /// Turns reports into what the supervisor is told. The sampling thread calls it at the end of each tick: a loop that
 /// hangs gives no sign of life.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
-    supervisor: Arc<Supervisor>,
+    supervisor: Arc<ServiceManager>,
     /// Time between two readings.
     pace: Duration,
     /// When the last sign of life was given; nothing before hostnorm is ready.
@@ -43,7 +43,7 @@ enum State {
 }
 
 impl Heartbeat {
-    pub(super) fn new(supervisor: Arc<Supervisor>, pace: Duration) -> Self {
+    pub(super) fn new(supervisor: Arc<ServiceManager>, pace: Duration) -> Self {
         Self { supervisor, pace, given: None, state: None }
     }
 
@@ -71,7 +71,7 @@ impl Heartbeat {
                 .tell(State::Blind, || "there is nothing to judge: see the collectors in the log".into());
         };
         let state = state(judgement);
-        if judgement.turn == Some(Turn::Changed) {
+        if judgement.turn == Some(EpisodeTransition::Changed) {
             self.state = None;
         }
         self.tell(state, || match state {
@@ -98,7 +98,7 @@ impl Heartbeat {
     }
 }
 
-fn state(judgement: &Judgement) -> State {
+fn state(judgement: &Assessment) -> State {
     match judgement.episode {
         Some(episode) => State::Anomaly { since: episode.since },
         None if judgement.ready => State::Usual,
@@ -111,14 +111,14 @@ mod tests {
     use super::*;
     use crate::report::Episode;
 
-    fn check(judgement: &Judgement, expect: State) {
+    fn check(judgement: &Assessment, expect: State) {
         assert_eq!(state(judgement), expect);
     }
 
     #[test]
     fn what_the_sentence_is_about() {
         let at = Timestamp(9.0);
-        let mut judgement = Judgement { ready_at: at, ..Judgement::default() };
+        let mut judgement = Assessment { ready_at: at, ..Assessment::default() };
         check(&judgement, State::Learning { ready_at: at });
         judgement.ready = true;
         check(&judgement, State::Usual);

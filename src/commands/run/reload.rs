@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::cli::Options;
+use crate::cli::GlobalOptions;
 use crate::clock;
-use crate::config::{Config, Loaded, Problems};
+use crate::config::{Config, ConfigProblems, LoadedConfig};
 use crate::metric::Metric;
 use crate::reading::{Timestamp, Values};
 
@@ -27,7 +27,7 @@ pub static METRICS: &[&Metric] = &[&SUCCESSFUL, &SUCCEEDED_AT];
 /// Where the settings come from, and how the last reading of them went.
 #[derive(Debug)]
 pub(super) struct Reload {
-    options: Options,
+    options: GlobalOptions,
     environment: BTreeMap<OsString, OsString>,
     successful: AtomicBool,
     /// Bits of seconds since the epoch.
@@ -40,9 +40,9 @@ impl Reload {
     /// # Errors
     /// All that is wrong with them.
     pub(super) fn first(
-        options: Options,
+        options: GlobalOptions,
         environment: BTreeMap<OsString, OsString>,
-    ) -> Result<(Self, Config), Problems> {
+    ) -> Result<(Self, Config), ConfigProblems> {
         let (successful, succeeded_at) = (AtomicBool::new(true), AtomicU64::new(0));
         let reload = Self { options, environment, successful, succeeded_at };
         let config = reload.read()?;
@@ -97,8 +97,8 @@ impl Reload {
         values.set(&SUCCEEDED_AT, f64::from_bits(self.succeeded_at.load(Ordering::Relaxed)));
     }
 
-    fn read(&self) -> Result<Config, Problems> {
-        self.options.load(self.environment.clone()).and_then(Loaded::on_this_host).map(|it| it.config)
+    fn read(&self) -> Result<Config, ConfigProblems> {
+        self.options.load(self.environment.clone()).and_then(LoadedConfig::on_this_host).map(|it| it.config)
     }
 
     fn note(&self, successful: bool, at: Timestamp) {

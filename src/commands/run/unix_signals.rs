@@ -4,7 +4,7 @@ use std::io;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::commands) enum Told {
+pub(in crate::commands) enum SignalRequest {
     /// To end, by the signal of this name.
     Stop(&'static str),
     /// To read the settings anew.
@@ -14,14 +14,14 @@ pub(in crate::commands) enum Told {
 /// Listens from now on; a signal that comes while nobody waits is not lost.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(in crate::commands) struct Signals {
+pub(in crate::commands) struct UnixSignals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Signals {
+impl UnixSignals {
     /// Listens from now on.
     ///
     /// # Errors
@@ -36,11 +36,11 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub(in crate::commands) async fn next(&mut self) -> Told {
+    pub(in crate::commands) async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
-            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => SignalRequest::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => SignalRequest::Stop("SIGINT"),
+            _ = self.hangup.recv() => SignalRequest::Reload,
         }
     }
 }
@@ -51,7 +51,7 @@ impl Signals {
 pub(in crate::commands) struct Signals;
 
 #[cfg(not(unix))]
-impl Signals {
+impl UnixSignals {
     /// Listens from now on.
     ///
     /// # Errors
@@ -61,11 +61,11 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub(in crate::commands) async fn next(&mut self) -> Told {
+    pub(in crate::commands) async fn next(&mut self) -> SignalRequest {
         // Without a way to be told, only the system ends the process.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-        Told::Stop("Ctrl-C")
+        SignalRequest::Stop("Ctrl-C")
     }
 }

@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use crate::backfill::{Note, Past, TooLittle};
-use crate::cli::{Elsewhere, Exit};
+use crate::backfill::{FetchProgress, FetchedHistory, TooLittleHistory};
+use crate::cli::{Exit, TrainFrom};
 use crate::clock;
-use crate::commands::backfill::{self, Order};
+use crate::commands::backfill::{self, BackfillRequest};
 use crate::commands::{open_store, replay};
 use crate::config::Config;
 use crate::reading::Subject;
@@ -18,29 +18,29 @@ use crate::reference_forest;
 use crate::replay::Replay;
 use crate::signal::Signal;
 use crate::sources;
-use crate::store::{self, Bygone, Place};
-use crate::training::{Model, TrainError};
+use crate::store::{self, BackfillPoints, StoreLocation};
+use crate::training::{TrainError, TrainedModel};
 
 /// See [`super::run`].
-pub(super) fn run(options: &Elsewhere, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub(super) fn run(options: &TrainFrom, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let located = open_store::locate(&options.options, environment);
     let trained = located.and_then(|(config, place)| train(options, &config, &place));
     trained.map_or_else(|exit| exit, Exit::success)
 }
 
-fn train(options: &Elsewhere, config: &Config, place: &Place) -> Result<String, Exit> {
+fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<String, Exit> {
     let directory = match place {
-        Place::Directory(directory) => Some(directory),
+        StoreLocation::Directory(directory) => Some(directory),
         // Who wants the points in a file may have no store.
-        Place::Off | Place::Nowhere if options.output.is_some() => None,
-        Place::Off | Place::Nowhere => {
+        StoreLocation::Off | StoreLocation::Nowhere if options.output.is_some() => None,
+        StoreLocation::Off | StoreLocation::Nowhere => {
             return Err(Exit::usage(
                 "there is no store for what is learned; give --storage.path, or --output",
             ));
         }
     };
     let signals: Vec<_> = sources::signals(|source| config.collects(source)).collect();
-    let order = Order {
+    let order = BackfillRequest {
         origin: &options.origin,
         lookback: options.lookback,
         host: options.host.as_deref(),
@@ -59,7 +59,7 @@ fn train(options: &Elsewhere, config: &Config, place: &Place) -> Result<String, 
             .map_err(|error| Exit::failure(format!("cannot write {}: {error}", path.display())))?;
         let _ = writeln!(text, "{} has the points", path.display());
     }
-    TooLittle::check(past.points.len(), past.every, true)
+    TooLittleHistory::check(past.points.len(), past.every, true)
         .map_err(|error| Exit::failure(format!("{text}{error}")))?;
     let model = model(&past, &signals, config).map_err(|error| Exit::failure(format!("{text}{error}")))?;
     let card = &model.card;
@@ -79,7 +79,11 @@ fn train(options: &Elsewhere, config: &Config, place: &Place) -> Result<String, 
 }
 
 /// Trains on all points, to know that they do. The next start trains on them again, in a tenth of a second.
-fn model(past: &Past, signals: &[&'static Signal], config: &Config) -> Result<Model, TrainError> {
+fn model(
+    past: &FetchedHistory,
+    signals: &[&'static Signal],
+    config: &Config,
+) -> Result<TrainedModel, TrainError> {
     let settings = replay::settings(&config.detection, past.every);
     let mut learned = Replay::new(signals.iter().map(|it| it.floor).collect(), &settings);
     for point in &past.points {
@@ -89,8 +93,8 @@ fn model(past: &Past, signals: &[&'static Signal], config: &Config) -> Result<Mo
 }
 
 /// Puts the points where the next start finds them.
-fn keep(directory: &Path, past: Past, signals: Vec<&'static Signal>) -> Result<String, Exit> {
-    let bygone = Bygone { subject: Subject::Host, signals, points: past.points };
+fn keep(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) -> Result<String, Exit> {
+    let bygone = BackfillPoints { subject: Subject::Host, signals, points: past.points };
     let imported = store::import(directory, &bygone).map_err(|error| match error.is_locked() {
         true => Exit::failure(format!(
             "a running hostnorm writes to {}; stop it, train, and start it again",
@@ -111,10 +115,10 @@ fn keep(directory: &Path, past: Past, signals: Vec<&'static Signal>) -> Result<S
 }
 
 /// Tells whoever waits what happens.
-fn tell(note: Note<'_>) {
+fn tell(note: FetchProgress<'_>) {
     match note {
-        Note::Done { requests, of } => super::progress(requests, of, "answers"),
-        Note::Wait(why) => {
+        FetchProgress::Done { requests, of } => super::progress(requests, of, "answers"),
+        FetchProgress::Wait(why) => {
             // A reader that went away is no reason to stop.
             let _ = writeln!(std::io::stderr(), "{why}");
         }
@@ -122,7 +126,7 @@ fn tell(note: Note<'_>) {
 }
 
 /// The points as `hostnorm export points` writes them.
-fn write(path: &Path, past: &Past, signals: &[&'static Signal]) -> std::io::Result<()> {
+fn write(path: &Path, past: &FetchedHistory, signals: &[&'static Signal]) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     let names: Vec<_> = signals.iter().map(|it| it.name).collect();
     writeln!(file, "timestamp,{}", names.join(","))?;

@@ -7,11 +7,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cli::{self, Exit};
-use crate::commands::replay::table_input::Feed;
+use crate::commands::replay::table_input::TableInput;
 use crate::commands::replay::{every, floors, settings};
 use crate::config::DetectionSettings;
-use crate::settings_search::{CELLS_MAX, Combination, History, Part, Search, Worth, choose, grid};
-use crate::table::Row;
+use crate::settings_search::{
+    CELLS_MAX, CombinationResult, HistoryPart, Search, SearchHistory, SettingsCombination, choose, grid,
+};
+use crate::table::TableRow;
 use crate::training::TrainError;
 
 mod output;
@@ -21,23 +23,23 @@ const THREADS_MAX: usize = 16;
 
 /// Searches; exit code 0, 64 for what is wrong with the command line, 1 for a history that does not do or a file that
 /// cannot be written.
-pub(super) fn run(options: &cli::Search) -> Exit {
+pub(super) fn run(options: &cli::TrainSearch) -> Exit {
     search(options).map_or_else(|exit| exit, Exit::success)
 }
 
 /// What was found.
 struct Found {
     every: f64,
-    tried: Vec<(Combination, Worth)>,
+    tried: Vec<(SettingsCombination, CombinationResult)>,
     chosen: usize,
     /// What the default and what was chosen are worth on the test part.
-    test: [Worth; 2],
+    test: [CombinationResult; 2],
     parts: [usize; 3],
     faults: (usize, usize),
 }
 
-fn search(options: &cli::Search) -> Result<String, Exit> {
-    let mut feed = Feed::open(&options.history)?;
+fn search(options: &cli::TrainSearch) -> Result<String, Exit> {
+    let mut feed = TableInput::open(&options.history)?;
     let every = every(options.every, std::iter::once(&feed))?;
     let history = read(&mut feed)?;
     let defaults = DetectionSettings::default();
@@ -47,8 +49,9 @@ fn search(options: &cli::Search) -> Result<String, Exit> {
     let combinations = grid(of(&defaults), options.full);
     let worths = all(&search, &combinations).map_err(|error| wrong(error.to_string()))?;
     let chosen = choose(&worths);
-    let test =
-        |idx: usize| search.worth(&combinations[idx], Part::Test).map_err(|error| wrong(error.to_string()));
+    let test = |idx: usize| {
+        search.worth(&combinations[idx], HistoryPart::Test).map_err(|error| wrong(error.to_string()))
+    };
     let default = test(0)?;
     let best = if chosen == 0 { default.clone() } else { test(chosen)? };
     let found = Found {
@@ -68,9 +71,9 @@ fn search(options: &cli::Search) -> Result<String, Exit> {
 }
 
 /// The default as a combination.
-fn of(defaults: &DetectionSettings) -> Combination {
+fn of(defaults: &DetectionSettings) -> SettingsCombination {
     let training = crate::commands::training(defaults);
-    Combination {
+    SettingsCombination {
         trees: training.trees,
         sample_size: training.sample_size,
         half_life: defaults.half_life.as_seconds(),
@@ -80,11 +83,11 @@ fn of(defaults: &DetectionSettings) -> Combination {
 }
 
 /// The whole table.
-fn read(feed: &mut Feed) -> Result<History, Exit> {
+fn read(feed: &mut TableInput) -> Result<SearchHistory, Exit> {
     let columns = feed.columns().to_vec();
     let floors = floors(&columns);
-    let mut history = History::new(columns, floors);
-    let mut row = Row::default();
+    let mut history = SearchHistory::new(columns, floors);
+    let mut row = TableRow::default();
     while feed.next(&mut row)? {
         if !history.push(row.at, &row.values, &row.missing) {
             let what = format!("the table is too large to search on, at most {CELLS_MAX} cells are read");
@@ -95,7 +98,7 @@ fn read(feed: &mut Feed) -> Result<History, Exit> {
 }
 
 /// Tries all combinations, on all cores.
-fn all(search: &Search, combinations: &[Combination]) -> Result<Vec<Worth>, TrainError> {
+fn all(search: &Search, combinations: &[SettingsCombination]) -> Result<Vec<CombinationResult>, TrainError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
@@ -103,7 +106,7 @@ fn all(search: &Search, combinations: &[Combination]) -> Result<Vec<Worth>, Trai
         loop {
             let idx = next.fetch_add(1, Ordering::Relaxed);
             let Some(combination) = combinations.get(idx) else { return found };
-            found.push((idx, search.worth(combination, Part::Choice)));
+            found.push((idx, search.worth(combination, HistoryPart::Choice)));
             super::progress(done.fetch_add(1, Ordering::Relaxed) + 1, combinations.len(), "combinations");
         }
     };

@@ -2,18 +2,18 @@
 
 use std::fmt::Write;
 
-use crate::duration::Span;
-use crate::table::{Column, Group, Level, Review, quoted};
+use crate::duration::HumanDuration;
+use crate::table::{ColumnStats, FindingGroup, Severity, TableValidation, quoted};
 
 /// Widest name that the table of columns makes room for.
 const NAME_WIDTH_MAX: usize = 40;
 
 /// The whole report.
-pub(super) fn text(review: &Review) -> String {
+pub(super) fn text(review: &TableValidation) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = head(&mut text, review);
-    for (level, title) in [(Level::Error, "errors"), (Level::Warning, "warnings")] {
+    for (level, title) in [(Severity::Error, "errors"), (Severity::Warning, "warnings")] {
         let groups: Vec<_> = review.findings.iter().filter(|it| it.level == level).collect();
         if !groups.is_empty() {
             let _ = writeln!(text, "\n{title}");
@@ -31,7 +31,7 @@ pub(super) fn text(review: &Review) -> String {
     text
 }
 
-fn head(text: &mut String, review: &Review) -> std::fmt::Result {
+fn head(text: &mut String, review: &TableValidation) -> std::fmt::Result {
     let (rows, columns) = (counted(review.rows, "row"), counted(review.columns.len() as u64, "column"));
     write!(text, "{}: {rows}, {columns}", review.file)?;
     if let Some(compression) = review.compression {
@@ -44,16 +44,16 @@ fn head(text: &mut String, review: &Review) -> std::fmt::Result {
         _ => text.push_str("time: no timestamps"),
     }
     if let Some(seconds) = time.interval_seconds {
-        write!(text, ", rows {} apart", Span::nearest(seconds))?;
+        write!(text, ", rows {} apart", HumanDuration::nearest(seconds))?;
     }
     if let Some(seconds) = time.span_seconds {
-        write!(text, ", {} in all", Span::nearest(seconds))?;
+        write!(text, ", {} in all", HumanDuration::nearest(seconds))?;
     }
     text.push('\n');
     Ok(())
 }
 
-fn findings(text: &mut String, group: &Group) -> std::fmt::Result {
+fn findings(text: &mut String, group: &FindingGroup) -> std::fmt::Result {
     writeln!(text, "  {}: {}", group.kind.about(), group.count)?;
     for example in &group.examples {
         match example.line {
@@ -69,7 +69,7 @@ fn findings(text: &mut String, group: &Group) -> std::fmt::Result {
     Ok(())
 }
 
-fn columns(text: &mut String, columns: &[Column]) -> std::fmt::Result {
+fn columns(text: &mut String, columns: &[ColumnStats]) -> std::fmt::Result {
     let names: Vec<String> = columns.iter().map(|it| quoted(&it.name).trim_matches('"').to_owned()).collect();
     let width = names.iter().map(|it| it.chars().count()).max().unwrap_or_default().clamp(6, NAME_WIDTH_MAX);
     writeln!(
@@ -78,7 +78,7 @@ fn columns(text: &mut String, columns: &[Column]) -> std::fmt::Result {
         "column", "type", "present", "missing", "bad", "min", "mean", "max"
     )?;
     for (column, name) in columns.iter().zip(&names) {
-        let Column { ty, present, missing, bad, range, .. } = column;
+        let ColumnStats { ty, present, missing, bad, range, .. } = column;
         let [min, mean, max] = match range {
             Some(range) => [range.min, range.mean, range.max].map(brief),
             None => [const { String::new() }; 3],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::time_grid::{Grid, is_bucket};
+use super::time_grid::{TimeGrid, is_bucket};
 use crate::detect::forgetting;
 use crate::window::Point;
 
@@ -20,7 +20,7 @@ const WITHIN_DAYS: f64 = 7.0;
 
 /// The bucket that is under way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Open {
+struct OpenBucket {
     bucket: i64,
     /// Points, sum and sum of squared distances from the mean of each signal, by Welford.
     moments: Vec<(f64, f64, f64)>,
@@ -28,7 +28,7 @@ struct Open {
 
 /// What became of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum BucketUpdate {
     /// It lies in the bucket that is under way, or in one that is over.
     Same,
     /// With it a new bucket begins, and the one before is complete.
@@ -39,8 +39,8 @@ pub(super) enum Turn {
 
 /// The buckets of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Collector {
-    grid: Grid,
+pub(super) struct BucketCollector {
+    grid: TimeGrid,
     /// Means of complete buckets, oldest first; not a number where a signal was missing, an empty row where all
     /// were. Shared with the histories that are being fitted.
     #[serde(with = "crate::codec::shared_rows")]
@@ -48,13 +48,13 @@ pub(super) struct Collector {
     hole: Arc<[f32]>,
     /// The bucket after the newest row.
     end: i64,
-    open: Option<Open>,
+    open: Option<OpenBucket>,
     /// Variance of points inside a bucket, and what it weighs, one a signal.
     within: Vec<(f64, f64)>,
 }
 
-impl Collector {
-    pub(super) fn new(grid: Grid, width: usize) -> Self {
+impl BucketCollector {
+    pub(super) fn new(grid: TimeGrid, width: usize) -> Self {
         Self {
             grid,
             rows: VecDeque::new(),
@@ -92,8 +92,8 @@ impl Collector {
     }
 
     /// All complete buckets, to be fitted elsewhere.
-    pub(super) fn history(&self) -> History {
-        History {
+    pub(super) fn history(&self) -> BucketHistory {
+        BucketHistory {
             grid: self.grid,
             first: self.end - self.rows.len() as i64,
             rows: self.rows.iter().cloned().collect(),
@@ -102,27 +102,28 @@ impl Collector {
     }
 
     /// Takes an ordinary point.
-    pub(super) fn push(&mut self, point: &Point) -> Turn {
+    pub(super) fn push(&mut self, point: &Point) -> BucketUpdate {
         let bucket = self.grid.bucket(point.at);
         let back = (STEP_BACK * self.grid.day() as f64) as i64;
         let turn = match &self.open {
-            Some(open) if bucket == open.bucket => Turn::Same,
+            Some(open) if bucket == open.bucket => BucketUpdate::Same,
             Some(open) if bucket < open.bucket - back => {
                 self.rows.clear();
-                Turn::Restarted
+                BucketUpdate::Restarted
             }
-            Some(open) if bucket < open.bucket => return Turn::Same,
+            Some(open) if bucket < open.bucket => return BucketUpdate::Same,
             Some(_) => {
                 self.close();
-                Turn::Closed
+                BucketUpdate::Closed
             }
-            None => Turn::Same,
+            None => BucketUpdate::Same,
         };
-        if turn != Turn::Same {
+        if turn != BucketUpdate::Same {
             self.open = None;
         }
         let width = self.within.len();
-        let open = self.open.get_or_insert_with(|| Open { bucket, moments: vec![(0.0, 0.0, 0.0); width] });
+        let open =
+            self.open.get_or_insert_with(|| OpenBucket { bucket, moments: vec![(0.0, 0.0, 0.0); width] });
         let values = point.values.iter().zip(&point.missing);
         for ((count, mean, squares), (value, missing)) in open.moments.iter_mut().zip(values) {
             if !missing && value.abs() <= VALUE_MAX {
@@ -137,7 +138,7 @@ impl Collector {
 
     /// The bucket under way is over.
     fn close(&mut self) {
-        let Some(Open { bucket, moments }) = self.open.take() else { return };
+        let Some(OpenBucket { bucket, moments }) = self.open.take() else { return };
         if !self.rows.is_empty() {
             // Whole weeks without points are left out; times of day and week stay what they are.
             let missed = (bucket - self.end).max(0) as usize % self.grid.week();
@@ -165,8 +166,8 @@ impl Collector {
 
 /// What a profile is fitted on: the buckets of the last weeks.
 #[derive(Debug, Clone)]
-pub struct History {
-    pub(super) grid: Grid,
+pub struct BucketHistory {
+    pub(super) grid: TimeGrid,
     /// The bucket of the first row.
     pub(super) first: i64,
     pub(super) rows: Vec<Arc<[f32]>>,
@@ -174,7 +175,7 @@ pub struct History {
     pub(super) within: Vec<f64>,
 }
 
-impl History {
+impl BucketHistory {
     /// Signals.
     pub(super) fn width(&self) -> usize {
         self.within.len()
@@ -193,11 +194,11 @@ mod tests {
 
     const BUCKET: f64 = 300.0;
 
-    fn collector() -> Collector {
-        Collector::new(Grid::new(1_440.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap(), 2)
+    fn collector() -> BucketCollector {
+        BucketCollector::new(TimeGrid::new(1_440.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap(), 2)
     }
 
-    fn push(collector: &mut Collector, at: f64, value: f64) -> Turn {
+    fn push(collector: &mut BucketCollector, at: f64, value: f64) -> BucketUpdate {
         let point = Point { at: Timestamp(at), values: vec![value, 1.0], missing: vec![false, true] };
         collector.push(&point)
     }
@@ -233,13 +234,16 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_does_no_harm() {
         let mut stepped = collector();
-        (0..50).for_each(|idx| assert_ne!(push(&mut stepped, f64::from(idx) * BUCKET, 1.0), Turn::Restarted));
+        (0..50).for_each(|idx| {
+            assert_ne!(push(&mut stepped, f64::from(idx) * BUCKET, 1.0), BucketUpdate::Restarted);
+        });
         // An hour is repeated: it is not collected twice.
-        (37..50).for_each(|idx| assert_eq!(push(&mut stepped, f64::from(idx) * BUCKET, 9.0), Turn::Same));
-        assert_eq!(push(&mut stepped, 50.0 * BUCKET, 1.0), Turn::Closed);
+        (37..50)
+            .for_each(|idx| assert_eq!(push(&mut stepped, f64::from(idx) * BUCKET, 9.0), BucketUpdate::Same));
+        assert_eq!(push(&mut stepped, 50.0 * BUCKET, 1.0), BucketUpdate::Closed);
         assert_eq!(stepped.len(), 50);
         assert!(stepped.history().column(0)[..49].iter().all(|it| (*it - 1.0).abs() < 1e-6));
-        assert_eq!(push(&mut stepped, -1e9, 1.0), Turn::Restarted);
+        assert_eq!(push(&mut stepped, -1e9, 1.0), BucketUpdate::Restarted);
         assert_eq!(stepped.len(), 0);
     }
 

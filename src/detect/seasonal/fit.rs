@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use stlrs::{Mstl, Stl, StlParams};
 
-use super::buckets::History;
+use super::buckets::BucketHistory;
 use super::interpolate::fill;
-use super::time_grid::Grid;
+use super::time_grid::TimeGrid;
 use crate::detect::forgetting;
 
 /// Days it takes: two periods.
@@ -47,7 +47,7 @@ const ROUNDING: f64 = 1e-6;
 
 /// What is usual of one signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Season {
+pub struct SeasonalFit {
     /// How far it stands from its level in each bucket of a day, or of a week, counted from the epoch.
     pub(super) cycle: Arc<[f32]>,
     /// Its level at the end of the history.
@@ -58,7 +58,7 @@ pub struct Season {
     pub(super) strength: f64,
 }
 
-impl Season {
+impl SeasonalFit {
     /// How far the signal usually stands from its level in this bucket.
     pub(super) fn at(&self, bucket: i64) -> f64 {
         let place = bucket.rem_euclid(self.cycle.len().max(1) as i64) as usize;
@@ -68,9 +68,9 @@ impl Season {
 
 /// What a fit found of one signal.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Found {
+pub(super) enum FitResult {
     /// It has a season.
-    Season(Season),
+    Season(SeasonalFit),
     /// The time explains nothing.
     Nothing,
     /// It was missing too often to say.
@@ -80,46 +80,46 @@ pub(super) enum Found {
 /// What is usual at each time of the day and week, of all signals of one subject.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<FitResult>,
 }
 
 impl Profile {
     /// Signals of which a season is known.
     pub fn seasons(&self) -> usize {
-        self.found.iter().filter(|it| matches!(it, Found::Season(_))).count()
+        self.found.iter().filter(|it| matches!(it, FitResult::Season(_))).count()
     }
 }
 
-impl History {
+impl BucketHistory {
     /// Fits a profile.
     pub fn fit(&self) -> Profile {
         let found = (0..self.width()).map(|idx| self.fit_one(&self.column(idx), self.within[idx]));
         Profile { found: found.collect() }
     }
 
-    fn fit_one(&self, values: &[f32], within: f64) -> Found {
+    fn fit_one(&self, values: &[f32], within: f64) -> FitResult {
         let days = values.len() / self.grid.day();
         if days < DAYS_MIN {
-            return Found::Unknown;
+            return FitResult::Unknown;
         }
-        let Some(filled) = fill(values, self.grid) else { return Found::Unknown };
+        let Some(filled) = fill(values, self.grid) else { return FitResult::Unknown };
         let known = || values.iter().map(|it| f64::from(*it)).filter(|it| !it.is_nan());
         let (min, max) =
             known().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), it| (a.min(it), b.max(it)));
         let span = max - min;
         if span <= ROUNDING * max.abs().max(min.abs()) {
-            return Found::Nothing;
+            return FitResult::Nothing;
         }
         let Some(Cycle { values: cycle, cycles, strength }) = cycle(&filled, self.first, self.grid) else {
-            return Found::Nothing;
+            return FitResult::Nothing;
         };
-        let mut season = Season { cycle, level: 0.0, spread: 0.0, strength };
+        let mut season = SeasonalFit { cycle, level: 0.0, spread: 0.0, strength };
         let (level, errors) = follow(values, self.first, self.grid, &season);
         let spread = spread(errors) * inflation(cycles);
         let spread = spread.max(SPAN_SHARE_MIN * span).max(SPREAD_MIN);
         season.level = level;
         season.spread = spread.hypot(within.sqrt());
-        Found::Season(season)
+        FitResult::Season(season)
     }
 }
 
@@ -133,7 +133,7 @@ struct Cycle {
 }
 
 /// The season of values without holes, when it is strong enough to count.
-fn cycle(values: &[f32], first: i64, grid: Grid) -> Option<Cycle> {
+fn cycle(values: &[f32], first: i64, grid: TimeGrid) -> Option<Cycle> {
     // Single precision is spent on the movement, not on the level.
     let mean = values.iter().map(|it| f64::from(*it)).sum::<f64>() / values.len() as f64;
     let centred: Vec<f32> = values.iter().map(|it| (f64::from(*it) - mean) as f32).collect();
@@ -202,7 +202,7 @@ fn inflation(cycles: f64) -> f64 {
 }
 
 /// Follows the level as judging will; gives where it ends, and each distance from what was expected.
-fn follow(values: &[f32], first: i64, grid: Grid, season: &Season) -> (f64, Vec<f64>) {
+fn follow(values: &[f32], first: i64, grid: TimeGrid, season: &SeasonalFit) -> (f64, Vec<f64>) {
     let rest = || {
         let each = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
         each.map(|(idx, value)| f64::from(*value) - season.at(first + idx as i64))
@@ -240,17 +240,17 @@ fn median(values: &mut [f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::random::Random;
+    use crate::detect::random::SeededRng;
 
     const DAY: usize = 48;
 
-    fn grid() -> Grid {
-        Grid::new(DAY as f64, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap()
+    fn grid() -> TimeGrid {
+        TimeGrid::new(DAY as f64, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap()
     }
 
-    fn history(values: &[f32], first: i64) -> History {
+    fn history(values: &[f32], first: i64) -> BucketHistory {
         let rows = values.iter().map(|it| Arc::from([*it])).collect();
-        History { grid: grid(), first, rows, within: vec![0.0] }
+        BucketHistory { grid: grid(), first, rows, within: vec![0.0] }
     }
 
     /// A wave of a day.
@@ -264,14 +264,14 @@ mod tests {
     }
 
     fn series(first: i64, days: usize, noise: f64, value: impl Fn(i64) -> f64) -> Vec<f32> {
-        let mut random = Random::new(7);
+        let mut random = SeededRng::new(7);
         let each = first..first + (days * DAY) as i64;
         each.map(|bucket| (value(bucket) + noise * f64::from(random.normals()[0])) as f32).collect()
     }
 
-    fn season(values: &[f32], first: i64) -> Season {
+    fn season(values: &[f32], first: i64) -> SeasonalFit {
         match history(values, first).fit().found.remove(0) {
-            Found::Season(season) => season,
+            FitResult::Season(season) => season,
             other => panic!("{other:?}"),
         }
     }
@@ -299,7 +299,7 @@ mod tests {
     fn a_trend_is_followed_and_is_no_season() {
         check(17, 10, 0.1, DAY, |it| 20.0 + 5.0 * wave(it) + 0.001 * it as f64);
         let drift = series(0, 14, 0.1, |it| 0.01 * it as f64);
-        assert_eq!(history(&drift, 0).fit().found, [Found::Nothing]);
+        assert_eq!(history(&drift, 0).fit().found, [FitResult::Nothing]);
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn what_has_no_season_gets_none() {
-        let nothing = |values: &[f32]| assert_eq!(history(values, 0).fit().found, [Found::Nothing]);
+        let nothing = |values: &[f32]| assert_eq!(history(values, 0).fit().found, [FitResult::Nothing]);
         nothing(&[3.0; 4 * DAY]);
         nothing(&[0.0; 28 * DAY]);
         for days in [2, 3, 7, 14, 28] {
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn what_is_short_or_full_of_holes_is_not_fitted() {
-        let unknown = |values: &[f32]| assert_eq!(history(values, 0).fit().found, [Found::Unknown]);
+        let unknown = |values: &[f32]| assert_eq!(history(values, 0).fit().found, [FitResult::Unknown]);
         unknown(&[]);
         unknown(&series(0, 2, 0.0, wave)[1..]);
         let mut holed = series(0, 4, 0.0, wave);

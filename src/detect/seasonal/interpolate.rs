@@ -1,6 +1,6 @@
 //! Fills holes in the values of one signal, as a decomposition bears none.
 
-use super::time_grid::Grid;
+use super::time_grid::TimeGrid;
 
 /// Signals of which a greater share is missing are not fitted.
 const MISSING_MAX: f64 = 1.0 / 3.0;
@@ -11,7 +11,7 @@ const SHORT: usize = 24;
 ///
 /// Short holes become straight lines. Longer ones get what was there a week before, or a day before where less is
 /// known, or after; so that the fit sees no season where there was none.
-pub(super) fn fill(values: &[f32], grid: Grid) -> Option<Vec<f32>> {
+pub(super) fn fill(values: &[f32], grid: TimeGrid) -> Option<Vec<f32>> {
     let missing = values.iter().filter(|it| it.is_nan()).count();
     if missing as f64 > MISSING_MAX * values.len() as f64 || missing == values.len() {
         return None;
@@ -34,7 +34,7 @@ pub(super) fn fill(values: &[f32], grid: Grid) -> Option<Vec<f32>> {
 }
 
 /// The value at the same time of another day.
-fn elsewhere(filled: &[f32], values: &[f32], idx: usize, grid: Grid) -> f32 {
+fn elsewhere(filled: &[f32], values: &[f32], idx: usize, grid: TimeGrid) -> f32 {
     let before =
         [grid.week(), grid.day()].into_iter().filter_map(|period| filled.get(idx.checked_sub(period)?));
     let after = [grid.day(), grid.week()].into_iter().filter_map(|period| values.get(idx + period));
@@ -67,7 +67,7 @@ mod tests {
 
     /// Days of 24 buckets, so that a hole of one bucket is short.
     fn check(values: &[f32], expected: Option<&[f32]>) {
-        let found = fill(values, Grid::new(24.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap());
+        let found = fill(values, TimeGrid::new(24.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap());
         assert_eq!(found.as_deref(), expected, "{values:?}");
     }
 

@@ -23,11 +23,11 @@ pub(super) fn is_bucket(bucket: i64) -> bool {
 
 /// How time is cut into buckets; a day is cut into equal ones, all days alike, by the wall clock in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Grid {
+pub(super) struct TimeGrid {
     per_day: usize,
 }
 
-impl Grid {
+impl TimeGrid {
     /// For points that come so often, with so many buckets at most; nothing when they are too few to show a day.
     pub(super) fn new(points_per_day: f64, per_day_max: usize) -> Option<Self> {
         let per_day = (points_per_day as usize).min(per_day_max).min(PER_DAY_MAX);
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     fn check(points_per_day: f64, seconds: f64, bucket: Option<i64>) {
-        let found = Grid::new(points_per_day, PER_DAY_MAX).map(|it| it.bucket(Timestamp(seconds)));
+        let found = TimeGrid::new(points_per_day, PER_DAY_MAX).map(|it| it.bucket(Timestamp(seconds)));
         assert_eq!(found, bucket, "{points_per_day} points a day, {seconds} s");
     }
 

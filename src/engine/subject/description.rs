@@ -1,18 +1,18 @@
 //! The description of the episode under way: worded here once, shown by log, metrics, store and page.
 
-use super::State;
+use super::SubjectState;
 use crate::description;
 use crate::reading::Subject;
-use crate::report::{Judgement, Turn};
+use crate::report::{Assessment, EpisodeTransition};
 
-impl State {
+impl SubjectState {
     /// Words the episode at its onset and when a renewal is due, and adds the description to the judgement.
     ///
     /// It is part of the state, not of the report alone, so that a restart in the middle of an episode keeps it.
-    pub(in super::super) fn describe(&mut self, subject: &Subject, judgement: &mut Judgement) {
+    pub(in super::super) fn describe(&mut self, subject: &Subject, judgement: &mut Assessment) {
         if judgement.episode.is_none() {
             self.description = None;
-        } else if matches!(judgement.turn, Some(Turn::Began | Turn::Changed)) {
+        } else if matches!(judgement.turn, Some(EpisodeTransition::Began | EpisodeTransition::Changed)) {
             let text = description::describe(subject, judgement);
             match self.description.as_deref() {
                 // A renewal that changes nothing is no news.

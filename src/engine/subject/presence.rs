@@ -1,12 +1,12 @@
 //! A subject as others see it: when it was here, what it learned from its kind, and what it can lend.
 
-use super::{DAY_SECONDS, Settings, State};
-use crate::detect::eif::Model;
+use super::{DAY_SECONDS, EngineSettings, SubjectState};
+use crate::detect::eif::ForestModel;
 use crate::detect::exponential_moments::Moments;
 use crate::reading::Timestamp;
 use crate::report::Episode;
 
-impl State {
+impl SubjectState {
     /// When it was last in a reading.
     pub(in super::super) fn seen(&self) -> Timestamp {
         self.seen
@@ -44,7 +44,7 @@ impl State {
     }
 
     /// Starts from what its kind knows, with a score as soon as its window is full.
-    pub(in super::super) fn borrow(&mut self, known: &[Moments], at: Timestamp, settings: &Settings) {
+    pub(in super::super) fn borrow(&mut self, known: &[Moments], at: Timestamp, settings: &EngineSettings) {
         self.scorer.borrow(known, DAY_SECONDS / settings.point_seconds());
         (self.ready, self.ready_at) = (true, Timestamp(at.0 + settings.point_seconds()));
     }
@@ -55,7 +55,7 @@ impl State {
     }
 
     /// It was away since it saved that; a new model that was tried out then is not the one that is now.
-    pub(in super::super) fn come_back(&mut self, at: Timestamp, shadow: Option<&Model>) {
+    pub(in super::super) fn come_back(&mut self, at: Timestamp, shadow: Option<&ForestModel>) {
         (self.was_away, self.seen, self.handed_out) = (true, at, at);
         self.drop_shadow();
         if let Some(model) = shadow {

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Settings, State};
+use super::{EngineSettings, SubjectState};
 use crate::codec::COUNT_MAX;
 use crate::detect::PerDetector;
 use crate::reading::Timestamp;
-use crate::report::{Contribution, Direction, Opinion, Shadowed};
+use crate::report::{Contribution, Direction, ScoreDetails, ShadowScore};
 use crate::signal::Signal;
 
 /// An opinion with indices in the place of names.
@@ -19,7 +19,7 @@ struct Kept {
     detectors: PerDetector<Option<f64>>,
     contributions: Vec<Part>,
     causes: Vec<Part>,
-    shadow: Option<Shadowed>,
+    shadow: Option<ShadowScore>,
 }
 
 /// Which signal, whether it is higher than expected, and its share.
@@ -27,21 +27,21 @@ type Part = (usize, bool, f64);
 
 /// What a subject learned.
 #[derive(Debug, Deserialize)]
-pub(in super::super) struct Saved {
-    state: State,
+pub(in super::super) struct SubjectSnapshot {
+    state: SubjectState,
     opinion: Option<Kept>,
 }
 
-impl State {
-    /// What it learned, to be written and read as [`Saved`].
+impl SubjectState {
+    /// What it learned, to be written and read as [`SubjectSnapshot`].
     pub(in super::super) fn saved(&self) -> impl Serialize {
         let opinion = self.newest.as_ref().map(|(at, opinion)| Kept::new(*at, opinion, &self.signals));
         (self, opinion)
     }
 
     /// A new subject with what one of the same signals and settings saved; nothing when that does not fit.
-    pub(in super::super) fn with(self, saved: Saved, settings: &Settings) -> Option<Self> {
-        let Saved { state: kept, opinion } = saved;
+    pub(in super::super) fn with(self, saved: SubjectSnapshot, settings: &EngineSettings) -> Option<Self> {
+        let SubjectSnapshot { state: kept, opinion } = saved;
         let width = self.signals.len();
         let fits = kept.window.fits(&self.window)
             && kept.recent.is_some() == self.recent.is_some()
@@ -60,7 +60,7 @@ impl State {
 }
 
 impl Kept {
-    fn new(at: Timestamp, opinion: &Opinion, signals: &[&'static Signal]) -> Self {
+    fn new(at: Timestamp, opinion: &ScoreDetails, signals: &[&'static Signal]) -> Self {
         let part = |it: &Contribution| {
             let idx = signals.iter().position(|signal| std::ptr::eq(*signal, it.signal));
             Some((idx?, it.direction == Direction::High, it.value))
@@ -82,14 +82,14 @@ impl Kept {
         self.contributions.iter().chain(&self.causes).all(|(idx, ..)| *idx < signals)
     }
 
-    fn opinion(&self, signals: &[&'static Signal]) -> Opinion {
+    fn opinion(&self, signals: &[&'static Signal]) -> ScoreDetails {
         let contribution = |(idx, high, value): &Part| Contribution {
             signal: signals[*idx],
             direction: if *high { Direction::High } else { Direction::Low },
             value: *value,
         };
         let named = |of: &[Part]| of.iter().map(contribution).collect();
-        Opinion {
+        ScoreDetails {
             score: self.score,
             momentary: self.momentary,
             confidence: self.confidence,

@@ -1,19 +1,24 @@
 //! A subject that learns its past from stored points.
 
-use super::{Settings, State};
+use super::{EngineSettings, SubjectState};
 use crate::drift;
-use crate::scorer::{Fold, Past, Step};
+use crate::scorer::{HistoryLearner, ScorerHistory, ScorerStep};
 use crate::selftest::POINTS;
 use crate::window::Point;
 
-impl State {
+impl SubjectState {
     /// How many signals it has.
     pub(in super::super) fn width(&self) -> usize {
         self.signals.len()
     }
 
     /// Learns a stored point.
-    pub(in super::super) fn recall(&mut self, past: &Past, fold: &mut Fold, settings: &Settings) {
+    pub(in super::super) fn recall(
+        &mut self,
+        past: &ScorerHistory,
+        fold: &mut HistoryLearner,
+        settings: &EngineSettings,
+    ) {
         fold.push(&mut self.scorer, past);
         if !past.odd && fold.age(past) <= drift::AGE_MAX {
             self.log.push(&past.point);
@@ -26,14 +31,19 @@ impl State {
     }
 
     /// Judges a stored point by both models, then learns it.
-    pub(in super::super) fn judge(&mut self, past: &Past, settings: &Settings) -> Option<[f64; 2]> {
-        let step = Step { elapsed: settings.point_seconds(), ready: true, weight: Some(1.0), whole: true };
+    pub(in super::super) fn judge(
+        &mut self,
+        past: &ScorerHistory,
+        settings: &EngineSettings,
+    ) -> Option<[f64; 2]> {
+        let step =
+            ScorerStep { elapsed: settings.point_seconds(), ready: true, weight: Some(1.0), whole: true };
         let score = self.scorer.step(&past.point, step, &settings.scorer())?;
         Some([score.momentary, score.shadow?.score])
     }
 
     /// Goes on after the last of them: it is as ready as what is known allows, and its opinion is that of the last point.
-    pub(in super::super) fn wake(&mut self, last: &Point, settings: &Settings) {
+    pub(in super::super) fn wake(&mut self, last: &Point, settings: &EngineSettings) {
         self.window.fill(last);
         self.seen = last.at;
         self.foresee(last.at, settings);
@@ -43,7 +53,7 @@ impl State {
         if !self.ready {
             return;
         }
-        let step = Step { elapsed: settings.point_seconds(), ready: true, weight: None, whole: false };
+        let step = ScorerStep { elapsed: settings.point_seconds(), ready: true, weight: None, whole: false };
         // A fork, as the point was learned already and an episode is to begin with a reading that is new.
         if let Some(score) = self.scorer.fork().step(last, step, &settings.scorer()) {
             self.newest = Some((last.at, self.opinion(score)));

@@ -6,39 +6,39 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::queue::Lane;
-use crate::detect::seasonal::{History, Profile};
+use super::queue::JobPriority;
+use crate::detect::seasonal::{BucketHistory, Profile};
 use crate::engine::Engine;
-use crate::model_registry::Version;
-use crate::reading::{Kind, Subject};
+use crate::model_registry::ModelVersion;
+use crate::reading::{Subject, SubjectKind};
 use crate::reference_forest;
 use crate::sampler::persist::record;
 use crate::sampler::restore::{fold, forgotten, knows_forgotten};
-use crate::sampler::throttle::Gate;
-use crate::scorer::Past;
-use crate::selftest::{Findings, Silent, Trial};
-use crate::store::{Between, Bygone, Error, Reader};
-use crate::training::{self, Model, TrainError, TrainingSet};
+use crate::sampler::throttle::JobGate;
+use crate::scorer::ScorerHistory;
+use crate::selftest::{Inconclusive, SelftestInput, SelftestResult};
+use crate::store::{BackfillPoints, StoreError, StoreReader, TimeRange};
+use crate::training::{self, TrainError, TrainedModel, TrainingSet};
 
 /// A piece of work, with all the data that it needs.
 #[derive(Debug)]
 pub(in crate::sampler) enum Job {
     Train {
-        kind: Kind,
+        kind: SubjectKind,
         set: TrainingSet,
-        settings: training::Settings,
+        settings: training::TrainingSettings,
         seed: u64,
         is_urgent: bool,
     },
     /// Fit times of day and week.
     Fit {
         subject: Subject,
-        history: History,
+        history: BucketHistory,
     },
     /// Look for injected faults in the last hour; the seed is that of the faults.
     Selftest {
         subject: Subject,
-        trial: Box<Trial>,
+        trial: Box<SelftestInput>,
         seed: u64,
     },
     /// Let a blank engine learn the points of these subjects in the store, but for this span and those that were forgotten
@@ -47,7 +47,7 @@ pub(in crate::sampler) enum Job {
         blank: Box<Engine>,
         subjects: Vec<Subject>,
         directory: PathBuf,
-        span: Between,
+        span: TimeRange,
     },
     /// Read the states of subjects that are back, those in this format.
     LoadStates {
@@ -62,7 +62,7 @@ pub(in crate::sampler) enum Job {
     /// Let a blank engine learn points that another server had.
     Backfill {
         blank: Box<Engine>,
-        past: Bygone,
+        past: BackfillPoints,
     },
 }
 
@@ -71,36 +71,36 @@ pub(in crate::sampler) type States = BTreeMap<Subject, Vec<u8>>;
 
 /// Why a job has no result.
 #[derive(Debug)]
-pub(in crate::sampler) enum Failure<E> {
+pub(in crate::sampler) enum JobFailure<E> {
     Refused(E),
     Panicked,
 }
 
 /// The data that a job returns.
 #[derive(Debug)]
-pub(in crate::sampler) enum Outcome {
+pub(in crate::sampler) enum JobOutcome {
     Trained {
-        kind: Kind,
-        result: Result<Model, Failure<TrainError>>,
+        kind: SubjectKind,
+        result: Result<TrainedModel, JobFailure<TrainError>>,
     },
     Fitted {
         subject: Subject,
-        result: Result<Profile, Failure<Infallible>>,
+        result: Result<Profile, JobFailure<Infallible>>,
     },
     Tested {
         subject: Subject,
-        result: Result<Findings, Failure<Silent>>,
+        result: Result<SelftestResult, JobFailure<Inconclusive>>,
     },
     /// What learned, and the number of points.
-    Rebuilt(Result<(Box<Engine>, usize), Failure<Error>>),
+    Rebuilt(Result<(Box<Engine>, usize), JobFailure<StoreError>>),
     /// Those states that there are.
-    States(Result<States, Failure<Error>>),
-    Loaded(Result<Box<Version>, Failure<String>>),
+    States(Result<States, JobFailure<StoreError>>),
+    Loaded(Result<Box<ModelVersion>, JobFailure<String>>),
     /// What learned, and the points.
-    Backfilled(Result<(Box<Engine>, Bygone), Failure<Infallible>>),
+    Backfilled(Result<(Box<Engine>, BackfillPoints), JobFailure<Infallible>>),
 }
 
-impl<E: fmt::Display> fmt::Display for Failure<E> {
+impl<E: fmt::Display> fmt::Display for JobFailure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
@@ -124,36 +124,38 @@ impl Job {
     }
 
     /// Among which jobs it takes its turn.
-    pub(super) fn lane(&self) -> Lane {
+    pub(super) fn lane(&self) -> JobPriority {
         match self {
-            Self::Train { kind, is_urgent: false, .. } => Lane::Kind(*kind),
-            Self::Fit { subject, .. } | Self::Selftest { subject, .. } => Lane::Subject(subject.clone()),
-            _ => Lane::Urgent,
+            Self::Train { kind, is_urgent: false, .. } => JobPriority::Kind(*kind),
+            Self::Fit { subject, .. } | Self::Selftest { subject, .. } => {
+                JobPriority::Subject(subject.clone())
+            }
+            _ => JobPriority::Urgent,
         }
     }
 
-    pub(super) fn run(self, gate: &Gate) -> Outcome {
+    pub(super) fn run(self, gate: &JobGate) -> JobOutcome {
         match self {
-            Self::Train { kind, set, settings, seed, .. } => Outcome::Trained {
+            Self::Train { kind, set, settings, seed, .. } => JobOutcome::Trained {
                 kind,
                 result: guarded(|| reference_forest::train(&set, &settings, seed, &mut || gate.pass())),
             },
             Self::Fit { subject, history } => {
-                Outcome::Fitted { subject, result: guarded(|| Ok(history.fit())) }
+                JobOutcome::Fitted { subject, result: guarded(|| Ok(history.fit())) }
             }
             Self::Selftest { subject, trial, seed } => {
-                Outcome::Tested { subject, result: guarded(|| trial.run(seed)) }
+                JobOutcome::Tested { subject, result: guarded(|| trial.run(seed)) }
             }
             Self::Rebuild { blank, subjects, directory, span } => {
-                Outcome::Rebuilt(guarded(|| rebuild(blank, &subjects, &directory, span)))
+                JobOutcome::Rebuilt(guarded(|| rebuild(blank, &subjects, &directory, span)))
             }
             Self::LoadStates { directory, format, subjects } => {
-                Outcome::States(guarded(|| load_states(&directory, &format, subjects)))
+                JobOutcome::States(guarded(|| load_states(&directory, &format, subjects)))
             }
-            Self::LoadModel { directory, id } => Outcome::Loaded(guarded(|| load_model(&directory, &id))),
-            Self::Backfill { mut blank, past } => Outcome::Backfilled(guarded(|| {
-                let known = |it| Past { point: it, odd: false, weight: 1.0, score: None };
-                let points: Vec<Past> = past.points.iter().cloned().map(known).collect();
+            Self::LoadModel { directory, id } => JobOutcome::Loaded(guarded(|| load_model(&directory, &id))),
+            Self::Backfill { mut blank, past } => JobOutcome::Backfilled(guarded(|| {
+                let known = |it| ScorerHistory { point: it, odd: false, weight: 1.0, score: None };
+                let points: Vec<ScorerHistory> = past.points.iter().cloned().map(known).collect();
                 blank.warm(&past.subject, &points);
                 Ok((blank, past))
             })),
@@ -161,14 +163,14 @@ impl Job {
     }
 }
 
-impl Outcome {
+impl JobOutcome {
     /// How the job ended, in a word for its span.
     pub(super) fn word(&self) -> &'static str {
-        fn of<T, E>(result: &Result<T, Failure<E>>, refused: &'static str) -> &'static str {
+        fn of<T, E>(result: &Result<T, JobFailure<E>>, refused: &'static str) -> &'static str {
             match result {
                 Ok(_) => "done",
-                Err(Failure::Refused(_)) => refused,
-                Err(Failure::Panicked) => "panicked",
+                Err(JobFailure::Refused(_)) => refused,
+                Err(JobFailure::Panicked) => "panicked",
             }
         }
         match self {
@@ -183,10 +185,10 @@ impl Outcome {
     }
 }
 
-fn guarded<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<T, Failure<E>> {
+fn guarded<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<T, JobFailure<E>> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(Failure::Refused),
-        Err(_) => Err(Failure::Panicked),
+        Ok(result) => result.map_err(JobFailure::Refused),
+        Err(_) => Err(JobFailure::Panicked),
     }
 }
 
@@ -194,17 +196,17 @@ fn rebuild(
     mut blank: Box<Engine>,
     subjects: &[Subject],
     directory: &Path,
-    span: Between,
-) -> Result<(Box<Engine>, usize), Error> {
-    let reader = Reader::open(directory)?;
+    span: TimeRange,
+) -> Result<(Box<Engine>, usize), StoreError> {
+    let reader = StoreReader::open(directory)?;
     let mut spans = forgotten(&reader)?;
     spans.push(span);
     let points = fold(&reader, &mut blank, subjects, &spans)?;
     Ok((blank, points))
 }
 
-fn load_states(directory: &Path, format: &str, subjects: BTreeSet<Subject>) -> Result<States, Error> {
-    let reader = Reader::open(directory)?;
+fn load_states(directory: &Path, format: &str, subjects: BTreeSet<Subject>) -> Result<States, StoreError> {
+    let reader = StoreReader::open(directory)?;
     let mut states = States::new();
     for subject in subjects {
         if let Some(it) = reader.subject_state(subject.kind(), subject.name())?
@@ -217,9 +219,9 @@ fn load_states(directory: &Path, format: &str, subjects: BTreeSet<Subject>) -> R
     Ok(states)
 }
 
-fn load_model(directory: &Path, id: &str) -> Result<Box<Version>, String> {
-    match Reader::open(directory).and_then(|it| it.model(id)) {
-        Ok(Some(row)) => Version::from_record(&record(row))
+fn load_model(directory: &Path, id: &str) -> Result<Box<ModelVersion>, String> {
+    match StoreReader::open(directory).and_then(|it| it.model(id)) {
+        Ok(Some(row)) => ModelVersion::from_record(&record(row))
             .map(Box::new)
             .map_err(|error| format!("model {id} cannot be read: {error}")),
         Ok(None) => Err(format!("model {id} is not in the store")),

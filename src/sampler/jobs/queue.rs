@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::reading::{Kind, Subject};
+use crate::reading::{Subject, SubjectKind};
 
 /// Among which jobs a job takes its turn.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Lane {
+pub(super) enum JobPriority {
     /// Somebody waits for it: before all others.
     Urgent,
     /// For all subjects of a kind.
-    Kind(Kind),
+    Kind(SubjectKind),
     /// For one subject.
     Subject(Subject),
 }
@@ -25,32 +25,32 @@ struct Waiting<T> {
 
 /// A bounded queue with turns. What waits is remembered, and for each kind whose turn it was last; nothing else.
 #[derive(Debug)]
-pub(super) struct Queue<T> {
+pub(super) struct JobQueue<T> {
     urgent: VecDeque<T>,
-    kinds: BTreeMap<Kind, Waiting<T>>,
+    kinds: BTreeMap<SubjectKind, Waiting<T>>,
     /// The kind whose turn it was last.
-    last: Option<Kind>,
+    last: Option<SubjectKind>,
     most: usize,
 }
 
-impl<T> Queue<T> {
+impl<T> JobQueue<T> {
     /// Takes `most` jobs at most.
     pub(super) fn new(most: usize) -> Self {
         Self { urgent: VecDeque::new(), kinds: BTreeMap::new(), last: None, most }
     }
 
     /// Adds a job; false when the queue is full.
-    pub(super) fn push(&mut self, lane: Lane, job: T) -> bool {
+    pub(super) fn push(&mut self, lane: JobPriority, job: T) -> bool {
         if self.len() >= self.most {
             return false;
         }
         let (kind, subject) = match lane {
-            Lane::Urgent => {
+            JobPriority::Urgent => {
                 self.urgent.push_back(job);
                 return true;
             }
-            Lane::Kind(kind) => (kind, None),
-            Lane::Subject(subject) => (subject.kind(), Some(subject)),
+            JobPriority::Kind(kind) => (kind, None),
+            JobPriority::Subject(subject) => (subject.kind(), Some(subject)),
         };
         let waiting = self.kinds.entry(kind).or_insert_with(|| Waiting { jobs: BTreeMap::new(), last: None });
         waiting.jobs.entry(subject).or_default().push_back(job);
@@ -113,19 +113,19 @@ mod tests {
 
     /// Jobs as words: `!` for an urgent one, `h` for the host, `c` or `l` with a letter for a container or a log, `C` for
     /// all containers; a digit tells jobs of one subject apart.
-    fn lane(job: &str) -> Lane {
+    fn lane(job: &str) -> JobPriority {
         let name = || job[1..2].into();
         match &job[..1] {
-            "!" => Lane::Urgent,
-            "h" => Lane::Subject(Subject::Host),
-            "c" => Lane::Subject(Subject::Container(name())),
-            "C" => Lane::Kind(Kind::Container),
-            _ => Lane::Subject(Subject::Log(name())),
+            "!" => JobPriority::Urgent,
+            "h" => JobPriority::Subject(Subject::Host),
+            "c" => JobPriority::Subject(Subject::Container(name())),
+            "C" => JobPriority::Kind(SubjectKind::Container),
+            _ => JobPriority::Subject(Subject::Log(name())),
         }
     }
 
     fn check(pushed: &str, expect: &str) {
-        let mut queue = Queue::new(usize::MAX);
+        let mut queue = JobQueue::new(usize::MAX);
         pushed.split(' ').for_each(|it| assert!(queue.push(lane(it), it)));
         let popped: Vec<_> = std::iter::from_fn(|| queue.pop(true)).collect();
         assert_eq!(popped.join(" "), expect, "{pushed}");
@@ -144,9 +144,9 @@ mod tests {
 
     #[test]
     fn what_comes_later_waits_for_its_turn_and_not_for_all_before() {
-        let mut queue = Queue::new(usize::MAX);
+        let mut queue = JobQueue::new(usize::MAX);
         let mut order = Vec::new();
-        let mut pop = |queue: &mut Queue<String>| order.extend(queue.pop(true));
+        let mut pop = |queue: &mut JobQueue<String>| order.extend(queue.pop(true));
         for round in 0..3 {
             for subject in ["ca", "cb"] {
                 queue.push(lane(subject), format!("{subject}{round}"));
@@ -161,9 +161,9 @@ mod tests {
 
     #[test]
     fn a_full_queue_refuses_and_strain_holds_back_all_but_urgent_jobs() {
-        let mut queue = Queue::new(2);
-        assert!(queue.push(lane("h"), 1) && queue.push(Lane::Urgent, 2));
-        assert!(!queue.push(lane("ca"), 3) && !queue.push(Lane::Urgent, 4));
+        let mut queue = JobQueue::new(2);
+        assert!(queue.push(lane("h"), 1) && queue.push(JobPriority::Urgent, 2));
+        assert!(!queue.push(lane("ca"), 3) && !queue.push(JobPriority::Urgent, 4));
         assert!(queue.has_urgent());
         assert_eq!([queue.pop(false), queue.pop(false), queue.pop(true)], [Some(2), None, Some(1)]);
         queue.push(lane("h"), 5);

@@ -8,7 +8,7 @@ const VALUES_ENOUGH: u64 = 100;
 /// What the values of a column look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Type {
+pub enum ColumnType {
     /// It has no value.
     Empty,
     /// It has one value.
@@ -25,7 +25,7 @@ pub enum Type {
     Number,
 }
 
-impl Type {
+impl ColumnType {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -42,12 +42,12 @@ impl Type {
 
 /// A column and its values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Column {
+pub struct ColumnStats {
     /// Its name in the header.
     pub name: String,
     /// What its values look like.
     #[serde(rename = "type")]
-    pub ty: Type,
+    pub ty: ColumnType,
     /// In how many rows it has a value.
     pub present: u64,
     /// In how many it is empty or `NaN`.
@@ -56,12 +56,12 @@ pub struct Column {
     pub bad: u64,
     /// The range of its values and their mean, if there are any.
     #[serde(flatten)]
-    pub range: Option<Range>,
+    pub range: Option<ValueRange>,
 }
 
 /// Where the values of a column lie.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Range {
+pub struct ValueRange {
     /// The smallest.
     pub min: f64,
     /// The mean.
@@ -70,9 +70,9 @@ pub struct Range {
     pub max: f64,
 }
 
-/// Gathers what [`Column`] tells.
+/// Gathers what [`ColumnStats`] tells.
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct CellCounts {
     present: u64,
     missing: u64,
     pub(super) bad: u64,
@@ -86,7 +86,7 @@ pub(super) struct Tally {
     is_whole: bool,
 }
 
-impl Tally {
+impl CellCounts {
     pub(super) fn new() -> Self {
         let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
         Self {
@@ -121,9 +121,10 @@ impl Tally {
         self.missing += 1;
     }
 
-    pub(super) fn column(&self, name: &str) -> Column {
-        let range = (self.present > 0).then_some(Range { min: self.min, mean: self.mean, max: self.max });
-        Column {
+    pub(super) fn column(&self, name: &str) -> ColumnStats {
+        let range =
+            (self.present > 0).then_some(ValueRange { min: self.min, mean: self.mean, max: self.max });
+        ColumnStats {
             name: name.to_owned(),
             ty: self.ty(),
             present: self.present,
@@ -133,17 +134,17 @@ impl Tally {
         }
     }
 
-    fn ty(&self) -> Type {
+    fn ty(&self) -> ColumnType {
         let is_within_one = self.min >= 0.0 && self.max <= 1.0;
         let grows = self.falls == 0 && self.rises * 2 > self.present && self.present >= VALUES_ENOUGH;
         match self.is_whole {
-            _ if self.present == 0 => Type::Empty,
-            _ if self.min >= self.max => Type::Constant,
-            true if is_within_one => Type::Flag,
-            true if grows && self.min >= 0.0 => Type::Counter,
-            true => Type::Integer,
-            false if is_within_one => Type::Ratio,
-            false => Type::Number,
+            _ if self.present == 0 => ColumnType::Empty,
+            _ if self.min >= self.max => ColumnType::Constant,
+            true if is_within_one => ColumnType::Flag,
+            true if grows && self.min >= 0.0 => ColumnType::Counter,
+            true => ColumnType::Integer,
+            false if is_within_one => ColumnType::Ratio,
+            false => ColumnType::Number,
         }
     }
 }
@@ -152,28 +153,28 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn check(values: impl IntoIterator<Item = f64>, expect: Type) {
-        let mut tally = Tally::new();
+    fn check(values: impl IntoIterator<Item = f64>, expect: ColumnType) {
+        let mut tally = CellCounts::new();
         values.into_iter().for_each(|it| tally.add(it));
         assert_eq!(tally.ty(), expect);
     }
 
     #[test]
     fn types_are_told_by_values() {
-        check([], Type::Empty);
-        check([2.0, 2.0], Type::Constant);
-        check([0.0, 1.0, 0.0], Type::Flag);
-        check([0.0, 0.5, 1.0], Type::Ratio);
-        check([0.0, 7.0, 3.0], Type::Integer);
-        check([0.0, 7.5, 3.0], Type::Number);
-        check((0..100).map(f64::from), Type::Counter);
-        check((0..99).map(f64::from), Type::Integer);
-        check((0..101).map(|it| f64::from(it % 100)), Type::Integer);
+        check([], ColumnType::Empty);
+        check([2.0, 2.0], ColumnType::Constant);
+        check([0.0, 1.0, 0.0], ColumnType::Flag);
+        check([0.0, 0.5, 1.0], ColumnType::Ratio);
+        check([0.0, 7.0, 3.0], ColumnType::Integer);
+        check([0.0, 7.5, 3.0], ColumnType::Number);
+        check((0..100).map(f64::from), ColumnType::Counter);
+        check((0..99).map(f64::from), ColumnType::Integer);
+        check((0..101).map(|it| f64::from(it % 100)), ColumnType::Integer);
     }
 
     #[test]
     fn the_mean_of_vast_values_is_finite() {
-        let mut tally = Tally::new();
+        let mut tally = CellCounts::new();
         [1e100, -1e100, 1e100].into_iter().for_each(|it| tally.add(it));
         let mean = tally.column("a").range.unwrap().mean;
         assert!((mean / 1e100 - 1.0 / 3.0).abs() < 1e-9, "{mean}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::table::Problem;
+use crate::table::TableProblem;
 
 /// Most findings of one kind that are told one by one.
 pub const EXAMPLES_MAX: usize = 10;
@@ -12,7 +12,7 @@ pub const EXAMPLES_MAX: usize = 10;
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub enum Severity {
     /// The table cannot be used as it is.
     Error,
     /// It can be used, with a loss.
@@ -22,7 +22,7 @@ pub enum Level {
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FindingKind {
     /// The file cannot be read, or not to its end.
     File,
     /// Names of columns.
@@ -61,9 +61,9 @@ pub enum Kind {
     Names,
 }
 
-impl Kind {
+impl FindingKind {
     /// Whether it makes a table unfit.
-    pub fn level(self) -> Level {
+    pub fn level(self) -> Severity {
         match self {
             Self::File
             | Self::Header
@@ -74,7 +74,7 @@ impl Kind {
             | Self::Order
             | Self::Duplicate
             | Self::TooFew
-            | Self::Unchanging => Level::Error,
+            | Self::Unchanging => Severity::Error,
             Self::Few
             | Self::Gap
             | Self::Interval
@@ -82,7 +82,7 @@ impl Kind {
             | Self::Sparse
             | Self::Counter
             | Self::Blank
-            | Self::Names => Level::Warning,
+            | Self::Names => Severity::Warning,
         }
     }
 
@@ -110,34 +110,34 @@ impl Kind {
     }
 
     /// The kind of what the reader complains of.
-    pub fn of(problem: &Problem) -> Self {
+    pub fn of(problem: &TableProblem) -> Self {
         match problem {
-            Problem::Unreadable(_)
-            | Problem::Broken { .. }
-            | Problem::Truncated { .. }
-            | Problem::Foreign(_)
-            | Problem::Empty => Self::File,
-            Problem::NotUtf8 { .. }
-            | Problem::Unnamed { .. }
-            | Problem::Duplicate { .. }
-            | Problem::Wide(_)
-            | Problem::NoSignals => Self::Header,
-            Problem::HeaderOnly => Self::TooFew,
-            Problem::Ragged { .. } | Problem::Long => Self::Ragged,
-            Problem::Text { .. } => Self::Text,
-            Problem::Vast { .. } => Self::NotFinite,
-            Problem::Time { .. } => Self::Timestamp,
+            TableProblem::Unreadable(_)
+            | TableProblem::Broken { .. }
+            | TableProblem::Truncated { .. }
+            | TableProblem::Foreign(_)
+            | TableProblem::Empty => Self::File,
+            TableProblem::NotUtf8 { .. }
+            | TableProblem::Unnamed { .. }
+            | TableProblem::Duplicate { .. }
+            | TableProblem::Wide(_)
+            | TableProblem::NoSignals => Self::Header,
+            TableProblem::HeaderOnly => Self::TooFew,
+            TableProblem::Ragged { .. } | TableProblem::Long => Self::Ragged,
+            TableProblem::Text { .. } => Self::Text,
+            TableProblem::Vast { .. } => Self::NotFinite,
+            TableProblem::Time { .. } => Self::Timestamp,
         }
     }
 }
 
 /// All findings of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Group {
+pub struct FindingGroup {
     /// How much they weigh.
-    pub level: Level,
+    pub level: Severity,
     /// What they are.
-    pub kind: Kind,
+    pub kind: FindingKind,
     /// How many there are.
     pub count: u64,
     /// At most [`EXAMPLES_MAX`] of them; of gaps the longest, of others the first.
@@ -157,12 +157,12 @@ pub struct Example {
 /// Findings by kind, errors first.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    groups: BTreeMap<Kind, Group>,
+    groups: BTreeMap<FindingKind, FindingGroup>,
 }
 
 impl Findings {
     /// Counts a finding; it is put into words only if it is among the first.
-    pub(super) fn note(&mut self, kind: Kind, line: Option<u64>, text: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, kind: FindingKind, line: Option<u64>, text: impl FnOnce() -> String) {
         let group = self.group(kind);
         group.count += 1;
         if group.examples.len() < EXAMPLES_MAX {
@@ -171,19 +171,19 @@ impl Findings {
     }
 
     /// Counts many at once, some of which are told.
-    pub(super) fn note_all(&mut self, kind: Kind, count: u64, examples: Vec<Example>) {
+    pub(super) fn note_all(&mut self, kind: FindingKind, count: u64, examples: Vec<Example>) {
         let group = self.group(kind);
         group.count += count;
         group.examples.extend(examples);
         group.examples.truncate(EXAMPLES_MAX);
     }
 
-    pub(super) fn into_groups(self) -> Vec<Group> {
+    pub(super) fn into_groups(self) -> Vec<FindingGroup> {
         self.groups.into_values().collect()
     }
 
-    fn group(&mut self, kind: Kind) -> &mut Group {
+    fn group(&mut self, kind: FindingKind) -> &mut FindingGroup {
         let level = kind.level();
-        self.groups.entry(kind).or_insert(Group { level, kind, count: 0, examples: Vec::new() })
+        self.groups.entry(kind).or_insert(FindingGroup { level, kind, count: 0, examples: Vec::new() })
     }
 }

@@ -16,7 +16,7 @@ const GAP_INTERVALS: f64 = 3.0;
 
 /// Intervals between rows.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(super) struct RowInterval {
     /// How many intervals are in each class, and their sum.
     classes: Vec<(u64, f64)>,
     count: u64,
@@ -24,7 +24,7 @@ pub(super) struct Pace {
     longest: Vec<(f64, u64)>,
 }
 
-impl Pace {
+impl RowInterval {
     pub(super) fn new() -> Self {
         Self { classes: vec![(0, 0.0); CLASSES], count: 0, longest: Vec::new() }
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn check(intervals: &[f64], median: Option<f64>, gaps: &[f64]) {
-        let mut pace = Pace::new();
+        let mut pace = RowInterval::new();
         intervals.iter().zip(1..).for_each(|(seconds, line)| pace.add(*seconds, line));
         assert_eq!(pace.median(), median);
         let (count, longest) = pace.gaps();
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn many_gaps_are_counted_and_the_longest_kept() {
-        let mut pace = Pace::new();
+        let mut pace = RowInterval::new();
         (0..1000u64).for_each(|line| pace.add(if line % 5 == 0 { 100.0 + line as f64 } else { 1.0 }, line));
         let (count, longest) = pace.gaps();
         assert_eq!((count, longest.len()), (200, EXAMPLES_MAX));

@@ -8,7 +8,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::report::Trace;
+use crate::report::TraceIds;
 
 /// Makes a span part of the trace that a request brings along (W3C Trace Context), if it brings one.
 pub fn adopt(span: &Span, headers: &HeaderMap) {
@@ -20,14 +20,14 @@ pub fn adopt(span: &Span, headers: &HeaderMap) {
 }
 
 /// The trace that a span belongs to, if it is recorded.
-pub fn trace_of(span: &Span) -> Option<Trace> {
+pub fn trace_of(span: &Span) -> Option<TraceIds> {
     if span.is_disabled() {
         return None;
     }
     let context = span.context();
     let found = context.span().span_context().clone();
     (found.is_valid() && found.is_sampled())
-        .then(|| Trace { trace_id: found.trace_id().to_string(), span_id: found.span_id().to_string() })
+        .then(|| TraceIds { trace_id: found.trace_id().to_string(), span_id: found.span_id().to_string() })
 }
 
 /// Headers as the propagator asks for them; one that is not text is none.

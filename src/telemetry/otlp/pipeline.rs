@@ -21,9 +21,9 @@ use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
 use super::resource::resource;
-use super::settings::{Protocol, Sampler, Settings};
-use super::span_counts::Outcomes;
-use super::transport::{Files, Reason, Unusable, exporter};
+use super::settings::{OtlpSettings, Protocol, TraceSampler};
+use super::span_counts::SpanCounts;
+use super::transport::{TlsFiles, TransportError, UnusableSetting, exporter};
 
 /// Time that waiting spans get to be sent at the end; what is left then is lost.
 pub const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
@@ -32,28 +32,28 @@ pub const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Traces {
     provider: SdkTracerProvider,
-    outcomes: Arc<Outcomes>,
+    outcomes: Arc<SpanCounts>,
 }
 
 /// Starts to send traces; `None` if no endpoint is set.
 ///
 /// # Errors
 /// If a file that the settings name cannot be used, or the system gives no thread.
-pub fn start(settings: &Settings) -> Result<Option<Traces>, Unusable> {
+pub fn start(settings: &OtlpSettings) -> Result<Option<Traces>, UnusableSetting> {
     let Some(url) = settings.url() else { return Ok(None) };
-    let files = Files::read(settings)?;
-    let wrong = |sentence: String| Unusable { key: "otlp.endpoint", sentence };
+    let files = TlsFiles::read(settings)?;
+    let wrong = |sentence: String| UnusableSetting { key: "otlp.endpoint", sentence };
     let runtime = match settings.protocol {
         Protocol::Http => None,
         Protocol::Grpc => Some(grpc_runtime().map_err(|it| wrong(it.to_string()))?),
     };
-    let reason = Arc::<Reason>::default();
+    let reason = Arc::<TransportError>::default();
     let inner = {
         // The gRPC channel belongs to the runtime in which it is built.
         let _entered = runtime.as_ref().map(Handle::enter);
         exporter(settings, &url, &files, &reason).map_err(|it| wrong(it.to_string()))?
     };
-    let outcomes = Arc::<Outcomes>::default();
+    let outcomes = Arc::<SpanCounts>::default();
     let exporter = Exporter {
         inner,
         runtime,
@@ -83,7 +83,7 @@ impl Traces {
     }
 
     /// Counts of spans so far.
-    pub fn outcomes(&self) -> Arc<Outcomes> {
+    pub fn outcomes(&self) -> Arc<SpanCounts> {
         Arc::clone(&self.outcomes)
     }
 
@@ -94,16 +94,16 @@ impl Traces {
     }
 }
 
-fn sampler(settings: &Settings) -> trace::Sampler {
+fn sampler(settings: &OtlpSettings) -> trace::Sampler {
     use trace::Sampler::{AlwaysOff, AlwaysOn, ParentBased, TraceIdRatioBased};
     let ratio = TraceIdRatioBased(settings.sampler_arg);
     match settings.sampler {
-        Sampler::AlwaysOn => AlwaysOn,
-        Sampler::AlwaysOff => AlwaysOff,
-        Sampler::Ratio => ratio,
-        Sampler::ParentOrOn => ParentBased(Box::new(AlwaysOn)),
-        Sampler::ParentOrOff => ParentBased(Box::new(AlwaysOff)),
-        Sampler::ParentOrRatio => ParentBased(Box::new(ratio)),
+        TraceSampler::AlwaysOn => AlwaysOn,
+        TraceSampler::AlwaysOff => AlwaysOff,
+        TraceSampler::Ratio => ratio,
+        TraceSampler::ParentOrOn => ParentBased(Box::new(AlwaysOn)),
+        TraceSampler::ParentOrOff => ParentBased(Box::new(AlwaysOff)),
+        TraceSampler::ParentOrRatio => ParentBased(Box::new(ratio)),
     }
 }
 
@@ -121,7 +121,7 @@ fn grpc_runtime() -> std::io::Result<Handle> {
 struct Processor {
     inner: BatchSpanProcessor,
     queue: usize,
-    outcomes: Arc<Outcomes>,
+    outcomes: Arc<SpanCounts>,
 }
 
 impl SpanProcessor for Processor {
@@ -156,7 +156,7 @@ struct Exporter {
     /// Set for gRPC.
     runtime: Option<Handle>,
     limit: Duration,
-    outcomes: Arc<Outcomes>,
+    outcomes: Arc<SpanCounts>,
     outage: Outage,
 }
 
@@ -193,7 +193,7 @@ impl SpanExporter for Exporter {
 #[derive(Debug)]
 struct Outage {
     url: String,
-    reason: Arc<Reason>,
+    reason: Arc<TransportError>,
     /// Spans lost in the outage so far; `None` while spans are sent.
     lost: Mutex<Option<u64>>,
 }
@@ -228,10 +228,10 @@ mod tests {
 
     #[test]
     fn an_outage_is_logged_at_its_begin_and_end() {
-        let reason = Arc::new(Reason::default());
+        let reason = Arc::new(TransportError::default());
         let outage = Outage { url: "http://a".into(), reason: Arc::clone(&reason), lost: Mutex::default() };
         let failed = || Err(OTelSdkError::Timeout(Duration::from_secs(1)));
-        let lines = logged(crate::telemetry::Settings::default(), || {
+        let lines = logged(crate::telemetry::LogSettings::default(), || {
             outage.note(&Ok(()), 1);
             reason.set("connection refused".into());
             outage.note(&failed(), 10);

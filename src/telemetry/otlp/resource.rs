@@ -5,11 +5,11 @@ use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 
-use super::settings::Settings;
+use super::settings::OtlpSettings;
 use crate::version;
 
 /// What is known of this process; what the settings say stands above it.
-pub(super) fn resource(settings: &Settings) -> Resource {
+pub(super) fn resource(settings: &OtlpSettings) -> Resource {
     let text = |key: &'static str, value: String| KeyValue::new(key, value);
     let mut known = vec![
         text("service.version", version::VERSION.into()),
@@ -25,7 +25,7 @@ pub(super) fn resource(settings: &Settings) -> Resource {
     let resource = Resource::builder_empty().with_attributes(known).with_attributes(given);
     // A name in the attributes gives way only to one that was chosen.
     let named = settings.attributes().any(|(key, _)| key == "service.name");
-    match named && settings.service_name == Settings::default().service_name {
+    match named && settings.service_name == OtlpSettings::default().service_name {
         true => resource.build(),
         false => resource.with_service_name(settings.service_name.clone()).build(),
     }
@@ -69,10 +69,10 @@ mod tests {
     #[test]
     fn what_is_given_stands_above_what_is_known() {
         let check = |service: &str, given: &[&str], key: &'static str, expect: &str| {
-            let settings = Settings {
+            let settings = OtlpSettings {
                 service_name: service.into(),
                 resource_attributes: given.iter().map(|it| (*it).to_owned()).collect(),
-                ..Settings::default()
+                ..OtlpSettings::default()
             };
             let found = resource(&settings).get(&Key::new(key)).map(|it| it.to_string());
             assert_eq!(found.as_deref(), Some(expect));

@@ -6,14 +6,14 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use crate::duration::Span;
+use crate::duration::HumanDuration;
 
 /// Longest queue; each waiting span takes about a kilobyte.
 const QUEUE_MAX: u64 = 65_536;
 /// Shortest and longest time between two batches: below, the endpoint is busy with little; above, nobody waits.
-const SCHEDULE_DELAY: [Span; 2] = [Span::millis(100), Span::minutes(10)];
+const SCHEDULE_DELAY: [HumanDuration; 2] = [HumanDuration::millis(100), HumanDuration::minutes(10)];
 /// Longest time that one batch may take.
-const TIMEOUT_MAX: Span = Span::minutes(10);
+const TIMEOUT_MAX: HumanDuration = HumanDuration::minutes(10);
 /// Most headers, and most attributes of the resource.
 const PAIRS_MAX: usize = 64;
 /// Where a collector takes spans by HTTP, below its base URL.
@@ -22,7 +22,7 @@ const TRACES_PATH: &str = "/v1/traces";
 /// Where spans go, which, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct OtlpSettings {
     /// Whether anything is sent, when there is an endpoint.
     pub enabled: bool,
     /// Base URL of the collector; empty for none.
@@ -34,7 +34,7 @@ pub struct Settings {
     /// More headers, `Name: value`. They may be secrets.
     pub headers: Vec<String>,
     /// How long one batch may take.
-    pub timeout: Span,
+    pub timeout: HumanDuration,
     /// How batches are packed.
     pub compression: Compression,
     /// Certificates of the authorities to trust; empty for those of the host.
@@ -44,7 +44,7 @@ pub struct Settings {
     /// The key of our certificate.
     pub key_file: PathBuf,
     /// Which traces are recorded.
-    pub sampler: Sampler,
+    pub sampler: TraceSampler,
     /// The share that the samplers by ratio keep.
     pub sampler_arg: f64,
     /// The attribute `service.name`.
@@ -56,7 +56,7 @@ pub struct Settings {
     /// Largest number of waiting spans, including the current batch.
     pub queue_size: u64,
     /// Time between two batches.
-    pub schedule_delay: Span,
+    pub schedule_delay: HumanDuration,
 }
 
 /// How the collector is spoken to.
@@ -83,7 +83,7 @@ pub enum Compression {
 /// Which traces are recorded, by the names of the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Sampler {
+pub enum TraceSampler {
     /// All.
     AlwaysOn,
     /// None.
@@ -102,7 +102,7 @@ pub enum Sampler {
     ParentOrRatio,
 }
 
-impl Default for Settings {
+impl Default for OtlpSettings {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -110,23 +110,23 @@ impl Default for Settings {
             traces_endpoint: String::new(),
             protocol: Protocol::Http,
             headers: Vec::new(),
-            timeout: Span::seconds(10),
+            timeout: HumanDuration::seconds(10),
             compression: Compression::None,
             ca_file: PathBuf::new(),
             cert_file: PathBuf::new(),
             key_file: PathBuf::new(),
-            sampler: Sampler::ParentOrOn,
+            sampler: TraceSampler::ParentOrOn,
             sampler_arg: 1.0,
             service_name: "hostnorm".into(),
             resource_attributes: Vec::new(),
             propagators: vec!["tracecontext".into(), "baggage".into()],
             queue_size: 2048,
-            schedule_delay: Span::seconds(5),
+            schedule_delay: HumanDuration::seconds(5),
         }
     }
 }
 
-impl Settings {
+impl OtlpSettings {
     /// Where spans go; nothing when none are sent.
     pub(super) fn url(&self) -> Option<String> {
         match (self.traces_endpoint.as_str(), self.endpoint.as_str()) {
@@ -202,7 +202,7 @@ impl Settings {
                 format!("{} is not within {least} and {most}", self.schedule_delay),
             ));
         }
-        if !(Span::millis(1)..=TIMEOUT_MAX).contains(&self.timeout) {
+        if !(HumanDuration::millis(1)..=TIMEOUT_MAX).contains(&self.timeout) {
             let sentence = format!("{} is not within 1ms and {TIMEOUT_MAX}", self.timeout);
             found.push(("otlp.timeout", sentence));
         }
@@ -252,8 +252,8 @@ fn attribute(text: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
-    fn check(change: impl FnOnce(&mut Settings), expect: &[&str]) {
-        let mut settings = Settings::default();
+    fn check(change: impl FnOnce(&mut OtlpSettings), expect: &[&str]) {
+        let mut settings = OtlpSettings::default();
         change(&mut settings);
         let told: Vec<_> =
             settings.wrong().into_iter().map(|(key, sentence)| format!("{key}: {sentence}")).collect();
@@ -293,24 +293,24 @@ mod tests {
         check(|it| it.sampler_arg = f64::NAN, &["otlp.sampler_arg: NaN is not within 0 and 1"]);
         check(|it| it.queue_size = 0, &["otlp.queue_size: 0 is not within 1 and 65536 spans"]);
         check(
-            |it| it.schedule_delay = Span::millis(99),
+            |it| it.schedule_delay = HumanDuration::millis(99),
             &["otlp.schedule_delay: 99ms is not within 100ms and 10m"],
         );
-        check(|it| it.timeout = Span::default(), &["otlp.timeout: 0s is not within 1ms and 10m"]);
+        check(|it| it.timeout = HumanDuration::default(), &["otlp.timeout: 0s is not within 1ms and 10m"]);
         check(|it| it.service_name.clear(), &["otlp.service_name: a service needs a name"]);
     }
 
     #[test]
     fn the_url_follows_from_the_protocol() {
         let check = |protocol, base: &str, own: &str, expect: Option<&str>| {
-            let settings = Settings {
+            let settings = OtlpSettings {
                 protocol,
                 endpoint: base.into(),
                 traces_endpoint: own.into(),
-                ..Settings::default()
+                ..OtlpSettings::default()
             };
             assert_eq!(settings.url().as_deref(), expect);
-            assert!(!Settings { enabled: false, ..settings }.is_on());
+            assert!(!OtlpSettings { enabled: false, ..settings }.is_on());
         };
         check(Protocol::Http, "", "", None);
         check(Protocol::Http, "http://a:4318", "", Some("http://a:4318/v1/traces"));

@@ -16,7 +16,7 @@ pub static METRICS: &[&Metric] = &[&SPANS];
 
 /// Counts of spans since the start, by outcome.
 #[derive(Debug, Default)]
-pub struct Outcomes {
+pub struct SpanCounts {
     sent: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
@@ -24,7 +24,7 @@ pub struct Outcomes {
     waiting: AtomicUsize,
 }
 
-impl Outcomes {
+impl SpanCounts {
     /// Adds the counts to the metrics that hostnorm has about itself.
     pub fn values(&self, values: &mut Values) {
         for (outcome, count) in

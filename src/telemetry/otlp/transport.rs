@@ -19,7 +19,7 @@ use opentelemetry_otlp::{
 use ureq::Agent;
 use ureq::tls::{ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use super::settings::{Compression, Protocol, Settings};
+use super::settings::{Compression, OtlpSettings, Protocol};
 
 /// Longest file of certificates; a bundle of all authorities has 250 kB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -30,42 +30,42 @@ const PROTOBUF: &str = "application/x-protobuf";
 
 /// A setting that names a file which is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unusable {
+pub struct UnusableSetting {
     /// The key.
     pub key: &'static str,
     /// What is wrong.
     pub sentence: String,
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for UnusableSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key, self.sentence)
     }
 }
 
-impl std::error::Error for Unusable {}
+impl std::error::Error for UnusableSetting {}
 
 /// What is wrong with the files that settings name, while traces are sent.
-pub fn unusable(settings: &Settings) -> Option<Unusable> {
-    settings.is_on().then(|| Files::read(settings).err()).flatten()
+pub fn unusable(settings: &OtlpSettings) -> Option<UnusableSetting> {
+    settings.is_on().then(|| TlsFiles::read(settings).err()).flatten()
 }
 
 /// The files that settings name, in PEM.
 #[derive(Debug, Default)]
-pub(super) struct Files {
+pub(super) struct TlsFiles {
     /// Authorities to trust.
     ca: Option<Vec<u8>>,
     /// Our certificate and its key.
     own: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-impl Files {
+impl TlsFiles {
     /// Reads what is named and looks at it.
-    pub(super) fn read(settings: &Settings) -> Result<Self, Unusable> {
+    pub(super) fn read(settings: &OtlpSettings) -> Result<Self, UnusableSetting> {
         let ca = pem("otlp.ca_file", &settings.ca_file, is_certificate, "certificate")?;
         let cert = pem("otlp.cert_file", &settings.cert_file, is_certificate, "certificate")?;
         let key = pem("otlp.key_file", &settings.key_file, is_key, "private key")?;
-        let alone = |key, sentence: &str| Err(Unusable { key, sentence: sentence.into() });
+        let alone = |key, sentence: &str| Err(UnusableSetting { key, sentence: sentence.into() });
         let own = match (cert, key) {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
@@ -113,11 +113,11 @@ fn pem(
     path: &Path,
     wanted: fn(&PemItem<'_>) -> bool,
     what: &str,
-) -> Result<Option<Vec<u8>>, Unusable> {
+) -> Result<Option<Vec<u8>>, UnusableSetting> {
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
-    let wrong = |reason: String| Unusable { key, sentence: format!("{} {reason}", path.display()) };
+    let wrong = |reason: String| UnusableSetting { key, sentence: format!("{} {reason}", path.display()) };
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|it| it.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
@@ -146,9 +146,9 @@ fn certificates(pem: &[u8]) -> Vec<ureq::tls::Certificate<'static>> {
 
 /// Why the last batch failed: of a client's error the exporter says "network error" and no more.
 #[derive(Debug, Default)]
-pub(super) struct Reason(Mutex<Option<String>>);
+pub(super) struct TransportError(Mutex<Option<String>>);
 
-impl Reason {
+impl TransportError {
     pub(super) fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -160,10 +160,10 @@ impl Reason {
 
 /// What sends batches to this URL. For gRPC the runtime that will send has to be entered.
 pub(super) fn exporter(
-    settings: &Settings,
+    settings: &OtlpSettings,
     url: &str,
-    files: &Files,
-    reason: &Arc<Reason>,
+    files: &TlsFiles,
+    reason: &Arc<TransportError>,
 ) -> Result<SpanExporter, ExporterBuildError> {
     let packed = settings.compression == Compression::Gzip;
     let headers: HeaderMap = settings.headers().collect();
@@ -205,7 +205,7 @@ fn agent_name() -> &'static str {
 struct Client {
     agent: Agent,
     headers: HeaderMap,
-    reason: Arc<Reason>,
+    reason: Arc<TransportError>,
 }
 
 impl Client {
@@ -253,15 +253,15 @@ mod tests {
     use opentelemetry_sdk::trace::SpanExporter as _;
 
     use super::*;
-    use crate::duration::Span;
+    use crate::duration::HumanDuration;
 
     #[test]
     fn the_reason_of_a_failure_is_kept() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let reason = Arc::new(Reason::default());
+        let reason = Arc::new(TransportError::default());
         let url = format!("http://{closed}/");
-        let settings = Settings { timeout: Span::millis(100), ..Settings::default() };
-        let exporter = exporter(&settings, &url, &Files::default(), &reason).unwrap();
+        let settings = OtlpSettings { timeout: HumanDuration::millis(100), ..OtlpSettings::default() };
+        let exporter = exporter(&settings, &url, &TlsFiles::default(), &reason).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let error = runtime.block_on(exporter.export(Vec::new())).unwrap_err().to_string();
         assert!(!error.contains("refused"), "the exporter itself gives the reason now: {error}");
@@ -274,20 +274,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().join("text");
         std::fs::write(&text, "no certificate").unwrap();
-        let check = |settings: Settings, expect: &str| {
-            let error = Files::read(&settings).unwrap_err().to_string();
+        let check = |settings: OtlpSettings, expect: &str| {
+            let error = TlsFiles::read(&settings).unwrap_err().to_string();
             assert_eq!(error.replace(folder.path().to_str().unwrap(), ""), expect);
         };
-        let settings = Settings::default;
+        let settings = OtlpSettings::default;
         check(
-            Settings { ca_file: text.clone(), ..settings() },
+            OtlpSettings { ca_file: text.clone(), ..settings() },
             "otlp.ca_file: /text holds no certificate in PEM",
         );
-        check(Settings { key_file: text, ..settings() }, "otlp.key_file: /text holds no private key in PEM");
         check(
-            Settings { cert_file: folder.path().join("gone"), ..settings() },
+            OtlpSettings { key_file: text, ..settings() },
+            "otlp.key_file: /text holds no private key in PEM",
+        );
+        check(
+            OtlpSettings { cert_file: folder.path().join("gone"), ..settings() },
             "otlp.cert_file: /gone cannot be read: No such file or directory (os error 2)",
         );
-        assert!(Files::read(&settings()).is_ok());
+        assert!(TlsFiles::read(&settings()).is_ok());
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use hostnorm::control::{Command, Outcome, Refusal, Reply};
+use hostnorm::control::{CommandRefusal, CommandReply, ControlCommand, Outcome};
 use hostnorm::http::{
     self, BODY_BYTES_MAX, CONTROL_CONNECTIONS_MAX, ClientError, ControlSocket, ControlSocketError,
 };
@@ -18,18 +18,23 @@ use super::server::Server;
 use super::{PLAIN, PROBLEM, TEXT, check, until};
 
 /// Each command, and the request that stands for it.
-fn commands() -> [(Command, &'static str, &'static str, &'static str); 9] {
+fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 9] {
     let (from, to) = (Timestamp(1000.25), Timestamp(2000.0));
     [
-        (Command::Status, "GET", "/api/v1/status", ""),
-        (Command::Explain, "GET", "/api/v1/explain", ""),
-        (Command::Learn { on: false }, "POST", "/api/v1/learn", r#"{"on": false}"#),
-        (Command::Accept, "POST", "/api/v1/accept", ""),
-        (Command::Forget { from, to }, "POST", "/api/v1/forget", r#"{"from": 1000.25, "to": 2000}"#),
-        (Command::Train, "POST", "/api/v1/train", "{}"),
-        (Command::Promote { model: "20261128".into() }, "POST", "/api/v1/models/20261128/promote", ""),
-        (Command::Promote { model: "a/ü ?".into() }, "POST", "/api/v1/models/a%2F%C3%BC%20%3F/promote", ""),
-        (Command::Rollback, "POST", "/api/v1/models/rollback", ""),
+        (ControlCommand::Status, "GET", "/api/v1/status", ""),
+        (ControlCommand::Explain, "GET", "/api/v1/explain", ""),
+        (ControlCommand::Learn { on: false }, "POST", "/api/v1/learn", r#"{"on": false}"#),
+        (ControlCommand::Accept, "POST", "/api/v1/accept", ""),
+        (ControlCommand::Forget { from, to }, "POST", "/api/v1/forget", r#"{"from": 1000.25, "to": 2000}"#),
+        (ControlCommand::Train, "POST", "/api/v1/train", "{}"),
+        (ControlCommand::Promote { model: "20261128".into() }, "POST", "/api/v1/models/20261128/promote", ""),
+        (
+            ControlCommand::Promote { model: "a/ü ?".into() },
+            "POST",
+            "/api/v1/models/a%2F%C3%BC%20%3F/promote",
+            "",
+        ),
+        (ControlCommand::Rollback, "POST", "/api/v1/models/rollback", ""),
     ]
 }
 
@@ -48,27 +53,29 @@ fn ask(server: &Server, method: &str, path: &str, body: &str) -> Answer {
 #[test]
 fn commands_arrive_and_their_outcomes_come_back() {
     let server = Server::with_page(1);
-    let done = Reply { message: "done".into(), data: serde_json::json!({"points": [1, 2.5]}) };
+    let done = CommandReply { message: "done".into(), data: serde_json::json!({"points": [1, 2.5]}) };
     let outcomes: [Outcome; 4] = [
         Ok(done),
-        Err(Refusal::NotFound("no model 7; see hostnorm models".into())),
-        Err(Refusal::Conflict("a training is under way; wait for its end".into())),
-        Err(Refusal::Unavailable("the loop has ended".into())),
+        Err(CommandRefusal::NotFound("no model 7; see hostnorm models".into())),
+        Err(CommandRefusal::Conflict("a training is under way; wait for its end".into())),
+        Err(CommandRefusal::Unavailable("the loop has ended".into())),
     ];
     for (command, method, path, body) in commands() {
         for outcome in &outcomes {
             *server.outcome.lock().unwrap() = Some(outcome.clone());
             assert_eq!(http::send(&server.socket(), &command).unwrap(), *outcome);
             let answer = ask(&server, method, path, body);
-            let accepted = if command == Command::Train { 202 } else { 200 };
+            let accepted = if command == ControlCommand::Train { 202 } else { 200 };
             match outcome {
                 Ok(reply) => {
                     assert_eq!(answer.status, accepted, "{path}");
-                    assert_eq!(serde_json::from_slice::<Reply>(&answer.body).unwrap(), *reply);
+                    assert_eq!(serde_json::from_slice::<CommandReply>(&answer.body).unwrap(), *reply);
                 }
-                Err(Refusal::NotFound(reason)) => assert_eq!(problem(&answer), (404, reason.clone())),
-                Err(Refusal::Conflict(reason)) => assert_eq!(problem(&answer), (409, reason.clone())),
-                Err(Refusal::Unavailable(reason)) => assert_eq!(problem(&answer), (503, reason.clone())),
+                Err(CommandRefusal::NotFound(reason)) => assert_eq!(problem(&answer), (404, reason.clone())),
+                Err(CommandRefusal::Conflict(reason)) => assert_eq!(problem(&answer), (409, reason.clone())),
+                Err(CommandRefusal::Unavailable(reason)) => {
+                    assert_eq!(problem(&answer), (503, reason.clone()));
+                }
             }
             let arrived = std::mem::take(&mut *server.commands.lock().unwrap());
             assert_eq!(arrived, [command.clone(), command.clone()]);
@@ -187,10 +194,10 @@ fn the_file_of_the_socket() {
 fn the_client_tells_why_nobody_answers() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nobody.sock");
-    assert!(matches!(http::send(&path, &Command::Status), Err(ClientError::NotRunning(_))));
+    assert!(matches!(http::send(&path, &ControlCommand::Status), Err(ClientError::NotRunning(_))));
     let listener = UnixListener::bind(&path).unwrap();
     let silent = std::thread::spawn(move || drop(listener.accept().unwrap()));
-    let failed = http::send(&path, &Command::Status).unwrap_err();
+    let failed = http::send(&path, &ControlCommand::Status).unwrap_err();
     assert!(matches!(failed, ClientError::Failed { .. }), "{failed}");
     silent.join().unwrap();
     let locked = directory.path().join("locked.sock");
@@ -198,10 +205,10 @@ fn the_client_tells_why_nobody_answers() {
     std::fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
     // Root may connect all the same, and would wait for the response.
     if UnixStream::connect(&locked).is_err() {
-        let denied = http::send(&locked, &Command::Status).unwrap_err();
+        let denied = http::send(&locked, &ControlCommand::Status).unwrap_err();
         assert!(matches!(denied, ClientError::PermissionDenied(_)), "{denied}");
     }
-    let stale = http::send(&path, &Command::Status).unwrap_err();
+    let stale = http::send(&path, &ControlCommand::Status).unwrap_err();
     assert!(
         matches!(stale, ClientError::NotRunning(_)) && stale.to_string().contains("nobody.sock"),
         "{stale}"

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hostnorm::control::{Command, Control, Outcome};
-use hostnorm::http::{self, AppState, ControlSocket, Counts, Options, Pages};
+use hostnorm::control::{Control, ControlCommand, Outcome};
+use hostnorm::http::{self, AppState, ControlSocket, ExpositionOptions, Pages, ServerCounters};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
-use hostnorm::report::{Judgement, Report};
+use hostnorm::report::{Assessment, Report};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 
@@ -22,9 +22,9 @@ static FILLER: Metric = Metric::gauge("hostnorm_filler", "Something to read").by
 pub(crate) struct Server {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) reports: watch::Sender<Option<Arc<Report>>>,
-    pub(crate) counts: Arc<Counts>,
+    pub(crate) counts: Arc<ServerCounters>,
     /// The commands that arrived, and the outcome of the next ones; nothing while they get none.
-    pub(crate) commands: Arc<Mutex<Vec<Command>>>,
+    pub(crate) commands: Arc<Mutex<Vec<ControlCommand>>>,
     pub(crate) outcome: Arc<Mutex<Option<Outcome>>>,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) thread: JoinHandle<()>,
@@ -54,7 +54,8 @@ impl Server {
         let addresses = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
         let (reports, newest) = watch::channel(None);
         let (stop, stopped) = oneshot::channel();
-        let (counts, commands) = (Arc::<Counts>::default(), Arc::<Mutex<Vec<Command>>>::default());
+        let (counts, commands) =
+            (Arc::<ServerCounters>::default(), Arc::<Mutex<Vec<ControlCommand>>>::default());
         let outcome = Arc::<Mutex<Option<Outcome>>>::default();
         let waiting = Mutex::new(Vec::new());
         let (arrived, next) = (Arc::clone(&commands), Arc::clone(&outcome));
@@ -68,7 +69,10 @@ impl Server {
         });
         let state = AppState {
             reports: newest,
-            pages: Pages::new(Options { raw: true, ..Options::default() }, Arc::clone(&counts)),
+            pages: Pages::new(
+                ExpositionOptions { raw: true, ..ExpositionOptions::default() },
+                Arc::clone(&counts),
+            ),
             telemetry_path: telemetry_path.to_owned(),
             interval: Duration::from_secs(1),
             now,
@@ -110,7 +114,7 @@ impl Server {
             reading.host().set_by(&FILLER, &Labels::new([name.as_str()]), 1.0);
         }
         let judgements =
-            [(Subject::Host, Judgement { ready_at: Timestamp(1600.0), ..Judgement::default() })].into();
+            [(Subject::Host, Assessment { ready_at: Timestamp(1600.0), ..Assessment::default() })].into();
         let report = Report { reading: Arc::new(reading), judgements, ..Report::default() };
         self.reports.send_replace(Some(Arc::new(report)));
     }

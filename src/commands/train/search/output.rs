@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::Found;
 use crate::cli;
-use crate::duration::Span;
-use crate::evaluate::Style;
-use crate::settings_search::{Combination, Reached, SEEDS, Worth};
+use crate::duration::HumanDuration;
+use crate::evaluate::TableStyle;
+use crate::settings_search::{CombinationResult, SEEDS, SeedResult, SettingsCombination};
 
 /// Wider windows need a longer warm-up than the default of the settings; the file leaves them out.
 const WINDOW_SECONDS_MAX: f64 = 600.0;
@@ -27,9 +27,9 @@ const HEAD: [&str; 10] = [
 ];
 
 /// Everything, as it was asked for.
-pub(super) fn all(found: &Found, options: &cli::Search) -> String {
+pub(super) fn all(found: &Found, options: &cli::TrainSearch) -> String {
     match options.style {
-        Style::Json => format!("{:#}\n", as_json(found)),
+        TableStyle::Json => format!("{:#}\n", as_json(found)),
         style => format!("{}\n{}", table(found, style), verdict(found, options)),
     }
 }
@@ -37,13 +37,13 @@ pub(super) fn all(found: &Found, options: &cli::Search) -> String {
 /// Places of the combinations, the best first.
 fn order(found: &Found) -> Vec<usize> {
     let mut order: Vec<usize> = (0..found.tried.len()).collect();
-    let value = |idx: &usize| found.tried[*idx].1.mean(Reached::value);
+    let value = |idx: &usize| found.tried[*idx].1.mean(SeedResult::value);
     order.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
     order
 }
 
-fn gain(found: &Found, worth: &Worth) -> f64 {
-    worth.mean(Reached::value) - found.tried.first().map_or(0.0, |(_, it)| it.mean(Reached::value))
+fn gain(found: &Found, worth: &CombinationResult) -> f64 {
+    worth.mean(SeedResult::value) - found.tried.first().map_or(0.0, |(_, it)| it.mean(SeedResult::value))
 }
 
 fn mark(found: &Found, idx: usize) -> &'static str {
@@ -55,7 +55,7 @@ fn mark(found: &Found, idx: usize) -> &'static str {
     }
 }
 
-fn table(found: &Found, style: Style) -> String {
+fn table(found: &Found, style: TableStyle) -> String {
     let head = HEAD.iter().map(|it| (*it).to_owned()).chain([String::new()]).collect();
     let mut cells: Vec<Vec<String>> = vec![head];
     for idx in order(found) {
@@ -63,13 +63,13 @@ fn table(found: &Found, style: Style) -> String {
         cells.push(vec![
             it.trees.to_string(),
             it.sample_size.to_string(),
-            Span::nearest(it.half_life).to_string(),
+            HumanDuration::nearest(it.half_life).to_string(),
             it.smoothing.to_string(),
             it.window.to_string(),
             format!("{:.4}", worth.mean(|it| it.vus_pr)),
             format!("{:.4}", worth.mean(|it| it.recall)),
             worth.false_episodes.to_string(),
-            format!("{:.4}", worth.mean(Reached::value)),
+            format!("{:.4}", worth.mean(SeedResult::value)),
             format!("{:+.4}", gain(found, worth)),
             mark(found, idx).to_owned(),
         ]);
@@ -79,7 +79,7 @@ fn table(found: &Found, style: Style) -> String {
     let mut text = String::new();
     for (line, row) in cells.iter().enumerate() {
         // Writing to a text cannot fail.
-        if style == Style::Markdown {
+        if style == TableStyle::Markdown {
             let _ = writeln!(text, "| {} |", row.join(" | "));
             if line == 0 {
                 let _ = writeln!(text, "|{}---|", "---:|".repeat(HEAD.len()));
@@ -95,7 +95,7 @@ fn table(found: &Found, style: Style) -> String {
 }
 
 /// What to think of it.
-fn verdict(found: &Found, options: &cli::Search) -> String {
+fn verdict(found: &Found, options: &cli::TrainSearch) -> String {
     let [learned, choice, test] = found.parts;
     let (faults, kinds) = found.faults;
     let mut text = format!(
@@ -106,7 +106,7 @@ fn verdict(found: &Found, options: &cli::Search) -> String {
         0 => "No combination is clearly better than the defaults; keep them.\n",
         _ => "The combination marked as chosen is better than the defaults with each seed.\n",
     });
-    let line = |name: &str, worth: &Worth| {
+    let line = |name: &str, worth: &CombinationResult| {
         format!(
             "On the test rows, with other faults: {name} has vus_pr {:.4}, recall {:.4}, {} false episodes.\n",
             worth.mean(|it| it.vus_pr),
@@ -125,10 +125,10 @@ fn verdict(found: &Found, options: &cli::Search) -> String {
 }
 
 fn as_json(found: &Found) -> Value {
-    let worth = |worth: &Worth| {
+    let worth = |worth: &CombinationResult| {
         json!({
             "vus_pr": worth.mean(|it| it.vus_pr), "recall": worth.mean(|it| it.recall),
-            "value": worth.mean(Reached::value), "false_episodes": worth.false_episodes,
+            "value": worth.mean(SeedResult::value), "false_episodes": worth.false_episodes,
             "seeds": worth.reached.iter().map(|it| json!({ "vus_pr": it.vus_pr, "recall": it.recall })).collect::<Vec<_>>(),
         })
     };
@@ -151,22 +151,22 @@ fn as_json(found: &Found) -> Value {
 }
 
 /// The settings file.
-pub(super) fn file(found: &Found, options: &cli::Search) -> String {
+pub(super) fn file(found: &Found, options: &cli::TrainSearch) -> String {
     let (chosen, worth) = &found.tried[found.chosen];
-    let Combination { trees, sample_size, half_life, smoothing, window } = *chosen;
+    let SettingsCombination { trees, sample_size, half_life, smoothing, window } = *chosen;
     let mut text = format!(
         "# Written by hostnorm train --search on {} rows of {}, {} apart, seed {}.\n",
         found.parts.iter().sum::<usize>(),
         // A line break in the name of a file must not end the comment.
         options.history.display().to_string().replace(char::is_control, " "),
-        Span::nearest(found.every),
+        HumanDuration::nearest(found.every),
         options.seed,
     );
     text.push_str(match found.chosen {
         0 => "# None of the combinations is clearly better than the defaults, so these are the defaults.\n",
         _ => "# This combination is better than the defaults with each seed of simulated faults:\n",
     });
-    let line = |of: &str, worth: &Worth| {
+    let line = |of: &str, worth: &CombinationResult| {
         format!(
             "# {of}: vus_pr {:.4}, recall {:.4}\n",
             worth.mean(|it| it.vus_pr),
@@ -176,7 +176,7 @@ pub(super) fn file(found: &Found, options: &cli::Search) -> String {
     text.push_str(&line("on the rows that chose", worth));
     text.push_str(&line("on the rows of the test", &found.test[1]));
     text.push_str(&line("the defaults on the rows of the test", &found.test[0]));
-    let half_life = Span::nearest(half_life);
+    let half_life = HumanDuration::nearest(half_life);
     let _ = write!(
         text,
         "forest: {{trees: {trees}, sample_size: {sample_size}}}\nhalf_life: {half_life}\nsmoothing: {smoothing}\n"
@@ -197,12 +197,17 @@ mod tests {
 
     /// What the settings file says of a window of so many rows that are so many seconds apart.
     fn check(every: f64, window: usize, expect: &str) {
-        let worth = |value| Worth {
-            reached: vec![Reached { vus_pr: value, recall: value }; SEEDS],
+        let worth = |value| CombinationResult {
+            reached: vec![SeedResult { vus_pr: value, recall: value }; SEEDS],
             false_episodes: 0,
         };
-        let with =
-            |window| Combination { trees: 50, sample_size: 128, half_life: 86_400.0, smoothing: 0.5, window };
+        let with = |window| SettingsCombination {
+            trees: 50,
+            sample_size: 128,
+            half_life: 86_400.0,
+            smoothing: 0.5,
+            window,
+        };
         let found = Found {
             every,
             tried: vec![(with(1), worth(0.5)), (with(window), worth(0.75))],
@@ -211,13 +216,13 @@ mod tests {
             parts: [70, 15, 15],
             faults: (8, 7),
         };
-        let options = cli::Search {
+        let options = cli::TrainSearch {
             history: "a\n.csv".into(),
             every: None,
             output: None,
             full: false,
             seed: 1,
-            style: Style::Table,
+            style: TableStyle::Table,
         };
         let text = file(&found, &options);
         let head = format!(
@@ -227,7 +232,7 @@ mod tests {
              # on the rows of the test: vus_pr 0.5000, recall 0.5000\n\
              # the defaults on the rows of the test: vus_pr 0.2500, recall 0.2500\n\
              forest: {{trees: 50, sample_size: 128}}\nhalf_life: 1d\nsmoothing: 0.5\n",
-            Span::nearest(every)
+            HumanDuration::nearest(every)
         );
         assert_eq!(text, format!("{head}{expect}"));
     }
