@@ -80,7 +80,7 @@ pub fn series(
     if !labels.contains(&true) {
         return Err(DatasetError::of(
             labels_of,
-            "no row is labelled 1; without an event there are no figures",
+            "no row is labeled 1; without an event there are no figures",
         ));
     }
     let name = scores_of.file_stem().unwrap_or_default().to_string_lossy();

@@ -5,7 +5,7 @@
 //! that hold a tenth of the training set each; 0.25 and more is a major shift by the usual reading (Siddiqi, "Credit Risk
 //! Scorecards", 2006). And the two-sample statistic of Kolmogorov and Smirnov, the greatest distance of both
 //! distributions, against its critical value (Smirnov, 1948). Both would cry at chance alone where values are few and
-//! alike to their neighbours. So the values are counted as if they were as few as they are independent (Bayley and
+//! alike to their neighbors. So the values are counted as if they were as few as they are independent (Bayley and
 //! Hammersley, 1946), and the index has to pass what chance gives it: `χ²(9) · (1/n + 1/m)` (Yurdakul and Naranjo, 2020).
 //!
 //! The noise floor blurs both distributions by one standard deviation: a shift well below it is none.
@@ -35,7 +35,7 @@ const INDEX_LIMIT: f64 = 0.25;
 const CHI_SQUARE: f64 = 27.88;
 /// The same for the greatest distance: `sqrt(-ln(0.001 / 2) / 2)`.
 const KOLMOGOROV: f64 = 1.949;
-/// Neighbours are never taken for more alike than this: what is due to the hour comes back in each of the days.
+/// Neighbors are never taken for more alike than this: what is due to the hour comes back in each of the days.
 const ALIKE_MAX: f64 = 0.6;
 /// A normal distribution in five equal parts, by their middles.
 const PARTS: [f64; 5] = [-1.281_55, -0.524_40, 0.0, 0.524_40, 1.281_55];
@@ -222,7 +222,7 @@ fn index(reference: &[f64; EDGES], recent: &[f64; EDGES], count: f64) -> f64 {
     bins(reference).zip(bins(recent)).map(|(q, p)| (p - q) * (p / q).ln()).sum()
 }
 
-/// As how many independent values these count, by how alike neighbours are: `n · (1 - r) / (1 + r)`.
+/// As how many independent values these count, by how alike neighbors are: `n · (1 - r) / (1 + r)`.
 fn independent(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

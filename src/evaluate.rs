@@ -1,6 +1,6 @@
 //! From labels and scores to figures: how good a detector is on rows of which someone said what is anomalous.
 //!
-//! Names and definitions are those of the benchmark of labelled host metrics that hostnorm is measured with: figures of
+//! Names and definitions are those of the benchmark of labeled host metrics that hostnorm is measured with: figures of
 //! rows without point adjustment, the volume under the surface, and what a user of alerts sees, which is how many events are
 //! noticed, how late, at how many false alerts a day. `tests/it/figures.rs` holds expected values for each of them.
 //!
@@ -32,7 +32,7 @@ pub const VUS_WINDOW_MAX: usize = 2_000;
 /// What stands for an infinite score, so that thresholds between scores can be told.
 const INFINITE: f64 = 1e30;
 
-/// The labelled rows of one machine, with the scores that a detector gave them.
+/// The labeled rows of one machine, with the scores that a detector gave them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// What the machine is called.

@@ -40,7 +40,7 @@ pub enum EvaluationInput {
     },
     /// A folder with a manifest, and another with scores.
     Folder {
-        /// The labelled series.
+        /// The labeled series.
         data: PathBuf,
         /// A file of scores for each.
         scores: PathBuf,
@@ -49,7 +49,7 @@ pub enum EvaluationInput {
     },
     /// A folder with a manifest, whose series are scored by replay.
     Replayed {
-        /// The labelled series.
+        /// The labeled series.
         data: PathBuf,
         /// Only this set.
         set: Option<String>,
@@ -130,7 +130,7 @@ pub(super) fn command() -> clap::Command {
                 .help("Output format: table, json, markdown"),
             Arg::new("per-series").long("per-series").action(ArgAction::SetTrue).help("Also show the metrics of each series"),
         ])
-        .group(ArgGroup::new("labelled").args(["labels", "data"]).required(true))
+        .group(ArgGroup::new("labeled").args(["labels", "data"]).required(true))
         .group(ArgGroup::new("scored").args(["scores", "replay", "compare", "robustness"]).required(true))
 }
 

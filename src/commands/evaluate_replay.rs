@@ -1,4 +1,4 @@
-//! Scores labelled series by replay: the train part is learned, the test part is judged row by row.
+//! Scores labeled series by replay: the train part is learned, the test part is judged row by row.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::simulate::{Disturbance, RowDisturber, SignalRanges};
 use crate::table::{Table, TableRow};
 
 /// The series of a set as they are scored with these settings, in the manifest's order, as many at once as there are
-/// processors. What is labelled is disturbed first, what is learned from is not.
+/// processors. What is labeled is disturbed first, what is learned from is not.
 ///
 /// # Errors
 /// The first thing that is wrong with a file.

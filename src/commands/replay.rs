@@ -74,7 +74,7 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 /// Gives the figures, if there are labels.
 fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String, Exit> {
     overwrite_check::refuse(options)?;
-    let mut labelled = options.labels.as_deref().map(LabelFigures::open).transpose()?;
+    let mut labeled = options.labels.as_deref().map(LabelFigures::open).transpose()?;
     let history = options.history.as_deref().map(TableInput::open).transpose()?;
     let mut input = TableInput::open(&options.input)?;
     if let Some(history) = &history {
@@ -96,13 +96,13 @@ fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String
     // Only now: what is wrong with the history must not cost the scores of an earlier replay.
     let created = ScoreWriter::create(options.output.as_deref(), options.detail);
     let mut scores = created.map_err(|error| Exit::failure(error.to_string()))?;
-    let walked = walk(&mut input, &mut replay, &mut scores, options.detail, labelled.as_mut());
+    let walked = walk(&mut input, &mut replay, &mut scores, options.detail, labeled.as_mut());
     // The rows before a bad one have their scores.
     let written = scores.flush();
     match walked.and_then(|()| written.map_err(Halt::Scores)) {
         Ok(()) => {
             input.conclude(rows_min)?;
-            labelled.map_or(Ok(String::new()), |it| it.figures(input.name(), every))
+            labeled.map_or(Ok(String::new()), |it| it.figures(input.name(), every))
         }
         // Who reads a pipe may go away when it has seen enough.
         Err(Halt::Scores(error)) if error.is_closed() => Ok(String::new()),
@@ -125,15 +125,15 @@ fn walk(
     replay: &mut Replay,
     scores: &mut ScoreWriter,
     detail: ScoreDetail,
-    mut labelled: Option<&mut LabelFigures>,
+    mut labeled: Option<&mut LabelFigures>,
 ) -> Result<(), Halt> {
     let mut row = TableRow::default();
     let mut verdict = OutputRow::default();
     while input.next(&mut row).map_err(Halt::Table)? {
         let judged = replay.step(row.at, &row.values, &row.missing);
         let judged = judged.map_err(|error| Halt::Table(input.wrong(row.line, &error.to_string())))?;
-        if let Some(labelled) = &mut labelled {
-            labelled.add(judged.score.as_ref().map(|it| it.held), row.values.first().copied());
+        if let Some(labeled) = &mut labeled {
+            labeled.add(judged.score.as_ref().map(|it| it.held), row.values.first().copied());
         }
         scores.push(&verdict.of(&judged, detail)).map_err(Halt::Scores)?;
     }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_the_labelled_sets_are_no_signals() {
+    fn columns_of_the_labeled_sets_are_no_signals() {
         let manifest: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/quality/manifest.json")).unwrap();
         let mut count = 0;

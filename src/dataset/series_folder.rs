@@ -1,4 +1,4 @@
-//! A folder of labelled series: a manifest, and a file of labels for each of them.
+//! A folder of labeled series: a manifest, and a file of labels for each of them.
 
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ impl SeriesFolder {
         self.part(entry, "train")
     }
 
-    /// The rows that are labelled.
+    /// The rows that are labeled.
     pub fn test(&self, entry: &FolderEntry) -> PathBuf {
         self.part(entry, "test")
     }
@@ -150,8 +150,7 @@ impl SeriesFolder {
             return Err(DatasetError::of(&self.manifest(), text));
         }
         if all.iter().all(|it| it.events().is_empty()) {
-            let text =
-                format!("no row of the set {set} is labelled 1; without an event there are no figures");
+            let text = format!("no row of the set {set} is labeled 1; without an event there are no figures");
             return Err(DatasetError::of(&self.dir.join("labels"), text));
         }
         Ok(all)

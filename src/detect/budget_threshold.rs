@@ -1,9 +1,9 @@
 //! From a budget to a limit: the score that a subject passes only as often as is allowed, by the tail of its own scores.
 //!
-//! Peaks over a threshold follow a generalised Pareto distribution (Pickands, 1975), as Siffer et al. use it on
+//! Peaks over a threshold follow a generalized Pareto distribution (Pickands, 1975), as Siffer et al. use it on
 //! streams ("Anomaly Detection in Streams with Extreme Value Theory", KDD 2017). Two things differ from their SPOT.
 //! A budget counts episodes, not points, so peaks are declustered (Davison and Smith, 1990): the highest score of each
-//! half hour is kept, and neighbours above the threshold are one peak. And SPOT leaves out what is beyond its limit; the
+//! half hour is kept, and neighbors above the threshold are one peak. And SPOT leaves out what is beyond its limit; the
 //! tail that is learned is then cut off, the limit falls, and more is left out. Here such a peak counts as much as the
 //! tail expects of a peak beyond the limit: it still is one, but how far a fault goes says nothing of what is ordinary.
 //!
@@ -18,7 +18,7 @@ use crate::codec::{self, COUNT_MAX};
 
 /// The limit is within this factor of the shipped one, on both sides.
 pub const FACTOR: f64 = 2.0;
-/// The highest score of so many seconds is kept; peaks in neighbouring blocks are one.
+/// The highest score of so many seconds is kept; peaks in neighboring blocks are one.
 const BLOCK: f64 = 1_800.0;
 /// Blocks that are kept: four weeks, so that each day of the week was there some times.
 pub const BLOCKS_MAX: usize = 4 * 7 * 48;
@@ -141,7 +141,7 @@ impl BudgetThreshold {
         Some((limit, limit + tail.mean_beyond((limit - threshold).max(0.0))))
     }
 
-    /// How far each peak is above the threshold; neighbouring blocks above it are one peak.
+    /// How far each peak is above the threshold; neighboring blocks above it are one peak.
     fn excesses(&self, threshold: f64) -> Vec<f64> {
         let mut excesses: Vec<f64> = Vec::new();
         let mut before = false;
@@ -158,7 +158,7 @@ impl BudgetThreshold {
     }
 }
 
-/// A generalised Pareto distribution from 0 on: `P(x > y) = (1 + shape·y/scale)^(-1/shape)`.
+/// A generalized Pareto distribution from 0 on: `P(x > y) = (1 + shape·y/scale)^(-1/shape)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Pareto {
     scale: f64,

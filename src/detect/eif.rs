@@ -9,7 +9,7 @@ use super::short_memory::{ShortMemory, TWINS};
 use super::{DetectorOutput, FeatureSpec, LearnStep, View};
 
 /// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on
-/// labelled data.
+/// labeled data.
 pub const CLIP: f64 = 10.0;
 
 /// Up to this many signals a row also tells where each signal has been lately: cuts through fewer dimensions than

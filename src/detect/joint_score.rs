@@ -1,6 +1,6 @@
 //! The joint score: how far the point is out, lifted by how isolated the forest finds it.
 //!
-//! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. It was found on labelled
+//! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. It was found on labeled
 //! server metrics: alone the forest saturates, alone the sum of distances misses the odd combination. What no distance
 //! sees, a signal that ceased, brings the score to its limit by itself.
 

@@ -1,7 +1,7 @@
-//! k-means with two centres, and the largest distance that its own points have from both.
+//! k-means with two centers, and the largest distance that its own points have from both.
 //!
 //! The model of Netdata's anomaly detection (`src/ml/ad_charts.cc` there): a vector's distance is the mean of its
-//! distances to both centres, scaled by the least and greatest distance of the vectors that the model was made from.
+//! distances to both centers, scaled by the least and greatest distance of the vectors that the model was made from.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,34 +16,34 @@ const STEPS_MAX: usize = 1_000;
 /// From this share of the way between the least and the greatest distance on, a vector is new.
 const NEW: f64 = 0.99;
 
-/// Two centres and the range of distances around them.
+/// Two centers and the range of distances around them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KMeans {
-    centres: [Vector; 2],
+    centers: [Vector; 2],
     least: f64,
     greatest: f64,
 }
 
 impl KMeans {
-    /// A model of these vectors. The first centres are the first vector and the one furthest from it; nothing of
+    /// A model of these vectors. The first centers are the first vector and the one furthest from it; nothing of
     /// no vectors.
     pub fn fit(vectors: &[Vector]) -> Option<Self> {
         let first = *vectors.first()?;
-        let mut centres = [first, first];
+        let mut centers = [first, first];
         let mut greatest = -1.0;
         for vector in vectors {
             let distance = square(vector, &first);
             if distance > greatest {
-                (greatest, centres[1]) = (distance, *vector);
+                (greatest, centers[1]) = (distance, *vector);
             }
         }
         let mut side: Vec<Option<bool>> = vec![None; vectors.len()];
         for _ in 0..STEPS_MAX {
-            if !step(vectors, &mut centres, &mut side) {
+            if !step(vectors, &mut centers, &mut side) {
                 break;
             }
         }
-        let mut model = Self { centres, least: f64::INFINITY, greatest: f64::NEG_INFINITY };
+        let mut model = Self { centers, least: f64::INFINITY, greatest: f64::NEG_INFINITY };
         for vector in vectors {
             let distance = model.distance(vector);
             model.least = model.least.min(distance);
@@ -59,27 +59,27 @@ impl KMeans {
     }
 
     fn distance(&self, vector: &Vector) -> f64 {
-        let [a, b] = &self.centres;
+        let [a, b] = &self.centers;
         (square(vector, a).sqrt() + square(vector, b).sqrt()) / 2.0
     }
 }
 
-/// Gives each vector to the nearer centre and moves the centres to their means; whether any vector changed sides.
-fn step(vectors: &[Vector], centres: &mut [Vector; 2], side: &mut [Option<bool>]) -> bool {
+/// Gives each vector to the nearer center and moves the centers to their means; whether any vector changed sides.
+fn step(vectors: &[Vector], centers: &mut [Vector; 2], side: &mut [Option<bool>]) -> bool {
     let mut sums = [[0.0; WIDTH]; 2];
     let mut counts = [0.0; 2];
     let mut changed = false;
     for (vector, side) in vectors.iter().zip(side) {
-        let second = square(vector, &centres[1]) < square(vector, &centres[0]);
+        let second = square(vector, &centers[1]) < square(vector, &centers[0]);
         changed |= *side != Some(second);
         *side = Some(second);
         let idx = usize::from(second);
         counts[idx] += 1.0;
         sums[idx].iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
     }
-    for ((centre, sum), count) in centres.iter_mut().zip(sums).zip(counts) {
+    for ((center, sum), count) in centers.iter_mut().zip(sums).zip(counts) {
         if count > 0.0 {
-            *centre = sum.map(|it| it / count);
+            *center = sum.map(|it| it / count);
         }
     }
     changed
@@ -105,7 +105,7 @@ mod tests {
         check(&values, 9.0, true);
         check(&values, -4.0, true);
         check(&values, 5.15, false);
-        // Between both centres the mean of the distances is as small as on either.
+        // Between both centers the mean of the distances is as small as on either.
         check(&values, 2.5, false);
     }
 
@@ -116,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn the_centres_are_the_means_of_the_two_groups() {
+    fn the_centers_are_the_means_of_the_two_groups() {
         let vectors: Vec<Vector> = [0.0, 1.0, 2.0, 10.0, 12.0].map(|it| [it; WIDTH]).to_vec();
         let model = KMeans::fit(&vectors).unwrap();
-        assert_eq!(model.centres, [[1.0; WIDTH], [11.0; WIDTH]]);
+        assert_eq!(model.centers, [[1.0; WIDTH], [11.0; WIDTH]]);
     }
 }

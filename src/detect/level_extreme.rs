@@ -6,7 +6,7 @@
 //! the time it is large.
 //!
 //! Only signals with a noise floor are judged. Where nobody said which changes matter, the furthest so far is as often
-//! passed by a trifle as by a fault: on labelled tables without floors more is lost than won.
+//! passed by a trifle as by a fault: on labeled tables without floors more is lost than won.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Whom to name first: signals in the order of how odd they are, by themselves or smoothed over five points.
 //!
-//! Step 10 of the pipeline: `max(|z|, |z of EWMA5(x)|)`. On labelled incidents this order names the right signals
+//! Step 10 of the pipeline: `max(|z|, |z of EWMA5(x)|)`. On labeled incidents this order names the right signals
 //! more often than the order of the shares of the score does.
 
 use serde::{Deserialize, Serialize};

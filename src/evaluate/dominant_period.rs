@@ -7,7 +7,7 @@ const ROWS_MAX: usize = 20_000;
 /// The longest lag that is looked at.
 const LAG_MAX: usize = 400;
 
-/// Lags below are not looked at: neighbours are always alike.
+/// Lags below are not looked at: neighbors are always alike.
 const LAG_MIN: usize = 3;
 
 /// Peaks that lie fewer or more lags than this after [`LAG_MIN`] are no period.
@@ -20,10 +20,10 @@ const NO_PERIOD: usize = 125;
 pub fn period(values: &[f64]) -> usize {
     let values = &values[..values.len().min(ROWS_MAX)];
     let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let centred: Vec<f64> = values.iter().map(|it| it - mean).collect();
+    let centered: Vec<f64> = values.iter().map(|it| it - mean).collect();
     // Not divided by the variance, which is the same for all lags.
     let alike = |lag: usize| -> f64 {
-        centred.iter().zip(centred.iter().skip(lag)).map(|(before, after)| before * after).sum()
+        centered.iter().zip(centered.iter().skip(lag)).map(|(before, after)| before * after).sum()
     };
     let curve: Vec<f64> = (LAG_MIN..=LAG_MAX.min(values.len().saturating_sub(1))).map(alike).collect();
     let is_peak = |it: &[f64]| it[0] < it[1] && it[2] < it[1];

@@ -1,7 +1,7 @@
 //! Learns points of the past without judging them: what was stored becomes what is known.
 //!
 //! The last week is learned point by point, as it was then. Of what is older only a few points are, each in the place of
-//! its neighbours: they weigh half and less of all, and a sample of them has the mean and the spread of all. Means would
+//! its neighbors: they weigh half and less of all, and a sample of them has the mean and the spread of all. Means would
 //! not do, as they swing less than points. What tells movements and correlations apart knows the last week only.
 
 use super::{Scorer, ScorerHistory, ScorerSettings};

@@ -25,7 +25,7 @@ pub enum Fault {
     /// A disk or a network device is gone, and its values with it.
     VanishedDevice,
     /// Another guest of the same hardware takes a share of it: many signals move a little, together.
-    NoisyNeighbour,
+    NoisyNeighbor,
     /// A program writes a log without end.
     LogBurst,
     /// A counter does not count any more, its rate is 0.
@@ -42,7 +42,7 @@ impl Fault {
         Self::Oscillation,
         Self::FlatLine,
         Self::VanishedDevice,
-        Self::NoisyNeighbour,
+        Self::NoisyNeighbor,
         Self::LogBurst,
         Self::StoppedCounter,
     ];
@@ -57,7 +57,7 @@ impl Fault {
             Self::Oscillation => "oscillation",
             Self::FlatLine => "flat-line",
             Self::VanishedDevice => "vanished-device",
-            Self::NoisyNeighbour => "noisy-neighbour",
+            Self::NoisyNeighbor => "noisy-neighbor",
             Self::LogBurst => "log-burst",
             Self::StoppedCounter => "stopped-counter",
         }
@@ -78,7 +78,7 @@ impl Fault {
             Self::Oscillation => [HOUR, 3.0 * HOUR],
             Self::FlatLine => [HOUR, 4.0 * HOUR],
             Self::VanishedDevice => [15.0 * MINUTE, 2.0 * HOUR],
-            Self::NoisyNeighbour => [30.0 * MINUTE, 3.0 * HOUR],
+            Self::NoisyNeighbor => [30.0 * MINUTE, 3.0 * HOUR],
             Self::LogBurst => [15.0 * MINUTE, HOUR],
             Self::StoppedCounter => [30.0 * MINUTE, 2.0 * HOUR],
         }
@@ -87,7 +87,7 @@ impl Fault {
     /// How far the signal that leads it moves at least and at most, in units of its scale; faults without a size have 0.
     ///
     /// Four deviations are a value that an ordinary minute has once in half a year, so a level shift begins there. A
-    /// spike is short and has to be plain to be worth a page. A leak counts by where it ends. A neighbour moves each signal less than
+    /// spike is short and has to be plain to be worth a page. A leak counts by where it ends. A neighbor moves each signal less than
     /// anything else does; it is their number that tells.
     pub fn size(self) -> [f64; 2] {
         match self {
@@ -95,7 +95,7 @@ impl Fault {
             Self::LevelShift => [4.0, 8.0],
             Self::Leak => [6.0, 10.0],
             Self::Oscillation => [4.0, 8.0],
-            Self::NoisyNeighbour => [2.5, 4.0],
+            Self::NoisyNeighbor => [2.5, 4.0],
             Self::LogBurst => [4.0, 10.0],
             // Where a signal has no limit of its own, what is used up shows as a plateau so far above what is usual.
             Self::Saturation => [8.0, 12.0],

@@ -9,8 +9,8 @@ use crate::detect::random::SeededRng;
 /// In a table of foreign names a fault strikes at most so many signals.
 const STRUCK_MAX: usize = 3;
 
-/// In such a table a noisy neighbour moves every third signal, at most so many.
-const NEIGHBOURED_MAX: usize = 12;
+/// In such a table a noisy neighbor moves every third signal, at most so many.
+const NEIGHBORED_MAX: usize = 12;
 
 /// In such a table a device is at most so many columns side by side.
 const DEVICE_MAX: usize = 4;
@@ -167,7 +167,7 @@ impl FaultInjection {
     fn any(&mut self, scales: &SignalScales, random: &mut SeededRng) {
         let mut able = indices(scales, moves);
         let count = match self.fault {
-            Fault::NoisyNeighbour => able.len().div_ceil(3).clamp(STRUCK_MAX, NEIGHBOURED_MAX),
+            Fault::NoisyNeighbor => able.len().div_ceil(3).clamp(STRUCK_MAX, NEIGHBORED_MAX),
             _ => 1 + random.below(STRUCK_MAX),
         };
         for _ in 0..count.min(able.len()) {

@@ -89,7 +89,7 @@ pub struct Machine {
     jobs: CronJobs,
     at: f64,
     step: f64,
-    /// White noise of a mean over the step, in units of that of a minute. Within a minute neighbours are alike, so it
+    /// White noise of a mean over the step, in units of that of a minute. Within a minute neighbors are alike, so it
     /// grows no further than twice below 15 s.
     white: f64,
     /// Demand as memory sees it: sessions live for half an hour.
@@ -217,7 +217,7 @@ impl Machine {
         let user = (0.015 + self.traits.user * demand * cost + work.cpu) * self.noisy(0.03);
         // Packets and disks cost time in the kernel too.
         let system = (0.008 + self.traits.system * user + packets * 4e-7 + 0.03 * disk) * self.noisy(0.04);
-        // A neighbour's trifle, most of the time a hundredth of a percent.
+        // A neighbor's trifle, most of the time a hundredth of a percent.
         let steal = 0.0004 * self.noisy(0.9);
         // There is no more than all of it.
         let fit = (0.98 / (user + system + steal)).min(1.0);

@@ -71,7 +71,7 @@ const FILESYSTEM: SignalGroup = SignalGroup { lead: "filesystem_used_ratio", fol
 
 /// Another guest takes a share of the processors, and of the disk behind them. Stolen time is busy time, and our own tasks
 /// wait the longer for it; what they get done is less.
-const NEIGHBOUR: SignalGroup = SignalGroup {
+const NEIGHBOR: SignalGroup = SignalGroup {
     lead: "cpu_steal_ratio",
     follow: &[
         ("cpu_busy_ratio", 0.8),
@@ -108,7 +108,7 @@ pub(super) fn groups(fault: Fault) -> &'static [&'static SignalGroup] {
         Fault::LevelShift => &[&PROGRAMS, &MEMORY, &DISK, &NETWORK, &CONNECTIONS],
         Fault::Leak => &[&MEMORY, &FILESYSTEM, &CONNECTIONS],
         Fault::Saturation => &[&PROCESSORS, &MEMORY_FULL, &DISK_FULL],
-        Fault::NoisyNeighbour => &[&NEIGHBOUR],
+        Fault::NoisyNeighbor => &[&NEIGHBOR],
         Fault::LogBurst => &[&LOG],
         Fault::FlatLine | Fault::VanishedDevice | Fault::StoppedCounter => &[],
     }

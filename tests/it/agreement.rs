@@ -1,4 +1,4 @@
-//! Each step of the pipeline agrees with the reference implementation on labelled servers' metrics.
+//! Each step of the pipeline agrees with the reference implementation on labeled servers' metrics.
 //!
 //! `tests/quality/parts.py` wrote what the reference finds, row by row; the forest is not here, as its random numbers
 //! differ (`tests/it/detection_forest.rs` compares it by its area under the curve).

@@ -222,7 +222,7 @@ fn wrong_files_get_a_sentence() {
     let text = "the score \"high\" is not a number; write NaN where there is none";
     check("scores/a.csv", Some("score\n1\nhigh\n"), FILES, &format!("scores/a.csv:3: {text}"));
     check("scores/a.csv", Some(""), FILES, "scores/a.csv: there is no row in it");
-    let none = "no row is labelled 1; without an event there are no figures";
+    let none = "no row is labeled 1; without an event there are no figures";
     check("labels/a.label", Some("0\n0\n"), FILES, &format!("labels/a.label: {none}"));
     check("labels/a.label", Some("0\nyes\n"), FILES, "labels/a.label:2: \"yes\" is neither 0 nor 1");
     let missing = "cannot be read: No such file or directory (os error 2)";

@@ -36,7 +36,7 @@ fn scores(history: &str, input: &str, args: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// So many rows of the labelled set of application servers, without and with the rows before.
+/// So many rows of the labeled set of application servers, without and with the rows before.
 fn asd(rows: usize) -> (String, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality/data/asd-omi-1.train.csv.xz");
     let mut text = String::new();
@@ -367,7 +367,7 @@ fn labels_give_figures_at_once() {
     for (labels, sentence) in [
         ("short", "short: 100 rows have a score, but 2 have a label; each row needs both"),
         ("long", "long: 100 rows have a score, but 101 have a label; each row needs both"),
-        ("quiet", "quiet: no row is labelled 1; without an event there are no figures"),
+        ("quiet", "quiet: no row is labeled 1; without an event there are no figures"),
         ("none", "none: cannot be read: No such file or directory"),
     ] {
         let output = run(files.path(), &format!("{args} --labels {labels}"));

@@ -68,7 +68,7 @@ fn signals_are_those_of_hosts() {
 }
 
 #[test]
-fn days_are_alike_and_neighbours_too() {
+fn days_are_alike_and_neighbors_too() {
     for seed in 0..4 {
         let series = series(seed, 14 * MINUTES_A_DAY);
         for name in ["cpu_busy_ratio", "network_sent_bytes_per_second", "tcp_connections_established"] {
@@ -186,7 +186,7 @@ fn check_shape(fault: Fault, signals: &[usize], rows: &[SimulatedRow], sound: &[
             let swings = (0..rows.len()).filter(|row| largest(*row) > 1.0).count();
             assert!(swings > rows.len() / 4 && swings < rows.len(), "{swings} of {}", rows.len());
         }
-        Fault::NoisyNeighbour => {
+        Fault::NoisyNeighbor => {
             assert!(signals.len() >= 7 && largest(last) > 1.0 && largest(last) < 10.0, "{}", largest(last));
         }
         Fault::Spike | Fault::LevelShift | Fault::Saturation | Fault::LogBurst => {

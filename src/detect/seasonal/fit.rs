@@ -136,18 +136,18 @@ struct Cycle {
 fn cycle(values: &[f32], first: i64, grid: TimeGrid) -> Option<Cycle> {
     // Single precision is spent on the movement, not on the level.
     let mean = values.iter().map(|it| f64::from(*it)).sum::<f64>() / values.len() as f64;
-    let centred: Vec<f32> = values.iter().map(|it| (f64::from(*it) - mean) as f32).collect();
+    let centered: Vec<f32> = values.iter().map(|it| (f64::from(*it) - mean) as f32).collect();
     let days = (values.len() / grid.day()) as f64;
     let weeks = values.len() as f64 / grid.week() as f64;
     let (daily, weekly, mut remainder) = if weeks >= WEEKS_MIN as f64 {
         let mut both = Mstl::params();
         both.iterations(ROUNDS).seasonal_lengths(&[SPAN_OF_DAYS, SPAN_OF_WEEKS]).stl_params(smoothers());
-        let (mut seasonal, _, remainder) = both.fit(&centred, &[grid.day(), grid.week()]).ok()?.into_parts();
+        let (mut seasonal, _, remainder) = both.fit(&centered, &[grid.day(), grid.week()]).ok()?.into_parts();
         let weekly = seasonal.pop()?;
         (seasonal.pop()?, Some(weekly), remainder)
     } else {
         let (seasonal, _, remainder, _) =
-            smoothers().seasonal_length(SPAN_OF_DAYS).fit(&centred, grid.day()).ok()?.into_parts();
+            smoothers().seasonal_length(SPAN_OF_DAYS).fit(&centered, grid.day()).ok()?.into_parts();
         (seasonal, None, remainder)
     };
     // A weekly season of few weeks is mostly noise; without it what it took is remainder again.

@@ -4,7 +4,7 @@ use super::time_grid::TimeGrid;
 
 /// Signals of which a greater share is missing are not fitted.
 const MISSING_MAX: f64 = 1.0 / 3.0;
-/// Holes of up to this share of a day, an hour, are bridged from their neighbours.
+/// Holes of up to this share of a day, an hour, are bridged from their neighbors.
 const SHORT: usize = 24;
 
 /// The values without holes; nothing when too many are missing. A hole is not a number.
