@@ -56,9 +56,9 @@ impl fmt::Display for ParseBudgetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Grammar => f.write_str(
-                "is not a budget such as 1 per week; write a whole number, per, and hour, day, week or month, or off",
+                "is not a budget; expected a number, per, and hour, day, week or month, such as 1 per week, or off",
             ),
-            Self::Count => write!(f, "has to allow at least 1 and at most {COUNT_MAX} episodes"),
+            Self::Count => write!(f, "must allow 1 to {COUNT_MAX} episodes"),
         }
     }
 }

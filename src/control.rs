@@ -135,7 +135,7 @@ impl Control {
     pub async fn send(&self, command: ControlCommand) -> Outcome {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(CommandRefusal::Unavailable(format!(
-                "{COMMANDS_MAX} commands wait for a reply already"
+                "too many commands: {COMMANDS_MAX} are waiting for a reply"
             )));
         };
         let (reply, answered) = oneshot::channel();

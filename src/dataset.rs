@@ -78,10 +78,7 @@ pub fn series(
 ) -> Result<Series, DatasetError> {
     let labels = labels(labels_of)?;
     if !labels.contains(&true) {
-        return Err(DatasetError::of(
-            labels_of,
-            "no row is labeled 1; without an event there are no figures",
-        ));
+        return Err(DatasetError::of(labels_of, "no row is labeled 1; at least one event is required"));
     }
     let name = scores_of.file_stem().unwrap_or_default().to_string_lossy();
     Series::new(name, labels, scores(scores_of)?.scores, per_day, vus_window)

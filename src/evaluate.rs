@@ -72,11 +72,11 @@ pub enum EvaluateError {
 impl fmt::Display for EvaluateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("there are no rows"),
+            Self::Empty => f.write_str("the file has no rows"),
             Self::Lengths { scores, labels } => {
                 write!(f, "{scores} rows have a score, but {labels} have a label; each row needs both")
             }
-            Self::PerDay(found) => write!(f, "{found} rows a day are not possible; it must be above 0"),
+            Self::PerDay(found) => write!(f, "{found} rows per day is out of range; it must be above 0"),
             Self::Window(found) => {
                 write!(f, "a window of {found} rows for the volumes is over {VUS_WINDOW_MAX}")
             }

@@ -109,12 +109,10 @@ impl fmt::Display for UnknownVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(id) => {
-                write!(f, "there is no model {id}; `hostnorm models list` names those that are kept")
+                write!(f, "no model {id}; `hostnorm models list` lists all")
             }
-            Self::Current(id) => write!(f, "model {id} judges already"),
-            Self::NoneBefore => {
-                f.write_str("no model has judged before the current one, so there is no way back")
-            }
+            Self::Current(id) => write!(f, "model {id} is already the current model"),
+            Self::NoneBefore => f.write_str("no previous model to roll back to"),
         }
     }
 }
@@ -276,7 +274,7 @@ fn objection(shadow: &ModelVersion, current: &ModelVersion, tally: &ShadowTally)
     let margin = holdout_test::worse_max(own.held_out.min(before.held_out));
     if own.auc_own < before.auc_own - margin {
         return Some(format!(
-            "it tells faults from ordinary points with an AUC of {:.3}, the current one with {:.3}",
+            "its AUC on injected faults is {:.3}, that of the current model {:.3}",
             own.auc_own, before.auc_own
         ));
     }
@@ -284,7 +282,7 @@ fn objection(shadow: &ModelVersion, current: &ModelVersion, tally: &ShadowTally)
     let (above, above_current) = (share(tally.above), share(tally.above_current));
     (above > above_current + ALARMS_MORE_MAX).then(|| {
         format!(
-            "it puts {:.1} % of the readings above the limit, the current one {:.1} %",
+            "it puts {:.1} % of the readings above the threshold, the current model {:.1} %",
             100.0 * above,
             100.0 * above_current
         )

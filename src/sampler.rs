@@ -270,10 +270,7 @@ impl Sampler {
         self.missed += u64::from(skipped);
         let is_slow = skipped >= SKIPPED_MAX;
         if is_slow && !self.is_slow {
-            tracing::warn!(
-                skipped,
-                "readings skipped; if this goes on, nothing is learned: raise --interval"
-            );
+            tracing::warn!(skipped, "readings skipped; if this persists, raise --interval");
         }
         self.is_slow = is_slow;
         due + interval * skipped.saturating_add(1)
@@ -346,7 +343,7 @@ impl Sampler {
                     }
                 }
                 Err(reason) => {
-                    tracing::warn!(subject = subject.name(), %reason, "fit failed; the old times of day stay");
+                    tracing::warn!(subject = subject.name(), %reason, "fit of times of day failed; keeping the previous one");
                 }
             },
         }
@@ -356,7 +353,9 @@ impl Sampler {
     fn backfill(&mut self, past: Result<BackfillPoints, String>) {
         let blank = Box::new(self.durable.engine.rebuilt());
         let queued = past.and_then(|past| {
-            self.jobs.push(Job::Backfill { blank, past }).ok_or_else(|| "too many jobs wait".to_owned())
+            self.jobs
+                .push(Job::Backfill { blank, past })
+                .ok_or_else(|| "job dropped: too many are waiting".to_owned())
         });
         if let Err(reason) = queued {
             tracing::warn!(reason, "backfill failed; learning from live data");

@@ -35,7 +35,7 @@ impl ServiceManager {
             Ok(line) => line,
             Err(error) => {
                 let address = address.to_string_lossy();
-                tracing::warn!(%error, %address, "cannot tell whoever started hostnorm how it is: $NOTIFY_SOCKET");
+                tracing::warn!(%error, %address, "cannot notify the service manager: $NOTIFY_SOCKET is malformed");
                 return Self::default();
             }
         };
@@ -88,7 +88,7 @@ impl ServiceManager {
         if let Err(error) = line.send(lines)
             && !self.deaf.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!(%error, "whoever started hostnorm does not take what it is told");
+            tracing::warn!(%error, "cannot notify the service manager");
         }
     }
 }

@@ -77,9 +77,9 @@ pub enum Inconclusive {
 impl fmt::Display for Inconclusive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Short => "the points of a whole hour are not there",
-            Self::Alarm => "the last hour is an alarm without any fault in it",
-            Self::NoFault => "no signal can show a fault",
+            Self::Short => "points of a whole hour are missing",
+            Self::Alarm => "the last hour alerts without an injected fault",
+            Self::NoFault => "no signal varies",
         })
     }
 }
@@ -110,14 +110,14 @@ impl SelftestResult {
         let mut parts = Vec::new();
         if self.recall < RECALL_MIN {
             parts.push(format!(
-                "{:.0} % of {} injected faults were found, at least {:.0} % should be",
+                "found {:.0} % of {} injected faults, expected at least {:.0} %",
                 100.0 * self.recall,
                 self.faults,
                 100.0 * RECALL_MIN
             ));
         }
         if !blind.is_empty() {
-            parts.push(format!("blind to them: {}", blind.join(", ")));
+            parts.push(format!("blind detectors: {}", blind.join(", ")));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }

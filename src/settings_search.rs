@@ -118,11 +118,10 @@ impl fmt::Display for SearchError {
                     (HumanDuration::nearest(*needed as f64 * every), HumanDuration::nearest(*every));
                 write!(
                     f,
-                    "{rows} rows of {every} are too few to search on; at least {needed} are needed, {long} in all, so that \
-                     {FAULTS_MIN} faults fit into each part that settings are tried on"
+                    "{rows} rows of {every} are too few to search; at least {needed} are required, {long} in all, to fit {FAULTS_MIN} faults into each part"
                 )
             }
-            Self::Still => f.write_str("no signal moves, so no fault would show"),
+            Self::Still => f.write_str("no signal varies, so no fault would be visible"),
         }
     }
 }
@@ -342,8 +341,7 @@ mod tests {
             Search::new(history, &settings(every), 1).map(|it| (it.parts(), it.faults()))
         };
         let error = search(60.0, 3_206, true).unwrap_err();
-        let expect = "3206 rows of 1m are too few to search on; at least 3207 are needed, 2d5h27m in all, so that 8 \
-                      faults fit into each part that settings are tried on";
+        let expect = "3206 rows of 1m are too few to search; at least 3207 are required, 2d5h27m in all, to fit 8 faults into each part";
         assert_eq!(error.to_string(), expect);
         assert_eq!(search(60.0, 3_207, true), Ok(([2_244, 481, 482], (8, 7))));
         assert_eq!(search(3_600.0, 1_000, true), Ok(([700, 150, 150], (37, 10))));

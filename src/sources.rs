@@ -190,10 +190,10 @@ pub enum SourceError {
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unavailable { path } => write!(f, "{} does not exist on this machine", path.display()),
+            Self::Unavailable { path } => write!(f, "{} does not exist on this host", path.display()),
             Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
             Self::Parse { path, line, text } => {
-                write!(f, "{}:{line}: cannot understand {text:?}", path.display())
+                write!(f, "{}:{line}: malformed: {text:?}", path.display())
             }
         }
     }

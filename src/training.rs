@@ -114,15 +114,12 @@ impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooFewRows(rows) => {
-                write!(f, "{rows} points are too few to train on, at least {ROWS_MIN} are needed")
+                write!(f, "too few points: {rows}, {ROWS_MIN} required")
             }
             Self::Forest(error) => error.fmt(f),
             Self::Blind { own, peer } => {
-                write!(
-                    f,
-                    "the forest tells faults from ordinary points with an AUC of {own:.3}, hardly at all"
-                )?;
-                peer.map_or(Ok(()), |peer| write!(f, "; a second opinion has {peer:.3}"))
+                write!(f, "the forest hardly distinguishes faults from normal points: AUC {own:.3}")?;
+                peer.map_or(Ok(()), |peer| write!(f, "; a second implementation has {peer:.3}"))
             }
         }
     }
@@ -331,7 +328,7 @@ mod tests {
         let first = train(&history(26, 20, 1.0, 0.2), &TrainingSettings::default(), 5).unwrap();
         assert_eq!((first.card.rows, first.card.sample_size), (16, 16));
         let error = train(&history(26, 9, 1.0, 0.2), &TrainingSettings::default(), 5).unwrap_err();
-        assert_eq!(error.to_string(), "9 points are too few to train on, at least 10 are needed");
+        assert_eq!(error.to_string(), "too few points: 9, 10 required");
     }
 
     #[test]

@@ -60,9 +60,9 @@ impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, reason } => write!(f, "cannot read {}: {reason}", path.display()),
-            Self::Content { path, wanted } => write!(f, "{} holds no {wanted}", path.display()),
+            Self::Content { path, wanted } => write!(f, "{} contains no {wanted}", path.display()),
             Self::Alone(what) => f.write_str(what),
-            Self::Header(name) => write!(f, "the header {name:?} is none; write 'Name: value'"),
+            Self::Header(name) => write!(f, "header {name:?} is malformed: expected 'Name: value'"),
         }
     }
 }
@@ -202,7 +202,7 @@ mod tests {
         check("anna:a:b", none, "Some((\"anna\", \"a:b\"))");
         check("anna", &password, "Some((\"anna\", \"geheim\"))");
         check("", &password, "a password file needs a user");
-        check("anna", &empty, "/empty holds no secret in its first line");
+        check("anna", &empty, "/empty contains no secret in its first line");
         let gone = folder.path().join("gone");
         check("anna", &gone, "cannot read /gone: No such file or directory (os error 2)");
     }
@@ -215,9 +215,9 @@ mod tests {
             assert_eq!(found, expect);
         };
         check("X-Scope-OrgID: team-a", "[(\"X-Scope-OrgID\", \"team-a\")]");
-        check("X-Scope-OrgID", "the header \"X-Scope-OrgID\" is none; write 'Name: value'");
-        check("a b: c", "the header \"a b\" is none; write 'Name: value'");
-        check("a: b\nc: d", "the header \"a\" is none; write 'Name: value'");
+        check("X-Scope-OrgID", "header \"X-Scope-OrgID\" is malformed: expected 'Name: value'");
+        check("a b: c", "header \"a b\" is malformed: expected 'Name: value'");
+        check("a: b\nc: d", "header \"a\" is malformed: expected 'Name: value'");
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         };
         check(
             Credentials { ca_file: text.clone(), ..Credentials::default() },
-            "/text holds no certificate in PEM",
+            "/text contains no certificate in PEM",
         );
         check(
             Credentials { key_file: text.clone(), ..Credentials::default() },

@@ -139,13 +139,13 @@ pub(super) fn read(
     let step = millis(wanted.step);
     let mut whole = grid(step);
     let (set, mut times) = choose(&mut server, mapping.sets(address.kind), whole, tell)?;
-    let mut remarks = vec![format!("the names of {} are used", set.name)];
+    let mut remarks = vec![format!("using the metric names of {}", set.name)];
     if let Some(apart) = apart(&times).filter(|it| it * 1e3 > SPARSE_STEPS * step as f64) {
         let steps = (apart * 1e3 / step as f64 - 0.01).ceil() as i64;
         whole = grid(step.saturating_mul(steps));
         times = instants(&mut server, &set.anchor, whole, tell)?;
         let shown = [HumanDuration::nearest(apart), HumanDuration::nearest(whole.step as f64 / 1e3)];
-        remarks.push(format!("the server has a sample each {}, so points are {} apart", shown[0], shown[1]));
+        remarks.push(format!("the server has one sample per {}, so points are {} apart", shown[0], shown[1]));
     }
     let direct = set.signals.as_ref();
     let mut fold =

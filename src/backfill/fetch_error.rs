@@ -114,42 +114,42 @@ impl fmt::Display for FetchErrorKind {
         match self {
             Self::Refused(reason) => write!(
                 f,
-                "the server cannot be reached: {reason}; is it running, is the port right, does a firewall or a proxy \
-                 stand between?"
+                "cannot reach the server: {reason}; check that it runs, the port, firewalls and proxies"
             ),
-            Self::NoHost => f.write_str("there is no host of this name; is it spelled right, does DNS know it here?"),
+            Self::NoHost => f.write_str("unknown host name; check its spelling and DNS"),
             Self::Tls(reason) => write!(
                 f,
-                "no secure connection: {reason}; name the certificate of its authority with --ca-file, or write \
-                 http:// if the server has no TLS"
+                "TLS failed: {reason}; pass its CA certificate with --ca-file, or use http:// if the server has no TLS"
             ),
             Self::Silent(waited) => write!(
                 f,
-                "no whole answer within {waited}; ask for less with --lookback, or look at the load of the server"
+                "no complete response within {waited}; shorten --lookback, or check the load of the server"
             ),
             Self::Half => f.write_str(
-                "the answer ends in its middle; does a proxy or the server cut long answers? A shorter --lookback may do",
+                "the response is truncated; check the server's and proxies' limits, or shorten --lookback",
             ),
             Self::Large(bytes) => write!(
                 f,
-                "the answer is larger than {} MiB; choose one host with --host or --match",
+                "the response is larger than {} MiB; select one host with --host or --match",
                 bytes >> 20
             ),
             Self::Page(title) => write!(
                 f,
-                "a web page{} came instead of data; this is not the URL of the API, or a login stands before it",
+                "the response is a web page{}; check that the URL is that of the API and needs no login",
                 Said(title)
             ),
-            Self::Garbled(what) => write!(f, "the answer is not what the API gives: {what}"),
+            Self::Garbled(what) => write!(f, "unexpected response: {what}"),
             Self::Nothing { names, instead } => {
-                write!(f, "the server has nothing of {}", names.join(", "))?;
+                write!(f, "the server has no data for {}", names.join(", "))?;
                 if !instead.is_empty() {
                     write!(f, "; {instead}")?;
                 }
-                f.write_str("; look at --host, --match and --lookback, or name its own names with --mapping")
+                f.write_str(
+                    "; check --host, --match and --lookback, or pass the server's names with --mapping",
+                )
             }
             Self::Several { hosts, how } => {
-                write!(f, "the server has several hosts ({}); say which with {how}", hosts.join(", "))
+                write!(f, "the server has several hosts ({}); select one with {how}", hosts.join(", "))
             }
             Self::Client(reason) => f.write_str(reason),
             status => status.fmt_status(f),
@@ -162,36 +162,32 @@ impl FetchErrorKind {
     fn fmt_status(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoUser { given: false } => f.write_str(
-                "the server wants to know who asks (401); give --user with --password-file, or --token-file",
+                "authentication required (401); pass --user with --password-file, or --token-file",
             ),
-            Self::NoUser { given: true } => {
-                f.write_str("the server does not accept this name, password or token (401)")
-            }
+            Self::NoUser { given: true } => f.write_str("wrong user, password or token (401)"),
             Self::Forbidden(said) => write!(
                 f,
-                "the server refuses this (403){}; the user may not read it, or a header such as X-Scope-OrgID is missing \
-                 (--header)",
+                "access denied (403){}; check the user's permissions, or a missing header such as X-Scope-OrgID (--header)",
                 Said(said)
             ),
             Self::NoPath => f.write_str(
-                "there is no such path (404); if the API stands below a prefix, put it into the URL, such as \
-                 http://host/prometheus",
+                "not found (404); if the API has a prefix, add it to the URL, such as http://host/prometheus",
             ),
             Self::Question { status, said } => write!(
                 f,
-                "the server does not understand the question ({status}){}; look at --match and --mapping",
+                "the server rejects the query ({status}){}; check --match and --mapping",
                 Said(said)
             ),
             Self::Busy { wait: Some(wait) } => {
-                write!(f, "the server is asked too often (429) and wants {wait} of rest; try again later")
+                write!(f, "too many requests (429); try again after {wait}")
             }
-            Self::Busy { wait: None } => f.write_str("the server is asked too often (429); try again later"),
+            Self::Busy { wait: None } => f.write_str("too many requests (429); try again later"),
             Self::Down { status, said } => {
-                write!(f, "the server fails ({status}){}; try again later, or look at its log", Said(said))
+                write!(f, "the server failed ({status}){}; try again later, or check its log", Said(said))
             }
-            Self::Moved(to) => write!(f, "the server sends us elsewhere{}; write that URL", Said(to)),
+            Self::Moved(to) => write!(f, "the server redirects{}; use that URL", Said(to)),
             Self::Status(status) => {
-                write!(f, "the server answers with status {status}, which is not expected")
+                write!(f, "unexpected status {status}")
             }
             _ => Ok(()),
         }

@@ -122,7 +122,7 @@ impl HttpClient {
             if !again || tried >= TRIES_MAX || WAIT_MAX < pause {
                 return Err(self.failure(cause));
             }
-            tell(FetchProgress::Wait(&format!("{}; asking again in {pause}", self.failure(cause))));
+            tell(FetchProgress::Wait(&format!("{}; retrying in {pause}", self.failure(cause))));
             std::thread::sleep(pause.duration());
             wait = wait.times(2);
         }
@@ -229,7 +229,7 @@ fn cause_of(error: &ureq::Error) -> FetchErrorKind {
             _ => FetchErrorKind::Refused(quoted(&io.to_string())),
         },
         ureq::Error::Protocol(_) | ureq::Error::Decompress(..) | ureq::Error::LargeResponseHeader(..) => {
-            FetchErrorKind::Garbled(format!("it is no HTTP that can be understood ({text})"))
+            FetchErrorKind::Garbled(format!("malformed HTTP response ({text})"))
         }
         _ => FetchErrorKind::Refused(text),
     }

@@ -243,7 +243,7 @@ mod tests {
         metric("hostnorm_cpus: {from: x}", "no metric \"hostnorm_cpus\"; did you mean hostnorm_cpus_online?");
         metric("hostnorm_cpus_online: {form: x}", "unknown field `form`");
         metric("hostnorm_cpus_online: {from: 'a b'}", "\"a b\" is no name of a metric of Prometheus");
-        metric("hostnorm_cpus_online: {from: a, times: .nan}", "times has to be a finite number");
+        metric("hostnorm_cpus_online: {from: a, times: .nan}", "times must be a finite number");
         metric("hostnorm_cpus_online: {from: a, per: hostnorm_cpu_seconds_total}", "a metric without labels");
         metric("hostnorm_cpus_online: {from: a, labels: {mode: x}}", "has no label \"mode\"");
         metric("hostnorm_cpus_online: 7", "expected a source such as {from: name}, or a list of them");
@@ -253,11 +253,7 @@ mod tests {
             "\"cpu\" is no measurement.field of InfluxDB",
         );
         let tagless = "influxdb:\n  t:\n    anchor: {from: a.b}\n    metrics:\n      hostnorm_cpu_seconds_total: {from: a.b}\n";
-        check_wrong(
-            tagless,
-            5,
-            "nothing says where the label \"mode\" of hostnorm_cpu_seconds_total comes from",
-        );
+        check_wrong(tagless, 5, "no source for the label \"mode\" of hostnorm_cpu_seconds_total");
     }
 
     proptest! {

@@ -72,14 +72,14 @@ impl fmt::Display for HistorySourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kind => f.write_str(
-                "is none of csv:FILE, prometheus:URL and influxdb:URL, such as prometheus:http://localhost:9090",
+                "expected csv:FILE, prometheus:URL or influxdb:URL, such as prometheus:http://localhost:9090",
             ),
-            Self::NoFile => f.write_str("names no file; write csv:FILE"),
-            Self::Scheme => f.write_str("needs http:// or https:// before the host"),
-            Self::Host => f.write_str("has no valid host and port behind http:// or https://"),
-            Self::Extra(what) => write!(f, "has {what}, which has no meaning here"),
+            Self::NoFile => f.write_str("has no file; expected csv:FILE"),
+            Self::Scheme => f.write_str("has no scheme; add http:// or https:// before the host"),
+            Self::Host => f.write_str("has no valid host and port after http:// or https://"),
+            Self::Extra(what) => write!(f, "has {what}, which is not supported"),
             Self::NoDatabase => f.write_str(
-                "names no database; put it behind the host, such as influxdb:http://localhost:8086/telegraf",
+                "has no database; add it after the host, such as influxdb:http://localhost:8086/telegraf",
             ),
         }
     }

@@ -58,10 +58,8 @@ impl Prometheus {
     /// What to tell a user who found nothing.
     pub(super) fn instead(&mut self, whole: TimeChunk, tell: Tell<'_>) -> String {
         match self.label("instance", None, whole, tell) {
-            Ok(hosts) if hosts.is_empty() => {
-                "it has nothing at all of this time with a label instance".into()
-            }
-            Ok(hosts) => format!("of this time it has the instances {}", some_of(&hosts).join(", ")),
+            Ok(hosts) if hosts.is_empty() => "it has no series with a label instance in this range".into(),
+            Ok(hosts) => format!("in this range it has the instances {}", some_of(&hosts).join(", ")),
             // It was asked out of courtesy.
             Err(_) => String::new(),
         }

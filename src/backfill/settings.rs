@@ -85,7 +85,7 @@ impl BackfillSettings {
             Err(error) => Some(("backfill.from", error.to_string())),
             Ok(_) if !(LOOKBACK_MIN..=LOOKBACK_MAX).contains(&self.lookback) => Some((
                 "backfill.lookback",
-                format!("{} is not within {LOOKBACK_MIN} and {LOOKBACK_MAX}", self.lookback),
+                format!("{} is out of range; expected {LOOKBACK_MIN} to {LOOKBACK_MAX}", self.lookback),
             )),
             Ok(_) => None,
         }

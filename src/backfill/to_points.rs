@@ -193,7 +193,9 @@ impl<'a> PointBuilder<'a> {
         self.units.judge()?;
         let dropped = self.dropped.into_iter();
         self.past.remarks.extend(dropped.map(|(name, count)| {
-            format!("{name} has {count} series more than the {SERIES_MAX} that are read; name one host with --host")
+            format!(
+                "{name} has {count} series more than the maximum of {SERIES_MAX}; select one host with --host"
+            )
         }));
         Ok(self.past)
     }

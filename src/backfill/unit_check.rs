@@ -20,8 +20,8 @@ const MEMORY_BYTES_MIN: f64 = 64e6;
 /// What counts seconds gains at most this much in a second; readings come late.
 const SECONDS_RATE_MAX: f64 = 1.5;
 
-const KILOBYTES: &str = "these look like kilobytes: give times: 1024 in a file for --mapping";
-const MILLISECONDS: &str = "these are no seconds: give times: 0.001 for milliseconds, or times: 0.000001 for microseconds, in a file for --mapping";
+const KILOBYTES: &str = "values look like kilobytes: set times: 1024 in a file for --mapping";
+const MILLISECONDS: &str = "values are not seconds: set times: 0.001 for milliseconds, or times: 0.000001 for microseconds, in a file for --mapping";
 
 /// What can be said of a metric whatever the host.
 enum Rule {
@@ -124,7 +124,7 @@ impl<'a> UnitCheck<'a> {
         for (idx, signal) in self.signals.iter().enumerate() {
             if self.over[idx].is_amiss() && signal.unit == Unit::Ratio {
                 let hint = if self.over[idx].example <= 100.0 * (1.0 + RATIO_SLACK) {
-                    "a ratio is between 0 and 1: these look like hundredths; divide by 100"
+                    "a ratio is between 0 and 1; values look like percent: divide by 100"
                 } else {
                     "a ratio is between 0 and 1"
                 };
@@ -134,7 +134,7 @@ impl<'a> UnitCheck<'a> {
                 return Err(amiss(
                     signal,
                     &self.below[idx],
-                    "no signal is below 0; leave a cell empty where a value is missing",
+                    "signals are not negative; leave the cell of a missing value empty",
                 ));
             }
         }
@@ -212,12 +212,12 @@ mod tests {
         check(&[(0.0, 1e9), (1.0, 0.0)], "");
         check(
             &[(12.5, 0.0), (99.0, 0.0)],
-            "wrong unit: a_ratio has values such as 99; a ratio is between 0 and 1: these look like hundredths; divide by 100",
+            "wrong unit: a_ratio has values such as 99; a ratio is between 0 and 1; values look like percent: divide by 100",
         );
         check(&[(1200.0, 0.0)], "wrong unit: a_ratio has values such as 1200; a ratio is between 0 and 1");
         check(
             &[(0.5, -1.0)],
-            "wrong unit: a_count has values such as -1; no signal is below 0; leave a cell empty where a value is missing",
+            "wrong unit: a_count has values such as -1; signals are not negative; leave the cell of a missing value empty",
         );
         let mut mostly_right = vec![(0.5, 0.0); 99];
         mostly_right.push((7.0, 0.0));

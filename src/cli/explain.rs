@@ -27,7 +27,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              With EPISODE, explain a stored anomaly: when it was, how long, the signals behind its peak with their expected \
              ranges, and similar ones before. Its score is reproduced from the stored readings, state and model, and \
              compared with the stored scores bit by bit; the settings must be those that hostnorm ran with.\n\n\
-             Exit 0; 1 if there is no such episode, scores differ, or no hostnorm runs.",
+             Exit 0; 1 if there is no such episode, scores differ, or hostnorm is not running.",
         )
         .arg(
             Arg::new("episode")

@@ -173,7 +173,7 @@ mod tests {
         check("--input t.csv", "None None \"t.csv\" None None Score None 0");
         check(
             "--history h.csv --input - --every 60s --output s.csv --all --labels l --threshold 4 --config.file c.yaml",
-            "Some(\"h.csv\") None \"-\" Some(Span { millis: 60000 }) Some(\"s.csv\") All Some(\"l\") 1",
+            "Some(\"h.csv\") None \"-\" Some(HumanDuration { millis: 60000 }) Some(\"s.csv\") All Some(\"l\") 1",
         );
     }
 

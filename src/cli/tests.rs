@@ -46,7 +46,7 @@ fn settings_may_stand_before_or_behind_the_command() {
 fn a_table_is_validated() {
     check(
         "validate t.csv --every 5m --format json",
-        "Validate(Validate { file: \"t.csv\", every: Some(Span { millis: 300000 }), format: Json })",
+        "Validate(Validate { file: \"t.csv\", every: Some(HumanDuration { millis: 300000 }), format: Json })",
     );
     check("validate -", "Validate(Validate { file: \"-\", every: None, format: Text })");
     check("validate", "exit 64 error: the following required arguments were not provided:");
@@ -122,7 +122,7 @@ fn each_command_has_a_page_and_each_shell_its_completions() {
     check("--window 3 man", "exit 64 man does not use --window; remove it");
     check(
         "health --web.listen-address :1",
-        "Health(Options { file: None, flags: [Given { key: \"web.listen_address\", flag: \"web.listen-address\", words: [\":1\"] }] })",
+        "Health(GlobalOptions { file: None, flags: [FlagValue { key: \"web.listen_address\", flag: \"web.listen-address\", words: [\":1\"] }] })",
     );
 }
 

@@ -122,7 +122,7 @@ fn from_args() -> Vec<Arg> {
     };
     let lookback = |text: &str| match text.parse::<HumanDuration>() {
         Ok(span) if (LOOKBACK_MIN..=LOOKBACK_MAX).contains(&span) => Ok(span),
-        Ok(span) => Err(format!("{span} is not within {LOOKBACK_MIN} and {LOOKBACK_MAX}")),
+        Ok(span) => Err(format!("{span} is out of range; expected {LOOKBACK_MIN} to {LOOKBACK_MAX}")),
         Err(error) => Err(error.to_string()),
     };
     vec![
@@ -316,11 +316,11 @@ mod tests {
         );
         check(
             "--from h.csv",
-            "error: invalid value 'h.csv' for '--from <ORIGIN>': is none of csv:FILE, prometheus:URL and influxdb:URL, such as prometheus:http://localhost:9090",
+            "error: invalid value 'h.csv' for '--from <ORIGIN>': expected csv:FILE, prometheus:URL or influxdb:URL, such as prometheus:http://localhost:9090",
         );
         check(
             "--from csv:h --lookback 0",
-            "error: invalid value '0' for '--lookback <DURATION>': 0s is not within 1h and 90d",
+            "error: invalid value '0' for '--lookback <DURATION>': 0s is out of range; expected 1h to 90d",
         );
     }
 

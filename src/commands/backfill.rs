@@ -87,7 +87,7 @@ fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, Exit> {
             let alike = order.signals.iter().map(|it| (strsim::jaro(it.name, name), it.name));
             let nearest = alike.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|it| it.0 >= ALIKE_MIN);
             let hint = nearest.map(|(_, it)| format!("; did you mean {it}?")).unwrap_or_default();
-            return Err(Exit::usage(format!("--metric {name:?} is no signal of hostnorm{hint}")));
+            return Err(Exit::usage(format!("--metric {name:?} is not a signal{hint}")));
         }
     }
     let is_unwanted = |it: &Signal| !order.only.is_empty() && order.only.iter().all(|name| it.name != name);

@@ -48,7 +48,7 @@ pub(super) fn ask_or_amend(
     let amended = entries(&directory).and_then(|it| store::amend(&directory, &it).map_err(failure));
     match amended {
         Ok(()) => Exit::success(format!(
-            "no hostnorm runs; done in the store in {}, for the next start",
+            "hostnorm is not running; done in the store in {}, effective at the next start",
             directory.display()
         )),
         // Whoever meant a daemon sees where it was looked for.
@@ -66,8 +66,7 @@ fn send(
         Some(Ok(outcome)) => return outcome.map(Ok).map_err(failure),
         Some(Err(error @ ClientError::NotRunning(_))) => error.to_string(),
         Some(Err(error)) => return Err(failure(error)),
-        None => "these settings have no control socket; give --config.file or --storage.path of the hostnorm that \
-                 runs, or set web.control_socket"
+        None => "no control socket in these settings; pass the --config.file or --storage.path of the running hostnorm, or set web.control_socket"
             .to_owned(),
     };
     let directory = if let StoreLocation::Directory(directory) = place { Some(directory) } else { None };

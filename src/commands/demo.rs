@@ -58,7 +58,7 @@ fn hurried(mut config: Config, demo: &Demo) -> Config {
 
 async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
     say(&format!(
-        "-- learning: what is normal here, for {}; then {} of load (cpu {} %, memory {} %, disk {} MB, http {}/s)",
+        "-- learning for {}, then {} of load (cpu {} %, memory {} %, disk {} MB, http {}/s)",
         demo.warmup, demo.lasts, demo.cpu, demo.memory, demo.disk, demo.http_rps
     ))?;
     let (tell, mut told) = reports::channel(WAITING_MAX);
@@ -90,7 +90,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
             seen = told.recv() => seen,
         };
         let seen = seen.ok_or_else(|| {
-            io::Error::other("the sampling loop ended by itself; this is a defect of hostnorm")
+            io::Error::other("the sampling loop ended unexpectedly; this is a bug in hostnorm")
         })?;
         let (lines, act) = story.step(&seen);
         lines.iter().try_for_each(|line| say(line))?;

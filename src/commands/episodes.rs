@@ -20,7 +20,7 @@ pub fn run(options: &Episodes, environment: impl IntoIterator<Item = (OsString, 
         Ok(episodes) if options.json => {
             Exit::success(serde_json::to_string_pretty(&episodes).unwrap_or_default())
         }
-        Ok(episodes) if episodes.is_empty() => Exit::success("no anomalies are stored in this time"),
+        Ok(episodes) if episodes.is_empty() => Exit::success("no anomalies stored in this range"),
         Ok(episodes) => Exit::success(table(&episodes)),
     }
 }

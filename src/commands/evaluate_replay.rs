@@ -81,7 +81,7 @@ fn series(
     let mut table = open(&test)?;
     if table.columns() != train.columns() {
         return Err(Exit::failure(format!(
-            "{}: its columns are not those of {}",
+            "{}: columns differ from those of {}",
             table.name(),
             train.name()
         )));

@@ -32,7 +32,7 @@ pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, O
     match explained {
         Err(error) => Exit::failure(error.to_string()),
         Ok(None) => Exit::failure(format!(
-            "episode {} is not in the store; `hostnorm episodes` lists those that are",
+            "no episode {} in the store; `hostnorm episodes` lists all",
             description::id(subject, *second)
         )),
         Ok(Some(it)) => {

@@ -70,7 +70,7 @@ fn told(left_out: Skipped) -> Exit {
         return Exit::success("");
     }
     Exit::failure(format!(
-        "the table is written, without {} values of series that this hostnorm does not know and {} corrupt rows",
+        "table written; skipped {} values of unknown series and {} corrupt rows",
         left_out.unknown, left_out.corrupt
     ))
 }

@@ -14,7 +14,7 @@ pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, Os
     let now = clock::now();
     let span = options.range.between(now);
     if span.from > span.to {
-        return Exit::usage("--from is later than --to; nothing is forgotten".to_owned());
+        return Exit::usage("--from is after --to; swap them".to_owned());
     }
     let command = ControlCommand::Forget { from: span.from, to: span.to };
     daemon_client::ask_or_amend(&options.options, environment, &command, |_| {

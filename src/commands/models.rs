@@ -62,8 +62,8 @@ fn found(records: &[VersionRecord], id: Option<&str>) -> Result<ModelVersion, Ex
     let wanted = |it: &&VersionRecord| id.map_or(it.state == VersionStage::Current.name(), |id| it.id == id);
     let record = records.iter().rev().find(wanted).ok_or_else(|| {
         Exit::failure(match id {
-            Some(id) => format!("there is no model {id}; hostnorm models list names those that are kept"),
-            None => "no model judges yet; the first is trained after the warm-up".to_owned(),
+            Some(id) => format!("no model {id}; `hostnorm models list` lists all"),
+            None => "no current model; the first is trained after the warm-up".to_owned(),
         })
     })?;
     ModelVersion::from_record(record).map_err(|error| Exit::failure(format!("model {}: {error}", record.id)))

@@ -28,10 +28,8 @@ pub(super) fn config(
     let (config, place) = locate(options, environment)?;
     match place {
         StoreLocation::Directory(directory) => Ok((config, directory)),
-        StoreLocation::Off => Err(Exit::usage("nothing is stored: storage.path is off; give --storage.path")),
-        StoreLocation::Nowhere => {
-            Err(Exit::usage("no directory for the store is known; give --storage.path"))
-        }
+        StoreLocation::Off => Err(Exit::usage("no store: storage.path is off; set --storage.path")),
+        StoreLocation::Nowhere => Err(Exit::usage("no directory for the store; set --storage.path")),
     }
 }
 

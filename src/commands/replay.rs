@@ -179,7 +179,7 @@ pub(super) fn every<'a>(
             }
         }
     }
-    found.map(|it| it.0).ok_or_else(|| Exit::usage("error: there is no table"))
+    found.map(|it| it.0).ok_or_else(|| Exit::usage("error: the table is empty"))
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ async fn renewed(
                 let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
                 match moved.then(|| http::bind(&new.web.listen_address)).transpose() {
                     Ok(elsewhere) => {
-                        tracing::info!("the settings were read anew and take effect");
+                        tracing::info!("settings reloaded");
                         return Some((new, elsewhere));
                     }
                     Err(error) => {
@@ -197,10 +197,10 @@ async fn until(
     served?;
     // A reading that hangs in the kernel must not keep the process from ending.
     if !fell && tokio::time::timeout(http::GRACE, &mut ended).await.is_err() {
-        return Err(io::Error::other("a reading hangs; left without waiting for it"));
+        return Err(io::Error::other("a reading hangs; exiting without it"));
     }
     if fell || thread.join().is_err() {
-        return Err(io::Error::other("the sampling loop ended by itself; this is a defect of hostnorm"));
+        return Err(io::Error::other("the sampling loop ended unexpectedly; this is a bug in hostnorm"));
     }
     Ok(())
 }
@@ -210,7 +210,7 @@ async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
     match ControlSocket::bind(&path?).await {
         Ok(socket) => Some(socket),
         Err(error) => {
-            tracing::warn!(%error, "no commands are taken");
+            tracing::warn!(%error, "local commands are unavailable");
             None
         }
     }
@@ -222,9 +222,7 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
     let mut backfill = backfill::due(config);
     let StoreLocation::Directory(directory) = place else {
         if *place == StoreLocation::Nowhere {
-            tracing::warn!(
-                "no directory for the store is known: what is learned is lost at the end; give --storage.path"
-            );
+            tracing::warn!("no directory for the store; learned state is lost on exit: set --storage.path");
         }
         backfill.into_iter().for_each(|it| it.start(handle.clone()));
         return Store::memory();
@@ -304,7 +302,7 @@ fn greet(config: &Config, listeners: &[TcpListener]) {
         signals,
         detectors = detect::DETECTORS.each().iter().map(|it| it.name).collect::<Vec<_>>().join(" "),
         warmup = %config.detection.warmup,
-        "learning what is normal on this host; the first score will be there after the warm-up"
+        "learning; the first score follows after the warm-up"
     );
 }
 

@@ -211,9 +211,9 @@ impl Gathered {
         let nearest = keys.map(|it| (alike(it), it)).max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
             Some((alike, nearest)) if alike >= ALIKE_MIN => {
-                format!("there is no such setting; did you mean {}?", place.name_of(nearest))
+                format!("unknown setting; did you mean {}?", place.name_of(nearest))
             }
-            _ => "there is no such setting; hostnorm check --print-defaults lists all".into(),
+            _ => "unknown setting; hostnorm check --print-defaults lists all".into(),
         }
     }
 
@@ -383,7 +383,7 @@ mod tests {
         check(
             &[("HOSTNORM_INTERVALL", "2s"), ("HOSTNORM_METRICS__RAW", "yes")],
             &[("interval", &["0"]), ("window", &["many"])],
-            "environment variable HOSTNORM_INTERVALL: there is no such setting; did you mean HOSTNORM_INTERVAL?\n\
+            "environment variable HOSTNORM_INTERVALL: unknown setting; did you mean HOSTNORM_INTERVAL?\n\
              environment variable HOSTNORM_METRICS__RAW: expected true or false, found yes\n\
              flag --window: expected a whole number, found many\n\
              flag --interval: 0 is too short; the shortest interval is 100ms",

@@ -109,7 +109,7 @@ fn headers(list: &str) -> Result<Option<Value>, String> {
     let pairs = parts(list).zip(1..).map(|(pair, place)| match pair.split_once('=') {
         Some((name, value)) => Ok(format!("{}: {}", name.trim(), decoded(value.trim()))),
         // What it holds may be a secret.
-        None => Err(format!("header {place} is none; write name=value, with commas between headers")),
+        None => Err(format!("header {place} is malformed: expected name=value, separated by commas")),
     });
     Ok(Some(pairs.collect::<Result<Vec<_>, _>>()?.into()))
 }
@@ -118,7 +118,7 @@ fn exporter(word: &str) -> Result<Option<Value>, String> {
     match word.to_ascii_lowercase().as_str() {
         "otlp" => Ok(None),
         "none" => Ok(Some(false.into())),
-        _ => Err(format!("expected otlp or none, found {word}; hostnorm has no other exporter")),
+        _ => Err(format!("expected otlp or none, found {word}")),
     }
 }
 
@@ -221,8 +221,7 @@ mod tests {
             (
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
                 "localhost:4317",
-                "\"localhost:4317\" is no URL of a collector such as http://localhost:4318, or \
-                 http://localhost:4317 for grpc",
+                "\"localhost:4317\" is not a URL of an OTLP endpoint such as http://localhost:4318, or http://localhost:4317 for grpc",
             ),
             (
                 "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -232,14 +231,10 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "expected a whole number of milliseconds, found 10s"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "expected one of none, gzip, found zstd"),
             ("OTEL_TRACES_SAMPLER_ARG", "much", "expected a number, found much"),
-            ("OTEL_TRACES_SAMPLER_ARG", "1.5", "1.5 is not within 0 and 1"),
-            ("OTEL_RESOURCE_ATTRIBUTES", "a", "\"a\" is no attribute; write key=value"),
-            ("OTEL_PROPAGATORS", "b3", "\"b3\" is not known here; known are tracecontext, baggage, none"),
-            (
-                "OTEL_TRACES_EXPORTER",
-                "console",
-                "expected otlp or none, found console; hostnorm has no other exporter",
-            ),
+            ("OTEL_TRACES_SAMPLER_ARG", "1.5", "1.5 is out of range; expected 0 to 1"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "a", "\"a\" is malformed: expected key=value"),
+            ("OTEL_PROPAGATORS", "b3", "\"b3\" is unknown; expected one of tracecontext, baggage, none"),
+            ("OTEL_TRACES_EXPORTER", "console", "expected otlp or none, found console"),
             ("OTEL_SDK_DISABLED", "yes", "expected true or false, found yes"),
         ] {
             check(&[(name, value)], &format!("environment variable {name}: {expect}"));
@@ -254,12 +249,11 @@ mod tests {
         );
         check(
             &[("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b,secret")],
-            "environment variable OTEL_EXPORTER_OTLP_TRACES_HEADERS: header 2 is none; write name=value, with commas \
-             between headers",
+            "environment variable OTEL_EXPORTER_OTLP_TRACES_HEADERS: header 2 is malformed: expected name=value, separated by commas",
         );
         check(
             &[("OTEL_EXPORTER_OTLP_HEADERS", "sec ret=secret")],
-            "environment variable OTEL_EXPORTER_OTLP_HEADERS: header 1 of 1 is none; write 'Name: value'",
+            "environment variable OTEL_EXPORTER_OTLP_HEADERS: header 1 of 1 is malformed: expected 'Name: value'",
         );
         let given = FlagValue {
             key: "otlp.headers".into(),

@@ -23,9 +23,8 @@ impl SettingsFile {
     pub(super) fn read(path: &Path) -> Result<Self, (Option<usize>, String)> {
         let text = read(path).map_err(|sentence| (None, sentence))?;
         // By way of YAML's own type, which refuses a key that stands there twice.
-        let document = yaml_serde::from_str::<yaml_serde::Value>(&text).map_err(|error| {
-            (error.location().map(|it| it.line()), format!("is not YAML that can be understood: {error}"))
-        })?;
+        let document = yaml_serde::from_str::<yaml_serde::Value>(&text)
+            .map_err(|error| (error.location().map(|it| it.line()), format!("is not valid YAML: {error}")))?;
         match Value::serialize(document) {
             Ok(Value::Dict(_, settings)) => Ok(Self { text, settings }),
             Ok(Value::Empty(..)) => Ok(Self { text, settings: Dict::new() }),
@@ -45,7 +44,7 @@ fn read(path: &Path) -> Result<String, String> {
         .map_err(|error| format!("cannot read the settings file: {error}"))?;
     match text.len() as u64 {
         0..=FILE_BYTES_MAX => Ok(text),
-        _ => Err(format!("is longer than {FILE_BYTES_MAX} bytes, which no settings file is")),
+        _ => Err(format!("is longer than {FILE_BYTES_MAX} bytes; check that it is a settings file")),
     }
 }
 

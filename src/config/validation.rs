@@ -84,7 +84,7 @@ impl Config {
             format!("{} is too long; the longest interval is {INTERVAL_MAX}", it.interval)
         });
         found.unless((1..=WINDOW_MAX).contains(&it.window), "window", || {
-            format!("{} is not within 1 and {WINDOW_MAX} readings", it.window)
+            format!("{} is out of range; expected 1 to {WINDOW_MAX} readings", it.window)
         });
         let one_window = it.interval.times(it.window.min(WINDOW_MAX));
         found.unless(it.warmup >= one_window, "warmup", || {
@@ -94,10 +94,10 @@ impl Config {
             format!("{} is too long; the longest hold is {HOLD_MAX}", it.score_hold)
         });
         found.unless(it.threshold > 0.0 && it.threshold.is_finite(), "threshold", || {
-            format!("{} is not a threshold; it has to be above 0", it.threshold)
+            format!("{} is out of range; expected a number above 0", it.threshold)
         });
         found.unless(it.resolve.below > 0.0 && it.resolve.below <= 1.0, "resolve.below", || {
-            format!("{} is not above 0 and at most 1", it.resolve.below)
+            format!("{} is out of range; expected above 0 and at most 1", it.resolve.below)
         });
         found.unless(it.resolve.lasting <= RESOLVE_MAX, "resolve.for", || {
             format!("{} is too long; the longest is {RESOLVE_MAX}", it.resolve.lasting)
@@ -109,7 +109,7 @@ impl Config {
         });
         let evict_after = self.subjects.evict_after;
         found.unless((EVICT_MIN..=EVICT_MAX).contains(&evict_after), "subjects.evict_after", || {
-            format!("{evict_after} is not within {EVICT_MIN} and {EVICT_MAX}")
+            format!("{evict_after} is out of range; expected {EVICT_MIN} to {EVICT_MAX}")
         });
     }
 
@@ -117,15 +117,20 @@ impl Config {
         let it = &self.detection;
         let [least, most] = SMOOTHING;
         found.unless((least..=most).contains(&it.smoothing), "smoothing", || {
-            format!("{} is not within {least} and {most} readings", it.smoothing)
+            format!("{} is out of range; expected {least} to {most} readings", it.smoothing)
         });
         found.unless((TREES_MIN..=TREES_MAX as u64).contains(&it.forest.trees), "forest.trees", || {
-            format!("{} is not within {TREES_MIN} and {TREES_MAX} trees", it.forest.trees)
+            format!("{} is out of range; expected {TREES_MIN} to {TREES_MAX} trees", it.forest.trees)
         });
         found.unless(
             (SAMPLE_MIN..=SAMPLE_MAX as u64).contains(&it.forest.sample_size),
             "forest.sample_size",
-            || format!("{} is not within {SAMPLE_MIN} and {SAMPLE_MAX} points", it.forest.sample_size),
+            || {
+                format!(
+                    "{} is out of range; expected {SAMPLE_MIN} to {SAMPLE_MAX} points",
+                    it.forest.sample_size
+                )
+            },
         );
         for (key, span) in [
             ("half_life", it.half_life),
@@ -140,14 +145,14 @@ impl Config {
             format!("{} is too long; the longest trial is {SHADOW_MAX}", it.shadow_duration)
         });
         found.unless((0.0..=1.0).contains(&it.anomaly_weight), "anomaly_weight", || {
-            format!("{} is not within 0 and 1", it.anomaly_weight)
+            format!("{} is out of range; expected 0 to 1", it.anomaly_weight)
         });
     }
 
     fn storage_within(&self, found: &mut Complaints) {
         let it = &self.storage;
         found.unless(it.max_bytes >= BYTES_MIN, "storage.max_bytes", || {
-            format!("{} is too little; the least is {BYTES_MIN}", it.max_bytes)
+            format!("{} is too small; the minimum is {BYTES_MIN}", it.max_bytes)
         });
         for (key, span) in [
             ("storage.retention.readings", it.retention.readings),
@@ -159,14 +164,14 @@ impl Config {
         found.unless(
             (COMMIT_MIN..=COMMIT_MAX).contains(&it.commit_interval),
             "storage.commit_interval",
-            || format!("{} is not within {COMMIT_MIN} and {COMMIT_MAX}", it.commit_interval),
+            || format!("{} is out of range; expected {COMMIT_MIN} to {COMMIT_MAX}", it.commit_interval),
         );
     }
 
     fn web_within(&self, found: &mut Complaints) {
         let addresses = &self.web.listen_address;
         found.unless((1..=ADDRESSES_MAX).contains(&addresses.len()), "web.listen_address", || {
-            format!("there are {} addresses; give at least 1 and at most {ADDRESSES_MAX}", addresses.len())
+            format!("{} addresses; expected 1 to {ADDRESSES_MAX}", addresses.len())
         });
         for address in addresses.iter().take(ADDRESSES_MAX) {
             found.unless(is_address(address), "web.listen_address", || {
@@ -179,7 +184,7 @@ impl Config {
             && path.bytes().all(|it| it.is_ascii_graphic() && !b"?#%".contains(&it));
         found.unless(is_path, "web.telemetry_path", || format!("{path:?} is not a path such as /metrics"));
         found.unless(!path.starts_with("/-/") && !path.starts_with("/api/"), "web.telemetry_path", || {
-            format!("{path:?} is taken; hostnorm serves other things below /-/ and /api/")
+            format!("{path:?} is reserved; choose a path not below /-/ or /api/")
         });
     }
 }

@@ -79,7 +79,7 @@ fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetE
         };
         let cell = row.get(score).copied().unwrap_or_default();
         let wrong = |_| {
-            let what = format!("the score {} is not a number; write NaN where there is none", shown(cell));
+            let what = format!("the score {} is not a number; write NaN for a missing score", shown(cell));
             DatasetError::at(path, line, what)
         };
         found.scores.push(cell.parse().map_err(wrong)?);
@@ -113,7 +113,7 @@ fn truth(cell: &str) -> Option<bool> {
 fn named(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, DatasetError> {
     header.iter().position(|it| *it == name).ok_or_else(|| {
         let found = shown(&header.join(","));
-        DatasetError::at(path, line, format!("there is no column {name}, and {found} is no value either"))
+        DatasetError::at(path, line, format!("no column {name}, and {found} is not a number"))
     })
 }
 
@@ -143,18 +143,18 @@ fn each_row(
         let cells: Result<Vec<&str>, _> = row.iter().map(|it| str::from_utf8(it).map(str::trim)).collect();
         let cells = cells.map_err(|_| wrong("the line is not text (UTF-8)".into()))?;
         if cells.len() < row.count {
-            return Err(wrong(format!("there are {} columns, at most {COLUMNS_MAX} can be", row.count)));
+            return Err(wrong(format!("{} columns; the maximum is {COLUMNS_MAX}", row.count)));
         }
         if cells == [""] {
             continue;
         }
         count += 1;
         if ROWS_MAX < count {
-            return Err(wrong(format!("there are more than {ROWS_MAX} rows")));
+            return Err(wrong(format!("more than {ROWS_MAX} rows")));
         }
         look(row.line, &cells)?;
     }
-    if count == 0 { Err(DatasetError::of(path, "there is no row in it")) } else { Ok(()) }
+    if count == 0 { Err(DatasetError::of(path, "it has no rows")) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -191,10 +191,10 @@ mod tests {
         check_labels(b"1.0\n\n0.0\n", Ok("10"));
         check_labels(b"label\n0\n1\n", Ok("01"));
         check_labels(b"time,\"label\"\n5,0\n6,1\n", Ok("01"));
-        check_labels(b"", Err("f: there is no row in it"));
+        check_labels(b"", Err("f: it has no rows"));
         check_labels(b"0\n2\n", Err("f:2: \"2\" is neither 0 nor 1"));
         check_labels(b"0\r\n1\r\n\r\nx\r\n", Err("f:4: \"x\" is neither 0 nor 1"));
-        check_labels(b"time\n0\n", Err("f:1: there is no column label, and \"time\" is no value either"));
+        check_labels(b"time\n0\n", Err("f:1: no column label, and \"time\" is not a number"));
         check_labels(b"time,label\n5\n", Err("f:2: \"\" is neither 0 nor 1"));
         check_labels(b"a,label\n\"two\nlines\",0\n3,4\n", Err("f:4: \"4\" is neither 0 nor 1"));
         check_labels(&[b'x'; LINE_BYTES_MAX + 2], Err("f:1: the row is longer than 262144 bytes"));
@@ -207,15 +207,15 @@ mod tests {
         check_scores("score\n1\n2\n", Ok("[1.0, 2.0]"));
         check_scores("score,top\n1,2;0\n2,\n", Ok("[1.0, 2.0] [[2, 0], []]"));
         check_scores("\"a\",top,score\n\"x,\ny\",3,0.25\n", Ok("[0.25] [[3]]"));
-        check_scores("", Err("f: there is no row in it"));
-        check_scores("a,b\n1,2\n", Err("f:1: there is no column score, and \"a,b\" is no value either"));
+        check_scores("", Err("f: it has no rows"));
+        check_scores("a,b\n1,2\n", Err("f:1: no column score, and \"a,b\" is not a number"));
         check_scores(
             "score\n1\nx\n",
-            Err("f:3: the score \"x\" is not a number; write NaN where there is none"),
+            Err("f:3: the score \"x\" is not a number; write NaN for a missing score"),
         );
         check_scores(
             "score,top\n,1\n",
-            Err("f:2: the score \"\" is not a number; write NaN where there is none"),
+            Err("f:2: the score \"\" is not a number; write NaN for a missing score"),
         );
         check_scores(
             "score,top\n1,1;-2\n",

@@ -16,7 +16,8 @@ pub fn causes(path: &Path) -> Result<Vec<RootCause>, DatasetError> {
 fn parse(path: &Path, text: &str) -> Result<Vec<RootCause>, DatasetError> {
     let lines = text.lines().map(str::trim).zip(1..).filter(|(line, _)| !line.is_empty());
     let wrong = |line: &str, number| {
-        let what = "is not first-last:signals, such as 760-765:4,5 with signals counted from 1";
+        let what =
+            "is malformed: expected first-last:signals, such as 760-765:4,5, with signals counted from 1";
         DatasetError::at(path, number, format!("{} {what}", shown(line)))
     };
     lines.map(|(line, number)| cause(line).ok_or_else(|| wrong(line, number))).collect()
@@ -55,7 +56,8 @@ mod tests {
         check("", Ok(&[]));
         check("1-2:", Ok(&[(1, 2, &[])]));
         for bad in ["1:2", "1-2", "2-1:3", "1-2:0", "1-2:x", "a-2:1", "1-99999999999:1"] {
-            let sentence = "is not first-last:signals, such as 760-765:4,5 with signals counted from 1";
+            let sentence =
+                "is malformed: expected first-last:signals, such as 760-765:4,5, with signals counted from 1";
             check(&format!("1-2:3\n{bad}\n"), Err(&format!("f:2: {bad:?} {sentence}")));
         }
     }

@@ -48,17 +48,14 @@ impl SeriesFolder {
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         let path = dir.join(MANIFEST);
         let manifest: Manifest = serde_json::from_str(&text(&path)?).map_err(|error| {
-            DatasetError::at(&path, error.line() as u64, format!("is no manifest: {error}"))
+            DatasetError::at(&path, error.line() as u64, format!("is not a manifest: {error}"))
         })?;
         let is_plain = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
         if let Some(entry) = manifest.series.iter().find(|it| !is_plain(&it.name)) {
-            return Err(DatasetError::of(
-                &path,
-                format!("the name {:?} cannot be that of a file", entry.name),
-            ));
+            return Err(DatasetError::of(&path, format!("{:?} is not a file name", entry.name)));
         }
         if manifest.series.is_empty() {
-            return Err(DatasetError::of(&path, "there is no series in it"));
+            return Err(DatasetError::of(&path, "it has no series"));
         }
         Ok(Self { dir: dir.to_owned(), entries: manifest.series })
     }
@@ -146,11 +143,11 @@ impl SeriesFolder {
     /// When there is no such set, or nothing in it is anomalous.
     pub fn whole(&self, set: &str, all: Vec<Series>) -> Result<Vec<Series>, DatasetError> {
         if all.is_empty() {
-            let text = format!("there is no set {set:?}; there are {}", self.sets().join(", "));
+            let text = format!("unknown set {set:?}; expected one of {}", self.sets().join(", "));
             return Err(DatasetError::of(&self.manifest(), text));
         }
         if all.iter().all(|it| it.events().is_empty()) {
-            let text = format!("no row of the set {set} is labeled 1; without an event there are no figures");
+            let text = format!("no row of the set {set} is labeled 1; at least one event is required");
             return Err(DatasetError::of(&self.dir.join("labels"), text));
         }
         Ok(all)
@@ -172,7 +169,7 @@ fn scores_file(dir: &Path, name: &str) -> Result<PathBuf, DatasetError> {
     let ends = ["csv", "csv.gz", "csv.xz", "txt", "txt.gz", "txt.xz"];
     let paths = ends.iter().map(|end| dir.join(format!("{name}.{end}")));
     let wrong = || {
-        let text = "there is no such file, nor one that ends in .txt, .gz or .xz; each series of a set needs its scores";
+        let text = "file not found, nor with the suffix .txt, .gz or .xz; each series of a set needs scores";
         DatasetError::of(&dir.join(format!("{name}.csv")), text)
     };
     paths.into_iter().find(|it| it.exists()).ok_or_else(wrong)

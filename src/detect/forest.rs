@@ -110,7 +110,7 @@ pub enum TrainError {
 impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooFewRows(rows) => write!(f, "{rows} rows are too few to train on, at least 2 are needed"),
+            Self::TooFewRows(rows) => write!(f, "too few rows: {rows}, 2 required"),
             Self::Width(width) => write!(f, "rows of {width} signals, 1 to {WIDTH_MAX} are possible"),
             Self::NotFinite { row } => write!(f, "row {row} has a value that is infinite or not a number"),
             Self::Trees(trees) => write!(f, "{trees} trees, 1 to {TREES_MAX} are possible"),

@@ -94,7 +94,7 @@ fn what_cannot_be_trained_on_is_told() {
     let rows = cloud(2, 10, 12);
     check(&FeatureRows::new(0), &few(), "rows of 0 signals, 1 to 256 are possible");
     check(&cloud(257, 10, 1), &few(), "rows of 257 signals, 1 to 256 are possible");
-    check(&cloud(2, 1, 1), &few(), "1 rows are too few to train on, at least 2 are needed");
+    check(&cloud(2, 1, 1), &few(), "too few rows: 1, 2 required");
     check(&rows, &ForestOptions { trees: 0, sample_size: 2 }, "0 trees, 1 to 1000 are possible");
     check(&rows, &ForestOptions { trees: 1, sample_size: 1 }, "1 rows for a tree, 2 to 4096 are possible");
     let mut rows = rows;

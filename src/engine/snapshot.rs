@@ -80,7 +80,7 @@ pub enum SnapshotMismatch {
 impl fmt::Display for SnapshotMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Garbled => f.write_str("the snapshot is garbled or cut short"),
+            Self::Garbled => f.write_str("the snapshot is corrupt"),
             Self::Version { found } => write!(f, "the snapshot is of hostnorm {found}, this is {VERSION}"),
             Self::Signals { found, expected } => write!(
                 f,

@@ -82,11 +82,11 @@ impl Engine {
     /// A sentence that says what is lacking, when too little is known or nothing is learned.
     pub fn request_training(&mut self, kind: SubjectKind) -> Result<(), String> {
         if !self.learning {
-            return Err("learning is off; hostnorm learn on switches it on".into());
+            return Err("learning is off; run hostnorm learn on to resume it".into());
         }
         let ready = self.states.iter().any(|(subject, it)| subject.kind() == kind && it.is_ready());
         if !ready {
-            return Err("too little is known yet: the warm-up goes on".into());
+            return Err("too little data: the warm-up is not over".into());
         }
         self.families.entry(kind).and_modify(|it| it.asked.requested = true);
         Ok(())

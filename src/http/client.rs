@@ -43,7 +43,7 @@ impl fmt::Display for ClientError {
         match self {
             Self::NotRunning(path) => write!(
                 f,
-                "no hostnorm listens on {}: start it, or give the settings that it was started with",
+                "no hostnorm listens on {}; start it, or pass the settings it was started with",
                 path.display()
             ),
             Self::PermissionDenied(path) => write!(
@@ -53,7 +53,7 @@ impl fmt::Display for ClientError {
                 path.display()
             ),
             Self::Failed { path, reason } => {
-                write!(f, "cannot talk to hostnorm on {}: {reason}", path.display())
+                write!(f, "cannot connect to hostnorm on {}: {reason}", path.display())
             }
         }
     }
@@ -78,8 +78,7 @@ pub fn send(path: &Path, command: &ControlCommand) -> Result<Outcome, ClientErro
         )),
         _ => failed(error.to_string()),
     })?;
-    outcome(status, &body)
-        .ok_or_else(|| failed(format!("it answers with status {status} in an unknown form")))
+    outcome(status, &body).ok_or_else(|| failed(format!("unexpected response with status {status}")))
 }
 
 /// A command as the request that the route table takes.

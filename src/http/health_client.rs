@@ -43,17 +43,14 @@ impl fmt::Display for HealthError {
             Self::Nowhere(address) => {
                 write!(
                     f,
-                    "cannot ask at {address:?}: give the HOST:PORT that hostnorm has, by --web.listen-address"
+                    "cannot connect to {address:?}; pass the HOST:PORT of hostnorm with --web.listen-address"
                 )
             }
             Self::Silent { url, source } => {
-                write!(
-                    f,
-                    "hostnorm does not answer at {url}: {source}; is it --web.listen-address that it has?"
-                )
+                write!(f, "no response from {url}: {source}; check --web.listen-address")
             }
             Self::Odd { url, status } => {
-                write!(f, "not hostnorm, or not a healthy one: {url} answers {status}")
+                write!(f, "not a healthy hostnorm: {url} responds with {status}")
             }
         }
     }

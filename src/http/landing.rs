@@ -25,7 +25,7 @@ pub(super) async fn landing(state: &AppState, _: Request) -> Result<Response, Pr
 }
 
 fn render(report: Option<&Report>, telemetry_path: &str) -> String {
-    let state = report.map_or_else(|| "<li>nothing has been read yet</li>".to_owned(), state);
+    let state = report.map_or_else(|| "<li>no reading yet</li>".to_owned(), state);
     TEMPLATE
         .replace("{{description}}", env!("CARGO_PKG_DESCRIPTION"))
         .replace("{{version}}", version::VERSION)
@@ -40,7 +40,7 @@ fn state(report: &Report) -> String {
         .map(|(subject, it)| format!("<li>{}</li>", escape(&line(subject, it, report.reading.at))));
     let mut rows: Vec<String> = rows.collect();
     if rows.is_empty() {
-        rows.push("<li>nothing is judged yet</li>".to_owned());
+        rows.push("<li>no score yet</li>".to_owned());
     }
     rows.join("\n")
 }

@@ -27,28 +27,25 @@ pub enum ListenError {
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoAddress => write!(f, "no address to listen on; give at least one, for example :19797"),
+            Self::NoAddress => write!(f, "no address to listen on; expected at least one, for example :19797"),
             Self::Address(address) => write!(
                 f,
                 "cannot listen on {address:?}: it must be HOST:PORT, for example :19797, 127.0.0.1:19797 or [::1]:19797"
             ),
             Self::NothingInherited => f.write_str(
-                "web.systemd_socket is set, but no socket was handed over: start the socket unit \
-                 (systemctl start hostnorm.socket), or leave the setting out and give --web.listen-address",
+                "web.systemd_socket is set, but systemd passed no socket; start the socket unit (systemctl start hostnorm.socket), or remove the setting and set --web.listen-address",
             ),
             Self::Inherited(source) => write!(
                 f,
-                "a socket that was handed over cannot be served: {source}; in the socket unit, ListenStream= has to \
-                 be a port, or an address with a port"
+                "cannot serve a socket passed by systemd: {source}; in the socket unit, ListenStream= must be a port, or an address with a port"
             ),
             Self::Listen { address, source } => {
                 let hint = match source.kind() {
                     ErrorKind::AddrInUse => {
-                        "another program, maybe another hostnorm, has this port; \
-                         stop it or choose another with --web.listen-address"
+                        "another program uses this port; stop it, or choose another port with --web.listen-address"
                     }
-                    ErrorKind::PermissionDenied => "choose a port from 1024 on with --web.listen-address",
-                    ErrorKind::AddrNotAvailable => "this machine does not have this address",
+                    ErrorKind::PermissionDenied => "choose a port of at least 1024 with --web.listen-address",
+                    ErrorKind::AddrNotAvailable => "this host does not have this address",
                     _ => "choose another address with --web.listen-address",
                 };
                 write!(f, "cannot listen on {address}: {source}; {hint}")
@@ -163,7 +160,10 @@ mod tests {
         let address = taken[0].local_addr().unwrap().to_string();
         let said = bind(&[&address]).unwrap_err().to_string();
         assert!(said.starts_with(&format!("cannot listen on {address}: ")), "{said}");
-        assert!(said.contains("maybe another hostnorm") && said.contains("--web.listen-address"), "{said}");
+        assert!(
+            said.contains("another program uses this port") && said.contains("--web.listen-address"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
 /// A response in JSON.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, ProblemDetails> {
     let body = serde_json::to_vec(value).map_err(|error| {
-        let detail = format!("the response cannot be written as JSON: {error}; this is a defect of hostnorm");
+        let detail = format!("the response cannot be written as JSON: {error}; this is a bug in hostnorm");
         ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })?;
     Ok(whole(status, "application/json", body))
@@ -117,7 +117,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ProblemDetails> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
-        let detail = format!("the response cannot be made: {error}; this is a defect of hostnorm");
+        let detail = format!("the response cannot be made: {error}; this is a bug in hostnorm");
         ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })
 }

@@ -142,7 +142,7 @@ fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
 /// The metrics of the newest report, in the format and encoding that the client prefers.
 pub(super) async fn metrics(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let Some(report) = state.reports.borrow().clone() else {
-        let detail = "nothing has been read yet; try again after one interval";
+        let detail = "no reading yet; try again after one interval";
         return Err(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
     let (format, gzip) = (MetricsFormat::preferred(&request.headers), wants_gzip(&request.headers));

@@ -156,10 +156,10 @@ fn choose(
 ) -> Result<&'static Route, ProblemDetails> {
     let problem = |status, detail: String| Err(ProblemDetails::new(status, detail));
     if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-        return problem(StatusCode::BAD_REQUEST, "send the header Host, once".into());
+        return problem(StatusCode::BAD_REQUEST, "expected the header Host once".into());
     }
     if rows.is_empty() {
-        let detail = format!("nothing is served at this path; metrics are at {}", state.telemetry_path);
+        let detail = format!("not found; metrics are at {}", state.telemetry_path);
         return problem(StatusCode::NOT_FOUND, detail);
     }
     let wanted = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
@@ -201,7 +201,7 @@ async fn healthy(_: &AppState, _: Request) -> Result<Response, ProblemDetails> {
 async fn ready(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
     const INTERVALS_MAX: u32 = 3;
     let Some(taken_at) = state.reports.borrow().as_ref().map(|it| it.reading.at) else {
-        let text = "hostnorm is not Ready: nothing has been read yet\n";
+        let text = "hostnorm is not Ready: no reading yet\n";
         return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, text));
     };
     let age = (state.now)().0 - taken_at.0;
@@ -211,7 +211,7 @@ async fn ready(state: &AppState, _: Request) -> Result<Response, ProblemDetails>
         return Ok(plain(StatusCode::OK, "hostnorm is Ready.\n"));
     }
     let text =
-        format!("hostnorm is not Ready: the last reading is {age:.1} s old, the limit is {limit:.1} s\n");
+        format!("hostnorm is not Ready: the last reading is {age:.1} s old, the maximum is {limit:.1} s\n");
     Ok(plain(StatusCode::SERVICE_UNAVAILABLE, text))
 }
 

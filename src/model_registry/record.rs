@@ -44,10 +44,10 @@ pub enum InvalidRecord {
 impl fmt::Display for InvalidRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Column(name) => write!(f, "the column {name} of the model has a value that means nothing"),
-            Self::Card(error) => write!(f, "the card of the model cannot be read: {error}"),
+            Self::Column(name) => write!(f, "column {name} of the model has an invalid value"),
+            Self::Card(error) => write!(f, "the evaluation of the model cannot be read: {error}"),
             Self::Model(error) => error.fmt(f),
-            Self::Digest => f.write_str("the forest is another one than the card of the model tells of"),
+            Self::Digest => f.write_str("the forest does not match the evaluation of the model"),
         }
     }
 }

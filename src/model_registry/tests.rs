@@ -72,15 +72,11 @@ fn a_shadow_that_is_worse_is_refused() {
     check(0.86, hour(0.0, 0.0), None);
     check(0.9, hour(30.0, 0.0), None);
     check(0.9, hour(500.0, 490.0), None);
-    check(
-        0.7,
-        hour(0.0, 0.0),
-        Some("it tells faults from ordinary points with an AUC of 0.700, the current one with 0.900"),
-    );
+    check(0.7, hour(0.0, 0.0), Some("its AUC on injected faults is 0.700, that of the current model 0.900"));
     check(
         0.95,
         hour(72.0, 18.0),
-        Some("it puts 2.0 % of the readings above the limit, the current one 0.5 %"),
+        Some("it puts 2.0 % of the readings above the threshold, the current model 0.5 %"),
     );
 }
 
@@ -106,7 +102,7 @@ fn there_is_a_way_back_and_forth() {
     assert_eq!(registry.before(HOST).unwrap_err(), UnknownVersion::NoneBefore, "it is not forth");
     assert!(matches!(registry.promote("19700101T000000Z"), Err(UnknownVersion::Current(_))));
     let error = registry.promote("x").unwrap_err().to_string();
-    assert_eq!(error, "there is no model x; `hostnorm models list` names those that are kept");
+    assert_eq!(error, "no model x; `hostnorm models list` lists all");
 }
 
 #[test]
@@ -187,12 +183,12 @@ fn a_row_is_a_version_again_or_says_why_not() {
         change(&mut record);
         assert_eq!(ModelVersion::from_record(&record).unwrap_err().to_string(), expect);
     };
-    check(|it| it.id = "../x".into(), "the column id of the model has a value that means nothing");
-    check(|it| it.kind = "house".into(), "the column kind of the model has a value that means nothing");
-    check(|it| it.created = f64::NAN, "the column created of the model has a value that means nothing");
-    check(|it| it.state = String::new(), "the column state of the model has a value that means nothing");
-    check(|it| it.blob[100] ^= 1, "the model is garbled or cut short; it will be trained again");
-    check(|it| it.digest = "0".into(), "the forest is another one than the card of the model tells of");
+    check(|it| it.id = "../x".into(), "column id of the model has an invalid value");
+    check(|it| it.kind = "house".into(), "column kind of the model has an invalid value");
+    check(|it| it.created = f64::NAN, "column created of the model has an invalid value");
+    check(|it| it.state = String::new(), "column state of the model has an invalid value");
+    check(|it| it.blob[100] ^= 1, "the model is corrupt; it will be retrained");
+    check(|it| it.digest = "0".into(), "the forest does not match the evaluation of the model");
     let mut record = records[0].clone();
     record.card = "{}".into();
     assert!(matches!(ModelVersion::from_record(&record), Err(InvalidRecord::Card(_))));

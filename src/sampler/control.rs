@@ -66,7 +66,7 @@ impl Commands {
                 Some(id) => drop(self.0.insert(id, request)),
                 None => {
                     request.reply(Err(CommandRefusal::Unavailable(
-                        "too many jobs wait; try again later".into(),
+                        "too many jobs are waiting; try again later".into(),
                     )));
                 }
             },
@@ -87,7 +87,7 @@ impl Commands {
             durable.take_over(*engine, "forgot");
             tracing::info!(points, "time range forgotten");
             CommandReply::sentence(format!(
-                "forgotten: learned again from the {points} stored points that are left; the model will be trained again"
+                "forgotten: relearned from the remaining {points} stored points; a new model is being trained"
             ))
         });
         self.reply(id, outcome);
@@ -145,7 +145,7 @@ fn accept(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal>
     let names: Vec<&str> = accepted.iter().map(Subject::name).collect();
     let names = names.join(", ");
     tracing::info!(subjects = names, "anomaly accepted");
-    Ok(CommandReply::sentence(format!("accepted: the current state of {names} is normal from now on")))
+    Ok(CommandReply::sentence(format!("accepted: the current state of {names} is now normal")))
 }
 
 fn forget(durable: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
@@ -158,7 +158,7 @@ fn forget(durable: &mut PersistentState, span: TimeRange) -> Result<Job, Command
 fn train(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
     let kinds: Vec<SubjectKind> = durable.engine.kinds().collect();
     let mut requested = kinds.iter().map(|kind| durable.engine.request_training(*kind));
-    let first = requested.next().unwrap_or_else(|| Err("no collector gives signals to judge".into()));
+    let first = requested.next().unwrap_or_else(|| Err("no enabled collector provides signals".into()));
     match requested.fold(first, Result::or) {
         Ok(()) => {
             Ok(CommandReply::sentence("training requested; see `hostnorm models list` for the new model"))
@@ -181,11 +181,10 @@ fn judge_by(durable: &mut PersistentState, model: &str) -> Outcome {
     durable.install(kind);
     durable.save_models();
     tracing::info!(kind = kind.name(), model = id, "model promoted by a command");
-    Ok(CommandReply::sentence(format!("model {id} judges from now on")))
+    Ok(CommandReply::sentence(format!("model {id} is now the current model")))
 }
 
 fn directory(durable: &PersistentState) -> Result<PathBuf, CommandRefusal> {
     let directory = durable.store.directory().map(std::path::Path::to_owned);
-    directory
-        .ok_or_else(|| CommandRefusal::Conflict("there is no store: storage.path is off or unknown".into()))
+    directory.ok_or_else(|| CommandRefusal::Conflict("no store: storage.path is off or unknown".into()))
 }

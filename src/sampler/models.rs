@@ -108,7 +108,7 @@ impl Models {
                     (figures.auc, figures.auc_peer) = (Some(own), peer);
                 }
                 if !std::mem::replace(&mut figures.is_failing, true) {
-                    tracing::warn!(kind = kind.name(), %reason, "training refused; the current model stays");
+                    tracing::warn!(kind = kind.name(), %reason, "training refused; keeping the current model");
                 }
             }
         }
@@ -134,7 +134,7 @@ impl Models {
                 }
                 Some(ShadowOutcome::Refused { id, why }) => {
                     figures.trials_refused += 1;
-                    tracing::warn!(kind = kind.name(), model = %id, reason = why, "new model refused; the current one stays");
+                    tracing::warn!(kind = kind.name(), model = %id, reason = why, "new model refused; keeping the current one");
                     durable.engine.drop_shadow(kind);
                 }
             }

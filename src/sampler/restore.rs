@@ -118,7 +118,7 @@ impl RestoredState {
             ),
         }
         if !learning {
-            tracing::warn!("learning is off, see hostnorm learn on");
+            tracing::warn!("learning is off; run hostnorm learn on to resume it");
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ pub(super) fn status(durable: &PersistentState, jobs: &Jobs, newest: Option<&Arc
     let message = format!(
         "hostnorm {VERSION}, up {}, {}, learning {}, {count} subject{}, {} jobs waiting, {} running, {}",
         HumanDuration::nearest(uptime.round()),
-        if ready { "ready" } else { "not ready: the warm-up goes on" },
+        if ready { "ready" } else { "not ready: warming up" },
         if learning { "on" } else { "off" },
         if count == 1 { "" } else { "s" },
         jobs.waiting(),
@@ -54,7 +54,7 @@ pub(super) fn status(durable: &PersistentState, jobs: &Jobs, newest: Option<&Arc
 
 /// Under `subjects`, one object for each: see [`subject`]. The sentence has a line for each.
 pub(super) fn explain(newest: Option<&Arc<Report>>) -> Result<CommandReply, CommandRefusal> {
-    let report = newest.ok_or_else(|| CommandRefusal::Unavailable("there is no reading yet".into()))?;
+    let report = newest.ok_or_else(|| CommandRefusal::Unavailable("no reading yet".into()))?;
     let subjects: Vec<Value> =
         report.judgements.iter().map(|(it, judgement)| subject(it, judgement)).collect();
     let lines: Vec<String> = report.judgements.iter().map(|(it, judgement)| line(it, judgement)).collect();

@@ -132,7 +132,7 @@ pub struct UnknownFault(pub String);
 impl fmt::Display for UnknownFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = Fault::ALL.iter().map(|it| it.name()).collect();
-        write!(f, "{} is no fault; there are {}", self.0, names.join(", "))
+        write!(f, "unknown fault {}; expected one of {}", self.0, names.join(", "))
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
             assert!(fault.seconds()[0] < fault.seconds()[1] && fault.size()[0] <= fault.size()[1]);
         }
         let error = "gremlin".parse::<Fault>().unwrap_err().to_string();
-        assert!(error.starts_with("gremlin is no fault; there are spike, level-shift,"), "{error}");
+        assert!(error.starts_with("unknown fault gremlin; expected one of spike, level-shift,"), "{error}");
     }
 
     #[test]

@@ -61,9 +61,9 @@ pub enum ScheduleError {
 impl fmt::Display for ScheduleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoKind => f.write_str("there are no kinds of faults to choose from"),
+            Self::NoKind => f.write_str("no kinds of faults given"),
             Self::TooMany(count) => {
-                write!(f, "{count} faults are too many, at most {FAULTS_MAX} can be placed")
+                write!(f, "{count} faults are too many; the maximum is {FAULTS_MAX}")
             }
             Self::TooShort { fault, slot, needed } => write!(
                 f,
@@ -168,8 +168,8 @@ mod tests {
             "leak with the quiet around it needs 240 rows, and each fault has 144; ask for fewer faults, for a \
              longer time or for shorter kinds of faults",
         );
-        check(9, 1, &[], "there are no kinds of faults to choose from");
-        check(9, 10_001, &Fault::ALL, "10001 faults are too many, at most 10000 can be placed");
+        check(9, 1, &[], "no kinds of faults given");
+        check(9, 10_001, &Fault::ALL, "10001 faults are too many; the maximum is 10000");
         assert_eq!(FaultSchedule::new(1, DAYS, 0, &[]), Ok(FaultSchedule::quiet()));
     }
 

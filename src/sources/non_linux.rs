@@ -17,7 +17,7 @@ use crate::signal::share;
 pub(super) static ROWS: &[SourceInfo] = &[
     SourceInfo {
         name: "cpu",
-        help: "Time of the processors, in programs or idle",
+        help: "CPU time, user or idle",
         metrics: cpu::METRICS,
         signals: cpu::SIGNALS,
         open: open_cpu,

@@ -65,7 +65,7 @@ pub struct PatternError {
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, reason } = self;
-        write!(f, "{text:?} is not a regular expression: {reason}; to leave out nothing, write an empty text")
+        write!(f, "{text:?} is not a regular expression: {reason}; an empty text excludes nothing")
     }
 }
 

@@ -167,10 +167,10 @@ fn make_private(directory: &Path) {
         if let (true, Some(file)) = (path == directory, &of_others) {
             tracing::warn!(
                 directory = %directory.display(), file,
-                "other users can enter the directory of the store; it is not changed, because it holds other files"
+                "other users can access the store's directory; permissions kept because it contains other files"
             );
         } else if let Err(error) = file_permissions::close_to_others(&path) {
-            tracing::info!(path = %path.display(), %error, "other users keep their access to the store");
+            tracing::info!(path = %path.display(), %error, "cannot remove other users' access to the store");
         }
     }
 }

@@ -108,33 +108,31 @@ impl fmt::Display for StoreError {
         match self {
             Self::None { path } => write!(
                 f,
-                "there is no store in {}; start hostnorm with this --storage.path first, or give another one",
+                "no store in {}; start hostnorm with this --storage.path first, or set another",
                 path.display()
             ),
             Self::Io { path, source } => write!(f, "cannot open or write {}: {source}", path.display()),
             Self::Locked { path } => write!(
                 f,
-                "another hostnorm writes to this store and holds {}; give one of them another --storage.path",
+                "another hostnorm uses this store and holds {}; set another --storage.path for one of them",
                 path.display()
             ),
             Self::NotRegular { path } => write!(
                 f,
-                "{} is not a regular file; remove it, or give another --storage.path",
+                "{} is not a regular file; remove it, or set another --storage.path",
                 path.display()
             ),
             Self::Foreign { path } => {
-                write!(f, "{} is not a store of hostnorm; give another --storage.path", path.display())
+                write!(f, "{} is not a store of hostnorm; set another --storage.path", path.display())
             }
             Self::Newer { path, found, known } => write!(
                 f,
-                "{} was written by a newer hostnorm: its schema is {found}, this hostnorm knows {known}; \
-                 use the newer version, or give another --storage.path",
+                "{} was written by a newer hostnorm: its schema is {found}, this version supports {known}; use the newer version, or set another --storage.path",
                 path.display()
             ),
             Self::Older { path } => write!(
                 f,
-                "{} was written by an older hostnorm and cannot be read; start hostnorm, which sets it aside and \
-                 creates a new store",
+                "{} was written by an older hostnorm and cannot be read; start hostnorm to set it aside and create a new store",
                 path.display()
             ),
             Self::CorruptLog { path } => {
@@ -142,7 +140,7 @@ impl fmt::Display for StoreError {
             }
             Self::LogHeld { path } => write!(
                 f,
-                "{} cannot be emptied: another process has been reading the database for too long; end it",
+                "{} cannot be truncated: another process has been reading the database for too long; end it",
                 path.display()
             ),
             Self::CorruptBlock => f.write_str("a block of readings is corrupt"),

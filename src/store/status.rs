@@ -125,7 +125,7 @@ impl StoreStatus {
         if silence > self.patience {
             if !self.is_logged.swap(true, Ordering::Relaxed) {
                 let seconds = silence.as_secs();
-                tracing::warn!(seconds, "the store does not respond; does its disk hang?");
+                tracing::warn!(seconds, "the store does not respond; check its disk");
             }
             return Some(false);
         }

@@ -101,7 +101,7 @@ impl StoreWriter {
         if let Some(database) = self.database.take()
             && let Err(error) = database.close()
         {
-            tracing::debug!(%error, "the log of the store stays");
+            tracing::debug!(%error, "write-ahead log of the store not truncated");
         }
     }
 
@@ -164,7 +164,7 @@ impl StoreWriter {
         {
             tracing::warn!(
                 path = %self.directory.display(),
-                "the store was removed or replaced while in use; opening what is there now"
+                "the store was removed or replaced while in use; reopening it"
             );
             self.status.failed(StoreOperation::Open);
             (self.database, self.data_dir, self.retry_at, self.restored) = (None, None, None, None);
@@ -229,7 +229,7 @@ impl StoreWriter {
         let read = StoreReader::open(&self.directory).and_then(|reader| {
             let restored = catch_unwind(AssertUnwindSafe(|| (self.restore)(Ok(&reader))));
             restored.unwrap_or_else(|_| {
-                tracing::error!("restoring the state panicked; this is a defect of hostnorm");
+                tracing::error!("restoring the state panicked; this is a bug in hostnorm");
                 Ok(())
             })
         });

@@ -42,7 +42,7 @@ pub enum TableProblem {
         /// What the decoder says.
         reason: String,
     },
-    /// It ends in the middle of its compressed data.
+    /// Its compressed data is truncated.
     Truncated {
         /// How it is compressed.
         format: &'static str,
@@ -127,27 +127,24 @@ impl fmt::Display for TableProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
-            Self::Broken { format, reason } => write!(f, "its {format} data is broken: {reason}"),
-            Self::Truncated { format } => write!(f, "ends in the middle of its {format} data"),
-            Self::Foreign(kind) => write!(f, "is {kind}; CSV is read, plain or compressed by gzip or xz"),
-            Self::Empty => f.write_str("is empty; the first line has to name the columns"),
-            Self::HeaderOnly => f.write_str("has a header and no rows"),
+            Self::Broken { format, reason } => write!(f, "its {format} data is corrupt: {reason}"),
+            Self::Truncated { format } => write!(f, "its {format} data is truncated"),
+            Self::Foreign(kind) => write!(f, "is {kind}; expected CSV, plain or compressed with gzip or xz"),
+            Self::Empty => f.write_str("is empty; expected a header with the names of the columns"),
+            Self::HeaderOnly => f.write_str("has no rows after the header"),
             Self::NotUtf8 { position } => {
                 write!(f, "the name of column {position} is not UTF-8; save the file as UTF-8")
             }
             Self::Unnamed { position } => {
-                write!(
-                    f,
-                    "column {position} has no name; name it, or leave it out if it only numbers the rows"
-                )
+                write!(f, "column {position} has no name; name it, or remove it if it only numbers the rows")
             }
             Self::Duplicate { column, first, again } => {
-                write!(f, "columns {first} and {again} are both called {}", quoted(column))
+                write!(f, "columns {first} and {again} are both named {}", quoted(column))
             }
             Self::Wide(count) => {
-                write!(f, "there are {count} columns of numbers, at most {COLUMNS_MAX} can be")
+                write!(f, "{count} columns of numbers; the maximum is {COLUMNS_MAX}")
             }
-            Self::NoSignals => f.write_str("there is no column of numbers"),
+            Self::NoSignals => f.write_str("no column of numbers"),
             Self::Ragged { cells, header, separator } => {
                 let plural = if *cells == 1 { "" } else { "s" };
                 write!(f, "{cells} cell{plural}, the header has {header}")?;
@@ -158,18 +155,15 @@ impl fmt::Display for TableProblem {
                 }
             }
             Self::Long => {
-                write!(
-                    f,
-                    "the row is longer than {LINE_BYTES_MAX} bytes; is there a quote that is not closed?"
-                )
+                write!(f, "the row is longer than {LINE_BYTES_MAX} bytes; check for an unclosed quote")
             }
             Self::Text { column, cell } => {
                 let (column, cell) = (quoted(column), quoted(cell));
-                write!(f, "column {column}: {cell} is not a number; leave the cell empty where it is missing")
+                write!(f, "column {column}: {cell} is not a number; leave the cell of a missing value empty")
             }
             Self::Vast { column, cell } => write!(
                 f,
-                "column {}: {} is beyond ±{VALUE_MAX:e}, larger than any measurement; leave the cell empty where it is missing",
+                "column {}: {} is beyond ±{VALUE_MAX:e}, larger than any measurement; leave the cell of a missing value empty",
                 quoted(column),
                 clipped(cell)
             ),
@@ -181,15 +175,15 @@ impl fmt::Display for TableProblem {
                     }
                     NoTime::Zone => write!(
                         f,
-                        "column \"timestamp\": {cell} has no offset from UTC; append Z if it is UTC, else such as +02:00"
+                        "column \"timestamp\": {cell} has no offset from UTC; append Z, or an offset such as +02:00"
                     ),
                     NoTime::Large => write!(
                         f,
-                        "column \"timestamp\": {cell} is too large for seconds since 1970; divide milliseconds by 1000"
+                        "column \"timestamp\": {cell} is too large for a Unix time in seconds; divide milliseconds by 1000"
                     ),
                     NoTime::Text => write!(
                         f,
-                        "column \"timestamp\": {cell} is neither seconds since 1970 nor as 2026-11-21T10:00:00Z"
+                        "column \"timestamp\": {cell} is neither a Unix time nor a time such as 2026-11-21T10:00:00Z"
                     ),
                 }
             }
@@ -222,7 +216,7 @@ mod tests {
 
     #[test]
     fn sentences_name_the_place() {
-        check(None, TableProblem::Empty, "a.csv: is empty; the first line has to name the columns");
+        check(None, TableProblem::Empty, "a.csv: is empty; expected a header with the names of the columns");
         check(
             Some(12),
             TableProblem::Ragged { cells: 1, header: 38, separator: Some('\t') },
@@ -231,8 +225,7 @@ mod tests {
         check(
             Some(3),
             TableProblem::Vast { column: "cpu".into(), cell: "1e308".into() },
-            "a.csv, line 3: column \"cpu\": 1e308 is beyond ±1e100, larger than any measurement; \
-             leave the cell empty where it is missing",
+            "a.csv, line 3: column \"cpu\": 1e308 is beyond ±1e100, larger than any measurement; leave the cell of a missing value empty",
         );
     }
 

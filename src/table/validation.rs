@@ -214,7 +214,7 @@ impl Pass {
             let examples = longest.into_iter().map(|(seconds, line)| Example {
                 line: Some(line),
                 text: format!(
-                    "{} after the row before; rows are {apart} apart",
+                    "{} after the previous row; rows are {apart} apart",
                     HumanDuration::nearest(seconds)
                 ),
             });
@@ -228,7 +228,7 @@ impl Pass {
                 });
             }
             (None, None) if !self.table.has_time() => self.findings.note(FindingKind::Interval, None, || {
-                "there is no column \"timestamp\"; say with --every how far rows are apart".into()
+                "no column \"timestamp\"; pass the time between rows with --every".into()
             }),
             _ => (),
         }
@@ -250,11 +250,11 @@ impl Pass {
         let is_number = |it: &ColumnStats| it.name.parse::<f64>().is_ok();
         if !columns.is_empty() && columns.iter().all(is_number) {
             self.findings
-                .note(FindingKind::Names, Some(1), || "all are numbers; is the header missing?".into());
+                .note(FindingKind::Names, Some(1), || "all are numbers; check for a missing header".into());
         }
         let is_dead = |it: &&ColumnStats| matches!(it.ty, ColumnType::Empty | ColumnType::Constant);
         if rows > 1 && columns.iter().filter(is_dead).count() == columns.len() {
-            self.findings.note(FindingKind::Unchanging, None, || "no column ever changes".into());
+            self.findings.note(FindingKind::Unchanging, None, || "no column changes".into());
         }
         for column in columns {
             let (name, present) = (quoted(&column.name), column.present);
@@ -271,7 +271,7 @@ impl Pass {
                 Some(range) if column.ty == ColumnType::Counter => {
                     self.findings.note(FindingKind::Counter, None, || {
                         format!(
-                            "{name} grows from {} to {}; write its rate if it is a counter",
+                            "{name} grows from {} to {}; if it is a counter, use its rate",
                             range.min, range.max
                         )
                     });
@@ -288,14 +288,12 @@ impl Pass {
             return;
         }
         if rows < ROWS_MIN {
-            found.note(FindingKind::TooFew, None, || {
-                format!("{rows}; the first score needs {ROWS_MIN}, to know what is usual")
-            });
+            found.note(FindingKind::TooFew, None, || format!("{rows}; the first score needs {ROWS_MIN}"));
             return;
         }
         if rows < ROWS_FOREST {
             found.note(FindingKind::Few, None, || {
-                format!("{rows}; the isolation forest wants {ROWS_FOREST} for each of its trees")
+                format!("{rows}; the isolation forest needs {ROWS_FOREST} per tree")
             });
         }
         let season = HumanDuration::days(DAYS_SEASON);

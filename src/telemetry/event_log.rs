@@ -75,9 +75,9 @@ impl EventLog {
                 subject = subject.name(),
                 signals,
                 ready_at = description::instant(judgement.ready_at),
-                "learning what is normal before the first score"
+                "learning before the first score"
             ),
-            Progress::Ready => tracing::info!(kind, subject = subject.name(), signals, "the score is ready"),
+            Progress::Ready => tracing::info!(kind, subject = subject.name(), signals, "first score ready"),
         }
     }
 }
@@ -194,9 +194,9 @@ mod tests {
         assert_eq!(found, expect);
     }
 
-    const LEARNING: &str = "level=info msg=\"learning what is normal before the first score\" kind=container \
+    const LEARNING: &str = "level=info msg=\"learning before the first score\" kind=container \
                             subject=web signals=1 ready_at=1970-01-01T00:10:00.000Z";
-    const READY: &str = "level=info msg=\"the score is ready\" kind=container subject=web signals=1";
+    const READY: &str = "level=info msg=\"first score ready\" kind=container subject=web signals=1";
 
     #[test]
     fn learning_and_readiness_are_said_once() {

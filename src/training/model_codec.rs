@@ -27,14 +27,12 @@ pub enum DecodeModelError {
 impl fmt::Display for DecodeModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Garbled => f.write_str("the model is garbled or cut short; it will be trained again"),
+            Self::Garbled => f.write_str("the model is corrupt; it will be retrained"),
             Self::Format(found) => write!(
                 f,
-                "the model is of format {found}, this version reads format {FORMAT}; it will be trained again"
+                "the model has format {found}, this version reads format {FORMAT}; it will be retrained"
             ),
-            Self::Unsound => {
-                f.write_str("the parts of the model do not fit together; it will be trained again")
-            }
+            Self::Unsound => f.write_str("the parts of the model do not match; it will be retrained"),
         }
     }
 }
@@ -118,7 +116,7 @@ mod tests {
         unsound.eif.threshold = f64::NAN;
         check(&unsound.bytes(), DecodeModelError::Unsound);
         let words = DecodeModelError::Format(2).to_string();
-        assert_eq!(words, "the model is of format 2, this version reads format 1; it will be trained again");
+        assert_eq!(words, "the model has format 2, this version reads format 1; it will be retrained");
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn a_replay_that_cannot_be_gets_a_sentence() {
         Some("x,z\n1,2\n"),
         "--replay",
         1,
-        "its columns are not those of ./data/a.train.csv",
+        "columns differ from those of ./data/a.train.csv",
     );
     let short = "./data/b.test.csv: 1 rows have a score, but 100 have a label; each row needs both";
     check("data/b.test.csv", Some("x,y\n1,2\n"), "--replay", 1, short);
@@ -203,7 +203,13 @@ fn a_replay_that_cannot_be_gets_a_sentence() {
     check("data/b.test.csv", Some("x,y\n1,two\n"), "--robustness", 1, cell);
     check("b.yaml", Some("limits: 2\n"), "--compare a.yaml b.yaml", 64, "b.yaml");
     check("a.yaml", None, "--replay --config.file a.yaml", 64, "a.yaml");
-    check("a.yaml", None, "--replay --set smd", 1, "./manifest.json: there is no set \"smd\"; there are it");
+    check(
+        "a.yaml",
+        None,
+        "--replay --set smd",
+        1,
+        "./manifest.json: unknown set \"smd\"; expected one of it",
+    );
 }
 
 #[test]
@@ -219,27 +225,26 @@ fn wrong_files_get_a_sentence() {
     let short = "3 rows have a score, but 100 have a label; each row needs both";
     check("scores/a.csv", Some("1\n2\n3\n"), FILES, &format!("scores/a.csv: {short}"));
     check("scores/b.csv", Some("1\n2\n3\n"), FOLDER, &format!("scores/b.csv: {short}"));
-    let text = "the score \"high\" is not a number; write NaN where there is none";
+    let text = "the score \"high\" is not a number; write NaN for a missing score";
     check("scores/a.csv", Some("score\n1\nhigh\n"), FILES, &format!("scores/a.csv:3: {text}"));
-    check("scores/a.csv", Some(""), FILES, "scores/a.csv: there is no row in it");
-    let none = "no row is labeled 1; without an event there are no figures";
+    check("scores/a.csv", Some(""), FILES, "scores/a.csv: it has no rows");
+    let none = "no row is labeled 1; at least one event is required";
     check("labels/a.label", Some("0\n0\n"), FILES, &format!("labels/a.label: {none}"));
     check("labels/a.label", Some("0\nyes\n"), FILES, "labels/a.label:2: \"yes\" is neither 0 nor 1");
     let missing = "cannot be read: No such file or directory (os error 2)";
     check("labels/a.label", None, FILES, &format!("labels/a.label: {missing}"));
     check("manifest.json", None, FOLDER, &format!("./manifest.json: {missing}"));
-    let missing =
-        "there is no such file, nor one that ends in .txt, .gz or .xz; each series of a set needs its scores";
+    let missing = "file not found, nor with the suffix .txt, .gz or .xz; each series of a set needs scores";
     check("scores/b.csv", None, FOLDER, &format!("scores/b.csv: {missing}"));
-    let odd = "\"40-49\" is not first-last:signals, such as 760-765:4,5 with signals counted from 1";
+    let odd = "\"40-49\" is malformed: expected first-last:signals, such as 760-765:4,5, with signals counted from 1";
     check("labels/a.interp", Some("40-49\n"), FOLDER, &format!("./labels/a.interp:1: {odd}"));
     let entry = json!({ "series": [{ "set": "it", "name": "../a", "per_day": 1 }] }).to_string();
-    let name = "the name \"../a\" cannot be that of a file";
+    let name = "\"../a\" is not a file name";
     check("manifest.json", Some(&entry), FOLDER, &format!("./manifest.json: {name}"));
     let entry =
         json!({ "series": [{ "set": "it", "name": "a", "per_day": 0 , "vus_window": 1 }] }).to_string();
-    let odd = "of a: 0 rows a day are not possible; it must be above 0";
+    let odd = "of a: 0 rows per day is out of range; it must be above 0";
     check("manifest.json", Some(&entry), FOLDER, &format!("./manifest.json: {odd}"));
-    let set = "there is no set \"smd\"; there are it";
+    let set = "unknown set \"smd\"; expected one of it";
     check("labels/a.interp", None, &format!("{FOLDER} --set smd"), &format!("./manifest.json: {set}"));
 }

@@ -138,37 +138,37 @@ fn series(question: &str, value: &str) -> String {
 #[test]
 fn each_status_is_told_in_a_sentence() {
     let says = |line: &'static str, body: &'static str| move |_: &str| status(line, "application/json", body);
-    check(says("401 Unauthorized", ""), "the server does not accept this name, password or token (401)");
+    check(says("401 Unauthorized", ""), "wrong user, password or token (401)");
     check(
         says("403 Forbidden", "no org id"),
-        "the server refuses this (403): no org id; the user may not read it, or a header such as X-Scope-OrgID is missing (--header)",
+        "access denied (403): no org id; check the user's permissions, or a missing header such as X-Scope-OrgID (--header)",
     );
     check(
         says("404 Not Found", "404 page not found"),
-        "there is no such path (404); if the API stands below a prefix, put it into the URL, such as http://host/prometheus",
+        "not found (404); if the API has a prefix, add it to the URL, such as http://host/prometheus",
     );
     check(
         says(
             "422 Unprocessable Entity",
             r#"{"status":"error","errorType":"execution","error":"what is this?"}"#,
         ),
-        "the server does not understand the question (422): what is this?; look at --match and --mapping",
+        "the server rejects the query (422): what is this?; check --match and --mapping",
     );
     check(
         says("302 Found\r\nLocation: https://login.example.com/?token=x", ""),
-        "the server sends us elsewhere: https://login.example.com/; write that URL",
+        "the server redirects: https://login.example.com/; use that URL",
     );
     check(
         says("429 Too Many Requests\r\nRetry-After: 3600", ""),
-        "the server is asked too often (429) and wants 1h of rest; try again later",
+        "too many requests (429); try again after 1h",
     );
     check(
         says("200 OK", "<!doctype html><title>Sign in</title>"),
-        "a web page: Sign in came instead of data; this is not the URL of the API, or a login stands before it",
+        "the response is a web page: Sign in; check that the URL is that of the API and needs no login",
     );
     check(
         says("200 OK", r#"{"status":"success","da"#),
-        "the answer ends in its middle; does a proxy or the server cut long answers? A shorter --lookback may do",
+        "the response is truncated; check the server's and proxies' limits, or shorten --lookback",
     );
 }
 
@@ -182,10 +182,10 @@ fn a_server_that_fails_for_now_is_asked_again() {
     let (past, told) = ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &Credentials::default());
     let said = past.unwrap_err().to_string();
     assert!(
-        said.ends_with("the server fails (503): still starting; try again later, or look at its log"),
+        said.ends_with("the server failed (503): still starting; try again later, or check its log"),
         "{said}"
     );
-    assert!(told.iter().all(|it| it.contains("; asking again in 0s")), "{told:?}");
+    assert!(told.iter().all(|it| it.contains("; retrying in 0s")), "{told:?}");
     assert_eq!((told.len(), tries.try_iter().count()), (3, 4));
 }
 
@@ -194,12 +194,12 @@ fn nobody_listens() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let says = |url: &str| ask(url, &Credentials::default()).0.unwrap_err().to_string();
     let said = says(&format!("prometheus:http://127.0.0.1:{port}"));
-    assert!(said.contains("the server cannot be reached: ") && said.contains("is it running"), "{said}");
+    assert!(said.contains("cannot reach the server: ") && said.contains("check that it runs"), "{said}");
     let said = says("influxdb:http://no-such-host.invalid:8086/telegraf");
-    assert!(said.starts_with("http://no-such-host.invalid:8086: there is no host of this name"), "{said}");
+    assert!(said.starts_with("http://no-such-host.invalid:8086: unknown host name"), "{said}");
     let server = Server::new(|_| ok("{}"));
     let said = says(&format!("prometheus:https://127.0.0.1:{}", server.port));
-    assert!(said.contains("no secure connection: ") && said.contains("--ca-file"), "{said}");
+    assert!(said.contains("TLS failed: ") && said.contains("--ca-file"), "{said}");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn half_an_answer_is_asked_for_again_and_then_told() {
     let (past, told) =
         ask(&format!("influxdb:http://127.0.0.1:{}/telegraf", server.port), &Credentials::default());
     let said = past.unwrap_err().to_string();
-    assert!(said.contains("the answer ends in its middle"), "{said}");
+    assert!(said.contains("the response is truncated"), "{said}");
     assert_eq!(told.len(), 3, "{told:?}");
 }
 
@@ -222,20 +222,20 @@ fn nothing_found_is_told_with_what_there_is() {
             false if question.contains("/label/") => ok(r#"{"status":"success","data":["a:1","b:1"]}"#),
             false => ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
         },
-        "the server has nothing of anomaly_signal, node_cpu_seconds_total; of this time it has the instances a:1, b:1; look at --host, --match and --lookback, or name its own names with --mapping",
+        "the server has no data for anomaly_signal, node_cpu_seconds_total; in this range it has the instances a:1, b:1; check --host, --match and --lookback, or pass the server's names with --mapping",
     );
     check(
         |question| match question.contains("/label/") {
             true => ok(r#"{"status":"success","data":["a:1","b:1"]}"#),
             false => series(question, "1"),
         },
-        "the server has several hosts (a:1, b:1); say which with --host NAME, or --match 'instance=\"NAME\"'",
+        "the server has several hosts (a:1, b:1); select one with --host NAME, or --match 'instance=\"NAME\"'",
     );
     // NaN is what a stale series has.
     let server = Server::new(|question| series(question, "NaN"));
     let said =
         ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &Credentials::default()).0.unwrap_err();
-    assert!(said.to_string().contains("the server has nothing of "), "{said}");
+    assert!(said.to_string().contains("the server has no data for "), "{said}");
 }
 
 #[test]

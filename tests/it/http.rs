@@ -133,7 +133,7 @@ fn healthy_at_once_and_ready_while_readings_are_young() {
     let client = &mut server.client();
     check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
     let not_yet = check(client, ("GET", "/-/ready", ""), 503, PLAIN);
-    assert_eq!(not_yet.text(), "hostnorm is not Ready: nothing has been read yet\n");
+    assert_eq!(not_yet.text(), "hostnorm is not Ready: no reading yet\n");
     check(client, ("GET", "/metrics", ""), 503, PROBLEM);
     server.publish(1, 1000.0);
     assert_eq!(check(client, ("GET", "/-/ready", ""), 200, PLAIN).text(), "hostnorm is Ready.\n");
@@ -141,7 +141,7 @@ fn healthy_at_once_and_ready_while_readings_are_young() {
     check(client, ("GET", "/-/ready", ""), 200, PLAIN);
     NOW.store(1003, Ordering::Relaxed);
     let stale = check(client, ("GET", "/-/ready", ""), 503, PLAIN);
-    assert_eq!(stale.text(), "hostnorm is not Ready: the last reading is 3.0 s old, the limit is 3.0 s\n");
+    assert_eq!(stale.text(), "hostnorm is not Ready: the last reading is 3.0 s old, the maximum is 3.0 s\n");
     check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
     server.publish(1, 1003.0);
     check(client, ("GET", "/-/ready", ""), 200, PLAIN);
@@ -153,7 +153,7 @@ fn the_landing_page_leads_to_the_metrics() {
     let server = Server::start(Start { telemetry_path: "/deep/metrics", ..Start::default() });
     let client = &mut server.client();
     let page = check(client, ("GET", "/", ""), 200, "text/html; charset=utf-8");
-    assert!(page.text().contains("nothing has been read yet") && !page.text().contains("{{"));
+    assert!(page.text().contains("no reading yet") && !page.text().contains("{{"));
     assert!(
         page.text().contains("href=\"/deep/metrics\"") && page.text().contains(env!("CARGO_PKG_VERSION"))
     );

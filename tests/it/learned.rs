@@ -79,7 +79,7 @@ fn an_anomaly_is_accepted_when_somebody_says_so() {
 fn a_training_can_be_asked_for() {
     let mut engine = Engine::new(&SIGNALS, &settings());
     let refused = engine.request_training(SubjectKind::Host).unwrap_err();
-    assert_eq!(refused, "too little is known yet: the warm-up goes on");
+    assert_eq!(refused, "too little data: the warm-up is not over");
     let (mut engine, _) = known(0);
     assert!(engine.due(SubjectKind::Host).is_none());
     engine.request_training(SubjectKind::Host).unwrap();
@@ -99,7 +99,7 @@ fn what_is_not_learned_changes_nothing() {
     }
     assert_eq!(
         engine.request_training(SubjectKind::Host).unwrap_err(),
-        "learning is off; hostnorm learn on switches it on"
+        "learning is off; run hostnorm learn on to resume it"
     );
     assert!(engine.due(SubjectKind::Host).is_none());
     let after = step(&mut engine, with_memory(&rest[299], 0.97)).signals[MEMORY].expected.unwrap();

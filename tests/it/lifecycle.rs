@@ -215,8 +215,8 @@ fn a_restart_and_another_engine_change_nothing_in_what_is_stored() {
         assert_eq!(other.give_back(&subject, bytes).unwrap_err().to_string(), expect);
         assert_eq!(other.census()[&SubjectKind::Container].learning, 1);
     };
-    check(engine(), container(2), &stored, "the snapshot is garbled or cut short");
-    check(engine(), container(1), &stored[1..], "the snapshot is garbled or cut short");
+    check(engine(), container(2), &stored, "the snapshot is corrupt");
+    check(engine(), container(1), &stored[1..], "the snapshot is corrupt");
     check(
         Engine::new(&CONTAINERS[1..], &settings()),
         container(1),

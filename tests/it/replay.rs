@@ -176,12 +176,12 @@ fn a_bad_row_ends_it_and_the_rows_before_keep_their_scores() {
         (
             12,
             "1795225740,0.1,1",
-            "input.csv, line 12: column \"timestamp\": 2026-11-21T01:49:00.000Z does not come after 2026-11-21T01:49:00.000Z of line 11;",
+            "input.csv, line 12: column \"timestamp\": 2026-11-21T01:49:00.000Z is not after 2026-11-21T01:49:00.000Z of line 11; sort the rows by time",
         ),
         (
             12,
             "1795225000,0.1,1",
-            "input.csv, line 12: column \"timestamp\": 2026-11-21T01:36:40.000Z does not come after",
+            "input.csv, line 12: column \"timestamp\": 2026-11-21T01:36:40.000Z is not after",
         ),
         (45, "1795227780,x,1", "input.csv, line 45: column \"cpu\": \"x\" is not a number"),
     ] {
@@ -214,13 +214,13 @@ fn tables_from_which_nothing_can_be_learned() {
         text.lines().map(|it| format!("{}\n", it.split_once(',').unwrap().1)).collect()
     };
     let (rows, timeless) = (plain(&history), "--every 60s");
-    check_bad(None, "", "", 1, "input.csv: is empty; the first line has to name the columns", None);
-    check_bad(None, "cpu\n", timeless, 1, "input.csv: has a header and no rows", Some(0));
+    check_bad(None, "", "", 1, "input.csv: is empty; expected a header with the names of the columns", None);
+    check_bad(None, "cpu\n", timeless, 1, "input.csv: has no rows after the header", Some(0));
     check_bad(None, "cpu\n1\n", timeless, 1, "input.csv: 1 row; the first score needs 32", Some(1));
-    check_bad(None, &constant(50), timeless, 1, "input.csv: no column ever changes", Some(50));
-    check_bad(Some(&rows), "cpu,memory\n1,2\n", timeless, 1, "input.csv: no column ever changes", Some(1));
-    check_bad(Some(&rows), &constant(50), timeless, 1, "input.csv: no column ever changes", Some(50));
-    check_bad(Some(&constant(50)), &rows, timeless, 1, "history.csv: no column ever changes", None);
+    check_bad(None, &constant(50), timeless, 1, "input.csv: no column changes", Some(50));
+    check_bad(Some(&rows), "cpu,memory\n1,2\n", timeless, 1, "input.csv: no column changes", Some(1));
+    check_bad(Some(&rows), &constant(50), timeless, 1, "input.csv: no column changes", Some(50));
+    check_bad(Some(&constant(50)), &rows, timeless, 1, "history.csv: no column changes", None);
     check_bad(
         Some(&plain(&table(0, 5))),
         &rows,
@@ -229,7 +229,7 @@ fn tables_from_which_nothing_can_be_learned() {
         "history.csv: 5 rows; the first score needs 32",
         None,
     );
-    check_bad(Some("cpu,memory\n"), &rows, timeless, 1, "history.csv: has a header and no rows", None);
+    check_bad(Some("cpu,memory\n"), &rows, timeless, 1, "history.csv: has no rows after the header", None);
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn tables_that_do_not_fit() {
         &renamed("timestamp,cpu,load"),
         "",
         1,
-        "input.csv, line 1: signal 2 is \"load\", in history.csv it is \"memory\"; both need the same columns in the same order",
+        "input.csv, line 1: signal 2 is \"load\", but \"memory\" in history.csv; both need the same columns in the same order",
         None,
     );
     check_bad(
@@ -250,7 +250,7 @@ fn tables_that_do_not_fit() {
         "timestamp,cpu\n1,2\n",
         "",
         1,
-        "signal 2 is no more, in history.csv it is \"memory\"",
+        "signal 2 is missing, but \"memory\" in history.csv",
         None,
     );
     let timeless = "cpu,memory\n1,2\n";
@@ -259,7 +259,7 @@ fn tables_that_do_not_fit() {
         timeless,
         "",
         1,
-        "input.csv, line 1: there is no column \"timestamp\", but there is one in history.csv",
+        "input.csv, line 1: no column \"timestamp\", but history.csv has one",
         None,
     );
     check_bad(
@@ -267,18 +267,18 @@ fn tables_that_do_not_fit() {
         &input,
         "",
         1,
-        "history.csv, line 1: there is no column \"timestamp\", but there is one in input.csv",
+        "history.csv, line 1: no column \"timestamp\", but input.csv has one",
         None,
     );
-    check_bad(None, timeless, "", 64, "input.csv has no column \"timestamp\"; say with --every", None);
     check_bad(
         None,
-        "timestamp,cpu\n5,1\n",
+        timeless,
         "",
-        1,
-        "input.csv: there are too few rows to see how far they are apart",
+        64,
+        "input.csv has no column \"timestamp\"; pass the time between rows",
         None,
     );
+    check_bad(None, "timestamp,cpu\n5,1\n", "", 1, "input.csv: too few rows to find their interval", None);
     check_bad(
         None,
         &input,
@@ -292,7 +292,7 @@ fn tables_that_do_not_fit() {
         &table(99, 50),
         "",
         1,
-        "input.csv, line 2: column \"timestamp\": 2026-11-21T01:39:00.000Z does not come after 2026-11-21T01:39:00.000Z of history.csv, line 101;",
+        "input.csv, line 2: column \"timestamp\": 2026-11-21T01:39:00.000Z is not after 2026-11-21T01:39:00.000Z of history.csv, line 101;",
         Some(0),
     );
     check_bad(None, &input, "--threshold -1", 64, "threshold", None);
@@ -367,7 +367,7 @@ fn labels_give_figures_at_once() {
     for (labels, sentence) in [
         ("short", "short: 100 rows have a score, but 2 have a label; each row needs both"),
         ("long", "long: 100 rows have a score, but 101 have a label; each row needs both"),
-        ("quiet", "quiet: no row is labeled 1; without an event there are no figures"),
+        ("quiet", "quiet: no row is labeled 1; at least one event is required"),
         ("none", "none: cannot be read: No such file or directory"),
     ] {
         let output = run(files.path(), &format!("{args} --labels {labels}"));

@@ -79,23 +79,23 @@ fn good_tables() {
 
 #[test]
 fn bad_headers() {
-    check("", &["t.csv: is empty; the first line has to name the columns"]);
-    check("\n\r\n\n", &["t.csv: is empty; the first line has to name the columns"]);
-    check("\u{feff}", &["t.csv: is empty; the first line has to name the columns"]);
-    check("a,b\n", &["a b", "t.csv: has a header and no rows"]);
-    check("a,b,a\n1,2,3\n", &["t.csv, line 1: columns 1 and 3 are both called \"a\""]);
-    check("timestamp,timestamp\n", &["t.csv, line 1: columns 1 and 2 are both called \"timestamp\""]);
+    check("", &["t.csv: is empty; expected a header with the names of the columns"]);
+    check("\n\r\n\n", &["t.csv: is empty; expected a header with the names of the columns"]);
+    check("\u{feff}", &["t.csv: is empty; expected a header with the names of the columns"]);
+    check("a,b\n", &["a b", "t.csv: has no rows after the header"]);
+    check("a,b,a\n1,2,3\n", &["t.csv, line 1: columns 1 and 3 are both named \"a\""]);
+    check("timestamp,timestamp\n", &["t.csv, line 1: columns 1 and 2 are both named \"timestamp\""]);
     check(
         ",a\n0,1\n",
-        &["t.csv, line 1: column 1 has no name; name it, or leave it out if it only numbers the rows"],
+        &["t.csv, line 1: column 1 has no name; name it, or remove it if it only numbers the rows"],
     );
-    check("timestamp\n1\n", &["t.csv, line 1: there is no column of numbers"]);
+    check("timestamp\n1\n", &["t.csv, line 1: no column of numbers"]);
     check(
         "PK\x03\x04",
-        &["t.csv: is a zip archive or a spreadsheet; CSV is read, plain or compressed by gzip or xz"],
+        &["t.csv: is a zip archive or a spreadsheet; expected CSV, plain or compressed with gzip or xz"],
     );
     let utf16 = read(b"\xff\xfea\0".as_slice(), 1);
-    assert_eq!(utf16, ["t.csv: is text in UTF-16; CSV is read, plain or compressed by gzip or xz"]);
+    assert_eq!(utf16, ["t.csv: is text in UTF-16; expected CSV, plain or compressed with gzip or xz"]);
     let latin = read(b"a,caf\xe9\n1,2\n".as_slice(), 1);
     assert_eq!(latin, ["t.csv, line 1: the name of column 2 is not UTF-8; save the file as UTF-8"]);
 }
@@ -115,7 +115,7 @@ fn bad_rows_do_not_spoil_the_next() {
         "a,b\n1,x\n2,3\n",
         &[
             "a b",
-            "t.csv, line 2: column \"b\": \"x\" is not a number; leave the cell empty where it is missing",
+            "t.csv, line 2: column \"b\": \"x\" is not a number; leave the cell of a missing value empty",
             "3: 2 3",
         ],
     );
@@ -124,8 +124,7 @@ fn bad_rows_do_not_spoil_the_next() {
         &[
             "a",
             "2: 1",
-            "t.csv, line 3: column \"a\": inf is beyond ±1e100, larger than any measurement; \
-             leave the cell empty where it is missing",
+            "t.csv, line 3: column \"a\": inf is beyond ±1e100, larger than any measurement; leave the cell of a missing value empty",
             "4: 2",
         ],
     );
@@ -133,8 +132,7 @@ fn bad_rows_do_not_spoil_the_next() {
         "timestamp,a\n2026-11-21 10:00,1\n",
         &[
             "a",
-            "t.csv, line 2: column \"timestamp\": \"2026-11-21 10:00\" has no offset from UTC; \
-             append Z if it is UTC, else such as +02:00",
+            "t.csv, line 2: column \"timestamp\": \"2026-11-21 10:00\" has no offset from UTC; append Z, or an offset such as +02:00",
         ],
     );
     check(
@@ -146,7 +144,7 @@ fn bad_rows_do_not_spoil_the_next() {
 #[test]
 fn a_quote_that_is_not_closed_costs_its_row_and_no_memory() {
     let text = format!("a,b\n1,2\n\"{}\n", "3,4\n".repeat(LINE_BYTES_MAX));
-    let expect = "t.csv, line 3: the row is longer than 262144 bytes; is there a quote that is not closed?";
+    let expect = "t.csv, line 3: the row is longer than 262144 bytes; check for an unclosed quote";
     for block in [1000, usize::MAX] {
         assert_eq!(read(text.as_str(), block), ["a b", "2: 1 2", expect]);
     }
@@ -180,7 +178,7 @@ fn the_number_of_columns_has_a_bound() {
         } else {
             // A header that is far too wide is not kept, so its timestamp counts as a signal.
             let count = if signals > COLUMNS_MAX + 1 { names.len() } else { signals };
-            let expect = format!("t.csv, line 1: there are {count} columns of numbers, at most 256 can be");
+            let expect = format!("t.csv, line 1: {count} columns of numbers; the maximum is 256");
             assert_eq!(told, [expect]);
         }
     }
@@ -210,12 +208,12 @@ fn a_file_that_is_cut_or_broken_gives_its_rows_until_then() {
         let told = read(&whole[..whole.len() / 2], usize::MAX);
         assert!(told.len() > 1_000 && told.len() < 50_000, "{}", told.len());
         let last = told.last().unwrap();
-        assert!(last.ends_with(&format!("ends in the middle of its {name} data")), "{last}");
+        assert!(last.ends_with(&format!("its {name} data is truncated")), "{last}");
         let mut spoiled = whole.clone();
         let middle = spoiled.len() / 2;
         spoiled[middle..middle + 100].fill(0x55);
         let last = read(spoiled, usize::MAX).pop().unwrap();
-        assert!(last.contains(&format!("its {name} data is broken: ")), "{last}");
+        assert!(last.contains(&format!("its {name} data is corrupt: ")), "{last}");
     }
 }
 
@@ -226,7 +224,7 @@ fn an_xz_file_may_not_ask_for_much_memory() {
     let mut encoder = XzWriter::new(Vec::new(), options).unwrap();
     encoder.write_all(TABLE.as_bytes()).unwrap();
     let told = read(encoder.finish().unwrap(), usize::MAX);
-    assert!(told[0].contains("its xz data is broken"), "{told:?}");
+    assert!(told[0].contains("its xz data is corrupt"), "{told:?}");
 }
 
 #[test]

@@ -164,12 +164,12 @@ fn a_new_host_replies_to_each_command() {
     it.check(ControlCommand::Learn { on: false }, "learning is off");
     it.check(ControlCommand::Train, "conflict: learning is off");
     it.check(ControlCommand::Learn { on: true }, "learning is on");
-    it.check(ControlCommand::Train, "conflict: too little is known yet");
+    it.check(ControlCommand::Train, "conflict: too little data");
     it.check(ControlCommand::Accept, "conflict: there is no anomaly to accept");
     let span = ControlCommand::Forget { from: Timestamp(1.0), to: Timestamp(2.0) };
-    it.check(span, "conflict: there is no store");
-    it.check(ControlCommand::Promote { model: "none".into() }, "not found: there is no model none");
-    it.check(ControlCommand::Rollback, "conflict: no model has judged before");
+    it.check(span, "conflict: no store");
+    it.check(ControlCommand::Promote { model: "none".into() }, "not found: no model none");
+    it.check(ControlCommand::Rollback, "conflict: no previous model");
     it.stop();
 }
 
@@ -182,24 +182,24 @@ fn an_anomalous_host_replies_to_each_command() {
     let second = until("second model", || it.model("hostnorm_model_shadow_info"));
     it.check(
         ControlCommand::Promote { model: first.clone() },
-        &format!("conflict: model {first} judges already"),
+        &format!("conflict: model {first} is already the current model"),
     );
     it.check(
         ControlCommand::Promote { model: second.clone() },
-        &format!("model {second} judges from now on"),
+        &format!("model {second} is now the current model"),
     );
     // The model rests in the store, where it may not be yet.
     until("way back", || {
-        it.said(ControlCommand::Rollback).contains(&format!("model {first} judges")).then_some(())
+        it.said(ControlCommand::Rollback).contains(&format!("model {first} is now")).then_some(())
     });
     until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
-    it.check(ControlCommand::Accept, "accepted: the current state of host is normal");
+    it.check(ControlCommand::Accept, "accepted: the current state of host is now normal");
     let stored = || {
         StoreReader::open(directory.path()).unwrap().newest_point(&hostnorm::reading::Subject::Host).unwrap()
     };
     let last = until("stored points", stored);
     let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
-    it.check(span, "forgotten: learned again from the ");
+    it.check(span, "forgotten: relearned from the remaining ");
     it.check(ControlCommand::Learn { on: false }, "learning is off");
     it.stop();
     // All of it is there after a restart.

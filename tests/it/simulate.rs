@@ -336,7 +336,11 @@ fn what_cannot_be_is_told() {
         assert!(told.starts_with(expect), "{args}: {told}");
     };
     check("--output nowhere/d.csv", 1, "cannot write nowhere/d.csv: No such file");
-    check("--output d.csv --fault gremlin", 64, "--fault gremlin is no fault; there are spike, level-shift,");
+    check(
+        "--output d.csv --fault gremlin",
+        64,
+        "--fault unknown fault gremlin; expected one of spike, level-shift,",
+    );
     check("--output d.csv --for 1d --fault leak", 64, "leak with the quiet around it needs 240 rows");
     check("", 64, "error: the following required arguments were not provided");
     if cfg!(target_os = "linux") {

@@ -147,7 +147,7 @@ fn episodes_are_listed() {
         (&"2026-11-21T10:00:03Z".into(), &"interrupted".into())
     );
     let (code, out, _) = run(directory.path(), &["episodes", "--to", "2026-11-20"]);
-    assert_eq!((code, out.as_str()), (0, "no anomalies are stored in this time\n"));
+    assert_eq!((code, out.as_str()), (0, "no anomalies stored in this range\n"));
 }
 
 #[test]
@@ -162,25 +162,25 @@ fn without_a_daemon_the_store_is_changed_or_it_is_said_what_was_tried() {
     };
     let tried = socket.display().to_string();
     let nobody = format!("no hostnorm listens on {tried}");
-    check(&["learn", "off"], 1, &[&nobody, "there is no store in"]);
+    check(&["learn", "off"], 1, &[&nobody, "no store in"]);
     filled(directory.path());
     for args in [&["accept"][..], &["status"], &["explain"], &["train", "--now"]] {
         check(args, 1, &[&nobody]);
     }
-    let done = "no hostnorm runs; done in the store";
+    let done = "hostnorm is not running; done in the store";
     check(&["learn", "off"], 0, &[done]);
     check(&["forget", "--from=-2h", "--to=-1h"], 0, &[done]);
-    check(&["forget", "--from=-1h", "--to=-2h"], 64, &["--from is later than --to"]);
-    check(&["models", "promote", "none"], 1, &[&nobody, "there is no model none"]);
-    check(&["models", "rollback"], 1, &[&nobody, "no model has judged before"]);
+    check(&["forget", "--from=-1h", "--to=-2h"], 64, &["--from is after --to"]);
+    check(&["models", "promote", "none"], 1, &[&nobody, "no model none"]);
+    check(&["models", "rollback"], 1, &[&nobody, "no previous model to roll back to"]);
     let reader = StoreReader::open(directory.path()).unwrap();
     assert!(!reader.is_learning().unwrap());
     assert_eq!(reader.markers("forget").unwrap().len(), 1);
     let writer = crate::store::open(directory.path());
-    check(&["learn", "on"], 1, &[&nobody, "another hostnorm writes to this store"]);
+    check(&["learn", "on"], 1, &[&nobody, "another hostnorm uses this store"]);
     writer.close();
     check(&["learn", "on", "--web.control-socket=off"], 0, &[done]);
-    check(&["accept", "--web.control-socket=off"], 1, &["these settings have no control socket"]);
+    check(&["accept", "--web.control-socket=off"], 1, &["no control socket in these settings"]);
 }
 
 #[test]
@@ -188,5 +188,5 @@ fn without_a_store_it_is_said_what_helps() {
     let output = Command::new(env!("CARGO_BIN_EXE_hostnorm")).env_clear().arg("episodes").output().unwrap();
     assert_eq!(output.status.code(), Some(64));
     let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(told, "no directory for the store is known; give --storage.path\n");
+    assert_eq!(told, "no directory for the store; set --storage.path\n");
 }

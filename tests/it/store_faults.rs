@@ -92,9 +92,9 @@ fn another_schema_is_refused_with_advice() {
     for (version, expect) in [
         (
             99,
-            "was written by a newer hostnorm: its schema is 99, this hostnorm knows 4; use the newer version",
+            "was written by a newer hostnorm: its schema is 99, this version supports 4; use the newer version",
         ),
-        (3, "was written by an older hostnorm and cannot be read; start hostnorm, which sets it aside"),
+        (3, "was written by an older hostnorm and cannot be read; start hostnorm to set it aside"),
     ] {
         connection.pragma_update(None, "user_version", version).unwrap();
         let message = StoreReader::open(directory.path()).unwrap_err().to_string();

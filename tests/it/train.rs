@@ -83,18 +83,17 @@ fn a_history_that_does_not_do_is_told() {
     check(
         "train --search --history short.csv",
         1,
-        "short.csv: 300 rows of 10m are too few to search on; at least 674 are needed, 4d16h20m in all, so that 8 \
-         faults fit into each part that settings are tried on",
+        "short.csv: 300 rows of 10m are too few to search; at least 674 are required, 4d16h20m in all, to fit 8 faults into each part",
     );
     check(
         "train --search --history constant.csv --every 10m",
         1,
-        "constant.csv: no signal moves, so no fault would show",
+        "constant.csv: no signal varies, so no fault would be visible",
     );
     check(
         "train --search --history constant.csv",
         64,
-        "error: constant.csv has no column \"timestamp\"; say with --every how far rows are apart, such as --every 60s",
+        "error: constant.csv has no column \"timestamp\"; pass the time between rows, such as --every 60s",
     );
     check("--window 3 train --search --history h.csv", 64, "train --search does not use --window; remove it");
     let (code, _, error) = run(dir.path(), "train --history h.csv");

@@ -47,7 +47,7 @@ def test_explain(tools):
         if not made or not made.get("equal") or made["points"] < 5 or made["left_out"]:
             pytest.fail(f"explain {episode}: {code}\n{out}{err}")
         text = said(binary, "explain", episode, place, *SETTINGS, THRESHOLD)[1]
-        if "to the last bit" not in text or "of the score" not in text:
+        if "bit for bit" not in text or "of the score" not in text:
             pytest.fail(f"not explained for people:\n{text}")
         code, _, err = said(binary, "explain", episode, place, *SETTINGS, "--threshold=4")
         if code != 1 or "scores differ" not in err:

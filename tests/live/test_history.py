@@ -77,17 +77,17 @@ def refused(tools, what, origin, *words, more=(), code=1):
 
 def bad_input(tools, folder, urls):
     url, influx = urls["prometheus"], urls["influxdb"]
-    refused(tools, "nobody listens", f"prometheus:http://u:geheim@127.0.0.1:{free_port()}", "cannot be reached")
-    refused(tools, "no such host", "prometheus:http://no-such-host.invalid", "no host of this name")
-    refused(tools, "no TLS there", f"prometheus:{url.replace('http', 'https')}", "no secure connection")
+    refused(tools, "nobody listens", f"prometheus:http://u:geheim@127.0.0.1:{free_port()}", "cannot reach the server")
+    refused(tools, "no such host", "prometheus:http://no-such-host.invalid", "unknown host name")
+    refused(tools, "no TLS there", f"prometheus:{url.replace('http', 'https')}", "TLS failed")
     refused(tools, "a wrong path", f"prometheus:{url}/nowhere", "404")
     refused(tools, "a bad match", f"prometheus:{url}", "400", "parse error", more=["--match", "a=b"])
-    refused(tools, "another host", f"prometheus:{url}", "has nothing of", "web1:9100", more=["--host", "web2"])
+    refused(tools, "another host", f"prometheus:{url}", "has no data for", "web1:9100", more=["--host", "web2"])
     refused(tools, "InfluxDB as Prometheus", f"prometheus:{influx}", "404")
     # Newer ones have a page of their own at this path.
     refused(tools, "Prometheus as InfluxDB", f"influxdb:{url}/telegraf", url)
     refused(tools, "no such database", f"influxdb:{influx}/nope", "database not found", "telegraf")
-    refused(tools, "another host", f"influxdb:{influx}/telegraf", "has nothing of", "diskio", more=["--host", "web2"])
+    refused(tools, "another host", f"influxdb:{influx}/telegraf", "has no data for", "diskio", more=["--host", "web2"])
     refused(tools, "an empty past", f"influxdb:{influx}/empty", "is empty")
     refused(tools, "too little", f"prometheus:{url}", "too little data: ", "1,440 needed", more=["--lookback", "3h"])
     names = pathlib.Path(folder, "names.yaml")
@@ -124,7 +124,7 @@ def backfill(tools, folder, origin):
 
     assert "backfill learned" in starts("backfilled", origin, 1)
     gone = f"prometheus:http://anna:geheim@127.0.0.1:{free_port()}"
-    assert "cannot be reached" in starts("alone", gone, 0)
+    assert "cannot reach the server" in starts("alone", gone, 0)
 
 
 @pytest.fixture(scope="module")

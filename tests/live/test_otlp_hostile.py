@@ -175,9 +175,9 @@ class Case:
 def refusals(binary):
     """Variables that cannot be end hostnorm with 64 and a sentence that names them."""
     for name, text, sentence in [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "no URL of a collector"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "not a URL of an OTLP endpoint"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "expected one of http/protobuf, grpc"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "header 1 is none"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "header 1 is malformed"),
         ("OTEL_TRACES_SAMPLER", "sometimes", "expected one of always_on"),
     ]:
         done = subprocess.run([binary, "--storage.path=off"], env={**os.environ, name: text}, capture_output=True, text=True, timeout=30)

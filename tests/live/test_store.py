@@ -319,7 +319,7 @@ def test_two_processes(tools, folder):
         with Daemon(tools, folder) as second:
             second.stored(0)
             second.goes_on()
-            once(second, "another hostnorm writes to this store")
+            once(second, "another hostnorm uses this store")
             first.kill()
             second.stored()
             once(second, "the store works again")

@@ -108,7 +108,7 @@ pub(super) fn columns(
     let mut columns = vec![Vec::new(); count];
     for raw in open(bytes)? {
         let place = |name: &str| raw.columns.iter().position(|it| it == name);
-        let time = place("time").ok_or_else(|| FetchErrorKind::Garbled("its rows have no time".into()))?;
+        let time = place("time").ok_or_else(|| FetchErrorKind::Garbled("the rows have no time".into()))?;
         for (idx, column) in columns.iter_mut().enumerate() {
             let Some(place) = place(&format!("v{idx}")) else { continue };
             let known = raw.values.iter().filter_map(|row| {
@@ -153,11 +153,11 @@ fn open(bytes: &[u8]) -> Result<Vec<RawSeries>, FetchErrorKind> {
         return Err(FetchErrorKind::Question { status: 200, said: quoted(error) });
     }
     if answer.results.is_empty() {
-        return Err(FetchErrorKind::Garbled("there are no results in it".into()));
+        return Err(FetchErrorKind::Garbled("it has no results".into()));
     }
     let is_partial = answer.results.iter().any(|it| it.partial || it.series.iter().any(|it| it.partial));
     if is_partial {
-        let said = "the server gives fewer rows than there are; its limit is max-row-limit".into();
+        let said = "the server truncates the rows; raise its max-row-limit".into();
         return Err(FetchErrorKind::Question { status: 200, said });
     }
     Ok(answer.results.into_iter().flat_map(|it| it.series).collect())
@@ -208,7 +208,7 @@ mod tests {
     fn what_is_no_answer_is_told() {
         check("", "Half");
         check(r#"{"results":[{"statement_id":0,"ser"#, "Half");
-        check("{}", r#"Garbled("there are no results in it")"#);
+        check("{}", r#"Garbled("it has no results")"#);
         check(r#"{"error":"x"}"#, r#"Question { status: 200, said: "x" }"#);
         check(
             r#"{"results":[{"error":"database not found: y"}]}"#,
@@ -216,9 +216,9 @@ mod tests {
         );
         check(
             r#"{"results":[{"series":[{"columns":["time"],"partial":true}]}]}"#,
-            r#"Question { status: 200, said: "the server gives fewer rows than there are; its limit is max-row-limit" }"#,
+            r#"Question { status: 200, said: "the server truncates the rows; raise its max-row-limit" }"#,
         );
-        check(r#"{"results":[{"series":[{"columns":["v0"]}]}]}"#, r#"Garbled("its rows have no time")"#);
+        check(r#"{"results":[{"series":[{"columns":["v0"]}]}]}"#, r#"Garbled("the rows have no time")"#);
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Resolver<'_> {
             }
         }
         if ENTRIES_MAX < entries.len() {
-            let what = format!("there are {} sources, at most {ENTRIES_MAX} are asked for", entries.len());
+            let what = format!("{} sources; the maximum is {ENTRIES_MAX}", entries.len());
             return Err(self.wrong(at("metrics"), what));
         }
         // What is divided by another value comes after it.
@@ -69,13 +69,13 @@ impl Resolver<'_> {
         }
         let per = source.per.as_deref().map(|it| self.metric(it)).transpose()?;
         if let Some(per) = per.filter(|it| !it.labels.is_empty()) {
-            return Err(format!("per has to be a metric without labels, and {per} has some"));
+            return Err(format!("per must be a metric without labels; {per} has labels"));
         }
         if !source.times.is_finite() {
-            return Err("times has to be a finite number".into());
+            return Err("times must be a finite number".into());
         }
         if kind == ServerKind::Influx && source.by != SeriesJoin::Sum {
-            return Err("by has no meaning for InfluxDB; choose one series with where".into());
+            return Err("by does not apply to InfluxDB; select one series with where".into());
         }
         let foreign =
             source.labels.keys().chain(source.fixed.keys()).find(|it| !metric.labels.contains(&it.as_str()));
@@ -87,8 +87,7 @@ impl Resolver<'_> {
             (None, Some(from)) => Ok(Label::Of(from.clone())),
             (None, None) if kind == ServerKind::Prometheus => Ok(Label::Of((*label).to_owned())),
             (None, None) => Err(format!(
-                "nothing says where the label {label:?} of {metric} comes from; name the tag under labels, or a value \
-                 under fixed"
+                "no source for the label {label:?} of {metric}; add the tag under labels, or a value under fixed"
             )),
         };
         Ok(MetricMapping {

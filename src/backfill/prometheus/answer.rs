@@ -118,7 +118,7 @@ fn open<D: DeserializeOwned>(bytes: &[u8]) -> Result<(D, Vec<String>), FetchErro
     let warnings = envelope.warnings.iter().map(|it| quoted(it)).collect();
     match envelope.data {
         Some(data) if envelope.status == "success" => Ok((data, warnings)),
-        _ if envelope.error.is_empty() => Err(FetchErrorKind::Garbled("there is no data in it".into())),
+        _ if envelope.error.is_empty() => Err(FetchErrorKind::Garbled("it has no data".into())),
         _ => Err(FetchErrorKind::Question { status: 200, said: quoted(&envelope.error) }),
     }
 }
@@ -167,7 +167,7 @@ mod tests {
     fn what_is_no_matrix_is_told() {
         check("", "Half");
         check(r#"{"status":"success","data":{"resultType":"matrix","result":[{"met"#, "Half");
-        check(r#"{"status":"success"}"#, r#"Garbled("there is no data in it")"#);
+        check(r#"{"status":"success"}"#, r#"Garbled("it has no data")"#);
         check(r#"{"status":"error","error":"bad"}"#, r#"Question { status: 200, said: "bad" }"#);
         check(
             r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#,

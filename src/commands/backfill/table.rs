@@ -23,8 +23,7 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
     let wrong = |what: String| Exit::failure(format!("{name}: {what}"));
     let Some(apart) = feed.apart() else {
         return Err(wrong(
-            "there is no column \"timestamp\", or there are too few rows; a past needs the time of each row"
-                .into(),
+            "no column \"timestamp\", or too few rows; a backfill needs the time of each row".into(),
         ));
     };
     let place = |it: &String| order.signals.iter().position(|signal| signal.name == it);
@@ -33,9 +32,7 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
         feed.columns().iter().zip(&places).filter(|(_, it)| it.is_none()).map(|(it, _)| quoted(it)).collect();
     if places.iter().all(Option::is_none) {
         let names = unknown.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
-        return Err(wrong(format!(
-            "no column is named as a signal of hostnorm, such as cpu_busy_ratio; there are {names}"
-        )));
+        return Err(wrong(format!("no column is named as a signal, such as cpu_busy_ratio; found {names}")));
     }
     let step = order.step.as_seconds();
     let is_near = apart < NEAR_SHARE * step;
@@ -51,8 +48,9 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
         }
         ranges.note(values.iter().copied());
         if !points.push(row.at.unwrap_or_default(), &values) {
-            return Err(feed
-                .wrong(row.line, &format!("the table is too long, at most {POINTS_MAX} points are taken")));
+            return Err(
+                feed.wrong(row.line, &format!("the table is too long; the maximum is {POINTS_MAX} points"))
+            );
         }
     }
     ranges.judge().map_err(|amiss| wrong(amiss.to_string()))?;
@@ -66,7 +64,7 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
     let mut remarks = Vec::new();
     if !unknown.is_empty() {
         remarks.push(format!(
-            "columns that are no signals of hostnorm are left out: {}",
+            "columns that are not signals, skipped: {}",
             unknown.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
         ));
     }

@@ -152,13 +152,9 @@ impl DemoScript {
         self.note(seen);
         let passed = seen.at - self.since;
         let (next, act, text) = match self.phase {
-            Phase::Learning if seen.score.is_some() => {
-                (Phase::Calm, LoadAction::None, "calm: the first score is there")
-            }
-            Phase::Calm if passed >= CALM => (Phase::Load, LoadAction::Start, "load: begins now"),
-            Phase::Load if passed >= self.lasts => {
-                (Phase::After, LoadAction::Stop, "after: the load is gone")
-            }
+            Phase::Learning if seen.score.is_some() => (Phase::Calm, LoadAction::None, "calm: first score"),
+            Phase::Calm if passed >= CALM => (Phase::Load, LoadAction::Start, "load: started"),
+            Phase::Load if passed >= self.lasts => (Phase::After, LoadAction::Stop, "after: load stopped"),
             Phase::After if !seen.anomalous || passed >= AFTER_MAX => return (lines, LoadAction::End),
             _ => return (lines, LoadAction::None),
         };
@@ -197,33 +193,33 @@ impl DemoScript {
     pub(super) fn summary(&self) -> Vec<String> {
         let mut lines = vec!["-- summary".to_owned()];
         if self.early > 0 {
-            lines.push(format!(
-                "anomalies before the load: {}; this machine is restless by itself",
-                self.early
-            ));
+            lines.push(format!("anomalies before the load: {}; this host is not idle", self.early));
         }
         if self.busy > BUSY {
             lines.push(format!(
-                "processors were {:.0} % busy before the load, which leaves it little to change",
+                "CPUs were {:.0} % busy before the load, which leaves little room for it",
                 100.0 * self.busy
             ));
         }
         if self.load[0].is_none() {
-            lines.push("there was no load yet".to_owned());
+            lines.push("no load was generated".to_owned());
             return lines;
         }
         match &self.found {
             Some((seconds, said)) => {
-                lines.push(format!("found {seconds:.1} s after the load began, highest score {:.1}", self.peak));
+                lines.push(format!(
+                    "found {seconds:.1} s after the load started, peak score {:.1}",
+                    self.peak
+                ));
                 lines.push(format!("explained as: {said}"));
             }
             None => lines.push(format!(
-                "not found: the highest score was {:.2}, the limit is 1; ask for more load or a longer --warmup",
+                "not found: the peak score was {:.2}, the threshold is 1; try more load or a longer --warmup",
                 self.peak
             )),
         }
         if let (Some(_), Some(seconds)) = (&self.found, self.over) {
-            lines.push(format!("over {seconds:.1} s after the load was gone"));
+            lines.push(format!("ended {seconds:.1} s after the load stopped"));
         }
         lines
     }
@@ -288,18 +284,18 @@ mod tests {
         }
         told.extend(story.summary());
         let expect = "tick=5 cpu=23.1% mem=41.8% status=LEARNING\n\
-             -- calm: the first score is there\n\
+             -- calm: first score\n\
              tick=10 cpu=23.1% mem=41.8% score=0.27 status=OK\n\
-             -- load: begins now\n\
+             -- load: started\n\
              tick=15 cpu=23.1% mem=41.8% score=0.27 status=OK\n\
              tick=17 cpu=23.1% mem=41.8% score=3.00 status=ANOMALY\n\
              it began\n\
-             -- after: the load is gone\n\
+             -- after: load stopped\n\
              tick=20 cpu=23.1% mem=41.8% score=3.00 status=ANOMALY\n\
              -- summary\n\
-             found 4.0 s after the load began, highest score 3.0\n\
+             found 4.0 s after the load started, peak score 3.0\n\
              explained as: it began\n\
-             over 5.0 s after the load was gone";
+             ended 5.0 s after the load stopped";
         assert_eq!(told.join("\n"), expect);
         assert_eq!(acts.len(), 22);
     }
@@ -312,9 +308,9 @@ mod tests {
             story.step(&seen(tick, Some(0.3), false, None));
         }
         let expect = "-- summary\n\
-             anomalies before the load: 1; this machine is restless by itself\n\
-             not found: the highest score was 0.30, the limit is 1; ask for more load or a longer --warmup";
+             anomalies before the load: 1; this host is not idle\n\
+             not found: the peak score was 0.30, the threshold is 1; try more load or a longer --warmup";
         assert_eq!(story.summary().join("\n"), expect);
-        assert_eq!(DemoScript::new(2.0).summary().join("\n"), "-- summary\nthere was no load yet");
+        assert_eq!(DemoScript::new(2.0).summary().join("\n"), "-- summary\nno load was generated");
     }
 }

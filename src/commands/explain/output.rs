@@ -36,13 +36,13 @@ pub(super) fn text(it: &Explanation) -> String {
         let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(judgement));
     }
     text.push_str(match it.alike.is_empty() {
-        true => "\nno episode before was alike\n",
+        true => "\nno similar episode before\n",
         false => "\nalike before\n",
     });
     for other in &it.alike {
         let _ = writeln!(text, "  {:<20}  {:>3.0} %  {}", other.id, other.alike * 100.0, other.description);
     }
-    let _ = write!(text, "\nmade once more\n{}", made(it));
+    let _ = write!(text, "\nreproduced\n{}", made(it));
     text
 }
 
@@ -80,18 +80,17 @@ fn made(it: &Explanation) -> String {
     };
     let mut text = String::new();
     for (at, cause) in &again.changes {
-        let _ = writeln!(text, "  {} UTC  the stored state is taken: {}", instant(at.0), changed(cause));
+        let _ = writeln!(text, "  {} UTC  stored state: {}", instant(at.0), changed(cause));
     }
     if again.left_out > 0 {
-        let _ = writeln!(text, "  {} values or records cannot be read and are left out", again.left_out);
+        let _ = writeln!(text, "  {} corrupt values or records were skipped", again.left_out);
     }
     let counts = format!("{} points from {} readings", again.points, again.readings);
     let _ = match again.difference {
-        None => writeln!(text, "  {counts}: each score is the stored one to the last bit"),
+        None => writeln!(text, "  {counts}: all scores equal the stored ones, bit for bit"),
         Some((at, stored, made)) => writeln!(
             text,
-            "  {counts}: scores differ, first at {} UTC where {stored} was stored and {made} is made; \
-             are the settings those that hostnorm ran with?",
+            "  {counts}: scores differ, first at {} UTC: stored {stored}, reproduced {made}; check that the settings are those hostnorm ran with",
             instant(at.0)
         ),
     };
@@ -102,12 +101,12 @@ fn made(it: &Explanation) -> String {
 fn changed(cause: &str) -> &str {
     match cause {
         "start" => "hostnorm was started",
-        "model" => "another model judged from then on",
-        "profile" => "what is usual at each time of the day was fitted",
-        "accepted" => "what went on was accepted as normal",
+        "model" => "the model was replaced",
+        "profile" => "times of day were fitted",
+        "accepted" => "the anomaly was accepted as normal",
         "learning" => "learning was switched",
-        "imported" => "points from elsewhere were learned",
-        "forgot" => "a span was forgotten",
+        "imported" => "a backfill was learned",
+        "forgot" => "a time range was forgotten",
         other => other,
     }
 }

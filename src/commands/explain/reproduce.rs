@@ -44,16 +44,14 @@ pub(super) fn again(
     episode: &EpisodeRow,
 ) -> Result<Result<Reproduction, String>, StoreError> {
     let (Some(from), Some(subject)) = (episode.keep_from, subject(episode)) else {
-        return Ok(Err("its readings are not kept any longer".into()));
+        return Ok(Err("its readings were deleted by retention".into()));
     };
     if subject.kind().population() == SubjectPopulation::Changing {
-        return Ok(Err("snapshots hold no state of subjects that come and go".into()));
+        return Ok(Err("snapshots do not contain the state of containers".into()));
     }
     let snapshots = reader.snapshots_of(episode)?;
     if snapshots.first().is_none_or(|it| it.at.0 > from) {
-        return Ok(Err(
-            "no state from before it was stored; the first is stored with the first reading".into()
-        ));
+        return Ok(Err("no snapshot before it".into()));
     }
     let between = TimeRange { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.seen)) };
     let mut stored = BTreeMap::new();
@@ -84,7 +82,7 @@ pub(super) fn again(
     run.again.left_out = left_out.unknown + left_out.corrupt;
     Ok(match stopped {
         Some(why) => Err(why),
-        None if run.again.points == 0 => Err("none of its readings are stored".into()),
+        None if run.again.points == 0 => Err("its readings are not stored".into()),
         None => Ok(run.again),
     })
 }
@@ -139,13 +137,13 @@ impl Run<'_> {
     ) -> Result<Result<(), String>, StoreError> {
         if let Some(id) = &snapshot.model {
             let Some(model) = reader.model(id)? else {
-                return Ok(Err(format!("the model {id} that judged then is not stored any longer")));
+                return Ok(Err(format!("its model {id} was deleted by retention")));
             };
             let kept = VersionRecord { state: VersionStage::Retired.name().to_owned(), ..record(model) };
             match ModelVersion::from_record(&kept) {
                 Ok(version) => self.engine.install(version.kind, version.eif()),
                 Err(error) => {
-                    return Ok(Err(format!("the model {id} that judged then cannot be read: {error}")));
+                    return Ok(Err(format!("its model {id} cannot be read: {error}")));
                 }
             }
         }

@@ -19,7 +19,7 @@ pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
         return pretty(&records.iter().map(row).collect());
     }
     if records.is_empty() {
-        return "no model is stored yet; the first is trained after the warm-up".to_owned();
+        return "no stored models; the first is trained after the warm-up".to_owned();
     }
     let mut text = format!(
         "{:<18}  {:<8}  {:>7}  {:>9}  {:>5}  {:>6}\n",
@@ -36,7 +36,7 @@ pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
             "{:<18}  {:<8}  {}",
             it.id,
             it.state,
-            known.unwrap_or_else(|| "its card is garbled".into())
+            known.unwrap_or_else(|| "its evaluation is corrupt".into())
         );
     }
     text
@@ -65,25 +65,25 @@ pub(super) fn two(pair: &[ModelVersion; 2], scores: Option<&ScoreComparison>, as
         let _ = writeln!(text, "{name:<28}  {one:<26}  {other}");
     }
     let Some(it) = scores else {
-        return text + "there are no stored points that both can judge";
+        return text + "no stored points for both models";
     };
     let _ = writeln!(text, "\non the {} stored points of the last day", it.points);
     for (name, [one, other], digits) in [
         ("mean score", it.mean, 3),
         ("highest score", it.highest, 2),
-        ("above the limit, %", it.above.map(|it| 100.0 * it), 2),
+        ("above the threshold, %", it.above.map(|it| 100.0 * it), 2),
     ] {
         let [one, other] = [one, other].map(|it| format!("{it:.digits$}"));
         let _ = writeln!(text, "{name:<28}  {one:<26}  {other}");
     }
-    let _ = writeln!(text, "{:<28}  {:.3}", "apart on average", it.apart);
+    let _ = writeln!(text, "{:<28}  {:.3}", "mean difference", it.apart);
     text
 }
 
 fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
     let card = &version.model.card;
     let time = |it: Option<Timestamp>| it.map_or("not known".into(), description::instant);
-    let peer = card.auc_peer.map_or("none at this width".into(), |it| format!("{it:.3}"));
+    let peer = card.auc_peer.map_or("none for these signals".into(), |it| format!("{it:.3}"));
     let quantiles = card.quantiles;
     vec![
         ("model", version.id.to_string()),
@@ -98,14 +98,14 @@ fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
         ("seed", card.seed.to_string()),
         ("points held out", card.held_out.to_string()),
         (
-            "their scores, 50 to 99.5 %",
+            "their scores, quantiles 50 to 99.5 %",
             format!("{:.3} {:.3} {:.3} {:.3}", quantiles.p50, quantiles.p95, quantiles.p99, quantiles.p995),
         ),
         ("strange from", format!("{:.3}", version.model.eif.threshold)),
         ("AUC on injected faults", format!("{:.3}", card.auc_own)),
-        ("the same of a second opinion", peer),
-        ("share of faults strange", format!("{:.3}", card.recall)),
-        ("share of points strange", format!("{:.3}", card.alarms)),
+        ("AUC of a second implementation", peer),
+        ("share of faults found", format!("{:.3}", card.recall)),
+        ("share of points above the threshold", format!("{:.3}", card.alarms)),
         ("digest", format!("{:016x}", card.digest)),
     ]
 }

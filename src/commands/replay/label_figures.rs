@@ -32,7 +32,7 @@ impl LabelFigures {
         let name = path.display().to_string();
         if !labels.contains(&true) {
             return Err(Exit::failure(format!(
-                "{name}: no row is labeled 1; without an event there are no figures"
+                "{name}: no row is labeled 1; at least one event is required"
             )));
         }
         Ok(Self { name, labels, scores: Vec::new(), first: Vec::new(), rows: 0 })

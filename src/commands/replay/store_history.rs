@@ -34,8 +34,7 @@ pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &TableInput) -
     match refused {
         Some(error) => Err(failed(&error)),
         None if learned < ROWS_MIN => Err(Exit::failure(format!(
-            "{}: {learned} points of the host before the first row of {}; the first score needs {ROWS_MIN}, to know what is \
-             usual",
+            "{}: {learned} points of the host before the first row of {}; the first score needs {ROWS_MIN}",
             directory.display(),
             input.name()
         ))),

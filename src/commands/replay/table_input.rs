@@ -108,8 +108,7 @@ impl TableInput {
                 let (at, earlier) = (description::instant(at), description::instant(before.at));
                 let file = before.file.map(|it| format!("{it}, ")).unwrap_or_default();
                 let what = format!(
-                    "column \"timestamp\": {at} does not come after {earlier} of {file}line {}; \
-                     rows have to be in the order of time",
+                    "column \"timestamp\": {at} is not after {earlier} of {file}line {}; sort the rows by time",
                     before.line
                 );
                 Err(self.wrong(row.line, &what))
@@ -147,12 +146,11 @@ impl TableInput {
     pub(in crate::commands) fn paceless(&self) -> Exit {
         match (&self.wrong, self.table.has_time()) {
             (Some(wrong), true) => Exit::failure(wrong.to_string()),
-            (_, true) => Exit::failure(format!(
-                "{}: there are too few rows to see how far they are apart; say it with --every",
-                self.name()
-            )),
+            (_, true) => {
+                Exit::failure(format!("{}: too few rows to find their interval; pass --every", self.name()))
+            }
             _ => Exit::usage(format!(
-                "error: {} has no column \"timestamp\"; say with --every how far rows are apart, such as --every 60s",
+                "error: {} has no column \"timestamp\"; pass the time between rows, such as --every 60s",
                 self.name()
             )),
         }
@@ -164,9 +162,9 @@ impl TableInput {
         let (ours, theirs) = (self.columns(), input.columns());
         let differs = |idx: &usize| ours.get(*idx) != theirs.get(*idx);
         if let Some(idx) = (0..ours.len().max(theirs.len())).find(differs) {
-            let named = |names: &[String]| names.get(idx).map_or("no more".to_owned(), |it| quoted(it));
+            let named = |names: &[String]| names.get(idx).map_or("missing".to_owned(), |it| quoted(it));
             return Err(Exit::failure(format!(
-                "{input_name}, line 1: signal {} is {}, in {history} it is {}; both need the same columns in the same order",
+                "{input_name}, line 1: signal {} is {}, but {} in {history}; both need the same columns in the same order",
                 idx + 1,
                 named(theirs),
                 named(ours)
@@ -178,7 +176,7 @@ impl TableInput {
             _ => return Ok(()),
         };
         Err(Exit::failure(format!(
-            "{without}, line 1: there is no column \"timestamp\", but there is one in {with}; both need it, or neither"
+            "{without}, line 1: no column \"timestamp\", but {with} has one; both need it, or neither"
         )))
     }
 
@@ -186,9 +184,9 @@ impl TableInput {
     pub(in crate::commands) fn conclude(&self, rows_min: u64) -> Result<(), Exit> {
         let count = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
         let what = if self.rows < rows_min {
-            format!("{count}; the first score needs {rows_min}, to know what is usual")
+            format!("{count}; the first score needs {rows_min}")
         } else if !self.changes {
-            format!("no column ever changes; there is only the same value in {count}")
+            format!("no column changes in {count}")
         } else {
             return Ok(());
         };

@@ -67,20 +67,16 @@ impl Heartbeat {
 
     fn note_state(&mut self, report: &Report) {
         let Some((_, judgement)) = report.judgements.first_key_value() else {
-            return self
-                .tell(State::Blind, || "there is nothing to judge: see the collectors in the log".into());
+            return self.tell(State::Blind, || "no signals to score: see the collectors in the log".into());
         };
         let state = state(judgement);
         if judgement.turn == Some(EpisodeTransition::Changed) {
             self.state = None;
         }
         self.tell(state, || match state {
-            State::Blind => "there is nothing to judge".into(),
+            State::Blind => "no signals to score".into(),
             State::Learning { ready_at } => {
-                format!(
-                    "learning what is normal on this host; the first score at {}",
-                    description::instant(ready_at)
-                )
+                format!("learning; first score at {}", description::instant(ready_at))
             }
             State::Usual => "nothing unusual on this host".into(),
             State::Anomaly { since } => match &judgement.description {

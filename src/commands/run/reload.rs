@@ -60,19 +60,19 @@ impl Reload {
         match self.read() {
             Ok(mut config) => {
                 if config.web.systemd_socket != in_effect.web.systemd_socket {
-                    tracing::warn!("whether systemd hands over its sockets changes with the next start only");
+                    tracing::warn!("a change of web.systemd_socket takes effect after a restart");
                     config.web.systemd_socket = in_effect.web.systemd_socket;
                 }
                 self.note(true, clock::now());
                 if config == *in_effect {
-                    tracing::info!("the settings were read anew and are the same");
+                    tracing::info!("settings reloaded; nothing changed");
                     return None;
                 }
                 if config.log != in_effect.log {
-                    tracing::warn!("what is logged, and how, changes with the next start only");
+                    tracing::warn!("a change of log.* takes effect after a restart");
                 }
                 if config.otlp != in_effect.otlp {
-                    tracing::warn!("where traces are sent, and which, changes with the next start only");
+                    tracing::warn!("a change of otlp.* takes effect after a restart");
                 }
                 Some(config)
             }
@@ -87,7 +87,7 @@ impl Reload {
     pub(super) fn refuse(&self, why: &dyn std::fmt::Display) {
         self.note(false, Timestamp::default());
         for problem in why.to_string().lines() {
-            tracing::error!(problem, "new settings are refused; those in effect stay");
+            tracing::error!(problem, "reload of the settings failed; keeping the current ones");
         }
     }
 

@@ -34,9 +34,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
         // Who wants the points in a file may have no store.
         StoreLocation::Off | StoreLocation::Nowhere if options.output.is_some() => None,
         StoreLocation::Off | StoreLocation::Nowhere => {
-            return Err(Exit::usage(
-                "there is no store for what is learned; give --storage.path, or --output",
-            ));
+            return Err(Exit::usage("no store; set --storage.path or --output"));
         }
     };
     let signals: Vec<_> = sources::signals(|source| config.collects(source)).collect();
@@ -57,7 +55,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     if let Some(path) = &options.output {
         write(path, &past, &signals)
             .map_err(|error| Exit::failure(format!("cannot write {}: {error}", path.display())))?;
-        let _ = writeln!(text, "{} has the points", path.display());
+        let _ = writeln!(text, "points written to {}", path.display());
     }
     TooLittleHistory::check(past.points.len(), past.every, true)
         .map_err(|error| Exit::failure(format!("{text}{error}")))?;
@@ -65,11 +63,11 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     let card = &model.card;
     let _ = write!(
         text,
-        "a forest of {} trees on {} points tells faults with an AUC of {:.3}",
+        "trained a forest of {} trees on {} points; AUC {:.3} on injected faults",
         card.trees, card.rows, card.auc_own
     );
     let _ = match card.auc_peer {
-        Some(peer) => writeln!(text, "; a second opinion has {peer:.3}"),
+        Some(peer) => writeln!(text, "; a second implementation has {peer:.3}"),
         None => writeln!(text),
     };
     if let Some(directory) = directory {
@@ -103,13 +101,9 @@ fn keep(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) -
         false => Exit::failure(error.to_string()),
     })?;
     let mut text =
-        format!("{} points are in {}; the next start knows them\n", imported.written, directory.display());
+        format!("{} points stored in {}, used from the next start\n", imported.written, directory.display());
     if imported.overlapping > 0 {
-        let _ = writeln!(
-            text,
-            "{} points are of a time that hostnorm has seen itself, and are left out",
-            imported.overlapping
-        );
+        let _ = writeln!(text, "{} points skipped: hostnorm has its own for that time", imported.overlapping);
     }
     Ok(text)
 }

@@ -90,7 +90,7 @@ fn read(feed: &mut TableInput) -> Result<SearchHistory, Exit> {
     let mut row = TableRow::default();
     while feed.next(&mut row)? {
         if !history.push(row.at, &row.values, &row.missing) {
-            let what = format!("the table is too large to search on, at most {CELLS_MAX} cells are read");
+            let what = format!("the table is too large to search; the maximum is {CELLS_MAX} cells");
             return Err(feed.wrong(row.line, &what));
         }
     }

@@ -104,7 +104,7 @@ impl<E: fmt::Display> fmt::Display for JobFailure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
-            Self::Panicked => f.write_str("the job panicked; this is a defect of hostnorm"),
+            Self::Panicked => f.write_str("the job panicked; this is a bug in hostnorm"),
         }
     }
 }

@@ -205,15 +205,11 @@ impl Outage {
             (Err(_), Some(before)) => *lost = Some(before + spans),
             (Err(error), None) => {
                 let problem = self.reason.take().unwrap_or_else(|| error.to_string());
-                tracing::warn!(
-                    url = self.url,
-                    problem,
-                    "traces cannot be sent; spans are lost until they can"
-                );
+                tracing::warn!(url = self.url, problem, "traces cannot be sent; spans are lost");
                 *lost = Some(spans);
             }
             (Ok(()), Some(before)) => {
-                tracing::info!(url = self.url, lost = before, "traces are sent again");
+                tracing::info!(url = self.url, lost = before, "traces can be sent again");
                 *lost = None;
             }
             (Ok(()), None) => {}
@@ -241,10 +237,10 @@ mod tests {
             outage.note(&failed(), 10);
         });
         let expect = [
-            "level=warn msg=\"traces cannot be sent; spans are lost until they can\" url=http://a \
+            "level=warn msg=\"traces cannot be sent; spans are lost\" url=http://a \
              problem=\"connection refused\"",
-            "level=info msg=\"traces are sent again\" url=http://a lost=30",
-            "level=warn msg=\"traces cannot be sent; spans are lost until they can\" url=http://a \
+            "level=info msg=\"traces can be sent again\" url=http://a lost=30",
+            "level=warn msg=\"traces cannot be sent; spans are lost\" url=http://a \
              problem=\"Operation timed out after 1s\"",
         ];
         let found: Vec<_> = lines.lines().map(|it| it.split_once(' ').unwrap().1).collect();

@@ -168,46 +168,47 @@ impl OtlpSettings {
         let count = self.headers.len();
         if let Some(at) = self.headers.iter().position(|it| header(it).is_none()) {
             // The whole of it may be a secret, so nothing is repeated.
-            let sentence = format!("header {} of {count} is none; write 'Name: value'", at + 1);
+            let sentence = format!("header {} of {count} is malformed: expected 'Name: value'", at + 1);
             found.push(("otlp.headers", sentence));
         }
         if let Some(it) = self.resource_attributes.iter().find(|it| attribute(it).is_none()) {
-            found.push(("otlp.resource_attributes", format!("{it:?} is no attribute; write key=value")));
+            found.push(("otlp.resource_attributes", format!("{it:?} is malformed: expected key=value")));
         }
         for (key, pairs) in
             [("otlp.headers", &self.headers), ("otlp.resource_attributes", &self.resource_attributes)]
         {
             if pairs.len() > PAIRS_MAX {
-                found.push((key, format!("there are {}; at most {PAIRS_MAX} are taken", pairs.len())));
+                found.push((key, format!("{} given; the maximum is {PAIRS_MAX}", pairs.len())));
             }
         }
         let known = ["tracecontext", "baggage", "none"];
         if let Some(it) = self.propagators.iter().find(|it| !known.contains(&it.as_str())) {
-            let sentence = format!("{it:?} is not known here; known are {}", known.join(", "));
+            let sentence = format!("{it:?} is unknown; expected one of {}", known.join(", "));
             found.push(("otlp.propagators", sentence));
         }
         if !(0.0..=1.0).contains(&self.sampler_arg) {
-            found.push(("otlp.sampler_arg", format!("{} is not within 0 and 1", self.sampler_arg)));
+            found
+                .push(("otlp.sampler_arg", format!("{} is out of range; expected 0 to 1", self.sampler_arg)));
         }
         if !(1..=QUEUE_MAX).contains(&self.queue_size) {
             found.push((
                 "otlp.queue_size",
-                format!("{} is not within 1 and {QUEUE_MAX} spans", self.queue_size),
+                format!("{} is out of range; expected 1 to {QUEUE_MAX} spans", self.queue_size),
             ));
         }
         let [least, most] = SCHEDULE_DELAY;
         if !(least..=most).contains(&self.schedule_delay) {
             found.push((
                 "otlp.schedule_delay",
-                format!("{} is not within {least} and {most}", self.schedule_delay),
+                format!("{} is out of range; expected {least} to {most}", self.schedule_delay),
             ));
         }
         if !(HumanDuration::millis(1)..=TIMEOUT_MAX).contains(&self.timeout) {
-            let sentence = format!("{} is not within 1ms and {TIMEOUT_MAX}", self.timeout);
+            let sentence = format!("{} is out of range; expected 1ms to {TIMEOUT_MAX}", self.timeout);
             found.push(("otlp.timeout", sentence));
         }
         if self.service_name.is_empty() {
-            found.push(("otlp.service_name", "a service needs a name".into()));
+            found.push(("otlp.service_name", "the name is empty".into()));
         }
         found
     }
@@ -220,7 +221,7 @@ fn complaint(url: &str) -> Option<String> {
     }
     // What stands before an @ may be a password.
     if url.contains('@') {
-        return Some("has a user in it; give it by otlp.headers as 'Authorization: …'".into());
+        return Some("contains a user; set otlp.headers to 'Authorization: …' instead".into());
     }
     let parsed = url.parse::<Uri>().ok();
     let is_url = parsed.is_some_and(|it| {
@@ -231,7 +232,7 @@ fn complaint(url: &str) -> Option<String> {
         matches!(it.scheme_str(), Some("http" | "https")) && !host.is_empty() && is_place
     });
     (!is_url).then(|| {
-        format!("{url:?} is no URL of a collector such as http://localhost:4318, or http://localhost:4317 for grpc")
+        format!("{url:?} is not a URL of an OTLP endpoint such as http://localhost:4318, or http://localhost:4317 for grpc")
     })
 }
 
@@ -268,36 +269,38 @@ mod tests {
         }
         for url in ["localhost:4318", "http://", "ftp://a", "http://a:port", "a b", "http:///v1"] {
             let told = format!(
-                "otlp.endpoint: {url:?} is no URL of a collector such as http://localhost:4318, or \
-                 http://localhost:4317 for grpc"
+                "otlp.endpoint: {url:?} is not a URL of an OTLP endpoint such as http://localhost:4318, or http://localhost:4317 for grpc"
             );
             check(|it| it.endpoint = url.into(), &[&told]);
         }
         check(
             |it| it.traces_endpoint = "http://anna:secret@a/".into(),
-            &["otlp.traces_endpoint: has a user in it; give it by otlp.headers as 'Authorization: …'"],
+            &["otlp.traces_endpoint: contains a user; set otlp.headers to 'Authorization: …' instead"],
         );
         check(|it| it.headers = vec!["X-Scope-OrgID: a".into(), "api-key: b".into()], &[]);
         check(
             |it| it.headers = vec!["a: b".into(), "secret".into()],
-            &["otlp.headers: header 2 of 2 is none; write 'Name: value'"],
+            &["otlp.headers: header 2 of 2 is malformed: expected 'Name: value'"],
         );
         check(
             |it| it.resource_attributes = vec!["a=b".into(), "=c".into()],
-            &["otlp.resource_attributes: \"=c\" is no attribute; write key=value"],
+            &["otlp.resource_attributes: \"=c\" is malformed: expected key=value"],
         );
         check(
             |it| it.propagators = vec!["b3".into()],
-            &["otlp.propagators: \"b3\" is not known here; known are tracecontext, baggage, none"],
+            &["otlp.propagators: \"b3\" is unknown; expected one of tracecontext, baggage, none"],
         );
-        check(|it| it.sampler_arg = f64::NAN, &["otlp.sampler_arg: NaN is not within 0 and 1"]);
-        check(|it| it.queue_size = 0, &["otlp.queue_size: 0 is not within 1 and 65536 spans"]);
+        check(|it| it.sampler_arg = f64::NAN, &["otlp.sampler_arg: NaN is out of range; expected 0 to 1"]);
+        check(|it| it.queue_size = 0, &["otlp.queue_size: 0 is out of range; expected 1 to 65536 spans"]);
         check(
             |it| it.schedule_delay = HumanDuration::millis(99),
-            &["otlp.schedule_delay: 99ms is not within 100ms and 10m"],
+            &["otlp.schedule_delay: 99ms is out of range; expected 100ms to 10m"],
         );
-        check(|it| it.timeout = HumanDuration::default(), &["otlp.timeout: 0s is not within 1ms and 10m"]);
-        check(|it| it.service_name.clear(), &["otlp.service_name: a service needs a name"]);
+        check(
+            |it| it.timeout = HumanDuration::default(),
+            &["otlp.timeout: 0s is out of range; expected 1ms to 10m"],
+        );
+        check(|it| it.service_name.clear(), &["otlp.service_name: the name is empty"]);
     }
 
     #[test]

@@ -126,7 +126,7 @@ fn pem(
         return Err(wrong(format!("is longer than {FILE_BYTES_MAX} bytes")));
     }
     if !parse_pem(&bytes).filter_map(Result::ok).any(|it| wanted(&it)) {
-        return Err(wrong(format!("holds no {what} in PEM")));
+        return Err(wrong(format!("contains no {what} in PEM")));
     }
     Ok(Some(bytes))
 }
@@ -215,17 +215,17 @@ impl Client {
         let answer = self
             .agent
             .run(Request::from_parts(parts, &body[..]))
-            .map_err(|error| format!("the collector cannot be reached: {error}"))?;
+            .map_err(|error| format!("cannot reach the OTLP endpoint: {error}"))?;
         let (parts, body) = answer.into_parts();
         let bytes = body
             .into_with_config()
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
-            .map_err(|error| format!("the answer of the collector is of no use: {error}"))?;
+            .map_err(|error| format!("malformed response of the OTLP endpoint: {error}"))?;
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
         // Whatever else listens there answers 200 to anything.
         if parts.status.is_success() && !bytes.is_empty() && !kind.starts_with(PROTOBUF) {
-            return Err(format!("what answers is no collector: it gives {kind:?}, not {PROTOBUF}"));
+            return Err(format!("not an OTLP endpoint: it responds with {kind:?}, not {PROTOBUF}"));
         }
         Ok(Response::from_parts(parts, bytes.into()))
     }
@@ -281,11 +281,11 @@ mod tests {
         let settings = OtlpSettings::default;
         check(
             OtlpSettings { ca_file: text.clone(), ..settings() },
-            "otlp.ca_file: /text holds no certificate in PEM",
+            "otlp.ca_file: /text contains no certificate in PEM",
         );
         check(
             OtlpSettings { key_file: text, ..settings() },
-            "otlp.key_file: /text holds no private key in PEM",
+            "otlp.key_file: /text contains no private key in PEM",
         );
         check(
             OtlpSettings { cert_file: folder.path().join("gone"), ..settings() },
