@@ -18,11 +18,11 @@ pub struct Forget {
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     let [from, to] = store_args::span();
     clap::Command::new("forget")
-        .about("Forget what was learned in a time range, such as an incident")
+        .about("Unlearn a time range, such as an incident")
         .long_about(
-            "Forget what was learned in a time range, such as an incident, so that the same fault is detected next time: \
-             hostnorm learns again from the stored points of all other time, and trains a new model. Readings and scores \
-             of the range stay in the store and are not learned again. Without a running hostnorm the next start does this.",
+            "Unlearn a time range, such as an incident, so that the same fault is detected next time. hostnorm relearns the \
+             stored points outside the range and trains a new model. Readings and scores of the range stay in the store, \
+             but are not learned again. If hostnorm is not running, this happens at its next start.",
         )
         .args(store_args::socket(settings))
         .args([from.required(true), to.required(true)])

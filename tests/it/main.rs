@@ -54,3 +54,4 @@ mod train;
 mod tree;
 mod validate;
 mod warm;
+mod words;

@@ -209,7 +209,7 @@ impl Outage {
                 *lost = Some(spans);
             }
             (Ok(()), Some(before)) => {
-                tracing::info!(url = self.url, lost = before, "traces can be sent again");
+                tracing::info!(url = self.url, lost = before, "sending traces works again");
                 *lost = None;
             }
             (Ok(()), None) => {}
@@ -239,7 +239,7 @@ mod tests {
         let expect = [
             "level=warn msg=\"traces cannot be sent; spans are lost\" url=http://a \
              problem=\"connection refused\"",
-            "level=info msg=\"traces can be sent again\" url=http://a lost=30",
+            "level=info msg=\"sending traces works again\" url=http://a lost=30",
             "level=warn msg=\"traces cannot be sent; spans are lost\" url=http://a \
              problem=\"Operation timed out after 1s\"",
         ];
