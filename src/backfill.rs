@@ -1,10 +1,9 @@
-//! The past of this host as other servers kept it: Prometheus and what speaks its language, and InfluxDB 1.x.
+//! Reads a host's history from other servers: Prometheus and compatible servers, and InfluxDB 1.x.
 //!
-//! A server is asked, step by step of one point, for hostnorm's own raw metrics under whatever names it knows them by
-//! ([`Mapping`]). What it answers becomes the readings that hostnorm would have made, and the same signals as on a live
-//! host turn each two of them into a point. So nothing is said twice about what a signal is.
+//! A server is queried in steps of one point for hostnorm's raw metrics, under the server's names ([`Mapping`]). Its answer
+//! becomes readings, and the signals of a live host turn each pair of readings into a point. So signals are defined once.
 //!
-//! Which metrics and signals there are is handed in; this module knows no source.
+//! Metrics and signals are passed in; this module knows no source.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How many false alarms a host may give, as users write it: `1 per week`, `2 per day`, `off`.
+//! The false-alarm budget of a subject as users write it: `1 per week`, `2 per day`, `off`.
 
 use std::collections::VecDeque;
 use std::fmt;

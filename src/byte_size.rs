@@ -1,6 +1,6 @@
-//! Amounts of bytes as users write them: `256MiB`, `1GiB`, `20MB`, `0`.
+//! Byte sizes as users write them: `256MiB`, `1GiB`, `20MB`, `0`.
 //!
-//! Decimal and binary prefixes are told apart, as IEC 80000-13 has them: 1 MB is 1,000,000 bytes, 1 MiB is 1,048,576.
+//! Prefixes follow IEC 80000-13: 1 MB is 1,000,000 bytes, 1 MiB is 1,048,576.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,6 @@
-//! The command line, made from the table of settings. The only file that knows clap.
+//! The command line, generated from the table of settings.
 //!
-//! Values are not looked at here: whether `15s` is a duration is decided in one place, for flags, environment
-//! and file alike.
+//! Values are not parsed here: flags, environment and file share one parser in `config`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

@@ -1,4 +1,4 @@
-//! The only file that asks for the time.
+//! The only module that reads the clock.
 #![expect(clippy::disallowed_methods, reason = "this is the clock")]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,7 +1,7 @@
-//! Learned state as bytes, and whether bytes are what was written: postcard behind a mark, a length and a digest.
+//! Encodes learned state as bytes: postcard behind a magic number, a length and a digest.
 //!
-//! postcard keeps each float bit for bit and allocates no more than the bytes that are there ask for. It trusts the
-//! values, though, so whoever decodes checks that they fit together before they are used.
+//! postcard keeps floats bit for bit and allocates no more than the input justifies. It does not check values, so callers
+//! must validate what they decode.
 
 use std::fmt;
 

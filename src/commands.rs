@@ -1,4 +1,4 @@
-//! One file for each command: each joins the parts that it needs and says how the process is to end.
+//! The commands, one file each. A command joins the modules it needs and returns the exit code.
 
 use crate::config::DetectionSettings;
 use crate::episode::ResolveRule;

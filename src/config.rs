@@ -1,8 +1,7 @@
-//! All settings of hostnorm: what they are, where they come from, and what is wrong with them.
+//! The settings of hostnorm: their sources, defaults and validation.
 //!
-//! Flags stand above the environment, the environment above the file, the file above the defaults; of variables those
-//! of hostnorm stand above those of OpenTelemetry. This module reads the settings file and nothing else; environment
-//! and flags are handed in. It alone knows figment.
+//! Flags override the environment, which overrides the file, which overrides the defaults. Variables of hostnorm override
+//! those of OpenTelemetry. This module reads the settings file; environment and flags are passed in.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
-//! The commands that a person can give to the running program, and the way their replies come back.
+//! Commands to the running program and their replies.
 //!
-//! HTTP routes and local commands share this one way in: a [`ControlCommand`] goes to the sampling loop, which alone owns the
-//! engine, and its [`CommandReply`] comes back through a channel of its own.
+//! HTTP routes and local commands send a [`ControlCommand`] to the sampling loop, which alone owns the engine. The
+//! [`CommandReply`] returns through its own channel.
 
 use std::fmt;
 use std::sync::Arc;

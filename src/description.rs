@@ -1,7 +1,7 @@
-//! An episode in words: the description while it runs, and the lines about its end.
+//! Describes an episode in words: while it lasts, and when it ends.
 //!
-//! Log, metrics, store, page and alerts all show the same description. Numbers are given as people say them, to two
-//! or three digits. Prefixes are decimal, as `B/s` of networks and disks are: 1 kB is 1000 bytes.
+//! Log, metrics, store, page and alerts show the same description. Numbers have two or three digits. Prefixes are decimal,
+//! as usual for networks and disks: 1 kB is 1000 bytes.
 
 use crate::detect::absence;
 use crate::duration::HumanDuration;

@@ -1,7 +1,6 @@
-//! Detectors: each judges the newest point by what it learned of the points before.
+//! The detectors. Each scores the newest point by what it learned from earlier points.
 //!
-//! A point is judged before it is learned. Nothing here asks for the time, a file or a random number: seeds and
-//! points come in.
+//! A point is scored before it is learned. Detectors read no clock and no file; seeds and points are passed in.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,14 +1,13 @@
-//! Whether signals still look as they did when the model was trained: how far their values of the last day are from
-//! those of the training set, so that 1.0 is the limit.
+//! Detects drift: the distance of the signals' values of the last day from those of the training set; 1 is the threshold.
 //!
-//! Two measures, of which the higher one counts. The population stability index, `Σ (p - q) ln(p / q)` over ten bins
-//! that hold a tenth of the training set each; 0.25 and more is a major shift by the usual reading (Siddiqi, "Credit Risk
-//! Scorecards", 2006). And the two-sample statistic of Kolmogorov and Smirnov, the greatest distance of both
-//! distributions, against its critical value (Smirnov, 1948). Both would cry at chance alone where values are few and
-//! alike to their neighbors. So the values are counted as if they were as few as they are independent (Bayley and
-//! Hammersley, 1946), and the index has to pass what chance gives it: `χ²(9) · (1/n + 1/m)` (Yurdakul and Naranjo, 2020).
+//! The higher of two measures counts. The population stability index, `Σ (p - q) ln(p / q)` over ten bins that hold a tenth
+//! of the training set each; 0.25 is a major shift (Siddiqi, "Credit Risk Scorecards", 2006). And the two-sample statistic of
+//! Kolmogorov and Smirnov, the greatest distance of both distributions, divided by its critical value (Smirnov, 1948). Both
+//! react to chance if values are few and autocorrelated. So the number of values is reduced to the number of independent
+//! ones (Bayley and Hammersley, 1946), and the index must exceed what chance gives: `χ²(9) · (1/n + 1/m)` (Yurdakul and
+//! Naranjo, 2020).
 //!
-//! The noise floor blurs both distributions by one standard deviation: a shift well below it is none.
+//! The noise floor blurs both distributions by one standard deviation, so a shift well below it does not count.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
-//! Lengths of time as users write them: `15s`, `5m`, `1h30m`, `7d`, `100ms`.
+//! Durations as users write them: `15s`, `5m`, `1h30m`, `7d`, `100ms`.
 //!
-//! The grammar is that of Prometheus (`model.ParseDuration` in prometheus/common): whole numbers, each unit at
-//! most once, the larger unit first, a lone `0` without a unit.
+//! The grammar is that of Prometheus (`model.ParseDuration` in prometheus/common): whole numbers, each unit at most once,
+//! larger units first, and `0` without a unit.
 
 use std::fmt;
 use std::str::FromStr;

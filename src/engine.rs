@@ -1,7 +1,7 @@
-//! Turns readings into reports: a plain function with memory.
+//! Turns readings into reports: a pure function with state.
 //!
-//! No clock, no files, no randomness, no log, no errors. `run` feeds it from the kernel; a test, a replay or a
-//! bug report from a list of readings; equal readings, settings and models give equal reports.
+//! It has no clock, files, random numbers, log or errors. `run` feeds it from the kernel; tests, replays and bug reports
+//! feed it lists of readings. Equal readings, settings and models give equal reports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

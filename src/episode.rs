@@ -1,4 +1,4 @@
-//! When a subject is called anomalous: from the first score at the limit until it has been well below it a while.
+//! Starts and ends episodes: from the first score at the threshold until the score has stayed well below it for a while.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,10 @@
-//! From labels and scores to figures: how good a detector is on rows of which someone said what is anomalous.
+//! Computes metrics of a detector from labels and scores.
 //!
-//! Names and definitions are those of the benchmark of labeled host metrics that hostnorm is measured with: figures of
-//! rows without point adjustment, the volume under the surface, and what a user of alerts sees, which is how many events are
-//! noticed, how late, at how many false alerts a day. `tests/it/figures.rs` holds expected values for each of them.
+//! Names and definitions are those of the benchmark of labeled host metrics that hostnorm is measured with: pointwise
+//! metrics without point adjustment, the volume under the surface, and what users of alerts see: events found, delays and
+//! false alerts per day. `tests/it/figures.rs` holds expected values.
 //!
-//! A score that is NaN counts as the lowest of all; infinite ones as 1e30 with their sign.
+//! A NaN score counts as the lowest; an infinite one as ±1e30.
 
 use std::fmt;
 use std::ops::Range;

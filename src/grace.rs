@@ -1,8 +1,7 @@
-//! Named grace: after a boot, a resume, a step of the clock, an upgrade or a deploy a machine is not as it used to be,
-//! and everybody knows why.
+//! Grace periods: after a boot, a resume, a clock step, an upgrade or a deploy, unusual behavior is expected.
 //!
-//! Sources know how to tell that a reason is there; what they can tell stands in a table of cues, as signals do. Here
-//! is how long grace lasts after it. The score stays what it is; only the beginning of an episode is held back.
+//! Sources declare in a table of cues how a reading shows a reason. This module holds the length of each grace period. The
+//! score is unaffected; only the start of an episode is held back.
 
 use serde::{Deserialize, Serialize};
 

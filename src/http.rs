@@ -1,7 +1,7 @@
-//! The HTTP server: metrics, health, a page for people, and the commands of the control socket.
+//! The HTTP server: metrics, health, a landing page and the commands of the control socket.
 //!
-//! A request never touches the sampling loop: it reads the newest report, or sends a command and waits for the reply.
-//! Every limit is a constant, so that neither a slow nor a greedy client disturbs the others.
+//! A request never touches the sampling loop: it reads the newest report, or sends a command and waits for the reply. All
+//! limits are constants, so a slow or greedy client does not disturb others.
 
 mod client;
 mod health_client;

@@ -1,4 +1,4 @@
-//! The program: prints what a command says and turns it into an exit code. Nothing else ends the process.
+//! The program: prints the output of a command and exits with its code. Nothing else ends the process.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,7 +1,6 @@
-//! What a metric is: the name, help, type and label names under which values are exposed.
+//! Metric declarations: name, help, type and label names.
 //!
-//! Each metric is declared once, as a `static`, in the file of the source that measures it. This module
-//! never holds a value.
+//! Each metric is declared once, as a `static`, in the file of its source. This module holds no values.
 
 use std::fmt;
 

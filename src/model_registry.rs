@@ -1,7 +1,7 @@
-//! The versions of models: what each was trained on, which one judges, and the way back.
+//! The models of a kind: what each was trained on, which is current, and rollback.
 //!
-//! A new version runs as a shadow beside the current one before it takes over. Neither a clock nor a file is known here:
-//! instants come in, and what has to be written down comes out as [`RegistryChange`].
+//! A new model runs in shadow mode beside the current one before it replaces it. This module reads no clock or file:
+//! instants are passed in, and changes to store are returned as [`RegistryChange`].
 
 use std::collections::BTreeMap;
 use std::fmt;

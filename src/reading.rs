@@ -1,7 +1,6 @@
-//! What the machine said at one instant: raw values, counters as counters, by subject.
+//! Readings: the raw values of all subjects at one instant.
 //!
-//! A reading is data: it can be stored, sent in a bug report and stepped through the engine again. What is
-//! missing is absent; there is no 0 or NaN in its place.
+//! A reading is data: it can be stored, attached to a bug report and replayed. Missing values are absent, never 0 or NaN.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

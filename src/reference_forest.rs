@@ -1,10 +1,10 @@
-//! A second opinion on each new forest, from an implementation that shares no line with ours.
+//! Evaluates each new forest with an independent implementation.
 //!
-//! The crate `extended-isolation-forest` is fitted on the same rows and shown the same trial. Its area under the curve
-//! stands beside ours on the model's card and in a metric, for people to compare; nothing follows from it. It cannot be
-//! seeded, so the figure differs a little from run to run, and this module is no part of the core.
+//! The crate `extended-isolation-forest` is trained on the same rows and gets the same evaluation. Its AUC appears beside
+//! ours in the model's evaluation and in a metric, for comparison only. The crate has no seed, so the value varies between
+//! runs, and this module is not part of the core.
 //!
-//! The crate panics on NaN and infinity; rows that our forest was trained on are finite.
+//! The crate panics on NaN and infinity; our training rows are finite.
 
 use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 

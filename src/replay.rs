@@ -1,7 +1,7 @@
-//! Judges rows of a file as the engine judges readings: one after the other, each by those before it only.
+//! Scores rows of a file as the engine scores readings, each by earlier rows only.
 //!
-//! A row is a point. What a live host does once a window, or by the second, is done by the row here (ADR 010): z begins
-//! after 31 rows, the forest is grown again at each day's first row, a high score fades over ten minutes of rows.
+//! A row is a point. What a live host does per window or per second happens per row (ADR 010): z starts after 31 rows, the
+//! forest is retrained at the first row of each day, and a high score fades over ten minutes of rows.
 
 use crate::budget::Budget;
 use crate::detect::FeatureSpec;

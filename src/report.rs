@@ -1,6 +1,6 @@
-//! What one tick produced: the raw reading and what the engine makes of it.
+//! The result of one tick: the reading and the assessment of each subject.
 //!
-//! Everything that is served, logged or stored is derived from reports; nothing flows back from there.
+//! Everything that is served, logged or stored derives from reports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The area under the curve of recall over fall-out, which both training and evaluation measure by.
+//! The area under the ROC curve.
 
 /// How often a faulty point scores higher than an ordinary one, ties counting half (Mann, Whitney, 1947). One half
 /// when either side has no point.

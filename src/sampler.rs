@@ -1,9 +1,8 @@
 //! The sampling loop: at each deadline it reads the sources, steps the engine and publishes the report.
 //!
-//! It is one of three rooms, each with one owner. The loop, on its own thread, owns the clock and the learned state, and
-//! waits for nothing but its deadline and its events. [`jobs`](Jobs) run what takes longer than a tick. Commands are
-//! carried out between two ticks. If the loop ends without having been told to, the process must end with it: a live
-//! `/metrics` behind a dead loop would be a lie.
+//! The loop has its own thread, owns the clock and the learned state, and waits only for its deadline and its events.
+//! [`jobs`](Jobs) run whatever takes longer than a tick. Commands run between two ticks. If the loop ends unexpectedly, the
+//! process ends too, so that `/metrics` never serves stale values.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};

@@ -1,7 +1,7 @@
-//! From points to scores: the memory of one subject, whatever its points were made from.
+//! Scores the points of one subject.
 //!
-//! The engine makes points from readings of the kernel, replay from rows of a file; both are judged here, with the settings
-//! that ADR 010 compares. Signals are known by their index; what they are called is not known here.
+//! The engine makes points from readings, replay from rows of a file; both are scored here, with the settings that ADR 010
+//! compares. Signals are known by their index only.
 
 use serde::{Deserialize, Serialize};
 

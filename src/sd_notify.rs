@@ -1,7 +1,7 @@
-//! What the program that started hostnorm is told: that it is ready, reads its settings anew, stops, and is alive.
+//! Notifies the service manager: ready, reloading, stopping, alive.
 //!
-//! The protocol is that of systemd, sd_notify(3): lines in a datagram to the socket that `$NOTIFY_SOCKET` names. It is
-//! spoken here because the crate `sd-notify` knows no abstract sockets, and telling takes no more than this.
+//! The protocol is sd_notify(3) of systemd: lines in a datagram to the socket in `$NOTIFY_SOCKET`. The crate `sd-notify` does
+//! not support abstract sockets.
 
 use std::ffi::OsString;
 use std::io;

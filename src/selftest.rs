@@ -1,19 +1,18 @@
-//! A detector that has gone blind looks healthy from within: its scores are low, as on a quiet host. So each hour a fork of
-//! a subject's memory is given the last hour again with faults put into it, and has to find them.
+//! Self-tests: every hour, a copy of a subject's state gets the last hour again, with injected faults, and must find them. A
+//! blind detector looks healthy otherwise, because its scores are low, as on a quiet host.
 //!
-//! *What it claims.* Faults are those of [`simulate`](crate::simulate) that show within half an hour, of a size that an
-//! operator would call a fault: some deviations of the last hour, or noise floors where these are more. They begin at
-//! four times of the hour. Recall is the share of them with which an episode begins before they end; the delay is the
-//! median time to it. Each detector is judged by itself too, for the joint score has more than one leg: how well its
-//! scores tell the faulty points from the undisturbed ones, as the area under the ROC curve.
+//! *Scope.* The faults are those of [`simulate`](crate::simulate) that show within half an hour, of a size an operator would
+//! call a fault: several deviations of the last hour, or several noise floors if these are larger. They start at four times
+//! of the hour. Recall is the share of faults during which an episode starts; the delay is the median time to it. Each
+//! detector is also tested alone: the AUC of its scores on faulty and fault-free points.
 //!
-//! A fault for which a signal has no room, as where a processor is nearly always busy, does not count.
+//! A fault that a signal has no room for, as higher CPU usage on a busy CPU, does not count.
 //!
-//! *What it cannot claim.* The fork already knows the hour, so the undisturbed hour comes first: when that alarms, or moves
-//! so much that the fork is at odds with it, the test says nothing. A detector that abstains is not blind. Signals that
-//! cease take a day to be known, so a device vanishes from when the detector `absence` has an opinion on. A counter that
-//! stops is left out, as one that never left its noise floor may rest; a leak, an oscillation and a flat line last longer
-//! than an hour has room for. While little is known limits are wider, and faults larger by as much.
+//! *Limits.* The copy already knows the hour, so the fault-free hour is replayed first: if it alerts, or moves so much that
+//! the copy is at odds with it, the test is inconclusive. A detector that abstains is not blind. A vanished device is
+//! injected only once the detector `absence` has enough data, after a day. Stopped counters are not injected, because a
+//! signal that never left its noise floor may rest. Leaks, oscillations and flat lines last longer than an hour. While few
+//! points are known, thresholds are wider and faults larger in proportion.
 
 use std::fmt;
 

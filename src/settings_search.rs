@@ -1,12 +1,11 @@
-//! Which settings suit a history: each combination learns its first part and is tried on the next with injected faults.
+//! Searches settings for a history: each combination learns the first part and is ranked on the next with injected faults.
 //!
-//! The history is split in time. The first 70 % are learned. The next 15 % choose: faults of the simulation are put into
-//! them, several times with other seeds, and once they are left as they are, to count episodes that mean nothing. The last
-//! 15 % choose nothing: they are there to say, with faults that nobody saw before, what the choice is worth. Sizes of
-//! faults follow from the first part alone.
+//! The history is split in time. The first 70 % are learned. The next 15 % rank the combinations: with simulated faults from
+//! several seeds, and unchanged, to count false episodes. The last 15 % measure the result with faults not used before. The
+//! sizes of faults derive from the first part alone.
 //!
-//! A combination is better than the default only if it is so with each seed, by a margin, and without more episodes in
-//! what was left as it is: the best of a hundred combinations always looks better by chance.
+//! A combination must be better than the default with each seed, by a margin, and without more false episodes, because the
+//! best of a hundred combinations always looks better by chance.
 
 use std::fmt;
 

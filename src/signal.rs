@@ -1,7 +1,7 @@
-//! Numbers that detectors watch, as formulas over two readings.
+//! Signals: the numbers that detectors watch, as formulas over two readings.
 //!
-//! A signal is a ratio or a rate, never a lagging average: those keep an episode alive long after its end.
-//! Each carries the noise floor below which a change of it is never an anomaly.
+//! A signal is a ratio or a rate, never a lagging average, which would prolong episodes. Each has a noise floor; a smaller
+//! change is never an anomaly.
 
 use crate::metric::Metric;
 use crate::reading::{Labels, SubjectKind, Values};

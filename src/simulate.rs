@@ -1,9 +1,8 @@
-//! A seeded machine with labeled faults: rows of signals as hostnorm would have seen them, and the truth about each.
+//! A simulated host with labeled faults, from a seed.
 //!
-//! [`Simulation`] is an iterator and keeps one row. Its faults can be put into any other table too: [`SignalScales::measure`]
-//! says how large its signals are, [`FaultInjection`] puts one fault into rows, [`FaultInjector`] a whole [`FaultSchedule`] of them. A [`RowDisturber`] makes
-//! rows worse that are labeled already.
-//! Equal seeds and settings give equal rows on every machine.
+//! [`Simulation`] is an iterator over rows and keeps one of them. Faults can be injected into any other table too:
+//! [`SignalScales::measure`] measures its signals, [`FaultInjection`] injects one fault, [`FaultInjector`] a whole
+//! [`FaultSchedule`]. A [`RowDisturber`] degrades labeled rows. Equal seeds and settings give equal rows on every machine.
 
 pub mod rng;
 mod column;

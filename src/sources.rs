@@ -1,7 +1,7 @@
-//! Where readings come from: one file for each part of the kernel that is asked.
+//! The sources of readings, one file each.
 //!
-//! A source knows the roots it reads below and nothing else: no other source, no signal's fate, no server.
-//! Its row in [`SOURCES`] is all that switches, documentation and self metrics are made from.
+//! A source knows the roots it reads below, but no other source. Flags, documentation and collector metrics derive from its
+//! row in [`SOURCES`].
 #![cfg_attr(
     not(target_os = "linux"),
     allow(dead_code, reason = "readers of Linux; their metrics and signals are used everywhere")

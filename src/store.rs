@@ -1,7 +1,7 @@
-//! The store: readings, points, episodes, models and states, in one SQLite database that outlives the process.
+//! The store: readings, points, episodes, models and states in one SQLite database.
 //!
-//! Its layers use each other in one direction: row types and the schema ← statements and queries ← the writer, a thread
-//! behind a bounded queue, and the reader, for commands. The loop never waits for it. This module alone knows SQLite.
+//! Its layers depend on each other in one direction: row types and the schema ← statements and queries ← the writer, a
+//! thread behind a bounded queue, and the reader, for commands. The loop never waits for the store.
 
 mod file_permissions;
 mod block;

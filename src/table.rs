@@ -1,7 +1,7 @@
-//! Tables of numbers: signals as columns, rows in the order of time, read from CSV and written as scores.
+//! Tables of numbers: signals as columns, rows in order of time, read from CSV and written as scores.
 //!
-//! A table is read as a stream, whatever its length: one row is held at a time, in buffers of fixed size. The header
-//! names the signals; a column called `timestamp` is the time of each row; an empty cell or `NaN` is a missing value.
+//! A table is read as a stream in buffers of fixed size, one row at a time. The header names the signals; a column named
+//! `timestamp` is the time of a row; an empty cell or `NaN` is a missing value.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What hostnorm says of itself on standard error.
+//! The log on standard error.
 
 use serde::{Deserialize, Serialize};
 use tracing::Subscriber;

@@ -1,8 +1,6 @@
-//! From the points of the past to a model: a forest, the score from which on a point is strange, and a card that
-//! says how good it is.
+//! Trains a model from points: a forest, the threshold of its score, and its evaluation.
 //!
-//! A plain function of history, settings and seed; it never reads a clock or a file. It takes a tenth of a second,
-//! so the shell calls it beside the loop.
+//! It is a pure function of history, settings and seed, and takes a tenth of a second, so it runs as a job.
 
 use std::fmt;
 use std::sync::Arc;

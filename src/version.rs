@@ -1,4 +1,4 @@
-//! Which hostnorm this is, as `build.rs` found it out.
+//! The version of hostnorm, as `build.rs` determines it.
 
 /// Version of the package.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

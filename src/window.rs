@@ -1,4 +1,4 @@
-//! From readings to points: the sliding mean of each signal over the last readings.
+//! Turns readings into points: the sliding mean of each signal over the last readings.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Who asks a server, and whom it has to be: names, secrets from files, certificates.
+//! Credentials for a server: user names, secrets from files, certificates.
 #![expect(clippy::disallowed_methods, reason = "reads files with secrets and certificates")]
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The course of a question: which names the server knows, when it saw the host, then part by part.
+//! The order of queries: find the server's names, find the times with data, then fetch chunk by chunk.
 
 use super::fetch_error::{FetchError, FetchErrorKind};
 use super::http_client::Tell;

@@ -1,4 +1,4 @@
-//! Why a server gave nothing, in sentences that name its URL and what would help. Nothing secret is in them.
+//! Errors of a query. Each names the server's URL and what to do, and contains no secret.
 
 use std::fmt;
 

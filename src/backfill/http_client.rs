@@ -1,4 +1,4 @@
-//! Questions to a server over HTTP: bounded in size, time and tries. Errors become sentences, never with a secret.
+//! The HTTP client for queries, with bounded size, time and number of tries.
 #![expect(clippy::disallowed_methods, reason = "waits before it asks again")]
 
 use std::io::Read;

@@ -1,7 +1,7 @@
-//! Asks InfluxDB 1.x, and what speaks its InfluxQL, for what Telegraf wrote.
+//! Queries Telegraf's data from InfluxDB 1.x and servers that speak InfluxQL.
 //!
-//! Fields of one measurement are asked for together. Steps are shifted by a millisecond, as InfluxDB counts the
-//! beginning of a step in, and Prometheus its end.
+//! The fields of a measurement are queried together. Steps are shifted by one millisecond, because InfluxDB includes the
+//! start of a step and Prometheus its end.
 
 use super::fetch_error::{FetchError, FetchErrorKind};
 use super::http_client::{HttpClient, Tell};

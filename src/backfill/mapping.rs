@@ -1,4 +1,4 @@
-//! Under which names a server keeps what hostnorm measures: a file that users may copy and change.
+//! The file that maps hostnorm's metrics to a server's names. Users may edit a copy of it.
 #![expect(clippy::disallowed_methods, reason = "reads the file of names")]
 
 use std::fmt;

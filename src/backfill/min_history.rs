@@ -1,4 +1,4 @@
-//! How much of a past is enough to train on.
+//! The minimum history to train on.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Where a past comes from, as users write it: `csv:FILE`, `prometheus:URL`, `influxdb:URL`.
+//! The origin of a backfill as users write it: `csv:FILE`, `prometheus:URL`, `influxdb:URL`.
 
 use std::fmt;
 use std::path::PathBuf;

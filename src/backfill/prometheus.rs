@@ -1,7 +1,7 @@
-//! Asks what speaks the HTTP API of Prometheus: Prometheus, VictoriaMetrics, Thanos, Mimir.
+//! Queries the HTTP API of Prometheus, which VictoriaMetrics, Thanos and Mimir also serve.
 //!
-//! Counters are asked for their newest value in each step, gauges for their mean, which is what a live host judges.
-//! Windows are one millisecond shorter than a step: Prometheus before version 3 counts both ends in.
+//! Of counters, the newest value of each step is queried; of gauges, the mean, as on a live host. Windows are one
+//! millisecond shorter than a step, because Prometheus before version 3 includes both ends.
 
 use std::collections::BTreeSet;
 

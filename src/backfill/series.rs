@@ -1,4 +1,4 @@
-//! What a server answers, whatever it speaks: series with their labels, on the instants of a part.
+//! Series of a server with their labels, one value per step of a chunk.
 
 use std::collections::BTreeMap;
 

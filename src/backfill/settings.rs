@@ -1,4 +1,4 @@
-//! What the settings say of a past from elsewhere.
+//! The settings of the section `backfill`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Parts of the past that are asked for at once.
+//! The time ranges of single queries.
 
 /// Most points of one question. Prometheus gives at most 11,000 for each series; a day at the default step keeps
 /// answers small.

@@ -1,4 +1,4 @@
-//! From series of a server to readings, and from readings to points by the signals of a live host.
+//! Converts a server's series to readings, and readings to points with the signals of a live host.
 
 use std::collections::BTreeMap;
 

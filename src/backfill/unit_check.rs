@@ -1,5 +1,4 @@
-//! Whether numbers can be what they are taken for: bytes that are kilobytes, seconds that are milliseconds, ratios
-//! that are hundredths.
+//! Detects values in a wrong unit: kilobytes for bytes, milliseconds for seconds, percent for ratios.
 
 use std::fmt;
 

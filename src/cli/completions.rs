@@ -1,4 +1,4 @@
-//! `hostnorm completions`: what a shell completes by, from the flags that there are.
+//! `hostnorm completions`: shell completions, generated from the flags.
 
 use clap::{Arg, ArgMatches};
 use clap_complete::generate;

@@ -1,4 +1,4 @@
-//! `hostnorm man`: the pages of the manual, from the flags that there are.
+//! `hostnorm man`: manual pages, generated from the flags.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! What the commands have in common that look into the store: where it is, and instants as users write them.
+//! Arguments of the commands that read the store: its directory and time ranges.
 
 use clap::{Arg, ArgMatches};
 

@@ -1,4 +1,4 @@
-//! The command line as users write it.
+//! Tests of the whole command line.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The past of a host from a file or a server: joins what is wanted, the signals, with who has it.
+//! Reads a host's history from a file or a server, for `train --from` and for the first start.
 
 use std::path::Path;
 

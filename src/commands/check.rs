@@ -1,4 +1,4 @@
-//! `hostnorm check`: says whether settings are valid, and which are in effect.
+//! `hostnorm check`: validates the settings and prints those in effect.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,4 @@
-//! The way of local commands to the hostnorm that runs on this host: its control socket.
+//! Sends commands to the running hostnorm through its control socket.
 
 use std::ffi::OsString;
 use std::fmt::Display;

@@ -1,6 +1,6 @@
-//! `hostnorm demo`: the real engine on the real machine, with load made for it to find.
+//! `hostnorm demo`: runs the real engine on this host and generates load for it to detect.
 //!
-//! Nothing is served and no settings are read: sources and engine are those of `run`, five times as fast.
+//! Sources and engine are those of `run`, at five times the speed. Nothing is served, and no settings are read.
 
 use std::io::{self, Write};
 use std::sync::Arc;

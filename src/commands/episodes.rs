@@ -1,4 +1,4 @@
-//! `hostnorm episodes`: the anomalies that were stored, as a table for people or as JSON.
+//! `hostnorm episodes`: lists stored anomalies as a table or as JSON.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

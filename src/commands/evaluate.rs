@@ -1,4 +1,4 @@
-//! `hostnorm evaluate`: labels and scores to figures.
+//! `hostnorm evaluate`: computes metrics from labels and scores.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Scores labeled series by replay: the train part is learned, the test part is judged row by row.
+//! Scores labeled series by replay: learns the train part and scores the test part row by row.
 
 use std::num::NonZero;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `hostnorm explain`: explains the present state, or an episode and reproduces its score from stored data.
+//! `hostnorm explain`: explains the current state, or an episode and reproduces its score from stored data.
 
 use std::ffi::OsString;
 

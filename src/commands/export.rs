@@ -1,4 +1,4 @@
-//! `hostnorm export`: what was stored, as tables for those who look closer.
+//! `hostnorm export`: writes stored data as CSV.
 #![expect(clippy::disallowed_methods, reason = "creates the file that was asked for")]
 
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! `hostnorm forget`: forgets what was learned in a time range.
+//! `hostnorm forget`: removes a time range from learned state.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,4 @@
-//! `hostnorm health`: asks a running hostnorm whether it answers, for what starts programs anew by that.
+//! `hostnorm health`: checks the health of the running hostnorm, for supervisors and probes.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,4 @@
-//! `hostnorm models`: shows the versions of the model, or chooses which one judges.
+//! `hostnorm models`: lists, compares, promotes and rolls back models.
 
 use std::ffi::OsString;
 use std::path::Path;

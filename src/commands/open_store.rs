@@ -1,4 +1,4 @@
-//! The store that a command looks into.
+//! Opens the store that the settings name.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

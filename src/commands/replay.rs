@@ -1,4 +1,4 @@
-//! `hostnorm replay`: scores the rows of a table as they would have been scored live.
+//! `hostnorm replay`: scores the rows of a table as on a live host.
 
 use std::ffi::OsString;
 use std::io::Write;

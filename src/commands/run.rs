@@ -1,7 +1,6 @@
-//! `hostnorm run`: samples, judges and serves until it is told to stop.
+//! `hostnorm run`: samples, scores and serves until it is stopped.
 //!
-//! This is the joint of the house: the sampler knows no server, the server no engine. Here each report is put where
-//! requests find it, and told to the log.
+//! It joins modules that do not know each other: it hands each report of the sampler to the server and to the log.
 
 use std::ffi::OsString;
 use std::io;

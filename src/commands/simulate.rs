@@ -1,4 +1,4 @@
-//! `hostnorm simulate`: a simulated machine as files that `replay` and `evaluate` read.
+//! `hostnorm simulate`: writes a simulated host to files for `replay` and `evaluate`.
 #![expect(clippy::disallowed_methods, reason = "writes the files it was asked for")]
 
 use std::fmt::Write as _;

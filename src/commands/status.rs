@@ -1,4 +1,4 @@
-//! `hostnorm status`: tells how the hostnorm that runs on this host is.
+//! `hostnorm status`: shows the state of the running hostnorm.
 
 use std::ffi::OsString;
 

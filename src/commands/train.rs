@@ -1,4 +1,4 @@
-//! `hostnorm train`: learns from the past that others kept, or searches settings.
+//! `hostnorm train`: trains on another server's history, or searches for settings.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};

@@ -1,4 +1,4 @@
-//! `hostnorm validate`: looks at a table of numbers and tells what is wrong with it.
+//! `hostnorm validate`: checks a table of numbers and reports its errors.
 
 use std::io::Write;
 

@@ -1,7 +1,7 @@
-//! From file, environment and flags to one [`Config`].
+//! Merges file, environment and flags into one [`Config`].
 //!
-//! Each place is taken apart into entries, key by key, and each entry is tried by itself against the defaults.
-//! So all that is wrong is found at once and is told with its place. figment merges what is left.
+//! Each source is split into entries by key, and each entry is validated alone against the defaults. So all errors are
+//! found at once, each with its place. figment merges the valid entries.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

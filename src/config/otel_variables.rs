@@ -1,7 +1,7 @@
-//! The standard variables of OpenTelemetry, each as a value of one of our own settings.
+//! Maps the standard variables of OpenTelemetry to settings of hostnorm.
 //!
-//! They are read here and not by the SDK, which knows some, silently leaves out others and tells nobody of a value
-//! that cannot be. See <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables> and
+//! The SDK does not read them, because it ignores some of them and does not report invalid values. See
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables> and
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter>.
 
 use std::collections::BTreeMap;

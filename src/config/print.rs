@@ -1,4 +1,4 @@
-//! Settings as YAML: the commented defaults, and what is in effect with the place of each.
+//! Prints settings as YAML: the commented defaults, or the effective values with their sources.
 
 use figment::value::Value;
 

@@ -1,4 +1,4 @@
-//! One setting: its key, what it takes, its help, and the names that follow from its key.
+//! One setting: its key, type, help and the names derived from its key.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The settings file as text and as YAML, and whether the directories that settings name are there.
+//! Reads the settings file and checks that the directories in settings exist.
 #![expect(clippy::disallowed_methods, reason = "settings are read from a file before anything else runs")]
 
 use std::io::Read;

@@ -1,6 +1,6 @@
-//! The table of settings, from which flags, names in the environment, help and documentation follow.
+//! The table of settings. Flags, environment variables, help and documentation derive from it.
 //!
-//! Defaults are not in it: help and documentation take them from [`Config::default`](super::Config).
+//! Defaults are not in it; they come from [`Config::default`](super::Config).
 
 use std::borrow::Cow;
 

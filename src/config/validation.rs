@@ -1,4 +1,4 @@
-//! Within which bounds settings make sense, each with a sentence for what is outside.
+//! Checks that settings are within their bounds.
 
 use super::Config;
 use crate::byte_size::ByteSize;

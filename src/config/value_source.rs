@@ -1,4 +1,4 @@
-//! Where a setting was written, and what is wrong with it there.
+//! The place where a setting was given, and errors with their place.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Labels and scores: one value a row, bare or as a column of a CSV file.
+//! Labels and scores: one value per row, alone or as a column of a CSV file.
 
 use std::path::Path;
 use std::str;

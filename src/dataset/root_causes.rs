@@ -1,4 +1,4 @@
-//! Causes as the publishers of SMD write them: `15540-15605:7,18`.
+//! Root causes in the format of SMD: `15540-15605:7,18`.
 
 use std::path::Path;
 

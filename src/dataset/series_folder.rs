@@ -1,4 +1,4 @@
-//! A folder of labeled series: a manifest, and a file of labels for each of them.
+//! A directory of labeled series: a manifest, and a label file for each series.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,8 @@
-//! Signals that ceased: those that stand still, are gone, or stopped counting.
+//! Detects signals that stopped changing, stopped counting or vanished.
 //!
-//! No distance sees them. A value that does not move lies in the middle of what is ordinary, and one that is missing
-//! has no distance at all. Each signal is compared with itself only: how long it was constant or missing before, and
-//! how often. The noise floor does not say what is constant, equal values do; but a signal that never moved by more
-//! than its floor may rest.
+//! Distances do not detect this: a constant value lies in the normal range, and a missing value has no distance. Each signal
+//! is compared only with its own history: how long and how often it was constant or missing. Constant means equal values;
+//! but a signal that never moved by more than its noise floor may stay constant.
 
 use serde::{Deserialize, Serialize};
 

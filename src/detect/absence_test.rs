@@ -1,4 +1,4 @@
-//! Absences in the closed loop of a live host: each kind is named soon, and what rests by nature is not.
+//! Tests of absences on a simulated live host.
 
 use super::*;
 use crate::detect::random::SeededRng;

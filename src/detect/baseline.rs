@@ -1,7 +1,6 @@
-//! Distance from the mean of the last days: outside mean ± 3σ of the adaptive moments is an anomaly.
+//! Distance from the mean of the last days; a distance above 3 standard deviations is an anomaly.
 //!
-//! The distance itself is `z`, which is made for all detectors at once; this file holds the rule and the table
-//! of statistics that is called a host's baseline.
+//! The distance is `z`, which all detectors share. This file holds the threshold and the table of statistics.
 
 use serde::{Deserialize, Serialize};
 

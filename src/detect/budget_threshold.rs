@@ -1,14 +1,14 @@
-//! From a budget to a limit: the score that a subject passes only as often as is allowed, by the tail of its own scores.
+//! Derives a threshold from a budget: the score that a subject exceeds as often as allowed, from the tail of its scores.
 //!
-//! Peaks over a threshold follow a generalized Pareto distribution (Pickands, 1975), as Siffer et al. use it on
-//! streams ("Anomaly Detection in Streams with Extreme Value Theory", KDD 2017). Two things differ from their SPOT.
-//! A budget counts episodes, not points, so peaks are declustered (Davison and Smith, 1990): the highest score of each
-//! half hour is kept, and neighbors above the threshold are one peak. And SPOT leaves out what is beyond its limit; the
-//! tail that is learned is then cut off, the limit falls, and more is left out. Here such a peak counts as much as the
-//! tail expects of a peak beyond the limit: it still is one, but how far a fault goes says nothing of what is ordinary.
+//! Peaks above a threshold follow a generalized Pareto distribution (Pickands, 1975), used on streams by Siffer et al.
+//! ("Anomaly Detection in Streams with Extreme Value Theory", KDD 2017). Two things differ from their SPOT. A budget counts
+//! episodes, not points, so peaks are declustered (Davison and Smith, 1990): only the highest score of each half hour
+//! counts, and neighbors above the threshold are one peak. And SPOT drops peaks above its threshold, so the learned tail is
+//! cut off, the threshold falls, and more is dropped. Here such a peak has the expected value of a peak above the threshold:
+//! it counts, but the size of a fault says nothing about normal scores.
 //!
 //! The distribution is fitted by probability-weighted moments (Hosking and Wallis, "Parameter and Quantile Estimation for
-//! the Generalized Pareto Distribution", 1987), which need no iteration and are steadier than likelihood on few peaks.
+//! the Generalized Pareto Distribution", 1987), which need no iteration and are more stable than likelihood on few peaks.
 
 use std::collections::VecDeque;
 

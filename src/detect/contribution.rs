@@ -1,4 +1,4 @@
-//! Who is to blame: the largest shares of the score, scaled so that they add up to it.
+//! Contributions of signals: the largest shares of the score, scaled to add up to it.
 
 /// How many contributions are named; the number of series stays bounded whatever the number of signals.
 pub const NAMED_MAX: usize = 5;

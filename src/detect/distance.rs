@@ -1,7 +1,7 @@
 //! Mahalanobis distance of the point on three time scales, and of its change over three points.
 //!
-//! Steps 4 and 5 of the pipeline: `mah` on `[c, EWMA5(c), EWMA30(c)]` and `mah3` on `c[t] - c[t-3]`, `c` being z
-//! clipped to ±20; their sum, the change counting less where there are few signals.
+//! Steps 4 and 5 of the pipeline: `mah` on `[c, EWMA5(c), EWMA30(c)]` and `mah3` on `c[t] - c[t-3]`, where `c` is z clipped
+//! to ±20. The result is their sum; the change counts less if there are few signals.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The detector around the forest: what a forest is shown of a point, and from which score on a point is strange.
+//! The forest as a detector: the features of a point, and the threshold of its score.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! What is expected of each signal: its adaptive mean, at this time of day where that explains it.
+//! The expected value of each signal: its adaptive mean, with the time-of-day profile if that explains the signal.
 //!
-//! Steps 1 and 2 of the pipeline. Each signal is followed twice, as it is and less its daily profile; where the
-//! profile takes away more than 40 % of the variance, the distance from the profile counts, else the plain one.
+//! Steps 1 and 2 of the pipeline. Each signal is tracked twice, as it is and minus its daily profile. If the profile removes
+//! more than 40 % of the variance, the distance from the profile counts, else the plain distance.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
-//! Exponentially forgotten moments of each signal, and the distance from them in standard deviations.
+//! Exponentially weighted mean and variance of each signal, and the distance from the mean in standard deviations.
 //!
-//! Mean and variance follow West (1979) with the weight of a half-life; while few points are known each counts
-//! alike. The noise floor of a signal enters twice: a distance within it is 0, and a third of it is noise that
-//! is added to the spread, so that a signal that hardly moves does not turn a trifle into twenty deviations.
+//! Mean and variance follow West (1979) with the weight of a half-life; the first points have equal weight. The noise floor
+//! counts twice: a distance below it is 0, and a third of it is added to the standard deviation as noise, so that a tiny
+//! change of a nearly constant signal does not become twenty deviations.
 
 use serde::{Deserialize, Serialize};
 

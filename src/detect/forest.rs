@@ -1,14 +1,13 @@
-//! The extended isolation forest itself: how few random cuts it takes to set a row apart from the rows it grew on.
+//! The extended isolation forest: the number of random cuts needed to isolate a row from the rows it was trained on.
 //!
 //! Hariri, Carrasco Kind, Brunner, "Extended Isolation Forest", TKDE 2019, doi 10.1109/TKDE.2019.2947676, at full
-//! extension: a cut goes through a point drawn uniformly from the bounding box of the node's rows, across a random
-//! normal vector, which [`random`](super::random) draws the same on every machine.
+//! extension: a cut passes through a uniform point of the bounding box of the node's rows, with a random normal vector that
+//! [`random`](super::random) draws the same way on every machine.
 //!
-//! *Design.* Each tree is a heap of fixed depth: the children of node `i` are `2i` and `2i + 1`, so that a descent is
-//! a fixed number of dot products without a branch, and eight trees descend at a time to hide each other's waiting.
-//! The threshold is one more factor of the dot product, whose partner in the row is 1. Most trees are far from full,
-//! so nodes that cut nothing share one plane of zeros; a table gives each node its plane. `docs/adr/001-own-forest.md`
-//! has the measurements.
+//! *Design.* Each tree is a heap of fixed depth: the children of node `i` are `2i` and `2i + 1`. A descent is a fixed number
+//! of dot products without a branch, and eight trees descend in parallel to hide latency. The threshold of a cut is one
+//! more factor of the dot product; its partner in the row is 1. Most trees are sparse, so nodes without a cut share one
+//! plane of zeros, and a table maps nodes to planes. `docs/adr/001-own-forest.md` has the measurements.
 
 use std::fmt;
 

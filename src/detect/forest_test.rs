@@ -1,4 +1,4 @@
-//! Tests of the forest; a file of their own, because the forest fills one.
+//! Tests of the forest, in their own file for its size.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

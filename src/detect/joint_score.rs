@@ -1,8 +1,8 @@
-//! The joint score: how far the point is out, lifted by how isolated the forest finds it.
+//! The joint score: the distance of the point, scaled by the isolation of the point in the forest.
 //!
-//! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. It was found on labeled
-//! server metrics: alone the forest saturates, alone the sum of distances misses the odd combination. What no distance
-//! sees, a signal that ceased, brings the score to its limit by itself.
+//! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. The formula was found on labeled
+//! server metrics: the forest alone saturates, and distances alone miss unusual combinations. Absences have no distance; they
+//! raise the score to its threshold.
 
 use super::{DetectorOutput, Outputs};
 

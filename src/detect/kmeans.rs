@@ -1,7 +1,7 @@
-//! k-means with two centers, and the largest distance that its own points have from both.
+//! k-means with two centers, and the largest distance of its own points from both.
 //!
-//! The model of Netdata's anomaly detection (`src/ml/ad_charts.cc` there): a vector's distance is the mean of its
-//! distances to both centers, scaled by the least and greatest distance of the vectors that the model was made from.
+//! It is the model of Netdata's anomaly detection (`src/ml/ad_charts.cc`): the distance of a vector is the mean of its
+//! distances to both centers, scaled by the least and the greatest distance of the training vectors.
 
 use serde::{Deserialize, Serialize};
 

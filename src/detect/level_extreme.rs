@@ -1,12 +1,11 @@
-//! Signals that stay where they never stayed: one by itself, further out than in all the days before.
+//! Detects a signal that stays further from its mean than ever in the last days.
 //!
-//! The joint score is made for faults that many signals show; a leak of one signal among thirty is a thirtieth of it.
-//! Here each signal is compared with itself only: its distance on either side, smoothed so that a spike is none, with
-//! the furthest that it went there before. The last half day is not yet before, or what grows slowly would be normal by
-//! the time it is large.
+//! The joint score is made for faults that affect many signals; a leak in one of thirty signals is a thirtieth of it. Here
+//! each signal is compared only with itself: its smoothed distance on either side, with the largest before. The last half
+//! day does not count as before, or slow growth would become normal.
 //!
-//! Only signals with a noise floor are judged. Where nobody said which changes matter, the furthest so far is as often
-//! passed by a trifle as by a fault: on labeled tables without floors more is lost than won.
+//! Only signals with a noise floor are judged. Without one, the maximum is exceeded by noise as often as by faults: on
+//! labeled tables without floors, results get worse.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Distance from an adaptive mean under an adaptive covariance (Mahalanobis, 1936), shrunk towards independence.
+//! Mahalanobis distance (1936) from an adaptive mean under an adaptive covariance, shrunk towards independence.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
-//! How many signals move as they never did in the last days: 18 models a signal, all of which have to agree.
+//! The share of signals whose behavior is new to all 18 models of the signal.
 //!
-//! Step 7 of the pipeline, with Netdata's models: six successive changes of a signal, smoothed over three points,
-//! compared with those of 18 spans of six hours that begin three hours apart. What is new to one span is common; what
-//! is new to all of them is not. The share of such signals is held for a while, as only the edges of a fault are new.
+//! Step 7 of the pipeline, with Netdata's models: six successive changes of a signal, smoothed over three points, compared
+//! with those of 18 six-hour periods that start three hours apart. Behavior that is new to one period is common; behavior
+//! new to all is not. The share is held for a while, because only the start and the end of a fault are new.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
-//! Random numbers for training, from a seed that comes in.
+//! Random numbers for training, from a given seed.
 //!
-//! Equal seeds give equal numbers on every machine: nothing here calls the system's mathematics, whose last digits
-//! differ from one library to the next.
+//! Equal seeds give equal numbers on every machine: the system's math functions, which differ in the last digits, are not
+//! used.
 
 use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;

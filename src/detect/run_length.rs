@@ -1,8 +1,8 @@
-//! How long a signal stays in a state, as at one value or away, and from which length on that is odd.
+//! How long a signal stays in a state, such as constant or missing, and which duration is anomalous.
 //!
-//! Two things make a run odd: it is much longer than the longest before it, and states that come and go by chance
-//! would not give it within years. Chance alone is not enough, as machines rest at night and at weekends; the longest
-//! run alone is not, as a signal that rests now and then will once rest longer than ever before.
+//! A run is anomalous if it is much longer than the longest before, and if random changes of state would not produce it
+//! within years. Chance alone is not enough, because hosts are idle at night and at weekends. The longest run alone is not
+//! enough, because a signal that rests sometimes will eventually rest longer than before.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,8 @@
-//! Distance from what is usual at this time of the day and of the week.
+//! Distance from the usual value at this time of day and week.
 //!
-//! Ordinary points are averaged over five minutes and kept for four weeks. From them a season of each signal is
-//! fitted now and then ([`fit`]), beside the loop; a point is compared with the season at its time plus a level that
-//! is followed all the time. Only signals whose season explains something are judged; before two periods were seen,
-//! and where no signal has a season, the detector abstains.
+//! Normal points are averaged over five minutes and kept for four weeks. A background job fits a seasonal profile of each
+//! signal ([`fit`]). A point is compared with the profile at its time plus a level that is tracked continuously. Only signals
+//! with a season are judged; before two periods, and without any seasonal signal, the detector abstains.
 
 use serde::{Deserialize, Serialize};
 

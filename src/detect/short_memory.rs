@@ -1,7 +1,7 @@
-//! The short memory of a point: what it looks like smoothed over 5 and 30 points, and against 3 points ago.
+//! The short memory of recent points: means over 5 and 30 points, and the change over 3 points.
 //!
-//! A point inside an episode enters it as if it were ordinary. Otherwise a fault would outlast itself: the twin
-//! smoothed over 30 points would stay far out for a quarter of an hour after its end.
+//! A point inside an episode enters it as a normal point. Otherwise a fault would outlast itself: the mean over 30 points
+//! would stay anomalous for a quarter of an hour after its end.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
-//! Whom to name first: signals in the order of how odd they are, by themselves or smoothed over five points.
+//! Ranks signals by how anomalous they are, alone or smoothed over five points.
 //!
-//! Step 10 of the pipeline: `max(|z|, |z of EWMA5(x)|)`. On labeled incidents this order names the right signals
-//! more often than the order of the shares of the score does.
+//! Step 10 of the pipeline: `max(|z|, |z of EWMA5(x)|)`. On labeled incidents, this order names the right signals more often
+//! than the order of their contributions.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
-//! How much wider a limit has to be while few points are known: as a prediction interval is.
+//! Widens thresholds while few points are known, as a prediction interval does.
 //!
-//! A mean and a deviation of `n` points are themselves uncertain, so the next point lies within
-//! `t(n - 1) * sqrt(1 + 1/n)` deviations of them where a known distribution would need `z` (Student, 1908).
+//! The mean and the deviation of `n` points are uncertain, so the next point lies within `t(n - 1) * sqrt(1 + 1/n)`
+//! deviations, where a known distribution would need `z` (Student, 1908).
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 

@@ -1,8 +1,8 @@
-//! The time-of-day profile: how far each signal usually stands from its level at this hour.
+//! The time-of-day profile: the usual difference of each signal from its level at this hour.
 //!
-//! Step 1 of the pipeline. A day has up to 96 slots. When a slot is over, its mean enters the profile with the weight
-//! of one in seven days; between the middles of two slots the profile is interpolated. It is shrunk while few days
-//! are known, and silent until both slots were seen twice.
+//! Step 1 of the pipeline. A day has up to 96 slots. At the end of a slot, its mean enters the profile with a weight of one
+//! in seven days; between the centers of two slots, the profile is interpolated. It is shrunk while few days are known, and
+//! unused until both slots were seen twice.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Trees of the forest while they grow.
+//! Builds trees of the forest.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The majority of the detectors that have a vote and an opinion.
+//! The majority vote of the detectors that vote and do not abstain.
 
 /// What the voters say together.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,5 +1,5 @@
-//! Forgetting: an engine that is made anew from points without a span, beside the loop, and takes the place of what the
-//! live one learned.
+//! Forgetting a time range: a job rebuilds an engine from the other points, which then replaces the learned state of the
+//! live one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
-//! What subjects of one kind have in common: signals, models, what their signals were like in training, and what a new
-//! one of them starts from.
+//! The shared state of all subjects of a kind: signals, models, the drift reference and the prior of new subjects.
 
 use std::sync::Arc;
 

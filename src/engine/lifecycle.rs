@@ -1,9 +1,9 @@
-//! How subjects come and go: `learning → ready → gone → evicted → waiting → ready again`.
+//! The life cycle of subjects: `learning → ready → gone → evicted → waiting → ready again`.
 //!
-//! A subject of a kind with a changing population that is not in the readings for a while is evicted: what it learned is
-//! handed out as bytes, and its memory is free. When it is back, its state is asked for. Until the answer it waits:
-//! nothing is judged or learned in its name, since what a new subject would say meanwhile would be wrong, and a window has
-//! to fill anyway. The engine does no I/O, so whoever drives it takes the [`Handover`] after each step and answers.
+//! A subject of a changing population that is missing from the readings for a while is evicted: its state is handed out as
+//! bytes, and its memory is freed. When it returns, its state is requested, and it waits for the answer. Meanwhile it is
+//! neither scored nor learned, because a new subject's score would be wrong and a window must fill anyway. The engine does no
+//! I/O, so its driver takes the [`Handover`] after each step and answers.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,10 @@
-//! All that the engine learned, as bytes: to go on from there after a restart, or to judge the same readings once more.
+//! Snapshots: the engine's learned state as bytes, to continue after a restart or to reproduce scores.
 //!
-//! Subjects that come and go are no part of a snapshot: there may be hundreds of them, and each has bytes of its own, which
-//! are stored when it is evicted and from time to time.
+//! Subjects of a changing population are not part of a snapshot: there may be hundreds, and each is stored on its own when
+//! it is evicted and from time to time.
 //!
-//! A snapshot is a cache. It fits the version, the signals and the settings that it was made with; for any other the
-//! same kind of state is folded anew from stored points. Trained forests are no part of it: they are megabytes, shared,
-//! and change once a day.
+//! A snapshot is a cache. It is valid for its version, signals and settings; otherwise the state is rebuilt from stored
+//! points. Trained forests are not part of it, because they are large, shared and change once a day.
 
 use std::collections::BTreeMap;
 use std::fmt;

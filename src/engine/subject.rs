@@ -1,4 +1,4 @@
-//! One subject as the kernel shows it: its signals, its window, and the scorer that its points go to.
+//! One subject: its signals, its window and its scorer.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! When a forest is to be trained: after the warm-up, by schedule, because signals drifted, because somebody asks.
+//! When to train a forest: after the warm-up, on schedule, on drift, and on request.
 
 use serde::{Deserialize, Serialize};
 

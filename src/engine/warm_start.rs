@@ -1,7 +1,7 @@
-//! From stored points to the state that a life of readings would have left: the engine knows again what it knew.
+//! Rebuilds learned state from stored points.
 //!
-//! It is not the same to the last bit, as points were judged and learned between the stored ones while it was young, and
-//! what is older than a week is thinned (see [`HistoryLearner`]). After a snapshot of another version it is what there is.
+//! The result is not equal to the last bit, because points were scored and learned between the stored ones while the host
+//! was new, and points older than a week are thinned (see [`HistoryLearner`]). It is used if there is no valid snapshot.
 
 use super::{Engine, SubjectState};
 use crate::reading::{Subject, Timestamp};

@@ -1,4 +1,4 @@
-//! Figures of alerts: whether an event is noticed at all, how late, and how often there is nothing.
+//! Metrics of alerts: events found, delays, false alerts.
 
 use std::ops::Range;
 

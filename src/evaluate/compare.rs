@@ -1,4 +1,4 @@
-//! The figures of the same series, scored in several ways.
+//! Compares metrics of the same series with different scores.
 
 use std::fmt::Write;
 

@@ -1,5 +1,4 @@
-//! How wide the buffers of the volumes should be: the rule of TSB-AD (`find_length_rank`), the lag at which a signal is
-//! most like itself.
+//! The buffer width of the volumes by the rule of TSB-AD (`find_length_rank`): the lag with the highest autocorrelation.
 
 /// Rows that are looked at.
 const ROWS_MAX: usize = 20_000;

@@ -1,5 +1,5 @@
-//! Whether the right signals are blamed: HitRate@P% of OmniAnomaly (Su et al., KDD 2019) and InterFusion, for each event
-//! whose causes are known.
+//! HitRate@P% of OmniAnomaly (Su et al., KDD 2019) and InterFusion: the share of true causes among the top signals of an
+//! event.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Figures as a table, as Markdown or as JSON.
+//! Formats metrics as a table, Markdown or JSON.
 
 use std::fmt::Write;
 

@@ -1,5 +1,4 @@
-//! Figures of rows: each row counts by itself, an event of a hundred rows as a hundred. No point adjustment: a row
-//! is found only where it scores high itself.
+//! Pointwise metrics without point adjustment: each row counts alone.
 
 use crate::roc;
 

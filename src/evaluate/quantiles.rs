@@ -1,7 +1,6 @@
-//! Evenly spaced numbers and quantiles as numpy defines them, operation by operation.
+//! Evenly spaced numbers and quantiles as in numpy, operation by operation.
 //!
-//! A threshold is compared with scores that it was made from, so that one rounding more or less may move it across a
-//! score and change how many alerts there are. The order of operations therefore is numpy's.
+//! A threshold is compared with the scores it was computed from, so a different rounding could change the number of alerts.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! What holds for any labels and scores.
+//! Properties of all labels and scores.
 
 use proptest::prelude::*;
 

@@ -1,8 +1,8 @@
-//! The volume under the surface of Paparrizos et al., "Volume Under the Surface" (PVLDB 15, 2022), as TSB-AD computes
-//! it (`RangeAUC_volume_opt`): the mean over buffer widths of the areas under range-aware curves.
+//! The volume under the surface of Paparrizos et al., "Volume Under the Surface" (PVLDB 15, 2022), computed as in TSB-AD
+//! (`RangeAUC_volume_opt`): the mean of the areas under range-aware curves over buffer widths.
 //!
-//! A detector that fires a little before or after its label is not wrong by that much. Around each event lie buffers
-//! in which a row counts for less and less; the wider, the milder. No width is the right one, so all are taken.
+//! A detector that fires shortly before or after its label is not entirely wrong. Rows in a buffer around an event count
+//! less with their distance. No width is the right one, so the mean over widths is used.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The client by which a local command reaches the hostnorm that runs on this host.
+//! The client of the control socket.
 
 use std::fmt;
 use std::io::{self, ErrorKind};

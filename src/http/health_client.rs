@@ -1,4 +1,4 @@
-//! The question of a hostnorm to another one: whether it answers.
+//! The client of the health check.
 
 use std::fmt;
 use std::io;

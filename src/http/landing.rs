@@ -1,4 +1,4 @@
-//! The page for people: what this is, how the host is now, where the metrics are.
+//! The landing page: what hostnorm is, the state of the host, a link to the metrics.
 
 use hyper::StatusCode;
 use hyper::header::CONTENT_SECURITY_POLICY;

@@ -1,4 +1,4 @@
-//! The addresses that hostnorm listens on.
+//! Binds the listen addresses.
 
 use std::fmt;
 use std::io::{self, ErrorKind};

@@ -1,4 +1,4 @@
-//! Requests and responses as handlers see them, and errors as RFC 9457 has them.
+//! Requests, responses, and errors in the format of RFC 9457.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};

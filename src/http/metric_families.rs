@@ -1,7 +1,7 @@
-//! Families of series in the encoder of prometheus-client.
+//! Writes metric families with the encoder of prometheus-client.
 //!
-//! The encoder appends `_total` to counters and checks nothing: whether a family is in one piece, and has the labels
-//! that it declares, is seen to here.
+//! The encoder appends `_total` to counters and checks nothing. This module ensures that each family is written once, with
+//! its declared labels.
 
 use std::fmt::{self, Write as _};
 

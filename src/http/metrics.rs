@@ -1,7 +1,6 @@
-//! From a report to metric families: what the engine concludes, how hostnorm itself fares, what was read.
+//! Converts a report to metric families: scores, hostnorm's own metrics, raw values.
 //!
-//! Labels come and go with devices and signals, so nothing is registered once and kept: each tick's report is
-//! walked anew, and what is no longer in it is no longer exposed.
+//! Devices and signals come and go, so nothing is registered: each report is converted anew.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! Which form of the page a client gets: what its `Accept` and `Accept-Encoding` prefer (RFC 9110, §12.5).
+//! Content negotiation by `Accept` and `Accept-Encoding` (RFC 9110, §12.5).
 //!
-//! No header is ever an error: who cannot be understood gets text 0.0.4, which everybody reads.
+//! No header is an error: if none matches, the client gets text 0.0.4.
 
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};

@@ -1,4 +1,4 @@
-//! The newest report in each form that can be asked for: rendered when somebody first asks, served any number of times.
+//! The newest report in each exposition format: rendered at the first request, then cached.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -1,7 +1,7 @@
-//! From OpenMetrics to Prometheus text 0.0.4, line by line.
+//! Converts OpenMetrics to Prometheus text 0.0.4, line by line.
 //!
-//! prometheus-client writes OpenMetrics only, and that body under the name of the older format breaks scrapes: the
-//! older parsers know neither exemplars nor `info`, and expect a counter's family to be called as its series are.
+//! prometheus-client only writes OpenMetrics. Parsers of the older format know neither exemplars nor `info`, and expect a
+//! counter's family to have the name of its series.
 
 /// Rewrites a page that prometheus-client wrote.
 pub(super) fn from_openmetrics(page: &str) -> String {

@@ -1,4 +1,4 @@
-//! One span for each request, by the semantic conventions of HTTP servers. Where nobody takes spans, none is begun.
+//! A span per request, by the semantic conventions of HTTP servers. Without a subscriber for spans, none is created.
 
 use hyper::body::Incoming;
 use hyper::header::USER_AGENT;

@@ -1,4 +1,4 @@
-//! The route table, and the way from a request through it to a response.
+//! The route table, and the dispatch of requests.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Connections: who is let in, how long they stay, and how they end.
+//! Accepts connections, limits their number and duration, and closes them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -1,4 +1,4 @@
-//! Sockets that systemd listened on before hostnorm was started, sd_listen_fds(3): connections wait in them meanwhile.
+//! Sockets passed by systemd, sd_listen_fds(3). Connections wait in them until hostnorm has started.
 
 use std::net::TcpListener;
 

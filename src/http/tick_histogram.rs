@@ -1,4 +1,4 @@
-//! How long ticks took, as a histogram whose exemplars lead to traces.
+//! The histogram of tick durations, with exemplars that link to traces.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,7 @@
-//! A connection that does not wait forever: for a request, for the next request, for a client that does not take its
-//! response.
+//! Timeouts of a connection: for a request, for the next request, and for a client that does not read its response.
 //!
-//! hyper has one limit for the head and for the pause before it. A scraper pauses for a minute and should keep its
-//! connection; a head that takes as long is an attack or a broken peer.
+//! hyper has one timeout for the head and the idle time before it. A scraper may idle for a minute; a head that takes as
+//! long is an attack or a broken client.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;

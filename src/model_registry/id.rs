@@ -1,4 +1,4 @@
-//! Names of versions: when each was trained, in UTC, so that they sort by age.
+//! Identifiers of models: the UTC time of training, so they sort by age.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Versions that neither judge nor are tried out: their models are megabytes, and are where they were written down.
+//! Inactive models, neither current nor in shadow mode. Only their records are in memory; their forests are in the store.
 
 use super::{ModelRegistry, ModelVersion, RegistryChange, UnknownVersion, VersionId, VersionStage};
 use crate::reading::{SubjectKind, Timestamp};

@@ -1,4 +1,4 @@
-//! A version as a row of a table.
+//! A model as a row of the store.
 
 use std::fmt;
 

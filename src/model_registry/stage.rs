@@ -1,4 +1,4 @@
-//! What a version does.
+//! The stage of a model: shadow, current, retired.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Commands: each is carried out between two ticks and gets one reply, or starts a job and gets it when the job is done.
+//! Executes commands between two ticks. Each gets one reply, after its job if it starts one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
-//! Work that takes longer than a tick: a bounded queue with one worker at the lowest priority.
+//! Runs work that takes longer than a tick: a bounded queue with one worker at the lowest priority.
 //!
-//! A job gets data and returns data; it never sees the live engine. Jobs that somebody waits for go first. All others take
-//! turns, first by kind and then by subject, and wait while processors are short.
+//! A job gets data and returns data; it never sees the live engine. Jobs of commands run first. Others take turns by kind
+//! and then by subject, and wait while CPU is short.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 

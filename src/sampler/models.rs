@@ -1,4 +1,4 @@
-//! The versions of the models: what follows from a training and from a trial, with its metrics by kind.
+//! Handles the outcomes of trainings and of shadow mode, with their metrics by kind.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What survives a restart: the engine's state, the models, and the store that both are saved in.
+//! Persists the engine's state and the models in the store.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Goes on after a restart where the store says: the models, the state, and the readings since.
+//! Restores models and state from the store after a restart, and replays the readings since.
 
 use super::persist::{PersistentState, SNAPSHOT_SECONDS, record};
 use crate::clock;

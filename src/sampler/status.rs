@@ -1,4 +1,4 @@
-//! The state of the program and of each subject, as data and in a sentence.
+//! The state of the program and of each subject, as data and as text.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;

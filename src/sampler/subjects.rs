@@ -1,4 +1,4 @@
-//! Subjects that come and go: stores what those learned that the engine evicts, and has it read when they are back.
+//! Stores the state of evicted subjects and loads it when they return.
 
 use std::collections::{BTreeSet, VecDeque};
 

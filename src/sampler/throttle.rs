@@ -1,4 +1,4 @@
-//! Whether processors are short, so that jobs are put off for a while, or rest.
+//! Detects CPU shortage, to delay or pause jobs.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 

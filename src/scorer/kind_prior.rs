@@ -1,4 +1,4 @@
-//! What a new subject borrows from others of its kind, until it knows enough itself.
+//! The statistics that a new subject borrows from its kind until it has its own.
 
 use super::Scorer;
 use crate::detect::exponential_moments::Moments;

@@ -1,8 +1,8 @@
-//! Learns points of the past without judging them: what was stored becomes what is known.
+//! Learns stored points without scoring them.
 //!
-//! The last week is learned point by point, as it was then. Of what is older only a few points are, each in the place of
-//! its neighbors: they weigh half and less of all, and a sample of them has the mean and the spread of all. Means would
-//! not do, as they swing less than points. What tells movements and correlations apart knows the last week only.
+//! The last week is learned point by point. Of older points only a sample is learned, each with the weight of its neighbors:
+//! they have at most half weight, and a sample keeps mean and variance. Means would not do, because they vary less than
+//! points. Novelty and correlations use the last week only.
 
 use super::{Scorer, ScorerHistory, ScorerSettings};
 use crate::detect::LearnStep;

@@ -1,4 +1,4 @@
-//! The highest score of late: what is exported, so that no scrape misses a spike.
+//! The highest score within `score_hold`, which is exposed so that no scrape misses a peak.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! A new model that judges beside the current one: what the score would be with it, and how often it would alarm.
+//! A candidate model in shadow mode: its score beside the current one, and how often it would alert.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What a scorer learned, to be taken over by a new one.
+//! The learned state of a scorer, to be restored into a new one.
 
 use super::{Scorer, ScorerSettings};
 use crate::budget::BudgetLedger;

@@ -1,4 +1,4 @@
-//! How points come to a scorer, and what it makes of them.
+//! The steps of scoring one point.
 
 use super::ScoreHold;
 use crate::budget::Budget;

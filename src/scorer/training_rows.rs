@@ -1,4 +1,4 @@
-//! Rows that a forest is trained on, thinned so that days of them stay small.
+//! The rows to train a forest on, thinned so that days of them stay small.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! The last hour of one subject, as its whole points.
+//! The points of the last hour of a subject.
 
 use std::collections::VecDeque;
 

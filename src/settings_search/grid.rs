@@ -1,4 +1,4 @@
-//! The combinations that are tried.
+//! The grid of combinations.
 
 /// The most combinations of a search; a machine of two cores takes some minutes for them.
 pub const COMBINATIONS_MAX: usize = 500;

@@ -1,4 +1,4 @@
-//! Rows of a table through replay, several of them as one point where the window is wider than one.
+//! Replays the rows of a table, several rows per point if the window is wider than one.
 
 use super::SettingsCombination;
 use crate::reading::Timestamp;

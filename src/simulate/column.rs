@@ -1,4 +1,4 @@
-//! The signals of a simulated machine: hostnorm's own, with their names, floors and limits.
+//! The signals of the simulated host: those of hostnorm, with their names, noise floors and maxima.
 
 /// What is known of a signal before any of its values is seen.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,4 +1,4 @@
-//! What cron starts on a simulated machine: short regular spikes that are part of what is normal.
+//! The cron jobs of the simulated host: short regular spikes that are normal.
 
 use super::rng::SimulationRng;
 

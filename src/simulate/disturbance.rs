@@ -1,4 +1,4 @@
-//! Rows made worse in known ways, to see what a detector still finds in them.
+//! Disturbances of rows, to measure the robustness of detectors.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
-//! The faults that are injected, each of a size and a length that an operator would call a fault.
+//! The faults to inject, each of a size and duration that an operator would call a fault.
 //!
-//! Sizes are in units of a signal's own spread, or of its noise floor where that is more
-//! ([`Scale::unit`](super::SignalScale::unit)): on an idle host ten times almost nothing is no fault. They are not tuned to what
-//! detectors find; where they come from stands with each.
+//! Sizes are in units of a signal's own spread, or of its noise floor if that is larger
+//! ([`Scale::unit`](super::SignalScale::unit)): on an idle host, ten times almost nothing is no fault. They are not tuned to
+//! the detectors; each has its source in its documentation.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,5 +1,4 @@
-//! A fault that is put into the rows of a table, whatever table it is: the simulated machine, the last hour of this host,
-//! somebody's file.
+//! Injects one fault into the rows of any table: the simulated host, the last hour of a host, a file.
 
 use super::fault::Fault;
 use super::signal_groups::{FILLS, SignalGroup, devices, groups};

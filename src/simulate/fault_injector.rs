@@ -1,4 +1,4 @@
-//! A whole schedule of faults, put into rows as they pass.
+//! Injects a schedule of faults into a stream of rows.
 
 use super::fault::Fault;
 use super::fault_injection::FaultInjection;

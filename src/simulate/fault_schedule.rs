@@ -1,4 +1,4 @@
-//! When faults happen: one after the other, with quiet between.
+//! The schedule of faults: one after the other, with fault-free time between.
 
 use std::fmt;
 

@@ -1,10 +1,9 @@
-//! The simulated machine: an application server with its users, its disks and its crontab.
+//! The simulated host: an application server with users, disks and cron jobs.
 //!
-//! One hidden number, the demand of the users, drives processors, network, memory, connections and logs; the rest
-//! has a life of its own. The parameters are such that the series behave as published ones of servers do (Server Machine
-//! Dataset, minutes: a correlation from minute to minute of 0.8 to 0.9 in the median signal, 0.2 to 0.7 from day to day,
-//! a kurtosis of 3 to 4 in the median and in the hundreds in the burstiest tenth, half of the pairs hardly correlated,
-//! a tenth above 0.8): so neither is every fault plain to see, nor is anything to be learned from noise alone.
+//! One hidden number, the demand of the users, drives CPU, network, memory, connections and logs; other signals are
+//! independent. The parameters are chosen so that the series resemble published ones of servers (Server Machine Dataset, at
+//! one minute: an autocorrelation of 0.8 to 0.9 in the median signal, 0.2 to 0.7 from day to day, a kurtosis of 3 to 4 in
+//! the median and in the hundreds in the burstiest tenth, half of the pairs hardly correlated, a tenth above 0.8).
 
 use super::column::WIDTH;
 use super::cron_jobs::{CronJobs, JobLoad};

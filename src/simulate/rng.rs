@@ -1,7 +1,7 @@
-//! Random numbers with a shape, and the few curves a machine needs.
+//! Random numbers of several distributions, and curves for the simulated host.
 //!
-//! Nothing here calls the system's mathematics, so that equal seeds give equal bytes on every machine, see
-//! [`random`](crate::detect::random). `sqrt` is exact everywhere by IEEE 754.
+//! The system's math functions are not used, so equal seeds give equal bytes on every machine; see
+//! [`random`](crate::detect::random). `sqrt` is exact by IEEE 754.
 
 use crate::detect::random::SeededRng;
 

@@ -1,7 +1,7 @@
-//! Which signals a fault strikes together, by hostnorm's own names.
+//! The signals that a fault affects together.
 //!
-//! A fault has one signal that leads, and others that follow it in their own units: what a processor does for programs it
-//! also does in all, and a megabyte written is so many operations.
+//! A fault has one leading signal; others follow in their own units. User CPU time, for example, is also CPU usage, and a
+//! megabyte written is a number of operations.
 
 use super::fault::Fault;
 

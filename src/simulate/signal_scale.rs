@@ -1,4 +1,4 @@
-//! How large the signals of a table are and how much they move, so that a fault can be of a sensible size.
+//! The size and variability of a table's signals, to scale faults.
 
 use super::column::SignalColumn;
 

@@ -1,8 +1,8 @@
-//! What explains that a machine is not as it used to be: boot, sleep, a clock that was set, packages, deploys.
+//! Reasons for grace periods: boot, suspend, clock steps, package upgrades, deploys.
 //!
-//! From `/proc/uptime` and `/proc/locks` (`Documentation/filesystems/proc.rst`, §1.1), the clocks that do and do not
-//! count sleep (clock_gettime(2)), and the time of a file that the user names. The lock files of package managers are
-//! never opened: closing one would give back a lock of the same process, and only root may.
+//! They come from `/proc/uptime` and `/proc/locks` (`Documentation/filesystems/proc.rst`, §1.1), the clocks that do and do
+//! not count suspend (clock_gettime(2)), and the modification time of the deploy marker. The lock files of package managers
+//! are never opened: closing one would release a lock of the same process, and only root may.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Time of the processors by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
+//! CPU time by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
 
 use super::kernel_file::KernelFile;
 use super::{Source, SourceError, SourceSettings};

@@ -1,4 +1,4 @@
-//! The devices that a file lists: which of them are shown, and their labels, made once and not at each tick.
+//! The devices in a file: filters them, and caches their labels.
 
 use super::pattern::Pattern;
 use crate::reading::{LABEL_BYTES_MAX, Labels};

@@ -1,7 +1,7 @@
-//! A kernel file that is read again and again.
+//! A kernel file that is read at each tick.
 //!
-//! The file stays open and is read from its start each time: that costs a third less than opening it again. The buffer
-//! is reused, so that a tick allocates nothing here.
+//! The file stays open and is read from its start, which costs a third less than opening it again. The buffer is reused, so
+//! a tick does not allocate.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};

@@ -1,7 +1,7 @@
 //! Load averages, from `/proc/loadavg` (`Documentation/filesystems/proc.rst`, §1).
 //!
-//! They are shown and never judged: an average over minutes keeps an episode alive long after its end. Running
-//! and blocked tasks and pressure say the same at once.
+//! They are exposed but not scored: an average over minutes prolongs an episode. Runnable and blocked tasks and pressure
+//! show the same without delay.
 
 use super::kernel_file::KernelFile;
 use super::{Source, SourceError, SourceSettings};

@@ -1,7 +1,6 @@
 //! The list of mounts in `/proc/[pid]/mountinfo` (`Documentation/filesystems/proc.rst`, §3.5).
 //!
-//! It is read as bytes: a directory's name need not be text. `procfs-core` was tried: it takes
-//! the list for text and keeps the escapes.
+//! It is parsed as bytes, because names need not be UTF-8. `procfs-core` requires UTF-8 and does not decode the escapes.
 
 use std::path::{Path, PathBuf};
 

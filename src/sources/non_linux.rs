@@ -1,6 +1,6 @@
-//! The sources of systems that are not Linux, by the crate `sysinfo`: the same metrics, where the system has them.
+//! The sources of other systems than Linux, by the crate `sysinfo`: the same metrics as far as the system has them.
 //!
-//! Tests compile it on every system, so that it does not rot on ours.
+//! Tests compile it on every system.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! A regular expression that a setting holds: it is valid by construction, so no source can fail over it.
+//! A regular expression in a setting, validated at load.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
-//! Time that tasks lost waiting for processors, memory and disks, from `/proc/pressure`
+//! Pressure stall information: time tasks waited for CPU, memory and I/O, from `/proc/pressure`
 //! (`Documentation/accounting/psi.rst`; Linux 4.20 and newer).
 //!
-//! Only the totals are read: the averages beside them lag.
+//! Only the totals are read, because the averages lag.
 
 use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError, SourceSettings};

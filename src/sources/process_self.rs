@@ -1,6 +1,6 @@
-//! What hostnorm itself costs, by the names that Prometheus gives to processes.
+//! CPU, memory and file descriptors of hostnorm, under the standard names of Prometheus.
 //!
-//! From the real `/proc/self`, whatever the roots are: below another procfs, the numbers of processes are others.
+//! They come from the real `/proc/self`, because process IDs differ below another procfs.
 #![cfg_attr(
     target_os = "linux",
     expect(clippy::disallowed_methods, reason = "counts the files in a directory")

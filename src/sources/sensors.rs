@@ -1,7 +1,7 @@
 //! Temperatures, from `/sys/class/hwmon` (`Documentation/hwmon/sysfs-interface.rst`).
 //!
-//! The chips are asked every [`ASK_SECONDS`]: they sit behind slow buses, and warmth moves slowly. They are read here
-//! and not by `sysinfo`, which knows no other root than `/sys`.
+//! The chips are read every [`ASK_SECONDS`], because they are behind slow buses and temperatures change slowly. `sysinfo` is
+//! not used, because it only supports `/sys`.
 #![expect(clippy::disallowed_methods, reason = "lists the chips and their inputs")]
 
 use std::io::{self, ErrorKind};

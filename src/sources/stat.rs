@@ -1,7 +1,7 @@
-//! Tasks and what the kernel does for them, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7) and
+//! Tasks, context switches, interrupts and open files, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7) and
 //! `/proc/sys/fs/file-nr` (`Documentation/admin-guide/sysctl/fs.rst`).
 //!
-//! `/proc/stat` is read by the source `cpu` too: sources know nothing of each other.
+//! The source `cpu` reads `/proc/stat` too; sources are independent.
 
 use super::kernel_file::{KernelFile, KernelText, number, optional};
 use super::{Source, SourceError, SourceSettings};

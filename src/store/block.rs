@@ -1,8 +1,8 @@
-//! Blocks of readings: the readings of a minute as compressed columns.
+//! Blocks: the readings of a minute as compressed columns.
 //!
-//! A block is a list of runs: readings in a row that have the same series in the same order. The order is kept because
-//! sums over a reading depend on it in their last bit. Each run holds the times of its readings, then the values of one
-//! series after the other, as 64-bit floats; zlib compresses them and adds a checksum (see ADR 016).
+//! A block is a list of runs: successive readings with the same series in the same order. The order is kept, because sums
+//! depend on it in their last bit. A run holds the times of its readings, then the values of one series after the other, as
+//! 64-bit floats; zlib compresses them and adds a checksum (ADR 016).
 
 use std::io::{Read, Write};
 use std::sync::Arc;

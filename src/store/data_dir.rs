@@ -1,4 +1,4 @@
-//! The directory of the store: private to its owner, locked by whoever writes, with regular files only.
+//! The directory of the store: private to its owner, locked by its writer, with regular files only.
 
 #![expect(clippy::disallowed_methods, reason = "these are the files of the store")]
 

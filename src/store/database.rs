@@ -1,7 +1,6 @@
-//! The database, open for writing: a batch of entries is one transaction.
+//! The database, open for writing. A batch of entries is one transaction.
 //!
-//! What is remembered here follows from the rows that were committed. When a batch fails, the database is opened again
-//! and all of it is loaded again, so that a rollback leaves no trace.
+//! Cached state derives from committed rows. If a batch fails, the database is reopened and the state is reloaded.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Entries: what the loop hands to the store.
+//! Entries: the input of the store.
 
 use std::sync::Arc;
 

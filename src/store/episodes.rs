@@ -1,7 +1,7 @@
-//! Episodes as rows: written at the onset, updated while they last, closed at the end.
+//! Episodes as rows: inserted at the start, updated while they last, closed at the end.
 //!
-//! From its onset on, an episode keeps what explains it: the newest snapshot from before the anomaly and the readings from
-//! there until some time after its end.
+//! From its start on, an episode keeps the newest snapshot before it and the readings from there until some time after its
+//! end.
 
 use std::collections::BTreeMap;
 

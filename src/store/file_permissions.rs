@@ -1,4 +1,4 @@
-//! Rights to the files of the store, as far as the system knows such.
+//! File permissions of the store, as far as the system has them.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io;

@@ -1,4 +1,4 @@
-//! The loop's end of the store.
+//! The sampling loop's handle to the store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The queue between the loop and the thread of the store. The loop never waits: what does not fit is refused.
+//! The queue between the sampling loop and the store's thread. If it is full, entries are refused.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

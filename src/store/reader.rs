@@ -1,7 +1,7 @@
-//! Reads the store, beside a daemon that writes or without one.
+//! Reads the store, with or without a running daemon.
 //!
-//! No transaction outlasts a call or, of long tables, a page of rows: a reader that takes its time does not keep the daemon
-//! from emptying its log.
+//! No transaction outlasts a call, or a page of rows in long tables, so a slow reader does not keep the daemon from
+//! truncating its log.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The series of a reading, which are nearly always those of the reading before.
+//! The series of a reading, cached because they rarely change.
 
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
-//! Retention: rows that are too old are deleted, and the oldest ones where all of them together are too many bytes.
+//! Retention: deletes rows that are too old, and the oldest rows if the store is too large.
 //!
-//! A pass deletes a bounded number of rows. So it is short, and a clock that is wrong for a while costs little of the
-//! history.
+//! A pass deletes a bounded number of rows. So it is short, and a wrong clock costs little history.
 
 use rusqlite::{Connection, params};
 

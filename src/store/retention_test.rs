@@ -1,4 +1,4 @@
-//! What is deleted, and what is not.
+//! Tests of retention.
 
 use std::path::Path;
 

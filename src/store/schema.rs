@@ -1,7 +1,7 @@
-//! The schema, and the connections that write and read it.
+//! The schema, and the connections that read and write it.
 //!
-//! People may open the database with `sqlite3`: names are plain, times are seconds since the epoch, and each compressed
-//! column has a view or a command beside it (`hostnorm export`).
+//! People may open the database with `sqlite3`: names are plain, times are Unix times, and each compressed column has a view
+//! or a command (`hostnorm export`).
 
 use std::path::Path;
 use std::time::Duration;

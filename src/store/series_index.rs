@@ -1,4 +1,4 @@
-//! The numbers of series: blocks of readings name a series by its number in the table `series`.
+//! Maps series to the numbers that blocks of readings use, as in the table `series`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

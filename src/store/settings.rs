@@ -1,4 +1,4 @@
-//! Where the store is: as the settings say, else where services keep their state, else nowhere.
+//! The directory of the store: from the settings, else the standard place for services, else none.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Statements that write rows, one function a table.
+//! Statements that write rows, one function per table.
 
 use rusqlite::{Connection, params};
 

@@ -1,4 +1,4 @@
-//! The health of the store: its thread writes it, the loop exposes it. Atomics, so that neither waits for the other.
+//! The health of the store, in atomics: its thread writes it, the loop exposes it.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,8 +1,7 @@
-//! The thread that writes: opens the store, lets the loop restore its state from it, commits entries, and goes on when it
-//! cannot.
+//! The writer thread: opens the store, restores the state, commits entries and retries on errors.
 //!
-//! Entries that could not be committed wait for the next commit, as many as the bound allows; the oldest readings are
-//! dropped and counted. So a full disk or a read-only directory costs history and nothing else.
+//! Entries that could not be committed wait for the next commit, up to a bound; then the oldest readings are dropped and
+//! counted. So a full disk or a read-only directory costs history only.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

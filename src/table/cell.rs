@@ -1,4 +1,4 @@
-//! One cell: a number, a time, or what it is instead.
+//! A cell: a number, a time or an error.
 
 use super::error::NoTime;
 use crate::reading::Timestamp;

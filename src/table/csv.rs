@@ -1,4 +1,4 @@
-//! From bytes to the cells of one row: CSV as RFC 4180 has it, in buffers that never grow.
+//! Splits bytes into the cells of a row: CSV (RFC 4180), in buffers of fixed size.
 
 use std::io::{self, ErrorKind};
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a table, each in a sentence that names file, line and column.
+//! Errors in a table, with file, line and column.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
-//! From a path to plain bytes: files and standard input, compressed or not, always as a stream.
+//! Opens files and standard input, compressed or not, as a stream of plain bytes.
 //!
-//! How a file is compressed is seen by its first bytes, as names lie and standard input has none. Nothing is ever
-//! held but one block, so that a small file that unpacks to terabytes costs time and no memory.
+//! The compression is detected from the first bytes, because standard input has no name. Only one block is in memory, so a
+//! decompression bomb costs time but no memory.
 
 #![expect(clippy::disallowed_methods, reason = "opens the files of tables")]
 

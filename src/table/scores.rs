@@ -1,4 +1,4 @@
-//! Scores, written row by row as CSV. Whatever goes wrong, what is in the file are whole lines.
+//! Writes scores as CSV, row by row. After an error, the file has complete lines only.
 
 #![expect(clippy::disallowed_methods, reason = "creates the file of scores")]
 

@@ -1,6 +1,6 @@
-//! Looks at a whole table and tells everything that is wrong or odd, in one pass and in fixed memory.
+//! Validates a whole table in one pass and in fixed memory.
 //!
-//! Errors are what keeps a table from being replayed, warnings what makes scores of it worse than they could be.
+//! Errors prevent a replay; warnings lower the quality of scores.
 
 use std::path::Path;
 

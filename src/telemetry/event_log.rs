@@ -1,4 +1,4 @@
-//! What is worth a line in the log: what begins, what changes, what ends. Never what merely goes on.
+//! Logs events: what starts, changes or ends.
 
 use std::collections::BTreeMap;
 

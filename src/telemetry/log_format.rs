@@ -1,4 +1,4 @@
-//! How an event becomes a line: logfmt as Prometheus writes it, or JSON with the same fields.
+//! Formats an event as a line: logfmt, or JSON with the same fields.
 
 use std::fmt;
 

@@ -1,8 +1,7 @@
-//! Traces by OTLP: what hostnorm does in each tick and request, sent to an OpenTelemetry endpoint.
+//! Traces by OTLP: spans of ticks and requests, sent to an OTLP endpoint.
 //!
-//! Nothing is sent unless an endpoint is set. A span that ends goes into the bounded queue of the SDK's batch processor,
-//! and nothing else happens on its thread. What does not fit or is not accepted is dropped and counted, so that an endpoint
-//! that is gone, slow or broken costs spans and nothing else.
+//! Nothing is sent unless an endpoint is set. A finished span enters the bounded queue of the SDK's batch processor. Spans
+//! that do not fit or are not accepted are dropped and counted, so a broken endpoint costs spans only.
 
 mod settings;
 mod transport;

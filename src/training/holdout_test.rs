@@ -1,6 +1,6 @@
-//! Tries a new forest on held-out points with injected faults, and refuses one that hardly finds them.
+//! Evaluates a new forest on held-out points with injected faults, and refuses one that finds few of them.
 //!
-//! The decision follows from history, settings and seed alone.
+//! The result depends only on history, settings and seed.
 
 use super::TrainError;
 use crate::detect::eif::{CLIP, ForestModel};

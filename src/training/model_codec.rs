@@ -1,4 +1,4 @@
-//! A trained model as bytes: the forest, its threshold and what the training set was like.
+//! Encodes a trained model as bytes: the forest, its threshold and the drift reference.
 
 use std::fmt;
 

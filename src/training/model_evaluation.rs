@@ -1,4 +1,4 @@
-//! What is known of a model: what it was trained on, and how well it tells faults from ordinary points.
+//! The evaluation of a model: its training data, and how well it distinguishes faults from normal points.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

@@ -1,5 +1,4 @@
-//! What `/query` answers (<https://docs.influxdata.com/influxdb/v1/tools/api/#query-http-endpoint>), from bytes to
-//! series.
+//! Parses responses of `/query` (<https://docs.influxdata.com/influxdb/v1/tools/api/#query-http-endpoint>) into series.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The file of names as it is written, before any of it is looked up.
+//! The mapping file as parsed, before its names are resolved.
 
 use std::collections::BTreeMap;
 use std::fmt;

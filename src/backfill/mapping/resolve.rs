@@ -1,4 +1,4 @@
-//! From names in a file to metrics of hostnorm; what cannot be is told with its line.
+//! Resolves the names in the mapping file to metrics of hostnorm. Errors have the line.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the API answers (<https://prometheus.io/docs/prometheus/latest/querying/api/>), from bytes to series.
+//! Parses responses of the API (<https://prometheus.io/docs/prometheus/latest/querying/api/>) into series.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The past of a host in a table whose columns are named as the signals.
+//! Reads a host's history from a table whose columns are named as signals.
 
 use std::path::Path;
 

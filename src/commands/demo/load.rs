@@ -1,7 +1,7 @@
-//! Bounded load on this machine, gone when it is dropped: by its end, by an error, by a panic.
+//! Generates bounded load on this host. Dropping it ends the load, also on an error or a panic.
 //!
-//! All of it is threads of this process, at the lowest priority, and one temporary file that has no name from the
-//! moment it is open. So even a process that is killed leaves nothing behind.
+//! The load consists of threads of this process at the lowest priority and one unlinked temporary file, so a killed process
+//! leaves nothing behind.
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;

@@ -1,6 +1,6 @@
-//! What happens in a demo, and what is said of it: learn, a moment of calm, load, and the way back.
+//! The phases of a demo and their messages: learning, calm, load, after.
 //!
-//! A plain function of what the engine said, so that it is tested without a clock.
+//! It is a pure function of the engine's reports, so tests need no clock.
 
 use crate::description;
 use crate::reading::Subject;

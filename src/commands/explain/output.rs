@@ -1,4 +1,4 @@
-//! An explanation for people, and for programs.
+//! Formats an explanation as text or JSON.
 
 use std::fmt::Write as _;
 

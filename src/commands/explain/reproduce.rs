@@ -1,5 +1,5 @@
-//! The scores of an episode once more: the engine goes on from the stored state, by the stored model, over the stored
-//! readings, and is held to the stored scores, bit by bit.
+//! Reproduces the scores of an episode: replays the stored readings from the stored state and model, and compares the scores
+//! with the stored ones bit by bit.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Which episodes are alike: those whose scores were made of the same signals, out on the same sides.
+//! Finds similar episodes: those with contributions of the same signals in the same directions.
 
 use std::collections::BTreeMap;
 

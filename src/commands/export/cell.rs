@@ -1,4 +1,4 @@
-//! Cells of CSV, as RFC 4180 has them.
+//! CSV cells (RFC 4180).
 
 use std::io::{self, Write};
 

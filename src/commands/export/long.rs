@@ -1,4 +1,4 @@
-//! A row an observation, in the same columns whatever the host has.
+//! The long format: one row per observation, with the same columns on every host.
 
 use std::io::Write;
 

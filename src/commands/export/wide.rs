@@ -1,4 +1,4 @@
-//! A row an instant, a column a series; of one subject.
+//! The wide format: one row per instant and one column per series, of one subject.
 
 use std::collections::BTreeMap;
 use std::io::Write;

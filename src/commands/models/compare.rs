@@ -1,4 +1,4 @@
-//! What two models make of the same stored points.
+//! Compares the scores that two models give the same stored points.
 
 use serde::Serialize;
 

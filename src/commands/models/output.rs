@@ -1,4 +1,4 @@
-//! Versions as tables for people and as JSON for programs.
+//! Formats models as tables or JSON.
 
 use std::fmt::Write as _;
 

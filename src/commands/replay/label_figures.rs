@@ -1,4 +1,4 @@
-//! What scores are worth, where someone says which rows are anomalous.
+//! Metrics of the scores, if labels are given.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! From what is concluded of a row to what is written of it.
+//! Converts the assessment of a row to an output row.
 
 use crate::reading::Timestamp;
 use crate::replay::ReplayedRow;

@@ -1,4 +1,4 @@
-//! Keeps the scores from being written over a table that is still to be read.
+//! Refuses an output file that is also an input.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The points of a store as the history of a replay.
+//! Uses the points of a store as the history of a replay.
 
 use std::path::Path;
 

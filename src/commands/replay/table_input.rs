@@ -1,4 +1,4 @@
-//! A table on its way into replay: in the order of time, with what is to be known of it besides its rows.
+//! Feeds a table into replay, in order of time, with its interval and columns.
 
 use std::collections::VecDeque;
 use std::path::Path;

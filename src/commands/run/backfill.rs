@@ -1,4 +1,4 @@
-//! At the first start: gets the past of this host from where the settings say, on a thread of its own.
+//! Runs the backfill at the first start, on its own thread.
 
 use crate::backfill::{BackfillSettings, FetchProgress, HistorySource, TooLittleHistory};
 use crate::clock;

@@ -1,5 +1,4 @@
-//! What each report means to whoever started hostnorm: ready with the first one, alive with each, its state in a
-//! sentence when that changes.
+//! Notifies the service manager of each report: ready at the first, alive at each, and the state when it changes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
-//! Reading the settings anew while hostnorm runs, as SIGHUP asks for.
+//! Reloads the settings on SIGHUP.
 //!
-//! Settings that cannot be are refused whole, and the ones in effect stay.
+//! If any setting is invalid, all current settings stay in effect.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! What the operator tells a running program by signals.
+//! Unix signals that stop hostnorm or reload its settings.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! `hostnorm train --from`: takes the past of this host from a file or a server, trains a model on it, keeps both.
+//! `hostnorm train --from`: reads this host's history, trains a model on it and stores both.
 #![expect(clippy::disallowed_methods, reason = "writes the points it was asked for")]
 
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! `hostnorm train --search`: tries a grid of settings on a history and tells which to take.
+//! `hostnorm train --search`: evaluates a grid of settings on a history and recommends one.
 #![expect(
     clippy::disallowed_methods,
     reason = "writes the settings file it was asked for, and works on all cores"

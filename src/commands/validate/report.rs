@@ -1,4 +1,4 @@
-//! A review as text, for people.
+//! Formats the result of a validation as text.
 
 use std::fmt::Write;
 

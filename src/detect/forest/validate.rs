@@ -1,4 +1,4 @@
-//! Whether a forest that was read from bytes can be used.
+//! Validates a decoded forest.
 
 use super::{Forest, SAMPLE_MAX, TREES_MAX, WIDTH_MAX, chunks};
 

@@ -1,4 +1,4 @@
-//! Collects points into buckets: the mean of each signal over five minutes, for the last weeks.
+//! Collects points into five-minute means of each signal, for the last weeks.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

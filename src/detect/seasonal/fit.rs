@@ -1,9 +1,8 @@
-//! From the buckets of some weeks to what is usual at each time of the day and of the week.
+//! Fits the usual values by time of day and week from several weeks of buckets.
 //!
-//! STL (Cleveland et al. 1990) splits the values of a signal into trend, season and remainder; from two weeks on
-//! MSTL (Bandara et al. 2021) finds a daily and a weekly season. Of them only the newest cycle of the season is kept.
-//! The level is followed as it is when judging: an exponential mean of what the season leaves, so that the spread is
-//! that of the very distances that will be judged.
+//! STL (Cleveland et al. 1990) splits a signal into trend, season and remainder; with two weeks, MSTL (Bandara et al. 2021)
+//! finds a daily and a weekly season. Only the newest cycle of the season is kept. The level is tracked as in scoring, as an
+//! exponential mean of the remainder, so that the spread is that of the distances to be scored.
 
 use std::sync::Arc;
 

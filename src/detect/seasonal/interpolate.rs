@@ -1,4 +1,4 @@
-//! Fills holes in the values of one signal, as a decomposition bears none.
+//! Fills gaps in a signal, because the decomposition needs complete data.
 
 use super::time_grid::TimeGrid;
 

@@ -1,4 +1,4 @@
-//! Time in buckets: of five minutes, or of one point where points are further apart.
+//! Time in buckets of five minutes, or of one point if points are further apart.
 
 use serde::{Deserialize, Serialize};
 

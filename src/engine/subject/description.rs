@@ -1,4 +1,4 @@
-//! The description of the episode under way: worded here once, shown by log, metrics, store and page.
+//! The description of the current episode, which log, metrics, store and page share.
 
 use super::SubjectState;
 use crate::description;

@@ -1,4 +1,4 @@
-//! What is known of a subject, as bytes.
+//! The learned state of a subject as bytes.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A subject that learns its past from stored points.
+//! Rebuilds the state of a subject from stored points.
 
 use super::{EngineSettings, SubjectState};
 use crate::drift;

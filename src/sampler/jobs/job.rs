@@ -1,4 +1,4 @@
-//! What the jobs do: each from its data to its outcome.
+//! The jobs: each maps its data to its outcome.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! The order in which jobs run: urgent ones first, in their order; all others take turns by kind, then by subject.
+//! The order of jobs: urgent ones first, others in turns by kind, then by subject.
 
 use std::collections::{BTreeMap, VecDeque};
 

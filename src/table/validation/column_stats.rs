@@ -1,4 +1,4 @@
-//! What is known of one column after all rows were seen, in a few numbers.
+//! Statistics of one column.
 
 use serde::Serialize;
 

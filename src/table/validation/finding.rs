@@ -1,4 +1,4 @@
-//! What a review found, by kind: the first of each in words, the others as a number.
+//! Findings of a validation by kind: the first ones with examples, the others as a count.
 
 use std::collections::BTreeMap;
 

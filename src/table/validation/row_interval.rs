@@ -1,7 +1,7 @@
-//! How far rows are apart: the median and the gaps of any number of intervals, in fixed memory.
+//! The interval between rows: median and gaps of any number of intervals, in fixed memory.
 //!
-//! Intervals are counted in classes that are one percent wide. What a class gives is the mean of what is in it, so
-//! that rows at a steady pace give exactly that pace.
+//! Intervals are counted in classes of one percent width. A class reports its mean, so rows at a steady interval give exactly
+//! that interval.
 
 use super::finding::EXAMPLES_MAX;
 

@@ -1,4 +1,4 @@
-//! Traces that cross the edge of the process: those that a request brings along, those that a page points to.
+//! Trace context across process boundaries: from requests, and to exemplars.
 
 use hyper::HeaderMap;
 use opentelemetry::Context;

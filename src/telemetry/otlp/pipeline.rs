@@ -1,8 +1,7 @@
-//! From a span that ended to the exporter: the SDK's batch processor, with counts around it.
+//! The pipeline from a finished span to the exporter: the SDK's batch processor, with counts around it.
 //!
-//! The processor drops spans when its queue is full and waits no longer than it is told at shutdown. Three things it does
-//! not do are added here: it tells nobody how many spans it dropped; its exporters do not limit the time to connect by
-//! gRPC; and it logs each batch that fails, or none.
+//! The processor drops spans if its queue is full, and has a timeout at shutdown. This module adds what it lacks: a count of
+//! dropped spans, a timeout for gRPC connections, and one log line per outage instead of one per batch or none.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};

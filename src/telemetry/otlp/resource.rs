@@ -1,4 +1,4 @@
-//! Who sends: the attributes of the resource, by the names of the semantic conventions.
+//! The attributes of the resource, by the semantic conventions.
 
 use opentelemetry::trace::TraceId;
 use opentelemetry::{KeyValue, Value};

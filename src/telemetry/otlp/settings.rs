@@ -1,4 +1,4 @@
-//! What the settings say of traces, and what is wrong with them.
+//! The settings of the section `otlp`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Counts of what became of the spans.
+//! Counts of spans by outcome.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

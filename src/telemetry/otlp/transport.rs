@@ -1,4 +1,4 @@
-//! How batches get to the collector: by HTTP with the client that hostnorm has anyway, or by gRPC.
+//! Sends batches to the OTLP endpoint: by HTTP with hostnorm's own client, or by gRPC.
 #![expect(clippy::disallowed_methods, reason = "reads files with certificates")]
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a search found: a table for people, JSON for programs, a settings file for hostnorm.
+//! Formats a search as a table, as JSON or as a settings file.
 
 use std::fmt::Write as _;
 
