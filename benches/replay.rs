@@ -9,7 +9,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 use hostnorm::budget::Budget;
-use hostnorm::detect::random::SeededRng;
+use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::episode::ResolveRule;
 use hostnorm::replay::{Replay, ReplaySettings};
 use hostnorm::training;

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
-use hostnorm::detect::random::SeededRng;
+use hostnorm::detect::seeded_rng::SeededRng;
 
 /// Rows that are scored in turn, so that neither forest is shown what it has just seen.
 const SHOWN: usize = 1_024;

@@ -4,11 +4,11 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hostnorm::detect::random::SeededRng;
+use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, SubjectKind, Timestamp};
-use hostnorm::signal::{Signal, Unit};
+use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::training;
 
 /// Signals of the bench.
@@ -22,9 +22,9 @@ macro_rules! signals {
         name: concat!("signal_", $idx),
         title: concat!("signal ", $idx),
         help: "A value",
-        unit: Unit::Count,
+        unit: SignalUnit::Count,
         floor: 0.1,
-        of: |it| it.now.each(&VALUE).nth($idx).map(|it| it.value),
+        formula: |it| it.now.each(&VALUE).nth($idx).map(|it| it.value),
     }),*] };
 }
 

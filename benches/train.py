@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What scikit-learn's isolation forest takes to fit rows: the peer of benches/train.rs and benches/warm.rs that is not in Rust.
+"""What scikit-learn's isolation forest takes to fit rows: the peer of benches/train.rs and benches/warm_start.rs that is not in Rust.
 
     pip install scikit-learn; python3 benches/train.py
 

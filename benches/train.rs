@@ -11,8 +11,8 @@ use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 use hostnorm::budget::Budget;
 use hostnorm::detect::FeatureSpec;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
-use hostnorm::detect::random::SeededRng;
 use hostnorm::detect::seasonal::BucketHistory;
+use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::drift::DriftLog;
 use hostnorm::episode::ResolveRule;
 use hostnorm::reading::Timestamp;
@@ -36,14 +36,14 @@ fn history() -> BucketHistory {
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
         anomaly_weight: 1.0,
-        sheltered: true,
+        shelter_short_memory: true,
     };
     let mut scorer = Scorer::new(&FeatureSpec::plain(vec![0.0; WIDTH], 20_160.0));
     let mut fold = HistoryLearner::new(settings, Timestamp(1.7e9 + 28.0 * 86_400.0));
     for _ in 0..28 * 2_880 {
         let values = machine.step()[..WIDTH].to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        fold.push(&mut scorer, &ScorerHistory { point, odd: false, weight: 1.0, score: None });
+        fold.push(&mut scorer, &ScorerHistory { point, in_anomaly: false, weight: 1.0, score: None });
     }
     scorer.detectors.seasonal.history().unwrap()
 }

@@ -14,7 +14,7 @@ use crate::signal::Signal;
 use crate::window::Point;
 
 mod fetch_error;
-mod origin;
+mod history_source;
 mod credentials;
 mod http_client;
 mod mapping;
@@ -30,9 +30,9 @@ mod settings;
 
 pub use credentials::{Credentials, CredentialsError};
 pub use fetch_error::FetchError;
+pub use history_source::{HistorySource, HistorySourceError, ServerAddress, ServerKind};
 pub use mapping::{Mapping, MappingError, SHIPPED};
 pub use min_history::{POINTS_NEEDED, TooLittleHistory};
-pub use origin::{HistorySource, HistorySourceError, ServerAddress, ServerKind};
 pub use settings::BackfillSettings;
 pub use unit_check::{UnitCheck, UnitError};
 
@@ -53,11 +53,11 @@ pub struct HistoryRequest<'a> {
     /// The end of the past that is asked for.
     pub until: Timestamp,
     /// How long it is.
-    pub lasting: HumanDuration,
+    pub lookback: HumanDuration,
     /// The host, as the label `instance` (without its port) or Telegraf's tag `host` has it.
     pub host: Option<&'a str>,
     /// More to choose series by, in the server's language: `job="node"`, `"dc" = 'east'`.
-    pub matching: Option<&'a str>,
+    pub selector: Option<&'a str>,
 }
 
 /// Points of the past, and what is to be known of them.

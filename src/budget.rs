@@ -15,10 +15,10 @@ const PERIODS: [(&str, f64); 4] =
 
 /// Episodes that a subject may have in a period, or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Budget(Option<Allowance>);
+pub struct Budget(Option<EpisodeRate>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Allowance {
+struct EpisodeRate {
     count: u32,
     /// Index in [`PERIODS`].
     period: usize,
@@ -80,7 +80,7 @@ impl FromStr for Budget {
             return Err(ParseBudgetError::Grammar);
         }
         match count.parse() {
-            Ok(count @ 1..=COUNT_MAX) => Ok(Self(Some(Allowance { count, period }))),
+            Ok(count @ 1..=COUNT_MAX) => Ok(Self(Some(EpisodeRate { count, period }))),
             _ => Err(ParseBudgetError::Count),
         }
     }
@@ -124,7 +124,7 @@ impl de::Visitor<'_> for Words {
 /// What was spent of a budget: the episodes that began within the last period.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BudgetLedger {
-    allowance: Option<Allowance>,
+    allowance: Option<EpisodeRate>,
     /// Seconds followed so far, gaps left out, and at how many of them episodes began; the oldest first.
     now: f64,
     begun: VecDeque<f64>,

@@ -38,7 +38,7 @@ mod train;
 mod tests;
 mod validate;
 
-pub use check::Print;
+pub use check::PrintMode;
 pub use demo::Demo;
 pub use episodes::Episodes;
 pub use evaluate::{Evaluate, EvaluationInput, ReplayMode};
@@ -60,7 +60,7 @@ pub enum Command {
     /// Sample, judge and serve.
     Run(GlobalOptions),
     /// Look at settings, do nothing else.
-    Check(GlobalOptions, Print),
+    Check(GlobalOptions, PrintMode),
     /// Look at a table of numbers.
     Validate(Validate),
     /// Score the rows of a table.

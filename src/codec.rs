@@ -31,14 +31,14 @@ impl Serialize for ByteString {
 
 impl<'de> Deserialize<'de> for ByteString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(Whole).map(Self)
+        deserializer.deserialize_bytes(WholeInput).map(Self)
     }
 }
 
 /// Takes bytes as they are.
-struct Whole;
+struct WholeInput;
 
-impl de::Visitor<'_> for Whole {
+impl de::Visitor<'_> for WholeInput {
     type Value = Vec<u8>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +155,7 @@ fn size<T: Serialize + ?Sized>(value: &T) -> usize {
 }
 
 /// A value as bytes, with a mark and a digest in front of them.
-pub fn sealed<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T) -> Vec<u8> {
+pub fn encode_value<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(FRONT + size(value));
     append(mark, value, &mut sealed);
     sealed
@@ -189,7 +189,7 @@ pub fn append<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T, to: &mut Vec<u
 }
 
 /// Puts a mark and a digest in front of bytes.
-pub fn seal(mark: [u8; MARK], content: &[u8]) -> Vec<u8> {
+pub fn wrap(mark: [u8; MARK], content: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(FRONT + content.len());
     sealed.extend(mark);
     sealed.extend(digest(content).to_le_bytes());
@@ -229,7 +229,7 @@ mod tests {
     fn what_is_sealed_is_what_is_opened() {
         for length in [0, 1, 7, 8, 9, 100] {
             let content: Vec<u8> = (0..length).collect();
-            let sealed = seal(*b"test", &content);
+            let sealed = wrap(*b"test", &content);
             assert_eq!(open(*b"test", &sealed), Some(&content[..]));
             assert_eq!(open(*b"tess", &sealed), None);
         }
@@ -241,14 +241,14 @@ mod tests {
         let mut to = vec![1, 2, 3];
         append(*b"test", &value, &mut to);
         assert_eq!(&to[..3], [1, 2, 3]);
-        assert_eq!(to[3..], seal(*b"test", &bytes(&value)));
-        assert_eq!(to[3..], sealed(*b"test", &value));
+        assert_eq!(to[3..], wrap(*b"test", &bytes(&value)));
+        assert_eq!(to[3..], encode_value(*b"test", &value));
         assert_eq!(read(open(*b"test", &to[3..]).unwrap()), Some(value));
     }
 
     #[test]
     fn each_bit_and_each_byte_counts() {
-        let sealed = seal(*b"test", b"what was learned so far");
+        let sealed = wrap(*b"test", b"what was learned so far");
         for bit in 0..8 * sealed.len() {
             let mut garbled = sealed.clone();
             garbled[bit / 8] ^= 1 << (bit % 8);

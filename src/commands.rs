@@ -30,7 +30,7 @@ pub mod validate;
 fn release(detection: &DetectionSettings) -> ResolveRule {
     ResolveRule {
         below: detection.resolve.below,
-        seconds: detection.resolve.lasting.as_seconds(),
+        seconds: detection.resolve.duration.as_seconds(),
         accept_after: detection.accept_after.as_seconds(),
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::backfill;
 use crate::budget::Budget;
 use crate::duration::HumanDuration;
-use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, Roots};
+use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
 use crate::store;
 use crate::telemetry::{self, otlp};
 
@@ -50,7 +50,7 @@ pub struct Config {
     /// What is served, and where.
     pub web: WebSettings,
     /// Where the kernel's files are.
-    pub path: Roots,
+    pub path: RootPaths,
     /// Which disks are left out.
     pub disk: DiskSettings,
     /// Which mounts are left out.
@@ -128,7 +128,7 @@ pub struct ResolveSettings {
     pub below: f64,
     /// … for this long.
     #[serde(rename = "for")]
-    pub lasting: HumanDuration,
+    pub duration: HumanDuration,
 }
 
 /// What explains an anomaly.
@@ -172,7 +172,7 @@ impl Default for Config {
         Self {
             detection: DetectionSettings::default(),
             web: WebSettings::default(),
-            path: Roots::default(),
+            path: RootPaths::default(),
             disk: DiskSettings::default(),
             filesystem: FilesystemSettings::default(),
             network: NetworkSettings::default(),
@@ -199,7 +199,7 @@ impl Default for DetectionSettings {
             threshold: 5.0,
             budget: Budget::OFF,
             forest: ForestSettings { trees: 100, sample_size: 256 },
-            resolve: ResolveSettings { below: 0.7, lasting: HumanDuration::seconds(30) },
+            resolve: ResolveSettings { below: 0.7, duration: HumanDuration::seconds(30) },
             smoothing: 1.0,
             half_life: HumanDuration::days(7),
             retrain_interval: HumanDuration::days(1),

@@ -90,21 +90,21 @@ impl fmt::Display for CommandRefusal {
 impl std::error::Error for CommandRefusal {}
 
 /// The outcome of a command.
-pub type Outcome = Result<CommandReply, CommandRefusal>;
+pub type CommandResult = Result<CommandReply, CommandRefusal>;
 
 /// A command on its way to the loop, with the channel for its reply.
 #[derive(Debug)]
 pub struct CommandRequest {
     /// The command.
     pub command: ControlCommand,
-    reply: oneshot::Sender<Outcome>,
+    reply: oneshot::Sender<CommandResult>,
     /// Its place among the [`COMMANDS_MAX`].
     _place: OwnedSemaphorePermit,
 }
 
 impl CommandRequest {
     /// Replies. A sender that no longer waits is no error.
-    pub fn reply(self, outcome: Outcome) {
+    pub fn reply(self, outcome: CommandResult) {
         let _ = self.reply.send(outcome);
     }
 }
@@ -132,7 +132,7 @@ impl Control {
     ///
     /// # Errors
     /// The refusal of the loop, or [`CommandRefusal::Unavailable`] when there is no reply.
-    pub async fn send(&self, command: ControlCommand) -> Outcome {
+    pub async fn send(&self, command: ControlCommand) -> CommandResult {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(CommandRefusal::Unavailable(format!(
                 "too many commands: {COMMANDS_MAX} are waiting for a reply"

@@ -12,7 +12,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::evaluate::{EvaluateError, Series};
+use crate::evaluate::{EvaluateError, LabeledSeries};
 use crate::table::InputStream;
 
 mod label_column;
@@ -36,7 +36,7 @@ const TEXT_MAX: u64 = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetError {
     /// The file, and the line after a colon if it is one line's fault.
-    place: String,
+    location: String,
     /// What is wrong and what would help.
     text: String,
 }
@@ -44,18 +44,18 @@ pub struct DatasetError {
 impl DatasetError {
     /// The file as a whole is wrong.
     pub fn of(path: &Path, text: impl Into<String>) -> Self {
-        Self { place: path.display().to_string(), text: text.into() }
+        Self { location: path.display().to_string(), text: text.into() }
     }
 
     /// One line is wrong, counted from 1.
     fn at(path: &Path, line: u64, text: impl Into<String>) -> Self {
-        Self { place: format!("{}:{line}", path.display()), text: text.into() }
+        Self { location: format!("{}:{line}", path.display()), text: text.into() }
     }
 }
 
 impl fmt::Display for DatasetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
+        write!(f, "{}: {}", self.location, self.text)
     }
 }
 
@@ -75,13 +75,13 @@ pub fn series(
     scores_of: &Path,
     per_day: f64,
     vus_window: usize,
-) -> Result<Series, DatasetError> {
+) -> Result<LabeledSeries, DatasetError> {
     let labels = labels(labels_of)?;
     if !labels.contains(&true) {
         return Err(DatasetError::of(labels_of, "no row is labeled 1; at least one event is required"));
     }
     let name = scores_of.file_stem().unwrap_or_default().to_string_lossy();
-    Series::new(name, labels, scores(scores_of)?.scores, per_day, vus_window)
+    LabeledSeries::new(name, labels, scores(scores_of)?.scores, per_day, vus_window)
         .map_err(|it| misfit(scores_of, it))
 }
 

@@ -7,7 +7,7 @@ use crate::detect::absence;
 use crate::duration::HumanDuration;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::{AbsentSignal, Assessment, Contribution, Episode, ExpectedValue, SignalState};
-use crate::signal::Unit;
+use crate::signal::SignalUnit;
 
 /// Most signals that a description names.
 pub const CAUSES_MAX: usize = 3;
@@ -26,7 +26,7 @@ pub struct NamedSignal<'a> {
 
 /// The signals to name, the oddest first; none of those that speak against an anomaly.
 pub fn causes(judgement: &Assessment) -> Vec<NamedSignal<'_>> {
-    let causes = judgement.opinion.iter().flat_map(|it| &it.causes).filter(|it| it.value > 0.0);
+    let causes = judgement.details.iter().flat_map(|it| &it.causes).filter(|it| it.value > 0.0);
     let known = causes.filter_map(|contribution| {
         let state = judgement.signals.iter().find(|it| it.signal.name == contribution.signal.name)?;
         Some(NamedSignal { contribution, state })
@@ -125,7 +125,7 @@ fn phrase(state: &SignalState) -> String {
 }
 
 /// ", range 0–9 %", or as much of it as there are bounds.
-fn range(unit: Unit, ExpectedValue { lower, upper, .. }: &ExpectedValue) -> String {
+fn range(unit: SignalUnit, ExpectedValue { lower, upper, .. }: &ExpectedValue) -> String {
     let [from, to] = [*lower, *upper].map(|it| quantity(unit, it));
     match (lower.is_finite(), upper.is_finite()) {
         (true, true) if *lower < 0.0 => format!(", range {from} to {to}"),
@@ -143,17 +143,17 @@ fn range(unit: Unit, ExpectedValue { lower, upper, .. }: &ExpectedValue) -> Stri
 }
 
 /// A number with its unit: `97 %`, `1.2 MB/s`, `41 k/s`, `12`.
-pub fn quantity(unit: Unit, value: f64) -> String {
+pub fn quantity(unit: SignalUnit, value: f64) -> String {
     let (number, prefix) = match unit {
-        Unit::Ratio => return format!("{} %", rounded(value * 100.0)),
-        Unit::BytesPerSecond | Unit::PerSecond | Unit::Count => scaled(value),
+        SignalUnit::Ratio => return format!("{} %", rounded(value * 100.0)),
+        SignalUnit::BytesPerSecond | SignalUnit::PerSecond | SignalUnit::Count => scaled(value),
     };
     match unit {
-        Unit::BytesPerSecond => format!("{number} {prefix}B/s"),
-        Unit::PerSecond if prefix.is_empty() => format!("{number}/s"),
-        Unit::PerSecond => format!("{number} {prefix}/s"),
-        Unit::Count | Unit::Ratio if prefix.is_empty() => number,
-        Unit::Count | Unit::Ratio => format!("{number} {prefix}"),
+        SignalUnit::BytesPerSecond => format!("{number} {prefix}B/s"),
+        SignalUnit::PerSecond if prefix.is_empty() => format!("{number}/s"),
+        SignalUnit::PerSecond => format!("{number} {prefix}/s"),
+        SignalUnit::Count | SignalUnit::Ratio if prefix.is_empty() => number,
+        SignalUnit::Count | SignalUnit::Ratio => format!("{number} {prefix}"),
     }
 }
 
@@ -208,25 +208,25 @@ mod tests {
     use crate::report::{Direction, ScoreDetails};
     use crate::signal::Signal;
 
-    static BUSY: Signal = signal("cpu_busy_ratio", "CPU usage", Unit::Ratio);
-    static SWITCHES: Signal = signal("switches", "context switches", Unit::PerSecond);
-    static RECEIVED: Signal = signal("received", "network received", Unit::BytesPerSecond);
-    static BLOCKED: Signal = signal("blocked", "blocked tasks", Unit::Count);
+    static BUSY: Signal = signal("cpu_busy_ratio", "CPU usage", SignalUnit::Ratio);
+    static SWITCHES: Signal = signal("switches", "context switches", SignalUnit::PerSecond);
+    static RECEIVED: Signal = signal("received", "network received", SignalUnit::BytesPerSecond);
+    static BLOCKED: Signal = signal("blocked", "blocked tasks", SignalUnit::Count);
 
-    const fn signal(name: &'static str, title: &'static str, unit: Unit) -> Signal {
-        Signal { kind: SubjectKind::Host, name, title, help: "", unit, floor: 0.0, of: |_| None }
+    const fn signal(name: &'static str, title: &'static str, unit: SignalUnit) -> Signal {
+        Signal { kind: SubjectKind::Host, name, title, help: "", unit, floor: 0.0, formula: |_| None }
     }
 
     /// Each row: signal, contribution, value, and expected, lower, upper where there are such.
     type Row = (&'static Signal, f64, f64, Option<[f64; 3]>);
 
     fn judgement(rows: &[Row]) -> Assessment {
-        let mut judgement = Assessment { opinion: Some(ScoreDetails::default()), ..Assessment::default() };
+        let mut judgement = Assessment { details: Some(ScoreDetails::default()), ..Assessment::default() };
         for (signal, contribution, value, expected) in rows {
             let expected = expected.map(|[value, lower, upper]| ExpectedValue { value, lower, upper });
             judgement.signals.push(SignalState { signal, value: *value, expected, drift: None });
             let direction = Direction::High;
-            judgement.opinion.as_mut().unwrap().causes.push(Contribution {
+            judgement.details.as_mut().unwrap().causes.push(Contribution {
                 signal,
                 direction,
                 value: *contribution,
@@ -335,22 +335,22 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         for (unit, value, expect) in [
-            (Unit::Ratio, 0.0, "0 %"),
-            (Unit::Ratio, 0.004, "0.4 %"),
-            (Unit::Ratio, 0.0996, "10 %"),
-            (Unit::Ratio, 1.0, "100 %"),
-            (Unit::Ratio, -0.0001, "0 %"),
-            (Unit::BytesPerSecond, 512.0, "512 B/s"),
-            (Unit::BytesPerSecond, 1536.0, "1.5 kB/s"),
-            (Unit::BytesPerSecond, 1.25e9, "1.2 GB/s"),
-            (Unit::BytesPerSecond, -2.5e6, "-2.5 MB/s"),
-            (Unit::PerSecond, 0.25, "0.2/s"),
-            (Unit::PerSecond, 999.4, "999/s"),
-            (Unit::PerSecond, 999.6, "1 k/s"),
-            (Unit::PerSecond, 9.97, "10/s"),
-            (Unit::Count, 3.0, "3"),
-            (Unit::Count, 41_234.0, "41 k"),
-            (Unit::Count, 1e300, "1.0e282 E"),
+            (SignalUnit::Ratio, 0.0, "0 %"),
+            (SignalUnit::Ratio, 0.004, "0.4 %"),
+            (SignalUnit::Ratio, 0.0996, "10 %"),
+            (SignalUnit::Ratio, 1.0, "100 %"),
+            (SignalUnit::Ratio, -0.0001, "0 %"),
+            (SignalUnit::BytesPerSecond, 512.0, "512 B/s"),
+            (SignalUnit::BytesPerSecond, 1536.0, "1.5 kB/s"),
+            (SignalUnit::BytesPerSecond, 1.25e9, "1.2 GB/s"),
+            (SignalUnit::BytesPerSecond, -2.5e6, "-2.5 MB/s"),
+            (SignalUnit::PerSecond, 0.25, "0.2/s"),
+            (SignalUnit::PerSecond, 999.4, "999/s"),
+            (SignalUnit::PerSecond, 999.6, "1 k/s"),
+            (SignalUnit::PerSecond, 9.97, "10/s"),
+            (SignalUnit::Count, 3.0, "3"),
+            (SignalUnit::Count, 41_234.0, "41 k"),
+            (SignalUnit::Count, 1e300, "1.0e282 E"),
         ] {
             assert_eq!(quantity(unit, value), expect);
         }

@@ -15,12 +15,12 @@ use novelty::Novelty;
 use seasonal::Seasonal;
 use zscore::ZScore;
 
-pub mod quantile;
+pub mod p2_quantile;
 pub mod exponential_moments;
 pub mod time_of_day;
 pub mod short_memory;
 pub mod mahalanobis;
-pub mod random;
+pub mod seeded_rng;
 mod tree_builder;
 pub mod forest;
 pub mod eif;
@@ -34,7 +34,7 @@ pub mod kmeans;
 pub mod novelty;
 pub mod expectation;
 pub mod seasonal;
-pub mod vote;
+pub mod majority_vote;
 pub mod joint_score;
 pub mod small_sample;
 pub mod budget_threshold;
@@ -207,7 +207,7 @@ impl FeatureSpec {
 
 /// What a detector is shown at one reading.
 #[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
+pub struct PointView<'a> {
     /// The newest point.
     pub point: &'a Point,
     /// Its distance from the adaptive mean in adaptive standard deviations, one a signal; 0 within the noise
@@ -216,7 +216,7 @@ pub struct View<'a> {
     /// How much of one unit of variance of `z` is the noise floor's, within 0 and 1, one a signal.
     pub noise: &'a [f64],
     /// How much wider limits are while few points are known, at least 1.
-    pub width: f64,
+    pub threshold_factor: f64,
 }
 
 /// How the newest point is to be learned.
@@ -297,7 +297,7 @@ impl Detectors {
     }
 
     /// Judges the point by what was learned before it.
-    pub fn judge(&self, view: &View<'_>) -> Outputs {
+    pub fn judge(&self, view: &PointView<'_>) -> Outputs {
         let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
         Outputs {
             zscore: zscore.judge(view),
@@ -312,7 +312,7 @@ impl Detectors {
     }
 
     /// Learns the point.
-    pub fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+    pub fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
         let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, level_extreme } =
             self;
         zscore.learn(view, lesson);

@@ -54,12 +54,12 @@ pub struct DriftLog {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DriftReference {
     /// Nothing for signals that were there too seldom.
-    signals: Vec<Option<Shape>>,
+    signals: Vec<Option<ValueDistribution>>,
 }
 
 /// The distribution of one signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Shape {
+struct ValueDistribution {
     edges: [f64; EDGES],
     /// The share of values up to each of them.
     shares: [f64; EDGES],
@@ -132,7 +132,7 @@ impl DriftLog {
         let each = self.floors.iter().enumerate();
         DriftReference {
             signals: each
-                .map(|(idx, floor)| Shape::of(&self.column(idx, f64::NEG_INFINITY), *floor))
+                .map(|(idx, floor)| ValueDistribution::of(&self.column(idx, f64::NEG_INFINITY), *floor))
                 .collect(),
         }
     }
@@ -147,8 +147,8 @@ impl DriftLog {
 
 impl DriftReference {
     /// Whether it can be compared with.
-    pub fn is_sound(&self) -> bool {
-        let sound = |it: &Shape| {
+    pub fn is_valid(&self) -> bool {
+        let sound = |it: &ValueDistribution| {
             it.edges.iter().all(|it| it.is_finite())
                 && it.shares.iter().all(|it| (0.0..=1.0).contains(it))
                 && it.count >= 1.0
@@ -169,7 +169,7 @@ impl DriftReference {
     }
 }
 
-impl Shape {
+impl ValueDistribution {
     fn of(values: &[f64], floor: f64) -> Option<Self> {
         if values.len() < ROWS_MIN {
             return None;
@@ -266,7 +266,7 @@ mod tests {
         let hour = |t: usize| (t as f64 / 144.0 * std::f64::consts::TAU).sin();
         (0..864).for_each(|t| push(&mut log, t, before(noise.next().unwrap(), hour(t))));
         let reference = log.reference();
-        assert!(reference.is_sound());
+        assert!(reference.is_valid());
         (864..1_008).for_each(|t| push(&mut log, t, after(noise.next().unwrap(), hour(t))));
         reference.ratios(&log)[0].unwrap()
     }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::budget::Budget;
-use crate::detect::baseline::Statistics;
+use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
-use crate::detect::seasonal::{BucketHistory, Profile};
+use crate::detect::seasonal::{BucketHistory, CycleProfile};
 use crate::drift::DriftReference;
 use crate::episode::ResolveRule;
 use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
@@ -114,7 +114,7 @@ impl EngineSettings {
             smoothing: self.smoothing,
             score_hold: ScoreHold::Seconds(self.score_hold),
             anomaly_weight: self.anomaly_weight,
-            sheltered: true,
+            shelter_short_memory: true,
         }
     }
 }
@@ -124,7 +124,7 @@ impl EngineSettings {
 pub struct Engine {
     settings: EngineSettings,
     /// Kinds that have signals.
-    families: BTreeMap<SubjectKind, KindState>,
+    kinds: BTreeMap<SubjectKind, KindState>,
     states: BTreeMap<Subject, SubjectState>,
     /// Subjects whose stored state was asked for, and when.
     waiting: BTreeMap<Subject, Timestamp>,
@@ -144,7 +144,7 @@ impl Engine {
         }
         Self {
             settings: settings.clone(),
-            families,
+            kinds: families,
             states: BTreeMap::new(),
             waiting: BTreeMap::new(),
             handover: Handover::default(),
@@ -171,7 +171,7 @@ impl Engine {
 
     /// Judges one reading, then learns it. Subjects that came or went are in [`take_handover`](Self::take_handover).
     pub fn step(&mut self, now: Reading) -> Report {
-        let left = self.turn_over(&now);
+        let left = self.update_subjects(&now);
         let mut judgements = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
         let held_back = grace.is_some_and(|it| it.is_active());
@@ -189,7 +189,7 @@ impl Engine {
         }
         let reading = Arc::new(now);
         self.before = Arc::clone(&reading);
-        Report { reading, judgements, left, grace, ..Report::default() }
+        Report { reading, assessments: judgements, departed: left, grace, ..Report::default() }
     }
 
     /// When the newest reading was made.
@@ -199,12 +199,12 @@ impl Engine {
 
     /// The kinds of subjects that can be judged.
     pub fn kinds(&self) -> impl Iterator<Item = SubjectKind> + use<'_> {
-        self.families.keys().copied()
+        self.kinds.keys().copied()
     }
 
     /// The signals of this kind, in their order.
     pub fn signals(&self, kind: SubjectKind) -> Vec<&'static Signal> {
-        self.families.get(&kind).map(|it| it.signals.clone()).unwrap_or_default()
+        self.kinds.get(&kind).map(|it| it.signals.clone()).unwrap_or_default()
     }
 
     /// Goes on after this reading, as if it had been stepped last: rates are taken against it.
@@ -214,13 +214,13 @@ impl Engine {
 
     /// Judges subjects of this kind by this model from now on.
     pub fn install(&mut self, kind: SubjectKind, model: &ForestModel) {
-        self.families.entry(kind).and_modify(|it| it.model = Some(model.clone()));
+        self.kinds.entry(kind).and_modify(|it| it.model = Some(model.clone()));
         self.of_kind(kind).for_each(|it| it.install(model));
     }
 
     /// Compares what signals of this kind are like with what they were when the model was trained, from now on.
     pub fn compare_with(&mut self, kind: SubjectKind, reference: &DriftReference) {
-        let Some(family) = self.families.get_mut(&kind) else { return };
+        let Some(family) = self.kinds.get_mut(&kind) else { return };
         let reference = Arc::new(reference.clone());
         (family.reference, family.drift) = (Some(Arc::clone(&reference)), None);
         // One of many is compared by nobody: it is not like all of them. See `train`.
@@ -242,7 +242,7 @@ impl Engine {
     }
 
     fn set_shadow(&mut self, kind: SubjectKind, model: Option<&ForestModel>) {
-        self.families.entry(kind).and_modify(|it| {
+        self.kinds.entry(kind).and_modify(|it| {
             (it.shadow, it.tally) = (model.cloned(), ShadowTally::default());
         });
     }
@@ -256,7 +256,7 @@ impl Engine {
     /// What the model that is tried out said so far of all subjects of this kind, beside the one that judges.
     pub fn tally(&self, kind: SubjectKind) -> ShadowTally {
         let of_kind = self.states.iter().filter(|(subject, _)| subject.kind() == kind);
-        let gone = self.families.get(&kind).map(|it| it.tally).unwrap_or_default();
+        let gone = self.kinds.get(&kind).map(|it| it.tally).unwrap_or_default();
         of_kind.filter_map(|(_, it)| it.tally()).fold(gone, ShadowTally::with)
     }
 
@@ -280,14 +280,14 @@ impl Engine {
     }
 
     /// What is normal of each signal of each subject. Not made at each step, as nobody needs it then.
-    pub fn baselines(&self) -> impl Iterator<Item = (&Subject, &'static Signal, Statistics)> {
+    pub fn baselines(&self) -> impl Iterator<Item = (&Subject, &'static Signal, BaselineStatistics)> {
         self.states
             .iter()
             .flat_map(|(subject, state)| state.baselines().map(move |(signal, it)| (subject, signal, it)))
     }
 
     /// Judges this subject by this profile from now on.
-    pub fn take(&mut self, subject: &Subject, profile: &Profile) {
+    pub fn take(&mut self, subject: &Subject, profile: &CycleProfile) {
         if let Some(state) = self.states.get_mut(subject) {
             state.take(profile);
         }

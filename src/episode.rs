@@ -35,7 +35,7 @@ pub struct EpisodeTracker {
     /// Length of the episode from which on its description is to be renewed, in seconds of readings.
     renewal: f64,
     /// Seconds for which the score has been below the release, without a break.
-    calm: f64,
+    seconds_below: f64,
     /// Seconds of readings that the episode has lasted; what passed in a gap is not known to belong to it.
     lasted: f64,
     /// Whether there is a known reason for the machine not to be as it used to be.
@@ -46,7 +46,7 @@ pub struct EpisodeTracker {
     /// but one that is clearly worse.
     accepted: Option<f64>,
     /// Whether somebody said that the episode is the new normal.
-    told: bool,
+    accept_requested: bool,
     /// Seconds left in which the new normal settles: the twins and correlations of the signals follow it only now.
     settling: f64,
 }
@@ -80,7 +80,7 @@ impl EpisodeTracker {
 
     /// A gap in the readings: nobody knows what was between.
     pub fn interrupt(&mut self) {
-        self.calm = 0.0;
+        self.seconds_below = 0.0;
     }
 
     /// The subject is gone, and the episode that is under way with it.
@@ -95,12 +95,12 @@ impl EpisodeTracker {
 
     /// The episode that is under way is the new normal, from the next reading on; says whether there is one.
     pub fn accept(&mut self) -> bool {
-        self.told = self.episode.is_some();
-        self.told
+        self.accept_requested = self.episode.is_some();
+        self.accept_requested
     }
 
     /// Whether an episode is under way, or would be but for grace: its points are not ordinary.
-    pub fn is_odd(&self) -> bool {
+    pub fn is_anomalous(&self) -> bool {
         self.episode.is_some() || self.held_back
     }
 
@@ -120,13 +120,13 @@ impl EpisodeTracker {
         self.lasted += elapsed;
         episode.peak = episode.peak.max(score);
         let peak = episode.peak;
-        if self.lasted >= release.accept_after || std::mem::take(&mut self.told) {
+        if self.lasted >= release.accept_after || std::mem::take(&mut self.accept_requested) {
             self.accepted = Some(peak);
             self.settling = (SETTLING_SHARE * release.accept_after).min(SETTLING_MAX);
             return self.episode.take().map(EpisodeTransition::Accepted);
         }
-        self.calm = if score < release.below { self.calm + elapsed } else { 0.0 };
-        if self.calm >= release.seconds {
+        self.seconds_below = if score < release.below { self.seconds_below + elapsed } else { 0.0 };
+        if self.seconds_below >= release.seconds {
             return self.episode.take().map(EpisodeTransition::Ended);
         }
         // While the score is below the limit there is little to describe: a fault that fades keeps its description.
@@ -226,7 +226,7 @@ mod tests {
         tracker.grace(true);
         for (t, score, odd) in [(0, 0.9, false), (1, 1.5, true), (2, 0.9, false), (3, 2.5, true)] {
             tracker.step(moment(t, score), RELEASE);
-            assert_eq!(tracker.is_odd(), odd, "at {t}");
+            assert_eq!(tracker.is_anomalous(), odd, "at {t}");
         }
     }
 

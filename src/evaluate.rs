@@ -18,12 +18,12 @@ mod pointwise;
 mod output;
 mod vus;
 
-pub use compare::{FigureComparison, beside, listed};
+pub use compare::{FigureComparison, listed, side_by_side};
 pub use dominant_period::period;
 pub use hit_rate::RootCause;
 pub use output::{TableStyle, show};
 
-use alerts::{Alerts, BUDGETS, FOR};
+use alerts::{AlertFigures, BUDGETS, FOR};
 use pointwise::RankedRows;
 
 /// The widest buffer around events that the volumes take; the rule for it never exceeds 303.
@@ -34,7 +34,7 @@ const INFINITE: f64 = 1e30;
 
 /// The labeled rows of one machine, with the scores that a detector gave them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Series {
+pub struct LabeledSeries {
     /// What the machine is called.
     name: String,
     /// Whether each row is anomalous.
@@ -86,7 +86,7 @@ impl fmt::Display for EvaluateError {
 
 impl std::error::Error for EvaluateError {}
 
-impl Series {
+impl LabeledSeries {
     /// Joins labels and scores, row by row. `per_day` rows are a day, and `vus_window` is the widest buffer around
     /// events that the volumes take, for which [`period`] is the rule.
     ///
@@ -183,12 +183,12 @@ pub struct Evaluation {
 }
 
 /// All figures of a set of series. A row is called anomalous at `limit` and above in the figures named `threshold_`.
-pub fn figures(series: &[Series], limit: f64) -> Evaluation {
+pub fn figures(series: &[LabeledSeries], limit: f64) -> Evaluation {
     let (mut rows, mut held, mut single) = (Vec::new(), Vec::new(), Vec::new());
     for one in series {
         let scores: Vec<f64> = one.scores.iter().map(|it| finite(*it)).collect();
         let events = one.events();
-        let alerts = Alerts::new(&events, &scores, one.per_day, FOR);
+        let alerts = AlertFigures::new(&events, &scores, one.per_day, FOR);
         let mut figures = of_rows(one, &scores, &events, limit);
         add_recall(&mut figures, &alerts);
         if let Some(hits) = one.top.as_deref().and_then(|top| hit_rate::hits(&one.causes, &one.scores, top)) {
@@ -196,7 +196,7 @@ pub fn figures(series: &[Series], limit: f64) -> Evaluation {
         }
         rows.push(SeriesFigures { name: one.name.clone(), events: events.len(), figures });
         held.push(alerts);
-        single.push(Alerts::new(&events, &scores, one.per_day, 1));
+        single.push(AlertFigures::new(&events, &scores, one.per_day, 1));
     }
     let mut figures = means(&rows);
     add_fleet(&mut figures, "fleet", &held);
@@ -231,7 +231,7 @@ fn finite(score: f64) -> f64 {
 }
 
 /// Figures of rows and volumes.
-fn of_rows(series: &Series, scores: &[f64], events: &[Range<usize>], limit: f64) -> Figures {
+fn of_rows(series: &LabeledSeries, scores: &[f64], events: &[Range<usize>], limit: f64) -> Figures {
     let ranked = RankedRows::new(&series.labels, scores);
     let volumes = vus::volumes(&ranked, events, series.vus_window);
     let (best, at_limit) = (ranked.best(), ranked.at_threshold(limit));
@@ -243,7 +243,7 @@ fn of_rows(series: &Series, scores: &[f64], events: &[Range<usize>], limit: f64)
     figures.put("best_f1", best.map(|it| it.f1()));
     figures.put("best_precision", best.map(|it| it.precision));
     figures.put("best_recall", best.map(|it| it.recall));
-    figures.put("best_threshold", best.map(|it| it.limit));
+    figures.put("best_threshold", best.map(|it| it.threshold));
     figures.put("threshold_f1", at_limit.map(|it| it.f1()));
     figures.put("threshold_precision", at_limit.map(|it| it.precision));
     figures.put("threshold_recall", at_limit.map(|it| it.recall));
@@ -251,7 +251,7 @@ fn of_rows(series: &Series, scores: &[f64], events: &[Range<usize>], limit: f64)
 }
 
 /// The share of events found with the lowest threshold for this series that keeps each budget.
-fn add_recall(figures: &mut Figures, alerts: &Alerts) {
+fn add_recall(figures: &mut Figures, alerts: &AlertFigures) {
     let found = alerts::thresholds(std::slice::from_ref(alerts), &alerts.candidates());
     for ((_, name), threshold) in BUDGETS.iter().zip(found.into_iter().flatten()) {
         let share = alerts.found(threshold) as f64 / alerts.events().max(1) as f64;
@@ -260,8 +260,8 @@ fn add_recall(figures: &mut Figures, alerts: &Alerts) {
 }
 
 /// What one threshold for all series gives, which is what a shipped default does.
-fn add_fleet(figures: &mut Figures, tag: &str, alerts: &[Alerts]) {
-    let events: usize = alerts.iter().map(Alerts::events).sum();
+fn add_fleet(figures: &mut Figures, tag: &str, alerts: &[AlertFigures]) {
+    let events: usize = alerts.iter().map(AlertFigures::events).sum();
     let found = alerts::thresholds(alerts, &alerts::shared_candidates(alerts));
     for ((_, name), threshold) in BUDGETS.iter().zip(found.into_iter().flatten()) {
         let found: usize = alerts.iter().map(|it| it.found(threshold)).sum();

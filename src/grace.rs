@@ -80,40 +80,40 @@ pub struct GraceTrigger {
     /// Which reason.
     pub reason: GraceReason,
     /// How many seconds ago it was there last, seen from the newer of two readings; nothing when they do not tell.
-    pub of: fn(before: &Reading, now: &Reading) -> Option<f64>,
+    pub last_seen: fn(before: &Reading, now: &Reading) -> Option<f64>,
 }
 
 /// Which reasons there are at one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Grace {
     /// Seconds that each reason still counts, in the order of [`GraceReason::ALL`].
-    left: [f64; GraceReason::ALL.len()],
+    seconds_left: [f64; GraceReason::ALL.len()],
 }
 
 impl Grace {
     /// Each reason, and whether it counts.
     pub fn rows(&self) -> impl Iterator<Item = (GraceReason, bool)> {
-        GraceReason::ALL.into_iter().zip(self.left.map(|it| it > 0.0))
+        GraceReason::ALL.into_iter().zip(self.seconds_left.map(|it| it > 0.0))
     }
 
     /// Whether any reason counts.
     pub fn is_active(&self) -> bool {
-        self.left.iter().any(|it| *it > 0.0)
+        self.seconds_left.iter().any(|it| *it > 0.0)
     }
 }
 
 /// Follows the reasons from reading to reading.
 #[derive(Debug, Clone)]
 pub struct GraceWatcher {
-    cues: &'static [GraceTrigger],
-    lengths: GraceDurations,
+    triggers: &'static [GraceTrigger],
+    durations: GraceDurations,
     grace: Grace,
 }
 
 impl GraceWatcher {
     /// No reason counts yet.
     pub fn new(cues: &'static [GraceTrigger], lengths: GraceDurations) -> Self {
-        Self { cues, lengths, grace: Grace::default() }
+        Self { triggers: cues, durations: lengths, grace: Grace::default() }
     }
 
     /// Which reasons count, and how long still.
@@ -130,17 +130,17 @@ impl GraceWatcher {
     pub fn step(&mut self, before: &Reading, now: &Reading) -> Option<Grace> {
         // A clock that stepped back makes no time pass; one that stepped forward ends what counted, but counts itself.
         let elapsed = (now.at.0 - before.at.0).max(0.0);
-        self.grace.left.iter_mut().for_each(|it| *it = (*it - elapsed).max(0.0));
-        for cue in self.cues {
-            let Some(ago) = (cue.of)(before, now) else { continue };
-            let left = self.lengths.of(cue.reason) - ago.max(0.0);
-            for (reason, known) in GraceReason::ALL.iter().zip(&mut self.grace.left) {
+        self.grace.seconds_left.iter_mut().for_each(|it| *it = (*it - elapsed).max(0.0));
+        for cue in self.triggers {
+            let Some(ago) = (cue.last_seen)(before, now) else { continue };
+            let left = self.durations.of(cue.reason) - ago.max(0.0);
+            for (reason, known) in GraceReason::ALL.iter().zip(&mut self.grace.seconds_left) {
                 if *reason == cue.reason {
                     *known = known.max(left);
                 }
             }
         }
-        (!self.cues.is_empty()).then_some(self.grace)
+        (!self.triggers.is_empty()).then_some(self.grace)
     }
 }
 
@@ -154,10 +154,10 @@ mod tests {
     static LOCK: Metric = Metric::gauge("lock", "Whether it is held");
 
     static CUES: &[GraceTrigger] = &[
-        GraceTrigger { reason: GraceReason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
+        GraceTrigger { reason: GraceReason::Boot, last_seen: |_, now| now.host_values()?.get(&UPTIME) },
         GraceTrigger {
             reason: GraceReason::Upgrade,
-            of: |_, now| now.host_values()?.get(&LOCK).filter(|it| *it > 0.0).map(|_| 0.0),
+            last_seen: |_, now| now.host_values()?.get(&LOCK).filter(|it| *it > 0.0).map(|_| 0.0),
         },
     ];
 

@@ -125,12 +125,12 @@ pub struct ModelRegistry {
     /// By kind, oldest first.
     versions: BTreeMap<SubjectKind, Vec<ModelVersion>>,
     /// Those without their models, oldest first.
-    resting: Vec<InactiveVersions>,
+    inactive: Vec<InactiveVersions>,
     /// Whether versions that rest are without their models.
     forgetful: bool,
     /// Seconds of readings for which a new one is a shadow.
     shadow_duration: f64,
-    saved: Vec<RegistryChange>,
+    changes: Vec<RegistryChange>,
 }
 
 impl ModelRegistry {
@@ -142,7 +142,7 @@ impl ModelRegistry {
     /// Takes up a version that was written down. Of two that claim to be the current one, or the shadow, the newer is.
     pub fn restore(&mut self, version: ModelVersion) {
         let kind = version.kind;
-        self.resting.retain(|it| it.id != version.id);
+        self.inactive.retain(|it| it.id != version.id);
         let versions = self.insert(version);
         for stage in [VersionStage::Current, VersionStage::Shadow] {
             let claims = versions.iter().filter(|it| it.stage == stage).count();
@@ -176,10 +176,10 @@ impl ModelRegistry {
         let id =
             VersionId::new(created, |id| self.versions().any(|it| it.id == *id) || self.rests(id.as_str()));
         if let Some(before) = self.shadow(kind).map(|it| it.id.clone()) {
-            self.turn(kind, &before, VersionStage::Retired);
+            self.set_stage(kind, &before, VersionStage::Retired);
         }
         let version = ModelVersion { id, kind, created, stage, model };
-        self.saved.push(RegistryChange::New(version.record()));
+        self.changes.push(RegistryChange::New(version.record()));
         let versions = self.versions.entry(kind).or_default();
         versions.push(version);
         self.settle(kind);
@@ -209,18 +209,18 @@ impl ModelRegistry {
     /// measure for an hour.
     pub fn review(&mut self, kind: SubjectKind, tally: &ShadowTally) -> Option<ShadowOutcome> {
         let (shadow, current) = (self.shadow(kind)?, self.current(kind)?);
-        let known = current.model.card.seconds();
+        let known = current.model.evaluation.seconds();
         if tally.seconds < self.shadow_duration.min(known) {
             return None;
         }
         let id = shadow.id.clone();
         match objection(shadow, current, tally) {
             None => {
-                self.lead(kind, &id);
+                self.make_current(kind, &id);
                 Some(ShadowOutcome::Promoted(id))
             }
             Some(why) => {
-                self.turn(kind, &id, VersionStage::Refused);
+                self.set_stage(kind, &id, VersionStage::Refused);
                 self.settle(kind);
                 Some(ShadowOutcome::Refused { id, why })
             }
@@ -241,36 +241,36 @@ impl ModelRegistry {
         if stage == VersionStage::Current {
             return Err(UnknownVersion::Current(id));
         }
-        self.lead(kind, &id);
+        self.make_current(kind, &id);
         self.current(kind).ok_or(UnknownVersion::NoneBefore)
     }
 
     /// What has to be written down since this was asked last.
-    pub fn saved(&mut self) -> Vec<RegistryChange> {
-        std::mem::take(&mut self.saved)
+    pub fn take_changes(&mut self) -> Vec<RegistryChange> {
+        std::mem::take(&mut self.changes)
     }
 
     /// Lets a version judge; the one that did is retired.
-    fn lead(&mut self, kind: SubjectKind, id: &VersionId) {
+    fn make_current(&mut self, kind: SubjectKind, id: &VersionId) {
         if let Some(before) = self.current(kind).map(|it| it.id.clone()) {
-            self.turn(kind, &before, VersionStage::Retired);
+            self.set_stage(kind, &before, VersionStage::Retired);
         }
-        self.turn(kind, id, VersionStage::Current);
+        self.set_stage(kind, id, VersionStage::Current);
         self.settle(kind);
     }
 
-    fn turn(&mut self, kind: SubjectKind, id: &VersionId, stage: VersionStage) {
+    fn set_stage(&mut self, kind: SubjectKind, id: &VersionId, stage: VersionStage) {
         let versions = self.versions.entry(kind).or_default();
         if let Some(version) = versions.iter_mut().find(|it| it.id == *id) {
             version.stage = stage;
-            self.saved.push(RegistryChange::Stage(id.clone(), stage));
+            self.changes.push(RegistryChange::Stage(id.clone(), stage));
         }
     }
 }
 
 /// What speaks against a shadow; nothing when it is not worse than the current model.
 fn objection(shadow: &ModelVersion, current: &ModelVersion, tally: &ShadowTally) -> Option<String> {
-    let (own, before) = (&shadow.model.card, &current.model.card);
+    let (own, before) = (&shadow.model.evaluation, &current.model.evaluation);
     let margin = holdout_test::worse_max(own.held_out.min(before.held_out));
     if own.auc_own < before.auc_own - margin {
         return Some(format!(

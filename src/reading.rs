@@ -197,7 +197,7 @@ pub struct ReadProblem {
 
 /// How one source fared.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Collection {
+pub struct CollectorResult {
     /// Name of the source.
     pub source: &'static str,
     /// Whether it gave all it has.
@@ -216,7 +216,7 @@ pub struct Reading {
     /// What failed, by source.
     pub problems: Vec<ReadProblem>,
     /// One row for each source that was asked.
-    pub collections: Vec<Collection>,
+    pub collections: Vec<CollectorResult>,
 }
 
 impl Reading {

@@ -36,14 +36,14 @@ pub fn train(
     rest: &mut dyn FnMut(),
 ) -> Result<TrainedModel, TrainError> {
     training::train_with_reference(history, settings, seed, &mut |fit, trial, options| {
-        area(fit, trial, options, rest)
+        reference_auc(fit, trial, options, rest)
     })
 }
 
 /// Returns the area under the crate's curve; `None` above 64 values a row, where the crate would take too much memory. The
 /// crate fixes its width at compile time, so rows are filled with zeros; these change nothing, as a signal that is 0 in
 /// every row adds 0 to every product.
-fn area(
+fn reference_auc(
     fit: &FeatureRows,
     trial: &HoldoutTest,
     options: &ForestOptions,
@@ -51,15 +51,15 @@ fn area(
 ) -> Option<f64> {
     match fit.width() {
         0 => None,
-        1..=8 => area_at::<8>(fit, trial, options, rest),
-        9..=16 => area_at::<16>(fit, trial, options, rest),
-        17..=32 => area_at::<32>(fit, trial, options, rest),
-        33..=64 => area_at::<64>(fit, trial, options, rest),
+        1..=8 => reference_auc_at::<8>(fit, trial, options, rest),
+        9..=16 => reference_auc_at::<16>(fit, trial, options, rest),
+        17..=32 => reference_auc_at::<32>(fit, trial, options, rest),
+        33..=64 => reference_auc_at::<64>(fit, trial, options, rest),
         _ => None,
     }
 }
 
-fn area_at<const N: usize>(
+fn reference_auc_at<const N: usize>(
     fit: &FeatureRows,
     trial: &HoldoutTest,
     options: &ForestOptions,

@@ -59,7 +59,7 @@ impl ReplaySettings {
             smoothing: self.smoothing,
             score_hold: ScoreHold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
             anomaly_weight: self.anomaly_weight,
-            sheltered: false,
+            shelter_short_memory: false,
         }
     }
 
@@ -79,7 +79,7 @@ pub struct ReplayedRow<'a> {
     /// The score and its explanation; nothing in the first rows.
     pub score: Option<SubjectScore>,
     /// How odd each signal is, in deviations.
-    pub oddness: &'a [f64],
+    pub deviations: &'a [f64],
     /// The episode that is under way.
     pub episode: Option<Episode>,
 }
@@ -89,8 +89,8 @@ impl ReplayedRow<'_> {
     pub fn rank(&self, top: &mut Vec<usize>) {
         top.clear();
         if self.score.is_some() {
-            top.extend(0..self.oddness.len());
-            top.sort_by(|a, b| self.oddness[*b].total_cmp(&self.oddness[*a]));
+            top.extend(0..self.deviations.len());
+            top.sort_by(|a, b| self.deviations[*b].total_cmp(&self.deviations[*a]));
         }
     }
 }
@@ -153,7 +153,7 @@ impl Replay {
             seasonal.take(&history.fit());
         }
         self.rows += 1;
-        Ok(ReplayedRow { score, oddness: self.scorer.oddness(), episode: self.scorer.episode() })
+        Ok(ReplayedRow { score, deviations: self.scorer.oddness(), episode: self.scorer.episode() })
     }
 
     /// What a forest on all rows so far is to be trained on.

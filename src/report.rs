@@ -19,9 +19,9 @@ pub struct Report {
     /// The reading that was judged.
     pub reading: Arc<Reading>,
     /// One row for each subject of the reading that is judged.
-    pub judgements: BTreeMap<Subject, Assessment>,
+    pub assessments: BTreeMap<Subject, Assessment>,
     /// The last judgements of subjects that were evicted amid an episode, which ends with them.
-    pub left: BTreeMap<Subject, Assessment>,
+    pub departed: BTreeMap<Subject, Assessment>,
     /// What hostnorm measures of itself, besides what its sources do.
     pub own: Values,
     /// Which reasons to hold back episodes there are; nothing where readings do not tell of any.
@@ -33,7 +33,7 @@ pub struct Report {
 impl Report {
     /// All that was concluded, also of subjects that left.
     pub fn concluded(&self) -> impl Iterator<Item = (&Subject, &Assessment)> {
-        self.judgements.iter().chain(&self.left)
+        self.assessments.iter().chain(&self.departed)
     }
 }
 
@@ -65,9 +65,9 @@ pub struct Assessment {
     /// Whether enough is known for a score; once it is, it stays so.
     pub ready: bool,
     /// Whether much of what it is judged by is borrowed from other subjects of its kind, as it is new.
-    pub borrowed: bool,
+    pub uses_kind_prior: bool,
     /// The score and its explanation; nothing while too little is known, or after a long gap in the readings.
-    pub opinion: Option<ScoreDetails>,
+    pub details: Option<ScoreDetails>,
     /// Each signal that has a value, with what was expected of it once that is known.
     pub signals: Vec<SignalState>,
     /// Signals that ceased, by their index in the table of signals.
@@ -81,7 +81,7 @@ pub struct Assessment {
     /// Number of episodes so far, including the current one.
     pub episodes: u64,
     /// What happened to the episode at this tick, if anything.
-    pub turn: Option<EpisodeTransition>,
+    pub transition: Option<EpisodeTransition>,
     /// The whole point that was complete with this tick, once a window.
     pub point: Option<Arc<LearnedPoint>>,
 }
@@ -94,7 +94,7 @@ pub struct LearnedPoint {
     /// The signals, one for each value.
     pub signals: Vec<&'static Signal>,
     /// Whether it lies in an episode, or in what would be one but for grace.
-    pub odd: bool,
+    pub in_anomaly: bool,
     /// As how much of a point it was learned; 0 while nothing is learned.
     pub weight: f64,
 }

@@ -32,11 +32,11 @@ pub(crate) use jobs::lower_priority;
 pub use persist::{PersistentState, entries, record};
 pub use restore::{RestoredState, fold_and_judge, forget_marker, restore};
 
-use control::Commands;
+use control::PendingCommands;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
-use models::Models;
+use models::ModelMetrics;
 use selftest_metrics::SelftestMetrics;
-use subjects::Subjects;
+use subjects::SubjectStates;
 use throttle::JobThrottle;
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings taken and scored");
@@ -86,7 +86,7 @@ const SKIPPED_MAX: u32 = 3;
 
 /// Everything but the time that can wake the loop.
 #[derive(Debug)]
-enum Event {
+enum LoopEvent {
     JobDone(FinishedJob),
     Command(CommandRequest),
     /// The past of a subject from another server, or the reason why it is not there.
@@ -98,11 +98,11 @@ enum Event {
 
 /// The way to a loop. A loop that has ended takes no notice.
 #[derive(Debug, Clone)]
-pub struct SamplerHandle(Sender<Event>);
+pub struct SamplerHandle(Sender<LoopEvent>);
 
 /// The end of the way, for the loop.
 #[derive(Debug)]
-pub struct CommandInbox(Receiver<Event>);
+pub struct CommandInbox(Receiver<LoopEvent>);
 
 /// The way to a loop.
 pub fn channel() -> (SamplerHandle, CommandInbox) {
@@ -114,22 +114,22 @@ impl SamplerHandle {
     /// The way for commands.
     pub fn control(&self) -> Control {
         let events = self.0.clone();
-        Control::new(move |request| events.send(Event::Command(request)).is_ok())
+        Control::new(move |request| events.send(LoopEvent::Command(request)).is_ok())
     }
 
     /// Lets the loop learn the past of a subject from another server, or know why that is not there.
-    pub fn learn_past(&self, past: Result<BackfillPoints, String>) {
-        let _ = self.0.send(Event::Past(past));
+    pub fn learn_backfill(&self, past: Result<BackfillPoints, String>) {
+        let _ = self.0.send(LoopEvent::Past(past));
     }
 
     /// Lets the loop go on from the state that the store holds, or know that it cannot be read so far.
     pub fn restore(&self, restored: Option<Box<RestoredState>>) {
-        let _ = self.0.send(Event::Restored(restored));
+        let _ = self.0.send(LoopEvent::Restored(restored));
     }
 
     /// Ends the loop after the tick that is under way.
     pub fn stop(&self) {
-        let _ = self.0.send(Event::Stop);
+        let _ = self.0.send(LoopEvent::Stop);
     }
 }
 
@@ -149,14 +149,14 @@ pub struct SamplerOptions {
 pub struct Sampler {
     options: SamplerOptions,
     sources: Sources,
-    durable: PersistentState,
-    inbox: Receiver<Event>,
+    persistent: PersistentState,
+    inbox: Receiver<LoopEvent>,
     jobs: Jobs,
-    commands: Commands,
+    commands: PendingCommands,
     throttle: JobThrottle,
-    models: Models,
+    models: ModelMetrics,
     selftests: SelftestMetrics,
-    subjects: Subjects,
+    subjects: SubjectStates,
     /// Whether the past came from another server; nothing while nobody knows.
     backfilled: Option<bool>,
     ticks: u64,
@@ -164,7 +164,7 @@ pub struct Sampler {
     /// Whether the last reading took longer than rates can bear, so that it is logged once.
     is_slow: bool,
     /// What the last tick took.
-    took: Option<TickTiming>,
+    last_timing: Option<TickTiming>,
     newest: Option<Arc<Report>>,
 }
 
@@ -182,26 +182,26 @@ impl Sampler {
             sources,
             inbox,
             // The loop may have ended meanwhile; then nobody needs the outcome.
-            jobs: Jobs::start(move |it| drop(done.send(Event::JobDone(it)))),
-            commands: Commands::default(),
+            jobs: Jobs::start(move |it| drop(done.send(LoopEvent::JobDone(it)))),
+            commands: PendingCommands::default(),
             throttle: JobThrottle::default(),
-            models: Models::new(durable.engine.kinds()),
+            models: ModelMetrics::new(durable.engine.kinds()),
             selftests: SelftestMetrics::default(),
-            subjects: Subjects::default(),
+            subjects: SubjectStates::default(),
             backfilled: None,
             ticks: 0,
             missed: 0,
             is_slow: false,
-            took: None,
+            last_timing: None,
             newest: None,
-            durable,
+            persistent: durable,
         }
     }
 
     /// Runs until [`SamplerHandle::stop`]. Hands each report to `publish`, which may add values and gives it back to be shared.
     pub fn run(mut self, mut publish: impl FnMut(Report) -> Arc<Report>) {
         let mut due = clock::instant();
-        if self.durable.store.directory().is_some() {
+        if self.persistent.store.directory().is_some() {
             due += RESTORE_DEADLINE;
         }
         loop {
@@ -210,30 +210,30 @@ impl Sampler {
                     self.tick(&mut publish);
                     due = self.next(due);
                 }
-                Ok(Event::JobDone(done)) => self.job_done(done),
-                Ok(Event::Restored(restored)) => {
+                Ok(LoopEvent::JobDone(done)) => self.job_done(done),
+                Ok(LoopEvent::Restored(restored)) => {
                     let is_live = self.ticks > 0;
                     if let Some(restored) = restored {
-                        self.durable.adopt(*restored, is_live);
+                        self.persistent.resume_from(*restored, is_live);
                     }
                     if !is_live {
                         due = clock::instant();
                     }
                 }
-                Ok(Event::Command(request)) => {
+                Ok(LoopEvent::Command(request)) => {
                     if matches!(request.command, ControlCommand::Forget { .. }) {
                         self.subjects.forget();
                     }
                     let newest = self.newest.as_ref();
-                    self.commands.carry_out(request, &mut self.durable, &mut self.jobs, newest);
+                    self.commands.carry_out(request, &mut self.persistent, &mut self.jobs, newest);
                 }
-                Ok(Event::Past(past)) => self.backfill(past),
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(LoopEvent::Past(past)) => self.backfill(past),
+                Ok(LoopEvent::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
             self.jobs.advance();
         }
         self.jobs.close();
-        self.durable.close();
+        self.persistent.close();
     }
 
     /// One reading and all that follows from it.
@@ -244,20 +244,20 @@ impl Sampler {
         let _within = span.enter();
         let at = clock::now();
         let reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
-        let mut report = tracing::info_span!("step").in_scope(|| self.durable.engine.step(reading));
+        let mut report = tracing::info_span!("step").in_scope(|| self.persistent.engine.step(reading));
         tracing::info_span!("store")
-            .in_scope(|| self.durable.save_tick(&report, self.ticks, self.options.interval));
-        self.subjects.turn_over(&mut self.durable, &mut self.jobs);
-        self.models.review(&mut self.durable);
-        let strained = self.throttle.is_strained(&report);
+            .in_scope(|| self.persistent.save_tick(&report, self.ticks, self.options.interval));
+        self.subjects.update(&mut self.persistent, &mut self.jobs);
+        self.models.review(&mut self.persistent);
+        let strained = self.throttle.is_under_pressure(&report);
         self.jobs.set_strained(strained);
         report.own = self.values();
-        report.before = self.took.take();
+        report.before = self.last_timing.take();
         self.newest = Some(tracing::info_span!("publish").in_scope(|| publish(report)));
         self.schedule(strained);
         self.jobs.advance();
         let seconds = started.elapsed().as_secs_f64();
-        self.took = Some(TickTiming { at, seconds, trace: otlp::trace_of(&span) });
+        self.last_timing = Some(TickTiming { at, seconds, trace: otlp::trace_of(&span) });
     }
 
     /// The next deadline on the grid of ticks; those that have passed already are skipped and counted.
@@ -277,11 +277,11 @@ impl Sampler {
 
     /// Queues the jobs that are due, as long as there is room. Asking the engine counts as having done it.
     fn schedule(&mut self, strained: bool) {
-        let engine = &mut self.durable.engine;
+        let engine = &mut self.persistent.engine;
         let kinds: Vec<SubjectKind> = engine.kinds().collect();
         for kind in kinds {
             // The first model is small, and somebody waits for one that was requested.
-            let is_urgent = self.durable.registry.current(kind).is_none() || engine.is_requested(kind);
+            let is_urgent = self.persistent.registry.current(kind).is_none() || engine.is_requested(kind);
             if !self.jobs.has_room() || strained && !is_urgent {
                 continue;
             }
@@ -306,7 +306,7 @@ impl Sampler {
 
     fn job_done(&mut self, FinishedJob { id, outcome, seconds }: FinishedJob) {
         let counts = self.jobs.finish(id);
-        let durable = &mut self.durable;
+        let durable = &mut self.persistent;
         match outcome {
             JobOutcome::Rebuilt(result) => self.commands.rebuilt(id, result, durable, &mut self.jobs),
             JobOutcome::States(result) => self.subjects.loaded(result, &mut durable.engine),
@@ -350,7 +350,7 @@ impl Sampler {
 
     /// Learns the past from another server, beside the loop.
     fn backfill(&mut self, past: Result<BackfillPoints, String>) {
-        let blank = Box::new(self.durable.engine.rebuilt());
+        let blank = Box::new(self.persistent.engine.rebuilt());
         let queued = past.and_then(|past| {
             self.jobs
                 .push(Job::Backfill { blank, past })
@@ -364,17 +364,17 @@ impl Sampler {
 
     fn values(&self) -> Values {
         let mut values = Values::default();
-        values.set(&LEARNING, f64::from(u8::from(self.durable.engine.is_learning())));
+        values.set(&LEARNING, f64::from(u8::from(self.persistent.engine.is_learning())));
         if let Some(success) = self.backfilled {
             values.set(&BACKFILL, f64::from(u8::from(success)));
         }
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
-        Subjects::values(&self.durable.engine, &mut values);
+        SubjectStates::values(&self.persistent.engine, &mut values);
         self.jobs.values(&mut values);
-        self.models.values(&self.durable.registry, &mut values);
+        self.models.values(&self.persistent.registry, &mut values);
         self.selftests.values(&mut values);
-        self.durable.store.values(&mut values);
+        self.persistent.store.values(&mut values);
         values
     }
 }

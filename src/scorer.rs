@@ -6,14 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::budget::BudgetLedger;
-use crate::detect::baseline::Statistics;
+use crate::detect::baseline::BaselineStatistics;
 use crate::detect::budget_threshold::BudgetThreshold;
 use crate::detect::eif::{ForestModel, clip};
 use crate::detect::expectation::{Distances, Expectation};
 use crate::detect::signal_ranking::SignalRanking;
 use crate::detect::{
-    DetectorOutput, Detectors, ExpectedRange, FeatureSpec, LearnStep, Outputs, View, contribution,
-    joint_score, small_sample, vote,
+    DetectorOutput, Detectors, ExpectedRange, FeatureSpec, LearnStep, Outputs, PointView, contribution,
+    joint_score, majority_vote, small_sample,
 };
 use crate::episode::{EpisodeTracker, ResolveRule, ScoredInstant};
 use crate::model_registry::ShadowTally;
@@ -53,7 +53,7 @@ pub struct Scorer {
     expectation: Expectation,
     /// Judge each point, and learn it afterwards.
     pub detectors: Detectors,
-    blame: SignalRanking,
+    ranking: SignalRanking,
     /// Whole points outside episodes, as rows for the forest.
     history: TrainingRows,
     /// Points of the warm-up, which may overlap; they stand in until there are enough whole ones.
@@ -67,13 +67,13 @@ pub struct Scorer {
     /// Whole points learned, in weights.
     points: f64,
     /// Those of them that were borrowed from other subjects of the kind.
-    borrowed: f64,
+    kind_prior_points: f64,
     /// Those of them outside episodes.
-    calm: f64,
+    quiet_seconds: f64,
     /// The limit's factor for that many points.
-    width: f64,
+    threshold_factor: f64,
     /// How odd each signal of the last point was, in deviations.
-    oddness: Vec<f64>,
+    deviations: Vec<f64>,
     /// A new model that is tried out.
     shadow: Option<Shadow>,
 }
@@ -84,7 +84,7 @@ impl Scorer {
         Self {
             expectation: Expectation::new(shape),
             detectors: Detectors::new(shape),
-            blame: SignalRanking::new(shape),
+            ranking: SignalRanking::new(shape),
             history: TrainingRows::new(ROWS_MAX),
             early: TrainingRows::new(ROWS_MAX),
             smooth: vec![0.0; shape.width()],
@@ -92,10 +92,10 @@ impl Scorer {
             tracker: EpisodeTracker::default(),
             budget: None,
             points: 0.0,
-            borrowed: 0.0,
-            calm: 0.0,
-            width: f64::INFINITY,
-            oddness: vec![0.0; shape.width()],
+            kind_prior_points: 0.0,
+            quiet_seconds: 0.0,
+            threshold_factor: f64::INFINITY,
+            deviations: vec![0.0; shape.width()],
             shadow: None,
         }
     }
@@ -110,7 +110,7 @@ impl Scorer {
         Self {
             expectation: self.expectation.clone(),
             detectors: self.detectors.clone(),
-            blame: self.blame.clone(),
+            ranking: self.ranking.clone(),
             history: TrainingRows::new(ROWS_MAX),
             early: TrainingRows::new(ROWS_MAX),
             smooth: self.smooth.clone(),
@@ -118,10 +118,10 @@ impl Scorer {
             tracker: self.tracker.clone(),
             budget: self.budget.clone(),
             points: self.points,
-            borrowed: self.borrowed,
-            calm: self.calm,
-            width: self.width,
-            oddness: self.oddness.clone(),
+            kind_prior_points: self.kind_prior_points,
+            quiet_seconds: self.quiet_seconds,
+            threshold_factor: self.threshold_factor,
+            deviations: self.deviations.clone(),
             shadow: None,
         }
     }
@@ -133,7 +133,7 @@ impl Scorer {
 
     /// How much wider limits are while few points are known, at least 1.
     pub fn width(&self) -> f64 {
-        self.width
+        self.threshold_factor
     }
 
     /// The episode that is under way.
@@ -147,13 +147,13 @@ impl Scorer {
     }
 
     /// Whether the last point lies in an episode, or in what would be one but for grace.
-    pub fn is_odd(&self) -> bool {
-        self.tracker.is_odd()
+    pub fn is_anomalous(&self) -> bool {
+        self.tracker.is_anomalous()
     }
 
     /// What is normal of a signal, whatever the time of day; nothing before its first whole point.
-    pub fn baseline(&self, idx: usize) -> Option<Statistics> {
-        Statistics::of(self.expectation.plain(), idx)
+    pub fn baseline(&self, idx: usize) -> Option<BaselineStatistics> {
+        BaselineStatistics::of(self.expectation.plain(), idx)
     }
 
     /// The episode that is under way is the new normal, from the next point on; says whether there is one.
@@ -171,7 +171,7 @@ impl Scorer {
 
     /// How odd each signal of the last judged point was, in deviations, at least 0.
     pub fn oddness(&self) -> &[f64] {
-        &self.oddness
+        &self.deviations
     }
 
     /// Tries this model beside the current one from now on; after a restart, goes on with it.
@@ -214,9 +214,14 @@ impl Scorer {
         settings: &ScorerSettings,
     ) -> Option<SubjectScore> {
         let distances = self.expectation.distances(point);
-        let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
+        let view = PointView {
+            point,
+            z: &distances.z,
+            noise: &distances.noise,
+            threshold_factor: self.threshold_factor,
+        };
         let outputs = self.detectors.judge(&view);
-        self.oddness = self.blame.of(point, &distances.z);
+        self.deviations = self.ranking.of(point, &distances.z);
         let tried = self.shadow.as_ref().map(|it| it.judge(&view, &self.detectors.forest));
         let mut score =
             step.ready.then(|| self.conclude(point.at, &distances.z, &outputs, step.elapsed, settings));
@@ -227,11 +232,15 @@ impl Scorer {
             });
         }
         if let Some(whole) = step.weight {
-            let odd = self.tracker.is_odd();
-            let weight = if odd { whole * settings.anomaly_weight } else { whole };
-            let lesson = LearnStep { weight, step: step.whole, in_anomaly: odd && settings.sheltered };
+            let in_anomaly = self.tracker.is_anomalous();
+            let weight = if in_anomaly { whole * settings.anomaly_weight } else { whole };
+            let lesson = LearnStep {
+                weight,
+                step: step.whole,
+                in_anomaly: in_anomaly && settings.shelter_short_memory,
+            };
             self.learn(point, &distances, lesson, whole, step.ready);
-            self.grow(weight, odd);
+            self.grow(weight, in_anomaly);
         }
         score
     }
@@ -246,10 +255,10 @@ impl Scorer {
         settings: &ScorerSettings,
     ) -> SubjectScore {
         let unwidened = self.limit(settings);
-        let limit = unwidened * self.width;
+        let limit = unwidened * self.threshold_factor;
         let joint = joint_score::joint_score(z, outputs, limit);
         // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
-        let keep = settings.keep();
+        let keep = settings.retention_factor();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
@@ -266,12 +275,12 @@ impl Scorer {
             ledger.spent()
         });
         // Without shelter it was learned all along.
-        if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.sheltered {
-            self.expectation.doubt(POINTS_AFTER_ACCEPTANCE);
+        if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
+            self.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
         }
         let detectors = outputs.map(DetectorOutput::relative);
         let votes = detectors.described().map(|(row, score)| row.vote(*score));
-        let confidence = vote::majority(votes).map(|it| it.confidence);
+        let confidence = majority_vote::majority(votes).map(|it| it.confidence);
         let absences = Vec::new();
         let shadow = None;
         SubjectScore {
@@ -283,7 +292,7 @@ impl Scorer {
             confidence,
             absences,
             budget_spent,
-            turn,
+            transition: turn,
             shadow,
         }
     }
@@ -298,8 +307,14 @@ impl Scorer {
         elapsed: f64,
         settings: &ScorerSettings,
     ) -> Option<ShadowScore> {
-        let limit = self.limit(settings) * self.width;
-        let beside = ShadowInput { z, limit, keep: settings.keep(), elapsed, score };
+        let limit = self.limit(settings) * self.threshold_factor;
+        let beside = ShadowInput {
+            z,
+            threshold: limit,
+            retention_factor: settings.retention_factor(),
+            elapsed,
+            score,
+        };
         self.shadow.as_mut()?.conclude(tried, outputs, beside)
     }
 
@@ -313,7 +328,7 @@ impl Scorer {
 
     /// A young host believes a new state once it has lasted as long as all that it knew before.
     fn release(&self, settings: &ScorerSettings) -> ResolveRule {
-        let known = (self.calm * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
+        let known = (self.quiet_seconds * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
         ResolveRule { accept_after: settings.resolve.accept_after.min(known), ..settings.resolve }
     }
 
@@ -322,29 +337,35 @@ impl Scorer {
         let least = self.smooth.iter().sum::<f64>() * CAUSE_SHARE_MIN;
         let shares = self.smooth.iter().copied().enumerate().filter(|(_, share)| *share > least.max(0.0));
         let mut causes: Vec<(usize, f64)> = shares.map(|(idx, share)| (idx, share / limit)).collect();
-        causes.sort_by(|a, b| self.oddness[b.0].total_cmp(&self.oddness[a.0]).then(b.1.total_cmp(&a.1)));
+        causes
+            .sort_by(|a, b| self.deviations[b.0].total_cmp(&self.deviations[a.0]).then(b.1.total_cmp(&a.1)));
         causes.truncate(contribution::NAMED_MAX);
         causes
     }
 
     /// Learns a point; `whole` is the weight it would have outside an episode, `ready` whether there is a score.
     fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnStep, whole: f64, ready: bool) {
-        let view = View { point, z: &distances.z, noise: &distances.noise, width: self.width };
+        let view = PointView {
+            point,
+            z: &distances.z,
+            noise: &distances.noise,
+            threshold_factor: self.threshold_factor,
+        };
         self.detectors.learn(&view, lesson);
         // Distances from a borrowed mean say how subjects differ, not what is ordinary for one of them.
         if !lesson.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {
             let rows = if ready { &mut self.history } else { &mut self.early };
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
         }
-        self.blame.learn(point, lesson);
+        self.ranking.learn(point, lesson);
         self.expectation.learn(point, distances, lesson, whole);
     }
 
     /// More is known by so much of a point.
-    fn grow(&mut self, weight: f64, odd: bool) {
+    fn grow(&mut self, weight: f64, in_anomaly: bool) {
         self.points += weight;
-        self.calm += if odd { 0.0 } else { weight };
-        self.width = small_sample::width(self.points);
+        self.quiet_seconds += if in_anomaly { 0.0 } else { weight };
+        self.threshold_factor = small_sample::width(self.points);
     }
 
     /// What is expected of a signal at the time of the point, within 0 and `most`; nothing before its first whole
@@ -352,10 +373,10 @@ impl Scorer {
     /// the latter calls the value strange: then it is what the score is made of.
     pub fn expected(&self, point: &Point, idx: usize, most: f64) -> Option<ExpectedValue> {
         let known = self.expectation.statistics(idx)?;
-        let (lower, upper) = known.bounds(self.width);
+        let (lower, upper) = known.bounds(self.threshold_factor);
         let plain = ExpectedRange { value: known.mean, lower, upper };
         let holds = |it: &ExpectedRange| (it.lower..=it.upper).contains(&point.values[idx]);
-        let of_the_hour = self.detectors.seasonal.expected(point.at, idx, self.width);
+        let of_the_hour = self.detectors.seasonal.expected(point.at, idx, self.threshold_factor);
         let ExpectedRange { value, lower, upper } =
             of_the_hour.filter(|it| !holds(it) || holds(&plain)).unwrap_or(plain);
         Some(ExpectedValue { value: value.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })

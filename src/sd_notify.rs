@@ -139,7 +139,7 @@ impl NotifySocket {
 /// Elsewhere nobody asks.
 #[cfg(not(unix))]
 #[derive(Debug)]
-struct Line;
+struct NotifySocket;
 
 #[cfg(not(unix))]
 impl NotifySocket {

@@ -17,7 +17,7 @@
 use std::fmt;
 
 use crate::detect::PerDetector;
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 use crate::report::EpisodeTransition;
 use crate::roc::auc;
 use crate::scorer::{Scorer, ScorerSettings, ScorerStep};
@@ -127,7 +127,7 @@ type Scores = PerDetector<Vec<f64>>;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
-struct Tally {
+struct DetectorTally {
     faults: usize,
     delays: Vec<f64>,
     ordinary: Scores,
@@ -187,13 +187,13 @@ impl SelftestInput {
     }
 
     /// Walks the undisturbed hour; gives the memory at each onset and the ordinary scores.
-    fn control(&self, onsets: &[usize]) -> Result<(Vec<Scorer>, Tally), Inconclusive> {
+    fn control(&self, onsets: &[usize]) -> Result<(Vec<Scorer>, DetectorTally), Inconclusive> {
         let mut scorer = self.scorer.clone();
-        let (mut forks, mut tally) = (Vec::new(), Tally::default());
+        let (mut forks, mut tally) = (Vec::new(), DetectorTally::default());
         for (idx, point) in self.points.iter().enumerate() {
             forks.extend(onsets.iter().filter(|it| **it == idx).map(|_| scorer.clone()));
             let Some(score) = scorer.step(point, self.step(), &self.settings) else { continue };
-            if score.turn == Some(EpisodeTransition::Began) {
+            if score.transition == Some(EpisodeTransition::Began) {
                 return Err(Inconclusive::Alarm);
             }
             if idx < LEAD {
@@ -212,7 +212,7 @@ impl SelftestInput {
         mut injection: FaultInjection,
         scales: &SignalScales,
         random: &mut SeededRng,
-        tally: &mut Tally,
+        tally: &mut DetectorTally,
     ) {
         let vanishes = injection.fault() == Fault::VanishedDevice;
         let mut found = None;
@@ -228,7 +228,7 @@ impl SelftestInput {
             }
             shown.advance(point.at, &values, &missing);
             let Some(score) = scorer.step(&shown, self.step(), &self.settings) else { continue };
-            if score.turn == Some(EpisodeTransition::Began) {
+            if score.transition == Some(EpisodeTransition::Began) {
                 found = found.or(Some((step + 1) as f64 * self.settings.point_seconds));
             }
             // What is gone is missed after a while only; what moves is there at once.
@@ -261,7 +261,7 @@ fn note(scores: &mut Scores, point: &PerDetector<Option<f64>>) {
     scores.each_mut().into_iter().zip(point.each()).for_each(|(scores, score)| scores.extend(*score));
 }
 
-impl Tally {
+impl DetectorTally {
     fn findings(mut self) -> Result<SelftestResult, Inconclusive> {
         if self.faults == 0 {
             return Err(Inconclusive::NoFault);

@@ -10,19 +10,19 @@
 use std::fmt;
 
 use crate::duration::HumanDuration;
-use crate::evaluate::{self, Series};
+use crate::evaluate::{self, LabeledSeries};
 use crate::reading::Timestamp;
 use crate::replay::ReplaySettings;
 use crate::report::EpisodeTransition;
 use crate::simulate::{COLUMNS, Fault, FaultInjector, FaultSchedule, FreeRows, SignalColumn, SignalScales};
 use crate::training::TrainError;
 
-mod grid;
+mod settings_grid;
 mod replay_rows;
 
-pub use grid::{COMBINATIONS_MAX, SettingsCombination, grid};
+pub use settings_grid::{COMBINATIONS_MAX, SettingsCombination, grid};
 
-use replay_rows::Walk;
+use replay_rows::ReplayRows;
 
 /// Cells of a history that are held in memory at most: ten signals for four years of minutes, 180 MB.
 pub const CELLS_MAX: usize = 20_000_000;
@@ -147,7 +147,7 @@ impl SeedResult {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CombinationResult {
     /// With each seed of faults.
-    pub reached: Vec<SeedResult>,
+    pub by_seed: Vec<SeedResult>,
     /// Episodes in the part as it is.
     pub false_episodes: usize,
 }
@@ -155,12 +155,12 @@ pub struct CombinationResult {
 impl CombinationResult {
     /// The mean of a figure over the seeds.
     pub fn mean(&self, of: impl Fn(&SeedResult) -> f64) -> f64 {
-        self.reached.iter().map(of).sum::<f64>() / self.reached.len().max(1) as f64
+        self.by_seed.iter().map(of).sum::<f64>() / self.by_seed.len().max(1) as f64
     }
 
     /// Whether it is better than another, beyond what chance gives.
     pub fn is_better_than(&self, other: &Self) -> bool {
-        let gains = self.reached.iter().zip(&other.reached).map(|(own, other)| own.value() - other.value());
+        let gains = self.by_seed.iter().zip(&other.by_seed).map(|(own, other)| own.value() - other.value());
         let gain = self.mean(SeedResult::value) - other.mean(SeedResult::value);
         self.false_episodes <= other.false_episodes
             && gain >= GAIN_MIN
@@ -179,7 +179,7 @@ pub enum HistoryPart {
 
 /// A history, ready to try settings on.
 #[derive(Debug)]
-pub struct Search {
+pub struct SettingsSearch {
     history: SearchHistory,
     settings: ReplaySettings,
     scales: SignalScales,
@@ -190,7 +190,7 @@ pub struct Search {
     seed: u64,
 }
 
-impl Search {
+impl SettingsSearch {
     /// Splits a history. `settings` are the default's; `seed` is where the faults come from.
     ///
     /// # Errors
@@ -245,7 +245,7 @@ impl Search {
             HistoryPart::Choice => (choice, test, 0),
             HistoryPart::Test => (test, end, SEEDS as u64),
         };
-        let mut learned = Walk::new(self.history.floors.clone(), &self.settings, combination);
+        let mut learned = ReplayRows::new(self.history.floors.clone(), &self.settings, combination);
         for idx in 0..from {
             let (at, values, missing) = self.history.row(idx);
             learned.step(at, values, missing)?;
@@ -259,11 +259,17 @@ impl Search {
         let seeds = (0..SEEDS as u64).map(|it| self.seed.wrapping_add(stream + it));
         let reached =
             seeds.map(|seed| self.reached(learned.clone(), from, to, seed)).collect::<Result<_, _>>()?;
-        Ok(CombinationResult { reached, false_episodes })
+        Ok(CombinationResult { by_seed: reached, false_episodes })
     }
 
     /// Walks on through a part with the faults of a seed.
-    fn reached(&self, mut walk: Walk, from: usize, to: usize, seed: u64) -> Result<SeedResult, TrainError> {
+    fn reached(
+        &self,
+        mut walk: ReplayRows,
+        from: usize,
+        to: usize,
+        seed: u64,
+    ) -> Result<SeedResult, TrainError> {
         let space = FreeRows { from: 0, rows: to - from, every: self.settings.every };
         // They fit: that was seen to when the part was measured.
         let schedule = FaultSchedule::new(seed, space, self.faults, &self.kinds).unwrap_or_default();
@@ -280,7 +286,7 @@ impl Search {
             scores.push(walk.score());
         }
         let per_day = DAY_SECONDS / self.settings.every;
-        let series = Series::new("part", labels, scores, per_day, evaluate::period(&first));
+        let series = LabeledSeries::new("part", labels, scores, per_day, evaluate::period(&first));
         let figures = series.map(|it| evaluate::figures(&[it], 1.0).figures).unwrap_or_default();
         let get = |name| figures.get(name).unwrap_or(0.0);
         Ok(SeedResult { vus_pr: get("vus_pr"), recall: get("fleet1_rec@1") })
@@ -302,7 +308,7 @@ mod tests {
     /// Each worth as its values with each seed, and its false episodes.
     fn check(worths: &[([f64; SEEDS], usize)], expect: usize) {
         let worth = |(values, false_episodes): &([f64; SEEDS], usize)| CombinationResult {
-            reached: values.map(|it| SeedResult { vus_pr: it, recall: it }).to_vec(),
+            by_seed: values.map(|it| SeedResult { vus_pr: it, recall: it }).to_vec(),
             false_episodes: *false_episodes,
         };
         assert_eq!(choose(&worths.iter().map(worth).collect::<Vec<_>>()), expect, "{worths:?}");
@@ -337,7 +343,7 @@ mod tests {
             (0..rows).for_each(|t| {
                 assert!(history.push(None, &[if moves { (t % 7) as f64 } else { 1.0 }], &[false]));
             });
-            Search::new(history, &settings(every), 1).map(|it| (it.parts(), it.faults()))
+            SettingsSearch::new(history, &settings(every), 1).map(|it| (it.parts(), it.faults()))
         };
         let error = search(60.0, 3_206, true).unwrap_err();
         let expect = "3206 rows of 1m are too few to search; at least 3207 are required, 2d5h27m in all, to fit 8 faults into each part";

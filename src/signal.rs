@@ -8,7 +8,7 @@ use crate::reading::{Labels, SubjectKind, Values};
 
 /// What a signal counts in, for sentences and for documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum SignalUnit {
     /// A share between 0 and 1.
     Ratio,
     /// Bytes in a second.
@@ -31,19 +31,19 @@ pub struct Signal {
     /// One sentence without the final full stop.
     pub help: &'static str,
     /// What it counts in.
-    pub unit: Unit,
+    pub unit: SignalUnit,
     /// A distance from the expected value below this is never an anomaly; in the unit of the signal.
     pub floor: f64,
     /// The formula; nothing when a value it needs is missing, or a counter was reset.
-    pub of: fn(&ReadingPair<'_>) -> Option<f64>,
+    pub formula: fn(&ReadingPair<'_>) -> Option<f64>,
 }
 
 impl Signal {
     /// The most that the signal can be, where there is such a value.
     pub fn max(&self) -> f64 {
         match self.unit {
-            Unit::Ratio => 1.0,
-            Unit::BytesPerSecond | Unit::PerSecond | Unit::Count => f64::INFINITY,
+            SignalUnit::Ratio => 1.0,
+            SignalUnit::BytesPerSecond | SignalUnit::PerSecond | SignalUnit::Count => f64::INFINITY,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! [`FaultSchedule`]. A [`RowDisturber`] degrades labeled rows. Equal seeds and settings give equal rows on every machine.
 
 pub mod rng;
-mod column;
+mod signal_column;
 mod disturbance;
 mod fault;
 mod signal_groups;
@@ -16,13 +16,13 @@ mod signal_scale;
 mod fault_schedule;
 mod fault_injector;
 
-pub use column::{COLUMNS, SignalColumn, WIDTH};
 pub use disturbance::{Disturbance, RowDisturber, SignalRanges};
 pub use fault::{Fault, UnknownFault};
 pub use fault_injection::FaultInjection;
 pub use fault_injector::{FaultInjector, InjectedCause};
 pub use fault_schedule::{FAULTS_MAX, FaultSchedule, FreeRows, ScheduleError, ScheduledFault};
 pub use machine::Machine;
+pub use signal_column::{COLUMNS, SignalColumn, WIDTH};
 pub use signal_scale::{SignalScale, SignalScales};
 
 /// How long a machine is watched to know its scales, in seconds: all days of the week.
@@ -70,14 +70,14 @@ pub struct SimulatedRow {
     /// The fault that is under way.
     pub fault: Option<Fault>,
     /// At the first row of a fault: all about it, rows counted from the beginning of the simulation.
-    pub begun: Option<InjectedCause>,
+    pub started_fault: Option<InjectedCause>,
 }
 
 /// A machine under way, with its faults.
 #[derive(Debug, Clone)]
 pub struct Simulation {
     machine: Machine,
-    tamper: FaultInjector,
+    injector: FaultInjector,
     left: usize,
 }
 
@@ -92,7 +92,7 @@ impl Simulation {
         let schedule = FaultSchedule::new(seed ^ SCHEDULE_STREAM, space, faults, kinds)?;
         Ok(Self {
             machine: Machine::new(seed, start, every),
-            tamper: FaultInjector::new(seed ^ FAULTS_STREAM, schedule, scales(seed, every)),
+            injector: FaultInjector::new(seed ^ FAULTS_STREAM, schedule, scales(seed, every)),
             left: history.saturating_add(rows),
         })
     }
@@ -104,8 +104,8 @@ impl Iterator for Simulation {
     fn next(&mut self) -> Option<SimulatedRow> {
         self.left = self.left.checked_sub(1)?;
         let (mut values, mut missing) = (self.machine.step(), [false; WIDTH]);
-        let (fault, begun) = self.tamper.apply(&mut values, &mut missing);
-        Some(SimulatedRow { at: self.machine.at(), values, missing, fault, begun })
+        let (fault, begun) = self.injector.apply(&mut values, &mut missing);
+        Some(SimulatedRow { at: self.machine.at(), values, missing, fault, started_fault: begun })
     }
 }
 

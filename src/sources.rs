@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::grace::GraceTrigger;
 use crate::metric::Metric;
-use crate::reading::{Collection, ReadProblem, Reading, Timestamp};
+use crate::reading::{CollectorResult, ReadProblem, Reading, Timestamp};
 use crate::signal::Signal;
 
 mod kernel_file;
-mod pattern;
-mod device;
+mod exclude_pattern;
+mod device_filter;
 mod context;
 mod cpu;
 mod memory;
@@ -39,9 +39,9 @@ mod process_self;
 mod non_linux;
 
 pub use disk::DiskSettings;
+pub use exclude_pattern::{ExcludePattern, ExcludePatternError};
 pub use filesystem::FilesystemSettings;
 pub use network::NetworkSettings;
-pub use pattern::{Pattern, PatternError};
 
 /// All that hostnorm can ask, in the order in which it asks and exposes.
 #[cfg(not(target_os = "linux"))]
@@ -211,7 +211,7 @@ impl std::error::Error for SourceError {
 /// Where the kernel's files are; in a container that watches its host, somewhere below `/host`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Roots {
+pub struct RootPaths {
     /// Mount point of procfs.
     pub procfs: PathBuf,
     /// Mount point of sysfs.
@@ -220,13 +220,13 @@ pub struct Roots {
     pub rootfs: PathBuf,
 }
 
-impl Default for Roots {
+impl Default for RootPaths {
     fn default() -> Self {
         Self { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into() }
     }
 }
 
-impl Roots {
+impl RootPaths {
     /// A file of process 1, whose namespaces are the host's; and on the procfs of hostnorm itself also its own, for where
     /// process 1 is hidden (`hidepid`). Below another procfs its own network is not that of the host: no numbers are
     /// better than those of a container.
@@ -241,7 +241,7 @@ impl Roots {
 #[serde(deny_unknown_fields, default)]
 pub struct SourceSettings {
     /// Where the kernel's files are.
-    pub roots: Roots,
+    pub roots: RootPaths,
     /// What the source `disk` leaves out.
     pub disk: DiskSettings,
     /// What the source `filesystem` leaves out.
@@ -254,19 +254,19 @@ pub struct SourceSettings {
 
 /// The sources that are switched on.
 #[derive(Debug)]
-pub struct Sources(Vec<Opened>);
+pub struct Sources(Vec<OpenSource>);
 
 #[derive(Debug)]
-struct Opened {
+struct OpenSource {
     name: &'static str,
     source: Box<dyn Source>,
     /// What is known of it.
-    presence: Presence,
+    presence: SourcePresence,
 }
 
 /// Whether this machine has what a source reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
+enum SourcePresence {
     /// It was not asked yet.
     Unknown,
     /// It gave values once; from then on it is a failure when it is not there.
@@ -279,17 +279,17 @@ impl Sources {
     /// Opens the sources for which `on` says yes.
     pub fn open(settings: &SourceSettings, on: impl Fn(&str) -> bool) -> Self {
         let rows = SOURCES.iter().filter(|row| on(row.name));
-        let open = |row: &SourceInfo| Opened {
+        let open = |row: &SourceInfo| OpenSource {
             name: row.name,
             source: (row.open)(settings),
-            presence: Presence::Unknown,
+            presence: SourcePresence::Unknown,
         };
         Self(rows.map(open).collect())
     }
 
     /// The same with one more source.
     pub fn with(mut self, name: &'static str, source: Box<dyn Source>) -> Self {
-        self.0.push(Opened { name, source, presence: Presence::Unknown });
+        self.0.push(OpenSource { name, source, presence: SourcePresence::Unknown });
         self
     }
 
@@ -301,23 +301,23 @@ impl Sources {
     }
 }
 
-impl Opened {
+impl OpenSource {
     fn read(&mut self, into: &mut Reading) {
         let started = clock::instant();
         let outcome = self.source.read(into);
         let seconds = started.elapsed().as_secs_f64();
         match &outcome {
-            Ok(()) => self.presence = Presence::Here,
-            Err(error @ SourceError::Unavailable { .. }) if self.presence != Presence::Here => {
-                if self.presence == Presence::Unknown {
+            Ok(()) => self.presence = SourcePresence::Here,
+            Err(error @ SourceError::Unavailable { .. }) if self.presence != SourcePresence::Here => {
+                if self.presence == SourcePresence::Unknown {
                     tracing::info!(collector = self.name, reason = %error, "collector is unavailable here");
-                    self.presence = Presence::Absent;
+                    self.presence = SourcePresence::Absent;
                 }
                 return;
             }
             Err(error) => into.problems.push(ReadProblem { source: self.name, what: error.to_string() }),
         }
-        into.collections.push(Collection { source: self.name, success: outcome.is_ok(), seconds });
+        into.collections.push(CollectorResult { source: self.name, success: outcome.is_ok(), seconds });
     }
 }
 

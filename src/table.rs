@@ -11,20 +11,20 @@ mod cell;
 mod csv;
 mod error;
 mod validation;
-mod scores;
+mod score_writer;
 mod input_stream;
 
 pub use cell::instant;
 pub use csv::{CsvCells, CsvReader};
 pub use error::{NoTime, TableError, TableProblem, quoted};
 pub use input_stream::InputStream;
-pub use scores::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
+pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use validation::{
-    ColumnStats, ColumnType, EXAMPLES_MAX, Example, FindingGroup, FindingKind, ROWS_MIN, Severity,
-    TableValidation, Time, ValueRange,
+    ColumnStats, ColumnType, EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, ROWS_MIN, Severity,
+    TableValidation, TimeColumn, ValueRange,
 };
 
-use cell::Cell;
+use cell::CellValue;
 
 /// Most signals of a table, what the forest takes at most.
 pub const COLUMNS_MAX: usize = 256;
@@ -236,13 +236,13 @@ fn fill(
             continue;
         }
         match cell::number(cell) {
-            Cell::Known(value) => {
+            CellValue::Known(value) => {
                 row.values[signal] = value;
                 row.missing[signal] = false;
             }
-            Cell::Missing => (),
-            Cell::Vast => tell(TableProblem::Vast { column: columns[signal].clone(), cell: text(cell) }),
-            Cell::Text => tell(match separator(cells) {
+            CellValue::Missing => (),
+            CellValue::Vast => tell(TableProblem::Vast { column: columns[signal].clone(), cell: text(cell) }),
+            CellValue::Text => tell(match separator(cells) {
                 Some(separator) => TableProblem::Ragged { cells: 1, header: 1, separator: Some(separator) },
                 None => TableProblem::Text { column: columns[signal].clone(), cell: text(cell) },
             }),

@@ -60,7 +60,7 @@ pub enum LogFormat {
 /// When it was called before.
 pub fn init(
     settings: LogSettings,
-    traces: Option<&otlp::Traces>,
+    traces: Option<&otlp::TracePipeline>,
 ) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
     let log = subscriber(settings, clock::now, std::io::stderr);
     match traces {
@@ -71,7 +71,7 @@ pub fn init(
 }
 
 /// Sends spans to `traces`, and what `log` takes to it.
-pub fn traced<S>(log: S, traces: &otlp::Traces) -> impl Subscriber + Send + Sync + use<S>
+pub fn traced<S>(log: S, traces: &otlp::TracePipeline) -> impl Subscriber + Send + Sync + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
@@ -107,7 +107,8 @@ where
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let events = filter::filter_fn(move |it| it.is_event() && *it.level() <= level);
-    let lines = fmt::layer().event_format(log_format::Lines { format: settings.format, now }).with_writer(to);
+    let lines =
+        fmt::layer().event_format(log_format::LineFormatter { format: settings.format, now }).with_writer(to);
     registry().with(lines.with_filter(events.with_max_level_hint(level)))
 }
 

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::detect::LearnStep;
-use crate::detect::eif::{self, Inputs};
+use crate::detect::eif::{self, ForestInputs};
 use crate::detect::forest::{self, FeatureRows, Forest};
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 use crate::drift::{DriftLog, DriftReference};
 use crate::reading::Timestamp;
 
@@ -87,7 +87,7 @@ pub struct TrainedModel {
     /// The forest and its threshold, ready to be shared.
     pub eif: eif::ForestModel,
     /// What is known of it.
-    pub card: ModelEvaluation,
+    pub evaluation: ModelEvaluation,
     /// What the signals were like that it was trained on.
     pub reference: DriftReference,
 }
@@ -207,7 +207,7 @@ pub fn train_with_reference(
         alarms: skill.alarms,
         digest: eif.forest.digest(),
     };
-    Ok(TrainedModel { eif, card, reference: history.log.reference() })
+    Ok(TrainedModel { eif, evaluation: card, reference: history.log.reference() })
 }
 
 /// The score from which on a point is strange: 99.5 % of the held-out points' scores are below it. Where they are too
@@ -235,14 +235,14 @@ fn split(history: &TrainingSet, random: &mut SeededRng) -> (FeatureRows, Feature
     let signals = history.rows.width();
     let deviations: Vec<f32> =
         (0..signals).map(|idx| history.noise.get(idx).map_or(0.0, |it| it.clamp(0.0, 1.0).sqrt())).collect();
-    let mut inputs = Inputs::new(signals);
+    let mut inputs = ForestInputs::new(signals);
     let (mut fit, mut held_out) = (FeatureRows::new(inputs.width()), FeatureRows::new(inputs.width()));
     let mut normals = vec![0.0; signals];
     // Every fifth point; in a long history only some of these, evenly spread.
     let step = HELD_OUT_EVERY * history.rows.len().div_ceil(HELD_OUT_EVERY * HELD_OUT_MAX);
     for (idx, z) in history.rows.iter().enumerate() {
         if history.starts.binary_search(&idx).is_ok() {
-            inputs = Inputs::new(signals);
+            inputs = ForestInputs::new(signals);
         }
         random.fill_normal(&mut normals);
         let moved = z.iter().zip(&normals).zip(&deviations);
@@ -285,7 +285,7 @@ mod tests {
     fn a_model_knows_how_good_it_is() {
         for signals in [1, 3, 8, 9, 26, 65] {
             let model = train(&history(signals, 600, 1.0, 0.0), &TrainingSettings::default(), 5).unwrap();
-            let card = &model.card;
+            let card = &model.evaluation;
             assert!(card.auc_own > 0.8, "{signals} signals: {card:?}");
             assert_eq!((card.rows, card.held_out, card.sample_size), (480, 120, 256));
             assert!((0.55..0.8).contains(&model.eif.threshold), "{card:?}");
@@ -296,15 +296,19 @@ mod tests {
     fn equal_histories_give_equal_forests() {
         let train = |seed| train(&history(12, 300, 1.0, 0.1), &TrainingSettings::default(), seed).unwrap();
         assert_eq!(train(1).eif.forest, train(1).eif.forest);
-        assert_ne!(train(1).card.digest, train(2).card.digest);
+        assert_ne!(train(1).evaluation.digest, train(2).evaluation.digest);
     }
 
     #[test]
     fn an_idle_host_is_judged_with_its_noise_floor() {
         let model = train(&history(12, 600, 0.0, 1.0), &TrainingSettings::default(), 5).unwrap();
         let score = |z: f32| model.eif.forest.score(&[z; 12]);
-        assert!(score(0.0) < model.eif.threshold && score(0.5) < model.eif.threshold, "{:?}", model.card);
-        assert!(score(5.0) > model.eif.threshold, "{} {:?}", score(5.0), model.card);
+        assert!(
+            score(0.0) < model.eif.threshold && score(0.5) < model.eif.threshold,
+            "{:?}",
+            model.evaluation
+        );
+        assert!(score(5.0) > model.eif.threshold, "{} {:?}", score(5.0), model.evaluation);
     }
 
     #[test]
@@ -324,7 +328,7 @@ mod tests {
     #[test]
     fn few_points_are_enough_or_refused() {
         let first = train(&history(26, 20, 1.0, 0.2), &TrainingSettings::default(), 5).unwrap();
-        assert_eq!((first.card.rows, first.card.sample_size), (16, 16));
+        assert_eq!((first.evaluation.rows, first.evaluation.sample_size), (16, 16));
         let error = train(&history(26, 9, 1.0, 0.2), &TrainingSettings::default(), 5).unwrap_err();
         assert_eq!(error.to_string(), "too few points: 9, 10 required");
     }

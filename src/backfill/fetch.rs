@@ -1,11 +1,11 @@
 //! The order of queries: find the server's names, find the times with data, then fetch chunk by chunk.
 
 use super::fetch_error::{FetchError, FetchErrorKind};
-use super::http_client::Tell;
+use super::http_client::OnProgress;
 use super::influx::Influx;
 use super::mapping::{MetricMapping, ProgramMapping, SeriesSelector, SignalSeries};
 use super::prometheus::Prometheus;
-use super::series::{Series, some_of};
+use super::series::{FetchedSeries, some_of};
 use super::time_chunks::TimeChunk;
 use super::to_points::{ChunkSeries, PointBuilder};
 use super::{
@@ -49,7 +49,7 @@ impl Server {
         &mut self,
         anchor: &SeriesSelector,
         whole: TimeChunk,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
         match self {
             Self::Prometheus(it) => it.hosts(anchor, whole, tell),
@@ -57,7 +57,7 @@ impl Server {
         }
     }
 
-    fn instead(&mut self, whole: TimeChunk, tell: Tell<'_>) -> String {
+    fn instead(&mut self, whole: TimeChunk, tell: OnProgress<'_>) -> String {
         match self {
             Self::Prometheus(it) => it.instead(whole, tell),
             Self::Influx(it) => it.instead(tell),
@@ -68,7 +68,7 @@ impl Server {
         &mut self,
         anchor: &SeriesSelector,
         chunk: TimeChunk,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<Vec<(usize, f64)>, FetchError> {
         match self {
             Self::Prometheus(it) => it.times(anchor, chunk, tell),
@@ -80,8 +80,8 @@ impl Server {
         &mut self,
         direct: &SignalSeries,
         chunk: TimeChunk,
-        tell: Tell<'_>,
-    ) -> Result<Vec<Series>, FetchError> {
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<FetchedSeries>, FetchError> {
         match self {
             Self::Prometheus(it) => it.direct(direct, chunk, tell),
             // No set for InfluxDB has signals under their own names: the mapping refuses it.
@@ -101,8 +101,8 @@ impl Server {
         &mut self,
         entries: &[&MetricMapping],
         chunk: TimeChunk,
-        tell: Tell<'_>,
-    ) -> Result<Vec<Vec<Series>>, FetchError> {
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<Vec<FetchedSeries>>, FetchError> {
         match self {
             Self::Prometheus(it) => entries.iter().map(|entry| it.fetch(entry, chunk, tell)).collect(),
             Self::Influx(it) => it.fetch(entries, chunk, tell),
@@ -131,11 +131,11 @@ pub(super) fn read(
     access: &Credentials,
     mapping: &Mapping,
     wanted: &HistoryRequest<'_>,
-    tell: Tell<'_>,
+    tell: OnProgress<'_>,
 ) -> Result<FetchedHistory, HistoryError> {
     let mut server = Server::new(address, access, wanted)?;
     let millis = |span: HumanDuration| i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX);
-    let grid = |step: i64| TimeChunk::whole(wanted.until.0, wanted.lasting.as_seconds(), step);
+    let grid = |step: i64| TimeChunk::whole(wanted.until.0, wanted.lookback.as_seconds(), step);
     let step = millis(wanted.step);
     let mut whole = grid(step);
     let (set, mut times) = choose(&mut server, mapping.sets(address.kind), whole, tell)?;
@@ -151,7 +151,7 @@ pub(super) fn read(
     let mut fold =
         PointBuilder::new(wanted, &set.entries, direct.map(|it| it.name.as_str()), whole.step as f64 / 1e3);
     let parts: Vec<TimeChunk> = whole.parts().collect();
-    let mut course = Course { groups: server.groups(&set.entries), server, set, done: 0, of: 0 };
+    let mut course = FetchRun { groups: server.groups(&set.entries), server, set, done: 0, of: 0 };
     course.of = parts.len() * (course.groups.len() + usize::from(direct.is_some()));
     for part in parts {
         course.part(part, &times, &mut fold, tell)?;
@@ -175,7 +175,7 @@ fn choose<'a>(
     server: &mut Server,
     sets: &'a [ProgramMapping],
     whole: TimeChunk,
-    tell: Tell<'_>,
+    tell: OnProgress<'_>,
 ) -> Result<(&'a ProgramMapping, Times), FetchError> {
     let mut best: Option<(&ProgramMapping, Times)> = None;
     for set in sets {
@@ -203,7 +203,7 @@ fn instants(
     server: &mut Server,
     anchor: &SeriesSelector,
     whole: TimeChunk,
-    tell: Tell<'_>,
+    tell: OnProgress<'_>,
 ) -> Result<Times, FetchError> {
     let mut found = Vec::new();
     let mut left: Vec<TimeChunk> = whole.parts().collect();
@@ -226,7 +226,7 @@ fn apart(times: &[(i64, f64)]) -> Option<f64> {
 }
 
 /// A past under question.
-struct Course<'a> {
+struct FetchRun<'a> {
     server: Server,
     set: &'a ProgramMapping,
     groups: Vec<Vec<usize>>,
@@ -235,14 +235,14 @@ struct Course<'a> {
     of: usize,
 }
 
-impl Course<'_> {
+impl FetchRun<'_> {
     /// Asks for one part, or for its halves where it is too much at once.
     fn part(
         &mut self,
         part: TimeChunk,
         times: &[(i64, f64)],
         fold: &mut PointBuilder<'_>,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<(), FetchError> {
         let done = self.done;
         let outcome = self.ask(part, tell);
@@ -262,7 +262,7 @@ impl Course<'_> {
         }
     }
 
-    fn ask(&mut self, part: TimeChunk, tell: Tell<'_>) -> Result<ChunkSeries, FetchError> {
+    fn ask(&mut self, part: TimeChunk, tell: OnProgress<'_>) -> Result<ChunkSeries, FetchError> {
         let mut found =
             ChunkSeries { entries: vec![Vec::new(); self.set.entries.len()], ..ChunkSeries::default() };
         if let Some(direct) = &self.set.signals {
@@ -279,7 +279,7 @@ impl Course<'_> {
         Ok(found)
     }
 
-    fn answered(&mut self, tell: Tell<'_>) {
+    fn answered(&mut self, tell: OnProgress<'_>) {
         self.done += 1;
         tell(FetchProgress::Done { requests: self.done.min(self.of), of: self.of });
     }

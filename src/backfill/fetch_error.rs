@@ -136,7 +136,7 @@ impl fmt::Display for FetchErrorKind {
             Self::Page(title) => write!(
                 f,
                 "the response is a web page{}; check that the URL is that of the API and needs no login",
-                Said(title)
+                ServerMessage(title)
             ),
             Self::Garbled(what) => write!(f, "unexpected response: {what}"),
             Self::Nothing { names, instead } => {
@@ -168,7 +168,7 @@ impl FetchErrorKind {
             Self::Forbidden(said) => write!(
                 f,
                 "access denied (403){}; check the user's permissions, or a missing header such as X-Scope-OrgID (--header)",
-                Said(said)
+                ServerMessage(said)
             ),
             Self::NoPath => f.write_str(
                 "not found (404); if the API has a prefix, add it to the URL, such as http://host/prometheus",
@@ -176,16 +176,20 @@ impl FetchErrorKind {
             Self::Question { status, said } => write!(
                 f,
                 "the server rejects the query ({status}){}; check --match and --mapping",
-                Said(said)
+                ServerMessage(said)
             ),
             Self::Busy { wait: Some(wait) } => {
                 write!(f, "too many requests (429); try again after {wait}")
             }
             Self::Busy { wait: None } => f.write_str("too many requests (429); try again later"),
             Self::Down { status, said } => {
-                write!(f, "the server failed ({status}){}; try again later, or check its log", Said(said))
+                write!(
+                    f,
+                    "the server failed ({status}){}; try again later, or check its log",
+                    ServerMessage(said)
+                )
             }
-            Self::Moved(to) => write!(f, "the server redirects{}; use that URL", Said(to)),
+            Self::Moved(to) => write!(f, "the server redirects{}; use that URL", ServerMessage(to)),
             Self::Status(status) => {
                 write!(f, "unexpected status {status}")
             }
@@ -195,9 +199,9 @@ impl FetchErrorKind {
 }
 
 /// What a server said, behind a colon; nothing when it said nothing.
-struct Said<'a>(&'a str);
+struct ServerMessage<'a>(&'a str);
 
-impl fmt::Display for Said<'_> {
+impl fmt::Display for ServerMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
     }

@@ -30,9 +30,9 @@ const WAIT_FIRST: HumanDuration = HumanDuration::seconds(1);
 const WAIT_MAX: HumanDuration = HumanDuration::seconds(60);
 
 /// Names and values of a question.
-pub(super) type Form<'a> = &'a [(&'a str, &'a str)];
+pub(super) type FormFields<'a> = &'a [(&'a str, &'a str)];
 /// Hears what happens meanwhile.
-pub(super) type Tell<'a> = &'a mut dyn FnMut(FetchProgress<'_>);
+pub(super) type OnProgress<'a> = &'a mut dyn FnMut(FetchProgress<'_>);
 
 /// Asks one server.
 pub(super) struct HttpClient {
@@ -91,7 +91,12 @@ impl HttpClient {
     }
 
     /// Asks a question, as a form where the server takes forms.
-    pub(super) fn ask(&mut self, path: &str, form: Form<'_>, tell: Tell<'_>) -> Result<Vec<u8>, FetchError> {
+    pub(super) fn ask(
+        &mut self,
+        path: &str,
+        form: FormFields<'_>,
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<u8>, FetchError> {
         if self.posts {
             match self.tries(path, form, true, tell) {
                 Err(FetchError { cause: FetchErrorKind::Status(405), .. }) => self.posts = false,
@@ -102,12 +107,23 @@ impl HttpClient {
     }
 
     /// Asks a question that stands in the URL.
-    pub(super) fn get(&self, path: &str, form: Form<'_>, tell: Tell<'_>) -> Result<Vec<u8>, FetchError> {
+    pub(super) fn get(
+        &self,
+        path: &str,
+        form: FormFields<'_>,
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<u8>, FetchError> {
         self.tries(path, form, false, tell)
     }
 
     /// Asks again where that may help.
-    fn tries(&self, path: &str, form: Form<'_>, post: bool, tell: Tell<'_>) -> Result<Vec<u8>, FetchError> {
+    fn tries(
+        &self,
+        path: &str,
+        form: FormFields<'_>,
+        post: bool,
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<u8>, FetchError> {
         let mut wait = WAIT_FIRST;
         for tried in 1.. {
             let (cause, asked) = match self.once(path, form, post) {
@@ -133,7 +149,7 @@ impl HttpClient {
     fn once(
         &self,
         path: &str,
-        form: Form<'_>,
+        form: FormFields<'_>,
         post: bool,
     ) -> Result<Vec<u8>, (FetchErrorKind, Option<HumanDuration>)> {
         let url = format!("{}{path}", self.url);
@@ -166,7 +182,7 @@ impl HttpClient {
         bytes: &[u8],
         rest: Option<HumanDuration>,
     ) -> FetchErrorKind {
-        let said = || said(answer.headers(), bytes);
+        let said = || response_text(answer.headers(), bytes);
         match status {
             300..400 => {
                 let to = answer.headers().get(LOCATION).and_then(|it| it.to_str().ok()).unwrap_or_default();
@@ -256,7 +272,7 @@ fn title(bytes: &[u8]) -> String {
 }
 
 /// What a server says is wrong: both APIs put it under `error`; proxies write a line.
-fn said(headers: &HeaderMap, bytes: &[u8]) -> String {
+fn response_text(headers: &HeaderMap, bytes: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
@@ -276,7 +292,8 @@ mod tests {
 
     #[test]
     fn what_a_server_says_is_found() {
-        let check = |text: &str, expect: &str| assert_eq!(said(&HeaderMap::new(), text.as_bytes()), expect);
+        let check =
+            |text: &str, expect: &str| assert_eq!(response_text(&HeaderMap::new(), text.as_bytes()), expect);
         check(r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#, "parse error");
         check("no org id\n", "no org id");
         check("<html><head><title>502 Bad\nGateway</title>", "502 Bad Gateway");

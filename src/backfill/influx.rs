@@ -4,14 +4,14 @@
 //! start of a step and Prometheus its end.
 
 use super::fetch_error::{FetchError, FetchErrorKind};
-use super::http_client::{HttpClient, Tell};
-use super::mapping::{Label, MetricMapping, SeriesSelector};
-use super::series::{Series, some_of};
+use super::http_client::{HttpClient, OnProgress};
+use super::mapping::{LabelRule, MetricMapping, SeriesSelector};
+use super::series::{FetchedSeries, some_of};
 use super::time_chunks::TimeChunk;
 use super::{Credentials, HistoryRequest, ServerAddress};
 use crate::metric::MetricType;
 
-mod answer;
+mod response;
 
 /// A server under question.
 pub(super) struct Influx {
@@ -34,7 +34,7 @@ impl Influx {
     ) -> Result<Self, FetchError> {
         let host =
             wanted.host.map(|it| format!("\"host\" = '{}'", it.replace('\\', "\\\\").replace('\'', "\\'")));
-        let matching = wanted.matching.map(str::trim).filter(|it| !it.is_empty()).map(|it| format!("({it})"));
+        let matching = wanted.selector.map(str::trim).filter(|it| !it.is_empty()).map(|it| format!("({it})"));
         let (database, policy) = address.database.clone().unwrap_or_default();
         let conditions = host.into_iter().chain(matching).collect();
         Ok(Self { client: HttpClient::new(address, access)?, database, policy, conditions })
@@ -48,7 +48,7 @@ impl Influx {
     pub(super) fn hosts(
         &mut self,
         anchor: &SeriesSelector,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
         let conditions = self.conditions.join(" AND ");
         let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {conditions}") };
@@ -61,7 +61,7 @@ impl Influx {
     }
 
     /// What to tell a user who found nothing.
-    pub(super) fn instead(&mut self, tell: Tell<'_>) -> String {
+    pub(super) fn instead(&mut self, tell: OnProgress<'_>) -> String {
         match self.list(&format!("SHOW MEASUREMENTS LIMIT {TOLD_MAX}"), "name", tell) {
             Ok(names) if names.is_empty() => format!("the database {:?} is empty", self.database),
             Ok(names) => {
@@ -81,7 +81,7 @@ impl Influx {
         &mut self,
         anchor: &SeriesSelector,
         chunk: TimeChunk,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<Vec<(usize, f64)>, FetchError> {
         let (measurement, field) = parted(&anchor.from);
         let query = self.query(measurement, &[format!("count(\"{field}\")")], &anchor.filter, &[], chunk);
@@ -112,8 +112,8 @@ impl Influx {
         &mut self,
         entries: &[&MetricMapping],
         chunk: TimeChunk,
-        tell: Tell<'_>,
-    ) -> Result<Vec<Vec<Series>>, FetchError> {
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<Vec<FetchedSeries>>, FetchError> {
         let Some(first) = entries.first() else { return Ok(Vec::new()) };
         let (measurement, _) = parted(&first.choice.from);
         let columns: Vec<String> = entries.iter().map(|it| column(it)).collect();
@@ -149,30 +149,30 @@ impl Influx {
         query: &str,
         columns: usize,
         chunk: TimeChunk,
-        tell: Tell<'_>,
-    ) -> Result<Vec<Vec<Series>>, FetchError> {
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<Vec<FetchedSeries>>, FetchError> {
         let bytes = self.ask(query, tell)?;
-        answer::columns(&bytes, columns, chunk).map_err(|cause| self.explained(cause, tell))
+        response::columns(&bytes, columns, chunk).map_err(|cause| self.explained(cause, tell))
     }
 
-    fn list(&mut self, query: &str, column: &str, tell: Tell<'_>) -> Result<Vec<String>, FetchError> {
+    fn list(&mut self, query: &str, column: &str, tell: OnProgress<'_>) -> Result<Vec<String>, FetchError> {
         let bytes = self.ask(query, tell)?;
-        answer::texts(&bytes, column).map_err(|cause| self.explained(cause, tell))
+        response::texts(&bytes, column).map_err(|cause| self.explained(cause, tell))
     }
 
-    fn ask(&mut self, query: &str, tell: Tell<'_>) -> Result<Vec<u8>, FetchError> {
+    fn ask(&mut self, query: &str, tell: OnProgress<'_>) -> Result<Vec<u8>, FetchError> {
         let mut form = vec![("db", self.database.as_str()), ("epoch", "ms"), ("q", query)];
         form.extend(self.policy.as_deref().map(|it| ("rp", it)));
         self.client.get("/query", &form, tell)
     }
 
     /// A database that is not there is told with those that are.
-    fn explained(&self, cause: FetchErrorKind, tell: Tell<'_>) -> FetchError {
+    fn explained(&self, cause: FetchErrorKind, tell: OnProgress<'_>) -> FetchError {
         let FetchErrorKind::Question { status, mut said } = cause else { return self.failure(cause) };
         if said.starts_with("database not found") {
             let form = [("epoch", "ms"), ("q", "SHOW DATABASES")];
             let names =
-                self.client.get("/query", &form, tell).ok().and_then(|it| answer::texts(&it, "name").ok());
+                self.client.get("/query", &form, tell).ok().and_then(|it| response::texts(&it, "name").ok());
             let names: Vec<_> =
                 names.unwrap_or_default().into_iter().filter(|it| !it.starts_with('_')).collect();
             said.push_str(&match names.is_empty() {
@@ -191,8 +191,8 @@ fn parted(name: &str) -> (&str, &str) {
 
 fn tags(entry: &MetricMapping) -> Vec<String> {
     let of = entry.labels.iter().filter_map(|it| match it {
-        Label::Of(tag) => Some(tag.replace(['"', '\\'], "")),
-        Label::Fixed(_) => None,
+        LabelRule::Of(tag) => Some(tag.replace(['"', '\\'], "")),
+        LabelRule::Fixed(_) => None,
     });
     of.collect()
 }

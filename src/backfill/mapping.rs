@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::ServerKind;
 use crate::metric::Metric;
 
-mod raw;
+mod mapping_file;
 mod resolve;
 
 /// The names that hostnorm brings along.
@@ -70,7 +70,7 @@ pub(super) struct MetricMapping {
     /// See [`Self::plus`].
     pub(super) minus: Option<String>,
     /// Where the value of each label comes from, in the order of the metric's labels.
-    pub(super) labels: Vec<Label>,
+    pub(super) labels: Vec<LabelRule>,
     /// A factor.
     pub(super) times: f64,
     /// Whether the value is a gain in a second, to be added up.
@@ -83,7 +83,7 @@ pub(super) struct MetricMapping {
 
 /// The value of a label.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Label {
+pub(super) enum LabelRule {
     /// What this label of the server has.
     Of(String),
     /// Always this.
@@ -160,7 +160,7 @@ impl Mapping {
     }
 
     fn of(file: &str, text: &str, metrics: &[&'static Metric]) -> Result<Self, MappingError> {
-        let raw = raw::parse(file, text)?;
+        let raw = mapping_file::parse(file, text)?;
         let resolver = resolve::Resolver { file, text, metrics };
         Ok(Self {
             prometheus: resolver.sets(ServerKind::Prometheus, raw.prometheus)?,
@@ -218,7 +218,7 @@ mod tests {
         let mapping = Mapping::of("m.yaml", &text, METRICS).unwrap();
         let [set] = mapping.sets(ServerKind::Prometheus) else { panic!("{mapping:?}") };
         let [entry] = &set.entries[..] else { panic!("{set:?}") };
-        assert_eq!((entry.labels.as_slice(), entry.times), (&[Label::Of("mode".into())][..], 0.5));
+        assert_eq!((entry.labels.as_slice(), entry.times), (&[LabelRule::Of("mode".into())][..], 0.5));
         assert!(mapping.sets(ServerKind::Influx).is_empty());
         check(
             &with(

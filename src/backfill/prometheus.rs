@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 
 use super::fetch_error::{FetchError, FetchErrorKind};
-use super::http_client::{HttpClient, Tell};
-use super::mapping::{Label, MetricMapping, SeriesSelector, SignalSeries};
-use super::series::{Series, some_of};
+use super::http_client::{HttpClient, OnProgress};
+use super::mapping::{LabelRule, MetricMapping, SeriesSelector, SignalSeries};
+use super::series::{FetchedSeries, some_of};
 use super::time_chunks::TimeChunk;
 use super::{Credentials, HistoryRequest, ServerAddress};
 use crate::metric::MetricType;
 
-mod answer;
+mod response;
 
 /// A server under question.
 pub(super) struct Prometheus {
@@ -34,7 +34,7 @@ impl Prometheus {
         wanted: &HistoryRequest<'_>,
     ) -> Result<Self, FetchError> {
         let matching =
-            wanted.matching.map(|it| it.trim().trim_start_matches('{').trim_end_matches('}').trim());
+            wanted.selector.map(|it| it.trim().trim_start_matches('{').trim_end_matches('}').trim());
         let host = wanted.host.map(|it| format!("instance=~\"{}(:[0-9]+)?\"", literal(it)));
         let selectors =
             matching.map(str::to_owned).into_iter().chain(host).filter(|it| !it.is_empty()).collect();
@@ -50,13 +50,13 @@ impl Prometheus {
         &mut self,
         anchor: &SeriesSelector,
         whole: TimeChunk,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
         self.label("instance", Some(&self.selected(anchor)), whole, tell)
     }
 
     /// What to tell a user who found nothing.
-    pub(super) fn instead(&mut self, whole: TimeChunk, tell: Tell<'_>) -> String {
+    pub(super) fn instead(&mut self, whole: TimeChunk, tell: OnProgress<'_>) -> String {
         match self.label("instance", None, whole, tell) {
             Ok(hosts) if hosts.is_empty() => "it has no series with a label instance in this range".into(),
             Ok(hosts) => format!("in this range it has the instances {}", some_of(&hosts).join(", ")),
@@ -70,7 +70,7 @@ impl Prometheus {
         &mut self,
         anchor: &SeriesSelector,
         chunk: TimeChunk,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<Vec<(usize, f64)>, FetchError> {
         let query = format!("max(timestamp({}))", self.selected(anchor));
         let series = self.range(&query, chunk, tell)?;
@@ -84,8 +84,8 @@ impl Prometheus {
         &mut self,
         direct: &SignalSeries,
         chunk: TimeChunk,
-        tell: Tell<'_>,
-    ) -> Result<Vec<Series>, FetchError> {
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<FetchedSeries>, FetchError> {
         let inner = over("last", &self.selected(&direct.choice), chunk);
         self.range(&format!("max by ({}) ({inner})", direct.name), chunk, tell)
     }
@@ -95,8 +95,8 @@ impl Prometheus {
         &mut self,
         entry: &MetricMapping,
         chunk: TimeChunk,
-        tell: Tell<'_>,
-    ) -> Result<Vec<Series>, FetchError> {
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<FetchedSeries>, FetchError> {
         let query = self.query(entry, chunk);
         self.range(&query, chunk, tell)
     }
@@ -104,8 +104,8 @@ impl Prometheus {
     fn query(&self, entry: &MetricMapping, chunk: TimeChunk) -> String {
         let over_time = if entry.metric.ty == MetricType::Counter && !entry.rate { "last" } else { "avg" };
         let labels = entry.labels.iter().filter_map(|it| match it {
-            Label::Of(name) => Some(name.as_str()),
-            Label::Fixed(_) => None,
+            LabelRule::Of(name) => Some(name.as_str()),
+            LabelRule::Fixed(_) => None,
         });
         let labels = labels.collect::<Vec<_>>().join(",");
         let term = |name: &str| {
@@ -125,12 +125,17 @@ impl Prometheus {
         format!("{}{{{}}}", choice.from, inner.join(","))
     }
 
-    fn range(&mut self, query: &str, chunk: TimeChunk, tell: Tell<'_>) -> Result<Vec<Series>, FetchError> {
+    fn range(
+        &mut self,
+        query: &str,
+        chunk: TimeChunk,
+        tell: OnProgress<'_>,
+    ) -> Result<Vec<FetchedSeries>, FetchError> {
         let [start, end, step] =
             [chunk.start, chunk.end(), chunk.step].map(|it| format!("{:.3}", it as f64 / 1e3));
         let form = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
         let bytes = self.client.ask("/api/v1/query_range", &form, tell)?;
-        let answer = answer::matrix(&bytes, chunk).map_err(|cause| self.failure(cause))?;
+        let answer = response::matrix(&bytes, chunk).map_err(|cause| self.failure(cause))?;
         self.warn(answer.warnings);
         Ok(answer.series)
     }
@@ -140,13 +145,13 @@ impl Prometheus {
         name: &str,
         series: Option<&str>,
         whole: TimeChunk,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
         let [start, end] = [whole.start, whole.end()].map(|it| (it / 1000).to_string());
         let mut form = vec![("start", start.as_str()), ("end", &end)];
         form.extend(series.map(|it| ("match[]", it)));
         let bytes = self.client.get(&format!("/api/v1/label/{name}/values"), &form, tell)?;
-        let answer = answer::values(&bytes).map_err(|cause| self.failure(cause))?;
+        let answer = response::values(&bytes).map_err(|cause| self.failure(cause))?;
         self.warn(answer.warnings);
         Ok(answer.values)
     }
@@ -193,9 +198,9 @@ mod tests {
             signals: &[],
             step: HumanDuration::seconds(30),
             until: Timestamp(0.0),
-            lasting: HumanDuration::days(1),
+            lookback: HumanDuration::days(1),
             host,
-            matching,
+            selector: matching,
         };
         Prometheus::new(&address, &Credentials::default(), &wanted).unwrap()
     }
@@ -206,7 +211,7 @@ mod tests {
             choice: SeriesSelector { from: from.into(), filter: filter.into() },
             plus: None,
             minus: None,
-            labels: metric.labels.iter().map(|it| Label::Of((*it).into())).collect(),
+            labels: metric.labels.iter().map(|it| LabelRule::Of((*it).into())).collect(),
             times: 1.0,
             rate: false,
             per: None,

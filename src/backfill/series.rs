@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// One series.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Series {
+pub(super) struct FetchedSeries {
     /// Labels or tags of the server.
     pub(super) labels: BTreeMap<String, String>,
     /// Which instant of the part, and the value; finite, in the order of time.

@@ -19,7 +19,7 @@ pub struct BackfillSettings {
     pub host: String,
     /// More to choose series by.
     #[serde(rename = "match")]
-    pub matching: String,
+    pub selector: String,
     /// A file with the names that the server has; empty for those that hostnorm brings along.
     pub mapping: PathBuf,
     /// Name of the user; empty for none.
@@ -46,7 +46,7 @@ impl Default for BackfillSettings {
             from: String::new(),
             lookback: HumanDuration::days(1),
             host: String::new(),
-            matching: String::new(),
+            selector: String::new(),
             mapping: PathBuf::new(),
             user: String::new(),
             password_file: PathBuf::new(),
@@ -76,7 +76,7 @@ impl BackfillSettings {
     }
 
     /// What cannot be, with the key that it stands under.
-    pub fn wrong(&self) -> Option<(&'static str, String)> {
+    pub fn error(&self) -> Option<(&'static str, String)> {
         if self.from.is_empty() {
             return None;
         }
@@ -100,7 +100,7 @@ mod tests {
     fn an_origin_is_looked_at_before_it_is_needed() {
         let check = |from: &str, lookback: HumanDuration, expect: Option<&str>| {
             let settings = BackfillSettings { from: from.into(), lookback, ..BackfillSettings::default() };
-            assert_eq!(settings.wrong().map(|(key, _)| key), expect, "{from} {lookback}");
+            assert_eq!(settings.error().map(|(key, _)| key), expect, "{from} {lookback}");
         };
         check("", HumanDuration::default(), None);
         check("prometheus:http://localhost:9090", HumanDuration::days(1), None);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::mapping::{Label, MetricMapping};
-use super::series::Series;
+use super::mapping::{LabelRule, MetricMapping};
+use super::series::FetchedSeries;
 use super::time_chunks::TimeChunk;
 use super::unit_check::Units;
 use super::{FetchedHistory, HistoryRequest};
@@ -22,9 +22,9 @@ pub(super) struct ChunkSeries {
     /// Instants that have a reading, each with the seconds since the epoch at which it was made.
     pub(super) times: Vec<(usize, f64)>,
     /// The series of each source.
-    pub(super) entries: Vec<Vec<Series>>,
+    pub(super) entries: Vec<Vec<FetchedSeries>>,
     /// Signals under their own names.
-    pub(super) direct: Vec<Series>,
+    pub(super) direct: Vec<FetchedSeries>,
 }
 
 /// A past under way.
@@ -36,7 +36,7 @@ pub(super) struct PointBuilder<'a> {
     step: f64,
     /// The place of each series of each source.
     places: BTreeMap<(usize, Labels), usize>,
-    slots: Vec<Slot>,
+    slots: Vec<PointSlot>,
     dropped: BTreeMap<&'static str, usize>,
     before: Option<(f64, Values)>,
     units: Units<'a>,
@@ -44,7 +44,7 @@ pub(super) struct PointBuilder<'a> {
 }
 
 /// One series of one source.
-struct Slot {
+struct PointSlot {
     entry: usize,
     labels: Labels,
     /// What a rate has added up to.
@@ -106,14 +106,14 @@ impl<'a> PointBuilder<'a> {
 
     /// The slots of some series, in the order of their labels: what depends on it, such as which device is a part of
     /// the one before, finds it so each time.
-    fn slots_of(&mut self, entry: usize, series: Vec<Series>) -> Vec<(usize, Vec<(usize, f64)>)> {
+    fn slots_of(&mut self, entry: usize, series: Vec<FetchedSeries>) -> Vec<(usize, Vec<(usize, f64)>)> {
         let Some(own) = self.entries.get(entry) else { return Vec::new() };
         // No labels at all are not the same as an empty list of them.
-        let labels = |series: &Series| match own.labels.is_empty() {
+        let labels = |series: &FetchedSeries| match own.labels.is_empty() {
             true => Labels::NONE,
             false => Labels::new(own.labels.iter().map(|it| match it {
-                Label::Of(name) => series.labels.get(name).map_or("", String::as_str),
-                Label::Fixed(value) => value,
+                LabelRule::Of(name) => series.labels.get(name).map_or("", String::as_str),
+                LabelRule::Fixed(value) => value,
             })),
         };
         let mut series: Vec<_> = series.into_iter().map(|it| (labels(&it), it.values)).collect();
@@ -126,7 +126,7 @@ impl<'a> PointBuilder<'a> {
         let slot = |(labels, values): (Labels, Vec<(usize, f64)>)| {
             let slots = &mut self.slots;
             let place = *self.places.entry((entry, labels.clone())).or_insert_with(|| {
-                slots.push(Slot { entry, labels, sum: 0.0 });
+                slots.push(PointSlot { entry, labels, sum: 0.0 });
                 slots.len() - 1
             });
             (place, values)
@@ -143,7 +143,7 @@ impl<'a> PointBuilder<'a> {
         let change =
             before.zip(elapsed).and_then(|(before, elapsed)| ReadingPair::new(before, &now, elapsed));
         let mut signals: Vec<Option<f64>> = match &change {
-            Some(change) => self.wanted.signals.iter().map(|it| (it.of)(change)).collect(),
+            Some(change) => self.wanted.signals.iter().map(|it| (it.formula)(change)).collect(),
             None => vec![None; self.wanted.signals.len()],
         };
         for (signal, value) in direct {
@@ -208,7 +208,7 @@ mod tests {
     use crate::duration::HumanDuration;
     use crate::metric::Metric;
     use crate::reading::SubjectKind;
-    use crate::signal::{Signal, Unit};
+    use crate::signal::{Signal, SignalUnit};
 
     static READ: Metric = Metric::counter("read_total", "Bytes").by(&["device"]);
     static CPUS: Metric = Metric::gauge("cpus", "Processors");
@@ -220,7 +220,15 @@ mod tests {
     ];
 
     const fn signal(name: &'static str, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
-        Signal { kind: SubjectKind::Host, name, title: "", help: "", unit: Unit::Count, floor: 0.0, of }
+        Signal {
+            kind: SubjectKind::Host,
+            name,
+            title: "",
+            help: "",
+            unit: SignalUnit::Count,
+            floor: 0.0,
+            formula: of,
+        }
     }
 
     fn entry(metric: &'static Metric) -> MetricMapping {
@@ -229,7 +237,7 @@ mod tests {
             choice: SeriesSelector { from: metric.name.into(), filter: String::new() },
             plus: None,
             minus: None,
-            labels: metric.labels.iter().map(|it| Label::Of((*it).into())).collect(),
+            labels: metric.labels.iter().map(|it| LabelRule::Of((*it).into())).collect(),
             times: 1.0,
             rate: false,
             per: None,
@@ -237,9 +245,9 @@ mod tests {
         }
     }
 
-    fn series(label: &str, values: &[(usize, f64)]) -> Series {
+    fn series(label: &str, values: &[(usize, f64)]) -> FetchedSeries {
         let labels = BTreeMap::from([("device".to_owned(), label.to_owned())]);
-        Series { labels, values: values.to_vec() }
+        FetchedSeries { labels, values: values.to_vec() }
     }
 
     /// What one part of ten instants makes; points as their time and values, `-` where one is missing.
@@ -250,9 +258,9 @@ mod tests {
             signals: &signals,
             step: HumanDuration::seconds(10),
             until: Timestamp(0.0),
-            lasting: HumanDuration::days(1),
+            lookback: HumanDuration::days(1),
             host: None,
-            matching: None,
+            selector: None,
         };
         let mut fold = PointBuilder::new(&wanted, entries, Some("device"), 10.0);
         fold.part(TimeChunk { start: 0, step: 10_000, points: 10 }, part);

@@ -6,7 +6,7 @@ use super::HistoryRequest;
 use super::mapping::MetricMapping;
 use crate::metric::Metric;
 use crate::reading::Values;
-use crate::signal::{ReadingPair, Signal, Unit};
+use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 /// So many of the numbers may be out of range; counters jump and sensors fail now and then.
 const WRONG_SHARE_MAX: f64 = 0.05;
@@ -23,7 +23,7 @@ const KILOBYTES: &str = "values look like kilobytes: set times: 1024 in a file f
 const MILLISECONDS: &str = "values are not seconds: set times: 0.001 for milliseconds, or times: 0.000001 for microseconds, in a file for --mapping";
 
 /// What can be said of a metric whatever the host.
-enum Rule {
+enum RangeRule {
     /// A gauge is not less.
     AtLeast(f64),
     /// A counter gains no more in a second.
@@ -31,13 +31,13 @@ enum Rule {
 }
 
 /// Metrics with what is always true of them, and what may be wrong where it is not.
-static RULES: [(&str, Rule, &str); 6] = [
-    ("hostnorm_memory_size_bytes", Rule::AtLeast(MEMORY_BYTES_MIN), KILOBYTES),
-    ("hostnorm_filesystem_size_bytes", Rule::AtLeast(BYTES_MIN), KILOBYTES),
-    ("hostnorm_disk_io_time_seconds_total", Rule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
-    ("hostnorm_pressure_cpu_waiting_seconds_total", Rule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
-    ("hostnorm_pressure_memory_waiting_seconds_total", Rule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
-    ("hostnorm_pressure_io_waiting_seconds_total", Rule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
+static RULES: [(&str, RangeRule, &str); 6] = [
+    ("hostnorm_memory_size_bytes", RangeRule::AtLeast(MEMORY_BYTES_MIN), KILOBYTES),
+    ("hostnorm_filesystem_size_bytes", RangeRule::AtLeast(BYTES_MIN), KILOBYTES),
+    ("hostnorm_disk_io_time_seconds_total", RangeRule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
+    ("hostnorm_pressure_cpu_waiting_seconds_total", RangeRule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
+    ("hostnorm_pressure_memory_waiting_seconds_total", RangeRule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
+    ("hostnorm_pressure_io_waiting_seconds_total", RangeRule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
 ];
 
 /// Numbers that are not what they are taken for.
@@ -78,7 +78,7 @@ impl RangeCount {
         }
     }
 
-    fn is_amiss(&self) -> bool {
+    fn is_out_of_range(&self) -> bool {
         self.wrong as f64 > WRONG_SHARE_MAX * self.seen as f64
     }
 }
@@ -121,7 +121,7 @@ impl<'a> UnitCheck<'a> {
             hint,
         };
         for (idx, signal) in self.signals.iter().enumerate() {
-            if self.over[idx].is_amiss() && signal.unit == Unit::Ratio {
+            if self.over[idx].is_out_of_range() && signal.unit == SignalUnit::Ratio {
                 let hint = if self.over[idx].example <= 100.0 * (1.0 + RATIO_SLACK) {
                     "a ratio is between 0 and 1; values look like percent: divide by 100"
                 } else {
@@ -129,7 +129,7 @@ impl<'a> UnitCheck<'a> {
                 };
                 return Err(amiss(signal, &self.over[idx], hint));
             }
-            if self.below[idx].is_amiss() {
+            if self.below[idx].is_out_of_range() {
                 return Err(amiss(
                     signal,
                     &self.below[idx],
@@ -143,13 +143,13 @@ impl<'a> UnitCheck<'a> {
 
 /// What was seen of a server's numbers.
 pub(super) struct Units<'a> {
-    rules: Vec<(&'static Metric, String, &'static Rule, &'static str, RangeCount)>,
+    rules: Vec<(&'static Metric, String, &'static RangeRule, &'static str, RangeCount)>,
     ranges: UnitCheck<'a>,
 }
 
 impl<'a> Units<'a> {
     pub(super) fn new(wanted: &HistoryRequest<'a>, entries: &[MetricMapping]) -> Self {
-        let rule = |(name, rule, hint): &'static (&str, Rule, &'static str)| {
+        let rule = |(name, rule, hint): &'static (&str, RangeRule, &'static str)| {
             let entry = entries.iter().find(|it| it.metric.name == *name)?;
             let shown = format!("{name} (from {})", entry.choice.from);
             Some((entry.metric, shown, rule, *hint, RangeCount::default()))
@@ -160,11 +160,11 @@ impl<'a> Units<'a> {
     pub(super) fn reading(&mut self, now: &Values, change: Option<&ReadingPair<'_>>) {
         for (metric, _, rule, _, tally) in &mut self.rules {
             match rule {
-                Rule::AtLeast(least) => {
+                RangeRule::AtLeast(least) => {
                     now.each(metric)
                         .for_each(|it| tally.note(it.value, it.value < *least, |it, other| it < other));
                 }
-                Rule::Gains(most) => {
+                RangeRule::Gains(most) => {
                     let rates = change.into_iter().flat_map(|it| it.rates(metric));
                     rates.for_each(|(_, rate)| tally.note(rate, *most < rate, |it, other| it > other));
                 }
@@ -177,7 +177,7 @@ impl<'a> Units<'a> {
     }
 
     pub(super) fn judge(&self) -> Result<(), UnitError> {
-        match self.rules.iter().find(|(.., tally)| tally.is_amiss()) {
+        match self.rules.iter().find(|(.., tally)| tally.is_out_of_range()) {
             Some((_, name, _, hint, tally)) => {
                 Err(UnitError { name: name.clone(), example: tally.example, hint })
             }
@@ -191,10 +191,11 @@ mod tests {
     use super::*;
     use crate::reading::SubjectKind;
 
-    static SIGNALS: [Signal; 2] = [signal("a_ratio", Unit::Ratio), signal("a_count", Unit::Count)];
+    static SIGNALS: [Signal; 2] =
+        [signal("a_ratio", SignalUnit::Ratio), signal("a_count", SignalUnit::Count)];
 
-    const fn signal(name: &'static str, unit: Unit) -> Signal {
-        Signal { kind: SubjectKind::Host, name, title: "", help: "", unit, floor: 0.0, of: |_| None }
+    const fn signal(name: &'static str, unit: SignalUnit) -> Signal {
+        Signal { kind: SubjectKind::Host, name, title: "", help: "", unit, floor: 0.0, formula: |_| None }
     }
 
     fn check(values: &[(f64, f64)], expect: &str) {

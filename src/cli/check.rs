@@ -7,7 +7,7 @@ use crate::config::Setting;
 
 /// What `check` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Print {
+pub enum PrintMode {
     /// Whether the settings are valid.
     Verdict,
     /// The settings in effect, with their places.
@@ -35,10 +35,10 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
 }
 
-pub(super) fn print(matches: &ArgMatches) -> Print {
+pub(super) fn print(matches: &ArgMatches) -> PrintMode {
     match (matches.get_flag("print-defaults"), matches.get_flag("print")) {
-        (true, _) => Print::Defaults,
-        (false, true) => Print::Effective,
-        (false, false) => Print::Verdict,
+        (true, _) => PrintMode::Defaults,
+        (false, true) => PrintMode::Effective,
+        (false, false) => PrintMode::Verdict,
     }
 }

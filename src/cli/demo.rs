@@ -23,7 +23,7 @@ pub struct Demo {
 }
 
 /// A whole number that is asked for, and its bounds.
-struct Whole {
+struct WholeSeconds {
     name: &'static str,
     default: &'static str,
     max: u64,
@@ -32,21 +32,21 @@ struct Whole {
 
 /// The bounds keep a twentieth of each processor and half of the memory free, a file a size that fits on most disks, and
 /// connections below what ports there are for a minute of them.
-const WHOLES: [Whole; 4] = [
-    Whole { name: "cpu", default: "90", max: 95, help: "Load on each CPU, in percent" },
-    Whole {
+const WHOLES: [WholeSeconds; 4] = [
+    WholeSeconds { name: "cpu", default: "90", max: 95, help: "Load on each CPU, in percent" },
+    WholeSeconds {
         name: "memory",
         default: "20",
         max: 50,
         help: "Share of the available memory to allocate, in percent; at most 2 GiB",
     },
-    Whole {
+    WholeSeconds {
         name: "disk",
         default: "256",
         max: 1024,
         help: "Size of the temporary file to rewrite, in megabytes",
     },
-    Whole {
+    WholeSeconds {
         name: "http-rps",
         default: "200",
         max: 400,
@@ -83,7 +83,7 @@ pub(super) fn command() -> clap::Command {
 pub(super) fn options(matches: &ArgMatches) -> Result<Demo, Exit> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let wrong = |name: &str, why: String| Exit::usage(format!("--{name} {} {why}", text(name)));
-    let whole = |whole: &Whole| match text(whole.name).parse::<u64>() {
+    let whole = |whole: &WholeSeconds| match text(whole.name).parse::<u64>() {
         Err(_) => Err(wrong(whole.name, "is not a whole number".into())),
         Ok(value) if value > whole.max => {
             Err(wrong(whole.name, format!("is too much for a demo; the maximum is {}", whole.max)))

@@ -52,7 +52,7 @@ pub struct TrainFrom {
     /// Which host of the server.
     pub host: Option<String>,
     /// More to choose series by.
-    pub matching: Option<String>,
+    pub selector: Option<String>,
     /// Under which names the server keeps things.
     pub mapping: Option<PathBuf>,
     /// How the server is asked.
@@ -218,7 +218,7 @@ pub(super) fn options(
         lookback: matches.get_one::<HumanDuration>("lookback").copied(),
         metrics: texts("metric"),
         host: text("host"),
-        matching: text("match"),
+        selector: text("match"),
         mapping: path("mapping"),
         access: Credentials {
             user: text("user").unwrap_or_default(),
@@ -279,7 +279,7 @@ mod tests {
                     it.lookback.map(HumanDuration::as_seconds),
                     it.metrics,
                     it.host,
-                    it.matching,
+                    it.selector,
                     it.options.flags.len()
                 )
             }

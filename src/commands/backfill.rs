@@ -28,7 +28,7 @@ pub(super) struct BackfillRequest<'a> {
     /// Which host of a server.
     pub(super) host: Option<&'a str>,
     /// More to choose series by.
-    pub(super) matching: Option<&'a str>,
+    pub(super) selector: Option<&'a str>,
     /// Which names the server has, where they are not the shipped ones.
     pub(super) mapping: Option<&'a Path>,
     /// How the server is asked.
@@ -63,9 +63,9 @@ pub(super) fn read(
                 signals: order.signals,
                 step: order.step,
                 until: order.now,
-                lasting: order.lookback.unwrap_or(LOOKBACK),
+                lookback: order.lookback.unwrap_or(LOOKBACK),
                 host: order.host,
-                matching: order.matching,
+                selector: order.selector,
             };
             backfill::read(address, order.access, &mapping, &wanted, tell)
                 .map_err(|error| Exit::failure(error.to_string()))?
@@ -95,7 +95,7 @@ fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, Exit> {
 }
 
 /// A sentence about what was found, and more about what was not.
-pub(super) fn told(past: &FetchedHistory, signals: &[&'static Signal]) -> String {
+pub(super) fn summary(past: &FetchedHistory, signals: &[&'static Signal]) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     if let (Some(first), Some(last)) = (past.points.first(), past.points.last()) {

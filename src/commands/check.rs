@@ -2,21 +2,21 @@
 
 use std::ffi::OsString;
 
-use crate::cli::{Exit, GlobalOptions, Print};
+use crate::cli::{Exit, GlobalOptions, PrintMode};
 use crate::config;
 
 /// Looks at settings; exit code 0 or 64.
 pub fn run(
     options: &GlobalOptions,
-    print: Print,
+    print: PrintMode,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Exit {
-    if print == Print::Defaults {
+    if print == PrintMode::Defaults {
         return Exit::success(config::default_file());
     }
     match options.load(environment) {
         Err(problems) => Exit::usage(problems.to_string()),
-        Ok(loaded) if print == Print::Effective => Exit::success(config::effective(&loaded)),
+        Ok(loaded) if print == PrintMode::Effective => Exit::success(config::effective(&loaded)),
         Ok(loaded) => Exit::success(match &loaded.file {
             Some(file) => format!("{} is valid", file.display()),
             None => "the settings are valid; there is no settings file".into(),

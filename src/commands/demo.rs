@@ -16,11 +16,11 @@ use crate::sampler;
 use crate::store::Store;
 use crate::telemetry;
 
-mod load;
-mod story;
+mod load_generator;
+mod demo_script;
 
-use load::GeneratedLoad;
-use story::{DemoReading, DemoScript, LoadAction};
+use demo_script::{DemoReading, DemoScript, LoadAction};
+use load_generator::GeneratedLoad;
 
 /// Reports that wait to be told; a terminal that is that slow misses some.
 const WAITING_MAX: usize = 64;
@@ -28,7 +28,7 @@ const WAITING_MAX: usize = 64;
 /// Learns, makes load, tells what is found; exit code 0 also when told to stop, 1 for what fails.
 pub fn run(demo: Demo) -> Exit {
     let config = match LoadedConfig::new(None, [], Vec::new()).and_then(LoadedConfig::on_this_host) {
-        Ok(loaded) => hurried(loaded.config, &demo),
+        Ok(loaded) => shortened_settings(loaded.config, &demo),
         Err(problems) => return Exit::usage(problems.to_string()),
     };
     if let Err(error) = telemetry::init(config.log, None) {
@@ -47,11 +47,11 @@ pub fn run(demo: Demo) -> Exit {
 }
 
 /// Five readings in a second, points of six seconds, and an end within seconds: nobody watches for ten minutes.
-fn hurried(mut config: Config, demo: &Demo) -> Config {
+fn shortened_settings(mut config: Config, demo: &Demo) -> Config {
     config.detection.interval = HumanDuration::millis(200);
     config.detection.warmup = demo.warmup;
     config.detection.score_hold = HumanDuration::seconds(3);
-    config.detection.resolve.lasting = HumanDuration::seconds(5);
+    config.detection.resolve.duration = HumanDuration::seconds(5);
     config.log.level = telemetry::LogLevel::Warn;
     config
 }

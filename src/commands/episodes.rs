@@ -32,7 +32,7 @@ fn table(episodes: &[EpisodeRow]) -> String {
         "episode", "duration", "outcome", "peak", "description"
     );
     for it in episodes {
-        let lasted = HumanDuration::nearest((it.ended.unwrap_or(it.seen) - it.began).round());
+        let lasted = HumanDuration::nearest((it.ended.unwrap_or(it.last_seen) - it.began).round());
         // Infallible: it is memory that is written to.
         let _ = writeln!(
             text,
@@ -59,7 +59,7 @@ mod tests {
             subject: "host".into(),
             began: 1_795_255_200.25,
             ended: Some(1_795_255_295.5),
-            seen: 1_795_255_295.5,
+            last_seen: 1_795_255_295.5,
             outcome: "ended".into(),
             peak: 7.43,
             causes: serde_json::Value::Null,

@@ -6,7 +6,7 @@ use super::evaluate_replay;
 use crate::cli::{Evaluate, EvaluationInput, Exit, ReplayMode};
 use crate::config::{DetectionSettings, LoadedConfig};
 use crate::dataset::{self, DatasetError, SeriesFolder};
-use crate::evaluate::{self, Evaluation, FigureComparison, Series};
+use crate::evaluate::{self, Evaluation, FigureComparison, LabeledSeries};
 use crate::simulate::Disturbance;
 
 /// Reads what there is and shows the figures; exit code 0 or 1, 64 for what is wrong with a settings file.
@@ -32,7 +32,7 @@ fn figures(options: &Evaluate) -> Result<String, Exit> {
         }
         EvaluationInput::Replayed { data, set, trial } => {
             // What is wrong with settings is told before anything is replayed.
-            let ways = ways(trial)?;
+            let ways = variants(trial)?;
             let folder = SeriesFolder::open(data).map_err(failure)?;
             return replayed(options, &folder, &sets(&folder, set.as_deref()), &ways, trial);
         }
@@ -46,12 +46,12 @@ fn sets<'a>(folder: &'a SeriesFolder, set: Option<&'a str>) -> Vec<&'a str> {
     set.map_or_else(|| folder.sets(), |it| vec![it])
 }
 
-fn of(options: &Evaluate, series: &[Series]) -> Evaluation {
+fn of(options: &Evaluate, series: &[LabeledSeries]) -> Evaluation {
     evaluate::figures(series, options.threshold)
 }
 
 /// One way to score series.
-struct Way {
+struct ReplayVariant {
     /// What it is called.
     name: String,
     /// The settings.
@@ -60,17 +60,17 @@ struct Way {
     disturbance: Disturbance,
 }
 
-fn ways(trial: &ReplayMode) -> Result<Vec<Way>, Exit> {
+fn variants(trial: &ReplayMode) -> Result<Vec<ReplayVariant>, Exit> {
     let by = |file: Option<&Path>| {
         let name = file.map_or("defaults".to_owned(), |it| it.display().to_string());
-        Ok::<_, Exit>(Way { name, detection: detection(file)?, disturbance: Disturbance::None })
+        Ok::<_, Exit>(ReplayVariant { name, detection: detection(file)?, disturbance: Disturbance::None })
     };
     Ok(match trial {
         ReplayMode::Once(file) => vec![by(file.as_deref())?],
         ReplayMode::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
         ReplayMode::Robustness(file) => {
             let detection = detection(file.as_deref())?;
-            let way = |it: &Disturbance| Way {
+            let way = |it: &Disturbance| ReplayVariant {
                 name: it.to_string(),
                 detection: detection.clone(),
                 disturbance: *it,
@@ -90,7 +90,7 @@ fn replayed(
     options: &Evaluate,
     folder: &SeriesFolder,
     sets: &[&str],
-    ways: &[Way],
+    ways: &[ReplayVariant],
     trial: &ReplayMode,
 ) -> Result<String, Exit> {
     let mut all = Vec::new();
@@ -100,13 +100,14 @@ fn replayed(
             let series = evaluate_replay::set(folder, set, &way.detection, way.disturbance)?;
             found.push((way.name.clone(), of(options, &series)));
         }
-        all.push(FigureComparison { set: (*set).to_owned(), ways: found });
+        all.push(FigureComparison { set: (*set).to_owned(), variants: found });
     }
     Ok(match trial {
-        ReplayMode::Compare(..) => evaluate::beside(&all, options.style),
+        ReplayMode::Compare(..) => evaluate::side_by_side(&all, options.style),
         ReplayMode::Robustness(_) => evaluate::listed(&all, options.style),
         ReplayMode::Once(_) => {
-            let only = |it: FigureComparison| it.ways.into_iter().next().map(|(_, found)| (it.set, found));
+            let only =
+                |it: FigureComparison| it.variants.into_iter().next().map(|(_, found)| (it.set, found));
             let named: Vec<_> = all.into_iter().filter_map(only).collect();
             evaluate::show(&named, options.per_series, options.style)
         }

@@ -10,7 +10,7 @@ use crate::cli::Exit;
 use crate::config::DetectionSettings;
 use crate::dataset::{self, DatasetError, FolderEntry, ScoreColumn, SeriesFolder};
 use crate::duration::HumanDuration;
-use crate::evaluate::Series;
+use crate::evaluate::LabeledSeries;
 use crate::reading::Timestamp;
 use crate::replay::Replay;
 use crate::simulate::{Disturbance, RowDisturber, SignalRanges};
@@ -26,7 +26,7 @@ pub(super) fn set(
     set: &str,
     detection: &DetectionSettings,
     disturbance: Disturbance,
-) -> Result<Vec<Series>, Exit> {
+) -> Result<Vec<LabeledSeries>, Exit> {
     let entries: Vec<&FolderEntry> = folder.of_set(set).collect();
     let next = AtomicUsize::new(0);
     let work = || {
@@ -40,7 +40,7 @@ pub(super) fn set(
         }
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(entries.len());
-    let mut done: Vec<(usize, Result<Series, Exit>)> = thread::scope(|scope| {
+    let mut done: Vec<(usize, Result<LabeledSeries, Exit>)> = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let died = || vec![(0, Err(Exit::failure(format!("the replay of the set {set} failed"))))];
         threads.into_iter().flat_map(|it| it.join().unwrap_or_else(|_| died())).collect()
@@ -57,7 +57,7 @@ fn series(
     detection: &DetectionSettings,
     disturbance: Disturbance,
     seed: u64,
-) -> Result<Series, Exit> {
+) -> Result<LabeledSeries, Exit> {
     let every = HumanDuration::days(1).as_seconds() / entry.per_day;
     if !every.is_finite() || every <= 0.0 {
         return Err(Exit::failure(format!(

@@ -37,7 +37,7 @@ pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, O
         )),
         Ok(Some(it)) => {
             let text = if options.json { output::json(&it) } else { output::text(&it) };
-            match &it.again {
+            match &it.reproduction {
                 Ok(again) if again.differs() => Exit::failure(text),
                 _ => Exit::success(text),
             }
@@ -50,9 +50,9 @@ pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, O
 struct Explanation {
     episode: EpisodeRow,
     /// The scores made once more, or why they cannot be.
-    again: Result<Reproduction, String>,
+    reproduction: Result<Reproduction, String>,
     /// Earlier episodes with the same signals to blame, the most alike first.
-    alike: Vec<SimilarEpisode>,
+    similar: Vec<SimilarEpisode>,
 }
 
 fn explain(
@@ -62,7 +62,7 @@ fn explain(
     second: Timestamp,
 ) -> Result<Option<Explanation>, StoreError> {
     let Some(episode) = reader.episode(subject, second)? else { return Ok(None) };
-    let again = reproduce::again(reader, config, &episode)?;
+    let again = reproduce::reproduce(reader, config, &episode)?;
     let alike = similar_episodes::to(&episode, reader.episodes(TimeRange::ALL)?);
-    Ok(Some(Explanation { episode, again, alike }))
+    Ok(Some(Explanation { episode, reproduction: again, similar: alike }))
 }

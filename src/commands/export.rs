@@ -10,26 +10,26 @@ use crate::cli::{Exit, Export};
 use crate::clock;
 use crate::store::{Skipped, StoreError};
 
-mod cell;
-mod long;
-mod wide;
+mod csv_cell;
+mod long_format;
+mod wide_format;
 
 /// Why an export ended early.
 #[derive(Debug)]
-enum Halt {
+enum ExportStop {
     /// The store cannot be read.
     Store(StoreError),
     /// What was asked for cannot be written.
     Write(io::Error),
 }
 
-impl From<StoreError> for Halt {
+impl From<StoreError> for ExportStop {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<io::Error> for Halt {
+impl From<io::Error> for ExportStop {
     fn from(error: io::Error) -> Self {
         Self::Write(error)
     }
@@ -52,20 +52,20 @@ pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, Os
     let mut to = BufWriter::new(to);
     let between = options.range.between(clock::now());
     let written = match options.layout {
-        crate::cli::ColumnLayout::Csv => wide::write(&reader, options, between, &mut to),
-        crate::cli::ColumnLayout::ParquetCsv => long::write(&reader, options, between, &mut to),
+        crate::cli::ColumnLayout::Csv => wide_format::write(&reader, options, between, &mut to),
+        crate::cli::ColumnLayout::ParquetCsv => long_format::write(&reader, options, between, &mut to),
     };
     match written.and_then(|left_out| Ok(to.flush().map(|()| left_out)?)) {
-        Ok(left_out) => told(left_out),
+        Ok(left_out) => skipped_warning(left_out),
         // Who reads a pipe may go away when it has seen enough.
-        Err(Halt::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::success(""),
-        Err(Halt::Write(error)) => Exit::failure(format!("{name} cannot be written: {error}")),
-        Err(Halt::Store(error)) => Exit::failure(error.to_string()),
+        Err(ExportStop::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::success(""),
+        Err(ExportStop::Write(error)) => Exit::failure(format!("{name} cannot be written: {error}")),
+        Err(ExportStop::Store(error)) => Exit::failure(error.to_string()),
     }
 }
 
 /// What is missing in the table is said, but not in the table.
-fn told(left_out: Skipped) -> Exit {
+fn skipped_warning(left_out: Skipped) -> Exit {
     if left_out == Skipped::default() {
         return Exit::success("");
     }

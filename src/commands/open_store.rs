@@ -16,7 +16,7 @@ pub(super) fn locate(
     let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
     let loaded = options.load(environment.clone());
     let config = loaded.map_err(|problems| Exit::usage(problems.to_string()))?.config;
-    let place = config.storage.place(|name| environment.get(OsStr::new(name)).cloned());
+    let place = config.storage.location(|name| environment.get(OsStr::new(name)).cloned());
     Ok((config, place))
 }
 

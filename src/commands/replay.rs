@@ -99,20 +99,20 @@ fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String
     let walked = walk(&mut input, &mut replay, &mut scores, options.detail, labeled.as_mut());
     // The rows before a bad one have their scores.
     let written = scores.flush();
-    match walked.and_then(|()| written.map_err(Halt::Scores)) {
+    match walked.and_then(|()| written.map_err(ReplayStop::Scores)) {
         Ok(()) => {
             input.conclude(rows_min)?;
             labeled.map_or(Ok(String::new()), |it| it.figures(input.name(), every))
         }
         // Who reads a pipe may go away when it has seen enough.
-        Err(Halt::Scores(error)) if error.is_closed() => Ok(String::new()),
-        Err(Halt::Scores(error)) => Err(Exit::failure(error.to_string())),
-        Err(Halt::Table(exit)) => Err(exit),
+        Err(ReplayStop::Scores(error)) if error.is_closed() => Ok(String::new()),
+        Err(ReplayStop::Scores(error)) => Err(Exit::failure(error.to_string())),
+        Err(ReplayStop::Table(exit)) => Err(exit),
     }
 }
 
 /// What ends the walk before the end of the table.
-enum Halt {
+enum ReplayStop {
     /// The table is wrong.
     Table(Exit),
     /// The scores cannot be written.
@@ -126,16 +126,16 @@ fn walk(
     scores: &mut ScoreWriter,
     detail: ScoreDetail,
     mut labeled: Option<&mut LabelFigures>,
-) -> Result<(), Halt> {
+) -> Result<(), ReplayStop> {
     let mut row = TableRow::default();
     let mut verdict = OutputRow::default();
-    while input.next(&mut row).map_err(Halt::Table)? {
+    while input.next(&mut row).map_err(ReplayStop::Table)? {
         let judged = replay.step(row.at, &row.values, &row.missing);
-        let judged = judged.map_err(|error| Halt::Table(input.wrong(row.line, &error.to_string())))?;
+        let judged = judged.map_err(|error| ReplayStop::Table(input.wrong(row.line, &error.to_string())))?;
         if let Some(labeled) = &mut labeled {
             labeled.add(judged.score.as_ref().map(|it| it.held), row.values.first().copied());
         }
-        scores.push(&verdict.of(&judged, detail)).map_err(Halt::Scores)?;
+        scores.push(&verdict.of(&judged, detail)).map_err(ReplayStop::Scores)?;
     }
     Ok(())
 }
@@ -162,7 +162,7 @@ pub(super) fn every<'a>(
     for feed in feeds {
         let Some(apart) = feed.apart() else {
             if found.is_none() {
-                return Err(feed.paceless());
+                return Err(feed.no_interval());
             }
             continue;
         };

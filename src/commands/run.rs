@@ -14,14 +14,14 @@ use crate::cli::{Exit, GlobalOptions};
 use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::grace::GraceDurations;
-use crate::http::{self, AppState, ControlSocket, Pages, ServerCounters};
+use crate::http::{self, AppState, ControlSocket, MetricsPages, ServerCounters};
 use crate::model_registry::ModelRegistry;
 use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredState, Sampler, SamplerHandle};
 use crate::sd_notify::ServiceManager;
 use crate::sources::{self, Sources};
 use crate::store::{Store, StoreLocation};
-use crate::telemetry::otlp::{self, SpanCounts, Traces};
+use crate::telemetry::otlp::{self, SpanCounts, TracePipeline};
 use crate::telemetry::{self, EventLog};
 use crate::{clock, detect, version};
 
@@ -63,7 +63,7 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
         .max_blocking_threads(http::BLOCKING_THREADS_MAX)
         .build()
         .and_then(|runtime| {
-            let outcomes = traces.as_ref().map(Traces::outcomes);
+            let outcomes = traces.as_ref().map(TracePipeline::outcomes);
             let ended = runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes));
             // A thread that waits for a disk that hangs must not keep the process from ending.
             runtime.shutdown_background();
@@ -91,7 +91,7 @@ async fn rounds(
 ) -> io::Result<()> {
     let mut signals = UnixSignals::new()?;
     loop {
-        let place = config.storage.place(|name| reload.variable(name));
+        let place = config.storage.location(|name| reload.variable(name));
         let mut next = None;
         let stop = async { next = renewed(&mut signals, reload, &config, supervisor).await };
         // Those that wait to be accepted stay with the listeners and are served in the next round.
@@ -119,7 +119,7 @@ async fn renewed(
             }
             SignalRequest::Reload => {
                 supervisor.reloading();
-                let Some(new) = reload.again(config) else {
+                let Some(new) = reload.reload(config) else {
                     supervisor.ready(config.detection.interval.duration());
                     continue;
                 };
@@ -152,7 +152,7 @@ async fn until(
     let (publish, reports) = watch::channel(None);
     let (alive, mut ended) = oneshot::channel::<()>();
     let counts = Arc::new(ServerCounters::default());
-    greet(config, &listeners);
+    log_startup(config, &listeners);
     let control_socket = control_socket(config.control_socket(place));
     let (handle, inbox) = sampler::channel();
     let sampler = sampler(config, store(config, place, &handle), (handle.clone(), inbox));
@@ -160,7 +160,7 @@ async fn until(
     let mut publisher = Publisher {
         counts: Arc::clone(&counts),
         newest: publish,
-        diary: EventLog::default(),
+        event_log: EventLog::default(),
         reload: Arc::clone(reload),
         heartbeat,
         outcomes: outcomes.clone(),
@@ -177,12 +177,12 @@ async fn until(
     };
     let state = AppState {
         reports,
-        pages: Pages::new(options, counts),
+        pages: MetricsPages::new(options, counts),
         telemetry_path: config.web.telemetry_path.clone(),
         interval: config.detection.interval.duration(),
         now: clock::now,
         control: handle.control(),
-        adopt: config.otlp.takes_parents().then_some(otlp::adopt),
+        join_trace: config.otlp.takes_parents().then_some(otlp::join_trace),
     };
     let mut fell = false;
     let stop = async {
@@ -235,19 +235,19 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
             backfill.start(handle.clone());
         }
     };
-    let restore = sampler::restore(move || blank(&config, true), sources::metrics().collect(), found);
+    let restore = sampler::restore(move || empty_engine(&config, true), sources::metrics().collect(), found);
     Store::open(directory, &settings, restore)
 }
 
 /// An engine and a registry that know nothing yet.
-fn blank(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
-    let registry = ModelRegistry::new(config.detection.shadow_duration.as_seconds()).forgetful(is_stored);
+fn empty_engine(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
+    let registry = ModelRegistry::new(config.detection.shadow_duration.as_seconds()).drop_models(is_stored);
     (engine(config), registry)
 }
 
 /// The loop with the sources of these settings, which knows nothing yet.
 pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, CommandInbox)) -> Sampler {
-    let (engine, registry) = blank(config, store.directory().is_some());
+    let (engine, registry) = empty_engine(config, store.directory().is_some());
     let options = sampler::SamplerOptions {
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
@@ -287,7 +287,7 @@ fn engine_settings(config: &Config) -> engine::EngineSettings {
 }
 
 /// Says what is learned, where it is served, and when the first score will be there.
-fn greet(config: &Config, listeners: &[TcpListener]) {
+fn log_startup(config: &Config, listeners: &[TcpListener]) {
     let addresses: Vec<String> =
         listeners.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.to_string()).collect();
     let signals = sources::signals(|source| config.collects(source)).count();
@@ -310,7 +310,7 @@ fn greet(config: &Config, listeners: &[TcpListener]) {
 struct Publisher {
     counts: Arc<ServerCounters>,
     newest: watch::Sender<Option<Arc<Report>>>,
-    diary: EventLog,
+    event_log: EventLog,
     reload: Arc<Reload>,
     heartbeat: Heartbeat,
     /// What became of spans; nothing while none are sent.
@@ -328,7 +328,7 @@ impl Publisher {
         }
         let report = Arc::new(report);
         self.newest.send_replace(Some(Arc::clone(&report)));
-        self.diary.note(&report);
+        self.event_log.note(&report);
         self.heartbeat.note(&report);
         report
     }

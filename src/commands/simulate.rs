@@ -27,7 +27,7 @@ pub fn run(options: Simulate) -> Exit {
         Err(error) => return Exit::usage(error.to_string()),
     };
     match write(&options, simulation) {
-        Ok(causes) => Exit::success(told(&options, &causes)),
+        Ok(causes) => Exit::success(summary(&options, &causes)),
         Err(sentence) => Exit::failure(sentence),
     }
 }
@@ -58,7 +58,7 @@ fn write(options: &Simulate, simulation: Simulation) -> Result<Vec<InjectedCause
         if let Some(labels) = &mut labels {
             labels.line(if row.fault.is_some() { "1" } else { "0" })?;
         }
-        if let Some(mut cause) = row.begun {
+        if let Some(mut cause) = row.started_fault {
             cause.from -= options.settings.history;
             cause.to -= options.settings.history;
             if let Some(causes) = &mut causes {
@@ -98,7 +98,7 @@ fn number(value: f64, to: &mut String) {
 }
 
 /// What was written, for whoever waits.
-fn told(options: &Simulate, causes: &[InjectedCause]) -> String {
+fn summary(options: &Simulate, causes: &[InjectedCause]) -> String {
     let mut text = format!(
         "{}: {} rows of {} signals, {} faults\n",
         options.output.display(),

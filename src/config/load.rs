@@ -42,7 +42,7 @@ pub struct LoadedConfig {
     pub config: Config,
     /// The settings file, if there is one.
     pub file: Option<PathBuf>,
-    /// The place of each key that is not at its default.
+    /// The source of each key that is not at its default.
     places: BTreeMap<String, ValueSource>,
 }
 
@@ -60,7 +60,8 @@ impl LoadedConfig {
         let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
         let named = environment.get(&OsString::from(FILE_VARIABLE)).filter(|it| !it.is_empty());
         let file = file.map(Path::to_owned).or_else(|| named.map(PathBuf::from));
-        let mut gathered = Gathered { settings: settings(), entries: Vec::new(), problems: Vec::new() };
+        let mut gathered =
+            ConfigCollector { settings: settings(), entries: Vec::new(), problems: Vec::new() };
         if let Some(path) = &file {
             gathered.file(path);
         }
@@ -71,58 +72,58 @@ impl LoadedConfig {
     }
 
     /// Where the value of a key was written.
-    pub fn place(&self, key: &str) -> &ValueSource {
+    pub fn source(&self, key: &str) -> &ValueSource {
         self.places.get(key).unwrap_or(&ValueSource::Default)
     }
 }
 
-/// One value at one place.
+/// One value at one source.
 struct ConfigEntry {
     key: String,
     value: Value,
-    place: ValueSource,
+    source: ValueSource,
 }
 
-/// What was found so far, the place that counts least first.
-struct Gathered {
+/// What was found so far, the source that counts least first.
+struct ConfigCollector {
     settings: Vec<Setting>,
     entries: Vec<ConfigEntry>,
     problems: Vec<ConfigProblem>,
 }
 
-impl Gathered {
+impl ConfigCollector {
     fn file(&mut self, path: &Path) {
-        let place = |line| ValueSource::File { path: path.to_owned(), line };
+        let source = |line| ValueSource::File { path: path.to_owned(), line };
         match SettingsFile::read(path) {
-            Ok(file) => self.dict("", file.settings, &|key| place(settings_file::line_of(&file.text, key))),
+            Ok(file) => self.dict("", file.settings, &|key| source(settings_file::line_of(&file.text, key))),
             Err((line, sentence)) => {
-                self.problems.push(ConfigProblem { place: place(line), key: None, value: None, sentence });
+                self.problems.push(ConfigProblem { source: source(line), key: None, value: None, sentence });
             }
         }
     }
 
     /// Takes a mapping apart as far as its keys are sections.
-    fn dict(&mut self, section: &str, dict: Dict, place: &dyn Fn(&str) -> ValueSource) {
+    fn dict(&mut self, section: &str, dict: Dict, source: &dyn Fn(&str) -> ValueSource) {
         for (name, value) in dict {
             let key = if section.is_empty() { name } else { format!("{section}.{name}") };
             let is_section = self.settings.iter().any(|it| it.is_below(&key));
             match value {
-                Value::Dict(_, below) if is_section => self.dict(&key, below, place),
+                Value::Dict(_, below) if is_section => self.dict(&key, below, source),
                 // A key with nothing behind it, as when all below it is commented out, says nothing.
                 Value::Empty(..) if is_section || self.setting(&key).is_some() => (),
-                value => self.entry(ConfigEntry { place: place(&key), key, value }),
+                value => self.entry(ConfigEntry { source: source(&key), key, value }),
             }
         }
     }
 
     /// Takes the variables that OpenTelemetry knows; ours stand above them.
     fn standard(&mut self, environment: &BTreeMap<OsString, OsString>) {
-        for (key, place, read) in otel_variables::read(environment) {
+        for (key, source, read) in otel_variables::read(environment) {
             let key = key.to_owned();
             match read {
-                Ok(value) => self.entry(ConfigEntry { key, value, place }),
+                Ok(value) => self.entry(ConfigEntry { key, value, source }),
                 Err(sentence) => {
-                    self.problems.push(ConfigProblem { place, key: Some(key), value: None, sentence });
+                    self.problems.push(ConfigProblem { source, key: Some(key), value: None, sentence });
                 }
             }
         }
@@ -134,9 +135,9 @@ impl Gathered {
             let Some(rest) = name.strip_prefix(PREFIX) else { continue };
             let key = rest.to_lowercase().replace("__", ".");
             let Some(value) = value.to_str() else {
-                let place = ValueSource::Environment { name: name.into_owned() };
+                let source = ValueSource::Environment { name: name.into_owned() };
                 let sentence = "is not UTF-8".to_owned();
-                self.problems.push(ConfigProblem { place, key: None, value: None, sentence });
+                self.problems.push(ConfigProblem { source, key: None, value: None, sentence });
                 continue;
             };
             // `HOSTNORM_INTERVAL=` is how many tools unset a variable.
@@ -157,7 +158,7 @@ impl Gathered {
             self.entry(ConfigEntry {
                 key,
                 value,
-                place: ValueSource::Environment { name: name.into_owned() },
+                source: ValueSource::Environment { name: name.into_owned() },
             });
         }
     }
@@ -169,7 +170,7 @@ impl Gathered {
                 (Some(ValueType::Texts), _) | (_, None) => Value::from(words),
                 (takes, Some(last)) => word(takes, last),
             };
-            self.entry(ConfigEntry { key, value, place: ValueSource::Flag { name: flag } });
+            self.entry(ConfigEntry { key, value, source: ValueSource::Flag { name: flag } });
         }
     }
 
@@ -183,11 +184,11 @@ impl Gathered {
             None => Some(self.unknown(&entry)),
             Some(setting) => refusal(setting, &entry),
         };
-        let ConfigEntry { key, value, place } = &entry;
+        let ConfigEntry { key, value, source } = &entry;
         match sentence {
             None => self.entries.push(entry),
             Some(sentence) => self.problems.push(ConfigProblem {
-                place: place.clone(),
+                source: source.clone(),
                 key: Some(key.clone()),
                 value: Some(super::print::shown_of(key, value)),
                 sentence,
@@ -195,11 +196,11 @@ impl Gathered {
         }
     }
 
-    fn unknown(&self, ConfigEntry { key, place, .. }: &ConfigEntry) -> String {
+    fn unknown(&self, ConfigEntry { key, source, .. }: &ConfigEntry) -> String {
         if let Some(below) = self.settings.iter().find(|it| it.is_below(key)) {
             return format!(
                 "is a section; its settings stand below it, such as {}",
-                place.name_of(&below.key)
+                source.name_of(&below.key)
             );
         }
         let wanted = key.replace('-', "_");
@@ -211,24 +212,24 @@ impl Gathered {
         let nearest = keys.map(|it| (alike(it), it)).max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
             Some((alike, nearest)) if alike >= ALIKE_MIN => {
-                format!("unknown setting; did you mean {}?", place.name_of(nearest))
+                format!("unknown setting; did you mean {}?", source.name_of(nearest))
             }
             _ => "unknown setting; hostnorm check --print-defaults lists all".into(),
         }
     }
 
     fn finish(mut self, file: Option<PathBuf>) -> Result<LoadedConfig, ConfigProblems> {
-        let mut figment = Figment::from(Layer::defaults());
+        let mut figment = Figment::from(ConfigLayer::defaults());
         let mut places = BTreeMap::new();
-        for ConfigEntry { key, value, place } in self.entries {
-            figment = figment.merge(Layer { dict: nested(&key, value) });
-            places.insert(key, place);
+        for ConfigEntry { key, value, source } in self.entries {
+            figment = figment.merge(ConfigLayer { dict: nested(&key, value) });
+            places.insert(key, source);
         }
         let place_of = |key: &str| places.get(key).cloned().unwrap_or(ValueSource::Default);
         match figment.extract::<Config>() {
             Ok(config) => {
                 self.problems.extend(config.complaints().into_iter().map(|it| ConfigProblem {
-                    place: place_of(it.key),
+                    source: place_of(it.key),
                     value:
                         figment.find_value(it.key).ok().map(|value| super::print::shown_of(it.key, &value)),
                     key: Some(it.key.to_owned()),
@@ -240,21 +241,21 @@ impl Gathered {
             }
             // Each entry was tried before, so this is a setting that has no default.
             Err(error) => self.problems.push(ConfigProblem {
-                place: ValueSource::Default,
+                source: ValueSource::Default,
                 key: Some(error.path.join(".")),
                 value: None,
                 sentence: error.kind.to_string(),
             }),
         }
-        self.problems.sort_by_key(|it| it.place.order());
+        self.problems.sort_by_key(|it| it.source.order());
         Err(ConfigProblems(self.problems))
     }
 }
 
 /// Why a value is not what its setting takes.
 fn refusal(setting: &Setting, entry: &ConfigEntry) -> Option<String> {
-    let figment =
-        Figment::from(Layer::defaults()).merge(Layer { dict: nested(&entry.key, entry.value.clone()) });
+    let figment = Figment::from(ConfigLayer::defaults())
+        .merge(ConfigLayer { dict: nested(&entry.key, entry.value.clone()) });
     let error = figment.extract::<Config>().err()?;
     Some(match error.kind {
         Kind::Message(sentence) => sentence,
@@ -266,12 +267,12 @@ fn refusal(setting: &Setting, entry: &ConfigEntry) -> Option<String> {
     })
 }
 
-/// Values at one place, for figment.
-struct Layer {
+/// Values at one source, for figment.
+struct ConfigLayer {
     dict: Dict,
 }
 
-impl Layer {
+impl ConfigLayer {
     fn defaults() -> Self {
         // Plain data cannot fail to become plain data; if it did, what is missing would be named at the end.
         let dict = Value::serialize(Config::default()).ok().and_then(Value::into_dict).unwrap_or_default();
@@ -279,7 +280,7 @@ impl Layer {
     }
 }
 
-impl Provider for Layer {
+impl Provider for ConfigLayer {
     fn metadata(&self) -> Metadata {
         Metadata::named("settings")
     }

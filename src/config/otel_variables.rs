@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use super::ValueSource;
 
 /// One variable.
-struct Variable {
+struct OtelVariable {
     name: &'static str,
     /// The setting that it is.
     key: &'static str,
@@ -22,7 +22,7 @@ struct Variable {
 }
 
 /// Those for traces alone stand below those for all signals, and count more.
-static VARIABLES: &[Variable] = &[
+static VARIABLES: &[OtelVariable] = &[
     row("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp.endpoint", text),
     row("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otlp.traces_endpoint", text),
     row("OTEL_EXPORTER_OTLP_PROTOCOL", "otlp.protocol", word),
@@ -54,7 +54,7 @@ static VARIABLES: &[Variable] = &[
 pub(super) fn read(
     environment: &BTreeMap<OsString, OsString>,
 ) -> impl Iterator<Item = (&'static str, ValueSource, Result<Value, String>)> {
-    VARIABLES.iter().filter_map(|Variable { name, key, read }| {
+    VARIABLES.iter().filter_map(|OtelVariable { name, key, read }| {
         let value = environment.get(OsStr::new(name)).filter(|it| !it.is_empty())?;
         let text = value.to_str().ok_or_else(|| "is not UTF-8".to_owned());
         let value = text.and_then(|it| read(it.trim())).transpose()?;
@@ -64,8 +64,8 @@ pub(super) fn read(
 
 type Read = fn(&str) -> Result<Option<Value>, String>;
 
-const fn row(name: &'static str, key: &'static str, read: Read) -> Variable {
-    Variable { name, key, read }
+const fn row(name: &'static str, key: &'static str, read: Read) -> OtelVariable {
+    OtelVariable { name, key, read }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as all readers of variables")]

@@ -35,7 +35,7 @@ pub fn effective(loaded: &LoadedConfig) -> String {
     let effective = values(&loaded.config);
     each(&mut text, |text, setting, indent| {
         let value = shown_at(&effective, &setting.key);
-        text.push_str(&format!("{indent}{}: {value}  # {}\n", setting.name(), loaded.place(&setting.key)));
+        text.push_str(&format!("{indent}{}: {value}  # {}\n", setting.name(), loaded.source(&setting.key)));
     });
     text
 }

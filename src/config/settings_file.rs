@@ -80,20 +80,20 @@ impl LoadedConfig {
         let roots =
             [("path.procfs", &path.procfs), ("path.sysfs", &path.sysfs), ("path.rootfs", &path.rootfs)];
         let problems = roots.into_iter().filter(|(key, root)| {
-            let matters = *self.place(key) != ValueSource::Default
+            let matters = *self.source(key) != ValueSource::Default
                 || (cfg!(target_os = "linux") && *key == "path.procfs");
             matters && !root.is_dir()
         });
         let mut problems: Vec<_> = problems
             .map(|(key, root)| ConfigProblem {
-                place: self.place(key).clone(),
+                source: self.source(key).clone(),
                 key: Some(key.to_owned()),
                 value: Some(root.display().to_string()),
                 sentence: format!("{} is not a directory on this machine", root.display()),
             })
             .collect();
         problems.extend(otlp::unusable(&self.config.otlp).map(|it| ConfigProblem {
-            place: self.place(it.key).clone(),
+            source: self.source(it.key).clone(),
             key: Some(it.key.to_owned()),
             value: None,
             sentence: it.sentence,

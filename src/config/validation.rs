@@ -64,10 +64,10 @@ impl Config {
         self.detection_within(&mut found);
         self.web_within(&mut found);
         self.storage_within(&mut found);
-        if let Some((key, sentence)) = self.backfill.wrong() {
+        if let Some((key, sentence)) = self.backfill.error() {
             found.unless(false, key, || sentence);
         }
-        for (key, sentence) in self.otlp.wrong() {
+        for (key, sentence) in self.otlp.errors() {
             found.unless(false, key, || sentence);
         }
         found.0
@@ -99,8 +99,8 @@ impl Config {
         found.unless(it.resolve.below > 0.0 && it.resolve.below <= 1.0, "resolve.below", || {
             format!("{} is out of range; expected above 0 and at most 1", it.resolve.below)
         });
-        found.unless(it.resolve.lasting <= RESOLVE_MAX, "resolve.for", || {
-            format!("{} is too long; the longest is {RESOLVE_MAX}", it.resolve.lasting)
+        found.unless(it.resolve.duration <= RESOLVE_MAX, "resolve.for", || {
+            format!("{} is too long; the longest is {RESOLVE_MAX}", it.resolve.duration)
         });
         self.learning_within(found);
         let grace = self.context.deploy_grace;

@@ -89,7 +89,7 @@ impl fmt::Display for ValueSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
     /// Where it was written.
-    pub place: ValueSource,
+    pub source: ValueSource,
     /// The key, as far as there is one.
     pub key: Option<String>,
     /// What was written, as far as it can be shown.
@@ -100,9 +100,9 @@ pub struct ConfigProblem {
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        write!(f, "{}: ", self.source)?;
         // Flags and variables are named after the key.
-        let is_named = matches!(self.place, ValueSource::Environment { .. } | ValueSource::Flag { .. });
+        let is_named = matches!(self.source, ValueSource::Environment { .. } | ValueSource::Flag { .. });
         if let Some(key) = self.key.as_ref().filter(|_| !is_named) {
             write!(f, "{key}: ")?;
         }

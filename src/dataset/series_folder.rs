@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{DatasetError, ScoreColumn, causes, label_column, labels, misfit, scores, text};
-use crate::evaluate::{EvaluateError, Series, period};
+use crate::evaluate::{EvaluateError, LabeledSeries, period};
 
 /// What lists the series of a folder.
 const MANIFEST: &str = "manifest.json";
@@ -101,13 +101,13 @@ impl SeriesFolder {
         entry: &FolderEntry,
         given: ScoreColumn,
         place: &Path,
-    ) -> Result<Series, DatasetError> {
+    ) -> Result<LabeledSeries, DatasetError> {
         let labels = labels(&self.labels(entry))?;
         let vus_window = match entry.vus_window {
             Some(window) => window,
             None => period(&label_column::first_column(&self.test(entry))?),
         };
-        let series = Series::new(&entry.name, labels, given.scores, entry.per_day, vus_window);
+        let series = LabeledSeries::new(&entry.name, labels, given.scores, entry.per_day, vus_window);
         let series = series.map_err(|unfit| match unfit {
             EvaluateError::PerDay(_) | EvaluateError::Window(_) => {
                 DatasetError::of(&self.manifest(), format!("of {}: {unfit}", entry.name))
@@ -128,7 +128,7 @@ impl SeriesFolder {
     ///
     /// # Errors
     /// When there is no such set, a file is missing or wrong, or nothing in the set is anomalous.
-    pub fn with_scores(&self, set: &str, dir: &Path) -> Result<Vec<Series>, DatasetError> {
+    pub fn with_scores(&self, set: &str, dir: &Path) -> Result<Vec<LabeledSeries>, DatasetError> {
         let mut all = Vec::new();
         for entry in self.of_set(set) {
             let path = scores_file(dir, &entry.name)?;
@@ -141,7 +141,7 @@ impl SeriesFolder {
     ///
     /// # Errors
     /// When there is no such set, or nothing in it is anomalous.
-    pub fn whole(&self, set: &str, all: Vec<Series>) -> Result<Vec<Series>, DatasetError> {
+    pub fn whole(&self, set: &str, all: Vec<LabeledSeries>) -> Result<Vec<LabeledSeries>, DatasetError> {
         if all.is_empty() {
             let text = format!("unknown set {set:?}; expected one of {}", self.sets().join(", "));
             return Err(DatasetError::of(&self.manifest(), text));

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::run_length::RunLengths;
-use super::{DetectorOutput, FeatureSpec, LearnStep, View, forgetting, gain};
+use super::{DetectorOutput, FeatureSpec, LearnStep, PointView, forgetting, gain};
 use crate::codec;
 use crate::reading::Timestamp;
 
@@ -54,7 +54,7 @@ impl AbsenceKind {
 
 /// One signal that ceased.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Absence {
+pub struct AbsenceDetector {
     /// Which signal.
     pub idx: usize,
     /// In which way.
@@ -69,14 +69,14 @@ pub struct Absence {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AbsenceTracker {
     forgetting: f64,
-    signals: Vec<Signal>,
+    signals: Vec<SignalActivity>,
     /// When the last whole point was.
     newest: Option<Timestamp>,
 }
 
 /// What is known of one signal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Signal {
+struct SignalActivity {
     floor: f64,
     /// Its last known value, as of whole points.
     last: Option<f64>,
@@ -87,19 +87,19 @@ struct Signal {
 }
 
 /// How far a signal is on its way to being absent.
-struct Progress {
+struct AbsenceProgress {
     kind: AbsenceKind,
     length: f64,
-    limit: f64,
+    threshold: f64,
     usual: f64,
     /// For how many seconds it has been absent.
     since: f64,
 }
 
-impl Progress {
+impl AbsenceProgress {
     /// 1 and more is absent.
     fn ratio(&self) -> f64 {
-        self.length / self.limit
+        self.length / self.threshold
     }
 }
 
@@ -107,31 +107,31 @@ impl AbsenceTracker {
     pub(super) fn new(shape: &FeatureSpec) -> Self {
         Self {
             forgetting: forgetting(shape.half_life),
-            signals: shape.floors.iter().map(|floor| Signal::new(*floor)).collect(),
+            signals: shape.floors.iter().map(|floor| SignalActivity::new(*floor)).collect(),
             newest: None,
         }
     }
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
-        let fit = |(one, other): (&Signal, &Signal)| codec::same(one.floor, other.floor);
+        let fit = |(one, other): (&SignalActivity, &SignalActivity)| codec::same(one.floor, other.floor);
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
             && codec::same(self.forgetting, fresh.forgetting)
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
         // It has an opinion once some signal is known well enough to be missed.
-        if !self.signals.iter().any(Signal::is_known) {
+        if !self.signals.iter().any(SignalActivity::is_known) {
             return DetectorOutput::Abstain;
         }
         let each = self.signals.iter().enumerate();
-        let progress: Vec<Option<Progress>> = each.map(|(idx, it)| it.progress(view, idx)).collect();
+        let progress: Vec<Option<AbsenceProgress>> = each.map(|(idx, it)| it.progress(view, idx)).collect();
         let score = progress.iter().flatten().map(|it| it.ratio().min(SCORE_MAX)).fold(0.0, f64::max);
         DetectorOutput::Score { score, threshold: 1.0, shares: shares(&progress) }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
         if !lesson.step {
             return;
         }
@@ -143,19 +143,19 @@ impl AbsenceTracker {
     }
 
     /// Returns the signals that ceased.
-    pub(crate) fn absences(&self, view: &View<'_>) -> Vec<Absence> {
+    pub(crate) fn absences(&self, view: &PointView<'_>) -> Vec<AbsenceDetector> {
         let each = self.signals.iter().enumerate();
         let absent = each.filter_map(|(idx, it)| Some((idx, it.progress(view, idx)?)));
         absent
             .filter(|(_, it)| it.ratio() >= 1.0)
-            .map(|(idx, it)| Absence { idx, kind: it.kind, points: it.length, usual: it.usual })
+            .map(|(idx, it)| AbsenceDetector { idx, kind: it.kind, points: it.length, usual: it.usual })
             .collect()
     }
 }
 
 /// What each signal is worth, in units of the limit of the joint score; nothing before its run reaches its limit.
-fn shares(progress: &[Option<Progress>]) -> Vec<f64> {
-    let is_absent = |it: &Option<Progress>| it.as_ref().is_some_and(|it| it.ratio() >= 1.0);
+fn shares(progress: &[Option<AbsenceProgress>]) -> Vec<f64> {
+    let is_absent = |it: &Option<AbsenceProgress>| it.as_ref().is_some_and(|it| it.ratio() >= 1.0);
     let absent = progress.iter().flatten().filter(|it| it.ratio() >= 1.0);
     let (count, newest) =
         absent.fold((0.0, f64::INFINITY), |(n, newest), it| (n + 1.0, it.since.min(newest)));
@@ -163,7 +163,7 @@ fn shares(progress: &[Option<Progress>]) -> Vec<f64> {
     progress.iter().map(|it| if is_absent(it) { worth / count } else { 0.0 }).collect()
 }
 
-impl Signal {
+impl SignalActivity {
     fn new(floor: f64) -> Self {
         Self { floor, last: None, equal: RunLengths::new(), missing: RunLengths::new(), beyond: (0.0, 0.0) }
     }
@@ -172,7 +172,7 @@ impl Signal {
         self.missing.limit(KNOWN_MIN).is_some()
     }
 
-    fn progress(&self, view: &View<'_>, idx: usize) -> Option<Progress> {
+    fn progress(&self, view: &PointView<'_>, idx: usize) -> Option<AbsenceProgress> {
         let (runs, kind) = if view.point.missing[idx] {
             (&self.missing, AbsenceKind::Vanished)
         } else {
@@ -185,14 +185,20 @@ impl Signal {
             (&self.equal, if value == 0.0 { AbsenceKind::Stopped } else { AbsenceKind::FlatLine })
         };
         let limit = runs.limit(KNOWN_MIN)?;
-        Some(Progress { kind, length: runs.length(), limit, usual: runs.usual(), since: runs.odd_seconds() })
+        Some(AbsenceProgress {
+            kind,
+            length: runs.length(),
+            threshold: limit,
+            usual: runs.usual(),
+            since: runs.odd_seconds(),
+        })
     }
 
     fn stands_at(&self, value: f64) -> bool {
         self.last.is_some_and(|last| (value - last).abs() <= EQUAL * last.abs().max(value.abs()))
     }
 
-    fn learn(&mut self, view: &View<'_>, idx: usize, elapsed: f64, slow: f64, lesson: LearnStep) {
+    fn learn(&mut self, view: &PointView<'_>, idx: usize, elapsed: f64, slow: f64, lesson: LearnStep) {
         let missing = view.point.missing[idx];
         let odd = self.progress(view, idx).is_some_and(|it| it.ratio() >= 1.0);
         // Before its first value a signal is not missing: it may come late, or never.

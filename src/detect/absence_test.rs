@@ -1,7 +1,7 @@
 //! Tests of absences on a simulated live host.
 
 use super::*;
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 use crate::window::Point;
 
 /// Half a minute, as the point of a live host.
@@ -16,7 +16,7 @@ struct Loop {
     t: usize,
     since: Option<usize>,
     begun: usize,
-    absences: Vec<Absence>,
+    absences: Vec<AbsenceDetector>,
     score: Option<f64>,
 }
 
@@ -38,7 +38,7 @@ impl Loop {
         let z: Vec<f64> = each
             .map(|((value, mean), floor)| if (value - mean).abs() > *floor { 5.0 } else { 0.0 })
             .collect();
-        let view = View { point: &point, z: &z, noise: &vec![0.0; z.len()], width: 1.0 };
+        let view = PointView { point: &point, z: &z, noise: &vec![0.0; z.len()], threshold_factor: 1.0 };
         let verdict = self.detector.judge(&view);
         self.score = verdict.relative();
         self.absences = self.detector.absences(&view);
@@ -142,9 +142,10 @@ fn jitter_within_the_floor_may_rest_where_it_does_so_now_and_then() {
 
 #[test]
 fn many_at_once_add_little_more_than_one() {
-    let run =
-        |length, since| Some(Progress { kind: AbsenceKind::Stopped, length, limit: 10.0, usual: 1.0, since });
-    let check = |progress: &[Option<Progress>], expected: &[f64]| {
+    let run = |length, since| {
+        Some(AbsenceProgress { kind: AbsenceKind::Stopped, length, threshold: 10.0, usual: 1.0, since })
+    };
+    let check = |progress: &[Option<AbsenceProgress>], expected: &[f64]| {
         let found = shares(progress);
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}, not {expected:?}");
     };
@@ -154,7 +155,7 @@ fn many_at_once_add_little_more_than_one() {
 }
 
 /// What hosts have: at work by day, bursts, rare integers, counts near 0, temperatures, jobs, cells that miss.
-fn zoo(t: usize, states: &mut [f64; 30], random: &mut SeededRng) -> [Option<f64>; 30] {
+fn varied_signals(t: usize, states: &mut [f64; 30], random: &mut SeededRng) -> [Option<f64>; 30] {
     let mut u = || f64::from(random.uniform());
     let day = (t % DAY) as f64 / DAY as f64 * 24.0;
     let mut values = [None; 30];
@@ -211,7 +212,7 @@ fn a_week_of_thirty_odd_signals_is_quiet() {
             let mut named = Vec::new();
             for t in 0..7 * DAY {
                 let begun = loop_.begun;
-                loop_.step(&zoo(t + start, &mut states, &mut random));
+                loop_.step(&varied_signals(t + start, &mut states, &mut random));
                 if loop_.begun > begun {
                     named.push((t, loop_.absences.clone()));
                 }

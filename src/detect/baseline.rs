@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::ExponentialMoments;
-use super::{DetectorOutput, View};
+use super::{DetectorOutput, PointView};
 
 /// Distances above this are anomalies, in standard deviations.
 pub const THRESHOLD: f64 = 3.0;
@@ -15,15 +15,15 @@ pub const THRESHOLD: f64 = 3.0;
 pub struct Baseline;
 
 impl Baseline {
-    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
         let score = view.z.iter().fold(0.0, |highest: f64, z| highest.max(z.abs()));
-        DetectorOutput::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() }
+        DetectorOutput::Score { score, threshold: THRESHOLD * view.threshold_factor, shares: Vec::new() }
     }
 }
 
 /// The baseline of one signal, in its unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Statistics {
+pub struct BaselineStatistics {
     /// Adaptive mean.
     pub mean: f64,
     /// Adaptive standard deviation, the noise floor included.
@@ -40,7 +40,7 @@ pub struct Statistics {
     pub p99: f64,
 }
 
-impl Statistics {
+impl BaselineStatistics {
     /// What is known of signal `idx`; nothing before its first whole point.
     pub fn of(adaptive: &ExponentialMoments, idx: usize) -> Option<Self> {
         let moments = adaptive.moments().get(idx)?;

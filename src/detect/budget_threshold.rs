@@ -55,7 +55,7 @@ pub struct BudgetThreshold {
     block: f64,
     /// Blocks since the tail was fitted.
     since_fit: usize,
-    limit: Option<f64>,
+    threshold: Option<f64>,
     /// As how much a score beyond the limit counts.
     beyond: f64,
 }
@@ -71,7 +71,7 @@ impl BudgetThreshold {
             open: (0.0, 0.0),
             block: BLOCK,
             since_fit: 0,
-            limit: None,
+            threshold: None,
             beyond,
         }
     }
@@ -105,14 +105,14 @@ impl BudgetThreshold {
         if self.since_fit >= REFIT {
             self.since_fit = 0;
             if let Some((limit, beyond)) = self.fit() {
-                (self.limit, self.beyond) = (Some(limit), beyond);
+                (self.threshold, self.beyond) = (Some(limit), beyond);
             }
         }
     }
 
     /// The limit that spends the budget; nothing until enough is known.
     pub fn limit(&self) -> Option<f64> {
-        self.limit
+        self.threshold
     }
 
     /// The limit, and the mean of the peaks beyond it.
@@ -204,7 +204,7 @@ impl Pareto {
 mod tests {
     use super::*;
     use crate::budget::Budget;
-    use crate::detect::random::SeededRng;
+    use crate::detect::seeded_rng::SeededRng;
 
     /// Points of three minutes.
     const STEP: usize = 180;

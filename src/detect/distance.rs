@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mahalanobis::Mahalanobis;
 use super::short_memory::ShortMemory;
-use super::{DetectorOutput, FeatureSpec, LearnStep, View, forgetting};
+use super::{DetectorOutput, FeatureSpec, LearnStep, PointView, forgetting};
 use crate::codec;
 
 /// One signal cannot be further out than this; beyond it the covariance would be its alone.
@@ -45,7 +45,7 @@ impl Distance {
             && codec::same(self.change_weight, fresh.change_weight)
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
         let width = view.z.len();
         let clipped = clip(view.z);
         let (far, shares_of_scales) = self.scales.distance(&self.memory.scales(&clipped));
@@ -58,7 +58,7 @@ impl Distance {
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: shares.collect() }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
         let width = view.z.len();
         let clipped = clip(view.z);
         let variances = ShortMemory::variances();

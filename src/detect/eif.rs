@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::forest::Forest;
 use super::short_memory::{ShortMemory, TWINS};
-use super::{DetectorOutput, FeatureSpec, LearnStep, View};
+use super::{DetectorOutput, FeatureSpec, LearnStep, PointView};
 
 /// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on
 /// labeled data.
@@ -24,12 +24,12 @@ pub fn clip(z: &[f64]) -> Vec<f64> {
 /// Makes the rows that a forest is trained on and shown: the clipped distances, and behind them their smoothed
 /// twins where there are few signals. Training and judging both come here, so that they cannot differ.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Inputs {
+pub struct ForestInputs {
     signals: usize,
     memory: ShortMemory,
 }
 
-impl Inputs {
+impl ForestInputs {
     /// Rows for so many signals; nothing is known of the past.
     pub fn new(signals: usize) -> Self {
         Self { signals, memory: ShortMemory::new(signals) }
@@ -67,7 +67,7 @@ pub struct ForestModel {
 /// Judges points by how few cuts set them apart. It abstains until a model of its width is installed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Eif {
-    inputs: Inputs,
+    inputs: ForestInputs,
     /// Shared, and stored by itself.
     #[serde(skip)]
     model: Option<ForestModel>,
@@ -75,7 +75,7 @@ pub struct Eif {
 
 impl Eif {
     pub(super) fn new(shape: &FeatureSpec) -> Self {
-        Self { inputs: Inputs::new(shape.width()), model: None }
+        Self { inputs: ForestInputs::new(shape.width()), model: None }
     }
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
@@ -83,14 +83,14 @@ impl Eif {
         self.inputs.signals == fresh.inputs.signals && self.inputs.memory.fits(&fresh.inputs.memory)
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
         self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.judge_by(view, it))
     }
 
     /// Judges the point as it would with this model in the place of its own.
     pub(crate) fn judge_by(
         &self,
-        view: &View<'_>,
+        view: &PointView<'_>,
         ForestModel { forest, threshold }: &ForestModel,
     ) -> DetectorOutput {
         if forest.width() != self.inputs.width() {
@@ -100,7 +100,7 @@ impl Eif {
         DetectorOutput::Score { score, threshold: *threshold, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
         self.inputs.learn(view.z, lesson);
     }
 
@@ -118,12 +118,12 @@ impl Eif {
 #[cfg(test)]
 mod tests {
     use super::super::forest::{FeatureRows, ForestOptions};
-    use super::super::random::SeededRng;
+    use super::super::seeded_rng::SeededRng;
     use super::*;
     use crate::window::Point;
 
     fn judge(detector: &Eif, z: &[f64]) -> DetectorOutput {
-        detector.judge(&View { point: &Point::default(), z, noise: &[], width: 1.0 })
+        detector.judge(&PointView { point: &Point::default(), z, noise: &[], threshold_factor: 1.0 })
     }
 
     fn forest(width: usize) -> Arc<Forest> {
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn it_abstains_without_a_forest_of_its_width() {
-        let mut detector = Eif { inputs: Inputs::new(9), model: None };
+        let mut detector = Eif { inputs: ForestInputs::new(9), model: None };
         assert_eq!(judge(&detector, &[0.0; 9]), DetectorOutput::Abstain);
         detector.install(&ForestModel { forest: forest(8), threshold: 0.6 });
         assert_eq!(judge(&detector, &[0.0; 9]), DetectorOutput::Abstain);
@@ -151,12 +151,12 @@ mod tests {
 
     #[test]
     fn few_signals_carry_their_past() {
-        let mut inputs = Inputs::new(1);
+        let mut inputs = ForestInputs::new(1);
         // Half of the way after one half-life.
         (0..5).for_each(|_| inputs.learn(&[4.0], STEP));
         let row = inputs.row(&[2.0]);
         assert_eq!((inputs.width(), row.len()), (3, 3));
         assert!((row[1] - 2.0).abs() < 1e-5 && (0.4..0.6).contains(&row[2]), "{row:?}");
-        assert_eq!(Inputs::new(9).row(&[11.0; 9]), [10.0; 9]);
+        assert_eq!(ForestInputs::new(9).row(&[11.0; 9]), [10.0; 9]);
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::baseline::Statistics;
+use super::baseline::BaselineStatistics;
 use super::exponential_moments::{ExponentialMoments, Moments};
 use super::time_of_day::TimeOfDayProfile;
 use super::{FeatureSpec, LearnStep};
@@ -19,7 +19,7 @@ const VARIANCE_MIN: f64 = 1e-12;
 /// What was learned of all signals of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Expectation {
-    season: TimeOfDayProfile,
+    time_of_day: TimeOfDayProfile,
     plain: ExponentialMoments,
     /// The same of what the daily profile leaves.
     residual: ExponentialMoments,
@@ -45,7 +45,7 @@ impl Expectation {
     /// Knows nothing yet.
     pub fn new(shape: &FeatureSpec) -> Self {
         Self {
-            season: TimeOfDayProfile::new(shape.width(), shape.points_per_day),
+            time_of_day: TimeOfDayProfile::new(shape.width(), shape.points_per_day),
             plain: ExponentialMoments::new(shape),
             residual: ExponentialMoments::new(shape),
             offsets: None,
@@ -54,7 +54,7 @@ impl Expectation {
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
-        self.season.fits(&fresh.season)
+        self.time_of_day.fits(&fresh.time_of_day)
             && self.plain.fits(&fresh.plain)
             && self.residual.fits(&fresh.residual)
             && self.offsets.as_ref().is_none_or(|it| it.len() == fresh.plain.moments().len())
@@ -67,8 +67,8 @@ impl Expectation {
 
     /// The distances of a point; the time of day moves on to it.
     pub fn distances(&mut self, point: &Point) -> Distances {
-        self.season.turn(point.at);
-        self.offsets = self.season.offsets(point.at);
+        self.time_of_day.advance_to(point.at);
+        self.offsets = self.time_of_day.offsets(point.at);
         let residual = self.residual(point);
         let (plain, rest) = (self.plain.z(point), self.residual.z(&residual));
         let (noise, noise_of_rest) = (self.plain.noise(), self.residual.noise());
@@ -84,7 +84,7 @@ impl Expectation {
     pub fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnStep, whole: f64) {
         self.plain.learn(point, lesson);
         self.residual.learn(&distances.residual, lesson);
-        self.season.learn(point, lesson, whole);
+        self.time_of_day.learn(point, lesson, whole);
     }
 
     /// Starts from what others of its kind know.
@@ -94,20 +94,20 @@ impl Expectation {
     }
 
     /// Believes what comes as if no more than `points` had been learned: the old normal is to be left behind.
-    pub fn doubt(&mut self, points: f64) {
-        self.plain.doubt(points);
-        self.residual.doubt(points);
+    pub fn forget_down_to(&mut self, points: f64) {
+        self.plain.forget_down_to(points);
+        self.residual.forget_down_to(points);
     }
 
     /// What is expected of signal `idx` at the time of the newest point; nothing before its first whole point.
-    pub fn statistics(&self, idx: usize) -> Option<Statistics> {
-        let plain = Statistics::of(&self.plain, idx)?;
+    pub fn statistics(&self, idx: usize) -> Option<BaselineStatistics> {
+        let plain = BaselineStatistics::of(&self.plain, idx)?;
         if !self.is_seasonal(idx) {
             return Some(plain);
         }
         let offset = self.offsets.as_ref().and_then(|it| it.get(idx).copied()).unwrap_or(0.0);
-        let rest = Statistics::of(&self.residual, idx)?;
-        Some(Statistics { mean: rest.mean + offset, deviation: rest.deviation, ..plain })
+        let rest = BaselineStatistics::of(&self.residual, idx)?;
+        Some(BaselineStatistics { mean: rest.mean + offset, deviation: rest.deviation, ..plain })
     }
 
     fn is_seasonal(&self, idx: usize) -> bool {

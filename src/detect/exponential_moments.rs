@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::quantile::Quantile;
+use super::p2_quantile::P2Quantile;
 use super::{FeatureSpec, LearnStep, forgetting, gain};
 use crate::codec;
 use crate::window::Point;
@@ -104,7 +104,7 @@ pub(super) fn deviations(error: f64, spread: f64, floor: f64) -> f64 {
 pub struct ExponentialMoments {
     moments: Vec<Moments>,
     /// 95th and 99th percentile of each signal.
-    quantiles: Vec<[Quantile; 2]>,
+    quantiles: Vec<[P2Quantile; 2]>,
     floors: Vec<f64>,
     forgetting: f64,
     points_min: f64,
@@ -115,7 +115,7 @@ impl ExponentialMoments {
     pub fn new(shape: &FeatureSpec) -> Self {
         Self {
             moments: vec![Moments::default(); shape.width()],
-            quantiles: vec![[Quantile::new(0.95), Quantile::new(0.99)]; shape.width()],
+            quantiles: vec![[P2Quantile::new(0.95), P2Quantile::new(0.99)]; shape.width()],
             floors: shape.floors.clone(),
             forgetting: forgetting(shape.half_life),
             points_min: shape.points_min,
@@ -126,7 +126,7 @@ impl ExponentialMoments {
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         self.moments.len() == fresh.moments.len()
             && self.quantiles.len() == fresh.quantiles.len()
-            && self.quantiles.iter().flatten().all(Quantile::fits)
+            && self.quantiles.iter().flatten().all(P2Quantile::fits)
             && self.floors == fresh.floors
             && codec::same(self.forgetting, fresh.forgetting)
             && codec::same(self.points_min, fresh.points_min)
@@ -138,7 +138,7 @@ impl ExponentialMoments {
     }
 
     /// 95th and 99th percentile of whole points outside episodes, one row a signal.
-    pub fn quantiles(&self) -> &[[Quantile; 2]] {
+    pub fn quantiles(&self) -> &[[P2Quantile; 2]] {
         &self.quantiles
     }
 
@@ -178,7 +178,7 @@ impl ExponentialMoments {
     }
 
     /// Believes what comes as if no more than `points` had been learned: the old normal is to be left behind.
-    pub fn doubt(&mut self, points: f64) {
+    pub fn forget_down_to(&mut self, points: f64) {
         self.moments.iter_mut().for_each(|it| it.points = it.points.min(points));
     }
 

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::random::SeededRng;
+use super::super::seeded_rng::SeededRng;
 use super::*;
 
 fn cloud(width: usize, rows: usize, seed: u64) -> FeatureRows {

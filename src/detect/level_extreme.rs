@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DetectorOutput, FeatureSpec, LearnStep, View, forgetting};
+use super::{DetectorOutput, FeatureSpec, LearnStep, PointView, forgetting};
 use crate::codec::COUNT_MAX;
 
 /// Half-life of the smoothing, in points.
@@ -51,23 +51,23 @@ pub struct LevelExtreme {
     /// Whole points so far.
     points: usize,
     /// Nothing for a signal without a noise floor.
-    signals: Vec<Option<Signal>>,
+    signals: Vec<Option<SignalExtremes>>,
 }
 
 /// What is known of one signal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Signal {
+struct SignalExtremes {
     /// Its smoothed distance.
     level: f64,
     /// Its last distance.
     last: f64,
     /// Below and above what is expected.
-    sides: [Side; 2],
+    sides: [SideExtreme; 2],
 }
 
 /// How far a signal goes on one side, in smoothed deviations.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Side {
+struct SideExtreme {
     /// The furthest before, slowly forgotten.
     furthest: f64,
     /// The furthest of this block and of the last one.
@@ -78,7 +78,7 @@ struct Side {
     habit: f64,
 }
 
-impl Signal {
+impl SignalExtremes {
     fn smoothed(&self, z: f64, share: f64) -> f64 {
         self.level + share * (z.clamp(-CLIP, CLIP) - self.level)
     }
@@ -90,7 +90,7 @@ impl Signal {
     }
 }
 
-impl Side {
+impl SideExtreme {
     /// The next whole point, so far out on this side, and what that is of an excursion.
     fn learn(&mut self, distance: f64, ratio: f64, accept: f64, lesson: LearnStep) {
         let (points, furthest) = &mut self.now;
@@ -122,7 +122,7 @@ impl Side {
     }
 
     /// A block is over: the last one counts as before.
-    fn turn(&mut self) {
+    fn advance_day(&mut self) {
         let [this, last] = self.aside;
         self.furthest = self.furthest.max(last);
         self.aside = [0.0, this];
@@ -137,13 +137,15 @@ impl LevelExtreme {
             block: ((shape.points_per_day / BLOCKS_PER_DAY) as usize).max(1),
             accept: ACCEPT_DAYS * shape.points_per_day,
             points: 0,
-            signals: shape.floors.iter().map(|floor| (*floor > 0.0).then(Signal::default)).collect(),
+            signals: shape.floors.iter().map(|floor| (*floor > 0.0).then(SignalExtremes::default)).collect(),
         }
     }
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
-        let fit = |(one, other): (&Option<Signal>, &Option<Signal>)| one.is_some() == other.is_some();
+        let fit = |(one, other): (&Option<SignalExtremes>, &Option<SignalExtremes>)| {
+            one.is_some() == other.is_some()
+        };
         let shape = |it: &Self| [it.forgetting, it.smooth, it.accept].map(f64::to_bits);
         (self.block, shape(self)) == (fresh.block, shape(fresh))
             && self.points < COUNT_MAX
@@ -156,14 +158,14 @@ impl LevelExtreme {
     }
 
     /// How far signal `idx` is out now; 0 where it is missing or back.
-    fn ratio(&self, signal: &Signal, view: &View<'_>, idx: usize) -> f64 {
+    fn ratio(&self, signal: &SignalExtremes, view: &PointView<'_>, idx: usize) -> f64 {
         let z = view.z[idx];
         let level = signal.smoothed(z, self.smooth);
         let is_back = |z: f64| z * level <= 0.0 || z.abs() < NOW_MIN * level.abs();
         if view.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
         if !self.is_known() || self.signals.iter().all(Option::is_none) {
             return DetectorOutput::Abstain;
         }
@@ -181,7 +183,7 @@ impl LevelExtreme {
         }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
         if !lesson.step {
             return;
         }
@@ -192,7 +194,7 @@ impl LevelExtreme {
             let Some(signal) = signal else { continue };
             signal.sides.iter_mut().for_each(|it| it.forget(forgetting));
             if turn {
-                signal.sides.iter_mut().for_each(Side::turn);
+                signal.sides.iter_mut().for_each(SideExtreme::advance_day);
             }
             if view.point.missing[idx] {
                 continue;
@@ -227,7 +229,7 @@ mod tests {
         /// Judges and learns a distance of the first signal, and tells the score; the second one is quiet.
         fn step(&mut self, z: f64) -> Option<f64> {
             let point = Point { values: vec![0.0; 2], missing: vec![false; 2], ..Point::default() };
-            let view = View { point: &point, z: &[z, 0.0], noise: &[0.0; 2], width: 1.0 };
+            let view = PointView { point: &point, z: &[z, 0.0], noise: &[0.0; 2], threshold_factor: 1.0 };
             let verdict = self.0.judge(&view);
             self.0.learn(&view, STEP);
             if let DetectorOutput::Score { score, shares, .. } = &verdict {

@@ -19,9 +19,9 @@ const POINTS_PER_DIMENSION: f64 = 10.0;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Mahalanobis {
     mean: Vec<f64>,
-    covariance: Square,
+    covariance: SquareMatrix,
     /// Inverse of the shrunk covariance, as of the last refresh.
-    precision: Square,
+    precision: SquareMatrix,
     forgetting: f64,
     points: f64,
     refreshed: f64,
@@ -32,8 +32,8 @@ impl Mahalanobis {
     pub fn new(width: usize, forgetting: f64) -> Self {
         Self {
             mean: vec![0.0; width],
-            covariance: Square::identity(width),
-            precision: Square::identity(width),
+            covariance: SquareMatrix::identity(width),
+            precision: SquareMatrix::identity(width),
             forgetting,
             points: 0.0,
             refreshed: 0.0,
@@ -116,12 +116,12 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 /// A symmetric matrix, row by row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Square {
+struct SquareMatrix {
     width: usize,
     cells: Vec<f64>,
 }
 
-impl Square {
+impl SquareMatrix {
     fn zero(width: usize) -> Self {
         Self { width, cells: vec![0.0; width * width] }
     }
@@ -194,8 +194,8 @@ mod tests {
 
     const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
-    fn square(cells: &[f64]) -> Square {
-        Square { width: cells.len().isqrt(), cells: cells.to_vec() }
+    fn square(cells: &[f64]) -> SquareMatrix {
+        SquareMatrix { width: cells.len().isqrt(), cells: cells.to_vec() }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::kmeans::{KMeans, Vector, WIDTH};
-use super::{DetectorOutput, FeatureSpec, LearnStep, View};
+use super::{DetectorOutput, FeatureSpec, LearnStep, PointView};
 use crate::codec::{self, COUNT_MAX};
 
 /// Spans that a movement has to be new to.
@@ -30,7 +30,7 @@ const THRESHOLD: f64 = 0.5;
 /// Counts the signals that move as they never did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Novelty {
-    signals: Vec<Known>,
+    signals: Vec<KnownMoves>,
     /// Points of a model.
     span: usize,
     /// Points between two models.
@@ -45,7 +45,7 @@ pub struct Novelty {
 
 /// What is known of one signal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Known {
+struct KnownMoves {
     floor: f64,
     /// Values of whole points, oldest first: a span and what its first vectors look back on.
     past: VecDeque<f64>,
@@ -53,7 +53,7 @@ struct Known {
     models: VecDeque<KMeans>,
 }
 
-impl Known {
+impl KnownMoves {
     /// Whether what the signal does with this value is new to all models.
     fn is_new(&self, value: f64) -> bool {
         if self.models.is_empty() || self.past.len() < LOOK_BACK {
@@ -104,7 +104,11 @@ impl Novelty {
     pub(super) fn new(shape: &FeatureSpec) -> Self {
         let per_hour = ((shape.points_per_day / 24.0) as usize).max(1);
         Self {
-            signals: shape.floors.iter().map(|floor| Known { floor: *floor, ..Known::default() }).collect(),
+            signals: shape
+                .floors
+                .iter()
+                .map(|floor| KnownMoves { floor: *floor, ..KnownMoves::default() })
+                .collect(),
             span: (SPAN_HOURS * per_hour).min(SPAN_POINTS_MAX),
             every: (EVERY_HOURS * per_hour).min(SPAN_POINTS_MAX / 2),
             points: 0,
@@ -115,7 +119,7 @@ impl Novelty {
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
-        let fit = |(one, other): (&Known, &Known)| {
+        let fit = |(one, other): (&KnownMoves, &KnownMoves)| {
             codec::same(one.floor, other.floor)
                 && one.past.len() <= self.span + LOOK_BACK
                 && one.models.len() <= MODELS_MAX
@@ -129,7 +133,7 @@ impl Novelty {
     }
 
     /// The share that each signal has in the novelty of this point, held from those before.
-    fn shares(&self, view: &View<'_>) -> Vec<f64> {
+    fn shares(&self, view: &PointView<'_>) -> Vec<f64> {
         let share = 1.0 / self.signals.len().max(SIGNALS_MIN) as f64;
         let values = view.point.values.iter().zip(&view.point.missing);
         let new =
@@ -143,7 +147,7 @@ impl Novelty {
         }
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
         if self.points < self.span {
             return DetectorOutput::Abstain;
         }
@@ -151,7 +155,7 @@ impl Novelty {
         DetectorOutput::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
         if !lesson.step {
             return;
         }
@@ -187,11 +191,13 @@ mod tests {
         let noise = [0.0; 9];
         for t in 0..hours * 4 {
             let point = point((0..9).map(|idx| value(t, idx)).collect());
-            novelty.learn(&View { point: &point, z: &noise, noise: &noise, width: 1.0 }, STEP);
+            novelty
+                .learn(&PointView { point: &point, z: &noise, noise: &noise, threshold_factor: 1.0 }, STEP);
         }
         let jumped = |idx| value(hours * 4, idx) + if idx < jumps { by } else { 0.0 };
         let point = point((0..9).map(jumped).collect());
-        let verdict = novelty.judge(&View { point: &point, z: &noise, noise: &noise, width: 1.0 });
+        let verdict =
+            novelty.judge(&PointView { point: &point, z: &noise, noise: &noise, threshold_factor: 1.0 });
         match (verdict, expected) {
             (DetectorOutput::Score { score, .. }, Some(expected)) => {
                 // Less than one of nine signals: a span of a day and a half does not know all of the noise.
@@ -226,7 +232,7 @@ mod tests {
         for t in 0..40 {
             let value = f64::from(t % 4) + if t == 36 { 90.0 } else { 0.0 };
             let point = Point { values: vec![value], missing: vec![false], ..Point::default() };
-            let view = View { point: &point, z: &[0.0], noise: &[0.0], width: 1.0 };
+            let view = PointView { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
             found.push(novelty.judge(&view).relative().unwrap_or(0.0) * THRESHOLD);
             novelty.learn(&view, STEP);
         }

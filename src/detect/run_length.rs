@@ -43,17 +43,17 @@ pub(super) struct RunLengths {
     /// The longest run so far, in points; slowly forgotten.
     longest: f64,
     /// How many odd runs there were, slowly forgotten, and the points of the longest.
-    odd: (f64, f64),
+    unusual_share: (f64, f64),
     /// Points and seconds of the run that goes on.
     run: (f64, f64),
     /// For how many seconds that run has been odd.
     odd_seconds: f64,
     /// What became of the run that goes on.
-    verdict: Run,
+    verdict: RunState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-enum Run {
+enum RunState {
     /// It is not odd so far.
     Ordinary,
     /// It is odd.
@@ -74,10 +74,10 @@ impl RunLengths {
             points,
             seconds: 0.0,
             longest: 0.0,
-            odd: (0.0, 0.0),
+            unusual_share: (0.0, 0.0),
             run,
             odd_seconds: 0.0,
-            verdict: Run::Ordinary,
+            verdict: RunState::Ordinary,
         }
     }
 
@@ -89,7 +89,7 @@ impl RunLengths {
     /// From how many points on a run is odd; nothing while too little is known, where the signal is at home in the
     /// state, and for a run that was accepted. `seconds` have to be known at least.
     pub(super) fn limit(&self, seconds: f64) -> Option<f64> {
-        if self.verdict == Run::Accepted || self.share > SHARE_MAX || self.seconds < seconds {
+        if self.verdict == RunState::Accepted || self.share > SHARE_MAX || self.seconds < seconds {
             return None;
         }
         let by_chance = CHANCE.ln() / self.share.max(self.late).min(1.0 - f64::EPSILON).ln();
@@ -116,10 +116,10 @@ impl RunLengths {
             self.run = (self.run.0 + 1.0, self.run.1 + elapsed);
             self.odd_seconds += if odd { elapsed } else { 0.0 };
             self.verdict = match self.verdict {
-                Run::Odd | Run::Blamed if self.odd_seconds > ACCEPT_AFTER => Run::Accepted,
-                Run::Ordinary | Run::Odd if odd && lesson.in_anomaly => Run::Blamed,
-                Run::Ordinary if odd => Run::Odd,
-                Run::Blamed if !lesson.in_anomaly => Run::Accepted,
+                RunState::Odd | RunState::Blamed if self.odd_seconds > ACCEPT_AFTER => RunState::Accepted,
+                RunState::Ordinary | RunState::Odd if odd && lesson.in_anomaly => RunState::Blamed,
+                RunState::Ordinary if odd => RunState::Odd,
+                RunState::Blamed if !lesson.in_anomaly => RunState::Accepted,
                 verdict => verdict,
             };
             return;
@@ -128,22 +128,22 @@ impl RunLengths {
         self.average(0.0, 1.0, slow, lesson);
         self.seconds += elapsed;
         self.longest *= 1.0 - slow;
-        self.odd.0 *= 1.0 - slow;
+        self.unusual_share.0 *= 1.0 - slow;
     }
 
     /// The run is over.
     fn close(&mut self, slow: f64, lesson: LearnStep) {
         let ((points, seconds), verdict) = (self.run, self.verdict);
-        (self.run, self.odd_seconds, self.verdict) = ((0.0, 0.0), 0.0, Run::Ordinary);
+        (self.run, self.odd_seconds, self.verdict) = ((0.0, 0.0), 0.0, RunState::Ordinary);
         // An accepted run is believed at once, or the next one would be an episode of hours again.
         let lesson = match verdict {
-            Run::Ordinary => lesson,
-            Run::Accepted => WHOLE,
-            Run::Odd | Run::Blamed => {
-                self.odd = (self.odd.0 + 1.0, self.odd.1.max(points));
-                if self.odd.0 > HABIT {
-                    self.longest = self.longest.max(self.odd.1);
-                    self.odd = (0.0, 0.0);
+            RunState::Ordinary => lesson,
+            RunState::Accepted => WHOLE,
+            RunState::Odd | RunState::Blamed => {
+                self.unusual_share = (self.unusual_share.0 + 1.0, self.unusual_share.1.max(points));
+                if self.unusual_share.0 > HABIT {
+                    self.longest = self.longest.max(self.unusual_share.1);
+                    self.unusual_share = (0.0, 0.0);
                 }
                 return;
             }

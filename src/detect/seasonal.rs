@@ -10,20 +10,20 @@ use crate::reading::Timestamp;
 use crate::window::Point;
 
 use super::exponential_moments::{deviations, with_floor};
-use super::{DetectorOutput, ExpectedRange, FeatureSpec, LearnStep, View, forgetting};
+use super::{DetectorOutput, ExpectedRange, FeatureSpec, LearnStep, PointView, forgetting};
 use crate::codec::COUNT_MAX;
 
 mod buckets;
 mod interpolate;
-mod fit;
+mod stl_fit;
 mod time_grid;
 
 pub use buckets::BucketHistory;
-pub use fit::{Profile, SeasonalFit};
+pub use stl_fit::{CycleProfile, SeasonalFit};
 pub use time_grid::PER_DAY_MAX as BUCKETS_PER_DAY_MAX;
 
 use buckets::{BucketCollector, BucketUpdate};
-use fit::{DAYS_MIN, FitResult, LEVEL_DAYS};
+use stl_fit::{DAYS_MIN, FitResult, LEVEL_DAYS};
 use time_grid::{TimeGrid, WEEK, is_bucket};
 
 /// Distances above this are anomalies, in standard deviations.
@@ -34,10 +34,10 @@ const THRESHOLD: f64 = 3.0;
 pub struct Seasonal {
     floors: Vec<f64>,
     /// Nothing where points come too seldom to show a day.
-    ring: Option<(TimeGrid, BucketCollector)>,
+    buckets: Option<(TimeGrid, BucketCollector)>,
     seasons: Vec<Option<SeasonalFit>>,
     /// Days known when a fit was asked for last, and the bucket of it.
-    asked: Option<(usize, i64)>,
+    fit_requested: Option<(usize, i64)>,
     due: bool,
 }
 
@@ -46,16 +46,16 @@ impl Seasonal {
         let grid = TimeGrid::new(shape.points_per_day, shape.buckets_per_day);
         Self {
             floors: shape.floors.clone(),
-            ring: grid.map(|grid| (grid, BucketCollector::new(grid, shape.width()))),
+            buckets: grid.map(|grid| (grid, BucketCollector::new(grid, shape.width()))),
             seasons: vec![None; shape.width()],
-            asked: None,
+            fit_requested: None,
             due: false,
         }
     }
 
     /// Whether this can go on in the place of `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
-        let ring = match (&self.ring, &fresh.ring) {
+        let ring = match (&self.buckets, &fresh.buckets) {
             (Some((grid, collector)), Some((own, empty))) => grid == own && collector.fits(empty),
             (None, None) => true,
             _ => false,
@@ -63,17 +63,17 @@ impl Seasonal {
         let counted = |(days, bucket): (usize, i64)| days < COUNT_MAX && is_bucket(bucket);
         ring && self.floors == fresh.floors
             && self.seasons.len() == fresh.seasons.len()
-            && self.asked.is_none_or(counted)
+            && self.fit_requested.is_none_or(counted)
     }
 
     /// Which seasons are known, with the value they give for this instant.
     fn usual(&self, at: Timestamp) -> impl Iterator<Item = (usize, &SeasonalFit, f64)> {
-        let bucket = self.ring.as_ref().map(|(grid, _)| grid.bucket(at));
+        let bucket = self.buckets.as_ref().map(|(grid, _)| grid.bucket(at));
         let known = self.seasons.iter().enumerate().filter_map(|(idx, season)| Some((idx, season.as_ref()?)));
         known.filter_map(move |(idx, season)| Some((idx, season, season.level + season.at(bucket?))))
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
         let mut score: Option<f64> = None;
         for (idx, season, usual) in self.usual(view.point.at) {
             if let Some((value, false)) = view.point.values.get(idx).zip(view.point.missing.get(idx).copied())
@@ -83,14 +83,16 @@ impl Seasonal {
             }
         }
         match score {
-            Some(score) => {
-                DetectorOutput::Score { score, threshold: THRESHOLD * view.width, shares: Vec::new() }
-            }
+            Some(score) => DetectorOutput::Score {
+                score,
+                threshold: THRESHOLD * view.threshold_factor,
+                shares: Vec::new(),
+            },
             None => DetectorOutput::Abstain,
         }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
         if lesson.step && !lesson.in_anomaly {
             self.note(view.point);
         }
@@ -98,12 +100,12 @@ impl Seasonal {
 
     /// Takes note of an ordinary point, of now or of weeks ago.
     pub(crate) fn note(&mut self, point: &Point) {
-        let Some((grid, collector)) = self.ring.as_mut() else { return };
+        let Some((grid, collector)) = self.buckets.as_mut() else { return };
         match collector.push(point) {
             BucketUpdate::Same => return,
             BucketUpdate::Restarted => {
                 self.seasons.fill(None);
-                (self.asked, self.due) = (None, false);
+                (self.fit_requested, self.due) = (None, false);
                 return;
             }
             BucketUpdate::Closed => {}
@@ -116,21 +118,21 @@ impl Seasonal {
             }
         }
         let waited = |(then, at): (usize, i64)| bucket - at >= (wait(then) * grid.day()) as i64;
-        self.due |= days >= DAYS_MIN && self.asked.is_none_or(waited);
+        self.due |= days >= DAYS_MIN && self.fit_requested.is_none_or(waited);
     }
 
     /// Returns what a profile is to be fitted on, when a fit is due; asking counts as fitting.
     ///
     /// A fit takes a tenth of a second, so it is done beside the loop.
     pub fn history(&mut self) -> Option<BucketHistory> {
-        let (grid, collector) = self.ring.as_ref().filter(|_| self.due)?;
+        let (grid, collector) = self.buckets.as_ref().filter(|_| self.due)?;
         self.due = false;
-        self.asked = Some((collector.len() / grid.day(), collector.end() - 1));
+        self.fit_requested = Some((collector.len() / grid.day(), collector.end() - 1));
         Some(collector.history())
     }
 
     /// Judges by this profile from now on.
-    pub fn take(&mut self, profile: &Profile) {
+    pub fn take(&mut self, profile: &CycleProfile) {
         for (old, found) in self.seasons.iter_mut().zip(&profile.found) {
             match found {
                 FitResult::Season(season) => *old = Some(season.clone()),
@@ -140,7 +142,7 @@ impl Seasonal {
         }
     }
 
-    /// Returns what is usual for signal `idx` at this instant, when it has a season. `width` is that of the [`View`].
+    /// Returns what is usual for signal `idx` at this instant, when it has a season. `width` is that of the [`PointView`].
     pub(crate) fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<ExpectedRange> {
         let (_, season, value) = self.usual(at).find(|(known, ..)| *known == idx)?;
         let floor = self.floors[idx];
@@ -159,7 +161,7 @@ fn wait(days: usize) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::random::SeededRng;
+    use super::super::seeded_rng::SeededRng;
     use super::*;
 
     const POINTS_PER_DAY: usize = 96;
@@ -169,8 +171,8 @@ mod tests {
         Point { at: Timestamp(at), values: vec![value], missing: vec![false] }
     }
 
-    fn view(point: &Point) -> View<'_> {
-        View { point, z: &[], noise: &[], width: 1.0 }
+    fn view(point: &Point) -> PointView<'_> {
+        PointView { point, z: &[], noise: &[], threshold_factor: 1.0 }
     }
 
     fn seasonal(floor: f64) -> Seasonal {
@@ -347,7 +349,7 @@ mod tests {
                 if let Some(range) = detector.expected(point.at, 0, 1.0) {
                     prop_assert!(range.lower <= range.value && range.value <= range.upper, "{:?}", range);
                 }
-                let known = detector.ring.as_ref().map_or(0, |(_, collector)| collector.len());
+                let known = detector.buckets.as_ref().map_or(0, |(_, collector)| collector.len());
                 prop_assert!(known <= 28 * POINTS_PER_DAY, "{}", known);
             }
         }

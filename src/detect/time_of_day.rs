@@ -23,17 +23,17 @@ const DAY_SECONDS: f64 = 86_400.0;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TimeOfDayProfile {
     points_per_day: f64,
-    slots: Vec<Slot>,
+    slots: Vec<TimeSlot>,
     /// Slow mean of each signal, which the profile is told against.
     level: Vec<f64>,
     /// Points in `level`, in weights.
     points: f64,
-    open: Option<Open>,
+    open: Option<OpenSlot>,
 }
 
 /// What was learned of one slot of the day.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Slot {
+struct TimeSlot {
     /// The usual value of each signal.
     profile: Vec<f64>,
     /// Days on which it was seen.
@@ -42,7 +42,7 @@ struct Slot {
 
 /// The slot that is under way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Open {
+struct OpenSlot {
     slot: usize,
     sums: Vec<f64>,
     /// Sum of the weights of its points.
@@ -55,7 +55,7 @@ impl TimeOfDayProfile {
     /// Knows nothing yet.
     pub fn new(signals: usize, points_per_day: f64) -> Self {
         let count = (points_per_day as usize).clamp(1, SLOTS_MAX);
-        let slot = Slot { profile: vec![0.0; signals], visits: 0.0 };
+        let slot = TimeSlot { profile: vec![0.0; signals], visits: 0.0 };
         Self {
             points_per_day: points_per_day.max(1.0),
             slots: vec![slot; count],
@@ -86,9 +86,11 @@ impl TimeOfDayProfile {
     }
 
     /// Closes the slot under way when this instant lies in another; to be called before anything else at `at`.
-    pub fn turn(&mut self, at: Timestamp) {
+    pub fn advance_to(&mut self, at: Timestamp) {
         let now = self.slot(at);
-        let Some(Open { slot, sums, weight, whole }) = self.open.take_if(|it| it.slot != now) else { return };
+        let Some(OpenSlot { slot, sums, weight, whole }) = self.open.take_if(|it| it.slot != now) else {
+            return;
+        };
         if weight <= 0.0 {
             return;
         }
@@ -124,8 +126,12 @@ impl TimeOfDayProfile {
     pub fn learn(&mut self, point: &Point, lesson: LearnStep, whole: f64) {
         let slot = self.slot(point.at);
         let signals = self.level.len();
-        let open =
-            self.open.get_or_insert_with(|| Open { slot, sums: vec![0.0; signals], weight: 0.0, whole: 0.0 });
+        let open = self.open.get_or_insert_with(|| OpenSlot {
+            slot,
+            sums: vec![0.0; signals],
+            weight: 0.0,
+            whole: 0.0,
+        });
         open.sums.iter_mut().zip(&point.values).for_each(|(sum, value)| *sum += lesson.weight * value);
         open.weight += lesson.weight;
         open.whole += whole;
@@ -147,11 +153,11 @@ mod tests {
         let mut season = TimeOfDayProfile::new(1, 24.0);
         for hour in 0..24 * days {
             let at = Timestamp(hour as f64 * HOUR);
-            season.turn(at);
+            season.advance_to(at);
             let point = Point { at, values: vec![value(hour as f64)], missing: vec![false] };
             season.learn(&point, LearnStep { weight: 1.0, step: true, in_anomaly: false }, 1.0);
         }
-        season.turn(Timestamp((24 * days) as f64 * HOUR));
+        season.advance_to(Timestamp((24 * days) as f64 * HOUR));
         season
     }
 
@@ -195,7 +201,7 @@ mod tests {
         let at = Timestamp(240.0 * HOUR);
         let point = Point { at, values: vec![100.0], missing: vec![false] };
         season.learn(&point, LearnStep { weight: 0.2, step: true, in_anomaly: true }, 1.0);
-        season.turn(Timestamp(241.0 * HOUR));
+        season.advance_to(Timestamp(241.0 * HOUR));
         assert!((season.slots[0].profile[0] - 100.0 * 0.2 / DAYS).abs() < 1e-9, "{:?}", season.slots[0]);
         assert!((season.slots[0].visits - 10.2).abs() < 1e-9);
     }
@@ -204,7 +210,7 @@ mod tests {
     fn a_clock_that_steps_closes_the_slot() {
         let mut season = learned(3, day_and_night);
         for at in [-5.0, 1e12, f64::MAX, 0.0] {
-            season.turn(Timestamp(at));
+            season.advance_to(Timestamp(at));
             assert!(season.offsets(Timestamp(at)).is_some_and(|it| it[0].is_finite()));
         }
     }

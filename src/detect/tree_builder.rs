@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::forest::{FeatureRows, LANES, Lanes, chunks, dot, fill};
-use super::random::{SeededRng, ln};
+use super::seeded_rng::{SeededRng, ln};
 
 /// Trees while they grow. Its buffers are reused from node to node.
 pub(super) struct TreeBuilder {

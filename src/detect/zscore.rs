@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::{ROUNDING, deviations};
-use super::{DetectorOutput, FeatureSpec, LearnStep, View};
+use super::{DetectorOutput, FeatureSpec, LearnStep, PointView};
 use crate::codec;
 
 /// Points that the moving window holds.
@@ -97,7 +97,7 @@ impl ZScore {
             && self.points <= POINTS_MIN
     }
 
-    pub(super) fn judge(&self, view: &View<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
         if self.points < POINTS_MIN {
             return DetectorOutput::Abstain;
         }
@@ -107,7 +107,7 @@ impl ZScore {
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
         if !lesson.step || lesson.in_anomaly {
             return;
         }
@@ -130,11 +130,12 @@ mod tests {
         let point = |value| Point { values: vec![value], missing: vec![false], ..Point::default() };
         for value in past {
             let point = point(*value);
-            let view = View { point: &point, z: &[0.0], noise: &[0.0], width: 1.0 };
+            let view = PointView { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
             detector.learn(&view, LearnStep { weight: 1.0, step: true, in_anomaly: false });
         }
         let point = point(newest);
-        let found = detector.judge(&View { point: &point, z: &[0.0], noise: &[0.0], width: 1.0 });
+        let found =
+            detector.judge(&PointView { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 });
         let expected = verdict.map(|it| it / THRESHOLD);
         match (found.relative(), expected) {
             (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-9, "{found} {expected}"),

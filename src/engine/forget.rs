@@ -14,7 +14,7 @@ impl Engine {
     pub fn rebuilt(&self) -> Self {
         Self {
             settings: self.settings.clone(),
-            families: self.families.iter().map(|(kind, it)| (*kind, it.forgetful())).collect(),
+            kinds: self.kinds.iter().map(|(kind, it)| (*kind, it.forgetful())).collect(),
             states: BTreeMap::new(),
             waiting: BTreeMap::new(),
             handover: Handover::default(),
@@ -39,9 +39,9 @@ impl Engine {
     /// and subjects that `rebuilt` does not know; of those that come and go it takes over none that left meanwhile. A
     /// training is due, as the models know what is to be forgotten.
     pub fn take_over(&mut self, rebuilt: Self) {
-        for (kind, family) in rebuilt.families {
-            if let Some(live) = self.families.get_mut(&kind) {
-                (live.asked, live.drift, live.priors) = (family.asked, family.drift, family.priors);
+        for (kind, family) in rebuilt.kinds {
+            if let Some(live) = self.kinds.get_mut(&kind) {
+                (live.schedule, live.drift, live.priors) = (family.schedule, family.drift, family.priors);
             }
         }
         for (subject, mut state) in rebuilt.states {

@@ -27,7 +27,7 @@ pub(super) struct KindState {
     /// What the signals were like that the model was trained on.
     pub(super) reference: Option<Arc<DriftReference>>,
     /// When trainings were asked for, and when the next ones are due.
-    pub(super) asked: TrainingSchedule,
+    pub(super) schedule: TrainingSchedule,
     /// When the signals of many subjects were last compared with the reference, and whether they had drifted.
     pub(super) drift: Option<(Timestamp, bool)>,
     /// What is ordinary for a subject of this kind, one a signal; empty while too few are known.
@@ -37,7 +37,7 @@ pub(super) struct KindState {
     /// Subjects so far that went on with their stored state.
     pub(super) restored: u64,
     /// Readings of subjects so far that were not judged, as too many subjects were live.
-    pub(super) unjudged: u64,
+    pub(super) unscored: u64,
 }
 
 impl KindState {
@@ -49,12 +49,12 @@ impl KindState {
             shadow: None,
             tally: ShadowTally::default(),
             reference: None,
-            asked: TrainingSchedule::default(),
+            schedule: TrainingSchedule::default(),
             drift: None,
             priors: Vec::new(),
             evicted: 0,
             restored: 0,
-            unjudged: 0,
+            unscored: 0,
         }
     }
 
@@ -64,12 +64,12 @@ impl KindState {
 
     /// The same, but for what follows from what was learned: for an engine that learns anew.
     pub(super) fn forgetful(&self) -> Self {
-        Self { asked: TrainingSchedule::default(), drift: None, priors: Vec::new(), ..self.clone() }
+        Self { schedule: TrainingSchedule::default(), drift: None, priors: Vec::new(), ..self.clone() }
     }
 
     /// Sees what is ordinary for these subjects; what was known before stays while there are too few of them.
     pub(super) fn learn_priors<'a>(&mut self, states: impl Iterator<Item = &'a SubjectState>) {
-        let lenders: Vec<&[Moments]> = states.filter_map(SubjectState::lends).collect();
+        let lenders: Vec<&[Moments]> = states.filter_map(SubjectState::prior_to_lend).collect();
         if lenders.len() >= LENDERS_MIN {
             let column = |idx: usize| lenders.iter().filter_map(move |it| it.get(idx));
             self.priors =

@@ -26,7 +26,7 @@ const GONE_INTERVALS: f64 = 3.0;
 pub struct Handover {
     /// What evicted subjects learned, to be stored under their identity; those that learned nothing are left out.
     pub evicted: Vec<(Subject, Vec<u8>)>,
-    /// Subjects whose stored state is to be given to [`Engine::give_back`], or [`Engine::absent`] where there is none.
+    /// Subjects whose stored state is to be given to [`Engine::return_state`], or [`Engine::absent`] where there is none.
     pub wanted: Vec<Subject>,
 }
 
@@ -46,7 +46,7 @@ pub struct SubjectCounts {
     /// Gone on with their stored state so far.
     pub restored: u64,
     /// Readings of subjects so far that were not judged, as [`SUBJECTS_MAX`] others were live.
-    pub unjudged: u64,
+    pub unscored: u64,
 }
 
 impl Engine {
@@ -59,14 +59,14 @@ impl Engine {
     ///
     /// # Errors
     /// When the state is of another version, of other signals or settings, or garbled: the subject starts as a new one.
-    pub fn give_back(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), SnapshotMismatch> {
+    pub fn return_state(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), SnapshotMismatch> {
         if self.waiting.remove(subject).is_none() {
             return Ok(());
         }
         let loaded = self.loaded(subject, bytes);
         let outcome = loaded.as_ref().map(|_| ()).map_err(Clone::clone);
         let restored = u64::from(loaded.is_ok());
-        self.families.entry(subject.kind()).and_modify(|it| it.restored += restored);
+        self.kinds.entry(subject.kind()).and_modify(|it| it.restored += restored);
         let state = loaded.ok().or_else(|| self.newcomer(subject.kind()));
         self.states.extend(state.map(|it| (subject.clone(), it)));
         outcome
@@ -92,12 +92,12 @@ impl Engine {
             .collect();
         due.sort_by(|one, other| one.0.0.total_cmp(&other.0.0));
         let due: Vec<Subject> = due.into_iter().take(most).map(|(_, it)| it.clone()).collect();
-        due.into_iter().filter_map(|it| self.hand_out(it, now)).collect()
+        due.into_iter().filter_map(|it| self.evict_state(it, now)).collect()
     }
 
-    fn hand_out(&mut self, subject: Subject, now: Timestamp) -> Option<(Subject, Vec<u8>)> {
+    fn evict_state(&mut self, subject: Subject, now: Timestamp) -> Option<(Subject, Vec<u8>)> {
         let bytes = self.state_bytes(&subject, self.states.get(&subject)?);
-        self.states.get_mut(&subject)?.hand_out(now);
+        self.states.get_mut(&subject)?.set_handed_out(now);
         Some((subject, bytes))
     }
 
@@ -107,12 +107,12 @@ impl Engine {
     }
 
     /// How many subjects there are, by kind with signals.
-    pub fn census(&self) -> BTreeMap<SubjectKind, SubjectCounts> {
+    pub fn subject_counts(&self) -> BTreeMap<SubjectKind, SubjectCounts> {
         let count = |(kind, family): (&SubjectKind, &KindState)| {
-            let KindState { evicted, restored, unjudged, .. } = *family;
-            (*kind, SubjectCounts { evicted, restored, unjudged, ..SubjectCounts::default() })
+            let KindState { evicted, restored, unscored: unjudged, .. } = *family;
+            (*kind, SubjectCounts { evicted, restored, unscored: unjudged, ..SubjectCounts::default() })
         };
-        let mut by_kind: BTreeMap<SubjectKind, SubjectCounts> = self.families.iter().map(count).collect();
+        let mut by_kind: BTreeMap<SubjectKind, SubjectCounts> = self.kinds.iter().map(count).collect();
         let now = self.before.at.0;
         let gone = GONE_INTERVALS * self.settings.interval;
         for (subject, state) in &self.states {
@@ -131,7 +131,7 @@ impl Engine {
 
     /// Lets subjects of a reading in and those that are gone out; gives the last judgement of those whose episode went
     /// with them.
-    pub(super) fn turn_over(&mut self, now: &Reading) -> BTreeMap<Subject, Assessment> {
+    pub(super) fn update_subjects(&mut self, now: &Reading) -> BTreeMap<Subject, Assessment> {
         self.handover = Handover::default();
         for (subject, state) in &mut self.states {
             // A clock that stepped back leaves what was seen in the future, which would never be old.
@@ -156,12 +156,12 @@ impl Engine {
     }
 
     fn is_changing(&self, kind: SubjectKind) -> bool {
-        self.families.get(&kind).is_some_and(KindState::is_changing)
+        self.kinds.get(&kind).is_some_and(KindState::is_changing)
     }
 
     /// Whether it can be judged and is not live yet.
     fn is_new(&self, subject: &Subject) -> bool {
-        self.families.contains_key(&subject.kind())
+        self.kinds.contains_key(&subject.kind())
             && !self.states.contains_key(subject)
             && !self.waiting.contains_key(subject)
     }
@@ -174,7 +174,7 @@ impl Engine {
             // All of the others are in this reading, too: none of them makes room but for one that is alone of its kind.
             let other = if changing { None } else { self.least_recent(1, |_, _| true).pop() };
             let Some(other) = other else {
-                self.families.entry(kind).and_modify(|it| it.unjudged += 1);
+                self.kinds.entry(kind).and_modify(|it| it.unscored += 1);
                 return None;
             };
             closed = self.evict(other);
@@ -216,7 +216,7 @@ impl Engine {
     fn evict(&mut self, subject: Subject) -> Option<(Subject, Assessment)> {
         let mut state = self.states.remove(&subject)?;
         let ended = state.leave();
-        if let Some(family) = self.families.get_mut(&subject.kind()) {
+        if let Some(family) = self.kinds.get_mut(&subject.kind()) {
             family.evicted += 1;
             family.tally = state.tally().map_or(family.tally, |it| family.tally.with(it));
         }
@@ -224,19 +224,21 @@ impl Engine {
         if state.knows_anything() {
             self.handover.evicted.push((subject.clone(), self.state_bytes(&subject, &state)));
         }
-        let judgement =
-            |episode| Assessment { turn: Some(EpisodeTransition::Ended(episode)), ..Assessment::default() };
+        let judgement = |episode| Assessment {
+            transition: Some(EpisodeTransition::Ended(episode)),
+            ..Assessment::default()
+        };
         ended.map(|it| (subject, judgement(it)))
     }
 
     /// A subject of which nothing is stored: with what its kind knows.
     fn newcomer(&mut self, kind: SubjectKind) -> Option<SubjectState> {
-        let family = self.families.get_mut(&kind)?;
+        let family = self.kinds.get_mut(&kind)?;
         if family.is_changing() {
             family.learn_priors(self.states.iter().filter(|(it, _)| it.kind() == kind).map(|(_, it)| it));
         }
         let mut state = self.fresh(kind)?;
-        if let Some(family) = self.families.get(&kind).filter(|it| !it.priors.is_empty()) {
+        if let Some(family) = self.kinds.get(&kind).filter(|it| !it.priors.is_empty()) {
             state.borrow(&family.priors, self.before.at, &self.settings);
         }
         Some(state)

@@ -31,7 +31,7 @@ const SUBJECT_MARK: [u8; 4] = *b"hnSU";
 
 /// What a snapshot has to have in common with the engine that takes it over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Tag {
+struct SnapshotHeader {
     version: String,
     /// Names of the signals by kind, in their order.
     signals: BTreeMap<SubjectKind, Vec<String>>,
@@ -41,7 +41,7 @@ struct Tag {
 
 /// What is behind the tag.
 #[derive(Debug, Deserialize)]
-struct Body {
+struct SnapshotBody {
     grace: Grace,
     kinds: BTreeMap<SubjectKind, (TrainingSchedule, Vec<Moments>)>,
     learning: bool,
@@ -95,13 +95,13 @@ impl fmt::Display for SnapshotMismatch {
 
 impl std::error::Error for SnapshotMismatch {}
 
-impl Tag {
+impl SnapshotHeader {
     fn new(engine: &Engine) -> Self {
         let names =
             |signals: &Vec<&crate::signal::Signal>| signals.iter().map(|it| it.name.to_owned()).collect();
         Self {
             version: VERSION.to_owned(),
-            signals: engine.families.iter().map(|(kind, it)| (*kind, names(&it.signals))).collect(),
+            signals: engine.kinds.iter().map(|(kind, it)| (*kind, names(&it.signals))).collect(),
             settings: shaping(&engine.settings),
         }
     }
@@ -154,9 +154,9 @@ impl Engine {
         let states = self.states.iter().filter(|(it, _)| it.kind().population() == SubjectPopulation::Single);
         let states: Vec<_> = states.map(|(subject, it)| (subject, it.saved())).collect();
         let kinds: BTreeMap<_, _> =
-            self.families.iter().map(|(it, own)| (it, (own.asked, &own.priors))).collect();
+            self.kinds.iter().map(|(it, own)| (it, (own.schedule, &own.priors))).collect();
         let body = (self.watch.grace(), kinds, self.learning, states);
-        codec::sealed(MARK, &(LAYOUT, Tag::new(self), body))
+        codec::encode_value(MARK, &(LAYOUT, SnapshotHeader::new(self), body))
     }
 
     /// Goes on from a snapshot of an engine with the same signals and settings. Models that are installed stay; the
@@ -165,8 +165,8 @@ impl Engine {
     /// # Errors
     /// When it is of another version, of other signals or settings, or garbled; then nothing changed.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotMismatch> {
-        let rest = opened(MARK, snapshot, &Tag::new(self))?;
-        let body: Body = codec::read(rest).ok_or(SnapshotMismatch::Garbled)?;
+        let rest = opened(MARK, snapshot, &SnapshotHeader::new(self))?;
+        let body: SnapshotBody = codec::read(rest).ok_or(SnapshotMismatch::Garbled)?;
         if body.states.len() > SUBJECTS_MAX {
             return Err(SnapshotMismatch::Garbled);
         }
@@ -176,8 +176,8 @@ impl Engine {
             states.insert(subject, fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Garbled)?);
         }
         for (kind, (asked, priors)) in body.kinds {
-            if let Some(family) = self.families.get_mut(&kind) {
-                family.asked = asked;
+            if let Some(family) = self.kinds.get_mut(&kind) {
+                family.schedule = asked;
                 family.priors = if priors.len() == family.signals.len() { priors } else { Vec::new() };
             }
         }
@@ -187,30 +187,33 @@ impl Engine {
         Ok(())
     }
 
-    /// What one subject learned, for [`give_back`](Self::give_back); nothing for one that is not live.
+    /// What one subject learned, for [`give_back`](Self::return_state); nothing for one that is not live.
     pub fn state_of(&self, subject: &Subject) -> Option<Vec<u8>> {
         self.states.get(subject).map(|it| self.state_bytes(subject, it))
     }
 
     pub(super) fn state_bytes(&self, subject: &Subject, state: &SubjectState) -> Vec<u8> {
-        codec::sealed(SUBJECT_MARK, &(LAYOUT, Tag::of_kind(self, subject.kind()), (subject, state.saved())))
+        codec::encode_value(
+            SUBJECT_MARK,
+            &(LAYOUT, SnapshotHeader::of_kind(self, subject.kind()), (subject, state.saved())),
+        )
     }
 
     /// A subject with what it learned before it was evicted.
     pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<SubjectState, SnapshotMismatch> {
-        let rest = opened(SUBJECT_MARK, bytes, &Tag::of_kind(self, subject.kind()))?;
+        let rest = opened(SUBJECT_MARK, bytes, &SnapshotHeader::of_kind(self, subject.kind()))?;
         let (saved_of, saved): (Subject, SubjectSnapshot) =
             codec::read(rest).ok_or(SnapshotMismatch::Garbled)?;
         let fresh =
             self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(SnapshotMismatch::Garbled)?;
         let mut state = fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Garbled)?;
-        state.come_back(self.before.at, self.families.get(&subject.kind()).and_then(|it| it.shadow.as_ref()));
+        state.come_back(self.before.at, self.kinds.get(&subject.kind()).and_then(|it| it.shadow.as_ref()));
         Ok(state)
     }
 
     /// A subject of which nothing is known, judged by the model of its kind; nothing for a kind without signals.
     pub(super) fn fresh(&self, kind: SubjectKind) -> Option<SubjectState> {
-        let family = self.families.get(&kind)?;
+        let family = self.kinds.get(&kind)?;
         let mut state = SubjectState::new(&family.signals, family.population, &self.settings);
         if let Some(model) = &family.model {
             state.install(model);
@@ -222,18 +225,18 @@ impl Engine {
             state.try_out(model);
         }
         state.see(self.before.at);
-        state.hand_out(self.before.at);
+        state.set_handed_out(self.before.at);
         Some(state)
     }
 }
 
 /// What is behind a mark, the layout and a tag like `own`.
-fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &Tag) -> Result<&'a [u8], SnapshotMismatch> {
+fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &SnapshotHeader) -> Result<&'a [u8], SnapshotMismatch> {
     let content = codec::open(mark, bytes).ok_or(SnapshotMismatch::Garbled)?;
     let (layout, rest) = codec::front::<u32>(content).ok_or(SnapshotMismatch::Garbled)?;
     if layout != LAYOUT {
         return Err(SnapshotMismatch::Version { found: format!("with layout {layout}") });
     }
-    let (tag, rest) = codec::front::<Tag>(rest).ok_or(SnapshotMismatch::Garbled)?;
+    let (tag, rest) = codec::front::<SnapshotHeader>(rest).ok_or(SnapshotMismatch::Garbled)?;
     tag.mismatch(own).map_or(Ok(rest), Err)
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{EngineSettings, TEST_SECONDS};
 use crate::detect::FeatureSpec;
-use crate::detect::absence::Absence;
-use crate::detect::baseline::Statistics;
+use crate::detect::absence::AbsenceDetector;
+use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
-use crate::detect::seasonal::{BucketHistory, Profile};
+use crate::detect::seasonal::{BucketHistory, CycleProfile};
 use crate::drift::{self, DriftLog, DriftReference};
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectPopulation, Timestamp};
@@ -69,7 +69,7 @@ pub(super) struct SubjectState {
     observed: f64,
     /// When it was last in a reading.
     #[serde(skip)]
-    seen: Timestamp,
+    last_seen: Timestamp,
     /// When what it learned was last handed out to be stored.
     #[serde(skip)]
     handed_out: Timestamp,
@@ -116,7 +116,7 @@ impl SubjectState {
             newest: None,
             description: None,
             observed: 0.0,
-            seen: Timestamp::default(),
+            last_seen: Timestamp::default(),
             handed_out: Timestamp::default(),
             was_away: false,
             since_point: 0,
@@ -138,8 +138,8 @@ impl SubjectState {
     }
 
     /// Whether it is in a time when all is as it used to be.
-    pub(super) fn is_calm(&self) -> bool {
-        !self.in_grace && !self.scorer.is_odd()
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.in_grace && !self.scorer.is_anomalous()
     }
 
     /// Seconds between readings so far, gaps left out.
@@ -171,7 +171,7 @@ impl SubjectState {
         self.scorer.detectors.seasonal.history()
     }
 
-    pub(super) fn take(&mut self, profile: &Profile) {
+    pub(super) fn take(&mut self, profile: &CycleProfile) {
         self.scorer.detectors.seasonal.take(profile);
     }
 
@@ -198,7 +198,7 @@ impl SubjectState {
 
     /// Whether some signal is no longer what the model was trained on, in a time when all is as it used to be.
     pub(super) fn has_drifted(&self) -> bool {
-        self.is_calm() && self.drift.iter().flatten().any(|it| *it >= 1.0)
+        self.is_quiet() && self.drift.iter().flatten().any(|it| *it >= 1.0)
     }
 
     /// The episode that is under way is the new normal, from the next reading on; says whether there is one.
@@ -210,12 +210,12 @@ impl SubjectState {
     pub(super) fn continue_from(&mut self, live: Self) {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
-        (self.in_grace, self.learning, self.seen) = (live.in_grace, live.learning, live.seen);
+        (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
         self.description = live.description;
     }
 
     /// What is normal of each signal, in its unit, whatever the time of day; nothing before its first whole point.
-    pub(super) fn baselines(&self) -> impl Iterator<Item = (&'static Signal, Statistics)> {
+    pub(super) fn baselines(&self) -> impl Iterator<Item = (&'static Signal, BaselineStatistics)> {
         self.signals.iter().enumerate().filter_map(|(idx, it)| Some((*it, self.scorer.baseline(idx)?)))
     }
 
@@ -233,11 +233,11 @@ impl SubjectState {
         let elapsed = self.observe(at, change, settings);
         let mut judgement =
             Assessment { ready_at: self.ready_at, ready: self.ready, ..Assessment::default() };
-        judgement.borrowed = self.scorer.is_borrowed();
+        judgement.uses_kind_prior = self.scorer.is_borrowed();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
             let step = self.portion(elapsed, settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &settings.scorer()) {
-                judgement.turn = score.turn;
+                judgement.transition = score.transition;
                 judgement.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
                 judgement.budget_spent = score.budget_spent;
                 self.newest = Some((self.at(), self.opinion(score)));
@@ -250,7 +250,7 @@ impl SubjectState {
         }
         let fresh =
             |(then, _): &&(Timestamp, ScoreDetails)| (0.0..=settings.score_hold).contains(&(at.0 - then.0));
-        judgement.opinion = self.newest.as_ref().filter(fresh).map(|(_, opinion)| opinion.clone());
+        judgement.details = self.newest.as_ref().filter(fresh).map(|(_, opinion)| opinion.clone());
         judgement.signals = self.signal_states();
         judgement.episode = self.scorer.episode();
         judgement.episodes = self.scorer.episodes();
@@ -259,18 +259,18 @@ impl SubjectState {
 
     /// The whole point as it was learned, for those who keep it.
     fn learned(&self, settings: &EngineSettings) -> LearnedPoint {
-        let odd = self.scorer.is_odd();
-        let weight = match (self.learning, odd) {
+        let in_anomaly = self.scorer.is_anomalous();
+        let weight = match (self.learning, in_anomaly) {
             (false, _) => 0.0,
             (true, true) => settings.anomaly_weight,
             (true, false) => 1.0,
         };
-        LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), odd, weight }
+        LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), in_anomaly, weight }
     }
 
     /// Keeps an ordinary point now and then, and compares what there is with what the model was trained on.
     fn watch_drift(&mut self) {
-        if !self.scorer.is_odd()
+        if !self.scorer.is_anomalous()
             && self.log.push(self.window.point())
             && let Some(reference) = &self.reference
         {
@@ -336,18 +336,18 @@ impl SubjectState {
             self.observed += change.elapsed;
             // A clock that stepped back a little makes the time short and rates huge.
             let known = change.elapsed >= settings.interval / 2.0;
-            let signals = self.signals.iter().map(|it| if known { (it.of)(change) } else { None });
+            let signals = self.signals.iter().map(|it| if known { (it.formula)(change) } else { None });
             self.window.push(at, signals.collect());
         } else {
             self.window.restart();
             self.scorer.interrupt();
         }
-        self.foresee(at, settings);
+        self.estimate_ready_at(at, settings);
         change.map(|it| it.elapsed)
     }
 
     /// Says when the score will be there, until it is.
-    fn foresee(&mut self, at: Timestamp, settings: &EngineSettings) {
+    fn estimate_ready_at(&mut self, at: Timestamp, settings: &EngineSettings) {
         if !self.ready {
             let unknown = (POINTS_MIN - self.scorer.points()).max(0.0) * settings.point_seconds();
             let left = (settings.warmup - self.observed).max(unknown);
@@ -369,7 +369,7 @@ impl SubjectState {
         }
     }
 
-    fn absent(&self, absence: &Absence, settings: &EngineSettings) -> AbsentSignal {
+    fn absent(&self, absence: &AbsenceDetector, settings: &EngineSettings) -> AbsentSignal {
         let seconds = |points: f64| points * settings.point_seconds();
         AbsentSignal {
             signal: self.signals[absence.idx],

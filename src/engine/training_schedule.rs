@@ -46,25 +46,25 @@ impl Engine {
         let ready: Vec<&SubjectState> = of_kind.map(|(_, state)| state).collect();
         let now = Timestamp(ready.iter().map(|it| it.at().0).reduce(f64::max)?);
         let observed = ready.iter().map(|it| it.observed()).fold(0.0, f64::max);
-        let family = self.families.get_mut(&kind)?;
+        let family = self.kinds.get_mut(&kind)?;
         let drifted = self.settings.retrain_on_drift && family.has_drifted(&ready, now);
-        if !family.asked.is_due(now, drifted) {
+        if !family.schedule.is_due(now, drifted) {
             return None;
         }
-        family.asked.note(now, observed.min(self.settings.retrain_interval), drifted);
+        family.schedule.note(now, observed.min(self.settings.retrain_interval), drifted);
         fair_sample(&ready)
     }
 
     /// Takes note that the last training gave no model: the next is due after [`RETRY_SECONDS`] at the latest.
     pub fn refused(&mut self, kind: SubjectKind) {
-        if let Some(KindState { asked, .. }) = self.families.get_mut(&kind) {
+        if let Some(KindState { schedule: asked, .. }) = self.kinds.get_mut(&kind) {
             asked.wait = asked.wait.min(RETRY_SECONDS);
         }
     }
 
     /// Takes note that the installed model was trained at this instant: the next training is due by schedule.
     pub fn trained_at(&mut self, kind: SubjectKind, at: Timestamp) {
-        let Some(KindState { asked, .. }) = self.families.get_mut(&kind) else { return };
+        let Some(KindState { schedule: asked, .. }) = self.kinds.get_mut(&kind) else { return };
         if asked.last.is_none() {
             (asked.last, asked.wait, asked.drift_wait) =
                 (Some(at), self.settings.retrain_interval, DRIFT_SECONDS);
@@ -73,7 +73,7 @@ impl Engine {
 
     /// Whether somebody asked for a training of this kind that did not begin yet.
     pub fn is_requested(&self, kind: SubjectKind) -> bool {
-        self.families.get(&kind).is_some_and(|it| it.asked.requested)
+        self.kinds.get(&kind).is_some_and(|it| it.schedule.requested)
     }
 
     /// Asks for a training of this kind as soon as it can be.
@@ -88,7 +88,7 @@ impl Engine {
         if !ready {
             return Err("too little data: the warm-up is not over".into());
         }
-        self.families.entry(kind).and_modify(|it| it.asked.requested = true);
+        self.kinds.entry(kind).and_modify(|it| it.schedule.requested = true);
         Ok(())
     }
 }
@@ -132,7 +132,7 @@ impl KindState {
         {
             return drifted;
         }
-        let calm: Vec<&SubjectState> = ready.iter().copied().filter(|it| it.is_calm()).collect();
+        let calm: Vec<&SubjectState> = ready.iter().copied().filter(|it| it.is_quiet()).collect();
         let ratios = reference.ratios(&DriftLog::joined(calm.iter().map(|it| it.log())));
         let drifted = ratios.iter().flatten().any(|it| *it >= 1.0);
         self.drift = Some((now, drifted));

@@ -16,7 +16,7 @@ pub struct WarmStart<'a> {
     state: SubjectState,
     /// The newest point so far; as each new one it is finite, and what is missing in it keeps its last value.
     past: ScorerHistory,
-    fold: HistoryLearner,
+    learner: HistoryLearner,
     /// Points so far.
     count: usize,
 }
@@ -28,7 +28,7 @@ impl Engine {
         let state = self.fresh(subject.kind())?;
         let past = ScorerHistory { point: Point::unknown(state.width()), ..ScorerHistory::default() };
         let fold = HistoryLearner::new(self.settings.scorer(), until);
-        Some(WarmStart { state, subject: subject.clone(), past, fold, count: 0, engine: self })
+        Some(WarmStart { state, subject: subject.clone(), past, learner: fold, count: 0, engine: self })
     }
 
     /// Learns the past of a subject from stored points, oldest first; gives how many there were.
@@ -44,7 +44,7 @@ impl WarmStart<'_> {
     /// The next point, in the order in which they were; one with another number of signals is left out.
     pub fn push(&mut self, past: &ScorerHistory) {
         if self.take(past) {
-            self.state.recall(&self.past, &mut self.fold, &self.engine.settings);
+            self.state.learn_history(&self.past, &mut self.learner, &self.engine.settings);
         }
     }
 
@@ -58,12 +58,12 @@ impl WarmStart<'_> {
 
     /// Takes the next point; says whether it is one.
     fn take(&mut self, past: &ScorerHistory) -> bool {
-        let ScorerHistory { point, odd, weight, score } = past;
+        let ScorerHistory { point, in_anomaly, weight, score } = past;
         if !point.is_of(self.state.width()) {
             return false;
         }
         self.past.point.advance(point.at, &point.values, &point.missing);
-        (self.past.odd, self.past.score) = (*odd, score.filter(|it| it.is_finite()));
+        (self.past.in_anomaly, self.past.score) = (*in_anomaly, score.filter(|it| it.is_finite()));
         self.past.weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
         self.count += 1;
         true
@@ -73,7 +73,7 @@ impl WarmStart<'_> {
     pub fn finish(self) -> usize {
         let Self { engine, subject, mut state, past, count, .. } = self;
         if count > 0 {
-            state.wake(&past.point, &engine.settings);
+            state.finish_warm_start(&past.point, &engine.settings);
             engine.states.insert(subject, state);
         }
         count

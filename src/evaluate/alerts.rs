@@ -24,7 +24,7 @@ const CANDIDATES_MAX: usize = 400;
 
 /// The alerts of one series, for any threshold.
 #[derive(Debug)]
-pub(super) struct Alerts {
+pub(super) struct AlertFigures {
     /// The score that the last rows all reached.
     held: Vec<f64>,
     /// Whether an alert here would be a false one.
@@ -37,7 +37,7 @@ pub(super) struct Alerts {
     pub(super) days: f64,
 }
 
-impl Alerts {
+impl AlertFigures {
     /// Prepares a series; an alert fires after so many rows above the threshold.
     pub(super) fn new(events: &[Range<usize>], scores: &[f64], per_day: f64, rows: usize) -> Self {
         let count = scores.len();
@@ -102,8 +102,8 @@ fn hold(scores: &[f64], rows: usize) -> Vec<f64> {
 }
 
 /// Thresholds worth trying for all series together.
-pub(super) fn shared_candidates(alerts: &[Alerts]) -> Vec<f64> {
-    let all = unique(alerts.iter().flat_map(Alerts::candidates).collect());
+pub(super) fn shared_candidates(alerts: &[AlertFigures]) -> Vec<f64> {
+    let all = unique(alerts.iter().flat_map(AlertFigures::candidates).collect());
     if all.len() <= CANDIDATES_MAX {
         return all;
     }
@@ -112,7 +112,7 @@ pub(super) fn shared_candidates(alerts: &[Alerts]) -> Vec<f64> {
 
 /// For each budget the smallest candidate such that it and every candidate above it stay within the budget; nothing
 /// without candidates.
-pub(super) fn thresholds(alerts: &[Alerts], candidates: &[f64]) -> Option<[f64; BUDGETS.len()]> {
+pub(super) fn thresholds(alerts: &[AlertFigures], candidates: &[f64]) -> Option<[f64; BUDGETS.len()]> {
     let days: f64 = alerts.iter().map(|it| it.days).sum();
     let mut best = [*candidates.last()?; BUDGETS.len()];
     let mut is_kept = [true; BUDGETS.len()];
@@ -137,7 +137,7 @@ mod tests {
 
     /// Found events, delays and false alerts of a threshold of 0.5, where an alert needs `rows` rows.
     fn check(events: &[Range<usize>], scores: &[f64], rows: usize, expected: (usize, &[f64], usize)) {
-        let alerts = Alerts::new(events, scores, 1440.0, rows);
+        let alerts = AlertFigures::new(events, scores, 1440.0, rows);
         let delays: Vec<f64> = alerts.delays(0.5).collect();
         assert_eq!((alerts.found(0.5), delays.as_slice(), alerts.false_alerts(0.5)), expected);
     }
@@ -175,7 +175,7 @@ mod tests {
         // One false alert a day at any threshold below 3, and one more below 2.
         let mut scores = vec![0.0; 1440];
         (scores[100], scores[200], scores[300]) = (3.0, 2.0, 9.0);
-        let alerts = [Alerts::new(std::slice::from_ref(&(300..301)), &scores, 1440.0, 1)];
+        let alerts = [AlertFigures::new(std::slice::from_ref(&(300..301)), &scores, 1440.0, 1)];
         let found = thresholds(&alerts, &[0.0, 1.0, 2.0, 3.0, 9.0]);
         assert_eq!(found, Some([3.0, 3.0, 2.0, 0.0]));
         assert_eq!(thresholds(&alerts, &[]), None);
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn too_few_rows_for_an_alert_have_no_threshold() {
-        let alerts = Alerts::new(&[], &[1.0; 4], 1440.0, FOR);
+        let alerts = AlertFigures::new(&[], &[1.0; 4], 1440.0, FOR);
         assert_eq!(alerts.candidates(), Vec::<f64>::new());
     }
 }

@@ -26,25 +26,25 @@ pub struct FigureComparison {
     /// What it is called.
     pub set: String,
     /// What each way is called, and its figures. The others are compared with the first.
-    pub ways: Vec<(String, Evaluation)>,
+    pub variants: Vec<(String, Evaluation)>,
 }
 
 /// Shows two ways beside each other, a row for each figure, with what the second has more.
-pub fn beside(sets: &[FigureComparison], style: TableStyle) -> String {
+pub fn side_by_side(sets: &[FigureComparison], style: TableStyle) -> String {
     shown(sets, style, |set| {
         let mut head = vec!["figure".to_owned()];
-        head.extend(set.ways.iter().map(|(name, _)| name.clone()));
+        head.extend(set.variants.iter().map(|(name, _)| name.clone()));
         head.push("difference".into());
         let row = |name: &&str| {
-            let cells = set.ways.iter().map(|(_, it)| cell(&it.figures, name));
-            let more = match (set.ways.first(), set.ways.last()) {
+            let cells = set.variants.iter().map(|(_, it)| cell(&it.figures, name));
+            let more = match (set.variants.first(), set.variants.last()) {
                 (Some((_, first)), Some((_, last))) => more(&first.figures, &last.figures, name),
                 _ => None,
             };
             let more = more.map_or("-".into(), signed);
             std::iter::once((*name).to_owned()).chain(cells).chain([more]).collect()
         };
-        let names = names(set.ways.iter().map(|(_, it)| &it.figures));
+        let names = names(set.variants.iter().map(|(_, it)| &it.figures));
         std::iter::once(head).chain(names.iter().map(row)).collect()
     })
 }
@@ -52,13 +52,14 @@ pub fn beside(sets: &[FigureComparison], style: TableStyle) -> String {
 /// Shows many ways, a row for each, with the main figures and what they are more than those of the first.
 pub fn listed(sets: &[FigureComparison], style: TableStyle) -> String {
     shown(sets, style, |set| {
-        let names = names(set.ways.iter().map(|(_, it)| &it.figures));
+        let names = names(set.variants.iter().map(|(_, it)| &it.figures));
         let names: Vec<&str> = LISTED.iter().filter(|it| names.contains(it)).copied().collect();
         let head = std::iter::once("scored").chain(names.iter().copied()).map(str::to_owned).collect();
         let mut cells: Cells = vec![head];
-        for (idx, (way, found)) in set.ways.iter().enumerate() {
+        for (idx, (way, found)) in set.variants.iter().enumerate() {
             let of = |name: &&str| {
-                let more = set.ways.first().and_then(|(_, first)| more(&first.figures, &found.figures, name));
+                let more =
+                    set.variants.first().and_then(|(_, first)| more(&first.figures, &found.figures, name));
                 match more.filter(|_| 0 < idx) {
                     Some(more) => format!("{} ({})", cell(&found.figures, name), signed(more)),
                     None => cell(&found.figures, name),
@@ -95,7 +96,7 @@ fn signed(value: f64) -> String {
 
 fn as_json(sets: &[FigureComparison]) -> String {
     let of_set = |it: &FigureComparison| {
-        let first = it.ways.first().map(|(_, found)| found);
+        let first = it.variants.first().map(|(_, found)| found);
         let way = |(name, found): &(String, Evaluation)| {
             let mut way = json!({ "scored": name, "figures": object(&found.figures) });
             if let Some(first) = first {
@@ -112,7 +113,7 @@ fn as_json(sets: &[FigureComparison]) -> String {
             "series": first.map_or(0, |it| it.series.len()),
             "events": first.map_or(0, |it| it.events),
             "days": first.map_or(0.0, |it| it.days),
-            "ways": it.ways.iter().map(way).collect::<Vec<_>>(),
+            "ways": it.variants.iter().map(way).collect::<Vec<_>>(),
         })
     };
     format!("{:#}\n", json!({ "sets": sets.iter().map(of_set).collect::<Vec<_>>() }))
@@ -132,7 +133,7 @@ mod tests {
             way("a", &[("vus_pr", 0.5), ("vus_roc", 0.75), ("hit@100", 1.0)]),
             way("b", &[("vus_pr", 0.25), ("vus_roc", 0.75)]),
         ];
-        vec![FigureComparison { set: "it".into(), ways }]
+        vec![FigureComparison { set: "it".into(), variants: ways }]
     }
 
     #[test]
@@ -142,8 +143,8 @@ mod tests {
                      vus_pr   0.5000  0.2500     -0.2500\n\
                      vus_roc  0.7500  0.7500     +0.0000\n\
                      hit@100  1.0000       -           -\n";
-        assert_eq!(beside(&sets(), TableStyle::Table), table);
-        let markdown = beside(&sets(), TableStyle::Markdown);
+        assert_eq!(side_by_side(&sets(), TableStyle::Table), table);
+        let markdown = side_by_side(&sets(), TableStyle::Markdown);
         assert!(markdown.starts_with("### it\n\n| figure | a | b | difference |\n|---|"), "{markdown}");
     }
 

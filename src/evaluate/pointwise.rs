@@ -6,7 +6,7 @@ use crate::roc;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct AtThreshold {
     /// The score from which on a row is called anomalous.
-    pub(super) limit: f64,
+    pub(super) threshold: f64,
     /// How many of the rows called anomalous are.
     pub(super) precision: f64,
     /// How many of the anomalous rows are called so.
@@ -103,7 +103,7 @@ impl<'a> RankedRows<'a> {
 
     fn at(&self, limit: f64, found: usize, called: usize) -> AtThreshold {
         AtThreshold {
-            limit,
+            threshold: limit,
             precision: found as f64 / called.max(1) as f64,
             recall: found as f64 / self.positives.max(1) as f64,
         }
@@ -121,7 +121,7 @@ mod tests {
         let found = ranked.best().map(|best| {
             let at = ranked.at_threshold(2.0).unwrap();
             let areas = (ranked.average_precision().unwrap(), ranked.auc().unwrap());
-            [best.f1(), best.limit, at.f1(), areas.0, areas.1]
+            [best.f1(), best.threshold, at.f1(), areas.0, areas.1]
         });
         match (found, expected) {
             (Some(found), Some(expected)) => {

@@ -17,9 +17,9 @@ fn rows() -> impl Strategy<Value = Vec<(bool, f64)>> {
     prop::collection::vec((label, score), 1..200)
 }
 
-fn of(rows: &[(bool, f64)], window: usize) -> Series {
+fn of(rows: &[(bool, f64)], window: usize) -> LabeledSeries {
     let (labels, scores) = rows.iter().copied().unzip();
-    Series::new("it", labels, scores, 100.0, window).unwrap()
+    LabeledSeries::new("it", labels, scores, 100.0, window).unwrap()
 }
 
 /// Whether the figure is a share and not a length of time or a score.
@@ -85,7 +85,7 @@ fn events_are_runs() {
 fn what_does_not_fit_together_is_refused() {
     let check =
         |labels: usize, scores: usize, per_day: f64, window: usize, expected: Result<(), EvaluateError>| {
-            let found = Series::new("it", vec![false; labels], vec![0.0; scores], per_day, window);
+            let found = LabeledSeries::new("it", vec![false; labels], vec![0.0; scores], per_day, window);
             assert_eq!(found.map(drop), expected);
         };
     check(3, 3, 1440.0, 100, Ok(()));

@@ -22,7 +22,7 @@ pub(super) struct VolumesUnderSurface {
 }
 
 /// What stays the same for all widths.
-struct Levels {
+struct ThresholdLevels {
     /// The scores at which the curves have points, falling.
     values: Vec<f64>,
     /// How many rows score that much or more.
@@ -33,7 +33,7 @@ struct Levels {
     of_row: Vec<usize>,
 }
 
-impl Levels {
+impl ThresholdLevels {
     fn new(ranked: &RankedRows<'_>) -> Self {
         let RankedRows { labels, scores, order, .. } = ranked;
         let last = order.len().saturating_sub(1);
@@ -66,12 +66,12 @@ pub(super) fn volumes(
     if events.is_empty() {
         return None;
     }
-    let levels = Levels::new(ranked);
+    let levels = ThresholdLevels::new(ranked);
     let (rows, positives) = (ranked.order.len() as f64, ranked.positives as f64);
     let mut soft = vec![0.0; ranked.order.len()];
     let (mut roc, mut pr) = (0.0, 0.0);
     for width in 0..=window {
-        let found = found_softly(&levels, ranked.labels, events, width, &mut soft);
+        let found = soft_recall(&levels, ranked.labels, events, width, &mut soft);
         let existence = existence(&levels, ranked.scores, events, width);
         let (mut recall_before, mut fall_out_before) = (0.0, 0.0);
         for idx in 0..LEVELS {
@@ -92,8 +92,8 @@ pub(super) fn volumes(
 /// How much is found at each level where rows beside an event count with a ramp of square-root decay, half the width
 /// long. Only rows of ramps are visited: what anomalous rows add is the same for all widths. `soft` is all zeros before
 /// and after.
-fn found_softly(
-    levels: &Levels,
+fn soft_recall(
+    levels: &ThresholdLevels,
     labels: &[bool],
     events: &[Range<usize>],
     width: usize,
@@ -125,7 +125,7 @@ fn found_softly(
 
 /// The share of zones of which some row is found at each level. A zone is an event with its buffers; those that
 /// overlap are one.
-fn existence(levels: &Levels, scores: &[f64], events: &[Range<usize>], width: usize) -> Vec<f64> {
+fn existence(levels: &ThresholdLevels, scores: &[f64], events: &[Range<usize>], width: usize) -> Vec<f64> {
     let mut zones: Vec<Range<usize>> = Vec::with_capacity(events.len());
     for event in events {
         let end = (event.end + width / 2).min(scores.len());

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::control_socket::ControlStream;
-use crate::control::{CommandRefusal, CommandReply, ControlCommand, Outcome, REPLY_DEADLINE};
+use crate::control::{CommandRefusal, CommandReply, CommandResult, ControlCommand, REPLY_DEADLINE};
 
 /// Time for a response, longer than the time that hostnorm waits for its own loop.
 const DEADLINE: Duration = REPLY_DEADLINE.saturating_add(Duration::from_secs(5));
@@ -65,7 +65,7 @@ impl std::error::Error for ClientError {}
 ///
 /// # Errors
 /// When there is no outcome. A refusal by hostnorm is an outcome.
-pub fn send(path: &Path, command: &ControlCommand) -> Result<Outcome, ClientError> {
+pub fn send(path: &Path, command: &ControlCommand) -> Result<CommandResult, ClientError> {
     let failed = |reason: String| ClientError::Failed { path: path.to_owned(), reason };
     let request = request(command).map_err(|error| failed(error.to_string()))?;
     let responded = block_on(DEADLINE, async { exchange(connect(path).await?, request).await });
@@ -106,7 +106,7 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
 }
 
 /// The outcome that a response stands for; nothing when it is none of hostnorm's.
-fn outcome(status: StatusCode, body: &[u8]) -> Option<Outcome> {
+fn outcome(status: StatusCode, body: &[u8]) -> Option<CommandResult> {
     if status.is_success() {
         return serde_json::from_slice::<CommandReply>(body).ok().map(Ok);
     }

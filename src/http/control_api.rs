@@ -57,7 +57,7 @@ pub(super) async fn train(state: &AppState, _: Request) -> Result<Response, Prob
 
 /// The model of the path.
 pub(super) async fn promote(state: &AppState, mut request: Request) -> Result<Response, ProblemDetails> {
-    let model = request.captures.pop().unwrap_or_default();
+    let model = request.path_arguments.pop().unwrap_or_default();
     carry_out(state, ControlCommand::Promote { model }, StatusCode::OK).await
 }
 

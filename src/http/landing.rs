@@ -35,7 +35,7 @@ fn render(report: Option<&Report>, telemetry_path: &str) -> String {
 
 fn state(report: &Report) -> String {
     let rows = report
-        .judgements
+        .assessments
         .iter()
         .map(|(subject, it)| format!("<li>{}</li>", escape(&line(subject, it, report.reading.at))));
     let mut rows: Vec<String> = rows.collect();
@@ -47,7 +47,7 @@ fn state(report: &Report) -> String {
 
 fn line(subject: &Subject, judgement: &Assessment, now: Timestamp) -> String {
     let name = description::name(subject);
-    match (&judgement.opinion, &judgement.episode) {
+    match (&judgement.details, &judgement.episode) {
         (None, _) => format!("{name}: learning, first score in {}", span(judgement.ready_at.0 - now.0)),
         (Some(it), None) => format!("{name}: nothing unusual, score {:.2} (threshold 1)", it.score),
         (Some(it), Some(episode)) => {
@@ -86,7 +86,7 @@ mod tests {
         let learning = Assessment { ready_at: Timestamp(1301.0), ..Assessment::default() };
         check(&learning, "host: learning, first score in 6 min");
         let opinion = ScoreDetails { score: 0.25, ..ScoreDetails::default() };
-        let quiet = Assessment { opinion: Some(opinion), ..Assessment::default() };
+        let quiet = Assessment { details: Some(opinion), ..Assessment::default() };
         check(&quiet, "host: nothing unusual, score 0.25 (threshold 1)");
         let episode = Episode { since: Timestamp(958.0), peak: 2.0 };
         let description = Some("Anomaly on host: swapping 3".into());

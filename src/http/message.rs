@@ -23,7 +23,7 @@ pub(super) struct Request {
     /// Its headers.
     pub(super) headers: HeaderMap,
     /// The segments of the path that stand for `{…}` in the pattern, decoded, in order.
-    pub(super) captures: Vec<String>,
+    pub(super) path_arguments: Vec<String>,
     /// Its body, at most [`BODY_BYTES_MAX`]; empty for GET and HEAD.
     pub(super) body: Bytes,
 }
@@ -128,7 +128,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn request(body: Vec<u8>) -> Request {
-        Request { headers: HeaderMap::new(), captures: Vec::new(), body: body.into() }
+        Request { headers: HeaderMap::new(), path_arguments: Vec::new(), body: body.into() }
     }
 
     proptest! {

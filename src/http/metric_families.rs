@@ -72,7 +72,7 @@ impl<'a> MetricFamilies<'a> {
             if metric.labels.is_empty() && values.subject().is_none() {
                 encode(&mut family, metric.ty, value)?;
             } else {
-                let labels = Labels { names: metric.labels, values };
+                let labels = EncodedLabels { names: metric.labels, values };
                 encode(&mut family.encode_family(&labels)?, metric.ty, value)?;
             }
         }
@@ -135,13 +135,13 @@ impl LabelValues for SubjectLabels<'_> {
     }
 }
 
-struct Labels<L> {
+struct EncodedLabels<L> {
     names: &'static [&'static str],
     values: L,
 }
 
 /// An empty label value means the same as no label, so it is left out.
-impl<L: LabelValues> EncodeLabelSet for Labels<L> {
+impl<L: LabelValues> EncodeLabelSet for EncodedLabels<L> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         if let Some(subject) = self.values.subject() {
             ("subject", subject).encode(encoder.encode_label())?;

@@ -38,7 +38,7 @@ static EPISODE_INFO: Metric = Metric::gauge(
 )
 .by(&["kind", "subject", "episode", "description"]);
 static UNDESCRIBED: Metric = Metric::gauge(
-    "anomaly_episodes_undescribed",
+    "anomaly_episode_info_dropped",
     "Current episodes without anomaly_episode_info, because the limit of 100 is reached",
 );
 static READY: Metric =
@@ -50,7 +50,7 @@ static READY_AT: Metric = Metric::gauge(
 )
 .by(&["kind", "subject"]);
 static BORROWED: Metric = Metric::gauge(
-    "anomaly_borrowed",
+    "anomaly_uses_kind_statistics",
     "New subjects scored with the statistics of their kind until they have their own; always 1",
 )
 .by(&["kind", "subject"]);
@@ -250,11 +250,11 @@ impl Collector for Exposition {
 
 impl Exposition {
     fn judgements(&self) -> impl Iterator<Item = ([&str; 2], &Assessment)> {
-        self.report.judgements.iter().map(|(subject, it)| (names(subject), it))
+        self.report.assessments.iter().map(|(subject, it)| (names(subject), it))
     }
 
     fn opinions(&self) -> impl Iterator<Item = ([&str; 2], &ScoreDetails)> {
-        self.judgements().filter_map(|(names, it)| Some((names, it.opinion.as_ref()?)))
+        self.judgements().filter_map(|(names, it)| Some((names, it.details.as_ref()?)))
     }
 
     fn subjects(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
@@ -265,7 +265,7 @@ impl Exposition {
         self.episodes(families)?;
         families.add(&READY, self.judgements().map(|(names, it)| (names, one_if(it.ready))))?;
         families.add(&READY_AT, self.judgements().map(|(names, it)| (names, it.ready_at.0)))?;
-        let borrowed = self.judgements().filter(|(_, it)| it.borrowed).map(|(names, _)| (names, 1.0));
+        let borrowed = self.judgements().filter(|(_, it)| it.uses_kind_prior).map(|(names, _)| (names, 1.0));
         families.add(&BORROWED, borrowed)?;
         families.add(&CONFIDENCE, self.opinions().filter_map(|(names, it)| Some((names, it.confidence?))))
     }
@@ -274,7 +274,7 @@ impl Exposition {
     fn episodes(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let mut running: Vec<_> = self
             .report
-            .judgements
+            .assessments
             .iter()
             .filter_map(|(subject, it)| Some((it.episode?.since, subject, it.description.as_deref()?)))
             .collect();

@@ -25,7 +25,7 @@ pub(super) async fn respond(
 ) -> Response {
     let rows = routes::rows(state, request.uri().path());
     let span = begin(&request, rows.first().map(|it| it.path(state)), peer);
-    if let Some(adopt) = state.adopt.filter(|_| !span.is_disabled()) {
+    if let Some(adopt) = state.join_trace.filter(|_| !span.is_disabled()) {
         adopt(&span, request.headers());
     }
     let response = routes::respond(state, peer, activity, &rows, request).instrument(span.clone()).await;

@@ -10,10 +10,10 @@ use hyper::{HeaderMap, Method, StatusCode, Version};
 use tokio::sync::watch;
 
 use super::message::{self, ProblemDetails, Request, Response, plain};
-use super::page::Pages;
+use super::metrics_page::MetricsPages;
 use super::server::Peer;
 use super::timeouts::ConnectionActivity;
-use super::{control_api, landing, page};
+use super::{control_api, landing, metrics_page};
 use crate::control::Control;
 use crate::reading::Timestamp;
 use crate::report::Report;
@@ -24,7 +24,7 @@ pub struct AppState {
     /// The newest report; nothing before the first reading.
     pub reports: watch::Receiver<Option<Arc<Report>>>,
     /// The newest report as pages.
-    pub pages: Pages,
+    pub pages: MetricsPages,
     /// Path of the metrics.
     pub telemetry_path: String,
     /// Time between two readings; a report that is three times as old is stale.
@@ -34,7 +34,7 @@ pub struct AppState {
     /// The way to the sampling loop.
     pub control: Control,
     /// Makes the span of a request part of the trace that its headers name; nothing where that is not wanted.
-    pub adopt: Option<fn(&tracing::Span, &HeaderMap)>,
+    pub join_trace: Option<fn(&tracing::Span, &HeaderMap)>,
 }
 
 /// Who may use a route.
@@ -80,7 +80,7 @@ macro_rules! route {
 
 /// All routes; the first that fits is taken. A row for GET answers HEAD as well.
 static ROUTES: &[Route] = &[
-    route!(GET TELEMETRY_PATH, Public, page::metrics),
+    route!(GET TELEMETRY_PATH, Public, metrics_page::metrics),
     route!(GET "/", Public, landing::landing),
     route!(GET HEALTHY_PATH, Public, healthy),
     route!(GET "/-/ready", Public, ready),
@@ -141,7 +141,9 @@ pub(super) async fn respond(
     };
     let _handling = activity.handling();
     match body {
-        Ok(body) => (route.handler)(state, Request { headers: head.headers, captures, body }).await,
+        Ok(body) => {
+            (route.handler)(state, Request { headers: head.headers, path_arguments: captures, body }).await
+        }
         Err(problem) => Err(problem),
     }
     .unwrap_or_else(Response::from)

@@ -125,7 +125,7 @@ impl Acceptor {
     async fn accept(self: Arc<Self>, listener: impl Listener) {
         loop {
             match listener.next().await {
-                Ok((stream, peer)) => self.let_in(stream, peer),
+                Ok((stream, peer)) => self.admit(stream, peer),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again");
                     sleep(ACCEPT_PAUSE).await;
@@ -134,7 +134,7 @@ impl Acceptor {
         }
     }
 
-    fn let_in<S>(&self, stream: S, peer: Peer)
+    fn admit<S>(&self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -174,7 +174,7 @@ impl Acceptor {
         if open.len() < self.connections_max {
             return;
         }
-        let oldest = open.iter().enumerate().min_by_key(|(_, it)| it.activity.rank());
+        let oldest = open.iter().enumerate().min_by_key(|(_, it)| it.activity.eviction_order());
         if let Some(index) = oldest.map(|(index, _)| index) {
             open.swap_remove(index).task.abort();
             ServerCounters::add(&self.state.pages.counts().dropped);

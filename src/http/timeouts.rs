@@ -55,7 +55,7 @@ impl ConnectionActivity {
 
     /// Orders connections: those that can be missed most come first, without a request under way and without activity
     /// for the longest time. Bytes of an unfinished request are no activity.
-    pub(super) fn rank(&self) -> (bool, Instant) {
+    pub(super) fn eviction_order(&self) -> (bool, Instant) {
         (self.is_handling(), *self.last.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -73,7 +73,7 @@ impl ConnectionActivity {
 pub(super) struct TimeoutStream<S> {
     stream: S,
     activity: Arc<ConnectionActivity>,
-    waiting: Waiting,
+    waiting: TimeoutKind,
     /// When the wait ends.
     deadline: Instant,
     /// Wakes the connection; only set when something is really waited for, as a timer costs more than a clock.
@@ -84,7 +84,7 @@ pub(super) struct TimeoutStream<S> {
 
 /// What the peer is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waiting {
+enum TimeoutKind {
     /// The rest of a request.
     Request,
     /// Any request.
@@ -95,12 +95,12 @@ enum Waiting {
 
 impl<S> TimeoutStream<S> {
     pub(super) fn new(stream: S, activity: Arc<ConnectionActivity>) -> Self {
-        let (waiting, deadline) = (Waiting::Request, Instant::now() + REQUEST);
+        let (waiting, deadline) = (TimeoutKind::Request, Instant::now() + REQUEST);
         let alarm = Box::pin(sleep(REQUEST));
         Self { stream, activity, waiting, deadline, alarm, lingered: None }
     }
 
-    fn wait_for(&mut self, what: Waiting, time: Duration) {
+    fn wait_for(&mut self, what: TimeoutKind, time: Duration) {
         self.waiting = what;
         self.deadline = Instant::now() + time;
     }
@@ -124,12 +124,12 @@ impl<S> TimeoutStream<S> {
         match written {
             Poll::Ready(result) => {
                 self.activity.note();
-                self.wait_for(Waiting::Idle, IDLE);
+                self.wait_for(TimeoutKind::Idle, IDLE);
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                if self.waiting != Waiting::Write {
-                    self.wait_for(Waiting::Write, WRITE);
+                if self.waiting != TimeoutKind::Write {
+                    self.wait_for(TimeoutKind::Write, WRITE);
                 }
                 self.poll_timeout(cx)
             }
@@ -145,8 +145,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
     ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_read(cx, into) {
             Poll::Ready(result) => {
-                if self.waiting == Waiting::Idle {
-                    self.wait_for(Waiting::Request, REQUEST);
+                if self.waiting == TimeoutKind::Idle {
+                    self.wait_for(TimeoutKind::Request, REQUEST);
                 }
                 Poll::Ready(result)
             }

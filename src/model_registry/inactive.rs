@@ -14,19 +14,19 @@ pub(super) struct InactiveVersions {
 
 impl ModelRegistry {
     /// Lets go of the models of versions that rest, as all of them are written down somewhere.
-    pub fn forgetful(self, forgetful: bool) -> Self {
+    pub fn drop_models(self, forgetful: bool) -> Self {
         Self { forgetful, ..self }
     }
 
     /// Whether this version rests, so that it has to be woken before it can judge.
     pub fn rests(&self, id: &str) -> bool {
-        self.resting.iter().any(|it| it.id.as_str() == id)
+        self.inactive.iter().any(|it| it.id.as_str() == id)
     }
 
     /// Takes the model of a version that rests; says whether it still did.
-    pub fn wake(&mut self, version: ModelVersion) -> bool {
-        let Some(place) = self.resting.iter().position(|it| it.id == version.id) else { return false };
-        let stage = self.resting.remove(place).stage;
+    pub fn activate(&mut self, version: ModelVersion) -> bool {
+        let Some(place) = self.inactive.iter().position(|it| it.id == version.id) else { return false };
+        let stage = self.inactive.remove(place).stage;
         self.insert(ModelVersion { stage, ..version });
         true
     }
@@ -51,7 +51,7 @@ impl ModelRegistry {
     pub fn before(&self, kind: SubjectKind) -> Result<VersionId, UnknownVersion> {
         let current = self.current(kind).map(|it| it.created);
         let whole = self.versions().map(|it| (it.kind, it.stage, it.created, &it.id));
-        let resting = self.resting.iter().map(|it| (it.kind, it.stage, it.created, &it.id));
+        let resting = self.inactive.iter().map(|it| (it.kind, it.stage, it.created, &it.id));
         whole
             .chain(resting)
             .filter(|it| {
@@ -69,9 +69,9 @@ impl ModelRegistry {
         }
         let versions = self.versions.entry(kind).or_default();
         for it in versions.extract_if(.., |it| !it.stage.is_running()) {
-            let place = self.resting.partition_point(|other| other.created.0 <= it.created.0);
+            let place = self.inactive.partition_point(|other| other.created.0 <= it.created.0);
             let ModelVersion { id, kind, created, stage, .. } = it;
-            self.resting.insert(place, InactiveVersions { id, kind, created, stage });
+            self.inactive.insert(place, InactiveVersions { id, kind, created, stage });
         }
     }
 
@@ -79,18 +79,18 @@ impl ModelRegistry {
     pub(super) fn trim(&mut self, kind: SubjectKind, most: usize) {
         loop {
             let versions = self.versions.entry(kind).or_default();
-            let resting = self.resting.iter().filter(|it| it.kind == kind).count();
+            let resting = self.inactive.iter().filter(|it| it.kind == kind).count();
             if versions.len() + resting <= most {
                 return;
             }
-            let gone = if let Some(oldest) = self.resting.iter().position(|it| it.kind == kind) {
-                self.resting.remove(oldest).id
+            let gone = if let Some(oldest) = self.inactive.iter().position(|it| it.kind == kind) {
+                self.inactive.remove(oldest).id
             } else if let Some(oldest) = versions.iter().position(|it| !it.stage.is_running()) {
                 versions.remove(oldest).id
             } else {
                 return;
             };
-            self.saved.push(RegistryChange::Gone(gone));
+            self.changes.push(RegistryChange::Gone(gone));
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct VersionRecord {
     /// The word for what it does.
     pub state: String,
     /// The card as JSON.
-    pub card: String,
+    pub evaluation: String,
     /// The fingerprint of the forest, in hexadecimal digits.
     pub digest: String,
     /// The form of `blob`.
@@ -34,7 +34,7 @@ pub enum InvalidRecord {
     /// A column has a value that means nothing.
     Column(&'static str),
     /// The card is not one.
-    Card(String),
+    Evaluation(String),
     /// The model cannot be read.
     Model(DecodeModelError),
     /// The forest is another one than the card tells of.
@@ -45,7 +45,7 @@ impl fmt::Display for InvalidRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Column(name) => write!(f, "column {name} of the model has an invalid value"),
-            Self::Card(error) => write!(f, "the evaluation of the model cannot be read: {error}"),
+            Self::Evaluation(error) => write!(f, "the evaluation of the model cannot be read: {error}"),
             Self::Model(error) => error.fmt(f),
             Self::Digest => f.write_str("the forest does not match the evaluation of the model"),
         }
@@ -57,14 +57,14 @@ impl std::error::Error for InvalidRecord {}
 impl ModelVersion {
     /// The row of this version.
     pub fn record(&self) -> VersionRecord {
-        let card = &self.model.card;
+        let card = &self.model.evaluation;
         VersionRecord {
             id: self.id.to_string(),
             kind: self.kind.name().to_owned(),
             created: self.created.0,
             state: self.stage.name().to_owned(),
             // A card has numbers and names only, which all can be written.
-            card: serde_json::to_string(card).unwrap_or_default(),
+            evaluation: serde_json::to_string(card).unwrap_or_default(),
             digest: format!("{:016x}", card.digest),
             format: model_codec::FORMAT,
             blob: self.model.bytes(),
@@ -81,8 +81,8 @@ impl ModelVersion {
         let stage = VersionStage::read(&record.state).ok_or(InvalidRecord::Column("state"))?;
         let created =
             Some(record.created).filter(|it| it.is_finite()).ok_or(InvalidRecord::Column("created"))?;
-        let card: ModelEvaluation =
-            serde_json::from_str(&record.card).map_err(|error| InvalidRecord::Card(error.to_string()))?;
+        let card: ModelEvaluation = serde_json::from_str(&record.evaluation)
+            .map_err(|error| InvalidRecord::Evaluation(error.to_string()))?;
         let (eif, reference) = model_codec::from_bytes(&record.blob).map_err(InvalidRecord::Model)?;
         if eif.forest.digest() != card.digest || format!("{:016x}", card.digest) != record.digest {
             return Err(InvalidRecord::Digest);
@@ -92,7 +92,7 @@ impl ModelVersion {
             kind,
             created: Timestamp(created),
             stage,
-            model: TrainedModel { eif, card, reference },
+            model: TrainedModel { eif, evaluation: card, reference },
         })
     }
 }

@@ -2,7 +2,7 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::detect::forest::FeatureRows;
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 use crate::drift::DriftLog;
 use crate::training::{TrainedModel, TrainingSet, TrainingSettings};
 
@@ -30,7 +30,7 @@ fn registry(aucs: &[f64]) -> ModelRegistry {
 
 fn add(registry: &mut ModelRegistry, day: usize, auc: f64) {
     let mut model = MODEL.clone();
-    model.card.auc_own = auc;
+    model.evaluation.auc_own = auc;
     registry.add(HOST, Timestamp(day as f64 * 86_400.0), model);
 }
 
@@ -84,7 +84,7 @@ fn a_shadow_that_is_worse_is_refused() {
 fn what_the_current_one_knows_bounds_the_trial() {
     let mut registry = registry(&[0.9, 0.9]);
     let current = registry.versions.get_mut(&HOST).unwrap().first_mut().unwrap();
-    current.model.card.to = Some(Timestamp(600.0));
+    current.model.evaluation.to = Some(Timestamp(600.0));
     assert_eq!(registry.review(HOST, &tally(599.0, 0.0, 0.0)), None);
     assert!(registry.review(HOST, &tally(600.0, 0.0, 0.0)).is_some());
 }
@@ -108,14 +108,14 @@ fn there_is_a_way_back_and_forth() {
 #[test]
 fn five_are_kept_and_what_changes_is_written_down() {
     let mut registry = registry(&[0.9]);
-    registry.saved();
+    registry.take_changes();
     for day in 1..9 {
         add(&mut registry, day, 0.9);
         assert!(registry.versions().count() <= MODELS_MAX);
     }
     assert_eq!(stages(&registry), "current retired retired retired shadow");
     let said: Vec<String> = registry
-        .saved()
+        .take_changes()
         .iter()
         .rev()
         .take(3)
@@ -126,31 +126,31 @@ fn five_are_kept_and_what_changes_is_written_down() {
         })
         .collect();
     assert_eq!(said, ["gone 19700105T000000Z", "new 19700109T000000Z", "19700108T000000Z retired"]);
-    assert!(registry.saved().is_empty());
+    assert!(registry.take_changes().is_empty());
 }
 
 #[test]
 fn what_rests_is_known_by_name_until_it_is_woken() {
-    let mut registry = ModelRegistry::new(3_600.0).forgetful(true);
+    let mut registry = ModelRegistry::new(3_600.0).drop_models(true);
     let id = |day: usize| format!("197001{:02}T000000Z", day + 1);
     (0..5).for_each(|day| add(&mut registry, day, 0.9));
     assert_eq!(stages(&registry), "current shadow");
     let kept: Vec<bool> = (0..5).map(|day| registry.rests(&id(day))).collect();
     assert_eq!(kept, [false, true, true, true, false]);
     let records: Vec<VersionRecord> = registry
-        .saved()
+        .take_changes()
         .into_iter()
         .filter_map(|it| if let RegistryChange::New(record) = it { Some(record) } else { None })
         .collect();
     assert_eq!(registry.promote(&id(2)).unwrap_err(), UnknownVersion::Unknown(id(2)));
     let version = |day: usize| ModelVersion::from_record(&records[day]).unwrap();
-    assert!(registry.wake(version(2)) && !registry.wake(version(2)), "it wakes once");
+    assert!(registry.activate(version(2)) && !registry.activate(version(2)), "it wakes once");
     registry.promote(&id(2)).unwrap();
     assert_eq!(stages(&registry), "current shadow");
     assert!(registry.rests(&id(0)) && !registry.rests(&id(2)));
     assert_eq!(registry.before(HOST).unwrap().as_str(), id(1));
     // A restart knows the same.
-    let mut again = ModelRegistry::new(3_600.0).forgetful(true);
+    let mut again = ModelRegistry::new(3_600.0).drop_models(true);
     for (day, state) in ["retired", "retired", "current", "retired", "shadow"].into_iter().enumerate() {
         again.restore(
             ModelVersion::from_record(&VersionRecord { state: state.into(), ..records[day].clone() })
@@ -163,8 +163,10 @@ fn what_rests_is_known_by_name_until_it_is_woken() {
     );
     // A sixth is one too many: the oldest that rests goes.
     add(&mut registry, 5, 0.9);
-    assert!(matches!(registry.saved().last(), Some(RegistryChange::Gone(gone)) if gone.as_str() == id(0)));
-    assert!(!registry.rests(&id(0)) && !registry.wake(version(0)));
+    assert!(
+        matches!(registry.take_changes().last(), Some(RegistryChange::Gone(gone)) if gone.as_str() == id(0))
+    );
+    assert!(!registry.rests(&id(0)) && !registry.activate(version(0)));
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn a_row_is_a_version_again_or_says_why_not() {
         again.restore(ModelVersion::from_record(record).unwrap());
     }
     assert_eq!(again.versions().map(ModelVersion::record).collect::<Vec<_>>(), records);
-    assert!(again.saved().is_empty() && !registry.saved().is_empty());
+    assert!(again.take_changes().is_empty() && !registry.take_changes().is_empty());
     let check = |change: fn(&mut VersionRecord), expect: &str| {
         let mut record = records[0].clone();
         change(&mut record);
@@ -190,6 +192,6 @@ fn a_row_is_a_version_again_or_says_why_not() {
     check(|it| it.blob[100] ^= 1, "the model is corrupt; it will be retrained");
     check(|it| it.digest = "0".into(), "the forest does not match the evaluation of the model");
     let mut record = records[0].clone();
-    record.card = "{}".into();
-    assert!(matches!(ModelVersion::from_record(&record), Err(InvalidRecord::Card(_))));
+    record.evaluation = "{}".into();
+    assert!(matches!(ModelVersion::from_record(&record), Err(InvalidRecord::Evaluation(_))));
 }

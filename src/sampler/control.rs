@@ -9,7 +9,7 @@ use super::persist::PersistentState;
 use super::restore::forget_marker;
 use super::status;
 use crate::clock;
-use crate::control::{CommandRefusal, CommandReply, CommandRequest, ControlCommand, Outcome};
+use crate::control::{CommandRefusal, CommandReply, CommandRequest, CommandResult, ControlCommand};
 use crate::engine::Engine;
 use crate::model_registry::{ModelVersion, UnknownVersion};
 use crate::reading::{Subject, SubjectKind};
@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::store::{LEARNING, MarkerRow, StoreEntry, StoreError, TimeRange};
 
 /// What follows from a command at once.
-enum Next {
+enum AfterCommand {
     Reply(CommandReply),
     /// The reply comes with the end of the job.
     Job(Job),
@@ -34,9 +34,9 @@ impl From<UnknownVersion> for CommandRefusal {
 
 /// The commands that wait for their jobs.
 #[derive(Debug, Default)]
-pub(super) struct Commands(BTreeMap<JobId, CommandRequest>);
+pub(super) struct PendingCommands(BTreeMap<JobId, CommandRequest>);
 
-impl Commands {
+impl PendingCommands {
     /// Carries out a command and replies, or starts its job.
     pub(super) fn carry_out(
         &mut self,
@@ -46,14 +46,14 @@ impl Commands {
         newest: Option<&Arc<Report>>,
     ) {
         let next = match &request.command {
-            ControlCommand::Status => Ok(Next::Reply(status::status(durable, jobs, newest))),
-            ControlCommand::Explain => status::explain(newest).map(Next::Reply),
-            ControlCommand::Learn { on } => Ok(Next::Reply(learn(durable, *on))),
-            ControlCommand::Accept => accept(durable).map(Next::Reply),
+            ControlCommand::Status => Ok(AfterCommand::Reply(status::status(durable, jobs, newest))),
+            ControlCommand::Explain => status::explain(newest).map(AfterCommand::Reply),
+            ControlCommand::Learn { on } => Ok(AfterCommand::Reply(learn(durable, *on))),
+            ControlCommand::Accept => accept(durable).map(AfterCommand::Reply),
             ControlCommand::Forget { from, to } => {
-                forget(durable, TimeRange { from: *from, to: *to }).map(Next::Job)
+                forget(durable, TimeRange { from: *from, to: *to }).map(AfterCommand::Job)
             }
-            ControlCommand::Train => train(durable).map(Next::Reply),
+            ControlCommand::Train => train(durable).map(AfterCommand::Reply),
             ControlCommand::Promote { model } => promote(durable, model),
             ControlCommand::Rollback => {
                 let previous = durable.registry.previous().map_err(CommandRefusal::from);
@@ -61,8 +61,8 @@ impl Commands {
             }
         };
         match next {
-            Ok(Next::Reply(reply)) => request.reply(Ok(reply)),
-            Ok(Next::Job(job)) => match jobs.push(job) {
+            Ok(AfterCommand::Reply(reply)) => request.reply(Ok(reply)),
+            Ok(AfterCommand::Job(job)) => match jobs.push(job) {
                 Some(id) => drop(self.0.insert(id, request)),
                 None => {
                     request.reply(Err(CommandRefusal::Unavailable(
@@ -103,13 +103,13 @@ impl Commands {
         let outcome = result.map_err(|it| unavailable(&it)).and_then(|version| {
             let model = version.id.clone();
             // It may have been given up, or have been loaded, meanwhile; then promoting says so.
-            durable.registry.wake(*version);
-            judge_by(durable, model.as_str())
+            durable.registry.activate(*version);
+            set_current_model(durable, model.as_str())
         });
         self.reply(id, outcome);
     }
 
-    fn reply(&mut self, id: JobId, outcome: Outcome) {
+    fn reply(&mut self, id: JobId, outcome: CommandResult) {
         if let Some(request) = self.0.remove(&id) {
             request.reply(outcome);
         }
@@ -168,14 +168,17 @@ fn train(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal> 
 }
 
 /// Judges by a version; one that is not in memory is read first.
-fn promote(durable: &mut PersistentState, model: &str) -> Result<Next, CommandRefusal> {
+fn promote(durable: &mut PersistentState, model: &str) -> Result<AfterCommand, CommandRefusal> {
     if durable.registry.rests(model) {
-        return Ok(Next::Job(Job::LoadModel { directory: directory(durable)?, id: model.to_owned() }));
+        return Ok(AfterCommand::Job(Job::LoadModel {
+            directory: directory(durable)?,
+            id: model.to_owned(),
+        }));
     }
-    judge_by(durable, model).map(Next::Reply)
+    set_current_model(durable, model).map(AfterCommand::Reply)
 }
 
-fn judge_by(durable: &mut PersistentState, model: &str) -> Outcome {
+fn set_current_model(durable: &mut PersistentState, model: &str) -> CommandResult {
     let version = durable.registry.promote(model)?;
     let (id, kind) = (version.id.to_string(), version.kind);
     durable.install(kind);

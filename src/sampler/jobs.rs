@@ -42,7 +42,7 @@ pub(super) struct FinishedJob {
 }
 
 /// A job on its way to the worker.
-struct Order {
+struct QueuedJob {
     id: JobId,
     job: Job,
     gate: JobGate,
@@ -50,7 +50,7 @@ struct Order {
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningJob {
     id: JobId,
     task: &'static str,
     /// Whether its data contain what has been forgotten since.
@@ -61,8 +61,8 @@ struct Running {
 #[derive(Debug)]
 pub(super) struct Jobs {
     queue: JobQueue<(JobId, Job)>,
-    running: Option<Running>,
-    worker: Sender<Order>,
+    running: Option<RunningJob>,
+    worker: Sender<QueuedJob>,
     /// Where a training rests while processors are short.
     gate: JobGate,
     is_strained: bool,
@@ -121,8 +121,8 @@ impl Jobs {
             let span = tracing::info_span!(parent: None, "job", otel.name = task, hostnorm.outcome = Empty);
             span.follows_from(Span::current());
             let gate = if job.lane() == JobPriority::Urgent { JobGate::default() } else { self.gate.clone() };
-            if self.worker.send(Order { id, job, gate, span }).is_ok() {
-                self.running = Some(Running { id, task, is_stale: false });
+            if self.worker.send(QueuedJob { id, job, gate, span }).is_ok() {
+                self.running = Some(RunningJob { id, task, is_stale: false });
             }
         }
         // Whoever waits for a job must not wait for one that rests.
@@ -165,9 +165,9 @@ impl Jobs {
 }
 
 /// The worker: runs one job after the other until nobody gives it more.
-fn run(orders: Receiver<Order>, report: impl Fn(FinishedJob)) {
+fn run(orders: Receiver<QueuedJob>, report: impl Fn(FinishedJob)) {
     lower_priority();
-    for Order { id, job, gate, span } in orders {
+    for QueuedJob { id, job, gate, span } in orders {
         let started = clock::instant();
         let outcome = span.in_scope(|| job.run(&gate));
         span.record("hostnorm.outcome", outcome.word());

@@ -21,7 +21,7 @@ pub(super) static SHADOW: Metric = Metric::gauge(
 )
 .by(&["kind", "model"]);
 pub(super) static TRIALS: Metric = Metric::counter(
-    "hostnorm_model_trials_total",
+    "hostnorm_shadow_models_total",
     "Candidate models evaluated, by outcome: promoted or refused",
 )
 .by(&["kind", "outcome"]);
@@ -46,10 +46,10 @@ pub(super) static AUC: Metric = Metric::gauge(
 
 /// What became of trainings and trials, by kind.
 #[derive(Debug)]
-pub(super) struct Models(BTreeMap<SubjectKind, Figures>);
+pub(super) struct ModelMetrics(BTreeMap<SubjectKind, KindFigures>);
 
 #[derive(Debug, Default)]
-struct Figures {
+struct KindFigures {
     trained: u64,
     refused: u64,
     /// Duration of the last training.
@@ -64,9 +64,9 @@ struct Figures {
     is_failing: bool,
 }
 
-impl Models {
+impl ModelMetrics {
     pub(super) fn new(kinds: impl Iterator<Item = SubjectKind>) -> Self {
-        Self(kinds.map(|it| (it, Figures::default())).collect())
+        Self(kinds.map(|it| (it, KindFigures::default())).collect())
     }
 
     /// Trainings of a kind so far.
@@ -86,7 +86,7 @@ impl Models {
         figures.seconds = Some(seconds);
         match result {
             Ok(model) => {
-                let card = &model.card;
+                let card = &model.evaluation;
                 tracing::info!(
                     kind = kind.name(),
                     rows = card.rows,

@@ -149,7 +149,7 @@ pub fn entries(registry: &mut ModelRegistry) -> Vec<StoreEntry> {
         }
         RegistryChange::Gone(id) => StoreEntry::ModelGone { id: id.to_string() },
     };
-    registry.saved().into_iter().map(entry).collect()
+    registry.take_changes().into_iter().map(entry).collect()
 }
 
 fn row(it: VersionRecord) -> store::ModelRow {
@@ -158,7 +158,7 @@ fn row(it: VersionRecord) -> store::ModelRow {
         kind: it.kind,
         created: Timestamp(it.created),
         state: it.state,
-        card: it.card,
+        evaluation: it.evaluation,
         digest: it.digest,
         format: i64::from(it.format),
         bytes: it.blob,
@@ -172,7 +172,7 @@ pub fn record(it: store::ModelRow) -> VersionRecord {
         kind: it.kind,
         created: it.created.0,
         state: it.state,
-        card: it.card,
+        evaluation: it.evaluation,
         digest: it.digest,
         format: u32::try_from(it.format).unwrap_or(u32::MAX),
         blob: it.bytes,

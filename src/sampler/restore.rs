@@ -21,7 +21,7 @@ const FOLD_SECONDS: f64 = 86_400.0;
 
 /// What the state was restored from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Source {
+enum RestoreSource {
     /// To the last bit: a snapshot and so many readings after it.
     Snapshot(usize),
     /// So many points.
@@ -35,7 +35,7 @@ pub struct RestoredState {
     pub engine: Engine,
     /// The versions of the models.
     pub registry: ModelRegistry,
-    source: Source,
+    source: RestoreSource,
     /// Whether points of the host are stored.
     pub knows_host: bool,
 }
@@ -53,7 +53,8 @@ pub fn restore(
             Ok(reader) => {
                 let (engine, registry) = blank();
                 let knows_host = reader.newest_point(&Subject::Host)?.is_some();
-                let mut restored = RestoredState { engine, registry, source: Source::Points(0), knows_host };
+                let mut restored =
+                    RestoredState { engine, registry, source: RestoreSource::Points(0), knows_host };
                 restored.restore_all(reader, &metrics)?;
                 Some(Box::new(restored))
             }
@@ -75,11 +76,11 @@ pub fn restore(
 impl PersistentState {
     /// Goes on from the state that the store holds. `is_live` says that readings were judged before it could be read:
     /// then the window and the episode under way stay, or everything is saved where the store holds nothing.
-    pub(super) fn adopt(&mut self, restored: RestoredState, is_live: bool) {
+    pub(super) fn resume_from(&mut self, restored: RestoredState, is_live: bool) {
         let RestoredState { engine, registry, source, .. } = restored;
         if !is_live {
             (self.engine, self.registry) = (engine, registry);
-        } else if source == Source::Points(0) {
+        } else if source == RestoreSource::Points(0) {
             self.save_all();
         } else {
             self.registry = registry;
@@ -97,21 +98,21 @@ impl RestoredState {
         self.restore_models(reader)?;
         let learning = reader.is_learning()?;
         self.source = match self.restore_snapshot(reader, metrics)? {
-            Some(readings) => Source::Snapshot(readings),
+            Some(readings) => RestoreSource::Snapshot(readings),
             None => {
                 let single = |it: &Subject| it.kind().population() == SubjectPopulation::Single;
                 let subjects: Vec<Subject> = reader.subjects()?.into_iter().filter(single).collect();
-                Source::Points(fold(reader, &mut self.engine, &subjects, &forgotten(reader)?)?)
+                RestoreSource::Points(fold(reader, &mut self.engine, &subjects, &forgotten(reader)?)?)
             }
         };
         self.engine.set_learning(learning);
         let seconds = started.elapsed().as_secs_f64();
         match self.source {
-            Source::Points(0) => {}
-            Source::Points(points) => {
+            RestoreSource::Points(0) => {}
+            RestoreSource::Points(points) => {
                 tracing::info!(points, duration_seconds = seconds, "state rebuilt from stored points");
             }
-            Source::Snapshot(readings) => tracing::info!(
+            RestoreSource::Snapshot(readings) => tracing::info!(
                 readings,
                 duration_seconds = seconds,
                 "state restored from the last snapshot and the readings after it"
@@ -302,8 +303,8 @@ impl Columns {
             self.names = row.signals.to_vec();
             self.places = names.iter().map(|name| row.signals.iter().position(|it| it == name)).collect();
         }
-        let ScorerHistory { point, odd, weight, score } = past;
-        (point.at, *odd, *weight, *score) = (row.at, row.odd, row.weight, row.score);
+        let ScorerHistory { point, in_anomaly, weight, score } = past;
+        (point.at, *in_anomaly, *weight, *score) = (row.at, row.in_anomaly, row.weight, row.score);
         let own = point.values.iter_mut().zip(&mut point.missing);
         for ((value, missing), place) in own.zip(&self.places) {
             let found = place.and_then(|it| Some((*row.values.get(it)?, *row.missing.get(it)?)));

@@ -29,11 +29,11 @@ pub(super) fn status(durable: &PersistentState, jobs: &Jobs, newest: Option<&Arc
     let uptime = STARTED.elapsed().as_secs_f64();
     let learning = durable.engine.is_learning();
     let store = durable.store.directory().map(|it| it.display().to_string());
-    let judgements = newest.iter().flat_map(|it| &it.judgements);
+    let judgements = newest.iter().flat_map(|it| &it.assessments);
     let subjects: Vec<Value> = judgements
         .map(|(subject, it)| json!({"kind": subject.kind().name(), "subject": subject.name(), "ready": it.ready}))
         .collect();
-    let ready = newest.is_some_and(|it| it.judgements.values().any(|it| it.ready));
+    let ready = newest.is_some_and(|it| it.assessments.values().any(|it| it.ready));
     let count = subjects.len();
     let message = format!(
         "hostnorm {VERSION}, up {}, {}, learning {}, {count} subject{}, {} jobs waiting, {} running, {}",
@@ -56,15 +56,15 @@ pub(super) fn status(durable: &PersistentState, jobs: &Jobs, newest: Option<&Arc
 pub(super) fn explain(newest: Option<&Arc<Report>>) -> Result<CommandReply, CommandRefusal> {
     let report = newest.ok_or_else(|| CommandRefusal::Unavailable("no reading yet".into()))?;
     let subjects: Vec<Value> =
-        report.judgements.iter().map(|(it, judgement)| subject(it, judgement)).collect();
-    let lines: Vec<String> = report.judgements.iter().map(|(it, judgement)| line(it, judgement)).collect();
+        report.assessments.iter().map(|(it, judgement)| subject(it, judgement)).collect();
+    let lines: Vec<String> = report.assessments.iter().map(|(it, judgement)| line(it, judgement)).collect();
     let data = json!({"at": report.reading.at.0, "subjects": subjects});
     Ok(CommandReply { message: lines.join("\n"), data })
 }
 
 /// The state of one subject. What is not known is null.
 fn subject(subject: &Subject, judgement: &Assessment) -> Value {
-    let opinion = judgement.opinion.as_ref();
+    let opinion = judgement.details.as_ref();
     let causes = description::causes(judgement).into_iter().map(|cause| {
         let (state, expected) = (cause.state, cause.state.expected);
         json!({
@@ -92,7 +92,7 @@ fn subject(subject: &Subject, judgement: &Assessment) -> Value {
 fn line(subject: &Subject, judgement: &Assessment) -> String {
     let name = subject.name();
     let score = |it: f64| format!("score {it:.2}, 1 is the threshold");
-    match (&judgement.opinion, &judgement.description) {
+    match (&judgement.details, &judgement.description) {
         (Some(opinion), Some(description)) => format!("{description}; {}", score(opinion.momentary)),
         (Some(opinion), None) => format!("no anomaly on {name}; {}", score(opinion.momentary)),
         (None, _) if judgement.ready => format!("no score for {name}: readings are missing"),

@@ -31,14 +31,14 @@ pub(super) static RESTORED: Metric = Metric::counter(
 )
 .by(&["kind"]);
 pub(super) static UNJUDGED: Metric = Metric::counter(
-    "hostnorm_subjects_unjudged_total",
+    "hostnorm_readings_unscored_total",
     "Readings of subjects not scored, because the maximum number of subjects was reached",
 )
 .by(&["kind"]);
 
 /// What is under way for subjects that come and go.
 #[derive(Debug, Default)]
-pub(super) struct Subjects {
+pub(super) struct SubjectStates {
     /// Evicted last, newest at the back.
     recent: VecDeque<(Subject, Vec<u8>)>,
     /// Those whose state is to be read.
@@ -47,9 +47,9 @@ pub(super) struct Subjects {
     reading: BTreeSet<Subject>,
 }
 
-impl Subjects {
+impl SubjectStates {
     /// Stores and asks for what the last step left.
-    pub(super) fn turn_over(&mut self, durable: &mut PersistentState, jobs: &mut Jobs) {
+    pub(super) fn update(&mut self, durable: &mut PersistentState, jobs: &mut Jobs) {
         let Handover { evicted, wanted } = durable.engine.take_handover();
         let Some(directory) = durable.store.directory().map(std::path::Path::to_owned) else {
             wanted.iter().for_each(|it| durable.engine.absent(it));
@@ -59,7 +59,7 @@ impl Subjects {
             match self.recent.iter().position(|(it, _)| *it == subject) {
                 Some(place) => {
                     let (subject, bytes) = self.recent.remove(place).unwrap_or((subject, Vec::new()));
-                    give_back(&mut durable.engine, &subject, Some(&bytes));
+                    return_state(&mut durable.engine, &subject, Some(&bytes));
                 }
                 None => drop(self.wanted.insert(subject)),
             }
@@ -89,7 +89,7 @@ impl Subjects {
             States::new()
         });
         for subject in std::mem::take(&mut self.reading) {
-            give_back(engine, &subject, states.get(&subject).map(Vec::as_slice));
+            return_state(engine, &subject, states.get(&subject).map(Vec::as_slice));
         }
     }
 
@@ -99,7 +99,7 @@ impl Subjects {
     }
 
     pub(super) fn values(engine: &Engine, values: &mut Values) {
-        for (kind, it) in engine.census() {
+        for (kind, it) in engine.subject_counts() {
             let kind = kind.name();
             let states =
                 [("learning", it.learning), ("ready", it.ready), ("gone", it.gone), ("waiting", it.waiting)];
@@ -107,7 +107,7 @@ impl Subjects {
                 values.set_by(&SUBJECTS, &Labels::new([kind, state]), count as f64);
             }
             for (metric, count) in
-                [(&EVICTED, it.evicted), (&RESTORED, it.restored), (&UNJUDGED, it.unjudged)]
+                [(&EVICTED, it.evicted), (&RESTORED, it.restored), (&UNJUDGED, it.unscored)]
             {
                 values.set_by(metric, &Labels::new([kind]), count as f64);
             }
@@ -115,9 +115,9 @@ impl Subjects {
     }
 }
 
-fn give_back(engine: &mut Engine, subject: &Subject, state: Option<&[u8]>) {
+fn return_state(engine: &mut Engine, subject: &Subject, state: Option<&[u8]>) {
     let Some(bytes) = state else { return engine.absent(subject) };
-    if let Err(reason) = engine.give_back(subject, bytes) {
+    if let Err(reason) = engine.return_state(subject, bytes) {
         tracing::info!(subject = subject.name(), %reason, "stored state not used; learning from live data");
     }
 }

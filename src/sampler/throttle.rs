@@ -42,7 +42,7 @@ pub(super) struct JobThrottle {
 
 impl JobThrottle {
     /// Whether processors are short in this window, and have been for less than [`PUT_OFF_MAX`].
-    pub(super) fn is_strained(&mut self, report: &Report) -> bool {
+    pub(super) fn is_under_pressure(&mut self, report: &Report) -> bool {
         let at = report.reading.at;
         if !is_short(report) {
             self.since = None;
@@ -58,7 +58,7 @@ impl JobThrottle {
 }
 
 fn is_short(report: &Report) -> bool {
-    let mut signals = report.judgements.values().flat_map(|it| &it.signals);
+    let mut signals = report.assessments.values().flat_map(|it| &it.signals);
     signals.any(|it| SIGNS.iter().any(|(name, share)| it.signal.name == *name && it.value >= *share))
 }
 
@@ -97,7 +97,7 @@ mod tests {
             let judgement = Assessment { signals: vec![state], ..Assessment::default() };
             let reading = Arc::new(Reading::new(Timestamp(at)));
             let judgements = [(Subject::Host, judgement)].into();
-            throttle.is_strained(&Report { reading, judgements, ..Report::default() })
+            throttle.is_under_pressure(&Report { reading, assessments: judgements, ..Report::default() })
         };
         assert!(!strained(0.0, 0.4) && strained(1.0, 0.6) && strained(3_600.0, 0.6));
         assert!(!strained(3_601.0, 0.6) && !strained(9_000.0, 0.6), "the hour is over");

@@ -17,18 +17,18 @@ impl Scorer {
         let known: Vec<Moments> =
             known.iter().map(|it| Moments { points: points.min(it.points), ..*it }).collect();
         self.expectation.borrow(&known);
-        (self.points, self.borrowed) = (points, points);
-        self.width = small_sample::width(points);
+        (self.points, self.kind_prior_points) = (points, points);
+        self.threshold_factor = small_sample::width(points);
     }
 
     /// Whether much of what it knows is still borrowed from other subjects of the kind.
     pub fn is_borrowed(&self) -> bool {
-        self.borrowed > BORROWED_SHARE_MIN * self.points
+        self.kind_prior_points > BORROWED_SHARE_MIN * self.points
     }
 
     /// Whole points learned that were not borrowed, in weights.
     pub fn own_points(&self) -> f64 {
-        self.points - self.borrowed
+        self.points - self.kind_prior_points
     }
 
     /// What it knows of each signal.

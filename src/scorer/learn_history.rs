@@ -24,13 +24,13 @@ pub struct HistoryLearner {
     /// Points since one was learned.
     skipped: usize,
     /// Whether the last one was inside an episode.
-    odd: bool,
+    in_anomaly: bool,
 }
 
 impl HistoryLearner {
     /// Points up to this instant will come.
     pub fn new(settings: ScorerSettings, until: Timestamp) -> Self {
-        Self { settings, until, skipped: 0, odd: false }
+        Self { settings, until, skipped: 0, in_anomaly: false }
     }
 
     /// Seconds from this point to the newest.
@@ -41,28 +41,28 @@ impl HistoryLearner {
     /// Lets the scorer learn the next point, in the order in which they were.
     pub fn push(&mut self, scorer: &mut Scorer, past: &ScorerHistory) {
         self.spend(scorer, past);
-        let sheltered = self.settings.sheltered;
+        let sheltered = self.settings.shelter_short_memory;
         let age = self.age(past);
         if age <= WHOLE_SECONDS {
-            scorer.recall(past, sheltered);
+            scorer.learn_point(past, sheltered);
             return;
         }
         let of_season = age <= SEASON_SECONDS;
-        if of_season && !past.odd {
+        if of_season && !past.in_anomaly {
             scorer.detectors.seasonal.note(&past.point);
         }
         self.skipped += 1;
         let stride = STRIDES[usize::from(!of_season)];
         if self.skipped >= stride {
             self.skipped = 0;
-            scorer.recall_rough(past, stride as f64, sheltered);
+            scorer.learn_coarse_point(past, stride as f64, sheltered);
         }
     }
 
     /// The limit follows from the scores that were, as far as they are known.
     fn spend(&mut self, scorer: &mut Scorer, past: &ScorerHistory) {
         let (elapsed, limit) = (self.settings.point_seconds, self.settings.threshold);
-        let began = past.odd && !std::mem::replace(&mut self.odd, past.odd);
+        let began = past.in_anomaly && !std::mem::replace(&mut self.in_anomaly, past.in_anomaly);
         scorer.limit(&self.settings);
         if let (Some((tail, ledger)), Some(score)) = (&mut scorer.budget, past.score) {
             tail.learn(elapsed, score * limit);
@@ -73,20 +73,20 @@ impl HistoryLearner {
 
 impl Scorer {
     /// Learns a point of the past as it was learned then, less what the judging of it left behind.
-    fn recall(&mut self, past: &ScorerHistory, sheltered: bool) {
-        let ScorerHistory { point, odd, weight, .. } = past;
+    fn learn_point(&mut self, past: &ScorerHistory, sheltered: bool) {
+        let ScorerHistory { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
-        let lesson = LearnStep { weight: *weight, step: true, in_anomaly: *odd && sheltered };
+        let lesson = LearnStep { weight: *weight, step: true, in_anomaly: *in_anomaly && sheltered };
         self.learn(point, &distances, lesson, 1.0, true);
-        self.grow(*weight, *odd);
+        self.grow(*weight, *in_anomaly);
     }
 
     /// Learns what is expected from a point that stands for `count` of them.
-    fn recall_rough(&mut self, past: &ScorerHistory, count: f64, sheltered: bool) {
-        let ScorerHistory { point, odd, weight, .. } = past;
+    fn learn_coarse_point(&mut self, past: &ScorerHistory, count: f64, sheltered: bool) {
+        let ScorerHistory { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
-        let lesson = LearnStep { weight: weight * count, step: true, in_anomaly: *odd && sheltered };
+        let lesson = LearnStep { weight: weight * count, step: true, in_anomaly: *in_anomaly && sheltered };
         self.expectation.learn(point, &distances, lesson, count);
-        self.grow(lesson.weight, *odd);
+        self.grow(lesson.weight, *in_anomaly);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::eif::{Eif, ForestModel};
-use crate::detect::{DetectorOutput, Outputs, View, joint_score};
+use crate::detect::{DetectorOutput, Outputs, PointView, joint_score};
 use crate::model_registry::ShadowTally;
 use crate::report::ShadowScore;
 
@@ -22,9 +22,9 @@ pub(super) struct Shadow {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShadowInput<'a> {
     pub(super) z: &'a [f64],
-    pub(super) limit: f64,
+    pub(super) threshold: f64,
     /// What is left of the smoothed shares.
-    pub(super) keep: f64,
+    pub(super) retention_factor: f64,
     pub(super) elapsed: f64,
     /// What the current model makes of it, in units of the limit.
     pub(super) score: f64,
@@ -32,7 +32,7 @@ pub(super) struct ShadowInput<'a> {
 
 impl Shadow {
     /// The verdict of its forest; it abstains while it waits or does not fit.
-    pub(super) fn judge(&self, view: &View<'_>, detector: &Eif) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &PointView<'_>, detector: &Eif) -> DetectorOutput {
         self.model.as_ref().map_or(DetectorOutput::Abstain, |it| detector.judge_by(view, it))
     }
 
@@ -44,7 +44,7 @@ impl Shadow {
         beside: ShadowInput<'_>,
     ) -> Option<ShadowScore> {
         let forest = own.relative()?;
-        let ShadowInput { z, limit, keep, elapsed, score } = beside;
+        let ShadowInput { z, threshold: limit, retention_factor: keep, elapsed, score } = beside;
         let joint = joint_score::joint_score(z, &Outputs { forest: own, ..outputs }, limit);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);

@@ -28,10 +28,10 @@ impl Scorer {
         budget
             && self.expectation.fits(&fresh.expectation)
             && self.detectors.fits(&fresh.detectors)
-            && self.blame.fits(&fresh.blame)
+            && self.ranking.fits(&fresh.ranking)
             && self.history.fits(&fresh.history, width)
             && self.early.fits(&fresh.early, width)
-            && (self.smooth.len(), self.oddness.len()) == (width, width)
+            && (self.smooth.len(), self.deviations.len()) == (width, width)
             && self.peak.fits(width)
             && self.shadow.as_ref().is_none_or(|it| it.smooth.len() == width)
             && self.points < COUNT_MAX as f64

@@ -3,7 +3,7 @@
 use super::ScoreHold;
 use crate::budget::Budget;
 use crate::detect::PerDetector;
-use crate::detect::absence::Absence;
+use crate::detect::absence::AbsenceDetector;
 use crate::episode::ResolveRule;
 use crate::report::{EpisodeTransition, ShadowScore};
 use crate::window::Point;
@@ -27,12 +27,12 @@ pub struct ScorerSettings {
     pub anomaly_weight: f64,
     /// Whether what is inside an episode leaves no trace in short memories, in the rows of the forest and in the pace of
     /// a young host, as a fault must not outlast itself (ADR 007).
-    pub sheltered: bool,
+    pub shelter_short_memory: bool,
 }
 
 impl ScorerSettings {
     /// What is left of a score after a point.
-    pub(super) fn keep(&self) -> f64 {
+    pub(super) fn retention_factor(&self) -> f64 {
         0.5_f64.powf(1.0 / self.smoothing)
     }
 }
@@ -56,7 +56,7 @@ pub struct ScorerHistory {
     /// The point.
     pub point: Point,
     /// Whether it lay inside an episode, or in what would have been one but for grace.
-    pub odd: bool,
+    pub in_anomaly: bool,
     /// As how much of a point it was learned; 0 while nothing was.
     pub weight: f64,
     /// The highest score since the point before, in units of the limit; nothing where there was none.
@@ -79,11 +79,11 @@ pub struct SubjectScore {
     /// Share of the voting detectors that agree with the majority.
     pub confidence: Option<f64>,
     /// The signals that ceased.
-    pub absences: Vec<Absence>,
+    pub absences: Vec<AbsenceDetector>,
     /// Share of the budget that was spent in the last period; nothing without a budget.
     pub budget_spent: Option<f64>,
     /// What became of the episode.
-    pub turn: Option<EpisodeTransition>,
+    pub transition: Option<EpisodeTransition>,
     /// What a new model says that is tried out.
     pub shadow: Option<ShadowScore>,
 }

@@ -8,7 +8,7 @@ use crate::training::{self, TrainError};
 
 /// A replay under way.
 #[derive(Debug, Clone)]
-pub(super) struct Walk {
+pub(super) struct ReplayRows {
     replay: Replay,
     window: usize,
     /// Sum and number of the values of each signal in the window under way.
@@ -19,7 +19,7 @@ pub(super) struct Walk {
     score: f64,
 }
 
-impl Walk {
+impl ReplayRows {
     pub(super) fn new(floors: Vec<f64>, settings: &ReplaySettings, with: &SettingsCombination) -> Self {
         let window = with.window.max(1);
         let settings = ReplaySettings {
@@ -57,7 +57,7 @@ impl Walk {
         let judged = self.replay.step(at, &means, &missing)?;
         let Some(score) = judged.score else { return Ok(None) };
         self.score = score.held;
-        Ok(score.turn)
+        Ok(score.transition)
     }
 
     /// The score of the last complete point: what a row is known to be worth when it comes. Not a number before the first.

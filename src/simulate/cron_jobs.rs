@@ -19,7 +19,7 @@ pub(super) struct JobLoad {
 
 /// One line of the crontab.
 #[derive(Debug, Clone, Copy)]
-struct Job {
+struct CronJob {
     /// Seconds between two runs.
     every: f64,
     /// Seconds after midnight, or after the full hour, of a run.
@@ -34,26 +34,26 @@ const MB: f64 = 1e6;
 
 /// The crontab. A check every ten minutes is too short to be seen at a step of minutes but as noise; the hourly shipping
 /// of logs is seen each time; rotation and backup are the daily spikes that a detector has to learn to live with.
-const JOBS: [Job; 4] = [
-    Job {
+const JOBS: [CronJob; 4] = [
+    CronJob {
         every: 600.0,
         at: 0.0,
         lasts: 12.0,
         work: JobLoad { cpu: 0.03, read: 0.0, written: 0.2 * MB, sent: 0.0, forks: 12.0 },
     },
-    Job {
+    CronJob {
         every: 3_600.0,
         at: 420.0,
         lasts: 90.0,
         work: JobLoad { cpu: 0.05, read: 2.0 * MB, written: 9.0 * MB, sent: 1.0 * MB, forks: 6.0 },
     },
-    Job {
+    CronJob {
         every: 86_400.0,
         at: 600.0,
         lasts: 240.0,
         work: JobLoad { cpu: 0.07, read: 12.0 * MB, written: 6.0 * MB, sent: 0.0, forks: 3.0 },
     },
-    Job {
+    CronJob {
         every: 86_400.0,
         at: 8_100.0,
         lasts: 1_500.0,
@@ -106,7 +106,7 @@ impl CronJobs {
     }
 }
 
-impl Job {
+impl CronJob {
     /// Seconds that the job has run until then, counted from its first run at second 0.
     fn spent(&self, until: f64) -> f64 {
         let runs = (until / self.every).floor();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 
 /// What an outlier is multiplied by.
 const OUTLIER_TIMES: f64 = 10.0;

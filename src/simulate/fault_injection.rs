@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::signal_groups::{FILLS, SignalGroup, devices, groups};
 use super::signal_scale::{SignalScale, SignalScales};
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 
 /// In a table of foreign names a fault strikes at most so many signals.
 const STRUCK_MAX: usize = 3;
@@ -27,12 +27,12 @@ pub struct FaultInjection {
     rows: usize,
     struck: Vec<usize>,
     /// What happens to each of `struck`.
-    effects: Vec<Effect>,
+    effects: Vec<FaultEffect>,
 }
 
 /// What happens to one signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Effect {
+enum FaultEffect {
     /// It moves by so much, in the shape of the fault.
     Move(f64),
     /// It moves by so much, but slowly, over the whole fault.
@@ -53,11 +53,11 @@ impl FaultInjection {
     pub fn new(fault: Fault, rows: usize, scales: &SignalScales, random: &mut SeededRng) -> Option<Self> {
         let mut injection = Self { fault, rows: rows.max(1), struck: Vec::new(), effects: Vec::new() };
         match fault {
-            Fault::FlatLine => injection.device(scales, random, Effect::Hold(None)),
-            Fault::VanishedDevice => injection.device(scales, random, Effect::Vanish),
+            Fault::FlatLine => injection.device(scales, random, FaultEffect::Hold(None)),
+            Fault::VanishedDevice => injection.device(scales, random, FaultEffect::Vanish),
             Fault::StoppedCounter => {
                 let counts: Vec<usize> = indices(scales, counts);
-                injection.strike(*pick(&counts, random)?, Effect::Stop);
+                injection.strike(*pick(&counts, random)?, FaultEffect::Stop);
             }
             _ => injection.move_signals(scales, random),
         }
@@ -105,15 +105,15 @@ impl FaultInjection {
                 continue;
             }
             let changed = match effect {
-                Effect::Move(by) => *value + *by * shape * uneven,
-                Effect::Fill(by) => *value + *by * filled,
+                FaultEffect::Move(by) => *value + *by * shape * uneven,
+                FaultEffect::Fill(by) => *value + *by * filled,
                 // A last trace of its own movement stays: a full processor is 98 % busy, then 99 %.
-                Effect::Reach(limit) => {
+                FaultEffect::Reach(limit) => {
                     *value + (*limit - *value) * shape * (1.0 - 0.05 * (1.1 - uneven).abs())
                 }
-                Effect::Hold(held) => *held.get_or_insert(*value),
-                Effect::Stop => 0.0,
-                Effect::Vanish => {
+                FaultEffect::Hold(held) => *held.get_or_insert(*value),
+                FaultEffect::Stop => 0.0,
+                FaultEffect::Vanish => {
                     *missing = true;
                     continue;
                 }
@@ -124,7 +124,7 @@ impl FaultInjection {
         }
     }
 
-    fn strike(&mut self, signal: usize, effect: Effect) {
+    fn strike(&mut self, signal: usize, effect: FaultEffect) {
         if !self.struck.contains(&signal) {
             self.struck.push(signal);
             self.effects.push(effect);
@@ -148,8 +148,8 @@ impl FaultInjection {
         let effect = self.effect(scale, random);
         self.strike(lead, effect);
         let by = match effect {
-            Effect::Move(by) => by,
-            Effect::Reach(limit) => limit - scale.level,
+            FaultEffect::Move(by) => by,
+            FaultEffect::Reach(limit) => limit - scale.level,
             _ => return,
         };
         for (name, factor) in group.follow {
@@ -157,7 +157,7 @@ impl FaultInjection {
                 let fills = self.fault == Fault::LogBurst && *name == FILLS;
                 self.strike(
                     signal,
-                    if fills { Effect::Fill(by * factor) } else { Effect::Move(by * factor) },
+                    if fills { FaultEffect::Fill(by * factor) } else { FaultEffect::Move(by * factor) },
                 );
             }
         }
@@ -179,25 +179,25 @@ impl FaultInjection {
     }
 
     /// What happens to the signal that leads.
-    fn effect(&self, scale: &SignalScale, random: &mut SeededRng) -> Effect {
+    fn effect(&self, scale: &SignalScale, random: &mut SeededRng) -> FaultEffect {
         let [least, most] = self.fault.size();
         let size = (least + (most - least) * f64::from(random.uniform())) * scale.unit();
         if self.fault == Fault::Saturation {
             // A limit is reached only where it is far above what is usual; a plateau stands for all others.
             let plateau = scale.level + size;
-            return Effect::Reach(if scale.max.is_finite() { scale.max } else { plateau });
+            return FaultEffect::Reach(if scale.max.is_finite() { scale.max } else { plateau });
         }
         // Traffic that stops is a fault as traffic that explodes is. All others take more, not less; and where there
         // is no room above, as with memory that is nearly full, the move is downwards.
         let falls = self.fault == Fault::LevelShift && random.uniform() < FALLS;
         let (below, above) = (scale.level - scale.min, scale.max - scale.level);
         let down = if falls { below >= size } else { above < size && below > above };
-        Effect::Move(if down { -size } else { size })
+        FaultEffect::Move(if down { -size } else { size })
     }
 
     /// Signals of one collector: by name where names are known, else columns side by side.
-    fn device(&mut self, scales: &SignalScales, random: &mut SeededRng, effect: Effect) {
-        let able = |scale: &SignalScale| effect == Effect::Vanish || scale.moves >= MOVES_MIN;
+    fn device(&mut self, scales: &SignalScales, random: &mut SeededRng, effect: FaultEffect) {
+        let able = |scale: &SignalScale| effect == FaultEffect::Vanish || scale.moves >= MOVES_MIN;
         let of = |prefix: &&str| indices(scales, |it| able(it) && it.name.starts_with(*prefix));
         let known: Vec<Vec<usize>> = devices(self.fault).iter().map(of).filter(|it| !it.is_empty()).collect();
         if let Some(signals) = pick(&known, random) {

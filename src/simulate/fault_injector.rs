@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::fault_injection::FaultInjection;
 use super::fault_schedule::{FaultSchedule, ScheduledFault};
 use super::signal_scale::SignalScales;
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 
 /// A fault as it really was, with the signals it struck.
 #[derive(Debug, Clone, PartialEq, Eq)]

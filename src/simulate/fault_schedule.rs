@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::fault::Fault;
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 
 /// A schedule has at most so many faults.
 pub const FAULTS_MAX: usize = 10_000;

@@ -5,9 +5,9 @@
 //! one minute: an autocorrelation of 0.8 to 0.9 in the median signal, 0.2 to 0.7 from day to day, a kurtosis of 3 to 4 in
 //! the median and in the hundreds in the burstiest tenth, half of the pairs hardly correlated, a tenth above 0.8).
 
-use super::column::WIDTH;
 use super::cron_jobs::{CronJobs, JobLoad};
 use super::rng::{SimulationRng, SlowDrift, along, exp};
+use super::signal_column::WIDTH;
 
 const DAY: f64 = 86_400.0;
 const MB: f64 = 1e6;
@@ -35,7 +35,7 @@ const KEPT_MAX: f64 = 0.03;
 
 /// How this machine differs from others; drawn once from its seed.
 #[derive(Debug, Clone)]
-struct Traits {
+struct MachineTraits {
     /// Share of the demand that follows the hour of the day.
     daily: f64,
     /// Hours by which its users live later than others.
@@ -60,7 +60,7 @@ struct Traits {
 
 /// Noise with a memory, one for each thing that wanders by itself.
 #[derive(Debug, Clone)]
-struct Drifts {
+struct MachineDrifts {
     /// Demand over hours: some days are busier than others.
     demand_slow: SlowDrift,
     /// Demand over minutes: users come in waves.
@@ -82,9 +82,9 @@ struct Drifts {
 /// A machine without faults; each step gives the means over the seconds since the one before.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    chance: SimulationRng,
-    traits: Traits,
-    drifts: Drifts,
+    rng: SimulationRng,
+    traits: MachineTraits,
+    drifts: MachineDrifts,
     jobs: CronJobs,
     at: f64,
     step: f64,
@@ -103,10 +103,10 @@ impl Machine {
     /// The machine of a seed whose first values are those of the `step` seconds after `start`.
     pub fn new(seed: u64, start: f64, step: f64) -> Self {
         let mut chance = SimulationRng::new(seed);
-        let traits = Traits::new(&mut chance);
+        let traits = MachineTraits::new(&mut chance);
         let jobs = CronJobs::new(&mut chance);
         let drift = |constant| SlowDrift::new(constant, step);
-        let drifts = Drifts {
+        let drifts = MachineDrifts {
             demand_slow: drift(3.0 * 3_600.0),
             demand_fast: drift(300.0),
             cost: drift(6.0 * 3_600.0),
@@ -119,7 +119,7 @@ impl Machine {
         let kept = chance.between(0.0, KEPT_MAX);
         let today = (start / DAY - (start / DAY).floor()) * 0.5 * traits.filesystem[1];
         let mut machine = Self {
-            chance,
+            rng: chance,
             traits,
             drifts,
             jobs,
@@ -142,7 +142,7 @@ impl Machine {
     /// The next values, in the order of [`COLUMNS`](super::COLUMNS).
     pub fn step(&mut self) -> [f64; WIDTH] {
         self.at += self.step;
-        let (work, rotated) = self.jobs.step(self.at, self.step, &mut self.chance);
+        let (work, rotated) = self.jobs.step(self.at, self.step, &mut self.rng);
         let demand = self.demand();
         self.sessions += (demand - self.sessions) * (1.0 - exp(-self.step / 1_800.0));
         let [received, sent, packets] = self.network(demand, &work);
@@ -152,8 +152,8 @@ impl Machine {
         let [filesystem, inodes] = self.filesystem(demand, rotated);
         let [faults, major, swap] = self.paging(demand, &work);
         let [running, blocked, forks, switches] = self.tasks(demand, &work, busy, disk);
-        let loopback = 0.6 * MB * exp(0.25 * self.drifts.loopback.next(&mut self.chance)) * self.noisy(0.05);
-        let lost = exp(0.4 * self.drifts.loss.next(&mut self.chance));
+        let loopback = 0.6 * MB * exp(0.25 * self.drifts.loopback.next(&mut self.rng)) * self.noisy(0.05);
+        let lost = exp(0.4 * self.drifts.loss.next(&mut self.rng));
         let connections = self.connections();
         [
             busy,
@@ -200,19 +200,19 @@ impl Machine {
     /// Of the rhythm, waves, drifts and bursts. The waves are a few percent: hundreds of users even out.
     fn demand(&mut self) -> f64 {
         let [left, height] = &mut self.burst;
-        if *left <= 0.0 && self.chance.happens(BURSTS_A_DAY * self.step / DAY) {
-            *left = self.chance.between(BURST_SECONDS[0], BURST_SECONDS[1]);
-            *height = self.chance.between(BURST_HEIGHT[0], BURST_HEIGHT[1]);
+        if *left <= 0.0 && self.rng.happens(BURSTS_A_DAY * self.step / DAY) {
+            *left = self.rng.between(BURST_SECONDS[0], BURST_SECONDS[1]);
+            *height = self.rng.between(BURST_HEIGHT[0], BURST_HEIGHT[1]);
         }
         let burst = *height * (*left / self.step).clamp(0.0, 1.0);
         *left -= self.step;
-        let slow = 0.08 * self.drifts.demand_slow.next(&mut self.chance);
-        let fast = 0.06 * self.drifts.demand_fast.next(&mut self.chance);
+        let slow = 0.08 * self.drifts.demand_slow.next(&mut self.rng);
+        let fast = 0.06 * self.drifts.demand_fast.next(&mut self.rng);
         (self.rhythm() * (1.0 + burst) * exp(slow + fast) * self.noisy(0.015)).min(2.0)
     }
 
     fn cpu(&mut self, demand: f64, work: &JobLoad, packets: f64, disk: f64) -> [f64; 5] {
-        let cost = exp(0.04 * self.drifts.cost.next(&mut self.chance));
+        let cost = exp(0.04 * self.drifts.cost.next(&mut self.rng));
         let user = (0.015 + self.traits.user * demand * cost + work.cpu) * self.noisy(0.03);
         // Packets and disks cost time in the kernel too.
         let system = (0.008 + self.traits.system * user + packets * 4e-7 + 0.03 * disk) * self.noisy(0.04);
@@ -228,13 +228,13 @@ impl Machine {
 
     fn memory(&mut self) -> f64 {
         let [base, sessions] = self.traits.memory;
-        let caches = 0.006 * self.drifts.memory.next(&mut self.chance);
-        let white = 0.0008 * self.white * self.chance.normal();
+        let caches = 0.006 * self.drifts.memory.next(&mut self.rng);
+        let white = 0.0008 * self.white * self.rng.normal();
         (base + sessions * self.sessions + caches + white).clamp(0.02, 0.98)
     }
 
     fn network(&mut self, demand: f64, work: &JobLoad) -> [f64; 3] {
-        let answer = exp(0.08 * self.drifts.answer.next(&mut self.chance));
+        let answer = exp(0.08 * self.drifts.answer.next(&mut self.rng));
         let sent = 0.02 * MB + self.traits.sent * demand * answer * self.noisy(0.04) + work.sent;
         let received = 0.02 * MB
             + self.traits.received * self.traits.sent * demand * self.noisy(0.04)
@@ -247,8 +247,7 @@ impl Machine {
     /// Bytes read and written, operations, and the share of time in which the disk is busy.
     fn disk(&mut self, demand: f64, work: &JobLoad) -> [f64; 4] {
         // Reads are what misses the cache: mostly little, at times a hundred times as much.
-        let read =
-            0.08 * MB * exp(1.1 * self.drifts.reads.next(&mut self.chance)) * self.noisy(0.5) + work.read;
+        let read = 0.08 * MB * exp(1.1 * self.drifts.reads.next(&mut self.rng)) * self.noisy(0.5) + work.read;
         let written = (0.3 * MB + 2.2 * MB * demand) * self.noisy(0.12) + work.written;
         let operations = (8.0 + read / 60e3 + written / 40e3) * self.noisy(0.08);
         // A disk that does 3000 operations or 250 MB in a second is busy all the time.
@@ -275,18 +274,15 @@ impl Machine {
         let faults = (400.0 + 5_500.0 * demand + 150.0 * work.forks) * self.noisy(0.08);
         let major = self.counted(0.02 + work.read * 5e-7);
         // Swap is touched a few times a day, when something old is needed.
-        let swap = if self.chance.happens(8.0 * self.step / DAY) {
-            self.chance.poisson(6.0) * self.white
-        } else {
-            0.0
-        };
+        let swap =
+            if self.rng.happens(8.0 * self.step / DAY) { self.rng.poisson(6.0) * self.white } else { 0.0 };
         [faults, major, swap]
     }
 
     fn connections(&mut self) -> f64 {
         // Connections outlive requests, so they follow the sessions rather than the minute.
         let expected = 15.0 + self.traits.connections * self.sessions;
-        (expected + 0.5 * self.white * expected.sqrt() * self.chance.normal()).round().max(0.0)
+        (expected + 0.5 * self.white * expected.sqrt() * self.rng.normal()).round().max(0.0)
     }
 
     fn tasks(&mut self, demand: f64, work: &JobLoad, busy: f64, disk: f64) -> [f64; 4] {
@@ -295,7 +291,7 @@ impl Machine {
         let running = queue * self.noisy(0.08);
         // Looked at some six times a minute.
         let looks = (self.step / 10.0).clamp(1.0, 60.0);
-        let blocked = self.chance.poisson(looks * (0.01 + 1.2 * disk)) / looks;
+        let blocked = self.rng.poisson(looks * (0.01 + 1.2 * disk)) / looks;
         let forks = self.counted(1.5 + 2.0 * demand + work.forks);
         let switches = (1_200.0 + self.traits.switches * demand) * self.noisy(0.04) + 40.0 * work.forks;
         [running, blocked, forks, switches]
@@ -303,16 +299,16 @@ impl Machine {
 
     /// A factor around 1 whose logarithm has this deviation at a step of a minute.
     fn noisy(&mut self, sigma: f64) -> f64 {
-        self.chance.log_normal(sigma * self.white)
+        self.rng.log_normal(sigma * self.white)
     }
 
     /// The rate of single events that are expected so often in a second.
     fn counted(&mut self, rate: f64) -> f64 {
-        self.chance.poisson(rate * self.step) / self.step
+        self.rng.poisson(rate * self.step) / self.step
     }
 }
 
-impl Traits {
+impl MachineTraits {
     /// Machines that are idle half of the time and never full, as most are.
     fn new(chance: &mut SimulationRng) -> Self {
         Self {

@@ -3,7 +3,7 @@
 //! The system's math functions are not used, so equal seeds give equal bytes on every machine; see
 //! [`random`](crate::detect::random). `sqrt` is exact by IEEE 754.
 
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 
 /// A stream of random numbers that also knows the shapes a machine is made of.
 #[derive(Debug, Clone)]
@@ -71,21 +71,21 @@ const POISSON_COUNTED_MAX: f64 = 30.0;
 /// Noise that remembers: a first-order autoregression with variance 1, whose memory fades with a time constant.
 #[derive(Debug, Clone)]
 pub struct SlowDrift {
-    kept: f64,
-    added: f64,
+    memory: f64,
+    noise: f64,
     value: f64,
 }
 
 impl SlowDrift {
     /// Noise whose correlation falls to 1/e within `constant` seconds, in steps of `step` seconds.
     pub fn new(constant: f64, step: f64) -> Self {
-        let kept = exp(-step / constant);
-        Self { kept, added: (1.0 - kept * kept).max(0.0).sqrt(), value: 0.0 }
+        let memory = exp(-step / constant);
+        Self { memory, noise: (1.0 - memory * memory).max(0.0).sqrt(), value: 0.0 }
     }
 
     /// The next value.
     pub fn next(&mut self, chance: &mut SimulationRng) -> f64 {
-        self.value = self.kept * self.value + self.added * chance.normal();
+        self.value = self.memory * self.value + self.noise * chance.normal();
         self.value
     }
 }

@@ -1,6 +1,6 @@
 //! The size and variability of a table's signals, to scale faults.
 
-use super::column::SignalColumn;
+use super::signal_column::SignalColumn;
 
 /// What one signal is usually like.
 #[derive(Debug, Clone, PartialEq)]

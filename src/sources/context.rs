@@ -43,17 +43,17 @@ const SLEEP_MIN: f64 = 1.0;
 
 /// How readings tell why a machine is not as it used to be.
 pub(super) static CUES: &[GraceTrigger] = &[
-    GraceTrigger { reason: GraceReason::Boot, of: |_, now| now.host_values()?.get(&UPTIME) },
+    GraceTrigger { reason: GraceReason::Boot, last_seen: |_, now| now.host_values()?.get(&UPTIME) },
     GraceTrigger {
         reason: GraceReason::Resume,
-        of: |before, now| {
+        last_seen: |before, now| {
             let slept = now.host_values()?.get(&SUSPENDED)? - before.host_values()?.get(&SUSPENDED)?;
             (slept >= SLEEP_MIN).then_some(0.0)
         },
     },
     GraceTrigger {
         reason: GraceReason::ClockStep,
-        of: |before, now| {
+        last_seen: |before, now| {
             let passed = now.host_values()?.get(&UPTIME)? - before.host_values()?.get(&UPTIME)?;
             // Below 0 it is another boot, of a machine whose readings were stored.
             let stepped = (now.at.0 - before.at.0 - passed).abs() >= STEP_MIN;
@@ -62,12 +62,12 @@ pub(super) static CUES: &[GraceTrigger] = &[
     },
     GraceTrigger {
         reason: GraceReason::Upgrade,
-        of: |_, now| now.host_values()?.each(&LOCK_HELD).any(|it| it.value > 0.0).then_some(0.0),
+        last_seen: |_, now| now.host_values()?.each(&LOCK_HELD).any(|it| it.value > 0.0).then_some(0.0),
     },
     GraceTrigger {
         reason: GraceReason::Deploy,
         // A marker of the future would count until then.
-        of: |_, now| Some(now.at.0 - now.host_values()?.get(&MARKER)?).filter(|it| *it >= -STEP_MIN),
+        last_seen: |_, now| Some(now.at.0 - now.host_values()?.get(&MARKER)?).filter(|it| *it >= -STEP_MIN),
     },
 ];
 
@@ -177,13 +177,13 @@ fn optional_metadata<T>(
 
 /// Which file it is, on which device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct File {
+struct WatchedFile {
     major: u64,
     minor: u64,
     inode: u64,
 }
 
-impl File {
+impl WatchedFile {
     /// Filesystems without a device of their own (major 0, as btrfs and overlays) give it different numbers in both
     /// places.
     fn is(self, other: Self) -> bool {
@@ -193,33 +193,33 @@ impl File {
 }
 
 #[cfg(target_os = "linux")]
-fn identity(of: &std::fs::Metadata) -> io::Result<File> {
+fn identity(of: &std::fs::Metadata) -> io::Result<WatchedFile> {
     use std::os::linux::fs::MetadataExt;
     let device = of.st_dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    Ok(File { major: major.into(), minor: minor.into(), inode: of.st_ino() })
+    Ok(WatchedFile { major: major.into(), minor: minor.into(), inode: of.st_ino() })
 }
 
 #[cfg(not(target_os = "linux"))]
-fn identity(_: &std::fs::Metadata) -> io::Result<File> {
+fn identity(_: &std::fs::Metadata) -> io::Result<WatchedFile> {
     Err(ErrorKind::NotFound.into())
 }
 
 /// One line of `/proc/locks`.
 #[derive(Debug, PartialEq, Eq)]
-struct Lock {
-    file: File,
+struct PackageLock {
+    file: WatchedFile,
     /// Whether somebody has it, to write; others wait for it or read.
     is_held: bool,
 }
 
-fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<Lock, SourceError>> {
+fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<PackageLock, SourceError>> {
     let lines = text.lines().filter(|it| !it.text.is_empty());
     lines.map(|line: KernelLine<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
 }
 
 /// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF`, with `->` behind the number while it is waited for.
-fn parse_lock(line: &str) -> Option<Lock> {
+fn parse_lock(line: &str) -> Option<PackageLock> {
     let mut fields = line.split_ascii_whitespace();
     fields.next()?.strip_suffix(':')?.parse::<u64>().ok()?;
     let kind = fields.next()?;
@@ -229,15 +229,15 @@ fn parse_lock(line: &str) -> Option<Lock> {
     let mut parts = file.split(':');
     let file = match (parts.next()?, parts.next()?, parts.next()) {
         // A lock of a file that has no inode any more.
-        ("<none>", _, None) => File { major: 0, minor: 0, inode: 0 },
-        (major, minor, Some(inode)) => File {
+        ("<none>", _, None) => WatchedFile { major: 0, minor: 0, inode: 0 },
+        (major, minor, Some(inode)) => WatchedFile {
             major: u64::from_str_radix(major, 16).ok()?,
             minor: u64::from_str_radix(minor, 16).ok()?,
             inode: inode.parse().ok()?,
         },
         _ => return None,
     };
-    Some(Lock { file, is_held: !waits && mode == "WRITE" })
+    Some(PackageLock { file, is_held: !waits && mode == "WRITE" })
 }
 
 fn parse_uptime(text: &str) -> Option<f64> {
@@ -252,8 +252,10 @@ mod tests {
     use crate::reading::Timestamp;
 
     fn check(line: &str, expect: Option<(u64, u64, u64, bool)>) {
-        let expect =
-            expect.map(|(major, minor, inode, is_held)| Lock { file: File { major, minor, inode }, is_held });
+        let expect = expect.map(|(major, minor, inode, is_held)| PackageLock {
+            file: WatchedFile { major, minor, inode },
+            is_held,
+        });
         assert_eq!(parse_lock(line), expect, "{line}");
     }
 
@@ -271,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_device_without_number_is_told_by_its_inode() {
-        let file = |major, minor, inode| File { major, minor, inode };
+        let file = |major, minor, inode| WatchedFile { major, minor, inode };
         assert!(file(8, 1, 7).is(file(8, 1, 7)));
         assert!(!file(8, 1, 7).is(file(8, 2, 7)));
         assert!(file(0, 31, 7).is(file(0, 44, 7)));
@@ -289,7 +291,7 @@ mod tests {
             reading
         };
         let (before, now) = (reading(0.0, before), reading(at, now));
-        let told = CUES.iter().filter_map(|it| Some((it.reason.name(), (it.of)(&before, &now)?)));
+        let told = CUES.iter().filter_map(|it| Some((it.reason.name(), (it.last_seen)(&before, &now)?)));
         let told: Vec<_> = told.map(|(name, ago)| format!("{name} {ago}")).collect();
         assert_eq!(told.join(", "), expect);
     }

@@ -4,7 +4,7 @@ use super::kernel_file::KernelFile;
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, SubjectKind};
-use crate::signal::{ReadingPair, Signal, Unit, share};
+use crate::signal::{ReadingPair, Signal, SignalUnit, share};
 
 pub(super) static SECONDS: Metric =
     Metric::counter("hostnorm_cpu_seconds_total", "CPU time of all CPUs in seconds, by mode").by(&["mode"]);
@@ -48,7 +48,7 @@ const fn ratio(
     help: &'static str,
     of: fn(&ReadingPair<'_>) -> Option<f64>,
 ) -> Signal {
-    Signal { kind: SubjectKind::Host, name, title, help, unit: Unit::Ratio, floor: 0.08, of }
+    Signal { kind: SubjectKind::Host, name, title, help, unit: SignalUnit::Ratio, floor: 0.08, formula: of }
 }
 
 /// Share of these modes in the time that passed; nothing when the system tells none of them apart.

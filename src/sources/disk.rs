@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::device::Devices;
+use super::device_filter::Devices;
+use super::exclude_pattern::ExcludePattern;
 use super::kernel_file::KernelFile;
-use super::pattern::Pattern;
 use super::{Source, SourceError};
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind};
-use crate::signal::{ReadingPair, Signal, Unit};
+use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 static READ: Metric = Metric::counter("hostnorm_disk_read_bytes_total", "Bytes read").by(&["device"]);
 static WRITTEN: Metric =
@@ -38,41 +38,41 @@ pub(super) static SIGNALS: &[Signal] = &[
         name: "disk_busy_ratio",
         title: "busiest disk",
         help: "Share of time in which the busiest disk had I/O in progress",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         // Log rotation or a package list update keeps a disk busy for four seconds of a window; a saturated one
         // is at 1.
         floor: 0.15,
-        of: |it| physical(it, &IO_TIME).map(|it| it.min(1.0)).reduce(f64::max),
+        formula: |it| physical(it, &IO_TIME).map(|it| it.min(1.0)).reduce(f64::max),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "disk_read_bytes_per_second",
         title: "disk reads",
         help: "Bytes read per second, all physical disks",
-        unit: Unit::BytesPerSecond,
+        unit: SignalUnit::BytesPerSecond,
         // 450 MB within a window; even a slow disk reads ten times as much when saturated.
         floor: 15e6,
-        of: |it| sum(physical(it, &READ)),
+        formula: |it| sum(physical(it, &READ)),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "disk_written_bytes_per_second",
         title: "disk writes",
         help: "Bytes written per second, all physical disks",
-        unit: Unit::BytesPerSecond,
+        unit: SignalUnit::BytesPerSecond,
         // As for reading.
         floor: 15e6,
-        of: |it| sum(physical(it, &WRITTEN)),
+        formula: |it| sum(physical(it, &WRITTEN)),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "disk_operations_per_second",
         title: "disk operations",
         help: "Reads and writes completed per second, all physical disks",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         // 15,000 small files within a window; spinning disks saturate below, and are then seen as busy.
         floor: 500.0,
-        of: |it| sum(physical(it, &READS).chain(physical(it, &WRITES))),
+        formula: |it| sum(physical(it, &READS).chain(physical(it, &WRITES))),
     },
 ];
 
@@ -86,7 +86,7 @@ fn physical(change: &ReadingPair<'_>, counter: &'static Metric) -> impl Iterator
     let mut whole = "";
     change.rates(counter).filter_map(move |(labels, rate)| {
         let name = labels.values().first()?;
-        if is_stacked(name) || is_partition(whole, name) {
+        if is_virtual(name) || is_partition(whole, name) {
             return None;
         }
         whole = name;
@@ -95,7 +95,7 @@ fn physical(change: &ReadingPair<'_>, counter: &'static Metric) -> impl Iterator
 }
 
 /// Whether a device is made of others (`Documentation/admin-guide/devices.txt`; `zd` is a volume of ZFS).
-fn is_stacked(name: &str) -> bool {
+fn is_virtual(name: &str) -> bool {
     ["dm-", "md", "bcache", "drbd", "zd", "loop", "ram", "zram"].iter().any(|it| name.starts_with(it))
 }
 
@@ -113,13 +113,13 @@ fn is_partition(whole: &str, name: &str) -> bool {
 #[serde(deny_unknown_fields, default)]
 pub struct DiskSettings {
     /// Devices to leave out, as a regular expression; by default RAM disks, loop devices, floppies and partitions.
-    pub device_exclude: Pattern,
+    pub device_exclude: ExcludePattern,
 }
 
 impl Default for DiskSettings {
     fn default() -> Self {
         // The default of node_exporter.
-        Self { device_exclude: Pattern::known(r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$") }
+        Self { device_exclude: ExcludePattern::known(r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$") }
     }
 }
 
@@ -218,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(whole in ".*", text in ".*") {
-            let _ = (parse(text.split_ascii_whitespace()), is_stacked(&text), is_partition(&whole, &text));
+            let _ = (parse(text.split_ascii_whitespace()), is_virtual(&text), is_partition(&whole, &text));
         }
     }
 }

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::exclude_pattern::ExcludePattern;
 use super::kernel_file::KernelFile;
 use super::mounts::{self, MountFilter};
-use super::pattern::Pattern;
 use super::statfs_worker::{ANSWER_SECONDS_MAX, FilesystemUsage, StatfsWorker};
 use super::{Source, SourceError, excerpt};
 use crate::clock;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, SubjectKind, Values};
-use crate::signal::{ReadingPair, Signal, Unit, share};
+use crate::signal::{ReadingPair, Signal, SignalUnit, share};
 
 const LABELS: &[&str] = &["device", "mountpoint", "fstype"];
 
@@ -50,21 +50,21 @@ pub(super) static SIGNALS: &[Signal] = &[
         name: "filesystem_used_ratio",
         title: "fullest filesystem",
         help: "Share of space used on the fullest writable filesystem",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         // A package upgrade or a day of logs on a small root.
         floor: 0.05,
         // What is reserved for the superuser is no space for anybody else, as `df` sees it.
-        of: |it| fullest(it, &SIZE, &FREE, Some(&AVAILABLE)),
+        formula: |it| fullest(it, &SIZE, &FREE, Some(&AVAILABLE)),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "filesystem_inodes_used_ratio",
         title: "inodes used",
         help: "Share of inodes used on the filesystem with the fewest left",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         // Some 60,000 files on a small root.
         floor: 0.05,
-        of: |it| fullest(it, &INODES, &INODES_FREE, None),
+        formula: |it| fullest(it, &INODES, &INODES_FREE, None),
     },
 ];
 
@@ -95,10 +95,10 @@ fn fullest(
 #[serde(deny_unknown_fields, default)]
 pub struct FilesystemSettings {
     /// Mount points to leave out, as a regular expression; by default those of the kernel and of containers.
-    pub mount_exclude: Pattern,
+    pub mount_exclude: ExcludePattern,
     /// Types of filesystems to leave out, as a regular expression; by default those that are not on any disk, and
     /// those that are full by nature.
-    pub fstype_exclude: Pattern,
+    pub fstype_exclude: ExcludePattern,
 }
 
 impl Default for FilesystemSettings {
@@ -106,11 +106,11 @@ impl Default for FilesystemSettings {
         Self {
             // The defaults of node_exporter, with the directories of containerd and of the kubelet beside Docker's
             // and Podman's, as kube-prometheus-stack has them.
-            mount_exclude: Pattern::known(concat!(
+            mount_exclude: ExcludePattern::known(concat!(
                 r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+",
                 r"|run/containerd/.+|var/lib/kubelet/.+)($|/)"
             )),
-            fstype_exclude: Pattern::known(concat!(
+            fstype_exclude: ExcludePattern::known(concat!(
                 "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|",
                 "mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|",
                 "tracefs)$"
@@ -126,7 +126,7 @@ const ASK_SECONDS: u64 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
-    let super::Roots { procfs, rootfs, .. } = &settings.roots;
+    let super::RootPaths { procfs, rootfs, .. } = &settings.roots;
     let root: Arc<Path> = rootfs.as_path().into();
     Box::new(Filesystem {
         mountinfo: KernelFile::first_of([procfs.join("1/mountinfo"), procfs.join("self/mountinfo")]),
@@ -135,7 +135,7 @@ pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
             fstypes: settings.filesystem.fstype_exclude.clone(),
             rootfs: rootfs.clone(),
         },
-        guard: StatfsWorker::new(move |point| ask(&root.join(point.strip_prefix("/").unwrap_or(point)))),
+        statfs: StatfsWorker::new(move |point| ask(&root.join(point.strip_prefix("/").unwrap_or(point)))),
         asked: None,
         dropped: 0,
         shown: Vec::new(),
@@ -146,18 +146,18 @@ pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
 struct Filesystem {
     mountinfo: KernelFile,
     filter: MountFilter,
-    guard: StatfsWorker,
+    statfs: StatfsWorker,
     /// When the last round of questions began.
     asked: Option<Instant>,
     /// Mounts beyond the bound, in the newest list.
     dropped: usize,
     /// The newest answers.
-    shown: Vec<Shown>,
+    shown: Vec<ShownMount>,
 }
 
 /// One filesystem as it is shown until the next answer.
 #[derive(Debug)]
-struct Shown {
+struct ShownMount {
     labels: Labels,
     read_only: bool,
     /// Nothing when it gave no answer.
@@ -173,14 +173,14 @@ impl Source for Filesystem {
         if due {
             self.start_round()?;
             if self.asked.replace(now).is_none() {
-                self.guard.wait(FIRST_WAIT);
+                self.statfs.wait(FIRST_WAIT);
                 self.take_answers(now);
             }
         }
         let host = into.host();
         self.shown.iter().for_each(|it| it.set(host));
         host.set(&DROPPED, self.dropped as f64);
-        match self.guard.stuck().into_iter().next() {
+        match self.statfs.stuck().into_iter().next() {
             Some(path) => {
                 let what = format!("no answer within {ANSWER_SECONDS_MAX} s");
                 Err(SourceError::Read { path, source: io::Error::new(io::ErrorKind::TimedOut, what) })
@@ -199,26 +199,26 @@ impl Filesystem {
             text: excerpt(&String::from_utf8_lossy(bad.1.get(..256).unwrap_or(bad.1))),
         })?;
         self.dropped = mounts.dropped;
-        let outcome = self.guard.start(mounts.shown);
+        let outcome = self.statfs.start(mounts.shown);
         outcome.map_err(|source| SourceError::Read { path: path.into(), source })
     }
 
     /// Makes the labels anew with each round: mounts are few and change names seldom, rounds are rare.
     fn take_answers(&mut self, now: Instant) {
-        let Some(answers) = self.guard.fetch(now) else { return };
+        let Some(answers) = self.statfs.fetch(now) else { return };
         self.shown.clear();
         for (mount, usage) in answers {
             let point = mount.point.to_string_lossy();
             let labels = Labels::new([&*mount.device, &*point, &*mount.fstype]);
             // Two long mount points may be cut to the same label.
             if self.shown.iter().all(|it| it.labels != labels) {
-                self.shown.push(Shown { labels, read_only: mount.read_only, usage });
+                self.shown.push(ShownMount { labels, read_only: mount.read_only, usage });
             }
         }
     }
 }
 
-impl Shown {
+impl ShownMount {
     fn set(&self, into: &mut Values) {
         let mut set = |metric, value| into.set_by(metric, &self.labels, value);
         set(&READ_ONLY, f64::from(u8::from(self.read_only)));
@@ -268,11 +268,11 @@ mod tests {
                 inodes: 0.0,
                 inodes_free: 0.0,
             };
-            Shown { labels, read_only: *read_only, usage: Some(usage) }.set(&mut values);
+            ShownMount { labels, read_only: *read_only, usage: Some(usage) }.set(&mut values);
         }
         let change = ReadingPair::new(&values, &values, 1.0).unwrap();
-        assert_eq!((SIGNALS[0].of)(&change), expected);
-        assert_eq!((SIGNALS[1].of)(&change), None, "no inodes");
+        assert_eq!((SIGNALS[0].formula)(&change), expected);
+        assert_eq!((SIGNALS[1].formula)(&change), None, "no inodes");
     }
 
     #[test]

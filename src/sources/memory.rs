@@ -5,7 +5,7 @@ use super::kernel_file::{KernelFile, KernelText, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
-use crate::signal::{ReadingPair, Signal, Unit, share};
+use crate::signal::{ReadingPair, Signal, SignalUnit, share};
 
 pub(super) static TOTAL: Metric = Metric::gauge("hostnorm_memory_size_bytes", "Total memory in bytes");
 pub(super) static USED: Metric =
@@ -53,36 +53,36 @@ pub(super) static SIGNALS: &[Signal] = &[
         name: "memory_used_ratio",
         title: "memory used",
         help: "Share of memory not available to new programs",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         floor: 0.05,
-        of: |it| share(it.level(&USED)?, it.level(&TOTAL)?),
+        formula: |it| share(it.level(&USED)?, it.level(&TOTAL)?),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "page_faults_per_second",
         title: "page faults",
         help: "Page faults per second, minor and major",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         floor: 20_000.0,
-        of: |it| it.rate(&FAULTS),
+        formula: |it| it.rate(&FAULTS),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "page_major_faults_per_second",
         title: "major page faults",
         help: "Major page faults per second, which read from disk",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         floor: 200.0,
-        of: |it| it.rate(&MAJOR_FAULTS),
+        formula: |it| it.rate(&MAJOR_FAULTS),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "swap_pages_per_second",
         title: "swap rate",
         help: "Pages read from and written to swap per second",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         floor: 200.0,
-        of: |it: &ReadingPair<'_>| Some(it.rate(&SWAP_IN)? + it.rate(&SWAP_OUT)?),
+        formula: |it: &ReadingPair<'_>| Some(it.rate(&SWAP_IN)? + it.rate(&SWAP_OUT)?),
     },
 ];
 

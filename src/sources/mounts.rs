@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::pattern::Pattern;
+use super::exclude_pattern::ExcludePattern;
 
 /// Most mounts that are asked for their size; what is beyond is dropped and counted.
 pub(super) const MOUNTS_MAX: usize = 128;
@@ -25,8 +25,8 @@ pub(super) struct Mount {
 /// Which mounts are left out.
 #[derive(Debug)]
 pub(super) struct MountFilter {
-    pub(super) points: Pattern,
-    pub(super) fstypes: Pattern,
+    pub(super) points: ExcludePattern,
+    pub(super) fstypes: ExcludePattern,
     /// Mount points below this root are named as if it were `/`.
     pub(super) rootfs: PathBuf,
 }
@@ -141,8 +141,8 @@ mod tests {
 
     fn filter(rootfs: &str) -> MountFilter {
         MountFilter {
-            points: Pattern::known("^/sys"),
-            fstypes: Pattern::known("^(proc|overlay)$"),
+            points: ExcludePattern::known("^/sys"),
+            fstypes: ExcludePattern::known("^(proc|overlay)$"),
             rootfs: rootfs.into(),
         }
     }

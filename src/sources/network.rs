@@ -4,13 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::device::Devices;
+use super::device_filter::Devices;
+use super::exclude_pattern::ExcludePattern;
 use super::kernel_file::KernelFile;
-use super::pattern::Pattern;
 use super::{Source, SourceError};
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind};
-use crate::signal::{ReadingPair, Signal, Unit};
+use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 pub(super) static RECEIVED: Metric =
     Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received").by(&["device"]);
@@ -52,50 +52,50 @@ pub(super) static SIGNALS: &[Signal] = &[
         name: "network_received_bytes_per_second",
         title: "network in",
         help: "Bytes received per second, all network devices except loopback",
-        unit: Unit::BytesPerSecond,
+        unit: SignalUnit::BytesPerSecond,
         // 150 MB within a window: package lists and most packages are smaller.
         floor: 5e6,
-        of: |it| physical(it, &[&RECEIVED]),
+        formula: |it| physical(it, &[&RECEIVED]),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "network_sent_bytes_per_second",
         title: "network out",
         help: "Bytes sent per second, all network devices except loopback",
-        unit: Unit::BytesPerSecond,
+        unit: SignalUnit::BytesPerSecond,
         // As for receiving.
         floor: 5e6,
-        of: |it| physical(it, &[&SENT]),
+        formula: |it| physical(it, &[&SENT]),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "network_packets_per_second",
         title: "network packets",
         help: "Packets received and sent per second, all network devices except loopback",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         // As many as the floor of the bytes has, at 1,000 bytes a packet.
         floor: 5_000.0,
-        of: |it| physical(it, &[&RECEIVED_PACKETS, &SENT_PACKETS]),
+        formula: |it| physical(it, &[&RECEIVED_PACKETS, &SENT_PACKETS]),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "network_errors_per_second",
         title: "network errors and drops",
         help: "Packet errors and drops per second, all network devices except loopback",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         // Devices drop what no program listens to, on busy segments some packets each second.
         floor: 10.0,
-        of: |it| physical(it, &[&RECEIVE_ERRORS, &RECEIVE_DROPS, &SEND_ERRORS, &SEND_DROPS]),
+        formula: |it| physical(it, &[&RECEIVE_ERRORS, &RECEIVE_DROPS, &SEND_ERRORS, &SEND_DROPS]),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "loopback_bytes_per_second",
         title: "loopback traffic",
         help: "Bytes sent per second on the loopback device",
-        unit: Unit::BytesPerSecond,
+        unit: SignalUnit::BytesPerSecond,
         // A backup of a database by its own port within a window; a busy transfer has 1 GB in each second.
         floor: 10e6,
-        of: |it| {
+        formula: |it| {
             it.rates(&SENT)
                 .find(|(labels, _)| labels.values().first().is_some_and(|it| **it == *"lo"))
                 .map(|it| it.1)
@@ -106,13 +106,13 @@ pub(super) static SIGNALS: &[Signal] = &[
 /// The rate of some counters together, over all devices whose packets no other device counts too.
 fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f64> {
     let rates = counters.iter().flat_map(|counter| change.rates(counter));
-    let counted = rates.filter(|(labels, _)| labels.values().first().is_some_and(|it| !is_stacked(it)));
+    let counted = rates.filter(|(labels, _)| labels.values().first().is_some_and(|it| !is_virtual(it)));
     counted.map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
 }
 
 /// Whether a device passes its packets on to others that count them again: loopback, bonds, bridges, networks of
 /// containers, tunnels, virtual LANs (`eth0.7`), by the names that their tools give them.
-fn is_stacked(name: &str) -> bool {
+fn is_virtual(name: &str) -> bool {
     const PREFIXES: [&str; 18] = [
         "bond",
         "team",
@@ -142,12 +142,12 @@ fn is_stacked(name: &str) -> bool {
 pub struct NetworkSettings {
     /// Devices to leave out, as a regular expression; by default the host's ends of containers and of virtual
     /// machines, and devices that only shape or swallow.
-    pub device_exclude: Pattern,
+    pub device_exclude: ExcludePattern,
 }
 
 impl Default for NetworkSettings {
     fn default() -> Self {
-        Self { device_exclude: Pattern::known(r"^(veth|cali|lxc|vnet|tap|ifb|dummy).+$") }
+        Self { device_exclude: ExcludePattern::known(r"^(veth|cali|lxc|vnet|tap|ifb|dummy).+$") }
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in ".*") {
-            let _ = (parse(&text), is_stacked(&text));
+            let _ = (parse(&text), is_virtual(&text));
         }
     }
 }

@@ -176,7 +176,7 @@ impl Source for Network {
         devices.retain(|it| !settings.device_exclude.matches(&it.0));
         devices.sort_by(|one, other| one.0.cmp(&other.0));
         let host = into.host();
-        for (name, it) in devices.into_iter().take(super::device::DEVICES_MAX) {
+        for (name, it) in devices.into_iter().take(super::device_filter::DEVICES_MAX) {
             let labels = Labels::new([&*name]);
             host.set_by(&network::RECEIVED, &labels, it.total_received() as f64);
             host.set_by(&network::RECEIVED_PACKETS, &labels, it.total_packets_received() as f64);

@@ -7,7 +7,7 @@ use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
-use crate::signal::{ReadingPair, Signal, Unit};
+use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 static CPU_WAITING: Metric = Metric::counter(
     "hostnorm_pressure_cpu_waiting_seconds_total",
@@ -51,30 +51,30 @@ pub(super) static SIGNALS: &[Signal] = &[
         name: "pressure_cpu_ratio",
         title: "CPU pressure",
         help: "Share of time in which at least one task waited for CPU",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         // Two jobs that meet on a processor for three seconds of a window are nobody's concern.
         floor: 0.10,
-        of: |it| ratio_of(it, &CPU_WAITING),
+        formula: |it| ratio_of(it, &CPU_WAITING),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "pressure_memory_ratio",
         title: "memory pressure",
         help: "Share of time in which at least one task waited for memory",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         // A host with enough memory has none at all.
         floor: 0.05,
-        of: |it| ratio_of(it, &MEMORY_WAITING),
+        formula: |it| ratio_of(it, &MEMORY_WAITING),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "pressure_io_ratio",
         title: "I/O pressure",
         help: "Share of time in which at least one task waited for I/O",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         // A package list update waits two or three seconds of a window.
         floor: 0.15,
-        of: |it| ratio_of(it, &IO_WAITING),
+        formula: |it| ratio_of(it, &IO_WAITING),
     },
 ];
 
@@ -125,12 +125,12 @@ fn set(text: KernelText<'_>, metrics: &[&'static Metric; 2], into: &mut Values) 
             into.set(metrics[which as usize], seconds);
         }
     }
-    if seen[Line::Some as usize] { Ok(()) } else { Err(text.error()) }
+    if seen[PressureLine::Some as usize] { Ok(()) } else { Err(text.error()) }
 }
 
 /// Which line of a pressure file.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Line {
+enum PressureLine {
     /// At least one task waited.
     Some,
     /// All tasks that were not idle waited.
@@ -138,11 +138,11 @@ enum Line {
 }
 
 /// Which line it is and its total in seconds; the kernel gives microseconds.
-fn parse(line: &str) -> Option<(Line, f64)> {
+fn parse(line: &str) -> Option<(PressureLine, f64)> {
     let mut fields = line.split_ascii_whitespace();
     let which = match fields.next()? {
-        "some" => Line::Some,
-        "full" => Line::Full,
+        "some" => PressureLine::Some,
+        "full" => PressureLine::Full,
         _ => return None,
     };
     let total: u64 = fields.find_map(|it| it.strip_prefix("total="))?.parse().ok()?;
@@ -153,12 +153,12 @@ fn parse(line: &str) -> Option<(Line, f64)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Line, parse};
+    use super::{PressureLine, parse};
 
     #[test]
     fn reads_the_total_of_a_line() {
         let line = "full avg10=0.12 avg60=0.05 avg300=0.01 total=2500000";
-        assert_eq!(parse(line), Some((Line::Full, 2.5)));
+        assert_eq!(parse(line), Some((PressureLine::Full, 2.5)));
     }
 
     #[test]

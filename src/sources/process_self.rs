@@ -33,7 +33,7 @@ pub(super) static SIGNALS: &[Signal] = &[];
 const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(super) fn open(_: &SourceSettings) -> Box<dyn Source> {
-    Box::new(Own {
+    Box::new(ProcessSelf {
         stat: KernelFile::new("/proc/self/stat".into()),
         boot: KernelFile::new("/proc/stat".into()),
         booted: None,
@@ -42,7 +42,7 @@ pub(super) fn open(_: &SourceSettings) -> Box<dyn Source> {
 }
 
 #[derive(Debug)]
-struct Own {
+struct ProcessSelf {
     stat: KernelFile,
     /// Tells when the machine was booted, which is asked once.
     boot: KernelFile,
@@ -50,7 +50,7 @@ struct Own {
     fds: PathBuf,
 }
 
-impl Source for Own {
+impl Source for ProcessSelf {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         if self.booted.is_none() {
@@ -73,7 +73,7 @@ impl Source for Own {
 }
 
 #[cfg(unix)]
-fn set_limits(stat: &Stat, into: &mut Values) {
+fn set_limits(stat: &ProcessStat, into: &mut Values) {
     into.set(&RESIDENT, stat.resident_pages * rustix::param::page_size() as f64);
     // No limit is a missing value.
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -81,7 +81,7 @@ fn set_limits(stat: &Stat, into: &mut Values) {
 }
 
 #[cfg(not(unix))]
-fn set_limits(_: &Stat, _: &mut Values) {}
+fn set_limits(_: &ProcessStat, _: &mut Values) {}
 
 /// Since Linux 6.2 the size of the directory is the number of descriptors; before, they are counted, without the
 /// one that lists them.
@@ -99,7 +99,7 @@ fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
 
 /// What is used of `/proc/[pid]/stat`.
 #[derive(Debug, PartialEq)]
-struct Stat {
+struct ProcessStat {
     cpu_ticks: f64,
     start_ticks: f64,
     virtual_bytes: f64,
@@ -108,7 +108,7 @@ struct Stat {
 
 /// The fields by their numbers in proc(5); they are counted from behind the name of the program, which may contain
 /// anything, and is the second of them.
-fn parse(text: &str) -> Option<Stat> {
+fn parse(text: &str) -> Option<ProcessStat> {
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = [0.0; 25];
     // The state is a letter and some fields are negative; none of them is wanted.
@@ -117,7 +117,7 @@ fn parse(text: &str) -> Option<Stat> {
     }
     let [utime, stime, start_ticks, virtual_bytes, resident_pages] =
         [14, 15, 22, 23, 24].map(|it| fields[it]);
-    let stat = Stat { cpu_ticks: utime + stime, start_ticks, virtual_bytes, resident_pages };
+    let stat = ProcessStat { cpu_ticks: utime + stime, start_ticks, virtual_bytes, resident_pages };
     (virtual_bytes > 0.0 && stat.cpu_ticks.is_finite() && start_ticks.is_finite()).then_some(stat)
 }
 
@@ -131,8 +131,12 @@ mod tests {
     fn the_name_of_the_program_may_contain_anything() {
         let text =
             "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 25 5 0 0 20 0 3 0 1234 5678000 90 18446744073709551615";
-        let stat =
-            Stat { cpu_ticks: 30.0, start_ticks: 1234.0, virtual_bytes: 5_678_000.0, resident_pages: 90.0 };
+        let stat = ProcessStat {
+            cpu_ticks: 30.0,
+            start_ticks: 1234.0,
+            virtual_bytes: 5_678_000.0,
+            resident_pages: 90.0,
+        };
         assert_eq!(parse(text), Some(stat));
     }
 

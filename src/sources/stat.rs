@@ -7,7 +7,7 @@ use super::kernel_file::{KernelFile, KernelText, number, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
-use crate::signal::{Signal, Unit};
+use crate::signal::{Signal, SignalUnit};
 
 static RUNNING: Metric = Metric::gauge("hostnorm_tasks_running", "Tasks running or ready to run");
 static RUNNING_PER_CPU: Metric = Metric::gauge(
@@ -30,41 +30,41 @@ pub(super) static SIGNALS: &[Signal] = &[
         name: "tasks_running_per_cpu",
         title: "runnable tasks per CPU",
         help: "Tasks running or ready to run, divided by the CPUs online",
-        unit: Unit::Count,
+        unit: SignalUnit::Count,
         // For each processor, so that it holds for 2 and for 64 of them: half of them, held for a whole window.
         floor: 0.5,
-        of: |it| it.level(&RUNNING_PER_CPU),
+        formula: |it| it.level(&RUNNING_PER_CPU),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "tasks_blocked",
         title: "blocked tasks",
         help: "Tasks waiting for I/O",
-        unit: Unit::Count,
+        unit: SignalUnit::Count,
         // One writer that waits all the time is an ordinary copy.
         floor: 1.0,
-        of: |it| it.level(&BLOCKED),
+        formula: |it| it.level(&BLOCKED),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "forks_per_second",
         title: "forks",
         help: "Tasks started per second",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         // A cron job or a git command starts some hundred tasks; this is 1,500 within a window.
         floor: 50.0,
-        of: |it| it.rate(&FORKS),
+        formula: |it| it.rate(&FORKS),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "context_switches_per_second",
         title: "context switches",
         help: "Context switches per second",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         // An idle machine has 200 a second for each processor, 13,000 on 64 of them; a storm on 2 of them has
         // some 100,000.
         floor: 20_000.0,
-        of: |it| it.rate(&SWITCHES),
+        formula: |it| it.rate(&SWITCHES),
     },
 ];
 

@@ -39,14 +39,14 @@ pub(super) struct FilesystemUsage {
 }
 
 /// Asks one mount; may hang.
-type Ask = dyn Fn(&Path) -> io::Result<FilesystemUsage> + Send + Sync;
+type StatfsFn = dyn Fn(&Path) -> io::Result<FilesystemUsage> + Send + Sync;
 
 /// The answers to one round of questions, in the order of the mounts; nothing where a mount gave no answer.
-pub(super) type Answers = Vec<(Mount, Option<FilesystemUsage>)>;
+pub(super) type MountUsages = Vec<(Mount, Option<FilesystemUsage>)>;
 
 /// Asks on its own thread.
 pub(super) struct StatfsWorker {
-    ask: Arc<Ask>,
+    ask: Arc<StatfsFn>,
     shared: Arc<Shared>,
     /// Gives rounds to the thread; closed, it ends the thread.
     rounds: Option<SyncSender<Vec<Mount>>>,
@@ -54,14 +54,14 @@ pub(super) struct StatfsWorker {
 
 #[derive(Default)]
 struct Shared {
-    board: Mutex<Board>,
+    board: Mutex<StatfsRequest>,
     /// Tells that a round is over.
     over: Condvar,
 }
 
 /// What the threads and the tick tell each other; never held while a filesystem is asked.
 #[derive(Default)]
-struct Board {
+struct StatfsRequest {
     /// Number of the thread that may answer; others were left behind.
     thread: u64,
     /// Whether a round was given and is not over.
@@ -71,12 +71,12 @@ struct Board {
     /// Mounts whose threads were left to them.
     stuck: BTreeSet<PathBuf>,
     /// What the last round gave, until it is fetched.
-    answers: Option<Answers>,
+    answers: Option<MountUsages>,
 }
 
 impl Shared {
     /// A thread that panicked leaves the board as it was: each change of it is whole.
-    fn board(&self) -> MutexGuard<'_, Board> {
+    fn board(&self) -> MutexGuard<'_, StatfsRequest> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -92,7 +92,7 @@ impl StatfsWorker {
     }
 
     /// Gives up on a mount that is asked for too long, and fetches the answers of a round that is over.
-    pub(super) fn fetch(&mut self, now: Instant) -> Option<Answers> {
+    pub(super) fn fetch(&mut self, now: Instant) -> Option<MountUsages> {
         let mut board = self.shared.board();
         let limit = Duration::from_secs(ANSWER_SECONDS_MAX);
         if board.asked.as_ref().is_some_and(|(_, since)| limit <= now.saturating_duration_since(*since)) {
@@ -159,9 +159,9 @@ impl fmt::Debug for StatfsWorker {
 }
 
 /// Answers rounds until there are no more, or until this thread was left behind.
-fn answer_rounds(ask: &Ask, shared: &Shared, number: u64, rounds: &Receiver<Vec<Mount>>) {
+fn answer_rounds(ask: &StatfsFn, shared: &Shared, number: u64, rounds: &Receiver<Vec<Mount>>) {
     while let Ok(mounts) = rounds.recv() {
-        let mut answers = Answers::with_capacity(mounts.len());
+        let mut answers = MountUsages::with_capacity(mounts.len());
         for mount in mounts {
             let mut board = shared.board();
             if board.thread != number {

@@ -5,7 +5,7 @@ use super::kernel_file::{KernelFile, KernelText, number, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
-use crate::signal::{Signal, Unit};
+use crate::signal::{Signal, SignalUnit};
 
 static ESTABLISHED: Metric =
     Metric::gauge("hostnorm_tcp_connections_established", "Established TCP connections");
@@ -29,20 +29,20 @@ pub(super) static SIGNALS: &[Signal] = &[
         name: "tcp_connections_established",
         title: "TCP connections",
         help: "Established TCP connections",
-        unit: Unit::Count,
+        unit: SignalUnit::Count,
         // A pool of connections or a handful of browsers.
         floor: 100.0,
-        of: |it| it.level(&ESTABLISHED),
+        formula: |it| it.level(&ESTABLISHED),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "tcp_retransmits_per_second",
         title: "retransmits",
         help: "TCP segments retransmitted per second",
-        unit: Unit::PerSecond,
+        unit: SignalUnit::PerSecond,
         // Downloads at full speed lose some dozens in a second.
         floor: 50.0,
-        of: |it| it.rate(&RETRANSMITTED),
+        formula: |it| it.rate(&RETRANSMITTED),
     },
 ];
 

@@ -35,7 +35,7 @@ pub(super) struct BlockSeries {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Run {
+struct BlockRun {
     series: Vec<u32>,
     /// Times, then values, series by series.
     columns: ByteString,
@@ -62,13 +62,13 @@ impl BlockBuilder {
     /// # Errors
     /// When the compressor fails.
     pub(super) fn pack(&mut self, lines: &[BlockSeries]) -> Result<Vec<u8>, StoreError> {
-        let runs: Vec<Run> = lines.chunk_by(|one, other| one.layout == other.layout).map(run).collect();
+        let runs: Vec<BlockRun> = lines.chunk_by(|one, other| one.layout == other.layout).map(run).collect();
         let packed = self.0.write_all(&codec::bytes(&runs)).and_then(|()| self.0.reset(Vec::new()));
         packed.map_err(|_| StoreError::CorruptBlock)
     }
 }
 
-fn run(lines: &[BlockSeries]) -> Run {
+fn run(lines: &[BlockSeries]) -> BlockRun {
     let series = lines.first().map(|it| it.layout.to_vec()).unwrap_or_default();
     let mut columns = Vec::with_capacity(lines.len() * (1 + series.len()) * VALUE);
     lines.iter().for_each(|it| columns.extend(it.at.to_le_bytes()));
@@ -77,7 +77,7 @@ fn run(lines: &[BlockSeries]) -> Run {
         let values = lines.iter().map(|it| it.values.get(column).copied().unwrap_or_default());
         values.for_each(|it| columns.extend(it.to_le_bytes()));
     }
-    Run { series, columns: ByteString(columns) }
+    BlockRun { series, columns: ByteString(columns) }
 }
 
 /// The readings of a block.
@@ -90,7 +90,7 @@ pub(super) fn unpack(block: &[u8]) -> Result<Vec<BlockSeries>, StoreError> {
     if read.is_err() || bytes.len() > BYTES_MAX {
         return Err(StoreError::CorruptBlock);
     }
-    let runs: Vec<Run> = codec::read(&bytes).ok_or(StoreError::CorruptBlock)?;
+    let runs: Vec<BlockRun> = codec::read(&bytes).ok_or(StoreError::CorruptBlock)?;
     let mut lines = Vec::new();
     for run in runs {
         lines.extend(unpacked(run)?);
@@ -98,7 +98,7 @@ pub(super) fn unpack(block: &[u8]) -> Result<Vec<BlockSeries>, StoreError> {
     Ok(lines)
 }
 
-fn unpacked(run: Run) -> Result<Vec<BlockSeries>, StoreError> {
+fn unpacked(run: BlockRun) -> Result<Vec<BlockSeries>, StoreError> {
     let layout: Layout = run.series.into();
     let (values, rest) = run.columns.0.as_chunks::<VALUE>();
     let count = values.len() / (1 + layout.len());

@@ -69,7 +69,7 @@ impl DataDir {
     }
 
     /// A name for the database when it is set aside, which no file has.
-    pub(super) fn free_name(&self) -> PathBuf {
+    pub(super) fn unused_name(&self) -> PathBuf {
         let stamp: String =
             description::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
         let name = |n: usize| suffixed(&self.database(), &format!("{ASIDE}{stamp}{}", "+".repeat(n)));

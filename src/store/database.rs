@@ -9,7 +9,6 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::block::{BlockBuilder, BlockSeries};
 use super::data_dir::{self, LOG};
-use super::entry::{StoreEntry, TickEntry};
 use super::episodes::OpenEpisodes;
 use super::error::StoreError;
 use super::file_permissions::Identity;
@@ -19,6 +18,7 @@ use super::row_types::{BackfillMark, BackfillPoints};
 use super::schema;
 use super::series_index::SeriesIndex;
 use super::statements;
+use super::store_entry::{StoreEntry, TickEntry};
 use crate::reading::Subject;
 
 const MINUTE_SECONDS: f64 = 60.0;
@@ -31,10 +31,10 @@ const LOG_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct Database {
     path: PathBuf,
     identity: Option<Identity>,
-    keep: RetentionLimits,
+    limits: RetentionLimits,
     connection: Connection,
     index: SeriesIndex,
-    minute: Minute,
+    minute: OpenMinute,
     episodes: OpenEpisodes,
     /// Highest score of each subject since its last point.
     highest: BTreeMap<Subject, f64>,
@@ -42,7 +42,7 @@ pub(super) struct Database {
 
 /// The readings of the current minute: one row, which each commit writes again until the minute is over.
 #[derive(Debug, Default)]
-struct Minute {
+struct OpenMinute {
     lines: Vec<BlockSeries>,
     row: Option<i64>,
     is_written: bool,
@@ -60,10 +60,10 @@ impl Database {
         Ok(Self {
             path: path.to_owned(),
             identity: data_dir::identity(path),
-            keep,
+            limits: keep,
             connection,
             index,
-            minute: Minute::default(),
+            minute: OpenMinute::default(),
             episodes,
             highest: BTreeMap::new(),
         })
@@ -84,19 +84,19 @@ impl Database {
         if entries.is_empty() {
             return Ok(0);
         }
-        if self.log_bytes() > self.keep.log_bytes() {
+        if self.log_bytes() > self.limits.log_bytes() {
             schema::checkpoint(&self.connection)?;
-            if self.log_bytes() > self.keep.log_bytes() {
+            if self.log_bytes() > self.limits.log_bytes() {
                 return Err(StoreError::LogHeld { path: data_dir::suffixed(&self.path, LOG) });
             }
         }
         let transaction = begin(&self.connection)?;
         let mut dropped = 0;
         // One that takes most of the room would be the last that is written.
-        let fits = |it: &&StoreEntry| it.bytes() <= self.keep.database_bytes() / 4;
+        let fits = |it: &&StoreEntry| it.bytes() <= self.limits.database_bytes() / 4;
         let more = entries.iter().filter(fits).map(StoreEntry::bytes).sum();
-        if retention::is_full(&transaction, &self.keep, more)? {
-            retention::make_room(&transaction, &self.keep, more)?;
+        if retention::is_full(&transaction, &self.limits, more)? {
+            retention::make_room(&transaction, &self.limits, more)?;
         }
         for entry in entries {
             dropped += match entry {
@@ -113,7 +113,7 @@ impl Database {
         self.minute.save(&transaction)?;
         self.episodes.save(&transaction)?;
         transaction.commit()?;
-        if self.log_bytes() > LOG_BYTES_MAX.min(self.keep.log_bytes()) {
+        if self.log_bytes() > LOG_BYTES_MAX.min(self.limits.log_bytes()) {
             // What is committed stays so; if this fails, the next commit tries again.
             let _ = schema::checkpoint(&self.connection);
         }
@@ -135,7 +135,7 @@ impl Database {
     /// Deletes what is too old or too much.
     pub(super) fn prune(&mut self, now: f64) -> Result<(), StoreError> {
         let transaction = begin(&self.connection)?;
-        retention::prune(&transaction, &self.keep, now)?;
+        retention::prune(&transaction, &self.limits, now)?;
         self.index.prune(&transaction, now)?;
         Ok(transaction.commit()?)
     }
@@ -176,7 +176,7 @@ fn judged(
     episodes: &mut OpenEpisodes,
     highest: &mut BTreeMap<Subject, f64>,
 ) -> Result<(), StoreError> {
-    for it in &tick.judged {
+    for it in &tick.assessed {
         episodes.note(connection, tick.at, it)?;
         if let Some(momentary) = it.momentary {
             let highest = highest.entry(it.subject.clone()).or_insert(momentary);
@@ -189,7 +189,7 @@ fn judged(
     Ok(())
 }
 
-impl Minute {
+impl OpenMinute {
     /// Adds a reading; a minute that is over, or full, is written first.
     fn add(&mut self, connection: &Connection, line: BlockSeries) -> Result<(), StoreError> {
         let minute = |it: &BlockSeries| (it.at / MINUTE_SECONDS).floor() as i64;

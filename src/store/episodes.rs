@@ -7,36 +7,42 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::entry::AssessedSubject;
 use super::error::StoreError;
 use super::row_types::{AROUND_SECONDS, EpisodeRow, subject, subject_of};
+use super::store_entry::AssessedSubject;
 use crate::description;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Episode, EpisodeTransition};
 
 /// The open episodes.
 #[derive(Debug, Default)]
-pub(super) struct OpenEpisodes(BTreeMap<Subject, OpenRow>);
+pub(super) struct OpenEpisodes(BTreeMap<Subject, OpenEpisode>);
 
 #[derive(Debug)]
-struct OpenRow {
+struct OpenEpisode {
     id: i64,
     began: f64,
-    seen: f64,
+    last_seen: f64,
     peak: f64,
 }
 
 impl OpenEpisodes {
     /// The episodes that were open when the store was closed or hostnorm crashed.
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let mut statement = connection
-            .prepare("SELECT id, began, seen, peak, kind, subject FROM episodes WHERE outcome = 'open'")?;
+        let mut statement = connection.prepare(
+            "SELECT id, began, last_seen, peak, kind, subject FROM episodes WHERE outcome = 'open'",
+        )?;
         let mut rows = statement.query([])?;
         let mut open = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let subject = subject(&row.get::<_, String>(4)?, &row.get::<_, String>(5)?);
             let Some(subject) = subject else { continue };
-            let it = OpenRow { id: row.get(0)?, began: row.get(1)?, seen: row.get(2)?, peak: row.get(3)? };
+            let it = OpenEpisode {
+                id: row.get(0)?,
+                began: row.get(1)?,
+                last_seen: row.get(2)?,
+                peak: row.get(3)?,
+            };
             if let Some(before) = open.insert(subject, it) {
                 close(connection, &before, "interrupted")?;
             }
@@ -51,12 +57,12 @@ impl OpenEpisodes {
         at: Timestamp,
         it: &AssessedSubject,
     ) -> Result<(), StoreError> {
-        match (it.turn, it.episode) {
+        match (it.transition, it.episode) {
             (Some(EpisodeTransition::Ended(episode)), _) => self.end(connection, at, it, &episode, "ended"),
             (Some(EpisodeTransition::Accepted(episode)), _) => {
                 self.end(connection, at, it, &episode, "accepted")
             }
-            (_, Some(episode)) => self.go_on(connection, at, it, &episode),
+            (_, Some(episode)) => self.update(connection, at, it, &episode),
             (_, None) => {
                 // It was open when hostnorm stopped; its end is not known.
                 if let Some(row) = self.0.remove(&it.subject) {
@@ -67,14 +73,14 @@ impl OpenEpisodes {
         }
     }
 
-    fn go_on(
+    fn update(
         &mut self,
         connection: &Connection,
         at: Timestamp,
         it: &AssessedSubject,
         episode: &Episode,
     ) -> Result<(), StoreError> {
-        let same = |row: &OpenRow| row.began.to_bits() == episode.since.0.to_bits();
+        let same = |row: &OpenEpisode| row.began.to_bits() == episode.since.0.to_bits();
         if !self.0.get(&it.subject).is_some_and(same) {
             if let Some(row) = self.0.remove(&it.subject) {
                 close(connection, &row, "interrupted")?;
@@ -87,7 +93,7 @@ impl OpenEpisodes {
                 .execute(params![row.id, causes, it.description.as_deref().unwrap_or_default()])?;
         }
         if let Some(row) = self.0.get_mut(&it.subject) {
-            (row.seen, row.peak) = (at.0, episode.peak);
+            (row.last_seen, row.peak) = (at.0, episode.peak);
         }
         Ok(())
     }
@@ -101,7 +107,7 @@ impl OpenEpisodes {
         outcome: &str,
     ) -> Result<(), StoreError> {
         // If its onset was lost, it begins and ends at once.
-        self.go_on(connection, at, it, episode)?;
+        self.update(connection, at, it, episode)?;
         match self.0.remove(&it.subject) {
             Some(row) => close(connection, &row, outcome),
             None => Ok(()),
@@ -112,8 +118,8 @@ impl OpenEpisodes {
     pub(super) fn save(&self, connection: &Connection) -> Result<(), StoreError> {
         for row in self.0.values() {
             connection
-                .prepare_cached("UPDATE episodes SET seen = ?2, peak = ?3 WHERE id = ?1")?
-                .execute(params![row.id, row.seen, row.peak])?;
+                .prepare_cached("UPDATE episodes SET last_seen = ?2, peak = ?3 WHERE id = ?1")?
+                .execute(params![row.id, row.last_seen, row.peak])?;
         }
         Ok(())
     }
@@ -130,7 +136,11 @@ fn snapshot_before(
 }
 
 /// Readings are kept from the newest snapshot that cannot contain the anomaly; soon after a start, from the first one.
-fn begin(connection: &Connection, it: &AssessedSubject, episode: &Episode) -> Result<OpenRow, StoreError> {
+fn begin(
+    connection: &Connection,
+    it: &AssessedSubject,
+    episode: &Episode,
+) -> Result<OpenEpisode, StoreError> {
     let since = episode.since.0;
     let snapshot = match snapshot_before(connection, since - AROUND_SECONDS, "DESC")? {
         None => snapshot_before(connection, since, "ASC")?,
@@ -142,7 +152,7 @@ fn begin(connection: &Connection, it: &AssessedSubject, episode: &Episode) -> Re
     let model = snapshot.as_ref().and_then(|(_, model)| model.as_deref());
     connection
         .prepare_cached(
-            "INSERT INTO episodes (kind, subject, began, seen, outcome, peak, causes, description, model, keep_from) \
+            "INSERT INTO episodes (kind, subject, began, last_seen, outcome, peak, causes, description, model, keep_from) \
              VALUES (?1, ?2, ?3, ?3, 'open', ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
@@ -156,20 +166,20 @@ fn begin(connection: &Connection, it: &AssessedSubject, episode: &Episode) -> Re
             keep_from,
         ])?;
     let id = connection.last_insert_rowid();
-    Ok(OpenRow { id, began: since, seen: since, peak: episode.peak })
+    Ok(OpenEpisode { id, began: since, last_seen: since, peak: episode.peak })
 }
 
-fn close(connection: &Connection, row: &OpenRow, outcome: &str) -> Result<(), StoreError> {
+fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE episodes SET ended = ?2, seen = ?2, outcome = ?3, peak = ?4, keep_to = ?2 + ?5 WHERE id = ?1",
+            "UPDATE episodes SET ended = ?2, last_seen = ?2, outcome = ?3, peak = ?4, keep_to = ?2 + ?5 WHERE id = ?1",
         )?
-        .execute(params![row.id, row.seen, outcome, row.peak, AROUND_SECONDS])?;
+        .execute(params![row.id, row.last_seen, outcome, row.peak, AROUND_SECONDS])?;
     Ok(())
 }
 
 /// Selects what [`episode`] reads.
-pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, seen, outcome, peak, causes, description, model, \
+pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
                         keep_from, keep_to FROM episodes";
 
 /// An episode.
@@ -182,7 +192,7 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
         subject: row.get(1)?,
         began,
         ended: row.get(3)?,
-        seen: row.get(4)?,
+        last_seen: row.get(4)?,
         outcome: row.get(5)?,
         peak: row.get(6)?,
         causes: serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default(),

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::data_dir::{DataDir, FILE};
 use super::database::Database;
-use super::entry::{StoreEntry, TickEntry};
 use super::error::StoreError;
 use super::queue::StoreQueue;
 use super::reading_series::SeriesList;
@@ -15,6 +14,7 @@ use super::retention::RetentionLimits;
 use super::row_types::{BackfillMark, BackfillPoints};
 use super::settings::StoreSettings;
 use super::status::StoreStatus;
+use super::store_entry::{StoreEntry, TickEntry};
 use super::writer::{Restore, StoreWriter};
 use crate::reading::Values;
 use crate::report::Report;
@@ -24,10 +24,10 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The store, as the loop uses it. Without a directory it takes everything and stores nothing.
 #[derive(Debug, Default)]
-pub struct Store(Option<Running>);
+pub struct Store(Option<RunningStore>);
 
 #[derive(Debug)]
-struct Running {
+struct RunningStore {
     directory: PathBuf,
     queue: Arc<StoreQueue>,
     status: Arc<StoreStatus>,
@@ -49,7 +49,7 @@ impl Store {
         let commit_interval = settings.commit_interval.duration();
         let (queue, status) = (Arc::new(StoreQueue::default()), Arc::new(StoreStatus::new(commit_interval)));
         let (alive, ended) = mpsc::channel();
-        let (path, keep) = (directory.to_owned(), keep(settings));
+        let (path, keep) = (directory.to_owned(), retention_limits(settings));
         let shared = (Arc::clone(&queue), Arc::clone(&status));
         let job = move || {
             let _alive: Sender<()> = alive;
@@ -58,7 +58,7 @@ impl Store {
         match std::thread::Builder::new().name("store".to_owned()).spawn(job) {
             Ok(_) => {
                 let series = SeriesList::default();
-                Self(Some(Running { directory: directory.to_owned(), queue, status, ended, series }))
+                Self(Some(RunningStore { directory: directory.to_owned(), queue, status, ended, series }))
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot start the thread of the store; nothing is stored");
@@ -82,7 +82,7 @@ impl Store {
 
     /// Stores an entry; never waits. What does not fit is dropped and counted; says whether it fitted.
     pub fn put(&self, entry: StoreEntry) -> bool {
-        let Some(Running { queue, status, .. }) = &self.0 else { return false };
+        let Some(RunningStore { queue, status, .. }) = &self.0 else { return false };
         let fits = queue.put(entry);
         status.drop_rows(u64::from(!fits));
         fits
@@ -90,7 +90,7 @@ impl Store {
 
     /// Adds the metrics of the store.
     pub fn values(&self, values: &mut Values) {
-        if let Some(Running { status, .. }) = &self.0 {
+        if let Some(RunningStore { status, .. }) = &self.0 {
             status.values(values);
         }
     }
@@ -105,7 +105,7 @@ impl Store {
     }
 }
 
-fn keep(settings: &StoreSettings) -> RetentionLimits {
+fn retention_limits(settings: &StoreSettings) -> RetentionLimits {
     RetentionLimits {
         bytes: settings.max_bytes.bytes(),
         episode_bytes: settings.episode_bytes.bytes(),
@@ -140,7 +140,8 @@ fn alone<T>(
     work: impl FnOnce(&mut Database) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let data_dir = DataDir::lock(directory)?;
-    let mut database = Database::open(&data_dir.database(), keep(&StoreSettings::default()), false)?;
+    let mut database =
+        Database::open(&data_dir.database(), retention_limits(&StoreSettings::default()), false)?;
     let done = work(&mut database)?;
     database.close()?;
     Ok(done)

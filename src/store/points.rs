@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::entry::AssessedSubject;
 use super::error::StoreError;
 use super::row_types::{PointRow, ScoreRow, subject_of};
+use super::store_entry::AssessedSubject;
 use crate::reading::{Subject, Timestamp};
 use crate::report::LearnedPoint;
 
@@ -31,7 +31,7 @@ pub(super) fn insert(
             learned.point.at.0,
             it.subject.kind().name(),
             it.subject.name(),
-            learned.odd,
+            learned.in_anomaly,
             learned.weight,
             highest,
             it.momentary,
@@ -77,7 +77,7 @@ pub(super) fn point(row: &Row<'_>, layouts: &Layouts) -> Result<Option<PointRow>
     Ok(Some(PointRow {
         at: Timestamp(row.get(1)?),
         subject,
-        odd: row.get(4)?,
+        in_anomaly: row.get(4)?,
         weight: row.get(5)?,
         score: row.get(8)?,
         signals: Arc::clone(signals),

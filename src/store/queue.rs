@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::entry::StoreEntry;
+use super::store_entry::StoreEntry;
 use crate::clock;
 
 /// Most entries that wait for the thread of the store; a further one is dropped and counted.
@@ -11,12 +11,12 @@ pub const QUEUE_MAX: usize = 512;
 
 #[derive(Debug, Default)]
 pub(super) struct StoreQueue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     entries: Vec<StoreEntry>,
     /// Whether the entries are not to wait for the next commit.
     is_urgent: bool,
@@ -59,7 +59,7 @@ impl StoreQueue {
     }
 
     /// Nothing that holds the lock can panic in between, so that the state is whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -181,7 +181,7 @@ impl StoreReader {
     pub fn episodes(&self, between: TimeRange) -> Result<Vec<EpisodeRow>, StoreError> {
         let (from, to) = between.bounds();
         let mut statement = self.0.prepare(&format!(
-            "{EPISODES} WHERE coalesce(ended, seen) >= ?1 AND began <= ?2 ORDER BY began, id"
+            "{EPISODES} WHERE coalesce(ended, last_seen) >= ?1 AND began <= ?2 ORDER BY began, id"
         ))?;
         Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
     }
@@ -351,7 +351,7 @@ fn snapshot(row: &Row<'_>) -> Result<SnapshotRow, rusqlite::Error> {
 }
 
 fn models() -> String {
-    format!("SELECT id, kind, created, state, card, digest, format, {} FROM models", bounded("content"))
+    format!("SELECT id, kind, created, state, evaluation, digest, format, {} FROM models", bounded("content"))
 }
 
 fn model(row: &Row<'_>) -> Result<ModelRow, rusqlite::Error> {
@@ -360,7 +360,7 @@ fn model(row: &Row<'_>) -> Result<ModelRow, rusqlite::Error> {
         kind: row.get(1)?,
         created: Timestamp(row.get(2)?),
         state: row.get(3)?,
-        card: row.get(4)?,
+        evaluation: row.get(4)?,
         digest: row.get(5)?,
         format: row.get(6)?,
         bytes: row.get(7)?,

@@ -5,12 +5,12 @@ use std::path::Path;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
 use super::database::Database;
-use super::entry::{AssessedSubject, StoreEntry, TickEntry};
 use super::error::StoreError;
 use super::reader::StoreReader;
 use super::reading_series::SeriesList;
 use super::retention::RetentionLimits;
 use super::row_types::{SnapshotRow, TimeRange};
+use super::store_entry::{AssessedSubject, StoreEntry, TickEntry};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp};
 use crate::report::{Episode, EpisodeTransition};
@@ -39,7 +39,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreEn
         momentary: None,
         confidence: None,
         episode: since.map(|it| Episode { since: Timestamp(it), peak: 1.5 }),
-        turn,
+        transition: turn,
         description: None,
         causes: None,
     };

@@ -62,7 +62,7 @@ pub struct PointRow {
     /// Its subject.
     pub subject: Subject,
     /// Whether it is inside an episode.
-    pub odd: bool,
+    pub in_anomaly: bool,
     /// Weight with which it was learned, 0 to 1.
     pub weight: f64,
     /// Highest score since the previous point, 1.0 is the threshold; absent before the first score.
@@ -106,7 +106,7 @@ pub struct EpisodeRow {
     /// End; absent while it lasts.
     pub ended: Option<f64>,
     /// Last reading inside the episode.
-    pub seen: f64,
+    pub last_seen: f64,
     /// open, ended, accepted or interrupted.
     pub outcome: String,
     /// Highest score.
@@ -190,7 +190,7 @@ pub struct ModelRow {
     /// current, shadow, retired, refused, …
     pub state: String,
     /// Its card, as JSON.
-    pub card: String,
+    pub evaluation: String,
     /// Digest of the bytes.
     pub digest: String,
     /// Version of the encoding of the bytes.

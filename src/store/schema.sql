@@ -7,7 +7,7 @@ CREATE TABLE series (
     subject TEXT NOT NULL,   -- name of the subject
     metric TEXT NOT NULL,    -- as on /metrics
     labels TEXT NOT NULL,    -- JSON object
-    seen REAL NOT NULL,      -- last reading with this series, to the hour
+    last_seen REAL NOT NULL,      -- last reading with this series, to the hour
     UNIQUE (kind, subject, metric, labels)
 );
 
@@ -73,7 +73,7 @@ CREATE TABLE episodes (
     subject TEXT NOT NULL,
     began REAL NOT NULL,
     ended REAL,              -- NULL while it lasts
-    seen REAL NOT NULL,      -- last reading inside the episode
+    last_seen REAL NOT NULL,      -- last reading inside the episode
     outcome TEXT NOT NULL,   -- open, ended, accepted or interrupted
     peak REAL NOT NULL,      -- highest score
     causes TEXT NOT NULL,    -- JSON array, the largest contribution first
@@ -89,7 +89,7 @@ CREATE TABLE models (
     kind TEXT NOT NULL,
     created REAL NOT NULL,
     state TEXT NOT NULL,     -- shadow, current, retired or refused; recorded: kept for episodes that it judged
-    card TEXT NOT NULL,      -- JSON
+    evaluation TEXT NOT NULL, -- JSON
     digest TEXT NOT NULL,
     format INTEGER NOT NULL,
     content BLOB NOT NULL

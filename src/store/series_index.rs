@@ -7,10 +7,10 @@ use rusqlite::{Connection, Row, params};
 use serde_json::{Map, Value};
 
 use super::block::{BlockSeries, Layout};
-use super::entry::TickEntry;
 use super::error::StoreError;
-use super::reading_series::{Series, SeriesList};
+use super::reading_series::{ReadingSeries, SeriesList};
 use super::row_types::subject_of;
+use super::store_entry::TickEntry;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp, Values};
 
@@ -69,7 +69,7 @@ impl SeriesIndex {
     fn number(
         &mut self,
         connection: &Connection,
-        it: &Series,
+        it: &ReadingSeries,
         at: Timestamp,
     ) -> Result<Option<u32>, StoreError> {
         let labels = it.metric.labels.iter().zip(it.labels.values());
@@ -85,7 +85,7 @@ impl SeriesIndex {
         }
         connection
             .prepare_cached(
-                "INSERT INTO series (kind, subject, metric, labels, seen) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO series (kind, subject, metric, labels, last_seen) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(params![key.0, key.1, key.2, key.3, at.0])?;
         let Ok(id) = u32::try_from(connection.last_insert_rowid()) else { return Ok(None) };
@@ -95,13 +95,14 @@ impl SeriesIndex {
 
     /// Notes which series were read lately, and deletes those without stored readings.
     pub(super) fn prune(&mut self, connection: &Connection, now: f64) -> Result<(), StoreError> {
-        let mut touch = connection.prepare_cached("UPDATE series SET seen = max(seen, ?1) WHERE id = ?2")?;
+        let mut touch =
+            connection.prepare_cached("UPDATE series SET last_seen = max(last_seen, ?1) WHERE id = ?2")?;
         for id in std::mem::take(&mut self.used) {
             touch.execute(params![now, id])?;
         }
         self.used.extend(self.layout.iter());
         let deleted = connection.execute(
-            "DELETE FROM series WHERE seen < (SELECT min(last_at) FROM readings) - ?1",
+            "DELETE FROM series WHERE last_seen < (SELECT min(last_at) FROM readings) - ?1",
             params![SEEN_SECONDS],
         )?;
         if deleted > 0 {

@@ -68,12 +68,12 @@ impl StoreSettings {
     /// Where the store is, given these variables of the environment and the directory of the package, if it exists.
     ///
     /// The daemon and all commands ask here, so that they agree on one place.
-    pub fn place(&self, variable: impl Fn(&str) -> Option<OsString>) -> StoreLocation {
+    pub fn location(&self, variable: impl Fn(&str) -> Option<OsString>) -> StoreLocation {
         let system = Path::new(SYSTEM);
-        self.place_beside(system.is_dir().then_some(system), variable)
+        self.location_beside(system.is_dir().then_some(system), variable)
     }
 
-    fn place_beside(
+    fn location_beside(
         &self,
         system: Option<&Path>,
         variable: impl Fn(&str) -> Option<OsString>,
@@ -113,7 +113,7 @@ mod tests {
     fn check_beside(system: Option<&str>, path: &str, variables: &[(&str, &str)], expect: &str) {
         let settings = StoreSettings { path: path.into(), ..StoreSettings::default() };
         let variable = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.into());
-        let found = match settings.place_beside(system.map(Path::new), variable) {
+        let found = match settings.location_beside(system.map(Path::new), variable) {
             StoreLocation::Off => "off".to_owned(),
             StoreLocation::Nowhere => "nowhere".to_owned(),
             StoreLocation::Directory(path) => path.display().to_string(),

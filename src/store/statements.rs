@@ -101,10 +101,19 @@ pub(super) fn delete_unneeded(connection: &Connection) -> Result<(), StoreError>
 pub(super) fn model(connection: &Connection, it: &ModelRow) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO models (id, kind, created, state, card, digest, format, content) \
+            "INSERT OR REPLACE INTO models (id, kind, created, state, evaluation, digest, format, content) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![it.id, it.kind, it.created.0, it.state, it.card, it.digest, it.format, it.bytes,])?;
+        .execute(params![
+            it.id,
+            it.kind,
+            it.created.0,
+            it.state,
+            it.evaluation,
+            it.digest,
+            it.format,
+            it.bytes,
+        ])?;
     Ok(())
 }
 

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use super::data_dir::{self, DataDir, FILE, LOG};
 use super::database::Database;
-use super::entry::StoreEntry;
 use super::error::StoreError;
 use super::file_permissions::Identity;
 use super::queue::StoreQueue;
 use super::reader::StoreReader;
 use super::retention::RetentionLimits;
 use super::status::{StoreOperation, StoreStatus};
+use super::store_entry::StoreEntry;
 use crate::clock;
 
 /// Most entries that wait for a commit that succeeds; the oldest readings are dropped and counted.
@@ -36,7 +36,7 @@ pub type Restore = Box<dyn FnMut(Result<&StoreReader, &StoreError>) -> Result<()
 
 pub(super) struct StoreWriter {
     pub(super) directory: PathBuf,
-    pub(super) keep: RetentionLimits,
+    pub(super) limits: RetentionLimits,
     pub(super) commit_interval: Duration,
     pub(super) queue: Arc<StoreQueue>,
     pub(super) status: Arc<StoreStatus>,
@@ -66,7 +66,7 @@ impl StoreWriter {
     ) -> Self {
         Self {
             directory,
-            keep,
+            limits: keep,
             commit_interval,
             queue,
             status,
@@ -196,10 +196,10 @@ impl StoreWriter {
             _ => DataDir::lock(&self.directory)?,
         };
         let data_dir = self.data_dir.insert(data_dir);
-        let (path, aside) = (data_dir.database(), data_dir.free_name());
+        let (path, aside) = (data_dir.database(), data_dir.unused_name());
         let mut check = false;
         for log_only in [true, false] {
-            let error = match Database::open(&path, self.keep, check) {
+            let error = match Database::open(&path, self.limits, check) {
                 Err(error) if error.is_corrupt() => error,
                 Err(error @ StoreError::Older { .. }) => error,
                 Err(error @ StoreError::CorruptLog { .. }) if log_only => {
@@ -215,7 +215,7 @@ impl StoreWriter {
             self.status.failed(StoreOperation::Open);
             break;
         }
-        Database::open(&path, self.keep, false)
+        Database::open(&path, self.limits, false)
     }
 
     /// Lets the loop restore its state from the database that is there, unless it did.
@@ -255,7 +255,7 @@ impl StoreWriter {
         if let (Some(_), Some(data_dir)) = (self.database.take(), &self.data_dir)
             && error.is_corrupt()
         {
-            match set_aside(data_dir, &data_dir.free_name(), false, error) {
+            match set_aside(data_dir, &data_dir.unused_name(), false, error) {
                 Ok(()) => (self.retry_at, self.restored) = (None, None),
                 Err(error) => tracing::error!(%error, "a corrupt store cannot be set aside"),
             }

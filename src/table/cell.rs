@@ -9,7 +9,7 @@ const SECONDS_MAX: f64 = 1e11;
 
 /// What a cell of a signal holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Cell {
+pub(super) enum CellValue {
     /// A number, within bounds.
     Known(f64),
     /// Nothing, or `NaN`.
@@ -21,16 +21,16 @@ pub(super) enum Cell {
 }
 
 /// Reads a cell of a signal.
-pub(super) fn number(cell: &[u8]) -> Cell {
+pub(super) fn number(cell: &[u8]) -> CellValue {
     let cell = cell.trim_ascii();
     if cell.is_empty() {
-        return Cell::Missing;
+        return CellValue::Missing;
     }
     match std::str::from_utf8(cell).map(str::parse::<f64>) {
-        Ok(Ok(value)) if value.abs() <= VALUE_MAX => Cell::Known(value),
-        Ok(Ok(value)) if value.is_nan() => Cell::Missing,
-        Ok(Ok(_)) => Cell::Vast,
-        _ => Cell::Text,
+        Ok(Ok(value)) if value.abs() <= VALUE_MAX => CellValue::Known(value),
+        Ok(Ok(value)) if value.is_nan() => CellValue::Missing,
+        Ok(Ok(_)) => CellValue::Vast,
+        _ => CellValue::Text,
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::description;
 
-    fn check_number(cell: &str, expect: Cell) {
+    fn check_number(cell: &str, expect: CellValue) {
         assert_eq!(number(cell.as_bytes()), expect, "{cell:?}");
     }
 
@@ -73,18 +73,18 @@ mod tests {
         for (cell, value) in
             [("1", 1.0), (" -1.5e3\t", -1500.0), ("+.5", 0.5), ("5.", 5.0), ("1e100", 1e100), ("1e-400", 0.0)]
         {
-            check_number(cell, Cell::Known(value));
+            check_number(cell, CellValue::Known(value));
         }
         for cell in ["", "  ", "NaN", "nan", "-NAN"] {
-            check_number(cell, Cell::Missing);
+            check_number(cell, CellValue::Missing);
         }
         for cell in ["inf", "-Infinity", "1e308", "-1.1e100", "1e999"] {
-            check_number(cell, Cell::Vast);
+            check_number(cell, CellValue::Vast);
         }
         for cell in ["x", "1,5", "0x10", "1 2", "NA", "null", "1_000", "٣", "-"] {
-            check_number(cell, Cell::Text);
+            check_number(cell, CellValue::Text);
         }
-        assert_eq!(number(b"\xff"), Cell::Text);
+        assert_eq!(number(b"\xff"), CellValue::Text);
     }
 
     fn check_instant(cell: &str, expect: Result<f64, NoTime>) {
@@ -113,8 +113,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(value in prop::num::f64::NORMAL.prop_filter("", |it| it.abs() <= VALUE_MAX)) {
-            prop_assert_eq!(number(value.to_string().as_bytes()), Cell::Known(value));
-            prop_assert_eq!(number(format!("{value:e}").as_bytes()), Cell::Known(value));
+            prop_assert_eq!(number(value.to_string().as_bytes()), CellValue::Known(value));
+            prop_assert_eq!(number(format!("{value:e}").as_bytes()), CellValue::Known(value));
         }
 
         #[test]

@@ -52,7 +52,7 @@ impl InputStream {
     pub fn within(path: &Path, bytes_max: u64) -> Result<Self, TableProblem> {
         let Self { bytes, format } = Self::of(File::open(path).map_err(|error| unreadable(&error))?)?;
         let bytes =
-            BufReader::with_capacity(BLOCK_BYTES, Bounded { inner: bytes, left: bytes_max, bytes_max });
+            BufReader::with_capacity(BLOCK_BYTES, BoundedReader { inner: bytes, left: bytes_max, bytes_max });
         Ok(Self { bytes: Box::new(bytes), format })
     }
 
@@ -115,7 +115,7 @@ impl InputStream {
 }
 
 /// Fails rather than to leave out the rest.
-struct Bounded<R> {
+struct BoundedReader<R> {
     /// What is read.
     inner: R,
     /// How much more may be.
@@ -124,7 +124,7 @@ struct Bounded<R> {
     bytes_max: u64,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         let wrong = || {
@@ -168,7 +168,8 @@ mod tests {
         let check = |bytes: usize, expected: Result<usize, &str>| {
             let mut text = String::new();
             let input = vec![b'x'; bytes];
-            let found = Bounded { inner: input.as_slice(), left: 5, bytes_max: 5 }.read_to_string(&mut text);
+            let found =
+                BoundedReader { inner: input.as_slice(), left: 5, bytes_max: 5 }.read_to_string(&mut text);
             assert_eq!(found.map_err(|it| it.to_string()), expected.map_err(str::to_owned));
         };
         check(5, Ok(5));

@@ -16,10 +16,10 @@ mod finding;
 mod row_interval;
 
 pub use column_stats::{ColumnStats, ColumnType, ValueRange};
-pub use finding::{EXAMPLES_MAX, Example, FindingGroup, FindingKind, Severity};
+pub use finding::{EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, Severity};
 
 use column_stats::CellCounts;
-use finding::Findings;
+use finding::FindingList;
 use row_interval::RowInterval;
 
 /// Fewer rows give no score: the distance from what is usual is not judged before the row after these.
@@ -49,7 +49,7 @@ pub struct TableValidation {
     /// How many rows there are.
     pub rows: u64,
     /// When they were measured.
-    pub time: Time,
+    pub time: TimeColumn,
     /// One for each signal.
     pub columns: Vec<ColumnStats>,
     /// What is wrong or odd, by kind, errors first.
@@ -58,7 +58,7 @@ pub struct TableValidation {
 
 /// When rows were measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Time {
+pub struct TimeColumn {
     /// Whether the table says so.
     pub has_timestamps: bool,
     /// The time of the first row, RFC 3339.
@@ -76,28 +76,28 @@ pub struct Time {
 impl TableValidation {
     /// Reads the file to its end. `every` is how far rows are apart where they have no time.
     pub fn of(path: &Path, every: Option<HumanDuration>) -> Self {
-        let mut findings = Findings::default();
+        let mut findings = FindingList::default();
         let mut problems = Vec::new();
         let table = match Table::open_with(path, &mut problems) {
             Ok(table) => table,
             Err(error) => {
                 findings.note(FindingKind::of(&error.problem), error.line, || error.problem.to_string());
-                return Self::new(error.file, None, 0, Time::default(), Vec::new(), findings);
+                return Self::new(error.file, None, 0, TimeColumn::default(), Vec::new(), findings);
             }
         };
         for problem in problems {
             findings.note(FindingKind::Header, Some(1), || problem.to_string());
         }
-        Pass::new(table, findings).run(every)
+        ValidationPass::new(table, findings).run(every)
     }
 
     fn new(
         file: String,
         compression: Option<&'static str>,
         rows: u64,
-        time: Time,
+        time: TimeColumn,
         columns: Vec<ColumnStats>,
-        findings: Findings,
+        findings: FindingList,
     ) -> Self {
         let findings = findings.into_groups();
         let sum = |level| findings.iter().filter(|it| it.level == level).map(|it| it.count).sum();
@@ -107,17 +107,17 @@ impl TableValidation {
 }
 
 /// One pass over a table.
-struct Pass {
+struct ValidationPass {
     table: Table,
-    findings: Findings,
+    findings: FindingList,
     tallies: Vec<CellCounts>,
     pace: RowInterval,
     /// The times of the first row that has one, and of the last.
     ends: Option<(Timestamp, Timestamp)>,
 }
 
-impl Pass {
-    fn new(table: Table, findings: Findings) -> Self {
+impl ValidationPass {
+    fn new(table: Table, findings: FindingList) -> Self {
         let tallies = vec![CellCounts::new(); table.columns().len()];
         Self { table, findings, tallies, pace: RowInterval::new(), ends: None }
     }
@@ -197,21 +197,21 @@ impl Pass {
         let blank = self.table.blank_lines();
         if blank > 0 {
             let text = "they are skipped; a row whose only cell is empty is written as \"\"";
-            let example = Example { line: None, text: text.into() };
+            let example = FindingExample { line: None, text: text.into() };
             self.findings.note_all(FindingKind::Blank, blank, vec![example]);
         }
         let (name, format) = (self.table.name().to_owned(), self.table.format());
         TableValidation::new(name, format, rows, time, columns, self.findings)
     }
 
-    fn conclude_time(&mut self, every: Option<HumanDuration>) -> Time {
+    fn conclude_time(&mut self, every: Option<HumanDuration>) -> TimeColumn {
         let said = every.map(HumanDuration::as_seconds);
         let median = self.pace.median();
         let interval = median.or(said);
         let (gaps, longest) = self.pace.gaps();
         if gaps > 0 {
             let apart = HumanDuration::nearest(median.unwrap_or_default());
-            let examples = longest.into_iter().map(|(seconds, line)| Example {
+            let examples = longest.into_iter().map(|(seconds, line)| FindingExample {
                 line: Some(line),
                 text: format!(
                     "{} after the previous row; rows are {apart} apart",
@@ -233,7 +233,7 @@ impl Pass {
             _ => (),
         }
         let instant = |at: Timestamp| description::instant(at);
-        Time {
+        TimeColumn {
             has_timestamps: self.table.has_time(),
             first: self.ends.map(|it| instant(it.0)),
             last: self.ends.map(|it| instant(it.1)),
@@ -281,7 +281,7 @@ impl Pass {
         }
     }
 
-    fn conclude_rows(&mut self, rows: u64, time: &Time) {
+    fn conclude_rows(&mut self, rows: u64, time: &TimeColumn) {
         let found = &mut self.findings;
         if rows == 0 {
             // The reader has said so, or why there are none.

@@ -13,13 +13,13 @@ pub const PROBLEMS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub struct EventLog {
     /// The subjects of the last report that had signals, so no more than a report can have.
-    subjects: BTreeMap<Subject, Progress>,
+    subjects: BTreeMap<Subject, EpisodeProgress>,
     /// Sources that fail, and why they began to.
     problems: BTreeMap<&'static str, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum EpisodeProgress {
     Learning,
     Ready,
 }
@@ -28,11 +28,11 @@ impl EventLog {
     /// Logs what this report has that the one before had not.
     pub fn note(&mut self, report: &Report) {
         self.note_problems(report);
-        self.subjects.retain(|subject, _| report.judgements.contains_key(subject));
+        self.subjects.retain(|subject, _| report.assessments.contains_key(subject));
         for (subject, judgement) in report.concluded() {
             self.note_progress(subject, judgement);
-            if let Some(turn) = judgement.turn {
-                note_turn(report, subject, judgement, turn);
+            if let Some(turn) = judgement.transition {
+                log_transition(report, subject, judgement, turn);
             }
         }
     }
@@ -60,9 +60,9 @@ impl EventLog {
         }
         let before = self.subjects.get(subject).copied();
         // A score that is withheld again, after a gap, is not news: it was ready before.
-        let progress = match judgement.opinion.is_some() || before == Some(Progress::Ready) {
-            true => Progress::Ready,
-            false => Progress::Learning,
+        let progress = match judgement.details.is_some() || before == Some(EpisodeProgress::Ready) {
+            true => EpisodeProgress::Ready,
+            false => EpisodeProgress::Learning,
         };
         if before == Some(progress) {
             return;
@@ -70,19 +70,21 @@ impl EventLog {
         self.subjects.insert(subject.clone(), progress);
         let (kind, signals) = (subject.kind().name(), judgement.signals.len());
         match progress {
-            Progress::Learning => tracing::info!(
+            EpisodeProgress::Learning => tracing::info!(
                 kind,
                 subject = subject.name(),
                 signals,
                 ready_at = description::instant(judgement.ready_at),
                 "learning before the first score"
             ),
-            Progress::Ready => tracing::info!(kind, subject = subject.name(), signals, "first score ready"),
+            EpisodeProgress::Ready => {
+                tracing::info!(kind, subject = subject.name(), signals, "first score ready");
+            }
         }
     }
 }
 
-fn note_turn(report: &Report, subject: &Subject, judgement: &Assessment, turn: EpisodeTransition) {
+fn log_transition(report: &Report, subject: &Subject, judgement: &Assessment, turn: EpisodeTransition) {
     let at = report.reading.at;
     let kind = subject.kind().name();
     let state = match turn {
@@ -92,7 +94,7 @@ fn note_turn(report: &Report, subject: &Subject, judgement: &Assessment, turn: E
         EpisodeTransition::Accepted(episode) => return note_end(subject, &episode, at, "accepted"),
     };
     let causes = description::causes(judgement);
-    let opinion = judgement.opinion.as_ref();
+    let opinion = judgement.details.as_ref();
     tracing::warn!(
         kind,
         subject = subject.name(),
@@ -144,16 +146,16 @@ mod tests {
     use super::*;
     use crate::reading::{ReadProblem, Reading, SubjectKind};
     use crate::report::{Contribution, Direction, ExpectedValue, ScoreDetails, SignalState};
-    use crate::signal::{Signal, Unit};
+    use crate::signal::{Signal, SignalUnit};
 
     static BUSY: Signal = Signal {
         kind: SubjectKind::Host,
         name: "cpu_busy_ratio",
         title: "CPU usage",
         help: "",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         floor: 0.05,
-        of: |_| None,
+        formula: |_| None,
     };
 
     /// A report at second 100 whose container has one signal.
@@ -169,18 +171,18 @@ mod tests {
         let judgement = Assessment {
             ready_at: Timestamp(600.0),
             ready,
-            opinion: ready.then_some(opinion),
+            details: ready.then_some(opinion),
             signals: vec![SignalState { signal: &BUSY, value: 0.97, expected, drift: None }],
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
             description: Some("Anomaly on container web: CPU usage 97 %".into()),
-            turn,
+            transition: turn,
             ..Assessment::default()
         };
         let mut reading = Reading::new(Timestamp(100.0));
         reading.problems =
             problems.iter().map(|(source, what)| ReadProblem { source, what: (*what).into() }).collect();
         let mut report = Report { reading: reading.into(), ..Report::default() };
-        report.judgements.insert(Subject::Container("web".into()), judgement);
+        report.assessments.insert(Subject::Container("web".into()), judgement);
         report
     }
 

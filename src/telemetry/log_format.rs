@@ -15,20 +15,20 @@ use crate::reading::Timestamp;
 
 /// Writes each event as one line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lines {
+pub(super) struct LineFormatter {
     pub(super) format: LogFormat,
     /// Where the time of an event comes from.
     pub(super) now: fn() -> Timestamp,
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for LineFormatter
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let level = event.metadata().level().as_str().to_lowercase();
-        let mut fields = Fields(vec![
+        let mut fields = LogFields(vec![
             ("ts", description::instant((self.now)()).into()),
             ("level", level.into()),
             ("msg", Value::from("")),
@@ -48,9 +48,9 @@ where
 }
 
 /// The fields of one event, in order.
-struct Fields(Vec<(&'static str, Value)>);
+struct LogFields(Vec<(&'static str, Value)>);
 
-impl Fields {
+impl LogFields {
     fn set(&mut self, field: &Field, value: Value) {
         let name = if field.name() == "message" { "msg" } else { field.name() };
         // What comes first counts, but for the message, which has its place from the start.
@@ -62,7 +62,7 @@ impl Fields {
     }
 }
 
-impl Visit for Fields {
+impl Visit for LogFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.set(field, format!("{value:?}").into());
     }

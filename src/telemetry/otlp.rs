@@ -10,8 +10,8 @@ mod span_counts;
 mod pipeline;
 mod context;
 
-pub use context::{adopt, trace_of};
-pub use pipeline::{SHUTDOWN_MAX, Traces, start};
+pub use context::{join_trace, trace_of};
+pub use pipeline::{SHUTDOWN_MAX, TracePipeline, start};
 pub use settings::{Compression, OtlpSettings, Protocol, TraceSampler};
 pub use span_counts::{METRICS, SpanCounts};
 pub use transport::{UnusableSetting, unusable};

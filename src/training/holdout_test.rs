@@ -5,7 +5,7 @@
 use super::TrainError;
 use crate::detect::eif::{CLIP, ForestModel};
 use crate::detect::forest::FeatureRows;
-use crate::detect::random::SeededRng;
+use crate::detect::seeded_rng::SeededRng;
 use crate::detect::short_memory::TWINS;
 use crate::roc::auc;
 

@@ -42,7 +42,7 @@ impl std::error::Error for DecodeModelError {}
 impl TrainedModel {
     /// The model without its card.
     pub fn bytes(&self) -> Vec<u8> {
-        codec::sealed(MARK, &(FORMAT, &self.eif, &self.reference))
+        codec::encode_value(MARK, &(FORMAT, &self.eif, &self.reference))
     }
 }
 
@@ -58,7 +58,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<(eif::ForestModel, DriftReference), De
     }
     let (eif, reference) =
         codec::read::<(eif::ForestModel, DriftReference)>(rest).ok_or(DecodeModelError::Garbled)?;
-    let sound = eif.forest.is_sound() && (0.0..=1.0).contains(&eif.threshold) && reference.is_sound();
+    let sound = eif.forest.is_valid() && (0.0..=1.0).contains(&eif.threshold) && reference.is_valid();
     if sound { Ok((eif, reference)) } else { Err(DecodeModelError::Unsound) }
 }
 
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::detect::forest::FeatureRows;
-    use crate::detect::random::SeededRng;
+    use crate::detect::seeded_rng::SeededRng;
     use crate::drift::DriftLog;
     use crate::training::{self, TrainingSet, TrainingSettings};
 
@@ -95,7 +95,7 @@ mod tests {
             let (eif, reference) = from_bytes(&model.bytes()).unwrap();
             assert_eq!((&eif.forest, &reference), (&model.eif.forest, &model.reference));
             assert!(codec::same(eif.threshold, model.eif.threshold));
-            assert_eq!(eif.forest.digest(), model.card.digest);
+            assert_eq!(eif.forest.digest(), model.evaluation.digest);
         }
     }
 
@@ -110,8 +110,8 @@ mod tests {
             check(&garbled, DecodeModelError::Garbled);
             check(&bytes[..place], DecodeModelError::Garbled);
         }
-        check(&codec::seal(MARK, &[2, 1, 1]), DecodeModelError::Format(2));
-        check(&codec::seal(MARK, &[1, 1, 1]), DecodeModelError::Garbled);
+        check(&codec::wrap(MARK, &[2, 1, 1]), DecodeModelError::Format(2));
+        check(&codec::wrap(MARK, &[1, 1, 1]), DecodeModelError::Garbled);
         let mut unsound = model(9);
         unsound.eif.threshold = f64::NAN;
         check(&unsound.bytes(), DecodeModelError::Unsound);
@@ -132,7 +132,7 @@ mod tests {
                 let end = if byte % 2 == 0 { content.len() } else { 40 };
                 content[place.index(end)] = byte;
             }
-            if let Ok((eif, _)) = from_bytes(&codec::seal(MARK, &content))
+            if let Ok((eif, _)) = from_bytes(&codec::wrap(MARK, &content))
                 && eif.forest.width() == 9
             {
                 let _ = eif.forest.score(&row);

@@ -2,7 +2,7 @@
 
 use hostnorm::budget::Budget;
 use hostnorm::detect::absence::AbsenceKind;
-use hostnorm::detect::random::SeededRng;
+use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::episode::ResolveRule;
 use hostnorm::replay::{Replay, ReplaySettings};
 use hostnorm::training;

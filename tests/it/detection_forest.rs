@@ -5,7 +5,7 @@ use std::sync::Arc;
 use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
 use hostnorm::detect::eif;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
-use hostnorm::detect::random::SeededRng;
+use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::drift::DriftLog;
 use hostnorm::reference_forest;
 use hostnorm::roc::auc;
@@ -134,7 +134,7 @@ fn a_forest_that_never_splits_is_refused() {
 /// What can be compared of a training: the bytes of its model and its card, or the area of a forest that was refused.
 fn outcome(trained: Result<TrainedModel, TrainError>) -> Result<(Vec<u8>, ModelEvaluation), f64> {
     match trained {
-        Ok(it) => Ok((it.bytes(), ModelEvaluation { auc_peer: None, ..it.card })),
+        Ok(it) => Ok((it.bytes(), ModelEvaluation { auc_peer: None, ..it.evaluation })),
         Err(TrainError::Blind { own, .. }) => Err(own),
         Err(error) => panic!("{error}"),
     }
@@ -167,7 +167,7 @@ fn the_second_opinion_stands_on_the_card_and_there_is_time_to_rest() {
         let mut rests = 0;
         let trained =
             reference_forest::train(&cloud(width, 300), &TrainingSettings::default(), 1, &mut || rests += 1);
-        let peer = trained.unwrap().card.auc_peer;
+        let peer = trained.unwrap().evaluation.auc_peer;
         assert_eq!((peer.is_some(), rests > 20), (there, there), "{width}");
         assert!(peer.is_none_or(|it| it > 0.75), "{width}: {peer:?}");
     }
@@ -187,7 +187,7 @@ fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
     )
     .unwrap();
     row.fill(0.0);
-    assert!(model.eif.forest.score(&row) < model.card.quantiles.p50);
+    assert!(model.eif.forest.score(&row) < model.evaluation.quantiles.p50);
     row[7] = 10.0;
-    assert!(model.eif.forest.score(&row) > model.eif.threshold, "{:?}", model.card);
+    assert!(model.eif.forest.score(&row) > model.eif.threshold, "{:?}", model.evaluation);
 }

@@ -10,7 +10,7 @@ use hostnorm::detect::DETECTORS;
 use hostnorm::http;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::sampler;
-use hostnorm::signal::{Signal, Unit};
+use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
 use hostnorm::telemetry::otlp;
@@ -139,12 +139,12 @@ fn table(metrics: &[&Metric]) -> String {
 }
 
 /// What a signal counts in.
-fn unit_of(unit: Unit) -> &'static str {
+fn unit_of(unit: SignalUnit) -> &'static str {
     match unit {
-        Unit::Ratio => "ratio",
-        Unit::BytesPerSecond => "bytes per second",
-        Unit::PerSecond => "per second",
-        Unit::Count => "count",
+        SignalUnit::Ratio => "ratio",
+        SignalUnit::BytesPerSecond => "bytes per second",
+        SignalUnit::PerSecond => "per second",
+        SignalUnit::Count => "count",
     }
 }
 

@@ -6,7 +6,7 @@ use hostnorm::metric::Metric;
 use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition};
 use hostnorm::selftest::SelftestInput;
-use hostnorm::signal::{Signal, Unit};
+use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::training;
 use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -19,19 +19,19 @@ static SWITCHES: Metric = Metric::gauge("switches_per_second", "Context switches
 
 const fn signal(
     name: &'static str,
-    unit: Unit,
+    unit: SignalUnit,
     floor: f64,
     of: fn(&hostnorm::signal::ReadingPair<'_>) -> Option<f64>,
 ) -> Signal {
-    Signal { kind: SubjectKind::Host, name, title: name, help: name, unit, floor, of }
+    Signal { kind: SubjectKind::Host, name, title: name, help: name, unit, floor, formula: of }
 }
 
 static SIGNALS: [Signal; 5] = [
-    signal("busy", Unit::Ratio, 0.05, |it| it.level(&BUSY)),
-    signal("system", Unit::Ratio, 0.05, |it| it.level(&SYSTEM)),
-    signal("used", Unit::Ratio, 0.05, |it| it.level(&USED)),
-    signal("received", Unit::BytesPerSecond, 5e6, |it| it.level(&RECEIVED)),
-    signal("switches", Unit::PerSecond, 5e3, |it| it.level(&SWITCHES)),
+    signal("busy", SignalUnit::Ratio, 0.05, |it| it.level(&BUSY)),
+    signal("system", SignalUnit::Ratio, 0.05, |it| it.level(&SYSTEM)),
+    signal("used", SignalUnit::Ratio, 0.05, |it| it.level(&USED)),
+    signal("received", SignalUnit::BytesPerSecond, 5e6, |it| it.level(&RECEIVED)),
+    signal("switches", SignalUnit::PerSecond, 5e3, |it| it.level(&SWITCHES)),
 ];
 
 /// What the machine does beside its ordinary life, by second.
@@ -85,7 +85,7 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: 
         for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
             reading.host().set(metric, value);
         }
-        judgements.push(engine.step(reading).judgements.remove(&Subject::Host).unwrap());
+        judgements.push(engine.step(reading).assessments.remove(&Subject::Host).unwrap());
         if let Some(set) = engine.due(SubjectKind::Host) {
             let model = training::train(&set, &training::TrainingSettings::default(), seed).unwrap();
             engine.install(SubjectKind::Host, &model.eif);
@@ -98,23 +98,26 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: 
 impl Run {
     fn began(&self) -> Vec<usize> {
         let turns = self.judgements.iter().enumerate();
-        turns.filter(|(_, it)| it.turn == Some(EpisodeTransition::Began)).map(|(t, _)| t).collect()
+        turns.filter(|(_, it)| it.transition == Some(EpisodeTransition::Began)).map(|(t, _)| t).collect()
     }
 
     fn ended(&self) -> Vec<usize> {
         let turns = self.judgements.iter().enumerate();
-        turns.filter(|(_, it)| matches!(it.turn, Some(EpisodeTransition::Ended(_)))).map(|(t, _)| t).collect()
+        turns
+            .filter(|(_, it)| matches!(it.transition, Some(EpisodeTransition::Ended(_))))
+            .map(|(t, _)| t)
+            .collect()
     }
 
     fn cause(&self, t: usize) -> &'static str {
-        self.judgements[t].opinion.as_ref().unwrap().contributions[0].signal.name
+        self.judgements[t].details.as_ref().unwrap().contributions[0].signal.name
     }
 }
 
 #[test]
 fn the_score_is_withheld_until_the_warmup_is_over() {
     let run = run(1, false, 610, &EngineSettings::default(), |_, _| {});
-    let first = run.judgements.iter().position(|it| it.opinion.is_some()).unwrap();
+    let first = run.judgements.iter().position(|it| it.details.is_some()).unwrap();
     assert!((599..=602).contains(&first), "{first}");
     let announced = run.judgements[10].ready_at;
     assert!((announced.0 - run.judgements[first].ready_at.0).abs() < 2.0);
@@ -125,7 +128,7 @@ fn quiet_machines_stay_quiet_for_two_hours() {
     for seed in 0..6 {
         for idle in [false, true] {
             let run = run(seed, idle, 7800, &EngineSettings::default(), |_, _| {});
-            let highest = run.judgements.iter().filter_map(|it| it.opinion.as_ref()).map(|it| it.score);
+            let highest = run.judgements.iter().filter_map(|it| it.details.as_ref()).map(|it| it.score);
             let highest = highest.fold(0.0, f64::max);
             assert!(run.began().is_empty(), "seed {seed}, idle {idle}: {:?}, {highest}", run.began());
         }
@@ -229,7 +232,7 @@ fn contributions_add_up_to_the_score() {
             it[0] = 1.0;
         }
     });
-    for opinion in run.judgements.iter().filter_map(|it| it.opinion.as_ref()) {
+    for opinion in run.judgements.iter().filter_map(|it| it.details.as_ref()) {
         let sum: f64 = opinion.contributions.iter().map(|it| it.value).sum();
         assert!((sum - opinion.score).abs() < 1e-6 * opinion.score.max(1.0), "{sum} {}", opinion.score);
     }
@@ -242,7 +245,7 @@ fn a_new_normal_is_accepted_after_an_hour_and_quiet_afterwards() {
             it[2] = 0.9;
         }
     });
-    let turns = run.judgements.iter().enumerate().filter_map(|(t, it)| Some((t, it.turn?)));
+    let turns = run.judgements.iter().enumerate().filter_map(|(t, it)| Some((t, it.transition?)));
     let turns: Vec<_> = turns.filter(|(_, turn)| *turn != EpisodeTransition::Changed).collect();
     assert!(
         matches!(
@@ -256,7 +259,7 @@ fn a_new_normal_is_accepted_after_an_hour_and_quiet_afterwards() {
 static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
 static CUES: &[GraceTrigger] = &[GraceTrigger {
     reason: GraceReason::Boot,
-    of: |_, now| now.host_values()?.get(&BOOTED).filter(|it| *it >= 0.0),
+    last_seen: |_, now| now.host_values()?.get(&BOOTED).filter(|it| *it >= 0.0),
 }];
 
 /// A fault of two minutes, at a time when the machine was booted so many seconds ago, if it was.
@@ -282,7 +285,7 @@ fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
         let report = engine.step(reading);
         let in_grace = booted.is_some_and(|it| (0.0..300.0).contains(&(t as f64 - 1000.0 + it)));
         assert_eq!(report.grace.unwrap().is_active(), in_grace, "at {t}");
-        if report.judgements[&Subject::Host].turn == Some(EpisodeTransition::Began) {
+        if report.assessments[&Subject::Host].transition == Some(EpisodeTransition::Began) {
             began.push(t);
         }
     }
@@ -312,11 +315,11 @@ fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
         {
             reading.host().set(metric, value);
         }
-        let judgement = engine.step(reading).judgements.remove(&Subject::Host).unwrap();
-        assert_eq!(judgement.turn, None, "at {t}");
+        let judgement = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
+        assert_eq!(judgement.transition, None, "at {t}");
         // The last conclusion stands for a minute, unless the clock says that it is older or of the future.
         let blind = (1500..1531).contains(&t) || (2500..2531).contains(&t) || t < 602;
-        assert!(blind || judgement.opinion.is_some(), "at {t}");
+        assert!(blind || judgement.details.is_some(), "at {t}");
     }
 }
 
@@ -332,8 +335,8 @@ fn a_signal_that_goes_missing_is_absent_and_no_alarm() {
                 reading.host().set(metric, value);
             }
         }
-        let judgement = engine.step(reading).judgements.remove(&Subject::Host).unwrap();
-        assert_eq!(judgement.turn, None, "at {t}");
+        let judgement = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
+        assert_eq!(judgement.transition, None, "at {t}");
         let there = judgement.signals.iter().any(|it| it.signal.name == "used");
         assert_eq!(there, (1..1029).contains(&t), "at {t}");
     }
@@ -350,7 +353,7 @@ fn walk(clock: fn(usize) -> f64, fault: Fault, mut see: impl FnMut(usize, &Asses
         for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
             reading.host().set(metric, value);
         }
-        see(t, &engine.step(reading).judgements[&Subject::Host]);
+        see(t, &engine.step(reading).assessments[&Subject::Host]);
     }
 }
 
@@ -365,7 +368,7 @@ fn an_alarm_outlives_a_gap_in_the_readings() {
             }
         },
         |t, judgement| {
-            assert!(t < 640 || judgement.ready && judgement.opinion.is_some(), "at {t}");
+            assert!(t < 640 || judgement.ready && judgement.details.is_some(), "at {t}");
             assert!(t < 1030 || judgement.episode.is_some(), "at {t}");
         },
     );
@@ -381,7 +384,7 @@ fn hours_without_a_reading_are_no_part_of_an_episode() {
                 it[2] = 0.9;
             }
         },
-        |_, judgement| accepted |= matches!(judgement.turn, Some(EpisodeTransition::Accepted(_))),
+        |_, judgement| accepted |= matches!(judgement.transition, Some(EpisodeTransition::Accepted(_))),
     );
     assert!(!accepted);
 }
@@ -401,8 +404,8 @@ fn the_sentence_names_this_fault_and_not_the_last() {
             }
         },
         |_, judgement| {
-            if judgement.turn == Some(EpisodeTransition::Began) {
-                named.push(judgement.opinion.as_ref().unwrap().causes[0].signal.name);
+            if judgement.transition == Some(EpisodeTransition::Began) {
+                named.push(judgement.details.as_ref().unwrap().causes[0].signal.name);
             }
         },
     );

@@ -8,14 +8,14 @@ use std::sync::atomic::Ordering;
 use hostnorm::commands::run;
 use hostnorm::detect::{PerDetector, absence};
 use hostnorm::grace::{GraceDurations, GraceReason, GraceTrigger, GraceWatcher};
-use hostnorm::http::{BuildInfo, ExpositionOptions, METRICS, MetricsFormat, Page, ServerCounters};
+use hostnorm::http::{BuildInfo, ExpositionOptions, METRICS, MetricsFormat, MetricsPage, ServerCounters};
 use hostnorm::metric::{Metric, MetricType};
-use hostnorm::reading::{Collection, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
+use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
     AbsentSignal, Assessment, Contribution, Direction, Episode, ExpectedValue, Report, ScoreDetails,
     ShadowScore, SignalState, TickTiming, TraceIds,
 };
-use hostnorm::signal::{Signal, Unit};
+use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::telemetry::otlp;
 use hostnorm::{sampler, sources, store};
 
@@ -40,9 +40,9 @@ const fn signal(name: &'static str, title: &'static str) -> Signal {
         name,
         title,
         help: "A share",
-        unit: Unit::Ratio,
+        unit: SignalUnit::Ratio,
         floor: 0.05,
-        of: |_| None,
+        formula: |_| None,
     }
 }
 
@@ -51,8 +51,8 @@ const fn signal(name: &'static str, title: &'static str) -> Signal {
 fn reading() -> Reading {
     let mut reading = Reading::new(Timestamp(1_790_000_000.25));
     reading.collections = vec![
-        Collection { source: "load", success: true, seconds: 0.000_012_5 },
-        Collection { source: "filesystem", success: false, seconds: 5.0 },
+        CollectorResult { source: "load", success: true, seconds: 0.000_012_5 },
+        CollectorResult { source: "filesystem", success: false, seconds: 5.0 },
     ];
     let host = reading.host();
     host.set_by(&SIZE, &Labels::new(["/dev/sda1", "/"]), 1_000_204_886_016.0);
@@ -81,7 +81,7 @@ fn learning() -> Report {
     Report {
         reading: Arc::new(reading()),
         own: own(),
-        judgements: [(Subject::Host, judgement)].into(),
+        assessments: [(Subject::Host, judgement)].into(),
         ..Report::default()
     }
 }
@@ -107,7 +107,7 @@ fn anomaly() -> Report {
     let expected = Some(ExpectedValue { value: 0.125, lower: 0.0, upper: 0.25 });
     let host = Assessment {
         ready: true,
-        opinion: Some(opinion),
+        details: Some(opinion),
         episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5 }),
         description: Some("Anomaly on host: CPU usage 97 % (expected 13 %, range 0–25 %)".into()),
         episodes: 3,
@@ -126,16 +126,23 @@ fn anomaly() -> Report {
         ..Assessment::default()
     };
     let opinion = Some(ScoreDetails { score: 0.0, ..ScoreDetails::default() });
-    let quiet = Assessment { ready: true, opinion, ..Assessment::default() };
+    let quiet = Assessment { ready: true, details: opinion, ..Assessment::default() };
     let judgements =
         [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
-    let cues: &[GraceTrigger] = &[GraceTrigger { reason: GraceReason::Upgrade, of: |_, _| Some(0.0) }];
+    let cues: &[GraceTrigger] = &[GraceTrigger { reason: GraceReason::Upgrade, last_seen: |_, _| Some(0.0) }];
     let grace =
         GraceWatcher::new(cues, GraceDurations::default()).step(&Reading::default(), &Reading::default());
     let trace =
         TraceIds { trace_id: "0af7651916cd43dd8448eb211c80319c".into(), span_id: "b7ad6b7169203331".into() };
     let before = Some(TickTiming { at: Timestamp(1_789_999_999.25), seconds: 0.001_5, trace: Some(trace) });
-    Report { reading: Arc::new(reading()), own: own(), judgements, grace, before, ..Report::default() }
+    Report {
+        reading: Arc::new(reading()),
+        own: own(),
+        assessments: judgements,
+        grace,
+        before,
+        ..Report::default()
+    }
 }
 
 fn options(raw: bool) -> ExpositionOptions {
@@ -143,13 +150,13 @@ fn options(raw: bool) -> ExpositionOptions {
     ExpositionOptions { sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET], raw, build }
 }
 
-fn render(report: &Arc<Report>, options: ExpositionOptions) -> Page {
+fn render(report: &Arc<Report>, options: ExpositionOptions) -> MetricsPage {
     let counts = ServerCounters::default();
     counts.openmetrics.store(7, Ordering::Relaxed);
     if let Some(took) = &report.before {
         counts.ticks.note(took);
     }
-    Page::new(Arc::clone(report), Arc::new(options), Arc::new(counts))
+    MetricsPage::new(Arc::clone(report), Arc::new(options), Arc::new(counts))
 }
 
 fn check(name: &str, report: Report, options: ExpositionOptions) {
@@ -200,9 +207,9 @@ fn an_empty_report_is_a_page() {
 #[test]
 fn what_is_not_finite_is_absent() {
     let mut report = anomaly();
-    for judgement in report.judgements.values_mut() {
+    for judgement in report.assessments.values_mut() {
         judgement.ready_at = Timestamp(f64::NAN);
-        judgement.opinion.as_mut().unwrap().score = f64::INFINITY;
+        judgement.details.as_mut().unwrap().score = f64::INFINITY;
     }
     let page = render(&Arc::new(report), options(true));
     let text = page.body(OPENMETRICS, false);

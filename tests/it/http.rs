@@ -49,7 +49,7 @@ fn the_format_is_negotiated() {
     let client = &mut server.client();
     let text = check(client, ("GET", "/metrics", ""), 200, TEXT);
     assert!(
-        text.text().starts_with("# HELP anomaly_episodes_undescribed ") && !text.text().contains("# EOF"),
+        text.text().starts_with("# HELP anomaly_episode_info_dropped ") && !text.text().contains("# EOF"),
         "{}",
         text.text()
     );

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-mod circles;
+mod import_cycles;
 
 /// The library, whose map lists all layers, and the program, which joins the top ones.
 const MAPS: &[&str] = &["lib", "main"];

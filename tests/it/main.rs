@@ -9,49 +9,49 @@
 )]
 
 mod absence;
-mod agreement;
+mod reference_agreement;
 mod config_files;
 #[cfg(target_os = "linux")]
 mod demo;
 mod deploy;
-mod described;
+mod episode_description;
 mod detection_forest;
 mod docs;
 mod engine;
 mod evaluate;
-mod events;
+mod known_events;
 mod exposition;
-mod figures;
-mod history;
+mod reference_figures;
+mod backfill;
 #[cfg(target_os = "linux")]
-mod hostile;
-mod incident;
+mod malformed_kernel_files;
+mod consecutive_incidents;
 mod layering;
-mod learned;
-mod lifecycle;
+mod control_learning;
+mod subject_lifecycle;
 mod links;
-mod living;
+mod simulated_host;
 #[cfg(target_os = "linux")]
-mod machine;
+mod captured_machine;
 mod otlp;
 mod replay;
 mod replay_properties;
-mod rows;
+mod table;
 mod http;
 mod sampler;
 mod seasonal;
 mod selftest;
 mod simulate;
-mod simulated;
+mod fault_detection;
 mod snapshot;
 #[cfg(target_os = "linux")]
 mod sources;
 mod store;
 mod store_commands;
 mod store_faults;
-mod subjects;
+mod subject_eviction;
 mod train;
-mod tree;
+mod captured_tree;
 mod validate;
-mod warm;
+mod warm_start;
 mod words;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostnorm::duration::HumanDuration;
-use hostnorm::telemetry::otlp::{self, OtlpSettings, Protocol, SpanCounts, Traces};
+use hostnorm::telemetry::otlp::{self, OtlpSettings, Protocol, SpanCounts, TracePipeline};
 use hostnorm::telemetry::traced;
 
 /// Spans of one tick: itself, read, step, store, publish.
@@ -58,7 +58,7 @@ fn garbles(stream: &mut TcpStream) {
 
 fn refuses(_: &mut TcpStream) {}
 
-fn start(url: String, protocol: Protocol) -> Traces {
+fn start(url: String, protocol: Protocol) -> TracePipeline {
     let settings = OtlpSettings {
         endpoint: url,
         protocol,
@@ -192,7 +192,7 @@ fn adopted(parent: &str) -> String {
     headers.insert("traceparent", hyper::header::HeaderValue::from_bytes(parent.as_bytes()).unwrap());
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
         let span = tracing::info_span!(target: "hostnorm::test", parent: None, "GET");
-        otlp::adopt(&span, &headers);
+        otlp::join_trace(&span, &headers);
         let named = |it: hostnorm::report::TraceIds| {
             if parent.contains(&it.trace_id) { it.trace_id } else { "new".into() }
         };

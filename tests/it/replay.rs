@@ -87,7 +87,7 @@ fn scores_are_those_of_the_core() {
         assert_eq!(cells[0].parse(), Ok(score.held));
         let top: Vec<usize> = cells[1].split(';').map(|it| it.parse().unwrap()).collect();
         assert_eq!(top.len(), 19);
-        assert!(top.is_sorted_by(|a, b| judged.oddness[*a] >= judged.oddness[*b]));
+        assert!(top.is_sorted_by(|a, b| judged.deviations[*a] >= judged.deviations[*b]));
         assert_eq!(cells[2], if judged.episode.is_some() { "1" } else { "0" });
         assert_eq!(cells[3].parse::<f64>().ok(), score.confidence);
         assert_eq!(!cells[4].is_empty(), judged.episode.is_some());

@@ -21,7 +21,7 @@ fn replay(rows: &[Cells], every: f64) -> Vec<(Option<f64>, Vec<f64>, bool)> {
         let values: Vec<f64> = row.iter().map(|it| it.unwrap_or_default()).collect();
         let missing: Vec<bool> = row.iter().map(Option::is_none).collect();
         let judged = replay.step(None, &values, &missing).unwrap();
-        (judged.score.map(|it| it.held), judged.oddness.to_vec(), judged.episode.is_some())
+        (judged.score.map(|it| it.held), judged.deviations.to_vec(), judged.episode.is_some())
     };
     rows.iter().map(judge).collect()
 }

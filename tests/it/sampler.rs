@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hostnorm::control::{CommandRefusal, Control, ControlCommand, Outcome};
+use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Timestamp};
@@ -16,7 +16,7 @@ use hostnorm::sources::{self, Sources};
 use hostnorm::store::{Store, StoreReader};
 use hostnorm::training;
 
-use crate::living::{SIGNALS, VALUE, readings};
+use crate::simulated_host::{SIGNALS, VALUE, readings};
 
 const EVERY: f64 = 60.0;
 /// The memory used, among the signals.
@@ -63,7 +63,7 @@ impl Loop {
         self.newest.lock().unwrap().clone()
     }
 
-    pub(crate) fn send(&self, command: ControlCommand) -> Outcome {
+    pub(crate) fn send(&self, command: ControlCommand) -> CommandResult {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(self.control.send(command))
     }
@@ -128,7 +128,7 @@ fn new() -> PersistentState {
 fn anomalous(directory: &Path) -> PersistentState {
     let store = crate::store::open(directory);
     let mut durable =
-        PersistentState { store, registry: ModelRegistry::new(3_600.0).forgetful(true), ..new() };
+        PersistentState { store, registry: ModelRegistry::new(3_600.0).drop_models(true), ..new() };
     let mut history = readings(4, EVERY, 2_940, 0, 0);
     for reading in &mut history[2_880..] {
         let mut changed = Reading::new(reading.at);
@@ -204,7 +204,7 @@ fn an_anomalous_host_replies_to_each_command() {
     it.stop();
     // All of it is there after a restart.
     let (send, restored) = std::sync::mpsc::channel();
-    let blank = || (new().engine, ModelRegistry::new(3_600.0).forgetful(true));
+    let blank = || (new().engine, ModelRegistry::new(3_600.0).drop_models(true));
     let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
     restore(StoreReader::open(directory.path()).as_ref()).unwrap();
     let again = restored.recv().unwrap().unwrap();

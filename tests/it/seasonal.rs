@@ -4,7 +4,7 @@ use hostnorm::detect::DETECTORS;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
-use hostnorm::signal::{Signal, Unit};
+use hostnorm::signal::{Signal, SignalUnit};
 
 static BUSY: Metric = Metric::gauge("busy_ratio", "Share of time busy");
 
@@ -13,9 +13,9 @@ static SIGNALS: [Signal; 1] = [Signal {
     name: "busy",
     title: "busy",
     help: "busy",
-    unit: Unit::Ratio,
+    unit: SignalUnit::Ratio,
     floor: 0.02,
-    of: |it| it.level(&BUSY),
+    formula: |it| it.level(&BUSY),
 }];
 
 const INTERVAL: f64 = 300.0;
@@ -33,7 +33,7 @@ fn after(readings: usize, last: f64) -> Option<f64> {
     let step = |engine: &mut Engine, t: usize, value: f64| {
         let mut reading = Reading::new(Timestamp(t as f64 * INTERVAL));
         reading.host().set(&BUSY, value);
-        engine.step(reading).judgements.remove(&Subject::Host).unwrap()
+        engine.step(reading).assessments.remove(&Subject::Host).unwrap()
     };
     for t in 0..readings {
         step(&mut engine, t, by_day(t));
@@ -42,7 +42,7 @@ fn after(readings: usize, last: f64) -> Option<f64> {
             engine.take(&subject, &history.fit());
         }
     }
-    step(&mut engine, readings, last).opinion.unwrap().detectors.seasonal
+    step(&mut engine, readings, last).details.unwrap().detectors.seasonal
 }
 
 fn check(readings: usize, last: f64, vote: Option<bool>) {

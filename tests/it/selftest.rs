@@ -25,7 +25,7 @@ fn settings() -> ScorerSettings {
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
         anomaly_weight: 0.2,
-        sheltered: true,
+        shelter_short_memory: true,
     }
 }
 

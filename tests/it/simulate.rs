@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use hostnorm::detect::random::SeededRng;
+use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::simulate::{
     COLUMNS, Fault, FaultInjection, FaultInjector, FaultSchedule, FreeRows, Machine, SignalColumn,
     SignalScales, SimulatedRow, Simulation, SimulationSettings, WIDTH,
@@ -136,7 +136,7 @@ fn each_fault_changes_what_it_says_and_nothing_else() {
         for seed in 0..3 {
             let settings = SimulationSettings { faults: 4, kinds: vec![fault], ..settings(seed) };
             let (rows, sound) = both(&settings);
-            let causes: Vec<_> = rows.iter().filter_map(|it| it.begun.clone()).collect();
+            let causes: Vec<_> = rows.iter().filter_map(|it| it.started_fault.clone()).collect();
             assert_eq!(causes.len(), 4, "{fault}");
             for (idx, (row, sound)) in rows.iter().zip(&sound).enumerate() {
                 let cause = causes.iter().find(|it| (it.from..it.to).contains(&idx));

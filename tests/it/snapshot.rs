@@ -1,7 +1,7 @@
 //! What was learned as bytes: an engine that goes on from a snapshot says what the first would have said, to the last
 //! bit, and nothing that is no snapshot does harm.
 
-use crate::living;
+use crate::simulated_host;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use hostnorm::report::Report;
 use hostnorm::training::{self, TrainedModel};
 use proptest::prelude::*;
 
-use living::SIGNALS;
+use simulated_host::SIGNALS;
 
 const EVERY: f64 = 60.0;
 
 static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
 
 static CUES: &[GraceTrigger] =
-    &[GraceTrigger { reason: GraceReason::Boot, of: |_, now| now.host_values()?.get(&BOOTED) }];
+    &[GraceTrigger { reason: GraceReason::Boot, last_seen: |_, now| now.host_values()?.get(&BOOTED) }];
 
 /// Readings with a boot each so many of them: all of a minute ago, so that most of its grace is still to come.
 fn readings(seed: u64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
-    let mut readings = living::readings(seed, EVERY, history, rows, faults);
+    let mut readings = simulated_host::readings(seed, EVERY, history, rows, faults);
     readings.iter_mut().step_by(400).for_each(|it| it.host().set(&BOOTED, 60.0));
     readings
 }
@@ -90,7 +90,7 @@ fn check(seed: u64, cuts: &[usize], beside: usize) {
         let said: Vec<Report> = others.iter_mut().map(|it| it.step(reading.clone())).collect();
         let report = life.step(reading, &mut others);
         for other in said {
-            assert_eq!(format!("{:?}", other.judgements), format!("{:?}", report.judgements), "at {idx}");
+            assert_eq!(format!("{:?}", other.assessments), format!("{:?}", report.assessments), "at {idx}");
             assert_eq!(other.grace, report.grace);
         }
         if cuts.contains(&idx) {
@@ -103,7 +103,7 @@ fn check(seed: u64, cuts: &[usize], beside: usize) {
             assert!(twin.snapshot() == snapshot, "a snapshot of what was restored is the same, at {idx}");
             twin.resume_from(Arc::clone(&report.reading));
             twins.push((idx, twin));
-            let judgement = &report.judgements[&Subject::Host];
+            let judgement = &report.assessments[&Subject::Host];
             in_episode += usize::from(judgement.episode.is_some());
             in_grace += usize::from(report.grace.unwrap().is_active());
             warming += usize::from(!judgement.ready);
@@ -183,7 +183,7 @@ fn whatever_is_in_a_snapshot_does_no_harm() {
             content.truncate(end.index(content.len()));
         }
         let mut engine = engine();
-        if engine.restore(&codec::seal(*b"hnSS", &content)).is_ok() {
+        if engine.restore(&codec::wrap(*b"hnSS", &content)).is_ok() {
             taken.set(taken.get() + 1);
             for reading in &rest[..40] {
                 engine.step(reading.clone());

@@ -1,6 +1,6 @@
 //! Sources read a captured tree of a real machine; what they give is compared as text.
 
-use crate::tree;
+use crate::captured_tree;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,12 +9,12 @@ use std::path::Path;
 use hostnorm::metric::MetricType;
 use hostnorm::reading::{Reading, Sample, Subject, Timestamp};
 use hostnorm::signal::{ReadingPair, Signal};
-use hostnorm::sources::{self, Roots, SOURCES, SourceSettings, Sources};
+use hostnorm::sources::{self, RootPaths, SOURCES, SourceSettings, Sources};
 
-use tree::{copy, fixtures};
+use captured_tree::{copy, fixtures};
 
 fn settings(tree: &Path) -> SourceSettings {
-    let roots = Roots { procfs: tree.join("proc"), sysfs: tree.join("sys"), rootfs: tree.into() };
+    let roots = RootPaths { procfs: tree.join("proc"), sysfs: tree.join("sys"), rootfs: tree.into() };
     SourceSettings { roots, deploy_marker: "/proc/uptime".into(), ..SourceSettings::default() }
 }
 
@@ -155,7 +155,7 @@ fn check(signal: &str, changes: &[(&str, &str, &str)], expected: f64) {
     let [before, now] = [before, now].map(|mut it| it.subjects.remove(&Subject::Host).unwrap());
     let change = ReadingPair::new(&before, &now, 2.0).unwrap();
     let signal: &Signal = sources::signals(|_| true).find(|it| it.name == signal).unwrap();
-    let value = (signal.of)(&change).unwrap();
+    let value = (signal.formula)(&change).unwrap();
     assert!((value - expected).abs() < 1e-9, "{} is {value}", signal.name);
 }
 

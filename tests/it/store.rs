@@ -11,7 +11,7 @@ use hostnorm::report::{
     Assessment, Contribution, Direction, Episode, EpisodeTransition, LearnedPoint, Report, ScoreDetails,
     SignalState,
 };
-use hostnorm::signal::{Signal, Unit};
+use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::store::{
     FILE, LEARNING, LOCK, MarkerRow, ModelRow, Retention, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX,
     Skipped, SnapshotRow, Store, StoreEntry, StoreError, StoreReader, StoreSettings, SubjectStateRow,
@@ -29,9 +29,9 @@ static BUSY: Signal = Signal {
     name: "cpu_busy_ratio",
     title: "CPU usage",
     help: "",
-    unit: Unit::Ratio,
+    unit: SignalUnit::Ratio,
     floor: 0.05,
-    of: |_| None,
+    formula: |_| None,
 };
 
 const START: f64 = 1_795_255_180.123_456;
@@ -171,20 +171,25 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
             values: vec![0.25, 7.0],
             missing: vec![false, true],
         };
-        Arc::new(LearnedPoint { point, signals: vec![&BUSY, &BUSY], odd: since.is_some(), weight: 0.5 })
+        Arc::new(LearnedPoint {
+            point,
+            signals: vec![&BUSY, &BUSY],
+            in_anomaly: since.is_some(),
+            weight: 0.5,
+        })
     });
     let judgement = Assessment {
         ready: true,
-        opinion: Some(opinion),
+        details: Some(opinion),
         signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None, drift: None }],
         episode: since.map(|it| Episode { since: Timestamp(it), peak: score }),
         description: since.map(|_| "Anomaly on host: CPU usage 97 %".into()),
-        turn,
+        transition: turn,
         point,
         ..Assessment::default()
     };
     let reading = Reading::new(Timestamp(START + f64::from(t)));
-    Report { reading: reading.into(), judgements: [(Subject::Host, judgement)].into(), ..Report::default() }
+    Report { reading: reading.into(), assessments: [(Subject::Host, judgement)].into(), ..Report::default() }
 }
 
 #[test]
@@ -221,7 +226,7 @@ fn points_scores_and_episodes_are_rows() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(points.iter().map(|it| it.odd).collect::<Vec<_>>(), [false, true, false, false]);
+    assert_eq!(points.iter().map(|it| it.in_anomaly).collect::<Vec<_>>(), [false, true, false, false]);
     assert_eq!((&points[1].values, &points[1].missing), (&vec![0.25, 7.0], &vec![false, true]));
     assert_eq!((points[1].at, points[1].weight), (Timestamp(START + 19.0), 0.5));
     let mut scores = Vec::new();
@@ -274,7 +279,7 @@ fn models_and_markers_are_kept() {
         kind: "host".into(),
         created: Timestamp(1.0),
         state: "shadow".into(),
-        card: "{\"rows\":1}".into(),
+        evaluation: "{\"rows\":1}".into(),
         digest: "d".into(),
         format: 1,
         bytes: vec![0; 5000],

@@ -50,17 +50,17 @@ fn filled(directory: &Path) {
             reading.host().set_by(series, &Labels::new([device]), value(t, idx as u32));
         }
         let point = Point { at, values: vec![0.25, 7.0], missing: vec![false, true] };
-        let learned = LearnedPoint { point, signals: signals.clone(), odd: false, weight: 1.0 };
+        let learned = LearnedPoint { point, signals: signals.clone(), in_anomaly: false, weight: 1.0 };
         let judgement = Assessment {
-            opinion: Some(ScoreDetails { score: 0.5, momentary: 1.0 / 3.0, ..ScoreDetails::default() }),
+            details: Some(ScoreDetails { score: 0.5, momentary: 1.0 / 3.0, ..ScoreDetails::default() }),
             point: (t == 9).then(|| Arc::new(learned)),
             episode: (t == 3).then_some(Episode { since: at, peak: 1.5 }),
-            turn: (t == 3).then_some(EpisodeTransition::Began),
+            transition: (t == 3).then_some(EpisodeTransition::Began),
             description: (t == 3).then(|| "Anomaly on host: no single signal stands out".into()),
             ..Assessment::default()
         };
         let judgements = [(Subject::Host, judgement)].into();
-        store.append(&Report { reading: Arc::new(reading), judgements, ..Report::default() });
+        store.append(&Report { reading: Arc::new(reading), assessments: judgements, ..Report::default() });
     }
     store.close();
 }
@@ -115,7 +115,7 @@ fn points_and_scores_are_tables() {
     check(
         &["points", "--format", "parquet-csv"],
         &format!(
-            "timestamp,kind,subject,signal,value,odd,weight\n{at},host,host,{},0.25,false,1\n",
+            "timestamp,kind,subject,signal,value,in_anomaly,weight\n{at},host,host,{},0.25,false,1\n",
             signals[0]
         ),
     );

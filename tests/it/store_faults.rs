@@ -221,7 +221,7 @@ fn learned(mark: u8) -> Vec<StoreEntry> {
         kind: "host".into(),
         created: at,
         state: "current".into(),
-        card: "{}".into(),
+        evaluation: "{}".into(),
         digest: String::new(),
         format: 1,
         bytes: bytes.clone(),
@@ -302,7 +302,7 @@ fn a_value_that_claims_to_be_huge_is_not_read() {
     let connection = Connection::open(directory.path().join(FILE)).unwrap();
     let size = VALUE_BYTES_MAX + 1;
     connection.execute(&format!("UPDATE snapshots SET content = zeroblob({size})"), []).unwrap();
-    connection.execute("INSERT INTO models SELECT 'n', kind, created + 1, state, card, digest, format, content FROM models", []).unwrap();
+    connection.execute("INSERT INTO models SELECT 'n', kind, created + 1, state, evaluation, digest, format, content FROM models", []).unwrap();
     connection.execute(&format!("UPDATE models SET content = zeroblob({size}) WHERE id = 'm'"), []).unwrap();
     let reader = StoreReader::open(directory.path()).unwrap();
     assert!(reader.snapshot("f").unwrap().unwrap().bytes.is_empty());
@@ -310,7 +310,9 @@ fn a_value_that_claims_to_be_huge_is_not_read() {
     assert_eq!(models, [0, 10], "the other model can still be read");
     drop(reader);
     // A text has no bound of its own: the row is an error, not a gigabyte.
-    connection.execute(&format!("UPDATE models SET card = zeroblob({size}) WHERE id = 'n'"), []).unwrap();
+    connection
+        .execute(&format!("UPDATE models SET evaluation = zeroblob({size}) WHERE id = 'n'"), [])
+        .unwrap();
     let error = StoreReader::open(directory.path()).unwrap().models().unwrap_err();
     assert!(error.to_string().contains("too big"), "{error}");
 }

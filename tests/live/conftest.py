@@ -10,9 +10,9 @@ import pathlib
 import shutil
 
 import pytest
-from start import Start
+from programs import Start
 
-pytest_plugins = ["steps"]
+pytest_plugins = ["step_report"]
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ import time
 import urllib.request
 
 import pytest
-from deployed import alertmanager, alertmanager_config, replaced
+from shipped_stack import alertmanager, alertmanager_config, replaced
 from program import fetch, note, until
 from receivers import Receivers
 

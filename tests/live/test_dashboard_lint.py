@@ -9,7 +9,7 @@ import re
 
 import pytest
 import yaml
-from boards import FOLDER, RATE_INTERVAL_SECONDS, ROOT, TARGET_LABELS, Board, boards, documented, grouped, listed, nodes, parse, recorded
+from dashboards import FOLDER, RATE_INTERVAL_SECONDS, ROOT, TARGET_LABELS, Board, boards, documented, grouped, listed, nodes, parse, recorded
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from program import note

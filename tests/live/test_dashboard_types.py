@@ -10,7 +10,7 @@ import re
 import subprocess
 
 import pytest
-from boards import ROOT, boards
+from dashboards import ROOT, boards
 from program import note
 
 VERSIONS = ["10.4.19", "13.2.3"]

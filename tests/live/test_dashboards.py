@@ -5,8 +5,8 @@ import re
 import time
 
 import pytest
-from asked import Api, View
-from boards import ROOT, boards, documented, listed
+from grafana_queries import Api, View
+from dashboards import ROOT, boards, documented, listed
 from program import BURNER, LOOPBACK, faults, fetch, note, samples, until, value
 
 # What is tested is dashboards, not detection: a lower limit makes an anomaly certain that is learned for seconds only.

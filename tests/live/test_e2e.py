@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from deployed import alertmanager_config, instant, rules
+from shipped_stack import alertmanager_config, instant, rules
 from program import fetch, note, until, value
 
 LEARNING_SECONDS = 120

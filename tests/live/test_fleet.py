@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from deployed import alertmanager_config, ask, instant, rules
+from shipped_stack import alertmanager_config, ask, instant, rules
 from program import fetch, note, samples, until
 
 HOSTS = 100

@@ -2,7 +2,7 @@
 
 The deb is installed on this machine, configured, run, upgraded, removed and purged. No systemd runs here, so the program is
 started by the unit's own ExecStart=, as its user, with its environment file and its directory; systemd's part is in
-test_systemd.py and test_confined.py.
+test_systemd.py and test_confinement.py.
 """
 
 import os

@@ -85,5 +85,5 @@ def model(program):
 
 def tried(program):
     text = page(program)
-    promoted = value(text, "hostnorm_model_trials_total", outcome="promoted")
+    promoted = value(text, "hostnorm_shadow_models_total", outcome="promoted")
     return promoted or value(text, "anomaly_shadow_score", kind="host") is not None

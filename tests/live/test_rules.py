@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from deployed import ROOT, SHIPPED, rules
+from shipped_stack import ROOT, SHIPPED, rules
 
 FORMAT = ["-n", "2", "--max-blank-lines", "2", "--string-style", "s", "--comment-style", "s", "--test"]
 

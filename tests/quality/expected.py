@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the expected figures of tests/it/figures.rs anew.
+"""Writes the expected figures of tests/it/reference_figures.rs anew.
 
 usage: expected.py --score SCORE.PY --data DIR --out FILE.json
 
 SCORE.PY is the benchmark's own scorer, DIR a folder of labeled series as this one is. The scores are made from
-formulas that tests/it/figures.rs follows digit by digit; only figures are kept. Needs numpy.
+formulas that tests/it/reference_figures.rs follows digit by digit; only figures are kept. Needs numpy.
 """
 import argparse, importlib.util, json, lzma, math, os
 import numpy as np

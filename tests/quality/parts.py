@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes tests/quality/parts/NAME.csv: what the reference implementation of the pipeline finds in the first rows of a
-train part, step by step, for tests/it/agreement.rs. Needs numpy, numba, scipy and the folder that holds reference.py.
+train part, step by step, for tests/it/reference_agreement.rs. Needs numpy, numba, scipy and the folder that holds reference.py.
 
 usage: parts.py QUALITY_DIR"""
 import os, sys

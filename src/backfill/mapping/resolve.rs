@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ENTRIES_MAX, Label, MappingError, MetricMapping, ProgramMapping, SeriesJoin, SeriesSelector, ServerKind,
-    SignalSeries, raw,
+    ENTRIES_MAX, LabelRule, MappingError, MetricMapping, ProgramMapping, SeriesJoin, SeriesSelector,
+    ServerKind, SignalSeries, mapping_file,
 };
 use crate::metric::Metric;
 
@@ -25,12 +25,17 @@ impl Resolver<'_> {
     pub(super) fn sets(
         &self,
         kind: ServerKind,
-        raw: BTreeMap<String, raw::Set>,
+        raw: BTreeMap<String, mapping_file::RawProgram>,
     ) -> Result<Vec<ProgramMapping>, MappingError> {
         raw.into_iter().map(|(name, raw)| self.set(kind, name, raw)).collect()
     }
 
-    fn set(&self, kind: ServerKind, name: String, raw: raw::Set) -> Result<ProgramMapping, MappingError> {
+    fn set(
+        &self,
+        kind: ServerKind,
+        name: String,
+        raw: mapping_file::RawProgram,
+    ) -> Result<ProgramMapping, MappingError> {
         let at = |key: &str| self.line([&name, key]);
         let choice = |key: &str, from: String, filter: String| match wrong_name(kind, &from) {
             None => Ok(SeriesSelector { from, filter }),
@@ -60,7 +65,12 @@ impl Resolver<'_> {
         Ok(ProgramMapping { name, anchor, signals, entries })
     }
 
-    fn entry(&self, kind: ServerKind, name: &str, source: raw::Source) -> Result<MetricMapping, String> {
+    fn entry(
+        &self,
+        kind: ServerKind,
+        name: &str,
+        source: mapping_file::RawMetric,
+    ) -> Result<MetricMapping, String> {
         let metric = self.metric(name)?;
         for from in [Some(&source.from), source.plus.as_ref(), source.minus.as_ref()].into_iter().flatten() {
             if let Some(what) = wrong_name(kind, from) {
@@ -83,9 +93,9 @@ impl Resolver<'_> {
             return Err(format!("{metric} has no label {label:?}"));
         }
         let label = |label: &&str| match (source.fixed.get(*label), source.labels.get(*label)) {
-            (Some(value), _) => Ok(Label::Fixed(value.clone())),
-            (None, Some(from)) => Ok(Label::Of(from.clone())),
-            (None, None) if kind == ServerKind::Prometheus => Ok(Label::Of((*label).to_owned())),
+            (Some(value), _) => Ok(LabelRule::Fixed(value.clone())),
+            (None, Some(from)) => Ok(LabelRule::Of(from.clone())),
+            (None, None) if kind == ServerKind::Prometheus => Ok(LabelRule::Of((*label).to_owned())),
             (None, None) => Err(format!(
                 "no source for the label {label:?} of {metric}; add the tag under labels, or a value under fixed"
             )),

@@ -20,7 +20,7 @@ fn instant(at: f64) -> String {
 /// All that is known, for people.
 pub(super) fn text(it: &Explanation) -> String {
     let episode = &it.episode;
-    let end = episode.ended.unwrap_or(episode.seen);
+    let end = episode.ended.unwrap_or(episode.last_seen);
     let lasted = HumanDuration::nearest((end - episode.began).round());
     let mut text = format!(
         "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2}, 1 is the limit\nmodel     {}\n",
@@ -32,15 +32,16 @@ pub(super) fn text(it: &Explanation) -> String {
         episode.model.as_deref().unwrap_or("none yet"),
     );
     // Infallible, here and below: it is memory that is written to.
-    if let Ok(Reproduction { peak: Some((at, judgement)), .. }) = &it.again {
+    if let Ok(Reproduction { peak: Some((at, judgement)), .. }) = &it.reproduction {
         let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(judgement));
     }
-    text.push_str(match it.alike.is_empty() {
+    text.push_str(match it.similar.is_empty() {
         true => "\nno similar episode before\n",
         false => "\nalike before\n",
     });
-    for other in &it.alike {
-        let _ = writeln!(text, "  {:<20}  {:>3.0} %  {}", other.id, other.alike * 100.0, other.description);
+    for other in &it.similar {
+        let _ =
+            writeln!(text, "  {:<20}  {:>3.0} %  {}", other.id, other.similarity * 100.0, other.description);
     }
     let _ = write!(text, "\nreproduced\n{}", made(it));
     text
@@ -53,7 +54,7 @@ fn causes(judgement: &Assessment) -> String {
         let lasted = HumanDuration::nearest(gone.seconds.round());
         let _ = writeln!(text, "  {:<40} {} for {lasted}", gone.signal.title, gone.kind.name());
     }
-    for part in judgement.opinion.iter().flat_map(|it| &it.contributions) {
+    for part in judgement.details.iter().flat_map(|it| &it.contributions) {
         let Some(state) = judgement.signals.iter().find(|it| it.signal.name == part.signal.name) else {
             continue;
         };
@@ -74,7 +75,7 @@ fn causes(judgement: &Assessment) -> String {
 }
 
 fn made(it: &Explanation) -> String {
-    let again = match &it.again {
+    let again = match &it.reproduction {
         Ok(again) => again,
         Err(why) => return format!("  cannot be: {why}\n"),
     };
@@ -82,8 +83,8 @@ fn made(it: &Explanation) -> String {
     for (at, cause) in &again.changes {
         let _ = writeln!(text, "  {} UTC  stored state: {}", instant(at.0), changed(cause));
     }
-    if again.left_out > 0 {
-        let _ = writeln!(text, "  {} corrupt values or records were skipped", again.left_out);
+    if again.skipped > 0 {
+        let _ = writeln!(text, "  {} corrupt values or records were skipped", again.skipped);
     }
     let counts = format!("{} points from {} readings", again.points, again.readings);
     let _ = match again.difference {
@@ -123,18 +124,18 @@ pub(super) fn json(it: &Explanation) -> String {
                 "lower": expected.map(|it| it.lower), "upper": expected.map(|it| it.upper),
             })
         };
-        judgement.opinion.iter().flat_map(|it| &it.contributions).map(part).collect()
+        judgement.details.iter().flat_map(|it| &it.contributions).map(part).collect()
     };
-    let again = match &it.again {
+    let again = match &it.reproduction {
         Err(why) => json!({ "impossible": why }),
         Ok(again) => json!({
             "readings": again.readings, "points": again.points, "equal": !again.differs(),
             "difference": again.difference.map(|(at, stored, made)| json!({"at": at.0, "stored": stored, "made": made})),
             "changes": again.changes.iter().map(|(at, cause)| json!({"at": at.0, "cause": cause})).collect::<Vec<_>>(),
-            "left_out": again.left_out,
+            "left_out": again.skipped,
             "peak": again.peak.as_ref().map(|(at, judgement)| json!({"at": at.0, "contributions": parts(judgement)})),
         }),
     };
-    let whole = json!({ "episode": it.episode, "made_once_more": again, "alike": it.alike });
+    let whole = json!({ "episode": it.episode, "made_once_more": again, "alike": it.similar });
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }

@@ -27,7 +27,7 @@ pub(super) struct Reproduction {
     /// What changed the state besides readings, and when.
     pub(super) changes: Vec<(Timestamp, String)>,
     /// Values and records that this program cannot read.
-    pub(super) left_out: u64,
+    pub(super) skipped: u64,
 }
 
 impl Reproduction {
@@ -38,7 +38,7 @@ impl Reproduction {
 }
 
 /// Makes the scores of an episode once more; the inner error says why that cannot be.
-pub(super) fn again(
+pub(super) fn reproduce(
     reader: &StoreReader,
     config: &Config,
     episode: &EpisodeRow,
@@ -53,7 +53,8 @@ pub(super) fn again(
     if snapshots.first().is_none_or(|it| it.at.0 > from) {
         return Ok(Err("no snapshot before it".into()));
     }
-    let between = TimeRange { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.seen)) };
+    let between =
+        TimeRange { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.last_seen)) };
     let mut stored = BTreeMap::new();
     reader.scores::<StoreError>(between, |it| {
         if it.subject == subject {
@@ -61,14 +62,14 @@ pub(super) fn again(
         }
         Ok(())
     })?;
-    let mut run = Run {
+    let mut run = ReproductionRun {
         engine: run::engine(config),
         subject,
         stored,
         episode,
         highest: None,
         known: false,
-        again: Reproduction::default(),
+        reproduction: Reproduction::default(),
     };
     let mut snapshots = snapshots.into_iter().peekable();
     let mut stopped = None;
@@ -79,11 +80,11 @@ pub(super) fn again(
         }
         Ok(())
     })?;
-    run.again.left_out = left_out.unknown + left_out.corrupt;
+    run.reproduction.skipped = left_out.unknown + left_out.corrupt;
     Ok(match stopped {
         Some(why) => Err(why),
-        None if run.again.points == 0 => Err("its readings are not stored".into()),
-        None => Ok(run.again),
+        None if run.reproduction.points == 0 => Err("its readings are not stored".into()),
+        None => Ok(run.reproduction),
     })
 }
 
@@ -92,7 +93,7 @@ fn subject(episode: &EpisodeRow) -> Option<Subject> {
 }
 
 /// The engine on its way through the readings.
-struct Run<'a> {
+struct ReproductionRun<'a> {
     engine: Engine,
     subject: Subject,
     /// Score and momentary score by the bits of their time.
@@ -102,10 +103,10 @@ struct Run<'a> {
     highest: Option<f64>,
     /// Whether all readings since the last point were seen.
     known: bool,
-    again: Reproduction,
+    reproduction: Reproduction,
 }
 
-impl Run<'_> {
+impl ReproductionRun<'_> {
     /// One reading; says why it cannot go on.
     fn step(
         &mut self,
@@ -117,11 +118,11 @@ impl Run<'_> {
         let first = self.engine.at() == Timestamp::default();
         if !first {
             let report = self.engine.step(reading.clone());
-            self.again.readings += 1;
+            self.reproduction.readings += 1;
             self.compare(&report);
         }
         while let Some(snapshot) = snapshots.next_if(|it| it.at.0 <= at.0) {
-            if let Err(why) = self.adopt(reader, &snapshot)? {
+            if let Err(why) = self.load_model(reader, &snapshot)? {
                 return Ok(Some(why));
             }
             self.engine.resume_from(reading.clone().into());
@@ -130,7 +131,7 @@ impl Run<'_> {
     }
 
     /// Goes on from a stored state.
-    fn adopt(
+    fn load_model(
         &mut self,
         reader: &StoreReader,
         snapshot: &SnapshotRow,
@@ -151,19 +152,19 @@ impl Run<'_> {
             return Ok(Err(mismatch.to_string()));
         }
         // After a start the store, too, knows nothing of the readings before.
-        if snapshot.cause.as_deref() == Some("start") || self.again.readings == 0 {
+        if snapshot.cause.as_deref() == Some("start") || self.reproduction.readings == 0 {
             (self.highest, self.known) = (None, false);
         }
         if let Some(cause) = &snapshot.cause {
-            self.again.changes.push((snapshot.at, cause.clone()));
+            self.reproduction.changes.push((snapshot.at, cause.clone()));
         }
         Ok(Ok(()))
     }
 
     /// Holds what was concluded to what was stored.
     fn compare(&mut self, report: &Report) {
-        let Some(judgement) = report.judgements.get(&self.subject) else { return };
-        let momentary = judgement.opinion.as_ref().map(|it| it.momentary);
+        let Some(judgement) = report.assessments.get(&self.subject) else { return };
+        let momentary = judgement.details.as_ref().map(|it| it.momentary);
         if let Some(momentary) = momentary {
             self.highest = Some(self.highest.unwrap_or(momentary).max(momentary));
             self.note_peak(report.reading.at, momentary, judgement);
@@ -176,20 +177,22 @@ impl Run<'_> {
         else {
             return;
         };
-        self.again.points += 1;
+        self.reproduction.points += 1;
         let mut pairs = vec![(stored.1, momentary)];
         pairs.extend(known.then_some((stored.0, score)));
         let other = pairs.into_iter().find(|(stored, made)| stored.to_bits() != made.to_bits());
-        if let (Some((stored, made)), None) = (other, self.again.difference) {
-            self.again.difference = Some((learned.point.at, stored, made));
+        if let (Some((stored, made)), None) = (other, self.reproduction.difference) {
+            self.reproduction.difference = Some((learned.point.at, stored, made));
         }
     }
 
     fn note_peak(&mut self, at: Timestamp, momentary: f64, judgement: &Assessment) {
-        let within = self.episode.began <= at.0 && at.0 <= self.episode.ended.unwrap_or(self.episode.seen);
-        let before = self.again.peak.as_ref().and_then(|(_, it)| it.opinion.as_ref()).map(|it| it.momentary);
+        let within =
+            self.episode.began <= at.0 && at.0 <= self.episode.ended.unwrap_or(self.episode.last_seen);
+        let before =
+            self.reproduction.peak.as_ref().and_then(|(_, it)| it.details.as_ref()).map(|it| it.momentary);
         if within && before.is_none_or(|it| momentary > it) {
-            self.again.peak = Some((at, judgement.clone()));
+            self.reproduction.peak = Some((at, judgement.clone()));
         }
     }
 }

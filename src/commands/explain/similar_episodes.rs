@@ -22,7 +22,7 @@ pub(super) struct SimilarEpisode {
     /// How it ended: open, ended, accepted, interrupted.
     pub(super) outcome: String,
     /// Cosine of the angle between what the signals added to both scores, within 0 and 1.
-    pub(super) alike: f64,
+    pub(super) similarity: f64,
     /// Its description.
     pub(super) description: String,
 }
@@ -55,12 +55,12 @@ pub(super) fn to(episode: &EpisodeRow, others: Vec<EpisodeRow>) -> Vec<SimilarEp
             id: it.id,
             began: it.began,
             outcome: it.outcome,
-            alike: cosine(&own, &parts(&it.causes)),
+            similarity: cosine(&own, &parts(&it.causes)),
             description: it.description,
         })
-        .filter(|it| it.alike >= ALIKE_MIN)
+        .filter(|it| it.similarity >= ALIKE_MIN)
         .collect();
-    alike.sort_by(|a, b| b.alike.total_cmp(&a.alike).then(b.began.total_cmp(&a.began)));
+    alike.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(b.began.total_cmp(&a.began)));
     alike.truncate(ALIKE_MAX);
     alike
 }
@@ -78,7 +78,7 @@ mod tests {
             subject: "host".into(),
             began: 1_000.0 * f64::from(id),
             ended: None,
-            seen: 0.0,
+            last_seen: 0.0,
             outcome: "ended".into(),
             peak: 2.0,
             causes: causes.clone(),
@@ -91,7 +91,7 @@ mod tests {
 
     fn check(one: &Value, other: &Value, expect: Option<f64>) {
         let found = to(&episode(2, one), vec![episode(1, other), episode(3, one)]);
-        let rounded = found.first().map(|it| (it.alike * 100.0).round() / 100.0);
+        let rounded = found.first().map(|it| (it.similarity * 100.0).round() / 100.0);
         assert_eq!((rounded, found.len()), (expect, usize::from(expect.is_some())), "{one} {other}");
     }
 

@@ -23,7 +23,7 @@ pub(super) struct ScoreComparison {
     /// Share of the points above the limit.
     pub(super) above: [f64; 2],
     /// How far both are apart on average.
-    pub(super) apart: f64,
+    pub(super) difference: f64,
 }
 
 /// Judges the stored points of the last day by both; nothing where there are none that both can judge.
@@ -51,6 +51,6 @@ pub(super) fn scores(
         mean: each(&|it| it.sum::<f64>() / count),
         highest: each(&|it| it.fold(0.0, f64::max)),
         above: each(&|it| it.filter(|it| *it >= 1.0).count() as f64 / count),
-        apart: judged.iter().map(|[one, other]| (one - other).abs()).sum::<f64>() / count,
+        difference: judged.iter().map(|[one, other]| (one - other).abs()).sum::<f64>() / count,
     }))
 }

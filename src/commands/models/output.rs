@@ -13,9 +13,9 @@ use crate::training::model_evaluation::ModelEvaluation;
 
 /// A line for each, the newest last, where a terminal shows it.
 pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
-    let card = |it: &VersionRecord| serde_json::from_str::<ModelEvaluation>(&it.card).ok();
+    let card = |it: &VersionRecord| serde_json::from_str::<ModelEvaluation>(&it.evaluation).ok();
     if as_json {
-        let row = |it: &VersionRecord| json!({ "id": it.id, "kind": it.kind, "created": it.created, "state": it.state, "card": card(it) });
+        let row = |it: &VersionRecord| json!({ "id": it.id, "kind": it.kind, "created": it.created, "state": it.state, "evaluation": card(it) });
         return pretty(&records.iter().map(row).collect());
     }
     if records.is_empty() {
@@ -76,12 +76,12 @@ pub(super) fn two(pair: &[ModelVersion; 2], scores: Option<&ScoreComparison>, as
         let [one, other] = [one, other].map(|it| format!("{it:.digits$}"));
         let _ = writeln!(text, "{name:<28}  {one:<26}  {other}");
     }
-    let _ = writeln!(text, "{:<28}  {:.3}", "mean difference", it.apart);
+    let _ = writeln!(text, "{:<28}  {:.3}", "mean difference", it.difference);
     text
 }
 
 fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
-    let card = &version.model.card;
+    let card = &version.model.evaluation;
     let time = |it: Option<Timestamp>| it.map_or("not known".into(), description::instant);
     let peer = card.auc_peer.map_or("none for these signals".into(), |it| format!("{it:.3}"));
     let quantiles = card.quantiles;
@@ -113,7 +113,7 @@ fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
 fn of(version: &ModelVersion) -> Value {
     json!({
         "id": version.id.as_str(), "kind": version.kind.name(), "created": version.created.0,
-        "state": version.stage.name(), "threshold": version.model.eif.threshold, "card": version.model.card,
+        "state": version.stage.name(), "threshold": version.model.eif.threshold, "evaluation": version.model.evaluation,
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cli::Exit;
 use crate::dataset;
 use crate::duration::HumanDuration;
-use crate::evaluate::{self, Series, TableStyle, VUS_WINDOW_MAX};
+use crate::evaluate::{self, LabeledSeries, TableStyle, VUS_WINDOW_MAX};
 
 /// A row is called anomalous from this score on.
 const LIMIT: f64 = 1.0;
@@ -60,7 +60,7 @@ impl LabelFigures {
         }
         let per_day = HumanDuration::days(1).as_seconds() / every;
         let window = evaluate::period(&first).min(VUS_WINDOW_MAX);
-        let series = Series::new(input, labels, scores, per_day, window)
+        let series = LabeledSeries::new(input, labels, scores, per_day, window)
             .map_err(|unfit| Exit::failure(format!("{name}: {unfit}")))?;
         let set = (input.to_owned(), evaluate::figures(&[series], LIMIT));
         Ok(evaluate::show(&[set], false, TableStyle::Table))

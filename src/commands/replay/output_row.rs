@@ -50,7 +50,7 @@ mod tests {
         let score = score.map(|held| SubjectScore { held, ..SubjectScore::default() });
         let episode = since.map(|it| Episode { since: Timestamp(it), peak: 2.0 });
         let held = score.as_ref().map(|it| it.held);
-        let judged = ReplayedRow { score, oddness: &[0.5, 2.0, 0.5, 0.0], episode };
+        let judged = ReplayedRow { score, deviations: &[0.5, 2.0, 0.5, 0.0], episode };
         let found = verdict.of(&judged, ScoreDetail::All);
         assert_eq!((found.top, found.episode), expect);
         assert_eq!((found.score, found.is_anomaly), (held, since.is_some()));

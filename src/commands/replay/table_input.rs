@@ -19,7 +19,7 @@ pub(in crate::commands) struct TableInput {
     /// What is wrong with the row after them.
     wrong: Option<TableError>,
     /// The row before.
-    before: Option<Before>,
+    before: Option<PreviousRow>,
     /// The first value of each signal.
     first: Vec<Option<f64>>,
     /// Whether a signal had another value later.
@@ -28,7 +28,7 @@ pub(in crate::commands) struct TableInput {
 }
 
 /// A row that the next one has to come after.
-struct Before {
+struct PreviousRow {
     /// When it was measured.
     at: Timestamp,
     /// Its line.
@@ -102,7 +102,7 @@ impl TableInput {
     /// Sees to the order of time.
     fn order(&mut self, row: &TableRow) -> Result<(), Exit> {
         let Some(at) = row.at else { return Ok(()) };
-        let now = Before { at, line: row.line, file: None };
+        let now = PreviousRow { at, line: row.line, file: None };
         match self.before.replace(now) {
             Some(before) if at.0 <= before.at.0 => {
                 let (at, earlier) = (description::instant(at), description::instant(before.at));
@@ -120,7 +120,7 @@ impl TableInput {
     /// Goes on from the end of the history.
     pub(in crate::commands) fn follow(&mut self, history: Self) {
         let file = history.name().to_owned();
-        self.before = history.before.map(|it| Before { file: Some(file), ..it });
+        self.before = history.before.map(|it| PreviousRow { file: Some(file), ..it });
     }
 
     /// Something is wrong with a line.
@@ -143,7 +143,7 @@ impl TableInput {
     }
 
     /// Why it cannot be told how far rows are apart.
-    pub(in crate::commands) fn paceless(&self) -> Exit {
+    pub(in crate::commands) fn no_interval(&self) -> Exit {
         match (&self.wrong, self.table.has_time()) {
             (Some(wrong), true) => Exit::failure(wrong.to_string()),
             (_, true) => {

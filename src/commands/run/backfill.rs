@@ -35,7 +35,7 @@ impl Backfill {
     pub(super) fn start(self, handle: SamplerHandle) {
         let job = move || {
             let Self { settings, signals, step } = self;
-            handle.learn_past(ask(&settings, signals, step));
+            handle.learn_backfill(ask(&settings, signals, step));
         };
         if let Err(error) = std::thread::Builder::new().name("backfill".to_owned()).spawn(job) {
             tracing::warn!(%error, "backfill failed; learning from live data");
@@ -58,7 +58,7 @@ fn ask(
         origin: &origin,
         lookback: Some(settings.lookback),
         host: given(&settings.host),
-        matching: given(&settings.matching),
+        selector: given(&settings.selector),
         mapping: (!settings.mapping.as_os_str().is_empty()).then_some(&*settings.mapping),
         access: &settings.access(),
         only: &[],
@@ -73,7 +73,7 @@ fn ask(
     };
     let past = backfill::read(&order, &mut tell).map_err(|exit| exit.text)?;
     TooLittleHistory::check(past.points.len(), past.every, true).map_err(|error| error.to_string())?;
-    let found = backfill::told(&past, &signals);
+    let found = backfill::summary(&past, &signals);
     tracing::info!(found = found.trim_end().replace('\n', "; "), "backfill found");
     Ok(BackfillPoints { subject: Subject::Host, signals, points: past.points })
 }

@@ -13,18 +13,18 @@ use crate::sd_notify::ServiceManager;
 /// hangs gives no sign of life.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
-    supervisor: Arc<ServiceManager>,
+    service_manager: Arc<ServiceManager>,
     /// Time between two readings.
     pace: Duration,
     /// When the last sign of life was given; nothing before hostnorm is ready.
     given: Option<Instant>,
     /// What was told last.
-    state: Option<State>,
+    state: Option<DaemonState>,
 }
 
 /// What the sentence is about.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
+enum DaemonState {
     /// Nothing can be judged.
     Blind,
     /// There is no score yet.
@@ -43,61 +43,62 @@ enum State {
 
 impl Heartbeat {
     pub(super) fn new(supervisor: Arc<ServiceManager>, pace: Duration) -> Self {
-        Self { supervisor, pace, given: None, state: None }
+        Self { service_manager: supervisor, pace, given: None, state: None }
     }
 
     /// Tells what is new with this report.
     pub(super) fn note(&mut self, report: &Report) {
         self.note_state(report);
         let now = clock::instant();
-        match (self.given, self.supervisor.patience()) {
-            (None, _) => self.supervisor.ready(self.pace),
+        match (self.given, self.service_manager.patience()) {
+            (None, _) => self.service_manager.ready(self.pace),
             // Half of the time that is waited, as sd_watchdog_enabled(3) recommends; a tick late is early enough.
             (Some(given), Some(patience))
                 if now.saturating_duration_since(given) + self.pace < patience / 2 =>
             {
                 return;
             }
-            (Some(_), Some(_)) => self.supervisor.alive(),
+            (Some(_), Some(_)) => self.service_manager.alive(),
             (Some(_), None) => return,
         }
         self.given = Some(now);
     }
 
     fn note_state(&mut self, report: &Report) {
-        let Some((_, judgement)) = report.judgements.first_key_value() else {
-            return self.tell(State::Blind, || "no signals to score: see the collectors in the log".into());
+        let Some((_, judgement)) = report.assessments.first_key_value() else {
+            return self
+                .tell(DaemonState::Blind, || "no signals to score: see the collectors in the log".into());
         };
         let state = state(judgement);
-        if judgement.turn == Some(EpisodeTransition::Changed) {
+        if judgement.transition == Some(EpisodeTransition::Changed) {
             self.state = None;
         }
         self.tell(state, || match state {
-            State::Blind => "no signals to score".into(),
-            State::Learning { ready_at } => {
+            DaemonState::Blind => "no signals to score".into(),
+            DaemonState::Learning { ready_at } => {
                 format!("learning; first score at {}", description::instant(ready_at))
             }
-            State::Usual => "nothing unusual on this host".into(),
-            State::Anomaly { since } => match &judgement.description {
+            DaemonState::Usual => "nothing unusual on this host".into(),
+            DaemonState::Anomaly { since } => match &judgement.description {
                 Some(description) => description.to_string(),
                 None => format!("anomaly since {}", description::instant(since)),
             },
         });
     }
 
-    fn tell(&mut self, state: State, sentence: impl FnOnce() -> String) {
+    fn tell(&mut self, state: DaemonState, sentence: impl FnOnce() -> String) {
         if self.state != Some(state) {
             self.state = Some(state);
-            self.supervisor.status(&sentence());
+            self.service_manager.status(&sentence());
         }
     }
 }
 
-fn state(judgement: &Assessment) -> State {
+fn state(judgement: &Assessment) -> DaemonState {
     match judgement.episode {
-        Some(episode) => State::Anomaly { since: episode.since },
-        None if judgement.ready => State::Usual,
-        None => State::Learning { ready_at: judgement.ready_at },
+        Some(episode) => DaemonState::Anomaly { since: episode.since },
+        None if judgement.ready => DaemonState::Usual,
+        None => DaemonState::Learning { ready_at: judgement.ready_at },
     }
 }
 
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
     use crate::report::Episode;
 
-    fn check(judgement: &Assessment, expect: State) {
+    fn check(judgement: &Assessment, expect: DaemonState) {
         assert_eq!(state(judgement), expect);
     }
 
@@ -114,18 +115,18 @@ mod tests {
     fn what_the_sentence_is_about() {
         let at = Timestamp(9.0);
         let mut judgement = Assessment { ready_at: at, ..Assessment::default() };
-        check(&judgement, State::Learning { ready_at: at });
+        check(&judgement, DaemonState::Learning { ready_at: at });
         judgement.ready = true;
-        check(&judgement, State::Usual);
+        check(&judgement, DaemonState::Usual);
         judgement.episode = Some(Episode { since: at, peak: 2.0 });
-        check(&judgement, State::Anomaly { since: at });
+        check(&judgement, DaemonState::Anomaly { since: at });
     }
 
     #[test]
     fn a_report_without_anything_to_judge_is_told_once() {
         let mut heartbeat = Heartbeat::new(Arc::default(), Duration::from_secs(1));
         heartbeat.note(&Report::default());
-        assert_eq!(heartbeat.state, Some(State::Blind));
+        assert_eq!(heartbeat.state, Some(DaemonState::Blind));
         let given = heartbeat.given;
         heartbeat.note(&Report::default());
         assert!(given.is_some() && heartbeat.given == given, "nobody waits for a sign of life");

@@ -56,7 +56,7 @@ impl Reload {
     }
 
     /// Reads the settings once more; gives them when they are others than those in effect.
-    pub(super) fn again(&self, in_effect: &Config) -> Option<Config> {
+    pub(super) fn reload(&self, in_effect: &Config) -> Option<Config> {
         match self.read() {
             Ok(mut config) => {
                 if config.web.systemd_socket != in_effect.web.systemd_socket {

@@ -48,7 +48,7 @@ impl UnixSignals {
 /// Listens for Ctrl-C.
 #[cfg(not(unix))]
 #[derive(Debug)]
-pub(in crate::commands) struct Signals;
+pub(in crate::commands) struct UnixSignals;
 
 #[cfg(not(unix))]
 impl UnixSignals {

@@ -42,7 +42,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
         origin: &options.origin,
         lookback: options.lookback,
         host: options.host.as_deref(),
-        matching: options.matching.as_deref(),
+        selector: options.selector.as_deref(),
         mapping: options.mapping.as_deref(),
         access: &options.access,
         only: &options.metrics,
@@ -50,8 +50,8 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
         step: config.detection.interval.times(config.detection.window),
         now: clock::now(),
     };
-    let past = backfill::read(&order, &mut tell)?;
-    let mut text = backfill::told(&past, &signals);
+    let past = backfill::read(&order, &mut print_progress)?;
+    let mut text = backfill::summary(&past, &signals);
     if let Some(path) = &options.output {
         write(path, &past, &signals)
             .map_err(|error| Exit::failure(format!("cannot write {}: {error}", path.display())))?;
@@ -60,7 +60,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     TooLittleHistory::check(past.points.len(), past.every, true)
         .map_err(|error| Exit::failure(format!("{text}{error}")))?;
     let model = model(&past, &signals, config).map_err(|error| Exit::failure(format!("{text}{error}")))?;
-    let card = &model.card;
+    let card = &model.evaluation;
     let _ = write!(
         text,
         "trained a forest of {} trees on {} points; AUC {:.3} on injected faults",
@@ -71,7 +71,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
         None => writeln!(text),
     };
     if let Some(directory) = directory {
-        text.push_str(&keep(directory, past, signals)?);
+        text.push_str(&store(directory, past, signals)?);
     }
     Ok(text)
 }
@@ -91,7 +91,7 @@ fn model(
 }
 
 /// Puts the points where the next start finds them.
-fn keep(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) -> Result<String, Exit> {
+fn store(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) -> Result<String, Exit> {
     let bygone = BackfillPoints { subject: Subject::Host, signals, points: past.points };
     let imported = store::import(directory, &bygone).map_err(|error| match error.is_locked() {
         true => Exit::failure(format!(
@@ -109,7 +109,7 @@ fn keep(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) -
 }
 
 /// Tells whoever waits what happens.
-fn tell(note: FetchProgress<'_>) {
+fn print_progress(note: FetchProgress<'_>) {
     match note {
         FetchProgress::Done { requests, of } => super::progress(requests, of, "answers"),
         FetchProgress::Wait(why) => {

@@ -11,7 +11,8 @@ use crate::commands::replay::table_input::TableInput;
 use crate::commands::replay::{every, floors, settings};
 use crate::config::DetectionSettings;
 use crate::settings_search::{
-    CELLS_MAX, CombinationResult, HistoryPart, Search, SearchHistory, SettingsCombination, choose, grid,
+    CELLS_MAX, CombinationResult, HistoryPart, SearchHistory, SettingsCombination, SettingsSearch, choose,
+    grid,
 };
 use crate::table::TableRow;
 use crate::training::TrainError;
@@ -28,7 +29,7 @@ pub(super) fn run(options: &cli::TrainSearch) -> Exit {
 }
 
 /// What was found.
-struct Found {
+struct SearchResult {
     every: f64,
     tried: Vec<(SettingsCombination, CombinationResult)>,
     chosen: usize,
@@ -44,7 +45,7 @@ fn search(options: &cli::TrainSearch) -> Result<String, Exit> {
     let history = read(&mut feed)?;
     let defaults = DetectionSettings::default();
     let wrong = |what: String| Exit::failure(format!("{}: {what}", feed.name()));
-    let search = Search::new(history, &settings(&defaults, every), options.seed);
+    let search = SettingsSearch::new(history, &settings(&defaults, every), options.seed);
     let search = search.map_err(|error| wrong(error.to_string()))?;
     let combinations = grid(of(&defaults), options.full);
     let worths = all(&search, &combinations).map_err(|error| wrong(error.to_string()))?;
@@ -54,7 +55,7 @@ fn search(options: &cli::TrainSearch) -> Result<String, Exit> {
     };
     let default = test(0)?;
     let best = if chosen == 0 { default.clone() } else { test(chosen)? };
-    let found = Found {
+    let found = SearchResult {
         every,
         tried: combinations.into_iter().zip(worths).collect(),
         chosen,
@@ -98,7 +99,10 @@ fn read(feed: &mut TableInput) -> Result<SearchHistory, Exit> {
 }
 
 /// Tries all combinations, on all cores.
-fn all(search: &Search, combinations: &[SettingsCombination]) -> Result<Vec<CombinationResult>, TrainError> {
+fn all(
+    search: &SettingsSearch,
+    combinations: &[SettingsCombination],
+) -> Result<Vec<CombinationResult>, TrainError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {

@@ -142,7 +142,7 @@ impl BucketCollector {
         if !self.rows.is_empty() {
             // Whole weeks without points are left out; times of day and week stay what they are.
             let missed = (bucket - self.end).max(0) as usize % self.grid.week();
-            (0..missed).for_each(|_| self.keep(Arc::clone(&self.hole)));
+            (0..missed).for_each(|_| self.store_row(Arc::clone(&self.hole)));
         }
         let late = forgetting(WITHIN_DAYS * self.grid.day() as f64);
         for ((variance, weight), (count, _, squares)) in self.within.iter_mut().zip(&moments) {
@@ -152,11 +152,11 @@ impl BucketCollector {
             }
         }
         let mean = |(count, mean, _): (f64, f64, f64)| if count > 0.0 { mean as f32 } else { f32::NAN };
-        self.keep(moments.into_iter().map(mean).collect());
+        self.store_row(moments.into_iter().map(mean).collect());
         self.end = bucket + 1;
     }
 
-    fn keep(&mut self, row: Arc<[f32]>) {
+    fn store_row(&mut self, row: Arc<[f32]>) {
         if self.rows.len() == WEEKS_MAX * self.grid.week() {
             self.rows.pop_front();
         }

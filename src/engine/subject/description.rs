@@ -12,11 +12,12 @@ impl SubjectState {
     pub(in super::super) fn describe(&mut self, subject: &Subject, judgement: &mut Assessment) {
         if judgement.episode.is_none() {
             self.description = None;
-        } else if matches!(judgement.turn, Some(EpisodeTransition::Began | EpisodeTransition::Changed)) {
+        } else if matches!(judgement.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed))
+        {
             let text = description::describe(subject, judgement);
             match self.description.as_deref() {
                 // A renewal that changes nothing is no news.
-                Some(old) if old == text => judgement.turn = None,
+                Some(old) if old == text => judgement.transition = None,
                 _ => self.description = Some(text.into()),
             }
         }

@@ -9,12 +9,12 @@ use crate::report::Episode;
 impl SubjectState {
     /// When it was last in a reading.
     pub(in super::super) fn seen(&self) -> Timestamp {
-        self.seen
+        self.last_seen
     }
 
     /// It is in a reading of this instant.
     pub(in super::super) fn see(&mut self, at: Timestamp) {
-        self.seen = at;
+        self.last_seen = at;
     }
 
     /// When what it learned was last handed out.
@@ -23,7 +23,7 @@ impl SubjectState {
     }
 
     /// What it learned is handed out at this instant.
-    pub(in super::super) fn hand_out(&mut self, at: Timestamp) {
+    pub(in super::super) fn set_handed_out(&mut self, at: Timestamp) {
         self.handed_out = at;
     }
 
@@ -39,7 +39,7 @@ impl SubjectState {
     }
 
     /// What it knows of each signal, once that is its own and enough for others of its kind to start from.
-    pub(in super::super) fn lends(&self) -> Option<&[Moments]> {
+    pub(in super::super) fn prior_to_lend(&self) -> Option<&[Moments]> {
         self.is_trained_on().then(|| self.scorer.moments())
     }
 
@@ -56,7 +56,7 @@ impl SubjectState {
 
     /// It was away since it saved that; a new model that was tried out then is not the one that is now.
     pub(in super::super) fn come_back(&mut self, at: Timestamp, shadow: Option<&ForestModel>) {
-        (self.was_away, self.seen, self.handed_out) = (true, at, at);
+        (self.was_away, self.last_seen, self.handed_out) = (true, at, at);
         self.drop_shadow();
         if let Some(model) = shadow {
             self.try_out(model);

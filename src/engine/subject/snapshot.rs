@@ -11,7 +11,7 @@ use crate::signal::Signal;
 
 /// An opinion with indices in the place of names.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept {
+struct StoredScore {
     at: Timestamp,
     score: f64,
     momentary: f64,
@@ -29,13 +29,13 @@ type Part = (usize, bool, f64);
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct SubjectSnapshot {
     state: SubjectState,
-    opinion: Option<Kept>,
+    opinion: Option<StoredScore>,
 }
 
 impl SubjectState {
     /// What it learned, to be written and read as [`SubjectSnapshot`].
     pub(in super::super) fn saved(&self) -> impl Serialize {
-        let opinion = self.newest.as_ref().map(|(at, opinion)| Kept::new(*at, opinion, &self.signals));
+        let opinion = self.newest.as_ref().map(|(at, opinion)| StoredScore::new(*at, opinion, &self.signals));
         (self, opinion)
     }
 
@@ -59,7 +59,7 @@ impl SubjectState {
     }
 }
 
-impl Kept {
+impl StoredScore {
     fn new(at: Timestamp, opinion: &ScoreDetails, signals: &[&'static Signal]) -> Self {
         let part = |it: &Contribution| {
             let idx = signals.iter().position(|signal| std::ptr::eq(*signal, it.signal));

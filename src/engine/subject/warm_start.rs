@@ -13,20 +13,20 @@ impl SubjectState {
     }
 
     /// Learns a stored point.
-    pub(in super::super) fn recall(
+    pub(in super::super) fn learn_history(
         &mut self,
         past: &ScorerHistory,
         fold: &mut HistoryLearner,
         settings: &EngineSettings,
     ) {
         fold.push(&mut self.scorer, past);
-        if !past.odd && fold.age(past) <= drift::AGE_MAX {
+        if !past.in_anomaly && fold.age(past) <= drift::AGE_MAX {
             self.log.push(&past.point);
         }
         self.observed += settings.point_seconds();
         let hour = POINTS as f64 * settings.point_seconds();
         if let Some(recent) = self.recent.as_mut().filter(|_| fold.age(past) <= hour) {
-            if past.odd { recent.clear() } else { recent.push(&past.point) }
+            if past.in_anomaly { recent.clear() } else { recent.push(&past.point) }
         }
     }
 
@@ -43,10 +43,10 @@ impl SubjectState {
     }
 
     /// Goes on after the last of them: it is as ready as what is known allows, and its opinion is that of the last point.
-    pub(in super::super) fn wake(&mut self, last: &Point, settings: &EngineSettings) {
+    pub(in super::super) fn finish_warm_start(&mut self, last: &Point, settings: &EngineSettings) {
         self.window.fill(last);
-        self.seen = last.at;
-        self.foresee(last.at, settings);
+        self.last_seen = last.at;
+        self.estimate_ready_at(last.at, settings);
         if let Some(reference) = &self.reference {
             self.drift = reference.ratios(&self.log);
         }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::queue::JobPriority;
-use crate::detect::seasonal::{BucketHistory, Profile};
+use crate::detect::seasonal::{BucketHistory, CycleProfile};
 use crate::engine::Engine;
 use crate::model_registry::ModelVersion;
 use crate::reading::{Subject, SubjectKind};
@@ -85,7 +85,7 @@ pub(in crate::sampler) enum JobOutcome {
     },
     Fitted {
         subject: Subject,
-        result: Result<Profile, JobFailure<Infallible>>,
+        result: Result<CycleProfile, JobFailure<Infallible>>,
     },
     Tested {
         subject: Subject,
@@ -154,7 +154,7 @@ impl Job {
             }
             Self::LoadModel { directory, id } => JobOutcome::Loaded(guarded(|| load_model(&directory, &id))),
             Self::Backfill { mut blank, past } => JobOutcome::Backfilled(guarded(|| {
-                let known = |it| ScorerHistory { point: it, odd: false, weight: 1.0, score: None };
+                let known = |it| ScorerHistory { point: it, in_anomaly: false, weight: 1.0, score: None };
                 let points: Vec<ScorerHistory> = past.points.iter().cloned().map(known).collect();
                 blank.warm(&past.subject, &points);
                 Ok((blank, past))

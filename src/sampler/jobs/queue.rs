@@ -17,7 +17,7 @@ pub(super) enum JobPriority {
 
 /// Jobs of one kind: those for all of its subjects under `None`.
 #[derive(Debug)]
-struct Waiting<T> {
+struct WaitingJob<T> {
     jobs: BTreeMap<Option<Subject>, VecDeque<T>>,
     /// Whose turn it was last.
     last: Option<Option<Subject>>,
@@ -27,7 +27,7 @@ struct Waiting<T> {
 #[derive(Debug)]
 pub(super) struct JobQueue<T> {
     urgent: VecDeque<T>,
-    kinds: BTreeMap<SubjectKind, Waiting<T>>,
+    kinds: BTreeMap<SubjectKind, WaitingJob<T>>,
     /// The kind whose turn it was last.
     last: Option<SubjectKind>,
     most: usize,
@@ -52,7 +52,8 @@ impl<T> JobQueue<T> {
             JobPriority::Kind(kind) => (kind, None),
             JobPriority::Subject(subject) => (subject.kind(), Some(subject)),
         };
-        let waiting = self.kinds.entry(kind).or_insert_with(|| Waiting { jobs: BTreeMap::new(), last: None });
+        let waiting =
+            self.kinds.entry(kind).or_insert_with(|| WaitingJob { jobs: BTreeMap::new(), last: None });
         waiting.jobs.entry(subject).or_default().push_back(job);
         true
     }
@@ -88,7 +89,7 @@ impl<T> JobQueue<T> {
     }
 }
 
-impl<T> Waiting<T> {
+impl<T> WaitingJob<T> {
     fn pop(&mut self) -> Option<T> {
         let subject = after(self.jobs.keys(), self.last.as_ref())?.clone();
         let jobs = self.jobs.get_mut(&subject)?;

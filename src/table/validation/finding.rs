@@ -141,12 +141,12 @@ pub struct FindingGroup {
     /// How many there are.
     pub count: u64,
     /// At most [`EXAMPLES_MAX`] of them; of gaps the longest, of others the first.
-    pub examples: Vec<Example>,
+    pub examples: Vec<FindingExample>,
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Example {
+pub struct FindingExample {
     /// Where in the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
@@ -156,22 +156,22 @@ pub struct Example {
 
 /// Findings by kind, errors first.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(super) struct FindingList {
     groups: BTreeMap<FindingKind, FindingGroup>,
 }
 
-impl Findings {
+impl FindingList {
     /// Counts a finding; it is put into words only if it is among the first.
     pub(super) fn note(&mut self, kind: FindingKind, line: Option<u64>, text: impl FnOnce() -> String) {
         let group = self.group(kind);
         group.count += 1;
         if group.examples.len() < EXAMPLES_MAX {
-            group.examples.push(Example { line, text: text() });
+            group.examples.push(FindingExample { line, text: text() });
         }
     }
 
     /// Counts many at once, some of which are told.
-    pub(super) fn note_all(&mut self, kind: FindingKind, count: u64, examples: Vec<Example>) {
+    pub(super) fn note_all(&mut self, kind: FindingKind, count: u64, examples: Vec<FindingExample>) {
         let group = self.group(kind);
         group.count += count;
         group.examples.extend(examples);

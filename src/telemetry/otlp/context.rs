@@ -11,7 +11,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use crate::report::TraceIds;
 
 /// Makes a span part of the trace that a request brings along (W3C Trace Context), if it brings one.
-pub fn adopt(span: &Span, headers: &HeaderMap) {
+pub fn join_trace(span: &Span, headers: &HeaderMap) {
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
     if parent.span().span_context().is_valid() {
         // Too late only once the span was asked for its context, which nobody did yet.

@@ -29,7 +29,7 @@ pub const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 
 /// Traces are recorded and sent.
 #[derive(Debug)]
-pub struct Traces {
+pub struct TracePipeline {
     provider: SdkTracerProvider,
     outcomes: Arc<SpanCounts>,
 }
@@ -38,7 +38,7 @@ pub struct Traces {
 ///
 /// # Errors
 /// If a file that the settings name cannot be used, or the system gives no thread.
-pub fn start(settings: &OtlpSettings) -> Result<Option<Traces>, UnusableSetting> {
+pub fn start(settings: &OtlpSettings) -> Result<Option<TracePipeline>, UnusableSetting> {
     let Some(url) = settings.url() else { return Ok(None) };
     let files = TlsFiles::read(settings)?;
     let wrong = |sentence: String| UnusableSetting { key: "otlp.endpoint", sentence };
@@ -72,10 +72,10 @@ pub fn start(settings: &OtlpSettings) -> Result<Option<Traces>, UnusableSetting>
         .with_sampler(sampler(settings))
         .with_resource(resource(settings))
         .build();
-    Ok(Some(Traces { provider, outcomes }))
+    Ok(Some(TracePipeline { provider, outcomes }))
 }
 
-impl Traces {
+impl TracePipeline {
     /// Records spans.
     pub(in crate::telemetry) fn tracer(&self) -> SdkTracer {
         self.provider.tracer(env!("CARGO_PKG_NAME"))

@@ -161,7 +161,7 @@ impl OtlpSettings {
     }
 
     /// Everything that cannot be, with the keys that it stands under.
-    pub fn wrong(&self) -> Vec<(&'static str, String)> {
+    pub fn errors(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         let urls = [("otlp.endpoint", &self.endpoint), ("otlp.traces_endpoint", &self.traces_endpoint)];
         found.extend(urls.into_iter().filter_map(|(key, url)| Some((key, complaint(url)?))));
@@ -257,7 +257,7 @@ mod tests {
         let mut settings = OtlpSettings::default();
         change(&mut settings);
         let told: Vec<_> =
-            settings.wrong().into_iter().map(|(key, sentence)| format!("{key}: {sentence}")).collect();
+            settings.errors().into_iter().map(|(key, sentence)| format!("{key}: {sentence}")).collect();
         assert_eq!(told, expect);
     }
 

@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use hostnorm::control::{CommandRefusal, CommandReply, ControlCommand, Outcome};
+use hostnorm::control::{CommandRefusal, CommandReply, CommandResult, ControlCommand};
 use hostnorm::http::{
     self, BODY_BYTES_MAX, CONTROL_CONNECTIONS_MAX, ClientError, ControlSocket, ControlSocketError,
 };
@@ -54,7 +54,7 @@ fn ask(server: &Server, method: &str, path: &str, body: &str) -> Answer {
 fn commands_arrive_and_their_outcomes_come_back() {
     let server = Server::with_page(1);
     let done = CommandReply { message: "done".into(), data: serde_json::json!({"points": [1, 2.5]}) };
-    let outcomes: [Outcome; 4] = [
+    let outcomes: [CommandResult; 4] = [
         Ok(done),
         Err(CommandRefusal::NotFound("no model 7; see hostnorm models".into())),
         Err(CommandRefusal::Conflict("a training is under way; wait for its end".into())),

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hostnorm::control::{Control, ControlCommand, Outcome};
-use hostnorm::http::{self, AppState, ControlSocket, ExpositionOptions, Pages, ServerCounters};
+use hostnorm::control::{CommandResult, Control, ControlCommand};
+use hostnorm::http::{self, AppState, ControlSocket, ExpositionOptions, MetricsPages, ServerCounters};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{Assessment, Report};
@@ -25,7 +25,7 @@ pub(crate) struct Server {
     pub(crate) counts: Arc<ServerCounters>,
     /// The commands that arrived, and the outcome of the next ones; nothing while they get none.
     pub(crate) commands: Arc<Mutex<Vec<ControlCommand>>>,
-    pub(crate) outcome: Arc<Mutex<Option<Outcome>>>,
+    pub(crate) outcome: Arc<Mutex<Option<CommandResult>>>,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) thread: JoinHandle<()>,
     directory: TempDir,
@@ -56,7 +56,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let (counts, commands) =
             (Arc::<ServerCounters>::default(), Arc::<Mutex<Vec<ControlCommand>>>::default());
-        let outcome = Arc::<Mutex<Option<Outcome>>>::default();
+        let outcome = Arc::<Mutex<Option<CommandResult>>>::default();
         let waiting = Mutex::new(Vec::new());
         let (arrived, next) = (Arc::clone(&commands), Arc::clone(&outcome));
         let control = Control::new(move |request| {
@@ -69,7 +69,7 @@ impl Server {
         });
         let state = AppState {
             reports: newest,
-            pages: Pages::new(
+            pages: MetricsPages::new(
                 ExpositionOptions { raw: true, ..ExpositionOptions::default() },
                 Arc::clone(&counts),
             ),
@@ -77,7 +77,7 @@ impl Server {
             interval: Duration::from_secs(1),
             now,
             control,
-            adopt: None,
+            join_trace: None,
         };
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("control.sock");
@@ -115,7 +115,7 @@ impl Server {
         }
         let judgements =
             [(Subject::Host, Assessment { ready_at: Timestamp(1600.0), ..Assessment::default() })].into();
-        let report = Report { reading: Arc::new(reading), judgements, ..Report::default() };
+        let report = Report { reading: Arc::new(reading), assessments: judgements, ..Report::default() };
         self.reports.send_replace(Some(Arc::new(report)));
     }
 

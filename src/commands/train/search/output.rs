@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Found;
+use super::SearchResult;
 use crate::cli;
 use crate::duration::HumanDuration;
 use crate::evaluate::TableStyle;
@@ -27,7 +27,7 @@ const HEAD: [&str; 10] = [
 ];
 
 /// Everything, as it was asked for.
-pub(super) fn all(found: &Found, options: &cli::TrainSearch) -> String {
+pub(super) fn all(found: &SearchResult, options: &cli::TrainSearch) -> String {
     match options.style {
         TableStyle::Json => format!("{:#}\n", as_json(found)),
         style => format!("{}\n{}", table(found, style), verdict(found, options)),
@@ -35,18 +35,18 @@ pub(super) fn all(found: &Found, options: &cli::TrainSearch) -> String {
 }
 
 /// Places of the combinations, the best first.
-fn order(found: &Found) -> Vec<usize> {
+fn order(found: &SearchResult) -> Vec<usize> {
     let mut order: Vec<usize> = (0..found.tried.len()).collect();
     let value = |idx: &usize| found.tried[*idx].1.mean(SeedResult::value);
     order.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
     order
 }
 
-fn gain(found: &Found, worth: &CombinationResult) -> f64 {
+fn gain(found: &SearchResult, worth: &CombinationResult) -> f64 {
     worth.mean(SeedResult::value) - found.tried.first().map_or(0.0, |(_, it)| it.mean(SeedResult::value))
 }
 
-fn mark(found: &Found, idx: usize) -> &'static str {
+fn mark(found: &SearchResult, idx: usize) -> &'static str {
     match idx {
         0 if found.chosen == 0 => "default, chosen",
         0 => "default",
@@ -55,7 +55,7 @@ fn mark(found: &Found, idx: usize) -> &'static str {
     }
 }
 
-fn table(found: &Found, style: TableStyle) -> String {
+fn table(found: &SearchResult, style: TableStyle) -> String {
     let head = HEAD.iter().map(|it| (*it).to_owned()).chain([String::new()]).collect();
     let mut cells: Vec<Vec<String>> = vec![head];
     for idx in order(found) {
@@ -95,7 +95,7 @@ fn table(found: &Found, style: TableStyle) -> String {
 }
 
 /// What to think of it.
-fn verdict(found: &Found, options: &cli::TrainSearch) -> String {
+fn verdict(found: &SearchResult, options: &cli::TrainSearch) -> String {
     let [learned, choice, test] = found.parts;
     let (faults, kinds) = found.faults;
     let mut text = format!(
@@ -124,12 +124,12 @@ fn verdict(found: &Found, options: &cli::TrainSearch) -> String {
     text
 }
 
-fn as_json(found: &Found) -> Value {
+fn as_json(found: &SearchResult) -> Value {
     let worth = |worth: &CombinationResult| {
         json!({
             "vus_pr": worth.mean(|it| it.vus_pr), "recall": worth.mean(|it| it.recall),
             "value": worth.mean(SeedResult::value), "false_episodes": worth.false_episodes,
-            "seeds": worth.reached.iter().map(|it| json!({ "vus_pr": it.vus_pr, "recall": it.recall })).collect::<Vec<_>>(),
+            "seeds": worth.by_seed.iter().map(|it| json!({ "vus_pr": it.vus_pr, "recall": it.recall })).collect::<Vec<_>>(),
         })
     };
     let tried = |idx: usize| {
@@ -151,7 +151,7 @@ fn as_json(found: &Found) -> Value {
 }
 
 /// The settings file.
-pub(super) fn file(found: &Found, options: &cli::TrainSearch) -> String {
+pub(super) fn file(found: &SearchResult, options: &cli::TrainSearch) -> String {
     let (chosen, worth) = &found.tried[found.chosen];
     let SettingsCombination { trees, sample_size, half_life, smoothing, window } = *chosen;
     let mut text = format!(
@@ -198,7 +198,7 @@ mod tests {
     /// What the settings file says of a window of so many rows that are so many seconds apart.
     fn check(every: f64, window: usize, expect: &str) {
         let worth = |value| CombinationResult {
-            reached: vec![SeedResult { vus_pr: value, recall: value }; SEEDS],
+            by_seed: vec![SeedResult { vus_pr: value, recall: value }; SEEDS],
             false_episodes: 0,
         };
         let with = |window| SettingsCombination {
@@ -208,7 +208,7 @@ mod tests {
             smoothing: 0.5,
             window,
         };
-        let found = Found {
+        let found = SearchResult {
             every,
             tried: vec![(with(1), worth(0.5)), (with(window), worth(0.75))],
             chosen: 1,

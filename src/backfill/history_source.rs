@@ -1,0 +1,248 @@
+//! The origin of a backfill as users write it: `csv:FILE`, `prometheus:URL`, `influxdb:URL`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+
+/// Where a past comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HistorySource {
+    /// A table of signals in a file.
+    Csv(PathBuf),
+    /// A server.
+    Server(ServerAddress),
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerKind {
+    /// The HTTP API of Prometheus, as VictoriaMetrics, Thanos and Mimir speak it too.
+    Prometheus,
+    /// `InfluxQL` over HTTP, as `InfluxDB` 1.x speaks it.
+    Influx,
+}
+
+/// A server, without anything secret in what is shown of it.
+#[derive(Clone, PartialEq)]
+pub struct ServerAddress {
+    /// What it speaks.
+    pub kind: ServerKind,
+    /// Scheme, host, port and path, without a slash at the end.
+    pub url: String,
+    /// Name and password that stood in the URL.
+    pub(super) user: Option<(String, String)>,
+    /// Of `InfluxDB`: the database, then the retention policy if one was named.
+    pub(super) database: Option<(String, Option<String>)>,
+}
+
+/// What is shown of an address never has its password.
+impl fmt::Debug for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address").field("kind", &self.kind).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+/// Why a text is no origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistorySourceError {
+    /// It does not begin with a kind of origin.
+    Kind,
+    /// There is no file behind `csv:`.
+    NoFile,
+    /// What is behind the kind does not begin with `http://` or `https://`.
+    Scheme,
+    /// There is no host, or it is none.
+    Host,
+    /// Something stands in the URL that has no meaning there.
+    Extra(&'static str),
+    /// No database is named.
+    NoDatabase,
+}
+
+impl fmt::Display for HistorySourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind => f.write_str(
+                "expected csv:FILE, prometheus:URL or influxdb:URL, such as prometheus:http://localhost:9090",
+            ),
+            Self::NoFile => f.write_str("has no file; expected csv:FILE"),
+            Self::Scheme => f.write_str("has no scheme; add http:// or https:// before the host"),
+            Self::Host => f.write_str("has no valid host and port after http:// or https://"),
+            Self::Extra(what) => write!(f, "has {what}, which is not supported"),
+            Self::NoDatabase => f.write_str(
+                "has no database; add it after the host, such as influxdb:http://localhost:8086/telegraf",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HistorySourceError {}
+
+/// Ends of URLs that people copy from their browsers; the API is asked below what is before them.
+const PAGES: [&str; 6] = ["/api/v1/query_range", "/api/v1/query", "/api/v1", "/graph", "/query", "/vmui"];
+
+impl FromStr for HistorySource {
+    type Err = HistorySourceError;
+
+    fn from_str(text: &str) -> Result<Self, HistorySourceError> {
+        let (kind, rest) = text.split_once(':').ok_or(HistorySourceError::Kind)?;
+        match kind {
+            "csv" if rest.is_empty() => Err(HistorySourceError::NoFile),
+            "csv" => Ok(Self::Csv(rest.into())),
+            "prometheus" => ServerAddress::prometheus(rest).map(Self::Server),
+            "influxdb" => ServerAddress::influx(rest).map(Self::Server),
+            _ => Err(HistorySourceError::Kind),
+        }
+    }
+}
+
+impl ServerAddress {
+    fn prometheus(text: &str) -> Result<Self, HistorySourceError> {
+        let UrlParts { mut url, user, query } = parts(text)?;
+        if !query.is_empty() && !PAGES.iter().any(|it| url.ends_with(it)) {
+            return Err(HistorySourceError::Extra("a query"));
+        }
+        if let Some(page) = PAGES.iter().find(|it| url.ends_with(*it)) {
+            url.truncate(url.len() - page.len());
+        }
+        Ok(Self { kind: ServerKind::Prometheus, url, user, database: None })
+    }
+
+    fn influx(text: &str) -> Result<Self, HistorySourceError> {
+        let UrlParts { mut url, user, query } = parts(text)?;
+        let named = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+        if query.iter().any(|(name, _)| !matches!(name.as_str(), "db" | "rp")) {
+            return Err(HistorySourceError::Extra("a query other than db and rp"));
+        }
+        if url.ends_with("/query") {
+            url.truncate(url.len() - "/query".len());
+        }
+        let database = match named("db") {
+            Some(database) => database,
+            None => {
+                // The authority holds the only other slashes, those of the scheme.
+                let slash =
+                    url.rfind('/').filter(|it| !url[..*it].ends_with('/') && !url[..*it].ends_with(':'));
+                let slash = slash.ok_or(HistorySourceError::NoDatabase)?;
+                let database = decoded(&url[slash + 1..]);
+                url.truncate(slash);
+                database
+            }
+        };
+        if database.is_empty() {
+            return Err(HistorySourceError::NoDatabase);
+        }
+        Ok(Self { kind: ServerKind::Influx, url, user, database: Some((database, named("rp"))) })
+    }
+}
+
+/// A URL that was taken apart.
+struct UrlParts {
+    /// All before the query, without name and password.
+    url: String,
+    user: Option<(String, String)>,
+    query: Vec<(String, String)>,
+}
+
+fn parts(text: &str) -> Result<UrlParts, HistorySourceError> {
+    let (scheme, rest) = ["http://", "https://"]
+        .into_iter()
+        .find_map(|it| Some((it, text.strip_prefix(it)?)))
+        .ok_or(HistorySourceError::Scheme)?;
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    if !fragment.is_empty() {
+        return Err(HistorySourceError::Extra("a fragment behind #"));
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |it| rest.split_at(it));
+    let (user, host) = match authority.rsplit_once('@') {
+        None => (None, authority),
+        Some((user, host)) => {
+            let (name, password) = user.split_once(':').unwrap_or((user, ""));
+            (Some((decoded(name), decoded(password))), host)
+        }
+    };
+    let url = format!("{scheme}{host}{}", path.trim_end_matches('/'));
+    let valid = url.parse::<ureq::http::Uri>().is_ok_and(|it| it.host().is_some_and(|it| !it.is_empty()));
+    if !valid {
+        return Err(HistorySourceError::Host);
+    }
+    let pairs = query.split('&').filter(|it| !it.is_empty());
+    let query = pairs
+        .map(|it| it.split_once('=').unwrap_or((it, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect();
+    Ok(UrlParts { url, user, query })
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str, expect: &str) {
+        let found = match text.parse::<HistorySource>() {
+            Ok(HistorySource::Csv(path)) => format!("csv {}", path.display()),
+            Ok(HistorySource::Server(it)) => format!("{} {:?} {:?}", it.url, it.user, it.database),
+            Err(error) => format!("{error:?}"),
+        };
+        assert_eq!(found, expect, "{text}");
+    }
+
+    #[test]
+    fn origins() {
+        check("csv:h.csv.gz", "csv h.csv.gz");
+        check("csv:C:\\h.csv", "csv C:\\h.csv");
+        check("csv:", "NoFile");
+        check("h.csv", "Kind");
+        check("graphite:http://x", "Kind");
+        check("prometheus:localhost:9090", "Scheme");
+        check("prometheus:http://", "Host");
+        check("prometheus:http://:9090", "Host");
+        check("prometheus:http://a b", "Host");
+        check("prometheus:http://localhost:9090", "http://localhost:9090 None None");
+        check("prometheus:https://h/prom/", "https://h/prom None None");
+        check("prometheus:http://h:1/graph?g0.expr=up&g0.tab=0", "http://h:1 None None");
+        check("prometheus:http://h/prometheus/api/v1/query_range", "http://h/prometheus None None");
+        check("prometheus:http://[::1]:9090", "http://[::1]:9090 None None");
+        check("prometheus:http://h?x=1", "Extra(\"a query\")");
+        check("prometheus:http://u:p%40w@h:1", "http://h:1 Some((\"u\", \"p@w\")) None");
+        check("influxdb:http://h:8086", "NoDatabase");
+        check("influxdb:http://h:8086/", "NoDatabase");
+        check("influxdb:http://h:8086/telegraf", "http://h:8086 None Some((\"telegraf\", None))");
+        check("influxdb:http://h/influx/my%20db", "http://h/influx None Some((\"my db\", None))");
+        check(
+            "influxdb:http://h/influx/query?db=telegraf&rp=autogen",
+            "http://h/influx None Some((\"telegraf\", Some(\"autogen\")))",
+        );
+        check("influxdb:http://h/x?q=1", "Extra(\"a query other than db and rp\")");
+    }
+
+    #[test]
+    fn what_is_shown_has_no_password() {
+        let origin: HistorySource = "prometheus:http://anna:geheim@h".parse().unwrap();
+        let HistorySource::Server(address) = &origin else { unreachable!("it is a server") };
+        assert!(!format!("{origin:?} {address}").contains("geheim"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "(csv:|prometheus:|influxdb:)?(https?://)?[@:/?#&=%\\[\\]a-z0-9 é]{0,30}") {
+            let _ = text.parse::<HistorySource>();
+        }
+    }
+}

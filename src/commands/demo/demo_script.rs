@@ -1,0 +1,320 @@
+//! The phases of a demo and their messages: learning, calm, load, after.
+//!
+//! It is a pure function of the engine's reports, so tests need no clock.
+
+use crate::description;
+use crate::reading::Subject;
+use crate::report::{EpisodeTransition, Report};
+
+/// Calm after the first score, in seconds: what is found in it is none of the load's doing.
+const CALM: f64 = 5.0;
+/// The longest that is waited after the load for the anomaly to end.
+const AFTER_MAX: f64 = 120.0;
+/// One line in so many readings.
+const SHOWN_EVERY: u64 = 5;
+/// Processors that are busier than this before the load leave it little to change.
+const BUSY: f64 = 0.7;
+/// An anomaly that went on before the load counts as found when its score has grown by this factor.
+const WORSE: f64 = 2.0;
+
+/// What one tick said, as far as it is shown.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct DemoReading {
+    /// The number of the reading, from 1.
+    pub(super) tick: u64,
+    /// When it was made, in seconds since the epoch.
+    pub(super) at: f64,
+    /// The share of processor time that is busy.
+    pub(super) cpu: Option<f64>,
+    /// The share of memory in use.
+    pub(super) memory: Option<f64>,
+    /// Bytes of memory that are available.
+    pub(super) available: Option<f64>,
+    /// The score, once it is there.
+    pub(super) score: Option<f64>,
+    /// Whether an episode is under way.
+    pub(super) anomalous: bool,
+    /// What is to be said of an episode that began, changed or ended.
+    pub(super) description: Option<String>,
+    /// The anomaly as it is now, in words; not that of its onset, which the load may have had no part in.
+    pub(super) words: Option<String>,
+    /// Whether one began with this reading.
+    pub(super) began: bool,
+}
+
+impl DemoReading {
+    pub(super) fn of(tick: u64, report: &Report) -> Self {
+        let host = &Subject::Host;
+        let raw = |name: &str| {
+            let values = report.reading.subjects.get(host)?;
+            values.iter().find(|it| it.metric.name == name).map(|it| it.value)
+        };
+        let seen = Self {
+            tick,
+            at: report.reading.at.0,
+            available: raw("hostnorm_memory_available_bytes"),
+            ..Self::default()
+        };
+        let Some(judgement) = report.assessments.get(host) else { return seen };
+        let signal =
+            |name: &str| judgement.signals.iter().find(|it| it.signal.name == name).map(|it| it.value);
+        let at = report.reading.at;
+        let said = judgement.transition.as_ref().map(|turn| match turn {
+            EpisodeTransition::Began | EpisodeTransition::Changed => {
+                judgement.description.as_deref().unwrap_or_default().to_owned()
+            }
+            EpisodeTransition::Ended(episode) => description::ended(host, episode, at),
+            EpisodeTransition::Accepted(episode) => description::accepted(host, episode, at),
+        });
+        Self {
+            cpu: signal("cpu_busy_ratio"),
+            memory: signal("memory_used_ratio"),
+            score: judgement.details.as_ref().map(|it| it.score),
+            anomalous: judgement.episode.is_some(),
+            words: judgement.episode.map(|_| description::describe(host, judgement)),
+            description: said,
+            began: judgement.transition == Some(EpisodeTransition::Began),
+            ..seen
+        }
+    }
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LoadAction {
+    /// Go on.
+    None,
+    /// Start the load.
+    Start,
+    /// Stop the load.
+    Stop,
+    /// The demo is over.
+    End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DemoPhase {
+    Learning,
+    Calm,
+    Load,
+    After,
+}
+
+/// How far the demo has come.
+#[derive(Debug)]
+pub(super) struct DemoScript {
+    /// Seconds that the load lasts.
+    lasts: f64,
+    phase: DemoPhase,
+    /// When the phase began.
+    since: f64,
+    /// When the load began and ended.
+    load: [Option<f64>; 2],
+    /// Seconds from the load to the episode, and how that was explained.
+    found: Option<(f64, String)>,
+    /// Seconds from the end of the load to that of the episode.
+    over: Option<f64>,
+    /// The highest score under load.
+    peak: f64,
+    /// Episodes that began before the load.
+    early: usize,
+    /// How busy the processors were just before it, and the score then.
+    busy: f64,
+    before: f64,
+}
+
+impl DemoScript {
+    pub(super) fn new(lasts: f64) -> Self {
+        Self {
+            lasts,
+            phase: DemoPhase::Learning,
+            since: f64::NAN,
+            load: [None; 2],
+            found: None,
+            over: None,
+            peak: 0.0,
+            early: 0,
+            busy: 0.0,
+            before: 0.0,
+        }
+    }
+
+    /// Takes note of one tick; gives what is to be said and done.
+    pub(super) fn step(&mut self, seen: &DemoReading) -> (Vec<String>, LoadAction) {
+        if self.since.is_nan() {
+            self.since = seen.at;
+        }
+        let mut lines = Vec::new();
+        if seen.tick.is_multiple_of(SHOWN_EVERY) || seen.description.is_some() {
+            lines.push(line(seen));
+        }
+        lines.extend(seen.description.clone());
+        self.note(seen);
+        let passed = seen.at - self.since;
+        let (next, act, text) = match self.phase {
+            DemoPhase::Learning if seen.score.is_some() => {
+                (DemoPhase::Calm, LoadAction::None, "calm: first score")
+            }
+            DemoPhase::Calm if passed >= CALM => (DemoPhase::Load, LoadAction::Start, "load: started"),
+            DemoPhase::Load if passed >= self.lasts => {
+                (DemoPhase::After, LoadAction::Stop, "after: load stopped")
+            }
+            DemoPhase::After if !seen.anomalous || passed >= AFTER_MAX => return (lines, LoadAction::End),
+            _ => return (lines, LoadAction::None),
+        };
+        match act {
+            LoadAction::Start => self.load[0] = Some(seen.at),
+            LoadAction::Stop => self.load[1] = Some(seen.at),
+            LoadAction::None | LoadAction::End => (),
+        }
+        (self.phase, self.since) = (next, seen.at);
+        lines.push(format!("-- {text}"));
+        (lines, act)
+    }
+
+    fn note(&mut self, seen: &DemoReading) {
+        match self.load {
+            [None, _] => {
+                self.early += usize::from(seen.began);
+                self.busy = seen.cpu.unwrap_or_default();
+                self.before = seen.score.unwrap_or_default();
+            }
+            [Some(began), ended] => {
+                self.peak = self.peak.max(seen.score.unwrap_or_default());
+                // An episode that the machine itself began goes on under load; the load makes it a worse one.
+                let worse = seen.score.is_some_and(|it| it >= WORSE * self.before);
+                if let (None, true, Some(words)) = (&self.found, seen.began || worse, &seen.words) {
+                    self.found = Some((seen.at - began, words.clone()));
+                }
+                if let (Some(ended), false, None) = (ended, seen.anomalous, self.over) {
+                    self.over = Some(seen.at - ended);
+                }
+            }
+        }
+    }
+
+    /// What was found, in a few lines.
+    pub(super) fn summary(&self) -> Vec<String> {
+        let mut lines = vec!["-- summary".to_owned()];
+        if self.early > 0 {
+            lines.push(format!("anomalies before the load: {}; this host is not idle", self.early));
+        }
+        if self.busy > BUSY {
+            lines.push(format!(
+                "CPUs were {:.0} % busy before the load, which leaves little room for it",
+                100.0 * self.busy
+            ));
+        }
+        if self.load[0].is_none() {
+            lines.push("no load was generated".to_owned());
+            return lines;
+        }
+        match &self.found {
+            Some((seconds, said)) => {
+                lines.push(format!(
+                    "found {seconds:.1} s after the load started, peak score {:.1}",
+                    self.peak
+                ));
+                lines.push(format!("explained as: {said}"));
+            }
+            None => lines.push(format!(
+                "not found: the peak score was {:.2}, the threshold is 1; try more load or a longer --warmup",
+                self.peak
+            )),
+        }
+        if let (Some(_), Some(seconds)) = (&self.found, self.over) {
+            lines.push(format!("ended {seconds:.1} s after the load stopped"));
+        }
+        lines
+    }
+}
+
+fn line(seen: &DemoReading) -> String {
+    let mut line = format!("tick={}", seen.tick);
+    let shares = [("cpu", seen.cpu), ("mem", seen.memory)];
+    for (name, share) in shares {
+        if let Some(share) = share {
+            line += &format!(" {name}={:.1}%", 100.0 * share);
+        }
+    }
+    if let Some(score) = seen.score {
+        line += &format!(" score={score:.2}");
+    }
+    line + match (seen.anomalous, seen.score) {
+        (true, _) => " status=ANOMALY",
+        (false, Some(_)) => " status=OK",
+        (false, None) => " status=LEARNING",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(tick: u64, score: Option<f64>, anomalous: bool, said: Option<&str>) -> DemoReading {
+        DemoReading {
+            tick,
+            at: tick as f64,
+            cpu: Some(0.2307),
+            memory: Some(0.418),
+            available: None,
+            score,
+            anomalous,
+            words: anomalous.then(|| "it began".to_owned()),
+            description: said.map(str::to_owned),
+            began: said == Some("it began"),
+        }
+    }
+
+    #[test]
+    fn a_demo_is_told_from_beginning_to_end() {
+        let mut story = DemoScript::new(4.0);
+        let mut told = Vec::new();
+        let mut acts = Vec::new();
+        for tick in 1..40 {
+            let anomalous = (17..22).contains(&tick);
+            let said = if tick == 17 { Some("it began") } else { None };
+            let (lines, act) = story.step(&seen(
+                tick,
+                (tick >= 8).then_some(if anomalous { 3.0 } else { 0.27 }),
+                anomalous,
+                said,
+            ));
+            told.extend(lines);
+            acts.push(act);
+            if act == LoadAction::End {
+                break;
+            }
+        }
+        told.extend(story.summary());
+        let expect = "tick=5 cpu=23.1% mem=41.8% status=LEARNING\n\
+             -- calm: first score\n\
+             tick=10 cpu=23.1% mem=41.8% score=0.27 status=OK\n\
+             -- load: started\n\
+             tick=15 cpu=23.1% mem=41.8% score=0.27 status=OK\n\
+             tick=17 cpu=23.1% mem=41.8% score=3.00 status=ANOMALY\n\
+             it began\n\
+             -- after: load stopped\n\
+             tick=20 cpu=23.1% mem=41.8% score=3.00 status=ANOMALY\n\
+             -- summary\n\
+             found 4.0 s after the load started, peak score 3.0\n\
+             explained as: it began\n\
+             ended 5.0 s after the load stopped";
+        assert_eq!(told.join("\n"), expect);
+        assert_eq!(acts.len(), 22);
+    }
+
+    #[test]
+    fn what_was_not_found_is_said() {
+        let mut story = DemoScript::new(2.0);
+        story.step(&seen(1, Some(1.2), true, Some("it began")));
+        for tick in 2..12 {
+            story.step(&seen(tick, Some(0.3), false, None));
+        }
+        let expect = "-- summary\n\
+             anomalies before the load: 1; this host is not idle\n\
+             not found: the peak score was 0.30, the threshold is 1; try more load or a longer --warmup";
+        assert_eq!(story.summary().join("\n"), expect);
+        assert_eq!(DemoScript::new(2.0).summary().join("\n"), "-- summary\nno load was generated");
+    }
+}

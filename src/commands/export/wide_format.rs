@@ -1,0 +1,112 @@
+//! The wide format: one row per instant and one column per series, of one subject.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use super::ExportStop;
+use super::csv_cell::{self, number, time};
+use crate::cli::{Export, ExportTable};
+use crate::metric::Metric;
+use crate::reading::{Labels, Reading, Subject, Values};
+use crate::sources;
+use crate::store::{PointRow, Skipped, StoreReader, TimeRange};
+
+pub(super) fn write(
+    reader: &StoreReader,
+    options: &Export,
+    between: TimeRange,
+    to: &mut dyn Write,
+) -> Result<Skipped, ExportStop> {
+    let name = options.subject.as_deref().unwrap_or(Subject::Host.name());
+    match options.what {
+        ExportTable::Readings => readings(reader, name, between, to),
+        ExportTable::Points => points(reader, name, between, to),
+        ExportTable::Scores => {
+            csv_cell::row(to, ["timestamp", "score", "momentary", "is_anomaly", "confidence"])?;
+            reader.scores::<ExportStop>(between, |it| {
+                if it.subject.name() == name {
+                    let confidence = it.confidence.map(number).unwrap_or_default();
+                    let (score, momentary) = (number(it.score), number(it.momentary));
+                    let is_anomaly = if it.is_anomaly { "1" } else { "0" };
+                    csv_cell::row(to, [&time(it.at), &score, &momentary, is_anomaly, &confidence])?;
+                }
+                Ok(())
+            })?;
+            Ok(Skipped::default())
+        }
+    }
+}
+
+/// The values of the subject of this name.
+fn of<'a>(reading: &'a Reading, name: &str) -> Option<&'a Values> {
+    reading.subjects.iter().find(|(subject, _)| subject.name() == name).map(|(_, values)| values)
+}
+
+fn readings(
+    reader: &StoreReader,
+    name: &str,
+    between: TimeRange,
+    to: &mut dyn Write,
+) -> Result<Skipped, ExportStop> {
+    let metrics: Vec<_> = sources::metrics().collect();
+    // Devices come and go; the columns have to be known before the first row.
+    let mut columns: BTreeMap<(&'static str, Labels), (usize, &'static Metric)> = BTreeMap::new();
+    reader.readings::<ExportStop>(between, &metrics, |reading| {
+        for it in of(&reading, name).iter().flat_map(|it| it.iter()) {
+            let next = columns.len();
+            columns.entry((it.metric.name, it.labels.clone())).or_insert((next, it.metric));
+        }
+        Ok(())
+    })?;
+    let mut header = vec![String::new(); columns.len()];
+    for ((_, labels), (idx, metric)) in &columns {
+        header[*idx] = csv_cell::series(metric, labels);
+    }
+    csv_cell::row(to, std::iter::once("timestamp").chain(header.iter().map(String::as_str)))?;
+    reader.readings(between, &metrics, |reading| {
+        let mut cells = vec![String::new(); columns.len()];
+        let Some(values) = of(&reading, name) else { return Ok(()) };
+        for it in values.iter() {
+            if let Some((idx, _)) = columns.get(&(it.metric.name, it.labels.clone())) {
+                cells[*idx] = number(it.value);
+            }
+        }
+        let at = time(reading.at);
+        Ok(csv_cell::row(to, std::iter::once(at.as_str()).chain(cells.iter().map(String::as_str)))?)
+    })
+}
+
+fn points(
+    reader: &StoreReader,
+    name: &str,
+    between: TimeRange,
+    to: &mut dyn Write,
+) -> Result<Skipped, ExportStop> {
+    // A later version may watch other signals.
+    let mut columns: Vec<String> = Vec::new();
+    let mut newest: Option<Arc<[String]>> = None;
+    reader.points::<ExportStop>(between, None, |point| {
+        if point.subject.name() == name && newest.as_ref().is_none_or(|it| !Arc::ptr_eq(it, &point.signals)) {
+            let new = point.signals.iter().filter(|it| !columns.contains(it)).cloned().collect::<Vec<_>>();
+            columns.extend(new);
+            newest = Some(Arc::clone(&point.signals));
+        }
+        Ok(())
+    })?;
+    csv_cell::row(to, std::iter::once("timestamp").chain(columns.iter().map(String::as_str)))?;
+    reader.points(between, None, |point| {
+        if point.subject.name() != name {
+            return Ok(());
+        }
+        let cells: Vec<String> = columns.iter().map(|it| value(&point, it)).collect();
+        let at = time(point.at);
+        Ok(csv_cell::row(to, std::iter::once(at.as_str()).chain(cells.iter().map(String::as_str)))?)
+    })
+}
+
+/// The value of a signal; nothing where it is missing.
+fn value(point: &PointRow, signal: &str) -> String {
+    let known = point.signals.iter().position(|it| it == signal).filter(|idx| !point.missing[*idx]);
+    known.map(|idx| number(point.values[idx])).unwrap_or_default()
+}

@@ -1,0 +1,163 @@
+//! The newest report in each exposition format: rendered at the first request, then cached.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_ENCODING, VARY};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+use super::content_negotiation::{MetricsFormat, wants_gzip};
+use super::message::{ProblemDetails, Request, Response, blocking, whole, with};
+use super::metrics::{Exposition, ExpositionOptions, ServerCounters};
+use super::prometheus_text;
+use super::routes::AppState;
+use crate::report::Report;
+
+/// Makes the page of a report when it is first asked for.
+#[derive(Debug)]
+pub struct MetricsPages {
+    options: Arc<ExpositionOptions>,
+    counts: Arc<ServerCounters>,
+    newest: Mutex<Option<Arc<MetricsPage>>>,
+}
+
+impl MetricsPages {
+    /// Pages with these options and counts.
+    pub fn new(options: ExpositionOptions, counts: Arc<ServerCounters>) -> Self {
+        Self { options: Arc::new(options), counts, newest: Mutex::default() }
+    }
+
+    pub(super) fn counts(&self) -> &ServerCounters {
+        &self.counts
+    }
+
+    /// The page of this report, the same one until there is another report.
+    pub fn of(&self, report: &Arc<Report>) -> Arc<MetricsPage> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*newest {
+            Some(page) if Arc::ptr_eq(page.report(), report) => Arc::clone(page),
+            _ => {
+                let page =
+                    MetricsPage::new(Arc::clone(report), Arc::clone(&self.options), Arc::clone(&self.counts));
+                Arc::clone(newest.insert(Arc::new(page)))
+            }
+        }
+    }
+}
+
+/// The forms of one report; each is rendered at most once. Equal reports and counts give equal bytes.
+#[derive(Debug)]
+pub struct MetricsPage {
+    exposition: Arc<Exposition>,
+    openmetrics: Body,
+    text: Body,
+    html: OnceLock<Bytes>,
+}
+
+/// A form, plain and compressed.
+#[derive(Debug, Default)]
+struct Body {
+    plain: OnceLock<Bytes>,
+    gzip: OnceLock<Bytes>,
+}
+
+impl MetricsPage {
+    /// A page that is not rendered yet; its counts are those of the time when it is.
+    pub fn new(report: Arc<Report>, options: Arc<ExpositionOptions>, counts: Arc<ServerCounters>) -> Self {
+        let exposition = Arc::new(Exposition { report, options, counts });
+        Self { exposition, openmetrics: Body::default(), text: Body::default(), html: OnceLock::new() }
+    }
+
+    pub(super) fn report(&self) -> &Arc<Report> {
+        &self.exposition.report
+    }
+
+    /// The metrics in this format, plain or compressed.
+    pub fn body(&self, format: MetricsFormat, gzip: bool) -> Bytes {
+        let body = self.of(format);
+        let plain = || body.plain.get_or_init(|| self.render(format).into());
+        let bytes = match gzip {
+            true => body.gzip.get_or_init(|| compress(plain()).unwrap_or_default().into()),
+            false => plain(),
+        };
+        bytes.clone()
+    }
+
+    /// The same where it is rendered already.
+    fn rendered(&self, format: MetricsFormat, gzip: bool) -> Option<Bytes> {
+        let body = self.of(format);
+        if gzip { body.gzip.get() } else { body.plain.get() }.cloned()
+    }
+
+    /// The page for people.
+    pub(super) fn html(&self, render: impl FnOnce() -> String) -> Bytes {
+        self.html.get_or_init(|| render().into()).clone()
+    }
+
+    fn of(&self, format: MetricsFormat) -> &Body {
+        match format {
+            MetricsFormat::Text => &self.text,
+            MetricsFormat::OpenMetrics { .. } => &self.openmetrics,
+        }
+    }
+
+    fn render(&self, format: MetricsFormat) -> String {
+        match format {
+            MetricsFormat::Text => {
+                let openmetrics = self.openmetrics.plain.get_or_init(|| openmetrics(&self.exposition).into());
+                // The encoder writes UTF-8 only.
+                prometheus_text::from_openmetrics(std::str::from_utf8(openmetrics).unwrap_or_default())
+            }
+            MetricsFormat::OpenMetrics { .. } => openmetrics(&self.exposition),
+        }
+    }
+}
+
+fn openmetrics(exposition: &Arc<Exposition>) -> String {
+    /// About the length of a series, so that the page need not be moved while it grows.
+    const BYTES_PER_SERIES: usize = 128;
+    let reading = &exposition.report.reading;
+    let series = reading.subjects.values().map(|it| it.iter().count()).sum::<usize>();
+    let signals = exposition.report.assessments.values().map(|it| it.signals.len()).sum::<usize>();
+    let mut page = String::with_capacity((series + 4 * signals + 64) * BYTES_PER_SERIES);
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Arc::clone(exposition)));
+    // Writing into a string cannot fail, and neither can the exposition of finite values.
+    let written = encode(&mut page, &registry);
+    debug_assert!(written.is_ok(), "rendering");
+    page
+}
+
+/// The fastest level: it reduces a page to a sixth already, and the scraper waits.
+fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+    encoder.write_all(plain)?;
+    encoder.finish()
+}
+
+/// The metrics of the newest report, in the format and encoding that the client prefers.
+pub(super) async fn metrics(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    let Some(report) = state.reports.borrow().clone() else {
+        let detail = "no reading yet; try again after one interval";
+        return Err(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    };
+    let (format, gzip) = (MetricsFormat::preferred(&request.headers), wants_gzip(&request.headers));
+    let page = state.pages.of(&report);
+    let body = match page.rendered(format, gzip) {
+        Some(body) => body,
+        // A page of many subjects takes longer than other requests should wait.
+        None => blocking(move || page.body(format, gzip)).await?,
+    };
+    ServerCounters::add(match format {
+        MetricsFormat::Text => &state.pages.counts.text,
+        MetricsFormat::OpenMetrics { .. } => &state.pages.counts.openmetrics,
+    });
+    let response = whole(StatusCode::OK, format.content_type(), body);
+    let response = with(with(response, VARY, "accept"), VARY, "accept-encoding");
+    Ok(if gzip { with(response, CONTENT_ENCODING, "gzip") } else { response })
+}

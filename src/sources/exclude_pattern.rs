@@ -1,0 +1,89 @@
+//! A regular expression in a setting, validated at load.
+
+use std::fmt;
+
+use regex_lite::Regex;
+use serde::{Deserialize, Serialize};
+
+/// What is to be left out; the empty pattern leaves out nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ExcludePattern(Option<Regex>);
+
+impl ExcludePattern {
+    /// A pattern that this crate brings along and its tests know to be valid.
+    pub(super) fn known(text: &str) -> Self {
+        Self(Regex::new(text).ok())
+    }
+
+    /// Whether the text is to be left out.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        self.0.as_ref().is_some_and(|it| it.is_match(text))
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("", Regex::as_str)
+    }
+}
+
+impl PartialEq for ExcludePattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl TryFrom<String> for ExcludePattern {
+    type Error = ExcludePatternError;
+
+    fn try_from(text: String) -> Result<Self, ExcludePatternError> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        match Regex::new(&text) {
+            Ok(regex) => Ok(Self(Some(regex))),
+            Err(error) => Err(ExcludePatternError { reason: error.to_string(), text }),
+        }
+    }
+}
+
+impl From<ExcludePattern> for String {
+    fn from(pattern: ExcludePattern) -> Self {
+        pattern.as_str().into()
+    }
+}
+
+/// A text that is no regular expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExcludePatternError {
+    /// What was written.
+    text: String,
+    /// Why it is not one.
+    reason: String,
+}
+
+impl fmt::Display for ExcludePatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, reason } = self;
+        write!(f, "{text:?} is not a regular expression: {reason}; an empty text excludes nothing")
+    }
+}
+
+impl std::error::Error for ExcludePatternError {}
+
+#[cfg(test)]
+mod tests {
+    use super::ExcludePattern;
+
+    #[test]
+    fn an_empty_pattern_leaves_out_nothing() {
+        let pattern = ExcludePattern::try_from(String::new()).unwrap();
+        assert!(!pattern.matches("") && !pattern.matches("sda"));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_said_in_a_sentence() {
+        let error = ExcludePattern::try_from("^(sda".to_string()).unwrap_err().to_string();
+        assert!(error.contains("\"^(sda\" is not a regular expression: "), "{error}");
+    }
+}

@@ -1,0 +1,146 @@
+//! Entries: the input of the store.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::reading_series::SeriesList;
+use super::row_types::{BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow};
+use crate::description;
+use crate::reading::{Reading, Subject, Timestamp};
+use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};
+
+/// One thing to write.
+#[derive(Debug)]
+pub enum StoreEntry {
+    /// A reading and its judgements.
+    Tick(TickEntry),
+    /// The normal range of each signal.
+    Baselines(Vec<BaselineRow>),
+    /// The whole state.
+    Snapshot(SnapshotRow),
+    /// The state of a subject that was evicted; replaces an older one with the same identity.
+    SubjectState(SubjectStateRow),
+    /// A model; replaces one with the same identifier.
+    Model(ModelRow),
+    /// A new state of a model.
+    ModelState {
+        /// Identifier of the model.
+        id: String,
+        /// current, shadow, retired, refused, …
+        state: String,
+    },
+    /// A model that is deleted unless an episode needs it.
+    ModelGone {
+        /// Identifier of the model.
+        id: String,
+    },
+    /// Points from another source.
+    Bygone(BackfillPoints),
+    /// An event of hostnorm itself.
+    Marker(MarkerRow),
+}
+
+impl StoreEntry {
+    /// Whether it replaces what was learned before: it is not written over a state that could not be read.
+    pub(super) fn is_learned(&self) -> bool {
+        match self {
+            Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) => true,
+            Self::Model(_) | Self::ModelState { .. } | Self::ModelGone { .. } => true,
+            Self::Tick(_) | Self::Bygone(_) | Self::Marker(_) => false,
+        }
+    }
+
+    /// Bytes of the large value in it; 0 for entries without one.
+    pub(super) fn bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Snapshot(it) => it.bytes.len(),
+            Self::SubjectState(it) => it.bytes.len(),
+            Self::Model(it) => it.bytes.len(),
+            _ => 0,
+        };
+        bytes as u64
+    }
+
+    /// Whether it is written soon, without waiting for the next commit.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Model(_) | Self::Marker(_) | Self::SubjectState(_))
+    }
+}
+
+/// A reading and its judgements.
+#[derive(Debug)]
+pub struct TickEntry {
+    pub(super) at: Timestamp,
+    /// The series of the values.
+    pub(super) series: SeriesList,
+    pub(super) values: Arc<[f64]>,
+    pub(super) assessed: Vec<AssessedSubject>,
+}
+
+/// The judgement of one subject.
+#[derive(Debug)]
+pub(super) struct AssessedSubject {
+    pub(super) subject: Subject,
+    pub(super) point: Option<Arc<LearnedPoint>>,
+    pub(super) momentary: Option<f64>,
+    pub(super) confidence: Option<f64>,
+    pub(super) episode: Option<Episode>,
+    pub(super) transition: Option<EpisodeTransition>,
+    /// The description of the open episode.
+    pub(super) description: Option<Arc<str>>,
+    /// Its causes as JSON, with each new description.
+    pub(super) causes: Option<String>,
+}
+
+impl TickEntry {
+    /// The part of a report that is stored; `series` is the list of the previous reading and becomes that of this one.
+    pub(super) fn of(report: &Report, series: &mut SeriesList) -> Self {
+        let judged = report.concluded().map(|(subject, it)| AssessedSubject::of(subject, it)).collect();
+        Self::new(&report.reading, judged, series)
+    }
+
+    pub(super) fn new(reading: &Reading, judged: Vec<AssessedSubject>, series: &mut SeriesList) -> Self {
+        series.follow(reading);
+        Self { at: reading.at, series: series.clone(), values: series.values(reading), assessed: judged }
+    }
+}
+
+impl AssessedSubject {
+    fn of(subject: &Subject, judgement: &Assessment) -> Self {
+        let opinion = judgement.details.as_ref();
+        let described =
+            matches!(judgement.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed));
+        Self {
+            subject: subject.clone(),
+            point: judgement.point.clone(),
+            momentary: opinion.map(|it| it.momentary),
+            confidence: opinion.and_then(|it| it.confidence),
+            episode: judgement.episode,
+            transition: judgement.transition,
+            description: judgement.description.clone(),
+            causes: described.then(|| causes(judgement)),
+        }
+    }
+}
+
+/// The signals that the description names, with their expected values, as JSON.
+fn causes(judgement: &Assessment) -> String {
+    let absent = judgement.absent.iter().map(|it| {
+        json!({
+            "signal": it.signal.name, "absence": it.kind.name(), "seconds": it.seconds,
+            "usual_seconds": it.usual,
+        })
+    });
+    let causes = description::causes(judgement).into_iter().map(|it| {
+        let (state, expected) = (it.state, it.state.expected);
+        // JSON has no infinity: a bound without limit becomes null.
+        json!({
+            "signal": state.signal.name, "direction": it.contribution.direction.name(),
+            "contribution": it.contribution.value, "value": state.value,
+            "expected": expected.map(|it| it.value), "lower": expected.map(|it| it.lower),
+            "upper": expected.map(|it| it.upper),
+        })
+    });
+    serde_json::Value::Array(absent.chain(causes).collect()).to_string()
+}

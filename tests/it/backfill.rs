@@ -1,0 +1,277 @@
+//! What a server may answer, and what a user is then told: sentences with the URL and what would help, without secrets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use hostnorm::backfill::{
+    self, Credentials, FetchProgress, FetchedHistory, HistoryError, HistoryRequest, HistorySource, Mapping,
+};
+use hostnorm::duration::HumanDuration;
+use hostnorm::reading::Timestamp;
+use hostnorm::signal::Signal;
+use hostnorm::sources;
+
+/// The end of the past that is asked for.
+const UNTIL: f64 = 1_795_255_200.0;
+const STEP: i64 = 30;
+
+/// A server that answers each question by what `answer` says of its first line and body; nothing closes the connection.
+struct Server {
+    port: u16,
+    /// What was asked, with the header `authorization` where there is one.
+    asked: mpsc::Receiver<String>,
+}
+
+impl Server {
+    fn new(answer: impl Fn(&str) -> String + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tell, asked) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                // What is no HTTP is answered all the same, as servers without TLS do.
+                let question = question(&stream).unwrap_or_default();
+                let text = answer(&question);
+                if tell.send(question).is_err() {
+                    return;
+                }
+                let _ = stream.write_all(text.as_bytes());
+            }
+        });
+        Self { port, asked }
+    }
+}
+
+/// Method, path, query, body and authorization of one request.
+fn question(stream: &TcpStream) -> Option<String> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let (mut length, mut authorization) = (0, String::new());
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().ok()?,
+            "authorization" | "x-scope-orgid" => authorization.push_str(value),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let text = format!("{} {} {authorization}", first.trim_end(), String::from_utf8_lossy(&body));
+    let bytes = percent(&text);
+    Some(bytes)
+}
+
+/// Undoes the encoding of URLs.
+fn percent(text: &str) -> String {
+    percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+fn ok(body: &str) -> String {
+    status("200 OK", "application/json", body)
+}
+
+fn status(line: &str, kind: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {line}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+/// Asks for an hour; what is told meanwhile follows.
+fn ask(url: &str, access: &Credentials) -> (Result<FetchedHistory, HistoryError>, Vec<String>) {
+    let signals: Vec<&'static Signal> = sources::signals(|_| true).collect();
+    let metrics: Vec<_> = sources::metrics().collect();
+    let mapping = Mapping::shipped(&metrics).unwrap();
+    let wanted = HistoryRequest {
+        metrics: &metrics,
+        signals: &signals,
+        step: HumanDuration::seconds(30),
+        until: Timestamp(UNTIL),
+        lookback: HumanDuration::minutes(60),
+        host: None,
+        selector: None,
+    };
+    let Ok(HistorySource::Server(address)) = url.parse() else { panic!("{url} is a server") };
+    let mut told = Vec::new();
+    let past = backfill::read(&address, access, &mapping, &wanted, &mut |note| {
+        if let FetchProgress::Wait(why) = note {
+            told.push(why.to_owned());
+        }
+    });
+    (past, told)
+}
+
+/// What is said when a server answers everything in this way; the port becomes PORT.
+fn check(answer: impl Fn(&str) -> String + Send + 'static, expect: &str) {
+    let server = Server::new(answer);
+    let url = format!("prometheus:http://anna:geheim@127.0.0.1:{}/p", server.port);
+    let (past, _) = ask(&url, &Credentials::default());
+    let said = past.unwrap_err().to_string().replace(&server.port.to_string(), "PORT");
+    assert!(!said.contains("geheim") && !said.contains("anna"), "{said}");
+    assert_eq!(said, format!("http://127.0.0.1:PORT/p: {expect}"));
+}
+
+/// An answer of the API whatever is asked: instances, times of samples, values.
+fn series(question: &str, value: &str) -> String {
+    if question.contains("/label/instance/values") {
+        return ok(r#"{"status":"success","data":["web1:9100"]}"#);
+    }
+    let end = UNTIL as i64;
+    let times = (0..=120).map(|it| end - (120 - it) * STEP);
+    let values: Vec<_> = if question.contains("timestamp(") {
+        times.map(|at| format!(r#"[{at},"{at}"]"#)).collect()
+    } else {
+        times.map(|at| format!(r#"[{at},"{value}"]"#)).collect()
+    };
+    let values = values.join(",");
+    ok(&format!(
+        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{values}]}}]}}}}"#
+    ))
+}
+
+#[test]
+fn each_status_is_told_in_a_sentence() {
+    let says = |line: &'static str, body: &'static str| move |_: &str| status(line, "application/json", body);
+    check(says("401 Unauthorized", ""), "wrong user, password or token (401)");
+    check(
+        says("403 Forbidden", "no org id"),
+        "access denied (403): no org id; check the user's permissions, or a missing header such as X-Scope-OrgID (--header)",
+    );
+    check(
+        says("404 Not Found", "404 page not found"),
+        "not found (404); if the API has a prefix, add it to the URL, such as http://host/prometheus",
+    );
+    check(
+        says(
+            "422 Unprocessable Entity",
+            r#"{"status":"error","errorType":"execution","error":"what is this?"}"#,
+        ),
+        "the server rejects the query (422): what is this?; check --match and --mapping",
+    );
+    check(
+        says("302 Found\r\nLocation: https://login.example.com/?token=x", ""),
+        "the server redirects: https://login.example.com/; use that URL",
+    );
+    check(
+        says("429 Too Many Requests\r\nRetry-After: 3600", ""),
+        "too many requests (429); try again after 1h",
+    );
+    check(
+        says("200 OK", "<!doctype html><title>Sign in</title>"),
+        "the response is a web page: Sign in; check that the URL is that of the API and needs no login",
+    );
+    check(
+        says("200 OK", r#"{"status":"success","da"#),
+        "the response is truncated; check the server's and proxies' limits, or shorten --lookback",
+    );
+}
+
+#[test]
+fn a_server_that_fails_for_now_is_asked_again() {
+    let (count, tries) = mpsc::channel();
+    let server = Server::new(move |_| {
+        let _ = count.send(());
+        status("503 Service Unavailable\r\nRetry-After: 0", "text/plain", "still starting")
+    });
+    let (past, told) = ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &Credentials::default());
+    let said = past.unwrap_err().to_string();
+    assert!(
+        said.ends_with("the server failed (503): still starting; try again later, or check its log"),
+        "{said}"
+    );
+    assert!(told.iter().all(|it| it.contains("; retrying in 0s")), "{told:?}");
+    assert_eq!((told.len(), tries.try_iter().count()), (3, 4));
+}
+
+#[test]
+fn nobody_listens() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let says = |url: &str| ask(url, &Credentials::default()).0.unwrap_err().to_string();
+    let said = says(&format!("prometheus:http://127.0.0.1:{port}"));
+    assert!(said.contains("cannot reach the server: ") && said.contains("check that it runs"), "{said}");
+    let said = says("influxdb:http://no-such-host.invalid:8086/telegraf");
+    assert!(said.starts_with("http://no-such-host.invalid:8086: unknown host name"), "{said}");
+    let server = Server::new(|_| ok("{}"));
+    let said = says(&format!("prometheus:https://127.0.0.1:{}", server.port));
+    assert!(said.contains("TLS failed: ") && said.contains("--ca-file"), "{said}");
+}
+
+#[test]
+fn half_an_answer_is_asked_for_again_and_then_told() {
+    let server = Server::new(|_| {
+        "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nRetry-After: 0\r\nConnection: close\r\n\r\n{\"sta".into()
+    });
+    let (past, told) =
+        ask(&format!("influxdb:http://127.0.0.1:{}/telegraf", server.port), &Credentials::default());
+    let said = past.unwrap_err().to_string();
+    assert!(said.contains("the response is truncated"), "{said}");
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
+fn nothing_found_is_told_with_what_there_is() {
+    check(
+        |question| match question.contains("match[]") {
+            true => ok(r#"{"status":"success","data":[]}"#),
+            false if question.contains("/label/") => ok(r#"{"status":"success","data":["a:1","b:1"]}"#),
+            false => ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
+        },
+        "the server has no data for anomaly_signal, node_cpu_seconds_total; in this range it has the instances a:1, b:1; check --host, --match and --lookback, or pass the server's names with --mapping",
+    );
+    check(
+        |question| match question.contains("/label/") {
+            true => ok(r#"{"status":"success","data":["a:1","b:1"]}"#),
+            false => series(question, "1"),
+        },
+        "the server has several hosts (a:1, b:1); select one with --host NAME, or --match 'instance=\"NAME\"'",
+    );
+    // NaN is what a stale series has.
+    let server = Server::new(|question| series(question, "NaN"));
+    let said =
+        ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &Credentials::default()).0.unwrap_err();
+    assert!(said.to_string().contains("the server has no data for "), "{said}");
+}
+
+#[test]
+fn who_asks_is_said_and_never_shown() {
+    let heard = |kind: &str, access: &Credentials| {
+        let server = Server::new(|_| status("401 Unauthorized", "text/plain", ""));
+        let url = format!("{kind}:http://anna:geheim@127.0.0.1:{}/telegraf", server.port);
+        assert!(ask(&url, access).0.is_err());
+        server.asked.recv().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "abc\n").unwrap();
+    let with_token = Credentials {
+        token_file: token,
+        headers: vec!["X-Scope-OrgID: team".into()],
+        ..Credentials::default()
+    };
+    let bertha = Credentials { user: "bertha:b".into(), ..Credentials::default() };
+    assert!(heard("prometheus", &Credentials::default()).ends_with("Basic YW5uYTpnZWhlaW0="));
+    assert!(heard("influxdb", &bertha).ends_with("Basic YmVydGhhOmI="));
+    let prometheus = heard("prometheus", &with_token);
+    assert!(prometheus.contains("Bearer abc") && prometheus.contains("team"), "{prometheus}");
+    assert!(heard("influxdb", &with_token).contains("Token abc"));
+}
+
+#[test]
+fn wrong_units_are_told() {
+    let server = Server::new(|question| match question.contains("anomaly_signal") {
+        true if question.contains("/label/") => ok(r#"{"status":"success","data":[]}"#),
+        true => ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
+        false => series(question, if question.contains("MemTotal_bytes") { "4000000" } else { "1" }),
+    });
+    let said =
+        ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &Credentials::default()).0.unwrap_err();
+    let expect =
+        "wrong unit: hostnorm_memory_size_bytes (from node_memory_MemTotal_bytes) has values such as ";
+    assert!(said.to_string().starts_with(expect) && said.to_string().contains("times: 1024"), "{said}");
+}

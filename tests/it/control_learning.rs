@@ -1,0 +1,206 @@
+//! What is learned can be steered: an anomaly accepted, a span forgotten, learning switched off, a model tried out, a
+//! training asked for or due because signals drifted.
+
+use crate::simulated_host;
+
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::report::{Assessment, EpisodeTransition};
+use hostnorm::scorer::ScorerHistory;
+use hostnorm::simulate::COLUMNS;
+use hostnorm::training::{self, TrainedModel};
+use hostnorm::window::Point;
+
+use simulated_host::{SIGNALS, VALUE, readings};
+
+const EVERY: f64 = 60.0;
+/// The memory used, among the signals.
+const MEMORY: usize = 5;
+
+fn settings() -> EngineSettings {
+    EngineSettings { interval: EVERY, window: 1, warmup: 3_600.0, ..EngineSettings::default() }
+}
+
+/// The machine with its memory at this share from now on.
+fn with_memory(reading: &Reading, share: f64) -> Reading {
+    let mut changed = Reading::new(reading.at);
+    for sample in reading.host_values().unwrap().iter() {
+        let is_memory = sample.labels == Labels::new([COLUMNS[MEMORY].name]);
+        changed.host().set_by(&VALUE, &sample.labels, if is_memory { share } else { sample.value });
+    }
+    changed
+}
+
+fn step(engine: &mut Engine, reading: Reading) -> Assessment {
+    engine.step(reading).assessments.remove(&Subject::Host).unwrap()
+}
+
+fn model(engine: &mut Engine, seed: u64) -> TrainedModel {
+    engine.request_training(SubjectKind::Host).unwrap();
+    let set = engine.due(SubjectKind::Host).unwrap();
+    training::train(&set, &training::TrainingSettings::default(), seed).unwrap()
+}
+
+/// A host that is known for two quiet days, and the readings after them.
+fn known(rest: usize) -> (Engine, Vec<Reading>) {
+    let mut history = readings(4, EVERY, 2_880 + rest, 0, 0);
+    let rest = history.split_off(2_880);
+    let mut engine = Engine::new(&SIGNALS, &settings());
+    history.into_iter().for_each(|it| drop(engine.step(it)));
+    let model = model(&mut engine, 1);
+    engine.install(SubjectKind::Host, &model.eif);
+    engine.compare_with(SubjectKind::Host, &model.reference);
+    (engine, rest)
+}
+
+#[test]
+fn an_anomaly_is_accepted_when_somebody_says_so() {
+    let (mut engine, rest) = known(400);
+    assert!(engine.accept().is_empty(), "there is none");
+    let mut accepted = None;
+    for (idx, reading) in rest.iter().enumerate() {
+        let judgement = step(&mut engine, with_memory(reading, 0.97));
+        match judgement.transition {
+            Some(EpisodeTransition::Accepted(_)) => accepted = Some(idx),
+            Some(EpisodeTransition::Began) => {
+                assert_eq!(accepted, None, "at {idx}: what was accepted is no anomaly again");
+            }
+            _ => {}
+        }
+        if idx == 30 {
+            assert!(judgement.episode.is_some());
+            assert_eq!(engine.accept(), [Subject::Host]);
+        }
+    }
+    assert_eq!(accepted, Some(31));
+}
+
+#[test]
+fn a_training_can_be_asked_for() {
+    let mut engine = Engine::new(&SIGNALS, &settings());
+    let refused = engine.request_training(SubjectKind::Host).unwrap_err();
+    assert_eq!(refused, "too little data: the warm-up is not over");
+    let (mut engine, _) = known(0);
+    assert!(engine.due(SubjectKind::Host).is_none());
+    engine.request_training(SubjectKind::Host).unwrap();
+    let set = engine.due(SubjectKind::Host).unwrap();
+    assert!(engine.due(SubjectKind::Host).is_none(), "once");
+    let [from, to] = set.span.unwrap();
+    assert!(to.0 - from.0 > 1.9 * 86_400.0 && set.rows.len() > 2_000);
+}
+
+#[test]
+fn what_is_not_learned_changes_nothing() {
+    let (mut engine, rest) = known(300);
+    engine.set_learning(false);
+    let before = step(&mut engine, rest[0].clone()).signals[MEMORY].expected.unwrap();
+    for reading in &rest[1..] {
+        step(&mut engine, with_memory(reading, 0.97));
+    }
+    assert_eq!(
+        engine.request_training(SubjectKind::Host).unwrap_err(),
+        "learning is off; run hostnorm learn on to resume it"
+    );
+    assert!(engine.due(SubjectKind::Host).is_none());
+    let after = step(&mut engine, with_memory(&rest[299], 0.97)).signals[MEMORY].expected.unwrap();
+    // The time of day counts still.
+    assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
+}
+
+#[test]
+fn a_new_model_is_tried_out_beside_the_old_one() {
+    let (mut engine, rest) = known(200);
+    let new = model(&mut engine, 2);
+    engine.try_out(SubjectKind::Host, &new.eif);
+    for reading in &rest[..50] {
+        let opinion = step(&mut engine, reading.clone()).details.unwrap();
+        let shadow = opinion.shadow.unwrap();
+        assert!((shadow.score - opinion.momentary).abs() < 0.3, "{} {}", shadow.score, opinion.momentary);
+        assert!((0.3..1.0).contains(&shadow.forest), "{}", shadow.forest);
+    }
+    let tally = engine.tally(SubjectKind::Host);
+    assert_eq!([tally.readings as usize, tally.seconds as usize], [50, 50 * EVERY as usize]);
+    // A restart goes on counting, in whichever order model and snapshot come.
+    let snapshot = engine.snapshot();
+    for first in [true, false] {
+        let mut again = Engine::new(&SIGNALS, &settings());
+        if first {
+            again.try_out(SubjectKind::Host, &new.eif);
+        }
+        again.restore(&snapshot).unwrap();
+        if !first {
+            again.try_out(SubjectKind::Host, &new.eif);
+        }
+        again.resume_from(rest[49].clone().into());
+        let one = step(&mut again, rest[50].clone()).details.unwrap();
+        assert!(one.shadow.is_some());
+        assert!((again.tally(SubjectKind::Host).readings - 51.0).abs() < 1e-9);
+    }
+    // With the same model the shadow says the same, once what was smoothed before has gone.
+    engine.try_out(SubjectKind::Host, &new.eif);
+    engine.install(SubjectKind::Host, &new.eif);
+    let opinions: Vec<_> =
+        rest[50..199].iter().map(|it| step(&mut engine, it.clone()).details.unwrap()).collect();
+    let last = opinions.last().unwrap();
+    assert!((last.shadow.as_ref().unwrap().score - last.momentary).abs() < 1e-9);
+    engine.drop_shadow(SubjectKind::Host);
+    assert!(step(&mut engine, with_memory(&rest[199], 0.3)).details.unwrap().shadow.is_none());
+}
+
+#[test]
+fn signals_that_drift_are_told_and_trained_on() {
+    let (mut engine, rest) = known(2_880);
+    let ratio = |judgement: &Assessment, idx: usize| judgement.signals[idx].drift;
+    let quiet = step(&mut engine, rest[0].clone());
+    assert!(ratio(&quiet, MEMORY).unwrap() < 1.0);
+    let (mut above, mut due) = (None, None);
+    for (idx, reading) in rest.iter().enumerate().skip(1) {
+        let usual = quiet.signals[MEMORY].value;
+        let judgement = step(&mut engine, with_memory(reading, (usual + 0.3).min(0.95)));
+        if judgement.episode.is_some() {
+            engine.accept();
+        }
+        if ratio(&judgement, MEMORY).unwrap() >= 1.0 {
+            above = above.or(Some(idx));
+        }
+        if due.is_none() && engine.due(SubjectKind::Host).is_some() {
+            due = Some(idx);
+        }
+    }
+    let (above, due) = (above.unwrap(), due.unwrap());
+    assert!(above < 1_440, "within a day, after {above} minutes");
+    assert!(above <= due && due < above + 60, "drift after {above} minutes, due after {due}");
+}
+
+#[test]
+fn what_was_learned_in_a_span_can_be_forgotten() {
+    let (mut live, mut points) = (Engine::new(&SIGNALS, &settings()), Vec::new());
+    let history = readings(6, EVERY, 2 * 1_440, 0, 0);
+    let mut judgement = Assessment::default();
+    for (idx, reading) in history.into_iter().enumerate() {
+        // Learned as if it were ordinary: nobody knew.
+        let reading = if idx >= 2_400 { with_memory(&reading, 0.9) } else { reading };
+        judgement = step(&mut live, reading.clone());
+        if idx > 0 {
+            let values = judgement.signals.iter().map(|it| it.value).collect();
+            let point = Point { at: reading.at, values, missing: vec![false; SIGNALS.len()] };
+            points.push(ScorerHistory { point, in_anomaly: false, weight: 1.0, score: None });
+        }
+    }
+    let [learned, usual] = [points.len() - 1, 1_000].map(|idx| points[idx].point.values[MEMORY]);
+    assert!((learned - 0.9).abs() < 1e-9);
+    let before = judgement.signals[MEMORY].expected.unwrap().value;
+    let mut rebuilt = live.rebuilt();
+    rebuilt.warm(&Subject::Host, &points[..2_399]);
+    live.take_over(rebuilt);
+    let at = points[points.len() - 1].point.at.0 + EVERY;
+    let mut next = Reading::new(Timestamp(at));
+    for (idx, value) in points[1_000].point.values.iter().enumerate() {
+        next.host().set_by(&VALUE, &Labels::new([COLUMNS[idx].name]), *value);
+    }
+    let after = step(&mut live, next);
+    let expected = after.signals[MEMORY].expected.unwrap().value;
+    assert!((expected - usual).abs() < 0.5 * (before - usual).abs(), "{usual}: {before}, then {expected}");
+    assert!(after.ready && after.details.is_some(), "the score stays");
+    assert!(live.due(SubjectKind::Host).is_some(), "the model knows it still");
+}

@@ -1,0 +1,251 @@
+//! Whatever the files hold, no source panics, an error names its path, and other sources keep their values.
+
+use crate::captured_tree;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hostnorm::reading::{Reading, Sample, Timestamp};
+use hostnorm::sources::{RootPaths, SOURCES, SourceInfo, SourceSettings, Sources};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use captured_tree::{copy, fixtures};
+
+/// Each file of the fixtures with the sources that read it.
+const FILES: &[(&str, &[&str])] = &[
+    ("proc/uptime", &["context"]),
+    ("proc/locks", &["context"]),
+    ("proc/stat", &["cpu", "stat"]),
+    ("proc/meminfo", &["memory"]),
+    ("proc/vmstat", &["memory"]),
+    ("proc/loadavg", &["load"]),
+    ("proc/pressure/cpu", &["pressure"]),
+    ("proc/pressure/memory", &["pressure"]),
+    ("proc/pressure/io", &["pressure"]),
+    ("proc/diskstats", &["disk"]),
+    ("proc/1/mountinfo", &["filesystem"]),
+    ("proc/1/net/dev", &["network"]),
+    ("proc/1/net/snmp", &["tcp"]),
+    ("proc/1/net/sockstat", &["tcp"]),
+    ("proc/sys/fs/file-nr", &["stat"]),
+    ("sys/class/hwmon/hwmon0/name", &["sensors"]),
+    ("sys/class/hwmon/hwmon0/temp1_input", &["sensors"]),
+    ("sys/class/hwmon/hwmon0/temp1_label", &["sensors"]),
+];
+
+/// Over the bound of a file.
+const HUGE: usize = (4 << 20) + 1;
+
+/// A copy of the fixtures, to be spoiled.
+struct Tree {
+    dir: TempDir,
+    /// What the sources give of the sound tree.
+    sound: Reading,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&fixtures(), dir.path());
+        let sound = read(dir.path());
+        assert_eq!(sound.problems, []);
+        Self { dir, sound }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    /// Reads with one file replaced, checks what holds whatever the file says, puts the file back.
+    fn check(&self, file: &str, readers: &[&str], content: &[u8]) -> Reading {
+        let path = self.path(file);
+        let kept = fs::read(&path).unwrap();
+        fs::write(&path, content).unwrap();
+        let reading = self.check_read(file, readers);
+        fs::write(&path, kept).unwrap();
+        reading
+    }
+
+    fn check_read(&self, file: &str, readers: &[&str]) -> Reading {
+        let reading = read(self.dir.path());
+        for problem in &reading.problems {
+            assert!(readers.contains(&problem.source), "{problem:?}");
+            let path = self.path(file);
+            assert!(problem.what.contains(path.to_str().unwrap()), "{problem:?} names no {file}");
+            assert!(problem.what.chars().count() < 600, "{problem:?} is long");
+        }
+        for row in SOURCES.iter().filter(|row| comparable(row) && !readers.contains(&row.name)) {
+            assert_eq!(of(row, &reading), of(row, &self.sound), "{} is spoiled by {file}", row.name);
+        }
+        no_series_comes_twice(&reading);
+        reading
+    }
+}
+
+/// The machine that runs the test is in these, and how busy it is.
+fn comparable(row: &SourceInfo) -> bool {
+    row.name != "self" && row.name != "filesystem"
+}
+
+fn of<'a>(row: &SourceInfo, reading: &'a Reading) -> Vec<&'a Sample> {
+    let samples = reading.subjects.values().flat_map(|it| it.iter());
+    samples.filter(|it| row.metrics.contains(&it.metric)).collect()
+}
+
+fn no_series_comes_twice(reading: &Reading) {
+    for values in reading.subjects.values() {
+        let mut series = values.iter().map(|it| (it.metric.name, &it.labels)).collect::<Vec<_>>();
+        series.sort();
+        for pair in series.windows(2) {
+            assert_ne!(pair[0], pair[1]);
+        }
+    }
+}
+
+fn read(tree: &Path) -> Reading {
+    let roots = RootPaths { procfs: tree.join("proc"), sysfs: tree.join("sys"), rootfs: tree.into() };
+    let mut sources =
+        Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, |it| it != "self");
+    sources.read_all(Timestamp(0.0));
+    sources.read_all(Timestamp(1.0))
+}
+
+#[test]
+fn a_tree_that_is_absent_or_empty_has_nothing_and_no_problem() {
+    let dir = tempfile::tempdir().unwrap();
+    for tree in [dir.path().join("absent"), dir.path().to_owned()] {
+        let reading = read(&tree);
+        assert_eq!(reading.problems, []);
+        assert!(reading.subjects.values().all(|it| it.iter().next().is_none()));
+    }
+}
+
+#[test]
+fn each_row_is_tried() {
+    for row in SOURCES.iter().filter(|row| row.name != "self") {
+        assert!(FILES.iter().any(|(_, readers)| readers.contains(&row.name)), "{}", row.name);
+    }
+}
+
+#[test]
+fn one_file_may_be_absent() {
+    let tree = Tree::new();
+    for (file, readers) in FILES {
+        let (path, aside) = (tree.path(file), tree.path("aside"));
+        fs::rename(&path, &aside).unwrap();
+        let reading = tree.check_read(file, readers);
+        assert_eq!(reading.problems, [], "{file}");
+        fs::rename(&aside, &path).unwrap();
+    }
+}
+
+#[test]
+fn files_may_be_empty_truncated_or_doubled() {
+    let tree = Tree::new();
+    for (file, readers) in FILES {
+        let whole = fs::read(tree.path(file)).unwrap();
+        let step = (whole.len() / 60).max(1);
+        for end in (0..whole.len()).step_by(step) {
+            tree.check(file, readers, &whole[..end]);
+        }
+        tree.check(file, readers, &whole.repeat(2));
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_a_problem() {
+    let tree = Tree::new();
+    for (file, readers) in FILES {
+        // A sensor that says nothing sensible is one that is not wired.
+        let problems = if file.starts_with("sys") { 0 } else { readers.len() };
+        for content in
+            [&b""[..], b"\n\n\n", b"\xff\xfe\x00\x01\n\x80", b"cpu some Tcp: 1 2 3 : - x\n", &[0; 999]]
+        {
+            let reading = tree.check(file, readers, content);
+            // Where nobody holds a lock the list is empty.
+            let problems =
+                if *file == "proc/locks" && content.trim_ascii().is_empty() { 0 } else { problems };
+            let given = readers.iter().any(|it| of(row(it), &reading).len() < of(row(it), &tree.sound).len());
+            assert!(reading.problems.len() == problems || given, "{file}: {:?}", reading.problems);
+        }
+        let huge = b"some text\n".repeat(HUGE / 10 + 1);
+        let reading = tree.check(file, readers, &huge);
+        assert_eq!(reading.problems.len(), problems, "{file}");
+        assert!(reading.problems.iter().all(|it| it.what.contains("larger than")), "{:?}", reading.problems);
+    }
+}
+
+fn row(name: &str) -> &'static SourceInfo {
+    SOURCES.iter().find(|it| it.name == name).unwrap()
+}
+
+#[test]
+fn files_may_be_forbidden_or_directories_or_loops() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let tree = Tree::new();
+    for (file, readers) in FILES {
+        let (path, aside) = (tree.path(file), tree.path("aside"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+        // The superuser reads it all the same.
+        tree.check_read(file, readers);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+
+        fs::rename(&path, &aside).unwrap();
+        fs::create_dir(&path).unwrap();
+        tree.check_read(file, readers);
+        fs::remove_dir(&path).unwrap();
+        symlink(&path, &path).unwrap();
+        tree.check_read(file, readers);
+        fs::remove_file(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+    }
+}
+
+#[test]
+fn thousands_of_devices_are_bounded_and_counted() {
+    let tree = Tree::new();
+    let disk = |it| format!("8 {it} sd{it} 1 2 3 4 5 6 7 8 9 10 11\n");
+    let nic = |it| format!("eth{it}: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n");
+    let mount = |it| format!("1 0 8:1 / /srv/{it} rw - ext4 /dev/a rw\n");
+    let lists = [
+        ("proc/diskstats", "disk", (0..9999).map(disk).collect::<String>()),
+        ("proc/1/net/dev", "network", format!("x | y\nx | y\n{}", (0..9999).map(nic).collect::<String>())),
+        ("proc/1/mountinfo", "filesystem", (0..9999).map(mount).collect::<String>()),
+    ];
+    for (file, name, text) in lists {
+        let reading = tree.check(file, &[name], text.as_bytes());
+        assert_eq!(reading.problems, []);
+        let given = of(row(name), &reading);
+        assert!(given.len() < 256 * 9, "{name} gives {}", given.len());
+        let dropped = given.iter().find(|it| it.metric.name.ends_with("_dropped")).unwrap();
+        assert!(9000.0 < dropped.value, "{name} drops {}", dropped.value);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_spoils_more_than_its_source(idx in 0..FILES.len(), text in "([a-zA-Z:|/=. 0-9-]|\n|\\PC){0,200}") {
+        let tree = Tree::new();
+        let (file, readers) = FILES[idx];
+        tree.check(file, readers, text.as_bytes());
+    }
+
+    #[test]
+    fn no_bytes_spoil_more_than_their_source(
+        idx in 0..FILES.len(),
+        at in 0usize..4000,
+        bytes in prop::collection::vec(any::<u8>(), 1..8),
+    ) {
+        let tree = Tree::new();
+        let (file, readers) = FILES[idx];
+        let mut content = fs::read(tree.path(file)).unwrap();
+        let at = at % content.len().max(1);
+        let end = (at + bytes.len()).min(content.len());
+        content.splice(at..end, bytes);
+        tree.check(file, readers, &content);
+    }
+}

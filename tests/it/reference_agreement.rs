@@ -1,0 +1,117 @@
+//! Each step of the pipeline agrees with the reference implementation on labeled servers' metrics.
+//!
+//! `tests/quality/parts.py` wrote what the reference finds, row by row; the forest is not here, as its random numbers
+//! differ (`tests/it/detection_forest.rs` compares it by its area under the curve).
+
+use std::path::Path;
+
+use hostnorm::detect::expectation::Expectation;
+use hostnorm::detect::signal_ranking::SignalRanking;
+use hostnorm::detect::{DetectorOutput, Detectors, FeatureSpec, LearnStep, PointView};
+use hostnorm::reading::Timestamp;
+use hostnorm::table::{Table, TableRow};
+use hostnorm::window::Point;
+
+const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+/// How far a figure may be off, as a share of it, or of 1 where it is smaller.
+const TOLERANCE: f64 = 1e-3;
+
+/// What is found in one row: top5, distance, novelty, the sums of |z| and of blame, the number of seasonal signals.
+type Parts = [f64; 6];
+
+struct Pipeline {
+    expectation: Expectation,
+    blame: SignalRanking,
+    detectors: Detectors,
+}
+
+impl Pipeline {
+    fn new(signals: usize, per_day: f64) -> Self {
+        let shape = FeatureSpec {
+            points_per_day: per_day,
+            points_min: 31.0,
+            novelty_half_life: 20.0,
+            ..FeatureSpec::plain(vec![0.0; signals], 7.0 * per_day)
+        };
+        Self {
+            expectation: Expectation::new(&shape),
+            blame: SignalRanking::new(&shape),
+            detectors: Detectors::new(&shape),
+        }
+    }
+
+    fn step(&mut self, point: &Point) -> Parts {
+        let distances = self.expectation.distances(point);
+        let view = PointView { point, z: &distances.z, noise: &distances.noise, threshold_factor: 1.0 };
+        let scores = self.detectors.judge(&view).map(|it| match it {
+            DetectorOutput::Score { score, .. } => *score,
+            DetectorOutput::Abstain => 0.0,
+        });
+        let mut sizes: Vec<f64> = distances.z.iter().map(|it| it.abs()).collect();
+        let blame: f64 = self.blame.of(point, &distances.z).iter().sum();
+        let z: f64 = sizes.iter().sum();
+        sizes.sort_by(|a, b| b.total_cmp(a));
+        sizes.truncate(5);
+        let top5 = sizes.iter().sum::<f64>() / sizes.len() as f64;
+        let seasonal = distances.seasonal.iter().filter(|it| **it).count() as f64;
+        let parts = [top5, scores.distance, scores.novelty, z, blame, seasonal];
+        self.detectors.learn(&view, WHOLE);
+        self.blame.learn(point, WHOLE);
+        self.expectation.learn(point, &distances, WHOLE, 1.0);
+        parts
+    }
+}
+
+fn check(name: &str, per_day: f64) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality");
+    let mut table = Table::open(&folder.join(format!("data/{name}.train.csv.xz"))).unwrap();
+    let expected = std::fs::read_to_string(folder.join(format!("parts/{name}.csv"))).unwrap();
+    let mut expected = expected.lines().skip(1).map(|line| {
+        let mut cells = line.split(',').map(|it| it.parse::<f64>().unwrap());
+        (cells.next().unwrap() as usize, std::array::from_fn::<f64, 6, _>(|_| cells.next().unwrap()))
+    });
+    let mut next = expected.next();
+    let mut pipeline = Pipeline::new(table.columns().len(), per_day);
+    let (mut row, mut point, mut compared, mut wrong) =
+        (TableRow::default(), Point::unknown(table.columns().len()), 0, Vec::new());
+    let mut t = 0;
+    while table.next_row(&mut row).unwrap()
+        && let Some((at, parts)) = next
+    {
+        // The reference computes in single precision.
+        let values: Vec<f64> = row.values.iter().map(|it| f64::from(*it as f32)).collect();
+        point.advance(Timestamp(t as f64 * 86_400.0 / per_day), &values, &row.missing);
+        let found = pipeline.step(&point);
+        if t == at {
+            let far = found.iter().zip(&parts).any(|(a, b)| (a - b).abs() > TOLERANCE * b.abs().max(1.0));
+            if far {
+                wrong.push(format!("row {at}: {found:.4?}, the reference {parts:.4?}"));
+            }
+            compared += 1;
+            next = expected.next();
+        }
+        t += 1;
+    }
+    assert!(compared > 60, "{name}: {compared} rows");
+    assert!(
+        wrong.is_empty(),
+        "{name}: {} of {compared} rows\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(8)].join("\n")
+    );
+}
+
+#[test]
+fn a_server_by_the_minute() {
+    check("smd-machine-1-2", 1440.0);
+}
+
+#[test]
+fn a_server_by_five_minutes() {
+    check("asd-omi-1", 288.0);
+}
+
+#[test]
+fn a_single_signal_by_the_hour() {
+    check("nab-ambient_temperature_system_failure", 24.0);
+}

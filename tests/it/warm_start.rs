@@ -1,0 +1,164 @@
+//! From stored points to what is known: an engine that was warmed judges as the one that lived through the readings.
+
+use crate::simulated_host;
+
+use std::sync::Arc;
+
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::report::{Assessment, EpisodeTransition};
+use hostnorm::scorer::ScorerHistory;
+use hostnorm::simulate::WIDTH;
+use hostnorm::training;
+use hostnorm::window::Point;
+use proptest::prelude::*;
+
+use simulated_host::{SIGNALS, readings};
+
+fn settings(every: f64) -> EngineSettings {
+    EngineSettings { interval: every, window: 1, warmup: 3_600.0, ..EngineSettings::default() }
+}
+
+/// What a store would have kept of this judgement, each of whose readings is a whole point.
+fn past(at: Timestamp, judgement: &Assessment, kept: &mut Point) -> ScorerHistory {
+    let mut missing = vec![true; WIDTH];
+    for state in &judgement.signals {
+        let idx = SIGNALS.iter().position(|it| std::ptr::eq(it, state.signal)).unwrap();
+        (kept.values[idx], missing[idx]) = (state.value, false);
+    }
+    let point = Point { at, values: kept.values.clone(), missing };
+    let score = judgement.details.as_ref().map(|it| it.score);
+    ScorerHistory { point, in_anomaly: judgement.episode.is_some(), weight: 1.0, score }
+}
+
+/// A life, what was stored of it, and an engine that knows it from there.
+fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<ScorerHistory>, Engine) {
+    let mut live = Engine::new(&SIGNALS, &settings(every));
+    let (mut points, mut kept) = (Vec::new(), Point::unknown(WIDTH));
+    let mut last = None;
+    for reading in history {
+        let report = live.step(reading.clone());
+        let judgement = &report.assessments[&Subject::Host];
+        // The first reading has no rates yet, so it is no point.
+        if last.is_some() {
+            points.push(past(reading.at, judgement, &mut kept));
+        }
+        if let Some((subject, history)) = live.due_history() {
+            live.take(&subject, &history.fit());
+        }
+        last = Some(report.reading);
+    }
+    let mut warm = Engine::new(&SIGNALS, &settings(every));
+    assert_eq!(warm.warm(&Subject::Host, &points), points.len());
+    if let Some((subject, history)) = warm.due_history() {
+        warm.take(&subject, &history.fit());
+    }
+    warm.resume_from(last.unwrap());
+    let model =
+        training::train(&live.due(SubjectKind::Host).unwrap(), &training::TrainingSettings::default(), 1)
+            .unwrap();
+    assert!(warm.due(SubjectKind::Host).is_some(), "it is ready");
+    live.install(SubjectKind::Host, &model.eif);
+    warm.install(SubjectKind::Host, &model.eif);
+    (live, points, warm)
+}
+
+/// How far the scores of both are apart, on average and at most.
+fn check(every: f64, days: usize, faults: usize, [mean_max, most_max]: [f64; 2]) {
+    let day = (86_400.0 / every) as usize;
+    let mut history = readings(3, every, (days - 1) * day, 2 * day, faults);
+    let rest = history.split_off(days * day);
+    let (mut live, _, mut warm) = lives(every, &history);
+    let (mut sum, mut most) = (0.0, 0.0_f64);
+    for (idx, reading) in rest.iter().enumerate() {
+        let [one, other] = [&mut live, &mut warm]
+            .map(|it| it.step(reading.clone()).assessments.remove(&Subject::Host).unwrap());
+        let (one, other) = (one.details.unwrap().momentary, other.details.unwrap().momentary);
+        // What the last reading left in the smoothed score of the one is not known to the other.
+        if idx >= 10 {
+            sum += (one - other).abs();
+            most = most.max((one - other).abs());
+        }
+    }
+    let mean = sum / (rest.len() - 10) as f64;
+    assert!(mean <= mean_max && most <= most_max, "{days} days: {mean} on average, {most} at most");
+}
+
+#[test]
+fn a_warmed_engine_judges_as_the_one_that_lived() {
+    // All of it is learned point by point.
+    check(60.0, 5, 6, [0.001, 0.02]);
+    // Most of it is thinned.
+    check(300.0, 40, 2, [0.05, 0.3]);
+}
+
+#[test]
+fn the_score_is_there_with_the_first_reading() {
+    let mut history = readings(5, 60.0, 3 * 1_440, 1_440, 0);
+    let rest = history.split_off(3 * 1_440);
+    let (_, points, _) = lives(60.0, &history);
+    let begun = |gap: usize| {
+        let mut engine = Engine::new(&SIGNALS, &EngineSettings { score_hold: 300.0, ..settings(60.0) });
+        engine.warm(&Subject::Host, &points);
+        if gap == 0 {
+            engine.resume_from(Arc::new(history.last().unwrap().clone()));
+        }
+        let judged = rest[gap..gap + 5].iter().map(|it| engine.step(it.clone()));
+        judged.map(|it| it.assessments[&Subject::Host].details.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(begun(0), [true; 5]);
+    // After a gap the last opinion stands as long as it is held, then a window has to be full.
+    assert_eq!(begun(2), [true; 5]);
+    assert_eq!(begun(20), [false, true, true, true, true]);
+}
+
+/// What is expected of the memory used after two hours of a full one, told to lie in an episode or not.
+fn expected_after(odd: bool, points: &[ScorerHistory], rest: &[Reading]) -> f64 {
+    let mut points = points.to_vec();
+    let from = points.len() - 120;
+    for past in &mut points[from..] {
+        past.point.values[5] = 0.99;
+        (past.in_anomaly, past.weight) = (odd, if odd { 0.2 } else { 1.0 });
+    }
+    let mut engine = Engine::new(&SIGNALS, &settings(60.0));
+    engine.warm(&Subject::Host, &points);
+    let judged = rest.iter().map(|it| engine.step(it.clone())).last().unwrap();
+    judged.assessments[&Subject::Host].signals[5].expected.unwrap().value
+}
+
+#[test]
+fn what_lay_in_an_episode_is_no_new_normal() {
+    let mut history = readings(9, 60.0, 4 * 1_440, 10, 0);
+    let rest = history.split_off(4 * 1_440);
+    let (_, points, _) = lives(60.0, &history);
+    let usual = points.iter().map(|it| it.point.values[5]).sum::<f64>() / points.len() as f64;
+    let (inside, outside) = (expected_after(true, &points, &rest), expected_after(false, &points, &rest));
+    assert!(outside - usual > 2.0 * (inside - usual), "{usual}, then {inside} or {outside}");
+}
+
+#[test]
+fn points_of_any_kind_do_no_harm() {
+    let (number, time) = (prop::num::f64::ANY, prop::num::f64::ANY);
+    let point = (
+        time,
+        prop::collection::vec((number, any::<bool>()), WIDTH - 1..=WIDTH),
+        any::<bool>(),
+        number,
+        number,
+    );
+    proptest!(ProptestConfig::with_cases(64), |(points in prop::collection::vec(point, 0..60))| {
+        let points: Vec<ScorerHistory> = points.into_iter().map(|(at, signals, odd, weight, score)| {
+            let (values, missing) = signals.into_iter().unzip();
+            ScorerHistory { point: Point { at: Timestamp(at), values, missing }, in_anomaly: odd, weight, score: Some(score) }
+        }).collect();
+        let mut engine = Engine::new(&SIGNALS, &EngineSettings { budget: "1 per day".parse().unwrap(), ..settings(60.0) });
+        engine.warm(&Subject::Host, &points);
+        for reading in readings(1, 60.0, 20, 0, 0) {
+            let report = engine.step(reading);
+            let judgement = &report.assessments[&Subject::Host];
+            prop_assert!(judgement.details.iter().all(|it| it.score.is_finite()));
+            prop_assert!(judgement.transition != Some(EpisodeTransition::Changed) || judgement.episode.is_some());
+        }
+        let _ = engine.snapshot();
+    });
+}
