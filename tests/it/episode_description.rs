@@ -157,6 +157,6 @@ fn the_earliest_hundred_episodes_are_described_and_the_others_counted() {
     assert!(series.iter().all(|(id, _)| id.as_str() < "2026-11-21T10:01:40Z"), "{series:?}");
     let page = MetricsPage::new(Arc::clone(&report), Arc::default(), Arc::default());
     let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
-    assert!(text.contains("\nanomaly_episodes_undescribed 50\n"));
+    assert!(text.contains("\nanomaly_episode_info_dropped 50\n"));
     assert!(text.contains("\nanomaly_episodes_total{kind=\"container\",subject=\"web-000\"} 1\n"));
 }
