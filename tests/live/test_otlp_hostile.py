@@ -118,7 +118,7 @@ class Case:
         options = ["--interval=100ms", "--warmup=10s"]
         if protocol:
             options += [f"--otlp.endpoint=http://127.0.0.1:{server(act)}", f"--otlp.protocol={protocol}"]
-            options += ["--otlp.schedule-delay=500ms", "--otlp.timeout=2s", "--otlp.queue=256"]
+            options += ["--otlp.schedule-delay=500ms", "--otlp.timeout=2s", "--otlp.queue-size=256"]
         self.path = pathlib.Path(folder, name.replace(" ", "_"))
         self.log = self.path.open("w+")
         self.program = hostnorm(binary, *options, log=self.log)

@@ -89,7 +89,7 @@ def test_notify(binary, folder, log):
         manager.hears("that it is ready", "READY=1")
         if value(fetch(f"http://127.0.0.1:{port}/metrics")[2], "hostnorm_load1") is None:
             pytest.fail("ready was said before there was a reading")
-        manager.hears("when the first score will be there", "STATUS=learning what is normal on this host; the first.*Z")
+        manager.hears("when the first score will be there", "STATUS=learning; first score at .*Z")
         manager.hears("that all is well", "STATUS=(nothing unusual on this host|Anomaly on host: .*)")
         if "WATCHDOG=1" in manager.lines():
             pytest.fail("a sign of life was given to nobody who waits for one")

@@ -40,11 +40,7 @@ function(config, board)
     ],
   ];
 
-<<<<<<< HEAD
-  local quality = [
-=======
   local detection = [
->>>>>>> 5023712 (Tell contributors how to set up, test and add things, and check spelling and prose in ./check)
     [
       lines('Age of the model', 'Time since the model in use was trained. By default a new model is trained daily.', 's', [
         ['time() - hostnorm_model_trained_timestamp_seconds{@}', '{{instance}} {{kind}}'],
@@ -112,11 +108,7 @@ function(config, board)
     [
       board.row('', now),
       board.row('Resource usage', cost),
-<<<<<<< HEAD
-      board.row('Quality of detection', quality),
-=======
       board.row('Quality of detection', detection),
->>>>>>> 5023712 (Tell contributors how to set up, test and add things, and check spelling and prose in ./check)
       board.row('Store, scrapes and versions', keeping, collapsed=true),
     ],
     annotations=[
