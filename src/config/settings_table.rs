@@ -28,7 +28,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "accept_after",
         ValueType::Duration,
-        "Duration after which an anomaly becomes normal. At least 1m; sooner on a new host, after as long as it has been running, at least 1h",
+        "Duration after which an anomaly becomes normal, at least 1m. On a host known for less time, as long as it has been known, but at least 1h",
     ),
     row(
         "window",
@@ -38,7 +38,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "score_hold",
         ValueType::Duration,
-        "Time for which the highest score is exposed, at most 1h. Make it longer than the scrape interval",
+        "anomaly_score is the highest score within this time, at most 1h. Make it longer than the scrape interval",
     ),
     row(
         "smoothing",
@@ -49,7 +49,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "anomaly_weight",
         ValueType::Number,
-        "Weight with which points inside an anomaly are learned until it is accepted, 0 to 1",
+        "Weight of points learned during an anomaly that is not yet accepted: 0 ignores them, 1 learns them like any other",
     ),
     row(
         "retrain_interval",
@@ -98,7 +98,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "storage.episode_bytes",
         ValueType::Size,
-        "Readings and snapshots kept longer to explain episodes, in bytes. Those of the oldest episode are deleted first",
+        "Largest size of readings and snapshots kept beyond their retention to explain episodes. Those of the oldest episode are deleted first",
     ),
     row(
         "storage.commit_interval",

@@ -81,7 +81,7 @@ static DETECTOR_VOTE: Metric = Metric::gauge(
 .by(&["kind", "subject", "detector"]);
 static CONTRIBUTION: Metric = Metric::gauge(
     "anomaly_contribution",
-    "Share of the signal in anomaly_score, negative if it lowers the score; the largest five only. The label direction is the side of the expected value",
+    "Part of anomaly_score that the signal causes, in the same unit, negative if it lowers the score; the largest five only. The label direction is the side of the expected value",
 )
 .by(&["kind", "subject", "signal", "direction"]);
 static ABSENT: Metric = Metric::gauge(
