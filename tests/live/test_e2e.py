@@ -120,7 +120,7 @@ def over(program, server, receivers, seconds):
         pytest.fail(f"{len(firing)} messages while it fired, expected one")
     until("Slack is told of the end", 30, lambda: len(receivers.of("slack")) == 2)
     [slack] = receivers.of("slack")[1].content["attachments"]
-    if not slack["title"].startswith("[resolved]") or "Over after" not in slack["text"]:
+    if not slack["title"].startswith("[resolved]") or "Resolved after" not in slack["text"]:
         pytest.fail(f"the end is not told: {slack}")
     note(f"told: {slack['title']} {slack['text'].strip()}")
 
