@@ -28,7 +28,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "accept_after",
         ValueType::Duration,
-        "Duration after which an anomaly becomes normal, at least 1m. On a host known for less time, as long as it has been known, but at least 1h",
+        "Duration after which an anomaly becomes normal. At least 1m; on a newer host, the time since its first reading, but at least 1h",
     ),
     row(
         "window",
