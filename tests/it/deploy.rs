@@ -12,27 +12,20 @@ use hostnorm::sources::SOURCES;
 use hostnorm::store;
 use hostnorm::telemetry::otlp;
 
+use crate::project_files::{files, root};
+
 /// What looks like a metric and is none: files, users and names of secrets.
 const OTHERS: &[&str] = &["hostnorm_password"];
 
 const PREFIXES: &[&str] = &["hostnorm_", "anomaly_", "is_anomaly", "process_"];
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// All files below a folder, with their text.
-fn files(folder: &Path, found: &mut Vec<(String, String)>) {
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            let name = path.strip_prefix(root()).unwrap().display().to_string();
-            found.push((name, std::fs::read_to_string(&path).unwrap()));
-        }
-    }
+/// The text of each file in a folder and below it, with its name.
+fn texts_of(folder: &str) -> Vec<(String, String)> {
+    let text = |path: PathBuf| {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        (name, std::fs::read_to_string(&path).unwrap())
+    };
+    files(&root().join(folder)).into_iter().map(text).collect()
 }
 
 fn metrics() -> BTreeSet<&'static str> {
@@ -73,9 +66,7 @@ fn unknown(file: &str, text: &str, known: &BTreeSet<&str>) -> Vec<String> {
 #[test]
 fn each_metric_that_is_named_exists() {
     let known = metrics();
-    let mut texts = Vec::new();
-    files(&root().join("prometheus"), &mut texts);
-    files(&root().join("docs/runbooks"), &mut texts);
+    let texts = [texts_of("prometheus"), texts_of("docs/runbooks")].concat();
     let wrong: Vec<_> = texts.iter().flat_map(|(file, text)| unknown(file, text, &known)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -99,8 +90,7 @@ fn each_recorded_name_that_is_used_is_recorded() {
     let recorded = quoted("- record");
     assert!(!recorded.is_empty());
     let part = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == ':';
-    let mut texts = Vec::new();
-    files(&root().join("docs/runbooks"), &mut texts);
+    let mut texts = texts_of("docs/runbooks");
     texts.push(("prometheus/hostnorm-rules.yml".into(), rules.clone()));
     for (file, text) in &texts {
         let words = text
@@ -120,8 +110,7 @@ fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
     let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
     let alerts = rules.lines().filter_map(|it| it.trim().strip_prefix("- alert: \""));
     let alerts: BTreeSet<String> = alerts.map(|it| it.trim_end_matches('"').to_owned()).collect();
-    let mut texts = Vec::new();
-    files(&root().join("docs/runbooks"), &mut texts);
+    let texts = texts_of("docs/runbooks");
     let name = |path: &str| Path::new(path).file_stem().unwrap().to_str().unwrap().to_owned();
     let runbooks: BTreeSet<String> = texts.iter().map(|(path, _)| name(path)).collect();
     assert_eq!(alerts, runbooks);

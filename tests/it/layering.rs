@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::project_files::{files, root};
+
 mod import_cycles;
 
 /// The library, whose map lists all layers, and the program, which joins the top ones.
@@ -119,7 +121,7 @@ fn modules_use_only_what_stands_below() {
 #[test]
 fn every_module_has_a_row_and_a_telling_name() {
     let mut wrong = Vec::new();
-    for path in rust_files(&src()) {
+    for path in rust_files() {
         let module = module_of(&path);
         if row_of(&module).is_none() && !MAPS.contains(&module.as_str()) {
             wrong.push(format!("{}: {module} is in no row of LAYERS", path.display()));
@@ -136,7 +138,7 @@ fn every_module_has_a_row_and_a_telling_name() {
 #[test]
 fn files_can_be_read_at_a_sitting() {
     let mut wrong = Vec::new();
-    for path in rust_files(&src()) {
+    for path in rust_files() {
         let name = path.strip_prefix(src()).unwrap().to_string_lossy().into_owned();
         let lines = std::fs::read_to_string(&path).unwrap().lines().count();
         let may_be_long = LONG.iter().any(|(long, _)| *long == name);
@@ -163,7 +165,7 @@ fn finds_what_a_line_uses() {
 
 /// Calls `look` with place, module and text of each line that is not a comment, groups of `use` on one line.
 fn each_line(mut look: impl FnMut(&str, &str, &str)) {
-    for path in rust_files(&src()) {
+    for path in rust_files() {
         let text = std::fs::read_to_string(&path).unwrap();
         let mut group: Option<(usize, String)> = None;
         for (idx, line) in text.lines().enumerate() {
@@ -220,7 +222,7 @@ fn row_of(module: &str) -> Option<usize> {
 }
 
 fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    root().join("src")
 }
 
 fn module_of(path: &Path) -> String {
@@ -228,16 +230,8 @@ fn module_of(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-fn rust_files(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|it| it == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
+fn rust_files() -> Vec<PathBuf> {
+    let mut files = files(&src());
+    files.retain(|it| it.extension().is_some_and(|it| it == "rs"));
     files
 }

@@ -1,23 +1,8 @@
 //! Links in the documentation lead somewhere: to a file of the repository, and to a heading in it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
-}
-
-/// The pages in a folder and below it, but not in folders of builds and of tools.
-fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap().map(|it| it.unwrap()) {
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_str().unwrap();
-        if path.is_dir() && !name.starts_with('.') && !["target", "node_modules"].contains(&name) {
-            pages(&path, found);
-        } else if path.extension().is_some_and(|it| it == "md") {
-            found.push(path);
-        }
-    }
-}
+use crate::project_files::{files, root};
 
 /// The lines of a page that are not code.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
@@ -63,8 +48,8 @@ fn broken(page: &Path, target: &str) -> Option<String> {
 
 #[test]
 fn each_link_leads_somewhere() {
-    let mut found = Vec::new();
-    pages(&root(), &mut found);
+    let mut found = files(root());
+    found.retain(|it| it.extension().is_some_and(|it| it == "md"));
     assert!(found.iter().any(|it| it.ends_with("docs/glossary.md")));
     let mut wrong = Vec::new();
     for page in &found {

@@ -9,40 +9,40 @@
 )]
 
 mod absence;
-mod reference_agreement;
+mod backfill;
+#[cfg(target_os = "linux")]
+mod captured_machine;
+mod captured_tree;
 mod config_files;
+mod consecutive_incidents;
+mod control_learning;
 #[cfg(target_os = "linux")]
 mod demo;
 mod deploy;
-mod episode_description;
 mod detection_forest;
 mod docs;
 mod engine;
+mod episode_description;
 mod evaluate;
-mod known_events;
 mod exposition;
-mod reference_figures;
-mod backfill;
+mod fault_detection;
+mod http;
+mod known_events;
+mod layering;
+mod links;
 #[cfg(target_os = "linux")]
 mod malformed_kernel_files;
-mod consecutive_incidents;
-mod layering;
-mod control_learning;
-mod subject_lifecycle;
-mod links;
-mod simulated_host;
-#[cfg(target_os = "linux")]
-mod captured_machine;
 mod otlp;
+mod project_files;
+mod reference_agreement;
+mod reference_figures;
 mod replay;
 mod replay_properties;
-mod table;
-mod http;
 mod sampler;
 mod seasonal;
 mod selftest;
 mod simulate;
-mod fault_detection;
+mod simulated_host;
 mod snapshot;
 #[cfg(target_os = "linux")]
 mod sources;
@@ -50,8 +50,9 @@ mod store;
 mod store_commands;
 mod store_faults;
 mod subject_eviction;
+mod subject_lifecycle;
+mod table;
 mod train;
-mod captured_tree;
 mod validate;
 mod warm_start;
 mod words;

@@ -1,7 +1,9 @@
 //! Keeps retired words out of text that users read.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::project_files::{files, root};
 
 /// Each row: the retired words, as they begin at a word and in lower case; and what to write instead.
 const RETIRED: &[(&str, &str)] = &[
@@ -39,12 +41,13 @@ const RETIRED: &[(&str, &str)] = &[
 
 /// Files and directories that users read, beside the messages in `src`.
 const READ_BY_USERS: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs",
     "prometheus",
-    "alertmanager",
     "grafana/dashboards",
     "helm/hostnorm/README.md",
     "helm/hostnorm/values.yaml",
@@ -116,17 +119,4 @@ fn messages(code: &str) -> String {
         text.push('\n');
     }
     text
-}
-
-fn files(path: &Path) -> Vec<PathBuf> {
-    if !path.is_dir() {
-        return if path.exists() { vec![path.to_owned()] } else { Vec::new() };
-    }
-    let mut entries: Vec<_> = fs::read_dir(path).unwrap().map(|it| it.unwrap().path()).collect();
-    entries.sort();
-    entries.iter().flat_map(|it| files(it)).collect()
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

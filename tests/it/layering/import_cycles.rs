@@ -134,7 +134,7 @@ fn expanded(text: &str) -> Vec<String> {
 impl Sources {
     fn read() -> Self {
         let mut code = BTreeMap::new();
-        for path in rust_files(&src()) {
+        for path in rust_files() {
             let relative = path.strip_prefix(src()).unwrap().with_extension("");
             let mut module: Module = relative.iter().map(|it| it.to_string_lossy().into_owned()).collect();
             module.pop_if(|it| it == "mod");
