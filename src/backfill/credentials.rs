@@ -11,7 +11,7 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 /// Longest file of a secret or of certificates; a bundle of all authorities has 250 kB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// How a server is to be asked. It has no secrets, only the files in which they are.
+/// Credentials and TLS options for a server. Secrets are named by file, not held.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Credentials {
@@ -29,11 +29,11 @@ pub struct Credentials {
     pub cert_file: PathBuf,
     /// The key of our certificate.
     pub key_file: PathBuf,
-    /// Whether any certificate will do.
+    /// Whether any server certificate is accepted.
     pub insecure: bool,
 }
 
-/// Why a server cannot be asked in this way.
+/// Why these credentials cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialsError {
     /// A file cannot be read.
@@ -50,9 +50,9 @@ pub enum CredentialsError {
         /// What it should hold.
         wanted: &'static str,
     },
-    /// There is a password or a key, and nobody or nothing it belongs to.
+    /// A password without a user, or a key without a certificate.
     Alone(&'static str),
-    /// A header is none.
+    /// A header is not `Name: value`.
     Header(String),
 }
 

@@ -65,8 +65,8 @@ pub enum FetchErrorKind {
     Large(u64),
     /// A web page came instead of data.
     Page(String),
-    /// What came is JSON of another kind, or none.
-    Garbled(String),
+    /// The response is not the JSON that the API documents.
+    Malformed(String),
     /// The server has nothing of what was looked for.
     Nothing {
         /// The names that were looked for.
@@ -138,7 +138,7 @@ impl fmt::Display for FetchErrorKind {
                 "the response is a web page{}; check that the URL is that of the API and needs no login",
                 ServerMessage(title)
             ),
-            Self::Garbled(what) => write!(f, "unexpected response: {what}"),
+            Self::Malformed(what) => write!(f, "unexpected response: {what}"),
             Self::Nothing { names, instead } => {
                 write!(f, "the server has no data for {}", names.join(", "))?;
                 if !instead.is_empty() {

@@ -245,7 +245,7 @@ fn cause_of(error: &ureq::Error) -> FetchErrorKind {
             _ => FetchErrorKind::Refused(quoted(&io.to_string())),
         },
         ureq::Error::Protocol(_) | ureq::Error::Decompress(..) | ureq::Error::LargeResponseHeader(..) => {
-            FetchErrorKind::Garbled(format!("malformed HTTP response ({text})"))
+            FetchErrorKind::Malformed(format!("malformed HTTP response ({text})"))
         }
         _ => FetchErrorKind::Refused(text),
     }

@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::{Credentials, HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
 use crate::duration::HumanDuration;
 
-/// Where the past is at the first start, and how it is asked for. Of secrets only the files are named.
+/// The server with the history for the first start, and access to it. Secrets are named by file, not held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackfillSettings {
-    /// Where it is; empty for nowhere.
+    /// Kind and address of the server; empty for no backfill.
     pub from: String,
     /// How far back to learn from.
     pub lookback: HumanDuration,
-    /// Which host of the server; empty where there is but one.
+    /// This host in the labels of the server; empty if the server has only one.
     pub host: String,
-    /// More to choose series by.
+    /// Further conditions on series.
     #[serde(rename = "match")]
     pub selector: String,
-    /// A file with the names that the server has; empty for those that hostnorm brings along.
+    /// File with the metric names of the server; empty for the built-in mapping.
     pub mapping: PathBuf,
     /// Name of the user; empty for none.
     pub user: String,
@@ -36,7 +36,7 @@ pub struct BackfillSettings {
     pub cert_file: PathBuf,
     /// The key of our certificate.
     pub key_file: PathBuf,
-    /// Whether any certificate will do.
+    /// Whether any server certificate is accepted.
     pub insecure: bool,
 }
 
@@ -61,7 +61,7 @@ impl Default for BackfillSettings {
 }
 
 impl BackfillSettings {
-    /// How the server is asked.
+    /// The credentials among these settings.
     pub fn access(&self) -> Credentials {
         Credentials {
             user: self.user.clone(),

@@ -52,7 +52,7 @@ struct SnapshotBody {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotMismatch {
     /// It is no snapshot, or not all of it.
-    Garbled,
+    Corrupt,
     /// Its form is that of another version.
     Version {
         /// The version that wrote it, as far as that can be told.
@@ -79,7 +79,7 @@ pub enum SnapshotMismatch {
 impl fmt::Display for SnapshotMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Garbled => f.write_str("the snapshot is corrupt"),
+            Self::Corrupt => f.write_str("the snapshot is corrupt"),
             Self::Version { found } => write!(f, "the snapshot is of hostnorm {found}, this is {VERSION}"),
             Self::Signals { found, expected } => write!(
                 f,
@@ -166,14 +166,14 @@ impl Engine {
     /// When it is of another version, of other signals or settings, or garbled; then nothing changed.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotMismatch> {
         let rest = opened(MARK, snapshot, &SnapshotHeader::new(self))?;
-        let body: SnapshotBody = codec::read(rest).ok_or(SnapshotMismatch::Garbled)?;
+        let body: SnapshotBody = codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
         if body.states.len() > SUBJECTS_MAX {
-            return Err(SnapshotMismatch::Garbled);
+            return Err(SnapshotMismatch::Corrupt);
         }
         let mut states = BTreeMap::new();
         for (subject, saved) in body.states {
-            let fresh = self.fresh(subject.kind()).ok_or(SnapshotMismatch::Garbled)?;
-            states.insert(subject, fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Garbled)?);
+            let fresh = self.fresh(subject.kind()).ok_or(SnapshotMismatch::Corrupt)?;
+            states.insert(subject, fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Corrupt)?);
         }
         for (kind, (asked, priors)) in body.kinds {
             if let Some(family) = self.kinds.get_mut(&kind) {
@@ -203,10 +203,10 @@ impl Engine {
     pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<SubjectState, SnapshotMismatch> {
         let rest = opened(SUBJECT_MARK, bytes, &SnapshotHeader::of_kind(self, subject.kind()))?;
         let (saved_of, saved): (Subject, SubjectSnapshot) =
-            codec::read(rest).ok_or(SnapshotMismatch::Garbled)?;
+            codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
         let fresh =
-            self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(SnapshotMismatch::Garbled)?;
-        let mut state = fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Garbled)?;
+            self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(SnapshotMismatch::Corrupt)?;
+        let mut state = fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Corrupt)?;
         state.come_back(self.before.at, self.kinds.get(&subject.kind()).and_then(|it| it.shadow.as_ref()));
         Ok(state)
     }
@@ -232,11 +232,11 @@ impl Engine {
 
 /// What is behind a mark, the layout and a tag like `own`.
 fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &SnapshotHeader) -> Result<&'a [u8], SnapshotMismatch> {
-    let content = codec::open(mark, bytes).ok_or(SnapshotMismatch::Garbled)?;
-    let (layout, rest) = codec::front::<u32>(content).ok_or(SnapshotMismatch::Garbled)?;
+    let content = codec::open(mark, bytes).ok_or(SnapshotMismatch::Corrupt)?;
+    let (layout, rest) = codec::front::<u32>(content).ok_or(SnapshotMismatch::Corrupt)?;
     if layout != LAYOUT {
         return Err(SnapshotMismatch::Version { found: format!("with layout {layout}") });
     }
-    let (tag, rest) = codec::front::<SnapshotHeader>(rest).ok_or(SnapshotMismatch::Garbled)?;
+    let (tag, rest) = codec::front::<SnapshotHeader>(rest).ok_or(SnapshotMismatch::Corrupt)?;
     tag.mismatch(own).map_or(Ok(rest), Err)
 }

@@ -17,7 +17,7 @@ pub const FORMAT: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeModelError {
     /// They are no model, not all of one, or were changed.
-    Garbled,
+    Corrupt,
     /// They were written by a version with another form.
     Format(u32),
     /// What they say does not fit together.
@@ -27,7 +27,7 @@ pub enum DecodeModelError {
 impl fmt::Display for DecodeModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Garbled => f.write_str("the model is corrupt; it will be retrained"),
+            Self::Corrupt => f.write_str("the model is corrupt; it will be retrained"),
             Self::Format(found) => write!(
                 f,
                 "the model has format {found}, this version reads format {FORMAT}; it will be retrained"
@@ -51,13 +51,13 @@ impl TrainedModel {
 /// # Errors
 /// When they hold none that can be used.
 pub fn from_bytes(bytes: &[u8]) -> Result<(eif::ForestModel, DriftReference), DecodeModelError> {
-    let content = codec::open(MARK, bytes).ok_or(DecodeModelError::Garbled)?;
-    let (format, rest) = codec::front::<u32>(content).ok_or(DecodeModelError::Garbled)?;
+    let content = codec::open(MARK, bytes).ok_or(DecodeModelError::Corrupt)?;
+    let (format, rest) = codec::front::<u32>(content).ok_or(DecodeModelError::Corrupt)?;
     if format != FORMAT {
         return Err(DecodeModelError::Format(format));
     }
     let (eif, reference) =
-        codec::read::<(eif::ForestModel, DriftReference)>(rest).ok_or(DecodeModelError::Garbled)?;
+        codec::read::<(eif::ForestModel, DriftReference)>(rest).ok_or(DecodeModelError::Corrupt)?;
     let sound = eif.forest.is_valid() && (0.0..=1.0).contains(&eif.threshold) && reference.is_valid();
     if sound { Ok((eif, reference)) } else { Err(DecodeModelError::Unsound) }
 }
@@ -105,13 +105,13 @@ mod tests {
         let check =
             |bytes: &[u8], expect: DecodeModelError| assert_eq!(from_bytes(bytes).unwrap_err(), expect);
         for place in (0..bytes.len()).step_by(97) {
-            let mut garbled = bytes.clone();
-            garbled[place] ^= 0x40;
-            check(&garbled, DecodeModelError::Garbled);
-            check(&bytes[..place], DecodeModelError::Garbled);
+            let mut corrupt = bytes.clone();
+            corrupt[place] ^= 0x40;
+            check(&corrupt, DecodeModelError::Corrupt);
+            check(&bytes[..place], DecodeModelError::Corrupt);
         }
         check(&codec::wrap(MARK, &[2, 1, 1]), DecodeModelError::Format(2));
-        check(&codec::wrap(MARK, &[1, 1, 1]), DecodeModelError::Garbled);
+        check(&codec::wrap(MARK, &[1, 1, 1]), DecodeModelError::Corrupt);
         let mut unsound = model(9);
         unsound.eif.threshold = f64::NAN;
         check(&unsound.bytes(), DecodeModelError::Unsound);

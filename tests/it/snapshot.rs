@@ -156,7 +156,7 @@ fn another_version_other_signals_and_other_settings_are_told() {
     let window = EngineSettings { window: 6, ..settings() };
     check(Engine::new(&SIGNALS, &window), "the snapshot was made with the setting window at 5, now it is 6");
     let mut other = engine();
-    assert_eq!(other.restore(&snapshot[1..]), Err(SnapshotMismatch::Garbled));
+    assert_eq!(other.restore(&snapshot[1..]), Err(SnapshotMismatch::Corrupt));
     assert_eq!(other.restore(&[]).unwrap_err().to_string(), "the snapshot is corrupt");
     // How it is judged may change.
     let limit = EngineSettings { score_hold: 5.0, anomaly_weight: 0.5, ..settings() };

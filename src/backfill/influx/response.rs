@@ -107,7 +107,8 @@ pub(super) fn columns(
     let mut columns = vec![Vec::new(); count];
     for raw in open(bytes)? {
         let place = |name: &str| raw.columns.iter().position(|it| it == name);
-        let time = place("time").ok_or_else(|| FetchErrorKind::Garbled("the rows have no time".into()))?;
+        let time =
+            place("time").ok_or_else(|| FetchErrorKind::Malformed("the column `time` is missing".into()))?;
         for (idx, column) in columns.iter_mut().enumerate() {
             let Some(place) = place(&format!("v{idx}")) else { continue };
             let known = raw.values.iter().filter_map(|row| {
@@ -146,14 +147,14 @@ pub(super) fn texts(bytes: &[u8], column: &str) -> Result<Vec<String>, FetchErro
 fn open(bytes: &[u8]) -> Result<Vec<RawSeries>, FetchErrorKind> {
     let answer: InfluxResponse = serde_json::from_slice(bytes).map_err(|error| match error.is_eof() {
         true => FetchErrorKind::Half,
-        false => FetchErrorKind::Garbled(quoted(&error.to_string())),
+        false => FetchErrorKind::Malformed(quoted(&error.to_string())),
     })?;
     let said = std::iter::once(&answer.error).chain(answer.results.iter().map(|it| &it.error));
     if let Some(error) = said.into_iter().find(|it| !it.is_empty()) {
         return Err(FetchErrorKind::Question { status: 200, said: quoted(error) });
     }
     if answer.results.is_empty() {
-        return Err(FetchErrorKind::Garbled("it has no results".into()));
+        return Err(FetchErrorKind::Malformed("the field `results` is missing".into()));
     }
     let is_partial = answer.results.iter().any(|it| it.partial || it.series.iter().any(|it| it.partial));
     if is_partial {
@@ -208,7 +209,7 @@ mod tests {
     fn what_is_no_answer_is_told() {
         check("", "Half");
         check(r#"{"results":[{"statement_id":0,"ser"#, "Half");
-        check("{}", r#"Garbled("it has no results")"#);
+        check("{}", r#"Malformed("the field `results` is missing")"#);
         check(r#"{"error":"x"}"#, r#"Question { status: 200, said: "x" }"#);
         check(
             r#"{"results":[{"error":"database not found: y"}]}"#,
@@ -218,7 +219,10 @@ mod tests {
             r#"{"results":[{"series":[{"columns":["time"],"partial":true}]}]}"#,
             r#"Question { status: 200, said: "the server truncates the rows; raise its max-row-limit" }"#,
         );
-        check(r#"{"results":[{"series":[{"columns":["v0"]}]}]}"#, r#"Garbled("the rows have no time")"#);
+        check(
+            r#"{"results":[{"series":[{"columns":["v0"]}]}]}"#,
+            r#"Malformed("the column `time` is missing")"#,
+        );
     }
 
     #[test]

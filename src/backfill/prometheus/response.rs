@@ -92,7 +92,7 @@ pub(super) fn matrix(bytes: &[u8], chunk: TimeChunk) -> Result<Matrix, FetchErro
     let (data, warnings): (ResponseData, _) = open(bytes)?;
     if data.result_type != "matrix" {
         let what = format!("a {:?} came instead of a matrix", quoted(&data.result_type));
-        return Err(FetchErrorKind::Garbled(what));
+        return Err(FetchErrorKind::Malformed(what));
     }
     let series = data.result.into_iter().map(|raw| {
         let known = raw.values.into_iter().filter(|(_, it)| it.0.is_finite());
@@ -113,12 +113,14 @@ pub(super) fn values(bytes: &[u8]) -> Result<Values, FetchErrorKind> {
 fn open<D: DeserializeOwned>(bytes: &[u8]) -> Result<(D, Vec<String>), FetchErrorKind> {
     let envelope: Envelope<D> = serde_json::from_slice(bytes).map_err(|error| match error.is_eof() {
         true => FetchErrorKind::Half,
-        false => FetchErrorKind::Garbled(quoted(&error.to_string())),
+        false => FetchErrorKind::Malformed(quoted(&error.to_string())),
     })?;
     let warnings = envelope.warnings.iter().map(|it| quoted(it)).collect();
     match envelope.data {
         Some(data) if envelope.status == "success" => Ok((data, warnings)),
-        _ if envelope.error.is_empty() => Err(FetchErrorKind::Garbled("it has no data".into())),
+        _ if envelope.error.is_empty() => {
+            Err(FetchErrorKind::Malformed("the field `data` is missing".into()))
+        }
         _ => Err(FetchErrorKind::Question { status: 200, said: quoted(&envelope.error) }),
     }
 }
@@ -167,19 +169,19 @@ mod tests {
     fn what_is_no_matrix_is_told() {
         check("", "Half");
         check(r#"{"status":"success","data":{"resultType":"matrix","result":[{"met"#, "Half");
-        check(r#"{"status":"success"}"#, r#"Garbled("it has no data")"#);
+        check(r#"{"status":"success"}"#, r#"Malformed("the field `data` is missing")"#);
         check(r#"{"status":"error","error":"bad"}"#, r#"Question { status: 200, said: "bad" }"#);
         check(
             r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#,
-            r#"Garbled("a \"vector\" came instead of a matrix")"#,
+            r#"Malformed("a \"vector\" came instead of a matrix")"#,
         );
         check(
             &result(r#"[1000,"x"]"#),
-            r#"Garbled("invalid value: string \"x\", expected a number in quotes at line 1 column 105")"#,
+            r#"Malformed("invalid value: string \"x\", expected a number in quotes at line 1 column 105")"#,
         );
         check(
             "[]",
-            r#"Garbled("invalid length 0, expected struct Envelope with 4 elements at line 1 column 2")"#,
+            r#"Malformed("invalid length 0, expected struct Envelope with 4 elements at line 1 column 2")"#,
         );
     }
 
