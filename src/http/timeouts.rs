@@ -208,17 +208,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::net::{TcpListener, TcpStream};
 
-    async fn pair() -> (TimeoutStream<TcpStream>, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (TimeoutStream::new(listener.accept().await.unwrap().0, Arc::default()), peer)
+    /// In memory, because a paused clock jumps while bytes are still on their way through the kernel.
+    fn pair() -> (TimeoutStream<DuplexStream>, DuplexStream) {
+        let (stream, peer) = tokio::io::duplex(64 * 1024);
+        (TimeoutStream::new(stream, Arc::default()), peer)
     }
 
     /// The clock is paused: it jumps to the next alarm when everybody waits.
-    async fn check_read(stream: &mut TimeoutStream<TcpStream>, time: Duration) {
+    async fn check_read(stream: &mut TimeoutStream<DuplexStream>, time: Duration) {
         let started = Instant::now();
         let error = stream.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -228,7 +228,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_connection_must_send_a_request() {
-        let (mut stream, mut peer) = pair().await;
+        let (mut stream, mut peer) = pair();
         peer.write_all(b"GE").await.unwrap();
         assert_eq!(stream.read_u16().await.unwrap(), u16::from_be_bytes(*b"GE"));
         check_read(&mut stream, REQUEST).await;
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_is_cut_off_while_the_request_is_handled() {
-        let (mut stream, mut peer) = pair().await;
+        let (mut stream, mut peer) = pair();
         let activity = Arc::clone(&stream.activity);
         let handling = activity.handling();
         let read = tokio::time::timeout(IDLE * 2, stream.read_u8()).await;
@@ -249,10 +249,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn between_requests_there_is_more_time_until_the_next_one_begins() {
-        let (mut stream, mut peer) = pair().await;
+        let (mut stream, mut peer) = pair();
         stream.write_all(b"HTTP").await.unwrap();
         check_read(&mut stream, IDLE).await;
-        let (mut stream, mut other) = pair().await;
+        let (mut stream, mut other) = pair();
         stream.write_all(b"HTTP").await.unwrap();
         other.write_all(b"G").await.unwrap();
         stream.read_u8().await.unwrap();
@@ -262,17 +262,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_given_up() {
-        let (mut stream, _peer) = pair().await;
+        let (mut stream, _peer) = pair();
         let started = Instant::now();
         let answer = vec![0; 64 * 1024 * 1024];
         assert_eq!(stream.write_all(&answer).await.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(WRITE <= started.elapsed() && started.elapsed() < WRITE * 2);
     }
 
-    #[tokio::test(start_paused = true)]
+    /// Over TCP, whose kernel resets a connection that is closed with unread bytes.
+    #[tokio::test]
     async fn what_is_still_sent_is_taken_before_the_end() {
-        let (mut stream, mut peer) = pair().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut stream = TimeoutStream::new(listener.accept().await.unwrap().0, Arc::default());
         peer.write_all(&[0; 1000]).await.unwrap();
+        stream.stream.readable().await.unwrap();
         stream.write_all(b"no").await.unwrap();
         stream.shutdown().await.unwrap();
         drop(stream);
