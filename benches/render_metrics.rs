@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hostnorm::detect::PerDetector;
-use hostnorm::http::{ExpositionOptions, MetricsFormat, MetricsPage, ServerCounters};
+use hostnorm::http::{ExpositionOptions, MetricsFormat, RenderedReport, ServerCounters};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{
@@ -64,7 +64,7 @@ fn encode(criterion: &mut Criterion) {
         raw: true,
         ..ExpositionOptions::default()
     });
-    let page = || MetricsPage::new(Arc::clone(&report), Arc::clone(&options), Arc::clone(&counts));
+    let page = || RenderedReport::new(Arc::clone(&report), Arc::clone(&options), Arc::clone(&counts));
     let text = page().body(MetricsFormat::Text, false);
     let series = text.split(|it| *it == b'\n').filter(|it| !it.is_empty() && it[0] != b'#').count();
 

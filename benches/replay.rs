@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
+use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
 use hostnorm::budget::Budget;
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::episode::ResolveRule;
@@ -80,7 +80,7 @@ fn replay(criterion: &mut Criterion) {
                 max_tree_depth: None,
                 extension_level: WIDTH - 1,
             };
-            let forest = Peer::<f32, WIDTH>::from_slice(&history, &options).unwrap();
+            let forest = ClientOrigin::<f32, WIDTH>::from_slice(&history, &options).unwrap();
             day.iter().map(|row| forest.score(row)).sum::<f64>()
         });
     });

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
+use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::detect::seeded_rng::SeededRng;
 
@@ -41,7 +41,7 @@ fn at<const N: usize>(criterion: &mut Criterion) {
         max_tree_depth: None,
         extension_level: N - 1,
     };
-    let peer = Peer::<f32, N>::from_slice(&arrays, &peer).unwrap();
+    let peer = ClientOrigin::<f32, N>::from_slice(&arrays, &peer).unwrap();
     let mut group = criterion.benchmark_group("score");
     group.bench_function(BenchmarkId::new("hostnorm", N), |bencher| {
         let mut idx = 0;

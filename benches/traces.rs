@@ -18,7 +18,7 @@ use std::time::Instant;
 use hostnorm::duration::HumanDuration;
 use hostnorm::reading::{Reading, Timestamp};
 use hostnorm::sources::{SourceSettings, Sources};
-use hostnorm::telemetry::{otlp, traced};
+use hostnorm::telemetry::{otlp_traces, traced};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, filter, fmt, registry};
 
@@ -34,7 +34,7 @@ fn within(sources: &mut Sources) -> Reading {
     for _ in 0..3 {
         tracing::info_span!(target: "hostnorm::bench", "phase").in_scope(|| black_box(&reading));
     }
-    black_box(otlp::trace_of(&span));
+    black_box(otlp_traces::trace_of(&span));
     reading
 }
 
@@ -98,9 +98,12 @@ fn main() {
             std::thread::spawn(move || stream.read_to_end(&mut Vec::new()));
         }
     });
-    let settings =
-        otlp::OtlpSettings { endpoint, timeout: HumanDuration::seconds(1), ..otlp::OtlpSettings::default() };
-    let traces = otlp::start(&settings).unwrap().unwrap();
+    let settings = otlp_traces::OtlpSettings {
+        endpoint,
+        timeout: HumanDuration::seconds(1),
+        ..otlp_traces::OtlpSettings::default()
+    };
+    let traces = otlp_traces::start(&settings).unwrap().unwrap();
     // Without spans the subscriber is there all the same, as in a program that traces.
     tracing::subscriber::with_default(traced(log(), &traces), || paired("on", &mut sources));
     traces.end();

@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
+use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
 use hostnorm::budget::Budget;
 use hostnorm::detect::FeatureSpec;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
@@ -74,7 +74,7 @@ fn train(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("hostnorm", |it| it.iter(|| Forest::train(&rows, &options, 1).unwrap()));
     group.bench_function("extended-isolation-forest", |it| {
-        it.iter(|| Peer::<f32, WIDTH>::from_slice(&arrays, &peer).unwrap());
+        it.iter(|| ClientOrigin::<f32, WIDTH>::from_slice(&arrays, &peer).unwrap());
     });
     group.bench_function("all that detectors fit", |it| {
         it.iter(|| {

@@ -15,7 +15,7 @@ use crate::window::Point;
 
 mod fetch_error;
 mod history_source;
-mod credentials;
+mod server_connection;
 mod http_client;
 mod mapping;
 mod time_chunks;
@@ -28,11 +28,11 @@ mod min_history;
 mod fetch;
 mod settings;
 
-pub use credentials::{Credentials, CredentialsError};
 pub use fetch_error::FetchError;
 pub use history_source::{HistorySource, HistorySourceError, ServerAddress, ServerKind};
 pub use mapping::{Mapping, MappingError, SHIPPED};
 pub use min_history::{POINTS_NEEDED, TooLittleHistory};
+pub use server_connection::{ConnectionError, ServerConnection};
 pub use settings::BackfillSettings;
 pub use unit_check::{UnitCheck, UnitError};
 
@@ -119,7 +119,7 @@ impl From<FetchError> for HistoryError {
 /// When the server gives none, or what it gives cannot be what it is taken for. Each says what would help.
 pub fn read(
     address: &ServerAddress,
-    access: &Credentials,
+    access: &ServerConnection,
     mapping: &Mapping,
     wanted: &HistoryRequest<'_>,
     tell: &mut dyn FnMut(FetchProgress<'_>),

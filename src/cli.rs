@@ -47,7 +47,7 @@ pub use export::{ColumnLayout, Export, ExportTable};
 pub use forget::Forget;
 pub use learn::Learn;
 pub use models::{Models, ModelsAction};
-pub use replay::Replay;
+pub use replay::ReplayOptions;
 pub use simulate::Simulate;
 pub use status::Status;
 pub use store_args::{TimeArg, TimeRangeArgs};
@@ -64,7 +64,7 @@ pub enum Command {
     /// Look at a table of numbers.
     Validate(Validate),
     /// Score the rows of a table.
-    Replay(Replay),
+    Replay(ReplayOptions),
     /// Tell how good scores are.
     Evaluate(Evaluate),
     /// Make load on this machine and show what is said of it.

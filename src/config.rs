@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::duration::HumanDuration;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
 use crate::store;
-use crate::telemetry::{self, otlp};
+use crate::telemetry::{self, otlp_traces};
 
 mod setting;
 mod settings_table;
@@ -72,7 +72,7 @@ pub struct Config {
     /// What is logged, and how.
     pub log: telemetry::LogSettings,
     /// Where traces are sent, and which.
-    pub otlp: otlp::OtlpSettings,
+    pub otlp: otlp_traces::OtlpSettings,
 }
 
 /// How the host is judged.
@@ -183,7 +183,7 @@ impl Default for Config {
             storage: store::StoreSettings::default(),
             backfill: backfill::BackfillSettings::default(),
             log: telemetry::LogSettings::default(),
-            otlp: otlp::OtlpSettings::default(),
+            otlp: otlp_traces::OtlpSettings::default(),
         }
     }
 }

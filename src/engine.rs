@@ -20,7 +20,7 @@ use crate::scorer::{self, ScoreHold};
 use crate::selftest::SelftestInput;
 use crate::signal::{ReadingPair, Signal};
 
-mod kind_state;
+mod subject_kind_state;
 mod lifecycle;
 mod forget;
 mod snapshot;
@@ -28,15 +28,15 @@ mod subject;
 mod training_schedule;
 mod warm_start;
 
-pub use kind_state::LENDERS_MIN;
-pub use lifecycle::{EVICTIONS_MAX, Handover, SubjectCounts, WAIT_SECONDS};
+pub use lifecycle::{EVICTIONS_MAX, StateTransfers, SubjectCounts, WAIT_SECONDS};
 pub use snapshot::SnapshotMismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
+pub use subject_kind_state::LENDERS_MIN;
 pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
 pub use warm_start::WarmStart;
 
-use kind_state::KindState;
 use subject::SubjectState;
+use subject_kind_state::SubjectKindState;
 
 /// Subjects that are live at most. Over it the one seen least recently is evicted; what is over it in one reading is read
 /// and exposed, not judged.
@@ -124,11 +124,11 @@ impl EngineSettings {
 pub struct Engine {
     settings: EngineSettings,
     /// Kinds that have signals.
-    kinds: BTreeMap<SubjectKind, KindState>,
+    kinds: BTreeMap<SubjectKind, SubjectKindState>,
     states: BTreeMap<Subject, SubjectState>,
     /// Subjects whose stored state was asked for, and when.
     waiting: BTreeMap<Subject, Timestamp>,
-    handover: Handover,
+    handover: StateTransfers,
     /// The reading before, which rates are taken against.
     before: Arc<Reading>,
     watch: GraceWatcher,
@@ -138,16 +138,20 @@ pub struct Engine {
 impl Engine {
     /// Knows nothing yet.
     pub fn new(signals: impl IntoIterator<Item = &'static Signal>, settings: &EngineSettings) -> Self {
-        let mut families: BTreeMap<SubjectKind, KindState> = BTreeMap::new();
+        let mut families: BTreeMap<SubjectKind, SubjectKindState> = BTreeMap::new();
         for signal in signals {
-            families.entry(signal.kind).or_insert_with(|| KindState::new(signal.kind)).signals.push(signal);
+            families
+                .entry(signal.kind)
+                .or_insert_with(|| SubjectKindState::new(signal.kind))
+                .signals
+                .push(signal);
         }
         Self {
             settings: settings.clone(),
             kinds: families,
             states: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            handover: Handover::default(),
+            handover: StateTransfers::default(),
             before: Arc::new(Reading::default()),
             watch: GraceWatcher::new(&[], settings.grace),
             learning: true,

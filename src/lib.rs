@@ -1,4 +1,4 @@
-//! hostnorm learns what is normal on each host and tells Prometheus when it is not.
+//! Anomaly detection for hosts, exported to Prometheus.
 //!
 //! The map of the house, from the ground up. What stands above uses what stands below, never the other way:
 //!
@@ -24,7 +24,7 @@ pub mod window;
 pub mod drift;
 pub mod detect;
 pub mod report;
-pub mod description;
+pub mod episode_text;
 pub mod episode;
 pub mod training;
 pub mod evaluate;
@@ -38,7 +38,7 @@ pub mod settings_search;
 
 pub mod clock;
 pub mod control;
-pub mod reference_forest;
+pub mod third_party_forest;
 pub mod telemetry;
 pub mod sources;
 pub mod table;

@@ -37,9 +37,9 @@ pub enum SubjectKind {
 
 /// How many subjects of a kind there are, and how long each of them stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubjectPopulation {
+pub enum SubjectTurnover {
     /// One, as long as hostnorm runs: it is never evicted and keeps a long history.
-    Single,
+    Permanent,
     /// Many, which come and go: a subject that is gone is evicted, and a new one borrows from the others.
     Changing,
 }
@@ -82,10 +82,10 @@ impl SubjectKind {
     }
 
     /// How many subjects of it there are.
-    pub fn population(self) -> SubjectPopulation {
+    pub fn turnover(self) -> SubjectTurnover {
         match self {
-            Self::Host => SubjectPopulation::Single,
-            Self::Container | Self::Log => SubjectPopulation::Changing,
+            Self::Host => SubjectTurnover::Permanent,
+            Self::Container | Self::Log => SubjectTurnover::Changing,
         }
     }
 

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::control::{CommandRequest, Control, ControlCommand};
 use crate::metric::Metric;
-use crate::reading::{SubjectKind, SubjectPopulation, Values};
+use crate::reading::{SubjectKind, SubjectTurnover, Values};
 use crate::report::{Report, TickTiming};
 use crate::sources::Sources;
 use crate::store::{BackfillPoints, StoreEntry};
-use crate::telemetry::otlp;
+use crate::telemetry::otlp_traces;
 use crate::training;
 
 mod control;
@@ -257,7 +257,7 @@ impl Sampler {
         self.schedule(strained);
         self.jobs.advance();
         let seconds = started.elapsed().as_secs_f64();
-        self.last_timing = Some(TickTiming { at, seconds, trace: otlp::trace_of(&span) });
+        self.last_timing = Some(TickTiming { at, seconds, trace: otlp_traces::trace_of(&span) });
     }
 
     /// The next deadline on the grid of ticks; those that have passed already are skipped and counted.
@@ -337,7 +337,7 @@ impl Sampler {
                         "times of day and week fitted"
                     );
                     durable.engine.take(&subject, &profile);
-                    if subject.kind().population() == SubjectPopulation::Single {
+                    if subject.kind().turnover() == SubjectTurnover::Permanent {
                         durable.save_snapshot(Some("profile"));
                     }
                 }

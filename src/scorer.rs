@@ -33,7 +33,7 @@ pub use learn_history::HistoryLearner;
 pub use score_hold::ScoreHold;
 pub use step::{ScorerHistory, ScorerSettings, ScorerStep, SubjectScore};
 
-use score_hold::HeldScore;
+use score_hold::RecentPeaks;
 use shadow::{Shadow, ShadowInput};
 pub use training_rows::ROWS_MAX;
 use training_rows::TrainingRows;
@@ -60,7 +60,7 @@ pub struct Scorer {
     early: TrainingRows,
     /// The smoothed share of each signal in the joint score, on the raw scale.
     smooth: Vec<f64>,
-    peak: HeldScore,
+    peak: RecentPeaks,
     tracker: EpisodeTracker,
     /// What the limit follows from, and what was spent; nothing without a budget.
     budget: Option<(BudgetThreshold, BudgetLedger)>,
@@ -88,7 +88,7 @@ impl Scorer {
             history: TrainingRows::new(ROWS_MAX),
             early: TrainingRows::new(ROWS_MAX),
             smooth: vec![0.0; shape.width()],
-            peak: HeldScore::default(),
+            peak: RecentPeaks::default(),
             tracker: EpisodeTracker::default(),
             budget: None,
             points: 0.0,

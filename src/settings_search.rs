@@ -14,7 +14,9 @@ use crate::evaluate::{self, LabeledSeries};
 use crate::reading::Timestamp;
 use crate::replay::ReplaySettings;
 use crate::report::EpisodeTransition;
-use crate::simulate::{COLUMNS, Fault, FaultInjector, FaultSchedule, FreeRows, SignalColumn, SignalScales};
+use crate::simulate::{
+    COLUMNS, Fault, FaultSchedule, FreeRows, ScheduledFaultInjector, SignalColumn, SignalScales,
+};
 use crate::training::TrainError;
 
 mod settings_grid;
@@ -273,7 +275,7 @@ impl SettingsSearch {
         let space = FreeRows { from: 0, rows: to - from, every: self.settings.every };
         // They fit: that was seen to when the part was measured.
         let schedule = FaultSchedule::new(seed, space, self.faults, &self.kinds).unwrap_or_default();
-        let mut tamper = FaultInjector::new(!seed, schedule, self.scales.clone());
+        let mut tamper = ScheduledFaultInjector::new(!seed, schedule, self.scales.clone());
         let (mut labels, mut scores) = (Vec::with_capacity(to - from), Vec::with_capacity(to - from));
         let mut first = Vec::with_capacity(to - from);
         for idx in from..to {

@@ -1,7 +1,7 @@
 //! A simulated host with labeled faults, from a seed.
 //!
 //! [`Simulation`] is an iterator over rows and keeps one of them. Faults can be injected into any other table too:
-//! [`SignalScales::measure`] measures its signals, [`FaultInjection`] injects one fault, [`FaultInjector`] a whole
+//! [`SignalScales::measure`] measures its signals, [`FaultInjection`] injects one fault, [`ScheduledFaultInjector`] a whole
 //! [`FaultSchedule`]. A [`RowDisturber`] degrades labeled rows. Equal seeds and settings give equal rows on every machine.
 
 pub mod rng;
@@ -14,14 +14,14 @@ mod cron_jobs;
 mod machine;
 mod signal_scale;
 mod fault_schedule;
-mod fault_injector;
+mod scheduled_fault_injector;
 
 pub use disturbance::{Disturbance, RowDisturber, SignalRanges};
 pub use fault::{Fault, UnknownFault};
 pub use fault_injection::FaultInjection;
-pub use fault_injector::{FaultInjector, InjectedCause};
 pub use fault_schedule::{FAULTS_MAX, FaultSchedule, FreeRows, ScheduleError, ScheduledFault};
 pub use machine::Machine;
+pub use scheduled_fault_injector::{InjectedCause, ScheduledFaultInjector};
 pub use signal_column::{COLUMNS, SignalColumn, WIDTH};
 pub use signal_scale::{SignalScale, SignalScales};
 
@@ -77,7 +77,7 @@ pub struct SimulatedRow {
 #[derive(Debug, Clone)]
 pub struct Simulation {
     machine: Machine,
-    injector: FaultInjector,
+    injector: ScheduledFaultInjector,
     left: usize,
 }
 
@@ -92,7 +92,7 @@ impl Simulation {
         let schedule = FaultSchedule::new(seed ^ SCHEDULE_STREAM, space, faults, kinds)?;
         Ok(Self {
             machine: Machine::new(seed, start, every),
-            injector: FaultInjector::new(seed ^ FAULTS_STREAM, schedule, scales(seed, every)),
+            injector: ScheduledFaultInjector::new(seed ^ FAULTS_STREAM, schedule, scales(seed, every)),
             left: history.saturating_add(rows),
         })
     }

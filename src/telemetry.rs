@@ -13,7 +13,7 @@ use crate::reading::Timestamp;
 
 mod event_log;
 mod log_format;
-pub mod otlp;
+pub mod otlp_traces;
 
 pub use event_log::{EventLog, PROBLEMS_MAX};
 
@@ -60,7 +60,7 @@ pub enum LogFormat {
 /// When it was called before.
 pub fn init(
     settings: LogSettings,
-    traces: Option<&otlp::TracePipeline>,
+    traces: Option<&otlp_traces::TracePipeline>,
 ) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
     let log = subscriber(settings, clock::now, std::io::stderr);
     match traces {
@@ -71,7 +71,7 @@ pub fn init(
 }
 
 /// Sends spans to `traces`, and what `log` takes to it.
-pub fn traced<S>(log: S, traces: &otlp::TracePipeline) -> impl Subscriber + Send + Sync + use<S>
+pub fn traced<S>(log: S, traces: &otlp_traces::TracePipeline) -> impl Subscriber + Send + Sync + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {

@@ -9,7 +9,7 @@ use super::series::{FetchedSeries, some_of};
 use super::time_chunks::TimeChunk;
 use super::to_points::{ChunkSeries, PointBuilder};
 use super::{
-    Credentials, FetchProgress, FetchedHistory, HistoryError, HistoryRequest, Mapping, ServerAddress,
+    FetchProgress, FetchedHistory, HistoryError, HistoryRequest, Mapping, ServerAddress, ServerConnection,
     ServerKind,
 };
 use crate::duration::HumanDuration;
@@ -29,7 +29,7 @@ enum Server {
 impl Server {
     fn new(
         address: &ServerAddress,
-        access: &Credentials,
+        access: &ServerConnection,
         wanted: &HistoryRequest<'_>,
     ) -> Result<Self, FetchError> {
         match address.kind {
@@ -128,7 +128,7 @@ impl Server {
 /// See [`super::read`].
 pub(super) fn read(
     address: &ServerAddress,
-    access: &Credentials,
+    access: &ServerConnection,
     mapping: &Mapping,
     wanted: &HistoryRequest<'_>,
     tell: OnProgress<'_>,

@@ -13,7 +13,7 @@ use ureq::tls::TlsProvider;
 use ureq::{Agent, Body};
 
 use super::fetch_error::{FetchError, FetchErrorKind, quoted};
-use super::{Credentials, FetchProgress, ServerAddress, ServerKind};
+use super::{FetchProgress, ServerAddress, ServerConnection, ServerKind};
 use crate::duration::HumanDuration;
 
 /// Largest answer that is read, unpacked; a day of one metric of 256 disks is 25 MB.
@@ -48,7 +48,7 @@ pub(super) struct HttpClient {
 
 impl HttpClient {
     /// A client of this server.
-    pub(super) fn new(address: &ServerAddress, access: &Credentials) -> Result<Self, FetchError> {
+    pub(super) fn new(address: &ServerAddress, access: &ServerConnection) -> Result<Self, FetchError> {
         let wrong =
             |reason: String| FetchError { url: address.url.clone(), cause: FetchErrorKind::Client(reason) };
         let tls = access.tls().map_err(|error| wrong(error.to_string()))?;

@@ -8,7 +8,7 @@ use super::http_client::{HttpClient, OnProgress};
 use super::mapping::{LabelRule, MetricMapping, SeriesSelector};
 use super::series::{FetchedSeries, some_of};
 use super::time_chunks::TimeChunk;
-use super::{Credentials, HistoryRequest, ServerAddress};
+use super::{HistoryRequest, ServerAddress, ServerConnection};
 use crate::metric::MetricType;
 
 mod response;
@@ -29,7 +29,7 @@ const TOLD_MAX: usize = 20;
 impl Influx {
     pub(super) fn new(
         address: &ServerAddress,
-        access: &Credentials,
+        access: &ServerConnection,
         wanted: &HistoryRequest<'_>,
     ) -> Result<Self, FetchError> {
         let host =

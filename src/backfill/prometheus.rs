@@ -10,7 +10,7 @@ use super::http_client::{HttpClient, OnProgress};
 use super::mapping::{LabelRule, MetricMapping, SeriesSelector, SignalSeries};
 use super::series::{FetchedSeries, some_of};
 use super::time_chunks::TimeChunk;
-use super::{Credentials, HistoryRequest, ServerAddress};
+use super::{HistoryRequest, ServerAddress, ServerConnection};
 use crate::metric::MetricType;
 
 mod response;
@@ -30,7 +30,7 @@ const WARNINGS_MAX: usize = 5;
 impl Prometheus {
     pub(super) fn new(
         address: &ServerAddress,
-        access: &Credentials,
+        access: &ServerConnection,
         wanted: &HistoryRequest<'_>,
     ) -> Result<Self, FetchError> {
         let matching =
@@ -202,7 +202,7 @@ mod tests {
             host,
             selector: matching,
         };
-        Prometheus::new(&address, &Credentials::default(), &wanted).unwrap()
+        Prometheus::new(&address, &ServerConnection::default(), &wanted).unwrap()
     }
 
     fn entry(metric: &'static Metric, from: &str, filter: &str) -> MetricMapping {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Credentials, HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
+use super::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN, ServerConnection};
 use crate::duration::HumanDuration;
 
 /// The server with the history for the first start, and access to it. Secrets are named by file, not held.
@@ -62,8 +62,8 @@ impl Default for BackfillSettings {
 
 impl BackfillSettings {
     /// The credentials among these settings.
-    pub fn access(&self) -> Credentials {
-        Credentials {
+    pub fn access(&self) -> ServerConnection {
+        ServerConnection {
             user: self.user.clone(),
             password_file: self.password_file.clone(),
             token_file: self.token_file.clone(),

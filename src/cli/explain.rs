@@ -44,7 +44,7 @@ pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings
     Explain { options, episode: matches.get_one("episode").cloned(), json: matches.get_flag("json") }
 }
 
-/// Reads an identifier as [`description::id`](crate::description::id) makes it.
+/// Reads an identifier as [`episode_text::id`](crate::episode_text::id) makes it.
 fn episode(text: &str) -> Result<(Subject, Timestamp), String> {
     let mut parts = text.splitn(3, '/');
     let second = parts.next().and_then(|it| instant(it.as_bytes()).ok());

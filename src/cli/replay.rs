@@ -11,7 +11,7 @@ use crate::table::ScoreDetail;
 
 /// Which tables to replay, and where the scores go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replay {
+pub struct ReplayOptions {
     /// What is normal; nothing if the input is all there is to learn from.
     pub history: Option<PathBuf>,
     /// The directory of a store whose points are what is normal.
@@ -107,13 +107,13 @@ pub(super) fn options(
     matches: &ArgMatches,
     mut options: GlobalOptions,
     settings: &[Setting],
-) -> Result<Replay, Exit> {
+) -> Result<ReplayOptions, Exit> {
     if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
         return Err(Exit::usage(format!("error: replay does not use --{}; remove it", given.flag)));
     }
     options.add(matches, &counting(settings));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
-    let replay = Replay {
+    let replay = ReplayOptions {
         history: path("history"),
         state: path("state"),
         input: path("input").unwrap_or_default(),
@@ -151,7 +151,7 @@ mod tests {
         let parsed = command(&settings).try_get_matches_from(args);
         let found = match parsed.map(|it| options(&it, GlobalOptions::default(), &settings)) {
             Ok(Ok(replay)) => {
-                let Replay { history, state, input, every, output, detail, labels, options } = replay;
+                let ReplayOptions { history, state, input, every, output, detail, labels, options } = replay;
                 format!(
                     "{history:?} {state:?} {input:?} {every:?} {output:?} {detail:?} {labels:?} {}",
                     options.flags.len()

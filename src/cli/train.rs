@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
 use super::{Exit, GlobalOptions, every, shared};
-use crate::backfill::{Credentials, HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
+use crate::backfill::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN, ServerConnection};
 use crate::config::Setting;
 use crate::duration::HumanDuration;
 use crate::evaluate::TableStyle;
@@ -56,7 +56,7 @@ pub struct TrainFrom {
     /// Under which names the server keeps things.
     pub mapping: Option<PathBuf>,
     /// How the server is asked.
-    pub access: Credentials,
+    pub access: ServerConnection,
     /// Where the points go as CSV.
     pub output: Option<PathBuf>,
     /// The settings.
@@ -220,7 +220,7 @@ pub(super) fn options(
         host: text("host"),
         selector: text("match"),
         mapping: path("mapping"),
-        access: Credentials {
+        access: ServerConnection {
             user: text("user").unwrap_or_default(),
             password_file: path("password-file").unwrap_or_default(),
             token_file: path("token-file").unwrap_or_default(),

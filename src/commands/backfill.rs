@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::backfill::{
-    self, Credentials, FetchProgress, FetchedHistory, HistoryRequest, HistorySource, Mapping,
+    self, FetchProgress, FetchedHistory, HistoryRequest, HistorySource, Mapping, ServerConnection,
 };
 use crate::cli::Exit;
 use crate::duration::HumanDuration;
@@ -32,7 +32,7 @@ pub(super) struct BackfillRequest<'a> {
     /// Which names the server has, where they are not the shipped ones.
     pub(super) mapping: Option<&'a Path>,
     /// How the server is asked.
-    pub(super) access: &'a Credentials,
+    pub(super) access: &'a ServerConnection,
     /// Only these signals; all if there are none.
     pub(super) only: &'a [String],
     /// All signals, in the order of the points' values.
@@ -99,7 +99,7 @@ pub(super) fn summary(past: &FetchedHistory, signals: &[&'static Signal]) -> Str
     use std::fmt::Write as _;
     let mut text = String::new();
     if let (Some(first), Some(last)) = (past.points.first(), past.points.last()) {
-        let instant = crate::description::instant;
+        let instant = crate::episode_text::instant;
         // Writing to a text cannot fail.
         let _ = writeln!(
             text,

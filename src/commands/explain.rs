@@ -6,7 +6,7 @@ use super::{daemon_client, open_store};
 use crate::cli::{Exit, Explain};
 use crate::config::Config;
 use crate::control::ControlCommand;
-use crate::description;
+use crate::episode_text;
 use crate::reading::{Subject, Timestamp};
 use crate::store::{EpisodeRow, StoreError, StoreReader, TimeRange};
 
@@ -33,7 +33,7 @@ pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, O
         Err(error) => Exit::failure(error.to_string()),
         Ok(None) => Exit::failure(format!(
             "no episode {} in the store; `hostnorm episodes` lists all",
-            description::id(subject, *second)
+            episode_text::id(subject, *second)
         )),
         Ok(Some(it)) => {
             let text = if options.json { output::json(&it) } else { output::text(&it) };

@@ -27,7 +27,7 @@ const APART_TIMES: f64 = 3.0;
 /// the settings, 1 for what is wrong with a table; the rows before it have their scores then. Where standard output
 /// has the scores, the figures of labels go `aside`.
 pub fn run(
-    options: &cli::Replay,
+    options: &cli::ReplayOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     aside: &mut dyn Write,
 ) -> Exit {
@@ -72,7 +72,7 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 }
 
 /// Gives the figures, if there are labels.
-fn replay(options: &cli::Replay, detection: &DetectionSettings) -> Result<String, Exit> {
+fn replay(options: &cli::ReplayOptions, detection: &DetectionSettings) -> Result<String, Exit> {
     overwrite_check::refuse(options)?;
     let mut labeled = options.labels.as_deref().map(LabelFigures::open).transpose()?;
     let history = options.history.as_deref().map(TableInput::open).transpose()?;

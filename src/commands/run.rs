@@ -14,14 +14,14 @@ use crate::cli::{Exit, GlobalOptions};
 use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::grace::GraceDurations;
-use crate::http::{self, AppState, ControlSocket, MetricsPages, ServerCounters};
+use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters};
 use crate::model_registry::ModelRegistry;
 use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredState, Sampler, SamplerHandle};
 use crate::sd_notify::ServiceManager;
 use crate::sources::{self, Sources};
 use crate::store::{Store, StoreLocation};
-use crate::telemetry::otlp::{self, SpanCounts, TracePipeline};
+use crate::telemetry::otlp_traces::{self, SpanCounts, TracePipeline};
 use crate::telemetry::{self, EventLog};
 use crate::{clock, detect, version};
 
@@ -42,7 +42,7 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
         Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
-    let traces = match otlp::start(&config.otlp) {
+    let traces = match otlp_traces::start(&config.otlp) {
         Ok(traces) => traces,
         Err(problem) => return Exit::usage(problem.to_string()),
     };
@@ -177,12 +177,12 @@ async fn until(
     };
     let state = AppState {
         reports,
-        pages: MetricsPages::new(options, counts),
+        pages: RenderedReportCache::new(options, counts),
         telemetry_path: config.web.telemetry_path.clone(),
         interval: config.detection.interval.duration(),
         now: clock::now,
         control: handle.control(),
-        join_trace: config.otlp.takes_parents().then_some(otlp::join_trace),
+        join_trace: config.otlp.takes_parents().then_some(otlp_traces::join_trace),
     };
     let mut fell = false;
     let stop = async {

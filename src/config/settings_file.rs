@@ -7,7 +7,7 @@ use std::path::Path;
 use figment::value::{Dict, Value};
 
 use super::{ConfigProblem, ConfigProblems, LoadedConfig, ValueSource};
-use crate::telemetry::otlp;
+use crate::telemetry::otlp_traces;
 
 /// Longest settings file that is read, in bytes; a longer one is a mistake in its name.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -92,7 +92,7 @@ impl LoadedConfig {
                 sentence: format!("{} is not a directory on this machine", root.display()),
             })
             .collect();
-        problems.extend(otlp::unusable(&self.config.otlp).map(|it| ConfigProblem {
+        problems.extend(otlp_traces::unusable(&self.config.otlp).map(|it| ConfigProblem {
             source: self.source(it.key).clone(),
             key: Some(it.key.to_owned()),
             value: None,

@@ -33,7 +33,7 @@ const EVICT_MAX: HumanDuration = HumanDuration::days(1);
 /// With less, hardly a day of points is left.
 const BYTES_MIN: ByteSize = ByteSize::mebibytes(8);
 /// What is kept for less time explains no anomaly.
-const KEPT_MIN: HumanDuration = HumanDuration::minutes(10);
+const RETENTION_MIN: HumanDuration = HumanDuration::minutes(10);
 /// Shortest and longest time between two commits: below, the disk is busy with little; above, a crash loses much.
 const COMMIT_MIN: HumanDuration = HumanDuration::millis(100);
 const COMMIT_MAX: HumanDuration = HumanDuration::minutes(10);
@@ -158,8 +158,9 @@ impl Config {
             ("storage.retention.readings", it.retention.readings),
             ("storage.retention.points", it.retention.points),
         ] {
-            found
-                .unless(span >= KEPT_MIN, key, || format!("{span} is too short; the shortest is {KEPT_MIN}"));
+            found.unless(span >= RETENTION_MIN, key, || {
+                format!("{span} is too short; the shortest is {RETENTION_MIN}")
+            });
         }
         found.unless(
             (COMMIT_MIN..=COMMIT_MAX).contains(&it.commit_interval),

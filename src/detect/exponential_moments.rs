@@ -16,7 +16,7 @@ const SPAN_SHARE_MIN: f64 = 0.01;
 /// No spread is smaller; values scaled to 0…1 need it.
 const SPREAD_MIN: f64 = 1e-6;
 /// Inside an episode of a live host a signal is learned as if it were no further out than this, in deviations.
-const SHELTERED_MAX: f64 = 20.0;
+const OUTLIER_DEVIATIONS: f64 = 20.0;
 /// A spread below this share of the mean is rounding, not spread.
 pub(super) const ROUNDING: f64 = 1e-9;
 /// A distance of one floor counts as this many deviations of a signal that never moves.
@@ -77,7 +77,7 @@ impl Moments {
         let a = gain(forgetting, lesson, self.points);
         let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
         // A live incident, however large, must not hide the next one that is a tenth of it.
-        let far = SHELTERED_MAX * self.spread();
+        let far = OUTLIER_DEVIATIONS * self.spread();
         let error = if lesson.in_anomaly { error.clamp(-far, far) } else { error };
         self.mean = if self.points > 0.0 { self.mean + a * error } else { value };
         self.variance = (1.0 - a) * (self.variance + a * error * error);

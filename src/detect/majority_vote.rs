@@ -2,7 +2,7 @@
 
 /// What the voters say together.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MajorityVote {
+pub struct VoteResult {
     /// Whether more than half of them see an anomaly.
     pub anomalous: bool,
     /// The share that agrees with the majority, within 0.5 and 1.
@@ -10,7 +10,7 @@ pub struct MajorityVote {
 }
 
 /// Counts the votes; nothing when all abstain.
-pub fn majority(votes: impl IntoIterator<Item = Option<bool>>) -> Option<MajorityVote> {
+pub fn majority(votes: impl IntoIterator<Item = Option<bool>>) -> Option<VoteResult> {
     let (mut for_it, mut all) = (0u32, 0u32);
     for vote in votes.into_iter().flatten() {
         all += 1;
@@ -21,7 +21,7 @@ pub fn majority(votes: impl IntoIterator<Item = Option<bool>>) -> Option<Majorit
     }
     let anomalous = 2 * for_it > all;
     let agree = if anomalous { for_it } else { all - for_it };
-    Some(MajorityVote { anomalous, confidence: f64::from(agree) / f64::from(all) })
+    Some(VoteResult { anomalous, confidence: f64::from(agree) / f64::from(all) })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{DetectorOutput, ExpectedRange, FeatureSpec, LearnStep, PointView, fo
 use crate::codec::COUNT_MAX;
 
 mod buckets;
-mod interpolate;
+mod fill_gaps;
 mod stl_fit;
 mod time_grid;
 

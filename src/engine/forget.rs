@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Engine, Handover};
+use super::{Engine, StateTransfers};
 use crate::grace::GraceWatcher;
-use crate::reading::{Subject, SubjectPopulation};
+use crate::reading::{Subject, SubjectTurnover};
 
 impl Engine {
     /// One that knows nothing, with the signals, settings and models of this one; to be [warmed](Self::warming) with what
@@ -17,7 +17,7 @@ impl Engine {
             kinds: self.kinds.iter().map(|(kind, it)| (*kind, it.forgetful())).collect(),
             states: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            handover: Handover::default(),
+            handover: StateTransfers::default(),
             before: Arc::default(),
             watch: GraceWatcher::new(&[], self.settings.grace),
             learning: self.learning,
@@ -47,7 +47,7 @@ impl Engine {
         for (subject, mut state) in rebuilt.states {
             match self.states.remove(&subject) {
                 Some(live) => state.continue_from(live),
-                None if subject.kind().population() == SubjectPopulation::Changing => continue,
+                None if subject.kind().turnover() == SubjectTurnover::Changing => continue,
                 None => {}
             }
             self.states.insert(subject, state);

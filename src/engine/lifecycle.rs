@@ -3,12 +3,12 @@
 //! A subject of a changing population that is missing from the readings for a while is evicted: its state is handed out as
 //! bytes, and its memory is freed. When it returns, its state is requested, and it waits for the answer. Meanwhile it is
 //! neither scored nor learned, because a new subject's score would be wrong and a window must fill anyway. The engine does no
-//! I/O, so its driver takes the [`Handover`] after each step and answers.
+//! I/O, so its driver takes the [`StateTransfers`] after each step and answers.
 
 use std::collections::BTreeMap;
 
 use super::snapshot::SnapshotMismatch;
-use super::{Engine, KindState, SUBJECTS_MAX, SubjectState};
+use super::{Engine, SUBJECTS_MAX, SubjectKindState, SubjectState};
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 use crate::report::{Assessment, EpisodeTransition};
 
@@ -23,7 +23,7 @@ const GONE_INTERVALS: f64 = 3.0;
 
 /// What a step leaves to whoever drives the engine. It is dropped at the next step if nobody takes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Handover {
+pub struct StateTransfers {
     /// What evicted subjects learned, to be stored under their identity; those that learned nothing are left out.
     pub evicted: Vec<(Subject, Vec<u8>)>,
     /// Subjects whose stored state is to be given to [`Engine::return_state`], or [`Engine::absent`] where there is none.
@@ -51,7 +51,7 @@ pub struct SubjectCounts {
 
 impl Engine {
     /// What the last step leaves to be stored and to be read, once.
-    pub fn take_handover(&mut self) -> Handover {
+    pub fn take_handover(&mut self) -> StateTransfers {
         std::mem::take(&mut self.handover)
     }
 
@@ -108,8 +108,8 @@ impl Engine {
 
     /// How many subjects there are, by kind with signals.
     pub fn subject_counts(&self) -> BTreeMap<SubjectKind, SubjectCounts> {
-        let count = |(kind, family): (&SubjectKind, &KindState)| {
-            let KindState { evicted, restored, unscored: unjudged, .. } = *family;
+        let count = |(kind, family): (&SubjectKind, &SubjectKindState)| {
+            let SubjectKindState { evicted, restored, unscored: unjudged, .. } = *family;
             (*kind, SubjectCounts { evicted, restored, unscored: unjudged, ..SubjectCounts::default() })
         };
         let mut by_kind: BTreeMap<SubjectKind, SubjectCounts> = self.kinds.iter().map(count).collect();
@@ -132,7 +132,7 @@ impl Engine {
     /// Lets subjects of a reading in and those that are gone out; gives the last judgement of those whose episode went
     /// with them.
     pub(super) fn update_subjects(&mut self, now: &Reading) -> BTreeMap<Subject, Assessment> {
-        self.handover = Handover::default();
+        self.handover = StateTransfers::default();
         for (subject, state) in &mut self.states {
             // A clock that stepped back leaves what was seen in the future, which would never be old.
             if now.subjects.contains_key(subject) || state.seen().0 > now.at.0 {
@@ -156,7 +156,7 @@ impl Engine {
     }
 
     fn is_changing(&self, kind: SubjectKind) -> bool {
-        self.kinds.get(&kind).is_some_and(KindState::is_changing)
+        self.kinds.get(&kind).is_some_and(SubjectKindState::is_changing)
     }
 
     /// Whether it can be judged and is not live yet.

@@ -17,7 +17,7 @@ use super::{Engine, EngineSettings, SUBJECTS_MAX, SubjectState};
 use crate::codec;
 use crate::detect::exponential_moments::Moments;
 use crate::grace::Grace;
-use crate::reading::{Subject, SubjectKind, SubjectPopulation};
+use crate::reading::{Subject, SubjectKind, SubjectTurnover};
 use crate::version::VERSION;
 
 /// In front of each snapshot.
@@ -151,7 +151,7 @@ impl Engine {
     /// All that was learned, but for the trained models.
     pub fn snapshot(&self) -> Vec<u8> {
         // As `Body` is read; copied nowhere, as it is megabytes.
-        let states = self.states.iter().filter(|(it, _)| it.kind().population() == SubjectPopulation::Single);
+        let states = self.states.iter().filter(|(it, _)| it.kind().turnover() == SubjectTurnover::Permanent);
         let states: Vec<_> = states.map(|(subject, it)| (subject, it.saved())).collect();
         let kinds: BTreeMap<_, _> =
             self.kinds.iter().map(|(it, own)| (it, (own.schedule, &own.priors))).collect();

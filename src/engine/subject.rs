@@ -12,7 +12,7 @@ use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, CycleProfile};
 use crate::drift::{self, DriftLog, DriftReference};
 use crate::model_registry::ShadowTally;
-use crate::reading::{SubjectPopulation, Timestamp};
+use crate::reading::{SubjectTurnover, Timestamp};
 use crate::report::{AbsentSignal, Assessment, Contribution, LearnedPoint, ScoreDetails, SignalState};
 use crate::scorer::{self, POINTS_MIN, Scorer, ScorerStep, SubjectScore};
 use crate::selftest::{RecentPoints, SelftestInput};
@@ -21,7 +21,7 @@ use crate::simulate::SignalColumn;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
-mod description;
+mod episode_description;
 mod snapshot;
 mod presence;
 mod warm_start;
@@ -92,10 +92,10 @@ pub(super) struct SubjectState {
 impl SubjectState {
     pub(super) fn new(
         signals: &[&'static Signal],
-        population: SubjectPopulation,
+        population: SubjectTurnover,
         settings: &EngineSettings,
     ) -> Self {
-        let is_single = population == SubjectPopulation::Single;
+        let is_single = population == SubjectTurnover::Permanent;
         let floors: Vec<f64> = signals.iter().map(|it| it.floor).collect();
         let plain = FeatureSpec::plain(floors.clone(), settings.half_life / settings.point_seconds());
         let shape = FeatureSpec {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, KindState, SubjectState};
+use super::{Engine, SubjectKindState, SubjectState};
 use crate::detect::forest::FeatureRows;
 use crate::drift::{DriftLog, spread};
 use crate::reading::{SubjectKind, Timestamp};
@@ -57,14 +57,14 @@ impl Engine {
 
     /// Takes note that the last training gave no model: the next is due after [`RETRY_SECONDS`] at the latest.
     pub fn refused(&mut self, kind: SubjectKind) {
-        if let Some(KindState { schedule: asked, .. }) = self.kinds.get_mut(&kind) {
+        if let Some(SubjectKindState { schedule: asked, .. }) = self.kinds.get_mut(&kind) {
             asked.wait = asked.wait.min(RETRY_SECONDS);
         }
     }
 
     /// Takes note that the installed model was trained at this instant: the next training is due by schedule.
     pub fn trained_at(&mut self, kind: SubjectKind, at: Timestamp) {
-        let Some(KindState { schedule: asked, .. }) = self.kinds.get_mut(&kind) else { return };
+        let Some(SubjectKindState { schedule: asked, .. }) = self.kinds.get_mut(&kind) else { return };
         if asked.last.is_none() {
             (asked.last, asked.wait, asked.drift_wait) =
                 (Some(at), self.settings.retrain_interval, DRIFT_SECONDS);
@@ -119,7 +119,7 @@ fn fair_sample(states: &[&SubjectState]) -> Option<TrainingSet> {
     Some(TrainingSet { rows, log: DriftLog::joined(states.iter().map(|it| it.log())), ..all })
 }
 
-impl KindState {
+impl SubjectKindState {
     /// Whether signals are no longer what the model was trained on. One that is alone is compared at each value it keeps;
     /// many are, all together, each ten minutes, as one of them need not be like all.
     fn has_drifted(&mut self, ready: &[&SubjectState], now: Timestamp) -> bool {

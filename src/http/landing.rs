@@ -5,7 +5,7 @@ use hyper::header::CONTENT_SECURITY_POLICY;
 
 use super::message::{ProblemDetails, Request, Response, whole, with};
 use super::routes::AppState;
-use crate::description;
+use crate::episode_text;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Assessment, Report};
 use crate::version;
@@ -46,7 +46,7 @@ fn state(report: &Report) -> String {
 }
 
 fn line(subject: &Subject, judgement: &Assessment, now: Timestamp) -> String {
-    let name = description::name(subject);
+    let name = episode_text::name(subject);
     match (&judgement.details, &judgement.episode) {
         (None, _) => format!("{name}: learning, first score in {}", span(judgement.ready_at.0 - now.0)),
         (Some(it), None) => format!("{name}: nothing unusual, score {:.2} (threshold 1)", it.score),

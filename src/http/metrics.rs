@@ -11,8 +11,8 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::metric_families::{FamilyOrder, MetricFamilies, SubjectLabels};
 use super::tick_histogram::{TICK_SECONDS, TickHistogram};
-use crate::description;
 use crate::detect::DETECTORS;
+use crate::episode_text;
 use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::Subject;
@@ -37,7 +37,7 @@ static EPISODE_INFO: Metric = Metric::gauge(
     "Identifier and description of the current episode; always 1, absent outside of episodes. The description is updated after one minute and then at most every 10 minutes",
 )
 .by(&["kind", "subject", "episode", "description"]);
-static UNDESCRIBED: Metric = Metric::gauge(
+static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
     "anomaly_episode_info_dropped",
     "Current episodes without anomaly_episode_info, because the limit of 100 is reached",
 );
@@ -145,7 +145,7 @@ pub static METRICS: &[&Metric] = &[
     &IS_ANOMALY,
     &EPISODES,
     &EPISODE_INFO,
-    &UNDESCRIBED,
+    &EPISODE_INFO_DROPPED,
     &READY,
     &READY_AT,
     &BORROWED,
@@ -283,13 +283,13 @@ impl Exposition {
         }
         let over = running.split_off(running.len().min(EPISODE_INFO_MAX)).len();
         let ids: Vec<_> =
-            running.iter().map(|(since, subject, _)| description::id(subject, *since)).collect();
+            running.iter().map(|(since, subject, _)| episode_text::id(subject, *since)).collect();
         let series = running.iter().zip(&ids).map(|((_, subject, description), id)| {
             let [kind, name] = names(subject);
             ([kind, name, id, description], 1.0)
         });
         families.add(&EPISODE_INFO, series)?;
-        families.add(&UNDESCRIBED, [([""; 0], over as f64)])
+        families.add(&EPISODE_INFO_DROPPED, [([""; 0], over as f64)])
     }
 
     fn explanations(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@ use tracing::{Instrument as _, Span};
 
 use super::message::Response;
 use super::routes::{self, AppState};
-use super::server::Peer;
+use super::server::ClientOrigin;
 use super::timeouts::ConnectionActivity;
 
 /// Longest text of a client that goes into a span.
@@ -19,7 +19,7 @@ const OTHER: &str = "_OTHER";
 /// The response to a request, within a span of its own. It is part of the client's trace if the client names one.
 pub(super) async fn respond(
     state: &AppState,
-    peer: &Peer,
+    peer: &ClientOrigin,
     activity: &ConnectionActivity,
     request: Request<Incoming>,
 ) -> Response {
@@ -39,11 +39,11 @@ pub(super) async fn respond(
     response
 }
 
-fn begin<B>(request: &Request<B>, route: Option<&str>, peer: &Peer) -> Span {
+fn begin<B>(request: &Request<B>, route: Option<&str>, peer: &ClientOrigin) -> Span {
     let method = || known(request.method());
     let address = match peer {
-        Peer::Network(address) => Some(address),
-        Peer::Control => None,
+        ClientOrigin::Network(address) => Some(address),
+        ClientOrigin::Control => None,
     };
     tracing::info_span!(
         parent: None,

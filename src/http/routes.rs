@@ -10,10 +10,10 @@ use hyper::{HeaderMap, Method, StatusCode, Version};
 use tokio::sync::watch;
 
 use super::message::{self, ProblemDetails, Request, Response, plain};
-use super::metrics_page::MetricsPages;
-use super::server::Peer;
+use super::rendered_report::RenderedReportCache;
+use super::server::ClientOrigin;
 use super::timeouts::ConnectionActivity;
-use super::{control_api, landing, metrics_page};
+use super::{control_api, landing, rendered_report};
 use crate::control::Control;
 use crate::reading::Timestamp;
 use crate::report::Report;
@@ -24,7 +24,7 @@ pub struct AppState {
     /// The newest report; nothing before the first reading.
     pub reports: watch::Receiver<Option<Arc<Report>>>,
     /// The newest report as pages.
-    pub pages: MetricsPages,
+    pub pages: RenderedReportCache,
     /// Path of the metrics.
     pub telemetry_path: String,
     /// Time between two readings; a report that is three times as old is stale.
@@ -80,7 +80,7 @@ macro_rules! route {
 
 /// All routes; the first that fits is taken. A row for GET answers HEAD as well.
 static ROUTES: &[Route] = &[
-    route!(GET TELEMETRY_PATH, Public, metrics_page::metrics),
+    route!(GET TELEMETRY_PATH, Public, rendered_report::metrics),
     route!(GET "/", Public, landing::landing),
     route!(GET HEALTHY_PATH, Public, healthy),
     route!(GET "/-/ready", Public, ready),
@@ -124,7 +124,7 @@ fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
 /// The response to a request. For HEAD, hyper leaves out its body.
 pub(super) async fn respond(
     state: &AppState,
-    peer: &Peer,
+    peer: &ClientOrigin,
     activity: &ConnectionActivity,
     rows: &[&'static Route],
     request: hyper::Request<Incoming>,
@@ -152,7 +152,7 @@ pub(super) async fn respond(
 /// The row that a request is for, or why it is refused.
 fn choose(
     state: &AppState,
-    peer: &Peer,
+    peer: &ClientOrigin,
     rows: &[&'static Route],
     request: &hyper::Request<Incoming>,
 ) -> Result<&'static Route, ProblemDetails> {
@@ -172,7 +172,7 @@ fn choose(
         let allow = HeaderValue::from_str(&allowed).ok();
         return Err(ProblemDetails { allow, ..ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, detail) });
     };
-    if route.access == RouteAccess::Control && *peer != Peer::Control {
+    if route.access == RouteAccess::Control && *peer != ClientOrigin::Control {
         return problem(
             StatusCode::FORBIDDEN,
             "this route is served on the control socket only; on the host, use the hostnorm command or \

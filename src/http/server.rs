@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Peer {
+pub(super) enum ClientOrigin {
     /// A client on the network.
     Network(SocketAddr),
     /// A client of the control socket, which its file permissions let in.
@@ -44,25 +44,25 @@ pub(super) enum Peer {
 trait Listener: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, ClientOrigin)>> + Send;
 }
 
 impl Listener for tokio::net::TcpListener {
     type Stream = TcpStream;
 
-    async fn next(&self) -> io::Result<(TcpStream, Peer)> {
+    async fn next(&self) -> io::Result<(TcpStream, ClientOrigin)> {
         let (stream, address) = self.accept().await?;
         // A response is written at once; waiting for more to send with it would only delay it.
         let _ = stream.set_nodelay(true);
-        Ok((stream, Peer::Network(address)))
+        Ok((stream, ClientOrigin::Network(address)))
     }
 }
 
 impl Listener for ControlSocket {
     type Stream = ControlStream;
 
-    async fn next(&self) -> io::Result<(Self::Stream, Peer)> {
-        Ok((self.accept().await?, Peer::Control))
+    async fn next(&self) -> io::Result<(Self::Stream, ClientOrigin)> {
+        Ok((self.accept().await?, ClientOrigin::Control))
     }
 }
 
@@ -134,7 +134,7 @@ impl Acceptor {
         }
     }
 
-    fn admit<S>(&self, stream: S, peer: Peer)
+    fn admit<S>(&self, stream: S, peer: ClientOrigin)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

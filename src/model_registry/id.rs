@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::description;
+use crate::episode_text;
 use crate::reading::Timestamp;
 
 /// A name such as `20261121T164200Z`, with `-2` and so on behind when there was one in that second already.
@@ -16,7 +16,7 @@ const LENGTH_MAX: usize = 32;
 impl VersionId {
     /// The name of what was trained at this instant, other than those that are `taken`.
     pub(super) fn new(at: Timestamp, taken: impl Fn(&Self) -> bool) -> Self {
-        let time = description::instant(Timestamp(at.0.floor()));
+        let time = episode_text::instant(Timestamp(at.0.floor()));
         let whole = time.split('.').next().unwrap_or_default();
         let name: String =
             whole.chars().filter(|it| it.is_ascii_alphanumeric() && *it != 'Z').chain(['Z']).collect();

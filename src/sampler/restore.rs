@@ -5,7 +5,7 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::metric::Metric;
 use crate::model_registry::{ModelRegistry, ModelVersion};
-use crate::reading::{Subject, SubjectKind, SubjectPopulation, Timestamp};
+use crate::reading::{Subject, SubjectKind, SubjectTurnover, Timestamp};
 use crate::scorer::ScorerHistory;
 use crate::store::{self, IMPORTED, MarkerRow, PointRow, StoreError, StoreReader, TimeRange};
 use crate::window::Point;
@@ -100,7 +100,7 @@ impl RestoredState {
         self.source = match self.restore_snapshot(reader, metrics)? {
             Some(readings) => RestoreSource::Snapshot(readings),
             None => {
-                let single = |it: &Subject| it.kind().population() == SubjectPopulation::Single;
+                let single = |it: &Subject| it.kind().turnover() == SubjectTurnover::Permanent;
                 let subjects: Vec<Subject> = reader.subjects()?.into_iter().filter(single).collect();
                 RestoreSource::Points(fold(reader, &mut self.engine, &subjects, &forgotten(reader)?)?)
             }
@@ -170,7 +170,7 @@ impl RestoredState {
         let mut count = 0;
         reader.readings::<StoreError>(between, metrics, |mut reading| {
             // Subjects that come and go have states of their own, of another time; those are asked for at the first tick.
-            reading.subjects.retain(|it, _| it.kind().population() == SubjectPopulation::Single);
+            reading.subjects.retain(|it, _| it.kind().turnover() == SubjectTurnover::Permanent);
             if reading.at.0 > snapshot.at.0 {
                 self.engine.step(reading);
                 count += 1;
@@ -226,9 +226,9 @@ fn fold_one(
     let names = names(engine, subject);
     let Some(until) = reader.newest_point(subject)? else { return Ok(0) };
     let Some(mut warming) = engine.warming(subject, until) else { return Ok(0) };
-    let seconds = match subject.kind().population() {
-        SubjectPopulation::Single => f64::INFINITY,
-        SubjectPopulation::Changing => FOLD_SECONDS,
+    let seconds = match subject.kind().turnover() {
+        SubjectTurnover::Permanent => f64::INFINITY,
+        SubjectTurnover::Changing => FOLD_SECONDS,
     };
     let between = TimeRange { from: Timestamp(until.0 - seconds), ..TimeRange::ALL };
     each_point(reader, subject, &names, between, forgotten, |past| warming.push(past))?;

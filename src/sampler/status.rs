@@ -9,8 +9,8 @@ use super::jobs::Jobs;
 use super::persist::PersistentState;
 use crate::clock;
 use crate::control::{CommandRefusal, CommandReply};
-use crate::description;
 use crate::duration::HumanDuration;
+use crate::episode_text;
 use crate::reading::Subject;
 use crate::report::{Assessment, Report};
 use crate::version::VERSION;
@@ -65,7 +65,7 @@ pub(super) fn explain(newest: Option<&Arc<Report>>) -> Result<CommandReply, Comm
 /// The state of one subject. What is not known is null.
 fn subject(subject: &Subject, judgement: &Assessment) -> Value {
     let opinion = judgement.details.as_ref();
-    let causes = description::causes(judgement).into_iter().map(|cause| {
+    let causes = episode_text::causes(judgement).into_iter().map(|cause| {
         let (state, expected) = (cause.state, cause.state.expected);
         json!({
             "signal": state.signal.name, "title": state.signal.title, "value": state.value,
@@ -83,7 +83,7 @@ fn subject(subject: &Subject, judgement: &Assessment) -> Value {
         "momentary_score": opinion.map(|it| it.momentary), "confidence": opinion.and_then(|it| it.confidence),
         "causes": causes.collect::<Vec<_>>(), "absent": absent.collect::<Vec<_>>(),
         "episode": judgement.episode.map(
-            |it| json!({"id": description::id(subject, it.since), "since": it.since.0, "peak": it.peak}),
+            |it| json!({"id": episode_text::id(subject, it.since), "since": it.since.0, "peak": it.peak}),
         ),
         "description": judgement.description,
     })
@@ -97,7 +97,7 @@ fn line(subject: &Subject, judgement: &Assessment) -> String {
         (Some(opinion), None) => format!("no anomaly on {name}; {}", score(opinion.momentary)),
         (None, _) if judgement.ready => format!("no score for {name}: readings are missing"),
         (None, _) => {
-            format!("no score for {name} before {}", description::instant(judgement.ready_at))
+            format!("no score for {name} before {}", episode_text::instant(judgement.ready_at))
         }
     }
 }

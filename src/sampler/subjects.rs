@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::jobs::{Job, JobFailure, Jobs, States};
 use super::persist::PersistentState;
-use crate::engine::{Engine, Handover};
+use crate::engine::{Engine, StateTransfers};
 use crate::metric::Metric;
 use crate::reading::{Labels, Subject, Values};
 use crate::store::StoreError;
@@ -50,7 +50,7 @@ pub(super) struct SubjectStates {
 impl SubjectStates {
     /// Stores and asks for what the last step left.
     pub(super) fn update(&mut self, durable: &mut PersistentState, jobs: &mut Jobs) {
-        let Handover { evicted, wanted } = durable.engine.take_handover();
+        let StateTransfers { evicted, wanted } = durable.engine.take_handover();
         let Some(directory) = durable.store.directory().map(std::path::Path::to_owned) else {
             wanted.iter().for_each(|it| durable.engine.absent(it));
             return;

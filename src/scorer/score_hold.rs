@@ -20,12 +20,12 @@ pub(super) type Parts = Vec<(usize, f64)>;
 
 /// The scores that are held.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct HeldScore {
+pub(super) struct RecentPeaks {
     /// Scores that no later one exceeds, newest last; a single one where they fade.
     held: VecDeque<(Timestamp, f64, Parts)>,
 }
 
-impl HeldScore {
+impl RecentPeaks {
     /// Whether it can go on, of so many signals.
     pub(super) fn fits(&self, signals: usize) -> bool {
         self.held.iter().all(|(_, _, parts)| parts.iter().all(|(idx, _)| *idx < signals))
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn check(hold: ScoreHold, scores: &[f64], expected: &[f64]) {
-        let mut peak = HeldScore::default();
+        let mut peak = RecentPeaks::default();
         let step =
             |(t, score): (usize, &f64)| peak.hold(Timestamp(t as f64), *score, vec![(0, *score)], hold);
         let found: Vec<f64> = scores
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_holds_nothing_of_the_future() {
-        let mut peak = HeldScore::default();
+        let mut peak = RecentPeaks::default();
         peak.hold(Timestamp(100.0), 9.0, Vec::new(), ScoreHold::Seconds(60.0));
         let (found, _) = peak.hold(Timestamp(10.0), 1.0, Vec::new(), ScoreHold::Seconds(60.0));
         assert!((found - 1.0).abs() < 1e-12, "{found}");

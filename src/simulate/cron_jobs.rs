@@ -4,7 +4,7 @@ use super::rng::SimulationRng;
 
 /// What jobs add while they run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct JobLoad {
+pub(super) struct SimulatedJobLoad {
     /// Share of processor time.
     pub(super) cpu: f64,
     /// Bytes read in a second.
@@ -27,7 +27,7 @@ struct CronJob {
     /// Seconds that a run takes.
     lasts: f64,
     /// What it does meanwhile.
-    work: JobLoad,
+    work: SimulatedJobLoad,
 }
 
 const MB: f64 = 1e6;
@@ -39,25 +39,25 @@ const JOBS: [CronJob; 4] = [
         every: 600.0,
         at: 0.0,
         lasts: 12.0,
-        work: JobLoad { cpu: 0.03, read: 0.0, written: 0.2 * MB, sent: 0.0, forks: 12.0 },
+        work: SimulatedJobLoad { cpu: 0.03, read: 0.0, written: 0.2 * MB, sent: 0.0, forks: 12.0 },
     },
     CronJob {
         every: 3_600.0,
         at: 420.0,
         lasts: 90.0,
-        work: JobLoad { cpu: 0.05, read: 2.0 * MB, written: 9.0 * MB, sent: 1.0 * MB, forks: 6.0 },
+        work: SimulatedJobLoad { cpu: 0.05, read: 2.0 * MB, written: 9.0 * MB, sent: 1.0 * MB, forks: 6.0 },
     },
     CronJob {
         every: 86_400.0,
         at: 600.0,
         lasts: 240.0,
-        work: JobLoad { cpu: 0.07, read: 12.0 * MB, written: 6.0 * MB, sent: 0.0, forks: 3.0 },
+        work: SimulatedJobLoad { cpu: 0.07, read: 12.0 * MB, written: 6.0 * MB, sent: 0.0, forks: 3.0 },
     },
     CronJob {
         every: 86_400.0,
         at: 8_100.0,
         lasts: 1_500.0,
-        work: JobLoad { cpu: 0.08, read: 35.0 * MB, written: 0.5 * MB, sent: 12.0 * MB, forks: 2.0 },
+        work: SimulatedJobLoad { cpu: 0.08, read: 35.0 * MB, written: 0.5 * MB, sent: 12.0 * MB, forks: 2.0 },
     },
 ];
 
@@ -85,8 +85,13 @@ impl CronJobs {
     }
 
     /// What jobs do on average in the `step` seconds before `at`, and whether logs were rotated.
-    pub(super) fn step(&mut self, at: f64, step: f64, chance: &mut SimulationRng) -> (JobLoad, bool) {
-        let (mut sum, mut rotated) = (JobLoad::default(), false);
+    pub(super) fn step(
+        &mut self,
+        at: f64,
+        step: f64,
+        chance: &mut SimulationRng,
+    ) -> (SimulatedJobLoad, bool) {
+        let (mut sum, mut rotated) = (SimulatedJobLoad::default(), false);
         for (idx, (job, run)) in JOBS.iter().zip(&mut self.runs).enumerate() {
             let end = at - job.at - self.shift;
             let number = (end / job.every).floor();
@@ -95,7 +100,7 @@ impl CronJobs {
                 *run = (number, chance.log_normal(RUN_SIGMA));
             }
             let share = run.1 * (job.spent(end) - job.spent(end - step)) / step;
-            let JobLoad { cpu, read, written, sent, forks } = job.work;
+            let SimulatedJobLoad { cpu, read, written, sent, forks } = job.work;
             sum.cpu += share * cpu;
             sum.read += share * read;
             sum.written += share * written;

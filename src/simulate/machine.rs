@@ -5,7 +5,7 @@
 //! one minute: an autocorrelation of 0.8 to 0.9 in the median signal, 0.2 to 0.7 from day to day, a kurtosis of 3 to 4 in
 //! the median and in the hundreds in the burstiest tenth, half of the pairs hardly correlated, a tenth above 0.8).
 
-use super::cron_jobs::{CronJobs, JobLoad};
+use super::cron_jobs::{CronJobs, SimulatedJobLoad};
 use super::rng::{SimulationRng, SlowDrift, along, exp};
 use super::signal_column::WIDTH;
 
@@ -211,7 +211,7 @@ impl Machine {
         (self.rhythm() * (1.0 + burst) * exp(slow + fast) * self.noisy(0.015)).min(2.0)
     }
 
-    fn cpu(&mut self, demand: f64, work: &JobLoad, packets: f64, disk: f64) -> [f64; 5] {
+    fn cpu(&mut self, demand: f64, work: &SimulatedJobLoad, packets: f64, disk: f64) -> [f64; 5] {
         let cost = exp(0.04 * self.drifts.cost.next(&mut self.rng));
         let user = (0.015 + self.traits.user * demand * cost + work.cpu) * self.noisy(0.03);
         // Packets and disks cost time in the kernel too.
@@ -233,7 +233,7 @@ impl Machine {
         (base + sessions * self.sessions + caches + white).clamp(0.02, 0.98)
     }
 
-    fn network(&mut self, demand: f64, work: &JobLoad) -> [f64; 3] {
+    fn network(&mut self, demand: f64, work: &SimulatedJobLoad) -> [f64; 3] {
         let answer = exp(0.08 * self.drifts.answer.next(&mut self.rng));
         let sent = 0.02 * MB + self.traits.sent * demand * answer * self.noisy(0.04) + work.sent;
         let received = 0.02 * MB
@@ -245,7 +245,7 @@ impl Machine {
     }
 
     /// Bytes read and written, operations, and the share of time in which the disk is busy.
-    fn disk(&mut self, demand: f64, work: &JobLoad) -> [f64; 4] {
+    fn disk(&mut self, demand: f64, work: &SimulatedJobLoad) -> [f64; 4] {
         // Reads are what misses the cache: mostly little, at times a hundred times as much.
         let read = 0.08 * MB * exp(1.1 * self.drifts.reads.next(&mut self.rng)) * self.noisy(0.5) + work.read;
         let written = (0.3 * MB + 2.2 * MB * demand) * self.noisy(0.12) + work.written;
@@ -270,7 +270,7 @@ impl Machine {
         [base + *today + *kept, 0.061 + 0.02 * *kept]
     }
 
-    fn paging(&mut self, demand: f64, work: &JobLoad) -> [f64; 3] {
+    fn paging(&mut self, demand: f64, work: &SimulatedJobLoad) -> [f64; 3] {
         let faults = (400.0 + 5_500.0 * demand + 150.0 * work.forks) * self.noisy(0.08);
         let major = self.counted(0.02 + work.read * 5e-7);
         // Swap is touched a few times a day, when something old is needed.
@@ -285,7 +285,7 @@ impl Machine {
         (expected + 0.5 * self.white * expected.sqrt() * self.rng.normal()).round().max(0.0)
     }
 
-    fn tasks(&mut self, demand: f64, work: &JobLoad, busy: f64, disk: f64) -> [f64; 4] {
+    fn tasks(&mut self, demand: f64, work: &SimulatedJobLoad, busy: f64, disk: f64) -> [f64; 4] {
         // What runs, and the queue that grows without end as all processors come to be busy.
         let queue = busy + busy * busy * busy / (1.05 - busy);
         let running = queue * self.noisy(0.08);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::error::StoreError;
 use super::file_permissions::{self, Identity};
 use crate::clock;
-use crate::description;
+use crate::episode_text;
 
 /// Name of the database.
 pub const FILE: &str = "hostnorm.db";
@@ -71,7 +71,7 @@ impl DataDir {
     /// A name for the database when it is set aside, which no file has.
     pub(super) fn unused_name(&self) -> PathBuf {
         let stamp: String =
-            description::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
+            episode_text::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
         let name = |n: usize| suffixed(&self.database(), &format!("{ASIDE}{stamp}{}", "+".repeat(n)));
         let is_free = |it: &PathBuf| SUFFIXES.iter().all(|end| identity(&suffixed(it, end)).is_none());
         (0..).map(name).find(is_free).unwrap_or_else(|| name(0))

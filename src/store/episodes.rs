@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
 use super::row_types::{AROUND_SECONDS, EpisodeRow, subject, subject_of};
-use super::store_entry::AssessedSubject;
-use crate::description;
+use super::store_entry::SubjectEntry;
+use crate::episode_text;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Episode, EpisodeTransition};
 
@@ -55,7 +55,7 @@ impl OpenEpisodes {
         &mut self,
         connection: &Connection,
         at: Timestamp,
-        it: &AssessedSubject,
+        it: &SubjectEntry,
     ) -> Result<(), StoreError> {
         match (it.transition, it.episode) {
             (Some(EpisodeTransition::Ended(episode)), _) => self.end(connection, at, it, &episode, "ended"),
@@ -77,7 +77,7 @@ impl OpenEpisodes {
         &mut self,
         connection: &Connection,
         at: Timestamp,
-        it: &AssessedSubject,
+        it: &SubjectEntry,
         episode: &Episode,
     ) -> Result<(), StoreError> {
         let same = |row: &OpenEpisode| row.began.to_bits() == episode.since.0.to_bits();
@@ -102,7 +102,7 @@ impl OpenEpisodes {
         &mut self,
         connection: &Connection,
         at: Timestamp,
-        it: &AssessedSubject,
+        it: &SubjectEntry,
         episode: &Episode,
         outcome: &str,
     ) -> Result<(), StoreError> {
@@ -136,11 +136,7 @@ fn snapshot_before(
 }
 
 /// Readings are kept from the newest snapshot that cannot contain the anomaly; soon after a start, from the first one.
-fn begin(
-    connection: &Connection,
-    it: &AssessedSubject,
-    episode: &Episode,
-) -> Result<OpenEpisode, StoreError> {
+fn begin(connection: &Connection, it: &SubjectEntry, episode: &Episode) -> Result<OpenEpisode, StoreError> {
     let since = episode.since.0;
     let snapshot = match snapshot_before(connection, since - AROUND_SECONDS, "DESC")? {
         None => snapshot_before(connection, since, "ASC")?,
@@ -187,7 +183,7 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
     let began = row.get(2)?;
     let subject = subject_of(row, 0)?.unwrap_or(Subject::Host);
     Ok(EpisodeRow {
-        id: description::id(&subject, Timestamp(began)),
+        id: episode_text::id(&subject, Timestamp(began)),
         kind: row.get(0)?,
         subject: row.get(1)?,
         began,

@@ -10,7 +10,7 @@ use super::reader::StoreReader;
 use super::reading_series::SeriesList;
 use super::retention::RetentionLimits;
 use super::row_types::{SnapshotRow, TimeRange};
-use super::store_entry::{AssessedSubject, StoreEntry, TickEntry};
+use super::store_entry::{StoreEntry, SubjectEntry, TickEntry};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp};
 use crate::report::{Episode, EpisodeTransition};
@@ -33,7 +33,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreEn
         let value = (bits >> 11) as f64 / 3.0;
         reading.host().set_by(&NOISE, &Labels::new([format!("{series}").as_str()]), value);
     }
-    let judged = AssessedSubject {
+    let judged = SubjectEntry {
         subject: Subject::Host,
         point: None,
         momentary: None,

@@ -95,7 +95,7 @@ pub struct ScoreRow {
 /// An episode.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EpisodeRow {
-    /// Its identifier, see [`description::id`](crate::description::id).
+    /// Its identifier, see [`episode_text::id`](crate::episode_text::id).
     pub id: String,
     /// Kind of its subject.
     pub kind: String,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::reading_series::SeriesList;
 use super::row_types::{BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow};
-use crate::description;
+use crate::episode_text;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};
 
@@ -75,12 +75,12 @@ pub struct TickEntry {
     /// The series of the values.
     pub(super) series: SeriesList,
     pub(super) values: Arc<[f64]>,
-    pub(super) assessed: Vec<AssessedSubject>,
+    pub(super) assessed: Vec<SubjectEntry>,
 }
 
 /// The judgement of one subject.
 #[derive(Debug)]
-pub(super) struct AssessedSubject {
+pub(super) struct SubjectEntry {
     pub(super) subject: Subject,
     pub(super) point: Option<Arc<LearnedPoint>>,
     pub(super) momentary: Option<f64>,
@@ -96,17 +96,17 @@ pub(super) struct AssessedSubject {
 impl TickEntry {
     /// The part of a report that is stored; `series` is the list of the previous reading and becomes that of this one.
     pub(super) fn of(report: &Report, series: &mut SeriesList) -> Self {
-        let judged = report.concluded().map(|(subject, it)| AssessedSubject::of(subject, it)).collect();
+        let judged = report.concluded().map(|(subject, it)| SubjectEntry::of(subject, it)).collect();
         Self::new(&report.reading, judged, series)
     }
 
-    pub(super) fn new(reading: &Reading, judged: Vec<AssessedSubject>, series: &mut SeriesList) -> Self {
+    pub(super) fn new(reading: &Reading, judged: Vec<SubjectEntry>, series: &mut SeriesList) -> Self {
         series.follow(reading);
         Self { at: reading.at, series: series.clone(), values: series.values(reading), assessed: judged }
     }
 }
 
-impl AssessedSubject {
+impl SubjectEntry {
     fn of(subject: &Subject, judgement: &Assessment) -> Self {
         let opinion = judgement.details.as_ref();
         let described =
@@ -132,7 +132,7 @@ fn causes(judgement: &Assessment) -> String {
             "usual_seconds": it.usual,
         })
     });
-    let causes = description::causes(judgement).into_iter().map(|it| {
+    let causes = episode_text::causes(judgement).into_iter().map(|it| {
         let (state, expected) = (it.state, it.state.expected);
         // JSON has no infinity: a bound without limit becomes null.
         json!({

@@ -62,7 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::description;
+    use crate::episode_text;
 
     fn check_number(cell: &str, expect: CellValue) {
         assert_eq!(number(cell.as_bytes()), expect, "{cell:?}");
@@ -120,7 +120,7 @@ mod tests {
         #[test]
         fn instants_are_read_back(millis in -1_000_000_000_000i64..10_000_000_000_000) {
             let at = Timestamp(millis as f64 / 1000.0);
-            let found = instant(description::instant(at).as_bytes()).map(|it| (it.0 * 1000.0).round());
+            let found = instant(episode_text::instant(at).as_bytes()).map(|it| (it.0 * 1000.0).round());
             prop_assert_eq!(found, Ok(millis as f64));
         }
 

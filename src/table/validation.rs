@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Table, TableProblem, TableRow, quoted};
-use crate::description;
 use crate::duration::HumanDuration;
+use crate::episode_text;
 use crate::reading::Timestamp;
 
 mod column_stats;
@@ -178,11 +178,11 @@ impl ValidationPass {
             self.pace.add(seconds, line);
         } else if seconds < 0.0 {
             found.note(FindingKind::Order, Some(line), || {
-                format!("{} after {}", description::instant(at), description::instant(before))
+                format!("{} after {}", episode_text::instant(at), episode_text::instant(before))
             });
         } else {
             found.note(FindingKind::Duplicate, Some(line), || {
-                format!("{} once more", description::instant(at))
+                format!("{} once more", episode_text::instant(at))
             });
         }
     }
@@ -232,7 +232,7 @@ impl ValidationPass {
             }),
             _ => (),
         }
-        let instant = |at: Timestamp| description::instant(at);
+        let instant = |at: Timestamp| episode_text::instant(at);
         TimeColumn {
             has_timestamps: self.table.has_time(),
             first: self.ends.map(|it| instant(it.0)),

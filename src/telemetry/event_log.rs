@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::description::{self, NamedSignal};
+use crate::episode_text::{self, NamedSignal};
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, Report};
 
@@ -74,7 +74,7 @@ impl EventLog {
                 kind,
                 subject = subject.name(),
                 signals,
-                ready_at = description::instant(judgement.ready_at),
+                ready_at = episode_text::instant(judgement.ready_at),
                 "learning before the first score"
             ),
             EpisodeProgress::Ready => {
@@ -93,13 +93,13 @@ fn log_transition(report: &Report, subject: &Subject, judgement: &Assessment, tu
         EpisodeTransition::Ended(episode) => return note_end(subject, &episode, at, "ended"),
         EpisodeTransition::Accepted(episode) => return note_end(subject, &episode, at, "accepted"),
     };
-    let causes = description::causes(judgement);
+    let causes = episode_text::causes(judgement);
     let opinion = judgement.details.as_ref();
     tracing::warn!(
         kind,
         subject = subject.name(),
         state,
-        episode = judgement.episode.map(|it| description::id(subject, it.since)),
+        episode = judgement.episode.map(|it| episode_text::id(subject, it.since)),
         score = opinion.map(|it| short(it.momentary)),
         confidence = opinion.and_then(|it| it.confidence).map(short),
         signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
@@ -115,15 +115,15 @@ fn log_transition(report: &Report, subject: &Subject, judgement: &Assessment, tu
 
 fn note_end(subject: &Subject, episode: &Episode, at: Timestamp, state: &'static str) {
     let message = match state {
-        "accepted" => description::accepted(subject, episode, at),
-        _ => description::ended(subject, episode, at),
+        "accepted" => episode_text::accepted(subject, episode, at),
+        _ => episode_text::ended(subject, episode, at),
     };
     tracing::info!(
         kind = subject.kind().name(),
         subject = subject.name(),
         state,
-        episode = description::id(subject, episode.since),
-        duration_seconds = description::lasted(episode, at).as_seconds(),
+        episode = episode_text::id(subject, episode.since),
+        duration_seconds = episode_text::lasted(episode, at).as_seconds(),
         peak = short(episode.peak),
         "{message}"
     );

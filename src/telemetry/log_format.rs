@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::LogFormat;
-use crate::description;
+use crate::episode_text;
 use crate::reading::Timestamp;
 
 /// Writes each event as one line.
@@ -29,7 +29,7 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let level = event.metadata().level().as_str().to_lowercase();
         let mut fields = LogFields(vec![
-            ("ts", description::instant((self.now)()).into()),
+            ("ts", episode_text::instant((self.now)()).into()),
             ("level", level.into()),
             ("msg", Value::from("")),
         ]);

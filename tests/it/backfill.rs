@@ -5,7 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use hostnorm::backfill::{
-    self, Credentials, FetchProgress, FetchedHistory, HistoryError, HistoryRequest, HistorySource, Mapping,
+    self, FetchProgress, FetchedHistory, HistoryError, HistoryRequest, HistorySource, Mapping,
+    ServerConnection,
 };
 use hostnorm::duration::HumanDuration;
 use hostnorm::reading::Timestamp;
@@ -84,7 +85,7 @@ fn status(line: &str, kind: &str, body: &str) -> String {
 }
 
 /// Asks for an hour; what is told meanwhile follows.
-fn ask(url: &str, access: &Credentials) -> (Result<FetchedHistory, HistoryError>, Vec<String>) {
+fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, HistoryError>, Vec<String>) {
     let signals: Vec<&'static Signal> = sources::signals(|_| true).collect();
     let metrics: Vec<_> = sources::metrics().collect();
     let mapping = Mapping::shipped(&metrics).unwrap();
@@ -111,7 +112,7 @@ fn ask(url: &str, access: &Credentials) -> (Result<FetchedHistory, HistoryError>
 fn check(answer: impl Fn(&str) -> String + Send + 'static, expect: &str) {
     let server = Server::new(answer);
     let url = format!("prometheus:http://anna:geheim@127.0.0.1:{}/p", server.port);
-    let (past, _) = ask(&url, &Credentials::default());
+    let (past, _) = ask(&url, &ServerConnection::default());
     let said = past.unwrap_err().to_string().replace(&server.port.to_string(), "PORT");
     assert!(!said.contains("geheim") && !said.contains("anna"), "{said}");
     assert_eq!(said, format!("http://127.0.0.1:PORT/p: {expect}"));
@@ -179,7 +180,8 @@ fn a_server_that_fails_for_now_is_asked_again() {
         let _ = count.send(());
         status("503 Service Unavailable\r\nRetry-After: 0", "text/plain", "still starting")
     });
-    let (past, told) = ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &Credentials::default());
+    let (past, told) =
+        ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &ServerConnection::default());
     let said = past.unwrap_err().to_string();
     assert!(
         said.ends_with("the server failed (503): still starting; try again later, or check its log"),
@@ -192,7 +194,7 @@ fn a_server_that_fails_for_now_is_asked_again() {
 #[test]
 fn nobody_listens() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let says = |url: &str| ask(url, &Credentials::default()).0.unwrap_err().to_string();
+    let says = |url: &str| ask(url, &ServerConnection::default()).0.unwrap_err().to_string();
     let said = says(&format!("prometheus:http://127.0.0.1:{port}"));
     assert!(said.contains("cannot reach the server: ") && said.contains("check that it runs"), "{said}");
     let said = says("influxdb:http://no-such-host.invalid:8086/telegraf");
@@ -208,7 +210,7 @@ fn half_an_answer_is_asked_for_again_and_then_told() {
         "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nRetry-After: 0\r\nConnection: close\r\n\r\n{\"sta".into()
     });
     let (past, told) =
-        ask(&format!("influxdb:http://127.0.0.1:{}/telegraf", server.port), &Credentials::default());
+        ask(&format!("influxdb:http://127.0.0.1:{}/telegraf", server.port), &ServerConnection::default());
     let said = past.unwrap_err().to_string();
     assert!(said.contains("the response is truncated"), "{said}");
     assert_eq!(told.len(), 3, "{told:?}");
@@ -233,14 +235,15 @@ fn nothing_found_is_told_with_what_there_is() {
     );
     // NaN is what a stale series has.
     let server = Server::new(|question| series(question, "NaN"));
-    let said =
-        ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &Credentials::default()).0.unwrap_err();
+    let said = ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &ServerConnection::default())
+        .0
+        .unwrap_err();
     assert!(said.to_string().contains("the server has no data for "), "{said}");
 }
 
 #[test]
 fn who_asks_is_said_and_never_shown() {
-    let heard = |kind: &str, access: &Credentials| {
+    let heard = |kind: &str, access: &ServerConnection| {
         let server = Server::new(|_| status("401 Unauthorized", "text/plain", ""));
         let url = format!("{kind}:http://anna:geheim@127.0.0.1:{}/telegraf", server.port);
         assert!(ask(&url, access).0.is_err());
@@ -249,13 +252,13 @@ fn who_asks_is_said_and_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "abc\n").unwrap();
-    let with_token = Credentials {
+    let with_token = ServerConnection {
         token_file: token,
         headers: vec!["X-Scope-OrgID: team".into()],
-        ..Credentials::default()
+        ..ServerConnection::default()
     };
-    let bertha = Credentials { user: "bertha:b".into(), ..Credentials::default() };
-    assert!(heard("prometheus", &Credentials::default()).ends_with("Basic YW5uYTpnZWhlaW0="));
+    let bertha = ServerConnection { user: "bertha:b".into(), ..ServerConnection::default() };
+    assert!(heard("prometheus", &ServerConnection::default()).ends_with("Basic YW5uYTpnZWhlaW0="));
     assert!(heard("influxdb", &bertha).ends_with("Basic YmVydGhhOmI="));
     let prometheus = heard("prometheus", &with_token);
     assert!(prometheus.contains("Bearer abc") && prometheus.contains("team"), "{prometheus}");
@@ -269,8 +272,9 @@ fn wrong_units_are_told() {
         true => ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
         false => series(question, if question.contains("MemTotal_bytes") { "4000000" } else { "1" }),
     });
-    let said =
-        ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &Credentials::default()).0.unwrap_err();
+    let said = ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &ServerConnection::default())
+        .0
+        .unwrap_err();
     let expect =
         "wrong unit: hostnorm_memory_size_bytes (from node_memory_MemTotal_bytes) has values such as ";
     assert!(said.to_string().starts_with(expect) && said.to_string().contains("times: 1024"), "{said}");

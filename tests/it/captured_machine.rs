@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::engine::{Engine, EngineSettings};
-use hostnorm::http::{BuildInfo, ExpositionOptions, MetricsFormat, MetricsPage};
+use hostnorm::http::{BuildInfo, ExpositionOptions, MetricsFormat, RenderedReport};
 use hostnorm::reading::{Subject, SubjectKind, Timestamp};
 use hostnorm::report::{EpisodeTransition, Report};
 use hostnorm::sources::{self, RootPaths, Sources};
@@ -89,7 +89,7 @@ fn page(report: Report) -> String {
         raw: true,
         build: BuildInfo { revision: "", ..BuildInfo::default() },
     };
-    let page = MetricsPage::new(Arc::new(report), Arc::new(options), Arc::default());
+    let page = RenderedReport::new(Arc::new(report), Arc::new(options), Arc::default());
     let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
     // How long the machine slept that runs the test.
     let lines = text.lines().filter(|it| !it.contains("hostnorm_suspended_seconds"));

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
+use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
 use hostnorm::detect::eif;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::drift::DriftLog;
-use hostnorm::reference_forest;
 use hostnorm::roc::auc;
+use hostnorm::third_party_forest;
 use hostnorm::training::holdout_test::HoldoutTest;
 use hostnorm::training::model_evaluation::ModelEvaluation;
 use hostnorm::training::{
@@ -44,7 +44,7 @@ fn peer_area(fit: &[Row], ordinary: &[Row], faulty: &[Row]) -> f64 {
     let ForestOptions { trees, sample_size: sample } = OPTIONS;
     let options =
         PeerOptions { n_trees: trees, sample_size: sample, max_tree_depth: None, extension_level: WIDTH - 1 };
-    let forest = Peer::<f32, WIDTH>::from_slice(fit, &options).unwrap();
+    let forest = ClientOrigin::<f32, WIDTH>::from_slice(fit, &options).unwrap();
     let scores = |rows: &[Row]| rows.iter().map(|it| forest.score(it)).collect::<Vec<_>>();
     auc(&scores(ordinary), &scores(faulty))
 }
@@ -157,7 +157,7 @@ fn equal_seeds_and_points_give_equal_models_whatever_the_second_opinion_is() {
         for peer in [0.0, 1.0] {
             assert_eq!(outcome(train_with_reference(&set, &settings, 7, &mut |_, _, _| Some(peer))), alone);
         }
-        assert_eq!(outcome(reference_forest::train(&set, &settings, 7, &mut || ())).is_ok(), taken);
+        assert_eq!(outcome(third_party_forest::train(&set, &settings, 7, &mut || ())).is_ok(), taken);
     }
 }
 
@@ -166,7 +166,9 @@ fn the_second_opinion_stands_on_the_card_and_there_is_time_to_rest() {
     for (width, there) in [(1, true), (26, true), (64, true), (65, false)] {
         let mut rests = 0;
         let trained =
-            reference_forest::train(&cloud(width, 300), &TrainingSettings::default(), 1, &mut || rests += 1);
+            third_party_forest::train(&cloud(width, 300), &TrainingSettings::default(), 1, &mut || {
+                rests += 1;
+            });
         let peer = trained.unwrap().evaluation.auc_peer;
         assert_eq!((peer.is_some(), rests > 20), (there, there), "{width}");
         assert!(peer.is_none_or(|it| it > 0.75), "{width}: {peer:?}");

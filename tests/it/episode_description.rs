@@ -4,9 +4,9 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hostnorm::description::DESCRIPTION_MAX;
 use hostnorm::engine::{Engine, EngineSettings};
-use hostnorm::http::{MetricsFormat, MetricsPage};
+use hostnorm::episode_text::DESCRIPTION_MAX;
+use hostnorm::http::{MetricsFormat, RenderedReport};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, Episode, Report};
@@ -54,7 +54,7 @@ fn reading(t: f64) -> Reading {
 
 /// The labels `episode` and `description` of each series of `anomaly_episode_info` on the page of a report.
 fn exposed(report: &Arc<Report>) -> Vec<(String, String)> {
-    let page = MetricsPage::new(Arc::clone(report), Arc::default(), Arc::default());
+    let page = RenderedReport::new(Arc::clone(report), Arc::default(), Arc::default());
     let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
     let label = |line: &str, name: &str| {
         let (_, rest) = line.split_once(&format!("{name}=\"")).unwrap();
@@ -155,7 +155,7 @@ fn the_earliest_hundred_episodes_are_described_and_the_others_counted() {
     let series = exposed(&report);
     assert_eq!(series.len(), 100);
     assert!(series.iter().all(|(id, _)| id.as_str() < "2026-11-21T10:01:40Z"), "{series:?}");
-    let page = MetricsPage::new(Arc::clone(&report), Arc::default(), Arc::default());
+    let page = RenderedReport::new(Arc::clone(&report), Arc::default(), Arc::default());
     let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
     assert!(text.contains("\nanomaly_episode_info_dropped 50\n"));
     assert!(text.contains("\nanomaly_episodes_total{kind=\"container\",subject=\"web-000\"} 1\n"));

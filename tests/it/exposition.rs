@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use hostnorm::commands::run;
 use hostnorm::detect::{PerDetector, absence};
 use hostnorm::grace::{GraceDurations, GraceReason, GraceTrigger, GraceWatcher};
-use hostnorm::http::{BuildInfo, ExpositionOptions, METRICS, MetricsFormat, MetricsPage, ServerCounters};
+use hostnorm::http::{BuildInfo, ExpositionOptions, METRICS, MetricsFormat, RenderedReport, ServerCounters};
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
@@ -16,7 +16,7 @@ use hostnorm::report::{
     ShadowScore, SignalState, TickTiming, TraceIds,
 };
 use hostnorm::signal::{Signal, SignalUnit};
-use hostnorm::telemetry::otlp;
+use hostnorm::telemetry::otlp_traces;
 use hostnorm::{sampler, sources, store};
 
 const OPENMETRICS: MetricsFormat = MetricsFormat::OpenMetrics { content_type: "" };
@@ -150,13 +150,13 @@ fn options(raw: bool) -> ExpositionOptions {
     ExpositionOptions { sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET], raw, build }
 }
 
-fn render(report: &Arc<Report>, options: ExpositionOptions) -> MetricsPage {
+fn render(report: &Arc<Report>, options: ExpositionOptions) -> RenderedReport {
     let counts = ServerCounters::default();
     counts.openmetrics.store(7, Ordering::Relaxed);
     if let Some(took) = &report.before {
         counts.ticks.note(took);
     }
-    MetricsPage::new(Arc::clone(report), Arc::new(options), Arc::new(counts))
+    RenderedReport::new(Arc::clone(report), Arc::new(options), Arc::new(counts))
 }
 
 fn check(name: &str, report: Report, options: ExpositionOptions) {
@@ -227,7 +227,7 @@ fn metrics_keep_to_the_conventions() {
         .chain(sampler::METRICS)
         .chain(store::METRICS)
         .chain(run::METRICS)
-        .chain(otlp::METRICS)
+        .chain(otlp_traces::METRICS)
         .copied()
         .chain(sources::metrics())
     {

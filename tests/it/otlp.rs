@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostnorm::duration::HumanDuration;
-use hostnorm::telemetry::otlp::{self, OtlpSettings, Protocol, SpanCounts, TracePipeline};
+use hostnorm::telemetry::otlp_traces::{self, OtlpSettings, Protocol, SpanCounts, TracePipeline};
 use hostnorm::telemetry::traced;
 
 /// Spans of one tick: itself, read, step, store, publish.
@@ -67,7 +67,7 @@ fn start(url: String, protocol: Protocol) -> TracePipeline {
         timeout: HumanDuration::seconds(1),
         ..OtlpSettings::default()
     };
-    otlp::start(&settings).unwrap().unwrap()
+    otlp_traces::start(&settings).unwrap().unwrap()
 }
 
 /// The spans of a tick, as the sampler makes them.
@@ -78,7 +78,7 @@ fn tick(number: u64) -> Option<String> {
     for _ in 1..SPANS {
         tracing::info_span!(target: "hostnorm::test", "phase").in_scope(|| ());
     }
-    otlp::trace_of(&span).map(|it| it.trace_id)
+    otlp_traces::trace_of(&span).map(|it| it.trace_id)
 }
 
 fn seen(outcomes: &SpanCounts) -> u64 {
@@ -135,7 +135,7 @@ fn each_dropped_span_is_counted() {
             timeout: HumanDuration::minutes(1),
             ..OtlpSettings::default()
         };
-        let traces = otlp::start(&settings).unwrap().unwrap();
+        let traces = otlp_traces::start(&settings).unwrap().unwrap();
         let outcomes = traces.outcomes();
         tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
             for number in 0..200 {
@@ -180,7 +180,7 @@ fn without_an_endpoint_nothing_is_started() {
         OtlpSettings::default(),
         OtlpSettings { endpoint: "http://localhost:4318".into(), enabled: false, ..OtlpSettings::default() },
     ] {
-        assert!(otlp::start(&settings).unwrap().is_none());
+        assert!(otlp_traces::start(&settings).unwrap().is_none());
     }
     assert_eq!(tick(0), None, "no trace without a collector");
 }
@@ -192,11 +192,11 @@ fn adopted(parent: &str) -> String {
     headers.insert("traceparent", hyper::header::HeaderValue::from_bytes(parent.as_bytes()).unwrap());
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
         let span = tracing::info_span!(target: "hostnorm::test", parent: None, "GET");
-        otlp::join_trace(&span, &headers);
+        otlp_traces::join_trace(&span, &headers);
         let named = |it: hostnorm::report::TraceIds| {
             if parent.contains(&it.trace_id) { it.trace_id } else { "new".into() }
         };
-        otlp::trace_of(&span).map_or_else(|| "none".into(), named)
+        otlp_traces::trace_of(&span).map_or_else(|| "none".into(), named)
     })
 }
 
@@ -223,10 +223,10 @@ fn a_request_is_within_the_trace_that_it_names() {
 fn what_is_not_sampled_has_no_trace() {
     let settings = OtlpSettings {
         endpoint: collector(takes),
-        sampler: otlp::TraceSampler::AlwaysOff,
+        sampler: otlp_traces::TraceSampler::AlwaysOff,
         ..OtlpSettings::default()
     };
-    let traces = otlp::start(&settings).unwrap().unwrap();
+    let traces = otlp_traces::start(&settings).unwrap().unwrap();
     let outcomes = traces.outcomes();
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
         assert_eq!(tick(0), None);

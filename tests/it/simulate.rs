@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::simulate::{
-    COLUMNS, Fault, FaultInjection, FaultInjector, FaultSchedule, FreeRows, Machine, SignalColumn,
+    COLUMNS, Fault, FaultInjection, FaultSchedule, FreeRows, Machine, ScheduledFaultInjector, SignalColumn,
     SignalScales, SimulatedRow, Simulation, SimulationSettings, WIDTH,
 };
 use hostnorm::sources;
@@ -261,7 +261,7 @@ proptest! {
         let scales = SignalScales::measure(&columns, rows.iter().map(|it| (*it, &[][..])));
         let space = FreeRows { from: 0, rows: 4000, every: 60.0 };
         let schedule = FaultSchedule::new(seed, space, 3, &Fault::ALL).unwrap();
-        let mut tamper = FaultInjector::new(seed, schedule, scales);
+        let mut tamper = ScheduledFaultInjector::new(seed, schedule, scales);
         for row in rows.iter().cycle().take(if rows.is_empty() { 0 } else { 4000 }) {
             let (mut row, mut missing) = (row.to_vec(), vec![false; row.len()]);
             let before = row.clone();

@@ -27,7 +27,7 @@ threading.Thread(target=lambda: [None for _ in iter(lambda: ear.recv(1 << 20), b
 while time.monotonic() < end: mouth.sendall(bytes(1 << 20))
 """
 MEMORY_SHARE = 0.2
-# What such a job does to a host, as the sentences of src/description.rs call it.
+# What such a job does to a host, as the sentences of src/episode_text.rs call it.
 CAUSES = (
     "CPU ",
     "user CPU",

@@ -2,7 +2,7 @@
 //!
 //! It is a pure function of the engine's reports, so tests need no clock.
 
-use crate::description;
+use crate::episode_text;
 use crate::reading::Subject;
 use crate::report::{EpisodeTransition, Report};
 
@@ -63,15 +63,15 @@ impl DemoReading {
             EpisodeTransition::Began | EpisodeTransition::Changed => {
                 judgement.description.as_deref().unwrap_or_default().to_owned()
             }
-            EpisodeTransition::Ended(episode) => description::ended(host, episode, at),
-            EpisodeTransition::Accepted(episode) => description::accepted(host, episode, at),
+            EpisodeTransition::Ended(episode) => episode_text::ended(host, episode, at),
+            EpisodeTransition::Accepted(episode) => episode_text::accepted(host, episode, at),
         });
         Self {
             cpu: signal("cpu_busy_ratio"),
             memory: signal("memory_used_ratio"),
             score: judgement.details.as_ref().map(|it| it.score),
             anomalous: judgement.episode.is_some(),
-            words: judgement.episode.map(|_| description::describe(host, judgement)),
+            words: judgement.episode.map(|_| episode_text::describe(host, judgement)),
             description: said,
             began: judgement.transition == Some(EpisodeTransition::Began),
             ..seen

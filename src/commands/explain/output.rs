@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::Explanation;
 use super::reproduce::Reproduction;
-use crate::description;
 use crate::duration::HumanDuration;
+use crate::episode_text;
 use crate::reading::Timestamp;
 use crate::report::Assessment;
 
 /// When something was, as people read it: `2026-11-21 10:00:00`, in UTC.
 fn instant(at: f64) -> String {
-    let text = description::instant(Timestamp(at)).replace('T', " ");
+    let text = episode_text::instant(Timestamp(at)).replace('T', " ");
     text.get(..19).unwrap_or_default().to_owned()
 }
 
@@ -58,7 +58,7 @@ fn causes(judgement: &Assessment) -> String {
         let Some(state) = judgement.signals.iter().find(|it| it.signal.name == part.signal.name) else {
             continue;
         };
-        let quantity = |value: f64| description::quantity(state.signal.unit, value);
+        let quantity = |value: f64| episode_text::quantity(state.signal.unit, value);
         let expected = state.expected.map(|it| {
             format!("expected {}, {} to {}", quantity(it.value), quantity(it.lower), quantity(it.upper))
         });

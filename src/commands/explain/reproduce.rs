@@ -7,7 +7,7 @@ use crate::commands::run;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::model_registry::{ModelVersion, VersionRecord, VersionStage};
-use crate::reading::{Reading, Subject, SubjectKind, SubjectPopulation, Timestamp};
+use crate::reading::{Reading, Subject, SubjectKind, SubjectTurnover, Timestamp};
 use crate::report::{Assessment, Report};
 use crate::sampler::record;
 use crate::sources;
@@ -46,7 +46,7 @@ pub(super) fn reproduce(
     let (Some(from), Some(subject)) = (episode.keep_from, subject(episode)) else {
         return Ok(Err("its readings were deleted by retention".into()));
     };
-    if subject.kind().population() == SubjectPopulation::Changing {
+    if subject.kind().turnover() == SubjectTurnover::Changing {
         return Ok(Err("snapshots do not contain the state of containers".into()));
     }
     let snapshots = reader.snapshots_of(episode)?;

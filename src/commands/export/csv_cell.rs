@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::description;
+use crate::episode_text;
 use crate::metric::Metric;
 use crate::reading::{Labels, Timestamp};
 
@@ -25,7 +25,7 @@ pub(super) fn row<'a>(to: &mut dyn Write, cells: impl IntoIterator<Item = &'a st
 pub(super) fn time(at: Timestamp) -> String {
     let whole = at.0.floor();
     let nanos = ((at.0 - whole) * 1e9).round() as u64;
-    let text = description::instant(Timestamp(whole));
+    let text = episode_text::instant(Timestamp(whole));
     format!("{}.{nanos:09}Z", text.split('.').next().unwrap_or_default())
 }
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::compare::ScoreComparison;
-use crate::description;
 use crate::duration::HumanDuration;
+use crate::episode_text;
 use crate::model_registry::{ModelVersion, VersionRecord};
 use crate::reading::Timestamp;
 use crate::training::model_evaluation::ModelEvaluation;
@@ -82,14 +82,14 @@ pub(super) fn two(pair: &[ModelVersion; 2], scores: Option<&ScoreComparison>, as
 
 fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
     let card = &version.model.evaluation;
-    let time = |it: Option<Timestamp>| it.map_or("not known".into(), description::instant);
+    let time = |it: Option<Timestamp>| it.map_or("not known".into(), episode_text::instant);
     let peer = card.auc_peer.map_or("none for these signals".into(), |it| format!("{it:.3}"));
     let quantiles = card.quantiles;
     vec![
         ("model", version.id.to_string()),
         ("state", version.stage.to_string()),
         ("kind", version.kind.name().to_owned()),
-        ("trained", description::instant(version.created)),
+        ("trained", episode_text::instant(version.created)),
         ("points", card.rows.to_string()),
         ("first point", time(card.from)),
         ("last point", time(card.to)),

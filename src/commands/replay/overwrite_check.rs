@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::cli::{Exit, Replay};
+use crate::cli::{Exit, ReplayOptions};
 
 /// Refuses an output that is one of the files that are read, by whatever name or link.
-pub(super) fn refuse(options: &Replay) -> Result<(), Exit> {
+pub(super) fn refuse(options: &ReplayOptions) -> Result<(), Exit> {
     let Some(output) = options.output.as_deref().filter(|it| it.as_os_str() != "-") else { return Ok(()) };
     let read = [options.history.as_deref(), Some(&options.input), options.labels.as_deref()];
     match read.into_iter().flatten().find(|it| is_same(it, output)) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::cli::Exit;
-use crate::description;
+use crate::episode_text;
 use crate::reading::Timestamp;
 use crate::table::{Table, TableError, TableRow, quoted};
 
@@ -105,7 +105,7 @@ impl TableInput {
         let now = PreviousRow { at, line: row.line, file: None };
         match self.before.replace(now) {
             Some(before) if at.0 <= before.at.0 => {
-                let (at, earlier) = (description::instant(at), description::instant(before.at));
+                let (at, earlier) = (episode_text::instant(at), episode_text::instant(before.at));
                 let file = before.file.map(|it| format!("{it}, ")).unwrap_or_default();
                 let what = format!(
                     "column \"timestamp\": {at} is not after {earlier} of {file}line {}; sort the rows by time",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::description;
+use crate::episode_text;
 use crate::reading::Timestamp;
 use crate::report::{Assessment, EpisodeTransition, Report};
 use crate::sd_notify::ServiceManager;
@@ -76,12 +76,12 @@ impl Heartbeat {
         self.tell(state, || match state {
             DaemonState::Blind => "no signals to score".into(),
             DaemonState::Learning { ready_at } => {
-                format!("learning; first score at {}", description::instant(ready_at))
+                format!("learning; first score at {}", episode_text::instant(ready_at))
             }
             DaemonState::Usual => "nothing unusual on this host".into(),
             DaemonState::Anomaly { since } => match &judgement.description {
                 Some(description) => description.to_string(),
-                None => format!("anomaly since {}", description::instant(since)),
+                None => format!("anomaly since {}", episode_text::instant(since)),
             },
         });
     }

@@ -14,11 +14,11 @@ use crate::commands::backfill::{self, BackfillRequest};
 use crate::commands::{open_store, replay};
 use crate::config::Config;
 use crate::reading::Subject;
-use crate::reference_forest;
 use crate::replay::Replay;
 use crate::signal::Signal;
 use crate::sources;
 use crate::store::{self, BackfillPoints, StoreLocation};
+use crate::third_party_forest;
 use crate::training::{TrainError, TrainedModel};
 
 /// See [`super::run`].
@@ -87,7 +87,7 @@ fn model(
     for point in &past.points {
         learned.step(Some(point.at), &point.values, &point.missing)?;
     }
-    reference_forest::train(&learned.training_set(), &settings.training, settings.seed, &mut || ())
+    third_party_forest::train(&learned.training_set(), &settings.training, settings.seed, &mut || ())
 }
 
 /// Puts the points where the next start finds them.

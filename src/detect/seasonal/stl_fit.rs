@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use stlrs::{Mstl, Stl, StlParams};
 
 use super::buckets::BucketHistory;
-use super::interpolate::fill;
+use super::fill_gaps::fill;
 use super::time_grid::TimeGrid;
 use crate::detect::forgetting;
 

@@ -11,13 +11,13 @@ use crate::detect::seasonal::{BucketHistory, CycleProfile};
 use crate::engine::Engine;
 use crate::model_registry::ModelVersion;
 use crate::reading::{Subject, SubjectKind};
-use crate::reference_forest;
 use crate::sampler::persist::record;
 use crate::sampler::restore::{fold, forgotten, knows_forgotten};
 use crate::sampler::throttle::JobGate;
 use crate::scorer::ScorerHistory;
 use crate::selftest::{Inconclusive, SelftestInput, SelftestResult};
 use crate::store::{BackfillPoints, StoreError, StoreReader, TimeRange};
+use crate::third_party_forest;
 use crate::training::{self, TrainError, TrainedModel, TrainingSet};
 
 /// A piece of work, with all the data that it needs.
@@ -138,7 +138,7 @@ impl Job {
         match self {
             Self::Train { kind, set, settings, seed, .. } => JobOutcome::Trained {
                 kind,
-                result: guarded(|| reference_forest::train(&set, &settings, seed, &mut || gate.pass())),
+                result: guarded(|| third_party_forest::train(&set, &settings, seed, &mut || gate.pass())),
             },
             Self::Fit { subject, history } => {
                 JobOutcome::Fitted { subject, result: guarded(|| Ok(history.fit())) }

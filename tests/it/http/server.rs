@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hostnorm::control::{CommandResult, Control, ControlCommand};
-use hostnorm::http::{self, AppState, ControlSocket, ExpositionOptions, MetricsPages, ServerCounters};
+use hostnorm::http::{self, AppState, ControlSocket, ExpositionOptions, RenderedReportCache, ServerCounters};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{Assessment, Report};
@@ -69,7 +69,7 @@ impl Server {
         });
         let state = AppState {
             reports: newest,
-            pages: MetricsPages::new(
+            pages: RenderedReportCache::new(
                 ExpositionOptions { raw: true, ..ExpositionOptions::default() },
                 Arc::clone(&counts),
             ),

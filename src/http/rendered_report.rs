@@ -20,13 +20,13 @@ use crate::report::Report;
 
 /// Makes the page of a report when it is first asked for.
 #[derive(Debug)]
-pub struct MetricsPages {
+pub struct RenderedReportCache {
     options: Arc<ExpositionOptions>,
     counts: Arc<ServerCounters>,
-    newest: Mutex<Option<Arc<MetricsPage>>>,
+    newest: Mutex<Option<Arc<RenderedReport>>>,
 }
 
-impl MetricsPages {
+impl RenderedReportCache {
     /// Pages with these options and counts.
     pub fn new(options: ExpositionOptions, counts: Arc<ServerCounters>) -> Self {
         Self { options: Arc::new(options), counts, newest: Mutex::default() }
@@ -37,13 +37,16 @@ impl MetricsPages {
     }
 
     /// The page of this report, the same one until there is another report.
-    pub fn of(&self, report: &Arc<Report>) -> Arc<MetricsPage> {
+    pub fn of(&self, report: &Arc<Report>) -> Arc<RenderedReport> {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         match &*newest {
             Some(page) if Arc::ptr_eq(page.report(), report) => Arc::clone(page),
             _ => {
-                let page =
-                    MetricsPage::new(Arc::clone(report), Arc::clone(&self.options), Arc::clone(&self.counts));
+                let page = RenderedReport::new(
+                    Arc::clone(report),
+                    Arc::clone(&self.options),
+                    Arc::clone(&self.counts),
+                );
                 Arc::clone(newest.insert(Arc::new(page)))
             }
         }
@@ -52,7 +55,7 @@ impl MetricsPages {
 
 /// The forms of one report; each is rendered at most once. Equal reports and counts give equal bytes.
 #[derive(Debug)]
-pub struct MetricsPage {
+pub struct RenderedReport {
     exposition: Arc<Exposition>,
     openmetrics: Body,
     text: Body,
@@ -66,7 +69,7 @@ struct Body {
     gzip: OnceLock<Bytes>,
 }
 
-impl MetricsPage {
+impl RenderedReport {
     /// A page that is not rendered yet; its counts are those of the time when it is.
     pub fn new(report: Arc<Report>, options: Arc<ExpositionOptions>, counts: Arc<ServerCounters>) -> Self {
         let exposition = Arc::new(Exposition { report, options, counts });

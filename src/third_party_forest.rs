@@ -6,7 +6,7 @@
 //!
 //! The crate panics on NaN and infinity; our training rows are finite.
 
-use extended_isolation_forest::{Forest as Peer, ForestOptions as PeerOptions};
+use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
 
 use crate::detect::forest::{FeatureRows, ForestOptions, SAMPLE_MAX};
 use crate::roc::auc;
@@ -78,7 +78,7 @@ fn reference_auc_at<const N: usize>(
     let (mut ordinary, mut faulty) = (vec![0.0; trial.ordinary.len()], vec![0.0; trial.faulty.len()]);
     for _ in 0..TREES / BATCH {
         rest();
-        let peer = Peer::<f32, N>::from_slice(&fit, &options).ok()?;
+        let peer = ClientOrigin::<f32, N>::from_slice(&fit, &options).ok()?;
         for (sums, rows) in [(&mut ordinary, &trial.ordinary), (&mut faulty, &trial.faulty)] {
             sums.iter_mut().zip(rows.iter()).for_each(|(sum, row)| *sum += peer.score(&padded(row)).log2());
         }

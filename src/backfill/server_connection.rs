@@ -1,4 +1,4 @@
-//! Credentials for a server: user names, secrets from files, certificates.
+//! ServerConnection for a server: user names, secrets from files, certificates.
 #![expect(clippy::disallowed_methods, reason = "reads files with secrets and certificates")]
 
 use std::fmt;
@@ -11,10 +11,10 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 /// Longest file of a secret or of certificates; a bundle of all authorities has 250 kB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// Credentials and TLS options for a server. Secrets are named by file, not held.
+/// ServerConnection and TLS options for a server. Secrets are named by file, not held.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Credentials {
+pub struct ServerConnection {
     /// Name of the user, or `name:password`; empty for none.
     pub user: String,
     /// File with the password.
@@ -35,7 +35,7 @@ pub struct Credentials {
 
 /// Why these credentials cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CredentialsError {
+pub enum ConnectionError {
     /// A file cannot be read.
     File {
         /// Which.
@@ -56,7 +56,7 @@ pub enum CredentialsError {
     Header(String),
 }
 
-impl fmt::Display for CredentialsError {
+impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, reason } => write!(f, "cannot read {}: {reason}", path.display()),
@@ -67,15 +67,15 @@ impl fmt::Display for CredentialsError {
     }
 }
 
-impl std::error::Error for CredentialsError {}
+impl std::error::Error for ConnectionError {}
 
-impl Credentials {
+impl ServerConnection {
     /// Name and password, if any are given beside the URL.
-    pub(super) fn user(&self) -> Result<Option<(String, String)>, CredentialsError> {
+    pub(super) fn user(&self) -> Result<Option<(String, String)>, ConnectionError> {
         let has_file = !self.password_file.as_os_str().is_empty();
         if self.user.is_empty() {
             return if has_file {
-                Err(CredentialsError::Alone("a password file needs a user"))
+                Err(ConnectionError::Alone("a password file needs a user"))
             } else {
                 Ok(None)
             };
@@ -88,12 +88,12 @@ impl Credentials {
     }
 
     /// The token, if there is one.
-    pub(super) fn token(&self) -> Result<Option<String>, CredentialsError> {
+    pub(super) fn token(&self) -> Result<Option<String>, ConnectionError> {
         if self.token_file.as_os_str().is_empty() { Ok(None) } else { secret(&self.token_file).map(Some) }
     }
 
     /// Names and values of the headers that are sent besides.
-    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, CredentialsError> {
+    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, ConnectionError> {
         let parted = self.headers.iter().map(|it| {
             let (name, value) = it.split_once(':').unwrap_or((it, ""));
             let (name, value) = (name.trim(), value.trim());
@@ -103,20 +103,20 @@ impl Credentials {
             if is_name && is_value {
                 Ok((name.into(), value.into()))
             } else {
-                Err(CredentialsError::Header(name.into()))
+                Err(ConnectionError::Header(name.into()))
             }
         });
         parted.collect()
     }
 
     /// Whom to trust, and who we are.
-    pub(super) fn tls(&self) -> Result<TlsConfig, CredentialsError> {
+    pub(super) fn tls(&self) -> Result<TlsConfig, ConnectionError> {
         let builder = TlsConfig::builder().disable_verification(self.insecure).root_certs(self.roots()?);
         Ok(builder.client_cert(self.certificate()?).build())
     }
 
     /// The authorities of this host and those of the file; Mozilla's where the host has none, as an empty image.
-    fn roots(&self) -> Result<RootCerts, CredentialsError> {
+    fn roots(&self) -> Result<RootCerts, ConnectionError> {
         let native = rustls_native_certs::load_native_certs();
         let mut roots: Vec<_> = native.certs.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
         if !self.ca_file.as_os_str().is_empty() {
@@ -126,23 +126,23 @@ impl Credentials {
         Ok(if roots.is_empty() { RootCerts::WebPki } else { RootCerts::from(roots.into_iter()) })
     }
 
-    fn certificate(&self) -> Result<Option<ClientCert>, CredentialsError> {
+    fn certificate(&self) -> Result<Option<ClientCert>, ConnectionError> {
         match (self.cert_file.as_os_str().is_empty(), self.key_file.as_os_str().is_empty()) {
             (true, true) => Ok(None),
             (false, false) => {
                 let chain = certificates(&self.cert_file)?;
                 let key = PrivateKey::from_pem(&read(&self.key_file)?).map_err(|_| {
-                    CredentialsError::Content { path: self.key_file.clone(), wanted: "private key in PEM" }
+                    ConnectionError::Content { path: self.key_file.clone(), wanted: "private key in PEM" }
                 })?;
                 Ok(Some(ClientCert::new_with_certs(&chain, key)))
             }
-            (true, false) => Err(CredentialsError::Alone("a key needs its certificate")),
-            (false, true) => Err(CredentialsError::Alone("a certificate needs its key")),
+            (true, false) => Err(ConnectionError::Alone("a key needs its certificate")),
+            (false, true) => Err(ConnectionError::Alone("a certificate needs its key")),
         }
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CredentialsError> {
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ConnectionError> {
     let pem = read(path)?;
     let found: Vec<_> = parse_pem(&pem)
         .filter_map(|it| match it {
@@ -151,23 +151,23 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CredentialsErr
         })
         .collect();
     if found.is_empty() {
-        return Err(CredentialsError::Content { path: path.to_owned(), wanted: "certificate in PEM" });
+        return Err(ConnectionError::Content { path: path.to_owned(), wanted: "certificate in PEM" });
     }
     Ok(found)
 }
 
 /// The first line of a file; editors end it.
-fn secret(path: &Path) -> Result<String, CredentialsError> {
+fn secret(path: &Path) -> Result<String, ConnectionError> {
     let text = String::from_utf8(read(path)?).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default().trim_end();
     if line.is_empty() || line.chars().any(char::is_control) {
-        return Err(CredentialsError::Content { path: path.to_owned(), wanted: "secret in its first line" });
+        return Err(ConnectionError::Content { path: path.to_owned(), wanted: "secret in its first line" });
     }
     Ok(line.to_owned())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
-    let wrong = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
+fn read(path: &Path) -> Result<Vec<u8>, ConnectionError> {
+    let wrong = |reason: String| ConnectionError::File { path: path.to_owned(), reason };
     let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
@@ -188,8 +188,11 @@ mod tests {
         std::fs::write(&password, "geheim \r\nrest\n").unwrap();
         std::fs::write(&empty, "\n").unwrap();
         let check = |user: &str, file: &Path, expect: &str| {
-            let access =
-                Credentials { user: user.into(), password_file: file.into(), ..Credentials::default() };
+            let access = ServerConnection {
+                user: user.into(),
+                password_file: file.into(),
+                ..ServerConnection::default()
+            };
             let found = match access.user() {
                 Ok(found) => format!("{found:?}"),
                 Err(error) => error.to_string(),
@@ -210,7 +213,7 @@ mod tests {
     #[test]
     fn headers_have_a_name_and_a_value() {
         let check = |header: &str, expect: &str| {
-            let access = Credentials { headers: vec![header.into()], ..Credentials::default() };
+            let access = ServerConnection { headers: vec![header.into()], ..ServerConnection::default() };
             let found = access.headers().map(|it| format!("{it:?}")).unwrap_or_else(|it| it.to_string());
             assert_eq!(found, expect);
         };
@@ -225,19 +228,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().join("text");
         std::fs::write(&text, "no certificate").unwrap();
-        let check = |access: Credentials, expect: &str| {
+        let check = |access: ServerConnection, expect: &str| {
             let error = access.tls().unwrap_err().to_string();
             assert_eq!(error.replace(folder.path().to_str().unwrap(), ""), expect);
         };
         check(
-            Credentials { ca_file: text.clone(), ..Credentials::default() },
+            ServerConnection { ca_file: text.clone(), ..ServerConnection::default() },
             "/text contains no certificate in PEM",
         );
         check(
-            Credentials { key_file: text.clone(), ..Credentials::default() },
+            ServerConnection { key_file: text.clone(), ..ServerConnection::default() },
             "a key needs its certificate",
         );
-        check(Credentials { cert_file: text, ..Credentials::default() }, "a certificate needs its key");
-        assert!(Credentials::default().tls().is_ok());
+        check(
+            ServerConnection { cert_file: text, ..ServerConnection::default() },
+            "a certificate needs its key",
+        );
+        assert!(ServerConnection::default().tls().is_ok());
     }
 }

@@ -21,7 +21,7 @@ pub struct InjectedCause {
 
 /// Puts the faults of a schedule into a table, row by row, in a stream: it holds one fault at a time.
 #[derive(Debug, Clone)]
-pub struct FaultInjector {
+pub struct ScheduledFaultInjector {
     scales: SignalScales,
     random: SeededRng,
     schedule: std::vec::IntoIter<ScheduledFault>,
@@ -31,7 +31,7 @@ pub struct FaultInjector {
     row: usize,
 }
 
-impl FaultInjector {
+impl ScheduledFaultInjector {
     /// Faults for a table with these scales. What they draw has nothing to do with how the rows came to be.
     pub fn new(seed: u64, schedule: FaultSchedule, scales: SignalScales) -> Self {
         let mut schedule = schedule.into_iter();

@@ -8,7 +8,7 @@ use crate::detect::eif::ForestModel;
 use crate::detect::exponential_moments::Moments;
 use crate::drift::DriftReference;
 use crate::model_registry::ShadowTally;
-use crate::reading::{SubjectKind, SubjectPopulation, Timestamp};
+use crate::reading::{SubjectKind, SubjectTurnover, Timestamp};
 use crate::signal::Signal;
 
 /// With fewer ready subjects nobody knows how far two of a kind may differ, so nothing is borrowed from them.
@@ -16,8 +16,8 @@ pub const LENDERS_MIN: usize = 3;
 
 /// One kind.
 #[derive(Debug, Clone)]
-pub(super) struct KindState {
-    pub(super) population: SubjectPopulation,
+pub(super) struct SubjectKindState {
+    pub(super) population: SubjectTurnover,
     pub(super) signals: Vec<&'static Signal>,
     pub(super) model: Option<ForestModel>,
     /// A new model that is tried out beside it.
@@ -40,10 +40,10 @@ pub(super) struct KindState {
     pub(super) unscored: u64,
 }
 
-impl KindState {
+impl SubjectKindState {
     pub(super) fn new(kind: SubjectKind) -> Self {
         Self {
-            population: kind.population(),
+            population: kind.turnover(),
             signals: Vec::new(),
             model: None,
             shadow: None,
@@ -59,7 +59,7 @@ impl KindState {
     }
 
     pub(super) fn is_changing(&self) -> bool {
-        self.population == SubjectPopulation::Changing
+        self.population == SubjectTurnover::Changing
     }
 
     /// The same, but for what follows from what was learned: for an engine that learns anew.

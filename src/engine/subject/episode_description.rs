@@ -1,7 +1,7 @@
 //! The description of the current episode, which log, metrics, store and page share.
 
 use super::SubjectState;
-use crate::description;
+use crate::episode_text;
 use crate::reading::Subject;
 use crate::report::{Assessment, EpisodeTransition};
 
@@ -14,7 +14,7 @@ impl SubjectState {
             self.description = None;
         } else if matches!(judgement.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed))
         {
-            let text = description::describe(subject, judgement);
+            let text = episode_text::describe(subject, judgement);
             match self.description.as_deref() {
                 // A renewal that changes nothing is no news.
                 Some(old) if old == text => judgement.transition = None,
