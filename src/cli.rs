@@ -42,7 +42,7 @@ pub use check::PrintMode;
 pub use demo::Demo;
 pub use episodes::Episodes;
 pub use evaluate::{Evaluate, EvaluationInput, ReplayMode};
-pub use explain::Explain;
+pub use explain::{Explain, ExplainTarget};
 pub use export::{ColumnLayout, Export, ExportTable};
 pub use forget::Forget;
 pub use learn::Learn;
@@ -50,7 +50,7 @@ pub use models::{Models, ModelsAction};
 pub use replay::ReplayOptions;
 pub use simulate::Simulate;
 pub use status::Status;
-pub use store_args::{TimeArg, TimeRangeArgs};
+pub use store_args::TimeRangeArgs;
 pub use train::{Train, TrainFrom, TrainSearch};
 pub use validate::{ReportFormat, Validate};
 

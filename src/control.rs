@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::reading::Timestamp;
+use crate::reading::{Subject, Timestamp};
 
 /// A command that has no reply after this time is reported as unanswered; it may still be carried out.
 pub const REPLY_DEADLINE: Duration = Duration::from_secs(30);
@@ -23,8 +24,11 @@ pub const COMMANDS_MAX: usize = 64;
 pub enum ControlCommand {
     /// Report the state of the program.
     Status,
-    /// Explain the present state of each subject: its score, its causes, its episode.
-    Explain,
+    /// Report the baseline of each signal of a subject, as a list of [`SignalBaseline`].
+    Baselines {
+        /// The subject.
+        subject: Subject,
+    },
     /// Turn learning on or off.
     Learn {
         /// Whether readings are learned from now on.
@@ -50,8 +54,33 @@ pub enum ControlCommand {
     Rollback,
 }
 
+/// The learned statistics of one signal, in its unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SignalBaseline {
+    /// Name of the signal.
+    pub metric: String,
+    /// Adaptive mean.
+    pub mean: f64,
+    /// Adaptive standard deviation, including the noise floor.
+    pub stddev: f64,
+    /// Smallest value outside episodes; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_value: Option<f64>,
+    /// Largest value outside episodes; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_value: Option<f64>,
+    /// Number of points learned, by weight.
+    pub sample_count: f64,
+    /// Unix time of the last update, in seconds.
+    pub last_updated: f64,
+    /// 95th percentile.
+    pub percentile_95: f64,
+    /// 99th percentile.
+    pub percentile_99: f64,
+}
+
 /// The reply to a command that was carried out or accepted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandReply {
     /// The outcome in one sentence.
     pub message: String,

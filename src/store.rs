@@ -32,8 +32,8 @@ pub use handle::{Store, amend, import};
 pub use queue::QUEUE_MAX;
 pub use reader::StoreReader;
 pub use row_types::{
-    AROUND_SECONDS, BackfillMark, BackfillPoints, BaselineRow, EpisodeRow, IMPORTED, LEARNING, MarkerRow,
-    ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange,
+    AROUND_SECONDS, BackfillMark, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MarkerRow, ModelRow,
+    PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange,
 };
 pub use schema::VALUE_BYTES_MAX;
 pub use settings::{Retention, StoreLocation, StoreSettings};

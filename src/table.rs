@@ -13,12 +13,14 @@ mod error;
 mod validation;
 mod score_writer;
 mod input_stream;
+mod time_argument;
 
 pub use cell::instant;
 pub use csv::{CsvCells, CsvReader};
 pub use error::{NoTime, TableError, TableProblem, quoted};
 pub use input_stream::InputStream;
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
+pub use time_argument::TimeArg;
 pub use validation::{
     ColumnStats, ColumnType, EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, ROWS_MIN, Severity,
     TableValidation, TimeColumn, ValueRange,

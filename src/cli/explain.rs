@@ -1,39 +1,85 @@
 //! The command line of `hostnorm explain`.
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::{GlobalOptions, shared};
 use crate::config::Setting;
-use crate::reading::{Subject, Timestamp};
-use crate::table::instant;
+use crate::duration::HumanDuration;
+use crate::explanation::EpisodeId;
+use crate::table::TimeArg;
 
-/// Which episode is explained, and how.
+/// What is explained, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explain {
     /// Where the store is, and the settings that judge.
     pub options: GlobalOptions,
-    /// Subject and second of its onset; nothing for the present state.
-    pub episode: Option<(Subject, Timestamp)>,
+    /// What is explained.
+    pub target: ExplainTarget,
     /// As JSON, not for people.
     pub json: bool,
 }
 
+/// What is explained.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExplainTarget {
+    /// A stored episode, with its scores reproduced.
+    Episode(EpisodeId),
+    /// The time around an instant.
+    Around {
+        /// The instant.
+        at: TimeArg,
+        /// Time before and after it.
+        window: HumanDuration,
+    },
+    /// The time from then until now.
+    Since(HumanDuration),
+}
+
+/// Time before and after an instant that is explained, unless a flag says otherwise.
+const WINDOW: HumanDuration = HumanDuration::minutes(10);
+
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("explain")
-        .about("Explain the current score, or an anomaly from stored data")
+        .about("Explain what was unusual: now, at a time, or in an anomaly")
         .long_about(
-            "Without EPISODE, explain the current state of the running hostnorm: the score, the signals behind it with \
-             their expected ranges, and the current anomaly.\n\n\
+            "Without EPISODE, explain the last 10 minutes, the time around --at, or the time since --since: the anomalies, \
+             the signals behind them with their expected ranges, the signals that left their range first, and similar \
+             anomalies before; or that nothing was unusual. It asks the running hostnorm, or else reads the store.\n\n\
              With EPISODE, explain a stored anomaly: when it was, how long, the signals behind its peak with their expected \
              ranges, and similar ones before. Its score is reproduced from the stored readings, state and model, and \
              compared with the stored scores bit by bit; the settings must be those that hostnorm ran with.\n\n\
-             Exit 0; 1 if there is no such episode, scores differ, or hostnorm is not running.",
+             Exit 0; 1 if there is no such episode, scores differ, or there is neither a running hostnorm nor a store.",
         )
         .arg(
             Arg::new("episode")
                 .value_name("EPISODE")
-                .value_parser(episode)
-                .help("Identifier such as 2026-11-28T19:04:05Z, as listed by hostnorm episodes [default: the current state]"),
+                .value_parser(|text: &str| text.parse::<EpisodeId>())
+                .conflicts_with_all(["at", "since", "around"])
+                .help("Identifier such as 2026-11-28T19:04:05Z, as listed by hostnorm episodes"),
+        )
+        .arg(
+            Arg::new("at")
+                .long("at")
+                .value_name("TIME")
+                .allow_hyphen_values(true)
+                .value_parser(|text: &str| text.parse::<TimeArg>())
+                .conflicts_with("since")
+                .help("Explain the time around: -2h, 2026-11-21T10:00:00Z or Unix time [default: now]"),
+        )
+        .arg(
+            Arg::new("around")
+                .long("around")
+                .value_name("DURATION")
+                .value_parser(value_parser!(HumanDuration))
+                .conflicts_with("since")
+                .help("Time before and after --at, at most 1d [default: 10m]"),
+        )
+        .arg(
+            Arg::new("since")
+                .long("since")
+                .value_name("DURATION")
+                .value_parser(value_parser!(HumanDuration))
+                .help("Explain the time since then, such as 2h, at most 2d"),
         )
         .args(shared(settings))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print all details as one JSON object"))
@@ -41,29 +87,14 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
 
 pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings: &[Setting]) -> Explain {
     options.add(matches, settings);
-    Explain { options, episode: matches.get_one("episode").cloned(), json: matches.get_flag("json") }
-}
-
-/// Reads an identifier as [`episode_text::id`](crate::episode_text::id) makes it.
-fn episode(text: &str) -> Result<(Subject, Timestamp), String> {
-    let mut parts = text.splitn(3, '/');
-    let second = parts.next().and_then(|it| instant(it.as_bytes()).ok());
-    let subject = match (parts.next(), parts.next()) {
-        (None, _) => Some(Subject::Host),
-        (Some(kind), Some(name)) => subject(kind, name),
-        (Some(_), None) => None,
+    let duration = |name: &str| matches.get_one::<HumanDuration>(name).copied();
+    let target = match (matches.get_one::<EpisodeId>("episode"), duration("since")) {
+        (Some(episode), _) => ExplainTarget::Episode(episode.clone()),
+        (None, Some(since)) => ExplainTarget::Since(since),
+        (None, None) => ExplainTarget::Around {
+            at: matches.get_one("at").copied().unwrap_or(TimeArg::Ago(HumanDuration::default())),
+            window: duration("around").unwrap_or(WINDOW),
+        },
     };
-    subject.zip(second).ok_or_else(|| {
-        "write an identifier as `hostnorm episodes` lists it, such as 2026-11-28T19:04:05Z or \
-         2026-11-28T19:04:05Z/container/web"
-            .to_owned()
-    })
-}
-
-fn subject(kind: &str, name: &str) -> Option<Subject> {
-    match kind {
-        "container" => Some(Subject::Container(name.into())),
-        "log" => Some(Subject::Log(name.into())),
-        _ => None,
-    }
+    Explain { options, target, json: matches.get_flag("json") }
 }

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::open_store;
 use crate::cli::{Exit, GlobalOptions};
-use crate::control::{CommandReply, ControlCommand};
+use crate::control::{CommandRefusal, CommandReply, ControlCommand};
 use crate::http::{self, ClientError};
 use crate::store::{self, StoreEntry, StoreLocation};
 
 /// No daemon listens at the socket of these settings.
-struct NotRunning {
-    reason: String,
+pub(super) struct NotRunning {
+    /// Where it was looked for.
+    pub(super) reason: String,
     /// The directory of the store, if there is one.
-    directory: Option<PathBuf>,
+    pub(super) directory: Option<PathBuf>,
 }
 
 /// Lets the daemon carry out a command that only it can; shows the sentence of its reply, or the data as JSON.
@@ -61,8 +62,25 @@ fn send(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     command: &ControlCommand,
 ) -> Result<Result<CommandReply, NotRunning>, Exit> {
+    on_socket(options, environment, |socket| http::send(socket, command))
+}
+
+/// A resource of the API, such as `explain?at=now`; without a daemon, the directory of the store.
+pub(super) fn get(
+    options: &GlobalOptions,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    resource: &str,
+) -> Result<Result<serde_json::Value, NotRunning>, Exit> {
+    on_socket(options, environment, |socket| http::get(socket, resource))
+}
+
+fn on_socket<T>(
+    options: &GlobalOptions,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    exchange: impl FnOnce(&Path) -> Result<Result<T, CommandRefusal>, ClientError>,
+) -> Result<Result<T, NotRunning>, Exit> {
     let (config, place) = open_store::locate(options, environment)?;
-    let reason = match config.control_socket(&place).map(|socket| http::send(&socket, command)) {
+    let reason = match config.control_socket(&place).map(|socket| exchange(&socket)) {
         Some(Ok(outcome)) => return outcome.map(Ok).map_err(failure),
         Some(Err(error @ ClientError::NotRunning(_))) => error.to_string(),
         Some(Err(error)) => return Err(failure(error)),

@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use super::open_store;
 use crate::cli::{Episodes, Exit};
 use crate::clock;
-use crate::duration::HumanDuration;
-use crate::store::EpisodeRow;
+use crate::explanation::EpisodeRecord;
 
 /// Lists episodes; exit code 0, also if there are none.
 pub fn run(options: &Episodes, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -26,19 +25,18 @@ pub fn run(options: &Episodes, environment: impl IntoIterator<Item = (OsString, 
 }
 
 /// One line each, the newest last, where a terminal shows it.
-fn table(episodes: &[EpisodeRow]) -> String {
+fn table(episodes: &[EpisodeRecord]) -> String {
     let mut text = format!(
         "{:<20}  {:>9}  {:<11}  {:>5}  {}\n",
         "episode", "duration", "outcome", "peak", "description"
     );
     for it in episodes {
-        let lasted = HumanDuration::nearest((it.ended.unwrap_or(it.last_seen) - it.began).round());
         // Infallible: it is memory that is written to.
         let _ = writeln!(
             text,
             "{:<20}  {:>9}  {:<11}  {:>5.1}  {}",
             it.id,
-            lasted.to_string(),
+            it.duration().to_string(),
             it.outcome,
             it.peak,
             it.description
@@ -53,7 +51,7 @@ mod tests {
 
     #[test]
     fn an_episode_is_a_line() {
-        let episode = EpisodeRow {
+        let episode = EpisodeRecord {
             id: "2026-11-21T10:00:00Z".into(),
             kind: "host".into(),
             subject: "host".into(),
@@ -62,7 +60,7 @@ mod tests {
             last_seen: 1_795_255_295.5,
             outcome: "ended".into(),
             peak: 7.43,
-            causes: serde_json::Value::Null,
+            causes: Vec::new(),
             description: "Anomaly on host: CPU usage 97 %".into(),
             model: None,
             keep_from: None,

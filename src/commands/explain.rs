@@ -1,28 +1,73 @@
-//! `hostnorm explain`: explains the current state, or an episode and reproduces its score from stored data.
+//! `hostnorm explain`: explains a range of time, or an episode and reproduces its score from stored data.
 
 use std::ffi::OsString;
 
-use super::{daemon_client, open_store};
-use crate::cli::{Exit, Explain};
+use super::daemon_client::{self, NotRunning};
+use super::open_store;
+use crate::cli::{Exit, Explain, ExplainTarget};
+use crate::clock;
 use crate::config::Config;
-use crate::control::ControlCommand;
+use crate::duration::HumanDuration;
 use crate::episode_text;
+use crate::explanation::{self, EpisodeId, EpisodeRecord, Explanation, SimilarEpisode};
 use crate::reading::{Subject, Timestamp};
-use crate::store::{EpisodeRow, StoreError, StoreReader, TimeRange};
+use crate::store::{StoreError, StoreReader, TimeRange};
+use crate::stored_facts;
 
-mod similar_episodes;
 mod reproduce;
 mod output;
+mod range_output;
 
 use reproduce::Reproduction;
-use similar_episodes::SimilarEpisode;
 
-/// Explains an episode, or without one the present state; exit code 0, 1 if there is no such episode, its scores are not
-/// what was stored, or no hostnorm runs.
+/// Explains a range of time or an episode; exit code 0, 1 if there is no such episode, its scores are not what was stored,
+/// or there is neither a running hostnorm nor a store.
 pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let Some((subject, second)) = &options.episode else {
-        return daemon_client::ask(&options.options, environment, &ControlCommand::Explain, options.json);
+    let now = clock::now();
+    match &options.target {
+        ExplainTarget::Episode(episode) => explain_episode(options, episode, environment),
+        ExplainTarget::Around { at, window } => {
+            explain_range(options, at.at(now), window.as_seconds(), environment)
+        }
+        ExplainTarget::Since(since) => {
+            let half = since.as_seconds() / 2.0;
+            explain_range(options, Timestamp(now.0 - half), half, environment)
+        }
+    }
+}
+
+/// Explains the time around an instant: by the running hostnorm, or else from the store.
+fn explain_range(
+    options: &Explain,
+    at: Timestamp,
+    window: f64,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Exit {
+    let resource = format!("explain?at={}&window={}", at.0, HumanDuration::nearest(window));
+    let mut origin = String::new();
+    let explanation = match daemon_client::get(&options.options, environment, &resource) {
+        Ok(Ok(found)) => serde_json::from_value::<Explanation>(found).map_err(|error| error.to_string()),
+        Ok(Err(NotRunning { reason, directory: None })) => Err(reason),
+        Ok(Err(NotRunning { reason, directory: Some(directory) })) => {
+            let range = TimeRange { from: Timestamp(at.0 - window), to: Timestamp(at.0 + window) };
+            let read = |reader: StoreReader| stored_facts::explain(&reader, None, None, range);
+            origin = format!("{reason}; from the store in {}\n", directory.display());
+            StoreReader::open(&directory).and_then(read).map_err(|error| format!("{reason}\n{error}"))
+        }
+        Err(exit) => return exit,
     };
+    match explanation {
+        Ok(it) if options.json => Exit::success(serde_json::to_string_pretty(&it).unwrap_or_default()),
+        Ok(it) => Exit::success(origin + &range_output::text(&it)),
+        Err(reason) => Exit::failure(reason),
+    }
+}
+
+fn explain_episode(
+    options: &Explain,
+    EpisodeId { subject, second }: &EpisodeId,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Exit {
     let (config, directory) = match open_store::config(&options.options, environment) {
         Ok(found) => found,
         Err(exit) => return exit,
@@ -47,8 +92,8 @@ pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, O
 
 /// An episode and what can be said of it.
 #[derive(Debug)]
-struct Explanation {
-    episode: EpisodeRow,
+struct EpisodeExplanation {
+    episode: EpisodeRecord,
     /// The scores made once more, or why they cannot be.
     reproduction: Result<Reproduction, String>,
     /// Earlier episodes with the same signals to blame, the most alike first.
@@ -60,9 +105,9 @@ fn explain(
     config: &Config,
     subject: &Subject,
     second: Timestamp,
-) -> Result<Option<Explanation>, StoreError> {
+) -> Result<Option<EpisodeExplanation>, StoreError> {
     let Some(episode) = reader.episode(subject, second)? else { return Ok(None) };
     let again = reproduce::reproduce(reader, config, &episode)?;
-    let alike = similar_episodes::to(&episode, reader.episodes(TimeRange::ALL)?);
-    Ok(Some(Explanation { episode, reproduction: again, similar: alike }))
+    let alike = explanation::similar_episodes(&episode, reader.episodes(TimeRange::ALL)?);
+    Ok(Some(EpisodeExplanation { episode, reproduction: again, similar: alike }))
 }

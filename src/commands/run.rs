@@ -182,6 +182,10 @@ async fn until(
         interval: config.detection.interval.duration(),
         now: clock::now,
         control: handle.control(),
+        store: match place {
+            StoreLocation::Directory(directory) => Some(directory.clone()),
+            StoreLocation::Off | StoreLocation::Nowhere => None,
+        },
         join_trace: config.otlp.takes_parents().then_some(otlp_traces::join_trace),
     };
     let mut fell = false;

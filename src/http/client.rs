@@ -66,10 +66,36 @@ impl std::error::Error for ClientError {}
 /// # Errors
 /// When there is no outcome. A refusal by hostnorm is an outcome.
 pub fn send(path: &Path, command: &ControlCommand) -> Result<CommandResult, ClientError> {
+    let (status, body) = exchange_on(path, request(command))?;
+    outcome(status, &body).ok_or_else(|| unexpected(path, status))
+}
+
+/// Gets a resource of the API, such as `explain?at=now`, from the hostnorm that listens on this socket; waits at most 35 s.
+///
+/// # Errors
+/// When there is no response. A refusal by hostnorm is one.
+pub fn get(path: &Path, resource: &str) -> Result<Result<serde_json::Value, CommandRefusal>, ClientError> {
+    let (status, body) = exchange_on(path, build(Method::GET, resource, None))?;
+    if !status.is_success() {
+        return refusal(status, &body).map(Err).ok_or_else(|| unexpected(path, status));
+    }
+    serde_json::from_slice(&body).map(Ok).map_err(|_| unexpected(path, status))
+}
+
+fn unexpected(path: &Path, status: StatusCode) -> ClientError {
+    let reason = format!("unexpected response with status {status}");
+    ClientError::Failed { path: path.to_owned(), reason }
+}
+
+/// Sends a request on the socket at this path.
+fn exchange_on(
+    path: &Path,
+    request: hyper::http::Result<Request<Full<Bytes>>>,
+) -> Result<(StatusCode, Bytes), ClientError> {
     let failed = |reason: String| ClientError::Failed { path: path.to_owned(), reason };
-    let request = request(command).map_err(|error| failed(error.to_string()))?;
+    let request = request.map_err(|error| failed(error.to_string()))?;
     let responded = block_on(DEADLINE, async { exchange(connect(path).await?, request).await });
-    let (status, body) = responded.map_err(|error| match error.kind() {
+    responded.map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NotRunning(path.to_owned()),
         ErrorKind::PermissionDenied => ClientError::PermissionDenied(path.to_owned()),
         ErrorKind::TimedOut => failed(format!(
@@ -77,8 +103,7 @@ pub fn send(path: &Path, command: &ControlCommand) -> Result<CommandResult, Clie
             DEADLINE.as_secs()
         )),
         _ => failed(error.to_string()),
-    })?;
-    outcome(status, &body).ok_or_else(|| failed(format!("unexpected response with status {status}")))
+    })
 }
 
 /// A command as the request that the route table takes.
@@ -88,7 +113,10 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
     let post = |path: &str, body| (Method::POST, path.to_owned(), body);
     let (method, path, body) = match command {
         ControlCommand::Status => (Method::GET, "status".to_owned(), None),
-        ControlCommand::Explain => (Method::GET, "explain".to_owned(), None),
+        ControlCommand::Baselines { subject } => {
+            let (kind, name) = (subject.kind().name(), encode(subject.name()));
+            (Method::GET, format!("baseline?kind={kind}&subject={name}"), None)
+        }
         ControlCommand::Learn { on } => post("learn", Some(json!({ "on": on }))),
         ControlCommand::Accept => post("accept", None),
         ControlCommand::Forget { from, to } => post("forget", Some(json!({ "from": from, "to": to }))),
@@ -96,6 +124,15 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
         ControlCommand::Promote { model } => post(&format!("models/{}/promote", encode(model)), None),
         ControlCommand::Rollback => post("models/rollback", None),
     };
+    build(method, &path, body)
+}
+
+/// A request for a resource of the API.
+fn build(
+    method: Method,
+    path: &str,
+    body: Option<serde_json::Value>,
+) -> hyper::http::Result<Request<Full<Bytes>>> {
     Request::builder()
         .method(method)
         .uri(format!("/api/v1/{path}"))
@@ -110,13 +147,18 @@ fn outcome(status: StatusCode, body: &[u8]) -> Option<CommandResult> {
     if status.is_success() {
         return serde_json::from_slice::<CommandReply>(body).ok().map(Ok);
     }
+    refusal(status, body).map(Err)
+}
+
+/// The refusal that a response stands for; nothing when it is none of hostnorm's.
+fn refusal(status: StatusCode, body: &[u8]) -> Option<CommandRefusal> {
     let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
     let detail = problem.get("detail")?.as_str()?.to_owned();
-    Some(Err(match status {
+    Some(match status {
         StatusCode::NOT_FOUND => CommandRefusal::NotFound(detail),
         StatusCode::SERVICE_UNAVAILABLE => CommandRefusal::Unavailable(detail),
         _ => CommandRefusal::Conflict(detail),
-    }))
+    })
 }
 
 #[cfg(unix)]

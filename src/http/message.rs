@@ -1,12 +1,18 @@
 //! Requests, responses, and errors in the format of RFC 9457.
 
+use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
 use hyper::body::Body;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use super::query::Query;
 
 /// Longest body of a request, in bytes; a longer one is answered with 413.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -14,14 +20,16 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The media type of [`ProblemDetails`].
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// A response whose body is in memory.
-pub(super) type Response = hyper::Response<Full<Bytes>>;
+/// A response: its body is in memory, or a stream of events.
+pub(super) type Response = hyper::Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// A request that was read whole.
 #[derive(Debug)]
 pub(super) struct Request {
     /// Its headers.
     pub(super) headers: HeaderMap,
+    /// Its query.
+    pub(super) query: Query,
     /// The segments of the path that stand for `{…}` in the pattern, decoded, in order.
     pub(super) path_arguments: Vec<String>,
     /// Its body, at most [`BODY_BYTES_MAX`]; empty for GET and HEAD.
@@ -86,7 +94,7 @@ impl From<ProblemDetails> for Response {
 
 /// A response of this media type.
 pub(super) fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Full::new(body.into()).boxed_unsync());
     *response.status_mut() = status;
     with(response, CONTENT_TYPE, content_type)
 }
@@ -103,6 +111,39 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Respons
         ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })?;
     Ok(whole(status, "application/json", body))
+}
+
+/// A response in JSON with an entity tag; without a body (304) for a client that has it.
+pub(super) fn json_tagged(request: &Request, value: &impl Serialize) -> Result<Response, ProblemDetails> {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        let detail = format!("the response cannot be written as JSON: {error}; this is a bug in hostnorm");
+        ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })?;
+    Ok(tagged(request, "application/json", body))
+}
+
+/// A response with an entity tag; without a body (304) for a client that has it.
+pub(super) fn tagged(request: &Request, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let body = body.into();
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let known = request.headers.get_all(IF_NONE_MATCH).iter().filter_map(|it| it.to_str().ok());
+    let is_known = known
+        .flat_map(|it| it.split(','))
+        .any(|it| it.trim().trim_start_matches("W/") == tag || it.trim() == "*");
+    let mut response = match is_known {
+        true => not_modified(),
+        false => whole(StatusCode::OK, content_type, body),
+    };
+    response.headers_mut().extend(HeaderValue::from_str(&tag).ok().map(|it| (ETAG, it)));
+    response
+}
+
+fn not_modified() -> Response {
+    let mut response = Response::new(Empty::new().boxed_unsync());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response
 }
 
 /// The response with one more header.
@@ -128,7 +169,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn request(body: Vec<u8>) -> Request {
-        Request { headers: HeaderMap::new(), path_arguments: Vec::new(), body: body.into() }
+        Request {
+            headers: HeaderMap::new(),
+            query: Query::default(),
+            path_arguments: Vec::new(),
+            body: body.into(),
+        }
     }
 
     proptest! {

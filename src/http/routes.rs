@@ -1,5 +1,6 @@
 //! The route table, and the dispatch of requests.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,12 @@ use hyper::{HeaderMap, Method, StatusCode, Version};
 use tokio::sync::watch;
 
 use super::message::{self, ProblemDetails, Request, Response, plain};
+use super::operation::Operation;
+use super::query::Query;
 use super::rendered_report::RenderedReportCache;
 use super::server::ClientOrigin;
 use super::timeouts::ConnectionActivity;
-use super::{control_api, landing, rendered_report};
+use super::{api, landing, rendered_report};
 use crate::control::Control;
 use crate::reading::Timestamp;
 use crate::report::Report;
@@ -33,6 +36,8 @@ pub struct AppState {
     pub now: fn() -> Timestamp,
     /// The way to the sampling loop.
     pub control: Control,
+    /// Directory of the store; absent if nothing is stored.
+    pub store: Option<PathBuf>,
     /// Makes the span of a request part of the trace that its headers name; nothing where that is not wanted.
     pub join_trace: Option<fn(&tracing::Span, &HeaderMap)>,
 }
@@ -47,17 +52,19 @@ pub(super) enum RouteAccess {
 }
 
 /// The future of a response; it borrows the state.
-type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ProblemDetails>> + Send + 'a>>;
+pub(super) type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ProblemDetails>> + Send + 'a>>;
 /// Answers a request.
-type Handler = for<'a> fn(&'a AppState, Request) -> Responding<'a>;
+pub(super) type Handler = for<'a> fn(&'a AppState, Request) -> Responding<'a>;
 
 /// A row of the route table.
 pub(super) struct Route {
-    method: Method,
+    pub(super) method: Method,
     /// The path, where `{name}` stands for one segment.
     pub(super) pattern: &'static str,
-    access: RouteAccess,
-    handler: Handler,
+    pub(super) access: RouteAccess,
+    /// Its description; absent for routes that are not part of the API.
+    pub(super) operation: Option<&'static Operation>,
+    pub(super) handler: Handler,
 }
 
 /// The pattern of the route whose path is the setting `web.telemetry_path`.
@@ -73,26 +80,24 @@ macro_rules! route {
             method: Method::$method,
             pattern: $pattern,
             access: RouteAccess::$access,
+            operation: None,
             handler: |state, request| Box::pin($handler(state, request)),
         }
     };
 }
 
-/// All routes; the first that fits is taken. A row for GET answers HEAD as well.
+/// The routes besides the API. A row for GET answers HEAD as well.
 static ROUTES: &[Route] = &[
     route!(GET TELEMETRY_PATH, Public, rendered_report::metrics),
     route!(GET "/", Public, landing::landing),
     route!(GET HEALTHY_PATH, Public, healthy),
     route!(GET "/-/ready", Public, ready),
-    route!(GET "/api/v1/status", Control, control_api::status),
-    route!(GET "/api/v1/explain", Control, control_api::explain),
-    route!(POST "/api/v1/learn", Control, control_api::learn),
-    route!(POST "/api/v1/accept", Control, control_api::accept),
-    route!(POST "/api/v1/forget", Control, control_api::forget),
-    route!(POST "/api/v1/train", Control, control_api::train),
-    route!(POST "/api/v1/models/{id}/promote", Control, control_api::promote),
-    route!(POST "/api/v1/models/rollback", Control, control_api::rollback),
 ];
+
+/// All routes; the first that fits is taken.
+pub(super) fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(api::ROUTES)
+}
 
 /// The rows whose pattern fits a path, one for each method.
 pub(super) fn rows(state: &AppState, path: &str) -> Vec<&'static Route> {
@@ -100,8 +105,8 @@ pub(super) fn rows(state: &AppState, path: &str) -> Vec<&'static Route> {
         TELEMETRY_PATH => path == state.telemetry_path,
         pattern => captures(pattern, path).is_some(),
     };
-    let pattern = ROUTES.iter().find(fits).map(|it| it.pattern);
-    ROUTES.iter().filter(|it| Some(it.pattern) == pattern).collect()
+    let pattern = all().find(fits).map(|it| it.pattern);
+    all().filter(|it| Some(it.pattern) == pattern).collect()
 }
 
 /// The segments of a path that stand for `{…}` in the pattern, decoded; nothing when the path does not fit.
@@ -141,9 +146,13 @@ pub(super) async fn respond(
     };
     let _handling = activity.handling();
     match body {
-        Ok(body) => {
-            (route.handler)(state, Request { headers: head.headers, path_arguments: captures, body }).await
-        }
+        Ok(body) => match Query::parse(head.uri.query(), route.operation) {
+            Ok(query) => {
+                let headers = head.headers;
+                (route.handler)(state, Request { headers, query, path_arguments: captures, body }).await
+            }
+            Err(problem) => Err(problem),
+        },
         Err(problem) => Err(problem),
     }
     .unwrap_or_else(Response::from)
@@ -245,9 +254,10 @@ mod tests {
 
     #[test]
     fn no_row_hides_another() {
-        for (index, row) in ROUTES.iter().enumerate() {
-            let twin = |it: &Route| it.method == row.method && captures(it.pattern, row.pattern).is_some();
-            assert_eq!(ROUTES.iter().position(twin), Some(index), "{} {}", row.method, row.pattern);
+        for (index, row) in all().enumerate() {
+            let twin =
+                |it: &'static Route| it.method == row.method && captures(it.pattern, row.pattern).is_some();
+            assert_eq!(all().position(twin), Some(index), "{} {}", row.method, row.pattern);
         }
     }
 
@@ -262,7 +272,7 @@ mod tests {
 
         #[test]
         fn no_path_makes_it_panic(path in "[/a{}%0-9f]{0,20}") {
-            for row in ROUTES {
+            for row in all() {
                 let captured = captures(row.pattern, &path);
                 let fits = captured.is_none_or(|it| it.len() == row.pattern.matches('{').count());
                 prop_assert!(fits, "{}", row.pattern);

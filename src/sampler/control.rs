@@ -47,7 +47,9 @@ impl PendingCommands {
     ) {
         let next = match &request.command {
             ControlCommand::Status => Ok(AfterCommand::Reply(status::status(durable, jobs, newest))),
-            ControlCommand::Explain => status::explain(newest).map(AfterCommand::Reply),
+            ControlCommand::Baselines { subject } => {
+                Ok(AfterCommand::Reply(status::baselines(durable, subject, newest)))
+            }
             ControlCommand::Learn { on } => Ok(AfterCommand::Reply(learn(durable, *on))),
             ControlCommand::Accept => accept(durable).map(AfterCommand::Reply),
             ControlCommand::Forget { from, to } => {

@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 use super::jobs::Jobs;
 use super::persist::PersistentState;
 use crate::clock;
-use crate::control::{CommandRefusal, CommandReply};
+use crate::control::{CommandReply, SignalBaseline};
 use crate::duration::HumanDuration;
-use crate::episode_text;
 use crate::reading::Subject;
-use crate::report::{Assessment, Report};
+use crate::report::Report;
 use crate::version::VERSION;
 
 /// When the process first had a loop; new settings begin another one.
@@ -52,52 +51,28 @@ pub(super) fn status(durable: &PersistentState, jobs: &Jobs, newest: Option<&Arc
     CommandReply { message, data }
 }
 
-/// Under `subjects`, one object for each: see [`subject`]. The sentence has a line for each.
-pub(super) fn explain(newest: Option<&Arc<Report>>) -> Result<CommandReply, CommandRefusal> {
-    let report = newest.ok_or_else(|| CommandRefusal::Unavailable("no reading yet".into()))?;
-    let subjects: Vec<Value> =
-        report.assessments.iter().map(|(it, judgement)| subject(it, judgement)).collect();
-    let lines: Vec<String> = report.assessments.iter().map(|(it, judgement)| line(it, judgement)).collect();
-    let data = json!({"at": report.reading.at.0, "subjects": subjects});
-    Ok(CommandReply { message: lines.join("\n"), data })
-}
-
-/// The state of one subject. What is not known is null.
-fn subject(subject: &Subject, judgement: &Assessment) -> Value {
-    let opinion = judgement.details.as_ref();
-    let causes = episode_text::causes(judgement).into_iter().map(|cause| {
-        let (state, expected) = (cause.state, cause.state.expected);
-        json!({
-            "signal": state.signal.name, "title": state.signal.title, "value": state.value,
-            "expected": expected.map(|it| it.value), "lower": expected.map(|it| it.lower),
-            "upper": expected.map(|it| it.upper), "direction": cause.contribution.direction.name(),
-            "contribution": cause.contribution.value,
+/// The baseline of each signal of a subject, as a list of [`SignalBaseline`]; empty for a subject that is not live.
+pub(super) fn baselines(
+    persistent: &PersistentState,
+    subject: &Subject,
+    newest: Option<&Arc<Report>>,
+) -> CommandReply {
+    let last_updated = newest.map_or(0.0, |it| it.reading.at.0);
+    let finite = |value: f64| value.is_finite().then_some(value);
+    let of_subject = persistent.engine.baselines().filter(|(of, _, _)| *of == subject);
+    let baselines: Vec<SignalBaseline> = of_subject
+        .map(|(_, signal, it)| SignalBaseline {
+            metric: signal.name.to_owned(),
+            mean: it.mean,
+            stddev: it.deviation,
+            min_value: finite(it.min),
+            max_value: finite(it.max),
+            sample_count: it.points,
+            last_updated,
+            percentile_95: it.p95,
+            percentile_99: it.p99,
         })
-    });
-    let absent = judgement.absent.iter().map(
-        |it| json!({"signal": it.signal.name, "absence": it.kind.name(), "seconds": it.seconds, "usual_seconds": it.usual}),
-    );
-    json!({
-        "kind": subject.kind().name(), "subject": subject.name(), "ready": judgement.ready,
-        "ready_at": judgement.ready_at.0, "score": opinion.map(|it| it.score),
-        "momentary_score": opinion.map(|it| it.momentary), "confidence": opinion.and_then(|it| it.confidence),
-        "causes": causes.collect::<Vec<_>>(), "absent": absent.collect::<Vec<_>>(),
-        "episode": judgement.episode.map(
-            |it| json!({"id": episode_text::id(subject, it.since), "since": it.since.0, "peak": it.peak}),
-        ),
-        "description": judgement.description,
-    })
-}
-
-fn line(subject: &Subject, judgement: &Assessment) -> String {
-    let name = subject.name();
-    let score = |it: f64| format!("score {it:.2}, 1 is the threshold");
-    match (&judgement.details, &judgement.description) {
-        (Some(opinion), Some(description)) => format!("{description}; {}", score(opinion.momentary)),
-        (Some(opinion), None) => format!("no anomaly on {name}; {}", score(opinion.momentary)),
-        (None, _) if judgement.ready => format!("no score for {name}: readings are missing"),
-        (None, _) => {
-            format!("no score for {name} before {}", episode_text::instant(judgement.ready_at))
-        }
-    }
+        .collect();
+    let message = format!("{} signals have a baseline", baselines.len());
+    CommandReply { message, data: serde_json::to_value(baselines).unwrap_or_default() }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
-use super::row_types::{AROUND_SECONDS, EpisodeRow, subject, subject_of};
+use super::row_types::{AROUND_SECONDS, subject, subject_of};
 use super::store_entry::SubjectEntry;
 use crate::episode_text;
+use crate::explanation::EpisodeRecord;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Episode, EpisodeTransition};
 
@@ -179,10 +180,10 @@ pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen
                         keep_from, keep_to FROM episodes";
 
 /// An episode.
-pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRow, rusqlite::Error> {
+pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
     let began = row.get(2)?;
     let subject = subject_of(row, 0)?.unwrap_or(Subject::Host);
-    Ok(EpisodeRow {
+    Ok(EpisodeRecord {
         id: episode_text::id(&subject, Timestamp(began)),
         kind: row.get(0)?,
         subject: row.get(1)?,

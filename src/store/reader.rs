@@ -14,12 +14,13 @@ use super::episodes::{EPISODES, episode};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
-    BEGINNING, BaselineRow, EpisodeRow, LEARNING, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped,
-    SnapshotRow, SubjectStateRow, TimeRange, subject_of,
+    BEGINNING, BaselineRow, LEARNING, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow,
+    SubjectStateRow, TimeRange, subject_of,
 };
 use super::schema;
 use super::series_index::SeriesNames;
 use super::statements::RECORDED;
+use crate::explanation::EpisodeRecord;
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 
@@ -178,7 +179,7 @@ impl StoreReader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn episodes(&self, between: TimeRange) -> Result<Vec<EpisodeRow>, StoreError> {
+    pub fn episodes(&self, between: TimeRange) -> Result<Vec<EpisodeRecord>, StoreError> {
         let (from, to) = between.bounds();
         let mut statement = self.0.prepare(&format!(
             "{EPISODES} WHERE coalesce(ended, last_seen) >= ?1 AND began <= ?2 ORDER BY began, id"
@@ -190,7 +191,7 @@ impl StoreReader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn episode(&self, subject: &Subject, second: Timestamp) -> Result<Option<EpisodeRow>, StoreError> {
+    pub fn episode(&self, subject: &Subject, second: Timestamp) -> Result<Option<EpisodeRecord>, StoreError> {
         let mut statement = self.0.prepare(&format!(
             "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND began >= ?3 AND began < ?3 + 1 ORDER BY began DESC"
         ))?;
@@ -212,7 +213,7 @@ impl StoreReader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn snapshots_of(&self, episode: &EpisodeRow) -> Result<Vec<SnapshotRow>, StoreError> {
+    pub fn snapshots_of(&self, episode: &EpisodeRecord) -> Result<Vec<SnapshotRow>, StoreError> {
         let Some(from) = episode.keep_from else { return Ok(Vec::new()) };
         let mut statement = self.0.prepare(&format!(
             "{} WHERE at = ?1 OR (cause IS NOT NULL AND at BETWEEN ?1 AND ?2) ORDER BY id",

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use rusqlite::Row;
-use serde::Serialize;
-
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::signal::Signal;
 use crate::window::Point;
+use rusqlite::Row;
 
 /// Kind of the markers that say whether learning is on.
 pub const LEARNING: &str = "learning";
@@ -90,37 +88,6 @@ pub struct ScoreRow {
     pub is_anomaly: bool,
     /// Share of the detectors that agree, 0 to 1.
     pub confidence: Option<f64>,
-}
-
-/// An episode.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EpisodeRow {
-    /// Its identifier, see [`episode_text::id`](crate::episode_text::id).
-    pub id: String,
-    /// Kind of its subject.
-    pub kind: String,
-    /// Name of its subject.
-    pub subject: String,
-    /// Onset, in seconds since the epoch.
-    pub began: f64,
-    /// End; absent while it lasts.
-    pub ended: Option<f64>,
-    /// Last reading inside the episode.
-    pub last_seen: f64,
-    /// open, ended, accepted or interrupted.
-    pub outcome: String,
-    /// Highest score.
-    pub peak: f64,
-    /// The signals to blame, the largest contribution first.
-    pub causes: serde_json::Value,
-    /// Its last description.
-    pub description: String,
-    /// Model that judged it.
-    pub model: Option<String>,
-    /// First reading that is kept for it; absent when its readings are no longer kept.
-    pub keep_from: Option<f64>,
-    /// Last reading that is kept for it.
-    pub keep_to: Option<f64>,
 }
 
 /// The normal range of one signal, in the unit of the signal.

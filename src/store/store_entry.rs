@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::reading_series::SeriesList;
 use super::row_types::{BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow};
-use crate::episode_text;
+use crate::explanation::Cause;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};
 
@@ -119,28 +117,7 @@ impl SubjectEntry {
             episode: judgement.episode,
             transition: judgement.transition,
             description: judgement.description.clone(),
-            causes: described.then(|| causes(judgement)),
+            causes: described.then(|| serde_json::to_string(&Cause::of(judgement)).unwrap_or_default()),
         }
     }
-}
-
-/// The signals that the description names, with their expected values, as JSON.
-fn causes(judgement: &Assessment) -> String {
-    let absent = judgement.absent.iter().map(|it| {
-        json!({
-            "signal": it.signal.name, "absence": it.kind.name(), "seconds": it.seconds,
-            "usual_seconds": it.usual,
-        })
-    });
-    let causes = episode_text::causes(judgement).into_iter().map(|it| {
-        let (state, expected) = (it.state, it.state.expected);
-        // JSON has no infinity: a bound without limit becomes null.
-        json!({
-            "signal": state.signal.name, "direction": it.contribution.direction.name(),
-            "contribution": it.contribution.value, "value": state.value,
-            "expected": expected.map(|it| it.value), "lower": expected.map(|it| it.lower),
-            "upper": expected.map(|it| it.upper),
-        })
-    });
-    serde_json::Value::Array(absent.chain(causes).collect()).to_string()
 }

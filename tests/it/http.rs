@@ -11,6 +11,7 @@ use hostnorm::reading::Timestamp;
 use client::{Answer, Client};
 use server::{Server, Start};
 
+mod api;
 mod client;
 #[cfg(unix)]
 mod control;

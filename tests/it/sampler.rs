@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::model_registry::ModelRegistry;
-use hostnorm::reading::{Labels, Reading, Timestamp};
+use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::Report;
 use hostnorm::sampler::{self, PersistentState, Sampler, SamplerHandle, SamplerOptions};
 use hostnorm::simulate::COLUMNS;
@@ -149,8 +149,9 @@ fn anomalous(directory: &Path) -> PersistentState {
 #[test]
 fn a_new_host_replies_to_each_command() {
     let it = Loop::start(new(), |_| ());
-    let reply = until("reading", || it.send(ControlCommand::Explain).ok());
-    assert_eq!(reply.data["subjects"], serde_json::json!([]));
+    let baselines = ControlCommand::Baselines { subject: Subject::Host };
+    let reply = until("reading", || it.send(baselines.clone()).ok());
+    assert_eq!(reply.data, serde_json::json!([]));
     let status = it.send(ControlCommand::Status).unwrap();
     assert_eq!(status.data["learning"], true);
     assert_eq!(status.data["store"], serde_json::Value::Null);
@@ -194,9 +195,7 @@ fn an_anomalous_host_replies_to_each_command() {
     });
     until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
     it.check(ControlCommand::Accept, "accepted: the current state of host is now normal");
-    let stored = || {
-        StoreReader::open(directory.path()).unwrap().newest_point(&hostnorm::reading::Subject::Host).unwrap()
-    };
+    let stored = || StoreReader::open(directory.path()).unwrap().newest_point(&Subject::Host).unwrap();
     let last = until("stored points", stored);
     let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
     it.check(span, "forgotten: relearned from the remaining ");

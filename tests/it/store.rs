@@ -242,7 +242,7 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!((episode.began, episode.ended, episode.peak), (since, Some(START + 20.0), 3.0));
     assert_eq!((episode.outcome.as_str(), episode.model.as_deref()), ("ended", Some("20261121T000000Z")));
     assert_eq!(episode.description, "Anomaly on host: CPU usage 97 %");
-    assert_eq!(episode.causes[0]["signal"], "cpu_busy_ratio");
+    assert_eq!(episode.causes[0].signal, "cpu_busy_ratio");
     assert_eq!(reader.episode(&Subject::Host, Timestamp(since)).unwrap().as_ref(), Some(episode));
     assert_eq!(reader.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
     assert_eq!(reader.snapshot("test").unwrap().as_ref(), Some(&snapshot));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Explanation;
+use super::EpisodeExplanation;
 use super::reproduce::Reproduction;
 use crate::duration::HumanDuration;
 use crate::episode_text;
@@ -12,13 +12,13 @@ use crate::reading::Timestamp;
 use crate::report::Assessment;
 
 /// When something was, as people read it: `2026-11-21 10:00:00`, in UTC.
-fn instant(at: f64) -> String {
+pub(super) fn instant(at: f64) -> String {
     let text = episode_text::instant(Timestamp(at)).replace('T', " ");
     text.get(..19).unwrap_or_default().to_owned()
 }
 
 /// All that is known, for people.
-pub(super) fn text(it: &Explanation) -> String {
+pub(super) fn text(it: &EpisodeExplanation) -> String {
     let episode = &it.episode;
     let end = episode.ended.unwrap_or(episode.last_seen);
     let lasted = HumanDuration::nearest((end - episode.began).round());
@@ -74,7 +74,7 @@ fn causes(judgement: &Assessment) -> String {
     text
 }
 
-fn made(it: &Explanation) -> String {
+fn made(it: &EpisodeExplanation) -> String {
     let again = match &it.reproduction {
         Ok(again) => again,
         Err(why) => return format!("  cannot be: {why}\n"),
@@ -113,7 +113,7 @@ fn changed(cause: &str) -> &str {
 }
 
 /// All that is known, for programs.
-pub(super) fn json(it: &Explanation) -> String {
+pub(super) fn json(it: &EpisodeExplanation) -> String {
     let parts = |judgement: &Assessment| -> Value {
         let part = |part: &crate::report::Contribution| {
             let state = judgement.signals.iter().find(|it| it.signal.name == part.signal.name);

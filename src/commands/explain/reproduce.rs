@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use crate::commands::run;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::explanation::EpisodeRecord;
 use crate::model_registry::{ModelVersion, VersionRecord, VersionStage};
 use crate::reading::{Reading, Subject, SubjectKind, SubjectTurnover, Timestamp};
 use crate::report::{Assessment, Report};
 use crate::sampler::record;
 use crate::sources;
-use crate::store::{EpisodeRow, SnapshotRow, StoreError, StoreReader, TimeRange};
+use crate::store::{SnapshotRow, StoreError, StoreReader, TimeRange};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ impl Reproduction {
 pub(super) fn reproduce(
     reader: &StoreReader,
     config: &Config,
-    episode: &EpisodeRow,
+    episode: &EpisodeRecord,
 ) -> Result<Result<Reproduction, String>, StoreError> {
     let (Some(from), Some(subject)) = (episode.keep_from, subject(episode)) else {
         return Ok(Err("its readings were deleted by retention".into()));
@@ -88,7 +89,7 @@ pub(super) fn reproduce(
     })
 }
 
-fn subject(episode: &EpisodeRow) -> Option<Subject> {
+fn subject(episode: &EpisodeRecord) -> Option<Subject> {
     Subject::read(SubjectKind::read(&episode.kind)?, &episode.subject)
 }
 
@@ -98,7 +99,7 @@ struct ReproductionRun<'a> {
     subject: Subject,
     /// Score and momentary score by the bits of their time.
     stored: BTreeMap<u64, (f64, f64)>,
-    episode: &'a EpisodeRow,
+    episode: &'a EpisodeRecord,
     /// The highest score since the last point, as the store takes it.
     highest: Option<f64>,
     /// Whether all readings since the last point were seen.

@@ -18,11 +18,10 @@ use super::server::Server;
 use super::{PLAIN, PROBLEM, TEXT, check, until};
 
 /// Each command, and the request that stands for it.
-fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 9] {
+fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 8] {
     let (from, to) = (Timestamp(1000.25), Timestamp(2000.0));
     [
         (ControlCommand::Status, "GET", "/api/v1/status", ""),
-        (ControlCommand::Explain, "GET", "/api/v1/explain", ""),
         (ControlCommand::Learn { on: false }, "POST", "/api/v1/learn", r#"{"on": false}"#),
         (ControlCommand::Accept, "POST", "/api/v1/accept", ""),
         (ControlCommand::Forget { from, to }, "POST", "/api/v1/forget", r#"{"from": 1000.25, "to": 2000}"#),
@@ -87,7 +86,7 @@ fn commands_arrive_and_their_outcomes_come_back() {
 #[test]
 fn the_network_may_not_send_commands() {
     let server = Server::with_page(1);
-    for (_, method, path, body) in commands() {
+    for (_, method, path, body) in commands().into_iter().filter(|it| it.1 == "POST") {
         let mut client = server.client();
         let answer = if method == "POST" { client.post(path, body) } else { client.ask(method, path, "") };
         let (status, detail) = problem(&answer);

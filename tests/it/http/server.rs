@@ -32,24 +32,32 @@ pub(crate) struct Server {
 }
 
 /// How a server is started.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Start {
     pub(crate) address: &'static str,
     pub(crate) telemetry_path: &'static str,
     pub(crate) now: fn() -> Timestamp,
+    /// Directory of the store.
+    pub(crate) store: Option<PathBuf>,
     /// Whether the server's timers ring as soon as there is nothing else to do.
     pub(crate) hasty: bool,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { address: "127.0.0.1:0", telemetry_path: "/metrics", now: || Timestamp(1000.5), hasty: false }
+        Self {
+            address: "127.0.0.1:0",
+            telemetry_path: "/metrics",
+            now: || Timestamp(1000.5),
+            store: None,
+            hasty: false,
+        }
     }
 }
 
 impl Server {
     pub(crate) fn start(start: Start) -> Self {
-        let Start { address, telemetry_path, now, hasty } = start;
+        let Start { address, telemetry_path, now, store, hasty } = start;
         let listeners = http::bind(&[address]).unwrap();
         let addresses = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
         let (reports, newest) = watch::channel(None);
@@ -77,6 +85,7 @@ impl Server {
             interval: Duration::from_secs(1),
             now,
             control,
+            store,
             join_trace: None,
         };
         let directory = tempfile::tempdir().unwrap();

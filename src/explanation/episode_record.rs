@@ -1,0 +1,65 @@
+//! An episode as it is stored and served.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Cause;
+use crate::duration::HumanDuration;
+use crate::episode_text;
+use crate::reading::{Subject, SubjectKind, Timestamp};
+
+/// An episode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EpisodeRecord {
+    /// Its identifier, see [`episode_text::id`].
+    pub id: String,
+    /// Kind of its subject.
+    pub kind: String,
+    /// Name of its subject.
+    pub subject: String,
+    /// Onset, in seconds since the epoch.
+    pub began: f64,
+    /// End; absent while it lasts.
+    pub ended: Option<f64>,
+    /// Last reading inside the episode.
+    pub last_seen: f64,
+    /// open, ended, accepted or interrupted.
+    pub outcome: String,
+    /// Highest score.
+    pub peak: f64,
+    /// The signals to blame, the largest contribution first.
+    pub causes: Vec<Cause>,
+    /// Its last description.
+    pub description: String,
+    /// Model that judged it.
+    pub model: Option<String>,
+    /// First reading that is kept for it; absent when its readings are no longer kept.
+    pub keep_from: Option<f64>,
+    /// Last reading that is kept for it.
+    pub keep_to: Option<f64>,
+}
+
+impl EpisodeRecord {
+    /// Its subject; absent for a kind that this program does not know.
+    pub fn subject(&self) -> Option<Subject> {
+        Subject::read(SubjectKind::read(&self.kind)?, &self.subject)
+    }
+
+    /// Its duration until its end, or until its last reading.
+    pub fn duration(&self) -> HumanDuration {
+        HumanDuration::nearest((self.ended.unwrap_or(self.last_seen) - self.began).round())
+    }
+
+    /// The episode in words: its description, since when, for how long, and its peak.
+    pub fn sentence(&self) -> String {
+        let since = episode_text::instant(Timestamp(self.began.floor()));
+        let since = since.trim_end_matches(".000Z");
+        let (description, duration, peak) = (&self.description, self.duration(), self.peak);
+        match self.ended {
+            None => format!("{description}; since {since}Z, for {duration} so far, peak score {peak:.1}"),
+            Some(_) => {
+                format!("{description}; from {since}Z for {duration}, {}, peak score {peak:.1}", self.outcome)
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The HTTP API below `/api/v1`: a file for each resource. [`openapi`] documents it from the same table.
+
+use super::operation::{Operation, Parameter, ParameterType, schema_of};
+use super::routes::{Route, RouteAccess};
+use crate::control::CommandReply;
+use crate::explanation::Explanation;
+
+mod baseline;
+mod control_commands;
+mod detect;
+mod episodes;
+mod explain;
+mod models;
+mod openapi;
+mod scores;
+mod signal_history;
+mod signals;
+mod spellings;
+mod store_access;
+mod subject;
+mod time_grid;
+
+pub use spellings::spellings;
+
+const SUBJECT: Parameter =
+    Parameter::query("subject", ParameterType::Text, "Name of the subject; host if it is left out");
+const KIND: Parameter =
+    Parameter::query("kind", ParameterType::Text, "Kind of the subject: host, container or log");
+const METRIC: Parameter = Parameter::query(
+    "metric",
+    ParameterType::Text,
+    "Name of a signal, or the name that another system uses for it, such as cpu.total_usage",
+);
+const FROM: Parameter = Parameter::query(
+    "from",
+    ParameterType::Instant,
+    "Start of the range; one hour before its end if it is left out",
+);
+const TO: Parameter =
+    Parameter::query("to", ParameterType::Instant, "End of the range; now if it is left out");
+const STEP: Parameter = Parameter::query(
+    "step",
+    ParameterType::Duration,
+    "Distance of the values; chosen by the range if it is left out",
+);
+
+macro_rules! api {
+    ($method:ident $pattern:literal, $access:ident, $handler:path, $operation:expr) => {
+        Route {
+            method: hyper::Method::$method,
+            pattern: $pattern,
+            access: RouteAccess::$access,
+            operation: Some(&const { $operation }),
+            handler: |state, request| Box::pin($handler(state, request)),
+        }
+    };
+}
+
+/// The routes of the API.
+pub(super) static ROUTES: &[Route] = &[
+    api!(GET "/api/v1/status", Public, control_commands::status, Operation {
+        id: "status",
+        summary: "State of the program: version, uptime, readiness, jobs, subjects",
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: &[503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/detect", Public, detect::detect, Operation {
+        id: "detect",
+        summary: "Current assessment of a subject: score, each detector, and the value of a signal or of all",
+        parameters: &[METRIC, SUBJECT, KIND],
+        response: ("application/json", Some(schema_of::<detect::Detection>)),
+        errors: &[404, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/baseline", Public, baseline::baseline, Operation {
+        id: "baseline",
+        summary: "Baseline of a signal or of all: mean, deviation, extremes, percentiles and thresholds",
+        parameters: &[METRIC, SUBJECT, KIND],
+        response: ("application/json", Some(schema_of::<baseline::Baselines>)),
+        errors: &[404, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/signals", Public, signals::signals, Operation {
+        id: "signals",
+        summary: "The signals of each subject with their values and expected ranges",
+        parameters: &[SUBJECT, KIND],
+        response: ("application/json", Some(schema_of::<signals::SignalList>)),
+        errors: &[404, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/scores", Public, scores::scores, Operation {
+        id: "scores",
+        summary: "Stored scores: the highest of each step",
+        parameters: &[FROM, TO, STEP, SUBJECT, KIND],
+        response: ("application/json", Some(schema_of::<scores::ScoreHistory>)),
+        errors: &[404, 409, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/readings", Public, signal_history::readings, Operation {
+        id: "readings",
+        summary: "Stored values of a signal: mean, smallest and largest of each step",
+        parameters: &[METRIC.required(), FROM, TO, STEP, SUBJECT, KIND],
+        response: ("application/json", Some(schema_of::<signal_history::SignalHistory>)),
+        errors: &[404, 409, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/episodes", Public, episodes::list, Operation {
+        id: "listEpisodes",
+        summary: "Stored episodes that overlap a range, the newest first",
+        parameters: &[FROM, TO, SUBJECT, KIND],
+        response: ("application/json", Some(schema_of::<episodes::EpisodeList>)),
+        errors: &[404, 409, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/episodes/{id}", Public, episodes::one, Operation {
+        id: "getEpisode",
+        summary: "An episode, explained",
+        parameters: &[Parameter::path("id", "Identifier of the episode, such as 2026-11-28T19:04:05Z")],
+        response: ("application/json", Some(schema_of::<episodes::EpisodeDetails>)),
+        errors: &[404, 409, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/explain", Public, explain::explain, Operation {
+        id: "explain",
+        summary: "What was unusual around an instant, or that nothing was",
+        parameters: &[
+            Parameter::query("at", ParameterType::Instant, "Middle of the range; now if it is left out"),
+            Parameter::query("window", ParameterType::Duration, "Time before and after that instant, 10m if it is left out, at most 1d"),
+            SUBJECT,
+            KIND,
+        ],
+        response: ("application/json", Some(schema_of::<Explanation>)),
+        errors: &[404, 503],
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/models/rollback", Control, control_commands::rollback, Operation {
+        id: "rollback",
+        summary: "Return to the previous model",
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/models", Public, models::list, Operation {
+        id: "listModels",
+        summary: "Stored models, the oldest first",
+        response: ("application/json", Some(schema_of::<models::ModelList>)),
+        errors: &[409, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/models/{id}", Public, models::one, Operation {
+        id: "getModel",
+        summary: "A stored model with its evaluation",
+        parameters: &[Parameter::path("id", "Identifier of the model, such as 20261128T190405Z")],
+        response: ("application/json", Some(schema_of::<models::StoredModel>)),
+        errors: &[404, 409, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/openapi.json", Public, openapi::document, Operation {
+        id: "openapi",
+        summary: "This document",
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/learn", Control, control_commands::learn, Operation {
+        id: "learn",
+        summary: "Resume or pause learning",
+        body: Some(schema_of::<control_commands::LearnBody>),
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/accept", Control, control_commands::accept, Operation {
+        id: "accept",
+        summary: "Accept the current anomalies as normal",
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/forget", Control, control_commands::forget, Operation {
+        id: "forget",
+        summary: "Forget the points that were learned in a range",
+        body: Some(schema_of::<control_commands::ForgetBody>),
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/train", Control, control_commands::train, Operation {
+        id: "train",
+        summary: "Train a new model",
+        success: 202,
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/models/{id}/promote", Control, control_commands::promote, Operation {
+        id: "promote",
+        summary: "Make a model the current one",
+        parameters: &[Parameter::path("id", "Identifier of the model, such as 20261128T190405Z")],
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+];
+
+const COMMAND_ERRORS: &[u16] = &[403, 404, 409, 413, 503];

@@ -1,0 +1,59 @@
+//! `GET /api/v1/models` and `GET /api/v1/models/{id}`.
+
+use hyper::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::store_access::read_store;
+use crate::http::message::{ProblemDetails, Request, Response, json, json_tagged};
+use crate::http::routes::AppState;
+use crate::store::ModelRow;
+
+/// Stored models.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct ModelList {
+    /// The models, the oldest first.
+    models: Vec<StoredModel>,
+}
+
+/// A stored model.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct StoredModel {
+    /// Its identifier.
+    id: String,
+    /// Kind of the subjects that it judges.
+    kind: String,
+    /// Unix time of the training, in seconds.
+    created: f64,
+    /// current, shadow, retired or refused.
+    state: String,
+    /// Its evaluation: size, data, and figures on held-out points with injected faults.
+    evaluation: serde_json::Value,
+}
+
+impl From<ModelRow> for StoredModel {
+    fn from(row: ModelRow) -> Self {
+        Self {
+            evaluation: serde_json::from_str(&row.evaluation).unwrap_or_default(),
+            id: row.id,
+            kind: row.kind,
+            created: row.created.0,
+            state: row.state,
+        }
+    }
+}
+
+pub(super) async fn list(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    let rows = read_store(state, |reader| reader.models()).await?;
+    json(StatusCode::OK, &ModelList { models: rows.into_iter().map(StoredModel::from).collect() })
+}
+
+pub(super) async fn one(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    let id = request.path_arguments.first().cloned().unwrap_or_default();
+    let wanted = id.clone();
+    let Some(row) = read_store(state, move |reader| reader.model(&wanted)).await? else {
+        let detail = format!("no model {id} in the store; /api/v1/models lists all");
+        return Err(ProblemDetails::new(StatusCode::NOT_FOUND, detail));
+    };
+    json_tagged(&request, &StoredModel::from(row))
+}

@@ -1,0 +1,145 @@
+//! `GET /api/v1/openapi.json`: the OpenAPI 3.1 document, made from the route table.
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use crate::http::message::{BODY_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json_tagged};
+use crate::http::operation::{Operation, Parameter, ParameterType};
+use crate::http::routes::{self, AppState, Route, RouteAccess};
+use crate::version;
+
+pub(super) async fn document(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    json_tagged(&request, &openapi())
+}
+
+/// The document.
+pub(in crate::http) fn openapi() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    settings.meta_schema = None;
+    let mut generator = settings.into_generator();
+    let mut paths = Map::new();
+    for route in routes::all() {
+        let Some(operation) = route.operation else { continue };
+        let path = paths.entry(route.pattern).or_insert_with(|| json!({}));
+        path[route.method.as_str().to_lowercase()] = described(route, operation, &mut generator);
+    }
+    let mut schemas = generator.take_definitions(true);
+    schemas.insert("Problem".into(), problem());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "hostnorm",
+            "description": env!("CARGO_PKG_DESCRIPTION"),
+            "version": version::VERSION,
+            "license": {"name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE")},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": schemas},
+    })
+}
+
+fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let (media_type, schema) = operation.response;
+    let schema = schema.map_or_else(|| json!({"type": "object"}), |of| of(generator).to_value());
+    let mut responses = Map::new();
+    let done = json!({"description": "success", "content": {media_type: {"schema": schema}}});
+    responses.insert(operation.success.to_string(), done);
+    if operation.success == 200 {
+        responses.insert("304".into(), json!({"description": "the client has this response: If-None-Match"}));
+    }
+    for status in [400_u16].iter().chain(operation.errors) {
+        let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
+        responses.insert(
+            status.to_string(),
+            json!({"description": error(*status), "content": {PROBLEM_JSON: problem}}),
+        );
+    }
+    let mut described = json!({
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "parameters": operation.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "responses": responses,
+    });
+    if let Some(body) = operation.body {
+        let schema = body(generator).to_value();
+        described["requestBody"] =
+            json!({"required": true, "content": {"application/json": {"schema": schema}}});
+    }
+    if route.access == RouteAccess::Control {
+        described["description"] = json!("Served on the control socket only.");
+    }
+    described
+}
+
+fn parameter(it: &Parameter) -> Value {
+    let schema = match it.takes {
+        ParameterType::Text => json!({"type": "string"}),
+        ParameterType::Instant => json!({
+            "type": "string",
+            "description": "Unix seconds, RFC 3339, a day, now, or -2h for two hours ago",
+            "examples": ["1790000000", "2026-11-21T10:00:00Z", "2026-11-21", "-2h", "now"],
+        }),
+        ParameterType::Duration => json!({"type": "string", "examples": ["30s", "1h30m"]}),
+    };
+    let place = if it.in_path { "path" } else { "query" };
+    json!({"name": it.name, "in": place, "required": it.required, "description": it.help, "schema": schema})
+}
+
+/// The reason for a status.
+fn error(status: u16) -> String {
+    match status {
+        400 => "a parameter or the body is malformed".into(),
+        403 => "this route needs the control socket".into(),
+        404 => "no such subject, signal, episode or model".into(),
+        409 => "the present state does not allow it, or there is no store".into(),
+        413 => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
+        _ => "no reading yet, the store cannot be read, or the sampling loop does not reply".into(),
+    }
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "An error by RFC 9457",
+        "required": ["title", "status", "detail"],
+        "properties": {
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "The reason, and what to do"},
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reference_leads_to_a_schema() {
+        let document = openapi();
+        let text = document.to_string();
+        let references = text.split("\"$ref\":\"#/components/schemas/").skip(1);
+        let names: Vec<&str> = references.filter_map(|it| it.split('"').next()).collect();
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn path_parameters_are_those_of_the_pattern() {
+        for (path, methods) in openapi()["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let parameters = operation["parameters"].as_array().unwrap();
+                let in_path = parameters.iter().filter(|it| it["in"] == "path");
+                let names: Vec<String> =
+                    in_path.map(|it| format!("{{{}}}", it["name"].as_str().unwrap())).collect();
+                assert_eq!(names.len(), path.matches('{').count(), "{method} {path}");
+                assert!(names.iter().all(|it| path.contains(it)), "{method} {path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `GET /api/v1/signals`: the current value and expected range of each signal.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::subject::{subject, unknown};
+use crate::http::message::{ProblemDetails, Request, Response, json};
+use crate::http::routes::AppState;
+use crate::reading::Subject;
+use crate::report::{Assessment, Report, SignalState};
+use crate::signal::SignalUnit;
+
+/// The signals of one subject.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct SignalList {
+    /// Unix time of the reading, in seconds.
+    timestamp: f64,
+    kind: &'static str,
+    subject: String,
+    /// The signals in the order of the documentation.
+    signals: Vec<SignalValue>,
+}
+
+/// A signal now. What is not known is absent.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(in crate::http) struct SignalValue {
+    /// Name of the signal; it ends in its unit.
+    pub(in crate::http) metric: &'static str,
+    /// The signal in words.
+    pub(in crate::http) title: &'static str,
+    /// ratio, bytes_per_second, per_second or count.
+    pub(in crate::http) unit: &'static str,
+    /// Mean over the current window.
+    pub(in crate::http) value: f64,
+    /// Expected value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) expected_value: Option<f64>,
+    /// Lower end of the normal range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) lower: Option<f64>,
+    /// Upper end of the normal range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) upper: Option<f64>,
+    /// Whether the value is in its normal range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) in_range: Option<bool>,
+    /// Part of the score that the signal causes, if it is among the largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) contribution: Option<f64>,
+}
+
+impl SignalValue {
+    /// The state of a signal within an assessment.
+    pub(in crate::http) fn of(state: &SignalState, assessment: &Assessment) -> Self {
+        let expected = state.expected;
+        let parts = assessment.details.iter().flat_map(|it| &it.contributions);
+        let mut parts = parts.filter(|it| it.signal.name == state.signal.name);
+        Self {
+            metric: state.signal.name,
+            title: state.signal.title,
+            unit: unit_name(state.signal.unit),
+            value: state.value,
+            expected_value: expected.map(|it| it.value),
+            lower: expected.map(|it| it.lower).filter(|it| it.is_finite()),
+            upper: expected.map(|it| it.upper).filter(|it| it.is_finite()),
+            in_range: expected.map(|it| (it.lower..=it.upper).contains(&state.value)),
+            contribution: parts.next().map(|it| it.value),
+        }
+    }
+}
+
+/// The unit as the API names it.
+pub(in crate::http) fn unit_name(unit: SignalUnit) -> &'static str {
+    match unit {
+        SignalUnit::Ratio => "ratio",
+        SignalUnit::BytesPerSecond => "bytes_per_second",
+        SignalUnit::PerSecond => "per_second",
+        SignalUnit::Count => "count",
+    }
+}
+
+/// The newest report.
+pub(in crate::http) fn newest(state: &AppState) -> Result<Arc<Report>, ProblemDetails> {
+    state.reports.borrow().clone().ok_or_else(|| {
+        let detail = "no reading yet; try again after one interval";
+        ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })
+}
+
+/// The assessment of a subject in a report.
+pub(super) fn assessment<'a>(
+    report: &'a Report,
+    subject: &Subject,
+) -> Result<&'a Assessment, ProblemDetails> {
+    report.assessments.get(subject).ok_or_else(|| unknown(subject.kind(), subject.name()))
+}
+
+pub(super) async fn signals(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    let subject = subject(&request.query)?;
+    let report = newest(state)?;
+    let assessment = assessment(&report, &subject)?;
+    let list = SignalList {
+        timestamp: report.reading.at.0,
+        kind: subject.kind().name(),
+        subject: subject.name().to_owned(),
+        signals: assessment.signals.iter().map(|it| SignalValue::of(it, assessment)).collect(),
+    };
+    json(StatusCode::OK, &list)
+}

@@ -1,0 +1,20 @@
+//! Reads the store for a request, on a thread that may wait.
+
+use hyper::StatusCode;
+
+use crate::http::message::{ProblemDetails, blocking};
+use crate::http::routes::AppState;
+use crate::store::{StoreError, StoreReader};
+
+/// The result of `read`, which gets a reader of its own.
+pub(in crate::http) async fn read_store<T: Send + 'static>(
+    state: &AppState,
+    read: impl FnOnce(&StoreReader) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, ProblemDetails> {
+    let Some(directory) = state.store.clone() else {
+        let detail = "hostnorm keeps no history: storage.path is off or unknown; set it";
+        return Err(ProblemDetails::new(StatusCode::CONFLICT, detail));
+    };
+    let found = blocking(move || StoreReader::open(&directory).and_then(|reader| read(&reader))).await?;
+    found.map_err(|error| ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
+}

@@ -1,0 +1,112 @@
+//! Gathers what the store knows of a time range, and explains it.
+
+use std::sync::Arc;
+
+use crate::explanation::{self, Explanation, SignalPoint, SubjectFacts};
+use crate::reading::{Subject, Timestamp};
+use crate::report::Report;
+use crate::signal::Signal;
+use crate::sources;
+use crate::store::{PointRow, StoreError, StoreReader, TimeRange};
+
+/// Length of the reference before the range, in seconds.
+const REFERENCE_SECONDS: f64 = 86_400.0;
+/// Most subjects that are explained.
+pub const SUBJECTS_MAX: usize = 20;
+
+/// Explains the host and the other subjects that were unusual in a range, or only one subject; the unusual ones first.
+/// `current` is the newest report if it is in the range.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn explain(
+    reader: &StoreReader,
+    current: Option<&Arc<Report>>,
+    only: Option<Subject>,
+    range: TimeRange,
+) -> Result<Explanation, StoreError> {
+    let mut explained = Vec::new();
+    for subject in subjects(reader, current, only, range)? {
+        let facts = facts(reader, &subject, range)?;
+        let current = current.and_then(|it| it.assessments.get(&subject));
+        explained.push(explanation::explain(&subject, SubjectFacts { current, ..facts }));
+    }
+    Ok(Explanation::new([range.from, range.to], explained, SUBJECTS_MAX))
+}
+
+/// The host, and the other subjects that were, or are, unusual in the range.
+fn subjects(
+    reader: &StoreReader,
+    current: Option<&Arc<Report>>,
+    only: Option<Subject>,
+    range: TimeRange,
+) -> Result<Vec<Subject>, StoreError> {
+    if let Some(only) = only {
+        return Ok(vec![only]);
+    }
+    let mut subjects = vec![Subject::Host];
+    let open = current.iter().flat_map(|it| &it.assessments).filter(|(_, it)| it.episode.is_some());
+    let open: Vec<Subject> = open.map(|(subject, _)| subject.clone()).collect();
+    let stored = reader.episodes(range)?;
+    let stored = stored.iter().rev().filter_map(|it| it.subject());
+    for subject in open.into_iter().chain(stored) {
+        if subjects.len() < SUBJECTS_MAX && !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    Ok(subjects)
+}
+
+/// The explanation of each subject of the current report, without a store.
+pub fn explain_current(
+    current: Option<&Arc<Report>>,
+    only: Option<&Subject>,
+    range: TimeRange,
+) -> Explanation {
+    let all = current.iter().flat_map(|it| &it.assessments);
+    let chosen = all.filter(|(it, _)| only.is_none_or(|only| only == *it));
+    let explained = chosen.map(|(subject, it)| {
+        explanation::explain(subject, SubjectFacts { current: Some(it), ..SubjectFacts::default() })
+    });
+    Explanation::new([range.from, range.to], explained.collect(), SUBJECTS_MAX)
+}
+
+/// What the store knows of a subject in a range.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn facts(
+    reader: &StoreReader,
+    subject: &Subject,
+    range: TimeRange,
+) -> Result<SubjectFacts<'static>, StoreError> {
+    let signals: Vec<&'static Signal> =
+        sources::signals(|_| true).filter(|it| it.kind == subject.kind()).collect();
+    let mut facts = SubjectFacts { signals, ..SubjectFacts::default() };
+    let before = Timestamp(range.from.0 - REFERENCE_SECONDS);
+    let around = TimeRange { from: before, to: range.to };
+    reader.points::<StoreError>(around, Some(subject), |point| {
+        if point.at >= range.from {
+            facts.scores.extend(point.score.map(|score| (point.at, score)));
+            facts.points.push(signal_point(&point, &facts.signals));
+        } else if !point.in_anomaly {
+            facts.reference.push(signal_point(&point, &facts.signals));
+        }
+        Ok(())
+    })?;
+    let of_subject = reader.episodes(TimeRange { from: TimeRange::ALL.from, to: range.to })?;
+    let of_subject = of_subject.into_iter().filter(|it| it.subject().as_ref() == Some(subject));
+    let ended_before = |end: f64| end < range.from.0;
+    (facts.earlier, facts.episodes) =
+        of_subject.partition(|it| ended_before(it.ended.unwrap_or(it.last_seen)));
+    Ok(facts)
+}
+
+/// The values of a stored point in the order of the signals.
+fn signal_point(point: &PointRow, signals: &[&'static Signal]) -> SignalPoint {
+    let value = |name: &str| {
+        let idx = point.signals.iter().position(|it| it == name)?;
+        (!point.missing[idx]).then_some(point.values[idx])
+    };
+    SignalPoint { at: point.at, values: signals.iter().map(|it| value(it.name)).collect() }
+}

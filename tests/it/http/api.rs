@@ -1,0 +1,287 @@
+//! The API from outside, on a store with an hour of points and one episode.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use hostnorm::control::{CommandReply, SignalBaseline};
+use hostnorm::reading::{Reading, Subject, Timestamp};
+use hostnorm::report::{
+    Assessment, Contribution, Direction, Episode, EpisodeTransition, ExpectedValue, LearnedPoint, Report,
+    ScoreDetails, SignalState,
+};
+use hostnorm::signal::Signal;
+use hostnorm::window::Point;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::client::Answer;
+use super::server::{Server, Start};
+use crate::store::{open, until};
+
+/// First point: 2026-11-21T10:00:00Z.
+const START: f64 = 1_795_255_200.0;
+const POINTS: usize = 120;
+/// The points inside the episode.
+const EPISODE: std::ops::Range<usize> = 100..110;
+
+static SIGNALS: LazyLock<Vec<&'static Signal>> = LazyLock::new(|| {
+    let known = |name: &str| hostnorm::sources::signals(|_| true).find(|it| it.name == name).unwrap();
+    ["cpu_busy_ratio", "memory_used_ratio"].map(known).to_vec()
+});
+
+fn at(idx: usize) -> f64 {
+    START + 30.0 * idx as f64
+}
+
+/// The report of one point: CPU usage 10 %, 90 % in the episode.
+fn report(idx: usize) -> Report {
+    let is_anomaly = EPISODE.contains(&idx);
+    let (cpu, score) = if is_anomaly { (0.9, 3.0) } else { (0.1, 0.25) };
+    let point = Point { at: Timestamp(at(idx)), values: vec![cpu, 0.5], missing: vec![false, false] };
+    let expected = Some(ExpectedValue { value: 0.1, lower: 0.0, upper: 0.2 });
+    let state = |signal, value| SignalState { signal, value, expected, drift: None };
+    let cause = Contribution { signal: SIGNALS[0], direction: Direction::High, value: 2.5 };
+    let since = Timestamp(at(EPISODE.start));
+    let details = ScoreDetails {
+        score,
+        momentary: score,
+        confidence: Some(1.0),
+        detectors: hostnorm::detect::PerDetector { zscore: Some(score), ..Default::default() },
+        contributions: vec![cause.clone()],
+        causes: vec![cause],
+        shadow: None,
+    };
+    let assessment = Assessment {
+        ready: true,
+        signals: vec![state(SIGNALS[0], cpu), state(SIGNALS[1], 0.5)],
+        details: Some(details),
+        episode: is_anomaly.then_some(Episode { since, peak: 3.0 }),
+        description: is_anomaly.then(|| "Anomaly on host: CPU usage 90 %".into()),
+        transition: match idx {
+            _ if idx == EPISODE.start => Some(EpisodeTransition::Began),
+            _ if idx == EPISODE.end => Some(EpisodeTransition::Ended(Episode { since, peak: 3.0 })),
+            _ => None,
+        },
+        point: Some(Arc::new(LearnedPoint {
+            point,
+            signals: SIGNALS.clone(),
+            in_anomaly: is_anomaly,
+            weight: 1.0,
+        })),
+        ..Assessment::default()
+    };
+    Report {
+        reading: Arc::new(Reading::new(Timestamp(at(idx)))),
+        assessments: [(Subject::Host, assessment)].into(),
+        ..Report::default()
+    }
+}
+
+struct Api {
+    server: Server,
+    _store: TempDir,
+}
+
+impl Api {
+    /// A server on a store with all points; the newest report is the last one.
+    fn start() -> Self {
+        let store = tempfile::tempdir().unwrap();
+        fill(store.path());
+        let directory = Some(store.path().to_owned());
+        let now = || Timestamp(at(POINTS - 1));
+        let server = Server::start(Start { now, store: directory, ..Start::default() });
+        server.reports.send_replace(Some(Arc::new(report(POINTS - 1))));
+        Self { server, _store: store }
+    }
+
+    fn ask(&self, path: &str) -> Answer {
+        self.server.client().ask("GET", path, "")
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let answer = self.ask(path);
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{path}");
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    fn check_problem(&self, path: &str, status: u16, says: &str) {
+        let answer = self.ask(path);
+        let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+        let detail = problem["detail"].as_str().unwrap();
+        assert_eq!((answer.status, answer.header("content-type")), (status, Some(super::PROBLEM)), "{path}");
+        assert!(detail.contains(says), "{path}: {detail}");
+    }
+}
+
+fn fill(directory: &Path) {
+    let mut store = open(directory);
+    for idx in 0..POINTS {
+        store.append(&report(idx));
+        if idx % 20 == 19 {
+            let seen = || hostnorm::store::StoreReader::open(directory).unwrap().newest_point(&Subject::Host);
+            until("a commit", || seen().unwrap() == Some(Timestamp(at(idx))));
+        }
+    }
+    store.close();
+}
+
+#[test]
+fn detect_reports_a_signal_and_each_detector() {
+    let api = Api::start();
+    for metric in ["cpu_busy_ratio", "cpu.total_usage"] {
+        let found = api.get(&format!("/api/v1/detect?metric={metric}&subject=host"));
+        assert_eq!(found["timestamp"], json!(at(POINTS - 1)));
+        assert_eq!(
+            (&found["value"], &found["is_anomaly"], &found["confidence"]),
+            (&json!(0.1), &json!(false), &json!(1.0))
+        );
+        let zscore = json!({"is_anomaly": false, "score": 0.25, "threshold": 1.0, "expected_value": 0.1});
+        assert_eq!(found["methods"], json!({"zscore": zscore}));
+        assert_eq!(found["signals"][0]["in_range"], true);
+    }
+    let all = api.get("/api/v1/detect");
+    assert_eq!((all["signals"].as_array().unwrap().len(), &all["value"]), (2, &Value::Null));
+    assert_eq!(api.get("/api/v1/signals")["signals"][1]["metric"], "memory_used_ratio");
+    api.check_problem("/api/v1/detect?metric=nonsense", 404, "/api/v1/signals lists them");
+    api.check_problem("/api/v1/detect?metric=tasks_blocked", 404, "no value of tasks_blocked");
+    api.check_problem("/api/v1/detect?subject=web", 404, "no container is named \"web\"");
+    api.check_problem("/api/v1/detect?kind=disk", 400, "expected host, container or log");
+    api.server.stop();
+}
+
+#[test]
+fn a_baseline_has_its_statistics_and_thresholds() {
+    let api = Api::start();
+    let known = SignalBaseline {
+        metric: "memory_used_ratio".into(),
+        mean: 0.5,
+        stddev: 0.0625,
+        min_value: Some(0.25),
+        max_value: None,
+        sample_count: 120.0,
+        last_updated: START,
+        percentile_95: 0.625,
+        percentile_99: 0.75,
+    };
+    let data = serde_json::to_value([&known]).unwrap();
+    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
+    let found = api.get("/api/v1/baseline?metric=memory.usage_percent");
+    assert_eq!(
+        found["baselines"],
+        json!([{
+            "metric": "memory_used_ratio", "mean": 0.5, "stddev": 0.0625, "min_value": 0.25, "sample_count": 120.0,
+            "last_updated": START, "percentile_95": 0.625, "percentile_99": 0.75,
+            "thresholds": {"lower": 0.3125, "upper": 0.6875},
+        }])
+    );
+    api.check_problem("/api/v1/baseline?metric=cpu", 404, "no baseline yet");
+    api.server.stop();
+}
+
+#[test]
+fn stored_scores_and_readings_come_in_steps() {
+    let api = Api::start();
+    let scores = api.get("/api/v1/scores?from=-1h&step=10m");
+    let scores: Vec<(f64, bool)> = scores["scores"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["score"].as_f64().unwrap(), it["is_anomaly"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(scores.len(), 7);
+    assert_eq!(scores.iter().filter(|it| **it == (3.0, true)).count(), 1);
+    let cpu = api.get(&format!("/api/v1/readings?metric=cpu&from={}&to={}&step=1m", at(99), at(101)));
+    assert_eq!(
+        cpu["values"][0],
+        json!({"timestamp": at(100), "value": f64::midpoint(f64::from(0.1_f32), f64::from(0.9_f32)), "min": f64::from(0.1_f32), "max": f64::from(0.9_f32), "is_anomaly": true, "points": 2})
+    );
+    api.check_problem("/api/v1/readings", 400, "metric is missing");
+    api.check_problem("/api/v1/scores?from=now&to=-1h", 400, "swap them");
+    api.check_problem("/api/v1/scores?step=1ms", 400, "too many values");
+    api.check_problem("/api/v1/scores?form=-1h", 400, "unknown parameter \"form\"; expected from, to, step");
+    api.server.stop();
+}
+
+#[test]
+fn episodes_are_listed_and_explained() {
+    let api = Api::start();
+    let list = api.get("/api/v1/episodes");
+    let [episode] = list["episodes"].as_array().unwrap().as_slice() else { panic!("{list}") };
+    assert_eq!((&episode["id"], &episode["outcome"]), (&json!("2026-11-21T10:50:00Z"), &json!("ended")));
+    assert_eq!(api.get("/api/v1/episodes?to=2026-11-21T10:00:00Z")["episodes"], json!([]));
+    let one = api.get("/api/v1/episodes/2026-11-21T10%3A50%3A00Z");
+    assert_eq!(one["episode"], *episode);
+    let left = &one["explanation"]["left_range"][0];
+    assert_eq!(
+        (&left["signal"], &left["at"], &left["direction"]),
+        (&json!("cpu_busy_ratio"), &json!(at(100)), &json!("high"))
+    );
+    let tag = api.ask("/api/v1/episodes/2026-11-21T10:50:00Z").header("etag").unwrap().to_owned();
+    let again = api.server.client().ask(
+        "GET",
+        "/api/v1/episodes/2026-11-21T10:50:00Z",
+        &format!("If-None-Match: {tag}\r\n"),
+    );
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    api.check_problem("/api/v1/episodes/2026-01-01T00:00:00Z", 404, "/api/v1/episodes lists all");
+    api.check_problem("/api/v1/episodes/x", 400, "hostnorm episodes");
+    api.server.stop();
+}
+
+#[test]
+fn one_call_says_what_was_unusual_or_that_nothing_was() {
+    let api = Api::start();
+    let found = api.get(&format!("/api/v1/explain?at={}&window=1m", at(105)));
+    assert_eq!(found["unusual"], true);
+    assert_eq!(
+        found["message"],
+        "Anomaly on host: CPU usage 90 %; from 2026-11-21T10:50:00Z for 5m, ended, peak score 3.0"
+    );
+    assert_eq!(found["subjects"][0]["causes"][0]["signal"], "cpu_busy_ratio");
+    let quiet = api.get(&format!("/api/v1/explain?at={}&window=2m", at(80)));
+    assert_eq!(quiet["unusual"], false);
+    assert_eq!(
+        quiet["message"],
+        "Nothing was unusual on host: highest score 0.25 (threshold 1), each signal within its range of the day before"
+    );
+    let unknown = api.get("/api/v1/explain?at=2020-01-01");
+    assert_eq!(unknown["message"], "Nothing is known of host at this time: there is no score");
+    api.check_problem("/api/v1/explain?window=2d", 400, "the maximum is 1d");
+    api.server.stop();
+}
+
+#[test]
+fn without_a_store_the_present_is_known() {
+    let server = Server::start(Start { now: || Timestamp(at(5)), ..Start::default() });
+    let ask = |path: &str| server.client().ask("GET", path, "");
+    assert_eq!(ask("/api/v1/signals").status, 503);
+    server.reports.send_replace(Some(Arc::new(report(5))));
+    let explained: Value = serde_json::from_slice(&ask("/api/v1/explain").body).unwrap();
+    assert_eq!(explained["message"], "Nothing was unusual on host: highest score 0.25 (threshold 1)");
+    let refused: Value = serde_json::from_slice(&ask("/api/v1/scores").body).unwrap();
+    assert_eq!(refused["status"], 409);
+    assert!(refused["detail"].as_str().unwrap().contains("storage.path"));
+    server.stop();
+}
+
+#[test]
+fn the_document_describes_each_route() {
+    let api = Api::start();
+    let document = api.get("/api/v1/openapi.json");
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().unwrap() {
+            let done = operation["responses"].as_object().unwrap().keys().any(|it| it.starts_with('2'));
+            assert!(
+                done && operation["summary"].as_str().is_some_and(|it| !it.is_empty()),
+                "{method} {path}"
+            );
+        }
+    }
+    assert!(
+        paths.contains_key("/api/v1/explain")
+            && paths["/api/v1/train"]["post"]["responses"]["202"].is_object()
+    );
+    api.server.stop();
+}
