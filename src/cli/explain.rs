@@ -40,7 +40,7 @@ const WINDOW: HumanDuration = HumanDuration::minutes(10);
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("explain")
-        .about("Explain what was unusual: now, at a time, or in an anomaly")
+        .about("Explain unusual behavior: now, around a time, or in one anomaly")
         .long_about(
             "Without EPISODE, explain the last 10 minutes, the time around --at, or the time since --since: the anomalies, \
              the signals behind them with their expected ranges, the signals that left their range first, and similar \

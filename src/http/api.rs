@@ -123,7 +123,7 @@ pub(super) static ROUTES: &[Route] = &[
     }),
     api!(GET "/api/v1/explain", Public, explain::explain, Operation {
         id: "explain",
-        summary: "What was unusual around an instant, or that nothing was",
+        summary: "Unusual behavior around an instant, or the statement that there was none",
         parameters: &[
             Parameter::query("at", ParameterType::Instant, "Middle of the range; now if it is left out"),
             Parameter::query("window", ParameterType::Duration, "Time before and after that instant, 10m if it is left out, at most 1d"),
