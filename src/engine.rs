@@ -38,43 +38,43 @@ pub use warm_start::WarmStart;
 use subject::SubjectState;
 use subject_kind_state::SubjectKindState;
 
-/// Subjects that are live at most. Over it the one seen least recently is evicted; what is over it in one reading is read
-/// and exposed, not judged.
+/// Largest number of live subjects. Beyond it, the least recently seen one is evicted; if one reading has more, the
+/// excess is exposed but not scored.
 pub const SUBJECTS_MAX: usize = 512;
 
 /// Seconds between two self-tests.
 pub const TEST_SECONDS: f64 = 3_600.0;
 
-/// How the engine judges.
+/// Settings of the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineSettings {
     /// Seconds between two readings.
     pub interval: f64,
-    /// Readings whose mean is a point.
+    /// Number of readings that a point averages.
     pub window: usize,
-    /// Seconds of readings before the first score.
+    /// Seconds of learning before the first score.
     pub warmup: f64,
-    /// Seconds for which the highest score is kept, so that no scrape misses a spike.
+    /// Seconds for which the highest score stays exposed, so that no scrape misses a spike.
     pub score_hold: f64,
-    /// The joint score that is the limit, on the raw scale.
+    /// Threshold on the raw scale of the joint score.
     pub threshold: f64,
-    /// Episodes that a subject may have; the limit follows from it once enough is known.
+    /// Accepted number of episodes; with enough history, the threshold is derived from it.
     pub budget: Budget,
-    /// How long the beginning of episodes is held back, by reason.
+    /// Length of each grace period.
     pub grace: GraceDurations,
     /// When an episode ends.
     pub resolve: ResolveRule,
-    /// After so many readings half of what the score was is left, where the newest reading is ordinary.
+    /// Half-life of the smoothed score, in readings.
     pub smoothing: f64,
-    /// Seconds after which half of what was learned is forgotten.
+    /// Half-life of learned statistics, in seconds.
     pub half_life: f64,
-    /// As how much of a point one inside an episode is learned.
+    /// Weight with which a point inside an episode is learned, between 0 and 1.
     pub anomaly_weight: f64,
     /// Seconds between two trainings of the forest.
     pub retrain_interval: f64,
-    /// Seconds after which a subject that is missing from the readings is evicted, of kinds whose subjects come and go.
+    /// Seconds without a reading after which a subject of a changing population is evicted.
     pub evict_after: f64,
-    /// Whether a forest is trained as well when signals are no longer what it was trained on.
+    /// Whether drift also starts a training.
     pub retrain_on_drift: bool,
 }
 
@@ -100,7 +100,7 @@ impl Default for EngineSettings {
 }
 
 impl EngineSettings {
-    /// Seconds of readings that a point stands for.
+    /// Length of a window, in seconds.
     fn point_seconds(&self) -> f64 {
         self.interval * self.window as f64
     }
@@ -119,24 +119,24 @@ impl EngineSettings {
     }
 }
 
-/// Follows every subject of the readings it is given.
+/// The state of all subjects.
 #[derive(Debug)]
 pub struct Engine {
     settings: EngineSettings,
-    /// Kinds that have signals.
+    /// State by kind, for kinds with signals.
     kinds: BTreeMap<SubjectKind, SubjectKindState>,
     states: BTreeMap<Subject, SubjectState>,
-    /// Subjects whose stored state was asked for, and when.
+    /// Subjects whose stored state was requested, with the time of the request.
     waiting: BTreeMap<Subject, Timestamp>,
     handover: StateTransfers,
-    /// The reading before, which rates are taken against.
+    /// The previous reading, for rates.
     before: Arc<Reading>,
     watch: GraceWatcher,
     learning: bool,
 }
 
 impl Engine {
-    /// Knows nothing yet.
+    /// Creates an engine without learned state.
     pub fn new(signals: impl IntoIterator<Item = &'static Signal>, settings: &EngineSettings) -> Self {
         let mut families: BTreeMap<SubjectKind, SubjectKindState> = BTreeMap::new();
         for signal in signals {
@@ -158,22 +158,23 @@ impl Engine {
         }
     }
 
-    /// Lets readings tell why the machine is not as it used to be.
+    /// Sets the triggers that recognize reasons for grace in a reading.
     pub fn with_cues(self, cues: &'static [GraceTrigger]) -> Self {
         Self { watch: GraceWatcher::new(cues, self.settings.grace), ..self }
     }
 
-    /// Whether readings are learned, not only judged.
+    /// Whether readings are learned after they are scored.
     pub fn is_learning(&self) -> bool {
         self.learning
     }
 
-    /// Learns from now on, or only judges.
+    /// Enables or pauses learning; scoring continues.
     pub fn set_learning(&mut self, on: bool) {
         self.learning = on;
     }
 
-    /// Judges one reading, then learns it. Subjects that came or went are in [`take_handover`](Self::take_handover).
+    /// Scores one reading, then learns it. [`take_handover`](Self::take_handover) returns the states that move to and
+    /// from the store.
     pub fn step(&mut self, now: Reading) -> Report {
         let left = self.update_subjects(&now);
         let mut judgements = BTreeMap::new();
@@ -196,50 +197,51 @@ impl Engine {
         Report { reading, assessments: judgements, departed: left, grace, ..Report::default() }
     }
 
-    /// When the newest reading was made.
+    /// Time of the newest reading.
     pub fn at(&self) -> Timestamp {
         self.before.at
     }
 
-    /// The kinds of subjects that can be judged.
+    /// The kinds of subjects with signals.
     pub fn kinds(&self) -> impl Iterator<Item = SubjectKind> + use<'_> {
         self.kinds.keys().copied()
     }
 
-    /// The signals of this kind, in their order.
+    /// The signals of a kind, in order.
     pub fn signals(&self, kind: SubjectKind) -> Vec<&'static Signal> {
         self.kinds.get(&kind).map(|it| it.signals.clone()).unwrap_or_default()
     }
 
-    /// Goes on after this reading, as if it had been stepped last: rates are taken against it.
+    /// Sets the previous reading, against which the next step takes rates.
     pub fn resume_from(&mut self, reading: Arc<Reading>) {
         self.before = reading;
     }
 
-    /// Judges subjects of this kind by this model from now on.
+    /// Makes this the current model of the kind.
     pub fn install(&mut self, kind: SubjectKind, model: &ForestModel) {
         self.kinds.entry(kind).and_modify(|it| it.model = Some(model.clone()));
         self.of_kind(kind).for_each(|it| it.install(model));
     }
 
-    /// Compares what signals of this kind are like with what they were when the model was trained, from now on.
+    /// Sets the drift reference of the kind: its signals at the time of training.
     pub fn compare_with(&mut self, kind: SubjectKind, reference: &DriftReference) {
         let Some(family) = self.kinds.get_mut(&kind) else { return };
         let reference = Arc::new(reference.clone());
         (family.reference, family.drift) = (Some(Arc::clone(&reference)), None);
-        // One of many is compared by nobody: it is not like all of them. See `train`.
+        // In a changing population, no single subject resembles the pooled reference, so only the population is
+        // compared; see `train`.
         if !family.is_changing() {
             self.of_kind(kind).for_each(|it| it.compare_with(&reference));
         }
     }
 
-    /// Tries this model on subjects of this kind, beside the one that judges.
+    /// Runs this model of the kind in shadow mode, beside the current one.
     pub fn try_out(&mut self, kind: SubjectKind, model: &ForestModel) {
         self.set_shadow(kind, Some(model));
         self.of_kind(kind).for_each(|it| it.try_out(model));
     }
 
-    /// Tries none on subjects of this kind any more.
+    /// Ends shadow mode for the kind.
     pub fn drop_shadow(&mut self, kind: SubjectKind) {
         self.set_shadow(kind, None);
         self.of_kind(kind).for_each(SubjectState::drop_shadow);
@@ -251,13 +253,13 @@ impl Engine {
         });
     }
 
-    /// Episodes that are under way are the new normal, from the next reading on; gives their subjects.
+    /// Accepts the current episodes as normal from the next reading on; returns their subjects.
     pub fn accept(&mut self) -> Vec<Subject> {
         let accepted = self.states.iter_mut().filter_map(|(subject, it)| it.accept().then_some(subject));
         accepted.cloned().collect()
     }
 
-    /// What the model that is tried out said so far of all subjects of this kind, beside the one that judges.
+    /// Results of the shadow model of this kind so far, over all subjects, beside those of the current model.
     pub fn tally(&self, kind: SubjectKind) -> ShadowTally {
         let of_kind = self.states.iter().filter(|(subject, _)| subject.kind() == kind);
         let gone = self.kinds.get(&kind).map(|it| it.tally).unwrap_or_default();
@@ -268,29 +270,31 @@ impl Engine {
         self.states.iter_mut().filter(move |(subject, _)| subject.kind() == kind).map(|(_, it)| it)
     }
 
-    /// Whose times of day and week are to be fitted, when a fit is due, and on what; asking counts as fitting.
     ///
-    /// Unlike a forest, a profile is of one subject: hosts of a kind do not sleep at the same time.
+    /// The subject whose times of day and week are due for a fit, with its history. The call marks the fit as started.
+    ///
+    /// A profile belongs to one subject, unlike a forest: hosts of a kind have different daily rhythms.
     pub fn due_history(&mut self) -> Option<(Subject, BucketHistory)> {
         self.states.iter_mut().find_map(|(subject, state)| Some((subject.clone(), state.history()?)))
     }
 
-    /// A self-test of a subject that is alone of its kind, when one is due; asking counts as testing.
     ///
-    /// It is due once an hour without an episode and without grace was seen, and an hour after the last one.
+    /// The input of a self-test of the only subject of a kind, if one is due. The call marks the test as started.
+    ///
+    /// It is due after an hour without an episode and without grace, and an hour after the previous test.
     pub fn due_trial(&mut self) -> Option<(Subject, SelftestInput)> {
         let settings = &self.settings;
         self.states.iter_mut().find_map(|(subject, it)| Some((subject.clone(), it.trial(settings)?)))
     }
 
-    /// What is normal of each signal of each subject. Not made at each step, as nobody needs it then.
+    /// The statistics of each signal of each subject. They are computed on demand, because a step does not need them.
     pub fn baselines(&self) -> impl Iterator<Item = (&Subject, &'static Signal, BaselineStatistics)> {
         self.states
             .iter()
             .flat_map(|(subject, state)| state.baselines().map(move |(signal, it)| (subject, signal, it)))
     }
 
-    /// Judges this subject by this profile from now on.
+    /// Scores this subject with this profile from now on.
     pub fn take(&mut self, subject: &Subject, profile: &CycleProfile) {
         if let Some(state) = self.states.get_mut(subject) {
             state.take(profile);

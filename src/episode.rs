@@ -6,69 +6,69 @@ use crate::grace;
 use crate::reading::Timestamp;
 use crate::report::{Episode, EpisodeTransition};
 
-/// From this score on an episode begins; scores are in units of their limit.
+/// The score from which an episode starts; scores are divided by their threshold.
 pub const LIMIT: f64 = 1.0;
-/// Seconds after its onset at which an episode is described anew: by then a fault has shown what it is.
+/// Seconds after its start at which an episode is described again, when the fault has developed.
 pub const FIRST_RENEWAL_SECONDS: f64 = 60.0;
-/// Least seconds between two later descriptions. Each is a new series where metrics are stored.
+/// Shortest time between later descriptions, in seconds. Each description is a new series in Prometheus.
 pub const RENEWAL_SECONDS: f64 = 600.0;
-/// After an episode was accepted another one begins only when its score is this many times the peak.
+/// After an acceptance, the next episode starts only at this multiple of the accepted peak.
 const CLEARLY_WORSE: f64 = 2.0;
 
-/// When an episode is over.
+/// When an episode ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ResolveRule {
-    /// The score has to stay below this, in units of the limit…
+    /// The score must stay below this; 1.0 is the threshold…
     pub below: f64,
     /// …for this many seconds.
     pub seconds: f64,
-    /// An episode of this many seconds is the new normal.
+    /// Seconds after which an episode is accepted as normal.
     pub accept_after: f64,
 }
 
-/// Follows one subject through its episodes.
+/// Tracks the episodes of one subject.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct EpisodeTracker {
     episode: Option<Episode>,
     /// Episodes so far, including the current one.
     count: u64,
-    /// Length of the episode from which on its description is to be renewed, in seconds of readings.
+    /// Length of the episode at which its description is next renewed, in seconds of readings.
     renewal: f64,
-    /// Seconds for which the score has been below the release, without a break.
+    /// Seconds for which the score has been below `resolve.below` without interruption.
     seconds_below: f64,
-    /// Seconds of readings that the episode has lasted; what passed in a gap is not known to belong to it.
+    /// Length of the episode in seconds of readings; gaps do not count.
     lasted: f64,
-    /// Whether there is a known reason for the machine not to be as it used to be.
+    /// Whether a grace period is active.
     grace: bool,
-    /// Whether the last score would have begun an episode but for that.
+    /// Whether only grace prevented an episode at the last score.
     held_back: bool,
-    /// The peak of the last episode when it was accepted, until the score has been calm; no other begins so long
-    /// but one that is clearly worse.
+    /// Peak of the last accepted episode, until the score has been low; until then only a clearly higher score starts
+    /// an episode.
     accepted: Option<f64>,
-    /// Whether somebody said that the episode is the new normal.
+    /// Whether the user accepted the current episode.
     accept_requested: bool,
-    /// Seconds left in which the new normal settles: the twins and correlations of the signals follow it only now.
+    /// Seconds left in which the accepted state settles, because correlations and paired signals follow it only now.
     settling: f64,
 }
 
-/// A new normal settles in this share of the time that it took to be accepted, …
+/// An accepted state settles in this share of the time before its acceptance, …
 const SETTLING_SHARE: f64 = 0.25;
-/// … but in no more seconds than these. As in grace, an episode begins only from twice the limit on.
+/// … but in at most this many seconds. As in grace, an episode then starts only at twice the threshold.
 const SETTLING_MAX: f64 = 900.0;
 
-/// One judged reading.
+/// The score of one reading.
 #[derive(Debug, Clone, Copy)]
 pub struct ScoredInstant {
-    /// When.
+    /// Time of the reading.
     pub at: Timestamp,
-    /// Seconds since the reading before.
+    /// Seconds since the previous reading.
     pub elapsed: f64,
-    /// Its score, in units of the limit.
+    /// The score; 1.0 is the threshold.
     pub score: f64,
 }
 
 impl EpisodeTracker {
-    /// The episode that is under way.
+    /// The current episode.
     pub fn episode(&self) -> Option<Episode> {
         self.episode
     }
@@ -78,33 +78,34 @@ impl EpisodeTracker {
         self.count
     }
 
-    /// A gap in the readings: nobody knows what was between.
+    /// Records a gap in the readings.
     pub fn interrupt(&mut self) {
         self.seconds_below = 0.0;
     }
 
-    /// The subject is gone, and the episode that is under way with it.
+    /// Ends the current episode, because the subject is gone.
     pub fn end(&mut self) -> Option<Episode> {
         self.episode.take()
     }
 
-    /// In grace an episode begins only from [`grace::LIMIT_FACTOR`] times the limit on; one that began goes on.
+    /// Sets whether grace is active. In grace an episode starts only at [`grace::LIMIT_FACTOR`] times the threshold; a
+    /// current one continues.
     pub fn grace(&mut self, active: bool) {
         self.grace = active;
     }
 
-    /// The episode that is under way is the new normal, from the next reading on; says whether there is one.
+    /// Accepts the current episode as normal from the next reading on; returns whether there is one.
     pub fn accept(&mut self) -> bool {
         self.accept_requested = self.episode.is_some();
         self.accept_requested
     }
 
-    /// Whether an episode is under way, or would be but for grace: its points are not ordinary.
+    /// Whether an episode is current, or would be without grace.
     pub fn is_anomalous(&self) -> bool {
         self.episode.is_some() || self.held_back
     }
 
-    /// Says what a judged reading turns.
+    /// Takes the score of a reading; returns the transition that it causes.
     pub fn step(&mut self, now: ScoredInstant, release: ResolveRule) -> Option<EpisodeTransition> {
         let ScoredInstant { elapsed, score, .. } = now;
         if score < release.below {
@@ -129,7 +130,7 @@ impl EpisodeTracker {
         if self.seconds_below >= release.seconds {
             return self.episode.take().map(EpisodeTransition::Ended);
         }
-        // While the score is below the limit there is little to describe: a fault that fades keeps its description.
+        // Below the threshold there is little to describe: a fading fault keeps its description.
         let renewed = score >= LIMIT && self.lasted >= self.renewal;
         if renewed {
             self.renewal = self.lasted + RENEWAL_SECONDS;
@@ -155,7 +156,7 @@ mod tests {
         ScoredInstant { at: Timestamp(t as f64), elapsed: 1.0, score }
     }
 
-    /// Scores a second apart, and the turns as letters: Began, Changed, Ended, Accepted, `.` for none.
+    /// Scores, a second apart, and the transitions as letters: Began, Changed, Ended, Accepted, `.` for none.
     fn check(scores: &[f64], turns: &str) {
         let mut tracker = EpisodeTracker::default();
         let found: String = scores
@@ -236,7 +237,7 @@ mod tests {
         let mut tracker = EpisodeTracker::default();
         let mut renewed = Vec::new();
         for t in 0..2_500 {
-            // At the second renewal the score is below the limit for a while.
+            // At the second renewal the score is below the threshold for a while.
             let score = if (650..700).contains(&t) { 0.9 } else { 1.5 };
             if tracker.step(moment(t, score), release) == Some(EpisodeTransition::Changed) {
                 renewed.push(t);

@@ -9,22 +9,22 @@ use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::{AbsentSignal, Assessment, Contribution, Episode, ExpectedValue, SignalState};
 use crate::signal::SignalUnit;
 
-/// Most signals that a description names.
+/// Largest number of signals that a description names.
 pub const CAUSES_MAX: usize = 3;
 
-/// Longest description, in bytes. It is the value of a label.
+/// Longest description, in bytes. It is a label value.
 pub const DESCRIPTION_MAX: usize = 512;
 
-/// A signal that is to blame, and what is known of it.
+/// A signal to name, with its values.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedSignal<'a> {
-    /// What it adds to the score.
+    /// Its contribution to the score.
     pub contribution: &'a Contribution,
-    /// Its value and what was expected.
+    /// Its value and expected value.
     pub state: &'a SignalState,
 }
 
-/// The signals to name, the oddest first; none of those that speak against an anomaly.
+/// The signals to name, largest deviation first, without those that lower the score.
 pub fn causes(judgement: &Assessment) -> Vec<NamedSignal<'_>> {
     let causes = judgement.details.iter().flat_map(|it| &it.causes).filter(|it| it.value > 0.0);
     let known = causes.filter_map(|contribution| {
@@ -34,25 +34,25 @@ pub fn causes(judgement: &Assessment) -> Vec<NamedSignal<'_>> {
     known.take(CAUSES_MAX).collect()
 }
 
-/// The description of the episode under way: its subject, and the signals that are not as expected, in at most
-/// [`DESCRIPTION_MAX`] bytes.
+/// The description of the current episode: its subject and its anomalous signals, in at most [`DESCRIPTION_MAX`]
+/// bytes.
 pub fn describe(subject: &Subject, judgement: &Assessment) -> String {
     shortened(format!("Anomaly on {}: {}", name(subject), blamed(judgement)))
 }
 
-/// The log line about an episode that ended.
+/// The log message for an episode that ended.
 pub fn ended(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
     let (name, lasted, peak) = (name(subject), lasted(episode, at), rounded(episode.peak));
     format!("anomaly ended on {name} after {lasted}, peak score {peak}")
 }
 
-/// The log line about an episode that was accepted as normal.
+/// The log message for an episode that was accepted as normal.
 pub fn accepted(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
     format!("anomaly accepted as normal on {} after {}", name(subject), lasted(episode, at))
 }
 
-/// The identifier of an episode, which its subject and the second of its onset make up: `2026-11-28T19:04:05Z` on the
-/// host, `2026-11-28T19:04:05Z/container/web` elsewhere.
+/// The identifier of an episode, from its subject and the second of its start: `2026-11-28T19:04:05Z` on the host,
+/// `2026-11-28T19:04:05Z/container/web` for other subjects.
 pub fn id(subject: &Subject, since: Timestamp) -> String {
     let second = instant(Timestamp(since.0.floor()));
     let second = second.trim_end_matches(".000Z");
@@ -62,12 +62,12 @@ pub fn id(subject: &Subject, since: Timestamp) -> String {
     }
 }
 
-/// How long an episode lasted, to the second.
+/// Length of an episode, rounded to seconds.
 pub fn lasted(episode: &Episode, at: Timestamp) -> HumanDuration {
     HumanDuration::nearest((at.0 - episode.since.0).round())
 }
 
-/// Who it is about.
+/// Display name of a subject.
 pub fn name(subject: &Subject) -> String {
     match subject.kind() {
         SubjectKind::Host => "host".into(),
@@ -75,7 +75,7 @@ pub fn name(subject: &Subject) -> String {
     }
 }
 
-/// The text, cut after a word where it is longer than [`DESCRIPTION_MAX`].
+/// Shortens a text to [`DESCRIPTION_MAX`] bytes, at a word boundary.
 fn shortened(text: String) -> String {
     const MARK: &str = "…";
     if text.len() <= DESCRIPTION_MAX {
@@ -87,7 +87,7 @@ fn shortened(text: String) -> String {
 }
 
 fn blamed(judgement: &Assessment) -> String {
-    // What ceased comes first: it says more than that a value is not as expected, and does not need one.
+    // Absent signals come first: their absence is more specific than a deviation, and needs none.
     let absent = || judgement.absent.iter();
     let present = causes(judgement).into_iter().map(|it| it.state);
     let present = present.filter(|it| absent().all(|gone| gone.signal.name != it.signal.name));
@@ -99,7 +99,7 @@ fn blamed(judgement: &Assessment) -> String {
     }
 }
 
-/// "memory used unchanged for 12m (usually changes every 30s)".
+/// For example "memory used unchanged for 12m (usually changes every 30s)".
 fn ceased(absent: &AbsentSignal) -> String {
     let span = |seconds: f64| HumanDuration::nearest(seconds.round());
     let (title, lasted) = (absent.signal.title, span(absent.seconds));
@@ -112,7 +112,7 @@ fn ceased(absent: &AbsentSignal) -> String {
     }
 }
 
-/// "CPU usage 97 % (expected 3 %, range 0–9 %)".
+/// For example "CPU usage 97 % (expected 3 %, range 0–9 %)".
 fn phrase(state: &SignalState) -> String {
     let unit = state.signal.unit;
     let value = format!("{} {}", state.signal.title, quantity(unit, state.value));
@@ -124,13 +124,13 @@ fn phrase(state: &SignalState) -> String {
     }
 }
 
-/// ", range 0–9 %", or as much of it as there are bounds.
+/// ", range 0–9 %", or one bound if only one is known.
 fn range(unit: SignalUnit, ExpectedValue { lower, upper, .. }: &ExpectedValue) -> String {
     let [from, to] = [*lower, *upper].map(|it| quantity(unit, it));
     match (lower.is_finite(), upper.is_finite()) {
         (true, true) if *lower < 0.0 => format!(", range {from} to {to}"),
         (true, true) => {
-            // The unit is written once where it is the same, and 0 has none.
+            // A common unit is written once, and 0 has no unit.
             let number = |text: &str| text.find([' ', '/']).unwrap_or(text.len());
             let (from_number, from_unit) = from.split_at(number(&from));
             let same = from_number == "0" || from_unit == &to[number(&to)..];
@@ -161,7 +161,7 @@ fn scaled(value: f64) -> (String, &'static str) {
     const PREFIXES: [&str; 6] = ["", "k", "M", "G", "T", "P"];
     let mut value = value;
     for prefix in PREFIXES {
-        // Rounded first: 999.9 is written 1 k, not 1000.
+        // Round first: 999.9 becomes 1 k, not 1000.
         if value.abs().round() < 1000.0 {
             return (rounded(value), prefix);
         }
@@ -170,7 +170,7 @@ fn scaled(value: f64) -> (String, &'static str) {
     (format!("{value:.1e}"), "E")
 }
 
-/// One digit behind the point below 10, none from there on, no zeros at the end.
+/// One decimal below 10, none above, without trailing zeros.
 fn rounded(value: f64) -> String {
     let text = if value.abs() < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") };
     match text.trim_end_matches(".0") {
@@ -179,14 +179,15 @@ fn rounded(value: f64) -> String {
     }
 }
 
-/// A time as RFC 3339 in UTC, to the millisecond: `2026-11-21T10:00:00.123Z`; kept within the years that have
-/// four digits.
+///
+/// A time as RFC 3339 in UTC, with milliseconds: `2026-11-21T10:00:00.123Z`. Times outside the years of four digits
+/// are clamped.
 ///
 /// The calendar is Howard Hinnant's `civil_from_days` ("chrono-Compatible Low-Level Date Algorithms").
 pub fn instant(at: Timestamp) -> String {
     const MILLIS_MIN: i64 = -62_167_219_200_000; // 0000-01-01T00:00:00Z
     const MILLIS_MAX: i64 = 253_402_300_799_999; // 9999-12-31T23:59:59.999Z
-    // The cast saturates and takes what is not a number for 0.
+    // The cast saturates and turns NaN into 0.
     let millis = ((at.0 * 1000.0).round() as i64).clamp(MILLIS_MIN, MILLIS_MAX);
     let (days, millis) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
     let shifted = days + 719_468; // days since 0000-03-01
@@ -217,7 +218,7 @@ mod tests {
         Signal { kind: SubjectKind::Host, name, title, help: "", unit, floor: 0.0, formula: |_| None }
     }
 
-    /// Each row: signal, contribution, value, and expected, lower, upper where there are such.
+    /// Each row: signal, contribution, value, and optionally expected value, lower and upper bound.
     type Row = (&'static Signal, f64, f64, Option<[f64; 3]>);
 
     fn judgement(rows: &[Row]) -> Assessment {
@@ -358,7 +359,7 @@ mod tests {
 
     #[test]
     fn instants_follow_the_calendar() {
-        // What `date -u -d @SECONDS +%FT%T.%3NZ` says.
+        // Expected output of `date -u -d @SECONDS +%FT%T.%3NZ`.
         for (seconds, expect) in [
             (0.0, "1970-01-01T00:00:00.000Z"),
             (-0.001, "1969-12-31T23:59:59.999Z"),

@@ -1,32 +1,33 @@
+//!
 //! Grace periods: after a boot, a resume, a clock step, an upgrade or a deploy, unusual behavior is expected.
 //!
-//! Sources declare in a table of cues how a reading shows a reason. This module holds the length of each grace period. The
-//! score is unaffected; only the start of an episode is held back.
+//! Each source declares in a table of triggers how a reading shows a reason. This module holds the length of each
+//! grace period. Grace does not change the score; it only delays the start of an episode.
 
 use serde::{Deserialize, Serialize};
 
 use crate::reading::Reading;
 
-/// In grace an episode begins only from this many times the limit on.
+/// In grace an episode starts only at this multiple of the threshold.
 pub const LIMIT_FACTOR: f64 = 2.0;
 
-/// Why episodes are held back.
+/// Reason for a grace period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GraceReason {
-    /// The machine was started: caches are cold, services begin.
+    /// The machine booted: caches are cold, services start.
     Boot,
-    /// It woke up: what had waited is done at once.
+    /// The machine resumed: delayed work runs at once.
     Resume,
-    /// The clock was set: jobs are late or early, and the time of day is another.
+    /// The clock was set: jobs run late or early, and the time of day changed.
     ClockStep,
     /// Packages are being installed or removed.
     Upgrade,
-    /// Somebody said so, by touching the deploy marker.
+    /// The user announced a deploy by touching the deploy marker.
     Deploy,
 }
 
 impl GraceReason {
-    /// All, in the order in which they are exposed.
+    /// All reasons, in the order of exposition.
     pub const ALL: [Self; 5] = [Self::Boot, Self::Resume, Self::ClockStep, Self::Upgrade, Self::Deploy];
 
     /// The value of the label `reason`.
@@ -41,16 +42,16 @@ impl GraceReason {
     }
 }
 
-/// For how many seconds grace lasts, from when the reason was there last.
+/// Length of each grace period, in seconds since its reason was last seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GraceDurations {
-    /// After the machine was started.
+    /// After a boot.
     pub boot: f64,
-    /// After it woke up.
+    /// After a resume.
     pub resume: f64,
-    /// After its clock was set.
+    /// After a clock step.
     pub clock_step: f64,
-    /// After the last lock of a package manager was given back.
+    /// After a package manager released its lock.
     pub upgrade: f64,
     /// After the deploy marker was touched.
     pub deploy: f64,
@@ -74,35 +75,35 @@ impl GraceDurations {
     }
 }
 
-/// How a reading tells of a reason.
+/// Recognizes a reason in the readings.
 #[derive(Debug)]
 pub struct GraceTrigger {
-    /// Which reason.
+    /// The reason.
     pub reason: GraceReason,
-    /// How many seconds ago it was there last, seen from the newer of two readings; nothing when they do not tell.
+    /// Seconds since the reason was last seen, at the newer of two readings; `None` if they do not show it.
     pub last_seen: fn(before: &Reading, now: &Reading) -> Option<f64>,
 }
 
-/// Which reasons there are at one reading.
+/// The active grace periods at one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Grace {
-    /// Seconds that each reason still counts, in the order of [`GraceReason::ALL`].
+    /// Seconds left of each grace period, in the order of [`GraceReason::ALL`].
     seconds_left: [f64; GraceReason::ALL.len()],
 }
 
 impl Grace {
-    /// Each reason, and whether it counts.
+    /// Each reason, and whether its grace period is active.
     pub fn rows(&self) -> impl Iterator<Item = (GraceReason, bool)> {
         GraceReason::ALL.into_iter().zip(self.seconds_left.map(|it| it > 0.0))
     }
 
-    /// Whether any reason counts.
+    /// Whether any grace period is active.
     pub fn is_active(&self) -> bool {
         self.seconds_left.iter().any(|it| *it > 0.0)
     }
 }
 
-/// Follows the reasons from reading to reading.
+/// Tracks the grace periods from reading to reading.
 #[derive(Debug, Clone)]
 pub struct GraceWatcher {
     triggers: &'static [GraceTrigger],
@@ -111,24 +112,24 @@ pub struct GraceWatcher {
 }
 
 impl GraceWatcher {
-    /// No reason counts yet.
+    /// Creates a watcher without active grace periods.
     pub fn new(cues: &'static [GraceTrigger], lengths: GraceDurations) -> Self {
         Self { triggers: cues, durations: lengths, grace: Grace::default() }
     }
 
-    /// Which reasons count, and how long still.
+    /// The active grace periods.
     pub(crate) fn grace(&self) -> Grace {
         self.grace
     }
 
-    /// Goes on from there.
+    /// Restores the active grace periods.
     pub(crate) fn resume(&mut self, grace: Grace) {
         self.grace = grace;
     }
 
-    /// The reasons that count at the newer of two readings; nothing when no cue can tell of any.
+    /// The grace periods at the newer of two readings; `None` if no trigger applies to these readings.
     pub fn step(&mut self, before: &Reading, now: &Reading) -> Option<Grace> {
-        // A clock that stepped back makes no time pass; one that stepped forward ends what counted, but counts itself.
+        // A backward clock step passes no time. A forward step ends active periods, but is itself a reason.
         let elapsed = (now.at.0 - before.at.0).max(0.0);
         self.grace.seconds_left.iter_mut().for_each(|it| *it = (*it - elapsed).max(0.0));
         for cue in self.triggers {
@@ -161,7 +162,7 @@ mod tests {
         },
     ];
 
-    /// Each row: when, the uptime, the lock; which reasons count then.
+    /// Each row: time, uptime, lock, and the active reasons.
     fn check(rows: &[(f64, Option<f64>, f64, &str)]) {
         let mut watch = GraceWatcher::new(CUES, GraceDurations::default());
         let mut before = Reading::default();

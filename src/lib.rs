@@ -1,14 +1,15 @@
+//!
 //! Anomaly detection for hosts, exported to Prometheus.
 //!
-//! The map of the house, from the ground up. What stands above uses what stands below, never the other way:
+//! A map of the modules, from the bottom up. Each layer uses only the layers above it in this table:
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no randomness of its own, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`description`], [`episode`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
-//! | shell: may touch the world | [`clock`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`sd_notify`], [`dataset`], [`config`], [`http`], [`sampler`] |
-//! | joints | [`cli`], [`commands`] |
+//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | shell: does I/O | [`clock`], [`control`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`sd_notify`], [`dataset`], [`config`], [`http`], [`sampler`] |
+//! | program: joins the layers | [`cli`], [`commands`] |
 //!
-//! `tests/it/layering.rs` and clippy's disallowed methods keep it so; ARCHITECTURE.md tells why.
+//! `tests/it/layering.rs` and clippy's disallowed methods enforce the layers. ARCHITECTURE.md explains them.
 
 pub mod version;
 pub mod duration;

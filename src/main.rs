@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             Exit::SUCCESS => writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush()),
             _ => writeln!(std::io::stderr(), "{text}"),
         };
-        // A reader that went away has what it wanted; a full disk has lost it.
+        // A closed pipe is no error: its reader has enough. A full disk loses output.
         if let Err(error) = written
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {

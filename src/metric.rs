@@ -4,47 +4,47 @@
 
 use std::fmt;
 
-/// How a metric's value moves; the types of the exposition formats that hostnorm uses.
+/// Type of a metric, as in the exposition formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricType {
     /// May go up and down.
     Gauge,
-    /// Only goes up, but for a reset to zero when its origin restarts.
+    /// Only increases, except for a reset to zero when its origin restarts.
     Counter,
-    /// Counts observations by size; its series end in `_bucket`, `_count` and `_sum`.
+    /// Observations by size; its series end in `_bucket`, `_count` and `_sum`.
     Histogram,
 }
 
-/// One family of series: what is said once about all of its values.
+/// The declaration of one metric.
 #[derive(Debug)]
 pub struct Metric {
     /// Full exposed name, with its unit and, for counters, `_total`.
     pub name: &'static str,
     /// One sentence without the final full stop, which the encoder adds.
     pub help: &'static str,
-    /// How its value moves.
+    /// Type of the metric.
     pub ty: MetricType,
-    /// Names of the labels, in the order in which [`Labels`](crate::reading::Labels) carries their values.
+    /// Label names, in the order in which [`Labels`](crate::reading::Labels) carries their values.
     pub labels: &'static [&'static str],
 }
 
 impl Metric {
-    /// A value that may go up and down.
+    /// Declares a gauge.
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
         Self { name, help, ty: MetricType::Gauge, labels: &[] }
     }
 
-    /// A value that only goes up; `name` ends in `_total`.
+    /// Declares a counter; `name` ends in `_total`.
     pub const fn counter(name: &'static str, help: &'static str) -> Self {
         Self { name, help, ty: MetricType::Counter, labels: &[] }
     }
 
-    /// Observations by size.
+    /// Declares a histogram.
     pub const fn histogram(name: &'static str, help: &'static str) -> Self {
         Self { name, help, ty: MetricType::Histogram, labels: &[] }
     }
 
-    /// The same metric, split by labels.
+    /// Adds label names.
     pub const fn by(self, labels: &'static [&'static str]) -> Self {
         Self { labels, ..self }
     }

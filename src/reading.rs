@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
 
-/// Seconds since the epoch, as the wall clock of the shell gave them.
+/// Seconds since the Unix epoch, by the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub f64);
 
-/// Who a value describes, under an identity that survives restarts of hostnorm and of the subject itself.
+/// The entity that a value describes, with an identity that survives restarts of hostnorm and of the entity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Subject {
     /// The machine as a whole.
     Host,
-    /// One container, by workload and container name, never by its id.
+    /// One container, by workload and container name, never by its ID.
     Container(Arc<str>),
     /// One log, by its configured name.
     Log(Arc<str>),
 }
 
-/// Subjects of one kind share signals and trained models.
+/// The class of a subject; subjects of one kind share signals and models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum SubjectKind {
     /// The machine as a whole.
@@ -35,17 +35,17 @@ pub enum SubjectKind {
     Log,
 }
 
-/// How many subjects of a kind there are, and how long each of them stays.
+/// How many subjects a kind has, and how long they exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectTurnover {
-    /// One, as long as hostnorm runs: it is never evicted and keeps a long history.
+    /// One, for as long as hostnorm runs; it is never evicted and keeps a long history.
     Permanent,
-    /// Many, which come and go: a subject that is gone is evicted, and a new one borrows from the others.
+    /// Many, which come and go; absent ones are evicted, and new ones borrow statistics from the others.
     Changing,
 }
 
 impl Subject {
-    /// The subject of this kind and name; of a single subject the name is fixed.
+    /// The subject of this kind and name; `None` if a host has another name than the fixed one.
     pub fn read(kind: SubjectKind, name: &str) -> Option<Self> {
         match kind {
             SubjectKind::Host => (name == Self::Host.name()).then_some(Self::Host),
@@ -54,7 +54,7 @@ impl Subject {
         }
     }
 
-    /// What it has signals and models in common with.
+    /// The kind of the subject.
     pub fn kind(&self) -> SubjectKind {
         match self {
             Self::Host => SubjectKind::Host,
@@ -63,7 +63,7 @@ impl Subject {
         }
     }
 
-    /// The value of the label `subject`; there is one host, and the target labels tell which one it is.
+    /// The value of the label `subject`. The host has a fixed name, because target labels already identify it.
     pub fn name(&self) -> &str {
         match self {
             Self::Host => "host",
@@ -76,12 +76,12 @@ impl SubjectKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Host, Self::Container, Self::Log];
 
-    /// The kind of this name.
+    /// Parses the name of a kind.
     pub fn read(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 
-    /// How many subjects of it there are.
+    /// How many subjects the kind has.
     pub fn turnover(self) -> SubjectTurnover {
         match self {
             Self::Host => SubjectTurnover::Permanent,
@@ -99,14 +99,14 @@ impl SubjectKind {
     }
 }
 
-/// Longest label value that is kept, in bytes; what is longer is cut at a character's boundary.
+/// Longest label value, in bytes; longer ones are truncated at a character boundary.
 pub const LABEL_BYTES_MAX: usize = 128;
 
 /// The label values of one series, in the order of [`Metric::labels`]; cheap to clone.
 #[derive(Debug, Clone, Eq, PartialOrd, Ord, Default)]
 pub struct Labels(Option<Arc<[Box<str>]>>);
 
-/// Sources give the same labels at each reading, so that mostly they need not be looked at.
+/// Sources share labels between readings, so comparing pointers first usually suffices.
 impl PartialEq for Labels {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
@@ -118,7 +118,7 @@ impl PartialEq for Labels {
 }
 
 impl Labels {
-    /// No label at all.
+    /// No labels.
     pub const NONE: Self = Self(None);
 
     /// One value for each label name of the metric.
@@ -139,25 +139,25 @@ fn cut(text: &str) -> &str {
 /// One value of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// What was measured.
+    /// The metric.
     pub metric: &'static Metric,
-    /// Of which device, mode, …
+    /// The label values, such as device and mode.
     pub labels: Labels,
     /// Finite, in the unit of the metric.
     pub value: f64,
 }
 
-/// All values of one subject at one instant, in the order in which the sources gave them.
+/// All values of one subject at one instant, in the order of the sources.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values(Vec<Sample>);
 
 impl Values {
-    /// Adds the value of a metric without labels; a value that is not finite is missing.
+    /// Adds the value of a metric without labels; a value that is not finite is skipped.
     pub fn set(&mut self, metric: &'static Metric, value: f64) {
         self.set_by(metric, &Labels::NONE, value);
     }
 
-    /// Adds the value of one series of a metric; a value that is not finite is missing.
+    /// Adds the value of one series of a metric; a value that is not finite is skipped.
     pub fn set_by(&mut self, metric: &'static Metric, labels: &Labels, value: f64) {
         debug_assert_eq!(metric.labels.len(), labels.values().len(), "labels of {metric}");
         if value.is_finite() {
@@ -186,7 +186,7 @@ impl Values {
     }
 }
 
-/// Why a source gave nothing this time; never spoils what others gave.
+/// Why a source failed in this reading; other sources are unaffected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadProblem {
     /// Name of the source.
@@ -195,27 +195,27 @@ pub struct ReadProblem {
     pub what: String,
 }
 
-/// How one source fared.
+/// The result of one source in one reading.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollectorResult {
     /// Name of the source.
     pub source: &'static str,
-    /// Whether it gave all it has.
+    /// Whether the source read everything.
     pub success: bool,
-    /// What it took, in seconds.
+    /// Duration, in seconds.
     pub seconds: f64,
 }
 
-/// What was read at one instant.
+/// All values read at one instant.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
-    /// When.
+    /// Time of the reading.
     pub at: Timestamp,
-    /// Values by subject first: grouping by metric first is quadratic in the number of subjects.
+    /// Values by subject. Grouping by metric first would be quadratic in the number of subjects.
     pub subjects: BTreeMap<Subject, Values>,
-    /// What failed, by source.
+    /// Failures, by source.
     pub problems: Vec<ReadProblem>,
-    /// One row for each source that was asked.
+    /// One row for each source that was read.
     pub collections: Vec<CollectorResult>,
 }
 
@@ -225,12 +225,12 @@ impl Reading {
         Self { at, ..Self::default() }
     }
 
-    /// The values of the host, where there are such.
+    /// The values of the host, if any.
     pub fn host_values(&self) -> Option<&Values> {
         self.subjects.get(&Subject::Host)
     }
 
-    /// The values of the host, to be added to.
+    /// The values of the host, to add to them.
     pub fn host(&mut self) -> &mut Values {
         self.subjects.entry(Subject::Host).or_default()
     }

@@ -13,76 +13,76 @@ use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
 use crate::window::Point;
 
-/// The state of everything after one reading.
+/// All results of one tick.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// The reading that was judged.
+    /// The reading.
     pub reading: Arc<Reading>,
-    /// One row for each subject of the reading that is judged.
+    /// The assessment of each scored subject.
     pub assessments: BTreeMap<Subject, Assessment>,
-    /// The last judgements of subjects that were evicted amid an episode, which ends with them.
+    /// The last assessment of each subject that was evicted during an episode, which thereby ends.
     pub departed: BTreeMap<Subject, Assessment>,
-    /// What hostnorm measures of itself, besides what its sources do.
+    /// Metrics of hostnorm about itself, beyond those of its sources.
     pub own: Values,
-    /// Which reasons to hold back episodes there are; nothing where readings do not tell of any.
+    /// Active grace periods; `None` if the readings show none of the reasons.
     pub grace: Option<Grace>,
-    /// What the tick before took: this one's own end is not known yet.
+    /// Timing of the previous tick; the present one has not ended yet.
     pub before: Option<TickTiming>,
 }
 
 impl Report {
-    /// All that was concluded, also of subjects that left.
+    /// All assessments, including those of evicted subjects.
     pub fn concluded(&self) -> impl Iterator<Item = (&Subject, &Assessment)> {
         self.assessments.iter().chain(&self.departed)
     }
 }
 
-/// What one tick took.
+/// Timing of one tick.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TickTiming {
-    /// When its reading was made.
+    /// Time of its reading.
     pub at: Timestamp,
-    /// How long it took, in seconds.
+    /// Duration, in seconds.
     pub seconds: f64,
-    /// Its trace, if it is recorded.
+    /// Its trace, if it was recorded.
     pub trace: Option<TraceIds>,
 }
 
-/// Where a trace is found.
+/// Identifiers of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceIds {
-    /// The trace, 32 digits of hexadecimal.
+    /// Trace ID, 32 hexadecimal digits.
     pub trace_id: String,
-    /// The span within it, 16 digits.
+    /// ID of the span in it, 16 hexadecimal digits.
     pub span_id: String,
 }
 
-/// What is known of one subject.
+/// The state of one subject after one tick.
 #[derive(Debug, Clone, Default)]
 pub struct Assessment {
-    /// When the score is, or was, there for the first time.
+    /// Time of the first score, estimated until it exists.
     pub ready_at: Timestamp,
-    /// Whether enough is known for a score; once it is, it stays so.
+    /// Whether there is enough history for a score; it never becomes false again.
     pub ready: bool,
-    /// Whether much of what it is judged by is borrowed from other subjects of its kind, as it is new.
+    /// Whether the subject is new and scored largely with statistics of its kind.
     pub uses_kind_prior: bool,
-    /// The score and its explanation; nothing while too little is known, or after a long gap in the readings.
+    /// The score and its details; `None` during warm-up and after a long gap in the readings.
     pub details: Option<ScoreDetails>,
-    /// Each signal that has a value, with what was expected of it once that is known.
+    /// Each signal that has a value, with its expected value once there is one.
     pub signals: Vec<SignalState>,
-    /// Signals that ceased, by their index in the table of signals.
+    /// Absent signals, in the order of the signal table.
     pub absent: Vec<AbsentSignal>,
-    /// Share of the budget that the episodes of the last period took; nothing without a budget.
+    /// Share of the budget that the episodes of the last period spent; `None` without a budget.
     pub budget_spent: Option<f64>,
-    /// The episode that is under way.
+    /// The current episode.
     pub episode: Option<Episode>,
     /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
     pub description: Option<Arc<str>>,
     /// Number of episodes so far, including the current one.
     pub episodes: u64,
-    /// What happened to the episode at this tick, if anything.
+    /// The transition of the episode at this tick, if any.
     pub transition: Option<EpisodeTransition>,
-    /// The whole point that was complete with this tick, once a window.
+    /// The whole point that this tick completed, once a window.
     pub point: Option<Arc<LearnedPoint>>,
 }
 
@@ -93,90 +93,89 @@ pub struct LearnedPoint {
     pub point: Point,
     /// The signals, one for each value.
     pub signals: Vec<&'static Signal>,
-    /// Whether it lies in an episode, or in what would be one but for grace.
+    /// Whether it lies in an episode, or would without grace.
     pub in_anomaly: bool,
-    /// As how much of a point it was learned; 0 while nothing is learned.
+    /// Weight with which it was learned; 0 while learning is paused.
     pub weight: f64,
 }
 
-/// The joint judgement of one subject at one tick.
+/// The score of one subject at one tick, with its details.
 #[derive(Debug, Clone, Default)]
 pub struct ScoreDetails {
-    /// The highest smoothed score of the last `score_hold`; 1.0 is the limit, 0 is utterly ordinary.
+    /// The highest smoothed score of the last `score_hold`; 1.0 is the threshold.
     pub score: f64,
-    /// The smoothed score of this very reading; an episode ends by it.
+    /// The smoothed score of this reading, which decides when an episode ends.
     pub momentary: f64,
-    /// Share of the voting detectors that agree with the majority, within 0 and 1.
+    /// Share of the voting detectors that agree with the majority, between 0 and 1.
     pub confidence: Option<f64>,
     /// The score of each detector divided by its own threshold; `None` while it abstains.
     pub detectors: PerDetector<Option<f64>>,
     /// The largest contributions to `score`, most positive first; their sum is `score`.
     pub contributions: Vec<Contribution>,
-    /// The signals to name in a sentence about this very reading, the oddest first, with what each adds to
-    /// `momentary`.
+    /// The signals to name in a description, largest deviation first, with their contributions to `momentary`.
     pub causes: Vec<Contribution>,
-    /// What a new model says that is tried out.
+    /// Score of the shadow model.
     pub shadow: Option<ShadowScore>,
 }
 
-/// What a new model says of a reading while it is tried out.
+/// Score of a shadow model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ShadowScore {
-    /// The joint score with it, smoothed but not held; 1.0 is the limit.
+    /// The joint score, smoothed but not held; 1.0 is the threshold.
     pub score: f64,
-    /// The score of its forest divided by the threshold of that.
+    /// The score of its forest divided by that forest's threshold.
     pub forest: f64,
 }
 
-/// A signal, what was expected of it, and within which bounds.
+/// The state of a signal: its value, expected value and normal range.
 #[derive(Debug, Clone)]
 pub struct SignalState {
-    /// Which one.
+    /// The signal.
     pub signal: &'static Signal,
     /// Its mean over the window, in its unit.
     pub value: f64,
-    /// What was expected, once enough is known.
+    /// Expected value, once there is enough history.
     pub expected: Option<ExpectedValue>,
-    /// How far its values of late are from those that the model was trained on; 1.0 is the limit.
+    /// Drift of its recent values from those the model was trained on; 1.0 is the threshold.
     pub drift: Option<f64>,
 }
 
-/// A signal that used to move, or to be there, and does no more.
+/// A signal that stopped changing, stopped counting or vanished.
 #[derive(Debug, Clone)]
 pub struct AbsentSignal {
-    /// Which one.
+    /// The signal.
     pub signal: &'static Signal,
-    /// In which way.
+    /// How it is absent.
     pub kind: absence::AbsenceKind,
-    /// For how many seconds.
+    /// Seconds since it became absent.
     pub seconds: f64,
-    /// After how many seconds it used to move, or to be there again.
+    /// Usual seconds between its changes or appearances.
     pub usual: f64,
 }
 
-/// A value and the bounds that ordinary values keep to, in the unit of the signal.
+/// An expected value and its normal range, in the unit of the signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExpectedValue {
-    /// The value itself.
+    /// The expected value.
     pub value: f64,
-    /// The lower bound.
+    /// Lower bound of the normal range.
     pub lower: f64,
-    /// The upper bound.
+    /// Upper bound of the normal range.
     pub upper: f64,
 }
 
-/// What one signal adds to the score.
+/// The contribution of one signal to the score.
 #[derive(Debug, Clone)]
 pub struct Contribution {
-    /// Which signal.
+    /// The signal.
     pub signal: &'static Signal,
-    /// Whether the signal is higher or lower than expected.
+    /// Whether the signal is above or below its expected value.
     pub direction: Direction,
-    /// Its share, in units of the score; negative where the signal speaks against an anomaly.
+    /// Its part of the score, in the same unit; negative if it lowers the score.
     pub value: f64,
 }
 
-/// On which side of the expected value a signal is.
+/// Side of the expected value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// Above.
@@ -195,24 +194,24 @@ impl Direction {
     }
 }
 
-/// A span in which a subject is not as it used to be.
+/// One recorded anomaly.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
-    /// When it began.
+    /// Start time.
     pub since: Timestamp,
     /// The highest score so far.
     pub peak: f64,
 }
 
-/// What happened to an episode.
+/// A transition of an episode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum EpisodeTransition {
-    /// It began with this reading.
+    /// It started with this reading.
     Began,
-    /// Its description was renewed and is a different one.
+    /// Its description changed.
     Changed,
-    /// It is over; this is what it was.
+    /// It ended; contains the episode.
     Ended(Episode),
-    /// It lasted so long that it is the new normal now; this is what it was.
+    /// It was accepted as normal; contains the episode.
     Accepted(Episode),
 }

@@ -1,7 +1,8 @@
+//!
 //! Scores the points of one subject.
 //!
-//! The engine makes points from readings, replay from rows of a file; both are scored here, with the settings that ADR 010
-//! compares. Signals are known by their index only.
+//! The engine makes points from readings, replay makes them from rows of a file. Both score them here, with the
+//! settings that ADR 010 compares. Signals are known by index only.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,48 +39,48 @@ use shadow::{Shadow, ShadowInput};
 pub use training_rows::ROWS_MAX;
 use training_rows::TrainingRows;
 
-/// However little a host knows, a state that lasts less than this many seconds is not its new normal.
+/// Shortest duration before acceptance as normal, however new the host is.
 const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
-/// A signal with a smaller share of the score is not named as a cause of it.
+/// Smallest share of the score with which a signal is named as a cause.
 const CAUSE_SHARE_MIN: f64 = 0.05;
-/// After a new normal was accepted, what came before weighs as much as this many points.
+/// Weight of all earlier points after an acceptance, in points.
 const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
-/// Points it takes before distances mean anything.
+/// Points needed before distances are meaningful.
 pub const POINTS_MIN: f64 = 2.0;
 
-/// One subject.
+/// The learned state and the score of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scorer {
     expectation: Expectation,
-    /// Judge each point, and learn it afterwards.
+    /// Each scores a point, then learns it.
     pub detectors: Detectors,
     ranking: SignalRanking,
     /// Whole points outside episodes, as rows for the forest.
     history: TrainingRows,
-    /// Points of the warm-up, which may overlap; they stand in until there are enough whole ones.
+    /// Points of the warm-up, which may overlap; used until there are enough whole points.
     early: TrainingRows,
-    /// The smoothed share of each signal in the joint score, on the raw scale.
+    /// Smoothed contribution of each signal to the joint score, on the raw scale.
     smooth: Vec<f64>,
     peak: RecentPeaks,
     tracker: EpisodeTracker,
-    /// What the limit follows from, and what was spent; nothing without a budget.
+    /// Threshold from the budget, and the episodes spent; `None` without a budget.
     budget: Option<(BudgetThreshold, BudgetLedger)>,
-    /// Whole points learned, in weights.
+    /// Learned whole points, as a sum of weights.
     points: f64,
-    /// Those of them that were borrowed from other subjects of the kind.
+    /// The part of `points` that was borrowed from other subjects of the kind.
     kind_prior_points: f64,
-    /// Those of them outside episodes.
+    /// Seconds learned outside episodes.
     quiet_seconds: f64,
-    /// The limit's factor for that many points.
+    /// Factor of the threshold at that number of points.
     threshold_factor: f64,
-    /// How odd each signal of the last point was, in deviations.
+    /// Deviation of each signal of the last point, in standard deviations.
     deviations: Vec<f64>,
-    /// A new model that is tried out.
+    /// The candidate in shadow mode.
     shadow: Option<Shadow>,
 }
 
 impl Scorer {
-    /// Knows nothing yet.
+    /// Creates a scorer without learned state.
     pub fn new(shape: &FeatureSpec) -> Self {
         Self {
             expectation: Expectation::new(shape),
@@ -100,12 +101,12 @@ impl Scorer {
         }
     }
 
-    /// The same, with room for at most this many rows for the forest.
+    /// Limits the number of training rows.
     pub fn with_rows_max(self, rows_max: usize) -> Self {
         Self { history: TrainingRows::new(rows_max), early: TrainingRows::new(rows_max), ..self }
     }
 
-    /// The same, less the rows that forests are trained on: to try out what it would say.
+    /// A copy without training rows, to score points without affecting this one.
     pub fn fork(&self) -> Self {
         Self {
             expectation: self.expectation.clone(),
@@ -126,17 +127,17 @@ impl Scorer {
         }
     }
 
-    /// Whole points learned, in weights.
+    /// Learned whole points, as a sum of weights.
     pub fn points(&self) -> f64 {
         self.points
     }
 
-    /// How much wider limits are while few points are known, at least 1.
+    /// Factor by which thresholds are widened while few points are known; at least 1.
     pub fn width(&self) -> f64 {
         self.threshold_factor
     }
 
-    /// The episode that is under way.
+    /// The current episode.
     pub fn episode(&self) -> Option<Episode> {
         self.tracker.episode()
     }
@@ -146,22 +147,22 @@ impl Scorer {
         self.tracker.count()
     }
 
-    /// Whether the last point lies in an episode, or in what would be one but for grace.
+    /// Whether the last point lies in an episode, or would without grace.
     pub fn is_anomalous(&self) -> bool {
         self.tracker.is_anomalous()
     }
 
-    /// What is normal of a signal, whatever the time of day; nothing before its first whole point.
+    /// Statistics of a signal over all times of day; `None` before the first whole point.
     pub fn baseline(&self, idx: usize) -> Option<BaselineStatistics> {
         BaselineStatistics::of(self.expectation.plain(), idx)
     }
 
-    /// The episode that is under way is the new normal, from the next point on; says whether there is one.
+    /// Accepts the current episode as normal from the next point on; returns whether there is one.
     pub fn accept(&mut self) -> bool {
         self.tracker.accept()
     }
 
-    /// Goes on where `live` is, of which only what it learned is to be forgotten.
+    /// Takes the position of `live` in the stream, whose learned state is replaced by this one.
     pub fn continue_from(&mut self, live: &Self) {
         self.tracker = live.tracker.clone();
         self.smooth.clone_from(&live.smooth);
@@ -169,44 +170,44 @@ impl Scorer {
         self.shadow.clone_from(&live.shadow);
     }
 
-    /// How odd each signal of the last judged point was, in deviations, at least 0.
+    /// Deviation of each signal of the last scored point, in standard deviations; at least 0.
     pub fn oddness(&self) -> &[f64] {
         &self.deviations
     }
 
-    /// Tries this model beside the current one from now on; after a restart, goes on with it.
+    /// Runs this model in shadow mode from now on; after a restart, continues its tally.
     pub fn try_out(&mut self, model: &ForestModel) {
         let waiting = self.shadow.take().filter(|it| it.model.is_none());
         let fresh = || Shadow { smooth: vec![0.0; self.smooth.len()], ..Shadow::default() };
         self.shadow = Some(Shadow { model: Some(model.clone()), ..waiting.unwrap_or_else(fresh) });
     }
 
-    /// Tries none any more.
+    /// Ends shadow mode.
     pub fn drop_shadow(&mut self) {
         self.shadow = None;
     }
 
-    /// What the model that is tried out said so far, beside the current one.
+    /// Results of the shadow model so far, beside those of the current one.
     pub fn tally(&self) -> Option<ShadowTally> {
         self.shadow.as_ref().map(|it| it.tally)
     }
 
-    /// A gap: nobody knows what was between.
+    /// Records a gap in the points.
     pub fn interrupt(&mut self) {
         self.tracker.interrupt();
     }
 
-    /// The subject is gone, and with it the episode that is under way.
+    /// Ends the current episode, because the subject is gone.
     pub fn end_episode(&mut self) -> Option<Episode> {
         self.tracker.end()
     }
 
-    /// Whether there is a known reason for the subject not to be as it used to be, from the next point on.
+    /// Sets whether a grace period is active from the next point on.
     pub fn grace(&mut self, active: bool) {
         self.tracker.grace(active);
     }
 
-    /// Judges a point, then learns it; gives no score before it is ready.
+    /// Scores a point, then learns it; returns no score before it is ready.
     pub fn step(
         &mut self,
         point: &Point,
@@ -245,7 +246,7 @@ impl Scorer {
         score
     }
 
-    /// Joins the verdicts into the score, the vote and the episode.
+    /// Combines the detector outputs into score, vote and episode.
     fn conclude(
         &mut self,
         at: Timestamp,
@@ -257,7 +258,7 @@ impl Scorer {
         let unwidened = self.limit(settings);
         let limit = unwidened * self.threshold_factor;
         let joint = joint_score::joint_score(z, outputs, limit);
-        // By default a half-life of one: one odd reading is no alarm. A window's mean is smooth by itself.
+        // By default the half-life is one point: one outlier does not alert. The mean of a window is smooth anyway.
         let keep = settings.retention_factor();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
@@ -265,7 +266,8 @@ impl Scorer {
         let causes = self.causes(limit);
         let largest = contribution::largest(&self.smooth, momentary);
         let (held, contributions) = self.peak.hold(at, momentary, largest, settings.score_hold);
-        // Rows of minutes: what is held bridges them. Readings: a scrape's hold must not keep an episode open.
+        // With rows of minutes, the held score bridges pauses. With readings, a hold for scrapes must not prolong an
+        // episode.
         let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
         let now = ScoredInstant { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings));
@@ -274,7 +276,7 @@ impl Scorer {
             ledger.step(elapsed, turn == Some(EpisodeTransition::Began));
             ledger.spent()
         });
-        // Without shelter it was learned all along.
+        // Without sheltered memory it was learned continuously.
         if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
             self.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
         }
@@ -297,7 +299,7 @@ impl Scorer {
         }
     }
 
-    /// What the model that is tried out makes of the reading that was judged.
+    /// Scores the current point with the shadow model.
     fn beside(
         &mut self,
         tried: DetectorOutput,
@@ -318,7 +320,7 @@ impl Scorer {
         self.shadow.as_mut()?.conclude(tried, outputs, beside)
     }
 
-    /// The limit in effect, before it is widened for what is known too little.
+    /// The threshold in effect, before it is widened for few points.
     fn limit(&mut self, settings: &ScorerSettings) -> f64 {
         let Some(rate) = settings.budget.rate() else { return settings.threshold };
         let new = || (BudgetThreshold::new(rate, settings.threshold), BudgetLedger::new(settings.budget));
@@ -326,13 +328,13 @@ impl Scorer {
         tail.limit().unwrap_or(settings.threshold)
     }
 
-    /// A young host believes a new state once it has lasted as long as all that it knew before.
+    /// When an episode ends. A new host accepts a state once it has lasted as long as everything before it.
     fn release(&self, settings: &ScorerSettings) -> ResolveRule {
         let known = (self.quiet_seconds * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
         ResolveRule { accept_after: settings.resolve.accept_after.min(known), ..settings.resolve }
     }
 
-    /// The signals that speak for an anomaly, the oddest first, with their shares of the momentary score.
+    /// The signals that raise the score, largest deviation first, with their contributions to the momentary score.
     fn causes(&self, limit: f64) -> Vec<(usize, f64)> {
         let least = self.smooth.iter().sum::<f64>() * CAUSE_SHARE_MIN;
         let shares = self.smooth.iter().copied().enumerate().filter(|(_, share)| *share > least.max(0.0));
@@ -343,7 +345,7 @@ impl Scorer {
         causes
     }
 
-    /// Learns a point; `whole` is the weight it would have outside an episode, `ready` whether there is a score.
+    /// Learns a point. `whole` is its weight outside an episode, `ready` whether there is a score.
     fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnStep, whole: f64, ready: bool) {
         let view = PointView {
             point,
@@ -352,7 +354,7 @@ impl Scorer {
             threshold_factor: self.threshold_factor,
         };
         self.detectors.learn(&view, lesson);
-        // Distances from a borrowed mean say how subjects differ, not what is ordinary for one of them.
+        // Distances from a borrowed mean show how subjects differ, not how one subject varies.
         if !lesson.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {
             let rows = if ready { &mut self.history } else { &mut self.early };
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
@@ -361,16 +363,16 @@ impl Scorer {
         self.expectation.learn(point, distances, lesson, whole);
     }
 
-    /// More is known by so much of a point.
+    /// Adds a point's weight to the number of points.
     fn grow(&mut self, weight: f64, in_anomaly: bool) {
         self.points += weight;
         self.quiet_seconds += if in_anomaly { 0.0 } else { weight };
         self.threshold_factor = small_sample::width(self.points);
     }
 
-    /// What is expected of a signal at the time of the point, within 0 and `most`; nothing before its first whole
-    /// point. Of two expectations, that of the hour and week and that of the last days, the former counts, unless only
-    /// the latter calls the value strange: then it is what the score is made of.
+    /// Expected value and range of a signal at the time of the point, within 0 and `most`; `None` before the first
+    /// whole point. Of the two expectations, by time of day and week and by the last days, the first is used, unless
+    /// only the second finds the value anomalous: the score is then based on it.
     pub fn expected(&self, point: &Point, idx: usize, most: f64) -> Option<ExpectedValue> {
         let known = self.expectation.statistics(idx)?;
         let (lower, upper) = known.bounds(self.threshold_factor);
@@ -382,7 +384,7 @@ impl Scorer {
         Some(ExpectedValue { value: value.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
     }
 
-    /// On which side of what is expected a signal stands.
+    /// Whether a signal is above or below its expected value.
     pub fn direction(&self, point: &Point, idx: usize) -> Direction {
         let expected = self.expectation.statistics(idx).map_or(0.0, |it| it.mean);
         if point.values[idx] < expected { Direction::Low } else { Direction::High }

@@ -6,40 +6,40 @@
 use crate::metric::Metric;
 use crate::reading::{Labels, SubjectKind, Values};
 
-/// What a signal counts in, for sentences and for documentation.
+/// Unit of a signal, for descriptions and documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignalUnit {
     /// A share between 0 and 1.
     Ratio,
-    /// Bytes in a second.
+    /// Bytes per second.
     BytesPerSecond,
-    /// Events in a second.
+    /// Events per second.
     PerSecond,
-    /// A number of things.
+    /// A count.
     Count,
 }
 
 /// A formula over two readings.
 #[derive(Debug)]
 pub struct Signal {
-    /// Subjects that have it.
+    /// The kind of subjects that have it.
     pub kind: SubjectKind,
     /// The value of the label `signal`.
     pub name: &'static str,
-    /// Words for a sentence: "memory used".
+    /// Words for descriptions, such as "memory used".
     pub title: &'static str,
     /// One sentence without the final full stop.
     pub help: &'static str,
-    /// What it counts in.
+    /// Unit of its values.
     pub unit: SignalUnit,
-    /// A distance from the expected value below this is never an anomaly; in the unit of the signal.
+    /// Noise floor: a smaller distance from the expected value is never an anomaly; in the unit of the signal.
     pub floor: f64,
-    /// The formula; nothing when a value it needs is missing, or a counter was reset.
+    /// The formula; `None` if a value is missing or a counter was reset.
     pub formula: fn(&ReadingPair<'_>) -> Option<f64>,
 }
 
 impl Signal {
-    /// The most that the signal can be, where there is such a value.
+    /// Largest possible value, or infinity.
     pub fn max(&self) -> f64 {
         match self.unit {
             SignalUnit::Ratio => 1.0,
@@ -48,7 +48,7 @@ impl Signal {
     }
 }
 
-/// Two readings of one subject, one after the other.
+/// Two consecutive readings of one subject.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadingPair<'a> {
     /// The older values.
@@ -60,7 +60,7 @@ pub struct ReadingPair<'a> {
 }
 
 impl<'a> ReadingPair<'a> {
-    /// Two readings as a change; nothing when time stood still or went back.
+    /// Pairs two readings; `None` if no time passed or the clock stepped back.
     pub fn new(before: &'a Values, now: &'a Values, elapsed: f64) -> Option<Self> {
         (elapsed > 0.0).then_some(Self { before, now, elapsed })
     }
@@ -70,21 +70,21 @@ impl<'a> ReadingPair<'a> {
         self.now.get(gauge)
     }
 
-    /// What a counter gained in a second; nothing across a reset.
+    /// Rate of a counter per second; `None` after a reset.
     pub fn rate(&self, counter: &'static Metric) -> Option<f64> {
         self.rate_by(counter, &Labels::NONE)
     }
 
-    /// What one series of a counter gained in a second; nothing across a reset.
+    /// Rate of one series of a counter per second; `None` after a reset.
     pub fn rate_by(&self, counter: &'static Metric, labels: &Labels) -> Option<f64> {
         let gained = self.now.get_by(counter, labels)? - self.before.get_by(counter, labels)?;
         (gained >= 0.0).then_some(gained / self.elapsed)
     }
 
-    /// The rate of each series of a counter that is in both readings and was not reset.
+    /// Rate of each series of a counter that is in both readings and was not reset.
     pub fn rates(&self, counter: &'static Metric) -> impl Iterator<Item = (&'a Labels, f64)> {
         let Self { before, now, elapsed } = *self;
-        // Sources give their series in the same order each time, so a cursor finds the partner at once.
+        // Sources list their series in a stable order, so a cursor finds each partner at once.
         let mut partners = before.each(counter).peekable();
         now.each(counter).filter_map(move |new| {
             let old = match partners.peek() {
@@ -96,18 +96,18 @@ impl<'a> ReadingPair<'a> {
         })
     }
 
-    /// The rate of all series of a counter together; nothing when none is in both readings.
+    /// Sum of the rates of all series of a counter; `None` if no series is in both readings.
     pub fn rate_sum(&self, counter: &'static Metric) -> Option<f64> {
         self.rates(counter).map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
     }
 
-    /// The highest rate among the series of a counter.
+    /// Highest rate among the series of a counter.
     pub fn rate_max(&self, counter: &'static Metric) -> Option<f64> {
         self.rates(counter).map(|(_, rate)| rate).reduce(f64::max)
     }
 }
 
-/// `part / whole`, within 0 and 1; nothing when the whole is 0.
+/// `part / whole`, clamped to 0 and 1; `None` if the whole is 0.
 pub fn share(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| (part / whole).clamp(0.0, 1.0))
 }

@@ -6,33 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::reading::Timestamp;
 
-/// No measurement is larger; what is counts as missing, so that no square or sum of values overflows.
+/// Largest valid value; a larger one counts as missing, so that no square or sum of values overflows.
 pub const VALUE_MAX: f64 = 1e100;
 
-/// What detectors judge: one number for each signal, finite by construction.
+/// The input of detectors: one finite number for each signal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// When the newest reading in it was made.
+    /// Time of its newest reading.
     pub at: Timestamp,
-    /// One value a signal; where it is missing, the last one that was known, else 0.
+    /// One value for each signal; a missing one keeps the last known value, or 0.
     pub values: Vec<f64>,
     /// Which signals had no value in the whole window.
     pub missing: Vec<bool>,
 }
 
 impl Point {
-    /// Nothing is known of so many signals.
+    /// A point without known values.
     pub fn unknown(signals: usize) -> Self {
         Self { values: vec![0.0; signals], missing: vec![true; signals], ..Self::default() }
     }
 
-    /// Whether it has so many signals.
+    /// Whether it has this number of signals.
     pub(crate) fn is_of(&self, signals: usize) -> bool {
         self.values.len() == signals && self.missing.len() == signals
     }
 
-    /// Takes the values of a later instant. What is not finite, or larger than any measurement, is missing; what is
-    /// missing keeps its last value.
+    /// Updates the point with later values. A value that is not finite, or larger than [`VALUE_MAX`], is missing; a
+    /// missing value keeps the last one.
     pub fn advance(&mut self, at: Timestamp, values: &[f64], missing: &[bool]) {
         self.at = at;
         let own = self.values.iter_mut().zip(&mut self.missing);
@@ -54,12 +54,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window over this many readings, at least one, of `width` signals.
+    /// A window over this many readings (at least one) of `width` signals.
     pub fn new(readings: usize, width: usize) -> Self {
         Self { readings_max: readings.max(1), readings: VecDeque::new(), point: Point::unknown(width) }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         let width = fresh.point.values.len();
         self.readings_max == fresh.readings_max
@@ -68,7 +68,7 @@ impl Window {
             && self.point.is_of(width)
     }
 
-    /// Adds the signals of one reading; the oldest reading leaves a full window.
+    /// Adds the signals of one reading; a full window drops the oldest.
     pub fn push(&mut self, at: Timestamp, signals: Vec<Option<f64>>) {
         debug_assert_eq!(signals.len(), self.point.values.len(), "one value a signal");
         if self.readings.len() == self.readings_max {
@@ -86,7 +86,7 @@ impl Window {
         }
     }
 
-    /// Goes on after this point, as if each reading in it had been like all of it.
+    /// Fills the window as if each reading equaled this point.
     pub fn fill(&mut self, point: &Point) {
         let known =
             point.values.iter().zip(&point.missing).map(|(value, missing)| (!missing).then_some(*value));
@@ -95,17 +95,17 @@ impl Window {
         self.point = point.clone();
     }
 
-    /// Forgets the readings, not the last known values: what follows a gap is not averaged with what was before.
+    /// Clears the readings but not the last known values, so that the mean does not span a gap.
     pub fn restart(&mut self) {
         self.readings.clear();
     }
 
-    /// Whether the point is the mean of a whole window.
+    /// Whether the point is the mean of a full window.
     pub fn is_full(&self) -> bool {
         self.readings.len() == self.readings_max
     }
 
-    /// The mean over the readings that the window holds.
+    /// The mean of the readings in the window.
     pub fn point(&self) -> &Point {
         &self.point
     }

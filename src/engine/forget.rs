@@ -9,8 +9,8 @@ use crate::grace::GraceWatcher;
 use crate::reading::{Subject, SubjectTurnover};
 
 impl Engine {
-    /// One that knows nothing, with the signals, settings and models of this one; to be [warmed](Self::warming) with what
-    /// is to be known and then given to [`take_over`](Self::take_over).
+    /// Returns an engine with the same signals, settings and models, but without learned state. [Warm](Self::warming)
+    /// it with the remaining points, then pass it to [`take_over`](Self::take_over).
     pub fn rebuilt(&self) -> Self {
         Self {
             settings: self.settings.clone(),
@@ -24,20 +24,20 @@ impl Engine {
         }
     }
 
-    /// The live subjects, which are to be warmed for [`take_over`](Self::take_over) to know all of them.
+    /// The live subjects, all of which must be warmed before [`take_over`](Self::take_over).
     pub fn live(&self) -> impl Iterator<Item = &Subject> {
         self.states.keys()
     }
 
-    /// Learns a subject anew: in the place of one of which nothing is to be known any more.
+    /// Replaces the learned state of a subject with that of a new one, if all of its points are forgotten.
     pub fn start_anew(&mut self, subject: &Subject) {
         let fresh = self.fresh(subject.kind());
         self.states.extend(fresh.map(|it| (subject.clone(), it)));
     }
 
-    /// Knows what `rebuilt` knows from now on. Where the loop is stays as it is: the window, the episode under way, grace,
-    /// and subjects that `rebuilt` does not know; of those that come and go it takes over none that left meanwhile. A
-    /// training is due, as the models know what is to be forgotten.
+    /// Replaces the learned state with that of `rebuilt`. The position of the loop stays: the window, the current
+    /// episode, grace, and subjects that `rebuilt` lacks. Subjects of a changing population that left meanwhile are
+    /// not taken over. A training becomes due, because the models were trained on the forgotten points.
     pub fn take_over(&mut self, rebuilt: Self) {
         for (kind, family) in rebuilt.kinds {
             if let Some(live) = self.kinds.get_mut(&kind) {

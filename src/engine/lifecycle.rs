@@ -12,25 +12,27 @@ use super::{Engine, SUBJECTS_MAX, SubjectKindState, SubjectState};
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 use crate::report::{Assessment, EpisodeTransition};
 
-/// A subject whose state was asked for starts as a new one after so many seconds without an answer.
+/// Seconds without an answer after which a subject whose state was requested starts as a new one.
 pub const WAIT_SECONDS: f64 = 60.0;
 
-/// Subjects that are evicted in one step at most, as each of them is serialized; the others follow in the next steps.
+/// Largest number of evictions in one step, because each serializes a state; the rest follow in the next steps.
 pub const EVICTIONS_MAX: usize = 64;
 
-/// A subject that is missing for so many intervals is gone; readings fail at times.
+/// Number of intervals without a reading after which a subject counts as gone. Single readings may fail.
 const GONE_INTERVALS: f64 = 3.0;
 
-/// What a step leaves to whoever drives the engine. It is dropped at the next step if nobody takes it.
+/// States that a step hands to the driver of the engine. The next step drops them if they were not taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StateTransfers {
-    /// What evicted subjects learned, to be stored under their identity; those that learned nothing are left out.
+    /// Serialized states of evicted subjects, to be stored under their identity. Subjects without learned state are
+    /// left out.
     pub evicted: Vec<(Subject, Vec<u8>)>,
-    /// Subjects whose stored state is to be given to [`Engine::return_state`], or [`Engine::absent`] where there is none.
+    /// Subjects whose stored state the driver must pass to [`Engine::return_state`], or to [`Engine::absent`] if
+    /// nothing is stored.
     pub wanted: Vec<Subject>,
 }
 
-/// How many subjects of one kind are in which state.
+/// Number of subjects of one kind in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SubjectCounts {
     /// Live, without a score yet.
@@ -39,26 +41,28 @@ pub struct SubjectCounts {
     pub ready: usize,
     /// Live, but missing from the readings.
     pub gone: usize,
-    /// In the readings, while their stored state is read.
+    /// In the readings, while their stored state is loaded.
     pub waiting: usize,
     /// Evicted so far.
     pub evicted: u64,
-    /// Gone on with their stored state so far.
+    /// Restored from stored state so far.
     pub restored: u64,
-    /// Readings of subjects so far that were not judged, as [`SUBJECTS_MAX`] others were live.
+    /// Readings of subjects that were not scored so far, because [`SUBJECTS_MAX`] others were live.
     pub unscored: u64,
 }
 
 impl Engine {
-    /// What the last step leaves to be stored and to be read, once.
+    /// Takes the states that the last step wants stored and loaded.
     pub fn take_handover(&mut self) -> StateTransfers {
         std::mem::take(&mut self.handover)
     }
 
-    /// Goes on with the stored state of a subject that was asked for; ignored for any other.
+    ///
+    /// Restores a requested subject from its stored state; ignored for any other subject.
     ///
     /// # Errors
-    /// When the state is of another version, of other signals or settings, or garbled: the subject starts as a new one.
+    /// If the state is corrupt, or belongs to another version, other signals or other settings. The subject then
+    /// starts as a new one.
     pub fn return_state(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), SnapshotMismatch> {
         if self.waiting.remove(subject).is_none() {
             return Ok(());
@@ -72,7 +76,7 @@ impl Engine {
         outcome
     }
 
-    /// Starts a subject that was asked for as a new one, as nothing is stored of it; ignored for any other.
+    /// Starts a requested subject as a new one, because nothing is stored; ignored for any other subject.
     pub fn absent(&mut self, subject: &Subject) {
         if self.waiting.remove(subject).is_some() {
             let fresh = self.newcomer(subject.kind());
@@ -80,8 +84,8 @@ impl Engine {
         }
     }
 
-    /// What subjects of changing kinds learned, of those that were not handed out for so many seconds, `most` of them at
-    /// most and the longest ones first. All that they learned since is lost if the process is killed.
+    /// Serialized states of subjects of changing populations that were not handed out for `seconds`: at most `most`,
+    /// longest-waiting first. If the process is killed, their learning since then is lost.
     pub fn checkpoint(&mut self, seconds: f64, most: usize) -> Vec<(Subject, Vec<u8>)> {
         let now = self.before.at;
         let passed = |state: &SubjectState| !(0.0..seconds).contains(&(now.0 - state.handed_out().0));
@@ -101,12 +105,12 @@ impl Engine {
         Some((subject, bytes))
     }
 
-    /// Whether its stored state was asked for and did not come yet.
+    /// Whether the stored state of this subject is requested and not answered yet.
     pub fn is_waiting(&self, subject: &Subject) -> bool {
         self.waiting.contains_key(subject)
     }
 
-    /// How many subjects there are, by kind with signals.
+    /// Number of subjects in each state, by kind with signals.
     pub fn subject_counts(&self) -> BTreeMap<SubjectKind, SubjectCounts> {
         let count = |(kind, family): (&SubjectKind, &SubjectKindState)| {
             let SubjectKindState { evicted, restored, unscored: unjudged, .. } = *family;
@@ -129,12 +133,12 @@ impl Engine {
         by_kind
     }
 
-    /// Lets subjects of a reading in and those that are gone out; gives the last judgement of those whose episode went
-    /// with them.
+    /// Admits new subjects of a reading and evicts those that are gone; returns the last assessment of each whose
+    /// episode ended by eviction.
     pub(super) fn update_subjects(&mut self, now: &Reading) -> BTreeMap<Subject, Assessment> {
         self.handover = StateTransfers::default();
         for (subject, state) in &mut self.states {
-            // A clock that stepped back leaves what was seen in the future, which would never be old.
+            // After a backward clock step, the last reading lies in the future and would never age.
             if now.subjects.contains_key(subject) || state.seen().0 > now.at.0 {
                 state.see(now.at);
             }
@@ -146,7 +150,7 @@ impl Engine {
             gone.into_iter().filter_map(|it| self.evict(it)).collect();
         self.wait_on(now);
         let mut missing: Vec<&Subject> = now.subjects.keys().filter(|it| self.is_new(it)).collect();
-        // A subject that is alone of its kind comes first: it is never left out for one of many.
+        // The only subject of a kind comes first: it is never left out in favor of one of many.
         missing.sort_by_key(|it| self.is_changing(it.kind()));
         let lacking = (self.states.len() + self.waiting.len() + missing.len()).saturating_sub(SUBJECTS_MAX);
         let absent = self.least_recent(lacking.min(left), |it, _| !now.subjects.contains_key(it));
@@ -159,19 +163,19 @@ impl Engine {
         self.kinds.get(&kind).is_some_and(SubjectKindState::is_changing)
     }
 
-    /// Whether it can be judged and is not live yet.
+    /// Whether it can be scored and is not live yet.
     fn is_new(&self, subject: &Subject) -> bool {
         self.kinds.contains_key(&subject.kind())
             && !self.states.contains_key(subject)
             && !self.waiting.contains_key(subject)
     }
 
-    /// Takes a new subject in, if there is room; gives the last judgement of the one that made room for it.
+    /// Admits a new subject if there is room; returns the last assessment of the subject evicted for it.
     fn admit(&mut self, subject: &Subject, at: Timestamp) -> Option<(Subject, Assessment)> {
         let (kind, changing) = (subject.kind(), self.is_changing(subject.kind()));
         let mut closed = None;
         if self.states.len() + self.waiting.len() >= SUBJECTS_MAX {
-            // All of the others are in this reading, too: none of them makes room but for one that is alone of its kind.
+            // All others are in this reading, too. One of them is evicted only for the only subject of a kind.
             let other = if changing { None } else { self.least_recent(1, |_, _| true).pop() };
             let Some(other) = other else {
                 self.kinds.entry(kind).and_modify(|it| it.unscored += 1);
@@ -192,7 +196,7 @@ impl Engine {
         closed
     }
 
-    /// Starts subjects whose state was not answered for too long, and forgets those that are gone again.
+    /// Starts subjects whose request timed out, and drops requests of subjects that left again.
     fn wait_on(&mut self, now: &Reading) {
         let waits = |since: &Timestamp| (0.0..=WAIT_SECONDS).contains(&(now.at.0 - since.0));
         self.waiting.retain(|subject, _| now.subjects.contains_key(subject));
@@ -201,7 +205,7 @@ impl Engine {
         overdue.iter().for_each(|it| self.absent(it));
     }
 
-    /// The subjects seen least recently of those that may be evicted.
+    /// The least recently seen subjects for which `may` holds.
     fn least_recent(&self, count: usize, may: impl Fn(&Subject, &SubjectState) -> bool) -> Vec<Subject> {
         if count == 0 {
             return Vec::new();
@@ -212,7 +216,7 @@ impl Engine {
         each.into_iter().take(count).map(|(_, it)| it.clone()).collect()
     }
 
-    /// Hands out what a subject learned and forgets it; gives its last judgement when an episode ends with it.
+    /// Hands out the learned state of a subject and removes it; returns its last assessment if this ends an episode.
     fn evict(&mut self, subject: Subject) -> Option<(Subject, Assessment)> {
         let mut state = self.states.remove(&subject)?;
         let ended = state.leave();
@@ -231,7 +235,7 @@ impl Engine {
         ended.map(|it| (subject, judgement(it)))
     }
 
-    /// A subject of which nothing is stored: with what its kind knows.
+    /// A subject without stored state, which borrows the statistics of its kind.
     fn newcomer(&mut self, kind: SubjectKind) -> Option<SubjectState> {
         let family = self.kinds.get_mut(&kind)?;
         if family.is_changing() {

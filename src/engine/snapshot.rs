@@ -20,26 +20,26 @@ use crate::grace::Grace;
 use crate::reading::{Subject, SubjectKind, SubjectTurnover};
 use crate::version::VERSION;
 
-/// In front of each snapshot.
+/// Magic number of a snapshot.
 const MARK: [u8; 4] = *b"hnSS";
 
-/// Raised whenever what is written changes its form within a version.
+/// Layout number; raise it when the layout changes within a version.
 const LAYOUT: u32 = 4;
 
-/// In front of the state of one subject.
+/// Magic number of the state of one subject.
 const SUBJECT_MARK: [u8; 4] = *b"hnSU";
 
-/// What a snapshot has to have in common with the engine that takes it over.
+/// Properties that a snapshot must share with the engine that loads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct SnapshotHeader {
     version: String,
-    /// Names of the signals by kind, in their order.
+    /// Names of the signals by kind, in order.
     signals: BTreeMap<SubjectKind, Vec<String>>,
-    /// Settings that the state was made with, in words.
+    /// Settings that shape the state, as text.
     settings: Vec<(String, String)>,
 }
 
-/// What is behind the tag.
+/// Content after the header.
 #[derive(Debug, Deserialize)]
 struct SnapshotBody {
     grace: Grace,
@@ -48,30 +48,30 @@ struct SnapshotBody {
     states: Vec<(Subject, SubjectSnapshot)>,
 }
 
-/// Why a snapshot cannot be taken over.
+/// Why a snapshot cannot be restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotMismatch {
-    /// It is no snapshot, or not all of it.
+    /// The bytes are no snapshot, or truncated.
     Corrupt,
-    /// Its form is that of another version.
+    /// Another version wrote it.
     Version {
-        /// The version that wrote it, as far as that can be told.
+        /// The version that wrote it, as far as it is readable.
         found: String,
     },
-    /// Signals were added or left out, by a new version or by a collector that was switched.
+    /// Signals were added or removed, by a new version or by enabling or disabling a collector.
     Signals {
-        /// How many it has.
+        /// Number of signals in the snapshot.
         found: usize,
-        /// How many there are.
+        /// Number of signals of the engine.
         expected: usize,
     },
-    /// A setting that the state depends on was another one.
+    /// A setting that shapes the state differs.
     Setting {
-        /// Which one.
+        /// Name of the setting.
         name: String,
-        /// What it was.
+        /// Value in the snapshot.
         found: String,
-        /// What it is.
+        /// Value of the engine.
         expected: String,
     },
 }
@@ -106,14 +106,14 @@ impl SnapshotHeader {
         }
     }
 
-    /// The same of one kind only.
+    /// Header for one kind only.
     fn of_kind(engine: &Engine, kind: SubjectKind) -> Self {
         let mut tag = Self::new(engine);
         tag.signals.retain(|it, _| *it == kind);
         tag
     }
 
-    /// What differs from `own`.
+    /// First difference from `own`.
     fn mismatch(&self, own: &Self) -> Option<SnapshotMismatch> {
         if self.version != own.version {
             return Some(SnapshotMismatch::Version { found: self.version.clone() });
@@ -128,7 +128,7 @@ impl SnapshotHeader {
     }
 }
 
-/// The settings that state depends on; those that only judging depends on may change across a restart.
+/// Settings that shape the state. Settings that only affect scoring may change across a restart.
 fn shaping(settings: &EngineSettings) -> Vec<(String, String)> {
     let threshold = settings.budget.rate().map(|_| settings.threshold.to_string());
     [
@@ -143,14 +143,14 @@ fn shaping(settings: &EngineSettings) -> Vec<(String, String)> {
 }
 
 impl Engine {
-    /// The form of snapshots of this version: others are not worth a try.
+    /// Identifies the snapshot format of this version; snapshots of another format need not be tried.
     pub fn snapshot_format() -> String {
         format!("{VERSION}/{LAYOUT}")
     }
 
-    /// All that was learned, but for the trained models.
+    /// Serializes the learned state, without the trained models.
     pub fn snapshot(&self) -> Vec<u8> {
-        // As `Body` is read; copied nowhere, as it is megabytes.
+        // Serialized by reference with the layout of `SnapshotBody`, because a copy would be megabytes.
         let states = self.states.iter().filter(|(it, _)| it.kind().turnover() == SubjectTurnover::Permanent);
         let states: Vec<_> = states.map(|(subject, it)| (subject, it.saved())).collect();
         let kinds: BTreeMap<_, _> =
@@ -159,11 +159,13 @@ impl Engine {
         codec::encode_value(MARK, &(LAYOUT, SnapshotHeader::new(self), body))
     }
 
-    /// Goes on from a snapshot of an engine with the same signals and settings. Models that are installed stay; the
-    /// first reading has nothing to take rates against until [`resume_from`](Self::resume_from).
+    ///
+    /// Restores the snapshot of an engine with the same signals and settings. Installed models stay. The first reading
+    /// yields no rates unless [`resume_from`](Self::resume_from) was called.
     ///
     /// # Errors
-    /// When it is of another version, of other signals or settings, or garbled; then nothing changed.
+    /// If the snapshot is corrupt, or belongs to another version, other signals or other settings. The engine is then
+    /// unchanged.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotMismatch> {
         let rest = opened(MARK, snapshot, &SnapshotHeader::new(self))?;
         let body: SnapshotBody = codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
@@ -187,7 +189,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What one subject learned, for [`give_back`](Self::return_state); nothing for one that is not live.
+    /// Serialized state of one live subject, for [`return_state`](Self::return_state).
     pub fn state_of(&self, subject: &Subject) -> Option<Vec<u8>> {
         self.states.get(subject).map(|it| self.state_bytes(subject, it))
     }
@@ -199,7 +201,7 @@ impl Engine {
         )
     }
 
-    /// A subject with what it learned before it was evicted.
+    /// Builds a subject from the state serialized at its eviction.
     pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<SubjectState, SnapshotMismatch> {
         let rest = opened(SUBJECT_MARK, bytes, &SnapshotHeader::of_kind(self, subject.kind()))?;
         let (saved_of, saved): (Subject, SubjectSnapshot) =
@@ -211,7 +213,7 @@ impl Engine {
         Ok(state)
     }
 
-    /// A subject of which nothing is known, judged by the model of its kind; nothing for a kind without signals.
+    /// Builds a subject without learned state, scored by the model of its kind; `None` for a kind without signals.
     pub(super) fn fresh(&self, kind: SubjectKind) -> Option<SubjectState> {
         let family = self.kinds.get(&kind)?;
         let mut state = SubjectState::new(&family.signals, family.population, &self.settings);
@@ -230,7 +232,7 @@ impl Engine {
     }
 }
 
-/// What is behind a mark, the layout and a tag like `own`.
+/// Content after the magic number, the layout and a header equal to `own`.
 fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &SnapshotHeader) -> Result<&'a [u8], SnapshotMismatch> {
     let content = codec::open(mark, bytes).ok_or(SnapshotMismatch::Corrupt)?;
     let (layout, rest) = codec::front::<u32>(content).ok_or(SnapshotMismatch::Corrupt)?;

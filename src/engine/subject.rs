@@ -28,64 +28,64 @@ mod warm_start;
 
 pub(super) use snapshot::SubjectSnapshot;
 
-/// Bytes that one of many subjects with 12 signals takes up at most, once it is known for weeks; with
-/// [`SUBJECTS_MAX`](super::SUBJECTS_MAX) of them that is 128 MiB.
+/// Largest size of a subject of a changing population with 12 signals, after weeks of learning; 128 MiB for all
+/// [`SUBJECTS_MAX`](super::SUBJECTS_MAX) subjects.
 pub const SUBJECT_BYTES_MAX: usize = 256 << 10;
 
-/// Rows for the forest that one of many subjects keeps: together they have thousands.
+/// Training rows kept for each subject of a changing population; together they have thousands.
 pub const HISTORY_ROWS_MAX: usize = 256;
 
-/// By so many buckets a day one of many subjects tells times of day and week apart: half hours.
+/// Buckets in a day by which a subject of a changing population distinguishes times of day: half hours.
 const BUCKETS_PER_DAY: usize = 48;
 
-/// Values that one of many subjects keeps to tell drift: those of a day, which are compared.
+/// Values that a subject of a changing population keeps for drift: one day.
 const LOG_ROWS_MAX: usize = 144;
 
 /// A gap of more than this many intervals restarts the window.
 const GAP_INTERVALS: f64 = 3.0;
 const DAY_SECONDS: f64 = 86_400.0;
 
-/// One subject.
+/// The state of one subject.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SubjectState {
     #[serde(skip)]
     signals: Vec<&'static Signal>,
     window: Window,
     scorer: Scorer,
-    /// What self-tests are made of; only a subject that is alone of its kind is tested.
+    /// Points for self-tests; only the sole subject of a kind is tested.
     recent: Option<RecentPoints>,
-    /// When it was tested last.
+    /// Time of the last self-test.
     tested: Option<Timestamp>,
-    /// Whether there is a known reason for it not to be as it used to be.
+    /// Whether a grace period is active.
     in_grace: bool,
-    /// Whether points are learned, not only judged.
+    /// Whether points are learned after scoring.
     learning: bool,
-    /// What was concluded last, and when; it stands for a while when readings fail.
+    /// The newest score and its time; it stays exposed for a while if readings fail.
     #[serde(skip)]
     newest: Option<(Timestamp, ScoreDetails)>,
     /// The description of the current episode.
     description: Option<Arc<str>>,
-    /// Seconds between readings so far, gaps left out.
+    /// Seconds of readings so far, without gaps.
     observed: f64,
-    /// When it was last in a reading.
+    /// Time of its last reading.
     #[serde(skip)]
     last_seen: Timestamp,
-    /// When what it learned was last handed out to be stored.
+    /// Time at which its learned state was last handed out to be stored.
     #[serde(skip)]
     handed_out: Timestamp,
-    /// Whether it was away: what its window holds is of another time than the next reading.
+    /// Whether it was away, so that its window holds old readings.
     #[serde(skip)]
     was_away: bool,
     /// Readings since the last whole point.
     since_point: usize,
     ready_at: Timestamp,
     ready: bool,
-    /// What the signals were like of late.
+    /// Recent values of the signals.
     log: DriftLog,
-    /// What they were like when the model was trained; part of the model.
+    /// Values of the signals at the time of training; part of the model.
     #[serde(skip)]
     reference: Option<Arc<DriftReference>>,
-    /// How far each signal is from that; 1.0 is the limit.
+    /// Drift of each signal from that reference; 1.0 is the threshold.
     drift: Vec<Option<f64>>,
 }
 
@@ -132,17 +132,17 @@ impl SubjectState {
         self.ready
     }
 
-    /// What its signals were like of late.
+    /// Recent values of its signals.
     pub(super) fn log(&self) -> &DriftLog {
         &self.log
     }
 
-    /// Whether it is in a time when all is as it used to be.
+    /// Whether no episode and no grace period is active.
     pub(super) fn is_quiet(&self) -> bool {
         !self.in_grace && !self.scorer.is_anomalous()
     }
 
-    /// Seconds between readings so far, gaps left out.
+    /// Seconds of readings so far, without gaps.
     pub(super) fn observed(&self) -> f64 {
         self.observed
     }
@@ -175,13 +175,13 @@ impl SubjectState {
         self.scorer.detectors.seasonal.take(profile);
     }
 
-    /// Whether there is a known reason for it not to be as it used to be.
+    /// Sets whether a grace period is active.
     pub(super) fn grace(&mut self, active: bool) {
         self.in_grace = active;
         self.scorer.grace(active);
     }
 
-    /// Whether points are learned from now on, not only judged.
+    /// Enables or pauses learning.
     pub(super) fn learning(&mut self, on: bool) {
         self.learning = on;
     }
@@ -190,23 +190,23 @@ impl SubjectState {
         TrainingSet { log: self.log.clone(), ..self.scorer.training_set() }
     }
 
-    /// Compares what its signals are like with these from now on.
+    /// Sets the drift reference.
     pub(super) fn compare_with(&mut self, reference: &Arc<DriftReference>) {
         self.reference = Some(Arc::clone(reference));
         self.drift = reference.ratios(&self.log);
     }
 
-    /// Whether some signal is no longer what the model was trained on, in a time when all is as it used to be.
+    /// Whether a signal drifted while no episode and no grace period is active.
     pub(super) fn has_drifted(&self) -> bool {
         self.is_quiet() && self.drift.iter().flatten().any(|it| *it >= 1.0)
     }
 
-    /// The episode that is under way is the new normal, from the next reading on; says whether there is one.
+    /// Accepts the current episode as normal from the next reading on; returns whether there is one.
     pub(super) fn accept(&mut self) -> bool {
         self.scorer.accept()
     }
 
-    /// Goes on where `live` is, of which only what it learned is to be forgotten.
+    /// Takes the position of `live` in the loop, whose learned state is replaced by this one.
     pub(super) fn continue_from(&mut self, live: Self) {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
@@ -214,12 +214,12 @@ impl SubjectState {
         self.description = live.description;
     }
 
-    /// What is normal of each signal, in its unit, whatever the time of day; nothing before its first whole point.
+    /// Statistics of each signal in its unit, over all times of day; none before the first whole point.
     pub(super) fn baselines(&self) -> impl Iterator<Item = (&'static Signal, BaselineStatistics)> {
         self.signals.iter().enumerate().filter_map(|(idx, it)| Some((*it, self.scorer.baseline(idx)?)))
     }
 
-    /// Judges the newest change, then learns it.
+    /// Scores the newest pair of readings, then learns it.
     pub(super) fn step(
         &mut self,
         at: Timestamp,
@@ -257,7 +257,7 @@ impl SubjectState {
         judgement
     }
 
-    /// The whole point as it was learned, for those who keep it.
+    /// The whole point with its weight, for the report.
     fn learned(&self, settings: &EngineSettings) -> LearnedPoint {
         let in_anomaly = self.scorer.is_anomalous();
         let weight = match (self.learning, in_anomaly) {
@@ -268,7 +268,7 @@ impl SubjectState {
         LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), in_anomaly, weight }
     }
 
-    /// Keeps an ordinary point now and then, and compares what there is with what the model was trained on.
+    /// Samples a point outside episodes now and then, and compares the sample with the reference of the model.
     fn watch_drift(&mut self) {
         if !self.scorer.is_anomalous()
             && self.log.push(self.window.point())
@@ -278,7 +278,7 @@ impl SubjectState {
         }
     }
 
-    /// Keeps the whole points of an hour in which all was as it used to be.
+    /// Keeps the whole points of an hour without episode and grace.
     fn remember(&mut self) {
         let Some(recent) = &mut self.recent else { return };
         if self.ready && !self.in_grace && self.scorer.episode().is_none() {
@@ -288,11 +288,11 @@ impl SubjectState {
         }
     }
 
-    /// A self-test, when one is due; asking counts as testing.
+    /// The input of a self-test, if one is due. The call marks the test as started.
     pub(super) fn trial(&mut self, settings: &EngineSettings) -> Option<SelftestInput> {
         let recent = self.recent.as_ref().filter(|it| it.is_full())?;
         let now = self.window.point().at;
-        // A clock that stepped back makes the last test lie in the future; it is due again then.
+        // After a backward clock step, the last test lies in the future; a test is due then.
         let waits = |then: Timestamp| (0.0..TEST_SECONDS).contains(&(now.0 - then.0));
         if self.tested.is_some_and(waits) || self.in_grace || self.scorer.episode().is_some() {
             return None;
@@ -308,7 +308,7 @@ impl SubjectState {
         })
     }
 
-    /// A share of a point is learned at each reading while warming up, a whole one once a window later.
+    /// Weight of the newest point: a fraction at each reading of the warm-up, later 1 once a window.
     fn portion(&mut self, elapsed: f64, settings: &EngineSettings) -> ScorerStep {
         self.since_point += 1;
         let whole = self.since_point >= settings.window;
@@ -323,7 +323,7 @@ impl SubjectState {
         ScorerStep { elapsed, ready: self.ready, weight: weight.filter(|_| self.learning), whole }
     }
 
-    /// Takes the change into the window; gives the seconds it took, nothing across a gap.
+    /// Pushes the pair of readings into the window; returns the seconds between them, or `None` across a gap.
     fn observe(
         &mut self,
         at: Timestamp,
@@ -334,7 +334,7 @@ impl SubjectState {
         let change = change.filter(|it| it.elapsed <= gap_max);
         if let Some(change) = &change {
             self.observed += change.elapsed;
-            // A clock that stepped back a little makes the time short and rates huge.
+            // A small backward clock step makes the elapsed time short and rates huge.
             let known = change.elapsed >= settings.interval / 2.0;
             let signals = self.signals.iter().map(|it| if known { (it.formula)(change) } else { None });
             self.window.push(at, signals.collect());
@@ -346,7 +346,7 @@ impl SubjectState {
         change.map(|it| it.elapsed)
     }
 
-    /// Says when the score will be there, until it is.
+    /// Updates the estimated time of the first score until there is one.
     fn estimate_ready_at(&mut self, at: Timestamp, settings: &EngineSettings) {
         if !self.ready {
             let unknown = (POINTS_MIN - self.scorer.points()).max(0.0) * settings.point_seconds();

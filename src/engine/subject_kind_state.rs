@@ -11,32 +11,32 @@ use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectKind, SubjectTurnover, Timestamp};
 use crate::signal::Signal;
 
-/// With fewer ready subjects nobody knows how far two of a kind may differ, so nothing is borrowed from them.
+/// Smallest number of ready subjects from which new ones borrow; fewer do not show how subjects of the kind vary.
 pub const LENDERS_MIN: usize = 3;
 
-/// One kind.
+/// The state of one kind.
 #[derive(Debug, Clone)]
 pub(super) struct SubjectKindState {
     pub(super) population: SubjectTurnover,
     pub(super) signals: Vec<&'static Signal>,
     pub(super) model: Option<ForestModel>,
-    /// A new model that is tried out beside it.
+    /// The shadow model.
     pub(super) shadow: Option<ForestModel>,
-    /// What evicted subjects said of that.
+    /// Shadow results of evicted subjects.
     pub(super) tally: ShadowTally,
-    /// What the signals were like that the model was trained on.
+    /// Values of the signals on which the current model was trained.
     pub(super) reference: Option<Arc<DriftReference>>,
-    /// When trainings were asked for, and when the next ones are due.
+    /// When trainings were requested, and when the next is due.
     pub(super) schedule: TrainingSchedule,
-    /// When the signals of many subjects were last compared with the reference, and whether they had drifted.
+    /// Time and result of the last drift comparison of a changing population.
     pub(super) drift: Option<(Timestamp, bool)>,
-    /// What is ordinary for a subject of this kind, one a signal; empty while too few are known.
+    /// Prior statistics of each signal; empty while too few subjects are ready.
     pub(super) priors: Vec<Moments>,
-    /// Subjects evicted so far.
+    /// Evictions so far.
     pub(super) evicted: u64,
-    /// Subjects so far that went on with their stored state.
+    /// Restored subjects so far.
     pub(super) restored: u64,
-    /// Readings of subjects so far that were not judged, as too many subjects were live.
+    /// Readings not scored so far, because too many subjects were live.
     pub(super) unscored: u64,
 }
 
@@ -62,12 +62,12 @@ impl SubjectKindState {
         self.population == SubjectTurnover::Changing
     }
 
-    /// The same, but for what follows from what was learned: for an engine that learns anew.
+    /// A copy without learned state, for an engine that learns from the beginning.
     pub(super) fn forgetful(&self) -> Self {
         Self { schedule: TrainingSchedule::default(), drift: None, priors: Vec::new(), ..self.clone() }
     }
 
-    /// Sees what is ordinary for these subjects; what was known before stays while there are too few of them.
+    /// Updates the priors from these subjects; with too few of them, the old priors stay.
     pub(super) fn learn_priors<'a>(&mut self, states: impl Iterator<Item = &'a SubjectState>) {
         let lenders: Vec<&[Moments]> = states.filter_map(SubjectState::prior_to_lend).collect();
         if lenders.len() >= LENDERS_MIN {

@@ -9,34 +9,35 @@ use crate::reading::{SubjectKind, Timestamp};
 use crate::scorer::ROWS_MAX;
 use crate::training::TrainingSet;
 
-/// After a training without a model the next one is due at most this much later.
+/// Longest wait after a training without a model.
 pub const RETRY_SECONDS: f64 = 3_600.0;
 
-/// Seconds that are at least between a training and one because of drift; they double each time as long as the drift goes
-/// on, as a training on the same points again would not end it.
+/// Shortest time between trainings because of drift. It doubles while the drift persists, as another training on the
+/// same points would not end it.
 pub const DRIFT_SECONDS: f64 = 3_600.0;
 
-/// Seconds between two comparisons of many subjects with what their model was trained on.
+/// Seconds between two drift comparisons of a changing population.
 const COMPARED_SECONDS: f64 = 600.0;
 
-/// When trainings of one kind were asked for.
+/// The training times of one kind.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct TrainingSchedule {
-    /// When the last one was; nothing before the first.
+    /// Time of the last training; `None` before the first.
     last: Option<Timestamp>,
-    /// So many seconds after it the next one is due.
+    /// Seconds from the last training to the next by schedule.
     wait: f64,
-    /// So many seconds after it one because of drift may be.
+    /// Shortest wait after the last training for one because of drift.
     drift_wait: f64,
-    /// Whether somebody asked for one.
+    /// Whether a training was requested.
     requested: bool,
 }
 
 impl Engine {
-    /// What a forest for this kind is to be trained on, when a training is due; asking counts as training. It is a sample
-    /// of all ready subjects of the kind, of each the same share.
     ///
-    /// A young host's forest is trained again each time twice as much is known, later each `retrain_interval`.
+    /// The training set for a forest of this kind, if a training is due: a sample with an equal share of each ready
+    /// subject. The call marks the training as started.
+    ///
+    /// A new host is trained again whenever the number of its points has doubled, later every `retrain_interval`.
     pub fn due(&mut self, kind: SubjectKind) -> Option<TrainingSet> {
         if !self.learning {
             return None;
@@ -55,14 +56,14 @@ impl Engine {
         fair_sample(&ready)
     }
 
-    /// Takes note that the last training gave no model: the next is due after [`RETRY_SECONDS`] at the latest.
+    /// Records that the last training gave no model: the next is due within [`RETRY_SECONDS`].
     pub fn refused(&mut self, kind: SubjectKind) {
         if let Some(SubjectKindState { schedule: asked, .. }) = self.kinds.get_mut(&kind) {
             asked.wait = asked.wait.min(RETRY_SECONDS);
         }
     }
 
-    /// Takes note that the installed model was trained at this instant: the next training is due by schedule.
+    /// Records when the installed model was trained; the next training is due by schedule.
     pub fn trained_at(&mut self, kind: SubjectKind, at: Timestamp) {
         let Some(SubjectKindState { schedule: asked, .. }) = self.kinds.get_mut(&kind) else { return };
         if asked.last.is_none() {
@@ -71,15 +72,16 @@ impl Engine {
         }
     }
 
-    /// Whether somebody asked for a training of this kind that did not begin yet.
+    /// Whether a training of this kind is requested and has not started.
     pub fn is_requested(&self, kind: SubjectKind) -> bool {
         self.kinds.get(&kind).is_some_and(|it| it.schedule.requested)
     }
 
-    /// Asks for a training of this kind as soon as it can be.
+    ///
+    /// Requests a training of this kind at the next opportunity.
     ///
     /// # Errors
-    /// A sentence that says what is lacking, when too little is known or nothing is learned.
+    /// A sentence that names the obstacle: too few points, or learning paused.
     pub fn request_training(&mut self, kind: SubjectKind) -> Result<(), String> {
         if !self.learning {
             return Err("learning is off; run hostnorm learn on to resume it".into());
@@ -93,7 +95,7 @@ impl Engine {
     }
 }
 
-/// The rows of all of them, so many at most and of each the same number at most.
+/// The pooled training rows, limited in number, with at most the same number of each subject.
 fn fair_sample(states: &[&SubjectState]) -> Option<TrainingSet> {
     let (first, others) = states.split_first()?;
     let mut all = first.training_set();
@@ -120,8 +122,9 @@ fn fair_sample(states: &[&SubjectState]) -> Option<TrainingSet> {
 }
 
 impl SubjectKindState {
-    /// Whether signals are no longer what the model was trained on. One that is alone is compared at each value it keeps;
-    /// many are, all together, each ten minutes, as one of them need not be like all.
+    /// Whether signals drifted from those the model was trained on. The only subject of a kind is compared at each
+    /// sampled value; a changing population is compared as a whole every ten minutes, because single subjects may
+    /// differ from it.
     fn has_drifted(&mut self, ready: &[&SubjectState], now: Timestamp) -> bool {
         if !self.is_changing() {
             return ready.iter().any(|it| it.has_drifted());
@@ -142,7 +145,7 @@ impl SubjectKindState {
 
 impl TrainingSchedule {
     fn is_due(&self, now: Timestamp, drifted: bool) -> bool {
-        // A clock that stepped back makes the last training lie in the future; it is due again then.
+        // After a backward clock step, the last training lies in the future; a training is due then.
         let passed = |wait: f64| self.last.is_none_or(|last| !(0.0..wait).contains(&(now.0 - last.0)));
         self.requested || passed(self.wait) || drifted && passed(self.drift_wait)
     }
@@ -167,7 +170,7 @@ mod tests {
         assert!(!due(&asked, 23.9, false) && due(&asked, 24.0, false));
         assert!(due(&asked, -1.0, false), "a clock that stepped back");
         assert!(!due(&asked, 0.9, true) && due(&asked, 1.0, true));
-        // A drift that goes on is no reason to train each hour.
+        // Persistent drift must not start a training each hour.
         asked.note(Timestamp(3_600.0), 86_400.0, true);
         assert!(!due(&asked, 2.9, true) && due(&asked, 3.0, true));
         asked.note(Timestamp(3.0 * 3_600.0), 86_400.0, true);

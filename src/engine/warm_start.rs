@@ -1,29 +1,30 @@
-//! Rebuilds learned state from stored points.
 //!
-//! The result is not equal to the last bit, because points were scored and learned between the stored ones while the host
-//! was new, and points older than a week are thinned (see [`HistoryLearner`]). It is used if there is no valid snapshot.
+//! Rebuilds learned state from stored points, if there is no valid snapshot.
+//!
+//! The result differs from the original in small ways: a new host scored and learned points between the stored ones,
+//! and points older than a week are thinned (see [`HistoryLearner`]).
 
 use super::{Engine, SubjectState};
 use crate::reading::{Subject, Timestamp};
 use crate::scorer::{HistoryLearner, ScorerHistory};
 use crate::window::Point;
 
-/// A subject that is made to know again.
+/// A subject whose state is being rebuilt.
 #[derive(Debug)]
 pub struct WarmStart<'a> {
     engine: &'a mut Engine,
     subject: Subject,
     state: SubjectState,
-    /// The newest point so far; as each new one it is finite, and what is missing in it keeps its last value.
+    /// The newest point so far. Like a live point, it is finite, and a missing value keeps its last value.
     past: ScorerHistory,
     learner: HistoryLearner,
-    /// Points so far.
+    /// Number of points so far.
     count: usize,
 }
 
 impl Engine {
-    /// Begins to learn the past of a subject from stored points up to `until`; what was known of it is dropped once the
-    /// points are through. Nothing for a kind without signals.
+    /// Starts to rebuild the state of a subject from stored points up to `until`; [`finish`](WarmStart::finish)
+    /// replaces its present state. `None` for a kind without signals.
     pub fn warming(&mut self, subject: &Subject, until: Timestamp) -> Option<WarmStart<'_>> {
         let state = self.fresh(subject.kind())?;
         let past = ScorerHistory { point: Point::unknown(state.width()), ..ScorerHistory::default() };
@@ -31,7 +32,7 @@ impl Engine {
         Some(WarmStart { state, subject: subject.clone(), past, learner: fold, count: 0, engine: self })
     }
 
-    /// Learns the past of a subject from stored points, oldest first; gives how many there were.
+    /// Rebuilds the state of a subject from stored points, oldest first; returns their number.
     pub fn warm(&mut self, subject: &Subject, points: &[ScorerHistory]) -> usize {
         let until = points.last().map(|it| it.point.at).unwrap_or_default();
         let Some(mut warming) = self.warming(subject, until) else { return 0 };
@@ -41,14 +42,14 @@ impl Engine {
 }
 
 impl WarmStart<'_> {
-    /// The next point, in the order in which they were; one with another number of signals is left out.
+    /// Learns the next point, oldest first; a point with another number of signals is skipped.
     pub fn push(&mut self, past: &ScorerHistory) {
         if self.take(past) {
             self.state.learn_history(&self.past, &mut self.learner, &self.engine.settings);
         }
     }
 
-    /// The same, judged before it is learned: by the model that judges, and by the one that is tried out.
+    /// Like [`push`](Self::push), but scores the point first, with the current and the shadow model.
     pub fn judge(&mut self, past: &ScorerHistory) -> Option<[f64; 2]> {
         if !self.take(past) {
             return None;
@@ -56,7 +57,7 @@ impl WarmStart<'_> {
         self.state.judge(&self.past, &self.engine.settings)
     }
 
-    /// Takes the next point; says whether it is one.
+    /// Takes the next point; returns whether it is valid.
     fn take(&mut self, past: &ScorerHistory) -> bool {
         let ScorerHistory { point, in_anomaly, weight, score } = past;
         if !point.is_of(self.state.width()) {
@@ -69,7 +70,7 @@ impl WarmStart<'_> {
         true
     }
 
-    /// Puts what was learned in the place of what was known; gives the number of points.
+    /// Replaces the state of the subject; returns the number of points learned.
     pub fn finish(self) -> usize {
         let Self { engine, subject, mut state, past, count, .. } = self;
         if count > 0 {

@@ -1,34 +1,35 @@
+//!
 //! Learns stored points without scoring them.
 //!
-//! The last week is learned point by point. Of older points only a sample is learned, each with the weight of its neighbors:
-//! they have at most half weight, and a sample keeps mean and variance. Means would not do, because they vary less than
-//! points. Novelty and correlations use the last week only.
+//! Every point of the last week is learned. Of older points a sample is learned, each with the weight of the points
+//! that it represents: they count half at most, and a sample preserves mean and variance. Averages of several points
+//! would not, because they vary less. Novelty and correlations use the last week only.
 
 use super::{Scorer, ScorerHistory, ScorerSettings};
 use crate::detect::LearnStep;
 use crate::reading::Timestamp;
 
-/// Points of so many of the last seconds are learned one by one.
+/// Age in seconds up to which every point is learned.
 const WHOLE_SECONDS: f64 = 7.0 * 86_400.0;
-/// Points of so many of the last seconds are kept for times of day and week, which remember four weeks.
+/// Age in seconds up to which points are kept for times of day and week, whose memory is four weeks.
 const SEASON_SECONDS: f64 = 28.0 * 86_400.0;
-/// Of points older than [`WHOLE_SECONDS`] and [`SEASON_SECONDS`] one of so many is learned.
+/// Beyond [`WHOLE_SECONDS`] and [`SEASON_SECONDS`], one of this many points is learned.
 const STRIDES: [usize; 2] = [8, 32];
 
-/// How far the past of one scorer is learned.
+/// Progress in learning the history of one scorer.
 #[derive(Debug)]
 pub struct HistoryLearner {
     settings: ScorerSettings,
-    /// When the newest of the points will be.
+    /// Time of the newest point to come.
     until: Timestamp,
-    /// Points since one was learned.
+    /// Points skipped since the last one learned.
     skipped: usize,
-    /// Whether the last one was inside an episode.
+    /// Whether the last point was inside an episode.
     in_anomaly: bool,
 }
 
 impl HistoryLearner {
-    /// Points up to this instant will come.
+    /// Expects points up to `until`.
     pub fn new(settings: ScorerSettings, until: Timestamp) -> Self {
         Self { settings, until, skipped: 0, in_anomaly: false }
     }
@@ -38,7 +39,7 @@ impl HistoryLearner {
         self.until.0 - past.point.at.0
     }
 
-    /// Lets the scorer learn the next point, in the order in which they were.
+    /// Passes the next point to the scorer, oldest first.
     pub fn push(&mut self, scorer: &mut Scorer, past: &ScorerHistory) {
         self.spend(scorer, past);
         let sheltered = self.settings.shelter_short_memory;
@@ -59,7 +60,7 @@ impl HistoryLearner {
         }
     }
 
-    /// The limit follows from the scores that were, as far as they are known.
+    /// Adjusts the budget threshold with the scores of that time, as far as they are stored.
     fn spend(&mut self, scorer: &mut Scorer, past: &ScorerHistory) {
         let (elapsed, limit) = (self.settings.point_seconds, self.settings.threshold);
         let began = past.in_anomaly && !std::mem::replace(&mut self.in_anomaly, past.in_anomaly);
@@ -72,7 +73,7 @@ impl HistoryLearner {
 }
 
 impl Scorer {
-    /// Learns a point of the past as it was learned then, less what the judging of it left behind.
+    /// Learns a historical point with its original weight, and clears the scores that this leaves behind.
     fn learn_point(&mut self, past: &ScorerHistory, sheltered: bool) {
         let ScorerHistory { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
@@ -81,7 +82,7 @@ impl Scorer {
         self.grow(*weight, *in_anomaly);
     }
 
-    /// Learns what is expected from a point that stands for `count` of them.
+    /// Learns the expectations from a point that represents `count` points.
     fn learn_coarse_point(&mut self, past: &ScorerHistory, count: f64, sheltered: bool) {
         let ScorerHistory { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);

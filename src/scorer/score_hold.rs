@@ -6,32 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::reading::Timestamp;
 
-/// How a high score stays.
+/// How a high score is held.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ScoreHold {
-    /// As it is, for so many seconds; for readings, which come faster than scrapes.
+    /// Unchanged for this many seconds: for readings, which are more frequent than scrapes.
     Seconds(f64),
-    /// Halved after so many points; for rows of a minute or more, where an alert waits for several of them.
+    /// With this half-life in points: for rows of a minute or more, where an alert waits for several rows.
     HalfLife(f64),
 }
 
-/// A score and what it was made of, by index of signals.
+/// Contributions to a score, by signal index.
 pub(super) type Parts = Vec<(usize, f64)>;
 
-/// The scores that are held.
+/// The held scores.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct RecentPeaks {
-    /// Scores that no later one exceeds, newest last; a single one where they fade.
+    /// Scores that no later one exceeds, newest last; a single one with a half-life.
     held: VecDeque<(Timestamp, f64, Parts)>,
 }
 
 impl RecentPeaks {
-    /// Whether it can go on, of so many signals.
+    /// Whether this restored state is valid for this number of signals.
     pub(super) fn fits(&self, signals: usize) -> bool {
         self.held.iter().all(|(_, _, parts)| parts.iter().all(|(idx, _)| *idx < signals))
     }
 
-    /// Takes a score; gives the one that stands for it.
+    /// Takes a score; returns the held one.
     pub(super) fn hold(&mut self, at: Timestamp, score: f64, of: Parts, hold: ScoreHold) -> (f64, Parts) {
         match hold {
             ScoreHold::HalfLife(points) => {
@@ -49,7 +49,7 @@ impl RecentPeaks {
                     self.held.pop_back();
                 }
                 self.held.push_back((at, score, of));
-                // A clock that stepped back leaves scores of the future behind; they go as well.
+                // After a backward clock step, scores from the future are removed as well.
                 while self
                     .held
                     .front()

@@ -7,36 +7,36 @@ use crate::detect::{DetectorOutput, Outputs, PointView, joint_score};
 use crate::model_registry::ShadowTally;
 use crate::report::ShadowScore;
 
-/// A model under trial.
+/// A model in shadow mode.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Shadow {
-    /// Nothing between a restart and the installation of the model: what was counted before goes on then.
+    /// `None` between a restart and the installation of the model, which then continues the tally.
     #[serde(skip)]
     pub(super) model: Option<ForestModel>,
-    /// The smoothed share of each signal in the joint score, on the raw scale.
+    /// Smoothed contribution of each signal to the joint score, on the raw scale.
     pub(super) smooth: Vec<f64>,
     pub(super) tally: ShadowTally,
 }
 
-/// What a reading is for both.
+/// One reading as both models see it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShadowInput<'a> {
     pub(super) z: &'a [f64],
     pub(super) threshold: f64,
-    /// What is left of the smoothed shares.
+    /// Factor by which smoothed contributions decay.
     pub(super) retention_factor: f64,
     pub(super) elapsed: f64,
-    /// What the current model makes of it, in units of the limit.
+    /// Score of the current model; 1.0 is the threshold.
     pub(super) score: f64,
 }
 
 impl Shadow {
-    /// The verdict of its forest; it abstains while it waits or does not fit.
+    /// Output of its forest; `None` before the model is installed or if its signals differ.
     pub(super) fn judge(&self, view: &PointView<'_>, detector: &Eif) -> DetectorOutput {
         self.model.as_ref().map_or(DetectorOutput::Abstain, |it| detector.judge_by(view, it))
     }
 
-    /// What it says of a reading, beside the verdicts that the current model has part in.
+    /// Joint score with the shadow model, next to the outputs of the other detectors.
     pub(super) fn conclude(
         &mut self,
         own: DetectorOutput,

@@ -6,7 +6,8 @@ use crate::codec::COUNT_MAX;
 use crate::detect::budget_threshold::BudgetThreshold;
 
 impl Scorer {
-    /// A new scorer with what one of the same shape and settings learned; its models stay. `None` when that does not fit.
+    /// A new scorer with the learned state of one with equal shape and settings; models are not replaced. `None` if
+    /// the shapes differ.
     pub fn with(self, mut kept: Self, settings: &ScorerSettings) -> Option<Self> {
         if !kept.fits(&self, settings) {
             return None;

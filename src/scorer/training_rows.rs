@@ -11,12 +11,14 @@ use crate::drift::DriftLog;
 use crate::reading::Timestamp;
 use crate::training::TrainingSet;
 
-/// Rows that are kept of a subject that is alone; when they are full every other one goes and only half as many come.
+/// Largest number of rows of the only subject of a kind. When they are full, every second row is removed and the
+/// sampling rate is halved.
 pub const ROWS_MAX: usize = 8_192;
-/// Rows older than this many seconds are not trained on.
+/// Age in seconds beyond which rows are not used for training.
 const AGE_MAX: f64 = 7.0 * 86_400.0;
 
-/// With so many whole points a tree's sample is full, and the overlapping points of the warm-up are left out.
+/// Number of whole points that fills the sample of a tree; the overlapping points of the warm-up are then no longer
+/// used.
 const ROWS_ENOUGH: usize = 256;
 
 /// The rows of one subject, oldest first.
@@ -25,9 +27,9 @@ pub(super) struct TrainingRows {
     #[serde(with = "crate::codec::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
     rows_max: usize,
-    /// One of so many rows is kept.
+    /// One of this many rows is kept.
     stride: usize,
-    /// Rows since one was kept.
+    /// Rows skipped since the last one kept.
     skipped: usize,
 }
 
@@ -36,7 +38,7 @@ impl TrainingRows {
         Self { rows: VecDeque::new(), rows_max, stride: 1, skipped: 0 }
     }
 
-    /// Whether it can go on in the place of `fresh`, with rows so wide.
+    /// Whether this restored state can replace `fresh`, with rows of this width.
     pub(super) fn fits(&self, fresh: &Self, width: usize) -> bool {
         self.rows_max == fresh.rows_max
             && self.rows.len() <= self.rows_max
@@ -51,7 +53,7 @@ impl TrainingRows {
             return;
         }
         self.skipped = 0;
-        // A clock that stepped back leaves rows of the future behind, which would never be old.
+        // After a backward clock step, rows from the future would never expire.
         while self.rows.back().is_some_and(|(newest, _)| newest.0 > at.0) {
             self.rows.pop_back();
         }
@@ -73,7 +75,7 @@ impl TrainingRows {
         self.rows.len()
     }
 
-    /// When the oldest and the newest row were.
+    /// Time of the oldest and the newest row.
     pub(super) fn span(&self) -> Option<[Timestamp; 2]> {
         Some([self.rows.front()?.0, self.rows.back()?.0])
     }
@@ -84,7 +86,7 @@ impl TrainingRows {
 }
 
 impl Scorer {
-    /// What a forest for this subject is to be trained on.
+    /// The training set for a forest of this subject.
     pub fn training_set(&self) -> TrainingSet {
         let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
         let mut rows = FeatureRows::new(self.smooth.len());
@@ -98,7 +100,7 @@ impl Scorer {
         }
     }
 
-    /// When the oldest and the newest of the points that a forest is trained on were.
+    /// Time of the oldest and the newest training row.
     fn span(&self) -> Option<[Timestamp; 2]> {
         let rows = [&self.early, &self.history].into_iter().filter_map(TrainingRows::span);
         rows.reduce(|[from, one], [other, to]| [Timestamp(from.0.min(other.0)), Timestamp(one.0.max(to.0))])

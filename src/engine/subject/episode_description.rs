@@ -6,9 +6,10 @@ use crate::reading::Subject;
 use crate::report::{Assessment, EpisodeTransition};
 
 impl SubjectState {
-    /// Words the episode at its onset and when a renewal is due, and adds the description to the judgement.
     ///
-    /// It is part of the state, not of the report alone, so that a restart in the middle of an episode keeps it.
+    /// Describes the episode at its start and whenever a renewal is due, and adds the description to the assessment.
+    ///
+    /// It is part of the state, not only of the report, so that a restart during an episode keeps it.
     pub(in super::super) fn describe(&mut self, subject: &Subject, judgement: &mut Assessment) {
         if judgement.episode.is_none() {
             self.description = None;
@@ -16,7 +17,7 @@ impl SubjectState {
         {
             let text = episode_text::describe(subject, judgement);
             match self.description.as_deref() {
-                // A renewal that changes nothing is no news.
+                // An unchanged description is no transition.
                 Some(old) if old == text => judgement.transition = None,
                 _ => self.description = Some(text.into()),
             }

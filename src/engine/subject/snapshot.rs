@@ -9,7 +9,7 @@ use crate::reading::Timestamp;
 use crate::report::{Contribution, Direction, ScoreDetails, ShadowScore};
 use crate::signal::Signal;
 
-/// An opinion with indices in the place of names.
+/// Score details with indices instead of signal names.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredScore {
     at: Timestamp,
@@ -22,10 +22,10 @@ struct StoredScore {
     shadow: Option<ShadowScore>,
 }
 
-/// Which signal, whether it is higher than expected, and its share.
+/// Index of the signal, whether it is above the expected value, and its contribution.
 type Part = (usize, bool, f64);
 
-/// What a subject learned.
+/// The serialized learned state of a subject.
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct SubjectSnapshot {
     state: SubjectState,
@@ -33,13 +33,13 @@ pub(in super::super) struct SubjectSnapshot {
 }
 
 impl SubjectState {
-    /// What it learned, to be written and read as [`SubjectSnapshot`].
+    /// Learned state in the layout of [`SubjectSnapshot`].
     pub(in super::super) fn saved(&self) -> impl Serialize {
         let opinion = self.newest.as_ref().map(|(at, opinion)| StoredScore::new(*at, opinion, &self.signals));
         (self, opinion)
     }
 
-    /// A new subject with what one of the same signals and settings saved; nothing when that does not fit.
+    /// A new subject with the learned state of one with equal signals and settings; `None` if the shapes differ.
     pub(in super::super) fn with(self, saved: SubjectSnapshot, settings: &EngineSettings) -> Option<Self> {
         let SubjectSnapshot { state: kept, opinion } = saved;
         let width = self.signals.len();

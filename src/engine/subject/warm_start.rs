@@ -7,7 +7,7 @@ use crate::selftest::POINTS;
 use crate::window::Point;
 
 impl SubjectState {
-    /// How many signals it has.
+    /// Number of signals.
     pub(in super::super) fn width(&self) -> usize {
         self.signals.len()
     }
@@ -30,7 +30,7 @@ impl SubjectState {
         }
     }
 
-    /// Judges a stored point by both models, then learns it.
+    /// Scores a stored point with the current and the shadow model, then learns it.
     pub(in super::super) fn judge(
         &mut self,
         past: &ScorerHistory,
@@ -42,7 +42,7 @@ impl SubjectState {
         Some([score.momentary, score.shadow?.score])
     }
 
-    /// Goes on after the last of them: it is as ready as what is known allows, and its opinion is that of the last point.
+    /// Ends the warm start: sets readiness by the points learned, and the score of the last point as the newest one.
     pub(in super::super) fn finish_warm_start(&mut self, last: &Point, settings: &EngineSettings) {
         self.window.fill(last);
         self.last_seen = last.at;
@@ -54,7 +54,7 @@ impl SubjectState {
             return;
         }
         let step = ScorerStep { elapsed: settings.point_seconds(), ready: true, weight: None, whole: false };
-        // A fork, as the point was learned already and an episode is to begin with a reading that is new.
+        // On a fork, because the point is already learned, and an episode must start with a new reading.
         if let Some(score) = self.scorer.fork().step(last, step, &settings.scorer()) {
             self.newest = Some((last.at, self.opinion(score)));
         }
