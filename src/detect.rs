@@ -41,7 +41,7 @@ pub mod budget_threshold;
 pub mod signal_ranking;
 pub mod contribution;
 
-/// One value for each detector. A detector that is added here is missing everywhere else until the program compiles.
+/// One value for each detector. A new field makes the compiler name every place that must handle it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct PerDetector<T> {
     /// Of [`zscore`].
@@ -69,12 +69,12 @@ impl<T> PerDetector<T> {
         [zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme]
     }
 
-    /// Returns the values with the rows of the table that describe their detectors.
+    /// Returns the values with the descriptions of their detectors.
     pub fn described(&self) -> impl Iterator<Item = (&'static DetectorInfo, &T)> {
         DETECTORS.each().into_iter().zip(self.each())
     }
 
-    /// Returns the values in the same order, to be changed.
+    /// Returns mutable references in the same order.
     pub fn each_mut(&mut self) -> [&mut T; 8] {
         let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
         [zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme]
@@ -156,38 +156,38 @@ pub struct DetectorInfo {
     pub help: &'static str,
     /// Whether it takes part in the majority vote.
     pub votes: bool,
-    /// Whether it judges only signals with a season, a habit of moving or a noise floor, so that it may be right to
-    /// miss a fault in others.
+    /// Whether it scores only signals with a season, regular changes or a noise floor, so that it may miss faults in
+    /// others.
     pub selective: bool,
 }
 
 impl DetectorInfo {
-    /// Returns whether the detector votes for an anomaly at this score, which is in units of its threshold; `None` when
-    /// it has no vote or abstains.
+    /// Returns whether the detector votes for an anomaly at this score (1.0 is its threshold); `None` if it has no
+    /// vote or abstains.
     pub fn vote(&self, score: Option<f64>) -> Option<bool> {
         score.filter(|_| self.votes).map(|it| it >= 1.0)
     }
 }
 
-/// What a detector has to know of the points that will come.
+/// Properties of the points that detectors will receive.
 #[derive(Debug, Clone)]
 pub struct FeatureSpec {
-    /// One noise floor a signal: a distance below it is never an anomaly; in the unit of the signal.
+    /// Noise floor of each signal, in its unit: a smaller distance is never an anomaly.
     pub floors: Vec<f64>,
-    /// After how many points half of what was learned is forgotten.
+    /// Half-life of learned statistics, in points.
     pub half_life: f64,
-    /// Points in a day.
+    /// Points per day.
     pub points_per_day: f64,
-    /// Buckets of a day, at most, that times of day and week are told apart by.
+    /// Largest number of buckets per day for times of day and week.
     pub buckets_per_day: usize,
-    /// A signal known for fewer points has no distance from its mean.
+    /// Number of points before a signal has a distance from its mean.
     pub points_min: f64,
-    /// After how many points half of a novelty is forgotten.
+    /// Half-life of a held novelty, in points.
     pub novelty_half_life: f64,
 }
 
 impl FeatureSpec {
-    /// Signals with these floors, a point each half minute.
+    /// Signals with these noise floors, and a point every half minute.
     pub fn plain(floors: Vec<f64>, half_life: f64) -> Self {
         Self {
             floors,
@@ -199,56 +199,56 @@ impl FeatureSpec {
         }
     }
 
-    /// How many signals a point has.
+    /// Number of signals in a point.
     pub fn width(&self) -> usize {
         self.floors.len()
     }
 }
 
-/// What a detector is shown at one reading.
+/// The input of a detector at one reading.
 #[derive(Debug, Clone, Copy)]
 pub struct PointView<'a> {
     /// The newest point.
     pub point: &'a Point,
-    /// Its distance from the adaptive mean in adaptive standard deviations, one a signal; 0 within the noise
-    /// floor and where the signal is missing.
+    /// Distance of each signal from its adaptive mean, in adaptive standard deviations; 0 within the noise floor and
+    /// for a missing signal.
     pub z: &'a [f64],
-    /// How much of one unit of variance of `z` is the noise floor's, within 0 and 1, one a signal.
+    /// Share of the noise floor in the variance of `z`, between 0 and 1, for each signal.
     pub noise: &'a [f64],
-    /// How much wider limits are while few points are known, at least 1.
+    /// Factor by which thresholds are widened while few points are known; at least 1.
     pub threshold_factor: f64,
 }
 
-/// How the newest point is to be learned.
+/// How the newest point is learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LearnStep {
-    /// As how much of a whole point it counts: a share of a window while warming up, little inside an episode.
+    /// Weight of the point: a fraction of a window during warm-up, small inside an episode.
     pub weight: f64,
-    /// Whether a whole window has passed since the last lesson with `step`: memories that count points move on.
+    /// Whether a whole window has passed since the last call with `step`, so that memories that count points advance.
     pub step: bool,
-    /// Whether the point lies inside an episode: memories that count points move on as if it were ordinary.
+    /// Whether the point lies inside an episode. Memories that count points then advance with a normal point.
     pub in_anomaly: bool,
 }
 
-/// The opinion of one detector. To abstain is a verdict, not a missing value.
+/// The output of one detector. Abstaining is an output, not a missing value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum DetectorOutput {
-    /// It does not know enough yet.
+    /// The detector has too little history.
     #[default]
     Abstain,
-    /// It has an opinion.
+    /// The detector has a score.
     Score {
-        /// Higher is stranger.
+        /// Higher is more anomalous.
         score: f64,
-        /// From which score on it calls the point an anomaly.
+        /// The score from which the point is anomalous.
         threshold: f64,
-        /// What each signal adds to the score, signed; empty when the detector cannot say.
+        /// Signed contribution of each signal to the score; empty if the detector cannot attribute it.
         shares: Vec<f64>,
     },
 }
 
 impl DetectorOutput {
-    /// The score in units of its threshold, so that 1.0 is the limit.
+    /// The score divided by its threshold, so 1.0 is the threshold.
     pub fn relative(&self) -> Option<f64> {
         match self {
             Self::Abstain => None,
@@ -257,32 +257,32 @@ impl DetectorOutput {
     }
 }
 
-/// The opinion of each detector on one point.
+/// The output of each detector for one point.
 pub type Outputs = PerDetector<DetectorOutput>;
 
-/// The detectors of one subject and what each learned. Serialized without the trained forest, which is shared.
+/// The detectors of one subject with their learned state. The trained forest is shared and serialized elsewhere.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Detectors {
-    /// Distance from the last points.
+    /// Distance from recent points.
     pub zscore: ZScore,
-    /// Distance from the last days.
+    /// Distance from the mean of the last days.
     pub baseline: Baseline,
-    /// Distance of all signals together.
+    /// Joint distance of all signals.
     pub distance: Distance,
-    /// How isolated a point is.
+    /// Isolation of the point.
     pub forest: Eif,
-    /// Movements that are new.
+    /// New changes of signals.
     pub novelty: Novelty,
-    /// Distance from the time of day and week.
+    /// Distance from the usual value at this time of day and week.
     pub seasonal: Seasonal,
-    /// Signals that cease.
+    /// Absent signals.
     pub absence: AbsenceTracker,
-    /// Signals that stay further out than ever.
+    /// Signals that stay further from their mean than ever.
     pub level_extreme: LevelExtreme,
 }
 
 impl Detectors {
-    /// Knows nothing yet.
+    /// Creates detectors without learned state.
     pub fn new(shape: &FeatureSpec) -> Self {
         Self {
             zscore: ZScore::new(shape),
@@ -296,7 +296,7 @@ impl Detectors {
         }
     }
 
-    /// Judges the point by what was learned before it.
+    /// Scores the point with the state learned before it.
     pub fn judge(&self, view: &PointView<'_>) -> Outputs {
         let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
         Outputs {
@@ -324,7 +324,7 @@ impl Detectors {
         level_extreme.learn(view, lesson);
     }
 
-    /// Whether these can go on in the place of `fresh`, which have the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, level_extreme } =
             self;
@@ -338,27 +338,28 @@ impl Detectors {
     }
 }
 
-/// What is expected of a signal and the bounds that ordinary values keep to, in its unit.
+/// Expected value and normal range of a signal, in its unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExpectedRange {
-    /// The value itself.
+    /// The expected value.
     pub value: f64,
-    /// The lower bound.
+    /// Lower bound of the normal range.
     pub lower: f64,
-    /// The upper bound.
+    /// Upper bound of the normal range.
     pub upper: f64,
 }
 
-/// The weight of a half-life: after `half_life` points of it, half of what was before is left.
+/// Weight of a new point for this half-life: after `half_life` points, half of the old mean is left.
 pub(crate) fn forgetting(half_life: f64) -> f64 {
     1.0 - 0.5_f64.powf(1.0 / half_life)
 }
 
-/// The share that the newest point has in a mean over `before` points' weights.
 ///
-/// With exponential forgetting once those are many: `max(1 - (1 - a)^weight, weight / (before + weight))`. A
-/// quarantined point never has more than the share of a late one, or a single fault would be half of all that a
-/// young host knows.
+/// Weight of the newest point in a mean whose earlier points weigh `before`.
+///
+/// It is that of exponential forgetting once there are many points: `max(1 - (1 - a)^weight, weight / (before +
+/// weight))`. A point inside an episode never weighs more than a late one, because a single fault would otherwise be
+/// half of the history of a new host.
 pub(crate) fn gain(forgetting: f64, lesson: LearnStep, before: f64) -> f64 {
     let late = 1.0 - (1.0 - forgetting).powf(lesson.weight);
     if lesson.in_anomaly { late } else { late.max(lesson.weight / (before + lesson.weight)) }

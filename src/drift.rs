@@ -1,13 +1,15 @@
-//! Detects drift: the distance of the signals' values of the last day from those of the training set; 1 is the threshold.
 //!
-//! The higher of two measures counts. The population stability index, `Σ (p - q) ln(p / q)` over ten bins that hold a tenth
-//! of the training set each; 0.25 is a major shift (Siddiqi, "Credit Risk Scorecards", 2006). And the two-sample statistic of
-//! Kolmogorov and Smirnov, the greatest distance of both distributions, divided by its critical value (Smirnov, 1948). Both
-//! react to chance if values are few and autocorrelated. So the number of values is reduced to the number of independent
-//! ones (Bayley and Hammersley, 1946), and the index must exceed what chance gives: `χ²(9) · (1/n + 1/m)` (Yurdakul and
-//! Naranjo, 2020).
+//! Detects drift: the distance of the signals' values of the last day from those of the training set; 1 is the
+//! threshold.
 //!
-//! The noise floor blurs both distributions by one standard deviation, so a shift well below it does not count.
+//! The higher of two measures counts. The first is the population stability index, `Σ (p - q) ln(p / q)` over ten bins
+//! that hold a tenth of the training set each; 0.25 is a major shift (Siddiqi, "Credit Risk Scorecards", 2006). The
+//! second is the two-sample statistic of Kolmogorov and Smirnov, the greatest distance of both distributions, divided
+//! by its critical value (Smirnov, 1948). Both vary by chance if values are few and autocorrelated. So the number of
+//! values is reduced to the number of independent ones (Bayley and Hammersley, 1946), and the index must exceed its
+//! value by chance: `χ²(9) · (1/n + 1/m)` (Yurdakul and Naranjo, 2020).
+//!
+//! The noise floor blurs both distributions by one standard deviation, so a much smaller shift does not count.
 
 use std::collections::VecDeque;
 
@@ -16,44 +18,44 @@ use serde::{Deserialize, Serialize};
 use crate::reading::Timestamp;
 use crate::window::Point;
 
-/// Seconds between two values that are kept.
+/// Seconds between two sampled values.
 const EVERY_SECONDS: f64 = 600.0;
-/// Values older than so many seconds are forgotten: all days of the week are in what a model is trained on.
+/// Values older than this many seconds are removed; a week has all weekdays, as a training set has.
 pub const AGE_MAX: f64 = 7.0 * 86_400.0;
-/// The values of so many of the last seconds are compared with the training set: a day has a night.
+/// Seconds of recent values that are compared with the training set; one day includes a night.
 const RECENT_SECONDS: f64 = 86_400.0;
-/// So many values are kept at most of a subject that is alone.
+/// Largest number of values of the only subject of a kind.
 pub const ROWS_MAX: usize = 7 * 144;
-/// With fewer values on either side nothing is said: eight hours.
+/// Values needed on either side: eight hours.
 const ROWS_MIN: usize = 48;
-/// The distributions are compared at so many places: between each two lies a twentieth of the training set.
+/// Number of values at which the distributions are compared, each a twentieth of the training set apart.
 const EDGES: usize = 19;
-/// A major shift by the index.
+/// Index of a major shift.
 const INDEX_LIMIT: f64 = 0.25;
-/// What χ² with nine degrees of freedom passes once in a thousand times.
+/// 99.9th percentile of χ² with nine degrees of freedom.
 const CHI_SQUARE: f64 = 27.88;
 /// The same for the greatest distance: `sqrt(-ln(0.001 / 2) / 2)`.
 const KOLMOGOROV: f64 = 1.949;
-/// Neighbors are never taken for more alike than this: what is due to the hour comes back in each of the days.
+/// Largest autocorrelation used, because correlation due to the time of day repeats every day.
 const ALIKE_MAX: f64 = 0.6;
-/// A normal distribution in five equal parts, by their middles.
+/// A normal distribution in five equal parts, by their medians.
 const PARTS: [f64; 5] = [-1.281_55, -0.524_40, 0.0, 0.524_40, 1.281_55];
 
-/// The values of the last days.
+/// Sampled values of the last days.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DriftLog {
     /// The noise floor of each signal.
     floors: Vec<f64>,
     rows_max: usize,
-    /// Oldest first; not a number where a signal was missing.
+    /// Oldest first; NaN for a missing signal.
     #[serde(with = "crate::codec::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
 }
 
-/// What the values of each signal were like in a training set.
+/// The distribution of each signal in a training set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DriftReference {
-    /// Nothing for signals that were there too seldom.
+    /// `None` for signals with too few values.
     signals: Vec<Option<ValueDistribution>>,
 }
 
@@ -61,30 +63,31 @@ pub struct DriftReference {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct ValueDistribution {
     edges: [f64; EDGES],
-    /// The share of values up to each of them.
+    /// Cumulative share of values at each edge.
     shares: [f64; EDGES],
-    /// Independent values.
+    /// Number of independent values.
     count: f64,
 }
 
-/// Indices of at most `most` of `count` things, evenly spread.
+/// At most `most` indices below `count`, evenly spread.
 pub fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
     let taken = count.min(most);
     (0..taken).map(move |idx| idx * count / taken)
 }
 
 impl DriftLog {
-    /// Knows nothing yet of signals with these noise floors.
+    /// Creates an empty log of signals with these noise floors.
     pub fn new(floors: Vec<f64>) -> Self {
         Self { floors, rows_max: ROWS_MAX, rows: VecDeque::new() }
     }
 
-    /// The same, with room for at most this many values.
+    /// Limits the number of values.
     pub fn with_rows_max(self, rows_max: usize) -> Self {
         Self { rows_max, ..self }
     }
 
-    /// The values of several subjects of a kind, the same number of each at most, one subject after the other.
+    /// Pools the values of several subjects of a kind, with the same number of each at most, one subject after the
+    /// other.
     pub fn joined<'a>(logs: impl ExactSizeIterator<Item = &'a Self>) -> Self {
         let each_max = (ROWS_MAX / logs.len().max(1)).max(1);
         let mut joined = Self { rows_max: ROWS_MAX, ..Self::default() };
@@ -96,7 +99,7 @@ impl DriftLog {
         joined
     }
 
-    /// Whether this can go on in the place of `fresh`, which is of the same signals.
+    /// Whether this restored state can replace `fresh`, which has the same signals.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         self.floors == fresh.floors
             && self.rows_max == fresh.rows_max
@@ -104,10 +107,10 @@ impl DriftLog {
             && self.rows.iter().all(|(_, row)| row.len() == self.floors.len())
     }
 
-    /// Takes an ordinary point, if it is time for one; says whether it was.
+    /// Samples a normal point, if one is due; returns whether it was.
     pub fn push(&mut self, point: &Point) -> bool {
         let at = point.at;
-        // A clock that stepped back leaves values of the future behind, which would never be old.
+        // After a backward clock step, values from the future would never expire.
         while self.rows.back().is_some_and(|(newest, _)| newest.0 > at.0) {
             self.rows.pop_back();
         }
@@ -127,7 +130,7 @@ impl DriftLog {
         true
     }
 
-    /// What a model is trained on that is trained now.
+    /// The reference for a model that is trained now.
     pub fn reference(&self) -> DriftReference {
         let each = self.floors.iter().enumerate();
         DriftReference {
@@ -137,7 +140,7 @@ impl DriftLog {
         }
     }
 
-    /// The values of a signal from this second on.
+    /// Values of a signal since this time.
     fn column(&self, idx: usize, from: f64) -> Vec<f64> {
         let rows = self.rows.iter().filter(|(at, _)| at.0 >= from);
         let values = rows.filter_map(|(_, row)| row.get(idx)).map(|it| f64::from(*it));
@@ -146,7 +149,7 @@ impl DriftLog {
 }
 
 impl DriftReference {
-    /// Whether it can be compared with.
+    /// Whether the decoded distributions are consistent.
     pub fn is_valid(&self) -> bool {
         let sound = |it: &ValueDistribution| {
             it.edges.iter().all(|it| it.is_finite())
@@ -156,7 +159,7 @@ impl DriftReference {
         self.signals.iter().flatten().all(sound)
     }
 
-    /// How far each signal is from what it was, so that 1.0 is the limit; nothing for signals known too little.
+    /// Drift of each signal; 1.0 is the threshold. `None` for signals with too few values.
     pub fn ratios(&self, log: &DriftLog) -> Vec<Option<f64>> {
         let newest = log.rows.iter().map(|(at, _)| at.0).fold(f64::NEG_INFINITY, f64::max);
         let from = newest - RECENT_SECONDS;
@@ -188,12 +191,12 @@ impl ValueDistribution {
         let index = index(&self.shares, &recent, values.len() as f64) / (CHI_SQUARE * noise).max(INDEX_LIMIT);
         let apart =
             self.shares.iter().zip(&recent).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
-        // Where both are certain to differ the critical value can be no more than all of it.
+        // The greatest distance is at most 1, so the critical value is limited to 1.
         index.max(apart / (KOLMOGOROV * noise.sqrt()).min(1.0))
     }
 }
 
-/// The share of blurred values up to each edge.
+/// Cumulative share of the blurred values at each edge.
 fn shares(values: &[f64], edges: &[f64; EDGES], blur: f64) -> [f64; EDGES] {
     edges.map(|edge| {
         let below = values.iter().map(|value| {
@@ -203,13 +206,14 @@ fn shares(values: &[f64], edges: &[f64; EDGES], blur: f64) -> [f64; EDGES] {
     })
 }
 
-/// The share of a normal distribution below this many deviations, within 0.01 of it: a logistic curve (Bowling et al.,
-/// 2009), as a blur need not be exact.
+/// The cumulative standard normal distribution, accurate to 0.01, by a logistic curve (Bowling et al., 2009); a blur
+/// need not be exact.
 fn normal(deviations: f64) -> f64 {
     1.0 / (1.0 + (-1.702 * deviations).exp())
 }
 
-/// The population stability index over ten bins, from the shares up to each edge. An empty bin counts as half a value.
+/// The population stability index over ten bins, from the cumulative shares at the edges. An empty bin counts as half
+/// a value.
 fn index(reference: &[f64; EDGES], recent: &[f64; EDGES], count: f64) -> f64 {
     let bins = |shares: &[f64; EDGES]| {
         let inner = shares.iter().skip(1).step_by(2).copied().chain([1.0]);
@@ -221,7 +225,7 @@ fn index(reference: &[f64; EDGES], recent: &[f64; EDGES], count: f64) -> f64 {
     bins(reference).zip(bins(recent)).map(|(q, p)| (p - q) * (p / q).ln()).sum()
 }
 
-/// As how many independent values these count, by how alike neighbors are: `n · (1 - r) / (1 + r)`.
+/// Number of independent values, by the autocorrelation of neighbors: `n · (1 - r) / (1 + r)`.
 fn independent(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
@@ -235,7 +239,7 @@ fn independent(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Numbers that look random, one standard deviation around 0.
+    /// Pseudorandom numbers with standard deviation 1 around 0.
     fn noise(seed: u64) -> impl Iterator<Item = f64> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         std::iter::repeat_with(move || {
@@ -250,7 +254,7 @@ mod tests {
         })
     }
 
-    /// The drift of a signal that had these values for six days and has others for one.
+    /// The drift of a signal with these values for six days and others for one.
     fn drift(
         seed: u64,
         floor: f64,
@@ -312,7 +316,7 @@ mod tests {
             log.push(&Point { at: Timestamp(t as f64 * 300.0), values: vec![t as f64], missing });
         }
         assert!(log.rows.len() <= ROWS_MAX && log.fits(&DriftLog::new(vec![0.0])));
-        // Each second point is taken, and that is one without a value.
+        // Every second point is sampled, and those have no value.
         assert_eq!(log.reference().ratios(&log), [None]);
         log.push(&Point { at: Timestamp(600.0), values: vec![1.0], missing: vec![false] });
         assert_eq!(log.rows.len(), 1, "what lies in the future is dropped");

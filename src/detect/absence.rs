@@ -11,31 +11,32 @@ use super::{DetectorOutput, FeatureSpec, LearnStep, PointView, forgetting, gain}
 use crate::codec;
 use crate::reading::Timestamp;
 
-/// So many seconds of a signal have to be known before it can be absent: a day has a night.
+/// Seconds of history before a signal can be absent; one day includes a night.
 const KNOWN_MIN: f64 = 86_400.0;
-/// Values that differ by less than this share of them are equal.
+/// Relative difference below which values are equal.
 const EQUAL: f64 = 1e-12;
-/// A signal that was beyond its noise floor for a smaller share of its points may rest anywhere within it.
+/// A signal that exceeds its noise floor in a smaller share of its points may be constant within the floor…
 const BEYOND_FLOOR_MIN: f64 = 0.05;
-/// …unless so many equal points would be odd: then it never rests by itself, however little it moves.
+/// …unless a run of this many equal points would be anomalous: such a signal is never constant by itself, however
+/// small its changes.
 const RESTLESS_MAX: f64 = 10.0;
-/// What absent signals are worth together when one of them is so newly, in units of the limit of the joint score. A
-/// little above 1, as the joint score is smoothed and comes up to it only slowly. It does not grow with the run or with
-/// their number: a device that vanishes takes a handful of signals with it.
+/// Joint contribution of absent signals while one of them is newly absent; 1 is the threshold. It is slightly above 1,
+/// because the smoothed score approaches it slowly. It does not grow with the run or the number of signals, because
+/// one vanished device takes several signals with it.
 const SHARE: f64 = 1.1;
-/// What they are worth later: what lasts is no odder for it, but its episode is to stay open until it is accepted.
+/// Joint contribution afterwards: it keeps the episode open until it is accepted, but does not start one.
 const SHARE_LATER: f64 = 0.75;
-/// How long a signal is absent newly, in seconds.
+/// Seconds for which an absent signal counts as newly absent.
 const NEWLY: f64 = 1_800.0;
-/// Highest score: what lasts thousands of times too long is no odder than what lasts a hundred times too long.
+/// Highest score; a longer absence is not more anomalous.
 const SCORE_MAX: f64 = 100.0;
 
-/// In which way a signal is absent.
+/// How a signal is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AbsenceKind {
-    /// It used to move and stands still.
+    /// It used to change and is constant.
     FlatLine,
-    /// It used to move and stands at 0.
+    /// It used to change and stays at 0.
     Stopped,
     /// It used to have a value and has none.
     Vanished,
@@ -52,52 +53,52 @@ impl AbsenceKind {
     }
 }
 
-/// One signal that ceased.
+/// One absent signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AbsenceDetector {
-    /// Which signal.
+    /// Index of the signal.
     pub idx: usize,
-    /// In which way.
+    /// How it is absent.
     pub kind: AbsenceKind,
-    /// For how many points.
+    /// Number of points since it became absent.
     pub points: f64,
-    /// After how many points it used to move, or to be there again.
+    /// Usual number of points between its changes or appearances.
     pub usual: f64,
 }
 
-/// Watches for signals that cease.
+/// Detects absent signals.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AbsenceTracker {
     forgetting: f64,
     signals: Vec<SignalActivity>,
-    /// When the last whole point was.
+    /// Time of the last whole point.
     newest: Option<Timestamp>,
 }
 
-/// What is known of one signal.
+/// The history of one signal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct SignalActivity {
     floor: f64,
-    /// Its last known value, as of whole points.
+    /// Its last known value at a whole point.
     last: Option<f64>,
     equal: RunLengths,
     missing: RunLengths,
-    /// Share of the moving points that lie beyond the noise floor, and how many those points are.
+    /// Share of changing points beyond the noise floor, and the number of changing points.
     beyond: (f64, f64),
 }
 
-/// How far a signal is on its way to being absent.
+/// Progress of a signal towards absence.
 struct AbsenceProgress {
     kind: AbsenceKind,
     length: f64,
     threshold: f64,
     usual: f64,
-    /// For how many seconds it has been absent.
+    /// Seconds since it became absent.
     since: f64,
 }
 
 impl AbsenceProgress {
-    /// 1 and more is absent.
+    /// Run length divided by its threshold; from 1 on, the signal is absent.
     fn ratio(&self) -> f64 {
         self.length / self.threshold
     }
@@ -112,7 +113,7 @@ impl AbsenceTracker {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&SignalActivity, &SignalActivity)| codec::same(one.floor, other.floor);
         self.signals.len() == fresh.signals.len()
@@ -121,7 +122,7 @@ impl AbsenceTracker {
     }
 
     pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
-        // It has an opinion once some signal is known well enough to be missed.
+        // It scores as soon as the history of one signal suffices.
         if !self.signals.iter().any(SignalActivity::is_known) {
             return DetectorOutput::Abstain;
         }
@@ -142,7 +143,7 @@ impl AbsenceTracker {
         }
     }
 
-    /// Returns the signals that ceased.
+    /// Returns the absent signals.
     pub(crate) fn absences(&self, view: &PointView<'_>) -> Vec<AbsenceDetector> {
         let each = self.signals.iter().enumerate();
         let absent = each.filter_map(|(idx, it)| Some((idx, it.progress(view, idx)?)));
@@ -153,7 +154,7 @@ impl AbsenceTracker {
     }
 }
 
-/// What each signal is worth, in units of the limit of the joint score; nothing before its run reaches its limit.
+/// Contribution of each signal (1 is the threshold of the joint score); 0 until its run reaches its threshold.
 fn shares(progress: &[Option<AbsenceProgress>]) -> Vec<f64> {
     let is_absent = |it: &Option<AbsenceProgress>| it.as_ref().is_some_and(|it| it.ratio() >= 1.0);
     let absent = progress.iter().flatten().filter(|it| it.ratio() >= 1.0);
@@ -201,7 +202,7 @@ impl SignalActivity {
     fn learn(&mut self, view: &PointView<'_>, idx: usize, elapsed: f64, slow: f64, lesson: LearnStep) {
         let missing = view.point.missing[idx];
         let odd = self.progress(view, idx).is_some_and(|it| it.ratio() >= 1.0);
-        // Before its first value a signal is not missing: it may come late, or never.
+        // A signal is not missing before its first value: it may come late, or never.
         if self.last.is_none() && missing {
             return;
         }

@@ -4,11 +4,11 @@ use super::*;
 use crate::detect::seeded_rng::SeededRng;
 use crate::window::Point;
 
-/// Half a minute, as the point of a live host.
+/// Half a minute, as a point of a live host.
 const STEP: f64 = 30.0;
 const DAY: usize = 2_880;
 
-/// Signals as they come, in the closed loop: while one is absent there is an episode, of six hours at most.
+/// Signals in a closed loop: while one is absent there is an episode, of six hours at most.
 struct Loop {
     detector: AbsenceTracker,
     floors: Vec<f64>,
@@ -59,7 +59,7 @@ impl Loop {
     }
 }
 
-/// A signal that moves, for two days, then what is given; after how many points which absence is named.
+/// A changing signal for two days, then the given values; checks which absence is reported after how many points.
 fn check(
     of: fn(usize, &mut SeededRng) -> Option<f64>,
     then: &[Option<f64>],
@@ -87,7 +87,7 @@ fn noise(_: usize, random: &mut SeededRng) -> Option<f64> {
 
 #[test]
 fn each_absence_is_named_within_a_handful_of_points() {
-    // The first of equal values is one that moved.
+    // The first of the equal values is itself a change.
     check(noise, &[Some(1.5); 60], Some((AbsenceKind::FlatLine, 6)));
     check(noise, &[Some(0.0); 60], Some((AbsenceKind::Stopped, 6)));
     check(noise, &[None; 60], Some((AbsenceKind::Vanished, 5)));
@@ -154,7 +154,7 @@ fn many_at_once_add_little_more_than_one() {
     check(&[run(900.0, 5_000.0)], &[SHARE_LATER]);
 }
 
-/// What hosts have: at work by day, bursts, rare integers, counts near 0, temperatures, jobs, cells that miss.
+/// Signals as on hosts: busy by day, bursts, rare integers, counts near 0, temperatures, jobs, missing values.
 fn varied_signals(t: usize, states: &mut [f64; 30], random: &mut SeededRng) -> [Option<f64>; 30] {
     let mut u = || f64::from(random.uniform());
     let day = (t % DAY) as f64 / DAY as f64 * 24.0;
@@ -176,7 +176,7 @@ fn varied_signals(t: usize, states: &mut [f64; 30], random: &mut SeededRng) -> [
                 Some(40.0 + state.round())
             }
             6 => {
-                // On and off, minutes to an hour each.
+                // On and off, for minutes to an hour each.
                 let turn = u() < [0.2, 0.05, 0.01][idx % 3];
                 *state = if turn { 1.0 - *state } else { *state };
                 Some(if *state > 0.0 { u() } else { 0.0 })
@@ -184,7 +184,7 @@ fn varied_signals(t: usize, states: &mut [f64; 30], random: &mut SeededRng) -> [
             7 => Some(if ((day * 60.0) as usize).is_multiple_of([5, 30, 60][idx % 3]) { u() } else { 0.0 }),
             8 => (u() > [0.02, 0.1, 0.3][idx % 3]).then(&mut u),
             _ => {
-                // Away at night, as a laptop's dock is; away for some minutes now and then.
+                // Missing at night, as a laptop's dock is, and for a few minutes now and then.
                 let turn = u() < if *state > 0.0 { 0.1 } else { [3e-3, 1e-3, 1e-2][idx % 3] };
                 *state = if turn { 1.0 - *state } else { *state };
                 (*state == 0.0 && (idx % 3 > 0 || at_work)).then(&mut u)

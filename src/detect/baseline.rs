@@ -10,7 +10,7 @@ use super::{DetectorOutput, PointView};
 /// Distances above this are anomalies, in standard deviations.
 pub const THRESHOLD: f64 = 3.0;
 
-/// The three-sigma rule; it learns nothing of its own.
+/// The three-sigma rule; it has no state of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Baseline;
 
@@ -26,13 +26,13 @@ impl Baseline {
 pub struct BaselineStatistics {
     /// Adaptive mean.
     pub mean: f64,
-    /// Adaptive standard deviation, the noise floor included.
+    /// Adaptive standard deviation, including the noise floor.
     pub deviation: f64,
     /// Smallest value outside episodes.
     pub min: f64,
     /// Largest value outside episodes.
     pub max: f64,
-    /// Points learned, in whole points.
+    /// Learned points, as a sum of weights.
     pub points: f64,
     /// 95th percentile.
     pub p95: f64,
@@ -41,11 +41,11 @@ pub struct BaselineStatistics {
 }
 
 impl BaselineStatistics {
-    /// What is known of signal `idx`; nothing before its first whole point.
+    /// Statistics of signal `idx`; `None` before its first whole point.
     pub fn of(adaptive: &ExponentialMoments, idx: usize) -> Option<Self> {
         let moments = adaptive.moments().get(idx)?;
         let [p95, p99] = adaptive.quantiles().get(idx)?;
-        // A subject with a borrowed baseline saw no value of its own yet.
+        // A subject with borrowed statistics has no values of its own yet.
         let seen = |it: f64| if it.is_finite() { it } else { moments.mean };
         Some(Self {
             mean: moments.mean,
@@ -58,7 +58,7 @@ impl BaselineStatistics {
         })
     }
 
-    /// Mean ± 3σ times `width`, which is more than 1 while few points are known.
+    /// Mean ± 3σ · `width`, which is more than 1 while few points are known.
     pub fn bounds(&self, width: f64) -> (f64, f64) {
         let reach = THRESHOLD * width * self.deviation;
         (self.mean - reach, self.mean + reach)

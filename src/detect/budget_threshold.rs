@@ -16,52 +16,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, COUNT_MAX};
 
-/// The limit is within this factor of the shipped one, on both sides.
+/// The threshold stays within this factor of the default, in both directions.
 pub const FACTOR: f64 = 2.0;
-/// The highest score of so many seconds is kept; peaks in neighboring blocks are one.
+/// Seconds of a block. Only its highest score is kept; peaks in adjacent blocks are one peak.
 const BLOCK: f64 = 1_800.0;
-/// Blocks that are kept: four weeks, so that each day of the week was there some times.
+/// Number of blocks kept: four weeks, so that each weekday occurs several times.
 pub const BLOCKS_MAX: usize = 4 * 7 * 48;
-/// Blocks it takes to say anything: three days.
+/// Blocks needed for a first threshold: three days.
 const BLOCKS_MIN: usize = 3 * 48;
-/// Peaks it takes to fit a tail.
+/// Peaks needed to fit a tail.
 const PEAKS_MIN: usize = 12;
-/// Share of the blocks that is above the threshold.
+/// Share of the blocks above the peak threshold.
 const ABOVE: f64 = 0.2;
-/// The same for large budgets: at least so many times as many blocks as episodes are allowed, …
+/// For large budgets: at least this many blocks above the peak threshold for each accepted episode, …
 const ABOVE_PER_EPISODE: f64 = 4.0;
-/// … but not nearly all of them.
+/// … but at most this share of all blocks.
 const ABOVE_MAX: f64 = 0.8;
-/// The shape is drawn towards an exponential tail as if so many peaks had shown one: the level that is passed once a
-/// month lies far beyond the peaks, and an error of 0.1 in the shape would double the episodes.
+/// Weight of the prior towards an exponential tail, in peaks. The score exceeded once a month lies far beyond the
+/// observed peaks, where an error of 0.1 in the shape would double the number of episodes.
 const PRIOR_PEAKS: f64 = 100.0;
-/// The tail is fitted anew each so many blocks.
+/// The tail is fitted again after this many blocks.
 const REFIT: usize = 4;
-/// Shapes outside are chance: the moments of a heavier tail do not exist, a shorter one ends at the highest peak.
+/// Shapes beyond ± this are sampling error: a heavier tail has no moments, and a lighter one ends at the highest peak.
 const SHAPE_MAX: f64 = 0.4;
 
 /// The tail of the scores of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BudgetThreshold {
-    /// Episodes that are allowed in a second.
+    /// Accepted episodes per second.
     rate: f64,
-    /// The limit that is shipped, on the scale of the scores.
+    /// The default threshold, on the scale of the scores.
     shipped: f64,
-    /// The highest score of each block, the oldest first.
+    /// The highest score of each block, oldest first.
     blocks: VecDeque<f64>,
-    /// Seconds of the block that is not full, and its highest score.
+    /// Seconds and highest score of the incomplete block.
     open: (f64, f64),
-    /// Seconds of a block, which are more than [`BLOCK`] where points are further apart.
+    /// Seconds of a block; more than [`BLOCK`] if points are further apart.
     block: f64,
-    /// Blocks since the tail was fitted.
+    /// Blocks since the last fit.
     since_fit: usize,
     threshold: Option<f64>,
-    /// As how much a score beyond the limit counts.
+    /// Value with which a score beyond the threshold counts.
     beyond: f64,
 }
 
 impl BudgetThreshold {
-    /// Knows nothing yet. `rate` is the number of episodes allowed in a second, `shipped` the limit without a budget.
+    /// Creates a threshold without history. `rate` is the number of accepted episodes per second, `shipped` the
+    /// threshold without a budget.
     pub fn new(rate: f64, shipped: f64) -> Self {
         let beyond = shipped * FACTOR;
         Self {
@@ -76,7 +77,7 @@ impl BudgetThreshold {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         codec::same(self.rate, fresh.rate)
             && codec::same(self.shipped, fresh.shipped)
@@ -84,9 +85,10 @@ impl BudgetThreshold {
             && self.since_fit < COUNT_MAX
     }
 
-    /// Takes note of one raw joint score, `elapsed` seconds after the one before; of gaps nothing is known.
     ///
-    /// The score was judged before its point was learned, so it is held out by itself.
+    /// Records one raw joint score, `elapsed` seconds after the previous one; gaps are ignored.
+    ///
+    /// The score was computed before its point was learned, so it is a held-out score.
     pub fn learn(&mut self, elapsed: f64, score: f64) {
         if !(score.is_finite() && elapsed > 0.0) {
             return;
@@ -110,12 +112,12 @@ impl BudgetThreshold {
         }
     }
 
-    /// The limit that spends the budget; nothing until enough is known.
+    /// The threshold that spends the budget; `None` until there is enough history.
     pub fn limit(&self) -> Option<f64> {
         self.threshold
     }
 
-    /// The limit, and the mean of the peaks beyond it.
+    /// The threshold, and the mean of the peaks beyond it.
     fn fit(&self) -> Option<(f64, f64)> {
         let count = self.blocks.len();
         if count < BLOCKS_MIN {
@@ -127,7 +129,7 @@ impl BudgetThreshold {
         let threshold = sorted[((1.0 - above) * (count - 1) as f64) as usize];
         let highest = self.shipped * FACTOR;
         if threshold >= highest {
-            // Each half hour is beyond what counts, and all of them count alike.
+            // Every block is above the peak threshold, so all count as one peak.
             return Some((highest, highest));
         }
         let excesses = self.excesses(threshold);
@@ -141,7 +143,7 @@ impl BudgetThreshold {
         Some((limit, limit + tail.mean_beyond((limit - threshold).max(0.0))))
     }
 
-    /// How far each peak is above the threshold; neighboring blocks above it are one peak.
+    /// Excess of each peak over the peak threshold; adjacent blocks above it are one peak.
     fn excesses(&self, threshold: f64) -> Vec<f64> {
         let mut excesses: Vec<f64> = Vec::new();
         let mut before = false;
@@ -158,7 +160,7 @@ impl BudgetThreshold {
     }
 }
 
-/// A generalized Pareto distribution from 0 on: `P(x > y) = (1 + shape·y/scale)^(-1/shape)`.
+/// A generalized Pareto distribution from 0: `P(x > y) = (1 + shape·y/scale)^(-1/shape)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Pareto {
     scale: f64,
@@ -166,10 +168,11 @@ struct Pareto {
 }
 
 impl Pareto {
-    /// By probability-weighted moments; nothing where all values are one.
     ///
-    /// `a0 = mean(x)` and `a1 = mean((1 - p)·x)` with the plotting positions `p = (i - 0.35)/n`, then
-    /// `shape = 2 - a0/(a0 - 2·a1)` and `scale = 2·a0·a1/(a0 - 2·a1)` (Hosking and Wallis, with `k = -shape`).
+    /// Fits by probability-weighted moments; `None` if all values are equal.
+    ///
+    /// `a0 = mean(x)` and `a1 = mean((1 - p)·x)` with the plotting positions `p = (i - 0.35)/n`, then `shape = 2 -
+    /// a0/(a0 - 2·a1)` and `scale = 2·a0·a1/(a0 - 2·a1)` (Hosking and Wallis, with `k = -shape`).
     fn fit(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let count = values.len() as f64;
@@ -181,16 +184,16 @@ impl Pareto {
             return None;
         }
         let shape = (2.0 - mean / difference).clamp(-SHAPE_MAX, SHAPE_MAX) * count / (count + PRIOR_PEAKS);
-        // The mean is scale / (1 - shape), whatever became of the shape.
+        // Adjusts the scale to the limited shape, because the mean is scale / (1 - shape).
         Some(Self { scale: mean * (1.0 - shape), shape })
     }
 
-    /// By how much values that exceed this exceed it, on average.
+    /// Mean excess over this level, of the values beyond it.
     fn mean_beyond(self, level: f64) -> f64 {
         (self.scale + self.shape * level).max(0.0) / (1.0 - self.shape)
     }
 
-    /// What is exceeded with this probability; 0 for what is certain.
+    /// The level that is exceeded with this probability; 0 for probability 1.
     fn level(self, probability: f64) -> f64 {
         let log = -probability.min(1.0).ln();
         match self.shape.abs() < 1e-9 {
@@ -219,7 +222,8 @@ mod tests {
         -0.5 * uniform(random).min(1.0).ln()
     }
 
-    /// A budget against scores of 100 weeks after the first four, in the closed loop; episodes a week.
+    /// Simulates a budget against scores of 100 weeks after the first four, in a closed loop; returns episodes per
+    /// week.
     fn episodes(budget: &str, mut score: impl FnMut(usize) -> f64) -> (f64, f64) {
         let rate = budget.parse::<Budget>().unwrap().rate().unwrap();
         let mut tail = BudgetThreshold::new(rate, 5.0);
@@ -305,7 +309,7 @@ mod tests {
         }
     }
 
-    /// Quantiles of a distribution give its parameters back.
+    /// Quantiles of a distribution yield its parameters.
     #[test]
     fn a_known_distribution_is_found() {
         for (scale, shape) in [(1.0, 0.0), (2.0, 0.2), (0.5, -0.3)] {

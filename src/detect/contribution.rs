@@ -1,12 +1,13 @@
 //! Contributions of signals: the largest shares of the score, scaled to add up to it.
 
-/// How many contributions are named; the number of series stays bounded whatever the number of signals.
+/// Number of contributions reported, which bounds the number of series for any number of signals.
 pub const NAMED_MAX: usize = 5;
 
-/// The index and share of the signals that add most to `score`, most positive first; their sum is `score`.
 ///
-/// What the signals left out would add, or take away, is spread over the named ones in proportion. Where those
-/// that speak against an anomaly are so large that the sum would not be positive, only those for it are named.
+/// Index and contribution of the signals that add most to `score`, most positive first; their sum is `score`.
+///
+/// The contributions of the other signals are distributed over these in proportion. If negative ones would make the
+/// sum zero or negative, only positive ones are reported.
 pub fn largest(shares: &[f64], score: f64) -> Vec<(usize, f64)> {
     let mut order: Vec<(usize, f64)> =
         shares.iter().copied().enumerate().filter(|(_, share)| *share != 0.0).collect();

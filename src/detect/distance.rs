@@ -10,18 +10,18 @@ use super::short_memory::ShortMemory;
 use super::{DetectorOutput, FeatureSpec, LearnStep, PointView, forgetting};
 use crate::codec;
 
-/// One signal cannot be further out than this; beyond it the covariance would be its alone.
+/// Largest distance of one signal; a larger one would dominate the covariance.
 const CLIP: f64 = 20.0;
-/// An ordinary point stands at about 2, the sum of two distances of about 1.
+/// A normal point scores about 2, the sum of two distances of about 1.
 const THRESHOLD: f64 = 5.0;
 
-/// Judges all signals together, by how they usually move.
+/// Scores all signals jointly, by their covariance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Distance {
     memory: ShortMemory,
     scales: Mahalanobis,
     change: Mahalanobis,
-    /// 0 for a single signal, 1 from nine signals on.
+    /// Weight of the change: 0 for a single signal, 1 from nine signals on.
     change_weight: f64,
 }
 
@@ -37,7 +37,7 @@ impl Distance {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         self.memory.fits(&fresh.memory)
             && self.scales.fits(&fresh.scales)

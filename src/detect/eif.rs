@@ -8,21 +8,21 @@ use super::forest::Forest;
 use super::short_memory::{ShortMemory, TWINS};
 use super::{DetectorOutput, FeatureSpec, LearnStep, PointView};
 
-/// Distances beyond this many standard deviations look alike to the forest; at 3 instead it found half as much on
+/// Distances beyond this many standard deviations are equal to the forest. A clip of 3 found half as many anomalies on
 /// labeled data.
 pub const CLIP: f64 = 10.0;
 
-/// Up to this many signals a row also tells where each signal has been lately: cuts through fewer dimensions than
-/// about twenty find little.
+/// Up to this many signals, a row also contains their smoothed values, because cuts in fewer than about twenty
+/// dimensions find little.
 pub const NARROW_MAX: usize = 8;
 
-/// Distances as forests take them.
+/// Clips distances to the range of the forest.
 pub fn clip(z: &[f64]) -> Vec<f64> {
     z.iter().map(|it| it.clamp(-CLIP, CLIP)).collect()
 }
 
-/// Makes the rows that a forest is trained on and shown: the clipped distances, and behind them their smoothed
-/// twins where there are few signals. Training and judging both come here, so that they cannot differ.
+/// Makes the rows for training and scoring: the clipped distances, followed by their smoothed values if there are few
+/// signals. Both use this type, so they cannot differ.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ForestInputs {
     signals: usize,
@@ -30,7 +30,7 @@ pub struct ForestInputs {
 }
 
 impl ForestInputs {
-    /// Rows for so many signals; nothing is known of the past.
+    /// Creates inputs for this number of signals, without history.
     pub fn new(signals: usize) -> Self {
         Self { signals, memory: ShortMemory::new(signals) }
     }
@@ -40,14 +40,14 @@ impl ForestInputs {
         if self.signals <= NARROW_MAX { self.signals * (1 + TWINS.len()) } else { self.signals }
     }
 
-    /// The row of a point whose distances are `z`, before it is learned.
+    /// The row of a point with distances `z`, before the point is learned.
     pub fn row(&self, z: &[f64]) -> Vec<f32> {
         let z = clip(z);
         let row = if self.signals <= NARROW_MAX { self.memory.scales(&z) } else { z };
         row.into_iter().map(|it| it as f32).collect()
     }
 
-    /// Moves on by one point when the lesson says so.
+    /// Advances by one point if `lesson.step` is set.
     pub fn learn(&mut self, z: &[f64], lesson: LearnStep) {
         if self.signals <= NARROW_MAX {
             self.memory.learn(&clip(z), lesson);
@@ -55,20 +55,20 @@ impl ForestInputs {
     }
 }
 
-/// A forest and the score from which on a point is strange to it; subjects of one kind share it.
+/// A forest with its threshold, shared by the subjects of a kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ForestModel {
     /// The forest.
     pub forest: Arc<Forest>,
-    /// The score from which on a point is strange.
+    /// The score from which a point is anomalous.
     pub threshold: f64,
 }
 
-/// Judges points by how few cuts set them apart. It abstains until a model of its width is installed.
+/// Scores points by how few cuts isolate them. It abstains until a model of its width is installed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Eif {
     inputs: ForestInputs,
-    /// Shared, and stored by itself.
+    /// Shared, and stored separately.
     #[serde(skip)]
     model: Option<ForestModel>,
 }
@@ -78,7 +78,7 @@ impl Eif {
         Self { inputs: ForestInputs::new(shape.width()), model: None }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         self.inputs.signals == fresh.inputs.signals && self.inputs.memory.fits(&fresh.inputs.memory)
     }
@@ -87,7 +87,7 @@ impl Eif {
         self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.judge_by(view, it))
     }
 
-    /// Judges the point as it would with this model in the place of its own.
+    /// Scores the point with this model instead of the installed one.
     pub(crate) fn judge_by(
         &self,
         view: &PointView<'_>,
@@ -104,12 +104,12 @@ impl Eif {
         self.inputs.learn(view.z, lesson);
     }
 
-    /// Judges by the model of the other one.
+    /// Takes over the installed model of `other`.
     pub(crate) fn keep_model_of(&mut self, other: Self) {
         self.model = other.model;
     }
 
-    /// Judges by this model from now on.
+    /// Scores with this model from now on.
     pub fn install(&mut self, model: &ForestModel) {
         self.model = Some(model.clone());
     }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn few_signals_carry_their_past() {
         let mut inputs = ForestInputs::new(1);
-        // Half of the way after one half-life.
+        // Halfway after one half-life.
         (0..5).for_each(|_| inputs.learn(&[4.0], STEP));
         let row = inputs.row(&[2.0]);
         assert_eq!((inputs.width(), row.len()), (3, 3));

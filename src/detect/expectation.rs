@@ -11,38 +11,38 @@ use super::time_of_day::TimeOfDayProfile;
 use super::{FeatureSpec, LearnStep};
 use crate::window::Point;
 
-/// The profile counts for a signal when it explains more than this share of its variance.
+/// The profile is used for a signal if it explains more than this share of its variance.
 const EXPLAINED_MIN: f64 = 0.4;
-/// A smaller variance counts as this, so that a constant signal has no season.
+/// Smallest variance, so that a constant signal has no daily profile.
 const VARIANCE_MIN: f64 = 1e-12;
 
-/// What was learned of all signals of one subject.
+/// The learned expectations of all signals of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Expectation {
     time_of_day: TimeOfDayProfile,
     plain: ExponentialMoments,
-    /// The same of what the daily profile leaves.
+    /// Moments of the residual after the daily profile.
     residual: ExponentialMoments,
-    /// What the time of the newest point adds to each signal's level, where that is known.
+    /// Difference of each signal from its level at the time of the newest point, if known.
     offsets: Option<Vec<f64>>,
 }
 
-/// What the expectation says of one point, before the point is learned.
+/// Distances of one point from the expectation, computed before the point is learned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Distances {
-    /// Distance of each signal from what was expected, in deviations; 0 within the noise floor, where the signal
-    /// is missing, and while little is known.
+    /// Distance of each signal from its expected value, in standard deviations; 0 within the noise floor, for a
+    /// missing signal, and with too little history.
     pub z: Vec<f64>,
-    /// The noise floor's share in the variance of each `z`, within 0 and 1.
+    /// Share of the noise floor in the variance of each `z`, between 0 and 1.
     pub noise: Vec<f64>,
-    /// Whether the time of day counts for the signal.
+    /// Whether the daily profile is used for the signal.
     pub seasonal: Vec<bool>,
-    /// The point less its daily profile.
+    /// The point minus its daily profile.
     residual: Point,
 }
 
 impl Expectation {
-    /// Knows nothing yet.
+    /// Creates an expectation without learned state.
     pub fn new(shape: &FeatureSpec) -> Self {
         Self {
             time_of_day: TimeOfDayProfile::new(shape.width(), shape.points_per_day),
@@ -52,7 +52,7 @@ impl Expectation {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         self.time_of_day.fits(&fresh.time_of_day)
             && self.plain.fits(&fresh.plain)
@@ -60,12 +60,12 @@ impl Expectation {
             && self.offsets.as_ref().is_none_or(|it| it.len() == fresh.plain.moments().len())
     }
 
-    /// What was learned of the signals as they are.
+    /// Moments of the signals without the daily profile.
     pub fn plain(&self) -> &ExponentialMoments {
         &self.plain
     }
 
-    /// The distances of a point; the time of day moves on to it.
+    /// The distances of a point; advances the profile to the time of the point.
     pub fn distances(&mut self, point: &Point) -> Distances {
         self.time_of_day.advance_to(point.at);
         self.offsets = self.time_of_day.offsets(point.at);
@@ -80,26 +80,26 @@ impl Expectation {
         Distances { z: choose(plain, rest), noise: choose(noise, noise_of_rest), residual, seasonal }
     }
 
-    /// Learns a point whose distances were taken. `whole` is the weight it would have outside an episode.
+    /// Learns a point with its distances. `whole` is its weight outside an episode.
     pub fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnStep, whole: f64) {
         self.plain.learn(point, lesson);
         self.residual.learn(&distances.residual, lesson);
         self.time_of_day.learn(point, lesson, whole);
     }
 
-    /// Starts from what others of its kind know.
+    /// Starts from the statistics of its kind.
     pub fn borrow(&mut self, known: &[Moments]) {
         self.plain.borrow(known);
         self.residual.borrow(known);
     }
 
-    /// Believes what comes as if no more than `points` had been learned: the old normal is to be left behind.
+    /// Limits the weight of the history to `points`, so that new values are learned quickly after an acceptance.
     pub fn forget_down_to(&mut self, points: f64) {
         self.plain.forget_down_to(points);
         self.residual.forget_down_to(points);
     }
 
-    /// What is expected of signal `idx` at the time of the newest point; nothing before its first whole point.
+    /// Statistics of signal `idx` at the time of the newest point; `None` before its first whole point.
     pub fn statistics(&self, idx: usize) -> Option<BaselineStatistics> {
         let plain = BaselineStatistics::of(&self.plain, idx)?;
         if !self.is_seasonal(idx) {
@@ -135,7 +135,7 @@ mod tests {
         Point { at: Timestamp(t as f64 * 900.0), values: vec![value], missing: vec![false] }
     }
 
-    /// Learns a swing of a day and noise, then tells the distance of `value` at `hour`.
+    /// Learns a daily wave with noise, then checks the distance of `value` at `hour`.
     fn check(swing: f64, hour: f64, value: f64, seasonal: bool, far: bool) {
         let shape = FeatureSpec { points_per_day: 96.0, ..FeatureSpec::plain(vec![0.0], 7.0 * 96.0) };
         let mut expectation = Expectation::new(&shape);

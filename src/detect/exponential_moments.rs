@@ -11,29 +11,29 @@ use super::{FeatureSpec, LearnStep, forgetting, gain};
 use crate::codec;
 use crate::window::Point;
 
-/// The spread of a signal is at least this share of all that it spanned outside episodes.
+/// Smallest standard deviation, as a share of the range outside episodes.
 const SPAN_SHARE_MIN: f64 = 0.01;
-/// No spread is smaller; values scaled to 0…1 need it.
+/// Smallest standard deviation; signals scaled to 0…1 need it.
 const SPREAD_MIN: f64 = 1e-6;
-/// Inside an episode of a live host a signal is learned as if it were no further out than this, in deviations.
+/// Inside an episode of a live host, values are clipped to this many deviations before they are learned.
 const OUTLIER_DEVIATIONS: f64 = 20.0;
-/// A spread below this share of the mean is rounding, not spread.
+/// A standard deviation below this share of the mean is rounding.
 pub(super) const ROUNDING: f64 = 1e-9;
-/// A distance of one floor counts as this many deviations of a signal that never moves.
+/// A distance of one noise floor counts as this many deviations of a constant signal.
 const DEVIATIONS_PER_FLOOR: f64 = 3.0;
 
-/// What was learned of one signal.
+/// Learned statistics of one signal.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// Adaptive mean, in the unit of the signal.
     pub mean: f64,
-    /// Adaptive variance, without the floor's share.
+    /// Adaptive variance, without the noise floor.
     pub variance: f64,
     /// Smallest value outside episodes.
     pub min: f64,
     /// Largest value outside episodes.
     pub max: f64,
-    /// Points learned, in whole points.
+    /// Learned points, as a sum of weights.
     pub points: f64,
 }
 
@@ -44,19 +44,19 @@ impl Default for Moments {
 }
 
 impl Moments {
-    /// Standard deviation of what the signal itself did.
+    /// Standard deviation of the signal itself.
     fn spread(&self) -> f64 {
         let least = (SPAN_SHARE_MIN * (self.max - self.min)).max(SPREAD_MIN).max(ROUNDING * self.mean.abs());
         self.variance.sqrt().max(least)
     }
 
-    /// Standard deviation with the noise floor as further noise.
+    /// Standard deviation with the noise floor as additional noise.
     pub fn deviation(&self, floor: f64) -> f64 {
         with_floor(self.spread(), floor)
     }
 
-    /// What several subjects know of one signal, to weigh as much as `points`: a value that is ordinary for any of them
-    /// is ordinary. Smallest and largest values are left out, as those are never forgotten.
+    /// Pooled statistics of several subjects with a weight of `points`: values that are normal for any of them are
+    /// normal. Minimum and maximum are left out, because they are never forgotten.
     pub fn pooled<'a>(each: impl Iterator<Item = &'a Self>, points: f64) -> Self {
         let (mut count, mut mean, mut between, mut within) = (0.0, 0.0, 0.0, 0.0);
         for it in each.filter(|it| it.points > 0.0) {
@@ -76,7 +76,7 @@ impl Moments {
     fn learn(&mut self, value: f64, lesson: LearnStep, forgetting: f64) {
         let a = gain(forgetting, lesson, self.points);
         let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
-        // A live incident, however large, must not hide the next one that is a tenth of it.
+        // A large incident must not hide a later one of a tenth of its size.
         let far = OUTLIER_DEVIATIONS * self.spread();
         let error = if lesson.in_anomaly { error.clamp(-far, far) } else { error };
         self.mean = if self.points > 0.0 { self.mean + a * error } else { value };
@@ -89,7 +89,7 @@ impl Moments {
     }
 }
 
-/// A spread with the noise floor as further noise.
+/// A standard deviation with the noise floor as additional noise.
 pub(super) fn with_floor(spread: f64, floor: f64) -> f64 {
     spread.hypot(floor / DEVIATIONS_PER_FLOOR)
 }
@@ -111,7 +111,7 @@ pub struct ExponentialMoments {
 }
 
 impl ExponentialMoments {
-    /// Knows nothing yet.
+    /// Creates moments without learned state.
     pub fn new(shape: &FeatureSpec) -> Self {
         Self {
             moments: vec![Moments::default(); shape.width()],
@@ -122,7 +122,7 @@ impl ExponentialMoments {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         self.moments.len() == fresh.moments.len()
             && self.quantiles.len() == fresh.quantiles.len()
@@ -132,12 +132,12 @@ impl ExponentialMoments {
             && codec::same(self.points_min, fresh.points_min)
     }
 
-    /// What was learned, one row a signal.
+    /// The moments of each signal.
     pub fn moments(&self) -> &[Moments] {
         &self.moments
     }
 
-    /// 95th and 99th percentile of whole points outside episodes, one row a signal.
+    /// 95th and 99th percentile of whole points outside episodes, for each signal.
     pub fn quantiles(&self) -> &[[P2Quantile; 2]] {
         &self.quantiles
     }
@@ -147,7 +147,7 @@ impl ExponentialMoments {
         self.floors.get(idx).copied().unwrap_or(0.0)
     }
 
-    /// Starts from what others of its kind know; signals unknown to them stay unknown.
+    /// Starts from the statistics of its kind; signals unknown to the kind stay unknown.
     pub fn borrow(&mut self, known: &[Moments]) {
         for ((own, quantiles), known) in self.moments.iter_mut().zip(&mut self.quantiles).zip(known) {
             if known.points > 0.0 {
@@ -157,8 +157,8 @@ impl ExponentialMoments {
         }
     }
 
-    /// The distance of each signal from its mean, in deviations; 0 within the floor, where the signal is
-    /// missing, and while little is known.
+    /// Distance of each signal from its mean, in deviations; 0 within the noise floor, for a missing signal, and with
+    /// too little history.
     pub fn z(&self, point: &Point) -> Vec<f64> {
         let each = self.moments.iter().zip(&self.floors).zip(point.values.iter().zip(&point.missing));
         each.map(|((known, floor), (value, missing))| {
@@ -171,18 +171,18 @@ impl ExponentialMoments {
         .collect()
     }
 
-    /// The floor's share in the variance of each signal's z, within 0 and 1.
+    /// Share of the noise floor in the variance of each signal's z, between 0 and 1.
     pub fn noise(&self) -> Vec<f64> {
         let each = self.moments.iter().zip(&self.floors);
         each.map(|(known, floor)| (floor / DEVIATIONS_PER_FLOOR / known.deviation(*floor)).powi(2)).collect()
     }
 
-    /// Believes what comes as if no more than `points` had been learned: the old normal is to be left behind.
+    /// Limits the weight of the history to `points`, so that new values are learned quickly after an acceptance.
     pub fn forget_down_to(&mut self, points: f64) {
         self.moments.iter_mut().for_each(|it| it.points = it.points.min(points));
     }
 
-    /// Learns the signals that the point has.
+    /// Learns the signals that are present in the point.
     pub fn learn(&mut self, point: &Point, lesson: LearnStep) {
         for (idx, known) in self.moments.iter_mut().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
             known.learn(point.values[idx], lesson, self.forgetting);

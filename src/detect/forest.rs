@@ -17,16 +17,16 @@ use super::tree_builder::{TreeBuilder, search_length};
 
 mod validate;
 
-/// The most signals that a row can have.
+/// Largest number of values in a row.
 pub const WIDTH_MAX: usize = 256;
 
-/// The most trees in a forest; scores change little after the first hundred.
+/// Largest number of trees; scores change little after the first hundred.
 pub const TREES_MAX: usize = 1_000;
 
-/// The most rows that a tree grows on; memory and time grow with it.
+/// Largest number of rows for a tree; memory and time grow with it.
 pub const SAMPLE_MAX: usize = 4_096;
 
-/// Rows of one width, one after the other.
+/// Contiguous rows of equal width.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FeatureRows {
     width: usize,
@@ -34,12 +34,12 @@ pub struct FeatureRows {
 }
 
 impl FeatureRows {
-    /// No rows yet, each of `width` values.
+    /// Creates an empty set of rows with `width` values each.
     pub fn new(width: usize) -> Self {
         Self { width, values: Vec::new() }
     }
 
-    /// Adds a row; one of another width is cut, or filled with 0.
+    /// Adds a row; one of another width is truncated or padded with 0.
     pub fn push(&mut self, row: &[f32]) {
         debug_assert_eq!(row.len(), self.width, "rows of one width");
         let end = self.values.len() + self.width;
@@ -52,33 +52,33 @@ impl FeatureRows {
         self.width
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.values.len().checked_div(self.width).unwrap_or(0)
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// A row by its number; an empty one when there is none.
+    /// The row with this index, or an empty one beyond the last.
     pub fn row(&self, idx: usize) -> &[f32] {
         self.values.get(idx * self.width..(idx + 1) * self.width).unwrap_or_default()
     }
 
-    /// The rows in their order.
+    /// The rows in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.width.max(1))
     }
 }
 
-/// How a forest is grown.
+/// Options of the training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForestOptions {
-    /// Trees.
+    /// Number of trees.
     pub trees: usize,
-    /// Rows that each tree grows on; all of them when there are fewer.
+    /// Number of rows for each tree; all rows if there are fewer.
     pub sample_size: usize,
 }
 
@@ -88,21 +88,21 @@ impl Default for ForestOptions {
     }
 }
 
-/// Why no forest was grown.
+/// Why training failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrainError {
-    /// It takes at least two rows to cut between them.
+    /// At least two rows are needed for a cut.
     TooFewRows(usize),
-    /// Rows without a value, or with more than [`WIDTH_MAX`].
+    /// Rows are empty, or have more than [`WIDTH_MAX`] values.
     Width(usize),
-    /// A value is infinite or not a number.
+    /// A value is infinite or NaN.
     NotFinite {
-        /// The number of the row, from 0.
+        /// Index of the row, from 0.
         row: usize,
     },
-    /// Less than one tree, or more than [`TREES_MAX`].
+    /// Fewer than one tree, or more than [`TREES_MAX`].
     Trees(usize),
-    /// Less than two rows for a tree, or more than [`SAMPLE_MAX`].
+    /// Fewer than two rows for a tree, or more than [`SAMPLE_MAX`].
     Sample(usize),
 }
 
@@ -120,12 +120,12 @@ impl fmt::Display for TrainError {
 
 impl std::error::Error for TrainError {}
 
-/// Four values at a time: what every 64-bit machine adds and multiplies at once. The order of additions is fixed by
-/// it, so sums do not depend on the compiler's choice of instructions.
+/// Four values, the vector width of every 64-bit machine. It fixes the order of additions, so sums do not depend on
+/// the instructions that the compiler chooses.
 pub(super) type Lanes = [f32; LANES];
 pub(super) const LANES: usize = 4;
 
-/// Trees that descend side by side.
+/// Number of trees that descend in parallel.
 const IN_FLIGHT: usize = 8;
 
 /// Lanes of the widest row and its constant 1.
@@ -138,20 +138,20 @@ pub struct Forest {
     trees: usize,
     /// Levels of cuts; a tree has `2^depth` leaves.
     depth: u32,
-    /// The mean path length in a random search tree of as many rows as each tree grew on.
+    /// Mean path length of an unsuccessful search in a binary search tree with the number of rows of a tree.
     typical: f64,
-    /// Nodes that have rows on both sides of their cut.
+    /// Number of nodes with rows on both sides of their cut.
     splits: usize,
-    /// Normal vectors with minus the threshold behind; the first is all zeros.
+    /// Normal vectors, each followed by minus its threshold; the first is all zeros.
     planes: Vec<Lanes>,
-    /// Which plane a node cuts with, `2^depth` a tree; place 0 of each tree is not used.
+    /// Plane index of each node, `2^depth` for each tree; index 0 of each tree is unused.
     plane_of: Vec<u32>,
-    /// Path lengths, `2^depth` a tree.
+    /// Path lengths, `2^depth` for each tree.
     leaves: Vec<f32>,
 }
 
 impl fmt::Debug for Forest {
-    /// The size of it: the nodes would fill pages.
+    /// Prints only sizes, because the nodes would fill pages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { width, trees, depth, splits, .. } = self;
         write!(f, "Forest {{ width: {width}, trees: {trees}, depth: {depth}, splits: {splits} }}")
@@ -159,7 +159,7 @@ impl fmt::Debug for Forest {
 }
 
 impl Forest {
-    /// Grows a forest. Equal rows, options and seed give an equal forest on every machine.
+    /// Trains a forest. Equal rows, options and seed give an equal forest on every machine.
     pub fn train(rows: &FeatureRows, options: &ForestOptions, seed: u64) -> Result<Self, TrainError> {
         check_trainable(rows, options)?;
         let sample = options.sample_size.min(rows.len());
@@ -181,13 +181,13 @@ impl Forest {
         })
     }
 
-    /// How strange a row is, above 0 and below 1: `2^(-E(h) / c(sample))` of the paper. About 0.5 where rows are
-    /// as hard to set apart as in random data, higher where they stand alone.
+    /// Anomaly score of a row, between 0 and 1: `2^(-E(h) / c(sample))` of the paper. About 0.5 for rows that are as
+    /// hard to isolate as in random data, higher for isolated rows.
     pub fn score(&self, row: &[f32]) -> f64 {
         debug_assert_eq!(row.len(), self.width, "a row of the width trained on");
         let mut lanes = [[0.0; LANES]; CHUNKS_MAX];
         fill(&mut lanes, row, self.width);
-        // One copy of the descent for each usual number of lanes: the compiler unrolls its products.
+        // One instance of the descent for each usual number of lanes, so that the compiler unrolls its products.
         let path = match chunks(self.width) {
             1 => self.path::<1>(&lanes),
             2 => self.path::<2>(&lanes),
@@ -202,7 +202,7 @@ impl Forest {
         (-path / (self.trees as f64 * self.typical)).exp2()
     }
 
-    /// The sum of the path lengths in all trees; `CHUNKS` is 0 when the number of lanes is not known beforehand.
+    /// Sum of the path lengths in all trees; `CHUNKS` is 0 if the number of lanes is not known at compile time.
     fn path<const CHUNKS: usize>(&self, row: &[Lanes; CHUNKS_MAX]) -> f64 {
         let chunks = if CHUNKS == 0 { chunks(self.width) } else { CHUNKS };
         let row = &row[..chunks];
@@ -220,13 +220,13 @@ impl Forest {
         self.width
     }
 
-    /// Nodes that have rows on both sides of their cut. A forest without one tells nothing from anything, unless
-    /// all rows were equal.
+    /// Number of nodes with rows on both sides of their cut. A forest without any distinguishes nothing, unless all
+    /// rows were equal.
     pub fn splits(&self) -> usize {
         self.splits
     }
 
-    /// Memory it takes, in bytes.
+    /// Memory size, in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
             + size_of_val(self.planes.as_slice())
@@ -234,7 +234,7 @@ impl Forest {
             + size_of_val(self.leaves.as_slice())
     }
 
-    /// A number that tells forests apart: FNV-1a (Fowler, Noll, Vo) of everything that a score depends on.
+    /// Hash that identifies a forest: FNV-1a (Fowler, Noll, Vo) of everything that affects a score.
     pub fn digest(&self) -> u64 {
         let planes = self.planes.iter().flatten().chain(&self.leaves).map(|it| it.to_bits());
         let shape = [self.width as u32, self.trees as u32, self.depth];
@@ -248,8 +248,7 @@ impl Forest {
             })
     }
 
-    /// The path lengths of the row in [`IN_FLIGHT`] trees from `first` on; the last tree stands in for those that
-    /// are not there.
+    /// Path lengths of the row in [`IN_FLIGHT`] trees from `first` on; beyond the last tree, the last one is repeated.
     #[inline]
     fn descend<const CHUNKS: usize>(&self, row: &[Lanes], first: usize) -> [f32; IN_FLIGHT] {
         let size = 1_usize << self.depth;
@@ -287,12 +286,12 @@ fn check_trainable(rows: &FeatureRows, options: &ForestOptions) -> Result<(), Tr
     }
 }
 
-/// Lanes of a row and its constant 1.
+/// Number of lanes of a row and its constant 1.
 pub(super) fn chunks(width: usize) -> usize {
     (width + 1).div_ceil(LANES)
 }
 
-/// Writes a row, the 1 that the threshold is multiplied with, and zeros.
+/// Writes a row, the constant 1 for the threshold, and zero padding.
 pub(super) fn fill(lanes: &mut [Lanes], row: &[f32], width: usize) {
     let values = lanes.as_flattened_mut();
     let known = row.len().min(width);
@@ -301,8 +300,8 @@ pub(super) fn fill(lanes: &mut [Lanes], row: &[f32], width: usize) {
     values[width] = 1.0;
 }
 
-/// The products of a row with one plane for each tree in flight. Kept apart on purpose: inlined, the additions that
-/// follow make the compiler work on two lanes at a time instead of four.
+/// Products of a row with one plane of each tree in flight. Not inlined on purpose: inlined, the following additions
+/// make the compiler use two lanes instead of four.
 #[inline(never)]
 fn multiply<const CHUNKS: usize>(
     row: &[Lanes],

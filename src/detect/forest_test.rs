@@ -1,4 +1,4 @@
-//! Tests of the forest, in their own file for its size.
+//! Tests of the forest.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -40,14 +40,14 @@ fn what_lies_outside_scores_higher_at_every_width() {
 
 #[test]
 fn scores_are_those_of_the_paper() {
-    // Two rows: one cut, c(2) = 1. Between the rows the path is 1 long, and so is it elsewhere.
+    // Two rows: one cut, c(2) = 1. The path has length 1 between the rows and outside.
     let mut rows = FeatureRows::new(1);
     rows.push(&[0.0]);
     rows.push(&[1.0]);
     let forest = Forest::train(&rows, &ForestOptions::default(), 3).unwrap();
     assert_eq!(forest.splits(), 100);
     assert!((forest.score(&[0.4]) - 0.5).abs() < 1e-9);
-    // A whole cloud: its median row is close to 0.5, as the paper has it, and a lonely row is above 0.6.
+    // A cloud: its median row scores close to 0.5, as in the paper, and an isolated row above 0.6.
     let rows = cloud(2, 2000, 4);
     let forest = Forest::train(&rows, &ForestOptions::default(), 5).unwrap();
     let median = median_score(&forest, &rows);
@@ -62,7 +62,7 @@ fn equal_seeds_grow_equal_forests() {
     assert_eq!(train(7), train(7));
     assert_eq!(train(7).digest(), train(7).digest());
     assert_ne!(train(7).digest(), train(8).digest());
-    // The fingerprint of an unintended change: other machines must find the same number.
+    // The digest reveals unintended changes, and differences between machines.
     assert_eq!(format!("{:016x}", train(7).digest()), "0164e06427f2ce32");
 }
 

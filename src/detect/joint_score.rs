@@ -6,29 +6,29 @@
 
 use super::{DetectorOutput, Outputs};
 
-/// How many of the largest deviations count.
+/// Number of largest deviations that count.
 const TOP: usize = 5;
-/// Their mean is divided by this, so that it weighs as one of three parts.
+/// Divisor of their mean, so that it weighs as one of three parts.
 const TOP_SCALE: f64 = 6.0;
-/// No signal counts as further out than this, in deviations: one that leaps alone by hundreds of them, as counters of
-/// packets do, is no fault of the whole host.
+/// Largest deviation of one signal. A single signal that jumps by hundreds of deviations, as packet counters do, is no
+/// fault of the whole host.
 const TOP_CLIP: f64 = 30.0;
-/// The score of a forest for a point as isolated as the average one.
+/// Score of the forest for a point of average isolation.
 const FOREST_NEUTRAL: f64 = 0.5;
-/// When every signal moves as never before, this is added.
+/// Added if all signals change in a new way.
 const NOVELTY_SCALE: f64 = 10.0;
 
-/// The joint score of a point and what each signal adds to it.
+/// The joint score of a point, with the contribution of each signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JointScore {
-    /// 0 is utterly ordinary; the shipped limit is 5.
+    /// On the raw scale: 0 is normal, and the default threshold is 5.
     pub score: f64,
-    /// One signed share a signal; their sum is `score`.
+    /// Signed contribution of each signal; their sum is `score`.
     pub shares: Vec<f64>,
 }
 
-/// Joins the deviations with the opinions of the detectors; one that abstains is neutral. `limit` is what an absence or an
-/// excursion raises the score to, on the raw scale.
+/// Combines the deviations with the outputs of the detectors; one that abstains has no effect. `limit` is the
+/// threshold on the raw scale, to which an absence or a level extreme raises the score.
 pub fn joint_score(z: &[f64], outputs: &Outputs, limit: f64) -> JointScore {
     let lift = match outputs.forest {
         DetectorOutput::Abstain => 1.0,
@@ -49,8 +49,8 @@ fn add(shares: &mut [f64], verdict: &DetectorOutput, scale: f64) {
     }
 }
 
-/// Brings the sum up to what the verdict alone is worth. It is not added: where other detectors see the fault too, it is
-/// no odder because a signal ceased, and a signal that rests for long is to be no more than an alarm of its own.
+/// Raises the sum to the value of this output alone. It is not added: a fault that other detectors see is no larger
+/// because a signal is absent as well, and a long constant signal is only an anomaly of its own.
 fn raise(shares: &mut [f64], verdict: &DetectorOutput, scale: f64) {
     if let DetectorOutput::Score { shares: own, .. } = verdict {
         let whole: f64 = own.iter().sum();
@@ -61,7 +61,7 @@ fn raise(shares: &mut [f64], verdict: &DetectorOutput, scale: f64) {
     }
 }
 
-/// The mean of the largest deviations, scaled, as one share a signal.
+/// Mean of the largest deviations, scaled, as one contribution for each signal.
 fn top(z: &[f64]) -> Vec<f64> {
     let count = TOP.min(z.len());
     let mut order: Vec<usize> = (0..z.len()).collect();

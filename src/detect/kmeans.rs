@@ -1,22 +1,23 @@
-//! k-means with two centers, and the largest distance of its own points from both.
+//!
+//! k-means with two centers, and the range of distances of the training vectors from both.
 //!
 //! It is the model of Netdata's anomaly detection (`src/ml/ad_charts.cc`): the distance of a vector is the mean of its
-//! distances to both centers, scaled by the least and the greatest distance of the training vectors.
+//! distances to both centers, scaled by the smallest and the largest distance of the training vectors.
 
 use serde::{Deserialize, Serialize};
 
 /// Values in a vector.
 pub const WIDTH: usize = 6;
 
-/// So many values of one signal.
+/// Consecutive values of one signal.
 pub type Vector = [f64; WIDTH];
 
-/// Lloyd's steps at most; it nearly always stands still after a few dozen.
+/// Largest number of Lloyd's steps; a few dozen nearly always suffice.
 const STEPS_MAX: usize = 1_000;
-/// From this share of the way between the least and the greatest distance on, a vector is new.
+/// Scaled distance from which a vector is new.
 const NEW: f64 = 0.99;
 
-/// Two centers and the range of distances around them.
+/// Two centers and the range of distances from them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KMeans {
     centers: [Vector; 2],
@@ -25,8 +26,8 @@ pub struct KMeans {
 }
 
 impl KMeans {
-    /// A model of these vectors. The first centers are the first vector and the one furthest from it; nothing of
-    /// no vectors.
+    /// Fits a model to these vectors; `None` without vectors. The first centers are the first vector and the one
+    /// furthest from it.
     pub fn fit(vectors: &[Vector]) -> Option<Self> {
         let first = *vectors.first()?;
         let mut centers = [first, first];
@@ -52,7 +53,7 @@ impl KMeans {
         Some(model)
     }
 
-    /// Whether a vector is unlike all that the model was made from. To a model of a constant nothing is new.
+    /// Whether a vector differs from all training vectors. For a model of a constant, no vector is new.
     pub fn is_new(&self, vector: &Vector) -> bool {
         let range = self.greatest - self.least;
         range > 0.0 && ((self.distance(vector) - self.least) / range).abs() >= NEW
@@ -64,7 +65,8 @@ impl KMeans {
     }
 }
 
-/// Gives each vector to the nearer center and moves the centers to their means; whether any vector changed sides.
+/// Assigns each vector to the nearer center and moves the centers to their means; returns whether any assignment
+/// changed.
 fn step(vectors: &[Vector], centers: &mut [Vector; 2], side: &mut [Option<bool>]) -> bool {
     let mut sums = [[0.0; WIDTH]; 2];
     let mut counts = [0.0; 2];
@@ -105,7 +107,7 @@ mod tests {
         check(&values, 9.0, true);
         check(&values, -4.0, true);
         check(&values, 5.15, false);
-        // Between both centers the mean of the distances is as small as on either.
+        // Between both centers, the mean distance is as small as at either.
         check(&values, 2.5, false);
     }
 

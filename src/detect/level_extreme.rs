@@ -14,67 +14,67 @@ use crate::codec::COUNT_MAX;
 
 /// Half-life of the smoothing, in points.
 const SMOOTH: f64 = 5.0;
-/// A signal cannot be further out than this, in deviations: one point alone, however far out, is no excursion.
+/// Largest distance of a signal, in deviations, so that a single outlier is no extreme.
 const CLIP: f64 = 19.0;
-/// No excursion is less far, in smoothed deviations: a step of three of them is one, once it has lasted a while.
+/// Smallest smoothed distance of an extreme, in deviations. A lasting step of three deviations is one.
 const FAR: f64 = 2.5;
-/// An excursion is half as far again as any before it.
+/// An extreme exceeds the largest earlier distance by this factor.
 const FACTOR: f64 = 1.5;
-/// What counts as before is filed twice a day, after it was kept aside for as long.
+/// Number of blocks per day. A block counts as earlier only after it has been set aside for the length of another.
 const BLOCKS_PER_DAY: f64 = 2.0;
-/// Blocks that have to be known before there is an opinion: three days.
+/// Blocks needed before the detector scores: three days.
 const BLOCKS_MIN: usize = 6;
-/// A signal is back when two points in a row are less than this share of the smoothed distance out.
+/// A signal is back if two consecutive points are below this share of the smoothed distance.
 const NOW_MIN: f64 = 0.5;
-/// An excursion is over for what is learned of it once it is below this share of one; or one that wavers would soon be
-/// a habit.
+/// For learning, an extreme ends below this share of the threshold; otherwise a fluctuating one would soon be a habit.
 const OVER: f64 = 0.5;
-/// What is nearly an excursion, no less than this share of one, begins no episode but keeps one open that began.
+/// From this share of the threshold on, a near extreme keeps an episode open, but does not start one.
 const KEEP_MIN: f64 = 0.7;
-/// Highest share, in units of the limit of the joint score. A little above 1, as that is smoothed and comes up to it
-/// only slowly; not more, as one signal is not worse than a fault that shows in all.
+/// Largest contribution; 1 is the threshold of the joint score. It is slightly above 1, because the smoothed score
+/// approaches it slowly, and not higher, because one signal is no worse than a fault that affects all.
 const SHARE_MAX: f64 = 1.2;
-/// An excursion of so many days is the new normal, as an episode is by default after six hours.
+/// Days after which an extreme is normal; equal to the default time of accepting an episode.
 const ACCEPT_DAYS: f64 = 0.25;
-/// So many excursions, the older ones half forgotten, are a habit: then they are ordinary.
+/// This number of extremes, with exponential forgetting, is a habit: they are then normal.
 const HABIT: f64 = 2.5;
 
-/// Compares how far each signal stays out with the furthest before.
+/// Compares the distance at which each signal stays with its largest earlier distance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LevelExtreme {
     forgetting: f64,
     smooth: f64,
-    /// Points of a block.
+    /// Number of points in a block.
     block: usize,
-    /// After so many points an excursion is the new normal.
+    /// Number of points after which an extreme is normal.
     accept: f64,
     /// Whole points so far.
     points: usize,
-    /// Nothing for a signal without a noise floor.
+    /// `None` for a signal without a noise floor.
     signals: Vec<Option<SignalExtremes>>,
 }
 
-/// What is known of one signal.
+/// The history of one signal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct SignalExtremes {
     /// Its smoothed distance.
     level: f64,
     /// Its last distance.
     last: f64,
-    /// Below and above what is expected.
+    /// Below and above the expected value.
     sides: [SideExtreme; 2],
 }
 
-/// How far a signal goes on one side, in smoothed deviations.
+/// Distances of a signal on one side, in smoothed deviations.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct SideExtreme {
-    /// The furthest before, slowly forgotten.
+    /// Largest earlier distance, slowly forgotten.
     furthest: f64,
-    /// The furthest of this block and of the last one.
+    /// Largest distance of the current and of the previous block.
     aside: [f64; 2],
-    /// Points of the excursion under way, and the furthest of it and of those that are no habit yet.
+    /// Number of points of the current extreme, and the largest distance of it and of recent extremes that are no
+    /// habit yet.
     now: (f64, f64),
-    /// How many excursions there were, slowly forgotten.
+    /// Number of extremes, slowly forgotten.
     habit: f64,
 }
 
@@ -83,7 +83,7 @@ impl SignalExtremes {
         self.level + share * (z.clamp(-CLIP, CLIP) - self.level)
     }
 
-    /// How far that is; 1 and more is an excursion.
+    /// Distance divided by its threshold; from 1 on it is an extreme.
     fn ratio(&self, level: f64) -> f64 {
         let side = &self.sides[usize::from(level > 0.0)];
         level.abs() / (FACTOR * side.furthest).max(FAR)
@@ -91,7 +91,7 @@ impl SignalExtremes {
 }
 
 impl SideExtreme {
-    /// The next whole point, so far out on this side, and what that is of an excursion.
+    /// Learns a whole point with its distance on this side and the ratio of that distance.
     fn learn(&mut self, distance: f64, ratio: f64, accept: f64, lesson: LearnStep) {
         let (points, furthest) = &mut self.now;
         if ratio >= if *points > 0.0 { OVER } else { 1.0 } {
@@ -121,7 +121,7 @@ impl SideExtreme {
         self.now.1 *= 1.0 - share;
     }
 
-    /// A block is over: the last one counts as before.
+    /// Ends a block: the previous one counts as earlier from now on.
     fn advance_day(&mut self) {
         let [this, last] = self.aside;
         self.furthest = self.furthest.max(last);
@@ -141,7 +141,7 @@ impl LevelExtreme {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Option<SignalExtremes>, &Option<SignalExtremes>)| {
             one.is_some() == other.is_some()
@@ -157,7 +157,7 @@ impl LevelExtreme {
         self.points >= BLOCKS_MIN * self.block
     }
 
-    /// How far signal `idx` is out now; 0 where it is missing or back.
+    /// Present ratio of a signal; 0 if it is missing or back.
     fn ratio(&self, signal: &SignalExtremes, view: &PointView<'_>, idx: usize) -> f64 {
         let z = view.z[idx];
         let level = signal.smoothed(z, self.smooth);
@@ -226,7 +226,7 @@ mod tests {
             Self(LevelExtreme::new(&shape))
         }
 
-        /// Judges and learns a distance of the first signal, and tells the score; the second one is quiet.
+        /// Scores and learns a distance of the first signal, and returns the score; the second signal is quiet.
         fn step(&mut self, z: f64) -> Option<f64> {
             let point = Point { values: vec![0.0; 2], missing: vec![false; 2], ..Point::default() };
             let view = PointView { point: &point, z: &[z, 0.0], noise: &[0.0; 2], threshold_factor: 1.0 };
@@ -244,12 +244,12 @@ mod tests {
         }
     }
 
-    /// An hour's burst of this size each day.
+    /// A burst of this size for one hour a day.
     fn burst(size: f64) -> impl Fn(usize) -> f64 {
         move |t| if t % DAY < 12 { size } else { ((t * 7919) % 3) as f64 - 1.0 }
     }
 
-    /// After four days with a burst, what a stay of 20 points at `z` scores at its end.
+    /// After four days with a burst, checks the score at the end of 20 points at `z`.
     fn check(before: f64, z: f64, expected: bool) {
         let mut loop_ = Loop::new(1.0);
         assert_eq!(loop_.days(4, burst(before)), 0, "bursts of every day are none");
@@ -264,7 +264,7 @@ mod tests {
         check(0.0, -4.0, true);
         check(6.0, 6.5, false);
         check(6.0, 10.0, true);
-        // On the other side it never went that far.
+        // On the other side, it never went that far.
         check(6.0, -6.0, true);
     }
 

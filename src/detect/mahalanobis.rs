@@ -5,22 +5,22 @@ use serde::{Deserialize, Serialize};
 use super::{LearnStep, gain};
 use crate::codec;
 
-/// Share by which covariances between signals are shrunk towards none (Ledoit and Wolf, 2004).
+/// Share by which covariances are shrunk towards zero (Ledoit and Wolf, 2004).
 const SHRINKAGE: f64 = 0.1;
-/// This share of [`SHRINKAGE`] is added to each variance, so that a signal that never moves can be divided by.
+/// This share of [`SHRINKAGE`] is added to each variance, so that the matrix stays invertible with constant signals.
 const TARGET: f64 = 0.2;
-/// The inverse is made anew after this many points at the latest.
+/// Largest number of points between two updates of the inverse.
 const REFRESH_POINTS: f64 = 60.0;
-/// A covariance is trusted fully once this many points a dimension are known; until then it is blended with
-/// the identity, as a covariance of few points is blind in most directions and sees ghosts there.
+/// Number of points per dimension from which the covariance is fully used. With fewer, it is blended with the
+/// identity, because a covariance of few points has arbitrary directions of small variance.
 const POINTS_PER_DIMENSION: f64 = 10.0;
 
-/// Mean and covariance of a vector, forgotten exponentially.
+/// Exponentially weighted mean and covariance of a vector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Mahalanobis {
     mean: Vec<f64>,
     covariance: SquareMatrix,
-    /// Inverse of the shrunk covariance, as of the last refresh.
+    /// Inverse of the shrunk covariance at the last update.
     precision: SquareMatrix,
     forgetting: f64,
     points: f64,
@@ -28,7 +28,7 @@ pub struct Mahalanobis {
 }
 
 impl Mahalanobis {
-    /// Knows nothing: mean 0 and an independent covariance of 1.
+    /// Creates mean 0 and an identity covariance.
     pub fn new(width: usize, forgetting: f64) -> Self {
         Self {
             mean: vec![0.0; width],
@@ -40,7 +40,7 @@ impl Mahalanobis {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         self.mean.len() == fresh.mean.len()
             && self.covariance.is_as_large(&fresh.covariance)
@@ -48,8 +48,8 @@ impl Mahalanobis {
             && codec::same(self.forgetting, fresh.forgetting)
     }
 
-    /// The distance, divided by the square root of the width, and what each dimension adds to it (signed; the
-    /// sum is the distance).
+    /// The distance divided by the square root of the width, and the signed contribution of each dimension; their sum
+    /// is the distance.
     pub fn distance(&self, x: &[f64]) -> (f64, Vec<f64>) {
         let error: Vec<f64> = x.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
         let mut shares: Vec<f64> =
@@ -62,19 +62,19 @@ impl Mahalanobis {
         (distance, shares)
     }
 
-    /// Learns `x`; `noise` is the variance that is added to each dimension.
+    /// Learns `x`; `noise` is the variance to add to each dimension.
     pub fn learn(&mut self, x: &[f64], lesson: LearnStep, noise: impl Fn(usize) -> f64) {
-        // The identity it starts from counts as one point.
+        // The initial identity counts as one point.
         let a = gain(self.forgetting, lesson, self.points + 1.0);
         let error: Vec<f64> = x.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
         self.mean.iter_mut().zip(&error).for_each(|(mean, error)| *mean += a * error);
-        // Symmetric: nothing reads what is above the diagonal.
+        // Symmetric: only the lower triangle is used.
         for (i, (row, own)) in self.covariance.rows_mut().zip(&error).enumerate() {
             let scaled = a * own;
             row[..=i].iter_mut().zip(&error).for_each(|(c, other)| *c = (1.0 - a) * (*c + scaled * other));
         }
         self.points += lesson.weight;
-        // While young it changes fast, so it is refreshed after a tenth of what is known.
+        // It changes fast at first, so it is updated whenever the history grows by a tenth.
         let young = self.points < 10.0 * REFRESH_POINTS;
         let refreshes = |points: f64| (points / REFRESH_POINTS).floor();
         if young && self.points - self.refreshed >= (self.points / 10.0).max(1.0)
@@ -93,7 +93,7 @@ impl Mahalanobis {
             row.iter_mut().for_each(|it| *it *= known * (1.0 - SHRINKAGE));
             row[i] = known * own + (1.0 - known);
         }
-        // A covariance that cannot be inverted (it would have to hold huge numbers) leaves the old inverse.
+        // A covariance that cannot be inverted, because of huge values, keeps the old inverse.
         if let Some(inverse) = shrunk.inverse() {
             self.precision = inverse;
         }
@@ -101,7 +101,7 @@ impl Mahalanobis {
     }
 }
 
-/// Eight sums side by side, so that the compiler can use vector registers; the order is fixed.
+/// Eight partial sums, so that the compiler can use vector registers in a fixed order.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
@@ -148,10 +148,10 @@ impl SquareMatrix {
         &self.cells[i * self.width..(i + 1) * self.width]
     }
 
-    /// Inverse by Cholesky's decomposition; nothing when the matrix is not positive definite.
+    /// Inverse by Cholesky decomposition; `None` if the matrix is not positive definite.
     fn inverse(&self) -> Option<Self> {
         let lower = self.cholesky()?;
-        // Row j of the inverse of the lower factor, transposed: solves L y = e_j.
+        // Row j of the transposed inverse of the lower factor: solves L y = e_j.
         let mut inverse_of_lower = Self::zero(self.width);
         for j in 0..self.width {
             for i in j..self.width {
@@ -218,7 +218,7 @@ mod tests {
         assert!(square(&[f64::NAN]).inverse().is_none());
     }
 
-    /// Points along a diagonal: a broken correlation is further out than a point far along it.
+    /// Points along a diagonal: a point off the diagonal is more distant than one far along it.
     #[test]
     fn a_broken_correlation_is_far_and_shares_add_up() {
         let mut known = Mahalanobis::new(2, 1e-4);

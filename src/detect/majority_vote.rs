@@ -1,15 +1,15 @@
 //! The majority vote of the detectors that vote and do not abstain.
 
-/// What the voters say together.
+/// The result of a vote.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VoteResult {
-    /// Whether more than half of them see an anomaly.
+    /// Whether more than half vote for an anomaly.
     pub anomalous: bool,
-    /// The share that agrees with the majority, within 0.5 and 1.
+    /// Share that agrees with the majority, between 0.5 and 1.
     pub confidence: f64,
 }
 
-/// Counts the votes; nothing when all abstain.
+/// Counts the votes; `None` if all abstain.
 pub fn majority(votes: impl IntoIterator<Item = Option<bool>>) -> Option<VoteResult> {
     let (mut for_it, mut all) = (0u32, 0u32);
     for vote in votes.into_iter().flatten() {

@@ -12,49 +12,49 @@ use super::kmeans::{KMeans, Vector, WIDTH};
 use super::{DetectorOutput, FeatureSpec, LearnStep, PointView};
 use crate::codec::{self, COUNT_MAX};
 
-/// Spans that a movement has to be new to.
+/// Number of models of a signal, to all of which a change must be new.
 const MODELS_MAX: usize = 18;
-/// Hours of points that a model is made from.
+/// Hours of points on which a model is fitted.
 const SPAN_HOURS: usize = 6;
 /// Hours between two models.
 const EVERY_HOURS: usize = 3;
-/// Points of a span at most, however short the points are.
+/// Largest number of points on which a model is fitted.
 const SPAN_POINTS_MAX: usize = 4_096;
-/// A change is taken over so many points, as the mean of as many single changes.
+/// Number of single changes that a smoothed change averages.
 const SMOOTHED: usize = 3;
-/// The share is of at least so many signals, or a single one would be all of a small host.
+/// Smallest denominator of the share, so that one signal is not all of a small host.
 const SIGNALS_MIN: usize = 8;
-/// From this share of new signals on there is an anomaly by this alone.
+/// Share of new signals from which a point is anomalous.
 const THRESHOLD: f64 = 0.5;
 
-/// Counts the signals that move as they never did.
+/// Counts the signals that change in a new way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Novelty {
     signals: Vec<KnownMoves>,
-    /// Points of a model.
+    /// Number of points for a model.
     span: usize,
-    /// Points between two models.
+    /// Number of points between two models.
     every: usize,
     /// Whole points so far.
     points: usize,
-    /// What is left of the held share after a point.
+    /// Factor by which the held share decays with each point.
     fade: f64,
-    /// The highest share of late, by signal.
+    /// Held share of each signal.
     held: Vec<f64>,
 }
 
-/// What is known of one signal.
+/// The history of one signal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct KnownMoves {
     floor: f64,
-    /// Values of whole points, oldest first: a span and what its first vectors look back on.
+    /// Values of whole points, oldest first: enough for a model and the preceding points of its first vectors.
     past: VecDeque<f64>,
-    /// Newest first, as the newest is the likeliest to know a movement.
+    /// Newest first, because the newest most likely recognizes a change.
     models: VecDeque<KMeans>,
 }
 
 impl KnownMoves {
-    /// Whether what the signal does with this value is new to all models.
+    /// Whether the change to this value is new to all models.
     fn is_new(&self, value: f64) -> bool {
         if self.models.is_empty() || self.past.len() < LOOK_BACK {
             return false;
@@ -64,10 +64,10 @@ impl KnownMoves {
         moved > self.floor && self.models.iter().all(|it| it.is_new(&vector))
     }
 
-    /// The newest changes if `value` came next.
+    /// The newest vector if `value` came next.
     fn newest(&self, value: f64) -> Vector {
         let last = self.past.len();
-        // `back` 0 is the value itself, 1 the newest that was learned.
+        // `back` 0 is the value itself, 1 the newest learned one.
         let at = |back: usize| if back == 0 { value } else { self.past[last - back] };
         std::array::from_fn(|lag| (at(lag) - at(lag + SMOOTHED)) / SMOOTHED as f64)
     }
@@ -79,13 +79,13 @@ impl KnownMoves {
         self.past.push_back(value);
     }
 
-    /// A model of the last span.
+    /// Fits a model to the last points.
     fn model(&mut self, span: usize) {
         let past = self.past.make_contiguous();
         let Some(first) = past.len().checked_sub(span) else { return };
         let change = |idx: usize| match idx.checked_sub(SMOOTHED) {
             Some(before) => (past[idx] - past[before]) / SMOOTHED as f64,
-            // The very first points: nothing was before them.
+            // The first points have no predecessors.
             None => 0.0,
         };
         let vector = |idx: usize| std::array::from_fn(|lag| change(idx.saturating_sub(lag)));
@@ -97,7 +97,7 @@ impl KnownMoves {
     }
 }
 
-/// Points before the newest that its vector needs.
+/// Number of earlier points that a vector needs.
 const LOOK_BACK: usize = WIDTH - 1 + SMOOTHED;
 
 impl Novelty {
@@ -117,7 +117,7 @@ impl Novelty {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&KnownMoves, &KnownMoves)| {
             codec::same(one.floor, other.floor)
@@ -132,7 +132,7 @@ impl Novelty {
             && self.held.len() == fresh.held.len()
     }
 
-    /// The share that each signal has in the novelty of this point, held from those before.
+    /// Contribution of each signal to the novelty of this point, including held ones.
     fn shares(&self, view: &PointView<'_>) -> Vec<f64> {
         let share = 1.0 / self.signals.len().max(SIGNALS_MIN) as f64;
         let values = view.point.values.iter().zip(&view.point.missing);
@@ -178,7 +178,7 @@ mod tests {
 
     const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
-    /// Nine signals of noise, four points an hour; then each signal of `jumps` moves by `by`. The share found.
+    /// Nine signals of noise, four points an hour; then each signal of `jumps` moves by `by`. Returns the share found.
     fn check(hours: usize, floor: f64, jumps: usize, by: f64, expected: Option<f64>) {
         let shape = FeatureSpec {
             points_per_day: 96.0,
@@ -200,7 +200,7 @@ mod tests {
             novelty.judge(&PointView { point: &point, z: &noise, noise: &noise, threshold_factor: 1.0 });
         match (verdict, expected) {
             (DetectorOutput::Score { score, .. }, Some(expected)) => {
-                // Less than one of nine signals: a span of a day and a half does not know all of the noise.
+                // Less than one of nine signals, because a day and a half does not contain all of the noise.
                 assert!((score - expected).abs() < 0.1, "{hours} h, {jumps} by {by}: {score}");
             }
             (verdict, expected) => assert_eq!(verdict.relative(), expected),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::COUNT_MAX;
 
-/// How many markers the algorithm keeps.
+/// Number of markers.
 const MARKERS: usize = 5;
 
 /// An estimate of one quantile of all values so far.
@@ -14,22 +14,22 @@ pub struct P2Quantile {
     count: usize,
     /// Heights of the markers: the minimum, three estimates, the maximum.
     heights: [f64; MARKERS],
-    /// How many values are at or below each marker.
+    /// Number of values at or below each marker.
     positions: [f64; MARKERS],
 }
 
 impl P2Quantile {
-    /// The quantile `p`, within 0 and 1.
+    /// Creates an estimate of quantile `p`, between 0 and 1.
     pub fn new(p: f64) -> Self {
         Self { p, count: 0, heights: [0.0; MARKERS], positions: [1.0, 2.0, 3.0, 4.0, 5.0] }
     }
 
-    /// Whether it can go on: no count is about to overflow.
+    /// Whether this restored state is valid: no count is close to overflow.
     pub(super) fn fits(&self) -> bool {
         self.count < COUNT_MAX
     }
 
-    /// The estimate; exact for up to five values, nothing before the first.
+    /// The estimate; exact for up to five values, `None` before the first.
     pub fn value(&self) -> Option<f64> {
         match self.count {
             0 => None,
@@ -66,7 +66,8 @@ impl P2Quantile {
         }
     }
 
-    /// Moves marker `i` by one place, its height along a parabola, or a line where that would break the order.
+    /// Moves marker `i` by one position and its height along a parabola, or along a line if the parabola would break
+    /// the order.
     fn adjust(&mut self, i: usize, step: f64) {
         let (q, n) = (&self.heights, &self.positions);
         let up = (q[i + 1] - q[i]) / (n[i + 1] - n[i]);

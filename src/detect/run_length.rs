@@ -1,66 +1,69 @@
+//!
 //! How long a signal stays in a state, such as constant or missing, and which duration is anomalous.
 //!
-//! A run is anomalous if it is much longer than the longest before, and if random changes of state would not produce it
-//! within years. Chance alone is not enough, because hosts are idle at night and at weekends. The longest run alone is not
-//! enough, because a signal that rests sometimes will eventually rest longer than before.
+//! A run is anomalous if it is much longer than the longest before, and if random changes of state would not produce
+//! it within years. Improbability alone is not enough, because hosts are idle at night and at weekends. The longest
+//! run alone is not enough, because a signal that is sometimes constant will eventually be constant for longer than
+//! before.
 
 use serde::{Deserialize, Serialize};
 
 use super::{LearnStep, forgetting, gain};
 
-/// A run is odd from so many times the longest one before on: a weekend is two and a half nights.
+/// An anomalous run exceeds the longest earlier one by this factor: a weekend is two and a half nights.
 const FACTOR: f64 = 3.0;
-/// No shorter run is odd, in points: rounding makes two or three equal values.
+/// Shortest anomalous run, in points: rounding causes two or three equal values.
 const POINTS_MIN: f64 = 5.0;
-/// The chance of an odd run to begin at any point: one in ten weeks of thirty signals with a point each 30 s.
+/// Probability that an anomalous run starts at any point by chance: one in ten weeks for thirty signals with a point
+/// every 30 s.
 const CHANCE: f64 = 1e-7;
-/// A signal that was in the state for more than this share of its points is at home in it.
+/// Above this share of its points in the state, the state is normal for a signal.
 const SHARE_MAX: f64 = 0.25;
-/// As many times as long as the run has to be what is known before it.
+/// The history before a run must be this many times as long as the run.
 const KNOWN_FACTOR: f64 = 5.0;
-/// Half-life of the share of late, in points: cells that begin to be missing now and then do so in short order.
+/// Half-life of the recent share, in points: values that become unreliable are often missing within a short time.
 const LATE: f64 = 60.0;
-/// More time than this between two points is a gap, and counts as so much, in seconds.
+/// Seconds between two points beyond which they are separated by a gap, which counts as this long.
 const GAP_MAX: f64 = 3_600.0;
-/// So many odd runs, the older ones half forgotten, are a habit: then the longest of them is ordinary.
+/// This number of anomalous runs, with exponential forgetting, is a habit: the longest of them is then normal.
 const HABIT: f64 = 2.5;
-/// A run that was odd for so many seconds is the new normal, as an episode is by default.
+/// Seconds after which an anomalous run is normal; equal to the default time of accepting an episode.
 const ACCEPT_AFTER: f64 = 6.0 * 3_600.0;
-/// What is assumed before the first point: one of two was in the state (rule of succession, Laplace).
+/// Prior before the first point: one of two points was in the state (Laplace's rule of succession).
 const PRIOR: (f64, f64) = (0.5, 2.0);
 
-/// What is known of one state of one signal.
+/// The history of one state of one signal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RunLengths {
-    /// Share of the points in the state, slowly forgotten.
+    /// Share of points in the state, slowly forgotten.
     share: f64,
     /// The same over the last [`LATE`] points.
     late: f64,
-    /// Points known, the run that goes on left out.
+    /// Known points without the current run.
     points: f64,
-    /// Seconds known, the run that goes on left out.
+    /// Known seconds without the current run.
     seconds: f64,
     /// The longest run so far, in points; slowly forgotten.
     longest: f64,
-    /// How many odd runs there were, slowly forgotten, and the points of the longest.
+    /// Number of anomalous runs, slowly forgotten, and the points of the longest.
     unusual_share: (f64, f64),
-    /// Points and seconds of the run that goes on.
+    /// Points and seconds of the current run.
     run: (f64, f64),
-    /// For how many seconds that run has been odd.
+    /// Seconds for which the current run has been anomalous.
     odd_seconds: f64,
-    /// What became of the run that goes on.
+    /// State of the current run.
     verdict: RunState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum RunState {
-    /// It is not odd so far.
+    /// Not anomalous so far.
     Ordinary,
-    /// It is odd.
+    /// Anomalous.
     Odd,
-    /// It is odd, and there is an episode.
+    /// Anomalous, during an episode.
     Blamed,
-    /// The episode ended and it goes on, or it was odd for [`ACCEPT_AFTER`]: it is the new normal.
+    /// Normal again, because its episode ended while it lasted, or after [`ACCEPT_AFTER`].
     Accepted,
 }
 
@@ -81,13 +84,13 @@ impl RunLengths {
         }
     }
 
-    /// Points of the run with the newest one, which is in the state.
+    /// Length of the run including the newest point, which is in the state.
     pub(super) fn length(&self) -> f64 {
         self.run.0 + 1.0
     }
 
-    /// From how many points on a run is odd; nothing while too little is known, where the signal is at home in the
-    /// state, and for a run that was accepted. `seconds` have to be known at least.
+    /// Number of points from which a run is anomalous; `None` with less than `seconds` of history, if the state is
+    /// normal for the signal, or if the run was accepted.
     pub(super) fn limit(&self, seconds: f64) -> Option<f64> {
         if self.verdict == RunState::Accepted || self.share > SHARE_MAX || self.seconds < seconds {
             return None;
@@ -97,19 +100,20 @@ impl RunLengths {
         (KNOWN_FACTOR * limit <= self.points).then_some(limit)
     }
 
-    /// For how many seconds the run that goes on has been odd.
+    /// Seconds for which the current run has been anomalous.
     pub(super) fn odd_seconds(&self) -> f64 {
         self.odd_seconds
     }
 
-    /// Points from one end of the state to the next, on average.
+    /// Mean number of points between two ends of the state.
     pub(super) fn usual(&self) -> f64 {
         1.0 / (1.0 - self.share).max(f64::EPSILON)
     }
 
-    /// The next whole point, `elapsed` seconds after the one before; `odd` is whether a run is too long with it.
     ///
-    /// A run is learned when it ends, and only if it was ordinary, accepted, or the third of its kind.
+    /// Learns a whole point, `elapsed` seconds after the previous one; `odd` is whether it makes the run too long.
+    ///
+    /// A run is learned when it ends, and only if it was normal, accepted, or the third anomalous one.
     pub(super) fn learn(&mut self, inside: bool, odd: bool, elapsed: f64, slow: f64, lesson: LearnStep) {
         let elapsed = elapsed.clamp(0.0, GAP_MAX);
         if inside {
@@ -131,11 +135,11 @@ impl RunLengths {
         self.unusual_share.0 *= 1.0 - slow;
     }
 
-    /// The run is over.
+    /// Ends the run.
     fn close(&mut self, slow: f64, lesson: LearnStep) {
         let ((points, seconds), verdict) = (self.run, self.verdict);
         (self.run, self.odd_seconds, self.verdict) = ((0.0, 0.0), 0.0, RunState::Ordinary);
-        // An accepted run is believed at once, or the next one would be an episode of hours again.
+        // An accepted run is learned in full, or the next one would again be an episode of hours.
         let lesson = match verdict {
             RunState::Ordinary => lesson,
             RunState::Accepted => WHOLE,
@@ -182,7 +186,7 @@ mod tests {
         }
     }
 
-    /// Each row: in the state, for so many points.
+    /// Each row: whether in the state, and for how many points.
     fn check(past: &[(bool, usize)], limit: Option<f64>) {
         let mut runs = RunLengths::new();
         for (inside, points) in past {

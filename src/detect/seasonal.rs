@@ -29,14 +29,14 @@ use time_grid::{TimeGrid, WEEK, is_bucket};
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;
 
-/// Judges points by the time of day and week.
+/// Scores points by the time of day and week.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Seasonal {
     floors: Vec<f64>,
-    /// Nothing where points come too seldom to show a day.
+    /// `None` if points are too far apart to resolve a day.
     buckets: Option<(TimeGrid, BucketCollector)>,
     seasons: Vec<Option<SeasonalFit>>,
-    /// Days known when a fit was asked for last, and the bucket of it.
+    /// Number of days known at the last fit, and its bucket.
     fit_requested: Option<(usize, i64)>,
     due: bool,
 }
@@ -53,7 +53,7 @@ impl Seasonal {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let ring = match (&self.buckets, &fresh.buckets) {
             (Some((grid, collector)), Some((own, empty))) => grid == own && collector.fits(empty),
@@ -66,7 +66,7 @@ impl Seasonal {
             && self.fit_requested.is_none_or(counted)
     }
 
-    /// Which seasons are known, with the value they give for this instant.
+    /// The signals with a season, each with its usual value at this time.
     fn usual(&self, at: Timestamp) -> impl Iterator<Item = (usize, &SeasonalFit, f64)> {
         let bucket = self.buckets.as_ref().map(|(grid, _)| grid.bucket(at));
         let known = self.seasons.iter().enumerate().filter_map(|(idx, season)| Some((idx, season.as_ref()?)));
@@ -98,7 +98,7 @@ impl Seasonal {
         }
     }
 
-    /// Takes note of an ordinary point, of now or of weeks ago.
+    /// Records a normal point, live or from history.
     pub(crate) fn note(&mut self, point: &Point) {
         let Some((grid, collector)) = self.buckets.as_mut() else { return };
         match collector.push(point) {
@@ -121,9 +121,10 @@ impl Seasonal {
         self.due |= days >= DAYS_MIN && self.fit_requested.is_none_or(waited);
     }
 
-    /// Returns what a profile is to be fitted on, when a fit is due; asking counts as fitting.
     ///
-    /// A fit takes a tenth of a second, so it is done beside the loop.
+    /// Returns the history to fit if a fit is due. The call marks the fit as started.
+    ///
+    /// A fit takes a tenth of a second, so it runs as a job.
     pub fn history(&mut self) -> Option<BucketHistory> {
         let (grid, collector) = self.buckets.as_ref().filter(|_| self.due)?;
         self.due = false;
@@ -131,7 +132,7 @@ impl Seasonal {
         Some(collector.history())
     }
 
-    /// Judges by this profile from now on.
+    /// Scores with this profile from now on.
     pub fn take(&mut self, profile: &CycleProfile) {
         for (old, found) in self.seasons.iter_mut().zip(&profile.found) {
             match found {
@@ -142,7 +143,8 @@ impl Seasonal {
         }
     }
 
-    /// Returns what is usual for signal `idx` at this instant, when it has a season. `width` is that of the [`PointView`].
+    /// Returns the usual value and range of signal `idx` at this time, if it has a season. `width` is
+    /// `threshold_factor` of the [`PointView`].
     pub(crate) fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<ExpectedRange> {
         let (_, season, value) = self.usual(at).find(|(known, ..)| *known == idx)?;
         let floor = self.floors[idx];
@@ -151,7 +153,7 @@ impl Seasonal {
     }
 }
 
-/// Days to wait after a fit on so many: until twice as much is known or two weeks are, then a week.
+/// Days to wait after a fit on `days` days: until the history has doubled or reached two weeks, then a week.
 fn wait(days: usize) -> usize {
     let two_weeks = 2 * WEEK;
     if days < two_weeks { days.min(two_weeks - days) } else { WEEK }
@@ -186,7 +188,7 @@ mod tests {
         idx as f64 * 86_400.0 / POINTS_PER_DAY as f64
     }
 
-    /// Within half a unit of 0, without a period.
+    /// Uniform between -0.5 and 0.5, without a period.
     fn noise(idx: usize) -> f64 {
         f64::from(SeededRng::new(idx as u64).uniform()) - 0.5
     }
@@ -201,7 +203,7 @@ mod tests {
         if weekend { by_day(idx) - 8.0 } else { by_day(idx) }
     }
 
-    /// Learns so many days from the epoch on; a fit is done when it is due, as replay does.
+    /// Learns these days since the epoch; a due fit runs at once, as in replay.
     fn learn(detector: &mut Seasonal, days: std::ops::Range<usize>, value: impl Fn(usize) -> f64) -> usize {
         let mut fits = 0;
         for idx in days.start * POINTS_PER_DAY..days.end * POINTS_PER_DAY + 1 {
@@ -240,7 +242,7 @@ mod tests {
         check(&after(1, by_day), 1, 0, 50.0, None);
         check(&after(2, by_day), 2, 0, 50.0, Some(true));
         check(&after(2, by_day), 2, 12, 50.0, Some(false));
-        // The first weekend is strange, the second one may be as it likes; after two weeks it is known.
+        // The first weekend is anomalous, the second may be either; after two weeks it is known.
         check(&after(2, low_at_weekends), 2, 12, 42.0, Some(true));
         check(&after(13, low_at_weekends), 16, 12, 50.0, Some(false));
         check(&after(14, low_at_weekends), 16, 12, 42.0, Some(false));
@@ -307,17 +309,17 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_does_no_harm() {
-        // An hour is repeated, as where time stamps follow a clock on the wall.
+        // An hour repeats, as with timestamps in local time.
         let mut detector = after(10, by_day);
         for idx in 10 * POINTS_PER_DAY - 4..11 * POINTS_PER_DAY {
             detector.learn(&view(&point(seconds(idx), by_day(idx))), ORDINARY);
         }
         check(&detector, 11, 0, 10.0, Some(false));
         check(&detector, 11, 0, 50.0, Some(true));
-        // Years forward: nothing is missing but time.
+        // Years forward: only a gap.
         learn(&mut detector, 1_000..1_001, by_day);
         check(&detector, 1_001, 0, 10.0, Some(false));
-        // Years back: its times of day were wrong.
+        // Years back: earlier times of day were wrong.
         learn(&mut detector, 100..101, by_day);
         check(&detector, 101, 0, 50.0, None);
         learn(&mut detector, 101..103, by_day);
@@ -327,7 +329,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Any finite input gives finite verdicts, and the memory is bounded.
+        /// Any finite input gives finite outputs, and memory is bounded.
         #[test]
         fn nothing_is_too_strange(
             steps in prop::collection::vec((-1e5..2e5f64, prop::num::f64::NORMAL, any::<bool>()), 1..200),

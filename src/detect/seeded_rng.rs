@@ -1,7 +1,8 @@
-//! Random numbers for training, from a given seed.
 //!
-//! Equal seeds give equal numbers on every machine: the system's math functions, which differ in the last digits, are not
-//! used.
+//! Random numbers from a given seed.
+//!
+//! Equal seeds give equal numbers on every machine: the math functions of the system, whose last digits differ, are
+//! not used.
 
 use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -11,24 +12,24 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 pub struct SeededRng(Xoshiro256PlusPlus);
 
 impl SeededRng {
-    /// The stream that belongs to a seed.
+    /// The stream of a seed.
     pub fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
-    /// A number from 0 on and below 1, all alike.
+    /// A uniform number, at least 0 and below 1.
     #[inline]
     pub fn uniform(&mut self) -> f32 {
         unit((self.0.next_u64() >> 32) as u32)
     }
 
-    /// A whole number below `end`, all alike up to one in 2^32; 0 when there is none.
+    /// A uniform integer below `end`, with a bias of at most one in 2^32; 0 if `end` is 0.
     #[inline]
     pub fn below(&mut self, end: usize) -> usize {
         (((self.0.next_u64() >> 32) * end as u64) >> 32) as usize
     }
 
-    /// Two independent normal numbers with mean 0 and variance 1: the polar method (Marsaglia, Bray, 1964).
+    /// Two independent standard normal numbers, by the polar method (Marsaglia, Bray, 1964).
     #[inline]
     pub fn normals(&mut self) -> [f32; 2] {
         loop {
@@ -44,7 +45,7 @@ impl SeededRng {
         }
     }
 
-    /// Fills with normal numbers.
+    /// Fills the slice with standard normal numbers.
     pub fn fill_normal(&mut self, values: &mut [f32]) {
         for pair in values.chunks_mut(2) {
             let normals = self.normals();
@@ -53,17 +54,17 @@ impl SeededRng {
     }
 }
 
-/// The upper 24 bits as a number from 0 on and below 1.
+/// The upper 24 bits as a number at least 0 and below 1.
 #[inline]
 fn unit(bits: u32) -> f32 {
     (bits >> 8) as f32 * (1.0 / (1 << 24) as f32)
 }
 
-/// The natural logarithm of a normal positive number, within 1e-9 of it, by additions, multiplications and one
-/// division alone.
+/// The natural logarithm of a normal positive number, accurate to 1e-9, by additions, multiplications and one
+/// division.
 #[inline]
 pub fn ln(value: f64) -> f64 {
-    /// The bits of the root of one half: the fraction is brought between it and its double.
+    /// The bits of the square root of one half: the fraction is scaled between it and its double.
     const ROOT_HALF: i64 = std::f64::consts::FRAC_1_SQRT_2.to_bits() as i64;
     let exponent = ((value.to_bits() as i64) - ROOT_HALF) >> 52;
     let fraction = f64::from_bits(((value.to_bits() as i64) - (exponent << 52)) as u64);

@@ -1,7 +1,8 @@
+//!
 //! The short memory of recent points: means over 5 and 30 points, and the change over 3 points.
 //!
-//! A point inside an episode enters it as a normal point. Otherwise a fault would outlast itself: the mean over 30 points
-//! would stay anomalous for a quarter of an hour after its end.
+//! A point inside an episode enters it as a normal point. Otherwise a fault would affect scores after its end: the
+//! mean over 30 points would stay anomalous for a quarter of an hour.
 
 use std::collections::VecDeque;
 
@@ -9,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{LearnStep, forgetting};
 
-/// Half-lives of the smoothed twins, in points.
+/// Half-lives of the smoothed values, in points.
 pub const TWINS: [f64; 2] = [5.0, 30.0];
-/// A change is taken against this many points ago.
+/// A change compares with the point this many points ago.
 const LAG: usize = 3;
 
-/// The smoothed twins and the last points of a vector.
+/// Smoothed values and last points of a vector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShortMemory {
     twins: [Vec<f64>; TWINS.len()],
@@ -22,7 +23,7 @@ pub struct ShortMemory {
 }
 
 impl ShortMemory {
-    /// Remembers ordinary points only.
+    /// Creates a memory of normal points, which are 0.
     pub fn new(width: usize) -> Self {
         Self {
             twins: [vec![0.0; width], vec![0.0; width]],
@@ -30,7 +31,7 @@ impl ShortMemory {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let as_wide = |(one, other): (&Vec<f64>, &Vec<f64>)| one.len() == other.len();
         self.past.len() == fresh.past.len()
@@ -38,7 +39,7 @@ impl ShortMemory {
             && self.past.iter().zip(&fresh.past).all(as_wide)
     }
 
-    /// The vector followed by its smoothed twins, as they are with it.
+    /// The vector, followed by its smoothed values including it.
     pub fn scales(&self, newest: &[f64]) -> Vec<f64> {
         let mut scales = newest.to_vec();
         for (twin, half_life) in self.twins.iter().zip(TWINS) {
@@ -48,13 +49,13 @@ impl ShortMemory {
         scales
     }
 
-    /// The vector less what it was three points ago.
+    /// The vector minus the one three points ago.
     pub fn change(&self, newest: &[f64]) -> Vec<f64> {
         let past = self.past.front().map(Vec::as_slice).unwrap_or_default();
         newest.iter().zip(past).map(|(new, old)| new - old).collect()
     }
 
-    /// Moves on by one point when the lesson says so.
+    /// Advances by one point if `lesson.step` is set.
     pub fn learn(&mut self, newest: &[f64], lesson: LearnStep) {
         if !lesson.step {
             return;
@@ -72,7 +73,7 @@ impl ShortMemory {
         }
     }
 
-    /// Variance that white noise of variance 1 keeps in each of the scales, in their order.
+    /// Variance of white noise of variance 1 on each of the scales, in order.
     pub fn variances() -> [f64; 1 + TWINS.len()] {
         let smoothed = TWINS.map(|half_life| {
             let a = forgetting(half_life);

@@ -10,33 +10,33 @@ use super::short_memory::TWINS;
 use super::{FeatureSpec, LearnStep, forgetting};
 use crate::window::Point;
 
-/// The smoothed twin of each signal and what is known of it.
+/// The smoothed value of each signal, and its moments.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SignalRanking {
-    /// The smoothed signals as of the last whole point; nothing before the first.
+    /// The smoothed signals at the last whole point; `None` before the first.
     smooth: Option<Vec<f64>>,
     twins: ExponentialMoments,
 }
 
 impl SignalRanking {
-    /// Knows nothing yet.
+    /// Creates a ranking without learned state.
     pub fn new(shape: &FeatureSpec) -> Self {
         Self { smooth: None, twins: ExponentialMoments::new(shape) }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         let width = fresh.twins.moments().len();
         self.twins.fits(&fresh.twins) && self.smooth.as_ref().is_none_or(|it| it.len() == width)
     }
 
-    /// How odd each signal is, in deviations, at least 0.
+    /// Deviation of each signal, in standard deviations; at least 0.
     pub fn of(&self, point: &Point, z: &[f64]) -> Vec<f64> {
         let twins = self.twins.z(&self.smoothed(point));
         z.iter().zip(twins).map(|(own, twin)| own.abs().max(twin.abs())).collect()
     }
 
-    /// Learns the point; what is smoothed moves on as the lesson says, but not inside an episode.
+    /// Learns the point. Smoothed values advance if `lesson.step` is set, but not inside an episode.
     pub fn learn(&mut self, point: &Point, lesson: LearnStep) {
         let smoothed = self.smoothed(point);
         self.twins.learn(&smoothed, lesson);
@@ -67,7 +67,7 @@ mod tests {
         Point { values: vec![value], missing: vec![false], ..Point::default() }
     }
 
-    /// A signal that swings by one, then stays at 0.8 for some points: odd only when smoothed.
+    /// A signal that alternates by one, then stays at 0.8 for some points: only its smoothed value is anomalous.
     #[test]
     fn a_small_lasting_shift_is_odder_smoothed() {
         let mut blame = SignalRanking::new(&FeatureSpec::plain(vec![0.0], 1e4));

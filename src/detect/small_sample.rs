@@ -5,9 +5,9 @@
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// A quiet point may pass the limit this often, on one side.
+/// Probability that a normal point exceeds the threshold, on one side.
 const TAIL: f64 = 1e-5;
-/// From here on the interval is that of a known distribution to within two percent.
+/// From this number of points on, the interval is that of a known distribution within two percent.
 const POINTS_ENOUGH: f64 = 1_000.0;
 
 /// The factor for `points` effective points; 1 for many, infinite for fewer than two.
@@ -32,7 +32,8 @@ mod tests {
         assert!((found - expected).abs() < 0.01 * expected, "{points}: {found}, expected {expected}");
     }
 
-    /// Quantiles of Student's t at 1 - 1e-5, by tables: 9 degrees 8.10, 19 degrees 5.66, 119 degrees 4.44.
+    /// Quantiles of Student's t at 1 - 1e-5, from tables: 9 degrees of freedom 8.10, 19 degrees 5.66, 119 degrees
+    /// 4.44.
     #[test]
     fn widens_as_students_t_does() {
         let z = 4.265;

@@ -11,11 +11,11 @@ use crate::codec;
 use crate::reading::Timestamp;
 use crate::window::Point;
 
-/// Slots of a day, at most: a quarter of an hour each.
+/// Largest number of slots in a day: a quarter of an hour each.
 const SLOTS_MAX: usize = 96;
-/// The mean of a slot weighs at least as one of so many days.
+/// Smallest weight of the mean of a slot, as one of this many days.
 const DAYS: f64 = 7.0;
-/// A profile of fewer days says nothing.
+/// Smallest number of days for a profile.
 const VISITS_MIN: f64 = 2.0;
 const DAY_SECONDS: f64 = 86_400.0;
 
@@ -24,35 +24,35 @@ const DAY_SECONDS: f64 = 86_400.0;
 pub struct TimeOfDayProfile {
     points_per_day: f64,
     slots: Vec<TimeSlot>,
-    /// Slow mean of each signal, which the profile is told against.
+    /// Slow mean of each signal; the profile is the difference from it.
     level: Vec<f64>,
-    /// Points in `level`, in weights.
+    /// Points in `level`, as a sum of weights.
     points: f64,
     open: Option<OpenSlot>,
 }
 
-/// What was learned of one slot of the day.
+/// The history of one slot of the day.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct TimeSlot {
-    /// The usual value of each signal.
+    /// The usual difference of each signal from its level.
     profile: Vec<f64>,
-    /// Days on which it was seen.
+    /// Number of days on which it was seen.
     visits: f64,
 }
 
-/// The slot that is under way.
+/// The current slot.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct OpenSlot {
     slot: usize,
     sums: Vec<f64>,
     /// Sum of the weights of its points.
     weight: f64,
-    /// Sum of the weights they would have outside episodes.
+    /// Sum of their weights outside episodes.
     whole: f64,
 }
 
 impl TimeOfDayProfile {
-    /// Knows nothing yet.
+    /// Creates a profile without history.
     pub fn new(signals: usize, points_per_day: f64) -> Self {
         let count = (points_per_day as usize).clamp(1, SLOTS_MAX);
         let slot = TimeSlot { profile: vec![0.0; signals], visits: 0.0 };
@@ -65,7 +65,7 @@ impl TimeOfDayProfile {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let signals = self.level.len();
         signals == fresh.level.len()
@@ -75,7 +75,7 @@ impl TimeOfDayProfile {
             && codec::same(self.points_per_day, fresh.points_per_day)
     }
 
-    /// Where in the day this instant lies, in slots.
+    /// Position of this time in the day, in slots.
     fn position(&self, at: Timestamp) -> f64 {
         let share = at.0.rem_euclid(DAY_SECONDS) / DAY_SECONDS;
         share * self.slots.len() as f64
@@ -85,7 +85,7 @@ impl TimeOfDayProfile {
         (self.position(at) as usize).min(self.slots.len() - 1)
     }
 
-    /// Closes the slot under way when this instant lies in another; to be called before anything else at `at`.
+    /// Closes the current slot if this time lies in another; call it before anything else at `at`.
     pub fn advance_to(&mut self, at: Timestamp) {
         let now = self.slot(at);
         let Some(OpenSlot { slot, sums, weight, whole }) = self.open.take_if(|it| it.slot != now) else {
@@ -102,7 +102,7 @@ impl TimeOfDayProfile {
         slot.profile.iter_mut().zip(sums).for_each(|(p, sum)| *p += a * (sum / weight - *p));
     }
 
-    /// What each signal is expected to stand above its level at this instant; nothing while the hour is not known.
+    /// Expected difference of each signal from its level at this time; `None` until this time of day is known.
     pub fn offsets(&self, at: Timestamp) -> Option<Vec<f64>> {
         let count = self.slots.len();
         let from_middle = self.position(at) - 0.5;
@@ -122,7 +122,7 @@ impl TimeOfDayProfile {
         )
     }
 
-    /// Learns the point. Signals that are missing count with their last known value.
+    /// Learns the point. Missing signals count with their last known value.
     pub fn learn(&mut self, point: &Point, lesson: LearnStep, whole: f64) {
         let slot = self.slot(point.at);
         let signals = self.level.len();
@@ -148,7 +148,7 @@ mod tests {
 
     const HOUR: f64 = 3_600.0;
 
-    /// A signal that is 10 by day and 0 by night, for so many days of hourly points.
+    /// A signal that is 10 by day and 0 by night, for this many days of hourly points.
     fn learned(days: usize, value: impl Fn(f64) -> f64) -> TimeOfDayProfile {
         let mut season = TimeOfDayProfile::new(1, 24.0);
         for hour in 0..24 * days {
@@ -187,7 +187,7 @@ mod tests {
     fn it_knows_the_hour_and_goes_evenly_from_slot_to_slot() {
         let season = learned(60, day_and_night);
         let shrunk = 60.0 / 61.0;
-        // The level swings around 5 by a little, as it is a mean over seven days only.
+        // The level oscillates slightly around 5, because it is a mean over only seven days.
         let level = season.level[0];
         check(&season, 12.5, Some(shrunk * (10.0 - level)));
         check(&season, 2.5, Some(shrunk * (0.0 - level)));

@@ -5,22 +5,22 @@ use std::ops::Range;
 use super::forest::{FeatureRows, LANES, Lanes, chunks, dot, fill};
 use super::seeded_rng::{SeededRng, ln};
 
-/// Trees while they grow. Its buffers are reused from node to node.
+/// Trees under construction. Buffers are reused from node to node.
 pub(super) struct TreeBuilder {
     random: SeededRng,
     width: usize,
     /// Levels of cuts.
     pub(super) depth: u32,
-    /// The same as in the forest that it becomes, and so are the next three.
+    /// This and the next three fields are those of the resulting forest.
     pub(super) splits: usize,
     pub(super) planes: Vec<Lanes>,
     pub(super) plane_of: Vec<u32>,
     pub(super) leaves: Vec<f32>,
-    /// The rows of the tree under way.
+    /// The rows of the current tree.
     sample: Vec<Lanes>,
-    /// Numbers of rows in `sample`; each node has a range of it.
+    /// Indices of rows in `sample`; each node has a range of them.
     order: Vec<u16>,
-    /// Rows that go right, while a node is cut.
+    /// Rows on the right side of the current cut.
     right: Vec<u16>,
     /// The bounding box of a node's rows; then `low` is the point of the cut.
     low: Vec<Lanes>,
@@ -28,7 +28,7 @@ pub(super) struct TreeBuilder {
 }
 
 impl TreeBuilder {
-    /// No tree yet, of `sample` rows each.
+    /// Prepares trees of `sample` rows each.
     pub(super) fn new(rows: &FeatureRows, sample: usize, seed: u64) -> Self {
         let chunks = chunks(rows.width());
         Self {
@@ -47,8 +47,8 @@ impl TreeBuilder {
         }
     }
 
-    /// Draws the rows of the next tree, none twice: the first steps of a Fisher-Yates shuffle, which goes on from
-    /// where the last tree left it.
+    /// Samples the rows of the next tree without replacement: the first steps of a Fisher-Yates shuffle, which
+    /// continues from the previous tree.
     pub(super) fn pick(&mut self, rows: &FeatureRows, picked: &mut [u32], sample: usize) {
         let chunks = self.low.len();
         for idx in 0..sample {
@@ -60,7 +60,7 @@ impl TreeBuilder {
         }
     }
 
-    /// Grows a tree on the rows that were picked.
+    /// Builds a tree on the sampled rows.
     pub(super) fn plant(&mut self) {
         let size = 1_usize << self.depth;
         let start = self.leaves.len();
@@ -86,7 +86,7 @@ impl TreeBuilder {
         self.grow(start, 2 * node + 1, depth + 1, middle..rows.end);
     }
 
-    /// The bounding box of some rows.
+    /// Computes the bounding box of some rows.
     fn measure(&mut self, rows: Range<usize>) {
         let chunks = self.low.len();
         self.low.fill([f32::INFINITY; LANES]);
@@ -102,8 +102,8 @@ impl TreeBuilder {
         }
     }
 
-    /// Draws a plane through the bounding box. A box without extent is cut all the same, as in the paper: the
-    /// plane goes through its rows, so whatever is not equal to them has an even chance to part from them.
+    /// Draws a plane through the bounding box. A box without extent is also cut, as in the paper: the plane passes
+    /// through its rows, so a different row is separated from them with probability one half.
     fn cut(&mut self) -> usize {
         let (chunks, width) = (self.low.len(), self.width);
         let plane = self.planes.len();
@@ -112,7 +112,7 @@ impl TreeBuilder {
         self.random.fill_normal(&mut normal.as_flattened_mut()[..width]);
         let point = &mut self.low.as_flattened_mut()[..width];
         for (low, high) in point.iter_mut().zip(self.high.as_flattened()) {
-            // Not `low + (high - low) * share`: that difference can overflow.
+            // Not `low + (high - low) * share`, because that difference can overflow.
             let share = self.random.uniform();
             *low = *low * (1.0 - share) + high * share;
         }
@@ -121,7 +121,7 @@ impl TreeBuilder {
         plane
     }
 
-    /// Moves the rows left of the plane to the front and tells where the others begin.
+    /// Moves the rows left of the plane to the front; returns where the others begin.
     fn part(&mut self, plane: usize, rows: Range<usize>) -> usize {
         let chunks = self.low.len();
         let plane = &self.planes[plane..];
@@ -130,7 +130,7 @@ impl TreeBuilder {
             let idx = self.order[place];
             let row = &self.sample[usize::from(idx) * chunks..][..chunks];
             let goes_right = dot(row, plane) > 0.0;
-            // Written to both sides, kept on one: cheaper than a branch that nobody can foresee.
+            // Written to both sides and kept on one: cheaper than an unpredictable branch.
             self.order[left] = idx;
             self.right[right] = idx;
             left += usize::from(!goes_right);
@@ -141,7 +141,7 @@ impl TreeBuilder {
     }
 }
 
-/// `c(n)` of the paper: the mean length of an unsuccessful search in a binary tree of `n` rows.
+/// `c(n)` of the paper: the mean length of an unsuccessful search in a binary search tree of `n` rows.
 pub(super) fn search_length(rows: usize) -> f64 {
     const EULER: f64 = 0.577_215_664_901_532_9;
     match rows {

@@ -10,7 +10,7 @@ use crate::codec;
 
 /// Points that the moving window holds.
 const POINTS_MAX: usize = 100;
-/// Points it takes to have an opinion.
+/// Number of points needed for a score.
 const POINTS_MIN: usize = 10;
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;
@@ -19,11 +19,11 @@ const THRESHOLD: f64 = 3.0;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ZScore {
     signals: Vec<Past>,
-    /// Points learned, as far as [`POINTS_MIN`] matters.
+    /// Learned points, up to [`POINTS_MIN`].
     points: usize,
 }
 
-/// The last points of one signal, with the sums that follow them.
+/// The last points of one signal, with running sums.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Past {
     floor: f64,
@@ -32,11 +32,11 @@ struct Past {
     mean: f64,
     /// Sum of the squared distances from the mean (Welford, 1962).
     squares: f64,
-    /// Values since the sums were last made anew, as what is taken from them leaves rounding behind.
+    /// Values since the sums were last recomputed, because subtraction accumulates rounding errors.
     since: usize,
 }
 
-/// When what is left of the squares is less than this share of what was taken, it is rounding.
+/// If a smaller share of the squares remains after a subtraction, the rest is rounding.
 const LEFT_MIN: f64 = 1e-6;
 
 impl Past {
@@ -70,7 +70,7 @@ impl Past {
         self.since = 0;
     }
 
-    /// The distance of a value in deviations; nothing where the signal was there too seldom.
+    /// The distance of a value in deviations; `None` if the signal had too few values.
     fn distance(&self, value: f64) -> Option<f64> {
         if self.count < POINTS_MIN as f64 {
             return None;
@@ -87,7 +87,7 @@ impl ZScore {
         Self { signals: signals.collect(), points: 0 }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Past, &Past)| {
             codec::same(one.floor, other.floor) && one.values.len() <= POINTS_MAX && one.since <= POINTS_MAX

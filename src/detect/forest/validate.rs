@@ -3,7 +3,7 @@
 use super::{Forest, SAMPLE_MAX, TREES_MAX, WIDTH_MAX, chunks};
 
 impl Forest {
-    /// Whether all that it says of itself fits together, so that no descent leaves it.
+    /// Whether its sizes and indices are consistent, so that no descent leaves the arrays.
     pub fn is_valid(&self) -> bool {
         let depth_max = SAMPLE_MAX.trailing_zeros();
         let shape = (1..=WIDTH_MAX).contains(&self.width)

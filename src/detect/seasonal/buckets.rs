@@ -9,31 +9,32 @@ use super::time_grid::{TimeGrid, is_bucket};
 use crate::detect::forgetting;
 use crate::window::Point;
 
-/// Buckets older than this many weeks are forgotten.
+/// Buckets older than this many weeks are removed.
 const WEEKS_MAX: usize = 4;
-/// A larger value is no measurement, and would overflow in single precision.
+/// A larger value is missing, because it would overflow in single precision.
 const VALUE_MAX: f64 = 1e30;
-/// A clock that steps back by at most this share of a day repeats buckets; farther back it was wrong before.
+/// A clock that steps back by at most this share of a day repeats buckets; a larger step means that it was wrong
+/// before.
 const STEP_BACK: f64 = 1.0 / 8.0;
-/// Days after which half of what was learned of the spread inside buckets is forgotten.
+/// Half-life of the variance inside buckets, in days.
 const WITHIN_DAYS: f64 = 7.0;
 
-/// The bucket that is under way.
+/// The current bucket.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct OpenBucket {
     bucket: i64,
-    /// Points, sum and sum of squared distances from the mean of each signal, by Welford.
+    /// Number of points, mean and sum of squared distances of each signal, by Welford's method.
     moments: Vec<(f64, f64, f64)>,
 }
 
-/// What became of a point.
+/// Effect of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BucketUpdate {
-    /// It lies in the bucket that is under way, or in one that is over.
+    /// It lies in the current bucket or an earlier one.
     Same,
-    /// With it a new bucket begins, and the one before is complete.
+    /// It starts a new bucket and completes the previous one.
     Closed,
-    /// The clock stepped back far: what was known of times of day is void.
+    /// The clock stepped back far: all history of times of day is invalid.
     Restarted,
 }
 
@@ -41,15 +42,15 @@ pub(super) enum BucketUpdate {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct BucketCollector {
     grid: TimeGrid,
-    /// Means of complete buckets, oldest first; not a number where a signal was missing, an empty row where all
-    /// were. Shared with the histories that are being fitted.
+    /// Means of complete buckets, oldest first; NaN for a missing signal, an empty row if all were missing. Shared
+    /// with histories that are being fitted.
     #[serde(with = "crate::codec::shared_rows")]
     rows: VecDeque<Arc<[f32]>>,
     hole: Arc<[f32]>,
     /// The bucket after the newest row.
     end: i64,
     open: Option<OpenBucket>,
-    /// Variance of points inside a bucket, and what it weighs, one a signal.
+    /// Variance of points inside a bucket and its weight, for each signal.
     within: Vec<(f64, f64)>,
 }
 
@@ -65,7 +66,7 @@ impl BucketCollector {
         }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let width = fresh.within.len();
         self.grid == fresh.grid
@@ -76,7 +77,7 @@ impl BucketCollector {
             && self.open.as_ref().is_none_or(|it| is_bucket(it.bucket) && it.moments.len() == width)
     }
 
-    /// Rows that are known, holes between them included.
+    /// Number of rows, including gaps.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -91,7 +92,7 @@ impl BucketCollector {
         self.rows.back().map(|it| &**it)
     }
 
-    /// All complete buckets, to be fitted elsewhere.
+    /// All complete buckets, for a fit.
     pub(super) fn history(&self) -> BucketHistory {
         BucketHistory {
             grid: self.grid,
@@ -101,7 +102,7 @@ impl BucketCollector {
         }
     }
 
-    /// Takes an ordinary point.
+    /// Adds a normal point.
     pub(super) fn push(&mut self, point: &Point) -> BucketUpdate {
         let bucket = self.grid.bucket(point.at);
         let back = (STEP_BACK * self.grid.day() as f64) as i64;
@@ -136,11 +137,11 @@ impl BucketCollector {
         turn
     }
 
-    /// The bucket under way is over.
+    /// Completes the current bucket.
     fn close(&mut self) {
         let Some(OpenBucket { bucket, moments }) = self.open.take() else { return };
         if !self.rows.is_empty() {
-            // Whole weeks without points are left out; times of day and week stay what they are.
+            // Whole weeks without points are left out, which preserves times of day and week.
             let missed = (bucket - self.end).max(0) as usize % self.grid.week();
             (0..missed).for_each(|_| self.store_row(Arc::clone(&self.hole)));
         }
@@ -164,24 +165,24 @@ impl BucketCollector {
     }
 }
 
-/// What a profile is fitted on: the buckets of the last weeks.
+/// The input of a fit: the buckets of the last weeks.
 #[derive(Debug, Clone)]
 pub struct BucketHistory {
     pub(super) grid: TimeGrid,
     /// The bucket of the first row.
     pub(super) first: i64,
     pub(super) rows: Vec<Arc<[f32]>>,
-    /// Variance of points inside a bucket, one a signal.
+    /// Variance of points inside a bucket, for each signal.
     pub(super) within: Vec<f64>,
 }
 
 impl BucketHistory {
-    /// Signals.
+    /// Number of signals.
     pub(super) fn width(&self) -> usize {
         self.within.len()
     }
 
-    /// The values of one signal; not a number where it was missing.
+    /// The values of one signal; NaN where it was missing.
     pub(super) fn column(&self, idx: usize) -> Vec<f32> {
         self.rows.iter().map(|row| row.get(idx).copied().unwrap_or(f32::NAN)).collect()
     }
@@ -203,7 +204,7 @@ mod tests {
         collector.push(&point)
     }
 
-    /// Pushes points and compares the first signal's buckets; nothing is a hole.
+    /// Pushes points and compares the buckets of the first signal; `None` is a gap.
     fn check(points: &[(f64, f64)], first: i64, expected: &[Option<f32>]) {
         let mut collector = collector();
         for (at, value) in points {
@@ -237,7 +238,7 @@ mod tests {
         (0..50).for_each(|idx| {
             assert_ne!(push(&mut stepped, f64::from(idx) * BUCKET, 1.0), BucketUpdate::Restarted);
         });
-        // An hour is repeated: it is not collected twice.
+        // An hour repeats: it is not collected twice.
         (37..50)
             .for_each(|idx| assert_eq!(push(&mut stepped, f64::from(idx) * BUCKET, 9.0), BucketUpdate::Same));
         assert_eq!(push(&mut stepped, 50.0 * BUCKET, 1.0), BucketUpdate::Closed);

@@ -2,15 +2,16 @@
 
 use super::time_grid::TimeGrid;
 
-/// Signals of which a greater share is missing are not fitted.
+/// Signals with a greater share of missing values are not fitted.
 const MISSING_MAX: f64 = 1.0 / 3.0;
-/// Holes of up to this share of a day, an hour, are bridged from their neighbors.
+/// Gaps of up to this share of a day (an hour) are interpolated.
 const SHORT: usize = 24;
 
-/// The values without holes; nothing when too many are missing. A hole is not a number.
 ///
-/// Short holes become straight lines. Longer ones get what was there a week before, or a day before where less is
-/// known, or after; so that the fit sees no season where there was none.
+/// The values without gaps; `None` if too many are missing. A gap is NaN.
+///
+/// Short gaps are interpolated linearly. Longer ones are filled with the values of a week before, or a day before with
+/// less history, or after; so that the fit does not see a season where there is none.
 pub(super) fn fill(values: &[f32], grid: TimeGrid) -> Option<Vec<f32>> {
     let missing = values.iter().filter(|it| it.is_nan()).count();
     if missing as f64 > MISSING_MAX * values.len() as f64 || missing == values.len() {
@@ -41,7 +42,7 @@ fn elsewhere(filled: &[f32], values: &[f32], idx: usize, grid: TimeGrid) -> f32 
     before.chain(after).copied().find(|it| !it.is_nan()).unwrap_or(f32::NAN)
 }
 
-/// Draws straight lines across what is missing.
+/// Interpolates missing values linearly.
 fn bridge(values: &mut [f32]) {
     let mut last: Option<(usize, f32)> = None;
     for idx in 0..values.len() {
@@ -65,7 +66,7 @@ mod tests {
 
     const HOLE: f32 = f32::NAN;
 
-    /// Days of 24 buckets, so that a hole of one bucket is short.
+    /// Days of 24 buckets, so that a gap of one bucket is short.
     fn check(values: &[f32], expected: Option<&[f32]>) {
         let found = fill(values, TimeGrid::new(24.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap());
         assert_eq!(found.as_deref(), expected, "{values:?}");

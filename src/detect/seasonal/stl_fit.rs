@@ -15,75 +15,75 @@ use super::fill_gaps::fill;
 use super::time_grid::TimeGrid;
 use crate::detect::forgetting;
 
-/// Days it takes: two periods.
+/// Days needed for a fit: two periods.
 pub(super) const DAYS_MIN: usize = 2;
-/// Weeks it takes to tell the days of the week apart.
+/// Weeks needed to distinguish days of the week.
 const WEEKS_MIN: usize = 2;
-/// A season that explains less than this share of the variance beside the trend is none.
+/// A season that explains a smaller share of the variance without the trend is ignored.
 const STRENGTH_MIN: f64 = 0.4;
-/// Days of the week are told apart when they explain more than this share of what the time of day leaves.
+/// Days of the week are distinguished if they explain more than this share of the rest.
 const WEEKLY_STRENGTH_MIN: f64 = 0.2;
-/// Cycles that the seasonal smoother spans: the last eleven days and all weeks, with weights that fall off.
+/// Number of cycles in the seasonal smoother: the last eleven days and all weeks, with decreasing weights.
 const SPAN_OF_DAYS: usize = 11;
 const SPAN_OF_WEEKS: usize = 15;
-/// The weights of a smoother over eleven cycles are worth those of about seven equal ones at its end.
+/// At its end, the smoother over eleven cycles has the effect of about seven equal weights.
 const CYCLES_MAX: f64 = 7.0;
-/// Rounds of the smoothers, between trend and season and between the two seasons; two took almost four times as
-/// long and found nothing more.
+/// Iterations between trend and season and between both seasons; two took almost four times as long without better
+/// results.
 const ROUNDS: usize = 1;
-/// Days after which half of a shift of the level is followed.
+/// Half-life of the level, in days.
 pub(super) const LEVEL_DAYS: f64 = 1.0;
-/// This share of the distances lies within the bounds.
+/// Share of the distances within the normal range.
 const WITHIN_BOUNDS: f64 = 0.995;
-/// The median distance of normal noise is this share of its standard deviation.
+/// Median absolute value of normal noise, as a share of its standard deviation.
 const MEDIAN_OF_NORMAL: f64 = 0.6745;
-/// The spread is at least this share of all that the signal spanned.
+/// Smallest standard deviation, as a share of the signal's range.
 const SPAN_SHARE_MIN: f64 = 0.01;
-/// No spread is smaller.
+/// Smallest standard deviation.
 const SPREAD_MIN: f64 = 1e-6;
-/// A span below this share of the largest value is rounding of single precision.
+/// A range below this share of the largest value is rounding of single precision.
 const ROUNDING: f64 = 1e-6;
 
-/// What is usual of one signal.
+/// The season of one signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeasonalFit {
-    /// How far it stands from its level in each bucket of a day, or of a week, counted from the epoch.
+    /// Difference from its level in each bucket of a day, or of a week, counted from the epoch.
     pub(super) cycle: Arc<[f32]>,
     /// Its level at the end of the history.
     pub(super) level: f64,
-    /// Standard deviation of points from what is usual, the noise floor left out.
+    /// Standard deviation of points from the usual value, without the noise floor.
     pub(super) spread: f64,
-    /// The share of the variance beside the trend that the season explains.
+    /// Share of the variance without the trend that the season explains.
     pub(super) strength: f64,
 }
 
 impl SeasonalFit {
-    /// How far the signal usually stands from its level in this bucket.
+    /// Usual difference of the signal from its level in this bucket.
     pub(super) fn at(&self, bucket: i64) -> f64 {
         let place = bucket.rem_euclid(self.cycle.len().max(1) as i64) as usize;
         self.cycle.get(place).map_or(0.0, |it| f64::from(*it))
     }
 }
 
-/// What a fit found of one signal.
+/// Result of a fit for one signal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum FitResult {
     /// It has a season.
     Season(SeasonalFit),
-    /// The time explains nothing.
+    /// It has no season.
     Nothing,
-    /// It was missing too often to say.
+    /// Too many values are missing.
     Unknown,
 }
 
-/// What is usual at each time of the day and week, of all signals of one subject.
+/// The usual values at each time of the day and week, of all signals of one subject.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CycleProfile {
     pub(super) found: Vec<FitResult>,
 }
 
 impl CycleProfile {
-    /// Signals of which a season is known.
+    /// Number of signals with a season.
     pub fn seasons(&self) -> usize {
         self.found.iter().filter(|it| matches!(it, FitResult::Season(_))).count()
     }
@@ -124,16 +124,16 @@ impl BucketHistory {
 
 /// The newest cycle of a season.
 struct Cycle {
-    /// From the bucket on that is a multiple of its length.
+    /// Starting at a bucket that is a multiple of its length.
     values: Arc<[f32]>,
-    /// Cycles that it is a mean of.
+    /// Number of cycles that it averages.
     cycles: f64,
     strength: f64,
 }
 
-/// The season of values without holes, when it is strong enough to count.
+/// The season of values without gaps, if it is strong enough.
 fn cycle(values: &[f32], first: i64, grid: TimeGrid) -> Option<Cycle> {
-    // Single precision is spent on the movement, not on the level.
+    // Subtracts the mean, to use single precision for the variation.
     let mean = values.iter().map(|it| f64::from(*it)).sum::<f64>() / values.len() as f64;
     let centered: Vec<f32> = values.iter().map(|it| (f64::from(*it) - mean) as f32).collect();
     let days = (values.len() / grid.day()) as f64;
@@ -149,7 +149,7 @@ fn cycle(values: &[f32], first: i64, grid: TimeGrid) -> Option<Cycle> {
             smoothers().seasonal_length(SPAN_OF_DAYS).fit(&centered, grid.day()).ok()?.into_parts();
         (seasonal, None, remainder)
     };
-    // A weekly season of few weeks is mostly noise; without it what it took is remainder again.
+    // With few weeks, a weekly season is mostly noise; it is then added to the remainder.
     let mut season = daily;
     let mut period = grid.day();
     let mut cycles = days.min(CYCLES_MAX);
@@ -172,7 +172,7 @@ fn cycle(values: &[f32], first: i64, grid: TimeGrid) -> Option<Cycle> {
     Some(Cycle { values: newest.into(), cycles, strength })
 }
 
-/// STL with the spans of its smoothers by default, and few rounds.
+/// STL with the default spans and few iterations.
 fn smoothers() -> StlParams {
     let mut params = Stl::params();
     params.inner_loops(ROUNDS);
@@ -180,7 +180,7 @@ fn smoothers() -> StlParams {
 }
 
 /// Hyndman's strength of a season, `max(0, 1 - var(remainder) / var(season + remainder))` (Wang, Smith & Hyndman
-/// 2006), corrected for what a mean of few cycles explains of mere noise: `1 / cycles` of it.
+/// 2006), corrected for the share of noise that a mean of few cycles explains: `1 / cycles`.
 fn strength(season: &[f32], remainder: &[f32], cycles: f64) -> f64 {
     let rest = variance(remainder.iter().map(|it| f64::from(*it)));
     let all = variance(season.iter().zip(remainder).map(|(a, b)| f64::from(*a) + f64::from(*b)));
@@ -193,14 +193,14 @@ fn variance(values: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
     values.map(|it| (it - mean).powi(2)).sum::<f64>() / count
 }
 
-/// Values that the season was made of lie nearer to it than new ones will: by `sqrt((1 + 1/n) / (1 - 1/n))` when it
-/// is a mean of `n` cycles.
+/// Past values are closer to their season than future ones will be: by `sqrt((1 + 1/n) / (1 - 1/n))` for a mean of `n`
+/// cycles.
 fn inflation(cycles: f64) -> f64 {
     let share = 1.0 / cycles.max(DAYS_MIN as f64);
     ((1.0 + share) / (1.0 - share)).sqrt()
 }
 
-/// Follows the level as judging will; gives where it ends, and each distance from what was expected.
+/// Tracks the level as in scoring; returns the final level and the distance of each value from its expected value.
 fn follow(values: &[f32], first: i64, grid: TimeGrid, season: &SeasonalFit) -> (f64, Vec<f64>) {
     let rest = || {
         let each = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
@@ -217,7 +217,7 @@ fn follow(values: &[f32], first: i64, grid: TimeGrid, season: &SeasonalFit) -> (
     (level, errors)
 }
 
-/// A robust standard deviation of distances: by their median, and wide enough that few lie out of bounds.
+/// A robust standard deviation: by the median distance, and large enough that few distances exceed the range.
 fn spread(mut errors: Vec<f64>) -> f64 {
     let middle = median(&mut errors).unwrap_or(0.0) / MEDIAN_OF_NORMAL;
     let rank = (WITHIN_BOUNDS * errors.len() as f64) as usize;
@@ -252,12 +252,12 @@ mod tests {
         BucketHistory { grid: grid(), first, rows, within: vec![0.0] }
     }
 
-    /// A wave of a day.
+    /// A daily wave.
     fn wave(bucket: i64) -> f64 {
         (std::f64::consts::TAU * bucket as f64 / DAY as f64).sin()
     }
 
-    /// Weekends are low; the epoch was a Thursday.
+    /// Low at weekends; the epoch was a Thursday.
     fn weekend(bucket: i64) -> f64 {
         if matches!(bucket.div_euclid(DAY as i64).rem_euclid(7), 2 | 3) { -4.0 } else { 0.0 }
     }
@@ -275,7 +275,7 @@ mod tests {
         }
     }
 
-    /// Fits days that begin at `first` and compares what is expected of the day after with what it will be.
+    /// Fits days that begin at `first`, and compares the expected values of the following day with the actual ones.
     fn check(first: i64, days: usize, noise: f64, period: usize, value: impl Fn(i64) -> f64) {
         let found = season(&series(first, days, noise, &value), first);
         assert_eq!(found.cycle.len(), period, "{days} days: {found:?}");
@@ -339,7 +339,7 @@ mod tests {
         assert!((0..DAY as i64).all(|it| (found.at(it) - 5.0 * wave(it)).abs() < 0.4), "{found:?}");
     }
 
-    /// The season is that of the crate, called directly on the values as they are.
+    /// The season equals that of the crate, called directly with the values.
     #[test]
     fn agrees_with_the_crate() {
         let same = |days: usize, seasonal: &[f32]| {

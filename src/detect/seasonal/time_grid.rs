@@ -6,29 +6,30 @@ use crate::codec::COUNT_MAX;
 use crate::reading::Timestamp;
 
 const DAY_SECONDS: f64 = 86_400.0;
-/// Buckets in a day, at most: one each five minutes.
+/// Largest number of buckets in a day: one every five minutes.
 pub const PER_DAY_MAX: usize = 288;
-/// With fewer buckets a day has no shape.
+/// Smallest number of buckets that resolves a day.
 const PER_DAY_MIN: usize = 8;
-/// Instants further from the epoch than so many seconds are as good as this far away.
+/// Times are clamped to this many seconds from the epoch.
 const SECONDS_MAX: f64 = 1e12;
 
 /// Days in a week.
 pub(super) const WEEK: usize = 7;
 
-/// Whether buckets can be counted from and to this one.
+/// Whether arithmetic with this bucket cannot overflow.
 pub(super) fn is_bucket(bucket: i64) -> bool {
     bucket.unsigned_abs() < COUNT_MAX as u64
 }
 
-/// How time is cut into buckets; a day is cut into equal ones, all days alike, by the wall clock in UTC.
+/// The division of time into buckets: equal ones that divide a day in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TimeGrid {
     per_day: usize,
 }
 
 impl TimeGrid {
-    /// For points that come so often, with so many buckets at most; nothing when they are too few to show a day.
+    /// A grid for this rate of points with at most `per_day_max` buckets; `None` if points are too rare to resolve a
+    /// day.
     pub(super) fn new(points_per_day: f64, per_day_max: usize) -> Option<Self> {
         let per_day = (points_per_day as usize).min(per_day_max).min(PER_DAY_MAX);
         (per_day >= PER_DAY_MIN).then_some(Self { per_day })
@@ -44,7 +45,7 @@ impl TimeGrid {
         WEEK * self.per_day
     }
 
-    /// The bucket that this instant lies in, counted from the epoch.
+    /// The bucket of this time, counted from the epoch.
     pub(super) fn bucket(self, at: Timestamp) -> i64 {
         let seconds = at.0.clamp(-SECONDS_MAX, SECONDS_MAX);
         (seconds / DAY_SECONDS * self.per_day as f64).floor() as i64
