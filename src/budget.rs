@@ -6,14 +6,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Most episodes a period; a budget of more is no budget.
+/// Largest number of episodes per period; a larger budget is refused.
 pub const COUNT_MAX: u32 = 1_000;
 
-/// Periods by their names, in seconds; a month is 30 days.
+/// Names of periods, with their seconds; a month is 30 days.
 const PERIODS: [(&str, f64); 4] =
     [("hour", 3_600.0), ("day", 86_400.0), ("week", 7.0 * 86_400.0), ("month", 30.0 * 86_400.0)];
 
-/// Episodes that a subject may have in a period, or `off`.
+/// Accepted number of episodes per period, or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget(Option<EpisodeRate>);
 
@@ -25,10 +25,10 @@ struct EpisodeRate {
 }
 
 impl Budget {
-    /// No budget: the limit is the one of the settings.
+    /// No budget: the threshold of the settings is used.
     pub const OFF: Self = Self(None);
 
-    /// Episodes allowed in a second; nothing when it is off.
+    /// Accepted episodes per second; `None` without a budget.
     pub fn rate(self) -> Option<f64> {
         self.0.map(|it| f64::from(it.count) / PERIODS[it.period].1)
     }
@@ -43,12 +43,12 @@ impl fmt::Display for Budget {
     }
 }
 
-/// Why a text is not a budget.
+/// Why a text is no budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParseBudgetError {
     /// It does not follow the grammar.
     Grammar,
-    /// It allows none, or more than [`COUNT_MAX`].
+    /// The number is 0, or larger than [`COUNT_MAX`].
     Count,
 }
 
@@ -98,7 +98,7 @@ impl<'de> Deserialize<'de> for Budget {
     }
 }
 
-/// Takes `false` as well: that is what `off` was in YAML before 1.2, and what people mean by it.
+/// Accepts `false` as well, because `off` means that in YAML 1.1.
 struct Words;
 
 impl de::Visitor<'_> for Words {
@@ -121,30 +121,30 @@ impl de::Visitor<'_> for Words {
     }
 }
 
-/// What was spent of a budget: the episodes that began within the last period.
+/// The episodes that started within the last period.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BudgetLedger {
     allowance: Option<EpisodeRate>,
-    /// Seconds followed so far, gaps left out, and at how many of them episodes began; the oldest first.
+    /// Seconds so far without gaps, and the seconds at which episodes started, oldest first.
     now: f64,
     begun: VecDeque<f64>,
 }
 
-/// Most episodes that are remembered: with them ten times the largest budget is spent.
+/// Largest number of episodes stored: ten times the largest budget.
 pub const BEGUN_MAX: usize = 10 * COUNT_MAX as usize;
 
 impl BudgetLedger {
-    /// Nothing is spent yet.
+    /// Creates an empty ledger.
     pub fn new(budget: Budget) -> Self {
         Self { allowance: budget.0, now: 0.0, begun: VecDeque::new() }
     }
 
-    /// Whether this can go on in the place of `fresh`, which has the same settings.
+    /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         self.allowance == fresh.allowance && self.begun.len() <= BEGUN_MAX
     }
 
-    /// The next reading, and whether an episode began with it.
+    /// Records a reading, and whether an episode started with it.
     pub fn step(&mut self, elapsed: f64, began: bool) {
         let Some(allowance) = self.allowance else { return };
         self.now += elapsed.max(0.0);
@@ -157,7 +157,7 @@ impl BudgetLedger {
         }
     }
 
-    /// Episodes begun within the last period over those allowed; nothing without a budget.
+    /// Ratio of the episodes started within the last period to the accepted number; `None` without a budget.
     pub fn spent(&self) -> Option<f64> {
         self.allowance.map(|it| self.begun.len() as f64 / f64::from(it.count))
     }

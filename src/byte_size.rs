@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Units that are understood, the largest first.
+/// Accepted units, largest first.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("TB", 1_000_000_000_000),
@@ -21,19 +21,19 @@ const UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-/// An amount of bytes.
+/// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct ByteSize {
     bytes: u64,
 }
 
 impl ByteSize {
-    /// So many times 1,048,576 bytes.
+    /// A number of mebibytes (1,048,576 bytes).
     pub const fn mebibytes(count: u64) -> Self {
         Self { bytes: count << 20 }
     }
 
-    /// The same in bytes.
+    /// The number of bytes.
     pub const fn bytes(self) -> u64 {
         self.bytes
     }
@@ -50,7 +50,7 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// Why a text is not an amount of bytes.
+/// Why a text is no byte size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParseByteSizeError {
     /// It does not follow the grammar.
@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
-/// Takes numbers as well, so that YAML's `max_bytes: 5` is told what it lacks.
+/// Accepts numbers as well, so that the error for `max_bytes: 5` in YAML says that the unit is missing.
 struct SizeVisitor;
 
 impl Visitor<'_> for SizeVisitor {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::reading::Timestamp;
 
-/// Wall time. A clock set before 1970 counts backwards from there; the engine treats it as any other step.
+/// Wall-clock time. It is negative for a clock set before 1970; the engine treats that as any other clock step.
 pub fn now() -> Timestamp {
     Timestamp(match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_secs_f64(),
@@ -13,8 +13,8 @@ pub fn now() -> Timestamp {
     })
 }
 
-/// Seconds that the machine slept since it was started, to a tenth: clocks are asked one after the other. Nothing where
-/// no clock counts sleep.
+/// Seconds suspended since boot, to a tenth, because two clocks are read in sequence. `None` if no clock counts
+/// suspension.
 pub fn asleep() -> Option<f64> {
     #[cfg(target_os = "linux")]
     {
@@ -30,7 +30,7 @@ pub fn asleep() -> Option<f64> {
     None
 }
 
-/// Time since the machine was started, without sleep, as other programs on it see it; nothing where no clock counts so.
+/// Time since boot without suspension, as other programs on the host see it; `None` if there is no such clock.
 pub fn monotonic() -> Option<Duration> {
     #[cfg(target_os = "linux")]
     {
@@ -41,7 +41,7 @@ pub fn monotonic() -> Option<Duration> {
     None
 }
 
-/// Time that never steps, for deadlines and for measuring how long something took.
+/// Monotonic time, for deadlines and durations.
 pub fn instant() -> Instant {
     Instant::now()
 }

@@ -8,18 +8,18 @@ use std::fmt;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// More bytes than this are nothing that was ever sealed.
+/// Largest encoded value; larger inputs are refused.
 pub const BYTES_MAX: usize = 64 << 20;
 
-/// Whatever is counted stays below this, so that no sum of counts overflows.
+/// Largest valid count in decoded state, so that no sum of counts overflows.
 pub const COUNT_MAX: usize = 1 << 48;
 
-/// Bytes of a mark.
+/// Length of a magic number.
 const MARK: usize = 4;
-/// Bytes in front of what is sealed: the mark and the digest.
+/// Length of the header: magic number and digest.
 const FRONT: usize = MARK + 8;
 
-/// Bytes inside of a value: written and read as a whole, where a list of numbers would be gone through one by one.
+/// Bytes inside a value: encoded as a whole instead of element by element.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ByteString(pub Vec<u8>);
 
@@ -35,7 +35,7 @@ impl<'de> Deserialize<'de> for ByteString {
     }
 }
 
-/// Takes bytes as they are.
+/// Visits the input bytes without copying.
 struct WholeInput;
 
 impl de::Visitor<'_> for WholeInput {
@@ -50,16 +50,16 @@ impl de::Visitor<'_> for WholeInput {
     }
 }
 
-/// Rows of single precision as one piece of bytes; there are thousands of them in a state.
+/// Rows of single precision as one byte string; a state has thousands of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackedRows {
-    /// How many values each row has.
+    /// Number of values in each row.
     lengths: Vec<u32>,
     values: ByteString,
 }
 
 impl PackedRows {
-    /// These rows.
+    /// Packs these rows.
     pub fn pack<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Self {
         let mut packed = Self::default();
         for row in rows {
@@ -69,7 +69,7 @@ impl PackedRows {
         packed
     }
 
-    /// The rows; nothing when there are more or fewer values than they ask for.
+    /// Unpacks the rows; `None` if the number of values does not match.
     pub fn unpack(&self) -> Option<Vec<Vec<f32>>> {
         let (values, rest) = self.values.0.as_chunks::<4>();
         let mut values = values.iter().map(|it| f32::from_le_bytes(*it));
@@ -82,7 +82,7 @@ impl PackedRows {
     }
 }
 
-/// Rows with their instants, for `#[serde(with = "…")]`.
+/// Rows with their times, for `#[serde(with = "…")]`.
 pub mod timed_rows {
     use std::collections::VecDeque;
 
@@ -92,19 +92,21 @@ pub mod timed_rows {
 
     type Timed<T> = VecDeque<(T, Box<[f32]>)>;
 
-    /// Writes them.
+    ///
+    /// Serializes the rows.
     ///
     /// # Errors
-    /// When the serializer fails.
+    /// If the serializer fails.
     pub fn serialize<T: Serialize + Copy, S: Serializer>(rows: &Timed<T>, to: S) -> Result<S::Ok, S::Error> {
         let times: Vec<T> = rows.iter().map(|(at, _)| *at).collect();
         (times, PackedRows::pack(rows.iter().map(|(_, row)| &**row))).serialize(to)
     }
 
-    /// Reads them.
+    ///
+    /// Deserializes the rows.
     ///
     /// # Errors
-    /// When the bytes hold something else.
+    /// If the bytes are no such rows.
     pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Timed<T>, D::Error> {
@@ -124,18 +126,20 @@ pub mod shared_rows {
 
     use super::PackedRows;
 
-    /// Writes them.
+    ///
+    /// Serializes the rows.
     ///
     /// # Errors
-    /// When the serializer fails.
+    /// If the serializer fails.
     pub fn serialize<S: Serializer>(rows: &VecDeque<Arc<[f32]>>, to: S) -> Result<S::Ok, S::Error> {
         PackedRows::pack(rows.iter().map(|it| &**it)).serialize(to)
     }
 
-    /// Reads them.
+    ///
+    /// Deserializes the rows.
     ///
     /// # Errors
-    /// When the bytes hold something else.
+    /// If the bytes are no such rows.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Arc<[f32]>>, D::Error> {
         let rows = PackedRows::deserialize(from)?.unpack();
         let rows = rows.ok_or_else(|| de::Error::custom("rows and their lengths do not fit"))?;
@@ -143,52 +147,52 @@ pub mod shared_rows {
     }
 }
 
-/// A value as bytes.
+/// Encodes a value.
 pub fn bytes<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    // Only sequences of unknown length cannot be written, and there are none; empty bytes are refused by `read`.
+    // Only sequences of unknown length cannot be encoded, and there are none; `read` refuses empty bytes.
     postcard::to_extend(value, Vec::with_capacity(size(value))).unwrap_or_default()
 }
 
-/// How many bytes a value takes: state is megabytes, which are not to be copied as their buffer grows.
+/// Encoded size: states are megabytes, and a growing buffer would copy them.
 fn size<T: Serialize + ?Sized>(value: &T) -> usize {
     postcard::serialize_with_flavor(value, postcard::ser_flavors::Size::default()).unwrap_or(0)
 }
 
-/// A value as bytes, with a mark and a digest in front of them.
+/// Encodes a value behind a magic number and a digest.
 pub fn encode_value<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(FRONT + size(value));
     append(mark, value, &mut sealed);
     sealed
 }
 
-/// The value that these bytes hold, all of them.
+/// Decodes a value that takes up all of these bytes.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     front(bytes).and_then(|(value, rest)| rest.is_empty().then_some(value))
 }
 
-/// The value at the front of these bytes, and the bytes behind it.
+/// Decodes the value at the start of these bytes; returns the remaining bytes, too.
 pub fn front<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
     postcard::take_from_bytes(bytes).ok()
 }
 
-/// Whether two settings are the same to the last bit.
+/// Whether two settings are equal bit for bit.
 pub fn same(one: f64, other: f64) -> bool {
     one.to_bits() == other.to_bits()
 }
 
-/// Appends a value to bytes, with a mark and a digest in front of it.
+/// Appends a value behind a magic number and a digest.
 pub fn append<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T, to: &mut Vec<u8>) {
     let start = to.len();
     to.extend(mark);
     to.extend([0; FRONT - MARK]);
-    // As above, it cannot fail; what is cut short is refused by `read`.
+    // As above, this cannot fail; `read` refuses a truncated value.
     *to = postcard::to_extend(value, std::mem::take(to)).unwrap_or_default();
     if let Some((front, content)) = to.get_mut(start..).and_then(|it| it.split_first_chunk_mut::<FRONT>()) {
         front[MARK..].copy_from_slice(&digest(content).to_le_bytes());
     }
 }
 
-/// Puts a mark and a digest in front of bytes.
+/// Puts a magic number and a digest in front of bytes.
 pub fn wrap(mark: [u8; MARK], content: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(FRONT + content.len());
     sealed.extend(mark);
@@ -197,7 +201,7 @@ pub fn wrap(mark: [u8; MARK], content: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// What was sealed under this mark; nothing when it is something else, cut short or garbled.
+/// The content behind this magic number; `None` if it differs, or the content is truncated or corrupt.
 pub fn open(mark: [u8; MARK], sealed: &[u8]) -> Option<&[u8]> {
     if sealed.len() > BYTES_MAX {
         return None;
@@ -207,14 +211,15 @@ pub fn open(mark: [u8; MARK], sealed: &[u8]) -> Option<&[u8]> {
     (*own_mark == mark && u64::from_le_bytes(*own_digest) == digest(content)).then_some(content)
 }
 
-/// FNV-1a (Fowler, Noll, Vo) by words of eight bytes, as megabytes are sealed each few minutes; the length is part of it.
+/// FNV-1a (Fowler, Noll, Vo) by words of eight bytes, because megabytes are encoded every few minutes; the length is
+/// included.
 pub fn digest(bytes: &[u8]) -> u64 {
     let words = bytes.chunks(8).map(|chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
         u64::from_le_bytes(word)
     });
-    // The high half is folded down, or the highest bits of a word would reach no lower ones.
+    // Mixes in the high half, as the highest bits of a word would not reach lower ones.
     words.chain([bytes.len() as u64]).fold(0xcbf2_9ce4_8422_2325, |hash, word| {
         let product = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
         product ^ (product >> 32)

@@ -13,16 +13,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::reading::{Subject, Timestamp};
 
-/// A command that has no reply after this time is reported as unanswered; it may still be carried out.
+/// Time without a reply after which a command is reported as unanswered; it may still be executed.
 pub const REPLY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Commands without a reply at most; one more is refused.
+/// Largest number of commands without a reply; further ones are refused.
 pub const COMMANDS_MAX: usize = 64;
 
 /// A command to the sampling loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ControlCommand {
-    /// Report the state of the program.
+    /// Returns the state of the program.
     Status,
     /// Report the baseline of each signal of a subject, as a list of [`SignalBaseline`].
     Baselines {
@@ -34,23 +34,23 @@ pub enum ControlCommand {
         /// Whether readings are learned from now on.
         on: bool,
     },
-    /// Accept the current anomalies as normal.
+    /// Accepts the current anomalies as normal.
     Accept,
-    /// Forget the points learned between two instants.
+    /// Forgets the points learned in a time range.
     Forget {
-        /// The first instant.
+        /// Start of the range.
         from: Timestamp,
-        /// The last instant.
+        /// End of the range, inclusive.
         to: Timestamp,
     },
-    /// Train a new model.
+    /// Trains a new model.
     Train,
-    /// Judge by the model with this identifier.
+    /// Makes the model with this identifier current.
     Promote {
         /// The identifier of the model.
         model: String,
     },
-    /// Judge by the previous model.
+    /// Makes the previous model current.
     Rollback,
 }
 
@@ -84,18 +84,18 @@ pub struct SignalBaseline {
 pub struct CommandReply {
     /// The outcome in one sentence.
     pub message: String,
-    /// Data for programs; null where the sentence says everything.
+    /// Data for programs; null if the message is complete.
     pub data: serde_json::Value,
 }
 
 impl CommandReply {
-    /// A reply that is a sentence alone.
+    /// A reply without data.
     pub fn sentence(message: impl Into<String>) -> Self {
         Self { message: message.into(), data: serde_json::Value::Null }
     }
 }
 
-/// The reason that a command was not carried out.
+/// Why a command was not executed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum CommandRefusal {
     /// The command names something that does not exist.
@@ -121,24 +121,24 @@ impl std::error::Error for CommandRefusal {}
 /// The outcome of a command.
 pub type CommandResult = Result<CommandReply, CommandRefusal>;
 
-/// A command on its way to the loop, with the channel for its reply.
+/// A command for the loop, with the channel for its reply.
 #[derive(Debug)]
 pub struct CommandRequest {
     /// The command.
     pub command: ControlCommand,
     reply: oneshot::Sender<CommandResult>,
-    /// Its place among the [`COMMANDS_MAX`].
+    /// Its permit, one of [`COMMANDS_MAX`].
     _place: OwnedSemaphorePermit,
 }
 
 impl CommandRequest {
-    /// Replies. A sender that no longer waits is no error.
+    /// Sends the reply. A sender that no longer waits is no error.
     pub fn reply(self, outcome: CommandResult) {
         let _ = self.reply.send(outcome);
     }
 }
 
-/// The sending end of the control path; clones share it.
+/// The sending end for commands; clones share it.
 #[derive(Clone)]
 pub struct Control {
     deliver: Arc<dyn Fn(CommandRequest) -> bool + Send + Sync>,
@@ -152,15 +152,16 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// Delivers requests by `deliver`, which never waits and returns false once the loop has ended.
+    /// Delivers requests with `deliver`, which never blocks and returns false once the loop has ended.
     pub fn new(deliver: impl Fn(CommandRequest) -> bool + Send + Sync + 'static) -> Self {
         Self { deliver: Arc::new(deliver), places: Arc::new(Semaphore::new(COMMANDS_MAX)) }
     }
 
+    ///
     /// Sends a command and waits for its reply, at most [`REPLY_DEADLINE`].
     ///
     /// # Errors
-    /// The refusal of the loop, or [`CommandRefusal::Unavailable`] when there is no reply.
+    /// The refusal of the loop, or [`CommandRefusal::Unavailable`] without a reply.
     pub async fn send(&self, command: ControlCommand) -> CommandResult {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(CommandRefusal::Unavailable(format!(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Longest span that is accepted, a hundred years; a longer one would overflow deadlines.
+/// Longest accepted duration, a hundred years; a longer one would overflow deadlines.
 pub const SPAN_MAX: HumanDuration = HumanDuration { millis: 100 * 365 * DAY };
 
 const DAY: u64 = 24 * HOUR;
@@ -18,54 +18,54 @@ const HOUR: u64 = 60 * MINUTE;
 const MINUTE: u64 = 60 * SECOND;
 const SECOND: u64 = 1000;
 
-/// Units that are understood, the largest first. A year is 365 days, as in Prometheus.
+/// Accepted units, largest first. A year is 365 days, as in Prometheus.
 const UNITS: [(&str, u64); 7] =
     [("y", 365 * DAY), ("w", 7 * DAY), ("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1)];
 
-/// A length of time, in whole milliseconds.
+/// A duration in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct HumanDuration {
     millis: u64,
 }
 
 impl HumanDuration {
-    /// So many milliseconds.
+    /// A number of milliseconds.
     pub const fn millis(count: u64) -> Self {
         Self { millis: count }
     }
 
-    /// So many seconds.
+    /// A number of seconds.
     pub const fn seconds(count: u64) -> Self {
         Self { millis: count * SECOND }
     }
 
-    /// So many minutes.
+    /// A number of minutes.
     pub const fn minutes(count: u64) -> Self {
         Self { millis: count * MINUTE }
     }
 
-    /// So many days.
+    /// A number of days.
     pub const fn days(count: u64) -> Self {
         Self { millis: count * DAY }
     }
 
-    /// The span nearest to this many seconds; what is negative or not a number is no time at all.
+    /// The duration closest to this many seconds; 0 for negative numbers and NaN.
     pub fn nearest(seconds: f64) -> Self {
-        // The cast saturates, and the cap keeps what is read back within the grammar.
+        // The cast saturates, and the maximum keeps the printed form within the grammar.
         Self { millis: (seconds * SECOND as f64).round() as u64 }.min(SPAN_MAX)
     }
 
-    /// Its length in seconds.
+    /// The duration in seconds.
     pub fn as_seconds(self) -> f64 {
         self.duration().as_secs_f64()
     }
 
-    /// The same for the standard library.
+    /// The duration as a standard one.
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.millis)
     }
 
-    /// So many of it one after the other, at most [`SPAN_MAX`].
+    /// A multiple, at most [`SPAN_MAX`].
     pub fn times(self, count: u64) -> Self {
         Self { millis: self.millis.saturating_mul(count) }.min(SPAN_MAX)
     }
@@ -77,7 +77,7 @@ impl From<HumanDuration> for Duration {
     }
 }
 
-/// Days are the largest unit that is written: `7d` says more than `1w`.
+/// Days are the largest printed unit: `7d` is clearer than `1w`.
 impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.millis == 0 {
@@ -95,7 +95,7 @@ impl fmt::Display for HumanDuration {
     }
 }
 
-/// Why a text is not a span.
+/// Why a text is no duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParseDurationError {
     /// It does not follow the grammar.
@@ -139,7 +139,7 @@ impl FromStr for HumanDuration {
             if name.is_empty() && tail.is_empty() {
                 return Err(ParseDurationError::Unit);
             }
-            // The iterator goes on where it stopped, so that each unit comes once and in order.
+            // The iterator continues where it stopped, so that each unit occurs once and in order.
             let (_, millis) = units.find(|(unit, _)| *unit == name).ok_or(ParseDurationError::Grammar)?;
             let number: u64 = number.parse().map_err(|_| ParseDurationError::Long)?;
             sum = number
@@ -168,7 +168,7 @@ impl<'de> Deserialize<'de> for HumanDuration {
     }
 }
 
-/// Takes numbers as well, so that YAML's `interval: 5` is told what it lacks.
+/// Accepts numbers as well, so that the error for `interval: 5` in YAML says that the unit is missing.
 struct SpanVisitor;
 
 impl Visitor<'_> for SpanVisitor {

@@ -1,8 +1,9 @@
+//!
 //! Computes metrics of a detector from labels and scores.
 //!
-//! Names and definitions are those of the benchmark of labeled host metrics that hostnorm is measured with: pointwise
-//! metrics without point adjustment, the volume under the surface, and what users of alerts see: events found, delays and
-//! false alerts per day. `tests/it/figures.rs` holds expected values.
+//! Names and definitions are those of the benchmark of labeled host metrics that measures hostnorm: pointwise metrics
+//! without point adjustment, the volume under the surface, and the metrics that matter to users of alerts: events
+//! detected, delays and false alerts per day. `tests/it/figures.rs` holds expected values.
 //!
 //! A NaN score counts as the lowest; an infinite one as ±1e30.
 
@@ -26,44 +27,44 @@ pub use output::{TableStyle, show};
 use alerts::{AlertFigures, BUDGETS, FOR};
 use pointwise::RankedRows;
 
-/// The widest buffer around events that the volumes take; the rule for it never exceeds 303.
+/// Widest buffer around events for the volumes; the rule for it never exceeds 303.
 pub const VUS_WINDOW_MAX: usize = 2_000;
 
-/// What stands for an infinite score, so that thresholds between scores can be told.
+/// Replaces an infinite score, so that thresholds between scores exist.
 const INFINITE: f64 = 1e30;
 
-/// The labeled rows of one machine, with the scores that a detector gave them.
+/// The labeled rows of one machine, with the scores of a detector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabeledSeries {
-    /// What the machine is called.
+    /// Name of the machine.
     name: String,
     /// Whether each row is anomalous.
     labels: Vec<bool>,
-    /// The score of each row, higher where it is more anomalous; as many as labels.
+    /// The score of each row, higher if more anomalous; as many as labels.
     scores: Vec<f64>,
-    /// Rows in a day; positive.
+    /// Rows per day; positive.
     per_day: f64,
     /// The widest buffer around events, in rows.
     vus_window: usize,
-    /// Which signals someone says were to blame, and when.
+    /// The labeled causes of events.
     causes: Vec<RootCause>,
-    /// For each row the signals that the detector blames, the most blamed first; as many as labels.
+    /// For each row the top signals of the detector, in descending order; as many as labels.
     top: Option<Vec<Vec<u16>>>,
 }
 
-/// Why labels and scores are no series.
+/// Why labels and scores are no valid series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum EvaluateError {
     /// There are no rows.
     Empty,
-    /// There are more scores than labels, or fewer.
+    /// The numbers of scores and labels differ.
     Lengths {
-        /// Rows with a score.
+        /// Number of rows with a score.
         scores: usize,
-        /// Rows with a label.
+        /// Number of rows with a label.
         labels: usize,
     },
-    /// So many rows a day are not possible.
+    /// The number of rows per day is invalid.
     PerDay(f64),
     /// The buffer is wider than [`VUS_WINDOW_MAX`].
     Window(usize),
@@ -87,11 +88,12 @@ impl fmt::Display for EvaluateError {
 impl std::error::Error for EvaluateError {}
 
 impl LabeledSeries {
-    /// Joins labels and scores, row by row. `per_day` rows are a day, and `vus_window` is the widest buffer around
-    /// events that the volumes take, for which [`period`] is the rule.
+    ///
+    /// Joins labels and scores, row by row. `per_day` is the number of rows per day, and `vus_window` the widest
+    /// buffer around events for the volumes; see [`period`].
     ///
     /// # Errors
-    /// When they do not fit together.
+    /// If labels and scores do not match, or a parameter is out of range.
     pub fn new(
         name: impl Into<String>,
         labels: Vec<bool>,
@@ -114,11 +116,11 @@ impl LabeledSeries {
         Ok(Self { name: name.into(), labels, scores, per_day, vus_window, causes: Vec::new(), top: None })
     }
 
-    /// Adds what is needed to tell whether the right signals are blamed: what someone says, and what the detector says
-    /// of each row.
+    ///
+    /// Adds labeled causes, and the top signals of the detector for each row.
     ///
     /// # Errors
-    /// When the detector does not say it of each row.
+    /// If there are no top signals for some row.
     pub fn with_causes(mut self, causes: Vec<RootCause>, top: Vec<Vec<u16>>) -> Result<Self, EvaluateError> {
         if top.len() != self.labels.len() {
             return Err(EvaluateError::Lengths { scores: top.len(), labels: self.labels.len() });
@@ -133,19 +135,19 @@ impl LabeledSeries {
     }
 }
 
-/// Figures by name, in the order in which they are shown. One that cannot be told is absent.
+/// Metrics by name, in the order of display. One that cannot be computed is absent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Figures {
     named: Vec<(String, f64)>,
 }
 
 impl Figures {
-    /// A figure, if it can be told.
+    /// A metric, if it can be computed.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.named.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
     }
 
-    /// All of them.
+    /// All metrics.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.named.iter().map(|(name, value)| (name.as_str(), *value))
     }
@@ -157,32 +159,32 @@ impl Figures {
     }
 }
 
-/// The figures of one series.
+/// The metrics of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesFigures {
-    /// What the machine is called.
+    /// Name of the machine.
     pub name: String,
-    /// How many events it has.
+    /// Number of events.
     pub events: usize,
-    /// Of rows, volumes and blame; events found at the best threshold for this series alone.
+    /// Pointwise metrics, volumes and hit rates; events detected at the best threshold for this series alone.
     pub figures: Figures,
 }
 
-/// The figures of a set of series.
+/// The metrics of a set of series.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evaluation {
-    /// Each of them.
+    /// Each series.
     pub series: Vec<SeriesFigures>,
-    /// How many events there are in all.
+    /// Total number of events.
     pub events: usize,
-    /// How long the series are together.
+    /// Total length, in days.
     pub days: f64,
-    /// The means over series; then, with `fleet_`, what one threshold for all series gives where an alert needs 5 rows above it,
-    /// and with `fleet1_` where one is enough.
+    /// The means over series; then metrics with one threshold for all series, with the prefix `fleet_` if an alert
+    /// needs 5 rows above it, and `fleet1_` if one row is enough.
     pub figures: Figures,
 }
 
-/// All figures of a set of series. A row is called anomalous at `limit` and above in the figures named `threshold_`.
+/// All metrics of a set of series. Metrics with the prefix `threshold_` count rows from `limit` on as anomalous.
 pub fn figures(series: &[LabeledSeries], limit: f64) -> Evaluation {
     let (mut rows, mut held, mut single) = (Vec::new(), Vec::new(), Vec::new());
     for one in series {
@@ -221,7 +223,7 @@ pub fn events_of(labels: &[bool]) -> Vec<Range<usize>> {
     events
 }
 
-/// A score with which can be reckoned.
+/// A finite score.
 fn finite(score: f64) -> f64 {
     match score {
         it if it.is_nan() => -INFINITE,
@@ -230,7 +232,7 @@ fn finite(score: f64) -> f64 {
     }
 }
 
-/// Figures of rows and volumes.
+/// Pointwise metrics and volumes.
 fn of_rows(series: &LabeledSeries, scores: &[f64], events: &[Range<usize>], limit: f64) -> Figures {
     let ranked = RankedRows::new(&series.labels, scores);
     let volumes = vus::volumes(&ranked, events, series.vus_window);
@@ -250,7 +252,7 @@ fn of_rows(series: &LabeledSeries, scores: &[f64], events: &[Range<usize>], limi
     figures
 }
 
-/// The share of events found with the lowest threshold for this series that keeps each budget.
+/// Share of events detected with the lowest threshold for this series that meets each budget.
 fn add_recall(figures: &mut Figures, alerts: &AlertFigures) {
     let found = alerts::thresholds(std::slice::from_ref(alerts), &alerts.candidates());
     for ((_, name), threshold) in BUDGETS.iter().zip(found.into_iter().flatten()) {
@@ -259,7 +261,7 @@ fn add_recall(figures: &mut Figures, alerts: &AlertFigures) {
     }
 }
 
-/// What one threshold for all series gives, which is what a shipped default does.
+/// Metrics with one threshold for all series, as with a default setting.
 fn add_fleet(figures: &mut Figures, tag: &str, alerts: &[AlertFigures]) {
     let events: usize = alerts.iter().map(AlertFigures::events).sum();
     let found = alerts::thresholds(alerts, &alerts::shared_candidates(alerts));
@@ -272,8 +274,8 @@ fn add_fleet(figures: &mut Figures, tag: &str, alerts: &[AlertFigures]) {
     }
 }
 
-/// The mean of each figure over the series that have it. Hits are shown only if all series have them: a mean over
-/// those whose causes happen to be known would be taken for one over the set.
+/// The mean of each metric over the series that have it. Hit rates are shown only if all series have them: a mean over
+/// the series with known causes would look like one over the set.
 fn means(rows: &[SeriesFigures]) -> Figures {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in rows.iter().flat_map(|row| row.figures.iter()) {

@@ -22,43 +22,43 @@ pub use id::VersionId;
 pub use record::{InvalidRecord, VersionRecord};
 pub use stage::VersionStage;
 
-/// Versions that are kept of each kind; of those that neither judge nor shadow the oldest goes first.
+/// Number of versions kept for each kind; the oldest inactive one is removed first.
 pub const MODELS_MAX: usize = 5;
 
-/// A shadow may raise the score above the limit in so much larger a share of the readings than the current model, and is
-/// promoted all the same: half a minute of an hour.
+/// Additional share of readings above the threshold with which a shadow model is still promoted: half a minute in an
+/// hour.
 pub const ALARMS_MORE_MAX: f64 = 0.01;
 
-/// One model and what became of it.
+/// One version of a model.
 #[derive(Debug, Clone)]
 pub struct ModelVersion {
-    /// When it was trained, as a name.
+    /// Its identifier, the time of training.
     pub id: VersionId,
-    /// Whom it judges.
+    /// The kind of subjects that it scores.
     pub kind: SubjectKind,
-    /// When it was trained.
+    /// Time of training.
     pub created: Timestamp,
-    /// What it does.
+    /// Its stage.
     pub stage: VersionStage,
     /// The model.
     pub model: training::TrainedModel,
 }
 
-/// What a shadow and the current model said of the same readings.
+/// Results of the shadow and the current model on the same readings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ShadowTally {
-    /// Seconds of readings that both judged.
+    /// Seconds of readings scored by both.
     pub seconds: f64,
-    /// Readings that both judged.
+    /// Number of readings scored by both.
     pub readings: f64,
-    /// Those that were above the limit with the shadow.
+    /// Number of readings above the threshold with the shadow model.
     pub above: f64,
-    /// Those that were above it with the current model.
+    /// Number of readings above the threshold with the current model.
     pub above_current: f64,
 }
 
 impl ShadowTally {
-    /// Both together: of several subjects, the time is that of the one that was judged longest.
+    /// Sums two tallies. The time is the longer one, because subjects are scored in parallel.
     pub fn with(self, other: Self) -> Self {
         Self {
             seconds: self.seconds.max(other.seconds),
@@ -69,39 +69,39 @@ impl ShadowTally {
     }
 }
 
-/// What has to be written down.
+/// A change to store.
 #[derive(Debug, Clone)]
 pub enum RegistryChange {
     /// A new version.
     New(VersionRecord),
-    /// A version does something else now.
+    /// A version has another stage.
     Stage(VersionId, VersionStage),
-    /// A version is kept no longer.
+    /// A version was removed.
     Gone(VersionId),
 }
 
-/// What came of a shadow.
+/// The decision on a shadow model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ShadowOutcome {
-    /// It judges now.
+    /// It is current now.
     Promoted(VersionId),
-    /// It is kept, but does not judge.
+    /// It is kept, but does not score.
     Refused {
-        /// Which one.
+        /// Its identifier.
         id: VersionId,
-        /// Why, as a sentence without the final full stop.
+        /// The reason, as a sentence without the final full stop.
         why: String,
     },
 }
 
-/// Why there is nothing to go to.
+/// Why a version cannot be selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnknownVersion {
-    /// No version has this name.
+    /// No version has this identifier.
     Unknown(String),
-    /// It judges already.
+    /// It is already current.
     Current(VersionId),
-    /// None has judged before the current one.
+    /// No version was current before.
     NoneBefore,
 }
 
@@ -119,27 +119,27 @@ impl fmt::Display for UnknownVersion {
 
 impl std::error::Error for UnknownVersion {}
 
-/// All versions that are kept.
+/// All versions of all kinds.
 #[derive(Debug, Default)]
 pub struct ModelRegistry {
     /// By kind, oldest first.
     versions: BTreeMap<SubjectKind, Vec<ModelVersion>>,
-    /// Those without their models, oldest first.
+    /// Records of inactive versions, oldest first.
     inactive: Vec<InactiveVersions>,
-    /// Whether versions that rest are without their models.
+    /// Whether models of inactive versions are dropped from memory.
     forgetful: bool,
-    /// Seconds of readings for which a new one is a shadow.
+    /// Seconds of readings for which a new model stays in shadow mode.
     shadow_duration: f64,
     changes: Vec<RegistryChange>,
 }
 
 impl ModelRegistry {
-    /// None yet; each new one but the first is a shadow for so many seconds of readings.
+    /// Creates an empty registry; each model except the first stays in shadow mode for this many seconds of readings.
     pub fn new(shadow_duration: f64) -> Self {
         Self { shadow_duration, ..Self::default() }
     }
 
-    /// Takes up a version that was written down. Of two that claim to be the current one, or the shadow, the newer is.
+    /// Adds a stored version. If two are marked as current, or as shadow, the newer one is used.
     pub fn restore(&mut self, version: ModelVersion) {
         let kind = version.kind;
         self.inactive.retain(|it| it.id != version.id);
@@ -155,7 +155,7 @@ impl ModelRegistry {
         self.settle(kind);
     }
 
-    /// Puts a version in its place; gives all of its kind.
+    /// Inserts a version by age; returns all versions of its kind.
     fn insert(&mut self, version: ModelVersion) -> &mut Vec<ModelVersion> {
         let versions = self.versions.entry(version.kind).or_default();
         versions.retain(|it| it.id != version.id);
@@ -164,8 +164,8 @@ impl ModelRegistry {
         versions
     }
 
-    /// Takes up a new model. The first of its kind judges at once; a later one is a shadow, in the place of the one that
-    /// is under way.
+    /// Adds a new model. The first of its kind becomes current; a later one becomes the shadow model and replaces a
+    /// present one.
     pub fn add(
         &mut self,
         kind: SubjectKind,
@@ -193,20 +193,21 @@ impl ModelRegistry {
         self.versions.values().flatten()
     }
 
-    /// The version that judges.
+    /// The current version.
     pub fn current(&self, kind: SubjectKind) -> Option<&ModelVersion> {
         self.versions.get(&kind)?.iter().find(|it| it.stage == VersionStage::Current)
     }
 
-    /// The version that is tried out.
+    /// The version in shadow mode.
     pub fn shadow(&self, kind: SubjectKind) -> Option<&ModelVersion> {
         self.versions.get(&kind)?.iter().find(|it| it.stage == VersionStage::Shadow)
     }
 
-    /// Decides on the shadow once both judged the same readings for long enough.
     ///
-    /// That is `shadow_duration`, but no longer than what the current one was trained on: one that knows ten minutes is no
-    /// measure for an hour.
+    /// Decides on the shadow model once both models have scored the same readings for long enough.
+    ///
+    /// That is `shadow_duration`, but at most the training time of the current model: a model of ten minutes is no
+    /// reference for an hour.
     pub fn review(&mut self, kind: SubjectKind, tally: &ShadowTally) -> Option<ShadowOutcome> {
         let (shadow, current) = (self.shadow(kind)?, self.current(kind)?);
         let known = current.model.evaluation.seconds();
@@ -227,10 +228,11 @@ impl ModelRegistry {
         }
     }
 
-    /// Lets this version judge from now on; one that rests has to be woken before.
+    ///
+    /// Makes this version current; an inactive one must be activated first.
     ///
     /// # Errors
-    /// When there is none of this name, or it does already.
+    /// If there is no such version, or it is already current.
     pub fn promote(&mut self, id: &str) -> Result<&ModelVersion, UnknownVersion> {
         let unknown = || UnknownVersion::Unknown(id.to_owned());
         let (kind, stage, id) = self
@@ -245,12 +247,12 @@ impl ModelRegistry {
         self.current(kind).ok_or(UnknownVersion::NoneBefore)
     }
 
-    /// What has to be written down since this was asked last.
+    /// Takes the changes to store since the last call.
     pub fn take_changes(&mut self) -> Vec<RegistryChange> {
         std::mem::take(&mut self.changes)
     }
 
-    /// Lets a version judge; the one that did is retired.
+    /// Makes a version current and retires the previous one.
     fn make_current(&mut self, kind: SubjectKind, id: &VersionId) {
         if let Some(before) = self.current(kind).map(|it| it.id.clone()) {
             self.set_stage(kind, &before, VersionStage::Retired);
@@ -268,7 +270,7 @@ impl ModelRegistry {
     }
 }
 
-/// What speaks against a shadow; nothing when it is not worse than the current model.
+/// The objection against a shadow model; `None` if it is no worse than the current one.
 fn objection(shadow: &ModelVersion, current: &ModelVersion, tally: &ShadowTally) -> Option<String> {
     let (own, before) = (&shadow.model.evaluation, &current.model.evaluation);
     let margin = holdout_test::worse_max(own.held_out.min(before.held_out));
@@ -290,7 +292,7 @@ fn objection(shadow: &ModelVersion, current: &ModelVersion, tally: &ShadowTally)
 }
 
 impl ModelVersion {
-    /// What detectors judge by.
+    /// The forest with its threshold.
     pub fn eif(&self) -> &eif::ForestModel {
         &self.model.eif
     }

@@ -1,7 +1,9 @@
+//!
 //! Scores rows of a file as the engine scores readings, each by earlier rows only.
 //!
-//! A row is a point. What a live host does per window or per second happens per row (ADR 010): z starts after 31 rows, the
-//! forest is retrained at the first row of each day, and a high score fades over ten minutes of rows.
+//! A row is a point. What a live host does per window or per second happens per row (ADR 010): z starts after 31 rows,
+//! the forest is retrained at the first row of each day, and a high score decays with a half-life of ten minutes of
+//! rows.
 
 use crate::budget::Budget;
 use crate::detect::FeatureSpec;
@@ -12,40 +14,40 @@ use crate::scorer::{self, ScoreHold, Scorer, ScorerStep, SubjectScore};
 use crate::training::{self, TrainError, TrainingSet};
 use crate::window::Point;
 
-/// A signal known for fewer rows has no distance from its mean.
+/// Number of rows before a signal has a distance from its mean.
 const ROWS_MIN: f64 = 31.0;
-/// After so many rows half of a novelty is forgotten.
+/// Half-life of a held novelty, in rows.
 const NOVELTY_HALF_LIFE: f64 = 20.0;
-/// A high score is halved after so many seconds, but not within fewer rows than [`HOLD_ROWS_MIN`].
+/// Half-life of a held score, in seconds, but at least [`HOLD_ROWS_MIN`] rows.
 const HOLD_SECONDS: f64 = 600.0;
 /// See [`HOLD_SECONDS`].
 const HOLD_ROWS_MIN: f64 = 6.0;
-/// Rows further apart than this many times their usual distance have a gap between them.
+/// Rows further apart than this many times the usual interval have a gap between them.
 const GAP_ROWS: f64 = 3.0;
 const DAY_SECONDS: f64 = 86_400.0;
 
-/// How rows are judged.
+/// Settings of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplaySettings {
     /// Seconds between two rows.
     pub every: f64,
-    /// The joint score that is the limit, on the raw scale.
+    /// Threshold on the raw scale of the joint score.
     pub threshold: f64,
-    /// Episodes that are allowed; the limit follows from it once enough is known.
+    /// Accepted number of episodes; with enough history, the threshold is derived from it.
     pub budget: Budget,
     /// When an episode ends.
     pub resolve: ResolveRule,
-    /// After so many rows half of what the score was is left, where the newest row is ordinary.
+    /// Half-life of the smoothed score, in rows.
     pub smoothing: f64,
-    /// Seconds after which half of what was learned is forgotten.
+    /// Half-life of learned statistics, in seconds.
     pub half_life: f64,
-    /// As how much of a row one inside an episode is learned.
+    /// Weight with which a row inside an episode is learned, between 0 and 1.
     pub anomaly_weight: f64,
     /// Seconds between two trainings of the forest.
     pub retrain_interval: f64,
-    /// The forest's.
+    /// Settings of the training.
     pub training: training::TrainingSettings,
-    /// Where randomness in training comes from.
+    /// Seed of trainings.
     pub seed: u64,
 }
 
@@ -73,19 +75,19 @@ impl ReplaySettings {
     }
 }
 
-/// What is concluded of one row.
+/// The result for one row.
 #[derive(Debug)]
 pub struct ReplayedRow<'a> {
-    /// The score and its explanation; nothing in the first rows.
+    /// The score with its details; `None` for the first rows.
     pub score: Option<SubjectScore>,
-    /// How odd each signal is, in deviations.
+    /// Deviation of each signal, in standard deviations.
     pub deviations: &'a [f64],
-    /// The episode that is under way.
+    /// The current episode.
     pub episode: Option<Episode>,
 }
 
 impl ReplayedRow<'_> {
-    /// The indices of all signals, the oddest first, of equally odd ones the first; none while there is no score.
+    /// Fills `top` with the indices of all signals, largest deviation first, then by index; empty without a score.
     pub fn rank(&self, top: &mut Vec<usize>) {
         top.clear();
         if self.score.is_some() {
@@ -95,7 +97,7 @@ impl ReplayedRow<'_> {
     }
 }
 
-/// Follows the rows of one file, or of several one after the other.
+/// Replays the rows of one file, or of several in sequence.
 #[derive(Debug, Clone)]
 pub struct Replay {
     settings: ReplaySettings,
@@ -110,7 +112,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Knows nothing of signals with these noise floors.
+    /// Creates a replay of signals with these noise floors.
     pub fn new(floors: Vec<f64>, settings: &ReplaySettings) -> Self {
         Self {
             point: Point::unknown(floors.len()),
@@ -123,10 +125,12 @@ impl Replay {
         }
     }
 
-    /// Judges a row, one value a signal and whether it is missing, then learns it. Without a time it comes one distance after the row before.
+    ///
+    /// Scores a row, then learns it: one value for each signal, and whether it is missing. A row without a time
+    /// follows the previous one after the usual interval.
     ///
     /// # Errors
-    /// When a forest cannot be grown of the rows so far; the row is lost.
+    /// If a forest cannot be trained on the rows so far; the row is then skipped.
     pub fn step(
         &mut self,
         at: Option<Timestamp>,
@@ -156,7 +160,7 @@ impl Replay {
         Ok(ReplayedRow { score, deviations: self.scorer.oddness(), episode: self.scorer.episode() })
     }
 
-    /// What a forest on all rows so far is to be trained on.
+    /// The training set of all rows so far.
     pub fn training_set(&self) -> TrainingSet {
         self.scorer.training_set()
     }
@@ -165,7 +169,7 @@ impl Replay {
         let seed = self.settings.seed.wrapping_add(self.trainings);
         match training::grow(&self.scorer.training_set(), &self.settings.training, seed) {
             Ok(grown) => self.scorer.detectors.forest.install(&grown.eif),
-            // A file of few rows a day: there will be more of them.
+            // A file with few rows per day: more will come.
             Err(TrainError::TooFewRows(_)) => {}
             Err(error) => return Err(error),
         }

@@ -1,7 +1,7 @@
 //! The area under the ROC curve.
 
-/// How often a faulty point scores higher than an ordinary one, ties counting half (Mann, Whitney, 1947). One half
-/// when either side has no point.
+/// Area under the ROC curve: the probability that a faulty point scores higher than a normal one, with ties counting
+/// half (Mann, Whitney, 1947). One half if either side is empty.
 pub fn auc(ordinary: &[f64], faulty: &[f64]) -> f64 {
     if ordinary.is_empty() || faulty.is_empty() {
         return 0.5;

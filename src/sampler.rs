@@ -77,74 +77,74 @@ pub static METRICS: &[&Metric] = &[
     &BACKFILL,
 ];
 
-/// Longest time that the first reading waits for the state in the store. One that comes later, as from a disk that hung, is
+/// Longest wait of the first reading for the stored state. State that arrives later, for example from a slow disk, is
 /// adopted then.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The engine makes no rates over readings that are further apart.
+/// Largest number of skipped intervals; the engine computes no rates over longer gaps.
 const SKIPPED_MAX: u32 = 3;
 
-/// Everything but the time that can wake the loop.
+/// Everything except a deadline that wakes the loop.
 #[derive(Debug)]
 enum LoopEvent {
     JobDone(FinishedJob),
     Command(CommandRequest),
-    /// The past of a subject from another server, or the reason why it is not there.
+    /// History of a subject from another server, or why there is none.
     Past(Result<BackfillPoints, String>),
-    /// The state that the store holds; nothing when it cannot be read so far.
+    /// The stored state; `None` if it cannot be read so far.
     Restored(Option<Box<RestoredState>>),
     Stop,
 }
 
-/// The way to a loop. A loop that has ended takes no notice.
+/// The sending end of the loop's channel. A loop that has ended ignores events.
 #[derive(Debug, Clone)]
 pub struct SamplerHandle(Sender<LoopEvent>);
 
-/// The end of the way, for the loop.
+/// The receiving end of the loop's channel.
 #[derive(Debug)]
 pub struct CommandInbox(Receiver<LoopEvent>);
 
-/// The way to a loop.
+/// Creates the channel of a loop.
 pub fn channel() -> (SamplerHandle, CommandInbox) {
     let (events, inbox) = mpsc::channel();
     (SamplerHandle(events), CommandInbox(inbox))
 }
 
 impl SamplerHandle {
-    /// The way for commands.
+    /// The handle for commands.
     pub fn control(&self) -> Control {
         let events = self.0.clone();
         Control::new(move |request| events.send(LoopEvent::Command(request)).is_ok())
     }
 
-    /// Lets the loop learn the past of a subject from another server, or know why that is not there.
+    /// Passes the history of a subject from another server to the loop, or why there is none.
     pub fn learn_backfill(&self, past: Result<BackfillPoints, String>) {
         let _ = self.0.send(LoopEvent::Past(past));
     }
 
-    /// Lets the loop go on from the state that the store holds, or know that it cannot be read so far.
+    /// Passes the stored state to the loop, or that it cannot be read so far.
     pub fn restore(&self, restored: Option<Box<RestoredState>>) {
         let _ = self.0.send(LoopEvent::Restored(restored));
     }
 
-    /// Ends the loop after the tick that is under way.
+    /// Ends the loop after the current tick.
     pub fn stop(&self) {
         let _ = self.0.send(LoopEvent::Stop);
     }
 }
 
-/// How the loop samples and trains.
+/// Settings of the loop.
 #[derive(Debug, Clone)]
 pub struct SamplerOptions {
     /// Time between two ticks.
     pub interval: Duration,
-    /// How forests are grown.
+    /// Settings of the training.
     pub training: training::TrainingSettings,
-    /// Seed of the random numbers of trainings and self-tests.
+    /// Seed of trainings and self-tests.
     pub seed: u64,
 }
 
-/// The loop.
+/// The sampling loop.
 #[derive(Debug)]
 pub struct Sampler {
     options: SamplerOptions,
@@ -157,19 +157,19 @@ pub struct Sampler {
     models: ModelMetrics,
     selftests: SelftestMetrics,
     subjects: SubjectStates,
-    /// Whether the past came from another server; nothing while nobody knows.
+    /// Whether the history came from another server; `None` until that is decided.
     backfilled: Option<bool>,
     ticks: u64,
     missed: u64,
-    /// Whether the last reading took longer than rates can bear, so that it is logged once.
+    /// Whether the last reading took too long for rates, to log it once.
     is_slow: bool,
-    /// What the last tick took.
+    /// Timing of the last tick.
     last_timing: Option<TickTiming>,
     newest: Option<Arc<Report>>,
 }
 
 impl Sampler {
-    /// A loop that is to be run. `channel` is the way to it.
+    /// Creates a loop; `channel` is its inbox.
     pub fn new(
         options: SamplerOptions,
         sources: Sources,
@@ -181,7 +181,7 @@ impl Sampler {
             options,
             sources,
             inbox,
-            // The loop may have ended meanwhile; then nobody needs the outcome.
+            // If the loop has ended meanwhile, nobody needs the outcome.
             jobs: Jobs::start(move |it| drop(done.send(LoopEvent::JobDone(it)))),
             commands: PendingCommands::default(),
             throttle: JobThrottle::default(),
@@ -198,7 +198,8 @@ impl Sampler {
         }
     }
 
-    /// Runs until [`SamplerHandle::stop`]. Hands each report to `publish`, which may add values and gives it back to be shared.
+    /// Runs until [`SamplerHandle::stop`]. Passes each report to `publish`, which may add values and returns it for
+    /// sharing.
     pub fn run(mut self, mut publish: impl FnMut(Report) -> Arc<Report>) {
         let mut due = clock::instant();
         if self.persistent.store.directory().is_some() {
@@ -236,7 +237,7 @@ impl Sampler {
         self.persistent.close();
     }
 
-    /// One reading and all that follows from it.
+    /// Takes one reading and processes it.
     fn tick(&mut self, publish: &mut impl FnMut(Report) -> Arc<Report>) {
         let started = clock::instant();
         self.ticks += 1;
@@ -260,7 +261,7 @@ impl Sampler {
         self.last_timing = Some(TickTiming { at, seconds, trace: otlp_traces::trace_of(&span) });
     }
 
-    /// The next deadline on the grid of ticks; those that have passed already are skipped and counted.
+    /// The next deadline on the grid of ticks; missed ones are skipped and counted.
     fn next(&mut self, due: Instant) -> Instant {
         let interval = self.options.interval;
         let late = clock::instant().saturating_duration_since(due);
@@ -275,12 +276,12 @@ impl Sampler {
         due + interval * skipped.saturating_add(1)
     }
 
-    /// Queues the jobs that are due, as long as there is room. Asking the engine counts as having done it.
+    /// Queues the jobs that are due, as long as there is room. Asking the engine marks a job as started.
     fn schedule(&mut self, strained: bool) {
         let engine = &mut self.persistent.engine;
         let kinds: Vec<SubjectKind> = engine.kinds().collect();
         for kind in kinds {
-            // The first model is small, and somebody waits for one that was requested.
+            // The first model is small, and a requested one has a user waiting.
             let is_urgent = self.persistent.registry.current(kind).is_none() || engine.is_requested(kind);
             if !self.jobs.has_room() || strained && !is_urgent {
                 continue;
@@ -292,7 +293,7 @@ impl Sampler {
             }
         }
         while !strained && self.jobs.has_room() {
-            // Other faults each time, so that each kind strikes each signal some day.
+            // Different faults each time, so that every fault affects every signal eventually.
             let seed = self.options.seed.wrapping_add(self.selftests.count());
             if let Some((subject, history)) = engine.due_history() {
                 self.jobs.push(Job::Fit { subject, history });
@@ -348,7 +349,7 @@ impl Sampler {
         }
     }
 
-    /// Learns the past from another server, beside the loop.
+    /// Learns the history from another server, as a job.
     fn backfill(&mut self, past: Result<BackfillPoints, String>) {
         let blank = Box::new(self.persistent.engine.rebuilt());
         let queued = past.and_then(|past| {

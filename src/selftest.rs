@@ -1,18 +1,19 @@
-//! Self-tests: every hour, a copy of a subject's state gets the last hour again, with injected faults, and must find them. A
-//! blind detector looks healthy otherwise, because its scores are low, as on a quiet host.
 //!
-//! *Scope.* The faults are those of [`simulate`](crate::simulate) that show within half an hour, of a size an operator would
-//! call a fault: several deviations of the last hour, or several noise floors if these are larger. They start at four times
-//! of the hour. Recall is the share of faults during which an episode starts; the delay is the median time to it. Each
-//! detector is also tested alone: the AUC of its scores on faulty and fault-free points.
+//! Self-tests: every hour, a copy of a subject's state receives the last hour again, with injected faults, and must
+//! detect them. A detector that finds nothing looks healthy otherwise, because its scores are low, as on a quiet host.
 //!
-//! A fault that a signal has no room for, as higher CPU usage on a busy CPU, does not count.
+//! *Scope.* The faults are those of [`simulate`](crate::simulate) that show within half an hour, of a size an operator
+//! would call a fault: several deviations of the last hour, or several noise floors if these are larger. They start at
+//! four times of the hour. Recall is the share of faults during which an episode starts; the delay is the median time
+//! to it. Each detector is also tested alone: the AUC of its scores on faulty and fault-free points.
 //!
-//! *Limits.* The copy already knows the hour, so the fault-free hour is replayed first: if it alerts, or moves so much that
-//! the copy is at odds with it, the test is inconclusive. A detector that abstains is not blind. A vanished device is
-//! injected only once the detector `absence` has enough data, after a day. Stopped counters are not injected, because a
-//! signal that never left its noise floor may rest. Leaks, oscillations and flat lines last longer than an hour. While few
-//! points are known, thresholds are wider and faults larger in proportion.
+//! A fault without room in its signal, such as higher CPU usage on a busy CPU, does not count.
+//!
+//! *Restrictions.* The copy has already learned the hour, so the fault-free hour is replayed first: if it raises an
+//! alert, or changes the copy too much, the test is inconclusive. A detector that abstains is not blind. A vanished
+//! device is injected only once the detector `absence` has enough history, after a day. Stopped counters are not
+//! injected, because a signal that never exceeded its noise floor may stay constant. Leaks, oscillations and flat
+//! lines last longer than an hour. While few points are known, thresholds are wider and faults larger in proportion.
 
 use std::fmt;
 
@@ -28,48 +29,48 @@ mod recent;
 
 pub use recent::{POINTS, RecentPoints};
 
-/// Points before the first fault: the fork goes back in time by an hour and has to come to rest.
+/// Points before the first fault, in which the copy settles after the jump back by an hour.
 const LEAD: usize = 20;
-/// At so many times of the hour faults begin.
+/// Number of times of the hour at which faults start.
 const ROUNDS: usize = 4;
-/// A fault that needs more points than this to show itself does not fit into the hour.
+/// Faults that need more points than this do not fit into the hour.
 const FAULT_POINTS_MAX: usize = 60;
-/// Faults last at least so many points, however long a point is.
+/// Shortest fault, in points.
 const FAULT_POINTS_MIN: usize = 6;
-/// Faults that move some signal by at least so much, in units of its scale, have to be found.
+/// Faults that move some signal by at least this many units of its scale must be detected.
 const SIZE_MIN: f64 = 4.0;
-/// Detectors are judged by so many points of each fault, so that one that nobody sees does not outweigh the others.
+/// Number of points of each fault on which detectors are measured, so that an undetected long fault does not dominate.
 const JUDGED: usize = FAULT_POINTS_MIN;
-/// Faults that need longer than this do not fit either, in seconds.
+/// Faults that need more seconds than this are left out.
 const FAULT_SECONDS_MAX: f64 = 1_800.0;
-/// The least share of faults that has to be found. A sound host of two hours finds 75 %, as small shifts of a signal that
-/// stands alone do not reach a young limit; one of a day finds 90 %; what has gone blind finds hardly any.
+/// Smallest recall of a healthy host. A host of two hours detects 75 %, because small shifts of a single signal do not
+/// reach the wide thresholds; a host of one day detects 90 %; a blind one detects almost none.
 pub const RECALL_MIN: f64 = 0.7;
-/// A detector whose area under the curve is below this is blind, as a new forest is that training refuses.
+/// A detector with a lower area under the ROC curve is blind; training refuses a new forest below the same value.
 pub const AUC_MIN: f64 = 0.6;
 const WEEK_SECONDS: f64 = 7.0 * 86_400.0;
 
-/// All that a test needs; it can be run elsewhere.
+/// The input of a self-test, which can run on another thread.
 #[derive(Debug, Clone)]
 pub struct SelftestInput {
-    /// The memory as it is now, outside an episode.
+    /// A copy of the scorer, outside an episode.
     pub scorer: Scorer,
     /// The whole points of the last hour, oldest first; [`POINTS`] of them.
     pub points: Vec<Point>,
-    /// What is known of each signal beforehand.
+    /// Prior knowledge about each signal.
     pub columns: Vec<SignalColumn<'static>>,
-    /// How points are judged.
+    /// Settings of the scorer.
     pub settings: ScorerSettings,
 }
 
-/// Why a test says nothing.
+/// Why a test is inconclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inconclusive {
-    /// There is no whole hour.
+    /// There is no complete hour.
     Short,
-    /// The undisturbed hour is an alarm.
+    /// The fault-free hour raises an alert.
     Alarm,
-    /// No fault can be put into the signals: none of them moves, and nobody said what matters.
+    /// No signal can show a fault: none varies, and none has a noise floor.
     NoFault,
 }
 
@@ -83,27 +84,27 @@ impl fmt::Display for Inconclusive {
     }
 }
 
-/// What a test says.
+/// The result of a self-test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SelftestResult {
-    /// How many faults there were.
+    /// Number of injected faults.
     pub faults: usize,
-    /// Share of them that was found.
+    /// Share of faults detected.
     pub recall: f64,
-    /// Median seconds from the beginning of a fault to that of its episode; nothing when none was found.
+    /// Median seconds from the start of a fault to that of its episode; `None` if none was detected.
     pub delay: Option<f64>,
-    /// How well each detector tells faulty points from others: the area under the ROC curve; `None` for one that abstains.
+    /// Area under the ROC curve of each detector; `None` for one that abstains.
     pub detectors: PerDetector<Option<f64>>,
 }
 
 impl SelftestResult {
-    /// The detectors that see nothing. Those that judge some signals only may be right to say nothing of the others.
+    /// The blind detectors. Selective ones are left out, because they may miss faults in other signals.
     pub fn blind(&self) -> Vec<&'static str> {
         let blind = self.detectors.described().filter(|(_, auc)| auc.is_some_and(|it| it < AUC_MIN));
         blind.filter(|(row, _)| !row.selective).map(|(row, _)| row.name).collect()
     }
 
-    /// What is wrong; nothing when enough was found and no detector is blind.
+    /// The reason of a failure; `None` if recall suffices and no detector is blind.
     pub fn complaint(&self) -> Option<String> {
         let blind = self.blind();
         let mut parts = Vec::new();
@@ -125,7 +126,7 @@ impl SelftestResult {
 /// The scores of each detector.
 type Scores = PerDetector<Vec<f64>>;
 
-/// What was seen so far.
+/// Results so far.
 #[derive(Debug, Default)]
 struct DetectorTally {
     faults: usize,
@@ -135,10 +136,11 @@ struct DetectorTally {
 }
 
 impl SelftestInput {
-    /// Injects faults and looks who finds them. Equal trials and seeds give equal findings.
+    ///
+    /// Injects faults and checks which are detected. Equal inputs and seeds give equal results.
     ///
     /// # Errors
-    /// When nothing can be said.
+    /// If the test is inconclusive.
     pub fn run(mut self, seed: u64) -> Result<SelftestResult, Inconclusive> {
         self.move_on()?;
         let lengths = self.lengths();
@@ -163,8 +165,8 @@ impl SelftestInput {
         tally.findings()
     }
 
-    /// Moves the hour into the future by whole weeks, so that time goes on for the fork and the time of day and of the week
-    /// stays what it was.
+    /// Moves the hour into the future by whole weeks, so that time advances for the copy and the time of day and week
+    /// is unchanged.
     fn move_on(&mut self) -> Result<(), Inconclusive> {
         let ([first, ..], [.., last]) = (&self.points[..], &self.points[..]) else {
             return Err(Inconclusive::Short);
@@ -177,7 +179,7 @@ impl SelftestInput {
         Ok(())
     }
 
-    /// The faults that fit, and for how many points they last.
+    /// The faults that fit, with their length in points.
     fn lengths(&self) -> Vec<(Fault, usize)> {
         let seconds = |fault: &Fault| fault.seconds()[0];
         let fits = |it: &Fault| seconds(it) <= FAULT_SECONDS_MAX && *it != Fault::StoppedCounter;
@@ -186,7 +188,7 @@ impl SelftestInput {
         short.map(|it| (it, points(&it).clamp(FAULT_POINTS_MIN, FAULT_POINTS_MAX))).collect()
     }
 
-    /// Walks the undisturbed hour; gives the memory at each onset and the ordinary scores.
+    /// Replays the fault-free hour; returns the state at each start of a fault, and the normal scores.
     fn control(&self, onsets: &[usize]) -> Result<(Vec<Scorer>, DetectorTally), Inconclusive> {
         let mut scorer = self.scorer.clone();
         let (mut forks, mut tally) = (Vec::new(), DetectorTally::default());
@@ -204,7 +206,7 @@ impl SelftestInput {
         Ok((forks, tally))
     }
 
-    /// Walks on from an onset with a fault until it is found or over, but so far that detectors can be judged.
+    /// Replays a fault from its start until it is detected or over, and at least long enough to measure the detectors.
     fn try_out(
         &self,
         mut scorer: Scorer,
@@ -231,7 +233,7 @@ impl SelftestInput {
             if score.transition == Some(EpisodeTransition::Began) {
                 found = found.or(Some((step + 1) as f64 * self.settings.point_seconds));
             }
-            // What is gone is missed after a while only; what moves is there at once.
+            // A vanished signal is detected only after a while, a moved one at once.
             let judged =
                 if vanishes { found.is_some() || 2 * step >= injection.rows() } else { step < JUDGED };
             if judged && vanishes {
@@ -243,8 +245,8 @@ impl SelftestInput {
                 break;
             }
         }
-        // Where a processor is half busy by nature there is no room for a fault: what the limit of a signal cuts off is
-        // none that anybody could find.
+        // On a CPU that is normally half busy, there may be no room for a fault: one that is cut off by the maximum of
+        // its signal cannot be detected.
         if vanishes || size >= injection.fault().size()[0].min(SIZE_MIN) {
             tally.faults += 1;
             tally.delays.extend(found);

@@ -26,23 +26,23 @@ pub use settings_grid::{COMBINATIONS_MAX, SettingsCombination, grid};
 
 use replay_rows::ReplayRows;
 
-/// Cells of a history that are held in memory at most: ten signals for four years of minutes, 180 MB.
+/// Largest number of cells in memory: ten signals for four years of minutes, 180 MB.
 pub const CELLS_MAX: usize = 20_000_000;
-/// Hundredths of the history that are learned, and that choose; as many as choose are kept for the test.
+/// Percentage of rows for learning and for ranking; the rest is the final test.
 const SPLIT: [usize; 2] = [70, 15];
-/// So many seeds of faults are tried.
+/// Number of seeds for faults.
 pub const SEEDS: usize = 3;
-/// A part has at least so many faults, or longer kinds of them are left out.
+/// Smallest number of faults in a part; with less room, long kinds of faults are left out.
 const FAULTS_MIN: usize = 8;
-/// A part has at most so many.
+/// Largest number of faults in a part.
 const FAULTS_MAX: usize = 40;
-/// All kinds that need no more than this have to fit, in seconds.
+/// All kinds of faults that need no more seconds than this must fit.
 const FAULT_SECONDS: f64 = 1_800.0;
-/// A part has at least so many rows.
+/// Smallest number of rows in a part.
 const PART_ROWS_MIN: usize = 100;
-/// Half of the time of a fault is quiet.
+/// Ratio of the time per fault to its length; the rest is fault-free.
 const QUIET: usize = 2;
-/// A smaller gain is none.
+/// Smallest gain that counts.
 pub const GAIN_MIN: f64 = 0.02;
 const DAY_SECONDS: f64 = 86_400.0;
 
@@ -57,12 +57,12 @@ pub struct SearchHistory {
 }
 
 impl SearchHistory {
-    /// No rows yet of signals with these names and noise floors.
+    /// Creates an empty history of signals with these names and noise floors.
     pub fn new(names: Vec<String>, floors: Vec<f64>) -> Self {
         Self { names, floors, ..Self::default() }
     }
 
-    /// Takes a row; false when [`CELLS_MAX`] is reached.
+    /// Adds a row; returns false if [`CELLS_MAX`] is reached.
     pub fn push(&mut self, at: Option<Timestamp>, values: &[f64], missing: &[bool]) -> bool {
         if self.values.len() + values.len() > CELLS_MAX {
             return false;
@@ -73,7 +73,7 @@ impl SearchHistory {
         true
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.times.len()
     }
@@ -95,19 +95,19 @@ impl SearchHistory {
     }
 }
 
-/// Why no settings can be searched for.
+/// Why a history cannot be searched.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SearchError {
-    /// There are too few rows.
+    /// It has too few rows.
     Short {
-        /// How many there are.
+        /// Number of rows.
         rows: usize,
-        /// How many are needed.
+        /// Number of rows needed.
         needed: usize,
-        /// Seconds between two of them.
+        /// Seconds between two rows.
         every: f64,
     },
-    /// No signal moves, and no noise floor says what would matter.
+    /// No signal varies, and none has a noise floor.
     Still,
 }
 
@@ -129,38 +129,38 @@ impl fmt::Display for SearchError {
 
 impl std::error::Error for SearchError {}
 
-/// What a combination reached with one seed of faults.
+/// The result of a combination with one seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SeedResult {
-    /// The volume under the surface of precision and recall.
+    /// Volume under the precision-recall surface.
     pub vus_pr: f64,
-    /// Share of the faults found at one false alert a day.
+    /// Share of the faults detected at one false alert per day.
     pub recall: f64,
 }
 
 impl SeedResult {
-    /// What is chosen by: the mean of both.
+    /// The ranking value: the mean of both.
     pub fn value(&self) -> f64 {
         (self.vus_pr + self.recall) / 2.0
     }
 }
 
-/// What a combination is worth on a part.
+/// The result of a combination on one part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CombinationResult {
-    /// With each seed of faults.
+    /// One result for each seed.
     pub by_seed: Vec<SeedResult>,
-    /// Episodes in the part as it is.
+    /// Number of episodes in the unchanged part.
     pub false_episodes: usize,
 }
 
 impl CombinationResult {
-    /// The mean of a figure over the seeds.
+    /// The mean of a value over the seeds.
     pub fn mean(&self, of: impl Fn(&SeedResult) -> f64) -> f64 {
         self.by_seed.iter().map(of).sum::<f64>() / self.by_seed.len().max(1) as f64
     }
 
-    /// Whether it is better than another, beyond what chance gives.
+    /// Whether it is better than another by more than chance.
     pub fn is_better_than(&self, other: &Self) -> bool {
         let gains = self.by_seed.iter().zip(&other.by_seed).map(|(own, other)| own.value() - other.value());
         let gain = self.mean(SeedResult::value) - other.mean(SeedResult::value);
@@ -170,22 +170,22 @@ impl CombinationResult {
     }
 }
 
-/// On which rows a combination is tried.
+/// A part of the history on which combinations are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryPart {
-    /// Those that choose.
+    /// The rows that rank combinations.
     Choice,
-    /// The last ones, which choose nothing.
+    /// The last rows, for the final result only.
     Test,
 }
 
-/// A history, ready to try settings on.
+/// A history, prepared for a search.
 #[derive(Debug)]
 pub struct SettingsSearch {
     history: SearchHistory,
     settings: ReplaySettings,
     scales: SignalScales,
-    /// The first row of the choice, the first of the test, the one after the last.
+    /// First row of the ranking part, first row of the test, and end.
     bounds: [usize; 3],
     kinds: Vec<Fault>,
     faults: usize,
@@ -193,17 +193,18 @@ pub struct SettingsSearch {
 }
 
 impl SettingsSearch {
-    /// Splits a history. `settings` are the default's; `seed` is where the faults come from.
+    ///
+    /// Splits a history. `settings` are the default ones; `seed` determines the faults.
     ///
     /// # Errors
-    /// When the history does not do.
+    /// If the history is too short or constant.
     pub fn new(history: SearchHistory, settings: &ReplaySettings, seed: u64) -> Result<Self, SearchError> {
         let rows = history.rows();
         let every = settings.every;
         let points = |seconds: f64| (seconds / every).ceil().max(1.0) as usize;
         let part_min = (FAULTS_MIN * QUIET * points(FAULT_SECONDS)).max(PART_ROWS_MIN);
         let [learned, choice] = SPLIT;
-        // One more, as both parts begin at whole rows.
+        // One more, because both parts start at whole rows.
         let needed = ((part_min + 1) * 100).div_ceil(choice);
         if rows < needed {
             return Err(SearchError::Short { rows, needed, every });
@@ -222,21 +223,22 @@ impl SettingsSearch {
         Ok(Self { settings: settings.clone(), scales, bounds, kinds, faults, seed, history })
     }
 
-    /// How many faults each part gets, and of how many kinds.
+    /// Number of faults in each part, and number of their kinds.
     pub fn faults(&self) -> (usize, usize) {
         (self.faults, self.kinds.len())
     }
 
-    /// Rows that are learned, that choose, and that are kept for the test.
+    /// Number of rows for learning, ranking and testing.
     pub fn parts(&self) -> [usize; 3] {
         let [choice, test, end] = self.bounds;
         [choice, test - choice, end - test]
     }
 
-    /// Tries a combination on a part, having learned all before it.
+    ///
+    /// Measures a combination on a part, after learning all earlier rows.
     ///
     /// # Errors
-    /// When a forest cannot be grown.
+    /// If a forest cannot be trained.
     pub fn worth(
         &self,
         combination: &SettingsCombination,
@@ -264,7 +266,7 @@ impl SettingsSearch {
         Ok(CombinationResult { by_seed: reached, false_episodes })
     }
 
-    /// Walks on through a part with the faults of a seed.
+    /// Replays a part with the faults of one seed.
     fn reached(
         &self,
         mut walk: ReplayRows,
@@ -273,7 +275,7 @@ impl SettingsSearch {
         seed: u64,
     ) -> Result<SeedResult, TrainError> {
         let space = FreeRows { from: 0, rows: to - from, every: self.settings.every };
-        // They fit: that was seen to when the part was measured.
+        // The faults fit: this was checked when the part was measured.
         let schedule = FaultSchedule::new(seed, space, self.faults, &self.kinds).unwrap_or_default();
         let mut tamper = ScheduledFaultInjector::new(!seed, schedule, self.scales.clone());
         let (mut labels, mut scores) = (Vec::with_capacity(to - from), Vec::with_capacity(to - from));
@@ -295,7 +297,7 @@ impl SettingsSearch {
     }
 }
 
-/// The place of the combination to take: the best of those that are better than the first one, which is the default.
+/// Index of the best combination that is better than the first, which is the default.
 pub fn choose(worths: &[CombinationResult]) -> usize {
     let Some(default) = worths.first() else { return 0 };
     let better = worths.iter().enumerate().filter(|(_, it)| it.is_better_than(default));
@@ -307,7 +309,7 @@ pub fn choose(worths: &[CombinationResult]) -> usize {
 mod tests {
     use super::*;
 
-    /// Each worth as its values with each seed, and its false episodes.
+    /// Each row: the ranking value of each seed, and the false episodes.
     fn check(worths: &[([f64; SEEDS], usize)], expect: usize) {
         let worth = |(values, false_episodes): &([f64; SEEDS], usize)| CombinationResult {
             by_seed: values.map(|it| SeedResult { vus_pr: it, recall: it }).to_vec(),

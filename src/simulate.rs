@@ -25,40 +25,40 @@ pub use scheduled_fault_injector::{InjectedCause, ScheduledFaultInjector};
 pub use signal_column::{COLUMNS, SignalColumn, WIDTH};
 pub use signal_scale::{SignalScale, SignalScales};
 
-/// How long a machine is watched to know its scales, in seconds: all days of the week.
+/// Seconds over which the scales of a simulated machine are measured: all days of the week.
 const SCALE_SECONDS: f64 = 7.0 * 86_400.0;
 
-/// Rows are at least so many seconds apart while it is, which makes a thousand of them.
+/// Shortest interval of these rows, in seconds, which gives a thousand rows.
 const SCALE_STEP_MIN: f64 = 600.0;
 
-/// The most rows that scales are measured on.
+/// Largest number of rows on which scales are measured.
 const SCALE_ROWS_MAX: usize = 1_008;
 
-/// Streams of random numbers that have nothing to do with each other, by what is done to the seed.
+/// Added to the seed, to make independent streams of random numbers.
 const FAULTS_STREAM: u64 = 0x9e37_79b9_7f4a_7c15;
-/// When faults happen.
+/// The stream for the times of faults.
 const SCHEDULE_STREAM: u64 = 0xc2b2_ae3d_27d4_eb4f;
 
-/// What is simulated.
+/// Settings of a simulation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimulationSettings {
-    /// Where chance begins: the machine's own ways, its noise, its faults.
+    /// Seed of the machine's properties, its noise and its faults.
     pub seed: u64,
-    /// Seconds since the epoch at which the simulation begins; the first row is one step later.
+    /// Start of the simulation, in seconds since the epoch; the first row is one step later.
     pub start: f64,
     /// Seconds between two rows, more than 0.
     pub every: f64,
-    /// Rows without faults, before all others.
+    /// Number of fault-free rows at the start.
     pub history: usize,
-    /// Rows that may have faults.
+    /// Number of rows that may have faults.
     pub rows: usize,
-    /// How many faults there are.
+    /// Number of faults.
     pub faults: usize,
-    /// Which kinds of faults, in turn.
+    /// Kinds of faults, used in turn.
     pub kinds: Vec<Fault>,
 }
 
-/// One row and the truth about it.
+/// One row with its labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimulatedRow {
     /// Seconds since the epoch.
@@ -67,13 +67,13 @@ pub struct SimulatedRow {
     pub values: [f64; WIDTH],
     /// Which of them are missing.
     pub missing: [bool; WIDTH],
-    /// The fault that is under way.
+    /// The current fault.
     pub fault: Option<Fault>,
-    /// At the first row of a fault: all about it, rows counted from the beginning of the simulation.
+    /// At the first row of a fault: its details, with rows counted from the start of the simulation.
     pub started_fault: Option<InjectedCause>,
 }
 
-/// A machine under way, with its faults.
+/// A simulation in progress.
 #[derive(Debug, Clone)]
 pub struct Simulation {
     machine: Machine,
@@ -82,10 +82,11 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// The simulation of these settings.
+    ///
+    /// Creates a simulation.
     ///
     /// # Errors
-    /// When the faults do not fit into the rows.
+    /// If the faults do not fit into the rows.
     pub fn new(settings: &SimulationSettings) -> Result<Self, ScheduleError> {
         let SimulationSettings { seed, start, every, history, rows, faults, ref kinds } = *settings;
         let space = FreeRows { from: history, rows, every };
@@ -109,7 +110,7 @@ impl Iterator for Simulation {
     }
 }
 
-/// What the signals of a machine are usually like.
+/// The usual scales of the signals of a machine.
 fn scales(seed: u64, every: f64) -> SignalScales {
     let step = every.max(SCALE_STEP_MIN);
     let rows = ((SCALE_SECONDS / step) as usize).clamp(20, SCALE_ROWS_MAX);

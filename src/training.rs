@@ -22,34 +22,34 @@ pub mod holdout_test;
 use holdout_test::HoldoutTest;
 use model_evaluation::ModelEvaluation;
 
-/// Fewer points than this tell nothing of what is ordinary.
+/// Smallest number of points to train on.
 pub const ROWS_MIN: usize = 10;
 
-/// The most points that are held out of training to try the model on.
+/// Largest number of points held out to evaluate the model.
 pub const HELD_OUT_MAX: usize = 500;
 
-/// Every so many points one is held out.
+/// One of this many points is held out.
 const HELD_OUT_EVERY: usize = 5;
 
-/// Scores below this are never strange, however ordinary the held-out points are: 0.5 is what random data score.
+/// Smallest threshold, however low the scores of the held-out points: random data score 0.5.
 const THRESHOLD_MIN: f64 = 0.55;
 
-/// Scores above this are always strange: a row that stands alone scores 0.75 even in a forest of sixteen points.
+/// Largest threshold: an isolated row scores 0.75 even in a forest of sixteen points.
 const THRESHOLD_MAX: f64 = 0.7;
 
-/// So many scores show their quantile of 99.5 %: one of them is expected above it.
+/// Number of scores with which their 99.5th percentile is meaningful: one is expected above it.
 const SCORES_ENOUGH: f64 = 200.0;
 
-/// Each row of the history is one ordinary point.
+/// Each row of the history is one normal point.
 const POINT: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
 
-/// Settings.
+/// Settings of the training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingSettings {
-    /// Trees in the forest.
+    /// Number of trees.
     pub trees: usize,
-    /// Points that each tree grows on.
+    /// Number of points for each tree.
     pub sample_size: usize,
 }
 
@@ -66,44 +66,44 @@ impl TrainingSettings {
     }
 }
 
-/// What a model is trained on.
+/// The data that a model is trained on.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
-    /// The clipped distances of points ([`clip`](crate::detect::eif::clip)), one value a signal, newest last.
+    /// Clipped distances of points ([`clip`](crate::detect::eif::clip)), one value for each signal, newest last.
     pub rows: FeatureRows,
-    /// How much of one unit of variance is the noise floor's, within 0 and 1, one a signal.
+    /// Share of the noise floor in the variance of each signal, between 0 and 1.
     pub noise: Vec<f32>,
-    /// The rows with which another subject begins: what is smoothed over rows begins anew there.
+    /// The first row of each subject; smoothing restarts there.
     pub starts: Vec<usize>,
-    /// When the oldest and the newest of the points were, where that is known.
+    /// Time of the oldest and the newest point, if known.
     pub span: Option<[Timestamp; 2]>,
-    /// What the signals were like, to tell when they no longer are.
+    /// Sampled values of the signals, for drift.
     pub log: DriftLog,
 }
 
-/// What training gives.
+/// The result of a training.
 #[derive(Debug, Clone)]
 pub struct TrainedModel {
-    /// The forest and its threshold, ready to be shared.
+    /// The forest with its threshold, ready to be shared.
     pub eif: eif::ForestModel,
-    /// What is known of it.
+    /// The evaluation of the model.
     pub evaluation: ModelEvaluation,
-    /// What the signals were like that it was trained on.
+    /// The distribution of the signals in the training set.
     pub reference: DriftReference,
 }
 
 /// Why there is no new model; the old one stays.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainError {
-    /// Not enough points yet.
+    /// Too few points.
     TooFewRows(usize),
-    /// The forest cannot be grown.
+    /// The forest cannot be trained.
     Forest(forest::TrainError),
-    /// The forest does not find faults.
+    /// The forest does not detect faults.
     Blind {
-        /// The area under its curve.
+        /// Area under the ROC curve.
         own: f64,
-        /// That of the second opinion, where there is one.
+        /// The same of the second implementation, if there is one.
         peer: Option<f64>,
     },
 }
@@ -131,10 +131,10 @@ impl From<forest::TrainError> for TrainError {
     }
 }
 
-/// A forest that was not tried yet.
+/// A forest without an evaluation.
 #[derive(Debug)]
 pub struct GrownForest {
-    /// The forest and its threshold.
+    /// The forest with its threshold.
     pub eif: eif::ForestModel,
     fit: FeatureRows,
     held_out: FeatureRows,
@@ -142,8 +142,8 @@ pub struct GrownForest {
     random: SeededRng,
 }
 
-/// Grows a forest without a second opinion on it, as replay does for thousands of days. Equal history, settings and
-/// seed give an equal forest.
+/// Trains a forest without an evaluation, as replay does for thousands of days. Equal history, settings and seed give
+/// an equal forest.
 pub fn grow(
     history: &TrainingSet,
     settings: &TrainingSettings,
@@ -153,7 +153,7 @@ pub fn grow(
     if points < ROWS_MIN {
         return Err(TrainError::TooFewRows(points));
     }
-    // The forest has the seed itself; what surrounds it draws from another stream.
+    // The forest uses the seed itself; the split uses another stream.
     let mut random = SeededRng::new(!seed);
     let (fit, held_out) = split(history, &mut random);
     let forest = Forest::train(&fit, &settings.options(), seed)?;
@@ -164,11 +164,11 @@ pub fn grow(
     Ok(GrownForest { eif, fit, held_out, quantiles, random })
 }
 
-/// Returns the area under the curve of another implementation, fitted on the same rows and shown the same trial.
+/// Returns the area under the ROC curve of another implementation, trained and evaluated on the same rows.
 pub type SecondOpinion<'a> =
     &'a mut dyn FnMut(&FeatureRows, &HoldoutTest, &forest::ForestOptions) -> Option<f64>;
 
-/// Trains a model and tries it. Equal history, settings and seed give an equal model, or an equal refusal.
+/// Trains and evaluates a model. Equal history, settings and seed give an equal model, or an equal refusal.
 pub fn train(
     history: &TrainingSet,
     settings: &TrainingSettings,
@@ -177,7 +177,7 @@ pub fn train(
     train_with_reference(history, settings, seed, &mut |_, _, _| None)
 }
 
-/// The same, with a second opinion on the card.
+/// Like [`train`], with the second implementation in the evaluation.
 pub fn train_with_reference(
     history: &TrainingSet,
     settings: &TrainingSettings,
@@ -210,8 +210,8 @@ pub fn train_with_reference(
     Ok(TrainedModel { eif, evaluation: card, reference: history.log.reference() })
 }
 
-/// The score from which on a point is strange: 99.5 % of the held-out points' scores are below it. Where they are too
-/// few to show that quantile, the bound of a prediction interval stands in, wider the fewer they are.
+/// The score from which a point is anomalous: the 99.5th percentile of the held-out scores. With too few scores, it is
+/// the bound of a prediction interval, which is wider.
 fn threshold(scores: &[f64], p995: f64) -> f64 {
     let count = scores.len() as f64;
     let freedom = count - 1.0;
@@ -226,11 +226,12 @@ fn threshold(scores: &[f64], p995: f64) -> f64 {
     bound.max(p995).clamp(THRESHOLD_MIN, THRESHOLD_MAX)
 }
 
-/// The rows to train on and those to try the model on.
 ///
-/// An idle host's points are all alike, and a forest would cut between differences that mean nothing. So each value
-/// is moved by as much as the noise floor may move it: below the floor the rows are a cloud without structure. The
-/// held-out rows are moved too, so that the threshold allows for it.
+/// The rows to train on, and those to evaluate the model with.
+///
+/// The points of an idle host are equal, and a forest would cut between meaningless differences. So each value is
+/// moved by as much as the noise floor allows: below the floor, the rows become a cloud without structure. Held-out
+/// rows are moved too, so that the threshold includes this noise.
 fn split(history: &TrainingSet, random: &mut SeededRng) -> (FeatureRows, FeatureRows) {
     let signals = history.rows.width();
     let deviations: Vec<f32> =
@@ -238,7 +239,7 @@ fn split(history: &TrainingSet, random: &mut SeededRng) -> (FeatureRows, Feature
     let mut inputs = ForestInputs::new(signals);
     let (mut fit, mut held_out) = (FeatureRows::new(inputs.width()), FeatureRows::new(inputs.width()));
     let mut normals = vec![0.0; signals];
-    // Every fifth point; in a long history only some of these, evenly spread.
+    // Every fifth point; of a long history only a part of these, evenly spread.
     let step = HELD_OUT_EVERY * history.rows.len().div_ceil(HELD_OUT_EVERY * HELD_OUT_MAX);
     for (idx, z) in history.rows.iter().enumerate() {
         if history.starts.binary_search(&idx).is_ok() {
@@ -262,7 +263,7 @@ fn split(history: &TrainingSet, random: &mut SeededRng) -> (FeatureRows, Feature
 mod tests {
     use super::*;
 
-    /// A host whose signals move together, in part.
+    /// A host whose signals are partly correlated.
     fn history(signals: usize, rows: usize, spread: f32, noise: f32) -> TrainingSet {
         let (mut random, mut set) = (SeededRng::new(3), FeatureRows::new(signals));
         let mut own = vec![0.0; signals];

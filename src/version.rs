@@ -3,13 +3,13 @@
 /// Version of the package.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Commit that it was built from; empty where that is not known.
+/// Commit of the build; empty if unknown.
 pub const REVISION: &str = env!("BUILD_REVISION");
 
 /// Version of the compiler.
 pub const RUSTC: &str = env!("BUILD_RUSTC");
 
-/// One line for `--version`.
+/// The line printed by `--version`.
 pub fn line() -> String {
     let revision = if REVISION.is_empty() { "unknown" } else { REVISION };
     format!("hostnorm {VERSION} (revision {revision}, rustc {RUSTC})")

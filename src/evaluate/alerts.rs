@@ -4,41 +4,41 @@ use std::ops::Range;
 
 use super::quantiles::{geomspace, linear, linspace, nearest, unique};
 
-/// How many false alerts a machine and day may cost at most; figures are named by the word.
+/// Accepted false alerts per machine and day, with the word in the name of the metric.
 pub(super) const BUDGETS: [(f64, &str); 4] = [(0.1, "0.1"), (0.5, "0.5"), (1.0, "1"), (2.0, "2")];
 
-/// An alert fires when so many rows in sequence exceed the threshold, as `for:` of a Prometheus rule does.
+/// Number of consecutive rows above the threshold with which an alert fires, as `for:` in a Prometheus rule.
 pub(super) const FOR: usize = 5;
 
-/// Rows after an event in which an alert is no false one: something that broke takes a while to calm down.
+/// Rows after an event in which an alert is not false, because recovery takes a while.
 const SLACK: usize = 30;
 
-/// An alert that goes on outside events counts again each so many rows, so that an alert that is always on is dear.
+/// An alert outside events counts again after this many rows, so that a permanent alert is penalized.
 const REPEAT: usize = 60;
 
-/// Thresholds that are tried for one series: so many for the lower nine tenths of its scores, and so many in all.
+/// Candidate thresholds of one series: for the lower nine tenths of its scores, and in total.
 const CANDIDATES: [usize; 2] = [40, 150];
 
-/// The most thresholds that are tried for all series together.
+/// Largest number of candidate thresholds for all series together.
 const CANDIDATES_MAX: usize = 400;
 
 /// The alerts of one series, for any threshold.
 #[derive(Debug)]
 pub(super) struct AlertFigures {
-    /// The score that the last rows all reached.
+    /// The score that all of the last rows reached.
     held: Vec<f64>,
-    /// Whether an alert here would be a false one.
+    /// Whether an alert in this row is false.
     is_outside: Vec<bool>,
-    /// Rows in which an alert counts as finding the event. A short event may fire up to `for` rows later.
+    /// Rows in which an alert detects the event. For a short event, this may be up to `for` rows later.
     windows: Vec<Range<usize>>,
     /// The highest held score of each window.
     peaks: Vec<f64>,
-    /// The length of the series.
+    /// Length of the series, in days.
     pub(super) days: f64,
 }
 
 impl AlertFigures {
-    /// Prepares a series; an alert fires after so many rows above the threshold.
+    /// Prepares a series; an alert fires after this many rows above the threshold.
     pub(super) fn new(events: &[Range<usize>], scores: &[f64], per_day: f64, rows: usize) -> Self {
         let count = scores.len();
         let held = hold(scores, rows);
@@ -52,17 +52,17 @@ impl AlertFigures {
         Self { held, is_outside, windows, peaks, days: count as f64 / per_day }
     }
 
-    /// How many events there are.
+    /// Number of events.
     pub(super) fn events(&self) -> usize {
         self.windows.len()
     }
 
-    /// How many events an alert finds.
+    /// Number of events detected at this threshold.
     pub(super) fn found(&self, threshold: f64) -> usize {
         self.peaks.iter().filter(|peak| threshold < **peak).count()
     }
 
-    /// Rows from the start of each event that is found to its alert.
+    /// Rows from the start of each detected event to its alert.
     pub(super) fn delays(&self, threshold: f64) -> impl Iterator<Item = f64> {
         self.windows.iter().filter_map(move |rows| {
             self.held[rows.clone()].iter().position(|held| threshold < *held).map(|it| it as f64)
@@ -74,13 +74,13 @@ impl AlertFigures {
         let (mut alerts, mut run) = (0, 0);
         for (held, is_outside) in self.held.iter().zip(&self.is_outside) {
             run = if *is_outside && threshold < *held { run + 1 } else { 0 };
-            // The first row of a run and each REPEAT rows later.
+            // The first row of a run, and every REPEAT rows later.
             alerts += usize::from(run % REPEAT == 1);
         }
         alerts
     }
 
-    /// Thresholds worth trying, ascending: quantiles, denser towards the highest scores.
+    /// Candidate thresholds, ascending: quantiles, denser towards the highest scores.
     pub(super) fn candidates(&self) -> Vec<f64> {
         let mut held: Vec<f64> = self.held.iter().copied().filter(|it| it.is_finite()).collect();
         held.sort_by(f64::total_cmp);
@@ -92,7 +92,7 @@ impl AlertFigures {
     }
 }
 
-/// The smallest of the last so many scores; nothing fires before there are that many.
+/// The minimum of the last `rows` scores; before there are that many, no alert fires.
 fn hold(scores: &[f64], rows: usize) -> Vec<f64> {
     let held = |idx: usize| match (idx + 1).checked_sub(rows) {
         Some(start) => scores[start..=idx].iter().copied().fold(f64::INFINITY, f64::min),
@@ -101,7 +101,7 @@ fn hold(scores: &[f64], rows: usize) -> Vec<f64> {
     (0..scores.len()).map(held).collect()
 }
 
-/// Thresholds worth trying for all series together.
+/// Candidate thresholds for all series together.
 pub(super) fn shared_candidates(alerts: &[AlertFigures]) -> Vec<f64> {
     let all = unique(alerts.iter().flat_map(AlertFigures::candidates).collect());
     if all.len() <= CANDIDATES_MAX {
@@ -110,8 +110,8 @@ pub(super) fn shared_candidates(alerts: &[AlertFigures]) -> Vec<f64> {
     unique(linspace(0.0, 1.0, CANDIDATES_MAX).into_iter().filter_map(|share| nearest(&all, share)).collect())
 }
 
-/// For each budget the smallest candidate such that it and every candidate above it stay within the budget; nothing
-/// without candidates.
+/// For each budget, the smallest candidate such that it and every larger candidate meet the budget; none without
+/// candidates.
 pub(super) fn thresholds(alerts: &[AlertFigures], candidates: &[f64]) -> Option<[f64; BUDGETS.len()]> {
     let days: f64 = alerts.iter().map(|it| it.days).sum();
     let mut best = [*candidates.last()?; BUDGETS.len()];
@@ -135,14 +135,14 @@ pub(super) fn thresholds(alerts: &[AlertFigures], candidates: &[f64]) -> Option<
 mod tests {
     use super::*;
 
-    /// Found events, delays and false alerts of a threshold of 0.5, where an alert needs `rows` rows.
+    /// Checks detected events, delays and false alerts at a threshold of 0.5, if an alert needs `rows` rows.
     fn check(events: &[Range<usize>], scores: &[f64], rows: usize, expected: (usize, &[f64], usize)) {
         let alerts = AlertFigures::new(events, scores, 1440.0, rows);
         let delays: Vec<f64> = alerts.delays(0.5).collect();
         assert_eq!((alerts.found(0.5), delays.as_slice(), alerts.false_alerts(0.5)), expected);
     }
 
-    /// So many rows of 0, with 1 in a range.
+    /// `count` rows of 0, with 1 in a range.
     fn high(count: usize, rows: Range<usize>) -> Vec<f64> {
         (0..count).map(|idx| f64::from(u8::from(rows.contains(&idx)))).collect()
     }
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_kept_by_all_higher_thresholds() {
-        // One false alert a day at any threshold below 3, and one more below 2.
+        // One false alert per day at any threshold below 3, and one more below 2.
         let mut scores = vec![0.0; 1440];
         (scores[100], scores[200], scores[300]) = (3.0, 2.0, 9.0);
         let alerts = [AlertFigures::new(std::slice::from_ref(&(300..301)), &scores, 1440.0, 1)];

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::output::{Cells, cell, heading, names, object, write};
 use super::{Evaluation, Figures, TableStyle};
 
-/// What is shown of each way where there are many of them.
+/// The metrics shown in a list of variants.
 const LISTED: &[&str] = &[
     "vus_pr",
     "auc_pr",
@@ -20,16 +20,16 @@ const LISTED: &[&str] = &[
     "hit@100",
 ];
 
-/// A set, scored in several ways.
+/// A set, scored by several variants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FigureComparison {
-    /// What it is called.
+    /// Name of the set.
     pub set: String,
-    /// What each way is called, and its figures. The others are compared with the first.
+    /// Name and metrics of each variant. The others are compared with the first.
     pub variants: Vec<(String, Evaluation)>,
 }
 
-/// Shows two ways beside each other, a row for each figure, with what the second has more.
+/// Formats two variants side by side, a row for each metric, with the difference.
 pub fn side_by_side(sets: &[FigureComparison], style: TableStyle) -> String {
     shown(sets, style, |set| {
         let mut head = vec!["figure".to_owned()];
@@ -49,7 +49,7 @@ pub fn side_by_side(sets: &[FigureComparison], style: TableStyle) -> String {
     })
 }
 
-/// Shows many ways, a row for each, with the main figures and what they are more than those of the first.
+/// Formats many variants, a row for each, with the main metrics and their difference from the first.
 pub fn listed(sets: &[FigureComparison], style: TableStyle) -> String {
     shown(sets, style, |set| {
         let names = names(set.variants.iter().map(|(_, it)| &it.figures));
@@ -83,13 +83,13 @@ fn shown(sets: &[FigureComparison], style: TableStyle, cells: impl Fn(&FigureCom
     text
 }
 
-/// By how much the second is more; nothing if one of them is absent.
+/// The difference between the second and the first; `None` if one of them is absent.
 fn more(first: &Figures, second: &Figures, name: &str) -> Option<f64> {
     Some(second.get(name)? - first.get(name)?)
 }
 
 fn signed(value: f64) -> String {
-    // Without a sign of what was rounded away.
+    // Without the sign of a value that rounds to 0.
     let value = if value.abs() < 0.000_05 { 0.0 } else { value };
     if 1e9 <= value.abs() { format!("{value:+.3e}") } else { format!("{value:+.4}") }
 }

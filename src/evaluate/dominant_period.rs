@@ -1,26 +1,26 @@
 //! The buffer width of the volumes by the rule of TSB-AD (`find_length_rank`): the lag with the highest autocorrelation.
 
-/// Rows that are looked at.
+/// Largest number of rows used.
 const ROWS_MAX: usize = 20_000;
 
-/// The longest lag that is looked at.
+/// Largest lag.
 const LAG_MAX: usize = 400;
 
-/// Lags below are not looked at: neighbors are always alike.
+/// Smallest lag, because adjacent values are always correlated.
 const LAG_MIN: usize = 3;
 
-/// Peaks that lie fewer or more lags than this after [`LAG_MIN`] are no period.
+/// Peaks outside this range of lags after [`LAG_MIN`] are no period.
 const PERIODS: std::ops::RangeInclusive<usize> = 3..=300;
 
-/// What is taken where there is no period.
+/// Result without a period.
 const NO_PERIOD: usize = 125;
 
-/// The lag of the highest local peak of the autocorrelation of a signal, in rows; 125 where there is none.
+/// The lag of the highest local peak of the autocorrelation of a signal, in rows; 125 without one.
 pub fn period(values: &[f64]) -> usize {
     let values = &values[..values.len().min(ROWS_MAX)];
     let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
     let centered: Vec<f64> = values.iter().map(|it| it - mean).collect();
-    // Not divided by the variance, which is the same for all lags.
+    // Not divided by the variance, which is equal for all lags.
     let alike = |lag: usize| -> f64 {
         centered.iter().zip(centered.iter().skip(lag)).map(|(before, after)| before * after).sum()
     };

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-/// How figures of blame begin.
+/// Prefix of the names of these metrics.
 pub(super) const HIT: &str = "hit@";
 
-/// How long the list of the blamed may be, as a multiple of the number of true causes.
+/// Length of the list of top signals, as a multiple of the number of true causes.
 const LENIENCE: [(f64, &str); 2] = [(1.0, "hit@100"), (1.5, "hit@150")];
 
-/// Which signals someone says were to blame for an event.
+/// The signals that are labeled as causes of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootCause {
     /// The first row of the event.
@@ -20,8 +20,8 @@ pub struct RootCause {
     pub signals: BTreeSet<u16>,
 }
 
-/// The mean share of causes among the blamed, for each lenience; nothing where no cause is known. What counts is what
-/// the detector blames at the highest score of the event, as a user looks there.
+/// Mean share of true causes among the top signals, for each length; empty without known causes. The top signals at
+/// the highest score of the event count, because users look there.
 pub(super) fn hits(
     causes: &[RootCause],
     scores: &[f64],
@@ -45,7 +45,7 @@ pub(super) fn hits(
     }))
 }
 
-/// The row of the highest score, the first of equal ones. One that is NaN counts as higher than all, as `numpy.argmax` has it.
+/// The row of the highest score, the first of equal ones. NaN counts as the highest, as in `numpy.argmax`.
 fn peak(scores: &[f64], cause: &RootCause) -> Option<usize> {
     let end = cause.last.saturating_add(1).min(scores.len());
     let rows = scores.get(cause.first..end)?;

@@ -6,19 +6,19 @@ use serde_json::{Map, Value, json};
 
 use super::{Evaluation, Figures};
 
-/// How figures are shown.
+/// Output format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TableStyle {
     /// Columns for a terminal.
     #[default]
     Table,
-    /// A table of Markdown.
+    /// A Markdown table.
     Markdown,
-    /// JSON, with all digits.
+    /// JSON with all digits.
     Json,
 }
 
-/// Shows named sets beside each other, with each series if asked for.
+/// Formats named sets beside each other, and each series if requested.
 pub fn show(sets: &[(String, Evaluation)], per_series: bool, style: TableStyle) -> String {
     if style == TableStyle::Json {
         return as_json(sets, per_series);
@@ -32,10 +32,10 @@ pub fn show(sets: &[(String, Evaluation)], per_series: bool, style: TableStyle) 
     text
 }
 
-/// Rows of cells; the first row is the head.
+/// Rows of cells; the first row is the header.
 pub(super) type Cells = Vec<Vec<String>>;
 
-/// A row for each figure, a column for each set.
+/// A row for each metric, a column for each set.
 fn of_sets(sets: &[(String, Evaluation)]) -> Cells {
     let row = |title: &str, cell: &dyn Fn(&Evaluation) -> String| -> Vec<String> {
         std::iter::once(title.to_owned()).chain(sets.iter().map(|(_, set)| cell(set))).collect()
@@ -51,7 +51,7 @@ fn of_sets(sets: &[(String, Evaluation)]) -> Cells {
     cells
 }
 
-/// A row for each series, a column for each figure.
+/// A row for each series, a column for each metric.
 fn of_series(set: &Evaluation) -> Cells {
     let names = names(set.series.iter().map(|it| &it.figures));
     let head = ["series", "events"].iter().chain(&names).map(|it| (*it).to_owned()).collect();
@@ -62,7 +62,7 @@ fn of_series(set: &Evaluation) -> Cells {
     std::iter::once(head).chain(set.series.iter().map(row)).collect()
 }
 
-/// Each name that occurs, in the order of the first that has it.
+/// Every name that occurs, in order of first occurrence.
 pub(super) fn names<'a>(all: impl Iterator<Item = &'a Figures>) -> Vec<&'a str> {
     let mut names = Vec::new();
     for (name, _) in all.flat_map(Figures::iter) {
@@ -73,11 +73,11 @@ pub(super) fn names<'a>(all: impl Iterator<Item = &'a Figures>) -> Vec<&'a str> 
     names
 }
 
-/// A figure as it is read; a dash where it is absent.
+/// A metric as text; a dash if it is absent.
 pub(super) fn cell(figures: &Figures, name: &str) -> String {
     match figures.get(name) {
         None => "-".into(),
-        // Such thresholds come of scores that are infinite or not given.
+        // Such thresholds come from infinite or missing scores.
         Some(value) if 1e9 <= value.abs() => format!("{value:.3e}"),
         Some(value) => format!("{value:.4}"),
     }
@@ -114,7 +114,7 @@ pub(super) fn write(cells: &Cells, style: TableStyle) -> String {
     text
 }
 
-/// Figures by name, with all digits.
+/// Metrics by name, with all digits.
 pub(super) fn object(figures: &Figures) -> Value {
     figures.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>().into()
 }

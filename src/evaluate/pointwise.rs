@@ -2,34 +2,34 @@
 
 use crate::roc;
 
-/// How well a limit tells anomalous rows from others.
+/// Pointwise results at one threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct AtThreshold {
-    /// The score from which on a row is called anomalous.
+    /// The score from which a row counts as anomalous.
     pub(super) threshold: f64,
-    /// How many of the rows called anomalous are.
+    /// Share of the rows above the threshold that are anomalous.
     pub(super) precision: f64,
-    /// How many of the anomalous rows are called so.
+    /// Share of the anomalous rows that are above the threshold.
     pub(super) recall: f64,
 }
 
 impl AtThreshold {
-    /// The harmonic mean of both; 0 when both are.
+    /// The harmonic mean of both; 0 if both are 0.
     pub(super) fn f1(&self) -> f64 {
         2.0 * self.precision * self.recall / (self.precision + self.recall).max(1e-12)
     }
 }
 
-/// Rows by falling score. Sorted once, as all figures of rows and volumes need it.
+/// Rows by descending score. Sorted once, because all metrics need it.
 #[derive(Debug)]
 pub(super) struct RankedRows<'a> {
     /// Whether each row is anomalous, in order of time.
     pub(super) labels: &'a [bool],
     /// Scores in order of time; all finite.
     pub(super) scores: &'a [f64],
-    /// Row numbers, that of the highest score first.
+    /// Row numbers by descending score.
     pub(super) order: Vec<usize>,
-    /// How many rows are anomalous.
+    /// Number of anomalous rows.
     pub(super) positives: usize,
 }
 
@@ -41,7 +41,7 @@ impl<'a> RankedRows<'a> {
         Self { labels, scores, order, positives: labels.iter().filter(|it| **it).count() }
     }
 
-    /// Precision and recall at each score that occurs, from the highest; rows of equal score enter together.
+    /// Precision and recall at each distinct score, from the highest; rows of equal score enter together.
     pub(super) fn points(&self) -> impl Iterator<Item = AtThreshold> {
         let mut found = 0;
         let mut rest = self.order.iter().enumerate().peekable();
@@ -58,16 +58,16 @@ impl<'a> RankedRows<'a> {
         })
     }
 
-    /// The point of the best F1; nothing without an anomalous row.
+    /// The point of the best F1; `None` without an anomalous row.
     pub(super) fn best(&self) -> Option<AtThreshold> {
         if self.positives == 0 {
             return None;
         }
-        // Of equal ones the highest limit, which comes first.
+        // Of equal ones the highest threshold, which comes first.
         self.points().reduce(|best, it| if best.f1() < it.f1() { it } else { best })
     }
 
-    /// The point of a given limit; nothing without an anomalous row.
+    /// The point at a given threshold; `None` without an anomalous row.
     pub(super) fn at_threshold(&self, limit: f64) -> Option<AtThreshold> {
         if self.positives == 0 {
             return None;
@@ -77,8 +77,8 @@ impl<'a> RankedRows<'a> {
         Some(self.at(limit, found, called))
     }
 
-    /// The area under precision over recall as average precision, which is `average_precision_score` of scikit-learn
-    /// and AUC-PR of TSB-AD.
+    /// The area under the precision-recall curve as average precision: `average_precision_score` of scikit-learn and
+    /// AUC-PR of TSB-AD.
     pub(super) fn average_precision(&self) -> Option<f64> {
         if self.positives == 0 {
             return None;
@@ -91,7 +91,7 @@ impl<'a> RankedRows<'a> {
         Some(area)
     }
 
-    /// The area under recall over fall-out; nothing unless there are rows of both kinds.
+    /// The area under the ROC curve; `None` unless there are rows of both classes.
     pub(super) fn auc(&self) -> Option<f64> {
         let of = |kind: bool| -> Vec<f64> {
             let rows = self.labels.iter().zip(self.scores);
@@ -114,7 +114,7 @@ impl<'a> RankedRows<'a> {
 mod tests {
     use super::*;
 
-    /// Best F1 with its limit, F1 at 2, average precision and area, by hand.
+    /// Checks the best F1 with its threshold, F1 at 2, average precision and AUC, computed by hand.
     fn check(labels: &str, scores: &[f64], expected: Option<[f64; 5]>) {
         let labels: Vec<bool> = labels.chars().map(|it| it == '1').collect();
         let ranked = RankedRows::new(&labels, scores);
@@ -137,7 +137,7 @@ mod tests {
     fn figures_of_rows_by_hand() {
         check("0011", &[1.0, 1.5, 2.0, 3.0], Some([1.0, 2.0, 1.0, 1.0, 1.0]));
         check("1100", &[1.0, 1.5, 2.0, 3.0], Some([2.0 / 3.0, 1.0, 0.0, 0.5 / 3.0 + 0.25, 0.0]));
-        // Of the three rows at 2 and above two are anomalous, and one more is below.
+        // Of the three rows at 2 and above, two are anomalous, and one more is below.
         check(
             "1011",
             &[3.0, 2.0, 2.0, 1.0],

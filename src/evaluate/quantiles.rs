@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-/// So many numbers from `start` to `stop`, both included (`numpy.linspace`).
+/// `count` evenly spaced numbers from `start` to `stop`, both included (`numpy.linspace`).
 pub(super) fn linspace(start: f64, stop: f64, count: usize) -> Vec<f64> {
     let gaps = count.saturating_sub(1);
     let step = (stop - start) / gaps.max(1) as f64;
@@ -17,7 +17,7 @@ pub(super) fn linspace(start: f64, stop: f64, count: usize) -> Vec<f64> {
     numbers
 }
 
-/// So many numbers from `start` to `stop`, each the same multiple of the one before it (`numpy.geomspace`).
+/// `count` numbers from `start` to `stop` with a constant ratio (`numpy.geomspace`).
 pub(super) fn geomspace(start: f64, stop: f64, count: usize) -> Vec<f64> {
     let mut numbers: Vec<f64> =
         linspace(start.log10(), stop.log10(), count).into_iter().map(|it| 10_f64.powf(it)).collect();
@@ -27,8 +27,7 @@ pub(super) fn geomspace(start: f64, stop: f64, count: usize) -> Vec<f64> {
     numbers
 }
 
-/// The quantile of values in ascending order, on a line between the two nearest (`numpy.quantile`, `_lerp`); nothing
-/// of no values.
+/// The quantile of ascending values, interpolated linearly (`numpy.quantile`, `_lerp`); `None` without values.
 pub(super) fn linear(ascending: &[f64], share: f64) -> Option<f64> {
     let place = ascending.len().checked_sub(1)? as f64 * share;
     let (low, part) = (place.floor(), place - place.floor());
@@ -39,22 +38,22 @@ pub(super) fn linear(ascending: &[f64], share: f64) -> Option<f64> {
     Some(if part < 0.5 { below + gap * part } else { above - gap * (1.0 - part) })
 }
 
-/// The value nearest to the quantile; a place halfway goes to the even one (`method='nearest'`).
+/// The value nearest to the quantile; a position halfway rounds to the even index (`method='nearest'`).
 pub(super) fn nearest(ascending: &[f64], share: f64) -> Option<f64> {
     let place = ascending.len().checked_sub(1)? as f64 * share;
     ascending.get(place.round_ties_even() as usize).copied()
 }
 
-/// Ascending, each value once; what is not finite is left out (`numpy.unique` of finite values).
+/// Sorts the values and removes duplicates and values that are not finite (`numpy.unique` of finite values).
 pub(super) fn unique(mut values: Vec<f64>) -> Vec<f64> {
     values.retain(|it| it.is_finite());
     values.sort_by(f64::total_cmp);
-    // The two zeros are one value, and stand side by side.
+    // The two zeros are equal and adjacent.
     values.dedup_by(|a, b| a.partial_cmp(&b).is_some_and(Ordering::is_eq));
     values
 }
 
-/// The median; nothing of no values.
+/// The median; `None` without values.
 pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -91,7 +90,7 @@ mod tests {
         let linear = |share| linear(&values, share).unwrap();
         let nearest = |share| nearest(&values, share).unwrap();
         check(&[0.0, 0.1, 0.5, 0.9, 1.0].map(linear), &[1.0, 1.3, 3.0, 6.8, 8.0]);
-        // Halfway between the places 0 and 1, 1 and 2, 2 and 3.
+        // Halfway between the positions 0 and 1, 1 and 2, 2 and 3.
         check(&[0.0, 1.0 / 6.0, 0.5, 5.0 / 6.0, 1.0].map(nearest), &[1.0, 1.0, 4.0, 4.0, 8.0]);
         assert_eq!(super::linear(&[], 0.5), None);
         assert_eq!(super::nearest(&[], 0.5), None);

@@ -1,4 +1,4 @@
-//! Properties of all labels and scores.
+//! Properties that hold for all labels and scores.
 
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ fn of(rows: &[(bool, f64)], window: usize) -> LabeledSeries {
     LabeledSeries::new("it", labels, scores, 100.0, window).unwrap()
 }
 
-/// Whether the figure is a share and not a length of time or a score.
+/// Whether the metric is a share, as opposed to a duration or a score.
 fn is_share(name: &str) -> bool {
     !["_threshold", "_delay", "_thr"].iter().any(|it| name.contains(it)) || name.starts_with("threshold_")
 }

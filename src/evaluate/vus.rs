@@ -9,25 +9,25 @@ use std::ops::Range;
 use super::pointwise::RankedRows;
 use super::quantiles::linspace;
 
-/// Points of each curve: evenly spaced ranks of the score.
+/// Number of points of each curve: evenly spaced ranks of the score.
 const LEVELS: usize = 250;
 
 /// The two volumes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct VolumesUnderSurface {
-    /// Under recall over fall-out; nothing when every row is anomalous.
+    /// Of the ROC curves; `None` if every row is anomalous.
     pub(super) roc: Option<f64>,
-    /// Under precision over recall.
+    /// Of the precision-recall curves.
     pub(super) pr: f64,
 }
 
-/// What stays the same for all widths.
+/// Values shared by all widths.
 struct ThresholdLevels {
-    /// The scores at which the curves have points, falling.
+    /// The scores at the points of the curves, descending.
     values: Vec<f64>,
-    /// How many rows score that much or more.
+    /// Number of rows at or above each score.
     flagged: Vec<f64>,
-    /// How many anomalous rows do.
+    /// Number of anomalous rows among these.
     hard: Vec<f64>,
     /// The first level that each row reaches.
     of_row: Vec<usize>,
@@ -37,7 +37,7 @@ impl ThresholdLevels {
     fn new(ranked: &RankedRows<'_>) -> Self {
         let RankedRows { labels, scores, order, .. } = ranked;
         let last = order.len().saturating_sub(1);
-        // Cut off, not rounded, as there.
+        // Truncated, not rounded, as in TSB-AD.
         let ranks = linspace(0.0, last as f64, LEVELS).into_iter().map(|it| it as usize);
         let values: Vec<f64> = ranks.map(|rank| scores[order[rank.min(last)]]).collect();
         let counts: Vec<usize> =
@@ -57,7 +57,7 @@ impl ThresholdLevels {
     }
 }
 
-/// The volumes over buffer widths up to `window` rows; nothing without an event.
+/// The volumes over buffer widths up to `window` rows; `None` without an event.
 pub(super) fn volumes(
     ranked: &RankedRows<'_>,
     events: &[Range<usize>],
@@ -89,8 +89,8 @@ pub(super) fn volumes(
     Some(VolumesUnderSurface { roc: Some(roc / widths).filter(|it| it.is_finite()), pr: pr / widths })
 }
 
-/// How much is found at each level where rows beside an event count with a ramp of square-root decay, half the width
-/// long. Only rows of ramps are visited: what anomalous rows add is the same for all widths. `soft` is all zeros before
+/// Recall at each level, if rows near an event count with a ramp of square-root decay that is half the width long.
+/// Only the rows of ramps are visited, because anomalous rows add the same for all widths. `soft` is all zeros before
 /// and after.
 fn soft_recall(
     levels: &ThresholdLevels,
@@ -115,7 +115,7 @@ fn soft_recall(
     }
     let mut found = vec![0.0; LEVELS];
     for row in touched {
-        // A row between two events was touched twice; the second time nothing is left.
+        // A row between two events is visited twice; the second time, nothing is left.
         found[levels.of_row[row]] += std::mem::take(&mut soft[row]).min(1.0);
     }
     accumulate(&mut found);
@@ -123,8 +123,8 @@ fn soft_recall(
     found
 }
 
-/// The share of zones of which some row is found at each level. A zone is an event with its buffers; those that
-/// overlap are one.
+/// Share of zones with at least one row found at each level. A zone is an event with its buffers; overlapping ones are
+/// merged.
 fn existence(levels: &ThresholdLevels, scores: &[f64], events: &[Range<usize>], width: usize) -> Vec<f64> {
     let mut zones: Vec<Range<usize>> = Vec::with_capacity(events.len());
     for event in events {
@@ -147,7 +147,7 @@ fn existence(levels: &ThresholdLevels, scores: &[f64], events: &[Range<usize>], 
     existence
 }
 
-/// Running sums, in place.
+/// Cumulative sums, in place.
 fn accumulate(values: &mut [f64]) {
     let mut sum = 0.0;
     for value in values {
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn without_buffers_it_is_the_area() {
-        // One event and existence 1 at every level at which any of its rows is found.
+        // One event, with existence 1 at every level that finds one of its rows.
         let volumes = of("000110", &[0.0, 0.1, 0.2, 1.0, 0.9, 0.3], 0).unwrap();
         assert!((volumes.pr - 1.0).abs() < 1e-12 && (volumes.roc.unwrap() - 1.0).abs() < 1e-12);
     }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use crate::episode_text;
 use crate::reading::Timestamp;
 
-/// A name such as `20261121T164200Z`, with `-2` and so on behind when there was one in that second already.
+/// An identifier such as `20261121T164200Z`, with the suffix `-2` and so on for further models of the same second.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VersionId(Arc<str>);
 
-/// The longest name that is read.
+/// Longest identifier.
 const LENGTH_MAX: usize = 32;
 
 impl VersionId {
-    /// The name of what was trained at this instant, other than those that are `taken`.
+    /// The identifier of a model trained at this time, different from those in `taken`.
     pub(super) fn new(at: Timestamp, taken: impl Fn(&Self) -> bool) -> Self {
         let time = episode_text::instant(Timestamp(at.0.floor()));
         let whole = time.split('.').next().unwrap_or_default();
@@ -29,14 +29,14 @@ impl VersionId {
         id
     }
 
-    /// A name that was written down; nothing for what cannot be one.
+    /// Parses an identifier.
     pub fn read(text: &str) -> Option<Self> {
         let plain = |it: char| it.is_ascii_alphanumeric() || it == '-';
         let fits = (1..=LENGTH_MAX).contains(&text.len()) && text.chars().all(plain);
         fits.then(|| Self(text.into()))
     }
 
-    /// The name.
+    /// The identifier as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

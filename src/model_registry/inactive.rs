@@ -3,7 +3,7 @@
 use super::{ModelRegistry, ModelVersion, RegistryChange, UnknownVersion, VersionId, VersionStage};
 use crate::reading::{SubjectKind, Timestamp};
 
-/// What is left of a version in memory.
+/// The record of an inactive model.
 #[derive(Debug, Clone)]
 pub(super) struct InactiveVersions {
     pub(super) id: VersionId,
@@ -13,17 +13,17 @@ pub(super) struct InactiveVersions {
 }
 
 impl ModelRegistry {
-    /// Lets go of the models of versions that rest, as all of them are written down somewhere.
+    /// Sets whether the models of inactive versions are dropped from memory, because all of them are stored.
     pub fn drop_models(self, forgetful: bool) -> Self {
         Self { forgetful, ..self }
     }
 
-    /// Whether this version rests, so that it has to be woken before it can judge.
+    /// Whether this version is inactive, so that it must be activated before it can score.
     pub fn rests(&self, id: &str) -> bool {
         self.inactive.iter().any(|it| it.id.as_str() == id)
     }
 
-    /// Takes the model of a version that rests; says whether it still did.
+    /// Takes the loaded model of an inactive version; returns whether it was still inactive.
     pub fn activate(&mut self, version: ModelVersion) -> bool {
         let Some(place) = self.inactive.iter().position(|it| it.id == version.id) else { return false };
         let stage = self.inactive.remove(place).stage;
@@ -31,10 +31,11 @@ impl ModelRegistry {
         true
     }
 
-    /// The version to go back to: the one that judged before the newest of those that judge now.
+    ///
+    /// The version to roll back to: the one before the newest of the current versions.
     ///
     /// # Errors
-    /// When no version has judged before.
+    /// If no version was current before.
     pub fn previous(&self) -> Result<VersionId, UnknownVersion> {
         let before = self
             .versions
@@ -44,10 +45,11 @@ impl ModelRegistry {
         newest.map(|(_, id)| id).ok_or(UnknownVersion::NoneBefore)
     }
 
-    /// The newest version of a kind that judged before the current one.
+    ///
+    /// The newest version of a kind that was current before the present one.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn before(&self, kind: SubjectKind) -> Result<VersionId, UnknownVersion> {
         let current = self.current(kind).map(|it| it.created);
         let whole = self.versions().map(|it| (it.kind, it.stage, it.created, &it.id));
@@ -62,7 +64,7 @@ impl ModelRegistry {
             .ok_or(UnknownVersion::NoneBefore)
     }
 
-    /// Lets go of models, where that may be.
+    /// Drops models from memory, if allowed.
     pub(super) fn settle(&mut self, kind: SubjectKind) {
         if !self.forgetful {
             return;
@@ -75,7 +77,7 @@ impl ModelRegistry {
         }
     }
 
-    /// Gives up the oldest of a kind that rest, as long as there are more than so many in all.
+    /// Removes the oldest inactive versions of a kind while there are more than `most` in all.
     pub(super) fn trim(&mut self, kind: SubjectKind, most: usize) {
         loop {
             let versions = self.versions.entry(kind).or_default();

@@ -7,37 +7,37 @@ use crate::reading::{SubjectKind, Timestamp};
 use crate::training::model_codec::{self, DecodeModelError};
 use crate::training::{TrainedModel, model_evaluation::ModelEvaluation};
 
-/// A version as it is written down; types of a table, not of the core.
+/// A model as stored; the types are those of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VersionRecord {
-    /// Its name.
+    /// Its identifier.
     pub id: String,
-    /// The name of whom it judges.
+    /// Name of its kind.
     pub kind: String,
-    /// When it was trained, in seconds since the epoch.
+    /// Time of training, in seconds since the epoch.
     pub created: f64,
-    /// The word for what it does.
+    /// Name of its stage.
     pub state: String,
-    /// The card as JSON.
+    /// The evaluation as JSON.
     pub evaluation: String,
-    /// The fingerprint of the forest, in hexadecimal digits.
+    /// Digest of the forest, as hexadecimal digits.
     pub digest: String,
-    /// The form of `blob`.
+    /// Format of `blob`.
     pub format: u32,
-    /// The model.
+    /// The encoded model.
     pub blob: Vec<u8>,
 }
 
-/// Why a row is no version.
+/// Why a row is no valid model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidRecord {
-    /// A column has a value that means nothing.
+    /// A column has an invalid value.
     Column(&'static str),
-    /// The card is not one.
+    /// The evaluation cannot be parsed.
     Evaluation(String),
-    /// The model cannot be read.
+    /// The model cannot be decoded.
     Model(DecodeModelError),
-    /// The forest is another one than the card tells of.
+    /// The digest differs from that of the evaluation.
     Digest,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for InvalidRecord {
 impl std::error::Error for InvalidRecord {}
 
 impl ModelVersion {
-    /// The row of this version.
+    /// The row of this model.
     pub fn record(&self) -> VersionRecord {
         let card = &self.model.evaluation;
         VersionRecord {
@@ -63,7 +63,7 @@ impl ModelVersion {
             kind: self.kind.name().to_owned(),
             created: self.created.0,
             state: self.stage.name().to_owned(),
-            // A card has numbers and names only, which all can be written.
+            // An evaluation contains only numbers and names, so serialization cannot fail.
             evaluation: serde_json::to_string(card).unwrap_or_default(),
             digest: format!("{:016x}", card.digest),
             format: model_codec::FORMAT,
@@ -71,10 +71,11 @@ impl ModelVersion {
         }
     }
 
-    /// The version of this row.
+    ///
+    /// The model in this row.
     ///
     /// # Errors
-    /// When the row holds none that can be used.
+    /// If the row is no valid model.
     pub fn from_record(record: &VersionRecord) -> Result<Self, InvalidRecord> {
         let id = VersionId::read(&record.id).ok_or(InvalidRecord::Column("id"))?;
         let kind = SubjectKind::read(&record.kind).ok_or(InvalidRecord::Column("kind"))?;

@@ -2,24 +2,24 @@
 
 use std::fmt;
 
-/// What a version does.
+/// The stage of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionStage {
-    /// It judges beside the current one, and is watched.
+    /// It scores beside the current model, for evaluation.
     Shadow,
-    /// It judges.
+    /// It scores.
     Current,
-    /// It judged, or was a shadow, until a newer one came.
+    /// It was current, or a shadow model, until a newer one replaced it.
     Retired,
-    /// It was a shadow and was found worse.
+    /// It was a shadow model and was worse.
     Refused,
 }
 
 impl VersionStage {
-    /// All of them.
+    /// All stages.
     pub const ALL: [Self; 4] = [Self::Shadow, Self::Current, Self::Retired, Self::Refused];
 
-    /// The word for it.
+    /// Name of the stage.
     pub fn name(self) -> &'static str {
         match self {
             Self::Shadow => "shadow",
@@ -29,12 +29,12 @@ impl VersionStage {
         }
     }
 
-    /// The stage of this name.
+    /// Parses the name of a stage.
     pub fn read(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 
-    /// Whether it judges or is tried out.
+    /// Whether it is current or in shadow mode.
     pub fn is_running(self) -> bool {
         matches!(self, Self::Shadow | Self::Current)
     }

@@ -19,7 +19,7 @@ static MODEL: LazyLock<TrainedModel> = LazyLock::new(|| {
 
 const HOST: SubjectKind = SubjectKind::Host;
 
-/// A registry with models trained a day apart, of these qualities.
+/// A registry with models trained a day apart, with these AUCs.
 fn registry(aucs: &[f64]) -> ModelRegistry {
     let mut registry = ModelRegistry::new(3_600.0);
     for (day, auc) in aucs.iter().enumerate() {
@@ -149,7 +149,7 @@ fn what_rests_is_known_by_name_until_it_is_woken() {
     assert_eq!(stages(&registry), "current shadow");
     assert!(registry.rests(&id(0)) && !registry.rests(&id(2)));
     assert_eq!(registry.before(HOST).unwrap().as_str(), id(1));
-    // A restart knows the same.
+    // A restart restores the same.
     let mut again = ModelRegistry::new(3_600.0).drop_models(true);
     for (day, state) in ["retired", "retired", "current", "retired", "shadow"].into_iter().enumerate() {
         again.restore(
@@ -161,7 +161,7 @@ fn what_rests_is_known_by_name_until_it_is_woken() {
         (stages(&again), again.before(HOST).unwrap()),
         (stages(&registry), registry.before(HOST).unwrap())
     );
-    // A sixth is one too many: the oldest that rests goes.
+    // A sixth exceeds the maximum: the oldest inactive one is removed.
     add(&mut registry, 5, 0.9);
     assert!(
         matches!(registry.take_changes().last(), Some(RegistryChange::Gone(gone)) if gone.as_str() == id(0))

@@ -16,10 +16,10 @@ use crate::reading::{Subject, SubjectKind};
 use crate::report::Report;
 use crate::store::{LEARNING, MarkerRow, StoreEntry, StoreError, TimeRange};
 
-/// What follows from a command at once.
+/// The immediate effect of a command.
 enum AfterCommand {
     Reply(CommandReply),
-    /// The reply comes with the end of the job.
+    /// The reply follows at the end of the job.
     Job(Job),
 }
 
@@ -37,7 +37,7 @@ impl From<UnknownVersion> for CommandRefusal {
 pub(super) struct PendingCommands(BTreeMap<JobId, CommandRequest>);
 
 impl PendingCommands {
-    /// Carries out a command and replies, or starts its job.
+    /// Executes a command and replies, or starts its job.
     pub(super) fn carry_out(
         &mut self,
         request: CommandRequest,
@@ -76,7 +76,7 @@ impl PendingCommands {
         }
     }
 
-    /// The points that are left were learned again; knows only them from now on.
+    /// Takes over the state rebuilt from the remaining points.
     pub(super) fn rebuilt(
         &mut self,
         id: JobId,
@@ -95,7 +95,7 @@ impl PendingCommands {
         self.reply(id, outcome);
     }
 
-    /// A model was read from the store; judges by it from now on.
+    /// Installs a model loaded from the store.
     pub(super) fn loaded(
         &mut self,
         id: JobId,
@@ -104,7 +104,7 @@ impl PendingCommands {
     ) {
         let outcome = result.map_err(|it| unavailable(&it)).and_then(|version| {
             let model = version.id.clone();
-            // It may have been given up, or have been loaded, meanwhile; then promoting says so.
+            // The model may have been removed or loaded meanwhile; promotion then reports it.
             durable.registry.activate(*version);
             set_current_model(durable, model.as_str())
         });
@@ -169,7 +169,7 @@ fn train(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal> 
     }
 }
 
-/// Judges by a version; one that is not in memory is read first.
+/// Promotes a model; one that is not in memory is loaded first.
 fn promote(durable: &mut PersistentState, model: &str) -> Result<AfterCommand, CommandRefusal> {
     if durable.registry.rests(model) {
         return Ok(AfterCommand::Job(Job::LoadModel {

@@ -1,7 +1,8 @@
+//!
 //! Runs work that takes longer than a tick: a bounded queue with one worker at the lowest priority.
 //!
-//! A job gets data and returns data; it never sees the live engine. Jobs of commands run first. Others take turns by kind
-//! and then by subject, and wait while CPU is short.
+//! A job gets data and returns data; it never sees the live engine. Jobs of commands run first. Others take turns by
+//! kind and then by subject, and wait during a CPU shortage.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -20,16 +21,16 @@ pub(super) use job::{Job, JobFailure, JobOutcome, States};
 
 use queue::{JobPriority, JobQueue};
 
-/// Jobs that wait at most; one more is dropped and counted.
+/// Largest number of waiting jobs; further ones are dropped and counted.
 pub(super) const JOBS_MAX: usize = 32;
-/// No scheduled job is added behind so many others: it stays due, and commands find room.
+/// Number of waiting jobs from which scheduled jobs are not queued. They stay due, which leaves room for commands.
 const SCHEDULED_MAX: usize = 8;
 
 pub(super) static WAITING: Metric = Metric::gauge("hostnorm_jobs_waiting", "Jobs waiting for the worker");
 pub(super) static DROPPED: Metric =
     Metric::counter("hostnorm_jobs_dropped_total", "Jobs dropped because the queue was full");
 
-/// The number of a job; later jobs have higher ones.
+/// The number of a job, ascending.
 pub(super) type JobId = u64;
 
 /// A job that ended.
@@ -37,11 +38,11 @@ pub(super) type JobId = u64;
 pub(super) struct FinishedJob {
     pub(super) id: JobId,
     pub(super) outcome: JobOutcome,
-    /// Time that it took.
+    /// Duration, in seconds.
     pub(super) seconds: f64,
 }
 
-/// A job on its way to the worker.
+/// A job for the worker.
 struct QueuedJob {
     id: JobId,
     job: Job,
@@ -53,7 +54,7 @@ struct QueuedJob {
 struct RunningJob {
     id: JobId,
     task: &'static str,
-    /// Whether its data contain what has been forgotten since.
+    /// Whether its data include points that were forgotten meanwhile.
     is_stale: bool,
 }
 
@@ -63,7 +64,7 @@ pub(super) struct Jobs {
     queue: JobQueue<(JobId, Job)>,
     running: Option<RunningJob>,
     worker: Sender<QueuedJob>,
-    /// Where a training rests while processors are short.
+    /// Pauses a training during a CPU shortage.
     gate: JobGate,
     is_strained: bool,
     /// The number of the last job.
@@ -72,7 +73,7 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    /// Starts the worker, which hands each job that ended to `report`.
+    /// Starts the worker, which passes each finished job to `report`.
     pub(super) fn start(report: impl Fn(FinishedJob) + Send + 'static) -> Self {
         let (worker, orders) = mpsc::channel();
         let started = std::thread::Builder::new().name("jobs".to_owned()).spawn(move || run(orders, report));
@@ -90,7 +91,7 @@ impl Jobs {
         }
     }
 
-    /// Queues a job and gives its number; nothing when the queue is full, which is counted.
+    /// Queues a job and returns its number; `None` if the queue is full, which is counted.
     pub(super) fn push(&mut self, job: Job) -> Option<JobId> {
         self.last += 1;
         let lane = job.lane();
@@ -101,23 +102,23 @@ impl Jobs {
         None
     }
 
-    /// Whether there is room for work that is due by itself.
+    /// Whether there is room for scheduled jobs.
     pub(super) fn has_room(&self) -> bool {
         self.queue.len() < SCHEDULED_MAX
     }
 
-    /// Takes note whether processors are short: scheduled jobs wait then, and a training under way rests.
+    /// Sets whether there is a CPU shortage: scheduled jobs then wait, and a running training pauses.
     pub(super) fn set_strained(&mut self, strained: bool) {
         self.is_strained = strained;
     }
 
-    /// Gives the next job to the worker, if it has none.
+    /// Passes the next job to the worker if it is idle.
     pub(super) fn advance(&mut self) {
         if self.running.is_none()
             && let Some((id, job)) = self.queue.pop(!self.is_strained)
         {
             let task = job.task();
-            // It outlasts the tick that starts it, so it is a trace of its own that points back.
+            // The job outlasts its tick, so it has its own trace with a link to the tick.
             let span = tracing::info_span!(parent: None, "job", otel.name = task, hostnorm.outcome = Empty);
             span.follows_from(Span::current());
             let gate = if job.lane() == JobPriority::Urgent { JobGate::default() } else { self.gate.clone() };
@@ -125,17 +126,17 @@ impl Jobs {
                 self.running = Some(RunningJob { id, task, is_stale: false });
             }
         }
-        // Whoever waits for a job must not wait for one that rests.
+        // An urgent job must not wait for a paused one.
         self.gate.set(self.is_strained && !self.queue.has_urgent());
     }
 
-    /// Takes note that a job ended; says whether its outcome still counts.
+    /// Records the end of a job; returns whether its outcome is still valid.
     pub(super) fn finish(&mut self, id: JobId) -> bool {
         let ended = self.running.take_if(|it| it.id == id);
         ended.is_some_and(|it| !it.is_stale)
     }
 
-    /// Drops the scheduled jobs, and the outcome of one under way: their data are outdated.
+    /// Drops scheduled jobs and the outcome of a running one, because their data are outdated.
     pub(super) fn discard_scheduled(&mut self) {
         self.queue.clear_scheduled();
         if let Some(running) = &mut self.running {
@@ -143,17 +144,17 @@ impl Jobs {
         }
     }
 
-    /// Jobs that wait.
+    /// Number of waiting jobs.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()
     }
 
-    /// The job under way, in a word.
+    /// Name of the running job.
     pub(super) fn running(&self) -> Option<&'static str> {
         self.running.as_ref().map(|it| it.task)
     }
 
-    /// Lets a resting training go on, so that its thread can end.
+    /// Resumes a paused training, so that its thread can end.
     pub(super) fn close(&self) {
         self.gate.set(false);
     }
@@ -164,7 +165,7 @@ impl Jobs {
     }
 }
 
-/// The worker: runs one job after the other until nobody gives it more.
+/// The worker: runs jobs until the channel closes.
 fn run(orders: Receiver<QueuedJob>, report: impl Fn(FinishedJob)) {
     lower_priority();
     for QueuedJob { id, job, gate, span } in orders {
@@ -176,7 +177,7 @@ fn run(orders: Receiver<QueuedJob>, report: impl Fn(FinishedJob)) {
     }
 }
 
-/// Lets everything else on the machine go first. Without the right to do so the thread runs as it is.
+/// Lowers the priority of the thread to the minimum; without permission, it stays as it is.
 pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     {

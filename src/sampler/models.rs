@@ -1,4 +1,4 @@
-//! Handles the outcomes of trainings and of shadow mode, with their metrics by kind.
+//! Processes the outcomes of trainings and of shadow mode, with their metrics by kind.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub(super) static AUC: Metric = Metric::gauge(
 )
 .by(&["kind", "implementation"]);
 
-/// What became of trainings and trials, by kind.
+/// Results of training and shadow mode, by kind.
 #[derive(Debug)]
 pub(super) struct ModelMetrics(BTreeMap<SubjectKind, KindFigures>);
 
@@ -54,13 +54,13 @@ struct KindFigures {
     refused: u64,
     /// Duration of the last training.
     seconds: Option<f64>,
-    /// Of the last trained model.
+    /// AUC of the last trained model.
     auc: Option<f64>,
-    /// Of the second opinion on it.
+    /// AUC of the second implementation.
     auc_peer: Option<f64>,
     trials_promoted: u64,
     trials_refused: u64,
-    /// Whether the last training was refused, so that it is logged once.
+    /// Whether the last training was refused, to log it once.
     is_failing: bool,
 }
 
@@ -74,7 +74,7 @@ impl ModelMetrics {
         self.0.get(&kind).map_or(0, |it| it.trained + it.refused)
     }
 
-    /// Takes a training's result: the first model judges at once, a later one is tried out.
+    /// Processes the outcome of a training: the first model becomes current, a later one starts in shadow mode.
     pub(super) fn trained(
         &mut self,
         durable: &mut PersistentState,
@@ -114,7 +114,7 @@ impl ModelMetrics {
         }
     }
 
-    /// Decides on models that were tried out for long enough.
+    /// Decides on shadow models whose time is over.
     pub(super) fn review(&mut self, durable: &mut PersistentState) {
         for (kind, figures) in &mut self.0 {
             let kind = *kind;
@@ -172,7 +172,7 @@ impl ModelMetrics {
     }
 }
 
-/// Adds a new model: the first judges at once, a later one is tried out.
+/// Adds a new model: the first becomes current, a later one starts in shadow mode.
 fn add(durable: &mut PersistentState, kind: SubjectKind, model: TrainedModel) {
     let version = durable.registry.add(kind, clock::now(), model);
     tracing::info!(kind = kind.name(), model = %version.id, stage = %version.stage, "model installed");

@@ -9,16 +9,16 @@ use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::Report;
 use crate::store::{self, BaselineRow, SnapshotRow, Store, StoreEntry, SubjectStateRow};
 
-/// Time between two saves of what is normal of each signal, in seconds.
+/// Seconds between two commits of the baselines.
 const BASELINES_SECONDS: f64 = 600.0;
-/// Time between two snapshots of the whole state, in seconds.
+/// Seconds between two snapshots.
 pub(super) const SNAPSHOT_SECONDS: f64 = 14_400.0;
-/// States of subjects that come and go that are saved in one tick at most, besides those that are evicted.
+/// Largest number of states of changing populations saved in one tick, besides those of evicted subjects.
 const STATES_A_TICK_MAX: usize = 2;
-/// After so many readings a snapshot is saved at the latest: those since are judged once more at a restart.
+/// Largest number of readings between two snapshots: a restart replays the readings since the last one.
 const SNAPSHOT_READINGS: u64 = 14_400;
 
-/// The state that is learned, and where it is saved.
+/// The learned state and the models, with their store.
 #[derive(Debug)]
 pub struct PersistentState {
     /// The engine.
@@ -32,7 +32,7 @@ pub struct PersistentState {
 impl PersistentState {
     /// Saves a report; baselines and a snapshot from time to time. `ticks` is the number of this report.
     pub(super) fn save_tick(&mut self, report: &Report, ticks: u64, interval: Duration) {
-        // The cast saturates; an interval of nothing is refused by the settings.
+        // The cast saturates; the settings refuse an interval of 0.
         let ticks_in = |seconds: f64| ((seconds / interval.as_secs_f64()) as u64).max(1);
         self.store.append(report);
         if ticks.is_multiple_of(ticks_in(BASELINES_SECONDS)) {
@@ -41,14 +41,14 @@ impl PersistentState {
         let due = self.engine.checkpoint(SNAPSHOT_SECONDS, STATES_A_TICK_MAX);
         self.save_subjects(due);
         if ticks == 1 {
-            // What is known now may follow from stored points, not from readings.
+            // The present state may derive from stored points instead of readings.
             self.save_snapshot(Some("start"));
         } else if ticks.is_multiple_of(ticks_in(SNAPSHOT_SECONDS).min(SNAPSHOT_READINGS)) {
             self.save_snapshot(None);
         }
     }
 
-    /// Saves the whole state, with a cause when it does not follow from readings.
+    /// Saves a snapshot, with a cause if it does not follow from readings.
     pub(super) fn save_snapshot(&mut self, cause: Option<&str>) {
         if self.store.directory().is_none() || self.engine.at() == Timestamp::default() {
             return;
@@ -60,7 +60,7 @@ impl PersistentState {
         self.store.put(StoreEntry::Snapshot(SnapshotRow { at, format, model, cause, bytes }));
     }
 
-    /// Saves what subjects learned that come and go.
+    /// Saves the states of subjects of changing populations.
     pub(super) fn save_subjects(&mut self, states: Vec<(Subject, Vec<u8>)>) {
         let at = self.engine.at();
         for (subject, bytes) in states {
@@ -70,7 +70,7 @@ impl PersistentState {
         }
     }
 
-    /// Saves what is normal of each signal.
+    /// Saves the baseline of each signal.
     pub(super) fn save_baselines(&mut self) {
         if self.store.directory().is_none() {
             return;
@@ -92,7 +92,7 @@ impl PersistentState {
         self.store.put(StoreEntry::Baselines(rows));
     }
 
-    /// Saves everything, as for a store that is new.
+    /// Saves everything, for a new store.
     pub(super) fn save_all(&mut self) {
         for version in self.registry.versions() {
             self.store.put(StoreEntry::Model(row(version.record())));
@@ -101,14 +101,14 @@ impl PersistentState {
         self.save_baselines();
     }
 
-    /// Saves what changed in the registry.
+    /// Saves the changes of the registry.
     pub(super) fn save_models(&mut self) {
         for entry in entries(&mut self.registry) {
             self.store.put(entry);
         }
     }
 
-    /// Judges by the version that is current in the registry; tries none out that it does not name.
+    /// Installs the current model and the shadow model of the registry.
     pub(super) fn install(&mut self, kind: SubjectKind) {
         let Some(current) = self.registry.current(kind) else { return };
         self.engine.install(kind, current.eif());
@@ -116,12 +116,12 @@ impl PersistentState {
         if self.registry.shadow(kind).is_none() {
             self.engine.drop_shadow(kind);
         }
-        // Scores from here on follow from another model than those before.
+        // Later scores are based on another model.
         self.save_snapshot(Some("model"));
     }
 
-    /// Knows what a blank engine learned from stored points from now on. Models know more than that, so they are trained
-    /// again.
+    /// Replaces the learned state by that of an engine that learned stored points. Models are trained again, because
+    /// they include forgotten points.
     pub(super) fn take_over(&mut self, learned: Engine, cause: &str) {
         self.engine.take_over(learned);
         let kinds: Vec<SubjectKind> = self.engine.kinds().collect();
@@ -140,7 +140,7 @@ impl PersistentState {
     }
 }
 
-/// What changed in a registry, as entries of the store.
+/// Changes of a registry, as entries of the store.
 pub fn entries(registry: &mut ModelRegistry) -> Vec<StoreEntry> {
     let entry = |saved| match saved {
         RegistryChange::New(record) => StoreEntry::Model(row(record)),
@@ -165,7 +165,7 @@ fn row(it: VersionRecord) -> store::ModelRow {
     }
 }
 
-/// The version in a row of the store.
+/// The model in a row of the store.
 pub fn record(it: store::ModelRow) -> VersionRecord {
     VersionRecord {
         id: it.id,

@@ -10,39 +10,40 @@ use crate::scorer::ScorerHistory;
 use crate::store::{self, IMPORTED, MarkerRow, PointRow, StoreError, StoreReader, TimeRange};
 use crate::window::Point;
 
-/// The kind of the markers that say what is to be forgotten.
+/// Kind of the markers for forgotten time ranges.
 const FORGET: &str = "forget";
 
-/// With a snapshot so many seconds older than the newest reading the points are the shorter way.
+/// Seconds between a snapshot and the newest reading beyond which learning stored points is faster than replaying
+/// readings.
 const SNAPSHOT_AGE_MAX: f64 = 1.25 * SNAPSHOT_SECONDS;
 
-/// Of one of many subjects the points of so many of the last seconds are learned again when something is forgotten.
+/// Seconds of recent points that are learned again for a subject of a changing population after a `forget`.
 const FOLD_SECONDS: f64 = 86_400.0;
 
-/// What the state was restored from.
+/// The source of the restored state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RestoreSource {
-    /// To the last bit: a snapshot and so many readings after it.
+    /// A snapshot and this number of readings after it; bit for bit.
     Snapshot(usize),
-    /// So many points.
+    /// This number of points.
     Points(usize),
 }
 
-/// The state that the store holds.
+/// The state restored from the store.
 #[derive(Debug)]
 pub struct RestoredState {
-    /// The engine, which knows what was learned.
+    /// The engine with its learned state.
     pub engine: Engine,
-    /// The versions of the models.
+    /// The models.
     pub registry: ModelRegistry,
     source: RestoreSource,
     /// Whether points of the host are stored.
     pub knows_host: bool,
 }
 
-/// Restores models and state from a store, for [`Store::open`](store::Store::open). It starts with an engine and a registry
-/// from `blank`, and gives `found` what it restored, or nothing when the store cannot be read. `metrics` are those that
-/// readings may have.
+/// Restores models and state from a store, for [`Store::open`](store::Store::open). It starts from the engine and
+/// registry that `blank` returns, and passes the result to `found`, or `None` if the store cannot be read. `metrics`
+/// are those that readings may contain.
 pub fn restore(
     blank: impl Fn() -> (Engine, ModelRegistry) + Send + 'static,
     metrics: Vec<&'static Metric>,
@@ -58,7 +59,7 @@ pub fn restore(
                 restored.restore_all(reader, &metrics)?;
                 Some(Box::new(restored))
             }
-            // The store has logged already that it cannot be opened, but not that it cannot be read.
+            // The store has already logged that it cannot be opened, but not that it cannot be read.
             Err(error @ StoreError::None { .. }) => {
                 tracing::debug!(%error, "no state restored");
                 None
@@ -74,8 +75,8 @@ pub fn restore(
 }
 
 impl PersistentState {
-    /// Goes on from the state that the store holds. `is_live` says that readings were judged before it could be read:
-    /// then the window and the episode under way stay, or everything is saved where the store holds nothing.
+    /// Continues from the restored state. `is_live` means that readings were scored before it arrived: the window and
+    /// the current episode then stay, or everything is saved if the store is empty.
     pub(super) fn resume_from(&mut self, restored: RestoredState, is_live: bool) {
         let RestoredState { engine, registry, source, .. } = restored;
         if !is_live {
@@ -146,7 +147,8 @@ impl RestoredState {
         Ok(())
     }
 
-    /// Takes over the newest snapshot and the readings after it; gives their number, nothing when that cannot be.
+    /// Restores the newest snapshot and replays the readings after it; returns their number, or `None` if that is not
+    /// possible.
     fn restore_snapshot(
         &mut self,
         reader: &StoreReader,
@@ -169,7 +171,8 @@ impl RestoredState {
         let between = TimeRange { from: snapshot.at, to: Timestamp(f64::INFINITY) };
         let mut count = 0;
         reader.readings::<StoreError>(between, metrics, |mut reading| {
-            // Subjects that come and go have states of their own, of another time; those are asked for at the first tick.
+            // Subjects of changing populations have their own stored states of other times; the first tick requests
+            // them.
             reading.subjects.retain(|it, _| it.kind().turnover() == SubjectTurnover::Permanent);
             if reading.at.0 > snapshot.at.0 {
                 self.engine.step(reading);
@@ -183,12 +186,12 @@ impl RestoredState {
     }
 }
 
-/// The marker that a span is to be forgotten.
+/// The marker for a forgotten time range.
 pub fn forget_marker(at: Timestamp, span: TimeRange) -> MarkerRow {
     MarkerRow { at, kind: FORGET.into(), text: format!("{} {}", span.from.0, span.to.0) }
 }
 
-/// The spans that are to be forgotten.
+/// The forgotten time ranges.
 pub(super) fn forgotten(reader: &StoreReader) -> Result<Vec<TimeRange>, StoreError> {
     Ok(reader.markers(FORGET)?.iter().filter_map(|it| span(&it.text)).collect())
 }
@@ -198,8 +201,8 @@ fn span(text: &str) -> Option<TimeRange> {
     Some(TimeRange { from: Timestamp(from.parse().ok()?), to: Timestamp(to.parse().ok()?) })
 }
 
-/// Lets the engine learn the stored points of these subjects, but for those that are forgotten; gives their number. A subject
-/// without points is learned anew.
+/// Learns the stored points of these subjects without the forgotten ones; returns their number. A subject without
+/// points starts as a new one.
 pub(super) fn fold(
     reader: &StoreReader,
     engine: &mut Engine,
@@ -235,17 +238,18 @@ fn fold_one(
     Ok(warming.finish())
 }
 
-/// Whether a state that was stored at this instant knows what was forgotten later.
+/// Whether a state stored at this time includes points that were forgotten later.
 pub(super) fn knows_forgotten(reader: &StoreReader, at: Timestamp) -> Result<bool, StoreError> {
     let later = reader.markers(FORGET)?.into_iter().filter(|it| it.at.0 >= at.0);
     Ok(later.filter_map(|it| span(&it.text)).any(|it| it.from.0 <= at.0))
 }
 
-/// Lets the engine learn the stored points of a subject, and gives the scores of those of the last `seconds` to `judged`: by
-/// the model that judges, and by the one that is tried out.
+///
+/// Learns the stored points of a subject, and passes the scores of the last `seconds` to `judged`: with the current
+/// and with the shadow model.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// If the store cannot be read.
 pub fn fold_and_judge(
     reader: &StoreReader,
     engine: &mut Engine,
@@ -269,7 +273,7 @@ fn names(engine: &Engine, subject: &Subject) -> Vec<&'static str> {
     engine.signals(subject.kind()).iter().map(|it| it.name).collect()
 }
 
-/// The stored points of a subject that are not to be forgotten, oldest first, with the values of these signals.
+/// The stored points of a subject without the forgotten ones, oldest first, with the values of these signals.
 fn each_point(
     reader: &StoreReader,
     subject: &Subject,
@@ -290,7 +294,7 @@ fn each_point(
     Ok(())
 }
 
-/// Which value of a row is which signal: rows of another version may have others, or in another order.
+/// Maps the values of a row to signals; rows of another version may have others, or another order.
 #[derive(Debug, Default)]
 struct Columns {
     names: Vec<String>,

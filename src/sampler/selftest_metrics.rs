@@ -31,23 +31,23 @@ pub(super) static TESTS: Metric = Metric::counter(
 /// The values of the label `outcome`.
 const OUTCOMES: [&str; 3] = ["passed", "failed", "inconclusive"];
 
-/// The self-tests so far.
+/// Results of self-tests so far.
 #[derive(Debug, Default)]
 pub(super) struct SelftestMetrics {
     counts: [u64; OUTCOMES.len()],
     newest: Option<SelftestResult>,
     success: Option<Timestamp>,
-    /// Whether the last one that said something failed, so that this is said once.
+    /// Whether the last conclusive test failed, to log it once.
     failing: bool,
 }
 
 impl SelftestMetrics {
-    /// How many there were.
+    /// Number of tests.
     pub(super) fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Takes note of how one ended.
+    /// Records the outcome of a test.
     pub(super) fn note(
         &mut self,
         at: Timestamp,
@@ -87,7 +87,7 @@ impl SelftestMetrics {
         self.newest = Some(findings);
     }
 
-    /// Nothing before the first test.
+    /// Adds the metrics; none before the first test.
     pub(super) fn values(&self, values: &mut Values) {
         if self.count() > 0 {
             for (outcome, count) in OUTCOMES.into_iter().zip(self.counts) {

@@ -14,16 +14,16 @@ use crate::reading::Subject;
 use crate::report::Report;
 use crate::version::VERSION;
 
-/// When the process first had a loop; new settings begin another one.
+/// Start of the process's first loop; a reload starts another loop.
 static STARTED: LazyLock<Instant> = LazyLock::new(clock::instant);
 
-/// Begins to count the uptime, if nobody did.
+/// Starts the uptime, if not started.
 pub(super) fn start() {
     LazyLock::force(&STARTED);
 }
 
-/// `version`, `uptime_seconds`, `ready` (whether some subject has a score), `learning`, `jobs` (`waiting`, and the task
-/// that is `running` or null), `subjects` (`kind`, `subject`, `ready`), `store` (its directory or null).
+/// Fields: `version`, `uptime_seconds`, `ready` (whether some subject has a score), `learning`, `jobs` (`waiting`, and
+/// the task that is `running` or null), `subjects` (`kind`, `subject`, `ready`), `store` (its directory or null).
 pub(super) fn status(durable: &PersistentState, jobs: &Jobs, newest: Option<&Arc<Report>>) -> CommandReply {
     let uptime = STARTED.elapsed().as_secs_f64();
     let learning = durable.engine.is_learning();

@@ -9,10 +9,10 @@ use crate::metric::Metric;
 use crate::reading::{Labels, Subject, Values};
 use crate::store::StoreError;
 
-/// States that one job reads at most.
+/// Largest number of states that one job loads.
 const BATCH_MAX: usize = 32;
 
-/// The last states that were evicted are at hand without the store, which may not have written them yet.
+/// Number of recently evicted states in memory, because the store may not have written them yet.
 const RECENT_MAX: usize = 32;
 
 pub(super) static SUBJECTS: Metric = Metric::gauge(
@@ -36,19 +36,19 @@ pub(super) static UNJUDGED: Metric = Metric::counter(
 )
 .by(&["kind"]);
 
-/// What is under way for subjects that come and go.
+/// Transfers of state between engine and store.
 #[derive(Debug, Default)]
 pub(super) struct SubjectStates {
-    /// Evicted last, newest at the back.
+    /// Recently evicted states, newest at the back.
     recent: VecDeque<(Subject, Vec<u8>)>,
-    /// Those whose state is to be read.
+    /// Subjects whose state must be loaded.
     wanted: BTreeSet<Subject>,
-    /// Those whose state is being read.
+    /// Subjects whose state is being loaded.
     reading: BTreeSet<Subject>,
 }
 
 impl SubjectStates {
-    /// Stores and asks for what the last step left.
+    /// Starts the transfers that the last step requested.
     pub(super) fn update(&mut self, durable: &mut PersistentState, jobs: &mut Jobs) {
         let StateTransfers { evicted, wanted } = durable.engine.take_handover();
         let Some(directory) = durable.store.directory().map(std::path::Path::to_owned) else {
@@ -74,7 +74,7 @@ impl SubjectStates {
             let batch: BTreeSet<Subject> = self.wanted.iter().take(BATCH_MAX).cloned().collect();
             let format = Engine::snapshot_format();
             let subjects = batch.clone();
-            // A full queue is tried again at the next tick.
+            // If the queue is full, the next tick tries again.
             if jobs.push(Job::LoadStates { directory, format, subjects }).is_some() {
                 self.wanted.retain(|it| !batch.contains(it));
                 self.reading = batch;
@@ -82,7 +82,7 @@ impl SubjectStates {
         }
     }
 
-    /// The states that were asked for are there, or are not.
+    /// Passes the loaded states to the engine.
     pub(super) fn loaded(&mut self, result: Result<States, JobFailure<StoreError>>, engine: &mut Engine) {
         let states = result.unwrap_or_else(|reason| {
             tracing::warn!(%reason, "stored states of subjects unreadable; learning from live data");
@@ -93,7 +93,7 @@ impl SubjectStates {
         }
     }
 
-    /// What was evicted knows what is forgotten now.
+    /// Drops recently evicted states, because they include points forgotten now.
     pub(super) fn forget(&mut self) {
         self.recent.clear();
     }

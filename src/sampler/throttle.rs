@@ -5,18 +5,18 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use crate::reading::Timestamp;
 use crate::report::Report;
 
-/// Signals that tell of it, and the share of the time from which on they do.
+/// Signals of a CPU shortage, with the share of time from which there is one.
 const SIGNS: [(&str, f64); 2] = [("pressure_cpu_ratio", 0.5), ("cpu_busy_ratio", 0.95)];
 
-/// Jobs are put off for so many seconds at most: a machine that is always busy needs a good model, too.
+/// Longest delay of jobs, in seconds: a permanently busy host needs a good model, too.
 const PUT_OFF_MAX: f64 = 3_600.0;
 
-/// Where a job rests while the loop keeps it closed. Open at first; clones are the same gate.
+/// A gate at which a job pauses while it is closed. It is open at first; clones share its state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct JobGate(Arc<(Mutex<bool>, Condvar)>);
 
 impl JobGate {
-    /// Closes it, or lets go what waits.
+    /// Closes the gate, or opens it and wakes waiting threads.
     pub(super) fn set(&self, closed: bool) {
         let (state, turned) = &*self.0;
         *state.lock().unwrap_or_else(PoisonError::into_inner) = closed;
@@ -25,7 +25,7 @@ impl JobGate {
         }
     }
 
-    /// Waits until it is open.
+    /// Blocks until the gate is open.
     pub(super) fn pass(&self) {
         let (state, turned) = &*self.0;
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -33,15 +33,15 @@ impl JobGate {
     }
 }
 
-/// Follows whether processors are short.
+/// Detects CPU shortage.
 #[derive(Debug, Default)]
 pub(super) struct JobThrottle {
-    /// Since when they are; nothing while they are not.
+    /// Start of the shortage; `None` without one.
     since: Option<Timestamp>,
 }
 
 impl JobThrottle {
-    /// Whether processors are short in this window, and have been for less than [`PUT_OFF_MAX`].
+    /// Whether there is a CPU shortage in this window that has lasted less than [`PUT_OFF_MAX`].
     pub(super) fn is_under_pressure(&mut self, report: &Report) -> bool {
         let at = report.reading.at;
         if !is_short(report) {
@@ -49,7 +49,7 @@ impl JobThrottle {
             return false;
         }
         let since = *self.since.get_or_insert(at);
-        // A clock that stepped back begins anew.
+        // After a backward clock step, the shortage starts again.
         if at.0 < since.0 {
             self.since = Some(at);
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::window::Point;
 
-/// So many whole points are kept, the last hour when a point is 30 s: of 30 signals, 35 kB.
+/// Number of whole points kept: the last hour if a point is 30 s; 35 kB for 30 signals.
 pub const POINTS: usize = 120;
 
 /// The last points, oldest first.
@@ -16,12 +16,12 @@ pub struct RecentPoints {
 }
 
 impl RecentPoints {
-    /// Whether it can go on, of so many signals.
+    /// Whether this restored state has this number of signals.
     pub(crate) fn fits(&self, signals: usize) -> bool {
         self.points.len() <= POINTS && self.points.iter().all(|it| it.is_of(signals))
     }
 
-    /// Takes an ordinary point; the oldest one goes.
+    /// Adds a normal point and removes the oldest.
     pub fn push(&mut self, point: &Point) {
         if self.points.len() == POINTS {
             self.points.pop_front();
@@ -29,17 +29,17 @@ impl RecentPoints {
         self.points.push_back(point.clone());
     }
 
-    /// Forgets them: what comes now is not ordinary, and the hour begins again after it.
+    /// Removes all points, because the present ones are not normal; the hour starts again afterwards.
     pub fn clear(&mut self) {
         self.points.clear();
     }
 
-    /// Whether the hour is whole.
+    /// Whether the hour is complete.
     pub fn is_full(&self) -> bool {
         self.points.len() == POINTS
     }
 
-    /// All of them.
+    /// The points, oldest first.
     pub fn points(&self) -> Vec<Point> {
         self.points.iter().cloned().collect()
     }

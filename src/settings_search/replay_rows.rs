@@ -6,14 +6,14 @@ use crate::replay::{Replay, ReplaySettings};
 use crate::report::EpisodeTransition;
 use crate::training::{self, TrainError};
 
-/// A replay under way.
+/// A replay in progress.
 #[derive(Debug, Clone)]
 pub(super) struct ReplayRows {
     replay: Replay,
     window: usize,
-    /// Sum and number of the values of each signal in the window under way.
+    /// Sum and number of the values of each signal in the current window.
     sums: Vec<(f64, u32)>,
-    /// Rows in that window.
+    /// Number of rows in the current window.
     rows: usize,
     /// The score of the last point.
     score: f64,
@@ -33,7 +33,7 @@ impl ReplayRows {
         Self { replay: Replay::new(floors, &settings), window, sums, rows: 0, score: f64::NAN }
     }
 
-    /// Takes a row; gives what becomes of the episode when a point is complete with it.
+    /// Takes a row; returns the transition of the episode if it completes a point.
     pub(super) fn step(
         &mut self,
         at: Option<Timestamp>,
@@ -60,7 +60,7 @@ impl ReplayRows {
         Ok(score.transition)
     }
 
-    /// The score of the last complete point: what a row is known to be worth when it comes. Not a number before the first.
+    /// The score of the last complete point, which is all that is known when a row arrives; NaN before the first.
     pub(super) fn score(&self) -> f64 {
         self.score
     }

@@ -1,27 +1,27 @@
 //! The grid of combinations.
 
-/// The most combinations of a search; a machine of two cores takes some minutes for them.
+/// Largest number of combinations in a search; two cores take some minutes.
 pub const COMBINATIONS_MAX: usize = 500;
 
 const DAY_SECONDS: f64 = 86_400.0;
 
-/// Settings that are tried together.
+/// The settings of one combination.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SettingsCombination {
-    /// Trees of the forest.
+    /// Number of trees.
     pub trees: usize,
-    /// Points that each tree grows on.
+    /// Number of points for each tree.
     pub sample_size: usize,
-    /// Seconds after which half of what was learned is forgotten.
+    /// Half-life of learned statistics, in seconds.
     pub half_life: f64,
-    /// Points after which half of a score is left.
+    /// Half-life of the score, in points.
     pub smoothing: f64,
-    /// Rows whose mean is a point.
+    /// Number of rows that a point averages.
     pub window: usize,
 }
 
-/// All combinations around a default, which comes first. The small grid has one other value for each setting, the full one
-/// two or three.
+/// All combinations around a default, which comes first. The small grid has one other value for each setting, the full
+/// one two or three.
 pub fn grid(default: SettingsCombination, full: bool) -> Vec<SettingsCombination> {
     let (trees, samples): (&[usize], &[usize]) =
         if full { (&[50, 100, 200], &[128, 256, 512]) } else { (&[200], &[512]) };
@@ -38,7 +38,7 @@ pub fn grid(default: SettingsCombination, full: bool) -> Vec<SettingsCombination
     all
 }
 
-/// Adds each combination with each value, where that makes a new one.
+/// Adds each combination with each value, without duplicates.
 fn widen<T: Copy>(
     all: &mut Vec<SettingsCombination>,
     values: &[T],

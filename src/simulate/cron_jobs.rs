@@ -2,18 +2,18 @@
 
 use super::rng::SimulationRng;
 
-/// What jobs add while they run.
+/// The load of jobs while they run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct SimulatedJobLoad {
-    /// Share of processor time.
+    /// Share of CPU time.
     pub(super) cpu: f64,
-    /// Bytes read in a second.
+    /// Bytes read per second.
     pub(super) read: f64,
-    /// Bytes written in a second.
+    /// Bytes written per second.
     pub(super) written: f64,
-    /// Bytes sent in a second.
+    /// Bytes sent per second.
     pub(super) sent: f64,
-    /// Tasks started in a second.
+    /// Tasks started per second.
     pub(super) forks: f64,
 }
 
@@ -22,18 +22,18 @@ pub(super) struct SimulatedJobLoad {
 struct CronJob {
     /// Seconds between two runs.
     every: f64,
-    /// Seconds after midnight, or after the full hour, of a run.
+    /// Start of a run, in seconds after midnight or after the full hour.
     at: f64,
-    /// Seconds that a run takes.
+    /// Duration of a run, in seconds.
     lasts: f64,
-    /// What it does meanwhile.
+    /// Load during a run.
     work: SimulatedJobLoad,
 }
 
 const MB: f64 = 1e6;
 
-/// The crontab. A check every ten minutes is too short to be seen at a step of minutes but as noise; the hourly shipping
-/// of logs is seen each time; rotation and backup are the daily spikes that a detector has to learn to live with.
+/// The crontab. The check every ten minutes is too short to appear as more than noise at steps of minutes; the hourly
+/// shipping of logs is visible each time; rotation and backup are the daily spikes that a detector must learn.
 const JOBS: [CronJob; 4] = [
     CronJob {
         every: 600.0,
@@ -61,20 +61,20 @@ const JOBS: [CronJob; 4] = [
     },
 ];
 
-/// The job that rotates logs, as an index.
+/// Index of the job that rotates logs.
 const ROTATION: usize = 2;
 
-/// No two runs of a job are alike: the logarithm of what it does varies so much.
+/// Standard deviation of the logarithm of a run's load.
 const RUN_SIGMA: f64 = 0.12;
 
-/// Machines do not all start their jobs in the same minute; minutes that the crontab is shifted at most.
+/// Largest shift of the crontab, in minutes, because machines do not start their jobs simultaneously.
 const SHIFT_MINUTES_MAX: usize = 5;
 
-/// A crontab under way.
+/// The running crontab.
 #[derive(Debug, Clone)]
 pub(super) struct CronJobs {
     shift: f64,
-    /// The number of the newest run of each job, and its size.
+    /// Number and size of the newest run of each job.
     runs: [(f64, f64); JOBS.len()],
 }
 
@@ -84,7 +84,7 @@ impl CronJobs {
         Self { shift, runs: [(f64::NEG_INFINITY, 1.0); JOBS.len()] }
     }
 
-    /// What jobs do on average in the `step` seconds before `at`, and whether logs were rotated.
+    /// Mean load of the jobs in the `step` seconds before `at`, and whether logs were rotated.
     pub(super) fn step(
         &mut self,
         at: f64,
@@ -112,7 +112,7 @@ impl CronJobs {
 }
 
 impl CronJob {
-    /// Seconds that the job has run until then, counted from its first run at second 0.
+    /// Total run time of the job until then, in seconds, counted from its first run at second 0.
     fn spent(&self, until: f64) -> f64 {
         let runs = (until / self.every).floor();
         runs * self.lasts + (until - runs * self.every).min(self.lasts)

@@ -4,30 +4,30 @@ use std::fmt;
 
 use crate::detect::seeded_rng::SeededRng;
 
-/// What an outlier is multiplied by.
+/// Factor of an outlier.
 const OUTLIER_TIMES: f64 = 10.0;
-/// How far a clock steps, in seconds.
+/// Size of a clock step, in seconds.
 const STEP_SECONDS: f64 = 3_600.0;
 
-/// What is done to rows.
+/// A disturbance of rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Disturbance {
-    /// Nothing: what the others are compared with.
+    /// None, for comparison.
     None,
-    /// Gaussian noise on each value, its deviation so large a share of the signal's range where it is known to be normal.
+    /// Gaussian noise on each value, with this share of the signal's normal range as standard deviation.
     Noise(f64),
-    /// Such a share of cells is missing, by chance.
+    /// This share of cells is missing at random.
     Missing(f64),
-    /// Such a share of cells is ten times as large, by chance.
+    /// This share of cells is multiplied by ten at random.
     Outliers(f64),
-    /// One signal, by chance of those that ever change, is missing from the middle row on.
+    /// One random signal that varies is missing from the middle row on.
     Vanish,
-    /// The clock steps an hour forward after a third of the rows, and back after the second.
+    /// The clock steps an hour forward after one third of the rows, and back after the second third.
     Clock,
 }
 
 impl Disturbance {
-    /// All that are tried, beginning with none.
+    /// All disturbances, starting with none.
     pub const ALL: &[Self] = &[
         Self::None,
         Self::Noise(0.01),
@@ -58,15 +58,15 @@ impl fmt::Display for Disturbance {
     }
 }
 
-/// Between which values each signal was seen.
+/// The observed range of each signal.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SignalRanges {
-    /// Lowest and highest; none of a signal that was never seen.
+    /// Minimum and maximum; `None` for a signal without values.
     seen: Vec<Option<(f64, f64)>>,
 }
 
 impl SignalRanges {
-    /// Takes in a row.
+    /// Extends the ranges by a row.
     pub fn widen(&mut self, values: &[f64], missing: &[bool]) {
         self.seen.resize(values.len().max(self.seen.len()), None);
         for ((range, value), _) in self.seen.iter_mut().zip(values).zip(missing).filter(|(_, it)| !**it) {
@@ -75,30 +75,30 @@ impl SignalRanges {
         }
     }
 
-    /// How far its highest value is above its lowest.
+    /// Difference of maximum and minimum.
     fn width(&self, signal: usize) -> f64 {
         self.seen.get(signal).copied().flatten().map_or(0.0, |(low, high)| high - low)
     }
 }
 
-/// Disturbs rows, one after the other.
+/// Disturbs rows in sequence.
 #[derive(Debug, Clone)]
 pub struct RowDisturber {
     kind: Disturbance,
     ranges: SignalRanges,
     random: SeededRng,
-    /// Rows in all.
+    /// Total number of rows.
     rows: usize,
-    /// Rows so far.
+    /// Number of rows so far.
     row: usize,
     /// The signal that vanishes.
     vanishing: usize,
-    /// The last known value of each signal, which stands where one is missing.
+    /// The last known value of each signal, which replaces a missing one.
     last: Vec<f64>,
 }
 
 impl RowDisturber {
-    /// Before the first of so many rows of signals with these ranges.
+    /// Starts before the first of `rows` rows of signals with these ranges.
     pub fn new(kind: Disturbance, seed: u64, ranges: SignalRanges, rows: usize) -> Self {
         let mut random = SeededRng::new(seed);
         let signals = ranges.seen.len();
@@ -107,7 +107,7 @@ impl RowDisturber {
         Self { kind, ranges, random, rows, row: 0, vanishing, last: vec![0.0; signals] }
     }
 
-    /// Changes the next row, and tells by how many seconds its clock is ahead.
+    /// Disturbs the next row; returns by how many seconds its clock is ahead.
     pub fn apply(&mut self, values: &mut [f64], missing: &mut [bool]) -> f64 {
         let row = self.row;
         self.row += 1;
@@ -145,8 +145,8 @@ mod tests {
 
     const ROWS: usize = 3_000;
 
-    /// Disturbs rows of a constant 2 and of a sawtooth from 0 to 8; gives for each signal the mean and the deviation of
-    /// what is known, and the share that is missing; and how many rows have their clock ahead.
+    /// Disturbs rows of a constant 2 and of a sawtooth from 0 to 8; checks mean, standard deviation and missing share
+    /// of each signal, and the number of rows whose clock is ahead.
     fn check(kind: Disturbance, expected: [(f64, f64, f64); 2], expected_ahead: usize) {
         let row = |idx: usize| [2.0, (idx % 9) as f64];
         let mut ranges = SignalRanges::default();
@@ -178,21 +178,21 @@ mod tests {
     fn rows_are_disturbed_as_said() {
         let (flat, saw) = ((2.0, 0.0, 0.0), (4.0, (20.0_f64 / 3.0).sqrt(), 0.0));
         check(Disturbance::None, [flat, saw], 0);
-        // Of the sawtooth, whose range is 8; a constant has no range.
+        // Noise on the sawtooth, whose range is 8; a constant has no range.
         check(Disturbance::Noise(0.1), [flat, (4.0, (20.0_f64 / 3.0 + 0.64).sqrt(), 0.0)], 0);
         check(Disturbance::Missing(0.2), [(2.0, 0.0, 0.2), (4.0, saw.1, 0.2)], 0);
-        // A twentieth of the cells is 10 times as large: E = m (1 + 9/20), E² = (m² + s²)(1 + 99/20).
+        // A twentieth of the cells is multiplied by 10: E = m (1 + 9/20), E² = (m² + s²)(1 + 99/20).
         let outliers = |mean: f64, square: f64| {
             let mean_now = mean * 1.45;
             (mean_now, (square * 5.95 - mean_now * mean_now).sqrt(), 0.0)
         };
         check_near(Disturbance::Outliers(0.05), outliers(2.0, 4.0));
-        // Only the sawtooth ever changes.
+        // Only the sawtooth varies.
         check(Disturbance::Vanish, [flat, (4.0, saw.1, 0.5)], 0);
         check(Disturbance::Clock, [flat, saw], ROWS / 3);
     }
 
-    /// The constant alone, with room for the luck of large outliers.
+    /// Checks the constant only, with a tolerance for random outliers.
     fn check_near(kind: Disturbance, expected: (f64, f64, f64)) {
         let mut ranges = SignalRanges::default();
         ranges.widen(&[2.0], &[false]);

@@ -1,39 +1,40 @@
+//!
 //! The faults to inject, each of a size and duration that an operator would call a fault.
 //!
-//! Sizes are in units of a signal's own spread, or of its noise floor if that is larger
-//! ([`Scale::unit`](super::SignalScale::unit)): on an idle host, ten times almost nothing is no fault. They are not tuned to
-//! the detectors; each has its source in its documentation.
+//! Sizes are in units of a signal's own standard deviation, or of its noise floor if that is larger
+//! ([`SignalScale::unit`](super::SignalScale::unit)): on an idle host, ten times almost nothing is no fault. They are
+//! not tuned to the detectors.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Something that goes wrong.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// A job runs wild for some minutes.
+    /// A job runs out of control for some minutes.
     Spike,
-    /// From one moment to the next the machine works at another level: a deploy, a lost peer.
+    /// The level changes suddenly: a deploy, a lost peer.
     LevelShift,
-    /// Memory, space or connections are taken and not given back, until something restarts.
+    /// Memory, disk space or connections are allocated and not released, until a restart.
     Leak,
     /// A resource is used up.
     Saturation,
-    /// Something swings to and fro: a crash loop, a scaler that overshoots.
+    /// A value oscillates: a crash loop, an autoscaler that overshoots.
     Oscillation,
     /// A collector repeats its last value.
     FlatLine,
-    /// A disk or a network device is gone, and its values with it.
+    /// A disk or a network device disappears with its values.
     VanishedDevice,
-    /// Another guest of the same hardware takes a share of it: many signals move a little, together.
+    /// Another guest of the same hardware takes a share of it: many signals change a little, together.
     NoisyNeighbor,
     /// A program writes a log without end.
     LogBurst,
-    /// A counter does not count any more, its rate is 0.
+    /// A counter stops counting, so that its rate is 0.
     StoppedCounter,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 10] = [
         Self::Spike,
         Self::LevelShift,
@@ -63,10 +64,11 @@ impl Fault {
         }
     }
 
-    /// How long it lasts at least and at most, in seconds.
     ///
-    /// Shorter ones are over before anybody could act; longer ones are found by whoever uses the machine. A leak is slow
-    /// by its nature: an hour at least from nothing to trouble.
+    /// Shortest and longest duration, in seconds.
+    ///
+    /// A shorter fault is over before anybody could act; a longer one is noticed by users of the machine. A leak is
+    /// slow: at least an hour until it causes trouble.
     pub fn seconds(self) -> [f64; 2] {
         const MINUTE: f64 = 60.0;
         const HOUR: f64 = 3_600.0;
@@ -84,11 +86,12 @@ impl Fault {
         }
     }
 
-    /// How far the signal that leads it moves at least and at most, in units of its scale; faults without a size have 0.
     ///
-    /// Four deviations are a value that an ordinary minute has once in half a year, so a level shift begins there. A
-    /// spike is short and has to be plain to be worth a page. A leak counts by where it ends. A neighbor moves each signal less than
-    /// anything else does; it is their number that tells.
+    /// Smallest and largest change of the leading signal, in units of its scale; 0 for faults without a size.
+    ///
+    /// Level shifts start at four deviations, which a normal minute has once in half a year. A spike is short, so it
+    /// must be large to be worth an alert. A leak is measured at its end. A neighbor changes each signal less than any
+    /// other fault, but many signals at once.
     pub fn size(self) -> [f64; 2] {
         match self {
             Self::Spike => [6.0, 12.0],
@@ -97,26 +100,26 @@ impl Fault {
             Self::Oscillation => [4.0, 8.0],
             Self::NoisyNeighbor => [2.5, 4.0],
             Self::LogBurst => [4.0, 10.0],
-            // Where a signal has no limit of its own, what is used up shows as a plateau so far above what is usual.
+            // For a signal without a maximum, saturation is a plateau this far above the usual level.
             Self::Saturation => [8.0, 12.0],
             Self::FlatLine | Self::VanishedDevice | Self::StoppedCounter => [0.0, 0.0],
         }
     }
 
-    /// Share of it that has come at the row `step` of `rows`, within -1 and 1.
+    /// Share of the change at row `step` of `rows`, between -1 and 1.
     pub(super) fn shape(self, step: usize, rows: usize) -> f64 {
         let ramp = |over: usize| ((step + 1) as f64 / over.max(1) as f64).min(1.0);
         match self {
             Self::Leak => ramp(rows),
             Self::Saturation => ramp(SATURATED_AFTER.min(rows)),
-            // Four swings, each of at least four rows; begun upwards.
+            // Four oscillations of at least four rows each, upwards first.
             Self::Oscillation => super::rng::wave((step as f64 + 0.5) / (rows as f64 / 4.0).max(4.0)),
             _ => 1.0,
         }
     }
 }
 
-/// Rows in which a resource fills up.
+/// Number of rows in which a resource fills up.
 const SATURATED_AFTER: usize = 3;
 
 impl fmt::Display for Fault {
@@ -125,7 +128,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A name that is none of a fault's.
+/// The unknown name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownFault(pub String);
 

@@ -5,51 +5,51 @@ use super::signal_groups::{FILLS, SignalGroup, devices, groups};
 use super::signal_scale::{SignalScale, SignalScales};
 use crate::detect::seeded_rng::SeededRng;
 
-/// In a table of foreign names a fault strikes at most so many signals.
+/// Largest number of signals that a fault affects in a table with unknown names.
 const STRUCK_MAX: usize = 3;
 
-/// In such a table a noisy neighbor moves every third signal, at most so many.
+/// In such a table, a noisy neighbor affects every third signal, up to this number.
 const NEIGHBORED_MAX: usize = 12;
 
-/// In such a table a device is at most so many columns side by side.
+/// In such a table, a device is at most this many adjacent columns.
 const DEVICE_MAX: usize = 4;
 
-/// A collector hangs visibly when its values hardly ever repeat by themselves: at least this share of them moves.
+/// A hanging collector is visible only if its values rarely repeat: at least this share of them varies.
 const MOVES_MIN: f64 = 0.9;
 
-/// No fault is perfectly even: what it adds varies by this share.
+/// Relative variation of a fault, because no fault is perfectly constant.
 const UNEVEN: f64 = 0.1;
 
-/// A fault that has been given its signals and its size.
+/// A fault with its signals and size.
 #[derive(Debug, Clone)]
 pub struct FaultInjection {
     fault: Fault,
     rows: usize,
     struck: Vec<usize>,
-    /// What happens to each of `struck`.
+    /// The effect on each of `struck`.
     effects: Vec<FaultEffect>,
 }
 
-/// What happens to one signal.
+/// The effect on one signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum FaultEffect {
-    /// It moves by so much, in the shape of the fault.
+    /// It changes by this amount, in the shape of the fault.
     Move(f64),
-    /// It moves by so much, but slowly, over the whole fault.
+    /// It changes by this amount, gradually over the whole fault.
     Fill(f64),
-    /// It goes to this value.
+    /// It approaches this value.
     Reach(f64),
-    /// It keeps the value it had, once that is known.
+    /// It keeps its value at the start, once that is known.
     Hold(Option<f64>),
     /// It is 0.
     Stop,
-    /// It is not there.
+    /// It is missing.
     Vanish,
 }
 
 impl FaultInjection {
-    /// A fault of so many rows for a table with these scales; nothing when none of its signals could show it, as when all
-    /// are constant.
+    /// A fault of `rows` rows for a table with these scales; `None` if none of its signals could show it, for example
+    /// if all are constant.
     pub fn new(fault: Fault, rows: usize, scales: &SignalScales, random: &mut SeededRng) -> Option<Self> {
         let mut injection = Self { fault, rows: rows.max(1), struck: Vec::new(), effects: Vec::new() };
         match fault {
@@ -64,25 +64,25 @@ impl FaultInjection {
         (!injection.struck.is_empty()).then_some(injection)
     }
 
-    /// Which fault it is.
+    /// The kind of fault.
     pub fn fault(&self) -> Fault {
         self.fault
     }
 
-    /// How many rows it lasts.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The signals it strikes, in the order of the table.
+    /// The affected signals, in the order of the table.
     pub fn struck(&self) -> Vec<usize> {
         let mut struck = self.struck.clone();
         struck.sort_unstable();
         struck
     }
 
-    /// Changes the row that is `step` rows after the onset; rows after the end stay as they are. To be called for each row
-    /// in turn, as a flat line remembers the first one. A cell that is missing stays so.
+    /// Changes the row that is `step` rows after the start; rows after the end are unchanged. Call it for each row in
+    /// turn, because a flat line remembers the first one. Missing cells stay missing.
     pub fn inject(
         &mut self,
         row: &mut [f64],
@@ -96,7 +96,7 @@ impl FaultInjection {
         }
         let shape = self.fault.shape(step, self.rows);
         let filled = (step + 1) as f64 / self.rows as f64;
-        // One number for all: what follows a signal varies as that does.
+        // One factor for all, because following signals vary with their lead.
         let uneven = 1.0 + UNEVEN * (2.0 * f64::from(random.uniform()) - 1.0);
         for (signal, effect) in self.struck.iter().zip(&mut self.effects) {
             let cells = (row.get_mut(*signal), missing.get_mut(*signal), scales.get(*signal));
@@ -107,7 +107,7 @@ impl FaultInjection {
             let changed = match effect {
                 FaultEffect::Move(by) => *value + *by * shape * uneven,
                 FaultEffect::Fill(by) => *value + *by * filled,
-                // A last trace of its own movement stays: a full processor is 98 % busy, then 99 %.
+                // A trace of the signal's own variation remains: a saturated CPU is 98 % busy, then 99 %.
                 FaultEffect::Reach(limit) => {
                     *value + (*limit - *value) * shape * (1.0 - 0.05 * (1.1 - uneven).abs())
                 }
@@ -131,7 +131,7 @@ impl FaultInjection {
         }
     }
 
-    /// A group by name where the table has one, else signals by chance.
+    /// A group by name if the table has one, else random signals.
     fn move_signals(&mut self, scales: &SignalScales, random: &mut SeededRng) {
         let led =
             |group: &&&SignalGroup| scales.find(group.lead).and_then(|it| scales.get(it)).is_some_and(moves);
@@ -178,24 +178,24 @@ impl FaultInjection {
         }
     }
 
-    /// What happens to the signal that leads.
+    /// The effect on the leading signal.
     fn effect(&self, scale: &SignalScale, random: &mut SeededRng) -> FaultEffect {
         let [least, most] = self.fault.size();
         let size = (least + (most - least) * f64::from(random.uniform())) * scale.unit();
         if self.fault == Fault::Saturation {
-            // A limit is reached only where it is far above what is usual; a plateau stands for all others.
+            // The maximum is used only if it is far above the usual level; otherwise a plateau.
             let plateau = scale.level + size;
             return FaultEffect::Reach(if scale.max.is_finite() { scale.max } else { plateau });
         }
-        // Traffic that stops is a fault as traffic that explodes is. All others take more, not less; and where there
-        // is no room above, as with memory that is nearly full, the move is downwards.
+        // Traffic that stops is as much a fault as traffic that explodes. All other faults increase a signal. Without
+        // room above, as with almost full memory, they decrease it.
         let falls = self.fault == Fault::LevelShift && random.uniform() < FALLS;
         let (below, above) = (scale.level - scale.min, scale.max - scale.level);
         let down = if falls { below >= size } else { above < size && below > above };
         FaultEffect::Move(if down { -size } else { size })
     }
 
-    /// Signals of one collector: by name where names are known, else columns side by side.
+    /// Signals of one collector: by name if the names are known, else adjacent columns.
     fn device(&mut self, scales: &SignalScales, random: &mut SeededRng, effect: FaultEffect) {
         let able = |scale: &SignalScale| effect == FaultEffect::Vanish || scale.moves >= MOVES_MIN;
         let of = |prefix: &&str| indices(scales, |it| able(it) && it.name.starts_with(*prefix));
@@ -211,16 +211,16 @@ impl FaultInjection {
     }
 }
 
-/// The share of level shifts that go down, where there is room.
+/// Share of level shifts that decrease the signal, if there is room.
 const FALLS: f32 = 0.3;
 
-/// Whether a fault can be given a size on it.
+/// Whether a fault on this signal can have a size.
 fn moves(scale: &SignalScale) -> bool {
     scale.unit() > 0.0 && scale.unit().is_finite() && scale.max > scale.min
 }
 
-/// Whether it counts without ever resting, so that 0 is news. hostnorm's own rates tell by their names and units: what
-/// happens less than once in a second rests of itself.
+/// Whether the signal is a counter that never rests, so that 0 is abnormal. For signals of hostnorm, names and units
+/// decide: a rate below one per second may rest.
 fn counts(scale: &SignalScale) -> bool {
     let own = super::COLUMNS.iter().any(|it| it.name == scale.name);
     let busy = if own { scale.name.ends_with("_per_second") && scale.low >= 1.0 } else { scale.low > 0.0 };

@@ -5,55 +5,55 @@ use std::fmt;
 use super::fault::Fault;
 use crate::detect::seeded_rng::SeededRng;
 
-/// A schedule has at most so many faults.
+/// Largest number of faults in a schedule.
 pub const FAULTS_MAX: usize = 10_000;
 
-/// At least this share of the time of each fault is quiet, so that a detector can come to rest, and so that most rows are
-/// ordinary, as they are in life.
+/// Smallest fault-free share of the time per fault, so that detectors settle and most rows are normal, as on real
+/// hosts.
 const QUIET_MIN: f64 = 0.5;
 
-/// Where the rows are that faults are put into.
+/// The rows for faults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FreeRows {
     /// The first row that may have a fault.
     pub from: usize,
-    /// How many rows there are from there on.
+    /// Number of rows from there on.
     pub rows: usize,
     /// Seconds between two rows.
     pub every: f64,
 }
 
-/// One fault.
+/// One scheduled fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduledFault {
-    /// Which one.
+    /// Its kind.
     pub fault: Fault,
     /// Its first row.
     pub from: usize,
-    /// How many rows it lasts, at least 1.
+    /// Number of rows, at least 1.
     pub rows: usize,
 }
 
-/// All faults, the first one first; no two of them touch.
+/// All faults, in order; none are adjacent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FaultSchedule {
     placed: Vec<ScheduledFault>,
 }
 
-/// Why faults cannot be placed.
+/// Why faults cannot be scheduled.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScheduleError {
-    /// There are no kinds of faults to choose from.
+    /// There are no kinds of faults.
     NoKind,
     /// More than [`FAULTS_MAX`].
     TooMany(usize),
-    /// The faults need more time than there is.
+    /// The faults do not fit into the rows.
     TooShort {
         /// The fault that does not fit.
         fault: Fault,
-        /// Rows that each fault has with the quiet around it.
+        /// Rows for each fault, including the fault-free ones.
         slot: usize,
-        /// Rows that this one needs.
+        /// Rows that this fault needs.
         needed: usize,
     },
 }
@@ -77,16 +77,17 @@ impl fmt::Display for ScheduleError {
 impl std::error::Error for ScheduleError {}
 
 impl FaultSchedule {
-    /// No fault at all.
+    /// A schedule without faults.
     pub fn quiet() -> Self {
         Self::default()
     }
 
-    /// Places so many faults: each gets an equal slot of the space and lies somewhere inside, the kinds in turn but
-    /// shuffled, so that each comes as often as any other.
+    ///
+    /// Schedules `count` faults: each gets an equal slot of the rows and a random position in it. The kinds are
+    /// shuffled in turn, so that each occurs equally often.
     ///
     /// # Errors
-    /// When they do not fit.
+    /// If the faults do not fit.
     pub fn new(seed: u64, space: FreeRows, count: usize, kinds: &[Fault]) -> Result<Self, ScheduleError> {
         if count == 0 {
             return Ok(Self::quiet());
@@ -114,7 +115,7 @@ impl FaultSchedule {
             }
             let longest = most.min(room);
             let rows = (least + (longest - least) * f64::from(random.uniform())).round().max(1.0) as usize;
-            // The quiet comes before and after: half of what is left over at least behind the fault.
+            // Fault-free rows come before and after: at least half of the remainder after the fault.
             let free = slot.saturating_sub(rows);
             let from = free / 4 + random.below(free / 4 + 1);
             placed.push(ScheduledFault { fault, from: space.from + idx * slot + from, rows });
@@ -122,7 +123,7 @@ impl FaultSchedule {
         Ok(Self { placed })
     }
 
-    /// All faults, the first one first.
+    /// All faults, in order.
     pub fn placed(&self) -> &[ScheduledFault] {
         &self.placed
     }

@@ -1,9 +1,11 @@
+//!
 //! The simulated host: an application server with users, disks and cron jobs.
 //!
 //! One hidden number, the demand of the users, drives CPU, network, memory, connections and logs; other signals are
-//! independent. The parameters are chosen so that the series resemble published ones of servers (Server Machine Dataset, at
-//! one minute: an autocorrelation of 0.8 to 0.9 in the median signal, 0.2 to 0.7 from day to day, a kurtosis of 3 to 4 in
-//! the median and in the hundreds in the burstiest tenth, half of the pairs hardly correlated, a tenth above 0.8).
+//! independent. The parameters are chosen so that the series resemble published ones of servers (Server Machine
+//! Dataset, at one minute: an autocorrelation of 0.8 to 0.9 in the median signal, 0.2 to 0.7 from day to day, a
+//! kurtosis of 3 to 4 in the median and in the hundreds in the burstiest tenth, half of the pairs hardly correlated, a
+//! tenth above 0.8).
 
 use super::cron_jobs::{CronJobs, SimulatedJobLoad};
 use super::rng::{SimulationRng, SlowDrift, along, exp};
@@ -12,74 +14,74 @@ use super::signal_column::WIDTH;
 const DAY: f64 = 86_400.0;
 const MB: f64 = 1e6;
 
-/// Demand by hour of the day: a low at four in the morning, a working day, an evening.
+/// Demand by hour of the day: a minimum at four in the morning, a working day, an evening.
 const HOURS: [f64; 24] = [
     0.35, 0.25, 0.18, 0.14, 0.12, 0.14, 0.22, 0.38, 0.60, 0.80, 0.92, 0.97, 0.93, 0.92, 0.95, 0.93, 0.88,
     0.84, 0.86, 0.95, 1.00, 0.92, 0.74, 0.52,
 ];
 
-/// Demand by day of the week, Thursday first as the epoch was one; the values stand for noon.
+/// Demand by day of the week at noon, starting with Thursday, the weekday of the epoch.
 const WEEKDAYS: [f64; 7] = [1.0, 0.96, 0.74, 0.70, 0.98, 1.0, 1.02];
 
-/// Bursts of demand in a day: a campaign, a crawler, a customer's batch. They are nobody's fault.
+/// Bursts of demand per day: a campaign, a crawler, a customer's batch. They are normal.
 const BURSTS_A_DAY: f64 = 5.0;
-/// A burst adds so much to the demand…
+/// Additional demand of a burst.
 const BURST_HEIGHT: [f64; 2] = [0.05, 0.25];
-/// …for so many seconds.
+/// Duration of a burst, in seconds.
 const BURST_SECONDS: [f64; 2] = [60.0, 480.0];
 
-/// Of logs that were rotated so much stays, compressed.
+/// Share of rotated logs that remains after compression.
 const KEPT_AFTER_ROTATION: f64 = 0.05;
-/// From this share of the filesystem on old archives are deleted; so it grows slowly and never fills.
+/// Share of the filesystem from which old archives are deleted, so that it grows slowly and never fills.
 const KEPT_MAX: f64 = 0.03;
 
-/// How this machine differs from others; drawn once from its seed.
+/// Properties of this machine, drawn once from its seed.
 #[derive(Debug, Clone)]
 struct MachineTraits {
     /// Share of the demand that follows the hour of the day.
     daily: f64,
-    /// Hours by which its users live later than others.
+    /// Hours by which its users are active later than others.
     later: f64,
-    /// Processor time in programs at full demand; a server is bought with room to spare.
+    /// User CPU time at full demand; a server has spare capacity.
     user: f64,
-    /// Time in the kernel for each unit of time in programs.
+    /// System CPU time for each unit of user CPU time.
     system: f64,
-    /// Memory in use without any demand, and what full demand adds.
+    /// Memory in use without demand, and its increase at full demand.
     memory: [f64; 2],
-    /// Bytes sent in a second at full demand.
+    /// Bytes sent per second at full demand.
     sent: f64,
     /// Bytes received for each byte sent.
     received: f64,
     /// Connections at full demand.
     connections: f64,
-    /// Context switches in a second at full demand.
+    /// Context switches per second at full demand.
     switches: f64,
-    /// Share of the filesystem in use at the beginning, and what a day's logs add to it.
+    /// Share of the filesystem in use at the start, and its increase by a day's logs.
     filesystem: [f64; 2],
 }
 
-/// Noise with a memory, one for each thing that wanders by itself.
+/// Autocorrelated noise, one for each independent process.
 #[derive(Debug, Clone)]
 struct MachineDrifts {
     /// Demand over hours: some days are busier than others.
     demand_slow: SlowDrift,
     /// Demand over minutes: users come in waves.
     demand_fast: SlowDrift,
-    /// What a request costs: the mix of requests changes slowly.
+    /// Cost of a request: the mix of requests changes slowly.
     cost: SlowDrift,
     /// Memory of caches.
     memory: SlowDrift,
     /// Size of answers.
     answer: SlowDrift,
-    /// Reads of the disk, whose logarithm wanders: caches are cold or warm.
+    /// Logarithm of disk reads: caches are cold or warm.
     reads: SlowDrift,
-    /// Talk of local programs, independent of users.
+    /// Loopback traffic of local programs, independent of users.
     loopback: SlowDrift,
-    /// Losses on the way to the users.
+    /// Packet loss towards the users.
     loss: SlowDrift,
 }
 
-/// A machine without faults; each step gives the means over the seconds since the one before.
+/// A machine without faults; each step gives the means over the seconds since the previous one.
 #[derive(Debug, Clone)]
 pub struct Machine {
     rng: SimulationRng,
@@ -88,19 +90,19 @@ pub struct Machine {
     jobs: CronJobs,
     at: f64,
     step: f64,
-    /// White noise of a mean over the step, in units of that of a minute. Within a minute neighbors are alike, so it
-    /// grows no further than twice below 15 s.
+    /// Standard deviation of white noise averaged over the step, relative to a minute. Within a minute, adjacent
+    /// values are correlated, so it is at most doubled below 15 s.
     white: f64,
-    /// Demand as memory sees it: sessions live for half an hour.
+    /// Demand as memory follows it: sessions last for half an hour.
     sessions: f64,
-    /// Seconds that a burst still lasts, and its height.
+    /// Remaining seconds and height of the current burst.
     burst: [f64; 2],
-    /// Share of the filesystem that the logs of today and the kept ones take.
+    /// Share of the filesystem used by the logs of today and by archives.
     logs: [f64; 2],
 }
 
 impl Machine {
-    /// The machine of a seed whose first values are those of the `step` seconds after `start`.
+    /// The machine of a seed, whose first values cover the `step` seconds after `start`.
     pub fn new(seed: u64, start: f64, step: f64) -> Self {
         let mut chance = SimulationRng::new(seed);
         let traits = MachineTraits::new(&mut chance);
@@ -134,7 +136,7 @@ impl Machine {
         machine
     }
 
-    /// Seconds since the epoch of the newest values, before the first step of the start.
+    /// Time of the newest values; the start before the first step.
     pub fn at(&self) -> f64 {
         self.at
     }
@@ -165,7 +167,7 @@ impl Machine {
             faults,
             major,
             swap,
-            // Waiting for a processor begins long before all are busy, as requests come in clumps.
+            // Waiting for CPUs starts long before all are busy, because requests arrive in bursts.
             ((0.02 + 0.5 * busy * busy * busy) * self.noisy(0.15)).clamp(0.0, 1.0),
             (0.0002 * self.noisy(0.8)).clamp(0.0, 1.0),
             ((0.004 + 0.5 * disk) * self.noisy(0.15)).clamp(0.0, 1.0),
@@ -189,7 +191,7 @@ impl Machine {
         ]
     }
 
-    /// What hour and day of the week ask for.
+    /// Demand by hour and day of the week.
     fn rhythm(&self) -> f64 {
         let middle = self.at - 0.5 * self.step;
         let hour = along(&HOURS, middle / 3_600.0 - self.traits.later);
@@ -197,7 +199,8 @@ impl Machine {
         (1.0 - self.traits.daily * (1.0 - hour)) * weekday
     }
 
-    /// Of the rhythm, waves, drifts and bursts. The waves are a few percent: hundreds of users even out.
+    /// Demand from the daily rhythm, waves, drifts and bursts. The waves are a few percent, because hundreds of users
+    /// average out.
     fn demand(&mut self) -> f64 {
         let [left, height] = &mut self.burst;
         if *left <= 0.0 && self.rng.happens(BURSTS_A_DAY * self.step / DAY) {
@@ -214,11 +217,11 @@ impl Machine {
     fn cpu(&mut self, demand: f64, work: &SimulatedJobLoad, packets: f64, disk: f64) -> [f64; 5] {
         let cost = exp(0.04 * self.drifts.cost.next(&mut self.rng));
         let user = (0.015 + self.traits.user * demand * cost + work.cpu) * self.noisy(0.03);
-        // Packets and disks cost time in the kernel too.
+        // Packets and disk operations use system CPU time, too.
         let system = (0.008 + self.traits.system * user + packets * 4e-7 + 0.03 * disk) * self.noisy(0.04);
-        // A neighbor's trifle, most of the time a hundredth of a percent.
+        // A neighbor's small load, mostly a hundredth of a percent.
         let steal = 0.0004 * self.noisy(0.9);
-        // There is no more than all of it.
+        // The total cannot exceed 1.
         let fit = (0.98 / (user + system + steal)).min(1.0);
         let [user, system, steal] = [user, system, steal].map(|it| it * fit);
         let busy = user + system + steal;
@@ -239,18 +242,18 @@ impl Machine {
         let received = 0.02 * MB
             + self.traits.received * self.traits.sent * demand * self.noisy(0.04)
             + 0.02 * work.sent;
-        // Full packets one way, requests and acknowledgements the other.
+        // Full packets in one direction, requests and acknowledgements in the other.
         let packets = (30.0 + sent / 1_100.0 + received / 350.0) * self.noisy(0.02);
         [received, sent, packets]
     }
 
     /// Bytes read and written, operations, and the share of time in which the disk is busy.
     fn disk(&mut self, demand: f64, work: &SimulatedJobLoad) -> [f64; 4] {
-        // Reads are what misses the cache: mostly little, at times a hundred times as much.
+        // Reads are cache misses: mostly few, sometimes a hundred times as many.
         let read = 0.08 * MB * exp(1.1 * self.drifts.reads.next(&mut self.rng)) * self.noisy(0.5) + work.read;
         let written = (0.3 * MB + 2.2 * MB * demand) * self.noisy(0.12) + work.written;
         let operations = (8.0 + read / 60e3 + written / 40e3) * self.noisy(0.08);
-        // A disk that does 3000 operations or 250 MB in a second is busy all the time.
+        // A disk is fully busy at 3000 operations or 250 MB per second.
         let busy = ((operations / 3_000.0 + (read + written) / (250.0 * MB)) * self.noisy(0.08)).min(1.0);
         [read, written, operations, busy]
     }
@@ -266,30 +269,30 @@ impl Machine {
                 *kept = 0.0;
             }
         }
-        // Inodes follow the number of archives: a step so small that most days look constant.
+        // Inodes follow the number of archives: steps so small that the signal looks constant on most days.
         [base + *today + *kept, 0.061 + 0.02 * *kept]
     }
 
     fn paging(&mut self, demand: f64, work: &SimulatedJobLoad) -> [f64; 3] {
         let faults = (400.0 + 5_500.0 * demand + 150.0 * work.forks) * self.noisy(0.08);
         let major = self.counted(0.02 + work.read * 5e-7);
-        // Swap is touched a few times a day, when something old is needed.
+        // Swap is used a few times a day, when an old page is needed.
         let swap =
             if self.rng.happens(8.0 * self.step / DAY) { self.rng.poisson(6.0) * self.white } else { 0.0 };
         [faults, major, swap]
     }
 
     fn connections(&mut self) -> f64 {
-        // Connections outlive requests, so they follow the sessions rather than the minute.
+        // Connections outlast requests, so they follow sessions rather than the minute.
         let expected = 15.0 + self.traits.connections * self.sessions;
         (expected + 0.5 * self.white * expected.sqrt() * self.rng.normal()).round().max(0.0)
     }
 
     fn tasks(&mut self, demand: f64, work: &SimulatedJobLoad, busy: f64, disk: f64) -> [f64; 4] {
-        // What runs, and the queue that grows without end as all processors come to be busy.
+        // Running tasks, and a queue that grows without bound as all CPUs become busy.
         let queue = busy + busy * busy * busy / (1.05 - busy);
         let running = queue * self.noisy(0.08);
-        // Looked at some six times a minute.
+        // Sampled about six times a minute.
         let looks = (self.step / 10.0).clamp(1.0, 60.0);
         let blocked = self.rng.poisson(looks * (0.01 + 1.2 * disk)) / looks;
         let forks = self.counted(1.5 + 2.0 * demand + work.forks);
@@ -297,19 +300,19 @@ impl Machine {
         [running, blocked, forks, switches]
     }
 
-    /// A factor around 1 whose logarithm has this deviation at a step of a minute.
+    /// A factor around 1 whose logarithm has this standard deviation at steps of a minute.
     fn noisy(&mut self, sigma: f64) -> f64 {
         self.rng.log_normal(sigma * self.white)
     }
 
-    /// The rate of single events that are expected so often in a second.
+    /// The rate of single events with this expected rate per second.
     fn counted(&mut self, rate: f64) -> f64 {
         self.rng.poisson(rate * self.step) / self.step
     }
 }
 
 impl MachineTraits {
-    /// Machines that are idle half of the time and never full, as most are.
+    /// Machines that are half idle and never full, as most are.
     fn new(chance: &mut SimulationRng) -> Self {
         Self {
             daily: chance.between(0.55, 0.85),

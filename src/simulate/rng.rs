@@ -1,25 +1,26 @@
+//!
 //! Random numbers of several distributions, and curves for the simulated host.
 //!
 //! The system's math functions are not used, so equal seeds give equal bytes on every machine; see
-//! [`random`](crate::detect::random). `sqrt` is exact by IEEE 754.
+//! [`seeded_rng`](crate::detect::seeded_rng). `sqrt` is exact by IEEE 754.
 
 use crate::detect::seeded_rng::SeededRng;
 
-/// A stream of random numbers that also knows the shapes a machine is made of.
+/// A stream of random numbers with several distributions.
 #[derive(Debug, Clone)]
 pub struct SimulationRng {
     random: SeededRng,
-    /// Normal numbers come in pairs; this is the other half.
+    /// Normal numbers are drawn in pairs; this is the second one.
     spare: Option<f64>,
 }
 
 impl SimulationRng {
-    /// The stream that belongs to a seed.
+    /// The stream of a seed.
     pub fn new(seed: u64) -> Self {
         Self { random: SeededRng::new(seed), spare: None }
     }
 
-    /// The bare stream.
+    /// The underlying stream.
     pub fn random(&mut self) -> &mut SeededRng {
         &mut self.random
     }
@@ -34,7 +35,7 @@ impl SimulationRng {
         f64::from(first)
     }
 
-    /// A number between two others.
+    /// A uniform number between two others.
     pub fn between(&mut self, lower: f64, upper: f64) -> f64 {
         lower + (upper - lower) * f64::from(self.random.uniform())
     }
@@ -44,13 +45,13 @@ impl SimulationRng {
         exp(sigma * self.normal())
     }
 
-    /// Whether something happens that has this probability.
+    /// Whether an event with this probability occurs.
     pub fn happens(&mut self, probability: f64) -> bool {
         f64::from(self.random.uniform()) < probability
     }
 
-    /// How often something happens that is expected so often: products of uniform numbers (Knuth, TAOCP vol. 2,
-    /// 3.4.1), and above [`POISSON_COUNTED_MAX`] its normal limit.
+    /// A Poisson number with this mean: products of uniform numbers (Knuth, TAOCP vol. 2, 3.4.1), and above
+    /// [`POISSON_COUNTED_MAX`] the normal approximation.
     pub fn poisson(&mut self, expected: f64) -> f64 {
         if expected > POISSON_COUNTED_MAX {
             return (expected + expected.sqrt() * self.normal()).round().max(0.0);
@@ -65,10 +66,10 @@ impl SimulationRng {
     }
 }
 
-/// Above this the normal limit of a Poisson number is off by less than its own noise.
+/// Above this mean, the error of the normal approximation is below the noise.
 const POISSON_COUNTED_MAX: f64 = 30.0;
 
-/// Noise that remembers: a first-order autoregression with variance 1, whose memory fades with a time constant.
+/// Autocorrelated noise: a first-order autoregression with variance 1 and a time constant.
 #[derive(Debug, Clone)]
 pub struct SlowDrift {
     memory: f64,
@@ -90,7 +91,7 @@ impl SlowDrift {
     }
 }
 
-/// `e^x`, within 1e-12 of it: the power of two apart, the rest by its series. Kept within what a double can hold.
+/// `e^x`, accurate to 1e-12: the power of two separately, the rest by its series. Clamped to the range of a double.
 pub fn exp(x: f64) -> f64 {
     let turns = (x.clamp(-700.0, 700.0) * std::f64::consts::LOG2_E).round();
     let rest = x.clamp(-700.0, 700.0) - turns * std::f64::consts::LN_2;
@@ -99,7 +100,7 @@ pub fn exp(x: f64) -> f64 {
     series * f64::from_bits(((turns as i64 + 1023) as u64) << 52)
 }
 
-/// A sine wave of `turns` whole turns by Bhaskara's rational approximation, within 0.002 of it.
+/// A sine wave of `turns` periods by Bhaskara's rational approximation, accurate to 0.002.
 pub fn wave(turns: f64) -> f64 {
     let turn = turns - turns.floor();
     let (half, sign) = if turn < 0.5 { (2.0 * turn, 1.0) } else { (2.0 * turn - 1.0, -1.0) };
@@ -107,7 +108,7 @@ pub fn wave(turns: f64) -> f64 {
     sign * 16.0 * product / (5.0 - 4.0 * product)
 }
 
-/// The value of a table that repeats, at a place between its entries.
+/// The value of a periodic table, interpolated between its entries.
 pub fn along(table: &[f64], at: f64) -> f64 {
     let count = table.len().max(1);
     let place = at - (at / count as f64).floor() * count as f64;

@@ -6,20 +6,20 @@ use super::fault_schedule::{FaultSchedule, ScheduledFault};
 use super::signal_scale::SignalScales;
 use crate::detect::seeded_rng::SeededRng;
 
-/// A fault as it really was, with the signals it struck.
+/// An injected fault, with the signals that it affected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InjectedCause {
-    /// Which fault.
+    /// The kind of fault.
     pub fault: Fault,
     /// Its first row.
     pub from: usize,
     /// The row after its last.
     pub to: usize,
-    /// The signals it struck, counted from 0.
+    /// The affected signals, counted from 0.
     pub signals: Vec<usize>,
 }
 
-/// Puts the faults of a schedule into a table, row by row, in a stream: it holds one fault at a time.
+/// Injects the faults of a schedule into a stream of rows; it holds one fault at a time.
 #[derive(Debug, Clone)]
 pub struct ScheduledFaultInjector {
     scales: SignalScales,
@@ -27,19 +27,19 @@ pub struct ScheduledFaultInjector {
     schedule: std::vec::IntoIter<ScheduledFault>,
     next: Option<ScheduledFault>,
     now: Option<(ScheduledFault, FaultInjection)>,
-    /// Rows that have passed.
+    /// Number of rows so far.
     row: usize,
 }
 
 impl ScheduledFaultInjector {
-    /// Faults for a table with these scales. What they draw has nothing to do with how the rows came to be.
+    /// Creates an injector for a table with these scales. Its random numbers are independent of those of the rows.
     pub fn new(seed: u64, schedule: FaultSchedule, scales: SignalScales) -> Self {
         let mut schedule = schedule.into_iter();
         let next = schedule.next();
         Self { scales, random: SeededRng::new(seed), schedule, next, now: None, row: 0 }
     }
 
-    /// Changes the next row. Gives the fault that is under way, and at its first row what it is going to be.
+    /// Changes the next row. Returns the current fault, and its details at its first row.
     pub fn apply(&mut self, row: &mut [f64], missing: &mut [bool]) -> (Option<Fault>, Option<InjectedCause>) {
         let mut begun = None;
         if let Some(placed) = self.next.filter(|it| it.from <= self.row) {

@@ -1,15 +1,15 @@
 //! The signals of the simulated host: those of hostnorm, with their names, noise floors and maxima.
 
-/// What is known of a signal before any of its values is seen.
+/// Prior knowledge about a signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SignalColumn<'a> {
-    /// Its name; names that are hostnorm's own let faults strike what belongs together.
+    /// Its name; with hostnorm's own names, faults affect related signals.
     pub name: &'a str,
-    /// A change below this is none that an operator cares about; 0 where nobody said so.
+    /// Noise floor: smaller changes are irrelevant to operators; 0 if unknown.
     pub floor: f64,
-    /// The least that it can be; may be infinite.
+    /// Smallest possible value; may be infinite.
     pub min: f64,
-    /// The most that it can be; may be infinite.
+    /// Largest possible value; may be infinite.
     pub max: f64,
 }
 
@@ -28,10 +28,10 @@ impl<'a> SignalColumn<'a> {
     }
 }
 
-/// How many signals a simulated machine has.
+/// Number of signals of a simulated machine.
 pub const WIDTH: usize = 29;
 
-/// All signals of a host, in the order in which sources give them; a test in `tests/it/simulate.rs` compares both.
+/// All signals of a host, in the order of the sources; a test in `tests/it/simulate.rs` compares both.
 pub static COLUMNS: [SignalColumn<'static>; WIDTH] = [
     SignalColumn::ratio("cpu_busy_ratio", 0.08),
     SignalColumn::ratio("cpu_user_ratio", 0.08),

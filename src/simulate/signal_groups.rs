@@ -5,31 +5,31 @@
 
 use super::fault::Fault;
 
-/// A signal that leads, with those that follow it.
+/// A leading signal with those that follow it.
 #[derive(Debug)]
 pub(super) struct SignalGroup {
-    /// The signal whose move has the size of the fault.
+    /// The signal whose change has the size of the fault.
     pub(super) lead: &'static str,
-    /// Each moves by so much for each unit of the lead's move.
+    /// Following signals, with their change for each unit of the lead's change.
     pub(super) follow: &'static [(&'static str, f64)],
 }
 
-/// Programs use processors: what they use is busy, and what waits for a processor grows with it.
+/// Programs use CPU time: it counts as busy time, and waiting for CPUs grows with it.
 const PROGRAMS: SignalGroup = SignalGroup {
     lead: "cpu_user_ratio",
     follow: &[("cpu_busy_ratio", 1.0), ("tasks_running_per_cpu", 1.3), ("pressure_cpu_ratio", 0.5)],
 };
 
-/// All processors are busy: the queue before them is several times as long as they are many.
+/// All CPUs are busy: the run queue is several times as long as the number of CPUs.
 const PROCESSORS: SignalGroup = SignalGroup {
     lead: "cpu_busy_ratio",
     follow: &[("cpu_user_ratio", 0.95), ("tasks_running_per_cpu", 4.0), ("pressure_cpu_ratio", 0.9)],
 };
 
-/// Memory alone; pressure comes only when it is used up.
+/// Memory usage alone; pressure appears only when memory is used up.
 const MEMORY: SignalGroup = SignalGroup { lead: "memory_used_ratio", follow: &[] };
 
-/// Memory is used up: what is needed is read again and again.
+/// Memory is used up: evicted pages are read again and again.
 const MEMORY_FULL: SignalGroup = SignalGroup {
     lead: "memory_used_ratio",
     follow: &[
@@ -40,7 +40,7 @@ const MEMORY_FULL: SignalGroup = SignalGroup {
     ],
 };
 
-/// A disk has more to write: 64 kB an operation, 200 MB in a second at most.
+/// More disk writes: 64 kB per operation, at most 200 MB per second.
 const DISK: SignalGroup = SignalGroup {
     lead: "disk_written_bytes_per_second",
     follow: &[
@@ -51,13 +51,13 @@ const DISK: SignalGroup = SignalGroup {
     ],
 };
 
-/// A disk is slow: all wait for it, whatever little they want of it.
+/// A slow disk: everything waits for it, even for small requests.
 const DISK_FULL: SignalGroup = SignalGroup {
     lead: "disk_busy_ratio",
     follow: &[("pressure_io_ratio", 0.9), ("cpu_iowait_ratio", 0.3), ("tasks_blocked", 5.0)],
 };
 
-/// More is sent, in packets of 1.1 kB, and acknowledged.
+/// More traffic, in packets of 1.1 kB with acknowledgements.
 const NETWORK: SignalGroup = SignalGroup {
     lead: "network_sent_bytes_per_second",
     follow: &[("network_packets_per_second", 1.0 / 700.0), ("network_received_bytes_per_second", 0.06)],
@@ -69,8 +69,8 @@ const CONNECTIONS: SignalGroup = SignalGroup { lead: "tcp_connections_establishe
 /// A filesystem fills up.
 const FILESYSTEM: SignalGroup = SignalGroup { lead: "filesystem_used_ratio", follow: &[] };
 
-/// Another guest takes a share of the processors, and of the disk behind them. Stolen time is busy time, and our own tasks
-/// wait the longer for it; what they get done is less.
+/// Another guest takes a share of the CPUs and of the disk behind them. Stolen time counts as busy time, tasks wait
+/// longer, and throughput falls.
 const NEIGHBOR: SignalGroup = SignalGroup {
     lead: "cpu_steal_ratio",
     follow: &[
@@ -85,7 +85,7 @@ const NEIGHBOR: SignalGroup = SignalGroup {
     ],
 };
 
-/// A log without end: short lines, a processor that writes them, 5 % of the filesystem for each 100 MB/s.
+/// An endless log: short lines, the CPU time to write them, and 5 % of the filesystem for each 100 MB/s.
 const LOG: SignalGroup = SignalGroup {
     lead: "disk_written_bytes_per_second",
     follow: &[
@@ -98,10 +98,10 @@ const LOG: SignalGroup = SignalGroup {
     ],
 };
 
-/// The signal of which a log burst takes more and more.
+/// The signal of which a log burst uses more and more.
 pub(super) const FILLS: &str = "filesystem_used_ratio";
 
-/// The groups that a fault may strike, one of which is drawn; none for faults that strike whole devices.
+/// The groups that a fault may affect, one of which is drawn; none for faults of whole devices.
 pub(super) fn groups(fault: Fault) -> &'static [&'static SignalGroup] {
     match fault {
         Fault::Spike | Fault::Oscillation => &[&PROGRAMS, &DISK, &NETWORK, &CONNECTIONS],
@@ -114,7 +114,7 @@ pub(super) fn groups(fault: Fault) -> &'static [&'static SignalGroup] {
     }
 }
 
-/// Signals that come from one collector, by how their names begin: what hangs or vanishes does so together.
+/// Prefixes of the signals of one collector, which hang or vanish together.
 pub(super) fn devices(fault: Fault) -> &'static [&'static str] {
     match fault {
         Fault::FlatLine => &["cpu_", "disk_", "network_", "memory_", "tcp_connections_"],

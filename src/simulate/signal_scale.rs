@@ -2,31 +2,31 @@
 
 use super::signal_column::SignalColumn;
 
-/// What one signal is usually like.
+/// The usual distribution of one signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SignalScale {
     /// Its name.
     pub name: String,
-    /// The value in the middle.
+    /// The median.
     pub level: f64,
-    /// Half the distance between the values below which 16 % and 84 % lie: the deviation, if it were normal.
+    /// Half the distance between the 16th and the 84th percentile: the standard deviation of a normal distribution.
     pub spread: f64,
-    /// The standard deviation, of use where most values are equal.
+    /// The standard deviation, for signals with mostly equal values.
     pub deviation: f64,
     /// The smallest value seen.
     pub low: f64,
-    /// Share of values that differ from the one before.
+    /// Share of values that differ from their predecessor.
     pub moves: f64,
-    /// A change below this is none that an operator cares about.
+    /// Noise floor: smaller changes are irrelevant to operators.
     pub floor: f64,
-    /// The least that it can be. What was never seen below 0 is taken for something that cannot be.
+    /// Smallest possible value; 0 if no negative value was seen.
     pub min: f64,
-    /// The most that it can be.
+    /// Largest possible value.
     pub max: f64,
 }
 
 impl SignalScale {
-    /// What sizes of faults are counted in; 0 for a signal that never moves and of which nobody said what matters.
+    /// The unit of fault sizes; 0 for a constant signal without a noise floor.
     pub fn unit(&self) -> f64 {
         let own = if self.spread > 0.0 { self.spread } else { self.deviation };
         own.max(self.floor)
@@ -53,7 +53,7 @@ impl SignalScale {
         let mean = values.iter().map(|it| it / count).sum::<f64>();
         // Divided before it is squared and summed, so that no finite value overflows.
         let largest = values.iter().fold(0.0, |most: f64, it| most.max((it - mean).abs()));
-        // The mean of equal values may be off by its last digit.
+        // The mean of equal values may differ in its last digit.
         if moves > 0 && largest.is_finite() {
             let squares = values.iter().map(|it| ((it - mean) / largest).powi(2)).sum::<f64>();
             scale.deviation = largest * (squares / count).sqrt();
@@ -75,8 +75,8 @@ impl SignalScale {
 pub struct SignalScales(Vec<SignalScale>);
 
 impl SignalScales {
-    /// Measures the rows of a table: values and which of them are missing. Rows that are shorter than the columns are
-    /// missing what they lack; what is not finite is missing too.
+    /// Measures the rows of a table: values, and which of them are missing. Missing cells of short rows, and values
+    /// that are not finite, count as missing.
     pub fn measure<'a>(
         columns: &[SignalColumn<'_>],
         rows: impl Iterator<Item = (&'a [f64], &'a [bool])>,
@@ -98,7 +98,7 @@ impl SignalScales {
         )
     }
 
-    /// Makes faults larger by a factor.
+    /// Enlarges all faults by a factor.
     pub fn enlarge(&mut self, factor: f64) {
         for scale in &mut self.0 {
             scale.spread *= factor;
@@ -112,22 +112,22 @@ impl SignalScales {
         self.0.get(signal)
     }
 
-    /// All of them.
+    /// All scales.
     pub fn iter(&self) -> impl Iterator<Item = &SignalScale> {
         self.0.iter()
     }
 
-    /// How many signals there are.
+    /// Number of signals.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no signal at all.
+    /// Whether there are no signals.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The place of a signal.
+    /// Index of a signal.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.0.iter().position(|it| it.name == name)
     }

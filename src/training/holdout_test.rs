@@ -1,4 +1,5 @@
-//! Evaluates a new forest on held-out points with injected faults, and refuses one that finds few of them.
+//!
+//! Evaluates a new forest on held-out points with injected faults, and refuses one that detects few of them.
 //!
 //! The result depends only on history, settings and seed.
 
@@ -9,40 +10,41 @@ use crate::detect::seeded_rng::SeededRng;
 use crate::detect::short_memory::TWINS;
 use crate::roc::auc;
 
-/// A forest whose area under the curve is below this is refused.
+/// A forest whose area under the ROC curve is below this is refused.
 pub const BLIND_MAX: f64 = 0.6;
 
-/// One area under a curve may be below another by this much and be no worse. Where few points are held out, chance alone
-/// makes more of a difference than that: half of one over the root of their number, about two standard errors.
+/// Difference between two areas under the curve that does not count as worse. With few held-out points, the difference
+/// by chance is larger: one over twice the root of their number, about two standard errors.
 pub const WORSE_MAX: f64 = 0.05;
 
-/// Faults in a trial.
+/// Number of injected faults.
 const FAULTS: usize = 500;
 
-/// A fault moves a signal by so many standard deviations.
+/// Size of a fault, in standard deviations.
 const SHIFT: [f32; 2] = [3.0, 8.0];
 
-/// The most signals that one fault moves.
+/// Largest number of signals that one fault shifts.
 const SHIFTED_MAX: usize = 5;
 
-/// The longest that an injected fault has lasted, in points.
+/// Largest age of an injected fault, in points.
 const AGE_MAX: usize = 30;
 
-/// Every so many faults one breaks the signals' relation instead of moving any.
+/// One of this many faults breaks the correlation of signals instead of shifting them.
 const BROKEN_EVERY: usize = 4;
 
-/// What a forest is shown to see how good it is.
+/// The rows for the evaluation of a forest.
 #[derive(Debug, Clone)]
 pub struct HoldoutTest {
-    /// Held-out points as they were.
+    /// Held-out points, unchanged.
     pub ordinary: FeatureRows,
     /// Held-out points with a fault injected.
     pub faulty: FeatureRows,
 }
 
 impl HoldoutTest {
-    /// Injects faults into held-out rows of so many signals: one to five signals are moved for a while, or half of the signals come
-    /// from another point, so that each is ordinary but their relation is not.
+    ///
+    /// Injects faults into held-out rows with this number of signals. A fault shifts one to five signals, or takes
+    /// half of the signals from another point, so that each value is normal but their combination is not.
     pub fn new(held_out: &FeatureRows, signals: usize, random: &mut SeededRng) -> Self {
         let mut faulty = FeatureRows::new(held_out.width());
         for idx in 0..if held_out.is_empty() { 0 } else { FAULTS } {
@@ -58,7 +60,7 @@ impl HoldoutTest {
     }
 }
 
-/// Moves some signals as a step that began up to [`AGE_MAX`] points ago; the recent means have gone part of the way.
+/// Shifts some signals by a step that began up to [`AGE_MAX`] points ago; the recent means follow in part.
 fn shift(row: &mut [f32], signals: usize, random: &mut SeededRng) {
     let moved = 1 + random.below(SHIFTED_MAX.min(signals));
     let age = 1 + random.below(AGE_MAX);
@@ -86,34 +88,35 @@ fn break_relation(row: &mut [f32], other: &[f32], signals: usize, random: &mut S
     }
 }
 
-/// How well a forest tells faults from ordinary points.
+/// How well a forest distinguishes faults from normal points.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectionSkill {
-    /// The area under its curve.
+    /// Area under the ROC curve.
     pub auc: f64,
-    /// Share of the faulty points that it scores above its threshold.
+    /// Share of the faulty points that score above the threshold.
     pub recall: f64,
-    /// Share of the ordinary points that it scores above it.
+    /// Share of the normal points that score above the threshold.
     pub alarms: f64,
 }
 
-/// By how much one area under a curve over so many held-out points may be below another and be no worse.
+/// Difference between two areas under the curve that does not count as worse, for this number of held-out points.
 pub fn worse_max(held_out: usize) -> f64 {
     (0.5 / (held_out as f64).sqrt()).max(WORSE_MAX)
 }
 
-/// The least area under the curve over so many held-out points: [`BLIND_MAX`], less where chance makes more of a
-/// difference.
+/// Smallest acceptable area under the curve for this number of held-out points: [`BLIND_MAX`], or less if chance has a
+/// larger effect.
 pub fn floor(held_out: usize) -> f64 {
     BLIND_MAX + WORSE_MAX - worse_max(held_out)
 }
 
 impl HoldoutTest {
-    /// Measures how well a forest does, and refuses one below the [`floor`]. `peer` is the area under the curve of another
-    /// implementation; an error names it, and nothing follows from it.
+    ///
+    /// Measures a forest, and refuses one below the [`floor`]. `peer` is the area under the curve of another
+    /// implementation; it appears in the error and has no other effect.
     ///
     /// # Errors
-    /// [`TrainError::Blind`] when the forest is refused.
+    /// [`TrainError::Blind`] if the forest is refused.
     pub fn judge(&self, model: &ForestModel, peer: Option<f64>) -> Result<DetectionSkill, TrainError> {
         let scores = |rows: &FeatureRows| rows.iter().map(|it| model.forest.score(it)).collect::<Vec<_>>();
         let (ordinary, faulty) = (scores(&self.ordinary), scores(&self.faulty));

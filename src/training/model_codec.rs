@@ -7,20 +7,20 @@ use crate::codec;
 use crate::detect::eif;
 use crate::drift::DriftReference;
 
-/// In front of each model.
+/// Magic number of a model.
 const MARK: [u8; 4] = *b"hnMD";
 
-/// The form of what is written; another one is not read.
+/// Format number; other formats are not read.
 pub const FORMAT: u32 = 1;
 
-/// Why bytes are no model.
+/// Why bytes cannot be decoded as a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeModelError {
-    /// They are no model, not all of one, or were changed.
+    /// They are no model, truncated or changed.
     Corrupt,
-    /// They were written by a version with another form.
+    /// They have the format of another version.
     Format(u32),
-    /// What they say does not fit together.
+    /// Their content is inconsistent.
     Unsound,
 }
 
@@ -40,16 +40,17 @@ impl fmt::Display for DecodeModelError {
 impl std::error::Error for DecodeModelError {}
 
 impl TrainedModel {
-    /// The model without its card.
+    /// The model without its evaluation, as bytes.
     pub fn bytes(&self) -> Vec<u8> {
         codec::encode_value(MARK, &(FORMAT, &self.eif, &self.reference))
     }
 }
 
-/// The model that these bytes hold, and what its training set was like.
+///
+/// Decodes a model and its drift reference.
 ///
 /// # Errors
-/// When they hold none that can be used.
+/// If the bytes are no valid model.
 pub fn from_bytes(bytes: &[u8]) -> Result<(eif::ForestModel, DriftReference), DecodeModelError> {
     let content = codec::open(MARK, bytes).ok_or(DecodeModelError::Corrupt)?;
     let (format, rest) = codec::front::<u32>(content).ok_or(DecodeModelError::Corrupt)?;
@@ -126,7 +127,7 @@ mod tests {
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
             row in prop::collection::vec(prop::num::f32::ANY, 9),
         )| {
-            // With a digest that is right, as nobody but somebody who means it would make it.
+            // With a valid digest, as only a deliberate change would have.
             let mut content = bytes[12..].to_vec();
             for (place, byte) in changes {
                 let end = if byte % 2 == 0 { content.len() } else { 40 };

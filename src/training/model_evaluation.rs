@@ -4,51 +4,51 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::reading::Timestamp;
 
-/// A model card.
+/// The evaluation of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelEvaluation {
-    /// When the oldest of the points was, as far as it is known.
+    /// Time of the oldest point, if known.
     pub from: Option<Timestamp>,
-    /// When the newest was.
+    /// Time of the newest point, if known.
     pub to: Option<Timestamp>,
-    /// Points it was trained on.
+    /// Number of points trained on.
     pub rows: usize,
-    /// Points that were held out to try it on.
+    /// Number of points held out.
     pub held_out: usize,
-    /// Values in a row: the signals, and their recent means where there are few.
+    /// Values in a row: the signals, and their smoothed values if there are few.
     pub width: usize,
     /// The seed; with the same points it gives the same forest.
     pub seed: u64,
-    /// Trees.
+    /// Number of trees.
     pub trees: usize,
-    /// Points that each tree grew on.
+    /// Number of points for each tree.
     pub sample_size: usize,
-    /// Nodes with points on both sides of their cut.
+    /// Number of nodes with points on both sides of their cut.
     pub splits: usize,
     /// Scores of the held-out points.
     pub quantiles: ScoreQuantiles,
-    /// How often a fault scores higher than an ordinary point: 1 always, 0.5 as often as not.
+    /// Probability that a fault scores higher than a normal point: 1 is always, 0.5 is chance.
     pub auc_own: f64,
-    /// The same of the second opinion, where there is one.
+    /// The same of the second implementation, if there is one.
     pub auc_peer: Option<f64>,
-    /// Share of the faults whose score is above the threshold.
+    /// Share of the faults that score above the threshold.
     pub recall: f64,
-    /// Share of the held-out points whose score is.
+    /// Share of the held-out points that score above the threshold.
     pub alarms: f64,
-    /// The fingerprint of the forest.
+    /// Digest of the forest.
     #[serde(serialize_with = "write_digest", deserialize_with = "read_digest")]
     pub digest: u64,
 }
 
 impl ModelEvaluation {
-    /// The seconds from the oldest to the newest of its points; 0 where that is not known.
+    /// Seconds from its oldest to its newest point; 0 if unknown.
     pub fn seconds(&self) -> f64 {
         let span = self.to.zip(self.from).map_or(0.0, |(to, from)| to.0 - from.0);
         span.max(0.0)
     }
 }
 
-/// In hexadecimal digits: readers of JSON take large numbers for floats.
+/// As hexadecimal digits, because JSON readers convert large integers to floats.
 fn write_digest<S: Serializer>(digest: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{digest:016x}"))
 }
@@ -72,7 +72,7 @@ pub struct ScoreQuantiles {
 }
 
 impl ScoreQuantiles {
-    /// The quantiles of sorted scores, each a score that occurred; all 0 when there is none.
+    /// The quantiles of sorted scores, each a score that occurred; all 0 without scores.
     pub fn of(sorted: &[f64]) -> Self {
         let at = |share: f64| {
             let rank = (share * sorted.len() as f64).ceil() as usize;

@@ -1,4 +1,4 @@
-//! The jobs: each maps its data to its outcome.
+//! The jobs: each turns its data into an outcome.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use crate::store::{BackfillPoints, StoreError, StoreReader, TimeRange};
 use crate::third_party_forest;
 use crate::training::{self, TrainError, TrainedModel, TrainingSet};
 
-/// A piece of work, with all the data that it needs.
+/// A unit of work, with all the data that it needs.
 #[derive(Debug)]
 pub(in crate::sampler) enum Job {
     Train {
@@ -30,18 +30,18 @@ pub(in crate::sampler) enum Job {
         seed: u64,
         is_urgent: bool,
     },
-    /// Fit times of day and week.
+    /// Fits times of day and week.
     Fit {
         subject: Subject,
         history: BucketHistory,
     },
-    /// Look for injected faults in the last hour; the seed is that of the faults.
+    /// Runs a self-test; the seed is that of the injected faults.
     Selftest {
         subject: Subject,
         trial: Box<SelftestInput>,
         seed: u64,
     },
-    /// Let a blank engine learn the points of these subjects in the store, but for this span and those that were forgotten
+    /// Learns the stored points of these subjects with an empty engine, without this time range and those forgotten
     /// before.
     Rebuild {
         blank: Box<Engine>,
@@ -49,7 +49,7 @@ pub(in crate::sampler) enum Job {
         directory: PathBuf,
         span: TimeRange,
     },
-    /// Read the states of subjects that are back, those in this format.
+    /// Loads the stored states of returning subjects, if they have this format.
     LoadStates {
         directory: PathBuf,
         format: String,
@@ -59,24 +59,24 @@ pub(in crate::sampler) enum Job {
         directory: PathBuf,
         id: String,
     },
-    /// Let a blank engine learn points that another server had.
+    /// Learns the points from another server with an empty engine.
     Backfill {
         blank: Box<Engine>,
         past: BackfillPoints,
     },
 }
 
-/// The stored states of subjects, those that there are.
+/// Stored states, by subject.
 pub(in crate::sampler) type States = BTreeMap<Subject, Vec<u8>>;
 
-/// Why a job has no result.
+/// Why a job failed.
 #[derive(Debug)]
 pub(in crate::sampler) enum JobFailure<E> {
     Refused(E),
     Panicked,
 }
 
-/// The data that a job returns.
+/// The result of a job.
 #[derive(Debug)]
 pub(in crate::sampler) enum JobOutcome {
     Trained {
@@ -91,12 +91,12 @@ pub(in crate::sampler) enum JobOutcome {
         subject: Subject,
         result: Result<SelftestResult, JobFailure<Inconclusive>>,
     },
-    /// What learned, and the number of points.
+    /// The rebuilt engine, and the number of points.
     Rebuilt(Result<(Box<Engine>, usize), JobFailure<StoreError>>),
-    /// Those states that there are.
+    /// The states that are stored.
     States(Result<States, JobFailure<StoreError>>),
     Loaded(Result<Box<ModelVersion>, JobFailure<String>>),
-    /// What learned, and the points.
+    /// The engine that learned the points, and the points.
     Backfilled(Result<(Box<Engine>, BackfillPoints), JobFailure<Infallible>>),
 }
 
@@ -110,7 +110,7 @@ impl<E: fmt::Display> fmt::Display for JobFailure<E> {
 }
 
 impl Job {
-    /// What it does, in a word.
+    /// Name of the task, one word.
     pub(super) fn task(&self) -> &'static str {
         match self {
             Self::Train { .. } => "train",
@@ -123,7 +123,7 @@ impl Job {
         }
     }
 
-    /// Among which jobs it takes its turn.
+    /// The lane in which the job takes its turn.
     pub(super) fn lane(&self) -> JobPriority {
         match self {
             Self::Train { kind, is_urgent: false, .. } => JobPriority::Kind(*kind),
@@ -164,7 +164,7 @@ impl Job {
 }
 
 impl JobOutcome {
-    /// How the job ended, in a word for its span.
+    /// The outcome in one word, for the span.
     pub(super) fn word(&self) -> &'static str {
         fn of<T, E>(result: &Result<T, JobFailure<E>>, refused: &'static str) -> &'static str {
             match result {

@@ -1,13 +1,13 @@
-//! The order of jobs: urgent ones first, others in turns by kind, then by subject.
+//! The order of jobs: urgent ones first, the others round-robin by kind, then by subject.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::reading::{Subject, SubjectKind};
 
-/// Among which jobs a job takes its turn.
+/// The lane in which a job takes its turn.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum JobPriority {
-    /// Somebody waits for it: before all others.
+    /// A user waits for it: before all others.
     Urgent,
     /// For all subjects of a kind.
     Kind(SubjectKind),
@@ -15,31 +15,31 @@ pub(super) enum JobPriority {
     Subject(Subject),
 }
 
-/// Jobs of one kind: those for all of its subjects under `None`.
+/// Jobs of one kind; jobs for all subjects of the kind are under `None`.
 #[derive(Debug)]
 struct WaitingJob<T> {
     jobs: BTreeMap<Option<Subject>, VecDeque<T>>,
-    /// Whose turn it was last.
+    /// The subject of the last job.
     last: Option<Option<Subject>>,
 }
 
-/// A bounded queue with turns. What waits is remembered, and for each kind whose turn it was last; nothing else.
+/// A bounded round-robin queue. It stores only the waiting jobs and the last turn of each kind.
 #[derive(Debug)]
 pub(super) struct JobQueue<T> {
     urgent: VecDeque<T>,
     kinds: BTreeMap<SubjectKind, WaitingJob<T>>,
-    /// The kind whose turn it was last.
+    /// The kind of the last job.
     last: Option<SubjectKind>,
     most: usize,
 }
 
 impl<T> JobQueue<T> {
-    /// Takes `most` jobs at most.
+    /// Creates a queue for at most `most` jobs.
     pub(super) fn new(most: usize) -> Self {
         Self { urgent: VecDeque::new(), kinds: BTreeMap::new(), last: None, most }
     }
 
-    /// Adds a job; false when the queue is full.
+    /// Adds a job; returns false if the queue is full.
     pub(super) fn push(&mut self, lane: JobPriority, job: T) -> bool {
         if self.len() >= self.most {
             return false;
@@ -72,13 +72,13 @@ impl<T> JobQueue<T> {
         self.kinds.get_mut(&kind)?.pop()
     }
 
-    /// Jobs that wait.
+    /// Number of waiting jobs.
     pub(super) fn len(&self) -> usize {
         let scheduled = self.kinds.values().flat_map(|it| it.jobs.values()).map(VecDeque::len);
         self.urgent.len() + scheduled.sum::<usize>()
     }
 
-    /// Whether somebody waits for a job.
+    /// Whether an urgent job waits.
     pub(super) fn has_urgent(&self) -> bool {
         !self.urgent.is_empty()
     }
@@ -102,7 +102,7 @@ impl<T> WaitingJob<T> {
     }
 }
 
-/// The first key after this one, around the end.
+/// The first key after this one, wrapping around.
 fn after<'a, K: Ord>(mut keys: impl Iterator<Item = &'a K> + Clone, last: Option<&K>) -> Option<&'a K> {
     let later = keys.clone().find(|it| last.is_none_or(|last| *it > last));
     later.or_else(|| keys.next())
@@ -112,8 +112,8 @@ fn after<'a, K: Ord>(mut keys: impl Iterator<Item = &'a K> + Clone, last: Option
 mod tests {
     use super::*;
 
-    /// Jobs as words: `!` for an urgent one, `h` for the host, `c` or `l` with a letter for a container or a log, `C` for
-    /// all containers; a digit tells jobs of one subject apart.
+    /// Jobs as words: `!` for an urgent one, `h` for the host, `c` or `l` with a letter for a container or a log, `C`
+    /// for all containers; a digit distinguishes jobs of one subject.
     fn lane(job: &str) -> JobPriority {
         let name = || job[1..2].into();
         match &job[..1] {
@@ -154,7 +154,7 @@ mod tests {
             }
             pop(&mut queue);
         }
-        // A busy kind does not hold up one that has had no turn yet.
+        // A busy kind does not delay one that has had no turn yet.
         queue.push(lane("h"), "h".into());
         (0..4).for_each(|_| pop(&mut queue));
         assert_eq!(order.join(" "), "ca0 cb0 ca1 h cb1 ca2 cb2");
