@@ -1,13 +1,14 @@
-//! Files in which someone says what was anomalous, and files with the scores of a detector.
 //!
-//! | file | holds |
+//! Files with labels of anomalous rows, and files with the scores of a detector.
+//!
+//! | file | content |
 //! |---|---|
-//! | labels | one `0` or `1` a row, with or without the header `label` |
-//! | scores | one number a row; or CSV with a column `score` and perhaps `top`, the indices of the blamed signals, the most blamed first, with `;` between |
-//! | causes | lines `first-last:signals`, rows counted from 0, **signals from 1**, as the publishers of SMD have it |
-//! | a folder | `manifest.json`, `labels/NAME.label`, `labels/NAME.interp`, `data/NAME.train.csv.xz` and `.test.csv.xz` |
+//! | labels | one `0` or `1` per row, with or without the header `label` |
+//! | scores | one number per row; or CSV with a column `score` and optionally `top`, the indices of the signals by descending contribution, separated by `;` |
+//! | causes | lines `first-last:signals`, rows counted from 0, **signals from 1**, as in SMD |
+//! | a directory | `manifest.json`, `labels/NAME.label`, `labels/NAME.interp`, `data/NAME.train.csv.xz` and `.test.csv.xz` |
 //!
-//! Each may be compressed with gzip or xz. A mistake gets a sentence with the file and the line.
+//! Each file may be compressed with gzip or xz. Errors name the file and the line.
 
 use std::fmt;
 use std::path::Path;
@@ -23,31 +24,31 @@ pub use label_column::{ScoreColumn, labels, scores};
 pub use root_causes::causes;
 pub use series_folder::{FolderEntry, SeriesFolder};
 
-/// The most rows that are read of a file; a year of seconds is three times as many as this.
+/// Largest number of rows of a file; a year of seconds has three times as many.
 pub const ROWS_MAX: usize = 10_000_000;
 
-/// The most bytes that are read of a file once it is unpacked: a small file can unpack to anything.
+/// Largest uncompressed size of a file, as protection against decompression bombs.
 const BYTES_MAX: u64 = 4 << 30;
 
-/// The most bytes of a file that is kept as a whole.
+/// Largest file that is read as a whole.
 const TEXT_MAX: u64 = 64 << 20;
 
-/// Why a file is no use, in a sentence that begins with its name.
+/// Why a file is invalid, in a sentence that starts with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetError {
-    /// The file, and the line after a colon if it is one line's fault.
+    /// The file, and the line after a colon if one line is invalid.
     location: String,
-    /// What is wrong and what would help.
+    /// The problem, and what to do.
     text: String,
 }
 
 impl DatasetError {
-    /// The file as a whole is wrong.
+    /// An error of the whole file.
     pub fn of(path: &Path, text: impl Into<String>) -> Self {
         Self { location: path.display().to_string(), text: text.into() }
     }
 
-    /// One line is wrong, counted from 1.
+    /// An error of one line, counted from 1.
     fn at(path: &Path, line: u64, text: impl Into<String>) -> Self {
         Self { location: format!("{}:{line}", path.display()), text: text.into() }
     }
@@ -61,15 +62,16 @@ impl fmt::Display for DatasetError {
 
 impl std::error::Error for DatasetError {}
 
-/// Says of the file of scores why it does not fit its labels.
+/// An error of a file with scores that do not match its labels.
 pub fn misfit(scores: &Path, unfit: EvaluateError) -> DatasetError {
     DatasetError::of(scores, unfit.to_string())
 }
 
-/// One series without a folder around it.
+///
+/// Reads one series outside a dataset directory.
 ///
 /// # Errors
-/// When a file is wrong, when they do not fit together, and when no row is anomalous: then there is nothing to tell.
+/// If a file is invalid, if the files do not match, or if no row is anomalous.
 pub fn series(
     labels_of: &Path,
     scores_of: &Path,
@@ -91,7 +93,7 @@ fn text(path: &Path) -> Result<String, DatasetError> {
     text.map_err(|problem| DatasetError::of(path, problem.to_string()))
 }
 
-/// The beginning of a text that is shown in a sentence.
+/// The start of a text, for messages.
 fn shown(text: &str) -> String {
     const SHOWN_MAX: usize = 40;
     match text.char_indices().nth(SHOWN_MAX) {

@@ -1,7 +1,8 @@
-//! Notifies the service manager: ready, reloading, stopping, alive.
 //!
-//! The protocol is sd_notify(3) of systemd: lines in a datagram to the socket in `$NOTIFY_SOCKET`. The crate `sd-notify` does
-//! not support abstract sockets.
+//! Notifies the service manager: ready, reloading, stopping, watchdog.
+//!
+//! The protocol is sd_notify(3) of systemd: lines in a datagram to the socket in `$NOTIFY_SOCKET`. The crate
+//! `sd-notify` does not support abstract sockets.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,23 +11,22 @@ use std::time::Duration;
 
 use crate::clock;
 
-/// Longest sentence about the state, in bytes; systemd shows it in one line.
+/// Longest status, in bytes; systemd shows it in one line.
 pub const STATUS_BYTES_MAX: usize = 512;
 
-/// Who started hostnorm, if it wants to be told anything. Nothing here waits, and nothing fails: hostnorm goes on
-/// whether anybody listens or not.
+/// The service manager, if there is one. Notifications never block or fail: hostnorm continues even if nobody listens.
 #[derive(Debug, Default)]
 pub struct ServiceManager {
-    /// Where it listens; nothing where nobody does.
+    /// Its socket; `None` without a service manager.
     line: Option<NotifySocket>,
-    /// How long it waits for a sign of life before it starts hostnorm anew; nothing if it does not wait for any.
+    /// Watchdog timeout, after which it restarts hostnorm; `None` without a watchdog.
     patience: Option<Duration>,
-    /// Whether it was said that nobody takes what is told, so that this is said once.
+    /// Whether a failed notification has been logged.
     deaf: AtomicBool,
 }
 
 impl ServiceManager {
-    /// The one that these variables of the environment speak of.
+    /// The service manager that these environment variables describe.
     pub fn new(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let Some(address) = variable("NOTIFY_SOCKET").filter(|it| !it.is_empty()) else {
             return Self::default();
@@ -40,27 +40,28 @@ impl ServiceManager {
             }
         };
         let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
-        // Another process, such as the one that started this one, may be meant by the variable.
+        // The variable may be meant for another process, such as the parent.
         let ours = number("WATCHDOG_PID").is_none_or(|it| it == u64::from(std::process::id()));
         let patience = number("WATCHDOG_USEC").filter(|it| *it > 0 && ours).map(Duration::from_micros);
         Self { line: Some(line), patience, deaf: AtomicBool::default() }
     }
 
-    /// How long it waits for a sign of life.
+    /// The watchdog timeout.
     pub fn patience(&self) -> Option<Duration> {
         self.patience
     }
 
-    /// Listening and sampling, or again so after [`Self::reloading`]; a sign of life comes each `pace` at least.
+    /// Notifies that hostnorm is ready, at the start or after [`Self::reloading`]; a watchdog notification follows at
+    /// least every `pace`.
     pub fn ready(&self, pace: Duration) {
-        // A sampler that is set to be slow is not a dead one.
+        // A watchdog shorter than a slow sampling interval would kill a healthy process.
         match self.patience.filter(|it| *it < pace * 3) {
             Some(_) => self.tell(&format!("WATCHDOG_USEC={}\nREADY=1\n", (pace * 3).as_micros())),
             None => self.tell("READY=1\n"),
         }
     }
 
-    /// The settings are read anew. systemd wants to know when that began, so as to tell it from an older time.
+    /// Notifies of a reload. systemd needs the time, to distinguish it from earlier ones.
     pub fn reloading(&self) {
         match clock::monotonic() {
             Some(now) => self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", now.as_micros())),
@@ -68,17 +69,17 @@ impl ServiceManager {
         }
     }
 
-    /// Told to stop, and about to.
+    /// Notifies that hostnorm is stopping.
     pub fn stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=stopping\n");
     }
 
-    /// The state in a sentence.
+    /// Sets the status text.
     pub fn status(&self, sentence: &str) {
         self.tell(&format!("STATUS={}\n", one_line(sentence)));
     }
 
-    /// A sign of life.
+    /// Notifies the watchdog.
     pub fn alive(&self) {
         self.tell("WATCHDOG=1\n");
     }
@@ -93,7 +94,7 @@ impl ServiceManager {
     }
 }
 
-/// A sentence without line breaks, which would begin another message, and not longer than it may be.
+/// The text without line breaks, which would start another message, and truncated to the maximum.
 fn one_line(sentence: &str) -> String {
     let mut line: String = sentence.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
     line.truncate(line.floor_char_boundary(STATUS_BYTES_MAX));
@@ -125,7 +126,7 @@ impl NotifySocket {
             }
         };
         let socket = UnixDatagram::unbound()?;
-        // Somebody who does not listen must not hold up a tick.
+        // A manager that does not read must not delay a tick.
         socket.set_nonblocking(true)?;
         socket.connect_addr(&address)?;
         Ok(Self(socket))
@@ -136,7 +137,7 @@ impl NotifySocket {
     }
 }
 
-/// Elsewhere nobody asks.
+/// Other systems have no such socket.
 #[cfg(not(unix))]
 #[derive(Debug)]
 struct NotifySocket;
@@ -160,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// A supervisor whose socket is the test's own, and that socket.
+    /// A service manager whose socket belongs to the test, and that socket.
     fn pair(name: &str, variables: &[(&str, &str)]) -> (ServiceManager, UnixDatagram) {
         let name = format!("hostnorm-{}-{name}", std::process::id());
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();

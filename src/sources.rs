@@ -1,7 +1,8 @@
+//!
 //! The sources of readings, one file each.
 //!
-//! A source knows the roots it reads below, but no other source. Flags, documentation and collector metrics derive from its
-//! row in [`SOURCES`].
+//! A source knows its root paths, but no other source. Flags, documentation and collector metrics derive from its row
+//! in [`SOURCES`].
 #![cfg_attr(
     not(target_os = "linux"),
     allow(dead_code, reason = "readers of Linux; their metrics and signals are used everywhere")
@@ -43,14 +44,14 @@ pub use exclude_pattern::{ExcludePattern, ExcludePatternError};
 pub use filesystem::FilesystemSettings;
 pub use network::NetworkSettings;
 
-/// All that hostnorm can ask, in the order in which it asks and exposes.
+/// All sources, in the order in which they are read and exposed.
 #[cfg(not(target_os = "linux"))]
 pub static SOURCES: &[SourceInfo] = non_linux::ROWS;
 
-/// All that hostnorm can ask, in the order in which it asks and exposes.
+/// All sources, in the order in which they are read and exposed.
 #[cfg(target_os = "linux")]
 pub static SOURCES: &[SourceInfo] = &[
-    // First, so that the uptime is as old as the time of the reading: their difference tells of a clock that was set.
+    // First, so that the uptime is taken at the time of the reading: their difference reveals a clock step.
     SourceInfo {
         name: "context",
         help: "Reasons for a grace period: boot, suspend, package upgrades, deploys",
@@ -137,52 +138,53 @@ pub static SOURCES: &[SourceInfo] = &[
     },
 ];
 
-/// One source: its switch `--collector.NAME`, what it gives, how it is opened.
+/// One source: its flag, its metrics, its constructor.
 #[derive(Debug)]
 pub struct SourceInfo {
-    /// Name of its switch and of its label value.
+    /// Its name in the flag `--collector.NAME` and in labels.
     pub name: &'static str,
     /// One sentence for the documentation.
     pub help: &'static str,
-    /// What it may set in a reading.
+    /// Metrics that it may set.
     pub metrics: &'static [&'static Metric],
-    /// What detectors watch of it.
+    /// Signals derived from its metrics.
     pub signals: &'static [Signal],
-    /// Prepares it; touches no file yet.
+    /// Creates it without opening any file.
     pub open: fn(&SourceSettings) -> Box<dyn Source>,
 }
 
 /// Reads one part of the machine.
 pub trait Source: Send + fmt::Debug {
-    /// Adds its values to the reading. What was added before an error stays: it was read.
+    ///
+    /// Adds its values to the reading. Values added before an error stay.
     ///
     /// # Errors
-    /// [`SourceError::Unavailable`] when this machine does not have the thing at all.
+    /// [`SourceError::Unavailable`] if this machine lacks the feature.
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError>;
 }
 
-/// Why a source gave nothing. "Not there" is not "failed".
+/// Why a source failed. An unavailable feature is no failure.
 #[derive(Debug)]
 pub enum SourceError {
-    /// This machine does not have it: an old kernel, a switched-off feature, another system.
+    /// This machine lacks the feature: an old kernel, a disabled option, another system.
     Unavailable {
-        /// What would have to be there.
+        /// The missing path.
         path: PathBuf,
     },
-    /// It is there and could not be read.
+    /// The file exists and could not be read.
     Read {
-        /// What was to be read.
+        /// Its path.
         path: PathBuf,
-        /// Why not.
+        /// The error.
         source: std::io::Error,
     },
-    /// It was read and is not what the kernel documents.
+    /// The file does not have the format documented by the kernel.
     Parse {
-        /// What was read.
+        /// Its path.
         path: PathBuf,
-        /// Where, counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// The text that was not understood, cut to a printable length.
+        /// The malformed text, shortened for a message.
         text: String,
     },
 }
@@ -208,7 +210,7 @@ impl std::error::Error for SourceError {
     }
 }
 
-/// Where the kernel's files are; in a container that watches its host, somewhere below `/host`.
+/// Roots of the kernel's files; below `/host` in a container that watches its host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RootPaths {
@@ -227,32 +229,32 @@ impl Default for RootPaths {
 }
 
 impl RootPaths {
-    /// A file of process 1, whose namespaces are the host's; and on the procfs of hostnorm itself also its own, for where
-    /// process 1 is hidden (`hidepid`). Below another procfs its own network is not that of the host: no numbers are
-    /// better than those of a container.
+    /// A file of process 1, whose namespaces are those of the host; on the procfs of hostnorm, also its own file,
+    /// because process 1 may be hidden (`hidepid`). Below another procfs, its own network would be that of the
+    /// container: no values are better than wrong ones.
     fn of_process_1(&self, first: &str, own: &str) -> Vec<PathBuf> {
         let first = self.procfs.join(first);
         if self.procfs == Self::default().procfs { vec![first, self.procfs.join(own)] } else { vec![first] }
     }
 }
 
-/// What the sources can be told.
+/// Settings of the sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceSettings {
-    /// Where the kernel's files are.
+    /// Roots of the kernel's files.
     pub roots: RootPaths,
-    /// What the source `disk` leaves out.
+    /// Settings of the source `disk`.
     pub disk: DiskSettings,
-    /// What the source `filesystem` leaves out.
+    /// Settings of the source `filesystem`.
     pub filesystem: FilesystemSettings,
-    /// What the source `network` leaves out.
+    /// Settings of the source `network`.
     pub network: NetworkSettings,
-    /// A file that is touched by deploys; empty for none.
+    /// A file that deploys touch; empty for none.
     pub deploy_marker: PathBuf,
 }
 
-/// The sources that are switched on.
+/// The enabled sources.
 #[derive(Debug)]
 pub struct Sources(Vec<OpenSource>);
 
@@ -260,23 +262,23 @@ pub struct Sources(Vec<OpenSource>);
 struct OpenSource {
     name: &'static str,
     source: Box<dyn Source>,
-    /// What is known of it.
+    /// Whether it is available.
     presence: SourcePresence,
 }
 
-/// Whether this machine has what a source reads.
+/// Whether this machine has the feature that a source reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SourcePresence {
-    /// It was not asked yet.
+    /// Not read yet.
     Unknown,
-    /// It gave values once; from then on it is a failure when it is not there.
+    /// It returned values once; if it is missing later, that is a failure.
     Here,
-    /// It is not there, and that was said.
+    /// It is missing, which has been logged.
     Absent,
 }
 
 impl Sources {
-    /// Opens the sources for which `on` says yes.
+    /// Opens the sources for which `on` returns true.
     pub fn open(settings: &SourceSettings, on: impl Fn(&str) -> bool) -> Self {
         let rows = SOURCES.iter().filter(|row| on(row.name));
         let open = |row: &SourceInfo| OpenSource {
@@ -287,13 +289,13 @@ impl Sources {
         Self(rows.map(open).collect())
     }
 
-    /// The same with one more source.
+    /// Adds one more source.
     pub fn with(mut self, name: &'static str, source: Box<dyn Source>) -> Self {
         self.0.push(OpenSource { name, source, presence: SourcePresence::Unknown });
         self
     }
 
-    /// Asks each source once. A source that fails costs its own values, never the reading.
+    /// Reads each source once. A failing source loses its own values, never the reading.
     pub fn read_all(&mut self, at: Timestamp) -> Reading {
         let mut reading = Reading::new(at);
         self.0.iter_mut().for_each(|it| it.read(&mut reading));
@@ -321,23 +323,23 @@ impl OpenSource {
     }
 }
 
-/// Every metric that some source may set, in the order of exposition.
+/// Every metric of every source, in the order of exposition.
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
     SOURCES.iter().flat_map(|row| row.metrics.iter().copied())
 }
 
-/// How readings of the sources for which `on` says yes tell why the machine is not as it used to be.
+/// The grace triggers of the sources for which `on` returns true.
 pub fn cues(on: impl Fn(&str) -> bool) -> &'static [GraceTrigger] {
     let tells = SOURCES.iter().any(|row| row.name == "context" && on(row.name));
     if tells { context::CUES } else { &[] }
 }
 
-/// Every signal of the sources for which `on` says yes.
+/// The signals of the sources for which `on` returns true.
 pub fn signals(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Signal> {
     SOURCES.iter().filter(move |row| on(row.name)).flat_map(|row| row.signals)
 }
 
-/// Cuts a text that a file held to what a log line can bear.
+/// Shortens the text of a file for a log line.
 fn excerpt(text: &str) -> String {
     const CHARS_MAX: usize = 80;
     text.chars().take(CHARS_MAX).collect()

@@ -1,7 +1,8 @@
+//!
 //! Tables of numbers: signals as columns, rows in order of time, read from CSV and written as scores.
 //!
-//! A table is read as a stream in buffers of fixed size, one row at a time. The header names the signals; a column named
-//! `timestamp` is the time of a row; an empty cell or `NaN` is a missing value.
+//! A table is read as a stream, one row at a time, with buffers of fixed size. The header names the signals; a column
+//! named `timestamp` is the time of a row; an empty cell or `NaN` is a missing value.
 
 use std::path::Path;
 
@@ -28,14 +29,14 @@ pub use validation::{
 
 use cell::CellValue;
 
-/// Most signals of a table, what the forest takes at most.
+/// Largest number of signals, the maximum of the forest.
 pub const COLUMNS_MAX: usize = 256;
-/// Longest row in bytes; 256 numbers at full length are 6 kB, the rest is for names.
+/// Longest row, in bytes: 256 numbers with all digits are 6 kB, the rest is for names.
 pub const LINE_BYTES_MAX: usize = 256 << 10;
 
-/// What a column is called that has the time of each row.
+/// Name of the column with the time of each row.
 const TIMESTAMP: &str = "timestamp";
-/// What a table read from `-` is called in messages.
+/// Name of standard input in messages.
 const STDIN: &str = "standard input";
 
 /// A table that is being read.
@@ -43,38 +44,40 @@ pub struct Table {
     name: String,
     lines: CsvReader,
     columns: Vec<String>,
-    /// Which cell is the time.
+    /// Index of the cell with the time.
     time_at: Option<usize>,
     rows: u64,
-    /// Nothing is read after the end, nor after what cannot be read on.
+    /// Set at the end, and after an error that prevents further reading.
     is_ended: bool,
 }
 
-/// One row, in the shape that detectors take. It is filled again and again.
+/// One row in the form that detectors take, reused from row to row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableRow {
-    /// The line in the file, from 1, with which it begins.
+    /// The line in the file where it starts, from 1.
     pub line: u64,
-    /// When it was measured, if the table says so.
+    /// Its time, if the table has times.
     pub at: Option<Timestamp>,
-    /// One value a signal; where it is missing, the last one that was known, else 0.
+    /// One value for each signal; a missing one is the last known value, or 0.
     pub values: Vec<f64>,
     /// Which signals have no value.
     pub missing: Vec<bool>,
 }
 
 impl Table {
+    ///
     /// Opens a file and reads its header; `-` is standard input.
     ///
     /// # Errors
-    /// When it cannot be read, or when its header names no signals, more than [`COLUMNS_MAX`], or one twice.
+    /// If it cannot be read, or its header has no signals, more than [`COLUMNS_MAX`], or duplicates.
     pub fn open(path: &Path) -> Result<Self, TableError> {
         let mut problems = Vec::new();
         let table = Self::open_with(path, &mut problems)?;
         table.if_sound(problems)
     }
 
-    /// The same of bytes from anywhere; `name` is for messages.
+    ///
+    /// Like [`open`](Self::open), from any bytes; `name` is for messages.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -84,10 +87,11 @@ impl Table {
         table.if_sound(problems)
     }
 
-    /// Opens a file and notes what is wrong with its header; only what cannot be read at all is an error.
+    ///
+    /// Opens a file and collects the problems of its header; only an unreadable file is an error.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// If the file cannot be read.
     pub fn open_with(path: &Path, problems: &mut Vec<TableProblem>) -> Result<Self, TableError> {
         let name = if path.as_os_str() == "-" { STDIN.to_owned() } else { path.display().to_string() };
         Self::start(name, InputStream::open(path), problems)
@@ -109,7 +113,7 @@ impl Table {
             return Err(error(Some(header.line), TableProblem::Long));
         }
         let (columns, time_at) = columns(&header, problems);
-        // One cell of the header may be the time, so the bound is looked at when that is known.
+        // One cell of the header may be the time, so the maximum is checked afterwards.
         let signals = header.count - usize::from(time_at.is_some());
         if signals > COLUMNS_MAX {
             return Err(error(Some(header.line), TableProblem::Wide(signals)));
@@ -124,7 +128,7 @@ impl Table {
         }
     }
 
-    /// What the table is called in messages.
+    /// Name of the table in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -134,30 +138,32 @@ impl Table {
         &self.columns
     }
 
-    /// Whether rows have their time.
+    /// Whether rows have a time.
     pub fn has_time(&self) -> bool {
         self.time_at.is_some()
     }
 
-    /// How the file is compressed.
+    /// The compression of the file.
     pub fn format(&self) -> Option<&'static str> {
         self.lines.stream.format
     }
 
-    /// How many rows were read so far.
+    /// Number of rows read so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// How many lines without anything were skipped so far.
+    /// Number of empty lines skipped so far.
     pub fn blank_lines(&self) -> u64 {
         self.lines.blank
     }
 
-    /// Reads the next row; false at the end. After an error in a row, the next call goes on with the row after it.
+    ///
+    /// Reads the next row; returns false at the end. After an error in a row, the next call continues with the
+    /// following row.
     ///
     /// # Errors
-    /// The first thing that is wrong with the row, or with the file.
+    /// The first problem of the row or of the file.
     pub fn next_row(&mut self, row: &mut TableRow) -> Result<bool, TableError> {
         let mut first = None;
         let found = self.read(row, &mut |problem| {
@@ -169,11 +175,12 @@ impl Table {
         }
     }
 
-    /// Reads the next row and tells everything that is wrong with it; false at the end. A cell that cannot be
-    /// understood is missing, and so are all cells of a row that has more or fewer of them than the header.
+    ///
+    /// Reads the next row and reports all of its problems; returns false at the end. A malformed cell is missing, and
+    /// so are all cells of a row with the wrong number of cells.
     ///
     /// # Errors
-    /// When the file cannot be read on; the next call then says that it is at its end.
+    /// If the file cannot be read further; the next call then returns false.
     pub fn read(
         &mut self,
         row: &mut TableRow,
@@ -220,7 +227,7 @@ impl Table {
     }
 }
 
-/// Puts the cells of a whole row where they belong.
+/// Assigns the cells of a complete row.
 fn fill(
     row: &mut TableRow,
     cells: &CsvCells<'_>,
@@ -253,10 +260,10 @@ fn fill(
     }
 }
 
-/// The names of the signals, and which cell is the time.
+/// The names of the signals, and the index of the cell with the time.
 fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<String>, Option<usize>) {
     let mut columns: Vec<String> = Vec::new();
-    // Where each of them stands in the file, from 1.
+    // Position of each in the file, from 1.
     let mut positions = Vec::new();
     let mut time_at = None;
     for (idx, cell) in header.iter().enumerate() {
@@ -296,7 +303,7 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
     (columns, time_at)
 }
 
-/// What stands between the cells of a row that should have had commas.
+/// The separator of a row without commas.
 fn separator(cells: &CsvCells<'_>) -> Option<char> {
     let only = cells.iter().next().filter(|_| cells.count == 1)?;
     [';', '\t'].into_iter().find(|it| only.contains(&(*it as u8)))

@@ -13,19 +13,20 @@ use crate::roc::auc;
 use crate::training::holdout_test::HoldoutTest;
 use crate::training::{self, TrainError, TrainedModel, TrainingSet, TrainingSettings};
 
-/// The most rows that the crate is fitted on; its trees take a few hundred each.
+/// Largest number of rows for the crate; its trees use a few hundred each.
 const ROWS_MAX: usize = SAMPLE_MAX;
 
-/// Trees in all.
+/// Total number of trees.
 const TREES: usize = 100;
 
-/// Trees in memory at a time. The score of a forest is `2^(-mean path / c)`, so the mean of the
-/// logarithms of the scores of small forests is the logarithm of the score of one large one, at a fraction of the
-/// memory: 100 trees of the crate take 10 MB at 48 signals.
+/// Number of trees in memory at a time. The score of a forest is `2^(-mean path / c)`, so averaging the logarithms of
+/// the scores of small forests gives the score of one large forest with a fraction of the memory: 100 trees of the
+/// crate take 10 MB at 48 signals.
 const BATCH: usize = 4;
 
-/// Trains a model and puts the second opinion on its card. `rest` is called between two steps: whoever runs the training
-/// may wait there while others need the processors.
+///
+/// Trains a model and adds the AUC of the crate to its evaluation. `rest` is called between two steps; it may block to
+/// pause the training while other work needs the CPUs.
 ///
 /// # Errors
 /// As [`training::train`].
@@ -40,9 +41,8 @@ pub fn train(
     })
 }
 
-/// Returns the area under the crate's curve; `None` above 64 values a row, where the crate would take too much memory. The
-/// crate fixes its width at compile time, so rows are filled with zeros; these change nothing, as a signal that is 0 in
-/// every row adds 0 to every product.
+/// The AUC of the crate; `None` above 64 values per row, which would take too much memory. The crate fixes the width
+/// at compile time, so rows are padded with zeros; a constant 0 does not affect any product.
 fn reference_auc(
     fit: &FeatureRows,
     trial: &HoldoutTest,
@@ -71,8 +71,8 @@ fn reference_auc_at<const N: usize>(
         n_trees: BATCH,
         sample_size: options.sample_size.min(fit.len()),
         max_tree_depth: None,
-        // Full extension over the padded width. At the real width less one the crate would set random factors to
-        // zero, those of real signals as likely as those of the filling.
+        // Full extension over the padded width. With the real width minus one, the crate would set random factors to
+        // zero, including those of real signals.
         extension_level: N - 1,
     };
     let (mut ordinary, mut faulty) = (vec![0.0; trial.ordinary.len()], vec![0.0; trial.faulty.len()]);

@@ -6,32 +6,34 @@ use std::str;
 use super::{BYTES_MAX, DatasetError, ROWS_MAX, shown};
 use crate::table::{COLUMNS_MAX, CsvReader, InputStream, LINE_BYTES_MAX};
 
-/// What a detector said of each row.
+/// The scores of a detector.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ScoreColumn {
-    /// How anomalous each row is. May be NaN or infinite.
+    /// The score of each row. May be NaN or infinite.
     pub scores: Vec<f64>,
-    /// The signals blamed in each row, the most blamed first; nothing without such a column.
+    /// The signals of each row by descending contribution; `None` without such a column.
     pub top: Option<Vec<Vec<u16>>>,
 }
 
+///
 /// Reads labels.
 ///
 /// # Errors
-/// When the file cannot be read, is empty, or a row is neither 0 nor 1.
+/// If the file cannot be read, is empty, or a row is neither 0 nor 1.
 pub fn labels(path: &Path) -> Result<Vec<bool>, DatasetError> {
     parse_labels(path, open(path)?)
 }
 
+///
 /// Reads scores.
 ///
 /// # Errors
-/// When the file cannot be read, is empty, has no column `score`, or a cell is not what it should be.
+/// If the file cannot be read, is empty, has no column `score`, or a cell is malformed.
 pub fn scores(path: &Path) -> Result<ScoreColumn, DatasetError> {
     parse_scores(path, open(path)?)
 }
 
-/// The first column of a CSV file with a header; cells that are no number are NaN.
+/// The first column of a CSV file with a header; cells that are no number become NaN.
 pub(super) fn first_column(path: &Path) -> Result<Vec<f64>, DatasetError> {
     let mut values = Vec::new();
     each_row(path, open(path)?, |line, row| {
@@ -63,7 +65,7 @@ fn parse_labels(path: &Path, input: InputStream) -> Result<Vec<bool>, DatasetErr
 
 fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetError> {
     let mut found = ScoreColumn::default();
-    // The columns of score and top, once the first row was seen.
+    // The positions of score and top, after the first row.
     let mut columns: Option<(usize, Option<usize>)> = None;
     each_row(path, input, |line, row| {
         let Some((score, top)) = columns else {
@@ -91,7 +93,7 @@ fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetE
     Ok(found)
 }
 
-/// Indices with `;` between; none of an empty cell.
+/// Indices separated by `;`; none for an empty cell.
 fn blamed(path: &Path, line: u64, cell: &str) -> Result<Vec<u16>, DatasetError> {
     let wrong = |part: &str| {
         let what = format!("{} in the column top is not the index of a signal, counted from 0", shown(part));
@@ -109,7 +111,7 @@ fn truth(cell: &str) -> Option<bool> {
     }
 }
 
-/// The place of a column in a header.
+/// The position of a column in a header.
 fn named(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, DatasetError> {
     header.iter().position(|it| *it == name).ok_or_else(|| {
         let found = shown(&header.join(","));
@@ -121,8 +123,8 @@ fn open(path: &Path) -> Result<InputStream, DatasetError> {
     InputStream::within(path, BYTES_MAX).map_err(|problem| DatasetError::of(path, problem.to_string()))
 }
 
-/// Calls `look` with each row and its line, counted from 1; its cells are without the spaces around them. Empty lines
-/// are skipped; a row has at least one cell.
+/// Calls `look` with each row and its line, counted from 1. Cells are trimmed, empty lines skipped; a row has at least
+/// one cell.
 fn each_row(
     path: &Path,
     input: InputStream,

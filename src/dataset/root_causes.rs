@@ -5,10 +5,11 @@ use std::path::Path;
 use super::{DatasetError, ROWS_MAX, shown};
 use crate::evaluate::RootCause;
 
-/// Reads causes. Signals are counted from 1 in the file and from 0 in what is returned.
+///
+/// Reads causes. Signals are counted from 1 in the file and from 0 in the result.
 ///
 /// # Errors
-/// When the file cannot be read or a line is no cause.
+/// If the file cannot be read, or a line is malformed.
 pub fn causes(path: &Path) -> Result<Vec<RootCause>, DatasetError> {
     parse(path, &super::text(path)?)
 }

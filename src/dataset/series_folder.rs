@@ -7,21 +7,21 @@ use serde::Deserialize;
 use super::{DatasetError, ScoreColumn, causes, label_column, labels, misfit, scores, text};
 use crate::evaluate::{EvaluateError, LabeledSeries, period};
 
-/// What lists the series of a folder.
+/// The file that lists the series of a directory.
 const MANIFEST: &str = "manifest.json";
 
-/// What the manifest says of a series.
+/// One series in the manifest.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct FolderEntry {
-    /// The set it belongs to; figures are told a set.
+    /// The set that it belongs to; metrics are computed per set.
     pub set: String,
-    /// What its files are called.
+    /// Name of its files.
     pub name: String,
-    /// Rows in a day.
+    /// Rows per day.
     pub per_day: f64,
-    /// The widest buffer of the volumes, in rows. Without it, it follows from the first column of the test part.
+    /// Widest buffer of the volumes, in rows. By default, it is derived from the first column of the test part.
     pub vus_window: Option<usize>,
-    /// What its columns are called.
+    /// Names of its columns.
     #[serde(default)]
     pub metrics: Vec<String>,
 }
@@ -33,7 +33,7 @@ struct Manifest {
     series: Vec<FolderEntry>,
 }
 
-/// A folder with its manifest.
+/// A dataset directory with its manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesFolder {
     dir: PathBuf,
@@ -41,10 +41,11 @@ pub struct SeriesFolder {
 }
 
 impl SeriesFolder {
-    /// Reads the manifest of a folder.
+    ///
+    /// Reads the manifest of a directory.
     ///
     /// # Errors
-    /// When it cannot be read, is no manifest, or names no series.
+    /// If it cannot be read, is malformed, or lists no series.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         let path = dir.join(MANIFEST);
         let manifest: Manifest = serde_json::from_str(&text(&path)?).map_err(|error| {
@@ -60,7 +61,7 @@ impl SeriesFolder {
         Ok(Self { dir: dir.to_owned(), entries: manifest.series })
     }
 
-    /// The sets, in the order in which they come.
+    /// The sets, in order of first occurrence.
     pub fn sets(&self) -> Vec<&str> {
         let mut sets = Vec::new();
         for entry in &self.entries {
@@ -76,26 +77,27 @@ impl SeriesFolder {
         self.entries.iter().filter(move |it| it.set == set)
     }
 
-    /// The rows that a detector may learn from.
+    /// The rows for learning.
     pub fn train(&self, entry: &FolderEntry) -> PathBuf {
         self.part(entry, "train")
     }
 
-    /// The rows that are labeled.
+    /// The labeled rows.
     pub fn test(&self, entry: &FolderEntry) -> PathBuf {
         self.part(entry, "test")
     }
 
-    /// What of the latter is anomalous.
+    /// The labels of the test rows.
     pub fn labels(&self, entry: &FolderEntry) -> PathBuf {
         self.dir.join("labels").join(format!("{}.label", entry.name))
     }
 
-    /// Joins the labels and causes of a series with the scores of a detector, which come from `place` for all that is
-    /// said of them.
+    ///
+    /// Joins the labels and causes of a series with the scores of a detector; errors name `place` as the source of the
+    /// scores.
     ///
     /// # Errors
-    /// When a file is wrong or the lengths differ.
+    /// If a file is invalid, or the lengths differ.
     pub fn series(
         &self,
         entry: &FolderEntry,
@@ -123,11 +125,12 @@ impl SeriesFolder {
         }
     }
 
-    /// The series of a set with the scores that lie in another folder, each in `NAME.csv` or `NAME.txt`, compressed or
-    /// not.
+    ///
+    /// The series of a set with scores from another directory, each in `NAME.csv` or `NAME.txt`, optionally
+    /// compressed.
     ///
     /// # Errors
-    /// When there is no such set, a file is missing or wrong, or nothing in the set is anomalous.
+    /// If there is no such set, a file is missing or invalid, or the set has no anomalous row.
     pub fn with_scores(&self, set: &str, dir: &Path) -> Result<Vec<LabeledSeries>, DatasetError> {
         let mut all = Vec::new();
         for entry in self.of_set(set) {
@@ -137,10 +140,11 @@ impl SeriesFolder {
         self.whole(set, all)
     }
 
-    /// The series of a set, unless there is nothing to tell of them.
+    ///
+    /// The series of a set, if it can be evaluated.
     ///
     /// # Errors
-    /// When there is no such set, or nothing in it is anomalous.
+    /// If there is no such set, or it has no anomalous row.
     pub fn whole(&self, set: &str, all: Vec<LabeledSeries>) -> Result<Vec<LabeledSeries>, DatasetError> {
         if all.is_empty() {
             let text = format!("unknown set {set:?}; expected one of {}", self.sets().join(", "));
@@ -157,14 +161,14 @@ impl SeriesFolder {
         self.dir.join(MANIFEST)
     }
 
-    /// A file of data, as it is or compressed.
+    /// A data file, uncompressed or compressed.
     fn part(&self, entry: &FolderEntry, part: &str) -> PathBuf {
         let path = |end: &str| self.dir.join("data").join(format!("{}.{part}.csv{end}", entry.name));
         [".xz", ".gz"].iter().map(|end| path(end)).find(|it| it.exists()).unwrap_or_else(|| path(""))
     }
 }
 
-/// The file of scores of a series.
+/// The file with the scores of a series.
 fn scores_file(dir: &Path, name: &str) -> Result<PathBuf, DatasetError> {
     let ends = ["csv", "csv.gz", "csv.xz", "txt", "txt.gz", "txt.xz"];
     let paths = ends.iter().map(|end| dir.join(format!("{name}.{end}")));

@@ -33,15 +33,15 @@ static MARKER: Metric = Metric::gauge(
 );
 
 pub(super) static METRICS: &[&Metric] = &[&UPTIME, &SUSPENDED, &LOCK_HELD, &MARKER];
-/// What explains an anomaly is none.
+/// Reasons for grace are no signals.
 pub(super) static SIGNALS: &[Signal] = &[];
 
-/// A smaller difference between the wall clock and the uptime is a tick that was late, in seconds.
+/// Smallest clock step, in seconds; a smaller difference between wall clock and uptime is a late tick.
 const STEP_MIN: f64 = 2.0;
-/// A shorter sleep is the time between the questions to two clocks, in seconds.
+/// Shortest suspension, in seconds; a shorter one is the time between reading two clocks.
 const SLEEP_MIN: f64 = 1.0;
 
-/// How readings tell why a machine is not as it used to be.
+/// How readings show the reasons for grace.
 pub(super) static CUES: &[GraceTrigger] = &[
     GraceTrigger { reason: GraceReason::Boot, last_seen: |_, now| now.host_values()?.get(&UPTIME) },
     GraceTrigger {
@@ -55,7 +55,7 @@ pub(super) static CUES: &[GraceTrigger] = &[
         reason: GraceReason::ClockStep,
         last_seen: |before, now| {
             let passed = now.host_values()?.get(&UPTIME)? - before.host_values()?.get(&UPTIME)?;
-            // Below 0 it is another boot, of a machine whose readings were stored.
+            // An uptime that decreased is another boot, with stored readings before it.
             let stepped = (now.at.0 - before.at.0 - passed).abs() >= STEP_MIN;
             (passed >= 0.0 && stepped).then_some(0.0)
         },
@@ -71,7 +71,7 @@ pub(super) static CUES: &[GraceTrigger] = &[
     },
 ];
 
-/// The file that each package manager locks while it changes what is installed, below the root filesystem.
+/// The lock file of each package manager, below the root filesystem.
 static LOCK_FILES: [(&str, &str); 2] =
     [("dpkg", "var/lib/dpkg/lock-frontend"), ("rpm", "var/lib/rpm/.rpm.lock")];
 
@@ -92,15 +92,15 @@ pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
 struct Context {
     uptime: KernelFile,
     locks: KernelFile,
-    /// The labels of each package manager and its lock file.
+    /// Labels and lock file of each package manager.
     managers: [(Labels, PathBuf); LOCK_FILES.len()],
     marker: Option<PathBuf>,
-    /// When the locks were read last, and whether each manager held its own, if it has one.
+    /// Time of the last query of locks, and whether each present manager held its own.
     asked: Option<(Timestamp, Vec<(Labels, bool)>)>,
 }
 
-/// Seconds for which an answer about locks stands: the kernel stops all locking of files, for some milliseconds, to
-/// give it.
+/// Seconds for which the result of a query of locks is used, because the kernel blocks all file locking for some
+/// milliseconds.
 const LOCKS_SECONDS: f64 = 10.0;
 
 impl Source for Context {
@@ -129,7 +129,7 @@ impl Context {
         Ok(())
     }
 
-    /// Whether each package manager that is there holds its lock; nothing where the kernel does not tell.
+    /// Whether each present package manager holds its lock; `None` if the kernel does not say.
     fn held(&mut self) -> Result<Vec<(Labels, bool)>, SourceError> {
         let mut wanted = Vec::with_capacity(self.managers.len());
         for (labels, path) in &self.managers {
@@ -154,7 +154,7 @@ impl Context {
     fn set_marker(&self, into: &mut Values) -> Result<(), SourceError> {
         let Some(path) = &self.marker else { return Ok(()) };
         if let Some(touched) = optional_metadata(path, |it| it.modified())? {
-            // Before 1970 it was not touched by a deploy.
+            // A time before 1970 does not come from a deploy.
             if let Ok(since) = touched.duration_since(UNIX_EPOCH) {
                 into.set(&MARKER, since.as_secs_f64());
             }
@@ -163,7 +163,7 @@ impl Context {
     }
 }
 
-/// What the file system knows of a file; nothing when there is no such file.
+/// Metadata of a file; `None` if there is no such file.
 fn optional_metadata<T>(
     path: &Path,
     of: impl Fn(&std::fs::Metadata) -> io::Result<T>,
@@ -175,7 +175,7 @@ fn optional_metadata<T>(
     }
 }
 
-/// Which file it is, on which device.
+/// Identity of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct WatchedFile {
     major: u64,
@@ -184,8 +184,8 @@ struct WatchedFile {
 }
 
 impl WatchedFile {
-    /// Filesystems without a device of their own (major 0, as btrfs and overlays) give it different numbers in both
-    /// places.
+    /// Filesystems without a device of their own (major 0, such as btrfs and overlay) show different device numbers in
+    /// both places.
     fn is(self, other: Self) -> bool {
         let same_device = (self.major, self.minor) == (other.major, other.minor);
         self.inode == other.inode && (same_device || self.major == 0 || other.major == 0)
@@ -209,7 +209,7 @@ fn identity(_: &std::fs::Metadata) -> io::Result<WatchedFile> {
 #[derive(Debug, PartialEq, Eq)]
 struct PackageLock {
     file: WatchedFile,
-    /// Whether somebody has it, to write; others wait for it or read.
+    /// Whether it is a held write lock; others are waiting or read locks.
     is_held: bool,
 }
 
@@ -218,7 +218,7 @@ fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<PackageLock, Sourc
     lines.map(|line: KernelLine<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
 }
 
-/// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF`, with `->` behind the number while it is waited for.
+/// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF`, with `->` after the number for a waiting one.
 fn parse_lock(line: &str) -> Option<PackageLock> {
     let mut fields = line.split_ascii_whitespace();
     fields.next()?.strip_suffix(':')?.parse::<u64>().ok()?;
@@ -228,7 +228,7 @@ fn parse_lock(line: &str) -> Option<PackageLock> {
     let file = fields.nth(1)?;
     let mut parts = file.split(':');
     let file = match (parts.next()?, parts.next()?, parts.next()) {
-        // A lock of a file that has no inode any more.
+        // A lock of a deleted file.
         ("<none>", _, None) => WatchedFile { major: 0, minor: 0, inode: 0 },
         (major, minor, Some(inode)) => WatchedFile {
             major: u64::from_str_radix(major, 16).ok()?,
@@ -280,7 +280,8 @@ mod tests {
         assert!(!file(0, 31, 7).is(file(0, 31, 8)));
     }
 
-    /// Values of the reading before and of this one, the seconds between them; which cues count, and since when.
+    /// Values of the previous and the present reading, seconds between them, and the expected active triggers with
+    /// their age.
     fn check_cues(before: &[(&'static Metric, f64)], now: &[(&'static Metric, f64)], at: f64, expect: &str) {
         let reading = |at: f64, values: &[(&'static Metric, f64)]| {
             let mut reading = Reading::new(Timestamp(1e9 + at));

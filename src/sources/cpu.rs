@@ -15,7 +15,7 @@ pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
 /// Modes in the order of the columns; `guest` and `guest_nice` are contained in `user` and `nice`.
 const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
 
-/// The kernel gives ticks of `USER_HZ`, which is 100 on every architecture that Linux supports today.
+/// The kernel reports ticks of `USER_HZ`, which is 100 on every architecture supported by Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(super) static SIGNALS: &[Signal] = &[
@@ -40,8 +40,8 @@ pub(super) static SIGNALS: &[Signal] = &[
     ),
 ];
 
-/// A share of processor time. The floor leaves room for housekeeping that takes a processor of two for five
-/// seconds of a window, and shows a burned processor on machines of up to four at three times the floor.
+/// A share of CPU time. The floor tolerates housekeeping that uses one of two CPUs for five seconds of a window; one
+/// fully used CPU of four is three times the floor.
 const fn ratio(
     name: &'static str,
     title: &'static str,
@@ -51,7 +51,7 @@ const fn ratio(
     Signal { kind: SubjectKind::Host, name, title, help, unit: SignalUnit::Ratio, floor: 0.08, formula: of }
 }
 
-/// Share of these modes in the time that passed; nothing when the system tells none of them apart.
+/// Share of these modes in the elapsed time; `None` if the system reports none of them.
 fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
     let (mut part, mut whole) = (None, 0.0);
     for (labels, rate) in change.rates(&SECONDS) {
@@ -91,7 +91,7 @@ impl Source for Cpu {
     }
 }
 
-/// The columns of the line `cpu  …`; kernels before 2.6.11 have fewer of them.
+/// The columns of the line `cpu  …`; kernels before 2.6.11 have fewer.
 fn parse_total(line: &str) -> Option<[f64; MODES.len()]> {
     let mut ticks = [0.0; MODES.len()];
     let mut columns = line.split_ascii_whitespace().skip(1);

@@ -3,33 +3,33 @@
 use super::exclude_pattern::ExcludePattern;
 use crate::reading::{LABEL_BYTES_MAX, Labels};
 
-/// Most devices of one file that are shown; what is beyond is dropped and counted.
+/// Largest number of devices of one file that are exposed; further ones are dropped and counted.
 pub(super) const DEVICES_MAX: usize = 256;
 
-/// Most devices that are remembered, those that the settings leave out among them.
+/// Largest number of devices stored, including those that the settings leave out.
 const KNOWN_MAX: usize = 4 * DEVICES_MAX;
 
-/// What is known of the devices of one file.
+/// The devices of one file.
 #[derive(Debug)]
 pub(super) struct Devices {
     exclude: ExcludePattern,
     known: Vec<Device>,
-    /// Where the next device is expected: files keep their order from tick to tick.
+    /// Expected index of the next device: files keep their order from tick to tick.
     next: usize,
-    /// How many devices of the table are shown.
+    /// Number of exposed devices.
     shown: usize,
-    /// Number of the reading, to tell which devices are gone.
+    /// Number of the reading, to detect removed devices.
     reading: u64,
-    /// Devices of this reading that were beyond a bound.
+    /// Devices of this reading beyond the maximum.
     dropped: usize,
 }
 
 #[derive(Debug)]
 struct Device {
     name: Box<str>,
-    /// Nothing for a device that the settings leave out.
+    /// `None` for a device that the settings leave out.
     labels: Option<Labels>,
-    /// The last reading that it was in.
+    /// The last reading that contained it.
     reading: u64,
 }
 
@@ -38,14 +38,14 @@ impl Devices {
         Self { exclude, known: Vec::new(), next: 0, shown: 0, reading: 0, dropped: 0 }
     }
 
-    /// Begins a reading.
+    /// Starts a reading.
     pub(super) fn begin(&mut self) {
         self.next = 0;
         self.dropped = 0;
         self.reading += 1;
     }
 
-    /// The labels of a device; nothing when it is left out, dropped, or named a second time.
+    /// The labels of a device; `None` if it is left out, dropped, or a duplicate.
     pub(super) fn labels(&mut self, name: &str) -> Option<&Labels> {
         let idx = self.find(name).or_else(|| self.admit(name))?;
         self.next = idx + 1;
@@ -55,7 +55,7 @@ impl Devices {
         device.labels.as_ref().filter(|_| !again)
     }
 
-    /// Ends a reading: forgets what is gone, so that devices that come and go do not fill the table.
+    /// Ends a reading: removes devices that are gone, so that they do not fill the table.
     pub(super) fn end(&mut self) -> DroppedDevices {
         let reading = self.reading;
         self.known.retain(|it| it.reading == reading);
@@ -73,7 +73,7 @@ impl Devices {
     fn admit(&mut self, name: &str) -> Option<usize> {
         let wanted = !self.exclude.matches(name);
         let full = self.known.len() >= KNOWN_MAX || (wanted && self.shown >= DEVICES_MAX);
-        // A longer name would be cut, and two devices could become one.
+        // A longer name would be truncated, and two devices could become one.
         if full || LABEL_BYTES_MAX < name.len() {
             self.dropped += usize::from(wanted);
             return None;
@@ -85,7 +85,7 @@ impl Devices {
     }
 }
 
-/// How many devices of a reading were beyond a bound.
+/// Number of devices of a reading beyond the maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DroppedDevices(usize);
 

@@ -39,8 +39,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "busiest disk",
         help: "Share of time in which the busiest disk had I/O in progress",
         unit: SignalUnit::Ratio,
-        // Log rotation or a package list update keeps a disk busy for four seconds of a window; a saturated one
-        // is at 1.
+        // Log rotation or a package list update keeps a disk busy for four seconds of a window; a saturated disk is at
+        // 1.
         floor: 0.15,
         formula: |it| physical(it, &IO_TIME).map(|it| it.min(1.0)).reduce(f64::max),
     },
@@ -70,7 +70,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "disk operations",
         help: "Reads and writes completed per second, all physical disks",
         unit: SignalUnit::PerSecond,
-        // 15,000 small files within a window; spinning disks saturate below, and are then seen as busy.
+        // 15,000 small files within a window; spinning disks saturate below that, which shows as a busy disk.
         floor: 500.0,
         formula: |it| sum(physical(it, &READS).chain(physical(it, &WRITES))),
     },
@@ -80,8 +80,8 @@ fn sum(rates: impl Iterator<Item = f64>) -> Option<f64> {
     rates.reduce(|sum, rate| sum + rate)
 }
 
-/// Rates of the disks that are not made of others: what passes a mapper or an array passes its disks again,
-/// what passes a partition is counted by its disk.
+/// Rates of physical disks only: I/O through a mapper or an array is counted again by its disks, and that of a
+/// partition by its disk.
 fn physical(change: &ReadingPair<'_>, counter: &'static Metric) -> impl Iterator<Item = f64> {
     let mut whole = "";
     change.rates(counter).filter_map(move |(labels, rate)| {
@@ -94,13 +94,13 @@ fn physical(change: &ReadingPair<'_>, counter: &'static Metric) -> impl Iterator
     })
 }
 
-/// Whether a device is made of others (`Documentation/admin-guide/devices.txt`; `zd` is a volume of ZFS).
+/// Whether a device consists of others (`Documentation/admin-guide/devices.txt`; `zd` is a volume of ZFS).
 fn is_virtual(name: &str) -> bool {
     ["dm-", "md", "bcache", "drbd", "zd", "loop", "ram", "zram"].iter().any(|it| name.starts_with(it))
 }
 
-/// Whether the device is a part of the disk listed before it: the number comes after a `p` when the disk's name
-/// ends with a digit (`block/genhd.c`, `disk_name`).
+/// Whether the device is a partition of the disk listed before it: the number follows a `p` if the disk's name ends
+/// with a digit (`block/genhd.c`, `disk_name`).
 fn is_partition(whole: &str, name: &str) -> bool {
     let Some(rest) = name.strip_prefix(whole).filter(|_| !whole.is_empty()) else { return false };
     let number =
@@ -108,11 +108,11 @@ fn is_partition(whole: &str, name: &str) -> bool {
     number.is_some_and(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()))
 }
 
-/// What the source `disk` can be told.
+/// Settings of the source `disk`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiskSettings {
-    /// Devices to leave out, as a regular expression; by default RAM disks, loop devices, floppies and partitions.
+    /// Regular expression of devices to leave out; by default RAM disks, loop devices, floppies and partitions.
     pub device_exclude: ExcludePattern,
 }
 
@@ -155,10 +155,10 @@ impl Source for Disk {
     }
 }
 
-/// A sector of the statistics, whatever the sectors of the disk.
+/// Bytes of a sector in the statistics, regardless of the disk's sectors.
 const SECTOR_BYTES: f64 = 512.0;
 
-/// The columns after the name, in the order of [`METRICS`]; newer kernels have more of them.
+/// The columns after the name, in the order of [`METRICS`]; newer kernels have more.
 fn parse<'a>(fields: impl Iterator<Item = &'a str>) -> Option<[f64; 6]> {
     let mut columns = [0.0; 11];
     let mut fields = fields.map(|it| it.parse::<u64>().ok());

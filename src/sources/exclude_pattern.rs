@@ -5,23 +5,23 @@ use std::fmt;
 use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 
-/// What is to be left out; the empty pattern leaves out nothing.
+/// Names to leave out; the empty pattern leaves out nothing.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ExcludePattern(Option<Regex>);
 
 impl ExcludePattern {
-    /// A pattern that this crate brings along and its tests know to be valid.
+    /// A built-in pattern, which tests prove to be valid.
     pub(super) fn known(text: &str) -> Self {
         Self(Regex::new(text).ok())
     }
 
-    /// Whether the text is to be left out.
+    /// Whether a name is left out.
     pub(super) fn matches(&self, text: &str) -> bool {
         self.0.as_ref().is_some_and(|it| it.is_match(text))
     }
 
-    /// As it was written.
+    /// The pattern as written.
     pub fn as_str(&self) -> &str {
         self.0.as_ref().map_or("", Regex::as_str)
     }
@@ -56,9 +56,9 @@ impl From<ExcludePattern> for String {
 /// A text that is no regular expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExcludePatternError {
-    /// What was written.
+    /// The text.
     text: String,
-    /// Why it is not one.
+    /// The reason.
     reason: String,
 }
 

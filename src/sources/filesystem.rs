@@ -1,7 +1,9 @@
+//!
 //! Filesystems, from `/proc/1/mountinfo` and `statvfs`.
 //!
-//! They are asked every [`ASK_SECONDS`] on a thread of their own (see [`guard`](super::statfs_worker)); each reading has the
-//! newest answers. Space moves slowly, and a question to a network share costs a trip to its server.
+//! They are queried every [`ASK_SECONDS`] on a separate thread (see [`statfs_worker`](super::statfs_worker)); each
+//! reading has the newest results. Usage changes slowly, and a query of a network share takes a round trip to its
+//! server.
 
 use std::io;
 use std::path::Path;
@@ -53,7 +55,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // A package upgrade or a day of logs on a small root.
         floor: 0.05,
-        // What is reserved for the superuser is no space for anybody else, as `df` sees it.
+        // Blocks reserved for root count as used, as in `df`.
         formula: |it| fullest(it, &SIZE, &FREE, Some(&AVAILABLE)),
     },
     Signal {
@@ -62,13 +64,13 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "inodes used",
         help: "Share of inodes used on the filesystem with the fewest left",
         unit: SignalUnit::Ratio,
-        // Some 60,000 files on a small root.
+        // Some 60,000 files on a small root filesystem.
         floor: 0.05,
         formula: |it| fullest(it, &INODES, &INODES_FREE, None),
     },
 ];
 
-/// The highest share in use; filesystems that nobody can write to are full by nature.
+/// The highest share in use, without read-only filesystems, which are full by nature.
 fn fullest(
     change: &ReadingPair<'_>,
     whole: &'static Metric,
@@ -90,22 +92,22 @@ fn fullest(
     used.reduce(f64::max)
 }
 
-/// What the source `filesystem` can be told.
+/// Settings of the source `filesystem`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FilesystemSettings {
-    /// Mount points to leave out, as a regular expression; by default those of the kernel and of containers.
+    /// Regular expression of mount points to leave out; by default those of the kernel and of containers.
     pub mount_exclude: ExcludePattern,
-    /// Types of filesystems to leave out, as a regular expression; by default those that are not on any disk, and
-    /// those that are full by nature.
+    /// Regular expression of filesystem types to leave out; by default those without a disk, and those that are full
+    /// by nature.
     pub fstype_exclude: ExcludePattern,
 }
 
 impl Default for FilesystemSettings {
     fn default() -> Self {
         Self {
-            // The defaults of node_exporter, with the directories of containerd and of the kubelet beside Docker's
-            // and Podman's, as kube-prometheus-stack has them.
+            // The defaults of node_exporter, plus the directories of containerd and kubelet, as in
+            // kube-prometheus-stack.
             mount_exclude: ExcludePattern::known(concat!(
                 r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+",
                 r"|run/containerd/.+|var/lib/kubelet/.+)($|/)"
@@ -119,10 +121,10 @@ impl Default for FilesystemSettings {
     }
 }
 
-/// Seconds from one round of questions to the next.
+/// Seconds between two rounds of queries.
 const ASK_SECONDS: u64 = 5;
 
-/// How long the first reading waits for answers, so that on a healthy machine it is whole.
+/// Longest wait of the first reading for results, so that it is complete on a healthy machine.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
@@ -147,20 +149,20 @@ struct Filesystem {
     mountinfo: KernelFile,
     filter: MountFilter,
     statfs: StatfsWorker,
-    /// When the last round of questions began.
+    /// Start of the last round of queries.
     asked: Option<Instant>,
-    /// Mounts beyond the bound, in the newest list.
+    /// Mounts beyond the maximum, in the newest list.
     dropped: usize,
-    /// The newest answers.
+    /// The newest results.
     shown: Vec<ShownMount>,
 }
 
-/// One filesystem as it is shown until the next answer.
+/// One filesystem as exposed until the next results.
 #[derive(Debug)]
 struct ShownMount {
     labels: Labels,
     read_only: bool,
-    /// Nothing when it gave no answer.
+    /// `None` without an answer.
     usage: Option<FilesystemUsage>,
 }
 
@@ -203,14 +205,14 @@ impl Filesystem {
         outcome.map_err(|source| SourceError::Read { path: path.into(), source })
     }
 
-    /// Makes the labels anew with each round: mounts are few and change names seldom, rounds are rare.
+    /// Rebuilds the labels with each round: mounts are few and rounds are rare.
     fn take_answers(&mut self, now: Instant) {
         let Some(answers) = self.statfs.fetch(now) else { return };
         self.shown.clear();
         for (mount, usage) in answers {
             let point = mount.point.to_string_lossy();
             let labels = Labels::new([&*mount.device, &*point, &*mount.fstype]);
-            // Two long mount points may be cut to the same label.
+            // Two long mount points may be truncated to the same label.
             if self.shown.iter().all(|it| it.labels != labels) {
                 self.shown.push(ShownMount { labels, read_only: mount.read_only, usage });
             }
@@ -227,7 +229,7 @@ impl ShownMount {
         set(&SIZE, usage.size);
         set(&FREE, usage.free);
         set(&AVAILABLE, usage.available);
-        // Filesystems that make inodes as needed say that they have none.
+        // Filesystems that create inodes on demand report none.
         if usage.inodes > 0.0 {
             set(&INODES, usage.inodes);
             set(&INODES_FREE, usage.inodes_free);

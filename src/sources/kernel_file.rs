@@ -11,22 +11,22 @@ use std::path::{Path, PathBuf};
 
 use super::{SourceError, excerpt};
 
-/// Most bytes that are read of one file; the kernel's are far smaller on any machine known.
+/// Largest size of a file; the kernel's are far smaller on any known machine.
 pub(super) const FILE_BYTES_MAX: usize = 4 << 20;
 
-/// Where a file may be, the file while it could be opened, and what was read last.
+/// A file with its candidate paths and its last content.
 #[derive(Debug)]
 pub(super) struct KernelFile {
-    /// In the order in which they are tried.
+    /// Paths in the order in which they are tried.
     paths: Vec<PathBuf>,
-    /// Which of the paths was tried last.
+    /// Index of the path tried last.
     at: usize,
     open: Option<File>,
-    /// Its first bytes hold the text; it keeps its length from one reading to the next.
+    /// Starts with the text; it keeps its length between readings.
     buffer: Vec<u8>,
 }
 
-/// Size of a new buffer; most files of the kernel are smaller.
+/// Initial size of the buffer; most files of the kernel are smaller.
 const BUFFER_BYTES: usize = 4 << 10;
 
 impl KernelFile {
@@ -34,7 +34,7 @@ impl KernelFile {
         Self::first_of([path])
     }
 
-    /// The first of several paths that can be opened; the last one is who errors are about.
+    /// The first of several paths that can be opened; errors name the last one.
     pub(super) fn first_of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         Self { paths: paths.into_iter().collect(), at: 0, open: None, buffer: Vec::new() }
     }
@@ -43,10 +43,11 @@ impl KernelFile {
         self.paths.get(self.at).map_or(Path::new(""), PathBuf::as_path)
     }
 
-    /// The text of the file as it is now.
+    ///
+    /// Reads the file as text.
     ///
     /// # Errors
-    /// When it is not there, cannot be read, is over [`FILE_BYTES_MAX`], or is not text.
+    /// If it is missing, cannot be read, exceeds [`FILE_BYTES_MAX`], or is not UTF-8.
     pub(super) fn read(&mut self) -> Result<KernelText<'_>, SourceError> {
         let (path, bytes) = self.read_bytes()?;
         match std::str::from_utf8(bytes) {
@@ -64,10 +65,11 @@ impl KernelFile {
         }
     }
 
-    /// The bytes of the file as it is now, and the path they came from: names of files need not be text.
+    ///
+    /// Reads the file as bytes, because file names need not be text; returns its path as well.
     ///
     /// # Errors
-    /// As [`Self::read`], but for text.
+    /// As [`Self::read`], except for the encoding.
     pub(super) fn read_bytes(&mut self) -> Result<(&Path, &[u8]), SourceError> {
         match self.refill() {
             Ok(length) => Ok((self.path(), self.buffer.get(..length).unwrap_or_default())),
@@ -76,7 +78,7 @@ impl KernelFile {
                 self.buffer = Vec::new();
                 let path = self.path().to_owned();
                 Err(match source.kind() {
-                    // A kernel that was told at boot not to account for pressure has the files and refuses to read them.
+                    // A kernel booted with pressure accounting disabled has the files and refuses to read them.
                     ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::Unsupported => {
                         SourceError::Unavailable { path }
                     }
@@ -86,7 +88,7 @@ impl KernelFile {
         }
     }
 
-    /// Reads the file into the buffer; gives the length of the text.
+    /// Reads the file into the buffer; returns the length of the text.
     fn refill(&mut self) -> io::Result<usize> {
         if self.open.is_none() {
             self.open = Some(self.open_first()?);
@@ -97,7 +99,7 @@ impl KernelFile {
             if filled == self.buffer.len() {
                 self.buffer.resize((2 * filled).max(BUFFER_BYTES), 0);
             }
-            // A short read may be followed by more, as the kernel hands out many of its files page by page.
+            // A short read may be followed by more, because the kernel returns many files page by page.
             match read_at(file, self.buffer.get_mut(filled..).unwrap_or_default(), filled as u64) {
                 Ok(0) => return Ok(filled),
                 Ok(count) => filled += count,
@@ -122,7 +124,7 @@ impl KernelFile {
     }
 }
 
-/// One system call, where seeking and reading would be two.
+/// One system call instead of seeking and reading.
 fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     #[cfg(unix)]
     return file.read_at(into, offset);
@@ -130,7 +132,7 @@ fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     return std::os::windows::fs::FileExt::seek_read(file, into, offset);
 }
 
-/// What a file held when it was read.
+/// The content of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KernelText<'a> {
     path: &'a Path,
@@ -138,7 +140,7 @@ pub(super) struct KernelText<'a> {
 }
 
 impl<'a> KernelText<'a> {
-    /// Each line with its number, so that a parser can say which one it did not understand.
+    /// Each line with its number, for errors.
     pub(super) fn lines(self) -> impl Iterator<Item = KernelLine<'a>> {
         self.text.lines().enumerate().map(move |(idx, text)| KernelLine {
             path: self.path,
@@ -147,7 +149,7 @@ impl<'a> KernelText<'a> {
         })
     }
 
-    /// Says that the file is another than the kernel documents, from its first line on.
+    /// The error that the whole file has an unexpected format.
     pub(super) fn error(self) -> SourceError {
         KernelLine { path: self.path, number: 1, text: self.text.lines().next().unwrap_or_default() }.error()
     }
@@ -162,13 +164,13 @@ pub(super) struct KernelLine<'a> {
 }
 
 impl KernelLine<'_> {
-    /// Says that this line is not what the kernel documents.
+    /// The error that this line has an unexpected format.
     pub(super) fn error(&self) -> SourceError {
         SourceError::Parse { path: self.path.into(), line: self.number, text: excerpt(self.text) }
     }
 }
 
-/// What a file gave that a machine may well lack; its other failures stay failures.
+/// Converts the result of a feature that a machine may lack; other failures stay failures.
 pub(super) fn optional<T>(outcome: Result<T, SourceError>) -> Result<Option<T>, SourceError> {
     match outcome {
         Ok(it) => Ok(Some(it)),
@@ -177,7 +179,7 @@ pub(super) fn optional<T>(outcome: Result<T, SourceError>) -> Result<Option<T>, 
     }
 }
 
-/// The next field as a whole number.
+/// Parses the next field as an integer.
 pub(super) fn number<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<f64> {
     fields.next()?.parse::<u64>().ok().map(|it| it as f64)
 }

@@ -1,7 +1,8 @@
+//!
 //! Load averages, from `/proc/loadavg` (`Documentation/filesystems/proc.rst`, §1).
 //!
-//! They are exposed but not scored: an average over minutes prolongs an episode. Runnable and blocked tasks and pressure
-//! show the same without delay.
+//! They are exposed but not scored: an average over minutes would prolong an episode. Runnable and blocked tasks and
+//! pressure show the same without delay.
 
 use super::kernel_file::KernelFile;
 use super::{Source, SourceError, SourceSettings};

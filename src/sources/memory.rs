@@ -86,7 +86,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     },
 ];
 
-/// Lines of `/proc/meminfo` in kilobytes that are exposed as they are.
+/// Lines of `/proc/meminfo` in kilobytes, each with its metric.
 static MEMINFO: [(&str, &Metric); 9] = [
     ("MemTotal", &TOTAL),
     ("MemAvailable", &AVAILABLE),
@@ -132,15 +132,15 @@ impl Source for Memory {
     }
 }
 
-/// Sets the metric of each line `key value` or `key: value kB` that the table names; a key that this kernel
-/// does not have stays missing, a file with none of the keys is not the file that was meant.
+/// Sets the metric of each line `key value` or `key: value kB` in the table. A key that this kernel lacks stays
+/// missing; a file without any of the keys is an error.
 fn set<const N: usize>(
     text: KernelText<'_>,
     table: &[(&str, &'static Metric); N],
     factor: f64,
     into: &mut Values,
 ) -> Result<(), SourceError> {
-    // A row is taken when it was found: a key that comes twice counts once, and the file is left early.
+    // Found rows are removed: a duplicate key counts once, and parsing ends early.
     let mut missing = table.map(Some);
     let mut left = N;
     for line in text.lines() {

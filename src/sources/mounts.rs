@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 
 use super::exclude_pattern::ExcludePattern;
 
-/// Most mounts that are asked for their size; what is beyond is dropped and counted.
+/// Largest number of mounts that are queried; further ones are dropped and counted.
 pub(super) const MOUNTS_MAX: usize = 128;
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
-    /// What is mounted, for labels.
+    /// The device, for labels.
     pub(super) device: String,
-    /// Where, as seen from the root that the list was made for.
+    /// The mount point as seen from the root.
     pub(super) point: PathBuf,
     /// Type of the filesystem.
     pub(super) fstype: String,
-    /// Whether nothing can be written to it.
+    /// Whether it is mounted read-only.
     pub(super) read_only: bool,
 }
 
-/// Which mounts are left out.
+/// Determines which mounts are left out.
 #[derive(Debug)]
 pub(super) struct MountFilter {
     pub(super) points: ExcludePattern,
@@ -31,7 +31,7 @@ pub(super) struct MountFilter {
     pub(super) rootfs: PathBuf,
 }
 
-/// What a list of mounts held.
+/// The mounts of one list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Mounts {
     /// In the order of the list, each mount point once.
@@ -40,11 +40,11 @@ pub(super) struct Mounts {
     pub(super) dropped: usize,
 }
 
-/// A line that is not what the kernel documents, counted from 1.
+/// A malformed line, counted from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadLine<'a>(pub(super) usize, pub(super) &'a [u8]);
 
-/// The mounts of a list but those that the filter leaves out.
+/// Parses a list, without the mounts that the filter leaves out.
 pub(super) fn parse<'a>(bytes: &'a [u8], filter: &MountFilter) -> Result<Mounts, BadLine<'a>> {
     let mut mounts = Mounts::default();
     let mut empty = true;
@@ -55,7 +55,7 @@ pub(super) fn parse<'a>(bytes: &'a [u8], filter: &MountFilter) -> Result<Mounts,
         if filter.fstypes.matches(&mount.fstype) || filter.points.matches(&mount.point.to_string_lossy()) {
             continue;
         }
-        // What is mounted over another mount hides it.
+        // A mount over another one hides it.
         if let Some(hidden) = mounts.shown.iter_mut().find(|it| it.point == mount.point) {
             *hidden = mount;
         } else if mounts.shown.len() < MOUNTS_MAX {
@@ -68,8 +68,8 @@ pub(super) fn parse<'a>(bytes: &'a [u8], filter: &MountFilter) -> Result<Mounts,
     if empty { Err(BadLine(1, b"")) } else { Ok(mounts) }
 }
 
-/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: the fields after the
-/// options are any number, up to the dash.
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: any number of optional fields, up
+/// to the dash.
 fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|it| *it == b' ');
     let point = unescape(fields.nth(4)?);
@@ -88,7 +88,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     })
 }
 
-/// Space, tab, newline, backslash and hash are written as three octal digits (`fs/seq_file.c`, `mangle_path`).
+/// Space, tab, newline, backslash and hash are escaped as three octal digits (`fs/seq_file.c`, `mangle_path`).
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -125,7 +125,7 @@ fn path_of(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
-/// The mount point as seen from `rootfs`; a list of another namespace does not have the root in it.
+/// The mount point as seen from `rootfs`; a list of another namespace does not contain that root.
 fn below(rootfs: &Path, point: &Path) -> PathBuf {
     match point.strip_prefix(rootfs) {
         Ok(rest) => Path::new("/").join(rest),

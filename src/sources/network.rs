@@ -73,7 +73,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "network packets",
         help: "Packets received and sent per second, all network devices except loopback",
         unit: SignalUnit::PerSecond,
-        // As many as the floor of the bytes has, at 1,000 bytes a packet.
+        // The number of packets at the floor of the bytes, with 1,000 bytes each.
         floor: 5_000.0,
         formula: |it| physical(it, &[&RECEIVED_PACKETS, &SENT_PACKETS]),
     },
@@ -83,7 +83,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "network errors and drops",
         help: "Packet errors and drops per second, all network devices except loopback",
         unit: SignalUnit::PerSecond,
-        // Devices drop what no program listens to, on busy segments some packets each second.
+        // Devices drop packets that no program listens to, on busy segments a few per second.
         floor: 10.0,
         formula: |it| physical(it, &[&RECEIVE_ERRORS, &RECEIVE_DROPS, &SEND_ERRORS, &SEND_DROPS]),
     },
@@ -93,7 +93,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "loopback traffic",
         help: "Bytes sent per second on the loopback device",
         unit: SignalUnit::BytesPerSecond,
-        // A backup of a database by its own port within a window; a busy transfer has 1 GB in each second.
+        // A local database backup within a window; a busy transfer has 1 GB per second.
         floor: 10e6,
         formula: |it| {
             it.rates(&SENT)
@@ -103,15 +103,15 @@ pub(super) static SIGNALS: &[Signal] = &[
     },
 ];
 
-/// The rate of some counters together, over all devices whose packets no other device counts too.
+/// Sum of the rates of some counters over all devices whose packets no other device counts.
 fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f64> {
     let rates = counters.iter().flat_map(|counter| change.rates(counter));
     let counted = rates.filter(|(labels, _)| labels.values().first().is_some_and(|it| !is_virtual(it)));
     counted.map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
 }
 
-/// Whether a device passes its packets on to others that count them again: loopback, bonds, bridges, networks of
-/// containers, tunnels, virtual LANs (`eth0.7`), by the names that their tools give them.
+/// Whether a device passes its packets to others that count them again: loopback, bonds, bridges, container networks,
+/// tunnels, virtual LANs (`eth0.7`), recognized by their usual names.
 fn is_virtual(name: &str) -> bool {
     const PREFIXES: [&str; 18] = [
         "bond",
@@ -136,12 +136,12 @@ fn is_virtual(name: &str) -> bool {
     name == "lo" || name.contains('.') || PREFIXES.iter().any(|it| name.starts_with(it))
 }
 
-/// What the source `network` can be told.
+/// Settings of the source `network`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkSettings {
-    /// Devices to leave out, as a regular expression; by default the host's ends of containers and of virtual
-    /// machines, and devices that only shape or swallow.
+    /// Regular expression of devices to leave out; by default the host's ends of containers and virtual machines, and
+    /// dummy devices.
     pub device_exclude: ExcludePattern,
 }
 
@@ -164,7 +164,7 @@ struct Network {
     devices: Devices,
 }
 
-/// Lines of titles above the devices.
+/// Number of header lines.
 const HEADER_LINES: usize = 2;
 
 impl Source for Network {

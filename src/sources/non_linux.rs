@@ -1,4 +1,5 @@
-//! The sources of other systems than Linux, by the crate `sysinfo`: the same metrics as far as the system has them.
+//!
+//! The sources on systems other than Linux, by the crate `sysinfo`: the same metrics as far as the system has them.
 //!
 //! Tests compile it on every system.
 
@@ -13,7 +14,7 @@ use crate::clock;
 use crate::reading::{Labels, Reading};
 use crate::signal::share;
 
-/// All that hostnorm can ask there, in the order in which it asks and exposes.
+/// All sources, in the order in which they are read and exposed.
 pub(super) static ROWS: &[SourceInfo] = &[
     SourceInfo {
         name: "cpu",
@@ -64,20 +65,20 @@ fn open_cpu(_: &SourceSettings) -> Box<dyn Source> {
     Box::new(Cpu { system: System::new(), at: clock::instant(), seconds: [0.0; 2], labels })
 }
 
-/// What the crate made of a part of the system, or that this system is one it does not know.
+/// A part of the system, or the error that the crate does not support this system.
 type Part<T> = Result<T, sysinfo::Error>;
 
 fn known<T>(part: &mut Part<T>) -> Result<&mut T, SourceError> {
     part.as_mut().map_err(|error| SourceError::Unavailable { path: error.to_string().into() })
 }
 
-/// The crate gives the share of time that processors were busy since it was asked last; counters are made of it.
+/// The crate reports the share of busy CPU time since its last query; counters are derived from it.
 #[derive(Debug)]
 struct Cpu {
     system: Part<System>,
-    /// When it was asked last.
+    /// Time of the last query.
     at: Instant,
-    /// Busy and idle.
+    /// Busy and idle seconds.
     seconds: [f64; 2],
     labels: [Labels; 2],
 }
@@ -87,7 +88,7 @@ impl Source for Cpu {
         let system = known(&mut self.system)?;
         let now = clock::instant();
         let elapsed = now.saturating_duration_since(self.at);
-        // Asked more often, the crate repeats its answer: the time is counted with the next one.
+        // Queried more often, the crate repeats its answer; the time then counts with the next query.
         if sysinfo::MINIMUM_CPU_UPDATE_INTERVAL <= elapsed {
             system.refresh_cpu_usage();
             self.at = now;
@@ -171,7 +172,7 @@ impl Source for Network {
         let Self(networks, settings) = self;
         let networks = known(networks)?;
         networks.refresh(true);
-        // The crate's map has another order in each process.
+        // The order of the crate's map differs between processes.
         let mut devices = networks.iter().map(|it| (it.0.to_string_lossy(), it.1)).collect::<Vec<_>>();
         devices.retain(|it| !settings.device_exclude.matches(&it.0));
         devices.sort_by(|one, other| one.0.cmp(&other.0));

@@ -1,4 +1,5 @@
-//! Pressure stall information: time tasks waited for CPU, memory and I/O, from `/proc/pressure`
+//!
+//! Pressure stall information: time that tasks waited for CPU, memory and I/O, from `/proc/pressure`
 //! (`Documentation/accounting/psi.rst`; Linux 4.20 and newer).
 //!
 //! Only the totals are read, because the averages lag.
@@ -44,7 +45,7 @@ static FILES: [(&str, [&Metric; 2]); 3] = [
     ("io", [&IO_WAITING, &IO_STALLED]),
 ];
 
-/// `full` is not judged beside `some`: it is a part of it, and for processors it is always 0 on a whole host.
+/// `full` is not scored: it is a part of `some`, and always 0 for CPUs on a whole host.
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: SubjectKind::Host,
@@ -52,7 +53,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "CPU pressure",
         help: "Share of time in which at least one task waited for CPU",
         unit: SignalUnit::Ratio,
-        // Two jobs that meet on a processor for three seconds of a window are nobody's concern.
+        // Two jobs that share a CPU for three seconds of a window are normal.
         floor: 0.10,
         formula: |it| ratio_of(it, &CPU_WAITING),
     },
@@ -62,7 +63,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "memory pressure",
         help: "Share of time in which at least one task waited for memory",
         unit: SignalUnit::Ratio,
-        // A host with enough memory has none at all.
+        // A host with enough memory has no memory pressure.
         floor: 0.05,
         formula: |it| ratio_of(it, &MEMORY_WAITING),
     },
@@ -72,13 +73,13 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "I/O pressure",
         help: "Share of time in which at least one task waited for I/O",
         unit: SignalUnit::Ratio,
-        // A package list update waits two or three seconds of a window.
+        // A package list update waits for two or three seconds of a window.
         floor: 0.15,
         formula: |it| ratio_of(it, &IO_WAITING),
     },
 ];
 
-/// Seconds lost in a second.
+/// Seconds waited per second.
 fn ratio_of(change: &ReadingPair<'_>, total: &'static Metric) -> Option<f64> {
     change.rate(total).map(|it| it.min(1.0))
 }
@@ -116,7 +117,7 @@ impl Source for Pressure {
     }
 }
 
-/// Sets the totals; kernels before 5.13 have no line `full` for processors.
+/// Sets the totals; kernels before 5.13 have no line `full` for CPUs.
 fn set(text: KernelText<'_>, metrics: &[&'static Metric; 2], into: &mut Values) -> Result<(), SourceError> {
     let mut seen = [false; 2];
     for line in text.lines() {
@@ -128,7 +129,7 @@ fn set(text: KernelText<'_>, metrics: &[&'static Metric; 2], into: &mut Values) 
     if seen[PressureLine::Some as usize] { Ok(()) } else { Err(text.error()) }
 }
 
-/// Which line of a pressure file.
+/// A line of a pressure file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum PressureLine {
     /// At least one task waited.
@@ -137,7 +138,7 @@ enum PressureLine {
     Full,
 }
 
-/// Which line it is and its total in seconds; the kernel gives microseconds.
+/// The kind of a line, and its total in seconds; the kernel reports microseconds.
 fn parse(line: &str) -> Option<(PressureLine, f64)> {
     let mut fields = line.split_ascii_whitespace();
     let which = match fields.next()? {

@@ -26,7 +26,7 @@ static START: Metric =
     Metric::gauge("process_start_time_seconds", "Start time of hostnorm as Unix time, in seconds");
 
 pub(super) static METRICS: &[&Metric] = &[&CPU, &RESIDENT, &VIRTUAL, &OPEN_FDS, &MAX_FDS, &START];
-/// hostnorm does not judge itself.
+/// hostnorm does not score itself.
 pub(super) static SIGNALS: &[Signal] = &[];
 
 /// `USER_HZ`, as in the source `cpu`.
@@ -44,7 +44,7 @@ pub(super) fn open(_: &SourceSettings) -> Box<dyn Source> {
 #[derive(Debug)]
 struct ProcessSelf {
     stat: KernelFile,
-    /// Tells when the machine was booted, which is asked once.
+    /// Contains the boot time, which is read once.
     boot: KernelFile,
     booted: Option<f64>,
     fds: PathBuf,
@@ -83,8 +83,8 @@ fn set_limits(stat: &ProcessStat, into: &mut Values) {
 #[cfg(not(unix))]
 fn set_limits(_: &ProcessStat, _: &mut Values) {}
 
-/// Since Linux 6.2 the size of the directory is the number of descriptors; before, they are counted, without the
-/// one that lists them.
+/// Since Linux 6.2, the size of the directory is the number of descriptors; before, entries are counted, minus the one
+/// of the listing itself.
 fn count_files(fds: &Path) -> std::io::Result<f64> {
     match std::fs::metadata(fds)?.len() {
         0 => Ok(std::fs::read_dir(fds)?.count().saturating_sub(1) as f64),
@@ -97,7 +97,7 @@ fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
     number(&mut line.split_ascii_whitespace())
 }
 
-/// What is used of `/proc/[pid]/stat`.
+/// The used fields of `/proc/[pid]/stat`.
 #[derive(Debug, PartialEq)]
 struct ProcessStat {
     cpu_ticks: f64,
@@ -106,12 +106,12 @@ struct ProcessStat {
     resident_pages: f64,
 }
 
-/// The fields by their numbers in proc(5); they are counted from behind the name of the program, which may contain
-/// anything, and is the second of them.
+/// Parses fields by their numbers in proc(5). They are counted from the end of the program name, the second field,
+/// which may contain anything.
 fn parse(text: &str) -> Option<ProcessStat> {
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = [0.0; 25];
-    // The state is a letter and some fields are negative; none of them is wanted.
+    // The state is a letter and some fields are negative; none of them is used.
     for (field, text) in fields.get_mut(3..)?.iter_mut().zip(rest.split_ascii_whitespace()) {
         *field = text.parse::<u64>().map_or(f64::NAN, |it| it as f64);
     }

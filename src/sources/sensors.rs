@@ -22,16 +22,16 @@ static DROPPED: Metric =
     Metric::gauge("hostnorm_sensors_dropped", "Temperature sensors not exposed because there are too many");
 
 pub(super) static METRICS: &[&Metric] = &[&TEMPERATURE, &DROPPED];
-/// Temperatures follow the load with a lag, so they are not judged.
+/// Temperatures follow the load with a delay, so they are not scored.
 pub(super) static SIGNALS: &[Signal] = &[];
 
-/// Seconds from one question to the next.
+/// Seconds between two queries.
 const ASK_SECONDS: u64 = 10;
 
-/// Most temperatures that are shown.
+/// Largest number of temperatures exposed.
 const SENSORS_MAX: usize = 128;
 
-/// Most entries of a directory; one with more is not what the kernel makes, and is refused.
+/// Largest number of entries in a directory; a larger one does not come from the kernel, and is refused.
 const ENTRIES_MAX: usize = 1024;
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
@@ -42,9 +42,9 @@ pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
 #[derive(Debug)]
 struct Sensors {
     hwmon: PathBuf,
-    /// When the chips were asked last.
+    /// Time of the last query of the chips.
     asked: Option<Instant>,
-    /// The newest answers.
+    /// The newest results.
     shown: Vec<(Labels, f64)>,
     /// Temperatures beyond [`SENSORS_MAX`].
     dropped: usize,
@@ -56,7 +56,7 @@ impl Source for Sensors {
         let fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
         if !self.asked.is_some_and(fresh) {
             match self.ask() {
-                // A machine that has no chips is not asked at each tick.
+                // A machine without chips is not queried at each tick.
                 Ok(()) | Err(SourceError::Unavailable { .. }) => self.asked = Some(now),
                 Err(error) => return Err(error),
             }
@@ -78,7 +78,7 @@ impl Sensors {
         self.shown.clear();
         self.dropped = 0;
         for chip in list(&self.hwmon)? {
-            // A chip may go while the others are asked.
+            // A chip may disappear meanwhile.
             let Ok(entries) = list(&chip) else { continue };
             let name = word(&chip.join("name")).unwrap_or_else(|| file_name(&chip).to_owned());
             for input in entries {
@@ -87,7 +87,7 @@ impl Sensors {
                 else {
                     continue;
                 };
-                // A chip may be asleep, or a sensor not be wired: then there is no value.
+                // A suspended chip or an unconnected sensor has no value.
                 let Some(value) = word(&input).and_then(|it| it.parse::<i32>().ok()) else { continue };
                 let label = word(&chip.join(format!("{sensor}_label"))).unwrap_or_else(|| sensor.to_owned());
                 self.show(
@@ -102,8 +102,7 @@ impl Sensors {
         Ok(())
     }
 
-    /// Machines with several equal chips have several sensors of one name; the later ones are told apart by their
-    /// files.
+    /// Equal chips have sensors of the same name; the file names distinguish the later ones.
     fn show(&mut self, labels: &Labels, name: &str, chip: &str, sensor: &str, value: f64) {
         if self.shown.len() == SENSORS_MAX {
             self.dropped += 1;
@@ -120,7 +119,7 @@ impl Sensors {
     }
 }
 
-/// The entries of a directory, in the order of their names.
+/// The entries of a directory, by name.
 fn list(dir: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let entries = std::fs::read_dir(dir).and_then(|entries| {
         let entries =
@@ -138,7 +137,7 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(entries)
 }
 
-/// What a file holds, if it can be read and is not empty.
+/// The content of a file, if it can be read and is not empty.
 fn word(path: &Path) -> Option<String> {
     let mut file = KernelFile::new(path.into());
     let text = file.read().ok()?.text.trim();

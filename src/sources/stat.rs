@@ -31,7 +31,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "runnable tasks per CPU",
         help: "Tasks running or ready to run, divided by the CPUs online",
         unit: SignalUnit::Count,
-        // For each processor, so that it holds for 2 and for 64 of them: half of them, held for a whole window.
+        // Per CPU, so that it fits 2 and 64 of them: half of the CPUs, for a whole window.
         floor: 0.5,
         formula: |it| it.level(&RUNNING_PER_CPU),
     },
@@ -41,7 +41,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "blocked tasks",
         help: "Tasks waiting for I/O",
         unit: SignalUnit::Count,
-        // One writer that waits all the time is an ordinary copy.
+        // One permanently waiting writer is a normal copy.
         floor: 1.0,
         formula: |it| it.level(&BLOCKED),
     },
@@ -61,14 +61,13 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "context switches",
         help: "Context switches per second",
         unit: SignalUnit::PerSecond,
-        // An idle machine has 200 a second for each processor, 13,000 on 64 of them; a storm on 2 of them has
-        // some 100,000.
+        // An idle machine has 200 per second and CPU, or 13,000 on 64 CPUs; a storm on 2 CPUs has some 100,000.
         floor: 20_000.0,
         formula: |it| it.rate(&SWITCHES),
     },
 ];
 
-/// Lines `key value …` of `/proc/stat` that are exposed as they are.
+/// Lines `key value …` of `/proc/stat`, each with its metric.
 static STAT: [(&str, &Metric); 5] = [
     ("intr", &INTERRUPTS),
     ("ctxt", &SWITCHES),
@@ -107,7 +106,7 @@ fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> 
     let mut missing = STAT.map(Some);
     let mut cpus = 0.0;
     for line in text.lines() {
-        // The line of interrupts has thousands of columns on large machines; only its first is looked at.
+        // The line of interrupts has thousands of columns on large machines; only the first is used.
         let mut fields = line.text.split_ascii_whitespace();
         let Some(key) = fields.next() else { continue };
         if key.starts_with("cpu") && key.len() > 3 {
@@ -128,7 +127,7 @@ fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> 
     if missing.iter().all(Option::is_some) { Err(text.error()) } else { Ok(()) }
 }
 
-/// Handles allocated, handles allocated but unused (always 0 since 2.6), most handles.
+/// Allocated handles, allocated but unused handles (always 0 since 2.6), and the maximum.
 fn set_files(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut fields = text.text.split_ascii_whitespace();
     let mut next = || number(&mut fields).ok_or_else(|| text.error());

@@ -1,9 +1,10 @@
-//! Questions to filesystems, asked on a thread of their own: one that hangs, say a network share whose server is
-//! gone, must never hold up a tick.
 //!
-//! A thread asks mount by mount. One that does not answer within [`ANSWER_SECONDS_MAX`] is stuck: its thread is left
-//! to it, another thread asks the others, and the mount is passed over until its answer comes and its thread ends.
-//! At most [`STUCK_MAX`] threads are left behind; then nobody is asked until one of them comes back.
+//! Queries filesystems on a separate thread: one that hangs, such as a network share whose server is gone, must never
+//! delay a tick.
+//!
+//! A thread queries mount by mount. A mount that does not answer within [`ANSWER_SECONDS_MAX`] is stuck: its thread is
+//! abandoned, another thread queries the others, and the mount is skipped until its answer arrives and its thread
+//! ends. At most [`STUCK_MAX`] threads are abandoned; beyond that, no queries are made until one of them ends.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,65 +18,65 @@ use std::time::{Duration, Instant};
 use super::mounts::Mount;
 use crate::clock;
 
-/// How long a mount may think before it counts as stuck; as long as node_exporter gives it.
+/// Seconds without an answer after which a mount is stuck; as in node_exporter.
 pub(super) const ANSWER_SECONDS_MAX: u64 = 5;
 
-/// Most mounts that may be stuck at a time, each with its thread that waits: all, so that the others go on.
+/// Largest number of stuck mounts, each with its waiting thread: all, so that the others are still read.
 pub(super) const STUCK_MAX: usize = super::mounts::MOUNTS_MAX;
 
-/// What a filesystem says of itself.
+/// Usage of a filesystem.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct FilesystemUsage {
-    /// Bytes in all.
+    /// Size, in bytes.
     pub(super) size: f64,
-    /// Bytes that hold nothing.
+    /// Free bytes.
     pub(super) free: f64,
-    /// Bytes that hold nothing and are not reserved for root.
+    /// Free bytes that are not reserved for root.
     pub(super) available: f64,
-    /// Inodes in all; 0 where they are made as needed.
+    /// Number of inodes; 0 if they are created on demand.
     pub(super) inodes: f64,
-    /// Inodes that are unused.
+    /// Number of free inodes.
     pub(super) inodes_free: f64,
 }
 
-/// Asks one mount; may hang.
+/// Queries one mount; may hang.
 type StatfsFn = dyn Fn(&Path) -> io::Result<FilesystemUsage> + Send + Sync;
 
-/// The answers to one round of questions, in the order of the mounts; nothing where a mount gave no answer.
+/// The results of one round, in the order of the mounts; `None` for a mount without an answer.
 pub(super) type MountUsages = Vec<(Mount, Option<FilesystemUsage>)>;
 
-/// Asks on its own thread.
+/// Queries filesystems on its own thread.
 pub(super) struct StatfsWorker {
     ask: Arc<StatfsFn>,
     shared: Arc<Shared>,
-    /// Gives rounds to the thread; closed, it ends the thread.
+    /// Passes rounds to the thread; closing it ends the thread.
     rounds: Option<SyncSender<Vec<Mount>>>,
 }
 
 #[derive(Default)]
 struct Shared {
     board: Mutex<StatfsRequest>,
-    /// Tells that a round is over.
+    /// Signals the end of a round.
     over: Condvar,
 }
 
-/// What the threads and the tick tell each other; never held while a filesystem is asked.
+/// State shared by threads and tick; not locked during a query.
 #[derive(Default)]
 struct StatfsRequest {
-    /// Number of the thread that may answer; others were left behind.
+    /// Number of the thread that may answer; others are abandoned.
     thread: u64,
-    /// Whether a round was given and is not over.
+    /// Whether a round is in progress.
     busy: bool,
-    /// Who is being asked and since when.
+    /// The mount being queried, and since when.
     asked: Option<(PathBuf, Instant)>,
-    /// Mounts whose threads were left to them.
+    /// Mounts with abandoned threads.
     stuck: BTreeSet<PathBuf>,
-    /// What the last round gave, until it is fetched.
+    /// Results of the last round, until fetched.
     answers: Option<MountUsages>,
 }
 
 impl Shared {
-    /// A thread that panicked leaves the board as it was: each change of it is whole.
+    /// A thread that panicked leaves a consistent state, because each change is complete.
     fn board(&self) -> MutexGuard<'_, StatfsRequest> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,12 +87,12 @@ impl StatfsWorker {
         Self { ask: Arc::new(ask), shared: Arc::default(), rounds: None }
     }
 
-    /// Mounts that do not answer.
+    /// Stuck mounts.
     pub(super) fn stuck(&self) -> BTreeSet<PathBuf> {
         self.shared.board().stuck.clone()
     }
 
-    /// Gives up on a mount that is asked for too long, and fetches the answers of a round that is over.
+    /// Abandons a mount that is queried for too long, and fetches the results of a finished round.
     pub(super) fn fetch(&mut self, now: Instant) -> Option<MountUsages> {
         let mut board = self.shared.board();
         let limit = Duration::from_secs(ANSWER_SECONDS_MAX);
@@ -105,10 +106,12 @@ impl StatfsWorker {
         board.answers.take()
     }
 
-    /// Asks these mounts once, but those that are stuck; passes when a round is not over yet, or too many are.
+    ///
+    /// Starts a round over these mounts without the stuck ones; does nothing if a round is in progress, or too many
+    /// mounts are stuck.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// If no thread can be started.
     pub(super) fn start(&mut self, mounts: Vec<Mount>) -> io::Result<()> {
         let mut board = self.shared.board();
         if board.busy || STUCK_MAX <= board.stuck.len() {
@@ -129,8 +132,8 @@ impl StatfsWorker {
             }
             self.rounds = Some(send);
         }
-        // The thread takes one round at a time and this is the only one, so there is room for it; a thread that
-        // is gone has panicked, and the next round gets another.
+        // The thread takes one round at a time and this is the only one, so there is room. A thread that is gone has
+        // panicked, and the next round starts another.
         if self.rounds.as_ref().is_some_and(|it| it.try_send(mounts).is_err()) {
             self.shared.board().busy = false;
             self.rounds = None;
@@ -138,7 +141,7 @@ impl StatfsWorker {
         Ok(())
     }
 
-    /// Waits for the end of a round, but not long.
+    /// Waits for the end of a round, up to `most`.
     pub(super) fn wait(&self, most: Duration) {
         let board = self.shared.board();
         drop(self.shared.over.wait_timeout_while(board, most, |it| it.busy));
@@ -146,7 +149,7 @@ impl StatfsWorker {
 }
 
 impl Drop for StatfsWorker {
-    /// A thread that waits for a round ends at once, one that waits for a mount ends with its answer.
+    /// A thread that waits for a round ends at once; one that waits for a mount ends with its answer.
     fn drop(&mut self) {
         self.shared.board().thread += 1;
     }
@@ -158,7 +161,7 @@ impl fmt::Debug for StatfsWorker {
     }
 }
 
-/// Answers rounds until there are no more, or until this thread was left behind.
+/// Processes rounds until the channel closes, or this thread is abandoned.
 fn answer_rounds(ask: &StatfsFn, shared: &Shared, number: u64, rounds: &Receiver<Vec<Mount>>) {
     while let Ok(mounts) = rounds.recv() {
         let mut answers = MountUsages::with_capacity(mounts.len());
@@ -209,7 +212,7 @@ mod tests {
         points.iter().map(mount).collect()
     }
 
-    /// A guard whose mounts under `/stuck` hang until `release` is dropped or sent to; `asked` says who hangs.
+    /// A worker whose mounts below `/stuck` hang until `release` is dropped or sent to; `asked` reports which hang.
     fn hanging() -> (StatfsWorker, Receiver<PathBuf>, Sender<()>) {
         let ((tell, asked), (release, released)) = (channel(), channel::<()>());
         let (tell, released) = (Mutex::new(tell), Mutex::new(released));
@@ -257,7 +260,7 @@ mod tests {
 
         let shared = Arc::clone(&guard.shared);
         drop(release);
-        // The thread that was left behind holds the board until it has ended.
+        // The abandoned thread holds the shared state until it ends.
         while 3 < Arc::strong_count(&shared) {
             thread::yield_now();
         }

@@ -30,7 +30,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "TCP connections",
         help: "Established TCP connections",
         unit: SignalUnit::Count,
-        // A pool of connections or a handful of browsers.
+        // A connection pool or a handful of browsers.
         floor: 100.0,
         formula: |it| it.level(&ESTABLISHED),
     },
@@ -40,7 +40,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         title: "retransmits",
         help: "TCP segments retransmitted per second",
         unit: SignalUnit::PerSecond,
-        // Downloads at full speed lose some dozens in a second.
+        // Downloads at full speed lose some dozens of segments per second.
         floor: 50.0,
         formula: |it| it.rate(&RETRANSMITTED),
     },
@@ -50,7 +50,7 @@ pub(super) static SIGNALS: &[Signal] = &[
 static SNMP: [(&str, &Metric); 4] =
     [("CurrEstab", &ESTABLISHED), ("InSegs", &RECEIVED), ("OutSegs", &SENT), ("RetransSegs", &RETRANSMITTED)];
 
-/// Values of `sockstat`, by the start of the line and the word before them.
+/// Values of `sockstat`, by the start of the line and the preceding word.
 static SOCKSTAT: [(&str, &str, &Metric); 4] = [
     ("sockets:", "used", &SOCKETS),
     ("TCP:", "inuse", &IN_USE),
@@ -98,7 +98,7 @@ fn set_snmp(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> 
     if missing.iter().all(Option::is_some) { Err(names.error()) } else { Ok(()) }
 }
 
-/// Each line is a protocol and then pairs of a word and a number.
+/// Each line is a protocol, followed by pairs of a word and a number.
 fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut missing = SOCKSTAT.map(Some);
     for line in text.lines() {

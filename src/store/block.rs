@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use crate::codec::{self, ByteString};
 
-/// A larger block was not written by hostnorm; bounds memory when a block is read.
+/// Largest block; hostnorm writes no larger ones. It bounds the memory of a read.
 const BYTES_MAX: usize = 64 << 20;
 /// Bytes of a value and of a time.
 const VALUE: usize = 8;
@@ -41,7 +41,7 @@ struct BlockRun {
     columns: ByteString,
 }
 
-/// Packs readings; keeps the tables of its compressor.
+/// Packs readings; reuses the tables of its compressor.
 pub(super) struct BlockBuilder(ZlibEncoder<Vec<u8>>);
 
 impl Default for BlockBuilder {
@@ -57,10 +57,11 @@ impl std::fmt::Debug for BlockBuilder {
 }
 
 impl BlockBuilder {
-    /// The block of these readings.
+    ///
+    /// Packs these readings into a block.
     ///
     /// # Errors
-    /// When the compressor fails.
+    /// If the compressor fails.
     pub(super) fn pack(&mut self, lines: &[BlockSeries]) -> Result<Vec<u8>, StoreError> {
         let runs: Vec<BlockRun> = lines.chunk_by(|one, other| one.layout == other.layout).map(run).collect();
         let packed = self.0.write_all(&codec::bytes(&runs)).and_then(|()| self.0.reset(Vec::new()));
@@ -80,10 +81,11 @@ fn run(lines: &[BlockSeries]) -> BlockRun {
     BlockRun { series, columns: ByteString(columns) }
 }
 
-/// The readings of a block.
+///
+/// Unpacks the readings of a block.
 ///
 /// # Errors
-/// When it is corrupt.
+/// If the block is corrupt.
 pub(super) fn unpack(block: &[u8]) -> Result<Vec<BlockSeries>, StoreError> {
     let mut bytes = Vec::new();
     let read = ZlibDecoder::new(block).take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
@@ -120,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// Everything of a line, floats by their bits.
+    /// All fields of the readings, with floats as bits.
     fn bits(lines: &[BlockSeries]) -> Vec<(u64, Vec<u32>, Vec<u64>)> {
         let bits = |it: &BlockSeries| it.values.iter().map(|it| it.to_bits()).collect();
         lines.iter().map(|it| (it.at.to_bits(), it.layout.to_vec(), bits(it))).collect()
@@ -176,7 +178,7 @@ mod tests {
             prop_assert!(unpack(&block[..at]).is_err());
             let mut flipped = block;
             flipped[at] ^= 1 << bit;
-            // Some bits hold nothing: the level of compression, and those that fill up the last byte before the checksum.
+            // Some bits are redundant: the compression level, and the padding before the checksum.
             prop_assert!(unpack(&flipped).map_or(true, |it| bits(&it) == bits(&lines)));
         }
     }

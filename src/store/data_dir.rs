@@ -14,18 +14,18 @@ use crate::episode_text;
 
 /// Name of the database.
 pub const FILE: &str = "hostnorm.db";
-/// Name of the lock that whoever writes to the database holds.
+/// Name of the lock file that the writer holds.
 pub const LOCK: &str = "hostnorm.lock";
 /// Suffix of the write-ahead log of the database.
 pub(super) const LOG: &str = "-wal";
-/// Suffixes of the files that belong to a database, its own first.
+/// Suffixes of the files of a database, its own first.
 const SUFFIXES: [&str; 4] = ["", LOG, "-shm", "-journal"];
-/// Follows the name of the database in that of a database that was set aside.
+/// Separates the name of a database that was set aside from the time.
 const ASIDE: &str = ".aside-";
-/// Databases that were set aside and are kept at most; the oldest is deleted.
+/// Largest number of databases set aside; the oldest is deleted.
 pub const SET_ASIDE_MAX: usize = 2;
 
-/// The directory, locked for writing until this is dropped.
+/// The directory, locked for writing until dropped.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
@@ -33,11 +33,11 @@ pub(super) struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the directory where there is none, makes it private and takes its lock. The system releases the lock
-    /// when the process ends, however it ends.
+    /// Creates the directory if needed, makes it private and locks it. The system releases the lock when the process
+    /// ends, even by a crash.
     pub(super) fn lock(directory: &Path) -> Result<Self, StoreError> {
         file_permissions::create_private(directory).map_err(|source| io(directory, source))?;
-        // SQLite is told to follow no links, which holds for directories too.
+        // SQLite is configured to follow no links, including directories.
         let path = directory.canonicalize().map_err(|source| io(directory, source))?;
         make_private(&path);
         let name = path.join(LOCK);
@@ -57,7 +57,7 @@ impl DataDir {
         self.path.join(FILE)
     }
 
-    /// Whether the lock that is held is still the one in the directory.
+    /// Whether the held lock is still the one in the directory.
     pub(super) fn is_in_place(&self) -> bool {
         let held = self.lock.metadata().ok().map(|it| file_permissions::identity(&it));
         held.is_some() && held == identity(&self.path.join(LOCK))
@@ -68,7 +68,7 @@ impl DataDir {
         SUFFIXES.iter().map(|it| size(&suffixed(&self.database(), it))).sum()
     }
 
-    /// A name for the database when it is set aside, which no file has.
+    /// An unused name for setting the database aside.
     pub(super) fn unused_name(&self) -> PathBuf {
         let stamp: String =
             episode_text::instant(clock::now()).chars().filter(|it| !matches!(it, '-' | ':')).collect();
@@ -77,8 +77,8 @@ impl DataDir {
         (0..).map(name).find(is_free).unwrap_or_else(|| name(0))
     }
 
-    /// Renames the database with everything that belongs to it, or its log alone, so that a new one can be created. Of
-    /// those that were set aside before, only the newest stay.
+    /// Renames the database with all of its files, or only its log, so that a new one can be created. Only the newest
+    /// ones set aside are kept.
     pub(super) fn set_aside(&self, name: &Path, log_only: bool) -> Result<(), StoreError> {
         for suffix in if log_only { &SUFFIXES[1..] } else { &SUFFIXES[..] } {
             let from = suffixed(&self.database(), suffix);
@@ -93,7 +93,7 @@ impl DataDir {
     fn delete_oldest_aside(&self) {
         let prefix = format!("{FILE}{ASIDE}");
         let mut found: Vec<String> = names(&self.path).filter(|it| it.starts_with(&prefix)).collect();
-        // With the time in them, names sort by age; what belongs together differs by suffix only.
+        // Names contain the time, so they sort by age; files of one database differ by suffix only.
         found.sort();
         let base = |name: &String| {
             let suffix = SUFFIXES[1..].iter().find_map(|it| name.strip_suffix(it));
@@ -111,27 +111,28 @@ fn io(path: &Path, source: std::io::Error) -> StoreError {
     StoreError::Io { path: path.to_owned(), source }
 }
 
-/// The path of a file that belongs to a database.
+/// The path of a file of a database.
 pub(super) fn suffixed(database: &Path, suffix: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(suffix);
     path.into()
 }
 
-/// Bytes of a file; 0 where there is none.
+/// Size of a file; 0 if there is none.
 pub(super) fn size(path: &Path) -> u64 {
     path.symlink_metadata().map_or(0, |it| it.len())
 }
 
-/// Device and inode of a file; nothing where there is none.
+/// Device and inode of a file; `None` if there is none.
 pub(super) fn identity(path: &Path) -> Option<Identity> {
     path.symlink_metadata().ok().map(|it| file_permissions::identity(&it))
 }
 
-/// Whether a database is there.
+///
+/// Whether a database exists.
 ///
 /// # Errors
-/// When that cannot be found out, or one of its files is a link, a pipe or something else.
+/// If this cannot be determined, or one of its files is not a regular file.
 pub(super) fn is_database_there(path: &Path) -> Result<bool, StoreError> {
     let there = SUFFIXES.iter().map(|it| is_there(&suffixed(path, it)));
     Ok(there.collect::<Result<Vec<_>, _>>()?[0])
@@ -146,8 +147,8 @@ fn is_there(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Creates a file for its owner alone where there is none. One that exists is not opened: to close it again would release
-/// the locks that SQLite holds on it in this process.
+/// Creates a private file if there is none. An existing one is not opened, because closing it would release the locks
+/// that SQLite holds on it in this process.
 pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     let mut options = File::options();
     match file_permissions::private(options.write(true).create_new(true)).open(path) {
@@ -156,7 +157,7 @@ pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Takes the rights of others away from the directory and the files in it. A directory with files of other programs is
+/// Removes the permissions of others from the directory and its files. A directory with files of other programs is
 /// left alone.
 fn make_private(directory: &Path) {
     let own = |name: &String| name.starts_with("hostnorm.");

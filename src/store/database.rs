@@ -22,9 +22,9 @@ use super::store_entry::{StoreEntry, TickEntry};
 use crate::reading::Subject;
 
 const MINUTE_SECONDS: f64 = 60.0;
-/// Most values of a block: with many subjects a block is shorter than a minute.
+/// Largest number of values in a block: with many subjects, a block covers less than a minute.
 const BLOCK_VALUES_MAX: usize = 1 << 16;
-/// A log that is larger after a commit, as with a model in it, is moved into the database at once.
+/// A write-ahead log that is larger after a commit, for example with a model, is checkpointed at once.
 const LOG_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Database {
     highest: BTreeMap<Subject, f64>,
 }
 
-/// The readings of the current minute: one row, which each commit writes again until the minute is over.
+/// The readings of the current minute: one row, rewritten by each commit until the minute is over.
 #[derive(Debug, Default)]
 struct OpenMinute {
     lines: Vec<BlockSeries>,
@@ -50,7 +50,7 @@ struct OpenMinute {
 }
 
 impl Database {
-    /// Opens a database, creates it where there is none. `check` reads all of it for defects first.
+    /// Opens a database, or creates it. `check` runs a full integrity check first.
     pub(super) fn open(path: &Path, keep: RetentionLimits, check: bool) -> Result<Self, StoreError> {
         let connection = schema::open(path, check)?;
         retention::limit(&connection, &keep)?;
@@ -74,12 +74,12 @@ impl Database {
         self.identity
     }
 
-    /// Whether its path still leads to the file that is open.
+    /// Whether its path still leads to the open file.
     pub(super) fn is_in_place(&self) -> bool {
         self.identity.is_some() && self.identity == data_dir::identity(&self.path)
     }
 
-    /// Writes all of these entries or none; gives the number of values that had to be dropped.
+    /// Writes all of these entries or none; returns the number of dropped values.
     pub(super) fn write(&mut self, entries: &[StoreEntry]) -> Result<u64, StoreError> {
         if entries.is_empty() {
             return Ok(0);
@@ -92,7 +92,7 @@ impl Database {
         }
         let transaction = begin(&self.connection)?;
         let mut dropped = 0;
-        // One that takes most of the room would be the last that is written.
+        // An entry that takes most of the space would be the last one.
         let fits = |it: &&StoreEntry| it.bytes() <= self.limits.database_bytes() / 4;
         let more = entries.iter().filter(fits).map(StoreEntry::bytes).sum();
         if retention::is_full(&transaction, &self.limits, more)? {
@@ -114,13 +114,13 @@ impl Database {
         self.episodes.save(&transaction)?;
         transaction.commit()?;
         if self.log_bytes() > LOG_BYTES_MAX.min(self.limits.log_bytes()) {
-            // What is committed stays so; if this fails, the next commit tries again.
+            // What is committed is safe; if this fails, the next commit tries again.
             let _ = schema::checkpoint(&self.connection);
         }
         Ok(dropped)
     }
 
-    /// Imports points of another source.
+    /// Imports points from another source.
     pub(super) fn import(&mut self, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
         let transaction = begin(&self.connection)?;
         let imported = statements::import(&transaction, bygone)?;
@@ -132,7 +132,7 @@ impl Database {
         data_dir::size(&data_dir::suffixed(&self.path, LOG))
     }
 
-    /// Deletes what is too old or too much.
+    /// Deletes rows beyond the retention.
     pub(super) fn prune(&mut self, now: f64) -> Result<(), StoreError> {
         let transaction = begin(&self.connection)?;
         retention::prune(&transaction, &self.limits, now)?;
@@ -140,12 +140,12 @@ impl Database {
         Ok(transaction.commit()?)
     }
 
-    /// Gives unused pages back to the file system, a bounded number at a time.
+    /// Returns unused pages to the file system, in bounded steps.
     pub(super) fn vacuum(&self) -> Result<(), StoreError> {
         retention::vacuum(&self.connection)
     }
 
-    /// Ends the connection in good order: leaves nothing but the database itself, as far as readers allow.
+    /// Closes the connection and removes everything but the database file, as far as readers allow.
     pub(super) fn close(self) -> Result<(), StoreError> {
         schema::close(&self.connection)
     }
@@ -190,7 +190,7 @@ fn judged(
 }
 
 impl OpenMinute {
-    /// Adds a reading; a minute that is over, or full, is written first.
+    /// Adds a reading; writes the minute first if it is over or full.
     fn add(&mut self, connection: &Connection, line: BlockSeries) -> Result<(), StoreError> {
         let minute = |it: &BlockSeries| (it.at / MINUTE_SECONDS).floor() as i64;
         let values: usize = (1 + line.values.len()) * (1 + self.lines.len());
@@ -205,12 +205,12 @@ impl OpenMinute {
         Ok(())
     }
 
-    /// Writes the row.
+    /// Writes the row of the minute.
     fn save(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.is_written || self.lines.is_empty() {
             return Ok(());
         }
-        // A clock that was set makes the first reading not the earliest.
+        // After a clock step, the first reading may not be the earliest.
         let times = || self.lines.iter().map(|it| it.at);
         let (first, last) =
             (times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max));

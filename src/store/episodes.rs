@@ -51,7 +51,7 @@ impl OpenEpisodes {
         Ok(Self(open))
     }
 
-    /// Follows the judgement of one subject.
+    /// Updates the rows with the assessment of one subject.
     pub(super) fn note(
         &mut self,
         connection: &Connection,
@@ -65,7 +65,7 @@ impl OpenEpisodes {
             }
             (_, Some(episode)) => self.update(connection, at, it, &episode),
             (_, None) => {
-                // It was open when hostnorm stopped; its end is not known.
+                // It was open when hostnorm stopped; its end is unknown.
                 if let Some(row) = self.0.remove(&it.subject) {
                     close(connection, &row, "interrupted")?;
                 }
@@ -107,7 +107,7 @@ impl OpenEpisodes {
         episode: &Episode,
         outcome: &str,
     ) -> Result<(), StoreError> {
-        // If its onset was lost, it begins and ends at once.
+        // If its start was lost, it starts and ends now.
         self.update(connection, at, it, episode)?;
         match self.0.remove(&it.subject) {
             Some(row) => close(connection, &row, outcome),
@@ -136,7 +136,8 @@ fn snapshot_before(
     Ok(connection.query_row(&sql, [at], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// Readings are kept from the newest snapshot that cannot contain the anomaly; soon after a start, from the first one.
+/// Readings are kept from the newest snapshot that cannot contain the anomaly; soon after a start of hostnorm, from
+/// the first snapshot.
 fn begin(connection: &Connection, it: &SubjectEntry, episode: &Episode) -> Result<OpenEpisode, StoreError> {
     let since = episode.since.0;
     let snapshot = match snapshot_before(connection, since - AROUND_SECONDS, "DESC")? {
@@ -175,7 +176,7 @@ fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<()
     Ok(())
 }
 
-/// Selects what [`episode`] reads.
+/// Selects the columns that [`episode`] reads.
 pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
                         keep_from, keep_to FROM episodes";
 

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-/// The reason that the store could not be read or written.
+/// Why the store could not be read or written.
 #[derive(Debug)]
 pub enum StoreError {
     /// There is no store.
     None {
-        /// Path where it would be.
+        /// Expected path.
         path: PathBuf,
     },
     /// The directory or a file in it cannot be created, opened or written.
@@ -25,7 +25,7 @@ pub enum StoreError {
         /// Path of the lock that the process holds.
         path: PathBuf,
     },
-    /// A symbolic link, a pipe or a device is where a file of the store should be.
+    /// A file of the store is a symbolic link, a pipe or a device.
     NotRegular {
         /// Its path.
         path: PathBuf,
@@ -49,12 +49,12 @@ pub enum StoreError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// The write-ahead log contains no valid transaction although it is not empty.
+    /// The write-ahead log is not empty but contains no valid transaction.
     CorruptLog {
         /// Path of the log.
         path: PathBuf,
     },
-    /// A reader that does not end keeps the write-ahead log from being emptied.
+    /// A long-running reader keeps the write-ahead log from being truncated.
     LogHeld {
         /// Path of the log.
         path: PathBuf,
@@ -63,7 +63,7 @@ pub enum StoreError {
     CorruptBlock,
     /// The integrity check of the database failed.
     CorruptDatabase {
-        /// First problem that the check reports.
+        /// The first problem reported.
         problem: String,
     },
     /// An error of SQLite.
@@ -77,12 +77,12 @@ impl StoreError {
             || matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
     }
 
-    /// Whether another process causes the error and may end.
+    /// Whether another process holds the store and may release it.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Locked { .. })
     }
 
-    /// Whether the database may be sound while its directory or disk is not: full, read-only or failing.
+    /// Whether the database may be intact while its directory or disk is full, read-only or failing.
     pub(super) fn is_disk(&self) -> bool {
         let codes = |code| {
             matches!(

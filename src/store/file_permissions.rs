@@ -1,4 +1,4 @@
-//! File permissions of the store, as far as the system has them.
+//! File permissions of the store, where the system supports them.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io;
@@ -6,14 +6,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Device and inode of a file: whether a path still leads to a file that is open.
+/// Device and inode of a file, to detect that a path leads to another file.
 pub(super) type Identity = (u64, u64);
 
-/// Rights of the group and of all others.
+/// Permissions of the group and of others.
 #[cfg(unix)]
 const OTHERS: u32 = 0o077;
 
-/// Creates a directory for its owner alone, unless it exists.
+/// Creates a directory that only its owner may access, unless it exists.
 pub(super) fn create_private(directory: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -21,7 +21,7 @@ pub(super) fn create_private(directory: &Path) -> io::Result<()> {
     builder.recursive(true).create(directory)
 }
 
-/// Makes options create files for their owner alone, and follow no link.
+/// Makes options create files that only their owner may access, and follow no link.
 pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
@@ -34,25 +34,25 @@ pub(super) fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// Files have no identity here: all are the same.
+/// This system has no file identity: all files are equal.
 #[cfg(not(unix))]
 pub(super) fn identity(_: &Metadata) -> Identity {
     (0, 0)
 }
 
-/// Whether others may use a directory or a regular file. Sockets have rights of their own.
+/// Whether others may access a directory or a regular file. Sockets have their own permissions.
 #[cfg(unix)]
 pub(super) fn is_open_to_others(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|it| (it.is_file() || it.is_dir()) && it.mode() & OTHERS != 0)
 }
 
-/// Rights are those of the directory above here.
+/// This system has no such permissions.
 #[cfg(not(unix))]
 pub(super) fn is_open_to_others(_: &Path) -> bool {
     false
 }
 
-/// Takes the rights of others away.
+/// Removes the permissions of group and others.
 pub(super) fn close_to_others(path: &Path) -> io::Result<()> {
     let permissions = path.symlink_metadata()?.permissions();
     #[cfg(unix)]

@@ -19,10 +19,10 @@ use super::writer::{Restore, StoreWriter};
 use crate::reading::Values;
 use crate::report::Report;
 
-/// Longest time that the last commit takes.
+/// Longest wait for the last commit.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The store, as the loop uses it. Without a directory it takes everything and stores nothing.
+/// The store, as the loop uses it. Without a directory, it discards everything.
 #[derive(Debug, Default)]
 pub struct Store(Option<RunningStore>);
 
@@ -31,20 +31,20 @@ struct RunningStore {
     directory: PathBuf,
     queue: Arc<StoreQueue>,
     status: Arc<StoreStatus>,
-    /// Ends with the thread.
+    /// Closes when the thread ends.
     ended: Receiver<()>,
     /// The series of the last reading.
     series: SeriesList,
 }
 
 impl Store {
-    /// Stores nothing.
+    /// A store that keeps nothing.
     pub fn memory() -> Self {
         Self(None)
     }
 
-    /// Opens the store in this directory, on a thread of its own: this returns at once. Before anything is written,
-    /// `restore` is given what is stored. What fails is tried again as long as the process runs.
+    /// Opens the store in this directory on its own thread, and returns at once. Before the first write, `restore`
+    /// receives the stored state. Failures are retried for as long as the process runs.
     pub fn open(directory: &Path, settings: &StoreSettings, restore: Restore) -> Self {
         let commit_interval = settings.commit_interval.duration();
         let (queue, status) = (Arc::new(StoreQueue::default()), Arc::new(StoreStatus::new(commit_interval)));
@@ -67,12 +67,12 @@ impl Store {
         }
     }
 
-    /// The directory, if anything is stored.
+    /// The directory, if there is a store.
     pub fn directory(&self) -> Option<&Path> {
         self.0.as_ref().map(|it| it.directory.as_path())
     }
 
-    /// Stores a report.
+    /// Queues a report.
     pub fn append(&mut self, report: &Report) {
         if let Some(running) = &mut self.0 {
             let tick = TickEntry::of(report, &mut running.series);
@@ -80,7 +80,7 @@ impl Store {
         }
     }
 
-    /// Stores an entry; never waits. What does not fit is dropped and counted; says whether it fitted.
+    /// Queues an entry without waiting; returns whether there was room. Otherwise it is dropped and counted.
     pub fn put(&self, entry: StoreEntry) -> bool {
         let Some(RunningStore { queue, status, .. }) = &self.0 else { return false };
         let fits = queue.put(entry);
@@ -114,18 +114,20 @@ fn retention_limits(settings: &StoreSettings) -> RetentionLimits {
     }
 }
 
-/// Imports points into the store in this directory, which no daemon writes to; it is created where there is none.
+///
+/// Imports points into the store in this directory, which is created if needed.
 ///
 /// # Errors
-/// When the store cannot be written, or a daemon writes to it.
+/// If the store cannot be written, or a daemon writes to it.
 pub fn import(directory: &Path, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
     alone(directory, |database| database.import(bygone))
 }
 
-/// Writes entries to the store in this directory, which no daemon writes to.
+///
+/// Writes entries to the store in this directory.
 ///
 /// # Errors
-/// When there is no store, it cannot be written, or a daemon writes to it.
+/// If there is no store, it cannot be written, or a daemon writes to it.
 pub fn amend(directory: &Path, entries: &[StoreEntry]) -> Result<(), StoreError> {
     let path = directory.join(FILE);
     if !path.exists() {
@@ -134,7 +136,7 @@ pub fn amend(directory: &Path, entries: &[StoreEntry]) -> Result<(), StoreError>
     alone(directory, |database| database.write(entries).map(drop))
 }
 
-/// Does something with a store that no daemon writes to.
+/// Runs a function on a store, locked against the daemon.
 fn alone<T>(
     directory: &Path,
     work: impl FnOnce(&mut Database) -> Result<T, StoreError>,

@@ -11,7 +11,7 @@ use super::store_entry::SubjectEntry;
 use crate::reading::{Subject, Timestamp};
 use crate::report::LearnedPoint;
 
-/// Names of signals by the number of their layout.
+/// Names of signals by number of their layout.
 pub(super) type Layouts = BTreeMap<i64, Arc<[String]>>;
 
 /// Writes a point with the highest score since the previous one.
@@ -43,7 +43,7 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// The number of a layout, which is created where there is none.
+/// The number of a layout, which is created if it is new.
 pub(super) fn layout(connection: &Connection, subject: &Subject, names: &[&str]) -> Result<i64, StoreError> {
     let row = params![subject.kind().name(), serde_json::Value::from(names).to_string()];
     let found = connection
@@ -68,7 +68,7 @@ pub(super) fn layouts(connection: &Connection) -> Result<Layouts, StoreError> {
 /// The columns that [`point`] reads.
 pub(super) const POINT: &str = "id, at, kind, subject, anomalous, weight, layout, \"values\", score";
 
-/// A point; nothing when the row is corrupt.
+/// A point; `None` if the row is corrupt.
 pub(super) fn point(row: &Row<'_>, layouts: &Layouts) -> Result<Option<PointRow>, rusqlite::Error> {
     let (subject, signals) = (subject_of(row, 2)?, layouts.get(&row.get(6)?));
     let (Some(subject), Some(signals)) = (subject, signals) else { return Ok(None) };
@@ -89,7 +89,7 @@ pub(super) fn point(row: &Row<'_>, layouts: &Layouts) -> Result<Option<PointRow>
 /// The columns that [`score`] reads.
 pub(super) const SCORE: &str = "id, at, kind, subject, score, momentary, is_anomaly, confidence";
 
-/// A score; nothing when the row is corrupt.
+/// A score; `None` if the row is corrupt.
 pub(super) fn score(row: &Row<'_>) -> Result<Option<ScoreRow>, rusqlite::Error> {
     let Some(subject) = subject_of(row, 2)? else { return Ok(None) };
     let score = row.get(4)?;
@@ -113,7 +113,7 @@ pub(super) fn packed(values: &[f64], missing: &[bool]) -> Vec<u8> {
     bytes
 }
 
-/// The values of a point and whether each is missing; nothing when there are not `count` of them.
+/// The values of a point, and whether each is missing; `None` unless there are `count` of them.
 pub(super) fn unpacked(bytes: &[u8], count: usize) -> Option<(Vec<f64>, Vec<bool>)> {
     let (floats, bits) = bytes.split_at_checked(count.checked_mul(4)?)?;
     if bits.len() != count.div_ceil(8) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::store_entry::StoreEntry;
 use crate::clock;
 
-/// Most entries that wait for the thread of the store; a further one is dropped and counted.
+/// Largest number of entries that wait for the writer thread; further ones are dropped and counted.
 pub const QUEUE_MAX: usize = 512;
 
 #[derive(Debug, Default)]
@@ -18,13 +18,13 @@ pub(super) struct StoreQueue {
 #[derive(Debug, Default)]
 struct QueueState {
     entries: Vec<StoreEntry>,
-    /// Whether the entries are not to wait for the next commit.
+    /// Whether the entries must be committed at once.
     is_urgent: bool,
     is_closed: bool,
 }
 
 impl StoreQueue {
-    /// Adds an entry; says whether there was room.
+    /// Adds an entry; returns whether there was room.
     pub(super) fn put(&self, entry: StoreEntry) -> bool {
         let mut state = self.lock();
         if state.is_closed || state.entries.len() >= QUEUE_MAX {
@@ -38,13 +38,14 @@ impl StoreQueue {
         true
     }
 
-    /// Takes no more entries.
+    /// Closes the queue to new entries.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_one();
     }
 
-    /// Waits until the instant, an urgent entry or the end; gives the entries so far, and whether the queue is closed.
+    /// Waits until the deadline, an urgent entry or the end; returns the entries so far, and whether the queue is
+    /// closed.
     pub(super) fn wait(&self, until: Instant) -> (Vec<StoreEntry>, bool) {
         let mut state = self.lock();
         loop {
@@ -58,7 +59,7 @@ impl StoreQueue {
         }
     }
 
-    /// Nothing that holds the lock can panic in between, so that the state is whole.
+    /// No holder of the lock can panic, so the state is consistent.
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -24,7 +24,7 @@ use crate::explanation::EpisodeRecord;
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 
-/// Rows of a page: small ones, and those with blocks of readings.
+/// Number of rows in a page: of small rows, and of rows with blocks of readings.
 const PAGE_ROWS: u32 = 1_024;
 const PAGE_BLOCKS: u32 = 16;
 
@@ -33,12 +33,13 @@ const PAGE_BLOCKS: u32 = 16;
 pub struct StoreReader(Connection);
 
 impl StoreReader {
-    /// Opens the store in this directory. Where the disk is full or read-only, it is read without writing anything.
+    ///
+    /// Opens the store in this directory. On a full or read-only disk, it is read without writing.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read.
+    /// If there is no store, or it cannot be read.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        // SQLite is told to follow no links, which holds for directories too.
+        // SQLite is configured to follow no links, including directories.
         let directory = match directory.canonicalize() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(StoreError::None { path: directory.join(FILE) });
@@ -48,11 +49,12 @@ impl StoreReader {
         Ok(Self(schema::open_to_read(&directory.join(FILE))?))
     }
 
-    /// Gives the readings of a span to `each` in the order in which they were made, without series of other metrics than
-    /// these. Corrupt blocks are left out and counted.
+    ///
+    /// Passes the readings of a time range to `each`, oldest first, with series of these metrics only. Corrupt blocks
+    /// are skipped and counted.
     ///
     /// # Errors
-    /// When the store cannot be read, or `each` fails.
+    /// If the store cannot be read, or `each` fails.
     pub fn readings<E: From<StoreError>>(
         &self,
         between: TimeRange,
@@ -87,10 +89,11 @@ impl StoreReader {
         Ok(left_out)
     }
 
-    /// Gives the points of a span to `each`, the oldest first; of all subjects or of one.
+    ///
+    /// Passes the points of a time range to `each`, oldest first; of all subjects or one.
     ///
     /// # Errors
-    /// When the store cannot be read, or `each` fails.
+    /// If the store cannot be read, or `each` fails.
     pub fn points<E: From<StoreError>>(
         &self,
         between: TimeRange,
@@ -101,7 +104,7 @@ impl StoreReader {
         let mut left_out = Skipped::default();
         let (from, to) = between.bounds();
         let of = subject.map(|it| (it.kind().name(), it.name()));
-        // Without a subject these are compared to themselves.
+        // Without a subject, the statement compares columns with themselves.
         let (kind, name) = of.unwrap_or_default();
         let of = if of.is_some() { "kind = ?3 AND subject = ?4" } else { "?3 = ?4" };
         let sql = format!(
@@ -127,10 +130,11 @@ impl StoreReader {
         Ok(left_out)
     }
 
-    /// Gives the scores of a span to `each`, the oldest first.
+    ///
+    /// Passes the scores of a time range to `each`, oldest first.
     ///
     /// # Errors
-    /// When the store cannot be read, or `each` fails.
+    /// If the store cannot be read, or `each` fails.
     pub fn scores<E: From<StoreError>>(
         &self,
         between: TimeRange,
@@ -147,9 +151,9 @@ impl StoreReader {
         })
     }
 
-    /// Gives the rows of a table to `each`, page by page, up to the newest of now. The first row is found by the column of
-    /// its time. The statement has these parameters: the number of the last row of the page before, that of the newest
-    /// row, `parameters`, and the length of a page.
+    /// Passes the rows of a table to `each`, page by page, up to the row that is newest at the start. The first row is
+    /// found by its time. Parameters of the statement: number of the last row of the previous page, number of the
+    /// newest row, `parameters`, and page length.
     fn pages<T, E: From<StoreError>>(
         &self,
         (table, time, from): (&str, &str, f64),
@@ -175,7 +179,8 @@ impl StoreReader {
         }
     }
 
-    /// The episodes that overlap a span, the oldest first.
+    ///
+    /// The episodes that overlap a time range, oldest first.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -187,7 +192,8 @@ impl StoreReader {
         Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
     }
 
-    /// The episode of a subject that began within this second.
+    ///
+    /// The episode of a subject that started in this second.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -199,17 +205,19 @@ impl StoreReader {
         Ok(statement.query_row(of, episode).optional()?)
     }
 
+    ///
     /// The newest snapshot of this format.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn snapshot(&self, format: &str) -> Result<Option<SnapshotRow>, StoreError> {
         let sql = format!("{} WHERE format = ?1 ORDER BY id DESC LIMIT 1", snapshots());
         Ok(self.0.query_row(&sql, [format], snapshot).optional()?)
     }
 
-    /// The snapshots that explain an episode, the oldest first: the one that its readings begin with, and those with a
-    /// cause since.
+    ///
+    /// The snapshots that reproduce an episode, oldest first: the one before its readings, and those with a cause
+    /// since.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -223,10 +231,11 @@ impl StoreReader {
         Ok(statement.query_map([from, to], snapshot)?.collect::<Result<_, _>>()?)
     }
 
-    /// The state of a subject that was evicted, by its kind and its stable identity.
+    ///
+    /// The state of an evicted subject, by its kind and identity.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn subject_state(
         &self,
         kind: SubjectKind,
@@ -249,57 +258,63 @@ impl StoreReader {
         Ok(self.0.query_row(&sql, [kind.name(), identity], row).optional()?)
     }
 
+    ///
     /// The subjects with stored points.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn subjects(&self) -> Result<BTreeSet<Subject>, StoreError> {
         let mut statement = self.0.prepare("SELECT DISTINCT kind, subject FROM points")?;
         let subjects = statement.query_map([], |row| subject_of(row, 0))?;
         Ok(subjects.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
+    ///
     /// Time of the newest point of a subject.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT max(at) FROM points INDEXED BY points_subject WHERE kind = ?1 AND subject = ?2";
         let of = params![subject.kind().name(), subject.name()];
         Ok(self.0.query_row(sql, of, |row| row.get::<_, Option<f64>>(0))?.map(Timestamp))
     }
 
+    ///
     /// Time of the newest reading.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn newest_reading(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT last_at FROM readings ORDER BY id DESC LIMIT 1";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
     }
 
-    /// All models of the registry, the oldest first.
+    ///
+    /// All models of the registry, oldest first.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
         let sql = format!("{} WHERE state <> ?1 ORDER BY created, id", models());
         let mut statement = self.0.prepare(&sql)?;
         Ok(statement.query_map([RECORDED], model)?.collect::<Result<_, _>>()?)
     }
 
-    /// One model, also one that is kept for episodes only.
+    ///
+    /// One model, including those kept only for episodes.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn model(&self, id: &str) -> Result<Option<ModelRow>, StoreError> {
         Ok(self.0.query_row(&format!("{} WHERE id = ?1", models()), [id], model).optional()?)
     }
 
-    /// The normal range of each signal.
+    ///
+    /// The baseline of each signal.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn baselines(&self) -> Result<Vec<BaselineRow>, StoreError> {
         let mut statement = self.0.prepare(
             "SELECT kind, subject, signal, mean, stddev, min, max, sample_count, last_updated, p95, p99 \
@@ -309,10 +324,11 @@ impl StoreReader {
         Ok(baselines.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
-    /// The markers of a kind, the oldest first.
+    ///
+    /// The markers of a kind, oldest first.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn markers(&self, kind: &str) -> Result<Vec<MarkerRow>, StoreError> {
         let mut statement =
             self.0.prepare("SELECT at, kind, text FROM markers WHERE kind = ?1 ORDER BY id")?;
@@ -322,17 +338,18 @@ impl StoreReader {
         Ok(statement.query_map([kind], row)?.collect::<Result<_, _>>()?)
     }
 
-    /// Whether learning is on.
+    ///
+    /// Whether learning is enabled.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn is_learning(&self) -> Result<bool, StoreError> {
         Ok(self.markers(LEARNING)?.last().is_none_or(|it| it.text != "off"))
     }
 }
 
-/// A column of large values as it is read: one that is too large to be what it claims is empty. SQLite knows the length
-/// without reading the value.
+/// Selects a column of large values, but empty if too large to be valid. SQLite knows the length without reading the
+/// value.
 fn bounded(column: &str) -> String {
     format!("CASE WHEN length({column}) <= {} THEN {column} ELSE x'' END", schema::VALUE_BYTES_MAX)
 }

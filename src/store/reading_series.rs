@@ -18,7 +18,7 @@ pub(super) struct ReadingSeries {
 }
 
 impl SeriesList {
-    /// Becomes the list of this reading.
+    /// Updates the list to that of this reading.
     pub(super) fn follow(&mut self, reading: &Reading) {
         let mut known = self.0.iter();
         let same = samples(reading).all(|(subject, sample)| {

@@ -1,62 +1,63 @@
+//!
 //! Retention: deletes rows that are too old, and the oldest rows if the store is too large.
 //!
-//! A pass deletes a bounded number of rows. So it is short, and a wrong clock costs little history.
+//! A pass deletes a bounded number of rows. So it is short, and a wrong clock deletes little history.
 
 use rusqlite::{Connection, params};
 
 use super::error::StoreError;
 use super::statements::{self, EXPLAINING};
 
-/// How much is kept.
+/// Limits of the retention.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct RetentionLimits {
     /// Bytes of the database with its log.
     pub(super) bytes: u64,
-    /// Bytes of readings and snapshots that are kept longer to explain episodes.
+    /// Bytes of readings and snapshots that are kept longer to reproduce episodes.
     pub(super) episode_bytes: u64,
-    /// Seconds for readings.
+    /// Age of readings, in seconds.
     pub(super) readings: f64,
-    /// Seconds for points, episodes, markers and states of subjects.
+    /// Age of points, episodes, markers and states of subjects, in seconds.
     pub(super) points: f64,
 }
 
-/// Most rows of each table that one pass deletes because of their age.
+/// Largest number of rows of each table that one pass deletes because of their age.
 const ROWS_MAX: i64 = 1_500;
-/// Most steps in which one pass makes room.
+/// Largest number of steps in which one pass makes space.
 const STEPS_MAX: usize = 500;
-/// Share of the bytes of the database from which on a pass makes room.
+/// Share of the database size from which a pass makes space.
 const FULL_SHARE: f64 = 0.95;
-/// Most bytes that are reserved for the log.
+/// Largest size reserved for the write-ahead log.
 const LOG_BYTES_MAX: u64 = 8 << 20;
-/// Most pages that one pass gives back to the file system.
+/// Largest number of pages that one pass returns to the file system.
 const VACUUM_PAGES_MAX: i64 = 256;
-/// Unused pages that stay in the file, because they are soon used again.
+/// Number of unused pages that stay in the file, because they are soon reused.
 const UNUSED_PAGES_MAX: i64 = 256;
 
-/// Condition of the readings that explain no episode.
+/// Condition of the readings that no episode needs.
 const NOT_EXPLAINING: &str = "NOT EXISTS (SELECT 1 FROM episodes WHERE keep_from <= readings.last_at \
                               AND coalesce(keep_to, 9e99) >= readings.first_at)";
 
 impl RetentionLimits {
-    /// Bytes of the log at most; the database has the rest.
+    /// Largest size of the write-ahead log; the rest is for the database.
     pub(super) fn log_bytes(&self) -> u64 {
         (self.bytes / 4).min(LOG_BYTES_MAX)
     }
 
-    /// Bytes of the database at most.
+    /// Largest size of the database.
     pub(super) fn database_bytes(&self) -> u64 {
         self.bytes - self.log_bytes()
     }
 }
 
-/// Lets SQLite refuse to grow the database beyond its share; a database that is larger already stays as it is.
+/// Makes SQLite refuse to grow the database beyond its size; a larger database stays as it is.
 pub(super) fn limit(connection: &Connection, keep: &RetentionLimits) -> Result<(), StoreError> {
     let page_bytes: i64 = pragma(connection, "page_size")?;
     let pages = i64::try_from(keep.database_bytes()).unwrap_or(i64::MAX) / page_bytes.max(1);
     Ok(connection.pragma_update(None, "max_page_count", pages.max(1))?)
 }
 
-/// Whether room has to be made before so many bytes more are written.
+/// Whether space must be made before this many more bytes are written.
 pub(super) fn is_full(
     connection: &Connection,
     keep: &RetentionLimits,
@@ -87,8 +88,8 @@ pub(super) fn prune(connection: &Connection, keep: &RetentionLimits, now: f64) -
     make_room(connection, keep, 0)
 }
 
-/// Releases the oldest episode where the rows that explain episodes are too many bytes. The next pass deletes them and
-/// counts again.
+/// Releases the oldest episode if the rows for episodes exceed their size. The next pass deletes them and measures
+/// again.
 fn release_beyond(connection: &Connection, keep: &RetentionLimits, readings: f64) -> Result<(), StoreError> {
     let readings: i64 = connection.query_row(
         "SELECT coalesce(sum(length(block)), 0) FROM readings WHERE last_at < ?1",
@@ -103,7 +104,7 @@ fn release_beyond(connection: &Connection, keep: &RetentionLimits, readings: f64
     Ok(())
 }
 
-/// Keeps nothing longer for the oldest episode; gives the number of episodes released.
+/// Releases the rows kept for the oldest episode; returns the number of episodes released.
 fn release_oldest(connection: &Connection) -> Result<usize, StoreError> {
     let released = connection.execute(
         "UPDATE episodes SET keep_from = NULL, keep_to = NULL WHERE id = \
@@ -114,8 +115,8 @@ fn release_oldest(connection: &Connection) -> Result<usize, StoreError> {
     Ok(released)
 }
 
-/// Deletes until the database has room for so many bytes: readings, what explains episodes, older snapshots, states of subjects that
-/// are gone, points; the oldest first.
+/// Deletes until the database has space for this many bytes: readings, rows for episodes, older snapshots, states of
+/// gone subjects, points; each oldest first.
 pub(super) fn make_room(
     connection: &Connection,
     keep: &RetentionLimits,
@@ -157,14 +158,14 @@ fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
     Ok(connection.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| row.get(0))?)
 }
 
-/// Gives unused pages back to the file system, a bounded number at a time.
+/// Returns unused pages to the file system, in bounded steps.
 pub(super) fn vacuum(connection: &Connection) -> Result<(), StoreError> {
     if pragma(connection, "freelist_count")? <= UNUSED_PAGES_MAX {
         return Ok(());
     }
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES_MAX})"))?;
     let mut rows = statement.query([])?;
-    // Each step gives back one page.
+    // Each step returns one page.
     while rows.next()?.is_some() {}
     Ok(())
 }

@@ -25,7 +25,7 @@ fn open(directory: &Path, keep: RetentionLimits) -> Database {
     Database::open(&directory.join("hostnorm.db"), keep, false).unwrap()
 }
 
-/// A reading of noise, some thousand bytes; in an episode since its beginning, where there is one.
+/// A reading of noise, some thousand bytes; inside an episode if `since` is given.
 fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreEntry {
     let mut reading = Reading::new(Timestamp(at));
     for series in 0..200_u64 {
@@ -56,7 +56,7 @@ fn snapshot(at: f64) -> StoreEntry {
     })
 }
 
-/// A day with a reading each minute, a snapshot each ten, and an episode at 6 h that lasts for 5 min.
+/// A day with a reading every minute, a snapshot every ten minutes, and an episode at 6 h that lasts for 5 min.
 fn day(directory: &Path) -> Database {
     let mut db = open(directory, KEEP);
     let began = 6.0 * HOUR;
@@ -99,7 +99,7 @@ fn old_rows_are_deleted_and_those_that_explain_an_episode_stay() {
     let mut db = day(directory.path());
     passes(&mut db);
     let found = times(directory.path());
-    // The newest snapshot that is ten minutes older than the onset is that of 5:45.
+    // The newest snapshot at least ten minutes before the start is that of 5:45.
     let (from, to) = (6.0 * HOUR - 900.0, 6.0 * HOUR + 900.0);
     let expect = |at: &f64| (from..=to).contains(at) || *at >= 22.0 * HOUR;
     let expect: Vec<f64> = (0..24 * 60).map(|it| f64::from(it) * 60.0).filter(expect).collect();
@@ -109,7 +109,7 @@ fn old_rows_are_deleted_and_those_that_explain_an_episode_stay() {
     assert_eq!((episode.keep_from, episode.keep_to), (Some(from), Some(to)));
     assert_eq!(reader.snapshots_of(&episode).unwrap()[0].at, Timestamp(from));
     drop((db, reader));
-    // Too little room for it: the episode itself stays, what explains it goes.
+    // Too little space: the episode stays, its readings and snapshots go.
     passes(&mut open(directory.path(), RetentionLimits { episode_bytes: 1_000, ..KEEP }));
     assert_eq!(times(directory.path()).first(), Some(&(22.0 * HOUR)));
     let reader = StoreReader::open(directory.path()).unwrap();
@@ -143,7 +143,7 @@ fn database_and_log_stay_within_their_bytes() {
     const BYTES: u64 = 8 << 20;
     let directory = tempfile::tempdir().unwrap();
     let mut db = open(directory.path(), RetentionLimits { bytes: BYTES, ..KEEP });
-    // A reader that never ends its transaction, at first.
+    // A reader that does not end its transaction, at first.
     let stuck = rusqlite::Connection::open(directory.path().join("hostnorm.db")).unwrap();
     stuck.execute_batch("BEGIN; SELECT count(*) FROM readings").unwrap();
     let (mut largest, mut refused) = (0, 0);
@@ -191,7 +191,7 @@ fn series_without_stored_readings_are_deleted_and_their_numbers_not_reused() {
     db.write(&[tick(0.0, None, None)]).unwrap();
     db.prune(0.0).unwrap();
     db.write(&[other(30.0 * HOUR)]).unwrap();
-    // The first pass still counts the series as used, as they were since the pass before.
+    // The first pass still counts the series as used, because they were used since the previous pass.
     (0..2).for_each(|_| db.prune(30.0 * HOUR).unwrap());
     let connection = rusqlite::Connection::open(directory.path().join("hostnorm.db")).unwrap();
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));

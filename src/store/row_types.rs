@@ -7,25 +7,24 @@ use crate::signal::Signal;
 use crate::window::Point;
 use rusqlite::Row;
 
-/// Kind of the markers that say whether learning is on.
+/// Kind of the markers for enabled or paused learning.
 pub const LEARNING: &str = "learning";
 
-/// Kind of the markers that say that points came from another source.
+/// Kind of the markers for imported points.
 pub const IMPORTED: &str = "imported";
 
-/// Seconds before the onset and after the end that belong to an episode. A state that is younger at the onset may have
-/// learned it.
+/// Seconds before the start and after the end that belong to an episode. A later snapshot may have learned its start.
 pub const AROUND_SECONDS: f64 = 600.0;
 
 /// Before all times, as a finite number.
 pub(super) const BEGINNING: f64 = -1e300;
 
-/// A span of time; both ends are included.
+/// A time range; both ends are included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeRange {
-    /// The first instant.
+    /// Start of the range.
     pub from: Timestamp,
-    /// The last instant.
+    /// End of the range.
     pub to: Timestamp,
 }
 
@@ -67,7 +66,7 @@ pub struct PointRow {
     pub score: Option<f64>,
     /// Names of the signals, one for each value.
     pub signals: Arc<[String]>,
-    /// The values; a missing one is the last that was known.
+    /// The values; a missing one is the last known value.
     pub values: Vec<f64>,
     /// Whether each value is missing.
     pub missing: Vec<bool>,
@@ -115,22 +114,22 @@ pub struct BaselineRow {
     pub p99: f64,
 }
 
-/// The whole state of the engine at an instant, as bytes that the store does not interpret.
+/// A snapshot of the engine, as bytes that the store does not interpret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SnapshotRow {
     /// Time of the last reading in it.
     pub at: Timestamp,
-    /// Only a program that asks for the same format can use it.
+    /// Only a program with the same snapshot format can use it.
     pub format: String,
     /// The model in use.
     pub model: Option<String>,
-    /// Event that changed the state besides readings, such as a new model; readings alone do not reproduce it.
+    /// Event beyond readings that changed the state, such as a new model; readings alone do not reproduce it.
     pub cause: Option<String>,
     /// The state.
     pub bytes: Vec<u8>,
 }
 
-/// The learned state of a subject that was evicted from memory, as bytes that the store does not interpret.
+/// The learned state of an evicted subject, as bytes that the store does not interpret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubjectStateRow {
     /// Kind of the subject.
@@ -139,30 +138,30 @@ pub struct SubjectStateRow {
     pub identity: String,
     /// Time of the eviction.
     pub at: Timestamp,
-    /// Only a program that asks for the same format can use it.
+    /// Only a program with the same snapshot format can use it.
     pub format: String,
     /// The state, at most [`SUBJECT_STATE_BYTES_MAX`](super::SUBJECT_STATE_BYTES_MAX) bytes.
     pub bytes: Vec<u8>,
 }
 
-/// A trained model with its card.
+/// A trained model with its evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRow {
-    /// Its identifier, a time stamp.
+    /// Its identifier, a timestamp.
     pub id: String,
-    /// Kind of the subjects that it judges.
+    /// Kind of the subjects that it scores.
     pub kind: String,
     /// Time of the training.
     pub created: Timestamp,
     /// current, shadow, retired, refused, …
     pub state: String,
-    /// Its card, as JSON.
+    /// Its evaluation, as JSON.
     pub evaluation: String,
     /// Digest of the bytes.
     pub digest: String,
     /// Version of the encoding of the bytes.
     pub format: i64,
-    /// The model; empty when the stored one is too large to be a model.
+    /// The model; empty if the stored one is too large to be valid.
     pub bytes: Vec<u8>,
 }
 
@@ -171,13 +170,13 @@ pub struct ModelRow {
 pub struct MarkerRow {
     /// Its time.
     pub at: Timestamp,
-    /// A word: learning, forget, …
+    /// Its kind: learning, forget, …
     pub kind: String,
     /// Details.
     pub text: String,
 }
 
-/// Points from another source, in the order of time.
+/// Points from another source, oldest first.
 #[derive(Debug, Clone)]
 pub struct BackfillPoints {
     /// Their subject.
@@ -197,7 +196,7 @@ pub struct BackfillMark {
     pub overlapping: usize,
 }
 
-/// The subject that two columns of a row name, kind first; absent for a kind that this program does not know.
+/// The subject in two columns of a row, kind first; absent for an unknown kind.
 pub(super) fn subject_of(row: &Row<'_>, column: usize) -> Result<Option<Subject>, rusqlite::Error> {
     let text = |column: usize| row.get_ref(column).map(|it| it.as_str().unwrap_or_default());
     Ok(subject(text(column)?, text(column + 1)?))

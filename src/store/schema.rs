@@ -13,28 +13,28 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::data_dir::{self, LOG};
 use super::error::StoreError;
 
-/// Marks a SQLite file as a store of hostnorm: "hnrm".
+/// Application ID of a SQLite file of hostnorm: "hnrm".
 const APPLICATION_ID: i64 = 0x686e_726d;
 const SCHEMA: &str = include_str!("schema.sql");
-/// Version of the schema. Nothing is migrated: a database of an older version is set aside.
+/// Version of the schema. There are no migrations: a database of an older version is set aside.
 pub(super) const VERSION: i64 = 4;
 
 /// Longest time that a statement of the daemon waits for another process.
 const BUSY: Duration = Duration::from_secs(1);
 /// The same for commands.
 const BUSY_OF_COMMANDS: Duration = Duration::from_secs(10);
-/// The log is moved into the database when it has so many pages: about once a minute.
+/// Number of pages after which the write-ahead log is checkpointed: about once a minute.
 const CHECKPOINT_PAGES: i64 = 64;
-/// The file of the log is cut to this when it starts again from its front.
+/// Size to which the log file is truncated when it restarts.
 const LOG_BYTES_MAX: i64 = 512 << 10;
-/// Pages that SQLite keeps in memory, in KiB; the default is 2,000.
+/// Page cache of SQLite, in KiB; its default is 2,000.
 const CACHE_KIB: i64 = 256;
-/// Longest value that is read or written, in bytes: a model, a state or a text.
+/// Largest value that is read or written, in bytes: a model, a state or a text.
 pub const VALUE_BYTES_MAX: i32 = crate::codec::BYTES_MAX as i32;
-/// A log with a whole transaction is longer than this: its header and the header of a page.
+/// A log with a complete transaction is longer than this: its header and that of one page.
 const LOG_HEADERS: u64 = 32 + 24;
 
-/// Opens a database for writing and creates it where there is none. `check` reads all of it for defects first.
+/// Opens a database for writing, or creates it. `check` runs a full integrity check first.
 pub(super) fn open(path: &Path, check: bool) -> Result<Connection, StoreError> {
     let is_empty = !data_dir::is_database_there(path)? || data_dir::size(path) == 0;
     let log = data_dir::suffixed(path, LOG);
@@ -42,7 +42,7 @@ pub(super) fn open(path: &Path, check: bool) -> Result<Connection, StoreError> {
     if is_empty && log_bytes > 0 {
         return Err(StoreError::CorruptLog { path: log });
     }
-    // SQLite would create it readable for everybody, and the others like it.
+    // SQLite would create it, and its other files, readable by everybody.
     data_dir::create_private(path)?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY)?;
     verify(&connection, path)?;
@@ -50,7 +50,7 @@ pub(super) fn open(path: &Path, check: bool) -> Result<Connection, StoreError> {
         check_integrity(&connection)?;
     }
     if is_empty {
-        // Has to precede the first table. In a database with tables it is a write, which would begin the log anew.
+        // Must precede the first table. In a database with tables it is a write, which would restart the log.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -77,18 +77,18 @@ fn create(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(transaction.commit()?)
 }
 
-/// Ends a connection that writes: moves the log into the database and deletes it, as far as readers allow.
+/// Closes a writing connection: checkpoints and deletes the log, as far as readers allow.
 pub(super) fn close(connection: &Connection) -> Result<(), StoreError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     checkpoint(connection)
 }
 
-/// Moves the log into the database and empties it, as far as readers allow.
+/// Checkpoints and truncates the log, as far as readers allow.
 pub(super) fn checkpoint(connection: &Connection) -> Result<(), StoreError> {
     Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
 }
 
-/// Opens a database for reading, beside a daemon that writes or without one.
+/// Opens a database for reading, beside a daemon or without one.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     if !data_dir::is_database_there(path)? || data_dir::size(path) == 0 {
         return Err(StoreError::None { path: path.to_owned() });
@@ -96,7 +96,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, BUSY_OF_COMMANDS);
     let opened = opened.and_then(|it| verify(&it, path).map(|()| it));
     let connection = match opened {
-        // The index of the log cannot be created or grown, as on a full disk. Nothing is written to read without one.
+        // The index of the log cannot be created or grown, as on a full disk. These ways of reading write nothing.
         Err(error) if error.is_disk() => {
             let connection = match data_dir::size(&data_dir::suffixed(path, LOG)) {
                 0 => immutable(path)?,
@@ -113,27 +113,27 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
-/// A connection that leaves the log alone when it is closed, so that nothing is lost of one that could not be read.
+/// A connection that keeps the log when it closes, so that an unreadable one is not lost.
 fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(busy)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
-    // A root that is read-only, as in a container, has no place for the temporary file of a large sort.
+    // A read-only root, as in a container, has no place for temporary files of large sorts.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
 }
 
-/// Opens a database that has no log and that nobody writes to.
+/// Opens a database without a log that nobody writes to.
 fn immutable(path: &Path) -> Result<Connection, StoreError> {
-    // Only these have a meaning in a URI (RFC 3986).
+    // Only these have a meaning in a URI path (RFC 3986).
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     connect(Path::new(&format!("file:{path}?immutable=1")), flags, BUSY)
 }
 
-/// Opens a database with its log, whose index is in the memory of this process: nobody else can use it meanwhile.
+/// Opens a database with its log, whose index is in the memory of this process: no other process can use it meanwhile.
 fn exclusive(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -145,7 +145,7 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
-/// Refuses a file of another program, of a newer hostnorm and of an older one.
+/// Refuses a file of another program, or of a newer or older hostnorm.
 fn verify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

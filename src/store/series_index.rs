@@ -14,36 +14,36 @@ use super::store_entry::TickEntry;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp, Values};
 
-/// Most series that are known; values of further ones are dropped and counted.
+/// Largest number of series; values of further ones are dropped and counted.
 pub(super) const SERIES_MAX: usize = 65_536;
 
-/// The last reading of a series is known to within this; series without stored readings are deleted after twice as long.
+/// Accuracy of the last-seen time of a series; series without stored readings are deleted after twice as long.
 const SEEN_SECONDS: f64 = 7_200.0;
 
 /// Kind, subject, metric and labels as JSON.
 type Key = (String, String, String, String);
 
-/// Turns readings into lines of blocks.
+/// Converts readings to lines of blocks.
 #[derive(Debug, Default)]
 pub(super) struct SeriesIndex {
     known: BTreeMap<Key, u32>,
     /// The series of the last reading, …
     list: SeriesList,
-    /// … their numbers, absent for those that are too many, …
+    /// … their numbers, absent beyond the maximum, …
     numbers: Vec<Option<u32>>,
-    /// … and the numbers that are not absent.
+    /// … and the numbers that are present.
     layout: Layout,
-    /// Numbers that were used since the table was told.
+    /// Numbers used since the table was last updated.
     used: BTreeSet<u32>,
 }
 
 impl SeriesIndex {
-    /// The index that the database holds.
+    /// Loads the index of a database.
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         Ok(Self { known: known(connection)?, ..Self::default() })
     }
 
-    /// The reading as a line, and the number of values that had to be dropped.
+    /// The reading as a line, and the number of dropped values.
     pub(super) fn line(
         &mut self,
         connection: &Connection,
@@ -93,7 +93,7 @@ impl SeriesIndex {
         Ok(Some(id))
     }
 
-    /// Notes which series were read lately, and deletes those without stored readings.
+    /// Records which series were read recently, and deletes those without stored readings.
     pub(super) fn prune(&mut self, connection: &Connection, now: f64) -> Result<(), StoreError> {
         let mut touch =
             connection.prepare_cached("UPDATE series SET last_seen = max(last_seen, ?1) WHERE id = ?2")?;
@@ -106,7 +106,7 @@ impl SeriesIndex {
             params![SEEN_SECONDS],
         )?;
         if deleted > 0 {
-            // There may be room for some that were too many.
+            // There may be room now for series that were dropped.
             (self.known, self.list) = (known(connection)?, SeriesList::default());
         }
         Ok(())
@@ -119,12 +119,12 @@ fn known(connection: &Connection) -> Result<BTreeMap<Key, u32>, StoreError> {
     Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
 }
 
-/// Turns lines of blocks into readings.
+/// Converts lines of blocks to readings.
 #[derive(Debug)]
 pub(super) struct SeriesNames(BTreeMap<u32, (Subject, &'static Metric, Labels)>);
 
 impl SeriesNames {
-    /// The series of these metrics that the database holds.
+    /// Loads the series of these metrics from a database.
     pub(super) fn load(connection: &Connection, metrics: &[&'static Metric]) -> Result<Self, StoreError> {
         let by_name: BTreeMap<&str, &'static Metric> = metrics.iter().map(|it| (it.name, *it)).collect();
         let mut statement = connection.prepare("SELECT id, kind, subject, metric, labels FROM series")?;
@@ -140,7 +140,7 @@ impl SeriesNames {
         Ok(Self(series))
     }
 
-    /// The reading of a line, and the number of its values whose series are not known.
+    /// The reading of a line, and the number of its values with unknown series.
     pub(super) fn reading(&self, line: &BlockSeries) -> (Reading, u64) {
         let mut unknown = 0;
         let mut reading = Reading::new(Timestamp(line.at));
@@ -150,7 +150,7 @@ impl SeriesNames {
                 unknown += 1;
                 continue;
             };
-            // The series of a subject are neighbors, so that the map is searched once for each subject.
+            // The series of a subject are adjacent, so the map is searched once per subject.
             if newest.as_ref().is_none_or(|(newest, _)| *newest != subject) {
                 if let Some((subject, values)) = newest.take() {
                     reading.subjects.insert(subject.clone(), values);
@@ -168,7 +168,7 @@ impl SeriesNames {
     }
 }
 
-/// The label values in the order of the metric; nothing when it has other labels today.
+/// The label values in the order of the metric; `None` if its labels differ today.
 fn labels_of(metric: &Metric, json: &str) -> Option<Labels> {
     let named: Map<String, Value> = serde_json::from_str(json).ok()?;
     if named.len() != metric.labels.len() {

@@ -1,4 +1,4 @@
-//! The directory of the store: from the settings, else the standard place for services, else none.
+//! The directory of the store: from the settings, else the standard directory for services, else none.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 use crate::byte_size::ByteSize;
 use crate::duration::HumanDuration;
 
-/// Where and how much is stored.
+/// Location and size of the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoreSettings {
     /// A directory, `auto`, or `off`.
     pub path: PathBuf,
-    /// Bytes of the whole file at most.
+    /// Largest size of the whole store.
     pub max_bytes: ByteSize,
-    /// How long rows are kept.
+    /// Age up to which rows are kept.
     pub retention: Retention,
-    /// Bytes of readings that are kept beyond their time for episodes.
+    /// Size of readings that are kept longer for episodes.
     pub episode_bytes: ByteSize,
-    /// How often is committed.
+    /// Interval between commits.
     pub commit_interval: HumanDuration,
 }
 
-/// How long rows are kept.
+/// Age up to which rows are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retention {
     /// Of raw readings.
@@ -44,30 +44,31 @@ impl Default for StoreSettings {
     }
 }
 
-/// Where services keep their state.
+/// The standard directory.
 const AUTO: &str = "auto";
-/// Nowhere.
+/// No store.
 const OFF: &str = "off";
-/// Where packages and the image keep the state; used where it exists.
+/// State directory of packages and of the image; used if it exists.
 const SYSTEM: &str = "/var/lib/hostnorm";
-/// What is appended to directories that many programs share.
+/// Subdirectory in a directory that several programs share.
 const OWN: &str = "hostnorm";
 
-/// Where the store is.
+/// Location of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreLocation {
-    /// Nothing is stored: the settings want it so.
+    /// Disabled by the settings.
     Off,
-    /// Nothing is stored: no directory is known.
+    /// No directory is known.
     Nowhere,
     /// In this directory.
     Directory(PathBuf),
 }
 
 impl StoreSettings {
-    /// Where the store is, given these variables of the environment and the directory of the package, if it exists.
     ///
-    /// The daemon and all commands ask here, so that they agree on one place.
+    /// The location, given environment variables and the state directory of the package, if it exists.
+    ///
+    /// The daemon and all commands use this function, so that they agree.
     pub fn location(&self, variable: impl Fn(&str) -> Option<OsString>) -> StoreLocation {
         let system = Path::new(SYSTEM);
         self.location_beside(system.is_dir().then_some(system), variable)
@@ -84,7 +85,7 @@ impl StoreSettings {
             _ => return StoreLocation::Directory(self.path.clone()),
         }
         let path = |name: &str| variable(name).filter(|it| !it.is_empty()).map(PathBuf::from);
-        // systemd gives several directories with colons between them where a unit has several.
+        // For a unit with several directories, systemd separates them by colons.
         if let Some(directories) = path("STATE_DIRECTORY") {
             let first = directories.to_str().and_then(|it| it.split(':').next()).map(PathBuf::from);
             return StoreLocation::Directory(first.unwrap_or(directories));
@@ -92,7 +93,7 @@ impl StoreSettings {
         if let Some(system) = system {
             return StoreLocation::Directory(system.to_owned());
         }
-        // The specification wants relative paths to be ignored.
+        // The XDG specification says to ignore relative paths.
         let state = path("XDG_STATE_HOME").filter(|it| it.is_absolute());
         let home = || path("HOME").filter(|it| it.is_absolute()).map(|it| it.join(".local/state"));
         match state.or_else(home) {

@@ -10,20 +10,20 @@ use super::row_types::{
 use crate::clock;
 use crate::window::Point;
 
-/// Most snapshots that are kept besides those that explain an episode.
+/// Largest number of snapshots, besides those that reproduce an episode.
 const SNAPSHOTS_MAX: i64 = 3;
-/// Most snapshots with a cause that are kept for the next episode.
+/// Largest number of snapshots with a cause kept for the next episode.
 const CAUSED_MAX: i64 = 8;
-/// Most states of evicted subjects.
+/// Largest number of states of evicted subjects.
 pub const SUBJECT_STATES_MAX: i64 = 4_096;
 /// Largest state of a subject, in bytes; a larger one is not stored.
 pub const SUBJECT_STATE_BYTES_MAX: usize = 4 << 20;
 
-/// Condition of the snapshots that explain an episode: the one at its beginning and those with a cause since.
+/// Condition of the snapshots that reproduce an episode: the one before its readings, and those with a cause since.
 pub(super) const EXPLAINING: &str = "EXISTS (SELECT 1 FROM episodes WHERE keep_from = snapshots.at OR \
     (snapshots.cause IS NOT NULL AND snapshots.at BETWEEN keep_from AND coalesce(keep_to, 9e99)))";
 
-/// State of a model that is kept only for the episodes that it judged.
+/// State of a model that is kept only for the episodes that it scored.
 pub(super) const RECORDED: &str = "recorded";
 
 pub(super) fn baselines(connection: &Connection, rows: &[BaselineRow]) -> Result<(), StoreError> {
@@ -60,7 +60,7 @@ pub(super) fn snapshot(connection: &Connection, it: &SnapshotRow) -> Result<(), 
     delete_unneeded(connection)
 }
 
-/// Writes the state of a subject; the oldest are deleted where there are too many. Gives 1 when it is too large.
+/// Writes the state of a subject; the oldest ones are deleted if there are too many. Returns 1 if it is too large.
 pub(super) fn subject_state(connection: &Connection, it: &SubjectStateRow) -> Result<u64, StoreError> {
     if it.bytes.len() > SUBJECT_STATE_BYTES_MAX {
         return Ok(1);
@@ -135,8 +135,8 @@ pub(super) fn marker(connection: &Connection, it: &MarkerRow) -> Result<(), Stor
     Ok(())
 }
 
-/// Writes points of another source. Only points before the stored ones are taken, because what was measured here counts
-/// more. Snapshots without these points are deleted.
+/// Imports points from another source. Only points before the stored ones are imported, because local ones take
+/// precedence. Snapshots without these points are deleted.
 pub(super) fn import(connection: &Connection, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
     let subject = (bygone.subject.kind().name(), bygone.subject.name());
     let first: Option<f64> = connection.query_row(
@@ -150,7 +150,7 @@ pub(super) fn import(connection: &Connection, bygone: &BackfillPoints) -> Result
     if earlier.is_empty() {
         return Ok(imported);
     }
-    // Points are read in the order of their numbers, so these get numbers below all others.
+    // Points are read by ascending number, so these get numbers below all others.
     let lowest: Option<i64> = connection.query_row("SELECT min(id) FROM points", [], |row| row.get(0))?;
     let count = i64::try_from(earlier.len()).unwrap_or(i64::MAX);
     let begin = lowest.unwrap_or(1).saturating_sub(count);

@@ -1,4 +1,4 @@
-//! The health of the store, in atomics: its thread writes it, the loop exposes it.
+//! The health of the store in atomics: the writer thread sets it, the loop exposes it.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,10 +28,10 @@ static DROPPED: Metric = Metric::counter(
 /// Metrics of the store.
 pub static METRICS: &[&Metric] = &[&SUCCESS, &SIZE, &LAST_COMMIT, &ERRORS, &DROPPED];
 
-/// Time beyond two commit intervals after which a store that does not respond counts as failed.
+/// Time beyond two commit intervals after which an unresponsive store counts as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What can fail.
+/// Operations that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StoreOperation {
     Open,
@@ -63,10 +63,10 @@ pub(super) struct StoreStatus {
     started: Instant,
     /// Milliseconds from the start to the last sign of life.
     alive: AtomicU64,
-    /// Whether the log has it already that the store does not respond.
+    /// Whether the log already says that the store does not respond.
     is_logged: AtomicBool,
     size: AtomicU64,
-    /// Bits of seconds since the epoch; 0 before the first commit.
+    /// Bits of the time in seconds since the epoch; 0 before the first commit.
     last_commit: AtomicU64,
     errors: [AtomicU64; StoreOperation::ALL.len()],
     dropped: AtomicU64,
@@ -101,7 +101,7 @@ impl StoreStatus {
         self.state.store(WORKS, Ordering::Relaxed);
     }
 
-    /// An operation failed, which is a sign of life too.
+    /// Records a failed operation, which is a sign of life, too.
     pub(super) fn failed(&self, operation: StoreOperation) {
         self.errors[operation as usize].fetch_add(1, Ordering::Relaxed);
         self.lives();
@@ -118,7 +118,7 @@ impl StoreStatus {
         self.size.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether the store commits; nothing before it was opened, as long as that takes no longer than a commit may.
+    /// Whether the store commits; `None` before it is opened, unless that takes longer than a commit may.
     fn success(&self) -> Option<bool> {
         let alive = Duration::from_millis(self.alive.load(Ordering::Relaxed));
         let silence = self.started.elapsed().saturating_sub(alive);
@@ -166,7 +166,7 @@ mod tests {
         status.failed(StoreOperation::Write);
         assert_eq!(status.success(), Some(false));
         status.committed(Timestamp(1.0));
-        // As if it had been started long ago and been silent since.
+        // As if it had started long ago and been silent since.
         status.started = clock::instant().checked_sub(Duration::from_secs(60)).unwrap();
         assert_eq!(status.success(), Some(false));
         status.works();

@@ -8,16 +8,16 @@ use crate::explanation::Cause;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};
 
-/// One thing to write.
+/// One item to write.
 #[derive(Debug)]
 pub enum StoreEntry {
-    /// A reading and its judgements.
+    /// A reading with its assessments.
     Tick(TickEntry),
-    /// The normal range of each signal.
+    /// The baseline of each signal.
     Baselines(Vec<BaselineRow>),
-    /// The whole state.
+    /// A snapshot.
     Snapshot(SnapshotRow),
-    /// The state of a subject that was evicted; replaces an older one with the same identity.
+    /// The state of an evicted subject; replaces an older one with the same identity.
     SubjectState(SubjectStateRow),
     /// A model; replaces one with the same identifier.
     Model(ModelRow),
@@ -28,7 +28,7 @@ pub enum StoreEntry {
         /// current, shadow, retired, refused, …
         state: String,
     },
-    /// A model that is deleted unless an episode needs it.
+    /// A model to delete, unless an episode needs it.
     ModelGone {
         /// Identifier of the model.
         id: String,
@@ -40,7 +40,7 @@ pub enum StoreEntry {
 }
 
 impl StoreEntry {
-    /// Whether it replaces what was learned before: it is not written over a state that could not be read.
+    /// Whether it replaces earlier learned state. It then does not overwrite a state that could not be read.
     pub(super) fn is_learned(&self) -> bool {
         match self {
             Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) => true,
@@ -49,7 +49,7 @@ impl StoreEntry {
         }
     }
 
-    /// Bytes of the large value in it; 0 for entries without one.
+    /// Size of its large value, in bytes; 0 for entries without one.
     pub(super) fn bytes(&self) -> u64 {
         let bytes = match self {
             Self::Snapshot(it) => it.bytes.len(),
@@ -60,13 +60,13 @@ impl StoreEntry {
         bytes as u64
     }
 
-    /// Whether it is written soon, without waiting for the next commit.
+    /// Whether it is written at once, without waiting for the next commit.
     pub(super) fn is_urgent(&self) -> bool {
         matches!(self, Self::Model(_) | Self::Marker(_) | Self::SubjectState(_))
     }
 }
 
-/// A reading and its judgements.
+/// A reading with its assessments.
 #[derive(Debug)]
 pub struct TickEntry {
     pub(super) at: Timestamp,
@@ -76,7 +76,7 @@ pub struct TickEntry {
     pub(super) assessed: Vec<SubjectEntry>,
 }
 
-/// The judgement of one subject.
+/// The assessment of one subject.
 #[derive(Debug)]
 pub(super) struct SubjectEntry {
     pub(super) subject: Subject,

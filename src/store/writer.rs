@@ -1,7 +1,8 @@
+//!
 //! The writer thread: opens the store, restores the state, commits entries and retries on errors.
 //!
-//! Entries that could not be committed wait for the next commit, up to a bound; then the oldest readings are dropped and
-//! counted. So a full disk or a read-only directory costs history only.
+//! Entries that could not be committed wait for the next commit, up to a bound; then the oldest readings are dropped
+//! and counted. So a full disk or a read-only directory loses history only.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,19 +20,20 @@ use super::status::{StoreOperation, StoreStatus};
 use super::store_entry::StoreEntry;
 use crate::clock;
 
-/// Most entries that wait for a commit that succeeds; the oldest readings are dropped and counted.
+/// Largest number of entries that wait for a successful commit; beyond it, the oldest readings are dropped and
+/// counted.
 pub const PENDING_MAX: usize = 1_024;
 /// Time between two passes that delete old rows.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
-/// Time between two looks at the size of the files.
+/// Time between two measurements of the file sizes.
 const MEASURE_INTERVAL: Duration = Duration::from_mins(1);
-/// Time between two attempts to open or to read the store.
+/// Time between two attempts to open or read the store.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
-/// The same in commit intervals, where those are short.
+/// Upper bound of that time in commit intervals, if these are short.
 const RETRY_COMMITS: u32 = 10;
 
-/// Restores the state of the loop from a store that was opened, or is told why there is none to restore from. Called once
-/// for each database that is found in the directory, and again after an error.
+/// Restores the state of the loop from an opened store, or receives the error that prevents it. Called once for each
+/// database found in the directory, and again after an error.
 pub type Restore = Box<dyn FnMut(Result<&StoreReader, &StoreError>) -> Result<(), StoreError> + Send>;
 
 pub(super) struct StoreWriter {
@@ -41,15 +43,15 @@ pub(super) struct StoreWriter {
     pub(super) queue: Arc<StoreQueue>,
     pub(super) status: Arc<StoreStatus>,
     pub(super) restore: Restore,
-    /// Locked as long as this process writes to the store.
+    /// Locked while this process writes to the store.
     data_dir: Option<DataDir>,
     database: Option<Database>,
     pending: Vec<StoreEntry>,
-    /// The database from which the state was restored. Learned state is not written over one that was not read.
+    /// The database from which the state was restored. Learned state never overwrites a database that was not read.
     restored: Option<Identity>,
-    /// Whether the loop knows that there is nothing to restore from so far.
+    /// Whether the loop was informed that there is nothing to restore so far.
     is_told: bool,
-    /// Whether an error is in the log already.
+    /// Whether the current error has been logged.
     is_failing: bool,
     retry_at: Option<Instant>,
     prune_at: Instant,
@@ -104,7 +106,7 @@ impl StoreWriter {
         }
     }
 
-    /// Takes entries over; drops the oldest readings when there are too many.
+    /// Takes over entries; drops the oldest readings if there are too many.
     fn gather(&mut self, entries: Vec<StoreEntry>) {
         let is_restored = self.restored.is_some();
         self.pending.extend(entries.into_iter().filter(|it| is_restored || !it.is_learned()));
@@ -150,13 +152,13 @@ impl StoreWriter {
     fn measure(&mut self) {
         self.measure_at = clock::instant() + MEASURE_INTERVAL;
         if let (Some(data_dir), Some(database)) = (&self.data_dir, &self.database) {
-            // Not worth an error: the next look tries again.
+            // A failure has no consequence: the next measurement tries again.
             let _ = database.vacuum();
             self.status.measured(data_dir.bytes());
         }
     }
 
-    /// Opens the store and lets the loop restore its state, as far as both are not done.
+    /// Opens the store and restores the state, unless done.
     fn prepare(&mut self) {
         if let (Some(data_dir), Some(database)) = (&self.data_dir, &self.database)
             && !(data_dir.is_in_place() && database.is_in_place())
@@ -203,7 +205,7 @@ impl StoreWriter {
                 Err(error) if error.is_corrupt() => error,
                 Err(error @ StoreError::Older { .. }) => error,
                 Err(error @ StoreError::CorruptLog { .. }) if log_only => {
-                    // The database may be sound without its log; all of it is read to make sure.
+                    // The database may be intact without its log; a full integrity check decides.
                     check = true;
                     set_aside(data_dir, &aside, true, &error)?;
                     self.status.failed(StoreOperation::Open);
@@ -218,7 +220,7 @@ impl StoreWriter {
         Database::open(&path, self.limits, false)
     }
 
-    /// Lets the loop restore its state from the database that is there, unless it did.
+    /// Restores the state of the loop from the open database, unless done.
     fn restore(&mut self) {
         let path = self.directory.join(FILE);
         let found = self.database.as_ref().map_or_else(|| data_dir::identity(&path), Database::identity);
@@ -249,7 +251,7 @@ impl StoreWriter {
         clock::instant() + RETRY_INTERVAL.min(self.commit_interval * RETRY_COMMITS)
     }
 
-    /// After an error the database is opened again, so that what is remembered of it is what it holds.
+    /// Reopens the database after an error, so that cached state equals its content.
     fn failed(&mut self, operation: StoreOperation, error: &StoreError) {
         self.status.failed(operation);
         if let (Some(_), Some(data_dir)) = (self.database.take(), &self.data_dir)
@@ -270,7 +272,7 @@ impl StoreWriter {
     }
 }
 
-/// Renames the database, or its log alone, and says so.
+/// Renames the database, or only its log, and logs it.
 fn set_aside(data_dir: &DataDir, aside: &Path, log_only: bool, why: &StoreError) -> Result<(), StoreError> {
     data_dir.set_aside(aside, log_only)?;
     let (path, aside) = (data_dir.database(), aside.to_owned());

@@ -4,23 +4,23 @@ use super::error::NoTime;
 use crate::reading::Timestamp;
 use crate::window::VALUE_MAX;
 
-/// Seconds since 1970 that no table reaches, the year 5138; milliseconds do.
+/// Largest valid seconds since 1970, the year 5138; milliseconds exceed it.
 const SECONDS_MAX: f64 = 1e11;
 
-/// What a cell of a signal holds.
+/// Content of a signal's cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum CellValue {
-    /// A number, within bounds.
+    /// A valid number.
     Known(f64),
-    /// Nothing, or `NaN`.
+    /// Empty, or `NaN`.
     Missing,
-    /// A number that is infinite or beyond all measurements.
+    /// A number that is infinite or too large.
     Vast,
     /// Anything else.
     Text,
 }
 
-/// Reads a cell of a signal.
+/// Parses the cell of a signal.
 pub(super) fn number(cell: &[u8]) -> CellValue {
     let cell = cell.trim_ascii();
     if cell.is_empty() {
@@ -34,10 +34,11 @@ pub(super) fn number(cell: &[u8]) -> CellValue {
     }
 }
 
-/// Reads a timestamp: seconds since 1970, or RFC 3339.
+///
+/// Parses a timestamp: seconds since 1970, or RFC 3339.
 ///
 /// # Errors
-/// When it is something else.
+/// If it is something else.
 pub fn instant(cell: &[u8]) -> Result<Timestamp, NoTime> {
     let text = std::str::from_utf8(cell.trim_ascii()).map_err(|_| NoTime::Text)?;
     if text.is_empty() {

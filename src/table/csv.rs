@@ -1,4 +1,4 @@
-//! Splits bytes into the cells of a row: CSV (RFC 4180), in buffers of fixed size.
+//! Splits bytes into the cells of a row: CSV (RFC 4180), with buffers of fixed size.
 
 use std::io::{self, ErrorKind};
 
@@ -8,39 +8,39 @@ use super::error::TableProblem;
 use super::input_stream::InputStream;
 use super::{COLUMNS_MAX, LINE_BYTES_MAX};
 
-/// Most cells whose places are kept: the signals, the timestamp, and one that is too many.
+/// Largest number of cells stored: the signals, the timestamp, and one excess cell.
 const CELLS_MAX: usize = COLUMNS_MAX + 2;
 
-/// The rows of a stream, one after the other.
+/// Reads the rows of a stream.
 pub struct CsvReader {
     pub(super) stream: InputStream,
     csv: Reader,
-    /// The cells of one row without their quotes, one behind the other.
+    /// The cells of one row without quotes, concatenated.
     bytes: Vec<u8>,
-    /// Where each of them ends.
+    /// End of each cell.
     ends: Vec<usize>,
-    /// The line that is read next, from 1.
+    /// The next line, from 1.
     line: u64,
-    /// The byte that ended the last row: of `\r\n`, the parser takes the first only.
+    /// The byte that ended the last row: of `\r\n`, the parser consumes only the first.
     last: u8,
-    /// Lines without anything, which are skipped.
+    /// Number of empty lines skipped.
     pub(super) blank: u64,
 }
 
 /// The cells of one row.
 pub struct CsvCells<'a> {
-    /// Where it begins.
+    /// The line where the row starts.
     pub line: u64,
-    /// How many there are, be they kept or not.
+    /// Number of cells, including those not stored.
     pub count: usize,
-    /// Whether the row was too long to be kept.
+    /// Whether the row was too long to store.
     pub is_long: bool,
     bytes: &'a [u8],
     ends: &'a [usize],
 }
 
 impl<'a> CsvCells<'a> {
-    /// The cells in order; those of a row that is too long or too wide are not known.
+    /// The cells in order; none of a row that is too long or too wide.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
         self.ends.iter().scan(0, move |start, end| bytes.get(std::mem::replace(start, *end)..*end))
@@ -48,16 +48,17 @@ impl<'a> CsvCells<'a> {
 }
 
 impl CsvReader {
-    /// Before the first row.
+    /// Creates a reader at the first row.
     pub fn new(stream: InputStream) -> Self {
         let (bytes, ends) = (vec![0; LINE_BYTES_MAX], vec![0; CELLS_MAX]);
         Self { stream, csv: Reader::new(), bytes, ends, line: 1, last: 0, blank: 0 }
     }
 
-    /// The next row that is not blank.
+    ///
+    /// Reads the next row that is not blank.
     ///
     /// # Errors
-    /// When the stream cannot be read on, which is no [`TableProblem`] yet.
+    /// If the stream cannot be read; [`problem`](Self::problem) converts the error.
     pub fn read(&mut self) -> io::Result<Option<CsvCells<'_>>> {
         if !self.skip_blank()? {
             return Ok(None);
@@ -75,7 +76,7 @@ impl CsvReader {
             ended += cells;
             match result {
                 ReadRecordResult::InputEmpty => (),
-                // What is over a bound is read to the end of its row, and forgotten.
+                // The rest of a row beyond the maximum is read and discarded.
                 ReadRecordResult::OutputFull => (is_long, filled) = (true, 0),
                 ReadRecordResult::OutputEndsFull => (count, ended) = (count + ended, 0),
                 ReadRecordResult::Record => break,
@@ -87,17 +88,17 @@ impl CsvReader {
         Ok(Some(CsvCells { line, count: count + ended, is_long, bytes: &self.bytes[..filled], ends }))
     }
 
-    /// What an error means while rows are read.
+    /// Converts an error while reading rows.
     pub fn problem(&self, error: &io::Error) -> TableProblem {
         self.stream.problem(error)
     }
 
-    /// The line that would be read next.
+    /// The next line.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// Goes to the first byte of the next row; false at the end.
+    /// Skips to the first byte of the next row; returns false at the end.
     fn skip_blank(&mut self) -> io::Result<bool> {
         loop {
             let input = fill(&mut self.stream)?;
@@ -120,7 +121,7 @@ impl CsvReader {
 }
 
 fn fill(stream: &mut InputStream) -> io::Result<&[u8]> {
-    // In a loop of its own, as the borrow of what is returned would last beyond a `continue`.
+    // A separate loop, because the borrow of the result would last beyond a `continue`.
     while let Err(error) = stream.bytes.fill_buf() {
         if error.kind() != ErrorKind::Interrupted {
             return Err(error);

@@ -5,17 +5,17 @@ use std::fmt;
 use super::{COLUMNS_MAX, LINE_BYTES_MAX};
 use crate::window::VALUE_MAX;
 
-/// Most characters of a file's text that a message repeats.
+/// Largest number of characters of a file's text in a message.
 const QUOTED_MAX: usize = 40;
 
-/// What is wrong, and where.
+/// A problem with its position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableError {
-    /// The file as the user named it.
+    /// The file, as the user named it.
     pub file: String,
-    /// Its line, from 1; nothing where the problem has none.
+    /// Its line, from 1, if the problem has one.
     pub line: Option<u64>,
-    /// What is wrong there.
+    /// The problem.
     pub problem: TableProblem,
 }
 
@@ -30,82 +30,82 @@ impl fmt::Display for TableError {
 
 impl std::error::Error for TableError {}
 
-/// What is wrong.
+/// A problem of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TableProblem {
     /// The file cannot be opened or read.
     Unreadable(String),
-    /// It begins as a compressed file does, and goes on as none.
+    /// The file starts like a compressed file, but cannot be decoded.
     Broken {
-        /// How it is compressed.
+        /// The compression.
         format: &'static str,
-        /// What the decoder says.
+        /// The error of the decoder.
         reason: String,
     },
     /// Its compressed data is truncated.
     Truncated {
-        /// How it is compressed.
+        /// The compression.
         format: &'static str,
     },
-    /// It is of a kind that is not read here.
+    /// The file is of an unsupported kind.
     Foreign(&'static str),
-    /// There is nothing in it.
+    /// The file is empty.
     Empty,
-    /// There is a header and nothing else.
+    /// The file has a header and no rows.
     HeaderOnly,
     /// A name in the header is not UTF-8.
     NotUtf8 {
-        /// Which column, from 1.
+        /// Position of the column, from 1.
         position: usize,
     },
     /// A column has no name.
     Unnamed {
-        /// Which column, from 1.
+        /// Position of the column, from 1.
         position: usize,
     },
-    /// Two columns have one name.
+    /// Two columns have the same name.
     Duplicate {
         /// The name.
         column: String,
-        /// Where it stands first, from 1.
+        /// First position, from 1.
         first: usize,
-        /// Where it stands again.
+        /// Second position.
         again: usize,
     },
     /// There are more signals than [`COLUMNS_MAX`].
     Wide(usize),
-    /// The header has no signal, at most a timestamp.
+    /// The header has no signals, at most a timestamp.
     NoSignals,
-    /// A row has not as many cells as the header.
+    /// A row has another number of cells than the header.
     Ragged {
-        /// What the row has.
+        /// Number of cells of the row.
         cells: usize,
-        /// What the header has.
+        /// Number of cells of the header.
         header: usize,
-        /// Whether the cells seem to be separated by something else.
+        /// The separator, if it is not a comma.
         separator: Option<char>,
     },
     /// A row is longer than [`LINE_BYTES_MAX`].
     Long,
     /// A cell is no number.
     Text {
-        /// Whose.
+        /// Name of the column.
         column: String,
-        /// What it is.
+        /// The cell.
         cell: String,
     },
-    /// A number is infinite or larger than any measurement.
+    /// A number is infinite or too large.
     Vast {
-        /// Whose.
+        /// Name of the column.
         column: String,
-        /// How it is written.
+        /// The cell.
         cell: String,
     },
-    /// A timestamp is not one.
+    /// A timestamp is malformed.
     Time {
-        /// What it is.
+        /// The cell.
         cell: String,
-        /// Why it is none.
+        /// The reason.
         why: NoTime,
     },
 }
@@ -117,9 +117,9 @@ pub enum NoTime {
     Missing,
     /// It has no offset from UTC.
     Zone,
-    /// It is a number, too large for seconds.
+    /// It is a number too large for seconds.
     Large,
-    /// It is something else.
+    /// It is some other text.
     Text,
 }
 
@@ -191,7 +191,7 @@ impl fmt::Display for TableProblem {
     }
 }
 
-/// Text of a file, safe for a terminal and short.
+/// A text of a file, shortened and safe for a terminal.
 pub fn quoted(text: &str) -> String {
     format!("\"{}\"", clipped(text))
 }

@@ -14,19 +14,19 @@ use lzma_rust2::XzReader;
 
 use super::error::TableProblem;
 
-/// Most memory that an xz file may ask for; `xz -9` needs 65 MiB, its default 9.
+/// Largest memory for an xz file; `xz -9` needs 65 MiB, its default 9.
 const XZ_KIB_MAX: u32 = 72 << 10;
-/// How much is read at once.
+/// Number of bytes read at once.
 const BLOCK_BYTES: usize = 64 << 10;
-/// What stands before text in UTF-8 that a spreadsheet wrote.
+/// The byte order mark that spreadsheets write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Longest of the beginnings below.
+/// Length of the longest prefix below.
 const MAGIC_BYTES_MAX: usize = 6;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const XZ: &[u8] = b"\xfd7zXZ\0";
 
-/// Beginnings of files that a table is at times mistaken for, and what they are.
+/// Prefixes of files that users mistake for tables, with their kinds.
 const FOREIGN: &[(&[u8], &str)] = &[
     (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
     (b"BZh91A", "compressed by bzip2"),
@@ -36,19 +36,19 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"\xfe\xff", "text in UTF-16"),
 ];
 
-/// Plain bytes with what they came from.
+/// Uncompressed bytes of an input.
 pub struct InputStream {
     pub(super) bytes: Box<dyn BufRead>,
-    /// How they were compressed.
+    /// The compression.
     pub(super) format: Option<&'static str>,
 }
 
 impl InputStream {
-    /// A file, whatever it is called, of which no more than so many bytes may come once it is unpacked: what keeps what
-    /// it reads needs a bound.
+    ///
+    /// Opens a file, limited to `bytes_max` uncompressed bytes, for callers that keep all of it.
     ///
     /// # Errors
-    /// When it cannot be read or is of a kind that is not read here.
+    /// If it cannot be read, or is of an unsupported kind.
     pub fn within(path: &Path, bytes_max: u64) -> Result<Self, TableProblem> {
         let Self { bytes, format } = Self::of(File::open(path).map_err(|error| unreadable(&error))?)?;
         let bytes =
@@ -56,17 +56,18 @@ impl InputStream {
         Ok(Self { bytes: Box::new(bytes), format })
     }
 
-    /// The whole text.
+    ///
+    /// Reads the whole text.
     ///
     /// # Errors
-    /// When it cannot be read to its end, or is no UTF-8.
+    /// If it cannot be read, or is not UTF-8.
     pub fn text(mut self) -> Result<String, TableProblem> {
         let mut bytes = Vec::new();
         self.bytes.read_to_end(&mut bytes).map_err(|error| self.problem(&error))?;
         String::from_utf8(bytes).map_err(|_| TableProblem::Unreadable("it is not text (UTF-8)".into()))
     }
 
-    /// A file; `-` is standard input.
+    /// Opens a file; `-` is standard input.
     pub(super) fn open(path: &Path) -> Result<Self, TableProblem> {
         if path.as_os_str() == "-" {
             return Self::of(io::stdin());
@@ -74,10 +75,11 @@ impl InputStream {
         Self::of(File::open(path).map_err(|error| unreadable(&error))?)
     }
 
-    /// Bytes from anywhere.
+    ///
+    /// Reads from any bytes.
     ///
     /// # Errors
-    /// When they cannot be read or are of a kind that is not read here.
+    /// If they cannot be read, or are of an unsupported kind.
     pub fn of(source: impl Read + 'static) -> Result<Self, TableProblem> {
         let (head, source) = peek(source, MAGIC_BYTES_MAX).map_err(|error| unreadable(&error))?;
         if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
@@ -108,19 +110,19 @@ impl InputStream {
         }
     }
 
-    /// What an error means while these bytes are read.
+    /// Converts an error while reading these bytes.
     pub fn problem(&self, error: &io::Error) -> TableProblem {
         problem(self.format, error)
     }
 }
 
-/// Fails rather than to leave out the rest.
+/// A reader that fails at its limit, instead of truncating.
 struct BoundedReader<R> {
-    /// What is read.
+    /// The underlying reader.
     inner: R,
-    /// How much more may be.
+    /// Number of bytes left.
     left: u64,
-    /// How much it was to begin with.
+    /// The limit.
     bytes_max: u64,
 }
 
@@ -138,7 +140,7 @@ impl<R: Read> Read for BoundedReader<R> {
 
 fn problem(format: Option<&'static str>, error: &io::Error) -> TableProblem {
     match format {
-        // What has a number of the system is no fault of the data.
+        // An error of the system is no fault of the data.
         Some(format) if error.raw_os_error().is_none() => match error.kind() {
             io::ErrorKind::UnexpectedEof => TableProblem::Truncated { format },
             io::ErrorKind::FileTooLarge => unreadable(error),
@@ -152,7 +154,7 @@ fn unreadable(error: &io::Error) -> TableProblem {
     TableProblem::Unreadable(error.to_string())
 }
 
-/// The first bytes, fewer only at the end, and what follows them.
+/// The first bytes, fewer only at the end, and a reader for the rest.
 fn peek<R: Read>(mut source: R, count: usize) -> io::Result<(Vec<u8>, R)> {
     let mut head = Vec::with_capacity(count);
     source.by_ref().take(count as u64).read_to_end(&mut head)?;

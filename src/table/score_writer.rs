@@ -7,41 +7,41 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-/// Lines are written once this much of them is there.
+/// Size of the buffer.
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// What is written of one row.
+/// The result of one row.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ScoredRow<'a> {
-    /// The score; nothing, written as NaN, while it is not known.
+    /// The score; `None`, written as NaN, before there is one.
     pub score: Option<f64>,
-    /// Indices of all signals, the most blamed first.
+    /// Indices of all signals by descending contribution.
     pub top: &'a [usize],
     /// Whether there is an anomaly.
     pub is_anomaly: bool,
     /// Share of the detectors that agree.
     pub confidence: Option<f64>,
-    /// The number of the episode that is under way, from 1.
+    /// Number of the current episode, from 1.
     pub episode: Option<u64>,
 }
 
-/// How much is written of each row.
+/// The columns that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScoreDetail {
     /// The columns `score,top`.
     Score,
-    /// Besides them `is_anomaly,confidence,episode`.
+    /// Additionally `is_anomaly,confidence,episode`.
     All,
 }
 
-/// Where scores go.
+/// A destination for scores.
 pub struct ScoreWriter {
     name: String,
     to: ScoreTarget,
     detail: ScoreDetail,
-    /// Whole lines that are not written yet.
+    /// Complete lines in the buffer.
     lines: String,
-    /// How many bytes of whole lines are in the file.
+    /// Number of bytes of complete lines in the file.
     whole: u64,
 }
 
@@ -58,7 +58,7 @@ pub struct ScoresError {
 }
 
 impl ScoresError {
-    /// Whether the reader of a pipe went away, which is its right.
+    /// Whether the reader closed the pipe, which is no error.
     pub fn is_closed(&self) -> bool {
         self.cause.kind() == ErrorKind::BrokenPipe
     }
@@ -73,10 +73,11 @@ impl fmt::Display for ScoresError {
 impl std::error::Error for ScoresError {}
 
 impl ScoreWriter {
-    /// Creates a file, or takes standard output where there is no path or it is `-`.
+    ///
+    /// Creates a file, or uses standard output if the path is absent or `-`.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// If the file cannot be created.
     pub fn create(path: Option<&Path>, detail: ScoreDetail) -> Result<Self, ScoresError> {
         let Some(path) = path.filter(|it| it.as_os_str() != "-") else {
             return Ok(Self::new(
@@ -92,7 +93,7 @@ impl ScoreWriter {
         }
     }
 
-    /// Writes to anything; `name` is for messages.
+    /// Writes to any destination; `name` is for messages.
     pub fn of(name: &str, to: impl Write + 'static, detail: ScoreDetail) -> Self {
         Self::new(name.to_owned(), ScoreTarget::Stream(Box::new(to)), detail)
     }
@@ -105,19 +106,21 @@ impl ScoreWriter {
         Self { name, to, detail, lines: header.to_owned(), whole: 0 }
     }
 
+    ///
     /// Adds a row.
     ///
     /// # Errors
-    /// When what has gathered cannot be written.
+    /// If the buffer cannot be written.
     pub fn push(&mut self, row: &ScoredRow<'_>) -> Result<(), ScoresError> {
         line(&mut self.lines, row, self.detail);
         if self.lines.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what has gathered; to be called at the end, after an error too.
+    ///
+    /// Writes the buffer; call it at the end, even after an error.
     ///
     /// # Errors
-    /// When it cannot be written. The file then ends with its last whole line, and nothing more is written.
+    /// If it cannot be written. The file then ends with its last complete line, and nothing more is written.
     pub fn flush(&mut self) -> Result<(), ScoresError> {
         let lines = std::mem::take(&mut self.lines);
         let to: &mut dyn Write = match &mut self.to {
@@ -127,13 +130,13 @@ impl ScoreWriter {
         let (whole, outcome) = write(to, lines.as_bytes());
         self.whole += whole as u64;
         let Err(cause) = outcome else {
-            // The buffer is used again.
+            // Reuses the buffer.
             self.lines = lines;
             self.lines.clear();
             return Ok(());
         };
         if let ScoreTarget::File(file) = &self.to {
-            // On a full disk the last line may have been cut. What cannot be shortened, as a device, is let be.
+            // On a full disk, the last line may be truncated. A device cannot be shortened, so failures are ignored.
             let _ = file.set_len(self.whole);
         }
         self.to = ScoreTarget::Stream(Box::new(io::sink()));
@@ -141,7 +144,7 @@ impl ScoreWriter {
     }
 }
 
-/// Writes lines, and says how many bytes of whole lines were written.
+/// Writes lines; returns the number of bytes of complete lines written.
 fn write(to: &mut dyn Write, lines: &[u8]) -> (usize, io::Result<()>) {
     let mut done = 0;
     while done < lines.len() {
@@ -160,7 +163,7 @@ fn whole(lines: &[u8]) -> usize {
 }
 
 fn line(to: &mut String, row: &ScoredRow<'_>, detail: ScoreDetail) {
-    // Writing to a string does not fail. An empty cell would not be a number to many who read scores.
+    // Writing to a string does not fail. An empty cell would not be a number to many readers.
     let _ = number(to, Some(row.score.unwrap_or(f64::NAN)));
     for (idx, signal) in row.top.iter().enumerate() {
         to.push(if idx == 0 { ',' } else { ';' });
@@ -191,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many bytes, a few at a time, and then fails.
+    /// Accepts this many bytes, a few at a time, then fails.
     #[derive(Clone, Default)]
     struct Disk {
         bytes: Rc<RefCell<Vec<u8>>>,

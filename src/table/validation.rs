@@ -22,59 +22,59 @@ use column_stats::CellCounts;
 use finding::FindingList;
 use row_interval::RowInterval;
 
-/// Fewer rows give no score: the distance from what is usual is not judged before the row after these.
+/// Smallest number of rows with a score: the first rows have no distance from the usual values.
 pub const ROWS_MIN: u64 = 32;
-/// A tree of the forest is grown on so many rows.
+/// Number of rows for a tree of the forest.
 const ROWS_FOREST: u64 = 256;
-/// The time of day counts once it was seen so often.
+/// Number of days before the time of day counts.
 const DAYS_SEASON: u64 = 2;
-/// A column that is there in a smaller share of rows is hardly ever there.
+/// A column with values in a smaller share of rows is sparse.
 const SHARE_SPARSE: f64 = 0.1;
-/// Intervals are as was said if they differ by no more than this share.
+/// Tolerance of the given interval, as a share.
 const SHARE_INTERVAL: f64 = 0.01;
 
-/// What is known of a table.
+/// The result of a validation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TableValidation {
-    /// The file as it was named.
+    /// The file, as the user named it.
     pub file: String,
-    /// How it is compressed.
+    /// Its compression.
     pub compression: Option<&'static str>,
-    /// Whether there is no error.
+    /// Whether there are no errors.
     pub valid: bool,
-    /// How many findings are errors.
+    /// Number of errors.
     pub errors: u64,
-    /// How many are warnings.
+    /// Number of warnings.
     pub warnings: u64,
-    /// How many rows there are.
+    /// Number of rows.
     pub rows: u64,
-    /// When they were measured.
+    /// Times of the rows.
     pub time: TimeColumn,
-    /// One for each signal.
+    /// Statistics of each signal.
     pub columns: Vec<ColumnStats>,
-    /// What is wrong or odd, by kind, errors first.
+    /// Problems by kind, errors first.
     pub findings: Vec<FindingGroup>,
 }
 
-/// When rows were measured.
+/// Times of the rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TimeColumn {
-    /// Whether the table says so.
+    /// Whether the table has times.
     pub has_timestamps: bool,
     /// The time of the first row, RFC 3339.
     pub first: Option<String>,
     /// The time of the last row.
     pub last: Option<String>,
-    /// How far rows are apart: the median, or what was said.
+    /// Interval between rows, in seconds: the median, or the given one.
     pub interval_seconds: Option<f64>,
-    /// How long all rows take together.
+    /// Time covered by all rows, in seconds.
     pub span_seconds: Option<f64>,
-    /// How many intervals are more than three times the median.
+    /// Number of intervals longer than three times the median.
     pub gaps: u64,
 }
 
 impl TableValidation {
-    /// Reads the file to its end. `every` is how far rows are apart where they have no time.
+    /// Validates a whole file. `every` is the interval of rows without times.
     pub fn of(path: &Path, every: Option<HumanDuration>) -> Self {
         let mut findings = FindingList::default();
         let mut problems = Vec::new();
@@ -106,13 +106,13 @@ impl TableValidation {
     }
 }
 
-/// One pass over a table.
+/// The state of one pass.
 struct ValidationPass {
     table: Table,
     findings: FindingList,
     tallies: Vec<CellCounts>,
     pace: RowInterval,
-    /// The times of the first row that has one, and of the last.
+    /// Time of the first and the last row with a time.
     ends: Option<(Timestamp, Timestamp)>,
 }
 
@@ -284,7 +284,7 @@ impl ValidationPass {
     fn conclude_rows(&mut self, rows: u64, time: &TimeColumn) {
         let found = &mut self.findings;
         if rows == 0 {
-            // The reader has said so, or why there are none.
+            // The reader has reported it, or why there are no columns.
             return;
         }
         if rows < ROWS_MIN {

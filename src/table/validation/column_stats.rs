@@ -2,31 +2,31 @@
 
 use serde::Serialize;
 
-/// Most names of types are only given to columns with so many values.
+/// Smallest number of values for a more specific type than a number.
 const VALUES_ENOUGH: u64 = 100;
 
-/// What the values of a column look like.
+/// The type of the values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
-    /// It has no value.
+    /// No values.
     Empty,
-    /// It has one value.
+    /// A single value.
     Constant,
     /// 0 and 1.
     Flag,
-    /// Whole numbers that grow and never fall: a counter whose rate was not taken.
+    /// Integers that never decrease: a counter instead of its rate.
     Counter,
-    /// Whole numbers.
+    /// Integers.
     Integer,
-    /// Within 0 and 1.
+    /// Between 0 and 1.
     Ratio,
     /// Any numbers.
     Number,
 }
 
 impl ColumnType {
-    /// Its name.
+    /// Name of the type.
     pub fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -40,37 +40,37 @@ impl ColumnType {
     }
 }
 
-/// A column and its values.
+/// Statistics of one column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ColumnStats {
     /// Its name in the header.
     pub name: String,
-    /// What its values look like.
+    /// Type of its values.
     #[serde(rename = "type")]
     pub ty: ColumnType,
-    /// In how many rows it has a value.
+    /// Number of rows with a value.
     pub present: u64,
-    /// In how many it is empty or `NaN`.
+    /// Number of rows that are empty or `NaN`.
     pub missing: u64,
-    /// How many of its cells are no numbers, or vast ones.
+    /// Number of cells that are no numbers, infinite or too large.
     pub bad: u64,
-    /// The range of its values and their mean, if there are any.
+    /// Range and mean of its values, if any.
     #[serde(flatten)]
     pub range: Option<ValueRange>,
 }
 
-/// Where the values of a column lie.
+/// Range and mean of values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ValueRange {
-    /// The smallest.
+    /// Minimum.
     pub min: f64,
-    /// The mean.
+    /// Mean.
     pub mean: f64,
-    /// The largest.
+    /// Maximum.
     pub max: f64,
 }
 
-/// Gathers what [`ColumnStats`] tells.
+/// Counters for [`ColumnStats`].
 #[derive(Debug, Clone)]
 pub(super) struct CellCounts {
     present: u64,
@@ -78,7 +78,7 @@ pub(super) struct CellCounts {
     pub(super) bad: u64,
     min: f64,
     max: f64,
-    /// By the running mean, which no sum of large values overflows.
+    /// A running mean, because a sum of large values could overflow.
     mean: f64,
     last: f64,
     rises: u64,
@@ -116,7 +116,7 @@ impl CellCounts {
         self.is_whole &= value.fract() == 0.0;
     }
 
-    /// The cell is empty or `NaN`.
+    /// Counts a cell that is empty or `NaN`.
     pub(super) fn add_missing(&mut self) {
         self.missing += 1;
     }

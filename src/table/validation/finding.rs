@@ -1,4 +1,4 @@
-//! Findings of a validation by kind: the first ones with examples, the others as a count.
+//! Problems found by a validation, by kind: the first ones as examples, all as a count.
 
 use std::collections::BTreeMap;
 
@@ -6,63 +6,63 @@ use serde::Serialize;
 
 use crate::table::TableProblem;
 
-/// Most findings of one kind that are told one by one.
+/// Largest number of examples of one kind.
 pub const EXAMPLES_MAX: usize = 10;
 
-/// How much a finding weighs.
+/// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// The table cannot be used as it is.
+    /// The table cannot be used.
     Error,
-    /// It can be used, with a loss.
+    /// The table can be used with lower quality.
     Warning,
 }
 
-/// What was found.
+/// Kind of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
-    /// The file cannot be read, or not to its end.
+    /// The file cannot be read to its end.
     File,
-    /// Names of columns.
+    /// Invalid names of columns.
     Header,
     /// Rows that have more or fewer cells than the header, or are too long.
     Ragged,
     /// Cells that are no numbers.
     Text,
-    /// Numbers that are infinite or beyond all measurements.
+    /// Numbers that are infinite or too large.
     NotFinite,
-    /// Timestamps that are none.
+    /// Malformed timestamps.
     Timestamp,
-    /// Rows that are older than the row before them.
+    /// Rows older than the previous row.
     Order,
-    /// Rows with the time of the row before them.
+    /// Rows with the time of the previous row.
     Duplicate,
-    /// Fewer rows than anything can be learned from.
+    /// Too few rows for a score.
     TooFew,
-    /// No column that ever changes.
+    /// No column that varies.
     Unchanging,
-    /// Fewer rows than all detectors want.
+    /// Too few rows for all detectors.
     Few,
-    /// Spans without rows.
+    /// Gaps in time.
     Gap,
-    /// How far rows are apart is not known, or not as was said.
+    /// The interval between rows is unknown, or differs from the given one.
     Interval,
-    /// Columns that never change.
+    /// Constant columns.
     Constant,
-    /// Columns that hardly ever have a value.
+    /// Columns with few values.
     Sparse,
-    /// Columns that never fall.
+    /// Columns that never decrease.
     Counter,
-    /// Lines without anything.
+    /// Empty lines.
     Blank,
-    /// Names that are numbers.
+    /// Names of columns that are numbers.
     Names,
 }
 
 impl FindingKind {
-    /// Whether it makes a table unfit.
+    /// Severity of this kind.
     pub fn level(self) -> Severity {
         match self {
             Self::File
@@ -86,7 +86,7 @@ impl FindingKind {
         }
     }
 
-    /// What is counted.
+    /// What is counted, in words.
     pub fn about(self) -> &'static str {
         match self {
             Self::File => "the file",
@@ -109,7 +109,7 @@ impl FindingKind {
         }
     }
 
-    /// The kind of what the reader complains of.
+    /// The kind of a problem of the reader.
     pub fn of(problem: &TableProblem) -> Self {
         match problem {
             TableProblem::Unreadable(_)
@@ -131,37 +131,37 @@ impl FindingKind {
     }
 }
 
-/// All findings of one kind.
+/// All problems of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FindingGroup {
-    /// How much they weigh.
+    /// Their severity.
     pub level: Severity,
-    /// What they are.
+    /// Their kind.
     pub kind: FindingKind,
-    /// How many there are.
+    /// Their number.
     pub count: u64,
-    /// At most [`EXAMPLES_MAX`] of them; of gaps the longest, of others the first.
+    /// At most [`EXAMPLES_MAX`] of them: the longest gaps, or the first of other kinds.
     pub examples: Vec<FindingExample>,
 }
 
-/// One finding.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FindingExample {
-    /// Where in the file, from 1.
+    /// Line in the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// What is the matter.
+    /// Description of the problem.
     pub text: String,
 }
 
-/// Findings by kind, errors first.
+/// Problems by kind, errors first.
 #[derive(Debug, Default)]
 pub(super) struct FindingList {
     groups: BTreeMap<FindingKind, FindingGroup>,
 }
 
 impl FindingList {
-    /// Counts a finding; it is put into words only if it is among the first.
+    /// Counts a problem; its text is created only for the first ones.
     pub(super) fn note(&mut self, kind: FindingKind, line: Option<u64>, text: impl FnOnce() -> String) {
         let group = self.group(kind);
         group.count += 1;
@@ -170,7 +170,7 @@ impl FindingList {
         }
     }
 
-    /// Counts many at once, some of which are told.
+    /// Counts several problems at once, with some examples.
     pub(super) fn note_all(&mut self, kind: FindingKind, count: u64, examples: Vec<FindingExample>) {
         let group = self.group(kind);
         group.count += count;

@@ -5,22 +5,22 @@
 
 use super::finding::EXAMPLES_MAX;
 
-/// The shortest interval that is told from shorter ones, in seconds.
+/// Shortest interval that is distinguished from shorter ones, in seconds.
 const SECONDS_MIN: f64 = 1e-3;
-/// How much longer the intervals of a class are than those of the class before.
+/// Ratio of the intervals of adjacent classes.
 const STEP: f64 = 1.01;
-/// Enough for a span of a thousand years.
+/// Number of classes, enough for a thousand years.
 const CLASSES: usize = 3_200;
-/// An interval so many times the median is a gap, as it is for the engine.
+/// An interval of this many medians is a gap, as in the engine.
 const GAP_INTERVALS: f64 = 3.0;
 
 /// Intervals between rows.
 #[derive(Debug, Clone)]
 pub(super) struct RowInterval {
-    /// How many intervals are in each class, and their sum.
+    /// Number of intervals in each class, and their sum.
     classes: Vec<(u64, f64)>,
     count: u64,
-    /// The longest intervals with the lines where they end, the longest first.
+    /// The longest intervals with the lines where they end, longest first.
     longest: Vec<(f64, u64)>,
 }
 
@@ -31,7 +31,7 @@ impl RowInterval {
 
     /// Adds an interval that ends at this line.
     pub(super) fn add(&mut self, seconds: f64, line: u64) {
-        // The cast saturates: what is shorter than the first class is in it.
+        // The cast saturates: shorter intervals are in the first class.
         let idx = ((seconds / SECONDS_MIN).ln() / STEP.ln()) as usize;
         let (count, sum) = &mut self.classes[idx.min(CLASSES - 1)];
         *count += 1;
@@ -53,7 +53,7 @@ impl RowInterval {
         })
     }
 
-    /// How many gaps there are, and the longest of them with the lines where they end.
+    /// Number of gaps, and the longest of them with the lines where they end.
     pub(super) fn gaps(&self) -> (u64, Vec<(f64, u64)>) {
         let Some(median) = self.median() else { return (0, Vec::new()) };
         let limit = median * GAP_INTERVALS * STEP;
