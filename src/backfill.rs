@@ -36,63 +36,63 @@ pub use server_connection::{ConnectionError, ServerConnection};
 pub use settings::BackfillSettings;
 pub use unit_check::{UnitCheck, UnitError};
 
-/// Shortest backfill: with less there are too few points to learn from.
+/// Shortest backfill; a shorter one has too few points to learn from.
 pub const LOOKBACK_MIN: HumanDuration = HumanDuration::minutes(60);
 /// Longest backfill: the default retention of points.
 pub const LOOKBACK_MAX: HumanDuration = HumanDuration::days(90);
 
-/// What is wanted of a server.
+/// A request for the history of one host.
 #[derive(Debug, Clone)]
 pub struct HistoryRequest<'a> {
     /// Metrics that the mapping may fill.
     pub metrics: &'a [&'static Metric],
-    /// Signals that are made of them, in the order of the points' values.
+    /// Signals to compute, in the order of the points' values.
     pub signals: &'a [&'static Signal],
-    /// Seconds that a point stands for.
+    /// Length of a point.
     pub step: HumanDuration,
-    /// The end of the past that is asked for.
+    /// End of the requested history.
     pub until: Timestamp,
-    /// How long it is.
+    /// Length of the requested history.
     pub lookback: HumanDuration,
-    /// The host, as the label `instance` (without its port) or Telegraf's tag `host` has it.
+    /// The host, as in the label `instance` (without its port) or Telegraf's tag `host`.
     pub host: Option<&'a str>,
-    /// More to choose series by, in the server's language: `job="node"`, `"dc" = 'east'`.
+    /// Further conditions on series, in the server's language: `job="node"`, `"dc" = 'east'`.
     pub selector: Option<&'a str>,
 }
 
-/// Points of the past, and what is to be known of them.
+/// Points of the history, with remarks for the user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FetchedHistory {
-    /// In the order of time, one value for each signal that was wanted.
+    /// Oldest first, with one value for each requested signal.
     pub points: Vec<Point>,
-    /// Seconds between two of them; more than was asked for where the server has less.
+    /// Seconds between two points; more than requested if the server has coarser data.
     pub every: f64,
-    /// How many points have each signal, in the order in which they were wanted.
+    /// Number of points with each signal, in the requested order.
     pub known: Vec<usize>,
-    /// What else there is to say, a sentence each.
+    /// Remarks, one sentence each.
     pub remarks: Vec<String>,
 }
 
-/// What is told while a past is read.
+/// Progress of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FetchProgress<'a> {
-    /// So many of all requests are answered.
+    /// Number of answered queries.
     Done {
-        /// How many.
+        /// Queries answered.
         requests: usize,
-        /// Of how many.
+        /// Queries in total.
         of: usize,
     },
-    /// The server asks for patience, or fails for now.
+    /// The server asks to wait, or fails temporarily.
     Wait(&'a str),
 }
 
-/// Why there is no past.
+/// Why there is no history.
 #[derive(Debug)]
 pub enum HistoryError {
-    /// The server gave none.
+    /// The server returned none.
     Server(FetchError),
-    /// Numbers are not what they are taken for.
+    /// Values are in another unit.
     Units(UnitError),
 }
 
@@ -113,10 +113,11 @@ impl From<FetchError> for HistoryError {
     }
 }
 
-/// Asks a server for the past of one host.
+///
+/// Reads the history of one host from a server.
 ///
 /// # Errors
-/// When the server gives none, or what it gives cannot be what it is taken for. Each says what would help.
+/// If the server returns none, or values in another unit. Each error says what to do.
 pub fn read(
     address: &ServerAddress,
     access: &ServerConnection,

@@ -54,93 +54,94 @@ pub use store_args::TimeRangeArgs;
 pub use train::{Train, TrainFrom, TrainSearch};
 pub use validate::{ReportFormat, Validate};
 
-/// What the user wants.
+/// A parsed command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Sample, judge and serve.
+    /// Samples, scores and serves.
     Run(GlobalOptions),
-    /// Look at settings, do nothing else.
+    /// Checks or prints the settings.
     Check(GlobalOptions, PrintMode),
-    /// Look at a table of numbers.
+    /// Checks a table of numbers.
     Validate(Validate),
-    /// Score the rows of a table.
+    /// Scores the rows of a table.
     Replay(ReplayOptions),
-    /// Tell how good scores are.
+    /// Computes metrics of scores.
     Evaluate(Evaluate),
-    /// Make load on this machine and show what is said of it.
+    /// Generates load on this machine and shows how it is detected.
     Demo(Demo),
-    /// Learn from elsewhere, or find settings that suit a history.
+    /// Learns from a history, or searches settings for it.
     Train(Train),
-    /// Write a simulated machine to files.
+    /// Writes a simulated machine to files.
     Simulate(Simulate),
-    /// List anomalies.
+    /// Lists anomalies.
     Episodes(Episodes),
-    /// Tell all of one of them.
+    /// Explains one anomaly, or the present state.
     Explain(Explain),
-    /// Write what was stored as tables.
+    /// Exports stored data as tables.
     Export(Export),
-    /// Accept the current anomaly as normal.
+    /// Accepts the current anomaly as normal.
     Accept(GlobalOptions),
-    /// Forget what was learned in a span.
+    /// Forgets a time range.
     Forget(Forget),
-    /// Switch learning of a running hostnorm.
+    /// Enables or pauses learning.
     Learn(Learn),
-    /// Tell the state of a running hostnorm.
+    /// Shows the state of the running hostnorm.
     Status(Status),
-    /// Ask a running hostnorm whether it is healthy.
+    /// Checks the health of the running hostnorm.
     Health(GlobalOptions),
-    /// Print what a shell completes by, or a page of the manual.
+    /// Prints shell completions or a manual page.
     Print(String),
-    /// Look at the versions of models, or choose one.
+    /// Shows models, or selects one.
     Models(Models),
 }
 
-/// Where settings come from, as far as the command line says.
+/// The sources of settings on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GlobalOptions {
     /// The settings file.
     pub file: Option<PathBuf>,
-    /// Settings that stand above it.
+    /// Settings given as flags, which override the file.
     pub flags: Vec<FlagValue>,
 }
 
-/// How the process is to end. Only `main.rs` ends it.
+/// How the process ends. Only `main.rs` ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
     /// The exit code, one of the constants here.
     pub code: u8,
-    /// What to print: on standard output if all went well, else on standard error.
+    /// Text to print: on standard output after a success, else on standard error.
     pub text: String,
 }
 
 impl Exit {
-    /// All went well.
+    /// Success.
     pub const SUCCESS: u8 = 0;
-    /// Something failed while running.
+    /// A failure at run time.
     pub const FAILURE: u8 = 1;
-    /// The command line or the settings are wrong; `EX_USAGE` of `sysexits.h`.
+    /// Invalid command line or settings; `EX_USAGE` of `sysexits.h`.
     pub const USAGE: u8 = 64;
 
-    /// All went well; there is something to read.
+    /// Success with output.
     pub fn success(text: impl Into<String>) -> Self {
         Self { code: Self::SUCCESS, text: text.into() }
     }
 
-    /// Something failed while running.
+    /// A failure at run time.
     pub fn failure(text: impl Into<String>) -> Self {
         Self { code: Self::FAILURE, text: text.into() }
     }
 
-    /// The command line or the settings are wrong.
+    /// Invalid command line or settings.
     pub fn usage(text: impl Into<String>) -> Self {
         Self { code: Self::USAGE, text: text.into() }
     }
 }
 
-/// Understands a command line, the program's name first.
+///
+/// Parses a command line, the program's name first.
 ///
 /// # Errors
-/// When the process is to end at once: help or version were asked for, or the command line is wrong.
+/// If the process must end at once: after help or version, or with an invalid command line.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     let settings = settings();
     let matches = command(&settings).try_get_matches_from(args).map_err(|error| {
@@ -150,7 +151,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let mut options = GlobalOptions::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
-    // What does not sample this machine for good takes no settings from before its name.
+    // Commands that do not monitor this host accept no settings before their name.
     if matches!(name, "completions" | "demo" | "evaluate" | "man" | "simulate" | "validate") {
         options.none(name)?;
     }
@@ -181,11 +182,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
 }
 
 impl GlobalOptions {
-    /// Puts the settings together. Where neither a flag nor the environment names a file, [`STANDARD_FILE`] is read if it
-    /// exists, so that commands on a packaged host have the settings of the daemon.
+    ///
+    /// Merges the settings. If neither a flag nor the environment names a file, [`STANDARD_FILE`] is read if it
+    /// exists, so that commands on a packaged host use the settings of the daemon.
     ///
     /// # Errors
-    /// Everything that is wrong with the settings.
+    /// All problems of the settings.
     pub fn load(
         &self,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -197,7 +199,7 @@ impl GlobalOptions {
         LoadedConfig::new(self.file.as_deref().or(standard), environment, self.flags.clone())
     }
 
-    /// A command that takes no settings must not pass over those that stand before its name.
+    /// Refuses settings before the name of a command that takes none, instead of ignoring them.
     fn none(&self, name: &str) -> Result<(), Exit> {
         let flag = match (&self.file, self.flags.first()) {
             (None, None) => return Ok(()),
@@ -207,7 +209,7 @@ impl GlobalOptions {
         Err(Exit::usage(format!("{name} does not use --{flag}; remove it")))
     }
 
-    /// What stands behind the name of a command comes later and counts more than what stands before it.
+    /// Adds the settings after the name of a command, which override those before it.
     fn add(&mut self, matches: &ArgMatches, settings: &[Setting]) {
         if let Some(file) = matches.get_one::<PathBuf>("config.file") {
             self.file = Some(file.clone());
@@ -216,7 +218,7 @@ impl GlobalOptions {
     }
 }
 
-/// A flag of a tool, whose default stands at the end of its help as that of a setting does.
+/// A flag with a default at the end of its help, like settings have it.
 fn defaulted(name: &'static str, value: &'static str, default: &'static str, help: impl fmt::Display) -> Arg {
     Arg::new(name)
         .long(name)
@@ -227,7 +229,7 @@ fn defaulted(name: &'static str, value: &'static str, default: &'static str, hel
         .help(format!("{help} [default: {default}]"))
 }
 
-/// How far the rows of a table are apart.
+/// The flag for the interval of a table's rows.
 fn every() -> Arg {
     let span = |text: &str| match text.parse::<HumanDuration>() {
         Ok(span) if span == HumanDuration::default() => Err("it must be above 0".to_owned()),
@@ -290,8 +292,8 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(validate::command())
 }
 
-/// Flags that may stand before or behind the name of a command. They are not clap's global ones: of a switch and
-/// its opposite at two levels, clap could not tell which came last.
+/// Flags that may come before or after the name of a command. They are not clap's global ones: for a switch and its
+/// opposite at two levels, clap could not tell which came last.
 fn shared(settings: &[Setting]) -> impl Iterator<Item = Arg> {
     let file = Arg::new("config.file")
         .long("config.file")
@@ -314,7 +316,7 @@ const COMMON: [&str; 9] = [
     "log.level",
 ];
 
-/// Returns the flag of a setting; a switch has two of them.
+/// The flags of a setting; a switch has two.
 fn args(setting: &Setting) -> Vec<Arg> {
     let flag = setting.flag();
     let default = config::default_of(setting);
@@ -330,7 +332,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
         let is_on = default == "true";
         let yes = arg(&flag, &setting.help, "").overrides_with(no_flag.clone()).hide(is_on);
         let no = arg(&no_flag, &no_help, "").overrides_with(flag).hide(!is_on);
-        // Help shows the flag that changes something.
+        // Help shows the flag that changes the default.
         return [yes, no].map(|it| it.action(ArgAction::SetTrue)).into();
     }
     let words = match setting.takes {
@@ -338,7 +340,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
         _ => String::new(),
     };
     let action = if setting.takes == ValueType::Texts { ArgAction::Append } else { ArgAction::Set };
-    // With negative numbers, `-5` gets the message of the setting and is not taken for a flag.
+    // With negative numbers allowed, `-5` gets the message of the setting instead of that of an unknown flag.
     vec![
         arg(&flag, &setting.help, &format!("{words} [default: {default}]"))
             .action(action)
@@ -347,7 +349,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
     ]
 }
 
-/// Returns the heading above the flags of a section.
+/// The heading of the flags of a section.
 fn heading(section: &str) -> String {
     match section {
         "" => "Detection".to_owned(),

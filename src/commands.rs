@@ -26,7 +26,7 @@ mod open_store;
 pub mod train;
 pub mod validate;
 
-/// When an episode ends, as the settings have it.
+/// When an episode ends, from the settings.
 fn release(detection: &DetectionSettings) -> ResolveRule {
     ResolveRule {
         below: detection.resolve.below,
@@ -35,7 +35,7 @@ fn release(detection: &DetectionSettings) -> ResolveRule {
     }
 }
 
-/// How forests are grown, as the settings have it.
+/// Options of the training, from the settings.
 fn training(detection: &DetectionSettings) -> training::TrainingSettings {
     let whole = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
     training::TrainingSettings {

@@ -33,126 +33,126 @@ pub(crate) use settings_table::lower_first;
 pub use settings_table::settings;
 pub use value_source::{ConfigProblem, ConfigProblems, ValueSource};
 
-/// The settings file that is read where none is named, if it exists.
+/// The settings file that is read by default, if it exists.
 pub const STANDARD_FILE: &str = "/etc/hostnorm/hostnorm.yaml";
-/// The control socket within the directory of the store.
+/// Name of the control socket in the directory of the store.
 const SOCKET: &str = "hostnorm.sock";
 const AUTO: &str = "auto";
 const OFF: &str = "off";
 
-/// What hostnorm does, once everything that was asked for is put together. The table in `config/settings_table.rs`
-/// says more about each field; both have the same names, and a test keeps them so.
+/// The effective settings. The table in `config/settings_table.rs` documents each field under the same name; a test
+/// compares both.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// How the host is judged; these keys stand at the top level of the file.
+    /// Detection; these keys are at the top level of the file.
     #[serde(flatten)]
     pub detection: DetectionSettings,
-    /// What is served, and where.
+    /// The HTTP server.
     pub web: WebSettings,
-    /// Where the kernel's files are.
+    /// Roots of the kernel's files.
     pub path: RootPaths,
-    /// Which disks are left out.
+    /// Excluded disks.
     pub disk: DiskSettings,
-    /// Which mounts are left out.
+    /// Excluded mounts.
     pub filesystem: FilesystemSettings,
-    /// Which network devices are left out.
+    /// Excluded network devices.
     pub network: NetworkSettings,
-    /// What explains an anomaly.
+    /// Reasons for grace periods.
     pub context: ContextSettings,
-    /// How long subjects that are gone are remembered.
+    /// Eviction of subjects.
     pub subjects: SubjectsSettings,
-    /// Which sources are asked, by name; each row of [`sources::SOURCES`] is in it.
+    /// Whether each collector is enabled, by name; contains each row of [`sources::SOURCES`].
     pub collector: BTreeMap<String, bool>,
-    /// Which metrics are exposed.
+    /// Exposed metrics.
     pub metrics: MetricsSettings,
-    /// What is stored, and where.
+    /// The store.
     pub storage: store::StoreSettings,
-    /// The past of this host from elsewhere.
+    /// Backfill of this host's history.
     pub backfill: backfill::BackfillSettings,
-    /// What is logged, and how.
+    /// The log.
     pub log: telemetry::LogSettings,
-    /// Where traces are sent, and which.
+    /// Export of traces.
     pub otlp: otlp_traces::OtlpSettings,
 }
 
-/// How the host is judged.
+/// Settings of detection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DetectionSettings {
     /// Time between two readings.
     pub interval: HumanDuration,
-    /// Readings whose mean is one point.
+    /// Readings that a point averages.
     pub window: u64,
-    /// How long is learned before the first score.
+    /// Learning time before the first score.
     pub warmup: HumanDuration,
-    /// How long a score is held, so that no scrape misses a spike.
+    /// Time for which a score is held, so that no scrape misses a spike.
     pub score_hold: HumanDuration,
-    /// Where the random numbers of training begin.
+    /// Seed of the random numbers for training.
     pub seed: u64,
-    /// The raw joint score that is exposed as 1.0.
+    /// The raw score that is exposed as 1.0.
     pub threshold: f64,
-    /// How many episodes are allowed; the limit is set by it.
+    /// Accepted number of episodes; adjusts the threshold.
     pub budget: Budget,
     /// Size of the isolation forest.
     pub forest: ForestSettings,
-    /// When an anomaly is over.
+    /// When an anomaly ends.
     pub resolve: ResolveSettings,
-    /// Readings after which half of a score is left.
+    /// Half-life of the smoothed score, in readings.
     pub smoothing: f64,
-    /// The age at which what was learned counts half.
+    /// Half-life of learned statistics.
     pub half_life: HumanDuration,
     /// Time between two trainings.
     pub retrain_interval: HumanDuration,
-    /// Whether signals that drifted are a reason to train as well.
+    /// Whether drift also starts a training.
     pub retrain_on_drift: bool,
-    /// How long a new model is tried out beside the one that judges.
+    /// Time for which a new model stays in shadow mode.
     pub shadow_duration: HumanDuration,
-    /// Weight at which points inside an anomaly are learned.
+    /// Weight with which points inside an anomaly are learned.
     pub anomaly_weight: f64,
-    /// How long an anomaly lasts before it is the new normal.
+    /// Time after which an anomaly is accepted as normal.
     pub accept_after: HumanDuration,
 }
 
 /// Size of the isolation forest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForestSettings {
-    /// Trees in the forest.
+    /// Number of trees.
     pub trees: u64,
-    /// Points that each tree grows on.
+    /// Number of points for each tree.
     pub sample_size: u64,
 }
 
-/// When an anomaly is over.
+/// When an anomaly ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResolveSettings {
-    /// The score has to be below this, …
+    /// The score must stay below this …
     pub below: f64,
     /// … for this long.
     #[serde(rename = "for")]
     pub duration: HumanDuration,
 }
 
-/// What explains an anomaly.
+/// Reasons for grace periods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContextSettings {
-    /// A file that is touched by deploys; empty for none.
+    /// A file that deploys touch; empty for none.
     pub deploy_marker: PathBuf,
-    /// How long episodes are held back after it was.
+    /// Length of the grace period after a deploy.
     pub deploy_grace: HumanDuration,
 }
 
-/// How long subjects that are gone are remembered.
+/// Eviction of subjects.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubjectsSettings {
     /// Time after which a container that is gone is evicted from memory.
     pub evict_after: HumanDuration,
 }
 
-/// What is served, and where.
+/// The HTTP server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WebSettings {
     /// Addresses to listen on, `host:port`; no host means all interfaces.
     pub listen_address: Vec<String>,
-    /// Whether systemd listens and hands over its sockets; then no address is listened on.
+    /// Whether systemd passes its sockets; `listen_address` is then ignored.
     pub systemd_socket: bool,
     /// Unix socket for local commands: a path, `auto`, or `off`.
     pub control_socket: String,
@@ -160,10 +160,10 @@ pub struct WebSettings {
     pub telemetry_path: String,
 }
 
-/// Which metrics are exposed.
+/// Exposed metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsSettings {
-    /// Whether the raw values of the host are, beside the scores.
+    /// Whether the raw host metrics are exposed beside the scores.
     pub raw: bool,
 }
 
@@ -229,10 +229,11 @@ impl Default for WebSettings {
 }
 
 impl Config {
-    /// Puts the settings together from everywhere they may be.
+    ///
+    /// Merges file, environment and flags.
     ///
     /// # Errors
-    /// Everything that is wrong with them, not only the first thing.
+    /// All problems of the settings, not only the first.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -241,7 +242,7 @@ impl Config {
         LoadedConfig::new(file, environment, flags).map(|loaded| loaded.config)
     }
 
-    /// What the sources are told.
+    /// The settings of the sources.
     pub fn sources(&self) -> sources::SourceSettings {
         sources::SourceSettings {
             roots: self.path.clone(),
@@ -262,7 +263,7 @@ impl Config {
         }
     }
 
-    /// Whether a source is switched on.
+    /// Whether a collector is enabled.
     pub fn collects(&self, source: &str) -> bool {
         self.collector.get(source).copied().unwrap_or(false)
     }

@@ -17,71 +17,72 @@ pub mod otlp_traces;
 
 pub use event_log::{EventLog, PROBLEMS_MAX};
 
-/// What is logged, and how.
+/// Settings of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LogSettings {
-    /// The least important events that are logged.
+    /// Lowest level that is logged.
     pub level: LogLevel,
-    /// How events are written.
+    /// Format of the log.
     pub format: LogFormat,
 }
 
-/// How important an event is.
+/// Level of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Someone has to act, or hostnorm is of no use.
+    /// The user must act, or hostnorm is useless.
     Error,
-    /// Someone should look.
+    /// The user should look at it.
     Warn,
-    /// What an operator wants to have read afterwards.
+    /// Useful for an operator to read later.
     #[default]
     Info,
-    /// What explains the rest.
+    /// Details for debugging.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// How events are written.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// `key=value`, as Prometheus writes its own log.
+    /// `key=value`, as in the log of Prometheus.
     #[default]
     Logfmt,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Sends all events of this process to standard error, and its spans to `traces` if there are any, from now on.
+///
+/// Writes all events of this process to standard error, and its spans to `traces` if given.
 ///
 /// # Errors
-/// When it was called before.
+/// If called twice.
 pub fn init(
     settings: LogSettings,
     traces: Option<&otlp_traces::TracePipeline>,
 ) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
     let log = subscriber(settings, clock::now, std::io::stderr);
     match traces {
-        // Without this layer nobody wants spans, and each costs a nanosecond where it would begin.
+        // Without this layer, spans are disabled and cost a nanosecond each.
         None => tracing::subscriber::set_global_default(log),
         Some(traces) => tracing::subscriber::set_global_default(traced(log, traces)),
     }
 }
 
-/// Sends spans to `traces`, and what `log` takes to it.
+/// Sends spans to `traces`, and to `log` what it accepts.
 pub fn traced<S>(log: S, traces: &otlp_traces::TracePipeline) -> impl Subscriber + Send + Sync + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
-    // Libraries have spans of their own, that of HTTP/2 among them, by which spans are sent.
+    // Libraries create spans, too, such as HTTP/2 for the export itself.
     let own = filter::filter_fn(|it| {
         it.target().split("::").next() == Some(env!("CARGO_PKG_NAME")) && *it.level() <= tracing::Level::INFO
     });
     let layer = tracing_opentelemetry::layer()
         .with_tracer(traces.tracer())
-        // Who is asked for its parent looks it up; an own stack of contexts would say the same once more.
+        // Parents are looked up on demand, so a stack of contexts would be redundant.
         .with_context_activation(false)
         .with_tracked_inactivity(false)
         .with_location(false)
@@ -132,7 +133,7 @@ mod tests {
         }
     }
 
-    /// What is logged while `act` runs; it is always second 100.
+    /// The log output while `act` runs; it is always second 100.
     pub(super) fn logged(settings: LogSettings, act: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();

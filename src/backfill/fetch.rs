@@ -14,10 +14,11 @@ use super::{
 };
 use crate::duration::HumanDuration;
 
-/// Samples that are so many steps apart are taken as they are; points are then as far apart.
+/// Ratio of sample interval to step from which samples are used as they are; the points then have the interval of the
+/// samples.
 const SPARSE_STEPS: f64 = 1.25;
 
-/// Instants with a sample of the anchor, in milliseconds, and when it was made, in seconds.
+/// Instants with a sample of the anchor, in milliseconds, with the time of the sample in seconds.
 type Times = Vec<(i64, f64)>;
 
 /// A server of either kind.
@@ -84,12 +85,12 @@ impl Server {
     ) -> Result<Vec<FetchedSeries>, FetchError> {
         match self {
             Self::Prometheus(it) => it.direct(direct, chunk, tell),
-            // No set for InfluxDB has signals under their own names: the mapping refuses it.
+            // No set for InfluxDB has signals by name: the mapping refuses it.
             Self::Influx(_) => Ok(Vec::new()),
         }
     }
 
-    /// Which sources are asked for together.
+    /// Sources that are fetched together.
     fn groups(&self, entries: &[MetricMapping]) -> Vec<Vec<usize>> {
         match self {
             Self::Prometheus(_) => (0..entries.len()).map(|it| vec![it]).collect(),
@@ -116,7 +117,7 @@ impl Server {
         }
     }
 
-    /// How to name one of several hosts.
+    /// How to choose one of several hosts.
     fn how(&self) -> &'static str {
         match self {
             Self::Prometheus(_) => "--host NAME, or --match 'instance=\"NAME\"'",
@@ -170,7 +171,7 @@ pub(super) fn read(
     Ok(past)
 }
 
-/// The set of names with the most samples, and when they were made.
+/// The set of names with the most samples, and their times.
 fn choose<'a>(
     server: &mut Server,
     sets: &'a [ProgramMapping],
@@ -198,7 +199,7 @@ fn choose<'a>(
     }
 }
 
-/// When there is a sample of the anchor.
+/// Times of the samples of the anchor.
 fn instants(
     server: &mut Server,
     anchor: &SeriesSelector,
@@ -218,25 +219,25 @@ fn instants(
     Ok(found)
 }
 
-/// How many seconds samples are apart, the median.
+/// Median interval of samples, in seconds.
 fn apart(times: &[(i64, f64)]) -> Option<f64> {
     let mut apart: Vec<f64> = times.windows(2).map(|it| it[1].1 - it[0].1).filter(|it| *it > 0.0).collect();
     apart.sort_by(f64::total_cmp);
     apart.get(apart.len() / 2).copied()
 }
 
-/// A past under question.
+/// A fetch in progress.
 struct FetchRun<'a> {
     server: Server,
     set: &'a ProgramMapping,
     groups: Vec<Vec<usize>>,
-    /// How many questions were answered, of how many; halved parts make more of them.
+    /// Number of answered queries, and of all; halved chunks increase both.
     done: usize,
     of: usize,
 }
 
 impl FetchRun<'_> {
-    /// Asks for one part, or for its halves where it is too much at once.
+    /// Fetches one chunk, or its halves if it is too large for the server.
     fn part(
         &mut self,
         part: TimeChunk,

@@ -4,89 +4,89 @@ use std::fmt;
 
 use crate::duration::HumanDuration;
 
-/// Longest text of a server that a sentence repeats, in characters.
+/// Longest quotation of a server's text, in characters.
 const QUOTED_MAX: usize = 200;
 
-/// Something is wrong with what was asked of a server, or with the server.
+/// A failed query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FetchError {
-    /// The URL, without name, password and query.
+    /// The URL without name, password and query.
     pub url: String,
-    /// What is wrong.
+    /// The cause.
     pub cause: FetchErrorKind,
 }
 
-/// What is wrong.
+/// Cause of a failed query.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FetchErrorKind {
-    /// Nothing listens there.
+    /// The connection was refused.
     Refused(String),
-    /// The name of the host is not known.
+    /// The host name is unknown.
     NoHost,
-    /// The certificate is not trusted, or the two do not understand each other.
+    /// The certificate is not trusted, or the TLS handshake failed.
     Tls(String),
-    /// No answer came in time.
+    /// No response in time.
     Silent(HumanDuration),
-    /// 401.
+    /// Status 401.
     NoUser {
-        /// Whether it was told who asks.
+        /// Whether credentials were sent.
         given: bool,
     },
-    /// 403.
+    /// Status 403.
     Forbidden(String),
-    /// 404.
+    /// Status 404.
     NoPath,
-    /// 400, 422 and their like: what the server says of the question.
+    /// Status 400, 422 and similar: the server rejects the query.
     Question {
         /// The status.
         status: u16,
-        /// What the server says.
+        /// The server's message.
         said: String,
     },
-    /// 429, again and again.
+    /// Status 429, repeatedly.
     Busy {
-        /// How long the server asks to be left alone, where it says so.
+        /// The wait that the server requests, if any.
         wait: Option<HumanDuration>,
     },
-    /// 5xx, again and again.
+    /// Status 5xx, repeatedly.
     Down {
         /// The status.
         status: u16,
-        /// What the server says.
+        /// The server's message.
         said: String,
     },
-    /// 3xx: the server is elsewhere. Nothing secret is sent on to where an answer points.
+    /// Status 3xx: the server has moved. Redirects are not followed, because they could leak secrets.
     Moved(String),
     /// Any other status.
     Status(u16),
-    /// The answer ends in its middle, again and again.
+    /// The response is truncated, repeatedly.
     Half,
-    /// The answer is larger than is read.
+    /// The response is too large.
     Large(u64),
-    /// A web page came instead of data.
+    /// The response is a web page instead of data.
     Page(String),
     /// The response is not the JSON that the API documents.
     Malformed(String),
-    /// The server has nothing of what was looked for.
+    /// The server has no data for the request.
     Nothing {
-        /// The names that were looked for.
+        /// The requested names.
         names: Vec<String>,
-        /// What it has instead.
+        /// The names that it has instead.
         instead: String,
     },
-    /// The server has several hosts, and nobody said which.
+    /// The server has several hosts, and none was chosen.
     Several {
-        /// Some of them.
+        /// Some of the hosts.
         hosts: Vec<String>,
-        /// How to say it.
+        /// How to choose one.
         how: &'static str,
     },
-    /// The client cannot be made.
+    /// The client cannot be created.
     Client(String),
 }
 
 impl FetchErrorKind {
-    /// Whether less at once may do: servers bound what one question may cost.
+    /// Whether a smaller query may succeed, because servers limit the cost of queries.
     pub(super) fn is_too_much(&self) -> bool {
         match self {
             Self::Question { said, .. } | Self::Down { said, .. } => {
@@ -158,7 +158,7 @@ impl fmt::Display for FetchErrorKind {
 }
 
 impl FetchErrorKind {
-    /// What a status means.
+    /// Describes a status.
     fn fmt_status(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoUser { given: false } => f.write_str(
@@ -198,7 +198,7 @@ impl FetchErrorKind {
     }
 }
 
-/// What a server said, behind a colon; nothing when it said nothing.
+/// A server's message after a colon; empty without a message.
 struct ServerMessage<'a>(&'a str);
 
 impl fmt::Display for ServerMessage<'_> {
@@ -207,7 +207,7 @@ impl fmt::Display for ServerMessage<'_> {
     }
 }
 
-/// A text of a server, short and on one line, as it may be anything.
+/// A text of a server, shortened to one line, because it may be anything.
 pub(super) fn quoted(text: &str) -> String {
     let words = text.split(|it: char| it.is_whitespace() || it.is_control()).filter(|it| !it.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");

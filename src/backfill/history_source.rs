@@ -7,7 +7,7 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
-/// Where a past comes from.
+/// Source of a history.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HistorySource {
     /// A table of signals in a file.
@@ -16,29 +16,29 @@ pub enum HistorySource {
     Server(ServerAddress),
 }
 
-/// What a server speaks.
+/// Protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServerKind {
-    /// The HTTP API of Prometheus, as VictoriaMetrics, Thanos and Mimir speak it too.
+    /// The HTTP API of Prometheus, also of VictoriaMetrics, Thanos and Mimir.
     Prometheus,
-    /// `InfluxQL` over HTTP, as `InfluxDB` 1.x speaks it.
+    /// `InfluxQL` over HTTP, as in `InfluxDB` 1.x.
     Influx,
 }
 
-/// A server, without anything secret in what is shown of it.
+/// A server; its displayed form contains no secret.
 #[derive(Clone, PartialEq)]
 pub struct ServerAddress {
-    /// What it speaks.
+    /// Its protocol.
     pub kind: ServerKind,
     /// Scheme, host, port and path, without a slash at the end.
     pub url: String,
-    /// Name and password that stood in the URL.
+    /// Name and password from the URL.
     pub(super) user: Option<(String, String)>,
-    /// Of `InfluxDB`: the database, then the retention policy if one was named.
+    /// For `InfluxDB`: the database and optionally the retention policy.
     pub(super) database: Option<(String, Option<String>)>,
 }
 
-/// What is shown of an address never has its password.
+/// The displayed form never contains the password.
 impl fmt::Debug for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Address").field("kind", &self.kind).field("url", &self.url).finish_non_exhaustive()
@@ -51,20 +51,20 @@ impl fmt::Display for ServerAddress {
     }
 }
 
-/// Why a text is no origin.
+/// Why a text is no valid source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HistorySourceError {
-    /// It does not begin with a kind of origin.
+    /// It does not start with a known kind.
     Kind,
-    /// There is no file behind `csv:`.
+    /// There is no file after `csv:`.
     NoFile,
-    /// What is behind the kind does not begin with `http://` or `https://`.
+    /// The part after the kind does not start with `http://` or `https://`.
     Scheme,
-    /// There is no host, or it is none.
+    /// The host is missing or invalid.
     Host,
-    /// Something stands in the URL that has no meaning there.
+    /// The URL has a part that is not supported.
     Extra(&'static str),
-    /// No database is named.
+    /// The database is missing.
     NoDatabase,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for HistorySourceError {
 
 impl std::error::Error for HistorySourceError {}
 
-/// Ends of URLs that people copy from their browsers; the API is asked below what is before them.
+/// Suffixes of URLs copied from a browser; the API is at the part before them.
 const PAGES: [&str; 6] = ["/api/v1/query_range", "/api/v1/query", "/api/v1", "/graph", "/query", "/vmui"];
 
 impl FromStr for HistorySource {
@@ -129,7 +129,7 @@ impl ServerAddress {
         let database = match named("db") {
             Some(database) => database,
             None => {
-                // The authority holds the only other slashes, those of the scheme.
+                // The authority ends at the first slash after those of the scheme.
                 let slash =
                     url.rfind('/').filter(|it| !url[..*it].ends_with('/') && !url[..*it].ends_with(':'));
                 let slash = slash.ok_or(HistorySourceError::NoDatabase)?;
@@ -145,9 +145,9 @@ impl ServerAddress {
     }
 }
 
-/// A URL that was taken apart.
+/// The parts of a URL.
 struct UrlParts {
-    /// All before the query, without name and password.
+    /// Everything before the query, without name and password.
     url: String,
     user: Option<(String, String)>,
     query: Vec<(String, String)>,

@@ -16,38 +16,38 @@ use super::fetch_error::{FetchError, FetchErrorKind, quoted};
 use super::{FetchProgress, ServerAddress, ServerConnection, ServerKind};
 use crate::duration::HumanDuration;
 
-/// Largest answer that is read, unpacked; a day of one metric of 256 disks is 25 MB.
+/// Largest uncompressed response; one day of a metric of 256 disks is 25 MB.
 const BODY_BYTES_MAX: u64 = 64 << 20;
-/// How long one answer may take, the two minutes that Prometheus gives a question by default and a little more.
+/// Timeout of a response: Prometheus's default query timeout of two minutes, and a little more.
 const ANSWER_TIME_MAX: HumanDuration = HumanDuration::seconds(150);
-/// How long a connection may take.
+/// Timeout of a connection.
 const CONNECT_SECONDS_MAX: u64 = 10;
-/// So often a question is asked before it is given up.
+/// Largest number of tries of a query.
 const TRIES_MAX: u32 = 4;
-/// How long is waited before the second try; doubled before each one after it.
+/// Wait before the second try, doubled before each further one.
 const WAIT_FIRST: HumanDuration = HumanDuration::seconds(1);
-/// A server that asks for more rest than this is not waited for.
+/// Longest wait that a server may request.
 const WAIT_MAX: HumanDuration = HumanDuration::seconds(60);
 
-/// Names and values of a question.
+/// Names and values of a form.
 pub(super) type FormFields<'a> = &'a [(&'a str, &'a str)];
-/// Hears what happens meanwhile.
+/// Receives progress.
 pub(super) type OnProgress<'a> = &'a mut dyn FnMut(FetchProgress<'_>);
 
-/// Asks one server.
+/// A client for one server.
 pub(super) struct HttpClient {
     agent: Agent,
     /// The URL of the API, without anything secret.
     url: String,
     headers: Vec<(String, String)>,
-    /// Whether the server was told who asks.
+    /// Whether credentials were given.
     known: bool,
-    /// Whether forms are posted; some proxies let only GET pass.
+    /// Whether forms are sent by POST; some proxies allow only GET.
     posts: bool,
 }
 
 impl HttpClient {
-    /// A client of this server.
+    /// Creates a client for this server.
     pub(super) fn new(address: &ServerAddress, access: &ServerConnection) -> Result<Self, FetchError> {
         let wrong =
             |reason: String| FetchError { url: address.url.clone(), cause: FetchErrorKind::Client(reason) };
@@ -57,7 +57,7 @@ impl HttpClient {
             .http_status_as_error(false)
             .timeout_global(Some(ANSWER_TIME_MAX.duration()))
             .timeout_connect(Some(Duration::from_secs(CONNECT_SECONDS_MAX)))
-            // What is secret stays with the server that it was meant for.
+            // Secrets must not be sent to other servers.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("hostnorm/", env!("CARGO_PKG_VERSION")))
@@ -85,12 +85,12 @@ impl HttpClient {
         })
     }
 
-    /// A failure at this server.
+    /// An error of this server.
     pub(super) fn failure(&self, cause: FetchErrorKind) -> FetchError {
         FetchError { url: self.url.clone(), cause }
     }
 
-    /// Asks a question, as a form where the server takes forms.
+    /// Sends a query as a form, or in the URL if the server refuses POST.
     pub(super) fn ask(
         &mut self,
         path: &str,
@@ -106,7 +106,7 @@ impl HttpClient {
         self.get(path, form, tell)
     }
 
-    /// Asks a question that stands in the URL.
+    /// Sends a query in the URL.
     pub(super) fn get(
         &self,
         path: &str,
@@ -116,7 +116,7 @@ impl HttpClient {
         self.tries(path, form, false, tell)
     }
 
-    /// Asks again where that may help.
+    /// Retries where that may help.
     fn tries(
         &self,
         path: &str,
@@ -145,7 +145,7 @@ impl HttpClient {
         Err(self.failure(FetchErrorKind::Half))
     }
 
-    /// Asks once; an error comes with the rest that the server asks for.
+    /// Tries once; an error includes the wait that the server requests.
     fn once(
         &self,
         path: &str,
@@ -174,7 +174,7 @@ impl HttpClient {
         }
     }
 
-    /// What a status other than 2xx means.
+    /// The error for a status other than 2xx.
     fn refusal(
         &self,
         status: u16,
@@ -192,7 +192,7 @@ impl HttpClient {
             403 => FetchErrorKind::Forbidden(said()),
             404 => {
                 let said = said();
-                // InfluxDB says so of a database that is not there.
+                // InfluxDB reports a missing database like this.
                 if said.contains("database") {
                     FetchErrorKind::Question { status, said }
                 } else {
@@ -207,10 +207,10 @@ impl HttpClient {
     }
 }
 
-/// The whole body, unpacked, if it is not too large.
+/// Reads the whole uncompressed body, up to its maximum.
 fn read(answer: &mut Response<Body>) -> Result<Vec<u8>, FetchErrorKind> {
     let mut bytes = Vec::new();
-    // One byte more than is taken tells a large answer from one that just fits.
+    // One more byte, to detect a body that is too large.
     let mut reader = answer.body_mut().with_config().limit(u64::MAX).reader().take(BODY_BYTES_MAX + 1);
     match reader.read_to_end(&mut bytes) {
         Ok(_) if bytes.len() as u64 > BODY_BYTES_MAX => Err(FetchErrorKind::Large(BODY_BYTES_MAX)),
@@ -222,7 +222,7 @@ fn read(answer: &mut Response<Body>) -> Result<Vec<u8>, FetchErrorKind> {
     }
 }
 
-/// What an error below HTTP means.
+/// The error for a failure below HTTP.
 fn cause_of(error: &ureq::Error) -> FetchErrorKind {
     use std::io::ErrorKind;
     let text = quoted(&error.to_string());
@@ -233,14 +233,14 @@ fn cause_of(error: &ureq::Error) -> FetchErrorKind {
         ),
         ureq::Error::Timeout(_) => FetchErrorKind::Silent(ANSWER_TIME_MAX),
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_) => FetchErrorKind::Tls(text),
-        // The resolver of the system has no kind of its own for it.
+        // The system's resolver has no error kind of its own for this.
         ureq::Error::Io(io) if io.to_string().contains("lookup address") => FetchErrorKind::NoHost,
         ureq::Error::Io(io) => match io.kind() {
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
                 FetchErrorKind::Half
             }
             ErrorKind::TimedOut => FetchErrorKind::Silent(ANSWER_TIME_MAX),
-            // rustls hands its own errors on as this kind.
+            // rustls passes its errors as this kind.
             ErrorKind::InvalidData => FetchErrorKind::Tls(quoted(&io.to_string())),
             _ => FetchErrorKind::Refused(quoted(&io.to_string())),
         },
@@ -251,7 +251,7 @@ fn cause_of(error: &ureq::Error) -> FetchErrorKind {
     }
 }
 
-/// How long the server wants to be left alone; dates are for caches, and clocks differ.
+/// The wait that the server requests. Dates are ignored, because clocks differ.
 fn retry_after(headers: &HeaderMap) -> Option<HumanDuration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(HumanDuration::seconds(seconds.min(HumanDuration::days(365).duration().as_secs())))
@@ -263,7 +263,7 @@ fn is_page(headers: &HeaderMap, bytes: &[u8]) -> bool {
     html || bytes.trim_ascii_start().starts_with(b"<")
 }
 
-/// What a page is called, if it says so near its beginning.
+/// The title of an HTML page, if it is near the start.
 fn title(bytes: &[u8]) -> String {
     const LOOKED_AT_MAX: usize = 4096;
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LOOKED_AT_MAX)]);
@@ -271,7 +271,7 @@ fn title(bytes: &[u8]) -> String {
     title.map(|(title, _)| quoted(title)).unwrap_or_default()
 }
 
-/// What a server says is wrong: both APIs put it under `error`; proxies write a line.
+/// The server's error message: both APIs have it under `error`; proxies return a line.
 fn response_text(headers: &HeaderMap, bytes: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {

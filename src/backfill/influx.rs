@@ -13,17 +13,17 @@ use crate::metric::MetricType;
 
 mod response;
 
-/// A server under question.
+/// The server being queried.
 pub(super) struct Influx {
     client: HttpClient,
     database: String,
-    /// The retention policy, where it is not the default one.
+    /// The retention policy, unless it is the default.
     policy: Option<String>,
-    /// What chooses the host, each a condition.
+    /// Conditions that select the host.
     conditions: Vec<String>,
 }
 
-/// Most measurements or databases that are asked for to be told.
+/// Largest number of measurements or databases listed in a message.
 const TOLD_MAX: usize = 20;
 
 impl Influx {
@@ -60,7 +60,7 @@ impl Influx {
         )
     }
 
-    /// What to tell a user who found nothing.
+    /// Names for a user whose query found nothing.
     pub(super) fn instead(&mut self, tell: OnProgress<'_>) -> String {
         match self.list(&format!("SHOW MEASUREMENTS LIMIT {TOLD_MAX}"), "name", tell) {
             Ok(names) if names.is_empty() => format!("the database {:?} is empty", self.database),
@@ -71,12 +71,12 @@ impl Influx {
                     some_of(&names).join(", ")
                 )
             }
-            // It was asked out of courtesy.
+            // The list is only a courtesy.
             Err(_) => String::new(),
         }
     }
 
-    /// Steps that have an anchor, each with its end in seconds.
+    /// Steps with an anchor, each with its end in seconds.
     pub(super) fn times(
         &mut self,
         anchor: &SeriesSelector,
@@ -92,7 +92,7 @@ impl Influx {
         Ok(steps)
     }
 
-    /// Which sources one question may ask for: those of one measurement with the same condition and tags.
+    /// Sources that one query may combine: those of one measurement with the same condition and tags.
     pub(super) fn groups(entries: &[MetricMapping]) -> Vec<Vec<usize>> {
         let key =
             |it: &MetricMapping| (parted(&it.choice.from).0.to_owned(), it.choice.filter.clone(), tags(it));
@@ -107,7 +107,7 @@ impl Influx {
         groups.into_iter().map(|(_, group)| group).collect()
     }
 
-    /// Sources of one group.
+    /// Fetches the sources of one group.
     pub(super) fn fetch(
         &mut self,
         entries: &[&MetricMapping],
@@ -143,7 +143,7 @@ impl Influx {
         )
     }
 
-    /// Series of each column.
+    /// Fetches the series of each column.
     fn range(
         &mut self,
         query: &str,
@@ -166,7 +166,7 @@ impl Influx {
         self.client.get("/query", &form, tell)
     }
 
-    /// A database that is not there is told with those that are.
+    /// For a missing database, adds the existing ones to the error.
     fn explained(&self, cause: FetchErrorKind, tell: OnProgress<'_>) -> FetchError {
         let FetchErrorKind::Question { status, mut said } = cause else { return self.failure(cause) };
         if said.starts_with("database not found") {
@@ -184,7 +184,7 @@ impl Influx {
     }
 }
 
-/// Measurement and field; the mapping sees to it that there are both.
+/// Measurement and field; the mapping guarantees both.
 fn parted(name: &str) -> (&str, &str) {
     name.split_once('.').unwrap_or((name, ""))
 }
@@ -197,7 +197,7 @@ fn tags(entry: &MetricMapping) -> Vec<String> {
     of.collect()
 }
 
-/// Counters are asked for their newest value, all else for its mean.
+/// The newest value of counters, the mean of gauges.
 fn column(entry: &MetricMapping) -> String {
     let function = if entry.metric.ty == MetricType::Counter && !entry.rate { "last" } else { "mean" };
     let term = |name: &str| format!("{function}(\"{}\")", parted(name).1);

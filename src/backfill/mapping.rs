@@ -1,4 +1,4 @@
-//! The file that maps hostnorm's metrics to a server's names. Users may edit a copy of it.
+//! The mapping file from hostnorm's metrics to a server's names. Users may edit a copy of it.
 #![expect(clippy::disallowed_methods, reason = "reads the file of names")]
 
 use std::fmt;
@@ -11,16 +11,16 @@ use crate::metric::Metric;
 mod mapping_file;
 mod resolve;
 
-/// The names that hostnorm brings along.
+/// The built-in mapping.
 pub const SHIPPED: &str = include_str!("../../docs/mapping.yaml");
-/// What the shipped names are called in messages.
+/// Name of the built-in mapping in messages.
 const SHIPPED_NAME: &str = "the names that hostnorm brings along";
-/// Longest file of names, in bytes; the shipped one has 12 kB.
+/// Largest mapping file, in bytes; the built-in one has 12 kB.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Most sources of one set; each costs a question for each part of the past.
+/// Largest number of sources in one set; each costs a query per chunk.
 pub(super) const ENTRIES_MAX: usize = 512;
 
-/// Names of both kinds of servers.
+/// Names for both kinds of servers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapping {
     prometheus: Vec<ProgramMapping>,
@@ -30,67 +30,67 @@ pub struct Mapping {
 /// The names of one program.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ProgramMapping {
-    /// What the program is called.
+    /// Name of the program.
     pub(super) name: String,
-    /// A series that is there whenever the host was watched.
+    /// A series that exists whenever the host was monitored.
     pub(super) anchor: SeriesSelector,
-    /// Where hostnorm's signals themselves are.
+    /// The series of hostnorm's own signals, if any.
     pub(super) signals: Option<SignalSeries>,
-    /// Where raw metrics are.
+    /// The series of raw metrics.
     pub(super) entries: Vec<MetricMapping>,
 }
 
-/// Which series of a server.
+/// Selects series of a server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SeriesSelector {
     /// A metric of Prometheus, or `measurement.field`.
     pub(super) from: String,
-    /// More to choose by, in the server's language; empty for nothing.
+    /// Further conditions in the server's language; may be empty.
     pub(super) filter: String,
 }
 
-/// Signals under their own names.
+/// The series of signals by name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SignalSeries {
-    /// Which series.
+    /// Selects them.
     pub(super) choice: SeriesSelector,
     /// The label with the name of the signal.
     pub(super) name: String,
 }
 
-/// Where one raw metric, or one of its series, is.
+/// The series of one raw metric, or of one of its label sets.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct MetricMapping {
-    /// What it is here.
+    /// hostnorm's metric.
     pub(super) metric: &'static Metric,
-    /// What it is there.
+    /// The server's series.
     pub(super) choice: SeriesSelector,
-    /// What is added to it, and what is taken away.
+    /// Series to add.
     pub(super) plus: Option<String>,
-    /// See [`Self::plus`].
+    /// Series to subtract.
     pub(super) minus: Option<String>,
-    /// Where the value of each label comes from, in the order of the metric's labels.
+    /// The value of each label, in the order of the metric's labels.
     pub(super) labels: Vec<LabelRule>,
     /// A factor.
     pub(super) times: f64,
-    /// Whether the value is a gain in a second, to be added up.
+    /// Whether the value is a rate per second, to be summed to a counter.
     pub(super) rate: bool,
-    /// What it is divided by.
+    /// A divisor.
     pub(super) per: Option<&'static Metric>,
-    /// How several series become one.
+    /// How several series are combined.
     pub(super) by: SeriesJoin,
 }
 
 /// The value of a label.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum LabelRule {
-    /// What this label of the server has.
+    /// The value of this label of the server.
     Of(String),
-    /// Always this.
+    /// A constant.
     Fixed(String),
 }
 
-/// How several series become one.
+/// How several series are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum SeriesJoin {
@@ -103,12 +103,12 @@ pub(super) enum SeriesJoin {
     Min,
     /// Their mean.
     Avg,
-    /// How many there are.
+    /// Their number.
     Count,
 }
 
 impl SeriesJoin {
-    /// As PromQL calls it.
+    /// Name of the PromQL operator.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sum => "sum",
@@ -120,14 +120,14 @@ impl SeriesJoin {
     }
 }
 
-/// What is wrong with a file of names.
+/// An error in a mapping file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappingError {
     /// The file.
     pub file: String,
-    /// Its line, from 1, as far as it is known.
+    /// Its line, from 1, if known.
     pub line: Option<usize>,
-    /// What is wrong there.
+    /// The problem.
     pub what: String,
 }
 
@@ -143,18 +143,20 @@ impl fmt::Display for MappingError {
 impl std::error::Error for MappingError {}
 
 impl Mapping {
-    /// The shipped names.
+    ///
+    /// Parses the built-in mapping.
     ///
     /// # Errors
-    /// Never, which a test sees to.
+    /// Never; a test proves that it is valid.
     pub fn shipped(metrics: &[&'static Metric]) -> Result<Self, MappingError> {
         Self::of(SHIPPED_NAME, SHIPPED, metrics)
     }
 
-    /// The names in a file.
+    ///
+    /// Reads a mapping file.
     ///
     /// # Errors
-    /// The first thing that is wrong with the file.
+    /// The first problem of the file.
     pub fn read(path: &Path, metrics: &[&'static Metric]) -> Result<Self, MappingError> {
         Self::of(&path.display().to_string(), &text(path)?, metrics)
     }
@@ -228,7 +230,7 @@ mod tests {
         );
     }
 
-    /// The line that is told, and words that have to be in what is wrong there.
+    /// Checks the reported line, and words of the message.
     fn check_wrong(text: &str, line: usize, words: &str) {
         let error = Mapping::of("m.yaml", text, METRICS).unwrap_err();
         assert_eq!(error.line, Some(line), "{error}");

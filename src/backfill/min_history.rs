@@ -4,27 +4,28 @@ use std::fmt;
 
 use crate::duration::HumanDuration;
 
-/// So many points are needed: twelve hours of half minutes. A fifth of them is held out to find the score from which a
-/// point is strange; its quantile of 99.5 % needs 200 of those, and a host that is seen through a night or a working day
-/// is known better than one that is seen through a lunch break.
+/// Number of points needed: twelve hours of half minutes. A fifth is held out to determine the threshold, whose 99.5th
+/// percentile needs 200 of these; and a history with a night or a working day represents a host better than a lunch
+/// break.
 pub const POINTS_NEEDED: usize = 1_440;
 
-/// There is too little to train on.
+/// There is too little history to train on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TooLittleHistory {
-    /// How many points there are.
+    /// Number of points.
     pub points: usize,
     /// Seconds between two of them.
     pub every: f64,
-    /// Whether they came from elsewhere.
+    /// Whether they came from another server or a file.
     pub from_elsewhere: bool,
 }
 
 impl TooLittleHistory {
-    /// Nothing if there is enough.
+    ///
+    /// Checks the length of a history.
     ///
     /// # Errors
-    /// When there is too little.
+    /// If it is too short.
     pub fn check(points: usize, every: f64, from_elsewhere: bool) -> Result<(), Self> {
         if points < POINTS_NEEDED { Err(Self { points, every, from_elsewhere }) } else { Ok(()) }
     }
@@ -33,7 +34,7 @@ impl TooLittleHistory {
 impl fmt::Display for TooLittleHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let missing = POINTS_NEEDED.saturating_sub(self.points);
-        // Seconds would say nothing more.
+        // Seconds would add no information.
         let minutes = (missing as f64 * self.every / 60.0).ceil().max(1.0);
         write!(f, "too little data: {} points, {} needed; ", grouped(self.points), grouped(POINTS_NEEDED))?;
         let longer = HumanDuration::nearest(minutes * 60.0);

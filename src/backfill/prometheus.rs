@@ -15,16 +15,16 @@ use crate::metric::MetricType;
 
 mod response;
 
-/// A server under question.
+/// The server being queried.
 pub(super) struct Prometheus {
     client: HttpClient,
-    /// What chooses the host, to stand between braces.
+    /// Selectors of the host, for use between braces.
     selectors: Vec<String>,
-    /// What the server warned of, each once.
+    /// Warnings of the server, without duplicates.
     pub(super) warnings: BTreeSet<String>,
 }
 
-/// Most warnings that are kept.
+/// Largest number of warnings kept.
 const WARNINGS_MAX: usize = 5;
 
 impl Prometheus {
@@ -45,7 +45,7 @@ impl Prometheus {
         self.client.failure(cause)
     }
 
-    /// The hosts that have an anchor in this past; none where its series have no label `instance`.
+    /// The hosts with an anchor in this time range; none if its series have no label `instance`.
     pub(super) fn hosts(
         &mut self,
         anchor: &SeriesSelector,
@@ -55,17 +55,17 @@ impl Prometheus {
         self.label("instance", Some(&self.selected(anchor)), whole, tell)
     }
 
-    /// What to tell a user who found nothing.
+    /// Names for a user whose query found nothing.
     pub(super) fn instead(&mut self, whole: TimeChunk, tell: OnProgress<'_>) -> String {
         match self.label("instance", None, whole, tell) {
             Ok(hosts) if hosts.is_empty() => "it has no series with a label instance in this range".into(),
             Ok(hosts) => format!("in this range it has the instances {}", some_of(&hosts).join(", ")),
-            // It was asked out of courtesy.
+            // The list is only a courtesy.
             Err(_) => String::new(),
         }
     }
 
-    /// When the anchor was sampled: the newest time in each step that has one, in seconds.
+    /// Time of the newest sample of the anchor in each step that has one, in seconds.
     pub(super) fn times(
         &mut self,
         anchor: &SeriesSelector,
@@ -75,11 +75,11 @@ impl Prometheus {
         let query = format!("max(timestamp({}))", self.selected(anchor));
         let series = self.range(&query, chunk, tell)?;
         let found = series.into_iter().flat_map(|it| it.values);
-        // An older one is what the server remembers of the time before a gap.
+        // An older sample is from before a gap.
         Ok(found.filter(|(idx, at)| chunk.at(*idx) as f64 - at * 1e3 < chunk.step as f64).collect())
     }
 
-    /// Signals under their own names.
+    /// Fetches signals by name.
     pub(super) fn direct(
         &mut self,
         direct: &SignalSeries,
@@ -90,7 +90,7 @@ impl Prometheus {
         self.range(&format!("max by ({}) ({inner})", direct.name), chunk, tell)
     }
 
-    /// One raw metric.
+    /// Fetches one raw metric.
     pub(super) fn fetch(
         &mut self,
         entry: &MetricMapping,
@@ -118,7 +118,7 @@ impl Prometheus {
         format!("{}{plus}{minus}", term(&entry.choice.from))
     }
 
-    /// A selector of series of the host.
+    /// A selector for series of the host.
     fn selected(&self, choice: &SeriesSelector) -> String {
         let filter = Some(choice.filter.as_str()).filter(|it| !it.is_empty());
         let inner: Vec<_> = filter.into_iter().chain(self.selectors.iter().map(String::as_str)).collect();
@@ -166,7 +166,7 @@ fn over(what: &str, selected: &str, chunk: TimeChunk) -> String {
     format!("{what}_over_time({selected}[{}ms])", (chunk.step - 1).max(1))
 }
 
-/// A text that a regular expression in quotes takes literally.
+/// Escapes a text for a quoted regular expression.
 fn literal(text: &str) -> String {
     let escape = |it: char| match it {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => it.to_string(),

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 pub(super) struct FetchedSeries {
     /// Labels or tags of the server.
     pub(super) labels: BTreeMap<String, String>,
-    /// Which instant of the part, and the value; finite, in the order of time.
+    /// Index in the chunk, and the value; finite, in order of time.
     pub(super) values: Vec<(usize, f64)>,
 }
 
-/// Most hosts that a sentence names.
+/// Largest number of hosts listed in a sentence.
 const NAMED_MAX: usize = 5;
 
-/// The first of some names, and how many more there are.
+/// The first of some names, and the number of the others.
 pub(super) fn some_of(names: &[String]) -> Vec<String> {
     let mut some: Vec<String> = names.iter().take(NAMED_MAX).cloned().collect();
     if NAMED_MAX < names.len() {

@@ -1,4 +1,4 @@
-//! ServerConnection for a server: user names, secrets from files, certificates.
+//! Credentials and TLS options for a server.
 #![expect(clippy::disallowed_methods, reason = "reads files with secrets and certificates")]
 
 use std::fmt;
@@ -8,49 +8,49 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-/// Longest file of a secret or of certificates; a bundle of all authorities has 250 kB.
+/// Largest file with a secret or certificates; a bundle of all authorities has 250 kB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// ServerConnection and TLS options for a server. Secrets are named by file, not held.
+/// Credentials and TLS options for a server. Secrets are named by file, not stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConnection {
-    /// Name of the user, or `name:password`; empty for none.
+    /// User name, or `name:password`; empty for none.
     pub user: String,
     /// File with the password.
     pub password_file: PathBuf,
-    /// File with a token, for `Authorization`.
+    /// File with a token for `Authorization`.
     pub token_file: PathBuf,
-    /// More headers, `Name: value`.
+    /// Additional headers, `Name: value`.
     pub headers: Vec<String>,
-    /// Certificates of authorities to trust beside those of the host.
+    /// Certificates of additional trusted authorities.
     pub ca_file: PathBuf,
-    /// Our certificate, for servers that ask for one.
+    /// Client certificate.
     pub cert_file: PathBuf,
-    /// The key of our certificate.
+    /// Private key of the client certificate.
     pub key_file: PathBuf,
     /// Whether any server certificate is accepted.
     pub insecure: bool,
 }
 
-/// Why these credentials cannot be used.
+/// Why these options cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionError {
     /// A file cannot be read.
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// A file does not hold what it should.
+    /// A file has invalid content.
     Content {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What it should hold.
+        /// The expected content.
         wanted: &'static str,
     },
-    /// A password without a user, or a key without a certificate.
+    /// A password without a user, or a private key without a certificate.
     Alone(&'static str),
     /// A header is not `Name: value`.
     Header(String),
@@ -70,7 +70,7 @@ impl fmt::Display for ConnectionError {
 impl std::error::Error for ConnectionError {}
 
 impl ServerConnection {
-    /// Name and password, if any are given beside the URL.
+    /// User name and password, if given outside the URL.
     pub(super) fn user(&self) -> Result<Option<(String, String)>, ConnectionError> {
         let has_file = !self.password_file.as_os_str().is_empty();
         if self.user.is_empty() {
@@ -87,19 +87,19 @@ impl ServerConnection {
         Ok(Some((name.to_owned(), password.to_owned())))
     }
 
-    /// The token, if there is one.
+    /// The token, if any.
     pub(super) fn token(&self) -> Result<Option<String>, ConnectionError> {
         if self.token_file.as_os_str().is_empty() { Ok(None) } else { secret(&self.token_file).map(Some) }
     }
 
-    /// Names and values of the headers that are sent besides.
+    /// Names and values of the additional headers.
     pub(super) fn headers(&self) -> Result<Vec<(String, String)>, ConnectionError> {
         let parted = self.headers.iter().map(|it| {
             let (name, value) = it.split_once(':').unwrap_or((it, ""));
             let (name, value) = (name.trim(), value.trim());
             let is_name = ureq::http::HeaderName::from_bytes(name.as_bytes()).is_ok();
             let is_value = !value.is_empty() && ureq::http::HeaderValue::from_str(value).is_ok();
-            // The value may be a secret, so it is not repeated.
+            // The value may be a secret, so the error does not contain it.
             if is_name && is_value {
                 Ok((name.into(), value.into()))
             } else {
@@ -109,13 +109,13 @@ impl ServerConnection {
         parted.collect()
     }
 
-    /// Whom to trust, and who we are.
+    /// Trusted authorities and client certificate.
     pub(super) fn tls(&self) -> Result<TlsConfig, ConnectionError> {
         let builder = TlsConfig::builder().disable_verification(self.insecure).root_certs(self.roots()?);
         Ok(builder.client_cert(self.certificate()?).build())
     }
 
-    /// The authorities of this host and those of the file; Mozilla's where the host has none, as an empty image.
+    /// The authorities of this host and those of the file; Mozilla's if the host has none, as in an empty image.
     fn roots(&self) -> Result<RootCerts, ConnectionError> {
         let native = rustls_native_certs::load_native_certs();
         let mut roots: Vec<_> = native.certs.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
@@ -156,7 +156,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ConnectionErro
     Ok(found)
 }
 
-/// The first line of a file; editors end it.
+/// The first line of a file.
 fn secret(path: &Path) -> Result<String, ConnectionError> {
     let text = String::from_utf8(read(path)?).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default().trim_end();

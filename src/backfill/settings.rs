@@ -7,34 +7,34 @@ use serde::{Deserialize, Serialize};
 use super::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN, ServerConnection};
 use crate::duration::HumanDuration;
 
-/// The server with the history for the first start, and access to it. Secrets are named by file, not held.
+/// The server with the history for the first start, and access to it. Secrets are named by file, not stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackfillSettings {
     /// Kind and address of the server; empty for no backfill.
     pub from: String,
-    /// How far back to learn from.
+    /// Length of the history to learn.
     pub lookback: HumanDuration,
     /// This host in the labels of the server; empty if the server has only one.
     pub host: String,
-    /// Further conditions on series.
+    /// This host in the labels of the server; empty if the server has only one host.
     #[serde(rename = "match")]
     pub selector: String,
     /// File with the metric names of the server; empty for the built-in mapping.
     pub mapping: PathBuf,
-    /// Name of the user; empty for none.
+    /// User name; empty for none.
     pub user: String,
     /// File with the password.
     pub password_file: PathBuf,
-    /// File with a token.
+    /// File with a token for `Authorization`.
     pub token_file: PathBuf,
-    /// More headers, `Name: value`.
+    /// Additional headers, `Name: value`.
     pub headers: Vec<String>,
-    /// Certificates of authorities to trust beside those of the host.
+    /// Certificates of additional trusted authorities.
     pub ca_file: PathBuf,
-    /// Our certificate.
+    /// Client certificate.
     pub cert_file: PathBuf,
-    /// The key of our certificate.
+    /// Private key of the client certificate.
     pub key_file: PathBuf,
     /// Whether any server certificate is accepted.
     pub insecure: bool,
@@ -61,7 +61,7 @@ impl Default for BackfillSettings {
 }
 
 impl BackfillSettings {
-    /// The credentials among these settings.
+    /// The credentials and TLS options among these settings.
     pub fn access(&self) -> ServerConnection {
         ServerConnection {
             user: self.user.clone(),
@@ -75,13 +75,13 @@ impl BackfillSettings {
         }
     }
 
-    /// What cannot be, with the key that it stands under.
+    /// The first invalid setting: its key and the problem.
     pub fn error(&self) -> Option<(&'static str, String)> {
         if self.from.is_empty() {
             return None;
         }
         match self.from.parse::<HistorySource>() {
-            // The text may have a password in it.
+            // The text may contain a password.
             Err(error) => Some(("backfill.from", error.to_string())),
             Ok(_) if !(LOOKBACK_MIN..=LOOKBACK_MAX).contains(&self.lookback) => Some((
                 "backfill.lookback",

@@ -1,41 +1,41 @@
 //! The time ranges of single queries.
 
-/// Most points of one question. Prometheus gives at most 11,000 for each series; a day at the default step keeps
-/// answers small.
+/// Largest number of points in one query. Prometheus returns at most 11,000 for each series; one day at the default
+/// step keeps responses small.
 const POINTS_MAX: usize = 2_880;
-/// A part with fewer points than twice this is not halved any more.
+/// A chunk with fewer than twice this many points is not halved.
 const POINTS_MIN: usize = 60;
-/// Milliseconds since the epoch, or long, that are understood: a hundred thousand years.
+/// Largest number of milliseconds, as a time or a length: a hundred thousand years.
 const MILLIS_MAX: i64 = 1 << 52;
 
-/// Instants at equal distances, in whole milliseconds.
+/// Equidistant instants in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TimeChunk {
     /// The first instant, since the epoch.
     pub(super) start: i64,
-    /// From one to the next.
+    /// Distance of adjacent instants.
     pub(super) step: i64,
-    /// How many.
+    /// Number of instants.
     pub(super) points: usize,
 }
 
 impl TimeChunk {
-    /// The last `lasting` before `until`, on a grid of the step since the epoch. The first instant is one step before,
-    /// as a rate needs two readings.
+    /// The range of length `lasting` before `until`, on a grid of the step since the epoch. It starts one step
+    /// earlier, because a rate needs two readings.
     pub(super) fn whole(until: f64, lasting: f64, step: i64) -> Self {
         let step = step.max(1);
-        // The casts saturate; no clock is so wrong that its milliseconds need more than half of the bits.
+        // The casts saturate, and the clamped values cannot overflow.
         let steps = |seconds: f64| ((seconds * 1e3) as i64).clamp(-MILLIS_MAX, MILLIS_MAX).div_euclid(step);
         let (end, points) = (steps(until), steps(lasting).max(1));
         Self { start: (end - points) * step, step, points: usize::try_from(points + 1).unwrap_or(1) }
     }
 
-    /// The same in parts that one question may ask for.
+    /// The range in chunks for one query each.
     pub(super) fn parts(self) -> impl Iterator<Item = Self> {
         (0..self.points).step_by(POINTS_MAX).map(move |idx| self.part(idx, POINTS_MAX.min(self.points - idx)))
     }
 
-    /// Both halves; nothing when they would be too small to help.
+    /// Both halves; `None` if they would be too small.
     pub(super) fn halves(self) -> Option<[Self; 2]> {
         let half = self.points / 2;
         (half >= POINTS_MIN).then(|| [self.part(0, half), self.part(half, self.points - half)])
@@ -45,7 +45,7 @@ impl TimeChunk {
         Self { start: self.at(idx), points, ..self }
     }
 
-    /// An instant.
+    /// The instant at this index.
     pub(super) fn at(self, idx: usize) -> i64 {
         self.start.saturating_add(self.step.saturating_mul(i64::try_from(idx).unwrap_or(i64::MAX)))
     }
@@ -55,7 +55,7 @@ impl TimeChunk {
         self.at(self.points.saturating_sub(1))
     }
 
-    /// Which instant this is; nothing for what lies between or outside.
+    /// The index of this instant; `None` between or outside the instants.
     pub(super) fn idx(self, millis: f64) -> Option<usize> {
         let exact = (millis - self.start as f64) / self.step as f64;
         let near = exact.round();

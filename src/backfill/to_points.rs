@@ -13,28 +13,28 @@ use crate::window::Point;
 
 /// Readings further apart than this many steps have a gap between them, as on a live host.
 const GAP_STEPS: f64 = 3.0;
-/// Most series of one metric, as many as devices are shown of a file; what is over it is dropped and told.
+/// Largest number of series of one metric, as for devices of a file; further ones are dropped and reported.
 const SERIES_MAX: usize = 256;
 
-/// What a server gave for one part of the past.
+/// The series of one chunk.
 #[derive(Debug, Default)]
 pub(super) struct ChunkSeries {
-    /// Instants that have a reading, each with the seconds since the epoch at which it was made.
+    /// Instants with a reading, each with its time in seconds since the epoch.
     pub(super) times: Vec<(usize, f64)>,
     /// The series of each source.
     pub(super) entries: Vec<Vec<FetchedSeries>>,
-    /// Signals under their own names.
+    /// Signals by name.
     pub(super) direct: Vec<FetchedSeries>,
 }
 
-/// A past under way.
+/// Builds points from consecutive chunks.
 pub(super) struct PointBuilder<'a> {
     wanted: &'a HistoryRequest<'a>,
     entries: &'a [MetricMapping],
-    /// The label with the name of a signal, where there are signals under their own names.
+    /// The label with the name of a signal, if signals are fetched by name.
     direct: Option<&'a str>,
     step: f64,
-    /// The place of each series of each source.
+    /// Index of each series of each source.
     places: BTreeMap<(usize, Labels), usize>,
     slots: Vec<PointSlot>,
     dropped: BTreeMap<&'static str, usize>,
@@ -47,7 +47,7 @@ pub(super) struct PointBuilder<'a> {
 struct PointSlot {
     entry: usize,
     labels: Labels,
-    /// What a rate has added up to.
+    /// Accumulated value of a rate.
     sum: f64,
 }
 
@@ -78,7 +78,7 @@ impl<'a> PointBuilder<'a> {
         }
     }
 
-    /// Takes the next part.
+    /// Processes the next chunk.
     pub(super) fn part(&mut self, chunk: TimeChunk, part: ChunkSeries) {
         let mut values: Vec<Vec<(usize, f64)>> = vec![Vec::new(); chunk.points];
         for (entry, series) in part.entries.into_iter().enumerate() {
@@ -104,11 +104,11 @@ impl<'a> PointBuilder<'a> {
         }
     }
 
-    /// The slots of some series, in the order of their labels: what depends on it, such as which device is a part of
-    /// the one before, finds it so each time.
+    /// The slots of some series, ordered by labels, because the order matters, for example for partitions that follow
+    /// their disk.
     fn slots_of(&mut self, entry: usize, series: Vec<FetchedSeries>) -> Vec<(usize, Vec<(usize, f64)>)> {
         let Some(own) = self.entries.get(entry) else { return Vec::new() };
-        // No labels at all are not the same as an empty list of them.
+        // Having no labels differs from an empty list of labels.
         let labels = |series: &FetchedSeries| match own.labels.is_empty() {
             true => Labels::NONE,
             false => Labels::new(own.labels.iter().map(|it| match it {
@@ -134,7 +134,7 @@ impl<'a> PointBuilder<'a> {
         series.into_iter().take(SERIES_MAX).map(slot).collect()
     }
 
-    /// Takes one reading.
+    /// Processes one reading.
     fn reading(&mut self, at: f64, known: &[(usize, f64)], direct: &[(usize, f64)]) {
         let elapsed = self.before.as_ref().map(|(before, _)| at - before);
         let elapsed = elapsed.filter(|it| *it <= GAP_STEPS * self.step);
@@ -188,7 +188,7 @@ impl<'a> PointBuilder<'a> {
         self.past.points.push(point);
     }
 
-    /// The points, and whether the numbers were what they were taken for.
+    /// Returns the points, after checking the units of the values.
     pub(super) fn finish(mut self) -> Result<FetchedHistory, super::UnitError> {
         self.units.judge()?;
         let dropped = self.dropped.into_iter();
@@ -250,7 +250,7 @@ mod tests {
         FetchedSeries { labels, values: values.to_vec() }
     }
 
-    /// What one part of ten instants makes; points as their time and values, `-` where one is missing.
+    /// Checks the points of one chunk of ten instants, given as time and values, with `-` for a missing value.
     fn check(entries: &[MetricMapping], part: ChunkSeries, expect: &str) {
         let signals: Vec<&Signal> = SIGNALS.iter().collect();
         let wanted = HistoryRequest {
@@ -293,7 +293,7 @@ mod tests {
             part(&[0, 1, 6, 7], &[(0, 0.0), (1, 50.0), (6, 70.0), (7, 80.0)]),
             "10: 5 - -, 70: 1 - -",
         );
-        // What is missing in one reading is missing in two changes.
+        // A value missing in one reading is missing in two pairs.
         check(&entries, part(&[0, 1, 2, 3], &[(0, 0.0), (2, 50.0), (3, 70.0)]), "30: 2 - -");
     }
 

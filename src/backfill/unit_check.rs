@@ -8,29 +8,29 @@ use crate::metric::Metric;
 use crate::reading::Values;
 use crate::signal::{ReadingPair, Signal, SignalUnit};
 
-/// So many of the numbers may be out of range; counters jump and sensors fail now and then.
+/// Tolerated share of values out of range, because counters jump and sensors fail at times.
 const WRONG_SHARE_MAX: f64 = 0.05;
-/// A ratio may pass its bounds by this, for rounding.
+/// Tolerance of a ratio for rounding.
 const RATIO_SLACK: f64 = 0.01;
-/// No host has less memory, nor a filesystem, than this many bytes.
+/// Smallest plausible memory or filesystem, in bytes.
 const BYTES_MIN: f64 = 524_288.0;
-/// Less memory than the smallest routers have; a host with up to 61 GiB has fewer kilobytes.
+/// Smallest plausible memory; with up to 61 GiB, the number of kilobytes is smaller.
 const MEMORY_BYTES_MIN: f64 = 64e6;
-/// What counts seconds gains at most this much in a second; readings come late.
+/// Largest plausible rate of a counter of seconds, because readings may be late.
 const SECONDS_RATE_MAX: f64 = 1.5;
 
 const KILOBYTES: &str = "values look like kilobytes: set times: 1024 in a file for --mapping";
 const MILLISECONDS: &str = "values are not seconds: set times: 0.001 for milliseconds, or times: 0.000001 for microseconds, in a file for --mapping";
 
-/// What can be said of a metric whatever the host.
+/// A rule for a metric that holds on any host.
 enum RangeRule {
-    /// A gauge is not less.
+    /// Smallest value of a gauge.
     AtLeast(f64),
-    /// A counter gains no more in a second.
+    /// Largest rate of a counter per second.
     Gains(f64),
 }
 
-/// Metrics with what is always true of them, and what may be wrong where it is not.
+/// Rules of metrics, with the likely cause of a violation.
 static RULES: [(&str, RangeRule, &str); 6] = [
     ("hostnorm_memory_size_bytes", RangeRule::AtLeast(MEMORY_BYTES_MIN), KILOBYTES),
     ("hostnorm_filesystem_size_bytes", RangeRule::AtLeast(BYTES_MIN), KILOBYTES),
@@ -40,14 +40,14 @@ static RULES: [(&str, RangeRule, &str); 6] = [
     ("hostnorm_pressure_io_waiting_seconds_total", RangeRule::Gains(SECONDS_RATE_MAX), MILLISECONDS),
 ];
 
-/// Numbers that are not what they are taken for.
+/// Values in another unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitError {
-    /// What they are taken for.
+    /// Name of the metric or signal.
     pub name: String,
-    /// The furthest of them.
+    /// The most extreme value.
     pub example: f64,
-    /// What may be wrong.
+    /// The likely cause.
     pub hint: &'static str,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for UnitError {
 
 impl std::error::Error for UnitError {}
 
-/// How many numbers were seen, how many of them cannot be, and the furthest of those.
+/// Number of values, number of implausible ones, and the most extreme of these.
 #[derive(Debug, Clone, Copy, Default)]
 struct RangeCount {
     seen: u64,
@@ -83,7 +83,7 @@ impl RangeCount {
     }
 }
 
-/// What was seen of signals: those over what a ratio can be, and those below nothing.
+/// Counts implausible values of signals: ratios above 1, and negative values.
 #[derive(Debug, Clone)]
 pub struct UnitCheck<'a> {
     signals: &'a [&'static Signal],
@@ -92,7 +92,7 @@ pub struct UnitCheck<'a> {
 }
 
 impl<'a> UnitCheck<'a> {
-    /// Nothing was seen of these signals yet.
+    /// Creates an empty check of these signals.
     pub fn new(signals: &'a [&'static Signal]) -> Self {
         Self {
             signals,
@@ -101,7 +101,7 @@ impl<'a> UnitCheck<'a> {
         }
     }
 
-    /// Takes note of values, one a signal.
+    /// Records values, one for each signal.
     pub fn note(&mut self, values: impl IntoIterator<Item = Option<f64>>) {
         for (idx, value) in values.into_iter().enumerate() {
             let (Some(signal), Some(value)) = (self.signals.get(idx), value) else { continue };
@@ -110,10 +110,11 @@ impl<'a> UnitCheck<'a> {
         }
     }
 
-    /// Whether they are what they are taken for.
+    ///
+    /// Checks the recorded values.
     ///
     /// # Errors
-    /// The first signal of which too many values are not.
+    /// The first signal with too many implausible values.
     pub fn judge(&self) -> Result<(), UnitError> {
         let amiss = |signal: &Signal, tally: &RangeCount, hint| UnitError {
             name: signal.name.into(),
@@ -141,7 +142,7 @@ impl<'a> UnitCheck<'a> {
     }
 }
 
-/// What was seen of a server's numbers.
+/// Counts implausible values of metrics.
 pub(super) struct Units<'a> {
     rules: Vec<(&'static Metric, String, &'static RangeRule, &'static str, RangeCount)>,
     ranges: UnitCheck<'a>,

@@ -5,12 +5,12 @@ use clap::{Arg, ArgAction, ArgMatches};
 use super::shared;
 use crate::config::Setting;
 
-/// What `check` prints.
+/// Output of `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrintMode {
     /// Whether the settings are valid.
     Verdict,
-    /// The settings in effect, with their places.
+    /// The effective settings with their sources.
     Effective,
     /// The commented defaults.
     Defaults,

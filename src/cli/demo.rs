@@ -5,24 +5,24 @@ use clap::ArgMatches;
 use super::{Exit, defaulted};
 use crate::duration::HumanDuration;
 
-/// What is asked of the machine, each within bounds that leave it usable; 0 leaves a part out.
+/// Amount of load, within ranges that keep the machine usable; 0 disables a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demo {
-    /// Percent of the time of each processor.
+    /// Percentage of the time of each CPU.
     pub cpu: u64,
-    /// Percent of the memory that is available at the beginning of the load.
+    /// Percentage of the memory that is available at the start of the load.
     pub memory: u64,
     /// Size of the temporary file, in megabytes.
     pub disk: u64,
-    /// Requests in a second to the demo's own listener.
+    /// HTTP requests per second to the demo's own listener.
     pub http_rps: u64,
-    /// How long the load lasts.
+    /// Duration of the load.
     pub lasts: HumanDuration,
-    /// How long is learned before.
+    /// Duration of learning before it.
     pub warmup: HumanDuration,
 }
 
-/// A whole number that is asked for, and its bounds.
+/// An integer argument with its range.
 struct WholeSeconds {
     name: &'static str,
     default: &'static str,
@@ -30,8 +30,8 @@ struct WholeSeconds {
     help: &'static str,
 }
 
-/// The bounds keep a twentieth of each processor and half of the memory free, a file a size that fits on most disks, and
-/// connections below what ports there are for a minute of them.
+/// The ranges keep a twentieth of each CPU and half of the memory free, a file that fits on most disks, and fewer
+/// connections than a minute of ports.
 const WHOLES: [WholeSeconds; 4] = [
     WholeSeconds { name: "cpu", default: "90", max: 95, help: "Load on each CPU, in percent" },
     WholeSeconds {
@@ -54,9 +54,9 @@ const WHOLES: [WholeSeconds; 4] = [
     },
 ];
 
-/// The shortest and the longest load.
+/// Shortest and longest load.
 const LASTS: [HumanDuration; 2] = [HumanDuration::seconds(5), HumanDuration::minutes(10)];
-/// The shortest warm-up has two whole points, the longest is one that nobody watches to its end.
+/// Shortest warm-up, with two whole points, and longest.
 const WARMUP: [HumanDuration; 2] = [HumanDuration::seconds(12), HumanDuration::minutes(60)];
 
 pub(super) fn command() -> clap::Command {

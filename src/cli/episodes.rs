@@ -6,14 +6,14 @@ use super::GlobalOptions;
 use super::store_args::{self, TimeRangeArgs};
 use crate::config::Setting;
 
-/// Which episodes are shown, and how.
+/// Arguments of `episodes`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Episodes {
-    /// Where the store is.
+    /// Settings, for the store.
     pub options: GlobalOptions,
-    /// When they were.
+    /// Time range.
     pub range: TimeRangeArgs,
-    /// As JSON, not for people.
+    /// Whether to print JSON.
     pub json: bool,
 }
 

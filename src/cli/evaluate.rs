@@ -8,64 +8,64 @@ use super::Exit;
 use crate::duration::HumanDuration;
 use crate::evaluate::{TableStyle, VUS_WINDOW_MAX};
 
-/// The widest buffer where none is given, the default of the authors of the volumes.
+/// Default of the widest buffer, from the authors of the volumes.
 const VUS_WINDOW: usize = 100;
 
-/// What is evaluated, and how it is shown.
+/// Arguments of `evaluate`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluate {
-    /// The labels and scores.
+    /// Labels and scores.
     pub of: EvaluationInput,
-    /// A row is called anomalous from this score on.
+    /// The score from which a row counts as anomalous.
     pub threshold: f64,
-    /// How figures are shown.
+    /// Output format.
     pub style: TableStyle,
-    /// Whether those of each series are shown.
+    /// Whether to show each series.
     pub per_series: bool,
 }
 
-/// Where labels and scores lie.
+/// Source of labels and scores.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EvaluationInput {
     /// One series.
     Files {
-        /// The file of labels.
+        /// The file with labels.
         labels: PathBuf,
-        /// The file of scores.
+        /// The file with scores.
         scores: PathBuf,
-        /// Rows in a day.
+        /// Rows per day.
         per_day: f64,
-        /// The widest buffer around events that the volumes take, in rows.
+        /// Widest buffer around events for the volumes, in rows.
         vus_window: usize,
     },
-    /// A folder with a manifest, and another with scores.
+    /// A dataset directory, and a directory with scores.
     Folder {
         /// The labeled series.
         data: PathBuf,
-        /// A file of scores for each.
+        /// A file with scores for each series.
         scores: PathBuf,
-        /// Only this set.
+        /// A single set.
         set: Option<String>,
     },
-    /// A folder with a manifest, whose series are scored by replay.
+    /// A dataset directory, whose series are scored by replay.
     Replayed {
         /// The labeled series.
         data: PathBuf,
-        /// Only this set.
+        /// A single set.
         set: Option<String>,
-        /// With which settings.
+        /// How they are replayed.
         trial: ReplayMode,
     },
 }
 
-/// How series are replayed. Where no settings file is given, it is the defaults.
+/// How series are replayed; without a settings file, with the defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReplayMode {
-    /// As they are.
+    /// Once.
     Once(Option<PathBuf>),
-    /// With either settings.
+    /// With each of two settings files.
     Compare(Option<PathBuf>, PathBuf),
-    /// As they are, and disturbed in many ways.
+    /// Once as they are, and with each disturbance.
     Robustness(Option<PathBuf>),
 }
 
@@ -171,7 +171,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
     Ok(Evaluate { of, threshold, style, per_series: matches.get_flag("per-series") })
 }
 
-/// Rows in a day, in either way to say it.
+/// Rows per day, from either flag.
 fn per_day(matches: &ArgMatches) -> Result<f64, Exit> {
     let every = matches.get_one::<HumanDuration>("every").copied().unwrap_or(HumanDuration::minutes(1));
     let given = matches.get_one::<f64>("per-day").copied();

@@ -11,7 +11,7 @@ use crate::table::TimeArg;
 /// What is explained, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explain {
-    /// Where the store is, and the settings that judge.
+    /// Settings, for store and daemon.
     pub options: GlobalOptions,
     /// What is explained.
     pub target: ExplainTarget,

@@ -8,40 +8,40 @@ use super::store_args::{self, TimeRangeArgs};
 use super::{GlobalOptions, defaulted};
 use crate::config::Setting;
 
-/// What is exported.
+/// The exported table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportTable {
-    /// Raw values, as they were read.
+    /// Raw readings.
     Readings,
-    /// The means over windows that were learned.
+    /// Learned points.
     Points,
-    /// What was said of them.
+    /// Scores of the points.
     Scores,
 }
 
-/// How it is written.
+/// Layout of the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnLayout {
-    /// A row an instant, a column a series.
+    /// One row per instant, one column per series.
     Csv,
-    /// A row an observation.
+    /// One row per observation.
     ParquetCsv,
 }
 
-/// What is exported, and where to.
+/// Arguments of `export`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Export {
-    /// Where the store is.
+    /// Settings, for the store.
     pub options: GlobalOptions,
-    /// What of it.
+    /// The table.
     pub what: ExportTable,
-    /// Of when.
+    /// Time range.
     pub range: TimeRangeArgs,
-    /// Of whom; nothing for the host in a table with a column a series, else for all.
+    /// The subject; by default the host in the wide layout, else all.
     pub subject: Option<String>,
-    /// How.
+    /// Layout of the columns.
     pub layout: ColumnLayout,
-    /// Where to; nothing for standard output.
+    /// Output file; standard output by default.
     pub output: Option<PathBuf>,
 }
 

@@ -6,12 +6,12 @@ use super::store_args::{self, TimeRangeArgs};
 use super::{Exit, GlobalOptions};
 use crate::config::Setting;
 
-/// What is to be forgotten.
+/// Arguments of `forget`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forget {
-    /// Where the daemon and the store are.
+    /// Settings, for store and daemon.
     pub options: GlobalOptions,
-    /// From when until when; both are there.
+    /// Time range; both ends are present.
     pub range: TimeRangeArgs,
 }
 

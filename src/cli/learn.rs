@@ -5,12 +5,12 @@ use clap::{Arg, ArgMatches};
 use super::{GlobalOptions, store_args};
 use crate::config::Setting;
 
-/// Whether to learn.
+/// Arguments of `learn`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Learn {
-    /// Where the daemon and the store are.
+    /// Settings, for store and daemon.
     pub options: GlobalOptions,
-    /// Yes or no.
+    /// Whether to learn.
     pub on: bool,
 }
 

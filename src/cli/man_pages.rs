@@ -14,7 +14,7 @@ pub(super) fn command() -> clap::Command {
 }
 
 pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String, Exit> {
-    // The revision and the compiler are of no use in a manual, and would make each build's another one.
+    // Revision and compiler are left out, so that equal sources give equal pages.
     let mut whole = whole.version(env!("CARGO_PKG_VERSION"));
     whole.build();
     let about = match matches.get_one::<String>("command") {
@@ -32,7 +32,7 @@ pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String,
         .map_err(|error| Exit::failure(error.to_string()))
 }
 
-/// A page whose synopsis is as short as that of the help: the flags are a hundred.
+/// A page with a synopsis as short as that of the help, because there are a hundred flags.
 fn render(page: &Man, usage: &str) -> io::Result<String> {
     let mut out = Vec::new();
     page.render_title(&mut out)?;

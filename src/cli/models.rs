@@ -5,29 +5,29 @@ use clap::{Arg, ArgAction, ArgMatches};
 use super::{GlobalOptions, store_args};
 use crate::config::Setting;
 
-/// What is to be done with models.
+/// Arguments of `models`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Models {
-    /// Where the store is.
+    /// Settings, for store and daemon.
     pub options: GlobalOptions,
-    /// As JSON, not for people.
+    /// Whether to print JSON.
     pub json: bool,
-    /// What is to be done.
+    /// The subcommand.
     pub action: ModelsAction,
 }
 
-/// What can be done with models.
+/// Subcommands of `models`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelsAction {
-    /// A line for each.
+    /// Lists all models.
     List,
-    /// All that is known of one; of the current one when none is named.
+    /// Shows one model; the current one by default.
     Show(Option<String>),
-    /// Two beside each other, on the stored points as well.
+    /// Compares two models, including their scores of the stored points.
     Compare(String, Option<String>),
-    /// Lets one judge.
+    /// Makes a model current.
     Promote(String),
-    /// Lets the one before judge.
+    /// Makes the previous model current.
     Rollback,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings
         "rollback" => ModelsAction::Rollback,
         _ => ModelsAction::List,
     };
-    // Those that ask the daemon have no such flag.
+    // Subcommands of the daemon have no such flag.
     let json = matches!(below.try_get_one::<bool>("json"), Ok(Some(true)));
     Models { options, json, action }
 }

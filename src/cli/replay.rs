@@ -9,29 +9,29 @@ use crate::config::Setting;
 use crate::duration::HumanDuration;
 use crate::table::ScoreDetail;
 
-/// Which tables to replay, and where the scores go.
+/// Arguments of `replay`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayOptions {
-    /// What is normal; nothing if the input is all there is to learn from.
+    /// Table with normal rows; `None` to learn from the input only.
     pub history: Option<PathBuf>,
-    /// The directory of a store whose points are what is normal.
+    /// Directory of a store whose points are the history.
     pub state: Option<PathBuf>,
-    /// What is scored row by row; `-` is standard input.
+    /// Table to score; `-` is standard input.
     pub input: PathBuf,
-    /// How far rows are apart where they have no time.
+    /// Interval of rows without times.
     pub every: Option<HumanDuration>,
-    /// Where the scores go; nothing or `-` is standard output.
+    /// Output file for scores; absent or `-` for standard output.
     pub output: Option<PathBuf>,
-    /// How much is written of each row.
+    /// Columns to write.
     pub detail: ScoreDetail,
-    /// Which rows of the input are anomalies, for figures at the end.
+    /// File with labels of the input, for metrics at the end.
     pub labels: Option<PathBuf>,
     /// The settings of detection.
     pub options: GlobalOptions,
 }
 
-/// The settings that say how rows are judged. The others are about a host: a row of a table is a point by itself,
-/// has no window, is not served and needs no collector.
+/// The settings that affect the scores of rows. The others are about a live host: a row is a point by itself, has no
+/// window, is not served and needs no collector.
 const COUNTING: &[&str] = &[
     "seed",
     "threshold",
@@ -102,7 +102,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .args(shared(&counting(settings)))
 }
 
-/// What was asked for; `options` are the settings that stood before the name of the command.
+/// The parsed arguments; `options` are the settings before the name of the command.
 pub(super) fn options(
     matches: &ArgMatches,
     mut options: GlobalOptions,
@@ -128,7 +128,7 @@ pub(super) fn options(
     if read[..2].iter().flatten().filter(|it| is_stdin(it)).count() > 1 {
         return Err(Exit::usage("error: only one of --history and --input can be standard input"));
     }
-    // Creating the file of scores would empty what is still to be read.
+    // Creating the output would truncate an input.
     if let Some(output) = replay.output.as_deref().filter(|it| !is_stdin(it))
         && read.iter().flatten().any(|it| *it == output)
     {

@@ -8,27 +8,27 @@ use super::{Exit, defaulted};
 use crate::duration::HumanDuration;
 use crate::simulate::{FAULTS_MAX, Fault};
 
-/// The default start, a Monday, so that output is the same whenever it is made: 2026-01-05T00:00:00Z.
+/// The default start, a Monday, so that the output is reproducible: 2026-01-05T00:00:00Z.
 const START: &str = "2026-01-05";
 
-/// Rows are at least so far apart; below, the simulated noise is not that of a machine.
+/// Shortest interval; below it, the simulated noise is not realistic.
 const EVERY_MIN: HumanDuration = HumanDuration::seconds(1);
 
-/// The most rows that are written, ten years of minutes: a slip of the pen must not fill a disk.
+/// Largest number of rows, ten years of minutes, so that a typing error does not fill a disk.
 const ROWS_MAX: u64 = 5_256_000;
 
-/// What is simulated and where it goes.
+/// Arguments of `simulate`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulate {
     /// The machine and its faults.
     pub settings: crate::simulate::SimulationSettings,
-    /// Where rows go.
+    /// Output file for rows.
     pub output: PathBuf,
-    /// Where labels go, one 0 or 1 a row.
+    /// Output file for labels, one 0 or 1 per row.
     pub labels: Option<PathBuf>,
-    /// Where the causes go, `start-end:dims` a line.
+    /// Output file for causes, `start-end:dims` per line.
     pub causes: Option<PathBuf>,
-    /// Where the quiet rows before go.
+    /// Output file for the fault-free rows before.
     pub history: Option<PathBuf>,
 }
 
@@ -111,9 +111,9 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
     })
 }
 
-/// Seconds since the epoch of a day or of a number of seconds; whole ones, so that rows have short timestamps.
+/// Parses a date or a number of seconds since the epoch; whole seconds, for short timestamps.
 fn start(text: &str) -> Option<f64> {
-    /// The beginning of the year 10000.
+    /// Start of the year 10000.
     const SECONDS_MAX: u64 = 253_402_300_800;
     if let Ok(seconds) = text.parse::<u64>() {
         return (seconds < SECONDS_MAX).then_some(seconds as f64);
@@ -131,7 +131,7 @@ fn start(text: &str) -> Option<f64> {
     if !(1970..10_000).contains(&year) || !(1..=days_of_month).contains(&day) {
         return None;
     }
-    // Years begin in March, so that the day that leaps is the last one: Howard Hinnant's `days_from_civil`.
+    // Years begin in March, so that the leap day is the last one: Howard Hinnant's `days_from_civil`.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
     Some(days as f64 * 86_400.0)
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn days_follow_the_calendar() {
-        // What `date -u -d DAY +%s` says.
+        // Expected output of `date -u -d DAY +%s`.
         for (day, expect) in [
             ("1970-01-01", Some(0.0)),
             ("2000-02-29", Some(951_782_400.0)),

@@ -5,12 +5,12 @@ use clap::{Arg, ArgAction, ArgMatches};
 use super::{GlobalOptions, store_args};
 use crate::config::Setting;
 
-/// How the state of a running hostnorm is told.
+/// Arguments of `status`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
-    /// Where its control socket is.
+    /// Settings, for the daemon.
     pub options: GlobalOptions,
-    /// As JSON, not for people.
+    /// Whether to print JSON.
     pub json: bool,
 }
 

@@ -8,17 +8,17 @@ use crate::reading::Timestamp;
 use crate::store::TimeRange;
 use crate::table::TimeArg;
 
-/// From one instant to another; nothing stands for no bound.
+/// A time range; `None` is unbounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TimeRangeArgs {
-    /// The first instant.
+    /// Start.
     pub from: Option<TimeArg>,
-    /// The last instant.
+    /// End.
     pub to: Option<TimeArg>,
 }
 
 impl TimeRangeArgs {
-    /// The bounds, given the time now.
+    /// The absolute range, given the present.
     pub fn between(self, now: Timestamp) -> TimeRange {
         TimeRange {
             from: self.from.map_or(TimeRange::ALL.from, |it| it.at(now)),
@@ -27,9 +27,9 @@ impl TimeRangeArgs {
     }
 }
 
-/// What a command that reads the store takes from the settings.
+/// Settings for commands that read the store.
 const STORE: &[&str] = &["storage.path"];
-/// What a command to the daemon takes from them.
+/// Settings for commands to the daemon.
 const SOCKET: &[&str] = &["storage.path", "web.control_socket"];
 
 fn needed(settings: &[Setting], keys: &[&str]) -> Vec<Setting> {
@@ -40,12 +40,12 @@ fn flags(settings: &[Setting], keys: &[&str]) -> std::vec::IntoIter<Arg> {
     shared(&needed(settings, keys)).collect::<Vec<_>>().into_iter()
 }
 
-/// The flags that say where the store is.
+/// The flags for the location of the store.
 pub(super) fn place(settings: &[Setting]) -> impl Iterator<Item = Arg> {
     flags(settings, STORE)
 }
 
-/// Those flags, and the settings that stood before the name of the command.
+/// The values of those flags, and the settings before the name of the command.
 pub(super) fn options(
     matches: &ArgMatches,
     mut options: GlobalOptions,
@@ -55,12 +55,12 @@ pub(super) fn options(
     options
 }
 
-/// The flags that say where the daemon is.
+/// The flags for the control socket.
 pub(super) fn socket(settings: &[Setting]) -> impl Iterator<Item = Arg> {
     flags(settings, SOCKET)
 }
 
-/// Those flags, and the settings that stood before the name of the command.
+/// The values of those flags, and the settings before the name of the command.
 pub(super) fn socket_options(
     matches: &ArgMatches,
     mut options: GlobalOptions,

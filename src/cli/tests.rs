@@ -96,7 +96,7 @@ fn wrong_lines_exit_with_64_and_help_with_0() {
     check("-V", &format!("exit 0 {}", version::line()));
 }
 
-/// What is printed from the tree of flags, without what stands in it.
+/// The structure of the printed flags, without their texts.
 fn printed(line: &str) -> String {
     match parse(line.split_whitespace().map(OsString::from)) {
         Ok(Command::Print(text)) => text,

@@ -10,60 +10,60 @@ use crate::config::Setting;
 use crate::duration::HumanDuration;
 use crate::evaluate::TableStyle;
 
-/// What is trained.
+/// Arguments of `train`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Train {
-    /// Settings are searched that suit a history.
+    /// Search settings for a history.
     Search(TrainSearch),
-    /// The past is taken from elsewhere.
+    /// Learn a history from a server or a file.
     Elsewhere(Box<TrainFrom>),
-    /// The names that servers have are shown.
+    /// Print the mapping of server names.
     Mapping,
-    /// A running hostnorm is asked to train.
+    /// Request a training of the running hostnorm.
     Now(GlobalOptions),
 }
 
-/// What settings are searched on, and where they go.
+/// Arguments of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainSearch {
-    /// What is normal.
+    /// Table with normal rows.
     pub history: PathBuf,
-    /// How far its rows are apart where they have no time.
+    /// Interval of rows without times.
     pub every: Option<HumanDuration>,
-    /// Where the settings file goes.
+    /// Output settings file.
     pub output: Option<PathBuf>,
-    /// Whether the full grid is tried.
+    /// Whether to use the full grid.
     pub full: bool,
-    /// Where the faults come from.
+    /// Seed of the faults.
     pub seed: u64,
-    /// How the table is shown.
+    /// Output format.
     pub style: TableStyle,
 }
 
-/// Where the past comes from, and what of it is taken.
+/// Source of a history, and which part to use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainFrom {
     /// A file or a server.
     pub origin: HistorySource,
-    /// How far back to learn from; of a file, all of it without this.
+    /// Length of the history; for a file, all of it by default.
     pub lookback: Option<HumanDuration>,
-    /// Only these signals, or all if there are none.
+    /// Signals to use; all if empty.
     pub metrics: Vec<String>,
-    /// Which host of the server.
+    /// Host on the server.
     pub host: Option<String>,
-    /// More to choose series by.
+    /// Further conditions on series.
     pub selector: Option<String>,
-    /// Under which names the server keeps things.
+    /// File with the metric names of the server.
     pub mapping: Option<PathBuf>,
-    /// How the server is asked.
+    /// Credentials and TLS options.
     pub access: ServerConnection,
-    /// Where the points go as CSV.
+    /// Output file for the points as CSV.
     pub output: Option<PathBuf>,
     /// The settings.
     pub options: GlobalOptions,
 }
 
-/// The settings that say how points are made and models grown.
+/// The settings that affect points and models.
 const COUNTING: &[&str] =
     &["interval", "window", "threshold", "half_life", "forest.trees", "forest.sample_size", "anomaly_weight"];
 
@@ -116,7 +116,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
 fn from_args() -> Vec<Arg> {
     let needs = |it: Arg| it.requires("from").help_heading("Backfill");
     let origin = |text: &str| match text.parse::<HistorySource>() {
-        // It may have a password in it.
+        // It may contain a password.
         Ok(origin) => Ok(origin),
         Err(error) => Err(error.to_string()),
     };

@@ -7,23 +7,23 @@ use clap::{Arg, ArgMatches, value_parser};
 use super::every;
 use crate::duration::HumanDuration;
 
-/// What to look at, and how to tell.
+/// Arguments of `validate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validate {
     /// The table; `-` is standard input.
     pub file: PathBuf,
-    /// How far rows are apart.
+    /// Interval of rows.
     pub every: Option<HumanDuration>,
-    /// How the report is written.
+    /// Format of the report.
     pub format: ReportFormat,
 }
 
-/// How a report is written.
+/// Format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs.
+    /// JSON for programs.
     Json,
 }
 

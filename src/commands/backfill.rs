@@ -13,37 +13,37 @@ use crate::sources;
 
 mod table;
 
-/// How far back to ask a server where nobody says so.
+/// Default length of the history from a server.
 const LOOKBACK: HumanDuration = HumanDuration::days(1);
-/// How alike two names are before one is offered for the other; as for settings.
+/// Smallest similarity for suggesting a name; as for settings.
 const ALIKE_MIN: f64 = 0.7;
 
-/// What is wanted.
+/// A request for a history.
 #[derive(Debug)]
 pub(super) struct BackfillRequest<'a> {
-    /// Where it is.
+    /// Its source.
     pub(super) origin: &'a HistorySource,
-    /// How far back to learn from.
+    /// Length of the history.
     pub(super) lookback: Option<HumanDuration>,
-    /// Which host of a server.
+    /// Host on the server.
     pub(super) host: Option<&'a str>,
-    /// More to choose series by.
+    /// Further conditions on series.
     pub(super) selector: Option<&'a str>,
-    /// Which names the server has, where they are not the shipped ones.
+    /// Mapping file, unless it is the built-in one.
     pub(super) mapping: Option<&'a Path>,
-    /// How the server is asked.
+    /// Credentials and TLS options.
     pub(super) access: &'a ServerConnection,
-    /// Only these signals; all if there are none.
+    /// Signals to use; all if empty.
     pub(super) only: &'a [String],
     /// All signals, in the order of the points' values.
     pub(super) signals: &'a [&'static Signal],
-    /// What a point stands for.
+    /// Length of a point.
     pub(super) step: HumanDuration,
-    /// Now.
+    /// The present.
     pub(super) now: Timestamp,
 }
 
-/// Reads it. Signals that are not wanted are missing in all points.
+/// Reads a history. Signals that are not requested are missing in all points.
 pub(super) fn read(
     order: &BackfillRequest<'_>,
     tell: &mut dyn FnMut(FetchProgress<'_>),
@@ -80,7 +80,7 @@ pub(super) fn read(
     Ok(past)
 }
 
-/// The places of the signals that are not wanted.
+/// The indices of signals that are not requested.
 fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, Exit> {
     for name in order.only {
         if order.signals.iter().all(|it| it.name != name) {
@@ -94,13 +94,13 @@ fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, Exit> {
     Ok((0..order.signals.len()).filter(|idx| is_unwanted(order.signals[*idx])).collect())
 }
 
-/// A sentence about what was found, and more about what was not.
+/// A summary of the history and of missing signals.
 pub(super) fn summary(past: &FetchedHistory, signals: &[&'static Signal]) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     if let (Some(first), Some(last)) = (past.points.first(), past.points.last()) {
         let instant = crate::episode_text::instant;
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "{} points, {} apart, from {} to {}",

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::cli::{Exit, GlobalOptions, PrintMode};
 use crate::config;
 
-/// Looks at settings; exit code 0 or 64.
+/// Checks settings. Exit code 0 or 64.
 pub fn run(
     options: &GlobalOptions,
     print: PrintMode,

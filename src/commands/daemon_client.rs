@@ -18,7 +18,7 @@ pub(super) struct NotRunning {
     pub(super) directory: Option<PathBuf>,
 }
 
-/// Lets the daemon carry out a command that only it can; shows the sentence of its reply, or the data as JSON.
+/// Sends a command to the daemon and shows its message, or the data as JSON.
 pub(super) fn ask(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -33,7 +33,7 @@ pub(super) fn ask(
     }
 }
 
-/// Lets the daemon carry out a command; without one, makes these entries in the store, for the next start.
+/// Sends a command to the daemon; without one, writes these entries to the store for the next start.
 pub(super) fn ask_or_amend(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -52,7 +52,7 @@ pub(super) fn ask_or_amend(
             "hostnorm is not running; done in the store in {}, effective at the next start",
             directory.display()
         )),
-        // Whoever meant a daemon sees where it was looked for.
+        // The message shows where a daemon was expected.
         Err(exit) => Exit { text: format!("{reason}\n{}", exit.text), ..exit },
     }
 }
@@ -91,7 +91,7 @@ fn on_socket<T>(
     Ok(Err(NotRunning { reason, directory }))
 }
 
-/// The exit of a command that failed for this reason.
+/// The exit of a failed command.
 pub(super) fn failure(reason: impl Display) -> Exit {
     Exit::failure(reason.to_string())
 }

@@ -22,10 +22,10 @@ mod demo_script;
 use demo_script::{DemoReading, DemoScript, LoadAction};
 use load_generator::GeneratedLoad;
 
-/// Reports that wait to be told; a terminal that is that slow misses some.
+/// Largest number of reports that wait for output; a slow terminal skips some.
 const WAITING_MAX: usize = 64;
 
-/// Learns, makes load, tells what is found; exit code 0 also when told to stop, 1 for what fails.
+/// Learns, generates load and shows how it is detected. Exit code 0, also after a signal; 1 for a failure.
 pub fn run(demo: Demo) -> Exit {
     let config = match LoadedConfig::new(None, [], Vec::new()).and_then(LoadedConfig::on_this_host) {
         Ok(loaded) => shortened_settings(loaded.config, &demo),
@@ -40,13 +40,13 @@ pub fn run(demo: Demo) -> Exit {
         .and_then(|runtime| runtime.block_on(play(&config, &demo)));
     match ended {
         Ok(()) => Exit::success(""),
-        // A reader that has seen enough is no failure.
+        // A closed pipe is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::success(""),
         Err(error) => Exit::failure(error.to_string()),
     }
 }
 
-/// Five readings in a second, points of six seconds, and an end within seconds: nobody watches for ten minutes.
+/// Five readings per second, points of six seconds, and a quick end of episodes, for a demo of minutes.
 fn shortened_settings(mut config: Config, demo: &Demo) -> Config {
     config.detection.interval = HumanDuration::millis(200);
     config.detection.warmup = demo.warmup;
@@ -68,21 +68,21 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         let mut tick = 0;
         sampler.run(|report| {
             tick += 1;
-            // Whoever listens has gone or is slow; neither may hold up the loop.
+            // The receiver may be gone or slow; neither must delay the loop.
             let _ = tell.try_send(DemoReading::of(tick, &report));
             Arc::new(report)
         });
     })?;
     let mut signals = UnixSignals::new()?;
     let mut story = DemoScript::new(demo.lasts.as_seconds());
-    // Whatever ends this function, also a panic, ends the load.
+    // Dropping this ends the load, even after a panic.
     let mut load = None;
     loop {
         let seen = tokio::select! {
-            // First what listens for signals, so that it does from the first tick on.
+            // Signals first, so that they are handled from the first tick on.
             biased;
             told = signals.next() => {
-                // Who closes the terminal wants it to end.
+                // Closing the terminal ends the demo.
                 let signal = if let SignalRequest::Stop(signal) = told { signal } else { "SIGHUP" };
                 say(&format!("-- stopped by {signal}; cleaning up"))?;
                 break;
@@ -107,7 +107,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
     story.summary().iter().try_for_each(|line| say(line))
 }
 
-/// Ends the load and tells what of it could not be made.
+/// Ends the load and reports which parts failed.
 fn finish(load: Option<GeneratedLoad>) -> io::Result<()> {
     let problems = load.map(GeneratedLoad::end).unwrap_or_default();
     problems.iter().try_for_each(|problem| say(&format!("-- a part of the load ended early: {problem}")))

@@ -9,7 +9,7 @@ use crate::dataset::{self, DatasetError, SeriesFolder};
 use crate::evaluate::{self, Evaluation, FigureComparison, LabeledSeries};
 use crate::simulate::Disturbance;
 
-/// Reads what there is and shows the figures; exit code 0 or 1, 64 for what is wrong with a settings file.
+/// Computes and prints metrics. Exit code 0 or 1; 64 for an invalid settings file.
 pub fn run(options: &Evaluate) -> Exit {
     match figures(options) {
         Ok(text) => Exit::success(text),
@@ -31,7 +31,7 @@ fn figures(options: &Evaluate) -> Result<String, Exit> {
             named.map_err(failure)?
         }
         EvaluationInput::Replayed { data, set, trial } => {
-            // What is wrong with settings is told before anything is replayed.
+            // Invalid settings are reported before anything is replayed.
             let ways = variants(trial)?;
             let folder = SeriesFolder::open(data).map_err(failure)?;
             return replayed(options, &folder, &sets(&folder, set.as_deref()), &ways, trial);
@@ -41,7 +41,7 @@ fn figures(options: &Evaluate) -> Result<String, Exit> {
     Ok(evaluate::show(&named, options.per_series, options.style))
 }
 
-/// The sets that were asked for.
+/// The requested sets.
 fn sets<'a>(folder: &'a SeriesFolder, set: Option<&'a str>) -> Vec<&'a str> {
     set.map_or_else(|| folder.sets(), |it| vec![it])
 }
@@ -50,13 +50,13 @@ fn of(options: &Evaluate, series: &[LabeledSeries]) -> Evaluation {
     evaluate::figures(series, options.threshold)
 }
 
-/// One way to score series.
+/// One way of scoring series.
 struct ReplayVariant {
-    /// What it is called.
+    /// Its name.
     name: String,
     /// The settings.
     detection: DetectionSettings,
-    /// What is done to the rows.
+    /// The disturbance of the rows.
     disturbance: Disturbance,
 }
 
@@ -80,7 +80,7 @@ fn variants(trial: &ReplayMode) -> Result<Vec<ReplayVariant>, Exit> {
     })
 }
 
-/// The settings of a file, or the defaults. The environment has no part in it: figures are to be had again elsewhere.
+/// The settings of a file, or the defaults. The environment is ignored, so that metrics are reproducible.
 fn detection(file: Option<&Path>) -> Result<DetectionSettings, Exit> {
     let loaded = LoadedConfig::new(file, std::iter::empty(), Vec::new());
     loaded.map(|it| it.config.detection).map_err(|problems| Exit::usage(problems.to_string()))

@@ -16,11 +16,12 @@ use crate::replay::Replay;
 use crate::simulate::{Disturbance, RowDisturber, SignalRanges};
 use crate::table::{Table, TableRow};
 
-/// The series of a set as they are scored with these settings, in the manifest's order, as many at once as there are
-/// processors. What is labeled is disturbed first, what is learned from is not.
+///
+/// Scores the series of a set with these settings, in the manifest's order, in parallel on all CPUs. Labeled rows are
+/// disturbed first, the rows for learning are not.
 ///
 /// # Errors
-/// The first thing that is wrong with a file.
+/// The first problem of a file.
 pub(super) fn set(
     folder: &SeriesFolder,
     set: &str,
@@ -34,7 +35,7 @@ pub(super) fn set(
         loop {
             let idx = next.fetch_add(1, Ordering::Relaxed);
             let Some(entry) = entries.get(idx) else { return done };
-            // Each series has luck of its own, the same whatever else is scored.
+            // Each series has its own seed, independent of the other series.
             let seed = detection.seed.wrapping_add(idx as u64);
             done.push((idx, series(folder, entry, detection, disturbance, seed)));
         }

@@ -90,13 +90,13 @@ fn explain_episode(
     }
 }
 
-/// An episode and what can be said of it.
+/// An episode with its explanation.
 #[derive(Debug)]
 struct EpisodeExplanation {
     episode: EpisodeRecord,
     /// The scores made once more, or why they cannot be.
     reproduction: Result<Reproduction, String>,
-    /// Earlier episodes with the same signals to blame, the most alike first.
+    /// Earlier episodes with the same causes, most similar first.
     similar: Vec<SimilarEpisode>,
 }
 

@@ -19,7 +19,7 @@ mod wide_format;
 enum ExportStop {
     /// The store cannot be read.
     Store(StoreError),
-    /// What was asked for cannot be written.
+    /// The output cannot be written.
     Write(io::Error),
 }
 
@@ -35,7 +35,7 @@ impl From<io::Error> for ExportStop {
     }
 }
 
-/// Writes a table; exit code 0 if all of it was written.
+/// Writes a table. Exit code 0 if it is complete.
 pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let reader = match open_store::reader(&options.options, environment) {
         Ok(reader) => reader,
@@ -57,14 +57,14 @@ pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, Os
     };
     match written.and_then(|left_out| Ok(to.flush().map(|()| left_out)?)) {
         Ok(left_out) => skipped_warning(left_out),
-        // Who reads a pipe may go away when it has seen enough.
+        // The reader of a pipe may close it early.
         Err(ExportStop::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::success(""),
         Err(ExportStop::Write(error)) => Exit::failure(format!("{name} cannot be written: {error}")),
         Err(ExportStop::Store(error)) => Exit::failure(error.to_string()),
     }
 }
 
-/// What is missing in the table is said, but not in the table.
+/// A warning about skipped data, which is not part of the table.
 fn skipped_warning(left_out: Skipped) -> Exit {
     if left_out == Skipped::default() {
         return Exit::success("");

@@ -9,7 +9,7 @@ use crate::control::ControlCommand;
 use crate::sampler::forget_marker;
 use crate::store::StoreEntry;
 
-/// Forgets; exit code 0 once that is done, or stored for the next start, 64 for a range that ends before it begins.
+/// Forgets a time range. Exit code 0 once that is done, or stored for the next start; 64 for an empty range.
 pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let now = clock::now();
     let span = options.range.between(now);

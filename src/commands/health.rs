@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::cli::{Exit, GlobalOptions};
 use crate::http;
 
-/// Asks at each address of the settings until one answers; exit code 0 then, 1 if none does.
+/// Queries the addresses of the settings until one answers. Exit code 0, or 1 if none does.
 pub fn run(options: &GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let config = match options.load(environment) {
         Ok(loaded) => loaded.config,

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::control::ControlCommand;
 use crate::store::{LEARNING, MarkerRow, StoreEntry};
 
-/// Switches learning; exit code 0 once that is done, or stored for the next start.
+/// Enables or pauses learning. Exit code 0 once that is done, or stored for the next start.
 pub fn run(options: &Learn, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let command = ControlCommand::Learn { on: options.on };
     let text = if options.on { "on" } else { "off" };

@@ -14,7 +14,7 @@ use crate::store::{StoreEntry, StoreReader};
 mod compare;
 mod output;
 
-/// Shows versions, or asks for another one; exit code 0, 1 for one that is not there or cannot be read.
+/// Shows models, or selects another one. Exit code 0; 1 for a model that is missing or cannot be read.
 pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let command = match &options.action {
         ModelsAction::Promote(id) => ControlCommand::Promote { model: id.clone() },
@@ -27,7 +27,7 @@ pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, Os
     daemon_client::ask_or_amend(&options.options, environment, &command, entries)
 }
 
-/// What promoting changes in a store that no daemon writes to.
+/// Store entries that promote a model while no daemon runs.
 fn promoted(directory: &Path, command: &ControlCommand) -> Result<Vec<StoreEntry>, Exit> {
     let rows = StoreReader::open(directory).and_then(|it| it.models()).map_err(failure)?;
     let mut registry = ModelRegistry::new(0.0);
@@ -57,7 +57,7 @@ fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsStr
     Ok(Exit::success(text))
 }
 
-/// The version of this name; without one, the one that judges.
+/// The model with this identifier; the current one by default.
 fn found(records: &[VersionRecord], id: Option<&str>) -> Result<ModelVersion, Exit> {
     let wanted = |it: &&VersionRecord| id.map_or(it.state == VersionStage::Current.name(), |id| it.id == id);
     let record = records.iter().rev().find(wanted).ok_or_else(|| {

@@ -8,7 +8,7 @@ use crate::cli::{Exit, GlobalOptions};
 use crate::config::Config;
 use crate::store::{StoreLocation, StoreReader};
 
-/// The settings, and the place of the store by them.
+/// The settings, and the location of the store.
 pub(super) fn locate(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -20,7 +20,7 @@ pub(super) fn locate(
     Ok((config, place))
 }
 
-/// The settings, and the directory of the store by them.
+/// The settings, and the directory of the store.
 pub(super) fn config(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -33,7 +33,7 @@ pub(super) fn config(
     }
 }
 
-/// The store by these settings, open for reading.
+/// The store of these settings, open for reading.
 pub(super) fn reader(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,

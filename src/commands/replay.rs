@@ -20,12 +20,13 @@ use label_figures::LabelFigures;
 use output_row::OutputRow;
 use table_input::TableInput;
 
-/// Rows that are so many times as far apart as was said, or as near, are not what was meant: each would be a gap.
+/// Largest ratio between the actual and the given interval of rows, in either direction; otherwise each interval would
+/// be a gap.
 const APART_TIMES: f64 = 3.0;
 
-/// Learns the history, then scores the input row by row. Exit code 0, 64 for what is wrong with the command line or
-/// the settings, 1 for what is wrong with a table; the rows before it have their scores then. Where standard output
-/// has the scores, the figures of labels go `aside`.
+/// Learns the history, then scores the input row by row. Exit code 0; 64 for an invalid command line or invalid
+/// settings; 1 for an invalid table, after the scores of the rows before the problem. If scores go to standard output,
+/// the metrics go to `aside`.
 pub fn run(
     options: &cli::ReplayOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -42,14 +43,14 @@ pub fn run(
             Exit::success(figures)
         }
         Ok(figures) => {
-            // A reader that went away is no reason to fail.
+            // A closed pipe is no failure.
             let _ = aside.write_all(figures.as_bytes());
             Exit::success("")
         }
     }
 }
 
-/// How rows that are so many seconds apart are judged.
+/// The settings for rows with this interval in seconds.
 pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
     ReplaySettings {
         every,
@@ -65,13 +66,13 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
     }
 }
 
-/// The noise floor of each column: that of the signal of its name, none where there is no such signal.
+/// The noise floor of each column: that of the signal with the same name, or 0.
 pub fn floors(columns: &[String]) -> Vec<f64> {
     let floor = |name: &String| sources::signals(|_| true).find(|it| it.name == name).map(|it| it.floor);
     columns.iter().map(|it| floor(it).unwrap_or_default()).collect()
 }
 
-/// Gives the figures, if there are labels.
+/// Replays the tables; returns metrics if there are labels.
 fn replay(options: &cli::ReplayOptions, detection: &DetectionSettings) -> Result<String, Exit> {
     overwrite_check::refuse(options)?;
     let mut labeled = options.labels.as_deref().map(LabelFigures::open).transpose()?;
@@ -93,33 +94,33 @@ fn replay(options: &cli::ReplayOptions, detection: &DetectionSettings) -> Result
             1
         }
     };
-    // Only now: what is wrong with the history must not cost the scores of an earlier replay.
+    // Created only now, so that an invalid history does not overwrite earlier scores.
     let created = ScoreWriter::create(options.output.as_deref(), options.detail);
     let mut scores = created.map_err(|error| Exit::failure(error.to_string()))?;
     let walked = walk(&mut input, &mut replay, &mut scores, options.detail, labeled.as_mut());
-    // The rows before a bad one have their scores.
+    // The rows before an invalid one have their scores.
     let written = scores.flush();
     match walked.and_then(|()| written.map_err(ReplayStop::Scores)) {
         Ok(()) => {
             input.conclude(rows_min)?;
             labeled.map_or(Ok(String::new()), |it| it.figures(input.name(), every))
         }
-        // Who reads a pipe may go away when it has seen enough.
+        // The reader of a pipe may close it early.
         Err(ReplayStop::Scores(error)) if error.is_closed() => Ok(String::new()),
         Err(ReplayStop::Scores(error)) => Err(Exit::failure(error.to_string())),
         Err(ReplayStop::Table(exit)) => Err(exit),
     }
 }
 
-/// What ends the walk before the end of the table.
+/// Why scoring stopped before the end of the table.
 enum ReplayStop {
-    /// The table is wrong.
+    /// The table is invalid.
     Table(Exit),
     /// The scores cannot be written.
     Scores(ScoresError),
 }
 
-/// Judges all rows of the input and writes what is concluded.
+/// Scores all rows of the input and writes the results.
 fn walk(
     input: &mut TableInput,
     replay: &mut Replay,
@@ -140,7 +141,7 @@ fn walk(
     Ok(())
 }
 
-/// Learns all rows of the history, which `input` goes on from.
+/// Learns all rows of the history, which precedes `input`.
 fn learn(mut history: TableInput, replay: &mut Replay, input: &mut TableInput) -> Result<(), Exit> {
     let mut row = TableRow::default();
     while history.next(&mut row)? {
@@ -152,8 +153,8 @@ fn learn(mut history: TableInput, replay: &mut Replay, input: &mut TableInput) -
     Ok(())
 }
 
-/// How many seconds rows are apart: what was said, or what the first table with timestamps shows. Tables that show
-/// something else altogether are refused.
+/// The interval of rows in seconds: the given one, or that of the first table with timestamps. Tables with a very
+/// different interval are refused.
 pub(super) fn every<'a>(
     said: Option<HumanDuration>,
     feeds: impl Iterator<Item = &'a TableInput>,

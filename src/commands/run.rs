@@ -1,6 +1,7 @@
+//!
 //! `hostnorm run`: samples, scores and serves until it is stopped.
 //!
-//! It joins modules that do not know each other: it hands each report of the sampler to the server and to the log.
+//! It joins modules that do not know each other: it passes each report of the sampler to the server and to the log.
 
 use std::ffi::OsString;
 use std::io;
@@ -36,7 +37,7 @@ use heartbeat::Heartbeat;
 use reload::Reload;
 use unix_signals::{SignalRequest, UnixSignals};
 
-/// Runs until SIGTERM or SIGINT; exit code 0 then, 64 for settings that cannot be, 1 for what fails.
+/// Runs until SIGTERM or SIGINT. Exit code 0; 64 for invalid settings; 1 for a failure.
 pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let (reload, config) = match Reload::first(options, environment.into_iter().collect()) {
         Ok(first) => first,
@@ -65,7 +66,7 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
         .and_then(|runtime| {
             let outcomes = traces.as_ref().map(TracePipeline::outcomes);
             let ended = runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes));
-            // A thread that waits for a disk that hangs must not keep the process from ending.
+            // A thread that waits for a hanging disk must not keep the process alive.
             runtime.shutdown_background();
             ended
         });
@@ -78,10 +79,11 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
     }
 }
 
-/// Runs with the settings in effect, again and again as there are new ones.
 ///
-/// New settings end everything but the listeners in good order and begin it anew, as a restart does: there is one way
-/// in which settings take effect.
+/// Runs with the effective settings, repeatedly after each reload.
+///
+/// A reload stops and restarts everything except the listeners, like a restart: there is one way in which settings
+/// take effect.
 async fn rounds(
     reload: &Arc<Reload>,
     mut config: Config,
@@ -94,7 +96,7 @@ async fn rounds(
         let place = config.storage.location(|name| reload.variable(name));
         let mut next = None;
         let stop = async { next = renewed(&mut signals, reload, &config, supervisor).await };
-        // Those that wait to be accepted stay with the listeners and are served in the next round.
+        // Pending connections stay with the listeners and are served after the reload.
         let doors = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
         until(&config, &place, doors, reload, supervisor, &outcomes, stop).await?;
         let Some((new, elsewhere)) = next else { return Ok(()) };
@@ -103,7 +105,7 @@ async fn rounds(
     }
 }
 
-/// Waits for new settings, with listeners when there are other addresses in them; nothing when it is told to stop.
+/// Waits for new settings, with new listeners if addresses changed; `None` if hostnorm is stopped.
 async fn renewed(
     signals: &mut UnixSignals,
     reload: &Reload,
@@ -139,7 +141,7 @@ async fn renewed(
     }
 }
 
-/// Samples and serves on these listeners until `stop` is done, or until the loop ends by itself.
+/// Samples and serves on these listeners until `stop` completes, or the loop ends.
 async fn until(
     config: &Config,
     place: &StoreLocation,
@@ -166,7 +168,7 @@ async fn until(
         outcomes: outcomes.clone(),
     };
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
-        // Dropped when the loop ends, also by a panic, and so tells the other side.
+        // Dropped when the loop ends, even by a panic, which notifies the other side.
         let _alive = alive;
         sampler.run(|report| publisher.publish(report));
     })?;
@@ -198,7 +200,7 @@ async fn until(
     let served = http::serve(listeners, control_socket, state, stop).await;
     handle.stop();
     served?;
-    // A reading that hangs in the kernel must not keep the process from ending.
+    // A reading that hangs in the kernel must not keep the process alive.
     if !fell && tokio::time::timeout(http::GRACE, &mut ended).await.is_err() {
         return Err(io::Error::other("a reading hangs; exiting without it"));
     }
@@ -208,7 +210,7 @@ async fn until(
     Ok(())
 }
 
-/// Listens for commands. Without a socket hostnorm does all else, so that it is a warning.
+/// Listens for commands. A failure is only a warning, because hostnorm works without the socket.
 async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
     match ControlSocket::bind(&path?).await {
         Ok(socket) => Some(socket),
@@ -219,8 +221,8 @@ async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
     }
 }
 
-/// Opens the store, or says why nothing is stored. What it holds is sent to the loop; the past comes from a server where it
-/// holds nothing.
+/// Opens the store, or logs why there is none. Its state is sent to the loop; if it is empty, the history comes from a
+/// server.
 fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Store {
     let mut backfill = backfill::due(config);
     let StoreLocation::Directory(directory) = place else {
@@ -243,13 +245,13 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
     Store::open(directory, &settings, restore)
 }
 
-/// An engine and a registry that know nothing yet.
+/// An engine and a registry without learned state.
 fn empty_engine(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
     let registry = ModelRegistry::new(config.detection.shadow_duration.as_seconds()).drop_models(is_stored);
     (engine(config), registry)
 }
 
-/// The loop with the sources of these settings, which knows nothing yet.
+/// The loop with the sources of these settings, without learned state.
 pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, CommandInbox)) -> Sampler {
     let (engine, registry) = empty_engine(config, store.directory().is_some());
     let options = sampler::SamplerOptions {
@@ -261,7 +263,7 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
     Sampler::new(options, sources, PersistentState { engine, registry, store }, channel)
 }
 
-/// An engine that knows nothing yet.
+/// An engine without learned state.
 pub(super) fn engine(config: &Config) -> Engine {
     let on = |source: &str| config.collects(source);
     Engine::new(sources::signals(on), &engine_settings(config)).with_cues(sources::cues(on))
@@ -290,7 +292,7 @@ fn engine_settings(config: &Config) -> engine::EngineSettings {
     }
 }
 
-/// Says what is learned, where it is served, and when the first score will be there.
+/// Logs what is learned, where it is served, and when the first score is expected.
 fn log_startup(config: &Config, listeners: &[TcpListener]) {
     let addresses: Vec<String> =
         listeners.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.to_string()).collect();
@@ -309,7 +311,7 @@ fn log_startup(config: &Config, listeners: &[TcpListener]) {
     );
 }
 
-/// Puts reports where requests find them and writes them to the log.
+/// Publishes reports to requests and to the log.
 #[derive(Debug)]
 struct Publisher {
     counts: Arc<ServerCounters>,
@@ -317,7 +319,7 @@ struct Publisher {
     event_log: EventLog,
     reload: Arc<Reload>,
     heartbeat: Heartbeat,
-    /// What became of spans; nothing while none are sent.
+    /// Counts of spans; `None` if traces are not exported.
     outcomes: Option<Arc<SpanCounts>>,
 }
 

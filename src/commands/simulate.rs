@@ -9,11 +9,11 @@ use std::path::Path;
 use crate::cli::{Exit, Simulate};
 use crate::simulate::{COLUMNS, InjectedCause, SimulatedRow, Simulation};
 
-/// Digits that a value is written with: more than any sensor has, and few enough that the last digit of a sum does
-/// not make files differ.
+/// Number of significant digits: more than any sensor has, and few enough that rounding errors of a sum do not change
+/// files.
 const DIGITS: usize = 6;
 
-/// Writes rows, labels and causes; exit code 0, 64 for faults that do not fit, 1 for a file that cannot be written.
+/// Writes rows, labels and causes. Exit code 0; 64 for faults that do not fit; 1 for a file that cannot be written.
 #[expect(clippy::needless_pass_by_value, reason = "as all commands take their options")]
 pub fn run(options: Simulate) -> Exit {
     if let Some(twice) = twice(&options) {
@@ -32,7 +32,7 @@ pub fn run(options: Simulate) -> Exit {
     }
 }
 
-/// A file that is named for more than one output.
+/// A file given for more than one output.
 fn twice(options: &Simulate) -> Option<&Path> {
     let more = [&options.labels, &options.causes, &options.history];
     let all: Vec<&Path> = std::iter::once(options.output.as_path())
@@ -41,7 +41,7 @@ fn twice(options: &Simulate) -> Option<&Path> {
     all.iter().enumerate().find(|(idx, it)| all[..*idx].contains(it)).map(|(_, it)| *it)
 }
 
-/// All rows to their files, in one pass.
+/// Writes all rows in one pass.
 fn write(options: &Simulate, simulation: Simulation) -> Result<Vec<InjectedCause>, String> {
     let mut history = options.history.as_deref().map(Output::table).transpose()?;
     let mut rows = Output::table(&options.output)?;
@@ -81,7 +81,7 @@ fn interpretation(cause: &InjectedCause) -> String {
 
 fn csv(row: &SimulatedRow, line: &mut String) {
     line.clear();
-    // Writing to a text cannot fail.
+    // Writing to a string cannot fail.
     let _ = write!(line, "{}", row.at);
     for (value, missing) in row.values.iter().zip(&row.missing) {
         line.push(',');
@@ -91,13 +91,13 @@ fn csv(row: &SimulatedRow, line: &mut String) {
     }
 }
 
-/// A number with [`DIGITS`] digits and none more than it needs.
+/// A number with at most [`DIGITS`] significant digits.
 fn number(value: f64, to: &mut String) {
     let rounded = format!("{value:.*e}", DIGITS - 1).parse().unwrap_or(value);
     let _ = write!(to, "{rounded}");
 }
 
-/// What was written, for whoever waits.
+/// A summary of the output.
 fn summary(options: &Simulate, causes: &[InjectedCause]) -> String {
     let mut text = format!(
         "{}: {} rows of {} signals, {} faults\n",
@@ -115,7 +115,7 @@ fn summary(options: &Simulate, causes: &[InjectedCause]) -> String {
     text
 }
 
-/// A file under way.
+/// An output file.
 struct Output<'a> {
     path: &'a Path,
     file: BufWriter<File>,
@@ -129,7 +129,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// A file that begins with the names of the columns.
+    /// Creates a file with a header of column names.
     fn table(path: &'a Path) -> Result<Self, String> {
         let mut output = Self::create(path)?;
         let names: Vec<_> = COLUMNS.iter().map(|it| it.name).collect();

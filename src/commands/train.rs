@@ -12,8 +12,8 @@ use super::daemon_client;
 mod backfill;
 mod search;
 
-/// Trains; exit code 0, 64 for what is wrong with the command line or the settings, 1 for a past that cannot be had or
-/// does not do, or a file that cannot be written.
+/// Trains. Exit code 0; 64 for an invalid command line or invalid settings; 1 for a missing or unsuitable history, or
+/// an output file that cannot be written.
 pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     match options {
         Train::Search(options) => search::run(options),
@@ -23,7 +23,7 @@ pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsS
     }
 }
 
-/// Says how far it is to whoever waits at a terminal.
+/// Shows progress on a terminal.
 fn progress(done: usize, all: usize, what: &str) {
     const WIDTH: usize = 30;
     let mut to = std::io::stderr().lock();
@@ -31,7 +31,7 @@ fn progress(done: usize, all: usize, what: &str) {
         let full = WIDTH * done / all.max(1);
         let bar = format!("{}{}", "#".repeat(full), ".".repeat(WIDTH - full.min(WIDTH)));
         let end = if done == all { "\r\x1b[K" } else { "" };
-        // A terminal that went away is no reason to stop.
+        // A closed terminal is no reason to stop.
         let _ = write!(to, "\r{bar} {done} of {all} {what}{end}").and_then(|()| to.flush());
     }
 }

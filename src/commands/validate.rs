@@ -7,7 +7,7 @@ use crate::table::TableValidation;
 
 mod report;
 
-/// Looks at a table; exit code 0 if it can be used, 1 if not. The report goes to `to` in either case.
+/// Validates a table. Exit code 0 if it can be used, 1 if not. The report is written to `to` in either case.
 pub fn run(options: &Validate, to: &mut dyn Write) -> Exit {
     let review = TableValidation::of(&options.file, options.every);
     let told = match options.format {
@@ -17,7 +17,7 @@ pub fn run(options: &Validate, to: &mut dyn Write) -> Exit {
             .and_then(|()| writeln!(to)),
     };
     match told.and_then(|()| to.flush()) {
-        // The reader of a pipe may go away when it has seen enough.
+        // The reader of a pipe may close it early.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Exit::failure(format!("the report cannot be written: {error}"))
         }

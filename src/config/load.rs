@@ -18,39 +18,40 @@ use super::{
     Config, ConfigProblem, ConfigProblems, Setting, ValueSource, ValueType, otel_variables, settings,
 };
 
-/// How alike two keys are before one is offered for the other: the measure and the figure that clap uses.
+/// Smallest similarity for suggesting a key; the same measure and value as in clap.
 const ALIKE_MIN: f64 = 0.7;
 
-/// Names the settings file; the flag `--config.file` stands above it.
+/// Names the settings file; overridden by the flag `--config.file`.
 pub const FILE_VARIABLE: &str = "HOSTNORM_CONFIG__FILE";
 
-/// A setting that was given on the command line.
+/// A setting given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlagValue {
     /// Its key in the table of settings.
     pub key: String,
-    /// The flag, without the dashes in front, as the user wrote it.
+    /// The flag as written, without the leading dashes.
     pub flag: String,
-    /// The values; a flag that may be repeated has several.
+    /// The values; a repeatable flag has several.
     pub words: Vec<String>,
 }
 
-/// The settings, and where each of them was written.
+/// The settings, with their sources.
 #[derive(Debug, Clone)]
 pub struct LoadedConfig {
     /// The settings.
     pub config: Config,
     /// The settings file, if there is one.
     pub file: Option<PathBuf>,
-    /// The source of each key that is not at its default.
+    /// The source of each key that was set.
     places: BTreeMap<String, ValueSource>,
 }
 
 impl LoadedConfig {
-    /// Puts the settings together and remembers where they were.
+    ///
+    /// Merges the settings and records their sources.
     ///
     /// # Errors
-    /// Everything that is wrong with them, not only the first thing.
+    /// All problems of the settings, not only the first.
     pub fn new(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -71,20 +72,20 @@ impl LoadedConfig {
         gathered.finish(file)
     }
 
-    /// Where the value of a key was written.
+    /// The source of a key.
     pub fn source(&self, key: &str) -> &ValueSource {
         self.places.get(key).unwrap_or(&ValueSource::Default)
     }
 }
 
-/// One value at one source.
+/// One value from one source.
 struct ConfigEntry {
     key: String,
     value: Value,
     source: ValueSource,
 }
 
-/// What was found so far, the source that counts least first.
+/// The entries so far, lowest precedence first.
 struct ConfigCollector {
     settings: Vec<Setting>,
     entries: Vec<ConfigEntry>,
@@ -102,21 +103,21 @@ impl ConfigCollector {
         }
     }
 
-    /// Takes a mapping apart as far as its keys are sections.
+    /// Splits a mapping into entries, as far as its keys are sections.
     fn dict(&mut self, section: &str, dict: Dict, source: &dyn Fn(&str) -> ValueSource) {
         for (name, value) in dict {
             let key = if section.is_empty() { name } else { format!("{section}.{name}") };
             let is_section = self.settings.iter().any(|it| it.is_below(&key));
             match value {
                 Value::Dict(_, below) if is_section => self.dict(&key, below, source),
-                // A key with nothing behind it, as when all below it is commented out, says nothing.
+                // A key without a value, as when everything below it is commented out, is ignored.
                 Value::Empty(..) if is_section || self.setting(&key).is_some() => (),
                 value => self.entry(ConfigEntry { source: source(&key), key, value }),
             }
         }
     }
 
-    /// Takes the variables that OpenTelemetry knows; ours stand above them.
+    /// Adds the variables of OpenTelemetry, which hostnorm's own override.
     fn standard(&mut self, environment: &BTreeMap<OsString, OsString>) {
         for (key, source, read) in otel_variables::read(environment) {
             let key = key.to_owned();
@@ -140,7 +141,7 @@ impl ConfigCollector {
                 self.problems.push(ConfigProblem { source, key: None, value: None, sentence });
                 continue;
             };
-            // `HOSTNORM_INTERVAL=` is how many tools unset a variable.
+            // Many tools unset a variable like `HOSTNORM_INTERVAL=`.
             if value.is_empty() || name == FILE_VARIABLE {
                 continue;
             }
@@ -178,7 +179,7 @@ impl ConfigCollector {
         self.settings.iter().find(|it| it.key == key)
     }
 
-    /// Keeps an entry if its key is known and its value is what the setting takes.
+    /// Adds an entry if its key is known and its value is valid.
     fn entry(&mut self, entry: ConfigEntry) {
         let sentence = match self.setting(&entry.key) {
             None => Some(self.unknown(&entry)),
@@ -239,7 +240,7 @@ impl ConfigCollector {
                     return Ok(LoadedConfig { config, file, places });
                 }
             }
-            // Each entry was tried before, so this is a setting that has no default.
+            // Each entry was validated, so this is a setting without a default.
             Err(error) => self.problems.push(ConfigProblem {
                 source: ValueSource::Default,
                 key: Some(error.path.join(".")),
@@ -252,7 +253,7 @@ impl ConfigCollector {
     }
 }
 
-/// Why a value is not what its setting takes.
+/// Why a value is invalid for its setting.
 fn refusal(setting: &Setting, entry: &ConfigEntry) -> Option<String> {
     let figment = Figment::from(ConfigLayer::defaults())
         .merge(ConfigLayer { dict: nested(&entry.key, entry.value.clone()) });
@@ -267,14 +268,14 @@ fn refusal(setting: &Setting, entry: &ConfigEntry) -> Option<String> {
     })
 }
 
-/// Values at one source, for figment.
+/// The values of one source, for figment.
 struct ConfigLayer {
     dict: Dict,
 }
 
 impl ConfigLayer {
     fn defaults() -> Self {
-        // Plain data cannot fail to become plain data; if it did, what is missing would be named at the end.
+        // Serialization of plain data cannot fail; if it did, the missing keys would be reported at the end.
         let dict = Value::serialize(Config::default()).ok().and_then(Value::into_dict).unwrap_or_default();
         Self { dict }
     }
@@ -294,7 +295,7 @@ fn nested(key: &str, value: Value) -> Dict {
     nest(key, value).into_dict().unwrap_or_default()
 }
 
-/// A word of the environment or of the command line as the value that its setting takes.
+/// A word of the environment or the command line, as a value of the setting's type.
 fn word(takes: Option<ValueType>, word: &str) -> Value {
     match takes {
         Some(ValueType::Switch | ValueType::Whole | ValueType::Number) => flow(word),
@@ -302,12 +303,12 @@ fn word(takes: Option<ValueType>, word: &str) -> Value {
     }
 }
 
-/// Text in the flow style of YAML; what is not YAML stays text and is refused as such.
+/// Parses YAML in flow style; other text stays text, and is refused later.
 fn flow(text: &str) -> Value {
     yaml_serde::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
-/// Whether it is a list as YAML writes it, not an address such as `[::1]:19797`.
+/// Whether it is a YAML list, and not an address such as `[::1]:19797`.
 fn is_bracketed(text: &str) -> bool {
     text.trim().strip_prefix('[').is_some_and(|rest| rest.ends_with(']'))
 }

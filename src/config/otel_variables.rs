@@ -15,13 +15,13 @@ use super::ValueSource;
 /// One variable.
 struct OtelVariable {
     name: &'static str,
-    /// The setting that it is.
+    /// Key of the setting.
     key: &'static str,
-    /// Its value as the setting takes it; nothing where it says what is so anyhow.
+    /// Converts its value to that of the setting; `None` if it equals the default.
     read: Read,
 }
 
-/// Those for traces alone stand below those for all signals, and count more.
+/// Variables for traces come after those for all signals, and override them.
 static VARIABLES: &[OtelVariable] = &[
     row("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp.endpoint", text),
     row("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otlp.traces_endpoint", text),
@@ -50,7 +50,7 @@ static VARIABLES: &[OtelVariable] = &[
     row("OTEL_SDK_DISABLED", "otlp.enabled", disabled),
 ];
 
-/// The key, the place and the value, or what is wrong with it, of each variable that says something.
+/// Key, place and value of each relevant variable, or its problem.
 pub(super) fn read(
     environment: &BTreeMap<OsString, OsString>,
 ) -> impl Iterator<Item = (&'static str, ValueSource, Result<Value, String>)> {
@@ -73,12 +73,12 @@ fn text(text: &str) -> Result<Option<Value>, String> {
     Ok(Some(text.into()))
 }
 
-/// One of several words; case does not matter.
+/// One of several words, case-insensitive.
 fn word(word: &str) -> Result<Option<Value>, String> {
     text(&word.to_ascii_lowercase())
 }
 
-/// What is no number stays text, and is refused as such.
+/// Text that is no number stays text, and is refused later.
 fn number(number: &str) -> Result<Option<Value>, String> {
     if let Ok(whole) = number.parse::<u64>() {
         return Ok(Some(whole.into()));
@@ -98,7 +98,7 @@ fn words(list: &str) -> Result<Option<Value>, String> {
     Ok(Some(parts(list).map(str::to_ascii_lowercase).collect::<Vec<_>>().into()))
 }
 
-/// `key=value,key=value`, with percent signs before what has a meaning of its own.
+/// `key=value,key=value`, percent-encoded.
 #[expect(clippy::unnecessary_wraps, reason = "as all readers of variables")]
 fn pairs(list: &str) -> Result<Option<Value>, String> {
     Ok(Some(parts(list).map(decoded).collect::<Vec<_>>().into()))
@@ -108,7 +108,7 @@ fn pairs(list: &str) -> Result<Option<Value>, String> {
 fn headers(list: &str) -> Result<Option<Value>, String> {
     let pairs = parts(list).zip(1..).map(|(pair, place)| match pair.split_once('=') {
         Some((name, value)) => Ok(format!("{}: {}", name.trim(), decoded(value.trim()))),
-        // What it holds may be a secret.
+        // Its value may be a secret.
         None => Err(format!("header {place} is malformed: expected name=value, separated by commas")),
     });
     Ok(Some(pairs.collect::<Result<Vec<_>, _>>()?.into()))
@@ -134,7 +134,7 @@ fn parts(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|it| !it.is_empty())
 }
 
-/// Without percent signs; as it is where they mean nothing.
+/// The percent-decoded text, or the text itself if the encoding is invalid.
 fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Into::into)
 }
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use crate::config::{FlagValue, LoadedConfig};
 
-    /// What follows from variables: settings that are not at their default, or what is wrong.
+    /// Checks the resulting settings that are not at their default, or the problems.
     fn check(variables: &[(&str, &str)], expect: &str) {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
         let found = match LoadedConfig::new(None, variables, Vec::new()) {

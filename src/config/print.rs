@@ -9,7 +9,7 @@ const WIDTH: usize = 100;
 /// Indentation of each section.
 const INDENT: &str = "  ";
 
-/// Every setting at its default, each with its help as a comment; loading it changes nothing.
+/// Every setting at its default with its help as a comment; loading this file changes nothing.
 pub fn default_file() -> String {
     let mut text = String::from(
         "# All settings of hostnorm with their defaults, the common ones first. All are optional.\n\
@@ -29,7 +29,7 @@ pub fn default_file() -> String {
     text
 }
 
-/// Every setting as it is in effect, with its place as a comment.
+/// Every effective setting with its source as a comment.
 pub fn effective(loaded: &LoadedConfig) -> String {
     let mut text = String::new();
     let effective = values(&loaded.config);
@@ -40,12 +40,12 @@ pub fn effective(loaded: &LoadedConfig) -> String {
     text
 }
 
-/// The default of a setting as it would stand in the file.
+/// The default of a setting in YAML.
 pub(crate) fn default_of(setting: &Setting) -> String {
     shown_at(&values(&Config::default()), &setting.key)
 }
 
-/// Calls `write` for each setting, with the lines of sections between them.
+/// Calls `write` for each setting, and writes the lines of sections.
 fn each(text: &mut String, mut write: impl FnMut(&mut String, &Setting, &str)) {
     let settings = settings();
     let mut open: Vec<&str> = Vec::new();
@@ -68,10 +68,10 @@ fn shown_at(values: &Option<Value>, key: &str) -> String {
     values.as_ref().and_then(|it| it.find_ref(key)).map(|it| shown_of(key, it)).unwrap_or_default()
 }
 
-/// Settings whose values are secrets behind a colon; a value without one is a secret as a whole.
+/// Settings whose values contain a secret after a colon; without a colon, the whole value is secret.
 const SECRETS: [&str; 1] = ["otlp.headers"];
 
-/// The value of a setting on one line, without what is secret in it.
+/// The value of a setting in one line, without secrets.
 pub(super) fn shown_of(key: &str, value: &Value) -> String {
     if !SECRETS.contains(&key) {
         return shown(value);
@@ -82,10 +82,10 @@ pub(super) fn shown_of(key: &str, value: &Value) -> String {
     if value.as_array().is_some() { shown(&Value::from(names)) } else { "…".into() }
 }
 
-/// A value as it would stand in the file, on one line.
+/// A value in YAML, in one line.
 pub(super) fn shown(value: &Value) -> String {
     match value {
-        // JSON is YAML in flow style; YAML itself would be written on several lines.
+        // JSON is YAML in flow style; the YAML writer would use several lines.
         Value::Array(..) | Value::Dict(..) => serde_json::to_string(value).unwrap_or_default(),
         _ => yaml_serde::to_string(value).unwrap_or_default().trim_end().replace('\n', " "),
     }
@@ -109,7 +109,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// Dotted keys of everything that is not a mapping.
+    /// Dotted keys of all values that are not mappings.
     fn keys(value: &Value, above: &str, into: &mut Vec<String>) {
         for (name, value) in value.as_dict().into_iter().flatten() {
             let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };

@@ -2,25 +2,25 @@
 
 use std::borrow::Cow;
 
-/// One setting, and all that is said of it.
+/// One setting with its documentation.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// Its place in the file, sections before dots: `web.listen_address`.
+    /// Its key in the file, sections separated by dots: `web.listen_address`.
     pub key: Cow<'static, str>,
-    /// What it takes.
+    /// Type of its value.
     pub takes: ValueType,
-    /// One sentence or more without the final full stop.
+    /// One or more sentences without the final full stop.
     pub help: Cow<'static, str>,
 }
 
-/// What a setting takes.
+/// Type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
-    /// A length of time, see [`HumanDuration`](crate::duration::HumanDuration).
+    /// A duration, see [`HumanDuration`](crate::duration::HumanDuration).
     Duration,
-    /// A number, with a fraction or without.
+    /// A number, possibly with a fraction.
     Number,
-    /// A number without a fraction, not below zero.
+    /// An integer, not negative.
     Whole,
     /// True or false.
     Switch,
@@ -28,9 +28,9 @@ pub enum ValueType {
     Text,
     /// The path of a directory.
     Directory,
-    /// Several texts.
+    /// A list of texts.
     Texts,
-    /// An amount of bytes, see [`ByteSize`](crate::byte_size::ByteSize).
+    /// A size in bytes, see [`ByteSize`](crate::byte_size::ByteSize).
     Size,
     /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
     Budget,
@@ -39,7 +39,7 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// What to write, for messages and for documentation.
+    /// Description of valid values, for messages and documentation.
     pub fn words(self) -> Cow<'static, str> {
         match self {
             Self::Duration => "a duration such as 100ms, 15s, 5m, 1h30m or 7d".into(),
@@ -55,7 +55,7 @@ impl ValueType {
         }
     }
 
-    /// What stands for the value in the help of the command line.
+    /// Placeholder in the help of the command line.
     pub fn placeholder(self) -> &'static str {
         match self {
             Self::Duration => "DURATION",
@@ -71,28 +71,28 @@ impl ValueType {
 }
 
 impl Setting {
-    /// Its flag, without the dashes in front: `web.listen-address`.
+    /// Its flag, without the leading dashes: `web.listen-address`.
     pub fn flag(&self) -> String {
         super::value_source::flag(&self.key)
     }
 
-    /// Its name in the environment: `HOSTNORM_WEB__LISTEN_ADDRESS`.
+    /// Its environment variable: `HOSTNORM_WEB__LISTEN_ADDRESS`.
     pub fn variable(&self) -> String {
         super::value_source::variable(&self.key)
     }
 
-    /// The top section it stands in; empty at the top level.
+    /// Its top section; empty at the top level.
     pub fn section(&self) -> &str {
         self.key.split_once('.').map_or("", |(section, _)| section)
     }
 
-    /// The sections it stands in, from the top.
+    /// Its sections, from the top.
     pub fn sections(&self) -> impl Iterator<Item = &str> {
         let above = self.key.rsplit_once('.').map_or("", |(sections, _)| sections);
         above.split('.').filter(|it| !it.is_empty())
     }
 
-    /// Whether it stands in this section, at any depth.
+    /// Whether it is in this section, at any depth.
     pub fn is_below(&self, section: &str) -> bool {
         self.key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
     }

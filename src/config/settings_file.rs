@@ -1,4 +1,4 @@
-//! Reads the settings file and checks that the directories in settings exist.
+//! Reads the settings file, and checks that the directories in settings exist.
 #![expect(clippy::disallowed_methods, reason = "settings are read from a file before anything else runs")]
 
 use std::io::Read;
@@ -9,20 +9,20 @@ use figment::value::{Dict, Value};
 use super::{ConfigProblem, ConfigProblems, LoadedConfig, ValueSource};
 use crate::telemetry::otlp_traces;
 
-/// Longest settings file that is read, in bytes; a longer one is a mistake in its name.
+/// Largest settings file, in bytes; a larger one is a wrong path.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// A settings file that is YAML.
+/// A parsed settings file.
 pub(super) struct SettingsFile {
     pub(super) text: String,
     pub(super) settings: Dict,
 }
 
 impl SettingsFile {
-    /// Reads it whole; says where, as far as that is known, and in words why it cannot.
+    /// Reads and parses it; an error has the line, if known, and the reason.
     pub(super) fn read(path: &Path) -> Result<Self, (Option<usize>, String)> {
         let text = read(path).map_err(|sentence| (None, sentence))?;
-        // By way of YAML's own type, which refuses a key that stands there twice.
+        // Through YAML's own type, which refuses duplicate keys.
         let document = yaml_serde::from_str::<yaml_serde::Value>(&text)
             .map_err(|error| (error.location().map(|it| it.line()), format!("is not valid YAML: {error}")))?;
         match Value::serialize(document) {
@@ -34,7 +34,7 @@ impl SettingsFile {
     }
 }
 
-/// Reads a whole settings file; says in words why it cannot.
+/// Reads a whole settings file; an error is the reason in words.
 fn read(path: &Path) -> Result<String, String> {
     let file =
         std::fs::File::open(path).map_err(|error| format!("cannot open the settings file: {error}"))?;
@@ -48,7 +48,7 @@ fn read(path: &Path) -> Result<String, String> {
     }
 }
 
-/// The line of a key in a file in block style, counted from 1; in flow style, that of what it stands in.
+/// The line of a key in a file in block style, counted from 1; in flow style, that of its parent.
 pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut above: Vec<(usize, &str)> = Vec::new();
     let mut nearest = (0, None);
@@ -70,11 +70,12 @@ pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
 }
 
 impl LoadedConfig {
-    /// The same settings, if the directories and certificates that they name are on this machine. Not asked by `check`, which
-    /// may look at the settings of another machine.
+    ///
+    /// Checks that the directories and certificates in the settings exist on this host. `check` does not call this,
+    /// because it may check the settings of another host.
     ///
     /// # Errors
-    /// Each that is not there. Nobody asked for the default of sysfs, so that one may be missing.
+    /// Each missing path. The default of sysfs may be missing.
     pub fn on_this_host(self) -> Result<Self, ConfigProblems> {
         let path = &self.config.path;
         let roots =

@@ -11,7 +11,7 @@ const fn row(key: &'static str, takes: ValueType, help: &'static str) -> Setting
     Setting { key: Cow::Borrowed(key), takes, help: Cow::Borrowed(help) }
 }
 
-/// In the order of the documentation; collectors follow from their own table.
+/// In the order of the documentation; collectors are added from their own table.
 static SETTINGS: &[Setting] = &[
     row("interval", ValueType::Duration, "Time between two readings, at least 100ms"),
     row("warmup", ValueType::Duration, "Learning time before the first score. At least one window"),
@@ -305,7 +305,7 @@ static SETTINGS: &[Setting] = &[
     ),
 ];
 
-/// Every setting, one for each source included.
+/// Every setting, including one for each collector.
 pub fn settings() -> Vec<Setting> {
     let collectors = SOURCES.iter().map(|source| Setting {
         key: format!("collector.{}", source.name).into(),
@@ -315,7 +315,7 @@ pub fn settings() -> Vec<Setting> {
     SETTINGS.iter().cloned().chain(collectors).collect()
 }
 
-/// Returns the text with a small first letter, unless its first word is an abbreviation such as CPU.
+/// The text with a lowercase first letter, unless it starts with an abbreviation such as CPU.
 pub(crate) fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     match (chars.next(), chars.as_str()) {

@@ -1,46 +1,46 @@
-//! Checks that settings are within their bounds.
+//! Checks that settings are within their ranges.
 
 use super::Config;
 use crate::byte_size::ByteSize;
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
 use crate::duration::HumanDuration;
 
-/// Shortest time between two readings; the kernel's own clocks tick at 10 ms.
+/// Shortest interval; the kernel's clocks tick at 10 ms.
 const INTERVAL_MIN: HumanDuration = HumanDuration::millis(100);
-/// Longest time between two readings: what is rarer is not a live host.
+/// Longest interval; a longer one is no live monitoring.
 const INTERVAL_MAX: HumanDuration = HumanDuration::minutes(60);
-/// Most readings in a window.
+/// Largest window.
 const WINDOW_MAX: u64 = 4096;
-/// Longest hold; a score that is older says nothing of now.
+/// Longest hold; an older score is no longer current.
 const HOLD_MAX: HumanDuration = HumanDuration::minutes(60);
 /// Longest time that an anomaly may need to end.
 const RESOLVE_MAX: HumanDuration = HumanDuration::days(1);
-/// Shortest half-life, time between two trainings, and time until an anomaly is accepted.
+/// Shortest half-life, retraining interval, and time until an anomaly is accepted.
 const MEMORY_MIN: HumanDuration = HumanDuration::minutes(1);
-/// Longest trial of a new model.
+/// Longest shadow mode.
 const SHADOW_MAX: HumanDuration = HumanDuration::days(7);
-/// Least and most readings after which half of a score is left: below, nothing is smoothed; above, all comes too late.
+/// Range of the half-life of the score: below it nothing is smoothed, above it every alert is late.
 const SMOOTHING: [f64; 2] = [0.5, 10.0];
-/// Fewer trees agree by chance.
+/// Smallest number of trees; fewer agree by chance.
 const TREES_MIN: u64 = 10;
-/// With fewer points a tree has hardly a cut to make.
+/// Smallest number of points for a tree; with fewer there is almost nothing to cut.
 const SAMPLE_MIN: u64 = 16;
-/// Longest grace after a deploy: what lasts longer is an anomaly, whoever made it.
+/// Longest grace after a deploy; whatever lasts longer is an anomaly.
 const GRACE_MAX: HumanDuration = HumanDuration::days(1);
-/// Shortest and longest time that a subject which is gone stays in memory.
+/// Range of the time after which a gone subject is evicted.
 const EVICT_MIN: HumanDuration = HumanDuration::minutes(1);
 const EVICT_MAX: HumanDuration = HumanDuration::days(1);
-/// With less, hardly a day of points is left.
+/// Smallest size of the store; less holds hardly a day of points.
 const BYTES_MIN: ByteSize = ByteSize::mebibytes(8);
-/// What is kept for less time explains no anomaly.
+/// Shortest retention; less does not reproduce an anomaly.
 const RETENTION_MIN: HumanDuration = HumanDuration::minutes(10);
-/// Shortest and longest time between two commits: below, the disk is busy with little; above, a crash loses much.
+/// Range of the commit interval: below it the disk is busy with little data, above it a crash loses much.
 const COMMIT_MIN: HumanDuration = HumanDuration::millis(100);
 const COMMIT_MAX: HumanDuration = HumanDuration::minutes(10);
-/// Most addresses to listen on.
+/// Largest number of listen addresses.
 const ADDRESSES_MAX: usize = 16;
 
-/// A setting outside its bounds.
+/// A setting outside its range.
 pub(super) struct OutOfRange {
     pub(super) key: &'static str,
     pub(super) sentence: String,
@@ -58,7 +58,7 @@ impl Complaints {
 }
 
 impl Config {
-    /// Everything that is outside its bounds.
+    /// All settings outside their ranges.
     pub(super) fn complaints(&self) -> Vec<OutOfRange> {
         let mut found = Complaints::default();
         self.detection_within(&mut found);
@@ -190,7 +190,7 @@ impl Config {
     }
 }
 
-/// Whether a text has the form `host:port`; whether the host exists is found out when it is listened on.
+/// Whether a text has the form `host:port`; listening finds out whether the host exists.
 fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let is_host = match host.strip_prefix('[') {

@@ -1,40 +1,40 @@
-//! The place where a setting was given, and errors with their place.
+//! The source of a setting, and errors with their source.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What the names of settings in the environment begin with.
+/// Prefix of environment variables.
 pub(super) const PREFIX: &str = "HOSTNORM_";
 
-/// Most problems that are shown; a file of another kind would fill screens.
+/// Largest number of problems shown; a file of another kind would fill screens.
 const PROBLEMS_SHOWN_MAX: usize = 50;
 
-/// Where a value was written.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueSource {
-    /// Nowhere: hostnorm's own choice.
+    /// The default.
     Default,
     /// In the settings file.
     File {
-        /// Which one.
+        /// Its path.
         path: PathBuf,
-        /// Where, counted from 1, when it could be found out.
+        /// The line, counted from 1, if known.
         line: Option<usize>,
     },
-    /// In a variable of the environment.
+    /// In an environment variable.
     Environment {
         /// Its name.
         name: String,
     },
     /// On the command line.
     Flag {
-        /// Its name, without the dashes in front.
+        /// Its name without the leading dashes.
         name: String,
     },
 }
 
 impl ValueSource {
-    /// How a setting is called at such a place.
+    /// Name of a setting at this source.
     pub(super) fn name_of(&self, key: &str) -> String {
         match self {
             Self::Default | Self::File { .. } => key.to_owned(),
@@ -43,7 +43,7 @@ impl ValueSource {
         }
     }
 
-    /// The order in which places are told, from the top of the file to the command line.
+    /// Order of sources in messages, from the file to the command line.
     pub(super) fn order(&self) -> (u8, usize) {
         match self {
             Self::Default => (0, 0),
@@ -54,18 +54,18 @@ impl ValueSource {
     }
 }
 
-/// The variable of the environment for a key: `HOSTNORM_WEB__LISTEN_ADDRESS`.
+/// Environment variable of a key: `HOSTNORM_WEB__LISTEN_ADDRESS`.
 pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
 }
 
-/// The flag for a key, without the dashes in front: `web.listen-address`.
+/// Flag of a key, without the leading dashes: `web.listen-address`.
 pub(super) fn flag(key: &str) -> String {
     key.replace('_', "-")
 }
 
-/// Whether Kubernetes made the variable for a service whose name begins with "hostnorm", as it does in each
-/// pod of a namespace: `HOSTNORM_SERVICE_HOST`, `HOSTNORM_PORT_19797_TCP_ADDR`, …
+/// Whether Kubernetes created the variable for a service named "hostnorm…", as it does in each pod of a namespace:
+/// `HOSTNORM_SERVICE_HOST`, `HOSTNORM_PORT_19797_TCP_ADDR`, …
 pub(super) fn is_service_link(rest: &str) -> bool {
     let rest = format!("_{rest}");
     ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"].iter().any(|end| rest.ends_with(end))
@@ -85,23 +85,23 @@ impl fmt::Display for ValueSource {
     }
 }
 
-/// One thing that is wrong with the settings.
+/// A problem with the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// Where it was written.
+    /// Its source.
     pub source: ValueSource,
-    /// The key, as far as there is one.
+    /// The key, if any.
     pub key: Option<String>,
-    /// What was written, as far as it can be shown.
+    /// The value, if it can be shown.
     pub value: Option<String>,
-    /// What is wrong and what would help.
+    /// The problem, and what to do.
     pub sentence: String,
 }
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.source)?;
-        // Flags and variables are named after the key.
+        // Flags and variables already contain the key.
         let is_named = matches!(self.source, ValueSource::Environment { .. } | ValueSource::Flag { .. });
         if let Some(key) = self.key.as_ref().filter(|_| !is_named) {
             write!(f, "{key}: ")?;
@@ -110,7 +110,7 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// Everything that is wrong with the settings, at least one thing.
+/// All problems of the settings, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblems(pub Vec<ConfigProblem>);
 

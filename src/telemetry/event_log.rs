@@ -6,15 +6,15 @@ use crate::episode_text::{self, NamedSignal};
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, Report};
 
-/// Most sources whose problems are remembered; what is above is not logged.
+/// Largest number of failing sources remembered; further ones are not logged.
 pub const PROBLEMS_MAX: usize = 64;
 
-/// Reads reports one after the other and logs what is new in them.
+/// Logs what is new in consecutive reports.
 #[derive(Debug, Default)]
 pub struct EventLog {
-    /// The subjects of the last report that had signals, so no more than a report can have.
+    /// The subjects with signals in the last report.
     subjects: BTreeMap<Subject, EpisodeProgress>,
-    /// Sources that fail, and why they began to.
+    /// Failing sources, with their first error.
     problems: BTreeMap<&'static str, String>,
 }
 
@@ -25,7 +25,7 @@ enum EpisodeProgress {
 }
 
 impl EventLog {
-    /// Logs what this report has that the one before had not.
+    /// Logs what is new in this report.
     pub fn note(&mut self, report: &Report) {
         self.note_problems(report);
         self.subjects.retain(|subject, _| report.assessments.contains_key(subject));
@@ -59,7 +59,7 @@ impl EventLog {
             return;
         }
         let before = self.subjects.get(subject).copied();
-        // A score that is withheld again, after a gap, is not news: it was ready before.
+        // A score that is withheld after a gap is no news: it was ready before.
         let progress = match judgement.details.is_some() || before == Some(EpisodeProgress::Ready) {
             true => EpisodeProgress::Ready,
             false => EpisodeProgress::Learning,
@@ -129,13 +129,13 @@ fn note_end(subject: &Subject, episode: &Episode, at: Timestamp, state: &'static
     );
 }
 
-/// One number for each cause, in the order of the signals; an unknown one leaves its place empty.
+/// One number for each cause, in the order of the signals; an unknown one is empty.
 fn list(causes: &[NamedSignal<'_>], of: impl Fn(&NamedSignal<'_>) -> Option<f64>) -> String {
     let numbers = causes.iter().map(|it| of(it).map(|it| short(it).to_string()).unwrap_or_default());
     numbers.collect::<Vec<_>>().join(",")
 }
 
-/// A number to four digits, which is more than it is known to.
+/// A number rounded to four digits.
 fn short(value: f64) -> f64 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }

@@ -13,11 +13,11 @@ use super::LogFormat;
 use crate::episode_text;
 use crate::reading::Timestamp;
 
-/// Writes each event as one line.
+/// Formats each event as one line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LineFormatter {
     pub(super) format: LogFormat,
-    /// Where the time of an event comes from.
+    /// Source of the time.
     pub(super) now: fn() -> Timestamp,
 }
 
@@ -33,7 +33,7 @@ where
             ("level", level.into()),
             ("msg", Value::from("")),
         ]);
-        // Our own modules would be noise to those who run hostnorm; a library's events need a name.
+        // hostnorm's own modules would be noise for operators; events of libraries need a name.
         let target = event.metadata().target();
         if target.split("::").next() != Some(env!("CARGO_PKG_NAME")) {
             fields.0.push(("target", target.into()));
@@ -53,7 +53,7 @@ struct LogFields(Vec<(&'static str, Value)>);
 impl LogFields {
     fn set(&mut self, field: &Field, value: Value) {
         let name = if field.name() == "message" { "msg" } else { field.name() };
-        // What comes first counts, but for the message, which has its place from the start.
+        // The first occurrence of a name counts, except for the message, which is placed first.
         match self.0.iter_mut().find(|(other, _)| *other == name) {
             Some((_, place)) if name == "msg" => *place = value,
             Some(_) => (),
@@ -84,7 +84,7 @@ impl Visit for LogFields {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no numbers that are not finite.
+        // JSON has no infinity and no NaN.
         let number = serde_json::Number::from_f64(value).map(Value::Number);
         self.set(field, number.unwrap_or_else(|| value.to_string().into()));
     }
@@ -106,7 +106,7 @@ fn logfmt(fields: &[(&str, Value)]) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-/// Text in quotes where it needs them, as Go's logfmt has it (`needsQuotedValueRune`).
+/// Quotes text where needed, as Go's logfmt does (`needsQuotedValueRune`).
 fn quoted(text: &str) -> String {
     let needs = |it: char| {
         it <= ' ' || it == '=' || it == '"' || it.is_control() || it == char::REPLACEMENT_CHARACTER
@@ -117,8 +117,8 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Text in quotes, a string of JSON. Every control character is escaped, those too that JSON would let be, so
-/// that what a file holds cannot steer a terminal.
+/// Text as a JSON string. All control characters are escaped, including those that JSON allows, so that a file's
+/// content cannot control a terminal.
 fn escaped(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -161,7 +161,7 @@ mod tests {
         check("\u{9b}\u{7f}", r#""\u009b\u007f""#);
     }
 
-    /// A reader of logfmt, as its grammar has it: names, `=`, then a bare word or a string as in JSON.
+    /// Parses logfmt: names, `=`, then a bare word or a JSON string.
     fn read_back(line: &str) -> Option<Vec<(String, String)>> {
         let mut found = Vec::new();
         let mut rest = line;

@@ -1,7 +1,8 @@
+//!
 //! Traces by OTLP: spans of ticks and requests, sent to an OTLP endpoint.
 //!
-//! Nothing is sent unless an endpoint is set. A finished span enters the bounded queue of the SDK's batch processor. Spans
-//! that do not fit or are not accepted are dropped and counted, so a broken endpoint costs spans only.
+//! Nothing is sent unless an endpoint is set. A finished span enters the bounded queue of the SDK's batch processor.
+//! Spans that do not fit or are not accepted are dropped and counted, so a broken endpoint loses spans only.
 
 mod settings;
 mod transport;

@@ -24,7 +24,7 @@ struct StatementResult {
     series: Vec<RawSeries>,
     #[serde(default)]
     error: String,
-    /// The server has more than it gives: `max-row-limit`.
+    /// The server has more rows than it returned: `max-row-limit`.
     #[serde(default)]
     partial: bool,
 }
@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for CellVisitor {
     }
 }
 
-/// Series of each of the columns `v0`, `v1`, …: a row is a step, told by its beginning, one millisecond late.
+/// Series of each of the columns `v0`, `v1`, …: a row is a step, with the time of its start plus one millisecond.
 pub(super) fn columns(
     bytes: &[u8],
     count: usize,
@@ -130,7 +130,7 @@ pub(super) fn columns(
     Ok(columns)
 }
 
-/// The texts of one column, as `SHOW` gives them.
+/// The strings of one column, as `SHOW` returns them.
 pub(super) fn texts(bytes: &[u8], column: &str) -> Result<Vec<String>, FetchErrorKind> {
     let mut texts = Vec::new();
     for raw in open(bytes)? {
@@ -197,7 +197,7 @@ mod tests {
             &result("[960001,1,null],[990001,2,3.5]"),
             r#"{"name": "sda"}[(0, 1.0), (1, 2.0)]; {"name": "sda"}[(1, 3.5)]"#,
         );
-        // What is no number is a gap, and so is what nobody asked for.
+        // Values that are no numbers are gaps; unrequested instants are ignored.
         check(
             &result(r#"[960001,"x",true],[930001,1,2],["y",1,2],[],[960001]"#),
             r#"; {"name": "sda"}[(0, 1.0)]"#,
@@ -246,7 +246,7 @@ mod tests {
         fn no_answer_is_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..60), cut in 0usize..130) {
             let whole = result("[960001,1,null],[990001,2,3.5]");
             let _ = (columns(&bytes, 2, CHUNK), texts(&bytes, "value"));
-            // Half an answer is told as one.
+            // A truncated response is reported as such.
             let half = &whole.as_bytes()[..cut.min(whole.len() - 1)];
             prop_assert_eq!(columns(half, 2, CHUNK), Err(FetchErrorKind::Half));
         }

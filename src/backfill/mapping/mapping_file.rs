@@ -73,7 +73,7 @@ fn one() -> f64 {
     1.0
 }
 
-/// One source or a list of them. Not by serde's `untagged`, whose messages say nothing.
+/// One source or a list of them. Not by serde's `untagged`, whose errors name no cause.
 pub(super) struct RawMetrics(pub(super) Vec<RawMetric>);
 
 impl<'de> Deserialize<'de> for RawMetrics {
@@ -100,11 +100,11 @@ impl<'de> Visitor<'de> for SourcesVisitor {
     }
 }
 
-/// Understands the text of a file.
+/// Parses the text of a file.
 pub(super) fn parse(file: &str, text: &str) -> Result<MappingFile, MappingError> {
     yaml_serde::from_str(text).map_err(|error| {
         let line = error.location().map(|it| it.line());
-        // The line is told before it.
+        // The message already names the line.
         let text = error.to_string();
         let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned();
         MappingError { file: file.to_owned(), line, what }

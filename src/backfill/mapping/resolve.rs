@@ -1,4 +1,4 @@
-//! Resolves the names in the mapping file to metrics of hostnorm. Errors have the line.
+//! Resolves the names in the mapping file to hostnorm's metrics. Errors name the line.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use super::{
 };
 use crate::metric::Metric;
 
-/// How alike two names are before one is offered for the other; as for settings.
+/// Smallest similarity for suggesting a name; as for settings.
 const ALIKE_MIN: f64 = 0.7;
 
-/// Looks up names.
+/// Resolves names.
 pub(super) struct Resolver<'a> {
-    /// The file, for messages.
+    /// Name of the file, for messages.
     pub(super) file: &'a str,
-    /// Its text, to find lines in.
+    /// Its text, to find lines.
     pub(super) text: &'a str,
-    /// What hostnorm has.
+    /// hostnorm's metrics.
     pub(super) metrics: &'a [&'static Metric],
 }
 
@@ -60,7 +60,7 @@ impl Resolver<'_> {
             let what = format!("{} sources; the maximum is {ENTRIES_MAX}", entries.len());
             return Err(self.wrong(at("metrics"), what));
         }
-        // What is divided by another value comes after it.
+        // A metric that is divided by another comes after it.
         entries.sort_by_key(|it| it.per.is_some());
         Ok(ProgramMapping { name, anchor, signals, entries })
     }
@@ -127,7 +127,7 @@ impl Resolver<'_> {
         MappingError { file: self.file.to_owned(), line, what }
     }
 
-    /// The line on which these keys stand, one after the other, counted from 1.
+    /// The line of nested keys, counted from 1.
     fn line(&self, keys: [&str; 2]) -> Option<usize> {
         let mut lines = self.text.lines().enumerate();
         let mut found = None;
@@ -142,13 +142,13 @@ impl Resolver<'_> {
     }
 }
 
-/// What is wrong with the name of a server's series.
+/// The problem with the name of a server's series.
 fn wrong_name(kind: ServerKind, name: &str) -> Option<String> {
     let is_word =
         |it: &str| !it.is_empty() && it.chars().all(|it| !it.is_control() && !matches!(it, '"' | '\\'));
     match kind {
         ServerKind::Prometheus => {
-            // Other names need quotes, which old servers do not know.
+            // Other names need quotes, which old servers do not support.
             let legal = |(idx, it): (usize, char)| {
                 it.is_ascii_alphabetic() || matches!(it, '_' | ':') || (idx > 0 && it.is_ascii_digit())
             };

@@ -10,7 +10,7 @@ use super::super::fetch_error::{FetchErrorKind, quoted};
 use super::super::series::FetchedSeries;
 use super::super::time_chunks::TimeChunk;
 
-/// Series on the instants of a part.
+/// Series at the instants of a chunk.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Matrix {
     pub(super) series: Vec<FetchedSeries>,
@@ -24,7 +24,7 @@ pub(super) struct Values {
     pub(super) warnings: Vec<String>,
 }
 
-/// What stands around every answer.
+/// The object around every response.
 #[derive(Deserialize)]
 struct Envelope<D> {
     status: String,
@@ -52,7 +52,7 @@ struct RawSeries {
     values: Vec<(f64, Number)>,
 }
 
-/// A number in quotes, as JSON has no NaN.
+/// A quoted number, because JSON has no NaN.
 struct Number(f64);
 
 impl<'de> Deserialize<'de> for Number {
@@ -87,7 +87,7 @@ impl Visitor<'_> for NumberVisitor {
     }
 }
 
-/// Understands what `query_range` answers. What is not a finite number is a gap: NaN, and the marks of stale series.
+/// Parses the response of `query_range`. A value that is not finite is a gap: NaN, and staleness markers.
 pub(super) fn matrix(bytes: &[u8], chunk: TimeChunk) -> Result<Matrix, FetchErrorKind> {
     let (data, warnings): (ResponseData, _) = open(bytes)?;
     if data.result_type != "matrix" {
@@ -104,7 +104,7 @@ pub(super) fn matrix(bytes: &[u8], chunk: TimeChunk) -> Result<Matrix, FetchErro
     Ok(Matrix { series: series.collect(), warnings })
 }
 
-/// Understands a list of texts.
+/// Parses a list of strings.
 pub(super) fn values(bytes: &[u8]) -> Result<Values, FetchErrorKind> {
     let (values, warnings) = open(bytes)?;
     Ok(Values { values, warnings })
@@ -155,7 +155,7 @@ mod tests {
     fn series_are_put_on_their_instants() {
         check(&result(r#"[1000,"1.5"],[1060.001,"2e3"]"#), r#"{"mode": "idle"} [(0, 1.5), (2, 2000.0)]"#);
         check(&result(""), r#"{"mode": "idle"} []"#);
-        // What is not finite is a gap, and so is what nobody asked for.
+        // Values that are not finite are gaps; unrequested instants are ignored.
         check(
             &result(r#"[1000,"NaN"],[1030,"+Inf"],[1060,"-Inf"],[1015,"7"],[9999,"7"]"#),
             r#"{"mode": "idle"} []"#,
@@ -201,7 +201,7 @@ mod tests {
         fn no_answer_is_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..60), cut in 0usize..130) {
             let whole = result(r#"[1000,"1.5"],[1030,"NaN"]"#);
             let _ = (matrix(&bytes, CHUNK), values(&bytes));
-            // Half an answer is told as one.
+            // A truncated response is reported as such.
             let half = &whole.as_bytes()[..cut.min(whole.len() - 1)];
             prop_assert_eq!(matrix(half, CHUNK), Err(FetchErrorKind::Half));
         }

@@ -1,4 +1,4 @@
-//! Reads a host's history from a table whose columns are named as signals.
+//! Reads a host's history from a table whose columns are named after signals.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use crate::reading::Timestamp;
 use crate::table::{TableRow, quoted};
 use crate::window::Point;
 
-/// Rows nearer to each other than this share of a point are averaged to points.
+/// Rows closer to each other than this share of a point are averaged.
 const NEAR_SHARE: f64 = 0.75;
-/// Most columns that are named as being of no use.
+/// Largest number of unusable columns listed.
 const NAMED_MAX: usize = 5;
-/// Most points that are held: ninety days of half minutes.
+/// Largest number of points: ninety days of half minutes.
 const POINTS_MAX: usize = 260_000;
 
 pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHistory, Exit> {
@@ -71,11 +71,11 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
     Ok(FetchedHistory { points, every: if is_near { step } else { apart }, known, remarks })
 }
 
-/// Points under way.
+/// Points under construction.
 struct Points {
-    /// What a point stands for, where rows are averaged.
+    /// Length of a point, if rows are averaged.
     step: Option<f64>,
-    /// Which step is under way.
+    /// End of the current point.
     open: Option<f64>,
     at: Timestamp,
     sums: Vec<(f64, u32)>,
@@ -96,9 +96,9 @@ impl Points {
         }
     }
 
-    /// Takes a row; false when there are too many points.
+    /// Adds a row; returns false if there are too many points.
     fn push(&mut self, at: Timestamp, values: &[Option<f64>]) -> bool {
-        // A point is the mean of what lies after the end of the one before up to its own end.
+        // A point averages the rows after the end of the previous point up to its own end.
         let step = self.step.map_or(at.0, |it| (at.0 / it).ceil());
         if self.open.is_some_and(|open| open.total_cmp(&step).is_ne()) {
             self.close();

@@ -1,4 +1,5 @@
-//! The phases of a demo and their messages: learning, calm, load, after.
+//!
+//! The phases of a demo and their messages: learning, baseline, load, after.
 //!
 //! It is a pure function of the engine's reports, so tests need no clock.
 
@@ -6,39 +7,39 @@ use crate::episode_text;
 use crate::reading::Subject;
 use crate::report::{EpisodeTransition, Report};
 
-/// Calm after the first score, in seconds: what is found in it is none of the load's doing.
+/// Seconds without load after the first score, to recognize anomalies that the load did not cause.
 const CALM: f64 = 5.0;
-/// The longest that is waited after the load for the anomaly to end.
+/// Longest wait for the end of the anomaly after the load, in seconds.
 const AFTER_MAX: f64 = 120.0;
-/// One line in so many readings.
+/// One line is printed for this many readings.
 const SHOWN_EVERY: u64 = 5;
-/// Processors that are busier than this before the load leave it little to change.
+/// CPU usage before the load above which the load can change little.
 const BUSY: f64 = 0.7;
-/// An anomaly that went on before the load counts as found when its score has grown by this factor.
+/// An anomaly from before the load counts as detection if its score grows by this factor.
 const WORSE: f64 = 2.0;
 
-/// What one tick said, as far as it is shown.
+/// The displayed part of a report.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct DemoReading {
     /// The number of the reading, from 1.
     pub(super) tick: u64,
-    /// When it was made, in seconds since the epoch.
+    /// Its time, in seconds since the epoch.
     pub(super) at: f64,
-    /// The share of processor time that is busy.
+    /// Share of busy CPU time.
     pub(super) cpu: Option<f64>,
-    /// The share of memory in use.
+    /// Share of memory in use.
     pub(super) memory: Option<f64>,
     /// Bytes of memory that are available.
     pub(super) available: Option<f64>,
-    /// The score, once it is there.
+    /// The score, once there is one.
     pub(super) score: Option<f64>,
-    /// Whether an episode is under way.
+    /// Whether there is an anomaly.
     pub(super) anomalous: bool,
-    /// What is to be said of an episode that began, changed or ended.
+    /// Message about an episode that started, changed or ended.
     pub(super) description: Option<String>,
-    /// The anomaly as it is now, in words; not that of its onset, which the load may have had no part in.
+    /// Description of the present anomaly, not that of its start, which may precede the load.
     pub(super) words: Option<String>,
-    /// Whether one began with this reading.
+    /// Whether an episode started with this reading.
     pub(super) began: bool,
 }
 
@@ -79,10 +80,10 @@ impl DemoReading {
     }
 }
 
-/// What is to be done next.
+/// The next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LoadAction {
-    /// Go on.
+    /// Continue.
     None,
     /// Start the load.
     Start,
@@ -100,25 +101,25 @@ enum DemoPhase {
     After,
 }
 
-/// How far the demo has come.
+/// Progress of the demo.
 #[derive(Debug)]
 pub(super) struct DemoScript {
-    /// Seconds that the load lasts.
+    /// Duration of the load, in seconds.
     lasts: f64,
     phase: DemoPhase,
-    /// When the phase began.
+    /// Start of the phase.
     since: f64,
-    /// When the load began and ended.
+    /// Start and end of the load.
     load: [Option<f64>; 2],
-    /// Seconds from the load to the episode, and how that was explained.
+    /// Seconds from the load to the episode, and its description.
     found: Option<(f64, String)>,
     /// Seconds from the end of the load to that of the episode.
     over: Option<f64>,
     /// The highest score under load.
     peak: f64,
-    /// Episodes that began before the load.
+    /// Episodes that started before the load.
     early: usize,
-    /// How busy the processors were just before it, and the score then.
+    /// CPU usage and score just before the load.
     busy: f64,
     before: f64,
 }
@@ -139,7 +140,7 @@ impl DemoScript {
         }
     }
 
-    /// Takes note of one tick; gives what is to be said and done.
+    /// Processes a reading; returns lines to print and the next action.
     pub(super) fn step(&mut self, seen: &DemoReading) -> (Vec<String>, LoadAction) {
         if self.since.is_nan() {
             self.since = seen.at;
@@ -181,7 +182,7 @@ impl DemoScript {
             }
             [Some(began), ended] => {
                 self.peak = self.peak.max(seen.score.unwrap_or_default());
-                // An episode that the machine itself began goes on under load; the load makes it a worse one.
+                // An episode of the machine itself continues under load; the load raises its score.
                 let worse = seen.score.is_some_and(|it| it >= WORSE * self.before);
                 if let (None, true, Some(words)) = (&self.found, seen.began || worse, &seen.words) {
                     self.found = Some((seen.at - began, words.clone()));
@@ -193,7 +194,7 @@ impl DemoScript {
         }
     }
 
-    /// What was found, in a few lines.
+    /// A summary in a few lines.
     pub(super) fn summary(&self) -> Vec<String> {
         let mut lines = vec!["-- summary".to_owned()];
         if self.early > 0 {

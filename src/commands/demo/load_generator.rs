@@ -15,26 +15,26 @@ use std::time::Duration;
 use crate::cli::Demo;
 use crate::clock;
 
-/// The most memory that is taken, whatever share was asked for.
+/// Largest amount of memory, whatever share was requested.
 const MEMORY_BYTES_MAX: f64 = (2_u64 << 30) as f64;
-/// Memory is taken in pieces of this size, so that it can be told to stop.
+/// Size of the pieces of memory, so that allocation can be stopped.
 const PIECE_BYTES: usize = 8 << 20;
-/// The file is at most this share of what is free on its filesystem.
+/// Largest size of the file, as a divisor of the free space.
 const FREE_SHARE_MAX: u64 = 10;
-/// The file is written in pieces of this size, each brought to the disk…
+/// The file is written in blocks of this size, each synced to the disk…
 const BLOCK_BYTES: usize = 4 << 20;
-/// …after each of which the disk rests: 40 MB/s at most, which wears out nothing.
+/// …with a pause after each: at most 40 MB/s, to spare the disk.
 const BLOCK_REST: Duration = Duration::from_millis(100);
-/// A processor is busy and rests in turns within this time.
+/// Period in which a CPU is busy and idle in turn.
 const TURN: Duration = Duration::from_millis(50);
-/// What a request is answered with.
+/// Size of a response.
 const ANSWER_BYTES: usize = 16 << 10;
-/// No exchange takes longer.
+/// Timeout of a request.
 const EXCHANGE_MAX: Duration = Duration::from_secs(1);
-/// Longest request that is read.
+/// Largest request.
 const REQUEST_BYTES_MAX: usize = 4096;
 
-/// Load under way.
+/// Running load.
 #[derive(Debug)]
 pub(super) struct GeneratedLoad {
     shared: Arc<Shared>,
@@ -42,7 +42,7 @@ pub(super) struct GeneratedLoad {
     listener: Option<SocketAddr>,
 }
 
-/// What all its threads know.
+/// State shared by its threads.
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<LoadState>,
@@ -52,12 +52,12 @@ struct Shared {
 #[derive(Debug, Default)]
 struct LoadState {
     stopped: bool,
-    /// What could not be done, at most one a thread.
+    /// Failures, at most one per thread.
     problems: Vec<String>,
 }
 
 impl Shared {
-    /// Waits so long, or until the end; says whether that has come.
+    /// Sleeps until the end, or at most this long; returns whether the end has come.
     fn rest(&self, time: Duration) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(state, time, |it| !it.stopped);
@@ -71,10 +71,11 @@ impl Shared {
 }
 
 impl GeneratedLoad {
-    /// Starts what was asked for, on a machine with so much memory available.
+    ///
+    /// Starts the requested load, with this much memory available.
     ///
     /// # Errors
-    /// When a thread, the file or the listener cannot be had; what was started is stopped again.
+    /// If a thread, the file or the listener cannot be created; the load is then stopped.
     pub(super) fn start(demo: &Demo, available: f64) -> io::Result<Self> {
         let mut load = Self { shared: Arc::default(), threads: Vec::new(), listener: None };
         if demo.cpu > 0 {
@@ -111,7 +112,7 @@ impl GeneratedLoad {
         Ok(load)
     }
 
-    /// Ends it and says what could not be done.
+    /// Ends the load and returns its failures.
     pub(super) fn end(mut self) -> Vec<String> {
         self.stop();
         let mut problems = Vec::new();
@@ -138,11 +139,11 @@ impl GeneratedLoad {
     fn stop(&mut self) {
         self.shared.change(|it| it.stopped = true);
         if let Some(address) = self.listener.take() {
-            // The server waits for a caller; this is the last one.
+            // A last connection wakes the waiting server.
             let _ = TcpStream::connect_timeout(&address, EXCHANGE_MAX);
         }
         for thread in self.threads.drain(..) {
-            // A thread that panicked is over too.
+            // A thread that panicked has ended as well.
             let _ = thread.join();
         }
     }
@@ -154,7 +155,7 @@ impl Drop for GeneratedLoad {
     }
 }
 
-/// Keeps one processor busy for part of each turn.
+/// Keeps one CPU busy for part of each period.
 fn burn(shared: &Shared, busy: Duration) {
     let mut number = 1_u64;
     loop {
@@ -170,7 +171,7 @@ fn burn(shared: &Shared, busy: Duration) {
     }
 }
 
-/// Takes so much memory piece by piece, each page of it touched, and keeps it to the end.
+/// Allocates memory piece by piece, touches each page, and holds it to the end.
 fn take(shared: &Shared, bytes: usize) {
     let mut pieces = Vec::new();
     for _ in 0..bytes / PIECE_BYTES {
@@ -183,7 +184,7 @@ fn take(shared: &Shared, bytes: usize) {
     black_box(&pieces);
 }
 
-/// Memory that this control group may still take; more than there is where it has no limit.
+/// Memory that this control group may still allocate; infinite without a limit.
 #[expect(clippy::disallowed_methods, reason = "a demo must not have its container killed")]
 fn room() -> f64 {
     let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<f64>().ok();
@@ -195,10 +196,10 @@ fn room() -> f64 {
         .unwrap_or(f64::INFINITY)
 }
 
-/// Where temporary files are kept on a disk; often `/tmp` is memory.
+/// A directory for temporary files on a disk; `/tmp` is often in memory.
 fn directory() -> PathBuf {
     let (given, disk) = (std::env::temp_dir(), Path::new("/var/tmp"));
-    // Whoever set another directory than the usual one meant it.
+    // A directory set by the user is respected.
     if given == Path::new("/tmp") && disk.is_dir() { disk.to_owned() } else { given }
 }
 
@@ -207,7 +208,7 @@ fn directory() -> PathBuf {
 struct ScratchFile {
     file: File,
     size: u64,
-    /// Where it is, as long as it has a name.
+    /// Its path, as long as it has one.
     path: Option<PathBuf>,
 }
 
@@ -221,7 +222,7 @@ impl ScratchFile {
         let size = size.min(free(directory).map_err(told)? / FREE_SHARE_MAX).max(BLOCK_BYTES as u64);
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(told)?;
         let mut scratch = Self { file, size, path: Some(path) };
-        // On Unix a file lives on without a name until it is closed.
+        // On Unix, an unlinked file exists until it is closed.
         if cfg!(unix) {
             scratch.remove();
         }
@@ -234,7 +235,7 @@ impl ScratchFile {
         }
     }
 
-    /// Writes it over and over.
+    /// Writes the file repeatedly.
     fn write(&mut self, shared: &Shared) -> io::Result<()> {
         let block = vec![0xa5; BLOCK_BYTES];
         let mut written = 0;
@@ -259,27 +260,27 @@ impl Drop for ScratchFile {
     }
 }
 
-/// Bytes free on the filesystem of a directory.
+/// Free bytes of the filesystem of a directory.
 #[cfg(unix)]
 fn free(directory: &Path) -> io::Result<u64> {
     let it = rustix::fs::statvfs(directory)?;
     Ok(it.f_bavail.saturating_mul(it.f_frsize))
 }
 
-/// Not known there; the size that was asked for is small.
+/// Unknown on this system; the requested size is small.
 #[cfg(not(unix))]
 fn free(_: &Path) -> io::Result<u64> {
     Ok(u64::MAX)
 }
 
-/// Answers one request after the other until the end.
+/// Serves requests one by one until the end.
 fn serve(shared: &Shared, listener: &TcpListener) {
     let body = vec![b'x'; ANSWER_BYTES];
     while let Ok((stream, _)) = listener.accept() {
         if shared.rest(Duration::ZERO) {
             return;
         }
-        // A caller that goes away harms nobody.
+        // A client that disconnects does not matter.
         let _ = answer(stream, &body);
     }
 }
@@ -299,7 +300,7 @@ fn answer(mut stream: TcpStream, body: &[u8]) -> io::Result<()> {
     stream.write_all(body)
 }
 
-/// Asks again and again, at a steady pace.
+/// Sends requests at a steady rate.
 fn ask(shared: &Shared, address: SocketAddr, pause: Duration) -> io::Result<()> {
     let mut due = clock::instant();
     let mut answer = Vec::new();

@@ -31,7 +31,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
         episode.peak,
         episode.model.as_deref().unwrap_or("none yet"),
     );
-    // Infallible, here and below: it is memory that is written to.
+    // Writing to a string cannot fail, here and below.
     if let Ok(Reproduction { peak: Some((at, judgement)), .. }) = &it.reproduction {
         let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(judgement));
     }
@@ -47,7 +47,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     text
 }
 
-/// A line for each signal that the score is made of, the largest share first.
+/// A line for each signal with a contribution, largest first.
 fn causes(judgement: &Assessment) -> String {
     let mut text = String::new();
     for gone in &judgement.absent {
@@ -98,7 +98,7 @@ fn made(it: &EpisodeExplanation) -> String {
     text
 }
 
-/// What a word of the store says of the state.
+/// Describes a cause of a snapshot.
 fn changed(cause: &str) -> &str {
     match cause {
         "start" => "hostnorm was started",

@@ -14,31 +14,31 @@ use crate::sampler::record;
 use crate::sources;
 use crate::store::{SnapshotRow, StoreError, StoreReader, TimeRange};
 
-/// What came of it.
+/// The result of a reproduction.
 #[derive(Debug, Default)]
 pub(super) struct Reproduction {
-    /// Readings that were judged once more.
+    /// Number of replayed readings.
     pub(super) readings: usize,
-    /// Points whose stored scores were compared.
+    /// Number of points whose stored scores were compared.
     pub(super) points: usize,
-    /// The first point whose score is another one: when, stored, made once more.
+    /// The first point with a different score: time, stored score, reproduced score.
     pub(super) difference: Option<(Timestamp, f64, f64)>,
-    /// The judgement with the highest score within the episode, and when it was.
+    /// The assessment with the highest score within the episode, and its time.
     pub(super) peak: Option<(Timestamp, Assessment)>,
-    /// What changed the state besides readings, and when.
+    /// Changes of the state beyond readings, with their times.
     pub(super) changes: Vec<(Timestamp, String)>,
-    /// Values and records that this program cannot read.
+    /// Number of values and records that this program cannot read.
     pub(super) skipped: u64,
 }
 
 impl Reproduction {
-    /// Whether a score is not what was stored.
+    /// Whether a score differs from the stored one.
     pub(super) fn differs(&self) -> bool {
         self.difference.is_some()
     }
 }
 
-/// Makes the scores of an episode once more; the inner error says why that cannot be.
+/// Reproduces the scores of an episode; the inner error says why that is impossible.
 pub(super) fn reproduce(
     reader: &StoreReader,
     config: &Config,
@@ -93,22 +93,22 @@ fn subject(episode: &EpisodeRecord) -> Option<Subject> {
     Subject::read(SubjectKind::read(&episode.kind)?, &episode.subject)
 }
 
-/// The engine on its way through the readings.
+/// The state while replaying readings.
 struct ReproductionRun<'a> {
     engine: Engine,
     subject: Subject,
-    /// Score and momentary score by the bits of their time.
+    /// Score and momentary score, by the bits of their time.
     stored: BTreeMap<u64, (f64, f64)>,
     episode: &'a EpisodeRecord,
     /// The highest score since the last point, as the store takes it.
     highest: Option<f64>,
-    /// Whether all readings since the last point were seen.
+    /// Whether all readings since the last point were replayed.
     known: bool,
     reproduction: Reproduction,
 }
 
 impl ReproductionRun<'_> {
-    /// One reading; says why it cannot go on.
+    /// Replays one reading; an error says why the reproduction cannot continue.
     fn step(
         &mut self,
         reader: &StoreReader,
@@ -131,7 +131,7 @@ impl ReproductionRun<'_> {
         Ok(None)
     }
 
-    /// Goes on from a stored state.
+    /// Continues from a stored state.
     fn load_model(
         &mut self,
         reader: &StoreReader,
@@ -152,7 +152,7 @@ impl ReproductionRun<'_> {
         if let Err(mismatch) = self.engine.restore(&snapshot.bytes) {
             return Ok(Err(mismatch.to_string()));
         }
-        // After a start the store, too, knows nothing of the readings before.
+        // After a start, the store also lacks the scores before it.
         if snapshot.cause.as_deref() == Some("start") || self.reproduction.readings == 0 {
             (self.highest, self.known) = (None, false);
         }
@@ -162,7 +162,7 @@ impl ReproductionRun<'_> {
         Ok(Ok(()))
     }
 
-    /// Holds what was concluded to what was stored.
+    /// Compares the assessments with the stored scores.
     fn compare(&mut self, report: &Report) {
         let Some(judgement) = report.assessments.get(&self.subject) else { return };
         let momentary = judgement.details.as_ref().map(|it| it.momentary);

@@ -21,7 +21,7 @@ pub(super) fn row<'a>(to: &mut dyn Write, cells: impl IntoIterator<Item = &'a st
     to.write_all(b"\n")
 }
 
-/// A time in ISO 8601 to the nanosecond, which is finer than what is stored: read back, it is the same number.
+/// A time in ISO 8601 with nanoseconds, more precise than stored times, so it parses to the same number.
 pub(super) fn time(at: Timestamp) -> String {
     let whole = at.0.floor();
     let nanos = ((at.0 - whole) * 1e9).round() as u64;
@@ -29,9 +29,9 @@ pub(super) fn time(at: Timestamp) -> String {
     format!("{}.{nanos:09}Z", text.split('.').next().unwrap_or_default())
 }
 
-/// A number that is read back with the same bits.
+/// A number that parses to the same bits.
 pub(super) fn number(value: f64) -> String {
-    // Without an exponent 1e300 has three hundred digits.
+    // Without an exponent, 1e300 has three hundred digits.
     if value == 0.0 || (1e-5..1e16).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
 }
 
@@ -43,7 +43,7 @@ pub(super) fn labels(metric: &Metric, labels: &Labels) -> String {
     serde_json::Value::Object(named).to_string()
 }
 
-/// A series as Prometheus writes it: `name{label="value"}`.
+/// A series in the notation of Prometheus: `name{label="value"}`.
 pub(super) fn series(metric: &Metric, labels: &Labels) -> String {
     let named = metric.labels.iter().zip(labels.values());
     let named: Vec<String> = named.map(|(name, value)| format!("{name}={value:?}")).collect();

@@ -38,7 +38,7 @@ pub(super) fn write(
     }
 }
 
-/// The values of the subject of this name.
+/// The values of the subject with this name.
 fn of<'a>(reading: &'a Reading, name: &str) -> Option<&'a Values> {
     reading.subjects.iter().find(|(subject, _)| subject.name() == name).map(|(_, values)| values)
 }
@@ -50,7 +50,7 @@ fn readings(
     to: &mut dyn Write,
 ) -> Result<Skipped, ExportStop> {
     let metrics: Vec<_> = sources::metrics().collect();
-    // Devices come and go; the columns have to be known before the first row.
+    // Devices come and go, but the columns must be known before the first row.
     let mut columns: BTreeMap<(&'static str, Labels), (usize, &'static Metric)> = BTreeMap::new();
     reader.readings::<ExportStop>(between, &metrics, |reading| {
         for it in of(&reading, name).iter().flat_map(|it| it.iter()) {
@@ -83,7 +83,7 @@ fn points(
     between: TimeRange,
     to: &mut dyn Write,
 ) -> Result<Skipped, ExportStop> {
-    // A later version may watch other signals.
+    // Later versions may have other signals.
     let mut columns: Vec<String> = Vec::new();
     let mut newest: Option<Arc<[String]>> = None;
     reader.points::<ExportStop>(between, None, |point| {
@@ -105,7 +105,7 @@ fn points(
     })
 }
 
-/// The value of a signal; nothing where it is missing.
+/// The value of a signal; empty if missing.
 fn value(point: &PointRow, signal: &str) -> String {
     let known = point.signals.iter().position(|it| it == signal).filter(|idx| !point.missing[*idx]);
     known.map(|idx| number(point.values[idx])).unwrap_or_default()

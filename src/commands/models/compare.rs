@@ -8,25 +8,25 @@ use crate::model_registry::ModelVersion;
 use crate::sampler::fold_and_judge;
 use crate::store::{StoreError, StoreReader};
 
-/// Points of so many of the last seconds are judged; those before are learned only.
+/// Seconds of recent points that are scored; earlier ones are only learned.
 const JUDGED_SECONDS: f64 = 86_400.0;
 
-/// The scores of both.
+/// The scores of both models.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct ScoreComparison {
-    /// Points that both judged.
+    /// Number of points scored by both.
     pub(super) points: usize,
-    /// The mean of each.
+    /// Mean score of each.
     pub(super) mean: [f64; 2],
-    /// The highest of each.
+    /// Highest score of each.
     pub(super) highest: [f64; 2],
-    /// Share of the points above the limit.
+    /// Share of the points above the threshold, for each.
     pub(super) above: [f64; 2],
-    /// How far both are apart on average.
+    /// Mean absolute difference.
     pub(super) difference: f64,
 }
 
-/// Judges the stored points of the last day by both; nothing where there are none that both can judge.
+/// Scores the stored points of the last day with both models; `None` without such points.
 pub(super) fn scores(
     reader: &StoreReader,
     config: &Config,

@@ -11,7 +11,7 @@ use crate::model_registry::{ModelVersion, VersionRecord};
 use crate::reading::Timestamp;
 use crate::training::model_evaluation::ModelEvaluation;
 
-/// A line for each, the newest last, where a terminal shows it.
+/// A line for each model, newest last, at the bottom of a terminal.
 pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
     let card = |it: &VersionRecord| serde_json::from_str::<ModelEvaluation>(&it.evaluation).ok();
     if as_json {
@@ -30,7 +30,7 @@ pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
             let span = HumanDuration::nearest(it.seconds().round());
             format!("{:>7}  {:>9}  {:>5.3}  {:>6.3}", it.rows, span.to_string(), it.auc_own, it.recall)
         });
-        // Infallible: it is memory that is written to.
+        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "{:<18}  {:<8}  {}",
@@ -42,7 +42,7 @@ pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
     text
 }
 
-/// All that is known of one.
+/// Details of one model.
 pub(super) fn one(version: &ModelVersion, as_json: bool) -> String {
     if as_json {
         return pretty(&of(version));
@@ -54,7 +54,7 @@ pub(super) fn one(version: &ModelVersion, as_json: bool) -> String {
     text
 }
 
-/// Two of them beside each other.
+/// Two models side by side.
 pub(super) fn two(pair: &[ModelVersion; 2], scores: Option<&ScoreComparison>, as_json: bool) -> String {
     let [a, b] = pair;
     if as_json {

@@ -7,26 +7,26 @@ use crate::dataset;
 use crate::duration::HumanDuration;
 use crate::evaluate::{self, LabeledSeries, TableStyle, VUS_WINDOW_MAX};
 
-/// A row is called anomalous from this score on.
+/// The score from which a row counts as anomalous.
 const LIMIT: f64 = 1.0;
-/// The rule for the widest buffer around events looks at so many values of the first signal.
+/// Number of values of the first signal that determine the widest buffer around events.
 const FIRST_MAX: usize = 20_000;
 
 /// Labels, and the scores of the same rows.
 pub(super) struct LabelFigures {
-    /// The file of labels.
+    /// Name of the file with labels.
     name: String,
     labels: Vec<bool>,
     /// At most one more than labels.
     scores: Vec<f64>,
     /// Values of the first signal, at most [`FIRST_MAX`].
     first: Vec<f64>,
-    /// Rows in all.
+    /// Total number of rows.
     rows: usize,
 }
 
 impl LabelFigures {
-    /// Reads a file of labels.
+    /// Reads a file with labels.
     pub(super) fn open(path: &Path) -> Result<Self, Exit> {
         let labels = dataset::labels(path).map_err(|problem| Exit::failure(problem.to_string()))?;
         let name = path.display().to_string();
@@ -38,7 +38,7 @@ impl LabelFigures {
         Ok(Self { name, labels, scores: Vec::new(), first: Vec::new(), rows: 0 })
     }
 
-    /// Adds a row of the input with the value of its first signal.
+    /// Adds a row of the input, with the value of its first signal.
     pub(super) fn add(&mut self, score: Option<f64>, first: Option<f64>) {
         self.rows += 1;
         if self.scores.len() < self.labels.len() {
@@ -49,7 +49,7 @@ impl LabelFigures {
         }
     }
 
-    /// The figures as a table.
+    /// The metrics as a table.
     pub(super) fn figures(self, input: &str, every: f64) -> Result<String, Exit> {
         let Self { name, labels, scores, first, rows } = self;
         if rows > labels.len() {

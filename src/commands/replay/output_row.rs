@@ -4,19 +4,19 @@ use crate::reading::Timestamp;
 use crate::replay::ReplayedRow;
 use crate::table::{ScoreDetail, ScoredRow};
 
-/// Follows the rows, to number their episodes.
+/// Numbers the episodes of consecutive rows.
 #[derive(Debug, Default)]
 pub(super) struct OutputRow {
-    /// Indices of all signals, the oddest first; filled again and again.
+    /// Indices of all signals, largest deviation first; reused.
     top: Vec<usize>,
-    /// When the newest episode began.
+    /// Start of the newest episode.
     since: Option<Timestamp>,
     /// Episodes so far.
     episodes: u64,
 }
 
 impl OutputRow {
-    /// What is written of the next row.
+    /// The output for the next row.
     pub(super) fn of(&mut self, judged: &ReplayedRow<'_>, detail: ScoreDetail) -> ScoredRow<'_> {
         judged.rank(&mut self.top);
         let score = judged.score.as_ref();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::{Exit, ReplayOptions};
 
-/// Refuses an output that is one of the files that are read, by whatever name or link.
+/// Refuses an output that is one of the inputs, by any name or link.
 pub(super) fn refuse(options: &ReplayOptions) -> Result<(), Exit> {
     let Some(output) = options.output.as_deref().filter(|it| it.as_os_str() != "-") else { return Ok(()) };
     let read = [options.history.as_deref(), Some(&options.input), options.labels.as_deref()];
@@ -18,11 +18,11 @@ pub(super) fn refuse(options: &ReplayOptions) -> Result<(), Exit> {
     }
 }
 
-/// Whether two names lead to one file. Pipes and devices are no files that could be overwritten.
+/// Whether two paths lead to the same file. Pipes and devices cannot be overwritten.
 #[cfg(unix)]
 fn is_same(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    // A name that leads nowhere leads to no file that is read.
+    // A missing file is no input.
     let identity = |path: &Path| {
         let known = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
         Some((known.dev(), known.ino()))
@@ -30,7 +30,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     identity(one).is_some_and(|it| identity(other) == Some(it))
 }
 
-/// Whether two names lead to one file.
+/// Whether two paths lead to the same file.
 #[cfg(not(unix))]
 fn is_same(one: &Path, other: &Path) -> bool {
     one.canonicalize().is_ok_and(|it| other.canonicalize().is_ok_and(|other| it == other))

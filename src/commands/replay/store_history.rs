@@ -9,7 +9,7 @@ use crate::replay::Replay;
 use crate::store::{PointRow, StoreError, StoreReader, TimeRange};
 use crate::table::ROWS_MIN;
 
-/// Learns the points of the host that were stored before the first row of the input, as if they were rows of its columns.
+/// Learns the stored points of the host from before the first row of the input, as rows with its columns.
 pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &TableInput) -> Result<(), Exit> {
     let failed = |error: &dyn std::error::Error| Exit::failure(error.to_string());
     let reader = StoreReader::open(directory).map_err(|it| failed(&it))?;
@@ -18,7 +18,7 @@ pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &TableInput) -
     let (mut learned, mut refused) = (0_u64, None);
     let mut before = f64::NEG_INFINITY;
     let mut take = |row: PointRow| -> Result<(), StoreError> {
-        // A clock that was set back makes a time twice; the first of both is learned.
+        // After a backward clock step, a time occurs twice; the first point is learned.
         if before < row.at.0 && row.at.0 < until.0 && refused.is_none() {
             before = row.at.0;
             let (values, missing) = cells(&row, columns);
@@ -42,7 +42,7 @@ pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &TableInput) -
     }
 }
 
-/// The values of a point in the order of the columns; what the point does not have is missing.
+/// The values of a point in the order of the columns; columns without a signal are missing.
 fn cells(row: &PointRow, columns: &[String]) -> (Vec<f64>, Vec<bool>) {
     let place = |column: &String| row.signals.iter().position(|it| it == column);
     let cell = |column: &String| match place(column) {

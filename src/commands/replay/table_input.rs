@@ -8,32 +8,32 @@ use crate::episode_text;
 use crate::reading::Timestamp;
 use crate::table::{Table, TableError, TableRow, quoted};
 
-/// How far rows are apart is seen by so many intervals.
+/// Number of intervals that determine the interval of rows.
 const INTERVALS: usize = 32;
 
 /// A table that is read row by row.
 pub(in crate::commands) struct TableInput {
     table: Table,
-    /// The first rows, which were read ahead to see how far they are apart.
+    /// The first rows, read ahead to determine their interval.
     ahead: VecDeque<TableRow>,
-    /// What is wrong with the row after them.
+    /// Error of the row after them.
     wrong: Option<TableError>,
-    /// The row before.
+    /// The previous row.
     before: Option<PreviousRow>,
     /// The first value of each signal.
     first: Vec<Option<f64>>,
-    /// Whether a signal had another value later.
+    /// Whether a signal changed.
     changes: bool,
     rows: u64,
 }
 
-/// A row that the next one has to come after.
+/// A row that the next one must follow in time.
 struct PreviousRow {
-    /// When it was measured.
+    /// Its time.
     at: Timestamp,
     /// Its line.
     line: u64,
-    /// What its table is called, if it is another one.
+    /// Name of its table, if it is another one.
     file: Option<String>,
 }
 
@@ -53,7 +53,7 @@ impl TableInput {
                 Ok(true) => feed.ahead.push_back(row),
                 Ok(false) => break,
                 Err(error) => {
-                    // It is told when its turn comes: the rows before it are sound.
+                    // The error is reported after the valid rows before it.
                     feed.wrong = Some(error);
                     break;
                 }
@@ -70,7 +70,7 @@ impl TableInput {
         self.table.columns()
     }
 
-    /// The next row; false at the end.
+    /// Reads the next row; returns false at the end.
     pub(in crate::commands) fn next(&mut self, row: &mut TableRow) -> Result<bool, Exit> {
         let found = match self.ahead.pop_front() {
             Some(next) => {
@@ -88,7 +88,7 @@ impl TableInput {
         Ok(found)
     }
 
-    /// Sees whether anything ever changes.
+    /// Records whether any signal changes.
     fn compare(&mut self, row: &TableRow) {
         if self.changes {
             return;
@@ -99,7 +99,7 @@ impl TableInput {
         }
     }
 
-    /// Sees to the order of time.
+    /// Checks the order of time.
     fn order(&mut self, row: &TableRow) -> Result<(), Exit> {
         let Some(at) = row.at else { return Ok(()) };
         let now = PreviousRow { at, line: row.line, file: None };
@@ -117,23 +117,23 @@ impl TableInput {
         }
     }
 
-    /// Goes on from the end of the history.
+    /// Continues after the end of the history.
     pub(in crate::commands) fn follow(&mut self, history: Self) {
         let file = history.name().to_owned();
         self.before = history.before.map(|it| PreviousRow { file: Some(file), ..it });
     }
 
-    /// Something is wrong with a line.
+    /// An error in a line.
     pub(in crate::commands) fn wrong(&self, line: u64, what: &str) -> Exit {
         Exit::failure(format!("{}, line {line}: {what}", self.name()))
     }
 
-    /// When the first row was measured; nothing without timestamps.
+    /// Time of the first row; `None` without timestamps.
     pub(in crate::commands) fn begins(&self) -> Option<Timestamp> {
         self.ahead.front().and_then(|it| it.at)
     }
 
-    /// How many seconds the first rows are apart, the median; nothing without timestamps.
+    /// Median interval of the first rows, in seconds; `None` without timestamps.
     pub(in crate::commands) fn apart(&self) -> Option<f64> {
         let times = self.ahead.iter().filter_map(|it| it.at);
         let pairs = times.clone().zip(times.skip(1));
@@ -142,7 +142,7 @@ impl TableInput {
         apart.get(apart.len() / 2).copied()
     }
 
-    /// Why it cannot be told how far rows are apart.
+    /// The error that the interval is unknown.
     pub(in crate::commands) fn no_interval(&self) -> Exit {
         match (&self.wrong, self.table.has_time()) {
             (Some(wrong), true) => Exit::failure(wrong.to_string()),
@@ -156,7 +156,7 @@ impl TableInput {
         }
     }
 
-    /// Whether the input can go on from this history.
+    /// Checks that the input can follow this history.
     pub(in crate::commands) fn fits(&self, input: &Self) -> Result<(), Exit> {
         let (history, input_name) = (self.name(), input.name());
         let (ours, theirs) = (self.columns(), input.columns());
@@ -180,7 +180,7 @@ impl TableInput {
         )))
     }
 
-    /// Looks back when all rows were read: a table that never changes, or has fewer rows, teaches nothing.
+    /// Checks the table at its end: one that is constant or too short teaches nothing.
     pub(in crate::commands) fn conclude(&self, rows_min: u64) -> Result<(), Exit> {
         let count = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
         let what = if self.rows < rows_min {

@@ -31,7 +31,7 @@ pub(super) fn due(config: &Config) -> Option<Backfill> {
 }
 
 impl Backfill {
-    /// Asks the server on a thread of its own, as it may block for minutes; the loop learns what comes.
+    /// Queries the server on a separate thread, because it may block for minutes; the loop learns the result.
     pub(super) fn start(self, handle: SamplerHandle) {
         let job = move || {
             let Self { settings, signals, step } = self;
@@ -43,7 +43,7 @@ impl Backfill {
     }
 }
 
-/// A text that is given, as settings have none otherwise.
+/// A text, or `None` if it is empty.
 fn given(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }

@@ -1,4 +1,4 @@
-//! Notifies the service manager of each report: ready at the first, alive at each, and the state when it changes.
+//! Notifies the service manager of each report: ready at the first, watchdog at each, and status when it changes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,34 +9,34 @@ use crate::reading::Timestamp;
 use crate::report::{Assessment, EpisodeTransition, Report};
 use crate::sd_notify::ServiceManager;
 
-/// Turns reports into what the supervisor is told. The sampling thread calls it at the end of each tick: a loop that
-/// hangs gives no sign of life.
+/// Converts reports to notifications. The sampling thread calls it at the end of each tick, so a hanging loop stops
+/// notifying.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     service_manager: Arc<ServiceManager>,
     /// Time between two readings.
     pace: Duration,
-    /// When the last sign of life was given; nothing before hostnorm is ready.
+    /// Time of the last watchdog notification; `None` before hostnorm is ready.
     given: Option<Instant>,
-    /// What was told last.
+    /// The last status.
     state: Option<DaemonState>,
 }
 
-/// What the sentence is about.
+/// The status of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum DaemonState {
-    /// Nothing can be judged.
+    /// There are no signals to score.
     Blind,
     /// There is no score yet.
     Learning {
-        /// When it will be there.
+        /// Estimated time of the first score.
         ready_at: Timestamp,
     },
-    /// All is as it should be.
+    /// No anomaly.
     Usual,
     /// There is an anomaly.
     Anomaly {
-        /// Since when.
+        /// Start of the anomaly.
         since: Timestamp,
     },
 }
@@ -46,13 +46,13 @@ impl Heartbeat {
         Self { service_manager: supervisor, pace, given: None, state: None }
     }
 
-    /// Tells what is new with this report.
+    /// Sends the notifications for this report.
     pub(super) fn note(&mut self, report: &Report) {
         self.note_state(report);
         let now = clock::instant();
         match (self.given, self.service_manager.patience()) {
             (None, _) => self.service_manager.ready(self.pace),
-            // Half of the time that is waited, as sd_watchdog_enabled(3) recommends; a tick late is early enough.
+            // Half of the watchdog timeout, as sd_watchdog_enabled(3) recommends; a tick more does not matter.
             (Some(given), Some(patience))
                 if now.saturating_duration_since(given) + self.pace < patience / 2 =>
             {

@@ -21,10 +21,10 @@ static SUCCEEDED_AT: Metric = Metric::gauge(
     "Unix time of the last successful load of the settings, in seconds",
 );
 
-/// What reading the settings anew measures.
+/// Metrics of reloads.
 pub static METRICS: &[&Metric] = &[&SUCCESSFUL, &SUCCEEDED_AT];
 
-/// Where the settings come from, and how the last reading of them went.
+/// The sources of the settings, and the result of the last reload.
 #[derive(Debug)]
 pub(super) struct Reload {
     options: GlobalOptions,
@@ -35,10 +35,11 @@ pub(super) struct Reload {
 }
 
 impl Reload {
+    ///
     /// Reads the settings for the first time.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All problems of the settings.
     pub(super) fn first(
         options: GlobalOptions,
         environment: BTreeMap<OsString, OsString>,
@@ -50,12 +51,12 @@ impl Reload {
         Ok((reload, config))
     }
 
-    /// A variable of the environment that hostnorm was started with.
+    /// An environment variable of the process.
     pub(super) fn variable(&self, name: &str) -> Option<OsString> {
         self.environment.get(std::ffi::OsStr::new(name)).cloned()
     }
 
-    /// Reads the settings once more; gives them when they are others than those in effect.
+    /// Reads the settings again; returns them if they differ from those in effect.
     pub(super) fn reload(&self, in_effect: &Config) -> Option<Config> {
         match self.read() {
             Ok(mut config) => {
@@ -83,7 +84,7 @@ impl Reload {
         }
     }
 
-    /// Takes note that new settings could not be taken over; those in effect stay.
+    /// Records that new settings could not be applied; the current ones stay.
     pub(super) fn refuse(&self, why: &dyn std::fmt::Display) {
         self.note(false, Timestamp::default());
         for problem in why.to_string().lines() {
@@ -91,7 +92,7 @@ impl Reload {
         }
     }
 
-    /// Adds how the last reading of the settings went.
+    /// Adds the metrics of the last reload.
     pub(super) fn values(&self, values: &mut Values) {
         values.set(&SUCCESSFUL, f64::from(u8::from(self.successful.load(Ordering::Relaxed))));
         values.set(&SUCCEEDED_AT, f64::from_bits(self.succeeded_at.load(Ordering::Relaxed)));

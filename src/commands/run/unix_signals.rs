@@ -2,16 +2,16 @@
 
 use std::io;
 
-/// What a signal asks for.
+/// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::commands) enum SignalRequest {
-    /// To end, by the signal of this name.
+    /// Stop, by the signal of this name.
     Stop(&'static str),
-    /// To read the settings anew.
+    /// Reload the settings.
     Reload,
 }
 
-/// Listens from now on; a signal that comes while nobody waits is not lost.
+/// Listens for signals; one that arrives while nobody waits is not lost.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(in crate::commands) struct UnixSignals {
@@ -22,10 +22,11 @@ pub(in crate::commands) struct UnixSignals {
 
 #[cfg(unix)]
 impl UnixSignals {
-    /// Listens from now on.
+    ///
+    /// Starts to listen.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// If the system refuses.
     pub(in crate::commands) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -35,7 +36,7 @@ impl UnixSignals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(in crate::commands) async fn next(&mut self) -> SignalRequest {
         tokio::select! {
             _ = self.terminate.recv() => SignalRequest::Stop("SIGTERM"),
@@ -52,17 +53,18 @@ pub(in crate::commands) struct UnixSignals;
 
 #[cfg(not(unix))]
 impl UnixSignals {
-    /// Listens from now on.
+    ///
+    /// Starts to listen.
     ///
     /// # Errors
-    /// Never; elsewhere it can fail.
+    /// Never on this system.
     pub(in crate::commands) fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next Ctrl-C.
     pub(in crate::commands) async fn next(&mut self) -> SignalRequest {
-        // Without a way to be told, only the system ends the process.
+        // Without signals, only the system can end the process.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

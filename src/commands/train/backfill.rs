@@ -31,7 +31,7 @@ pub(super) fn run(options: &TrainFrom, environment: impl IntoIterator<Item = (Os
 fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<String, Exit> {
     let directory = match place {
         StoreLocation::Directory(directory) => Some(directory),
-        // Who wants the points in a file may have no store.
+        // Writing points to a file needs no store.
         StoreLocation::Off | StoreLocation::Nowhere if options.output.is_some() => None,
         StoreLocation::Off | StoreLocation::Nowhere => {
             return Err(Exit::usage("no store; set --storage.path or --output"));
@@ -76,7 +76,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     Ok(text)
 }
 
-/// Trains on all points, to know that they do. The next start trains on them again, in a tenth of a second.
+/// Trains on all points as a check. The next start trains again, in a tenth of a second.
 fn model(
     past: &FetchedHistory,
     signals: &[&'static Signal],
@@ -90,7 +90,7 @@ fn model(
     third_party_forest::train(&learned.training_set(), &settings.training, settings.seed, &mut || ())
 }
 
-/// Puts the points where the next start finds them.
+/// Stores the points for the next start.
 fn store(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) -> Result<String, Exit> {
     let bygone = BackfillPoints { subject: Subject::Host, signals, points: past.points };
     let imported = store::import(directory, &bygone).map_err(|error| match error.is_locked() {
@@ -108,18 +108,18 @@ fn store(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) 
     Ok(text)
 }
 
-/// Tells whoever waits what happens.
+/// Prints the progress.
 fn print_progress(note: FetchProgress<'_>) {
     match note {
         FetchProgress::Done { requests, of } => super::progress(requests, of, "answers"),
         FetchProgress::Wait(why) => {
-            // A reader that went away is no reason to stop.
+            // A closed pipe is no reason to stop.
             let _ = writeln!(std::io::stderr(), "{why}");
         }
     }
 }
 
-/// The points as `hostnorm export points` writes them.
+/// Writes the points in the format of `hostnorm export points`.
 fn write(path: &Path, past: &FetchedHistory, signals: &[&'static Signal]) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     let names: Vec<_> = signals.iter().map(|it| it.name).collect();

@@ -19,21 +19,21 @@ use crate::training::TrainError;
 
 mod output;
 
-/// More threads than this make no search shorter that is worth it, and each holds a replay.
+/// Largest number of threads; more hardly shorten a search, and each holds a replay.
 const THREADS_MAX: usize = 16;
 
-/// Searches; exit code 0, 64 for what is wrong with the command line, 1 for a history that does not do or a file that
-/// cannot be written.
+/// Searches. Exit code 0; 64 for an invalid command line; 1 for an unsuitable history, or a file that cannot be
+/// written.
 pub(super) fn run(options: &cli::TrainSearch) -> Exit {
     search(options).map_or_else(|exit| exit, Exit::success)
 }
 
-/// What was found.
+/// Result of a search.
 struct SearchResult {
     every: f64,
     tried: Vec<(SettingsCombination, CombinationResult)>,
     chosen: usize,
-    /// What the default and what was chosen are worth on the test part.
+    /// Results of the default and of the chosen combination on the test part.
     test: [CombinationResult; 2],
     parts: [usize; 3],
     faults: (usize, usize),
@@ -83,7 +83,7 @@ fn of(defaults: &DetectionSettings) -> SettingsCombination {
     }
 }
 
-/// The whole table.
+/// Reads the whole table.
 fn read(feed: &mut TableInput) -> Result<SearchHistory, Exit> {
     let columns = feed.columns().to_vec();
     let floors = floors(&columns);
@@ -98,7 +98,7 @@ fn read(feed: &mut TableInput) -> Result<SearchHistory, Exit> {
     Ok(history)
 }
 
-/// Tries all combinations, on all cores.
+/// Measures all combinations, on all CPUs.
 fn all(
     search: &SettingsSearch,
     combinations: &[SettingsCombination],
@@ -120,7 +120,7 @@ fn all(
         for other in others {
             match other.join() {
                 Ok(more) => found.extend(more),
-                // What panicked there goes on here.
+                // A panic of the thread continues here.
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }

@@ -5,13 +5,13 @@ use std::fmt::Write;
 use crate::duration::HumanDuration;
 use crate::table::{ColumnStats, FindingGroup, Severity, TableValidation, quoted};
 
-/// Widest name that the table of columns makes room for.
+/// Widest name in the table of columns.
 const NAME_WIDTH_MAX: usize = 40;
 
 /// The whole report.
 pub(super) fn text(review: &TableValidation) -> String {
     let mut text = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = head(&mut text, review);
     for (level, title) in [(Severity::Error, "errors"), (Severity::Warning, "warnings")] {
         let groups: Vec<_> = review.findings.iter().filter(|it| it.level == level).collect();
@@ -62,7 +62,7 @@ fn findings(text: &mut String, group: &FindingGroup) -> std::fmt::Result {
         }
     }
     let told = group.examples.len() as u64;
-    // One sentence may stand for all of them.
+    // One sentence may cover all of them.
     if group.count > told && told > 1 {
         writeln!(text, "    and {} more", group.count - told)?;
     }
@@ -96,7 +96,7 @@ fn counted(count: u64, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Four digits or so, whatever the size.
+/// About four significant digits.
 fn brief(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-3..1e7).contains(&size) {

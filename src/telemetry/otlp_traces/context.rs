@@ -10,16 +10,16 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::report::TraceIds;
 
-/// Makes a span part of the trace that a request brings along (W3C Trace Context), if it brings one.
+/// Makes a span part of the trace in the request's headers (W3C Trace Context), if any.
 pub fn join_trace(span: &Span, headers: &HeaderMap) {
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
     if parent.span().span_context().is_valid() {
-        // Too late only once the span was asked for its context, which nobody did yet.
+        // This fails only after the context of the span was used, which did not happen yet.
         let _ = span.set_parent(parent);
     }
 }
 
-/// The trace that a span belongs to, if it is recorded.
+/// The trace of a span, if it is recorded.
 pub fn trace_of(span: &Span) -> Option<TraceIds> {
     if span.is_disabled() {
         return None;
@@ -30,7 +30,7 @@ pub fn trace_of(span: &Span) -> Option<TraceIds> {
         .then(|| TraceIds { trace_id: found.trace_id().to_string(), span_id: found.span_id().to_string() })
 }
 
-/// Headers as the propagator asks for them; one that is not text is none.
+/// Headers for the propagator; a header that is not text is ignored.
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {

@@ -24,20 +24,21 @@ use super::settings::{OtlpSettings, Protocol, TraceSampler};
 use super::span_counts::SpanCounts;
 use super::transport::{TlsFiles, TransportError, UnusableSetting, exporter};
 
-/// Time that waiting spans get to be sent at the end; what is left then is lost.
+/// Time to send the waiting spans at shutdown; the rest is lost.
 pub const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 
-/// Traces are recorded and sent.
+/// A running export of traces.
 #[derive(Debug)]
 pub struct TracePipeline {
     provider: SdkTracerProvider,
     outcomes: Arc<SpanCounts>,
 }
 
-/// Starts to send traces; `None` if no endpoint is set.
+///
+/// Starts to export traces; `None` if no endpoint is set.
 ///
 /// # Errors
-/// If a file that the settings name cannot be used, or the system gives no thread.
+/// If a file in the settings cannot be used, or no thread can be started.
 pub fn start(settings: &OtlpSettings) -> Result<Option<TracePipeline>, UnusableSetting> {
     let Some(url) = settings.url() else { return Ok(None) };
     let files = TlsFiles::read(settings)?;
@@ -60,7 +61,7 @@ pub fn start(settings: &OtlpSettings) -> Result<Option<TracePipeline>, UnusableS
         outcomes: Arc::clone(&outcomes),
         outage: Outage { url, reason, lost: Mutex::new(None) },
     };
-    // `bounds` keeps it small.
+    // `errors` limits it.
     let queue = usize::try_from(settings.queue_size).unwrap_or(usize::MAX);
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(queue)
@@ -88,7 +89,7 @@ impl TracePipeline {
 
     /// Sends the waiting spans and ends, within [`SHUTDOWN_MAX`].
     pub fn end(self) {
-        // After a time-out the processor's thread is left in its request; the end of the process ends it.
+        // After a timeout, the processor's thread stays in its request; the end of the process ends it.
         let _ = self.provider.shutdown_with_timeout(SHUTDOWN_MAX);
     }
 }
@@ -106,11 +107,11 @@ fn sampler(settings: &OtlpSettings) -> trace::Sampler {
     }
 }
 
-/// A runtime on a thread of its own, which serves the gRPC connection also between two batches.
+/// A runtime on its own thread, which serves the gRPC connection between batches, too.
 fn grpc_runtime() -> std::io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    // The end of the process ends it: dropping a runtime waits for name servers that do not answer.
+    // The end of the process ends it, because dropping a runtime waits for unresponsive name servers.
     std::thread::Builder::new().name("otlp-grpc".into()).spawn(move || runtime.block_on(pending::<()>()))?;
     Ok(handle)
 }
@@ -129,7 +130,7 @@ impl SpanProcessor for Processor {
     }
 
     fn on_end(&self, span: SpanData) {
-        // Spans of the batch under way count as waiting, so the queue of the processor has room for each that is admitted.
+        // Spans of the current batch count as waiting, so the queue of the processor has room for each admitted span.
         if self.outcomes.admit(self.queue) {
             self.inner.on_end(span);
         }
@@ -148,7 +149,7 @@ impl SpanProcessor for Processor {
     }
 }
 
-/// The SDK's exporter with a limit for the whole of a batch; counts and logs what became of it.
+/// The SDK's exporter with a timeout for a whole batch; counts and logs its outcome.
 #[derive(Debug)]
 struct Exporter {
     inner: OtlpExporter,
@@ -164,7 +165,7 @@ impl SpanExporter for Exporter {
         let spans = batch.len();
         let export = self.inner.export(batch);
         let result = match &self.runtime {
-            // By HTTP the client has this limit.
+            // For HTTP, the client has this timeout.
             None => export.await,
             Some(runtime) => {
                 let limited = {
@@ -188,7 +189,7 @@ impl SpanExporter for Exporter {
     }
 }
 
-/// Logs when an outage begins and when it ends, and nothing between.
+/// Logs the start and the end of an outage, and nothing in between.
 #[derive(Debug)]
 struct Outage {
     url: String,

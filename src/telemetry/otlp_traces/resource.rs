@@ -8,7 +8,7 @@ use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 use super::settings::OtlpSettings;
 use crate::version;
 
-/// What is known of this process; what the settings say stands above it.
+/// Attributes of this process; the settings override them.
 pub(super) fn resource(settings: &OtlpSettings) -> Resource {
     let text = |key: &'static str, value: String| KeyValue::new(key, value);
     let mut known = vec![
@@ -23,7 +23,7 @@ pub(super) fn resource(settings: &OtlpSettings) -> Resource {
     known.extend(host_name().map(|it| text("host.name", it)));
     let given = settings.attributes().map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
     let resource = Resource::builder_empty().with_attributes(known).with_attributes(given);
-    // A name in the attributes gives way only to one that was chosen.
+    // A name in the attributes is overridden only by an explicit service name.
     let named = settings.attributes().any(|(key, _)| key == "service.name");
     match named && settings.service_name == OtlpSettings::default().service_name {
         true => resource.build(),
@@ -40,7 +40,7 @@ fn uuid(id: TraceId) -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-/// The architecture as the semantic conventions call it.
+/// The architecture in the terms of the semantic conventions.
 fn arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",

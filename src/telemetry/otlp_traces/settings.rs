@@ -8,50 +8,50 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::HumanDuration;
 
-/// Longest queue; each waiting span takes about a kilobyte.
+/// Largest queue; each waiting span takes about a kilobyte.
 const QUEUE_MAX: u64 = 65_536;
-/// Shortest and longest time between two batches: below, the endpoint is busy with little; above, nobody waits.
+/// Range of the time between two batches: below it the endpoint is busy with little, above it traces are late.
 const SCHEDULE_DELAY: [HumanDuration; 2] = [HumanDuration::millis(100), HumanDuration::minutes(10)];
-/// Longest time that one batch may take.
+/// Longest timeout of a batch.
 const TIMEOUT_MAX: HumanDuration = HumanDuration::minutes(10);
-/// Most headers, and most attributes of the resource.
+/// Largest number of headers, and of resource attributes.
 const PAIRS_MAX: usize = 64;
-/// Where a collector takes spans by HTTP, below its base URL.
+/// Path for spans by HTTP, below the base URL of a collector.
 const TRACES_PATH: &str = "/v1/traces";
 
-/// Where spans go, which, and how.
+/// Settings of the export of traces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OtlpSettings {
-    /// Whether anything is sent, when there is an endpoint.
+    /// Whether traces are exported if there is an endpoint.
     pub enabled: bool,
     /// Base URL of the collector; empty for none.
     pub endpoint: String,
-    /// URL for spans, taken as it is; empty where it follows from `endpoint`.
+    /// URL for spans, used unchanged; empty to derive it from `endpoint`.
     pub traces_endpoint: String,
-    /// How the collector is spoken to.
+    /// Protocol of the collector.
     pub protocol: Protocol,
-    /// More headers, `Name: value`. They may be secrets.
+    /// Additional headers, `Name: value`. They may be secrets.
     pub headers: Vec<String>,
-    /// How long one batch may take.
+    /// Timeout of a batch.
     pub timeout: HumanDuration,
-    /// How batches are packed.
+    /// Compression of batches.
     pub compression: Compression,
-    /// Certificates of the authorities to trust; empty for those of the host.
+    /// Certificates of trusted authorities; empty for those of the host.
     pub ca_file: PathBuf,
-    /// Our certificate; empty for none.
+    /// Client certificate; empty for none.
     pub cert_file: PathBuf,
-    /// The key of our certificate.
+    /// Private key of the client certificate.
     pub key_file: PathBuf,
     /// Which traces are recorded.
     pub sampler: TraceSampler,
-    /// The share that the samplers by ratio keep.
+    /// The share of traces that ratio samplers record.
     pub sampler_arg: f64,
-    /// The attribute `service.name`.
+    /// The resource attribute `service.name`.
     pub service_name: String,
-    /// More attributes of the resource, `key=value`.
+    /// Additional resource attributes, `key=value`.
     pub resource_attributes: Vec<String>,
-    /// By which headers scrapes may bring a trace along.
+    /// Header formats for the trace context of scrapes.
     pub propagators: Vec<String>,
     /// Largest number of waiting spans, including the current batch.
     pub queue_size: u64,
@@ -59,7 +59,7 @@ pub struct OtlpSettings {
     pub schedule_delay: HumanDuration,
 }
 
-/// How the collector is spoken to.
+/// Protocol of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// Protobuf in the body of a POST.
@@ -70,17 +70,17 @@ pub enum Protocol {
     Grpc,
 }
 
-/// How batches are packed.
+/// Compression of batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Not at all.
+    /// None.
     None,
-    /// By gzip.
+    /// gzip.
     Gzip,
 }
 
-/// Which traces are recorded, by the names of the specification.
+/// Which traces are recorded, with the names of the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceSampler {
@@ -88,16 +88,16 @@ pub enum TraceSampler {
     AlwaysOn,
     /// None.
     AlwaysOff,
-    /// A share, whatever a scrape brings along.
+    /// A share, regardless of the trace context.
     #[serde(rename = "traceidratio")]
     Ratio,
-    /// Those that a scrape brings along as recorded, and all others that begin here.
+    /// Those that a scrape marks as recorded, and all that start here.
     #[serde(rename = "parentbased_always_on")]
     ParentOrOn,
-    /// Those that a scrape brings along as recorded.
+    /// Those that a scrape marks as recorded.
     #[serde(rename = "parentbased_always_off")]
     ParentOrOff,
-    /// Those that a scrape brings along as recorded, and a share of those that begin here.
+    /// Those that a scrape marks as recorded, and a share of those that start here.
     #[serde(rename = "parentbased_traceidratio")]
     ParentOrRatio,
 }
@@ -127,7 +127,7 @@ impl Default for OtlpSettings {
 }
 
 impl OtlpSettings {
-    /// Where spans go; nothing when none are sent.
+    /// URL for spans; `None` if none are exported.
     pub(super) fn url(&self) -> Option<String> {
         match (self.traces_endpoint.as_str(), self.endpoint.as_str()) {
             _ if !self.enabled => None,
@@ -140,34 +140,34 @@ impl OtlpSettings {
         }
     }
 
-    /// Whether spans are sent.
+    /// Whether spans are exported.
     pub fn is_on(&self) -> bool {
         self.url().is_some()
     }
 
-    /// Whether a scrape may bring a trace along.
+    /// Whether scrapes may pass a trace context.
     pub fn takes_parents(&self) -> bool {
         self.propagators.iter().any(|it| it == "tracecontext")
     }
 
-    /// Names and values of the headers; what is none was told before.
+    /// Names and values of the headers; invalid ones were reported before.
     pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         self.headers.iter().filter_map(|it| header(it))
     }
 
-    /// Keys and values of the resource; what is none was told before.
+    /// Keys and values of the attributes; invalid ones were reported before.
     pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.resource_attributes.iter().filter_map(|it| attribute(it))
     }
 
-    /// Everything that cannot be, with the keys that it stands under.
+    /// All invalid settings, with their keys.
     pub fn errors(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         let urls = [("otlp.endpoint", &self.endpoint), ("otlp.traces_endpoint", &self.traces_endpoint)];
         found.extend(urls.into_iter().filter_map(|(key, url)| Some((key, complaint(url)?))));
         let count = self.headers.len();
         if let Some(at) = self.headers.iter().position(|it| header(it).is_none()) {
-            // The whole of it may be a secret, so nothing is repeated.
+            // The whole header may be a secret, so the error does not contain it.
             let sentence = format!("header {} of {count} is malformed: expected 'Name: value'", at + 1);
             found.push(("otlp.headers", sentence));
         }
@@ -214,19 +214,19 @@ impl OtlpSettings {
     }
 }
 
-/// What is wrong with a URL, if anything.
+/// The problem of a URL, if any.
 fn complaint(url: &str) -> Option<String> {
     if url.is_empty() {
         return None;
     }
-    // What stands before an @ may be a password.
+    // The part before an @ may be a password.
     if url.contains('@') {
         return Some("contains a user; set otlp.headers to 'Authorization: …' instead".into());
     }
     let parsed = url.parse::<Uri>().ok();
     let is_url = parsed.is_some_and(|it| {
         let (host, place) = (it.host().unwrap_or_default(), it.authority().map_or("", |it| it.as_str()));
-        // What follows the host is a port or nothing; the parser lets anything stand there.
+        // Only a port may follow the host; the parser accepts anything.
         let is_place =
             place.strip_prefix(host).is_some_and(|port| port.is_empty() || it.port_u16().is_some());
         matches!(it.scheme_str(), Some("http" | "https")) && !host.is_empty() && is_place

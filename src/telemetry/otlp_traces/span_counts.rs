@@ -25,7 +25,7 @@ pub struct SpanCounts {
 }
 
 impl SpanCounts {
-    /// Adds the counts to the metrics that hostnorm has about itself.
+    /// Adds the counts to hostnorm's metrics about itself.
     pub fn values(&self, values: &mut Values) {
         for (outcome, count) in
             [("sent", self.sent()), ("failed", self.failed()), ("dropped", self.dropped())]
@@ -49,7 +49,7 @@ impl SpanCounts {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Counts a span that ended; false if `max` spans are waiting already, so that it has to be dropped.
+    /// Counts a finished span; returns false if `max` spans already wait, so that it is dropped.
     pub(super) fn admit(&self, max: usize) -> bool {
         if self.waiting.fetch_add(1, Ordering::Relaxed) < max {
             return true;

@@ -21,19 +21,19 @@ use ureq::tls::{ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem
 
 use super::settings::{Compression, OtlpSettings, Protocol};
 
-/// Longest file of certificates; a bundle of all authorities has 250 kB.
+/// Largest file with certificates; a bundle of all authorities has 250 kB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
-/// Longest answer that is read; a collector that takes everything answers with nothing.
+/// Largest response; that of a collector which accepts everything is empty.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
-/// What every answer of a collector is.
+/// Content type of every response of a collector.
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// A setting that names a file which is of no use.
+/// A setting that names an unusable file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableSetting {
     /// The key.
     pub key: &'static str,
-    /// What is wrong.
+    /// The problem.
     pub sentence: String,
 }
 
@@ -45,22 +45,22 @@ impl fmt::Display for UnusableSetting {
 
 impl std::error::Error for UnusableSetting {}
 
-/// What is wrong with the files that settings name, while traces are sent.
+/// The problem of the files in the settings, if traces are exported.
 pub fn unusable(settings: &OtlpSettings) -> Option<UnusableSetting> {
     settings.is_on().then(|| TlsFiles::read(settings).err()).flatten()
 }
 
-/// The files that settings name, in PEM.
+/// The PEM files in the settings.
 #[derive(Debug, Default)]
 pub(super) struct TlsFiles {
-    /// Authorities to trust.
+    /// Trusted authorities.
     ca: Option<Vec<u8>>,
-    /// Our certificate and its key.
+    /// Client certificate and private key.
     own: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl TlsFiles {
-    /// Reads what is named and looks at it.
+    /// Reads and validates the files.
     pub(super) fn read(settings: &OtlpSettings) -> Result<Self, UnusableSetting> {
         let ca = pem("otlp.ca_file", &settings.ca_file, is_certificate, "certificate")?;
         let cert = pem("otlp.cert_file", &settings.cert_file, is_certificate, "certificate")?;
@@ -79,7 +79,7 @@ impl TlsFiles {
         let roots = match &self.ca {
             Some(pem) => RootCerts::from(certificates(pem).into_iter()),
             None => match rustls_native_certs::load_native_certs().certs {
-                // An empty image has no authorities of its own.
+                // An empty image has no authorities.
                 none if none.is_empty() => RootCerts::WebPki,
                 found => {
                     let found = found.iter().map(|it| ureq::tls::Certificate::from_der(it).to_owned());
@@ -144,7 +144,7 @@ fn certificates(pem: &[u8]) -> Vec<ureq::tls::Certificate<'static>> {
     items.filter_map(|it| if let PemItem::Certificate(found) = it { Some(found) } else { None }).collect()
 }
 
-/// Why the last batch failed: of a client's error the exporter says "network error" and no more.
+/// Why the last batch failed: for a client's error, the exporter only says "network error".
 #[derive(Debug, Default)]
 pub(super) struct TransportError(Mutex<Option<String>>);
 
@@ -158,7 +158,7 @@ impl TransportError {
     }
 }
 
-/// What sends batches to this URL. For gRPC the runtime that will send has to be entered.
+/// An exporter to this URL. For gRPC, the runtime that will send must be entered.
 pub(super) fn exporter(
     settings: &OtlpSettings,
     url: &str,
@@ -172,7 +172,7 @@ pub(super) fn exporter(
             let config = Agent::config_builder()
                 .http_status_as_error(false)
                 .timeout_global(Some(settings.timeout.duration()))
-                // What is secret stays with the server that it was meant for.
+                // Secrets must not be sent to other servers.
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .user_agent(agent_name())
@@ -200,7 +200,7 @@ fn agent_name() -> &'static str {
     concat!("hostnorm/", env!("CARGO_PKG_VERSION"))
 }
 
-/// `ureq` as the exporter wants a client. It blocks, and may: the thread does nothing else.
+/// `ureq` as a client for the exporter. It may block, because the thread does nothing else.
 #[derive(Debug)]
 struct Client {
     agent: Agent,
@@ -223,7 +223,7 @@ impl Client {
             .read_to_vec()
             .map_err(|error| format!("malformed response of the OTLP endpoint: {error}"))?;
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
-        // Whatever else listens there answers 200 to anything.
+        // Another kind of server may answer 200 to anything.
         if parts.status.is_success() && !bytes.is_empty() && !kind.starts_with(PROTOBUF) {
             return Err(format!("not an OTLP endpoint: it responds with {kind:?}, not {PROTOBUF}"));
         }

@@ -10,7 +10,7 @@ use crate::duration::HumanDuration;
 use crate::evaluate::TableStyle;
 use crate::settings_search::{CombinationResult, SEEDS, SeedResult, SettingsCombination};
 
-/// Wider windows need a longer warm-up than the default of the settings; the file leaves them out.
+/// Wider windows need a longer warm-up than the default; the settings file leaves them out.
 const WINDOW_SECONDS_MAX: f64 = 600.0;
 
 const HEAD: [&str; 10] = [
@@ -26,7 +26,7 @@ const HEAD: [&str; 10] = [
     "gain",
 ];
 
-/// Everything, as it was asked for.
+/// The result in the requested format.
 pub(super) fn all(found: &SearchResult, options: &cli::TrainSearch) -> String {
     match options.style {
         TableStyle::Json => format!("{:#}\n", as_json(found)),
@@ -34,7 +34,7 @@ pub(super) fn all(found: &SearchResult, options: &cli::TrainSearch) -> String {
     }
 }
 
-/// Places of the combinations, the best first.
+/// Indices of the combinations, best first.
 fn order(found: &SearchResult) -> Vec<usize> {
     let mut order: Vec<usize> = (0..found.tried.len()).collect();
     let value = |idx: &usize| found.tried[*idx].1.mean(SeedResult::value);
@@ -78,7 +78,7 @@ fn table(found: &SearchResult, style: TableStyle) -> String {
     let widths: Vec<usize> = (0..=HEAD.len()).map(width).collect();
     let mut text = String::new();
     for (line, row) in cells.iter().enumerate() {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         if style == TableStyle::Markdown {
             let _ = writeln!(text, "| {} |", row.join(" | "));
             if line == 0 {
@@ -94,7 +94,7 @@ fn table(found: &SearchResult, style: TableStyle) -> String {
     text
 }
 
-/// What to think of it.
+/// The conclusion, in words.
 fn verdict(found: &SearchResult, options: &cli::TrainSearch) -> String {
     let [learned, choice, test] = found.parts;
     let (faults, kinds) = found.faults;
@@ -195,7 +195,7 @@ pub(super) fn file(found: &SearchResult, options: &cli::TrainSearch) -> String {
 mod tests {
     use super::*;
 
-    /// What the settings file says of a window of so many rows that are so many seconds apart.
+    /// Checks the settings file for a window of this many rows with this interval in seconds.
     fn check(every: f64, window: usize, expect: &str) {
         let worth = |value| CombinationResult {
             by_seed: vec![SeedResult { vus_pr: value, recall: value }; SEEDS],
