@@ -113,7 +113,6 @@ impl From<FetchError> for HistoryError {
     }
 }
 
-///
 /// Reads the history of one host from a server.
 ///
 /// # Errors

@@ -137,7 +137,6 @@ impl Exit {
     }
 }
 
-///
 /// Parses a command line, the program's name first.
 ///
 /// # Errors
@@ -182,7 +181,6 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
 }
 
 impl GlobalOptions {
-    ///
     /// Merges the settings. If neither a flag nor the environment names a file, [`STANDARD_FILE`] is read if it
     /// exists, so that commands on a packaged host use the settings of the daemon.
     ///

@@ -92,7 +92,6 @@ pub mod timed_rows {
 
     type Timed<T> = VecDeque<(T, Box<[f32]>)>;
 
-    ///
     /// Serializes the rows.
     ///
     /// # Errors
@@ -102,7 +101,6 @@ pub mod timed_rows {
         (times, PackedRows::pack(rows.iter().map(|(_, row)| &**row))).serialize(to)
     }
 
-    ///
     /// Deserializes the rows.
     ///
     /// # Errors
@@ -126,7 +124,6 @@ pub mod shared_rows {
 
     use super::PackedRows;
 
-    ///
     /// Serializes the rows.
     ///
     /// # Errors
@@ -135,7 +132,6 @@ pub mod shared_rows {
         PackedRows::pack(rows.iter().map(|it| &**it)).serialize(to)
     }
 
-    ///
     /// Deserializes the rows.
     ///
     /// # Errors

@@ -229,7 +229,6 @@ impl Default for WebSettings {
 }
 
 impl Config {
-    ///
     /// Merges file, environment and flags.
     ///
     /// # Errors

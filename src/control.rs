@@ -157,7 +157,6 @@ impl Control {
         Self { deliver: Arc::new(deliver), places: Arc::new(Semaphore::new(COMMANDS_MAX)) }
     }
 
-    ///
     /// Sends a command and waits for its reply, at most [`REPLY_DEADLINE`].
     ///
     /// # Errors

@@ -1,4 +1,3 @@
-//!
 //! Files with labels of anomalous rows, and files with the scores of a detector.
 //!
 //! | file | content |
@@ -67,7 +66,6 @@ pub fn misfit(scores: &Path, unfit: EvaluateError) -> DatasetError {
     DatasetError::of(scores, unfit.to_string())
 }
 
-///
 /// Reads one series outside a dataset directory.
 ///
 /// # Errors

@@ -354,7 +354,6 @@ pub(crate) fn forgetting(half_life: f64) -> f64 {
     1.0 - 0.5_f64.powf(1.0 / half_life)
 }
 
-///
 /// Weight of the newest point in a mean whose earlier points weigh `before`.
 ///
 /// It is that of exponential forgetting once there are many points: `max(1 - (1 - a)^weight, weight / (before +

@@ -1,4 +1,3 @@
-//!
 //! Detects drift: the distance of the signals' values of the last day from those of the training set; 1 is the
 //! threshold.
 //!

@@ -270,7 +270,6 @@ impl Engine {
         self.states.iter_mut().filter(move |(subject, _)| subject.kind() == kind).map(|(_, it)| it)
     }
 
-    ///
     /// The subject whose times of day and week are due for a fit, with its history. The call marks the fit as started.
     ///
     /// A profile belongs to one subject, unlike a forest: hosts of a kind have different daily rhythms.
@@ -278,7 +277,6 @@ impl Engine {
         self.states.iter_mut().find_map(|(subject, state)| Some((subject.clone(), state.history()?)))
     }
 
-    ///
     /// The input of a self-test of the only subject of a kind, if one is due. The call marks the test as started.
     ///
     /// It is due after an hour without an episode and without grace, and an hour after the previous test.

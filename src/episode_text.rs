@@ -179,7 +179,6 @@ fn rounded(value: f64) -> String {
     }
 }
 
-///
 /// A time as RFC 3339 in UTC, with milliseconds: `2026-11-21T10:00:00.123Z`. Times outside the years of four digits
 /// are clamped.
 ///

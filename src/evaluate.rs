@@ -1,4 +1,3 @@
-//!
 //! Computes metrics of a detector from labels and scores.
 //!
 //! Names and definitions are those of the benchmark of labeled host metrics that measures hostnorm: pointwise metrics
@@ -88,7 +87,6 @@ impl fmt::Display for EvaluateError {
 impl std::error::Error for EvaluateError {}
 
 impl LabeledSeries {
-    ///
     /// Joins labels and scores, row by row. `per_day` is the number of rows per day, and `vus_window` the widest
     /// buffer around events for the volumes; see [`period`].
     ///
@@ -116,7 +114,6 @@ impl LabeledSeries {
         Ok(Self { name: name.into(), labels, scores, per_day, vus_window, causes: Vec::new(), top: None })
     }
 
-    ///
     /// Adds labeled causes, and the top signals of the detector for each row.
     ///
     /// # Errors

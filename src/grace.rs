@@ -1,4 +1,3 @@
-//!
 //! Grace periods: after a boot, a resume, a clock step, an upgrade or a deploy, unusual behavior is expected.
 //!
 //! Each source declares in a table of triggers how a reading shows a reason. This module holds the length of each

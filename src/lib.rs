@@ -1,4 +1,3 @@
-//!
 //! Anomaly detection for hosts, exported to Prometheus.
 //!
 //! A map of the modules, from the bottom up. Each layer uses only the layers above it in this table:

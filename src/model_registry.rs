@@ -203,7 +203,6 @@ impl ModelRegistry {
         self.versions.get(&kind)?.iter().find(|it| it.stage == VersionStage::Shadow)
     }
 
-    ///
     /// Decides on the shadow model once both models have scored the same readings for long enough.
     ///
     /// That is `shadow_duration`, but at most the training time of the current model: a model of ten minutes is no
@@ -228,7 +227,6 @@ impl ModelRegistry {
         }
     }
 
-    ///
     /// Makes this version current; an inactive one must be activated first.
     ///
     /// # Errors

@@ -1,4 +1,3 @@
-//!
 //! Scores rows of a file as the engine scores readings, each by earlier rows only.
 //!
 //! A row is a point. What a live host does per window or per second happens per row (ADR 010): z starts after 31 rows,
@@ -125,7 +124,6 @@ impl Replay {
         }
     }
 
-    ///
     /// Scores a row, then learns it: one value for each signal, and whether it is missing. A row without a time
     /// follows the previous one after the usual interval.
     ///

@@ -1,4 +1,3 @@
-//!
 //! Scores the points of one subject.
 //!
 //! The engine makes points from readings, replay makes them from rows of a file. Both score them here, with the

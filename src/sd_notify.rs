@@ -1,4 +1,3 @@
-//!
 //! Notifies the service manager: ready, reloading, stopping, watchdog.
 //!
 //! The protocol is sd_notify(3) of systemd: lines in a datagram to the socket in `$NOTIFY_SOCKET`. The crate

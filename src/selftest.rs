@@ -1,4 +1,3 @@
-//!
 //! Self-tests: every hour, a copy of a subject's state receives the last hour again, with injected faults, and must
 //! detect them. A detector that finds nothing looks healthy otherwise, because its scores are low, as on a quiet host.
 //!
@@ -136,7 +135,6 @@ struct DetectorTally {
 }
 
 impl SelftestInput {
-    ///
     /// Injects faults and checks which are detected. Equal inputs and seeds give equal results.
     ///
     /// # Errors

@@ -193,7 +193,6 @@ pub struct SettingsSearch {
 }
 
 impl SettingsSearch {
-    ///
     /// Splits a history. `settings` are the default ones; `seed` determines the faults.
     ///
     /// # Errors
@@ -234,7 +233,6 @@ impl SettingsSearch {
         [choice, test - choice, end - test]
     }
 
-    ///
     /// Measures a combination on a part, after learning all earlier rows.
     ///
     /// # Errors

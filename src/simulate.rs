@@ -82,7 +82,6 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    ///
     /// Creates a simulation.
     ///
     /// # Errors

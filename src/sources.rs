@@ -1,4 +1,3 @@
-//!
 //! The sources of readings, one file each.
 //!
 //! A source knows its root paths, but no other source. Flags, documentation and collector metrics derive from its row
@@ -155,7 +154,6 @@ pub struct SourceInfo {
 
 /// Reads one part of the machine.
 pub trait Source: Send + fmt::Debug {
-    ///
     /// Adds its values to the reading. Values added before an error stay.
     ///
     /// # Errors

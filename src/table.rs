@@ -1,4 +1,3 @@
-//!
 //! Tables of numbers: signals as columns, rows in order of time, read from CSV and written as scores.
 //!
 //! A table is read as a stream, one row at a time, with buffers of fixed size. The header names the signals; a column
@@ -65,7 +64,6 @@ pub struct TableRow {
 }
 
 impl Table {
-    ///
     /// Opens a file and reads its header; `-` is standard input.
     ///
     /// # Errors
@@ -76,7 +74,6 @@ impl Table {
         table.if_sound(problems)
     }
 
-    ///
     /// Like [`open`](Self::open), from any bytes; `name` is for messages.
     ///
     /// # Errors
@@ -87,7 +84,6 @@ impl Table {
         table.if_sound(problems)
     }
 
-    ///
     /// Opens a file and collects the problems of its header; only an unreadable file is an error.
     ///
     /// # Errors
@@ -158,7 +154,6 @@ impl Table {
         self.lines.blank
     }
 
-    ///
     /// Reads the next row; returns false at the end. After an error in a row, the next call continues with the
     /// following row.
     ///
@@ -175,7 +170,6 @@ impl Table {
         }
     }
 
-    ///
     /// Reads the next row and reports all of its problems; returns false at the end. A malformed cell is missing, and
     /// so are all cells of a row with the wrong number of cells.
     ///

@@ -54,7 +54,6 @@ pub enum LogFormat {
     Json,
 }
 
-///
 /// Writes all events of this process to standard error, and its spans to `traces` if given.
 ///
 /// # Errors

@@ -24,7 +24,6 @@ const TREES: usize = 100;
 /// crate take 10 MB at 48 signals.
 const BATCH: usize = 4;
 
-///
 /// Trains a model and adds the AUC of the crate to its evaluation. `rest` is called between two steps; it may block to
 /// pause the training while other work needs the CPUs.
 ///

@@ -226,7 +226,6 @@ fn threshold(scores: &[f64], p995: f64) -> f64 {
     bound.max(p995).clamp(THRESHOLD_MIN, THRESHOLD_MAX)
 }
 
-///
 /// The rows to train on, and those to evaluate the model with.
 ///
 /// The points of an idle host are equal, and a forest would cut between meaningless differences. So each value is

@@ -143,7 +143,6 @@ impl fmt::Display for MappingError {
 impl std::error::Error for MappingError {}
 
 impl Mapping {
-    ///
     /// Parses the built-in mapping.
     ///
     /// # Errors
@@ -152,7 +151,6 @@ impl Mapping {
         Self::of(SHIPPED_NAME, SHIPPED, metrics)
     }
 
-    ///
     /// Reads a mapping file.
     ///
     /// # Errors

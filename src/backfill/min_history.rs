@@ -21,7 +21,6 @@ pub struct TooLittleHistory {
 }
 
 impl TooLittleHistory {
-    ///
     /// Checks the length of a history.
     ///
     /// # Errors

@@ -110,7 +110,6 @@ impl<'a> UnitCheck<'a> {
         }
     }
 
-    ///
     /// Checks the recorded values.
     ///
     /// # Errors

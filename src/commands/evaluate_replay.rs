@@ -16,7 +16,6 @@ use crate::replay::Replay;
 use crate::simulate::{Disturbance, RowDisturber, SignalRanges};
 use crate::table::{Table, TableRow};
 
-///
 /// Scores the series of a set with these settings, in the manifest's order, in parallel on all CPUs. Labeled rows are
 /// disturbed first, the rows for learning are not.
 ///

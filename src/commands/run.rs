@@ -1,4 +1,3 @@
-//!
 //! `hostnorm run`: samples, scores and serves until it is stopped.
 //!
 //! It joins modules that do not know each other: it passes each report of the sampler to the server and to the log.
@@ -79,7 +78,6 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
     }
 }
 
-///
 /// Runs with the effective settings, repeatedly after each reload.
 ///
 /// A reload stops and restarts everything except the listeners, like a restart: there is one way in which settings

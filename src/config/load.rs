@@ -47,7 +47,6 @@ pub struct LoadedConfig {
 }
 
 impl LoadedConfig {
-    ///
     /// Merges the settings and records their sources.
     ///
     /// # Errors

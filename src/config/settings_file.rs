@@ -70,7 +70,6 @@ pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
 }
 
 impl LoadedConfig {
-    ///
     /// Checks that the directories and certificates in the settings exist on this host. `check` does not call this,
     /// because it may check the settings of another host.
     ///

@@ -15,7 +15,6 @@ pub struct ScoreColumn {
     pub top: Option<Vec<Vec<u16>>>,
 }
 
-///
 /// Reads labels.
 ///
 /// # Errors
@@ -24,7 +23,6 @@ pub fn labels(path: &Path) -> Result<Vec<bool>, DatasetError> {
     parse_labels(path, open(path)?)
 }
 
-///
 /// Reads scores.
 ///
 /// # Errors

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::{DatasetError, ROWS_MAX, shown};
 use crate::evaluate::RootCause;
 
-///
 /// Reads causes. Signals are counted from 1 in the file and from 0 in the result.
 ///
 /// # Errors

@@ -41,7 +41,6 @@ pub struct SeriesFolder {
 }
 
 impl SeriesFolder {
-    ///
     /// Reads the manifest of a directory.
     ///
     /// # Errors
@@ -92,7 +91,6 @@ impl SeriesFolder {
         self.dir.join("labels").join(format!("{}.label", entry.name))
     }
 
-    ///
     /// Joins the labels and causes of a series with the scores of a detector; errors name `place` as the source of the
     /// scores.
     ///
@@ -125,7 +123,6 @@ impl SeriesFolder {
         }
     }
 
-    ///
     /// The series of a set with scores from another directory, each in `NAME.csv` or `NAME.txt`, optionally
     /// compressed.
     ///
@@ -140,7 +137,6 @@ impl SeriesFolder {
         self.whole(set, all)
     }
 
-    ///
     /// The series of a set, if it can be evaluated.
     ///
     /// # Errors

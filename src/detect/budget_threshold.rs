@@ -85,7 +85,6 @@ impl BudgetThreshold {
             && self.since_fit < COUNT_MAX
     }
 
-    ///
     /// Records one raw joint score, `elapsed` seconds after the previous one; gaps are ignored.
     ///
     /// The score was computed before its point was learned, so it is a held-out score.
@@ -168,7 +167,6 @@ struct Pareto {
 }
 
 impl Pareto {
-    ///
     /// Fits by probability-weighted moments; `None` if all values are equal.
     ///
     /// `a0 = mean(x)` and `a1 = mean((1 - p)·x)` with the plotting positions `p = (i - 0.35)/n`, then `shape = 2 -

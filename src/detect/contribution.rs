@@ -3,7 +3,6 @@
 /// Number of contributions reported, which bounds the number of series for any number of signals.
 pub const NAMED_MAX: usize = 5;
 
-///
 /// Index and contribution of the signals that add most to `score`, most positive first; their sum is `score`.
 ///
 /// The contributions of the other signals are distributed over these in proportion. If negative ones would make the

@@ -1,4 +1,3 @@
-//!
 //! k-means with two centers, and the range of distances of the training vectors from both.
 //!
 //! It is the model of Netdata's anomaly detection (`src/ml/ad_charts.cc`): the distance of a vector is the mean of its

@@ -1,4 +1,3 @@
-//!
 //! How long a signal stays in a state, such as constant or missing, and which duration is anomalous.
 //!
 //! A run is anomalous if it is much longer than the longest before, and if random changes of state would not produce
@@ -110,7 +109,6 @@ impl RunLengths {
         1.0 / (1.0 - self.share).max(f64::EPSILON)
     }
 
-    ///
     /// Learns a whole point, `elapsed` seconds after the previous one; `odd` is whether it makes the run too long.
     ///
     /// A run is learned when it ends, and only if it was normal, accepted, or the third anomalous one.

@@ -121,7 +121,6 @@ impl Seasonal {
         self.due |= days >= DAYS_MIN && self.fit_requested.is_none_or(waited);
     }
 
-    ///
     /// Returns the history to fit if a fit is due. The call marks the fit as started.
     ///
     /// A fit takes a tenth of a second, so it runs as a job.

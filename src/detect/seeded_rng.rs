@@ -1,4 +1,3 @@
-//!
 //! Random numbers from a given seed.
 //!
 //! Equal seeds give equal numbers on every machine: the math functions of the system, whose last digits differ, are

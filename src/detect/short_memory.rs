@@ -1,4 +1,3 @@
-//!
 //! The short memory of recent points: means over 5 and 30 points, and the change over 3 points.
 //!
 //! A point inside an episode enters it as a normal point. Otherwise a fault would affect scores after its end: the

@@ -57,7 +57,6 @@ impl Engine {
         std::mem::take(&mut self.handover)
     }
 
-    ///
     /// Restores a requested subject from its stored state; ignored for any other subject.
     ///
     /// # Errors

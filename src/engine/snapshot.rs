@@ -159,7 +159,6 @@ impl Engine {
         codec::encode_value(MARK, &(LAYOUT, SnapshotHeader::new(self), body))
     }
 
-    ///
     /// Restores the snapshot of an engine with the same signals and settings. Installed models stay. The first reading
     /// yields no rates unless [`resume_from`](Self::resume_from) was called.
     ///

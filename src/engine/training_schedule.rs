@@ -33,7 +33,6 @@ pub(super) struct TrainingSchedule {
 }
 
 impl Engine {
-    ///
     /// The training set for a forest of this kind, if a training is due: a sample with an equal share of each ready
     /// subject. The call marks the training as started.
     ///
@@ -77,7 +76,6 @@ impl Engine {
         self.kinds.get(&kind).is_some_and(|it| it.schedule.requested)
     }
 
-    ///
     /// Requests a training of this kind at the next opportunity.
     ///
     /// # Errors

@@ -1,4 +1,3 @@
-//!
 //! Rebuilds learned state from stored points, if there is no valid snapshot.
 //!
 //! The result differs from the original in small ways: a new host scored and learned points between the stored ones,

@@ -31,7 +31,6 @@ impl ModelRegistry {
         true
     }
 
-    ///
     /// The version to roll back to: the one before the newest of the current versions.
     ///
     /// # Errors
@@ -45,7 +44,6 @@ impl ModelRegistry {
         newest.map(|(_, id)| id).ok_or(UnknownVersion::NoneBefore)
     }
 
-    ///
     /// The newest version of a kind that was current before the present one.
     ///
     /// # Errors

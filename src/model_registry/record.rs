@@ -71,7 +71,6 @@ impl ModelVersion {
         }
     }
 
-    ///
     /// The model in this row.
     ///
     /// # Errors

@@ -1,4 +1,3 @@
-//!
 //! Runs work that takes longer than a tick: a bounded queue with one worker at the lowest priority.
 //!
 //! A job gets data and returns data; it never sees the live engine. Jobs of commands run first. Others take turns by

@@ -244,7 +244,6 @@ pub(super) fn knows_forgotten(reader: &StoreReader, at: Timestamp) -> Result<boo
     Ok(later.filter_map(|it| span(&it.text)).any(|it| it.from.0 <= at.0))
 }
 
-///
 /// Learns the stored points of a subject, and passes the scores of the last `seconds` to `judged`: with the current
 /// and with the shadow model.
 ///

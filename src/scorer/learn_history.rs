@@ -1,4 +1,3 @@
-//!
 //! Learns stored points without scoring them.
 //!
 //! Every point of the last week is learned. Of older points a sample is learned, each with the weight of the points

@@ -1,4 +1,3 @@
-//!
 //! The faults to inject, each of a size and duration that an operator would call a fault.
 //!
 //! Sizes are in units of a signal's own standard deviation, or of its noise floor if that is larger
@@ -64,7 +63,6 @@ impl Fault {
         }
     }
 
-    ///
     /// Shortest and longest duration, in seconds.
     ///
     /// A shorter fault is over before anybody could act; a longer one is noticed by users of the machine. A leak is
@@ -86,7 +84,6 @@ impl Fault {
         }
     }
 
-    ///
     /// Smallest and largest change of the leading signal, in units of its scale; 0 for faults without a size.
     ///
     /// Level shifts start at four deviations, which a normal minute has once in half a year. A spike is short, so it

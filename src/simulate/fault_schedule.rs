@@ -82,7 +82,6 @@ impl FaultSchedule {
         Self::default()
     }
 
-    ///
     /// Schedules `count` faults: each gets an equal slot of the rows and a random position in it. The kinds are
     /// shuffled in turn, so that each occurs equally often.
     ///

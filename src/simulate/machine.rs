@@ -1,4 +1,3 @@
-//!
 //! The simulated host: an application server with users, disks and cron jobs.
 //!
 //! One hidden number, the demand of the users, drives CPU, network, memory, connections and logs; other signals are

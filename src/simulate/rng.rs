@@ -1,4 +1,3 @@
-//!
 //! Random numbers of several distributions, and curves for the simulated host.
 //!
 //! The system's math functions are not used, so equal seeds give equal bytes on every machine; see

@@ -1,4 +1,3 @@
-//!
 //! Filesystems, from `/proc/1/mountinfo` and `statvfs`.
 //!
 //! They are queried every [`ASK_SECONDS`] on a separate thread (see [`statfs_worker`](super::statfs_worker)); each

@@ -43,7 +43,6 @@ impl KernelFile {
         self.paths.get(self.at).map_or(Path::new(""), PathBuf::as_path)
     }
 
-    ///
     /// Reads the file as text.
     ///
     /// # Errors
@@ -65,7 +64,6 @@ impl KernelFile {
         }
     }
 
-    ///
     /// Reads the file as bytes, because file names need not be text; returns its path as well.
     ///
     /// # Errors

@@ -1,4 +1,3 @@
-//!
 //! Load averages, from `/proc/loadavg` (`Documentation/filesystems/proc.rst`, §1).
 //!
 //! They are exposed but not scored: an average over minutes would prolong an episode. Runnable and blocked tasks and

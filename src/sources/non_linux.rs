@@ -1,4 +1,3 @@
-//!
 //! The sources on systems other than Linux, by the crate `sysinfo`: the same metrics as far as the system has them.
 //!
 //! Tests compile it on every system.

@@ -1,4 +1,3 @@
-//!
 //! Pressure stall information: time that tasks waited for CPU, memory and I/O, from `/proc/pressure`
 //! (`Documentation/accounting/psi.rst`; Linux 4.20 and newer).
 //!

@@ -1,4 +1,3 @@
-//!
 //! Queries filesystems on a separate thread: one that hangs, such as a network share whose server is gone, must never
 //! delay a tick.
 //!
@@ -106,7 +105,6 @@ impl StatfsWorker {
         board.answers.take()
     }
 
-    ///
     /// Starts a round over these mounts without the stuck ones; does nothing if a round is in progress, or too many
     /// mounts are stuck.
     ///

@@ -57,7 +57,6 @@ impl std::fmt::Debug for BlockBuilder {
 }
 
 impl BlockBuilder {
-    ///
     /// Packs these readings into a block.
     ///
     /// # Errors
@@ -81,7 +80,6 @@ fn run(lines: &[BlockSeries]) -> BlockRun {
     BlockRun { series, columns: ByteString(columns) }
 }
 
-///
 /// Unpacks the readings of a block.
 ///
 /// # Errors

@@ -128,7 +128,6 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
     path.symlink_metadata().ok().map(|it| file_permissions::identity(&it))
 }
 
-///
 /// Whether a database exists.
 ///
 /// # Errors

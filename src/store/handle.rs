@@ -114,7 +114,6 @@ fn retention_limits(settings: &StoreSettings) -> RetentionLimits {
     }
 }
 
-///
 /// Imports points into the store in this directory, which is created if needed.
 ///
 /// # Errors
@@ -123,7 +122,6 @@ pub fn import(directory: &Path, bygone: &BackfillPoints) -> Result<BackfillMark,
     alone(directory, |database| database.import(bygone))
 }
 
-///
 /// Writes entries to the store in this directory.
 ///
 /// # Errors

@@ -33,7 +33,6 @@ const PAGE_BLOCKS: u32 = 16;
 pub struct StoreReader(Connection);
 
 impl StoreReader {
-    ///
     /// Opens the store in this directory. On a full or read-only disk, it is read without writing.
     ///
     /// # Errors
@@ -49,7 +48,6 @@ impl StoreReader {
         Ok(Self(schema::open_to_read(&directory.join(FILE))?))
     }
 
-    ///
     /// Passes the readings of a time range to `each`, oldest first, with series of these metrics only. Corrupt blocks
     /// are skipped and counted.
     ///
@@ -89,7 +87,6 @@ impl StoreReader {
         Ok(left_out)
     }
 
-    ///
     /// Passes the points of a time range to `each`, oldest first; of all subjects or one.
     ///
     /// # Errors
@@ -130,7 +127,6 @@ impl StoreReader {
         Ok(left_out)
     }
 
-    ///
     /// Passes the scores of a time range to `each`, oldest first.
     ///
     /// # Errors
@@ -179,7 +175,6 @@ impl StoreReader {
         }
     }
 
-    ///
     /// The episodes that overlap a time range, oldest first.
     ///
     /// # Errors
@@ -192,7 +187,6 @@ impl StoreReader {
         Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
     }
 
-    ///
     /// The episode of a subject that started in this second.
     ///
     /// # Errors
@@ -205,7 +199,6 @@ impl StoreReader {
         Ok(statement.query_row(of, episode).optional()?)
     }
 
-    ///
     /// The newest snapshot of this format.
     ///
     /// # Errors
@@ -215,7 +208,6 @@ impl StoreReader {
         Ok(self.0.query_row(&sql, [format], snapshot).optional()?)
     }
 
-    ///
     /// The snapshots that reproduce an episode, oldest first: the one before its readings, and those with a cause
     /// since.
     ///
@@ -231,7 +223,6 @@ impl StoreReader {
         Ok(statement.query_map([from, to], snapshot)?.collect::<Result<_, _>>()?)
     }
 
-    ///
     /// The state of an evicted subject, by its kind and identity.
     ///
     /// # Errors
@@ -258,7 +249,6 @@ impl StoreReader {
         Ok(self.0.query_row(&sql, [kind.name(), identity], row).optional()?)
     }
 
-    ///
     /// The subjects with stored points.
     ///
     /// # Errors
@@ -269,7 +259,6 @@ impl StoreReader {
         Ok(subjects.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
-    ///
     /// Time of the newest point of a subject.
     ///
     /// # Errors
@@ -280,7 +269,6 @@ impl StoreReader {
         Ok(self.0.query_row(sql, of, |row| row.get::<_, Option<f64>>(0))?.map(Timestamp))
     }
 
-    ///
     /// Time of the newest reading.
     ///
     /// # Errors
@@ -290,7 +278,6 @@ impl StoreReader {
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
     }
 
-    ///
     /// All models of the registry, oldest first.
     ///
     /// # Errors
@@ -301,7 +288,6 @@ impl StoreReader {
         Ok(statement.query_map([RECORDED], model)?.collect::<Result<_, _>>()?)
     }
 
-    ///
     /// One model, including those kept only for episodes.
     ///
     /// # Errors
@@ -310,7 +296,6 @@ impl StoreReader {
         Ok(self.0.query_row(&format!("{} WHERE id = ?1", models()), [id], model).optional()?)
     }
 
-    ///
     /// The baseline of each signal.
     ///
     /// # Errors
@@ -324,7 +309,6 @@ impl StoreReader {
         Ok(baselines.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
-    ///
     /// The markers of a kind, oldest first.
     ///
     /// # Errors
@@ -338,7 +322,6 @@ impl StoreReader {
         Ok(statement.query_map([kind], row)?.collect::<Result<_, _>>()?)
     }
 
-    ///
     /// Whether learning is enabled.
     ///
     /// # Errors

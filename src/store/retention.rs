@@ -1,4 +1,3 @@
-//!
 //! Retention: deletes rows that are too old, and the oldest rows if the store is too large.
 //!
 //! A pass deletes a bounded number of rows. So it is short, and a wrong clock deletes little history.

@@ -65,7 +65,6 @@ pub enum StoreLocation {
 }
 
 impl StoreSettings {
-    ///
     /// The location, given environment variables and the state directory of the package, if it exists.
     ///
     /// The daemon and all commands use this function, so that they agree.

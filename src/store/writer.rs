@@ -1,4 +1,3 @@
-//!
 //! The writer thread: opens the store, restores the state, commits entries and retries on errors.
 //!
 //! Entries that could not be committed wait for the next commit, up to a bound; then the oldest readings are dropped

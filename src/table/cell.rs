@@ -34,7 +34,6 @@ pub(super) fn number(cell: &[u8]) -> CellValue {
     }
 }
 
-///
 /// Parses a timestamp: seconds since 1970, or RFC 3339.
 ///
 /// # Errors

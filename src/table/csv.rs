@@ -54,7 +54,6 @@ impl CsvReader {
         Self { stream, csv: Reader::new(), bytes, ends, line: 1, last: 0, blank: 0 }
     }
 
-    ///
     /// Reads the next row that is not blank.
     ///
     /// # Errors

@@ -44,7 +44,6 @@ pub struct InputStream {
 }
 
 impl InputStream {
-    ///
     /// Opens a file, limited to `bytes_max` uncompressed bytes, for callers that keep all of it.
     ///
     /// # Errors
@@ -56,7 +55,6 @@ impl InputStream {
         Ok(Self { bytes: Box::new(bytes), format })
     }
 
-    ///
     /// Reads the whole text.
     ///
     /// # Errors
@@ -75,7 +73,6 @@ impl InputStream {
         Self::of(File::open(path).map_err(|error| unreadable(&error))?)
     }
 
-    ///
     /// Reads from any bytes.
     ///
     /// # Errors

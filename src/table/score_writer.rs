@@ -73,7 +73,6 @@ impl fmt::Display for ScoresError {
 impl std::error::Error for ScoresError {}
 
 impl ScoreWriter {
-    ///
     /// Creates a file, or uses standard output if the path is absent or `-`.
     ///
     /// # Errors
@@ -106,7 +105,6 @@ impl ScoreWriter {
         Self { name, to, detail, lines: header.to_owned(), whole: 0 }
     }
 
-    ///
     /// Adds a row.
     ///
     /// # Errors
@@ -116,7 +114,6 @@ impl ScoreWriter {
         if self.lines.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
-    ///
     /// Writes the buffer; call it at the end, even after an error.
     ///
     /// # Errors

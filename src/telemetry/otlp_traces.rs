@@ -1,4 +1,3 @@
-//!
 //! Traces by OTLP: spans of ticks and requests, sent to an OTLP endpoint.
 //!
 //! Nothing is sent unless an endpoint is set. A finished span enters the bounded queue of the SDK's batch processor.

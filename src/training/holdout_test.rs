@@ -1,4 +1,3 @@
-//!
 //! Evaluates a new forest on held-out points with injected faults, and refuses one that detects few of them.
 //!
 //! The result depends only on history, settings and seed.
@@ -42,7 +41,6 @@ pub struct HoldoutTest {
 }
 
 impl HoldoutTest {
-    ///
     /// Injects faults into held-out rows with this number of signals. A fault shifts one to five signals, or takes
     /// half of the signals from another point, so that each value is normal but their combination is not.
     pub fn new(held_out: &FeatureRows, signals: usize, random: &mut SeededRng) -> Self {
@@ -111,7 +109,6 @@ pub fn floor(held_out: usize) -> f64 {
 }
 
 impl HoldoutTest {
-    ///
     /// Measures a forest, and refuses one below the [`floor`]. `peer` is the area under the curve of another
     /// implementation; it appears in the error and has no other effect.
     ///

@@ -46,7 +46,6 @@ impl TrainedModel {
     }
 }
 
-///
 /// Decodes a model and its drift reference.
 ///
 /// # Errors

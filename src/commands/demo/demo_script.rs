@@ -1,4 +1,3 @@
-//!
 //! The phases of a demo and their messages: learning, baseline, load, after.
 //!
 //! It is a pure function of the engine's reports, so tests need no clock.

@@ -71,7 +71,6 @@ impl Shared {
 }
 
 impl GeneratedLoad {
-    ///
     /// Starts the requested load, with this much memory available.
     ///
     /// # Errors

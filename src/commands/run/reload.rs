@@ -35,7 +35,6 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    ///
     /// Reads the settings for the first time.
     ///
     /// # Errors

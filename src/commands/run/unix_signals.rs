@@ -22,7 +22,6 @@ pub(in crate::commands) struct UnixSignals {
 
 #[cfg(unix)]
 impl UnixSignals {
-    ///
     /// Starts to listen.
     ///
     /// # Errors
@@ -53,7 +52,6 @@ pub(in crate::commands) struct UnixSignals;
 
 #[cfg(not(unix))]
 impl UnixSignals {
-    ///
     /// Starts to listen.
     ///
     /// # Errors

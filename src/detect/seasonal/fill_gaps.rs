@@ -7,7 +7,6 @@ const MISSING_MAX: f64 = 1.0 / 3.0;
 /// Gaps of up to this share of a day (an hour) are interpolated.
 const SHORT: usize = 24;
 
-///
 /// The values without gaps; `None` if too many are missing. A gap is NaN.
 ///
 /// Short gaps are interpolated linearly. Longer ones are filled with the values of a week before, or a day before with

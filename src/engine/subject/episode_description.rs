@@ -6,7 +6,6 @@ use crate::reading::Subject;
 use crate::report::{Assessment, EpisodeTransition};
 
 impl SubjectState {
-    ///
     /// Describes the episode at its start and whenever a renewal is due, and adds the description to the assessment.
     ///
     /// It is part of the state, not only of the report, so that a restart during an episode keeps it.

@@ -34,7 +34,6 @@ pub struct TracePipeline {
     outcomes: Arc<SpanCounts>,
 }
 
-///
 /// Starts to export traces; `None` if no endpoint is set.
 ///
 /// # Errors
