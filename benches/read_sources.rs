@@ -1,4 +1,4 @@
-//! What it costs to read the host once, beside `sysinfo` asked for the comparable things in the same run.
+//! Time to read the host once, compared with equivalent calls of `sysinfo` in the same run.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::hint::black_box;
@@ -19,7 +19,7 @@ fn sample(c: &mut Criterion) {
         group.bench_function(row.name, |bencher| bencher.iter(|| black_box(one.read_all(Timestamp(0.0)))));
     }
 
-    // The crate does nothing when its processors are asked again within 200 ms, so it is flattered here.
+    // The crate does nothing if CPUs are read again within 200 ms, which favors it here.
     let what = RefreshKind::nothing()
         .with_cpu(CpuRefreshKind::everything())
         .with_memory(MemoryRefreshKind::everything());

@@ -1,4 +1,4 @@
-//! What it takes to render a page: a host's 200 series, as text, and compressed.
+//! Time to render a page: a host's 200 series, as text and compressed.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::hint::black_box;
@@ -29,7 +29,7 @@ static SIGNAL: Signal = Signal {
     formula: |_| None,
 };
 
-/// 24 signals with bounds, 4 detectors, 5 contributions, 10 collectors, 66 raw values: about what a host has.
+/// 24 signals with ranges, 4 detectors, 5 contributions, 10 collectors, 66 raw values: similar to a real host.
 fn report() -> Report {
     let mut reading = Reading::new(Timestamp(1_790_000_000.123));
     reading.collections = (0..10)

@@ -1,8 +1,8 @@
-//! Rows a second of replay: 38 signals, a row a minute, all detectors, a day with its training of the forest.
+//! Rows per second of replay: 38 signals, a row per minute, all detectors, one training of the forest per day.
 //!
-//! There is no other program that does the same to rows. Beside it runs what of the same work a crate can do: a row's
-//! score in the forest of `extended-isolation-forest`. The Python reference of the pipeline, compiled by numba, takes
-//! 19 to 27 µs a row of 24 signals without trainings; it is named here and not run.
+//! No other program does the same. Beside it runs the part of the work that a crate can do: a row's score in the
+//! forest of `extended-isolation-forest`. The Python reference of the pipeline, compiled by numba, takes 19 to 27 µs
+//! for a row of 24 signals without trainings; it is not run here.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
@@ -14,11 +14,11 @@ use hostnorm::episode::ResolveRule;
 use hostnorm::replay::{Replay, ReplaySettings};
 use hostnorm::training;
 
-/// Signals, as many as the Server Machine Dataset has.
+/// Number of signals, as in the Server Machine Dataset.
 const WIDTH: usize = 38;
-/// Rows of a day.
+/// Rows per day.
 const DAY: usize = 1_440;
-/// Days that are learned before.
+/// Days learned before.
 const DAYS: usize = 7;
 
 fn settings() -> ReplaySettings {
@@ -36,7 +36,7 @@ fn settings() -> ReplaySettings {
     }
 }
 
-/// Signals with a daily rhythm, each with a phase of its own, and noise.
+/// Signals with a daily rhythm, each with its own phase, and noise.
 fn rows() -> Vec<[f64; WIDTH]> {
     let mut random = SeededRng::new(1);
     let row = |at: usize| {

@@ -1,7 +1,7 @@
-//! Scores one row at a time: our forest against the crate `extended-isolation-forest`, side by side in one run.
+//! Scores one row at a time: our forest and the crate `extended-isolation-forest`, side by side.
 //!
-//! scikit-learn's isolation forest takes about 7,900 µs for one row of any of these widths, most of it overhead of
-//! the call; it is named here and not run.
+//! scikit-learn's isolation forest takes about 7,900 µs for one row of any of these widths, most of it call overhead;
+//! it is not run here.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
@@ -12,7 +12,7 @@ use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOpt
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::detect::seeded_rng::SeededRng;
 
-/// Rows that are scored in turn, so that neither forest is shown what it has just seen.
+/// Rows that are scored in turn, so that caches do not contain the row.
 const SHOWN: usize = 1_024;
 
 fn rows(width: usize, count: usize) -> FeatureRows {

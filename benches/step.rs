@@ -1,4 +1,4 @@
-//! What a tick costs once it is read: the engine with all detectors, and the page.
+//! Time of a tick after reading: the engine with all detectors, and the page.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::hint::black_box;
@@ -11,7 +11,7 @@ use hostnorm::reading::{Labels, Reading, SubjectKind, Timestamp};
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::training;
 
-/// Signals of the bench.
+/// Number of signals.
 const WIDTH: usize = 24;
 
 static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);

@@ -1,7 +1,7 @@
-//! What spans cost a tick: none in the code, those that nobody takes, and those that are sent.
+//! The cost of spans in a tick: without spans in the code, with disabled spans, and with exported spans.
 //!
-//! The peer of `off` and `on` is `bare`, the same work without spans. What a machine does besides is more than spans cost, so
-//! they take turns, and ratios are of medians: that of `off` is to stay below 1.02.
+//! `off` and `on` are compared with `bare`, the same work without spans. The rest of a machine has larger effects than
+//! spans, so they alternate, and medians of ratios are compared: that of `off` must stay below 1.02.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -38,15 +38,15 @@ fn within(sources: &mut Sources) -> Reading {
     reading
 }
 
-/// The log of the program: events alone.
+/// The log of the program: events only.
 fn log() -> impl tracing::Subscriber + for<'a> registry::LookupSpan<'a> + Send + Sync {
     let events = filter::filter_fn(|it| it.is_event()).with_max_level_hint(filter::LevelFilter::INFO);
     registry().with(fmt::layer().with_writer(std::io::sink).with_filter(events))
 }
 
-/// Readings of each kind that one ratio is taken from.
+/// Number of readings of each kind for one ratio.
 const TURNS: usize = 100;
-/// Ratios.
+/// Number of ratios.
 const BLOCKS: usize = 60;
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -54,7 +54,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Tells what spans cost beside the same work without them.
+/// Prints the cost of spans relative to the same work without them.
 fn paired(name: &str, sources: &mut Sources) {
     let timed = |work: fn(&mut Sources) -> Reading, sources: &mut Sources| {
         let start = Instant::now();
@@ -64,7 +64,7 @@ fn paired(name: &str, sources: &mut Sources) {
     let block = |sources: &mut Sources| {
         let (mut without, mut with) = (Vec::new(), Vec::new());
         for turn in 0..TURNS {
-            // Whichever comes second finds warmer caches.
+            // The second one finds warmer caches.
             if turn % 2 == 0 {
                 without.push(timed(bare, sources));
                 with.push(timed(within, sources));
@@ -104,7 +104,7 @@ fn main() {
         ..otlp_traces::OtlpSettings::default()
     };
     let traces = otlp_traces::start(&settings).unwrap().unwrap();
-    // Without spans the subscriber is there all the same, as in a program that traces.
+    // The subscriber is installed even without spans, as in a program with traces.
     tracing::subscriber::with_default(traced(log(), &traces), || paired("on", &mut sources));
     traces.end();
 }

@@ -1,6 +1,6 @@
-//! Trains a forest of 100 trees on rows of 24 signals, ours against the crate `extended-isolation-forest`; and all that
-//! detectors fit on 100,000 points, a month of them: the forest with its second opinion, and times of day and week.
-//! The peer that is not in Rust is scikit-learn: `benches/train.py`.
+//! Trains a forest of 100 trees on rows of 24 signals, compared with the crate `extended-isolation-forest`; and
+//! everything that detectors fit on 100,000 points, a month: the forest with the second implementation, and times of
+//! day and week. For scikit-learn, see `benches/train.py`.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a bench")]
 

@@ -1,5 +1,5 @@
-//! What it takes to know again what 90 days taught: 259,200 points of 29 signals, one each half minute, through the
-//! engine; and what a snapshot of that takes. The peer is scikit-learn's fit of as many rows, `benches/train.py`.
+//! Time to rebuild the state from 90 days: 259,200 points of 29 signals, one per half minute, through the engine; and
+//! the time of a snapshot. For comparison, `benches/train.py` fits scikit-learn on as many rows.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
 use std::hint::black_box;

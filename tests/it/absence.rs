@@ -1,4 +1,5 @@
-//! Signals that cease, judged as rows of a file are: found soon, named, over soon; and what rests by nature is quiet.
+//! Absent signals, scored as rows of a file: detected soon, named, soon over; and signals that rest by nature are
+//! quiet.
 
 use hostnorm::budget::Budget;
 use hostnorm::detect::absence::AbsenceKind;
@@ -24,7 +25,7 @@ fn settings(budget: &str) -> ReplaySettings {
     }
 }
 
-/// Six signals of one load, a minute a row.
+/// Six signals of one load, a row per minute.
 fn machine(t: usize, load: &mut f32, random: &mut SeededRng) -> [Option<f64>; 6] {
     let [a, b] = random.normals();
     let [c, d] = random.normals();
@@ -36,8 +37,8 @@ fn machine(t: usize, load: &mut f32, random: &mut SeededRng) -> [Option<f64>; 6]
     signals.map(|it| Some(f64::from(it)))
 }
 
-/// Three days, then an hour in which the fourth signal is what `fault` says. Found after how many rows, for how many of
-/// the sixty there was an episode, how many began beside it, and what was named.
+/// Three days, then an hour in which the fourth signal follows `fault`. Returns the delay in rows, the number of the
+/// sixty rows in an episode, the number of other episodes, and the named signals.
 fn run(fault: fn(f64) -> Option<f64>, budget: &str) -> (Option<usize>, usize, usize, Vec<AbsenceKind>) {
     let (mut random, mut load) = (SeededRng::new(4), 0.0);
     let mut replay = Replay::new(vec![0.0; 6], &settings(budget));

@@ -1,4 +1,4 @@
-//! What a server may answer, and what a user is then told: sentences with the URL and what would help, without secrets.
+//! Responses of a server and the resulting messages, with the URL and what to do, without secrets.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,14 +13,15 @@ use hostnorm::reading::Timestamp;
 use hostnorm::signal::Signal;
 use hostnorm::sources;
 
-/// The end of the past that is asked for.
+/// End of the requested history.
 const UNTIL: f64 = 1_795_255_200.0;
 const STEP: i64 = 30;
 
-/// A server that answers each question by what `answer` says of its first line and body; nothing closes the connection.
+/// A server that answers each request by calling `answer` with its first line and body; an empty answer closes the
+/// connection.
 struct Server {
     port: u16,
-    /// What was asked, with the header `authorization` where there is one.
+    /// The requests, with the header `authorization` if present.
     asked: mpsc::Receiver<String>,
 }
 
@@ -32,7 +33,7 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { continue };
-                // What is no HTTP is answered all the same, as servers without TLS do.
+                // Requests that are no HTTP are answered as well, as by servers without TLS.
                 let question = question(&stream).unwrap_or_default();
                 let text = answer(&question);
                 if tell.send(question).is_err() {
@@ -68,7 +69,7 @@ fn question(stream: &TcpStream) -> Option<String> {
     Some(bytes)
 }
 
-/// Undoes the encoding of URLs.
+/// Decodes percent encoding.
 fn percent(text: &str) -> String {
     percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
@@ -84,7 +85,7 @@ fn status(line: &str, kind: &str, body: &str) -> String {
     )
 }
 
-/// Asks for an hour; what is told meanwhile follows.
+/// Requests an hour; returns the result and the progress.
 fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, HistoryError>, Vec<String>) {
     let signals: Vec<&'static Signal> = sources::signals(|_| true).collect();
     let metrics: Vec<_> = sources::metrics().collect();
@@ -108,7 +109,7 @@ fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, HistoryE
     (past, told)
 }
 
-/// What is said when a server answers everything in this way; the port becomes PORT.
+/// Checks the message if a server answers every request like this; the port becomes PORT.
 fn check(answer: impl Fn(&str) -> String + Send + 'static, expect: &str) {
     let server = Server::new(answer);
     let url = format!("prometheus:http://anna:geheim@127.0.0.1:{}/p", server.port);
@@ -118,7 +119,7 @@ fn check(answer: impl Fn(&str) -> String + Send + 'static, expect: &str) {
     assert_eq!(said, format!("http://127.0.0.1:PORT/p: {expect}"));
 }
 
-/// An answer of the API whatever is asked: instances, times of samples, values.
+/// A response of the API to any request: instances, times of samples, values.
 fn series(question: &str, value: &str) -> String {
     if question.contains("/label/instance/values") {
         return ok(r#"{"status":"success","data":["web1:9100"]}"#);
@@ -233,7 +234,7 @@ fn nothing_found_is_told_with_what_there_is() {
         },
         "the server has several hosts (a:1, b:1); select one with --host NAME, or --match 'instance=\"NAME\"'",
     );
-    // NaN is what a stale series has.
+    // Stale series contain NaN.
     let server = Server::new(|question| series(question, "NaN"));
     let said = ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &ServerConnection::default())
         .0

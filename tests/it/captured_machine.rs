@@ -1,4 +1,4 @@
-//! A captured machine from its kernel files to the page that Prometheus reads, driven reading by reading.
+//! A captured machine, from its kernel files to the page that Prometheus reads, reading by reading.
 
 use crate::captured_tree;
 
@@ -16,18 +16,18 @@ use hostnorm::training;
 
 use captured_tree::{copy, fixtures};
 
-/// What a test cannot hold still: filesystems are asked of the real machine, and our own process is real.
+/// Left out because they are not reproducible: filesystems are those of the real machine, and so is the process.
 fn on(source: &str) -> bool {
     !["filesystem", "self"].contains(&source)
 }
 
-/// The captured tree, which goes on living.
+/// The captured tree with changing files.
 struct Machine {
     tree: tempfile::TempDir,
     sources: Sources,
     engine: Engine,
     random: SeededRng,
-    /// Ticks in programs, in the kernel and idle, and context switches, since boot.
+    /// Ticks of user, system and idle CPU time, and context switches, since boot.
     counters: [u64; 4],
 }
 
@@ -49,7 +49,7 @@ impl Machine {
         }
     }
 
-    /// One second of two processors, this share of them busy.
+    /// One second of two CPUs, with this share busy.
     fn live(&mut self, busy: f32) {
         let stat = self.tree.path().join("proc/stat");
         let ticks = (200.0 * busy.clamp(0.0, 1.0)) as u64;
@@ -72,7 +72,7 @@ impl Machine {
     fn step(&mut self, at: f64) -> Report {
         fs::write(self.tree.path().join("proc/uptime"), format!("{:.2} 1.00\n", 350_000.0 + at)).unwrap();
         let mut reading = self.sources.read_all(Timestamp(1_790_000_000.0 + at));
-        // How long a source took differs from run to run.
+        // The duration of a source differs between runs.
         reading.collections.iter_mut().for_each(|it| it.seconds = 0.000_25);
         let report = self.engine.step(reading);
         if let Some(set) = self.engine.due(SubjectKind::Host) {
@@ -91,12 +91,12 @@ fn page(report: Report) -> String {
     };
     let page = RenderedReport::new(Arc::new(report), Arc::new(options), Arc::default());
     let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
-    // How long the machine slept that runs the test.
+    // The suspension of the machine that runs the test.
     let lines = text.lines().filter(|it| !it.contains("hostnorm_suspended_seconds"));
     lines.map(|it| format!("{it}\n")).collect()
 }
 
-/// 600 seconds, of which the first 300 are the warm-up, with a burner on each processor from 450 to 510.
+/// 600 seconds, of which the first 300 are the warm-up, with a busy loop on each CPU from 450 to 510.
 fn run() -> Vec<Report> {
     let mut machine = Machine::new(&EngineSettings { warmup: 300.0, ..EngineSettings::default() });
     (0..600)
@@ -126,7 +126,7 @@ fn a_burner_is_found_in_600_readings_named_and_over() {
     assert!(reports.iter().all(|it| it.reading.problems.is_empty()));
 }
 
-/// timesyncd steps the clock from 0.4 s on: the next reading then seems to come at once, and rates would be huge.
+/// timesyncd steps the clock from 0.4 s on: the next reading seems to follow at once, and rates would be huge.
 #[test]
 fn a_small_step_of_the_clock_is_no_anomaly() {
     let mut machine = Machine::new(&EngineSettings { warmup: 300.0, ..EngineSettings::default() });
@@ -151,7 +151,7 @@ fn equal_readings_give_equal_bytes() {
     assert!(pages[0] == pages[1]);
 }
 
-/// The last digits of a power or a root differ between systems' mathematics.
+/// The last digits of powers and roots differ between systems.
 fn rounded(line: &str) -> String {
     match line.rsplit_once(' ').and_then(|(series, value)| Some((series, value.parse::<f64>().ok()?))) {
         Some((series, value)) if !line.starts_with('#') => {

@@ -1,14 +1,14 @@
-//! The captured tree of a machine, which tests read as it is or change a copy of.
+//! The captured tree of a machine, which tests read unchanged or copy and change.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the tree is.
+/// Path of the tree.
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Copies a folder and all below it.
+/// Copies a directory recursively.
 pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

@@ -1,4 +1,5 @@
-//! Settings files as users write them: those in `good` load, those in `bad` say what is in the `.err` beside them.
+//! Settings files as users write them: those in `good` load; those in `bad` give the error in the `.err` file beside
+//! them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,7 +44,7 @@ fn bad_files_say_why() {
     }
 }
 
-/// Cargo gives the program what the build script set, and paths: none of it may be taken for a setting.
+/// Cargo sets variables of the build script and paths: none of them is a setting.
 #[test]
 fn what_cargo_sets_is_no_setting() {
     let output = Command::new(env!("CARGO_BIN_EXE_hostnorm")).arg("check").output().unwrap();
@@ -89,7 +90,7 @@ fn files(of: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The text of a file; `UPDATE=1` writes it anew.
+/// The text of a file; `UPDATE=1` rewrites it.
 fn golden(path: &Path, expect: &str) {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, expect).unwrap();

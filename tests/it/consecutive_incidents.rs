@@ -1,4 +1,4 @@
-//! An incident of an hour must not hide the next one, which is a tenth as large (ADR 012).
+//! An incident of an hour must not hide the next one of a tenth of its size (ADR 012).
 
 use hostnorm::budget::Budget;
 use hostnorm::detect::FeatureSpec;
@@ -27,8 +27,8 @@ fn settings() -> ScorerSettings {
     }
 }
 
-/// Whether an episode begins in each of two hours, `apart` hours from the end of one to the other's begin, when so many
-/// bytes a second more are received in them, on the fourth day of a machine.
+/// Whether an episode starts in each of two hours on the fourth day of a machine, in which this many bytes per second
+/// more are received; `apart` hours are between the end of the first and the start of the second.
 fn found(seed: u64, bytes: [f64; 2], apart: usize) -> [bool; 2] {
     let shape = FeatureSpec::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let (mut scorer, mut machine) = (Scorer::new(&shape), Machine::new(seed, 1_767_571_200.0, POINT_SECONDS));

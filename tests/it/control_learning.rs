@@ -1,5 +1,5 @@
-//! What is learned can be steered: an anomaly accepted, a span forgotten, learning switched off, a model tried out, a
-//! training asked for or due because signals drifted.
+//! Control of learning: an anomaly is accepted, a time range forgotten, learning paused, a model runs in shadow mode,
+//! a training is requested or due because of drift.
 
 use crate::simulated_host;
 
@@ -14,14 +14,14 @@ use hostnorm::window::Point;
 use simulated_host::{SIGNALS, VALUE, readings};
 
 const EVERY: f64 = 60.0;
-/// The memory used, among the signals.
+/// Index of the signal for used memory.
 const MEMORY: usize = 5;
 
 fn settings() -> EngineSettings {
     EngineSettings { interval: EVERY, window: 1, warmup: 3_600.0, ..EngineSettings::default() }
 }
 
-/// The machine with its memory at this share from now on.
+/// The reading with this share of memory used.
 fn with_memory(reading: &Reading, share: f64) -> Reading {
     let mut changed = Reading::new(reading.at);
     for sample in reading.host_values().unwrap().iter() {
@@ -41,7 +41,7 @@ fn model(engine: &mut Engine, seed: u64) -> TrainedModel {
     training::train(&set, &training::TrainingSettings::default(), seed).unwrap()
 }
 
-/// A host that is known for two quiet days, and the readings after them.
+/// A host with two quiet days of history, and the following readings.
 fn known(rest: usize) -> (Engine, Vec<Reading>) {
     let mut history = readings(4, EVERY, 2_880 + rest, 0, 0);
     let rest = history.split_off(2_880);
@@ -103,7 +103,7 @@ fn what_is_not_learned_changes_nothing() {
     );
     assert!(engine.due(SubjectKind::Host).is_none());
     let after = step(&mut engine, with_memory(&rest[299], 0.97)).signals[MEMORY].expected.unwrap();
-    // The time of day counts still.
+    // The time of day still counts.
     assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
 }
 
@@ -120,7 +120,7 @@ fn a_new_model_is_tried_out_beside_the_old_one() {
     }
     let tally = engine.tally(SubjectKind::Host);
     assert_eq!([tally.readings as usize, tally.seconds as usize], [50, 50 * EVERY as usize]);
-    // A restart goes on counting, in whichever order model and snapshot come.
+    // A restart continues the tally, in whichever order model and snapshot arrive.
     let snapshot = engine.snapshot();
     for first in [true, false] {
         let mut again = Engine::new(&SIGNALS, &settings());
@@ -136,7 +136,7 @@ fn a_new_model_is_tried_out_beside_the_old_one() {
         assert!(one.shadow.is_some());
         assert!((again.tally(SubjectKind::Host).readings - 51.0).abs() < 1e-9);
     }
-    // With the same model the shadow says the same, once what was smoothed before has gone.
+    // With the same model the shadow score is equal, once the earlier smoothed score has decayed.
     engine.try_out(SubjectKind::Host, &new.eif);
     engine.install(SubjectKind::Host, &new.eif);
     let opinions: Vec<_> =
@@ -178,7 +178,7 @@ fn what_was_learned_in_a_span_can_be_forgotten() {
     let history = readings(6, EVERY, 2 * 1_440, 0, 0);
     let mut judgement = Assessment::default();
     for (idx, reading) in history.into_iter().enumerate() {
-        // Learned as if it were ordinary: nobody knew.
+        // Learned as normal, because it was not detected.
         let reading = if idx >= 2_400 { with_memory(&reading, 0.9) } else { reading };
         judgement = step(&mut live, reading.clone());
         if idx > 0 {

@@ -1,4 +1,4 @@
-//! `hostnorm demo` from outside: it says what it does, and whatever ends it, nothing of it stays.
+//! `hostnorm demo` from outside: its messages, and that nothing remains, however it ends.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// A demo under way, with a directory of its own for its temporary file.
+/// A running demo, with its own directory for the temporary file.
 struct Demo {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -25,7 +25,7 @@ impl Demo {
         Self { child, lines, dir }
     }
 
-    /// Reads up to the line that begins so, and gives all lines.
+    /// Reads up to the line with this start; returns all lines.
     fn until(&mut self, start: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
@@ -38,7 +38,7 @@ impl Demo {
         }
     }
 
-    /// How many files the process has open that are, or were, in its directory.
+    /// Number of open files of the process that are, or were, in its directory.
     fn scratch_files(&self) -> usize {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
         let targets = open.filter_map(|it| std::fs::read_link(it.unwrap().path()).ok());
@@ -47,7 +47,7 @@ impl Demo {
 
     fn children(&self) -> String {
         let id = self.child.id();
-        // Not every kernel tells.
+        // Not every kernel provides this.
         std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default()
     }
 
@@ -56,7 +56,7 @@ impl Demo {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for the end; gives the exit code, the rest of what was said, and errors.
+    /// Waits for the end; returns the exit code, the remaining output, and the errors.
     fn end(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.lines.read_to_string(&mut out).unwrap();
@@ -90,7 +90,7 @@ fn it_tells_each_second_and_sums_up() {
 
 #[test]
 fn a_signal_ends_it_without_a_trace() {
-    // They learn at the same time.
+    // They run at the same time.
     let demos = [Signal::TERM, Signal::INT, Signal::KILL]
         .map(|signal| (signal, Demo::start(&format!("{LITTLE} --for 10m"))));
     for (signal, mut demo) in demos {
@@ -98,7 +98,7 @@ fn a_signal_ends_it_without_a_trace() {
         if under_load {
             demo.until("-- load");
         }
-        // With the next line all of the load is there, and signals are listened for.
+        // At the next line, all of the load runs, and signals are handled.
         demo.until("tick=");
         assert_eq!((demo.scratch_files(), files(demo.dir.path())), (usize::from(under_load), 0));
         assert_eq!(demo.children(), "");

@@ -1,4 +1,4 @@
-//! What is shipped for Prometheus fits to the code: each metric that is named there exists, each alert has a runbook.
+//! The files for Prometheus fit the code: every metric in them exists, and every alert has a runbook.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,12 +14,12 @@ use hostnorm::telemetry::otlp_traces;
 
 use crate::project_files::{files, root};
 
-/// What looks like a metric and is none: files, users and names of secrets.
+/// Words that look like metrics and are none: files, users and names of secrets.
 const OTHERS: &[&str] = &["hostnorm_password"];
 
 const PREFIXES: &[&str] = &["hostnorm_", "anomaly_", "is_anomaly", "process_"];
 
-/// The text of each file in a folder and below it, with its name.
+/// The text of each file below a directory, with its name.
 fn texts_of(folder: &str) -> Vec<(String, String)> {
     let text = |path: PathBuf| {
         let name = path.strip_prefix(root()).unwrap().display().to_string();
@@ -34,19 +34,19 @@ fn metrics() -> BTreeSet<&'static str> {
     sources.chain(own.into_iter().flatten()).flat_map(|it| series(it)).collect()
 }
 
-/// The series of a metric, of which a histogram has several.
+/// The series of a metric; a histogram has several.
 fn series(metric: &'static Metric) -> Vec<&'static str> {
     match metric.ty {
         MetricType::Gauge | MetricType::Counter => vec![metric.name],
         MetricType::Histogram => {
-            // A test may leak what is named once.
+            // Leaking a few names in a test is fine.
             let ends = ["_bucket", "_count", "_sum"];
             ends.map(|end| &*format!("{}{end}", metric.name).leak()).to_vec()
         }
     }
 }
 
-/// The words of a line that look like metrics; those that are part of a path or of a recorded name are none.
+/// The words of a line that look like metrics, without parts of paths and recorded names.
 fn named(line: &str) -> impl Iterator<Item = &str> {
     let part = |it: char| it.is_ascii_alphanumeric() || "_:.-/".contains(it);
     let words = line.split(move |it: char| !part(it)).map(|it| it.trim_end_matches(['.', ':']));
@@ -55,7 +55,7 @@ fn named(line: &str) -> impl Iterator<Item = &str> {
         .filter(|it| !it.contains([':', '.', '-', '/']) && !it.ends_with('_'))
 }
 
-/// What is named in a text and does not exist, with its place.
+/// Names in a text that do not exist, with their position.
 fn unknown(file: &str, text: &str, known: &BTreeSet<&str>) -> Vec<String> {
     let lines = text.lines().zip(1..);
     let named = lines.flat_map(|(line, number)| named(line).map(move |it| (number, it)));
@@ -121,7 +121,7 @@ fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
     }
 }
 
-/// A row an alert: how bad, after how long, and the first sentence of its runbook.
+/// A row for each alert: its severity, its duration, and the first sentence of its runbook.
 fn alerts() -> String {
     let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
     let rules: serde_json::Value = yaml_serde::from_str(&rules).unwrap();
@@ -138,7 +138,7 @@ fn alerts() -> String {
     table
 }
 
-/// `UPDATE=1` writes the table anew.
+/// `UPDATE=1` rewrites the table.
 #[test]
 fn the_table_of_alerts_is_current() {
     let path = root().join("docs/alerts.md");

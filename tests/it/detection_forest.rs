@@ -1,4 +1,4 @@
-//! The forest against an implementation that shares no line with it, on sets whose truth is known.
+//! The forest compared with an independent implementation, on data with known labels.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use hostnorm::training::{
 };
 
 const WIDTH: usize = 8;
-/// The luck of one forest of 100 trees is worth 0.015 in area; that of so many larger ones is worth 0.002.
+/// The AUC of one forest of 100 trees varies by 0.015; that of this many larger ones by 0.002.
 const SEEDS: u64 = 16;
 const OPTIONS: ForestOptions = ForestOptions { trees: 400, sample_size: 256 };
 
@@ -89,7 +89,7 @@ fn a_broken_correlation_is_found_as_the_peer_finds_it() {
     check("broken correlation", ordinary, normal);
 }
 
-/// A forest grown so far away that no cut passes between the rows it is to judge.
+/// A forest trained so far away that no cut passes between the rows to score.
 fn blind(width: usize) -> Forest {
     let mut elsewhere = FeatureRows::new(width);
     (0..300).for_each(|_| elsewhere.push(&vec![1e6; width]));
@@ -120,7 +120,7 @@ fn a_forest_that_never_splits_is_refused() {
         let good = model(Forest::train(&rows, &ForestOptions::default(), 1).unwrap());
         let blind = model(blind(width));
         assert_eq!(blind.forest.splits(), 0);
-        // Whatever another implementation says.
+        // Regardless of the other implementation.
         for peer in [None, Some(0.0), Some(1.0)] {
             assert!(trial.judge(&good, peer).is_ok(), "{width}");
             let error = trial.judge(&blind, peer).unwrap_err();
@@ -131,7 +131,7 @@ fn a_forest_that_never_splits_is_refused() {
     }
 }
 
-/// What can be compared of a training: the bytes of its model and its card, or the area of a forest that was refused.
+/// The comparable result of a training: the bytes of its model with its evaluation, or the AUC of a refused forest.
 fn outcome(trained: Result<TrainedModel, TrainError>) -> Result<(Vec<u8>, ModelEvaluation), f64> {
     match trained {
         Ok(it) => Ok((it.bytes(), ModelEvaluation { auc_peer: None, ..it.evaluation })),
@@ -142,7 +142,7 @@ fn outcome(trained: Result<TrainedModel, TrainError>) -> Result<(Vec<u8>, ModelE
 
 #[test]
 fn equal_seeds_and_points_give_equal_models_whatever_the_second_opinion_is() {
-    // Few points, many, and such as no fault stands out of.
+    // Few points, many, and points in which no fault stands out.
     let mut wild = cloud(26, 400);
     let mut random = SeededRng::new(3);
     let mut rows = FeatureRows::new(26);

@@ -1,4 +1,4 @@
-//! Documentation that follows from the code: `UPDATE=1 cargo test` writes it anew.
+//! Documentation generated from the code: `UPDATE=1 cargo test` rewrites it.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn the_metrics_are_current() {
 #[test]
 fn the_help_is_current() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
-    // Without a terminal on any side the lines are 100 wide.
+    // Without a terminal, lines are 100 characters wide.
     let output = command.env_clear().stdin(Stdio::null()).arg("--help").output().unwrap();
     assert!(output.status.success());
     golden("docs/help.txt", &String::from_utf8(output.stdout).unwrap());
@@ -75,7 +75,7 @@ fn configuration() -> String {
         }
         let default = default_in(&defaults, &setting);
         let words = setting.takes.words();
-        // What a duration looks like was said above the tables.
+        // The format of a duration is explained above the tables.
         let takes = words.split(" such as").next().unwrap_or_default();
         let help = sentence(&setting.help);
         writeln!(text, "| `{}` | `{default}` | {takes} | {help} |", setting.key).unwrap();
@@ -83,7 +83,7 @@ fn configuration() -> String {
     text
 }
 
-/// The default of a setting as the default file has it.
+/// The default of a setting in the default file.
 fn default_in(defaults: &str, setting: &Setting) -> String {
     let mut sections: Vec<&str> = Vec::new();
     for line in defaults.lines().filter(|it| !it.trim_start().starts_with('#')) {
@@ -138,7 +138,7 @@ fn table(metrics: &[&Metric]) -> String {
     text
 }
 
-/// What a signal counts in.
+/// Unit of a signal.
 fn unit_of(unit: SignalUnit) -> &'static str {
     match unit {
         SignalUnit::Ratio => "ratio",
@@ -148,13 +148,13 @@ fn unit_of(unit: SignalUnit) -> &'static str {
     }
 }
 
-/// Help with the full stop that the code leaves out, safe in a table.
+/// Help with the full stop that the code omits, escaped for a table.
 fn sentence(help: &str) -> String {
     let stop = if help.ends_with('.') { "" } else { "." };
     format!("{}{stop}", help.replace('|', "\\|").replace('<', "&lt;"))
 }
 
-/// The text of a file; `UPDATE=1` writes it anew.
+/// The text of a file; `UPDATE=1` rewrites it.
 fn golden(path: &str, expect: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("UPDATE").is_some() {

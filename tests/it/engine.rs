@@ -1,4 +1,4 @@
-//! The engine, driven from outside by lists of readings: quiet stays quiet, faults are found, named and end.
+//! The engine, driven from outside by lists of readings: quiet hosts stay quiet; faults are detected, named and end.
 
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::grace::{GraceReason, GraceTrigger};
@@ -34,10 +34,10 @@ static SIGNALS: [Signal; 5] = [
     signal("switches", SignalUnit::PerSecond, 5e3, |it| it.level(&SWITCHES)),
 ];
 
-/// What the machine does beside its ordinary life, by second.
+/// The effect of a fault on the signals, by second.
 type Fault = fn(f64, &mut [f64; 5]);
 
-/// A machine with a load that wanders, on which all signals depend, and noise on each.
+/// A machine with a varying load that drives all signals, and noise on each.
 struct Machine {
     random: Xoshiro256PlusPlus,
     load: f64,
@@ -69,7 +69,7 @@ impl Machine {
 
 struct Run {
     judgements: Vec<Assessment>,
-    /// Self-tests and when they were due.
+    /// Self-tests with the time at which they were due.
     trials: Vec<(usize, SelftestInput)>,
 }
 
@@ -144,7 +144,7 @@ fn self_tests_are_due_after_each_quiet_hour() {
         let findings = trial.run(3).unwrap();
         assert_eq!(findings.complaint(), None, "at {t}: {findings:?}");
     }
-    // An hour with an episode in it is none.
+    // An hour with an episode does not count.
     let struck = run(1, false, 8_000, &EngineSettings::default(), |at, it| {
         if (2_000.0..2_200.0).contains(&at) {
             it[2] = 0.95;
@@ -262,7 +262,7 @@ static CUES: &[GraceTrigger] = &[GraceTrigger {
     last_seen: |_, now| now.host_values()?.get(&BOOTED).filter(|it| *it >= 0.0),
 }];
 
-/// A fault of two minutes, at a time when the machine was booted so many seconds ago, if it was.
+/// Checks for an episode during a fault of two minutes, optionally after a boot this many seconds ago.
 fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
     let mut engine = Engine::new(&SIGNALS, &EngineSettings::default()).with_cues(CUES);
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
@@ -272,7 +272,7 @@ fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
         let mut values = machine.values();
         if during(t as f64) {
             values[2] = used;
-            // What is twice as odd takes more than one signal.
+            // A score of 2 takes more than one signal.
             if used > 1.0 {
                 values[3] *= 50.0;
                 values[4] *= 50.0;
@@ -298,7 +298,7 @@ fn after_a_boot_only_what_is_twice_as_odd_is_an_episode() {
     assert!(matches!(began_after_boot(None, small)[..], [1000..1040]), "{:?}", began_after_boot(None, small));
     assert!(began_after_boot(Some(100.0), small).is_empty());
     assert!(matches!(began_after_boot(Some(100.0), large)[..], [1000..1040]));
-    // Grace ends while the fault goes on.
+    // Grace ends during the fault.
     let late = began_after_boot(Some(240.0), small);
     assert!(matches!(late[..], [1060..1070]), "{late:?}");
 }
@@ -308,7 +308,7 @@ fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
     let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
     for t in 0..4000 {
-        // Asleep for an hour from 1500 on; the clock goes back by an hour at 2500.
+        // Suspended for an hour from 1500 on; the clock steps back by an hour at 2500.
         let at = f64::from(t) + if t >= 1500 { 3600.0 } else { 0.0 } - if t >= 2500 { 3600.0 } else { 0.0 };
         let mut reading = Reading::new(Timestamp(1.7e9 + at));
         for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(machine.values())
@@ -317,7 +317,7 @@ fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
         }
         let judgement = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
         assert_eq!(judgement.transition, None, "at {t}");
-        // The last conclusion stands for a minute, unless the clock says that it is older or of the future.
+        // The last result is exposed for a minute, unless the clock says that it is older or from the future.
         let blind = (1500..1531).contains(&t) || (2500..2531).contains(&t) || t < 602;
         assert!(blind || judgement.details.is_some(), "at {t}");
     }
@@ -342,7 +342,7 @@ fn a_signal_that_goes_missing_is_absent_and_no_alarm() {
     }
 }
 
-/// Readings a second apart but where `clock` moves them, and what the machine does.
+/// Runs readings a second apart, except where `clock` moves them.
 fn walk(clock: fn(usize) -> f64, fault: Fault, mut see: impl FnMut(usize, &Assessment)) {
     let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(9), load: 0.0, idle: true };

@@ -1,4 +1,5 @@
-//! The description of an episode, from the engine to all who show it: made once, renewed seldom, gone at the end, bounded.
+//! The description of an episode, from the engine to every place that shows it: created once, renewed rarely, gone at
+//! the end, bounded.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -42,7 +43,7 @@ static SIGNALS: [Signal; 2] = [
     ratio("used_ratio", "memory used", |it| it.level(&USED)),
 ];
 
-/// A host whose CPU usage jumps and then creeps up, so that each description differs from the one before.
+/// A host whose CPU usage jumps and then rises slowly, so that each description differs.
 fn reading(t: f64) -> Reading {
     let mut reading = Reading::new(Timestamp(START + t));
     let noise = (t * 0.7).sin() * 0.02;
@@ -78,7 +79,7 @@ impl Write for Log {
 }
 
 impl Log {
-    /// The descriptions that were logged.
+    /// The logged descriptions.
     fn descriptions(&self) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         let lines = text.lines().filter_map(|it| it.find("Anomaly on ").map(|from| &it[from..]));
@@ -93,7 +94,7 @@ fn log_store_and_metrics_show_the_same_description() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    // When each description was there for the first time, and which.
+    // Each description, with the time of its first appearance.
     let mut shown: Vec<(f64, Vec<(String, String)>)> = vec![(0.0, Vec::new())];
     tracing::subscriber::with_default(subscriber, || {
         let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
@@ -102,7 +103,7 @@ fn log_store_and_metrics_show_the_same_description() {
             let t = f64::from(t);
             let report = Arc::new(engine.step(reading(t)));
             store.append(&report);
-            // As the loop would: more than the queue holds does not come at once.
+            // Like the loop, which never queues more than fits.
             if t % 100.0 == 0.0 {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -149,7 +150,7 @@ fn the_earliest_hundred_episodes_are_described_and_the_others_counted() {
         Assessment { ready: true, episode, description, episodes: 1, ..Assessment::default() }
     };
     let subject = |idx: u32| Subject::Container(format!("web-{idx:03}").into());
-    // Names are in the opposite order of the onsets.
+    // Names are in the opposite order of the start times.
     let judgements = (0..150).map(|idx| (subject(149 - idx), judged(idx))).collect();
     let report = Arc::new(Report { assessments: judgements, ..Report::default() });
     let series = exposed(&report);

@@ -1,4 +1,4 @@
-//! `hostnorm evaluate` from outside: figures of files, and a sentence for each way in which files can be wrong.
+//! `hostnorm evaluate` from outside: metrics of files, and an error for each invalid file.
 
 use std::fs;
 use std::io::Write;
@@ -10,18 +10,18 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Labels with an event in the rows 40 to 49 of 100.
+/// Labels with an event in rows 40 to 49 of 100.
 fn labels() -> String {
     (0..100).map(|row| if (40..50).contains(&row) { "1\n" } else { "0\n" }).collect()
 }
 
-/// Scores that find it two rows late, and blame the signals 1 and 0.
+/// Scores that detect it two rows late, with the top signals 1 and 0.
 fn scores() -> String {
     let row = |row: i32| if (42..50).contains(&row) { "3.5,1;0\n" } else { "0.25,0;1\n" };
     "score,top\n".to_owned() + &(0..100).map(row).collect::<String>()
 }
 
-/// A folder with one set of two series.
+/// A dataset directory with one set of two series.
 fn folder() -> TempDir {
     let dir = TempDir::new().unwrap();
     let write = |path: &str, text: &str| {
@@ -100,7 +100,7 @@ fn files_may_be_compressed() {
     assert_eq!(run(dir.path(), FOLDER), (0, plain, String::new()));
 }
 
-/// Adds what replay needs to the folder: two signals, one of which rises during the event. Only `it` has all files.
+/// Adds the data for replay: two signals, one of which rises during the event. Only `it` has all files.
 fn with_rows(dir: &TempDir) {
     fs::create_dir_all(dir.path().join("data")).unwrap();
     let value = |row: usize, seed: usize| ((row * 37 + seed * 11) % 17) as f64 / 17.0;
@@ -132,7 +132,7 @@ fn a_folder_is_replayed() {
     let set = &found["sets"][0];
     assert_eq!((&set["set"], &set["events"]), (&json!("it"), &json!(2)));
     assert_eq!(set["figures"]["fleet_rec@1"], json!(1.0), "{set}");
-    // The signal that rose is the one that is said to be to blame.
+    // The signal that rose is the labeled cause.
     assert_eq!(set["figures"]["hit@100"], json!(1.0), "{set}");
     assert_eq!(set["per_series"][0]["series"], json!("a"));
     assert_eq!(json_of(&dir, "--replay --per-series"), found, "luck depends on the seed only");
@@ -145,7 +145,7 @@ fn settings_are_compared() {
     let found = json_of(&dir, "--compare a.yaml b.yaml");
     let ways = &found["sets"][0]["ways"];
     assert_eq!((&ways[0]["scored"], &ways[1]["scored"]), (&json!("a.yaml"), &json!("b.yaml")));
-    // Twice the limit, and nothing that depends on it: scores are half as large, and no order among them changes.
+    // Twice the threshold: scores are half as large, but their order and all metrics based on it are unchanged.
     let figure = |way: usize, name: &str| ways[way]["figures"][name].as_f64().unwrap();
     assert!((figure(0, "fleet_thr@1") / figure(1, "fleet_thr@1") - 2.0).abs() < 1e-6, "{ways}");
     assert_eq!(ways[1]["difference"]["auc_roc"], json!(0.0));
@@ -170,7 +170,7 @@ fn rows_are_disturbed() {
     }
     let plain = json_of(&dir, "--replay");
     assert_eq!(ways[0]["figures"], plain["sets"][0]["figures"]);
-    // A tenth of the range cannot hide what is nine times as large.
+    // Noise of a tenth of the range cannot hide a change nine times as large.
     assert_eq!(ways[4]["figures"]["fleet_rec@1"], json!(1.0));
     let (_, markdown, _) = run(dir.path(), "--data . --robustness --format markdown");
     assert!(markdown.contains("| noise 0.01 | "), "{markdown}");

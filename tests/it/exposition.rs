@@ -1,4 +1,4 @@
-//! What `/metrics` says of a report, as golden files; `UPDATE=1 cargo test` rewrites them.
+//! The `/metrics` page of a report, as golden files; `UPDATE=1 cargo test` rewrites them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -46,8 +46,8 @@ const fn signal(name: &'static str, title: &'static str) -> Signal {
     }
 }
 
-/// What every page of these tests was read from: quotes, backslashes and line ends in labels, values that are
-/// whole, tiny, huge and below 0, metrics out of order, and one that no table has.
+/// The reading of every page of these tests: quotes, backslashes and line ends in labels, integers, tiny, huge and
+/// negative values, metrics out of order, and one that no table contains.
 fn reading() -> Reading {
     let mut reading = Reading::new(Timestamp(1_790_000_000.25));
     reading.collections = vec![
@@ -68,7 +68,7 @@ fn reading() -> Reading {
     reading
 }
 
-/// What the sampler adds.
+/// Metrics added by the sampler.
 fn own() -> Values {
     let mut own = Values::default();
     own.set(&TICKS, 42.0);
@@ -218,7 +218,7 @@ fn what_is_not_finite_is_absent() {
     }
 }
 
-/// Rules that `promtool check metrics` does not know, over every metric that hostnorm can expose.
+/// Rules that `promtool check metrics` does not check, for every metric that hostnorm can expose.
 #[test]
 fn metrics_keep_to_the_conventions() {
     let mut names = BTreeSet::new();

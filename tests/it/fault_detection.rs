@@ -1,4 +1,4 @@
-//! Simulated faults, judged as rows of a file are: which are found, and what alarms without one.
+//! Simulated faults, scored as rows of a file: which are detected, and false alerts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,18 +13,18 @@ use hostnorm::simulate::{self, COLUMNS, Fault, InjectedCause, Simulation};
 use hostnorm::training;
 
 const DAY: usize = 1_440;
-/// All days of the week are known before the first fault.
+/// All days of the week are learned before the first fault.
 const HISTORY: usize = 7 * DAY;
-/// Each kind once in a week; half of it at least is quiet.
+/// Each kind once a week; at least half of it is fault-free.
 const FAULTS: usize = 7 * DAY;
-/// An episode that begins this many rows after a fault is of it still: a spike is as short.
+/// An episode that starts this many rows after a fault still counts as its detection, because a spike is as short.
 const LATE: usize = 3;
-/// So many rows after a fault are neither its nor quiet: what it left behind fades.
+/// This many rows after a fault are neither part of it nor quiet, because its effects fade.
 const TAIL: usize = 30;
-/// As how much of a row one inside an episode is learned: as `replay` does it, and as a live host does.
+/// Weight with which a row inside an episode is learned: as in `replay`, and as on a live host.
 const QUARANTINES: [f64; 2] = [1.0, 0.2];
 
-/// A replay of minutes with the limits of a live host.
+/// A replay of minutes with the thresholds of a live host.
 pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
     let live = engine::EngineSettings::default();
     ReplaySettings {
@@ -41,14 +41,14 @@ pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
     }
 }
 
-/// What came of one seed.
+/// The result of one seed.
 #[derive(Debug, Default)]
 struct Outcome {
-    /// By kind of fault: how many there were, how many were found, and the share of their time in an episode.
+    /// By kind of fault: number, number detected, and the share of their time in an episode.
     kinds: BTreeMap<Fault, (usize, usize, f64)>,
-    /// Episodes that began where there was no fault.
+    /// Number of episodes that started without a fault.
     false_episodes: usize,
-    /// Rows without a fault, and how many of them were in an episode.
+    /// Number of rows without a fault, and number of these in an episode.
     quiet: (usize, usize),
 }
 
@@ -87,7 +87,7 @@ impl Outcome {
     }
 }
 
-/// The rows of one machine: where its episodes began, which rows were in one, and its faults.
+/// Runs one machine.
 fn run(seed: u64, anomaly_weight: f64) -> Outcome {
     let simulated = simulate::SimulationSettings {
         seed,
@@ -121,7 +121,7 @@ fn run(seed: u64, anomaly_weight: f64) -> Outcome {
     outcome
 }
 
-/// Seeds side by side: two weeks of minutes of a machine take a second or two.
+/// Runs seeds in parallel: two weeks of minutes of a machine take a second or two.
 fn all(seeds: Range<u64>, anomaly_weight: f64) -> Outcome {
     let mut sum = Outcome::default();
     thread::scope(|scope| {

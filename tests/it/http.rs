@@ -1,4 +1,4 @@
-//! The HTTP server from outside: real sockets, a client of a few lines, no sleeps.
+//! The HTTP server from outside: real sockets, a small client, no sleeps.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ mod client;
 mod control;
 mod server;
 
-/// How long a test waits for what must happen.
+/// Longest wait for an expected event.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -103,7 +103,7 @@ fn head_is_get_without_the_body() {
         assert_eq!(head.header("content-length"), Some(&*get.body.len().to_string()), "{path}");
         assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
     }
-    // The next answer is where it should be, so no body was sent.
+    // The next response is in its place, so no body was sent.
     check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
     server.stop();
 }
@@ -273,7 +273,7 @@ fn a_page_is_rendered_when_it_is_asked_for_and_once_a_format() {
             .unwrap()
             .to_owned()
     };
-    // The page shows the counts of the time when it is rendered.
+    // The page shows the counts at the time of rendering.
     for (counted, headers, expect) in [(7, openmetrics, 7), (8, openmetrics, 7), (9, "", 7)] {
         server.counts.dropped.store(counted, Ordering::Relaxed);
         let answer = client.ask("GET", "/metrics", headers);
@@ -304,7 +304,7 @@ fn who_sends_no_whole_head_in_time_is_cut_off() {
     let server = Server::start(Start { hasty: true, ..Start::default() });
     for sent in ["", "GET /-/heal", "GET /-/healthy HTTP/1.1\r\nHost: here\r\n"] {
         let mut client = server.client();
-        // The connection may be over before anything was sent.
+        // The connection may be closed before anything is sent.
         let _ = client.stream.write_all(sent.as_bytes());
         assert!(client.is_closed(), "{sent:?}");
     }
@@ -313,7 +313,7 @@ fn who_sends_no_whole_head_in_time_is_cut_off() {
 
 #[test]
 fn the_end_waits_for_answers_under_way_and_for_nothing_else() {
-    // More than the system's buffers hold, so that the answer is under way until it is read.
+    // More than the system's buffers hold, so that the response is in progress until it is read.
     let server = Server::with_page(120_000);
     let (mut idle, mut fresh, mut reading) = (server.client(), server.client(), server.client());
     check(&mut idle, ("GET", "/-/healthy", ""), 200, PLAIN);

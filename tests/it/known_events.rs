@@ -1,7 +1,7 @@
-//! The events that other tools were measured on: steps, a ramp, a flat line, a drop on the processor or the memory of
-//! one host. All are found and stay found; what an operator would not care about is silent.
+//! Events on which other tools were measured: steps, a ramp, a flat line, a drop of CPU or memory on one host. All are
+//! detected and stay detected; irrelevant changes are ignored.
 //!
-//! Nine days of minutes as rows, the event in the last one; and a day of seconds as the engine reads them.
+//! Nine days of minutes as rows, with the event on the last; and a day of seconds as the engine reads them.
 
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::engine::{self, Engine};
@@ -14,7 +14,7 @@ use hostnorm::training;
 use crate::fault_detection::settings;
 
 const DAY: usize = 1_440;
-/// The event begins at ten in the morning of the ninth day.
+/// The event starts at ten in the morning of the ninth day.
 const FROM: usize = 8 * DAY + 600;
 
 /// One event on a signal of this host, in ratios.
@@ -23,10 +23,10 @@ struct Event {
     floor: f64,
     base: f64,
     noise: f64,
-    /// How far the time of day moves it up and down.
+    /// Amplitude of the daily variation.
     daily: f64,
     minutes: usize,
-    /// Of the value, of the value when it began, and of the share that has passed.
+    /// A function of the value, of the value at the start, and of the elapsed share.
     of: fn(f64, f64, f64) -> f64,
 }
 
@@ -52,7 +52,7 @@ static EVENTS: [Event; 11] = [
 static IDLE: Event =
     Event { name: "idle 2 to 5 %", base: 0.02, noise: 0.005, of: |it, _, _| it + 0.03, ..CPU };
 
-/// The series of an event, with what becomes of it from `from` for `len` points of which a day has `day`.
+/// The series of an event: `len` points from `from` on, with `day` points per day.
 struct Series<'a> {
     event: &'a Event,
     day: usize,
@@ -75,8 +75,8 @@ impl Series<'_> {
     }
 }
 
-/// What goes on beside the signal on the same host: a second processor's share, a ratio of memory, bytes written and
-/// received, page faults; some follow the day, some share a load, one is alone.
+/// Other signals of the same host: another CPU's share, a ratio of memory, bytes written and received, page faults;
+/// some follow the time of day, some share a load, one is independent.
 fn others(t: usize, load: &mut f64, random: &mut SeededRng) -> [f64; 5] {
     let [[a, b], [c, d], [e, f]] = [random.normals(), random.normals(), random.normals()];
     let [a, b, c, d, e, f] = [a, b, c, d, e, f].map(f64::from);
@@ -92,7 +92,7 @@ fn others(t: usize, load: &mut f64, random: &mut SeededRng) -> [f64; 5] {
     .map(|it| it.max(0.0))
 }
 
-/// The share of an event's time in an episode, and how many episodes began outside of it.
+/// Share of an event's time in an episode, and number of episodes that started outside of it.
 fn rows(event: &Event, width: usize, anomaly_weight: f64) -> (f64, usize) {
     let (mut random, mut load) = (SeededRng::new(1), 0.0);
     let floors = [event.floor, 0.08, 0.05, 15e6, 5e6, 20_000.0];
@@ -115,7 +115,7 @@ fn rows(event: &Event, width: usize, anomaly_weight: f64) -> (f64, usize) {
     (active as f64 / event.minutes as f64, outside)
 }
 
-/// Alone, and as one of six signals of a host; as `replay` learns and as a live host does.
+/// Alone, and as one of six signals of a host; with the learning of `replay` and of a live host.
 fn check(event: &Event, width: usize, least: f64, most: f64) {
     for anomaly_weight in [1.0, 0.5, 0.2] {
         let (active, outside) = rows(event, width, anomaly_weight);
@@ -133,8 +133,8 @@ fn events_of_a_signal_alone_are_found_and_stay_found() {
 #[test]
 fn events_of_one_of_six_signals_are_found_and_stay_found() {
     for event in &EVENTS {
-        // Below the bar of 0.8, what is reached: of an hour's ramp the first quarter is needed to tell it from noise
-        // among five other signals. Alone it is found in time.
+        // Below the bar of 0.8: among five other signals, an hour's ramp takes its first quarter to differ from noise.
+        // Alone, it is detected in time.
         let least = if event.name.starts_with("ramp") { 0.7 } else { 0.8 };
         check(event, 6, least, 1.0);
     }
@@ -165,8 +165,8 @@ static USED: [Signal; 1] = signal("memory_used_ratio", 0.05);
 
 const SECONDS: usize = 86_400;
 
-/// Readings a second apart: a day and an hour, then the event, shortened to half an hour. The share of its time in an
-/// episode, and how many readings outside of it and the ten minutes after it were in one.
+/// Readings a second apart: a day and an hour, then the event, shortened to half an hour. Returns the share of its
+/// time in an episode, and the number of readings in an episode outside of it and the ten minutes after it.
 fn live(event: &Event) -> (f64, usize) {
     let signals = if event.floor < 0.08 { &USED } else { &PROCESSOR };
     let mut engine = Engine::new(signals, &engine::EngineSettings::default());

@@ -1,4 +1,4 @@
-//! Keeps the layers apart: a module may only use what stands below it. Keeps files at a size that can be read.
+//! Enforces the layers: a module uses only layers below it. Limits the size of files.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use crate::project_files::{files, root};
 
 mod import_cycles;
 
-/// The library, whose map lists all layers, and the program, which joins the top ones.
+/// The library, which lists all layers, and the program, which joins the top ones.
 const MAPS: &[&str] = &["lib", "main"];
 
-/// From the ground up. A module uses its own row and the rows above it in this table; a row may be planned.
+/// From the bottom up. A module uses its own row and the rows above it in this table.
 const LAYERS: &[&[&str]] = &[
     &["version", "duration", "byte_size", "roc", "codec", "budget"],
     &["metric"],
@@ -38,7 +38,7 @@ const LAYERS: &[&[&str]] = &[
     &["commands"],
 ];
 
-/// What the core must not say: no runtime, no files, no clocks, no sockets, no chance, no log.
+/// Forbidden in the core: runtime, files, clocks, sockets, unseeded randomness, log.
 const FORBIDDEN_IN_CORE: &[&str] = &[
     "tokio::",
     "hyper::",
@@ -58,7 +58,7 @@ const FORBIDDEN_IN_CORE: &[&str] = &[
 /// The lowest row of the shell.
 const SHELL: &str = "clock";
 
-/// Who alone may use a crate, names parted by a blank.
+/// The only users of a crate, separated by spaces.
 const OWNERS: &[(&str, &str)] = &[
     ("clap::", "cli"),
     ("figment::", "config"),
@@ -83,14 +83,14 @@ const OWNERS: &[(&str, &str)] = &[
     ("rusqlite::", "store"),
 ];
 
-/// Names that say nothing of what is inside.
+/// Names that do not describe their content.
 const EMPTY_NAMES: &[&str] =
     &["utils", "util", "helpers", "helper", "common", "misc", "manager", "handler", "service", "processor"];
 
 /// A longer file holds more than one idea.
 const LINES_MAX: usize = 400;
 
-/// Files that may be longer, and why.
+/// Files that may be longer, with the reason.
 const LONG: &[(&str, &str)] = &[];
 
 #[test]
@@ -100,7 +100,7 @@ fn modules_use_only_what_stands_below() {
         let Some(own_row) = row_of(module) else { return };
         for used in crates_used(line) {
             let Some(row) = row_of(&used) else {
-                // `crate::CONSTANT` or an item of the map itself; there is none of those.
+                // `crate::CONSTANT` or an item of the root itself; there are none of those.
                 wrong.push(format!("{place}: {used} is in no row of LAYERS"));
                 continue;
             };
@@ -167,7 +167,7 @@ fn finds_what_a_line_uses() {
     }
 }
 
-/// Calls `look` with place, module and text of each line that is not a comment, groups of `use` on one line.
+/// Calls `look` with path, module and text of each line that is no comment, with groups of `use` on one line.
 fn each_line(mut look: impl FnMut(&str, &str, &str)) {
     for path in rust_files() {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -187,18 +187,18 @@ fn each_line(mut look: impl FnMut(&str, &str, &str)) {
     }
 }
 
-/// The modules of this crate that a line names.
+/// The modules of this crate in a line.
 fn crates_used(line: &str) -> Vec<String> {
     let word =
         |text: &str| text.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect::<String>();
     let mut used = Vec::new();
-    // From a file that stands for a whole module, `super` is the crate.
+    // In a top-level file, `super` is the crate.
     used.extend(line.split("super::").skip(1).map(word).filter(|it| row_of(it).is_some()));
     for rest in line.split("crate::").skip(1) {
         match rest.strip_prefix('{') {
             None => used.push(word(rest)),
             Some(group) => {
-                // The first word after each comma that is not inside inner braces.
+                // The first word after each comma outside inner braces.
                 let mut depth = 0;
                 let mut start = true;
                 for (idx, character) in group.char_indices() {

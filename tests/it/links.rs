@@ -1,4 +1,4 @@
-//! Links in the documentation lead somewhere: to a file of the repository, and to a heading in it.
+//! Links in the documentation lead to an existing file of the repository, and to an existing heading.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ fn anchor(heading: &str) -> String {
     kept.map(|it| if it == ' ' { '-' } else { it }).collect()
 }
 
-/// Why a target of a link in this page leads nowhere.
+/// Why the target of a link in this page is invalid.
 fn broken(page: &Path, target: &str) -> Option<String> {
     let (file, heading) = target.split_once('#').unwrap_or((target, ""));
     let path = if file.is_empty() { page.to_path_buf() } else { page.parent().unwrap().join(file) };

@@ -1,4 +1,4 @@
-//! All integration tests: one binary, so that the library is linked once. A module a subject.
+//! All integration tests in one binary, so that the library is linked once. One module per subject.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Whatever the files hold, no source panics, an error names its path, and other sources keep their values.
+//! For any content of the files, no source panics, errors name their path, and other sources keep their values.
 
 use crate::captured_tree;
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use captured_tree::{copy, fixtures};
 
-/// Each file of the fixtures with the sources that read it.
+/// Each file of the fixtures, with the sources that read it.
 const FILES: &[(&str, &[&str])] = &[
     ("proc/uptime", &["context"]),
     ("proc/locks", &["context"]),
@@ -34,13 +34,13 @@ const FILES: &[(&str, &[&str])] = &[
     ("sys/class/hwmon/hwmon0/temp1_label", &["sensors"]),
 ];
 
-/// Over the bound of a file.
+/// Larger than the maximum of a file.
 const HUGE: usize = (4 << 20) + 1;
 
-/// A copy of the fixtures, to be spoiled.
+/// A copy of the fixtures to modify.
 struct Tree {
     dir: TempDir,
-    /// What the sources give of the sound tree.
+    /// The values of the valid tree.
     sound: Reading,
 }
 
@@ -57,7 +57,7 @@ impl Tree {
         self.dir.path().join(file)
     }
 
-    /// Reads with one file replaced, checks what holds whatever the file says, puts the file back.
+    /// Reads with one file replaced, checks what must always hold, and restores the file.
     fn check(&self, file: &str, readers: &[&str], content: &[u8]) -> Reading {
         let path = self.path(file);
         let kept = fs::read(&path).unwrap();
@@ -83,7 +83,7 @@ impl Tree {
     }
 }
 
-/// The machine that runs the test is in these, and how busy it is.
+/// Sources whose values depend on the machine that runs the test are left out.
 fn comparable(row: &SourceInfo) -> bool {
     row.name != "self" && row.name != "filesystem"
 }
@@ -157,13 +157,13 @@ fn files_may_be_empty_truncated_or_doubled() {
 fn what_makes_no_sense_is_a_problem() {
     let tree = Tree::new();
     for (file, readers) in FILES {
-        // A sensor that says nothing sensible is one that is not wired.
+        // A malformed sensor counts as unconnected.
         let problems = if file.starts_with("sys") { 0 } else { readers.len() };
         for content in
             [&b""[..], b"\n\n\n", b"\xff\xfe\x00\x01\n\x80", b"cpu some Tcp: 1 2 3 : - x\n", &[0; 999]]
         {
             let reading = tree.check(file, readers, content);
-            // Where nobody holds a lock the list is empty.
+            // Without locks the list is empty.
             let problems =
                 if *file == "proc/locks" && content.trim_ascii().is_empty() { 0 } else { problems };
             let given = readers.iter().any(|it| of(row(it), &reading).len() < of(row(it), &tree.sound).len());
@@ -188,7 +188,7 @@ fn files_may_be_forbidden_or_directories_or_loops() {
     for (file, readers) in FILES {
         let (path, aside) = (tree.path(file), tree.path("aside"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-        // The superuser reads it all the same.
+        // Root can read it nevertheless.
         tree.check_read(file, readers);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
 

@@ -1,5 +1,5 @@
-//! Traces on their way out of the process: 10,000 ticks beside endpoints that refuse, hang, garble or accept everything.
-//! `tests/live/test_otlp.py` checks what is sent with a real collector.
+//! Export of traces: 10,000 ticks with endpoints that refuse, hang, answer malformed data or accept everything.
+//! `tests/live/test_otlp.py` checks the exported data with a real collector.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use hostnorm::telemetry::traced;
 const SPANS: u64 = 5;
 const TICKS: u64 = 10_000;
 
-/// What a collector does with one connection.
+/// How a collector handles one connection.
 type Act = fn(&mut TcpStream);
 
 /// A collector on loopback; its URL.
@@ -29,7 +29,7 @@ fn collector(act: Act) -> String {
     url
 }
 
-/// One request with its body; nothing at the end of the connection.
+/// Reads one request with its body; `None` at the end of the connection.
 fn request(stream: &mut TcpStream) -> Option<()> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
@@ -70,9 +70,9 @@ fn start(url: String, protocol: Protocol) -> TracePipeline {
     otlp_traces::start(&settings).unwrap().unwrap()
 }
 
-/// The spans of a tick, as the sampler makes them.
+/// The spans of a tick, as the sampler creates them.
 fn tick(number: u64) -> Option<String> {
-    // The name of the program is where its own spans come from.
+    // The target is that of the program's own spans.
     let span = tracing::info_span!(target: "hostnorm::test", parent: None, "tick", number);
     let _within = span.enter();
     for _ in 1..SPANS {
@@ -85,14 +85,14 @@ fn seen(outcomes: &SpanCounts) -> u64 {
     outcomes.sent() + outcomes.failed() + outcomes.dropped()
 }
 
-/// 10,000 ticks, then until everything that was sent, refused or dropped is counted.
+/// 10,000 ticks, until every span is counted as sent, failed or dropped.
 fn check(act: Act, protocol: Protocol, arrives: bool) {
     let traces = start(collector(act), protocol);
     let outcomes: Arc<SpanCounts> = traces.outcomes();
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
         for number in 0..TICKS {
             assert!(tick(number).is_some(), "each tick has a trace");
-            // What takes everything is not to be outrun; nothing else is waited for.
+            // Do not outrun a collector that accepts everything; never wait otherwise.
             while arrives && number * SPANS > seen(&outcomes) + 500 {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -105,7 +105,7 @@ fn check(act: Act, protocol: Protocol, arrives: bool) {
         assert_eq!((outcomes.sent(), outcomes.dropped()), (TICKS * SPANS, 0), "{outcomes:?}");
     } else {
         assert_eq!(outcomes.sent(), 0, "{outcomes:?}");
-        // Shutdown leaves at most a full queue behind.
+        // Shutdown loses at most a full queue.
         assert!(counted + 1000 >= TICKS * SPANS, "the queue is bounded: {outcomes:?}");
     }
 }
@@ -124,7 +124,7 @@ fn a_collector_that_takes_nothing_costs_its_spans_and_nothing_else() {
     }
 }
 
-/// The SDK's processor counts what it drops for itself alone.
+/// The SDK's processor does not expose the number of spans that it drops.
 #[test]
 fn each_dropped_span_is_counted() {
     for queue in [1, 10, 600] {
@@ -147,7 +147,8 @@ fn each_dropped_span_is_counted() {
     }
 }
 
-/// The gRPC exporter limits requests and waits for a connection as long as the kernel tries, two minutes on Linux.
+/// The gRPC exporter's timeout covers requests only; a connection attempt takes as long as in the kernel, two minutes
+/// on Linux.
 #[cfg(target_os = "linux")]
 #[test]
 fn connecting_counts_towards_the_time_limit() {
@@ -157,7 +158,7 @@ fn connecting_counts_towards_the_time_limit() {
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
-    // The kernel ignores connections as soon as those that nobody accepts fill its queue.
+    // The kernel ignores connections once unaccepted ones fill its queue.
     let mut waiting = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
         waiting.push(stream);
@@ -185,7 +186,7 @@ fn without_an_endpoint_nothing_is_started() {
     assert_eq!(tick(0), None, "no trace without a collector");
 }
 
-/// The trace of a span whose request has this `traceparent`; `new` for one that begins here.
+/// The trace of a span whose request has this `traceparent`; `new` for a new trace.
 fn adopted(parent: &str) -> String {
     let traces = start(collector(takes), Protocol::Http);
     let mut headers = hyper::HeaderMap::new();
@@ -205,9 +206,9 @@ fn a_request_is_within_the_trace_that_it_names() {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for (parent, expect) in [
         (format!("00-{trace}-00f067aa0ba902b7-01"), trace),
-        // Not recorded by who asks, so not here.
+        // The parent is not recorded, so this span is not, either.
         (format!("00-{trace}-00f067aa0ba902b7-00"), "none"),
-        // What is no trace is passed over.
+        // An invalid trace context is ignored.
         (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), "new"),
         (format!("00-{trace}-00f067aa0ba902b7"), "new"),
         (format!("ff-{trace}-00f067aa0ba902b7-01"), "new"),

@@ -7,7 +7,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the files in a folder and below it, sorted, without folders of builds and tools. A file stands for itself.
+/// The files below a directory, sorted, without build directories. For a file, the file itself.
 pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
         return vec![path.to_owned()];

@@ -1,7 +1,7 @@
-//! Each step of the pipeline agrees with the reference implementation on labeled servers' metrics.
+//! Each step of the pipeline agrees with the reference implementation on labeled metrics of servers.
 //!
-//! `tests/quality/parts.py` wrote what the reference finds, row by row; the forest is not here, as its random numbers
-//! differ (`tests/it/detection_forest.rs` compares it by its area under the curve).
+//! `tests/quality/parts.py` wrote the results of the reference, row by row. The forest is not included, because its
+//! random numbers differ (`tests/it/detection_forest.rs` compares its AUC).
 
 use std::path::Path;
 
@@ -13,10 +13,11 @@ use hostnorm::table::{Table, TableRow};
 use hostnorm::window::Point;
 
 const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
-/// How far a figure may be off, as a share of it, or of 1 where it is smaller.
+/// Relative tolerance; absolute below 1.
 const TOLERANCE: f64 = 1e-3;
 
-/// What is found in one row: top5, distance, novelty, the sums of |z| and of blame, the number of seasonal signals.
+/// The results for one row: top5, distance, novelty, the sums of |z| and of contributions, the number of seasonal
+/// signals.
 type Parts = [f64; 6];
 
 struct Pipeline {

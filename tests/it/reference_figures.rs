@@ -1,5 +1,5 @@
-//! The figures agree with those of the benchmark's own scorer, whose output for scores made from formulas is committed:
-//! for the excerpt under tests/quality, and for all sets where they lie beside the project.
+//! The metrics agree with those of the benchmark's own scorer, whose output for scores from formulas is committed: for
+//! the excerpt in tests/quality, and for all sets if they are next to the project.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use hostnorm::evaluate::{Evaluation, Figures, figures, period};
 use lzma_rust2::XzReader;
 use serde_json::Value;
 
-/// How far figures may be apart, as a share where they are above 1.
+/// Relative tolerance above 1.
 const TOLERANCE: f64 = 1e-6;
 
-/// The limit of the figures named `threshold_`, as in tests/quality/expected.py.
+/// The threshold of the metrics named `threshold_`, as in tests/quality/expected.py.
 const LIMIT: f64 = 0.5;
 
 /// Marsaglia's xorshift64 (2003).
@@ -65,14 +65,14 @@ fn excerpt() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality")
 }
 
-/// The folder of all sets.
+/// The directory with all sets.
 fn whole() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/quality");
     let dir = std::env::var_os("QUALITY_DATA").map_or_else(beside, PathBuf::from);
     dir.join("manifest.json").exists().then_some(dir)
 }
 
-/// Compares the figures of each recipe and set.
+/// Compares the metrics of each recipe and set.
 fn check(dir: &Path, expected: &Path) {
     let folder = SeriesFolder::open(dir).unwrap();
     let expected: Value = serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
@@ -88,7 +88,7 @@ fn check(dir: &Path, expected: &Path) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// A series with scores by a formula, the same as in tests/quality/expected.py.
+/// A series with scores from a formula, as in tests/quality/expected.py.
 fn series(folder: &SeriesFolder, entry: &FolderEntry, recipe: &str) -> hostnorm::evaluate::LabeledSeries {
     let labels = labels(&folder.labels(entry)).unwrap();
     let seed = 88_172_645_463_325_252 + 1000 * labels.len() as u64 + entry.vus_window.unwrap() as u64;
@@ -106,7 +106,7 @@ fn series(folder: &SeriesFolder, entry: &FolderEntry, recipe: &str) -> hostnorm:
     folder.series(entry, ScoreColumn { scores, top }, Path::new("formula")).unwrap()
 }
 
-/// Scores that come up three rows after an event began, smoothed; with many ties, or broken.
+/// Smoothed scores that rise three rows after the start of an event; with many ties, or malformed.
 fn drawn(labels: &[bool], recipe: &str, mut uniforms: Uniforms) -> Vec<f64> {
     let mut last = 0.0;
     let mut score = |row: usize| {
@@ -134,7 +134,7 @@ fn first_column(folder: &SeriesFolder, entry: &FolderEntry) -> Vec<f64> {
     text.lines().skip(1).map(|it| it.split(',').next().unwrap().parse().unwrap()).collect()
 }
 
-/// What differs from the expected figures of a set and its series.
+/// Differences from the expected metrics of a set and its series.
 fn differences(found: &Evaluation, expected: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     if !is_near(found.days, expected["days"].as_f64().unwrap()) {
@@ -149,7 +149,7 @@ fn differences(found: &Evaluation, expected: &Value) -> Vec<String> {
                 wrong.push(format!("{place} {name}: {found:?}, expected {value}"));
             }
         }
-        // Means of what the scorer does not print are of no interest here.
+        // Means that the scorer does not print are not compared.
         let own =
             |name: &str| place == "all" && (name.starts_with("threshold_") || name.starts_with("best_"));
         for (name, value) in found.iter().filter(|(name, _)| !own(name) && !expected.contains_key(*name)) {

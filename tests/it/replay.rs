@@ -1,4 +1,4 @@
-//! `hostnorm replay` from outside: what it writes, what it says of tables that are wrong, and how it exits.
+//! `hostnorm replay` from outside: its output, errors for invalid tables, and exit codes.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -10,7 +10,7 @@ use hostnorm::config::Config;
 use hostnorm::replay::Replay;
 use hostnorm::table::{Table, TableRow};
 
-/// Runs the program in this directory; `input.csv` is its standard input, if it is there.
+/// Runs the program in this directory, with `input.csv` as standard input if it exists.
 fn run(dir: &Path, args: &str) -> Output {
     let stdin = std::fs::File::open(dir.join("input.csv")).map_or_else(|_| Stdio::null(), Stdio::from);
     let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
@@ -27,7 +27,7 @@ fn dir(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     dir
 }
 
-/// What is written of this history and input, which are sound.
+/// The output for a valid history and input.
 fn scores(history: &str, input: &str, args: &str) -> String {
     let dir = dir(&[("history.csv", history.as_bytes()), ("input.csv", input.as_bytes())]);
     let output = run(dir.path(), &format!("--history history.csv --input input.csv {args}"));
@@ -36,7 +36,7 @@ fn scores(history: &str, input: &str, args: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// So many rows of the labeled set of application servers, without and with the rows before.
+/// This many rows of the labeled set of application servers, without and with the preceding rows.
 fn asd(rows: usize) -> (String, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality/data/asd-omi-1.train.csv.xz");
     let mut text = String::new();
@@ -47,7 +47,7 @@ fn asd(rows: usize) -> (String, String) {
     (part(&lines[..rows]), part(&lines[rows..]))
 }
 
-/// A sound table of minutes from this one on, two signals.
+/// A valid table of minutes from `first` on, with two signals.
 fn table(first: u64, rows: u64) -> String {
     let mut text = String::from("timestamp,cpu,memory\n");
     for idx in first..first + rows {
@@ -57,7 +57,7 @@ fn table(first: u64, rows: u64) -> String {
     text
 }
 
-/// The rows of a table, with a line for each changed.
+/// A table with one line replaced.
 fn changed(table: &str, line: usize, with: &str) -> String {
     table
         .lines()
@@ -148,7 +148,7 @@ fn without_a_history_the_first_rows_have_no_score() {
     assert_eq!((lines.len(), output.status.code()), (41, Some(0)));
 }
 
-/// Checks the exit code, the sentence, and how many whole rows were written before it.
+/// Checks the exit code, the error, and the number of complete rows before it.
 fn check_bad(history: Option<&str>, input: &str, args: &str, code: i32, sentence: &str, rows: Option<usize>) {
     let mut files = vec![("input.csv", input.as_bytes())];
     files.extend(history.map(|it| ("history.csv", it.as_bytes())));
@@ -195,7 +195,7 @@ fn a_bad_row_ends_it_and_the_rows_before_keep_their_scores() {
             None,
         );
     }
-    // A bad row is a bad row, in the history too.
+    // Invalid rows of the history are refused as well.
     check_bad(
         Some(&changed(&history, 50, "1795222080,x,1")),
         &input,
@@ -346,7 +346,7 @@ fn labels_give_figures_at_once() {
     let figures = String::from_utf8(output.stdout).unwrap();
     assert!(figures.contains("vus_pr") && figures.contains("threshold_recall"), "{figures}");
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
-    // They are those of evaluate, with the width of buffers by the rule.
+    // The metrics are those of evaluate, with the default width of buffers.
     let first: Vec<f64> =
         input.lines().skip(1).map(|it| it.split(',').nth(1).unwrap().parse().unwrap()).collect();
     let window = hostnorm::evaluate::period(&first).to_string();
@@ -360,7 +360,7 @@ fn labels_give_figures_at_once() {
         text.lines().skip(1).map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
     };
     assert_eq!(without_name(&figures), without_name(&String::from_utf8(asked.stdout).unwrap()));
-    // Where scores are on standard output, figures are not.
+    // If scores are on standard output, metrics are not.
     let output = run(files.path(), &format!("{args} --labels labels"));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), figures);
     assert_eq!(output.stdout, std::fs::read(files.path().join("scores.csv")).unwrap());

@@ -1,19 +1,20 @@
-//! What holds of replay whatever the rows are.
+//! Properties of replay for any rows.
 
 use hostnorm::commands::replay::settings;
 use hostnorm::config::Config;
 use hostnorm::replay::Replay;
 use proptest::prelude::*;
 
-/// A row: one cell a signal, nothing where it is missing.
+/// A row: one cell for each signal, `None` if missing.
 type Cells = Vec<Option<f64>>;
 
-/// Seconds between rows: so many that a forest is grown twice within the rows of these tests.
+/// Seconds between rows, large enough for two trainings within the rows of these tests.
 const OFTEN: f64 = 1_800.0;
-/// So few that no forest is grown: with its random numbers the order of signals matters a little.
+/// Seconds between rows, small enough for no training: with a forest's random numbers, the order of signals has a
+/// small effect.
 const NO_FOREST: f64 = 60.0;
 
-/// The score of each row, how odd its signals are, and whether there is an episode.
+/// The score of each row, the deviations of its signals, and whether there is an episode.
 fn replay(rows: &[Cells], every: f64) -> Vec<(Option<f64>, Vec<f64>, bool)> {
     let width = rows.first().map_or(0, Vec::len);
     let mut replay = Replay::new(vec![0.0; width], &settings(&Config::default().detection, every));
@@ -26,7 +27,7 @@ fn replay(rows: &[Cells], every: f64) -> Vec<(Option<f64>, Vec<f64>, bool)> {
     rows.iter().map(judge).collect()
 }
 
-/// Rows of the same width; the cells are what a measurement can be and what a broken one is.
+/// Rows of equal width, with valid and invalid measurements.
 fn any_rows(width: usize) -> impl Strategy<Value = Vec<Cells>> {
     let cell = prop_oneof![
         8 => (0.0..1.0).prop_map(Some),
@@ -39,7 +40,7 @@ fn any_rows(width: usize) -> impl Strategy<Value = Vec<Cells>> {
     prop::collection::vec(prop::collection::vec(cell, width), 1..120)
 }
 
-/// Rows as they are measured, of which the last few jump.
+/// Realistic rows, of which the last few jump.
 fn measured(width: usize) -> impl Strategy<Value = Vec<Cells>> {
     let row = prop::collection::vec((0.0..1.0).prop_map(Some), width);
     (prop::collection::vec(row, 60..200), 0..width, 1.0..50.0).prop_map(|(mut rows, signal, jump)| {

@@ -1,4 +1,4 @@
-//! The sampling loop, driven by commands: each gets its reply, whatever the state.
+//! The sampling loop, driven by commands: each gets its reply in any state.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use hostnorm::training;
 use crate::simulated_host::{SIGNALS, VALUE, readings};
 
 const EVERY: f64 = 60.0;
-/// The memory used, among the signals.
+/// Index of the signal for used memory.
 const MEMORY: usize = 5;
 
 /// A loop on its thread.
@@ -31,7 +31,7 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    /// One with no sources but what its engine knows.
+    /// Starts a loop without sources.
     fn start(durable: PersistentState, publish: impl FnMut(&Report) + Send + 'static) -> Self {
         Self::start_with(no_sources(), Duration::from_millis(20), durable, publish)
     }
@@ -68,7 +68,7 @@ impl Loop {
         runtime.block_on(self.control.send(command))
     }
 
-    /// The message of the reply, or the reason of the refusal behind its kind.
+    /// The message of the reply, or the kind and reason of the refusal.
     fn said(&self, command: ControlCommand) -> String {
         match self.send(command) {
             Ok(reply) => reply.message,
@@ -124,7 +124,7 @@ fn new() -> PersistentState {
     }
 }
 
-/// A host that is known for two days, all of them stored, and then uses all of its memory for an hour.
+/// A host that was stored for two days, and then uses all of its memory for an hour.
 fn anomalous(directory: &Path) -> PersistentState {
     let store = crate::store::open(directory);
     let mut durable =
@@ -139,7 +139,7 @@ fn anomalous(directory: &Path) -> PersistentState {
         *reading = changed;
     }
     for reading in history {
-        // The queue drops what comes faster than the store writes; enough is left to learn from.
+        // The queue drops readings that come faster than the store writes; enough remain.
         let report = durable.engine.step(reading);
         durable.store.append(&report);
     }
@@ -189,7 +189,7 @@ fn an_anomalous_host_replies_to_each_command() {
         ControlCommand::Promote { model: second.clone() },
         &format!("model {second} is now the current model"),
     );
-    // The model rests in the store, where it may not be yet.
+    // The inactive model is in the store, perhaps not yet.
     until("way back", || {
         it.said(ControlCommand::Rollback).contains(&format!("model {first} is now")).then_some(())
     });
@@ -201,7 +201,7 @@ fn an_anomalous_host_replies_to_each_command() {
     it.check(span, "forgotten: relearned from the remaining ");
     it.check(ControlCommand::Learn { on: false }, "learning is off");
     it.stop();
-    // All of it is there after a restart.
+    // Everything is restored after a restart.
     let (send, restored) = std::sync::mpsc::channel();
     let blank = || (new().engine, ModelRegistry::new(3_600.0).drop_models(true));
     let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
@@ -219,7 +219,7 @@ fn a_loop_that_ended_refuses() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let refused = runtime.block_on(control.send(ControlCommand::Status)).unwrap_err();
     assert_eq!(refused, CommandRefusal::Unavailable("the sampling loop has ended".into()));
-    // One that dies drops what waits for a reply.
+    // A loop that panics drops pending replies.
     let it = Loop::start(new(), |report| assert!(report.before.is_none(), "the second tick"));
     let refused = until("refusal", || it.send(ControlCommand::Status).err());
     assert!(matches!(refused, CommandRefusal::Unavailable(_)), "{refused:?}");

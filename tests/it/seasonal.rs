@@ -1,4 +1,4 @@
-//! The detector `seasonal` in the engine, driven from outside: it waits for two days, then knows night from noon.
+//! The detector `seasonal` in the engine: it waits for two days, then distinguishes night from noon.
 
 use hostnorm::detect::DETECTORS;
 use hostnorm::engine::{Engine, EngineSettings};
@@ -26,7 +26,7 @@ fn by_day(t: usize) -> f64 {
     0.4 - 0.3 * (std::f64::consts::TAU * t as f64 / DAY as f64).cos()
 }
 
-/// What the detector says after so many readings of an ordinary life and one of `last`.
+/// The output of the detector after this many normal readings and one of `last`.
 fn after(readings: usize, last: f64) -> Option<f64> {
     let settings = EngineSettings { interval: INTERVAL, window: 1, ..EngineSettings::default() };
     let mut engine = Engine::new(&SIGNALS, &settings);

@@ -1,4 +1,4 @@
-//! The self-test as a whole: a sound memory finds what is injected, a blind detector is named.
+//! The self-test as a whole: a healthy state detects injected faults, a blind detector is named.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ fn settings() -> ScorerSettings {
     }
 }
 
-/// The memory of a simulated machine after so many hours, with its forest, as the engine would hand it over.
+/// The state of a simulated machine after this many hours, with its forest, as the engine provides it.
 fn trial(seed: u64, hours: usize) -> SelftestInput {
     let shape = FeatureSpec::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let mut scorer = Scorer::new(&shape);
@@ -62,7 +62,7 @@ fn trial(seed: u64, hours: usize) -> SelftestInput {
     }
 }
 
-/// A forest of so many signals that never splits, as one that grew on rows that are all alike.
+/// A forest of this many signals that never splits, as if trained on equal rows.
 fn constant(width: usize) -> eif::ForestModel {
     let mut rows = FeatureRows::new(width);
     (0..300).for_each(|_| rows.push(&vec![0.0; width]));
@@ -71,7 +71,7 @@ fn constant(width: usize) -> eif::ForestModel {
     eif::ForestModel { forest: Arc::new(forest), threshold: 0.55 }
 }
 
-/// Runs a trial; equal trials and seeds give equal findings.
+/// Runs a self-test; equal inputs and seeds give equal results.
 fn check(trial: &SelftestInput) -> SelftestResult {
     let findings = trial.clone().run(7).unwrap();
     assert_eq!(trial.clone().run(7), Ok(findings.clone()));
@@ -123,7 +123,7 @@ fn what_cannot_be_told_is_not_told() {
     alarmed.settings.threshold = 1e-6;
     assert_eq!(alarmed.run(7), Err(Inconclusive::Alarm));
 
-    // Nothing moves, and nobody said what would matter.
+    // No signal varies, and none has a noise floor.
     let mut constant = sound;
     constant.scorer = Scorer::new(&FeatureSpec::plain(vec![0.0; WIDTH], 20_160.0));
     constant.columns.iter_mut().for_each(|it| *it = SignalColumn::named("a"));

@@ -1,5 +1,5 @@
-//! The simulated machine as a whole: does it behave as machines do, do its faults do what they say, is all of it
-//! written as asked.
+//! The simulated machine as a whole: it behaves like real machines, its faults have their documented effects, and its
+//! files are complete.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn place(name: &str) -> usize {
     COLUMNS.iter().position(|it| it.name == name).expect(name)
 }
 
-/// The values of each signal over so many minutes.
+/// The values of each signal over this many minutes.
 fn series(seed: u64, minutes: usize) -> Vec<Vec<f64>> {
     let mut machine = Machine::new(seed, 0.0, MINUTE);
     let mut series = vec![Vec::new(); WIDTH];
@@ -98,7 +98,7 @@ fn signals_go_together_or_alone() {
         assert!(of("disk_busy_ratio", "pressure_io_ratio") > 0.8);
         assert!(of("loopback_bytes_per_second", sent).abs() < 0.2);
         assert!(of("cpu_steal_ratio", sent).abs() < 0.1);
-        // Half of all pairs have little to do with each other, some much, as on published machines.
+        // Half of all pairs are hardly correlated, some strongly, as on published machines.
         let mut all = Vec::new();
         for (idx, a) in series.iter().enumerate() {
             all.extend(series[..idx].iter().map(|b| correlation(a, b).abs()));
@@ -160,7 +160,7 @@ fn each_fault_changes_what_it_says_and_nothing_else() {
     }
 }
 
-/// What makes each fault that fault.
+/// Checks the characteristics of each fault.
 fn check_shape(fault: Fault, signals: &[usize], rows: &[SimulatedRow], sound: &[SimulatedRow]) {
     let moved = |row: usize, signal: usize| {
         (rows[row].values[signal] - sound[row].values[signal]).abs()
@@ -236,7 +236,7 @@ proptest! {
         seed: u64, start in 0_u32.., every in 1.0..10_000.0, rows in 1_usize..600, faults in 0_usize..5,
     ) {
         let settings = SimulationSettings { every, rows, faults, start: f64::from(start), ..settings(seed) };
-        // Faults that do not fit are told; then the quiet machine is looked at.
+        // Faults that do not fit are refused; then the fault-free machine is checked.
         let simulation = Simulation::new(&settings)
             .unwrap_or_else(|_| Simulation::new(&SimulationSettings { faults: 0, ..settings.clone() }).unwrap());
         let mut count = 0;
@@ -316,13 +316,13 @@ fn files_are_as_asked() {
     assert!(simulate(dir.path(), line).status.success());
     let after = ["d.csv", "d.label", "d.interp", "h.csv"].map(|it| digest(read(it).as_bytes()));
     assert_eq!(before, after);
-    // A change of the machine changes these; then write the new ones here.
+    // A change of the simulation changes these; then update them.
     assert_eq!(after, DIGESTS, "{after:#x?}");
     assert!(simulate(dir.path(), &line.replace("--seed 1", "--seed 2")).status.success());
     assert_ne!(digest(read("d.csv").as_bytes()), after[0]);
 }
 
-/// Of rows, labels, causes and history in `files_are_as_asked`.
+/// Digests of rows, labels, causes and history in `files_are_as_asked`.
 const DIGESTS: [u64; 4] =
     [0x9072_e0b7_6952_b497, 0x946c_84e3_9fa4_33b1, 0x12c8_b09f_7023_d8f3, 0x6013_6881_f659_1728];
 

@@ -1,4 +1,4 @@
-//! The simulated machine as readings: a host with all of its signals, faults among them.
+//! The simulated machine as readings: a host with all of its signals and with faults.
 
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, SubjectKind, Timestamp};
@@ -33,7 +33,7 @@ macro_rules! signals {
 pub(crate) static SIGNALS: [Signal; WIDTH] =
     signals!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28);
 
-/// So many readings, `every` seconds apart, with faults after the first `history` of them.
+/// This many readings, `every` seconds apart, with faults after the first `history` of them.
 pub(crate) fn readings(seed: u64, every: f64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
     let kinds = Fault::ALL.to_vec();
     let settings = SimulationSettings { seed, start: 1.7e9, every, history, rows, faults, kinds };

@@ -1,5 +1,5 @@
-//! What was learned as bytes: an engine that goes on from a snapshot says what the first would have said, to the last
-//! bit, and nothing that is no snapshot does harm.
+//! Learned state as bytes: an engine restored from a snapshot gives the same results as the original, bit for bit, and
+//! invalid snapshots do no harm.
 
 use crate::simulated_host;
 
@@ -24,7 +24,7 @@ static BOOTED: Metric = Metric::gauge("booted_seconds_ago", "Time since boot");
 static CUES: &[GraceTrigger] =
     &[GraceTrigger { reason: GraceReason::Boot, last_seen: |_, now| now.host_values()?.get(&BOOTED) }];
 
-/// Readings with a boot each so many of them: all of a minute ago, so that most of its grace is still to come.
+/// Readings with a boot after this many, each a minute ago, so that most of its grace period is left.
 fn readings(seed: u64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
     let mut readings = simulated_host::readings(seed, EVERY, history, rows, faults);
     readings.iter_mut().step_by(400).for_each(|it| it.host().set(&BOOTED, 60.0));
@@ -45,14 +45,14 @@ fn engine() -> Engine {
     Engine::new(&SIGNALS, &settings()).with_cues(CUES)
 }
 
-/// A life under way: the engine, and the model that it judges by.
+/// A running engine, with its model.
 struct Life {
     engine: Engine,
     model: Option<TrainedModel>,
 }
 
 impl Life {
-    /// One reading, and what is due after it, for `others` as well.
+    /// One reading and the work due after it, for `others` as well.
     fn step(&mut self, reading: &Reading, others: &mut [&mut Engine]) -> Report {
         let report = self.engine.step(reading.clone());
         if let Some(set) = self.engine.due(SubjectKind::Host) {
@@ -78,7 +78,8 @@ impl Life {
     }
 }
 
-/// Five days with faults on all but the first; twins are made at the cuts and live for as many readings beside it.
+/// Five days with faults on all but the first; copies are restored at the cuts and run beside it for this many
+/// readings.
 fn check(seed: u64, cuts: &[usize], beside: usize) {
     let readings = readings(seed, 1_440, 4 * 1_440, 24);
     let mut life = Life { engine: engine(), model: None };
@@ -113,7 +114,7 @@ fn check(seed: u64, cuts: &[usize], beside: usize) {
 }
 
 fn check_seed(seed: u64) {
-    // Within the warm-up, where a boot is fresh, and all over.
+    // Within the warm-up, soon after a boot, and elsewhere.
     let cuts: Vec<usize> =
         (0..60).map(|it| it * 7).chain((0..100).map(|it| 401 + it * 67 + 13 * seed as usize)).collect();
     check(seed, &cuts, 90);
@@ -130,7 +131,7 @@ fn so_it_does_on_another_machine() {
     check_seed(1);
 }
 
-/// An engine that knows enough for scores, and the readings that follow.
+/// An engine with enough history for scores, and the following readings.
 fn known() -> (Engine, Vec<Reading>) {
     let mut readings = readings(7, 1_440, 1_440, 6);
     let rest = readings.split_off(2_000);
@@ -158,7 +159,7 @@ fn another_version_other_signals_and_other_settings_are_told() {
     let mut other = engine();
     assert_eq!(other.restore(&snapshot[1..]), Err(SnapshotMismatch::Corrupt));
     assert_eq!(other.restore(&[]).unwrap_err().to_string(), "the snapshot is corrupt");
-    // How it is judged may change.
+    // Settings of scoring may change.
     let limit = EngineSettings { score_hold: 5.0, anomaly_weight: 0.5, ..settings() };
     assert_eq!(Engine::new(&SIGNALS, &limit).restore(&snapshot), Ok(()));
 }
@@ -172,10 +173,10 @@ fn whatever_is_in_a_snapshot_does_no_harm() {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         end in prop::option::of(any::<prop::sample::Index>()),
     )| {
-        // With a mark and a digest that are right, as nobody but somebody who means it would make them.
+        // With a valid magic number and digest, as only a deliberate change would have.
         let mut content = snapshot[12..].to_vec();
         for (place, byte) in changes {
-            // Most of the bytes are values; half of the changes go to the front, where lengths and names are.
+            // Most of the bytes are values; half of the changes go to the front, with lengths and names.
             let end = if byte % 2 == 0 { content.len() } else { 2_000 };
             content[place.index(end)] = byte;
         }

@@ -1,4 +1,4 @@
-//! Sources read a captured tree of a real machine; what they give is compared as text.
+//! Sources read a captured tree of a real machine; their values are compared as text.
 
 use crate::captured_tree;
 
@@ -18,7 +18,7 @@ fn settings(tree: &Path) -> SourceSettings {
     SourceSettings { roots, deploy_marker: "/proc/uptime".into(), ..SourceSettings::default() }
 }
 
-/// Reads until the filesystems have answered, which is at once unless the machine is very busy.
+/// Reads until the filesystems have answered, usually at once.
 fn read(sources: &mut Sources) -> Reading {
     loop {
         let reading = sources.read_all(Timestamp(0.0));
@@ -39,7 +39,7 @@ fn line(sample: &Sample) -> String {
     format!("{}{{{}}} {}\n", sample.metric, labels.join(","), sample.value)
 }
 
-/// Values of the machine that runs the test, wherever the roots are.
+/// Values of the machine that runs the test, regardless of the roots.
 fn is_real(name: &str) -> bool {
     let filesystem = ["size_bytes", "free_bytes", "available_bytes", "inodes", "inodes_free"];
     name.starts_with("process_")
@@ -138,7 +138,7 @@ fn settings_are_checked_when_they_are_read() {
     }
 }
 
-/// The value of a signal when the text of some files changed within two seconds.
+/// Checks a signal after some files changed within two seconds.
 fn check(signal: &str, changes: &[(&str, &str, &str)], expected: f64) {
     let tree = tempfile::tempdir().unwrap();
     copy(&fixtures().join("proc"), &tree.path().join("proc"));
@@ -163,7 +163,7 @@ const CPU: (&str, &str) = ("stat", "cpu  212000 47072 33296 363299 1129 0 546 17
 
 #[test]
 fn shares_of_processor_time() {
-    // 100 ticks in programs, 20 in the kernel, 60 idle, 10 waiting for disks, 10 stolen.
+    // 100 ticks of user CPU time, 20 of system, 60 idle, 10 of I/O wait, 10 stolen.
     let changes = [(CPU.0, CPU.1, "cpu  212100 47072 33316 363359 1139 0 546 187 0 0")];
     check("cpu_busy_ratio", &changes, 0.65);
     check("cpu_user_ratio", &changes, 0.5);
@@ -238,7 +238,7 @@ fn a_device_that_came_has_no_rate_yet() {
 fn the_network_of_a_container_is_not_shown_for_the_hosts() {
     let dir = tempfile::tempdir().unwrap();
     copy(&fixtures(), dir.path());
-    // As on a node that hides process 1: what is left is the network of whoever reads.
+    // As on a node that hides process 1: only the network of hostnorm itself is left.
     fs::rename(dir.path().join("proc/1/net"), dir.path().join("proc/net")).unwrap();
     let mut sources = Sources::open(&settings(dir.path()), |it| ["network", "tcp"].contains(&it));
     let reading = sources.read_all(Timestamp(0.0));
@@ -256,7 +256,7 @@ fn package_lock(path: &str, lock: &str) -> Vec<(String, f64)> {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(&file, "").unwrap();
     let inode = fs::metadata(&file).unwrap().st_ino();
-    // The device is left open, as on filesystems that have none of their own.
+    // The device number is missing, as on filesystems without their own.
     fs::write(dir.path().join("proc/locks"), format!("7: {lock} 00:00:{inode} 0 EOF\n")).unwrap();
     let mut sources = Sources::open(&settings(dir.path()), |it| it == "context");
     let reading = sources.read_all(Timestamp(0.0));

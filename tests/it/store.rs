@@ -1,4 +1,4 @@
-//! What is written to the store is read from it, bit by bit. What may go wrong is in `store_faults.rs`.
+//! Data written to the store is read back bit by bit. Failures are in `store_faults.rs`.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -37,7 +37,7 @@ static BUSY: Signal = Signal {
 const START: f64 = 1_795_255_180.123_456;
 
 pub(crate) fn settings() -> StoreSettings {
-    // The readings are of a fixed day, which pruning must not find too old.
+    // The readings have a fixed date, which retention must not find too old.
     let ever = HumanDuration::days(36_500);
     StoreSettings {
         commit_interval: HumanDuration::millis(100),
@@ -46,7 +46,7 @@ pub(crate) fn settings() -> StoreSettings {
     }
 }
 
-/// A store that was opened, or failed to be.
+/// A store that is open, or failed to open.
 pub(crate) fn open(directory: &Path) -> Store {
     let (send, opened) = mpsc::channel();
     let restore = move |_: Result<&StoreReader, &StoreError>| {
@@ -58,7 +58,7 @@ pub(crate) fn open(directory: &Path) -> Store {
     store
 }
 
-/// A reading whose devices come and go, with values of all sorts.
+/// A reading whose devices come and go, with values of all kinds.
 fn reading(t: u32) -> Reading {
     let mut reading = Reading::new(Timestamp(START + f64::from(t) * 1.000_1));
     let host = reading.host();
@@ -76,7 +76,7 @@ pub(crate) fn report(t: u32) -> Report {
     Report { reading: Arc::new(reading(t)), ..Report::default() }
 }
 
-/// The reading as it comes back: without the metric that is not known.
+/// The reading as it is read back: without the unknown metric.
 pub(crate) fn known(t: u32) -> Reading {
     let mut reading = reading(t);
     for values in reading.subjects.values_mut() {
@@ -119,7 +119,7 @@ pub(crate) fn value(store: &Store, name: &str) -> Option<f64> {
 fn readings_come_back_bit_by_bit() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
-    // Two minutes and a half, committed in between, the last minute with the end.
+    // Two and a half minutes, committed in between, the last minute at the end.
     for t in 0..150 {
         store.append(&report(t));
         if t % 40 == 39 {
@@ -155,7 +155,7 @@ fn what_another_process_left_is_gone_on_with() {
     assert_eq!(readings(directory.path(), TimeRange::ALL).0, (0..15).map(known).collect::<Vec<_>>());
 }
 
-/// A tick of the host with this score; in an episode since its beginning, where there is one.
+/// A tick of the host with this score, inside an episode if `since` is given.
 fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> Report {
     let contribution = Contribution { signal: &BUSY, direction: Direction::High, value: score };
     let opinion = ScoreDetails {
@@ -319,7 +319,7 @@ fn a_state_of_a_subject_that_left_is_found_when_it_returns() {
     assert_eq!(reader.subject_state(SubjectKind::Container, "web").unwrap(), Some(state("web", 2.0, 20)));
     assert_eq!(reader.subject_state(SubjectKind::Container, "large").unwrap(), None);
     assert_eq!(reader.subject_state(SubjectKind::Log, "web").unwrap(), None);
-    // The oldest goes when there are too many.
+    // Beyond the maximum, the oldest is removed.
     for number in 0..SUBJECT_STATES_MAX {
         let entry = || StoreEntry::SubjectState(state(&number.to_string(), 10.0 + number as f64, 1));
         until("room in the queue", || store.put(entry()));

@@ -1,4 +1,4 @@
-//! Commands that look into a store, as users run them.
+//! Commands that read a store, as users run them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn metric(name: &str) -> &'static Metric {
     sources::metrics().find(|it| it.name == name).unwrap()
 }
 
-/// Values that are easily lost: many digits, tiny, huge, whole.
+/// Values that are easily lost: many digits, tiny, huge, integer.
 fn value(t: u32, device: u32) -> f64 {
     match (t + device) % 4 {
         0 => f64::from(t) / 3.0,

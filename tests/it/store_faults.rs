@@ -1,5 +1,5 @@
-//! What may go wrong with a store: files that are corrupt, foreign, replaced or open to others, and two processes. Readings
-//! go on, nothing that was stored is lost without a word, and what cannot be used is set aside.
+//! Failures of a store: files that are corrupt, foreign, replaced or open to others, and two processes. Readings
+//! continue, stored data is never lost silently, and unusable files are set aside.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use crate::store::{known, open, readings, report, settings, until, value};
 
-/// The number of stored readings; 0 where there is no store, or not yet.
+/// The number of stored readings; 0 without a store.
 fn count(directory: &Path) -> usize {
     let Ok(reader) = StoreReader::open(directory) else { return 0 };
     let mut count = 0;
@@ -29,7 +29,7 @@ fn append(store: &mut Store, range: std::ops::Range<u32>) {
     range.for_each(|t| store.append(&report(t)));
 }
 
-/// The files of databases that were set aside, by their paths.
+/// The files of databases that were set aside.
 fn set_aside(directory: &Path) -> Vec<PathBuf> {
     let paths = std::fs::read_dir(directory).unwrap().map(|it| it.unwrap().path());
     let mut found: Vec<PathBuf> = paths.filter(|it| it.to_string_lossy().contains(".aside-")).collect();
@@ -37,7 +37,7 @@ fn set_aside(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Copies of the files that a process leaves when it is killed.
+/// Copies of the files that a killed process leaves behind.
 fn killed(directory: &Path) -> tempfile::TempDir {
     let left = tempfile::tempdir().unwrap();
     for name in [FILE.to_owned(), format!("{FILE}-wal"), format!("{FILE}-shm")] {
@@ -46,7 +46,7 @@ fn killed(directory: &Path) -> tempfile::TempDir {
     left
 }
 
-/// What stands in the place of the database, and what happens to it.
+/// Checks a foreign file in place of the database, and whether it is set aside.
 fn check_foreign(content: &[u8], is_set_aside: bool) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(FILE);
@@ -175,7 +175,7 @@ fn a_log_without_a_valid_transaction_is_set_aside_and_the_database_kept_if_it_is
         let logs: Vec<_> = aside.iter().filter(|it| it.to_string_lossy().ends_with("-wal")).collect();
         assert!(std::fs::read(logs[0]).unwrap() == content, "{aside:?}");
     }
-    // With a database that is not sound by itself, or empty, nothing of it is used.
+    // With a database that is corrupt or empty, none of it is used.
     for spoil in [
         Box::new(|it: &Path| flip(it, 3 * 4096)) as Box<dyn Fn(&Path)>,
         Box::new(|it: &Path| std::fs::write(it, []).unwrap()),
@@ -213,7 +213,7 @@ fn a_store_that_is_removed_or_replaced_is_opened_again() {
     assert_eq!(readings(&path, TimeRange::ALL).0, (9..12).map(known).collect::<Vec<_>>());
 }
 
-/// All entries that replace what was learned before.
+/// All entries that replace learned state.
 fn learned(mark: u8) -> Vec<StoreEntry> {
     let (at, bytes) = (Timestamp(1.0), vec![mark; 10]);
     let model = ModelRow {
@@ -249,7 +249,7 @@ fn learned(mark: u8) -> Vec<StoreEntry> {
     ]
 }
 
-/// The marks of what was learned.
+/// The marks of the learned state.
 fn marks(directory: &Path) -> Option<[u8; 4]> {
     let reader = StoreReader::open(directory).ok()?;
     Some([
@@ -309,7 +309,7 @@ fn a_value_that_claims_to_be_huge_is_not_read() {
     let models: Vec<usize> = reader.models().unwrap().iter().map(|it| it.bytes.len()).collect();
     assert_eq!(models, [0, 10], "the other model can still be read");
     drop(reader);
-    // A text has no bound of its own: the row is an error, not a gigabyte.
+    // Texts have no limit of their own: such a row is an error, not a gigabyte.
     connection
         .execute(&format!("UPDATE models SET evaluation = zeroblob({size}) WHERE id = 'n'"), [])
         .unwrap();
@@ -339,7 +339,7 @@ mod unix {
         let files = [directory.join(FILE), directory.join(LOCK), wal];
         assert_eq!((mode(&directory), files.each_ref().map(|it| mode(it))), (0o700, [0o600; 3]));
         store.close();
-        // What an older hostnorm or a person left open is closed at the start, …
+        // Permissions left open by an older version or a person are restricted at the start, …
         let open_up = || {
             fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
             files[..2].iter().for_each(|it| fs::set_permissions(it, Permissions::from_mode(0o644)).unwrap());
@@ -347,7 +347,7 @@ mod unix {
         open_up();
         open(&directory).close();
         assert_eq!((mode(&directory), mode(&files[0]), mode(&files[1])), (0o700, 0o600, 0o600));
-        // … but not a directory that others use too.
+        // … but not those of a directory that others use, too.
         open_up();
         fs::write(directory.join("notes.txt"), "").unwrap();
         open(&directory).close();

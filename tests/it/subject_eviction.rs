@@ -1,4 +1,4 @@
-//! Subjects that come and go, through the loop and the store: evicted, stored, read beside the loop when they are back.
+//! Subjects that come and go, through the loop and the store: evicted, stored, and loaded by a job when they return.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use hostnorm::sources::{self, Source};
 use crate::sampler::{Loop, no_sources, until};
 use crate::subject_lifecycle::{CONTAINERS, container, reading};
 
-/// Gives the subjects that are here, at instants a second apart unless told otherwise.
+/// A source with the present subjects, by default a second apart.
 #[derive(Debug, Clone)]
 struct Synthetic(Arc<Mutex<State>>);
 
@@ -40,15 +40,15 @@ impl Source for Synthetic {
 }
 
 impl Synthetic {
-    /// The last hour, as what is older than it should be is not kept by the store.
+    /// The last hour, because the store deletes older readings.
     fn new() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let at = now.as_secs_f64() - 3_600.0;
         Self(Arc::new(Mutex::new(State { step: 0, at, pace: 1.0, here: Vec::new() })))
     }
 
-    /// Lets so many seconds pass between two readings. A minute of readings, for which the engine waits for a stored state
-    /// and warms up, takes 0.3 s here: too short for what is to be seen within it on a busy machine.
+    /// Sets the seconds between two readings. A minute of readings, for which the engine waits for a stored state and
+    /// warms up, takes 0.3 s here, which may be too short for a test on a busy machine.
     fn pace(&self, seconds: f64) {
         self.0.lock().unwrap().pace = seconds;
     }
@@ -70,13 +70,13 @@ fn start(directory: &Path, source: &Synthetic) -> Loop {
 }
 
 impl Loop {
-    /// Waits for a report of which this is true.
+    /// Waits for a report with this property.
     fn until<T>(&self, what: &str, mut of: impl FnMut(&Report) -> Option<T>) -> T {
         until(what, || self.newest().as_deref().and_then(&mut of))
     }
 }
 
-/// Subjects evicted and restored so far.
+/// Numbers of evicted and restored subjects so far.
 fn counts(report: &Report) -> [f64; 2] {
     ["hostnorm_subjects_evicted_total", "hostnorm_subjects_restored_total"].map(|name| {
         let of =
@@ -100,7 +100,7 @@ fn what_was_evicted_goes_on_after_a_restart() {
     source.set(std::slice::from_ref(&stays));
     it.until("eviction", |it| (counts(it) == [1.0, 0.0]).then_some(()));
     it.stop();
-    // Both are known in another process: the one that was evicted, and the one that was there to the end.
+    // Both are known in another process: the evicted one, and the one present at the end.
     source.set(std::slice::from_ref(&stays));
     source.pace(0.001);
     let it = start(directory.path(), &source);

@@ -1,4 +1,4 @@
-//! Subjects come and go: what they learned is handed out and given back, memory is bounded, nobody is left out unseen.
+//! Subjects come and go: their state is handed out and returned, memory is bounded, and excess subjects are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use hostnorm::training;
 static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
 
 const NAMES: [&str; WIDTH] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11"];
-/// As many signals as [`SUBJECT_BYTES_MAX`] is for.
+/// The number of signals for [`SUBJECT_BYTES_MAX`].
 const WIDTH: usize = 12;
 
 fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
@@ -52,14 +52,14 @@ fn number(subject: &Subject) -> usize {
     subject.name().rsplit('-').next().and_then(|it| it.parse().ok()).unwrap_or(0)
 }
 
-/// Noise within 0 and 1 that looks random and is the same each time.
+/// Deterministic noise between 0 and 1.
 fn noise(seed: usize) -> f64 {
     let mixed = (seed as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     ((mixed ^ (mixed >> 32)) >> 12) as f64 / (1_u64 << 52) as f64
 }
 
-/// What these subjects do at a step: each has a level of its own and noise.
+/// The values of these subjects at a step: each has its own level and noise.
 pub(crate) fn reading(step: usize, subjects: impl IntoIterator<Item = Subject>) -> Reading {
     let mut reading = Reading::new(Timestamp(1.7e9 + step as f64 * EVERY));
     for subject in subjects {
@@ -79,7 +79,7 @@ struct Driver {
     engine: Engine,
     step: usize,
     stored: BTreeMap<Subject, Vec<u8>>,
-    /// Subjects evicted in the last step, in the order in which they were.
+    /// Subjects evicted in the last step, in order.
     evicted: Vec<Subject>,
     returned: BTreeSet<Subject>,
 }
@@ -146,7 +146,7 @@ fn an_hour_of_churn_leaves_memory_flat_and_nobody_out() {
                 "{judged} judged"
             );
         }
-        // Half of those that stop are the oldest and half the newest, and a few of those that stopped come back.
+        // Half of those that stop are the oldest and half the newest, and a few of those that stopped return.
         present.drain(..REPLACED / 2);
         present.truncate(present.len() - REPLACED / 2);
         let back = if minute >= 10 { (0..5).map(|it| minute * 2 + it).collect() } else { Vec::new() };
@@ -178,14 +178,14 @@ fn a_subject_that_comes_back_goes_on_where_it_was() {
     for _ in 0..60 * MINUTE {
         driver.step([container(1), container(2), Subject::Host]);
     }
-    // Away for 20 minutes.
+    // Absent for 20 minutes.
     for step in 0..20 * MINUTE {
         driver.step([container(2), Subject::Host]);
         let stored = driver.stored.contains_key(&container(1));
         assert_eq!(stored, step as f64 * EVERY > 900.0 - EVERY, "after {step} steps");
     }
     assert_eq!(driver.census(), SubjectCounts { ready: 1, evicted: 1, ..SubjectCounts::default() });
-    // It is judged by what it knew as soon as its window is full: with the fourth reading from the one that asks.
+    // It is scored with its restored state as soon as its window is full: at the fourth reading from the request on.
     let ready: Vec<bool> = (0..5)
         .map(|_| driver.step([container(1), container(2), Subject::Host]))
         .map(|it| it.assessments.get(&container(1)).is_some_and(|it| it.ready && it.details.is_some()))
@@ -208,7 +208,7 @@ fn a_restart_and_another_engine_change_nothing_in_what_is_stored() {
     assert_eq!(again.engine.live().collect::<Vec<_>>(), [&Subject::Host]);
     again.step([container(1), container(2), Subject::Host]);
     assert_eq!(again.returned.len(), 2);
-    // What is of other signals, of another subject or garbled is refused, and the subject starts as a new one.
+    // A state of other signals, of another subject, or a corrupt one is refused, and the subject starts as a new one.
     let stored = again.stored[&container(1)].clone();
     let check = |mut other: Engine, subject: Subject, bytes: &[u8], expect: &str| {
         other.step(reading(0, [subject.clone()]));
@@ -238,7 +238,7 @@ fn without_an_answer_a_subject_starts_as_a_new_one() {
     };
     let waiting: Vec<bool> = (0..64).map(|it| waits(&mut engine, it)).collect();
     assert_eq!(waiting, [[true; 61].as_slice(), &[false; 3]].concat());
-    // An answer that comes too late is none.
+    // A late answer is ignored.
     engine.absent(&container(1));
     assert_eq!(engine.return_state(&container(1), b""), Ok(()));
 }
@@ -246,7 +246,7 @@ fn without_an_answer_a_subject_starts_as_a_new_one() {
 #[test]
 fn over_the_bound_the_least_recently_seen_goes_and_the_rest_is_counted() {
     let mut driver = Driver::new(engine());
-    // Three generations, each of which was last seen a minute after the one before.
+    // Three generations, each last seen a minute after the previous one.
     let third = SUBJECTS_MAX / 3;
     for generation in 0..3 {
         let from = (generation * third).min(SUBJECTS_MAX);
@@ -259,7 +259,8 @@ fn over_the_bound_the_least_recently_seen_goes_and_the_rest_is_counted() {
     driver.step((1_000..1_020).map(container));
     assert_eq!(driver.live(), SUBJECTS_MAX);
     assert_eq!(driver.evicted, (0..20).map(container).collect::<Vec<_>>(), "of the oldest generation");
-    // The newest generation, with as many new ones as there were others and some more: those are left out, and counted.
+    // The newest generation, with as many new ones as there were others and some more: those are not scored, and
+    // counted.
     let all: Vec<Subject> =
         (2 * third..SUBJECTS_MAX).chain(1_100..1_100 + 2 * third + 10).map(container).collect();
     let mut steps = 0;
@@ -274,7 +275,7 @@ fn over_the_bound_the_least_recently_seen_goes_and_the_rest_is_counted() {
     assert_eq!(report.assessments.len(), SUBJECTS_MAX);
     assert_eq!(driver.census().unscored - before.unscored, (all.len() - SUBJECTS_MAX) as u64);
     assert_eq!(driver.census().evicted, before.evicted, "nobody goes who is here, for another who is");
-    // The host is one of a kind: it gets in.
+    // The host is the only subject of its kind: it is admitted.
     let report = driver.step(all.into_iter().chain([Subject::Host]));
     assert!(report.assessments.contains_key(&Subject::Host));
     assert_eq!(driver.census().evicted, before.evicted + 1);
@@ -309,7 +310,7 @@ fn a_new_subject_borrows_until_it_knows_enough_itself() {
     assert!(judgement.ready && judgement.uses_kind_prior && opinion.score < 1.0, "{opinion:?}");
     assert!(judgement.signals.iter().all(|it| it.expected.is_some()));
     assert!(opinion.detectors.forest.is_some(), "the model of the kind");
-    // It gives way to its own knowledge, once and for all, and what is expected is then its own.
+    // Its own statistics replace the borrowed ones for good, and determine the expected values.
     let borrowed: Vec<bool> = judgements.iter().flatten().map(|it| it.uses_kind_prior).collect();
     let until = borrowed.iter().filter(|it| **it).count();
     assert!(
@@ -321,7 +322,7 @@ fn a_new_subject_borrows_until_it_knows_enough_itself() {
         let own = 0.35 + 0.2 * noise(7 * WIDTH + idx);
         assert!((state.expected.unwrap().value - own).abs() < 0.01, "{idx}: {state:?}, {own}");
     }
-    // Those that were there first never borrowed, and two are too few to borrow from.
+    // The first subjects never borrowed, and two are too few to borrow from.
     let mut few = Driver::new(engine());
     (0..60 * MINUTE).for_each(|_| drop(few.step([container(0), container(1)])));
     let alone = (0..6).map(|_| few.step([container(0), container(1), container(2)])).last().unwrap();
@@ -351,7 +352,7 @@ fn an_episode_ends_with_its_subject() {
 
 #[test]
 fn a_forest_is_trained_on_the_same_share_of_each_subject() {
-    // One of them lives for a day, the others for an hour of it.
+    // One of them exists for a day, the others for an hour of it.
     let mut driver = Driver::new(engine());
     let day = 24 * 60 * MINUTE;
     for step in 0..day {

@@ -1,4 +1,4 @@
-//! Tables of numbers: what is read of good and bad files, and that neither compression nor the size of blocks matters.
+//! Tables of numbers: valid and invalid files, independent of compression and block size.
 
 use std::fmt::Write as _;
 use std::io::{self, Cursor, Read, Write};
@@ -9,7 +9,7 @@ use hostnorm::table::{COLUMNS_MAX, LINE_BYTES_MAX, Table, TableError, TableRow};
 use lzma_rust2::{XzOptions, XzWriter};
 use proptest::prelude::*;
 
-/// Gives so many bytes at a time.
+/// Returns this many bytes at a time.
 struct Slow(Cursor<Vec<u8>>, usize);
 
 impl Read for Slow {
@@ -19,7 +19,7 @@ impl Read for Slow {
     }
 }
 
-/// Everything that is read of these bytes, in words: the names, the rows, the errors; it goes on after errors.
+/// The result of reading these bytes as text: names, rows, errors; it continues after errors.
 fn read(bytes: impl Into<Vec<u8>>, block: usize) -> Vec<String> {
     let mut table = match Table::of("t.csv", Slow(Cursor::new(bytes.into()), block)) {
         Ok(table) => table,
@@ -176,7 +176,7 @@ fn the_number_of_columns_has_a_bound() {
             assert!(told[3].contains("701 cells"), "{}", told[3]);
             assert!(told[4].starts_with("5: "), "{}", told[4]);
         } else {
-            // A header that is far too wide is not kept, so its timestamp counts as a signal.
+            // A header that is far too wide is not stored, so its timestamp counts as a signal.
             let count = if signals > COLUMNS_MAX + 1 { names.len() } else { signals };
             let expect = format!("t.csv, line 1: {count} columns of numbers; the maximum is 256");
             assert_eq!(told, [expect]);
@@ -246,7 +246,7 @@ fn a_missing_value_keeps_the_last_known() -> Result<(), TableError> {
     Ok(())
 }
 
-/// Text in which the characters that matter are common.
+/// Text in which significant characters are frequent.
 fn strange() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         4 => prop::sample::select(b",,\n\n\r\"0123456789.-e \xef\xbb\xbfan".to_vec()),

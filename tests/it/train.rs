@@ -1,4 +1,4 @@
-//! `hostnorm train --search` from outside: what it writes, what it says of histories that do not do, and how it exits.
+//! `hostnorm train --search` from outside: its output, errors for unsuitable histories, and exit codes.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn run(dir: &Path, args: &str) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// A directory with five quiet days of a simulated machine.
+/// A directory with five fault-free days of a simulated machine.
 fn machine() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (code, _, error) = run(dir.path(), "simulate --every 10m --for 5d --faults 0 --output h.csv");
@@ -39,12 +39,12 @@ fn a_search_is_a_table_and_a_settings_file() {
     assert!(words.ends_with("best.yaml has the settings.\n"), "{words}");
     assert_eq!(words.contains("keep them"), rows.contains("default, chosen"), "{table}");
 
-    // The best comes first, by what is chosen by.
+    // The best comes first, by the ranking value.
     let values: Vec<f64> =
         rows.lines().skip(1).map(|it| it.split_whitespace().nth(8).unwrap().parse().unwrap()).collect();
     assert!(values.is_sorted_by(|a, b| a >= b), "{values:?}");
 
-    // What is written is a settings file, with the settings of the row that is chosen.
+    // The output is a settings file with the settings of the chosen row.
     let (code, told, error) = run(dir.path(), "check --print --config.file best.yaml");
     assert_eq!((code, error.as_str()), (0, ""));
     let chosen = rows.lines().find(|it| it.contains("chosen")).unwrap();
@@ -52,12 +52,12 @@ fn a_search_is_a_table_and_a_settings_file() {
         ["trees", "sample_size", "half_life", "smoothing"].iter().zip(chosen.split_whitespace())
     {
         let line = told.lines().map(str::trim_start).find(|it| it.starts_with(&format!("{key}: "))).unwrap();
-        // A number without a fraction is shown with one.
+        // An integer is shown with a fraction.
         let shown = line.replace(".0  #", "  #");
         assert!(shown.starts_with(&format!("{key}: {value}  # best.yaml")), "{line}");
     }
 
-    // Equal seeds give equal output, in any form.
+    // Equal seeds give equal output in any format.
     let file = std::fs::read_to_string(dir.path().join("best.yaml")).unwrap();
     let (code, json, _) = search("--output best.yaml --format json");
     assert_eq!((code, std::fs::read_to_string(dir.path().join("best.yaml")).unwrap()), (0, file));

@@ -1,10 +1,10 @@
-//! `hostnorm validate` from outside: what it says of good and bad files, and how it exits.
+//! `hostnorm validate` from outside: reports on valid and invalid files, and exit codes.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-/// Runs the program in a directory of its own with the file `t.csv` in it, which is its standard input too.
+/// Runs the program in its own directory with the file `t.csv`, which is also its standard input.
 fn run(bytes: &[u8], args: &str) -> Output {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.csv");
@@ -19,7 +19,7 @@ fn run(bytes: &[u8], args: &str) -> Output {
         .unwrap()
 }
 
-/// Checks the exit code and that the report has these sentences.
+/// Checks the exit code and that the report contains these sentences.
 fn check(bytes: impl AsRef<[u8]>, args: &str, code: i32, sentences: &[&str]) {
     let output = run(bytes.as_ref(), args);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -30,7 +30,7 @@ fn check(bytes: impl AsRef<[u8]>, args: &str, code: i32, sentences: &[&str]) {
     }
 }
 
-/// A sound table: minutes of two signals, with `change` made to each row.
+/// A valid table: minutes of two signals, with `change` applied to each row.
 fn table(rows: u64, mut change: impl FnMut(u64, &mut Vec<String>)) -> String {
     let mut text = String::from("timestamp,cpu,memory\n");
     for idx in 0..rows {

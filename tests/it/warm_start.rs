@@ -1,4 +1,4 @@
-//! From stored points to what is known: an engine that was warmed judges as the one that lived through the readings.
+//! Learned state from stored points: a warmed engine scores like the original.
 
 use crate::simulated_host;
 
@@ -19,7 +19,7 @@ fn settings(every: f64) -> EngineSettings {
     EngineSettings { interval: every, window: 1, warmup: 3_600.0, ..EngineSettings::default() }
 }
 
-/// What a store would have kept of this judgement, each of whose readings is a whole point.
+/// The stored form of this assessment, for readings that are each a whole point.
 fn past(at: Timestamp, judgement: &Assessment, kept: &mut Point) -> ScorerHistory {
     let mut missing = vec![true; WIDTH];
     for state in &judgement.signals {
@@ -31,7 +31,7 @@ fn past(at: Timestamp, judgement: &Assessment, kept: &mut Point) -> ScorerHistor
     ScorerHistory { point, in_anomaly: judgement.episode.is_some(), weight: 1.0, score }
 }
 
-/// A life, what was stored of it, and an engine that knows it from there.
+/// Runs an engine; returns it, its stored points, and an engine warmed with them.
 fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<ScorerHistory>, Engine) {
     let mut live = Engine::new(&SIGNALS, &settings(every));
     let (mut points, mut kept) = (Vec::new(), Point::unknown(WIDTH));
@@ -63,7 +63,7 @@ fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<ScorerHistory>, Engine
     (live, points, warm)
 }
 
-/// How far the scores of both are apart, on average and at most.
+/// Checks the mean and the largest difference of the scores.
 fn check(every: f64, days: usize, faults: usize, [mean_max, most_max]: [f64; 2]) {
     let day = (86_400.0 / every) as usize;
     let mut history = readings(3, every, (days - 1) * day, 2 * day, faults);
@@ -74,7 +74,7 @@ fn check(every: f64, days: usize, faults: usize, [mean_max, most_max]: [f64; 2])
         let [one, other] = [&mut live, &mut warm]
             .map(|it| it.step(reading.clone()).assessments.remove(&Subject::Host).unwrap());
         let (one, other) = (one.details.unwrap().momentary, other.details.unwrap().momentary);
-        // What the last reading left in the smoothed score of the one is not known to the other.
+        // The smoothed score of the last reading is unknown to the warmed engine.
         if idx >= 10 {
             sum += (one - other).abs();
             most = most.max((one - other).abs());
@@ -86,9 +86,9 @@ fn check(every: f64, days: usize, faults: usize, [mean_max, most_max]: [f64; 2])
 
 #[test]
 fn a_warmed_engine_judges_as_the_one_that_lived() {
-    // All of it is learned point by point.
+    // All points are learned.
     check(60.0, 5, 6, [0.001, 0.02]);
-    // Most of it is thinned.
+    // Most points are thinned.
     check(300.0, 40, 2, [0.05, 0.3]);
 }
 
@@ -107,12 +107,12 @@ fn the_score_is_there_with_the_first_reading() {
         judged.map(|it| it.assessments[&Subject::Host].details.is_some()).collect::<Vec<_>>()
     };
     assert_eq!(begun(0), [true; 5]);
-    // After a gap the last opinion stands as long as it is held, then a window has to be full.
+    // After a gap, the last score is exposed for as long as it is held, then a window must be full.
     assert_eq!(begun(2), [true; 5]);
     assert_eq!(begun(20), [false, true, true, true, true]);
 }
 
-/// What is expected of the memory used after two hours of a full one, told to lie in an episode or not.
+/// Expected value of used memory after two hours of full memory, marked as an episode or not.
 fn expected_after(odd: bool, points: &[ScorerHistory], rest: &[Reading]) -> f64 {
     let mut points = points.to_vec();
     let from = points.len() - 120;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::project_files::{files, root};
 
-/// Each row: the retired words, as they begin at a word and in lower case; and what to write instead.
+/// Each row: the retired words in lower case, matched at the start of a word; and the replacement.
 const RETIRED: &[(&str, &str)] = &[
     ("under way", "current, in progress"),
     ("is odd", "anomalous"),
@@ -39,7 +39,7 @@ const RETIRED: &[(&str, &str)] = &[
     ("has to be", "must be"),
 ];
 
-/// Files and directories that users read, beside the messages in `src`.
+/// Files and directories that users read, besides the messages in `src`.
 const READ_BY_USERS: &[&str] = &[
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -54,7 +54,7 @@ const READ_BY_USERS: &[&str] = &[
     "deploy",
 ];
 
-/// Kinds of files that hold text.
+/// Extensions of text files.
 const KINDS: &[&str] = &["md", "txt", "yaml", "yml", "json", "libsonnet"];
 
 #[test]
@@ -62,7 +62,7 @@ fn retired_words_are_gone_from_what_users_read() {
     let mut found = Vec::new();
     for path in READ_BY_USERS {
         for file in files(&root().join(path)) {
-            // Decision records quote what was decided against.
+            // Decision records quote rejected alternatives.
             let is_text = file.extension().is_some_and(|it| KINDS.iter().any(|kind| it == *kind));
             if is_text && !file.starts_with(root().join("docs/adr")) {
                 check(&file, &fs::read_to_string(&file).unwrap(), &mut found);
@@ -101,7 +101,7 @@ fn check(file: &Path, text: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The string literals of a source file, each on the line on which it stands; comments are left out.
+/// The string literals of a source file, each on its line; comments are left out.
 fn messages(code: &str) -> String {
     let mut text = String::new();
     let mut is_inside = false;

@@ -1,4 +1,4 @@
-//! An HTTP client of a few lines, which can misbehave.
+//! A small HTTP client that can misbehave.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use super::DEADLINE;
 
 pub(crate) struct Client<S = TcpStream> {
     pub(crate) stream: S,
-    /// Read and not yet looked at: answers to pipelined requests.
+    /// Received bytes that are not consumed: responses to pipelined requests.
     buffer: Vec<u8>,
 }
 
@@ -69,7 +69,7 @@ impl<S: Read + Write> Client<S> {
         self.answer(true).expect("an answer")
     }
 
-    /// The next answer; nothing when the server ends the connection instead.
+    /// The next response; `None` if the server closes the connection instead.
     pub(crate) fn answer(&mut self, has_body: bool) -> Option<Answer> {
         let end = loop {
             match self.buffer.windows(4).position(|it| it == b"\r\n\r\n") {
@@ -89,7 +89,7 @@ impl<S: Read + Write> Client<S> {
         Some(answer)
     }
 
-    /// Reads some more; false at the end.
+    /// Reads more; returns false at the end.
     pub(crate) fn fill(&mut self) -> bool {
         let mut chunk = vec![0; 64 * 1024];
         match self.stream.read(&mut chunk) {

@@ -202,7 +202,7 @@ fn the_client_tells_why_nobody_answers() {
     let locked = directory.path().join("locked.sock");
     let _listener = UnixListener::bind(&locked).unwrap();
     std::fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
-    // Root may connect all the same, and would wait for the response.
+    // Root can connect nevertheless, and would wait for the response.
     if UnixStream::connect(&locked).is_err() {
         let denied = http::send(&locked, &ControlCommand::Status).unwrap_err();
         assert!(matches!(denied, ClientError::PermissionDenied(_)), "{denied}");

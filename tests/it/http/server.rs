@@ -1,4 +1,4 @@
-//! A server with pages of the test's making.
+//! A server with test pages.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(crate) struct Server {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) reports: watch::Sender<Option<Arc<Report>>>,
     pub(crate) counts: Arc<ServerCounters>,
-    /// The commands that arrived, and the outcome of the next ones; nothing while they get none.
+    /// The received commands, and the results of the next ones; `None` while they get no reply.
     pub(crate) commands: Arc<Mutex<Vec<ControlCommand>>>,
     pub(crate) outcome: Arc<Mutex<Option<CommandResult>>>,
     pub(crate) stop: oneshot::Sender<()>,
@@ -133,7 +133,7 @@ impl Server {
         self.directory.path().join("control.sock")
     }
 
-    /// Connections that were closed to make room.
+    /// Connections closed to make room.
     pub(crate) fn dropped(&self) -> u64 {
         self.counts.dropped.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
-//! No import circles: neighbors in the tree of modules do not use each other, not even in a roundabout way.
+//! There are no circular imports: siblings in the tree of modules do not use each other, even indirectly.
 //!
-//! A module and its children are one unit to the outside, so a child may use what its parent defines. Names that a module
-//! passes on with `use` lead to where they are defined.
+//! A module and its children are one unit to the outside, so a child may use definitions of its parent. Re-exported
+//! names are followed to their definition.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +12,14 @@ use super::{rust_files, src};
 /// The names of a module from the root of the crate.
 type Module = Vec<String>;
 
-/// Modules whose children may still use each other in a circle, and modules whose children use nothing of their parent.
+/// Modules whose children may still have circular imports, and modules whose children use nothing of their parent.
 const CIRCULAR: &[&str] = &["config", "detect", "engine", "http"];
 const ONE_WAY: &[&str] = &["store"];
 
 struct Sources {
     /// Code without comments and unit tests.
     code: BTreeMap<Module, String>,
-    /// What a module passes on, by its last name.
+    /// Re-exports of a module, by last name.
     passed_on: BTreeMap<Module, BTreeMap<String, Module>>,
 }
 
@@ -79,7 +79,7 @@ fn expands_the_paths_of_a_use() {
     }
 }
 
-/// The way around the first circle that is found, with its beginning at both ends.
+/// The first circle found, with its start at both ends.
 fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let mut done = BTreeSet::new();
     edges.keys().find_map(|start| walk(edges, start, &mut Vec::new(), &mut done))
@@ -107,7 +107,7 @@ fn walk(
     None
 }
 
-/// The paths of a `use`, with groups written out and without new names.
+/// The paths of a `use`, with groups expanded and without renames.
 fn expanded(text: &str) -> Vec<String> {
     let text = text.trim();
     let Some((front, group)) = text.split_once('{') else {
@@ -153,7 +153,7 @@ impl Sources {
         sources
     }
 
-    /// The modules that this one names.
+    /// The modules that this one uses.
     fn used(&self, module: &Module) -> BTreeSet<Module> {
         let code = &self.code[module];
         let inline = Regex::new(r"\b(?:crate|super)(?:::\w+)+").unwrap();
@@ -165,7 +165,7 @@ impl Sources {
         used
     }
 
-    /// A path from the root of the crate; nothing for other crates.
+    /// A path from the root of the crate; `None` for other crates.
     fn absolute(&self, module: &Module, path: &str) -> Option<Module> {
         let mut base = module.clone();
         let mut parts: Vec<&str> = path.split("::").map(str::trim).filter(|it| *it != "self").collect();
