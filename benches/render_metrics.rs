@@ -26,6 +26,7 @@ static SIGNAL: Signal = Signal {
     help: "Share of memory in use",
     unit: SignalUnit::Ratio,
     floor: 0.05,
+    device: None,
     formula: |_| None,
 };
 

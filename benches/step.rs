@@ -24,6 +24,7 @@ macro_rules! signals {
         help: "A value",
         unit: SignalUnit::Count,
         floor: 0.1,
+        device: None,
         formula: |it| it.now.each(&VALUE).nth($idx).map(|it| it.value),
     }),*] };
 }

@@ -25,6 +25,7 @@ const fn signal(idx: usize) -> Signal {
         help: name,
         unit: SignalUnit::Count,
         floor,
+        device: None,
         formula: |_| None,
     }
 }

@@ -177,7 +177,7 @@ impl Engine {
     /// from the store.
     pub fn step(&mut self, now: Reading) -> Report {
         let left = self.update_subjects(&now);
-        let mut judgements = BTreeMap::new();
+        let mut assessments = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
         let held_back = grace.is_some_and(|it| it.is_active());
         for (subject, values) in &now.subjects {
@@ -187,14 +187,14 @@ impl Engine {
                     before.and_then(|before| ReadingPair::new(before, values, now.at.0 - self.before.at.0));
                 state.grace(held_back);
                 state.learning(self.learning);
-                let mut judgement = state.step(now.at, change, &self.settings);
-                state.describe(subject, &mut judgement);
-                judgements.insert(subject.clone(), judgement);
+                let mut assessment = state.step(now.at, change, &self.settings);
+                state.describe(subject, &mut assessment, change.as_ref());
+                assessments.insert(subject.clone(), assessment);
             }
         }
         let reading = Arc::new(now);
         self.before = Arc::clone(&reading);
-        Report { reading, assessments: judgements, departed: left, grace, ..Report::default() }
+        Report { reading, assessments, departed: left, grace, ..Report::default() }
     }
 
     /// Time of the newest reading.

@@ -7,7 +7,7 @@ use crate::detect::absence;
 use crate::duration::HumanDuration;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::{AbsentSignal, Assessment, Contribution, Episode, ExpectedValue, SignalState};
-use crate::signal::SignalUnit;
+use crate::signal::{ReadingPair, SignalUnit};
 
 /// Largest number of signals that a description names.
 pub const CAUSES_MAX: usize = 3;
@@ -25,19 +25,19 @@ pub struct NamedSignal<'a> {
 }
 
 /// The signals to name, largest deviation first, without those that lower the score.
-pub fn causes(judgement: &Assessment) -> Vec<NamedSignal<'_>> {
-    let causes = judgement.details.iter().flat_map(|it| &it.causes).filter(|it| it.value > 0.0);
+pub fn causes(assessment: &Assessment) -> Vec<NamedSignal<'_>> {
+    let causes = assessment.details.iter().flat_map(|it| &it.causes).filter(|it| it.value > 0.0);
     let known = causes.filter_map(|contribution| {
-        let state = judgement.signals.iter().find(|it| it.signal.name == contribution.signal.name)?;
+        let state = assessment.signals.iter().find(|it| it.signal.name == contribution.signal.name)?;
         Some(NamedSignal { contribution, state })
     });
     known.take(CAUSES_MAX).collect()
 }
 
 /// The description of the current episode: its subject and its anomalous signals, in at most [`DESCRIPTION_MAX`]
-/// bytes.
-pub fn describe(subject: &Subject, judgement: &Assessment) -> String {
-    shortened(format!("Anomaly on {}: {}", name(subject), blamed(judgement)))
+/// bytes. Signals of one device are named with it if the newest pair of readings is given.
+pub fn describe(subject: &Subject, assessment: &Assessment, change: Option<&ReadingPair<'_>>) -> String {
+    shortened(format!("Anomaly on {}: {}", name(subject), phrases(assessment, change)))
 }
 
 /// The log message for an episode that ended.
@@ -86,12 +86,12 @@ fn shortened(text: String) -> String {
     format!("{}{MARK}", words.trim_end_matches([',', ':']))
 }
 
-fn blamed(judgement: &Assessment) -> String {
+fn phrases(assessment: &Assessment, change: Option<&ReadingPair<'_>>) -> String {
     // Absent signals come first: their absence is more specific than a deviation, and needs none.
-    let absent = || judgement.absent.iter();
-    let present = causes(judgement).into_iter().map(|it| it.state);
+    let absent = || assessment.absent.iter();
+    let present = causes(assessment).into_iter().map(|it| it.state);
     let present = present.filter(|it| absent().all(|gone| gone.signal.name != it.signal.name));
-    let phrases = absent().map(ceased).chain(present.map(phrase));
+    let phrases = absent().map(ceased).chain(present.map(|it| phrase(it, change)));
     let phrases: Vec<_> = phrases.take(CAUSES_MAX).collect();
     match phrases.is_empty() {
         true => "no single signal stands out".into(),
@@ -112,10 +112,12 @@ fn ceased(absent: &AbsentSignal) -> String {
     }
 }
 
-/// For example "CPU usage 97 % (expected 3 %, range 0–9 %)".
-fn phrase(state: &SignalState) -> String {
+/// For example "fullest filesystem (/var) 97 % (expected 70 %, range 69–72 %)".
+fn phrase(state: &SignalState, change: Option<&ReadingPair<'_>>) -> String {
     let unit = state.signal.unit;
-    let value = format!("{} {}", state.signal.title, quantity(unit, state.value));
+    let device = state.signal.device.zip(change).and_then(|(device, change)| device(change));
+    let device = device.map_or_else(String::new, |it| format!(" ({it})"));
+    let value = format!("{}{device} {}", state.signal.title, quantity(unit, state.value));
     match &state.expected {
         None => value,
         Some(expected) => {
@@ -205,6 +207,8 @@ pub fn instant(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Metric;
+    use crate::reading::{Labels, Values};
     use crate::report::{Direction, ScoreDetails};
     use crate::signal::Signal;
 
@@ -214,29 +218,38 @@ mod tests {
     static BLOCKED: Signal = signal("blocked", "blocked tasks", SignalUnit::Count);
 
     const fn signal(name: &'static str, title: &'static str, unit: SignalUnit) -> Signal {
-        Signal { kind: SubjectKind::Host, name, title, help: "", unit, floor: 0.0, formula: |_| None }
+        Signal {
+            kind: SubjectKind::Host,
+            name,
+            title,
+            help: "",
+            unit,
+            floor: 0.0,
+            device: None,
+            formula: |_| None,
+        }
     }
 
     /// Each row: signal, contribution, value, and optionally expected value, lower and upper bound.
     type Row = (&'static Signal, f64, f64, Option<[f64; 3]>);
 
-    fn judgement(rows: &[Row]) -> Assessment {
-        let mut judgement = Assessment { details: Some(ScoreDetails::default()), ..Assessment::default() };
+    fn assessment(rows: &[Row]) -> Assessment {
+        let mut assessment = Assessment { details: Some(ScoreDetails::default()), ..Assessment::default() };
         for (signal, contribution, value, expected) in rows {
             let expected = expected.map(|[value, lower, upper]| ExpectedValue { value, lower, upper });
-            judgement.signals.push(SignalState { signal, value: *value, expected, drift: None });
+            assessment.signals.push(SignalState { signal, value: *value, expected, drift: None });
             let direction = Direction::High;
-            judgement.details.as_mut().unwrap().causes.push(Contribution {
+            assessment.details.as_mut().unwrap().causes.push(Contribution {
                 signal,
                 direction,
                 value: *contribution,
             });
         }
-        judgement
+        assessment
     }
 
     fn check(rows: &[Row], expect: &str) {
-        assert_eq!(describe(&Subject::Host, &judgement(rows)), expect);
+        assert_eq!(describe(&Subject::Host, &assessment(rows), None), expect);
     }
 
     #[test]
@@ -260,7 +273,7 @@ mod tests {
     #[test]
     fn what_ceased_is_said_first_and_once() {
         let absent = |signal, kind| AbsentSignal { signal, kind, seconds: 720.4, usual: 30.2 };
-        let mut found = judgement(&[(&BUSY, 1.5, 0.4, None), (&SWITCHES, 0.5, 0.0, None)]);
+        let mut found = assessment(&[(&BUSY, 1.5, 0.4, None), (&SWITCHES, 0.5, 0.0, None)]);
         found.absent = vec![
             absent(&BUSY, absence::AbsenceKind::FlatLine),
             absent(&RECEIVED, absence::AbsenceKind::Vanished),
@@ -268,11 +281,27 @@ mod tests {
         ];
         let expect = "Anomaly on host: CPU usage unchanged for 12m (usually changes every 30s), \
                       network received vanished 12m ago, blocked tasks stopped 12m ago";
-        assert_eq!(describe(&Subject::Host, &found), expect);
+        assert_eq!(describe(&Subject::Host, &found, None), expect);
         found.absent.truncate(1);
         let expect = "Anomaly on host: CPU usage unchanged for 12m (usually changes every 30s), \
                       context switches 0/s";
-        assert_eq!(describe(&Subject::Host, &found), expect);
+        assert_eq!(describe(&Subject::Host, &found, None), expect);
+    }
+
+    #[test]
+    fn a_signal_of_one_device_names_it() {
+        static FULLEST: Signal = Signal {
+            device: Some(|it| Some(&**it.now.iter().next()?.labels.values().first()?)),
+            ..signal("filesystem_used_ratio", "fullest filesystem", SignalUnit::Ratio)
+        };
+        static USED: Metric = Metric::gauge("used", "Used").by(&["mountpoint"]);
+        let mut values = Values::default();
+        values.set_by(&USED, &Labels::new(["/var"]), 0.95);
+        let change = ReadingPair::new(&values, &values, 1.0);
+        let found = assessment(&[(&FULLEST, 1.5, 0.95, Some([0.7, 0.65, 0.72])), (&BLOCKED, 1.0, 9.0, None)]);
+        let expect = "Anomaly on host: fullest filesystem (/var) 95 % (expected 70 %, range 65–72 %), \
+                      blocked tasks 9";
+        assert_eq!(describe(&Subject::Host, &found, change.as_ref()), expect);
     }
 
     #[test]
@@ -312,7 +341,7 @@ mod tests {
         for (length, ends) in [(470, "blocked tasks 1"), (476, "blocked…"), (600, "Anomaly on container…")]
         {
             let subject = Subject::Container("ä".repeat(length / 2).into());
-            let text = describe(&subject, &judgement(&[(&BLOCKED, 1.0, 1.0, None)]));
+            let text = describe(&subject, &assessment(&[(&BLOCKED, 1.0, 1.0, None)]), None);
             assert!(text.len() <= DESCRIPTION_MAX && text.ends_with(ends), "{} {text}", text.len());
         }
     }

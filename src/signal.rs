@@ -19,6 +19,9 @@ pub enum SignalUnit {
     Count,
 }
 
+/// Selects a device by its label value.
+pub type DeviceFn = for<'a> fn(&ReadingPair<'a>) -> Option<&'a str>;
+
 /// A formula over two readings.
 #[derive(Debug)]
 pub struct Signal {
@@ -34,6 +37,8 @@ pub struct Signal {
     pub unit: SignalUnit,
     /// Noise floor: a smaller distance from the expected value is never an anomaly; in the unit of the signal.
     pub floor: f64,
+    /// The device whose value this is, if the signal is that of one device: the mount point of the fullest filesystem.
+    pub device: Option<DeviceFn>,
     /// The formula; `None` if a value is missing or a counter was reset.
     pub formula: fn(&ReadingPair<'_>) -> Option<f64>,
 }
@@ -105,6 +110,11 @@ impl<'a> ReadingPair<'a> {
     pub fn rate_max(&self, counter: &'static Metric) -> Option<f64> {
         self.rates(counter).map(|(_, rate)| rate).reduce(f64::max)
     }
+}
+
+/// The device with the highest value, the first of equal ones.
+pub fn highest<'a>(values: impl Iterator<Item = (&'a str, f64)>) -> Option<(&'a str, f64)> {
+    values.reduce(|highest, it| if it.1 > highest.1 { it } else { highest })
 }
 
 /// `part / whole`, clamped to 0 and 1; `None` if the whole is 0.

@@ -227,6 +227,7 @@ mod tests {
             help: "",
             unit: SignalUnit::Count,
             floor: 0.0,
+            device: None,
             formula: of,
         }
     }

@@ -195,7 +195,16 @@ mod tests {
         [signal("a_ratio", SignalUnit::Ratio), signal("a_count", SignalUnit::Count)];
 
     const fn signal(name: &'static str, unit: SignalUnit) -> Signal {
-        Signal { kind: SubjectKind::Host, name, title: "", help: "", unit, floor: 0.0, formula: |_| None }
+        Signal {
+            kind: SubjectKind::Host,
+            name,
+            title: "",
+            help: "",
+            unit,
+            floor: 0.0,
+            device: None,
+            formula: |_| None,
+        }
     }
 
     fn check(values: &[(f64, f64)], expect: &str) {

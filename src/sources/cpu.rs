@@ -48,7 +48,16 @@ const fn ratio(
     help: &'static str,
     of: fn(&ReadingPair<'_>) -> Option<f64>,
 ) -> Signal {
-    Signal { kind: SubjectKind::Host, name, title, help, unit: SignalUnit::Ratio, floor: 0.08, formula: of }
+    Signal {
+        kind: SubjectKind::Host,
+        name,
+        title,
+        help,
+        unit: SignalUnit::Ratio,
+        floor: 0.08,
+        device: None,
+        formula: of,
+    }
 }
 
 /// Share of these modes in the elapsed time; `None` if the system reports none of them.

@@ -8,7 +8,7 @@ use super::kernel_file::KernelFile;
 use super::{Source, SourceError};
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind};
-use crate::signal::{ReadingPair, Signal, SignalUnit};
+use crate::signal::{ReadingPair, Signal, SignalUnit, highest};
 
 static READ: Metric = Metric::counter("hostnorm_disk_read_bytes_total", "Bytes read").by(&["device"]);
 static WRITTEN: Metric =
@@ -42,7 +42,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         // Log rotation or a package list update keeps a disk busy for four seconds of a window; a saturated disk is at
         // 1.
         floor: 0.15,
-        formula: |it| physical(it, &IO_TIME).map(|it| it.min(1.0)).reduce(f64::max),
+        device: Some(|it| Some(highest(physical(it, &IO_TIME))?.0)),
+        formula: |it| Some(highest(physical(it, &IO_TIME))?.1.min(1.0)),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -52,6 +53,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::BytesPerSecond,
         // 450 MB within a window; even a slow disk reads ten times as much when saturated.
         floor: 15e6,
+        device: None,
         formula: |it| sum(physical(it, &READ)),
     },
     Signal {
@@ -62,6 +64,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::BytesPerSecond,
         // As for reading.
         floor: 15e6,
+        device: None,
         formula: |it| sum(physical(it, &WRITTEN)),
     },
     Signal {
@@ -72,25 +75,26 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::PerSecond,
         // 15,000 small files within a window; spinning disks saturate below that, which shows as a busy disk.
         floor: 500.0,
+        device: None,
         formula: |it| sum(physical(it, &READS).chain(physical(it, &WRITES))),
     },
 ];
 
-fn sum(rates: impl Iterator<Item = f64>) -> Option<f64> {
-    rates.reduce(|sum, rate| sum + rate)
+fn sum<'a>(rates: impl Iterator<Item = (&'a str, f64)>) -> Option<f64> {
+    rates.map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
 }
 
 /// Rates of physical disks only: I/O through a mapper or an array is counted again by its disks, and that of a
 /// partition by its disk.
-fn physical(change: &ReadingPair<'_>, counter: &'static Metric) -> impl Iterator<Item = f64> {
+fn physical<'a>(change: &ReadingPair<'a>, counter: &'static Metric) -> impl Iterator<Item = (&'a str, f64)> {
     let mut whole = "";
     change.rates(counter).filter_map(move |(labels, rate)| {
-        let name = labels.values().first()?;
+        let name = &**labels.values().first()?;
         if is_virtual(name) || is_partition(whole, name) {
             return None;
         }
         whole = name;
-        Some(rate)
+        Some((name, rate))
     })
 }
 
@@ -202,6 +206,18 @@ mod tests {
         let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
         // sda, sdaa, mmcblk0, nvme0n1, nvme0n10.
         assert_eq!(sum(physical(&change, &READ)), Some(5.0));
+    }
+
+    #[test]
+    fn the_busiest_disk_is_named() {
+        let mut values = [Values::default(), Values::default()];
+        for (name, seconds) in [("sda", 0.25), ("sdb", 1.5), ("dm-0", 2.0)] {
+            values[0].set_by(&IO_TIME, &Labels::new([name]), 0.0);
+            values[1].set_by(&IO_TIME, &Labels::new([name]), seconds);
+        }
+        let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
+        assert_eq!((SIGNALS[0].formula)(&change), Some(1.0));
+        assert_eq!(SIGNALS[0].device.unwrap()(&change), Some("sdb"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{Source, SourceError, excerpt};
 use crate::clock;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, SubjectKind, Values};
-use crate::signal::{ReadingPair, Signal, SignalUnit, share};
+use crate::signal::{ReadingPair, Signal, SignalUnit, highest, share};
 
 const LABELS: &[&str] = &["device", "mountpoint", "fstype"];
 
@@ -55,7 +55,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         // A package upgrade or a day of logs on a small root.
         floor: 0.05,
         // Blocks reserved for root count as used, as in `df`.
-        formula: |it| fullest(it, &SIZE, &FREE, Some(&AVAILABLE)),
+        device: Some(|it| Some(fullest(it, &SIZE, &FREE, Some(&AVAILABLE))?.0)),
+        formula: |it| Some(fullest(it, &SIZE, &FREE, Some(&AVAILABLE))?.1),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -65,17 +66,18 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // Some 60,000 files on a small root filesystem.
         floor: 0.05,
-        formula: |it| fullest(it, &INODES, &INODES_FREE, None),
+        device: Some(|it| Some(fullest(it, &INODES, &INODES_FREE, None)?.0)),
+        formula: |it| Some(fullest(it, &INODES, &INODES_FREE, None)?.1),
     },
 ];
 
-/// The highest share in use, without read-only filesystems, which are full by nature.
-fn fullest(
-    change: &ReadingPair<'_>,
+/// The mount point and the share in use of the fullest filesystem, without read-only ones, which are full by nature.
+fn fullest<'a>(
+    change: &ReadingPair<'a>,
     whole: &'static Metric,
     free: &'static Metric,
     available: Option<&'static Metric>,
-) -> Option<f64> {
+) -> Option<(&'a str, f64)> {
     let used = change.now.each(whole).filter_map(|it| {
         let value = |metric| change.now.get_by(metric, &it.labels);
         if value(&READ_ONLY)? > 0.0 {
@@ -86,9 +88,9 @@ fn fullest(
             Some(available) => used + value(available)?,
             None => it.value,
         };
-        share(used, reachable)
+        Some((&**it.labels.values().get(1)?, share(used, reachable)?))
     });
-    used.reduce(f64::max)
+    highest(used)
 }
 
 /// Settings of the source `filesystem`.
@@ -258,7 +260,7 @@ fn ask(_: &Path) -> io::Result<FilesystemUsage> {
 mod tests {
     use super::*;
 
-    fn check(filesystems: &[(f64, f64, f64, bool)], expected: Option<f64>) {
+    fn check(filesystems: &[(f64, f64, f64, bool)], expected: Option<(&str, f64)>) {
         let mut values = Values::default();
         for (idx, (size, free, available, read_only)) in filesystems.iter().enumerate() {
             let labels = Labels::new(["d", format!("/{idx}").as_str(), "f"]);
@@ -272,15 +274,16 @@ mod tests {
             ShownMount { labels, read_only: *read_only, usage: Some(usage) }.set(&mut values);
         }
         let change = ReadingPair::new(&values, &values, 1.0).unwrap();
-        assert_eq!((SIGNALS[0].formula)(&change), expected);
+        assert_eq!((SIGNALS[0].formula)(&change), expected.map(|it| it.1));
+        assert_eq!(SIGNALS[0].device.unwrap()(&change), expected.map(|it| it.0));
         assert_eq!((SIGNALS[1].formula)(&change), None, "no inodes");
     }
 
     #[test]
     fn the_fullest_is_what_a_user_cannot_fill() {
         check(&[], None);
-        check(&[(100.0, 60.0, 40.0, false)], Some(0.5));
-        check(&[(100.0, 60.0, 40.0, false), (100.0, 10.0, 10.0, false)], Some(0.9));
+        check(&[(100.0, 60.0, 40.0, false)], Some(("/0", 0.5)));
+        check(&[(100.0, 60.0, 40.0, false), (100.0, 10.0, 10.0, false)], Some(("/1", 0.9)));
         check(&[(100.0, 0.0, 0.0, true), (0.0, 0.0, 0.0, false)], None);
     }
 

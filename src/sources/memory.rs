@@ -55,6 +55,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         help: "Share of memory not available to new programs",
         unit: SignalUnit::Ratio,
         floor: 0.05,
+        device: None,
         formula: |it| share(it.level(&USED)?, it.level(&TOTAL)?),
     },
     Signal {
@@ -64,6 +65,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         help: "Page faults per second, minor and major",
         unit: SignalUnit::PerSecond,
         floor: 20_000.0,
+        device: None,
         formula: |it| it.rate(&FAULTS),
     },
     Signal {
@@ -73,6 +75,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         help: "Major page faults per second, which read from disk",
         unit: SignalUnit::PerSecond,
         floor: 200.0,
+        device: None,
         formula: |it| it.rate(&MAJOR_FAULTS),
     },
     Signal {
@@ -82,6 +85,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         help: "Pages read from and written to swap per second",
         unit: SignalUnit::PerSecond,
         floor: 200.0,
+        device: None,
         formula: |it: &ReadingPair<'_>| Some(it.rate(&SWAP_IN)? + it.rate(&SWAP_OUT)?),
     },
 ];

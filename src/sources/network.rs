@@ -55,6 +55,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::BytesPerSecond,
         // 150 MB within a window: package lists and most packages are smaller.
         floor: 5e6,
+        device: None,
         formula: |it| physical(it, &[&RECEIVED]),
     },
     Signal {
@@ -65,6 +66,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::BytesPerSecond,
         // As for receiving.
         floor: 5e6,
+        device: None,
         formula: |it| physical(it, &[&SENT]),
     },
     Signal {
@@ -75,6 +77,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::PerSecond,
         // The number of packets at the floor of the bytes, with 1,000 bytes each.
         floor: 5_000.0,
+        device: None,
         formula: |it| physical(it, &[&RECEIVED_PACKETS, &SENT_PACKETS]),
     },
     Signal {
@@ -85,6 +88,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::PerSecond,
         // Devices drop packets that no program listens to, on busy segments a few per second.
         floor: 10.0,
+        device: None,
         formula: |it| physical(it, &[&RECEIVE_ERRORS, &RECEIVE_DROPS, &SEND_ERRORS, &SEND_DROPS]),
     },
     Signal {
@@ -95,6 +99,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::BytesPerSecond,
         // A local database backup within a window; a busy transfer has 1 GB per second.
         floor: 10e6,
+        device: None,
         formula: |it| {
             it.rates(&SENT)
                 .find(|(labels, _)| labels.values().first().is_some_and(|it| **it == *"lo"))

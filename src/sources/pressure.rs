@@ -54,6 +54,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // Two jobs that share a CPU for three seconds of a window are normal.
         floor: 0.10,
+        device: None,
         formula: |it| ratio_of(it, &CPU_WAITING),
     },
     Signal {
@@ -64,6 +65,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // A host with enough memory has no memory pressure.
         floor: 0.05,
+        device: None,
         formula: |it| ratio_of(it, &MEMORY_WAITING),
     },
     Signal {
@@ -74,6 +76,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // A package list update waits for two or three seconds of a window.
         floor: 0.15,
+        device: None,
         formula: |it| ratio_of(it, &IO_WAITING),
     },
 ];

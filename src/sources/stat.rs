@@ -33,6 +33,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Count,
         // Per CPU, so that it fits 2 and 64 of them: half of the CPUs, for a whole window.
         floor: 0.5,
+        device: None,
         formula: |it| it.level(&RUNNING_PER_CPU),
     },
     Signal {
@@ -43,6 +44,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Count,
         // One permanently waiting writer is a normal copy.
         floor: 1.0,
+        device: None,
         formula: |it| it.level(&BLOCKED),
     },
     Signal {
@@ -53,6 +55,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::PerSecond,
         // A cron job or a git command starts some hundred tasks; this is 1,500 within a window.
         floor: 50.0,
+        device: None,
         formula: |it| it.rate(&FORKS),
     },
     Signal {
@@ -63,6 +66,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::PerSecond,
         // An idle machine has 200 per second and CPU, or 13,000 on 64 CPUs; a storm on 2 CPUs has some 100,000.
         floor: 20_000.0,
+        device: None,
         formula: |it| it.rate(&SWITCHES),
     },
 ];

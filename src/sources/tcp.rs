@@ -32,6 +32,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Count,
         // A connection pool or a handful of browsers.
         floor: 100.0,
+        device: None,
         formula: |it| it.level(&ESTABLISHED),
     },
     Signal {
@@ -42,6 +43,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::PerSecond,
         // Downloads at full speed lose some dozens of segments per second.
         floor: 50.0,
+        device: None,
         formula: |it| it.rate(&RETRANSMITTED),
     },
 ];

@@ -155,6 +155,7 @@ mod tests {
         help: "",
         unit: SignalUnit::Ratio,
         floor: 0.05,
+        device: None,
         formula: |_| None,
     };
 

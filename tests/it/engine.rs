@@ -23,7 +23,7 @@ const fn signal(
     floor: f64,
     of: fn(&hostnorm::signal::ReadingPair<'_>) -> Option<f64>,
 ) -> Signal {
-    Signal { kind: SubjectKind::Host, name, title: name, help: name, unit, floor, formula: of }
+    Signal { kind: SubjectKind::Host, name, title: name, help: name, unit, floor, device: None, formula: of }
 }
 
 static SIGNALS: [Signal; 5] = [

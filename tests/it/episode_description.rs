@@ -34,6 +34,7 @@ const fn ratio(
         help: name,
         unit: SignalUnit::Ratio,
         floor: 0.05,
+        device: None,
         formula: of,
     }
 }

@@ -42,6 +42,7 @@ const fn signal(name: &'static str, title: &'static str) -> Signal {
         help: "A share",
         unit: SignalUnit::Ratio,
         floor: 0.05,
+        device: None,
         formula: |_| None,
     }
 }

@@ -156,6 +156,7 @@ const fn signal(name: &'static str, floor: f64) -> [Signal; 1] {
         help: name,
         unit: SignalUnit::Ratio,
         floor,
+        device: None,
         formula: |it| it.level(&BUSY),
     }]
 }

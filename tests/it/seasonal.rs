@@ -15,6 +15,7 @@ static SIGNALS: [Signal; 1] = [Signal {
     help: "busy",
     unit: SignalUnit::Ratio,
     floor: 0.02,
+    device: None,
     formula: |it| it.level(&BUSY),
 }];
 

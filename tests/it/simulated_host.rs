@@ -21,6 +21,7 @@ const fn signal(idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
         help: name,
         unit: SignalUnit::Count,
         floor,
+        device: None,
         formula: of,
     }
 }

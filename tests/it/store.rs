@@ -31,6 +31,7 @@ static BUSY: Signal = Signal {
     help: "",
     unit: SignalUnit::Ratio,
     floor: 0.05,
+    device: None,
     formula: |_| None,
 };
 

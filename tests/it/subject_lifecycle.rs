@@ -23,7 +23,16 @@ fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
 
 const fn signal(kind: SubjectKind, idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
     let name = NAMES[idx];
-    Signal { kind, name, title: name, help: name, unit: SignalUnit::Ratio, floor: 0.01, formula: of }
+    Signal {
+        kind,
+        name,
+        title: name,
+        help: name,
+        unit: SignalUnit::Ratio,
+        floor: 0.01,
+        device: None,
+        formula: of,
+    }
 }
 
 macro_rules! signals {

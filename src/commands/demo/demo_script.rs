@@ -71,7 +71,7 @@ impl DemoReading {
             memory: signal("memory_used_ratio"),
             score: judgement.details.as_ref().map(|it| it.score),
             anomalous: judgement.episode.is_some(),
-            words: judgement.episode.map(|_| episode_text::describe(host, judgement)),
+            words: judgement.episode.map(|_| episode_text::describe(host, judgement, None)),
             description: said,
             began: judgement.transition == Some(EpisodeTransition::Began),
             ..seen

@@ -4,23 +4,29 @@ use super::SubjectState;
 use crate::episode_text;
 use crate::reading::Subject;
 use crate::report::{Assessment, EpisodeTransition};
+use crate::signal::ReadingPair;
 
 impl SubjectState {
     /// Describes the episode at its start and whenever a renewal is due, and adds the description to the assessment.
     ///
     /// It is part of the state, not only of the report, so that a restart during an episode keeps it.
-    pub(in super::super) fn describe(&mut self, subject: &Subject, judgement: &mut Assessment) {
-        if judgement.episode.is_none() {
+    pub(in super::super) fn describe(
+        &mut self,
+        subject: &Subject,
+        assessment: &mut Assessment,
+        change: Option<&ReadingPair<'_>>,
+    ) {
+        if assessment.episode.is_none() {
             self.description = None;
-        } else if matches!(judgement.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed))
+        } else if matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed))
         {
-            let text = episode_text::describe(subject, judgement);
+            let text = episode_text::describe(subject, assessment, change);
             match self.description.as_deref() {
                 // An unchanged description is no transition.
-                Some(old) if old == text => judgement.transition = None,
+                Some(old) if old == text => assessment.transition = None,
                 _ => self.description = Some(text.into()),
             }
         }
-        judgement.description.clone_from(&self.description);
+        assessment.description.clone_from(&self.description);
     }
 }
