@@ -45,7 +45,7 @@ fn report() -> Report {
     }
     let expected = Some(ExpectedValue { value: 0.312_345_678_9, lower: 0.1, upper: 0.523_456_789 });
     let contribution = Contribution { signal: &SIGNAL, direction: Direction::High, value: 0.123_456_789 };
-    let opinion = ScoreDetails {
+    let details = ScoreDetails {
         score: 0.723_456_789,
         confidence: Some(0.75),
         detectors: PerDetector::default().map(|(): &()| Some(0.987_654_321)),
@@ -54,8 +54,8 @@ fn report() -> Report {
     };
     let signals =
         vec![SignalState { signal: &SIGNAL, value: 0.345_678_912_3, expected, drift: Some(0.5) }; 24];
-    let judgement = Assessment { details: Some(opinion), signals, ..Assessment::default() };
-    Report { reading: reading.into(), assessments: [(Subject::Host, judgement)].into(), ..Report::default() }
+    let assessment = Assessment { details: Some(details), signals, ..Assessment::default() };
+    Report { reading: reading.into(), assessments: [(Subject::Host, assessment)].into(), ..Report::default() }
 }
 
 fn encode(criterion: &mut Criterion) {

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_spent_comes_back_after_a_period() {
+    fn the_budget_recovers_after_a_period() {
         let mut ledger = BudgetLedger::new("2 per hour".parse().unwrap());
         let mut spent = Vec::new();
         for minute in 0..100 {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_number_of_stored_episodes_is_bounded() {
         let mut ledger = BudgetLedger::new("1 per month".parse().unwrap());
         (0..2 * BEGUN_MAX).for_each(|_| ledger.step(0.0, true));
         assert_eq!(ledger.spent(), Some(BEGUN_MAX as f64));
@@ -221,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_strange(text in ".*|[0-9]{0,30} per (day|week|y)") {
+        fn any_text_is_parsed_or_refused(text in ".*|[0-9]{0,30} per (day|week|y)") {
             let _ = text.parse::<Budget>();
         }
     }

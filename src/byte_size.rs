@@ -162,13 +162,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(bytes: u64) {
+        fn written_text_parses_to_the_same(bytes: u64) {
             let size = ByteSize { bytes };
             prop_assert_eq!(size.to_string().parse(), Ok(size));
         }
 
         #[test]
-        fn no_text_is_too_strange(text in ".*") {
+        fn any_text_is_parsed_or_refused(text in ".*") {
             let _ = text.parse::<ByteSize>();
         }
     }

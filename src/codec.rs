@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_is_what_is_opened() {
+    fn wrapped_content_opens_to_the_same() {
         for length in [0, 1, 7, 8, 9, 100] {
             let content: Vec<u8> = (0..length).collect();
             let sealed = wrap(*b"test", &content);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_appended_is_what_is_opened() {
+    fn appended_content_opens_to_the_same() {
         let value = (7_u32, vec![0.5, -0.0]);
         let mut to = vec![1, 2, 3];
         append(*b"test", &value, &mut to);

@@ -36,7 +36,7 @@ const CHI_SQUARE: f64 = 27.88;
 /// The same for the greatest distance: `sqrt(-ln(0.001 / 2) / 2)`.
 const KOLMOGOROV: f64 = 1.949;
 /// Largest autocorrelation used, because correlation due to the time of day repeats every day.
-const ALIKE_MAX: f64 = 0.6;
+const CORRELATION_MAX: f64 = 0.6;
 /// A normal distribution in five equal parts, by their medians.
 const PARTS: [f64; 5] = [-1.281_55, -0.524_40, 0.0, 0.524_40, 1.281_55];
 
@@ -230,8 +230,8 @@ fn independent(values: &[f64]) -> f64 {
     let mean = values.iter().sum::<f64>() / count;
     let variance: f64 = values.iter().map(|it| (it - mean).powi(2)).sum();
     let together: f64 = values.windows(2).map(|it| (it[0] - mean) * (it[1] - mean)).sum();
-    let alike = if variance > 0.0 { (together / variance).clamp(0.0, ALIKE_MAX) } else { 0.0 };
-    (count * (1.0 - alike) / (1.0 + alike)).max(1.0)
+    let correlation = if variance > 0.0 { (together / variance).clamp(0.0, CORRELATION_MAX) } else { 0.0 };
+    (count * (1.0 - correlation) / (1.0 + correlation)).max(1.0)
 }
 
 #[cfg(test)]
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_as_it_was_is_below_the_limit() {
+    fn an_unchanged_signal_is_below_the_threshold() {
         let highest = |of: fn(f64, f64) -> f64, floor: f64| {
             (0..40).map(|seed| drift(seed, floor, of, of)).fold(0.0, f64::max)
         };
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_by_a_deviation_or_swings_twice_as_far_is_above_it() {
+    fn a_shift_by_a_deviation_or_twice_the_amplitude_is_above_it() {
         for seed in 0..10 {
             assert!(drift(seed, 0.0, |noise, _| noise, |noise, _| noise + 1.0) > 1.0);
             assert!(drift(seed, 0.0, |noise, _| noise, |noise, _| 2.5 * noise) > 1.0);
@@ -299,14 +299,14 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_within_the_floor_does_not() {
+    fn a_shift_within_the_noise_floor_does_not_drift() {
         assert!(drift(1, 0.05, |_, _| 0.005, |_, _| 0.01) < 0.6);
         assert!(drift(1, 0.0, |_, _| 0.005, |_, _| 0.01) > 1.0);
         assert!(drift(1, 0.05, |noise, _| 0.3 + 0.001 * noise, |noise, _| 0.305 + 0.002 * noise) < 0.6);
     }
 
     #[test]
-    fn too_little_says_nothing_and_the_log_is_bounded() {
+    fn few_values_give_no_drift_and_the_log_is_bounded() {
         let mut log = DriftLog::new(vec![0.0]);
         let reference = log.reference();
         assert_eq!(reference.ratios(&log), [None]);

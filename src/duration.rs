@@ -237,13 +237,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(millis in 0..=SPAN_MAX.millis) {
+        fn written_text_parses_to_the_same(millis in 0..=SPAN_MAX.millis) {
             let span = HumanDuration { millis };
             prop_assert_eq!(span.to_string().parse(), Ok(span));
         }
 
         #[test]
-        fn no_text_is_too_strange(text in ".*") {
+        fn any_text_is_parsed_or_refused(text in ".*") {
             let _ = text.parse::<HumanDuration>();
         }
     }

@@ -225,12 +225,12 @@ impl Engine {
 
     /// Sets the drift reference of the kind: its signals at the time of training.
     pub fn compare_with(&mut self, kind: SubjectKind, reference: &DriftReference) {
-        let Some(family) = self.kinds.get_mut(&kind) else { return };
+        let Some(kind_state) = self.kinds.get_mut(&kind) else { return };
         let reference = Arc::new(reference.clone());
-        (family.reference, family.drift) = (Some(Arc::clone(&reference)), None);
+        (kind_state.reference, kind_state.drift) = (Some(Arc::clone(&reference)), None);
         // In a changing population, no single subject resembles the pooled reference, so only the population is
         // compared; see `train`.
-        if !family.is_changing() {
+        if !kind_state.is_changing() {
             self.of_kind(kind).for_each(|it| it.compare_with(&reference));
         }
     }

@@ -174,25 +174,25 @@ mod tests {
     }
 
     #[test]
-    fn begins_at_the_limit_and_ends_after_calm() {
+    fn starts_at_the_threshold_and_ends_after_low_scores() {
         check(&[0.9, 1.0, 1.5, 0.6, 0.6, 0.6, 0.6, 0.1], ".B...E..");
     }
 
     #[test]
-    fn between_release_and_limit_it_goes_on() {
+    fn between_resolve_and_threshold_it_continues() {
         check(&[1.0, 0.6, 0.6, 0.8, 0.6, 0.6, 0.6, 0.6], "B.....E.");
         check(&[0.8, 0.9], "..");
     }
 
     #[test]
-    fn what_lasts_is_accepted_and_does_not_begin_again_at_once() {
+    fn a_long_episode_is_accepted_and_does_not_restart_at_once() {
         let lasting = [1.5; 25];
         check(&[&lasting[..], &[0.5, 1.5]].concat(), "B...................A.....B");
         check(&[&lasting[..], &[2.9, 3.1]].concat(), "B...................A.....B");
     }
 
     #[test]
-    fn a_gap_breaks_the_calm_and_is_no_part_of_the_episode() {
+    fn a_gap_resets_the_resolve_time_and_is_not_part_of_the_episode() {
         let mut tracker = EpisodeTracker::default();
         tracker.step(moment(0, 1.5), RELEASE);
         tracker.step(moment(1, 0.5), RELEASE);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn in_grace_it_takes_twice_the_limit_to_begin() {
+    fn in_grace_it_starts_at_twice_the_threshold() {
         let mut tracker = EpisodeTracker::default();
         let mut step = |t, score, grace| {
             tracker.grace(grace);

@@ -265,13 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_against_it_is_not_named() {
+    fn signals_that_lower_the_score_are_not_named() {
         check(&[(&BUSY, -0.1, 0.5, None)], "Anomaly on host: no single signal stands out");
         check(&[(&BLOCKED, 1.0, 12.0, None), (&BUSY, -0.1, 0.5, None)], "Anomaly on host: blocked tasks 12");
     }
 
     #[test]
-    fn what_ceased_is_said_first_and_once() {
+    fn absent_signals_come_first_and_once() {
         let absent = |signal, kind| AbsentSignal { signal, kind, seconds: 720.4, usual: 30.2 };
         let mut found = assessment(&[(&BUSY, 1.5, 0.4, None), (&SWITCHES, 0.5, 0.0, None)]);
         found.absent = vec![
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_says_how_long_and_how_bad() {
+    fn the_end_has_duration_and_peak() {
         let episode = Episode { since: Timestamp(100.0), peak: 7.43 };
         let subject = Subject::Container("web".into());
         let expect = "anomaly ended on container web after 1m35s, peak score 7.4";

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reading_does_not_tell_runs_down() {
+    fn a_grace_period_without_trigger_runs_out() {
         check(&[
             (0.0, Some(0.0), 0.0, "boot"),
             (299.0, None, 0.0, "boot"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn without_cues_nothing_is_known() {
+    fn without_triggers_there_is_no_grace() {
         let reading = Reading::default();
         assert_eq!(GraceWatcher::new(&[], GraceDurations::default()).step(&reading, &reading), None);
     }

@@ -173,7 +173,7 @@ impl Sampler {
     pub fn new(
         options: SamplerOptions,
         sources: Sources,
-        durable: PersistentState,
+        persistent: PersistentState,
         (SamplerHandle(done), CommandInbox(inbox)): (SamplerHandle, CommandInbox),
     ) -> Self {
         status::start();
@@ -185,7 +185,7 @@ impl Sampler {
             jobs: Jobs::start(move |it| drop(done.send(LoopEvent::JobDone(it)))),
             commands: PendingCommands::default(),
             throttle: JobThrottle::default(),
-            models: ModelMetrics::new(durable.engine.kinds()),
+            models: ModelMetrics::new(persistent.engine.kinds()),
             selftests: SelftestMetrics::default(),
             subjects: SubjectStates::default(),
             backfilled: None,
@@ -194,7 +194,7 @@ impl Sampler {
             is_slow: false,
             last_timing: None,
             newest: None,
-            persistent: durable,
+            persistent,
         }
     }
 
@@ -307,24 +307,24 @@ impl Sampler {
 
     fn job_done(&mut self, FinishedJob { id, outcome, seconds }: FinishedJob) {
         let counts = self.jobs.finish(id);
-        let durable = &mut self.persistent;
+        let persistent = &mut self.persistent;
         match outcome {
-            JobOutcome::Rebuilt(result) => self.commands.rebuilt(id, result, durable, &mut self.jobs),
-            JobOutcome::States(result) => self.subjects.loaded(result, &mut durable.engine),
-            JobOutcome::Loaded(result) => self.commands.loaded(id, result, durable),
+            JobOutcome::Rebuilt(result) => self.commands.rebuilt(id, result, persistent, &mut self.jobs),
+            JobOutcome::States(result) => self.subjects.loaded(result, &mut persistent.engine),
+            JobOutcome::Loaded(result) => self.commands.loaded(id, result, persistent),
             JobOutcome::Backfilled(result) => match result {
                 Ok((engine, past)) => {
                     let points = past.points.len();
                     self.jobs.discard_scheduled();
-                    durable.store.put(StoreEntry::Bygone(past));
-                    durable.take_over(*engine, "imported");
+                    persistent.store.put(StoreEntry::Backfill(past));
+                    persistent.take_over(*engine, "imported");
                     tracing::info!(points, "backfill learned");
                     self.backfilled = Some(true);
                 }
                 Err(reason) => self.backfill(Err(reason.to_string())),
             },
             _ if !counts => tracing::debug!("outdated job discarded"),
-            JobOutcome::Trained { kind, result } => self.models.trained(durable, kind, result, seconds),
+            JobOutcome::Trained { kind, result } => self.models.trained(persistent, kind, result, seconds),
             JobOutcome::Tested { subject, result } => {
                 self.selftests.note(clock::now(), subject.name(), result, seconds);
             }
@@ -337,9 +337,9 @@ impl Sampler {
                         duration_seconds = seconds,
                         "times of day and week fitted"
                     );
-                    durable.engine.take(&subject, &profile);
+                    persistent.engine.take(&subject, &profile);
                     if subject.kind().turnover() == SubjectTurnover::Permanent {
-                        durable.save_snapshot(Some("profile"));
+                        persistent.save_snapshot(Some("profile"));
                     }
                 }
                 Err(reason) => {

@@ -21,7 +21,7 @@ pub struct ServiceManager {
     /// Watchdog timeout, after which it restarts hostnorm; `None` without a watchdog.
     patience: Option<Duration>,
     /// Whether a failed notification has been logged.
-    deaf: AtomicBool,
+    is_logged: AtomicBool,
 }
 
 impl ServiceManager {
@@ -42,7 +42,7 @@ impl ServiceManager {
         // The variable may be meant for another process, such as the parent.
         let ours = number("WATCHDOG_PID").is_none_or(|it| it == u64::from(std::process::id()));
         let patience = number("WATCHDOG_USEC").filter(|it| *it > 0 && ours).map(Duration::from_micros);
-        Self { line: Some(line), patience, deaf: AtomicBool::default() }
+        Self { line: Some(line), patience, is_logged: AtomicBool::default() }
     }
 
     /// The watchdog timeout.
@@ -86,7 +86,7 @@ impl ServiceManager {
     fn tell(&self, lines: &str) {
         let Some(line) = &self.line else { return };
         if let Err(error) = line.send(lines)
-            && !self.deaf.swap(true, Ordering::Relaxed)
+            && !self.is_logged.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(%error, "cannot notify the service manager");
         }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_are_lines_in_one_datagram() {
+    fn notifications_are_lines_in_one_datagram() {
         let second = Duration::from_secs(1);
         check("ready", &[], |it| it.ready(second), "READY=1\n");
         check("stopping", &[], ServiceManager::stopping, "STOPPING=1\nSTATUS=stopping\n");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_interval_is_no_death() {
+    fn a_slow_interval_does_not_trigger_the_watchdog() {
         let minute = |it: &ServiceManager| it.ready(Duration::from_secs(60));
         check("slow", &[("WATCHDOG_USEC", "30000000")], minute, "WATCHDOG_USEC=180000000\nREADY=1\n");
         let second = |it: &ServiceManager| it.ready(Duration::from_secs(1));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_says_when_it_began() {
+    fn a_reload_has_its_time() {
         let (supervisor, socket) = pair("reload", &[]);
         supervisor.reloading();
         let text = heard(&socket);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_need_listen() {
+    fn it_works_without_a_service_manager() {
         for address in ["", "@nobody-listens-here", "/does/not/exist", "vsock:2:9", "nonsense"] {
             let supervisor = ServiceManager::new(|it| (it == "NOTIFY_SOCKET").then(|| address.into()));
             supervisor.ready(Duration::from_secs(1));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_does_not_read_holds_nothing_up() {
+    fn a_service_manager_that_does_not_read_delays_nothing() {
         let (supervisor, _socket) = pair("full", &[]);
         for _ in 0..10_000 {
             supervisor.alive();

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_clearly_better_is_chosen() {
+    fn only_a_clear_improvement_is_chosen() {
         check(&[], 0);
         check(&[([0.5; 3], 1)], 0);
         check(&[([0.5; 3], 1), ([0.6; 3], 1), ([0.7; 3], 0)], 2);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_has_to_be_long_and_to_move() {
+    fn a_history_must_be_long_and_vary() {
         let settings = |every| ReplaySettings {
             every,
             threshold: 5.0,

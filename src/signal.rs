@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_stands_still_is_no_change() {
+    fn without_elapsed_time_there_is_no_pair() {
         let none = Values::default();
         assert!(ReadingPair::new(&none, &none, 0.0).is_none());
         assert!(ReadingPair::new(&none, &none, -1.0).is_none());

@@ -277,7 +277,7 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
                     problems.push(TableProblem::Duplicate {
                         column: name.clone(),
                         first: first + 1,
-                        again: position,
+                        second: position,
                     });
                 }
             }
@@ -285,7 +285,7 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
             problems.push(TableProblem::Duplicate {
                 column: name.clone(),
                 first: positions[first],
-                again: position,
+                second: position,
             });
         }
         columns.push(name);

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_less_important_is_left_out() {
+    fn lower_levels_are_not_logged() {
         check(LogLevel::Warn, LogFormat::Logfmt, "");
     }
 }

@@ -190,7 +190,7 @@ pub fn train_with_reference(
     let auc_peer = second_opinion(&fit, &trial, &options);
     let skill = trial.judge(&eif, auc_peer)?;
     let [from, to] = history.span.map_or([None; 2], |it| it.map(Some));
-    let card = ModelEvaluation {
+    let evaluation = ModelEvaluation {
         from,
         to,
         rows: fit.len(),
@@ -207,7 +207,7 @@ pub fn train_with_reference(
         alarms: skill.alarms,
         digest: eif.forest.digest(),
     };
-    Ok(TrainedModel { eif, evaluation: card, reference: history.log.reference() })
+    Ok(TrainedModel { eif, evaluation, reference: history.log.reference() })
 }
 
 /// The score from which a point is anomalous: the 99.5th percentile of the held-out scores. With too few scores, it is
@@ -282,13 +282,13 @@ mod tests {
     }
 
     #[test]
-    fn a_model_knows_how_good_it_is() {
+    fn a_model_has_an_evaluation() {
         for signals in [1, 3, 8, 9, 26, 65] {
             let model = train(&history(signals, 600, 1.0, 0.0), &TrainingSettings::default(), 5).unwrap();
-            let card = &model.evaluation;
-            assert!(card.auc_own > 0.8, "{signals} signals: {card:?}");
-            assert_eq!((card.rows, card.held_out, card.sample_size), (480, 120, 256));
-            assert!((0.55..0.8).contains(&model.eif.threshold), "{card:?}");
+            let evaluation = &model.evaluation;
+            assert!(evaluation.auc_own > 0.8, "{signals} signals: {evaluation:?}");
+            assert_eq!((evaluation.rows, evaluation.held_out, evaluation.sample_size), (480, 120, 256));
+            assert!((0.55..0.8).contains(&model.eif.threshold), "{evaluation:?}");
         }
     }
 
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_host_is_judged_with_its_noise_floor() {
+    fn an_idle_host_is_scored_with_its_noise_floor() {
         let model = train(&history(12, 600, 0.0, 1.0), &TrainingSettings::default(), 5).unwrap();
         let score = |z: f32| model.eif.forest.score(&[z; 12]);
         assert!(
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_wider_where_few_points_are_known() {
+    fn the_threshold_is_wider_with_few_points() {
         let check = |count: usize, lower: f64, upper: f64| {
             let scores: Vec<f64> = (0..count).map(|idx| 0.45 + 0.02 * (idx % 4) as f64).collect();
             let limit = threshold(&scores, 0.51);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_settings_and_values_are_told() {
+    fn bad_settings_and_values_are_refused() {
         let settings = TrainingSettings { trees: 0, ..TrainingSettings::default() };
         assert!(matches!(train(&history(2, 20, 1.0, 0.0), &settings, 0), Err(TrainError::Forest(_))));
         let mut set = history(2, 20, 1.0, 0.0);

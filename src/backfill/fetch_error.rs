@@ -222,13 +222,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_says_is_cut_and_on_one_line() {
+    fn the_servers_message_is_shortened_to_one_line() {
         assert_eq!(quoted(" a\r\n\tb\u{1b}[31m "), "a b [31m");
         assert_eq!(quoted(&"é".repeat(300)).chars().count(), QUOTED_MAX + 1);
     }
 
     #[test]
-    fn limits_are_told_apart_from_mistakes() {
+    fn limits_of_servers_are_distinguished_from_errors() {
         let said = |said: &str| FetchErrorKind::Question { status: 422, said: said.into() }.is_too_much();
         assert!(said("query processing would load too many samples into memory"));
         assert!(said("exceeded maximum resolution of 11,000 points per timeseries"));

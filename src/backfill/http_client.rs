@@ -130,12 +130,12 @@ impl HttpClient {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) => error,
             };
-            let again = matches!(
+            let retry = matches!(
                 cause,
                 FetchErrorKind::Busy { .. } | FetchErrorKind::Down { .. } | FetchErrorKind::Half
             ) && !cause.is_too_much();
             let pause = asked.unwrap_or(wait);
-            if !again || tried >= TRIES_MAX || WAIT_MAX < pause {
+            if !retry || tried >= TRIES_MAX || WAIT_MAX < pause {
                 return Err(self.failure(cause));
             }
             tell(FetchProgress::Wait(&format!("{}; retrying in {pause}", self.failure(cause))));
@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_says_is_found() {
+    fn the_servers_message_is_found() {
         let check =
             |text: &str, expect: &str| assert_eq!(response_text(&HeaderMap::new(), text.as_bytes()), expect);
         check(r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#, "parse error");

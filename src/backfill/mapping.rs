@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_have_a_line() {
+    fn errors_have_a_line() {
         check_wrong("prometheus: [", 1, "expected");
         check_wrong("graphite: {}\n", 1, "unknown field `graphite`, expected `prometheus` or `influxdb`");
         let metric = |line: &str, words: &str| check_wrong(&with(line), 5, words);
@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_strange(text in "([a-z_:{}\\[\\],]|prometheus:|metrics:|hostnorm_cpus_online:|from:|  |\n|\\PC){0,40}") {
+        fn any_text_is_parsed_or_refused(text in "([a-z_:{}\\[\\],]|prometheus:|metrics:|hostnorm_cpus_online:|from:|  |\n|\\PC){0,40}") {
             let _ = Mapping::of("m.yaml", &text, METRICS);
         }
     }

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_said_as_time() {
+    fn the_missing_history_is_given_as_time() {
         let check = |points, every, elsewhere, expect: &str| {
             let found = TooLittleHistory::check(points, every, elsewhere);
             assert_eq!(found.map_or_else(|it| it.to_string(), |()| String::new()), expect);

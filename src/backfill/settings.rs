@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_looked_at_before_it_is_needed() {
+    fn the_source_is_validated_at_the_start() {
         let check = |from: &str, lookback: HumanDuration, expect: Option<&str>| {
             let settings = BackfillSettings { from: from.into(), lookback, ..BackfillSettings::default() };
             assert_eq!(settings.error().map(|(key, _)| key), expect, "{from} {lookback}");

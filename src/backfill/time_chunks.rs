@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_past_ends_on_the_grid_and_begins_one_step_early() {
+    fn a_range_ends_on_the_grid_and_starts_one_step_early() {
         let whole = TimeChunk::whole(1000.9, 90.0, 30_000);
         assert_eq!(whole, TimeChunk { start: 900_000, step: 30_000, points: 4 });
         assert_eq!(whole.end(), 990_000);
@@ -98,7 +98,7 @@ mod tests {
         }
 
         #[test]
-        fn no_time_is_too_strange(until in any::<f64>(), lasting in 0.0..1e12f64, millis in any::<f64>()) {
+        fn any_time_range_is_divided(until in any::<f64>(), lasting in 0.0..1e12f64, millis in any::<f64>()) {
             let whole = TimeChunk::whole(until, lasting, 30_000);
             let _ = (whole.idx(millis), whole.end());
         }

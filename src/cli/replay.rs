@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be() {
+    fn impossible_command_lines_are_refused() {
         check("--input - --window 3", "error: unexpected argument '--window' found");
         check("", "error: the following required arguments were not provided:  --input <FILE>");
         check("--history - --input -", "64 error: only one of --history and --input can be standard input");

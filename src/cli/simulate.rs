@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_told() {
+    fn invalid_values_are_refused() {
         for (line, expect) in [
             ("--seed -1", "64 --seed -1 is not a whole number"),
             ("--every 500ms", "64 --every 500ms is too short; the minimum is 1s"),

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_both_is_asked_for() {
+    fn one_of_both_is_required() {
         let missing = "error: the following required arguments were not provided:  <--from <ORIGIN>|--search|--print-mapping|--now>";
         check("--output o", missing);
         check("--print-mapping", "mapping");

@@ -16,7 +16,7 @@ mod table;
 /// Default length of the history from a server.
 const LOOKBACK: HumanDuration = HumanDuration::days(1);
 /// Smallest similarity for suggesting a name; as for settings.
-const ALIKE_MIN: f64 = 0.7;
+const SIMILARITY_MIN: f64 = 0.7;
 
 /// A request for a history.
 #[derive(Debug)]
@@ -84,8 +84,10 @@ pub(super) fn read(
 fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, Exit> {
     for name in order.only {
         if order.signals.iter().all(|it| it.name != name) {
-            let alike = order.signals.iter().map(|it| (strsim::jaro(it.name, name), it.name));
-            let nearest = alike.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|it| it.0 >= ALIKE_MIN);
+            let similarities = order.signals.iter().map(|it| (strsim::jaro(it.name, name), it.name));
+            let nearest = similarities
+                .max_by(|one, other| one.0.total_cmp(&other.0))
+                .filter(|it| it.0 >= SIMILARITY_MIN);
             let hint = nearest.map(|(_, it)| format!("; did you mean {it}?")).unwrap_or_default();
             return Err(Exit::usage(format!("--metric {name:?} is not a signal{hint}")));
         }

@@ -61,7 +61,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         "-- learning for {}, then {} of load (cpu {} %, memory {} %, disk {} MB, http {}/s)",
         demo.warmup, demo.lasts, demo.cpu, demo.memory, demo.disk, demo.http_rps
     ))?;
-    let (tell, mut told) = reports::channel(WAITING_MAX);
+    let (sender, mut readings) = reports::channel(WAITING_MAX);
     let (handle, inbox) = sampler::channel();
     let sampler = run::sampler(config, Store::memory(), (handle.clone(), inbox));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
@@ -69,7 +69,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         sampler.run(|report| {
             tick += 1;
             // The receiver may be gone or slow; neither must delay the loop.
-            let _ = tell.try_send(DemoReading::of(tick, &report));
+            let _ = sender.try_send(DemoReading::of(tick, &report));
             Arc::new(report)
         });
     })?;
@@ -81,13 +81,13 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         let seen = tokio::select! {
             // Signals first, so that they are handled from the first tick on.
             biased;
-            told = signals.next() => {
+            readings = signals.next() => {
                 // Closing the terminal ends the demo.
-                let signal = if let SignalRequest::Stop(signal) = told { signal } else { "SIGHUP" };
+                let signal = if let SignalRequest::Stop(signal) = readings { signal } else { "SIGHUP" };
                 say(&format!("-- stopped by {signal}; cleaning up"))?;
                 break;
             }
-            seen = told.recv() => seen,
+            seen = readings.recv() => seen,
         };
         let seen = seen.ok_or_else(|| {
             io::Error::other("the sampling loop ended unexpectedly; this is a bug in hostnorm")

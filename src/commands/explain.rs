@@ -83,7 +83,7 @@ fn explain_episode(
         Ok(Some(it)) => {
             let text = if options.json { output::json(&it) } else { output::text(&it) };
             match &it.reproduction {
-                Ok(again) if again.differs() => Exit::failure(text),
+                Ok(reproduction) if reproduction.differs() => Exit::failure(text),
                 _ => Exit::success(text),
             }
         }

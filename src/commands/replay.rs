@@ -129,14 +129,14 @@ fn walk(
     mut labeled: Option<&mut LabelFigures>,
 ) -> Result<(), ReplayStop> {
     let mut row = TableRow::default();
-    let mut verdict = OutputRow::default();
+    let mut output_row = OutputRow::default();
     while input.next(&mut row).map_err(ReplayStop::Table)? {
         let judged = replay.step(row.at, &row.values, &row.missing);
         let judged = judged.map_err(|error| ReplayStop::Table(input.wrong(row.line, &error.to_string())))?;
         if let Some(labeled) = &mut labeled {
             labeled.add(judged.score.as_ref().map(|it| it.held), row.values.first().copied());
         }
-        scores.push(&verdict.of(&judged, detail)).map_err(ReplayStop::Scores)?;
+        scores.push(&output_row.of(&judged, detail)).map_err(ReplayStop::Scores)?;
     }
     Ok(())
 }

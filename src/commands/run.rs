@@ -95,11 +95,11 @@ async fn rounds(
         let mut next = None;
         let stop = async { next = renewed(&mut signals, reload, &config, supervisor).await };
         // Pending connections stay with the listeners and are served after the reload.
-        let doors = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-        until(&config, &place, doors, reload, supervisor, &outcomes, stop).await?;
-        let Some((new, elsewhere)) = next else { return Ok(()) };
+        let clones = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+        until(&config, &place, clones, reload, supervisor, &outcomes, stop).await?;
+        let Some((new, new_listeners)) = next else { return Ok(()) };
         config = new;
-        listeners = elsewhere.unwrap_or(listeners);
+        listeners = new_listeners.unwrap_or(listeners);
     }
 }
 
@@ -125,9 +125,9 @@ async fn renewed(
                 };
                 let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
                 match moved.then(|| http::bind(&new.web.listen_address)).transpose() {
-                    Ok(elsewhere) => {
+                    Ok(new_listeners) => {
                         tracing::info!("settings reloaded");
-                        return Some((new, elsewhere));
+                        return Some((new, new_listeners));
                     }
                     Err(error) => {
                         reload.refuse(&error);
@@ -188,21 +188,21 @@ async fn until(
         },
         join_trace: config.otlp.takes_parents().then_some(otlp_traces::join_trace),
     };
-    let mut fell = false;
+    let mut has_failed = false;
     let stop = async {
         tokio::select! {
             () = stop => {}
-            _ = &mut ended => fell = true,
+            _ = &mut ended => has_failed = true,
         }
     };
     let served = http::serve(listeners, control_socket, state, stop).await;
     handle.stop();
     served?;
     // A reading that hangs in the kernel must not keep the process alive.
-    if !fell && tokio::time::timeout(http::GRACE, &mut ended).await.is_err() {
+    if !has_failed && tokio::time::timeout(http::GRACE, &mut ended).await.is_err() {
         return Err(io::Error::other("a reading hangs; exiting without it"));
     }
-    if fell || thread.join().is_err() {
+    if has_failed || thread.join().is_err() {
         return Err(io::Error::other("the sampling loop ended unexpectedly; this is a bug in hostnorm"));
     }
     Ok(())

@@ -10,13 +10,13 @@ mod report;
 /// Validates a table. Exit code 0 if it can be used, 1 if not. The report is written to `to` in either case.
 pub fn run(options: &Validate, to: &mut dyn Write) -> Exit {
     let review = TableValidation::of(&options.file, options.every);
-    let told = match options.format {
+    let written = match options.format {
         ReportFormat::Text => to.write_all(report::text(&review).as_bytes()),
         ReportFormat::Json => serde_json::to_writer_pretty(&mut *to, &review)
             .map_err(std::io::Error::from)
             .and_then(|()| writeln!(to)),
     };
-    match told.and_then(|()| to.flush()) {
+    match written.and_then(|()| to.flush()) {
         // The reader of a pipe may close it early.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Exit::failure(format!("the report cannot be written: {error}"))

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Smallest similarity for suggesting a key; the same measure and value as in clap.
-const ALIKE_MIN: f64 = 0.7;
+const SIMILARITY_MIN: f64 = 0.7;
 
 /// Names the settings file; overridden by the flag `--config.file`.
 pub const FILE_VARIABLE: &str = "HOSTNORM_CONFIG__FILE";
@@ -204,14 +204,14 @@ impl ConfigCollector {
             );
         }
         let wanted = key.replace('-', "_");
-        let alike = |candidate: &str| match candidate.strip_suffix(&wanted) {
+        let similarity = |candidate: &str| match candidate.strip_suffix(&wanted) {
             Some(section) if section.ends_with('.') => 1.0,
             _ => strsim::jaro(candidate, &wanted),
         };
         let keys = self.settings.iter().flat_map(|it| [it.key.as_ref(), it.section()]);
-        let nearest = keys.map(|it| (alike(it), it)).max_by(|one, other| one.0.total_cmp(&other.0));
+        let nearest = keys.map(|it| (similarity(it), it)).max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
-            Some((alike, nearest)) if alike >= ALIKE_MIN => {
+            Some((similarity, nearest)) if similarity >= SIMILARITY_MIN => {
                 format!("unknown setting; did you mean {}?", source.name_of(nearest))
             }
             _ => "unknown setting; hostnorm check --print-defaults lists all".into(),
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn no_setting_looks_like_a_service() {
+    fn no_setting_looks_like_a_kubernetes_service() {
         for setting in settings() {
             let variable = setting.variable();
             assert!(!is_service_link(&variable[PREFIX.len()..]), "{variable}");
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_told_at_once() {
+    fn all_errors_are_reported_at_once() {
         check(
             &[("HOSTNORM_INTERVALL", "2s"), ("HOSTNORM_METRICS__RAW", "yes")],
             &[("interval", &["0"]), ("window", &["many"])],
@@ -393,7 +393,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_environment_is_too_strange(name in "[A-Z_.]{0,20}", value in ".*") {
+        fn any_environment_is_parsed_or_refused(name in "[A-Z_.]{0,20}", value in ".*") {
             let _ = LoadedConfig::new(None, [(format!("{PREFIX}{name}").into(), value.into())], Vec::new());
         }
     }

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn those_for_traces_and_our_own_count_more() {
+    fn variables_for_traces_and_hostnorms_own_take_precedence() {
         check(
             &[
                 ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_told_with_its_variable() {
+    fn invalid_variables_are_reported_by_name() {
         for (name, value, expect) in [
             (
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -260,18 +260,18 @@ mod tests {
             flag: "otlp.headers".into(),
             words: vec!["secret".into()],
         };
-        let told = LoadedConfig::new(None, [], vec![given]).unwrap_err();
-        assert!(!format!("{told:?}").contains("secret"), "{told:?}");
+        let errors = LoadedConfig::new(None, [], vec![given]).unwrap_err();
+        assert!(!format!("{errors:?}").contains("secret"), "{errors:?}");
     }
 
     proptest! {
         #[test]
-        fn no_value_is_too_strange(row in 0..VARIABLES.len(), value in ".*") {
+        fn any_value_is_parsed_or_refused(row in 0..VARIABLES.len(), value in ".*") {
             let _ = LoadedConfig::new(None, [(VARIABLES[row].name.into(), value.into())], Vec::new());
         }
 
         #[test]
-        fn what_is_encoded_is_read_back(value in "[ -~]{1,20}") {
+        fn encoded_text_decodes_to_the_same(value in "[ -~]{1,20}") {
             let encoded: String = value.bytes().map(|it| format!("%{it:02X}")).collect();
             let variables = [("OTEL_RESOURCE_ATTRIBUTES".into(), format!("k={encoded}").into())];
             let config = Config::load(None, variables, Vec::new()).unwrap();

@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_strange(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn any_text_is_parsed_or_refused(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             for input in [text.as_bytes(), &bytes] {
                 let of = || InputStream::of(std::io::Cursor::new(input.to_vec()));
                 if let (Ok(labels), Ok(scores)) = (of(), of()) {
@@ -235,7 +235,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_back(
+        fn written_text_parses_to_the_same(
             rows in prop::collection::vec((any::<f64>(), prop::collection::vec(any::<u16>(), 0..5)), 1..20),
         ) {
             let mut text = "score,top\n".to_owned();

@@ -64,12 +64,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_strange(text in "(.|\n){0,80}", near in "[0-9:,\\-\n]{0,30}") {
+        fn any_text_is_parsed_or_refused(text in "(.|\n){0,80}", near in "[0-9:,\\-\n]{0,30}") {
             let _ = (parse(Path::new("f"), &text), parse(Path::new("f"), &near));
         }
 
         #[test]
-        fn what_is_written_is_read_back(
+        fn written_text_parses_to_the_same(
             first in 0..1000_usize,
             more in 0..1000_usize,
             signals in prop::collection::btree_set(0..256_u16, 0..9),

@@ -39,8 +39,8 @@ impl Loop {
             .map(|((value, mean), floor)| if (value - mean).abs() > *floor { 5.0 } else { 0.0 })
             .collect();
         let view = PointView { point: &point, z: &z, noise: &vec![0.0; z.len()], threshold_factor: 1.0 };
-        let verdict = self.detector.judge(&view);
-        self.score = verdict.relative();
+        let output = self.detector.judge(&view);
+        self.score = output.relative();
         self.absences = self.detector.absences(&view);
         let accepted = self.since.is_some_and(|it| self.t - it >= DAY / 4);
         let absent = self.score.is_some_and(|it| it >= 1.0);
@@ -95,7 +95,7 @@ fn each_absence_is_named_within_a_handful_of_points() {
 }
 
 #[test]
-fn what_often_rests_may_rest() {
+fn a_signal_that_is_often_constant_may_be_constant() {
     check(|_, random| Some(f64::from(random.uniform() > 0.3)), &[Some(1.0); 10], None);
     check(|t, _| Some(f64::from(u8::from(t % 10 == 0))), &[Some(0.0); 600], None);
     check(|_, random| (random.uniform() > 0.2).then_some(1.0), &[None; 9], None);
@@ -126,7 +126,7 @@ fn it_stays_absent_until_it_moves_or_is_accepted() {
 }
 
 #[test]
-fn jitter_within_the_floor_may_rest_where_it_does_so_now_and_then() {
+fn jitter_within_the_floor_may_be_constant_if_it_sometimes_was() {
     let mut random = SeededRng::new(3);
     let mut loop_ = Loop::new(&[5.0, 0.5, 5.0]);
     for t in 0..2 * DAY {

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_that_are_all_one_or_none_say_nothing() {
+    fn equal_or_missing_scores_give_no_threshold() {
         for score in [0.0, 1.0, f64::NAN] {
             let mut tail = BudgetThreshold::new(1e-6, 5.0);
             (0..WEEK).for_each(|_| tail.learn(STEP as f64, score));

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_against_is_left_out_where_it_would_drown_the_rest() {
+    fn large_negative_contributions_are_left_out() {
         let shares = [3.0, -2.9, 1.0, 1.0, 1.0, -2.0, -2.0, 1.0, 1.0, 1.0, 1.0];
         let found = largest(&shares, 2.0);
         assert!(found.iter().all(|it| it.1 > 0.0));

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn few_signals_carry_their_past() {
+    fn rows_of_few_signals_contain_smoothed_values() {
         let mut inputs = ForestInputs::new(1);
         // Halfway after one half-life.
         (0..5).for_each(|_| inputs.learn(&[4.0], STEP));

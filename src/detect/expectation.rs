@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_noon_is_odd_at_night() {
+    fn a_value_of_noon_is_anomalous_at_night() {
         check(10.0, 6.0, 30.0, true, false);
         check(10.0, 18.0, 30.0, true, true);
     }
 
     #[test]
-    fn what_the_hour_does_not_explain_is_judged_plainly() {
+    fn a_signal_without_a_daily_profile_uses_its_plain_distance() {
         check(0.1, 18.0, 20.3, false, false);
         check(0.1, 6.0, 23.0, false, true);
     }

@@ -224,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn a_distance_within_the_floor_is_none() {
+    fn a_distance_within_the_floor_is_zero() {
         check(0.05, &[0.02; 50], 0.05, 0.0);
         check(0.05, &[0.02; 50], 0.07, 0.0);
         check(0.05, &[0.02; 50], 0.12, 6.0);
     }
 
     #[test]
-    fn nothing_known_or_missing_is_no_distance() {
+    fn unknown_and_missing_signals_have_no_distance() {
         check(0.0, &[], 9.0, 0.0);
         check(0.0, &[1.0, 2.0, 1.0, 2.0], 9.0, 0.0);
         let missing = Point { missing: vec![true], ..point(9.0) };

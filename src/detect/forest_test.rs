@@ -28,7 +28,7 @@ fn median_score(forest: &Forest, rows: &FeatureRows) -> f64 {
 }
 
 #[test]
-fn what_lies_outside_scores_higher_at_every_width() {
+fn outliers_score_higher_at_every_width() {
     for width in [1, 2, 3, 4, 7, 8, 24, 48, 255, 256] {
         let rows = cloud(width, 600, 1);
         let forest = Forest::train(&rows, &few(), 2).unwrap();
@@ -67,7 +67,7 @@ fn equal_seeds_grow_equal_forests() {
 }
 
 #[test]
-fn rows_without_extent_are_no_trouble() {
+fn equal_rows_can_be_trained_on() {
     let mut rows = FeatureRows::new(3);
     (0..50).for_each(|_| rows.push(&[0.25, -3.0, 0.0]));
     let forest = Forest::train(&rows, &few(), 9).unwrap();
@@ -86,7 +86,7 @@ fn a_constant_signal_is_harmless() {
 }
 
 #[test]
-fn what_cannot_be_trained_on_is_told() {
+fn invalid_training_sets_are_refused() {
     let check = |rows: &FeatureRows, options: &ForestOptions, expected: &str| {
         let error = Forest::train(rows, options, 0).unwrap_err();
         assert_eq!(error.to_string(), expected);
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_rows_does_not_matter_to_what_is_far(order in Just((0..200).collect::<Vec<usize>>()).prop_shuffle()) {
+    fn the_order_of_rows_does_not_affect_outliers(order in Just((0..200).collect::<Vec<usize>>()).prop_shuffle()) {
         let cloud = cloud(4, 200, 13);
         let mut rows = FeatureRows::new(4);
         order.iter().for_each(|&idx| rows.push(cloud.row(idx)));

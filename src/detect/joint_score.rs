@@ -43,20 +43,20 @@ pub fn joint_score(z: &[f64], outputs: &Outputs, limit: f64) -> JointScore {
     JointScore { score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 
-fn add(shares: &mut [f64], verdict: &DetectorOutput, scale: f64) {
-    if let DetectorOutput::Score { shares: more, .. } = verdict {
+fn add(shares: &mut [f64], output: &DetectorOutput, scale: f64) {
+    if let DetectorOutput::Score { shares: more, .. } = output {
         shares.iter_mut().zip(more).for_each(|(share, more)| *share += scale * more);
     }
 }
 
 /// Raises the sum to the value of this output alone. It is not added: a fault that other detectors see is no larger
 /// because a signal is absent as well, and a long constant signal is only an anomaly of its own.
-fn raise(shares: &mut [f64], verdict: &DetectorOutput, scale: f64) {
-    if let DetectorOutput::Score { shares: own, .. } = verdict {
+fn raise(shares: &mut [f64], output: &DetectorOutput, scale: f64) {
+    if let DetectorOutput::Score { shares: own, .. } = output {
         let whole: f64 = own.iter().sum();
         let lacking = scale * whole - shares.iter().sum::<f64>().max(0.0);
         if lacking > 0.0 {
-            add(shares, verdict, lacking / whole);
+            add(shares, output, lacking / whole);
         }
     }
 }

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn new_is_what_lies_outside() {
+    fn vectors_outside_the_training_range_are_new() {
         let values = [0.0, 0.1, 0.2, 0.1, 5.0, 5.1, 5.2, 5.1];
         check(&values, 9.0, true);
         check(&values, -4.0, true);

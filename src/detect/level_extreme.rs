@@ -230,13 +230,13 @@ mod tests {
         fn step(&mut self, z: f64) -> Option<f64> {
             let point = Point { values: vec![0.0; 2], missing: vec![false; 2], ..Point::default() };
             let view = PointView { point: &point, z: &[z, 0.0], noise: &[0.0; 2], threshold_factor: 1.0 };
-            let verdict = self.0.judge(&view);
+            let output = self.0.judge(&view);
             self.0.learn(&view, STEP);
-            if let DetectorOutput::Score { score, shares, .. } = &verdict {
+            if let DetectorOutput::Score { score, shares, .. } = &output {
                 let worth = if *score >= KEEP_MIN { score.min(SHARE_MAX) } else { 0.0 };
-                assert!((shares[0] - worth).abs() < 1e-9 && shares[1].abs() < 1e-9, "{verdict:?}");
+                assert!((shares[0] - worth).abs() < 1e-9 && shares[1].abs() < 1e-9, "{output:?}");
             }
-            verdict.relative()
+            output.relative()
         }
 
         fn days(&mut self, days: usize, z: impl Fn(usize) -> f64) -> usize {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn further_than_ever_is_an_excursion() {
+    fn a_distance_beyond_all_earlier_ones_is_an_extreme() {
         check(0.0, 2.4, false);
         check(0.0, 4.0, true);
         check(0.0, -4.0, true);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_slowly_is_found_and_over_once_it_is_back() {
+    fn slow_growth_is_detected_and_ends_with_its_return() {
         let mut loop_ = Loop::new(1.0);
         loop_.days(4, burst(0.0));
         let found = (0..72).filter(|t| loop_.step(*t as f64 / 8.0).is_some_and(|it| it >= 1.0)).count();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_or_comes_again_is_accepted() {
+    fn lasting_and_repeated_extremes_are_accepted() {
         let mut loop_ = Loop::new(1.0);
         loop_.days(4, burst(0.0));
         let found = loop_.days(3, |_| 8.0);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_is_none() {
+    fn a_spike_is_no_extreme() {
         let mut loop_ = Loop::new(1.0);
         loop_.days(4, burst(0.0));
         assert!(loop_.step(1e9).is_some_and(|it| it < 1.0));

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_positive_definite_has_no_inverse() {
+    fn a_matrix_that_is_not_positive_definite_has_no_inverse() {
         assert!(square(&[1.0, 2.0, 2.0, 1.0]).inverse().is_none());
         assert!(square(&[0.0]).inverse().is_none());
         assert!(square(&[f64::NAN]).inverse().is_none());

@@ -196,14 +196,14 @@ mod tests {
         }
         let jumped = |idx| value(hours * 4, idx) + if idx < jumps { by } else { 0.0 };
         let point = point((0..9).map(jumped).collect());
-        let verdict =
+        let output =
             novelty.judge(&PointView { point: &point, z: &noise, noise: &noise, threshold_factor: 1.0 });
-        match (verdict, expected) {
+        match (output, expected) {
             (DetectorOutput::Score { score, .. }, Some(expected)) => {
                 // Less than one of nine signals, because a day and a half does not contain all of the noise.
                 assert!((score - expected).abs() < 0.1, "{hours} h, {jumps} by {by}: {score}");
             }
-            (verdict, expected) => assert_eq!(verdict.relative(), expected),
+            (output, expected) => assert_eq!(output.relative(), expected),
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_the_signals_that_move_as_never_before() {
+    fn counts_the_signals_that_change_in_a_new_way() {
         check(60, 0.0, 0, 0.0, Some(0.0));
         check(60, 0.0, 3, 50.0, Some(3.0 / 9.0));
         check(60, 60.0, 3, 50.0, Some(0.0));

@@ -51,7 +51,7 @@ pub(super) struct RunLengths {
     /// Seconds for which the current run has been anomalous.
     odd_seconds: f64,
     /// State of the current run.
-    verdict: RunState,
+    state: RunState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl RunLengths {
             unusual_share: (0.0, 0.0),
             run,
             odd_seconds: 0.0,
-            verdict: RunState::Ordinary,
+            state: RunState::Ordinary,
         }
     }
 
@@ -91,7 +91,7 @@ impl RunLengths {
     /// Number of points from which a run is anomalous; `None` with less than `seconds` of history, if the state is
     /// normal for the signal, or if the run was accepted.
     pub(super) fn limit(&self, seconds: f64) -> Option<f64> {
-        if self.verdict == RunState::Accepted || self.share > SHARE_MAX || self.seconds < seconds {
+        if self.state == RunState::Accepted || self.share > SHARE_MAX || self.seconds < seconds {
             return None;
         }
         let by_chance = CHANCE.ln() / self.share.max(self.late).min(1.0 - f64::EPSILON).ln();
@@ -117,12 +117,12 @@ impl RunLengths {
         if inside {
             self.run = (self.run.0 + 1.0, self.run.1 + elapsed);
             self.odd_seconds += if odd { elapsed } else { 0.0 };
-            self.verdict = match self.verdict {
+            self.state = match self.state {
                 RunState::Odd | RunState::Blamed if self.odd_seconds > ACCEPT_AFTER => RunState::Accepted,
                 RunState::Ordinary | RunState::Odd if odd && lesson.in_anomaly => RunState::Blamed,
                 RunState::Ordinary if odd => RunState::Odd,
                 RunState::Blamed if !lesson.in_anomaly => RunState::Accepted,
-                verdict => verdict,
+                state => state,
             };
             return;
         }
@@ -135,10 +135,10 @@ impl RunLengths {
 
     /// Ends the run.
     fn close(&mut self, slow: f64, lesson: LearnStep) {
-        let ((points, seconds), verdict) = (self.run, self.verdict);
-        (self.run, self.odd_seconds, self.verdict) = ((0.0, 0.0), 0.0, RunState::Ordinary);
+        let ((points, seconds), state) = (self.run, self.state);
+        (self.run, self.odd_seconds, self.state) = ((0.0, 0.0), 0.0, RunState::Ordinary);
         // An accepted run is learned in full, or the next one would again be an episode of hours.
-        let lesson = match verdict {
+        let lesson = match state {
             RunState::Ordinary => lesson,
             RunState::Accepted => WHOLE,
             RunState::Odd | RunState::Blamed => {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_follows_the_longest_run_and_the_share() {
+    fn the_threshold_follows_the_longest_run_and_the_share() {
         check(&[(false, 3_000)], Some(POINTS_MIN));
         check(&[(false, 2_000), (true, 20), (false, 1_000)], Some(60.0));
         let often = [(false, 4), (true, 1)].repeat(600);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_too_little_or_at_home_has_no_limit() {
+    fn states_that_are_new_or_normal_have_no_threshold() {
         check(&[], None);
         check(&[(false, 20)], None);
         check(&[(false, 400), (true, 600), (false, 10)], None);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_run_is_not_learned() {
+    fn an_anomalous_run_is_not_learned() {
         let mut runs = RunLengths::new();
         learn(&mut runs, false, 3_000, WHOLE);
         learn(&mut runs, true, 6, WHOLE);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_third_odd_run_is_a_habit() {
+    fn the_third_anomalous_run_is_a_habit() {
         let mut runs = RunLengths::new();
         learn(&mut runs, false, 3_000, WHOLE);
         for limit in [POINTS_MIN, POINTS_MIN, POINTS_MIN, 59.5] {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_after_its_episode_is_normal_from_then_on() {
+    fn a_run_that_outlasts_its_episode_is_normal() {
         let mut runs = RunLengths::new();
         learn(&mut runs, false, 9_000, WHOLE);
         learn(&mut runs, true, 300, QUARANTINED);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn six_hours_are_the_new_normal_where_there_is_no_quarantine() {
+    fn six_hours_are_normal_without_an_episode() {
         let mut runs = RunLengths::new();
         learn(&mut runs, false, 9_000, WHOLE);
         learn(&mut runs, true, 720, WHOLE);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_short_runs_raises_the_limit_within_the_hour() {
+    fn a_burst_of_short_runs_raises_the_threshold_within_the_hour() {
         let mut runs = RunLengths::new();
         learn(&mut runs, false, 20_000, WHOLE);
         for _ in 0..30 {

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ordinary_at_noon_is_strange_at_night() {
+    fn a_value_of_noon_is_anomalous_at_night() {
         let detector = after(10, by_day);
         check(&detector, 10, 12, 50.0, Some(false));
         check(&detector, 10, 0, 10.0, Some(false));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn two_periods_have_to_be_seen() {
+    fn two_periods_are_needed() {
         check(&after(1, by_day), 1, 0, 50.0, None);
         check(&after(2, by_day), 2, 0, 50.0, Some(true));
         check(&after(2, by_day), 2, 12, 50.0, Some(false));
@@ -268,13 +268,13 @@ mod tests {
     }
 
     #[test]
-    fn fits_come_when_twice_as_much_is_known_then_weekly() {
+    fn fits_are_due_when_the_history_doubles_then_weekly() {
         assert_eq!(learn(&mut seasonal(0.0), 0..28, by_day), "2 4 8 14 21 28".split(' ').count());
         assert_eq!([2, 4, 8, 13, 14, 28].map(wait), [2, 4, 6, 1, 7, 7]);
     }
 
     #[test]
-    fn what_lies_in_an_episode_is_not_learned() {
+    fn points_inside_an_episode_are_not_learned() {
         let mut detector = after(10, by_day);
         let before = format!("{detector:?}");
         let quarantined = LearnStep { in_anomaly: true, ..ORDINARY };
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_where_the_vote_turns() {
+    fn the_range_ends_where_the_vote_changes() {
         let detector = after(10, by_day);
         let at = seconds(10 * POINTS_PER_DAY);
         let range = detector.expected(Timestamp(at), 0, 1.0).unwrap();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_the_noise_floor_is_ordinary() {
+    fn a_distance_below_the_noise_floor_is_normal() {
         let mut detector = seasonal(100.0);
         learn(&mut detector, 0..10, by_day);
         check(&detector, 10, 0, 50.0, Some(false));
@@ -330,7 +330,7 @@ mod tests {
 
         /// Any finite input gives finite outputs, and memory is bounded.
         #[test]
-        fn nothing_is_too_strange(
+        fn any_point_gives_finite_scores(
             steps in prop::collection::vec((-1e5..2e5f64, prop::num::f64::NORMAL, any::<bool>()), 1..200),
             days in 2usize..30,
             scale in prop::sample::select(vec![1e-30, 1.0, 1e10, 1e29, 1e99]),
@@ -341,8 +341,8 @@ mod tests {
             for (step, value, missing) in steps {
                 at += step;
                 let point = Point { missing: vec![missing], ..point(at, value.clamp(-1e100, 1e100)) };
-                let verdict = detector.judge(&view(&point)).relative();
-                prop_assert!(verdict.is_none_or(f64::is_finite), "{:?}", verdict);
+                let score = detector.judge(&view(&point)).relative();
+                prop_assert!(score.is_none_or(f64::is_finite), "{:?}", score);
                 detector.learn(&view(&point), ORDINARY);
                 if let Some(history) = detector.history() {
                     detector.take(&history.fit());

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quarantined_or_no_step_leaves_no_trace() {
+    fn points_inside_episodes_and_without_step_are_not_stored() {
         let mut memory = ShortMemory::new(1);
         for _ in 0..10 {
             memory.learn(&[20.0], LearnStep { in_anomaly: true, ..STEP });

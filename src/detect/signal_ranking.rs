@@ -69,7 +69,7 @@ mod tests {
 
     /// A signal that alternates by one, then stays at 0.8 for some points: only its smoothed value is anomalous.
     #[test]
-    fn a_small_lasting_shift_is_odder_smoothed() {
+    fn a_small_lasting_shift_is_anomalous_when_smoothed() {
         let mut blame = SignalRanking::new(&FeatureSpec::plain(vec![0.0], 1e4));
         for t in 0..2_000 {
             blame.learn(&point(f64::from(t % 2) * 2.0 - 1.0), STEP);

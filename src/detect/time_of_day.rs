@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_the_hour_and_goes_evenly_from_slot_to_slot() {
+    fn the_profile_is_interpolated_between_slots() {
         let season = learned(60, day_and_night);
         let shrunk = 60.0 / 61.0;
         // The level oscillates slightly around 5, because it is a mean over only seven days.
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_closes_the_slot() {
+    fn a_clock_step_closes_the_slot() {
         let mut season = learned(3, day_and_night);
         for at in [-5.0, 1e12, f64::MAX, 0.0] {
             season.advance_to(Timestamp(at));

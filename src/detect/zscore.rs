@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::window::Point;
 
-    fn check(past: &[f64], newest: f64, verdict: Option<f64>) {
+    fn check(past: &[f64], newest: f64, score: Option<f64>) {
         let mut detector = ZScore::new(&FeatureSpec::plain(vec![0.0], 1e4));
         let point = |value| Point { values: vec![value], missing: vec![false], ..Point::default() };
         for value in past {
@@ -136,7 +136,7 @@ mod tests {
         let point = point(newest);
         let found =
             detector.judge(&PointView { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 });
-        let expected = verdict.map(|it| it / THRESHOLD);
+        let expected = score.map(|it| it / THRESHOLD);
         match (found.relative(), expected) {
             (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-9, "{found} {expected}"),
             (found, expected) => assert_eq!(found, expected),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_huge_leaves_nothing_behind() {
+    fn a_huge_value_leaves_no_rounding_error() {
         let mut past = Past::default();
         for t in 0..350 {
             past.push(if t == 120 { Some(1e12) } else { Some(f64::from(t % 2)) });

@@ -39,9 +39,10 @@ impl Engine {
     /// episode, grace, and subjects that `rebuilt` lacks. Subjects of a changing population that left meanwhile are
     /// not taken over. A training becomes due, because the models were trained on the forgotten points.
     pub fn take_over(&mut self, rebuilt: Self) {
-        for (kind, family) in rebuilt.kinds {
+        for (kind, kind_state) in rebuilt.kinds {
             if let Some(live) = self.kinds.get_mut(&kind) {
-                (live.schedule, live.drift, live.priors) = (family.schedule, family.drift, family.priors);
+                (live.schedule, live.drift, live.priors) =
+                    (kind_state.schedule, kind_state.drift, kind_state.priors);
             }
         }
         for (subject, mut state) in rebuilt.states {

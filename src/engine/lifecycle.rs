@@ -111,9 +111,9 @@ impl Engine {
 
     /// Number of subjects in each state, by kind with signals.
     pub fn subject_counts(&self) -> BTreeMap<SubjectKind, SubjectCounts> {
-        let count = |(kind, family): (&SubjectKind, &SubjectKindState)| {
-            let SubjectKindState { evicted, restored, unscored: unjudged, .. } = *family;
-            (*kind, SubjectCounts { evicted, restored, unscored: unjudged, ..SubjectCounts::default() })
+        let count = |(kind, kind_state): (&SubjectKind, &SubjectKindState)| {
+            let SubjectKindState { evicted, restored, unscored, .. } = *kind_state;
+            (*kind, SubjectCounts { evicted, restored, unscored, ..SubjectCounts::default() })
         };
         let mut by_kind: BTreeMap<SubjectKind, SubjectCounts> = self.kinds.iter().map(count).collect();
         let now = self.before.at.0;
@@ -219,30 +219,30 @@ impl Engine {
     fn evict(&mut self, subject: Subject) -> Option<(Subject, Assessment)> {
         let mut state = self.states.remove(&subject)?;
         let ended = state.leave();
-        if let Some(family) = self.kinds.get_mut(&subject.kind()) {
-            family.evicted += 1;
-            family.tally = state.tally().map_or(family.tally, |it| family.tally.with(it));
+        if let Some(kind_state) = self.kinds.get_mut(&subject.kind()) {
+            kind_state.evicted += 1;
+            kind_state.tally = state.tally().map_or(kind_state.tally, |it| kind_state.tally.with(it));
         }
         state.drop_shadow();
         if state.knows_anything() {
             self.handover.evicted.push((subject.clone(), self.state_bytes(&subject, &state)));
         }
-        let judgement = |episode| Assessment {
+        let assessment = |episode| Assessment {
             transition: Some(EpisodeTransition::Ended(episode)),
             ..Assessment::default()
         };
-        ended.map(|it| (subject, judgement(it)))
+        ended.map(|it| (subject, assessment(it)))
     }
 
     /// A subject without stored state, which borrows the statistics of its kind.
     fn newcomer(&mut self, kind: SubjectKind) -> Option<SubjectState> {
-        let family = self.kinds.get_mut(&kind)?;
-        if family.is_changing() {
-            family.learn_priors(self.states.iter().filter(|(it, _)| it.kind() == kind).map(|(_, it)| it));
+        let kind_state = self.kinds.get_mut(&kind)?;
+        if kind_state.is_changing() {
+            kind_state.learn_priors(self.states.iter().filter(|(it, _)| it.kind() == kind).map(|(_, it)| it));
         }
         let mut state = self.fresh(kind)?;
-        if let Some(family) = self.kinds.get(&kind).filter(|it| !it.priors.is_empty()) {
-            state.borrow(&family.priors, self.before.at, &self.settings);
+        if let Some(kind_state) = self.kinds.get(&kind).filter(|it| !it.priors.is_empty()) {
+            state.borrow(&kind_state.priors, self.before.at, &self.settings);
         }
         Some(state)
     }

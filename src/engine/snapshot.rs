@@ -177,9 +177,10 @@ impl Engine {
             states.insert(subject, fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Corrupt)?);
         }
         for (kind, (asked, priors)) in body.kinds {
-            if let Some(family) = self.kinds.get_mut(&kind) {
-                family.schedule = asked;
-                family.priors = if priors.len() == family.signals.len() { priors } else { Vec::new() };
+            if let Some(kind_state) = self.kinds.get_mut(&kind) {
+                kind_state.schedule = asked;
+                kind_state.priors =
+                    if priors.len() == kind_state.signals.len() { priors } else { Vec::new() };
             }
         }
         self.states = states;
@@ -214,15 +215,15 @@ impl Engine {
 
     /// Builds a subject without learned state, scored by the model of its kind; `None` for a kind without signals.
     pub(super) fn fresh(&self, kind: SubjectKind) -> Option<SubjectState> {
-        let family = self.kinds.get(&kind)?;
-        let mut state = SubjectState::new(&family.signals, family.population, &self.settings);
-        if let Some(model) = &family.model {
+        let kind_state = self.kinds.get(&kind)?;
+        let mut state = SubjectState::new(&kind_state.signals, kind_state.population, &self.settings);
+        if let Some(model) = &kind_state.model {
             state.install(model);
         }
-        if let Some(reference) = family.reference.as_ref().filter(|_| !family.is_changing()) {
+        if let Some(reference) = kind_state.reference.as_ref().filter(|_| !kind_state.is_changing()) {
             state.compare_with(reference);
         }
-        if let Some(model) = &family.shadow {
+        if let Some(model) = &kind_state.shadow {
             state.try_out(model);
         }
         state.see(self.before.at);

@@ -231,30 +231,30 @@ impl SubjectState {
             self.scorer.interrupt();
         }
         let elapsed = self.observe(at, change, settings);
-        let mut judgement =
+        let mut assessment =
             Assessment { ready_at: self.ready_at, ready: self.ready, ..Assessment::default() };
-        judgement.uses_kind_prior = self.scorer.is_borrowed();
+        assessment.uses_kind_prior = self.scorer.is_borrowed();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
             let step = self.portion(elapsed, settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &settings.scorer()) {
-                judgement.transition = score.transition;
-                judgement.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
-                judgement.budget_spent = score.budget_spent;
-                self.newest = Some((self.at(), self.opinion(score)));
+                assessment.transition = score.transition;
+                assessment.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
+                assessment.budget_spent = score.budget_spent;
+                self.newest = Some((self.at(), self.details(score)));
             }
             if step.whole {
                 self.remember();
                 self.watch_drift();
-                judgement.point = Some(Arc::new(self.learned(settings)));
+                assessment.point = Some(Arc::new(self.learned(settings)));
             }
         }
         let fresh =
             |(then, _): &&(Timestamp, ScoreDetails)| (0.0..=settings.score_hold).contains(&(at.0 - then.0));
-        judgement.details = self.newest.as_ref().filter(fresh).map(|(_, opinion)| opinion.clone());
-        judgement.signals = self.signal_states();
-        judgement.episode = self.scorer.episode();
-        judgement.episodes = self.scorer.episodes();
-        judgement
+        assessment.details = self.newest.as_ref().filter(fresh).map(|(_, details)| details.clone());
+        assessment.signals = self.signal_states();
+        assessment.episode = self.scorer.episode();
+        assessment.episodes = self.scorer.episodes();
+        assessment
     }
 
     /// The whole point with its weight, for the report.
@@ -356,7 +356,7 @@ impl SubjectState {
         }
     }
 
-    fn opinion(&self, score: SubjectScore) -> ScoreDetails {
+    fn details(&self, score: SubjectScore) -> ScoreDetails {
         let named = |of: Vec<(usize, f64)>| of.into_iter().map(|it| self.contribution(it)).collect();
         ScoreDetails {
             score: score.held,

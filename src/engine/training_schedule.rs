@@ -46,12 +46,12 @@ impl Engine {
         let ready: Vec<&SubjectState> = of_kind.map(|(_, state)| state).collect();
         let now = Timestamp(ready.iter().map(|it| it.at().0).reduce(f64::max)?);
         let observed = ready.iter().map(|it| it.observed()).fold(0.0, f64::max);
-        let family = self.kinds.get_mut(&kind)?;
-        let drifted = self.settings.retrain_on_drift && family.has_drifted(&ready, now);
-        if !family.schedule.is_due(now, drifted) {
+        let kind_state = self.kinds.get_mut(&kind)?;
+        let drifted = self.settings.retrain_on_drift && kind_state.has_drifted(&ready, now);
+        if !kind_state.schedule.is_due(now, drifted) {
             return None;
         }
-        family.schedule.note(now, observed.min(self.settings.retrain_interval), drifted);
+        kind_state.schedule.note(now, observed.min(self.settings.retrain_interval), drifted);
         fair_sample(&ready)
     }
 

@@ -21,10 +21,11 @@ pub fn period(values: &[f64]) -> usize {
     let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
     let centered: Vec<f64> = values.iter().map(|it| it - mean).collect();
     // Not divided by the variance, which is equal for all lags.
-    let alike = |lag: usize| -> f64 {
+    let autocorrelation = |lag: usize| -> f64 {
         centered.iter().zip(centered.iter().skip(lag)).map(|(before, after)| before * after).sum()
     };
-    let curve: Vec<f64> = (LAG_MIN..=LAG_MAX.min(values.len().saturating_sub(1))).map(alike).collect();
+    let curve: Vec<f64> =
+        (LAG_MIN..=LAG_MAX.min(values.len().saturating_sub(1))).map(autocorrelation).collect();
     let is_peak = |it: &[f64]| it[0] < it[1] && it[2] < it[1];
     let peaks = curve.windows(3).zip(1..).filter(|(it, _)| is_peak(it));
     let highest =

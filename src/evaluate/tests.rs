@@ -82,7 +82,7 @@ fn events_are_runs() {
 }
 
 #[test]
-fn what_does_not_fit_together_is_refused() {
+fn mismatching_labels_and_scores_are_refused() {
     let check =
         |labels: usize, scores: usize, per_day: f64, window: usize, expected: Result<(), EvaluateError>| {
             let found = LabeledSeries::new("it", vec![false; labels], vec![0.0; scores], per_day, window);

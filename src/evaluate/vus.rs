@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_meaning_is_absent() {
+    fn undefined_volumes_are_absent() {
         assert_eq!(of("0000", &[1.0; 4], 10), None);
         assert_eq!(of("111", &[1.0; 3], 10).unwrap().roc, None);
         assert_eq!(of("", &[], 10), None);

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_none() {
+    fn malformed_identifiers_are_refused() {
         for text in ["", "a b", "x\n", "../x", "123456789012345678901234567890123"] {
             assert_eq!(VersionId::read(text), None, "{text}");
         }

@@ -57,15 +57,15 @@ impl std::error::Error for InvalidRecord {}
 impl ModelVersion {
     /// The row of this model.
     pub fn record(&self) -> VersionRecord {
-        let card = &self.model.evaluation;
+        let evaluation = &self.model.evaluation;
         VersionRecord {
             id: self.id.to_string(),
             kind: self.kind.name().to_owned(),
             created: self.created.0,
             state: self.stage.name().to_owned(),
             // An evaluation contains only numbers and names, so serialization cannot fail.
-            evaluation: serde_json::to_string(card).unwrap_or_default(),
-            digest: format!("{:016x}", card.digest),
+            evaluation: serde_json::to_string(evaluation).unwrap_or_default(),
+            digest: format!("{:016x}", evaluation.digest),
             format: model_codec::FORMAT,
             blob: self.model.bytes(),
         }
@@ -81,10 +81,11 @@ impl ModelVersion {
         let stage = VersionStage::read(&record.state).ok_or(InvalidRecord::Column("state"))?;
         let created =
             Some(record.created).filter(|it| it.is_finite()).ok_or(InvalidRecord::Column("created"))?;
-        let card: ModelEvaluation = serde_json::from_str(&record.evaluation)
+        let evaluation: ModelEvaluation = serde_json::from_str(&record.evaluation)
             .map_err(|error| InvalidRecord::Evaluation(error.to_string()))?;
         let (eif, reference) = model_codec::from_bytes(&record.blob).map_err(InvalidRecord::Model)?;
-        if eif.forest.digest() != card.digest || format!("{:016x}", card.digest) != record.digest {
+        if eif.forest.digest() != evaluation.digest || format!("{:016x}", evaluation.digest) != record.digest
+        {
             return Err(InvalidRecord::Digest);
         }
         Ok(Self {
@@ -92,7 +93,7 @@ impl ModelVersion {
             kind,
             created: Timestamp(created),
             stage,
-            model: TrainedModel { eif, evaluation: card, reference },
+            model: TrainedModel { eif, evaluation, reference },
         })
     }
 }

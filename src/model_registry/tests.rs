@@ -81,7 +81,7 @@ fn a_shadow_that_is_worse_is_refused() {
 }
 
 #[test]
-fn what_the_current_one_knows_bounds_the_trial() {
+fn the_current_models_history_limits_the_shadow_time() {
     let mut registry = registry(&[0.9, 0.9]);
     let current = registry.versions.get_mut(&HOST).unwrap().first_mut().unwrap();
     current.model.evaluation.to = Some(Timestamp(600.0));
@@ -130,7 +130,7 @@ fn five_are_kept_and_what_changes_is_written_down() {
 }
 
 #[test]
-fn what_rests_is_known_by_name_until_it_is_woken() {
+fn inactive_models_are_records_until_activated() {
     let mut registry = ModelRegistry::new(3_600.0).drop_models(true);
     let id = |day: usize| format!("197001{:02}T000000Z", day + 1);
     (0..5).for_each(|day| add(&mut registry, day, 0.9));
@@ -150,15 +150,15 @@ fn what_rests_is_known_by_name_until_it_is_woken() {
     assert!(registry.rests(&id(0)) && !registry.rests(&id(2)));
     assert_eq!(registry.before(HOST).unwrap().as_str(), id(1));
     // A restart restores the same.
-    let mut again = ModelRegistry::new(3_600.0).drop_models(true);
+    let mut restored = ModelRegistry::new(3_600.0).drop_models(true);
     for (day, state) in ["retired", "retired", "current", "retired", "shadow"].into_iter().enumerate() {
-        again.restore(
+        restored.restore(
             ModelVersion::from_record(&VersionRecord { state: state.into(), ..records[day].clone() })
                 .unwrap(),
         );
     }
     assert_eq!(
-        (stages(&again), again.before(HOST).unwrap()),
+        (stages(&restored), restored.before(HOST).unwrap()),
         (stages(&registry), registry.before(HOST).unwrap())
     );
     // A sixth exceeds the maximum: the oldest inactive one is removed.
@@ -170,16 +170,16 @@ fn what_rests_is_known_by_name_until_it_is_woken() {
 }
 
 #[test]
-fn a_row_is_a_version_again_or_says_why_not() {
+fn a_row_restores_a_version_or_has_an_error() {
     let mut registry = registry(&[0.9, 0.8]);
     let records: Vec<VersionRecord> = registry.versions().map(ModelVersion::record).collect();
-    let mut again = ModelRegistry::new(3_600.0);
+    let mut restored = ModelRegistry::new(3_600.0);
     // In any order, and twice.
     for record in records.iter().rev().chain(&records) {
-        again.restore(ModelVersion::from_record(record).unwrap());
+        restored.restore(ModelVersion::from_record(record).unwrap());
     }
-    assert_eq!(again.versions().map(ModelVersion::record).collect::<Vec<_>>(), records);
-    assert!(again.take_changes().is_empty() && !registry.take_changes().is_empty());
+    assert_eq!(restored.versions().map(ModelVersion::record).collect::<Vec<_>>(), records);
+    assert!(restored.take_changes().is_empty() && !registry.take_changes().is_empty());
     let check = |change: fn(&mut VersionRecord), expect: &str| {
         let mut record = records[0].clone();
         change(&mut record);

@@ -41,7 +41,7 @@ impl PendingCommands {
     pub(super) fn carry_out(
         &mut self,
         request: CommandRequest,
-        durable: &mut PersistentState,
+        persistent: &mut PersistentState,
         jobs: &mut Jobs,
         newest: Option<&Arc<Report>>,
     ) {
@@ -53,13 +53,13 @@ impl PendingCommands {
             ControlCommand::Learn { on } => Ok(AfterCommand::Reply(learn(durable, *on))),
             ControlCommand::Accept => accept(durable).map(AfterCommand::Reply),
             ControlCommand::Forget { from, to } => {
-                forget(durable, TimeRange { from: *from, to: *to }).map(AfterCommand::Job)
+                forget(persistent, TimeRange { from: *from, to: *to }).map(AfterCommand::Job)
             }
-            ControlCommand::Train => train(durable).map(AfterCommand::Reply),
-            ControlCommand::Promote { model } => promote(durable, model),
+            ControlCommand::Train => train(persistent).map(AfterCommand::Reply),
+            ControlCommand::Promote { model } => promote(persistent, model),
             ControlCommand::Rollback => {
-                let previous = durable.registry.previous().map_err(CommandRefusal::from);
-                previous.and_then(|it| promote(durable, it.as_str()))
+                let previous = persistent.registry.previous().map_err(CommandRefusal::from);
+                previous.and_then(|it| promote(persistent, it.as_str()))
             }
         };
         match next {
@@ -81,12 +81,12 @@ impl PendingCommands {
         &mut self,
         id: JobId,
         result: Result<(Box<Engine>, usize), JobFailure<StoreError>>,
-        durable: &mut PersistentState,
+        persistent: &mut PersistentState,
         jobs: &mut Jobs,
     ) {
         let outcome = result.map_err(|it| unavailable(&it)).map(|(engine, points)| {
             jobs.discard_scheduled();
-            durable.take_over(*engine, "forgot");
+            persistent.take_over(*engine, "forgot");
             tracing::info!(points, "time range forgotten");
             CommandReply::sentence(format!(
                 "forgotten: relearned from the remaining {points} stored points; a new model is being trained"
@@ -100,13 +100,13 @@ impl PendingCommands {
         &mut self,
         id: JobId,
         result: Result<Box<ModelVersion>, JobFailure<String>>,
-        durable: &mut PersistentState,
+        persistent: &mut PersistentState,
     ) {
         let outcome = result.map_err(|it| unavailable(&it)).and_then(|version| {
             let model = version.id.clone();
             // The model may have been removed or loaded meanwhile; promotion then reports it.
-            durable.registry.activate(*version);
-            set_current_model(durable, model.as_str())
+            persistent.registry.activate(*version);
+            set_current_model(persistent, model.as_str())
         });
         self.reply(id, outcome);
     }
@@ -122,15 +122,15 @@ fn unavailable<E: std::fmt::Display>(failure: &JobFailure<E>) -> CommandRefusal 
     CommandRefusal::Unavailable(failure.to_string())
 }
 
-fn learn(durable: &mut PersistentState, on: bool) -> CommandReply {
+fn learn(persistent: &mut PersistentState, on: bool) -> CommandReply {
     let word = if on { "on" } else { "off" };
-    if durable.engine.is_learning() == on {
+    if persistent.engine.is_learning() == on {
         return CommandReply::sentence(format!("learning is already {word}"));
     }
-    durable.engine.set_learning(on);
+    persistent.engine.set_learning(on);
     let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: word.into() };
-    durable.store.put(StoreEntry::Marker(marker));
-    durable.save_snapshot(Some("learning"));
+    persistent.store.put(StoreEntry::Marker(marker));
+    persistent.save_snapshot(Some("learning"));
     tracing::info!(learning = word, "learning switched");
     CommandReply::sentence(match on {
         true => "learning is on",
@@ -138,28 +138,28 @@ fn learn(durable: &mut PersistentState, on: bool) -> CommandReply {
     })
 }
 
-fn accept(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
-    let accepted = durable.engine.accept();
+fn accept(persistent: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
+    let accepted = persistent.engine.accept();
     if accepted.is_empty() {
         return Err(CommandRefusal::Conflict("there is no anomaly to accept".into()));
     }
-    durable.save_snapshot(Some("accepted"));
+    persistent.save_snapshot(Some("accepted"));
     let names: Vec<&str> = accepted.iter().map(Subject::name).collect();
     let names = names.join(", ");
     tracing::info!(subjects = names, "anomaly accepted");
     Ok(CommandReply::sentence(format!("accepted: the current state of {names} is now normal")))
 }
 
-fn forget(durable: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
-    let directory = directory(durable)?;
-    durable.store.put(StoreEntry::Marker(forget_marker(clock::now(), span)));
-    let subjects = durable.engine.live().cloned().collect();
-    Ok(Job::Rebuild { blank: Box::new(durable.engine.rebuilt()), subjects, directory, span })
+fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
+    let directory = directory(persistent)?;
+    persistent.store.put(StoreEntry::Marker(forget_marker(clock::now(), span)));
+    let subjects = persistent.engine.live().cloned().collect();
+    Ok(Job::Rebuild { blank: Box::new(persistent.engine.rebuilt()), subjects, directory, span })
 }
 
-fn train(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
-    let kinds: Vec<SubjectKind> = durable.engine.kinds().collect();
-    let mut requested = kinds.iter().map(|kind| durable.engine.request_training(*kind));
+fn train(persistent: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
+    let kinds: Vec<SubjectKind> = persistent.engine.kinds().collect();
+    let mut requested = kinds.iter().map(|kind| persistent.engine.request_training(*kind));
     let first = requested.next().unwrap_or_else(|| Err("no enabled collector provides signals".into()));
     match requested.fold(first, Result::or) {
         Ok(()) => {
@@ -170,26 +170,26 @@ fn train(durable: &mut PersistentState) -> Result<CommandReply, CommandRefusal> 
 }
 
 /// Promotes a model; one that is not in memory is loaded first.
-fn promote(durable: &mut PersistentState, model: &str) -> Result<AfterCommand, CommandRefusal> {
-    if durable.registry.rests(model) {
+fn promote(persistent: &mut PersistentState, model: &str) -> Result<AfterCommand, CommandRefusal> {
+    if persistent.registry.rests(model) {
         return Ok(AfterCommand::Job(Job::LoadModel {
-            directory: directory(durable)?,
+            directory: directory(persistent)?,
             id: model.to_owned(),
         }));
     }
-    set_current_model(durable, model).map(AfterCommand::Reply)
+    set_current_model(persistent, model).map(AfterCommand::Reply)
 }
 
-fn set_current_model(durable: &mut PersistentState, model: &str) -> CommandResult {
-    let version = durable.registry.promote(model)?;
+fn set_current_model(persistent: &mut PersistentState, model: &str) -> CommandResult {
+    let version = persistent.registry.promote(model)?;
     let (id, kind) = (version.id.to_string(), version.kind);
-    durable.install(kind);
-    durable.save_models();
+    persistent.install(kind);
+    persistent.save_models();
     tracing::info!(kind = kind.name(), model = id, "model promoted by a command");
     Ok(CommandReply::sentence(format!("model {id} is now the current model")))
 }
 
-fn directory(durable: &PersistentState) -> Result<PathBuf, CommandRefusal> {
-    let directory = durable.store.directory().map(std::path::Path::to_owned);
+fn directory(persistent: &PersistentState) -> Result<PathBuf, CommandRefusal> {
+    let directory = persistent.store.directory().map(std::path::Path::to_owned);
     directory.ok_or_else(|| CommandRefusal::Conflict("no store: storage.path is off or unknown".into()))
 }

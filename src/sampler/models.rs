@@ -77,7 +77,7 @@ impl ModelMetrics {
     /// Processes the outcome of a training: the first model becomes current, a later one starts in shadow mode.
     pub(super) fn trained(
         &mut self,
-        durable: &mut PersistentState,
+        persistent: &mut PersistentState,
         kind: SubjectKind,
         result: Result<TrainedModel, JobFailure<TrainError>>,
         seconds: f64,
@@ -86,24 +86,24 @@ impl ModelMetrics {
         figures.seconds = Some(seconds);
         match result {
             Ok(model) => {
-                let card = &model.evaluation;
+                let evaluation = &model.evaluation;
                 tracing::info!(
                     kind = kind.name(),
-                    rows = card.rows,
-                    seed = card.seed,
-                    auc = card.auc_own,
-                    auc_peer = card.auc_peer,
+                    rows = evaluation.rows,
+                    seed = evaluation.seed,
+                    auc = evaluation.auc_own,
+                    auc_peer = evaluation.auc_peer,
                     duration_seconds = seconds,
                     "model trained"
                 );
                 figures.trained += 1;
-                (figures.auc, figures.auc_peer) = (Some(card.auc_own), card.auc_peer);
+                (figures.auc, figures.auc_peer) = (Some(evaluation.auc_own), evaluation.auc_peer);
                 figures.is_failing = false;
-                add(durable, kind, model);
+                add(persistent, kind, model);
             }
             Err(reason) => {
                 figures.refused += 1;
-                durable.engine.refused(kind);
+                persistent.engine.refused(kind);
                 if let JobFailure::Refused(TrainError::Blind { own, peer }) = reason {
                     (figures.auc, figures.auc_peer) = (Some(own), peer);
                 }
@@ -115,14 +115,14 @@ impl ModelMetrics {
     }
 
     /// Decides on shadow models whose time is over.
-    pub(super) fn review(&mut self, durable: &mut PersistentState) {
+    pub(super) fn review(&mut self, persistent: &mut PersistentState) {
         for (kind, figures) in &mut self.0 {
             let kind = *kind;
-            if durable.registry.shadow(kind).is_none() {
+            if persistent.registry.shadow(kind).is_none() {
                 continue;
             }
-            let tally = durable.engine.tally(kind);
-            match durable.registry.review(kind, &tally) {
+            let tally = persistent.engine.tally(kind);
+            match persistent.registry.review(kind, &tally) {
                 None => continue,
                 Some(ShadowOutcome::Promoted(id)) => {
                     figures.trials_promoted += 1;
@@ -130,15 +130,15 @@ impl ModelMetrics {
                         kind = kind.name(), model = %id, readings = tally.readings, above = tally.above,
                         above_current = tally.above_current, "new model promoted"
                     );
-                    durable.install(kind);
+                    persistent.install(kind);
                 }
                 Some(ShadowOutcome::Refused { id, why }) => {
                     figures.trials_refused += 1;
                     tracing::warn!(kind = kind.name(), model = %id, reason = why, "new model refused; keeping the current one");
-                    durable.engine.drop_shadow(kind);
+                    persistent.engine.drop_shadow(kind);
                 }
             }
-            durable.save_models();
+            persistent.save_models();
         }
     }
 
@@ -173,14 +173,14 @@ impl ModelMetrics {
 }
 
 /// Adds a new model: the first becomes current, a later one starts in shadow mode.
-fn add(durable: &mut PersistentState, kind: SubjectKind, model: TrainedModel) {
-    let version = durable.registry.add(kind, clock::now(), model);
+fn add(persistent: &mut PersistentState, kind: SubjectKind, model: TrainedModel) {
+    let version = persistent.registry.add(kind, clock::now(), model);
     tracing::info!(kind = kind.name(), model = %version.id, stage = %version.stage, "model installed");
     if version.stage == VersionStage::Current {
-        durable.install(kind);
+        persistent.install(kind);
     } else {
-        durable.engine.drop_shadow(kind);
-        durable.engine.try_out(kind, version.eif());
+        persistent.engine.drop_shadow(kind);
+        persistent.engine.try_out(kind, version.eif());
     }
-    durable.save_models();
+    persistent.save_models();
 }

@@ -24,12 +24,16 @@ pub(super) fn start() {
 
 /// Fields: `version`, `uptime_seconds`, `ready` (whether some subject has a score), `learning`, `jobs` (`waiting`, and
 /// the task that is `running` or null), `subjects` (`kind`, `subject`, `ready`), `store` (its directory or null).
-pub(super) fn status(durable: &PersistentState, jobs: &Jobs, newest: Option<&Arc<Report>>) -> CommandReply {
+pub(super) fn status(
+    persistent: &PersistentState,
+    jobs: &Jobs,
+    newest: Option<&Arc<Report>>,
+) -> CommandReply {
     let uptime = STARTED.elapsed().as_secs_f64();
-    let learning = durable.engine.is_learning();
-    let store = durable.store.directory().map(|it| it.display().to_string());
-    let judgements = newest.iter().flat_map(|it| &it.assessments);
-    let subjects: Vec<Value> = judgements
+    let learning = persistent.engine.is_learning();
+    let store = persistent.store.directory().map(|it| it.display().to_string());
+    let assessments = newest.iter().flat_map(|it| &it.assessments);
+    let subjects: Vec<Value> = assessments
         .map(|(subject, it)| json!({"kind": subject.kind().name(), "subject": subject.name(), "ready": it.ready}))
         .collect();
     let ready = newest.is_some_and(|it| it.assessments.values().any(|it| it.ready));

@@ -49,17 +49,17 @@ pub(super) struct SubjectStates {
 
 impl SubjectStates {
     /// Starts the transfers that the last step requested.
-    pub(super) fn update(&mut self, durable: &mut PersistentState, jobs: &mut Jobs) {
-        let StateTransfers { evicted, wanted } = durable.engine.take_handover();
-        let Some(directory) = durable.store.directory().map(std::path::Path::to_owned) else {
-            wanted.iter().for_each(|it| durable.engine.absent(it));
+    pub(super) fn update(&mut self, persistent: &mut PersistentState, jobs: &mut Jobs) {
+        let StateTransfers { evicted, wanted } = persistent.engine.take_handover();
+        let Some(directory) = persistent.store.directory().map(std::path::Path::to_owned) else {
+            wanted.iter().for_each(|it| persistent.engine.absent(it));
             return;
         };
         for subject in wanted {
             match self.recent.iter().position(|(it, _)| *it == subject) {
                 Some(place) => {
                     let (subject, bytes) = self.recent.remove(place).unwrap_or((subject, Vec::new()));
-                    return_state(&mut durable.engine, &subject, Some(&bytes));
+                    return_state(&mut persistent.engine, &subject, Some(&bytes));
                 }
                 None => drop(self.wanted.insert(subject)),
             }
@@ -68,8 +68,8 @@ impl SubjectStates {
             self.recent.push_back((subject.clone(), bytes.clone()));
         }
         self.recent.drain(..self.recent.len().saturating_sub(RECENT_MAX));
-        durable.save_subjects(evicted);
-        self.wanted.retain(|it| durable.engine.is_waiting(it));
+        persistent.save_subjects(evicted);
+        self.wanted.retain(|it| persistent.engine.is_waiting(it));
         if self.reading.is_empty() && !self.wanted.is_empty() {
             let batch: BTreeSet<Subject> = self.wanted.iter().take(BATCH_MAX).cloned().collect();
             let format = Engine::snapshot_format();

@@ -88,16 +88,16 @@ mod tests {
     }
 
     #[test]
-    fn work_is_put_off_for_an_hour_at_most() {
+    fn jobs_are_delayed_for_an_hour_at_most() {
         let mut throttle = JobThrottle::default();
         let mut strained = |at: f64, pressure: f64| {
             let mut signals = sources::signals(|_| true);
             let signal = signals.find(|it| it.name == "pressure_cpu_ratio").unwrap();
             let state = SignalState { signal, value: pressure, expected: None, drift: None };
-            let judgement = Assessment { signals: vec![state], ..Assessment::default() };
+            let assessment = Assessment { signals: vec![state], ..Assessment::default() };
             let reading = Arc::new(Reading::new(Timestamp(at)));
-            let judgements = [(Subject::Host, judgement)].into();
-            throttle.is_under_pressure(&Report { reading, assessments: judgements, ..Report::default() })
+            let assessments = [(Subject::Host, assessment)].into();
+            throttle.is_under_pressure(&Report { reading, assessments, ..Report::default() })
         };
         assert!(!strained(0.0, 0.4) && strained(1.0, 0.6) && strained(3_600.0, 0.6));
         assert!(!strained(3_601.0, 0.6) && !strained(9_000.0, 0.6), "the hour is over");

@@ -79,25 +79,20 @@ pub(super) struct CronJobs {
 }
 
 impl CronJobs {
-    pub(super) fn new(chance: &mut SimulationRng) -> Self {
-        let shift = 60.0 * chance.random().below(SHIFT_MINUTES_MAX + 1) as f64;
+    pub(super) fn new(rng: &mut SimulationRng) -> Self {
+        let shift = 60.0 * rng.random().below(SHIFT_MINUTES_MAX + 1) as f64;
         Self { shift, runs: [(f64::NEG_INFINITY, 1.0); JOBS.len()] }
     }
 
     /// Mean load of the jobs in the `step` seconds before `at`, and whether logs were rotated.
-    pub(super) fn step(
-        &mut self,
-        at: f64,
-        step: f64,
-        chance: &mut SimulationRng,
-    ) -> (SimulatedJobLoad, bool) {
+    pub(super) fn step(&mut self, at: f64, step: f64, rng: &mut SimulationRng) -> (SimulatedJobLoad, bool) {
         let (mut sum, mut rotated) = (SimulatedJobLoad::default(), false);
         for (idx, (job, run)) in JOBS.iter().zip(&mut self.runs).enumerate() {
             let end = at - job.at - self.shift;
             let number = (end / job.every).floor();
             if number > run.0 {
                 rotated |= idx == ROTATION && run.0.is_finite();
-                *run = (number, chance.log_normal(RUN_SIGMA));
+                *run = (number, rng.log_normal(RUN_SIGMA));
             }
             let share = run.1 * (job.spent(end) - job.spent(end - step)) / step;
             let SimulatedJobLoad { cpu, read, written, sent, forks } = job.work;
@@ -127,11 +122,11 @@ mod tests {
     fn a_day_has_all_runs_whatever_the_step() {
         let total: f64 = JOBS.iter().map(|it| it.work.read * it.lasts * 86_400.0 / it.every).sum();
         for step in [1.0, 60.0, 300.0, 3_600.0, 7_200.0] {
-            let mut chance = SimulationRng::new(1);
-            let mut jobs = CronJobs::new(&mut chance);
+            let mut rng = SimulationRng::new(1);
+            let mut jobs = CronJobs::new(&mut rng);
             let (mut read, mut rotations) = (0.0, 0);
             for idx in 0..(864_000.0 / step) as u32 {
-                let (work, rotated) = jobs.step(f64::from(idx + 1) * step, step, &mut chance);
+                let (work, rotated) = jobs.step(f64::from(idx + 1) * step, step, &mut rng);
                 read += work.read * step / 10.0;
                 rotations += u32::from(rotated);
             }

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_keeps_the_last_known_value() {
+    fn missing_values_keep_the_last_known_one() {
         let mut ranges = SignalRanges::default();
         ranges.widen(&[0.0], &[false]);
         ranges.widen(&[9.0], &[false]);

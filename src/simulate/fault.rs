@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back_and_others_are_told() {
+    fn names_parse_and_others_are_refused() {
         for fault in Fault::ALL {
             assert_eq!(fault.name().parse(), Ok(fault));
             assert!(fault.seconds()[0] < fault.seconds()[1] && fault.size()[0] <= fault.size()[1]);

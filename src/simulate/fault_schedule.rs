@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told() {
+    fn faults_that_do_not_fit_are_refused() {
         let check = |rows, count, kinds: &[Fault], expect: &str| {
             let error = FaultSchedule::new(1, FreeRows { rows, ..DAYS }, count, kinds).unwrap_err();
             assert_eq!(error.to_string(), expect);

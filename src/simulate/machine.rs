@@ -103,9 +103,9 @@ pub struct Machine {
 impl Machine {
     /// The machine of a seed, whose first values cover the `step` seconds after `start`.
     pub fn new(seed: u64, start: f64, step: f64) -> Self {
-        let mut chance = SimulationRng::new(seed);
-        let traits = MachineTraits::new(&mut chance);
-        let jobs = CronJobs::new(&mut chance);
+        let mut rng = SimulationRng::new(seed);
+        let traits = MachineTraits::new(&mut rng);
+        let jobs = CronJobs::new(&mut rng);
         let drift = |constant| SlowDrift::new(constant, step);
         let drifts = MachineDrifts {
             demand_slow: drift(3.0 * 3_600.0),
@@ -117,10 +117,10 @@ impl Machine {
             loopback: drift(900.0),
             loss: drift(1_800.0),
         };
-        let kept = chance.between(0.0, KEPT_MAX);
+        let kept = rng.between(0.0, KEPT_MAX);
         let today = (start / DAY - (start / DAY).floor()) * 0.5 * traits.filesystem[1];
         let mut machine = Self {
-            rng: chance,
+            rng,
             traits,
             drifts,
             jobs,
@@ -312,18 +312,18 @@ impl Machine {
 
 impl MachineTraits {
     /// Machines that are half idle and never full, as most are.
-    fn new(chance: &mut SimulationRng) -> Self {
+    fn new(rng: &mut SimulationRng) -> Self {
         Self {
-            daily: chance.between(0.55, 0.85),
-            later: chance.between(-1.0, 2.0),
-            user: chance.between(0.18, 0.38),
-            system: chance.between(0.18, 0.3),
-            memory: [chance.between(0.35, 0.55), chance.between(0.05, 0.12)],
-            sent: chance.between(2.0, 8.0) * MB,
-            received: chance.between(0.1, 0.3),
-            connections: chance.between(150.0, 600.0),
-            switches: chance.between(8_000.0, 30_000.0),
-            filesystem: [chance.between(0.35, 0.6), chance.between(0.01, 0.03)],
+            daily: rng.between(0.55, 0.85),
+            later: rng.between(-1.0, 2.0),
+            user: rng.between(0.18, 0.38),
+            system: rng.between(0.18, 0.3),
+            memory: [rng.between(0.35, 0.55), rng.between(0.05, 0.12)],
+            sent: rng.between(2.0, 8.0) * MB,
+            received: rng.between(0.1, 0.3),
+            connections: rng.between(150.0, 600.0),
+            switches: rng.between(8_000.0, 30_000.0),
+            filesystem: [rng.between(0.35, 0.6), rng.between(0.01, 0.03)],
         }
     }
 }

@@ -84,8 +84,8 @@ impl SlowDrift {
     }
 
     /// The next value.
-    pub fn next(&mut self, chance: &mut SimulationRng) -> f64 {
-        self.value = self.memory * self.value + self.noise * chance.normal();
+    pub fn next(&mut self, rng: &mut SimulationRng) -> f64 {
+        self.value = self.memory * self.value + self.noise * rng.normal();
         self.value
     }
 }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn curves_are_what_they_are_called() {
+    fn curves_match_their_functions() {
         for x in [-700.0, -20.0, -1.5, -0.1, 0.0, 1e-9, 0.3466, 0.5, 1.0, 2.5, 30.0, 700.0] {
             assert!((exp(x) / f64::exp(x) - 1.0).abs() < 1e-12, "exp({x})");
         }
@@ -136,15 +136,15 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_their_shape() {
-        let mut chance = SimulationRng::new(3);
+    fn numbers_have_their_distribution() {
+        let mut rng = SimulationRng::new(3);
         for expected in [0.0, 0.05, 2.0, 25.0, 400.0] {
-            let mean = (0..20_000).map(|_| chance.poisson(expected)).sum::<f64>() / 20_000.0;
+            let mean = (0..20_000).map(|_| rng.poisson(expected)).sum::<f64>() / 20_000.0;
             let error = 4.0 * (expected / 20_000.0).sqrt();
             assert!((mean - expected).abs() <= error, "{mean} of {expected}");
         }
         let mut drift = SlowDrift::new(600.0, 60.0);
-        let values: Vec<f64> = (0..50_000).map(|_| drift.next(&mut chance)).collect();
+        let values: Vec<f64> = (0..50_000).map(|_| drift.next(&mut rng)).collect();
         let mean_of = |lag: usize| {
             values.iter().zip(&values[lag..]).map(|(a, b)| a * b).sum::<f64>() / values.len() as f64
         };

@@ -292,13 +292,13 @@ mod tests {
             reading
         };
         let (before, now) = (reading(0.0, before), reading(at, now));
-        let told = CUES.iter().filter_map(|it| Some((it.reason.name(), (it.last_seen)(&before, &now)?)));
-        let told: Vec<_> = told.map(|(name, ago)| format!("{name} {ago}")).collect();
-        assert_eq!(told.join(", "), expect);
+        let triggered = CUES.iter().filter_map(|it| Some((it.reason.name(), (it.last_seen)(&before, &now)?)));
+        let triggered: Vec<_> = triggered.map(|(name, ago)| format!("{name} {ago}")).collect();
+        assert_eq!(triggered.join(", "), expect);
     }
 
     #[test]
-    fn readings_tell_why() {
+    fn readings_show_the_reasons_for_grace() {
         check_cues(&[], &[], 1.0, "");
         check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], 1.0, "boot 8");
         check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], 3600.0, "boot 8, clock_step 0");

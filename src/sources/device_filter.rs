@@ -50,9 +50,9 @@ impl Devices {
         let idx = self.find(name).or_else(|| self.admit(name))?;
         self.next = idx + 1;
         let device = self.known.get_mut(idx)?;
-        let again = device.reading == self.reading;
+        let is_duplicate = device.reading == self.reading;
         device.reading = self.reading;
-        device.labels.as_ref().filter(|_| !again)
+        device.labels.as_ref().filter(|_| !is_duplicate)
     }
 
     /// Ends a reading: removes devices that are gone, so that they do not fill the table.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_bound_is_counted() {
+    fn the_excess_is_counted() {
         let names = (0..DEVICES_MAX + 7).map(|it| format!("sd{it}")).collect::<Vec<_>>();
         let names = names.iter().map(String::as_str).collect::<Vec<_>>();
         let mut devices = Devices::new(ExcludePattern::default());

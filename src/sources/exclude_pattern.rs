@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_said_in_a_sentence() {
+    fn an_invalid_pattern_has_an_error() {
         let error = ExcludePattern::try_from("^(sda".to_string()).unwrap_err().to_string();
         assert!(error.contains("\"^(sda\" is not a regular expression: "), "{error}");
     }

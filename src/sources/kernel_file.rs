@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_unavailable_and_may_come() {
+    fn a_missing_file_is_unavailable_and_may_appear() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("late");
         let mut file = KernelFile::new(path.clone());

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_bound_is_counted() {
+    fn the_excess_is_counted() {
         let line = |it| format!("1 0 8:1 / /srv/{it} rw - ext4 /dev/a rw\n");
         let text = (0..MOUNTS_MAX + 3).map(line).collect::<String>();
         let mounts = parse(text.as_bytes(), &filter("/")).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_none_is_named() {
+    fn a_malformed_line_is_reported() {
         let text = b"1 0 8:1 / /srv rw - ext4 /dev/a rw\n\n1 0 8:1 / /srv rw ext4 /dev/a rw\n";
         assert_eq!(parse(text, &filter("/")).map_err(|it| it.0), Err(3));
         assert_eq!(parse(b"", &filter("/")), Err(BadLine(1, b"")));

@@ -121,9 +121,9 @@ impl Database {
     }
 
     /// Imports points from another source.
-    pub(super) fn import(&mut self, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
+    pub(super) fn import(&mut self, history: &BackfillPoints) -> Result<BackfillMark, StoreError> {
         let transaction = begin(&self.connection)?;
-        let imported = statements::import(&transaction, bygone)?;
+        let imported = statements::import(&transaction, history)?;
         transaction.commit()?;
         Ok(imported)
     }
@@ -164,7 +164,7 @@ fn write(connection: &Connection, entry: &StoreEntry) -> Result<u64, StoreError>
         StoreEntry::Model(it) => statements::model(connection, it)?,
         StoreEntry::ModelState { id, state } => statements::model_state(connection, id, state)?,
         StoreEntry::ModelGone { id } => statements::model_gone(connection, id)?,
-        StoreEntry::Bygone(it) => drop(statements::import(connection, it)?),
+        StoreEntry::Backfill(it) => drop(statements::import(connection, it)?),
         StoreEntry::Marker(it) => statements::marker(connection, it)?,
     }
     Ok(0)

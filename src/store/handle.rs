@@ -118,8 +118,8 @@ fn retention_limits(settings: &StoreSettings) -> RetentionLimits {
 ///
 /// # Errors
 /// If the store cannot be written, or a daemon writes to it.
-pub fn import(directory: &Path, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
-    alone(directory, |database| database.import(bygone))
+pub fn import(directory: &Path, history: &BackfillPoints) -> Result<BackfillMark, StoreError> {
+    alone(directory, |database| database.import(history))
 }
 
 /// Writes entries to the store in this directory.

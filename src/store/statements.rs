@@ -137,16 +137,16 @@ pub(super) fn marker(connection: &Connection, it: &MarkerRow) -> Result<(), Stor
 
 /// Imports points from another source. Only points before the stored ones are imported, because local ones take
 /// precedence. Snapshots without these points are deleted.
-pub(super) fn import(connection: &Connection, bygone: &BackfillPoints) -> Result<BackfillMark, StoreError> {
-    let subject = (bygone.subject.kind().name(), bygone.subject.name());
+pub(super) fn import(connection: &Connection, history: &BackfillPoints) -> Result<BackfillMark, StoreError> {
+    let subject = (history.subject.kind().name(), history.subject.name());
     let first: Option<f64> = connection.query_row(
         "SELECT min(at) FROM points WHERE kind = ?1 AND subject = ?2",
         [subject.0, subject.1],
         |row| row.get(0),
     )?;
     let before = |it: &&Point| first.is_none_or(|first| it.at.0 < first);
-    let earlier: Vec<&Point> = bygone.points.iter().filter(before).collect();
-    let imported = BackfillMark { written: earlier.len(), overlapping: bygone.points.len() - earlier.len() };
+    let earlier: Vec<&Point> = history.points.iter().filter(before).collect();
+    let imported = BackfillMark { written: earlier.len(), overlapping: history.points.len() - earlier.len() };
     if earlier.is_empty() {
         return Ok(imported);
     }
@@ -154,8 +154,8 @@ pub(super) fn import(connection: &Connection, bygone: &BackfillPoints) -> Result
     let lowest: Option<i64> = connection.query_row("SELECT min(id) FROM points", [], |row| row.get(0))?;
     let count = i64::try_from(earlier.len()).unwrap_or(i64::MAX);
     let begin = lowest.unwrap_or(1).saturating_sub(count);
-    let names: Vec<&str> = bygone.signals.iter().map(|it| it.name).collect();
-    let layout = points::layout(connection, &bygone.subject, &names)?;
+    let names: Vec<&str> = history.signals.iter().map(|it| it.name).collect();
+    let layout = points::layout(connection, &history.subject, &names)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO points (id, at, kind, subject, anomalous, weight, layout, \"values\") \
          VALUES (?1, ?2, ?3, ?4, 0, 1.0, ?5, ?6)",

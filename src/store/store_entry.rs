@@ -34,7 +34,7 @@ pub enum StoreEntry {
         id: String,
     },
     /// Points from another source.
-    Bygone(BackfillPoints),
+    Backfill(BackfillPoints),
     /// An event of hostnorm itself.
     Marker(MarkerRow),
 }
@@ -45,7 +45,7 @@ impl StoreEntry {
         match self {
             Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) => true,
             Self::Model(_) | Self::ModelState { .. } | Self::ModelGone { .. } => true,
-            Self::Tick(_) | Self::Bygone(_) | Self::Marker(_) => false,
+            Self::Tick(_) | Self::Backfill(_) | Self::Marker(_) => false,
         }
     }
 
@@ -105,10 +105,10 @@ impl TickEntry {
 }
 
 impl SubjectEntry {
-    fn of(subject: &Subject, judgement: &Assessment) -> Self {
-        let opinion = judgement.details.as_ref();
+    fn of(subject: &Subject, assessment: &Assessment) -> Self {
+        let details = assessment.details.as_ref();
         let described =
-            matches!(judgement.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed));
+            matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed));
         Self {
             subject: subject.clone(),
             point: judgement.point.clone(),

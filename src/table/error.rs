@@ -70,7 +70,7 @@ pub enum TableProblem {
         /// First position, from 1.
         first: usize,
         /// Second position.
-        again: usize,
+        second: usize,
     },
     /// There are more signals than [`COLUMNS_MAX`].
     Wide(usize),
@@ -138,8 +138,8 @@ impl fmt::Display for TableProblem {
             Self::Unnamed { position } => {
                 write!(f, "column {position} has no name; name it, or remove it if it only numbers the rows")
             }
-            Self::Duplicate { column, first, again } => {
-                write!(f, "columns {first} and {again} are both named {}", quoted(column))
+            Self::Duplicate { column, first, second } => {
+                write!(f, "columns {first} and {second} are both named {}", quoted(column))
             }
             Self::Wide(count) => {
                 write!(f, "{count} columns of numbers; the maximum is {COLUMNS_MAX}")
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_name_the_place() {
+    fn errors_name_the_position() {
         check(None, TableProblem::Empty, "a.csv: is empty; expected a header with the names of the columns");
         check(
             Some(12),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_says_is_quoted_with_care() {
+    fn text_of_a_file_is_quoted_safely() {
         assert_eq!(quoted("a\u{1b}[31m\"b"), "\"a\\u{1b}[31m\\\"b\"");
         assert_eq!(quoted(&"x".repeat(500)), format!("\"{}…\"", "x".repeat(QUOTED_MAX)));
     }

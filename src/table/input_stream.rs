@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_large_fails_and_is_not_cut() {
+    fn an_oversized_file_fails_and_is_not_truncated() {
         let check = |bytes: usize, expected: Result<usize, &str>| {
             let mut text = String::new();
             let input = vec![b'x'; bytes];
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_no_fault_of_its_compression() {
+    fn an_oversized_file_is_not_called_corrupt() {
         let error = io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 5 bytes");
         let found = problem(Some("xz"), &error).to_string();
         assert_eq!(found, "cannot be read: it is larger than 5 bytes");

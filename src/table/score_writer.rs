@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_once_and_leaves_whole_lines() {
+    fn a_full_disk_is_reported_once_and_leaves_whole_lines() {
         for room in 0..40 {
             let disk = Disk { room, ..Disk::default() };
             let mut scores = ScoreWriter::of("scores.csv", disk.clone(), ScoreDetail::Score);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_told_apart() {
+    fn a_closed_pipe_is_distinguished() {
         struct Closed;
         impl Write for Closed {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

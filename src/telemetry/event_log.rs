@@ -29,10 +29,10 @@ impl EventLog {
     pub fn note(&mut self, report: &Report) {
         self.note_problems(report);
         self.subjects.retain(|subject, _| report.assessments.contains_key(subject));
-        for (subject, judgement) in report.concluded() {
-            self.note_progress(subject, judgement);
-            if let Some(turn) = judgement.transition {
-                log_transition(report, subject, judgement, turn);
+        for (subject, assessment) in report.concluded() {
+            self.note_progress(subject, assessment);
+            if let Some(turn) = assessment.transition {
+                log_transition(report, subject, assessment, turn);
             }
         }
     }
@@ -54,13 +54,13 @@ impl EventLog {
         });
     }
 
-    fn note_progress(&mut self, subject: &Subject, judgement: &Assessment) {
-        if judgement.signals.is_empty() {
+    fn note_progress(&mut self, subject: &Subject, assessment: &Assessment) {
+        if assessment.signals.is_empty() {
             return;
         }
         let before = self.subjects.get(subject).copied();
         // A score that is withheld after a gap is no news: it was ready before.
-        let progress = match judgement.details.is_some() || before == Some(EpisodeProgress::Ready) {
+        let progress = match assessment.details.is_some() || before == Some(EpisodeProgress::Ready) {
             true => EpisodeProgress::Ready,
             false => EpisodeProgress::Learning,
         };
@@ -68,13 +68,13 @@ impl EventLog {
             return;
         }
         self.subjects.insert(subject.clone(), progress);
-        let (kind, signals) = (subject.kind().name(), judgement.signals.len());
+        let (kind, signals) = (subject.kind().name(), assessment.signals.len());
         match progress {
             EpisodeProgress::Learning => tracing::info!(
                 kind,
                 subject = subject.name(),
                 signals,
-                ready_at = episode_text::instant(judgement.ready_at),
+                ready_at = episode_text::instant(assessment.ready_at),
                 "learning before the first score"
             ),
             EpisodeProgress::Ready => {
@@ -84,7 +84,7 @@ impl EventLog {
     }
 }
 
-fn log_transition(report: &Report, subject: &Subject, judgement: &Assessment, turn: EpisodeTransition) {
+fn log_transition(report: &Report, subject: &Subject, assessment: &Assessment, turn: EpisodeTransition) {
     let at = report.reading.at;
     let kind = subject.kind().name();
     let state = match turn {
@@ -93,15 +93,15 @@ fn log_transition(report: &Report, subject: &Subject, judgement: &Assessment, tu
         EpisodeTransition::Ended(episode) => return note_end(subject, &episode, at, "ended"),
         EpisodeTransition::Accepted(episode) => return note_end(subject, &episode, at, "accepted"),
     };
-    let causes = episode_text::causes(judgement);
-    let opinion = judgement.details.as_ref();
+    let causes = episode_text::causes(assessment);
+    let details = assessment.details.as_ref();
     tracing::warn!(
         kind,
         subject = subject.name(),
         state,
-        episode = judgement.episode.map(|it| episode_text::id(subject, it.since)),
-        score = opinion.map(|it| short(it.momentary)),
-        confidence = opinion.and_then(|it| it.confidence).map(short),
+        episode = assessment.episode.map(|it| episode_text::id(subject, it.since)),
+        score = details.map(|it| short(it.momentary)),
+        confidence = details.and_then(|it| it.confidence).map(short),
         signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
         contributions = list(&causes, |it| Some(it.contribution.value)),
         values = list(&causes, |it| Some(it.state.value)),
@@ -109,7 +109,7 @@ fn log_transition(report: &Report, subject: &Subject, judgement: &Assessment, tu
         lower = list(&causes, |it| it.state.expected.map(|it| it.lower)),
         upper = list(&causes, |it| it.state.expected.map(|it| it.upper)),
         "{}",
-        judgement.description.as_deref().unwrap_or("Anomaly")
+        assessment.description.as_deref().unwrap_or("Anomaly")
     );
 }
 
@@ -163,16 +163,16 @@ mod tests {
     fn report(ready: bool, turn: Option<EpisodeTransition>, problems: &[(&'static str, &str)]) -> Report {
         let expected = Some(ExpectedValue { value: 1.0 / 30.0, lower: 0.0, upper: 0.09 });
         let contributions = vec![Contribution { signal: &BUSY, direction: Direction::High, value: 1.234_56 }];
-        let opinion = ScoreDetails {
+        let details = ScoreDetails {
             momentary: 1.234_56,
             confidence: Some(0.75),
             causes: contributions,
             ..ScoreDetails::default()
         };
-        let judgement = Assessment {
+        let assessment = Assessment {
             ready_at: Timestamp(600.0),
             ready,
-            details: ready.then_some(opinion),
+            details: ready.then_some(details),
             signals: vec![SignalState { signal: &BUSY, value: 0.97, expected, drift: None }],
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
             description: Some("Anomaly on container web: CPU usage 97 %".into()),
@@ -183,7 +183,7 @@ mod tests {
         reading.problems =
             problems.iter().map(|(source, what)| ReadProblem { source, what: (*what).into() }).collect();
         let mut report = Report { reading: reading.into(), ..Report::default() };
-        report.assessments.insert(Subject::Container("web".into()), judgement);
+        report.assessments.insert(Subject::Container("web".into()), assessment);
         report
     }
 
@@ -202,7 +202,7 @@ mod tests {
     const READY: &str = "level=info msg=\"first score ready\" kind=container subject=web signals=1";
 
     #[test]
-    fn learning_and_readiness_are_said_once() {
+    fn learning_and_readiness_are_logged_once() {
         check(
             &[
                 report(false, None, &[]),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anomaly_has_a_line_for_each_turn() {
+    fn an_anomaly_has_a_line_for_each_transition() {
         let fields = "score=1.235 confidence=0.75 signals=cpu_busy_ratio contributions=1.235 values=0.97 \
                       expected=0.03333 lower=0 upper=0.09";
         let subject = "kind=container subject=web";
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_said_when_they_begin_and_end() {
+    fn problems_are_logged_when_they_start_and_end() {
         check(
             &[
                 report(true, None, &[("disk", "line 1")]),

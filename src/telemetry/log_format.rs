@@ -185,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(texts in prop::collection::vec(any::<String>(), 1..4)) {
+        fn written_text_parses_to_the_same(texts in prop::collection::vec(any::<String>(), 1..4)) {
             const NAMES: [&str; 3] = ["one", "two", "three"];
             let fields: Vec<_> = NAMES.iter().copied().zip(texts.iter().map(|it| Value::from(it.as_str()))).collect();
             let expect: Vec<_> =

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_move_what_they_should() {
+    fn faults_shift_their_signals() {
         let mut held_out = FeatureRows::new(6);
         held_out.push(&[0.0; 6]);
         held_out.push(&[1.0; 6]);

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_the_same_after_it_was_bytes() {
+    fn a_model_survives_encoding() {
         for width in [1, 9, 24] {
             let model = model(width);
             let (eif, reference) = from_bytes(&model.bytes()).unwrap();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_model_is_told() {
+    fn invalid_models_are_refused() {
         let bytes = model(9).bytes();
         let check =
             |bytes: &[u8], expect: DecodeModelError| assert_eq!(from_bytes(bytes).unwrap_err(), expect);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_in_a_model_does_no_harm() {
+    fn arbitrary_models_do_no_harm() {
         let bytes = model(9).bytes();
         proptest!(|(
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),

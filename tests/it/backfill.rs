@@ -100,13 +100,13 @@ fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, HistoryE
         selector: None,
     };
     let Ok(HistorySource::Server(address)) = url.parse() else { panic!("{url} is a server") };
-    let mut told = Vec::new();
+    let mut progress = Vec::new();
     let past = backfill::read(&address, access, &mapping, &wanted, &mut |note| {
         if let FetchProgress::Wait(why) = note {
-            told.push(why.to_owned());
+            progress.push(why.to_owned());
         }
     });
-    (past, told)
+    (past, progress)
 }
 
 /// Checks the message if a server answers every request like this; the port becomes PORT.
@@ -138,7 +138,7 @@ fn series(question: &str, value: &str) -> String {
 }
 
 #[test]
-fn each_status_is_told_in_a_sentence() {
+fn each_status_has_its_error() {
     let says = |line: &'static str, body: &'static str| move |_: &str| status(line, "application/json", body);
     check(says("401 Unauthorized", ""), "wrong user, password or token (401)");
     check(
@@ -175,25 +175,25 @@ fn each_status_is_told_in_a_sentence() {
 }
 
 #[test]
-fn a_server_that_fails_for_now_is_asked_again() {
+fn temporary_failures_are_retried() {
     let (count, tries) = mpsc::channel();
     let server = Server::new(move |_| {
         let _ = count.send(());
         status("503 Service Unavailable\r\nRetry-After: 0", "text/plain", "still starting")
     });
-    let (past, told) =
+    let (past, progress) =
         ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &ServerConnection::default());
     let said = past.unwrap_err().to_string();
     assert!(
         said.ends_with("the server failed (503): still starting; try again later, or check its log"),
         "{said}"
     );
-    assert!(told.iter().all(|it| it.contains("; retrying in 0s")), "{told:?}");
-    assert_eq!((told.len(), tries.try_iter().count()), (3, 4));
+    assert!(progress.iter().all(|it| it.contains("; retrying in 0s")), "{progress:?}");
+    assert_eq!((progress.len(), tries.try_iter().count()), (3, 4));
 }
 
 #[test]
-fn nobody_listens() {
+fn a_refused_connection_is_reported() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let says = |url: &str| ask(url, &ServerConnection::default()).0.unwrap_err().to_string();
     let said = says(&format!("prometheus:http://127.0.0.1:{port}"));
@@ -206,19 +206,19 @@ fn nobody_listens() {
 }
 
 #[test]
-fn half_an_answer_is_asked_for_again_and_then_told() {
+fn a_truncated_response_is_retried_and_then_reported() {
     let server = Server::new(|_| {
         "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nRetry-After: 0\r\nConnection: close\r\n\r\n{\"sta".into()
     });
-    let (past, told) =
+    let (past, progress) =
         ask(&format!("influxdb:http://127.0.0.1:{}/telegraf", server.port), &ServerConnection::default());
     let said = past.unwrap_err().to_string();
     assert!(said.contains("the response is truncated"), "{said}");
-    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(progress.len(), 3, "{progress:?}");
 }
 
 #[test]
-fn nothing_found_is_told_with_what_there_is() {
+fn an_empty_result_lists_what_exists() {
     check(
         |question| match question.contains("match[]") {
             true => ok(r#"{"status":"success","data":[]}"#),
@@ -243,7 +243,7 @@ fn nothing_found_is_told_with_what_there_is() {
 }
 
 #[test]
-fn who_asks_is_said_and_never_shown() {
+fn credentials_are_sent_and_never_shown() {
     let heard = |kind: &str, access: &ServerConnection| {
         let server = Server::new(|_| status("401 Unauthorized", "text/plain", ""));
         let url = format!("{kind}:http://anna:geheim@127.0.0.1:{}/telegraf", server.port);
@@ -267,7 +267,7 @@ fn who_asks_is_said_and_never_shown() {
 }
 
 #[test]
-fn wrong_units_are_told() {
+fn wrong_units_are_reported() {
     let server = Server::new(|question| match question.contains("anomaly_signal") {
         true if question.contains("/label/") => ok(r#"{"status":"success","data":[]}"#),
         true => ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),

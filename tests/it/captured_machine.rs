@@ -110,7 +110,7 @@ fn run() -> Vec<Report> {
 }
 
 #[test]
-fn a_burner_is_found_in_600_readings_named_and_over() {
+fn a_busy_loop_is_detected_named_and_ends() {
     let reports = run();
     let turns: Vec<(usize, EpisodeTransition)> = (reports.iter().enumerate())
         .filter_map(|(t, it)| Some((t, it.assessments[&Subject::Host].transition?)))
@@ -120,15 +120,15 @@ fn a_burner_is_found_in_600_readings_named_and_over() {
         matches!(turns[..], [(450..465, EpisodeTransition::Began), (510..600, EpisodeTransition::Ended(_))]),
         "{turns:?}"
     );
-    let opinion = reports[turns[0].0 + 10].assessments[&Subject::Host].details.as_ref().unwrap();
-    let cause = opinion.contributions[0].signal.name;
+    let details = reports[turns[0].0 + 10].assessments[&Subject::Host].details.as_ref().unwrap();
+    let cause = details.contributions[0].signal.name;
     assert!(cause.starts_with("cpu") || cause.starts_with("tasks"), "{cause}");
     assert!(reports.iter().all(|it| it.reading.problems.is_empty()));
 }
 
 /// timesyncd steps the clock from 0.4 s on: the next reading seems to follow at once, and rates would be huge.
 #[test]
-fn a_small_step_of_the_clock_is_no_anomaly() {
+fn a_small_clock_step_is_no_anomaly() {
     let mut machine = Machine::new(&EngineSettings { warmup: 300.0, ..EngineSettings::default() });
     let mut step = 0.0;
     for t in 0..500 {

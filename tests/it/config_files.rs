@@ -16,7 +16,7 @@ fn good_files_load() {
 }
 
 #[test]
-fn good_files_say_something() {
+fn good_files_change_a_setting() {
     let whole = root().join("good/whole.yaml");
     let config = Config::load(Some(&whole), [], Vec::new()).unwrap();
     let defaults = Config::default();
@@ -33,20 +33,20 @@ fn good_files_say_something() {
 }
 
 #[test]
-fn bad_files_say_why() {
+fn bad_files_have_errors() {
     for file in files("bad") {
         let problems = match Config::load(Some(&file), [], Vec::new()) {
             Err(problems) => problems.to_string(),
             Ok(_) => panic!("{} loads", file.display()),
         };
-        let told = problems.replace(&format!("{}/", root().join("bad").display()), "") + "\n";
-        golden(&file.with_extension("err"), &told);
+        let errors = problems.replace(&format!("{}/", root().join("bad").display()), "") + "\n";
+        golden(&file.with_extension("err"), &errors);
     }
 }
 
 /// Cargo sets variables of the build script and paths: none of them is a setting.
 #[test]
-fn what_cargo_sets_is_no_setting() {
+fn variables_of_cargo_are_no_settings() {
     let output = Command::new(env!("CARGO_BIN_EXE_hostnorm")).arg("check").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

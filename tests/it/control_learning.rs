@@ -54,13 +54,13 @@ fn known(rest: usize) -> (Engine, Vec<Reading>) {
 }
 
 #[test]
-fn an_anomaly_is_accepted_when_somebody_says_so() {
+fn an_anomaly_is_accepted_on_request() {
     let (mut engine, rest) = known(400);
     assert!(engine.accept().is_empty(), "there is none");
     let mut accepted = None;
     for (idx, reading) in rest.iter().enumerate() {
-        let judgement = step(&mut engine, with_memory(reading, 0.97));
-        match judgement.transition {
+        let assessment = step(&mut engine, with_memory(reading, 0.97));
+        match assessment.transition {
             Some(EpisodeTransition::Accepted(_)) => accepted = Some(idx),
             Some(EpisodeTransition::Began) => {
                 assert_eq!(accepted, None, "at {idx}: what was accepted is no anomaly again");
@@ -68,7 +68,7 @@ fn an_anomaly_is_accepted_when_somebody_says_so() {
             _ => {}
         }
         if idx == 30 {
-            assert!(judgement.episode.is_some());
+            assert!(assessment.episode.is_some());
             assert_eq!(engine.accept(), [Subject::Host]);
         }
     }
@@ -76,7 +76,7 @@ fn an_anomaly_is_accepted_when_somebody_says_so() {
 }
 
 #[test]
-fn a_training_can_be_asked_for() {
+fn a_training_can_be_requested() {
     let mut engine = Engine::new(&SIGNALS, &settings());
     let refused = engine.request_training(SubjectKind::Host).unwrap_err();
     assert_eq!(refused, "too little data: the warm-up is not over");
@@ -90,7 +90,7 @@ fn a_training_can_be_asked_for() {
 }
 
 #[test]
-fn what_is_not_learned_changes_nothing() {
+fn paused_learning_changes_nothing() {
     let (mut engine, rest) = known(300);
     engine.set_learning(false);
     let before = step(&mut engine, rest[0].clone()).signals[MEMORY].expected.unwrap();
@@ -108,14 +108,14 @@ fn what_is_not_learned_changes_nothing() {
 }
 
 #[test]
-fn a_new_model_is_tried_out_beside_the_old_one() {
+fn a_new_model_runs_in_shadow_mode() {
     let (mut engine, rest) = known(200);
     let new = model(&mut engine, 2);
     engine.try_out(SubjectKind::Host, &new.eif);
     for reading in &rest[..50] {
-        let opinion = step(&mut engine, reading.clone()).details.unwrap();
-        let shadow = opinion.shadow.unwrap();
-        assert!((shadow.score - opinion.momentary).abs() < 0.3, "{} {}", shadow.score, opinion.momentary);
+        let details = step(&mut engine, reading.clone()).details.unwrap();
+        let shadow = details.shadow.unwrap();
+        assert!((shadow.score - details.momentary).abs() < 0.3, "{} {}", shadow.score, details.momentary);
         assert!((0.3..1.0).contains(&shadow.forest), "{}", shadow.forest);
     }
     let tally = engine.tally(SubjectKind::Host);
@@ -123,18 +123,18 @@ fn a_new_model_is_tried_out_beside_the_old_one() {
     // A restart continues the tally, in whichever order model and snapshot arrive.
     let snapshot = engine.snapshot();
     for first in [true, false] {
-        let mut again = Engine::new(&SIGNALS, &settings());
+        let mut restarted = Engine::new(&SIGNALS, &settings());
         if first {
-            again.try_out(SubjectKind::Host, &new.eif);
+            restarted.try_out(SubjectKind::Host, &new.eif);
         }
-        again.restore(&snapshot).unwrap();
+        restarted.restore(&snapshot).unwrap();
         if !first {
-            again.try_out(SubjectKind::Host, &new.eif);
+            restarted.try_out(SubjectKind::Host, &new.eif);
         }
-        again.resume_from(rest[49].clone().into());
-        let one = step(&mut again, rest[50].clone()).details.unwrap();
+        restarted.resume_from(rest[49].clone().into());
+        let one = step(&mut restarted, rest[50].clone()).details.unwrap();
         assert!(one.shadow.is_some());
-        assert!((again.tally(SubjectKind::Host).readings - 51.0).abs() < 1e-9);
+        assert!((restarted.tally(SubjectKind::Host).readings - 51.0).abs() < 1e-9);
     }
     // With the same model the shadow score is equal, once the earlier smoothed score has decayed.
     engine.try_out(SubjectKind::Host, &new.eif);
@@ -148,19 +148,19 @@ fn a_new_model_is_tried_out_beside_the_old_one() {
 }
 
 #[test]
-fn signals_that_drift_are_told_and_trained_on() {
+fn drift_is_exposed_and_starts_a_training() {
     let (mut engine, rest) = known(2_880);
-    let ratio = |judgement: &Assessment, idx: usize| judgement.signals[idx].drift;
+    let ratio = |assessment: &Assessment, idx: usize| assessment.signals[idx].drift;
     let quiet = step(&mut engine, rest[0].clone());
     assert!(ratio(&quiet, MEMORY).unwrap() < 1.0);
     let (mut above, mut due) = (None, None);
     for (idx, reading) in rest.iter().enumerate().skip(1) {
         let usual = quiet.signals[MEMORY].value;
-        let judgement = step(&mut engine, with_memory(reading, (usual + 0.3).min(0.95)));
-        if judgement.episode.is_some() {
+        let assessment = step(&mut engine, with_memory(reading, (usual + 0.3).min(0.95)));
+        if assessment.episode.is_some() {
             engine.accept();
         }
-        if ratio(&judgement, MEMORY).unwrap() >= 1.0 {
+        if ratio(&assessment, MEMORY).unwrap() >= 1.0 {
             above = above.or(Some(idx));
         }
         if due.is_none() && engine.due(SubjectKind::Host).is_some() {
@@ -173,23 +173,23 @@ fn signals_that_drift_are_told_and_trained_on() {
 }
 
 #[test]
-fn what_was_learned_in_a_span_can_be_forgotten() {
+fn a_time_range_can_be_forgotten() {
     let (mut live, mut points) = (Engine::new(&SIGNALS, &settings()), Vec::new());
     let history = readings(6, EVERY, 2 * 1_440, 0, 0);
-    let mut judgement = Assessment::default();
+    let mut assessment = Assessment::default();
     for (idx, reading) in history.into_iter().enumerate() {
         // Learned as normal, because it was not detected.
         let reading = if idx >= 2_400 { with_memory(&reading, 0.9) } else { reading };
-        judgement = step(&mut live, reading.clone());
+        assessment = step(&mut live, reading.clone());
         if idx > 0 {
-            let values = judgement.signals.iter().map(|it| it.value).collect();
+            let values = assessment.signals.iter().map(|it| it.value).collect();
             let point = Point { at: reading.at, values, missing: vec![false; SIGNALS.len()] };
             points.push(ScorerHistory { point, in_anomaly: false, weight: 1.0, score: None });
         }
     }
     let [learned, usual] = [points.len() - 1, 1_000].map(|idx| points[idx].point.values[MEMORY]);
     assert!((learned - 0.9).abs() < 1e-9);
-    let before = judgement.signals[MEMORY].expected.unwrap().value;
+    let before = assessment.signals[MEMORY].expected.unwrap().value;
     let mut rebuilt = live.rebuilt();
     rebuilt.warm(&Subject::Host, &points[..2_399]);
     live.take_over(rebuilt);

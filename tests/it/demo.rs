@@ -74,22 +74,22 @@ fn files(dir: &Path) -> usize {
 const LITTLE: &str = "--cpu 20 --memory 1 --disk 8 --http-rps 20 --warmup 12s";
 
 #[test]
-fn it_tells_each_second_and_sums_up() {
+fn each_second_is_printed_and_then_a_summary() {
     let mut demo = Demo::start(&format!("{LITTLE} --for 5s"));
-    let mut told = demo.until("-- load");
-    assert!(told[0].starts_with("-- learning for 12s, then 5s of load"), "{}", told[0]);
-    told.extend(demo.until("-- summary"));
-    let status = |word: &str| told.iter().filter(|it| it.starts_with("tick=") && it.ends_with(word)).count();
-    assert!(status("status=LEARNING") > 5, "{told:#?}");
-    assert!(status("status=OK") + status("status=ANOMALY") > 5, "{told:#?}");
-    assert!(told.iter().any(|it| it.contains(" cpu=") && it.contains(" mem=") && it.contains(" score=")));
+    let mut lines = demo.until("-- load");
+    assert!(lines[0].starts_with("-- learning for 12s, then 5s of load"), "{}", lines[0]);
+    lines.extend(demo.until("-- summary"));
+    let status = |word: &str| lines.iter().filter(|it| it.starts_with("tick=") && it.ends_with(word)).count();
+    assert!(status("status=LEARNING") > 5, "{lines:#?}");
+    assert!(status("status=OK") + status("status=ANOMALY") > 5, "{lines:#?}");
+    assert!(lines.iter().any(|it| it.contains(" cpu=") && it.contains(" mem=") && it.contains(" score=")));
     let (code, rest, _) = demo.end();
     assert_eq!(code, Some(0));
     assert!(rest.contains("found"), "{rest}");
 }
 
 #[test]
-fn a_signal_ends_it_without_a_trace() {
+fn a_signal_ends_it_and_leaves_nothing_behind() {
     // They run at the same time.
     let demos = [Signal::TERM, Signal::INT, Signal::KILL]
         .map(|signal| (signal, Demo::start(&format!("{LITTLE} --for 10m"))));
@@ -114,7 +114,7 @@ fn a_signal_ends_it_without_a_trace() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it() {
+fn a_closed_pipe_ends_it() {
     let mut demo = Demo::start(LITTLE);
     demo.until("-- learning");
     let Demo { mut child, lines, dir } = demo;
@@ -124,7 +124,7 @@ fn a_reader_that_goes_away_ends_it() {
 }
 
 #[test]
-fn too_much_is_refused() {
+fn excessive_load_is_refused() {
     let (code, out, err) = Demo::start("--cpu 100").end();
     assert_eq!((code, out.as_str()), (Some(64), ""));
     assert_eq!(err, "--cpu 100 is too much for a demo; the maximum is 95\n");

@@ -64,7 +64,7 @@ fn unknown(file: &str, text: &str, known: &BTreeSet<&str>) -> Vec<String> {
 }
 
 #[test]
-fn each_metric_that_is_named_exists() {
+fn every_named_metric_exists() {
     let known = metrics();
     let texts = [texts_of("prometheus"), texts_of("docs/runbooks")].concat();
     let wrong: Vec<_> = texts.iter().flat_map(|(file, text)| unknown(file, text, &known)).collect();
@@ -72,7 +72,7 @@ fn each_metric_that_is_named_exists() {
 }
 
 #[test]
-fn a_metric_that_is_not_there_is_told_with_its_place() {
+fn a_missing_metric_is_reported_with_its_line() {
     let known = BTreeSet::from(["anomaly_score", "is_anomaly"]);
     let text = "expr: anomaly_score > 1 and is_anomaly == 1\n\nexpr: anomaly_scores{job=\"a\"} > 1\n\
                 see fleet:is_anomaly:sum, anomaly_.+ and /etc/hostnorm_x/is_anomaly.md";
@@ -81,7 +81,7 @@ fn a_metric_that_is_not_there_is_told_with_its_place() {
 }
 
 #[test]
-fn each_recorded_name_that_is_used_is_recorded() {
+fn every_used_recording_rule_exists() {
     let rules = std::fs::read_to_string(root().join("prometheus/hostnorm-rules.yml")).unwrap();
     let quoted = |key: &str| -> BTreeSet<String> {
         let values = rules.lines().filter_map(|it| it.trim().strip_prefix(key)?.strip_prefix(": \""));

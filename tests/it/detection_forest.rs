@@ -63,7 +63,7 @@ fn check(name: &str, ordinary: impl Fn(&mut SeededRng) -> Row, faulty: impl Fn(&
 }
 
 #[test]
-fn a_shifted_blob_is_found_as_the_peer_finds_it() {
+fn a_shifted_blob_is_detected_like_the_peer() {
     check("shifted blob", normal, |random| {
         let mut row = normal(random);
         row[..3].iter_mut().for_each(|it| *it += 2.0);
@@ -72,7 +72,7 @@ fn a_shifted_blob_is_found_as_the_peer_finds_it() {
 }
 
 #[test]
-fn what_lies_between_two_blobs_is_found_as_the_peer_finds_it() {
+fn points_between_two_blobs_are_detected_like_the_peer() {
     let ordinary = |random: &mut SeededRng| {
         let side = if random.uniform() < 0.5 { -2.0 } else { 2.0 };
         normal(random).map(|it| it + side)
@@ -81,7 +81,7 @@ fn what_lies_between_two_blobs_is_found_as_the_peer_finds_it() {
 }
 
 #[test]
-fn a_broken_correlation_is_found_as_the_peer_finds_it() {
+fn a_broken_correlation_is_detected_like_the_peer() {
     let ordinary = |random: &mut SeededRng| {
         let load = random.normals()[0];
         normal(random).map(|it| load + 0.3 * it)
@@ -91,9 +91,9 @@ fn a_broken_correlation_is_found_as_the_peer_finds_it() {
 
 /// A forest trained so far away that no cut passes between the rows to score.
 fn blind(width: usize) -> Forest {
-    let mut elsewhere = FeatureRows::new(width);
-    (0..300).for_each(|_| elsewhere.push(&vec![1e6; width]));
-    Forest::train(&elsewhere, &ForestOptions::default(), 1).unwrap()
+    let mut distant = FeatureRows::new(width);
+    (0..300).for_each(|_| distant.push(&vec![1e6; width]));
+    Forest::train(&distant, &ForestOptions::default(), 1).unwrap()
 }
 
 fn cloud(width: usize, rows: usize) -> TrainingSet {
@@ -141,7 +141,7 @@ fn outcome(trained: Result<TrainedModel, TrainError>) -> Result<(Vec<u8>, ModelE
 }
 
 #[test]
-fn equal_seeds_and_points_give_equal_models_whatever_the_second_opinion_is() {
+fn equal_seeds_and_points_give_equal_models_for_any_peer() {
     // Few points, many, and points in which no fault stands out.
     let mut wild = cloud(26, 400);
     let mut random = SeededRng::new(3);
@@ -162,7 +162,7 @@ fn equal_seeds_and_points_give_equal_models_whatever_the_second_opinion_is() {
 }
 
 #[test]
-fn the_second_opinion_stands_on_the_card_and_there_is_time_to_rest() {
+fn the_peers_auc_is_in_the_evaluation_and_training_pauses() {
     for (width, there) in [(1, true), (26, true), (64, true), (65, false)] {
         let mut rests = 0;
         let trained =

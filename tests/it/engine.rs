@@ -68,7 +68,7 @@ impl Machine {
 }
 
 struct Run {
-    judgements: Vec<Assessment>,
+    assessments: Vec<Assessment>,
     /// Self-tests with the time at which they were due.
     trials: Vec<(usize, SelftestInput)>,
 }
@@ -76,7 +76,7 @@ struct Run {
 fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: Fault) -> Run {
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(seed), load: 0.0, idle };
     let mut engine = Engine::new(&SIGNALS, settings);
-    let (mut judgements, mut trials) = (Vec::new(), Vec::new());
+    let (mut assessments, mut trials) = (Vec::new(), Vec::new());
     for t in 0..seconds {
         let at = t as f64 * settings.interval;
         let mut values = machine.values();
@@ -85,24 +85,24 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: 
         for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
             reading.host().set(metric, value);
         }
-        judgements.push(engine.step(reading).assessments.remove(&Subject::Host).unwrap());
+        assessments.push(engine.step(reading).assessments.remove(&Subject::Host).unwrap());
         if let Some(set) = engine.due(SubjectKind::Host) {
             let model = training::train(&set, &training::TrainingSettings::default(), seed).unwrap();
             engine.install(SubjectKind::Host, &model.eif);
         }
         trials.extend(engine.due_trial().map(|(_, trial)| (t, trial)));
     }
-    Run { judgements, trials }
+    Run { assessments, trials }
 }
 
 impl Run {
     fn began(&self) -> Vec<usize> {
-        let turns = self.judgements.iter().enumerate();
+        let turns = self.assessments.iter().enumerate();
         turns.filter(|(_, it)| it.transition == Some(EpisodeTransition::Began)).map(|(t, _)| t).collect()
     }
 
     fn ended(&self) -> Vec<usize> {
-        let turns = self.judgements.iter().enumerate();
+        let turns = self.assessments.iter().enumerate();
         turns
             .filter(|(_, it)| matches!(it.transition, Some(EpisodeTransition::Ended(_))))
             .map(|(t, _)| t)
@@ -110,17 +110,17 @@ impl Run {
     }
 
     fn cause(&self, t: usize) -> &'static str {
-        self.judgements[t].details.as_ref().unwrap().contributions[0].signal.name
+        self.assessments[t].details.as_ref().unwrap().contributions[0].signal.name
     }
 }
 
 #[test]
-fn the_score_is_withheld_until_the_warmup_is_over() {
+fn there_is_no_score_before_the_end_of_the_warmup() {
     let run = run(1, false, 610, &EngineSettings::default(), |_, _| {});
-    let first = run.judgements.iter().position(|it| it.details.is_some()).unwrap();
+    let first = run.assessments.iter().position(|it| it.details.is_some()).unwrap();
     assert!((599..=602).contains(&first), "{first}");
-    let announced = run.judgements[10].ready_at;
-    assert!((announced.0 - run.judgements[first].ready_at.0).abs() < 2.0);
+    let announced = run.assessments[10].ready_at;
+    assert!((announced.0 - run.assessments[first].ready_at.0).abs() < 2.0);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn quiet_machines_stay_quiet_for_two_hours() {
     for seed in 0..6 {
         for idle in [false, true] {
             let run = run(seed, idle, 7800, &EngineSettings::default(), |_, _| {});
-            let highest = run.judgements.iter().filter_map(|it| it.details.as_ref()).map(|it| it.score);
+            let highest = run.assessments.iter().filter_map(|it| it.details.as_ref()).map(|it| it.score);
             let highest = highest.fold(0.0, f64::max);
             assert!(run.began().is_empty(), "seed {seed}, idle {idle}: {:?}, {highest}", run.began());
         }
@@ -172,7 +172,7 @@ fn during(at: f64) -> bool {
 }
 
 #[test]
-fn faults_are_found_named_and_end() {
+fn faults_are_detected_named_and_end() {
     for idle in [false, true] {
         check(
             "cpu",
@@ -210,7 +210,7 @@ fn faults_are_found_named_and_end() {
 }
 
 #[test]
-fn a_change_within_the_floor_is_none() {
+fn a_change_within_the_noise_floor_is_ignored() {
     let run = run(3, true, 1400, &EngineSettings::default(), |at, it| {
         it[0] = if during(at) { 0.05 } else { 0.02 };
         it[1] = it[0] * 0.3;
@@ -221,7 +221,7 @@ fn a_change_within_the_floor_is_none() {
 #[test]
 fn equal_readings_give_equal_reports() {
     let twice = [(); 2]
-        .map(|()| format!("{:?}", run(5, false, 700, &EngineSettings::default(), |_, _| {}).judgements));
+        .map(|()| format!("{:?}", run(5, false, 700, &EngineSettings::default(), |_, _| {}).assessments));
     assert_eq!(twice[0], twice[1]);
 }
 
@@ -232,20 +232,20 @@ fn contributions_add_up_to_the_score() {
             it[0] = 1.0;
         }
     });
-    for opinion in run.judgements.iter().filter_map(|it| it.details.as_ref()) {
-        let sum: f64 = opinion.contributions.iter().map(|it| it.value).sum();
-        assert!((sum - opinion.score).abs() < 1e-6 * opinion.score.max(1.0), "{sum} {}", opinion.score);
+    for details in run.assessments.iter().filter_map(|it| it.details.as_ref()) {
+        let sum: f64 = details.contributions.iter().map(|it| it.value).sum();
+        assert!((sum - details.score).abs() < 1e-6 * details.score.max(1.0), "{sum} {}", details.score);
     }
 }
 
 #[test]
-fn a_new_normal_is_accepted_after_an_hour_and_quiet_afterwards() {
+fn a_lasting_change_is_accepted_after_an_hour_and_quiet_afterwards() {
     let run = run(2, false, 3 * 3600, &EngineSettings::default(), |at, it| {
         if at >= 1000.0 {
             it[2] = 0.9;
         }
     });
-    let turns = run.judgements.iter().enumerate().filter_map(|(t, it)| Some((t, it.transition?)));
+    let turns = run.assessments.iter().enumerate().filter_map(|(t, it)| Some((t, it.transition?)));
     let turns: Vec<_> = turns.filter(|(_, turn)| *turn != EpisodeTransition::Changed).collect();
     assert!(
         matches!(
@@ -293,7 +293,7 @@ fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
 }
 
 #[test]
-fn after_a_boot_only_what_is_twice_as_odd_is_an_episode() {
+fn after_a_boot_an_episode_needs_a_score_of_two() {
     let (small, large) = (0.8, 6.0);
     assert!(matches!(began_after_boot(None, small)[..], [1000..1040]), "{:?}", began_after_boot(None, small));
     assert!(began_after_boot(Some(100.0), small).is_empty());
@@ -304,7 +304,7 @@ fn after_a_boot_only_what_is_twice_as_odd_is_an_episode() {
 }
 
 #[test]
-fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
+fn gaps_and_clock_steps_are_no_anomalies() {
     let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
     for t in 0..4000 {
@@ -315,16 +315,16 @@ fn a_gap_and_a_step_of_the_clock_are_no_anomaly() {
         {
             reading.host().set(metric, value);
         }
-        let judgement = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
-        assert_eq!(judgement.transition, None, "at {t}");
+        let assessment = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
+        assert_eq!(assessment.transition, None, "at {t}");
         // The last result is exposed for a minute, unless the clock says that it is older or from the future.
         let blind = (1500..1531).contains(&t) || (2500..2531).contains(&t) || t < 602;
-        assert!(blind || judgement.details.is_some(), "at {t}");
+        assert!(blind || assessment.details.is_some(), "at {t}");
     }
 }
 
 #[test]
-fn a_signal_that_goes_missing_is_absent_and_no_alarm() {
+fn a_missing_signal_is_absent_and_no_anomaly() {
     let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(4), load: 0.0, idle: false };
     for t in 0..1500 {
@@ -335,9 +335,9 @@ fn a_signal_that_goes_missing_is_absent_and_no_alarm() {
                 reading.host().set(metric, value);
             }
         }
-        let judgement = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
-        assert_eq!(judgement.transition, None, "at {t}");
-        let there = judgement.signals.iter().any(|it| it.signal.name == "used");
+        let assessment = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
+        assert_eq!(assessment.transition, None, "at {t}");
+        let there = assessment.signals.iter().any(|it| it.signal.name == "used");
         assert_eq!(there, (1..1029).contains(&t), "at {t}");
     }
 }
@@ -358,7 +358,7 @@ fn walk(clock: fn(usize) -> f64, fault: Fault, mut see: impl FnMut(usize, &Asses
 }
 
 #[test]
-fn an_alarm_outlives_a_gap_in_the_readings() {
+fn an_episode_outlasts_a_gap_in_the_readings() {
     // Ten seconds without a reading, every two minutes, in the middle of a fault.
     walk(
         |t| (t / 120) as f64 * 10.0,
@@ -367,9 +367,9 @@ fn an_alarm_outlives_a_gap_in_the_readings() {
                 it[2] = 0.9;
             }
         },
-        |t, judgement| {
-            assert!(t < 640 || judgement.ready && judgement.details.is_some(), "at {t}");
-            assert!(t < 1030 || judgement.episode.is_some(), "at {t}");
+        |t, assessment| {
+            assert!(t < 640 || assessment.ready && assessment.details.is_some(), "at {t}");
+            assert!(t < 1030 || assessment.episode.is_some(), "at {t}");
         },
     );
 }
@@ -384,13 +384,13 @@ fn hours_without_a_reading_are_no_part_of_an_episode() {
                 it[2] = 0.9;
             }
         },
-        |_, judgement| accepted |= matches!(judgement.transition, Some(EpisodeTransition::Accepted(_))),
+        |_, assessment| accepted |= matches!(assessment.transition, Some(EpisodeTransition::Accepted(_))),
     );
     assert!(!accepted);
 }
 
 #[test]
-fn the_sentence_names_this_fault_and_not_the_last() {
+fn the_description_names_this_fault_and_not_the_last() {
     let mut named = Vec::new();
     walk(
         |_| 0.0,
@@ -403,9 +403,9 @@ fn the_sentence_names_this_fault_and_not_the_last() {
                 it[2] = 0.9;
             }
         },
-        |_, judgement| {
-            if judgement.transition == Some(EpisodeTransition::Began) {
-                named.push(judgement.details.as_ref().unwrap().causes[0].signal.name);
+        |_, assessment| {
+            if assessment.transition == Some(EpisodeTransition::Began) {
+                named.push(assessment.details.as_ref().unwrap().causes[0].signal.name);
             }
         },
     );

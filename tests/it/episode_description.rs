@@ -143,7 +143,7 @@ fn a_restart_keeps_the_description_and_the_count() {
 }
 
 #[test]
-fn the_earliest_hundred_episodes_are_described_and_the_others_counted() {
+fn the_first_hundred_episodes_are_described_and_the_others_counted() {
     let description: Arc<str> = "x".repeat(DESCRIPTION_MAX).into();
     let judged = |since: u32| {
         let episode = Some(Episode { since: Timestamp(START + f64::from(since)), peak: 2.0 });
@@ -152,8 +152,8 @@ fn the_earliest_hundred_episodes_are_described_and_the_others_counted() {
     };
     let subject = |idx: u32| Subject::Container(format!("web-{idx:03}").into());
     // Names are in the opposite order of the start times.
-    let judgements = (0..150).map(|idx| (subject(149 - idx), judged(idx))).collect();
-    let report = Arc::new(Report { assessments: judgements, ..Report::default() });
+    let assessments = (0..150).map(|idx| (subject(149 - idx), judged(idx))).collect();
+    let report = Arc::new(Report { assessments, ..Report::default() });
     let series = exposed(&report);
     assert_eq!(series.len(), 100);
     assert!(series.iter().all(|(id, _)| id.as_str() < "2026-11-21T10:01:40Z"), "{series:?}");

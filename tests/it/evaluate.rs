@@ -177,7 +177,7 @@ fn rows_are_disturbed() {
 }
 
 #[test]
-fn a_replay_that_cannot_be_gets_a_sentence() {
+fn an_impossible_replay_has_an_error() {
     let check = |path: &str, text: Option<&str>, line: &str, code: i32, expected: &str| {
         let dir = folder();
         with_rows(&dir);
@@ -213,7 +213,7 @@ fn a_replay_that_cannot_be_gets_a_sentence() {
 }
 
 #[test]
-fn wrong_files_get_a_sentence() {
+fn invalid_files_have_errors() {
     let check = |path: &str, text: Option<&str>, line: &str, expected: &str| {
         let dir = folder();
         match text {

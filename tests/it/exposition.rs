@@ -78,17 +78,17 @@ fn own() -> Values {
 
 fn learning() -> Report {
     let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None, drift: None }];
-    let judgement = Assessment { ready_at: Timestamp(1_790_000_600.0), signals, ..Assessment::default() };
+    let assessment = Assessment { ready_at: Timestamp(1_790_000_600.0), signals, ..Assessment::default() };
     Report {
         reading: Arc::new(reading()),
         own: own(),
-        assessments: [(Subject::Host, judgement)].into(),
+        assessments: [(Subject::Host, assessment)].into(),
         ..Report::default()
     }
 }
 
 fn anomaly() -> Report {
-    let opinion = ScoreDetails {
+    let details = ScoreDetails {
         score: 2.5,
         momentary: 2.25,
         confidence: Some(2.0 / 3.0),
@@ -108,7 +108,7 @@ fn anomaly() -> Report {
     let expected = Some(ExpectedValue { value: 0.125, lower: 0.0, upper: 0.25 });
     let host = Assessment {
         ready: true,
-        details: Some(opinion),
+        details: Some(details),
         episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5 }),
         description: Some("Anomaly on host: CPU usage 97 % (expected 13 %, range 0–25 %)".into()),
         episodes: 3,
@@ -126,9 +126,9 @@ fn anomaly() -> Report {
         budget_spent: Some(0.5),
         ..Assessment::default()
     };
-    let opinion = Some(ScoreDetails { score: 0.0, ..ScoreDetails::default() });
-    let quiet = Assessment { ready: true, details: opinion, ..Assessment::default() };
-    let judgements =
+    let details = Some(ScoreDetails { score: 0.0, ..ScoreDetails::default() });
+    let quiet = Assessment { ready: true, details, ..Assessment::default() };
+    let assessments =
         [(Subject::Host, host), (Subject::Container("db\"\\\n".into()), quiet)].into_iter().collect();
     let cues: &[GraceTrigger] = &[GraceTrigger { reason: GraceReason::Upgrade, last_seen: |_, _| Some(0.0) }];
     let grace =
@@ -136,14 +136,7 @@ fn anomaly() -> Report {
     let trace =
         TraceIds { trace_id: "0af7651916cd43dd8448eb211c80319c".into(), span_id: "b7ad6b7169203331".into() };
     let before = Some(TickTiming { at: Timestamp(1_789_999_999.25), seconds: 0.001_5, trace: Some(trace) });
-    Report {
-        reading: Arc::new(reading()),
-        own: own(),
-        assessments: judgements,
-        grace,
-        before,
-        ..Report::default()
-    }
+    Report { reading: Arc::new(reading()), own: own(), assessments, grace, before, ..Report::default() }
 }
 
 fn options(raw: bool) -> ExpositionOptions {
@@ -163,11 +156,11 @@ fn render(report: &Arc<Report>, options: ExpositionOptions) -> RenderedReport {
 fn check(name: &str, report: Report, options: ExpositionOptions) {
     let report = Arc::new(report);
     let page = render(&report, options.clone());
-    let again = render(&Arc::new(Report::clone(&report)), options);
+    let other_page = render(&Arc::new(Report::clone(&report)), options);
     for (format, suffix) in [(OPENMETRICS, "om"), (MetricsFormat::Text, "txt")] {
         let text = page.body(format, false);
-        assert_eq!(text, again.body(format, false), "equal reports give equal bytes");
-        assert_eq!(page.body(format, true), again.body(format, true), "compressed, too");
+        assert_eq!(text, other_page.body(format, false), "equal reports give equal bytes");
+        assert_eq!(page.body(format, true), other_page.body(format, true), "compressed, too");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.{suffix}"));
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(&path, &text).unwrap();
@@ -182,17 +175,17 @@ fn str(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn while_it_learns_there_is_no_score() {
+fn there_is_no_score_during_warmup() {
     check("learning", learning(), options(true));
 }
 
 #[test]
-fn an_anomaly_with_all_that_explains_it() {
+fn an_anomaly_with_its_details() {
     check("anomaly", anomaly(), options(true));
 }
 
 #[test]
-fn without_raw_values_the_conclusions_and_the_self_metrics_stay() {
+fn without_raw_values_scores_and_self_metrics_remain() {
     check("without_raw", anomaly(), options(false));
 }
 
@@ -206,11 +199,11 @@ fn an_empty_report_is_a_page() {
 }
 
 #[test]
-fn what_is_not_finite_is_absent() {
+fn values_that_are_not_finite_are_absent() {
     let mut report = anomaly();
-    for judgement in report.assessments.values_mut() {
-        judgement.ready_at = Timestamp(f64::NAN);
-        judgement.details.as_mut().unwrap().score = f64::INFINITY;
+    for assessment in report.assessments.values_mut() {
+        assessment.ready_at = Timestamp(f64::NAN);
+        assessment.details.as_mut().unwrap().score = f64::INFINITY;
     }
     let page = render(&Arc::new(report), options(true));
     let text = page.body(OPENMETRICS, false);
@@ -221,7 +214,7 @@ fn what_is_not_finite_is_absent() {
 
 /// Rules that `promtool check metrics` does not check, for every metric that hostnorm can expose.
 #[test]
-fn metrics_keep_to_the_conventions() {
+fn metrics_follow_the_conventions() {
     let mut names = BTreeSet::new();
     for metric in METRICS
         .iter()

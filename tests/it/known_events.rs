@@ -141,7 +141,7 @@ fn events_of_one_of_six_signals_are_found_and_stay_found() {
 }
 
 #[test]
-fn a_trifle_is_silent() {
+fn an_irrelevant_change_is_ignored() {
     check(&IDLE, 1, 0.0, 0.0);
     check(&IDLE, 6, 0.0, 0.0);
 }
@@ -178,12 +178,12 @@ fn live(event: &Event) -> (f64, usize) {
     for t in 0..from + len + 3_600 {
         let mut reading = Reading::new(Timestamp(t as f64));
         reading.host().set(&BUSY, series.at(t, f64::from(random.normals()[0])));
-        let judgement = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
+        let assessment = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
         if let Some(set) = engine.due(SubjectKind::Host) {
             let grown = training::grow(&set, &training::TrainingSettings::default(), 1).unwrap();
             engine.install(SubjectKind::Host, &grown.eif);
         }
-        let alarm = usize::from(judgement.episode.is_some());
+        let alarm = usize::from(assessment.episode.is_some());
         if (from..from + len).contains(&t) {
             active += alarm;
         } else if !(from..from + len + 600).contains(&t) {
@@ -201,7 +201,7 @@ fn check_live(event: &Event, least: f64, most: f64) {
 }
 
 #[test]
-fn a_live_host_finds_them_too() {
+fn a_live_host_detects_them_too() {
     for name in ["memory 40 to 58 %", "processor 30 to 42 %", "processor 30 to 90 %", "flat line"] {
         check_live(EVENTS.iter().find(|it| it.name == name).unwrap(), 0.8, 1.0);
     }

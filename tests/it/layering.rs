@@ -94,7 +94,7 @@ const LINES_MAX: usize = 400;
 const LONG: &[(&str, &str)] = &[];
 
 #[test]
-fn modules_use_only_what_stands_below() {
+fn modules_use_only_lower_layers() {
     let mut wrong = Vec::new();
     each_line(|place, module, line| {
         let Some(own_row) = row_of(module) else { return };
@@ -123,7 +123,7 @@ fn modules_use_only_what_stands_below() {
 }
 
 #[test]
-fn every_module_has_a_row_and_a_telling_name() {
+fn every_module_has_a_row_and_a_descriptive_name() {
     let mut wrong = Vec::new();
     for path in rust_files() {
         let module = module_of(&path);
@@ -140,7 +140,7 @@ fn every_module_has_a_row_and_a_telling_name() {
 }
 
 #[test]
-fn files_can_be_read_at_a_sitting() {
+fn files_are_not_too_long() {
     let mut wrong = Vec::new();
     for path in rust_files() {
         let name = path.strip_prefix(src()).unwrap().to_string_lossy().into_owned();
@@ -154,7 +154,7 @@ fn files_can_be_read_at_a_sitting() {
 }
 
 #[test]
-fn finds_what_a_line_uses() {
+fn finds_the_modules_of_a_line() {
     for (line, expect) in [
         ("use crate::metric::{Metric, Type};", vec!["metric"]),
         ("use crate::{clock, sources::Roots};", vec!["clock", "sources"]),

@@ -60,7 +60,7 @@ fn each_link_leads_somewhere() {
 }
 
 #[test]
-fn a_broken_link_is_told() {
+fn a_broken_link_is_reported() {
     let page = root().join("docs/glossary.md");
     assert_eq!(targets("[a](b.md), [c](https://d) and\n```\n[e](f)\n```\n    [g](h)\n"), ["b.md"]);
     assert_eq!(anchor("## What is, `learned`?"), "what-is-learned");

@@ -112,7 +112,7 @@ fn read(tree: &Path) -> Reading {
 }
 
 #[test]
-fn a_tree_that_is_absent_or_empty_has_nothing_and_no_problem() {
+fn an_absent_or_empty_tree_is_no_problem() {
     let dir = tempfile::tempdir().unwrap();
     for tree in [dir.path().join("absent"), dir.path().to_owned()] {
         let reading = read(&tree);
@@ -154,7 +154,7 @@ fn files_may_be_empty_truncated_or_doubled() {
 }
 
 #[test]
-fn what_makes_no_sense_is_a_problem() {
+fn malformed_files_are_problems() {
     let tree = Tree::new();
     for (file, readers) in FILES {
         // A malformed sensor counts as unconnected.
@@ -181,7 +181,7 @@ fn row(name: &str) -> &'static SourceInfo {
 }
 
 #[test]
-fn files_may_be_forbidden_or_directories_or_loops() {
+fn files_may_be_unreadable_directories_or_link_loops() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let tree = Tree::new();

@@ -111,12 +111,12 @@ fn check(act: Act, protocol: Protocol, arrives: bool) {
 }
 
 #[test]
-fn a_collector_that_takes_everything_gets_everything() {
+fn a_working_collector_gets_every_span() {
     check(takes, Protocol::Http, true);
 }
 
 #[test]
-fn a_collector_that_takes_nothing_costs_its_spans_and_nothing_else() {
+fn a_broken_collector_loses_its_spans_and_nothing_else() {
     for protocol in [Protocol::Http, Protocol::Grpc] {
         for act in [refuses, hangs, garbles] {
             check(act, protocol, false);
@@ -151,7 +151,7 @@ fn each_dropped_span_is_counted() {
 /// on Linux.
 #[cfg(target_os = "linux")]
 #[test]
-fn connecting_counts_towards_the_time_limit() {
+fn connecting_counts_towards_the_timeout() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _entered = runtime.enter();
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -202,7 +202,7 @@ fn adopted(parent: &str) -> String {
 }
 
 #[test]
-fn a_request_is_within_the_trace_that_it_names() {
+fn a_request_joins_the_trace_in_its_header() {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for (parent, expect) in [
         (format!("00-{trace}-00f067aa0ba902b7-01"), trace),
@@ -221,7 +221,7 @@ fn a_request_is_within_the_trace_that_it_names() {
 }
 
 #[test]
-fn what_is_not_sampled_has_no_trace() {
+fn an_unsampled_span_has_no_trace() {
     let settings = OtlpSettings {
         endpoint: collector(takes),
         sampler: otlp_traces::TraceSampler::AlwaysOff,

@@ -97,7 +97,7 @@ fn scores_are_those_of_the_core() {
 }
 
 #[test]
-fn equal_seeds_give_equal_bytes_and_a_prefix_knows_nothing_of_what_follows() {
+fn equal_seeds_give_equal_bytes_and_scores_ignore_later_rows() {
     let (history, input) = asd(400);
     let whole = scores(&history, &input, "--every 5m --all --seed 7");
     assert_eq!(whole, scores(&history, &input, "--every 5m --all --seed 7"));
@@ -165,7 +165,7 @@ fn check_bad(history: Option<&str>, input: &str, args: &str, code: i32, sentence
 }
 
 #[test]
-fn a_bad_row_ends_it_and_the_rows_before_keep_their_scores() {
+fn an_invalid_row_ends_it_after_the_scores_of_earlier_rows() {
     let history = table(0, 100);
     let input = table(100, 50);
     for (line, with, sentence) in [
@@ -207,7 +207,7 @@ fn a_bad_row_ends_it_and_the_rows_before_keep_their_scores() {
 }
 
 #[test]
-fn tables_from_which_nothing_can_be_learned() {
+fn unsuitable_tables_are_refused() {
     let history = table(0, 100);
     let constant = |rows: usize| format!("cpu,memory\n{}", "1,2\n".repeat(rows));
     let plain = |text: &str| -> String {
@@ -300,7 +300,7 @@ fn tables_that_do_not_fit() {
 }
 
 #[test]
-fn scores_never_overwrite_what_is_read() {
+fn scores_never_overwrite_an_input() {
     let input = table(0, 50);
     let files = dir(&[("input.csv", input.as_bytes())]);
     std::fs::hard_link(files.path().join("input.csv"), files.path().join("hard.csv")).unwrap();
@@ -317,7 +317,7 @@ fn scores_never_overwrite_what_is_read() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_pipe_is_no_failure() {
     let files = dir(&[("input.csv", table(0, 20_000).as_bytes())]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
     command.env_clear().current_dir(files.path()).args(["replay", "--input", "input.csv"]);
@@ -329,7 +329,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
-fn labels_give_figures_at_once() {
+fn labels_give_metrics() {
     let (history, input) = (table(0, 300), table(300, 100));
     let mut labels = vec!["0"; 100];
     labels[40..50].fill("1");

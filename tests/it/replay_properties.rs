@@ -57,9 +57,9 @@ proptest! {
 
     #[test]
     fn any_rows_have_finite_scores(rows in (1usize..12).prop_flat_map(any_rows)) {
-        for (score, oddness, _) in replay(&rows, OFTEN) {
+        for (score, deviations, _) in replay(&rows, OFTEN) {
             prop_assert!(score.is_none_or(f64::is_finite), "{score:?}");
-            prop_assert!(oddness.iter().all(|it| it.is_finite() && *it >= 0.0), "{oddness:?}");
+            prop_assert!(deviations.iter().all(|it| it.is_finite() && *it >= 0.0), "{deviations:?}");
         }
     }
 
@@ -78,12 +78,12 @@ proptest! {
     ) {
         let other: Vec<Cells> = rows.iter().map(|row| order.iter().map(|it| row[*it]).collect()).collect();
         let pairs = replay(&rows, NO_FOREST).into_iter().zip(replay(&other, NO_FOREST));
-        for ((score, oddness, _), (other_score, other_oddness, _)) in pairs {
+        for ((score, deviations, _), (other_score, other_deviations, _)) in pairs {
             let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(1.0);
             prop_assert_eq!(score.is_some(), other_score.is_some());
             prop_assert!(near(score.unwrap_or_default(), other_score.unwrap_or_default()), "{score:?} {other_score:?}");
             for (to, from) in order.iter().enumerate() {
-                prop_assert!(near(oddness[*from], other_oddness[to]), "{oddness:?} {other_oddness:?}");
+                prop_assert!(near(deviations[*from], other_deviations[to]), "{deviations:?} {other_deviations:?}");
             }
         }
     }

@@ -32,19 +32,19 @@ pub(crate) struct Loop {
 
 impl Loop {
     /// Starts a loop without sources.
-    fn start(durable: PersistentState, publish: impl FnMut(&Report) + Send + 'static) -> Self {
-        Self::start_with(no_sources(), Duration::from_millis(20), durable, publish)
+    fn start(persistent: PersistentState, publish: impl FnMut(&Report) + Send + 'static) -> Self {
+        Self::start_with(no_sources(), Duration::from_millis(20), persistent, publish)
     }
 
     pub(crate) fn start_with(
         sources: Sources,
         interval: Duration,
-        durable: PersistentState,
+        persistent: PersistentState,
         mut publish: impl FnMut(&Report) + Send + 'static,
     ) -> Self {
         let options = SamplerOptions { interval, training: training::TrainingSettings::default(), seed: 1 };
         let (handle, inbox) = sampler::channel();
-        let sampler = Sampler::new(options, sources, durable, (handle.clone(), inbox));
+        let sampler = Sampler::new(options, sources, persistent, (handle.clone(), inbox));
         handle.restore(None);
         let newest = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&newest);
@@ -127,7 +127,7 @@ fn new() -> PersistentState {
 /// A host that was stored for two days, and then uses all of its memory for an hour.
 fn anomalous(directory: &Path) -> PersistentState {
     let store = crate::store::open(directory);
-    let mut durable =
+    let mut persistent =
         PersistentState { store, registry: ModelRegistry::new(3_600.0).drop_models(true), ..new() };
     let mut history = readings(4, EVERY, 2_940, 0, 0);
     for reading in &mut history[2_880..] {
@@ -140,10 +140,10 @@ fn anomalous(directory: &Path) -> PersistentState {
     }
     for reading in history {
         // The queue drops readings that come faster than the store writes; enough remain.
-        let report = durable.engine.step(reading);
-        durable.store.append(&report);
+        let report = persistent.engine.step(reading);
+        persistent.store.append(&report);
     }
-    durable
+    persistent
 }
 
 #[test]
@@ -206,9 +206,9 @@ fn an_anomalous_host_replies_to_each_command() {
     let blank = || (new().engine, ModelRegistry::new(3_600.0).drop_models(true));
     let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
     restore(StoreReader::open(directory.path()).as_ref()).unwrap();
-    let again = restored.recv().unwrap().unwrap();
-    assert!(!again.engine.is_learning());
-    assert_eq!(again.registry.current(hostnorm::reading::SubjectKind::Host).unwrap().id.as_str(), first);
+    let restarted = restored.recv().unwrap().unwrap();
+    assert!(!restarted.engine.is_learning());
+    assert_eq!(restarted.registry.current(hostnorm::reading::SubjectKind::Host).unwrap().id.as_str(), first);
 }
 
 #[test]

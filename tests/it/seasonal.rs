@@ -52,7 +52,7 @@ fn check(readings: usize, last: f64, vote: Option<bool>) {
 }
 
 #[test]
-fn night_and_noon_are_told_apart_after_two_days() {
+fn night_and_noon_are_distinguished_after_two_days() {
     check(DAY, 0.7, None);
     check(2 * DAY - 1, 0.7, None);
     check(3 * DAY, 0.1, Some(false));

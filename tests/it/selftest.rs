@@ -80,7 +80,7 @@ fn check(trial: &SelftestInput) -> SelftestResult {
 }
 
 #[test]
-fn a_sound_memory_finds_what_is_injected() {
+fn a_healthy_state_detects_injected_faults() {
     for (seed, hours, detectors) in [(0, 2, 4), (1, 3, 4), (2, 12, 5), (3, 60, 7)] {
         let findings = check(&trial(seed, hours));
         assert_eq!(findings.complaint(), None, "{hours} hours: {findings:?}");
@@ -103,7 +103,7 @@ fn a_forest_that_never_splits_is_named() {
 }
 
 #[test]
-fn a_limit_that_nothing_reaches_finds_nothing() {
+fn an_unreachable_threshold_detects_nothing() {
     let mut trial = trial(1, 3);
     trial.settings.threshold = 1e6;
     let findings = trial.run(7).unwrap();
@@ -113,7 +113,7 @@ fn a_limit_that_nothing_reaches_finds_nothing() {
 }
 
 #[test]
-fn what_cannot_be_told_is_not_told() {
+fn inconclusive_tests_have_no_result() {
     let sound = trial(1, 3);
     let mut short = sound.clone();
     short.points.pop();

@@ -68,7 +68,7 @@ fn signals_are_those_of_hosts() {
 }
 
 #[test]
-fn days_are_alike_and_neighbors_too() {
+fn days_and_adjacent_values_are_correlated() {
     for seed in 0..4 {
         let series = series(seed, 14 * MINUTES_A_DAY);
         for name in ["cpu_busy_ratio", "network_sent_bytes_per_second", "tcp_connections_established"] {
@@ -87,7 +87,7 @@ fn days_are_alike_and_neighbors_too() {
 }
 
 #[test]
-fn signals_go_together_or_alone() {
+fn signals_are_correlated_or_independent() {
     for seed in 0..4 {
         let series = series(seed, 7 * MINUTES_A_DAY);
         let of = |a: &str, b: &str| correlation(&series[place(a)], &series[place(b)]);
@@ -131,7 +131,7 @@ fn both(settings: &SimulationSettings) -> (Vec<SimulatedRow>, Vec<SimulatedRow>)
 }
 
 #[test]
-fn each_fault_changes_what_it_says_and_nothing_else() {
+fn each_fault_changes_only_its_signals() {
     for fault in Fault::ALL {
         for seed in 0..3 {
             let settings = SimulationSettings { faults: 4, kinds: vec![fault], ..settings(seed) };
@@ -293,8 +293,8 @@ fn files_are_as_asked() {
                 --history h.csv --history-for 2d";
     let output = simulate(dir.path(), line);
     assert!(output.status.success(), "{output:?}");
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.starts_with("d.csv: 2304 rows of 29 signals, 12 faults\nrows "), "{told}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.starts_with("d.csv: 2304 rows of 29 signals, 12 faults\nrows "), "{printed}");
     let (data, labels, causes, history) = (read("d.csv"), read("d.label"), read("d.interp"), read("h.csv"));
     let header = data.lines().next().unwrap();
     assert!(header.starts_with("timestamp,cpu_busy_ratio,cpu_user_ratio,"), "{header}");
@@ -327,13 +327,13 @@ const DIGESTS: [u64; 4] =
     [0x9072_e0b7_6952_b497, 0x946c_84e3_9fa4_33b1, 0x12c8_b09f_7023_d8f3, 0x6013_6881_f659_1728];
 
 #[test]
-fn what_cannot_be_is_told() {
+fn impossible_settings_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let check = |args: &str, code: i32, expect: &str| {
         let output = simulate(dir.path(), args);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{args}: {told}");
-        assert!(told.starts_with(expect), "{args}: {told}");
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args}: {printed}");
+        assert!(printed.starts_with(expect), "{args}: {printed}");
     };
     check("--output nowhere/d.csv", 1, "cannot write nowhere/d.csv: No such file");
     check(

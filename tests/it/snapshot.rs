@@ -104,10 +104,10 @@ fn check(seed: u64, cuts: &[usize], beside: usize) {
             assert!(twin.snapshot() == snapshot, "a snapshot of what was restored is the same, at {idx}");
             twin.resume_from(Arc::clone(&report.reading));
             twins.push((idx, twin));
-            let judgement = &report.assessments[&Subject::Host];
-            in_episode += usize::from(judgement.episode.is_some());
+            let assessment = &report.assessments[&Subject::Host];
+            in_episode += usize::from(assessment.episode.is_some());
             in_grace += usize::from(report.grace.unwrap().is_active());
-            warming += usize::from(!judgement.ready);
+            warming += usize::from(!assessment.ready);
         }
     }
     assert!(in_episode > 0 && in_grace > 0 && warming > 0, "{in_episode} {in_grace} {warming}");
@@ -122,12 +122,12 @@ fn check_seed(seed: u64) {
 
 // Two tests, so that they run at the same time.
 #[test]
-fn what_goes_on_from_a_snapshot_says_the_same_to_the_last_bit() {
+fn a_restored_engine_gives_the_same_results_bit_for_bit() {
     check_seed(0);
 }
 
 #[test]
-fn so_it_does_on_another_machine() {
+fn so_does_one_of_another_simulated_machine() {
     check_seed(1);
 }
 
@@ -141,7 +141,7 @@ fn known() -> (Engine, Vec<Reading>) {
 }
 
 #[test]
-fn another_version_other_signals_and_other_settings_are_told() {
+fn other_versions_signals_and_settings_are_refused() {
     let (known, _) = known();
     let snapshot = known.snapshot();
     let check = |mut other: Engine, expect: &str| {
@@ -165,7 +165,7 @@ fn another_version_other_signals_and_other_settings_are_told() {
 }
 
 #[test]
-fn whatever_is_in_a_snapshot_does_no_harm() {
+fn arbitrary_snapshots_do_no_harm() {
     let (known, rest) = known();
     let snapshot = known.snapshot();
     let taken = Cell::new(0);

@@ -94,7 +94,7 @@ fn own_process_and_root_filesystem_are_real() {
 }
 
 #[test]
-fn names_keep_to_the_conventions_of_prometheus() {
+fn names_follow_the_conventions_of_prometheus() {
     let mut names = BTreeSet::new();
     for metric in sources::metrics() {
         let name = metric.name;
@@ -228,14 +228,14 @@ fn packets_count_once() {
 }
 
 #[test]
-fn a_device_that_came_has_no_rate_yet() {
+fn a_new_device_has_no_rate_yet() {
     let line = "1/net/dev";
     let come = "eth7: 9000 9 0 0 0 0 0 0 9000 9 0 0 0 0 0 0\n docker0:";
     check("network_received_bytes_per_second", &[(line, "docker0:", come)], 0.0);
 }
 
 #[test]
-fn the_network_of_a_container_is_not_shown_for_the_hosts() {
+fn the_network_of_a_container_is_not_shown_as_the_hosts() {
     let dir = tempfile::tempdir().unwrap();
     copy(&fixtures(), dir.path());
     // As on a node that hides process 1: only the network of hostnorm itself is left.
@@ -266,7 +266,7 @@ fn package_lock(path: &str, lock: &str) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn a_package_manager_at_work_is_seen_without_opening_its_lock() {
+fn a_running_package_manager_is_detected_without_opening_its_lock() {
     let held = |dpkg: f64| vec![("dpkg".to_owned(), dpkg)];
     let dpkg = "var/lib/dpkg/lock-frontend";
     assert_eq!(package_lock(dpkg, "POSIX  ADVISORY  WRITE 12"), held(1.0));
@@ -277,7 +277,7 @@ fn a_package_manager_at_work_is_seen_without_opening_its_lock() {
 }
 
 #[test]
-fn a_deploy_marker_is_told_by_its_time_once_it_is_there() {
+fn a_deploy_marker_has_its_modification_time() {
     let dir = tempfile::tempdir().unwrap();
     copy(&fixtures(), dir.path());
     let settings = SourceSettings { deploy_marker: "/run/deployed".into(), ..settings(dir.path()) };

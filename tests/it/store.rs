@@ -146,7 +146,7 @@ fn readings_come_back_bit_by_bit() {
 }
 
 #[test]
-fn what_another_process_left_is_gone_on_with() {
+fn the_files_of_another_process_are_continued() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..3 {
         let mut store = open(directory.path());
@@ -159,7 +159,7 @@ fn what_another_process_left_is_gone_on_with() {
 /// A tick of the host with this score, inside an episode if `since` is given.
 fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> Report {
     let contribution = Contribution { signal: &BUSY, direction: Direction::High, value: score };
-    let opinion = ScoreDetails {
+    let details = ScoreDetails {
         score,
         momentary: score,
         confidence: Some(0.75),
@@ -179,9 +179,9 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
             weight: 0.5,
         })
     });
-    let judgement = Assessment {
+    let assessment = Assessment {
         ready: true,
-        details: Some(opinion),
+        details: Some(details),
         signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None, drift: None }],
         episode: since.map(|it| Episode { since: Timestamp(it), peak: score }),
         description: since.map(|_| "Anomaly on host: CPU usage 97 %".into()),
@@ -190,7 +190,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
         ..Assessment::default()
     };
     let reading = Reading::new(Timestamp(START + f64::from(t)));
-    Report { reading: reading.into(), assessments: [(Subject::Host, judgement)].into(), ..Report::default() }
+    Report { reading: reading.into(), assessments: [(Subject::Host, assessment)].into(), ..Report::default() }
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn models_and_markers_are_kept() {
 }
 
 #[test]
-fn a_state_of_a_subject_that_left_is_found_when_it_returns() {
+fn the_state_of_an_evicted_subject_is_found_when_it_returns() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     let state = |identity: &str, at: f64, bytes: usize| SubjectStateRow {

@@ -51,7 +51,7 @@ fn filled(directory: &Path) {
         }
         let point = Point { at, values: vec![0.25, 7.0], missing: vec![false, true] };
         let learned = LearnedPoint { point, signals: signals.clone(), in_anomaly: false, weight: 1.0 };
-        let judgement = Assessment {
+        let assessment = Assessment {
             details: Some(ScoreDetails { score: 0.5, momentary: 1.0 / 3.0, ..ScoreDetails::default() }),
             point: (t == 9).then(|| Arc::new(learned)),
             episode: (t == 3).then_some(Episode { since: at, peak: 1.5 }),
@@ -59,14 +59,14 @@ fn filled(directory: &Path) {
             description: (t == 3).then(|| "Anomaly on host: no single signal stands out".into()),
             ..Assessment::default()
         };
-        let judgements = [(Subject::Host, judgement)].into();
-        store.append(&Report { reading: Arc::new(reading), assessments: judgements, ..Report::default() });
+        let assessments = [(Subject::Host, assessment)].into();
+        store.append(&Report { reading: Arc::new(reading), assessments, ..Report::default() });
     }
     store.close();
 }
 
 #[test]
-fn what_is_exported_is_what_was_read() {
+fn exported_readings_equal_the_stored_ones() {
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path());
     let (code, out, err) = run(directory.path(), &["export", "readings", "--format", "parquet-csv"]);
@@ -151,14 +151,14 @@ fn episodes_are_listed() {
 }
 
 #[test]
-fn without_a_daemon_the_store_is_changed_or_it_is_said_what_was_tried() {
+fn without_a_daemon_commands_change_the_store_or_explain_why_not() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("hostnorm.sock");
     let check = |args: &[&str], code: i32, expect: &[&str]| {
         let (found, out, err) = run(directory.path(), args);
-        let told = out + &err;
-        let missing: Vec<_> = expect.iter().filter(|it| !told.contains(**it)).collect();
-        assert!(found == code && missing.is_empty(), "{args:?}: {found} {told:?}, not {missing:?}");
+        let output_text = out + &err;
+        let missing: Vec<_> = expect.iter().filter(|it| !output_text.contains(**it)).collect();
+        assert!(found == code && missing.is_empty(), "{args:?}: {found} {output_text:?}, not {missing:?}");
     };
     let tried = socket.display().to_string();
     let nobody = format!("no hostnorm listens on {tried}");
@@ -185,9 +185,9 @@ fn without_a_daemon_the_store_is_changed_or_it_is_said_what_was_tried() {
 }
 
 #[test]
-fn without_a_store_it_is_said_what_helps() {
+fn without_a_store_the_error_says_what_to_do() {
     let output = Command::new(env!("CARGO_BIN_EXE_hostnorm")).env_clear().arg("episodes").output().unwrap();
     assert_eq!(output.status.code(), Some(64));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(told, "no directory for the store; set --storage.path\n");
+    let output_text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output_text, "no directory for the store; set --storage.path\n");
 }

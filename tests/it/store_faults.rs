@@ -268,7 +268,7 @@ fn learned_state_is_not_written_over_one_that_could_not_be_read() {
     store.close();
     assert_eq!(marks(directory.path()), Some([1; 4]));
     let is_readable = Arc::new(Mutex::new(false));
-    let (send, told) = mpsc::channel();
+    let (send, messages) = mpsc::channel();
     let gate = Arc::clone(&is_readable);
     let restore = move |reader: Result<&StoreReader, &StoreError>| {
         send.send(reader.is_ok()).unwrap();
@@ -278,7 +278,7 @@ fn learned_state_is_not_written_over_one_that_could_not_be_read() {
         }
     };
     let mut store = Store::open(directory.path(), &settings(), Box::new(restore));
-    let next = || told.recv_timeout(Duration::from_secs(20)).unwrap();
+    let next = || messages.recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!([next(), next()], [true, false], "the loop is told that it is not to wait");
     learned(2).into_iter().for_each(|it| assert!(store.put(it)));
     append(&mut store, 0..3);
@@ -294,7 +294,7 @@ fn learned_state_is_not_written_over_one_that_could_not_be_read() {
 }
 
 #[test]
-fn a_value_that_claims_to_be_huge_is_not_read() {
+fn an_oversized_value_is_not_read() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     learned(1).into_iter().for_each(|it| assert!(store.put(it)));

@@ -60,13 +60,13 @@ impl Synthetic {
 
 fn start(directory: &Path, source: &Synthetic) -> Loop {
     let settings = EngineSettings { window: 3, warmup: 60.0, evict_after: 60.0, ..EngineSettings::default() };
-    let durable = PersistentState {
+    let persistent = PersistentState {
         engine: Engine::new(&CONTAINERS, &settings),
         registry: ModelRegistry::new(0.0),
         store: crate::store::open(directory),
     };
     let sources = no_sources().with("synthetic", Box::new(source.clone()));
-    Loop::start_with(sources, Duration::from_millis(5), durable, |_| ())
+    Loop::start_with(sources, Duration::from_millis(5), persistent, |_| ())
 }
 
 impl Loop {
@@ -90,7 +90,7 @@ fn judged(report: &Report, subject: &Subject) -> Option<Assessment> {
 }
 
 #[test]
-fn what_was_evicted_goes_on_after_a_restart() {
+fn an_evicted_subject_continues_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let source = Synthetic::new();
     let [gone, stays, new] = [1, 2, 3].map(container);
@@ -110,13 +110,13 @@ fn what_was_evicted_goes_on_after_a_restart() {
     let back = it.until("score", |it| judged(it, &gone));
     assert!(back.ready && !back.uses_kind_prior && back.signals.iter().all(|it| it.expected.is_some()));
     // A new one is learned from its first reading on.
-    let judgement = it.until("judgement", |it| it.assessments.get(&new).cloned());
-    assert!(!judgement.ready, "{judgement:?}");
+    let assessment = it.until("judgement", |it| it.assessments.get(&new).cloned());
+    assert!(!assessment.ready, "{assessment:?}");
     it.stop();
 }
 
 #[test]
-fn what_is_forgotten_does_not_come_back_with_an_evicted_subject() {
+fn an_evicted_subject_does_not_restore_forgotten_points() {
     let directory = tempfile::tempdir().unwrap();
     let source = Synthetic::new();
     let [gone, stays] = [1, 2].map(container);

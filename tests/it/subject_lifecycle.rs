@@ -136,7 +136,7 @@ impl Driver {
 }
 
 #[test]
-fn an_hour_of_churn_leaves_memory_flat_and_nobody_out() {
+fn an_hour_of_churn_keeps_memory_flat_and_scores_everyone() {
     const LIVE: usize = 300;
     const REPLACED: usize = 50;
     let settings = EngineSettings { evict_after: 120.0, ..settings() };
@@ -182,7 +182,7 @@ fn an_hour_of_churn_leaves_memory_flat_and_nobody_out() {
 }
 
 #[test]
-fn a_subject_that_comes_back_goes_on_where_it_was() {
+fn a_returning_subject_continues_from_its_state() {
     let mut driver = Driver::new(engine());
     for _ in 0..60 * MINUTE {
         driver.step([container(1), container(2), Subject::Host]);
@@ -204,21 +204,21 @@ fn a_subject_that_comes_back_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_restart_and_another_engine_change_nothing_in_what_is_stored() {
+fn stored_states_survive_restarts_and_engines() {
     let mut driver = Driver::new(engine());
     (0..60 * MINUTE).for_each(|_| drop(driver.step([container(1), container(2), Subject::Host])));
     let states = driver.engine.checkpoint(0.0, usize::MAX);
     assert_eq!(states.iter().map(|(it, _)| it.clone()).collect::<Vec<_>>(), [container(1), container(2)]);
     assert!(driver.engine.checkpoint(60.0, usize::MAX).is_empty(), "both were handed out");
     let snapshot = driver.engine.snapshot();
-    let mut again =
+    let mut restarted =
         Driver { stored: states.into_iter().collect(), step: driver.step, ..Driver::new(engine()) };
-    again.engine.restore(&snapshot).unwrap();
-    assert_eq!(again.engine.live().collect::<Vec<_>>(), [&Subject::Host]);
-    again.step([container(1), container(2), Subject::Host]);
-    assert_eq!(again.returned.len(), 2);
+    restarted.engine.restore(&snapshot).unwrap();
+    assert_eq!(restarted.engine.live().collect::<Vec<_>>(), [&Subject::Host]);
+    restarted.step([container(1), container(2), Subject::Host]);
+    assert_eq!(restarted.returned.len(), 2);
     // A state of other signals, of another subject, or a corrupt one is refused, and the subject starts as a new one.
-    let stored = again.stored[&container(1)].clone();
+    let stored = restarted.stored[&container(1)].clone();
     let check = |mut other: Engine, subject: Subject, bytes: &[u8], expect: &str| {
         other.step(reading(0, [subject.clone()]));
         assert_eq!(other.return_state(&subject, bytes).unwrap_err().to_string(), expect);
@@ -236,7 +236,7 @@ fn a_restart_and_another_engine_change_nothing_in_what_is_stored() {
 }
 
 #[test]
-fn without_an_answer_a_subject_starts_as_a_new_one() {
+fn a_request_without_an_answer_times_out() {
     let settings = EngineSettings { interval: 1.0, ..settings() };
     let mut engine = Engine::new(&CONTAINERS, &settings);
     let waits = |engine: &mut Engine, second: usize| {
@@ -253,7 +253,7 @@ fn without_an_answer_a_subject_starts_as_a_new_one() {
 }
 
 #[test]
-fn over_the_bound_the_least_recently_seen_goes_and_the_rest_is_counted() {
+fn beyond_the_maximum_the_least_recent_is_evicted_and_the_excess_counted() {
     let mut driver = Driver::new(engine());
     // Three generations, each last seen a minute after the previous one.
     let third = SUBJECTS_MAX / 3;
@@ -309,24 +309,24 @@ fn a_new_subject_borrows_until_it_knows_enough_itself() {
     let set = driver.engine.due(SubjectKind::Container).unwrap();
     let model = training::train(&set, &training::TrainingSettings::default(), 1).unwrap();
     driver.engine.install(SubjectKind::Container, &model.eif);
-    let judgements: Vec<_> = (0..24 * 60 * MINUTE)
+    let assessments: Vec<_> = (0..24 * 60 * MINUTE)
         .map(|_| driver.step(known().chain([container(7)])).assessments.remove(&container(7)))
         .collect();
-    let first = judgements.iter().position(|it| it.as_ref().is_some_and(|it| it.details.is_some())).unwrap();
+    let first = assessments.iter().position(|it| it.as_ref().is_some_and(|it| it.details.is_some())).unwrap();
     assert_eq!(first, 3, "with its first window");
-    let judgement = judgements[first].as_ref().unwrap();
-    let opinion = judgement.details.as_ref().unwrap();
-    assert!(judgement.ready && judgement.uses_kind_prior && opinion.score < 1.0, "{opinion:?}");
-    assert!(judgement.signals.iter().all(|it| it.expected.is_some()));
-    assert!(opinion.detectors.forest.is_some(), "the model of the kind");
+    let assessment = assessments[first].as_ref().unwrap();
+    let details = assessment.details.as_ref().unwrap();
+    assert!(assessment.ready && assessment.uses_kind_prior && details.score < 1.0, "{details:?}");
+    assert!(assessment.signals.iter().all(|it| it.expected.is_some()));
+    assert!(details.detectors.forest.is_some(), "the model of the kind");
     // Its own statistics replace the borrowed ones for good, and determine the expected values.
-    let borrowed: Vec<bool> = judgements.iter().flatten().map(|it| it.uses_kind_prior).collect();
+    let borrowed: Vec<bool> = assessments.iter().flatten().map(|it| it.uses_kind_prior).collect();
     let until = borrowed.iter().filter(|it| **it).count();
     assert!(
         borrowed[..until].iter().all(|it| *it) && (60 * MINUTE..6 * 60 * MINUTE).contains(&until),
         "{until}"
     );
-    let last = judgements.last().unwrap().as_ref().unwrap();
+    let last = assessments.last().unwrap().as_ref().unwrap();
     for (idx, state) in last.signals.iter().enumerate() {
         let own = 0.35 + 0.2 * noise(7 * WIDTH + idx);
         assert!((state.expected.unwrap().value - own).abs() < 0.01, "{idx}: {state:?}, {own}");
@@ -360,7 +360,7 @@ fn an_episode_ends_with_its_subject() {
 }
 
 #[test]
-fn a_forest_is_trained_on_the_same_share_of_each_subject() {
+fn a_forest_is_trained_on_an_equal_share_of_each_subject() {
     // One of them exists for a day, the others for an hour of it.
     let mut driver = Driver::new(engine());
     let day = 24 * 60 * MINUTE;
@@ -381,7 +381,7 @@ fn a_forest_is_trained_on_the_same_share_of_each_subject() {
 }
 
 #[test]
-fn a_subject_that_is_known_for_weeks_keeps_to_its_budget() {
+fn a_subject_of_weeks_stays_within_its_memory_budget() {
     let settings = EngineSettings { interval: 30.0, window: 1, ..EngineSettings::default() };
     let mut engine = Engine::new(&CONTAINERS, &settings);
     for step in 0..29 * 2_880 {

@@ -25,11 +25,11 @@ fn read(bytes: impl Into<Vec<u8>>, block: usize) -> Vec<String> {
         Ok(table) => table,
         Err(error) => return vec![error.to_string()],
     };
-    let mut told = vec![table.columns().join(" ")];
+    let mut events = vec![table.columns().join(" ")];
     let mut row = TableRow::default();
     loop {
-        told.push(match table.next_row(&mut row) {
-            Ok(false) => return told,
+        events.push(match table.next_row(&mut row) {
+            Ok(false) => return events,
             Ok(true) => shown(&row),
             Err(error) => error.to_string(),
         });
@@ -142,7 +142,7 @@ fn bad_rows_do_not_spoil_the_next() {
 }
 
 #[test]
-fn a_quote_that_is_not_closed_costs_its_row_and_no_memory() {
+fn an_unclosed_quote_loses_its_row_and_no_memory() {
     let text = format!("a,b\n1,2\n\"{}\n", "3,4\n".repeat(LINE_BYTES_MAX));
     let expect = "t.csv, line 3: the row is longer than 262144 bytes; check for an unclosed quote";
     for block in [1000, usize::MAX] {
@@ -153,7 +153,7 @@ fn a_quote_that_is_not_closed_costs_its_row_and_no_memory() {
 }
 
 #[test]
-fn the_number_of_columns_has_a_bound() {
+fn the_number_of_columns_is_bounded() {
     for (signals, with_time, is_good) in [
         (COLUMNS_MAX, false, true),
         (COLUMNS_MAX, true, true),
@@ -168,18 +168,18 @@ fn the_number_of_columns_has_a_bound() {
         }
         let cells = vec!["1"; names.len()].join(",");
         let text = format!("{}\n{cells}\n{cells},1\n{}1\n{cells}\n", names.join(","), "1,".repeat(700));
-        let told = read(text, usize::MAX);
+        let events = read(text, usize::MAX);
         if is_good {
             let ragged = |cells| format!("cells, the header has {}", cells);
-            assert!(told[1].starts_with("2: "), "{told:?}");
-            assert!(told[2].ends_with(&ragged(names.len())), "{}", told[2]);
-            assert!(told[3].contains("701 cells"), "{}", told[3]);
-            assert!(told[4].starts_with("5: "), "{}", told[4]);
+            assert!(events[1].starts_with("2: "), "{events:?}");
+            assert!(events[2].ends_with(&ragged(names.len())), "{}", events[2]);
+            assert!(events[3].contains("701 cells"), "{}", events[3]);
+            assert!(events[4].starts_with("5: "), "{}", events[4]);
         } else {
             // A header that is far too wide is not stored, so its timestamp counts as a signal.
             let count = if signals > COLUMNS_MAX + 1 { names.len() } else { signals };
             let expect = format!("t.csv, line 1: {count} columns of numbers; the maximum is 256");
-            assert_eq!(told, [expect]);
+            assert_eq!(events, [expect]);
         }
     }
 }
@@ -198,16 +198,16 @@ fn compressed_files_may_have_members() {
 }
 
 #[test]
-fn a_file_that_is_cut_or_broken_gives_its_rows_until_then() {
+fn a_truncated_or_corrupt_file_yields_the_rows_before() {
     let mut text = String::from("a,b\n");
     for idx in 0..50_000u64 {
         writeln!(text, "{},{}", idx, idx.wrapping_mul(0x9e37_79b9_7f4a_7c15)).unwrap();
     }
     for (compress, name) in [(gzip as fn(&[u8]) -> Vec<u8>, "gzip"), (xz, "xz")] {
         let whole = compress(text.as_bytes());
-        let told = read(&whole[..whole.len() / 2], usize::MAX);
-        assert!(told.len() > 1_000 && told.len() < 50_000, "{}", told.len());
-        let last = told.last().unwrap();
+        let events = read(&whole[..whole.len() / 2], usize::MAX);
+        assert!(events.len() > 1_000 && events.len() < 50_000, "{}", events.len());
+        let last = events.last().unwrap();
         assert!(last.ends_with(&format!("its {name} data is truncated")), "{last}");
         let mut spoiled = whole.clone();
         let middle = spoiled.len() / 2;
@@ -218,13 +218,13 @@ fn a_file_that_is_cut_or_broken_gives_its_rows_until_then() {
 }
 
 #[test]
-fn an_xz_file_may_not_ask_for_much_memory() {
+fn an_xz_file_cannot_use_much_memory() {
     let mut options = XzOptions::with_preset(1);
     options.lzma_options.dict_size = 512 << 20;
     let mut encoder = XzWriter::new(Vec::new(), options).unwrap();
     encoder.write_all(TABLE.as_bytes()).unwrap();
-    let told = read(encoder.finish().unwrap(), usize::MAX);
-    assert!(told[0].contains("its xz data is corrupt"), "{told:?}");
+    let events = read(encoder.finish().unwrap(), usize::MAX);
+    assert!(events[0].contains("its xz data is corrupt"), "{events:?}");
 }
 
 #[test]
@@ -277,7 +277,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_back(
+    fn written_text_parses_to_the_same(
         rows in prop::collection::vec(prop::collection::vec(prop::option::of(-1e100..1e100), 3), 1..20),
         names in prop::collection::btree_set("[a-z,\"][a-z,\"\n]*[a-z,\"]", 3),
         crlf in any::<bool>(),

@@ -45,13 +45,14 @@ fn a_search_is_a_table_and_a_settings_file() {
     assert!(values.is_sorted_by(|a, b| a >= b), "{values:?}");
 
     // The output is a settings file with the settings of the chosen row.
-    let (code, told, error) = run(dir.path(), "check --print --config.file best.yaml");
+    let (code, printed, error) = run(dir.path(), "check --print --config.file best.yaml");
     assert_eq!((code, error.as_str()), (0, ""));
     let chosen = rows.lines().find(|it| it.contains("chosen")).unwrap();
     for (key, value) in
         ["trees", "sample_size", "half_life", "smoothing"].iter().zip(chosen.split_whitespace())
     {
-        let line = told.lines().map(str::trim_start).find(|it| it.starts_with(&format!("{key}: "))).unwrap();
+        let line =
+            printed.lines().map(str::trim_start).find(|it| it.starts_with(&format!("{key}: "))).unwrap();
         // An integer is shown with a fraction.
         let shown = line.replace(".0  #", "  #");
         assert!(shown.starts_with(&format!("{key}: {value}  # best.yaml")), "{line}");
@@ -68,7 +69,7 @@ fn a_search_is_a_table_and_a_settings_file() {
 }
 
 #[test]
-fn a_history_that_does_not_do_is_told() {
+fn an_unsuitable_history_is_refused() {
     let dir = machine();
     let whole = std::fs::read_to_string(dir.path().join("h.csv")).unwrap();
     let first: String = whole.lines().take(301).fold(String::new(), |text, line| text + line + "\n");

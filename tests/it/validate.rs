@@ -65,7 +65,7 @@ fn a_sound_table_is_valid() {
 }
 
 #[test]
-fn files_that_are_none() {
+fn files_that_are_no_tables() {
     check(
         "",
         "t.csv",
@@ -89,7 +89,7 @@ fn files_that_are_none() {
 }
 
 #[test]
-fn rows_that_are_wrong_are_all_told() {
+fn every_invalid_row_is_reported() {
     let spoiled = table(3000, |idx, cells| match idx {
         10 => cells.truncate(2),
         20 => cells[1] = "busy".into(),
@@ -149,7 +149,7 @@ fn time_goes_forward() {
 }
 
 #[test]
-fn odd_columns_are_warnings() {
+fn unusual_columns_are_warnings() {
     let odd = table(3000, |idx, cells| {
         cells[1] = "0.5".into();
         cells[2] = if idx == 7 { "1".into() } else { String::new() };
@@ -169,7 +169,7 @@ fn odd_columns_are_warnings() {
 }
 
 #[test]
-fn it_says_how_many_rows_are_wanted() {
+fn the_needed_number_of_rows_is_reported() {
     check(sound(1), "t.csv", 1, &["1; the first score needs 32"]);
     check(sound(31), "t.csv", 1, &["31; the first score needs 32"]);
     let expect = [
@@ -187,7 +187,7 @@ fn it_says_how_many_rows_are_wanted() {
 }
 
 #[test]
-fn json_has_the_same() {
+fn json_has_the_same_content() {
     let spoiled = table(3000, |idx, cells| {
         if idx == 10 {
             cells[1] = "\u{1b}[31m".into();
@@ -213,7 +213,7 @@ fn json_has_the_same() {
 }
 
 #[test]
-fn a_reader_may_go_away() {
+fn a_closed_pipe_is_no_failure() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("t.csv"), sound(100)).unwrap();
     let (reader, writer) = std::io::pipe().unwrap();

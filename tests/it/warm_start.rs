@@ -20,15 +20,15 @@ fn settings(every: f64) -> EngineSettings {
 }
 
 /// The stored form of this assessment, for readings that are each a whole point.
-fn past(at: Timestamp, judgement: &Assessment, kept: &mut Point) -> ScorerHistory {
+fn past(at: Timestamp, assessment: &Assessment, kept: &mut Point) -> ScorerHistory {
     let mut missing = vec![true; WIDTH];
-    for state in &judgement.signals {
+    for state in &assessment.signals {
         let idx = SIGNALS.iter().position(|it| std::ptr::eq(it, state.signal)).unwrap();
         (kept.values[idx], missing[idx]) = (state.value, false);
     }
     let point = Point { at, values: kept.values.clone(), missing };
-    let score = judgement.details.as_ref().map(|it| it.score);
-    ScorerHistory { point, in_anomaly: judgement.episode.is_some(), weight: 1.0, score }
+    let score = assessment.details.as_ref().map(|it| it.score);
+    ScorerHistory { point, in_anomaly: assessment.episode.is_some(), weight: 1.0, score }
 }
 
 /// Runs an engine; returns it, its stored points, and an engine warmed with them.
@@ -38,10 +38,10 @@ fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<ScorerHistory>, Engine
     let mut last = None;
     for reading in history {
         let report = live.step(reading.clone());
-        let judgement = &report.assessments[&Subject::Host];
+        let assessment = &report.assessments[&Subject::Host];
         // The first reading has no rates yet, so it is no point.
         if last.is_some() {
-            points.push(past(reading.at, judgement, &mut kept));
+            points.push(past(reading.at, assessment, &mut kept));
         }
         if let Some((subject, history)) = live.due_history() {
             live.take(&subject, &history.fit());
@@ -85,7 +85,7 @@ fn check(every: f64, days: usize, faults: usize, [mean_max, most_max]: [f64; 2])
 }
 
 #[test]
-fn a_warmed_engine_judges_as_the_one_that_lived() {
+fn a_warmed_engine_scores_like_the_original() {
     // All points are learned.
     check(60.0, 5, 6, [0.001, 0.02]);
     // Most points are thinned.
@@ -93,7 +93,7 @@ fn a_warmed_engine_judges_as_the_one_that_lived() {
 }
 
 #[test]
-fn the_score_is_there_with_the_first_reading() {
+fn the_first_reading_has_a_score() {
     let mut history = readings(5, 60.0, 3 * 1_440, 1_440, 0);
     let rest = history.split_off(3 * 1_440);
     let (_, points, _) = lives(60.0, &history);
@@ -127,7 +127,7 @@ fn expected_after(odd: bool, points: &[ScorerHistory], rest: &[Reading]) -> f64 
 }
 
 #[test]
-fn what_lay_in_an_episode_is_no_new_normal() {
+fn points_inside_an_episode_do_not_become_normal() {
     let mut history = readings(9, 60.0, 4 * 1_440, 10, 0);
     let rest = history.split_off(4 * 1_440);
     let (_, points, _) = lives(60.0, &history);
@@ -155,9 +155,9 @@ fn points_of_any_kind_do_no_harm() {
         engine.warm(&Subject::Host, &points);
         for reading in readings(1, 60.0, 20, 0, 0) {
             let report = engine.step(reading);
-            let judgement = &report.assessments[&Subject::Host];
-            prop_assert!(judgement.details.iter().all(|it| it.score.is_finite()));
-            prop_assert!(judgement.transition != Some(EpisodeTransition::Changed) || judgement.episode.is_some());
+            let assessment = &report.assessments[&Subject::Host];
+            prop_assert!(assessment.details.iter().all(|it| it.score.is_finite()));
+            prop_assert!(assessment.transition != Some(EpisodeTransition::Changed) || assessment.episode.is_some());
         }
         let _ = engine.snapshot();
     });

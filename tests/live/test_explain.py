@@ -1,4 +1,4 @@
-"""The flight recorder: a fault is recorded, and explain makes its scores once more to the last bit, also after a crash."""
+"""The flight recorder: a fault is recorded, and explain reproduces its scores bit for bit, even after a crash."""
 
 import json
 import subprocess
@@ -43,16 +43,16 @@ def test_explain(tools):
             program.process.wait()
         episode = ended(binary, place)[-1]["id"]
         code, out, err = said(binary, "explain", episode, place, *SETTINGS, THRESHOLD, "--json")
-        made = json.loads(out)["made_once_more"] if code == 0 else None
-        if not made or not made.get("equal") or made["points"] < 5 or made["left_out"]:
+        reproduced = json.loads(out)["reproduced"] if code == 0 else None
+        if not reproduced or not reproduced.get("equal") or reproduced["points"] < 5 or reproduced["skipped"]:
             pytest.fail(f"explain {episode}: {code}\n{out}{err}")
         text = said(binary, "explain", episode, place, *SETTINGS, THRESHOLD)[1]
         if "bit for bit" not in text or "of the score" not in text:
             pytest.fail(f"not explained for people:\n{text}")
         code, _, err = said(binary, "explain", episode, place, *SETTINGS, "--threshold=4")
         if code != 1 or "scores differ" not in err:
-            pytest.fail(f"another threshold makes other scores, but explain ended with {code}:\n{err}")
+            pytest.fail(f"another threshold gives other scores, but explain ended with {code}:\n{err}")
         code, _, err = said(binary, "explain", "2026-01-01T00:00:00Z", place)
         if code != 1 or "hostnorm episodes" not in err:
             pytest.fail(f"an episode that is not there: {code} {err}")
-        note(f"{made['points']} points from {made['readings']} readings made once more, equal to the last bit")
+        note(f"{reproduced['points']} points from {reproduced['readings']} readings reproduced bit for bit")

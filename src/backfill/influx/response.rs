@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_told() {
+    fn malformed_responses_are_refused() {
         check("", "Half");
         check(r#"{"results":[{"statement_id":0,"ser"#, "Half");
         check("{}", r#"Malformed("the field `results` is missing")"#);
@@ -243,7 +243,7 @@ mod tests {
         }
 
         #[test]
-        fn no_answer_is_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..60), cut in 0usize..130) {
+        fn any_response_is_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), cut in 0usize..130) {
             let whole = result("[960001,1,null],[990001,2,3.5]");
             let _ = (columns(&bytes, 2, CHUNK), texts(&bytes, "value"));
             // A truncated response is reported as such.

@@ -9,7 +9,7 @@ use super::{
 use crate::metric::Metric;
 
 /// Smallest similarity for suggesting a name; as for settings.
-const ALIKE_MIN: f64 = 0.7;
+const SIMILARITY_MIN: f64 = 0.7;
 
 /// Resolves names.
 pub(super) struct Resolver<'a> {
@@ -118,7 +118,8 @@ impl Resolver<'_> {
             return Ok(metric);
         }
         let nearest = self.metrics.iter().map(|it| (strsim::jaro(it.name, name), it.name));
-        let nearest = nearest.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|it| it.0 >= ALIKE_MIN);
+        let nearest =
+            nearest.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|it| it.0 >= SIMILARITY_MIN);
         let hint = nearest.map(|(_, name)| format!("; did you mean {name}?")).unwrap_or_default();
         Err(format!("hostnorm has no metric {name:?}{hint}"))
     }

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_matrix_is_told() {
+    fn malformed_responses_are_refused() {
         check("", "Half");
         check(r#"{"status":"success","data":{"resultType":"matrix","result":[{"met"#, "Half");
         check(r#"{"status":"success"}"#, r#"Malformed("the field `data` is missing")"#);
@@ -198,7 +198,7 @@ mod tests {
         }
 
         #[test]
-        fn no_answer_is_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..60), cut in 0usize..130) {
+        fn any_response_is_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), cut in 0usize..130) {
             let whole = result(r#"[1000,"1.5"],[1030,"NaN"]"#);
             let _ = (matrix(&bytes, CHUNK), values(&bytes));
             // A truncated response is reported as such.

@@ -55,13 +55,13 @@ impl DemoReading {
             available: raw("hostnorm_memory_available_bytes"),
             ..Self::default()
         };
-        let Some(judgement) = report.assessments.get(host) else { return seen };
+        let Some(assessment) = report.assessments.get(host) else { return seen };
         let signal =
-            |name: &str| judgement.signals.iter().find(|it| it.signal.name == name).map(|it| it.value);
+            |name: &str| assessment.signals.iter().find(|it| it.signal.name == name).map(|it| it.value);
         let at = report.reading.at;
-        let said = judgement.transition.as_ref().map(|turn| match turn {
+        let said = assessment.transition.as_ref().map(|turn| match turn {
             EpisodeTransition::Began | EpisodeTransition::Changed => {
-                judgement.description.as_deref().unwrap_or_default().to_owned()
+                assessment.description.as_deref().unwrap_or_default().to_owned()
             }
             EpisodeTransition::Ended(episode) => episode_text::ended(host, episode, at),
             EpisodeTransition::Accepted(episode) => episode_text::accepted(host, episode, at),
@@ -69,11 +69,11 @@ impl DemoReading {
         Self {
             cpu: signal("cpu_busy_ratio"),
             memory: signal("memory_used_ratio"),
-            score: judgement.details.as_ref().map(|it| it.score),
-            anomalous: judgement.episode.is_some(),
-            words: judgement.episode.map(|_| episode_text::describe(host, judgement, None)),
+            score: assessment.details.as_ref().map(|it| it.score),
+            anomalous: assessment.episode.is_some(),
+            words: assessment.episode.map(|_| episode_text::describe(host, assessment, None)),
             description: said,
-            began: judgement.transition == Some(EpisodeTransition::Began),
+            began: assessment.transition == Some(EpisodeTransition::Began),
             ..seen
         }
     }
@@ -267,26 +267,26 @@ mod tests {
     }
 
     #[test]
-    fn a_demo_is_told_from_beginning_to_end() {
-        let mut story = DemoScript::new(4.0);
-        let mut told = Vec::new();
+    fn a_demo_has_messages_from_start_to_end() {
+        let mut script = DemoScript::new(4.0);
+        let mut lines_so_far = Vec::new();
         let mut acts = Vec::new();
         for tick in 1..40 {
             let anomalous = (17..22).contains(&tick);
             let said = if tick == 17 { Some("it began") } else { None };
-            let (lines, act) = story.step(&seen(
+            let (lines, act) = script.step(&seen(
                 tick,
                 (tick >= 8).then_some(if anomalous { 3.0 } else { 0.27 }),
                 anomalous,
                 said,
             ));
-            told.extend(lines);
+            lines_so_far.extend(lines);
             acts.push(act);
             if act == LoadAction::End {
                 break;
             }
         }
-        told.extend(story.summary());
+        lines_so_far.extend(script.summary());
         let expect = "tick=5 cpu=23.1% mem=41.8% status=LEARNING\n\
              -- calm: first score\n\
              tick=10 cpu=23.1% mem=41.8% score=0.27 status=OK\n\
@@ -300,21 +300,21 @@ mod tests {
              found 4.0 s after the load started, peak score 3.0\n\
              explained as: it began\n\
              ended 5.0 s after the load stopped";
-        assert_eq!(told.join("\n"), expect);
+        assert_eq!(lines_so_far.join("\n"), expect);
         assert_eq!(acts.len(), 22);
     }
 
     #[test]
-    fn what_was_not_found_is_said() {
-        let mut story = DemoScript::new(2.0);
-        story.step(&seen(1, Some(1.2), true, Some("it began")));
+    fn a_missed_load_is_reported() {
+        let mut script = DemoScript::new(2.0);
+        script.step(&seen(1, Some(1.2), true, Some("it began")));
         for tick in 2..12 {
-            story.step(&seen(tick, Some(0.3), false, None));
+            script.step(&seen(tick, Some(0.3), false, None));
         }
         let expect = "-- summary\n\
              anomalies before the load: 1; this host is not idle\n\
              not found: the peak score was 0.30, the threshold is 1; try more load or a longer --warmup";
-        assert_eq!(story.summary().join("\n"), expect);
+        assert_eq!(script.summary().join("\n"), expect);
         assert_eq!(DemoScript::new(2.0).summary().join("\n"), "-- summary\nno load was generated");
     }
 }

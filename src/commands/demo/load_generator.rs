@@ -214,12 +214,12 @@ struct ScratchFile {
 impl ScratchFile {
     fn create(directory: &Path, size: u64) -> io::Result<Self> {
         let path = directory.join(format!("hostnorm-demo-{}", std::process::id()));
-        let told = |error: io::Error| {
+        let named = |error: io::Error| {
             let text = format!("cannot write {}: {error}", path.display());
             io::Error::new(error.kind(), text)
         };
-        let size = size.min(free(directory).map_err(told)? / FREE_SHARE_MAX).max(BLOCK_BYTES as u64);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(told)?;
+        let size = size.min(free(directory).map_err(named)? / FREE_SHARE_MAX).max(BLOCK_BYTES as u64);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(named)?;
         let mut scratch = Self { file, size, path: Some(path) };
         // On Unix, an unlinked file exists until it is closed.
         if cfg!(unix) {
@@ -323,7 +323,7 @@ mod tests {
     use crate::duration::HumanDuration;
 
     #[test]
-    fn a_load_ends_without_a_trace() {
+    fn a_load_ends_and_leaves_nothing_behind() {
         let demo = Demo {
             cpu: 5,
             memory: 1,
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_told() {
+    fn a_missing_directory_is_reported() {
         let error = ScratchFile::create(Path::new("/does/not/exist"), 1).unwrap_err().to_string();
         assert!(error.starts_with("cannot write /does/not/exist/hostnorm-demo-"), "{error}");
     }

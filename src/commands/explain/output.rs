@@ -23,7 +23,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     let end = episode.ended.unwrap_or(episode.last_seen);
     let lasted = HumanDuration::nearest((end - episode.began).round());
     let mut text = format!(
-        "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2}, 1 is the limit\nmodel     {}\n",
+        "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2} (threshold 1)\nmodel     {}\n",
         episode.id,
         episode.description,
         instant(episode.began),
@@ -32,35 +32,35 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
         episode.model.as_deref().unwrap_or("none yet"),
     );
     // Writing to a string cannot fail, here and below.
-    if let Ok(Reproduction { peak: Some((at, judgement)), .. }) = &it.reproduction {
-        let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(judgement));
+    if let Ok(Reproduction { peak: Some((at, assessment)), .. }) = &it.reproduction {
+        let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(assessment));
     }
     text.push_str(match it.similar.is_empty() {
         true => "\nno similar episode before\n",
-        false => "\nalike before\n",
+        false => "\nsimilar episodes before\n",
     });
     for other in &it.similar {
         let _ =
             writeln!(text, "  {:<20}  {:>3.0} %  {}", other.id, other.similarity * 100.0, other.description);
     }
-    let _ = write!(text, "\nreproduced\n{}", made(it));
+    let _ = write!(text, "\nreproduced\n{}", reproduced(it));
     text
 }
 
 /// A line for each signal with a contribution, largest first.
-fn causes(judgement: &Assessment) -> String {
+fn causes(assessment: &Assessment) -> String {
     let mut text = String::new();
-    for gone in &judgement.absent {
+    for gone in &assessment.absent {
         let lasted = HumanDuration::nearest(gone.seconds.round());
         let _ = writeln!(text, "  {:<40} {} for {lasted}", gone.signal.title, gone.kind.name());
     }
-    for part in judgement.details.iter().flat_map(|it| &it.contributions) {
-        let Some(state) = judgement.signals.iter().find(|it| it.signal.name == part.signal.name) else {
+    for part in assessment.details.iter().flat_map(|it| &it.contributions) {
+        let Some(state) = assessment.signals.iter().find(|it| it.signal.name == part.signal.name) else {
             continue;
         };
         let quantity = |value: f64| episode_text::quantity(state.signal.unit, value);
         let expected = state.expected.map(|it| {
-            format!("expected {}, {} to {}", quantity(it.value), quantity(it.lower), quantity(it.upper))
+            format!("expected {}, range {} to {}", quantity(it.value), quantity(it.lower), quantity(it.upper))
         });
         let _ = writeln!(
             text,
@@ -80,18 +80,18 @@ fn made(it: &EpisodeExplanation) -> String {
         Err(why) => return format!("  cannot be: {why}\n"),
     };
     let mut text = String::new();
-    for (at, cause) in &again.changes {
+    for (at, cause) in &reproduction.changes {
         let _ = writeln!(text, "  {} UTC  stored state: {}", instant(at.0), changed(cause));
     }
-    if again.skipped > 0 {
-        let _ = writeln!(text, "  {} corrupt values or records were skipped", again.skipped);
+    if reproduction.skipped > 0 {
+        let _ = writeln!(text, "  {} corrupt values or records were skipped", reproduction.skipped);
     }
-    let counts = format!("{} points from {} readings", again.points, again.readings);
-    let _ = match again.difference {
+    let counts = format!("{} points from {} readings", reproduction.points, reproduction.readings);
+    let _ = match reproduction.difference {
         None => writeln!(text, "  {counts}: all scores equal the stored ones, bit for bit"),
-        Some((at, stored, made)) => writeln!(
+        Some((at, stored, reproduced)) => writeln!(
             text,
-            "  {counts}: scores differ, first at {} UTC: stored {stored}, reproduced {made}; check that the settings are those hostnorm ran with",
+            "  {counts}: scores differ, first at {} UTC: stored {stored}, reproduced {reproduced}; check that the settings are those hostnorm ran with",
             instant(at.0)
         ),
     };
@@ -116,7 +116,7 @@ fn changed(cause: &str) -> &str {
 pub(super) fn json(it: &EpisodeExplanation) -> String {
     let parts = |judgement: &Assessment| -> Value {
         let part = |part: &crate::report::Contribution| {
-            let state = judgement.signals.iter().find(|it| it.signal.name == part.signal.name);
+            let state = assessment.signals.iter().find(|it| it.signal.name == part.signal.name);
             let expected = state.and_then(|it| it.expected);
             json!({
                 "signal": part.signal.name, "direction": part.direction.name(), "contribution": part.value,
@@ -124,18 +124,18 @@ pub(super) fn json(it: &EpisodeExplanation) -> String {
                 "lower": expected.map(|it| it.lower), "upper": expected.map(|it| it.upper),
             })
         };
-        judgement.details.iter().flat_map(|it| &it.contributions).map(part).collect()
+        assessment.details.iter().flat_map(|it| &it.contributions).map(part).collect()
     };
-    let again = match &it.reproduction {
-        Err(why) => json!({ "impossible": why }),
-        Ok(again) => json!({
-            "readings": again.readings, "points": again.points, "equal": !again.differs(),
-            "difference": again.difference.map(|(at, stored, made)| json!({"at": at.0, "stored": stored, "made": made})),
-            "changes": again.changes.iter().map(|(at, cause)| json!({"at": at.0, "cause": cause})).collect::<Vec<_>>(),
-            "left_out": again.skipped,
-            "peak": again.peak.as_ref().map(|(at, judgement)| json!({"at": at.0, "contributions": parts(judgement)})),
+    let reproduction = match &it.reproduction {
+        Err(why) => json!({ "error": why }),
+        Ok(reproduction) => json!({
+            "readings": reproduction.readings, "points": reproduction.points, "equal": !reproduction.differs(),
+            "difference": reproduction.difference.map(|(at, stored, reproduced)| json!({"at": at.0, "stored": stored, "reproduced": reproduced})),
+            "changes": reproduction.changes.iter().map(|(at, cause)| json!({"at": at.0, "cause": cause})).collect::<Vec<_>>(),
+            "skipped": reproduction.skipped,
+            "peak": reproduction.peak.as_ref().map(|(at, assessment)| json!({"at": at.0, "contributions": parts(assessment)})),
         }),
     };
-    let whole = json!({ "episode": it.episode, "made_once_more": again, "alike": it.similar });
+    let whole = json!({ "episode": it.episode, "reproduced": reproduction, "similar": it.similar });
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }

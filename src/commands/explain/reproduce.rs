@@ -164,13 +164,13 @@ impl ReproductionRun<'_> {
 
     /// Compares the assessments with the stored scores.
     fn compare(&mut self, report: &Report) {
-        let Some(judgement) = report.assessments.get(&self.subject) else { return };
-        let momentary = judgement.details.as_ref().map(|it| it.momentary);
+        let Some(assessment) = report.assessments.get(&self.subject) else { return };
+        let momentary = assessment.details.as_ref().map(|it| it.momentary);
         if let Some(momentary) = momentary {
             self.highest = Some(self.highest.unwrap_or(momentary).max(momentary));
-            self.note_peak(report.reading.at, momentary, judgement);
+            self.note_peak(report.reading.at, momentary, assessment);
         }
-        let Some(learned) = &judgement.point else { return };
+        let Some(learned) = &assessment.point else { return };
         let found = (self.highest.take(), momentary);
         let known = std::mem::replace(&mut self.known, true);
         let (Some(stored), (Some(score), Some(momentary))) =
@@ -181,19 +181,19 @@ impl ReproductionRun<'_> {
         self.reproduction.points += 1;
         let mut pairs = vec![(stored.1, momentary)];
         pairs.extend(known.then_some((stored.0, score)));
-        let other = pairs.into_iter().find(|(stored, made)| stored.to_bits() != made.to_bits());
-        if let (Some((stored, made)), None) = (other, self.reproduction.difference) {
-            self.reproduction.difference = Some((learned.point.at, stored, made));
+        let other = pairs.into_iter().find(|(stored, reproduced)| stored.to_bits() != reproduced.to_bits());
+        if let (Some((stored, reproduced)), None) = (other, self.reproduction.difference) {
+            self.reproduction.difference = Some((learned.point.at, stored, reproduced));
         }
     }
 
-    fn note_peak(&mut self, at: Timestamp, momentary: f64, judgement: &Assessment) {
+    fn note_peak(&mut self, at: Timestamp, momentary: f64, assessment: &Assessment) {
         let within =
             self.episode.began <= at.0 && at.0 <= self.episode.ended.unwrap_or(self.episode.last_seen);
         let before =
             self.reproduction.peak.as_ref().and_then(|(_, it)| it.details.as_ref()).map(|it| it.momentary);
         if within && before.is_none_or(|it| momentary > it) {
-            self.reproduction.peak = Some((at, judgement.clone()));
+            self.reproduction.peak = Some((at, assessment.clone()));
         }
     }
 }

@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::store::EpisodeRow;
 
 /// Largest number of similar episodes.
-const ALIKE_MAX: usize = 5;
+const SIMILAR_MAX: usize = 5;
 /// Smallest similarity.
-const ALIKE_MIN: f64 = 0.5;
+const SIMILARITY_MIN: f64 = 0.5;
 
 /// A similar episode.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,7 +50,7 @@ pub(super) fn to(episode: &EpisodeRow, others: Vec<EpisodeRow>) -> Vec<SimilarEp
     let own = parts(&episode.causes);
     let same = |it: &EpisodeRow| (&it.kind, &it.subject) == (&episode.kind, &episode.subject);
     let others = others.into_iter().filter(|it| it.id != episode.id && it.began < episode.began && same(it));
-    let mut alike: Vec<SimilarEpisode> = others
+    let mut similar: Vec<SimilarEpisode> = others
         .map(|it| SimilarEpisode {
             id: it.id,
             began: it.began,
@@ -58,11 +58,11 @@ pub(super) fn to(episode: &EpisodeRow, others: Vec<EpisodeRow>) -> Vec<SimilarEp
             similarity: cosine(&own, &parts(&it.causes)),
             description: it.description,
         })
-        .filter(|it| it.similarity >= ALIKE_MIN)
+        .filter(|it| it.similarity >= SIMILARITY_MIN)
         .collect();
-    alike.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(b.began.total_cmp(&a.began)));
-    alike.truncate(ALIKE_MAX);
-    alike
+    similar.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(b.began.total_cmp(&a.began)));
+    similar.truncate(SIMILAR_MAX);
+    similar
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn alike_are_those_with_the_same_signals_on_the_same_sides() {
+    fn similar_episodes_have_the_same_signals_and_directions() {
         let part = |signal: &str, direction: &str, contribution: f64| json!({"signal": signal, "direction": direction, "contribution": contribution});
         let busy = json!([part("cpu", "high", 2.0), part("tasks", "high", 1.0)]);
         check(&busy, &busy, Some(1.0));

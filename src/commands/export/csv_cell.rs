@@ -58,7 +58,7 @@ mod tests {
     use crate::table::instant;
 
     #[test]
-    fn what_has_commas_or_quotes_is_quoted() {
+    fn commas_and_quotes_are_quoted() {
         let mut text = Vec::new();
         row(&mut text, ["a", "b,c", "d\"e", "", "f\ng"]).unwrap();
         assert_eq!(String::from_utf8(text).unwrap(), "a,\"b,c\",\"d\"\"e\",,\"f\ng\"\n");

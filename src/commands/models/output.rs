@@ -13,9 +13,9 @@ use crate::training::model_evaluation::ModelEvaluation;
 
 /// A line for each model, newest last, at the bottom of a terminal.
 pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
-    let card = |it: &VersionRecord| serde_json::from_str::<ModelEvaluation>(&it.evaluation).ok();
+    let evaluation = |it: &VersionRecord| serde_json::from_str::<ModelEvaluation>(&it.evaluation).ok();
     if as_json {
-        let row = |it: &VersionRecord| json!({ "id": it.id, "kind": it.kind, "created": it.created, "state": it.state, "evaluation": card(it) });
+        let row = |it: &VersionRecord| json!({ "id": it.id, "kind": it.kind, "created": it.created, "state": it.state, "evaluation": evaluation(it) });
         return pretty(&records.iter().map(row).collect());
     }
     if records.is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
         "model", "state", "points", "of", "AUC", "recall"
     );
     for it in records {
-        let known = card(it).map(|it| {
+        let known = evaluation(it).map(|it| {
             let span = HumanDuration::nearest(it.seconds().round());
             format!("{:>7}  {:>9}  {:>5.3}  {:>6.3}", it.rows, span.to_string(), it.auc_own, it.recall)
         });
@@ -81,32 +81,32 @@ pub(super) fn two(pair: &[ModelVersion; 2], scores: Option<&ScoreComparison>, as
 }
 
 fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
-    let card = &version.model.evaluation;
+    let evaluation = &version.model.evaluation;
     let time = |it: Option<Timestamp>| it.map_or("not known".into(), episode_text::instant);
-    let peer = card.auc_peer.map_or("none for these signals".into(), |it| format!("{it:.3}"));
-    let quantiles = card.quantiles;
+    let peer = evaluation.auc_peer.map_or("none for these signals".into(), |it| format!("{it:.3}"));
+    let quantiles = evaluation.quantiles;
     vec![
         ("model", version.id.to_string()),
         ("state", version.stage.to_string()),
         ("kind", version.kind.name().to_owned()),
         ("trained", episode_text::instant(version.created)),
-        ("points", card.rows.to_string()),
-        ("first point", time(card.from)),
-        ("last point", time(card.to)),
-        ("signals and their means", card.width.to_string()),
-        ("trees, points of each", format!("{}, {}", card.trees, card.sample_size)),
-        ("seed", card.seed.to_string()),
-        ("points held out", card.held_out.to_string()),
+        ("points", evaluation.rows.to_string()),
+        ("first point", time(evaluation.from)),
+        ("last point", time(evaluation.to)),
+        ("signals and their means", evaluation.width.to_string()),
+        ("trees, points of each", format!("{}, {}", evaluation.trees, evaluation.sample_size)),
+        ("seed", evaluation.seed.to_string()),
+        ("points held out", evaluation.held_out.to_string()),
         (
             "their scores, quantiles 50 to 99.5 %",
             format!("{:.3} {:.3} {:.3} {:.3}", quantiles.p50, quantiles.p95, quantiles.p99, quantiles.p995),
         ),
         ("strange from", format!("{:.3}", version.model.eif.threshold)),
-        ("AUC on injected faults", format!("{:.3}", card.auc_own)),
+        ("AUC on injected faults", format!("{:.3}", evaluation.auc_own)),
         ("AUC of a second implementation", peer),
-        ("share of faults found", format!("{:.3}", card.recall)),
-        ("share of points above the threshold", format!("{:.3}", card.alarms)),
-        ("digest", format!("{:016x}", card.digest)),
+        ("share of faults found", format!("{:.3}", evaluation.recall)),
+        ("share of points above the threshold", format!("{:.3}", evaluation.alarms)),
+        ("digest", format!("{:016x}", evaluation.digest)),
     ]
 }
 

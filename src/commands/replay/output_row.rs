@@ -42,7 +42,7 @@ mod tests {
     use crate::scorer::SubjectScore;
 
     fn check(
-        verdict: &mut OutputRow,
+        output_row: &mut OutputRow,
         score: Option<f64>,
         since: Option<f64>,
         expect: (&[usize], Option<u64>),
@@ -51,19 +51,19 @@ mod tests {
         let episode = since.map(|it| Episode { since: Timestamp(it), peak: 2.0 });
         let held = score.as_ref().map(|it| it.held);
         let judged = ReplayedRow { score, deviations: &[0.5, 2.0, 0.5, 0.0], episode };
-        let found = verdict.of(&judged, ScoreDetail::All);
+        let found = output_row.of(&judged, ScoreDetail::All);
         assert_eq!((found.top, found.episode), expect);
         assert_eq!((found.score, found.is_anomaly), (held, since.is_some()));
     }
 
     #[test]
     fn signals_are_ranked_and_episodes_numbered() {
-        let mut verdict = OutputRow::default();
+        let mut output_row = OutputRow::default();
         let top: &[usize] = &[1, 0, 2, 3];
-        check(&mut verdict, None, None, (&[], None));
-        check(&mut verdict, Some(1.5), Some(60.0), (top, Some(1)));
-        check(&mut verdict, Some(1.5), Some(60.0), (top, Some(1)));
-        check(&mut verdict, Some(0.5), None, (top, None));
-        check(&mut verdict, Some(1.5), Some(240.0), (top, Some(2)));
+        check(&mut output_row, None, None, (&[], None));
+        check(&mut output_row, Some(1.5), Some(60.0), (top, Some(1)));
+        check(&mut output_row, Some(1.5), Some(60.0), (top, Some(1)));
+        check(&mut output_row, Some(0.5), None, (top, None));
+        check(&mut output_row, Some(1.5), Some(240.0), (top, Some(2)));
     }
 }

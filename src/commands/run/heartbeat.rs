@@ -65,12 +65,12 @@ impl Heartbeat {
     }
 
     fn note_state(&mut self, report: &Report) {
-        let Some((_, judgement)) = report.assessments.first_key_value() else {
+        let Some((_, assessment)) = report.assessments.first_key_value() else {
             return self
                 .tell(DaemonState::Blind, || "no signals to score: see the collectors in the log".into());
         };
-        let state = state(judgement);
-        if judgement.transition == Some(EpisodeTransition::Changed) {
+        let state = state(assessment);
+        if assessment.transition == Some(EpisodeTransition::Changed) {
             self.state = None;
         }
         self.tell(state, || match state {
@@ -79,7 +79,7 @@ impl Heartbeat {
                 format!("learning; first score at {}", episode_text::instant(ready_at))
             }
             DaemonState::Usual => "nothing unusual on this host".into(),
-            DaemonState::Anomaly { since } => match &judgement.description {
+            DaemonState::Anomaly { since } => match &assessment.description {
                 Some(description) => description.to_string(),
                 None => format!("anomaly since {}", episode_text::instant(since)),
             },
@@ -94,11 +94,11 @@ impl Heartbeat {
     }
 }
 
-fn state(judgement: &Assessment) -> DaemonState {
-    match judgement.episode {
+fn state(assessment: &Assessment) -> DaemonState {
+    match assessment.episode {
         Some(episode) => DaemonState::Anomaly { since: episode.since },
-        None if judgement.ready => DaemonState::Usual,
-        None => DaemonState::Learning { ready_at: judgement.ready_at },
+        None if assessment.ready => DaemonState::Usual,
+        None => DaemonState::Learning { ready_at: assessment.ready_at },
     }
 }
 
@@ -107,23 +107,23 @@ mod tests {
     use super::*;
     use crate::report::Episode;
 
-    fn check(judgement: &Assessment, expect: DaemonState) {
-        assert_eq!(state(judgement), expect);
+    fn check(assessment: &Assessment, expect: DaemonState) {
+        assert_eq!(state(assessment), expect);
     }
 
     #[test]
-    fn what_the_sentence_is_about() {
+    fn the_status_follows_the_subject() {
         let at = Timestamp(9.0);
-        let mut judgement = Assessment { ready_at: at, ..Assessment::default() };
-        check(&judgement, DaemonState::Learning { ready_at: at });
-        judgement.ready = true;
-        check(&judgement, DaemonState::Usual);
-        judgement.episode = Some(Episode { since: at, peak: 2.0 });
-        check(&judgement, DaemonState::Anomaly { since: at });
+        let mut assessment = Assessment { ready_at: at, ..Assessment::default() };
+        check(&assessment, DaemonState::Learning { ready_at: at });
+        assessment.ready = true;
+        check(&assessment, DaemonState::Usual);
+        assessment.episode = Some(Episode { since: at, peak: 2.0 });
+        check(&assessment, DaemonState::Anomaly { since: at });
     }
 
     #[test]
-    fn a_report_without_anything_to_judge_is_told_once() {
+    fn a_report_without_signals_is_notified_once() {
         let mut heartbeat = Heartbeat::new(Arc::default(), Duration::from_secs(1));
         heartbeat.note(&Report::default());
         assert_eq!(heartbeat.state, Some(DaemonState::Blind));

@@ -60,13 +60,13 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     TooLittleHistory::check(past.points.len(), past.every, true)
         .map_err(|error| Exit::failure(format!("{text}{error}")))?;
     let model = model(&past, &signals, config).map_err(|error| Exit::failure(format!("{text}{error}")))?;
-    let card = &model.evaluation;
+    let evaluation = &model.evaluation;
     let _ = write!(
         text,
         "trained a forest of {} trees on {} points; AUC {:.3} on injected faults",
-        card.trees, card.rows, card.auc_own
+        evaluation.trees, evaluation.rows, evaluation.auc_own
     );
-    let _ = match card.auc_peer {
+    let _ = match evaluation.auc_peer {
         Some(peer) => writeln!(text, "; a second implementation has {peer:.3}"),
         None => writeln!(text),
     };
@@ -92,8 +92,8 @@ fn model(
 
 /// Stores the points for the next start.
 fn store(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) -> Result<String, Exit> {
-    let bygone = BackfillPoints { subject: Subject::Host, signals, points: past.points };
-    let imported = store::import(directory, &bygone).map_err(|error| match error.is_locked() {
+    let history = BackfillPoints { subject: Subject::Host, signals, points: past.points };
+    let imported = store::import(directory, &history).map_err(|error| match error.is_locked() {
         true => Exit::failure(format!(
             "a running hostnorm writes to {}; stop it, train, and start it again",
             directory.display()

@@ -61,10 +61,10 @@ fn findings(text: &mut String, group: &FindingGroup) -> std::fmt::Result {
             None => writeln!(text, "    {}", example.text)?,
         }
     }
-    let told = group.examples.len() as u64;
+    let shown = group.examples.len() as u64;
     // One sentence may cover all of them.
-    if group.count > told && told > 1 {
-        writeln!(text, "    and {} more", group.count - told)?;
+    if group.count > shown && shown > 1 {
+        writeln!(text, "    and {} more", group.count - shown)?;
     }
     Ok(())
 }

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_leave_holes_and_whole_weeks_are_skipped() {
+    fn gaps_are_kept_and_whole_weeks_are_skipped() {
         check(&[(0.0, 1.0), (900.0, 2.0), (1_200.0, 3.0)], 0, &[Some(1.0), None, None, Some(2.0)]);
         let week = 2_016.0 * BUCKET;
         let late = 2.0 * week + BUCKET;

@@ -25,7 +25,8 @@ pub(super) fn fill(values: &[f32], grid: TimeGrid) -> Option<Vec<f32>> {
     while from < values.len() {
         let length = values[from..].iter().take_while(|it| it.is_nan()).count();
         if length > short {
-            (from..from + length).for_each(|idx| filled[idx] = elsewhere(&filled, values, idx, grid));
+            (from..from + length)
+                .for_each(|idx| filled[idx] = value_of_another_day(&filled, values, idx, grid));
         }
         from += length.max(1);
     }
@@ -34,7 +35,7 @@ pub(super) fn fill(values: &[f32], grid: TimeGrid) -> Option<Vec<f32>> {
 }
 
 /// The value at the same time of another day.
-fn elsewhere(filled: &[f32], values: &[f32], idx: usize, grid: TimeGrid) -> f32 {
+fn value_of_another_day(filled: &[f32], values: &[f32], idx: usize, grid: TimeGrid) -> f32 {
     let before =
         [grid.week(), grid.day()].into_iter().filter_map(|period| filled.get(idx.checked_sub(period)?));
     let after = [grid.day(), grid.week()].into_iter().filter_map(|period| values.get(idx + period));
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn short_holes_are_bridged() {
+    fn short_gaps_are_interpolated() {
         check(&[1.0, 2.0], Some(&[1.0, 2.0]));
         check(&[1.0, HOLE, 2.0], Some(&[1.0, 1.5, 2.0]));
         check(&[HOLE, 3.0, 4.0], Some(&[3.0, 3.0, 4.0]));
@@ -80,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn too_many_holes_are_not_filled() {
+    fn too_many_gaps_are_not_filled() {
         check(&[], None);
         check(&[HOLE], None);
         check(&[1.0, HOLE, HOLE, 2.0], None);
     }
 
     #[test]
-    fn long_holes_are_taken_from_another_day() {
+    fn long_gaps_are_filled_from_another_day() {
         let hours = |days: usize| (0..24 * days).map(|hour| (hour % 24) as f32).collect::<Vec<f32>>();
         for from in [0, 5, 30, 58] {
             let mut holed = hours(3);
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_that_no_other_day_covers_is_bridged() {
+    fn a_gap_without_another_day_is_interpolated() {
         let mut values = vec![1.0; 12];
         values[4..7].fill(HOLE);
         check(&values, Some(&[1.0; 12]));

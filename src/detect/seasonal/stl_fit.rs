@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_season_gets_none() {
+    fn noise_has_no_season() {
         let nothing = |values: &[f32]| assert_eq!(history(values, 0).fit().found, [FitResult::Nothing]);
         nothing(&[3.0; 4 * DAY]);
         nothing(&[0.0; 28 * DAY]);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_short_or_full_of_holes_is_not_fitted() {
+    fn short_histories_and_those_with_gaps_are_not_fitted() {
         let unknown = |values: &[f32]| assert_eq!(history(values, 0).fit().found, [FitResult::Unknown]);
         unknown(&[]);
         unknown(&series(0, 2, 0.0, wave)[1..]);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_change_little() {
+    fn gaps_change_little() {
         let mut values = series(0, 14, 0.1, |it| 20.0 + 5.0 * wave(it));
         for from in [0, 100, 101, 300, 660] {
             values[from..from + 12].fill(f32::NAN);

@@ -29,19 +29,19 @@ type Part = (usize, bool, f64);
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct SubjectSnapshot {
     state: SubjectState,
-    opinion: Option<StoredScore>,
+    details: Option<StoredScore>,
 }
 
 impl SubjectState {
     /// Learned state in the layout of [`SubjectSnapshot`].
     pub(in super::super) fn saved(&self) -> impl Serialize {
-        let opinion = self.newest.as_ref().map(|(at, opinion)| StoredScore::new(*at, opinion, &self.signals));
-        (self, opinion)
+        let details = self.newest.as_ref().map(|(at, details)| StoredScore::new(*at, details, &self.signals));
+        (self, details)
     }
 
     /// A new subject with the learned state of one with equal signals and settings; `None` if the shapes differ.
     pub(in super::super) fn with(self, saved: SubjectSnapshot, settings: &EngineSettings) -> Option<Self> {
-        let SubjectSnapshot { state: kept, opinion } = saved;
+        let SubjectSnapshot { state: kept, details } = saved;
         let width = self.signals.len();
         let fits = kept.window.fits(&self.window)
             && kept.recent.is_some() == self.recent.is_some()
@@ -49,18 +49,18 @@ impl SubjectState {
             && kept.since_point < COUNT_MAX
             && kept.log.fits(&self.log)
             && kept.drift.len() == width
-            && opinion.iter().all(|it| it.fits(width));
+            && details.iter().all(|it| it.fits(width));
         if !fits {
             return None;
         }
-        let newest = opinion.map(|it| (it.at, it.opinion(&self.signals)));
+        let newest = details.map(|it| (it.at, it.details(&self.signals)));
         let scorer = self.scorer.with(kept.scorer, &settings.scorer())?;
         Some(Self { signals: self.signals, newest, scorer, reference: self.reference, ..kept })
     }
 }
 
 impl StoredScore {
-    fn new(at: Timestamp, opinion: &ScoreDetails, signals: &[&'static Signal]) -> Self {
+    fn new(at: Timestamp, details: &ScoreDetails, signals: &[&'static Signal]) -> Self {
         let part = |it: &Contribution| {
             let idx = signals.iter().position(|signal| std::ptr::eq(*signal, it.signal));
             Some((idx?, it.direction == Direction::High, it.value))
@@ -68,13 +68,13 @@ impl StoredScore {
         let parts = |of: &[Contribution]| of.iter().filter_map(part).collect();
         Self {
             at,
-            score: opinion.score,
-            momentary: opinion.momentary,
-            confidence: opinion.confidence,
-            detectors: opinion.detectors,
-            contributions: parts(&opinion.contributions),
-            causes: parts(&opinion.causes),
-            shadow: opinion.shadow,
+            score: details.score,
+            momentary: details.momentary,
+            confidence: details.confidence,
+            detectors: details.detectors,
+            contributions: parts(&details.contributions),
+            causes: parts(&details.causes),
+            shadow: details.shadow,
         }
     }
 
@@ -82,7 +82,7 @@ impl StoredScore {
         self.contributions.iter().chain(&self.causes).all(|(idx, ..)| *idx < signals)
     }
 
-    fn opinion(&self, signals: &[&'static Signal]) -> ScoreDetails {
+    fn details(&self, signals: &[&'static Signal]) -> ScoreDetails {
         let contribution = |(idx, high, value): &Part| Contribution {
             signal: signals[*idx],
             direction: if *high { Direction::High } else { Direction::Low },

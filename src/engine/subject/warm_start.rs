@@ -56,7 +56,7 @@ impl SubjectState {
         let step = ScorerStep { elapsed: settings.point_seconds(), ready: true, weight: None, whole: false };
         // On a fork, because the point is already learned, and an episode must start with a new reading.
         if let Some(score) = self.scorer.fork().step(last, step, &settings.scorer()) {
-            self.newest = Some((last.at, self.opinion(score)));
+            self.newest = Some((last.at, self.details(score)));
         }
     }
 }

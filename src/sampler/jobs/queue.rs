@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_later_waits_for_its_turn_and_not_for_all_before() {
+    fn a_later_job_waits_for_its_turn_only() {
         let mut queue = JobQueue::new(usize::MAX);
         let mut order = Vec::new();
         let mut pop = |queue: &mut JobQueue<String>| order.extend(queue.pop(true));

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_told_by_values() {
+    fn types_are_determined_by_values() {
         check([], ColumnType::Empty);
         check([2.0, 2.0], ColumnType::Constant);
         check([0.0, 1.0, 0.0], ColumnType::Flag);

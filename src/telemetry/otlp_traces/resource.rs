@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_stands_above_what_is_known() {
+    fn settings_override_detected_attributes() {
         let check = |service: &str, given: &[&str], key: &'static str, expect: &str| {
             let settings = OtlpSettings {
                 service_name: service.into(),

@@ -256,22 +256,22 @@ mod tests {
     fn check(change: impl FnOnce(&mut OtlpSettings), expect: &[&str]) {
         let mut settings = OtlpSettings::default();
         change(&mut settings);
-        let told: Vec<_> =
+        let found: Vec<_> =
             settings.errors().into_iter().map(|(key, sentence)| format!("{key}: {sentence}")).collect();
-        assert_eq!(told, expect);
+        assert_eq!(found, expect);
     }
 
     #[test]
-    fn what_cannot_be_is_told() {
+    fn impossible_settings_are_refused() {
         check(|_| (), &[]);
         for url in ["http://localhost:4318", "https://collector.example/otlp/", "http://[::1]:4317"] {
             check(|it| it.endpoint = url.into(), &[]);
         }
         for url in ["localhost:4318", "http://", "ftp://a", "http://a:port", "a b", "http:///v1"] {
-            let told = format!(
+            let found = format!(
                 "otlp.endpoint: {url:?} is not a URL of an OTLP endpoint such as http://localhost:4318, or http://localhost:4317 for grpc"
             );
-            check(|it| it.endpoint = url.into(), &[&told]);
+            check(|it| it.endpoint = url.into(), &[&found]);
         }
         check(
             |it| it.traces_endpoint = "http://anna:secret@a/".into(),

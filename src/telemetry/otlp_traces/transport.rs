@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_looked_at_before_they_are_needed() {
+    fn files_are_validated_at_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().join("text");
         std::fs::write(&text, "no certificate").unwrap();

@@ -194,7 +194,7 @@ impl Sources {
         let (module, rest) = path.split_at(length);
         let passed_on = rest.first().and_then(|name| self.passed_on.get(module)?.get(name));
         match passed_on {
-            Some(elsewhere) if steps < 8 => self.defined(&[&elsewhere[..], &rest[1..]].concat(), steps + 1),
+            Some(reexported) if steps < 8 => self.defined(&[&reexported[..], &rest[1..]].concat(), steps + 1),
             _ => Some(module.to_vec()),
         }
     }

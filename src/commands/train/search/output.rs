@@ -30,7 +30,7 @@ const HEAD: [&str; 10] = [
 pub(super) fn all(found: &SearchResult, options: &cli::TrainSearch) -> String {
     match options.style {
         TableStyle::Json => format!("{:#}\n", as_json(found)),
-        style => format!("{}\n{}", table(found, style), verdict(found, options)),
+        style => format!("{}\n{}", table(found, style), conclusion(found, options)),
     }
 }
 
@@ -95,7 +95,7 @@ fn table(found: &SearchResult, style: TableStyle) -> String {
 }
 
 /// The conclusion, in words.
-fn verdict(found: &SearchResult, options: &cli::TrainSearch) -> String {
+fn conclusion(found: &SearchResult, options: &cli::TrainSearch) -> String {
     let [learned, choice, test] = found.parts;
     let (faults, kinds) = found.faults;
     let mut text = format!(
