@@ -68,8 +68,8 @@ pub struct Scorer {
     points: f64,
     /// The part of `points` that was borrowed from other subjects of the kind.
     kind_prior_points: f64,
-    /// Seconds learned outside episodes.
-    quiet_seconds: f64,
+    /// The part of `points` learned outside episodes.
+    quiet_points: f64,
     /// Factor of the threshold at that number of points.
     threshold_factor: f64,
     /// Deviation of each signal of the last point, in standard deviations.
@@ -93,7 +93,7 @@ impl Scorer {
             budget: None,
             points: 0.0,
             kind_prior_points: 0.0,
-            quiet_seconds: 0.0,
+            quiet_points: 0.0,
             threshold_factor: f64::INFINITY,
             deviations: vec![0.0; shape.width()],
             shadow: None,
@@ -119,7 +119,7 @@ impl Scorer {
             budget: self.budget.clone(),
             points: self.points,
             kind_prior_points: self.kind_prior_points,
-            quiet_seconds: self.quiet_seconds,
+            quiet_points: self.quiet_points,
             threshold_factor: self.threshold_factor,
             deviations: self.deviations.clone(),
             shadow: None,
@@ -329,7 +329,7 @@ impl Scorer {
 
     /// When an episode ends. A new host accepts a state once it has lasted as long as everything before it.
     fn release(&self, settings: &ScorerSettings) -> ResolveRule {
-        let known = (self.quiet_seconds * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
+        let known = (self.quiet_points * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
         ResolveRule { accept_after: settings.resolve.accept_after.min(known), ..settings.resolve }
     }
 
@@ -365,7 +365,7 @@ impl Scorer {
     /// Adds a point's weight to the number of points.
     fn grow(&mut self, weight: f64, in_anomaly: bool) {
         self.points += weight;
-        self.quiet_seconds += if in_anomaly { 0.0 } else { weight };
+        self.quiet_points += if in_anomaly { 0.0 } else { weight };
         self.threshold_factor = small_sample::width(self.points);
     }
 

@@ -53,7 +53,7 @@ pub static SOURCES: &[SourceInfo] = &[
     // First, so that the uptime is taken at the time of the reading: their difference reveals a clock step.
     SourceInfo {
         name: "context",
-        help: "Reasons for a grace period: boot, suspend, package upgrades, deploys",
+        help: "Reasons for a grace period: boot, resume, clock steps, package upgrades, deploys",
         metrics: context::METRICS,
         signals: context::SIGNALS,
         open: context::open,

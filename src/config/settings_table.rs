@@ -23,12 +23,12 @@ static SETTINGS: &[Setting] = &[
     row(
         "budget",
         ValueType::Budget,
-        "Episodes allowed per subject, such as 1 per week. The threshold adapts to it, between half and twice the setting threshold",
+        "Episodes allowed per subject, such as 1 per week. The threshold adapts to it, between half and twice its setting",
     ),
     row(
         "accept_after",
         ValueType::Duration,
-        "Duration after which an anomaly becomes normal. At least 1m; on a newer host, the time since its first reading, but at least 1h",
+        "Duration after which an anomaly is accepted as normal, at least 1m. With a shorter history than this, its length is used instead, but at least 1h",
     ),
     row(
         "window",
@@ -136,12 +136,12 @@ static SETTINGS: &[Setting] = &[
     row(
         "subjects.evict_after",
         ValueType::Duration,
-        "Time until a container that is gone is evicted from memory, 1m to 1d",
+        "Time until a container that is gone is evicted from memory, 1m to 1d. No effect in this version, which scores hosts only",
     ),
     row(
         "resolve.below",
         ValueType::Number,
-        "Score below which an anomaly starts to end, above 0 and at most 1",
+        "An anomaly ends when its score stays below this for resolve.for; above 0 and at most 1",
     ),
     row(
         "resolve.for",

@@ -39,7 +39,7 @@ static EPISODE_INFO: Metric = Metric::gauge(
 .by(&["kind", "subject", "episode", "description"]);
 static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
     "anomaly_episode_info_dropped",
-    "Current episodes without anomaly_episode_info, because the limit of 100 is reached",
+    "Current episodes without anomaly_episode_info, because more than 100 are current",
 );
 static READY: Metric =
     Metric::gauge("anomaly_ready", "Whether the subject is being scored (1) or still warming up (0)")
@@ -61,12 +61,12 @@ static CONFIDENCE: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static DETECTOR_SCORE: Metric = Metric::gauge(
     "anomaly_detector_score",
-    "Score of one detector; 1 is its threshold, absent while it abstains. The label model is current, or shadow for the candidate model",
+    "Score of one detector; 1 is its threshold, absent while it abstains. The label model is current, or shadow for the shadow model",
 )
 .by(&["kind", "subject", "detector", "model"]);
 static SHADOW_SCORE: Metric = Metric::gauge(
     "anomaly_shadow_score",
-    "Score with the candidate model, without score_hold; 1 is the threshold, absent without a candidate",
+    "Score with the shadow model, without score_hold; 1 is the threshold, absent without a shadow model",
 )
 .by(&["kind", "subject"]);
 static DRIFT: Metric = Metric::gauge(

@@ -17,12 +17,12 @@ pub(super) static MODEL: Metric = Metric::gauge(
 .by(&["kind", "model"]);
 pub(super) static SHADOW: Metric = Metric::gauge(
     "hostnorm_model_shadow_info",
-    "Identifier of the candidate model in shadow mode; always 1, absent without one",
+    "Identifier of the shadow model; always 1, absent without one",
 )
 .by(&["kind", "model"]);
 pub(super) static TRIALS: Metric = Metric::counter(
     "hostnorm_shadow_models_total",
-    "Candidate models evaluated, by outcome: promoted or refused",
+    "Shadow models that were promoted or refused, by outcome",
 )
 .by(&["kind", "outcome"]);
 pub(super) static TRAINED_AT: Metric = Metric::gauge(

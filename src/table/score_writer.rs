@@ -15,7 +15,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 pub struct ScoredRow<'a> {
     /// The score; `None`, written as NaN, before there is one.
     pub score: Option<f64>,
-    /// Indices of all signals by descending contribution.
+    /// Indices of all signals, largest deviation first.
     pub top: &'a [usize],
     /// Whether there is an anomaly.
     pub is_anomaly: bool,

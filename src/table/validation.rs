@@ -181,9 +181,7 @@ impl ValidationPass {
                 format!("{} after {}", episode_text::instant(at), episode_text::instant(before))
             });
         } else {
-            found.note(FindingKind::Duplicate, Some(line), || {
-                format!("{} once more", episode_text::instant(at))
-            });
+            found.note(FindingKind::Duplicate, Some(line), || format!("{} again", episode_text::instant(at)));
         }
     }
 

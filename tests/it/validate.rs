@@ -133,7 +133,7 @@ fn time_goes_forward() {
         }
     });
     let expect =
-        ["rows with the time of the previous row: 1\n    line 102: 2026-11-21T01:39:00.000Z once more\n"];
+        ["rows with the time of the previous row: 1\n    line 102: 2026-11-21T01:39:00.000Z again\n"];
     check(twice, "t.csv", 1, &expect);
     let late = table(3000, |idx, cells| {
         if idx >= 100 {

@@ -37,6 +37,14 @@ const RETIRED: &[(&str, &str)] = &[
     ("is not as it used to be", "Anomaly on"),
     ("whoever", "the user, the service manager"),
     ("has to be", "must be"),
+    ("once more", "again, reproduced"),
+    ("to the last bit", "bit for bit"),
+    ("knows twice as much", "has twice as many points"),
+    ("candidate model", "shadow model"),
+    ("cannot be:", "not possible:"),
+    ("alike before", "similar episodes"),
+    ("oddest", "the largest deviation"),
+    ("left_out", "skipped"),
 ];
 
 /// Files and directories that users read, besides the messages in `src`.

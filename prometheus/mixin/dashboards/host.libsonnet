@@ -34,7 +34,7 @@ function(config, board)
   local score = [[
     panel.lines(
       'Score',
-      'How unusual the host is, with the threshold. The shadow score is that of a candidate model and has no effect.',
+      'How unusual the host is, with the threshold. The shadow score is that of the shadow model and has no effect.',
       'none',
       [
         panel.query('anomaly_score{@, kind="host"}', 'score'),
