@@ -4,7 +4,7 @@
 //! each signal is compared only with itself: its smoothed distance on either side, with the largest before. The last half
 //! day does not count as before, or slow growth would become normal.
 //!
-//! Only signals with a noise floor are judged. Without one, the maximum is exceeded by noise as often as by faults: on
+//! Only signals with a noise floor are scored. Without one, the maximum is exceeded by noise as often as by faults: on
 //! labeled tables without floors, results get worse.
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! Normal points are averaged over five minutes and kept for four weeks. A background job fits a seasonal profile of each
 //! signal ([`fit`]). A point is compared with the profile at its time plus a level that is tracked continuously. Only signals
-//! with a season are judged; before two periods, and without any seasonal signal, the detector abstains.
+//! with a season are scored; before two periods, and without any seasonal signal, the detector abstains.
 
 use serde::{Deserialize, Serialize};
 

@@ -110,7 +110,7 @@ fn an_evicted_subject_continues_after_a_restart() {
     let back = it.until("score", |it| judged(it, &gone));
     assert!(back.ready && !back.uses_kind_prior && back.signals.iter().all(|it| it.expected.is_some()));
     // A new one is learned from its first reading on.
-    let assessment = it.until("judgement", |it| it.assessments.get(&new).cloned());
+    let assessment = it.until("assessment", |it| it.assessments.get(&new).cloned());
     assert!(!assessment.ready, "{assessment:?}");
     it.stop();
 }
@@ -131,7 +131,7 @@ fn an_evicted_subject_does_not_restore_forgotten_points() {
     assert!(reply.message.starts_with("forgotten"), "{}", reply.message);
     source.set(&[gone.clone(), stays.clone()]);
     let [one, other] =
-        [&gone, &stays].map(|subject| it.until("judgement", |it| it.assessments.get(subject).cloned()));
+        [&gone, &stays].map(|subject| it.until("assessment", |it| it.assessments.get(subject).cloned()));
     assert!(!one.ready && !other.ready);
     source.pace(1.0);
     it.until("end of the warm-up", |it| judged(it, &gone));
