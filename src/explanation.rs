@@ -186,6 +186,7 @@ mod tests {
         help: "",
         unit: SignalUnit::Ratio,
         floor: 0.01,
+        device: None,
         formula: |_| None,
     };
 

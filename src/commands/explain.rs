@@ -107,7 +107,7 @@ fn explain(
     second: Timestamp,
 ) -> Result<Option<EpisodeExplanation>, StoreError> {
     let Some(episode) = reader.episode(subject, second)? else { return Ok(None) };
-    let again = reproduce::reproduce(reader, config, &episode)?;
-    let alike = explanation::similar_episodes(&episode, reader.episodes(TimeRange::ALL)?);
-    Ok(Some(EpisodeExplanation { episode, reproduction: again, similar: alike }))
+    let reproduction = reproduce::reproduce(reader, config, &episode)?;
+    let similar = explanation::similar_episodes(&episode, reader.episodes(TimeRange::ALL)?);
+    Ok(Some(EpisodeExplanation { episode, reproduction, similar }))
 }

@@ -46,12 +46,12 @@ impl PendingCommands {
         newest: Option<&Arc<Report>>,
     ) {
         let next = match &request.command {
-            ControlCommand::Status => Ok(AfterCommand::Reply(status::status(durable, jobs, newest))),
+            ControlCommand::Status => Ok(AfterCommand::Reply(status::status(persistent, jobs, newest))),
             ControlCommand::Baselines { subject } => {
-                Ok(AfterCommand::Reply(status::baselines(durable, subject, newest)))
+                Ok(AfterCommand::Reply(status::baselines(persistent, subject, newest)))
             }
-            ControlCommand::Learn { on } => Ok(AfterCommand::Reply(learn(durable, *on))),
-            ControlCommand::Accept => accept(durable).map(AfterCommand::Reply),
+            ControlCommand::Learn { on } => Ok(AfterCommand::Reply(learn(persistent, *on))),
+            ControlCommand::Accept => accept(persistent).map(AfterCommand::Reply),
             ControlCommand::Forget { from, to } => {
                 forget(persistent, TimeRange { from: *from, to: *to }).map(AfterCommand::Job)
             }

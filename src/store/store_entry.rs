@@ -111,13 +111,13 @@ impl SubjectEntry {
             matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed));
         Self {
             subject: subject.clone(),
-            point: judgement.point.clone(),
-            momentary: opinion.map(|it| it.momentary),
-            confidence: opinion.and_then(|it| it.confidence),
-            episode: judgement.episode,
-            transition: judgement.transition,
-            description: judgement.description.clone(),
-            causes: described.then(|| serde_json::to_string(&Cause::of(judgement)).unwrap_or_default()),
+            point: assessment.point.clone(),
+            momentary: details.map(|it| it.momentary),
+            confidence: details.and_then(|it| it.confidence),
+            episode: assessment.episode,
+            transition: assessment.transition,
+            description: assessment.description.clone(),
+            causes: described.then(|| serde_json::to_string(&Cause::of(assessment)).unwrap_or_default()),
         }
     }
 }

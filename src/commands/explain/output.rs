@@ -74,9 +74,9 @@ fn causes(assessment: &Assessment) -> String {
     text
 }
 
-fn made(it: &EpisodeExplanation) -> String {
-    let again = match &it.reproduction {
-        Ok(again) => again,
+fn reproduced(it: &EpisodeExplanation) -> String {
+    let reproduction = match &it.reproduction {
+        Ok(reproduction) => reproduction,
         Err(why) => return format!("  cannot be: {why}\n"),
     };
     let mut text = String::new();
@@ -114,7 +114,7 @@ fn changed(cause: &str) -> &str {
 
 /// All that is known, for programs.
 pub(super) fn json(it: &EpisodeExplanation) -> String {
-    let parts = |judgement: &Assessment| -> Value {
+    let parts = |assessment: &Assessment| -> Value {
         let part = |part: &crate::report::Contribution| {
             let state = assessment.signals.iter().find(|it| it.signal.name == part.signal.name);
             let expected = state.and_then(|it| it.expected);
