@@ -24,12 +24,12 @@ pub const COMMANDS_MAX: usize = 64;
 pub enum ControlCommand {
     /// Returns the state of the program.
     Status,
-    /// Report the baseline of each signal of a subject, as a list of [`SignalBaseline`].
+    /// Returns the baseline of each signal of a subject, as a list of [`SignalBaseline`].
     Baselines {
         /// The subject.
         subject: Subject,
     },
-    /// Turn learning on or off.
+    /// Enables or pauses learning.
     Learn {
         /// Whether readings are learned from now on.
         on: bool,
@@ -69,7 +69,7 @@ pub struct SignalBaseline {
     /// Largest value outside episodes; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_value: Option<f64>,
-    /// Number of points learned, by weight.
+    /// Learned points, as a sum of weights.
     pub sample_count: f64,
     /// Unix time of the last update, in seconds.
     pub last_updated: f64,
@@ -79,7 +79,7 @@ pub struct SignalBaseline {
     pub percentile_99: f64,
 }
 
-/// The reply to a command that was carried out or accepted.
+/// The reply to a command that was executed or accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandReply {
     /// The outcome in one sentence.

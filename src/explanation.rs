@@ -22,7 +22,7 @@ pub use episode_record::EpisodeRecord;
 pub use excursions::{EXCURSIONS_MAX, Excursion, REFERENCE_POINTS_MIN, SignalPoint, excursions};
 pub use similar::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
 
-/// What is known of one subject around an instant.
+/// The data of one subject around an instant.
 #[derive(Debug, Clone, Default)]
 pub struct SubjectFacts<'a> {
     /// The episodes that overlap the range, the oldest first.
@@ -144,7 +144,7 @@ pub fn explain(subject: &Subject, facts: SubjectFacts<'_>) -> SubjectExplanation
     }
 }
 
-/// The answer where there was no episode.
+/// The answer without an episode.
 fn quiet_sentence(
     subject: &Subject,
     unusual: bool,

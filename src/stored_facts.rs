@@ -1,4 +1,4 @@
-//! Gathers what the store knows of a time range, and explains it.
+//! Gathers the stored data of a time range, and explains it.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::store::{PointRow, StoreError, StoreReader, TimeRange};
 
 /// Length of the reference before the range, in seconds.
 const REFERENCE_SECONDS: f64 = 86_400.0;
-/// Most subjects that are explained.
+/// Largest number of subjects explained.
 pub const SUBJECTS_MAX: usize = 20;
 
 /// Explains the host and the other subjects that were unusual in a range, or only one subject; the unusual ones first.
 /// `current` is the newest report if it is in the range.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// If the store cannot be read.
 pub fn explain(
     reader: &StoreReader,
     current: Option<&Arc<Report>>,
@@ -71,10 +71,10 @@ pub fn explain_current(
     Explanation::new([range.from, range.to], explained.collect(), SUBJECTS_MAX)
 }
 
-/// What the store knows of a subject in a range.
+/// The stored data of a subject in a range.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// If the store cannot be read.
 pub fn facts(
     reader: &StoreReader,
     subject: &Subject,

@@ -8,18 +8,18 @@ use crate::duration::HumanDuration;
 use crate::explanation::EpisodeId;
 use crate::table::TimeArg;
 
-/// What is explained, and how.
+/// Arguments of `explain`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explain {
     /// Settings, for store and daemon.
     pub options: GlobalOptions,
-    /// What is explained.
+    /// The episode or time range.
     pub target: ExplainTarget,
     /// As JSON, not for people.
     pub json: bool,
 }
 
-/// What is explained.
+/// The episode or time range to explain.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExplainTarget {
     /// A stored episode, with its scores reproduced.

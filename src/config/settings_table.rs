@@ -28,7 +28,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "accept_after",
         ValueType::Duration,
-        "Duration after which an anomaly is accepted as normal, at least 1m. With a shorter history than this, its length is used instead, but at least 1h",
+        "Duration after which an anomaly becomes normal. At least 1m; on a host with a shorter history, the length of that history, but at least 1h",
     ),
     row(
         "window",

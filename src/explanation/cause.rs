@@ -12,10 +12,10 @@ use crate::report::Assessment;
 pub struct Cause {
     /// Name of the signal; it ends in its unit.
     pub signal: String,
-    /// Side of the expected value, high or low; absent for a signal that ceased.
+    /// Side of the expected value, high or low; absent for an absent signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<String>,
-    /// What the signal adds to the score.
+    /// Contribution of the signal to the score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contribution: Option<f64>,
     /// Mean of the signal over the window.
@@ -30,10 +30,10 @@ pub struct Cause {
     /// Upper end of the normal range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upper: Option<f64>,
-    /// How a signal ceased: flat_line, stopped or vanished.
+    /// How the signal is absent: flat_line, stopped or vanished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absence: Option<String>,
-    /// Seconds since it ceased.
+    /// Seconds since it became absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// Longest pause before, in seconds.
@@ -42,7 +42,7 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// The signals that the description of this state names, those that ceased first.
+    /// The signals that the description of this state names, absent signals first.
     pub fn of(assessment: &Assessment) -> Vec<Self> {
         let ceased = assessment.absent.iter().map(|it| Self {
             signal: it.signal.name.to_owned(),

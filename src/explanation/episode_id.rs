@@ -1,4 +1,4 @@
-//! The identifier of an episode, read.
+//! Parses the identifier of an episode.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use crate::reading::{Subject, SubjectKind, Timestamp};
 pub struct EpisodeId {
     /// The subject of the episode.
     pub subject: Subject,
-    /// The second of its onset.
+    /// The second of its start.
     pub second: Timestamp,
 }
 

@@ -17,9 +17,9 @@ pub struct EpisodeRecord {
     pub kind: String,
     /// Name of its subject.
     pub subject: String,
-    /// Onset, in seconds since the epoch.
+    /// Start, in seconds since the epoch.
     pub began: f64,
-    /// End; absent while it lasts.
+    /// End; absent while it is open.
     pub ended: Option<f64>,
     /// Last reading inside the episode.
     pub last_seen: f64,
@@ -27,15 +27,15 @@ pub struct EpisodeRecord {
     pub outcome: String,
     /// Highest score.
     pub peak: f64,
-    /// The signals to blame, the largest contribution first.
+    /// The signals that caused it, largest contribution first.
     pub causes: Vec<Cause>,
     /// Its last description.
     pub description: String,
-    /// Model that judged it.
+    /// The model that scored it.
     pub model: Option<String>,
-    /// First reading that is kept for it; absent when its readings are no longer kept.
+    /// First reading kept for it; absent after its readings were deleted.
     pub keep_from: Option<f64>,
-    /// Last reading that is kept for it.
+    /// Last reading kept for it.
     pub keep_to: Option<f64>,
 }
 

@@ -7,9 +7,9 @@ use crate::reading::Timestamp;
 use crate::report::Direction;
 use crate::signal::Signal;
 
-/// Fewest reference points that make a range.
+/// Smallest number of reference points for a range.
 pub const REFERENCE_POINTS_MIN: usize = 60;
-/// Most signals that are named.
+/// Largest number of signals named.
 pub const EXCURSIONS_MAX: usize = 10;
 
 /// The values of all signals at one point, in the order of the signals.

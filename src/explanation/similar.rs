@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cause, EpisodeRecord};
 
-/// Most similar episodes that are listed.
+/// Largest number of similar episodes.
 pub const SIMILAR_MAX: usize = 5;
-/// Least similarity that counts.
+/// Smallest similarity.
 const SIMILARITY_MIN: f64 = 0.5;
 
 /// An earlier episode that is similar to another one.
@@ -17,7 +17,7 @@ const SIMILARITY_MIN: f64 = 0.5;
 pub struct SimilarEpisode {
     /// Its identifier.
     pub id: String,
-    /// Onset, in seconds since the epoch.
+    /// Start, in seconds since the epoch.
     pub began: f64,
     /// open, ended, accepted or interrupted.
     pub outcome: String,
@@ -27,7 +27,7 @@ pub struct SimilarEpisode {
     pub description: String,
 }
 
-/// The contribution of each signal by its name and direction; a signal that ceased counts as 1.
+/// The contribution of each signal by name and direction; absent signals count as 1.
 fn contributions(causes: &[Cause]) -> BTreeMap<(&str, &str), f64> {
     let contribution = |it: &Cause| it.contribution.unwrap_or(1.0);
     let named = causes.iter().filter_map(|it| {

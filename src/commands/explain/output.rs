@@ -77,7 +77,7 @@ fn causes(assessment: &Assessment) -> String {
 fn reproduced(it: &EpisodeExplanation) -> String {
     let reproduction = match &it.reproduction {
         Ok(reproduction) => reproduction,
-        Err(why) => return format!("  cannot be: {why}\n"),
+        Err(why) => return format!("  not possible: {why}\n"),
     };
     let mut text = String::new();
     for (at, cause) in &reproduction.changes {
