@@ -158,6 +158,10 @@ pub struct WebSettings {
     pub control_socket: String,
     /// Path of the metrics.
     pub telemetry_path: String,
+    /// Whether `POST /-/reload` is served.
+    pub enable_lifecycle: bool,
+    /// Origins whose pages may read responses.
+    pub cors_origins: Vec<String>,
 }
 
 /// Exposed metrics.
@@ -224,6 +228,8 @@ impl Default for WebSettings {
             systemd_socket: false,
             control_socket: AUTO.into(),
             telemetry_path: "/metrics".into(),
+            enable_lifecycle: false,
+            cors_origins: Vec::new(),
         }
     }
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::reading::{Subject, Timestamp};
+use crate::reading::{Subject, SubjectKind, Timestamp};
 
 /// Time without a reply after which a command is reported as unanswered; it may still be executed.
 pub const REPLY_DEADLINE: Duration = Duration::from_secs(30);
@@ -44,7 +44,17 @@ pub enum ControlCommand {
         to: Timestamp,
     },
     /// Trains a new model.
-    Train,
+    Train {
+        /// The kind.
+        kind: SubjectKind,
+        /// Train on the points of the last hours only; on all if absent.
+        hours: Option<f64>,
+    },
+    /// Report the state of a job, as a [`JobStatus`].
+    Job {
+        /// Number of the job.
+        id: u64,
+    },
     /// Makes the model with this identifier current.
     Promote {
         /// The identifier of the model.
@@ -52,6 +62,22 @@ pub enum ControlCommand {
     },
     /// Makes the previous model current.
     Rollback,
+}
+
+/// The state of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobStatus {
+    /// Its number.
+    pub id: u64,
+    /// train, fit, selftest, rebuild, load_states, load_model or backfill.
+    pub task: String,
+    /// waiting, running, done, refused, failed, inconclusive, panicked, outdated or dropped.
+    pub state: String,
+    /// Unix time at which it was queued, in seconds.
+    pub queued_at: f64,
+    /// Unix time of its end, in seconds; absent before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<f64>,
 }
 
 /// The learned statistics of one signal, in its unit.

@@ -16,7 +16,7 @@ use crate::report::{Report, TickTiming};
 use crate::sources::Sources;
 use crate::store::{BackfillPoints, StoreEntry};
 use crate::telemetry::otlp_traces;
-use crate::training;
+use crate::training::{self, TrainingSet};
 
 mod control;
 mod jobs;
@@ -144,6 +144,14 @@ pub struct SamplerOptions {
     pub seed: u64,
 }
 
+impl SamplerOptions {
+    /// The job that trains a model of this kind on this set.
+    fn train(&self, models: &ModelMetrics, kind: SubjectKind, set: TrainingSet, is_urgent: bool) -> Job {
+        let seed = self.seed.wrapping_add(models.trainings(kind));
+        Job::Train { kind, set, settings: self.training.clone(), seed, is_urgent }
+    }
+}
+
 /// The sampling loop.
 #[derive(Debug)]
 pub struct Sampler {
@@ -225,8 +233,9 @@ impl Sampler {
                     if matches!(request.command, ControlCommand::Forget { .. }) {
                         self.subjects.forget();
                     }
+                    let train = |kind, set| self.options.train(&self.models, kind, set, true);
                     let newest = self.newest.as_ref();
-                    self.commands.carry_out(request, &mut self.persistent, &mut self.jobs, newest);
+                    self.commands.carry_out(request, &mut self.persistent, &mut self.jobs, newest, train);
                 }
                 Ok(LoopEvent::Past(past)) => self.backfill(past),
                 Ok(LoopEvent::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -282,14 +291,12 @@ impl Sampler {
         let kinds: Vec<SubjectKind> = engine.kinds().collect();
         for kind in kinds {
             // The first model is small, and a requested one has a user waiting.
-            let is_urgent = self.persistent.registry.current(kind).is_none() || engine.is_requested(kind);
+            let is_urgent = self.persistent.registry.current(kind).is_none();
             if !self.jobs.has_room() || strained && !is_urgent {
                 continue;
             }
             if let Some(set) = engine.due(kind) {
-                let seed = self.options.seed.wrapping_add(self.models.trainings(kind));
-                let settings = self.options.training.clone();
-                self.jobs.push(Job::Train { kind, set, settings, seed, is_urgent });
+                self.jobs.push(self.options.train(&self.models, kind, set, is_urgent));
             }
         }
         while !strained && self.jobs.has_room() {
@@ -306,7 +313,7 @@ impl Sampler {
     }
 
     fn job_done(&mut self, FinishedJob { id, outcome, seconds }: FinishedJob) {
-        let counts = self.jobs.finish(id);
+        let counts = self.jobs.finish(id, &outcome);
         let persistent = &mut self.persistent;
         match outcome {
             JobOutcome::Rebuilt(result) => self.commands.rebuilt(id, result, persistent, &mut self.jobs),

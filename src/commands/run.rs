@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::{Exit, GlobalOptions};
 use crate::config::Config;
@@ -90,13 +90,16 @@ async fn rounds(
     outcomes: Option<Arc<SpanCounts>>,
 ) -> io::Result<()> {
     let mut signals = UnixSignals::new()?;
+    // One at a time: a second request while one is served is refused.
+    let (requests, mut requested) = mpsc::channel(1);
     loop {
         let place = config.storage.location(|name| reload.variable(name));
         let mut next = None;
-        let stop = async { next = renewed(&mut signals, reload, &config, supervisor).await };
+        let stop = async { next = renewed(&mut signals, &mut requested, reload, &config, supervisor).await };
         // Pending connections stay with the listeners and are served after the reload.
         let clones = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-        until(&config, &place, clones, reload, supervisor, &outcomes, stop).await?;
+        let lifecycle = config.web.enable_lifecycle.then(|| requests.clone());
+        until(&config, &place, clones, (reload, lifecycle), supervisor, &outcomes, stop).await?;
         let Some((new, new_listeners)) = next else { return Ok(()) };
         config = new;
         listeners = new_listeners.unwrap_or(listeners);
@@ -106,12 +109,17 @@ async fn rounds(
 /// Waits for new settings, with new listeners if addresses changed; `None` if hostnorm is stopped.
 async fn renewed(
     signals: &mut UnixSignals,
+    requested: &mut mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
     reload: &Reload,
     config: &Config,
     supervisor: &ServiceManager,
 ) -> Option<(Config, Option<Vec<TcpListener>>)> {
     loop {
-        match signals.next().await {
+        let (request, reply) = tokio::select! {
+            signal = signals.next() => (signal, None),
+            Some(reply) = requested.recv() => (SignalRequest::Reload, Some(reply)),
+        };
+        match request {
             SignalRequest::Stop(signal) => {
                 tracing::info!(signal, "stopping");
                 supervisor.stopping();
@@ -119,24 +127,36 @@ async fn renewed(
             }
             SignalRequest::Reload => {
                 supervisor.reloading();
-                let Some(new) = reload.reload(config) else {
-                    supervisor.ready(config.detection.interval.duration());
-                    continue;
-                };
-                let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
-                match moved.then(|| http::bind(&new.web.listen_address)).transpose() {
-                    Ok(new_listeners) => {
-                        tracing::info!("settings reloaded");
-                        return Some((new, new_listeners));
-                    }
-                    Err(error) => {
-                        reload.refuse(&error);
-                        supervisor.ready(config.detection.interval.duration());
-                    }
+                let renewed = reload.reload(config).and_then(|new| with_listeners(new, config, reload));
+                let outcome = renewed.as_ref().map(|_| ()).map_err(Clone::clone);
+                if let Some(reply) = reply {
+                    // A client that no longer waits is no error.
+                    let _ = reply.send(outcome);
                 }
+                if let Ok(Some(renewed)) = renewed {
+                    tracing::info!("settings reloaded");
+                    return Some(renewed);
+                }
+                supervisor.ready(config.detection.interval.duration());
             }
         }
     }
+}
+
+/// New settings with their listeners, if the addresses changed.
+fn with_listeners(
+    new: Option<Config>,
+    config: &Config,
+    reload: &Reload,
+) -> Result<Option<(Config, Option<Vec<TcpListener>>)>, String> {
+    let Some(new) = new else { return Ok(None) };
+    let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
+    let listeners = moved.then(|| http::bind(&new.web.listen_address)).transpose();
+    let listeners = listeners.map_err(|error| {
+        reload.refuse(&error);
+        error.to_string()
+    })?;
+    Ok(Some((new, listeners)))
 }
 
 /// Samples and serves on these listeners until `stop` completes, or the loop ends.
@@ -144,7 +164,7 @@ async fn until(
     config: &Config,
     place: &StoreLocation,
     listeners: Vec<TcpListener>,
-    reload: &Arc<Reload>,
+    (reload, lifecycle): (&Arc<Reload>, Option<http::ReloadRequests>),
     supervisor: &Arc<ServiceManager>,
     outcomes: &Option<Arc<SpanCounts>>,
     stop: impl Future<Output = ()>,
@@ -186,6 +206,8 @@ async fn until(
             StoreLocation::Directory(directory) => Some(directory.clone()),
             StoreLocation::Off | StoreLocation::Nowhere => None,
         },
+        reload: lifecycle,
+        cors_origins: config.web.cors_origins.clone(),
         join_trace: config.otlp.takes_parents().then_some(otlp_traces::join_trace),
     };
     let mut has_failed = false;

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use crate::backfill::SHIPPED;
 use crate::cli::{Exit, Train};
 use crate::control::ControlCommand;
+use crate::reading::SubjectKind;
 
 use super::daemon_client;
 
@@ -18,7 +19,10 @@ pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsS
     match options {
         Train::Search(options) => search::run(options),
         Train::Elsewhere(options) => backfill::run(options, environment),
-        Train::Now(options) => daemon_client::ask(options, environment, &ControlCommand::Train, false),
+        Train::Now(options) => {
+            let command = ControlCommand::Train { kind: SubjectKind::Host, hours: None };
+            daemon_client::ask(options, environment, &command, false)
+        }
         Train::Mapping => Exit::success(SHIPPED),
     }
 }

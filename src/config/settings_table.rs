@@ -72,6 +72,12 @@ static SETTINGS: &[Setting] = &[
         ValueType::Texts,
         "Address to listen on, host:port or :port. :port is all interfaces; IPv6 is [address]:port; repeat the flag for several",
     ),
+    row("web.enable_lifecycle", ValueType::Switch, "Serve POST /-/reload, which reads the settings again"),
+    row(
+        "web.cors_origins",
+        ValueType::Texts,
+        "Origin whose web pages may read responses, such as https://grafana.example, or *. None by default; repeat the flag for several",
+    ),
     row("web.telemetry_path", ValueType::Text, "Path under which metrics are served"),
     row(
         "web.control_socket",

@@ -186,8 +186,8 @@ impl SubjectState {
         self.learning = on;
     }
 
-    pub(super) fn training_set(&self) -> TrainingSet {
-        TrainingSet { log: self.log.clone(), ..self.scorer.training_set() }
+    pub(super) fn training_set(&self, from: Timestamp) -> TrainingSet {
+        TrainingSet { log: self.log.clone(), ..self.scorer.training_set_since(from) }
     }
 
     /// Sets the drift reference.

@@ -28,8 +28,6 @@ pub(super) struct TrainingSchedule {
     wait: f64,
     /// Shortest wait after the last training for one because of drift.
     drift_wait: f64,
-    /// Whether a training was requested.
-    requested: bool,
 }
 
 impl Engine {
@@ -52,7 +50,7 @@ impl Engine {
             return None;
         }
         kind_state.schedule.note(now, observed.min(self.settings.retrain_interval), drifted);
-        fair_sample(&ready)
+        fair_sample(&ready, Timestamp(f64::NEG_INFINITY))
     }
 
     /// Records that the last training gave no model: the next is due within [`RETRY_SECONDS`].
@@ -71,32 +69,43 @@ impl Engine {
         }
     }
 
-    /// Whether a training of this kind is requested and has not started.
-    pub fn is_requested(&self, kind: SubjectKind) -> bool {
-        self.kinds.get(&kind).is_some_and(|it| it.schedule.requested)
+    /// Makes the next training of this kind due as soon as enough is known.
+    pub fn train_soon(&mut self, kind: SubjectKind) {
+        self.kinds.entry(kind).and_modify(|it| it.schedule.last = None);
     }
 
-    /// Requests a training of this kind at the next opportunity.
+    /// The training set for a requested training: the points of the last `hours`, or all. The call marks the training as
+    /// started.
     ///
     /// # Errors
     /// A sentence that names the obstacle: too few points, or learning paused.
-    pub fn request_training(&mut self, kind: SubjectKind) -> Result<(), String> {
+    pub fn requested_training(
+        &mut self,
+        kind: SubjectKind,
+        hours: Option<f64>,
+    ) -> Result<TrainingSet, String> {
         if !self.learning {
             return Err("learning is off; run hostnorm learn on to resume it".into());
         }
-        let ready = self.states.iter().any(|(subject, it)| subject.kind() == kind && it.is_ready());
-        if !ready {
-            return Err("too little data: the warm-up is not over".into());
+        let of_kind =
+            self.states.iter().filter(|(subject, state)| subject.kind() == kind && state.is_trained_on());
+        let ready: Vec<&SubjectState> = of_kind.map(|(_, state)| state).collect();
+        let too_little = || "too little data: the warm-up is not over".to_owned();
+        let now = ready.iter().map(|it| it.at().0).reduce(f64::max).ok_or_else(too_little)?;
+        let observed = ready.iter().map(|it| it.observed()).fold(0.0, f64::max);
+        let from = hours.map_or(f64::NEG_INFINITY, |hours| now - 3_600.0 * hours);
+        let set = fair_sample(&ready, Timestamp(from)).ok_or_else(too_little)?;
+        if let Some(kind_state) = self.kinds.get_mut(&kind) {
+            kind_state.schedule.note(Timestamp(now), observed.min(self.settings.retrain_interval), false);
         }
-        self.kinds.entry(kind).and_modify(|it| it.schedule.requested = true);
-        Ok(())
+        Ok(set)
     }
 }
 
 /// The pooled training rows, limited in number, with at most the same number of each subject.
-fn fair_sample(states: &[&SubjectState]) -> Option<TrainingSet> {
+fn fair_sample(states: &[&SubjectState], from: Timestamp) -> Option<TrainingSet> {
     let (first, others) = states.split_first()?;
-    let mut all = first.training_set();
+    let mut all = first.training_set(from);
     if others.is_empty() {
         return Some(all);
     }
@@ -104,7 +113,7 @@ fn fair_sample(states: &[&SubjectState]) -> Option<TrainingSet> {
     let mut rows = FeatureRows::new(all.rows.width());
     all.noise.fill(0.0);
     for state in states {
-        let own = state.training_set();
+        let own = state.training_set(from);
         all.starts.push(rows.len());
         spread(own.rows.len(), each_max).for_each(|idx| rows.push(own.rows.row(idx)));
         let share = 1.0 / states.len() as f32;
@@ -145,12 +154,12 @@ impl TrainingSchedule {
     fn is_due(&self, now: Timestamp, drifted: bool) -> bool {
         // After a backward clock step, the last training lies in the future; a training is due then.
         let passed = |wait: f64| self.last.is_none_or(|last| !(0.0..wait).contains(&(now.0 - last.0)));
-        self.requested || passed(self.wait) || drifted && passed(self.drift_wait)
+        passed(self.wait) || drifted && passed(self.drift_wait)
     }
 
     fn note(&mut self, now: Timestamp, wait: f64, drifted: bool) {
         let drift_wait = if drifted { 2.0 * self.drift_wait.max(DRIFT_SECONDS / 2.0) } else { DRIFT_SECONDS };
-        *self = Self { last: Some(now), wait, drift_wait: drift_wait.max(DRIFT_SECONDS), requested: false };
+        *self = Self { last: Some(now), wait, drift_wait: drift_wait.max(DRIFT_SECONDS) };
     }
 }
 
@@ -175,7 +184,5 @@ mod tests {
         assert!(!due(&asked, 6.9, true) && due(&asked, 7.0, true));
         asked.note(Timestamp(27.0 * 3_600.0), 86_400.0, false);
         assert!(!due(&asked, 27.9, true) && due(&asked, 28.0, true));
-        asked.requested = true;
-        assert!(due(&asked, 27.1, false));
     }
 }

@@ -184,9 +184,25 @@ pub(super) static ROUTES: &[Route] = &[
         errors: COMMAND_ERRORS,
         ..Operation::EMPTY
     }),
+    api!(GET "/api/v1/jobs/{id}", Public, control_commands::job, Operation {
+        id: "getJob",
+        summary: "State of a job",
+        parameters: &[Parameter::path("id", "Number of the job, as the reply to a training has it")],
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: &[404, 503],
+        ..Operation::EMPTY
+    }),
+    api!(POST "/-/reload", Control, control_commands::reload, Operation {
+        id: "reload",
+        summary: "Read the settings again",
+        response: ("text/plain", None),
+        errors: &[403, 413, 422, 503],
+        ..Operation::EMPTY
+    }),
     api!(POST "/api/v1/train", Control, control_commands::train, Operation {
         id: "train",
-        summary: "Train a new model",
+        summary: "Train a new model: the reply has the number of its job",
+        body: Some(schema_of::<control_commands::TrainBody>),
         success: 202,
         response: ("application/json", Some(schema_of::<CommandReply>)),
         errors: COMMAND_ERRORS,

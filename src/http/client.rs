@@ -120,7 +120,10 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
         ControlCommand::Learn { on } => post("learn", Some(json!({ "on": on }))),
         ControlCommand::Accept => post("accept", None),
         ControlCommand::Forget { from, to } => post("forget", Some(json!({ "from": from, "to": to }))),
-        ControlCommand::Train => post("train", None),
+        ControlCommand::Train { kind, hours } => {
+            post("train", Some(json!({ "kind": kind.name(), "hours": hours })))
+        }
+        ControlCommand::Job { id } => (Method::GET, format!("jobs/{id}"), None),
         ControlCommand::Promote { model } => post(&format!("models/{}/promote", encode(model)), None),
         ControlCommand::Rollback => post("models/rollback", None),
     };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Method, StatusCode, Version};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::message::{self, ProblemDetails, Request, Response, plain};
 use super::operation::Operation;
@@ -16,7 +16,7 @@ use super::query::Query;
 use super::rendered_report::RenderedReportCache;
 use super::server::ClientOrigin;
 use super::timeouts::ConnectionActivity;
-use super::{api, landing, rendered_report};
+use super::{api, cors, landing, rendered_report};
 use crate::control::Control;
 use crate::reading::Timestamp;
 use crate::report::Report;
@@ -38,9 +38,16 @@ pub struct AppState {
     pub control: Control,
     /// Directory of the store; absent if nothing is stored.
     pub store: Option<PathBuf>,
+    /// The way to a reload of the settings; absent unless the setting `web.enable_lifecycle` is on.
+    pub reload: Option<ReloadRequests>,
+    /// Origins whose pages may read responses; `*` is every origin.
+    pub cors_origins: Vec<String>,
     /// Makes the span of a request part of the trace that its headers name; nothing where that is not wanted.
     pub join_trace: Option<fn(&tracing::Span, &HeaderMap)>,
 }
+
+/// Requests for a reload, each with the channel for its outcome: nothing, or the reason why the settings stay.
+pub type ReloadRequests = mpsc::Sender<oneshot::Sender<Result<(), String>>>;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +135,22 @@ fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
 
 /// The response to a request. For HEAD, hyper leaves out its body.
 pub(super) async fn respond(
+    state: &AppState,
+    peer: &ClientOrigin,
+    activity: &ConnectionActivity,
+    rows: &[&'static Route],
+    request: hyper::Request<Incoming>,
+) -> Response {
+    if let Some(response) = cors::preflight(&state.cors_origins, request.method(), request.headers()) {
+        return response;
+    }
+    let (method, headers) = (request.method().clone(), request.headers().get(ORIGIN).cloned());
+    let mut response = handle(state, peer, activity, rows, request).await;
+    cors::apply(&state.cors_origins, &method, headers.as_ref(), &mut response);
+    response
+}
+
+async fn handle(
     state: &AppState,
     peer: &ClientOrigin,
     activity: &ConnectionActivity,

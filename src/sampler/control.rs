@@ -15,12 +15,15 @@ use crate::model_registry::{ModelVersion, UnknownVersion};
 use crate::reading::{Subject, SubjectKind};
 use crate::report::Report;
 use crate::store::{LEARNING, MarkerRow, StoreEntry, StoreError, TimeRange};
+use crate::training::TrainingSet;
 
 /// The immediate effect of a command.
 enum AfterCommand {
     Reply(CommandReply),
     /// The reply follows at the end of the job.
     Job(Job),
+    /// The reply has the number of the job and comes at once.
+    Started(Job),
 }
 
 impl From<UnknownVersion> for CommandRefusal {
@@ -44,6 +47,7 @@ impl PendingCommands {
         persistent: &mut PersistentState,
         jobs: &mut Jobs,
         newest: Option<&Arc<Report>>,
+        train: impl FnOnce(SubjectKind, TrainingSet) -> Job,
     ) {
         let next = match &request.command {
             ControlCommand::Status => Ok(AfterCommand::Reply(status::status(persistent, jobs, newest))),
@@ -55,23 +59,25 @@ impl PendingCommands {
             ControlCommand::Forget { from, to } => {
                 forget(persistent, TimeRange { from: *from, to: *to }).map(AfterCommand::Job)
             }
-            ControlCommand::Train => train(persistent).map(AfterCommand::Reply),
+            ControlCommand::Train { kind, hours } => {
+                let set = persistent.engine.requested_training(*kind, *hours);
+                set.map(|set| AfterCommand::Started(train(*kind, set))).map_err(CommandRefusal::Conflict)
+            }
+            ControlCommand::Job { id } => job_status(jobs, *id).map(AfterCommand::Reply),
             ControlCommand::Promote { model } => promote(persistent, model),
             ControlCommand::Rollback => {
                 let previous = persistent.registry.previous().map_err(CommandRefusal::from);
                 previous.and_then(|it| promote(persistent, it.as_str()))
             }
         };
+        let full = || CommandRefusal::Unavailable("too many jobs are waiting; try again later".into());
         match next {
             Ok(AfterCommand::Reply(reply)) => request.reply(Ok(reply)),
             Ok(AfterCommand::Job(job)) => match jobs.push(job) {
                 Some(id) => drop(self.0.insert(id, request)),
-                None => {
-                    request.reply(Err(CommandRefusal::Unavailable(
-                        "too many jobs are waiting; try again later".into(),
-                    )));
-                }
+                None => request.reply(Err(full())),
             },
+            Ok(AfterCommand::Started(job)) => request.reply(jobs.push(job).map(started).ok_or_else(full)),
             Err(refusal) => request.reply(Err(refusal)),
         }
     }
@@ -157,16 +163,18 @@ fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, Comm
     Ok(Job::Rebuild { blank: Box::new(persistent.engine.rebuilt()), subjects, directory, span })
 }
 
-fn train(persistent: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
-    let kinds: Vec<SubjectKind> = persistent.engine.kinds().collect();
-    let mut requested = kinds.iter().map(|kind| persistent.engine.request_training(*kind));
-    let first = requested.next().unwrap_or_else(|| Err("no enabled collector provides signals".into()));
-    match requested.fold(first, Result::or) {
-        Ok(()) => {
-            Ok(CommandReply::sentence("training requested; see `hostnorm models list` for the new model"))
-        }
-        Err(reason) => Err(CommandRefusal::Conflict(reason)),
+fn started(id: JobId) -> CommandReply {
+    CommandReply {
+        message: format!("training started as job {id}; see `hostnorm models list` for the new model"),
+        data: serde_json::json!({ "job": id }),
     }
+}
+
+fn job_status(jobs: &Jobs, id: JobId) -> Result<CommandReply, CommandRefusal> {
+    let unknown = || CommandRefusal::NotFound(format!("no job {id}; only the newest jobs are remembered"));
+    let status = jobs.status(id).ok_or_else(unknown)?;
+    let message = format!("job {id} ({}) is {}", status.task, status.state);
+    Ok(CommandReply { message, data: serde_json::to_value(status).unwrap_or_default() })
 }
 
 /// Promotes a model; one that is not in memory is loaded first.

@@ -10,15 +10,18 @@ use tracing::field::Empty;
 
 use super::throttle::JobGate;
 use crate::clock;
+use crate::control::JobStatus;
 use crate::metric::Metric;
 use crate::reading::Values;
 
 mod queue;
 mod job;
+mod records;
 
 pub(super) use job::{Job, JobFailure, JobOutcome, States};
 
 use queue::{JobPriority, JobQueue};
+use records::JobRecords;
 
 /// Largest number of waiting jobs; further ones are dropped and counted.
 pub(super) const JOBS_MAX: usize = 32;
@@ -62,6 +65,7 @@ struct RunningJob {
 pub(super) struct Jobs {
     queue: JobQueue<(JobId, Job)>,
     running: Option<RunningJob>,
+    records: JobRecords,
     worker: Sender<QueuedJob>,
     /// Pauses a training during a CPU shortage.
     gate: JobGate,
@@ -82,6 +86,7 @@ impl Jobs {
         Self {
             queue: JobQueue::new(JOBS_MAX),
             running: None,
+            records: JobRecords::default(),
             worker,
             gate: JobGate::default(),
             is_strained: false,
@@ -93,8 +98,9 @@ impl Jobs {
     /// Queues a job and returns its number; `None` if the queue is full, which is counted.
     pub(super) fn push(&mut self, job: Job) -> Option<JobId> {
         self.last += 1;
-        let lane = job.lane();
+        let (lane, task) = (job.lane(), job.task());
         if self.queue.push(lane, (self.last, job)) {
+            self.records.queued(self.last, task);
             return Some(self.last);
         }
         self.dropped += 1;
@@ -122,6 +128,7 @@ impl Jobs {
             span.follows_from(Span::current());
             let gate = if job.lane() == JobPriority::Urgent { JobGate::default() } else { self.gate.clone() };
             if self.worker.send(QueuedJob { id, job, gate, span }).is_ok() {
+                self.records.started(id);
                 self.running = Some(RunningJob { id, task, is_stale: false });
             }
         }
@@ -130,14 +137,23 @@ impl Jobs {
     }
 
     /// Records the end of a job; returns whether its outcome is still valid.
-    pub(super) fn finish(&mut self, id: JobId) -> bool {
+    pub(super) fn finish(&mut self, id: JobId, outcome: &JobOutcome) -> bool {
         let ended = self.running.take_if(|it| it.id == id);
-        ended.is_some_and(|it| !it.is_stale)
+        let is_valid = ended.is_some_and(|it| !it.is_stale);
+        self.records.ended(id, if is_valid { outcome.word() } else { "outdated" });
+        is_valid
+    }
+
+    /// The state of a job; nothing for one that never was, or is forgotten.
+    pub(super) fn status(&self, id: JobId) -> Option<&JobStatus> {
+        self.records.get(id)
     }
 
     /// Drops scheduled jobs and the outcome of a running one, because their data are outdated.
     pub(super) fn discard_scheduled(&mut self) {
         self.queue.clear_scheduled();
+        let queue = &self.queue;
+        self.records.keep_waiting(|id| queue.holds(|(queued, _)| *queued == id));
         if let Some(running) = &mut self.running {
             running.is_stale = true;
         }

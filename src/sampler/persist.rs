@@ -125,7 +125,7 @@ impl PersistentState {
     pub(super) fn take_over(&mut self, learned: Engine, cause: &str) {
         self.engine.take_over(learned);
         let kinds: Vec<SubjectKind> = self.engine.kinds().collect();
-        kinds.iter().for_each(|kind| drop(self.engine.request_training(*kind)));
+        kinds.iter().for_each(|kind| self.engine.train_soon(*kind));
         self.save_snapshot(Some(cause));
         self.save_baselines();
     }

@@ -75,34 +75,44 @@ impl TrainingRows {
         self.rows.len()
     }
 
-    /// Time of the oldest and the newest row.
-    pub(super) fn span(&self) -> Option<[Timestamp; 2]> {
-        Some([self.rows.front()?.0, self.rows.back()?.0])
+    /// The rows from an instant on, oldest first.
+    fn since(&self, from: Timestamp) -> impl DoubleEndedIterator<Item = &(Timestamp, Box<[f32]>)> {
+        self.rows.iter().filter(move |(at, _)| *at >= from)
     }
 
-    pub(super) fn copy_into(&self, rows: &mut FeatureRows) {
-        self.rows.iter().for_each(|(_, row)| rows.push(row));
+    /// Time of the oldest and the newest row since an instant.
+    pub(super) fn span(&self, from: Timestamp) -> Option<[Timestamp; 2]> {
+        Some([self.since(from).next()?.0, self.rows.back()?.0])
+    }
+
+    pub(super) fn copy_into(&self, rows: &mut FeatureRows, from: Timestamp) {
+        self.since(from).for_each(|(_, row)| rows.push(row));
     }
 }
 
 impl Scorer {
     /// The training set for a forest of this subject.
     pub fn training_set(&self) -> TrainingSet {
+        self.training_set_since(Timestamp(f64::NEG_INFINITY))
+    }
+
+    /// The training set of the points since an instant.
+    pub fn training_set_since(&self, from: Timestamp) -> TrainingSet {
         let early = if self.history.len() < ROWS_ENOUGH { Some(&self.early) } else { None };
         let mut rows = FeatureRows::new(self.smooth.len());
-        early.into_iter().chain([&self.history]).for_each(|it| it.copy_into(&mut rows));
+        early.into_iter().chain([&self.history]).for_each(|it| it.copy_into(&mut rows, from));
         TrainingSet {
             rows,
             noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
             starts: Vec::new(),
-            span: self.span(),
+            span: self.span(from),
             log: DriftLog::default(),
         }
     }
 
     /// Time of the oldest and the newest training row.
-    fn span(&self) -> Option<[Timestamp; 2]> {
-        let rows = [&self.early, &self.history].into_iter().filter_map(TrainingRows::span);
+    fn span(&self, from: Timestamp) -> Option<[Timestamp; 2]> {
+        let rows = [&self.early, &self.history].into_iter().filter_map(|it| it.span(from));
         rows.reduce(|[from, one], [other, to]| [Timestamp(from.0.min(other.0)), Timestamp(one.0.max(to.0))])
     }
 }
@@ -117,7 +127,7 @@ mod tests {
             thinned.push(Timestamp(t as f64 * seconds), std::iter::once(t as f32));
         }
         let mut rows = FeatureRows::new(1);
-        thinned.copy_into(&mut rows);
+        thinned.copy_into(&mut rows, Timestamp(f64::NEG_INFINITY));
         assert_eq!((rows.len(), rows.row(0)[0]), (kept, oldest), "{pushed} rows");
     }
 

@@ -36,8 +36,7 @@ fn step(engine: &mut Engine, reading: Reading) -> Assessment {
 }
 
 fn model(engine: &mut Engine, seed: u64) -> TrainedModel {
-    engine.request_training(SubjectKind::Host).unwrap();
-    let set = engine.due(SubjectKind::Host).unwrap();
+    let set = engine.requested_training(SubjectKind::Host, None).unwrap();
     training::train(&set, &training::TrainingSettings::default(), seed).unwrap()
 }
 
@@ -78,15 +77,17 @@ fn an_anomaly_is_accepted_on_request() {
 #[test]
 fn a_training_can_be_requested() {
     let mut engine = Engine::new(&SIGNALS, &settings());
-    let refused = engine.request_training(SubjectKind::Host).unwrap_err();
+    let refused = engine.requested_training(SubjectKind::Host, None).unwrap_err();
     assert_eq!(refused, "too little data: the warm-up is not over");
     let (mut engine, _) = known(0);
     assert!(engine.due(SubjectKind::Host).is_none());
-    engine.request_training(SubjectKind::Host).unwrap();
-    let set = engine.due(SubjectKind::Host).unwrap();
+    let set = engine.requested_training(SubjectKind::Host, None).unwrap();
     assert!(engine.due(SubjectKind::Host).is_none(), "once");
     let [from, to] = set.span.unwrap();
     assert!(to.0 - from.0 > 1.9 * 86_400.0 && set.rows.len() > 2_000);
+    let set = engine.requested_training(SubjectKind::Host, Some(6.0)).unwrap();
+    let [from, to] = set.span.unwrap();
+    assert!(to.0 - from.0 <= 6.0 * 3_600.0 && (200..800).contains(&set.rows.len()), "{}", set.rows.len());
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn paused_learning_changes_nothing() {
         step(&mut engine, with_memory(reading, 0.97));
     }
     assert_eq!(
-        engine.request_training(SubjectKind::Host).unwrap_err(),
+        engine.requested_training(SubjectKind::Host, None).unwrap_err(),
         "learning is off; run hostnorm learn on to resume it"
     );
     assert!(engine.due(SubjectKind::Host).is_none());

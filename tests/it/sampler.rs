@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::model_registry::ModelRegistry;
-use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
+use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::Report;
 use hostnorm::sampler::{self, PersistentState, Sampler, SamplerHandle, SamplerOptions};
 use hostnorm::simulate::COLUMNS;
@@ -21,6 +21,7 @@ use crate::simulated_host::{SIGNALS, VALUE, readings};
 const EVERY: f64 = 60.0;
 /// Index of the signal for used memory.
 const MEMORY: usize = 5;
+const TRAIN: ControlCommand = ControlCommand::Train { kind: SubjectKind::Host, hours: None };
 
 /// A loop on its thread.
 pub(crate) struct Loop {
@@ -163,9 +164,9 @@ fn a_new_host_replies_to_each_command() {
     );
     it.check(ControlCommand::Learn { on: true }, "learning is already on");
     it.check(ControlCommand::Learn { on: false }, "learning is off");
-    it.check(ControlCommand::Train, "conflict: learning is off");
+    it.check(TRAIN, "conflict: learning is off");
     it.check(ControlCommand::Learn { on: true }, "learning is on");
-    it.check(ControlCommand::Train, "conflict: too little data");
+    it.check(TRAIN, "conflict: too little data");
     it.check(ControlCommand::Accept, "conflict: there is no anomaly to accept");
     let span = ControlCommand::Forget { from: Timestamp(1.0), to: Timestamp(2.0) };
     it.check(span, "conflict: no store");
@@ -179,7 +180,12 @@ fn an_anomalous_host_replies_to_each_command() {
     let directory = tempfile::tempdir().unwrap();
     let it = Loop::start(anomalous(directory.path()), |_| ());
     let first = until("first model", || it.model("hostnorm_model_info"));
-    it.check(ControlCommand::Train, "training requested");
+    let started = it.send(TRAIN).unwrap();
+    let id = started.data["job"].as_u64().unwrap();
+    until("the job's end", || {
+        (it.send(ControlCommand::Job { id }).ok()?.data["state"] == "done").then_some(())
+    });
+    it.check(ControlCommand::Job { id: 9_999 }, "not found: no job 9999");
     let second = until("second model", || it.model("hostnorm_model_shadow_info"));
     it.check(
         ControlCommand::Promote { model: first.clone() },
@@ -208,7 +214,7 @@ fn an_anomalous_host_replies_to_each_command() {
     restore(StoreReader::open(directory.path()).as_ref()).unwrap();
     let restarted = restored.recv().unwrap().unwrap();
     assert!(!restarted.engine.is_learning());
-    assert_eq!(restarted.registry.current(hostnorm::reading::SubjectKind::Host).unwrap().id.as_str(), first);
+    assert_eq!(restarted.registry.current(SubjectKind::Host).unwrap().id.as_str(), first);
 }
 
 #[test]

@@ -368,8 +368,7 @@ fn a_forest_is_trained_on_an_equal_share_of_each_subject() {
         let others = if step >= day - 60 * MINUTE { 39 } else { 0 };
         driver.step((0..=others).map(container));
     }
-    driver.engine.request_training(SubjectKind::Container).unwrap();
-    let set = driver.engine.due(SubjectKind::Container).unwrap();
+    let set = driver.engine.requested_training(SubjectKind::Container, None).unwrap();
     let ends = set.starts.iter().skip(1).copied().chain([set.rows.len()]);
     let shares: Vec<usize> = set.starts.iter().zip(ends).map(|(from, to)| to - from).collect();
     let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());

@@ -56,7 +56,7 @@ impl Reload {
     }
 
     /// Reads the settings again; returns them if they differ from those in effect.
-    pub(super) fn reload(&self, in_effect: &Config) -> Option<Config> {
+    pub(super) fn reload(&self, in_effect: &Config) -> Result<Option<Config>, String> {
         match self.read() {
             Ok(mut config) => {
                 if config.web.systemd_socket != in_effect.web.systemd_socket {
@@ -66,7 +66,7 @@ impl Reload {
                 self.note(true, clock::now());
                 if config == *in_effect {
                     tracing::info!("settings reloaded; nothing changed");
-                    return None;
+                    return Ok(None);
                 }
                 if config.log != in_effect.log {
                     tracing::warn!("a change of log.* takes effect after a restart");
@@ -74,11 +74,11 @@ impl Reload {
                 if config.otlp != in_effect.otlp {
                     tracing::warn!("a change of otlp.* takes effect after a restart");
                 }
-                Some(config)
+                Ok(Some(config))
             }
             Err(problems) => {
                 self.refuse(&problems);
-                None
+                Err(problems.to_string())
             }
         }
     }

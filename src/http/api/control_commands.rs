@@ -3,11 +3,14 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::oneshot;
 
+use super::spellings;
 use crate::control::{CommandRefusal, ControlCommand};
-use crate::http::message::{ProblemDetails, Request, Response, json};
+use crate::http::message::{ProblemDetails, Request, Response, json, plain};
+use crate::http::query::bad_request;
 use crate::http::routes::AppState;
-use crate::reading::Timestamp;
+use crate::reading::{SubjectKind, Timestamp};
 
 /// Whether to learn.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,9 +57,58 @@ pub(super) async fn forget(state: &AppState, request: Request) -> Result<Respons
     carry_out(state, ControlCommand::Forget { from, to }, StatusCode::OK).await
 }
 
-/// A new model, which is trained after the response.
-pub(super) async fn train(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
-    carry_out(state, ControlCommand::Train, StatusCode::ACCEPTED).await
+/// Which model to train.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::http) struct TrainBody {
+    /// Kind of the subjects that it judges; host if absent.
+    kind: Option<String>,
+    /// A signal. One model judges all signals of a kind, so it is only checked.
+    metric: Option<String>,
+    /// Train on the points of the last hours only; on all if absent.
+    hours: Option<f64>,
+}
+
+/// Starts a training; its job goes on after the response.
+pub(super) async fn train(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    let body = match request.body.is_empty() {
+        true => TrainBody::default(),
+        false => request.json(r#"{"kind": "host", "hours": 24}"#)?,
+    };
+    let kind = body.kind.as_deref().unwrap_or(SubjectKind::Host.name());
+    let kind = SubjectKind::read(kind)
+        .ok_or_else(|| bad_request(format!("no kind is named {kind:?}; expected host, container or log")))?;
+    body.metric.as_deref().map(spellings::signal).transpose()?;
+    if body.hours.is_some_and(|it| !(it.is_finite() && it > 0.0)) {
+        return Err(bad_request("hours must be a number above 0"));
+    }
+    carry_out(state, ControlCommand::Train { kind, hours: body.hours }, StatusCode::ACCEPTED).await
+}
+
+/// The state of a job.
+pub(super) async fn job(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    let text = request.path_arguments.first().map(String::as_str).unwrap_or_default();
+    let id =
+        text.parse().map_err(|_| bad_request(format!("{text:?} is no job number; expected such as 12")))?;
+    carry_out(state, ControlCommand::Job { id }, StatusCode::OK).await
+}
+
+/// Reads the settings again.
+pub(super) async fn reload(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    let Some(requests) = &state.reload else {
+        let detail = "reloading over HTTP is disabled; set web.enable_lifecycle, or send SIGHUP";
+        return Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail));
+    };
+    let unavailable = || {
+        let detail = "hostnorm is stopping or another reload has not ended; try again";
+        ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    };
+    let (reply, outcome) = oneshot::channel();
+    requests.try_send(reply).map_err(|_| unavailable())?;
+    match outcome.await.map_err(|_| unavailable())? {
+        Ok(()) => Ok(plain(StatusCode::OK, "settings reloaded\n")),
+        Err(reason) => Err(ProblemDetails::new(StatusCode::UNPROCESSABLE_ENTITY, reason)),
+    }
 }
 
 /// The model of the path.

@@ -34,6 +34,12 @@ pub(super) struct JobQueue<T> {
 }
 
 impl<T> JobQueue<T> {
+    /// Whether a waiting job matches.
+    pub(super) fn holds(&self, matches: impl Fn(&T) -> bool) -> bool {
+        let scheduled = self.kinds.values().flat_map(|it| it.jobs.values().flatten());
+        self.urgent.iter().chain(scheduled).any(matches)
+    }
+
     /// Creates a queue for at most `most` jobs.
     pub(super) fn new(most: usize) -> Self {
         Self { urgent: VecDeque::new(), kinds: BTreeMap::new(), last: None, most }

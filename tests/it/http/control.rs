@@ -11,21 +11,24 @@ use hostnorm::control::{CommandRefusal, CommandReply, CommandResult, ControlComm
 use hostnorm::http::{
     self, BODY_BYTES_MAX, CONTROL_CONNECTIONS_MAX, ClientError, ControlSocket, ControlSocketError,
 };
-use hostnorm::reading::Timestamp;
+use hostnorm::reading::{SubjectKind, Timestamp};
 
 use super::client::{Answer, Client};
 use super::server::Server;
 use super::{PLAIN, PROBLEM, TEXT, check, until};
 
+const TRAIN: ControlCommand = ControlCommand::Train { kind: SubjectKind::Host, hours: None };
+
 /// Each command, and the request that stands for it.
-fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 8] {
+fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 9] {
     let (from, to) = (Timestamp(1000.25), Timestamp(2000.0));
     [
+        (ControlCommand::Job { id: 7 }, "GET", "/api/v1/jobs/7", ""),
         (ControlCommand::Status, "GET", "/api/v1/status", ""),
         (ControlCommand::Learn { on: false }, "POST", "/api/v1/learn", r#"{"on": false}"#),
         (ControlCommand::Accept, "POST", "/api/v1/accept", ""),
         (ControlCommand::Forget { from, to }, "POST", "/api/v1/forget", r#"{"from": 1000.25, "to": 2000}"#),
-        (ControlCommand::Train, "POST", "/api/v1/train", "{}"),
+        (TRAIN, "POST", "/api/v1/train", "{}"),
         (ControlCommand::Promote { model: "20261128".into() }, "POST", "/api/v1/models/20261128/promote", ""),
         (
             ControlCommand::Promote { model: "a/ü ?".into() },
@@ -64,7 +67,7 @@ fn commands_arrive_and_their_outcomes_come_back() {
             *server.outcome.lock().unwrap() = Some(outcome.clone());
             assert_eq!(http::send(&server.socket(), &command).unwrap(), *outcome);
             let answer = ask(&server, method, path, body);
-            let accepted = if command == ControlCommand::Train { 202 } else { 200 };
+            let accepted = if command == TRAIN { 202 } else { 200 };
             match outcome {
                 Ok(reply) => {
                     assert_eq!(answer.status, accepted, "{path}");

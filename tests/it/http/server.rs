@@ -86,6 +86,8 @@ impl Server {
             now,
             control,
             store,
+            reload: None,
+            cors_origins: vec!["https://grafana.example".to_owned()],
             join_trace: None,
         };
         let directory = tempfile::tempdir().unwrap();

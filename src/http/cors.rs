@@ -1,0 +1,88 @@
+//! Cross-origin requests: pages of other origins may read only if the setting `web.cors_origins` names them.
+
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+};
+use hyper::{HeaderMap, Method, StatusCode};
+
+use super::message::{Response, plain};
+
+/// The response to a preflight request; nothing for any other request.
+pub(super) fn preflight(origins: &[String], method: &Method, headers: &HeaderMap) -> Option<Response> {
+    if *method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        return None;
+    }
+    let origin = allowed(origins, headers.get(ORIGIN))?;
+    let mut response = plain(StatusCode::NO_CONTENT, "");
+    response.headers_mut().extend([
+        (ACCESS_CONTROL_ALLOW_ORIGIN, origin),
+        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD")),
+        (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization")),
+        (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
+    ]);
+    Some(response)
+}
+
+/// Lets pages of an allowed origin read the response to a GET.
+pub(super) fn apply(
+    origins: &[String],
+    method: &Method,
+    origin: Option<&HeaderValue>,
+    response: &mut Response,
+) {
+    if origins.is_empty() || ![Method::GET, Method::HEAD].contains(method) {
+        return;
+    }
+    // Caches must not serve the response for one origin to another.
+    response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+    if let Some(origin) = allowed(origins, origin) {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+}
+
+/// The origin of the request, if it is allowed.
+fn allowed(origins: &[String], origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+    let origin = origin?;
+    let is_allowed = origins.iter().any(|it| it == "*" || it.as_bytes() == origin.as_bytes());
+    is_allowed.then(|| origin.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(origins: &[&str], origin: &str, expected: Option<&str>) {
+        let origins: Vec<String> = origins.iter().map(|it| (*it).to_owned()).collect();
+        let header = HeaderValue::from_str(origin).unwrap();
+        let mut response = plain(StatusCode::OK, "");
+        apply(&origins, &Method::GET, Some(&header), &mut response);
+        let found = response.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|it| it.to_str().unwrap());
+        assert_eq!(found, expected, "{origins:?} {origin}");
+    }
+
+    #[test]
+    fn only_named_origins_may_read() {
+        check(&[], "https://grafana.example", None);
+        check(&["https://grafana.example"], "https://grafana.example", Some("https://grafana.example"));
+        check(&["https://grafana.example"], "https://evil.example", None);
+        check(&["*"], "null", Some("null"));
+    }
+
+    #[test]
+    fn changes_are_never_allowed_across_origins() {
+        let origins = ["*".to_owned()];
+        let headers: HeaderMap = [
+            (ORIGIN, HeaderValue::from_static("https://a.example")),
+            (ACCESS_CONTROL_REQUEST_METHOD, HeaderValue::from_static("POST")),
+        ]
+        .into_iter()
+        .collect();
+        let response = preflight(&origins, &Method::OPTIONS, &headers).unwrap();
+        assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_METHODS], "GET, HEAD");
+        let mut response = plain(StatusCode::OK, "");
+        apply(&origins, &Method::POST, headers.get(ORIGIN), &mut response);
+        assert!(response.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN).is_none());
+        assert!(preflight(&[], &Method::OPTIONS, &headers).is_none());
+    }
+}
