@@ -12,6 +12,7 @@ use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, CycleProfile};
 use crate::drift::DriftReference;
 use crate::episode::ResolveRule;
+use crate::forecast::{ForecastHorizon, ForecastPoint, TimeUntilFull};
 use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
 use crate::model_registry::ShadowTally;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
@@ -290,6 +291,23 @@ impl Engine {
         self.states
             .iter()
             .flat_map(|(subject, state)| state.baselines().map(move |(signal, it)| (subject, signal, it)))
+    }
+
+    /// The forecast of a signal of a subject; nothing for an unknown one, or while too little is known of it. It takes
+    /// about a millisecond.
+    pub fn forecast(
+        &self,
+        subject: &Subject,
+        signal: &str,
+        horizon: &ForecastHorizon,
+    ) -> Option<Vec<ForecastPoint>> {
+        self.states.get(subject)?.forecast(signal, horizon)
+    }
+
+    /// The time until a signal of a subject is full; nothing where there is no honest answer, or where the signal is none of
+    /// [`FILLING_SIGNALS`](crate::forecast::FILLING_SIGNALS).
+    pub fn time_until_full(&self, subject: &Subject, signal: &str, now: Timestamp) -> Option<TimeUntilFull> {
+        self.states.get(subject)?.time_until_full(signal, now)
     }
 
     /// Scores this subject with this profile from now on.

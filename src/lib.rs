@@ -22,6 +22,7 @@ pub mod signal;
 pub mod grace;
 pub mod window;
 pub mod drift;
+pub mod forecast;
 pub mod detect;
 pub mod report;
 pub mod episode_text;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{PerDetector, absence};
+use crate::forecast::TimeUntilFull;
 use crate::grace::Grace;
 use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
@@ -84,6 +85,17 @@ pub struct Assessment {
     pub transition: Option<EpisodeTransition>,
     /// The whole point that this tick completed, once a window.
     pub point: Option<Arc<LearnedPoint>>,
+    /// The signals that are filling up and when they will be full, as of the last minute.
+    pub filling: Vec<FillingSignal>,
+}
+
+/// A signal that is filling up.
+#[derive(Debug, Clone, Copy)]
+pub struct FillingSignal {
+    /// Which one.
+    pub signal: &'static Signal,
+    /// When it will be full, in seconds from when that was computed, at most a minute ago.
+    pub time_until_full: TimeUntilFull,
 }
 
 /// A whole point, and how it was learned.

@@ -42,7 +42,8 @@ pub struct Seasonal {
 }
 
 impl Seasonal {
-    pub(super) fn new(shape: &FeatureSpec) -> Self {
+    /// Knows no season yet.
+    pub fn new(shape: &FeatureSpec) -> Self {
         let grid = TimeGrid::new(shape.points_per_day, shape.buckets_per_day);
         Self {
             floors: shape.floors.clone(),
@@ -99,7 +100,7 @@ impl Seasonal {
     }
 
     /// Records a normal point, live or from history.
-    pub(crate) fn note(&mut self, point: &Point) {
+    pub fn note(&mut self, point: &Point) {
         let Some((grid, collector)) = self.buckets.as_mut() else { return };
         match collector.push(point) {
             BucketUpdate::Same => return,
@@ -140,6 +141,13 @@ impl Seasonal {
                 FitResult::Unknown => {}
             }
         }
+    }
+
+    /// Returns how far signal `idx` usually stands from its level at an instant, as a function; nothing without a season.
+    pub fn offset(&self, idx: usize) -> Option<impl Fn(Timestamp) -> f64> {
+        let season = self.seasons.get(idx)?.as_ref()?;
+        let (grid, _) = self.buckets.as_ref()?;
+        Some(move |at| season.at(grid.bucket(at)))
     }
 
     /// Returns the usual value and range of signal `idx` at this time, if it has a season. `width` is

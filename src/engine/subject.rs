@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{EngineSettings, TEST_SECONDS};
 use crate::detect::FeatureSpec;
-use crate::detect::absence::AbsenceDetector;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, CycleProfile};
 use crate::drift::{self, DriftLog, DriftReference};
+use crate::forecast::{HistoryCapacity, SignalHistory};
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
-use crate::report::{AbsentSignal, Assessment, Contribution, LearnedPoint, ScoreDetails, SignalState};
-use crate::scorer::{self, POINTS_MIN, Scorer, ScorerStep, SubjectScore};
+use crate::report::{Assessment, FillingSignal, LearnedPoint, ScoreDetails};
+use crate::scorer::{self, POINTS_MIN, Scorer, ScorerStep};
 use crate::selftest::{RecentPoints, SelftestInput};
 use crate::signal::{ReadingPair, Signal};
 use crate::simulate::SignalColumn;
@@ -22,8 +22,10 @@ use crate::training::TrainingSet;
 use crate::window::Window;
 
 mod episode_description;
+mod forecast;
 mod snapshot;
 mod presence;
+mod score_details;
 mod warm_start;
 
 pub(super) use snapshot::SubjectSnapshot;
@@ -87,6 +89,11 @@ pub(super) struct SubjectState {
     reference: Option<Arc<DriftReference>>,
     /// Drift of each signal from that reference; 1.0 is the threshold.
     drift: Vec<Option<f64>>,
+    /// What forecasts are made from.
+    history: SignalHistory,
+    /// The signals that are filling up, computed once a minute.
+    #[serde(skip)]
+    filling: Vec<FillingSignal>,
 }
 
 impl SubjectState {
@@ -105,6 +112,7 @@ impl SubjectState {
         };
         let [history_max, log_max] =
             if is_single { [scorer::ROWS_MAX, drift::ROWS_MAX] } else { [HISTORY_ROWS_MAX, LOG_ROWS_MAX] };
+        let capacity = if is_single { HistoryCapacity::SINGLE } else { HistoryCapacity::ONE_OF_MANY };
         Self {
             signals: signals.to_vec(),
             window: Window::new(settings.window, signals.len()),
@@ -125,6 +133,8 @@ impl SubjectState {
             log: DriftLog::new(floors).with_rows_max(log_max),
             reference: None,
             drift: vec![None; signals.len()],
+            history: SignalHistory::new(signals.len(), capacity),
+            filling: Vec::new(),
         }
     }
 
@@ -245,6 +255,7 @@ impl SubjectState {
             if step.whole {
                 self.remember();
                 self.watch_drift();
+                self.watch_filling();
                 assessment.point = Some(Arc::new(self.learned(settings)));
             }
         }
@@ -252,6 +263,7 @@ impl SubjectState {
             |(then, _): &&(Timestamp, ScoreDetails)| (0.0..=settings.score_hold).contains(&(at.0 - then.0));
         assessment.details = self.newest.as_ref().filter(fresh).map(|(_, details)| details.clone());
         assessment.signals = self.signal_states();
+        assessment.filling.clone_from(&self.filling);
         assessment.episode = self.scorer.episode();
         assessment.episodes = self.scorer.episodes();
         assessment
@@ -354,45 +366,5 @@ impl SubjectState {
             self.ready_at = Timestamp(at.0 + left.max(0.0));
             self.ready = left <= 0.0;
         }
-    }
-
-    fn details(&self, score: SubjectScore) -> ScoreDetails {
-        let named = |of: Vec<(usize, f64)>| of.into_iter().map(|it| self.contribution(it)).collect();
-        ScoreDetails {
-            score: score.held,
-            momentary: score.momentary,
-            confidence: score.confidence,
-            contributions: named(score.contributions),
-            causes: named(score.causes),
-            detectors: score.detectors,
-            shadow: score.shadow,
-        }
-    }
-
-    fn absent(&self, absence: &AbsenceDetector, settings: &EngineSettings) -> AbsentSignal {
-        let seconds = |points: f64| points * settings.point_seconds();
-        AbsentSignal {
-            signal: self.signals[absence.idx],
-            kind: absence.kind,
-            seconds: seconds(absence.points),
-            usual: seconds(absence.usual),
-        }
-    }
-
-    fn contribution(&self, (idx, value): (usize, f64)) -> Contribution {
-        let direction = self.scorer.direction(self.window.point(), idx);
-        Contribution { signal: self.signals[idx], direction, value }
-    }
-
-    fn signal_states(&self) -> Vec<SignalState> {
-        let point = self.window.point();
-        let present = (0..self.signals.len()).filter(|idx| !point.missing[*idx]);
-        present
-            .map(|idx| {
-                let signal = self.signals[idx];
-                let expected = self.scorer.expected(point, idx, signal.max()).filter(|_| self.ready);
-                SignalState { signal, value: point.values[idx], expected, drift: self.drift[idx] }
-            })
-            .collect()
     }
 }

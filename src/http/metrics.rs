@@ -117,6 +117,11 @@ static UPPER: Metric = Metric::gauge(
     "Upper end of the signal's normal range, in its unit; absent during warm-up",
 )
 .by(&["kind", "subject", "signal"]);
+static FULL_SECONDS: Metric = Metric::gauge(
+    "anomaly_forecast_full_seconds",
+    "Time until the fullest filesystem, its inodes or the memory is full, in seconds: at the earliest, and likely. Absent while it is flat, or if its past does not support an answer",
+)
+.by(&["kind", "subject", "signal", "bound"]);
 static BUILD_INFO: Metric =
     Metric::gauge("hostnorm_build_info", "Build information: version, revision and Rust version; always 1")
         .by(&["version", "revision", "rustversion"]);
@@ -162,6 +167,7 @@ pub static METRICS: &[&Metric] = &[
     &LOWER,
     &UPPER,
     &DRIFT,
+    &FULL_SECONDS,
     &BUILD_INFO,
     &LAST_SAMPLE,
     &COLLECTOR_SUCCESS,
@@ -339,7 +345,14 @@ impl Exposition {
         families.add(&EXPECTED, expected(|it| it.value))?;
         families.add(&LOWER, expected(|it| it.lower))?;
         families.add(&UPPER, expected(|it| it.upper))?;
-        families.add(&DRIFT, signals().filter_map(|(names, it)| Some((names, it.drift?))))
+        families.add(&DRIFT, signals().filter_map(|(names, it)| Some((names, it.drift?))))?;
+        let full = self.judgements().flat_map(|([kind, subject], judgement)| {
+            judgement.filling.iter().flat_map(move |it| {
+                let bounds = it.time_until_full.bounds();
+                bounds.map(move |(bound, seconds)| ([kind, subject, it.signal.name, bound], seconds))
+            })
+        });
+        families.add(&FULL_SECONDS, full)
     }
 
     fn itself(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {

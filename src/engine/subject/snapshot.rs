@@ -49,6 +49,7 @@ impl SubjectState {
             && kept.since_point < COUNT_MAX
             && kept.log.fits(&self.log)
             && kept.drift.len() == width
+            && kept.history.fits(&self.history)
             && details.iter().all(|it| it.fits(width));
         if !fits {
             return None;

@@ -2,6 +2,7 @@
 
 use super::{EngineSettings, SubjectState};
 use crate::drift;
+use crate::forecast::FORECAST_SECONDS_MAX;
 use crate::scorer::{HistoryLearner, ScorerHistory, ScorerStep};
 use crate::selftest::POINTS;
 use crate::window::Point;
@@ -22,6 +23,9 @@ impl SubjectState {
         fold.push(&mut self.scorer, past);
         if !past.in_anomaly && fold.age(past) <= drift::AGE_MAX {
             self.log.push(&past.point);
+        }
+        if fold.age(past) <= FORECAST_SECONDS_MAX {
+            self.history.push(&past.point);
         }
         self.observed += settings.point_seconds();
         let hour = POINTS as f64 * settings.point_seconds();

@@ -1,0 +1,48 @@
+//! The assessment of a subject with signals in the place of indices.
+
+use super::{EngineSettings, SubjectState};
+use crate::detect::absence::AbsenceDetector;
+use crate::report::{AbsentSignal, Contribution, ScoreDetails, SignalState};
+use crate::scorer::SubjectScore;
+
+impl SubjectState {
+    pub(super) fn details(&self, score: SubjectScore) -> ScoreDetails {
+        let named = |of: Vec<(usize, f64)>| of.into_iter().map(|it| self.contribution(it)).collect();
+        ScoreDetails {
+            score: score.held,
+            momentary: score.momentary,
+            confidence: score.confidence,
+            contributions: named(score.contributions),
+            causes: named(score.causes),
+            detectors: score.detectors,
+            shadow: score.shadow,
+        }
+    }
+
+    pub(super) fn absent(&self, absence: &AbsenceDetector, settings: &EngineSettings) -> AbsentSignal {
+        let seconds = |points: f64| points * settings.point_seconds();
+        AbsentSignal {
+            signal: self.signals[absence.idx],
+            kind: absence.kind,
+            seconds: seconds(absence.points),
+            usual: seconds(absence.usual),
+        }
+    }
+
+    fn contribution(&self, (idx, value): (usize, f64)) -> Contribution {
+        let direction = self.scorer.direction(self.window.point(), idx);
+        Contribution { signal: self.signals[idx], direction, value }
+    }
+
+    pub(super) fn signal_states(&self) -> Vec<SignalState> {
+        let point = self.window.point();
+        let present = (0..self.signals.len()).filter(|idx| !point.missing[*idx]);
+        present
+            .map(|idx| {
+                let signal = self.signals[idx];
+                let expected = self.scorer.expected(point, idx, signal.max()).filter(|_| self.ready);
+                SignalState { signal, value: point.values[idx], expected, drift: self.drift[idx] }
+            })
+            .collect()
+    }
+}
