@@ -71,7 +71,6 @@ impl ErrorIntervals {
         for idx in 1..known.len() {
             let before = known[idx - 1];
             let it = &mut known[idx];
-            it.memory = it.memory.min(before.memory);
             (it.lower, it.upper) = (it.lower.min(before.lower), it.upper.max(before.upper));
         }
         (!known.is_empty()).then_some(Self { level, known })
@@ -121,18 +120,20 @@ impl ErrorInterval {
     /// signal wanders, and not at all where it always returns to its level.
     fn extrapolated(&self, ahead: f64) -> Self {
         let times = ahead / self.ahead;
-        let forgotten = 1.0 - self.memory.powi(2);
-        let variance =
-            if forgotten < 1e-6 { times } else { (1.0 - self.memory.powf(2.0 * times)) / forgotten };
-        let wider = variance.clamp(1.0, times.max(1.0)).sqrt();
+        let wider = sum_of_powers(self.memory.powi(2), times).clamp(1.0, times.max(1.0)).sqrt();
         Self {
             ahead,
             memory: self.memory.powf(times),
-            drift: self.drift * times,
+            drift: self.drift * sum_of_powers(self.memory, times),
             lower: wider * self.lower,
             upper: wider * self.upper,
         }
     }
+}
+
+/// `1 + base + base² + …`, so many terms, for a base within 0 and 1.
+fn sum_of_powers(base: f64, terms: f64) -> f64 {
+    if 1.0 - base < 1e-6 { terms } else { (1.0 - base.powf(terms)) / (1.0 - base) }
 }
 
 /// The errors of forecasts so many seconds ahead; nothing when there are too few.
@@ -143,8 +144,11 @@ fn errors(samples: &[Sample], level: f64, ahead: f64, every: f64) -> Option<Erro
         return None;
     }
     let distances: Vec<(f64, f64)> = pairs.iter().map(|(one, other)| (one - level, other - level)).collect();
-    // The line through the origin with the least absolute errors: a median, weighted.
-    let mut ratios: Vec<(f64, f64)> = distances.iter().map(|(x, y)| (y / x, x.abs())).collect();
+    // The line with the least absolute errors through the middle of both: its slope is a median, weighted.
+    let middle = |of: fn(&(f64, f64)) -> f64| median(&mut distances.iter().map(of).collect::<Vec<f64>>());
+    let (x_middle, y_middle) = (middle(|it| it.0)?, middle(|it| it.1)?);
+    let centered = distances.iter().map(|(x, y)| (x - x_middle, y - y_middle));
+    let mut ratios: Vec<(f64, f64)> = centered.map(|(x, y)| (y / x, x.abs())).collect();
     ratios.retain(|(ratio, _)| ratio.is_finite());
     let memory = weighted_median(&mut ratios).unwrap_or(0.0).clamp(0.0, 1.0);
     let mut errors: Vec<f64> = distances.iter().map(|(x, y)| y - memory * x).collect();

@@ -27,10 +27,12 @@ const MEDIAN_OF_NORMAL: f64 = 0.6745;
 const SLOPES_OUTER: f64 = 0.1;
 /// Each of the others is at least this share of the slope.
 const STEADY_MIN: f64 = 0.4;
-/// The newest values are no further from the line than this share of the rise: it neither stopped nor sped up.
-const END_SHARE_MAX: f64 = 0.1;
-/// The newest values, whose median is compared with the line.
-const END_SAMPLES: usize = 3;
+/// At both ends the line is no further from the values than this share of the rise and so many deviations of their noise:
+/// the signal moved from the beginning on, and neither stopped nor sped up.
+const END_SHARE_MAX: f64 = 0.04;
+const NOISE_DEVIATIONS: f64 = 1.0;
+/// The values at each end, whose median is compared with the line.
+const END_SAMPLES: usize = 5;
 
 /// A steady movement up to the present.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,10 +87,14 @@ impl Trend {
         let (lowest, highest) =
             (quantile(&mut halves, SLOPES_OUTER)?, quantile(&mut halves, 1.0 - SLOPES_OUTER)?);
         let (flattest, steepest) = if slope < 0.0 { (highest, lowest) } else { (lowest, highest) };
-        let mut newest: Vec<f64> = within.iter().rev().take(END_SAMPLES).map(height).collect();
-        let at_end = (median(&mut newest)? - level).abs();
-        let is_steady = STEADY_MIN <= flattest / slope && at_end <= (END_SHARE_MAX * rise).max(2.0 * spread);
-        is_steady.then_some(Self { seconds: covered, level, slope, steepest, spread })
+        let noise = noise(&taken)?;
+        let tolerance = END_SHARE_MAX * rise + NOISE_DEVIATIONS * noise;
+        let ends = [&taken[..END_SAMPLES], &taken[taken.len() - END_SAMPLES..]];
+        let [begin, end] =
+            ends.map(|it| median(&mut it.iter().map(|it| height(it) - level).collect::<Vec<f64>>()));
+        let is_straight = [begin?, end?].iter().all(|it| it.abs() <= tolerance);
+        let is_steady = is_straight && STEADY_MIN <= flattest / slope;
+        is_steady.then_some(Self { seconds: covered, level: level + end?, slope, steepest, spread })
     }
 
     /// How far the signal moved while the trend lasted.
@@ -100,6 +106,12 @@ impl Trend {
     pub(super) fn damped_rise(&self, ahead: f64) -> f64 {
         self.rise() * (ahead.max(0.0) / self.seconds).ln_1p()
     }
+}
+
+/// Standard deviation of the values about any smooth curve: from their second differences, whose is `sqrt(6)` times as large.
+fn noise(samples: &[Sample]) -> Option<f64> {
+    let bends = samples.windows(3).map(|it| (it[0].value - 2.0 * it[1].value + it[2].value).abs());
+    median(&mut bends.collect::<Vec<f64>>()).map(|it| it / MEDIAN_OF_NORMAL / 6.0_f64.sqrt())
 }
 
 /// At most [`SAMPLES_MAX`] of these, evenly spread, the newest among them.

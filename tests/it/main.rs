@@ -26,6 +26,7 @@ mod episode_description;
 mod evaluate;
 mod exposition;
 mod fault_detection;
+mod forecast;
 mod http;
 mod known_events;
 mod layering;
