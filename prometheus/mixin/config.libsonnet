@@ -30,6 +30,11 @@
     // The threshold is 1. At twice the threshold an anomaly starts even within grace.
     severeScore: 2,
 
+    // A filesystem that is likely full within this time, unless somebody acts. Its forecast wavers when the pace changes.
+    fillsWithin: '6h',
+    fillsFor: '10m',
+    fillsKeepFiringFor: '15m',
+
     // A fleet is anomalous if at least this share and this number of its hosts are. Smaller fleets are not compared.
     fleetRatio: 0.2,
     fleetHosts: 5,
@@ -67,6 +72,7 @@
       HostAnomalous: 'warning',
       HostAnomalySevere: 'critical',
       HostAnomalyLong: 'info',
+      HostFilesystemFillsSoon: 'warning',
       FleetAnomalous: 'critical',
       HostnormDown: 'critical',
       HostnormAbsent: 'warning',

@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 
 use hostnorm::commands::run;
 use hostnorm::detect::{PerDetector, absence};
+use hostnorm::forecast::TimeUntilFull;
 use hostnorm::grace::{GraceDurations, GraceReason, GraceTrigger, GraceWatcher};
 use hostnorm::http::{BuildInfo, ExpositionOptions, METRICS, MetricsFormat, RenderedReport, ServerCounters};
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
-    AbsentSignal, Assessment, Contribution, Direction, Episode, ExpectedValue, Report, ScoreDetails,
-    ShadowScore, SignalState, TickTiming, TraceIds,
+    AbsentSignal, Assessment, Contribution, Direction, Episode, ExpectedValue, FillingSignal, Report,
+    ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds,
 };
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::telemetry::otlp_traces;
@@ -124,6 +125,10 @@ fn anomaly() -> Report {
             usual: 30.0,
         }],
         budget_spent: Some(0.5),
+        filling: vec![FillingSignal {
+            signal: &USED,
+            time_until_full: TimeUntilFull { earliest_seconds: 7_200.25, likely_seconds: Some(10_800.0) },
+        }],
         ..Assessment::default()
     };
     let details = Some(ScoreDetails { score: 0.0, ..ScoreDetails::default() });

@@ -228,6 +228,7 @@ fn check_fill(name: &str, hours: f64, notice: f64, fill: impl Fn(&mut Disk, f64)
         });
         let full = found.full.unwrap();
         let first = found.at.first().copied().unwrap_or(full);
+        eprintln!("{name}: announced {:.2} h before", full - first);
         assert!(first > 48.0 && full - first >= notice, "{name}: announced {} h before", full - first);
         found
     };
@@ -286,7 +287,9 @@ fn a_fill_after_a_cleanup_is_announced() {
         now if now < 48.0 => 0.4,
         now => 0.4 + 0.6 * (now - 48.0) / 6.0,
     });
-    assert!(found.full.unwrap() - found.at.first().unwrap() >= 2.0);
+    let notice = found.full.unwrap() - found.at.first().unwrap();
+    eprintln!("after a cleanup: announced {notice:.2} h before");
+    assert!(notice >= 2.0);
 }
 
 /// No alarm within so many days, from the hour on when there is something to be known.

@@ -16,6 +16,7 @@ ROUTES = [
     ("alertname=HostAnomalous severity=warning job=hostnorm instance=db-1", "webhook,chat"),
     ("alertname=HostAnomalySevere severity=critical job=hostnorm instance=db-1", "webhook,page"),
     ("alertname=HostAnomalyLong severity=info job=hostnorm instance=db-1", "webhook,mail"),
+    ("alertname=HostFilesystemFillsSoon severity=warning job=hostnorm instance=db-1", "webhook,chat"),
     ("alertname=FleetAnomalous severity=critical job=hostnorm", "webhook,page,chat"),
     ("alertname=HostnormDown severity=critical job=hostnorm instance=db-1", "webhook,page,chat"),
     ("alertname=HostnormAbsent severity=warning job=hostnorm", "webhook,chat"),

@@ -26,6 +26,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     subjectValues: values(config.hostLabels + ['kind', 'subject']),
     fleetPercent: 100 * config.fleetRatio,
     longSeconds: seconds(config.longAfter),
+    fillsSeconds: seconds(config.fillsWithin),
     modelSeconds: seconds(config.modelAge),
     blindSeconds: seconds(config.blindAfter),
   },
@@ -119,6 +120,19 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             'for': '1m',
             summary: 'Anomaly on ' + subject + ' for more than %(longAfter)s',
             description: line(description) + '. If this is the new normal, run `hostnorm accept`; hostnorm accepts by itself after %s' % config.acceptAfter,
+          }),
+          ofHost('HostFilesystemFillsSoon', {
+            // Absent while the disk is flat, rises unsteadily, or rises as it did before without filling up.
+            expr: 'anomaly_forecast_full_seconds{%(selector)s,signal=~"filesystem_.*",bound="likely"} < %(fillsSeconds)d',
+            'for': config.fillsFor,
+            keep: config.fillsKeepFiringFor,
+            summary: 'A filesystem of ' + subject + ' is filling up',
+            description: |||
+              The fullest filesystem of {{ $labels.instance }} is likely to run out of {{ if eq $labels.signal "filesystem_inodes_used_ratio" }}inodes{{ else }}space{{ end }} in {{ $value | humanizeDuration }}
+              {{- with query (printf `anomaly_forecast_full_seconds{%(subjectMatching)s,signal=%%q,bound="earliest"}` %(subjectValues)s $labels.signal) }}, at the earliest in {{ . | first | value | humanizeDuration }}{{ end }}
+              {{- with query (printf `100 * anomaly_signal{%(subjectMatching)s,signal=%%q}` %(subjectValues)s $labels.signal) }}; {{ . | first | value | printf "%%.0f" }} %% are used now{{ end -}}
+              .
+            ||| % text,
           }),
         ],
       },

@@ -160,6 +160,11 @@ function(config, board)
         w=8
       ),
     ],
+    [
+      panel.lines('Time until full', 'When the fullest filesystem, its inodes or the memory are full, at the earliest and likely. No value while nothing fills up.', 's', [
+        panel.query('anomaly_forecast_full_seconds{@, kind="host"}', '{{signal}} {{bound}}'),
+      ], w=24, fill=0, min=0),
+    ],
   ];
 
   local signal = function(name, label, match) board.variable(name, label, 'anomaly_signal{@, kind="host", %s}' % match, of='signal', listed=true);
