@@ -24,6 +24,17 @@ pub const COMMANDS_MAX: usize = 64;
 pub enum ControlCommand {
     /// Returns the state of the program.
     Status,
+    /// Returns the forecast of a signal of a subject, as a [`SignalForecast`].
+    Predict {
+        /// The subject.
+        subject: Subject,
+        /// Name of the signal.
+        signal: String,
+        /// Seconds to look ahead.
+        horizon_seconds: f64,
+        /// Seconds between two values of the forecast.
+        step_seconds: f64,
+    },
     /// Returns the baseline of each signal of a subject, as a list of [`SignalBaseline`].
     Baselines {
         /// The subject.
@@ -78,6 +89,36 @@ pub struct JobStatus {
     /// Unix time of its end, in seconds; absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<f64>,
+}
+
+/// The forecast of one signal, in its unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SignalForecast {
+    /// Name of the signal.
+    pub metric: String,
+    /// Unix time of the reading it was made after, in seconds.
+    pub made_at: f64,
+    /// The expected values, in order of time.
+    pub points: Vec<ForecastValue>,
+    /// Seconds until the signal is full, at the earliest; absent where the past does not support an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earliest_full_seconds: Option<f64>,
+    /// Seconds until the signal is full, likely; absent while that is not more likely than not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likely_full_seconds: Option<f64>,
+}
+
+/// The forecast for one instant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ForecastValue {
+    /// Unix time, in seconds.
+    pub timestamp: f64,
+    /// The expected value.
+    pub expected: f64,
+    /// Lower end of the interval in which nine of ten values are expected.
+    pub lower: f64,
+    /// Upper end of that interval.
+    pub upper: f64,
 }
 
 /// The learned statistics of one signal, in its unit.

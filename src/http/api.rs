@@ -12,6 +12,7 @@ mod episodes;
 mod explain;
 mod models;
 mod openapi;
+mod predict;
 mod scores;
 mod signal_history;
 mod signals;
@@ -78,6 +79,20 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "Baseline of a signal or of all: mean, deviation, extremes, percentiles and thresholds",
         parameters: &[METRIC, SUBJECT, KIND],
         response: ("application/json", Some(schema_of::<baseline::Baselines>)),
+        errors: &[404, 503],
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/predict", Public, predict::predict, Operation {
+        id: "predict",
+        summary: "Forecast of a signal: expected values with their 90 % interval, and the time until it is full",
+        parameters: &[
+            METRIC.required(),
+            Parameter::query("horizon", ParameterType::Duration, "Time to look ahead, 1h if it is left out, at most 7d"),
+            Parameter::query("step", ParameterType::Duration, "Distance of the values, 1m if it is left out"),
+            SUBJECT,
+            KIND,
+        ],
+        response: ("application/json", Some(schema_of::<predict::Prediction>)),
         errors: &[404, 503],
         ..Operation::EMPTY
     }),

@@ -113,6 +113,12 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
     let post = |path: &str, body| (Method::POST, path.to_owned(), body);
     let (method, path, body) = match command {
         ControlCommand::Status => (Method::GET, "status".to_owned(), None),
+        ControlCommand::Predict { subject, signal, horizon_seconds, step_seconds } => {
+            let (kind, name) = (subject.kind().name(), encode(subject.name()));
+            let signal = encode(signal);
+            let span = format!("horizon={horizon_seconds}s&step={step_seconds}s");
+            (Method::GET, format!("predict?kind={kind}&subject={name}&metric={signal}&{span}"), None)
+        }
         ControlCommand::Baselines { subject } => {
             let (kind, name) = (subject.kind().name(), encode(subject.name()));
             (Method::GET, format!("baseline?kind={kind}&subject={name}"), None)

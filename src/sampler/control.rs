@@ -9,8 +9,12 @@ use super::persist::PersistentState;
 use super::restore::forget_marker;
 use super::status;
 use crate::clock;
-use crate::control::{CommandRefusal, CommandReply, CommandRequest, CommandResult, ControlCommand};
+use crate::control::{
+    CommandRefusal, CommandReply, CommandRequest, CommandResult, ControlCommand, ForecastValue,
+    SignalForecast,
+};
 use crate::engine::Engine;
+use crate::forecast::{ForecastHorizon, ForecastPoint};
 use crate::model_registry::{ModelVersion, UnknownVersion};
 use crate::reading::{Subject, SubjectKind};
 use crate::report::Report;
@@ -51,6 +55,10 @@ impl PendingCommands {
     ) {
         let next = match &request.command {
             ControlCommand::Status => Ok(AfterCommand::Reply(status::status(persistent, jobs, newest))),
+            ControlCommand::Predict { subject, signal, horizon_seconds, step_seconds } => {
+                predict(&persistent.engine, subject, signal, *horizon_seconds, *step_seconds)
+                    .map(AfterCommand::Reply)
+            }
             ControlCommand::Baselines { subject } => {
                 Ok(AfterCommand::Reply(status::baselines(persistent, subject, newest)))
             }
@@ -126,6 +134,39 @@ impl PendingCommands {
 
 fn unavailable<E: std::fmt::Display>(failure: &JobFailure<E>) -> CommandRefusal {
     CommandRefusal::Unavailable(failure.to_string())
+}
+
+fn predict(
+    engine: &Engine,
+    subject: &Subject,
+    signal: &str,
+    seconds: f64,
+    step_seconds: f64,
+) -> CommandResult {
+    let now = engine.at();
+    let horizon = ForecastHorizon { now, seconds, step_seconds };
+    let points = engine.forecast(subject, signal, &horizon).ok_or_else(|| {
+        CommandRefusal::NotFound(format!(
+            "no forecast of {signal} of {}: it is unknown, has no present value, or was seen for less than 20 minutes",
+            subject.name()
+        ))
+    })?;
+    let full = engine.time_until_full(subject, signal, now);
+    let value = |it: ForecastPoint| ForecastValue {
+        timestamp: it.at.0,
+        expected: it.expected,
+        lower: it.lower,
+        upper: it.upper,
+    };
+    let forecast = SignalForecast {
+        metric: signal.to_owned(),
+        made_at: now.0,
+        points: points.into_iter().map(value).collect(),
+        earliest_full_seconds: full.map(|it| it.earliest_seconds),
+        likely_full_seconds: full.and_then(|it| it.likely_seconds),
+    };
+    let message = format!("{} values of {signal} are forecast", forecast.points.len());
+    Ok(CommandReply { message, data: serde_json::to_value(forecast).unwrap_or_default() })
 }
 
 fn learn(persistent: &mut PersistentState, on: bool) -> CommandReply {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use hostnorm::control::{CommandReply, SignalBaseline};
+use hostnorm::control::{CommandReply, ControlCommand, ForecastValue, SignalBaseline, SignalForecast};
 use hostnorm::reading::{Reading, Subject, Timestamp};
 use hostnorm::report::{
     Assessment, Contribution, Direction, Episode, EpisodeTransition, ExpectedValue, LearnedPoint, Report,
@@ -175,6 +175,36 @@ fn a_baseline_has_its_statistics_and_thresholds() {
         }])
     );
     api.check_problem("/api/v1/baseline?metric=cpu", 404, "no baseline yet");
+    api.server.stop();
+}
+
+#[test]
+fn a_forecast_has_values_with_intervals() {
+    let api = Api::start();
+    let value = |timestamp, expected| ForecastValue { timestamp, expected, lower: 0.0, upper: 1.0 };
+    let forecast = SignalForecast {
+        metric: "memory_used_ratio".into(),
+        made_at: START,
+        points: vec![value(START + 60.0, 0.5), value(START + 120.0, 0.625)],
+        earliest_full_seconds: Some(3_600.0),
+        likely_full_seconds: None,
+    };
+    let data = serde_json::to_value(&forecast).unwrap();
+    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
+    let found = api.get("/api/v1/predict?metric=memory.usage_percent&horizon=2m&step=1m");
+    assert_eq!((&found["subject"], &found["points"][1]["expected"]), (&json!("host"), &json!(0.625)));
+    assert_eq!((&found["earliest_full_seconds"], &found["likely_full_seconds"]), (&json!(3_600.0), &Value::Null));
+    let asked = api.server.commands.lock().unwrap().pop().unwrap();
+    let expected = ControlCommand::Predict {
+        subject: Subject::Host,
+        signal: "memory_used_ratio".into(),
+        horizon_seconds: 120.0,
+        step_seconds: 60.0,
+    };
+    assert_eq!(asked, expected);
+    api.check_problem("/api/v1/predict", 400, "metric is missing");
+    api.check_problem("/api/v1/predict?metric=cpu&horizon=8d", 400, "the maximum is 7d");
+    api.check_problem("/api/v1/predict?metric=cpu&step=1s", 400, "too many values");
     api.server.stop();
 }
 
