@@ -193,7 +193,10 @@ fn a_forecast_has_values_with_intervals() {
     *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
     let found = api.get("/api/v1/predict?metric=memory.usage_percent&horizon=2m&step=1m");
     assert_eq!((&found["subject"], &found["points"][1]["expected"]), (&json!("host"), &json!(0.625)));
-    assert_eq!((&found["earliest_full_seconds"], &found["likely_full_seconds"]), (&json!(3_600.0), &Value::Null));
+    assert_eq!(
+        (&found["earliest_full_seconds"], &found["likely_full_seconds"]),
+        (&json!(3_600.0), &Value::Null)
+    );
     let asked = api.server.commands.lock().unwrap().pop().unwrap();
     let expected = ControlCommand::Predict {
         subject: Subject::Host,
