@@ -113,7 +113,7 @@ async fn renewed(
     reload: &Reload,
     config: &Config,
     supervisor: &ServiceManager,
-) -> Option<(Config, Option<Vec<TcpListener>>)> {
+) -> Option<RenewedSettings> {
     loop {
         let (request, reply) = tokio::select! {
             signal = signals.next() => (signal, None),
@@ -143,12 +143,15 @@ async fn renewed(
     }
 }
 
-/// New settings with their listeners, if the addresses changed.
+/// New settings, with new listeners if addresses changed.
+type RenewedSettings = (Config, Option<Vec<TcpListener>>);
+
+/// Adds listeners to new settings, if the addresses changed.
 fn with_listeners(
     new: Option<Config>,
     config: &Config,
     reload: &Reload,
-) -> Result<Option<(Config, Option<Vec<TcpListener>>)>, String> {
+) -> Result<Option<RenewedSettings>, String> {
     let Some(new) = new else { return Ok(None) };
     let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
     let listeners = moved.then(|| http::bind(&new.web.listen_address)).transpose();

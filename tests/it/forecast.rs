@@ -384,6 +384,7 @@ static SIGNALS: [Signal; 1] = [Signal {
     help: "Share of space used",
     unit: SignalUnit::Ratio,
     floor: 0.05,
+    device: None,
     formula: |it| it.level(&USED),
 }];
 
