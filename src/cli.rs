@@ -25,6 +25,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod forget;
+mod hash_password;
 mod health;
 mod learn;
 mod man_pages;
@@ -89,6 +90,8 @@ pub enum Command {
     Status(Status),
     /// Checks the health of the running hostnorm.
     Health(GlobalOptions),
+    /// Hashes a password for the web configuration file.
+    HashPassword,
     /// Prints shell completions or a manual page.
     Print(String),
     /// Shows models, or selects one.
@@ -151,13 +154,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
     // Commands that do not monitor this host accept no settings before their name.
-    if matches!(name, "completions" | "demo" | "evaluate" | "man" | "simulate" | "validate") {
+    if matches!(name, "completions" | "demo" | "evaluate" | "hash-password" | "man" | "simulate" | "validate")
+    {
         options.none(name)?;
     }
     match name {
         "completions" => return completions::text(below, command(&settings)).map(Command::Print),
         "man" => return man_pages::page(below, command(&settings)).map(Command::Print),
         "demo" => return demo::options(below).map(Command::Demo),
+        "hash-password" => return Ok(Command::HashPassword),
         "episodes" => return Ok(Command::Episodes(episodes::options(below, options, &settings))),
         "explain" => return Ok(Command::Explain(explain::options(below, options, &settings))),
         "export" => return Ok(Command::Export(export::options(below, options, &settings))),
@@ -279,6 +284,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(evaluate::command())
         .subcommand(export::command(settings))
         .subcommand(forget::command(settings))
+        .subcommand(hash_password::command())
         .subcommand(health::command(settings))
         .subcommand(learn::command(settings))
         .subcommand(man_pages::command())

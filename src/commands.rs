@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod export;
 pub mod forget;
+pub mod hash_password;
 pub mod health;
 pub mod learn;
 pub mod models;

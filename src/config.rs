@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::backfill;
 use crate::budget::Budget;
 use crate::duration::HumanDuration;
+use crate::http;
 use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
 use crate::store;
 use crate::telemetry::{self, otlp_traces};
@@ -162,6 +163,12 @@ pub struct WebSettings {
     pub enable_lifecycle: bool,
     /// Origins whose pages may read responses.
     pub cors_origins: Vec<String>,
+    /// File with certificates and passwords, in the format of exporter-toolkit; empty for none.
+    pub config_file: PathBuf,
+    /// Whether authenticated users may send commands over TCP.
+    pub enable_admin_api: bool,
+    /// Whether the routes for probes need no authentication.
+    pub health_auth_exempt: bool,
 }
 
 /// Exposed metrics.
@@ -230,6 +237,9 @@ impl Default for WebSettings {
             telemetry_path: "/metrics".into(),
             enable_lifecycle: false,
             cors_origins: Vec::new(),
+            config_file: PathBuf::new(),
+            enable_admin_api: false,
+            health_auth_exempt: true,
         }
     }
 }
@@ -255,6 +265,15 @@ impl Config {
             filesystem: self.filesystem.clone(),
             network: self.network.clone(),
             deploy_marker: self.context.deploy_marker.clone(),
+        }
+    }
+
+    /// Who may connect over TCP, and what they must prove.
+    pub fn access(&self) -> http::AccessSettings {
+        http::AccessSettings {
+            config_file: Some(self.web.config_file.clone()).filter(|it| !it.as_os_str().is_empty()),
+            enable_admin_api: self.web.enable_admin_api,
+            health_auth_exempt: self.web.health_auth_exempt,
         }
     }
 

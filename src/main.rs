@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
-    accept, check, demo, episodes, evaluate, explain, export, forget, health, learn, models, replay, run,
-    simulate, status, train, validate,
+    accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn, models,
+    replay, run, simulate, status, train, validate,
 };
 
 fn main() -> ExitCode {
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Ok(Command::Status(options)) => status::run(&options, std::env::vars_os()),
         Ok(Command::Learn(options)) => learn::run(&options, std::env::vars_os()),
         Ok(Command::Health(options)) => health::run(&options, std::env::vars_os()),
+        Ok(Command::HashPassword) => hash_password::run(),
         Ok(Command::Print(text)) => Exit::success(text),
         Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
     };

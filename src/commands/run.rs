@@ -14,7 +14,7 @@ use crate::cli::{Exit, GlobalOptions};
 use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::grace::GraceDurations;
-use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters};
+use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
 use crate::model_registry::ModelRegistry;
 use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredState, Sampler, SamplerHandle};
@@ -172,6 +172,8 @@ async fn until(
     outcomes: &Option<Arc<SpanCounts>>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    // It was checked with the settings; only a change in between is found here.
+    let security = Arc::new(WebSecurity::open(config.access()).map_err(io::Error::other)?);
     let (publish, reports) = watch::channel(None);
     let (alive, mut ended) = oneshot::channel::<()>();
     let counts = Arc::new(ServerCounters::default());
@@ -199,6 +201,7 @@ async fn until(
         build: http::BuildInfo::default(),
     };
     let state = AppState {
+        security,
         reports,
         pages: RenderedReportCache::new(options, counts),
         telemetry_path: config.web.telemetry_path.clone(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use figment::value::{Dict, Value};
 
 use super::{ConfigProblem, ConfigProblems, LoadedConfig, ValueSource};
+use crate::http;
 use crate::telemetry::otlp_traces;
 
 /// Largest settings file, in bytes; a larger one is a wrong path.
@@ -97,6 +98,14 @@ impl LoadedConfig {
             key: Some(it.key.to_owned()),
             value: None,
             sentence: it.sentence,
+        }));
+        let access = self.config.access();
+        let web = access.config_file.as_deref().and_then(|it| http::check_web_config(it).err());
+        problems.extend(web.map(|it| ConfigProblem {
+            source: self.source("web.config_file").clone(),
+            key: Some("web.config_file".to_owned()),
+            value: None,
+            sentence: it.to_string(),
         }));
         if problems.is_empty() { Ok(self) } else { Err(ConfigProblems(problems)) }
     }

@@ -85,6 +85,21 @@ static SETTINGS: &[Setting] = &[
         "Unix socket for local commands such as hostnorm accept, or off. auto is hostnorm.sock in the store's directory",
     ),
     row(
+        "web.config_file",
+        ValueType::Text,
+        "File with certificates, users and headers, in the format of Prometheus' exporter-toolkit. Read again when it changes; empty for plain HTTP without passwords",
+    ),
+    row(
+        "web.enable_admin_api",
+        ValueType::Switch,
+        "Accept commands over TCP, from users that web.config_file authenticates. Without it they need web.control_socket",
+    ),
+    row(
+        "web.health_auth_exempt",
+        ValueType::Switch,
+        "Serve /-/healthy and /-/ready without authentication and rate limit. Probes have no password",
+    ),
+    row(
         "web.systemd_socket",
         ValueType::Switch,
         "Use the sockets of a systemd socket unit instead of web.listen_address. Changes need a restart",

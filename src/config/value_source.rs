@@ -61,7 +61,11 @@ pub(super) fn variable(key: &str) -> String {
 
 /// Flag of a key, without the leading dashes: `web.listen-address`.
 pub(super) fn flag(key: &str) -> String {
-    key.replace('_', "-")
+    match key {
+        // As all exporters of Prometheus have it.
+        "web.config_file" => "web.config.file".to_owned(),
+        key => key.replace('_', "-"),
+    }
 }
 
 /// Whether Kubernetes created the variable for a service named "hostnorm…", as it does in each pod of a namespace:

@@ -149,7 +149,7 @@ pub(super) static ROUTES: &[Route] = &[
         errors: &[404, 503],
         ..Operation::EMPTY
     }),
-    api!(POST "/api/v1/models/rollback", Control, control_commands::rollback, Operation {
+    api!(POST "/api/v1/models/rollback", Admin, control_commands::rollback, Operation {
         id: "rollback",
         summary: "Return to the previous model",
         response: ("application/json", Some(schema_of::<CommandReply>)),
@@ -176,7 +176,7 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "This document",
         ..Operation::EMPTY
     }),
-    api!(POST "/api/v1/learn", Control, control_commands::learn, Operation {
+    api!(POST "/api/v1/learn", Admin, control_commands::learn, Operation {
         id: "learn",
         summary: "Resume or pause learning",
         body: Some(schema_of::<control_commands::LearnBody>),
@@ -184,14 +184,14 @@ pub(super) static ROUTES: &[Route] = &[
         errors: COMMAND_ERRORS,
         ..Operation::EMPTY
     }),
-    api!(POST "/api/v1/accept", Control, control_commands::accept, Operation {
+    api!(POST "/api/v1/accept", Admin, control_commands::accept, Operation {
         id: "accept",
         summary: "Accept the current anomalies as normal",
         response: ("application/json", Some(schema_of::<CommandReply>)),
         errors: COMMAND_ERRORS,
         ..Operation::EMPTY
     }),
-    api!(POST "/api/v1/forget", Control, control_commands::forget, Operation {
+    api!(POST "/api/v1/forget", Admin, control_commands::forget, Operation {
         id: "forget",
         summary: "Forget the points that were learned in a range",
         body: Some(schema_of::<control_commands::ForgetBody>),
@@ -207,14 +207,14 @@ pub(super) static ROUTES: &[Route] = &[
         errors: &[404, 503],
         ..Operation::EMPTY
     }),
-    api!(POST "/-/reload", Control, control_commands::reload, Operation {
+    api!(POST "/-/reload", Admin, control_commands::reload, Operation {
         id: "reload",
         summary: "Read the settings again",
         response: ("text/plain", None),
         errors: &[403, 413, 422, 503],
         ..Operation::EMPTY
     }),
-    api!(POST "/api/v1/train", Control, control_commands::train, Operation {
+    api!(POST "/api/v1/train", Admin, control_commands::train, Operation {
         id: "train",
         summary: "Train a new model: the reply has the number of its job",
         body: Some(schema_of::<control_commands::TrainBody>),
@@ -223,7 +223,7 @@ pub(super) static ROUTES: &[Route] = &[
         errors: COMMAND_ERRORS,
         ..Operation::EMPTY
     }),
-    api!(POST "/api/v1/models/{id}/promote", Control, control_commands::promote, Operation {
+    api!(POST "/api/v1/models/{id}/promote", Admin, control_commands::promote, Operation {
         id: "promote",
         summary: "Make a model the current one",
         parameters: &[Parameter::path("id", "Identifier of the model, such as 20261128T190405Z")],

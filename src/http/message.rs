@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
 use hyper::body::Body;
-use hyper::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -71,13 +71,13 @@ pub(super) struct ProblemDetails {
     pub(super) status: StatusCode,
     /// One sentence for people.
     pub(super) detail: String,
-    /// The methods that are allowed, where another one was used.
-    pub(super) allow: Option<HeaderValue>,
+    /// Further headers, such as Allow and Retry-After.
+    pub(super) headers: HeaderMap,
 }
 
 impl ProblemDetails {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), allow: None }
+        Self { status, detail: detail.into(), headers: HeaderMap::new() }
     }
 }
 
@@ -87,7 +87,7 @@ impl From<ProblemDetails> for Response {
         let status = problem.status.as_u16();
         let body = serde_json::json!({"title": title, "status": status, "detail": problem.detail});
         let mut response = whole(problem.status, PROBLEM_JSON, body.to_string());
-        response.headers_mut().extend(problem.allow.map(|it| (ALLOW, it)));
+        response.headers_mut().extend(problem.headers);
         response
     }
 }

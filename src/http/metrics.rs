@@ -10,6 +10,10 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::metric_families::{FamilyOrder, MetricFamilies, SubjectLabels};
+use super::request_metrics::{
+    REQUEST_SECONDS, REQUESTS, RequestMetrics, WEB_CONFIG_SUCCEEDED_AT, WEB_CONFIG_SUCCESSFUL,
+    WebConfigStatus,
+};
 use super::tick_histogram::{TICK_SECONDS, TickHistogram};
 use crate::detect::DETECTORS;
 use crate::episode_text;
@@ -174,6 +178,10 @@ pub static METRICS: &[&Metric] = &[
     &COLLECTOR_DURATION,
     &SCRAPES,
     &DROPPED,
+    &REQUESTS,
+    &REQUEST_SECONDS,
+    &WEB_CONFIG_SUCCESSFUL,
+    &WEB_CONFIG_SUCCEEDED_AT,
     &TICK_SECONDS,
 ];
 
@@ -217,6 +225,10 @@ pub struct ServerCounters {
     pub text: AtomicU64,
     /// Connections closed to make room for new ones.
     pub dropped: AtomicU64,
+    /// Requests by route and status, and how long they took.
+    pub requests: RequestMetrics,
+    /// What became of the web configuration file.
+    pub web_config: Arc<WebConfigStatus>,
     /// What ticks took.
     pub ticks: TickHistogram,
 }
@@ -366,6 +378,8 @@ impl Exposition {
         let [openmetrics, text, dropped] = self.counts.rows();
         families.add(&SCRAPES, [(["openmetrics"], openmetrics as f64), (["text"], text as f64)])?;
         families.add(&DROPPED, [([""; 0], dropped as f64)])?;
+        self.counts.requests.encode(families)?;
+        self.counts.web_config.encode(families)?;
         self.counts.ticks.encode(families)
     }
 

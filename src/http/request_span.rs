@@ -3,12 +3,13 @@
 use hyper::body::Incoming;
 use hyper::header::USER_AGENT;
 use hyper::{Method, Request, Version};
+use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::message::Response;
 use super::routes::{self, AppState};
-use super::server::ClientOrigin;
+use super::server::{ClientOrigin, Peer};
 use super::timeouts::ConnectionActivity;
 
 /// Longest text of a client that goes into a span.
@@ -19,17 +20,26 @@ const OTHER: &str = "_OTHER";
 /// The response to a request, within a span of its own. It is part of the client's trace if the client names one.
 pub(super) async fn respond(
     state: &AppState,
-    peer: &ClientOrigin,
+    peer: &Peer,
     activity: &ConnectionActivity,
     request: Request<Incoming>,
 ) -> Response {
+    let started = Instant::now();
+    let _handling = activity.handling();
     let rows = routes::rows(state, request.uri().path());
-    let span = begin(&request, rows.first().map(|it| it.path(state)), peer);
+    let route = rows.first().map(|it| it.path(state));
+    let span = begin(&request, route, peer);
     if let Some(adopt) = state.join_trace.filter(|_| !span.is_disabled()) {
         adopt(&span, request.headers());
     }
-    let response = routes::respond(state, peer, activity, &rows, request).instrument(span.clone()).await;
+    let mut response = routes::respond(state, peer, &rows, request).instrument(span.clone()).await;
+    let active = state.security.active();
+    for (name, value) in &active.config.headers {
+        // The server's own header, such as the policy of a page, knows better.
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
     let status = response.status();
+    state.pages.counts().requests.note(route, status.as_u16(), started.elapsed());
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         // By the conventions a client's mistake is no error of the server.
@@ -39,9 +49,9 @@ pub(super) async fn respond(
     response
 }
 
-fn begin<B>(request: &Request<B>, route: Option<&str>, peer: &ClientOrigin) -> Span {
+fn begin<B>(request: &Request<B>, route: Option<&str>, peer: &Peer) -> Span {
     let method = || known(request.method());
-    let address = match peer {
+    let address = match peer.origin {
         ClientOrigin::Network(address) => Some(address),
         ClientOrigin::Control => None,
     };
@@ -56,7 +66,7 @@ fn begin<B>(request: &Request<B>, route: Option<&str>, peer: &ClientOrigin) -> S
         http.request.method_original = (method() == OTHER).then(|| short(request.method().as_str())),
         http.route = route,
         http.response.status_code = Empty,
-        url.scheme = "http",
+        url.scheme = if peer.tls { "https" } else { "http" },
         url.path = short(request.uri().path()),
         network.protocol.version = version(request.version()),
         client.address = address.map(|it| tracing::field::display(it.ip())),
@@ -76,7 +86,11 @@ fn known(method: &Method) -> &'static str {
 }
 
 fn version(version: Version) -> &'static str {
-    if version == Version::HTTP_10 { "1.0" } else { "1.1" }
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
 }
 
 fn short(text: &str) -> &str {

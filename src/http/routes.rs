@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue, ORIGIN};
+use hyper::header::{ALLOW, AUTHORIZATION, HOST, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Method, StatusCode, Version};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
+use super::access::{self, Caller};
 use super::message::{self, ProblemDetails, Request, Response, plain};
 use super::operation::Operation;
 use super::query::Query;
 use super::rendered_report::RenderedReportCache;
-use super::server::ClientOrigin;
-use super::timeouts::ConnectionActivity;
+use super::server::Peer;
+use super::timeouts::REQUEST;
+use super::web_security::WebSecurity;
 use super::{api, cors, landing, rendered_report};
 use crate::control::Control;
 use crate::reading::Timestamp;
@@ -24,6 +27,8 @@ use crate::report::Report;
 /// Everything that handlers answer from.
 #[derive(Debug)]
 pub struct AppState {
+    /// Who may connect and what they must prove.
+    pub security: Arc<WebSecurity>,
     /// The newest report; nothing before the first reading.
     pub reports: watch::Receiver<Option<Arc<Report>>>,
     /// The newest report as pages.
@@ -52,10 +57,10 @@ pub type ReloadRequests = mpsc::Sender<oneshot::Sender<Result<(), String>>>;
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RouteAccess {
-    /// Everybody.
+    /// Everybody who may read at all: over TCP, authenticated users where `basic_auth_users` is set.
     Public,
-    /// Clients of the control socket.
-    Control,
+    /// Clients of the control socket, and over TCP authenticated users where `web.enable_admin_api` is set.
+    Admin,
 }
 
 /// The future of a response; it borrows the state.
@@ -78,7 +83,9 @@ pub(super) struct Route {
 const TELEMETRY_PATH: &str = "{telemetry_path}";
 /// The path of the liveness check.
 pub(super) const HEALTHY_PATH: &str = "/-/healthy";
-/// The body of its response.
+/// The path of the readiness check.
+const READY_PATH: &str = "/-/ready";
+/// The body of the response of the liveness check.
 pub(super) const HEALTHY: &str = "hostnorm is Healthy.\n";
 
 macro_rules! route {
@@ -98,7 +105,7 @@ static ROUTES: &[Route] = &[
     route!(GET TELEMETRY_PATH, Public, rendered_report::metrics),
     route!(GET "/", Public, landing::landing),
     route!(GET HEALTHY_PATH, Public, healthy),
-    route!(GET "/-/ready", Public, ready),
+    route!(GET READY_PATH, Public, ready),
 ];
 
 /// All routes; the first that fits is taken.
@@ -136,8 +143,7 @@ fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
 /// The response to a request. For HEAD, hyper leaves out its body.
 pub(super) async fn respond(
     state: &AppState,
-    peer: &ClientOrigin,
-    activity: &ConnectionActivity,
+    peer: &Peer,
     rows: &[&'static Route],
     request: hyper::Request<Incoming>,
 ) -> Response {
@@ -145,19 +151,22 @@ pub(super) async fn respond(
         return response;
     }
     let (method, headers) = (request.method().clone(), request.headers().get(ORIGIN).cloned());
-    let mut response = handle(state, peer, activity, rows, request).await;
+    let mut response = handle(state, peer, rows, request).await;
     cors::apply(&state.cors_origins, &method, headers.as_ref(), &mut response);
     response
 }
 
 async fn handle(
     state: &AppState,
-    peer: &ClientOrigin,
-    activity: &ConnectionActivity,
+    peer: &Peer,
     rows: &[&'static Route],
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
 ) -> Response {
-    let route = match choose(state, peer, rows, &request) {
+    let is_health = rows.first().is_some_and(|it| [HEALTHY_PATH, READY_PATH].contains(&it.pattern));
+    let caller = access::authenticate(&state.security, peer, is_health, request.headers()).await;
+    // Nothing behind this line sees a password.
+    request.headers_mut().remove(AUTHORIZATION);
+    let route = match caller.and_then(|it| choose(state, &it, rows, &request)) {
         Ok(route) => route,
         Err(problem) => return problem.into(),
     };
@@ -165,9 +174,12 @@ async fn handle(
     let captures = captures(route.pattern, head.uri.path()).unwrap_or_default();
     let body = match route.method {
         Method::GET => Ok(bytes::Bytes::new()),
-        _ => message::read(body).await,
+        // Of HTTP/2, no other timeout sees that a body is late.
+        _ => timeout(REQUEST, message::read(body)).await.unwrap_or_else(|_| {
+            let detail = format!("the body did not arrive within {} s; send it whole", REQUEST.as_secs());
+            Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
+        }),
     };
-    let _handling = activity.handling();
     match body {
         Ok(body) => match Query::parse(head.uri.query(), route.operation) {
             Ok(query) => {
@@ -184,7 +196,7 @@ async fn handle(
 /// The row that a request is for, or why it is refused.
 fn choose(
     state: &AppState,
-    peer: &ClientOrigin,
+    caller: &Caller,
     rows: &[&'static Route],
     request: &hyper::Request<Incoming>,
 ) -> Result<&'static Route, ProblemDetails> {
@@ -201,17 +213,11 @@ fn choose(
         let allowed: Vec<_> = rows.iter().map(|it| it.allowed()).collect();
         let allowed = allowed.join(", ");
         let detail = format!("{} is not allowed here; use {allowed}", request.method());
-        let allow = HeaderValue::from_str(&allowed).ok();
-        return Err(ProblemDetails { allow, ..ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, detail) });
+        let mut problem = ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+        problem.headers.extend(HeaderValue::from_str(&allowed).ok().map(|it| (ALLOW, it)));
+        return Err(problem);
     };
-    if route.access == RouteAccess::Control && *peer != ClientOrigin::Control {
-        return problem(
-            StatusCode::FORBIDDEN,
-            "this route is served on the control socket only; on the host, use the hostnorm command or \
-             curl --unix-socket with the path of the setting web.control_socket"
-                .into(),
-        );
-    }
+    access::allow(route.access, caller, state.security.settings(), request)?;
     Ok(route)
 }
 

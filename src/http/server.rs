@@ -1,24 +1,33 @@
 //! Accepts connections, limits their number and duration, and closes them.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use super::connection_table::ConnectionTable;
 use super::control_socket::{ControlSocket, ControlStream};
+use super::message::Response;
 use super::metrics::ServerCounters;
 use super::request_span;
 use super::routes::AppState;
-use super::timeouts::{ConnectionActivity, TimeoutStream};
+use super::timeouts::{ConnectionActivity, REQUEST, TimeoutStream};
+use super::tls::{self, Tls};
 
 /// Most connections from the network; for one more, the one without activity for the longest time is closed.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -26,12 +35,14 @@ pub const CONNECTIONS_MAX: usize = 64;
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 /// Longest head of a request, its first line included; a longer one is answered with 431.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Most requests at a time on a connection of HTTP/2.
+const STREAMS_MAX: u32 = 16;
 /// Time that requests under way at the end are given to finish.
 pub const GRACE: Duration = Duration::from_secs(3);
 /// Pause after the system refused to give a connection, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// The other end of a connection.
+/// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientOrigin {
     /// A client on the network.
@@ -40,11 +51,29 @@ pub(super) enum ClientOrigin {
     Control,
 }
 
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// Where it comes from.
+    pub(super) origin: ClientOrigin,
+    /// Whether the connection is encrypted.
+    pub(super) tls: bool,
+    /// The name in its certificate, if a known authority signed that.
+    pub(super) certificate: Option<String>,
+}
+
 /// A listener whose connections can be served.
 trait Listener: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, ClientOrigin)>> + Send;
+
+    /// Serves a connection to its end.
+    fn serve(
+        stream: Self::Stream,
+        origin: ClientOrigin,
+        connection: Connection,
+    ) -> impl Future<Output = io::Result<()>> + Send;
 }
 
 impl Listener for tokio::net::TcpListener {
@@ -56,6 +85,27 @@ impl Listener for tokio::net::TcpListener {
         let _ = stream.set_nodelay(true);
         Ok((stream, ClientOrigin::Network(address)))
     }
+
+    async fn serve(stream: TcpStream, origin: ClientOrigin, mut connection: Connection) -> io::Result<()> {
+        let active = connection.state.security.active();
+        let Some(tls) = &active.tls else {
+            return connection.http1(stream, Peer { origin, tls: false, certificate: None }).await;
+        };
+        let shaken = tokio::select! {
+            shaken = timeout(REQUEST, handshake(stream, tls)) => shaken?,
+            // The sender is dropped at the end of the server.
+            _ = connection.stopping.changed() => return Ok(()),
+        };
+        let Some(stream) = shaken? else { return Ok(()) };
+        let end = stream.get_ref().1;
+        let certificate = end.peer_certificates().filter(|_| tls.verifies_clients).and_then(<[_]>::first);
+        let certificate = certificate.map(|it| tls::subject_name(it).unwrap_or_default());
+        let peer = Peer { origin, tls: true, certificate };
+        match tls::chose_http2(end) {
+            true => connection.http2(stream, peer).await,
+            false => connection.http1(stream, peer).await,
+        }
+    }
 }
 
 impl Listener for ControlSocket {
@@ -64,6 +114,23 @@ impl Listener for ControlSocket {
     async fn next(&self) -> io::Result<(Self::Stream, ClientOrigin)> {
         Ok((self.accept().await?, ClientOrigin::Control))
     }
+
+    async fn serve(stream: ControlStream, origin: ClientOrigin, connection: Connection) -> io::Result<()> {
+        connection.http1(stream, Peer { origin, tls: false, certificate: None }).await
+    }
+}
+
+/// The encrypted stream; nothing for a client that speaks plain HTTP, which is told so.
+async fn handshake(mut stream: TcpStream, tls: &Tls) -> io::Result<Option<TlsStream<TcpStream>>> {
+    const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nhostnorm serves HTTPS here; use https:// in the URL\n";
+    let mut first = [0; 1];
+    stream.peek(&mut first).await?;
+    // TLS starts with the byte 22, a method of HTTP with a letter.
+    if first[0].is_ascii_uppercase() {
+        stream.write_all(PLAIN).await?;
+        return Ok(None);
+    }
+    TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).await.map(Some)
 }
 
 /// Serves until `stop` is done, then finishes what is under way, within [`GRACE`].
@@ -78,9 +145,11 @@ pub async fn serve(
 ) -> io::Result<()> {
     let state = Arc::new(state);
     let graceful = Arc::new(GracefulShutdown::new());
+    let (stopped, stopping) = watch::channel(());
     let acceptor = |connections_max| {
-        let (state, graceful) = (Arc::clone(&state), Arc::clone(&graceful));
-        Arc::new(Acceptor { state, graceful, connections_max, open: Mutex::default() })
+        let (state, graceful, stopping) = (Arc::clone(&state), Arc::clone(&graceful), stopping.clone());
+        let open = Mutex::new(ConnectionTable::new(connections_max));
+        Arc::new(Acceptor { state, graceful, stopping, open })
     };
     // Dropped at the end of the scope, and with it the listeners.
     let mut accepting = JoinSet::new();
@@ -97,7 +166,10 @@ pub async fn serve(
             local.accept(socket).await;
         }
     });
+    let status = Arc::clone(&state.pages.counts().web_config);
+    accepting.spawn(Arc::clone(&state.security).follow(status, state.now));
     stop.await;
+    drop(stopped);
     accepting.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return Ok(()) };
     let open = graceful.count();
@@ -111,21 +183,15 @@ pub async fn serve(
 struct Acceptor {
     state: Arc<AppState>,
     graceful: Arc<GracefulShutdown>,
-    connections_max: usize,
-    open: Mutex<Vec<Connection>>,
-}
-
-/// An open connection.
-struct Connection {
-    activity: Arc<ConnectionActivity>,
-    task: AbortHandle,
+    stopping: watch::Receiver<()>,
+    open: Mutex<ConnectionTable>,
 }
 
 impl Acceptor {
-    async fn accept(self: Arc<Self>, listener: impl Listener) {
+    async fn accept<L: Listener>(self: Arc<Self>, listener: L) {
         loop {
             match listener.next().await {
-                Ok((stream, peer)) => self.admit(stream, peer),
+                Ok((stream, origin)) => self.admit::<L>(stream, origin),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again");
                     sleep(ACCEPT_PAUSE).await;
@@ -134,50 +200,75 @@ impl Acceptor {
         }
     }
 
-    fn admit<S>(&self, stream: S, peer: ClientOrigin)
+    /// Serves a connection on a task of its own, so that a handshake keeps nobody waiting.
+    fn admit<L: Listener>(&self, stream: L::Stream, origin: ClientOrigin) {
+        let activity = Arc::new(ConnectionActivity::default());
+        let connection = Connection {
+            state: Arc::clone(&self.state),
+            watcher: self.graceful.watcher(),
+            stopping: self.stopping.clone(),
+            activity: Arc::clone(&activity),
+        };
+        let task = tokio::spawn(async move {
+            if let Err(error) = L::serve(stream, origin, connection).await {
+                tracing::debug!(%error, ?origin, "connection ended early");
+            }
+        });
+        let address = match origin {
+            ClientOrigin::Network(address) => Some(address.ip()),
+            ClientOrigin::Control => None,
+        };
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = open.add(address, activity, task.abort_handle());
+        (0..dropped).for_each(|_| ServerCounters::add(&self.state.pages.counts().dropped));
+    }
+}
+
+/// What a connection is served with.
+struct Connection {
+    state: Arc<AppState>,
+    watcher: Watcher,
+    stopping: watch::Receiver<()>,
+    activity: Arc<ConnectionActivity>,
+}
+
+impl Connection {
+    /// Answers the requests of this connection.
+    fn responder(
+        &self,
+        peer: Peer,
+    ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + use<> {
+        let (state, activity, peer) = (Arc::clone(&self.state), Arc::clone(&self.activity), Arc::new(peer));
+        service_fn(move |request| {
+            let (state, activity, peer) = (Arc::clone(&state), Arc::clone(&activity), Arc::clone(&peer));
+            async move { Ok(request_span::respond(&state, &peer, &activity, request).await) }
+        })
+    }
+
+    async fn http1<S>(self, stream: S, peer: Peer) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let activity = Arc::new(ConnectionActivity::default());
-        let stream = TimeoutStream::new(stream, Arc::clone(&activity));
-        let (state, own) = (Arc::clone(&self.state), Arc::clone(&activity));
-        let service = service_fn(move |request| {
-            let (state, activity) = (Arc::clone(&state), Arc::clone(&own));
-            async move {
-                let response = request_span::respond(&state, &peer, &activity, request).await;
-                Ok::<_, std::convert::Infallible>(response)
-            }
-        });
+        let stream = TimeoutStream::new(stream, Arc::clone(&self.activity));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // `TimeoutStream` limits the time, and tells a slow head from a pause between requests.
             .header_read_timeout(None)
             .max_header_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = self.graceful.watch(connection);
-        self.make_room();
-        let task = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended early");
-            }
-        });
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.push(Connection { activity, task: task.abort_handle() });
+            .serve_connection(TokioIo::new(stream), self.responder(peer));
+        self.watcher.watch(connection).await.map_err(io::Error::other)
     }
 
-    /// If there are too many connections, closes the one without activity for the longest time, preferably one without
-    /// a request under way. Newcomers are always let in: a client that holds connections open without using them must
-    /// not keep out a scraper or a health check.
-    fn make_room(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|it| !it.task.is_finished());
-        if open.len() < self.connections_max {
-            return;
-        }
-        let oldest = open.iter().enumerate().min_by_key(|(_, it)| it.activity.eviction_order());
-        if let Some(index) = oldest.map(|(index, _)| index) {
-            open.swap_remove(index).task.abort();
-            ServerCounters::add(&self.state.pages.counts().dropped);
-        }
+    async fn http2<S>(self, stream: S, peer: Peer) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let stream = TimeoutStream::http2(stream, Arc::clone(&self.activity));
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(HEAD_BYTES_MAX as u32)
+            .serve_connection(TokioIo::new(stream), self.responder(peer));
+        self.watcher.watch(connection).await.map_err(io::Error::other)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -27,15 +27,15 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 /// What happens on a connection.
 #[derive(Debug)]
 pub(super) struct ConnectionActivity {
-    /// Whether a request was read and is being handled: then nobody waits for the client.
-    handling: AtomicBool,
+    /// Requests whose head was read and that are being handled: then nobody waits for the client. HTTP/2 may have several.
+    handling: AtomicUsize,
     /// When a request was last read whole, or some of a response taken, or else the connection began.
     last: Mutex<Instant>,
 }
 
 impl Default for ConnectionActivity {
     fn default() -> Self {
-        Self { handling: AtomicBool::new(false), last: Mutex::new(Instant::now()) }
+        Self { handling: AtomicUsize::new(0), last: Mutex::new(Instant::now()) }
     }
 }
 
@@ -45,11 +45,11 @@ impl ConnectionActivity {
         struct Handling<'a>(&'a ConnectionActivity);
         impl Drop for Handling<'_> {
             fn drop(&mut self) {
-                self.0.handling.store(false, Ordering::Relaxed);
+                self.0.handling.fetch_sub(1, Ordering::Relaxed);
             }
         }
         self.note();
-        self.handling.store(true, Ordering::Relaxed);
+        self.handling.fetch_add(1, Ordering::Relaxed);
         Handling(self)
     }
 
@@ -60,7 +60,7 @@ impl ConnectionActivity {
     }
 
     fn is_handling(&self) -> bool {
-        self.handling.load(Ordering::Relaxed)
+        self.handling.load(Ordering::Relaxed) > 0
     }
 
     fn note(&self) {
@@ -78,6 +78,8 @@ pub(super) struct TimeoutStream<S> {
     deadline: Instant,
     /// Wakes the connection; only set when something is really waited for, as a timer costs more than a clock.
     alarm: Pin<Box<Sleep>>,
+    /// Whether each byte after a pause begins a request, as in HTTP/1. In HTTP/2 it may be a word about the connection.
+    bytes_are_requests: bool,
     /// Bytes thrown away since the connection was shut down.
     lingered: Option<usize>,
 }
@@ -97,7 +99,12 @@ impl<S> TimeoutStream<S> {
     pub(super) fn new(stream: S, activity: Arc<ConnectionActivity>) -> Self {
         let (waiting, deadline) = (TimeoutKind::Request, Instant::now() + REQUEST);
         let alarm = Box::pin(sleep(REQUEST));
-        Self { stream, activity, waiting, deadline, alarm, lingered: None }
+        Self { stream, activity, waiting, deadline, alarm, bytes_are_requests: true, lingered: None }
+    }
+
+    /// A stream of HTTP/2, whose handshake is its first request: it may be idle, but not longer than [`IDLE`].
+    pub(super) fn http2(stream: S, activity: Arc<ConnectionActivity>) -> Self {
+        Self { bytes_are_requests: false, ..Self::new(stream, activity) }
     }
 
     fn wait_for(&mut self, what: TimeoutKind, time: Duration) {
@@ -145,7 +152,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
     ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_read(cx, into) {
             Poll::Ready(result) => {
-                if self.waiting == TimeoutKind::Idle {
+                if self.waiting == TimeoutKind::Idle && self.bytes_are_requests {
                     self.wait_for(TimeoutKind::Request, REQUEST);
                 }
                 Poll::Ready(result)
@@ -177,7 +184,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // TLS takes more than it can send at once, so that here too the client may be waited for.
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(result) => {
+                if self.waiting == TimeoutKind::Write {
+                    self.wait_for(TimeoutKind::Idle, IDLE);
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.wrote(cx, Poll::Pending).map_ok(|_| ()),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,5 +1,6 @@
 //! `GET /api/v1/openapi.json`: the OpenAPI 3.1 document, made from the route table.
 
+use hyper::Method;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -37,7 +38,12 @@ pub(in crate::http) fn openapi() -> Value {
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+        },
+        // Without basic_auth_users, nobody needs a password.
+        "security": [{}, {"basic": []}],
     })
 }
 
@@ -47,10 +53,12 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
     let mut responses = Map::new();
     let done = json!({"description": "success", "content": {media_type: {"schema": schema}}});
     responses.insert(operation.success.to_string(), done);
+    // Of a body that does not arrive.
+    let late: &[u16] = if route.method == Method::POST { &[408] } else { &[] };
     if operation.success == 200 {
         responses.insert("304".into(), json!({"description": "the client has this response: If-None-Match"}));
     }
-    for status in [400_u16].iter().chain(operation.errors) {
+    for status in [400_u16, 401, 429, 503].iter().chain(late).chain(operation.errors) {
         let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
         responses.insert(
             status.to_string(),
@@ -68,8 +76,10 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
         described["requestBody"] =
             json!({"required": true, "content": {"application/json": {"schema": schema}}});
     }
-    if route.access == RouteAccess::Control {
-        described["description"] = json!("Served on the control socket only.");
+    if route.access == RouteAccess::Admin {
+        described["description"] = json!(
+            "Served on the control socket, and over TCP to authenticated users if web.enable_admin_api is set."
+        );
     }
     described
 }
@@ -92,10 +102,13 @@ fn parameter(it: &Parameter) -> Value {
 fn error(status: u16) -> String {
     match status {
         400 => "a parameter or the body is malformed".into(),
-        403 => "this route needs the control socket".into(),
+        401 => "web.config_file asks for a user name and a password".into(),
+        403 => "this route needs the control socket, or web.enable_admin_api and authentication".into(),
         404 => "no such subject, signal, episode or model".into(),
         409 => "the present state does not allow it, or there is no store".into(),
+        408 => "the body did not arrive in time".into(),
         413 => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
+        429 => "more requests than rate_limit allows, or too many failed logins".into(),
         _ => "no reading yet, the store cannot be read, or the sampling loop does not reply".into(),
     }
 }

@@ -8,7 +8,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hostnorm::control::{CommandResult, Control, ControlCommand};
-use hostnorm::http::{self, AppState, ControlSocket, ExpositionOptions, RenderedReportCache, ServerCounters};
+use hostnorm::http::{
+    self, AccessSettings, AppState, ControlSocket, ExpositionOptions, RenderedReportCache, ServerCounters,
+    WebSecurity,
+};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{Assessment, Report};
@@ -57,6 +60,11 @@ impl Default for Start {
 
 impl Server {
     pub(crate) fn start(start: Start) -> Self {
+        Self::start_with(start, AccessSettings::default())
+    }
+
+    /// A server with a web configuration file, or with commands over TCP.
+    pub(crate) fn start_with(start: Start, access: AccessSettings) -> Self {
         let Start { address, telemetry_path, now, store, hasty } = start;
         let listeners = http::bind(&[address]).unwrap();
         let addresses = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
@@ -76,6 +84,7 @@ impl Server {
             true
         });
         let state = AppState {
+            security: Arc::new(WebSecurity::open(access).unwrap()),
             reports: newest,
             pages: RenderedReportCache::new(
                 ExpositionOptions { raw: true, ..ExpositionOptions::default() },

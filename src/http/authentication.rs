@@ -1,0 +1,183 @@
+//! Who a client is: by the password of basic authentication, or by a verified certificate.
+//!
+//! A password costs bcrypt's work once; then a keyed hash of it is remembered. Unknown users cost as much as known ones, one
+//! login is checked at a time, and an address that fails often has to wait.
+
+pub(super) mod failed_logins;
+mod verified_logins;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use super::message::{ProblemDetails, blocking};
+use super::web_config::{COST_MIN, PasswordHash};
+use failed_logins::FailedLogins;
+use verified_logins::VerifiedLogins;
+
+/// Most logins that wait for bcrypt's work; those beyond are refused.
+const WAITING_MAX: usize = 16;
+
+/// A client that proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AuthenticatedUser {
+    /// A user of `basic_auth_users`, by name.
+    Password(String),
+    /// The owner of a certificate that a known authority signed, by its common name.
+    Certificate(String),
+}
+
+/// Checks logins; what it remembers survives a reload of the users.
+#[derive(Debug, Default)]
+pub(super) struct Authenticator {
+    verified: VerifiedLogins,
+    failed: Mutex<FailedLogins>,
+    waiting: AtomicUsize,
+    /// Held while bcrypt works: it takes a processor for a tenth of a second and more.
+    working: tokio::sync::Mutex<()>,
+}
+
+/// A user name and a password, as the client sent them.
+struct Login {
+    user: String,
+    password: Vec<u8>,
+}
+
+impl Authenticator {
+    /// The user of a request from this address.
+    ///
+    /// # Errors
+    /// 401 without a valid login; 429 after too many wrong ones from this address; 503 while too many are being checked.
+    pub(super) async fn user(
+        &self,
+        users: &BTreeMap<String, PasswordHash>,
+        address: IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<AuthenticatedUser, ProblemDetails> {
+        let Some(login) = Login::of(headers) else {
+            return Err(unauthorized(
+                "a user name and a password are required; send them by basic authentication",
+            ));
+        };
+        let hash = users.get(&login.user);
+        let remembered = hash.and_then(|it| self.verified.key(&login.user, it, &login.password));
+        if remembered.as_ref().is_some_and(|it| self.verified.contains(it)) {
+            return Ok(AuthenticatedUser::Password(login.user));
+        }
+        self.failed_logins(|it| it.check(address, Instant::now())).map_err(too_many)?;
+        let _waiting = Waiting::enter(&self.waiting)?;
+        let _working = self.working.lock().await;
+        // Others from the same address may have failed while this one waited.
+        self.failed_logins(|it| it.check(address, Instant::now())).map_err(too_many)?;
+        let cost_max = users.values().map(PasswordHash::cost).max().unwrap_or(COST_MIN);
+        let (hash, password) = (hash.cloned(), login.password);
+        let is_valid = blocking(move || is_valid(hash.as_ref(), &password, cost_max)).await?;
+        if is_valid {
+            remembered.into_iter().for_each(|it| self.verified.insert(it));
+            return Ok(AuthenticatedUser::Password(login.user));
+        }
+        self.failed_logins(|it| it.note(address, Instant::now()));
+        Err(unauthorized("the user name or the password is wrong"))
+    }
+
+    fn failed_logins<T>(&self, work: impl FnOnce(&mut FailedLogins) -> T) -> T {
+        work(&mut self.failed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Login {
+    /// The login in the header Authorization; nothing when there is none that can be read.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, encoded) = value.split_once(' ')?;
+        let decoded =
+            STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+        let colon = decoded.iter().position(|it| *it == b':')?;
+        let user = std::str::from_utf8(&decoded[..colon]).ok()?.to_owned();
+        Some(Self { user, password: decoded[colon + 1..].to_vec() })
+    }
+}
+
+/// A place among those that wait; given back when it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(waiting: &'a AtomicUsize) -> Result<Self, ProblemDetails> {
+        let place = Self(waiting);
+        match waiting.fetch_add(1, Ordering::Relaxed) {
+            0..WAITING_MAX => Ok(place),
+            _ => {
+                let detail = "too many logins are being checked; try again in a second";
+                let mut problem = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+                problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                Err(problem)
+            }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether a password is right. An unknown user, who has no hash, and one with a cheap hash take as long as one with the most
+/// expensive hash: work of 2^c, then 2^c, 2^(c+1), … below 2^max adds up to 2^max.
+fn is_valid(hash: Option<&PasswordHash>, password: &[u8], cost_max: u32) -> bool {
+    let Some(hash) = hash else {
+        rehearse(password, cost_max);
+        return false;
+    };
+    let valid = bcrypt::verify(password, hash.reveal()).unwrap_or(false);
+    (hash.cost()..cost_max).for_each(|cost| rehearse(password, cost));
+    valid
+}
+
+/// The work of a check, for nothing.
+fn rehearse(password: &[u8], cost: u32) {
+    let _ = std::hint::black_box(bcrypt::hash_with_salt_bytes(password, cost, [0; 16]));
+}
+
+fn unauthorized(detail: &str) -> ProblemDetails {
+    let mut problem = ProblemDetails::new(StatusCode::UNAUTHORIZED, detail);
+    let challenge = HeaderValue::from_static("Basic realm=\"hostnorm\", charset=\"UTF-8\"");
+    problem.headers.insert(WWW_AUTHENTICATE, challenge);
+    problem
+}
+
+fn too_many(wait: Duration) -> ProblemDetails {
+    let seconds = wait.as_secs() + 1;
+    let detail = format!("too many failed logins from this address; try again in {seconds} s");
+    let mut problem = ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail);
+    problem.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    problem
+}
+
+/// Hashes a password with bcrypt, as `basic_auth_users` has it.
+///
+/// # Errors
+/// When the password is empty, has a NUL, or is longer than the 71 bytes that bcrypt takes.
+pub fn hash_password(password: &str) -> Result<String, &'static str> {
+    /// About a quarter of a second; what exporter-toolkit suggests takes a quarter of that.
+    const COST: u32 = 12;
+    if password.is_empty() {
+        return Err("the password is empty; choose one of 1 to 71 bytes");
+    }
+    if password.contains('\0') {
+        return Err("the password has a NUL, where bcrypt ends; choose one without");
+    }
+    bcrypt::non_truncating_hash(password, COST)
+        .map_err(|_| "the password is too long; bcrypt takes at most 71 bytes")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The web configuration file as YAML, and errors that say where it is wrong without showing a secret.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::go_duration::GoDuration;
+use super::secret::{PasswordHash, Secret};
+
+/// The whole file. A section without content is like no section.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FileFormat {
+    pub(super) tls_server_config: Option<TlsSection>,
+    pub(super) http_server_config: Option<HttpSection>,
+    pub(super) basic_auth_users: Option<BTreeMap<String, PasswordHash>>,
+    pub(super) rate_limit: Option<RateLimitSection>,
+}
+
+/// Encryption.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TlsSection {
+    pub(super) cert: Option<Secret>,
+    pub(super) key: Option<Secret>,
+    pub(super) client_ca: Option<Secret>,
+    pub(super) cert_file: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) client_ca_file: Option<PathBuf>,
+    pub(super) client_auth_type: Option<ClientAuthType>,
+    pub(super) client_allowed_sans: Option<Vec<String>>,
+    pub(super) min_version: Option<TlsVersion>,
+    pub(super) max_version: Option<TlsVersion>,
+    pub(super) cipher_suites: Option<Vec<String>>,
+    pub(super) curve_preferences: Option<Vec<Curve>>,
+    pub(super) prefer_server_cipher_suites: Option<bool>,
+}
+
+/// HTTP/2 and headers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HttpSection {
+    pub(super) http2: Option<bool>,
+    pub(super) headers: Option<BTreeMap<String, String>>,
+}
+
+/// The token bucket of requests.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RateLimitSection {
+    pub(super) interval: Option<GoDuration>,
+    pub(super) burst: Option<u32>,
+}
+
+/// What is asked of the certificate of a client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub(in crate::http) enum ClientAuthType {
+    /// Nothing: clients are not asked for a certificate.
+    #[default]
+    #[serde(alias = "")]
+    NoClientCert,
+    /// Clients are asked, but need none, and any will do.
+    RequestClientCert,
+    /// Any certificate will do.
+    #[serde(alias = "RequireClientCert")]
+    RequireAnyClientCert,
+    /// Clients need none; one that is given must be signed by a known authority.
+    VerifyClientCertIfGiven,
+    /// A certificate signed by a known authority.
+    RequireAndVerifyClientCert,
+}
+
+impl ClientAuthType {
+    /// Whether the signature of an authority is checked, so that the certificate proves who the client is.
+    pub(in crate::http) fn verifies(self) -> bool {
+        matches!(self, Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert)
+    }
+
+    /// Whether a client without a certificate is refused.
+    pub(in crate::http) fn requires(self) -> bool {
+        matches!(self, Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert)
+    }
+}
+
+/// A version of TLS, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub(super) enum TlsVersion {
+    #[serde(rename = "TLS10")]
+    Tls10,
+    #[serde(rename = "TLS11")]
+    Tls11,
+    #[serde(rename = "TLS12")]
+    Tls12,
+    #[serde(rename = "TLS13")]
+    Tls13,
+}
+
+/// A curve for the key exchange, by the name that Go gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(in crate::http) enum Curve {
+    /// NIST P-256.
+    CurveP256,
+    /// NIST P-384.
+    CurveP384,
+    /// NIST P-521, which the TLS library does not have.
+    CurveP521,
+    /// Curve25519.
+    X25519,
+}
+
+impl FileFormat {
+    /// Understands the text of a file; an error is the line, where it is known, and the reason.
+    pub(super) fn parse(text: &str) -> Result<Self, (Option<usize>, String)> {
+        let line = |error: &yaml_serde::Error| error.location().map(|it| it.line());
+        // By way of YAML's own type, which refuses a key that stands there twice. A scanner quotes no values.
+        match yaml_serde::from_str::<yaml_serde::Value>(text) {
+            Ok(yaml_serde::Value::Null) => return Ok(Self::default()),
+            Ok(_) => {}
+            Err(error) => {
+                return Err((line(&error), format!("is not valid YAML: {}", without_place(&error))));
+            }
+        }
+        yaml_serde::from_str(text).map_err(|error| (line(&error), reason(&without_place(&error))))
+    }
+}
+
+/// The message without the line and column at its end.
+fn without_place(error: &yaml_serde::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned()
+}
+
+/// The message without the value that was found, which may be a secret: only names of keys and of choices stay.
+fn reason(message: &str) -> String {
+    const FOUND: [&str; 2] = ["invalid type: ", "invalid value: "];
+    for found in FOUND {
+        let Some((key, rest)) = message.split_once(found) else { continue };
+        let expected = rest.rsplit_once(", expected ").map_or("another value", |(_, expected)| expected);
+        let expected = if expected.starts_with("struct ") { "keys with values" } else { expected };
+        return format!("{key}expected {expected}");
+    }
+    message.to_owned()
+}

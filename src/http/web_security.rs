@@ -1,0 +1,191 @@
+//! The web configuration in effect: read again when its file or its certificates change, so that certificates are renewed
+//! without a restart. A file that cannot be used changes nothing: the last good one stays in effect.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::authentication::Authenticator;
+use super::request_metrics::WebConfigStatus;
+use super::tls::Tls;
+use super::token_bucket::TokenBucket;
+use super::web_config::{RateLimit, WebConfig, WebConfigError};
+use crate::reading::Timestamp;
+
+/// Time between two looks at the files.
+const POLL: Duration = Duration::from_secs(1);
+
+/// What is decided about access in the settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// The web configuration file; nothing for plain HTTP without passwords.
+    pub config_file: Option<PathBuf>,
+    /// Whether authenticated users may send commands over TCP.
+    pub enable_admin_api: bool,
+    /// Whether `/-/healthy` and `/-/ready` need no authentication.
+    pub health_auth_exempt: bool,
+}
+
+/// The web configuration in effect, and what is remembered of logins.
+#[derive(Debug)]
+pub struct WebSecurity {
+    settings: AccessSettings,
+    active: watch::Sender<Arc<ActiveConfig>>,
+    /// The files as they were when they were last read.
+    seen: Mutex<Vec<FileState>>,
+    authenticator: Authenticator,
+    limiter: Mutex<Option<(RateLimit, TokenBucket)>>,
+}
+
+/// A web configuration whose certificates were read.
+#[derive(Debug)]
+pub(super) struct ActiveConfig {
+    /// The file.
+    pub(super) config: WebConfig,
+    /// Nothing for plain HTTP.
+    pub(super) tls: Option<Tls>,
+}
+
+/// What tells whether a file has changed; symbolic links are followed, as Kubernetes swaps them.
+#[derive(Debug, PartialEq, Eq)]
+struct FileState {
+    path: PathBuf,
+    /// Modification time and size, and on Unix device, inode and time of the last change; nothing when it is not there.
+    state: Option<(Option<SystemTime>, u64, [i128; 3])>,
+}
+
+impl ActiveConfig {
+    /// Reads the file and its certificates; `seen` becomes the files as they were before that, so that a change meanwhile is
+    /// found by the next look.
+    fn read(path: &Path, seen: &mut Vec<FileState>) -> Result<Self, WebConfigError> {
+        *seen = vec![FileState::of(path)];
+        let config = WebConfig::read(path)?;
+        seen.extend(config.tls.iter().flat_map(|it| it.files()).map(FileState::of));
+        let tls = config.tls.as_ref().map(|it| Tls::new(it, config.http2)).transpose();
+        let tls = tls.map_err(|reason| WebConfigError { path: path.to_owned(), line: None, reason })?;
+        Ok(Self { config, tls })
+    }
+
+    fn warn_of_ignored(&self, path: &Path) {
+        for ignored in self.tls.iter().flat_map(|it| &it.ignored) {
+            tracing::warn!(file = %path.display(), ignored, "a value of the web configuration file has no effect");
+        }
+    }
+}
+
+/// Checks a web configuration file with all its certificates.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn check_web_config(path: &Path) -> Result<(), WebConfigError> {
+    ActiveConfig::read(path, &mut Vec::new()).map(|_| ())
+}
+
+impl WebSecurity {
+    /// Reads the web configuration file, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn open(settings: AccessSettings) -> Result<Self, WebConfigError> {
+        let mut seen = Vec::new();
+        let active = match &settings.config_file {
+            None => ActiveConfig { config: WebConfig::default(), tls: None },
+            Some(path) => ActiveConfig::read(path, &mut seen)?,
+        };
+        settings.config_file.iter().for_each(|it| active.warn_of_ignored(it));
+        Ok(Self {
+            settings,
+            active: watch::Sender::new(Arc::new(active)),
+            seen: Mutex::new(seen),
+            authenticator: Authenticator::default(),
+            limiter: Mutex::default(),
+        })
+    }
+
+    pub(super) fn settings(&self) -> &AccessSettings {
+        &self.settings
+    }
+
+    pub(super) fn active(&self) -> Arc<ActiveConfig> {
+        Arc::clone(&self.active.borrow())
+    }
+
+    pub(super) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    /// Takes a token of the rate limit; says how long to wait where there is none.
+    pub(super) fn take_token(&self, active: &ActiveConfig) -> Result<(), Duration> {
+        let Some(limit) = active.config.rate_limit else { return Ok(()) };
+        let now = Instant::now();
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *limiter {
+            Some((current, bucket)) if *current == limit => bucket.take(now),
+            other => {
+                let mut bucket = TokenBucket::new(limit.interval, limit.burst, now);
+                let taken = bucket.take(now);
+                *other = Some((limit, bucket));
+                taken
+            }
+        }
+    }
+
+    /// Looks for changes until it is dropped. Where there is no file, it waits for ever.
+    pub(super) async fn follow(self: Arc<Self>, status: Arc<WebConfigStatus>, now: fn() -> Timestamp) {
+        if self.settings.config_file.is_none() {
+            return;
+        }
+        status.note(Some(now()));
+        let mut ticks = interval(POLL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let (own, status) = (Arc::clone(&self), Arc::clone(&status));
+            // A disk that hangs must not stop the server.
+            let _ = tokio::task::spawn_blocking(move || own.reload_if_changed(&status, now)).await;
+        }
+    }
+
+    /// Reads the file again if it or a certificate has changed since it was last read.
+    fn reload_if_changed(&self, status: &WebConfigStatus, now: fn() -> Timestamp) {
+        let Some(path) = &self.settings.config_file else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.iter().all(|it| *it == FileState::of(&it.path)) {
+            return;
+        }
+        match ActiveConfig::read(path, &mut seen) {
+            Ok(active) => {
+                active.warn_of_ignored(path);
+                self.active.send_replace(Arc::new(active));
+                status.note(Some(now()));
+                tracing::info!(file = %path.display(), "web configuration file reloaded");
+            }
+            Err(problem) => {
+                status.note(None);
+                tracing::warn!(%problem, "reload of the web configuration file failed; keeping the current one");
+            }
+        }
+    }
+}
+
+impl FileState {
+    fn of(path: &Path) -> Self {
+        let state = std::fs::metadata(path).ok().map(|it| (it.modified().ok(), it.len(), identity(&it)));
+        Self { path: path.to_owned(), state }
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &std::fs::Metadata) -> [i128; 3] {
+    use std::os::unix::fs::MetadataExt;
+    let changed_at = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+    [metadata.dev().into(), metadata.ino().into(), changed_at]
+}
+
+#[cfg(not(unix))]
+fn identity(_: &std::fs::Metadata) -> [i128; 3] {
+    [0; 3]
+}
