@@ -39,7 +39,7 @@ pub use client::{ClientError, get, send};
 pub use connection_table::CONNECTIONS_PER_ADDRESS_MAX;
 pub use content_negotiation::MetricsFormat;
 pub use control_socket::{ControlSocket, ControlSocketError};
-pub use health_client::{HealthError, health};
+pub use health_client::{HealthError, HealthTransport, health, health_on_socket};
 pub use listen::{ListenError, bind};
 pub use message::BODY_BYTES_MAX;
 pub use metrics::{BuildInfo, ExpositionOptions, METRICS, ServerCounters};

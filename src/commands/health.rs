@@ -1,19 +1,43 @@
 //! `hostnorm health`: checks the health of the running hostnorm, for supervisors and probes.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 
 use crate::cli::{Exit, GlobalOptions};
-use crate::http;
+use crate::http::{self, HealthError, HealthTransport};
 
-/// Queries the addresses of the settings until one answers. Exit code 0, or 1 if none does.
+/// Asks at each address of the settings until one answers, or on the control socket where the web configuration asks
+/// clients for more than a probe has; exit code 0 then, 1 if none does.
 pub fn run(options: &GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let config = match options.load(environment) {
+    let environment: BTreeMap<_, _> = environment.into_iter().collect();
+    let config = match options.load(environment.clone()) {
         Ok(loaded) => loaded.config,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
+    match HealthTransport::of(&config.access()) {
+        Err(error) => Exit::failure(format!("cannot read the web configuration file: {error}")),
+        Ok(HealthTransport::ControlSocket) => {
+            let place = config.storage.location(|name| environment.get(OsStr::new(name)).cloned());
+            match config.control_socket(&place) {
+                Some(socket) => first_healthy(std::iter::once_with(|| http::health_on_socket(&socket))),
+                None => Exit::failure(
+                    "web.config_file asks clients for a certificate or a password, which a health check has not, and \
+                     there is no control socket to ask on; set --web.control-socket",
+                ),
+            }
+        }
+        Ok(transport) => {
+            let https = transport == HealthTransport::Https;
+            first_healthy(config.web.listen_address.iter().map(|it| http::health(it, https)))
+        }
+    }
+}
+
+/// The first good answer, else all that was said.
+fn first_healthy(answers: impl Iterator<Item = Result<String, HealthError>>) -> Exit {
     let mut said = Vec::new();
-    for address in &config.web.listen_address {
-        match http::health(address) {
+    for answer in answers {
+        match answer {
             Ok(url) => return Exit::success(format!("hostnorm is healthy at {url}")),
             Err(error) => said.push(error.to_string()),
         }

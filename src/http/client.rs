@@ -171,13 +171,13 @@ fn refusal(status: StatusCode, body: &[u8]) -> Option<CommandRefusal> {
 }
 
 #[cfg(unix)]
-async fn connect(path: &Path) -> io::Result<ControlStream> {
+pub(super) async fn connect(path: &Path) -> io::Result<ControlStream> {
     ControlStream::connect(path).await
 }
 
 /// There are no Unix sockets here.
 #[cfg(not(unix))]
-async fn connect(_: &Path) -> io::Result<ControlStream> {
+pub(super) async fn connect(_: &Path) -> io::Result<ControlStream> {
     Err(ErrorKind::NotFound.into())
 }
 

@@ -121,13 +121,16 @@ impl Listener for ControlSocket {
 }
 
 /// The encrypted stream; nothing for a client that speaks plain HTTP, which is told so.
-async fn handshake(mut stream: TcpStream, tls: &Tls) -> io::Result<Option<TlsStream<TcpStream>>> {
+async fn handshake(stream: TcpStream, tls: &Tls) -> io::Result<Option<TlsStream<TcpStream>>> {
     const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nhostnorm serves HTTPS here; use https:// in the URL\n";
     let mut first = [0; 1];
     stream.peek(&mut first).await?;
     // TLS starts with the byte 22, a method of HTTP with a letter.
     if first[0].is_ascii_uppercase() {
+        // Its end takes the rest of the request, which would otherwise reset the connection and lose the response.
+        let mut stream = TimeoutStream::new(stream, Arc::default());
         stream.write_all(PLAIN).await?;
+        stream.shutdown().await?;
         return Ok(None);
     }
     TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).await.map(Some)

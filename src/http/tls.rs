@@ -1,5 +1,6 @@
 //! TLS of the server: from the settings and the files that they name to what connections are encrypted with.
 
+mod any_server;
 mod client_certificates;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolV
 
 use super::web_config::{Curve, TlsSettings};
 
+pub(super) use any_server::any_server;
 pub(super) use client_certificates::subject_name;
 
 /// Most sessions that are remembered so that clients reconnect faster.

@@ -12,10 +12,12 @@ use client::{Answer, Client};
 use server::{Server, Start};
 
 mod api;
+mod certificates;
 mod client;
 #[cfg(unix)]
 mod control;
 mod server;
+mod web_config;
 
 /// Longest wait for an expected event.
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,1 +1,88 @@
+//! Logins, right and wrong.
 
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::http::web_config::WebConfig;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Users with the lowest cost of bcrypt.
+fn users(logins: &[(&str, &str)]) -> BTreeMap<String, PasswordHash> {
+    let hash = |password: &str| bcrypt::hash_with_salt(password, COST_MIN, [7; 16]).unwrap().to_string();
+    let lines = logins.iter().map(|(user, password)| format!("  {user}: {}\n", hash(password)));
+    let text = format!("basic_auth_users:\n{}", lines.collect::<String>());
+    WebConfig::parse(&text, std::path::Path::new("")).unwrap().users
+}
+
+fn basic(user: &str, password: &str) -> HeaderMap {
+    let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+    [(AUTHORIZATION, HeaderValue::try_from(login).unwrap())].into_iter().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_the_password_is_let_in() {
+    let (authenticator, users) = (Authenticator::default(), users(&[("alice", "a:b"), ("bob", "é")]));
+    for (user, password) in [("alice", "a:b"), ("bob", "é"), ("alice", "a:b")] {
+        let let_in = authenticator.user(&users, HERE, &basic(user, password)).await.unwrap();
+        assert_eq!(let_in, AuthenticatedUser::Password(user.to_owned()));
+    }
+    for (user, password) in [("alice", "a"), ("alice", ""), ("carol", "a:b"), ("Alice", "a:b"), ("", "")] {
+        let problem = authenticator.user(&users, HERE, &basic(user, password)).await.unwrap_err();
+        assert_eq!(problem.status, StatusCode::UNAUTHORIZED, "{user}");
+        assert!(problem.headers.contains_key(WWW_AUTHENTICATE));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_password_is_not_remembered() {
+    let authenticator = Authenticator::default();
+    let (old, new) = (users(&[("alice", "old")]), users(&[("alice", "new")]));
+    assert!(authenticator.user(&old, HERE, &basic("alice", "old")).await.is_ok());
+    assert!(authenticator.user(&new, HERE, &basic("alice", "old")).await.is_err());
+    assert!(authenticator.user(&users(&[("bob", "old")]), HERE, &basic("alice", "old")).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn guessing_is_slowed_down_and_known_logins_still_work() {
+    let (authenticator, users) = (Authenticator::default(), users(&[("alice", "right"), ("bob", "his")]));
+    let ask = |user: &str, password: &str| {
+        let headers = basic(user, password);
+        let (authenticator, users) = (&authenticator, &users);
+        async move { authenticator.user(users, HERE, &headers).await.map_err(|it| it.status) }
+    };
+    assert!(ask("alice", "right").await.is_ok());
+    for _ in 0..10 {
+        assert_eq!(ask("alice", "wrong").await, Err(StatusCode::UNAUTHORIZED));
+    }
+    assert_eq!(ask("alice", "wrong").await, Err(StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!(ask("bob", "his").await, Err(StatusCode::TOO_MANY_REQUESTS), "not even the right one");
+    assert!(ask("alice", "right").await.is_ok(), "a remembered login is no guess");
+    tokio::time::advance(Duration::from_secs(7)).await;
+    assert!(ask("bob", "his").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_are_no_login() {
+    let (authenticator, users) = (Authenticator::default(), users(&[("alice", "right")]));
+    for value in
+        ["", "Basic", "Basic !", "Basic YWxpY2U=", "Bearer YWxpY2U6cmlnaHQ=", "YWxpY2U6cmlnaHQ=", "é"]
+    {
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        let headers: HeaderMap = [(AUTHORIZATION, value)].into_iter().collect();
+        let problem = authenticator.user(&users, HERE, &headers).await.unwrap_err();
+        assert!(problem.detail.contains("are required"), "{headers:?}");
+    }
+    let lower: HeaderMap =
+        [(AUTHORIZATION, HeaderValue::from_static("basic YWxpY2U6cmlnaHQ="))].into_iter().collect();
+    assert!(authenticator.user(&users, HERE, &lower).await.is_ok());
+}
+
+#[test]
+fn hashes_are_those_of_exporter_toolkit() {
+    // The example of exporter-toolkit's documentation has the password "fakepassword".
+    let known = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
+    assert!(bcrypt::verify("fakepassword", known).unwrap());
+    assert!(hash_password("").is_err() && hash_password("a\0b").is_err());
+    assert!(hash_password(&"x".repeat(72)).unwrap_err().contains("71 bytes"));
+}

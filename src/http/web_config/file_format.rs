@@ -137,7 +137,12 @@ fn reason(message: &str) -> String {
     for found in FOUND {
         let Some((key, rest)) = message.split_once(found) else { continue };
         let expected = rest.rsplit_once(", expected ").map_or("another value", |(_, expected)| expected);
-        let expected = if expected.starts_with("struct ") { "keys with values" } else { expected };
+        let expected = match expected {
+            "u32" => "a whole number",
+            "a sequence" => "a list",
+            it if it.starts_with("struct ") => "keys with values",
+            it => it,
+        };
         return format!("{key}expected {expected}");
     }
     message.to_owned()

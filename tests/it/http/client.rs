@@ -51,6 +51,10 @@ impl Client<UnixStream> {
 }
 
 impl<S: Read + Write> Client<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
     pub(crate) fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).unwrap();
     }
