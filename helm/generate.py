@@ -22,7 +22,7 @@ BEGIN = "<!-- values: written by helm/generate.py from values.yaml -->"
 END = "<!-- end of values -->"
 
 # Settings that the chart derives from other values.
-MADE_BY_CHART = {"storage.path", "web.listen_address", "web.systemd_socket", "web.control_socket", "path.procfs", "path.sysfs", "path.rootfs"}
+MADE_BY_CHART = {"storage.path", "web.listen_address", "web.systemd_socket", "web.control_socket", "web.config_file", "path.procfs", "path.sysfs", "path.rootfs"}
 
 # The JSON schema of each type in docs/configuration.md. Helm reads an unquoted `off` as false.
 TAKES = {

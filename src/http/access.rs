@@ -39,9 +39,7 @@ pub(super) async fn authenticate(
     security.take_token(&active).map_err(|wait| {
         let seconds = wait.as_secs() + 1;
         let detail = format!("more requests than rate_limit allows; try again in {seconds} s");
-        let mut problem = ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail);
-        problem.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        problem
+        ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
     })?;
     let users = &active.config.users;
     if users.is_empty() {
@@ -96,36 +94,41 @@ fn is_cross_site<B>(request: &Request<B>) -> bool {
 mod tests {
     use super::*;
 
-    fn check(enable_admin_api: bool, caller: Caller, headers: &[(&'static str, &'static str)], expect: bool) {
+    fn check(
+        enable_admin_api: bool,
+        caller: &Caller,
+        headers: &[(&'static str, &'static str)],
+        expect: bool,
+    ) {
         let settings = AccessSettings { enable_admin_api, ..AccessSettings::default() };
         let mut request = Request::post("/").header(HOST, "db1:19797").body(()).unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, HeaderValue::from_static(value));
         }
-        let allowed = allow(RouteAccess::Admin, &caller, &settings, &request);
+        let allowed = allow(RouteAccess::Admin, caller, &settings, &request);
         assert_eq!(allowed.is_ok(), expect, "{enable_admin_api} {caller:?} {headers:?}");
-        assert!(allow(RouteAccess::Public, &caller, &settings, &request).is_ok());
+        assert!(allow(RouteAccess::Public, caller, &settings, &request).is_ok());
     }
 
     #[test]
     fn commands_need_the_socket_or_the_setting_and_a_user() {
         let user = || Caller::Network(Some(AuthenticatedUser::Password("alice".into())));
-        check(false, Caller::Control, &[], true);
-        check(false, user(), &[], false);
-        check(true, Caller::Network(None), &[], false);
-        check(true, user(), &[], true);
+        check(false, &Caller::Control, &[], true);
+        check(false, &user(), &[], false);
+        check(true, &Caller::Network(None), &[], false);
+        check(true, &user(), &[], true);
     }
 
     #[test]
     fn a_page_of_another_site_cannot_use_the_password_in_the_browser() {
         let user = || Caller::Network(Some(AuthenticatedUser::Certificate("alice".into())));
-        check(true, user(), &[("sec-fetch-site", "same-origin")], true);
-        check(true, user(), &[("sec-fetch-site", "none")], true);
-        check(true, user(), &[("sec-fetch-site", "cross-site")], false);
-        check(true, user(), &[("sec-fetch-site", "same-site")], false);
-        check(true, user(), &[("origin", "https://db1:19797")], true);
-        check(true, user(), &[("origin", "https://evil.example")], false);
-        check(true, user(), &[("origin", "null")], false);
-        check(true, Caller::Control, &[("origin", "https://evil.example")], true);
+        check(true, &user(), &[("sec-fetch-site", "same-origin")], true);
+        check(true, &user(), &[("sec-fetch-site", "none")], true);
+        check(true, &user(), &[("sec-fetch-site", "cross-site")], false);
+        check(true, &user(), &[("sec-fetch-site", "same-site")], false);
+        check(true, &user(), &[("origin", "https://db1:19797")], true);
+        check(true, &user(), &[("origin", "https://evil.example")], false);
+        check(true, &user(), &[("origin", "null")], false);
+        check(true, &Caller::Control, &[("origin", "https://evil.example")], true);
     }
 }

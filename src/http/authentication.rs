@@ -116,9 +116,7 @@ impl<'a> Waiting<'a> {
             0..WAITING_MAX => Ok(place),
             _ => {
                 let detail = "too many logins are being checked; try again in a second";
-                let mut problem = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-                problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-                Err(problem)
+                Err(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, 1))
             }
         }
     }
@@ -148,18 +146,14 @@ fn rehearse(password: &[u8], cost: u32) {
 }
 
 fn unauthorized(detail: &str) -> ProblemDetails {
-    let mut problem = ProblemDetails::new(StatusCode::UNAUTHORIZED, detail);
     let challenge = HeaderValue::from_static("Basic realm=\"hostnorm\", charset=\"UTF-8\"");
-    problem.headers.insert(WWW_AUTHENTICATE, challenge);
-    problem
+    ProblemDetails::new(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, challenge)
 }
 
 fn too_many(wait: Duration) -> ProblemDetails {
     let seconds = wait.as_secs() + 1;
     let detail = format!("too many failed logins from this address; try again in {seconds} s");
-    let mut problem = ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail);
-    problem.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    problem
+    ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
 }
 
 /// Hashes a password with bcrypt, as `basic_auth_users` has it.

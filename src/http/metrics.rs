@@ -4,17 +4,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::metric_families::{FamilyOrder, MetricFamilies, SubjectLabels};
-use super::request_metrics::{
-    REQUEST_SECONDS, REQUESTS, RequestMetrics, WEB_CONFIG_SUCCEEDED_AT, WEB_CONFIG_SUCCESSFUL,
-    WebConfigStatus,
-};
-use super::tick_histogram::{TICK_SECONDS, TickHistogram};
+use super::request_metrics::{REQUEST_SECONDS, REQUESTS, WEB_CONFIG_SUCCEEDED_AT, WEB_CONFIG_SUCCESSFUL};
+use super::server_counters::ServerCounters;
+use super::tick_histogram::TICK_SECONDS;
 use crate::detect::DETECTORS;
 use crate::episode_text;
 use crate::grace::Grace;
@@ -213,34 +210,6 @@ pub struct BuildInfo {
 impl Default for BuildInfo {
     fn default() -> Self {
         Self { version: version::VERSION, revision: version::REVISION, rust_version: version::RUSTC }
-    }
-}
-
-/// What happened at the door and behind it: counted when it happens, shown by the next page.
-#[derive(Debug, Default)]
-pub struct ServerCounters {
-    /// Answers in OpenMetrics.
-    pub openmetrics: AtomicU64,
-    /// Answers in text 0.0.4.
-    pub text: AtomicU64,
-    /// Connections closed to make room for new ones.
-    pub dropped: AtomicU64,
-    /// Requests by route and status, and how long they took.
-    pub requests: RequestMetrics,
-    /// What became of the web configuration file.
-    pub web_config: Arc<WebConfigStatus>,
-    /// What ticks took.
-    pub ticks: TickHistogram,
-}
-
-impl ServerCounters {
-    /// Counts one more.
-    pub(super) fn add(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn rows(&self) -> [u64; 3] {
-        [&self.openmetrics, &self.text, &self.dropped].map(|it| it.load(Ordering::Relaxed))
     }
 }
 

@@ -13,9 +13,10 @@ use prometheus_client::registry::Registry;
 
 use super::content_negotiation::{MetricsFormat, wants_gzip};
 use super::message::{ProblemDetails, Request, Response, blocking, whole, with};
-use super::metrics::{Exposition, ExpositionOptions, ServerCounters};
+use super::metrics::{Exposition, ExpositionOptions};
 use super::prometheus_text;
 use super::routes::AppState;
+use super::server_counters::ServerCounters;
 use crate::report::Report;
 
 /// Makes the page of a report when it is first asked for.

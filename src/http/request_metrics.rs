@@ -36,11 +36,14 @@ pub(super) static WEB_CONFIG_SUCCEEDED_AT: Metric = Metric::gauge(
     "Unix time of the last successful load of the web configuration file, in seconds; absent without web.config_file",
 );
 
+/// The label handler of a histogram.
+type HandlerLabel = [(&'static str, String); 1];
+
 /// The requests so far. Both labels are few: routes and status codes.
 #[derive(Debug)]
 pub struct RequestMetrics {
     counts: Mutex<BTreeMap<(u16, String), u64>>,
-    seconds: Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>,
+    seconds: Family<HandlerLabel, Histogram, fn() -> Histogram>,
 }
 
 impl Default for RequestMetrics {

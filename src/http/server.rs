@@ -12,7 +12,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,10 +23,10 @@ use tokio_rustls::server::TlsStream;
 use super::connection_table::ConnectionTable;
 use super::control_socket::{ControlSocket, ControlStream};
 use super::message::Response;
-use super::metrics::ServerCounters;
 use super::request_span;
 use super::routes::AppState;
-use super::timeouts::{ConnectionActivity, REQUEST, TimeoutStream};
+use super::server_counters::ServerCounters;
+use super::timeouts::{ConnectionActivity, LINGER, LINGER_BYTES_MAX, REQUEST, TimeoutStream};
 use super::tls::{self, Tls};
 
 /// Most connections from the network; for one more, the one without activity for the longest time is closed.
@@ -127,13 +127,25 @@ async fn handshake(stream: TcpStream, tls: &Tls) -> io::Result<Option<TlsStream<
     stream.peek(&mut first).await?;
     // TLS starts with the byte 22, a method of HTTP with a letter.
     if first[0].is_ascii_uppercase() {
-        // Its end takes the rest of the request, which would otherwise reset the connection and lose the response.
-        let mut stream = TimeoutStream::new(stream, Arc::default());
-        stream.write_all(PLAIN).await?;
-        stream.shutdown().await?;
-        return Ok(None);
+        return say_and_close(stream, PLAIN).await.map(|()| None);
     }
-    TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).await.map(Some)
+    match TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).into_fallible().await {
+        Ok(stream) => Ok(Some(stream)),
+        Err((error, stream)) => {
+            // The alert that says why is sent already.
+            say_and_close(stream, b"").await?;
+            Err(error)
+        }
+    }
+}
+
+/// Sends the last bytes and takes what the client still sends, which would otherwise reset the connection and lose them.
+async fn say_and_close(mut stream: TcpStream, last: &[u8]) -> io::Result<()> {
+    stream.write_all(last).await?;
+    stream.shutdown().await?;
+    let mut rest = stream.take(LINGER_BYTES_MAX as u64);
+    let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    Ok(())
 }
 
 /// Serves until `stop` is done, then finishes what is under way, within [`GRACE`].

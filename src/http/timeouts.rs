@@ -20,9 +20,9 @@ pub(super) const IDLE: Duration = Duration::from_secs(150);
 /// A client must take some of its response within this time.
 pub(super) const WRITE: Duration = Duration::from_secs(10);
 /// What a client still sends after its request was refused is thrown away for this long, …
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// … and no more than this of it: closing with unread bytes would reset the connection and lose the response.
-const LINGER_BYTES_MAX: usize = 64 * 1024;
+pub(super) const LINGER_BYTES_MAX: usize = 64 * 1024;
 
 /// What happens on a connection.
 #[derive(Debug)]

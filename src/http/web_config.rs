@@ -146,7 +146,7 @@ impl WebConfig {
             http2: http.http2.unwrap_or(none.http2),
             headers: headers(http.headers.unwrap_or_default()).map_err(whole)?,
             users: file.basic_auth_users.unwrap_or_default(),
-            rate_limit: file.rate_limit.map(rate_limit).transpose().map_err(whole)?.flatten(),
+            rate_limit: file.rate_limit.as_ref().map(rate_limit).transpose().map_err(whole)?.flatten(),
         })
     }
 }
@@ -220,7 +220,7 @@ fn tls_settings(section: TlsSection, directory: &Path) -> Result<Option<TlsSetti
     }))
 }
 
-fn rate_limit(section: file_format::RateLimitSection) -> Result<Option<RateLimit>, String> {
+fn rate_limit(section: &file_format::RateLimitSection) -> Result<Option<RateLimit>, String> {
     let interval = section.interval.map_or(Duration::ZERO, |it| it.0);
     match (interval, section.burst.unwrap_or(0)) {
         (Duration::ZERO, _) => Ok(None),

@@ -37,11 +37,11 @@ def runbook_commands(execute):
         pytest.fail(f"the runbooks print {commands}")
 
 
-def fetch(url, accept=None, timeout=5):
-    """Status, headers and text of an answer; a refused connection is an OSError."""
-    request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
+def fetch(url, accept=None, timeout=5, context=None, headers=None):
+    """Status, headers and text of an answer; a refused connection is an OSError. `context` is that of ssl, for https."""
+    request = urllib.request.Request(url, headers={**(headers or {}), **({"Accept": accept} if accept else {})})
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()
@@ -62,8 +62,9 @@ def until(what, seconds, ask, pause=0.2):
 class Running:
     """A program that listens on a port of loopback, ended with the block."""
 
-    def __init__(self, command, port, log=subprocess.DEVNULL, **variables):
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, command, port, log=subprocess.DEVNULL, context=None, **variables):
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+        self.context = context
         self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **variables})
 
     def __enter__(self):
@@ -74,7 +75,7 @@ class Running:
         self.process.wait(timeout=30)
 
     def ready(self, seconds=30):
-        return until(f"{self.url}/-/ready answers 200", seconds, lambda: fetch(f"{self.url}/-/ready")[0] == 200)
+        return until(f"{self.url}/-/ready answers 200", seconds, lambda: fetch(f"{self.url}/-/ready", context=self.context)[0] == 200)
 
 
 def hostnorm(binary, *options, log=subprocess.DEVNULL, **variables):

@@ -84,9 +84,13 @@ terminationMessagePolicy: {{ .terminationMessagePolicy }}
 {{- end }}
 {{- end }}
 
-{{/* A probe; with kube-rbac-proxy it goes through the proxy. */}}
+{{/* A probe; with kube-rbac-proxy it goes through the proxy. The kubelet has no certificate, so that a command asks on the socket. */}}
 {{- define "hostnorm.probe" -}}
 failureThreshold: {{ .probe.failureThreshold }}
+{{- if and (include "hostnorm.servesTLS" .) (eq .Values.tlsSecret.clientAuthType "RequireAndVerifyClientCert") }}
+exec:
+  command: [hostnorm, health]
+{{- else }}
 httpGet:
   {{- with .probe.httpGet.httpHeaders }}
   httpHeaders:
@@ -98,8 +102,9 @@ httpGet:
   scheme: HTTPS
   {{- else }}
   port: {{ .Values.service.portName }}
-  scheme: {{ upper .probe.httpGet.scheme }}
+  scheme: {{ ternary "HTTPS" (upper .probe.httpGet.scheme) (not (empty (include "hostnorm.servesTLS" .))) }}
   {{- end }}
+{{- end }}
 initialDelaySeconds: {{ .probe.initialDelaySeconds }}
 periodSeconds: {{ .probe.periodSeconds }}
 successThreshold: {{ .probe.successThreshold }}
@@ -129,6 +134,16 @@ timeoutSeconds: {{ .probe.timeoutSeconds }}
   {{- with .mountPropagation }}
   mountPropagation: {{ . }}
   {{- end }}
+{{- end }}
+{{- if include "hostnorm.hasWebConfig" . }}
+- name: web-config
+  mountPath: /etc/hostnorm-web
+  readOnly: true
+{{- end }}
+{{- if include "hostnorm.servesTLS" . }}
+- name: tls
+  mountPath: /etc/tls
+  readOnly: true
 {{- end }}
 {{- range concat .Values.configmaps .Values.secrets }}
 - name: {{ .name }}

@@ -53,6 +53,15 @@
         path: {{ . | quote }}
       {{- end }}
 {{- end }}
+{{- if include "hostnorm.hasWebConfig" . }}
+- name: web-config
+  secret:
+    {{- if .Values.basicAuth.existingSecret }}
+    secretName: {{ tpl .Values.basicAuth.existingSecret . | quote }}
+    {{- else }}
+    secretName: {{ printf "%s-web-config" (include "hostnorm.fullname" . | trunc 52 | trimSuffix "-") }}
+    {{- end }}
+{{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

@@ -32,6 +32,9 @@ find the same store and paths.
 {{- /* Commands need a socket, and there is no store directory for it. */ -}}
 {{- $_ := set $web "control_socket" "/var/lib/hostnorm/hostnorm.sock" }}
 {{- end }}
+{{- if include "hostnorm.hasWebConfig" . }}
+{{- $_ := set $web "config_file" "/etc/hostnorm-web/web-config.yml" }}
+{{- end }}
 {{- with $web }}{{ $_ := set $made "web" . }}{{ end }}
 {{- with $path }}{{ $_ := set $made "path" . }}{{ end }}
 {{- with $collector }}{{ $_ := set $made "collector" . }}{{ end }}

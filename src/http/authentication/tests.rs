@@ -30,7 +30,7 @@ async fn who_knows_the_password_is_let_in() {
     for (user, password) in [("alice", "a"), ("alice", ""), ("carol", "a:b"), ("Alice", "a:b"), ("", "")] {
         let problem = authenticator.user(&users, HERE, &basic(user, password)).await.unwrap_err();
         assert_eq!(problem.status, StatusCode::UNAUTHORIZED, "{user}");
-        assert!(problem.headers.contains_key(WWW_AUTHENTICATE));
+        assert!(problem.headers.iter().any(|(name, _)| name == WWW_AUTHENTICATE));
     }
 }
 

@@ -1,0 +1,186 @@
+"""TLS and passwords of the web configuration file: a real Prometheus scrapes, and no secret gets anywhere."""
+
+import base64
+import json
+import pathlib
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+
+import pytest
+from program import fetch, note, until
+from shipped_stack import ask, instant
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLE = ROOT / "deploy/web-config.yml"
+PASSWORD = "pAsSwOrD-8151"
+
+pytestmark = pytest.mark.newest(reason="exporter-toolkit and Prometheus 3 read and scrape by newer code")
+
+
+def openssl(*options, folder):
+    done = subprocess.run(["openssl", *options], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"openssl {' '.join(options)}: {done.stderr}")
+
+
+def authority(folder, name):
+    """The certificate and key of an authority, `NAME.crt` and `NAME.key`."""
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
+    openssl("req", "-x509", *key, "-out", f"{name}.crt", "-days", "2", "-subj", f"/CN={name}", folder=folder)
+
+
+def signed(folder, by, name):
+    """A certificate and key, `NAME.crt` and `NAME.key`, for loopback."""
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
+    openssl("req", "-new", *key, "-out", f"{name}.csr", "-subj", f"/CN={name}", folder=folder)
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    how = ("-CA", f"{by}.crt", "-CAkey", f"{by}.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *how, folder=folder)
+
+
+def hashed(tools, password):
+    done = subprocess.run([tools.hostnorm, "hash-password"], input=password + "\n", capture_output=True, text=True)
+    if done.returncode or not re.fullmatch(r"\$2b\$12\$[./A-Za-z0-9]{53}\n", done.stdout):
+        pytest.fail(f"hostnorm hash-password: {done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def files(folder, tools):
+    """The shipped example with a certificate and a password of the test."""
+    folder = pathlib.Path(folder)
+    folder.chmod(0o755)
+    authority(folder, "ca")
+    signed(folder, "ca", "hostnorm")
+    signed(folder, "ca", "prometheus")
+    text = EXAMPLE.read_text()
+    (folder / "web-config.yml").write_text(re.sub(r"(prometheus: )\$2b\S+", lambda it: it[1] + hashed(tools, PASSWORD), text))
+    return folder
+
+
+def trusting(folder):
+    return ssl.create_default_context(cafile=folder / "ca.crt")
+
+
+def basic(password):
+    return {"Authorization": "Basic " + base64.b64encode(f"prometheus:{password}".encode()).decode()}
+
+
+def scrape(server, running, **more):
+    """A job for Prometheus; the job of the certificate authority is the same in each."""
+    target = running.url.removeprefix("https://")
+    tls = {"ca_file": str(server / "ca.crt"), **more.pop("tls", {})}
+    return {"job_name": "hostnorm", "scheme": "https", "tls_config": tls, "static_configs": [{"targets": [target]}], **more}
+
+
+def test_example_is_valid(files, tools):
+    """promtool takes the example as shipped, and the newest takes it with all that is commented out."""
+    whole = re.sub(r"^( *)# ((?: *)(?:[a-z_]+|Strict\S+|X-\S+):.*)$", r"\1\2", (files / "web-config.yml").read_text(), flags=re.M)
+    shutil.copy(files / "ca.crt", files / "clients.crt")
+    (files / "whole.yml").write_text(re.sub(r"^web:\n.*\n", "", whole, flags=re.M))
+    for name in ("web-config.yml", *(["whole.yml"] if tools.newest else [])):
+        done = subprocess.run([tools.promtool, "check", "web-config", files / name], capture_output=True, text=True)
+        if done.returncode:
+            pytest.fail(f"promtool does not take {name}: {done.stdout}{done.stderr}")
+
+
+def test_password(files, start, tools):
+    """A scrape with the password arrives, one without does not; health checks need none."""
+    running = start.hostnorm(
+        "--interval=100ms", "--log.level=trace", f"--web.config.file={files}/web-config.yml", context=trusting(files)
+    )
+    login = {"username": "prometheus", "password": PASSWORD}
+    server = start.prometheus([scrape(files, running, basic_auth=login)])
+    seconds = until("a scrape over TLS with a password", 60, lambda: instant(server, "up == 1"))
+    note(f"scraped over TLS with a password after {seconds:.1f} s")
+    until("raw metrics", 30, lambda: instant(server, "hostnorm_web_config_last_reload_successful == 1"))
+    for headers, expected in (({}, 401), (basic("wrong" + PASSWORD), 401), (basic(PASSWORD), 200)):
+        status, answered, text = fetch(f"{running.url}/metrics", context=running.context, headers=headers)
+        if status != expected or (status == 401) != ("WWW-Authenticate" in answered):
+            pytest.fail(f"{headers} gives {status}: {text[:200]}")
+        if PASSWORD in text or "$2b" in text:
+            pytest.fail("a page shows a secret")
+    health = [tools.hostnorm, "health", f"--web.listen-address={running.url.removeprefix('https://')}"]
+    done = subprocess.run([*health, f"--web.config.file={files}/web-config.yml"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"hostnorm health: {done.stdout}{done.stderr}")
+    no_secret(start, (files / "web-config.yml").read_text())
+
+
+def no_secret(start, config):
+    """Neither the password, nor its encoding, nor its hash, nor the key is in a log of any level."""
+    said = start.said(1 << 30)
+    secrets = [PASSWORD, basic(PASSWORD)["Authorization"].split()[1], re.search(r"\$2b\$12\$\S+", config)[0], "PRIVATE KEY"]
+    # Prometheus writes into the same log.
+    found = [it for it in secrets if it in said]
+    if found or "TRACE" not in said.upper():
+        pytest.fail(f"the log shows {found}")
+
+
+def test_client_certificate(files, start, tools):
+    """A scrape with a certificate arrives; others are refused, and the health check goes by the socket."""
+    (files / "mutual.yml").write_text(
+        "tls_server_config: {cert_file: hostnorm.crt, key_file: hostnorm.key, client_ca_file: ca.crt,\n"
+        "  client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [localhost]}\n"
+    )
+    context = trusting(files)
+    context.load_cert_chain(files / "prometheus.crt", files / "prometheus.key")
+    options = [f"--web.config.file={files}/mutual.yml", f"--web.control-socket={files}/control.sock"]
+    running = start.hostnorm("--interval=100ms", *options, context=context)
+    own = {"cert_file": f"{files}/prometheus.crt", "key_file": f"{files}/prometheus.key"}
+    with_it = scrape(files, running, tls=own)
+    server = start.prometheus([with_it, {**scrape(files, running), "job_name": "without"}])
+    until("a scrape with a certificate", 60, lambda: instant(server, 'up{job="hostnorm"} == 1'))
+    until("a refusal without", 60, lambda: instant(server, 'up{job="without"} == 0'))
+    errors = [it["lastError"] for it in ask(server, "targets")["activeTargets"] if it["labels"]["job"] == "without"]
+    if not re.search(r"certificate required|bad certificate|broken pipe|reset by peer", errors[0]):
+        pytest.fail(f"Prometheus is told {errors}")
+    note(f"without a certificate Prometheus says: {errors[0]}")
+    health = subprocess.run([tools.hostnorm, "health", "--storage.path=off", *options], capture_output=True, text=True)
+    if health.returncode or "control.sock" not in health.stdout:
+        pytest.fail(f"hostnorm health: {health.stdout}{health.stderr}")
+
+
+def test_rotation(files, start):
+    """A renewed certificate is served without a restart, and scrapes go on."""
+    running = start.hostnorm("--interval=100ms", f"--web.config.file={files}/web-config.yml", context=trusting(files))
+    port = int(running.url.rsplit(":", 1)[1])
+
+    def served():
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+            with running.context.wrap_socket(plain, server_hostname="localhost") as it:
+                return it.getpeercert(binary_form=True)
+
+    before = served()
+    signed(files, "ca", "renewed")
+    (files / "renewed.key").rename(files / "hostnorm.key")
+    (files / "renewed.crt").rename(files / "hostnorm.crt")
+    note(f"served after {until('the renewed certificate', 20, lambda: served() != before):.1f} s")
+    (files / "web-config.yml").write_text("tls_server_config: {cert_filse: a}\n")
+    login = basic(PASSWORD)
+
+    def metric():
+        text = fetch(f"{running.url}/metrics", context=running.context, headers=login)[2]
+        return re.search(r"^hostnorm_web_config_last_reload_successful (\d)$", text, re.M)[1]
+
+    until("the metric of a broken file", 20, lambda: metric() == "0")
+    if "unknown field `cert_filse`" not in start.said() or "web-config.yml:1" not in start.said():
+        pytest.fail("the log does not say what is wrong")
+
+
+def test_mistakes_at_the_start(files, tools):
+    """A file that cannot be used ends the start with file, line and key, and no secret."""
+    for text, expected in [
+        ("tls_server_config:\n  cert_filse: a\n", r"web\.yml:2: .*unknown field `cert_filse`"),
+        (f"basic_auth_users:\n  prometheus: {PASSWORD}\n", r"web\.yml:2: basic_auth_users.*hostnorm hash-password"),
+        ("tls_server_config: {cert_file: hostnorm.crt, key_file: prometheus.key}\n", r"do not fit together"),
+    ]:
+        (files / "web.yml").write_text(text)
+        command = [tools.hostnorm, "--web.listen-address=127.0.0.1:0", "--storage.path=off", f"--web.config.file={files}/web.yml"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        said = done.stdout + done.stderr
+        if done.returncode != 64 or not re.search(expected, said) or PASSWORD in said:
+            pytest.fail(f"{json.dumps(text)} ends with {done.returncode}: {said}")
