@@ -13,6 +13,7 @@ import generate  # noqa: E402  # beside the chart
 
 # Values of another kind than their default, where the schema does not say which.
 SAMPLES = {
+    "basicAuth.users": {"other": "$2b$12$GRLE4IZMtIy0T5AapmgaV.bZqs6bwmjBBKwLDCJrk1d5sI9hdEUOm"},
     "global.imageRegistry": "elsewhere.example.com",
     "image.digest": f"sha256:{'f' * 64}",
     "store.hostPath.chown.image.digest": f"sha256:{'f' * 64}",

@@ -41,6 +41,9 @@ MISTAKES = [
     ({"prometheus": {"monitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, r"each host would be scraped twice"),
     ({"prometheus": {"monitor": {"enabled": True}}, "service": {"enabled": False}}, r"set service\.enabled"),
     ({"kubeRBACProxy": {"enabled": True, "tls": {"enabled": True}}}, r"set tlsSecret\.enabled"),
+    ({"basicAuth": {"users": {"alice": "plain text"}}}, r"/basicAuth/users/alice': 'plain text' does not match"),
+    ({"kubeRBACProxy": {"enabled": True}, "basicAuth": {"existingSecret": "web"}}, r"kubeRBACProxy and basicAuth both"),
+    ({"tlsSecret": {"enabled": True, "clientAuthType": "RequireAndVerifyClientCert"}}, r"needs tlsSecret\.caItem"),
 ]
 
 pytestmark = [
@@ -127,6 +130,30 @@ def test_without_the_host(made):
     text = yaml.safe_load(one(made, "ConfigMap")["data"]["hostnorm.yaml"])
     if volumes or text["collector"] != {"filesystem": False, "network": False, "tcp": False} or "path" in text:
         pytest.fail(f"restricted: {volumes} {text}")
+
+
+def test_web_config(made):
+    """HTTPS and passwords by hostnorm: its file, the mounts that it names, and probes that get through."""
+    secret = yaml.safe_load(one(made["web-config"], "Secret")["stringData"]["web-config.yml"])
+    spec, container = pod(made["web-config"])
+    mounts = {it["name"]: it["mountPath"] for it in container["volumeMounts"]}
+    volumes = {it["name"]: it.get("secret", {}).get("secretName") for it in spec["volumes"]}
+    own = pod(made["web-config-secret"])[0]["volumes"]
+    mutual, proxied = pod(made["client-certificates"])[1], pod(made["kube-rbac-proxy"])[1]
+    expected = {
+        "certificate": secret["tls_server_config"]["cert_file"] == f"{mounts['tls']}/tls.crt",
+        "authority": secret["tls_server_config"]["client_ca_file"] == f"{mounts['tls']}/ca.crt",
+        "users": list(secret["basic_auth_users"]) == ["prometheus"],
+        "mounts": mounts["web-config"] == "/etc/hostnorm-web" and volumes["tls"] == "release-name-tls",
+        "probes": container["livenessProbe"]["httpGet"]["scheme"] == container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS",
+        "probes with certificates": mutual["livenessProbe"]["exec"]["command"] == ["hostnorm", "health"],
+        "secret of one's own": "release-name-web" in [it.get("secret", {}).get("secretName") for it in own],
+        "no second secret": not [it for it in made["web-config-secret"] if it["kind"] == "Secret"],
+        "proxy": "tls" not in [it["name"] for it in proxied["volumeMounts"]],
+    }
+    wrong = [what for what, well in expected.items() if not well]
+    if wrong:
+        pytest.fail(f"the web configuration is not as it should be: {', '.join(wrong)}")
 
 
 def test_rules(made, tools):
