@@ -308,7 +308,7 @@ fn shared(settings: &[Setting]) -> impl Iterator<Item = Arg> {
 }
 
 /// The settings that `-h` shows; `--help` shows all.
-const COMMON: [&str; 9] = [
+const COMMON: [&str; 8] = [
     "interval",
     "warmup",
     "threshold",
@@ -316,7 +316,6 @@ const COMMON: [&str; 9] = [
     "accept_after",
     "web.listen_address",
     "storage.path",
-    "storage.max_bytes",
     "log.level",
 ];
 

@@ -109,7 +109,7 @@ fn each_command_has_a_page_and_each_shell_its_completions() {
     let whole = command(&settings());
     for it in whole.get_subcommands() {
         let page = printed(&format!("hostnorm man {}", it.get_name()));
-        let synopsis = format!(".SH SYNOPSIS\nhostnorm {}", it.get_name());
+        let synopsis = format!(".SH SYNOPSIS\nhostnorm {}", it.get_name().replace('-', "\\-"));
         assert!(page.contains(&synopsis) && page.contains(".TH hostnorm-"), "{page}");
     }
     let page = printed("hostnorm man");
