@@ -206,7 +206,11 @@ impl Acceptor {
     async fn accept<L: Listener>(self: Arc<Self>, listener: L) {
         loop {
             match listener.next().await {
-                Ok((stream, origin)) => self.admit::<L>(stream, origin),
+                Ok((stream, origin)) => {
+                    self.admit::<L>(stream, origin);
+                    // It may read its request before a flood of others makes it the one idle for longest.
+                    tokio::task::yield_now().await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again");
                     sleep(ACCEPT_PAUSE).await;

@@ -159,7 +159,7 @@ def test_rotation(files, start):
     (files / "renewed.key").rename(files / "hostnorm.key")
     (files / "renewed.crt").rename(files / "hostnorm.crt")
     note(f"served after {until('the renewed certificate', 20, lambda: served() != before):.1f} s")
-    (files / "web-config.yml").write_text("tls_server_config: {cert_filse: a}\n")
+    (files / "web-config.yml").write_text("tls_server_config: {cert_path: a}\n")
     login = basic(PASSWORD)
 
     def metric():
@@ -167,14 +167,14 @@ def test_rotation(files, start):
         return re.search(r"^hostnorm_web_config_last_reload_successful (\d)$", text, re.M)[1]
 
     until("the metric of a broken file", 20, lambda: metric() == "0")
-    if "unknown field `cert_filse`" not in start.said() or "web-config.yml:1" not in start.said():
+    if "unknown field `cert_path`" not in start.said() or "web-config.yml:1" not in start.said():
         pytest.fail("the log does not say what is wrong")
 
 
 def test_mistakes_at_the_start(files, tools):
     """A file that cannot be used ends the start with file, line and key, and no secret."""
     for text, expected in [
-        ("tls_server_config:\n  cert_filse: a\n", r"web\.yml:2: .*unknown field `cert_filse`"),
+        ("tls_server_config:\n  cert_path: a\n", r"web\.yml:2: .*unknown field `cert_path`"),
         (f"basic_auth_users:\n  prometheus: {PASSWORD}\n", r"web\.yml:2: basic_auth_users.*hostnorm hash-password"),
         ("tls_server_config: {cert_file: hostnorm.crt, key_file: prometheus.key}\n", r"do not fit together"),
     ]:

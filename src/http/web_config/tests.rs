@@ -59,9 +59,9 @@ fn the_format_of_exporter_toolkit() {
 #[test]
 fn what_is_wrong_is_said_with_line_and_key() {
     check_refused(
-        "tls_server_config:\n  cert_file: a\n  cert_filse: b\n",
+        "tls_server_config:\n  cert_file: a\n  cert_path: b\n",
         Some(3),
-        "unknown field `cert_filse`",
+        "unknown field `cert_path`",
     );
     check_refused("basic_auth_user:\n  a: b\n", Some(1), "unknown field `basic_auth_user`");
     check_refused("tls_server_config:\n  key_file: a\n", None, "cert_file is missing");

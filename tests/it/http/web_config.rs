@@ -251,7 +251,7 @@ fn certificates_are_renewed_and_a_broken_file_changes_nothing() {
             has(&metric(at), "hostnorm_web_config_last_reload_successful", value)
         });
     };
-    for broken in ["tls_server_config: {cert_filse: a}", "", TLS] {
+    for broken in ["tls_server_config: {cert_path: a}", "", TLS] {
         match broken {
             "" => files.write("server.key", "no key"),
             text => files.write("web.yml", text),
