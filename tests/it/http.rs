@@ -114,7 +114,7 @@ fn head_is_get_without_the_body() {
 fn what_is_not_there_and_what_is_not_allowed() {
     let server = Server::with_page(1);
     let client = &mut server.client();
-    for path in ["/nope", "/metrics/", "/-/", "/-/reload", "//", "*"] {
+    for path in ["/nope", "/metrics/", "/-/", "/-/quit", "//", "*"] {
         check(client, ("GET", path, ""), 404, PROBLEM);
     }
     for path in ["/metrics", "/", "/-/healthy", "/-/ready"] {
