@@ -1,4 +1,4 @@
-//! The HTTP server: metrics, health, a landing page and the commands of the control socket.
+//! The HTTP server: metrics, health, the page for people and the commands of the control socket.
 //!
 //! A request never touches the sampling loop: it reads the newest report, or sends a command and waits for the reply. All
 //! limits are constants, so a slow or greedy client does not disturb others.
@@ -28,7 +28,8 @@ mod rendered_report;
 mod metrics;
 mod metric_families;
 mod prometheus_text;
-mod landing;
+mod page;
+mod events;
 mod request_span;
 mod request_metrics;
 mod server_counters;
@@ -40,6 +41,7 @@ pub use client::{ClientError, get, send};
 pub use connection_table::CONNECTIONS_PER_ADDRESS_MAX;
 pub use content_negotiation::MetricsFormat;
 pub use control_socket::{ControlSocket, ControlSocketError};
+pub use events::{EVENT_STREAMS_MAX, EventStreams};
 pub use health_client::{HealthError, HealthTransport, health, health_on_socket};
 pub use listen::{ListenError, bind};
 pub use message::BODY_BYTES_MAX;

@@ -214,6 +214,7 @@ async fn until(
         },
         reload: lifecycle,
         cors_origins: config.web.cors_origins.clone(),
+        event_streams: http::EventStreams::default(),
         join_trace: config.otlp.takes_parents().then_some(otlp_traces::join_trace),
     };
     let mut has_failed = false;

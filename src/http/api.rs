@@ -21,11 +21,14 @@ mod store_access;
 mod subject;
 mod time_grid;
 
+pub(super) use episodes::{episode_facts, unknown_episode};
 pub use spellings::spellings;
+pub(super) use store_access::read_store;
+pub(super) use subject::subject;
 
-const SUBJECT: Parameter =
+pub(super) const SUBJECT: Parameter =
     Parameter::query("subject", ParameterType::Text, "Name of the subject; host if it is left out");
-const KIND: Parameter =
+pub(super) const KIND: Parameter =
     Parameter::query("kind", ParameterType::Text, "Kind of the subject: host, container or log");
 const METRIC: Parameter = Parameter::query(
     "metric",

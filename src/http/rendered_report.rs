@@ -60,7 +60,6 @@ pub struct RenderedReport {
     exposition: Arc<Exposition>,
     openmetrics: Body,
     text: Body,
-    html: OnceLock<Bytes>,
 }
 
 /// A form, plain and compressed.
@@ -74,7 +73,7 @@ impl RenderedReport {
     /// A page that is not rendered yet; its counts are those of the time when it is.
     pub fn new(report: Arc<Report>, options: Arc<ExpositionOptions>, counts: Arc<ServerCounters>) -> Self {
         let exposition = Arc::new(Exposition { report, options, counts });
-        Self { exposition, openmetrics: Body::default(), text: Body::default(), html: OnceLock::new() }
+        Self { exposition, openmetrics: Body::default(), text: Body::default() }
     }
 
     pub(super) fn report(&self) -> &Arc<Report> {
@@ -96,11 +95,6 @@ impl RenderedReport {
     fn rendered(&self, format: MetricsFormat, gzip: bool) -> Option<Bytes> {
         let body = self.of(format);
         if gzip { body.gzip.get() } else { body.plain.get() }.cloned()
-    }
-
-    /// The page for people.
-    pub(super) fn html(&self, render: impl FnOnce() -> String) -> Bytes {
-        self.html.get_or_init(|| render().into()).clone()
     }
 
     fn of(&self, format: MetricsFormat) -> &Body {

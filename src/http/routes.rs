@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::access::{self, Caller};
+use super::events::EventStreams;
 use super::message::{self, ProblemDetails, Request, Response, plain};
 use super::operation::Operation;
 use super::query::Query;
@@ -19,7 +20,7 @@ use super::rendered_report::RenderedReportCache;
 use super::server::Peer;
 use super::timeouts::REQUEST;
 use super::web_security::WebSecurity;
-use super::{api, cors, landing, rendered_report};
+use super::{api, cors, events, page, rendered_report};
 use crate::control::Control;
 use crate::reading::Timestamp;
 use crate::report::Report;
@@ -47,6 +48,8 @@ pub struct AppState {
     pub reload: Option<ReloadRequests>,
     /// Origins whose pages may read responses; `*` is every origin.
     pub cors_origins: Vec<String>,
+    /// The open streams of events.
+    pub event_streams: EventStreams,
     /// Makes the span of a request part of the trace that its headers name; nothing where that is not wanted.
     pub join_trace: Option<fn(&tracing::Span, &HeaderMap)>,
 }
@@ -74,7 +77,7 @@ pub(super) struct Route {
     /// The path, where `{name}` stands for one segment.
     pub(super) pattern: &'static str,
     pub(super) access: RouteAccess,
-    /// Its description; absent for routes that are not part of the API.
+    /// Its parameters, and its description for the API; a route without one ignores its query.
     pub(super) operation: Option<&'static Operation>,
     pub(super) handler: Handler,
 }
@@ -90,11 +93,14 @@ pub(super) const HEALTHY: &str = "hostnorm is Healthy.\n";
 
 macro_rules! route {
     ($method:ident $pattern:expr, $access:ident, $handler:path) => {
+        route!($method $pattern, $access, $handler, None)
+    };
+    ($method:ident $pattern:expr, $access:ident, $handler:path, $operation:expr) => {
         Route {
             method: Method::$method,
             pattern: $pattern,
             access: RouteAccess::$access,
-            operation: None,
+            operation: $operation,
             handler: |state, request| Box::pin($handler(state, request)),
         }
     };
@@ -103,7 +109,11 @@ macro_rules! route {
 /// The routes besides the API. A row for GET answers HEAD as well.
 static ROUTES: &[Route] = &[
     route!(GET TELEMETRY_PATH, Public, rendered_report::metrics),
-    route!(GET "/", Public, landing::landing),
+    route!(GET "/", Public, page::overview, Some(&page::OVERVIEW_OPERATION)),
+    route!(GET "/episodes/{id}", Public, page::episode, Some(&page::EPISODE_OPERATION)),
+    route!(GET "/page.css", Public, page::style),
+    route!(GET "/page.js", Public, page::script),
+    route!(GET "/events", Public, events::events, Some(&events::OPERATION)),
     route!(GET HEALTHY_PATH, Public, healthy),
     route!(GET READY_PATH, Public, ready),
 ];

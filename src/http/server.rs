@@ -185,6 +185,7 @@ pub async fn serve(
     accepting.spawn(Arc::clone(&state.security).follow(status, state.now));
     stop.await;
     drop(stopped);
+    state.event_streams.end();
     accepting.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return Ok(()) };
     let open = graceful.count();

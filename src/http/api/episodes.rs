@@ -8,11 +8,11 @@ use super::explain::AROUND_SECONDS;
 use super::store_access::read_store;
 use super::subject::subject;
 use super::time_grid;
-use crate::explanation::{self, EpisodeId, EpisodeRecord, SubjectExplanation};
+use crate::explanation::{self, EpisodeId, EpisodeRecord, SubjectExplanation, SubjectFacts};
 use crate::http::message::{ProblemDetails, Request, Response, json, json_tagged};
 use crate::http::query::bad_request;
 use crate::http::routes::AppState;
-use crate::reading::Timestamp;
+use crate::reading::{Subject, Timestamp};
 use crate::store::TimeRange;
 use crate::stored_facts;
 
@@ -57,20 +57,34 @@ pub(super) async fn list(state: &AppState, request: Request) -> Result<Response,
 }
 
 pub(super) async fn one(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let text = request.path_arguments.first().cloned().unwrap_or_default();
-    let EpisodeId { subject, second } = text.parse().map_err(bad_request)?;
-    let found = read_store(state, move |reader| {
+    let id = request.path_arguments.first().cloned().unwrap_or_default();
+    let Some((episode, subject, facts)) = episode_facts(state, &id).await? else {
+        return Err(unknown_episode(&id));
+    };
+    let explanation = explanation::explain(&subject, facts);
+    json_tagged(&request, &EpisodeDetails { episode, explanation })
+}
+
+/// An episode, its subject, and what the store knows of its time; nothing if there is no such episode.
+pub(in crate::http) async fn episode_facts(
+    state: &AppState,
+    id: &str,
+) -> Result<Option<(EpisodeRecord, Subject, SubjectFacts<'static>)>, ProblemDetails> {
+    let EpisodeId { subject, second } = id.parse().map_err(bad_request)?;
+    let read = read_store(state, move |reader| {
         let Some(episode) = reader.episode(&subject, second)? else { return Ok(None) };
         let from = Timestamp(episode.began - AROUND_SECONDS);
         let to = Timestamp(episode.ended.unwrap_or(episode.last_seen) + AROUND_SECONDS);
         let mut facts = stored_facts::facts(reader, &subject, TimeRange { from, to })?;
         // Neighbors within the range have pages of their own.
         facts.episodes.retain(|it| it.id == episode.id);
-        Ok(Some((episode, explanation::explain(&subject, facts))))
+        Ok(Some((episode, subject, facts)))
     });
-    let Some((episode, explanation)) = found.await? else {
-        let detail = format!("no episode {text} in the store; /api/v1/episodes lists all");
-        return Err(ProblemDetails::new(StatusCode::NOT_FOUND, detail));
-    };
-    json_tagged(&request, &EpisodeDetails { episode, explanation })
+    read.await
+}
+
+/// The error for an episode that is not known.
+pub(in crate::http) fn unknown_episode(id: &str) -> ProblemDetails {
+    let detail = format!("no episode {id} in the store; /api/v1/episodes lists all");
+    ProblemDetails::new(StatusCode::NOT_FOUND, detail)
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::http::message::{BODY_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json_tagged};
 use crate::http::operation::{Operation, Parameter, ParameterType};
-use crate::http::routes::{self, AppState, Route, RouteAccess};
+use crate::http::routes::{AppState, Route, RouteAccess};
 use crate::version;
 
 pub(super) async fn document(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
@@ -21,7 +21,7 @@ pub(in crate::http) fn openapi() -> Value {
     settings.meta_schema = None;
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
-    for route in routes::all() {
+    for route in super::ROUTES {
         let Some(operation) = route.operation else { continue };
         let path = paths.entry(route.pattern).or_insert_with(|| json!({}));
         path[route.method.as_str().to_lowercase()] = described(route, operation, &mut generator);

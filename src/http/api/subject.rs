@@ -7,7 +7,7 @@ use crate::http::query::{Query, bad_request};
 use crate::reading::{Subject, SubjectKind};
 
 /// The subject of the parameters `kind` and `subject`; the host if both are left out.
-pub(super) fn subject(query: &Query) -> Result<Subject, ProblemDetails> {
+pub(in crate::http) fn subject(query: &Query) -> Result<Subject, ProblemDetails> {
     let name = query.text("subject").unwrap_or("host");
     let kind = match query.text("kind") {
         None if name == "host" => SubjectKind::Host,

@@ -97,6 +97,7 @@ impl Server {
             store,
             reload: None,
             cors_origins: vec!["https://grafana.example".to_owned()],
+            event_streams: http::EventStreams::default(),
             join_trace: None,
         };
         let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,128 @@
+//! `GET /events`: the state of a subject as server-sent events, at most one a second.
+//!
+//! Each stream is a task that writes into the body of its response. It ends with its client, or with the server.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::channel::{Channel, Sender};
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::api::{KIND, SUBJECT, subject};
+use super::message::{ProblemDetails, Request, Response, with};
+use super::operation::Operation;
+use super::page::StateSummary;
+use super::routes::AppState;
+use crate::reading::Subject;
+use crate::report::Report;
+
+/// Most streams of events; one more is refused, and its client tries again. Fewer than connections, so that scrapers are
+/// never kept out.
+pub const EVENT_STREAMS_MAX: usize = 16;
+/// The shortest time between two events of a stream.
+const EVENT_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// A stream without events sends a comment this often, so that neither end takes the other for lost.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events on their way to a client that reads slowly; a further one waits, and older reports are skipped.
+const EVENTS_BUFFERED_MAX: usize = 2;
+/// The beginning of a stream: how long a client waits before it connects again, in milliseconds.
+const RETRY: &str = "retry: 5000\n\n";
+
+pub(super) static OPERATION: Operation = Operation {
+    id: "events",
+    summary: "The state of a subject as server-sent events",
+    parameters: &[SUBJECT, KIND],
+    ..Operation::EMPTY
+};
+
+/// The streams that are open, and whether they must end.
+#[derive(Debug)]
+pub struct EventStreams {
+    places: Arc<Semaphore>,
+    ended: watch::Sender<bool>,
+}
+
+impl Default for EventStreams {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)), ended: watch::Sender::new(false) }
+    }
+}
+
+impl EventStreams {
+    /// Ends all streams, so that the end of the server does not wait for their clients.
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+}
+
+/// Where the events of one stream come from.
+struct EventSource {
+    subject: Subject,
+    reports: watch::Receiver<Option<Arc<Report>>>,
+    ended: watch::Receiver<bool>,
+    /// The next event is sent no earlier.
+    next: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+pub(super) async fn events(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    let subject = subject(&request.query)?;
+    let streams = &state.event_streams;
+    let place = Arc::clone(&streams.places).try_acquire_owned().map_err(|_| {
+        let detail =
+            format!("too many streams of events: the maximum is {EVENT_STREAMS_MAX}; close another page");
+        ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })?;
+    let (reports, ended) = (state.reports.clone(), streams.ended.subscribe());
+    let (sender, body) = Channel::<Bytes, Infallible>::new(EVENTS_BUFFERED_MAX);
+    let source = EventSource { subject, reports, ended, next: Instant::now(), _place: place };
+    tokio::spawn(source.send_all(sender));
+    let response = with(Response::new(body.boxed_unsync()), CONTENT_TYPE, "text/event-stream");
+    // nginx collects a response before it passes it on, unless it is told not to.
+    let unbuffered = with(response, HeaderName::from_static("x-accel-buffering"), "no");
+    Ok(with(unbuffered, CACHE_CONTROL, "no-store"))
+}
+
+impl EventSource {
+    /// Sends the state now and after each tick, until client or server ends.
+    async fn send_all(mut self, sender: Sender<Bytes, Infallible>) {
+        let mut ended = self.ended.clone();
+        tokio::select! {
+            () = self.follow(sender) => (),
+            _ = ended.wait_for(|it| *it) => (),
+        }
+    }
+
+    /// Sends events until the client is gone, which makes a send fail, or until there are no more reports.
+    async fn follow(&mut self, mut sender: Sender<Bytes, Infallible>) {
+        let mut text = Bytes::from_static(RETRY.as_bytes());
+        self.reports.mark_changed();
+        while sender.send_data(text).await.is_ok() {
+            text = match timeout(HEARTBEAT, self.reports.changed()).await {
+                Ok(Ok(())) => {
+                    // Reports of the next second are skipped but for the last one.
+                    sleep_until(self.next).await;
+                    self.next = Instant::now() + EVENT_INTERVAL_MIN;
+                    self.event()
+                }
+                Ok(Err(_)) => return,
+                Err(_) => Bytes::from_static(b": no news\n\n"),
+            };
+        }
+    }
+
+    /// The newest report as an event; a comment while the subject is not in it.
+    fn event(&mut self) -> Bytes {
+        let report = self.reports.borrow_and_update().clone();
+        let summary = report.as_deref().and_then(|it| StateSummary::of(it, &self.subject));
+        // Numbers and text can always be written as JSON, on one line.
+        let data = summary.and_then(|it| serde_json::to_string(&it).ok());
+        data.map_or_else(|| ": no reading yet\n\n".into(), |data| format!("data: {data}\n\n").into())
+    }
+}

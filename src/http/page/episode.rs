@@ -1,0 +1,223 @@
+//! The page of one episode: its explanation, to be linked to and printed.
+
+use hyper::StatusCode;
+use maud::{Markup, html};
+
+use super::chart::Chart;
+use super::history::Series;
+use super::layout::{Place, page};
+use super::{document, problem, signal_charts, signal_text, tables, time_text, view};
+use crate::explanation::{self, EpisodeRecord, Excursion, SimilarEpisode, SubjectExplanation, SubjectFacts};
+use crate::http::api::{episode_facts, unknown_episode};
+use crate::http::message::{ProblemDetails, Request, Response};
+use crate::http::routes::AppState;
+use crate::store::TimeRange;
+
+/// Height of the chart of the score, in pixels.
+const SCORE_HEIGHT: f64 = 120.0;
+/// Seconds before and after an episode that its charts show.
+const AROUND_SECONDS: f64 = 600.0;
+
+/// The series that the page draws.
+struct EpisodeCharts {
+    range: TimeRange,
+    scores: Series,
+    /// Each signal to blame with its points.
+    signals: Vec<(String, Series)>,
+}
+
+pub(in crate::http) async fn episode(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    let id = request.path_arguments.first().cloned().unwrap_or_default();
+    match episode_facts(state, &id).await {
+        Ok(Some((episode, subject, facts))) => {
+            let charts = EpisodeCharts::of(&episode, &facts);
+            let explanation = explanation::explain(&subject, facts);
+            let content = markup(&episode, &explanation, &charts);
+            let title = format!("Episode {id}");
+            Ok(document(StatusCode::OK, page(Place::Below, &title, &state.telemetry_path, content)))
+        }
+        Ok(None) => Ok(problem(&unknown_episode(&id))),
+        Err(error) => Ok(problem(&error)),
+    }
+}
+
+impl EpisodeCharts {
+    fn of(episode: &EpisodeRecord, facts: &SubjectFacts<'_>) -> Self {
+        let range = around(episode);
+        let step = view::step(range);
+        let mut scores = Series::default();
+        facts.scores.iter().for_each(|(at, score)| scores.add(step, at.0, *score));
+        let mut signals = Vec::new();
+        for cause in &episode.causes {
+            let Some(index) = facts.signals.iter().position(|it| it.name == cause.signal) else { continue };
+            let mut series = Series::default();
+            for point in &facts.points {
+                let value = point.values.get(index).copied().flatten();
+                value.iter().for_each(|value| series.add(step, point.at.0, *value));
+            }
+            signals.push((cause.signal.clone(), series));
+        }
+        Self { range, scores, signals }
+    }
+}
+
+/// The time that belongs to an episode.
+fn around(episode: &EpisodeRecord) -> TimeRange {
+    let at = crate::reading::Timestamp;
+    let ended = episode.ended.unwrap_or(episode.last_seen);
+    TimeRange { from: at(episode.began - AROUND_SECONDS), to: at(ended + AROUND_SECONDS) }
+}
+
+fn markup(episode: &EpisodeRecord, explanation: &SubjectExplanation, charts: &EpisodeCharts) -> Markup {
+    let outcome = if episode.outcome == "open" { "anomaly" } else { "normal" };
+    html! {
+        section #status data-state=(outcome) {
+            h1 { "Episode " (episode.id) }
+            p.sentence { (explanation.sentence) }
+            dl.facts {
+                div { dt { "Start" } dd { (time_text::time(episode.began)) } }
+                @if let Some(ended) = episode.ended { div { dt { "End" } dd { (time_text::time(ended)) } } }
+                div { dt { "Duration" } dd { (episode.duration()) } }
+                div { dt { "Peak score" } dd { (format!("{:.2}", episode.peak)) } }
+                div { dt { "Outcome" } dd { (episode.outcome) } }
+                @if let Some(model) = &episode.model { div { dt { "Model" } dd { code { (model) } } } }
+            }
+        }
+        @if !charts.scores.0.is_empty() {
+            section aria-labelledby="score" { h2 #score { "Score" } (score_chart(episode, explanation, charts)) }
+        }
+        @if !explanation.causes.is_empty() {
+            section aria-labelledby="causes" { h2 #causes { "Causes" } (tables::causes(&explanation.causes)) (signals(episode, charts)) }
+        }
+        @if !explanation.left_range.is_empty() {
+            section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (left_range(&explanation.left_range)) }
+        }
+        @if !explanation.similar.is_empty() {
+            section aria-labelledby="similar" { h2 #similar { "Similar episodes before" } (similar(&explanation.similar)) }
+        }
+        (commands(episode))
+    }
+}
+
+fn span(episode: &EpisodeRecord) -> Vec<[f64; 2]> {
+    vec![[episode.began, episode.ended.unwrap_or(episode.last_seen)]]
+}
+
+fn score_chart(episode: &EpisodeRecord, explanation: &SubjectExplanation, charts: &EpisodeCharts) -> Markup {
+    let highest = explanation.highest_score.map_or(episode.peak, |it| it.score);
+    let chart = Chart {
+        id: "score-chart",
+        title: "Score around the episode".into(),
+        description: format!("Highest score {highest:.2}; the threshold is 1. The episode is shaded."),
+        range: charts.range,
+        height: SCORE_HEIGHT,
+        series: &charts.scores,
+        peaks: true,
+        normal: None,
+        threshold: Some(1.0),
+        episodes: span(episode),
+        top_min: 1.4,
+        label: Box::new(|it| format!("{it:.1}").trim_end_matches(".0").to_owned()),
+    };
+    chart.markup()
+}
+
+/// The charts of the signals to blame.
+fn signals(episode: &EpisodeRecord, charts: &EpisodeCharts) -> Markup {
+    let shown = charts.signals.iter().filter(|(_, series)| !series.0.is_empty());
+    html! {
+        ul.cards {
+            @for (name, series) in shown {
+                @let signal = signal_text::signal(name);
+                @let unit = signal.map(|it| it.unit);
+                @let title = signal.map_or(name.as_str(), |it| it.title);
+                @let cause = episode.causes.iter().find(|it| it.signal == *name);
+                @let normal = cause.map(|it| [it.lower, it.upper]).filter(|it| it.iter().any(Option::is_some));
+                li.card {
+                    h3 { (title) }
+                    (Chart {
+                        id: name,
+                        title: format!("{title} around the episode"),
+                        description: match normal {
+                            Some([lower, upper]) => format!("Normal range {}", signal_text::range(unit, lower, upper)),
+                            None => "Without a normal range".into(),
+                        },
+                        range: charts.range,
+                        height: signal_charts::HEIGHT,
+                        series,
+                        peaks: false,
+                        normal,
+                        threshold: None,
+                        episodes: span(episode),
+                        top_min: 0.0,
+                        label: Box::new(move |it| signal_text::value(unit, it)),
+                    }.markup())
+                }
+            }
+        }
+    }
+}
+
+fn left_range(rows: &[Excursion]) -> Markup {
+    let table = html! {
+        table {
+            caption { "The earliest first" }
+            thead { tr {
+                th scope="col" { "Signal" } th scope="col" { "At" } th scope="col" { "Side" }
+                th.number scope="col" { "Value" } th.number scope="col" { "Range of the day before" }
+            } }
+            tbody {
+                @for it in rows {
+                    @let unit = signal_text::signal(&it.signal).map(|it| it.unit);
+                    tr {
+                        th scope="row" { (it.title) }
+                        td { (time_text::time(it.at)) }
+                        td { (it.direction) }
+                        td.number { (signal_text::value(unit, it.value)) }
+                        td.number { (signal_text::range(unit, Some(it.lower), Some(it.upper))) }
+                    }
+                }
+            }
+        }
+    };
+    tables::scrolling("Signals that left their range", table)
+}
+
+fn similar(rows: &[SimilarEpisode]) -> Markup {
+    let table = html! {
+        table {
+            caption { "The most similar first; 100 % has the same signals in the same proportions" }
+            thead { tr {
+                th scope="col" { "Start" } th.number scope="col" { "Similarity" } th scope="col" { "Outcome" }
+                th scope="col" { "Description" }
+            } }
+            tbody {
+                @for it in rows {
+                    tr {
+                        th scope="row" { a href={ (Place::Below.root()) (tables::episode_link(&it.id)) } { (time_text::time(it.began)) } }
+                        td.number { (format!("{:.0} %", it.similarity * 100.0)) }
+                        td { (it.outcome) }
+                        td.wide { (it.description) }
+                    }
+                }
+            }
+        }
+    };
+    tables::scrolling("Similar episodes", table)
+}
+
+/// What to do with it on the host.
+fn commands(episode: &EpisodeRecord) -> Markup {
+    let instant = |at: f64| time_text::second(at).replace(' ', "T") + "Z";
+    let ended = episode.ended.unwrap_or(episode.last_seen);
+    html! {
+        section aria-labelledby="commands" {
+            h2 #commands { "Commands on the host" }
+            dl.commands {
+                dt { "Reproduce its score from stored data" } dd { code { "hostnorm explain " (episode.id) } }
+                dt { "Forget it, so that the same fault is detected again" }
+                dd { code { "hostnorm forget --from " (instant(episode.began)) " --to " (instant(ended.ceil())) } }
+            }
+        }
+    }
+}

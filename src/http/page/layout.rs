@@ -1,0 +1,86 @@
+//! What all pages share: head, banner, footer.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::http::message::ProblemDetails;
+use crate::version;
+
+/// Seconds until a page reloads itself where scripts are off.
+const RELOAD_SECONDS: u32 = 30;
+
+/// Where a page is, as seen from `/`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Place {
+    /// At `/`; it is kept current.
+    Overview,
+    /// One level below; it stays as it is.
+    Below,
+}
+
+impl Place {
+    /// The way to `/`. Links are relative, so that a proxy may serve the pages below a path of its own.
+    pub(super) fn root(self) -> &'static str {
+        match self {
+            Self::Overview => "./",
+            Self::Below => "../",
+        }
+    }
+}
+
+/// A whole page.
+pub(super) fn page(place: Place, title: &str, telemetry_path: &str, content: Markup) -> Markup {
+    let root = place.root();
+    let host = host_name();
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) @if let Some(host) = &host { " – " (host) } " – hostnorm" }
+                // An icon of its own would be one more file; without one, browsers ask for /favicon.ico.
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href={ (root) "page.css" };
+                @if place == Place::Overview {
+                    script src={ (root) "page.js" } defer {}
+                    noscript { meta http-equiv="refresh" content=(RELOAD_SECONDS); }
+                }
+            }
+            body {
+                a.skip href="#content" { "Skip to content" }
+                header.banner {
+                    a.brand href=(root) { "hostnorm" }
+                    @if let Some(host) = &host { span.host { (host) } }
+                }
+                main #content tabindex="-1" { (content) }
+                footer {
+                    p {
+                        "hostnorm " (version::VERSION) " · all times are UTC · "
+                        a href={ (root) (telemetry_path.trim_start_matches('/')) } { "metrics" } " · "
+                        a href={ (root) "api/v1/openapi.json" } { "API" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A page for an error.
+pub(super) fn problem(problem: &ProblemDetails) -> Markup {
+    let title = problem.status.canonical_reason().unwrap_or("Error");
+    let content = html! {
+        h1 { (title) }
+        p.sentence { (problem.detail) }
+        p { a href="../" { "All of this host" } }
+    };
+    page(Place::Below, title, "/metrics", content)
+}
+
+/// The name of this machine, if it has one.
+fn host_name() -> Option<String> {
+    #[cfg(unix)]
+    return Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
+    #[cfg(not(unix))]
+    None
+}

@@ -1,0 +1,288 @@
+//! The page at `/`: the state of a subject, why, and its past.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use maud::{Markup, html};
+
+use super::chart::Chart;
+use super::history::History;
+use super::layout::{Place, page};
+use super::view::{RANGES, View};
+use super::{StateSummary, document, problem, signal_charts, tables, time_text};
+use crate::episode_text;
+use crate::explanation::Cause;
+use crate::http::api::read_store;
+use crate::http::message::{ProblemDetails, Request, Response};
+use crate::http::routes::AppState;
+use crate::reading::Subject;
+use crate::report::{Assessment, Report, SignalState};
+use crate::store::TimeRange;
+
+/// Height of the chart of the score, in pixels.
+const SCORE_HEIGHT: f64 = 150.0;
+/// The chart of the score shows at least this much, so that quiet scores look quiet.
+const SCORE_TOP_MIN: f64 = 1.4;
+
+/// Everything that the page shows.
+struct Overview {
+    view: View,
+    report: Arc<Report>,
+    range: TimeRange,
+    /// The past, or why it is not known.
+    history: Result<History, String>,
+}
+
+pub(in crate::http) async fn overview(
+    state: &AppState,
+    request: Request,
+) -> Result<Response, ProblemDetails> {
+    let view = match View::of(&request.query) {
+        Ok(view) => view,
+        Err(error) => return Ok(problem(&error)),
+    };
+    let report = state.reports.borrow().clone();
+    let Some(report) = report.filter(|it| it.assessments.contains_key(&view.subject)) else {
+        let content = nothing_yet(&view);
+        return Ok(document(
+            StatusCode::OK,
+            page(Place::Overview, "hostnorm", &state.telemetry_path, content),
+        ));
+    };
+    let range = view.time_range((state.now)());
+    let history = history(state, &view, &report, range).await;
+    let overview = Overview { view, report, range, history };
+    let title = overview.title();
+    Ok(document(StatusCode::OK, page(Place::Overview, &title, &state.telemetry_path, overview.markup())))
+}
+
+async fn history(
+    state: &AppState,
+    view: &View,
+    report: &Report,
+    range: TimeRange,
+) -> Result<History, String> {
+    let signals = report.assessments.get(&view.subject).map(signal_charts::chosen).unwrap_or_default();
+    let signals: Vec<&'static str> = signals.iter().map(|it| it.signal.name).collect();
+    let (subject, anomalies_only) = (view.subject.clone(), view.anomalies_only);
+    let read =
+        read_store(state, move |reader| History::read(reader, &subject, &signals, range, anomalies_only));
+    read.await.map_err(|problem| problem.detail)
+}
+
+fn nothing_yet(view: &View) -> Markup {
+    let name = episode_text::name(&view.subject);
+    html! {
+        section #status data-state="learning" data-events={ "events?" (view.subject_query()) } data-refresh="5" {
+            h1 { "State" }
+            p.sentence #sentence role="status" { "There is no reading of " (name) " yet" }
+        }
+        div #details {}
+    }
+}
+
+impl Overview {
+    fn assessment(&self) -> Option<&Assessment> {
+        self.report.assessments.get(&self.view.subject)
+    }
+
+    fn title(&self) -> String {
+        match self.assessment().is_some_and(|it| it.episode.is_some()) {
+            true => format!("Anomaly on {}", episode_text::name(&self.view.subject)),
+            false => episode_text::name(&self.view.subject),
+        }
+    }
+
+    fn markup(&self) -> Markup {
+        let Some((assessment, summary)) =
+            self.assessment().zip(StateSummary::of(&self.report, &self.view.subject))
+        else {
+            return nothing_yet(&self.view);
+        };
+        let chosen = signal_charts::chosen(assessment);
+        let causes = if summary.is_anomaly { Cause::of(assessment) } else { Vec::new() };
+        html! {
+            (self.status(assessment, &summary))
+            div #details {
+                (self.score())
+                @if !causes.is_empty() {
+                    section aria-labelledby="causes" { h2 #causes { "Causes" } (tables::causes(&causes)) }
+                }
+                @if !chosen.is_empty() { (self.chosen(&chosen, summary.is_anomaly)) }
+                @if self.report.assessments.len() > 1 { (self.subjects()) }
+                @if let Ok(history) = &self.history {
+                    section aria-labelledby="episodes" {
+                        h2 #episodes { "Episodes" }
+                        @if history.episodes.is_empty() { p.note { "None so far." } }
+                        @else { (tables::episodes(&history.episodes, history.episodes_left_out, "./")) }
+                    }
+                }
+                @if let Some(details) = &assessment.details {
+                    section aria-labelledby="detectors" { h2 #detectors { "Detectors" } (tables::detectors(details)) }
+                }
+                (self.values(assessment, &chosen))
+            }
+        }
+    }
+
+    /// The state and its sentence. The script changes its texts only, so that a screen reader hears what is new.
+    fn status(&self, assessment: &Assessment, summary: &StateSummary) -> Markup {
+        let episode = assessment.episode.map(|it| (episode_text::id(&self.view.subject, it.since), it));
+        let is_normal_hint = html! {
+            "If this is normal from now on, run " code { "hostnorm accept" } " on the host."
+        };
+        html! {
+            section #status data-state=(summary.state) data-refresh=(self.view.range.refresh_seconds)
+                data-events={ "events?" (self.view.subject_query()) } {
+                h1 { span.badge #badge { (summary.state) } " " (episode_text::name(&self.view.subject)) }
+                p.sentence #sentence role="status" aria-live="polite" { (summary.sentence) }
+                dl.facts {
+                    div { dt { "Score" } dd #score { @match summary.score { Some(it) => (format!("{it:.2}")), None => "–" } } }
+                    div { dt { "Threshold" } dd { "1" } }
+                    @if let Some(it) = assessment.details.as_ref().and_then(|it| it.confidence) {
+                        div { dt { "Confidence" } dd { (format!("{:.0} %", it * 100.0)) } }
+                    }
+                    div { dt { "Last reading" } dd #at { (time_text::second(summary.at)) } }
+                    div #connection hidden { dt { "Connection" } dd { "lost; trying again" } }
+                }
+                @if let Some((id, episode)) = episode {
+                    p.note #open {
+                        "Since " (time_text::time(episode.since.0)) ", peak score " (format!("{:.1}", episode.peak)) ". "
+                        @if self.history.is_ok() { a href={ "./" (tables::episode_link(&id)) } { "Explain this episode" } ". " }
+                        (is_normal_hint)
+                    }
+                }
+            }
+        }
+    }
+
+    fn score(&self) -> Markup {
+        let view = |range| View { range, ..self.view.clone() };
+        html! {
+            section aria-labelledby="score-heading" {
+                div.heading {
+                    h2 #score-heading { "Score" }
+                    nav.choices aria-label="Range of the charts" {
+                        @for range in &RANGES {
+                            a href=(view(range).link()) aria-current=[(range == self.view.range).then_some("true")] { (range.title) }
+                        }
+                    }
+                }
+                @match &self.history {
+                    Ok(history) if history.scores.0.is_empty() => { p.note { "No score in the last " (self.view.range.title) "." } }
+                    Ok(history) => { (self.score_chart(history)) }
+                    Err(reason) => { p.note { "No past: " (reason) } }
+                }
+            }
+        }
+    }
+
+    fn score_chart(&self, history: &History) -> Markup {
+        let TimeRange { from, to } = self.range;
+        let span = |began: f64, ended: f64| (ended >= from.0 && began <= to.0).then_some([began, ended]);
+        let episodes = history.episodes.iter();
+        let episodes = episodes.filter_map(|it| span(it.began, it.ended.unwrap_or(to.0)));
+        let highest = history.totals.highest_score.unwrap_or_default();
+        let chart = Chart {
+            id: "score-chart",
+            title: format!("Score, last {}", self.view.range.title),
+            description: format!(
+                "Highest score {highest:.2}; the threshold is 1. {} episodes are shaded; the table of episodes lists them.",
+                history.totals.episodes
+            ),
+            range: self.range,
+            height: SCORE_HEIGHT,
+            series: &history.scores,
+            peaks: true,
+            normal: None,
+            threshold: Some(1.0),
+            episodes: episodes.collect(),
+            top_min: SCORE_TOP_MIN,
+            label: Box::new(|it| format!("{it:.1}").trim_end_matches(".0").to_owned()),
+        };
+        chart.markup()
+    }
+
+    fn chosen(&self, chosen: &[&SignalState], is_anomaly: bool) -> Markup {
+        let heading =
+            if is_anomaly { "Signals of the anomaly" } else { "Signals nearest to the end of their range" };
+        html! {
+            section aria-labelledby="signals" {
+                h2 #signals { (heading) }
+                (signal_charts::cards(chosen, self.history.as_ref().ok(), self.range, self.view.range.title))
+            }
+        }
+    }
+
+    /// The other subjects, each with a link to its view.
+    fn subjects(&self) -> Markup {
+        let rows = self
+            .report
+            .assessments
+            .keys()
+            .filter_map(|it| StateSummary::of(&self.report, it).map(|row| (it, row)));
+        let mut rows: Vec<(&Subject, StateSummary)> = rows.collect();
+        rows.sort_by(|(_, one), (_, other)| {
+            let score = |it: &StateSummary| it.score.unwrap_or_default();
+            other.is_anomaly.cmp(&one.is_anomaly).then_with(|| score(other).total_cmp(&score(one)))
+        });
+        let left_out = rows.len().saturating_sub(SUBJECTS_MAX);
+        rows.truncate(SUBJECTS_MAX);
+        let table = html! {
+            table {
+                caption {
+                    "The highest scores first"
+                    @if left_out > 0 { "; " (left_out) " more are in " code { "hostnorm status" } }
+                }
+                thead { tr {
+                    th scope="col" { "Subject" } th.number scope="col" { "Score" } th scope="col" { "State" }
+                    th scope="col" { "Description" }
+                } }
+                tbody {
+                    @for (subject, it) in &rows {
+                        @let view = View { subject: (*subject).clone(), ..self.view.clone() };
+                        tr {
+                            th scope="row" { a href=(view.link()) { (episode_text::name(subject)) } }
+                            td.number { @if let Some(score) = it.score { (format!("{score:.2}")) } }
+                            td { span.state data-state=(it.state) { (it.state) } }
+                            td.wide { (it.sentence) }
+                        }
+                    }
+                }
+            }
+        };
+        html! {
+            section aria-labelledby="subjects" { h2 #subjects { "Subjects" } (tables::scrolling("Subjects", table)) }
+        }
+    }
+
+    /// The tables of values and of what is normal.
+    fn values(&self, assessment: &Assessment, chosen: &[&SignalState]) -> Markup {
+        let view = |anomalies_only| View { anomalies_only, ..self.view.clone() };
+        let choices = [(false, "All"), (true, "Anomalies only")];
+        html! {
+            section aria-labelledby="values" {
+                div.heading {
+                    h2 #values { "Values" }
+                    nav.choices aria-label="Rows of the tables" {
+                        @for (only, title) in choices {
+                            a href=(view(only).link()) aria-current=[(only == self.view.anomalies_only).then_some("true")] { (title) }
+                        }
+                    }
+                }
+                @if let Ok(history) = &self.history {
+                    h3 { "Recent points" }
+                    (tables::recent(history, chosen, self.view.range.title))
+                }
+                h3 { "Signals now" }
+                (tables::signals(assessment, self.view.anomalies_only))
+                @if let Some(history) = self.history.as_ref().ok().filter(|it| !it.baselines.is_empty()) {
+                    details #baselines { summary { "Baselines" } (tables::baselines(&history.baselines)) }
+                }
+            }
+        }
+    }
+}
+
+/// Most rows in the table of subjects.
+const SUBJECTS_MAX: usize = 50;

@@ -1,0 +1,90 @@
+//! The state of a subject in one sentence and a few numbers: the head of the page, and the events that renew it.
+
+use serde::Serialize;
+
+use super::time_text;
+use crate::episode_text;
+use crate::reading::Subject;
+use crate::report::{Assessment, Report};
+
+/// The state of a subject at one reading. What is not known is absent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(in crate::http) struct StateSummary {
+    /// Unix time of the reading, in seconds.
+    pub(in crate::http) at: f64,
+    /// learning, normal or anomaly.
+    pub(in crate::http) state: &'static str,
+    /// Score of the subject; 1 is the threshold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) score: Option<f64>,
+    /// Whether an episode is open.
+    pub(in crate::http) is_anomaly: bool,
+    /// The state in words; the same as long as nothing new is to be said, because it is read aloud.
+    pub(in crate::http) sentence: String,
+}
+
+impl StateSummary {
+    /// The state in a report; absent for a subject that is not in it.
+    pub(in crate::http) fn of(report: &Report, subject: &Subject) -> Option<Self> {
+        let assessment = report.assessments.get(subject)?;
+        Some(Self {
+            at: report.reading.at.0,
+            state: state(assessment),
+            score: assessment.details.as_ref().map(|it| it.score),
+            is_anomaly: assessment.episode.is_some(),
+            sentence: sentence(subject, assessment),
+        })
+    }
+}
+
+fn state(assessment: &Assessment) -> &'static str {
+    match (&assessment.episode, &assessment.details) {
+        (Some(_), _) => "anomaly",
+        (None, Some(_)) => "normal",
+        (None, None) => "learning",
+    }
+}
+
+fn sentence(subject: &Subject, assessment: &Assessment) -> String {
+    let name = episode_text::name(subject);
+    match (state(assessment), assessment.ready) {
+        ("anomaly", _) => match &assessment.description {
+            Some(description) => description.to_string(),
+            None => format!("Anomaly on {name}"),
+        },
+        ("normal", _) => format!("Nothing is unusual on {name}"),
+        (_, false) => {
+            let at = time_text::minute(assessment.ready_at.0);
+            format!("Learning what is normal on {name}; the first score comes at {at} UTC")
+        }
+        (_, true) => format!("No score of {name} after a gap in its readings; the next one comes soon"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Timestamp;
+    use crate::report::{Episode, ScoreDetails};
+
+    fn check(assessment: &Assessment, expect: (&str, &str)) {
+        assert_eq!((state(assessment), &*sentence(&Subject::Host, assessment)), expect);
+    }
+
+    #[test]
+    fn says_how_a_subject_is() {
+        let learning = Assessment { ready_at: Timestamp(1_795_255_200.0), ..Assessment::default() };
+        let text = "Learning what is normal on host; the first score comes at 10:00 UTC";
+        check(&learning, ("learning", text));
+        let text = "No score of host after a gap in its readings; the next one comes soon";
+        check(&Assessment { ready: true, ..learning }, ("learning", text));
+        let details = Some(ScoreDetails { score: 0.25, ..ScoreDetails::default() });
+        let normal = Assessment { ready: true, details, ..Assessment::default() };
+        check(&normal, ("normal", "Nothing is unusual on host"));
+        let episode = Some(Episode { since: Timestamp(958.0), peak: 2.0 });
+        let unnamed = Assessment { episode, ..normal };
+        check(&unnamed, ("anomaly", "Anomaly on host"));
+        let description = Some("Anomaly on host: swapping 3".into());
+        check(&Assessment { description, ..unnamed }, ("anomaly", "Anomaly on host: swapping 3"));
+    }
+}
