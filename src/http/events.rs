@@ -126,3 +126,71 @@ impl EventSource {
         data.map_or_else(|| ": no reading yet\n\n".into(), |data| format!("data: {data}\n\n").into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::{Reading, Timestamp};
+    use crate::report::Assessment;
+
+    type Reports = watch::Sender<Option<Arc<Report>>>;
+
+    fn report(at: f64) -> Option<Arc<Report>> {
+        let assessments =
+            [(Subject::Host, Assessment { ready_at: Timestamp(600.0), ..Assessment::default() })];
+        let reading = Arc::new(Reading::new(Timestamp(at)));
+        Some(Arc::new(Report { reading, assessments: assessments.into(), ..Report::default() }))
+    }
+
+    fn stream(streams: &EventStreams) -> (Reports, Channel<Bytes, Infallible>) {
+        let (reports, newest) = watch::channel(None);
+        let (sender, body) = Channel::new(EVENTS_BUFFERED_MAX);
+        let source = EventSource {
+            subject: Subject::Host,
+            reports: newest,
+            ended: streams.ended.subscribe(),
+            next: Instant::now(),
+            _place: Arc::clone(&streams.places).try_acquire_owned().unwrap(),
+        };
+        tokio::spawn(source.send_all(sender));
+        (reports, body)
+    }
+
+    async fn next(body: &mut Channel<Bytes, Infallible>) -> Option<String> {
+        let frame = body.frame().await?.unwrap();
+        Some(String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_come_at_most_once_a_second_and_a_comment_when_there_are_none() {
+        let streams = EventStreams::default();
+        let (reports, mut body) = stream(&streams);
+        assert_eq!(next(&mut body).await.unwrap(), RETRY);
+        assert_eq!(next(&mut body).await.unwrap(), ": no reading yet\n\n");
+        let began = Instant::now();
+        reports.send_replace(report(1.0));
+        reports.send_replace(report(1.1));
+        let text = "Learning what is normal on host; the first score comes at 00:10 UTC";
+        let event = format!(
+            "data: {{\"at\":1.1,\"state\":\"learning\",\"is_anomaly\":false,\"sentence\":\"{text}\"}}\n\n"
+        );
+        assert_eq!(next(&mut body).await.unwrap(), event);
+        assert!(began.elapsed() >= EVENT_INTERVAL_MIN);
+        let began = Instant::now();
+        assert_eq!(next(&mut body).await.unwrap(), ": no news\n\n");
+        assert!(began.elapsed() >= HEARTBEAT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_with_the_server_or_the_loop_and_frees_its_place() {
+        let streams = EventStreams::default();
+        let (reports, mut body) = stream(&streams);
+        drop(reports);
+        while next(&mut body).await.is_some() {}
+        let (_reports, mut body) = stream(&streams);
+        streams.end();
+        while next(&mut body).await.is_some() {}
+        tokio::task::yield_now().await;
+        assert_eq!(streams.places.available_permits(), EVENT_STREAMS_MAX);
+    }
+}

@@ -70,3 +70,101 @@ fn guarded(response: Response) -> Response {
 fn problem(problem: &ProblemDetails) -> Response {
     document(problem.status, layout::problem(problem))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::history::{History, Series};
+    use super::overview::Overview;
+    use super::view::{RANGES, View};
+    use super::*;
+    use crate::explanation::{Cause, EpisodeRecord, SubjectFacts, explain};
+    use crate::reading::{Reading, Subject, Timestamp};
+    use crate::report::{Assessment, Episode, Report, ScoreDetails};
+    use crate::store::TimeRange;
+
+    fn record(text: &str) -> EpisodeRecord {
+        let cause = Cause {
+            signal: text.into(),
+            direction: Some(text.into()),
+            contribution: Some(1.0),
+            ..Cause::default()
+        };
+        EpisodeRecord {
+            id: text.into(),
+            kind: "container".into(),
+            subject: text.into(),
+            began: 100.0,
+            ended: Some(200.0),
+            last_seen: 200.0,
+            outcome: text.into(),
+            peak: 2.0,
+            causes: vec![cause],
+            description: text.into(),
+            model: Some(text.into()),
+            keep_from: None,
+            keep_to: None,
+        }
+    }
+
+    /// All pages with this text wherever text comes from outside.
+    fn pages(text: &str) -> String {
+        let subject = Subject::Container(text.into());
+        let assessment = Assessment {
+            ready: true,
+            details: Some(ScoreDetails::default()),
+            episode: Some(Episode { since: Timestamp(100.0), peak: 2.0 }),
+            description: Some(text.into()),
+            ..Assessment::default()
+        };
+        let assessments = [(subject.clone(), assessment.clone()), (Subject::Host, assessment)].into();
+        let reading = Arc::new(Reading::new(Timestamp(300.0)));
+        let report = Arc::new(Report { reading, assessments, ..Report::default() });
+        let range = TimeRange { from: Timestamp(0.0), to: Timestamp(300.0) };
+        let overview = |history| {
+            let view = View { subject: subject.clone(), range: &RANGES[0], anomalies_only: true };
+            Overview { view, report: Arc::clone(&report), range, history }.markup()
+        };
+        let mut scores = Series::default();
+        scores.add(1.0, 150.0, 2.0);
+        let known = History { scores, episodes: vec![record(text)], ..History::default() };
+        let facts = || SubjectFacts {
+            episodes: vec![record(text)],
+            earlier: vec![record(text)],
+            scores: vec![(Timestamp(150.0), 2.0)],
+            ..SubjectFacts::default()
+        };
+        let charts = episode::EpisodeCharts::of(&record(text), &facts());
+        let explained = episode::markup(&record(text), &explain(&subject, facts()), &charts);
+        let error = layout::problem(&ProblemDetails::new(StatusCode::NOT_FOUND, text));
+        let shell = layout::page(layout::Place::Below, text, text, explained);
+        [overview(Ok(known)), overview(Err(text.into())), shell, error].map(Markup::into_string).concat()
+    }
+
+    /// What makes tags and ends attributes.
+    fn delimiters(page: &str) -> [usize; 3] {
+        ['<', '>', '"'].map(|it| page.matches(it).count())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_text_becomes_markup(text in "([<>\"'&/=a-z -]|\\PC){1,30}") {
+            prop_assert_eq!(delimiters(&pages(&text)), delimiters(&pages("x")));
+        }
+    }
+
+    #[test]
+    fn no_page_has_styles_or_scripts_within_its_markup() {
+        let pages = pages("<script>alert(1)</script><b style='color: red'>");
+        assert!(pages.contains("&lt;script&gt;") && !pages.contains("<b "));
+        assert!(!pages.replace("<script src=", "").contains("<script") && !pages.contains("<style"));
+        let attributes = pages.split('<').filter_map(|it| it.split('>').next());
+        for tag in attributes.filter(|it| !it.starts_with('/')) {
+            assert!(!tag.contains(" style=\"") && !tag.contains(" on"), "{tag}");
+        }
+    }
+}

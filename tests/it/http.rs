@@ -16,6 +16,7 @@ mod certificates;
 mod client;
 #[cfg(unix)]
 mod control;
+mod page;
 mod server;
 mod web_config;
 
@@ -148,28 +149,6 @@ fn healthy_at_once_and_ready_while_readings_are_young() {
     check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
     server.publish(1, 1003.0);
     check(client, ("GET", "/-/ready", ""), 200, PLAIN);
-    server.stop();
-}
-
-#[test]
-fn the_landing_page_leads_to_the_metrics() {
-    let server = Server::start(Start { telemetry_path: "/deep/metrics", ..Start::default() });
-    let client = &mut server.client();
-    let page = check(client, ("GET", "/", ""), 200, "text/html; charset=utf-8");
-    assert!(page.text().contains("no reading yet") && !page.text().contains("{{"));
-    assert!(
-        page.text().contains("href=\"/deep/metrics\"") && page.text().contains(env!("CARGO_PKG_VERSION"))
-    );
-    server.publish(1, 1000.0);
-    let page = check(client, ("GET", "/", ""), 200, "text/html; charset=utf-8");
-    assert!(page.text().contains("<li>host: learning, first score in 10 min</li>"), "{}", page.text());
-    check(client, ("GET", "/deep/metrics", ""), 200, TEXT);
-    check(client, ("GET", "/metrics", ""), 404, PROBLEM);
-    server.stop();
-
-    let server = Server::start(Start { telemetry_path: "/", ..Start::default() });
-    server.publish(1, 1000.0);
-    check(&mut server.client(), ("GET", "/", ""), 200, TEXT);
     server.stop();
 }
 

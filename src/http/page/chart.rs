@@ -18,8 +18,12 @@ const LABELS_HEIGHT: f64 = 18.0;
 const EPISODE_WIDTH_MIN: f64 = 3.0;
 /// A line is interrupted where values lie further apart than this share of the range.
 const GAP_SHARE: f64 = 1.0 / 30.0;
-/// A range of days has labels with the day.
+/// A line is not interrupted where values lie no further apart than this many times their usual distance.
+const GAP_DISTANCES: f64 = 3.0;
+/// A range longer than this has labels with the day, …
 const DAYS_SECONDS: f64 = 129_600.0;
+/// … and one shorter than this with the second.
+const MINUTES_SECONDS: f64 = 1_800.0;
 
 /// What a chart shows.
 pub(super) struct Chart<'a> {
@@ -45,6 +49,8 @@ pub(super) struct Chart<'a> {
     pub(super) episodes: Vec<[f64; 2]>,
     /// The least that the vertical axis shows.
     pub(super) top_min: f64,
+    /// The most that the values can be; infinity if there is no such value.
+    pub(super) most: f64,
     /// A value of the vertical axis in words.
     pub(super) label: Box<dyn Fn(f64) -> String + 'a>,
 }
@@ -101,7 +107,9 @@ impl Chart<'_> {
         for value in shown.chain(marks) {
             (bottom, top) = (bottom.min(value), top.max(value));
         }
-        Axis { bottom, top: if top > bottom { bottom + (top - bottom) * 1.08 } else { bottom + 1.0 } }
+        let room = bottom + (top - bottom) * 1.08;
+        let top = if top <= self.most { room.min(self.most) } else { room };
+        Axis { bottom, top: if top > bottom { top } else { bottom + 1.0 } }
     }
 
     fn line(&self, axis: &Axis) -> String {
@@ -139,7 +147,10 @@ impl Chart<'_> {
 
     /// The buckets between which there is no gap.
     fn runs(&self) -> impl Iterator<Item = &[Bucket]> {
-        let gap = (self.range.to.0 - self.range.from.0) * GAP_SHARE;
+        let mut distances: Vec<f64> = self.series.0.windows(2).map(|it| it[1].at - it[0].at).collect();
+        distances.sort_by(f64::total_cmp);
+        let usual = distances.get(distances.len() / 2).copied().unwrap_or_default();
+        let gap = ((self.range.to.0 - self.range.from.0) * GAP_SHARE).max(usual * GAP_DISTANCES);
         self.series.0.chunk_by(move |one, next| next.at - one.at <= gap)
     }
 
@@ -147,7 +158,11 @@ impl Chart<'_> {
         let TimeRange { from, to } = self.range;
         let length = to.0 - from.0;
         let at = from.0 + length * f64::from(share) / 100.0;
-        if length > DAYS_SECONDS { time_text::day(at) } else { time_text::minute(at) }
+        match length {
+            ..MINUTES_SECONDS => time_text::clock(at),
+            ..DAYS_SECONDS => time_text::minute(at),
+            _ => time_text::day(at),
+        }
     }
 }
 
@@ -194,15 +209,16 @@ mod tests {
             threshold: Some(1.0),
             episodes: vec![[30.0, 60.0], [299.9, 1e9]],
             top_min: 1.5,
+            most: f64::INFINITY,
             label: Box::new(|it| format!("{it:.1}")),
         }
     }
 
     #[test]
     fn a_line_is_interrupted_at_a_gap() {
-        let values = series(&[(0.0, 0.0), (10.0, 1.0), (150.0, 0.0)]);
+        let values = series(&[(0.0, 0.0), (10.0, 1.0), (20.0, 0.0), (150.0, 0.0)]);
         let chart = Chart { threshold: None, top_min: 1.0, ..chart(&values) };
-        assert_eq!(chart.line(&Axis { bottom: 0.0, top: 1.0 }), "M0 100L33.3 0M500 100h0");
+        assert_eq!(chart.line(&Axis { bottom: 0.0, top: 1.0 }), "M0 100L33.3 0L66.7 100M500 100h0");
     }
 
     #[test]
@@ -222,6 +238,9 @@ mod tests {
     fn an_axis_without_values_has_a_length() {
         let empty = Series::default();
         let chart = Chart { threshold: None, top_min: 0.0, ..chart(&empty) };
+        assert_eq!(chart.axis(), Axis { bottom: 0.0, top: 1.0 });
+        let shares = series(&[(0.0, 0.99)]);
+        let chart = Chart { threshold: None, top_min: 0.0, most: 1.0, ..self::chart(&shares) };
         assert_eq!(chart.axis(), Axis { bottom: 0.0, top: 1.0 });
     }
 }

@@ -11,6 +11,8 @@ use crate::explanation::{self, EpisodeRecord, Excursion, SimilarEpisode, Subject
 use crate::http::api::{episode_facts, unknown_episode};
 use crate::http::message::{ProblemDetails, Request, Response};
 use crate::http::routes::AppState;
+use crate::reading::Timestamp;
+use crate::signal::Signal;
 use crate::store::TimeRange;
 
 /// Height of the chart of the score, in pixels.
@@ -19,7 +21,7 @@ const SCORE_HEIGHT: f64 = 120.0;
 const AROUND_SECONDS: f64 = 600.0;
 
 /// The series that the page draws.
-struct EpisodeCharts {
+pub(super) struct EpisodeCharts {
     range: TimeRange,
     scores: Series,
     /// Each signal to blame with its points.
@@ -42,8 +44,8 @@ pub(in crate::http) async fn episode(state: &AppState, request: Request) -> Resu
 }
 
 impl EpisodeCharts {
-    fn of(episode: &EpisodeRecord, facts: &SubjectFacts<'_>) -> Self {
-        let range = around(episode);
+    pub(super) fn of(episode: &EpisodeRecord, facts: &SubjectFacts<'_>) -> Self {
+        let range = around(episode, facts);
         let step = view::step(range);
         let mut scores = Series::default();
         facts.scores.iter().for_each(|(at, score)| scores.add(step, at.0, *score));
@@ -61,14 +63,20 @@ impl EpisodeCharts {
     }
 }
 
-/// The time that belongs to an episode.
-fn around(episode: &EpisodeRecord) -> TimeRange {
-    let at = crate::reading::Timestamp;
+/// The time that belongs to an episode, as far as there are points.
+fn around(episode: &EpisodeRecord, facts: &SubjectFacts<'_>) -> TimeRange {
     let ended = episode.ended.unwrap_or(episode.last_seen);
-    TimeRange { from: at(episode.began - AROUND_SECONDS), to: at(ended + AROUND_SECONDS) }
+    let points = || facts.points.iter().map(|it| it.at.0);
+    let from = points().next().unwrap_or_default().max(episode.began - AROUND_SECONDS);
+    let to = points().next_back().unwrap_or(ended).min(ended + AROUND_SECONDS);
+    TimeRange { from: Timestamp(from.min(episode.began)), to: Timestamp(to.max(ended).max(from + 1.0)) }
 }
 
-fn markup(episode: &EpisodeRecord, explanation: &SubjectExplanation, charts: &EpisodeCharts) -> Markup {
+pub(super) fn markup(
+    episode: &EpisodeRecord,
+    explanation: &SubjectExplanation,
+    charts: &EpisodeCharts,
+) -> Markup {
     let outcome = if episode.outcome == "open" { "anomaly" } else { "normal" };
     html! {
         section #status data-state=(outcome) {
@@ -117,6 +125,7 @@ fn score_chart(episode: &EpisodeRecord, explanation: &SubjectExplanation, charts
         threshold: Some(1.0),
         episodes: span(episode),
         top_min: 1.4,
+        most: f64::INFINITY,
         label: Box::new(|it| format!("{it:.1}").trim_end_matches(".0").to_owned()),
     };
     chart.markup()
@@ -150,6 +159,7 @@ fn signals(episode: &EpisodeRecord, charts: &EpisodeCharts) -> Markup {
                         threshold: None,
                         episodes: span(episode),
                         top_min: 0.0,
+                most: signal.map_or(f64::INFINITY, Signal::max),
                         label: Box::new(move |it| signal_text::value(unit, it)),
                     }.markup())
                 }

@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 
 use super::view::step;
 use crate::explanation::EpisodeRecord;
-use crate::reading::Subject;
+use crate::reading::{Subject, Timestamp};
 use crate::store::{BaselineRow, StoreError, StoreReader, TimeRange};
 
 /// Most points in the table of recent values.
 pub(super) const RECENT_MAX: usize = 20;
 /// Most episodes in the table of episodes; the newest are kept.
 pub(super) const EPISODES_MAX: usize = 50;
+
+/// The shortest range that is shown, in seconds.
+const KNOWN_SECONDS_MIN: f64 = 120.0;
 
 /// The past of a subject in a range.
 #[derive(Debug, Default)]
@@ -89,6 +92,14 @@ impl Series {
 }
 
 impl History {
+    /// The part of a range that is known: charts of a program that just began would be empty otherwise.
+    pub(super) fn known(&self, range: TimeRange) -> TimeRange {
+        let first = self.signals.iter().chain([&self.scores]).filter_map(|it| it.0.first()).map(|it| it.at);
+        let first = first.reduce(f64::min).unwrap_or(range.from.0);
+        let from = first.min(range.to.0 - KNOWN_SECONDS_MIN).max(range.from.0);
+        TimeRange { from: Timestamp(from), ..range }
+    }
+
     /// Reads the past of a subject: its score, these signals, its episodes.
     pub(super) fn read(
         reader: &StoreReader,

@@ -9,7 +9,7 @@ use super::chart::Chart;
 use super::history::History;
 use super::layout::{Place, page};
 use super::view::{RANGES, View};
-use super::{StateSummary, document, problem, signal_charts, tables, time_text};
+use super::{StateSummary, document, problem, signal_charts, signal_text, tables, time_text};
 use crate::episode_text;
 use crate::explanation::Cause;
 use crate::http::api::read_store;
@@ -24,13 +24,17 @@ const SCORE_HEIGHT: f64 = 150.0;
 /// The chart of the score shows at least this much, so that quiet scores look quiet.
 const SCORE_TOP_MIN: f64 = 1.4;
 
+/// Most rows in the table of subjects.
+const SUBJECTS_MAX: usize = 50;
+
 /// Everything that the page shows.
-struct Overview {
-    view: View,
-    report: Arc<Report>,
-    range: TimeRange,
+pub(super) struct Overview {
+    pub(super) view: View,
+    pub(super) report: Arc<Report>,
+    /// The time that the charts show.
+    pub(super) range: TimeRange,
     /// The past, or why it is not known.
-    history: Result<History, String>,
+    pub(super) history: Result<History, String>,
 }
 
 pub(in crate::http) async fn overview(
@@ -51,6 +55,7 @@ pub(in crate::http) async fn overview(
     };
     let range = view.time_range((state.now)());
     let history = history(state, &view, &report, range).await;
+    let range = history.as_ref().map_or(range, |it| it.known(range));
     let overview = Overview { view, report, range, history };
     let title = overview.title();
     Ok(document(StatusCode::OK, page(Place::Overview, &title, &state.telemetry_path, overview.markup())))
@@ -81,6 +86,28 @@ fn nothing_yet(view: &View) -> Markup {
     }
 }
 
+/// The signals that ceased, and the contributions to the score.
+fn causes(assessment: &Assessment) -> Vec<Cause> {
+    let ceased = Cause::of(assessment).into_iter().filter(|it| it.absence.is_some());
+    let parts = assessment.details.iter().flat_map(|it| &it.contributions).filter(|it| it.value > 0.0);
+    let parts = parts.map(|it| {
+        let state = assessment.signals.iter().find(|state| state.signal.name == it.signal.name);
+        let expected = state.and_then(|it| it.expected);
+        let [lower, upper] = expected.map(signal_text::bounds).unwrap_or_default();
+        Cause {
+            signal: it.signal.name.to_owned(),
+            direction: Some(it.direction.name().to_owned()),
+            contribution: Some(it.value),
+            value: state.map(|it| it.value),
+            expected: expected.map(|it| it.value),
+            lower,
+            upper,
+            ..Cause::default()
+        }
+    });
+    ceased.chain(parts).collect()
+}
+
 impl Overview {
     fn assessment(&self) -> Option<&Assessment> {
         self.report.assessments.get(&self.view.subject)
@@ -93,14 +120,14 @@ impl Overview {
         }
     }
 
-    fn markup(&self) -> Markup {
+    pub(super) fn markup(&self) -> Markup {
         let Some((assessment, summary)) =
             self.assessment().zip(StateSummary::of(&self.report, &self.view.subject))
         else {
             return nothing_yet(&self.view);
         };
         let chosen = signal_charts::chosen(assessment);
-        let causes = if summary.is_anomaly { Cause::of(assessment) } else { Vec::new() };
+        let causes = if summary.is_anomaly { causes(assessment) } else { Vec::new() };
         html! {
             (self.status(assessment, &summary))
             div #details {
@@ -169,7 +196,7 @@ impl Overview {
                     }
                 }
                 @match &self.history {
-                    Ok(history) if history.scores.0.is_empty() => { p.note { "No score in the last " (self.view.range.title) "." } }
+                    Ok(history) if history.scores.0.is_empty() => { p.note { "No score in this range." } }
                     Ok(history) => { (self.score_chart(history)) }
                     Err(reason) => { p.note { "No past: " (reason) } }
                 }
@@ -198,6 +225,7 @@ impl Overview {
             threshold: Some(1.0),
             episodes: episodes.collect(),
             top_min: SCORE_TOP_MIN,
+            most: f64::INFINITY,
             label: Box::new(|it| format!("{it:.1}").trim_end_matches(".0").to_owned()),
         };
         chart.markup()
@@ -283,6 +311,3 @@ impl Overview {
         }
     }
 }
-
-/// Most rows in the table of subjects.
-const SUBJECTS_MAX: usize = 50;

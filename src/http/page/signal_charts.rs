@@ -96,6 +96,7 @@ fn card(state: &SignalState, series: Option<&Series>, range: TimeRange, title: &
                 threshold: None,
                 episodes: Vec::new(),
                 top_min: 0.0,
+                most: signal.max(),
                 label: Box::new(move |it| signal_text::value(unit, it)),
             }.markup())
         }

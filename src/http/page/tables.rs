@@ -24,7 +24,7 @@ pub(super) fn scrolling(label: &str, table: Markup) -> Markup {
 pub(super) fn causes(causes: &[Cause]) -> Markup {
     let table = html! {
         table {
-            caption { "The largest contribution first. The contributions of all signals add up to the score." }
+            caption { "The largest contribution to the score first" }
             thead { tr {
                 th scope="col" { "Signal" } th scope="col" { "Change" } th.number scope="col" { "Value" }
                 th.number scope="col" { "Expected" } th.number scope="col" { "Normal range" }

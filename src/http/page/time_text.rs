@@ -22,6 +22,11 @@ pub(super) fn minute(at: f64) -> String {
     iso(at)[11..16].to_owned()
 }
 
+/// `19:04:05`.
+pub(super) fn clock(at: f64) -> String {
+    iso(at)[11..].to_owned()
+}
+
 /// `11-28`.
 pub(super) fn day(at: f64) -> String {
     iso(at)[5..10].to_owned()
@@ -50,7 +55,7 @@ mod tests {
     fn times_are_utc_and_lengths_have_one_unit() {
         let at = 1_795_255_200.9;
         assert_eq!(second(at), "2026-11-21 10:00:00");
-        assert_eq!((minute(at), day(at)), ("10:00".into(), "11-21".into()));
+        assert_eq!([clock(at), minute(at), day(at)], ["10:00:00", "10:00", "11-21"]);
         let markup = r#"<time datetime="2026-11-21T10:00:00Z">2026-11-21 10:00:00</time>"#;
         assert_eq!(time(at).into_string(), markup);
         assert_eq!([0.2, 61.0, 301.0, 7_200.5].map(span), ["1 s", "61 s", "6 min", "3 h"]);

@@ -29,7 +29,7 @@ pub(in crate::http) static EPISODE_OPERATION: Operation = Operation {
 };
 
 /// Buckets of a chart.
-const BUCKETS: f64 = 240.0;
+const BUCKETS: f64 = 360.0;
 
 /// A length of time that the charts can show.
 #[derive(Debug, PartialEq)]

@@ -20,7 +20,7 @@ use crate::store::{open, until};
 
 /// First point: 2026-11-21T10:00:00Z.
 const START: f64 = 1_795_255_200.0;
-const POINTS: usize = 120;
+pub(super) const POINTS: usize = 120;
 /// The points inside the episode.
 const EPISODE: std::ops::Range<usize> = 100..110;
 
@@ -34,7 +34,7 @@ fn at(idx: usize) -> f64 {
 }
 
 /// The report of one point: CPU usage 10 %, 90 % in the episode.
-fn report(idx: usize) -> Report {
+pub(super) fn report(idx: usize) -> Report {
     let is_anomaly = EPISODE.contains(&idx);
     let (cpu, score) = if is_anomaly { (0.9, 3.0) } else { (0.1, 0.25) };
     let point = Point { at: Timestamp(at(idx)), values: vec![cpu, 0.5], missing: vec![false, false] };
@@ -77,14 +77,14 @@ fn report(idx: usize) -> Report {
     }
 }
 
-struct Api {
-    server: Server,
+pub(super) struct Api {
+    pub(super) server: Server,
     _store: TempDir,
 }
 
 impl Api {
     /// A server on a store with all points; the newest report is the last one.
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let store = tempfile::tempdir().unwrap();
         fill(store.path());
         let directory = Some(store.path().to_owned());

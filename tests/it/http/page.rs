@@ -1,0 +1,185 @@
+//! The page from outside: with and without a past, its assets and its events.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use hostnorm::http::EVENT_STREAMS_MAX;
+
+use super::api::{Api, POINTS, report};
+use super::client::Client;
+use super::server::{Server, Start};
+use super::{PROBLEM, TEXT, check, until};
+
+const HTML: &str = "text/html; charset=utf-8";
+
+#[test]
+fn the_page_shows_the_state_and_leads_to_the_metrics() {
+    let server = Server::start(Start { telemetry_path: "/deep/metrics", ..Start::default() });
+    let client = &mut server.client();
+    let page = check(client, ("GET", "/", ""), 200, HTML);
+    assert!(page.text().contains("There is no reading of host yet"), "{}", page.text());
+    assert!(
+        page.text().contains("href=\"./deep/metrics\"") && page.text().contains(env!("CARGO_PKG_VERSION"))
+    );
+    server.publish(1, 1000.0);
+    let page = check(client, ("GET", "/", ""), 200, HTML);
+    let sentence = "Learning what is normal on host; the first score comes at 00:26 UTC";
+    assert!(page.text().contains(sentence), "{}", page.text());
+    assert!(page.text().contains("hostnorm keeps no history: storage.path is off"), "{}", page.text());
+    check(client, ("GET", "/deep/metrics", ""), 200, TEXT);
+    check(client, ("GET", "/metrics", ""), 404, PROBLEM);
+    server.stop();
+
+    let server = Server::start(Start { telemetry_path: "/", ..Start::default() });
+    server.publish(1, 1000.0);
+    check(&mut server.client(), ("GET", "/", ""), 200, TEXT);
+    server.stop();
+}
+
+#[test]
+fn the_past_is_shown_in_charts_and_tables() {
+    let api = Api::start();
+    let page = check(&mut api.server.client(), ("GET", "/", ""), 200, HTML);
+    let page = page.text();
+    for part in [
+        "Nothing is unusual on host",
+        "<title id=\"score-chart-title\">Score, last 1 hour</title>",
+        "Highest score 3.00; the threshold is 1. 1 episodes are shaded",
+        "<rect class=\"episode\" ",
+        "<title id=\"cpu_busy_ratio-title\">CPU usage, last 1 hour</title>",
+        "<rect class=\"normal\" ",
+        "Last 1 hour: 120 points, 10 of them in 1 episodes, highest score 3.00",
+        "0 of 2 signals outside their normal range",
+        "href=\"./episodes/2026%2D11%2D21T10%3A50%3A00Z\"",
+        "100 % of the votes agree",
+        "<noscript><meta http-equiv=\"refresh\"",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    let chosen = "<a href=\"./?range=7d&amp;show=anomalies\" aria-current=\"true\">7 days</a>";
+    for range in ["1h", "6h", "24h", "7d"] {
+        let path = format!("/?range={range}&show=anomalies");
+        let page = check(&mut api.server.client(), ("GET", &path, ""), 200, HTML);
+        assert_eq!(page.text().matches("<tr data-state=\"anomaly\">").count(), 10, "{range}");
+        assert!(!page.text().contains("<tr data-state=\"normal\">"), "{range}");
+        assert_eq!(page.text().contains(chosen), range == "7d");
+    }
+    let refused = check(&mut api.server.client(), ("GET", "/?range=2h", ""), 400, HTML);
+    assert!(refused.text().contains("expected 1h, 6h, 24h or 7d"), "{}", refused.text());
+    api.server.stop();
+}
+
+#[test]
+fn an_open_episode_has_causes() {
+    let api = Api::start();
+    api.server.reports.send_replace(Some(Arc::new(report(105))));
+    let page = check(&mut api.server.client(), ("GET", "/", ""), 200, HTML);
+    let page = page.text();
+    let title = "<title>Anomaly on host";
+    let sentence = "Anomaly on host: CPU usage 90 %";
+    for part in
+        [title, sentence, "<h2 id=\"causes\">Causes</h2>", "Signals of the anomaly", "hostnorm accept"]
+    {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    api.server.stop();
+}
+
+#[test]
+fn an_episode_has_a_page_of_its_own() {
+    let api = Api::start();
+    let client = &mut api.server.client();
+    let page = check(client, ("GET", "/episodes/2026%2D11%2D21T10%3A50%3A00Z", ""), 200, HTML);
+    let page = page.text();
+    for part in [
+        "<h1>Episode 2026-11-21T10:50:00Z</h1>",
+        "from 2026-11-21T10:50:00Z for 5m, ended, peak score 3.0",
+        "<title id=\"score-chart-title\">Score around the episode</title>",
+        "<h2 id=\"causes\">Causes</h2>",
+        "Signals that left their range of the day before",
+        "hostnorm forget --from 2026-11-21T10:50:00Z --to 2026-11-21T10:55:00Z",
+        "href=\"../page.css\"",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    let unknown = check(client, ("GET", "/episodes/2026-01-01T00:00:00Z", ""), 404, HTML);
+    assert!(unknown.text().contains("no episode 2026-01-01T00:00:00Z"), "{}", unknown.text());
+    check(client, ("GET", "/episodes/x", ""), 400, HTML);
+    api.server.stop();
+}
+
+#[test]
+fn pages_and_assets_allow_nothing_from_elsewhere() {
+    let api = Api::start();
+    let client = &mut api.server.client();
+    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                  base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    for path in ["/", "/episodes/2026-11-21T10:50:00Z", "/episodes/x", "/page.css", "/page.js"] {
+        let answer = client.ask("GET", path, "");
+        assert_eq!(answer.header("content-security-policy"), Some(policy), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert!(!answer.text().contains(" style=\"") && !answer.text().contains("http://"), "{path}");
+    }
+    for (path, content_type) in
+        [("/page.css", "text/css; charset=utf-8"), ("/page.js", "text/javascript; charset=utf-8")]
+    {
+        let asset = check(client, ("GET", path, ""), 200, content_type);
+        let tag = format!("If-None-Match: {}\r\n", asset.header("etag").unwrap());
+        assert_eq!(client.ask("GET", path, &tag).status, 304, "{path}");
+    }
+    api.server.stop();
+}
+
+/// A client that asked for events, and the beginning of the answer up to this text.
+fn listening(server: &Server, up_to: &str) -> (Client, String) {
+    let mut client = server.client();
+    client.send("GET /events HTTP/1.1\r\nHost: here\r\n\r\n");
+    let said = heard(&mut client, up_to);
+    (client, said)
+}
+
+fn heard(client: &mut Client, up_to: &str) -> String {
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while !said.ends_with(up_to.as_bytes()) {
+        assert_eq!(client.stream.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&said));
+        said.push(byte[0]);
+    }
+    String::from_utf8(said).unwrap()
+}
+
+#[test]
+fn each_tick_is_an_event() {
+    let server = Server::with_page(1);
+    let (mut client, said) = listening(&server, "\"state\":\"learning\"");
+    assert!(said.contains("HTTP/1.1 200 OK") && said.contains("content-type: text/event-stream"), "{said}");
+    assert!(said.contains("retry: 5000") && said.contains("data: {\"at\":1000.0,"), "{said}");
+    server.reports.send_replace(Some(Arc::new(report(105))));
+    let said = heard(&mut client, "}\n\n");
+    assert!(said.contains("\"is_anomaly\":true,\"sentence\":\"Anomaly on host: CPU usage 90 %\""), "{said}");
+    let mut other = server.client();
+    assert_eq!(other.ask("GET", "/events?subject=web&kind=disk", "").status, 400);
+    assert_eq!(other.ask("HEAD", "/events", "").status, 200);
+    server.stop();
+}
+
+#[test]
+fn streams_are_few_and_hold_up_nobody() {
+    let server = Server::with_page(1);
+    let mut open: Vec<_> = (0..EVENT_STREAMS_MAX).map(|_| listening(&server, "retry: 5000").0).collect();
+    let refused = check(&mut server.client(), ("GET", "/events", ""), 503, PROBLEM);
+    assert!(refused.text().contains("too many streams of events: the maximum is 16"), "{}", refused.text());
+    check(&mut server.client(), ("GET", "/metrics", ""), 200, TEXT);
+    open.pop();
+    let mut at = POINTS as f64;
+    until("a place is free again", || {
+        // Who is gone is noticed at the next event.
+        at += 1.0;
+        server.publish(1, at);
+        server.client().ask("HEAD", "/events", "").status == 200
+    });
+    // Open streams do not keep the server from ending.
+    let began = std::time::Instant::now();
+    server.stop();
+    assert!(began.elapsed() < hostnorm::http::GRACE, "{:?}", began.elapsed());
+}
