@@ -214,8 +214,11 @@ impl Overview {
             id: "score-chart",
             title: format!("Score, last {}", self.view.range.title),
             description: format!(
-                "Highest score {highest:.2}; the threshold is 1. {} episodes are shaded; the table of episodes lists them.",
-                history.totals.episodes
+                "Highest score {highest:.2}; the threshold is 1; {} shaded. The table of episodes lists all.",
+                match history.totals.episodes {
+                    1 => "1 episode is".to_owned(),
+                    count => format!("{count} episodes are"),
+                }
             ),
             range: self.range,
             height: SCORE_HEIGHT,

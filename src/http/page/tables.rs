@@ -100,7 +100,7 @@ pub(super) fn recent(history: &History, signals: &[&SignalState], range_title: &
     let table = html! {
         table {
             caption {
-                "Last " (range_title) ": " (points) " points, " (in_anomaly) " of them in " (episodes) " episodes"
+                "Last " (range_title) ": " (points) " points, " (in_anomaly) " of them in " (episodes) @if *episodes == 1 { " episode" } @else { " episodes" }
                 @if let Some(score) = highest_score { ", highest score " (format!("{score:.2}")) }
             }
             thead { tr {

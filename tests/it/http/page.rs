@@ -44,12 +44,12 @@ fn the_past_is_shown_in_charts_and_tables() {
     for part in [
         "Nothing is unusual on host",
         "<title id=\"score-chart-title\">Score, last 1 hour</title>",
-        "Highest score 3.00; the threshold is 1. 1 episodes are shaded",
+        "Highest score 3.00; the threshold is 1; 1 episode is shaded",
         "<rect class=\"episode\" ",
         "<title id=\"cpu_busy_ratio-title\">CPU usage, last 1 hour</title>",
         "<rect class=\"normal\" ",
-        "Last 1 hour: 120 points, 10 of them in 1 episodes, highest score 3.00",
-        "0 of 2 signals outside their normal range",
+        "Last 1 hour: 120 points, 10 of them in 1 episode, highest score 3.00",
+        "1 of 2 signals outside their normal range",
         "href=\"./episodes/2026%2D11%2D21T10%3A50%3A00Z\"",
         "100 % of the votes agree",
         "<noscript><meta http-equiv=\"refresh\"",
@@ -151,7 +151,7 @@ fn heard(client: &mut Client, up_to: &str) -> String {
 #[test]
 fn each_tick_is_an_event() {
     let server = Server::with_page(1);
-    let (mut client, said) = listening(&server, "\"state\":\"learning\"");
+    let (mut client, said) = listening(&server, "}\n\n");
     assert!(said.contains("HTTP/1.1 200 OK") && said.contains("content-type: text/event-stream"), "{said}");
     assert!(said.contains("retry: 5000") && said.contains("data: {\"at\":1000.0,"), "{said}");
     server.reports.send_replace(Some(Arc::new(report(105))));
