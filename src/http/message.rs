@@ -34,6 +34,8 @@ pub(super) struct Request {
     pub(super) path_arguments: Vec<String>,
     /// Its body, at most [`BODY_BYTES_MAX`]; empty for GET and HEAD.
     pub(super) body: Bytes,
+    /// Whether its client may send commands.
+    pub(super) is_admin: bool,
 }
 
 impl Request {
@@ -180,6 +182,7 @@ mod tests {
             query: Query::default(),
             path_arguments: Vec::new(),
             body: body.into(),
+            is_admin: false,
         }
     }
 

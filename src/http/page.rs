@@ -21,9 +21,12 @@ mod chart;
 mod layout;
 mod signal_charts;
 mod tables;
+mod forecasts;
+mod actions;
 mod overview;
 mod episode;
 
+pub(super) use actions::{accept, forget, train};
 pub(super) use episode::episode;
 pub(super) use overview::overview;
 pub(super) use state_summary::StateSummary;
@@ -68,7 +71,7 @@ fn guarded(response: Response) -> Response {
 
 /// A problem as a page: a browser asked.
 fn problem(problem: &ProblemDetails) -> Response {
-    document(problem.status, layout::problem(problem))
+    document(problem.status, layout::problem(problem, "../"))
 }
 
 #[cfg(test)]
@@ -126,7 +129,8 @@ mod tests {
         let range = TimeRange { from: Timestamp(0.0), to: Timestamp(300.0) };
         let overview = |history| {
             let view = View { subject: subject.clone(), range: &RANGES[0], anomalies_only: true };
-            Overview { view, report: Arc::clone(&report), range, history }.markup()
+            let forecasts = Vec::new();
+            Overview { view, report: Arc::clone(&report), range, history, forecasts, is_admin: true }.markup()
         };
         let mut scores = Series::default();
         scores.add(1.0, 150.0, 2.0);
@@ -138,9 +142,9 @@ mod tests {
             ..SubjectFacts::default()
         };
         let charts = episode::EpisodeCharts::of(&record(text), &facts());
-        let explained = episode::markup(&record(text), &explain(&subject, facts()), &charts);
-        let error = layout::problem(&ProblemDetails::new(StatusCode::NOT_FOUND, text));
-        let shell = layout::page(layout::Place::Below, text, text, explained);
+        let explained = episode::markup(&record(text), &explain(&subject, facts()), &charts, true);
+        let error = layout::problem(&ProblemDetails::new(StatusCode::NOT_FOUND, text), "../");
+        let shell = layout::page(layout::Place::Below("../"), text, text, &explained);
         [overview(Ok(known)), overview(Err(text.into())), shell, error].map(Markup::into_string).concat()
     }
 

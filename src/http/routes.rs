@@ -113,6 +113,9 @@ static ROUTES: &[Route] = &[
     route!(GET "/episodes/{id}", Public, page::episode, Some(&page::EPISODE_OPERATION)),
     route!(GET "/page.css", Public, page::style),
     route!(GET "/page.js", Public, page::script),
+    route!(POST "/actions/accept", Admin, page::accept),
+    route!(POST "/actions/train", Admin, page::train),
+    route!(POST "/episodes/{id}/forget", Admin, page::forget),
     route!(GET "/events", Public, events::events, Some(&events::OPERATION)),
     route!(GET HEALTHY_PATH, Public, healthy),
     route!(GET READY_PATH, Public, ready),
@@ -176,8 +179,12 @@ async fn handle(
     let caller = access::authenticate(&state.security, peer, is_health, request.headers()).await;
     // Nothing behind this line sees a password.
     request.headers_mut().remove(AUTHORIZATION);
-    let route = match caller.and_then(|it| choose(state, &it, rows, &request)) {
-        Ok(route) => route,
+    let chosen = caller.and_then(|it| {
+        let is_admin = access::allow(RouteAccess::Admin, &it, state.security.settings(), &request).is_ok();
+        choose(state, &it, rows, &request).map(|route| (route, is_admin))
+    });
+    let (route, is_admin) = match chosen {
+        Ok(chosen) => chosen,
         Err(problem) => return problem.into(),
     };
     let (head, body) = request.into_parts();
@@ -194,7 +201,8 @@ async fn handle(
         Ok(body) => match Query::parse(head.uri.query(), route.operation) {
             Ok(query) => {
                 let headers = head.headers;
-                (route.handler)(state, Request { headers, query, path_arguments: captures, body }).await
+                (route.handler)(state, Request { headers, query, path_arguments: captures, body, is_admin })
+                    .await
             }
             Err(problem) => Err(problem),
         },

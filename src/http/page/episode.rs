@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::chart::Chart;
 use super::history::Series;
 use super::layout::{Place, page};
-use super::{document, problem, signal_charts, signal_text, tables, time_text, view};
+use super::{actions, document, problem, signal_charts, signal_text, tables, time_text, view};
 use crate::explanation::{self, EpisodeRecord, Excursion, SimilarEpisode, SubjectExplanation, SubjectFacts};
 use crate::http::api::{episode_facts, unknown_episode};
 use crate::http::message::{ProblemDetails, Request, Response};
@@ -34,9 +34,9 @@ pub(in crate::http) async fn episode(state: &AppState, request: Request) -> Resu
         Ok(Some((episode, subject, facts))) => {
             let charts = EpisodeCharts::of(&episode, &facts);
             let explanation = explanation::explain(&subject, facts);
-            let content = markup(&episode, &explanation, &charts);
+            let content = markup(&episode, &explanation, &charts, request.is_admin);
             let title = format!("Episode {id}");
-            Ok(document(StatusCode::OK, page(Place::Below, &title, &state.telemetry_path, content)))
+            Ok(document(StatusCode::OK, page(Place::Below("../"), &title, &state.telemetry_path, &content)))
         }
         Ok(None) => Ok(problem(&unknown_episode(&id))),
         Err(error) => Ok(problem(&error)),
@@ -76,6 +76,7 @@ pub(super) fn markup(
     episode: &EpisodeRecord,
     explanation: &SubjectExplanation,
     charts: &EpisodeCharts,
+    is_admin: bool,
 ) -> Markup {
     let outcome = if episode.outcome == "open" { "anomaly" } else { "normal" };
     html! {
@@ -103,7 +104,7 @@ pub(super) fn markup(
         @if !explanation.similar.is_empty() {
             section aria-labelledby="similar" { h2 #similar { "Similar episodes before" } (similar(&explanation.similar)) }
         }
-        (commands(episode))
+        (commands(episode, is_admin))
     }
 }
 
@@ -190,7 +191,7 @@ fn left_range(rows: &[Excursion]) -> Markup {
             }
         }
     };
-    tables::scrolling("Signals that left their range", table)
+    tables::scrolling("Signals that left their range", &table)
 }
 
 fn similar(rows: &[SimilarEpisode]) -> Markup {
@@ -204,7 +205,7 @@ fn similar(rows: &[SimilarEpisode]) -> Markup {
             tbody {
                 @for it in rows {
                     tr {
-                        th scope="row" { a href={ (Place::Below.root()) (tables::episode_link(&it.id)) } { (time_text::time(it.began)) } }
+                        th scope="row" { a href={ "../" (tables::episode_link(&it.id)) } { (time_text::time(it.began)) } }
                         td.number { (format!("{:.0} %", it.similarity * 100.0)) }
                         td { (it.outcome) }
                         td.wide { (it.description) }
@@ -213,20 +214,24 @@ fn similar(rows: &[SimilarEpisode]) -> Markup {
             }
         }
     };
-    tables::scrolling("Similar episodes", table)
+    tables::scrolling("Similar episodes", &table)
 }
 
 /// What to do with it on the host.
-fn commands(episode: &EpisodeRecord) -> Markup {
+fn commands(episode: &EpisodeRecord, is_admin: bool) -> Markup {
     let instant = |at: f64| time_text::second(at).replace(' ', "T") + "Z";
-    let ended = episode.ended.unwrap_or(episode.last_seen);
+    let [from, to] = actions::to_forget(episode);
     html! {
         section aria-labelledby="commands" {
             h2 #commands { "Commands on the host" }
             dl.commands {
                 dt { "Reproduce its score from stored data" } dd { code { "hostnorm explain " (episode.id) } }
                 dt { "Forget it, so that the same fault is detected again" }
-                dd { code { "hostnorm forget --from " (instant(episode.began)) " --to " (instant(ended.ceil())) } }
+                dd { code { "hostnorm forget --from " (instant(from)) " --to " (instant(to)) } }
+            }
+            @if is_admin {
+                @let path = format!("../{}/forget", tables::episode_link(&episode.id));
+                (actions::button(&path, "Forget", "the same fault is detected again next time"))
             }
         }
     }

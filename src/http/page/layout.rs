@@ -13,8 +13,8 @@ const RELOAD_SECONDS: u32 = 30;
 pub(super) enum Place {
     /// At `/`; it is kept current.
     Overview,
-    /// One level below; it stays as it is.
-    Below,
+    /// Below it, with the way up to `/`; it stays as it is.
+    Below(&'static str),
 }
 
 impl Place {
@@ -22,13 +22,13 @@ impl Place {
     pub(super) fn root(self) -> &'static str {
         match self {
             Self::Overview => "./",
-            Self::Below => "../",
+            Self::Below(root) => root,
         }
     }
 }
 
 /// A whole page.
-pub(super) fn page(place: Place, title: &str, telemetry_path: &str, content: Markup) -> Markup {
+pub(super) fn page(place: Place, title: &str, telemetry_path: &str, content: &Markup) -> Markup {
     let root = place.root();
     let host = host_name();
     html! {
@@ -67,14 +67,16 @@ pub(super) fn page(place: Place, title: &str, telemetry_path: &str, content: Mar
 }
 
 /// A page for an error.
-pub(super) fn problem(problem: &ProblemDetails) -> Markup {
+pub(super) fn problem(problem: &ProblemDetails, root: &'static str) -> Markup {
     let title = problem.status.canonical_reason().unwrap_or("Error");
     let content = html! {
-        h1 { (title) }
-        p.sentence { (problem.detail) }
-        p { a href="../" { "All of this host" } }
+        section #status {
+            h1 { (title) }
+            p.sentence { (problem.detail) }
+            p { a href=(root) { "Back to the page of this host" } }
+        }
     };
-    page(Place::Below, title, "/metrics", content)
+    page(Place::Below(root), title, "/metrics", &content)
 }
 
 /// The name of this machine, if it has one.

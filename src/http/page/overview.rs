@@ -9,7 +9,10 @@ use super::chart::Chart;
 use super::history::History;
 use super::layout::{Place, page};
 use super::view::{RANGES, View};
-use super::{StateSummary, document, problem, signal_charts, signal_text, tables, time_text};
+use super::{
+    StateSummary, actions, document, forecasts, problem, signal_charts, signal_text, tables, time_text,
+};
+use crate::control::SignalForecast;
 use crate::episode_text;
 use crate::explanation::Cause;
 use crate::http::api::read_store;
@@ -35,6 +38,10 @@ pub(super) struct Overview {
     pub(super) range: TimeRange,
     /// The past, or why it is not known.
     pub(super) history: Result<History, String>,
+    /// The next hour of the signals with a chart.
+    pub(super) forecasts: Vec<SignalForecast>,
+    /// Whether the client may send commands.
+    pub(super) is_admin: bool,
 }
 
 pub(in crate::http) async fn overview(
@@ -50,25 +57,27 @@ pub(in crate::http) async fn overview(
         let content = nothing_yet(&view);
         return Ok(document(
             StatusCode::OK,
-            page(Place::Overview, "hostnorm", &state.telemetry_path, content),
+            page(Place::Overview, "hostnorm", &state.telemetry_path, &content),
         ));
     };
     let range = view.time_range((state.now)());
-    let history = history(state, &view, &report, range).await;
+    let signals = report.assessments.get(&view.subject).map(signal_charts::chosen).unwrap_or_default();
+    let signals: Vec<&'static str> = signals.iter().map(|it| it.signal.name).collect();
+    let forecasts = forecasts::forecasts(state, &view.subject, &signals).await;
+    let history = history(state, &view, signals, range).await;
     let range = history.as_ref().map_or(range, |it| it.known(range));
-    let overview = Overview { view, report, range, history };
+    let is_admin = request.is_admin;
+    let overview = Overview { view, report, range, history, forecasts, is_admin };
     let title = overview.title();
-    Ok(document(StatusCode::OK, page(Place::Overview, &title, &state.telemetry_path, overview.markup())))
+    Ok(document(StatusCode::OK, page(Place::Overview, &title, &state.telemetry_path, &overview.markup())))
 }
 
 async fn history(
     state: &AppState,
     view: &View,
-    report: &Report,
+    signals: Vec<&'static str>,
     range: TimeRange,
 ) -> Result<History, String> {
-    let signals = report.assessments.get(&view.subject).map(signal_charts::chosen).unwrap_or_default();
-    let signals: Vec<&'static str> = signals.iter().map(|it| it.signal.name).collect();
     let (subject, anomalies_only) = (view.subject.clone(), view.anomalies_only);
     let read =
         read_store(state, move |reader| History::read(reader, &subject, &signals, range, anomalies_only));
@@ -136,6 +145,7 @@ impl Overview {
                     section aria-labelledby="causes" { h2 #causes { "Causes" } (tables::causes(&causes)) }
                 }
                 @if !chosen.is_empty() { (self.chosen(&chosen, summary.is_anomaly)) }
+                @if let Some(forecast) = forecasts::section(&self.forecasts, assessment) { (forecast) }
                 @if self.report.assessments.len() > 1 { (self.subjects()) }
                 @if let Ok(history) = &self.history {
                     section aria-labelledby="episodes" {
@@ -176,7 +186,15 @@ impl Overview {
                     p.note #open {
                         "Since " (time_text::time(episode.since.0)) ", peak score " (format!("{:.1}", episode.peak)) ". "
                         @if self.history.is_ok() { a href={ "./" (tables::episode_link(&id)) } { "Explain this episode" } ". " }
-                        (is_normal_hint)
+                        @if !self.is_admin { (is_normal_hint) }
+                    }
+                }
+                @if self.is_admin {
+                    @if summary.is_anomaly {
+                        (actions::button("./actions/accept", "Accept", "the current state becomes normal"))
+                    }
+                    @if self.view.subject == Subject::Host {
+                        (actions::button("./actions/train", "Train", "a new model starts to learn now"))
                     }
                 }
             }
@@ -283,7 +301,7 @@ impl Overview {
             }
         };
         html! {
-            section aria-labelledby="subjects" { h2 #subjects { "Subjects" } (tables::scrolling("Subjects", table)) }
+            section aria-labelledby="subjects" { h2 #subjects { "Subjects" } (tables::scrolling("Subjects", &table)) }
         }
     }
 

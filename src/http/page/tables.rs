@@ -16,7 +16,7 @@ pub(super) fn episode_link(id: &str) -> String {
 }
 
 /// A table that scrolls by itself where it is too wide; it can be scrolled by keyboard too.
-pub(super) fn scrolling(label: &str, table: Markup) -> Markup {
+pub(super) fn scrolling(label: &str, table: &Markup) -> Markup {
     html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn causes(causes: &[Cause]) -> Markup {
             tbody { @for it in causes { (cause(it)) } }
         }
     };
-    scrolling("Causes", table)
+    scrolling("Causes", &table)
 }
 
 fn cause(it: &Cause) -> Markup {
@@ -73,7 +73,7 @@ pub(super) fn signals(assessment: &Assessment, anomalies_only: bool) -> Markup {
             tbody { @for it in shown { (signal(it)) } }
         }
     };
-    scrolling("Signals", table)
+    scrolling("Signals", &table)
 }
 
 fn signal(it: &SignalState) -> Markup {
@@ -121,7 +121,7 @@ pub(super) fn recent(history: &History, signals: &[&SignalState], range_title: &
             }
         }
     };
-    scrolling("Recent values", table)
+    scrolling("Recent values", &table)
 }
 
 fn state(in_anomaly: bool) -> &'static str {
@@ -158,7 +158,7 @@ pub(super) fn detectors(details: &ScoreDetails) -> Markup {
             }
         }
     };
-    scrolling("Detectors", table)
+    scrolling("Detectors", &table)
 }
 
 /// The learned statistics of each signal.
@@ -187,7 +187,7 @@ pub(super) fn baselines(rows: &[BaselineRow]) -> Markup {
             }
         }
     };
-    scrolling("Baselines", table)
+    scrolling("Baselines", &table)
 }
 
 /// The episodes, each with a link to its page. `root` is the way to `/`.
@@ -215,5 +215,5 @@ pub(super) fn episodes(rows: &[EpisodeRecord], left_out: usize, root: &str) -> M
             }
         }
     };
-    scrolling("Episodes", table)
+    scrolling("Episodes", &table)
 }

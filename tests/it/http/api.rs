@@ -94,7 +94,7 @@ impl Api {
         Self { server, _store: store }
     }
 
-    fn ask(&self, path: &str) -> Answer {
+    pub(super) fn ask(&self, path: &str) -> Answer {
         self.server.client().ask("GET", path, "")
     }
 

@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use hostnorm::control::{CommandRefusal, CommandReply, ControlCommand, ForecastValue, SignalForecast};
 use hostnorm::http::EVENT_STREAMS_MAX;
+use hostnorm::reading::Timestamp;
 
 use super::api::{Api, POINTS, report};
 use super::client::Client;
@@ -182,4 +184,62 @@ fn streams_are_few_and_hold_up_nobody() {
     let began = std::time::Instant::now();
     server.stop();
     assert!(began.elapsed() < hostnorm::http::GRACE, "{:?}", began.elapsed());
+}
+
+#[cfg(unix)]
+#[test]
+fn commands_have_buttons_for_those_who_may_send_them() {
+    let api = Api::start();
+    api.server.reports.send_replace(Some(Arc::new(report(105))));
+    let buttons = ["action=\"./actions/accept\"", "action=\"./actions/train\""];
+    let page = api.server.client().ask("GET", "/", "");
+    assert!(buttons.iter().all(|it| !page.text().contains(it)), "{}", page.text());
+    for path in ["/actions/accept", "/actions/train", "/episodes/2026-11-21T10:50:00Z/forget"] {
+        let refused = api.server.client().post(path, "");
+        assert_eq!((refused.status, refused.header("content-type")), (403, Some(PROBLEM)), "{path}");
+    }
+    let message = "accepted the <current> anomaly".to_owned();
+    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence(message)));
+    let socket = || Client::at(&api.server.socket());
+    let page = socket().ask("GET", "/", "");
+    assert!(buttons.iter().all(|it| page.text().contains(it)), "{}", page.text());
+    let episode = "/episodes/2026-11-21T10:50:00Z";
+    let page = socket().ask("GET", episode, "");
+    let action = "action=\"../episodes/2026%2D11%2D21T10%3A50%3A00Z/forget\"";
+    assert!(page.text().contains(action), "{}", page.text());
+    for path in ["/actions/accept", "/actions/train", &format!("{episode}/forget")] {
+        let done = socket().post(path, "");
+        assert_eq!((done.status, done.header("content-type")), (200, Some(HTML)), "{path}");
+        assert!(done.text().contains("accepted the &lt;current&gt; anomaly"), "{}", done.text());
+    }
+    let sent = api.server.commands.lock().unwrap();
+    let (from, to) = (Timestamp(1_795_258_200.0), Timestamp(1_795_258_500.0));
+    assert_eq!(sent.last(), Some(&ControlCommand::Forget { from, to }));
+    drop(sent);
+    api.server.stop();
+}
+
+#[test]
+fn the_next_hour_is_shown_where_it_is_known() {
+    let api = Api::start();
+    let point = ForecastValue { timestamp: 0.0, expected: 0.12, lower: 0.05, upper: 0.3 };
+    let forecast = SignalForecast {
+        metric: "cpu_busy_ratio".into(),
+        made_at: 0.0,
+        points: vec![point],
+        earliest_full_seconds: None,
+        likely_full_seconds: None,
+    };
+    let data = serde_json::to_value(&forecast).unwrap();
+    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
+    let page = api.ask("/");
+    let row = "<td class=\"number\">12 %</td><td class=\"number\">5 % to 30 %</td>";
+    assert!(
+        page.text().contains("<h2 id=\"forecast\">Forecast</h2>") && page.text().contains(row),
+        "{}",
+        page.text()
+    );
+    *api.server.outcome.lock().unwrap() = Some(Err(CommandRefusal::Conflict("too little is known".into())));
+    assert!(!api.ask("/").text().contains("id=\"forecast\""));
+    api.server.stop();
 }

@@ -1,0 +1,71 @@
+//! The commands that the page has buttons for: forms that work without scripts, each answered by a page.
+//!
+//! The buttons are shown to those who may use them; the routes refuse everybody else.
+
+use hyper::StatusCode;
+use maud::{Markup, html};
+
+use super::document;
+use super::layout::{Place, page};
+use crate::control::{CommandRefusal, CommandReply, ControlCommand};
+use crate::explanation::EpisodeRecord;
+use crate::http::api::{episode_facts, unknown_episode};
+use crate::http::message::{ProblemDetails, Request, Response};
+use crate::http::routes::AppState;
+use crate::reading::{SubjectKind, Timestamp};
+
+/// A button that sends a command; `path` is relative to the page.
+pub(super) fn button(path: &str, title: &str, effect: &str) -> Markup {
+    html! {
+        form.action method="post" action=(path) {
+            button type="submit" { (title) } " " span.note { (effect) }
+        }
+    }
+}
+
+/// Accepts the current anomalies as normal.
+pub(in crate::http) async fn accept(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    let done = state.control.send(ControlCommand::Accept).await;
+    Ok(outcome(state, "../", done))
+}
+
+/// Trains a new model of the host.
+pub(in crate::http) async fn train(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    let done = state.control.send(ControlCommand::Train { kind: SubjectKind::Host, hours: None }).await;
+    Ok(outcome(state, "../", done))
+}
+
+/// Forgets what was learned during the episode of the path.
+pub(in crate::http) async fn forget(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    let id = request.path_arguments.first().cloned().unwrap_or_default();
+    let episode = match episode_facts(state, &id).await {
+        Ok(Some((episode, _, _))) => episode,
+        Ok(None) => return Err(unknown_episode(&id)),
+        Err(error) => return Err(error),
+    };
+    let [from, to] = to_forget(&episode).map(Timestamp);
+    let done = state.control.send(ControlCommand::Forget { from, to }).await;
+    Ok(outcome(state, "../../", done))
+}
+
+/// The first and last instant that are forgotten with an episode.
+pub(super) fn to_forget(episode: &EpisodeRecord) -> [f64; 2] {
+    [episode.began.floor(), episode.ended.unwrap_or(episode.last_seen).ceil()]
+}
+
+fn outcome(state: &AppState, root: &'static str, done: Result<CommandReply, CommandRefusal>) -> Response {
+    let (status, title, sentence) = match done {
+        Ok(reply) => (StatusCode::OK, "Done", reply.message),
+        Err(CommandRefusal::NotFound(reason)) => (StatusCode::NOT_FOUND, "Refused", reason),
+        Err(CommandRefusal::Conflict(reason)) => (StatusCode::CONFLICT, "Refused", reason),
+        Err(CommandRefusal::Unavailable(reason)) => (StatusCode::SERVICE_UNAVAILABLE, "Refused", reason),
+    };
+    let content = html! {
+        section #status {
+            h1 { (title) }
+            p.sentence { (sentence) }
+            p { a href=(root) { "Back to the page of this host" } }
+        }
+    };
+    document(status, page(Place::Below(root), title, &state.telemetry_path, &content))
+}

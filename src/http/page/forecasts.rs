@@ -1,0 +1,91 @@
+//! The next hour of the signals to look at first, and what fills up.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+use tokio::time::timeout;
+
+use super::{signal_text, tables, time_text};
+use crate::control::{CommandReply, ControlCommand, SignalForecast};
+use crate::http::routes::AppState;
+use crate::reading::Subject;
+use crate::report::Assessment;
+
+/// Seconds that a forecast looks ahead.
+const HORIZON_SECONDS: f64 = 3_600.0;
+/// Seconds between two values; the table shows the last one.
+const STEP_SECONDS: f64 = 600.0;
+/// The page waits this long for the loop; what is not there by then is left out.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The forecasts of these signals, as far as the past supports them.
+pub(super) async fn forecasts(
+    state: &AppState,
+    subject: &Subject,
+    signals: &[&'static str],
+) -> Vec<SignalForecast> {
+    let mut found = Vec::new();
+    let ask_all = async {
+        for signal in signals {
+            let command = ControlCommand::Predict {
+                subject: subject.clone(),
+                signal: (*signal).to_owned(),
+                horizon_seconds: HORIZON_SECONDS,
+                step_seconds: STEP_SECONDS,
+            };
+            if let Ok(CommandReply { data, .. }) = state.control.send(command).await {
+                found.extend(serde_json::from_value::<SignalForecast>(data).ok());
+            }
+        }
+    };
+    // A loop that is busy or has ended does not hold up the page.
+    let _ = timeout(PATIENCE, ask_all).await;
+    found.retain(|it| !it.points.is_empty());
+    found
+}
+
+/// The table of forecasts, and of what fills up; nothing where there is neither.
+pub(super) fn section(forecasts: &[SignalForecast], assessment: &Assessment) -> Option<Markup> {
+    if forecasts.is_empty() && assessment.filling.is_empty() {
+        return None;
+    }
+    let table = html! {
+        table {
+            caption { "Nine of ten values are expected within the interval" }
+            thead { tr {
+                th scope="col" { "Signal" } th.number scope="col" { "Now" } th.number scope="col" { "In 1 hour" }
+                th.number scope="col" { "90 % interval" }
+            } }
+            tbody { @for it in forecasts { (row(it, assessment)) } }
+        }
+    };
+    Some(html! {
+        section aria-labelledby="forecast" {
+            h2 #forecast { "Forecast" }
+            @for it in &assessment.filling {
+                @let full = it.time_until_full;
+                p {
+                    (it.signal.title) " may be full in " (time_text::span(full.earliest_seconds))
+                    @if let Some(likely) = full.likely_seconds { ", likely in " (time_text::span(likely)) }
+                }
+            }
+            @if !forecasts.is_empty() { (tables::scrolling("Forecast", &table)) }
+        }
+    })
+}
+
+fn row(forecast: &SignalForecast, assessment: &Assessment) -> Markup {
+    let signal = signal_text::signal(&forecast.metric);
+    let unit = signal.map(|it| it.unit);
+    let now = assessment.signals.iter().find(|it| it.signal.name == forecast.metric).map(|it| it.value);
+    html! {
+        tr {
+            th scope="row" { (signal.map_or(forecast.metric.as_str(), |it| it.title)) }
+            td.number { @if let Some(now) = now { (signal_text::value(unit, now)) } }
+            @if let Some(last) = forecast.points.last() {
+                td.number { (signal_text::value(unit, last.expected)) }
+                td.number { (signal_text::range(unit, Some(last.lower), Some(last.upper))) }
+            }
+        }
+    }
+}
