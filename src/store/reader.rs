@@ -66,7 +66,8 @@ impl StoreReader {
                    WHERE id > ?1 AND id <= ?2 AND +last_at >= ?3 AND +first_at <= ?4 ORDER BY id LIMIT ?5";
         let read = |row: &Row<'_>| row.get::<_, Vec<u8>>(1);
         self.pages(
-            ("readings", "last_at", from),
+            // A block that ends behind the range may begin in it.
+            ("readings", "last_at", [from, -BEGINNING]),
             sql,
             PAGE_BLOCKS,
             &[&from, &to],
@@ -111,7 +112,7 @@ impl StoreReader {
         );
         let read = |row: &Row<'_>| points::point(row, &layouts);
         self.pages(
-            ("points", "at", from),
+            ("points", "at", [from, to]),
             &sql,
             PAGE_ROWS,
             &[&kind, &name, &from, &to],
@@ -142,25 +143,31 @@ impl StoreReader {
              ORDER BY id LIMIT ?5",
             points::SCORE
         );
-        self.pages(("points", "at", from), &sql, PAGE_ROWS, &[&from, &to], points::score, |score| {
+        self.pages(("points", "at", [from, to]), &sql, PAGE_ROWS, &[&from, &to], points::score, |score| {
             score.map_or(Ok(()), &mut each)
         })
     }
 
-    /// Passes the rows of a table to `each`, page by page, up to the row that is newest at the start. The first row is
-    /// found by its time. Parameters of the statement: number of the last row of the previous page, number of the
-    /// newest row, `parameters`, and page length.
+    /// Passes the rows of a table to `each`, page by page, up to the row that is newest at the start. The first and the last
+    /// row are found by their times, so the rows before and behind a range are not read. Parameters of the statement: number
+    /// of the last row of the previous page, number of the last row, `parameters`, and page length.
     fn pages<T, E: From<StoreError>>(
         &self,
-        (table, time, from): (&str, &str, f64),
+        (table, time, [from, to]): (&str, &str, [f64; 2]),
         sql: &str,
         rows: u32,
         parameters: &[&dyn ToSql],
         read: impl Fn(&Row<'_>) -> Result<T, rusqlite::Error>,
         mut each: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
-        let since = if from > BEGINNING { format!("WHERE {time} >= {from:e}") } else { String::new() };
-        let ends = format!("SELECT (SELECT min(id) - 1 FROM {table} {since}), (SELECT max(id) FROM {table})");
+        let mut bounds = Vec::new();
+        bounds.extend((from > BEGINNING).then(|| format!("{time} >= {from:e}")));
+        bounds.extend((to < -BEGINNING).then(|| format!("{time} <= {to:e}")));
+        let within =
+            if bounds.is_empty() { String::new() } else { format!("WHERE {}", bounds.join(" AND ")) };
+        let ends = format!(
+            "SELECT (SELECT min(id) - 1 FROM {table} {within}), (SELECT max(id) FROM {table} {within})"
+        );
         let ends = self.0.query_row(&ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
         let (Some(mut before), Some(newest)) = ends.map_err(StoreError::from)? else { return Ok(()) };
         let (_, _): (i64, i64) = (before, newest);
