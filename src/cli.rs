@@ -29,11 +29,13 @@ mod hash_password;
 mod health;
 mod learn;
 mod man_pages;
+mod mcp;
 mod models;
 mod replay;
 mod simulate;
 mod status;
 mod store_args;
+mod top;
 mod train;
 #[cfg(test)]
 mod tests;
@@ -52,6 +54,7 @@ pub use replay::ReplayOptions;
 pub use simulate::Simulate;
 pub use status::Status;
 pub use store_args::TimeRangeArgs;
+pub use top::Top;
 pub use train::{Train, TrainFrom, TrainSearch};
 pub use validate::{ReportFormat, Validate};
 
@@ -94,6 +97,10 @@ pub enum Command {
     HashPassword,
     /// Prints shell completions or a manual page.
     Print(String),
+    /// Show the state of a running hostnorm in the terminal.
+    Top(Top),
+    /// Answer an assistant on standard input and output.
+    Mcp(GlobalOptions),
     /// Shows models, or selects one.
     Models(Models),
 }
@@ -169,6 +176,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         "accept" => return Ok(Command::Accept(accept::options(below, options, &settings))),
         "forget" => return forget::options(below, options, &settings).map(Command::Forget),
         "models" => return Ok(Command::Models(models::options(below, options, &settings))),
+        "top" => return Ok(Command::Top(top::options(below, options, &settings))),
+        "mcp" => return Ok(Command::Mcp(mcp::options(below, options, &settings))),
         "status" => return Ok(Command::Status(status::options(below, options, &settings))),
         "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
@@ -288,10 +297,12 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(health::command(settings))
         .subcommand(learn::command(settings))
         .subcommand(man_pages::command())
+        .subcommand(mcp::command(settings))
         .subcommand(models::command(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())
         .subcommand(status::command(settings))
+        .subcommand(top::command(settings))
         .subcommand(train::command(settings))
         .subcommand(validate::command())
 }

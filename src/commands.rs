@@ -16,6 +16,7 @@ pub mod forget;
 pub mod hash_password;
 pub mod health;
 pub mod learn;
+pub mod mcp;
 pub mod models;
 mod backfill;
 mod evaluate_replay;
@@ -24,6 +25,7 @@ pub mod run;
 pub mod simulate;
 pub mod status;
 mod open_store;
+pub mod top;
 pub mod train;
 pub mod validate;
 

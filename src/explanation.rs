@@ -65,7 +65,7 @@ pub struct SubjectExplanation {
     pub similar: Vec<SimilarEpisode>,
 }
 
-/// What was unusual in a range of time.
+/// Unusual behavior in a range of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// Start of the range, in Unix seconds.

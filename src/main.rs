@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
-    accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn, models,
-    replay, run, simulate, status, train, validate,
+    accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn, mcp,
+    models, replay, run, simulate, status, top, train, validate,
 };
 
 fn main() -> ExitCode {
@@ -27,6 +27,8 @@ fn main() -> ExitCode {
         Ok(Command::Accept(options)) => accept::run(&options, std::env::vars_os()),
         Ok(Command::Forget(options)) => forget::run(&options, std::env::vars_os()),
         Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
+        Ok(Command::Top(options)) => top::run(&options, std::env::vars_os()),
+        Ok(Command::Mcp(options)) => mcp::run(options, std::env::vars_os()),
         Ok(Command::Status(options)) => status::run(&options, std::env::vars_os()),
         Ok(Command::Learn(options)) => learn::run(&options, std::env::vars_os()),
         Ok(Command::Health(options)) => health::run(&options, std::env::vars_os()),

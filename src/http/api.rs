@@ -22,6 +22,7 @@ mod subject;
 mod time_grid;
 
 pub(super) use episodes::{episode_facts, unknown_episode};
+pub use openapi::openapi;
 pub use spellings::spellings;
 pub(super) use store_access::read_store;
 pub(super) use subject::subject;
@@ -221,6 +222,7 @@ pub(super) static ROUTES: &[Route] = &[
         id: "train",
         summary: "Train a new model: the reply has the number of its job",
         body: Some(schema_of::<control_commands::TrainBody>),
+        body_is_optional: true,
         success: 202,
         response: ("application/json", Some(schema_of::<CommandReply>)),
         errors: COMMAND_ERRORS,

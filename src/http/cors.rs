@@ -41,11 +41,14 @@ pub(super) fn apply(
     }
 }
 
+/// Whether the setting names an origin, or every one.
+pub(super) fn is_allowed(origins: &[String], origin: &HeaderValue) -> bool {
+    origins.iter().any(|it| it == "*" || it.as_bytes() == origin.as_bytes())
+}
+
 /// The origin of the request, if it is allowed.
 fn allowed(origins: &[String], origin: Option<&HeaderValue>) -> Option<HeaderValue> {
-    let origin = origin?;
-    let is_allowed = origins.iter().any(|it| it == "*" || it.as_bytes() == origin.as_bytes());
-    is_allowed.then(|| origin.clone())
+    origin.filter(|it| is_allowed(origins, it)).cloned()
 }
 
 #[cfg(test)]

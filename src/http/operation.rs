@@ -21,6 +21,8 @@ pub(super) struct Operation {
     pub(super) parameters: &'static [Parameter],
     /// Body of the request with its schema; absent for routes without one.
     pub(super) body: Option<SchemaOf>,
+    /// Whether the request may come without its body.
+    pub(super) body_is_optional: bool,
     /// Status of a success.
     pub(super) success: u16,
     /// Media type of the response, and its schema if that is JSON.
@@ -79,6 +81,7 @@ impl Operation {
         summary: "",
         parameters: &[],
         body: None,
+        body_is_optional: false,
         success: 200,
         response: ("application/json", None),
         errors: &[],

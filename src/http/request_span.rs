@@ -1,5 +1,7 @@
 //! A span per request, by the semantic conventions of HTTP servers. Without a subscriber for spans, none is created.
 
+use std::sync::Arc;
+
 use hyper::body::Incoming;
 use hyper::header::USER_AGENT;
 use hyper::{Method, Request, Version};
@@ -19,7 +21,7 @@ const OTHER: &str = "_OTHER";
 
 /// The response to a request, within a span of its own. It is part of the client's trace if the client names one.
 pub(super) async fn respond(
-    state: &AppState,
+    state: &Arc<AppState>,
     peer: &Peer,
     activity: &ConnectionActivity,
     request: Request<Incoming>,

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, HOST, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Method, StatusCode, Version};
@@ -20,7 +21,7 @@ use super::rendered_report::RenderedReportCache;
 use super::server::Peer;
 use super::timeouts::REQUEST;
 use super::web_security::WebSecurity;
-use super::{api, cors, events, page, rendered_report};
+use super::{api, cors, events, mcp, page, rendered_report};
 use crate::control::Control;
 use crate::reading::Timestamp;
 use crate::report::Report;
@@ -69,7 +70,7 @@ pub(super) enum RouteAccess {
 /// The future of a response; it borrows the state.
 pub(super) type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ProblemDetails>> + Send + 'a>>;
 /// Answers a request.
-pub(super) type Handler = for<'a> fn(&'a AppState, Request) -> Responding<'a>;
+pub(super) type Handler = for<'a> fn(&'a Arc<AppState>, Request) -> Responding<'a>;
 
 /// A row of the route table.
 pub(super) struct Route {
@@ -119,6 +120,7 @@ static ROUTES: &[Route] = &[
     route!(GET "/events", Public, events::events, Some(&events::OPERATION)),
     route!(GET HEALTHY_PATH, Public, healthy),
     route!(GET READY_PATH, Public, ready),
+    route!(POST mcp::PATH, Public, mcp::respond),
 ];
 
 /// All routes; the first that fits is taken.
@@ -155,7 +157,7 @@ fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
 
 /// The response to a request. For HEAD, hyper leaves out its body.
 pub(super) async fn respond(
-    state: &AppState,
+    state: &Arc<AppState>,
     peer: &Peer,
     rows: &[&'static Route],
     request: hyper::Request<Incoming>,
@@ -170,7 +172,7 @@ pub(super) async fn respond(
 }
 
 async fn handle(
-    state: &AppState,
+    state: &Arc<AppState>,
     peer: &Peer,
     rows: &[&'static Route],
     mut request: hyper::Request<Incoming>,
@@ -209,6 +211,27 @@ async fn handle(
         Err(problem) => Err(problem),
     }
     .unwrap_or_else(Response::from)
+}
+
+/// Gets a resource of the API, such as `explain?at=now`, without a connection.
+pub(super) async fn get(state: &Arc<AppState>, resource: &str) -> Result<serde_json::Value, ProblemDetails> {
+    let broken = |reason: String| ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, reason);
+    let (path, query) =
+        resource.split_once('?').map_or((resource, None), |(path, query)| (path, Some(query)));
+    let path = format!("/api/v1/{path}");
+    let Some(route) = rows(state, &path).into_iter().find(|it| it.method == Method::GET) else {
+        return Err(broken(format!("{path} is not a resource of the API; this is a bug in hostnorm")));
+    };
+    let request = Request {
+        headers: HeaderMap::new(),
+        query: Query::parse(query, route.operation)?,
+        path_arguments: captures(route.pattern, &path).unwrap_or_default(),
+        body: bytes::Bytes::new(),
+    };
+    let body = (route.handler)(state, request).await?.into_body().collect().await;
+    let body = body.unwrap_or_else(|never| match never {}).to_bytes();
+    serde_json::from_slice(&body)
+        .map_err(|error| broken(format!("{path} is not JSON: {error}; this is a bug in hostnorm")))
 }
 
 /// The row that a request is for, or why it is refused.

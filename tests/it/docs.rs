@@ -52,6 +52,59 @@ fn the_help_is_current() {
     golden("docs/help.txt", &String::from_utf8(output.stdout).unwrap());
 }
 
+#[test]
+fn the_api_is_current() {
+    let document = http::openapi();
+    golden("docs/openapi.json", &format!("{document:#}\n"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let text = with_section(&text, "routes", &routes(&document));
+    golden("docs/api.md", &with_section(&text, "spellings", &spellings()));
+}
+
+/// The text with this between the marks of a section.
+fn with_section(text: &str, name: &str, content: &str) -> String {
+    let (before, rest) = text.split_once(&format!("<!-- {name}: ")).unwrap();
+    let (mark, rest) = rest.split_once('\n').unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    format!("{before}<!-- {name}: {mark}\n\n{content}\n<!-- end -->{after}")
+}
+
+/// A row for each route of the API.
+fn routes(document: &serde_json::Value) -> String {
+    let mut text = "| route | parameters, *required* | response |\n|---|---|---|\n".to_owned();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let is_socket = operation["description"].as_str().is_some_and(|it| it.contains("socket"));
+            let parameters = operation["parameters"].as_array().unwrap().iter();
+            let parameters = parameters.filter(|it| it["in"] == "query").map(|it| {
+                let name = it["name"].as_str().unwrap();
+                if it["required"] == true { format!("*`{name}`*") } else { format!("`{name}`") }
+            });
+            let body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
+            let body = body.and_then(|it| it.rsplit('/').next()).into_iter().flat_map(|it| {
+                let fields = document["components"]["schemas"][it]["properties"].as_object().unwrap();
+                fields.keys().map(|it| format!("`{it}` in the body")).collect::<Vec<_>>()
+            });
+            let parameters: Vec<String> = parameters.chain(body).collect();
+            let summary = operation["summary"].as_str().unwrap();
+            let mark = if is_socket { ", *socket*" } else { "" };
+            let (method, parameters) = (method.to_uppercase(), parameters.join(", "));
+            writeln!(text, "| `{method} {path}`{mark} | {parameters} | {} |", sentence(summary)).unwrap();
+        }
+    }
+    text
+}
+
+/// A row for each name that another system uses for a signal.
+fn spellings() -> String {
+    let mut text = "| name | signal |\n|---|---|\n".to_owned();
+    for (spelling, signal) in http::spellings() {
+        writeln!(text, "| `{spelling}` | `{signal}` |").unwrap();
+    }
+    text
+}
+
 fn configuration() -> String {
     let mut text = format!(
         "# Settings\n\n{GENERATED}\n\n\

@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["engine", "replay"],
     &["settings_search"],
     &["clock", "control", "third_party_forest"],
-    &["sources", "table", "backfill", "store", "telemetry", "sd_notify"],
+    &["sources", "table", "backfill", "store", "telemetry", "sd_notify", "mcp"],
     &["stored_facts"],
     &["http"],
     &["dataset"],
@@ -86,6 +86,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("lzma_rust2::", "table"),
     ("postcard::", "codec"),
     ("extended_isolation_forest::", "third_party_forest"),
+    ("rmcp::", "mcp http"),
     ("rusqlite::", "store"),
 ];
 

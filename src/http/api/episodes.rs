@@ -25,7 +25,7 @@ pub(in crate::http) struct EpisodeList {
     /// The episodes, the newest first.
     episodes: Vec<EpisodeRecord>,
     /// Number of older episodes in the range that were left out.
-    left_out: usize,
+    skipped: usize,
 }
 
 /// An episode, explained.
@@ -51,9 +51,9 @@ pub(super) async fn list(state: &AppState, request: Request) -> Result<Response,
         only.as_ref().is_none_or(|only| it.kind == only.kind().name() && it.subject == only.name())
     });
     episodes.reverse();
-    let left_out = episodes.len().saturating_sub(EPISODES_MAX);
+    let skipped = episodes.len().saturating_sub(EPISODES_MAX);
     episodes.truncate(EPISODES_MAX);
-    json(StatusCode::OK, &EpisodeList { episodes, left_out })
+    json(StatusCode::OK, &EpisodeList { episodes, skipped })
 }
 
 pub(super) async fn one(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {

@@ -14,8 +14,8 @@ pub(super) async fn document(_: &AppState, request: Request) -> Result<Response,
     json_tagged(&request, &openapi())
 }
 
-/// The document.
-pub(in crate::http) fn openapi() -> Value {
+/// The OpenAPI document of the routes below `/api/v1`.
+pub fn openapi() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     settings.meta_schema = None;
@@ -73,8 +73,7 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
     });
     if let Some(body) = operation.body {
         let schema = body(generator).to_value();
-        described["requestBody"] =
-            json!({"required": true, "content": {"application/json": {"schema": schema}}});
+        described["requestBody"] = json!({"required": !operation.body_is_optional, "content": {"application/json": {"schema": schema}}});
     }
     if route.access == RouteAccess::Admin {
         described["description"] = json!(

@@ -19,7 +19,7 @@ use super::server::{Server, Start};
 use crate::store::{open, until};
 
 /// First point: 2026-11-21T10:00:00Z.
-const START: f64 = 1_795_255_200.0;
+pub(super) const START: f64 = 1_795_255_200.0;
 pub(super) const POINTS: usize = 120;
 /// The points inside the episode.
 const EPISODE: std::ops::Range<usize> = 100..110;

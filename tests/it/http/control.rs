@@ -100,6 +100,25 @@ fn the_network_may_not_send_commands() {
 }
 
 #[test]
+fn a_training_takes_a_metric_and_hours_or_nothing() {
+    let server = Server::with_page(1);
+    *server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence("training started")));
+    let check = |body: &str, expected: ControlCommand| {
+        assert_eq!(ask(&server, "POST", "/api/v1/train", body).status, 202, "{body}");
+        assert_eq!(server.commands.lock().unwrap().drain(..).collect::<Vec<_>>(), [expected], "{body}");
+    };
+    check("", TRAIN);
+    let hours = Some(24.0);
+    check(
+        r#"{"metric": "cpu.total_usage", "hours": 24}"#,
+        ControlCommand::Train { kind: SubjectKind::Host, hours },
+    );
+    let refused = ask(&server, "POST", "/api/v1/train", r#"{"metric": "nonsense"}"#);
+    assert!(problem(&refused).1.contains("/api/v1/signals"));
+    server.stop();
+}
+
+#[test]
 fn requests_that_are_not_commands_are_refused() {
     let server = Server::with_page(1);
     let long = format!("{{\"on\": true{}}}", " ".repeat(BODY_BYTES_MAX));

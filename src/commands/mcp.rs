@@ -1,0 +1,55 @@
+//! `hostnorm mcp`: serves the Model Context Protocol on standard input and output.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::daemon_client::{self, NotRunning};
+use crate::cli::{Exit, GlobalOptions};
+use crate::mcp::ApiSource;
+use crate::{clock, http, mcp};
+
+/// The resources that the store knows, too.
+const STORED: [&str; 2] = ["explain", "episodes"];
+
+/// Serves until the client closes standard input. Exit code 0; 1 if the client breaks the protocol.
+pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let source = DaemonOrStore(Arc::new((options, environment.into_iter().collect())));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::failure(format!("cannot start: {error}")),
+    };
+    let served = runtime.block_on(mcp::serve_stdio(source));
+    // A thread may still wait for the next line on standard input.
+    runtime.shutdown_background();
+    match served {
+        Ok(()) => Exit::success(""),
+        Err(error) => Exit::failure(format!("the client does not speak the Model Context Protocol: {error}")),
+    }
+}
+
+/// Asks the running hostnorm through its control socket; without one, the store.
+struct DaemonOrStore(Arc<(GlobalOptions, Vec<(OsString, OsString)>)>);
+
+impl ApiSource for DaemonOrStore {
+    async fn get(&self, resource: String) -> Result<Value, String> {
+        let (settings, wanted) = (Arc::clone(&self.0), resource.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let (options, environment) = &*settings;
+            daemon_client::get(options, environment.iter().cloned(), &wanted)
+        });
+        match asked.await.map_err(|error| error.to_string())? {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(NotRunning { reason, directory })) => {
+                let is_stored = STORED.iter().any(|it| resource.split('?').next() == Some(it));
+                let Some(directory) = directory.filter(|_| is_stored) else { return Err(reason) };
+                let found = http::get_stored(&directory, clock::now, &resource).await;
+                let mut found = found.map_err(|error| format!("{reason}\n{error}"))?;
+                found["source"] = format!("the store in {}: {reason}", directory.display()).into();
+                Ok(found)
+            }
+            Err(exit) => Err(exit.text),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Answers requests of the API from a store while no hostnorm runs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::metrics::ExpositionOptions;
+use super::rendered_report::RenderedReportCache;
+use super::routes::{self, AppState};
+use super::server_counters::ServerCounters;
+use super::web_security::{AccessSettings, WebSecurity};
+use crate::control::Control;
+use crate::reading::Timestamp;
+
+/// Gets a resource of the API, such as `explain?at=-2h`, from the store in this directory. Resources that need a running
+/// hostnorm, such as `status`, are refused.
+///
+/// # Errors
+/// Why there is no answer, in a sentence.
+pub async fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> Result<Value, String> {
+    let (_, reports) = watch::channel(None);
+    let pages = RenderedReportCache::new(ExpositionOptions::default(), Arc::<ServerCounters>::default());
+    let security = WebSecurity::open(AccessSettings::default()).map_err(|error| error.to_string())?;
+    let state = AppState {
+        security: Arc::new(security),
+        reports,
+        pages,
+        telemetry_path: String::new(),
+        interval: Duration::from_secs(1),
+        now,
+        control: Control::new(|_| false),
+        store: Some(directory.to_owned()),
+        reload: None,
+        cors_origins: Vec::new(),
+        join_trace: None,
+    };
+    routes::get(&Arc::new(state), resource).await.map_err(|problem| problem.detail)
+}

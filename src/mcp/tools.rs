@@ -1,0 +1,200 @@
+//! The tools: the resources of the API that each gets, and the part of them that it returns.
+
+use std::sync::Arc;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rmcp::handler::server::common::schema_for_type;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// A tool.
+#[derive(Debug)]
+pub struct ToolDefinition {
+    /// Its name.
+    pub name: &'static str,
+    /// When to call it and what it returns.
+    pub description: &'static str,
+    /// JSON schema of its arguments; absent if it takes none.
+    pub schema: Option<fn() -> Arc<Map<String, Value>>>,
+    /// The resources of the API that it gets, all with the same query.
+    pub resources: &'static [&'static str],
+    /// The query that the arguments make, with its question mark.
+    pub query: fn(Map<String, Value>) -> Result<String, String>,
+    /// The answer from the resources, in their order.
+    pub select: fn(Vec<Result<Value, String>>) -> Result<Value, String>,
+}
+
+/// All tools.
+pub static TOOLS: &[ToolDefinition] = &[
+    ToolDefinition {
+        name: "explain",
+        description: "Unusual behavior of this host around an instant: a sentence, the anomalies, the signals behind them with \
+                      their expected ranges, the signals that left their range first, and similar anomalies before. Also says \
+                      when nothing was unusual. Call this first.",
+        schema: Some(schema_for_type::<ExplainArguments>),
+        resources: &["explain"],
+        query: query::<ExplainArguments>,
+        select: first,
+    },
+    ToolDefinition {
+        name: "status",
+        description: "The state now: version, learning, jobs, subjects, and the score of the host with its detectors. \
+                      A score of 1 is the threshold.",
+        schema: None,
+        resources: &["status", "detect"],
+        query: query::<NoArguments>,
+        select: status,
+    },
+    ToolDefinition {
+        name: "episodes",
+        description: "Recorded anomalies, the newest first, with start, end, peak score and causes.",
+        schema: Some(schema_for_type::<EpisodesArguments>),
+        resources: &["episodes"],
+        query: query::<EpisodesArguments>,
+        select: first,
+    },
+    ToolDefinition {
+        name: "signals",
+        description: "The signals of a subject now, each with its value, expected value and normal range; those outside their \
+                      range come first.",
+        schema: Some(schema_for_type::<SignalsArguments>),
+        resources: &["signals"],
+        query: query::<SignalsArguments>,
+        select: signals,
+    },
+];
+
+/// Arguments of `explain`.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ExplainArguments {
+    /// Middle of the range: Unix seconds, RFC 3339 such as 2026-11-21T10:00:00Z, or -2h for two hours ago; default now
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    /// Time before and after that instant, such as 30m; default 10m, at most 1d
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<String>,
+    /// Name of the subject, such as host; default the host and each other subject that was unusual
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+}
+
+/// Arguments of `episodes`.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EpisodesArguments {
+    /// Start of the range: Unix seconds, RFC 3339 or -7d; default the first episode in the store
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// End of the range; default now
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+}
+
+/// Arguments of `signals`.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SignalsArguments {
+    /// Name of the subject; default host
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+}
+
+/// For a tool without arguments.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoArguments {}
+
+/// The arguments as a query. Models write `""` or null for an argument that they leave out, and numbers for Unix time.
+fn query<A: DeserializeOwned + Serialize>(mut arguments: Map<String, Value>) -> Result<String, String> {
+    arguments.retain(|_, value| !value.is_null() && value != "");
+    for value in arguments.values_mut().filter(|it| it.is_number()) {
+        *value = Value::String(value.to_string());
+    }
+    let typed: A = serde_json::from_value(Value::Object(arguments))
+        .map_err(|error| format!("the arguments are malformed: {error}"))?;
+    let Ok(Value::Object(typed)) = serde_json::to_value(typed) else { return Ok(String::new()) };
+    let encoded =
+        |value: &Value| utf8_percent_encode(value.as_str().unwrap_or_default(), NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> = typed.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    Ok(if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) })
+}
+
+fn first(found: Vec<Result<Value, String>>) -> Result<Value, String> {
+    found.into_iter().next().unwrap_or_else(|| Err("no answer".into()))
+}
+
+/// The reply of `status`, with the assessment of the host if there is one; the signals have a tool of their own.
+fn status(found: Vec<Result<Value, String>>) -> Result<Value, String> {
+    let mut found = found.into_iter();
+    let mut status = found.next().unwrap_or_else(|| Err("no answer".into()))?;
+    if let Some(Ok(mut host)) = found.next() {
+        if let Some(host) = host.as_object_mut() {
+            host.remove("signals");
+        }
+        status["host"] = host;
+    }
+    Ok(status)
+}
+
+/// The signals, those outside their range first, then by contribution to the score.
+fn signals(found: Vec<Result<Value, String>>) -> Result<Value, String> {
+    let mut found = first(found)?;
+    if let Some(signals) = found.get_mut("signals").and_then(Value::as_array_mut) {
+        let contribution = |it: &Value| it["contribution"].as_f64().unwrap_or(0.0);
+        signals.sort_by(|one, other| {
+            let in_range = |it: &Value| it["in_range"] != json!(false);
+            let by_range = in_range(one).cmp(&in_range(other));
+            by_range.then_with(|| contribution(other).total_cmp(&contribution(one)))
+        });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(arguments: &Value, expected: &str) {
+        let found = query::<ExplainArguments>(arguments.as_object().unwrap().clone());
+        assert_eq!(found.unwrap_or_else(|it| it), expected, "{arguments}");
+    }
+
+    #[test]
+    fn arguments_become_a_query() {
+        check(&json!({}), "");
+        check(&json!({"at": "-2h", "window": "", "subject": null}), "?at=%2D2h");
+        check(&json!({"at": 1_790_000_000, "subject": "a&b"}), "?at=1790000000&subject=a%26b");
+        check(
+            &json!({"time": "now"}),
+            "the arguments are malformed: unknown field `time`, expected one of `at`, `window`, `subject`",
+        );
+        check(&json!({"at": [1]}), "the arguments are malformed: invalid type: sequence, expected a string");
+    }
+
+    #[test]
+    fn signals_outside_their_range_come_first() {
+        let list = json!({"signals": [
+            {"metric": "a", "in_range": true, "contribution": 0.1},
+            {"metric": "b"},
+            {"metric": "c", "in_range": false, "contribution": 0.2},
+            {"metric": "d", "in_range": false, "contribution": 2.0},
+        ]});
+        let found = signals(vec![Ok(list)]).unwrap();
+        let names: Vec<_> =
+            found["signals"].as_array().unwrap().iter().map(|it| it["metric"].as_str()).collect();
+        assert_eq!(names, [Some("d"), Some("c"), Some("a"), Some("b")]);
+    }
+
+    #[test]
+    fn a_status_without_a_reading_is_an_answer() {
+        let found = status(vec![Ok(json!({"message": "up"})), Err("no reading yet".into())]);
+        assert_eq!(found, Ok(json!({"message": "up"})));
+        assert_eq!(
+            status(vec![Err("hostnorm is not running".into())]),
+            Err("hostnorm is not running".into())
+        );
+    }
+}

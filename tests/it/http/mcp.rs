@@ -1,0 +1,117 @@
+//! The tools for assistants, by the messages that a client sends over HTTP.
+
+use hostnorm::mcp::ANSWER_CHARACTERS_MAX;
+use serde_json::{Value, json};
+
+use super::api::{Api, START};
+use super::client::Answer;
+
+/// Sends a message of the protocol.
+fn post(api: &Api, body: &str, headers: &str) -> Answer {
+    let mut client = api.server.client();
+    client.send(&format!(
+        "POST /mcp HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    client.answer(true).expect("an answer")
+}
+
+/// The result of a method.
+fn call(api: &Api, method: &str, params: &Value) -> Value {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let answer = post(api, &body.to_string(), "MCP-Protocol-Version: 2025-06-18\r\n");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{body}");
+    let message: Value = serde_json::from_slice(&answer.body).unwrap();
+    message["result"].clone()
+}
+
+/// The text of a tool's answer, and whether it is an error.
+fn tool(api: &Api, name: &str, arguments: &Value) -> (String, bool) {
+    let result = call(api, "tools/call", &json!({"name": name, "arguments": arguments}));
+    let text = result["content"][0]["text"].as_str().unwrap().to_owned();
+    assert!(text.chars().count() <= ANSWER_CHARACTERS_MAX);
+    (text, result["isError"] == true)
+}
+
+fn json_of(api: &Api, name: &str, arguments: &Value) -> Value {
+    let (text, is_error) = tool(api, name, arguments);
+    assert!(!is_error, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn tools_are_listed_with_their_schemas() {
+    let api = Api::start();
+    let client = json!({"name": "test", "version": "1"});
+    let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client});
+    let server = call(&api, "initialize", &params);
+    assert_eq!(
+        (&server["serverInfo"]["name"], &server["protocolVersion"]),
+        (&json!("hostnorm"), &json!("2025-06-18"))
+    );
+    let tools = call(&api, "tools/list", &json!({}));
+    let tools = tools["tools"].as_array().unwrap();
+    let names: Vec<_> = tools.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["explain", "status", "episodes", "signals"]);
+    for tool in tools {
+        assert_eq!(tool["annotations"]["readOnlyHint"], true);
+        assert_eq!(tool["inputSchema"]["type"], "object");
+    }
+    let arguments = tools[0]["inputSchema"]["properties"].as_object().unwrap();
+    assert_eq!(arguments.keys().collect::<Vec<_>>(), ["at", "subject", "window"]);
+    api.server.stop();
+}
+
+#[test]
+fn explain_says_what_was_unusual() {
+    let api = Api::start();
+    let at = json!(START + 30.0 * 105.0);
+    let found = json_of(&api, "explain", &json!({"at": at, "window": "1m", "subject": "host"}));
+    assert_eq!(found["unusual"], true);
+    assert!(found["message"].as_str().unwrap().starts_with("Anomaly on host: CPU usage 90 %"), "{found}");
+    let episode = &found["subjects"][0]["episodes"][0];
+    assert_eq!(
+        (&episode["id"], &episode["began"]),
+        (&json!("2026-11-21T10:50:00Z"), &json!("2026-11-21T10:50:00Z"))
+    );
+    let quiet = json_of(&api, "explain", &json!({"at": START + 30.0 * 80.0, "window": "2m"}));
+    assert!(quiet["message"].as_str().unwrap().starts_with("Nothing was unusual on host"), "{quiet}");
+    api.server.stop();
+}
+
+#[test]
+fn episodes_and_signals_are_answered_and_mistakes_explained() {
+    let api = Api::start();
+    let found = json_of(&api, "episodes", &json!({"from": "-1d"}));
+    assert_eq!(found["episodes"][0]["peak"], 3);
+    let none = json_of(&api, "episodes", &json!({"to": "2020-01-01"}));
+    assert_eq!(none, json!({}));
+    let found = json_of(&api, "signals", &json!({}));
+    assert_eq!(found["signals"][0]["metric"], "cpu_busy_ratio");
+    let check = |name: &str, arguments: &Value, says: &str| {
+        let (text, is_error) = tool(&api, name, arguments);
+        assert!(is_error && text.contains(says), "{text}");
+    };
+    check("explain", &json!({"window": "2d"}), "the maximum is 1d");
+    check("explain", &json!({"when": "now"}), "unknown field `when`, expected one of `at`");
+    check("signals", &json!({"subject": "web"}), "no container is named \"web\"");
+    api.server.stop();
+}
+
+#[test]
+fn pages_of_other_origins_and_malformed_messages_are_refused() {
+    let api = Api::start();
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let check = |body: &str, headers: &str, status: u16| {
+        assert_eq!(post(&api, body, headers).status, status, "{body} {headers}");
+    };
+    check(list, "", 200);
+    // A name that was made to resolve to this host.
+    check(list, "Origin: http://here\r\n", 403);
+    check(list, "Origin: null\r\n", 403);
+    check("{", "", 400);
+    check(&"[".repeat(70_000), "", 413);
+    assert_eq!(api.server.client().ask("GET", "/mcp", "").status, 405);
+    api.server.stop();
+}
