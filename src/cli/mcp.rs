@@ -7,10 +7,10 @@ use crate::config::Setting;
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("mcp")
-        .about("Answer an assistant: a server of the Model Context Protocol on standard input and output")
+        .about("Serve the Model Context Protocol (MCP) on standard input and output")
         .long_about(
             "Serve the Model Context Protocol (MCP) on standard input and output, for assistants that start their tools as \
-             programs. The tools explain, status, episodes and signals ask the running hostnorm; without it, explain and \
+             programs. The tools explain, status, episodes, signals and forecast ask the running hostnorm; without it, explain and \
              episodes read the store. They change nothing.\n\n\
              The running hostnorm serves the same tools over HTTP at /mcp.",
         )

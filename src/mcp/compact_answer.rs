@@ -13,7 +13,8 @@ const CUTS: [(usize, usize); 7] =
     [(40, 2_000), (20, 1_000), (10, 600), (5, 400), (3, 300), (2, 150), (1, 60)];
 
 /// Fields with Unix time in seconds.
-const TIMES: &[&str] = &["at", "from", "to", "began", "ended", "last_seen", "timestamp", "last_updated"];
+const TIMES: &[&str] =
+    &["at", "from", "to", "began", "ended", "last_seen", "timestamp", "last_updated", "made_at"];
 
 /// Fields that serve programs and not readers.
 const LEFT_OUT: &[&str] = &["keep_from", "keep_to", "model", "title", "unit", "skipped"];

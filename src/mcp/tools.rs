@@ -9,6 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::duration::HumanDuration;
+
+/// Number of values of a forecast.
+const FORECAST_VALUES: f64 = 12.0;
+
 /// A tool.
 #[derive(Debug)]
 pub struct ToolDefinition {
@@ -64,6 +69,15 @@ pub static TOOLS: &[ToolDefinition] = &[
         query: query::<SignalsArguments>,
         select: signals,
     },
+    ToolDefinition {
+        name: "forecast",
+        description: "Expected values of a signal ahead with their 90 % interval, and for filesystems and memory the time until \
+                      full. A time that is absent cannot be told from the past.",
+        schema: Some(schema_for_type::<ForecastArguments>),
+        resources: &["predict"],
+        query: forecast_query,
+        select: first,
+    },
 ];
 
 /// Arguments of `explain`.
@@ -102,6 +116,20 @@ struct SignalsArguments {
     subject: Option<String>,
 }
 
+/// Arguments of `forecast`.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ForecastArguments {
+    /// Name of the signal, as the tool signals lists it, such as filesystem_used_ratio
+    metric: String,
+    /// Time to look ahead, such as 6h; default 1h, at most 7d
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    horizon: Option<String>,
+    /// Name of the subject; default host
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+}
+
 /// For a tool without arguments.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,6 +148,16 @@ fn query<A: DeserializeOwned + Serialize>(mut arguments: Map<String, Value>) -> 
         |value: &Value| utf8_percent_encode(value.as_str().unwrap_or_default(), NON_ALPHANUMERIC).to_string();
     let pairs: Vec<String> = typed.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     Ok(if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) })
+}
+
+/// The query for a forecast of [`FORECAST_VALUES`] values.
+fn forecast_query(arguments: Map<String, Value>) -> Result<String, String> {
+    let horizon =
+        arguments.get("horizon").and_then(Value::as_str).filter(|it| !it.is_empty()).unwrap_or("1h");
+    // The API says what is wrong with a horizon that is malformed.
+    let step = horizon.parse::<HumanDuration>().ok().map(|it| it.as_seconds() / FORECAST_VALUES);
+    let step = step.map(|it| format!("&step={}", HumanDuration::nearest(it.max(1.0)))).unwrap_or_default();
+    Ok(query::<ForecastArguments>(arguments)? + &step)
 }
 
 fn first(found: Vec<Result<Value, String>>) -> Result<Value, String> {
@@ -172,6 +210,18 @@ mod tests {
             "the arguments are malformed: unknown field `time`, expected one of `at`, `window`, `subject`",
         );
         check(&json!({"at": [1]}), "the arguments are malformed: invalid type: sequence, expected a string");
+    }
+
+    #[test]
+    fn a_forecast_has_few_values() {
+        let check = |arguments: &Value, expected: &str| {
+            let found = forecast_query(arguments.as_object().unwrap().clone());
+            assert_eq!(found.unwrap_or_else(|it| it), expected, "{arguments}");
+        };
+        check(&json!({"metric": "cpu"}), "?metric=cpu&step=5m");
+        check(&json!({"metric": "cpu", "horizon": "6h"}), "?horizon=6h&metric=cpu&step=30m");
+        check(&json!({"metric": "cpu", "horizon": "soon"}), "?horizon=soon&metric=cpu");
+        check(&json!({}), "the arguments are malformed: missing field `metric`");
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn routes(document: &serde_json::Value) -> String {
     let mut text = "| route | parameters, *required* | response |\n|---|---|---|\n".to_owned();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            let is_socket = operation["description"].as_str().is_some_and(|it| it.contains("socket"));
+            let is_command = operation["description"].as_str().is_some_and(|it| it.contains("socket"));
             let parameters = operation["parameters"].as_array().unwrap().iter();
             let parameters = parameters.filter(|it| it["in"] == "query").map(|it| {
                 let name = it["name"].as_str().unwrap();
@@ -88,7 +88,7 @@ fn routes(document: &serde_json::Value) -> String {
             });
             let parameters: Vec<String> = parameters.chain(body).collect();
             let summary = operation["summary"].as_str().unwrap();
-            let mark = if is_socket { ", *socket*" } else { "" };
+            let mark = if is_command { ", *command*" } else { "" };
             let (method, parameters) = (method.to_uppercase(), parameters.join(", "));
             writeln!(text, "| `{method} {path}`{mark} | {parameters} | {} |", sentence(summary)).unwrap();
         }

@@ -31,6 +31,7 @@ def pytest_addoption(parser):
     group.addoption("--tools", type=pathlib.Path, help="directory of the newest tools; default: $TOOLS_DIR or ~/.cache/test-tools/bin")
     group.addoption("--quality-data", type=pathlib.Path, help="directory of the whole labeled data sets")
     group.addoption("--shipped", action="store_true", help="run the end-to-end test with the intervals as shipped (15 minutes)")
+    group.addoption("--schema-seconds", type=int, default=40, help="duration of the test of the API by schemathesis (default: 40)")
     group.addoption("--ticks", type=int, default=200, help="readings beside each hostile collector of traces (default: 200)")
 
 
@@ -70,6 +71,7 @@ class Tools:
         self.quality_data = config.getoption("quality_data")
         self.shipped = config.getoption("shipped")
         self.ticks = config.getoption("ticks")
+        self.schema_seconds = config.getoption("schema_seconds")
         default = os.environ.get("TOOLS_DIR") or pathlib.Path.home() / ".cache/test-tools/bin"
         self.folder = pathlib.Path(config.getoption("tools") or default)
         self.given = config.getoption("hostnorm")

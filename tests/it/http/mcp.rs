@@ -53,7 +53,7 @@ fn tools_are_listed_with_their_schemas() {
     let tools = call(&api, "tools/list", &json!({}));
     let tools = tools["tools"].as_array().unwrap();
     let names: Vec<_> = tools.iter().map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["explain", "status", "episodes", "signals"]);
+    assert_eq!(names, ["explain", "status", "episodes", "signals", "forecast"]);
     for tool in tools {
         assert_eq!(tool["annotations"]["readOnlyHint"], true);
         assert_eq!(tool["inputSchema"]["type"], "object");

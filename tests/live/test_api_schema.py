@@ -1,0 +1,70 @@
+"""The API against its own OpenAPI document: schemathesis sends valid and invalid requests for each route, commands included.
+
+No answer may have a status or a body that is not documented; of 5xx, only the documented 503 is allowed.
+"""
+
+import contextlib
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from program import fetch, note, until, value
+
+SETTINGS = ["--interval=100ms", "--window=5", "--warmup=3s", "--storage.commit-interval=1s", "--web.enable-lifecycle"]
+# not_a_server_error knows no documented 503; a 500 fails status_code_conformance.
+CHECKS = [
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+    "allow_header_conformance",
+]
+
+
+@contextlib.contextmanager
+def forwarded(path):
+    """A port of loopback whose connections lead to a Unix socket: schemathesis knows no such sockets."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def copy(source, target):
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+            for end in (source, target):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = server.accept()
+                    other = socket.socket(socket.AF_UNIX)
+                    other.connect(path)
+                    for pair in ((client, other), (other, client)):
+                        threading.Thread(target=copy, args=pair, daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.slow
+def test_api_schema(tools, start, folder):
+    program = start.hostnorm(f"--storage.path={folder}", *SETTINGS)
+    until("the first score", 60, lambda: value(fetch(f"{program.url}/metrics")[2], "anomaly_score") is not None)
+    seconds = tools.schema_seconds
+    schemathesis = pathlib.Path(sys.executable).parent / "schemathesis"
+    with forwarded(f"{folder}/hostnorm.sock") as url:
+        command = [schemathesis, "run", f"{url}/api/v1/openapi.json", "--url", url, f"--max-time={seconds}"]
+        command += [f"--checks={','.join(CHECKS)}", "--continue-on-failure", "--warnings=off", "--request-timeout=60"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds + 120, cwd=folder, env={**os.environ, "NO_COLOR": "1"}
+        )
+    if done.returncode:
+        pytest.fail(f"schemathesis:\n{done.stdout[-20000:]}{done.stderr[-2000:]}")
+    note(" ".join(done.stdout.split("SUMMARY")[-1].split())[:400])
+    assert program.process.poll() is None

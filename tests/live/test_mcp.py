@@ -1,0 +1,79 @@
+"""The tools for assistants, called by the official client over both transports: they are listed, answer, and are short."""
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+
+import pytest
+from mcp import Client, StdioServerParameters
+from program import fetch, note, until, value
+
+SETTINGS = ["--interval=100ms", "--window=5", "--warmup=3s"]
+CALLS = {
+    "explain": {"at": "now", "window": "30m", "subject": "host"},
+    "status": {},
+    "episodes": {"from": "-1h", "to": "now"},
+    "signals": {"subject": "host"},
+    "forecast": {"metric": "memory_used_ratio", "horizon": "1h"},
+}
+CHARACTERS_MAX = 6000
+
+
+async def answers(server, calls, mode):
+    """The names of the tools, and the answer to each call: its text, and whether it is an error."""
+    async with Client(server, mode=mode) as client:
+        assert client.server_info.name == "hostnorm"
+        tools = await client.list_tools()
+        for it in tools.tools:
+            assert it.input_schema["type"] == "object" and it.annotations.read_only_hint, it
+        found = {}
+        for name, arguments in calls.items():
+            result = await client.call_tool(name, arguments)
+            found[name] = result.content[0].text, bool(result.is_error)
+        return [it.name for it in tools.tools], found
+
+
+def check(server, wrong=(), mode="auto"):
+    names, found = asyncio.run(asyncio.wait_for(answers(server, CALLS, mode), 60))
+    assert sorted(names) == sorted(CALLS)
+    for name, (text, is_error) in found.items():
+        assert is_error == (name in wrong), f"{name}: {text}"
+        assert len(text) <= CHARACTERS_MAX
+    note(", ".join(f"{name} {len(text)} characters" for name, (text, _) in found.items()))
+    return {name: text if name in wrong else json.loads(text) for name, (text, _) in found.items()}
+
+
+def stdio(binary, place):
+    return StdioServerParameters(command=binary, args=["mcp", place], env={"PATH": os.environ["PATH"]})
+
+
+def test_mcp(tools, start, folder):
+    place = f"--storage.path={folder}"
+    program = start.hostnorm(place, *SETTINGS, "--storage.commit-interval=1s")
+    until("the first score", 60, lambda: value(fetch(f"{program.url}/metrics")[2], "anomaly_score") is not None)
+    # The older protocol begins with initialize, the newer one with server/discover.
+    servers = [f"{program.url}/mcp", stdio(tools.hostnorm, place)]
+    for server, mode in itertools.product(servers, ["legacy", "auto"]):
+        found = check(server, mode=mode)
+        assert "host" in found["explain"]["message"], found["explain"]
+        assert found["status"]["host"]["score"] >= 0
+        assert {"cpu_busy_ratio", "memory_used_ratio"} <= {it["metric"] for it in found["signals"]["signals"]}
+    program.process.terminate()
+    program.process.wait(timeout=30)
+    # The store still answers for the past.
+    found = check(stdio(tools.hostnorm, place), wrong=("status", "signals", "forecast"))
+    assert "host" in found["explain"]["message"] and folder in found["explain"]["source"], found["explain"]
+    assert "no hostnorm listens" in found["status"], found["status"]
+
+
+def test_mcp_refuses_pages_of_other_origins(start):
+    program = start.hostnorm(*SETTINGS)
+    request = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{program.url}/mcp", "--json"]
+    message = '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'
+    accept = ["-H", "Accept: application/json, text/event-stream"]
+    for headers, status in [([], "200"), (["-H", "Origin: http://evil.example"], "403")]:
+        done = subprocess.run([*request, message, *accept, *headers], capture_output=True, text=True, timeout=20)
+        if done.stdout != status:
+            pytest.fail(f"{headers}: {done.stdout}, expected {status}")
