@@ -67,6 +67,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("hyper::", "http telemetry"),
     ("listenfd::", "http"),
     ("form_urlencoded::", "http"),
+    ("maud::", "http"),
     ("rustls::", "http"),
     ("tokio_rustls::", "http"),
     ("x509_parser::", "http"),

@@ -38,7 +38,7 @@ def test_page(start, tools, folder):
     program = start.hostnorm(*FLAGS, f"--storage.path={folder}")
     began = time.monotonic()
     anomalous = lambda: value(fetch(f"{program.url}/metrics")[2], "is_anomaly", kind="host")
-    with chromium(tools.chromium, tools.chromedriver) as browser:
+    with chromium(tools.chromium, tools.chromedriver, height=1480) as browser:
         browser.get(program.url)
         browser.execute_script("window.isFirstLoad = true")
         assert text(browser, "#sentence").startswith("Learning"), text(browser, "#sentence")
@@ -71,10 +71,10 @@ def test_page(start, tools, folder):
         checked(browser, "a week, anomalies only")
         browser.get(f"{program.url}/episodes/2020-01-01T00%3A00%3A00Z")
         assert "no episode" in text(browser, ".sentence")
-    without_script(tools, program.url)
+    without_script(program.url)
 
 
-def without_script(tools, url):
+def without_script(url):
     """All is there without scripts, and the page reloads itself."""
     status, headers, page = fetch(url)
     assert status == 200 and "unsafe" not in headers["Content-Security-Policy"]

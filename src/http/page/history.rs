@@ -13,7 +13,7 @@ pub(super) const RECENT_MAX: usize = 20;
 pub(super) const EPISODES_MAX: usize = 50;
 
 /// The shortest range that is shown, in seconds.
-const KNOWN_SECONDS_MIN: f64 = 120.0;
+const KNOWN_SECONDS_MIN: f64 = 60.0;
 
 /// The past of a subject in a range.
 #[derive(Debug, Default)]

@@ -30,6 +30,9 @@ const SCORE_TOP_MIN: f64 = 1.4;
 /// Most rows in the table of subjects.
 const SUBJECTS_MAX: usize = 50;
 
+/// A smaller contribution is written as 0.00, so it is no cause.
+const CONTRIBUTION_MIN: f64 = 0.005;
+
 /// Everything that the page shows.
 pub(super) struct Overview {
     pub(super) view: View,
@@ -98,7 +101,8 @@ fn nothing_yet(view: &View) -> Markup {
 /// The signals that ceased, and the contributions to the score.
 fn causes(assessment: &Assessment) -> Vec<Cause> {
     let ceased = Cause::of(assessment).into_iter().filter(|it| it.absence.is_some());
-    let parts = assessment.details.iter().flat_map(|it| &it.contributions).filter(|it| it.value > 0.0);
+    let parts =
+        assessment.details.iter().flat_map(|it| &it.contributions).filter(|it| it.value >= CONTRIBUTION_MIN);
     let parts = parts.map(|it| {
         let state = assessment.signals.iter().find(|state| state.signal.name == it.signal.name);
         let expected = state.and_then(|it| it.expected);
@@ -184,7 +188,7 @@ impl Overview {
                 }
                 @if let Some((id, episode)) = episode {
                     p.note #open {
-                        "Since " (time_text::time(episode.since.0)) ", peak score " (format!("{:.1}", episode.peak)) ". "
+                        "Since " (time_text::time(episode.since.0)) ". "
                         @if self.history.is_ok() { a href={ "./" (tables::episode_link(&id)) } { "Explain this episode" } ". " }
                         @if !self.is_admin { (is_normal_hint) }
                     }

@@ -28,8 +28,11 @@ pub(in crate::http) static EPISODE_OPERATION: Operation = Operation {
     ..Operation::EMPTY
 };
 
-/// Buckets of a chart.
+/// Buckets of a chart …
 const BUCKETS: f64 = 360.0;
+/// … and of one of this many seconds or less, whose values are as frequent as points.
+const SHORT_SECONDS: f64 = 3_600.0;
+const SHORT_BUCKETS: f64 = 720.0;
 
 /// A length of time that the charts can show.
 #[derive(Debug, PartialEq)]
@@ -115,7 +118,9 @@ impl View {
 
 /// Seconds of a bucket when a chart shows this range.
 pub(super) fn step(range: TimeRange) -> f64 {
-    ((range.to.0 - range.from.0) / BUCKETS).max(1.0)
+    let length = range.to.0 - range.from.0;
+    let buckets = if length > SHORT_SECONDS { BUCKETS } else { SHORT_BUCKETS };
+    (length / buckets).max(1.0)
 }
 
 #[cfg(test)]
