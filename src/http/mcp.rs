@@ -7,6 +7,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use hyper::{Method, StatusCode};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::cors;
@@ -36,6 +37,8 @@ pub(super) async fn respond(state: &Arc<AppState>, request: Request) -> Result<R
         let detail = "pages of this origin may not use MCP; name it in the setting web.cors_origins";
         return Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail));
     }
+    // The library answers 415 to a body that is not JSON.
+    request.json::<IgnoredAny>(r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}"#)?;
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)

@@ -73,11 +73,11 @@ fn rounded(number: &Number) -> Value {
 fn cut(value: &Value, items_max: usize, characters_max: usize) -> Value {
     match value {
         Value::Array(items) => {
-            let left_out = items.len().saturating_sub(items_max);
+            let more = items.len().saturating_sub(items_max);
             let mut kept: Vec<Value> =
                 items.iter().take(items_max).map(|it| cut(it, items_max, characters_max)).collect();
-            if left_out > 0 {
-                kept.push(format!("and {left_out} more").into());
+            if more > 0 {
+                kept.push(format!("and {more} more").into());
             }
             Value::Array(kept)
         }
