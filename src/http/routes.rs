@@ -227,6 +227,7 @@ pub(super) async fn get(state: &Arc<AppState>, resource: &str) -> Result<serde_j
         query: Query::parse(query, route.operation)?,
         path_arguments: captures(route.pattern, &path).unwrap_or_default(),
         body: bytes::Bytes::new(),
+        is_admin: false,
     };
     let body = (route.handler)(state, request).await?.into_body().collect().await;
     let body = body.unwrap_or_else(|never| match never {}).to_bytes();

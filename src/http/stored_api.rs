@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::events::EventStreams;
 use super::metrics::ExpositionOptions;
 use super::rendered_report::RenderedReportCache;
 use super::routes::{self, AppState};
@@ -35,6 +36,7 @@ pub async fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str
         store: Some(directory.to_owned()),
         reload: None,
         cors_origins: Vec::new(),
+        event_streams: EventStreams::default(),
         join_trace: None,
     };
     routes::get(&Arc::new(state), resource).await.map_err(|problem| problem.detail)
