@@ -319,16 +319,7 @@ fn shared(settings: &[Setting]) -> impl Iterator<Item = Arg> {
 }
 
 /// The settings that `-h` shows; `--help` shows all.
-const COMMON: [&str; 8] = [
-    "interval",
-    "warmup",
-    "threshold",
-    "budget",
-    "accept_after",
-    "web.listen_address",
-    "storage.path",
-    "log.level",
-];
+const COMMON: [&str; 6] = ["interval", "warmup", "threshold", "budget", "web.listen_address", "storage.path"];
 
 /// The flags of a setting; a switch has two.
 fn args(setting: &Setting) -> Vec<Arg> {

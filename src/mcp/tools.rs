@@ -14,6 +14,11 @@ use crate::duration::HumanDuration;
 /// Number of values of a forecast.
 const FORECAST_VALUES: f64 = 12.0;
 
+/// The arguments of a tool by name, or a JSON schema of them.
+type Arguments = Map<String, Value>;
+/// A resource, or why there is none.
+type Answer = Result<Value, String>;
+
 /// A tool.
 #[derive(Debug)]
 pub struct ToolDefinition {
@@ -22,13 +27,13 @@ pub struct ToolDefinition {
     /// When to call it and what it returns.
     pub description: &'static str,
     /// JSON schema of its arguments; absent if it takes none.
-    pub schema: Option<fn() -> Arc<Map<String, Value>>>,
+    pub schema: Option<fn() -> Arc<Arguments>>,
     /// The resources of the API that it gets, all with the same query.
     pub resources: &'static [&'static str],
     /// The query that the arguments make, with its question mark.
-    pub query: fn(Map<String, Value>) -> Result<String, String>,
+    pub query: fn(Arguments) -> Result<String, String>,
     /// The answer from the resources, in their order.
-    pub select: fn(Vec<Result<Value, String>>) -> Result<Value, String>,
+    pub select: fn(Vec<Answer>) -> Answer,
 }
 
 /// All tools.
@@ -136,7 +141,7 @@ struct ForecastArguments {
 struct NoArguments {}
 
 /// The arguments as a query. Models write `""` or null for an argument that they leave out, and numbers for Unix time.
-fn query<A: DeserializeOwned + Serialize>(mut arguments: Map<String, Value>) -> Result<String, String> {
+fn query<A: DeserializeOwned + Serialize>(mut arguments: Arguments) -> Result<String, String> {
     arguments.retain(|_, value| !value.is_null() && value != "");
     for value in arguments.values_mut().filter(|it| it.is_number()) {
         *value = Value::String(value.to_string());
@@ -151,7 +156,7 @@ fn query<A: DeserializeOwned + Serialize>(mut arguments: Map<String, Value>) -> 
 }
 
 /// The query for a forecast of [`FORECAST_VALUES`] values.
-fn forecast_query(arguments: Map<String, Value>) -> Result<String, String> {
+fn forecast_query(arguments: Arguments) -> Result<String, String> {
     let horizon =
         arguments.get("horizon").and_then(Value::as_str).filter(|it| !it.is_empty()).unwrap_or("1h");
     // The API says what is wrong with a horizon that is malformed.
@@ -160,12 +165,12 @@ fn forecast_query(arguments: Map<String, Value>) -> Result<String, String> {
     Ok(query::<ForecastArguments>(arguments)? + &step)
 }
 
-fn first(found: Vec<Result<Value, String>>) -> Result<Value, String> {
+fn first(found: Vec<Answer>) -> Answer {
     found.into_iter().next().unwrap_or_else(|| Err("no answer".into()))
 }
 
 /// The reply of `status`, with the assessment of the host if there is one; the signals have a tool of their own.
-fn status(found: Vec<Result<Value, String>>) -> Result<Value, String> {
+fn status(found: Vec<Answer>) -> Answer {
     let mut found = found.into_iter();
     let mut status = found.next().unwrap_or_else(|| Err("no answer".into()))?;
     if let Some(Ok(mut host)) = found.next() {
@@ -178,7 +183,7 @@ fn status(found: Vec<Result<Value, String>>) -> Result<Value, String> {
 }
 
 /// The signals, those outside their range first, then by contribution to the score.
-fn signals(found: Vec<Result<Value, String>>) -> Result<Value, String> {
+fn signals(found: Vec<Answer>) -> Answer {
     let mut found = first(found)?;
     if let Some(signals) = found.get_mut("signals").and_then(Value::as_array_mut) {
         let contribution = |it: &Value| it["contribution"].as_f64().unwrap_or(0.0);

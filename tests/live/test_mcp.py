@@ -56,7 +56,9 @@ def test_mcp(tools, start, folder):
     # The older protocol begins with initialize, the newer one with server/discover.
     servers = [f"{program.url}/mcp", stdio(tools.hostnorm, place)]
     for server, mode in itertools.product(servers, ["legacy", "auto"]):
-        found = check(server, mode=mode)
+        # A forecast needs 20 minutes of history.
+        found = check(server, wrong=("forecast",), mode=mode)
+        assert "20 minutes" in found["forecast"]
         assert "host" in found["explain"]["message"], found["explain"]
         assert found["status"]["host"]["score"] >= 0
         assert {"cpu_busy_ratio", "memory_used_ratio"} <= {it["metric"] for it in found["signals"]["signals"]}

@@ -96,7 +96,8 @@ fn mark(is_anomaly: bool) -> &'static str {
 fn bar(score: f64) -> String {
     // The cast saturates: a score below 0 has no bar.
     let filled = ((score / BAR_SCORE_MAX * BAR_COLUMNS as f64).round() as usize).min(BAR_COLUMNS);
-    let column = |idx: usize| match (idx < filled, idx == BAR_COLUMNS / 2) {
+    let middle = BAR_COLUMNS / 2;
+    let column = |idx: usize| match (idx < filled + usize::from(idx > middle), idx == middle) {
         (_, true) => '|',
         (true, false) => '#',
         (false, false) => '.',
@@ -206,7 +207,7 @@ mod tests {
 
     const GOLDEN: &str = "\
 host host: ANOMALY    2026-11-21 10:00:00 UTC
-score   1.50  [####################|#########..........]  threshold 1
+score   1.50  [####################|##########..........]  threshold 1
 detectors     eif 0.50  zscore 2.00*
 Anomaly on host: CPU usage 90 %
 
@@ -247,7 +248,7 @@ SINCE (UTC)               FOR OUTCOME       PEAK  DESCRIPTION
     fn the_bar_shows_the_threshold_in_its_middle() {
         assert_eq!(bar(0.0), format!("[{}|{}]", ".".repeat(20), ".".repeat(20)));
         assert_eq!(bar(1.0), format!("[{}|{}]", "#".repeat(20), ".".repeat(20)));
-        assert_eq!(bar(9.0).matches('.').count(), 1);
+        assert_eq!(bar(9.0).matches('.').count(), 0);
         assert_eq!(bar(-1.0), bar(0.0));
     }
 }

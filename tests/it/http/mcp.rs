@@ -1,6 +1,8 @@
 //! The tools for assistants, by the messages that a client sends over HTTP.
 
+use hostnorm::control::{CommandReply, ControlCommand, ForecastValue, SignalForecast};
 use hostnorm::mcp::ANSWER_CHARACTERS_MAX;
+use hostnorm::reading::Subject;
 use serde_json::{Value, json};
 
 use super::api::{Api, START};
@@ -97,6 +99,33 @@ fn episodes_and_signals_are_answered_and_mistakes_explained() {
     check("explain", &json!({"window": "2d"}), "the maximum is 1d");
     check("explain", &json!({"when": "now"}), "unknown field `when`, expected one of `at`");
     check("signals", &json!({"subject": "web"}), "no container is named \"web\"");
+    api.server.stop();
+}
+
+#[test]
+fn a_forecast_has_a_few_values_and_the_time_until_full() {
+    let api = Api::start();
+    let value = ForecastValue { timestamp: START, expected: 0.123_456, lower: 0.0, upper: 1.0 };
+    let forecast = SignalForecast {
+        metric: "memory_used_ratio".into(),
+        made_at: START,
+        points: vec![value],
+        earliest_full_seconds: Some(7_234.5),
+        likely_full_seconds: None,
+    };
+    let data = serde_json::to_value(&forecast).unwrap();
+    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
+    let found = json_of(&api, "forecast", &json!({"metric": "memory.usage_percent", "horizon": "6h"}));
+    let point = json!({"timestamp": "2026-11-21T10:00:00Z", "expected": 0.123, "lower": 0, "upper": 1});
+    assert_eq!((&found["points"], &found["earliest_full_seconds"]), (&json!([point]), &json!(7230)));
+    let asked = api.server.commands.lock().unwrap().pop().unwrap();
+    let expected = ControlCommand::Predict {
+        subject: Subject::Host,
+        signal: "memory_used_ratio".into(),
+        horizon_seconds: 21_600.0,
+        step_seconds: 1_800.0,
+    };
+    assert_eq!(asked, expected);
     api.server.stop();
 }
 
