@@ -293,7 +293,7 @@ impl Engine {
             .flat_map(|(subject, state)| state.baselines().map(move |(signal, it)| (subject, signal, it)))
     }
 
-    /// The forecast of a signal of a subject; nothing for an unknown one, or while too little is known of it. It takes
+    /// The forecast of a signal of a subject; `None` for an unknown one, or with too little history. It takes
     /// about a millisecond.
     pub fn forecast(
         &self,
@@ -304,7 +304,7 @@ impl Engine {
         self.states.get(subject)?.forecast(signal, horizon)
     }
 
-    /// The time until a signal of a subject is full; nothing where there is no honest answer, or where the signal is none of
+    /// The time until a signal of a subject is full; `None` if the history does not support an answer, or for a signal outside
     /// [`FILLING_SIGNALS`](crate::forecast::FILLING_SIGNALS).
     pub fn time_until_full(&self, subject: &Subject, signal: &str, now: Timestamp) -> Option<TimeUntilFull> {
         self.states.get(subject)?.time_until_full(signal, now)

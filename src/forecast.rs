@@ -1,8 +1,8 @@
 //! Forecasts: the expected value of a signal ahead with an interval that widens, and the time until something is full.
 //!
 //! Both are computed from a thinned history of points on request, so they cost the sampling loop next to nothing. Neither
-//! is a promise: a trend is believed to last about as long as it has lasted, and where the history does not support an
-//! answer there is none. The formulas and how they were judged are in `docs/forecast.md`.
+//! is a promise: a trend is assumed to last about as long as it has lasted. If the history does not support a forecast,
+//! there is no result. The formulas and how they were judged are in `docs/forecast.md`.
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ pub struct SignalToForecast<'a> {
     pub history: &'a SignalHistory,
     /// Which of its signals.
     pub idx: usize,
-    /// The largest possible value; infinite where there is none.
+    /// The largest possible value; infinite if there is no maximum.
     pub max: f64,
     /// Whether it fills up, so that a recent trend goes on for a while. Of other signals on real hosts it does not.
     pub fills: bool,

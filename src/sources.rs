@@ -337,6 +337,11 @@ pub fn signals(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Signa
     SOURCES.iter().filter(move |row| on(row.name)).flat_map(|row| row.signals)
 }
 
+/// The signal of this name, if this program knows it.
+pub fn signal(name: &str) -> Option<&'static Signal> {
+    signals(|_| true).find(|it| it.name == name)
+}
+
 /// Shortens the text of a file for a log line.
 fn excerpt(text: &str) -> String {
     const CHARS_MAX: usize = 80;

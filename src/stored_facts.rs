@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::explanation::{self, Explanation, SignalPoint, SubjectFacts};
+use crate::explanation::{self, EpisodeRecord, Explanation, SignalPoint, SubjectFacts};
 use crate::reading::{Subject, Timestamp};
 use crate::report::Report;
 use crate::signal::Signal;
@@ -25,9 +25,10 @@ pub fn explain(
     only: Option<Subject>,
     range: TimeRange,
 ) -> Result<Explanation, StoreError> {
+    let episodes = episodes(reader, range)?;
     let mut explained = Vec::new();
-    for subject in subjects(reader, current, only, range)? {
-        let facts = facts(reader, &subject, range)?;
+    for subject in subjects(&episodes, current, only, range) {
+        let facts = facts(reader, &episodes, &subject, range)?;
         let current = current.and_then(|it| it.assessments.get(&subject));
         explained.push(explanation::explain(&subject, SubjectFacts { current, ..facts }));
     }
@@ -36,25 +37,25 @@ pub fn explain(
 
 /// The host, and the other subjects that were, or are, unusual in the range.
 fn subjects(
-    reader: &StoreReader,
+    episodes: &[EpisodeRecord],
     current: Option<&Arc<Report>>,
     only: Option<Subject>,
     range: TimeRange,
-) -> Result<Vec<Subject>, StoreError> {
+) -> Vec<Subject> {
     if let Some(only) = only {
-        return Ok(vec![only]);
+        return vec![only];
     }
     let mut subjects = vec![Subject::Host];
     let open = current.iter().flat_map(|it| &it.assessments).filter(|(_, it)| it.episode.is_some());
     let open: Vec<Subject> = open.map(|(subject, _)| subject.clone()).collect();
-    let stored = reader.episodes(range)?;
-    let stored = stored.iter().rev().filter_map(|it| it.subject());
+    let in_range = episodes.iter().rev().filter(|it| it.last_instant() >= range.from.0);
+    let stored = in_range.filter_map(EpisodeRecord::subject);
     for subject in open.into_iter().chain(stored) {
         if subjects.len() < SUBJECTS_MAX && !subjects.contains(&subject) {
             subjects.push(subject);
         }
     }
-    Ok(subjects)
+    subjects
 }
 
 /// The explanation of each subject of the current report, without a store.
@@ -71,12 +72,21 @@ pub fn explain_current(
     Explanation::new([range.from, range.to], explained.collect(), SUBJECTS_MAX)
 }
 
-/// The stored data of a subject in a range.
+/// All episodes that began before the end of a range, the oldest first.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn episodes(reader: &StoreReader, range: TimeRange) -> Result<Vec<EpisodeRecord>, StoreError> {
+    reader.episodes(TimeRange { from: TimeRange::ALL.from, to: range.to })
+}
+
+/// The stored data of a subject in a range; `episodes` are those of [`episodes`].
 ///
 /// # Errors
 /// If the store cannot be read.
 pub fn facts(
     reader: &StoreReader,
+    episodes: &[EpisodeRecord],
     subject: &Subject,
     range: TimeRange,
 ) -> Result<SubjectFacts<'static>, StoreError> {
@@ -94,11 +104,8 @@ pub fn facts(
         }
         Ok(())
     })?;
-    let of_subject = reader.episodes(TimeRange { from: TimeRange::ALL.from, to: range.to })?;
-    let of_subject = of_subject.into_iter().filter(|it| it.subject().as_ref() == Some(subject));
-    let ended_before = |end: f64| end < range.from.0;
-    (facts.earlier, facts.episodes) =
-        of_subject.partition(|it| ended_before(it.ended.unwrap_or(it.last_seen)));
+    let of_subject = episodes.iter().filter(|it| it.subject().as_ref() == Some(subject)).cloned();
+    (facts.earlier, facts.episodes) = of_subject.partition(|it| it.last_instant() < range.from.0);
     Ok(facts)
 }
 

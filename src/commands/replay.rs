@@ -68,7 +68,7 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
 
 /// The noise floor of each column: that of the signal with the same name, or 0.
 pub fn floors(columns: &[String]) -> Vec<f64> {
-    let floor = |name: &String| sources::signals(|_| true).find(|it| it.name == name).map(|it| it.floor);
+    let floor = |name: &String| sources::signal(name).map(|it| it.floor);
     columns.iter().map(|it| floor(it).unwrap_or_default()).collect()
 }
 

@@ -45,9 +45,14 @@ impl EpisodeRecord {
         Subject::read(SubjectKind::read(&self.kind)?, &self.subject)
     }
 
+    /// Its end, or its last reading while it lasts, in Unix seconds.
+    pub fn last_instant(&self) -> f64 {
+        self.ended.unwrap_or(self.last_seen)
+    }
+
     /// Its duration until its end, or until its last reading.
     pub fn duration(&self) -> HumanDuration {
-        HumanDuration::nearest((self.ended.unwrap_or(self.last_seen) - self.began).round())
+        HumanDuration::nearest((self.last_instant() - self.began).round())
     }
 
     /// The episode in words: its description, since when, for how long, and its peak.

@@ -81,7 +81,7 @@ impl ErrorIntervals {
         self.level + interval.memory * (present - self.level) + interval.drift
     }
 
-    /// Whether the signal is within what was expected of it when the trend began, so there is none to speak of.
+    /// Whether the signal is still within the interval expected when the trend began, so there is no trend.
     pub(super) fn explain(&self, trend: &Trend) -> bool {
         let interval = self.at(trend.seconds);
         let distance = trend.level - self.expected(trend.level - trend.rise(), &interval);
@@ -136,7 +136,7 @@ fn sum_of_powers(base: f64, terms: f64) -> f64 {
     if 1.0 - base < 1e-6 { terms } else { (1.0 - base.powf(terms)) / (1.0 - base) }
 }
 
-/// The errors of forecasts so many seconds ahead; nothing when there are too few.
+/// The errors of forecasts this many seconds ahead; `None` if there are too few.
 fn errors(samples: &[Sample], level: f64, ahead: f64, every: f64) -> Option<ErrorInterval> {
     let pairs = pairs(samples, ahead, TOLERANCE * every);
     let span = samples.last()?.at - samples.first()?.at;

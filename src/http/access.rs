@@ -17,7 +17,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) enum Caller {
     /// A client of the control socket, which its file permissions let in.
     Control,
-    /// A client on the network; nothing where it did not prove who it is, and need not.
+    /// A client on the network; `None` for one that is not authenticated and need not be.
     Network(Option<AuthenticatedUser>),
 }
 

@@ -21,6 +21,7 @@ mod store_access;
 mod subject;
 mod time_grid;
 
+pub(super) use control_commands::problem;
 pub(super) use episodes::{episode_facts, unknown_episode};
 pub use openapi::openapi;
 pub use spellings::spellings;

@@ -94,7 +94,7 @@ impl Authenticator {
 }
 
 impl Login {
-    /// The login in the header Authorization; nothing when there is none that can be read.
+    /// The login in the header Authorization; `None` if it is missing or malformed.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
         let (scheme, encoded) = value.split_once(' ')?;

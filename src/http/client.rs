@@ -151,7 +151,7 @@ fn build(
         .body(body.map(|it| it.to_string()).unwrap_or_default().into())
 }
 
-/// The outcome that a response stands for; nothing when it is none of hostnorm's.
+/// The outcome in a response; `None` if the response is not from hostnorm.
 fn outcome(status: StatusCode, body: &[u8]) -> Option<CommandResult> {
     if status.is_success() {
         return serde_json::from_slice::<CommandReply>(body).ok().map(Ok);
@@ -159,7 +159,7 @@ fn outcome(status: StatusCode, body: &[u8]) -> Option<CommandResult> {
     refusal(status, body).map(Err)
 }
 
-/// The refusal that a response stands for; nothing when it is none of hostnorm's.
+/// The refusal in a response; `None` if the response is not from hostnorm.
 fn refusal(status: StatusCode, body: &[u8]) -> Option<CommandRefusal> {
     let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
     let detail = problem.get("detail")?.as_str()?.to_owned();

@@ -8,7 +8,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 
 use super::message::{Response, plain};
 
-/// The response to a preflight request; nothing for any other request.
+/// The response to a preflight request; `None` for any other request.
 pub(super) fn preflight(origins: &[String], method: &Method, headers: &HeaderMap) -> Option<Response> {
     if *method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return None;

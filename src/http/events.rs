@@ -84,7 +84,7 @@ pub(super) async fn events(state: &AppState, request: Request) -> Result<Respons
     let source = EventSource { subject, reports, ended, next: Instant::now(), _place: place };
     tokio::spawn(source.send_all(sender));
     let response = with(Response::new(body.boxed_unsync()), CONTENT_TYPE, "text/event-stream");
-    // nginx collects a response before it passes it on, unless it is told not to.
+    // Tells nginx not to buffer the response.
     let unbuffered = with(response, HeaderName::from_static("x-accel-buffering"), "no");
     Ok(with(unbuffered, CACHE_CONTROL, "no-store"))
 }

@@ -151,7 +151,7 @@ fn outcome(url: String, answered: io::Result<(StatusCode, Bytes)>) -> Result<Str
     }
 }
 
-/// Where to ask a server that listens on this address; nothing when the address does not tell.
+/// The address of a server that listens here; `None` if the listen address does not give it.
 fn authority(address: &str) -> Option<String> {
     let (host, port) = listen::parse(address).filter(|(_, port)| *port != 0)?;
     let host = match host.parse::<Ipv6Addr>() {

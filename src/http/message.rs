@@ -114,20 +114,19 @@ pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
 
 /// A response in JSON.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, ProblemDetails> {
-    let body = serde_json::to_vec(value).map_err(|error| {
-        let detail = format!("the response cannot be written as JSON: {error}; this is a bug in hostnorm");
-        ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-    })?;
-    Ok(whole(status, "application/json", body))
+    Ok(whole(status, "application/json", to_json(value)?))
 }
 
 /// A response in JSON with an entity tag; without a body (304) for a client that has it.
 pub(super) fn json_tagged(request: &Request, value: &impl Serialize) -> Result<Response, ProblemDetails> {
-    let body = serde_json::to_vec(value).map_err(|error| {
+    Ok(tagged(request, "application/json", to_json(value)?))
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>, ProblemDetails> {
+    serde_json::to_vec(value).map_err(|error| {
         let detail = format!("the response cannot be written as JSON: {error}; this is a bug in hostnorm");
         ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-    })?;
-    Ok(tagged(request, "application/json", body))
+    })
 }
 
 /// A response with an entity tag; without a body (304) for a client that has it.

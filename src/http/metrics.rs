@@ -182,7 +182,7 @@ pub static METRICS: &[&Metric] = &[
     &TICK_SECONDS,
 ];
 
-/// Most series of `anomaly_episode_info`: each new description is a new series for whoever stores them.
+/// Largest number of series of `anomaly_episode_info`, because each new description is a new series in Prometheus.
 const EPISODE_INFO_MAX: usize = 100;
 
 /// What is exposed beside the report, and how.
@@ -236,28 +236,29 @@ impl Collector for Exposition {
 }
 
 impl Exposition {
-    fn judgements(&self) -> impl Iterator<Item = ([&str; 2], &Assessment)> {
+    fn assessments(&self) -> impl Iterator<Item = ([&str; 2], &Assessment)> {
         self.report.assessments.iter().map(|(subject, it)| (names(subject), it))
     }
 
-    fn opinions(&self) -> impl Iterator<Item = ([&str; 2], &ScoreDetails)> {
-        self.judgements().filter_map(|(names, it)| Some((names, it.details.as_ref()?)))
+    fn score_details(&self) -> impl Iterator<Item = ([&str; 2], &ScoreDetails)> {
+        self.assessments().filter_map(|(names, it)| Some((names, it.details.as_ref()?)))
     }
 
     fn subjects(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
-        families.add(&SCORE, self.opinions().map(|(names, it)| (names, it.score)))?;
-        let judged = || self.judgements().filter(|(_, it)| it.ready);
+        families.add(&SCORE, self.score_details().map(|(names, it)| (names, it.score)))?;
+        let judged = || self.assessments().filter(|(_, it)| it.ready);
         families.add(&IS_ANOMALY, judged().map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
         families.add(&EPISODES, judged().map(|(names, it)| (names, it.episodes as f64)))?;
         self.episodes(families)?;
-        families.add(&READY, self.judgements().map(|(names, it)| (names, one_if(it.ready))))?;
-        families.add(&READY_AT, self.judgements().map(|(names, it)| (names, it.ready_at.0)))?;
-        let borrowed = self.judgements().filter(|(_, it)| it.uses_kind_prior).map(|(names, _)| (names, 1.0));
+        families.add(&READY, self.assessments().map(|(names, it)| (names, one_if(it.ready))))?;
+        families.add(&READY_AT, self.assessments().map(|(names, it)| (names, it.ready_at.0)))?;
+        let borrowed = self.assessments().filter(|(_, it)| it.uses_kind_prior).map(|(names, _)| (names, 1.0));
         families.add(&BORROWED, borrowed)?;
-        families.add(&CONFIDENCE, self.opinions().filter_map(|(names, it)| Some((names, it.confidence?))))
+        families
+            .add(&CONFIDENCE, self.score_details().filter_map(|(names, it)| Some((names, it.confidence?))))
     }
 
-    /// The episodes under way, the earliest first where there are too many: none loses its series to a later one.
+    /// The current episodes; if there are too many, the earliest, so that none loses its series to a later one.
     fn episodes(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let mut running: Vec<_> = self
             .report
@@ -281,32 +282,32 @@ impl Exposition {
 
     fn explanations(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let detectors = || {
-            self.opinions().flat_map(|([kind, subject], opinion)| {
-                let described = opinion.detectors.described();
+            self.score_details().flat_map(|([kind, subject], details)| {
+                let described = details.detectors.described();
                 described.map(move |(row, score)| ([kind, subject, row.name], row, *score))
             })
         };
         let current = detectors()
             .filter_map(|([kind, subject, name], _, score)| Some(([kind, subject, name, "current"], score?)));
-        let shadows = || self.opinions().filter_map(|(names, it)| Some((names, it.shadow.as_ref()?)));
+        let shadows = || self.score_details().filter_map(|(names, it)| Some((names, it.shadow.as_ref()?)));
         let forest = DETECTORS.forest.name;
         let tried = shadows().map(|([kind, subject], it)| ([kind, subject, forest, "shadow"], it.forest));
         families.add(&DETECTOR_SCORE, current.chain(tried))?;
         families.add(&SHADOW_SCORE, shadows().map(|(names, it)| (names, it.score)))?;
         let votes = detectors().filter_map(|(names, row, it)| Some((names, one_if(row.vote(it)?))));
         families.add(&DETECTOR_VOTE, votes)?;
-        let contributions = self.opinions().flat_map(|([kind, subject], opinion)| {
-            opinion
+        let contributions = self.score_details().flat_map(|([kind, subject], details)| {
+            details
                 .contributions
                 .iter()
                 .map(move |it| ([kind, subject, it.signal.name, it.direction.name()], it.value))
         });
         families.add(&CONTRIBUTION, contributions)?;
-        let absent = self.judgements().flat_map(|([kind, subject], judgement)| {
-            judgement.absent.iter().map(move |it| ([kind, subject, it.signal.name, it.kind.name()], 1.0))
+        let absent = self.assessments().flat_map(|([kind, subject], assessment)| {
+            assessment.absent.iter().map(move |it| ([kind, subject, it.signal.name, it.kind.name()], 1.0))
         });
         families.add(&ABSENT, absent)?;
-        let spent = self.judgements().filter_map(|(names, it)| Some((names, it.budget_spent?)));
+        let spent = self.assessments().filter_map(|(names, it)| Some((names, it.budget_spent?)));
         families.add(&BUDGET_SPENT, spent)?;
         let grace = self.report.grace.iter().flat_map(Grace::rows);
         families.add(&GRACE, grace.map(|(reason, active)| ([reason.name()], one_if(active))))
@@ -314,8 +315,8 @@ impl Exposition {
 
     fn signals(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let signals = || {
-            self.judgements().flat_map(|([kind, subject], judgement)| {
-                judgement.signals.iter().map(move |it| ([kind, subject, it.signal.name], it))
+            self.assessments().flat_map(|([kind, subject], assessment)| {
+                assessment.signals.iter().map(move |it| ([kind, subject, it.signal.name], it))
             })
         };
         families.add(&SIGNAL, signals().map(|(names, it)| (names, it.value)))?;
@@ -327,8 +328,8 @@ impl Exposition {
         families.add(&LOWER, expected(|it| it.lower))?;
         families.add(&UPPER, expected(|it| it.upper))?;
         families.add(&DRIFT, signals().filter_map(|(names, it)| Some((names, it.drift?))))?;
-        let full = self.judgements().flat_map(|([kind, subject], judgement)| {
-            judgement.filling.iter().flat_map(move |it| {
+        let full = self.assessments().flat_map(|([kind, subject], assessment)| {
+            assessment.filling.iter().flat_map(move |it| {
                 let bounds = it.time_until_full.bounds();
                 bounds.map(move |(bound, seconds)| ([kind, subject, it.signal.name, bound], seconds))
             })

@@ -54,7 +54,7 @@ impl Default for RequestMetrics {
 }
 
 impl RequestMetrics {
-    /// Counts one more request of this route; nothing for a path without a route.
+    /// Counts a request of this route; `None` for a path without a route.
     pub(super) fn note(&self, route: Option<&str>, status: u16, took: Duration) {
         let handler = route.unwrap_or(UNKNOWN);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -37,7 +37,7 @@ pub(super) async fn respond(
     let mut response = routes::respond(state, peer, &rows, request).instrument(span.clone()).await;
     let active = state.security.active();
     for (name, value) in &active.config.headers {
-        // The server's own header, such as the policy of a page, knows better.
+        // A header that the response already has, such as the policy of a page, takes precedence.
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     let status = response.status();

@@ -29,9 +29,9 @@ use crate::report::Report;
 /// Everything that handlers answer from.
 #[derive(Debug)]
 pub struct AppState {
-    /// Who may connect and what they must prove.
+    /// TLS, authentication and rate limit.
     pub security: Arc<WebSecurity>,
-    /// The newest report; nothing before the first reading.
+    /// The newest report; `None` before the first reading.
     pub reports: watch::Receiver<Option<Arc<Report>>>,
     /// The newest report as pages.
     pub pages: RenderedReportCache,
@@ -51,7 +51,7 @@ pub struct AppState {
     pub cors_origins: Vec<String>,
     /// The open streams of events.
     pub event_streams: EventStreams,
-    /// Makes the span of a request part of the trace that its headers name; nothing where that is not wanted.
+    /// Joins the span of a request to the trace in its headers; `None` if that is disabled.
     pub join_trace: Option<fn(&tracing::Span, &HeaderMap)>,
 }
 
@@ -138,7 +138,7 @@ pub(super) fn rows(state: &AppState, path: &str) -> Vec<&'static Route> {
     all().filter(|it| Some(it.pattern) == pattern).collect()
 }
 
-/// The segments of a path that stand for `{…}` in the pattern, decoded; nothing when the path does not fit.
+/// The decoded segments of a path at `{…}` in the pattern; `None` if the path does not match.
 fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
     let mut captures = Vec::new();
     let (mut wanted, mut segments) = (pattern.split('/'), path.split('/'));
@@ -165,9 +165,9 @@ pub(super) async fn respond(
     if let Some(response) = cors::preflight(&state.cors_origins, request.method(), request.headers()) {
         return response;
     }
-    let (method, headers) = (request.method().clone(), request.headers().get(ORIGIN).cloned());
-    let mut response = handle(state, peer, rows, request).await;
-    cors::apply(&state.cors_origins, &method, headers.as_ref(), &mut response);
+    let (method, origin) = (request.method().clone(), request.headers().get(ORIGIN).cloned());
+    let mut response = handle(state, peer, rows, request).await.unwrap_or_else(Response::from);
+    cors::apply(&state.cors_origins, &method, origin.as_ref(), &mut response);
     response
 }
 
@@ -176,41 +176,31 @@ async fn handle(
     peer: &Peer,
     rows: &[&'static Route],
     mut request: hyper::Request<Incoming>,
-) -> Response {
+) -> Result<Response, ProblemDetails> {
     let is_health = rows.first().is_some_and(|it| [HEALTHY_PATH, READY_PATH].contains(&it.pattern));
     let caller = access::authenticate(&state.security, peer, is_health, request.headers()).await;
-    // Nothing behind this line sees a password.
+    // No code below sees a password.
     request.headers_mut().remove(AUTHORIZATION);
-    let chosen = caller.and_then(|it| {
-        let is_admin = access::allow(RouteAccess::Admin, &it, state.security.settings(), &request).is_ok();
-        choose(state, &it, rows, &request).map(|route| (route, is_admin))
-    });
-    let (route, is_admin) = match chosen {
-        Ok(chosen) => chosen,
-        Err(problem) => return problem.into(),
-    };
+    let caller = caller?;
+    let route = choose(state, &caller, rows, &request)?;
+    let is_admin = access::allow(RouteAccess::Admin, &caller, state.security.settings(), &request).is_ok();
     let (head, body) = request.into_parts();
-    let captures = captures(route.pattern, head.uri.path()).unwrap_or_default();
     let body = match route.method {
-        Method::GET => Ok(bytes::Bytes::new()),
-        // Of HTTP/2, no other timeout sees that a body is late.
+        Method::GET => bytes::Bytes::new(),
+        // With HTTP/2, no other timeout covers a late body.
         _ => timeout(REQUEST, message::read(body)).await.unwrap_or_else(|_| {
             let detail = format!("the body did not arrive within {} s; send it whole", REQUEST.as_secs());
             Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
-        }),
+        })?,
     };
-    match body {
-        Ok(body) => match Query::parse(head.uri.query(), route.operation) {
-            Ok(query) => {
-                let headers = head.headers;
-                (route.handler)(state, Request { headers, query, path_arguments: captures, body, is_admin })
-                    .await
-            }
-            Err(problem) => Err(problem),
-        },
-        Err(problem) => Err(problem),
-    }
-    .unwrap_or_else(Response::from)
+    let request = Request {
+        query: Query::parse(head.uri.query(), route.operation)?,
+        path_arguments: captures(route.pattern, head.uri.path()).unwrap_or_default(),
+        headers: head.headers,
+        body,
+        is_admin,
+    };
+    (route.handler)(state, request).await
 }
 
 /// Gets a resource of the API, such as `explain?at=now`, without a connection.

@@ -37,7 +37,7 @@ pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Most requests at a time on a connection of HTTP/2.
 const STREAMS_MAX: u32 = 16;
-/// Time that requests under way at the end are given to finish.
+/// Time for current requests to finish when the server stops.
 pub const GRACE: Duration = Duration::from_secs(3);
 /// Pause after the system refused to give a connection, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
@@ -120,7 +120,7 @@ impl Listener for ControlSocket {
     }
 }
 
-/// The encrypted stream; nothing for a client that speaks plain HTTP, which is told so.
+/// The encrypted stream; `None` for a client that speaks plain HTTP, which gets a response that says so.
 async fn handshake(stream: TcpStream, tls: &Tls) -> io::Result<Option<TlsStream<TcpStream>>> {
     const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nhostnorm serves HTTPS here; use https:// in the URL\n";
     let mut first = [0; 1];
@@ -148,7 +148,7 @@ async fn say_and_close(mut stream: TcpStream, last: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves until `stop` is done, then finishes what is under way, within [`GRACE`].
+/// Serves until `stop` completes, then finishes current requests within [`GRACE`].
 ///
 /// # Errors
 /// When the runtime does not take the listeners; afterwards nothing ends it but `stop`.

@@ -19,14 +19,14 @@ impl TokenBucket {
         Self { interval, burst, full_at: now }
     }
 
-    /// Takes a token; says how long to wait where there is none.
+    /// Takes a token, or returns the wait for the next one.
     pub(super) fn take(&mut self, now: Instant) -> Result<(), Duration> {
         self.check(now)?;
         self.full_at = self.full_at.max(now) + self.interval;
         Ok(())
     }
 
-    /// Whether there is a token; says how long to wait where there is none.
+    /// Checks for a token, or returns the wait for the next one.
     pub(super) fn check(&self, now: Instant) -> Result<(), Duration> {
         let missing = self.full_at.saturating_duration_since(now) + self.interval;
         match missing.checked_sub(self.interval * self.burst) {

@@ -53,7 +53,7 @@ impl std::error::Error for WebConfigError {}
 /// A web configuration file that is valid as far as it goes; certificates are not read yet.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct WebConfig {
-    /// How connections are encrypted; nothing for plain HTTP.
+    /// TLS settings; `None` for plain HTTP.
     pub(super) tls: Option<TlsSettings>,
     /// Whether clients may use HTTP/2 over TLS.
     pub(super) http2: bool,
@@ -61,7 +61,7 @@ pub(super) struct WebConfig {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Users by name with the hashes of their passwords; nobody needs a password while it is empty.
     pub(super) users: BTreeMap<String, PasswordHash>,
-    /// How many requests are answered; nothing for all.
+    /// Rate limit of requests; `None` for no limit.
     pub(super) rate_limit: Option<RateLimit>,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct TlsSettings {
     pub(super) client_ca: Option<Pem>,
     /// What is asked of clients.
     pub(super) client_auth: ClientAuthType,
-    /// Names of which a client certificate must have one; nothing where any name will do.
+    /// A client certificate must have one of these names; `None` accepts any name.
     pub(super) client_allowed_sans: Option<Vec<String>>,
     /// Whether TLS 1.2 may be used.
     pub(super) tls12: bool,

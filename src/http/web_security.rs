@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// What is decided about access in the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessSettings {
-    /// The web configuration file; nothing for plain HTTP without passwords.
+    /// The web configuration file; `None` for plain HTTP without passwords.
     pub config_file: Option<PathBuf>,
     /// Whether authenticated users may send commands over TCP.
     pub enable_admin_api: bool,
@@ -53,7 +53,7 @@ pub(super) struct ActiveConfig {
 #[derive(Debug, PartialEq, Eq)]
 struct FileState {
     path: PathBuf,
-    /// Modification time and size, and on Unix device, inode and time of the last change; nothing when it is not there.
+    /// Modification time and size, and on Unix device, inode and change time; `None` if the file is missing.
     state: Option<(Option<SystemTime>, u64, [i128; 3])>,
 }
 
@@ -117,7 +117,7 @@ impl WebSecurity {
         &self.authenticator
     }
 
-    /// Takes a token of the rate limit; says how long to wait where there is none.
+    /// Takes a token of the rate limit, or returns the wait for the next one.
     pub(super) fn take_token(&self, active: &ActiveConfig) -> Result<(), Duration> {
         let Some(limit) = active.config.rate_limit else { return Ok(()) };
         let now = Instant::now();

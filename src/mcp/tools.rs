@@ -16,7 +16,7 @@ const FORECAST_VALUES: f64 = 12.0;
 
 /// The arguments of a tool by name, or a JSON schema of them.
 type Arguments = Map<String, Value>;
-/// A resource, or why there is none.
+/// A resource, or the reason why it is unavailable.
 type Answer = Result<Value, String>;
 
 /// A tool.

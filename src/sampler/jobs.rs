@@ -144,7 +144,7 @@ impl Jobs {
         is_valid
     }
 
-    /// The state of a job; nothing for one that never was, or is forgotten.
+    /// The state of a job; `None` for an unknown or forgotten one.
     pub(super) fn status(&self, id: JobId) -> Option<&JobStatus> {
         self.records.get(id)
     }

@@ -20,7 +20,7 @@ pub(super) fn instant(at: f64) -> String {
 /// All that is known, for people.
 pub(super) fn text(it: &EpisodeExplanation) -> String {
     let episode = &it.episode;
-    let end = episode.ended.unwrap_or(episode.last_seen);
+    let end = episode.last_instant();
     let lasted = HumanDuration::nearest((end - episode.began).round());
     let mut text = format!(
         "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2} (threshold 1)\nmodel     {}\n",

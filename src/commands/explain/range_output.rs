@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::output::instant;
 use crate::episode_text;
 use crate::explanation::{Cause, Excursion, Explanation, SubjectExplanation};
-use crate::signal::{Signal, SignalUnit};
+use crate::signal::SignalUnit;
 use crate::sources;
 
 /// The answer in words, then the facts of each unusual subject.
@@ -41,16 +41,12 @@ fn section<T>(text: &mut String, title: &str, rows: &[T], line: impl Fn(&T) -> S
     }
 }
 
-fn signal(name: &str) -> Option<&'static Signal> {
-    sources::signals(|_| true).find(|it| it.name == name)
-}
-
 fn unit(name: &str) -> SignalUnit {
-    signal(name).map_or(SignalUnit::Count, |it| it.unit)
+    sources::signal(name).map_or(SignalUnit::Count, |it| it.unit)
 }
 
 fn cause(it: &Cause) -> String {
-    let title = signal(&it.signal).map_or(it.signal.as_str(), |it| it.title);
+    let title = sources::signal(&it.signal).map_or(it.signal.as_str(), |it| it.title);
     let quantity = |value: f64| episode_text::quantity(unit(&it.signal), value);
     if let (Some(absence), Some(seconds)) = (&it.absence, it.seconds) {
         return format!("{title:<40} {absence} for {seconds:.0} s");

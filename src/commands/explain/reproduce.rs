@@ -188,8 +188,7 @@ impl ReproductionRun<'_> {
     }
 
     fn note_peak(&mut self, at: Timestamp, momentary: f64, assessment: &Assessment) {
-        let within =
-            self.episode.began <= at.0 && at.0 <= self.episode.ended.unwrap_or(self.episode.last_seen);
+        let within = self.episode.began <= at.0 && at.0 <= self.episode.last_instant();
         let before =
             self.reproduction.peak.as_ref().and_then(|(_, it)| it.details.as_ref()).map(|it| it.momentary);
         if within && before.is_none_or(|it| momentary > it) {

@@ -6,7 +6,7 @@ use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::explanation::EpisodeRecord;
 use crate::reading::Timestamp;
-use crate::signal::{Signal, SignalUnit};
+use crate::signal::SignalUnit;
 use crate::sources;
 
 /// Most signals in the list; a screen may have fewer lines.
@@ -123,7 +123,8 @@ fn signals(lines: &mut Vec<String>, detection: &Value) {
         "SIGNAL", "VALUE", "EXPECTED", "RANGE", "SCORE"
     ));
     for row in rows.into_iter().take(SIGNALS_MAX) {
-        let unit = signal(row["metric"].as_str().unwrap_or_default()).map_or(SignalUnit::Count, |it| it.unit);
+        let unit = sources::signal(row["metric"].as_str().unwrap_or_default())
+            .map_or(SignalUnit::Count, |it| it.unit);
         let quantity = |name: &str| row[name].as_f64().map(|it| episode_text::quantity(unit, it));
         let range = match (quantity("lower"), quantity("upper")) {
             (Some(lower), Some(upper)) => format!("{lower} to {upper}"),
@@ -140,10 +141,6 @@ fn signals(lines: &mut Vec<String>, detection: &Value) {
             quantity("expected_value").unwrap_or_default(),
         ));
     }
-}
-
-fn signal(name: &str) -> Option<&'static Signal> {
-    sources::signals(|_| true).find(|it| it.name == name)
 }
 
 fn recent(lines: &mut Vec<String>, episodes: &Value) {

@@ -10,7 +10,7 @@ const SHORT: usize = 24;
 /// The values without gaps; `None` if too many are missing. A gap is NaN.
 ///
 /// Short gaps are interpolated linearly. Longer ones are filled with the values of a week before, or a day before with
-/// less history, or after; so that the fit does not see a season where there is none.
+/// less history, or after; so that the fit does not invent a season.
 pub(super) fn fill(values: &[f32], grid: TimeGrid) -> Option<Vec<f32>> {
     let missing = values.iter().filter(|it| it.is_nan()).count();
     if missing as f64 > MISSING_MAX * values.len() as f64 || missing == values.len() {

@@ -8,7 +8,7 @@ use crate::reading::Timestamp;
 use crate::report::FillingSignal;
 
 impl SubjectState {
-    /// The forecast of a signal by its name; nothing for an unknown signal, or while too little is known of it.
+    /// The forecast of a signal by its name; `None` for an unknown signal, or with too little history.
     pub(in super::super) fn forecast(
         &self,
         signal: &str,

@@ -135,7 +135,7 @@ async fn carry_out(
 }
 
 /// The error for a command that was refused.
-pub(super) fn problem(refusal: CommandRefusal) -> ProblemDetails {
+pub(in crate::http) fn problem(refusal: CommandRefusal) -> ProblemDetails {
     let (status, detail) = match refusal {
         CommandRefusal::NotFound(reason) => (StatusCode::NOT_FOUND, reason),
         CommandRefusal::Conflict(reason) => (StatusCode::CONFLICT, reason),

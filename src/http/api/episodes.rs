@@ -74,8 +74,10 @@ pub(in crate::http) async fn episode_facts(
     let read = read_store(state, move |reader| {
         let Some(episode) = reader.episode(&subject, second)? else { return Ok(None) };
         let from = Timestamp(episode.began - AROUND_SECONDS);
-        let to = Timestamp(episode.ended.unwrap_or(episode.last_seen) + AROUND_SECONDS);
-        let mut facts = stored_facts::facts(reader, &subject, TimeRange { from, to })?;
+        let to = Timestamp(episode.last_instant() + AROUND_SECONDS);
+        let range = TimeRange { from, to };
+        let episodes = stored_facts::episodes(reader, range)?;
+        let mut facts = stored_facts::facts(reader, &episodes, &subject, range)?;
         // Neighbors within the range have pages of their own.
         facts.episodes.retain(|it| it.id == episode.id);
         Ok(Some((episode, subject, facts)))

@@ -33,7 +33,7 @@ pub fn spellings() -> &'static [(&'static str, &'static str)] {
 /// The signal of this name.
 pub(super) fn signal(name: &str) -> Result<&'static Signal, ProblemDetails> {
     let known = SPELLINGS.iter().find(|(spelling, _)| *spelling == name).map_or(name, |(_, signal)| signal);
-    sources::signals(|_| true).find(|it| it.name == known).ok_or_else(|| {
+    sources::signal(known).ok_or_else(|| {
         let detail = format!("no signal is named {name:?}; /api/v1/signals lists them");
         ProblemDetails::new(StatusCode::NOT_FOUND, detail)
     })

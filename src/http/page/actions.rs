@@ -9,7 +9,7 @@ use super::document;
 use super::layout::{Place, page};
 use crate::control::{CommandRefusal, CommandReply, ControlCommand};
 use crate::explanation::EpisodeRecord;
-use crate::http::api::{episode_facts, unknown_episode};
+use crate::http::api::{episode_facts, problem, unknown_episode};
 use crate::http::message::{ProblemDetails, Request, Response};
 use crate::http::routes::AppState;
 use crate::reading::{SubjectKind, Timestamp};
@@ -38,11 +38,7 @@ pub(in crate::http) async fn train(state: &AppState, _: Request) -> Result<Respo
 /// Forgets what was learned during the episode of the path.
 pub(in crate::http) async fn forget(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let id = request.path_arguments.first().cloned().unwrap_or_default();
-    let episode = match episode_facts(state, &id).await {
-        Ok(Some((episode, _, _))) => episode,
-        Ok(None) => return Err(unknown_episode(&id)),
-        Err(error) => return Err(error),
-    };
+    let (episode, ..) = episode_facts(state, &id).await?.ok_or_else(|| unknown_episode(&id))?;
     let [from, to] = to_forget(&episode).map(Timestamp);
     let done = state.control.send(ControlCommand::Forget { from, to }).await;
     Ok(outcome(state, "../../", done))
@@ -50,15 +46,16 @@ pub(in crate::http) async fn forget(state: &AppState, request: Request) -> Resul
 
 /// The first and last instant that are forgotten with an episode.
 pub(super) fn to_forget(episode: &EpisodeRecord) -> [f64; 2] {
-    [episode.began.floor(), episode.ended.unwrap_or(episode.last_seen).ceil()]
+    [episode.began.floor(), episode.last_instant().ceil()]
 }
 
 fn outcome(state: &AppState, root: &'static str, done: Result<CommandReply, CommandRefusal>) -> Response {
     let (status, title, sentence) = match done {
         Ok(reply) => (StatusCode::OK, "Done", reply.message),
-        Err(CommandRefusal::NotFound(reason)) => (StatusCode::NOT_FOUND, "Refused", reason),
-        Err(CommandRefusal::Conflict(reason)) => (StatusCode::CONFLICT, "Refused", reason),
-        Err(CommandRefusal::Unavailable(reason)) => (StatusCode::SERVICE_UNAVAILABLE, "Refused", reason),
+        Err(refusal) => {
+            let ProblemDetails { status, detail, .. } = problem(refusal);
+            (status, "Refused", detail)
+        }
     };
     let content = html! {
         section #status {

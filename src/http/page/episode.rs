@@ -13,6 +13,7 @@ use crate::http::message::{ProblemDetails, Request, Response};
 use crate::http::routes::AppState;
 use crate::reading::Timestamp;
 use crate::signal::Signal;
+use crate::sources;
 use crate::store::TimeRange;
 
 /// Height of the chart of the score, in pixels.
@@ -65,7 +66,7 @@ impl EpisodeCharts {
 
 /// The time that belongs to an episode, as far as there are points.
 fn around(episode: &EpisodeRecord, facts: &SubjectFacts<'_>) -> TimeRange {
-    let ended = episode.ended.unwrap_or(episode.last_seen);
+    let ended = episode.last_instant();
     let points = || facts.points.iter().map(|it| it.at.0);
     let from = points().next().unwrap_or_default().max(episode.began - AROUND_SECONDS);
     let to = points().next_back().unwrap_or(ended).min(ended + AROUND_SECONDS);
@@ -109,7 +110,7 @@ pub(super) fn markup(
 }
 
 fn span(episode: &EpisodeRecord) -> Vec<[f64; 2]> {
-    vec![[episode.began, episode.ended.unwrap_or(episode.last_seen)]]
+    vec![[episode.began, episode.last_instant()]]
 }
 
 fn score_chart(episode: &EpisodeRecord, explanation: &SubjectExplanation, charts: &EpisodeCharts) -> Markup {
@@ -138,7 +139,7 @@ fn signals(episode: &EpisodeRecord, charts: &EpisodeCharts) -> Markup {
     html! {
         ul.cards {
             @for (name, series) in shown {
-                @let signal = signal_text::signal(name);
+                @let signal = sources::signal(name);
                 @let unit = signal.map(|it| it.unit);
                 @let title = signal.map_or(name.as_str(), |it| it.title);
                 @let cause = episode.causes.iter().find(|it| it.signal == *name);
@@ -179,7 +180,7 @@ fn left_range(rows: &[Excursion]) -> Markup {
             } }
             tbody {
                 @for it in rows {
-                    @let unit = signal_text::signal(&it.signal).map(|it| it.unit);
+                    @let unit = sources::signal(&it.signal).map(|it| it.unit);
                     tr {
                         th scope="row" { (it.title) }
                         td { (time_text::time(it.at)) }

@@ -10,6 +10,7 @@ use crate::control::{CommandReply, ControlCommand, SignalForecast};
 use crate::http::routes::AppState;
 use crate::reading::Subject;
 use crate::report::Assessment;
+use crate::sources;
 
 /// Seconds that a forecast looks ahead.
 const HORIZON_SECONDS: f64 = 3_600.0;
@@ -44,7 +45,7 @@ pub(super) async fn forecasts(
     found
 }
 
-/// The table of forecasts, and of what fills up; nothing where there is neither.
+/// The tables of forecasts and of filling signals; `None` if both are empty.
 pub(super) fn section(forecasts: &[SignalForecast], assessment: &Assessment) -> Option<Markup> {
     if forecasts.is_empty() && assessment.filling.is_empty() {
         return None;
@@ -75,7 +76,7 @@ pub(super) fn section(forecasts: &[SignalForecast], assessment: &Assessment) -> 
 }
 
 fn row(forecast: &SignalForecast, assessment: &Assessment) -> Markup {
-    let signal = signal_text::signal(&forecast.metric);
+    let signal = sources::signal(&forecast.metric);
     let unit = signal.map(|it| it.unit);
     let now = assessment.signals.iter().find(|it| it.signal.name == forecast.metric).map(|it| it.value);
     html! {

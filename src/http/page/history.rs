@@ -161,7 +161,7 @@ impl Totals {
 
 /// Whether an episode overlaps a range.
 fn overlaps(episode: &EpisodeRecord, range: TimeRange) -> bool {
-    episode.ended.unwrap_or(episode.last_seen) >= range.from.0 && episode.began <= range.to.0
+    episode.last_instant() >= range.from.0 && episode.began <= range.to.0
 }
 
 #[cfg(test)]

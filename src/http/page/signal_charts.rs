@@ -111,7 +111,7 @@ mod tests {
 
     fn state(name: &str, value: f64) -> SignalState {
         let expected = Some(ExpectedValue { value: 0.5, lower: 0.0, upper: 1.0 });
-        SignalState { signal: signal_text::signal(name).unwrap(), value, expected, drift: None }
+        SignalState { signal: crate::sources::signal(name).unwrap(), value, expected, drift: None }
     }
 
     #[test]

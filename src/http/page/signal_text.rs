@@ -2,13 +2,7 @@
 
 use crate::episode_text::quantity;
 use crate::report::ExpectedValue;
-use crate::signal::{Signal, SignalUnit};
-use crate::sources;
-
-/// The signal of this name, if this program knows it.
-pub(super) fn signal(name: &str) -> Option<&'static Signal> {
-    sources::signals(|_| true).find(|it| it.name == name)
-}
+use crate::signal::SignalUnit;
 
 /// A value with its unit; without one for a signal that is not known.
 pub(super) fn value(unit: Option<SignalUnit>, value: f64) -> String {

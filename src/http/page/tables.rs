@@ -8,6 +8,7 @@ use super::signal_charts::position;
 use super::{signal_text, time_text};
 use crate::explanation::{Cause, EpisodeRecord};
 use crate::report::{Assessment, ScoreDetails, SignalState};
+use crate::sources;
 use crate::store::BaselineRow;
 
 /// The address of the page of an episode, relative to `/`.
@@ -37,7 +38,7 @@ pub(super) fn causes(causes: &[Cause]) -> Markup {
 }
 
 fn cause(it: &Cause) -> Markup {
-    let signal = signal_text::signal(&it.signal);
+    let signal = sources::signal(&it.signal);
     let unit = signal.map(|it| it.unit);
     let value = |it: Option<f64>| it.map(|it| signal_text::value(unit, it));
     let change = match (it.absence.as_deref(), it.seconds) {
@@ -174,7 +175,7 @@ pub(super) fn baselines(rows: &[BaselineRow]) -> Markup {
             } }
             tbody {
                 @for it in rows {
-                    @let signal = signal_text::signal(&it.signal);
+                    @let signal = sources::signal(&it.signal);
                     @let unit = signal.map(|it| it.unit);
                     tr {
                         th scope="row" { (signal.map_or(it.signal.as_str(), |it| it.title)) }

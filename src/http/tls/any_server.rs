@@ -7,8 +7,8 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// A client that accepts any certificate. It is only for the health check, which sends no secret and learns none: whoever
-/// could stand between could also listen on the port.
+/// A client that accepts any certificate. It is only for the health check, which neither sends nor receives a secret. An
+/// attacker in between could also listen on the port.
 ///
 /// # Errors
 /// When the TLS library has no version in common with itself.

@@ -1,4 +1,4 @@
-//! Whether the certificate of a client is accepted, and whom it names.
+//! Checks client certificates and reads their names.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::http::web_config::TlsSettings;
 
-/// What checks the certificates of clients; nothing when they are not asked for one.
+/// The verifier of client certificates; `None` if clients are not asked for one.
 ///
 /// # Errors
 /// When the certificates of the authorities cannot be read.
@@ -53,7 +53,7 @@ fn authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn Cli
 
 #[derive(Debug)]
 struct ClientVerifier {
-    /// Checks who signed; nothing where any certificate will do.
+    /// Verifies the signing authority; `None` accepts any certificate.
     authorities: Option<Arc<dyn ClientCertVerifier>>,
     required: bool,
     /// Names of which a certificate must have one.

@@ -17,7 +17,7 @@ const UNITS: [(&str, f64); 7] =
     [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
 impl GoDuration {
-    /// Understands a text; nothing when it is no duration, or longer than a year.
+    /// Parses a text; `None` if it is not a duration, or longer than a year.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text == "0" {
             return Some(Self(Duration::ZERO));

@@ -1,4 +1,4 @@
-//! Remembers the newest jobs and their states, for whoever started one.
+//! The newest jobs and their states, for status requests.
 
 use std::collections::VecDeque;
 
@@ -45,7 +45,7 @@ impl JobRecords {
         }
     }
 
-    /// The record of a job; nothing once it is forgotten.
+    /// The record of a job; `None` once it is forgotten.
     pub(super) fn get(&self, id: JobId) -> Option<&JobStatus> {
         self.0.iter().find(|it| it.id == id)
     }

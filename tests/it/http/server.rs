@@ -134,9 +134,9 @@ impl Server {
             let name = format!("{idx:0>120}");
             reading.host().set_by(&FILLER, &Labels::new([name.as_str()]), 1.0);
         }
-        let judgements =
+        let assessments =
             [(Subject::Host, Assessment { ready_at: Timestamp(1600.0), ..Assessment::default() })].into();
-        let report = Report { reading: Arc::new(reading), assessments: judgements, ..Report::default() };
+        let report = Report { reading: Arc::new(reading), assessments: assessments, ..Report::default() };
         self.reports.send_replace(Some(Arc::new(report)));
     }
 
