@@ -32,7 +32,7 @@ pub use fetch_error::FetchError;
 pub use history_source::{HistorySource, HistorySourceError, ServerAddress, ServerKind};
 pub use mapping::{Mapping, MappingError, SHIPPED};
 pub use min_history::{POINTS_NEEDED, TooLittleHistory};
-pub use server_connection::{ConnectionError, ServerConnection};
+pub use server_connection::{ServerConnection, ServerConnectionError};
 pub use settings::BackfillSettings;
 pub use unit_check::{UnitCheck, UnitError};
 
@@ -43,7 +43,7 @@ pub const LOOKBACK_MAX: HumanDuration = HumanDuration::days(90);
 
 /// A request for the history of one host.
 #[derive(Debug, Clone)]
-pub struct HistoryRequest<'a> {
+pub struct RemoteHistoryQuery<'a> {
     /// Metrics that the mapping may fill.
     pub metrics: &'a [&'static Metric],
     /// Signals to compute, in the order of the points' values.
@@ -121,7 +121,7 @@ pub fn read(
     address: &ServerAddress,
     access: &ServerConnection,
     mapping: &Mapping,
-    wanted: &HistoryRequest<'_>,
+    wanted: &RemoteHistoryQuery<'_>,
     tell: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<FetchedHistory, HistoryError> {
     fetch::read(address, access, mapping, wanted, tell)

@@ -22,17 +22,17 @@ use crate::selftest::SelftestInput;
 use crate::signal::{ReadingPair, Signal};
 
 mod subject_kind_state;
-mod lifecycle;
+mod subject_lifecycle;
 mod forget;
 mod snapshot;
 mod subject;
 mod training_schedule;
 mod warm_start;
 
-pub use lifecycle::{EVICTIONS_MAX, StateTransfers, SubjectCounts, WAIT_SECONDS};
 pub use snapshot::SnapshotMismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use subject_kind_state::LENDERS_MIN;
+pub use subject_lifecycle::{EVICTIONS_MAX, StateTransfers, SubjectCounts, WAIT_SECONDS};
 pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
 pub use warm_start::WarmStart;
 

@@ -20,7 +20,7 @@ mod retention;
 mod retention_test;
 mod row_types;
 mod schema;
-mod reading_series;
+mod series_list;
 mod series_index;
 mod statements;
 mod status;

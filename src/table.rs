@@ -22,8 +22,8 @@ pub use input_stream::InputStream;
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use time_argument::TimeArg;
 pub use validation::{
-    ColumnStats, ColumnType, EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, ROWS_MIN, Severity,
-    TableValidation, TimeColumn, ValueRange,
+    ColumnStats, EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, ROWS_MIN, Severity,
+    TableValidation, TimeColumn, ValuePattern, ValueRange,
 };
 
 use cell::CellValue;

@@ -6,11 +6,11 @@ use super::influx::Influx;
 use super::mapping::{MetricMapping, ProgramMapping, SeriesSelector, SignalSeries};
 use super::prometheus::Prometheus;
 use super::series::{FetchedSeries, some_of};
-use super::time_chunks::TimeChunk;
+use super::time_chunks::QueryChunk;
 use super::to_points::{ChunkSeries, PointBuilder};
 use super::{
-    FetchProgress, FetchedHistory, HistoryError, HistoryRequest, Mapping, ServerAddress, ServerConnection,
-    ServerKind,
+    FetchProgress, FetchedHistory, HistoryError, Mapping, RemoteHistoryQuery, ServerAddress,
+    ServerConnection, ServerKind,
 };
 use crate::duration::HumanDuration;
 
@@ -31,7 +31,7 @@ impl Server {
     fn new(
         address: &ServerAddress,
         access: &ServerConnection,
-        wanted: &HistoryRequest<'_>,
+        wanted: &RemoteHistoryQuery<'_>,
     ) -> Result<Self, FetchError> {
         match address.kind {
             ServerKind::Prometheus => Prometheus::new(address, access, wanted).map(Self::Prometheus),
@@ -49,7 +49,7 @@ impl Server {
     fn hosts(
         &mut self,
         anchor: &SeriesSelector,
-        whole: TimeChunk,
+        whole: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
         match self {
@@ -58,7 +58,7 @@ impl Server {
         }
     }
 
-    fn instead(&mut self, whole: TimeChunk, tell: OnProgress<'_>) -> String {
+    fn instead(&mut self, whole: QueryChunk, tell: OnProgress<'_>) -> String {
         match self {
             Self::Prometheus(it) => it.instead(whole, tell),
             Self::Influx(it) => it.instead(tell),
@@ -68,7 +68,7 @@ impl Server {
     fn times(
         &mut self,
         anchor: &SeriesSelector,
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<(usize, f64)>, FetchError> {
         match self {
@@ -80,7 +80,7 @@ impl Server {
     fn direct(
         &mut self,
         direct: &SignalSeries,
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<FetchedSeries>, FetchError> {
         match self {
@@ -101,7 +101,7 @@ impl Server {
     fn fetch(
         &mut self,
         entries: &[&MetricMapping],
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<Vec<FetchedSeries>>, FetchError> {
         match self {
@@ -131,12 +131,12 @@ pub(super) fn read(
     address: &ServerAddress,
     access: &ServerConnection,
     mapping: &Mapping,
-    wanted: &HistoryRequest<'_>,
+    wanted: &RemoteHistoryQuery<'_>,
     tell: OnProgress<'_>,
 ) -> Result<FetchedHistory, HistoryError> {
     let mut server = Server::new(address, access, wanted)?;
     let millis = |span: HumanDuration| i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX);
-    let grid = |step: i64| TimeChunk::whole(wanted.until.0, wanted.lookback.as_seconds(), step);
+    let grid = |step: i64| QueryChunk::whole(wanted.until.0, wanted.lookback.as_seconds(), step);
     let step = millis(wanted.step);
     let mut whole = grid(step);
     let (set, mut times) = choose(&mut server, mapping.sets(address.kind), whole, tell)?;
@@ -151,7 +151,7 @@ pub(super) fn read(
     let direct = set.signals.as_ref();
     let mut fold =
         PointBuilder::new(wanted, &set.entries, direct.map(|it| it.name.as_str()), whole.step as f64 / 1e3);
-    let parts: Vec<TimeChunk> = whole.parts().collect();
+    let parts: Vec<QueryChunk> = whole.parts().collect();
     let mut course = FetchRun { groups: server.groups(&set.entries), server, set, done: 0, of: 0 };
     course.of = parts.len() * (course.groups.len() + usize::from(direct.is_some()));
     for part in parts {
@@ -175,7 +175,7 @@ pub(super) fn read(
 fn choose<'a>(
     server: &mut Server,
     sets: &'a [ProgramMapping],
-    whole: TimeChunk,
+    whole: QueryChunk,
     tell: OnProgress<'_>,
 ) -> Result<(&'a ProgramMapping, Times), FetchError> {
     let mut best: Option<(&ProgramMapping, Times)> = None;
@@ -203,11 +203,11 @@ fn choose<'a>(
 fn instants(
     server: &mut Server,
     anchor: &SeriesSelector,
-    whole: TimeChunk,
+    whole: QueryChunk,
     tell: OnProgress<'_>,
 ) -> Result<Times, FetchError> {
     let mut found = Vec::new();
-    let mut left: Vec<TimeChunk> = whole.parts().collect();
+    let mut left: Vec<QueryChunk> = whole.parts().collect();
     left.reverse();
     while let Some(part) = left.pop() {
         match (server.times(anchor, part, tell), part.halves()) {
@@ -240,7 +240,7 @@ impl FetchRun<'_> {
     /// Fetches one chunk, or its halves if it is too large for the server.
     fn part(
         &mut self,
-        part: TimeChunk,
+        part: QueryChunk,
         times: &[(i64, f64)],
         fold: &mut PointBuilder<'_>,
         tell: OnProgress<'_>,
@@ -263,7 +263,7 @@ impl FetchRun<'_> {
         }
     }
 
-    fn ask(&mut self, part: TimeChunk, tell: OnProgress<'_>) -> Result<ChunkSeries, FetchError> {
+    fn ask(&mut self, part: QueryChunk, tell: OnProgress<'_>) -> Result<ChunkSeries, FetchError> {
         let mut found =
             ChunkSeries { entries: vec![Vec::new(); self.set.entries.len()], ..ChunkSeries::default() };
         if let Some(direct) = &self.set.signals {

@@ -7,8 +7,8 @@ use super::fetch_error::{FetchError, FetchErrorKind};
 use super::http_client::{HttpClient, OnProgress};
 use super::mapping::{LabelRule, MetricMapping, SeriesSelector};
 use super::series::{FetchedSeries, some_of};
-use super::time_chunks::TimeChunk;
-use super::{HistoryRequest, ServerAddress, ServerConnection};
+use super::time_chunks::QueryChunk;
+use super::{RemoteHistoryQuery, ServerAddress, ServerConnection};
 use crate::metric::MetricType;
 
 mod response;
@@ -30,7 +30,7 @@ impl Influx {
     pub(super) fn new(
         address: &ServerAddress,
         access: &ServerConnection,
-        wanted: &HistoryRequest<'_>,
+        wanted: &RemoteHistoryQuery<'_>,
     ) -> Result<Self, FetchError> {
         let host =
             wanted.host.map(|it| format!("\"host\" = '{}'", it.replace('\\', "\\\\").replace('\'', "\\'")));
@@ -80,7 +80,7 @@ impl Influx {
     pub(super) fn times(
         &mut self,
         anchor: &SeriesSelector,
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<(usize, f64)>, FetchError> {
         let (measurement, field) = parted(&anchor.from);
@@ -111,7 +111,7 @@ impl Influx {
     pub(super) fn fetch(
         &mut self,
         entries: &[&MetricMapping],
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<Vec<FetchedSeries>>, FetchError> {
         let Some(first) = entries.first() else { return Ok(Vec::new()) };
@@ -127,7 +127,7 @@ impl Influx {
         columns: &[String],
         filter: &str,
         tags: &[String],
-        chunk: TimeChunk,
+        chunk: QueryChunk,
     ) -> String {
         let columns: Vec<_> =
             columns.iter().enumerate().map(|(idx, it)| format!("{it} AS \"v{idx}\"")).collect();
@@ -148,7 +148,7 @@ impl Influx {
         &mut self,
         query: &str,
         columns: usize,
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<Vec<FetchedSeries>>, FetchError> {
         let bytes = self.ask(query, tell)?;

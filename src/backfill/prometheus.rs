@@ -9,8 +9,8 @@ use super::fetch_error::{FetchError, FetchErrorKind};
 use super::http_client::{HttpClient, OnProgress};
 use super::mapping::{LabelRule, MetricMapping, SeriesSelector, SignalSeries};
 use super::series::{FetchedSeries, some_of};
-use super::time_chunks::TimeChunk;
-use super::{HistoryRequest, ServerAddress, ServerConnection};
+use super::time_chunks::QueryChunk;
+use super::{RemoteHistoryQuery, ServerAddress, ServerConnection};
 use crate::metric::MetricType;
 
 mod response;
@@ -31,7 +31,7 @@ impl Prometheus {
     pub(super) fn new(
         address: &ServerAddress,
         access: &ServerConnection,
-        wanted: &HistoryRequest<'_>,
+        wanted: &RemoteHistoryQuery<'_>,
     ) -> Result<Self, FetchError> {
         let matching =
             wanted.selector.map(|it| it.trim().trim_start_matches('{').trim_end_matches('}').trim());
@@ -49,14 +49,14 @@ impl Prometheus {
     pub(super) fn hosts(
         &mut self,
         anchor: &SeriesSelector,
-        whole: TimeChunk,
+        whole: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
         self.label("instance", Some(&self.selected(anchor)), whole, tell)
     }
 
     /// Names for a user whose query found nothing.
-    pub(super) fn instead(&mut self, whole: TimeChunk, tell: OnProgress<'_>) -> String {
+    pub(super) fn instead(&mut self, whole: QueryChunk, tell: OnProgress<'_>) -> String {
         match self.label("instance", None, whole, tell) {
             Ok(hosts) if hosts.is_empty() => "it has no series with a label instance in this range".into(),
             Ok(hosts) => format!("in this range it has the instances {}", some_of(&hosts).join(", ")),
@@ -69,7 +69,7 @@ impl Prometheus {
     pub(super) fn times(
         &mut self,
         anchor: &SeriesSelector,
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<(usize, f64)>, FetchError> {
         let query = format!("max(timestamp({}))", self.selected(anchor));
@@ -83,7 +83,7 @@ impl Prometheus {
     pub(super) fn direct(
         &mut self,
         direct: &SignalSeries,
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<FetchedSeries>, FetchError> {
         let inner = over("last", &self.selected(&direct.choice), chunk);
@@ -94,14 +94,14 @@ impl Prometheus {
     pub(super) fn fetch(
         &mut self,
         entry: &MetricMapping,
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<FetchedSeries>, FetchError> {
         let query = self.query(entry, chunk);
         self.range(&query, chunk, tell)
     }
 
-    fn query(&self, entry: &MetricMapping, chunk: TimeChunk) -> String {
+    fn query(&self, entry: &MetricMapping, chunk: QueryChunk) -> String {
         let over_time = if entry.metric.ty == MetricType::Counter && !entry.rate { "last" } else { "avg" };
         let labels = entry.labels.iter().filter_map(|it| match it {
             LabelRule::Of(name) => Some(name.as_str()),
@@ -128,7 +128,7 @@ impl Prometheus {
     fn range(
         &mut self,
         query: &str,
-        chunk: TimeChunk,
+        chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<FetchedSeries>, FetchError> {
         let [start, end, step] =
@@ -144,7 +144,7 @@ impl Prometheus {
         &mut self,
         name: &str,
         series: Option<&str>,
-        whole: TimeChunk,
+        whole: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
         let [start, end] = [whole.start, whole.end()].map(|it| (it / 1000).to_string());
@@ -162,7 +162,7 @@ impl Prometheus {
     }
 }
 
-fn over(what: &str, selected: &str, chunk: TimeChunk) -> String {
+fn over(what: &str, selected: &str, chunk: QueryChunk) -> String {
     format!("{what}_over_time({selected}[{}ms])", (chunk.step - 1).max(1))
 }
 
@@ -193,7 +193,7 @@ mod tests {
     fn server(host: Option<&str>, matching: Option<&str>) -> Prometheus {
         let Ok(HistorySource::Server(address)) = "prometheus:http://h".parse() else { panic!("it is one") };
         assert_eq!(address.kind, ServerKind::Prometheus);
-        let wanted = HistoryRequest {
+        let wanted = RemoteHistoryQuery {
             metrics: &[],
             signals: &[],
             step: HumanDuration::seconds(30),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn check(server: &Prometheus, entry: &MetricMapping, expect: &str) {
-        assert_eq!(server.query(entry, TimeChunk { start: 0, step: 30_000, points: 1 }), expect);
+        assert_eq!(server.query(entry, QueryChunk { start: 0, step: 30_000, points: 1 }), expect);
     }
 
     #[test]

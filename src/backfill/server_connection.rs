@@ -35,7 +35,7 @@ pub struct ServerConnection {
 
 /// Why these options cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConnectionError {
+pub enum ServerConnectionError {
     /// A file cannot be read.
     File {
         /// Its path.
@@ -56,7 +56,7 @@ pub enum ConnectionError {
     Header(String),
 }
 
-impl fmt::Display for ConnectionError {
+impl fmt::Display for ServerConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, reason } => write!(f, "cannot read {}: {reason}", path.display()),
@@ -67,15 +67,15 @@ impl fmt::Display for ConnectionError {
     }
 }
 
-impl std::error::Error for ConnectionError {}
+impl std::error::Error for ServerConnectionError {}
 
 impl ServerConnection {
     /// User name and password, if given outside the URL.
-    pub(super) fn user(&self) -> Result<Option<(String, String)>, ConnectionError> {
+    pub(super) fn user(&self) -> Result<Option<(String, String)>, ServerConnectionError> {
         let has_file = !self.password_file.as_os_str().is_empty();
         if self.user.is_empty() {
             return if has_file {
-                Err(ConnectionError::Alone("a password file needs a user"))
+                Err(ServerConnectionError::Alone("a password file needs a user"))
             } else {
                 Ok(None)
             };
@@ -88,12 +88,12 @@ impl ServerConnection {
     }
 
     /// The token, if any.
-    pub(super) fn token(&self) -> Result<Option<String>, ConnectionError> {
+    pub(super) fn token(&self) -> Result<Option<String>, ServerConnectionError> {
         if self.token_file.as_os_str().is_empty() { Ok(None) } else { secret(&self.token_file).map(Some) }
     }
 
     /// Names and values of the additional headers.
-    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, ConnectionError> {
+    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, ServerConnectionError> {
         let parted = self.headers.iter().map(|it| {
             let (name, value) = it.split_once(':').unwrap_or((it, ""));
             let (name, value) = (name.trim(), value.trim());
@@ -103,20 +103,20 @@ impl ServerConnection {
             if is_name && is_value {
                 Ok((name.into(), value.into()))
             } else {
-                Err(ConnectionError::Header(name.into()))
+                Err(ServerConnectionError::Header(name.into()))
             }
         });
         parted.collect()
     }
 
     /// Trusted authorities and client certificate.
-    pub(super) fn tls(&self) -> Result<TlsConfig, ConnectionError> {
+    pub(super) fn tls(&self) -> Result<TlsConfig, ServerConnectionError> {
         let builder = TlsConfig::builder().disable_verification(self.insecure).root_certs(self.roots()?);
         Ok(builder.client_cert(self.certificate()?).build())
     }
 
     /// The authorities of this host and those of the file; Mozilla's if the host has none, as in an empty image.
-    fn roots(&self) -> Result<RootCerts, ConnectionError> {
+    fn roots(&self) -> Result<RootCerts, ServerConnectionError> {
         let native = rustls_native_certs::load_native_certs();
         let mut roots: Vec<_> = native.certs.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
         if !self.ca_file.as_os_str().is_empty() {
@@ -126,23 +126,26 @@ impl ServerConnection {
         Ok(if roots.is_empty() { RootCerts::WebPki } else { RootCerts::from(roots.into_iter()) })
     }
 
-    fn certificate(&self) -> Result<Option<ClientCert>, ConnectionError> {
+    fn certificate(&self) -> Result<Option<ClientCert>, ServerConnectionError> {
         match (self.cert_file.as_os_str().is_empty(), self.key_file.as_os_str().is_empty()) {
             (true, true) => Ok(None),
             (false, false) => {
                 let chain = certificates(&self.cert_file)?;
                 let key = PrivateKey::from_pem(&read(&self.key_file)?).map_err(|_| {
-                    ConnectionError::Content { path: self.key_file.clone(), wanted: "private key in PEM" }
+                    ServerConnectionError::Content {
+                        path: self.key_file.clone(),
+                        wanted: "private key in PEM",
+                    }
                 })?;
                 Ok(Some(ClientCert::new_with_certs(&chain, key)))
             }
-            (true, false) => Err(ConnectionError::Alone("a key needs its certificate")),
-            (false, true) => Err(ConnectionError::Alone("a certificate needs its key")),
+            (true, false) => Err(ServerConnectionError::Alone("a key needs its certificate")),
+            (false, true) => Err(ServerConnectionError::Alone("a certificate needs its key")),
         }
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ConnectionError> {
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ServerConnectionError> {
     let pem = read(path)?;
     let found: Vec<_> = parse_pem(&pem)
         .filter_map(|it| match it {
@@ -151,23 +154,26 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ConnectionErro
         })
         .collect();
     if found.is_empty() {
-        return Err(ConnectionError::Content { path: path.to_owned(), wanted: "certificate in PEM" });
+        return Err(ServerConnectionError::Content { path: path.to_owned(), wanted: "certificate in PEM" });
     }
     Ok(found)
 }
 
 /// The first line of a file.
-fn secret(path: &Path) -> Result<String, ConnectionError> {
+fn secret(path: &Path) -> Result<String, ServerConnectionError> {
     let text = String::from_utf8(read(path)?).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default().trim_end();
     if line.is_empty() || line.chars().any(char::is_control) {
-        return Err(ConnectionError::Content { path: path.to_owned(), wanted: "secret in its first line" });
+        return Err(ServerConnectionError::Content {
+            path: path.to_owned(),
+            wanted: "secret in its first line",
+        });
     }
     Ok(line.to_owned())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ConnectionError> {
-    let wrong = |reason: String| ConnectionError::File { path: path.to_owned(), reason };
+fn read(path: &Path) -> Result<Vec<u8>, ServerConnectionError> {
+    let wrong = |reason: String| ServerConnectionError::File { path: path.to_owned(), reason };
     let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;

@@ -10,7 +10,7 @@ const MILLIS_MAX: i64 = 1 << 52;
 
 /// Equidistant instants in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TimeChunk {
+pub(super) struct QueryChunk {
     /// The first instant, since the epoch.
     pub(super) start: i64,
     /// Distance of adjacent instants.
@@ -19,7 +19,7 @@ pub(super) struct TimeChunk {
     pub(super) points: usize,
 }
 
-impl TimeChunk {
+impl QueryChunk {
     /// The range of length `lasting` before `until`, on a grid of the step since the epoch. It starts one step
     /// earlier, because a rate needs two readings.
     pub(super) fn whole(until: f64, lasting: f64, step: i64) -> Self {
@@ -72,8 +72,8 @@ mod tests {
 
     #[test]
     fn a_range_ends_on_the_grid_and_starts_one_step_early() {
-        let whole = TimeChunk::whole(1000.9, 90.0, 30_000);
-        assert_eq!(whole, TimeChunk { start: 900_000, step: 30_000, points: 4 });
+        let whole = QueryChunk::whole(1000.9, 90.0, 30_000);
+        assert_eq!(whole, QueryChunk { start: 900_000, step: 30_000, points: 4 });
         assert_eq!(whole.end(), 990_000);
         assert_eq!(
             [900_000.0, 930_001.0, 945_000.0, 1_020_000.0].map(|it| whole.idx(it)),
@@ -85,7 +85,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_cover_all_once(points in 1usize..20_000, step in 1i64..100_000) {
-            let whole = TimeChunk { start: 7 * step, step, points };
+            let whole = QueryChunk { start: 7 * step, step, points };
             let mut next = whole.start;
             for part in whole.parts() {
                 prop_assert!(part.points <= POINTS_MAX && part.start == next);
@@ -99,7 +99,7 @@ mod tests {
 
         #[test]
         fn any_time_range_is_divided(until in any::<f64>(), lasting in 0.0..1e12f64, millis in any::<f64>()) {
-            let whole = TimeChunk::whole(until, lasting, 30_000);
+            let whole = QueryChunk::whole(until, lasting, 30_000);
             let _ = (whole.idx(millis), whole.end());
         }
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::mapping::{LabelRule, MetricMapping};
 use super::series::FetchedSeries;
-use super::time_chunks::TimeChunk;
+use super::time_chunks::QueryChunk;
 use super::unit_check::Units;
-use super::{FetchedHistory, HistoryRequest};
+use super::{FetchedHistory, RemoteHistoryQuery};
 use crate::reading::{Labels, Timestamp, Values};
 use crate::signal::ReadingPair;
 use crate::window::Point;
@@ -29,7 +29,7 @@ pub(super) struct ChunkSeries {
 
 /// Builds points from consecutive chunks.
 pub(super) struct PointBuilder<'a> {
-    wanted: &'a HistoryRequest<'a>,
+    wanted: &'a RemoteHistoryQuery<'a>,
     entries: &'a [MetricMapping],
     /// The label with the name of a signal, if signals are fetched by name.
     direct: Option<&'a str>,
@@ -53,7 +53,7 @@ struct PointSlot {
 
 impl<'a> PointBuilder<'a> {
     pub(super) fn new(
-        wanted: &'a HistoryRequest<'a>,
+        wanted: &'a RemoteHistoryQuery<'a>,
         entries: &'a [MetricMapping],
         direct: Option<&'a str>,
         step: f64,
@@ -79,7 +79,7 @@ impl<'a> PointBuilder<'a> {
     }
 
     /// Processes the next chunk.
-    pub(super) fn part(&mut self, chunk: TimeChunk, part: ChunkSeries) {
+    pub(super) fn part(&mut self, chunk: QueryChunk, part: ChunkSeries) {
         let mut values: Vec<Vec<(usize, f64)>> = vec![Vec::new(); chunk.points];
         for (entry, series) in part.entries.into_iter().enumerate() {
             for (slot, known) in self.slots_of(entry, series) {
@@ -254,7 +254,7 @@ mod tests {
     /// Checks the points of one chunk of ten instants, given as time and values, with `-` for a missing value.
     fn check(entries: &[MetricMapping], part: ChunkSeries, expect: &str) {
         let signals: Vec<&Signal> = SIGNALS.iter().collect();
-        let wanted = HistoryRequest {
+        let wanted = RemoteHistoryQuery {
             metrics: &[],
             signals: &signals,
             step: HumanDuration::seconds(10),
@@ -264,7 +264,7 @@ mod tests {
             selector: None,
         };
         let mut fold = PointBuilder::new(&wanted, entries, Some("device"), 10.0);
-        fold.part(TimeChunk { start: 0, step: 10_000, points: 10 }, part);
+        fold.part(QueryChunk { start: 0, step: 10_000, points: 10 }, part);
         let past = fold.finish().unwrap();
         let shown = past.points.iter().map(|it| {
             let values = it.values.iter().zip(&it.missing);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::HistoryRequest;
+use super::RemoteHistoryQuery;
 use super::mapping::MetricMapping;
 use crate::metric::Metric;
 use crate::reading::Values;
@@ -148,7 +148,7 @@ pub(super) struct Units<'a> {
 }
 
 impl<'a> Units<'a> {
-    pub(super) fn new(wanted: &HistoryRequest<'a>, entries: &[MetricMapping]) -> Self {
+    pub(super) fn new(wanted: &RemoteHistoryQuery<'a>, entries: &[MetricMapping]) -> Self {
         let rule = |(name, rule, hint): &'static (&str, RangeRule, &'static str)| {
             let entry = entries.iter().find(|it| it.metric.name == *name)?;
             let shown = format!("{name} (from {})", entry.choice.from);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::backfill::{
-    self, FetchProgress, FetchedHistory, HistoryRequest, HistorySource, Mapping, ServerConnection,
+    self, FetchProgress, FetchedHistory, HistorySource, Mapping, RemoteHistoryQuery, ServerConnection,
 };
 use crate::cli::Exit;
 use crate::duration::HumanDuration;
@@ -58,7 +58,7 @@ pub(super) fn read(
                 Some(path) => Mapping::read(path, &metrics),
             };
             let mapping = mapping.map_err(|error| Exit::usage(error.to_string()))?;
-            let wanted = HistoryRequest {
+            let wanted = RemoteHistoryQuery {
                 metrics: &metrics,
                 signals: order.signals,
                 step: order.step,

@@ -20,7 +20,7 @@ mod load_generator;
 mod demo_script;
 
 use demo_script::{DemoReading, DemoScript, LoadAction};
-use load_generator::GeneratedLoad;
+use load_generator::RunningLoad;
 
 /// Largest number of reports that wait for output; a slow terminal skips some.
 const WAITING_MAX: usize = 64;
@@ -96,7 +96,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
         lines.iter().try_for_each(|line| say(line))?;
         match act {
             LoadAction::None => (),
-            LoadAction::Start => load = Some(GeneratedLoad::start(demo, seen.available.unwrap_or_default())?),
+            LoadAction::Start => load = Some(RunningLoad::start(demo, seen.available.unwrap_or_default())?),
             LoadAction::Stop => finish(load.take())?,
             LoadAction::End => break,
         }
@@ -108,8 +108,8 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
 }
 
 /// Ends the load and reports which parts failed.
-fn finish(load: Option<GeneratedLoad>) -> io::Result<()> {
-    let problems = load.map(GeneratedLoad::end).unwrap_or_default();
+fn finish(load: Option<RunningLoad>) -> io::Result<()> {
+    let problems = load.map(RunningLoad::end).unwrap_or_default();
     problems.iter().try_for_each(|problem| say(&format!("-- a part of the load ended early: {problem}")))
 }
 

@@ -78,7 +78,7 @@ impl LoadedConfig {
 }
 
 /// One value from one source.
-struct ConfigEntry {
+struct SourcedValue {
     key: String,
     value: Value,
     source: ValueSource,
@@ -87,7 +87,7 @@ struct ConfigEntry {
 /// The entries so far, lowest precedence first.
 struct ConfigCollector {
     settings: Vec<Setting>,
-    entries: Vec<ConfigEntry>,
+    entries: Vec<SourcedValue>,
     problems: Vec<ConfigProblem>,
 }
 
@@ -111,7 +111,7 @@ impl ConfigCollector {
                 Value::Dict(_, below) if is_section => self.dict(&key, below, source),
                 // A key without a value, as when everything below it is commented out, is ignored.
                 Value::Empty(..) if is_section || self.setting(&key).is_some() => (),
-                value => self.entry(ConfigEntry { source: source(&key), key, value }),
+                value => self.entry(SourcedValue { source: source(&key), key, value }),
             }
         }
     }
@@ -121,7 +121,7 @@ impl ConfigCollector {
         for (key, source, read) in otel_variables::read(environment) {
             let key = key.to_owned();
             match read {
-                Ok(value) => self.entry(ConfigEntry { key, value, source }),
+                Ok(value) => self.entry(SourcedValue { key, value, source }),
                 Err(sentence) => {
                     self.problems.push(ConfigProblem { source, key: Some(key), value: None, sentence });
                 }
@@ -155,7 +155,7 @@ impl ConfigCollector {
                 }
                 takes => word(takes, value),
             };
-            self.entry(ConfigEntry {
+            self.entry(SourcedValue {
                 key,
                 value,
                 source: ValueSource::Environment { name: name.into_owned() },
@@ -170,7 +170,7 @@ impl ConfigCollector {
                 (Some(ValueType::Texts), _) | (_, None) => Value::from(words),
                 (takes, Some(last)) => word(takes, last),
             };
-            self.entry(ConfigEntry { key, value, source: ValueSource::Flag { name: flag } });
+            self.entry(SourcedValue { key, value, source: ValueSource::Flag { name: flag } });
         }
     }
 
@@ -179,12 +179,12 @@ impl ConfigCollector {
     }
 
     /// Adds an entry if its key is known and its value is valid.
-    fn entry(&mut self, entry: ConfigEntry) {
+    fn entry(&mut self, entry: SourcedValue) {
         let sentence = match self.setting(&entry.key) {
             None => Some(self.unknown(&entry)),
             Some(setting) => refusal(setting, &entry),
         };
-        let ConfigEntry { key, value, source } = &entry;
+        let SourcedValue { key, value, source } = &entry;
         match sentence {
             None => self.entries.push(entry),
             Some(sentence) => self.problems.push(ConfigProblem {
@@ -196,7 +196,7 @@ impl ConfigCollector {
         }
     }
 
-    fn unknown(&self, ConfigEntry { key, source, .. }: &ConfigEntry) -> String {
+    fn unknown(&self, SourcedValue { key, source, .. }: &SourcedValue) -> String {
         if let Some(below) = self.settings.iter().find(|it| it.is_below(key)) {
             return format!(
                 "is a section; its settings stand below it, such as {}",
@@ -221,7 +221,7 @@ impl ConfigCollector {
     fn finish(mut self, file: Option<PathBuf>) -> Result<LoadedConfig, ConfigProblems> {
         let mut figment = Figment::from(ConfigLayer::defaults());
         let mut places = BTreeMap::new();
-        for ConfigEntry { key, value, source } in self.entries {
+        for SourcedValue { key, value, source } in self.entries {
             figment = figment.merge(ConfigLayer { dict: nested(&key, value) });
             places.insert(key, source);
         }
@@ -253,7 +253,7 @@ impl ConfigCollector {
 }
 
 /// Why a value is invalid for its setting.
-fn refusal(setting: &Setting, entry: &ConfigEntry) -> Option<String> {
+fn refusal(setting: &Setting, entry: &SourcedValue) -> Option<String> {
     let figment = Figment::from(ConfigLayer::defaults())
         .merge(ConfigLayer { dict: nested(&entry.key, entry.value.clone()) });
     let error = figment.extract::<Config>().err()?;

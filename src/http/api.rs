@@ -1,6 +1,6 @@
 //! The HTTP API below `/api/v1`: a file for each resource. [`openapi`] documents it from the same table.
 
-use super::operation::{Operation, Parameter, ParameterType, schema_of};
+use super::operation::{ApiParameterType, Operation, Parameter, schema_of};
 use super::routes::{Route, RouteAccess};
 use crate::control::CommandReply;
 use crate::explanation::Explanation;
@@ -29,24 +29,24 @@ pub(super) use store_access::read_store;
 pub(super) use subject::subject;
 
 pub(super) const SUBJECT: Parameter =
-    Parameter::query("subject", ParameterType::Text, "Name of the subject; host if it is left out");
+    Parameter::query("subject", ApiParameterType::Text, "Name of the subject; host if it is left out");
 pub(super) const KIND: Parameter =
-    Parameter::query("kind", ParameterType::Text, "Kind of the subject: host, container or log");
+    Parameter::query("kind", ApiParameterType::Text, "Kind of the subject: host, container or log");
 const METRIC: Parameter = Parameter::query(
     "metric",
-    ParameterType::Text,
+    ApiParameterType::Text,
     "Name of a signal, or the name that another system uses for it, such as cpu.total_usage",
 );
 const FROM: Parameter = Parameter::query(
     "from",
-    ParameterType::Instant,
+    ApiParameterType::Instant,
     "Start of the range; one hour before its end if it is left out",
 );
 const TO: Parameter =
-    Parameter::query("to", ParameterType::Instant, "End of the range; now if it is left out");
+    Parameter::query("to", ApiParameterType::Instant, "End of the range; now if it is left out");
 const STEP: Parameter = Parameter::query(
     "step",
-    ParameterType::Duration,
+    ApiParameterType::Duration,
     "Distance of the values; chosen by the range if it is left out",
 );
 
@@ -92,8 +92,8 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "Forecast of a signal: expected values with their 90 % interval, and the time until it is full",
         parameters: &[
             METRIC.required(),
-            Parameter::query("horizon", ParameterType::Duration, "Time to look ahead, 1h if it is left out, at most 7d"),
-            Parameter::query("step", ParameterType::Duration, "Distance of the values, 1m if it is left out"),
+            Parameter::query("horizon", ApiParameterType::Duration, "Time to look ahead, 1h if it is left out, at most 7d"),
+            Parameter::query("step", ApiParameterType::Duration, "Distance of the values, 1m if it is left out"),
             SUBJECT,
             KIND,
         ],
@@ -145,8 +145,8 @@ pub(super) static ROUTES: &[Route] = &[
         id: "explain",
         summary: "Unusual behavior around an instant, or the statement that there was none",
         parameters: &[
-            Parameter::query("at", ParameterType::Instant, "Middle of the range; now if it is left out"),
-            Parameter::query("window", ParameterType::Duration, "Time before and after that instant, 10m if it is left out, at most 1d"),
+            Parameter::query("at", ApiParameterType::Instant, "Middle of the range; now if it is left out"),
+            Parameter::query("window", ApiParameterType::Duration, "Time before and after that instant, 10m if it is left out, at most 1d"),
             SUBJECT,
             KIND,
         ],

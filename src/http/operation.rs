@@ -41,14 +41,14 @@ pub(super) struct Parameter {
     /// Whether the route needs it.
     pub(super) required: bool,
     /// What it takes.
-    pub(super) takes: ParameterType,
+    pub(super) takes: ApiParameterType,
     /// Noun phrase without the final full stop.
     pub(super) help: &'static str,
 }
 
 /// What a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ParameterType {
+pub(super) enum ApiParameterType {
     /// Any text.
     Text,
     /// Unix seconds, RFC 3339, a day, `now`, or `-2h`.
@@ -59,13 +59,13 @@ pub(super) enum ParameterType {
 
 impl Parameter {
     /// An optional parameter in the query.
-    pub(super) const fn query(name: &'static str, takes: ParameterType, help: &'static str) -> Self {
+    pub(super) const fn query(name: &'static str, takes: ApiParameterType, help: &'static str) -> Self {
         Self { name, in_path: false, required: false, takes, help }
     }
 
     /// A segment of the path.
     pub(super) const fn path(name: &'static str, help: &'static str) -> Self {
-        Self { name, in_path: true, required: true, takes: ParameterType::Text, help }
+        Self { name, in_path: true, required: true, takes: ApiParameterType::Text, help }
     }
 
     /// The same, needed.

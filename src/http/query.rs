@@ -86,13 +86,13 @@ pub(super) fn bad_request(detail: impl Into<String>) -> ProblemDetails {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::operation::{Parameter, ParameterType};
+    use super::super::operation::{ApiParameterType, Parameter};
     use super::*;
 
     static OPERATION: Operation = Operation {
         parameters: &[
-            Parameter::query("from", ParameterType::Instant, ""),
-            Parameter::query("step", ParameterType::Duration, ""),
+            Parameter::query("from", ApiParameterType::Instant, ""),
+            Parameter::query("step", ApiParameterType::Duration, ""),
         ],
         ..Operation::EMPTY
     };

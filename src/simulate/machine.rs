@@ -7,7 +7,7 @@
 //! tenth above 0.8).
 
 use super::cron_jobs::{CronJobs, SimulatedJobLoad};
-use super::rng::{SimulationRng, SlowDrift, along, exp};
+use super::rng::{AutocorrelatedNoise, SimulationRng, along, exp};
 use super::signal_column::WIDTH;
 
 const DAY: f64 = 86_400.0;
@@ -61,23 +61,23 @@ struct MachineTraits {
 
 /// Autocorrelated noise, one for each independent process.
 #[derive(Debug, Clone)]
-struct MachineDrifts {
+struct MachineNoise {
     /// Demand over hours: some days are busier than others.
-    demand_slow: SlowDrift,
+    demand_slow: AutocorrelatedNoise,
     /// Demand over minutes: users come in waves.
-    demand_fast: SlowDrift,
+    demand_fast: AutocorrelatedNoise,
     /// Cost of a request: the mix of requests changes slowly.
-    cost: SlowDrift,
+    cost: AutocorrelatedNoise,
     /// Memory of caches.
-    memory: SlowDrift,
+    memory: AutocorrelatedNoise,
     /// Size of answers.
-    answer: SlowDrift,
+    answer: AutocorrelatedNoise,
     /// Logarithm of disk reads: caches are cold or warm.
-    reads: SlowDrift,
+    reads: AutocorrelatedNoise,
     /// Loopback traffic of local programs, independent of users.
-    loopback: SlowDrift,
+    loopback: AutocorrelatedNoise,
     /// Packet loss towards the users.
-    loss: SlowDrift,
+    loss: AutocorrelatedNoise,
 }
 
 /// A machine without faults; each step gives the means over the seconds since the previous one.
@@ -85,7 +85,7 @@ struct MachineDrifts {
 pub struct Machine {
     rng: SimulationRng,
     traits: MachineTraits,
-    drifts: MachineDrifts,
+    drifts: MachineNoise,
     jobs: CronJobs,
     at: f64,
     step: f64,
@@ -106,8 +106,8 @@ impl Machine {
         let mut rng = SimulationRng::new(seed);
         let traits = MachineTraits::new(&mut rng);
         let jobs = CronJobs::new(&mut rng);
-        let drift = |constant| SlowDrift::new(constant, step);
-        let drifts = MachineDrifts {
+        let drift = |constant| AutocorrelatedNoise::new(constant, step);
+        let drifts = MachineNoise {
             demand_slow: drift(3.0 * 3_600.0),
             demand_fast: drift(300.0),
             cost: drift(6.0 * 3_600.0),

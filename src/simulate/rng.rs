@@ -70,13 +70,13 @@ const POISSON_COUNTED_MAX: f64 = 30.0;
 
 /// Autocorrelated noise: a first-order autoregression with variance 1 and a time constant.
 #[derive(Debug, Clone)]
-pub struct SlowDrift {
+pub struct AutocorrelatedNoise {
     memory: f64,
     noise: f64,
     value: f64,
 }
 
-impl SlowDrift {
+impl AutocorrelatedNoise {
     /// Noise whose correlation falls to 1/e within `constant` seconds, in steps of `step` seconds.
     pub fn new(constant: f64, step: f64) -> Self {
         let memory = exp(-step / constant);
@@ -143,7 +143,7 @@ mod tests {
             let error = 4.0 * (expected / 20_000.0).sqrt();
             assert!((mean - expected).abs() <= error, "{mean} of {expected}");
         }
-        let mut drift = SlowDrift::new(600.0, 60.0);
+        let mut drift = AutocorrelatedNoise::new(600.0, 60.0);
         let values: Vec<f64> = (0..50_000).map(|_| drift.next(&mut rng)).collect();
         let mean_of = |lag: usize| {
             values.iter().zip(&values[lag..]).map(|(a, b)| a * b).sum::<f64>() / values.len() as f64

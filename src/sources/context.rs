@@ -207,19 +207,19 @@ fn identity(_: &std::fs::Metadata) -> io::Result<WatchedFile> {
 
 /// One line of `/proc/locks`.
 #[derive(Debug, PartialEq, Eq)]
-struct PackageLock {
+struct KernelLock {
     file: WatchedFile,
     /// Whether it is a held write lock; others are waiting or read locks.
     is_held: bool,
 }
 
-fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<PackageLock, SourceError>> {
+fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<KernelLock, SourceError>> {
     let lines = text.lines().filter(|it| !it.text.is_empty());
     lines.map(|line: KernelLine<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
 }
 
 /// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF`, with `->` after the number for a waiting one.
-fn parse_lock(line: &str) -> Option<PackageLock> {
+fn parse_lock(line: &str) -> Option<KernelLock> {
     let mut fields = line.split_ascii_whitespace();
     fields.next()?.strip_suffix(':')?.parse::<u64>().ok()?;
     let kind = fields.next()?;
@@ -237,7 +237,7 @@ fn parse_lock(line: &str) -> Option<PackageLock> {
         },
         _ => return None,
     };
-    Some(PackageLock { file, is_held: !waits && mode == "WRITE" })
+    Some(KernelLock { file, is_held: !waits && mode == "WRITE" })
 }
 
 fn parse_uptime(text: &str) -> Option<f64> {
@@ -252,7 +252,7 @@ mod tests {
     use crate::reading::Timestamp;
 
     fn check(line: &str, expect: Option<(u64, u64, u64, bool)>) {
-        let expect = expect.map(|(major, minor, inode, is_held)| PackageLock {
+        let expect = expect.map(|(major, minor, inode, is_held)| KernelLock {
             file: WatchedFile { major, minor, inode },
             is_held,
         });

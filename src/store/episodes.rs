@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
 use super::row_types::{AROUND_SECONDS, subject, subject_of};
-use super::store_entry::SubjectEntry;
+use super::store_entry::AssessmentEntry;
 use crate::episode_text;
 use crate::explanation::EpisodeRecord;
 use crate::reading::{Subject, Timestamp};
@@ -56,7 +56,7 @@ impl OpenEpisodes {
         &mut self,
         connection: &Connection,
         at: Timestamp,
-        it: &SubjectEntry,
+        it: &AssessmentEntry,
     ) -> Result<(), StoreError> {
         match (it.transition, it.episode) {
             (Some(EpisodeTransition::Ended(episode)), _) => self.end(connection, at, it, &episode, "ended"),
@@ -78,7 +78,7 @@ impl OpenEpisodes {
         &mut self,
         connection: &Connection,
         at: Timestamp,
-        it: &SubjectEntry,
+        it: &AssessmentEntry,
         episode: &Episode,
     ) -> Result<(), StoreError> {
         let same = |row: &OpenEpisode| row.began.to_bits() == episode.since.0.to_bits();
@@ -103,7 +103,7 @@ impl OpenEpisodes {
         &mut self,
         connection: &Connection,
         at: Timestamp,
-        it: &SubjectEntry,
+        it: &AssessmentEntry,
         episode: &Episode,
         outcome: &str,
     ) -> Result<(), StoreError> {
@@ -138,7 +138,11 @@ fn snapshot_before(
 
 /// Readings are kept from the newest snapshot that cannot contain the anomaly; soon after a start of hostnorm, from
 /// the first snapshot.
-fn begin(connection: &Connection, it: &SubjectEntry, episode: &Episode) -> Result<OpenEpisode, StoreError> {
+fn begin(
+    connection: &Connection,
+    it: &AssessmentEntry,
+    episode: &Episode,
+) -> Result<OpenEpisode, StoreError> {
     let since = episode.since.0;
     let snapshot = match snapshot_before(connection, since - AROUND_SECONDS, "DESC")? {
         None => snapshot_before(connection, since, "ASC")?,

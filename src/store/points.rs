@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
 use super::row_types::{PointRow, ScoreRow, subject_of};
-use super::store_entry::SubjectEntry;
+use super::store_entry::AssessmentEntry;
 use crate::reading::{Subject, Timestamp};
 use crate::report::LearnedPoint;
 
@@ -17,7 +17,7 @@ pub(super) type Layouts = BTreeMap<i64, Arc<[String]>>;
 /// Writes a point with the highest score since the previous one.
 pub(super) fn insert(
     connection: &Connection,
-    it: &SubjectEntry,
+    it: &AssessmentEntry,
     learned: &LearnedPoint,
     highest: Option<f64>,
 ) -> Result<(), StoreError> {

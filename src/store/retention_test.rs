@@ -7,10 +7,10 @@ use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use super::database::Database;
 use super::error::StoreError;
 use super::reader::StoreReader;
-use super::reading_series::SeriesList;
 use super::retention::RetentionLimits;
 use super::row_types::{SnapshotRow, TimeRange};
-use super::store_entry::{StoreEntry, SubjectEntry, TickEntry};
+use super::series_list::SeriesList;
+use super::store_entry::{AssessmentEntry, StoreEntry, TickEntry};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp};
 use crate::report::{Episode, EpisodeTransition};
@@ -33,7 +33,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreEn
         let value = (bits >> 11) as f64 / 3.0;
         reading.host().set_by(&NOISE, &Labels::new([format!("{series}").as_str()]), value);
     }
-    let judged = SubjectEntry {
+    let judged = AssessmentEntry {
         subject: Subject::Host,
         point: None,
         momentary: None,

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::block::{BlockSeries, Layout};
 use super::error::StoreError;
-use super::reading_series::{ReadingSeries, SeriesList};
 use super::row_types::subject_of;
+use super::series_list::{ReadingSeries, SeriesList};
 use super::store_entry::TickEntry;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp, Values};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::reading_series::SeriesList;
 use super::row_types::{BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow};
+use super::series_list::SeriesList;
 use crate::explanation::Cause;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};
@@ -73,12 +73,12 @@ pub struct TickEntry {
     /// The series of the values.
     pub(super) series: SeriesList,
     pub(super) values: Arc<[f64]>,
-    pub(super) assessed: Vec<SubjectEntry>,
+    pub(super) assessed: Vec<AssessmentEntry>,
 }
 
 /// The assessment of one subject.
 #[derive(Debug)]
-pub(super) struct SubjectEntry {
+pub(super) struct AssessmentEntry {
     pub(super) subject: Subject,
     pub(super) point: Option<Arc<LearnedPoint>>,
     pub(super) momentary: Option<f64>,
@@ -94,17 +94,17 @@ pub(super) struct SubjectEntry {
 impl TickEntry {
     /// The part of a report that is stored; `series` is the list of the previous reading and becomes that of this one.
     pub(super) fn of(report: &Report, series: &mut SeriesList) -> Self {
-        let judged = report.concluded().map(|(subject, it)| SubjectEntry::of(subject, it)).collect();
+        let judged = report.concluded().map(|(subject, it)| AssessmentEntry::of(subject, it)).collect();
         Self::new(&report.reading, judged, series)
     }
 
-    pub(super) fn new(reading: &Reading, judged: Vec<SubjectEntry>, series: &mut SeriesList) -> Self {
+    pub(super) fn new(reading: &Reading, judged: Vec<AssessmentEntry>, series: &mut SeriesList) -> Self {
         series.follow(reading);
         Self { at: reading.at, series: series.clone(), values: series.values(reading), assessed: judged }
     }
 }
 
-impl SubjectEntry {
+impl AssessmentEntry {
     fn of(subject: &Subject, assessment: &Assessment) -> Self {
         let details = assessment.details.as_ref();
         let described =

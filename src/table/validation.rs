@@ -15,7 +15,7 @@ mod column_stats;
 mod finding;
 mod row_interval;
 
-pub use column_stats::{ColumnStats, ColumnType, ValueRange};
+pub use column_stats::{ColumnStats, ValuePattern, ValueRange};
 pub use finding::{EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, Severity};
 
 use column_stats::CellCounts;
@@ -250,7 +250,7 @@ impl ValidationPass {
             self.findings
                 .note(FindingKind::Names, Some(1), || "all are numbers; check for a missing header".into());
         }
-        let is_dead = |it: &&ColumnStats| matches!(it.ty, ColumnType::Empty | ColumnType::Constant);
+        let is_dead = |it: &&ColumnStats| matches!(it.ty, ValuePattern::Empty | ValuePattern::Constant);
         if rows > 1 && columns.iter().filter(is_dead).count() == columns.len() {
             self.findings.note(FindingKind::Unchanging, None, || "no column changes".into());
         }
@@ -262,11 +262,11 @@ impl ValidationPass {
                 });
             }
             match column.range {
-                Some(range) if column.ty == ColumnType::Constant && rows > 1 => {
+                Some(range) if column.ty == ValuePattern::Constant && rows > 1 => {
                     self.findings
                         .note(FindingKind::Constant, None, || format!("{name} is always {}", range.min));
                 }
-                Some(range) if column.ty == ColumnType::Counter => {
+                Some(range) if column.ty == ValuePattern::Counter => {
                     self.findings.note(FindingKind::Counter, None, || {
                         format!(
                             "{name} grows from {} to {}; if it is a counter, use its rate",

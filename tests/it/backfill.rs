@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use hostnorm::backfill::{
-    self, FetchProgress, FetchedHistory, HistoryError, HistoryRequest, HistorySource, Mapping,
+    self, FetchProgress, FetchedHistory, HistoryError, HistorySource, Mapping, RemoteHistoryQuery,
     ServerConnection,
 };
 use hostnorm::duration::HumanDuration;
@@ -90,7 +90,7 @@ fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, HistoryE
     let signals: Vec<&'static Signal> = sources::signals(|_| true).collect();
     let metrics: Vec<_> = sources::metrics().collect();
     let mapping = Mapping::shipped(&metrics).unwrap();
-    let wanted = HistoryRequest {
+    let wanted = RemoteHistoryQuery {
         metrics: &metrics,
         signals: &signals,
         step: HumanDuration::seconds(30),

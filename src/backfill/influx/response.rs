@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::super::fetch_error::{FetchErrorKind, quoted};
 use super::super::series::FetchedSeries;
-use super::super::time_chunks::TimeChunk;
+use super::super::time_chunks::QueryChunk;
 
 #[derive(Deserialize)]
 struct InfluxResponse {
@@ -102,7 +102,7 @@ impl<'de> Visitor<'de> for CellVisitor {
 pub(super) fn columns(
     bytes: &[u8],
     count: usize,
-    chunk: TimeChunk,
+    chunk: QueryChunk,
 ) -> Result<Vec<Vec<FetchedSeries>>, FetchErrorKind> {
     let mut columns = vec![Vec::new(); count];
     for raw in open(bytes)? {
@@ -171,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    const CHUNK: TimeChunk = TimeChunk { start: 990_000, step: 30_000, points: 3 };
+    const CHUNK: QueryChunk = QueryChunk { start: 990_000, step: 30_000, points: 3 };
 
     fn check(text: &str, expect: &str) {
         let found = match columns(text.as_bytes(), 2, CHUNK) {

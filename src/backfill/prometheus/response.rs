@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::super::fetch_error::{FetchErrorKind, quoted};
 use super::super::series::FetchedSeries;
-use super::super::time_chunks::TimeChunk;
+use super::super::time_chunks::QueryChunk;
 
 /// Series at the instants of a chunk.
 #[derive(Debug, Default, PartialEq)]
@@ -88,7 +88,7 @@ impl Visitor<'_> for NumberVisitor {
 }
 
 /// Parses the response of `query_range`. A value that is not finite is a gap: NaN, and staleness markers.
-pub(super) fn matrix(bytes: &[u8], chunk: TimeChunk) -> Result<Matrix, FetchErrorKind> {
+pub(super) fn matrix(bytes: &[u8], chunk: QueryChunk) -> Result<Matrix, FetchErrorKind> {
     let (data, warnings): (ResponseData, _) = open(bytes)?;
     if data.result_type != "matrix" {
         let what = format!("a {:?} came instead of a matrix", quoted(&data.result_type));
@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    const CHUNK: TimeChunk = TimeChunk { start: 1_000_000, step: 30_000, points: 3 };
+    const CHUNK: QueryChunk = QueryChunk { start: 1_000_000, step: 30_000, points: 3 };
 
     fn check(text: &str, expect: &str) {
         let found = match matrix(text.as_bytes(), CHUNK) {

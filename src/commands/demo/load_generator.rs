@@ -36,7 +36,7 @@ const REQUEST_BYTES_MAX: usize = 4096;
 
 /// Running load.
 #[derive(Debug)]
-pub(super) struct GeneratedLoad {
+pub(super) struct RunningLoad {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     listener: Option<SocketAddr>,
@@ -70,7 +70,7 @@ impl Shared {
     }
 }
 
-impl GeneratedLoad {
+impl RunningLoad {
     /// Starts the requested load, with this much memory available.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl GeneratedLoad {
     }
 }
 
-impl Drop for GeneratedLoad {
+impl Drop for RunningLoad {
     fn drop(&mut self) {
         self.stop();
     }
@@ -332,7 +332,7 @@ mod tests {
             lasts: HumanDuration::seconds(5),
             warmup: HumanDuration::seconds(12),
         };
-        let load = GeneratedLoad::start(&demo, 1e9).unwrap();
+        let load = RunningLoad::start(&demo, 1e9).unwrap();
         let address = load.listener.unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();

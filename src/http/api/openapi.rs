@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::http::message::{BODY_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json_tagged};
-use crate::http::operation::{Operation, Parameter, ParameterType};
+use crate::http::operation::{ApiParameterType, Operation, Parameter};
 use crate::http::routes::{AppState, Route, RouteAccess};
 use crate::version;
 
@@ -85,13 +85,13 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
 
 fn parameter(it: &Parameter) -> Value {
     let schema = match it.takes {
-        ParameterType::Text => json!({"type": "string"}),
-        ParameterType::Instant => json!({
+        ApiParameterType::Text => json!({"type": "string"}),
+        ApiParameterType::Instant => json!({
             "type": "string",
             "description": "Unix seconds, RFC 3339, a day, now, or -2h for two hours ago",
             "examples": ["1790000000", "2026-11-21T10:00:00Z", "2026-11-21", "-2h", "now"],
         }),
-        ParameterType::Duration => json!({"type": "string", "examples": ["30s", "1h30m"]}),
+        ApiParameterType::Duration => json!({"type": "string", "examples": ["30s", "1h30m"]}),
     };
     let place = if it.in_path { "path" } else { "query" };
     json!({"name": it.name, "in": place, "required": it.required, "description": it.help, "schema": schema})

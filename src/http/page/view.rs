@@ -2,7 +2,7 @@
 
 use crate::http::api::{KIND, SUBJECT, subject};
 use crate::http::message::ProblemDetails;
-use crate::http::operation::{Operation, Parameter, ParameterType};
+use crate::http::operation::{ApiParameterType, Operation, Parameter};
 use crate::http::query::{Query, bad_request};
 use crate::reading::{Subject, Timestamp};
 use crate::store::TimeRange;
@@ -12,8 +12,8 @@ pub(in crate::http) static OVERVIEW_OPERATION: Operation = Operation {
     id: "page",
     summary: "The page for people",
     parameters: &[
-        Parameter::query("range", ParameterType::Text, "Range of the charts: 1h, 6h, 24h or 7d"),
-        Parameter::query("show", ParameterType::Text, "Rows of the tables: all or anomalies"),
+        Parameter::query("range", ApiParameterType::Text, "Range of the charts: 1h, 6h, 24h or 7d"),
+        Parameter::query("show", ApiParameterType::Text, "Rows of the tables: all or anomalies"),
         SUBJECT,
         KIND,
     ],

@@ -8,7 +8,7 @@ const VALUES_ENOUGH: u64 = 100;
 /// The type of the values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ColumnType {
+pub enum ValuePattern {
     /// No values.
     Empty,
     /// A single value.
@@ -25,7 +25,7 @@ pub enum ColumnType {
     Number,
 }
 
-impl ColumnType {
+impl ValuePattern {
     /// Name of the type.
     pub fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub struct ColumnStats {
     pub name: String,
     /// Type of its values.
     #[serde(rename = "type")]
-    pub ty: ColumnType,
+    pub ty: ValuePattern,
     /// Number of rows with a value.
     pub present: u64,
     /// Number of rows that are empty or `NaN`.
@@ -134,17 +134,17 @@ impl CellCounts {
         }
     }
 
-    fn ty(&self) -> ColumnType {
+    fn ty(&self) -> ValuePattern {
         let is_within_one = self.min >= 0.0 && self.max <= 1.0;
         let grows = self.falls == 0 && self.rises * 2 > self.present && self.present >= VALUES_ENOUGH;
         match self.is_whole {
-            _ if self.present == 0 => ColumnType::Empty,
-            _ if self.min >= self.max => ColumnType::Constant,
-            true if is_within_one => ColumnType::Flag,
-            true if grows && self.min >= 0.0 => ColumnType::Counter,
-            true => ColumnType::Integer,
-            false if is_within_one => ColumnType::Ratio,
-            false => ColumnType::Number,
+            _ if self.present == 0 => ValuePattern::Empty,
+            _ if self.min >= self.max => ValuePattern::Constant,
+            true if is_within_one => ValuePattern::Flag,
+            true if grows && self.min >= 0.0 => ValuePattern::Counter,
+            true => ValuePattern::Integer,
+            false if is_within_one => ValuePattern::Ratio,
+            false => ValuePattern::Number,
         }
     }
 }
@@ -153,7 +153,7 @@ impl CellCounts {
 mod tests {
     use super::*;
 
-    fn check(values: impl IntoIterator<Item = f64>, expect: ColumnType) {
+    fn check(values: impl IntoIterator<Item = f64>, expect: ValuePattern) {
         let mut tally = CellCounts::new();
         values.into_iter().for_each(|it| tally.add(it));
         assert_eq!(tally.ty(), expect);
@@ -161,15 +161,15 @@ mod tests {
 
     #[test]
     fn types_are_determined_by_values() {
-        check([], ColumnType::Empty);
-        check([2.0, 2.0], ColumnType::Constant);
-        check([0.0, 1.0, 0.0], ColumnType::Flag);
-        check([0.0, 0.5, 1.0], ColumnType::Ratio);
-        check([0.0, 7.0, 3.0], ColumnType::Integer);
-        check([0.0, 7.5, 3.0], ColumnType::Number);
-        check((0..100).map(f64::from), ColumnType::Counter);
-        check((0..99).map(f64::from), ColumnType::Integer);
-        check((0..101).map(|it| f64::from(it % 100)), ColumnType::Integer);
+        check([], ValuePattern::Empty);
+        check([2.0, 2.0], ValuePattern::Constant);
+        check([0.0, 1.0, 0.0], ValuePattern::Flag);
+        check([0.0, 0.5, 1.0], ValuePattern::Ratio);
+        check([0.0, 7.0, 3.0], ValuePattern::Integer);
+        check([0.0, 7.5, 3.0], ValuePattern::Number);
+        check((0..100).map(f64::from), ValuePattern::Counter);
+        check((0..99).map(f64::from), ValuePattern::Integer);
+        check((0..101).map(|it| f64::from(it % 100)), ValuePattern::Integer);
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Server {
         }
         let assessments =
             [(Subject::Host, Assessment { ready_at: Timestamp(1600.0), ..Assessment::default() })].into();
-        let report = Report { reading: Arc::new(reading), assessments: assessments, ..Report::default() };
+        let report = Report { reading: Arc::new(reading), assessments, ..Report::default() };
         self.reports.send_replace(Some(Arc::new(report)));
     }
 
