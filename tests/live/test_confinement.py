@@ -29,7 +29,7 @@ IMAGE_BYTES_MAX = 18_000_000
 PROGRAM_BYTES_MAX = 16_000_000
 # Of hostnorm, not of the host.
 OWN = re.compile(
-    r"process_|anomaly_|hostnorm_(build_info|collector_duration|config_|connections_|last_sample|learning|model_|scrapes_"
+    r"process_|anomaly_|hostnorm_(build_info|collector_duration|config_|connections_|http_|last_sample|learning|model_|scrapes_"
     r"|store_|tick|trainings_|training_|selftest_)"
 )
 

@@ -123,7 +123,7 @@ def test_victoria_metrics(tools, folder):
         config = SHIPPED / "examples/victoriametrics-vmagent.yml"
         well("vmagent", run([tools.vmagent, "-dryRun", f"-promscrape.config={config}"]))
     # The vmalert of Debian is from before keep_firing_for.
-    old = {} if tools.newest else {"anomalousKeepFiringFor": None}
+    old = {} if tools.newest else {"anomalousKeepFiringFor": None, "fillsKeepFiringFor": None}
     made = rules(folder, tools.jsonnet, **old)
     files = [made, SHIPPED / "examples/with-node-exporter.yml"]
     well("vmalert", run([tools.vmalert, "-dryRun", *(f"-rule={it}" for it in files)]))
