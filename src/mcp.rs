@@ -1,26 +1,36 @@
 //! The server of the Model Context Protocol: read-only tools that answer from the API, for assistants.
 //!
-//! No model is inside, and nothing is sent anywhere but to the client that asks.
+//! No model is inside, and nothing is sent anywhere but to the client that asks. The server keeps nothing between two
+//! messages, so it speaks the revisions that begin with `initialize` and the one that has no handshake (ADR 041).
 
-use std::io;
-use std::sync::Arc;
+use std::io::{self, BufRead, Read, Write};
 
-use rmcp::handler::server::common::schema_for_empty_input;
-use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
-};
-use rmcp::service::{RequestContext, RoleServer, ServiceExt};
-use rmcp::{ErrorData, ServerHandler};
-use serde_json::Value;
+use schemars::Schema;
+use serde_json::{Map, Value, json};
 
 use crate::version;
 
 mod compact_answer;
+mod json_rpc;
 mod tools;
 
 pub use compact_answer::{ANSWER_CHARACTERS_MAX, compact};
+use json_rpc::{Request, RpcError};
 pub use tools::{TOOLS, ToolDefinition};
+
+/// Longest message on standard input, in bytes.
+pub const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Revisions of the protocol that this server speaks, the newest first.
+pub const REVISIONS: [&str; 5] = [STATELESS_REVISION, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+/// The revision without a handshake: each request names it.
+const STATELESS_REVISION: &str = "2026-07-28";
+/// The newest revision that begins with `initialize`.
+const HANDSHAKE_REVISION: &str = REVISIONS[1];
+/// The field of `_meta` in which requests without a handshake name their revision.
+const REVISION_FIELD: &str = "io.modelcontextprotocol/protocolVersion";
+/// The field of `_meta` with name and version of the server.
+const SERVER_FIELD: &str = "io.modelcontextprotocol/serverInfo";
 
 /// The first lines that a client may show to its model.
 const INSTRUCTIONS: &str = "hostnorm watches one host and learns what is normal on it. To learn whether anything was unusual at \
@@ -35,25 +45,70 @@ pub trait ApiSource: Send + Sync + 'static {
     fn get(&self, resource: String) -> impl Future<Output = Result<Value, String>> + Send;
 }
 
-/// Answers the requests of one client.
+/// Answers the messages of clients.
 #[derive(Debug)]
-pub struct ToolServer<S>(Arc<S>);
+pub struct ToolServer<S>(S);
 
 impl<S: ApiSource> ToolServer<S> {
     /// A server that answers from this source.
     pub fn new(source: S) -> Self {
-        Self(Arc::new(source))
+        Self(source)
+    }
+
+    /// The response to a message; `None` if it expects none.
+    pub async fn respond(&self, message: Value) -> Option<Value> {
+        match json_rpc::request(message) {
+            Ok(None) => None,
+            Ok(Some(request)) => Some(json_rpc::response(&request.id, self.result(&request).await)),
+            Err(error) => Some(json_rpc::response(&Value::Null, Err(error))),
+        }
+    }
+
+    async fn result(&self, request: &Request) -> Result<Value, RpcError> {
+        let revision =
+            request.params.get("_meta").and_then(|it| it.get(REVISION_FIELD)).and_then(Value::as_str);
+        if let Some(requested) = revision.filter(|it| !REVISIONS.contains(it)) {
+            return Err(RpcError::unsupported_revision(requested, &REVISIONS));
+        }
+        let mut result = match request.method.as_str() {
+            "initialize" => initialize(&request.params),
+            "server/discover" => discover(),
+            "ping" => json!({}),
+            "tools/list" => json!({"tools": TOOLS.iter().map(described).collect::<Vec<_>>()}),
+            "tools/call" => self.call(&request.params).await?,
+            unknown => return Err(RpcError::unknown_method(unknown)),
+        };
+        if revision == Some(STATELESS_REVISION) {
+            result["resultType"] = "complete".into();
+        }
+        if revision == Some(STATELESS_REVISION) && request.method != "tools/call" {
+            result["ttlMs"] = 0.into();
+            result["cacheScope"] = "private".into();
+        }
+        Ok(result)
+    }
+
+    /// The answer of a tool. A tool that has no answer says why in its text, so that the model can mend its arguments.
+    async fn call(&self, params: &Map<String, Value>) -> Result<Value, RpcError> {
+        let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
+        let Some(tool) = TOOLS.iter().find(|it| it.name == name) else {
+            let known: Vec<&str> = TOOLS.iter().map(|it| it.name).collect();
+            let detail = format!("no tool is named {name:?}; expected {}", known.join(", "));
+            return Err(RpcError::invalid_params(detail));
+        };
+        let arguments = match params.get("arguments") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(arguments)) => arguments.clone(),
+            Some(_) => return Err(RpcError::invalid_params("arguments is an object".into())),
+        };
+        let answer = self.answer(tool, arguments).await;
+        let is_error = answer.is_err();
+        let (Ok(text) | Err(text)) = answer;
+        Ok(json!({"content": [{"type": "text", "text": text}], "isError": is_error}))
     }
 
     /// The answer of a tool as text: JSON of at most [`ANSWER_CHARACTERS_MAX`] characters.
-    ///
-    /// # Errors
-    /// Why there is no answer: unknown arguments, or the refusal of the source.
-    pub async fn answer(
-        &self,
-        tool: &ToolDefinition,
-        arguments: serde_json::Map<String, Value>,
-    ) -> Result<String, String> {
+    async fn answer(&self, tool: &ToolDefinition, arguments: Map<String, Value>) -> Result<String, String> {
         let query = (tool.query)(arguments)?;
         let mut found = Vec::new();
         for resource in tool.resources {
@@ -63,56 +118,67 @@ impl<S: ApiSource> ToolServer<S> {
     }
 }
 
-impl<S: ApiSource> ServerHandler for ToolServer<S> {
-    fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(Implementation::new("hostnorm", version::VERSION))
-            .with_instructions(INSTRUCTIONS)
-    }
-
-    async fn list_tools(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(TOOLS.iter().map(described).collect()))
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        TOOLS.iter().find(|it| it.name == name).map(described)
-    }
-
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let Some(tool) = TOOLS.iter().find(|it| it.name == request.name) else {
-            let known: Vec<&str> = TOOLS.iter().map(|it| it.name).collect();
-            let detail = format!("no tool is named {:?}; expected {}", request.name, known.join(", "));
-            return Err(ErrorData::invalid_params(detail, None));
-        };
-        let answer = self.answer(tool, request.arguments.unwrap_or_default()).await;
-        let result = match answer {
-            Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
-            Err(reason) => CallToolResult::error(vec![ContentBlock::text(reason)]),
-        };
-        Ok(result.into())
-    }
+/// The revision that the client asks for where this server speaks it with a handshake, else the newest such one.
+fn initialize(params: &Map<String, Value>) -> Value {
+    let requested = params.get("protocolVersion").and_then(Value::as_str).unwrap_or_default();
+    let is_known = REVISIONS.contains(&requested) && requested != STATELESS_REVISION;
+    json!({
+        "protocolVersion": if is_known { requested } else { HANDSHAKE_REVISION },
+        "capabilities": {"tools": {}},
+        "serverInfo": {"name": "hostnorm", "version": version::VERSION},
+        "instructions": INSTRUCTIONS,
+    })
 }
 
-fn described(tool: &ToolDefinition) -> Tool {
-    let schema = tool.schema.map_or_else(schema_for_empty_input, |schema| schema());
-    let annotations = ToolAnnotations::new().read_only(true).open_world(false);
-    Tool::new(tool.name, tool.description, schema).with_annotations(annotations)
+fn discover() -> Value {
+    json!({
+        "supportedVersions": REVISIONS,
+        "capabilities": {"tools": {}},
+        "instructions": INSTRUCTIONS,
+        "_meta": {SERVER_FIELD: {"name": "hostnorm", "version": version::VERSION}},
+    })
 }
 
-/// Serves one client on standard input and output until it closes them.
+fn described(tool: &ToolDefinition) -> Value {
+    let schema = tool.schema.map_or_else(|| json!({"type": "object"}), |schema| Schema::to_value(schema()));
+    json!({
+        "name": tool.name,
+        "description": tool.description,
+        "inputSchema": schema,
+        "annotations": {"readOnlyHint": true, "openWorldHint": false},
+    })
+}
+
+/// Serves one client on these streams, a message a line, until it closes its own.
 ///
 /// # Errors
-/// When the client breaks the protocol, or the streams fail.
-pub async fn serve_stdio(source: impl ApiSource) -> io::Result<()> {
-    let running = ToolServer::new(source).serve(rmcp::transport::stdio()).await.map_err(io::Error::other)?;
-    running.waiting().await.map_err(io::Error::other)?;
-    Ok(())
+/// When a message is longer than [`MESSAGE_BYTES_MAX`], or a stream fails.
+pub async fn serve(
+    source: impl ApiSource,
+    mut input: impl BufRead,
+    mut output: impl Write,
+) -> io::Result<()> {
+    let server = ToolServer::new(source);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = input.by_ref().take(MESSAGE_BYTES_MAX).read_until(b'\n', &mut line)?;
+        if length == 0 {
+            return Ok(());
+        }
+        if length as u64 == MESSAGE_BYTES_MAX && line.last() != Some(&b'\n') {
+            return Err(io::Error::other(format!("a message is longer than {MESSAGE_BYTES_MAX} bytes")));
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let response = match serde_json::from_slice(&line) {
+            Ok(message) => server.respond(message).await,
+            Err(error) => Some(json_rpc::response(&Value::Null, Err(RpcError::parse_error(&error)))),
+        };
+        if let Some(response) = response {
+            writeln!(output, "{response}")?;
+            output.flush()?;
+        }
+    }
 }

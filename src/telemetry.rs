@@ -106,9 +106,7 @@ where
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // The library for MCP logs each request, and each mistake of a client.
-    let is_known = |target: &str| target.split("::").next() != Some("rmcp");
-    let events = filter::filter_fn(move |it| it.is_event() && *it.level() <= level && is_known(it.target()));
+    let events = filter::filter_fn(move |it| it.is_event() && *it.level() <= level);
     let lines =
         fmt::layer().event_format(log_format::LineFormatter { format: settings.format, now }).with_writer(to);
     registry().with(lines.with_filter(events.with_max_level_hint(level)))

@@ -1,6 +1,7 @@
 //! `hostnorm mcp`: serves the Model Context Protocol on standard input and output.
 
 use std::ffi::OsString;
+use std::io;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -20,9 +21,7 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
         Ok(runtime) => runtime,
         Err(error) => return Exit::failure(format!("cannot start: {error}")),
     };
-    let served = runtime.block_on(mcp::serve_stdio(source));
-    // A thread may still wait for the next line on standard input.
-    runtime.shutdown_background();
+    let served = runtime.block_on(mcp::serve(source, io::stdin().lock(), io::stdout().lock()));
     match served {
         Ok(()) => Exit::success(""),
         Err(error) => Exit::failure(format!("the client does not speak the Model Context Protocol: {error}")),

@@ -1,10 +1,7 @@
 //! The tools: the resources of the API that each gets, and the part of them that it returns.
 
-use std::sync::Arc;
-
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rmcp::handler::server::common::schema_for_type;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,7 +11,7 @@ use crate::duration::HumanDuration;
 /// Number of values of a forecast.
 const FORECAST_VALUES: f64 = 12.0;
 
-/// The arguments of a tool by name, or a JSON schema of them.
+/// The arguments of a tool by name.
 type Arguments = Map<String, Value>;
 /// A resource, or the reason why it is unavailable.
 type Answer = Result<Value, String>;
@@ -27,7 +24,7 @@ pub struct ToolDefinition {
     /// When to call it and what it returns.
     pub description: &'static str,
     /// JSON schema of its arguments; absent if it takes none.
-    pub schema: Option<fn() -> Arc<Arguments>>,
+    pub schema: Option<fn() -> Schema>,
     /// The resources of the API that it gets, all with the same query.
     pub resources: &'static [&'static str],
     /// The query that the arguments make, with its question mark.
@@ -43,7 +40,7 @@ pub static TOOLS: &[ToolDefinition] = &[
         description: "Unusual behavior of this host around an instant: a sentence, the anomalies, the signals behind them with \
                       their expected ranges, the signals that left their range first, and similar anomalies before. Also says \
                       when nothing was unusual. Call this first.",
-        schema: Some(schema_for_type::<ExplainArguments>),
+        schema: Some(|| schema_for!(ExplainArguments)),
         resources: &["explain"],
         query: query::<ExplainArguments>,
         select: first,
@@ -60,7 +57,7 @@ pub static TOOLS: &[ToolDefinition] = &[
     ToolDefinition {
         name: "episodes",
         description: "Recorded anomalies, the newest first, with start, end, peak score and causes.",
-        schema: Some(schema_for_type::<EpisodesArguments>),
+        schema: Some(|| schema_for!(EpisodesArguments)),
         resources: &["episodes"],
         query: query::<EpisodesArguments>,
         select: first,
@@ -69,7 +66,7 @@ pub static TOOLS: &[ToolDefinition] = &[
         name: "signals",
         description: "The signals of a subject now, each with its value, expected value and normal range; those outside their \
                       range come first.",
-        schema: Some(schema_for_type::<SignalsArguments>),
+        schema: Some(|| schema_for!(SignalsArguments)),
         resources: &["signals"],
         query: query::<SignalsArguments>,
         select: signals,
@@ -78,7 +75,7 @@ pub static TOOLS: &[ToolDefinition] = &[
         name: "forecast",
         description: "Expected values of a signal ahead with their 90 % interval, and for filesystems and memory the time until \
                       full. A time that is absent cannot be told from the past.",
-        schema: Some(schema_for_type::<ForecastArguments>),
+        schema: Some(|| schema_for!(ForecastArguments)),
         resources: &["predict"],
         query: forecast_query,
         select: first,

@@ -87,7 +87,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("lzma_rust2::", "table"),
     ("postcard::", "codec"),
     ("extended_isolation_forest::", "third_party_forest"),
-    ("rmcp::", "mcp http"),
     ("rusqlite::", "store"),
 ];
 

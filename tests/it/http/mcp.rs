@@ -1,7 +1,7 @@
 //! The tools for assistants, by the messages that a client sends over HTTP.
 
 use hostnorm::control::{CommandReply, ControlCommand, ForecastValue, SignalForecast};
-use hostnorm::mcp::ANSWER_CHARACTERS_MAX;
+use hostnorm::mcp::{self, ANSWER_CHARACTERS_MAX, ApiSource, MESSAGE_BYTES_MAX, REVISIONS};
 use hostnorm::reading::Subject;
 use serde_json::{Value, json};
 
@@ -63,6 +63,74 @@ fn tools_are_listed_with_their_schemas() {
     let arguments = tools[0]["inputSchema"]["properties"].as_object().unwrap();
     assert_eq!(arguments.keys().collect::<Vec<_>>(), ["at", "subject", "window"]);
     api.server.stop();
+}
+
+#[test]
+fn each_revision_of_the_protocol_is_spoken() {
+    let api = Api::start();
+    for revision in &REVISIONS[1..] {
+        let server = call(&api, "initialize", &json!({"protocolVersion": revision}));
+        assert_eq!(server["protocolVersion"], *revision);
+    }
+    let unknown = call(&api, "initialize", &json!({"protocolVersion": "1999-01-01"}));
+    assert_eq!(unknown["protocolVersion"], REVISIONS[1]);
+    // Clients of the newest revision send no initialize and name the revision in each request.
+    let meta = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": REVISIONS[0]}});
+    let server = call(&api, "server/discover", &meta);
+    assert_eq!(
+        (&server["resultType"], &server["supportedVersions"]),
+        (&json!("complete"), &json!(REVISIONS))
+    );
+    assert_eq!(call(&api, "tools/list", &meta)["resultType"], "complete");
+    api.server.stop();
+}
+
+#[test]
+fn mistakes_in_a_message_are_errors_of_json_rpc() {
+    let api = Api::start();
+    let check = |message: &Value, code: i32| {
+        let answer: Value = serde_json::from_slice(&post(&api, &message.to_string(), "").body).unwrap();
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    };
+    check(&json!({"jsonrpc": "2.0", "id": 1, "method": "resources/list"}), -32601);
+    check(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "reboot"}}), -32602);
+    check(&json!([{"jsonrpc": "2.0", "id": 1, "method": "ping"}]), -32600);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2030-01-01"});
+    check(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": meta}}), -32022);
+    let notification = r#"{"jsonrpc": "2.0", "method": "notifications/initialized"}"#;
+    let answer = post(&api, notification, "");
+    assert_eq!((answer.status, answer.body.len()), (202, 0));
+    api.server.stop();
+}
+
+/// Answers with the name of the resource.
+struct Echo;
+
+impl ApiSource for Echo {
+    async fn get(&self, resource: String) -> Result<Value, String> {
+        Ok(json!({ "resource": resource }))
+    }
+}
+
+#[test]
+fn a_client_on_standard_input_gets_a_line_for_each_request() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let serve = |input: &str| {
+        let mut output = Vec::new();
+        let served = runtime.block_on(mcp::serve(Echo, input.as_bytes(), &mut output));
+        let lines = String::from_utf8(output).unwrap();
+        let lines: Vec<Value> = lines.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+        (served, lines)
+    };
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"explain","arguments":{"at":"-2h"}}}"#;
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let (served, lines) = serve(&format!("{notification}\n\n{{\n{call}"));
+    served.unwrap();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!((&lines[0]["error"]["code"], &lines[0]["id"]), (&json!(-32700), &Value::Null));
+    assert_eq!(lines[1]["result"]["content"][0]["text"], r#"{"resource":"explain?at=%2D2h"}"#);
+    let (served, lines) = serve(&" ".repeat(MESSAGE_BYTES_MAX as usize + 1));
+    assert!(served.unwrap_err().to_string().contains("longer than 65536 bytes") && lines.is_empty());
 }
 
 #[test]
@@ -141,6 +209,7 @@ fn pages_of_other_origins_and_malformed_messages_are_refused() {
     check(list, "Origin: http://here\r\n", 403);
     check(list, "Origin: null\r\n", 403);
     check("{", "", 400);
+    check(list, "MCP-Protocol-Version: 2030-01-01\r\n", 400);
     check(&"[".repeat(70_000), "", 413);
     assert_eq!(api.server.client().ask("GET", "/mcp", "").status, 405);
     api.server.stop();
