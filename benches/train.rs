@@ -9,14 +9,14 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
 use hostnorm::budget::Budget;
-use hostnorm::detect::FeatureSpec;
+use hostnorm::detect::DetectorParameters;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::detect::seasonal::BucketHistory;
 use hostnorm::detect::seeded_rng::SeededRng;
-use hostnorm::drift::DriftLog;
+use hostnorm::drift::DriftSamples;
 use hostnorm::episode::ResolveRule;
 use hostnorm::reading::Timestamp;
-use hostnorm::scorer::{self, HistoryLearner, ScoreHold, Scorer, ScorerHistory};
+use hostnorm::scorer::{self, HistoryLearner, ScoreHold, Scorer, StoredPoint};
 use hostnorm::simulate::Machine;
 use hostnorm::training::{self, TrainingSet, TrainingSettings};
 use hostnorm::window::Point;
@@ -38,12 +38,12 @@ fn history() -> BucketHistory {
         anomaly_weight: 1.0,
         shelter_short_memory: true,
     };
-    let mut scorer = Scorer::new(&FeatureSpec::plain(vec![0.0; WIDTH], 20_160.0));
+    let mut scorer = Scorer::new(&DetectorParameters::plain(vec![0.0; WIDTH], 20_160.0));
     let mut fold = HistoryLearner::new(settings, Timestamp(1.7e9 + 28.0 * 86_400.0));
     for _ in 0..28 * 2_880 {
         let values = machine.step()[..WIDTH].to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        fold.push(&mut scorer, &ScorerHistory { point, in_anomaly: false, weight: 1.0, score: None });
+        fold.push(&mut scorer, &StoredPoint { point, in_anomaly: false, weight: 1.0, score: None });
     }
     scorer.detectors.seasonal.history().unwrap()
 }
@@ -67,7 +67,7 @@ fn train(criterion: &mut Criterion) {
         noise: vec![0.1; WIDTH],
         starts: Vec::new(),
         span: None,
-        log: DriftLog::default(),
+        log: DriftSamples::default(),
     };
     let history = history();
     let mut group = criterion.benchmark_group("train");

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::reading::{Subject, SubjectKind, Timestamp};
-use hostnorm::scorer::ScorerHistory;
+use hostnorm::scorer::StoredPoint;
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::simulate::{COLUMNS, Machine, WIDTH};
 use hostnorm::window::Point;
@@ -45,9 +45,9 @@ fn warm(criterion: &mut Criterion) {
     let mut past = || {
         let values = machine.step().to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        ScorerHistory { point, in_anomaly: false, weight: 1.0, score: Some(0.2) }
+        StoredPoint { point, in_anomaly: false, weight: 1.0, score: Some(0.2) }
     };
-    let points: Vec<ScorerHistory> = (0..POINTS).map(|_| past()).collect();
+    let points: Vec<StoredPoint> = (0..POINTS).map(|_| past()).collect();
     let new = || Engine::new(&SIGNALS, &EngineSettings::default());
     let mut group = criterion.benchmark_group("90 days");
     group.sample_size(10);

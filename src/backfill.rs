@@ -29,7 +29,7 @@ mod fetch;
 mod settings;
 
 pub use fetch_error::FetchError;
-pub use history_source::{HistorySource, HistorySourceError, ServerAddress, ServerKind};
+pub use history_source::{HistorySource, ParseHistorySourceError, ServerAddress, ServerKind};
 pub use mapping::{Mapping, MappingError, SHIPPED};
 pub use min_history::{POINTS_NEEDED, TooLittleHistory};
 pub use server_connection::{ServerConnection, ServerConnectionError};
@@ -93,14 +93,14 @@ pub enum HistoryError {
     /// The server returned none.
     Server(FetchError),
     /// Values are in another unit.
-    Units(UnitError),
+    MetricUnitCheck(UnitError),
 }
 
 impl fmt::Display for HistoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server(failure) => failure.fmt(f),
-            Self::Units(amiss) => amiss.fmt(f),
+            Self::MetricUnitCheck(amiss) => amiss.fmt(f),
         }
     }
 }

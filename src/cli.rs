@@ -41,10 +41,10 @@ mod train;
 mod tests;
 mod validate;
 
-pub use check::PrintMode;
+pub use check::CheckOutput;
 pub use demo::Demo;
 pub use episodes::Episodes;
-pub use evaluate::{Evaluate, EvaluationInput, ReplayMode};
+pub use evaluate::{Evaluate, EvaluationInput, ReplayVariants};
 pub use explain::{Explain, ExplainTarget};
 pub use export::{ColumnLayout, Export, ExportTable};
 pub use forget::Forget;
@@ -64,7 +64,7 @@ pub enum Command {
     /// Samples, scores and serves.
     Run(GlobalOptions),
     /// Checks or prints the settings.
-    Check(GlobalOptions, PrintMode),
+    Check(GlobalOptions, CheckOutput),
     /// Checks a table of numbers.
     Validate(Validate),
     /// Scores the rows of a table.

@@ -18,7 +18,7 @@ pub mod health;
 pub mod learn;
 pub mod mcp;
 pub mod models;
-mod backfill;
+mod history_import;
 mod evaluate_replay;
 pub mod replay;
 pub mod run;

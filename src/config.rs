@@ -59,9 +59,9 @@ pub struct Config {
     /// Excluded network devices.
     pub network: NetworkSettings,
     /// Reasons for grace periods.
-    pub context: ContextSettings,
+    pub context: DeploySettings,
     /// Eviction of subjects.
-    pub subjects: SubjectsSettings,
+    pub subjects: EvictionSettings,
     /// Whether each collector is enabled, by name; contains each row of [`sources::SOURCES`].
     pub collector: BTreeMap<String, bool>,
     /// Exposed metrics.
@@ -134,7 +134,7 @@ pub struct ResolveSettings {
 
 /// Reasons for grace periods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ContextSettings {
+pub struct DeploySettings {
     /// A file that deploys touch; empty for none.
     pub deploy_marker: PathBuf,
     /// Length of the grace period after a deploy.
@@ -143,7 +143,7 @@ pub struct ContextSettings {
 
 /// Eviction of subjects.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SubjectsSettings {
+pub struct EvictionSettings {
     /// Time after which a container that is gone is evicted from memory.
     pub evict_after: HumanDuration,
 }
@@ -187,8 +187,8 @@ impl Default for Config {
             disk: DiskSettings::default(),
             filesystem: FilesystemSettings::default(),
             network: NetworkSettings::default(),
-            context: ContextSettings::default(),
-            subjects: SubjectsSettings { evict_after: HumanDuration::minutes(15) },
+            context: DeploySettings::default(),
+            subjects: EvictionSettings { evict_after: HumanDuration::minutes(15) },
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: MetricsSettings { raw: true },
             storage: store::StoreSettings::default(),
@@ -222,7 +222,7 @@ impl Default for DetectionSettings {
     }
 }
 
-impl Default for ContextSettings {
+impl Default for DeploySettings {
     fn default() -> Self {
         Self { deploy_marker: PathBuf::new(), deploy_grace: HumanDuration::minutes(10) }
     }

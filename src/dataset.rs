@@ -12,7 +12,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::evaluate::{EvaluateError, LabeledSeries};
+use crate::evaluate::{LabeledSeries, LabeledSeriesError};
 use crate::table::InputStream;
 
 mod label_column;
@@ -21,7 +21,7 @@ mod root_causes;
 
 pub use label_column::{ScoreColumn, labels, scores};
 pub use root_causes::causes;
-pub use series_folder::{FolderEntry, SeriesFolder};
+pub use series_folder::{ManifestEntry, SeriesFolder};
 
 /// Largest number of rows of a file; a year of seconds has three times as many.
 pub const ROWS_MAX: usize = 10_000_000;
@@ -62,7 +62,7 @@ impl fmt::Display for DatasetError {
 impl std::error::Error for DatasetError {}
 
 /// An error of a file with scores that do not match its labels.
-pub fn misfit(scores: &Path, unfit: EvaluateError) -> DatasetError {
+pub fn misfit(scores: &Path, unfit: LabeledSeriesError) -> DatasetError {
     DatasetError::of(scores, unfit.to_string())
 }
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::window::Point;
 
-use absence::AbsenceTracker;
-use baseline::Baseline;
-use distance::Distance;
+use absence::AbsenceDetector;
+use baseline::ThreeSigma;
 use eif::Eif;
+use joint_distance::JointDistance;
 use level_extreme::LevelExtreme;
 use novelty::Novelty;
 use seasonal::Seasonal;
@@ -19,14 +19,14 @@ pub mod p2_quantile;
 pub mod exponential_moments;
 pub mod time_of_day;
 pub mod short_memory;
-pub mod mahalanobis;
+pub mod adaptive_covariance;
 pub mod seeded_rng;
 mod tree_builder;
 pub mod forest;
 pub mod eif;
 pub mod zscore;
 pub mod baseline;
-pub mod distance;
+pub mod joint_distance;
 mod run_length;
 pub mod absence;
 pub mod level_extreme;
@@ -171,7 +171,7 @@ impl DetectorInfo {
 
 /// Properties of the points that detectors will receive.
 #[derive(Debug, Clone)]
-pub struct FeatureSpec {
+pub struct DetectorParameters {
     /// Noise floor of each signal, in its unit: a smaller distance is never an anomaly.
     pub floors: Vec<f64>,
     /// Half-life of learned statistics, in points.
@@ -186,7 +186,7 @@ pub struct FeatureSpec {
     pub novelty_half_life: f64,
 }
 
-impl FeatureSpec {
+impl DetectorParameters {
     /// Signals with these noise floors, and a point every half minute.
     pub fn plain(floors: Vec<f64>, half_life: f64) -> Self {
         Self {
@@ -207,7 +207,7 @@ impl FeatureSpec {
 
 /// The input of a detector at one reading.
 #[derive(Debug, Clone, Copy)]
-pub struct PointView<'a> {
+pub struct DetectorInput<'a> {
     /// The newest point.
     pub point: &'a Point,
     /// Distance of each signal from its adaptive mean, in adaptive standard deviations; 0 within the noise floor and
@@ -221,7 +221,7 @@ pub struct PointView<'a> {
 
 /// How the newest point is learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LearnStep {
+pub struct LearnOptions {
     /// Weight of the point: a fraction of a window during warm-up, small inside an episode.
     pub weight: f64,
     /// Whether a whole window has passed since the last call with `step`, so that memories that count points advance.
@@ -266,9 +266,9 @@ pub struct Detectors {
     /// Distance from recent points.
     pub zscore: ZScore,
     /// Distance from the mean of the last days.
-    pub baseline: Baseline,
+    pub baseline: ThreeSigma,
     /// Joint distance of all signals.
-    pub distance: Distance,
+    pub distance: JointDistance,
     /// Isolation of the point.
     pub forest: Eif,
     /// New changes of signals.
@@ -276,28 +276,28 @@ pub struct Detectors {
     /// Distance from the usual value at this time of day and week.
     pub seasonal: Seasonal,
     /// Absent signals.
-    pub absence: AbsenceTracker,
+    pub absence: AbsenceDetector,
     /// Signals that stay further from their mean than ever.
     pub level_extreme: LevelExtreme,
 }
 
 impl Detectors {
     /// Creates detectors without learned state.
-    pub fn new(shape: &FeatureSpec) -> Self {
+    pub fn new(shape: &DetectorParameters) -> Self {
         Self {
             zscore: ZScore::new(shape),
-            baseline: Baseline,
-            distance: Distance::new(shape),
+            baseline: ThreeSigma,
+            distance: JointDistance::new(shape),
             forest: Eif::new(shape),
             novelty: Novelty::new(shape),
             seasonal: Seasonal::new(shape),
-            absence: AbsenceTracker::new(shape),
+            absence: AbsenceDetector::new(shape),
             level_extreme: LevelExtreme::new(shape),
         }
     }
 
     /// Scores the point with the state learned before it.
-    pub fn judge(&self, view: &PointView<'_>) -> Outputs {
+    pub fn judge(&self, view: &DetectorInput<'_>) -> Outputs {
         let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
         Outputs {
             zscore: zscore.judge(view),
@@ -312,9 +312,17 @@ impl Detectors {
     }
 
     /// Learns the point.
-    pub fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
-        let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, level_extreme } =
-            self;
+    pub fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
+        let Self {
+            zscore,
+            baseline: ThreeSigma,
+            distance,
+            forest,
+            novelty,
+            seasonal,
+            absence,
+            level_extreme,
+        } = self;
         zscore.learn(view, lesson);
         distance.learn(view, lesson);
         forest.learn(view, lesson);
@@ -326,8 +334,16 @@ impl Detectors {
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
-        let Self { zscore, baseline: Baseline, distance, forest, novelty, seasonal, absence, level_extreme } =
-            self;
+        let Self {
+            zscore,
+            baseline: ThreeSigma,
+            distance,
+            forest,
+            novelty,
+            seasonal,
+            absence,
+            level_extreme,
+        } = self;
         zscore.fits(&fresh.zscore)
             && distance.fits(&fresh.distance)
             && forest.fits(&fresh.forest)
@@ -359,7 +375,7 @@ pub(crate) fn forgetting(half_life: f64) -> f64 {
 /// It is that of exponential forgetting once there are many points: `max(1 - (1 - a)^weight, weight / (before +
 /// weight))`. A point inside an episode never weighs more than a late one, because a single fault would otherwise be
 /// half of the history of a new host.
-pub(crate) fn gain(forgetting: f64, lesson: LearnStep, before: f64) -> f64 {
+pub(crate) fn gain(forgetting: f64, lesson: LearnOptions, before: f64) -> f64 {
     let late = 1.0 - (1.0 - forgetting).powf(lesson.weight);
     if lesson.in_anomaly { late } else { late.max(lesson.weight / (before + lesson.weight)) }
 }

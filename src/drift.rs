@@ -42,7 +42,7 @@ const PARTS: [f64; 5] = [-1.281_55, -0.524_40, 0.0, 0.524_40, 1.281_55];
 
 /// Sampled values of the last days.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct DriftLog {
+pub struct DriftSamples {
     /// The noise floor of each signal.
     floors: Vec<f64>,
     rows_max: usize,
@@ -74,7 +74,7 @@ pub fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
     (0..taken).map(move |idx| idx * count / taken)
 }
 
-impl DriftLog {
+impl DriftSamples {
     /// Creates an empty log of signals with these noise floors.
     pub fn new(floors: Vec<f64>) -> Self {
         Self { floors, rows_max: ROWS_MAX, rows: VecDeque::new() }
@@ -159,7 +159,7 @@ impl DriftReference {
     }
 
     /// Drift of each signal; 1.0 is the threshold. `None` for signals with too few values.
-    pub fn ratios(&self, log: &DriftLog) -> Vec<Option<f64>> {
+    pub fn ratios(&self, log: &DriftSamples) -> Vec<Option<f64>> {
         let newest = log.rows.iter().map(|(at, _)| at.0).fold(f64::NEG_INFINITY, f64::max);
         let from = newest - RECENT_SECONDS;
         let each = log.floors.iter().enumerate().map(|(idx, floor)| {
@@ -260,8 +260,8 @@ mod tests {
         before: impl Fn(f64, f64) -> f64,
         after: impl Fn(f64, f64) -> f64,
     ) -> f64 {
-        let mut log = DriftLog::new(vec![floor]);
-        let push = |log: &mut DriftLog, t: usize, value: f64| {
+        let mut log = DriftSamples::new(vec![floor]);
+        let push = |log: &mut DriftSamples, t: usize, value: f64| {
             let point = Point { at: Timestamp(t as f64 * 600.0), values: vec![value], missing: vec![false] };
             assert!(log.push(&point));
         };
@@ -307,14 +307,14 @@ mod tests {
 
     #[test]
     fn few_values_give_no_drift_and_the_log_is_bounded() {
-        let mut log = DriftLog::new(vec![0.0]);
+        let mut log = DriftSamples::new(vec![0.0]);
         let reference = log.reference();
         assert_eq!(reference.ratios(&log), [None]);
         for t in 0..20_000 {
             let missing = vec![t % 2 == 0];
             log.push(&Point { at: Timestamp(t as f64 * 300.0), values: vec![t as f64], missing });
         }
-        assert!(log.rows.len() <= ROWS_MAX && log.fits(&DriftLog::new(vec![0.0])));
+        assert!(log.rows.len() <= ROWS_MAX && log.fits(&DriftSamples::new(vec![0.0])));
         // Every second point is sampled, and those have no value.
         assert_eq!(log.reference().ratios(&log), [None]);
         log.push(&Point { at: Timestamp(600.0), values: vec![1.0], missing: vec![false] });

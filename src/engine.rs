@@ -9,10 +9,10 @@ use std::sync::Arc;
 use crate::budget::Budget;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
-use crate::detect::seasonal::{BucketHistory, CycleProfile};
+use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::DriftReference;
 use crate::episode::ResolveRule;
-use crate::forecast::{ForecastHorizon, ForecastPoint, TimeUntilFull};
+use crate::forecast::{ForecastPoint, ForecastTimes, TimeUntilFull};
 use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
 use crate::model_registry::ShadowTally;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
@@ -32,9 +32,9 @@ mod warm_start;
 pub use snapshot::SnapshotMismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use subject_kind_state::LENDERS_MIN;
-pub use subject_lifecycle::{EVICTIONS_MAX, StateTransfers, SubjectCounts, WAIT_SECONDS};
+pub use subject_lifecycle::{EVICTIONS_MAX, StateHandover, SubjectCounts, WAIT_SECONDS};
 pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
-pub use warm_start::WarmStart;
+pub use warm_start::StateRebuild;
 
 use subject::SubjectState;
 use subject_kind_state::SubjectKindState;
@@ -129,7 +129,7 @@ pub struct Engine {
     states: BTreeMap<Subject, SubjectState>,
     /// Subjects whose stored state was requested, with the time of the request.
     waiting: BTreeMap<Subject, Timestamp>,
-    handover: StateTransfers,
+    handover: StateHandover,
     /// The previous reading, for rates.
     before: Arc<Reading>,
     watch: GraceWatcher,
@@ -152,7 +152,7 @@ impl Engine {
             kinds: families,
             states: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            handover: StateTransfers::default(),
+            handover: StateHandover::default(),
             before: Arc::new(Reading::default()),
             watch: GraceWatcher::new(&[], settings.grace),
             learning: true,
@@ -299,7 +299,7 @@ impl Engine {
         &self,
         subject: &Subject,
         signal: &str,
-        horizon: &ForecastHorizon,
+        horizon: &ForecastTimes,
     ) -> Option<Vec<ForecastPoint>> {
         self.states.get(subject)?.forecast(signal, horizon)
     }
@@ -311,7 +311,7 @@ impl Engine {
     }
 
     /// Scores this subject with this profile from now on.
-    pub fn take(&mut self, subject: &Subject, profile: &CycleProfile) {
+    pub fn take(&mut self, subject: &Subject, profile: &SeasonalFits) {
         if let Some(state) = self.states.get_mut(subject) {
             state.take(profile);
         }

@@ -53,7 +53,7 @@ pub struct LabeledSeries {
 
 /// Why labels and scores are no valid series.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum EvaluateError {
+pub enum LabeledSeriesError {
     /// There are no rows.
     Empty,
     /// The numbers of scores and labels differ.
@@ -69,7 +69,7 @@ pub enum EvaluateError {
     Window(usize),
 }
 
-impl fmt::Display for EvaluateError {
+impl fmt::Display for LabeledSeriesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the file has no rows"),
@@ -84,7 +84,7 @@ impl fmt::Display for EvaluateError {
     }
 }
 
-impl std::error::Error for EvaluateError {}
+impl std::error::Error for LabeledSeriesError {}
 
 impl LabeledSeries {
     /// Joins labels and scores, row by row. `per_day` is the number of rows per day, and `vus_window` the widest
@@ -98,18 +98,18 @@ impl LabeledSeries {
         scores: Vec<f64>,
         per_day: f64,
         vus_window: usize,
-    ) -> Result<Self, EvaluateError> {
+    ) -> Result<Self, LabeledSeriesError> {
         if labels.len() != scores.len() {
-            return Err(EvaluateError::Lengths { scores: scores.len(), labels: labels.len() });
+            return Err(LabeledSeriesError::Lengths { scores: scores.len(), labels: labels.len() });
         }
         if labels.is_empty() {
-            return Err(EvaluateError::Empty);
+            return Err(LabeledSeriesError::Empty);
         }
         if !per_day.is_finite() || per_day <= 0.0 {
-            return Err(EvaluateError::PerDay(per_day));
+            return Err(LabeledSeriesError::PerDay(per_day));
         }
         if vus_window > VUS_WINDOW_MAX {
-            return Err(EvaluateError::Window(vus_window));
+            return Err(LabeledSeriesError::Window(vus_window));
         }
         Ok(Self { name: name.into(), labels, scores, per_day, vus_window, causes: Vec::new(), top: None })
     }
@@ -118,9 +118,13 @@ impl LabeledSeries {
     ///
     /// # Errors
     /// If there are no top signals for some row.
-    pub fn with_causes(mut self, causes: Vec<RootCause>, top: Vec<Vec<u16>>) -> Result<Self, EvaluateError> {
+    pub fn with_causes(
+        mut self,
+        causes: Vec<RootCause>,
+        top: Vec<Vec<u16>>,
+    ) -> Result<Self, LabeledSeriesError> {
         if top.len() != self.labels.len() {
-            return Err(EvaluateError::Lengths { scores: top.len(), labels: self.labels.len() });
+            return Err(LabeledSeriesError::Lengths { scores: top.len(), labels: self.labels.len() });
         }
         (self.causes, self.top) = (causes, Some(top));
         Ok(self)

@@ -19,12 +19,12 @@ mod similar;
 pub use cause::Cause;
 pub use episode_id::EpisodeId;
 pub use episode_record::EpisodeRecord;
-pub use excursions::{EXCURSIONS_MAX, Excursion, REFERENCE_POINTS_MIN, SignalPoint, excursions};
+pub use excursions::{EXCURSIONS_MAX, Excursion, REFERENCE_POINTS_MIN, SignalValues, excursions};
 pub use similar::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
 
 /// The data of one subject around an instant.
 #[derive(Debug, Clone, Default)]
-pub struct SubjectFacts<'a> {
+pub struct SubjectEvidence<'a> {
     /// The episodes that overlap the range, the oldest first.
     pub episodes: Vec<EpisodeRecord>,
     /// The episodes before the range.
@@ -34,9 +34,9 @@ pub struct SubjectFacts<'a> {
     /// The signals of the points.
     pub signals: Vec<&'static Signal>,
     /// The points in the range, the oldest first.
-    pub points: Vec<SignalPoint>,
+    pub points: Vec<SignalValues>,
     /// The points of the day before the range that lie outside episodes.
-    pub reference: Vec<SignalPoint>,
+    pub reference: Vec<SignalValues>,
     /// The current state, if the range contains it.
     pub current: Option<&'a Assessment>,
 }
@@ -110,8 +110,8 @@ pub struct ScoreAt {
 }
 
 /// Explains one subject.
-pub fn explain(subject: &Subject, facts: SubjectFacts<'_>) -> SubjectExplanation {
-    let SubjectFacts { episodes, earlier, scores, signals, points, reference, current } = facts;
+pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanation {
+    let SubjectEvidence { episodes, earlier, scores, signals, points, reference, current } = facts;
     let now = current.and_then(|it| it.details.as_ref()).map(|it| it.score);
     let highest = scores.iter().map(|(at, score)| ScoreAt { at: at.0, score: *score });
     let highest = highest.reduce(|one, other| if other.score > one.score { other } else { one });
@@ -190,18 +190,18 @@ mod tests {
         formula: |_| None,
     };
 
-    fn point(at: f64, value: f64) -> SignalPoint {
-        SignalPoint { at: Timestamp(at), values: vec![Some(value)] }
+    fn point(at: f64, value: f64) -> SignalValues {
+        SignalValues { at: Timestamp(at), values: vec![Some(value)] }
     }
 
-    fn facts(scores: &[f64], values: &[f64]) -> SubjectFacts<'static> {
+    fn facts(scores: &[f64], values: &[f64]) -> SubjectEvidence<'static> {
         let at = |idx: usize| 1_000.0 + 30.0 * idx as f64;
-        SubjectFacts {
+        SubjectEvidence {
             scores: scores.iter().enumerate().map(|(idx, it)| (Timestamp(at(idx)), *it)).collect(),
             signals: vec![&CPU],
             points: values.iter().enumerate().map(|(idx, it)| point(at(idx), *it)).collect(),
             reference: (0..100).map(|idx| point(f64::from(idx), 0.1 + 0.001 * f64::from(idx))).collect(),
-            ..SubjectFacts::default()
+            ..SubjectEvidence::default()
         }
     }
 
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn without_scores_nothing_is_known() {
-        let it = explain(&Subject::Host, SubjectFacts::default());
+        let it = explain(&Subject::Host, SubjectEvidence::default());
         assert_eq!(it.sentence, "Nothing is known of host at this time: there is no score");
         assert!(!it.unusual && it.highest_score.is_none());
     }
@@ -238,7 +238,10 @@ mod tests {
     fn the_current_score_counts() {
         let details = Some(ScoreDetails { score: 1.5, ..ScoreDetails::default() });
         let current = Assessment { details, ..Assessment::default() };
-        let it = explain(&Subject::Host, SubjectFacts { current: Some(&current), ..SubjectFacts::default() });
+        let it = explain(
+            &Subject::Host,
+            SubjectEvidence { current: Some(&current), ..SubjectEvidence::default() },
+        );
         assert!(it.unusual);
         assert_eq!(it.sentence, "The score of host reached 1.50 (threshold 1) without an episode");
     }

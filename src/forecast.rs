@@ -14,7 +14,7 @@ mod ranks;
 mod time_until_full;
 mod trend;
 
-pub use history::{HistoryCapacity, SignalHistory};
+pub use history::{HistoryCapacity, PointHistory};
 pub use time_until_full::{TimeUntilFull, time_until_full};
 
 use interval::ErrorIntervals;
@@ -48,7 +48,7 @@ pub struct ForecastPoint {
 
 /// For which instants a forecast is made.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ForecastHorizon {
+pub struct ForecastTimes {
     /// The present.
     pub now: Timestamp,
     /// Seconds to look ahead, at most [`FORECAST_SECONDS_MAX`].
@@ -59,9 +59,9 @@ pub struct ForecastHorizon {
 
 /// One signal, as a forecast needs it.
 #[derive(Clone, Copy)]
-pub struct SignalToForecast<'a> {
+pub struct ForecastInput<'a> {
     /// What the subject was like.
-    pub history: &'a SignalHistory,
+    pub history: &'a PointHistory,
     /// Which of its signals.
     pub idx: usize,
     /// The largest possible value; infinite if there is no maximum.
@@ -72,9 +72,9 @@ pub struct SignalToForecast<'a> {
     pub season: Option<&'a dyn Fn(Timestamp) -> f64>,
 }
 
-impl fmt::Debug for SignalToForecast<'_> {
+impl fmt::Debug for ForecastInput<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SignalToForecast({})", self.idx)
+        write!(f, "ForecastInput({})", self.idx)
     }
 }
 
@@ -105,8 +105,8 @@ impl Series {
 }
 
 /// The forecast of a signal, first for one step ahead; nothing while too little is known, or when its newest value is old.
-pub fn forecast(signal: &SignalToForecast<'_>, horizon: &ForecastHorizon) -> Option<Vec<ForecastPoint>> {
-    let ForecastHorizon { now, seconds, step_seconds } = *horizon;
+pub fn forecast(signal: &ForecastInput<'_>, horizon: &ForecastTimes) -> Option<Vec<ForecastPoint>> {
+    let ForecastTimes { now, seconds, step_seconds } = *horizon;
     if !(step_seconds.is_finite() && step_seconds > 0.0) {
         return None;
     }

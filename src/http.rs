@@ -3,7 +3,7 @@
 //! A request never touches the sampling loop: it reads the newest report, or sends a command and waits for the reply. All
 //! limits are constants, so a slow or greedy client does not disturb others.
 
-mod client;
+mod control_client;
 mod health_client;
 mod systemd_sockets;
 mod listen;
@@ -24,7 +24,7 @@ mod operation;
 mod query;
 mod cors;
 mod mcp;
-mod stored_api;
+mod offline_api;
 mod content_negotiation;
 mod rendered_report;
 mod metrics;
@@ -39,21 +39,21 @@ mod tick_histogram;
 
 pub use api::{openapi, spellings};
 pub use authentication::hash_password;
-pub use client::{ClientError, get, send};
 pub use connection_table::CONNECTIONS_PER_ADDRESS_MAX;
 pub use content_negotiation::MetricsFormat;
+pub use control_client::{ClientError, get, send};
 pub use control_socket::{ControlSocket, ControlSocketError};
 pub use events::{EVENT_STREAMS_MAX, EventStreams};
 pub use health_client::{HealthError, HealthTransport, health, health_on_socket};
 pub use listen::{ListenError, bind};
 pub use message::BODY_BYTES_MAX;
 pub use metrics::{BuildInfo, ExpositionOptions, METRICS};
+pub use offline_api::get_stored;
 pub use rendered_report::{RenderedReport, RenderedReportCache};
 pub use request_metrics::{RequestMetrics, WebConfigStatus};
 pub use routes::{AppState, ReloadRequests};
 pub use server::{CONNECTIONS_MAX, CONTROL_CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, serve};
 pub use server_counters::ServerCounters;
-pub use stored_api::get_stored;
 pub use systemd_sockets::inherited;
 pub use tick_histogram::TickHistogram;
 pub use web_config::WebConfigError;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::eif;
 use crate::reading::{SubjectKind, Timestamp};
 use crate::training::{self, holdout_test};
-use inactive::InactiveVersions;
+use inactive::InactiveVersion;
 
 mod id;
 mod record;
@@ -96,7 +96,7 @@ pub enum ShadowOutcome {
 
 /// Why a version cannot be selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UnknownVersion {
+pub enum SelectVersionError {
     /// No version has this identifier.
     Unknown(String),
     /// It is already current.
@@ -105,7 +105,7 @@ pub enum UnknownVersion {
     NoneBefore,
 }
 
-impl fmt::Display for UnknownVersion {
+impl fmt::Display for SelectVersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(id) => {
@@ -117,7 +117,7 @@ impl fmt::Display for UnknownVersion {
     }
 }
 
-impl std::error::Error for UnknownVersion {}
+impl std::error::Error for SelectVersionError {}
 
 /// All versions of all kinds.
 #[derive(Debug, Default)]
@@ -125,7 +125,7 @@ pub struct ModelRegistry {
     /// By kind, oldest first.
     versions: BTreeMap<SubjectKind, Vec<ModelVersion>>,
     /// Records of inactive versions, oldest first.
-    inactive: Vec<InactiveVersions>,
+    inactive: Vec<InactiveVersion>,
     /// Whether models of inactive versions are dropped from memory.
     forgetful: bool,
     /// Seconds of readings for which a new model stays in shadow mode.
@@ -231,18 +231,18 @@ impl ModelRegistry {
     ///
     /// # Errors
     /// If there is no such version, or it is already current.
-    pub fn promote(&mut self, id: &str) -> Result<&ModelVersion, UnknownVersion> {
-        let unknown = || UnknownVersion::Unknown(id.to_owned());
+    pub fn promote(&mut self, id: &str) -> Result<&ModelVersion, SelectVersionError> {
+        let unknown = || SelectVersionError::Unknown(id.to_owned());
         let (kind, stage, id) = self
             .versions()
             .find(|it| it.id.as_str() == id)
             .map(|it| (it.kind, it.stage, it.id.clone()))
             .ok_or_else(unknown)?;
         if stage == VersionStage::Current {
-            return Err(UnknownVersion::Current(id));
+            return Err(SelectVersionError::Current(id));
         }
         self.make_current(kind, &id);
-        self.current(kind).ok_or(UnknownVersion::NoneBefore)
+        self.current(kind).ok_or(SelectVersionError::NoneBefore)
     }
 
     /// Takes the changes to store since the last call.

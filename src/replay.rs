@@ -5,11 +5,11 @@
 //! rows.
 
 use crate::budget::Budget;
-use crate::detect::FeatureSpec;
+use crate::detect::DetectorParameters;
 use crate::episode::ResolveRule;
 use crate::reading::Timestamp;
 use crate::report::Episode;
-use crate::scorer::{self, ScoreHold, Scorer, ScorerStep, SubjectScore};
+use crate::scorer::{self, ScoreHold, Scorer, StepOptions, SubjectScore};
 use crate::training::{self, TrainError, TrainingSet};
 use crate::window::Point;
 
@@ -64,12 +64,12 @@ impl ReplaySettings {
         }
     }
 
-    fn shape(&self, floors: Vec<f64>) -> FeatureSpec {
-        FeatureSpec {
+    fn shape(&self, floors: Vec<f64>) -> DetectorParameters {
+        DetectorParameters {
             points_per_day: (DAY_SECONDS / self.every).max(1.0),
             points_min: ROWS_MIN,
             novelty_half_life: NOVELTY_HALF_LIFE,
-            ..FeatureSpec::plain(floors, (self.half_life / self.every).max(2.0))
+            ..DetectorParameters::plain(floors, (self.half_life / self.every).max(2.0))
         }
     }
 }
@@ -148,7 +148,7 @@ impl Replay {
         self.point.advance(at, values, missing);
         let ready = self.rows as f64 >= ROWS_MIN;
         let elapsed = elapsed.clamp(0.0, GAP_ROWS * every);
-        let step = ScorerStep { elapsed, ready, weight: Some(1.0), whole: true };
+        let step = StepOptions { elapsed, ready, weight: Some(1.0), whole: true };
         let score = self.scorer.step(&self.point, step, &self.settings.scorer());
         let seasonal = &mut self.scorer.detectors.seasonal;
         if let Some(history) = seasonal.history() {

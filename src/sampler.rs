@@ -25,7 +25,7 @@ mod persist;
 mod restore;
 mod selftest_metrics;
 mod status;
-mod subjects;
+mod state_transfers;
 mod throttle;
 
 pub(crate) use jobs::lower_priority;
@@ -36,7 +36,7 @@ use control::PendingCommands;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use models::ModelMetrics;
 use selftest_metrics::SelftestMetrics;
-use subjects::SubjectStates;
+use state_transfers::StateTransfers;
 use throttle::JobThrottle;
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings taken and scored");
@@ -68,10 +68,10 @@ pub static METRICS: &[&Metric] = &[
     &selftest_metrics::SUCCESS,
     &selftest_metrics::DETECTOR,
     &selftest_metrics::TESTS,
-    &subjects::SUBJECTS,
-    &subjects::EVICTED,
-    &subjects::RESTORED,
-    &subjects::UNJUDGED,
+    &state_transfers::SUBJECTS,
+    &state_transfers::EVICTED,
+    &state_transfers::RESTORED,
+    &state_transfers::UNJUDGED,
     &jobs::WAITING,
     &jobs::DROPPED,
     &BACKFILL,
@@ -164,7 +164,7 @@ pub struct Sampler {
     throttle: JobThrottle,
     models: ModelMetrics,
     selftests: SelftestMetrics,
-    subjects: SubjectStates,
+    subjects: StateTransfers,
     /// Whether the history came from another server; `None` until that is decided.
     backfilled: Option<bool>,
     ticks: u64,
@@ -195,7 +195,7 @@ impl Sampler {
             throttle: JobThrottle::default(),
             models: ModelMetrics::new(persistent.engine.kinds()),
             selftests: SelftestMetrics::default(),
-            subjects: SubjectStates::default(),
+            subjects: StateTransfers::default(),
             backfilled: None,
             ticks: 0,
             missed: 0,
@@ -378,7 +378,7 @@ impl Sampler {
         }
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
-        SubjectStates::values(&self.persistent.engine, &mut values);
+        StateTransfers::values(&self.persistent.engine, &mut values);
         self.jobs.values(&mut values);
         self.models.values(&self.persistent.registry, &mut values);
         self.selftests.values(&mut values);

@@ -9,11 +9,11 @@ use crate::budget::BudgetLedger;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::budget_threshold::BudgetThreshold;
 use crate::detect::eif::{ForestModel, clip};
-use crate::detect::expectation::{Distances, Expectation};
+use crate::detect::expectation::{Distances, Expectations};
 use crate::detect::signal_ranking::SignalRanking;
 use crate::detect::{
-    DetectorOutput, Detectors, ExpectedRange, FeatureSpec, LearnStep, Outputs, PointView, contribution,
-    joint_score, majority_vote, small_sample,
+    DetectorInput, DetectorOutput, DetectorParameters, Detectors, ExpectedRange, LearnOptions, Outputs,
+    contribution, joint_score, majority_vote, small_sample,
 };
 use crate::episode::{EpisodeTracker, ResolveRule, ScoredInstant};
 use crate::model_registry::ShadowTally;
@@ -31,7 +31,7 @@ mod training_rows;
 
 pub use learn_history::HistoryLearner;
 pub use score_hold::ScoreHold;
-pub use step::{ScorerHistory, ScorerSettings, ScorerStep, SubjectScore};
+pub use step::{ScorerSettings, StepOptions, StoredPoint, SubjectScore};
 
 use score_hold::RecentPeaks;
 use shadow::{Shadow, ShadowInput};
@@ -50,7 +50,7 @@ pub const POINTS_MIN: f64 = 2.0;
 /// The learned state and the score of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scorer {
-    expectation: Expectation,
+    expectation: Expectations,
     /// Each scores a point, then learns it.
     pub detectors: Detectors,
     ranking: SignalRanking,
@@ -80,9 +80,9 @@ pub struct Scorer {
 
 impl Scorer {
     /// Creates a scorer without learned state.
-    pub fn new(shape: &FeatureSpec) -> Self {
+    pub fn new(shape: &DetectorParameters) -> Self {
         Self {
-            expectation: Expectation::new(shape),
+            expectation: Expectations::new(shape),
             detectors: Detectors::new(shape),
             ranking: SignalRanking::new(shape),
             history: TrainingRows::new(ROWS_MAX),
@@ -210,11 +210,11 @@ impl Scorer {
     pub fn step(
         &mut self,
         point: &Point,
-        step: ScorerStep,
+        step: StepOptions,
         settings: &ScorerSettings,
     ) -> Option<SubjectScore> {
         let distances = self.expectation.distances(point);
-        let view = PointView {
+        let view = DetectorInput {
             point,
             z: &distances.z,
             noise: &distances.noise,
@@ -234,7 +234,7 @@ impl Scorer {
         if let Some(whole) = step.weight {
             let in_anomaly = self.tracker.is_anomalous();
             let weight = if in_anomaly { whole * settings.anomaly_weight } else { whole };
-            let lesson = LearnStep {
+            let lesson = LearnOptions {
                 weight,
                 step: step.whole,
                 in_anomaly: in_anomaly && settings.shelter_short_memory,
@@ -345,8 +345,8 @@ impl Scorer {
     }
 
     /// Learns a point. `whole` is its weight outside an episode, `ready` whether there is a score.
-    fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnStep, whole: f64, ready: bool) {
-        let view = PointView {
+    fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnOptions, whole: f64, ready: bool) {
+        let view = DetectorInput {
             point,
             z: &distances.z,
             noise: &distances.noise,

@@ -20,8 +20,8 @@ use crate::detect::PerDetector;
 use crate::detect::seeded_rng::SeededRng;
 use crate::report::EpisodeTransition;
 use crate::roc::auc;
-use crate::scorer::{Scorer, ScorerSettings, ScorerStep};
-use crate::simulate::{Fault, FaultInjection, SignalColumn, SignalScales};
+use crate::scorer::{Scorer, ScorerSettings, StepOptions};
+use crate::simulate::{Fault, FaultInjection, SignalLimits, SignalScales};
 use crate::window::Point;
 
 mod recent;
@@ -57,7 +57,7 @@ pub struct SelftestInput {
     /// The whole points of the last hour, oldest first; [`POINTS`] of them.
     pub points: Vec<Point>,
     /// Prior knowledge about each signal.
-    pub columns: Vec<SignalColumn<'static>>,
+    pub columns: Vec<SignalLimits<'static>>,
     /// Settings of the scorer.
     pub settings: ScorerSettings,
 }
@@ -251,8 +251,8 @@ impl SelftestInput {
         }
     }
 
-    fn step(&self) -> ScorerStep {
-        ScorerStep { elapsed: self.settings.point_seconds, ready: true, weight: Some(1.0), whole: true }
+    fn step(&self) -> StepOptions {
+        StepOptions { elapsed: self.settings.point_seconds, ready: true, weight: Some(1.0), whole: true }
     }
 }
 

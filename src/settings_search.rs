@@ -15,7 +15,7 @@ use crate::reading::Timestamp;
 use crate::replay::ReplaySettings;
 use crate::report::EpisodeTransition;
 use crate::simulate::{
-    COLUMNS, Fault, FaultSchedule, FreeRows, ScheduledFaultInjector, SignalColumn, SignalScales,
+    COLUMNS, Fault, FaultSchedule, FreeRows, ScheduledFaultInjector, SignalLimits, SignalScales,
 };
 use crate::training::TrainError;
 
@@ -24,7 +24,7 @@ mod replay_rows;
 
 pub use settings_grid::{COMBINATIONS_MAX, SettingsCombination, grid};
 
-use replay_rows::ReplayRows;
+use replay_rows::CombinationReplay;
 
 /// Largest number of cells in memory: ten signals for four years of minutes, 180 MB.
 pub const CELLS_MAX: usize = 20_000_000;
@@ -48,7 +48,7 @@ const DAY_SECONDS: f64 = 86_400.0;
 
 /// A table in memory.
 #[derive(Debug, Clone, Default)]
-pub struct SearchHistory {
+pub struct HistoryTable {
     names: Vec<String>,
     floors: Vec<f64>,
     times: Vec<Option<Timestamp>>,
@@ -56,7 +56,7 @@ pub struct SearchHistory {
     missing: Vec<bool>,
 }
 
-impl SearchHistory {
+impl HistoryTable {
     /// Creates an empty history of signals with these names and noise floors.
     pub fn new(names: Vec<String>, floors: Vec<f64>) -> Self {
         Self { names, floors, ..Self::default() }
@@ -84,12 +84,12 @@ impl SearchHistory {
         (self.times[idx], &self.values[cells.clone()], &self.missing[cells])
     }
 
-    fn columns(&self) -> Vec<SignalColumn<'_>> {
+    fn columns(&self) -> Vec<SignalLimits<'_>> {
         let known = |name: &str| COLUMNS.iter().find(|it| it.name == name).copied();
         let named = self.names.iter().zip(&self.floors);
         named
             .map(|(name, floor)| {
-                known(name).unwrap_or(SignalColumn { floor: *floor, ..SignalColumn::named(name) })
+                known(name).unwrap_or(SignalLimits { floor: *floor, ..SignalLimits::named(name) })
             })
             .collect()
     }
@@ -182,7 +182,7 @@ pub enum HistoryPart {
 /// A history, prepared for a search.
 #[derive(Debug)]
 pub struct SettingsSearch {
-    history: SearchHistory,
+    history: HistoryTable,
     settings: ReplaySettings,
     scales: SignalScales,
     /// First row of the ranking part, first row of the test, and end.
@@ -197,7 +197,7 @@ impl SettingsSearch {
     ///
     /// # Errors
     /// If the history is too short or constant.
-    pub fn new(history: SearchHistory, settings: &ReplaySettings, seed: u64) -> Result<Self, SearchError> {
+    pub fn new(history: HistoryTable, settings: &ReplaySettings, seed: u64) -> Result<Self, SearchError> {
         let rows = history.rows();
         let every = settings.every;
         let points = |seconds: f64| (seconds / every).ceil().max(1.0) as usize;
@@ -247,7 +247,7 @@ impl SettingsSearch {
             HistoryPart::Choice => (choice, test, 0),
             HistoryPart::Test => (test, end, SEEDS as u64),
         };
-        let mut learned = ReplayRows::new(self.history.floors.clone(), &self.settings, combination);
+        let mut learned = CombinationReplay::new(self.history.floors.clone(), &self.settings, combination);
         for idx in 0..from {
             let (at, values, missing) = self.history.row(idx);
             learned.step(at, values, missing)?;
@@ -267,7 +267,7 @@ impl SettingsSearch {
     /// Replays a part with the faults of one seed.
     fn reached(
         &self,
-        mut walk: ReplayRows,
+        mut walk: CombinationReplay,
         from: usize,
         to: usize,
         seed: u64,
@@ -341,7 +341,7 @@ mod tests {
             seed: 0,
         };
         let search = |every, rows: usize, moves: bool| {
-            let mut history = SearchHistory::new(vec!["a".into()], vec![0.0]);
+            let mut history = HistoryTable::new(vec!["a".into()], vec![0.0]);
             (0..rows).for_each(|t| {
                 assert!(history.push(None, &[if moves { (t % 7) as f64 } else { 1.0 }], &[false]));
             });

@@ -22,7 +22,7 @@ pub use fault_injection::FaultInjection;
 pub use fault_schedule::{FAULTS_MAX, FaultSchedule, FreeRows, ScheduleError, ScheduledFault};
 pub use machine::Machine;
 pub use scheduled_fault_injector::{InjectedCause, ScheduledFaultInjector};
-pub use signal_column::{COLUMNS, SignalColumn, WIDTH};
+pub use signal_column::{COLUMNS, SignalLimits, WIDTH};
 pub use signal_scale::{SignalScale, SignalScales};
 
 /// Seconds over which the scales of a simulated machine are measured: all days of the week.

@@ -20,7 +20,7 @@ mod retention;
 mod retention_test;
 mod row_types;
 mod schema;
-mod series_list;
+mod series_keys;
 mod series_index;
 mod statements;
 mod status;
@@ -32,7 +32,7 @@ pub use handle::{Store, amend, import};
 pub use queue::QUEUE_MAX;
 pub use reader::StoreReader;
 pub use row_types::{
-    AROUND_SECONDS, BackfillMark, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MarkerRow, ModelRow,
+    AROUND_SECONDS, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MarkerRow, ModelRow,
     PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange,
 };
 pub use schema::VALUE_BYTES_MAX;

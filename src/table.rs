@@ -17,7 +17,7 @@ mod time_argument;
 
 pub use cell::instant;
 pub use csv::{CsvCells, CsvReader};
-pub use error::{NoTime, TableError, TableProblem, quoted};
+pub use error::{ParseTimestampError, TableError, TableProblem, quoted};
 pub use input_stream::InputStream;
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use time_argument::TimeArg;

@@ -15,7 +15,7 @@ mod event_log;
 mod log_format;
 pub mod otlp_traces;
 
-pub use event_log::{EventLog, PROBLEMS_MAX};
+pub use event_log::{EventLogger, PROBLEMS_MAX};
 
 /// Settings of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::detect::LearnStep;
+use crate::detect::LearnOptions;
 use crate::detect::eif::{self, ForestInputs};
 use crate::detect::forest::{self, FeatureRows, Forest};
 use crate::detect::seeded_rng::SeededRng;
-use crate::drift::{DriftLog, DriftReference};
+use crate::drift::{DriftReference, DriftSamples};
 use crate::reading::Timestamp;
 
 pub mod model_evaluation;
@@ -41,7 +41,7 @@ const THRESHOLD_MAX: f64 = 0.7;
 const SCORES_ENOUGH: f64 = 200.0;
 
 /// Each row of the history is one normal point.
-const POINT: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+const POINT: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
 /// Settings of the training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ pub struct TrainingSet {
     /// Time of the oldest and the newest point, if known.
     pub span: Option<[Timestamp; 2]>,
     /// Sampled values of the signals, for drift.
-    pub log: DriftLog,
+    pub log: DriftSamples,
 }
 
 /// The result of a training.
@@ -165,7 +165,7 @@ pub fn grow(
 }
 
 /// Returns the area under the ROC curve of another implementation, trained and evaluated on the same rows.
-pub type SecondOpinion<'a> =
+pub type PeerEvaluation<'a> =
     &'a mut dyn FnMut(&FeatureRows, &HoldoutTest, &forest::ForestOptions) -> Option<f64>;
 
 /// Trains and evaluates a model. Equal history, settings and seed give an equal model, or an equal refusal.
@@ -182,7 +182,7 @@ pub fn train_with_reference(
     history: &TrainingSet,
     settings: &TrainingSettings,
     seed: u64,
-    second_opinion: SecondOpinion<'_>,
+    second_opinion: PeerEvaluation<'_>,
 ) -> Result<TrainedModel, TrainError> {
     let GrownForest { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
     let options = settings.options();
@@ -277,7 +277,7 @@ mod tests {
             noise: vec![noise; signals],
             starts: Vec::new(),
             span: None,
-            log: DriftLog::default(),
+            log: DriftSamples::default(),
         }
     }
 

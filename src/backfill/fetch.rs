@@ -3,7 +3,7 @@
 use super::fetch_error::{FetchError, FetchErrorKind};
 use super::http_client::OnProgress;
 use super::influx::Influx;
-use super::mapping::{MetricMapping, ProgramMapping, SeriesSelector, SignalSeries};
+use super::mapping::{MetricMapping, ProgramMapping, SeriesSelector, SignalSelector};
 use super::prometheus::Prometheus;
 use super::series::{FetchedSeries, some_of};
 use super::time_chunks::QueryChunk;
@@ -79,7 +79,7 @@ impl Server {
 
     fn direct(
         &mut self,
-        direct: &SignalSeries,
+        direct: &SignalSelector,
         chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<FetchedSeries>, FetchError> {
@@ -157,7 +157,7 @@ pub(super) fn read(
     for part in parts {
         course.part(part, &times, &mut fold, tell)?;
     }
-    let mut past = fold.finish().map_err(HistoryError::Units)?;
+    let mut past = fold.finish().map_err(HistoryError::MetricUnitCheck)?;
     if past.points.is_empty() {
         let names: Vec<_> = set.entries.iter().map(|it| it.choice.from.clone()).collect();
         let instead = course.server.instead(whole, tell);

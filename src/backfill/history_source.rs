@@ -53,7 +53,7 @@ impl fmt::Display for ServerAddress {
 
 /// Why a text is no valid source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HistorySourceError {
+pub enum ParseHistorySourceError {
     /// It does not start with a known kind.
     Kind,
     /// There is no file after `csv:`.
@@ -68,7 +68,7 @@ pub enum HistorySourceError {
     NoDatabase,
 }
 
-impl fmt::Display for HistorySourceError {
+impl fmt::Display for ParseHistorySourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kind => f.write_str(
@@ -85,31 +85,31 @@ impl fmt::Display for HistorySourceError {
     }
 }
 
-impl std::error::Error for HistorySourceError {}
+impl std::error::Error for ParseHistorySourceError {}
 
 /// Suffixes of URLs copied from a browser; the API is at the part before them.
 const PAGES: [&str; 6] = ["/api/v1/query_range", "/api/v1/query", "/api/v1", "/graph", "/query", "/vmui"];
 
 impl FromStr for HistorySource {
-    type Err = HistorySourceError;
+    type Err = ParseHistorySourceError;
 
-    fn from_str(text: &str) -> Result<Self, HistorySourceError> {
-        let (kind, rest) = text.split_once(':').ok_or(HistorySourceError::Kind)?;
+    fn from_str(text: &str) -> Result<Self, ParseHistorySourceError> {
+        let (kind, rest) = text.split_once(':').ok_or(ParseHistorySourceError::Kind)?;
         match kind {
-            "csv" if rest.is_empty() => Err(HistorySourceError::NoFile),
+            "csv" if rest.is_empty() => Err(ParseHistorySourceError::NoFile),
             "csv" => Ok(Self::Csv(rest.into())),
             "prometheus" => ServerAddress::prometheus(rest).map(Self::Server),
             "influxdb" => ServerAddress::influx(rest).map(Self::Server),
-            _ => Err(HistorySourceError::Kind),
+            _ => Err(ParseHistorySourceError::Kind),
         }
     }
 }
 
 impl ServerAddress {
-    fn prometheus(text: &str) -> Result<Self, HistorySourceError> {
+    fn prometheus(text: &str) -> Result<Self, ParseHistorySourceError> {
         let UrlParts { mut url, user, query } = parts(text)?;
         if !query.is_empty() && !PAGES.iter().any(|it| url.ends_with(it)) {
-            return Err(HistorySourceError::Extra("a query"));
+            return Err(ParseHistorySourceError::Extra("a query"));
         }
         if let Some(page) = PAGES.iter().find(|it| url.ends_with(*it)) {
             url.truncate(url.len() - page.len());
@@ -117,11 +117,11 @@ impl ServerAddress {
         Ok(Self { kind: ServerKind::Prometheus, url, user, database: None })
     }
 
-    fn influx(text: &str) -> Result<Self, HistorySourceError> {
+    fn influx(text: &str) -> Result<Self, ParseHistorySourceError> {
         let UrlParts { mut url, user, query } = parts(text)?;
         let named = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
         if query.iter().any(|(name, _)| !matches!(name.as_str(), "db" | "rp")) {
-            return Err(HistorySourceError::Extra("a query other than db and rp"));
+            return Err(ParseHistorySourceError::Extra("a query other than db and rp"));
         }
         if url.ends_with("/query") {
             url.truncate(url.len() - "/query".len());
@@ -132,14 +132,14 @@ impl ServerAddress {
                 // The authority ends at the first slash after those of the scheme.
                 let slash =
                     url.rfind('/').filter(|it| !url[..*it].ends_with('/') && !url[..*it].ends_with(':'));
-                let slash = slash.ok_or(HistorySourceError::NoDatabase)?;
+                let slash = slash.ok_or(ParseHistorySourceError::NoDatabase)?;
                 let database = decoded(&url[slash + 1..]);
                 url.truncate(slash);
                 database
             }
         };
         if database.is_empty() {
-            return Err(HistorySourceError::NoDatabase);
+            return Err(ParseHistorySourceError::NoDatabase);
         }
         Ok(Self { kind: ServerKind::Influx, url, user, database: Some((database, named("rp"))) })
     }
@@ -153,14 +153,14 @@ struct UrlParts {
     query: Vec<(String, String)>,
 }
 
-fn parts(text: &str) -> Result<UrlParts, HistorySourceError> {
+fn parts(text: &str) -> Result<UrlParts, ParseHistorySourceError> {
     let (scheme, rest) = ["http://", "https://"]
         .into_iter()
         .find_map(|it| Some((it, text.strip_prefix(it)?)))
-        .ok_or(HistorySourceError::Scheme)?;
+        .ok_or(ParseHistorySourceError::Scheme)?;
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     if !fragment.is_empty() {
-        return Err(HistorySourceError::Extra("a fragment behind #"));
+        return Err(ParseHistorySourceError::Extra("a fragment behind #"));
     }
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.find('/').map_or((rest, ""), |it| rest.split_at(it));
@@ -174,7 +174,7 @@ fn parts(text: &str) -> Result<UrlParts, HistorySourceError> {
     let url = format!("{scheme}{host}{}", path.trim_end_matches('/'));
     let valid = url.parse::<ureq::http::Uri>().is_ok_and(|it| it.host().is_some_and(|it| !it.is_empty()));
     if !valid {
-        return Err(HistorySourceError::Host);
+        return Err(ParseHistorySourceError::Host);
     }
     let pairs = query.split('&').filter(|it| !it.is_empty());
     let query = pairs

@@ -5,7 +5,7 @@
 
 use super::fetch_error::{FetchError, FetchErrorKind};
 use super::http_client::{HttpClient, OnProgress};
-use super::mapping::{LabelRule, MetricMapping, SeriesSelector};
+use super::mapping::{LabelSource, MetricMapping, SeriesSelector};
 use super::series::{FetchedSeries, some_of};
 use super::time_chunks::QueryChunk;
 use super::{RemoteHistoryQuery, ServerAddress, ServerConnection};
@@ -191,8 +191,8 @@ fn parted(name: &str) -> (&str, &str) {
 
 fn tags(entry: &MetricMapping) -> Vec<String> {
     let of = entry.labels.iter().filter_map(|it| match it {
-        LabelRule::Of(tag) => Some(tag.replace(['"', '\\'], "")),
-        LabelRule::Fixed(_) => None,
+        LabelSource::Of(tag) => Some(tag.replace(['"', '\\'], "")),
+        LabelSource::Fixed(_) => None,
     });
     of.collect()
 }

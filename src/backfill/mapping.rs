@@ -35,7 +35,7 @@ pub(super) struct ProgramMapping {
     /// A series that exists whenever the host was monitored.
     pub(super) anchor: SeriesSelector,
     /// The series of hostnorm's own signals, if any.
-    pub(super) signals: Option<SignalSeries>,
+    pub(super) signals: Option<SignalSelector>,
     /// The series of raw metrics.
     pub(super) entries: Vec<MetricMapping>,
 }
@@ -51,7 +51,7 @@ pub(super) struct SeriesSelector {
 
 /// The series of signals by name.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SignalSeries {
+pub(super) struct SignalSelector {
     /// Selects them.
     pub(super) choice: SeriesSelector,
     /// The label with the name of the signal.
@@ -70,7 +70,7 @@ pub(super) struct MetricMapping {
     /// Series to subtract.
     pub(super) minus: Option<String>,
     /// The value of each label, in the order of the metric's labels.
-    pub(super) labels: Vec<LabelRule>,
+    pub(super) labels: Vec<LabelSource>,
     /// A factor.
     pub(super) times: f64,
     /// Whether the value is a rate per second, to be summed to a counter.
@@ -78,12 +78,12 @@ pub(super) struct MetricMapping {
     /// A divisor.
     pub(super) per: Option<&'static Metric>,
     /// How several series are combined.
-    pub(super) by: SeriesJoin,
+    pub(super) by: Aggregation,
 }
 
 /// The value of a label.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum LabelRule {
+pub(super) enum LabelSource {
     /// The value of this label of the server.
     Of(String),
     /// A constant.
@@ -93,7 +93,7 @@ pub(super) enum LabelRule {
 /// How several series are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum SeriesJoin {
+pub(super) enum Aggregation {
     /// Their sum.
     #[default]
     Sum,
@@ -107,7 +107,7 @@ pub(super) enum SeriesJoin {
     Count,
 }
 
-impl SeriesJoin {
+impl Aggregation {
     /// Name of the PromQL operator.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -218,7 +218,7 @@ mod tests {
         let mapping = Mapping::of("m.yaml", &text, METRICS).unwrap();
         let [set] = mapping.sets(ServerKind::Prometheus) else { panic!("{mapping:?}") };
         let [entry] = &set.entries[..] else { panic!("{set:?}") };
-        assert_eq!((entry.labels.as_slice(), entry.times), (&[LabelRule::Of("mode".into())][..], 0.5));
+        assert_eq!((entry.labels.as_slice(), entry.times), (&[LabelSource::Of("mode".into())][..], 0.5));
         assert!(mapping.sets(ServerKind::Influx).is_empty());
         check(
             &with(

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::fetch_error::{FetchError, FetchErrorKind};
 use super::http_client::{HttpClient, OnProgress};
-use super::mapping::{LabelRule, MetricMapping, SeriesSelector, SignalSeries};
+use super::mapping::{LabelSource, MetricMapping, SeriesSelector, SignalSelector};
 use super::series::{FetchedSeries, some_of};
 use super::time_chunks::QueryChunk;
 use super::{RemoteHistoryQuery, ServerAddress, ServerConnection};
@@ -82,7 +82,7 @@ impl Prometheus {
     /// Fetches signals by name.
     pub(super) fn direct(
         &mut self,
-        direct: &SignalSeries,
+        direct: &SignalSelector,
         chunk: QueryChunk,
         tell: OnProgress<'_>,
     ) -> Result<Vec<FetchedSeries>, FetchError> {
@@ -104,8 +104,8 @@ impl Prometheus {
     fn query(&self, entry: &MetricMapping, chunk: QueryChunk) -> String {
         let over_time = if entry.metric.ty == MetricType::Counter && !entry.rate { "last" } else { "avg" };
         let labels = entry.labels.iter().filter_map(|it| match it {
-            LabelRule::Of(name) => Some(name.as_str()),
-            LabelRule::Fixed(_) => None,
+            LabelSource::Of(name) => Some(name.as_str()),
+            LabelSource::Fixed(_) => None,
         });
         let labels = labels.collect::<Vec<_>>().join(",");
         let term = |name: &str| {
@@ -180,7 +180,7 @@ fn literal(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mapping::SeriesJoin;
+    use super::super::mapping::Aggregation;
     use super::super::{HistorySource, ServerKind};
     use super::*;
     use crate::duration::HumanDuration;
@@ -211,11 +211,11 @@ mod tests {
             choice: SeriesSelector { from: from.into(), filter: filter.into() },
             plus: None,
             minus: None,
-            labels: metric.labels.iter().map(|it| LabelRule::Of((*it).into())).collect(),
+            labels: metric.labels.iter().map(|it| LabelSource::Of((*it).into())).collect(),
             times: 1.0,
             rate: false,
             per: None,
-            by: SeriesJoin::Sum,
+            by: Aggregation::Sum,
         }
     }
 
@@ -231,7 +231,7 @@ mod tests {
         let expect =
             "sum by () (avg_over_time(total{}[29999ms])) - sum by () (avg_over_time(free{}[29999ms]))";
         check(&any, &memory, expect);
-        let count = MetricMapping { by: SeriesJoin::Count, ..entry(&USED, "cpu", "mode=\"idle\"") };
+        let count = MetricMapping { by: Aggregation::Count, ..entry(&USED, "cpu", "mode=\"idle\"") };
         let expect = "count by () (avg_over_time(cpu{mode=\"idle\",job=\"a\",instance=~\"a\\\\.b(:[0-9]+)?\"}[29999ms]))";
         check(&server(Some("a.b"), Some("{job=\"a\"}")), &count, expect);
     }

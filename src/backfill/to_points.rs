@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::mapping::{LabelRule, MetricMapping};
+use super::mapping::{LabelSource, MetricMapping};
 use super::series::FetchedSeries;
 use super::time_chunks::QueryChunk;
-use super::unit_check::Units;
+use super::unit_check::MetricUnitCheck;
 use super::{FetchedHistory, RemoteHistoryQuery};
 use crate::reading::{Labels, Timestamp, Values};
 use crate::signal::ReadingPair;
@@ -39,7 +39,7 @@ pub(super) struct PointBuilder<'a> {
     slots: Vec<PointSlot>,
     dropped: BTreeMap<&'static str, usize>,
     before: Option<(f64, Values)>,
-    units: Units<'a>,
+    units: MetricUnitCheck<'a>,
     past: FetchedHistory,
 }
 
@@ -73,7 +73,7 @@ impl<'a> PointBuilder<'a> {
             slots: Vec::new(),
             dropped: BTreeMap::new(),
             before: None,
-            units: Units::new(wanted, entries),
+            units: MetricUnitCheck::new(wanted, entries),
             past,
         }
     }
@@ -112,8 +112,8 @@ impl<'a> PointBuilder<'a> {
         let labels = |series: &FetchedSeries| match own.labels.is_empty() {
             true => Labels::NONE,
             false => Labels::new(own.labels.iter().map(|it| match it {
-                LabelRule::Of(name) => series.labels.get(name).map_or("", String::as_str),
-                LabelRule::Fixed(value) => value,
+                LabelSource::Of(name) => series.labels.get(name).map_or("", String::as_str),
+                LabelSource::Fixed(value) => value,
             })),
         };
         let mut series: Vec<_> = series.into_iter().map(|it| (labels(&it), it.values)).collect();
@@ -203,7 +203,7 @@ impl<'a> PointBuilder<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mapping::{SeriesJoin, SeriesSelector};
+    use super::super::mapping::{Aggregation, SeriesSelector};
     use super::*;
     use crate::duration::HumanDuration;
     use crate::metric::Metric;
@@ -238,11 +238,11 @@ mod tests {
             choice: SeriesSelector { from: metric.name.into(), filter: String::new() },
             plus: None,
             minus: None,
-            labels: metric.labels.iter().map(|it| LabelRule::Of((*it).into())).collect(),
+            labels: metric.labels.iter().map(|it| LabelSource::Of((*it).into())).collect(),
             times: 1.0,
             rate: false,
             per: None,
-            by: SeriesJoin::Sum,
+            by: Aggregation::Sum,
         }
     }
 

@@ -142,12 +142,12 @@ impl<'a> UnitCheck<'a> {
 }
 
 /// Counts implausible values of metrics.
-pub(super) struct Units<'a> {
+pub(super) struct MetricUnitCheck<'a> {
     rules: Vec<(&'static Metric, String, &'static RangeRule, &'static str, RangeCount)>,
     ranges: UnitCheck<'a>,
 }
 
-impl<'a> Units<'a> {
+impl<'a> MetricUnitCheck<'a> {
     pub(super) fn new(wanted: &RemoteHistoryQuery<'a>, entries: &[MetricMapping]) -> Self {
         let rule = |(name, rule, hint): &'static (&str, RangeRule, &'static str)| {
             let entry = entries.iter().find(|it| it.metric.name == *name)?;

@@ -7,7 +7,7 @@ use crate::config::Setting;
 
 /// Output of `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrintMode {
+pub enum CheckOutput {
     /// Whether the settings are valid.
     Verdict,
     /// The effective settings with their sources.
@@ -35,10 +35,10 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
 }
 
-pub(super) fn print(matches: &ArgMatches) -> PrintMode {
+pub(super) fn print(matches: &ArgMatches) -> CheckOutput {
     match (matches.get_flag("print-defaults"), matches.get_flag("print")) {
-        (true, _) => PrintMode::Defaults,
-        (false, true) => PrintMode::Effective,
-        (false, false) => PrintMode::Verdict,
+        (true, _) => CheckOutput::Defaults,
+        (false, true) => CheckOutput::Effective,
+        (false, false) => CheckOutput::Verdict,
     }
 }

@@ -54,13 +54,13 @@ pub enum EvaluationInput {
         /// A single set.
         set: Option<String>,
         /// How they are replayed.
-        trial: ReplayMode,
+        trial: ReplayVariants,
     },
 }
 
 /// How series are replayed; without a settings file, with the defaults.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ReplayMode {
+pub enum ReplayVariants {
     /// Once.
     Once(Option<PathBuf>),
     /// With each of two settings files.
@@ -140,10 +140,10 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
     let trial = match matches.get_many::<PathBuf>("compare").map(|it| it.cloned().collect::<Vec<_>>()) {
         Some(mut files) => {
             let b = files.pop().unwrap_or_default();
-            Some(ReplayMode::Compare(files.pop(), b))
+            Some(ReplayVariants::Compare(files.pop(), b))
         }
-        None if matches.get_flag("robustness") => Some(ReplayMode::Robustness(path("config.file"))),
-        None if matches.get_flag("replay") => Some(ReplayMode::Once(path("config.file"))),
+        None if matches.get_flag("robustness") => Some(ReplayVariants::Robustness(path("config.file"))),
+        None if matches.get_flag("replay") => Some(ReplayVariants::Once(path("config.file"))),
         None => None,
     };
     let set = matches.get_one::<String>("set").cloned();
@@ -230,15 +230,15 @@ mod tests {
 
     #[test]
     fn a_folder_replayed() {
-        let check = |line: &str, trial: ReplayMode| {
+        let check = |line: &str, trial: ReplayVariants| {
             let of = EvaluationInput::Replayed { data: "d".into(), set: None, trial };
             check(&format!("--data d {line}"), Ok(Evaluate { of, ..files(1.0, 0) }));
         };
-        check("--replay", ReplayMode::Once(None));
-        check("--replay --config.file a", ReplayMode::Once(Some("a".into())));
-        check("--compare a", ReplayMode::Compare(None, "a".into()));
-        check("--compare a b", ReplayMode::Compare(Some("a".into()), "b".into()));
-        check("--robustness", ReplayMode::Robustness(None));
+        check("--replay", ReplayVariants::Once(None));
+        check("--replay --config.file a", ReplayVariants::Once(Some("a".into())));
+        check("--compare a", ReplayVariants::Compare(None, "a".into()));
+        check("--compare a b", ReplayVariants::Compare(Some("a".into()), "b".into()));
+        check("--robustness", ReplayVariants::Robustness(None));
     }
 
     #[test]

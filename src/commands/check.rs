@@ -2,21 +2,21 @@
 
 use std::ffi::OsString;
 
-use crate::cli::{Exit, GlobalOptions, PrintMode};
+use crate::cli::{CheckOutput, Exit, GlobalOptions};
 use crate::config;
 
 /// Checks settings. Exit code 0 or 64.
 pub fn run(
     options: &GlobalOptions,
-    print: PrintMode,
+    print: CheckOutput,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Exit {
-    if print == PrintMode::Defaults {
+    if print == CheckOutput::Defaults {
         return Exit::success(config::default_file());
     }
     match options.load(environment) {
         Err(problems) => Exit::usage(problems.to_string()),
-        Ok(loaded) if print == PrintMode::Effective => Exit::success(config::effective(&loaded)),
+        Ok(loaded) if print == CheckOutput::Effective => Exit::success(config::effective(&loaded)),
         Ok(loaded) => Exit::success(match &loaded.file {
             Some(file) => format!("{} is valid", file.display()),
             None => "the settings are valid; there is no settings file".into(),

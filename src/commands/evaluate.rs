@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::evaluate_replay;
-use crate::cli::{Evaluate, EvaluationInput, Exit, ReplayMode};
+use crate::cli::{Evaluate, EvaluationInput, Exit, ReplayVariants};
 use crate::config::{DetectionSettings, LoadedConfig};
 use crate::dataset::{self, DatasetError, SeriesFolder};
 use crate::evaluate::{self, Evaluation, FigureComparison, LabeledSeries};
@@ -60,15 +60,15 @@ struct ReplayVariant {
     disturbance: Disturbance,
 }
 
-fn variants(trial: &ReplayMode) -> Result<Vec<ReplayVariant>, Exit> {
+fn variants(trial: &ReplayVariants) -> Result<Vec<ReplayVariant>, Exit> {
     let by = |file: Option<&Path>| {
         let name = file.map_or("defaults".to_owned(), |it| it.display().to_string());
         Ok::<_, Exit>(ReplayVariant { name, detection: detection(file)?, disturbance: Disturbance::None })
     };
     Ok(match trial {
-        ReplayMode::Once(file) => vec![by(file.as_deref())?],
-        ReplayMode::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
-        ReplayMode::Robustness(file) => {
+        ReplayVariants::Once(file) => vec![by(file.as_deref())?],
+        ReplayVariants::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
+        ReplayVariants::Robustness(file) => {
             let detection = detection(file.as_deref())?;
             let way = |it: &Disturbance| ReplayVariant {
                 name: it.to_string(),
@@ -91,7 +91,7 @@ fn replayed(
     folder: &SeriesFolder,
     sets: &[&str],
     ways: &[ReplayVariant],
-    trial: &ReplayMode,
+    trial: &ReplayVariants,
 ) -> Result<String, Exit> {
     let mut all = Vec::new();
     for set in sets {
@@ -103,9 +103,9 @@ fn replayed(
         all.push(FigureComparison { set: (*set).to_owned(), variants: found });
     }
     Ok(match trial {
-        ReplayMode::Compare(..) => evaluate::side_by_side(&all, options.style),
-        ReplayMode::Robustness(_) => evaluate::listed(&all, options.style),
-        ReplayMode::Once(_) => {
+        ReplayVariants::Compare(..) => evaluate::side_by_side(&all, options.style),
+        ReplayVariants::Robustness(_) => evaluate::listed(&all, options.style),
+        ReplayVariants::Once(_) => {
             let only =
                 |it: FigureComparison| it.variants.into_iter().next().map(|(_, found)| (it.set, found));
             let named: Vec<_> = all.into_iter().filter_map(only).collect();

@@ -8,7 +8,7 @@ use std::thread;
 use super::replay::{floors, settings};
 use crate::cli::Exit;
 use crate::config::DetectionSettings;
-use crate::dataset::{self, DatasetError, FolderEntry, ScoreColumn, SeriesFolder};
+use crate::dataset::{self, DatasetError, ManifestEntry, ScoreColumn, SeriesFolder};
 use crate::duration::HumanDuration;
 use crate::evaluate::LabeledSeries;
 use crate::reading::Timestamp;
@@ -27,7 +27,7 @@ pub(super) fn set(
     detection: &DetectionSettings,
     disturbance: Disturbance,
 ) -> Result<Vec<LabeledSeries>, Exit> {
-    let entries: Vec<&FolderEntry> = folder.of_set(set).collect();
+    let entries: Vec<&ManifestEntry> = folder.of_set(set).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -53,7 +53,7 @@ pub(super) fn set(
 /// Scores one series.
 fn series(
     folder: &SeriesFolder,
-    entry: &FolderEntry,
+    entry: &ManifestEntry,
     detection: &DetectionSettings,
     disturbance: Disturbance,
     seed: u64,

@@ -12,7 +12,7 @@ use crate::episode_text;
 use crate::explanation::{self, EpisodeId, EpisodeRecord, Explanation, SimilarEpisode};
 use crate::reading::{Subject, Timestamp};
 use crate::store::{StoreError, StoreReader, TimeRange};
-use crate::stored_facts;
+use crate::stored_explanation;
 
 mod reproduce;
 mod output;
@@ -50,7 +50,7 @@ fn explain_range(
         Ok(Err(NotRunning { reason, directory: None })) => Err(reason),
         Ok(Err(NotRunning { reason, directory: Some(directory) })) => {
             let range = TimeRange { from: Timestamp(at.0 - window), to: Timestamp(at.0 + window) };
-            let read = |reader: StoreReader| stored_facts::explain(&reader, None, None, range);
+            let read = |reader: StoreReader| stored_explanation::explain(&reader, None, None, range);
             origin = format!("{reason}; from the store in {}\n", directory.display());
             StoreReader::open(&directory).and_then(read).map_err(|error| format!("{reason}\n{error}"))
         }

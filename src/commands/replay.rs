@@ -17,7 +17,7 @@ mod store_history;
 mod output_row;
 
 use label_figures::LabelFigures;
-use output_row::OutputRow;
+use output_row::ScoredRowBuilder;
 use table_input::TableInput;
 
 /// Largest ratio between the actual and the given interval of rows, in either direction; otherwise each interval would
@@ -129,7 +129,7 @@ fn walk(
     mut labeled: Option<&mut LabelFigures>,
 ) -> Result<(), ReplayStop> {
     let mut row = TableRow::default();
-    let mut output_row = OutputRow::default();
+    let mut output_row = ScoredRowBuilder::default();
     while input.next(&mut row).map_err(ReplayStop::Table)? {
         let judged = replay.step(row.at, &row.values, &row.missing);
         let judged = judged.map_err(|error| ReplayStop::Table(input.wrong(row.line, &error.to_string())))?;

@@ -22,7 +22,7 @@ use crate::sd_notify::ServiceManager;
 use crate::sources::{self, Sources};
 use crate::store::{Store, StoreLocation};
 use crate::telemetry::otlp_traces::{self, SpanCounts, TracePipeline};
-use crate::telemetry::{self, EventLog};
+use crate::telemetry::{self, EventLogger};
 use crate::{clock, detect, version};
 
 mod backfill;
@@ -33,12 +33,12 @@ pub(super) mod unix_signals;
 pub use reload::METRICS;
 
 use heartbeat::Heartbeat;
-use reload::Reload;
+use reload::Reloader;
 use unix_signals::{SignalRequest, UnixSignals};
 
 /// Runs until SIGTERM or SIGINT. Exit code 0; 64 for invalid settings; 1 for a failure.
 pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let (reload, config) = match Reload::first(options, environment.into_iter().collect()) {
+    let (reload, config) = match Reloader::first(options, environment.into_iter().collect()) {
         Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
@@ -83,7 +83,7 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
 /// A reload stops and restarts everything except the listeners, like a restart: there is one way in which settings
 /// take effect.
 async fn rounds(
-    reload: &Arc<Reload>,
+    reload: &Arc<Reloader>,
     mut config: Config,
     mut listeners: Vec<TcpListener>,
     supervisor: &Arc<ServiceManager>,
@@ -110,7 +110,7 @@ async fn rounds(
 async fn renewed(
     signals: &mut UnixSignals,
     requested: &mut mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
-    reload: &Reload,
+    reload: &Reloader,
     config: &Config,
     supervisor: &ServiceManager,
 ) -> Option<RenewedSettings> {
@@ -150,7 +150,7 @@ type RenewedSettings = (Config, Option<Vec<TcpListener>>);
 fn with_listeners(
     new: Option<Config>,
     config: &Config,
-    reload: &Reload,
+    reload: &Reloader,
 ) -> Result<Option<RenewedSettings>, String> {
     let Some(new) = new else { return Ok(None) };
     let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
@@ -167,7 +167,7 @@ async fn until(
     config: &Config,
     place: &StoreLocation,
     listeners: Vec<TcpListener>,
-    (reload, lifecycle): (&Arc<Reload>, Option<http::ReloadRequests>),
+    (reload, lifecycle): (&Arc<Reloader>, Option<http::ReloadRequests>),
     supervisor: &Arc<ServiceManager>,
     outcomes: &Option<Arc<SpanCounts>>,
     stop: impl Future<Output = ()>,
@@ -185,7 +185,7 @@ async fn until(
     let mut publisher = Publisher {
         counts: Arc::clone(&counts),
         newest: publish,
-        event_log: EventLog::default(),
+        event_log: EventLogger::default(),
         reload: Arc::clone(reload),
         heartbeat,
         outcomes: outcomes.clone(),
@@ -343,8 +343,8 @@ fn log_startup(config: &Config, listeners: &[TcpListener]) {
 struct Publisher {
     counts: Arc<ServerCounters>,
     newest: watch::Sender<Option<Arc<Report>>>,
-    event_log: EventLog,
-    reload: Arc<Reload>,
+    event_log: EventLogger,
+    reload: Arc<Reloader>,
     heartbeat: Heartbeat,
     /// Counts of spans; `None` if traces are not exported.
     outcomes: Option<Arc<SpanCounts>>,

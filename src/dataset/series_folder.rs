@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{DatasetError, ScoreColumn, causes, label_column, labels, misfit, scores, text};
-use crate::evaluate::{EvaluateError, LabeledSeries, period};
+use crate::evaluate::{LabeledSeries, LabeledSeriesError, period};
 
 /// The file that lists the series of a directory.
 const MANIFEST: &str = "manifest.json";
 
 /// One series in the manifest.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct FolderEntry {
+pub struct ManifestEntry {
     /// The set that it belongs to; metrics are computed per set.
     pub set: String,
     /// Name of its files.
@@ -30,14 +30,14 @@ pub struct FolderEntry {
 #[derive(Debug, Deserialize)]
 struct Manifest {
     /// All series.
-    series: Vec<FolderEntry>,
+    series: Vec<ManifestEntry>,
 }
 
 /// A dataset directory with its manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesFolder {
     dir: PathBuf,
-    entries: Vec<FolderEntry>,
+    entries: Vec<ManifestEntry>,
 }
 
 impl SeriesFolder {
@@ -72,22 +72,22 @@ impl SeriesFolder {
     }
 
     /// The series of a set.
-    pub fn of_set(&self, set: &str) -> impl Iterator<Item = &FolderEntry> {
+    pub fn of_set(&self, set: &str) -> impl Iterator<Item = &ManifestEntry> {
         self.entries.iter().filter(move |it| it.set == set)
     }
 
     /// The rows for learning.
-    pub fn train(&self, entry: &FolderEntry) -> PathBuf {
+    pub fn train(&self, entry: &ManifestEntry) -> PathBuf {
         self.part(entry, "train")
     }
 
     /// The labeled rows.
-    pub fn test(&self, entry: &FolderEntry) -> PathBuf {
+    pub fn test(&self, entry: &ManifestEntry) -> PathBuf {
         self.part(entry, "test")
     }
 
     /// The labels of the test rows.
-    pub fn labels(&self, entry: &FolderEntry) -> PathBuf {
+    pub fn labels(&self, entry: &ManifestEntry) -> PathBuf {
         self.dir.join("labels").join(format!("{}.label", entry.name))
     }
 
@@ -98,7 +98,7 @@ impl SeriesFolder {
     /// If a file is invalid, or the lengths differ.
     pub fn series(
         &self,
-        entry: &FolderEntry,
+        entry: &ManifestEntry,
         given: ScoreColumn,
         place: &Path,
     ) -> Result<LabeledSeries, DatasetError> {
@@ -109,10 +109,10 @@ impl SeriesFolder {
         };
         let series = LabeledSeries::new(&entry.name, labels, given.scores, entry.per_day, vus_window);
         let series = series.map_err(|unfit| match unfit {
-            EvaluateError::PerDay(_) | EvaluateError::Window(_) => {
+            LabeledSeriesError::PerDay(_) | LabeledSeriesError::Window(_) => {
                 DatasetError::of(&self.manifest(), format!("of {}: {unfit}", entry.name))
             }
-            EvaluateError::Empty | EvaluateError::Lengths { .. } => misfit(place, unfit),
+            LabeledSeriesError::Empty | LabeledSeriesError::Lengths { .. } => misfit(place, unfit),
         })?;
         let interp = self.dir.join("labels").join(format!("{}.interp", entry.name));
         match given.top {
@@ -158,7 +158,7 @@ impl SeriesFolder {
     }
 
     /// A data file, uncompressed or compressed.
-    fn part(&self, entry: &FolderEntry, part: &str) -> PathBuf {
+    fn part(&self, entry: &ManifestEntry, part: &str) -> PathBuf {
         let path = |end: &str| self.dir.join("data").join(format!("{}.{part}.csv{end}", entry.name));
         [".xz", ".gz"].iter().map(|end| path(end)).find(|it| it.exists()).unwrap_or_else(|| path(""))
     }

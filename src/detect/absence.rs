@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::run_length::RunLengths;
-use super::{DetectorOutput, FeatureSpec, LearnStep, PointView, forgetting, gain};
+use super::run_length::RunStatistics;
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting, gain};
 use crate::codec;
 use crate::reading::Timestamp;
 
@@ -55,7 +55,7 @@ impl AbsenceKind {
 
 /// One absent signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AbsenceDetector {
+pub struct Absence {
     /// Index of the signal.
     pub idx: usize,
     /// How it is absent.
@@ -68,7 +68,7 @@ pub struct AbsenceDetector {
 
 /// Detects absent signals.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct AbsenceTracker {
+pub struct AbsenceDetector {
     forgetting: f64,
     signals: Vec<SignalActivity>,
     /// Time of the last whole point.
@@ -81,8 +81,8 @@ struct SignalActivity {
     floor: f64,
     /// Its last known value at a whole point.
     last: Option<f64>,
-    equal: RunLengths,
-    missing: RunLengths,
+    equal: RunStatistics,
+    missing: RunStatistics,
     /// Share of changing points beyond the noise floor, and the number of changing points.
     beyond: (f64, f64),
 }
@@ -104,8 +104,8 @@ impl AbsenceProgress {
     }
 }
 
-impl AbsenceTracker {
-    pub(super) fn new(shape: &FeatureSpec) -> Self {
+impl AbsenceDetector {
+    pub(super) fn new(shape: &DetectorParameters) -> Self {
         Self {
             forgetting: forgetting(shape.half_life),
             signals: shape.floors.iter().map(|floor| SignalActivity::new(*floor)).collect(),
@@ -121,7 +121,7 @@ impl AbsenceTracker {
             && codec::same(self.forgetting, fresh.forgetting)
     }
 
-    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         // It scores as soon as the history of one signal suffices.
         if !self.signals.iter().any(SignalActivity::is_known) {
             return DetectorOutput::Abstain;
@@ -132,7 +132,7 @@ impl AbsenceTracker {
         DetectorOutput::Score { score, threshold: 1.0, shares: shares(&progress) }
     }
 
-    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
         if !lesson.step {
             return;
         }
@@ -144,12 +144,12 @@ impl AbsenceTracker {
     }
 
     /// Returns the absent signals.
-    pub(crate) fn absences(&self, view: &PointView<'_>) -> Vec<AbsenceDetector> {
+    pub(crate) fn absences(&self, view: &DetectorInput<'_>) -> Vec<Absence> {
         let each = self.signals.iter().enumerate();
         let absent = each.filter_map(|(idx, it)| Some((idx, it.progress(view, idx)?)));
         absent
             .filter(|(_, it)| it.ratio() >= 1.0)
-            .map(|(idx, it)| AbsenceDetector { idx, kind: it.kind, points: it.length, usual: it.usual })
+            .map(|(idx, it)| Absence { idx, kind: it.kind, points: it.length, usual: it.usual })
             .collect()
     }
 }
@@ -166,14 +166,20 @@ fn shares(progress: &[Option<AbsenceProgress>]) -> Vec<f64> {
 
 impl SignalActivity {
     fn new(floor: f64) -> Self {
-        Self { floor, last: None, equal: RunLengths::new(), missing: RunLengths::new(), beyond: (0.0, 0.0) }
+        Self {
+            floor,
+            last: None,
+            equal: RunStatistics::new(),
+            missing: RunStatistics::new(),
+            beyond: (0.0, 0.0),
+        }
     }
 
     fn is_known(&self) -> bool {
         self.missing.limit(KNOWN_MIN).is_some()
     }
 
-    fn progress(&self, view: &PointView<'_>, idx: usize) -> Option<AbsenceProgress> {
+    fn progress(&self, view: &DetectorInput<'_>, idx: usize) -> Option<AbsenceProgress> {
         let (runs, kind) = if view.point.missing[idx] {
             (&self.missing, AbsenceKind::Vanished)
         } else {
@@ -199,7 +205,7 @@ impl SignalActivity {
         self.last.is_some_and(|last| (value - last).abs() <= EQUAL * last.abs().max(value.abs()))
     }
 
-    fn learn(&mut self, view: &PointView<'_>, idx: usize, elapsed: f64, slow: f64, lesson: LearnStep) {
+    fn learn(&mut self, view: &DetectorInput<'_>, idx: usize, elapsed: f64, slow: f64, lesson: LearnOptions) {
         let missing = view.point.missing[idx];
         let odd = self.progress(view, idx).is_some_and(|it| it.ratio() >= 1.0);
         // A signal is not missing before its first value: it may come late, or never.

@@ -10,20 +10,20 @@ const DAY: usize = 2_880;
 
 /// Signals in a closed loop: while one is absent there is an episode, of six hours at most.
 struct Loop {
-    detector: AbsenceTracker,
+    detector: AbsenceDetector,
     floors: Vec<f64>,
     mean: Vec<f64>,
     t: usize,
     since: Option<usize>,
     begun: usize,
-    absences: Vec<AbsenceDetector>,
+    absences: Vec<Absence>,
     score: Option<f64>,
 }
 
 impl Loop {
     fn new(floors: &[f64]) -> Self {
-        let shape = FeatureSpec::plain(floors.to_vec(), 7.0 * DAY as f64);
-        let detector = AbsenceTracker::new(&shape);
+        let shape = DetectorParameters::plain(floors.to_vec(), 7.0 * DAY as f64);
+        let detector = AbsenceDetector::new(&shape);
         let (mean, absences) = (vec![0.0; floors.len()], Vec::new());
         Self { detector, floors: floors.to_vec(), mean, t: 0, since: None, begun: 0, absences, score: None }
     }
@@ -38,7 +38,7 @@ impl Loop {
         let z: Vec<f64> = each
             .map(|((value, mean), floor)| if (value - mean).abs() > *floor { 5.0 } else { 0.0 })
             .collect();
-        let view = PointView { point: &point, z: &z, noise: &vec![0.0; z.len()], threshold_factor: 1.0 };
+        let view = DetectorInput { point: &point, z: &z, noise: &vec![0.0; z.len()], threshold_factor: 1.0 };
         let output = self.detector.judge(&view);
         self.score = output.relative();
         self.absences = self.detector.absences(&view);
@@ -51,7 +51,7 @@ impl Loop {
         }
         let quarantined = self.since.is_some();
         let weight = if quarantined { 0.2 } else { 1.0 };
-        self.detector.learn(&view, LearnStep { weight, step: true, in_anomaly: quarantined });
+        self.detector.learn(&view, LearnOptions { weight, step: true, in_anomaly: quarantined });
         for (mean, value) in self.mean.iter_mut().zip(&point.values) {
             *mean += (value - *mean) * (1.0 / (self.t + 1) as f64).max(3e-5);
         }

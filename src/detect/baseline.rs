@@ -5,17 +5,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::ExponentialMoments;
-use super::{DetectorOutput, PointView};
+use super::{DetectorInput, DetectorOutput};
 
 /// Distances above this are anomalies, in standard deviations.
 pub const THRESHOLD: f64 = 3.0;
 
 /// The three-sigma rule; it has no state of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Baseline;
+pub struct ThreeSigma;
 
-impl Baseline {
-    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
+impl ThreeSigma {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         let score = view.z.iter().fold(0.0, |highest: f64, z| highest.max(z.abs()));
         DetectorOutput::Score { score, threshold: THRESHOLD * view.threshold_factor, shares: Vec::new() }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::forest::Forest;
 use super::short_memory::{ShortMemory, TWINS};
-use super::{DetectorOutput, FeatureSpec, LearnStep, PointView};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions};
 
 /// Distances beyond this many standard deviations are equal to the forest. A clip of 3 found half as many anomalies on
 /// labeled data.
@@ -48,7 +48,7 @@ impl ForestInputs {
     }
 
     /// Advances by one point if `lesson.step` is set.
-    pub fn learn(&mut self, z: &[f64], lesson: LearnStep) {
+    pub fn learn(&mut self, z: &[f64], lesson: LearnOptions) {
         if self.signals <= NARROW_MAX {
             self.memory.learn(&clip(z), lesson);
         }
@@ -74,7 +74,7 @@ pub struct Eif {
 }
 
 impl Eif {
-    pub(super) fn new(shape: &FeatureSpec) -> Self {
+    pub(super) fn new(shape: &DetectorParameters) -> Self {
         Self { inputs: ForestInputs::new(shape.width()), model: None }
     }
 
@@ -83,14 +83,14 @@ impl Eif {
         self.inputs.signals == fresh.inputs.signals && self.inputs.memory.fits(&fresh.inputs.memory)
     }
 
-    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.judge_by(view, it))
     }
 
     /// Scores the point with this model instead of the installed one.
     pub(crate) fn judge_by(
         &self,
-        view: &PointView<'_>,
+        view: &DetectorInput<'_>,
         ForestModel { forest, threshold }: &ForestModel,
     ) -> DetectorOutput {
         if forest.width() != self.inputs.width() {
@@ -100,7 +100,7 @@ impl Eif {
         DetectorOutput::Score { score, threshold: *threshold, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
         self.inputs.learn(view.z, lesson);
     }
 
@@ -123,7 +123,7 @@ mod tests {
     use crate::window::Point;
 
     fn judge(detector: &Eif, z: &[f64]) -> DetectorOutput {
-        detector.judge(&PointView { point: &Point::default(), z, noise: &[], threshold_factor: 1.0 })
+        detector.judge(&DetectorInput { point: &Point::default(), z, noise: &[], threshold_factor: 1.0 })
     }
 
     fn forest(width: usize) -> Arc<Forest> {
@@ -135,7 +135,7 @@ mod tests {
         Arc::new(Forest::train(&rows, &ForestOptions::default(), 2).unwrap())
     }
 
-    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     #[test]
     fn it_abstains_without_a_forest_of_its_width() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::BaselineStatistics;
 use super::exponential_moments::{ExponentialMoments, Moments};
 use super::time_of_day::TimeOfDayProfile;
-use super::{FeatureSpec, LearnStep};
+use super::{DetectorParameters, LearnOptions};
 use crate::window::Point;
 
 /// The profile is used for a signal if it explains more than this share of its variance.
@@ -18,7 +18,7 @@ const VARIANCE_MIN: f64 = 1e-12;
 
 /// The learned expectations of all signals of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Expectation {
+pub struct Expectations {
     time_of_day: TimeOfDayProfile,
     plain: ExponentialMoments,
     /// Moments of the residual after the daily profile.
@@ -41,9 +41,9 @@ pub struct Distances {
     residual: Point,
 }
 
-impl Expectation {
+impl Expectations {
     /// Creates an expectation without learned state.
-    pub fn new(shape: &FeatureSpec) -> Self {
+    pub fn new(shape: &DetectorParameters) -> Self {
         Self {
             time_of_day: TimeOfDayProfile::new(shape.width(), shape.points_per_day),
             plain: ExponentialMoments::new(shape),
@@ -81,7 +81,7 @@ impl Expectation {
     }
 
     /// Learns a point with its distances. `whole` is its weight outside an episode.
-    pub fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnStep, whole: f64) {
+    pub fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnOptions, whole: f64) {
         self.plain.learn(point, lesson);
         self.residual.learn(&distances.residual, lesson);
         self.time_of_day.learn(point, lesson, whole);
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::reading::Timestamp;
 
-    const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     fn point(t: usize, value: f64) -> Point {
         Point { at: Timestamp(t as f64 * 900.0), values: vec![value], missing: vec![false] }
@@ -137,8 +137,9 @@ mod tests {
 
     /// Learns a daily wave with noise, then checks the distance of `value` at `hour`.
     fn check(swing: f64, hour: f64, value: f64, seasonal: bool, far: bool) {
-        let shape = FeatureSpec { points_per_day: 96.0, ..FeatureSpec::plain(vec![0.0], 7.0 * 96.0) };
-        let mut expectation = Expectation::new(&shape);
+        let shape =
+            DetectorParameters { points_per_day: 96.0, ..DetectorParameters::plain(vec![0.0], 7.0 * 96.0) };
+        let mut expectation = Expectations::new(&shape);
         let days = 14;
         for t in 0..96 * days {
             let noise = ((t * 7919) % 101) as f64 / 101.0 - 0.5;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::p2_quantile::P2Quantile;
-use super::{FeatureSpec, LearnStep, forgetting, gain};
+use super::{DetectorParameters, LearnOptions, forgetting, gain};
 use crate::codec;
 use crate::window::Point;
 
@@ -73,7 +73,7 @@ impl Moments {
         Self { mean, variance: between + within / count, points, ..Self::default() }
     }
 
-    fn learn(&mut self, value: f64, lesson: LearnStep, forgetting: f64) {
+    fn learn(&mut self, value: f64, lesson: LearnOptions, forgetting: f64) {
         let a = gain(forgetting, lesson, self.points);
         let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
         // A large incident must not hide a later one of a tenth of its size.
@@ -112,7 +112,7 @@ pub struct ExponentialMoments {
 
 impl ExponentialMoments {
     /// Creates moments without learned state.
-    pub fn new(shape: &FeatureSpec) -> Self {
+    pub fn new(shape: &DetectorParameters) -> Self {
         Self {
             moments: vec![Moments::default(); shape.width()],
             quantiles: vec![[P2Quantile::new(0.95), P2Quantile::new(0.99)]; shape.width()],
@@ -183,7 +183,7 @@ impl ExponentialMoments {
     }
 
     /// Learns the signals that are present in the point.
-    pub fn learn(&mut self, point: &Point, lesson: LearnStep) {
+    pub fn learn(&mut self, point: &Point, lesson: LearnOptions) {
         for (idx, known) in self.moments.iter_mut().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
             known.learn(point.values[idx], lesson, self.forgetting);
             if lesson.step && !lesson.in_anomaly {
@@ -197,14 +197,14 @@ impl ExponentialMoments {
 mod tests {
     use super::*;
 
-    const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     fn point(value: f64) -> Point {
         Point { values: vec![value], missing: vec![false], ..Point::default() }
     }
 
-    fn learned(floor: f64, values: &[f64], lesson: LearnStep) -> ExponentialMoments {
-        let mut adaptive = ExponentialMoments::new(&FeatureSpec::plain(vec![floor], 20_160.0));
+    fn learned(floor: f64, values: &[f64], lesson: LearnOptions) -> ExponentialMoments {
+        let mut adaptive = ExponentialMoments::new(&DetectorParameters::plain(vec![floor], 20_160.0));
         for value in values {
             adaptive.learn(&point(*value), lesson);
         }
@@ -242,7 +242,7 @@ mod tests {
     fn shares_of_a_point_weigh_as_much_as_the_point() {
         let whole = learned(0.0, &[1.0, 2.0, 3.0], WHOLE);
         let tenths: Vec<f64> = [1.0, 2.0, 3.0].iter().flat_map(|it| [*it; 10]).collect();
-        let tenths = learned(0.0, &tenths, LearnStep { weight: 0.1, ..WHOLE });
+        let tenths = learned(0.0, &tenths, LearnOptions { weight: 0.1, ..WHOLE });
         let (whole, tenths) = (whole.moments()[0], tenths.moments()[0]);
         assert!((whole.mean - tenths.mean).abs() < 1e-9);
         assert!((whole.variance - tenths.variance).abs() < 1e-9);
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn half_of_it_is_forgotten_after_the_half_life() {
-        let mut adaptive = ExponentialMoments::new(&FeatureSpec::plain(vec![0.0], 10.0));
+        let mut adaptive = ExponentialMoments::new(&DetectorParameters::plain(vec![0.0], 10.0));
         for _ in 0..1000 {
             adaptive.learn(&point(0.0), WHOLE);
         }

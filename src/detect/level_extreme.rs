@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DetectorOutput, FeatureSpec, LearnStep, PointView, forgetting};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting};
 use crate::codec::COUNT_MAX;
 
 /// Half-life of the smoothing, in points.
@@ -92,7 +92,7 @@ impl SignalExtremes {
 
 impl SideExtreme {
     /// Learns a whole point with its distance on this side and the ratio of that distance.
-    fn learn(&mut self, distance: f64, ratio: f64, accept: f64, lesson: LearnStep) {
+    fn learn(&mut self, distance: f64, ratio: f64, accept: f64, lesson: LearnOptions) {
         let (points, furthest) = &mut self.now;
         if ratio >= if *points > 0.0 { OVER } else { 1.0 } {
             *points += 1.0;
@@ -130,7 +130,7 @@ impl SideExtreme {
 }
 
 impl LevelExtreme {
-    pub(super) fn new(shape: &FeatureSpec) -> Self {
+    pub(super) fn new(shape: &DetectorParameters) -> Self {
         Self {
             forgetting: forgetting(shape.half_life),
             smooth: forgetting(SMOOTH),
@@ -158,14 +158,14 @@ impl LevelExtreme {
     }
 
     /// Present ratio of a signal; 0 if it is missing or back.
-    fn ratio(&self, signal: &SignalExtremes, view: &PointView<'_>, idx: usize) -> f64 {
+    fn ratio(&self, signal: &SignalExtremes, view: &DetectorInput<'_>, idx: usize) -> f64 {
         let z = view.z[idx];
         let level = signal.smoothed(z, self.smooth);
         let is_back = |z: f64| z * level <= 0.0 || z.abs() < NOW_MIN * level.abs();
         if view.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
     }
 
-    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         if !self.is_known() || self.signals.iter().all(Option::is_none) {
             return DetectorOutput::Abstain;
         }
@@ -183,7 +183,7 @@ impl LevelExtreme {
         }
     }
 
-    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
         if !lesson.step {
             return;
         }
@@ -216,20 +216,23 @@ mod tests {
     use crate::window::Point;
 
     const DAY: usize = 144;
-    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     struct Loop(LevelExtreme);
 
     impl Loop {
         fn new(floor: f64) -> Self {
-            let shape = FeatureSpec { points_per_day: DAY as f64, ..FeatureSpec::plain(vec![floor; 2], 1e4) };
+            let shape = DetectorParameters {
+                points_per_day: DAY as f64,
+                ..DetectorParameters::plain(vec![floor; 2], 1e4)
+            };
             Self(LevelExtreme::new(&shape))
         }
 
         /// Scores and learns a distance of the first signal, and returns the score; the second signal is quiet.
         fn step(&mut self, z: f64) -> Option<f64> {
             let point = Point { values: vec![0.0; 2], missing: vec![false; 2], ..Point::default() };
-            let view = PointView { point: &point, z: &[z, 0.0], noise: &[0.0; 2], threshold_factor: 1.0 };
+            let view = DetectorInput { point: &point, z: &[z, 0.0], noise: &[0.0; 2], threshold_factor: 1.0 };
             let output = self.0.judge(&view);
             self.0.learn(&view, STEP);
             if let DetectorOutput::Score { score, shares, .. } = &output {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::kmeans::{KMeans, Vector, WIDTH};
-use super::{DetectorOutput, FeatureSpec, LearnStep, PointView};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions};
 use crate::codec::{self, COUNT_MAX};
 
 /// Number of models of a signal, to all of which a change must be new.
@@ -101,7 +101,7 @@ impl KnownMoves {
 const LOOK_BACK: usize = WIDTH - 1 + SMOOTHED;
 
 impl Novelty {
-    pub(super) fn new(shape: &FeatureSpec) -> Self {
+    pub(super) fn new(shape: &DetectorParameters) -> Self {
         let per_hour = ((shape.points_per_day / 24.0) as usize).max(1);
         Self {
             signals: shape
@@ -133,7 +133,7 @@ impl Novelty {
     }
 
     /// Contribution of each signal to the novelty of this point, including held ones.
-    fn shares(&self, view: &PointView<'_>) -> Vec<f64> {
+    fn shares(&self, view: &DetectorInput<'_>) -> Vec<f64> {
         let share = 1.0 / self.signals.len().max(SIGNALS_MIN) as f64;
         let values = view.point.values.iter().zip(&view.point.missing);
         let new =
@@ -147,7 +147,7 @@ impl Novelty {
         }
     }
 
-    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         if self.points < self.span {
             return DetectorOutput::Abstain;
         }
@@ -155,7 +155,7 @@ impl Novelty {
         DetectorOutput::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
     }
 
-    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
         if !lesson.step {
             return;
         }
@@ -176,14 +176,14 @@ mod tests {
     use super::*;
     use crate::window::Point;
 
-    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     /// Nine signals of noise, four points an hour; then each signal of `jumps` moves by `by`. Returns the share found.
     fn check(hours: usize, floor: f64, jumps: usize, by: f64, expected: Option<f64>) {
-        let shape = FeatureSpec {
+        let shape = DetectorParameters {
             points_per_day: 96.0,
             novelty_half_life: 20.0,
-            ..FeatureSpec::plain(vec![floor; 9], 1e4)
+            ..DetectorParameters::plain(vec![floor; 9], 1e4)
         };
         let mut novelty = Novelty::new(&shape);
         let value = |t: usize, idx: usize| ((t * (idx + 3) * 7919) % 101) as f64 / 101.0;
@@ -191,13 +191,15 @@ mod tests {
         let noise = [0.0; 9];
         for t in 0..hours * 4 {
             let point = point((0..9).map(|idx| value(t, idx)).collect());
-            novelty
-                .learn(&PointView { point: &point, z: &noise, noise: &noise, threshold_factor: 1.0 }, STEP);
+            novelty.learn(
+                &DetectorInput { point: &point, z: &noise, noise: &noise, threshold_factor: 1.0 },
+                STEP,
+            );
         }
         let jumped = |idx| value(hours * 4, idx) + if idx < jumps { by } else { 0.0 };
         let point = point((0..9).map(jumped).collect());
         let output =
-            novelty.judge(&PointView { point: &point, z: &noise, noise: &noise, threshold_factor: 1.0 });
+            novelty.judge(&DetectorInput { point: &point, z: &noise, noise: &noise, threshold_factor: 1.0 });
         match (output, expected) {
             (DetectorOutput::Score { score, .. }, Some(expected)) => {
                 // Less than one of nine signals, because a day and a half does not contain all of the noise.
@@ -222,17 +224,17 @@ mod tests {
 
     #[test]
     fn the_share_is_held() {
-        let shape = FeatureSpec {
+        let shape = DetectorParameters {
             points_per_day: 24.0,
             novelty_half_life: 2.0,
-            ..FeatureSpec::plain(vec![0.0], 1e4)
+            ..DetectorParameters::plain(vec![0.0], 1e4)
         };
         let mut novelty = Novelty::new(&shape);
         let mut found = Vec::new();
         for t in 0..40 {
             let value = f64::from(t % 4) + if t == 36 { 90.0 } else { 0.0 };
             let point = Point { values: vec![value], missing: vec![false], ..Point::default() };
-            let view = PointView { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
+            let view = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
             found.push(novelty.judge(&view).relative().unwrap_or(0.0) * THRESHOLD);
             novelty.learn(&view, STEP);
         }

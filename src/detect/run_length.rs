@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LearnStep, forgetting, gain};
+use super::{LearnOptions, forgetting, gain};
 
 /// An anomalous run exceeds the longest earlier one by this factor: a weekend is two and a half nights.
 const FACTOR: f64 = 3.0;
@@ -33,7 +33,7 @@ const PRIOR: (f64, f64) = (0.5, 2.0);
 
 /// The history of one state of one signal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct RunLengths {
+pub(super) struct RunStatistics {
     /// Share of points in the state, slowly forgotten.
     share: f64,
     /// The same over the last [`LATE`] points.
@@ -66,7 +66,7 @@ enum RunState {
     Accepted,
 }
 
-impl RunLengths {
+impl RunStatistics {
     pub(super) fn new() -> Self {
         let (share, points) = PRIOR;
         let run = (0.0, 0.0);
@@ -112,7 +112,7 @@ impl RunLengths {
     /// Learns a whole point, `elapsed` seconds after the previous one; `odd` is whether it makes the run too long.
     ///
     /// A run is learned when it ends, and only if it was normal, accepted, or the third anomalous one.
-    pub(super) fn learn(&mut self, inside: bool, odd: bool, elapsed: f64, slow: f64, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, inside: bool, odd: bool, elapsed: f64, slow: f64, lesson: LearnOptions) {
         let elapsed = elapsed.clamp(0.0, GAP_MAX);
         if inside {
             self.run = (self.run.0 + 1.0, self.run.1 + elapsed);
@@ -134,7 +134,7 @@ impl RunLengths {
     }
 
     /// Ends the run.
-    fn close(&mut self, slow: f64, lesson: LearnStep) {
+    fn close(&mut self, slow: f64, lesson: LearnOptions) {
         let ((points, seconds), state) = (self.run, self.state);
         (self.run, self.odd_seconds, self.state) = ((0.0, 0.0), 0.0, RunState::Ordinary);
         // An accepted run is learned in full, or the next one would again be an episode of hours.
@@ -160,24 +160,24 @@ impl RunLengths {
         }
     }
 
-    fn average(&mut self, inside: f64, points: f64, slow: f64, lesson: LearnStep) {
-        let lesson = LearnStep { weight: points * lesson.weight, ..lesson };
+    fn average(&mut self, inside: f64, points: f64, slow: f64, lesson: LearnOptions) {
+        let lesson = LearnOptions { weight: points * lesson.weight, ..lesson };
         self.share += gain(slow, lesson, self.points) * (inside - self.share);
         self.late += (1.0 - (1.0 - forgetting(LATE)).powf(points)) * (inside - self.late);
         self.points += lesson.weight;
     }
 }
 
-const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const QUARANTINED: LearnStep = LearnStep { weight: 0.2, in_anomaly: true, ..WHOLE };
+    const QUARANTINED: LearnOptions = LearnOptions { weight: 0.2, in_anomaly: true, ..WHOLE };
     const SLOW: f64 = 3.4e-5; // seven days of points of 30 s
 
-    fn learn(runs: &mut RunLengths, inside: bool, points: usize, lesson: LearnStep) {
+    fn learn(runs: &mut RunStatistics, inside: bool, points: usize, lesson: LearnOptions) {
         for _ in 0..points {
             let odd = runs.limit(0.0).is_some_and(|limit| runs.length() >= limit && inside);
             runs.learn(inside, odd, 30.0, SLOW, lesson);
@@ -186,7 +186,7 @@ mod tests {
 
     /// Each row: whether in the state, and for how many points.
     fn check(past: &[(bool, usize)], limit: Option<f64>) {
-        let mut runs = RunLengths::new();
+        let mut runs = RunStatistics::new();
         for (inside, points) in past {
             (0..*points).for_each(|_| runs.learn(*inside, false, 30.0, SLOW, WHOLE));
         }
@@ -213,14 +213,14 @@ mod tests {
         check(&[(false, 20)], None);
         check(&[(false, 400), (true, 600), (false, 10)], None);
         check(&[(false, 1_000), (true, 600), (false, 1_000)], None);
-        let mut runs = RunLengths::new();
+        let mut runs = RunStatistics::new();
         learn(&mut runs, false, 3_000, WHOLE);
         assert_eq!(runs.limit(3_001.0 * 30.0), None);
     }
 
     #[test]
     fn an_anomalous_run_is_not_learned() {
-        let mut runs = RunLengths::new();
+        let mut runs = RunStatistics::new();
         learn(&mut runs, false, 3_000, WHOLE);
         learn(&mut runs, true, 6, WHOLE);
         learn(&mut runs, true, 50, QUARANTINED);
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_third_anomalous_run_is_a_habit() {
-        let mut runs = RunLengths::new();
+        let mut runs = RunStatistics::new();
         learn(&mut runs, false, 3_000, WHOLE);
         for limit in [POINTS_MIN, POINTS_MIN, POINTS_MIN, 59.5] {
             let found = runs.limit(0.0).unwrap();
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_run_that_outlasts_its_episode_is_normal() {
-        let mut runs = RunLengths::new();
+        let mut runs = RunStatistics::new();
         learn(&mut runs, false, 9_000, WHOLE);
         learn(&mut runs, true, 300, QUARANTINED);
         assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn six_hours_are_normal_without_an_episode() {
-        let mut runs = RunLengths::new();
+        let mut runs = RunStatistics::new();
         learn(&mut runs, false, 9_000, WHOLE);
         learn(&mut runs, true, 720, WHOLE);
         assert_eq!(runs.limit(0.0), Some(POINTS_MIN));
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_short_runs_raises_the_threshold_within_the_hour() {
-        let mut runs = RunLengths::new();
+        let mut runs = RunStatistics::new();
         learn(&mut runs, false, 20_000, WHOLE);
         for _ in 0..30 {
             learn(&mut runs, true, 1, WHOLE);

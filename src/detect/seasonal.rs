@@ -10,7 +10,7 @@ use crate::reading::Timestamp;
 use crate::window::Point;
 
 use super::exponential_moments::{deviations, with_floor};
-use super::{DetectorOutput, ExpectedRange, FeatureSpec, LearnStep, PointView, forgetting};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, ExpectedRange, LearnOptions, forgetting};
 use crate::codec::COUNT_MAX;
 
 mod buckets;
@@ -19,7 +19,7 @@ mod stl_fit;
 mod time_grid;
 
 pub use buckets::BucketHistory;
-pub use stl_fit::{CycleProfile, SeasonalFit};
+pub use stl_fit::{SeasonalFit, SeasonalFits};
 pub use time_grid::PER_DAY_MAX as BUCKETS_PER_DAY_MAX;
 
 use buckets::{BucketCollector, BucketUpdate};
@@ -43,7 +43,7 @@ pub struct Seasonal {
 
 impl Seasonal {
     /// Knows no season yet.
-    pub fn new(shape: &FeatureSpec) -> Self {
+    pub fn new(shape: &DetectorParameters) -> Self {
         let grid = TimeGrid::new(shape.points_per_day, shape.buckets_per_day);
         Self {
             floors: shape.floors.clone(),
@@ -74,7 +74,7 @@ impl Seasonal {
         known.filter_map(move |(idx, season)| Some((idx, season, season.level + season.at(bucket?))))
     }
 
-    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         let mut score: Option<f64> = None;
         for (idx, season, usual) in self.usual(view.point.at) {
             if let Some((value, false)) = view.point.values.get(idx).zip(view.point.missing.get(idx).copied())
@@ -93,7 +93,7 @@ impl Seasonal {
         }
     }
 
-    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
         if lesson.step && !lesson.in_anomaly {
             self.note(view.point);
         }
@@ -133,7 +133,7 @@ impl Seasonal {
     }
 
     /// Scores with this profile from now on.
-    pub fn take(&mut self, profile: &CycleProfile) {
+    pub fn take(&mut self, profile: &SeasonalFits) {
         for (old, found) in self.seasons.iter_mut().zip(&profile.found) {
             match found {
                 FitResult::Season(season) => *old = Some(season.clone()),
@@ -151,7 +151,7 @@ impl Seasonal {
     }
 
     /// Returns the usual value and range of signal `idx` at this time, if it has a season. `width` is
-    /// `threshold_factor` of the [`PointView`].
+    /// `threshold_factor` of the [`DetectorInput`].
     pub(crate) fn expected(&self, at: Timestamp, idx: usize, width: f64) -> Option<ExpectedRange> {
         let (_, season, value) = self.usual(at).find(|(known, ..)| *known == idx)?;
         let floor = self.floors[idx];
@@ -174,20 +174,20 @@ mod tests {
     use super::*;
 
     const POINTS_PER_DAY: usize = 96;
-    const ORDINARY: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const ORDINARY: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     fn point(at: f64, value: f64) -> Point {
         Point { at: Timestamp(at), values: vec![value], missing: vec![false] }
     }
 
-    fn view(point: &Point) -> PointView<'_> {
-        PointView { point, z: &[], noise: &[], threshold_factor: 1.0 }
+    fn view(point: &Point) -> DetectorInput<'_> {
+        DetectorInput { point, z: &[], noise: &[], threshold_factor: 1.0 }
     }
 
     fn seasonal(floor: f64) -> Seasonal {
-        Seasonal::new(&FeatureSpec {
+        Seasonal::new(&DetectorParameters {
             points_per_day: POINTS_PER_DAY as f64,
-            ..FeatureSpec::plain(vec![floor], 1e4)
+            ..DetectorParameters::plain(vec![floor], 1e4)
         })
     }
 
@@ -260,7 +260,7 @@ mod tests {
     fn without_a_season_it_abstains() {
         check(&after(5, |_| 3.0), 5, 0, 50.0, None);
         check(&after(5, noise), 5, 0, 50.0, None);
-        let seldom = FeatureSpec { points_per_day: 4.0, ..FeatureSpec::plain(vec![0.0], 1e4) };
+        let seldom = DetectorParameters { points_per_day: 4.0, ..DetectorParameters::plain(vec![0.0], 1e4) };
         let mut detector = Seasonal::new(&seldom);
         assert_eq!(learn(&mut detector, 0..5, by_day), 0);
         check(&detector, 5, 0, 50.0, None);
@@ -285,11 +285,11 @@ mod tests {
     fn points_inside_an_episode_are_not_learned() {
         let mut detector = after(10, by_day);
         let before = format!("{detector:?}");
-        let quarantined = LearnStep { in_anomaly: true, ..ORDINARY };
+        let quarantined = LearnOptions { in_anomaly: true, ..ORDINARY };
         detector.learn(&view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), quarantined);
         detector.learn(
             &view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)),
-            LearnStep { step: false, ..ORDINARY },
+            LearnOptions { step: false, ..ORDINARY },
         );
         assert_eq!(format!("{detector:?}"), before);
     }

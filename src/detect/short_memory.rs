@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LearnStep, forgetting};
+use super::{LearnOptions, forgetting};
 
 /// Half-lives of the smoothed values, in points.
 pub const TWINS: [f64; 2] = [5.0, 30.0];
@@ -55,7 +55,7 @@ impl ShortMemory {
     }
 
     /// Advances by one point if `lesson.step` is set.
-    pub fn learn(&mut self, newest: &[f64], lesson: LearnStep) {
+    pub fn learn(&mut self, newest: &[f64], lesson: LearnOptions) {
         if !lesson.step {
             return;
         }
@@ -86,7 +86,7 @@ impl ShortMemory {
 mod tests {
     use super::*;
 
-    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     #[test]
     fn twins_take_half_of_a_shift_in_their_half_life() {
@@ -112,8 +112,8 @@ mod tests {
     fn points_inside_episodes_and_without_step_are_not_stored() {
         let mut memory = ShortMemory::new(1);
         for _ in 0..10 {
-            memory.learn(&[20.0], LearnStep { in_anomaly: true, ..STEP });
-            memory.learn(&[20.0], LearnStep { step: false, ..STEP });
+            memory.learn(&[20.0], LearnOptions { in_anomaly: true, ..STEP });
+            memory.learn(&[20.0], LearnOptions { step: false, ..STEP });
         }
         assert_eq!(memory.scales(&[0.0]), [0.0, 0.0, 0.0]);
         assert_eq!(memory.change(&[0.0]), [0.0]);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::ExponentialMoments;
 use super::short_memory::TWINS;
-use super::{FeatureSpec, LearnStep, forgetting};
+use super::{DetectorParameters, LearnOptions, forgetting};
 use crate::window::Point;
 
 /// The smoothed value of each signal, and its moments.
@@ -20,7 +20,7 @@ pub struct SignalRanking {
 
 impl SignalRanking {
     /// Creates a ranking without learned state.
-    pub fn new(shape: &FeatureSpec) -> Self {
+    pub fn new(shape: &DetectorParameters) -> Self {
         Self { smooth: None, twins: ExponentialMoments::new(shape) }
     }
 
@@ -37,7 +37,7 @@ impl SignalRanking {
     }
 
     /// Learns the point. Smoothed values advance if `lesson.step` is set, but not inside an episode.
-    pub fn learn(&mut self, point: &Point, lesson: LearnStep) {
+    pub fn learn(&mut self, point: &Point, lesson: LearnOptions) {
         let smoothed = self.smoothed(point);
         self.twins.learn(&smoothed, lesson);
         if self.smooth.is_none() || (lesson.step && !lesson.in_anomaly) {
@@ -61,7 +61,7 @@ impl SignalRanking {
 mod tests {
     use super::*;
 
-    const STEP: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     fn point(value: f64) -> Point {
         Point { values: vec![value], missing: vec![false], ..Point::default() }
@@ -70,7 +70,7 @@ mod tests {
     /// A signal that alternates by one, then stays at 0.8 for some points: only its smoothed value is anomalous.
     #[test]
     fn a_small_lasting_shift_is_anomalous_when_smoothed() {
-        let mut blame = SignalRanking::new(&FeatureSpec::plain(vec![0.0], 1e4));
+        let mut blame = SignalRanking::new(&DetectorParameters::plain(vec![0.0], 1e4));
         for t in 0..2_000 {
             blame.learn(&point(f64::from(t % 2) * 2.0 - 1.0), STEP);
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::{ROUNDING, deviations};
-use super::{DetectorOutput, FeatureSpec, LearnStep, PointView};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions};
 use crate::codec;
 
 /// Points that the moving window holds.
@@ -82,7 +82,7 @@ impl Past {
 }
 
 impl ZScore {
-    pub(super) fn new(shape: &FeatureSpec) -> Self {
+    pub(super) fn new(shape: &DetectorParameters) -> Self {
         let signals = shape.floors.iter().map(|floor| Past { floor: *floor, ..Past::default() });
         Self { signals: signals.collect(), points: 0 }
     }
@@ -97,7 +97,7 @@ impl ZScore {
             && self.points <= POINTS_MIN
     }
 
-    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         if self.points < POINTS_MIN {
             return DetectorOutput::Abstain;
         }
@@ -107,7 +107,7 @@ impl ZScore {
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
         if !lesson.step || lesson.in_anomaly {
             return;
         }
@@ -126,16 +126,16 @@ mod tests {
     use crate::window::Point;
 
     fn check(past: &[f64], newest: f64, score: Option<f64>) {
-        let mut detector = ZScore::new(&FeatureSpec::plain(vec![0.0], 1e4));
+        let mut detector = ZScore::new(&DetectorParameters::plain(vec![0.0], 1e4));
         let point = |value| Point { values: vec![value], missing: vec![false], ..Point::default() };
         for value in past {
             let point = point(*value);
-            let view = PointView { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
-            detector.learn(&view, LearnStep { weight: 1.0, step: true, in_anomaly: false });
+            let view = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
+            detector.learn(&view, LearnOptions { weight: 1.0, step: true, in_anomaly: false });
         }
         let point = point(newest);
         let found =
-            detector.judge(&PointView { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 });
+            detector.judge(&DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 });
         let expected = score.map(|it| it / THRESHOLD);
         match (found.relative(), expected) {
             (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-9, "{found} {expected}"),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Engine, StateTransfers};
+use super::{Engine, StateHandover};
 use crate::grace::GraceWatcher;
 use crate::reading::{Subject, SubjectTurnover};
 
@@ -17,7 +17,7 @@ impl Engine {
             kinds: self.kinds.iter().map(|(kind, it)| (*kind, it.forgetful())).collect(),
             states: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            handover: StateTransfers::default(),
+            handover: StateHandover::default(),
             before: Arc::default(),
             watch: GraceWatcher::new(&[], self.settings.grace),
             learning: self.learning,

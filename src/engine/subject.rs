@@ -5,19 +5,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{EngineSettings, TEST_SECONDS};
-use crate::detect::FeatureSpec;
+use crate::detect::DetectorParameters;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
-use crate::detect::seasonal::{BucketHistory, CycleProfile};
-use crate::drift::{self, DriftLog, DriftReference};
-use crate::forecast::{HistoryCapacity, SignalHistory};
+use crate::detect::seasonal::{BucketHistory, SeasonalFits};
+use crate::drift::{self, DriftReference, DriftSamples};
+use crate::forecast::{HistoryCapacity, PointHistory};
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
 use crate::report::{Assessment, FillingSignal, LearnedPoint, ScoreDetails};
-use crate::scorer::{self, POINTS_MIN, Scorer, ScorerStep};
+use crate::scorer::{self, POINTS_MIN, Scorer, StepOptions};
 use crate::selftest::{RecentPoints, SelftestInput};
 use crate::signal::{ReadingPair, Signal};
-use crate::simulate::SignalColumn;
+use crate::simulate::SignalLimits;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
@@ -83,14 +83,14 @@ pub(super) struct SubjectState {
     ready_at: Timestamp,
     ready: bool,
     /// Recent values of the signals.
-    log: DriftLog,
+    log: DriftSamples,
     /// Values of the signals at the time of training; part of the model.
     #[serde(skip)]
     reference: Option<Arc<DriftReference>>,
     /// Drift of each signal from that reference; 1.0 is the threshold.
     drift: Vec<Option<f64>>,
     /// What forecasts are made from.
-    history: SignalHistory,
+    history: PointHistory,
     /// The signals that are filling up, computed once a minute.
     #[serde(skip)]
     filling: Vec<FillingSignal>,
@@ -104,8 +104,8 @@ impl SubjectState {
     ) -> Self {
         let is_single = population == SubjectTurnover::Permanent;
         let floors: Vec<f64> = signals.iter().map(|it| it.floor).collect();
-        let plain = FeatureSpec::plain(floors.clone(), settings.half_life / settings.point_seconds());
-        let shape = FeatureSpec {
+        let plain = DetectorParameters::plain(floors.clone(), settings.half_life / settings.point_seconds());
+        let shape = DetectorParameters {
             points_per_day: DAY_SECONDS / settings.point_seconds(),
             buckets_per_day: if is_single { plain.buckets_per_day } else { BUCKETS_PER_DAY },
             ..plain
@@ -130,10 +130,10 @@ impl SubjectState {
             since_point: 0,
             ready_at: Timestamp::default(),
             ready: false,
-            log: DriftLog::new(floors).with_rows_max(log_max),
+            log: DriftSamples::new(floors).with_rows_max(log_max),
             reference: None,
             drift: vec![None; signals.len()],
-            history: SignalHistory::new(signals.len(), capacity),
+            history: PointHistory::new(signals.len(), capacity),
             filling: Vec::new(),
         }
     }
@@ -143,7 +143,7 @@ impl SubjectState {
     }
 
     /// Recent values of its signals.
-    pub(super) fn log(&self) -> &DriftLog {
+    pub(super) fn log(&self) -> &DriftSamples {
         &self.log
     }
 
@@ -181,7 +181,7 @@ impl SubjectState {
         self.scorer.detectors.seasonal.history()
     }
 
-    pub(super) fn take(&mut self, profile: &CycleProfile) {
+    pub(super) fn take(&mut self, profile: &SeasonalFits) {
         self.scorer.detectors.seasonal.take(profile);
     }
 
@@ -311,7 +311,7 @@ impl SubjectState {
         }
         self.tested = Some(now);
         let column =
-            |it: &&'static Signal| SignalColumn { name: it.name, floor: it.floor, min: 0.0, max: it.max() };
+            |it: &&'static Signal| SignalLimits { name: it.name, floor: it.floor, min: 0.0, max: it.max() };
         Some(SelftestInput {
             scorer: self.scorer.fork(),
             points: recent.points(),
@@ -321,7 +321,7 @@ impl SubjectState {
     }
 
     /// Weight of the newest point: a fraction at each reading of the warm-up, later 1 once a window.
-    fn portion(&mut self, elapsed: f64, settings: &EngineSettings) -> ScorerStep {
+    fn portion(&mut self, elapsed: f64, settings: &EngineSettings) -> StepOptions {
         self.since_point += 1;
         let whole = self.since_point >= settings.window;
         if whole {
@@ -332,7 +332,7 @@ impl SubjectState {
             (true, true) => Some(1.0),
             (true, false) => None,
         };
-        ScorerStep { elapsed, ready: self.ready, weight: weight.filter(|_| self.learning), whole }
+        StepOptions { elapsed, ready: self.ready, weight: weight.filter(|_| self.learning), whole }
     }
 
     /// Pushes the pair of readings into the window; returns the seconds between them, or `None` across a gap.

@@ -3,7 +3,7 @@
 //! A subject of a changing population that is missing from the readings for a while is evicted: its state is handed out as
 //! bytes, and its memory is freed. When it returns, its state is requested, and it waits for the answer. Meanwhile it is
 //! neither scored nor learned, because a new subject's score would be wrong and a window must fill anyway. The engine does no
-//! I/O, so its driver takes the [`StateTransfers`] after each step and answers.
+//! I/O, so its driver takes the [`StateHandover`] after each step and answers.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const GONE_INTERVALS: f64 = 3.0;
 
 /// States that a step hands to the driver of the engine. The next step drops them if they were not taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StateTransfers {
+pub struct StateHandover {
     /// Serialized states of evicted subjects, to be stored under their identity. Subjects without learned state are
     /// left out.
     pub evicted: Vec<(Subject, Vec<u8>)>,
@@ -53,7 +53,7 @@ pub struct SubjectCounts {
 
 impl Engine {
     /// Takes the states that the last step wants stored and loaded.
-    pub fn take_handover(&mut self) -> StateTransfers {
+    pub fn take_handover(&mut self) -> StateHandover {
         std::mem::take(&mut self.handover)
     }
 
@@ -135,7 +135,7 @@ impl Engine {
     /// Admits new subjects of a reading and evicts those that are gone; returns the last assessment of each whose
     /// episode ended by eviction.
     pub(super) fn update_subjects(&mut self, now: &Reading) -> BTreeMap<Subject, Assessment> {
-        self.handover = StateTransfers::default();
+        self.handover = StateHandover::default();
         for (subject, state) in &mut self.states {
             // After a backward clock step, the last reading lies in the future and would never age.
             if now.subjects.contains_key(subject) || state.seen().0 > now.at.0 {

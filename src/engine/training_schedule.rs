@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, SubjectKindState, SubjectState};
 use crate::detect::forest::FeatureRows;
-use crate::drift::{DriftLog, spread};
+use crate::drift::{DriftSamples, spread};
 use crate::reading::{SubjectKind, Timestamp};
 use crate::scorer::ROWS_MAX;
 use crate::training::TrainingSet;
@@ -125,7 +125,7 @@ fn fair_sample(states: &[&SubjectState], from: Timestamp) -> Option<TrainingSet>
             (one, other) => one.or(other),
         };
     }
-    Some(TrainingSet { rows, log: DriftLog::joined(states.iter().map(|it| it.log())), ..all })
+    Some(TrainingSet { rows, log: DriftSamples::joined(states.iter().map(|it| it.log())), ..all })
 }
 
 impl SubjectKindState {
@@ -143,7 +143,7 @@ impl SubjectKindState {
             return drifted;
         }
         let calm: Vec<&SubjectState> = ready.iter().copied().filter(|it| it.is_quiet()).collect();
-        let ratios = reference.ratios(&DriftLog::joined(calm.iter().map(|it| it.log())));
+        let ratios = reference.ratios(&DriftSamples::joined(calm.iter().map(|it| it.log())));
         let drifted = ratios.iter().flatten().any(|it| *it >= 1.0);
         self.drift = Some((now, drifted));
         drifted

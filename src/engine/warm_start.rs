@@ -5,34 +5,34 @@
 
 use super::{Engine, SubjectState};
 use crate::reading::{Subject, Timestamp};
-use crate::scorer::{HistoryLearner, ScorerHistory};
+use crate::scorer::{HistoryLearner, StoredPoint};
 use crate::window::Point;
 
 /// A subject whose state is being rebuilt.
 #[derive(Debug)]
-pub struct WarmStart<'a> {
+pub struct StateRebuild<'a> {
     engine: &'a mut Engine,
     subject: Subject,
     state: SubjectState,
     /// The newest point so far. Like a live point, it is finite, and a missing value keeps its last value.
-    past: ScorerHistory,
+    past: StoredPoint,
     learner: HistoryLearner,
     /// Number of points so far.
     count: usize,
 }
 
 impl Engine {
-    /// Starts to rebuild the state of a subject from stored points up to `until`; [`finish`](WarmStart::finish)
+    /// Starts to rebuild the state of a subject from stored points up to `until`; [`finish`](StateRebuild::finish)
     /// replaces its present state. `None` for a kind without signals.
-    pub fn warming(&mut self, subject: &Subject, until: Timestamp) -> Option<WarmStart<'_>> {
+    pub fn warming(&mut self, subject: &Subject, until: Timestamp) -> Option<StateRebuild<'_>> {
         let state = self.fresh(subject.kind())?;
-        let past = ScorerHistory { point: Point::unknown(state.width()), ..ScorerHistory::default() };
+        let past = StoredPoint { point: Point::unknown(state.width()), ..StoredPoint::default() };
         let fold = HistoryLearner::new(self.settings.scorer(), until);
-        Some(WarmStart { state, subject: subject.clone(), past, learner: fold, count: 0, engine: self })
+        Some(StateRebuild { state, subject: subject.clone(), past, learner: fold, count: 0, engine: self })
     }
 
     /// Rebuilds the state of a subject from stored points, oldest first; returns their number.
-    pub fn warm(&mut self, subject: &Subject, points: &[ScorerHistory]) -> usize {
+    pub fn warm(&mut self, subject: &Subject, points: &[StoredPoint]) -> usize {
         let until = points.last().map(|it| it.point.at).unwrap_or_default();
         let Some(mut warming) = self.warming(subject, until) else { return 0 };
         points.iter().for_each(|it| warming.push(it));
@@ -40,16 +40,16 @@ impl Engine {
     }
 }
 
-impl WarmStart<'_> {
+impl StateRebuild<'_> {
     /// Learns the next point, oldest first; a point with another number of signals is skipped.
-    pub fn push(&mut self, past: &ScorerHistory) {
+    pub fn push(&mut self, past: &StoredPoint) {
         if self.take(past) {
             self.state.learn_history(&self.past, &mut self.learner, &self.engine.settings);
         }
     }
 
     /// Like [`push`](Self::push), but scores the point first, with the current and the shadow model.
-    pub fn judge(&mut self, past: &ScorerHistory) -> Option<[f64; 2]> {
+    pub fn judge(&mut self, past: &StoredPoint) -> Option<[f64; 2]> {
         if !self.take(past) {
             return None;
         }
@@ -57,8 +57,8 @@ impl WarmStart<'_> {
     }
 
     /// Takes the next point; returns whether it is valid.
-    fn take(&mut self, past: &ScorerHistory) -> bool {
-        let ScorerHistory { point, in_anomaly, weight, score } = past;
+    fn take(&mut self, past: &StoredPoint) -> bool {
+        let StoredPoint { point, in_anomaly, weight, score } = past;
         if !point.is_of(self.state.width()) {
             return false;
         }

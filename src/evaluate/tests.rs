@@ -83,17 +83,20 @@ fn events_are_runs() {
 
 #[test]
 fn mismatching_labels_and_scores_are_refused() {
-    let check =
-        |labels: usize, scores: usize, per_day: f64, window: usize, expected: Result<(), EvaluateError>| {
-            let found = LabeledSeries::new("it", vec![false; labels], vec![0.0; scores], per_day, window);
-            assert_eq!(found.map(drop), expected);
-        };
+    let check = |labels: usize,
+                 scores: usize,
+                 per_day: f64,
+                 window: usize,
+                 expected: Result<(), LabeledSeriesError>| {
+        let found = LabeledSeries::new("it", vec![false; labels], vec![0.0; scores], per_day, window);
+        assert_eq!(found.map(drop), expected);
+    };
     check(3, 3, 1440.0, 100, Ok(()));
-    check(3, 2, 1440.0, 100, Err(EvaluateError::Lengths { scores: 2, labels: 3 }));
-    check(0, 0, 1440.0, 100, Err(EvaluateError::Empty));
-    check(3, 3, 0.0, 100, Err(EvaluateError::PerDay(0.0)));
-    check(3, 3, f64::INFINITY, 100, Err(EvaluateError::PerDay(f64::INFINITY)));
-    check(3, 3, 1440.0, 5_000, Err(EvaluateError::Window(5_000)));
+    check(3, 2, 1440.0, 100, Err(LabeledSeriesError::Lengths { scores: 2, labels: 3 }));
+    check(0, 0, 1440.0, 100, Err(LabeledSeriesError::Empty));
+    check(3, 3, 0.0, 100, Err(LabeledSeriesError::PerDay(0.0)));
+    check(3, 3, f64::INFINITY, 100, Err(LabeledSeriesError::PerDay(f64::INFINITY)));
+    check(3, 3, 1440.0, 5_000, Err(LabeledSeriesError::Window(5_000)));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub const EXCURSIONS_MAX: usize = 10;
 
 /// The values of all signals at one point, in the order of the signals.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SignalPoint {
+pub struct SignalValues {
     /// End of its window.
     pub at: Timestamp,
     /// One value for each signal; absent where it is missing.
@@ -43,8 +43,8 @@ pub struct Excursion {
 /// The signals that left their range, the earliest first, at most [`EXCURSIONS_MAX`].
 pub fn excursions(
     signals: &[&'static Signal],
-    points: &[SignalPoint],
-    reference: &[SignalPoint],
+    points: &[SignalValues],
+    reference: &[SignalValues],
 ) -> Vec<Excursion> {
     let mut found: Vec<Excursion> =
         signals.iter().enumerate().filter_map(|(idx, it)| excursion(it, idx, points, reference)).collect();
@@ -56,10 +56,10 @@ pub fn excursions(
 fn excursion(
     signal: &'static Signal,
     idx: usize,
-    points: &[SignalPoint],
-    reference: &[SignalPoint],
+    points: &[SignalValues],
+    reference: &[SignalValues],
 ) -> Option<Excursion> {
-    let value = |it: &SignalPoint| it.values.get(idx).copied().flatten();
+    let value = |it: &SignalValues| it.values.get(idx).copied().flatten();
     let known = || reference.iter().filter_map(value);
     if known().count() < REFERENCE_POINTS_MIN {
         return None;

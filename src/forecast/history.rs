@@ -36,7 +36,7 @@ impl HistoryCapacity {
 
 /// Points of one subject, oldest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SignalHistory {
+pub struct PointHistory {
     capacity: HistoryCapacity,
     width: usize,
     #[serde(with = "crate::codec::timed_rows")]
@@ -48,7 +48,7 @@ pub struct SignalHistory {
 /// Not a number where a signal was missing.
 type TimedRows = VecDeque<(Timestamp, Box<[f32]>)>;
 
-impl SignalHistory {
+impl PointHistory {
     /// Knows nothing yet of this many signals.
     pub fn new(width: usize, capacity: HistoryCapacity) -> Self {
         Self { capacity, width, fine: VecDeque::new(), coarse: VecDeque::new() }
@@ -111,7 +111,7 @@ mod tests {
     const CAPACITY: HistoryCapacity = HistoryCapacity { fine: 4, coarse: 3 };
 
     fn check(instants: &[f64], fine: &[f64], coarse: &[f64]) {
-        let mut history = SignalHistory::new(1, CAPACITY);
+        let mut history = PointHistory::new(1, CAPACITY);
         for at in instants {
             history.push(&Point { at: Timestamp(*at), values: vec![*at], missing: vec![false] });
         }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_left_out_and_so_is_an_unknown_signal() {
-        let mut history = SignalHistory::new(1, CAPACITY);
+        let mut history = PointHistory::new(1, CAPACITY);
         history.push(&Point { at: Timestamp(0.0), values: vec![7.0], missing: vec![true] });
         assert_eq!(history.series(0, |_| 0.0).newest(), None);
         assert_eq!(history.series(9, |_| 0.0).newest(), None);

@@ -4,7 +4,7 @@
 //! or more (see [`Trend`]), and where the signal did not rise like this before and come down again, as it does with logs
 //! that are rotated, caches that are trimmed and backups that are moved away.
 
-use super::history::SignalHistory;
+use super::history::PointHistory;
 use super::trend::Trend;
 use super::{Sample, Series};
 use crate::reading::Timestamp;
@@ -45,7 +45,7 @@ impl TimeUntilFull {
 
 /// The time until this signal, a share, reaches 1; nothing while it is flat or falls, rises unsteadily, or rises as it did
 /// before without filling up.
-pub fn time_until_full(history: &SignalHistory, idx: usize, now: Timestamp) -> Option<TimeUntilFull> {
+pub fn time_until_full(history: &PointHistory, idx: usize, now: Timestamp) -> Option<TimeUntilFull> {
     let series = history.series(idx, |_| 0.0);
     let present = series.present(now)?;
     let trend = Trend::find(&series).filter(|it| RISE_MIN <= it.rise())?;

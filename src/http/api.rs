@@ -16,17 +16,17 @@ mod predict;
 mod scores;
 mod signal_history;
 mod signals;
-mod spellings;
+mod signal_aliases;
 mod store_access;
-mod subject;
+mod subject_parameter;
 mod time_grid;
 
 pub(super) use control_commands::problem;
 pub(super) use episodes::{episode_facts, unknown_episode};
 pub use openapi::openapi;
-pub use spellings::spellings;
+pub use signal_aliases::spellings;
 pub(super) use store_access::read_store;
-pub(super) use subject::subject;
+pub(super) use subject_parameter::subject;
 
 pub(super) const SUBJECT: Parameter =
     Parameter::query("subject", ApiParameterType::Text, "Name of the subject; host if it is left out");

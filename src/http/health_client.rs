@@ -14,7 +14,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::client::{block_on, connect, exchange};
+use super::control_client::{block_on, connect, exchange};
 use super::routes::{HEALTHY, HEALTHY_PATH};
 use super::web_config::{WebConfig, WebConfigError};
 use super::web_security::AccessSettings;

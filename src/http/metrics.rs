@@ -71,7 +71,7 @@ static SHADOW_SCORE: Metric = Metric::gauge(
 )
 .by(&["kind", "subject"]);
 static DRIFT: Metric = Metric::gauge(
-    "anomaly_drift_ratio",
+    "anomaly_drift_score",
     "Distance of the signal's values of the last day from those the model was trained on; the model is retrained at 1, absent with too little data",
 )
 .by(&["kind", "subject", "signal"]);

@@ -15,7 +15,7 @@ use super::routes::AppState;
 mod time_text;
 mod signal_text;
 mod state_summary;
-mod view;
+mod page_query;
 mod history;
 mod chart;
 mod layout;
@@ -29,8 +29,8 @@ mod episode;
 pub(super) use actions::{accept, forget, train};
 pub(super) use episode::episode;
 pub(super) use overview::overview;
+pub(super) use page_query::{EPISODE_OPERATION, OVERVIEW_OPERATION};
 pub(super) use state_summary::StateSummary;
-pub(super) use view::{EPISODE_OPERATION, OVERVIEW_OPERATION};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
@@ -82,9 +82,9 @@ mod tests {
 
     use super::history::{History, Series};
     use super::overview::Overview;
-    use super::view::{RANGES, View};
+    use super::page_query::{RANGES, PageQuery};
     use super::*;
-    use crate::explanation::{Cause, EpisodeRecord, SubjectFacts, explain};
+    use crate::explanation::{Cause, EpisodeRecord, SubjectEvidence, explain};
     use crate::reading::{Reading, Subject, Timestamp};
     use crate::report::{Assessment, Episode, Report, ScoreDetails};
     use crate::store::TimeRange;
@@ -128,18 +128,18 @@ mod tests {
         let report = Arc::new(Report { reading, assessments, ..Report::default() });
         let range = TimeRange { from: Timestamp(0.0), to: Timestamp(300.0) };
         let overview = |history| {
-            let view = View { subject: subject.clone(), range: &RANGES[0], anomalies_only: true };
+            let view = PageQuery { subject: subject.clone(), range: &RANGES[0], anomalies_only: true };
             let forecasts = Vec::new();
             Overview { view, report: Arc::clone(&report), range, history, forecasts, is_admin: true }.markup()
         };
         let mut scores = Series::default();
         scores.add(1.0, 150.0, 2.0);
         let known = History { scores, episodes: vec![record(text)], ..History::default() };
-        let facts = || SubjectFacts {
+        let facts = || SubjectEvidence {
             episodes: vec![record(text)],
             earlier: vec![record(text)],
             scores: vec![(Timestamp(150.0), 2.0)],
-            ..SubjectFacts::default()
+            ..SubjectEvidence::default()
         };
         let charts = episode::EpisodeCharts::of(&record(text), &facts());
         let explained = episode::markup(&record(text), &explain(&subject, facts()), &charts, true);

@@ -1,11 +1,11 @@
 //! Inactive models, neither current nor in shadow mode. Only their records are in memory; their forests are in the store.
 
-use super::{ModelRegistry, ModelVersion, RegistryChange, UnknownVersion, VersionId, VersionStage};
+use super::{ModelRegistry, ModelVersion, RegistryChange, SelectVersionError, VersionId, VersionStage};
 use crate::reading::{SubjectKind, Timestamp};
 
 /// The record of an inactive model.
 #[derive(Debug, Clone)]
-pub(super) struct InactiveVersions {
+pub(super) struct InactiveVersion {
     pub(super) id: VersionId,
     pub(super) kind: SubjectKind,
     pub(super) created: Timestamp,
@@ -35,20 +35,20 @@ impl ModelRegistry {
     ///
     /// # Errors
     /// If no version was current before.
-    pub fn previous(&self) -> Result<VersionId, UnknownVersion> {
+    pub fn previous(&self) -> Result<VersionId, SelectVersionError> {
         let before = self
             .versions
             .keys()
             .filter_map(|kind| Some((self.current(*kind)?.created, self.before(*kind).ok()?)));
         let newest = before.max_by(|one, other| one.0.0.total_cmp(&other.0.0));
-        newest.map(|(_, id)| id).ok_or(UnknownVersion::NoneBefore)
+        newest.map(|(_, id)| id).ok_or(SelectVersionError::NoneBefore)
     }
 
     /// The newest version of a kind that was current before the present one.
     ///
     /// # Errors
     /// If there is none.
-    pub fn before(&self, kind: SubjectKind) -> Result<VersionId, UnknownVersion> {
+    pub fn before(&self, kind: SubjectKind) -> Result<VersionId, SelectVersionError> {
         let current = self.current(kind).map(|it| it.created);
         let whole = self.versions().map(|it| (it.kind, it.stage, it.created, &it.id));
         let resting = self.inactive.iter().map(|it| (it.kind, it.stage, it.created, &it.id));
@@ -59,7 +59,7 @@ impl ModelRegistry {
             })
             .max_by(|one, other| one.2.0.total_cmp(&other.2.0))
             .map(|it| it.3.clone())
-            .ok_or(UnknownVersion::NoneBefore)
+            .ok_or(SelectVersionError::NoneBefore)
     }
 
     /// Drops models from memory, if allowed.
@@ -71,7 +71,7 @@ impl ModelRegistry {
         for it in versions.extract_if(.., |it| !it.stage.is_running()) {
             let place = self.inactive.partition_point(|other| other.created.0 <= it.created.0);
             let ModelVersion { id, kind, created, stage, .. } = it;
-            self.inactive.insert(place, InactiveVersions { id, kind, created, stage });
+            self.inactive.insert(place, InactiveVersion { id, kind, created, stage });
         }
     }
 

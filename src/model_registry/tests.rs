@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use super::*;
 use crate::detect::forest::FeatureRows;
 use crate::detect::seeded_rng::SeededRng;
-use crate::drift::DriftLog;
+use crate::drift::DriftSamples;
 use crate::training::{TrainedModel, TrainingSet, TrainingSettings};
 
 static MODEL: LazyLock<TrainedModel> = LazyLock::new(|| {
@@ -13,7 +13,8 @@ static MODEL: LazyLock<TrainedModel> = LazyLock::new(|| {
         rows.push(&row);
     }
     let span = Some([Timestamp(0.0), Timestamp(7_200.0)]);
-    let set = TrainingSet { rows, noise: vec![0.0; 9], starts: Vec::new(), log: DriftLog::default(), span };
+    let set =
+        TrainingSet { rows, noise: vec![0.0; 9], starts: Vec::new(), log: DriftSamples::default(), span };
     training::train(&set, &TrainingSettings { trees: 20, sample_size: 32 }, 1).unwrap()
 });
 
@@ -92,15 +93,15 @@ fn the_current_models_history_limits_the_shadow_time() {
 #[test]
 fn there_is_a_way_back_and_forth() {
     let mut registry = registry(&[0.9, 0.9]);
-    assert_eq!(registry.before(HOST).unwrap_err(), UnknownVersion::NoneBefore);
+    assert_eq!(registry.before(HOST).unwrap_err(), SelectVersionError::NoneBefore);
     registry.promote("19700102T000000Z").unwrap();
     assert_eq!(stages(&registry), "retired current");
     let before = registry.before(HOST).unwrap();
     assert_eq!(before.as_str(), "19700101T000000Z");
     registry.promote(before.as_str()).unwrap();
     assert_eq!(stages(&registry), "current retired");
-    assert_eq!(registry.before(HOST).unwrap_err(), UnknownVersion::NoneBefore, "it is not forth");
-    assert!(matches!(registry.promote("19700101T000000Z"), Err(UnknownVersion::Current(_))));
+    assert_eq!(registry.before(HOST).unwrap_err(), SelectVersionError::NoneBefore, "it is not forth");
+    assert!(matches!(registry.promote("19700101T000000Z"), Err(SelectVersionError::Current(_))));
     let error = registry.promote("x").unwrap_err().to_string();
     assert_eq!(error, "no model x; `hostnorm models list` lists all");
 }
@@ -142,7 +143,7 @@ fn inactive_models_are_records_until_activated() {
         .into_iter()
         .filter_map(|it| if let RegistryChange::New(record) = it { Some(record) } else { None })
         .collect();
-    assert_eq!(registry.promote(&id(2)).unwrap_err(), UnknownVersion::Unknown(id(2)));
+    assert_eq!(registry.promote(&id(2)).unwrap_err(), SelectVersionError::Unknown(id(2)));
     let version = |day: usize| ModelVersion::from_record(&records[day]).unwrap();
     assert!(registry.activate(version(2)) && !registry.activate(version(2)), "it wakes once");
     registry.promote(&id(2)).unwrap();

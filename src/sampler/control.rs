@@ -14,8 +14,8 @@ use crate::control::{
     SignalForecast,
 };
 use crate::engine::Engine;
-use crate::forecast::{ForecastHorizon, ForecastPoint};
-use crate::model_registry::{ModelVersion, UnknownVersion};
+use crate::forecast::{ForecastPoint, ForecastTimes};
+use crate::model_registry::{ModelVersion, SelectVersionError};
 use crate::reading::{Subject, SubjectKind};
 use crate::report::Report;
 use crate::store::{LEARNING, MarkerRow, StoreEntry, StoreError, TimeRange};
@@ -30,11 +30,13 @@ enum AfterCommand {
     Started(Job),
 }
 
-impl From<UnknownVersion> for CommandRefusal {
-    fn from(error: UnknownVersion) -> Self {
+impl From<SelectVersionError> for CommandRefusal {
+    fn from(error: SelectVersionError) -> Self {
         match error {
-            UnknownVersion::Unknown(_) => Self::NotFound(error.to_string()),
-            UnknownVersion::Current(_) | UnknownVersion::NoneBefore => Self::Conflict(error.to_string()),
+            SelectVersionError::Unknown(_) => Self::NotFound(error.to_string()),
+            SelectVersionError::Current(_) | SelectVersionError::NoneBefore => {
+                Self::Conflict(error.to_string())
+            }
         }
     }
 }
@@ -144,7 +146,7 @@ fn predict(
     step_seconds: f64,
 ) -> CommandResult {
     let now = engine.at();
-    let horizon = ForecastHorizon { now, seconds, step_seconds };
+    let horizon = ForecastTimes { now, seconds, step_seconds };
     let points = engine.forecast(subject, signal, &horizon).ok_or_else(|| {
         CommandRefusal::NotFound(format!(
             "no forecast of {signal} of {}: it is unknown, has no present value, or was seen for less than 20 minutes",

@@ -20,7 +20,7 @@ mod records;
 
 pub(super) use job::{Job, JobFailure, JobOutcome, States};
 
-use queue::{JobPriority, JobQueue};
+use queue::{JobLane, JobQueue};
 use records::JobRecords;
 
 /// Largest number of waiting jobs; further ones are dropped and counted.
@@ -126,7 +126,7 @@ impl Jobs {
             // The job outlasts its tick, so it has its own trace with a link to the tick.
             let span = tracing::info_span!(parent: None, "job", otel.name = task, hostnorm.outcome = Empty);
             span.follows_from(Span::current());
-            let gate = if job.lane() == JobPriority::Urgent { JobGate::default() } else { self.gate.clone() };
+            let gate = if job.lane() == JobLane::Urgent { JobGate::default() } else { self.gate.clone() };
             if self.worker.send(QueuedJob { id, job, gate, span }).is_ok() {
                 self.records.started(id);
                 self.running = Some(RunningJob { id, task, is_stale: false });

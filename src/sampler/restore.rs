@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::metric::Metric;
 use crate::model_registry::{ModelRegistry, ModelVersion};
 use crate::reading::{Subject, SubjectKind, SubjectTurnover, Timestamp};
-use crate::scorer::ScorerHistory;
+use crate::scorer::StoredPoint;
 use crate::store::{self, IMPORTED, MarkerRow, PointRow, StoreError, StoreReader, TimeRange};
 use crate::window::Point;
 
@@ -279,10 +279,10 @@ fn each_point(
     names: &[&str],
     between: TimeRange,
     forgotten: &[TimeRange],
-    mut each: impl FnMut(&ScorerHistory),
+    mut each: impl FnMut(&StoredPoint),
 ) -> Result<(), StoreError> {
     let mut columns = Columns::default();
-    let mut past = ScorerHistory { point: Point::unknown(names.len()), ..ScorerHistory::default() };
+    let mut past = StoredPoint { point: Point::unknown(names.len()), ..StoredPoint::default() };
     reader.points::<StoreError>(between, Some(subject), |row| {
         if !forgotten.iter().any(|it| it.from <= row.at && row.at <= it.to) && row.weight > 0.0 {
             columns.read(&row, names, &mut past);
@@ -301,12 +301,12 @@ struct Columns {
 }
 
 impl Columns {
-    fn read(&mut self, row: &PointRow, names: &[&str], past: &mut ScorerHistory) {
+    fn read(&mut self, row: &PointRow, names: &[&str], past: &mut StoredPoint) {
         if self.names[..] != row.signals[..] {
             self.names = row.signals.to_vec();
             self.places = names.iter().map(|name| row.signals.iter().position(|it| it == name)).collect();
         }
-        let ScorerHistory { point, in_anomaly, weight, score } = past;
+        let StoredPoint { point, in_anomaly, weight, score } = past;
         (point.at, *in_anomaly, *weight, *score) = (row.at, row.in_anomaly, row.weight, row.score);
         let own = point.values.iter_mut().zip(&mut point.missing);
         for ((value, missing), place) in own.zip(&self.places) {

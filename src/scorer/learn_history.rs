@@ -4,8 +4,8 @@
 //! that it represents: they count half at most, and a sample preserves mean and variance. Averages of several points
 //! would not, because they vary less. Novelty and correlations use the last week only.
 
-use super::{Scorer, ScorerHistory, ScorerSettings};
-use crate::detect::LearnStep;
+use super::{Scorer, ScorerSettings, StoredPoint};
+use crate::detect::LearnOptions;
 use crate::reading::Timestamp;
 
 /// Age in seconds up to which every point is learned.
@@ -34,12 +34,12 @@ impl HistoryLearner {
     }
 
     /// Seconds from this point to the newest.
-    pub fn age(&self, past: &ScorerHistory) -> f64 {
+    pub fn age(&self, past: &StoredPoint) -> f64 {
         self.until.0 - past.point.at.0
     }
 
     /// Passes the next point to the scorer, oldest first.
-    pub fn push(&mut self, scorer: &mut Scorer, past: &ScorerHistory) {
+    pub fn push(&mut self, scorer: &mut Scorer, past: &StoredPoint) {
         self.spend(scorer, past);
         let sheltered = self.settings.shelter_short_memory;
         let age = self.age(past);
@@ -60,7 +60,7 @@ impl HistoryLearner {
     }
 
     /// Adjusts the budget threshold with the scores of that time, as far as they are stored.
-    fn spend(&mut self, scorer: &mut Scorer, past: &ScorerHistory) {
+    fn spend(&mut self, scorer: &mut Scorer, past: &StoredPoint) {
         let (elapsed, limit) = (self.settings.point_seconds, self.settings.threshold);
         let began = past.in_anomaly && !std::mem::replace(&mut self.in_anomaly, past.in_anomaly);
         scorer.limit(&self.settings);
@@ -73,19 +73,20 @@ impl HistoryLearner {
 
 impl Scorer {
     /// Learns a historical point with its original weight, and clears the scores that this leaves behind.
-    fn learn_point(&mut self, past: &ScorerHistory, sheltered: bool) {
-        let ScorerHistory { point, in_anomaly, weight, .. } = past;
+    fn learn_point(&mut self, past: &StoredPoint, sheltered: bool) {
+        let StoredPoint { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
-        let lesson = LearnStep { weight: *weight, step: true, in_anomaly: *in_anomaly && sheltered };
+        let lesson = LearnOptions { weight: *weight, step: true, in_anomaly: *in_anomaly && sheltered };
         self.learn(point, &distances, lesson, 1.0, true);
         self.grow(*weight, *in_anomaly);
     }
 
     /// Learns the expectations from a point that represents `count` points.
-    fn learn_coarse_point(&mut self, past: &ScorerHistory, count: f64, sheltered: bool) {
-        let ScorerHistory { point, in_anomaly, weight, .. } = past;
+    fn learn_coarse_point(&mut self, past: &StoredPoint, count: f64, sheltered: bool) {
+        let StoredPoint { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
-        let lesson = LearnStep { weight: weight * count, step: true, in_anomaly: *in_anomaly && sheltered };
+        let lesson =
+            LearnOptions { weight: weight * count, step: true, in_anomaly: *in_anomaly && sheltered };
         self.expectation.learn(point, &distances, lesson, count);
         self.grow(lesson.weight, *in_anomaly);
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::eif::{Eif, ForestModel};
-use crate::detect::{DetectorOutput, Outputs, PointView, joint_score};
+use crate::detect::{DetectorInput, DetectorOutput, Outputs, joint_score};
 use crate::model_registry::ShadowTally;
 use crate::report::ShadowScore;
 
@@ -32,7 +32,7 @@ pub(super) struct ShadowInput<'a> {
 
 impl Shadow {
     /// Output of its forest; `None` before the model is installed or if its signals differ.
-    pub(super) fn judge(&self, view: &PointView<'_>, detector: &Eif) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>, detector: &Eif) -> DetectorOutput {
         self.model.as_ref().map_or(DetectorOutput::Abstain, |it| detector.judge_by(view, it))
     }
 

@@ -3,7 +3,7 @@
 use super::ScoreHold;
 use crate::budget::Budget;
 use crate::detect::PerDetector;
-use crate::detect::absence::AbsenceDetector;
+use crate::detect::absence::Absence;
 use crate::episode::ResolveRule;
 use crate::report::{EpisodeTransition, ShadowScore};
 use crate::window::Point;
@@ -39,7 +39,7 @@ impl ScorerSettings {
 
 /// How a point is scored and learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ScorerStep {
+pub struct StepOptions {
     /// Seconds since the previous point, without gaps.
     pub elapsed: f64,
     /// Whether enough is known for a score.
@@ -52,7 +52,7 @@ pub struct ScorerStep {
 
 /// A stored whole point.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScorerHistory {
+pub struct StoredPoint {
     /// The point.
     pub point: Point,
     /// Whether it was inside an episode, or would have been without grace.
@@ -79,7 +79,7 @@ pub struct SubjectScore {
     /// Share of the voting detectors that agree with the majority.
     pub confidence: Option<f64>,
     /// Absent signals.
-    pub absences: Vec<AbsenceDetector>,
+    pub absences: Vec<Absence>,
     /// Share of the budget spent in the last period; `None` without a budget.
     pub budget_spent: Option<f64>,
     /// Transition of the episode, if any.

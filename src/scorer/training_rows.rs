@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Scorer;
 use crate::codec::COUNT_MAX;
 use crate::detect::forest::FeatureRows;
-use crate::drift::DriftLog;
+use crate::drift::DriftSamples;
 use crate::reading::Timestamp;
 use crate::training::TrainingSet;
 
@@ -106,7 +106,7 @@ impl Scorer {
             noise: self.expectation.plain().noise().into_iter().map(|it| it as f32).collect(),
             starts: Vec::new(),
             span: self.span(from),
-            log: DriftLog::default(),
+            log: DriftSamples::default(),
         }
     }
 

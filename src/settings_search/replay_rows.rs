@@ -8,7 +8,7 @@ use crate::training::{self, TrainError};
 
 /// A replay in progress.
 #[derive(Debug, Clone)]
-pub(super) struct ReplayRows {
+pub(super) struct CombinationReplay {
     replay: Replay,
     window: usize,
     /// Sum and number of the values of each signal in the current window.
@@ -19,7 +19,7 @@ pub(super) struct ReplayRows {
     score: f64,
 }
 
-impl ReplayRows {
+impl CombinationReplay {
     pub(super) fn new(floors: Vec<f64>, settings: &ReplaySettings, with: &SettingsCombination) -> Self {
         let window = with.window.max(1);
         let settings = ReplaySettings {

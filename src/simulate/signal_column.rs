@@ -2,7 +2,7 @@
 
 /// Prior knowledge about a signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SignalColumn<'a> {
+pub struct SignalLimits<'a> {
     /// Its name; with hostnorm's own names, faults affect related signals.
     pub name: &'a str,
     /// Noise floor: smaller changes are irrelevant to operators; 0 if unknown.
@@ -13,7 +13,7 @@ pub struct SignalColumn<'a> {
     pub max: f64,
 }
 
-impl<'a> SignalColumn<'a> {
+impl<'a> SignalLimits<'a> {
     /// A signal of which only the name is known.
     pub const fn named(name: &'a str) -> Self {
         Self { name, floor: 0.0, min: f64::NEG_INFINITY, max: f64::INFINITY }
@@ -32,34 +32,34 @@ impl<'a> SignalColumn<'a> {
 pub const WIDTH: usize = 29;
 
 /// All signals of a host, in the order of the sources; a test in `tests/it/simulate.rs` compares both.
-pub static COLUMNS: [SignalColumn<'static>; WIDTH] = [
-    SignalColumn::ratio("cpu_busy_ratio", 0.08),
-    SignalColumn::ratio("cpu_user_ratio", 0.08),
-    SignalColumn::ratio("cpu_system_ratio", 0.08),
-    SignalColumn::ratio("cpu_iowait_ratio", 0.08),
-    SignalColumn::ratio("cpu_steal_ratio", 0.08),
-    SignalColumn::ratio("memory_used_ratio", 0.05),
-    SignalColumn::amount("page_faults_per_second", 20_000.0),
-    SignalColumn::amount("page_major_faults_per_second", 200.0),
-    SignalColumn::amount("swap_pages_per_second", 200.0),
-    SignalColumn::ratio("pressure_cpu_ratio", 0.1),
-    SignalColumn::ratio("pressure_memory_ratio", 0.05),
-    SignalColumn::ratio("pressure_io_ratio", 0.15),
-    SignalColumn::ratio("disk_busy_ratio", 0.15),
-    SignalColumn::amount("disk_read_bytes_per_second", 15e6),
-    SignalColumn::amount("disk_written_bytes_per_second", 15e6),
-    SignalColumn::amount("disk_operations_per_second", 500.0),
-    SignalColumn::ratio("filesystem_used_ratio", 0.05),
-    SignalColumn::ratio("filesystem_inodes_used_ratio", 0.05),
-    SignalColumn::amount("network_received_bytes_per_second", 5e6),
-    SignalColumn::amount("network_sent_bytes_per_second", 5e6),
-    SignalColumn::amount("network_packets_per_second", 5_000.0),
-    SignalColumn::amount("network_errors_per_second", 10.0),
-    SignalColumn::amount("loopback_bytes_per_second", 10e6),
-    SignalColumn::amount("tcp_connections_established", 100.0),
-    SignalColumn::amount("tcp_retransmits_per_second", 50.0),
-    SignalColumn::amount("tasks_running_per_cpu", 0.5),
-    SignalColumn::amount("tasks_blocked", 1.0),
-    SignalColumn::amount("forks_per_second", 50.0),
-    SignalColumn::amount("context_switches_per_second", 20_000.0),
+pub static COLUMNS: [SignalLimits<'static>; WIDTH] = [
+    SignalLimits::ratio("cpu_busy_ratio", 0.08),
+    SignalLimits::ratio("cpu_user_ratio", 0.08),
+    SignalLimits::ratio("cpu_system_ratio", 0.08),
+    SignalLimits::ratio("cpu_iowait_ratio", 0.08),
+    SignalLimits::ratio("cpu_steal_ratio", 0.08),
+    SignalLimits::ratio("memory_used_ratio", 0.05),
+    SignalLimits::amount("page_faults_per_second", 20_000.0),
+    SignalLimits::amount("page_major_faults_per_second", 200.0),
+    SignalLimits::amount("swap_pages_per_second", 200.0),
+    SignalLimits::ratio("pressure_cpu_ratio", 0.1),
+    SignalLimits::ratio("pressure_memory_ratio", 0.05),
+    SignalLimits::ratio("pressure_io_ratio", 0.15),
+    SignalLimits::ratio("disk_busy_ratio", 0.15),
+    SignalLimits::amount("disk_read_bytes_per_second", 15e6),
+    SignalLimits::amount("disk_written_bytes_per_second", 15e6),
+    SignalLimits::amount("disk_operations_per_second", 500.0),
+    SignalLimits::ratio("filesystem_used_ratio", 0.05),
+    SignalLimits::ratio("filesystem_inodes_used_ratio", 0.05),
+    SignalLimits::amount("network_received_bytes_per_second", 5e6),
+    SignalLimits::amount("network_sent_bytes_per_second", 5e6),
+    SignalLimits::amount("network_packets_per_second", 5_000.0),
+    SignalLimits::amount("network_errors_per_second", 10.0),
+    SignalLimits::amount("loopback_bytes_per_second", 10e6),
+    SignalLimits::amount("tcp_connections_established", 100.0),
+    SignalLimits::amount("tcp_retransmits_per_second", 50.0),
+    SignalLimits::amount("tasks_running_per_cpu", 0.5),
+    SignalLimits::amount("tasks_blocked", 1.0),
+    SignalLimits::amount("forks_per_second", 50.0),
+    SignalLimits::amount("context_switches_per_second", 20_000.0),
 ];

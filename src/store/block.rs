@@ -21,15 +21,15 @@ const BYTES_MAX: usize = 64 << 20;
 const VALUE: usize = 8;
 
 /// Numbers of series; consecutive readings share them.
-pub(super) type Layout = Arc<[u32]>;
+pub(super) type SeriesLayout = Arc<[u32]>;
 
 /// A reading by the numbers of its series. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct BlockSeries {
+pub(super) struct BlockReading {
     /// Time of the reading.
     pub(super) at: f64,
     /// Its series.
-    pub(super) layout: Layout,
+    pub(super) layout: SeriesLayout,
     /// One value for each series.
     pub(super) values: Arc<[f64]>,
 }
@@ -61,14 +61,14 @@ impl BlockBuilder {
     ///
     /// # Errors
     /// If the compressor fails.
-    pub(super) fn pack(&mut self, lines: &[BlockSeries]) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn pack(&mut self, lines: &[BlockReading]) -> Result<Vec<u8>, StoreError> {
         let runs: Vec<BlockRun> = lines.chunk_by(|one, other| one.layout == other.layout).map(run).collect();
         let packed = self.0.write_all(&codec::bytes(&runs)).and_then(|()| self.0.reset(Vec::new()));
         packed.map_err(|_| StoreError::CorruptBlock)
     }
 }
 
-fn run(lines: &[BlockSeries]) -> BlockRun {
+fn run(lines: &[BlockReading]) -> BlockRun {
     let series = lines.first().map(|it| it.layout.to_vec()).unwrap_or_default();
     let mut columns = Vec::with_capacity(lines.len() * (1 + series.len()) * VALUE);
     lines.iter().for_each(|it| columns.extend(it.at.to_le_bytes()));
@@ -84,7 +84,7 @@ fn run(lines: &[BlockSeries]) -> BlockRun {
 ///
 /// # Errors
 /// If the block is corrupt.
-pub(super) fn unpack(block: &[u8]) -> Result<Vec<BlockSeries>, StoreError> {
+pub(super) fn unpack(block: &[u8]) -> Result<Vec<BlockReading>, StoreError> {
     let mut bytes = Vec::new();
     let read = ZlibDecoder::new(block).take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
     if read.is_err() || bytes.len() > BYTES_MAX {
@@ -98,15 +98,15 @@ pub(super) fn unpack(block: &[u8]) -> Result<Vec<BlockSeries>, StoreError> {
     Ok(lines)
 }
 
-fn unpacked(run: BlockRun) -> Result<Vec<BlockSeries>, StoreError> {
-    let layout: Layout = run.series.into();
+fn unpacked(run: BlockRun) -> Result<Vec<BlockReading>, StoreError> {
+    let layout: SeriesLayout = run.series.into();
     let (values, rest) = run.columns.0.as_chunks::<VALUE>();
     let count = values.len() / (1 + layout.len());
     if !rest.is_empty() || count * (1 + layout.len()) != values.len() {
         return Err(StoreError::CorruptBlock);
     }
     let (times, values) = values.split_at(count);
-    let line = |(row, at): (usize, &[u8; VALUE])| BlockSeries {
+    let line = |(row, at): (usize, &[u8; VALUE])| BlockReading {
         at: f64::from_le_bytes(*at),
         layout: Arc::clone(&layout),
         values: values.iter().skip(row).step_by(count).map(|it| f64::from_le_bytes(*it)).collect(),
@@ -121,23 +121,23 @@ mod tests {
     use super::*;
 
     /// All fields of the readings, with floats as bits.
-    fn bits(lines: &[BlockSeries]) -> Vec<(u64, Vec<u32>, Vec<u64>)> {
-        let bits = |it: &BlockSeries| it.values.iter().map(|it| it.to_bits()).collect();
+    fn bits(lines: &[BlockReading]) -> Vec<(u64, Vec<u32>, Vec<u64>)> {
+        let bits = |it: &BlockReading| it.values.iter().map(|it| it.to_bits()).collect();
         lines.iter().map(|it| (it.at.to_bits(), it.layout.to_vec(), bits(it))).collect()
     }
 
-    fn line(at: f64, layout: &Layout, value: impl Fn(u32) -> f64) -> BlockSeries {
-        BlockSeries { at, layout: Arc::clone(layout), values: layout.iter().map(|it| value(*it)).collect() }
+    fn line(at: f64, layout: &SeriesLayout, value: impl Fn(u32) -> f64) -> BlockReading {
+        BlockReading { at, layout: Arc::clone(layout), values: layout.iter().map(|it| value(*it)).collect() }
     }
 
     #[test]
     fn a_minute_of_counters_is_small() {
-        let layout: Layout = (1..=200).collect();
+        let layout: SeriesLayout = (1..=200).collect();
         let row = |t: u32| {
             let at = 1_795_255_200.123 + f64::from(t) * 1.000_03;
             line(at, &layout, |id| f64::from(id * 1000 + t * (id % 3)))
         };
-        let lines: Vec<BlockSeries> = (0..60).map(row).collect();
+        let lines: Vec<BlockReading> = (0..60).map(row).collect();
         let block = BlockBuilder::default().pack(&lines).unwrap();
         assert_eq!(bits(&unpack(&block).unwrap()), bits(&lines));
         assert!(block.len() < 60 * 200 * VALUE / 3, "{}", block.len());
@@ -146,8 +146,8 @@ mod tests {
     prop_compose! {
         fn lines()(layouts in prop::collection::vec(prop::collection::vec(0_u32..50, 0..12), 1..4))
             (rows in prop::collection::vec((any::<u64>(), 0..layouts.len(), any::<u64>()), 0..30), layouts in Just(layouts))
-            -> Vec<BlockSeries> {
-            let layouts: Vec<Layout> = layouts.into_iter().map(Layout::from).collect();
+            -> Vec<BlockReading> {
+            let layouts: Vec<SeriesLayout> = layouts.into_iter().map(SeriesLayout::from).collect();
             let row = |(at, layout, seed): (u64, usize, u64)| {
                 line(f64::from_bits(at), &layouts[layout], |id| f64::from_bits(seed.rotate_left(id)))
             };

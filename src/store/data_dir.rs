@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use super::file_permissions::{self, Identity};
+use super::file_permissions::{self, FileId};
 use crate::clock;
 use crate::episode_text;
 
@@ -124,7 +124,7 @@ pub(super) fn size(path: &Path) -> u64 {
 }
 
 /// Device and inode of a file; `None` if there is none.
-pub(super) fn identity(path: &Path) -> Option<Identity> {
+pub(super) fn identity(path: &Path) -> Option<FileId> {
     path.symlink_metadata().ok().map(|it| file_permissions::identity(&it))
 }
 

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::block::{BlockBuilder, BlockSeries};
+use super::block::{BlockBuilder, BlockReading};
 use super::data_dir::{self, LOG};
 use super::episodes::OpenEpisodes;
 use super::error::StoreError;
-use super::file_permissions::Identity;
+use super::file_permissions::FileId;
 use super::points;
 use super::retention::{self, RetentionLimits};
-use super::row_types::{BackfillMark, BackfillPoints};
+use super::row_types::{BackfillCounts, BackfillPoints};
 use super::schema;
 use super::series_index::SeriesIndex;
 use super::statements;
@@ -30,7 +30,7 @@ const LOG_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Database {
     path: PathBuf,
-    identity: Option<Identity>,
+    identity: Option<FileId>,
     limits: RetentionLimits,
     connection: Connection,
     index: SeriesIndex,
@@ -43,7 +43,7 @@ pub(super) struct Database {
 /// The readings of the current minute: one row, rewritten by each commit until the minute is over.
 #[derive(Debug, Default)]
 struct OpenMinute {
-    lines: Vec<BlockSeries>,
+    lines: Vec<BlockReading>,
     row: Option<i64>,
     is_written: bool,
     packer: BlockBuilder,
@@ -70,7 +70,7 @@ impl Database {
     }
 
     /// Device and inode of the file.
-    pub(super) fn identity(&self) -> Option<Identity> {
+    pub(super) fn identity(&self) -> Option<FileId> {
         self.identity
     }
 
@@ -121,7 +121,7 @@ impl Database {
     }
 
     /// Imports points from another source.
-    pub(super) fn import(&mut self, history: &BackfillPoints) -> Result<BackfillMark, StoreError> {
+    pub(super) fn import(&mut self, history: &BackfillPoints) -> Result<BackfillCounts, StoreError> {
         let transaction = begin(&self.connection)?;
         let imported = statements::import(&transaction, history)?;
         transaction.commit()?;
@@ -191,8 +191,8 @@ fn judged(
 
 impl OpenMinute {
     /// Adds a reading; writes the minute first if it is over or full.
-    fn add(&mut self, connection: &Connection, line: BlockSeries) -> Result<(), StoreError> {
-        let minute = |it: &BlockSeries| (it.at / MINUTE_SECONDS).floor() as i64;
+    fn add(&mut self, connection: &Connection, line: BlockReading) -> Result<(), StoreError> {
+        let minute = |it: &BlockReading| (it.at / MINUTE_SECONDS).floor() as i64;
         let values: usize = (1 + line.values.len()) * (1 + self.lines.len());
         let is_over = self.lines.first().is_some_and(|it| minute(it) != minute(&line));
         if is_over || values > BLOCK_VALUES_MAX {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 /// Device and inode of a file, to detect that a path leads to another file.
-pub(super) type Identity = (u64, u64);
+pub(super) type FileId = (u64, u64);
 
 /// Permissions of the group and of others.
 #[cfg(unix)]
@@ -30,13 +30,13 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 
 /// The identity of a file.
 #[cfg(unix)]
-pub(super) fn identity(metadata: &Metadata) -> Identity {
+pub(super) fn identity(metadata: &Metadata) -> FileId {
     (metadata.dev(), metadata.ino())
 }
 
 /// This system has no file identity: all files are equal.
 #[cfg(not(unix))]
-pub(super) fn identity(_: &Metadata) -> Identity {
+pub(super) fn identity(_: &Metadata) -> FileId {
     (0, 0)
 }
 

@@ -10,8 +10,8 @@ use super::database::Database;
 use super::error::StoreError;
 use super::queue::StoreQueue;
 use super::retention::RetentionLimits;
-use super::row_types::{BackfillMark, BackfillPoints};
-use super::series_list::SeriesList;
+use super::row_types::{BackfillCounts, BackfillPoints};
+use super::series_keys::SeriesList;
 use super::settings::StoreSettings;
 use super::status::StoreStatus;
 use super::store_entry::{StoreEntry, TickEntry};
@@ -118,7 +118,7 @@ fn retention_limits(settings: &StoreSettings) -> RetentionLimits {
 ///
 /// # Errors
 /// If the store cannot be written, or a daemon writes to it.
-pub fn import(directory: &Path, history: &BackfillPoints) -> Result<BackfillMark, StoreError> {
+pub fn import(directory: &Path, history: &BackfillPoints) -> Result<BackfillCounts, StoreError> {
     alone(directory, |database| database.import(history))
 }
 

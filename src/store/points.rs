@@ -12,7 +12,7 @@ use crate::reading::{Subject, Timestamp};
 use crate::report::LearnedPoint;
 
 /// Names of signals by number of their layout.
-pub(super) type Layouts = BTreeMap<i64, Arc<[String]>>;
+pub(super) type SignalLayouts = BTreeMap<i64, Arc<[String]>>;
 
 /// Writes a point with the highest score since the previous one.
 pub(super) fn insert(
@@ -58,7 +58,7 @@ pub(super) fn layout(connection: &Connection, subject: &Subject, names: &[&str])
 }
 
 /// All layouts.
-pub(super) fn layouts(connection: &Connection) -> Result<Layouts, StoreError> {
+pub(super) fn layouts(connection: &Connection) -> Result<SignalLayouts, StoreError> {
     let mut statement = connection.prepare("SELECT id, signals FROM layouts")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
@@ -69,7 +69,7 @@ pub(super) fn layouts(connection: &Connection) -> Result<Layouts, StoreError> {
 pub(super) const POINT: &str = "id, at, kind, subject, anomalous, weight, layout, \"values\", score";
 
 /// A point; `None` if the row is corrupt.
-pub(super) fn point(row: &Row<'_>, layouts: &Layouts) -> Result<Option<PointRow>, rusqlite::Error> {
+pub(super) fn point(row: &Row<'_>, layouts: &SignalLayouts) -> Result<Option<PointRow>, rusqlite::Error> {
     let (subject, signals) = (subject_of(row, 2)?, layouts.get(&row.get(6)?));
     let (Some(subject), Some(signals)) = (subject, signals) else { return Ok(None) };
     let bytes = row.get_ref(7)?.as_blob().unwrap_or_default();

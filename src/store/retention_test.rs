@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::reader::StoreReader;
 use super::retention::RetentionLimits;
 use super::row_types::{SnapshotRow, TimeRange};
-use super::series_list::SeriesList;
+use super::series_keys::SeriesList;
 use super::store_entry::{AssessmentEntry, StoreEntry, TickEntry};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp};

@@ -189,7 +189,7 @@ pub struct BackfillPoints {
 
 /// The outcome of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BackfillMark {
+pub struct BackfillCounts {
     /// Number of points written.
     pub written: usize,
     /// Number of points skipped, because the store already has points of that time.

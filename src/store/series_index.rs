@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, params};
 use serde_json::{Map, Value};
 
-use super::block::{BlockSeries, Layout};
+use super::block::{BlockReading, SeriesLayout};
 use super::error::StoreError;
 use super::row_types::subject_of;
-use super::series_list::{ReadingSeries, SeriesList};
+use super::series_keys::{SeriesKey, SeriesList};
 use super::store_entry::TickEntry;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp, Values};
@@ -32,7 +32,7 @@ pub(super) struct SeriesIndex {
     /// … their numbers, absent beyond the maximum, …
     numbers: Vec<Option<u32>>,
     /// … and the numbers that are present.
-    layout: Layout,
+    layout: SeriesLayout,
     /// Numbers used since the table was last updated.
     used: BTreeSet<u32>,
 }
@@ -48,7 +48,7 @@ impl SeriesIndex {
         &mut self,
         connection: &Connection,
         tick: &TickEntry,
-    ) -> Result<(BlockSeries, u64), StoreError> {
+    ) -> Result<(BlockReading, u64), StoreError> {
         if !self.list.is(&tick.series) {
             let numbers = tick.series.iter().map(|it| self.number(connection, it, tick.at));
             self.numbers = numbers.collect::<Result<_, _>>()?;
@@ -63,13 +63,13 @@ impl SeriesIndex {
             let kept = tick.values.iter().zip(&self.numbers).filter(|(_, number)| number.is_some());
             kept.map(|(value, _)| *value).collect()
         };
-        Ok((BlockSeries { at: tick.at.0, layout: Arc::clone(&self.layout), values }, dropped as u64))
+        Ok((BlockReading { at: tick.at.0, layout: Arc::clone(&self.layout), values }, dropped as u64))
     }
 
     fn number(
         &mut self,
         connection: &Connection,
-        it: &ReadingSeries,
+        it: &SeriesKey,
         at: Timestamp,
     ) -> Result<Option<u32>, StoreError> {
         let labels = it.metric.labels.iter().zip(it.labels.values());
@@ -141,7 +141,7 @@ impl SeriesNames {
     }
 
     /// The reading of a line, and the number of its values with unknown series.
-    pub(super) fn reading(&self, line: &BlockSeries) -> (Reading, u64) {
+    pub(super) fn reading(&self, line: &BlockReading) -> (Reading, u64) {
         let mut unknown = 0;
         let mut reading = Reading::new(Timestamp(line.at));
         let mut newest: Option<(&Subject, Values)> = None;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
-    BackfillMark, BackfillPoints, BaselineRow, IMPORTED, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow,
+    BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow,
 };
 use crate::clock;
 use crate::window::Point;
@@ -137,7 +137,10 @@ pub(super) fn marker(connection: &Connection, it: &MarkerRow) -> Result<(), Stor
 
 /// Imports points from another source. Only points before the stored ones are imported, because local ones take
 /// precedence. Snapshots without these points are deleted.
-pub(super) fn import(connection: &Connection, history: &BackfillPoints) -> Result<BackfillMark, StoreError> {
+pub(super) fn import(
+    connection: &Connection,
+    history: &BackfillPoints,
+) -> Result<BackfillCounts, StoreError> {
     let subject = (history.subject.kind().name(), history.subject.name());
     let first: Option<f64> = connection.query_row(
         "SELECT min(at) FROM points WHERE kind = ?1 AND subject = ?2",
@@ -146,7 +149,8 @@ pub(super) fn import(connection: &Connection, history: &BackfillPoints) -> Resul
     )?;
     let before = |it: &&Point| first.is_none_or(|first| it.at.0 < first);
     let earlier: Vec<&Point> = history.points.iter().filter(before).collect();
-    let imported = BackfillMark { written: earlier.len(), overlapping: history.points.len() - earlier.len() };
+    let imported =
+        BackfillCounts { written: earlier.len(), overlapping: history.points.len() - earlier.len() };
     if earlier.is_empty() {
         return Ok(imported);
     }

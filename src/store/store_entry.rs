@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::row_types::{BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow};
-use super::series_list::SeriesList;
+use super::series_keys::SeriesList;
 use crate::explanation::Cause;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::data_dir::{self, DataDir, FILE, LOG};
 use super::database::Database;
 use super::error::StoreError;
-use super::file_permissions::Identity;
+use super::file_permissions::FileId;
 use super::queue::StoreQueue;
 use super::reader::StoreReader;
 use super::retention::RetentionLimits;
@@ -47,7 +47,7 @@ pub(super) struct StoreWriter {
     database: Option<Database>,
     pending: Vec<StoreEntry>,
     /// The database from which the state was restored. Learned state never overwrites a database that was not read.
-    restored: Option<Identity>,
+    restored: Option<FileId>,
     /// Whether the loop was informed that there is nothing to restore so far.
     is_told: bool,
     /// Whether the current error has been logged.

@@ -1,6 +1,6 @@
 //! A cell: a number, a time or an error.
 
-use super::error::NoTime;
+use super::error::ParseTimestampError;
 use crate::reading::Timestamp;
 use crate::window::VALUE_MAX;
 
@@ -38,22 +38,22 @@ pub(super) fn number(cell: &[u8]) -> CellValue {
 ///
 /// # Errors
 /// If it is something else.
-pub fn instant(cell: &[u8]) -> Result<Timestamp, NoTime> {
-    let text = std::str::from_utf8(cell.trim_ascii()).map_err(|_| NoTime::Text)?;
+pub fn instant(cell: &[u8]) -> Result<Timestamp, ParseTimestampError> {
+    let text = std::str::from_utf8(cell.trim_ascii()).map_err(|_| ParseTimestampError::Text)?;
     if text.is_empty() {
-        return Err(NoTime::Missing);
+        return Err(ParseTimestampError::Missing);
     }
     if let Ok(seconds) = text.parse::<f64>() {
         return match seconds.abs() <= SECONDS_MAX {
             true => Ok(Timestamp(seconds)),
-            false if seconds.is_nan() => Err(NoTime::Missing),
-            false => Err(NoTime::Large),
+            false if seconds.is_nan() => Err(ParseTimestampError::Missing),
+            false => Err(ParseTimestampError::Large),
         };
     }
     match text.parse::<jiff::Timestamp>() {
         Ok(at) => Ok(Timestamp(at.as_second() as f64 + f64::from(at.subsec_nanosecond()) * 1e-9)),
-        Err(_) if text.parse::<jiff::civil::DateTime>().is_ok() => Err(NoTime::Zone),
-        Err(_) => Err(NoTime::Text),
+        Err(_) if text.parse::<jiff::civil::DateTime>().is_ok() => Err(ParseTimestampError::Zone),
+        Err(_) => Err(ParseTimestampError::Text),
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(number(b"\xff"), CellValue::Text);
     }
 
-    fn check_instant(cell: &str, expect: Result<f64, NoTime>) {
+    fn check_instant(cell: &str, expect: Result<f64, ParseTimestampError>) {
         assert_eq!(instant(cell.as_bytes()).map(|it| it.0), expect, "{cell:?}");
     }
 
@@ -100,13 +100,13 @@ mod tests {
         check_instant("2026-11-21t10:00:00.5z", Ok(1_795_255_200.5));
         check_instant("2026-11-21 12:00:00+02:00", Ok(1_795_255_200.0));
         check_instant("1969-12-31T23:59:59.5Z", Ok(-0.5));
-        check_instant("1795255200000", Err(NoTime::Large));
-        check_instant("inf", Err(NoTime::Large));
-        check_instant("nan", Err(NoTime::Missing));
-        check_instant("", Err(NoTime::Missing));
-        check_instant("2026-11-21 10:00:00", Err(NoTime::Zone));
+        check_instant("1795255200000", Err(ParseTimestampError::Large));
+        check_instant("inf", Err(ParseTimestampError::Large));
+        check_instant("nan", Err(ParseTimestampError::Missing));
+        check_instant("", Err(ParseTimestampError::Missing));
+        check_instant("2026-11-21 10:00:00", Err(ParseTimestampError::Zone));
         for cell in ["yesterday", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "10:00"] {
-            check_instant(cell, Err(NoTime::Text));
+            check_instant(cell, Err(ParseTimestampError::Text));
         }
     }
 

@@ -106,13 +106,13 @@ pub enum TableProblem {
         /// The cell.
         cell: String,
         /// The reason.
-        why: NoTime,
+        why: ParseTimestampError,
     },
 }
 
 /// Why a text is no timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoTime {
+pub enum ParseTimestampError {
     /// The cell is empty.
     Missing,
     /// It has no offset from UTC.
@@ -170,18 +170,18 @@ impl fmt::Display for TableProblem {
             Self::Time { cell, why } => {
                 let cell = quoted(cell);
                 match why {
-                    NoTime::Missing => {
+                    ParseTimestampError::Missing => {
                         f.write_str("column \"timestamp\": the cell is empty; each row needs its time")
                     }
-                    NoTime::Zone => write!(
+                    ParseTimestampError::Zone => write!(
                         f,
                         "column \"timestamp\": {cell} has no offset from UTC; append Z, or an offset such as +02:00"
                     ),
-                    NoTime::Large => write!(
+                    ParseTimestampError::Large => write!(
                         f,
                         "column \"timestamp\": {cell} is too large for a Unix time in seconds; divide milliseconds by 1000"
                     ),
-                    NoTime::Text => write!(
+                    ParseTimestampError::Text => write!(
                         f,
                         "column \"timestamp\": {cell} is neither a Unix time nor a time such as 2026-11-21T10:00:00Z"
                     ),

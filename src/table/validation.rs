@@ -20,7 +20,7 @@ pub use finding::{EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, Sever
 
 use column_stats::CellCounts;
 use finding::FindingList;
-use row_interval::RowInterval;
+use row_interval::IntervalHistogram;
 
 /// Smallest number of rows with a score: the first rows have no distance from the usual values.
 pub const ROWS_MIN: u64 = 32;
@@ -111,7 +111,7 @@ struct ValidationPass {
     table: Table,
     findings: FindingList,
     tallies: Vec<CellCounts>,
-    pace: RowInterval,
+    pace: IntervalHistogram,
     /// Time of the first and the last row with a time.
     ends: Option<(Timestamp, Timestamp)>,
 }
@@ -119,7 +119,7 @@ struct ValidationPass {
 impl ValidationPass {
     fn new(table: Table, findings: FindingList) -> Self {
         let tallies = vec![CellCounts::new(); table.columns().len()];
-        Self { table, findings, tallies, pace: RowInterval::new(), ends: None }
+        Self { table, findings, tallies, pace: IntervalHistogram::new(), ends: None }
     }
 
     fn run(mut self, every: Option<HumanDuration>) -> TableValidation {

@@ -11,7 +11,7 @@ pub const PROBLEMS_MAX: usize = 64;
 
 /// Logs what is new in consecutive reports.
 #[derive(Debug, Default)]
-pub struct EventLog {
+pub struct EventLogger {
     /// The subjects with signals in the last report.
     subjects: BTreeMap<Subject, EpisodeProgress>,
     /// Failing sources, with their first error.
@@ -24,7 +24,7 @@ enum EpisodeProgress {
     Ready,
 }
 
-impl EventLog {
+impl EventLogger {
     /// Logs what is new in this report.
     pub fn note(&mut self, report: &Report) {
         self.note_problems(report);
@@ -189,7 +189,7 @@ mod tests {
 
     fn check(reports: &[Report], expect: &[&str]) {
         let found = logged(super::super::LogSettings::default(), || {
-            let mut diary = EventLog::default();
+            let mut diary = EventLogger::default();
             reports.iter().for_each(|it| diary.note(it));
         });
         let found: Vec<_> =

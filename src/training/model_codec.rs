@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::detect::forest::FeatureRows;
     use crate::detect::seeded_rng::SeededRng;
-    use crate::drift::DriftLog;
+    use crate::drift::DriftSamples;
     use crate::training::{self, TrainingSet, TrainingSettings};
 
     fn model(width: usize) -> TrainedModel {
@@ -83,7 +83,7 @@ mod tests {
             noise: vec![0.0; width],
             starts: Vec::new(),
             span: None,
-            log: DriftLog::default(),
+            log: DriftSamples::default(),
         };
         training::train(&set, &TrainingSettings { trees: 20, sample_size: 32 }, 1).unwrap()
     }

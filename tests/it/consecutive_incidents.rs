@@ -1,11 +1,11 @@
 //! An incident of an hour must not hide the next one of a tenth of its size (ADR 012).
 
 use hostnorm::budget::Budget;
-use hostnorm::detect::FeatureSpec;
+use hostnorm::detect::DetectorParameters;
 use hostnorm::engine;
 use hostnorm::reading::Timestamp;
 use hostnorm::report::EpisodeTransition;
-use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, ScorerStep};
+use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, StepOptions};
 use hostnorm::simulate::{COLUMNS, Machine, WIDTH};
 use hostnorm::training;
 use hostnorm::window::Point;
@@ -30,7 +30,7 @@ fn settings() -> ScorerSettings {
 /// Whether an episode starts in each of two hours on the fourth day of a machine, in which this many bytes per second
 /// more are received; `apart` hours are between the end of the first and the start of the second.
 fn found(seed: u64, bytes: [f64; 2], apart: usize) -> [bool; 2] {
-    let shape = FeatureSpec::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
+    let shape = DetectorParameters::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let (mut scorer, mut machine) = (Scorer::new(&shape), Machine::new(seed, 1_767_571_200.0, POINT_SECONDS));
     let struck = COLUMNS.iter().position(|it| it.name == "network_received_bytes_per_second").unwrap();
     let first = 3 * 24 * HOUR;
@@ -41,7 +41,7 @@ fn found(seed: u64, bytes: [f64; 2], apart: usize) -> [bool; 2] {
         let during = hours.iter().position(|it| it.contains(&idx));
         values[struck] += during.map_or(0.0, |hour| bytes[hour]);
         point.advance(Timestamp(machine.at()), &values, &[false; WIDTH]);
-        let step = ScorerStep { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
+        let step = StepOptions { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
         let score = scorer.step(&point, step, &settings());
         if let (Some(hour), Some(EpisodeTransition::Began)) = (during, score.and_then(|it| it.transition)) {
             found[hour] = true;

@@ -6,7 +6,7 @@ use crate::simulated_host;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition};
-use hostnorm::scorer::ScorerHistory;
+use hostnorm::scorer::StoredPoint;
 use hostnorm::simulate::COLUMNS;
 use hostnorm::training::{self, TrainedModel};
 use hostnorm::window::Point;
@@ -185,7 +185,7 @@ fn a_time_range_can_be_forgotten() {
         if idx > 0 {
             let values = assessment.signals.iter().map(|it| it.value).collect();
             let point = Point { at: reading.at, values, missing: vec![false; SIGNALS.len()] };
-            points.push(ScorerHistory { point, in_anomaly: false, weight: 1.0, score: None });
+            points.push(StoredPoint { point, in_anomaly: false, weight: 1.0, score: None });
         }
     }
     let [learned, usual] = [points.len() - 1, 1_000].map(|idx| points[idx].point.values[MEMORY]);

@@ -6,7 +6,7 @@ use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOpt
 use hostnorm::detect::eif;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::detect::seeded_rng::SeededRng;
-use hostnorm::drift::DriftLog;
+use hostnorm::drift::DriftSamples;
 use hostnorm::roc::auc;
 use hostnorm::third_party_forest;
 use hostnorm::training::holdout_test::HoldoutTest;
@@ -107,7 +107,7 @@ fn cloud(width: usize, rows: usize) -> TrainingSet {
         noise: vec![0.0; width],
         starts: Vec::new(),
         span: None,
-        log: DriftLog::default(),
+        log: DriftSamples::default(),
     }
 }
 
@@ -183,7 +183,13 @@ fn a_fault_of_one_signal_stands_out_at_the_width_of_a_host() {
         rows.push(&row);
     }
     let model = train(
-        &TrainingSet { rows, noise: vec![0.0; 24], starts: Vec::new(), span: None, log: DriftLog::default() },
+        &TrainingSet {
+            rows,
+            noise: vec![0.0; 24],
+            starts: Vec::new(),
+            span: None,
+            log: DriftSamples::default(),
+        },
         &TrainingSettings::default(),
         3,
     )

@@ -13,7 +13,7 @@ use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, Episode, Report};
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::store::{StoreReader, TimeRange};
-use hostnorm::telemetry::EventLog;
+use hostnorm::telemetry::EventLogger;
 
 const START: f64 = 1_795_255_200.0;
 const ONSET: f64 = 1_000.0;
@@ -99,7 +99,7 @@ fn log_store_and_metrics_show_the_same_description() {
     let mut shown: Vec<(f64, Vec<(String, String)>)> = vec![(0.0, Vec::new())];
     tracing::subscriber::with_default(subscriber, || {
         let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
-        let mut diary = EventLog::default();
+        let mut diary = EventLogger::default();
         for t in 0..2_700 {
             let t = f64::from(t);
             let report = Arc::new(engine.step(reading(t)));

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hostnorm::dataset::{FolderEntry, SeriesFolder};
-use hostnorm::detect::FeatureSpec;
+use hostnorm::dataset::{ManifestEntry, SeriesFolder};
+use hostnorm::detect::DetectorParameters;
 use hostnorm::detect::seasonal::Seasonal;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::forecast::{
-    FILLING_SIGNALS, ForecastHorizon, ForecastPoint, HistoryCapacity, SignalHistory, SignalToForecast,
+    FILLING_SIGNALS, ForecastInput, ForecastPoint, ForecastTimes, HistoryCapacity, PointHistory,
     TimeUntilFull, forecast, time_until_full,
 };
 use hostnorm::metric::Metric;
@@ -47,17 +47,15 @@ impl Coverage {
 
 /// A host that learns by and by, as the engine does.
 struct Learner {
-    history: SignalHistory,
+    history: PointHistory,
     seasonal: Seasonal,
 }
 
 impl Learner {
     fn new(signals: usize, points_per_day: f64) -> Self {
-        let shape = FeatureSpec { points_per_day, ..FeatureSpec::plain(vec![0.0; signals], 1e4) };
-        Self {
-            history: SignalHistory::new(signals, HistoryCapacity::SINGLE),
-            seasonal: Seasonal::new(&shape),
-        }
+        let shape =
+            DetectorParameters { points_per_day, ..DetectorParameters::plain(vec![0.0; signals], 1e4) };
+        Self { history: PointHistory::new(signals, HistoryCapacity::SINGLE), seasonal: Seasonal::new(&shape) }
     }
 
     fn push(&mut self, point: &Point) {
@@ -68,10 +66,10 @@ impl Learner {
         }
     }
 
-    fn forecast(&self, idx: usize, fills: bool, horizon: &ForecastHorizon) -> Option<Vec<ForecastPoint>> {
+    fn forecast(&self, idx: usize, fills: bool, horizon: &ForecastTimes) -> Option<Vec<ForecastPoint>> {
         let season = self.seasonal.offset(idx);
         let season = season.as_ref().map(|it| it as &dyn Fn(Timestamp) -> f64);
-        let signal = SignalToForecast { history: &self.history, idx, max: f64::INFINITY, fills, season };
+        let signal = ForecastInput { history: &self.history, idx, max: f64::INFINITY, fills, season };
         forecast(&signal, horizon)
     }
 }
@@ -93,7 +91,7 @@ fn coverage(rows: &[TableRow], seconds: f64, found: &mut BTreeMap<u32, Coverage>
         if at.0 < DAY || !row.is_multiple_of((6.0 * HOUR / seconds) as usize + 7) {
             continue;
         }
-        let horizon = ForecastHorizon { now: at, seconds: DAY, step_seconds: seconds };
+        let horizon = ForecastTimes { now: at, seconds: DAY, step_seconds: seconds };
         for (idx, changed) in before.iter().enumerate() {
             if (row - changed) as f64 * seconds > 7.0 * DAY || *changed == 0 {
                 continue;
@@ -110,7 +108,7 @@ fn coverage(rows: &[TableRow], seconds: f64, found: &mut BTreeMap<u32, Coverage>
 }
 
 /// All rows of a series, the train part and the test part, which follows it.
-fn rows(dir: &Path, entry: &FolderEntry) -> Vec<TableRow> {
+fn rows(dir: &Path, entry: &ManifestEntry) -> Vec<TableRow> {
     let mut rows = Vec::new();
     for part in ["train", "test"] {
         let mut table = Table::open(&dir.join(format!("data/{}.{part}.csv.xz", entry.name))).unwrap();
@@ -189,7 +187,7 @@ fn announced(
     mut used: impl FnMut(&mut Disk, f64) -> f64,
 ) -> Announced {
     let mut disk = Disk { random: Xoshiro256PlusPlus::seed_from_u64(seed) };
-    let mut history = SignalHistory::new(1, HistoryCapacity::SINGLE);
+    let mut history = PointHistory::new(1, HistoryCapacity::SINGLE);
     let mut found = Announced { at: Vec::new(), full: None, answers: BTreeMap::new() };
     let mut held = 0;
     for minute in 0..(days * 1_440.0) as u32 {
@@ -413,7 +411,7 @@ fn the_engine_tells_it_amid_the_episode_that_a_fill_is() {
     let left = 2.5 * HOUR;
     let likely = time.likely_seconds.unwrap();
     assert!(time.earliest_seconds <= left && (left..2.0 * left).contains(&likely), "{time:?}");
-    let horizon = ForecastHorizon { now, seconds: 4.0 * HOUR, step_seconds: 600.0 };
+    let horizon = ForecastTimes { now, seconds: 4.0 * HOUR, step_seconds: 600.0 };
     let points = engine.forecast(&Subject::Host, FILLING_SIGNALS[0], &horizon).unwrap();
     assert_eq!(points.len(), 24);
     let end = points.last().unwrap();
@@ -424,21 +422,17 @@ fn the_engine_tells_it_amid_the_episode_that_a_fill_is() {
 fn a_flat_disk_is_expected_to_stay_and_a_signal_unknown_to_have_no_forecast() {
     let (engine, now, filling) = engine(0.0);
     assert!(filling.is_empty());
-    let horizon = ForecastHorizon { now, seconds: DAY, step_seconds: 600.0 };
+    let horizon = ForecastTimes { now, seconds: DAY, step_seconds: 600.0 };
     let points = engine.forecast(&Subject::Host, FILLING_SIGNALS[0], &horizon).unwrap();
     assert!(points.iter().all(|it| (it.expected - 0.4).abs() < 0.01 && it.upper < 0.42), "{points:?}");
     let widths: Vec<f64> = points.iter().map(|it| it.upper - it.lower).collect();
     assert!(widths.windows(2).all(|it| it[0] <= it[1] + 1e-12), "{widths:?}");
     assert_eq!(engine.forecast(&Subject::Host, "unknown", &horizon), None);
     assert_eq!(
-        engine.forecast(
-            &Subject::Host,
-            FILLING_SIGNALS[0],
-            &ForecastHorizon { step_seconds: 0.0, ..horizon }
-        ),
+        engine.forecast(&Subject::Host, FILLING_SIGNALS[0], &ForecastTimes { step_seconds: 0.0, ..horizon }),
         None
     );
-    let late = ForecastHorizon { now: Timestamp(now.0 + HOUR), ..horizon };
+    let late = ForecastTimes { now: Timestamp(now.0 + HOUR), ..horizon };
     assert_eq!(engine.forecast(&Subject::Host, FILLING_SIGNALS[0], &late), None);
 }
 
@@ -448,7 +442,7 @@ fn a_restart_forgets_nothing() {
     let settings = EngineSettings { interval: 60.0, window: 1, ..EngineSettings::default() };
     let mut after = Engine::new(&SIGNALS, &settings);
     after.restore(&before.snapshot()).unwrap();
-    let horizon = ForecastHorizon { now, seconds: HOUR, step_seconds: 60.0 };
+    let horizon = ForecastTimes { now, seconds: HOUR, step_seconds: 60.0 };
     let forecast = |of: &Engine| of.forecast(&Subject::Host, FILLING_SIGNALS[0], &horizon).unwrap();
     assert_eq!(forecast(&after), forecast(&before));
 }
@@ -478,7 +472,7 @@ proptest! {
             learner.push(&Point { at: Timestamp(at), values: vec![value], missing: vec![missing] });
         }
         let now = Timestamp(at);
-        let horizon = ForecastHorizon { now, seconds, step_seconds };
+        let horizon = ForecastTimes { now, seconds, step_seconds };
         let points = learner.forecast(0, fills, &horizon).unwrap_or_default();
         prop_assert!(points.len() <= hostnorm::forecast::FORECAST_POINTS_MAX);
         for it in points {

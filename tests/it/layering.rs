@@ -29,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["settings_search"],
     &["clock", "control", "third_party_forest"],
     &["sources", "table", "backfill", "store", "telemetry", "sd_notify", "mcp"],
-    &["stored_facts"],
+    &["stored_explanation"],
     &["http"],
     &["dataset"],
     &["config"],

@@ -5,14 +5,14 @@
 
 use std::path::Path;
 
-use hostnorm::detect::expectation::Expectation;
+use hostnorm::detect::expectation::Expectations;
 use hostnorm::detect::signal_ranking::SignalRanking;
-use hostnorm::detect::{DetectorOutput, Detectors, FeatureSpec, LearnStep, PointView};
+use hostnorm::detect::{DetectorInput, DetectorOutput, DetectorParameters, Detectors, LearnOptions};
 use hostnorm::reading::Timestamp;
 use hostnorm::table::{Table, TableRow};
 use hostnorm::window::Point;
 
-const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 /// Relative tolerance; absolute below 1.
 const TOLERANCE: f64 = 1e-3;
 
@@ -21,21 +21,21 @@ const TOLERANCE: f64 = 1e-3;
 type Parts = [f64; 6];
 
 struct Pipeline {
-    expectation: Expectation,
+    expectation: Expectations,
     blame: SignalRanking,
     detectors: Detectors,
 }
 
 impl Pipeline {
     fn new(signals: usize, per_day: f64) -> Self {
-        let shape = FeatureSpec {
+        let shape = DetectorParameters {
             points_per_day: per_day,
             points_min: 31.0,
             novelty_half_life: 20.0,
-            ..FeatureSpec::plain(vec![0.0; signals], 7.0 * per_day)
+            ..DetectorParameters::plain(vec![0.0; signals], 7.0 * per_day)
         };
         Self {
-            expectation: Expectation::new(&shape),
+            expectation: Expectations::new(&shape),
             blame: SignalRanking::new(&shape),
             detectors: Detectors::new(&shape),
         }
@@ -43,7 +43,7 @@ impl Pipeline {
 
     fn step(&mut self, point: &Point) -> Parts {
         let distances = self.expectation.distances(point);
-        let view = PointView { point, z: &distances.z, noise: &distances.noise, threshold_factor: 1.0 };
+        let view = DetectorInput { point, z: &distances.z, noise: &distances.noise, threshold_factor: 1.0 };
         let scores = self.detectors.judge(&view).map(|it| match it {
             DetectorOutput::Score { score, .. } => *score,
             DetectorOutput::Abstain => 0.0,

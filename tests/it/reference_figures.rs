@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hostnorm::dataset::{FolderEntry, ScoreColumn, SeriesFolder, labels};
+use hostnorm::dataset::{ManifestEntry, ScoreColumn, SeriesFolder, labels};
 use hostnorm::evaluate::{Evaluation, Figures, figures, period};
 use lzma_rust2::XzReader;
 use serde_json::Value;
@@ -47,7 +47,7 @@ fn the_window_is_that_of_the_rule() {
     let dir = whole().unwrap_or_else(excerpt);
     let folder = SeriesFolder::open(&dir).unwrap();
     let entries: Vec<_> = folder.sets().into_iter().flat_map(|set| folder.of_set(set)).collect();
-    let differ = |it: &&&FolderEntry| period(&first_column(&folder, it)) != it.vus_window.unwrap();
+    let differ = |it: &&&ManifestEntry| period(&first_column(&folder, it)) != it.vus_window.unwrap();
     let differing: Vec<_> = entries.iter().filter(differ).map(|it| it.name.as_str()).collect();
     assert!(differing.is_empty(), "{differing:?}");
 }
@@ -89,7 +89,7 @@ fn check(dir: &Path, expected: &Path) {
 }
 
 /// A series with scores from a formula, as in tests/quality/expected.py.
-fn series(folder: &SeriesFolder, entry: &FolderEntry, recipe: &str) -> hostnorm::evaluate::LabeledSeries {
+fn series(folder: &SeriesFolder, entry: &ManifestEntry, recipe: &str) -> hostnorm::evaluate::LabeledSeries {
     let labels = labels(&folder.labels(entry)).unwrap();
     let seed = 88_172_645_463_325_252 + 1000 * labels.len() as u64 + entry.vus_window.unwrap() as u64;
     let scores = match recipe {
@@ -128,7 +128,7 @@ fn drawn(labels: &[bool], recipe: &str, mut uniforms: Uniforms) -> Vec<f64> {
 }
 
 /// The first column of the test part.
-fn first_column(folder: &SeriesFolder, entry: &FolderEntry) -> Vec<f64> {
+fn first_column(folder: &SeriesFolder, entry: &ManifestEntry) -> Vec<f64> {
     let file = std::fs::File::open(folder.test(entry)).unwrap();
     let text = std::io::read_to_string(XzReader::new(std::io::BufReader::new(file), true)).unwrap();
     text.lines().skip(1).map(|it| it.split(',').next().unwrap().parse().unwrap()).collect()

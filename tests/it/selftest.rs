@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use hostnorm::budget::Budget;
-use hostnorm::detect::FeatureSpec;
+use hostnorm::detect::DetectorParameters;
 use hostnorm::detect::eif;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::episode::ResolveRule;
 use hostnorm::reading::Timestamp;
-use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, ScorerStep};
+use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, StepOptions};
 use hostnorm::selftest::{Inconclusive, RecentPoints, SelftestInput, SelftestResult};
-use hostnorm::simulate::{COLUMNS, Machine, SignalColumn, WIDTH};
+use hostnorm::simulate::{COLUMNS, Machine, SignalLimits, WIDTH};
 use hostnorm::training;
 use hostnorm::window::Point;
 
@@ -31,7 +31,7 @@ fn settings() -> ScorerSettings {
 
 /// The state of a simulated machine after this many hours, with its forest, as the engine provides it.
 fn trial(seed: u64, hours: usize) -> SelftestInput {
-    let shape = FeatureSpec::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
+    let shape = DetectorParameters::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let mut scorer = Scorer::new(&shape);
     let mut machine = Machine::new(seed, 1_767_571_200.0, POINT_SECONDS);
     let (mut point, mut recent) = (Point::unknown(WIDTH), RecentPoints::default());
@@ -40,7 +40,7 @@ fn trial(seed: u64, hours: usize) -> SelftestInput {
     for idx in 0..points {
         let values = machine.step();
         point.advance(Timestamp(machine.at()), &values, &[false; WIDTH]);
-        let step = ScorerStep { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
+        let step = StepOptions { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
         scorer.step(&point, step, &settings());
         recent.push(&point);
         if idx == next {
@@ -125,8 +125,8 @@ fn inconclusive_tests_have_no_result() {
 
     // No signal varies, and none has a noise floor.
     let mut constant = sound;
-    constant.scorer = Scorer::new(&FeatureSpec::plain(vec![0.0; WIDTH], 20_160.0));
-    constant.columns.iter_mut().for_each(|it| *it = SignalColumn::named("a"));
+    constant.scorer = Scorer::new(&DetectorParameters::plain(vec![0.0; WIDTH], 20_160.0));
+    constant.columns.iter_mut().for_each(|it| *it = SignalLimits::named("a"));
     constant.points.iter_mut().for_each(|it| it.values.fill(1.0));
     assert_eq!(constant.run(7), Err(Inconclusive::NoFault));
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::simulate::{
-    COLUMNS, Fault, FaultInjection, FaultSchedule, FreeRows, Machine, ScheduledFaultInjector, SignalColumn,
+    COLUMNS, Fault, FaultInjection, FaultSchedule, FreeRows, Machine, ScheduledFaultInjector, SignalLimits,
     SignalScales, SimulatedRow, Simulation, SimulationSettings, WIDTH,
 };
 use hostnorm::sources;
@@ -199,7 +199,7 @@ fn check_shape(fault: Fault, signals: &[usize], rows: &[SimulatedRow], sound: &[
 #[test]
 fn a_table_of_foreign_names_has_faults_too() {
     let names: Vec<String> = (0..20).map(|it| format!("value{it}")).collect();
-    let columns: Vec<_> = names.iter().map(|it| SignalColumn::named(it)).collect();
+    let columns: Vec<_> = names.iter().map(|it| SignalLimits::named(it)).collect();
     let mut machine = Machine::new(4, 0.0, 30.0);
     let rows: Vec<_> = (0..120).map(|_| machine.step()).collect();
     let scales = SignalScales::measure(&columns, rows.iter().map(|it| (&it[..20], &[][..])));
@@ -256,7 +256,7 @@ proptest! {
         width in 0_usize..12,
         cells in prop::collection::vec(prop_oneof![any::<f64>(), 0.0..1.0, Just(0.0)], 0..300),
     ) {
-        let columns = vec![SignalColumn::named("x"); width];
+        let columns = vec![SignalLimits::named("x"); width];
         let rows: Vec<&[f64]> = cells.chunks(width.max(1)).collect();
         let scales = SignalScales::measure(&columns, rows.iter().map(|it| (*it, &[][..])));
         let space = FreeRows { from: 0, rows: 4000, every: 60.0 };

@@ -140,7 +140,7 @@ function(config, board)
     ],
     [
       panel.lines('Drift', 'Change of each signal since the model was trained; from 1 on the model is retrained. The ten signals that changed most.', 'none', [
-        panel.query('topk(10, sum by (signal) (anomaly_drift_ratio{@, kind="host"}))', '{{signal}}'),
+        panel.query('topk(10, sum by (signal) (anomaly_drift_score{@, kind="host"}))', '{{signal}}'),
       ], w=8, fill=0, min=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
       panel.states(
         'Grace',

@@ -58,7 +58,7 @@ function(config, board)
         ['min by (detector) (hostnorm_selftest_detector_auc_ratio{@})', '{{detector}}'],
       ], min=0.4, thresholds=panel.steps([[null, 'red'], [0.6, 'transparent']])),
       lines('Drift', 'Change since the model was trained, of the signal that changed most. From 1 on the model is retrained.', 'none', [
-        ['max by (instance, kind) (anomaly_drift_ratio{@})', '{{instance}} {{kind}}'],
+        ['max by (instance, kind) (anomaly_drift_score{@})', '{{instance}} {{kind}}'],
       ], thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
     ],
     [

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{MappingError, SeriesJoin};
+use super::{Aggregation, MappingError};
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -66,7 +66,7 @@ pub(super) struct RawMetric {
     #[serde(default)]
     pub(super) per: Option<String>,
     #[serde(default)]
-    pub(super) by: SeriesJoin,
+    pub(super) by: Aggregation,
 }
 
 fn one() -> f64 {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ENTRIES_MAX, LabelRule, MappingError, MetricMapping, ProgramMapping, SeriesJoin, SeriesSelector,
-    ServerKind, SignalSeries, mapping_file,
+    Aggregation, ENTRIES_MAX, LabelSource, MappingError, MetricMapping, ProgramMapping, SeriesSelector,
+    ServerKind, SignalSelector, mapping_file,
 };
 use crate::metric::Metric;
 
@@ -47,7 +47,9 @@ impl Resolver<'_> {
             Some(_) if kind == ServerKind::Influx => {
                 return Err(self.wrong(at("signals"), "signals are only read from Prometheus".into()));
             }
-            Some(it) => Some(SignalSeries { choice: choice("signals", it.from, it.filter)?, name: it.name }),
+            Some(it) => {
+                Some(SignalSelector { choice: choice("signals", it.from, it.filter)?, name: it.name })
+            }
         };
         let mut entries = Vec::new();
         for (metric, sources) in raw.metrics {
@@ -84,7 +86,7 @@ impl Resolver<'_> {
         if !source.times.is_finite() {
             return Err("times must be a finite number".into());
         }
-        if kind == ServerKind::Influx && source.by != SeriesJoin::Sum {
+        if kind == ServerKind::Influx && source.by != Aggregation::Sum {
             return Err("by does not apply to InfluxDB; select one series with where".into());
         }
         let foreign =
@@ -93,9 +95,9 @@ impl Resolver<'_> {
             return Err(format!("{metric} has no label {label:?}"));
         }
         let label = |label: &&str| match (source.fixed.get(*label), source.labels.get(*label)) {
-            (Some(value), _) => Ok(LabelRule::Fixed(value.clone())),
-            (None, Some(from)) => Ok(LabelRule::Of(from.clone())),
-            (None, None) if kind == ServerKind::Prometheus => Ok(LabelRule::Of((*label).to_owned())),
+            (Some(value), _) => Ok(LabelSource::Fixed(value.clone())),
+            (None, Some(from)) => Ok(LabelSource::Of(from.clone())),
+            (None, None) if kind == ServerKind::Prometheus => Ok(LabelSource::Of((*label).to_owned())),
             (None, None) => Err(format!(
                 "no source for the label {label:?} of {metric}; add the tag under labels, or a value under fixed"
             )),

@@ -19,7 +19,7 @@ pub(super) struct Matrix {
 
 /// Values of a label.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Values {
+pub(super) struct LabelValues {
     pub(super) values: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
@@ -105,9 +105,9 @@ pub(super) fn matrix(bytes: &[u8], chunk: QueryChunk) -> Result<Matrix, FetchErr
 }
 
 /// Parses a list of strings.
-pub(super) fn values(bytes: &[u8]) -> Result<Values, FetchErrorKind> {
+pub(super) fn values(bytes: &[u8]) -> Result<LabelValues, FetchErrorKind> {
     let (values, warnings) = open(bytes)?;
-    Ok(Values { values, warnings })
+    Ok(LabelValues { values, warnings })
 }
 
 fn open<D: DeserializeOwned>(bytes: &[u8]) -> Result<(D, Vec<String>), FetchErrorKind> {

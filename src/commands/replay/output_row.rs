@@ -6,7 +6,7 @@ use crate::table::{ScoreDetail, ScoredRow};
 
 /// Numbers the episodes of consecutive rows.
 #[derive(Debug, Default)]
-pub(super) struct OutputRow {
+pub(super) struct ScoredRowBuilder {
     /// Indices of all signals, largest deviation first; reused.
     top: Vec<usize>,
     /// Start of the newest episode.
@@ -15,7 +15,7 @@ pub(super) struct OutputRow {
     episodes: u64,
 }
 
-impl OutputRow {
+impl ScoredRowBuilder {
     /// The output for the next row.
     pub(super) fn of(&mut self, judged: &ReplayedRow<'_>, detail: ScoreDetail) -> ScoredRow<'_> {
         judged.rank(&mut self.top);
@@ -42,7 +42,7 @@ mod tests {
     use crate::scorer::SubjectScore;
 
     fn check(
-        output_row: &mut OutputRow,
+        output_row: &mut ScoredRowBuilder,
         score: Option<f64>,
         since: Option<f64>,
         expect: (&[usize], Option<u64>),
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn signals_are_ranked_and_episodes_numbered() {
-        let mut output_row = OutputRow::default();
+        let mut output_row = ScoredRowBuilder::default();
         let top: &[usize] = &[1, 0, 2, 3];
         check(&mut output_row, None, None, (&[], None));
         check(&mut output_row, Some(1.5), Some(60.0), (top, Some(1)));

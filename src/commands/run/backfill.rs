@@ -2,7 +2,7 @@
 
 use crate::backfill::{BackfillSettings, FetchProgress, HistorySource, TooLittleHistory};
 use crate::clock;
-use crate::commands::backfill::{self, BackfillRequest};
+use crate::commands::history_import::{self, BackfillRequest};
 use crate::config::Config;
 use crate::duration::HumanDuration;
 use crate::reading::Subject;
@@ -71,9 +71,9 @@ fn ask(
             tracing::info!(why, "backfill waits");
         }
     };
-    let past = backfill::read(&order, &mut tell).map_err(|exit| exit.text)?;
+    let past = history_import::read(&order, &mut tell).map_err(|exit| exit.text)?;
     TooLittleHistory::check(past.points.len(), past.every, true).map_err(|error| error.to_string())?;
-    let found = backfill::summary(&past, &signals);
+    let found = history_import::summary(&past, &signals);
     tracing::info!(found = found.trim_end().replace('\n', "; "), "backfill found");
     Ok(BackfillPoints { subject: Subject::Host, signals, points: past.points })
 }

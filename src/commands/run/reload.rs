@@ -26,7 +26,7 @@ pub static METRICS: &[&Metric] = &[&SUCCESSFUL, &SUCCEEDED_AT];
 
 /// The sources of the settings, and the result of the last reload.
 #[derive(Debug)]
-pub(super) struct Reload {
+pub(super) struct Reloader {
     options: GlobalOptions,
     environment: BTreeMap<OsString, OsString>,
     successful: AtomicBool,
@@ -34,7 +34,7 @@ pub(super) struct Reload {
     succeeded_at: AtomicU64,
 }
 
-impl Reload {
+impl Reloader {
     /// Reads the settings for the first time.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::backfill::{FetchProgress, FetchedHistory, TooLittleHistory};
 use crate::cli::{Exit, TrainFrom};
 use crate::clock;
-use crate::commands::backfill::{self, BackfillRequest};
+use crate::commands::history_import::{self, BackfillRequest};
 use crate::commands::{open_store, replay};
 use crate::config::Config;
 use crate::reading::Subject;
@@ -50,8 +50,8 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
         step: config.detection.interval.times(config.detection.window),
         now: clock::now(),
     };
-    let past = backfill::read(&order, &mut print_progress)?;
-    let mut text = backfill::summary(&past, &signals);
+    let past = history_import::read(&order, &mut print_progress)?;
+    let mut text = history_import::summary(&past, &signals);
     if let Some(path) = &options.output {
         write(path, &past, &signals)
             .map_err(|error| Exit::failure(format!("cannot write {}: {error}", path.display())))?;

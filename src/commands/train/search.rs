@@ -11,7 +11,7 @@ use crate::commands::replay::table_input::TableInput;
 use crate::commands::replay::{every, floors, settings};
 use crate::config::DetectionSettings;
 use crate::settings_search::{
-    CELLS_MAX, CombinationResult, HistoryPart, SearchHistory, SettingsCombination, SettingsSearch, choose,
+    CELLS_MAX, CombinationResult, HistoryPart, HistoryTable, SettingsCombination, SettingsSearch, choose,
     grid,
 };
 use crate::table::TableRow;
@@ -84,10 +84,10 @@ fn of(defaults: &DetectionSettings) -> SettingsCombination {
 }
 
 /// Reads the whole table.
-fn read(feed: &mut TableInput) -> Result<SearchHistory, Exit> {
+fn read(feed: &mut TableInput) -> Result<HistoryTable, Exit> {
     let columns = feed.columns().to_vec();
     let floors = floors(&columns);
-    let mut history = SearchHistory::new(columns, floors);
+    let mut history = HistoryTable::new(columns, floors);
     let mut row = TableRow::default();
     while feed.next(&mut row)? {
         if !history.push(row.at, &row.values, &row.missing) {

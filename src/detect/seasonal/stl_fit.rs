@@ -78,11 +78,11 @@ pub(super) enum FitResult {
 
 /// The usual values at each time of the day and week, of all signals of one subject.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CycleProfile {
+pub struct SeasonalFits {
     pub(super) found: Vec<FitResult>,
 }
 
-impl CycleProfile {
+impl SeasonalFits {
     /// Number of signals with a season.
     pub fn seasons(&self) -> usize {
         self.found.iter().filter(|it| matches!(it, FitResult::Season(_))).count()
@@ -91,9 +91,9 @@ impl CycleProfile {
 
 impl BucketHistory {
     /// Fits a profile.
-    pub fn fit(&self) -> CycleProfile {
+    pub fn fit(&self) -> SeasonalFits {
         let found = (0..self.width()).map(|idx| self.fit_one(&self.column(idx), self.within[idx]));
-        CycleProfile { found: found.collect() }
+        SeasonalFits { found: found.collect() }
     }
 
     fn fit_one(&self, values: &[f32], within: f64) -> FitResult {

@@ -1,9 +1,7 @@
 //! The forecasts of one subject, from its history and its seasons.
 
 use super::SubjectState;
-use crate::forecast::{
-    self, FILLING_SIGNALS, ForecastHorizon, ForecastPoint, SignalToForecast, TimeUntilFull,
-};
+use crate::forecast::{self, FILLING_SIGNALS, ForecastInput, ForecastPoint, ForecastTimes, TimeUntilFull};
 use crate::reading::Timestamp;
 use crate::report::FillingSignal;
 
@@ -12,14 +10,14 @@ impl SubjectState {
     pub(in super::super) fn forecast(
         &self,
         signal: &str,
-        horizon: &ForecastHorizon,
+        horizon: &ForecastTimes,
     ) -> Option<Vec<ForecastPoint>> {
         let idx = self.signal_index(signal)?;
         let season = self.scorer.detectors.seasonal.offset(idx);
         let season = season.as_ref().map(|it| it as &dyn Fn(Timestamp) -> f64);
         let signal = self.signals[idx];
         let fills = FILLING_SIGNALS.contains(&signal.name);
-        let signal = SignalToForecast { history: &self.history, idx, max: signal.max(), fills, season };
+        let signal = ForecastInput { history: &self.history, idx, max: signal.max(), fills, season };
         forecast::forecast(&signal, horizon)
     }
 

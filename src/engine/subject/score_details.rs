@@ -1,7 +1,7 @@
 //! The assessment of a subject with signals in the place of indices.
 
 use super::{EngineSettings, SubjectState};
-use crate::detect::absence::AbsenceDetector;
+use crate::detect::absence::Absence;
 use crate::report::{AbsentSignal, Contribution, ScoreDetails, SignalState};
 use crate::scorer::SubjectScore;
 
@@ -19,7 +19,7 @@ impl SubjectState {
         }
     }
 
-    pub(super) fn absent(&self, absence: &AbsenceDetector, settings: &EngineSettings) -> AbsentSignal {
+    pub(super) fn absent(&self, absence: &Absence, settings: &EngineSettings) -> AbsentSignal {
         let seconds = |points: f64| points * settings.point_seconds();
         AbsentSignal {
             signal: self.signals[absence.idx],

@@ -3,7 +3,7 @@
 use super::{EngineSettings, SubjectState};
 use crate::drift;
 use crate::forecast::FORECAST_SECONDS_MAX;
-use crate::scorer::{HistoryLearner, ScorerHistory, ScorerStep};
+use crate::scorer::{HistoryLearner, StepOptions, StoredPoint};
 use crate::selftest::POINTS;
 use crate::window::Point;
 
@@ -16,7 +16,7 @@ impl SubjectState {
     /// Learns a stored point.
     pub(in super::super) fn learn_history(
         &mut self,
-        past: &ScorerHistory,
+        past: &StoredPoint,
         fold: &mut HistoryLearner,
         settings: &EngineSettings,
     ) {
@@ -37,11 +37,11 @@ impl SubjectState {
     /// Scores a stored point with the current and the shadow model, then learns it.
     pub(in super::super) fn judge(
         &mut self,
-        past: &ScorerHistory,
+        past: &StoredPoint,
         settings: &EngineSettings,
     ) -> Option<[f64; 2]> {
         let step =
-            ScorerStep { elapsed: settings.point_seconds(), ready: true, weight: Some(1.0), whole: true };
+            StepOptions { elapsed: settings.point_seconds(), ready: true, weight: Some(1.0), whole: true };
         let score = self.scorer.step(&past.point, step, &settings.scorer())?;
         Some([score.momentary, score.shadow?.score])
     }
@@ -57,7 +57,7 @@ impl SubjectState {
         if !self.ready {
             return;
         }
-        let step = ScorerStep { elapsed: settings.point_seconds(), ready: true, weight: None, whole: false };
+        let step = StepOptions { elapsed: settings.point_seconds(), ready: true, weight: None, whole: false };
         // On a fork, because the point is already learned, and an episode must start with a new reading.
         if let Some(score) = self.scorer.fork().step(last, step, &settings.scorer()) {
             self.newest = Some((last.at, self.details(score)));

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::control_commands::problem;
-use super::spellings;
-use super::subject::subject;
+use super::signal_aliases;
+use super::subject_parameter::subject;
 use crate::control::{CommandReply, ControlCommand, SignalBaseline};
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::routes::AppState;
@@ -28,19 +28,19 @@ pub(in crate::http) struct Baselines {
 pub(in crate::http) struct Baseline {
     #[serde(flatten)]
     statistics: SignalBaseline,
-    thresholds: Thresholds,
+    thresholds: NormalRange,
 }
 
 /// The mean minus and plus three standard deviations.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(in crate::http) struct Thresholds {
+pub(in crate::http) struct NormalRange {
     lower: f64,
     upper: f64,
 }
 
 pub(super) async fn baseline(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = subject(&request.query)?;
-    let wanted = request.query.text("metric").map(spellings::signal).transpose()?;
+    let wanted = request.query.text("metric").map(signal_aliases::signal).transpose()?;
     let command = ControlCommand::Baselines { subject: subject.clone() };
     let CommandReply { data, .. } = state.control.send(command).await.map_err(problem)?;
     let known: Vec<SignalBaseline> = serde_json::from_value(data).unwrap_or_default();
@@ -49,7 +49,7 @@ pub(super) async fn baseline(state: &AppState, request: Request) -> Result<Respo
         .map(|it| {
             let reach = THRESHOLD_DEVIATIONS * it.stddev;
             Baseline {
-                thresholds: Thresholds { lower: it.mean - reach, upper: it.mean + reach },
+                thresholds: NormalRange { lower: it.mean - reach, upper: it.mean + reach },
                 statistics: it,
             }
         })

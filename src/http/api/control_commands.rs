@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::spellings;
+use super::signal_aliases;
 use crate::control::{CommandRefusal, ControlCommand};
 use crate::http::message::{ProblemDetails, Request, Response, json, plain};
 use crate::http::query::bad_request;
@@ -78,7 +78,7 @@ pub(super) async fn train(state: &AppState, request: Request) -> Result<Response
     let kind = body.kind.as_deref().unwrap_or(SubjectKind::Host.name());
     let kind = SubjectKind::read(kind)
         .ok_or_else(|| bad_request(format!("no kind is named {kind:?}; expected host, container or log")))?;
-    body.metric.as_deref().map(spellings::signal).transpose()?;
+    body.metric.as_deref().map(signal_aliases::signal).transpose()?;
     if body.hours.is_some_and(|it| !(it.is_finite() && it > 0.0)) {
         return Err(bad_request("hours must be a number above 0"));
     }

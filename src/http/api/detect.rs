@@ -6,9 +6,9 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::signal_aliases;
 use super::signals::{SignalValue, assessment, newest};
-use super::spellings;
-use super::subject::subject;
+use super::subject_parameter::subject;
 use crate::episode_text;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::routes::AppState;
@@ -62,7 +62,7 @@ pub(in crate::http) struct MethodResult {
 
 pub(super) async fn detect(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = subject(&request.query)?;
-    let wanted = request.query.text("metric").map(spellings::signal).transpose()?;
+    let wanted = request.query.text("metric").map(signal_aliases::signal).transpose()?;
     let report = newest(state)?;
     let assessment = assessment(&report, &subject)?;
     let chosen =

@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use super::explain::AROUND_SECONDS;
 use super::store_access::read_store;
-use super::subject::subject;
+use super::subject_parameter::subject;
 use super::time_grid;
-use crate::explanation::{self, EpisodeId, EpisodeRecord, SubjectExplanation, SubjectFacts};
+use crate::explanation::{self, EpisodeId, EpisodeRecord, SubjectEvidence, SubjectExplanation};
 use crate::http::message::{ProblemDetails, Request, Response, json, json_tagged};
 use crate::http::query::bad_request;
 use crate::http::routes::AppState;
 use crate::reading::{Subject, Timestamp};
 use crate::store::TimeRange;
-use crate::stored_facts;
+use crate::stored_explanation;
 
 /// Most episodes in a response; the newest are kept.
 const EPISODES_MAX: usize = 1_000;
@@ -69,15 +69,15 @@ pub(super) async fn one(state: &AppState, request: Request) -> Result<Response, 
 pub(in crate::http) async fn episode_facts(
     state: &AppState,
     id: &str,
-) -> Result<Option<(EpisodeRecord, Subject, SubjectFacts<'static>)>, ProblemDetails> {
+) -> Result<Option<(EpisodeRecord, Subject, SubjectEvidence<'static>)>, ProblemDetails> {
     let EpisodeId { subject, second } = id.parse().map_err(bad_request)?;
     let read = read_store(state, move |reader| {
         let Some(episode) = reader.episode(&subject, second)? else { return Ok(None) };
         let from = Timestamp(episode.began - AROUND_SECONDS);
         let to = Timestamp(episode.last_instant() + AROUND_SECONDS);
         let range = TimeRange { from, to };
-        let episodes = stored_facts::episodes(reader, range)?;
-        let mut facts = stored_facts::facts(reader, &episodes, &subject, range)?;
+        let episodes = stored_explanation::episodes(reader, range)?;
+        let mut facts = stored_explanation::facts(reader, &episodes, &subject, range)?;
         // Neighbors within the range have pages of their own.
         facts.episodes.retain(|it| it.id == episode.id);
         Ok(Some((episode, subject, facts)))

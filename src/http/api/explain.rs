@@ -4,13 +4,13 @@ use hyper::StatusCode;
 
 use super::signals::newest;
 use super::store_access::read_store;
-use super::subject::subject;
+use super::subject_parameter::subject;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::query::bad_request;
 use crate::http::routes::AppState;
 use crate::reading::Timestamp;
 use crate::store::TimeRange;
-use crate::stored_facts;
+use crate::stored_explanation;
 
 /// Seconds before and after an instant, or an episode, that belong to it.
 pub(super) const AROUND_SECONDS: f64 = 600.0;
@@ -33,10 +33,12 @@ pub(super) async fn explain(state: &AppState, request: Request) -> Result<Respon
     let current = newest(state).ok().filter(|it| range.from <= it.reading.at && it.reading.at <= range.to);
     let explanation = match &state.store {
         Some(_) => {
-            read_store(state, move |reader| stored_facts::explain(reader, current.as_ref(), only, range))
-                .await?
+            read_store(state, move |reader| {
+                stored_explanation::explain(reader, current.as_ref(), only, range)
+            })
+            .await?
         }
-        None => stored_facts::explain_current(current.as_ref(), only.as_ref(), range),
+        None => stored_explanation::explain_current(current.as_ref(), only.as_ref(), range),
     };
     json(StatusCode::OK, &explanation)
 }

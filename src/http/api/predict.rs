@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::control_commands::problem;
-use super::spellings;
-use super::subject::subject;
+use super::signal_aliases;
+use super::subject_parameter::subject;
 use crate::control::{CommandReply, ControlCommand, SignalForecast};
 use crate::forecast::{FORECAST_POINTS_MAX, FORECAST_SECONDS_MAX};
 use crate::http::message::{ProblemDetails, Request, Response, json};
@@ -30,7 +30,7 @@ pub(in crate::http) struct Prediction {
 pub(super) async fn predict(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let query = &request.query;
     let subject = subject(query)?;
-    let signal = spellings::signal(query.required("metric")?)?;
+    let signal = signal_aliases::signal(query.required("metric")?)?;
     let horizon_seconds = query.seconds("horizon")?.unwrap_or(HORIZON);
     let step_seconds = query.seconds("step")?.unwrap_or(STEP);
     if horizon_seconds > FORECAST_SECONDS_MAX {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::store_access::read_store;
-use super::subject::subject;
+use super::subject_parameter::subject;
 use super::time_grid::TimeGrid;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::routes::AppState;

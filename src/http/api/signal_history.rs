@@ -4,10 +4,10 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::signal_aliases;
 use super::signals::unit_name;
-use super::spellings;
 use super::store_access::read_store;
-use super::subject::subject;
+use super::subject_parameter::subject;
 use super::time_grid::TimeGrid;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::routes::AppState;
@@ -50,7 +50,7 @@ pub(in crate::http) struct StepValue {
 
 pub(super) async fn readings(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = subject(&request.query)?;
-    let signal = spellings::signal(request.query.required("metric")?)?;
+    let signal = signal_aliases::signal(request.query.required("metric")?)?;
     let grid = TimeGrid::of(&request.query, (state.now)())?;
     let of = subject.clone();
     let values = read_store(state, move |reader| read(reader, &of, signal.name, grid)).await?;

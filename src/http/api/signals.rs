@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::subject::{subject, unknown};
+use super::subject_parameter::{subject, unknown};
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::routes::AppState;
 use crate::reading::Subject;

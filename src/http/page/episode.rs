@@ -6,8 +6,10 @@ use maud::{Markup, html};
 use super::chart::Chart;
 use super::history::Series;
 use super::layout::{Place, page};
-use super::{actions, document, problem, signal_charts, signal_text, tables, time_text, view};
-use crate::explanation::{self, EpisodeRecord, Excursion, SimilarEpisode, SubjectExplanation, SubjectFacts};
+use super::{actions, document, page_query, problem, signal_charts, signal_text, tables, time_text};
+use crate::explanation::{
+    self, EpisodeRecord, Excursion, SimilarEpisode, SubjectEvidence, SubjectExplanation,
+};
 use crate::http::api::{episode_facts, unknown_episode};
 use crate::http::message::{ProblemDetails, Request, Response};
 use crate::http::routes::AppState;
@@ -45,9 +47,9 @@ pub(in crate::http) async fn episode(state: &AppState, request: Request) -> Resu
 }
 
 impl EpisodeCharts {
-    pub(super) fn of(episode: &EpisodeRecord, facts: &SubjectFacts<'_>) -> Self {
+    pub(super) fn of(episode: &EpisodeRecord, facts: &SubjectEvidence<'_>) -> Self {
         let range = around(episode, facts);
-        let step = view::step(range);
+        let step = page_query::step(range);
         let mut scores = Series::default();
         facts.scores.iter().for_each(|(at, score)| scores.add(step, at.0, *score));
         let mut signals = Vec::new();
@@ -65,7 +67,7 @@ impl EpisodeCharts {
 }
 
 /// The time that belongs to an episode, as far as there are points.
-fn around(episode: &EpisodeRecord, facts: &SubjectFacts<'_>) -> TimeRange {
+fn around(episode: &EpisodeRecord, facts: &SubjectEvidence<'_>) -> TimeRange {
     let ended = episode.last_instant();
     let points = || facts.points.iter().map(|it| it.at.0);
     let from = points().next().unwrap_or_default().max(episode.began - AROUND_SECONDS);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::view::step;
+use super::page_query::step;
 use crate::explanation::EpisodeRecord;
 use crate::reading::{Subject, Timestamp};
 use crate::store::{BaselineRow, StoreError, StoreReader, TimeRange};

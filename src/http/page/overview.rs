@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::chart::Chart;
 use super::history::History;
 use super::layout::{Place, page};
-use super::view::{RANGES, View};
+use super::page_query::{RANGES, PageQuery};
 use super::{
     StateSummary, actions, document, forecasts, problem, signal_charts, signal_text, tables, time_text,
 };
@@ -35,7 +35,7 @@ const CONTRIBUTION_MIN: f64 = 0.005;
 
 /// Everything that the page shows.
 pub(super) struct Overview {
-    pub(super) view: View,
+    pub(super) view: PageQuery,
     pub(super) report: Arc<Report>,
     /// The time that the charts show.
     pub(super) range: TimeRange,
@@ -51,7 +51,7 @@ pub(in crate::http) async fn overview(
     state: &AppState,
     request: Request,
 ) -> Result<Response, ProblemDetails> {
-    let view = match View::of(&request.query) {
+    let view = match PageQuery::of(&request.query) {
         Ok(view) => view,
         Err(error) => return Ok(problem(&error)),
     };
@@ -77,7 +77,7 @@ pub(in crate::http) async fn overview(
 
 async fn history(
     state: &AppState,
-    view: &View,
+    view: &PageQuery,
     signals: Vec<&'static str>,
     range: TimeRange,
 ) -> Result<History, String> {
@@ -87,7 +87,7 @@ async fn history(
     read.await.map_err(|problem| problem.detail)
 }
 
-fn nothing_yet(view: &View) -> Markup {
+fn nothing_yet(view: &PageQuery) -> Markup {
     let name = episode_text::name(&view.subject);
     html! {
         section #status data-state="learning" data-events={ "events?" (view.subject_query()) } data-refresh="5" {
@@ -206,7 +206,7 @@ impl Overview {
     }
 
     fn score(&self) -> Markup {
-        let view = |range| View { range, ..self.view.clone() };
+        let view = |range| PageQuery { range, ..self.view.clone() };
         html! {
             section aria-labelledby="score-heading" {
                 div.heading {
@@ -293,7 +293,7 @@ impl Overview {
                 } }
                 tbody {
                     @for (subject, it) in &rows {
-                        @let view = View { subject: (*subject).clone(), ..self.view.clone() };
+                        @let view = PageQuery { subject: (*subject).clone(), ..self.view.clone() };
                         tr {
                             th scope="row" { a href=(view.link()) { (episode_text::name(subject)) } }
                             td.number { @if let Some(score) = it.score { (format!("{score:.2}")) } }
@@ -311,7 +311,7 @@ impl Overview {
 
     /// The tables of values and of what is normal.
     fn values(&self, assessment: &Assessment, chosen: &[&SignalState]) -> Markup {
-        let view = |anomalies_only| View { anomalies_only, ..self.view.clone() };
+        let view = |anomalies_only| PageQuery { anomalies_only, ..self.view.clone() };
         let choices = [(false, "All"), (true, "Anomalies only")];
         html! {
             section aria-labelledby="values" {

@@ -6,15 +6,15 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::queue::JobPriority;
-use crate::detect::seasonal::{BucketHistory, CycleProfile};
+use super::queue::JobLane;
+use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::engine::Engine;
 use crate::model_registry::ModelVersion;
 use crate::reading::{Subject, SubjectKind};
 use crate::sampler::persist::record;
 use crate::sampler::restore::{fold, forgotten, knows_forgotten};
 use crate::sampler::throttle::JobGate;
-use crate::scorer::ScorerHistory;
+use crate::scorer::StoredPoint;
 use crate::selftest::{Inconclusive, SelftestInput, SelftestResult};
 use crate::store::{BackfillPoints, StoreError, StoreReader, TimeRange};
 use crate::third_party_forest;
@@ -85,7 +85,7 @@ pub(in crate::sampler) enum JobOutcome {
     },
     Fitted {
         subject: Subject,
-        result: Result<CycleProfile, JobFailure<Infallible>>,
+        result: Result<SeasonalFits, JobFailure<Infallible>>,
     },
     Tested {
         subject: Subject,
@@ -124,13 +124,11 @@ impl Job {
     }
 
     /// The lane in which the job takes its turn.
-    pub(super) fn lane(&self) -> JobPriority {
+    pub(super) fn lane(&self) -> JobLane {
         match self {
-            Self::Train { kind, is_urgent: false, .. } => JobPriority::Kind(*kind),
-            Self::Fit { subject, .. } | Self::Selftest { subject, .. } => {
-                JobPriority::Subject(subject.clone())
-            }
-            _ => JobPriority::Urgent,
+            Self::Train { kind, is_urgent: false, .. } => JobLane::Kind(*kind),
+            Self::Fit { subject, .. } | Self::Selftest { subject, .. } => JobLane::Subject(subject.clone()),
+            _ => JobLane::Urgent,
         }
     }
 
@@ -154,8 +152,8 @@ impl Job {
             }
             Self::LoadModel { directory, id } => JobOutcome::Loaded(guarded(|| load_model(&directory, &id))),
             Self::Backfill { mut blank, past } => JobOutcome::Backfilled(guarded(|| {
-                let known = |it| ScorerHistory { point: it, in_anomaly: false, weight: 1.0, score: None };
-                let points: Vec<ScorerHistory> = past.points.iter().cloned().map(known).collect();
+                let known = |it| StoredPoint { point: it, in_anomaly: false, weight: 1.0, score: None };
+                let points: Vec<StoredPoint> = past.points.iter().cloned().map(known).collect();
                 blank.warm(&past.subject, &points);
                 Ok((blank, past))
             })),

@@ -6,7 +6,7 @@ use crate::reading::{Subject, SubjectKind};
 
 /// The lane in which a job takes its turn.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum JobPriority {
+pub(super) enum JobLane {
     /// A user waits for it: before all others.
     Urgent,
     /// For all subjects of a kind.
@@ -46,17 +46,17 @@ impl<T> JobQueue<T> {
     }
 
     /// Adds a job; returns false if the queue is full.
-    pub(super) fn push(&mut self, lane: JobPriority, job: T) -> bool {
+    pub(super) fn push(&mut self, lane: JobLane, job: T) -> bool {
         if self.len() >= self.most {
             return false;
         }
         let (kind, subject) = match lane {
-            JobPriority::Urgent => {
+            JobLane::Urgent => {
                 self.urgent.push_back(job);
                 return true;
             }
-            JobPriority::Kind(kind) => (kind, None),
-            JobPriority::Subject(subject) => (subject.kind(), Some(subject)),
+            JobLane::Kind(kind) => (kind, None),
+            JobLane::Subject(subject) => (subject.kind(), Some(subject)),
         };
         let waiting =
             self.kinds.entry(kind).or_insert_with(|| WaitingJob { jobs: BTreeMap::new(), last: None });
@@ -120,14 +120,14 @@ mod tests {
 
     /// Jobs as words: `!` for an urgent one, `h` for the host, `c` or `l` with a letter for a container or a log, `C`
     /// for all containers; a digit distinguishes jobs of one subject.
-    fn lane(job: &str) -> JobPriority {
+    fn lane(job: &str) -> JobLane {
         let name = || job[1..2].into();
         match &job[..1] {
-            "!" => JobPriority::Urgent,
-            "h" => JobPriority::Subject(Subject::Host),
-            "c" => JobPriority::Subject(Subject::Container(name())),
-            "C" => JobPriority::Kind(SubjectKind::Container),
-            _ => JobPriority::Subject(Subject::Log(name())),
+            "!" => JobLane::Urgent,
+            "h" => JobLane::Subject(Subject::Host),
+            "c" => JobLane::Subject(Subject::Container(name())),
+            "C" => JobLane::Kind(SubjectKind::Container),
+            _ => JobLane::Subject(Subject::Log(name())),
         }
     }
 
@@ -169,8 +169,8 @@ mod tests {
     #[test]
     fn a_full_queue_refuses_and_strain_holds_back_all_but_urgent_jobs() {
         let mut queue = JobQueue::new(2);
-        assert!(queue.push(lane("h"), 1) && queue.push(JobPriority::Urgent, 2));
-        assert!(!queue.push(lane("ca"), 3) && !queue.push(JobPriority::Urgent, 4));
+        assert!(queue.push(lane("h"), 1) && queue.push(JobLane::Urgent, 2));
+        assert!(!queue.push(lane("ca"), 3) && !queue.push(JobLane::Urgent, 4));
         assert!(queue.has_urgent());
         assert_eq!([queue.pop(false), queue.pop(false), queue.pop(true)], [Some(2), None, Some(1)]);
         queue.push(lane("h"), 5);

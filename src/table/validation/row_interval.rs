@@ -16,7 +16,7 @@ const GAP_INTERVALS: f64 = 3.0;
 
 /// Intervals between rows.
 #[derive(Debug, Clone)]
-pub(super) struct RowInterval {
+pub(super) struct IntervalHistogram {
     /// Number of intervals in each class, and their sum.
     classes: Vec<(u64, f64)>,
     count: u64,
@@ -24,7 +24,7 @@ pub(super) struct RowInterval {
     longest: Vec<(f64, u64)>,
 }
 
-impl RowInterval {
+impl IntervalHistogram {
     pub(super) fn new() -> Self {
         Self { classes: vec![(0, 0.0); CLASSES], count: 0, longest: Vec::new() }
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn check(intervals: &[f64], median: Option<f64>, gaps: &[f64]) {
-        let mut pace = RowInterval::new();
+        let mut pace = IntervalHistogram::new();
         intervals.iter().zip(1..).for_each(|(seconds, line)| pace.add(*seconds, line));
         assert_eq!(pace.median(), median);
         let (count, longest) = pace.gaps();
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn many_gaps_are_counted_and_the_longest_kept() {
-        let mut pace = RowInterval::new();
+        let mut pace = IntervalHistogram::new();
         (0..1000u64).for_each(|line| pace.add(if line % 5 == 0 { 100.0 + line as f64 } else { 1.0 }, line));
         let (count, longest) = pace.gaps();
         assert_eq!((count, longest.len()), (200, EXAMPLES_MAX));

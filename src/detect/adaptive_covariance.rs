@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LearnStep, gain};
+use super::{LearnOptions, gain};
 use crate::codec;
 
 /// Share by which covariances are shrunk towards zero (Ledoit and Wolf, 2004).
@@ -17,7 +17,7 @@ const POINTS_PER_DIMENSION: f64 = 10.0;
 
 /// Exponentially weighted mean and covariance of a vector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Mahalanobis {
+pub struct ExponentialCovariance {
     mean: Vec<f64>,
     covariance: SquareMatrix,
     /// Inverse of the shrunk covariance at the last update.
@@ -27,7 +27,7 @@ pub struct Mahalanobis {
     refreshed: f64,
 }
 
-impl Mahalanobis {
+impl ExponentialCovariance {
     /// Creates mean 0 and an identity covariance.
     pub fn new(width: usize, forgetting: f64) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Mahalanobis {
     }
 
     /// Learns `x`; `noise` is the variance to add to each dimension.
-    pub fn learn(&mut self, x: &[f64], lesson: LearnStep, noise: impl Fn(usize) -> f64) {
+    pub fn learn(&mut self, x: &[f64], lesson: LearnOptions, noise: impl Fn(usize) -> f64) {
         // The initial identity counts as one point.
         let a = gain(self.forgetting, lesson, self.points + 1.0);
         let error: Vec<f64> = x.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
@@ -192,7 +192,7 @@ impl SquareMatrix {
 mod tests {
     use super::*;
 
-    const WHOLE: LearnStep = LearnStep { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     fn square(cells: &[f64]) -> SquareMatrix {
         SquareMatrix { width: cells.len().isqrt(), cells: cells.to_vec() }
@@ -221,7 +221,7 @@ mod tests {
     /// Points along a diagonal: a point off the diagonal is more distant than one far along it.
     #[test]
     fn a_broken_correlation_is_far_and_shares_add_up() {
-        let mut known = Mahalanobis::new(2, 1e-4);
+        let mut known = ExponentialCovariance::new(2, 1e-4);
         for t in 0..5000 {
             let x = (f64::from(t) * 0.7).sin() * 1.4;
             let off = (f64::from(t) * 1.3).sin() * 0.1;
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn few_points_are_treated_as_independent() {
-        let mut known = Mahalanobis::new(30, 1e-4);
+        let mut known = ExponentialCovariance::new(30, 1e-4);
         for t in 0..10 {
             known.learn(&[f64::from(t % 2); 30], WHOLE, |_| 0.0);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::explanation::{self, EpisodeRecord, Explanation, SignalPoint, SubjectFacts};
+use crate::explanation::{self, EpisodeRecord, Explanation, SignalValues, SubjectEvidence};
 use crate::reading::{Subject, Timestamp};
 use crate::report::Report;
 use crate::signal::Signal;
@@ -30,7 +30,7 @@ pub fn explain(
     for subject in subjects(&episodes, current, only, range) {
         let facts = facts(reader, &episodes, &subject, range)?;
         let current = current.and_then(|it| it.assessments.get(&subject));
-        explained.push(explanation::explain(&subject, SubjectFacts { current, ..facts }));
+        explained.push(explanation::explain(&subject, SubjectEvidence { current, ..facts }));
     }
     Ok(Explanation::new([range.from, range.to], explained, SUBJECTS_MAX))
 }
@@ -67,7 +67,7 @@ pub fn explain_current(
     let all = current.iter().flat_map(|it| &it.assessments);
     let chosen = all.filter(|(it, _)| only.is_none_or(|only| only == *it));
     let explained = chosen.map(|(subject, it)| {
-        explanation::explain(subject, SubjectFacts { current: Some(it), ..SubjectFacts::default() })
+        explanation::explain(subject, SubjectEvidence { current: Some(it), ..SubjectEvidence::default() })
     });
     Explanation::new([range.from, range.to], explained.collect(), SUBJECTS_MAX)
 }
@@ -89,10 +89,10 @@ pub fn facts(
     episodes: &[EpisodeRecord],
     subject: &Subject,
     range: TimeRange,
-) -> Result<SubjectFacts<'static>, StoreError> {
+) -> Result<SubjectEvidence<'static>, StoreError> {
     let signals: Vec<&'static Signal> =
         sources::signals(|_| true).filter(|it| it.kind == subject.kind()).collect();
-    let mut facts = SubjectFacts { signals, ..SubjectFacts::default() };
+    let mut facts = SubjectEvidence { signals, ..SubjectEvidence::default() };
     let before = Timestamp(range.from.0 - REFERENCE_SECONDS);
     let around = TimeRange { from: before, to: range.to };
     reader.points::<StoreError>(around, Some(subject), |point| {
@@ -110,10 +110,10 @@ pub fn facts(
 }
 
 /// The values of a stored point in the order of the signals.
-fn signal_point(point: &PointRow, signals: &[&'static Signal]) -> SignalPoint {
+fn signal_point(point: &PointRow, signals: &[&'static Signal]) -> SignalValues {
     let value = |name: &str| {
         let idx = point.signals.iter().position(|it| it == name)?;
         (!point.missing[idx]).then_some(point.values[idx])
     };
-    SignalPoint { at: point.at, values: signals.iter().map(|it| value(it.name)).collect() }
+    SignalValues { at: point.at, values: signals.iter().map(|it| value(it.name)).collect() }
 }

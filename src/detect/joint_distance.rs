@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mahalanobis::Mahalanobis;
+use super::adaptive_covariance::ExponentialCovariance;
 use super::short_memory::ShortMemory;
-use super::{DetectorOutput, FeatureSpec, LearnStep, PointView, forgetting};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting};
 use crate::codec;
 
 /// Largest distance of one signal; a larger one would dominate the covariance.
@@ -17,22 +17,22 @@ const THRESHOLD: f64 = 5.0;
 
 /// Scores all signals jointly, by their covariance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Distance {
+pub struct JointDistance {
     memory: ShortMemory,
-    scales: Mahalanobis,
-    change: Mahalanobis,
+    scales: ExponentialCovariance,
+    change: ExponentialCovariance,
     /// Weight of the change: 0 for a single signal, 1 from nine signals on.
     change_weight: f64,
 }
 
-impl Distance {
-    pub(super) fn new(shape: &FeatureSpec) -> Self {
+impl JointDistance {
+    pub(super) fn new(shape: &DetectorParameters) -> Self {
         let width = shape.width();
         let a = forgetting(shape.half_life);
         Self {
             memory: ShortMemory::new(width),
-            scales: Mahalanobis::new(3 * width, a),
-            change: Mahalanobis::new(width, a),
+            scales: ExponentialCovariance::new(3 * width, a),
+            change: ExponentialCovariance::new(width, a),
             change_weight: (width.saturating_sub(1) as f64 / 8.0).min(1.0),
         }
     }
@@ -45,7 +45,7 @@ impl Distance {
             && codec::same(self.change_weight, fresh.change_weight)
     }
 
-    pub(super) fn judge(&self, view: &PointView<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         let width = view.z.len();
         let clipped = clip(view.z);
         let (far, shares_of_scales) = self.scales.distance(&self.memory.scales(&clipped));
@@ -58,7 +58,7 @@ impl Distance {
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: shares.collect() }
     }
 
-    pub(super) fn learn(&mut self, view: &PointView<'_>, lesson: LearnStep) {
+    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
         let width = view.z.len();
         let clipped = clip(view.z);
         let variances = ShortMemory::variances();

@@ -11,7 +11,7 @@ use crate::reading::Timestamp;
 use crate::signal::Signal;
 use crate::sources;
 
-mod table;
+mod csv_history;
 
 /// Default length of the history from a server.
 const LOOKBACK: HumanDuration = HumanDuration::days(1);
@@ -50,7 +50,7 @@ pub(super) fn read(
 ) -> Result<FetchedHistory, Exit> {
     let unwanted = unwanted(order)?;
     let mut past = match order.origin {
-        HistorySource::Csv(path) => table::read(path, order)?,
+        HistorySource::Csv(path) => csv_history::read(path, order)?,
         HistorySource::Server(address) => {
             let metrics: Vec<_> = sources::metrics().collect();
             let mapping = match order.mapping {

@@ -57,13 +57,13 @@ pub(super) static RANGES: [ChartRange; 4] = [
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct View {
+pub(super) struct PageQuery {
     pub(super) subject: Subject,
     pub(super) range: &'static ChartRange,
     pub(super) anomalies_only: bool,
 }
 
-impl View {
+impl PageQuery {
     pub(super) fn of(query: &Query) -> Result<Self, ProblemDetails> {
         let name = query.text("range").unwrap_or(RANGES[0].name);
         let range = RANGES
@@ -128,14 +128,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn view(query: &str) -> Result<View, String> {
+    fn view(query: &str) -> Result<PageQuery, String> {
         let query = Query::parse(Some(query), Some(&OVERVIEW_OPERATION)).map_err(|it| it.detail)?;
-        View::of(&query).map_err(|it| it.detail)
+        PageQuery::of(&query).map_err(|it| it.detail)
     }
 
     #[test]
     fn a_view_has_defaults_and_refuses_what_it_does_not_know() {
-        let by_default = View { subject: Subject::Host, range: &RANGES[0], anomalies_only: false };
+        let by_default = PageQuery { subject: Subject::Host, range: &RANGES[0], anomalies_only: false };
         assert_eq!(view(""), Ok(by_default.clone()));
         assert_eq!(by_default.link(), "./");
         assert_eq!(view("range=7d&show=anomalies").unwrap().link(), "./?range=7d&show=anomalies");
@@ -147,7 +147,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_query_of_a_view_leads_to_it(range in 0..RANGES.len(), anomalies_only: bool, name in "\\PC{1,20}") {
-            let expect = View { subject: Subject::Container(name.as_str().into()), range: &RANGES[range], anomalies_only };
+            let expect = PageQuery { subject: Subject::Container(name.as_str().into()), range: &RANGES[range], anomalies_only };
             prop_assert_eq!(view(&expect.query()), Ok(expect));
         }
     }

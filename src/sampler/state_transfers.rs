@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::jobs::{Job, JobFailure, Jobs, States};
 use super::persist::PersistentState;
-use crate::engine::{Engine, StateTransfers};
+use crate::engine::{Engine, StateHandover};
 use crate::metric::Metric;
 use crate::reading::{Labels, Subject, Values};
 use crate::store::StoreError;
@@ -38,7 +38,7 @@ pub(super) static UNJUDGED: Metric = Metric::counter(
 
 /// Transfers of state between engine and store.
 #[derive(Debug, Default)]
-pub(super) struct SubjectStates {
+pub(super) struct StateTransfers {
     /// Recently evicted states, newest at the back.
     recent: VecDeque<(Subject, Vec<u8>)>,
     /// Subjects whose state must be loaded.
@@ -47,10 +47,10 @@ pub(super) struct SubjectStates {
     reading: BTreeSet<Subject>,
 }
 
-impl SubjectStates {
+impl StateTransfers {
     /// Starts the transfers that the last step requested.
     pub(super) fn update(&mut self, persistent: &mut PersistentState, jobs: &mut Jobs) {
-        let StateTransfers { evicted, wanted } = persistent.engine.take_handover();
+        let StateHandover { evicted, wanted } = persistent.engine.take_handover();
         let Some(directory) = persistent.store.directory().map(std::path::Path::to_owned) else {
             wanted.iter().for_each(|it| persistent.engine.absent(it));
             return;
