@@ -23,12 +23,12 @@ static SETTINGS: &[Setting] = &[
     row(
         "budget",
         ValueType::Budget,
-        "Episodes allowed per subject, such as 1 per week. The threshold adapts to it, between half and twice its setting",
+        "Episodes allowed per subject, such as 1 per week. hostnorm adjusts the threshold to it, from half to twice the configured value",
     ),
     row(
         "accept_after",
         ValueType::Duration,
-        "Duration after which an anomaly becomes normal. At least 1m; on a host with a shorter history, the length of that history, but at least 1h",
+        "Duration after which an anomaly becomes normal, at least 1m. A host with less history than this uses the length of its history, at least 1h",
     ),
     row(
         "window",
@@ -70,13 +70,13 @@ static SETTINGS: &[Setting] = &[
     row(
         "web.listen_address",
         ValueType::Texts,
-        "Address to listen on, host:port or :port. :port is all interfaces; IPv6 is [address]:port; repeat the flag for several",
+        "Address to listen on, host:port or :port. :port is all interfaces; IPv6 is [address]:port. One or more",
     ),
-    row("web.enable_lifecycle", ValueType::Switch, "Serve POST /-/reload, which reads the settings again"),
+    row("web.enable_lifecycle", ValueType::Switch, "Serve POST /-/reload, which reads the settings again, to those who may send commands"),
     row(
         "web.cors_origins",
         ValueType::Texts,
-        "Origin whose web pages may read responses, such as https://grafana.example, or *. None by default; repeat the flag for several",
+        "Origin whose web pages may read responses, such as https://grafana.example, or *. None by default",
     ),
     row("web.telemetry_path", ValueType::Text, "Path under which metrics are served"),
     row(
@@ -92,12 +92,12 @@ static SETTINGS: &[Setting] = &[
     row(
         "web.enable_admin_api",
         ValueType::Switch,
-        "Accept commands over TCP, from users that web.config_file authenticates. Without it they need web.control_socket",
+        "Accept commands over TCP from authenticated users (web.config_file). By default only the control socket accepts commands",
     ),
     row(
         "web.health_auth_exempt",
         ValueType::Switch,
-        "Serve /-/healthy and /-/ready without authentication and rate limit. Probes have no password",
+        "Exempt /-/healthy and /-/ready from authentication and rate limit, because probes have no password",
     ),
     row(
         "web.systemd_socket",
@@ -124,7 +124,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "storage.commit_interval",
         ValueType::Duration,
-        "Interval between commits, 100ms to 10m; a crash loses at most this much",
+        "Interval between commits, 100ms to 10m; a crash of hostnorm loses at most this much",
     ),
     row("log.level", ValueType::OneOf(&["error", "warn", "info", "debug", "trace"]), "Log level"),
     row("log.format", ValueType::OneOf(&["logfmt", "json"]), "Format of log lines on standard error"),

@@ -81,7 +81,7 @@ pub(super) static ROUTES: &[Route] = &[
     }),
     api!(GET "/api/v1/baseline", Public, baseline::baseline, Operation {
         id: "baseline",
-        summary: "Baseline of a signal or of all: mean, deviation, extremes, percentiles and thresholds",
+        summary: "Baseline of a signal or of all: mean, standard deviation, extremes, percentiles and thresholds",
         parameters: &[METRIC, SUBJECT, KIND],
         response: ("application/json", Some(schema_of::<baseline::Baselines>)),
         errors: &[404, 503],

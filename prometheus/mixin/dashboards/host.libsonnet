@@ -161,7 +161,7 @@ function(config, board)
       ),
     ],
     [
-      panel.lines('Time until full', 'When the fullest filesystem, its inodes or the memory are full, at the earliest and likely. No value while nothing fills up.', 's', [
+      panel.lines('Time until full', 'When the memory, the fullest filesystem, or the one with the fewest inodes left is full, at the earliest and likely. No value while nothing fills up.', 's', [
         panel.query('anomaly_forecast_full_seconds{@, kind="host"}', '{{signal}} {{bound}}'),
       ], w=24, fill=0, min=0),
     ],
