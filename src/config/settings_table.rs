@@ -72,7 +72,11 @@ static SETTINGS: &[Setting] = &[
         ValueType::Texts,
         "Address to listen on, host:port or :port. :port is all interfaces; IPv6 is [address]:port. One or more",
     ),
-    row("web.enable_lifecycle", ValueType::Switch, "Serve POST /-/reload, which reads the settings again, to those who may send commands"),
+    row(
+        "web.enable_lifecycle",
+        ValueType::Switch,
+        "Serve POST /-/reload, which reads the settings again, to those who may send commands",
+    ),
     row(
         "web.cors_origins",
         ValueType::Texts,

@@ -82,7 +82,7 @@ mod tests {
 
     use super::history::{History, Series};
     use super::overview::Overview;
-    use super::page_query::{RANGES, PageQuery};
+    use super::page_query::{PageQuery, RANGES};
     use super::*;
     use crate::explanation::{Cause, EpisodeRecord, SubjectEvidence, explain};
     use crate::reading::{Reading, Subject, Timestamp};

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::chart::Chart;
 use super::history::History;
 use super::layout::{Place, page};
-use super::page_query::{RANGES, PageQuery};
+use super::page_query::{PageQuery, RANGES};
 use super::{
     StateSummary, actions, document, forecasts, problem, signal_charts, signal_text, tables, time_text,
 };
