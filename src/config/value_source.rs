@@ -104,14 +104,40 @@ pub struct ConfigProblem {
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.source)?;
+        match &self.source {
+            ValueSource::File { .. } => write!(f, "{}: ", self.source)?,
+            named => write!(f, "{}: ", shortened(&named.to_string(), NAME_CHARS_MAX))?,
+        }
         // Flags and variables already contain the key.
         let is_named = matches!(self.source, ValueSource::Environment { .. } | ValueSource::Flag { .. });
         if let Some(key) = self.key.as_ref().filter(|_| !is_named) {
-            write!(f, "{key}: ")?;
+            write!(f, "{}: ", shortened(key, NAME_CHARS_MAX))?;
         }
-        f.write_str(&self.sentence)
+        f.write_str(&shortened(&self.sentence, SENTENCE_CHARS_MAX))
     }
+}
+
+/// Longest name of a setting or variable that is shown.
+const NAME_CHARS_MAX: usize = 120;
+/// Longest sentence that is shown.
+const SENTENCE_CHARS_MAX: usize = 600;
+
+/// A text in one line, shortened in its middle: it starts with the user's input, which may be anything, and ends with
+/// what to do.
+fn shortened(text: &str, chars_max: usize) -> String {
+    let mut line = String::new();
+    for character in text.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_debug()),
+            false => line.push(character),
+        }
+    }
+    let count = line.chars().count();
+    if count <= chars_max {
+        return line;
+    }
+    let start = line.chars().take(chars_max / 2);
+    start.chain(['…']).chain(line.chars().skip(count - chars_max / 2)).collect()
 }
 
 /// All problems of the settings, at least one.
@@ -133,3 +159,23 @@ impl fmt::Display for ConfigProblems {
 }
 
 impl std::error::Error for ConfigProblems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_input_is_one_short_line_with_its_end() {
+        let problem = |key: &str, sentence: String| ConfigProblem {
+            source: ValueSource::Default,
+            key: Some(key.into()),
+            value: None,
+            sentence,
+        };
+        let shown = problem("a\nb", "\"x\" is not a duration".into()).to_string();
+        assert!(shown.ends_with("a\\nb: \"x\" is not a duration"), "{shown}");
+        let shown =
+            problem(&"k".repeat(9999), format!("\"{}\" is not a duration", "é".repeat(9999))).to_string();
+        assert!(shown.chars().count() < 800 && shown.ends_with("é\" is not a duration"), "{shown}");
+    }
+}

@@ -17,6 +17,9 @@ use super::query::Query;
 /// Longest body of a request, in bytes; a longer one is answered with 413.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest error of the JSON parser that is shown.
+const ERROR_CHARS_MAX: usize = 200;
+
 /// The media type of [`ProblemDetails`].
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -42,6 +45,8 @@ impl Request {
     /// The body as JSON; `example` shows its form to a client that got it wrong.
     pub(super) fn json<T: DeserializeOwned>(&self, example: &str) -> Result<T, ProblemDetails> {
         serde_json::from_slice(&self.body).map_err(|error| {
+            // It names an unknown field as it came.
+            let error: String = error.to_string().chars().take(ERROR_CHARS_MAX).collect();
             let detail = format!("the body is malformed: {error}; expected JSON such as {example}");
             ProblemDetails::new(StatusCode::BAD_REQUEST, detail)
         })
@@ -192,6 +197,18 @@ mod tests {
                 prop_assert_eq!(problem.status, StatusCode::BAD_REQUEST);
                 prop_assert!(problem.detail.ends_with("such as [true]"));
             }
+        }
+
+        #[test]
+        fn the_error_of_a_long_body_is_short(length in 0..BODY_BYTES_MAX - 9) {
+            #[derive(Debug, serde::Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Nothing {}
+            let body = format!("{{\"{}\": 1}}", "k".repeat(length));
+            let problem = request(body.into()).json::<Nothing>("{}").unwrap_err();
+            let is_short = problem.detail.chars().count() < 300;
+            let has_example = problem.detail.ends_with("expected JSON such as {}");
+            prop_assert!(is_short && has_example);
         }
 
         #[test]

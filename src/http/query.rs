@@ -8,7 +8,7 @@ use super::message::ProblemDetails;
 use super::operation::Operation;
 use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
-use crate::table::TimeArg;
+use crate::table::{TimeArg, quoted};
 
 /// Most arguments of a query.
 const ARGUMENTS_MAX: usize = 16;
@@ -30,7 +30,7 @@ impl Query {
                     true => "this route has none".to_owned(),
                     false => format!("expected {}", known.join(", ")),
                 };
-                return Err(bad_request(format!("unknown parameter {name:?}; {known}")));
+                return Err(bad_request(format!("unknown parameter {}; {known}", quoted(&name))));
             }
             if arguments.iter().any(|it| it.0 == name) {
                 return Err(bad_request(format!("the parameter {name} is repeated; give it once")));
@@ -124,6 +124,7 @@ mod tests {
             assert!(error.contains(says), "{query}: {error}");
         };
         refused("to=1", "unknown parameter \"to\"; expected from, step");
+        refused(&format!("{}=1", "k".repeat(9999)), &format!("\"{}…\"; expected", "k".repeat(40)));
         refused("from=1&from=2", "repeated");
         refused("from=yesterday", "the parameter from is malformed: expected -2h");
         refused("step=0s", "longer than 0");

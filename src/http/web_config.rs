@@ -22,6 +22,8 @@ use hyper::header::{HeaderName, HeaderValue};
 pub(super) use file_format::{ClientAuthType, Curve};
 pub(super) use secret::{COST_MIN, PasswordHash, Secret};
 
+use crate::table::quoted;
+
 use file_format::{FileFormat, TlsSection, TlsVersion};
 
 /// Longest web configuration file, certificate or key that is read, in bytes.
@@ -243,7 +245,8 @@ fn headers(given: BTreeMap<String, String>) -> Result<Vec<(HeaderName, HeaderVal
         let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
             let known = HEADERS.map(|(name, _)| name).join(", ");
             return Err(format!(
-                "http_server_config.headers: {name:?} cannot be set; expected one of {known}"
+                "http_server_config.headers: {} cannot be set; expected one of {known}",
+                quoted(&name)
             ));
         };
         if !allowed.is_empty() && !allowed.contains(&&*value) {

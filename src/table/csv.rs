@@ -68,7 +68,7 @@ impl CsvReader {
             let input = fill(&mut self.stream)?;
             let (result, read, wrote, cells) =
                 self.csv.read_record(input, &mut self.bytes[filled..], &mut self.ends[ended..]);
-            self.line += newlines(&input[..read]);
+            self.line += newlines(self.last, &input[..read]);
             self.last = input[..read].last().copied().unwrap_or(self.last);
             self.stream.bytes.consume(read);
             filled += wrote;
@@ -105,12 +105,11 @@ impl CsvReader {
                 return Ok(false);
             }
             let count = input.iter().take_while(|it| matches!(it, b'\r' | b'\n')).count();
-            let lines = newlines(&input[..count]);
-            let is_own_end = self.last == b'\r' && input[0] == b'\n';
+            let lines = newlines(self.last, &input[..count]);
             let is_done = count < input.len();
             self.line += lines;
-            self.blank += lines - u64::from(is_own_end);
-            self.last = 0;
+            self.blank += lines;
+            self.last = input[..count].last().copied().unwrap_or(self.last);
             self.stream.bytes.consume(count);
             if is_done {
                 return Ok(true);
@@ -129,6 +128,9 @@ fn fill(stream: &mut InputStream) -> io::Result<&[u8]> {
     stream.bytes.fill_buf()
 }
 
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|it| **it == b'\n').count() as u64
+/// Number of line ends: `\n`, `\r\n`, or `\r` alone, of which CSV knows all. `before` is the byte before these.
+fn newlines(before: u8, bytes: &[u8]) -> u64 {
+    let before = std::iter::once(&before).chain(bytes);
+    let pairs = before.zip(bytes);
+    pairs.filter(|(before, it)| **it == b'\r' || (**it == b'\n' && **before != b'\r')).count() as u64
 }

@@ -68,6 +68,9 @@ fn good_tables() {
     check("a\n1\n", &["a", "2: 1"]);
     check("a,b\n1,2\n3,4", &["a b", "2: 1 2", "3: 3 4"]);
     check("a,b\r\n1,2\r\n\r\n3,4\r\n", &["a b", "2: 1 2", "4: 3 4"]);
+    // Each way to end a line.
+    check("a,b\r1,2\r\r3,4\r", &["a b", "2: 1 2", "4: 3 4"]);
+    check("a\n\r\n1\r2\r\n\n3", &["a", "3: 1", "4: 2", "6: 3"]);
     check("\u{feff}a,b\n,NaN\nnan, 2 \n", &["a b", "2: - -", "3: - 2"]);
     check("\"a,\"\"x\"\"\", b \n\"1\",\"\"\n", &["a,\"x\" b", "2: 1 -"]);
     check(

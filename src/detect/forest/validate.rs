@@ -17,8 +17,28 @@ impl Forest {
         (self.plane_of.len(), self.leaves.len()) == (nodes, nodes)
             && self.planes.len().is_multiple_of(chunks)
             && self.plane_of.iter().all(|it| *it < planes)
-            && self.planes.iter().flatten().chain(&self.leaves).all(|it| it.is_finite())
+            && self.planes.iter().flatten().all(|it| it.is_finite())
+            // With a negative path, a score would exceed 1.
+            && self.leaves.iter().all(|it| it.is_finite() && *it >= 0.0)
             && self.typical.is_finite()
             && self.typical > 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FeatureRows, Forest, ForestOptions};
+
+    #[test]
+    fn a_path_is_neither_negative_nor_infinite() {
+        let mut rows = FeatureRows::new(1);
+        (0..40_u8).for_each(|it| rows.push(&[f32::from(it)]));
+        let forest = Forest::train(&rows, &ForestOptions { trees: 3, sample_size: 16 }, 1).unwrap();
+        assert!(forest.is_valid());
+        for length in [-1e-30, -3.0, f32::INFINITY, f32::NAN] {
+            let mut changed = forest.clone();
+            changed.leaves[5] = length;
+            assert!(!changed.is_valid(), "{length}");
+        }
     }
 }

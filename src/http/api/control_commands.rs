@@ -11,6 +11,7 @@ use crate::http::message::{ProblemDetails, Request, Response, json, plain};
 use crate::http::query::bad_request;
 use crate::http::routes::AppState;
 use crate::reading::{SubjectKind, Timestamp};
+use crate::table::quoted;
 
 /// Whether to learn.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -76,8 +77,9 @@ pub(super) async fn train(state: &AppState, request: Request) -> Result<Response
         false => request.json(r#"{"kind": "host", "hours": 24}"#)?,
     };
     let kind = body.kind.as_deref().unwrap_or(SubjectKind::Host.name());
-    let kind = SubjectKind::read(kind)
-        .ok_or_else(|| bad_request(format!("no kind is named {kind:?}; expected host, container or log")))?;
+    let kind = SubjectKind::read(kind).ok_or_else(|| {
+        bad_request(format!("no kind is named {}; expected host, container or log", quoted(kind)))
+    })?;
     body.metric.as_deref().map(signal_aliases::signal).transpose()?;
     if body.hours.is_some_and(|it| !(it.is_finite() && it > 0.0)) {
         return Err(bad_request("hours must be a number above 0"));
@@ -88,8 +90,9 @@ pub(super) async fn train(state: &AppState, request: Request) -> Result<Response
 /// The state of a job.
 pub(super) async fn job(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let text = request.path_arguments.first().map(String::as_str).unwrap_or_default();
-    let id =
-        text.parse().map_err(|_| bad_request(format!("{text:?} is no job number; expected such as 12")))?;
+    let id = text
+        .parse()
+        .map_err(|_| bad_request(format!("{} is no job number; expected such as 12", quoted(text))))?;
     carry_out(state, ControlCommand::Job { id }, StatusCode::OK).await
 }
 

@@ -15,6 +15,7 @@ use crate::http::routes::AppState;
 use crate::reading::{Subject, Timestamp};
 use crate::store::TimeRange;
 use crate::stored_explanation;
+use crate::table::quoted;
 
 /// Most episodes in a response; the newest are kept.
 const EPISODES_MAX: usize = 1_000;
@@ -87,6 +88,6 @@ pub(in crate::http) async fn episode_facts(
 
 /// The error for an episode that is not known.
 pub(in crate::http) fn unknown_episode(id: &str) -> ProblemDetails {
-    let detail = format!("no episode {id} in the store; /api/v1/episodes lists all");
+    let detail = format!("no episode {} in the store; /api/v1/episodes lists all", quoted(id));
     ProblemDetails::new(StatusCode::NOT_FOUND, detail)
 }

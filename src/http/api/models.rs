@@ -8,6 +8,7 @@ use super::store_access::read_store;
 use crate::http::message::{ProblemDetails, Request, Response, json, json_tagged};
 use crate::http::routes::AppState;
 use crate::store::ModelRow;
+use crate::table::quoted;
 
 /// Stored models.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -52,7 +53,7 @@ pub(super) async fn one(state: &AppState, request: Request) -> Result<Response, 
     let id = request.path_arguments.first().cloned().unwrap_or_default();
     let wanted = id.clone();
     let Some(row) = read_store(state, move |reader| reader.model(&wanted)).await? else {
-        let detail = format!("no model {id} in the store; /api/v1/models lists all");
+        let detail = format!("no model {} in the store; /api/v1/models lists all", quoted(&id));
         return Err(ProblemDetails::new(StatusCode::NOT_FOUND, detail));
     };
     json_tagged(&request, &StoredModel::from(row))

@@ -5,6 +5,7 @@ use hyper::StatusCode;
 use crate::http::message::ProblemDetails;
 use crate::signal::Signal;
 use crate::sources;
+use crate::table::quoted;
 
 /// Name in another system, and the signal. Values keep the unit of the signal: a ratio is 0 to 1, not a percentage.
 static SPELLINGS: &[(&str, &str)] = &[
@@ -34,7 +35,7 @@ pub fn spellings() -> &'static [(&'static str, &'static str)] {
 pub(super) fn signal(name: &str) -> Result<&'static Signal, ProblemDetails> {
     let known = SPELLINGS.iter().find(|(spelling, _)| *spelling == name).map_or(name, |(_, signal)| signal);
     sources::signal(known).ok_or_else(|| {
-        let detail = format!("no signal is named {name:?}; /api/v1/signals lists them");
+        let detail = format!("no signal is named {}; /api/v1/signals lists them", quoted(name));
         ProblemDetails::new(StatusCode::NOT_FOUND, detail)
     })
 }

@@ -5,6 +5,7 @@ use hyper::StatusCode;
 use crate::http::message::ProblemDetails;
 use crate::http::query::{Query, bad_request};
 use crate::reading::{Subject, SubjectKind};
+use crate::table::quoted;
 
 /// The subject of the parameters `kind` and `subject`; the host if both are left out.
 pub(in crate::http) fn subject(query: &Query) -> Result<Subject, ProblemDetails> {
@@ -13,7 +14,7 @@ pub(in crate::http) fn subject(query: &Query) -> Result<Subject, ProblemDetails>
         None if name == "host" => SubjectKind::Host,
         None => SubjectKind::Container,
         Some(kind) => SubjectKind::read(kind).ok_or_else(|| {
-            bad_request(format!("no kind is named {kind:?}; expected host, container or log"))
+            bad_request(format!("no kind is named {}; expected host, container or log", quoted(kind)))
         })?,
     };
     Subject::read(kind, name).ok_or_else(|| unknown(kind, name))
@@ -21,6 +22,6 @@ pub(in crate::http) fn subject(query: &Query) -> Result<Subject, ProblemDetails>
 
 /// The error for a subject that is not known.
 pub(super) fn unknown(kind: SubjectKind, name: &str) -> ProblemDetails {
-    let detail = format!("no {} is named {name:?}; /api/v1/status lists the subjects", kind.name());
+    let detail = format!("no {} is named {}; /api/v1/status lists the subjects", kind.name(), quoted(name));
     ProblemDetails::new(StatusCode::NOT_FOUND, detail)
 }

@@ -118,10 +118,13 @@ impl FileFormat {
             Ok(yaml_serde::Value::Null) => return Ok(Self::default()),
             Ok(_) => {}
             Err(error) => {
-                return Err((line(&error), format!("is not valid YAML: {}", without_place(&error))));
+                return Err((
+                    line(&error),
+                    format!("is not valid YAML: {}", one_line(&without_place(&error))),
+                ));
             }
         }
-        yaml_serde::from_str(text).map_err(|error| (line(&error), reason(&without_place(&error))))
+        yaml_serde::from_str(text).map_err(|error| (line(&error), one_line(&reason(&without_place(&error)))))
     }
 }
 
@@ -129,6 +132,21 @@ impl FileFormat {
 fn without_place(error: &yaml_serde::Error) -> String {
     let text = error.to_string();
     text.split_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned()
+}
+
+/// Longest message of the YAML parser that is shown.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// A message in one line, shortened: names of keys in it may be anything.
+fn one_line(message: &str) -> String {
+    let mut line = String::new();
+    for character in message.chars().take(MESSAGE_CHARS_MAX) {
+        match character.is_control() {
+            true => line.extend(character.escape_debug()),
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 /// The message without the value that was found, which may be a secret: only names of keys and of choices stay.

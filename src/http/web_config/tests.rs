@@ -28,6 +28,18 @@ fn nothing_is_plain_http() {
 }
 
 #[test]
+fn an_error_is_one_short_line() {
+    let (_, reason) = parse("? a\n\n  b\n: 1\n").unwrap_err();
+    assert!(reason.contains("unknown field `a\\nb`") || reason.contains("unknown field `a b`"), "{reason}");
+    for text in [format!("{}: 1\n", "k".repeat(9999)), "?\n  \n  :a \n\n \n a:a \n".to_owned()] {
+        let (_, reason) = parse(&text).unwrap_err();
+        assert!(reason.chars().count() <= 400 && !reason.contains('\n'), "{reason}");
+    }
+    let long = format!("http_server_config: {{headers: {{{}: a}}}}\n", "k".repeat(9999));
+    assert!(parse(&long).unwrap_err().1.chars().count() <= 400);
+}
+
+#[test]
 fn the_format_of_exporter_toolkit() {
     let config = parse(&format!(
         "tls_server_config:\n  cert_file: a.crt\n  key_file: /b.key\n  client_auth_type: RequireAndVerifyClientCert\n  \

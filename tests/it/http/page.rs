@@ -105,7 +105,7 @@ fn an_episode_has_a_page_of_its_own() {
         assert!(page.contains(part), "{part} is not in {page}");
     }
     let unknown = check(client, ("GET", "/episodes/2026-01-01T00:00:00Z", ""), 404, HTML);
-    assert!(unknown.text().contains("no episode 2026-01-01T00:00:00Z"), "{}", unknown.text());
+    assert!(unknown.text().contains("no episode &quot;2026-01-01T00:00:00Z&quot;"), "{}", unknown.text());
     check(client, ("GET", "/episodes/x", ""), 400, HTML);
     api.server.stop();
 }
