@@ -27,6 +27,8 @@ mod unit_check;
 mod min_history;
 mod fetch;
 mod settings;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 pub use fetch_error::FetchError;
 pub use history_source::{HistorySource, ParseHistorySourceError, ServerAddress, ServerKind};

@@ -36,6 +36,8 @@ mod request_span;
 mod request_metrics;
 mod server_counters;
 mod tick_histogram;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 pub use api::{openapi, spellings};
 pub use authentication::hash_password;

@@ -37,6 +37,8 @@ mod sensors;
 mod process_self;
 #[cfg(any(test, not(target_os = "linux")))]
 mod non_linux;
+#[cfg(all(any(test, fuzzing), target_os = "linux"))]
+pub mod fuzzing;
 
 pub use disk::DiskSettings;
 pub use exclude_pattern::{ExcludePattern, ExcludePatternError};

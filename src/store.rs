@@ -25,6 +25,8 @@ mod series_index;
 mod statements;
 mod status;
 mod writer;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 pub use data_dir::{FILE, LOCK, SET_ASIDE_MAX};
 pub use error::StoreError;

@@ -272,7 +272,7 @@ fn title(bytes: &[u8]) -> String {
 }
 
 /// The server's error message: both APIs have it under `error`; proxies return a line.
-fn response_text(headers: &HeaderMap, bytes: &[u8]) -> String {
+pub(super) fn response_text(headers: &HeaderMap, bytes: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,

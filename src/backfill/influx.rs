@@ -11,7 +11,7 @@ use super::time_chunks::QueryChunk;
 use super::{RemoteHistoryQuery, ServerAddress, ServerConnection};
 use crate::metric::MetricType;
 
-mod response;
+pub(super) mod response;
 
 /// The server being queried.
 pub(super) struct Influx {

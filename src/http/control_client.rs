@@ -152,7 +152,7 @@ fn build(
 }
 
 /// The outcome in a response; `None` if the response is not from hostnorm.
-fn outcome(status: StatusCode, body: &[u8]) -> Option<CommandResult> {
+pub(super) fn outcome(status: StatusCode, body: &[u8]) -> Option<CommandResult> {
     if status.is_success() {
         return serde_json::from_slice::<CommandReply>(body).ok().map(Ok);
     }

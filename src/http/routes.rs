@@ -139,7 +139,7 @@ pub(super) fn rows(state: &AppState, path: &str) -> Vec<&'static Route> {
 }
 
 /// The decoded segments of a path at `{…}` in the pattern; `None` if the path does not match.
-fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
+pub(super) fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
     let mut captures = Vec::new();
     let (mut wanted, mut segments) = (pattern.split('/'), path.split('/'));
     loop {

@@ -207,13 +207,13 @@ fn identity(_: &std::fs::Metadata) -> io::Result<WatchedFile> {
 
 /// One line of `/proc/locks`.
 #[derive(Debug, PartialEq, Eq)]
-struct KernelLock {
+pub(super) struct KernelLock {
     file: WatchedFile,
     /// Whether it is a held write lock; others are waiting or read locks.
     is_held: bool,
 }
 
-fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<KernelLock, SourceError>> {
+pub(super) fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<KernelLock, SourceError>> {
     let lines = text.lines().filter(|it| !it.text.is_empty());
     lines.map(|line: KernelLine<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
 }
@@ -240,7 +240,7 @@ fn parse_lock(line: &str) -> Option<KernelLock> {
     Some(KernelLock { file, is_held: !waits && mode == "WRITE" })
 }
 
-fn parse_uptime(text: &str) -> Option<f64> {
+pub(super) fn parse_uptime(text: &str) -> Option<f64> {
     text.split_ascii_whitespace().next()?.parse().ok().filter(|it: &f64| *it >= 0.0 && it.is_finite())
 }
 

@@ -1,9 +1,9 @@
 //! CPU time by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
 
-use super::kernel_file::KernelFile;
+use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, SubjectKind};
+use crate::reading::{Labels, Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit, share};
 
 pub(super) static SECONDS: Metric =
@@ -13,7 +13,7 @@ pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpus_online", "CPUs on
 pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
 
 /// Modes in the order of the columns; `guest` and `guest_nice` are contained in `user` and `nice`.
-const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
+pub(super) const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
 
 /// The kernel reports ticks of `USER_HZ`, which is 100 on every architecture supported by Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -87,17 +87,24 @@ struct Cpu {
 
 impl Source for Cpu {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        let text = self.stat.read()?;
-        let total = text.lines().find(|it| it.text.starts_with("cpu ")).ok_or_else(|| text.error())?;
-        let ticks = parse_total(total.text).ok_or_else(|| total.error())?;
-        let count = text.lines().take_while(|it| it.text.starts_with("cpu")).count().saturating_sub(1);
-        let host = into.host();
-        for (labels, ticks) in self.labels.iter().zip(ticks) {
-            host.set_by(&SECONDS, labels, ticks / TICKS_PER_SECOND);
-        }
-        host.set(&COUNT, count as f64);
-        Ok(())
+        set(self.stat.read()?, &self.labels, into.host())
     }
+}
+
+/// Sets the time of each mode and the number of CPUs.
+pub(super) fn set(
+    text: KernelText<'_>,
+    labels: &[Labels; MODES.len()],
+    into: &mut Values,
+) -> Result<(), SourceError> {
+    let total = text.lines().find(|it| it.text.starts_with("cpu ")).ok_or_else(|| text.error())?;
+    let ticks = parse_total(total.text).ok_or_else(|| total.error())?;
+    let count = text.lines().take_while(|it| it.text.starts_with("cpu")).count().saturating_sub(1);
+    for (labels, ticks) in labels.iter().zip(ticks) {
+        into.set_by(&SECONDS, labels, ticks / TICKS_PER_SECOND);
+    }
+    into.set(&COUNT, count as f64);
+    Ok(())
 }
 
 /// The columns of the line `cpu  …`; kernels before 2.6.11 have fewer.

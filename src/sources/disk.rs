@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::device_filter::Devices;
 use super::exclude_pattern::ExcludePattern;
-use super::kernel_file::KernelFile;
+use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError};
 use crate::metric::Metric;
-use crate::reading::{Reading, SubjectKind};
+use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit, highest};
 
 static READ: Metric = Metric::counter("hostnorm_disk_read_bytes_total", "Bytes read").by(&["device"]);
@@ -142,21 +142,24 @@ struct Disk {
 
 impl Source for Disk {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        let text = self.diskstats.read()?;
-        let host = into.host();
-        self.devices.begin();
-        for line in text.lines() {
-            let mut fields = line.text.split_ascii_whitespace();
-            let name = fields.nth(2).ok_or_else(|| line.error())?;
-            let Some(labels) = self.devices.labels(name) else { continue };
-            let values = parse(fields).ok_or_else(|| line.error())?;
-            for (metric, value) in METRICS.iter().zip(values) {
-                host.set_by(metric, labels, value);
-            }
-        }
-        host.set(&DROPPED, self.devices.end().into());
-        Ok(())
+        set(self.diskstats.read()?, &mut self.devices, into.host())
     }
+}
+
+/// Sets the counters of each disk.
+pub(super) fn set(text: KernelText<'_>, devices: &mut Devices, into: &mut Values) -> Result<(), SourceError> {
+    devices.begin();
+    for line in text.lines() {
+        let mut fields = line.text.split_ascii_whitespace();
+        let name = fields.nth(2).ok_or_else(|| line.error())?;
+        let Some(labels) = devices.labels(name) else { continue };
+        let values = parse(fields).ok_or_else(|| line.error())?;
+        for (metric, value) in METRICS.iter().zip(values) {
+            into.set_by(metric, labels, value);
+        }
+    }
+    into.set(&DROPPED, devices.end().into());
+    Ok(())
 }
 
 /// Bytes of a sector in the statistics, regardless of the disk's sectors.
@@ -178,7 +181,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reading::{Labels, Values};
+    use crate::reading::Labels;
 
     #[test]
     fn reads_the_columns_of_a_disk() {

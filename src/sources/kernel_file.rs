@@ -138,6 +138,12 @@ pub(super) struct KernelText<'a> {
 }
 
 impl<'a> KernelText<'a> {
+    /// Text that is in no file.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(path: &'a Path, text: &'a str) -> Self {
+        Self { path, text }
+    }
+
     /// Each line with its number, for errors.
     pub(super) fn lines(self) -> impl Iterator<Item = KernelLine<'a>> {
         self.text.lines().enumerate().map(move |(idx, text)| KernelLine {

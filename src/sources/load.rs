@@ -3,10 +3,10 @@
 //! They are exposed but not scored: an average over minutes would prolong an episode. Runnable and blocked tasks and
 //! pressure show the same without delay.
 
-use super::kernel_file::KernelFile;
+use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::Reading;
+use crate::reading::{Reading, Values};
 use crate::signal::Signal;
 
 static LOAD1: Metric = Metric::gauge("hostnorm_load1", "Load average over 1 minute");
@@ -27,13 +27,17 @@ struct Load {
 
 impl Source for Load {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        let text = self.loadavg.read()?;
-        let values = parse(text.text).ok_or_else(|| text.error())?;
-        for (metric, value) in METRICS.iter().zip(values) {
-            into.host().set(metric, value);
-        }
-        Ok(())
+        set(self.loadavg.read()?, into.host())
     }
+}
+
+/// Sets the three averages.
+pub(super) fn set(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+    let values = parse(text.text).ok_or_else(|| text.error())?;
+    for (metric, value) in METRICS.iter().zip(values) {
+        into.set(metric, value);
+    }
+    Ok(())
 }
 
 fn parse(text: &str) -> Option<[f64; 3]> {

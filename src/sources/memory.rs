@@ -91,7 +91,7 @@ pub(super) static SIGNALS: &[Signal] = &[
 ];
 
 /// Lines of `/proc/meminfo` in kilobytes, each with its metric.
-static MEMINFO: [(&str, &Metric); 9] = [
+pub(super) static MEMINFO: [(&str, &Metric); 9] = [
     ("MemTotal", &TOTAL),
     ("MemAvailable", &AVAILABLE),
     ("MemFree", &FREE),
@@ -104,7 +104,7 @@ static MEMINFO: [(&str, &Metric); 9] = [
 ];
 
 /// Lines of `/proc/vmstat`, counters since boot.
-static VMSTAT: [(&str, &Metric); 4] =
+pub(super) static VMSTAT: [(&str, &Metric); 4] =
     [("pgfault", &FAULTS), ("pgmajfault", &MAJOR_FAULTS), ("pswpin", &SWAP_IN), ("pswpout", &SWAP_OUT)];
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
@@ -138,7 +138,7 @@ impl Source for Memory {
 
 /// Sets the metric of each line `key value` or `key: value kB` in the table. A key that this kernel lacks stays
 /// missing; a file without any of the keys is an error.
-fn set<const N: usize>(
+pub(super) fn set<const N: usize>(
     text: KernelText<'_>,
     table: &[(&str, &'static Metric); N],
     factor: f64,

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::device_filter::Devices;
 use super::exclude_pattern::ExcludePattern;
-use super::kernel_file::KernelFile;
+use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError};
 use crate::metric::Metric;
-use crate::reading::{Reading, SubjectKind};
+use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 pub(super) static RECEIVED: Metric =
@@ -174,23 +174,26 @@ const HEADER_LINES: usize = 2;
 
 impl Source for Network {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        let text = self.dev.read()?;
-        if text.text.lines().nth(HEADER_LINES - 1).is_none_or(|it| !it.contains('|')) {
-            return Err(text.error());
-        }
-        let host = into.host();
-        self.devices.begin();
-        for line in text.lines().skip(HEADER_LINES) {
-            let (name, columns) = line.text.rsplit_once(':').ok_or_else(|| line.error())?;
-            let Some(labels) = self.devices.labels(name.trim_ascii_start()) else { continue };
-            let values = parse(columns).ok_or_else(|| line.error())?;
-            for (metric, value) in METRICS.iter().zip(values) {
-                host.set_by(metric, labels, value);
-            }
-        }
-        host.set(&DROPPED, self.devices.end().into());
-        Ok(())
+        set(self.dev.read()?, &mut self.devices, into.host())
     }
+}
+
+/// Sets the counters of each network device.
+pub(super) fn set(text: KernelText<'_>, devices: &mut Devices, into: &mut Values) -> Result<(), SourceError> {
+    if text.text.lines().nth(HEADER_LINES - 1).is_none_or(|it| !it.contains('|')) {
+        return Err(text.error());
+    }
+    devices.begin();
+    for line in text.lines().skip(HEADER_LINES) {
+        let (name, columns) = line.text.rsplit_once(':').ok_or_else(|| line.error())?;
+        let Some(labels) = devices.labels(name.trim_ascii_start()) else { continue };
+        let values = parse(columns).ok_or_else(|| line.error())?;
+        for (metric, value) in METRICS.iter().zip(values) {
+            into.set_by(metric, labels, value);
+        }
+    }
+    into.set(&DROPPED, devices.end().into());
+    Ok(())
 }
 
 /// Bytes, packets, errors and drops of both directions, in the order of [`METRICS`].
@@ -209,7 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reading::{Labels, Values};
+    use crate::reading::Labels;
 
     #[test]
     fn reads_both_directions() {

@@ -38,7 +38,7 @@ pub(super) static METRICS: &[&Metric] =
     &[&CPU_WAITING, &CPU_STALLED, &MEMORY_WAITING, &MEMORY_STALLED, &IO_WAITING, &IO_STALLED];
 
 /// Files below `/proc/pressure` with the metrics of their lines `some` and `full`.
-static FILES: [(&str, [&Metric; 2]); 3] = [
+pub(super) static FILES: [(&str, [&Metric; 2]); 3] = [
     ("cpu", [&CPU_WAITING, &CPU_STALLED]),
     ("memory", [&MEMORY_WAITING, &MEMORY_STALLED]),
     ("io", [&IO_WAITING, &IO_STALLED]),
@@ -120,7 +120,11 @@ impl Source for Pressure {
 }
 
 /// Sets the totals; kernels before 5.13 have no line `full` for CPUs.
-fn set(text: KernelText<'_>, metrics: &[&'static Metric; 2], into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set(
+    text: KernelText<'_>,
+    metrics: &[&'static Metric; 2],
+    into: &mut Values,
+) -> Result<(), SourceError> {
     let mut seen = [false; 2];
     for line in text.lines() {
         let (which, seconds) = parse(line.text).ok_or_else(|| line.error())?;

@@ -92,14 +92,14 @@ fn count_files(fds: &Path) -> std::io::Result<f64> {
     }
 }
 
-fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
+pub(super) fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
     let line = text.lines().find_map(|it| it.text.strip_prefix("btime "))?;
     number(&mut line.split_ascii_whitespace())
 }
 
 /// The used fields of `/proc/[pid]/stat`.
 #[derive(Debug, PartialEq)]
-struct ProcessStat {
+pub(super) struct ProcessStat {
     cpu_ticks: f64,
     start_ticks: f64,
     virtual_bytes: f64,
@@ -108,7 +108,7 @@ struct ProcessStat {
 
 /// Parses fields by their numbers in proc(5). They are counted from the end of the program name, the second field,
 /// which may contain anything.
-fn parse(text: &str) -> Option<ProcessStat> {
+pub(super) fn parse(text: &str) -> Option<ProcessStat> {
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = [0.0; 25];
     // The state is a letter and some fields are negative; none of them is used.

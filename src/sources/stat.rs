@@ -106,7 +106,7 @@ impl Source for Process {
     }
 }
 
-fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut missing = STAT.map(Some);
     let mut cpus = 0.0;
     for line in text.lines() {
@@ -132,7 +132,7 @@ fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> 
 }
 
 /// Allocated handles, allocated but unused handles (always 0 since 2.6), and the maximum.
-fn set_files(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set_files(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut fields = text.text.split_ascii_whitespace();
     let mut next = || number(&mut fields).ok_or_else(|| text.error());
     let (allocated, unused, limit) = (next()?, next()?, next()?);

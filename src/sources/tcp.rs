@@ -84,7 +84,7 @@ impl Source for Tcp {
 }
 
 /// Each group has two lines: the names of its columns, then their values.
-fn set_snmp(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set_snmp(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut group = text.lines().filter(|it| it.text.starts_with("Tcp: "));
     let (Some(names), Some(values)) = (group.next(), group.next()) else { return Err(text.error()) };
     let mut missing = SNMP.map(Some);
@@ -101,7 +101,7 @@ fn set_snmp(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> 
 }
 
 /// Each line is a protocol, followed by pairs of a word and a number.
-fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
     let mut missing = SOCKSTAT.map(Some);
     for line in text.lines() {
         let mut fields = line.text.split_ascii_whitespace();

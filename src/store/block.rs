@@ -68,6 +68,13 @@ impl BlockBuilder {
     }
 }
 
+/// The compressed form of runs that are already encoded.
+#[cfg(any(test, fuzzing))]
+pub(super) fn compressed(runs: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::none());
+    encoder.write_all(runs).and_then(|()| encoder.finish()).unwrap_or_default()
+}
+
 fn run(lines: &[BlockReading]) -> BlockRun {
     let series = lines.first().map(|it| it.layout.to_vec()).unwrap_or_default();
     let mut columns = Vec::with_capacity(lines.len() * (1 + series.len()) * VALUE);

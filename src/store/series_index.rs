@@ -169,7 +169,7 @@ impl SeriesNames {
 }
 
 /// The label values in the order of the metric; `None` if its labels differ today.
-fn labels_of(metric: &Metric, json: &str) -> Option<Labels> {
+pub(super) fn labels_of(metric: &Metric, json: &str) -> Option<Labels> {
     let named: Map<String, Value> = serde_json::from_str(json).ok()?;
     if named.len() != metric.labels.len() {
         return None;

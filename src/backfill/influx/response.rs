@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for CellVisitor {
 }
 
 /// Series of each of the columns `v0`, `v1`, …: a row is a step, with the time of its start plus one millisecond.
-pub(super) fn columns(
+pub(in crate::backfill) fn columns(
     bytes: &[u8],
     count: usize,
     chunk: QueryChunk,
@@ -131,7 +131,7 @@ pub(super) fn columns(
 }
 
 /// The strings of one column, as `SHOW` returns them.
-pub(super) fn texts(bytes: &[u8], column: &str) -> Result<Vec<String>, FetchErrorKind> {
+pub(in crate::backfill) fn texts(bytes: &[u8], column: &str) -> Result<Vec<String>, FetchErrorKind> {
     let mut texts = Vec::new();
     for raw in open(bytes)? {
         let Some(place) = raw.columns.iter().position(|it| it == column) else { continue };

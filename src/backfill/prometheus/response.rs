@@ -12,16 +12,16 @@ use super::super::time_chunks::QueryChunk;
 
 /// Series at the instants of a chunk.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Matrix {
-    pub(super) series: Vec<FetchedSeries>,
-    pub(super) warnings: Vec<String>,
+pub(in crate::backfill) struct Matrix {
+    pub(in crate::backfill) series: Vec<FetchedSeries>,
+    pub(in crate::backfill) warnings: Vec<String>,
 }
 
 /// Values of a label.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct LabelValues {
-    pub(super) values: Vec<String>,
-    pub(super) warnings: Vec<String>,
+pub(in crate::backfill) struct LabelValues {
+    pub(in crate::backfill) values: Vec<String>,
+    pub(in crate::backfill) warnings: Vec<String>,
 }
 
 /// The object around every response.
@@ -88,7 +88,7 @@ impl Visitor<'_> for NumberVisitor {
 }
 
 /// Parses the response of `query_range`. A value that is not finite is a gap: NaN, and staleness markers.
-pub(super) fn matrix(bytes: &[u8], chunk: QueryChunk) -> Result<Matrix, FetchErrorKind> {
+pub(in crate::backfill) fn matrix(bytes: &[u8], chunk: QueryChunk) -> Result<Matrix, FetchErrorKind> {
     let (data, warnings): (ResponseData, _) = open(bytes)?;
     if data.result_type != "matrix" {
         let what = format!("a {:?} came instead of a matrix", quoted(&data.result_type));
@@ -105,7 +105,7 @@ pub(super) fn matrix(bytes: &[u8], chunk: QueryChunk) -> Result<Matrix, FetchErr
 }
 
 /// Parses a list of strings.
-pub(super) fn values(bytes: &[u8]) -> Result<LabelValues, FetchErrorKind> {
+pub(in crate::backfill) fn values(bytes: &[u8]) -> Result<LabelValues, FetchErrorKind> {
     let (values, warnings) = open(bytes)?;
     Ok(LabelValues { values, warnings })
 }
