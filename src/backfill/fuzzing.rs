@@ -2,14 +2,14 @@
 
 use super::fetch_error::{FetchError, FetchErrorKind};
 use super::series::FetchedSeries;
-use super::time_chunks::TimeChunk;
+use super::time_chunks::QueryChunk;
 use super::{http_client, influx, prometheus};
 
 /// Longest message; it shortens what the server wrote.
 const MESSAGE_CHARS_MAX: usize = 600;
 
 /// The requested instants.
-const CHUNK: TimeChunk = TimeChunk { start: 990_000, step: 30_000, points: 4 };
+const CHUNK: QueryChunk = QueryChunk { start: 990_000, step: 30_000, points: 4 };
 
 /// Parses a response. The first byte chooses the server and the request.
 ///
