@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use hostnorm::codec;
 use hostnorm::detect::forest::FeatureRows;
 use hostnorm::detect::seeded_rng::SeededRng;
-use hostnorm::drift::DriftLog;
+use hostnorm::drift::DriftSamples;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::reading::{Labels, Reading, Timestamp};
 use hostnorm::training::{self, TrainingSet, TrainingSettings, model_codec};
@@ -34,7 +34,7 @@ static VALID_MODEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
         random.fill_normal(&mut row);
         rows.push(&row);
     }
-    let (noise, log) = (vec![0.0; WIDTH], DriftLog::default());
+    let (noise, log) = (vec![0.0; WIDTH], DriftSamples::default());
     let set = TrainingSet { rows, noise, starts: Vec::new(), span: None, log };
     let model = training::train(&set, &TrainingSettings { trees: 10, sample_size: 16 }, 1);
     model.expect("a model of sound points").bytes()

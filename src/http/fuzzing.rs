@@ -18,7 +18,7 @@ use super::query::Query;
 use super::routes::{self, AppState, Route};
 use super::web_config::WebConfig;
 use super::{
-    AccessSettings, ExpositionOptions, RenderedReportCache, ServerCounters, WebSecurity, client, cors,
+    AccessSettings, ExpositionOptions, RenderedReportCache, ServerCounters, WebSecurity, control_client, cors,
 };
 use crate::control::{CommandRefusal, CommandReply, Control, ControlCommand};
 use crate::engine::{Engine, EngineSettings};
@@ -131,7 +131,7 @@ pub fn body(bytes: &[u8]) {
     for status in
         [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::CONFLICT, StatusCode::SERVICE_UNAVAILABLE]
     {
-        let _ = client::outcome(status, body);
+        let _ = control_client::outcome(status, body);
     }
     if let Ok(uri) = Uri::try_from(path) {
         answer(&uri, &Method::POST, HeaderMap::new(), Bytes::copy_from_slice(body));

@@ -1,6 +1,6 @@
 //! The fuzzer's way to the parsers of rows.
 
-use super::block::{self, BlockBuilder, BlockSeries};
+use super::block::{self, BlockBuilder, BlockReading};
 use super::points::{packed, unpacked};
 use super::row_types::subject;
 use super::series_index::labels_of;
@@ -39,10 +39,10 @@ pub fn parse(bytes: &[u8]) {
 }
 
 /// Readings that were decoded are encoded to a block with the same readings.
-fn check_block(readings: &[BlockSeries]) {
+fn check_block(readings: &[BlockReading]) {
     assert!(readings.iter().all(|it| it.layout.len() == it.values.len()));
-    let bits = |readings: &[BlockSeries]| {
-        let bits = |it: &BlockSeries| it.values.iter().map(|it| it.to_bits()).collect();
+    let bits = |readings: &[BlockReading]| {
+        let bits = |it: &BlockReading| it.values.iter().map(|it| it.to_bits()).collect();
         let fields = readings.iter().map(|it| (it.at.to_bits(), it.layout.to_vec(), bits(it)));
         fields.collect::<Vec<(u64, Vec<u32>, Vec<u64>)>>()
     };
