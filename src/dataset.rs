@@ -15,11 +15,11 @@ use std::path::Path;
 use crate::evaluate::{LabeledSeries, LabeledSeriesError};
 use crate::table::InputStream;
 
-mod label_column;
+mod label_and_score_columns;
 mod series_folder;
 mod root_causes;
 
-pub use label_column::{ScoreColumn, labels, scores};
+pub use label_and_score_columns::{ScoreColumn, labels, scores};
 pub use root_causes::causes;
 pub use series_folder::{ManifestEntry, SeriesFolder};
 

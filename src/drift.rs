@@ -47,7 +47,7 @@ pub struct DriftSamples {
     floors: Vec<f64>,
     rows_max: usize,
     /// Oldest first; NaN for a missing signal.
-    #[serde(with = "crate::codec::timed_rows")]
+    #[serde(with = "crate::learned_state_codec::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
 }
 

@@ -19,7 +19,7 @@ mod similar;
 pub use cause::Cause;
 pub use episode_id::EpisodeId;
 pub use episode_record::EpisodeRecord;
-pub use excursions::{EXCURSIONS_MAX, Excursion, REFERENCE_POINTS_MIN, SignalValues, excursions};
+pub use excursions::{DayRangeExcursion, EXCURSIONS_MAX, REFERENCE_POINTS_MIN, SignalValues, excursions};
 pub use similar::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
 
 /// The data of one subject around an instant.
@@ -60,7 +60,7 @@ pub struct SubjectExplanation {
     /// The signals behind the episode with the highest peak, or behind the current score, the largest contribution first.
     pub causes: Vec<Cause>,
     /// The signals that left their range of the day before, the earliest first.
-    pub left_range: Vec<Excursion>,
+    pub left_range: Vec<DayRangeExcursion>,
     /// Earlier episodes with the same signals, the most similar first.
     pub similar: Vec<SimilarEpisode>,
 }
@@ -149,7 +149,7 @@ fn quiet_sentence(
     subject: &Subject,
     unusual: bool,
     highest: Option<f64>,
-    left_range: Option<&Vec<Excursion>>,
+    left_range: Option<&Vec<DayRangeExcursion>>,
 ) -> String {
     let name = episode_text::name(subject);
     let Some(highest) = highest else {

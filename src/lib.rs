@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
 //! | shell: does I/O | [`clock`], [`control`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
@@ -14,7 +14,7 @@ pub mod version;
 pub mod duration;
 pub mod byte_size;
 pub mod roc;
-pub mod codec;
+pub mod learned_state_codec;
 pub mod budget;
 pub mod metric;
 pub mod reading;

@@ -14,7 +14,7 @@ use crate::metric::Metric;
 use crate::reading::{SubjectKind, SubjectTurnover, Values};
 use crate::report::{Report, TickTiming};
 use crate::sources::Sources;
-use crate::store::{BackfillPoints, StoreEntry};
+use crate::store::{BackfillPoints, StoreWrite};
 use crate::telemetry::otlp_traces;
 use crate::training::{self, TrainingSet};
 
@@ -30,7 +30,7 @@ mod throttle;
 
 pub(crate) use jobs::lower_priority;
 pub use persist::{PersistentState, entries, record};
-pub use restore::{RestoredState, fold_and_judge, forget_marker, restore};
+pub use restore::{RestoredEngine, fold_and_judge, forget_marker, restore};
 
 use control::PendingCommands;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
@@ -92,7 +92,7 @@ enum LoopEvent {
     /// History of a subject from another server, or why there is none.
     Past(Result<BackfillPoints, String>),
     /// The stored state; `None` if it cannot be read so far.
-    Restored(Option<Box<RestoredState>>),
+    Restored(Option<Box<RestoredEngine>>),
     Stop,
 }
 
@@ -123,7 +123,7 @@ impl SamplerHandle {
     }
 
     /// Passes the stored state to the loop, or that it cannot be read so far.
-    pub fn restore(&self, restored: Option<Box<RestoredState>>) {
+    pub fn restore(&self, restored: Option<Box<RestoredEngine>>) {
         let _ = self.0.send(LoopEvent::Restored(restored));
     }
 
@@ -323,7 +323,7 @@ impl Sampler {
                 Ok((engine, past)) => {
                     let points = past.points.len();
                     self.jobs.discard_scheduled();
-                    persistent.store.put(StoreEntry::Backfill(past));
+                    persistent.store.put(StoreWrite::Backfill(past));
                     persistent.take_over(*engine, "imported");
                     tracing::info!(points, "backfill learned");
                     self.backfilled = Some(true);

@@ -20,7 +20,7 @@ pub enum SignalUnit {
 }
 
 /// Selects a device by its label value.
-pub type DeviceFn = for<'a> fn(&ReadingPair<'a>) -> Option<&'a str>;
+pub type DeviceSelector = for<'a> fn(&ReadingPair<'a>) -> Option<&'a str>;
 
 /// A formula over two readings.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct Signal {
     /// Noise floor: a smaller distance from the expected value is never an anomaly; in the unit of the signal.
     pub floor: f64,
     /// The device whose value this is, if the signal is that of one device: the mount point of the fullest filesystem.
-    pub device: Option<DeviceFn>,
+    pub device: Option<DeviceSelector>,
     /// The formula; `None` if a value is missing or a counter was reset.
     pub formula: fn(&ReadingPair<'_>) -> Option<f64>,
 }

@@ -83,7 +83,7 @@ pub static SOURCES: &[SourceInfo] = &[
     },
     SourceInfo {
         name: "pressure",
-        help: "Time tasks waited for CPU, memory and I/O (PSI)",
+        help: "Time that tasks waited for CPU, memory and I/O (PSI)",
         metrics: pressure::METRICS,
         signals: pressure::SIGNALS,
         open: pressure::open,

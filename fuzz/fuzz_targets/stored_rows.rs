@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use hostnorm::codec;
+use hostnorm::learned_state_codec;
 use hostnorm::detect::forest::FeatureRows;
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::drift::DriftSamples;
@@ -67,7 +67,7 @@ fn reading(second: u32) -> Reading {
 
 /// Applies changes, each a position in two bytes and the new byte there; an odd last byte cuts the end.
 fn changed(mark: [u8; 4], valid: &[u8], changes: &[u8]) -> Vec<u8> {
-    let mut content = codec::open(mark, valid).expect("a valid value").to_vec();
+    let mut content = learned_state_codec::open(mark, valid).expect("a valid value").to_vec();
     let (changes, rest) = changes.as_chunks::<3>();
     for [low, high, byte] in changes {
         let place = usize::from(u16::from_le_bytes([*low, *high])) % content.len();
@@ -76,7 +76,7 @@ fn changed(mark: [u8; 4], valid: &[u8], changes: &[u8]) -> Vec<u8> {
     if let [cut] = rest {
         content.truncate(content.len() - usize::from(*cut));
     }
-    codec::wrap(mark, &content)
+    learned_state_codec::wrap(mark, &content)
 }
 
 /// A snapshot is refused, or the restored engine scores readings, and its own snapshot is restored.

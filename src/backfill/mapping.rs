@@ -161,7 +161,7 @@ impl Mapping {
 
     fn of(file: &str, text: &str, metrics: &[&'static Metric]) -> Result<Self, MappingError> {
         let raw = mapping_file::parse(file, text)?;
-        let resolver = resolve::Resolver { file, text, metrics };
+        let resolver = resolve::MetricNameResolver { file, text, metrics };
         Ok(Self {
             prometheus: resolver.sets(ServerKind::Prometheus, raw.prometheus)?,
             influx: resolver.sets(ServerKind::Influx, raw.influxdb)?,

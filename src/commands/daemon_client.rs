@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::open_store;
 use crate::cli::{Exit, GlobalOptions};
+use crate::clock;
 use crate::control::{CommandRefusal, CommandReply, ControlCommand};
 use crate::http::{self, ClientError};
-use crate::store::{self, StoreEntry, StoreLocation};
+use crate::store::{self, StoreLocation, StoreWrite};
 
 /// No daemon listens at the socket of these settings.
 pub(super) struct NotRunning {
@@ -38,7 +39,7 @@ pub(super) fn ask_or_amend(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     command: &ControlCommand,
-    entries: impl FnOnce(&Path) -> Result<Vec<StoreEntry>, Exit>,
+    entries: impl FnOnce(&Path) -> Result<Vec<StoreWrite>, Exit>,
 ) -> Exit {
     let NotRunning { reason, directory } = match send(options, environment, command) {
         Ok(Ok(reply)) => return Exit::success(reply.message),
@@ -72,6 +73,30 @@ pub(super) fn get(
     resource: &str,
 ) -> Result<Result<serde_json::Value, NotRunning>, Exit> {
     on_socket(options, environment, |socket| http::get(socket, resource))
+}
+
+/// The resources of the API that the store knows, too.
+const STORED: [&str; 2] = ["explain", "episodes"];
+
+/// A resource of the API, and where it comes from: nothing for the daemon, else a sentence about the store.
+///
+/// # Errors
+/// Why there is no answer from either.
+pub(super) fn get_or_read(
+    options: &GlobalOptions,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    resource: &str,
+) -> Result<(serde_json::Value, Option<String>), Exit> {
+    let NotRunning { reason, directory } = match get(options, environment, resource)? {
+        Ok(found) => return Ok((found, None)),
+        Err(it) => it,
+    };
+    let is_stored = STORED.iter().any(|it| resource.split('?').next() == Some(it));
+    let Some(directory) = directory.filter(|_| is_stored) else { return Err(failure(reason)) };
+    match http::get_stored(&directory, clock::now, resource) {
+        Ok(found) => Ok((found, Some(format!("the store in {}: {reason}", directory.display())))),
+        Err(error) => Err(failure(format!("{reason}\n{error}"))),
+    }
 }
 
 fn on_socket<T>(

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::daemon_client::{self, NotRunning};
+use super::daemon_client;
 use super::open_store;
 use crate::cli::{Exit, Explain, ExplainTarget};
 use crate::clock;
@@ -12,7 +12,6 @@ use crate::episode_text;
 use crate::explanation::{self, EpisodeId, EpisodeRecord, Explanation, SimilarEpisode};
 use crate::reading::{Subject, Timestamp};
 use crate::store::{StoreError, StoreReader, TimeRange};
-use crate::stored_explanation;
 
 mod reproduce;
 mod output;
@@ -44,22 +43,17 @@ fn explain_range(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Exit {
     let resource = format!("explain?at={}&window={}", at.0, HumanDuration::nearest(window));
-    let mut origin = String::new();
-    let explanation = match daemon_client::get(&options.options, environment, &resource) {
-        Ok(Ok(found)) => serde_json::from_value::<Explanation>(found).map_err(|error| error.to_string()),
-        Ok(Err(NotRunning { reason, directory: None })) => Err(reason),
-        Ok(Err(NotRunning { reason, directory: Some(directory) })) => {
-            let range = TimeRange { from: Timestamp(at.0 - window), to: Timestamp(at.0 + window) };
-            let read = |reader: StoreReader| stored_explanation::explain(&reader, None, None, range);
-            origin = format!("{reason}; from the store in {}\n", directory.display());
-            StoreReader::open(&directory).and_then(read).map_err(|error| format!("{reason}\n{error}"))
-        }
+    let (found, source) = match daemon_client::get_or_read(&options.options, environment, &resource) {
+        Ok(it) => it,
         Err(exit) => return exit,
     };
-    match explanation {
+    let origin = source.map(|it| format!("from {it}\n")).unwrap_or_default();
+    match serde_json::from_value::<Explanation>(found) {
         Ok(it) if options.json => Exit::success(serde_json::to_string_pretty(&it).unwrap_or_default()),
         Ok(it) => Exit::success(origin + &range_output::text(&it)),
-        Err(reason) => Exit::failure(reason),
+        Err(error) => {
+            daemon_client::failure(format!("the answer of another version cannot be read: {error}"))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cli::{Exit, Forget};
 use crate::clock;
 use crate::control::ControlCommand;
 use crate::sampler::forget_marker;
-use crate::store::StoreEntry;
+use crate::store::StoreWrite;
 
 /// Forgets a time range. Exit code 0 once that is done, or stored for the next start; 64 for an empty range.
 pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -18,6 +18,6 @@ pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, Os
     }
     let command = ControlCommand::Forget { from: span.from, to: span.to };
     daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
-        Ok(vec![StoreEntry::Marker(forget_marker(now, span))])
+        Ok(vec![StoreWrite::Marker(forget_marker(now, span))])
     })
 }

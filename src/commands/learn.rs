@@ -6,7 +6,7 @@ use super::daemon_client;
 use crate::cli::{Exit, Learn};
 use crate::clock;
 use crate::control::ControlCommand;
-use crate::store::{LEARNING, MarkerRow, StoreEntry};
+use crate::store::{LEARNING, MarkerRow, StoreWrite};
 
 /// Enables or pauses learning. Exit code 0 once that is done, or stored for the next start.
 pub fn run(options: &Learn, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -14,6 +14,6 @@ pub fn run(options: &Learn, environment: impl IntoIterator<Item = (OsString, OsS
     let text = if options.on { "on" } else { "off" };
     let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: text.into() };
     daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
-        Ok(vec![StoreEntry::Marker(marker)])
+        Ok(vec![StoreWrite::Marker(marker)])
     })
 }

@@ -6,13 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::daemon_client::{self, NotRunning};
+use super::daemon_client;
 use crate::cli::{Exit, GlobalOptions};
+use crate::mcp;
 use crate::mcp::ApiSource;
-use crate::{clock, http, mcp};
-
-/// The resources that the store knows, too.
-const STORED: [&str; 2] = ["explain", "episodes"];
 
 /// Serves until the client closes standard input. Exit code 0; 1 if the client breaks the protocol.
 pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
@@ -33,22 +30,16 @@ struct DaemonOrStore(Arc<(GlobalOptions, Vec<(OsString, OsString)>)>);
 
 impl ApiSource for DaemonOrStore {
     async fn get(&self, resource: String) -> Result<Value, String> {
-        let (settings, wanted) = (Arc::clone(&self.0), resource.clone());
+        let settings = Arc::clone(&self.0);
         let asked = tokio::task::spawn_blocking(move || {
             let (options, environment) = &*settings;
-            daemon_client::get(options, environment.iter().cloned(), &wanted)
+            daemon_client::get_or_read(options, environment.iter().cloned(), &resource)
         });
-        match asked.await.map_err(|error| error.to_string())? {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(NotRunning { reason, directory })) => {
-                let is_stored = STORED.iter().any(|it| resource.split('?').next() == Some(it));
-                let Some(directory) = directory.filter(|_| is_stored) else { return Err(reason) };
-                let found = http::get_stored(&directory, clock::now, &resource).await;
-                let mut found = found.map_err(|error| format!("{reason}\n{error}"))?;
-                found["source"] = format!("the store in {}: {reason}", directory.display()).into();
-                Ok(found)
-            }
-            Err(exit) => Err(exit.text),
+        let (mut found, source) =
+            asked.await.map_err(|error| error.to_string())?.map_err(|exit| exit.text)?;
+        if let Some(source) = source {
+            found["source"] = source.into();
         }
+        Ok(found)
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::{Exit, Models, ModelsAction};
 use crate::control::ControlCommand;
 use crate::model_registry::{ModelRegistry, ModelVersion, VersionRecord, VersionStage};
 use crate::sampler::{entries, record};
-use crate::store::{StoreEntry, StoreReader};
+use crate::store::{StoreReader, StoreWrite};
 
 mod compare;
 mod output;
@@ -28,7 +28,7 @@ pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, Os
 }
 
 /// Store entries that promote a model while no daemon runs.
-fn promoted(directory: &Path, command: &ControlCommand) -> Result<Vec<StoreEntry>, Exit> {
+fn promoted(directory: &Path, command: &ControlCommand) -> Result<Vec<StoreWrite>, Exit> {
     let rows = StoreReader::open(directory).and_then(|it| it.models()).map_err(failure)?;
     let mut registry = ModelRegistry::new(0.0);
     let versions = rows.into_iter().filter_map(|row| ModelVersion::from_record(&record(row)).ok());

@@ -14,10 +14,10 @@ pub(super) mod table_input;
 mod label_figures;
 mod overwrite_check;
 mod store_history;
-mod output_row;
+mod scored_row_builder;
 
 use label_figures::LabelFigures;
-use output_row::ScoredRowBuilder;
+use scored_row_builder::ScoredRowBuilder;
 use table_input::TableInput;
 
 /// Largest ratio between the actual and the given interval of rows, in either direction; otherwise each interval would

@@ -17,7 +17,7 @@ use crate::grace::GraceDurations;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
 use crate::model_registry::ModelRegistry;
 use crate::report::Report;
-use crate::sampler::{self, CommandInbox, PersistentState, RestoredState, Sampler, SamplerHandle};
+use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
 use crate::sd_notify::ServiceManager;
 use crate::sources::{self, Sources};
 use crate::store::{Store, StoreLocation};
@@ -261,7 +261,7 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
     };
     let (config, handle) = (config.clone(), handle.clone());
     let settings = config.storage.clone();
-    let found = move |restored: Option<Box<RestoredState>>| {
+    let found = move |restored: Option<Box<RestoredEngine>>| {
         let knows_host = restored.as_ref().is_some_and(|it| it.knows_host);
         handle.restore(restored);
         if let (false, Some(backfill)) = (knows_host, backfill.take()) {

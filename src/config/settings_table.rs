@@ -28,7 +28,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "accept_after",
         ValueType::Duration,
-        "Duration after which an anomaly becomes normal, at least 1m. A host with less history than this uses the length of its history, at least 1h",
+        "Duration after which an anomaly becomes normal, at least 1m. While the history is shorter than this, its length counts, but not less than 1h",
     ),
     row(
         "window",
@@ -101,7 +101,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "web.health_auth_exempt",
         ValueType::Switch,
-        "Exempt /-/healthy and /-/ready from authentication and rate limit, because probes have no password",
+        "Exempt /-/healthy and /-/ready from authentication and rate limit",
     ),
     row(
         "web.systemd_socket",
@@ -244,7 +244,7 @@ static SETTINGS: &[Setting] = &[
         ValueType::Switch,
         "Accept any certificate. Anyone between here and the server can then read and change everything",
     ),
-    row("otlp.enabled", ValueType::Switch, "Send traces by OTLP (OTEL_SDK_DISABLED). Needs an endpoint"),
+    row("otlp.enabled", ValueType::Switch, "Send traces by OTLP; needs an endpoint. OTEL_SDK_DISABLED=true sets it to false"),
     row(
         "otlp.endpoint",
         ValueType::Text,

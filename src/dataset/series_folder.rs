@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{DatasetError, ScoreColumn, causes, label_column, labels, misfit, scores, text};
+use super::{DatasetError, ScoreColumn, causes, label_and_score_columns, labels, misfit, scores, text};
 use crate::evaluate::{LabeledSeries, LabeledSeriesError, period};
 
 /// The file that lists the series of a directory.
@@ -105,7 +105,7 @@ impl SeriesFolder {
         let labels = labels(&self.labels(entry))?;
         let vus_window = match entry.vus_window {
             Some(window) => window,
-            None => period(&label_column::first_column(&self.test(entry))?),
+            None => period(&label_and_score_columns::first_column(&self.test(entry))?),
         };
         let series = LabeledSeries::new(&entry.name, labels, given.scores, entry.per_day, vus_window);
         let series = series.map_err(|unfit| match unfit {

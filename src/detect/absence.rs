@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run_length::RunStatistics;
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting, gain};
-use crate::codec;
+use crate::learned_state_codec;
 use crate::reading::Timestamp;
 
 /// Seconds of history before a signal can be absent; one day includes a night.
@@ -115,10 +115,12 @@ impl AbsenceDetector {
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
-        let fit = |(one, other): (&SignalActivity, &SignalActivity)| codec::same(one.floor, other.floor);
+        let fit = |(one, other): (&SignalActivity, &SignalActivity)| {
+            learned_state_codec::same(one.floor, other.floor)
+        };
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
-            && codec::same(self.forgetting, fresh.forgetting)
+            && learned_state_codec::same(self.forgetting, fresh.forgetting)
     }
 
     pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {

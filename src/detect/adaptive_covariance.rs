@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LearnOptions, gain};
-use crate::codec;
+use crate::learned_state_codec;
 
 /// Share by which covariances are shrunk towards zero (Ledoit and Wolf, 2004).
 const SHRINKAGE: f64 = 0.1;
@@ -45,7 +45,7 @@ impl ExponentialCovariance {
         self.mean.len() == fresh.mean.len()
             && self.covariance.is_as_large(&fresh.covariance)
             && self.precision.is_as_large(&fresh.precision)
-            && codec::same(self.forgetting, fresh.forgetting)
+            && learned_state_codec::same(self.forgetting, fresh.forgetting)
     }
 
     /// The distance divided by the square root of the width, and the signed contribution of each dimension; their sum

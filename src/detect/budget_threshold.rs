@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, COUNT_MAX};
+use crate::learned_state_codec::{self, COUNT_MAX};
 
 /// The threshold stays within this factor of the default, in both directions.
 pub const FACTOR: f64 = 2.0;
@@ -79,8 +79,8 @@ impl BudgetThreshold {
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
-        codec::same(self.rate, fresh.rate)
-            && codec::same(self.shipped, fresh.shipped)
+        learned_state_codec::same(self.rate, fresh.rate)
+            && learned_state_codec::same(self.shipped, fresh.shipped)
             && self.blocks.len() <= BLOCKS_MAX
             && self.since_fit < COUNT_MAX
     }

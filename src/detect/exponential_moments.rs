@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::p2_quantile::P2Quantile;
 use super::{DetectorParameters, LearnOptions, forgetting, gain};
-use crate::codec;
+use crate::learned_state_codec;
 use crate::window::Point;
 
 /// Smallest standard deviation, as a share of the range outside episodes.
@@ -128,8 +128,8 @@ impl ExponentialMoments {
             && self.quantiles.len() == fresh.quantiles.len()
             && self.quantiles.iter().flatten().all(P2Quantile::fits)
             && self.floors == fresh.floors
-            && codec::same(self.forgetting, fresh.forgetting)
-            && codec::same(self.points_min, fresh.points_min)
+            && learned_state_codec::same(self.forgetting, fresh.forgetting)
+            && learned_state_codec::same(self.points_min, fresh.points_min)
     }
 
     /// The moments of each signal.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::adaptive_covariance::ExponentialCovariance;
 use super::short_memory::ShortMemory;
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting};
-use crate::codec;
+use crate::learned_state_codec;
 
 /// Largest distance of one signal; a larger one would dominate the covariance.
 const CLIP: f64 = 20.0;
@@ -42,7 +42,7 @@ impl JointDistance {
         self.memory.fits(&fresh.memory)
             && self.scales.fits(&fresh.scales)
             && self.change.fits(&fresh.change)
-            && codec::same(self.change_weight, fresh.change_weight)
+            && learned_state_codec::same(self.change_weight, fresh.change_weight)
     }
 
     pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {

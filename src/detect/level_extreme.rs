@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting};
-use crate::codec::COUNT_MAX;
+use crate::learned_state_codec::COUNT_MAX;
 
 /// Half-life of the smoothing, in points.
 const SMOOTH: f64 = 5.0;

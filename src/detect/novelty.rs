@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kmeans::{KMeans, Vector, WIDTH};
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions};
-use crate::codec::{self, COUNT_MAX};
+use crate::learned_state_codec::{self, COUNT_MAX};
 
 /// Number of models of a signal, to all of which a change must be new.
 const MODELS_MAX: usize = 18;
@@ -120,7 +120,7 @@ impl Novelty {
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&KnownMoves, &KnownMoves)| {
-            codec::same(one.floor, other.floor)
+            learned_state_codec::same(one.floor, other.floor)
                 && one.past.len() <= self.span + LOOK_BACK
                 && one.models.len() <= MODELS_MAX
         };
@@ -128,7 +128,7 @@ impl Novelty {
             && self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
             && self.points < COUNT_MAX
-            && codec::same(self.fade, fresh.fade)
+            && learned_state_codec::same(self.fade, fresh.fade)
             && self.held.len() == fresh.held.len()
     }
 

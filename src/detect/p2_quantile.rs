@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::COUNT_MAX;
+use crate::learned_state_codec::COUNT_MAX;
 
 /// Number of markers.
 const MARKERS: usize = 5;

@@ -11,7 +11,7 @@ use crate::window::Point;
 
 use super::exponential_moments::{deviations, with_floor};
 use super::{DetectorInput, DetectorOutput, DetectorParameters, ExpectedRange, LearnOptions, forgetting};
-use crate::codec::COUNT_MAX;
+use crate::learned_state_codec::COUNT_MAX;
 
 mod buckets;
 mod fill_gaps;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::LearnOptions;
-use crate::codec;
+use crate::learned_state_codec;
 use crate::reading::Timestamp;
 use crate::window::Point;
 
@@ -72,7 +72,7 @@ impl TimeOfDayProfile {
             && self.slots.len() == fresh.slots.len()
             && self.slots.iter().all(|it| it.profile.len() == signals)
             && self.open.as_ref().is_none_or(|it| it.slot < self.slots.len() && it.sums.len() == signals)
-            && codec::same(self.points_per_day, fresh.points_per_day)
+            && learned_state_codec::same(self.points_per_day, fresh.points_per_day)
     }
 
     /// Position of this time in the day, in slots.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::{ROUNDING, deviations};
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions};
-use crate::codec;
+use crate::learned_state_codec;
 
 /// Points that the moving window holds.
 const POINTS_MAX: usize = 100;
@@ -90,7 +90,9 @@ impl ZScore {
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Past, &Past)| {
-            codec::same(one.floor, other.floor) && one.values.len() <= POINTS_MAX && one.since <= POINTS_MAX
+            learned_state_codec::same(one.floor, other.floor)
+                && one.values.len() <= POINTS_MAX
+                && one.since <= POINTS_MAX
         };
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)

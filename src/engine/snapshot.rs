@@ -11,12 +11,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::subject::SubjectSnapshot;
+use super::subject::SavedSubject;
 use super::training_schedule::TrainingSchedule;
 use super::{Engine, EngineSettings, SUBJECTS_MAX, SubjectState};
-use crate::codec;
 use crate::detect::exponential_moments::Moments;
 use crate::grace::Grace;
+use crate::learned_state_codec;
 use crate::reading::{Subject, SubjectKind, SubjectTurnover};
 use crate::version::VERSION;
 
@@ -45,7 +45,7 @@ struct SnapshotBody {
     grace: Grace,
     kinds: BTreeMap<SubjectKind, (TrainingSchedule, Vec<Moments>)>,
     learning: bool,
-    states: Vec<(Subject, SubjectSnapshot)>,
+    states: Vec<(Subject, SavedSubject)>,
 }
 
 /// Why a snapshot cannot be restored.
@@ -156,7 +156,7 @@ impl Engine {
         let kinds: BTreeMap<_, _> =
             self.kinds.iter().map(|(it, own)| (it, (own.schedule, &own.priors))).collect();
         let body = (self.watch.grace(), kinds, self.learning, states);
-        codec::encode_value(MARK, &(LAYOUT, SnapshotHeader::new(self), body))
+        learned_state_codec::encode_value(MARK, &(LAYOUT, SnapshotHeader::new(self), body))
     }
 
     /// Restores the snapshot of an engine with the same signals and settings. Installed models stay. The first reading
@@ -167,7 +167,7 @@ impl Engine {
     /// unchanged.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotMismatch> {
         let rest = opened(MARK, snapshot, &SnapshotHeader::new(self))?;
-        let body: SnapshotBody = codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
+        let body: SnapshotBody = learned_state_codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
         if body.states.len() > SUBJECTS_MAX {
             return Err(SnapshotMismatch::Corrupt);
         }
@@ -195,7 +195,7 @@ impl Engine {
     }
 
     pub(super) fn state_bytes(&self, subject: &Subject, state: &SubjectState) -> Vec<u8> {
-        codec::encode_value(
+        learned_state_codec::encode_value(
             SUBJECT_MARK,
             &(LAYOUT, SnapshotHeader::of_kind(self, subject.kind()), (subject, state.saved())),
         )
@@ -204,8 +204,8 @@ impl Engine {
     /// Builds a subject from the state serialized at its eviction.
     pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<SubjectState, SnapshotMismatch> {
         let rest = opened(SUBJECT_MARK, bytes, &SnapshotHeader::of_kind(self, subject.kind()))?;
-        let (saved_of, saved): (Subject, SubjectSnapshot) =
-            codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
+        let (saved_of, saved): (Subject, SavedSubject) =
+            learned_state_codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
         let fresh =
             self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(SnapshotMismatch::Corrupt)?;
         let mut state = fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Corrupt)?;
@@ -234,11 +234,11 @@ impl Engine {
 
 /// Content after the magic number, the layout and a header equal to `own`.
 fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &SnapshotHeader) -> Result<&'a [u8], SnapshotMismatch> {
-    let content = codec::open(mark, bytes).ok_or(SnapshotMismatch::Corrupt)?;
-    let (layout, rest) = codec::front::<u32>(content).ok_or(SnapshotMismatch::Corrupt)?;
+    let content = learned_state_codec::open(mark, bytes).ok_or(SnapshotMismatch::Corrupt)?;
+    let (layout, rest) = learned_state_codec::front::<u32>(content).ok_or(SnapshotMismatch::Corrupt)?;
     if layout != LAYOUT {
         return Err(SnapshotMismatch::Version { found: format!("with layout {layout}") });
     }
-    let (tag, rest) = codec::front::<SnapshotHeader>(rest).ok_or(SnapshotMismatch::Corrupt)?;
+    let (tag, rest) = learned_state_codec::front::<SnapshotHeader>(rest).ok_or(SnapshotMismatch::Corrupt)?;
     tag.mismatch(own).map_or(Ok(rest), Err)
 }

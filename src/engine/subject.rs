@@ -28,7 +28,7 @@ mod presence;
 mod score_details;
 mod warm_start;
 
-pub(super) use snapshot::SubjectSnapshot;
+pub(super) use snapshot::SavedSubject;
 
 /// Largest size of a subject of a changing population with 12 signals, after weeks of learning; 128 MiB for all
 /// [`SUBJECTS_MAX`](super::SUBJECTS_MAX) subjects.

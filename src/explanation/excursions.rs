@@ -23,7 +23,7 @@ pub struct SignalValues {
 
 /// A signal that left its range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Excursion {
+pub struct DayRangeExcursion {
     /// Name of the signal; it ends in its unit.
     pub signal: String,
     /// The signal in words.
@@ -45,8 +45,8 @@ pub fn excursions(
     signals: &[&'static Signal],
     points: &[SignalValues],
     reference: &[SignalValues],
-) -> Vec<Excursion> {
-    let mut found: Vec<Excursion> =
+) -> Vec<DayRangeExcursion> {
+    let mut found: Vec<DayRangeExcursion> =
         signals.iter().enumerate().filter_map(|(idx, it)| excursion(it, idx, points, reference)).collect();
     found.sort_by(|one, other| one.at.total_cmp(&other.at));
     found.truncate(EXCURSIONS_MAX);
@@ -58,7 +58,7 @@ fn excursion(
     idx: usize,
     points: &[SignalValues],
     reference: &[SignalValues],
-) -> Option<Excursion> {
+) -> Option<DayRangeExcursion> {
     let value = |it: &SignalValues| it.values.get(idx).copied().flatten();
     let known = || reference.iter().filter_map(value);
     if known().count() < REFERENCE_POINTS_MIN {
@@ -71,7 +71,7 @@ fn excursion(
         .filter_map(|it| Some((it.at, value(it)?)))
         .find(|(_, it)| !(lower..=upper).contains(it))?;
     let direction = if value > upper { Direction::High } else { Direction::Low };
-    Some(Excursion {
+    Some(DayRangeExcursion {
         signal: signal.name.to_owned(),
         title: signal.title.to_owned(),
         at: at.0,

@@ -39,9 +39,9 @@ impl HistoryCapacity {
 pub struct PointHistory {
     capacity: HistoryCapacity,
     width: usize,
-    #[serde(with = "crate::codec::timed_rows")]
+    #[serde(with = "crate::learned_state_codec::timed_rows")]
     fine: TimedRows,
-    #[serde(with = "crate::codec::timed_rows")]
+    #[serde(with = "crate::learned_state_codec::timed_rows")]
     coarse: TimedRows,
 }
 

@@ -103,7 +103,7 @@ pub(super) static ROUTES: &[Route] = &[
     }),
     api!(GET "/api/v1/signals", Public, signals::signals, Operation {
         id: "signals",
-        summary: "The signals of each subject with their values and expected ranges",
+        summary: "The signals of each subject with their values and normal ranges",
         parameters: &[SUBJECT, KIND],
         response: ("application/json", Some(schema_of::<signals::SignalList>)),
         errors: &[404, 503],
@@ -178,7 +178,7 @@ pub(super) static ROUTES: &[Route] = &[
     }),
     api!(GET "/api/v1/openapi.json", Public, openapi::document, Operation {
         id: "openapi",
-        summary: "This document",
+        summary: "OpenAPI document of this API",
         ..Operation::EMPTY
     }),
     api!(POST "/api/v1/learn", Admin, control_commands::learn, Operation {

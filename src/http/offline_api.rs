@@ -21,7 +21,7 @@ use crate::reading::Timestamp;
 ///
 /// # Errors
 /// Why there is no answer, in a sentence.
-pub async fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> Result<Value, String> {
+pub fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> Result<Value, String> {
     let (_, reports) = watch::channel(None);
     let pages = RenderedReportCache::new(ExpositionOptions::default(), Arc::<ServerCounters>::default());
     let security = WebSecurity::open(AccessSettings::default()).map_err(|error| error.to_string())?;
@@ -39,5 +39,7 @@ pub async fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str
         event_streams: EventStreams::default(),
         join_trace: None,
     };
-    routes::get(&Arc::new(state), resource).await.map_err(|problem| problem.detail)
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|it| it.to_string())?;
+    runtime.block_on(routes::get(&Arc::new(state), resource)).map_err(|problem| problem.detail)
 }

@@ -18,7 +18,7 @@ use crate::forecast::{ForecastPoint, ForecastTimes};
 use crate::model_registry::{ModelVersion, SelectVersionError};
 use crate::reading::{Subject, SubjectKind};
 use crate::report::Report;
-use crate::store::{LEARNING, MarkerRow, StoreEntry, StoreError, TimeRange};
+use crate::store::{LEARNING, MarkerRow, StoreError, StoreWrite, TimeRange};
 use crate::training::TrainingSet;
 
 /// The immediate effect of a command.
@@ -178,7 +178,7 @@ fn learn(persistent: &mut PersistentState, on: bool) -> CommandReply {
     }
     persistent.engine.set_learning(on);
     let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: word.into() };
-    persistent.store.put(StoreEntry::Marker(marker));
+    persistent.store.put(StoreWrite::Marker(marker));
     persistent.save_snapshot(Some("learning"));
     tracing::info!(learning = word, "learning switched");
     CommandReply::sentence(match on {
@@ -201,7 +201,7 @@ fn accept(persistent: &mut PersistentState) -> Result<CommandReply, CommandRefus
 
 fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
     let directory = directory(persistent)?;
-    persistent.store.put(StoreEntry::Marker(forget_marker(clock::now(), span)));
+    persistent.store.put(StoreWrite::Marker(forget_marker(clock::now(), span)));
     let subjects = persistent.engine.live().cloned().collect();
     Ok(Job::Rebuild { blank: Box::new(persistent.engine.rebuilt()), subjects, directory, span })
 }

@@ -7,7 +7,7 @@ use crate::engine::{Engine, SUBJECTS_MAX};
 use crate::model_registry::{ModelRegistry, RegistryChange, VersionRecord};
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::Report;
-use crate::store::{self, BaselineRow, SnapshotRow, Store, StoreEntry, SubjectStateRow};
+use crate::store::{self, BaselineRow, SnapshotRow, Store, StoreWrite, SubjectStateRow};
 
 /// Seconds between two commits of the baselines.
 const BASELINES_SECONDS: f64 = 600.0;
@@ -57,7 +57,7 @@ impl PersistentState {
         let model = current.map(|it| it.id.to_string());
         let (at, bytes) = (self.engine.at(), self.engine.snapshot());
         let (format, cause) = (Engine::snapshot_format(), cause.map(str::to_owned));
-        self.store.put(StoreEntry::Snapshot(SnapshotRow { at, format, model, cause, bytes }));
+        self.store.put(StoreWrite::Snapshot(SnapshotRow { at, format, model, cause, bytes }));
     }
 
     /// Saves the states of subjects of changing populations.
@@ -66,7 +66,7 @@ impl PersistentState {
         for (subject, bytes) in states {
             let (kind, identity) = (subject.kind(), subject.name().to_owned());
             let format = Engine::snapshot_format();
-            self.store.put(StoreEntry::SubjectState(SubjectStateRow { kind, identity, at, format, bytes }));
+            self.store.put(StoreWrite::SubjectState(SubjectStateRow { kind, identity, at, format, bytes }));
         }
     }
 
@@ -89,13 +89,13 @@ impl PersistentState {
             p99: it.p99,
         });
         let rows = rows.collect();
-        self.store.put(StoreEntry::Baselines(rows));
+        self.store.put(StoreWrite::Baselines(rows));
     }
 
     /// Saves everything, for a new store.
     pub(super) fn save_all(&mut self) {
         for version in self.registry.versions() {
-            self.store.put(StoreEntry::Model(row(version.record())));
+            self.store.put(StoreWrite::Model(row(version.record())));
         }
         self.save_snapshot(Some("new store"));
         self.save_baselines();
@@ -141,13 +141,13 @@ impl PersistentState {
 }
 
 /// Changes of a registry, as entries of the store.
-pub fn entries(registry: &mut ModelRegistry) -> Vec<StoreEntry> {
+pub fn entries(registry: &mut ModelRegistry) -> Vec<StoreWrite> {
     let entry = |saved| match saved {
-        RegistryChange::New(record) => StoreEntry::Model(row(record)),
+        RegistryChange::New(record) => StoreWrite::Model(row(record)),
         RegistryChange::Stage(id, stage) => {
-            StoreEntry::ModelState { id: id.to_string(), state: stage.to_string() }
+            StoreWrite::ModelState { id: id.to_string(), state: stage.to_string() }
         }
-        RegistryChange::Gone(id) => StoreEntry::ModelGone { id: id.to_string() },
+        RegistryChange::Gone(id) => StoreWrite::ModelGone { id: id.to_string() },
     };
     registry.take_changes().into_iter().map(entry).collect()
 }

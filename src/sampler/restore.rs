@@ -31,7 +31,7 @@ enum RestoreSource {
 
 /// The state restored from the store.
 #[derive(Debug)]
-pub struct RestoredState {
+pub struct RestoredEngine {
     /// The engine with its learned state.
     pub engine: Engine,
     /// The models.
@@ -47,7 +47,7 @@ pub struct RestoredState {
 pub fn restore(
     blank: impl Fn() -> (Engine, ModelRegistry) + Send + 'static,
     metrics: Vec<&'static Metric>,
-    mut found: impl FnMut(Option<Box<RestoredState>>) + Send + 'static,
+    mut found: impl FnMut(Option<Box<RestoredEngine>>) + Send + 'static,
 ) -> store::Restore {
     Box::new(move |reader| {
         let restored = match reader {
@@ -55,7 +55,7 @@ pub fn restore(
                 let (engine, registry) = blank();
                 let knows_host = reader.newest_point(&Subject::Host)?.is_some();
                 let mut restored =
-                    RestoredState { engine, registry, source: RestoreSource::Points(0), knows_host };
+                    RestoredEngine { engine, registry, source: RestoreSource::Points(0), knows_host };
                 restored.restore_all(reader, &metrics)?;
                 Some(Box::new(restored))
             }
@@ -77,8 +77,8 @@ pub fn restore(
 impl PersistentState {
     /// Continues from the restored state. `is_live` means that readings were scored before it arrived: the window and
     /// the current episode then stay, or everything is saved if the store is empty.
-    pub(super) fn resume_from(&mut self, restored: RestoredState, is_live: bool) {
-        let RestoredState { engine, registry, source, .. } = restored;
+    pub(super) fn resume_from(&mut self, restored: RestoredEngine, is_live: bool) {
+        let RestoredEngine { engine, registry, source, .. } = restored;
         if !is_live {
             (self.engine, self.registry) = (engine, registry);
         } else if source == RestoreSource::Points(0) {
@@ -93,7 +93,7 @@ impl PersistentState {
     }
 }
 
-impl RestoredState {
+impl RestoredEngine {
     fn restore_all(&mut self, reader: &StoreReader, metrics: &[&'static Metric]) -> Result<(), StoreError> {
         let started = clock::instant();
         self.restore_models(reader)?;

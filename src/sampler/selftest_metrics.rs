@@ -24,7 +24,7 @@ pub(super) static DETECTOR: Metric = Metric::gauge(
 .by(&["detector"]);
 pub(super) static TESTS: Metric = Metric::counter(
     "hostnorm_selftests_total",
-    "Self-tests, by outcome: passed, failed, or inconclusive if the hour is anomalous without an injected fault",
+    "Self-tests, by outcome: passed, failed, or inconclusive if the copy reports an anomaly without an injected fault",
 )
 .by(&["outcome"]);
 

@@ -2,8 +2,8 @@
 
 use super::{Scorer, ScorerSettings};
 use crate::budget::BudgetLedger;
-use crate::codec::COUNT_MAX;
 use crate::detect::budget_threshold::BudgetThreshold;
+use crate::learned_state_codec::COUNT_MAX;
 
 impl Scorer {
     /// A new scorer with the learned state of one with equal shape and settings; models are not replaced. `None` if

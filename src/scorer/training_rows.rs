@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Scorer;
-use crate::codec::COUNT_MAX;
 use crate::detect::forest::FeatureRows;
 use crate::drift::DriftSamples;
+use crate::learned_state_codec::COUNT_MAX;
 use crate::reading::Timestamp;
 use crate::training::TrainingSet;
 
@@ -24,7 +24,7 @@ const ROWS_ENOUGH: usize = 256;
 /// The rows of one subject, oldest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TrainingRows {
-    #[serde(with = "crate::codec::timed_rows")]
+    #[serde(with = "crate::learned_state_codec::timed_rows")]
     rows: VecDeque<(Timestamp, Box<[f32]>)>,
     rows_max: usize,
     /// One of this many rows is kept.

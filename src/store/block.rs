@@ -13,7 +13,7 @@ use flate2::write::ZlibEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use crate::codec::{self, ByteString};
+use crate::learned_state_codec::{self, ByteString};
 
 /// Largest block; hostnorm writes no larger ones. It bounds the memory of a read.
 const BYTES_MAX: usize = 64 << 20;
@@ -63,7 +63,8 @@ impl BlockBuilder {
     /// If the compressor fails.
     pub(super) fn pack(&mut self, lines: &[BlockReading]) -> Result<Vec<u8>, StoreError> {
         let runs: Vec<BlockRun> = lines.chunk_by(|one, other| one.layout == other.layout).map(run).collect();
-        let packed = self.0.write_all(&codec::bytes(&runs)).and_then(|()| self.0.reset(Vec::new()));
+        let packed =
+            self.0.write_all(&learned_state_codec::bytes(&runs)).and_then(|()| self.0.reset(Vec::new()));
         packed.map_err(|_| StoreError::CorruptBlock)
     }
 }
@@ -97,7 +98,7 @@ pub(super) fn unpack(block: &[u8]) -> Result<Vec<BlockReading>, StoreError> {
     if read.is_err() || bytes.len() > BYTES_MAX {
         return Err(StoreError::CorruptBlock);
     }
-    let runs: Vec<BlockRun> = codec::read(&bytes).ok_or(StoreError::CorruptBlock)?;
+    let runs: Vec<BlockRun> = learned_state_codec::read(&bytes).ok_or(StoreError::CorruptBlock)?;
     let mut lines = Vec::new();
     for run in runs {
         lines.extend(unpacked(run)?);

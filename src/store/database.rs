@@ -18,7 +18,7 @@ use super::row_types::{BackfillCounts, BackfillPoints};
 use super::schema;
 use super::series_index::SeriesIndex;
 use super::statements;
-use super::store_entry::{StoreEntry, TickEntry};
+use super::store_write::{StoreWrite, TickEntry};
 use crate::reading::Subject;
 
 const MINUTE_SECONDS: f64 = 60.0;
@@ -80,7 +80,7 @@ impl Database {
     }
 
     /// Writes all of these entries or none; returns the number of dropped values.
-    pub(super) fn write(&mut self, entries: &[StoreEntry]) -> Result<u64, StoreError> {
+    pub(super) fn write(&mut self, entries: &[StoreWrite]) -> Result<u64, StoreError> {
         if entries.is_empty() {
             return Ok(0);
         }
@@ -93,14 +93,14 @@ impl Database {
         let transaction = begin(&self.connection)?;
         let mut dropped = 0;
         // An entry that takes most of the space would be the last one.
-        let fits = |it: &&StoreEntry| it.bytes() <= self.limits.database_bytes() / 4;
-        let more = entries.iter().filter(fits).map(StoreEntry::bytes).sum();
+        let fits = |it: &&StoreWrite| it.bytes() <= self.limits.database_bytes() / 4;
+        let more = entries.iter().filter(fits).map(StoreWrite::bytes).sum();
         if retention::is_full(&transaction, &self.limits, more)? {
             retention::make_room(&transaction, &self.limits, more)?;
         }
         for entry in entries {
             dropped += match entry {
-                StoreEntry::Tick(tick) => {
+                StoreWrite::Tick(tick) => {
                     let (line, dropped) = self.index.line(&transaction, tick)?;
                     self.minute.add(&transaction, line)?;
                     judged(&transaction, tick, &mut self.episodes, &mut self.highest)?;
@@ -155,17 +155,17 @@ fn begin(connection: &Connection) -> Result<Transaction<'_>, StoreError> {
     Ok(Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?)
 }
 
-fn write(connection: &Connection, entry: &StoreEntry) -> Result<u64, StoreError> {
+fn write(connection: &Connection, entry: &StoreWrite) -> Result<u64, StoreError> {
     match entry {
-        StoreEntry::Tick(_) => {}
-        StoreEntry::Baselines(rows) => statements::baselines(connection, rows)?,
-        StoreEntry::Snapshot(it) => statements::snapshot(connection, it)?,
-        StoreEntry::SubjectState(it) => return statements::subject_state(connection, it),
-        StoreEntry::Model(it) => statements::model(connection, it)?,
-        StoreEntry::ModelState { id, state } => statements::model_state(connection, id, state)?,
-        StoreEntry::ModelGone { id } => statements::model_gone(connection, id)?,
-        StoreEntry::Backfill(it) => drop(statements::import(connection, it)?),
-        StoreEntry::Marker(it) => statements::marker(connection, it)?,
+        StoreWrite::Tick(_) => {}
+        StoreWrite::Baselines(rows) => statements::baselines(connection, rows)?,
+        StoreWrite::Snapshot(it) => statements::snapshot(connection, it)?,
+        StoreWrite::SubjectState(it) => return statements::subject_state(connection, it),
+        StoreWrite::Model(it) => statements::model(connection, it)?,
+        StoreWrite::ModelState { id, state } => statements::model_state(connection, id, state)?,
+        StoreWrite::ModelGone { id } => statements::model_gone(connection, id)?,
+        StoreWrite::Backfill(it) => drop(statements::import(connection, it)?),
+        StoreWrite::Marker(it) => statements::marker(connection, it)?,
     }
     Ok(0)
 }

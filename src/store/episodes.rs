@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
 use super::row_types::{AROUND_SECONDS, subject, subject_of};
-use super::store_entry::AssessmentEntry;
+use super::store_write::AssessmentEntry;
 use crate::episode_text;
 use crate::explanation::EpisodeRecord;
 use crate::reading::{Subject, Timestamp};

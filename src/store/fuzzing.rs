@@ -4,7 +4,7 @@ use super::block::{self, BlockBuilder, BlockReading};
 use super::points::{packed, unpacked};
 use super::row_types::subject;
 use super::series_index::labels_of;
-use crate::codec::PackedRows;
+use crate::learned_state_codec::PackedRows;
 use crate::metric::Metric;
 
 static LABELED: Metric = Metric::gauge("labeled", "A metric with labels").by(&["device", "mode"]);
@@ -27,7 +27,7 @@ pub fn parse(bytes: &[u8]) {
             assert!(subject(kind, name).is_none_or(|it| it.kind().name() == kind));
         }
         _ => {
-            let rows = crate::codec::read::<PackedRows>(bytes).and_then(|it| it.unpack());
+            let rows = crate::learned_state_codec::read::<PackedRows>(bytes).and_then(|it| it.unpack());
             if let Some(rows) = rows {
                 let again = PackedRows::pack(rows.iter().map(Vec::as_slice)).unpack().unwrap_or_default();
                 let bits =

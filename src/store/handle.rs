@@ -14,7 +14,7 @@ use super::row_types::{BackfillCounts, BackfillPoints};
 use super::series_keys::SeriesList;
 use super::settings::StoreSettings;
 use super::status::StoreStatus;
-use super::store_entry::{StoreEntry, TickEntry};
+use super::store_write::{StoreWrite, TickEntry};
 use super::writer::{Restore, StoreWriter};
 use crate::reading::Values;
 use crate::report::Report;
@@ -76,12 +76,12 @@ impl Store {
     pub fn append(&mut self, report: &Report) {
         if let Some(running) = &mut self.0 {
             let tick = TickEntry::of(report, &mut running.series);
-            self.put(StoreEntry::Tick(tick));
+            self.put(StoreWrite::Tick(tick));
         }
     }
 
     /// Queues an entry without waiting; returns whether there was room. Otherwise it is dropped and counted.
-    pub fn put(&self, entry: StoreEntry) -> bool {
+    pub fn put(&self, entry: StoreWrite) -> bool {
         let Some(RunningStore { queue, status, .. }) = &self.0 else { return false };
         let fits = queue.put(entry);
         status.drop_rows(u64::from(!fits));
@@ -126,7 +126,7 @@ pub fn import(directory: &Path, history: &BackfillPoints) -> Result<BackfillCoun
 ///
 /// # Errors
 /// If there is no store, it cannot be written, or a daemon writes to it.
-pub fn amend(directory: &Path, entries: &[StoreEntry]) -> Result<(), StoreError> {
+pub fn amend(directory: &Path, entries: &[StoreWrite]) -> Result<(), StoreError> {
     let path = directory.join(FILE);
     if !path.exists() {
         return Err(StoreError::None { path });

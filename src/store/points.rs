@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
 use super::row_types::{PointRow, ScoreRow, subject_of};
-use super::store_entry::AssessmentEntry;
+use super::store_write::AssessmentEntry;
 use crate::reading::{Subject, Timestamp};
 use crate::report::LearnedPoint;
 

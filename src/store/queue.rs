@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::store_entry::StoreEntry;
+use super::store_write::StoreWrite;
 use crate::clock;
 
 /// Largest number of entries that wait for the writer thread; further ones are dropped and counted.
@@ -17,7 +17,7 @@ pub(super) struct StoreQueue {
 
 #[derive(Debug, Default)]
 struct QueueState {
-    entries: Vec<StoreEntry>,
+    entries: Vec<StoreWrite>,
     /// Whether the entries must be committed at once.
     is_urgent: bool,
     is_closed: bool,
@@ -25,7 +25,7 @@ struct QueueState {
 
 impl StoreQueue {
     /// Adds an entry; returns whether there was room.
-    pub(super) fn put(&self, entry: StoreEntry) -> bool {
+    pub(super) fn put(&self, entry: StoreWrite) -> bool {
         let mut state = self.lock();
         if state.is_closed || state.entries.len() >= QUEUE_MAX {
             return false;
@@ -46,7 +46,7 @@ impl StoreQueue {
 
     /// Waits until the deadline, an urgent entry or the end; returns the entries so far, and whether the queue is
     /// closed.
-    pub(super) fn wait(&self, until: Instant) -> (Vec<StoreEntry>, bool) {
+    pub(super) fn wait(&self, until: Instant) -> (Vec<StoreWrite>, bool) {
         let mut state = self.lock();
         loop {
             let left = until.saturating_duration_since(clock::instant());

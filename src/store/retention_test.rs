@@ -10,7 +10,7 @@ use super::reader::StoreReader;
 use super::retention::RetentionLimits;
 use super::row_types::{SnapshotRow, TimeRange};
 use super::series_keys::SeriesList;
-use super::store_entry::{AssessmentEntry, StoreEntry, TickEntry};
+use super::store_write::{AssessmentEntry, StoreWrite, TickEntry};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp};
 use crate::report::{Episode, EpisodeTransition};
@@ -26,7 +26,7 @@ fn open(directory: &Path, keep: RetentionLimits) -> Database {
 }
 
 /// A reading of noise, some thousand bytes; inside an episode if `since` is given.
-fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreEntry {
+fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreWrite {
     let mut reading = Reading::new(Timestamp(at));
     for series in 0..200_u64 {
         let bits = (at as u64 * 1_000 + series).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
@@ -43,11 +43,11 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreEn
         description: None,
         causes: None,
     };
-    StoreEntry::Tick(TickEntry::new(&reading, vec![judged], &mut SeriesList::default()))
+    StoreWrite::Tick(TickEntry::new(&reading, vec![judged], &mut SeriesList::default()))
 }
 
-fn snapshot(at: f64) -> StoreEntry {
-    StoreEntry::Snapshot(SnapshotRow {
+fn snapshot(at: f64) -> StoreWrite {
+    StoreWrite::Snapshot(SnapshotRow {
         at: Timestamp(at),
         format: "test".into(),
         model: None,
@@ -72,7 +72,7 @@ fn day(directory: &Path) -> Database {
             _ => tick(at, None, None),
         };
         let snapshot = (minute % 10 == 5).then(|| snapshot(at));
-        let entries: Vec<StoreEntry> = [tick].into_iter().chain(snapshot).collect();
+        let entries: Vec<StoreWrite> = [tick].into_iter().chain(snapshot).collect();
         db.write(&entries).unwrap();
     }
     db
@@ -149,12 +149,12 @@ fn database_and_log_stay_within_their_bytes() {
     let (mut largest, mut refused) = (0, 0);
     for minute in 0..400 {
         let at = f64::from(minute) * 60.0;
-        let mut entries: Vec<StoreEntry> = (0..8).map(|it| tick(at + f64::from(it), None, None)).collect();
+        let mut entries: Vec<StoreWrite> = (0..8).map(|it| tick(at + f64::from(it), None, None)).collect();
         if minute % 10 == 0 {
             let mut random = rand_xoshiro::SplitMix64::seed_from_u64(minute as u64);
             let bytes = (0..1 << 20).map(|_| random.next_u64() as u8).collect();
             let cause = Some("test".to_owned());
-            entries.push(StoreEntry::Snapshot(SnapshotRow {
+            entries.push(StoreWrite::Snapshot(SnapshotRow {
                 at: Timestamp(at),
                 format: "t".into(),
                 model: None,
@@ -186,7 +186,7 @@ fn series_without_stored_readings_are_deleted_and_their_numbers_not_reused() {
     let other = |at: f64| {
         let mut reading = Reading::new(Timestamp(at));
         reading.host().set_by(&NOISE, &Labels::new(["other"]), 1.0);
-        StoreEntry::Tick(TickEntry::new(&reading, Vec::new(), &mut SeriesList::default()))
+        StoreWrite::Tick(TickEntry::new(&reading, Vec::new(), &mut SeriesList::default()))
     };
     db.write(&[tick(0.0, None, None)]).unwrap();
     db.prune(0.0).unwrap();

@@ -30,7 +30,7 @@ const LOG_BYTES_MAX: i64 = 512 << 10;
 /// Page cache of SQLite, in KiB; its default is 2,000.
 const CACHE_KIB: i64 = 256;
 /// Largest value that is read or written, in bytes: a model, a state or a text.
-pub const VALUE_BYTES_MAX: i32 = crate::codec::BYTES_MAX as i32;
+pub const VALUE_BYTES_MAX: i32 = crate::learned_state_codec::BYTES_MAX as i32;
 /// A log with a complete transaction is longer than this: its header and that of one page.
 const LOG_HEADERS: u64 = 32 + 24;
 

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::block::{BlockReading, SeriesLayout};
 use super::error::StoreError;
 use super::row_types::subject_of;
-use super::series_keys::{SeriesKey, SeriesList};
-use super::store_entry::TickEntry;
+use super::series_keys::{MetricSeriesKey, SeriesList};
+use super::store_write::TickEntry;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Subject, Timestamp, Values};
 
@@ -69,7 +69,7 @@ impl SeriesIndex {
     fn number(
         &mut self,
         connection: &Connection,
-        it: &SeriesKey,
+        it: &MetricSeriesKey,
         at: Timestamp,
     ) -> Result<Option<u32>, StoreError> {
         let labels = it.metric.labels.iter().zip(it.labels.values());

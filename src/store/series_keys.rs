@@ -7,11 +7,11 @@ use crate::reading::{Labels, Reading, Sample, Subject};
 
 /// The series of a reading, in its order. Cheap to clone; consecutive readings share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SeriesList(Arc<[SeriesKey]>);
+pub(super) struct SeriesList(Arc<[MetricSeriesKey]>);
 
 /// One series.
 #[derive(Debug)]
-pub(super) struct SeriesKey {
+pub(super) struct MetricSeriesKey {
     pub(super) subject: Subject,
     pub(super) metric: &'static Metric,
     pub(super) labels: Labels,
@@ -29,7 +29,7 @@ impl SeriesList {
         if same && known.next().is_none() {
             return;
         }
-        let series = |(subject, sample): (&Subject, &Sample)| SeriesKey {
+        let series = |(subject, sample): (&Subject, &Sample)| MetricSeriesKey {
             subject: subject.clone(),
             metric: sample.metric,
             labels: sample.labels.clone(),
@@ -49,7 +49,7 @@ impl SeriesList {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &SeriesKey> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &MetricSeriesKey> {
         self.0.iter()
     }
 }

@@ -16,7 +16,7 @@ use super::queue::StoreQueue;
 use super::reader::StoreReader;
 use super::retention::RetentionLimits;
 use super::status::{StoreOperation, StoreStatus};
-use super::store_entry::StoreEntry;
+use super::store_write::StoreWrite;
 use crate::clock;
 
 /// Largest number of entries that wait for a successful commit; beyond it, the oldest readings are dropped and
@@ -45,7 +45,7 @@ pub(super) struct StoreWriter {
     /// Locked while this process writes to the store.
     data_dir: Option<DataDir>,
     database: Option<Database>,
-    pending: Vec<StoreEntry>,
+    pending: Vec<StoreWrite>,
     /// The database from which the state was restored. Learned state never overwrites a database that was not read.
     restored: Option<FileId>,
     /// Whether the loop was informed that there is nothing to restore so far.
@@ -106,7 +106,7 @@ impl StoreWriter {
     }
 
     /// Takes over entries; drops the oldest readings if there are too many.
-    fn gather(&mut self, entries: Vec<StoreEntry>) {
+    fn gather(&mut self, entries: Vec<StoreWrite>) {
         let is_restored = self.restored.is_some();
         self.pending.extend(entries.into_iter().filter(|it| is_restored || !it.is_learned()));
         let mut excess = self.pending.len().saturating_sub(PENDING_MAX);
@@ -115,7 +115,7 @@ impl StoreWriter {
         }
         self.status.drop_rows(excess as u64);
         self.pending.retain(|entry| {
-            let goes = excess > 0 && matches!(entry, StoreEntry::Tick(_));
+            let goes = excess > 0 && matches!(entry, StoreWrite::Tick(_));
             excess -= usize::from(goes);
             !goes
         });

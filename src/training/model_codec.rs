@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::TrainedModel;
-use crate::codec;
 use crate::detect::eif;
 use crate::drift::DriftReference;
+use crate::learned_state_codec;
 
 /// Magic number of a model.
 const MARK: [u8; 4] = *b"hnMD";
@@ -42,7 +42,7 @@ impl std::error::Error for DecodeModelError {}
 impl TrainedModel {
     /// The model without its evaluation, as bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        codec::encode_value(MARK, &(FORMAT, &self.eif, &self.reference))
+        learned_state_codec::encode_value(MARK, &(FORMAT, &self.eif, &self.reference))
     }
 }
 
@@ -51,13 +51,13 @@ impl TrainedModel {
 /// # Errors
 /// If the bytes are no valid model.
 pub fn from_bytes(bytes: &[u8]) -> Result<(eif::ForestModel, DriftReference), DecodeModelError> {
-    let content = codec::open(MARK, bytes).ok_or(DecodeModelError::Corrupt)?;
-    let (format, rest) = codec::front::<u32>(content).ok_or(DecodeModelError::Corrupt)?;
+    let content = learned_state_codec::open(MARK, bytes).ok_or(DecodeModelError::Corrupt)?;
+    let (format, rest) = learned_state_codec::front::<u32>(content).ok_or(DecodeModelError::Corrupt)?;
     if format != FORMAT {
         return Err(DecodeModelError::Format(format));
     }
-    let (eif, reference) =
-        codec::read::<(eif::ForestModel, DriftReference)>(rest).ok_or(DecodeModelError::Corrupt)?;
+    let (eif, reference) = learned_state_codec::read::<(eif::ForestModel, DriftReference)>(rest)
+        .ok_or(DecodeModelError::Corrupt)?;
     let sound = eif.forest.is_valid() && (0.0..=1.0).contains(&eif.threshold) && reference.is_valid();
     if sound { Ok((eif, reference)) } else { Err(DecodeModelError::Unsound) }
 }
@@ -94,7 +94,7 @@ mod tests {
             let model = model(width);
             let (eif, reference) = from_bytes(&model.bytes()).unwrap();
             assert_eq!((&eif.forest, &reference), (&model.eif.forest, &model.reference));
-            assert!(codec::same(eif.threshold, model.eif.threshold));
+            assert!(learned_state_codec::same(eif.threshold, model.eif.threshold));
             assert_eq!(eif.forest.digest(), model.evaluation.digest);
         }
     }
@@ -110,8 +110,8 @@ mod tests {
             check(&corrupt, DecodeModelError::Corrupt);
             check(&bytes[..place], DecodeModelError::Corrupt);
         }
-        check(&codec::wrap(MARK, &[2, 1, 1]), DecodeModelError::Format(2));
-        check(&codec::wrap(MARK, &[1, 1, 1]), DecodeModelError::Corrupt);
+        check(&learned_state_codec::wrap(MARK, &[2, 1, 1]), DecodeModelError::Format(2));
+        check(&learned_state_codec::wrap(MARK, &[1, 1, 1]), DecodeModelError::Corrupt);
         let mut unsound = model(9);
         unsound.eif.threshold = f64::NAN;
         check(&unsound.bytes(), DecodeModelError::Unsound);
@@ -132,7 +132,7 @@ mod tests {
                 let end = if byte % 2 == 0 { content.len() } else { 40 };
                 content[place.index(end)] = byte;
             }
-            if let Ok((eif, _)) = from_bytes(&codec::wrap(MARK, &content))
+            if let Ok((eif, _)) = from_bytes(&learned_state_codec::wrap(MARK, &content))
                 && eif.forest.width() == 9
             {
                 let _ = eif.forest.score(&row);

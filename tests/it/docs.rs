@@ -109,7 +109,7 @@ fn configuration() -> String {
     let mut text = format!(
         "# Settings\n\n{GENERATED}\n\n\
          A setting has the value of the first of these places that sets it:\n\n\
-         1. a flag: `--web.listen-address=:19797`, with `-` for each `_`, except `--web.config.file`; booleans are `--metrics.raw` or `--no-metrics.raw`\n\
+         1. a flag, the key with `-` for each `_`: `--web.listen-address=:19797`. Only `web.config_file` differs: `--web.config.file`. Booleans are `--metrics.raw` or `--no-metrics.raw`\n\
          2. an environment variable: `HOSTNORM_WEB__LISTEN_ADDRESS=:19797`; an empty one is ignored, lists are separated by commas\n\
          3. for traces, a standard variable of OpenTelemetry ([tracing.md](tracing.md))\n\
          4. the YAML file in `--config.file` or `HOSTNORM_CONFIG__FILE`; [hostnorm.yaml](hostnorm.yaml) is an example with all defaults\n\

@@ -11,7 +11,7 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the bottom up. A module uses its own row and the rows above it in this table.
 const LAYERS: &[&[&str]] = &[
-    &["version", "duration", "byte_size", "roc", "codec", "budget"],
+    &["version", "duration", "byte_size", "roc", "learned_state_codec", "budget"],
     &["metric"],
     &["reading"],
     &["signal", "grace"],
@@ -85,7 +85,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("csv_core::", "table"),
     ("jiff::", "table explanation"),
     ("lzma_rust2::", "table"),
-    ("postcard::", "codec"),
+    ("postcard::", "learned_state_codec"),
     ("extended_isolation_forest::", "third_party_forest"),
     ("rusqlite::", "store"),
 ];

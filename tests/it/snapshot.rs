@@ -6,9 +6,9 @@ use crate::simulated_host;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use hostnorm::codec;
 use hostnorm::engine::{Engine, EngineSettings, SnapshotMismatch};
 use hostnorm::grace::{GraceReason, GraceTrigger};
+use hostnorm::learned_state_codec;
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Reading, Subject, SubjectKind};
 use hostnorm::report::Report;
@@ -184,7 +184,7 @@ fn arbitrary_snapshots_do_no_harm() {
             content.truncate(end.index(content.len()));
         }
         let mut engine = engine();
-        if engine.restore(&codec::wrap(*b"hnSS", &content)).is_ok() {
+        if engine.restore(&learned_state_codec::wrap(*b"hnSS", &content)).is_ok() {
             taken.set(taken.get() + 1);
             for reading in &rest[..40] {
                 engine.step(reading.clone());

@@ -14,7 +14,7 @@ use hostnorm::report::{
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::store::{
     FILE, LEARNING, LOCK, MarkerRow, ModelRow, Retention, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX,
-    Skipped, SnapshotRow, Store, StoreEntry, StoreError, StoreReader, StoreSettings, SubjectStateRow,
+    Skipped, SnapshotRow, Store, StoreError, StoreReader, StoreSettings, StoreWrite, SubjectStateRow,
     TimeRange, amend,
 };
 use hostnorm::window::Point;
@@ -205,7 +205,7 @@ fn points_scores_and_episodes_are_rows() {
         model: Some("20261121T000000Z".into()),
         bytes: vec![1, 2, 3],
     };
-    assert!(store.put(StoreEntry::Snapshot(snapshot.clone())));
+    assert!(store.put(StoreWrite::Snapshot(snapshot.clone())));
     for t in 0..40 {
         let report = match t {
             12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Began)),
@@ -285,10 +285,10 @@ fn models_and_markers_are_kept() {
         format: 1,
         bytes: vec![0; 5000],
     };
-    ["a", "b", "c"].into_iter().for_each(|id| assert!(store.put(StoreEntry::Model(model(id)))));
-    store.put(StoreEntry::ModelState { id: "b".into(), state: "current".into() });
-    store.put(StoreEntry::ModelGone { id: "a".into() });
-    assert!(store.put(StoreEntry::Marker(MarkerRow {
+    ["a", "b", "c"].into_iter().for_each(|id| assert!(store.put(StoreWrite::Model(model(id)))));
+    store.put(StoreWrite::ModelState { id: "b".into(), state: "current".into() });
+    store.put(StoreWrite::ModelGone { id: "a".into() });
+    assert!(store.put(StoreWrite::Marker(MarkerRow {
         at: Timestamp(5.0),
         kind: "learning".into(),
         text: "off".into()
@@ -312,9 +312,9 @@ fn the_state_of_an_evicted_subject_is_found_when_it_returns() {
         format: "f".into(),
         bytes: vec![7; bytes],
     };
-    store.put(StoreEntry::SubjectState(state("web", 1.0, 10)));
-    store.put(StoreEntry::SubjectState(state("web", 2.0, 20)));
-    store.put(StoreEntry::SubjectState(state("large", 2.0, SUBJECT_STATE_BYTES_MAX + 1)));
+    store.put(StoreWrite::SubjectState(state("web", 1.0, 10)));
+    store.put(StoreWrite::SubjectState(state("web", 2.0, 20)));
+    store.put(StoreWrite::SubjectState(state("large", 2.0, SUBJECT_STATE_BYTES_MAX + 1)));
     until("a dropped row", || value(&store, "hostnorm_store_rows_dropped_total") == Some(1.0));
     let reader = StoreReader::open(directory.path()).unwrap();
     assert_eq!(reader.subject_state(SubjectKind::Container, "web").unwrap(), Some(state("web", 2.0, 20)));
@@ -322,7 +322,7 @@ fn the_state_of_an_evicted_subject_is_found_when_it_returns() {
     assert_eq!(reader.subject_state(SubjectKind::Log, "web").unwrap(), None);
     // Beyond the maximum, the oldest is removed.
     for number in 0..SUBJECT_STATES_MAX {
-        let entry = || StoreEntry::SubjectState(state(&number.to_string(), 10.0 + number as f64, 1));
+        let entry = || StoreWrite::SubjectState(state(&number.to_string(), 10.0 + number as f64, 1));
         until("room in the queue", || store.put(entry()));
     }
     store.close();
@@ -374,7 +374,7 @@ fn many_rows_are_read_page_by_page() {
 fn a_store_is_amended_while_no_daemon_writes_to_it() {
     let directory = tempfile::tempdir().unwrap();
     let off =
-        [StoreEntry::Marker(MarkerRow { at: Timestamp(1.0), kind: LEARNING.into(), text: "off".into() })];
+        [StoreWrite::Marker(MarkerRow { at: Timestamp(1.0), kind: LEARNING.into(), text: "off".into() })];
     assert!(matches!(amend(directory.path(), &off), Err(StoreError::None { .. })));
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing is created");
     let store = open(directory.path());

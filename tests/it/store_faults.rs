@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hostnorm::reading::{SubjectKind, Timestamp};
 use hostnorm::store::{
-    BaselineRow, FILE, LOCK, ModelRow, SET_ASIDE_MAX, SnapshotRow, Store, StoreEntry, StoreError,
-    StoreReader, SubjectStateRow, TimeRange, VALUE_BYTES_MAX,
+    BaselineRow, FILE, LOCK, ModelRow, SET_ASIDE_MAX, SnapshotRow, Store, StoreError, StoreReader,
+    StoreWrite, SubjectStateRow, TimeRange, VALUE_BYTES_MAX,
 };
 use rusqlite::Connection;
 
@@ -214,7 +214,7 @@ fn a_store_that_is_removed_or_replaced_is_opened_again() {
 }
 
 /// All entries that replace learned state.
-fn learned(mark: u8) -> Vec<StoreEntry> {
+fn learned(mark: u8) -> Vec<StoreWrite> {
     let (at, bytes) = (Timestamp(1.0), vec![mark; 10]);
     let model = ModelRow {
         id: "m".into(),
@@ -242,10 +242,10 @@ fn learned(mark: u8) -> Vec<StoreEntry> {
         p99: 1.0,
     };
     vec![
-        StoreEntry::Snapshot(snapshot),
-        StoreEntry::SubjectState(state),
-        StoreEntry::Model(model),
-        StoreEntry::Baselines(vec![baseline]),
+        StoreWrite::Snapshot(snapshot),
+        StoreWrite::SubjectState(state),
+        StoreWrite::Model(model),
+        StoreWrite::Baselines(vec![baseline]),
     ]
 }
 

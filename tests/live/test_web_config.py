@@ -1,6 +1,7 @@
 """TLS and passwords of the web configuration file: a real Prometheus scrapes, and no secret gets anywhere."""
 
 import base64
+import http.server
 import json
 import pathlib
 import re
@@ -8,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 
 import pytest
 from program import fetch, note, until
@@ -87,10 +89,36 @@ def test_example_is_valid(files, tools):
             pytest.fail(f"promtool does not take {name}: {done.stdout}{done.stderr}")
 
 
-def test_password(files, start, tools):
+@pytest.fixture
+def spans():
+    """A server for spans by OTLP over HTTP: its URL, and what arrives."""
+    arrived = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            arrived.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", arrived
+        server.shutdown()
+
+
+def test_password(files, start, tools, spans):
     """A scrape with the password arrives, one without does not; health checks need none."""
+    traces, arrived = spans
     running = start.hostnorm(
-        "--interval=100ms", "--log.level=trace", f"--web.config.file={files}/web-config.yml", context=trusting(files)
+        "--interval=100ms",
+        "--log.level=trace",
+        f"--otlp.endpoint={traces}",
+        "--otlp.schedule-delay=200ms",
+        f"--web.config.file={files}/web-config.yml",
+        context=trusting(files),
     )
     login = {"username": "prometheus", "password": PASSWORD}
     server = start.prometheus([scrape(files, running, basic_auth=login)])
@@ -107,17 +135,22 @@ def test_password(files, start, tools):
     done = subprocess.run([*health, f"--web.config.file={files}/web-config.yml"], capture_output=True, text=True)
     if done.returncode:
         pytest.fail(f"hostnorm health: {done.stdout}{done.stderr}")
-    no_secret(start, (files / "web-config.yml").read_text())
+    served = lambda: sum(it.count(b"GET /metrics") for it in list(arrived))
+    # The three requests from above and at least one scrape.
+    until("spans of the requests", 30, lambda: served() >= 4)
+    no_secret(start, (files / "web-config.yml").read_text(), b"".join(arrived))
 
 
-def no_secret(start, config):
-    """Neither the password, nor its encoding, nor its hash, nor the key is in a log of any level."""
+def no_secret(start, config, spans):
+    """Neither the password, nor its encoding, nor its hash, nor the key is in a log of any level or in a span."""
     said = start.said(1 << 30)
     secrets = [PASSWORD, basic(PASSWORD)["Authorization"].split()[1], re.search(r"\$2b\$12\$\S+", config)[0], "PRIVATE KEY"]
     # Prometheus writes into the same log.
     found = [it for it in secrets if it in said]
     if found or "TRACE" not in said.upper():
         pytest.fail(f"the log shows {found}")
+    if found := [it for it in secrets if it.encode() in spans]:
+        pytest.fail(f"a span shows {found}")
 
 
 def test_client_certificate(files, start, tools):

@@ -12,7 +12,7 @@ use crate::metric::Metric;
 const SIMILARITY_MIN: f64 = 0.7;
 
 /// Resolves names.
-pub(super) struct Resolver<'a> {
+pub(super) struct MetricNameResolver<'a> {
     /// Name of the file, for messages.
     pub(super) file: &'a str,
     /// Its text, to find lines.
@@ -21,7 +21,7 @@ pub(super) struct Resolver<'a> {
     pub(super) metrics: &'a [&'static Metric],
 }
 
-impl Resolver<'_> {
+impl MetricNameResolver<'_> {
     pub(super) fn sets(
         &self,
         kind: ServerKind,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::output::instant;
 use crate::episode_text;
-use crate::explanation::{Cause, Excursion, Explanation, SubjectExplanation};
+use crate::explanation::{Cause, DayRangeExcursion, Explanation, SubjectExplanation};
 use crate::signal::SignalUnit;
 use crate::sources;
 
@@ -57,7 +57,7 @@ fn cause(it: &Cause) -> String {
     format!("{title:<40} {value:>10}  {share}  {expected}")
 }
 
-fn excursion(it: &Excursion) -> String {
+fn excursion(it: &DayRangeExcursion) -> String {
     let quantity = |value: f64| episode_text::quantity(unit(&it.signal), value);
     let (value, lower, upper) = (quantity(it.value), quantity(it.lower), quantity(it.upper));
     format!("{} UTC  {:<40} {value:>10}  range {lower} to {upper}", instant(it.at), it.title)

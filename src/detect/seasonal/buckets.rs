@@ -44,7 +44,7 @@ pub(super) struct BucketCollector {
     grid: TimeGrid,
     /// Means of complete buckets, oldest first; NaN for a missing signal, an empty row if all were missing. Shared
     /// with histories that are being fitted.
-    #[serde(with = "crate::codec::shared_rows")]
+    #[serde(with = "crate::learned_state_codec::shared_rows")]
     rows: VecDeque<Arc<[f32]>>,
     hole: Arc<[f32]>,
     /// The bucket after the newest row.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::COUNT_MAX;
+use crate::learned_state_codec::COUNT_MAX;
 use crate::reading::Timestamp;
 
 const DAY_SECONDS: f64 = 86_400.0;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EngineSettings, SubjectState};
-use crate::codec::COUNT_MAX;
 use crate::detect::PerDetector;
+use crate::learned_state_codec::COUNT_MAX;
 use crate::reading::Timestamp;
 use crate::report::{Contribution, Direction, ScoreDetails, ShadowScore};
 use crate::signal::Signal;
@@ -27,21 +27,21 @@ type Part = (usize, bool, f64);
 
 /// The serialized learned state of a subject.
 #[derive(Debug, Deserialize)]
-pub(in super::super) struct SubjectSnapshot {
+pub(in super::super) struct SavedSubject {
     state: SubjectState,
     details: Option<StoredScore>,
 }
 
 impl SubjectState {
-    /// Learned state in the layout of [`SubjectSnapshot`].
+    /// Learned state in the layout of [`SavedSubject`].
     pub(in super::super) fn saved(&self) -> impl Serialize {
         let details = self.newest.as_ref().map(|(at, details)| StoredScore::new(*at, details, &self.signals));
         (self, details)
     }
 
     /// A new subject with the learned state of one with equal signals and settings; `None` if the shapes differ.
-    pub(in super::super) fn with(self, saved: SubjectSnapshot, settings: &EngineSettings) -> Option<Self> {
-        let SubjectSnapshot { state: kept, details } = saved;
+    pub(in super::super) fn with(self, saved: SavedSubject, settings: &EngineSettings) -> Option<Self> {
+        let SavedSubject { state: kept, details } = saved;
         let width = self.signals.len();
         let fits = kept.window.fits(&self.window)
             && kept.recent.is_some() == self.recent.is_some()

@@ -1,5 +1,7 @@
 //! `GET /api/v1/openapi.json`: the OpenAPI 3.1 document, made from the route table.
 
+use std::sync::LazyLock;
+
 use hyper::Method;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -10,8 +12,11 @@ use crate::http::operation::{ApiParameterType, Operation, Parameter};
 use crate::http::routes::{AppState, Route, RouteAccess};
 use crate::version;
 
+/// The document; the route table does not change.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi);
+
 pub(super) async fn document(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    json_tagged(&request, &openapi())
+    json_tagged(&request, &*DOCUMENT)
 }
 
 /// The OpenAPI document of the routes below `/api/v1`.

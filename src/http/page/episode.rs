@@ -8,7 +8,7 @@ use super::history::Series;
 use super::layout::{Place, page};
 use super::{actions, document, page_query, problem, signal_charts, signal_text, tables, time_text};
 use crate::explanation::{
-    self, EpisodeRecord, Excursion, SimilarEpisode, SubjectEvidence, SubjectExplanation,
+    self, DayRangeExcursion, EpisodeRecord, SimilarEpisode, SubjectEvidence, SubjectExplanation,
 };
 use crate::http::api::{episode_facts, unknown_episode};
 use crate::http::message::{ProblemDetails, Request, Response};
@@ -172,7 +172,7 @@ fn signals(episode: &EpisodeRecord, charts: &EpisodeCharts) -> Markup {
     }
 }
 
-fn left_range(rows: &[Excursion]) -> Markup {
+fn left_range(rows: &[DayRangeExcursion]) -> Markup {
     let table = html! {
         table {
             caption { "The earliest first" }

@@ -10,7 +10,7 @@ use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report
 
 /// One item to write.
 #[derive(Debug)]
-pub enum StoreEntry {
+pub enum StoreWrite {
     /// A reading with its assessments.
     Tick(TickEntry),
     /// The baseline of each signal.
@@ -39,7 +39,7 @@ pub enum StoreEntry {
     Marker(MarkerRow),
 }
 
-impl StoreEntry {
+impl StoreWrite {
     /// Whether it replaces earlier learned state. It then does not overwrite a state that could not be read.
     pub(super) fn is_learned(&self) -> bool {
         match self {
