@@ -45,3 +45,14 @@ pub fn monotonic() -> Option<Duration> {
 pub fn instant() -> Instant {
     Instant::now()
 }
+
+/// CPU time of the calling thread; `None` if the system does not report it.
+pub fn thread_cpu() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(used).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::culprit::EpisodeScene;
 use crate::detect::{PerDetector, absence};
 use crate::forecast::TimeUntilFull;
 use crate::grace::Grace;
@@ -79,6 +80,10 @@ pub struct Assessment {
     pub episode: Option<Episode>,
     /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
     pub description: Option<Arc<str>>,
+    /// The processes behind the current episode, once its scene is frozen.
+    pub scene: Option<Arc<EpisodeScene>>,
+    /// Whether `scene` changed with this tick.
+    pub scene_is_new: bool,
     /// Number of episodes so far, including the current one.
     pub episodes: u64,
     /// The transition of the episode at this tick, if any.

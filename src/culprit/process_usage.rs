@@ -1,0 +1,98 @@
+//! The processes of one name in one container or service, and what they use together.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{MEASURES, Measure};
+
+/// The container or service that a process belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Owner {
+    /// container or service.
+    pub kind: OwnerKind,
+    /// Its name, or its short ID where the name is not known.
+    pub name: String,
+}
+
+/// Kind of an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerKind {
+    /// A container.
+    Container,
+    /// A systemd service.
+    Service,
+}
+
+impl OwnerKind {
+    /// The value of the label `culprit_kind`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// What identifies processes over restarts: their name, and their container or service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupKey {
+    /// Name of the command, without arguments.
+    pub command: Arc<str>,
+    /// Their container or service.
+    pub owner: Option<Owner>,
+}
+
+impl Default for GroupKey {
+    fn default() -> Self {
+        Self { command: "".into(), owner: None }
+    }
+}
+
+/// The processes of one name in one container or service.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ProcessGroup {
+    /// Who they are.
+    pub key: GroupKey,
+    /// Number of processes.
+    pub processes: u32,
+    /// Number of threads.
+    pub threads: u32,
+    /// Number of processes in uninterruptible sleep, which usually wait for a disk.
+    pub blocked: u32,
+    /// What they use now.
+    pub now: Usage,
+    /// What they usually use at most; empty before enough is known.
+    pub usual: Usage,
+}
+
+/// The value of each measure. A measure that cannot be read is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage([Option<f64>; MEASURES.len()]);
+
+impl Usage {
+    /// A usage of nothing in all measures.
+    pub const NONE: Self = Self([Some(0.0); MEASURES.len()]);
+
+    /// The value of a measure.
+    pub fn get(&self, measure: Measure) -> Option<f64> {
+        self.0[measure as usize]
+    }
+
+    /// Sets a value; one that is not finite is absent.
+    pub fn set(&mut self, measure: Measure, value: f64) {
+        self.0[measure as usize] = Some(value).filter(|it| it.is_finite());
+    }
+
+    /// Makes a value absent.
+    pub fn clear(&mut self, measure: Measure) {
+        self.0[measure as usize] = None;
+    }
+
+    /// Adds a value.
+    pub fn add(&mut self, measure: Measure, value: f64) {
+        self.set(measure, self.get(measure).unwrap_or(0.0) + value);
+    }
+}

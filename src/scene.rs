@@ -1,0 +1,196 @@
+//! Freezes the scene of an episode: who uses what at its start and at its peak, read on a thread beside the sampling
+//! loop.
+//!
+//! The thread also learns what each command usually uses, in a light pass over all processes once a minute. It reads
+//! names of commands, never arguments, environments or names of files.
+use std::collections::VecDeque;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::culprit::{KernelMessages, Scene, SceneOccasion, UsageBaselines};
+use crate::reading::Timestamp;
+use crate::sources::RootPaths;
+
+mod kernel_log;
+mod owner;
+mod process_files;
+mod process_table;
+
+use kernel_log::{KernelLog, KernelMessageClass};
+use process_table::{Pass, ProcessTable};
+
+/// CPU time for one of the two passes of a scene; processes beyond it are not read, and counted.
+pub const PASS_CPU_MAX: Duration = Duration::from_millis(22);
+/// CPU time of a light pass.
+pub const LIGHT_PASS_CPU_MAX: Duration = Duration::from_millis(60);
+/// Time between the two passes of a scene.
+const BETWEEN_PASSES: Duration = Duration::from_millis(400);
+/// Age up to which messages of the kernel belong to a scene.
+const KERNEL_MESSAGES_AGE: Duration = Duration::from_secs(60);
+/// Largest number of messages of the kernel that are remembered.
+pub const KERNEL_MESSAGES_MAX: usize = 1_024;
+
+/// Settings of the thread.
+#[derive(Debug, Clone)]
+pub struct SceneSettings {
+    /// Roots of the kernel's files.
+    pub roots: RootPaths,
+    /// Time between two light passes.
+    pub light_pass_interval: Duration,
+}
+
+#[derive(Debug)]
+enum SceneRequest {
+    Freeze(SceneOccasion),
+    EpisodeEnded,
+}
+
+/// The thread that watches the processes. It ends when this is dropped.
+#[derive(Debug)]
+pub struct SceneWatcher(Sender<SceneRequest>);
+
+impl SceneWatcher {
+    /// Starts the thread, which passes each frozen scene to `report`; `None` if there is no procfs or no thread.
+    pub fn start(
+        settings: SceneSettings,
+        report: impl Fn(SceneOccasion, Scene) + Send + 'static,
+    ) -> Option<Self> {
+        if !settings.roots.procfs.join("1/stat").exists() && !settings.roots.procfs.join("self/stat").exists()
+        {
+            tracing::info!("processes cannot be read here; episodes name nobody");
+            return None;
+        }
+        let (requests, inbox) = mpsc::channel();
+        let watch = move || ProcessWatch::new(&settings).run(&inbox, settings.light_pass_interval, report);
+        match std::thread::Builder::new().name("scene".to_owned()).spawn(watch) {
+            Ok(_) => Some(Self(requests)),
+            Err(error) => {
+                tracing::warn!(%error, "cannot start the thread for scenes; episodes name nobody");
+                None
+            }
+        }
+    }
+
+    /// Freezes the scene. What is usual is not learned until [`Self::episode_ended`].
+    pub fn freeze(&self, occasion: SceneOccasion) {
+        // If the thread has ended, there is no scene.
+        let _ = self.0.send(SceneRequest::Freeze(occasion));
+    }
+
+    /// Learns again what is usual.
+    pub fn episode_ended(&self) {
+        let _ = self.0.send(SceneRequest::EpisodeEnded);
+    }
+}
+
+/// A scene after its first pass.
+#[derive(Debug)]
+struct HalfScene {
+    occasion: SceneOccasion,
+    at: Timestamp,
+    cpu: Duration,
+    /// When the second pass is due.
+    due: Instant,
+}
+
+/// What the thread knows.
+#[derive(Debug)]
+struct ProcessWatch {
+    table: ProcessTable,
+    baselines: UsageBaselines,
+    kernel_log: Option<KernelLog>,
+    kernel_messages: VecDeque<(Instant, KernelMessageClass)>,
+    is_learning: bool,
+}
+
+impl ProcessWatch {
+    fn new(settings: &SceneSettings) -> Self {
+        Self {
+            table: ProcessTable::new(&settings.roots.procfs),
+            baselines: UsageBaselines::default(),
+            kernel_log: KernelLog::open(&settings.roots.rootfs),
+            kernel_messages: VecDeque::new(),
+            is_learning: true,
+        }
+    }
+
+    fn run(
+        mut self,
+        inbox: &Receiver<SceneRequest>,
+        interval: Duration,
+        report: impl Fn(SceneOccasion, Scene),
+    ) {
+        self.table.pass(LIGHT_PASS_CPU_MAX);
+        let mut due = clock::instant() + interval;
+        let mut frozen: Option<HalfScene> = None;
+        loop {
+            let next = frozen.as_ref().map_or(due, |it| it.due);
+            match inbox.recv_timeout(next.saturating_duration_since(clock::instant())) {
+                Err(RecvTimeoutError::Timeout) => match frozen.take() {
+                    Some(half) => report(half.occasion, self.complete(&half)),
+                    None => {
+                        self.light_pass();
+                        due = clock::instant() + interval;
+                    }
+                },
+                Ok(SceneRequest::Freeze(occasion)) => {
+                    self.is_learning = false;
+                    self.baselines.discard_pending();
+                    frozen.get_or_insert_with(|| self.begin(occasion));
+                }
+                Ok(SceneRequest::EpisodeEnded) => self.is_learning = true,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    }
+
+    fn light_pass(&mut self) {
+        let pass = self.table.pass(LIGHT_PASS_CPU_MAX);
+        self.read_kernel_log();
+        if self.is_learning && pass.has_rates {
+            self.baselines.learn(&pass.groups);
+        }
+        tracing::debug!(
+            processes = pass.processes,
+            unread = pass.unread,
+            groups = pass.groups.len(),
+            cpu_ms = pass.cpu.as_secs_f64() * 1e3,
+            "processes read"
+        );
+    }
+
+    /// The first of two passes; their difference is what each command uses now.
+    fn begin(&mut self, occasion: SceneOccasion) -> HalfScene {
+        let at = clock::now();
+        let cpu = self.table.pass(PASS_CPU_MAX).cpu;
+        HalfScene { occasion, at, cpu, due: clock::instant() + BETWEEN_PASSES }
+    }
+
+    fn complete(&mut self, half: &HalfScene) -> Scene {
+        let Pass { mut groups, processes, unread, cpu, .. } = self.table.pass(PASS_CPU_MAX);
+        groups.iter_mut().for_each(|it| it.usual = self.baselines.usual(&it.key));
+        let cpu_seconds = (half.cpu + cpu).as_secs_f64();
+        tracing::debug!(processes, unread, cpu_ms = cpu_seconds * 1e3, "scene frozen");
+        let kernel = self.read_kernel_log();
+        Scene { at: half.at.0, groups, processes, unread, cpu_seconds, kernel }
+    }
+
+    /// Reads new messages of the kernel; returns those of the last minute, by class.
+    fn read_kernel_log(&mut self) -> Option<KernelMessages> {
+        let now = clock::instant();
+        let new = self.kernel_log.as_mut()?.new_messages();
+        self.kernel_messages.extend(new.into_iter().map(|it| (now, it)));
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) > KERNEL_MESSAGES_AGE;
+        while self.kernel_messages.len() > KERNEL_MESSAGES_MAX
+            || self.kernel_messages.front().is_some_and(|(at, _)| is_old(at))
+        {
+            self.kernel_messages.pop_front();
+        }
+        let mut counts = KernelMessages::default();
+        for (_, class) in &self.kernel_messages {
+            *counts.0.entry(class.name().to_owned()).or_default() += 1;
+        }
+        Some(counts)
+    }
+}
