@@ -111,6 +111,8 @@ pub struct DetectionSettings {
     pub anomaly_weight: f64,
     /// Time after which an anomaly is accepted as normal.
     pub accept_after: HumanDuration,
+    /// Whether processes are read, to name those behind an anomaly.
+    pub culprits: bool,
 }
 
 /// Size of the isolation forest.
@@ -218,6 +220,7 @@ impl Default for DetectionSettings {
             shadow_duration: HumanDuration::minutes(60),
             anomaly_weight: 1.0,
             accept_after: HumanDuration::minutes(360),
+            culprits: true,
         }
     }
 }

@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::culprit::{Culprit, FrozenScene};
 use crate::episode_text;
 use crate::reading::{Subject, Timestamp};
 use crate::report::Assessment;
@@ -59,6 +60,12 @@ pub struct SubjectExplanation {
     pub episodes: Vec<EpisodeRecord>,
     /// The signals behind the episode with the highest peak, or behind the current score, the largest contribution first.
     pub causes: Vec<Cause>,
+    /// Who uses most of what deviates in that episode, the first one ahead; empty if nobody stands out.
+    #[serde(default)]
+    pub culprits: Vec<Culprit>,
+    /// The host at the start and at the peak of that episode.
+    #[serde(default)]
+    pub scenes: Vec<FrozenScene>,
     /// The signals that left their range of the day before, the earliest first.
     pub left_range: Vec<DayRangeExcursion>,
     /// Earlier episodes with the same signals, the most similar first.
@@ -121,6 +128,12 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         (None, Some(current)) => Cause::of(current),
         (None, None) => Vec::new(),
     };
+    let scene = current.and_then(|it| it.scene.as_deref());
+    let (culprits, scenes) = match (worst, scene) {
+        (Some(worst), _) => (worst.culprits.clone(), worst.scenes.clone()),
+        (None, Some(scene)) => (scene.culprits.clone(), scene.scenes.clone()),
+        (None, None) => Default::default(),
+    };
     let similar = worst.map_or_else(Vec::new, |it| similar_episodes(it, earlier));
     let reached = |score: f64| score >= 1.0;
     let unusual = worst.is_some() || highest.is_some_and(|it| reached(it.score)) || now.is_some_and(reached);
@@ -138,6 +151,8 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         sentence,
         highest_score: highest,
         causes,
+        culprits,
+        scenes,
         left_range,
         similar,
         episodes,

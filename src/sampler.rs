@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::control::{CommandRequest, Control, ControlCommand};
+use crate::culprit::{Scene, SceneOccasion};
 use crate::metric::Metric;
 use crate::reading::{SubjectKind, SubjectTurnover, Values};
 use crate::report::{Report, TickTiming};
+use crate::scene::SceneSettings;
 use crate::sources::Sources;
 use crate::store::{BackfillPoints, StoreWrite};
 use crate::telemetry::otlp_traces;
@@ -23,6 +25,7 @@ mod jobs;
 mod models;
 mod persist;
 mod restore;
+mod scenes;
 mod selftest_metrics;
 mod status;
 mod state_transfers;
@@ -35,6 +38,7 @@ pub use restore::{RestoredEngine, fold_and_judge, forget_marker, restore};
 use control::PendingCommands;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use models::ModelMetrics;
+use scenes::EpisodeScenes;
 use selftest_metrics::SelftestMetrics;
 use state_transfers::StateTransfers;
 use throttle::JobThrottle;
@@ -91,6 +95,7 @@ enum LoopEvent {
     Command(CommandRequest),
     /// History of a subject from another server, or why there is none.
     Past(Result<BackfillPoints, String>),
+    Frozen(SceneOccasion, Box<Scene>),
     /// The stored state; `None` if it cannot be read so far.
     Restored(Option<Box<RestoredEngine>>),
     Stop,
@@ -142,6 +147,8 @@ pub struct SamplerOptions {
     pub training: training::TrainingSettings,
     /// Seed of trainings and self-tests.
     pub seed: u64,
+    /// How processes are watched; `None` to name nobody.
+    pub scene: Option<SceneSettings>,
 }
 
 impl SamplerOptions {
@@ -165,6 +172,7 @@ pub struct Sampler {
     models: ModelMetrics,
     selftests: SelftestMetrics,
     subjects: StateTransfers,
+    scenes: EpisodeScenes,
     /// Whether the history came from another server; `None` until that is decided.
     backfilled: Option<bool>,
     ticks: u64,
@@ -186,6 +194,7 @@ impl Sampler {
     ) -> Self {
         status::start();
         Self {
+            scenes: EpisodeScenes::start(options.scene.clone(), &done),
             options,
             sources,
             inbox,
@@ -220,6 +229,7 @@ impl Sampler {
                     due = self.next(due);
                 }
                 Ok(LoopEvent::JobDone(done)) => self.job_done(done),
+                Ok(LoopEvent::Frozen(occasion, scene)) => self.scenes.arrived(occasion, scene),
                 Ok(LoopEvent::Restored(restored)) => {
                     let is_live = self.ticks > 0;
                     if let Some(restored) = restored {
@@ -255,6 +265,7 @@ impl Sampler {
         let at = clock::now();
         let reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
         let mut report = tracing::info_span!("step").in_scope(|| self.persistent.engine.step(reading));
+        self.scenes.update(&mut report);
         tracing::info_span!("store")
             .in_scope(|| self.persistent.save_tick(&report, self.ticks, self.options.interval));
         self.subjects.update(&mut self.persistent, &mut self.jobs);

@@ -35,6 +35,7 @@ mod tcp;
 mod stat;
 mod sensors;
 mod process_self;
+mod scene_values;
 #[cfg(any(test, not(target_os = "linux")))]
 mod non_linux;
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
@@ -44,6 +45,7 @@ pub use disk::DiskSettings;
 pub use exclude_pattern::{ExcludePattern, ExcludePatternError};
 pub use filesystem::FilesystemSettings;
 pub use network::NetworkSettings;
+pub use scene_values::{fullest_mounts, socket_counts};
 
 /// All sources, in the order in which they are read and exposed.
 #[cfg(not(target_os = "linux"))]

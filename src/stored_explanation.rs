@@ -106,7 +106,22 @@ pub fn facts(
     })?;
     let of_subject = episodes.iter().filter(|it| it.subject().as_ref() == Some(subject)).cloned();
     (facts.earlier, facts.episodes) = of_subject.partition(|it| it.last_instant() < range.from.0);
+    add_scenes(reader, subject, &mut facts.episodes)?;
     Ok(facts)
+}
+
+/// Adds its scenes to the episode with the highest peak, which is the one explained.
+fn add_scenes(
+    reader: &StoreReader,
+    subject: &Subject,
+    episodes: &mut [EpisodeRecord],
+) -> Result<(), StoreError> {
+    let worst = episodes.iter_mut().reduce(|one, other| if other.peak > one.peak { other } else { one });
+    let Some(worst) = worst else { return Ok(()) };
+    if let Some(whole) = reader.episode(subject, Timestamp(worst.began))? {
+        worst.scenes = whole.scenes;
+    }
+    Ok(())
 }
 
 /// The values of a stored point in the order of the signals.

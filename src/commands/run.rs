@@ -7,6 +7,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -18,6 +19,7 @@ use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCoun
 use crate::model_registry::ModelRegistry;
 use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
+use crate::scene::SceneSettings;
 use crate::sd_notify::ServiceManager;
 use crate::sources::{self, Sources};
 use crate::store::{Store, StoreLocation};
@@ -285,9 +287,19 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
+        scene: scene(config),
     };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
     Sampler::new(options, sources, PersistentState { engine, registry, store }, channel)
+}
+
+/// How processes are watched: from the start on, so that ten passes are known when the warm-up ends.
+fn scene(config: &Config) -> Option<SceneSettings> {
+    const PASSES_IN_WARMUP: u32 = 10;
+    let interval = config.detection.warmup.duration() / PASSES_IN_WARMUP;
+    let light_pass_interval = interval.clamp(Duration::from_secs(1), Duration::from_secs(60));
+    let roots = config.path.clone();
+    config.detection.culprits.then_some(SceneSettings { roots, light_pass_interval })
 }
 
 /// An engine without learned state.

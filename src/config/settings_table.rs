@@ -63,6 +63,11 @@ static SETTINGS: &[Setting] = &[
         "Time for which a new model is evaluated beside the current one before it replaces it, at most 1w. 0 replaces it at once",
     ),
     row(
+        "culprits",
+        ValueType::Switch,
+        "Name the processes behind an anomaly of the host. Reads command names and usage of all processes, never arguments",
+    ),
+    row(
         "seed",
         ValueType::Whole,
         "Seed for the random numbers of training. Equal seeds and points give equal models",

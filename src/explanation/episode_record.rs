@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Cause;
+use crate::culprit::{Culprit, FrozenScene};
 use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::reading::{Subject, SubjectKind, Timestamp};
@@ -37,6 +38,12 @@ pub struct EpisodeRecord {
     pub keep_from: Option<f64>,
     /// Last reading kept for it.
     pub keep_to: Option<f64>,
+    /// Who uses most of what deviates, the first one ahead, at most three; empty if nobody stands out.
+    #[serde(default)]
+    pub culprits: Vec<Culprit>,
+    /// The host at its start and at its peak; only with a single episode, because they are large.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scenes: Vec<FrozenScene>,
 }
 
 impl EpisodeRecord {

@@ -83,6 +83,8 @@ mod tests {
             model: None,
             keep_from: None,
             keep_to: None,
+            culprits: Vec::new(),
+            scenes: Vec::new(),
         }
     }
 

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
+mod episodes;
+
+use episodes::{CULPRIT_INFO, EPISODE_INFO, EPISODE_INFO_DROPPED, EPISODES};
+
 use super::metric_families::{FamilyOrder, MetricFamilies, SubjectLabels};
 use super::request_metrics::{REQUEST_SECONDS, REQUESTS, WEB_CONFIG_SUCCEEDED_AT, WEB_CONFIG_SUCCESSFUL};
 use super::server_counters::ServerCounters;
 use super::tick_histogram::TICK_SECONDS;
 use crate::detect::DETECTORS;
-use crate::episode_text;
 use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::Subject;
@@ -28,20 +31,6 @@ static SCORE: Metric = Metric::gauge(
 static IS_ANOMALY: Metric =
     Metric::gauge("is_anomaly", "Whether the subject is in an anomaly (1) or not (0); absent during warm-up")
         .by(&["kind", "subject"]);
-static EPISODES: Metric = Metric::counter(
-    "anomaly_episodes_total",
-    "Episodes of the subject, including the current one; absent during warm-up",
-)
-.by(&["kind", "subject"]);
-static EPISODE_INFO: Metric = Metric::gauge(
-    "anomaly_episode_info",
-    "Identifier and description of the current episode; always 1, absent outside of episodes. The description is updated after one minute and then at most every 10 minutes",
-)
-.by(&["kind", "subject", "episode", "description"]);
-static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
-    "anomaly_episode_info_dropped",
-    "Current episodes without anomaly_episode_info, because more than 100 are current",
-);
 static READY: Metric =
     Metric::gauge("anomaly_ready", "Whether the subject is being scored (1) or still warming up (0)")
         .by(&["kind", "subject"]);
@@ -152,6 +141,7 @@ pub static METRICS: &[&Metric] = &[
     &EPISODES,
     &EPISODE_INFO,
     &EPISODE_INFO_DROPPED,
+    &CULPRIT_INFO,
     &READY,
     &READY_AT,
     &BORROWED,
@@ -181,9 +171,6 @@ pub static METRICS: &[&Metric] = &[
     &WEB_CONFIG_SUCCEEDED_AT,
     &TICK_SECONDS,
 ];
-
-/// Largest number of series of `anomaly_episode_info`, because each new description is a new series in Prometheus.
-const EPISODE_INFO_MAX: usize = 100;
 
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
@@ -256,28 +243,6 @@ impl Exposition {
         families.add(&BORROWED, borrowed)?;
         families
             .add(&CONFIDENCE, self.score_details().filter_map(|(names, it)| Some((names, it.confidence?))))
-    }
-
-    /// The current episodes; if there are too many, the earliest, so that none loses its series to a later one.
-    fn episodes(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
-        let mut running: Vec<_> = self
-            .report
-            .assessments
-            .iter()
-            .filter_map(|(subject, it)| Some((it.episode?.since, subject, it.description.as_deref()?)))
-            .collect();
-        if running.len() > EPISODE_INFO_MAX {
-            running.sort_by(|one, other| one.0.0.total_cmp(&other.0.0));
-        }
-        let over = running.split_off(running.len().min(EPISODE_INFO_MAX)).len();
-        let ids: Vec<_> =
-            running.iter().map(|(since, subject, _)| episode_text::id(subject, *since)).collect();
-        let series = running.iter().zip(&ids).map(|((_, subject, description), id)| {
-            let [kind, name] = names(subject);
-            ([kind, name, id, description], 1.0)
-        });
-        families.add(&EPISODE_INFO, series)?;
-        families.add(&EPISODE_INFO_DROPPED, [([""; 0], over as f64)])
     }
 
     fn explanations(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {

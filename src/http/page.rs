@@ -110,6 +110,8 @@ mod tests {
             model: Some(text.into()),
             keep_from: None,
             keep_to: None,
+            culprits: Vec::new(),
+            scenes: Vec::new(),
         }
     }
 

@@ -1,5 +1,4 @@
 //! New messages of the kernel from `/dev/kmsg` (`Documentation/ABI/testing/dev-kmsg`), each only as a class.
-#![expect(clippy::disallowed_methods, reason = "reads the device of the kernel's log")]
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};

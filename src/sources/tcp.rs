@@ -52,6 +52,10 @@ pub(super) static SIGNALS: &[Signal] = &[
 static SNMP: [(&str, &Metric); 4] =
     [("CurrEstab", &ESTABLISHED), ("InSegs", &RECEIVED), ("OutSegs", &SENT), ("RetransSegs", &RETRANSMITTED)];
 
+/// Names of the states of sockets in a scene.
+pub(super) static STATES: [(&str, &Metric); 4] =
+    [("used", &SOCKETS), ("established", &ESTABLISHED), ("time_wait", &TIME_WAIT), ("orphaned", &ORPHANED)];
+
 /// Values of `sockstat`, by the start of the line and the preceding word.
 static SOCKSTAT: [(&str, &str, &Metric); 4] = [
     ("sockets:", "used", &SOCKETS),

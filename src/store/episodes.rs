@@ -93,6 +93,13 @@ impl OpenEpisodes {
                 .prepare_cached("UPDATE episodes SET causes = ?2, description = ?3 WHERE id = ?1")?
                 .execute(params![row.id, causes, it.description.as_deref().unwrap_or_default()])?;
         }
+        if let (Some(row), Some([culprits, scenes])) = (self.0.get(&it.subject), &it.scene) {
+            connection
+                .prepare_cached(
+                    "UPDATE episodes SET culprits = ?2, scenes = ?3, description = ?4 WHERE id = ?1",
+                )?
+                .execute(params![row.id, culprits, scenes, it.description.as_deref().unwrap_or_default()])?;
+        }
         if let Some(row) = self.0.get_mut(&it.subject) {
             (row.last_seen, row.peak) = (at.0, episode.peak);
         }
@@ -180,9 +187,13 @@ fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<()
     Ok(())
 }
 
-/// Selects the columns that [`episode`] reads.
+/// Selects the columns that [`episode`] reads, without the scenes, which are large.
 pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
-                        keep_from, keep_to FROM episodes";
+                        keep_from, keep_to, culprits, '[]' FROM episodes";
+
+/// The same with the scenes.
+pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, \
+                        description, model, keep_from, keep_to, culprits, scenes FROM episodes";
 
 /// An episode.
 pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
@@ -202,5 +213,7 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
         model: row.get(9)?,
         keep_from: row.get(10)?,
         keep_to: row.get(11)?,
+        culprits: serde_json::from_str(&row.get::<_, String>(12)?).unwrap_or_default(),
+        scenes: serde_json::from_str(&row.get::<_, String>(13)?).unwrap_or_default(),
     })
 }

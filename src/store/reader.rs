@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::block;
 use super::data_dir::FILE;
-use super::episodes::{EPISODES, episode};
+use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
@@ -182,7 +182,7 @@ impl StoreReader {
         }
     }
 
-    /// The episodes that overlap a time range, oldest first.
+    /// The episodes that overlap a time range, oldest first, without their scenes.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -194,13 +194,13 @@ impl StoreReader {
         Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
     }
 
-    /// The episode of a subject that started in this second.
+    /// The episode of a subject that started in this second, with its scenes.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn episode(&self, subject: &Subject, second: Timestamp) -> Result<Option<EpisodeRecord>, StoreError> {
         let mut statement = self.0.prepare(&format!(
-            "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND began >= ?3 AND began < ?3 + 1 ORDER BY began DESC"
+            "{EPISODES_WITH_SCENES} WHERE kind = ?1 AND subject = ?2 AND began >= ?3 AND began < ?3 + 1 ORDER BY began DESC"
         ))?;
         let of = params![subject.kind().name(), subject.name(), second.0.floor()];
         Ok(statement.query_row(of, episode).optional()?)

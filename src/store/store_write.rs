@@ -89,6 +89,8 @@ pub(super) struct AssessmentEntry {
     pub(super) description: Option<Arc<str>>,
     /// Its causes as JSON, with each new description.
     pub(super) causes: Option<String>,
+    /// Culprits and scenes as JSON, when they changed.
+    pub(super) scene: Option<[String; 2]>,
 }
 
 impl TickEntry {
@@ -117,7 +119,16 @@ impl AssessmentEntry {
             episode: assessment.episode,
             transition: assessment.transition,
             description: assessment.description.clone(),
-            causes: described.then(|| serde_json::to_string(&Cause::of(assessment)).unwrap_or_default()),
+            causes: described.then(|| json(&Cause::of(assessment))),
+            scene: assessment
+                .scene
+                .as_ref()
+                .filter(|_| assessment.scene_is_new)
+                .map(|it| [json(&it.culprits), json(&it.scenes)]),
         }
     }
+}
+
+fn json<T: serde::Serialize>(rows: &[T]) -> String {
+    serde_json::to_string(rows).unwrap_or_else(|_| "[]".to_owned())
 }

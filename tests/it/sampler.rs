@@ -43,7 +43,8 @@ impl Loop {
         persistent: PersistentState,
         mut publish: impl FnMut(&Report) + Send + 'static,
     ) -> Self {
-        let options = SamplerOptions { interval, training: training::TrainingSettings::default(), seed: 1 };
+        let training = training::TrainingSettings::default();
+        let options = SamplerOptions { interval, training, seed: 1, scene: None };
         let (handle, inbox) = sampler::channel();
         let sampler = Sampler::new(options, sources, persistent, (handle.clone(), inbox));
         handle.restore(None);

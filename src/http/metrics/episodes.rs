@@ -1,0 +1,78 @@
+//! The families of current episodes: description and culprits.
+
+use std::fmt;
+
+use super::{Exposition, names};
+use crate::culprit::CULPRITS_MAX;
+use crate::episode_text;
+use crate::http::metric_families::MetricFamilies;
+use crate::metric::Metric;
+
+pub(super) static EPISODES: Metric = Metric::counter(
+    "anomaly_episodes_total",
+    "Episodes of the subject, including the current one; absent during warm-up",
+)
+.by(&["kind", "subject"]);
+pub(super) static EPISODE_INFO: Metric = Metric::gauge(
+    "anomaly_episode_info",
+    "Identifier and description of the current episode; always 1, absent outside of episodes. The description is updated after one minute and then at most every 10 minutes",
+)
+.by(&["kind", "subject", "episode", "description"]);
+pub(super) static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
+    "anomaly_episode_info_dropped",
+    "Current episodes without anomaly_episode_info, because more than 100 are current",
+);
+pub(super) static CULPRIT_INFO: Metric = Metric::gauge(
+    "anomaly_culprit_info",
+    "Processes with most of the resource that deviates in the current episode, by growth over their usual usage, and the container or service of each; always 1, absent if nobody stands out. The label rank is 1 to 3",
+)
+.by(&["kind", "subject", "resource", "culprit_kind", "culprit", "rank"]);
+/// Largest number of series of `anomaly_episode_info`, because each new description is a new series in Prometheus.
+const EPISODE_INFO_MAX: usize = 100;
+
+impl Exposition {
+    /// The current episodes; if there are too many, the earliest, so that none loses its series to a later one.
+    pub(super) fn episodes(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
+        let mut running: Vec<_> = self
+            .report
+            .assessments
+            .iter()
+            .filter_map(|(subject, it)| Some((it.episode?.since, subject, it.description.as_deref()?)))
+            .collect();
+        if running.len() > EPISODE_INFO_MAX {
+            running.sort_by(|one, other| one.0.0.total_cmp(&other.0.0));
+        }
+        let over = running.split_off(running.len().min(EPISODE_INFO_MAX)).len();
+        let ids: Vec<_> =
+            running.iter().map(|(since, subject, _)| episode_text::id(subject, *since)).collect();
+        let series = running.iter().zip(&ids).map(|((_, subject, description), id)| {
+            let [kind, name] = names(subject);
+            ([kind, name, id, description], 1.0)
+        });
+        families.add(&EPISODE_INFO, series)?;
+        families.add(&EPISODE_INFO_DROPPED, [([""; 0], over as f64)])?;
+        self.culprits(families)
+    }
+
+    /// Each culprit as a process, and as the container or service that it belongs to.
+    fn culprits(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
+        const RANKS: [&str; CULPRITS_MAX] = ["1", "2", "3"];
+        let known = self.assessments().filter_map(|(names, it)| Some((names, it.scene.as_ref()?)));
+        let mut series = Vec::new();
+        for ([kind, subject], scene) in known {
+            let mut named: Vec<[&str; 2]> = Vec::new();
+            for (culprit, rank) in scene.culprits.iter().zip(RANKS) {
+                let owner = culprit.owner.as_ref().map(|it| [it.kind.name(), it.name.as_str()]);
+                for [culprit_kind, name] in owner.into_iter().chain([["process", &culprit.process]]) {
+                    // Two processes of one service are one service, with the rank of the first.
+                    if !named.contains(&[culprit_kind, name]) {
+                        named.push([culprit_kind, name]);
+                        let resource = culprit.resource.name();
+                        series.push(([kind, subject, resource, culprit_kind, name, rank], 1.0));
+                    }
+                }
+            }
+        }
+        families.add(&CULPRIT_INFO, series)
+    }
+}

@@ -1,0 +1,142 @@
+//! Freezes the scene when an episode of the host starts and when it peaks, and adds to reports who stands out.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use super::LoopEvent;
+use crate::culprit::{Deviation, EpisodeScene, Scene, SceneOccasion};
+use crate::episode_text;
+use crate::reading::{Reading, Subject, Timestamp};
+use crate::report::{Assessment, Direction, Episode, EpisodeTransition, Report};
+use crate::scene::{SceneSettings, SceneWatcher};
+use crate::sources;
+
+/// A score this much higher than at the last scene is a new peak.
+const PEAK_FACTOR: f64 = 1.25;
+/// Seconds between two scenes.
+const BETWEEN_SECONDS: f64 = 5.0;
+/// Largest number of scenes that are frozen in one episode.
+const SCENES_MAX: usize = 8;
+
+/// The scenes of the current episode of the host.
+#[derive(Debug, Default)]
+pub(super) struct EpisodeScenes {
+    watcher: Option<SceneWatcher>,
+    current: Option<CurrentEpisode>,
+}
+
+#[derive(Debug)]
+struct CurrentEpisode {
+    since: Timestamp,
+    /// When the last scene was requested, and the score then.
+    last: (Timestamp, f64),
+    requests: usize,
+    /// A scene that was frozen since the last tick.
+    arrived: Option<(SceneOccasion, Box<Scene>)>,
+    scene: Option<Arc<EpisodeScene>>,
+    /// The last description without and with the culprits.
+    description: Option<[Arc<str>; 2]>,
+}
+
+impl EpisodeScenes {
+    /// Starts the watcher of processes, which sends each frozen scene to the loop; none without settings.
+    pub(super) fn start(settings: Option<SceneSettings>, events: &Sender<LoopEvent>) -> Self {
+        let events = events.clone();
+        // If the loop has ended meanwhile, nobody needs the scene.
+        let frozen = move |occasion, scene| drop(events.send(LoopEvent::Frozen(occasion, Box::new(scene))));
+        Self { watcher: settings.and_then(|it| SceneWatcher::start(it, frozen)), current: None }
+    }
+
+    /// Takes a scene; the next report has it.
+    pub(super) fn arrived(&mut self, occasion: SceneOccasion, scene: Box<Scene>) {
+        if let Some(current) = &mut self.current {
+            current.arrived = Some((occasion, scene));
+        }
+    }
+
+    /// Requests a scene if one is due, and adds what is known to the report.
+    pub(super) fn update(&mut self, report: &mut Report) {
+        let Some(watcher) = &self.watcher else { return };
+        let at = report.reading.at;
+        let Some(assessment) = report.assessments.get_mut(&Subject::Host) else { return };
+        let Some(episode) = assessment.episode else {
+            if self.current.take().is_some() {
+                watcher.episode_ended();
+            }
+            return;
+        };
+        let score = assessment.details.as_ref().map_or(0.0, |it| it.momentary);
+        let current = match &mut self.current {
+            Some(current) if current.since == episode.since => current,
+            current => {
+                watcher.freeze(SceneOccasion::Start);
+                current.insert(CurrentEpisode::new(episode, at, score))
+            }
+        };
+        if current.is_peak(at, score) {
+            (current.last, current.requests) = ((at, score), current.requests + 1);
+            watcher.freeze(SceneOccasion::Peak);
+        }
+        current.judge(assessment, &report.reading);
+        current.describe(assessment);
+    }
+}
+
+impl CurrentEpisode {
+    fn new(episode: Episode, at: Timestamp, score: f64) -> Self {
+        Self {
+            since: episode.since,
+            last: (at, score),
+            requests: 1,
+            arrived: None,
+            scene: None,
+            description: None,
+        }
+    }
+
+    /// Whether the score is a peak for which a scene is due.
+    fn is_peak(&self, at: Timestamp, score: f64) -> bool {
+        let (then, before) = self.last;
+        let waited = at.0 - then.0 >= BETWEEN_SECONDS;
+        waited && score >= PEAK_FACTOR * before && self.requests < SCENES_MAX
+    }
+
+    /// Finds out who stands out in a scene that arrived.
+    fn judge(&mut self, assessment: &mut Assessment, reading: &Reading) {
+        if let Some((occasion, scene)) = self.arrived.take() {
+            let mut episode = self.scene.as_deref().cloned().unwrap_or_default();
+            let frozen = episode.add(occasion, &scene, &deviations(assessment));
+            frozen.sockets = sources::socket_counts(reading);
+            frozen.mounts = sources::fullest_mounts(reading);
+            self.scene = Some(Arc::new(episode));
+            assessment.scene_is_new = true;
+        }
+        assessment.scene.clone_from(&self.scene);
+    }
+
+    /// Adds the culprits to the description; a description that changes thereby is a transition.
+    fn describe(&mut self, assessment: &mut Assessment) {
+        let (Some(scene), Some(plain)) = (&self.scene, &assessment.description) else { return };
+        let is_known = self.description.as_ref().is_some_and(|[known, _]| Arc::ptr_eq(known, plain));
+        if !is_known || assessment.scene_is_new {
+            let full: Arc<str> = episode_text::with_culprits(plain, scene).into();
+            let before = self.description.replace([Arc::clone(plain), Arc::clone(&full)]);
+            let before = before.map_or_else(|| Arc::clone(plain), |[_, full]| full);
+            if before != full && assessment.transition.is_none() {
+                assessment.transition = Some(EpisodeTransition::Changed);
+            }
+        }
+        assessment.description = self.description.as_ref().map(|[_, full]| Arc::clone(full));
+    }
+}
+
+/// The signals that deviate, with their parts of the score.
+fn deviations(assessment: &Assessment) -> Vec<Deviation<'static>> {
+    let causes = assessment.details.iter().flat_map(|it| &it.causes);
+    let deviation = causes.map(|it| Deviation {
+        signal: it.signal.name,
+        is_high: it.direction == Direction::High,
+        weight: it.value,
+    });
+    deviation.collect()
+}
