@@ -14,6 +14,7 @@ use crate::drift::DriftReference;
 use crate::episode::ResolveRule;
 use crate::forecast::{ForecastPoint, ForecastTimes, TimeUntilFull};
 use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
+use crate::impact::ImpactFormula;
 use crate::model_registry::ShadowTally;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 use crate::report::Report;
@@ -133,6 +134,7 @@ pub struct Engine {
     /// The previous reading, for rates.
     before: Arc<Reading>,
     watch: GraceWatcher,
+    impacts: BTreeMap<SubjectKind, Vec<&'static ImpactFormula>>,
     learning: bool,
 }
 
@@ -155,6 +157,7 @@ impl Engine {
             handover: StateHandover::default(),
             before: Arc::new(Reading::default()),
             watch: GraceWatcher::new(&[], settings.grace),
+            impacts: BTreeMap::new(),
             learning: true,
         }
     }
@@ -162,6 +165,12 @@ impl Engine {
     /// Sets the triggers that recognize reasons for grace in a reading.
     pub fn with_cues(self, cues: &'static [GraceTrigger]) -> Self {
         Self { watch: GraceWatcher::new(cues, self.settings.grace), ..self }
+    }
+
+    /// Sets the formulas of the impact on the work of subjects.
+    pub fn with_impacts(mut self, formulas: impl IntoIterator<Item = &'static ImpactFormula>) -> Self {
+        formulas.into_iter().for_each(|it| self.impacts.entry(it.kind).or_default().push(it));
+        self
     }
 
     /// Whether readings are learned after they are scored.
@@ -190,6 +199,8 @@ impl Engine {
                 state.learning(self.learning);
                 let mut assessment = state.step(now.at, change, &self.settings);
                 state.describe(subject, &mut assessment, change.as_ref());
+                let formulas = self.impacts.get(&subject.kind()).map_or(&[][..], Vec::as_slice);
+                state.measure_impact(&mut assessment, change.as_ref(), formulas);
                 assessments.insert(subject.clone(), assessment);
             }
         }

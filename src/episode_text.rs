@@ -12,7 +12,7 @@ use crate::signal::{ReadingPair, SignalUnit};
 mod culprits;
 mod instant;
 
-pub use culprits::with_culprits;
+pub use culprits::{culprit, usage, with_culprits};
 pub use instant::instant;
 
 /// Largest number of signals that a description names.

@@ -118,7 +118,7 @@ pub struct ScoreAt {
 
 /// Explains one subject.
 pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanation {
-    let SubjectEvidence { episodes, earlier, scores, signals, points, reference, current } = facts;
+    let SubjectEvidence { mut episodes, earlier, scores, signals, points, reference, current } = facts;
     let now = current.and_then(|it| it.details.as_ref()).map(|it| it.score);
     let highest = scores.iter().map(|(at, score)| ScoreAt { at: at.0, score: *score });
     let highest = highest.reduce(|one, other| if other.score > one.score { other } else { one });
@@ -144,6 +144,8 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         Some(worst) => worst.sentence(),
         None => quiet_sentence(subject, unusual, highest_score, has_reference.then_some(&left_range)),
     };
+    // They are large, and part of the answer once.
+    episodes.iter_mut().for_each(|it| it.scenes.clear());
     SubjectExplanation {
         kind: subject.kind().name().to_owned(),
         subject: subject.name().to_owned(),

@@ -25,6 +25,7 @@ pub mod drift;
 pub mod forecast;
 pub mod detect;
 pub mod culprit;
+pub mod impact;
 pub mod report;
 pub mod episode_text;
 pub mod explanation;

@@ -11,6 +11,7 @@ use crate::culprit::EpisodeScene;
 use crate::detect::{PerDetector, absence};
 use crate::forecast::TimeUntilFull;
 use crate::grace::Grace;
+use crate::impact::{ResourceImpact, Severity};
 use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
 use crate::window::Point;
@@ -84,6 +85,10 @@ pub struct Assessment {
     pub scene: Option<Arc<EpisodeScene>>,
     /// Whether `scene` changed with this tick.
     pub scene_is_new: bool,
+    /// How much work waits for each resource.
+    pub impact: Vec<ResourceImpact>,
+    /// The severity of the current episode: the highest one so far.
+    pub severity: Option<Severity>,
     /// Number of episodes so far, including the current one.
     pub episodes: u64,
     /// The transition of the episode at this tick, if any.

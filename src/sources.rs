@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::grace::GraceTrigger;
+use crate::impact::ImpactFormula;
 use crate::metric::Metric;
 use crate::reading::{CollectorResult, ReadProblem, Reading, Timestamp};
 use crate::signal::Signal;
@@ -334,6 +335,18 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
 pub fn cues(on: impl Fn(&str) -> bool) -> &'static [GraceTrigger] {
     let tells = SOURCES.iter().any(|row| row.name == "context" && on(row.name));
     if tells { context::CUES } else { &[] }
+}
+
+/// The formulas of impact of the sources for which `on` returns true.
+pub fn impacts(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static ImpactFormula> {
+    let tables = [
+        ("pressure", pressure::IMPACTS),
+        ("memory", memory::IMPACTS),
+        ("disk", disk::IMPACTS),
+        ("network", network::IMPACTS),
+        ("tcp", tcp::IMPACTS),
+    ];
+    tables.into_iter().filter(move |(name, _)| on(name)).flat_map(|(_, formulas)| formulas)
 }
 
 /// The signals of the sources for which `on` returns true.

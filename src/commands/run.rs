@@ -305,7 +305,9 @@ fn scene(config: &Config) -> Option<SceneSettings> {
 /// An engine without learned state.
 pub(super) fn engine(config: &Config) -> Engine {
     let on = |source: &str| config.collects(source);
-    Engine::new(sources::signals(on), &engine_settings(config)).with_cues(sources::cues(on))
+    Engine::new(sources::signals(on), &engine_settings(config))
+        .with_cues(sources::cues(on))
+        .with_impacts(sources::impacts(on))
 }
 
 fn engine_settings(config: &Config) -> engine::EngineSettings {

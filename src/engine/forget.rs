@@ -20,6 +20,7 @@ impl Engine {
             handover: StateHandover::default(),
             before: Arc::default(),
             watch: GraceWatcher::new(&[], self.settings.grace),
+            impacts: self.impacts.clone(),
             learning: self.learning,
         }
     }

@@ -11,6 +11,7 @@ use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::{self, DriftReference, DriftSamples};
 use crate::forecast::{HistoryCapacity, PointHistory};
+use crate::impact::ImpactTracker;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
 use crate::report::{Assessment, FillingSignal, LearnedPoint, ScoreDetails};
@@ -23,6 +24,7 @@ use crate::window::Window;
 
 mod episode_description;
 mod forecast;
+mod impact;
 mod snapshot;
 mod presence;
 mod score_details;
@@ -94,6 +96,9 @@ pub(super) struct SubjectState {
     /// The signals that are filling up, computed once a minute.
     #[serde(skip)]
     filling: Vec<FillingSignal>,
+    /// How much of its work waits.
+    #[serde(skip)]
+    impact: ImpactTracker,
 }
 
 impl SubjectState {
@@ -135,6 +140,7 @@ impl SubjectState {
             drift: vec![None; signals.len()],
             history: PointHistory::new(signals.len(), capacity),
             filling: Vec::new(),
+            impact: ImpactTracker::default(),
         }
     }
 
@@ -221,7 +227,7 @@ impl SubjectState {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
         (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
-        self.description = live.description;
+        (self.description, self.impact) = (live.description, live.impact);
     }
 
     /// Statistics of each signal in its unit, over all times of day; none before the first whole point.

@@ -10,7 +10,9 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 mod episodes;
 
-use episodes::{CULPRIT_INFO, EPISODE_INFO, EPISODE_INFO_DROPPED, EPISODES};
+use episodes::{
+    CULPRIT_INFO, EPISODE_INFO, EPISODE_INFO_DROPPED, EPISODES, IMPACT, IMPACT_EXPECTED, SEVERITY_INFO,
+};
 
 use super::metric_families::{FamilyOrder, MetricFamilies, SubjectLabels};
 use super::request_metrics::{REQUEST_SECONDS, REQUESTS, WEB_CONFIG_SUCCEEDED_AT, WEB_CONFIG_SUCCESSFUL};
@@ -142,6 +144,9 @@ pub static METRICS: &[&Metric] = &[
     &EPISODE_INFO,
     &EPISODE_INFO_DROPPED,
     &CULPRIT_INFO,
+    &IMPACT,
+    &IMPACT_EXPECTED,
+    &SEVERITY_INFO,
     &READY,
     &READY_AT,
     &BORROWED,
@@ -237,6 +242,7 @@ impl Exposition {
         families.add(&IS_ANOMALY, judged().map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
         families.add(&EPISODES, judged().map(|(names, it)| (names, it.episodes as f64)))?;
         self.episodes(families)?;
+        self.impacts(families)?;
         families.add(&READY, self.assessments().map(|(names, it)| (names, one_if(it.ready))))?;
         families.add(&READY_AT, self.assessments().map(|(names, it)| (names, it.ready_at.0)))?;
         let borrowed = self.assessments().filter(|(_, it)| it.uses_kind_prior).map(|(names, _)| (names, 1.0));

@@ -24,6 +24,7 @@ mod tables;
 mod forecasts;
 mod actions;
 mod overview;
+mod scene;
 mod episode;
 
 pub(super) use actions::{accept, forget, train};
@@ -84,10 +85,44 @@ mod tests {
     use super::overview::Overview;
     use super::page_query::{PageQuery, RANGES};
     use super::*;
+    use crate::culprit::{
+        Culprit, FrozenScene, GroupKey, KernelMessages, Measure, Owner, OwnerKind, ProcessGroup, Resource,
+        Scene, SceneMount, SceneOccasion, SocketCount, Usage,
+    };
     use crate::explanation::{Cause, EpisodeRecord, SubjectEvidence, explain};
     use crate::reading::{Reading, Subject, Timestamp};
     use crate::report::{Assessment, Episode, Report, ScoreDetails};
     use crate::store::TimeRange;
+
+    fn culprit(text: &str) -> Culprit {
+        Culprit {
+            resource: Resource::Cpu,
+            process: text.into(),
+            owner: Some(Owner { kind: OwnerKind::Container, name: text.into() }),
+            share: 1.0,
+            value: 1.0,
+            usual: 0.0,
+            measure: Measure::Cpu,
+        }
+    }
+
+    fn scene(text: &str) -> FrozenScene {
+        let mut now = Usage::NONE;
+        now.set(Measure::Cpu, 1.0);
+        let owner = Some(Owner { kind: OwnerKind::Service, name: text.into() });
+        let groups = vec![ProcessGroup {
+            key: GroupKey { command: text.into(), owner },
+            now,
+            usual: Usage::NONE,
+            ..ProcessGroup::default()
+        }];
+        let mut scene =
+            FrozenScene::new(SceneOccasion::Peak, &Scene { groups, ..Scene::default() }, &[], &[]);
+        scene.mounts = vec![SceneMount { mount_point: text.into(), used_ratio: 0.5 }];
+        scene.sockets = vec![SocketCount { state: text.into(), count: 1.0 }];
+        scene.kernel = Some(KernelMessages([(text.to_owned(), 1)].into()));
+        scene
+    }
 
     fn record(text: &str) -> EpisodeRecord {
         let cause = Cause {
@@ -110,8 +145,8 @@ mod tests {
             model: Some(text.into()),
             keep_from: None,
             keep_to: None,
-            culprits: Vec::new(),
-            scenes: Vec::new(),
+            culprits: vec![culprit(text)],
+            scenes: vec![scene(text)],
         }
     }
 

@@ -17,7 +17,7 @@ const TIMES: &[&str] =
     &["at", "from", "to", "began", "ended", "last_seen", "timestamp", "last_updated", "made_at"];
 
 /// Fields that serve programs and not readers.
-const LEFT_OUT: &[&str] = &["keep_from", "keep_to", "model", "title", "unit", "skipped"];
+const LEFT_OUT: &[&str] = &["keep_from", "keep_to", "model", "title", "unit", "skipped", "scenes"];
 
 /// The answer as JSON, at most [`ANSWER_CHARACTERS_MAX`] characters.
 pub fn compact(answer: Value) -> String {

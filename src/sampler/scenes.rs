@@ -140,3 +140,81 @@ fn deviations(assessment: &Assessment) -> Vec<Deviation<'static>> {
     });
     deviation.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::culprit::{GroupKey, Measure, ProcessGroup, Usage};
+    use crate::reading::SubjectKind;
+    use crate::report::{Contribution, ScoreDetails};
+    use crate::signal::{Signal, SignalUnit};
+
+    static BUSY: Signal = Signal {
+        kind: SubjectKind::Host,
+        name: "cpu_busy_ratio",
+        title: "CPU usage",
+        help: "",
+        unit: SignalUnit::Ratio,
+        floor: 0.05,
+        device: None,
+        formula: |_| None,
+    };
+
+    fn assessment(description: &Arc<str>) -> Assessment {
+        let causes = vec![Contribution { signal: &BUSY, direction: Direction::High, value: 1.0 }];
+        Assessment {
+            details: Some(ScoreDetails { momentary: 1.5, causes, ..ScoreDetails::default() }),
+            description: Some(Arc::clone(description)),
+            ..Assessment::default()
+        }
+    }
+
+    fn scene(command: &str) -> Box<Scene> {
+        let mut now = Usage::NONE;
+        now.set(Measure::Cpu, 1.0);
+        let key = GroupKey { command: command.into(), owner: None };
+        let group = ProcessGroup { key, now, usual: Usage::NONE, ..ProcessGroup::default() };
+        Box::new(Scene { groups: vec![group], ..Scene::default() })
+    }
+
+    /// A tick; returns the description, whether it changed, and whether the scene is new.
+    fn tick(current: &mut CurrentEpisode, plain: &Arc<str>) -> (String, bool, bool) {
+        let mut it = assessment(plain);
+        current.judge(&mut it, &Reading::default());
+        current.describe(&mut it);
+        (
+            it.description.unwrap().to_string(),
+            it.transition == Some(EpisodeTransition::Changed),
+            it.scene_is_new,
+        )
+    }
+
+    #[test]
+    fn a_scene_changes_the_description_once() {
+        let episode = Episode { since: Timestamp(1.0), peak: 1.5 };
+        let mut current = CurrentEpisode::new(episode, Timestamp(1.0), 1.5);
+        let plain: Arc<str> = "Anomaly on host: CPU usage 97 %".into();
+        assert_eq!(tick(&mut current, &plain), (plain.to_string(), false, false));
+        current.arrived = Some((SceneOccasion::Start, scene("yes")));
+        let full = format!("{plain}; most of it: process `yes`");
+        assert_eq!(tick(&mut current, &plain), (full.clone(), true, true));
+        assert_eq!(tick(&mut current, &plain), (full.clone(), false, false));
+        // The scene at the peak names the same process, and a renewed description keeps it.
+        current.arrived = Some((SceneOccasion::Peak, scene("yes")));
+        assert_eq!(tick(&mut current, &plain), (full, false, true));
+        let renewed: Arc<str> = "Anomaly on host: CPU usage 99 %".into();
+        assert_eq!(tick(&mut current, &renewed).0, format!("{renewed}; most of it: process `yes`"));
+        assert_eq!(current.scene.unwrap().scenes.len(), 2);
+    }
+
+    #[test]
+    fn a_peak_is_clearly_higher_and_not_at_once() {
+        let episode = Episode { since: Timestamp(1.0), peak: 1.0 };
+        let mut current = CurrentEpisode::new(episode, Timestamp(1.0), 1.0);
+        assert!(!current.is_peak(Timestamp(3.0), 2.0), "too early");
+        assert!(!current.is_peak(Timestamp(30.0), 1.2), "hardly higher");
+        assert!(current.is_peak(Timestamp(30.0), 1.25));
+        current.requests = SCENES_MAX;
+        assert!(!current.is_peak(Timestamp(30.0), 9.0), "too many");
+    }
+}

@@ -6,6 +6,8 @@ use super::device_filter::Devices;
 use super::exclude_pattern::ExcludePattern;
 use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError};
+use crate::culprit::Resource;
+use crate::impact::ImpactFormula;
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit, highest};
@@ -79,6 +81,21 @@ pub(super) static SIGNALS: &[Signal] = &[
         formula: |it| sum(physical(it, &READS).chain(physical(it, &WRITES))),
     },
 ];
+
+/// Mean seconds of a disk operation at which work stands still.
+const LATENCY_MAX: f64 = 1.0;
+/// Operations per second below which a latency says little.
+const OPERATIONS_MIN: f64 = 5.0;
+
+pub(super) static IMPACTS: &[ImpactFormula] = &[ImpactFormula {
+    kind: SubjectKind::Host,
+    resource: Resource::Io,
+    formula: |it| {
+        let operations = sum(physical(it, &READS).chain(physical(it, &WRITES)))?;
+        let waited = sum(physical(it, &WEIGHTED))?;
+        Some(if operations < OPERATIONS_MIN { 0.0 } else { waited / operations / LATENCY_MAX })
+    },
+}];
 
 fn sum<'a>(rates: impl Iterator<Item = (&'a str, f64)>) -> Option<f64> {
     rates.map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)

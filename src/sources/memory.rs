@@ -3,6 +3,8 @@
 
 use super::kernel_file::{KernelFile, KernelText, optional};
 use super::{Source, SourceError, SourceSettings};
+use crate::culprit::Resource;
+use crate::impact::ImpactFormula;
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit, share};
@@ -29,6 +31,7 @@ static MAJOR_FAULTS: Metric =
     Metric::counter("hostnorm_page_major_faults_total", "Major page faults, which read from disk");
 static SWAP_IN: Metric = Metric::counter("hostnorm_swap_in_pages_total", "Pages read from swap");
 static SWAP_OUT: Metric = Metric::counter("hostnorm_swap_out_pages_total", "Pages written to swap");
+static OOM_KILLS: Metric = Metric::counter("hostnorm_oom_kills_total", "Processes killed for lack of memory");
 
 pub(super) static METRICS: &[&Metric] = &[
     &TOTAL,
@@ -45,6 +48,7 @@ pub(super) static METRICS: &[&Metric] = &[
     &MAJOR_FAULTS,
     &SWAP_IN,
     &SWAP_OUT,
+    &OOM_KILLS,
 ];
 
 pub(super) static SIGNALS: &[Signal] = &[
@@ -90,6 +94,24 @@ pub(super) static SIGNALS: &[Signal] = &[
     },
 ];
 
+/// Pages read from swap per second at which work stands still: 40 MB per second.
+const SWAP_IN_MAX: f64 = 10_000.0;
+/// Seconds for which work stands still when a process is killed.
+const OOM_KILL_SECONDS: f64 = 10.0;
+
+pub(super) static IMPACTS: &[ImpactFormula] = &[
+    ImpactFormula {
+        kind: SubjectKind::Host,
+        resource: Resource::Memory,
+        formula: |it| Some(it.rate(&SWAP_IN)? / SWAP_IN_MAX),
+    },
+    ImpactFormula {
+        kind: SubjectKind::Host,
+        resource: Resource::Memory,
+        formula: |it| Some(it.rate(&OOM_KILLS)? * OOM_KILL_SECONDS),
+    },
+];
+
 /// Lines of `/proc/meminfo` in kilobytes, each with its metric.
 pub(super) static MEMINFO: [(&str, &Metric); 9] = [
     ("MemTotal", &TOTAL),
@@ -104,8 +126,13 @@ pub(super) static MEMINFO: [(&str, &Metric); 9] = [
 ];
 
 /// Lines of `/proc/vmstat`, counters since boot.
-pub(super) static VMSTAT: [(&str, &Metric); 4] =
-    [("pgfault", &FAULTS), ("pgmajfault", &MAJOR_FAULTS), ("pswpin", &SWAP_IN), ("pswpout", &SWAP_OUT)];
+pub(super) static VMSTAT: [(&str, &Metric); 5] = [
+    ("pgfault", &FAULTS),
+    ("pgmajfault", &MAJOR_FAULTS),
+    ("pswpin", &SWAP_IN),
+    ("pswpout", &SWAP_OUT),
+    ("oom_kill", &OOM_KILLS),
+];
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let procfs = &settings.roots.procfs;

@@ -8,6 +8,8 @@ use super::device_filter::Devices;
 use super::exclude_pattern::ExcludePattern;
 use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError};
+use crate::culprit::Resource;
+use crate::impact::ImpactFormula;
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit};
@@ -107,6 +109,22 @@ pub(super) static SIGNALS: &[Signal] = &[
         },
     },
 ];
+
+/// Share of lost packets at which connections stand still.
+const LOSS_MAX: f64 = 0.2;
+/// Packets per second below which a share says little.
+const PACKETS_MIN: f64 = 20.0;
+
+pub(super) static IMPACTS: &[ImpactFormula] = &[ImpactFormula {
+    kind: SubjectKind::Host,
+    resource: Resource::Network,
+    formula: |it| {
+        let passed = physical(it, &[&RECEIVED_PACKETS, &SENT_PACKETS])?;
+        let lost = physical(it, &[&RECEIVE_ERRORS, &RECEIVE_DROPS, &SEND_ERRORS, &SEND_DROPS])?;
+        let all = passed + lost;
+        Some(if all < PACKETS_MIN { 0.0 } else { lost / all / LOSS_MAX })
+    },
+}];
 
 /// Sum of the rates of some counters over all devices whose packets no other device counts.
 fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f64> {

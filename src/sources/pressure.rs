@@ -5,6 +5,8 @@
 
 use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError, SourceSettings};
+use crate::culprit::Resource;
+use crate::impact::ImpactFormula;
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit};
@@ -80,6 +82,22 @@ pub(super) static SIGNALS: &[Signal] = &[
         formula: |it| ratio_of(it, &IO_WAITING),
     },
 ];
+
+/// While some tasks wait, others work: half of the work is assumed to stand still.
+pub(super) static IMPACTS: &[ImpactFormula] = &[
+    impact(Resource::Cpu, |it| waiting(it, &CPU_WAITING, &CPU_STALLED)),
+    impact(Resource::Memory, |it| waiting(it, &MEMORY_WAITING, &MEMORY_STALLED)),
+    impact(Resource::Io, |it| waiting(it, &IO_WAITING, &IO_STALLED)),
+];
+
+const fn impact(resource: Resource, formula: fn(&ReadingPair<'_>) -> Option<f64>) -> ImpactFormula {
+    ImpactFormula { kind: SubjectKind::Host, resource, formula }
+}
+
+fn waiting(change: &ReadingPair<'_>, some: &'static Metric, full: &'static Metric) -> Option<f64> {
+    let some = ratio_of(change, some)? / 2.0;
+    Some(ratio_of(change, full).map_or(some, |full| full.max(some)))
+}
 
 /// Seconds waited per second.
 fn ratio_of(change: &ReadingPair<'_>, total: &'static Metric) -> Option<f64> {

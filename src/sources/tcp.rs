@@ -3,6 +3,8 @@
 
 use super::kernel_file::{KernelFile, KernelText, number, optional};
 use super::{Source, SourceError, SourceSettings};
+use crate::culprit::Resource;
+use crate::impact::ImpactFormula;
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{Signal, SignalUnit};
@@ -47,6 +49,21 @@ pub(super) static SIGNALS: &[Signal] = &[
         formula: |it| it.rate(&RETRANSMITTED),
     },
 ];
+
+/// Share of retransmitted segments at which connections stand still.
+const RETRANSMITTED_MAX: f64 = 0.2;
+/// Segments per second below which a share says little.
+const SEGMENTS_MIN: f64 = 20.0;
+
+pub(super) static IMPACTS: &[ImpactFormula] = &[ImpactFormula {
+    kind: SubjectKind::Host,
+    resource: Resource::Network,
+    formula: |it| {
+        let (sent, again) = (it.rate(&SENT)?, it.rate(&RETRANSMITTED)?);
+        let all = sent + again;
+        Some(if all < SEGMENTS_MIN { 0.0 } else { again / all / RETRANSMITTED_MAX })
+    },
+}];
 
 /// Columns of the group `Tcp` in `snmp`.
 static SNMP: [(&str, &Metric); 4] =

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::episode_text::{self, NamedSignal};
+use crate::impact::Severity;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, Report};
 
@@ -101,6 +102,7 @@ fn log_transition(report: &Report, subject: &Subject, assessment: &Assessment, t
         state,
         episode = assessment.episode.map(|it| episode_text::id(subject, it.since)),
         score = details.map(|it| short(it.momentary)),
+        severity = assessment.severity.map(Severity::name),
         confidence = details.and_then(|it| it.confidence).map(short),
         signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
         contributions = list(&causes, |it| Some(it.contribution.value)),

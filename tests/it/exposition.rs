@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hostnorm::commands::run;
+use hostnorm::culprit::{Culprit, EpisodeScene, Measure, Owner, OwnerKind, Resource};
 use hostnorm::detect::{PerDetector, absence};
 use hostnorm::forecast::TimeUntilFull;
 use hostnorm::grace::{GraceDurations, GraceReason, GraceTrigger, GraceWatcher};
 use hostnorm::http::{BuildInfo, ExpositionOptions, METRICS, MetricsFormat, RenderedReport, ServerCounters};
+use hostnorm::impact::{ResourceImpact, Severity};
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
@@ -88,6 +90,25 @@ fn learning() -> Report {
     }
 }
 
+/// A process of a container, and one with a name that must be escaped.
+fn scene() -> EpisodeScene {
+    let culprit = |process: &str, owner, resource| Culprit {
+        resource,
+        process: process.into(),
+        owner,
+        share: 0.5,
+        value: 2.0,
+        usual: 0.5,
+        measure: Measure::Cpu,
+    };
+    let owner = Owner { kind: OwnerKind::Container, name: "checkout".into() };
+    let culprits = vec![
+        culprit("java", Some(owner), Resource::Cpu),
+        culprit("a \"quoted\"\\ name", None, Resource::Tasks),
+    ];
+    EpisodeScene { culprits, ..EpisodeScene::default() }
+}
+
 fn anomaly() -> Report {
     let details = ScoreDetails {
         score: 2.5,
@@ -125,6 +146,12 @@ fn anomaly() -> Report {
             usual: 30.0,
         }],
         budget_spent: Some(0.5),
+        scene: Some(Arc::new(scene())),
+        impact: vec![
+            ResourceImpact { resource: Resource::Cpu, ratio: 0.75, usual: Some(0.125) },
+            ResourceImpact { resource: Resource::Network, ratio: 0.0, usual: None },
+        ],
+        severity: Some(Severity::Critical),
         filling: vec![FillingSignal {
             signal: &USED,
             time_until_full: TimeUntilFull { earliest_seconds: 7_200.25, likely_seconds: Some(10_800.0) },

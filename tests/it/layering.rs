@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["window"],
     &["detect", "drift", "forecast"],
     &["culprit"],
+    &["impact"],
     &["report"],
     &["episode"],
     &["episode_text"],

@@ -19,10 +19,11 @@ SECRET = "correct-horse-battery-staple"
 NAME = 'open("/proc/self/comm", "w").write({name!r})\n'
 END = "import os, sys, time\nend = time.monotonic() + 600\n"
 
-# Half of a CPU, a seventh of the memory, and a file that is written again and again, all the time.
+# Half of a CPU, a tenth of the memory, and a file that is written again and again, all the time.
 NEIGHBOR = """
-pages = bytearray(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 7)
+pages = bytearray(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10)
 pages[::4096] = b"x" * len(pages[::4096])
+open(sys.argv[1] + ".ready", "w").close()
 with open(sys.argv[1], "wb") as file:
     while time.monotonic() < end:
         until = time.monotonic() + 0.05
@@ -33,12 +34,11 @@ with open(sys.argv[1], "wb") as file:
 
 FAULTS = {
     "cpu": """
-import threading
-if os.fork(): os.fork()
+for _ in range(3): os.fork()
 while time.monotonic() < end: pass
 """,
     "memory": """
-pages = bytearray(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 3)
+pages = bytearray(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 pages[::4096] = b"x" * len(pages[::4096])
 while time.monotonic() < end: time.sleep(1)
 """,
@@ -95,6 +95,8 @@ def culprits(text):
 def test_culprits(start):
     store = start.place()
     neighbor = start.enter_context(Process("neighbor", NEIGHBOR, start.folder / "neighbor"))
+    # What is usual is learned only when it is steady.
+    until("a steady neighbor", 60, (start.folder / "neighbor.ready").exists)
     program = start.hostnorm("--interval=200ms", "--warmup=60s", "--resolve.for=5s", f"--storage.path={store}",
                              "--storage.commit-interval=200ms", "--log.level=debug")
     page = lambda: fetch(f"{program.url}/metrics")[2]

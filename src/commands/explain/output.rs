@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::EpisodeExplanation;
+use super::range_output;
 use super::reproduce::Reproduction;
 use crate::duration::HumanDuration;
 use crate::episode_text;
@@ -34,6 +35,14 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     // Writing to a string cannot fail, here and below.
     if let Ok(Reproduction { peak: Some((at, assessment)), .. }) = &it.reproduction {
         let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(assessment));
+    }
+    if !episode.culprits.is_empty() {
+        text.push_str("\nprocesses with most of it\n");
+        episode.culprits.iter().for_each(|it| text.push_str(&format!("  {}\n", range_output::culprit(it))));
+    }
+    for scene in &episode.scenes {
+        let _ = writeln!(text, "\nprocesses, {} UTC", instant(scene.at));
+        scene.top.iter().for_each(|it| text.push_str(&format!("  {}\n", range_output::process(it))));
     }
     text.push_str(match it.similar.is_empty() {
         true => "\nno similar episode before\n",

@@ -9,9 +9,11 @@ use serde::Serialize;
 use super::signal_aliases;
 use super::signals::{SignalValue, assessment, newest};
 use super::subject_parameter::subject;
+use crate::culprit::{Culprit, Resource};
 use crate::episode_text;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::routes::AppState;
+use crate::impact::{ResourceImpact, Severity};
 
 /// The assessment of a subject at its newest reading. What is not known is absent.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -37,6 +39,13 @@ pub(in crate::http) struct Detection {
     /// The open episode in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    /// Severity of the open episode by its impact: info, warning or critical.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<&'static str>,
+    /// Who uses most of what deviates in the open episode, the first one ahead; empty if nobody stands out.
+    culprits: Vec<Culprit>,
+    /// Part of the work that waits for each resource, 0 to 1.
+    impact: Vec<ImpactValue>,
     /// The detectors by name; they judge all signals together. One that abstains is absent.
     methods: BTreeMap<&'static str, MethodResult>,
     /// The signals: the requested one, or all.
@@ -44,6 +53,18 @@ pub(in crate::http) struct Detection {
     /// Value of the requested signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
+}
+
+/// How much work waits for a resource.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct ImpactValue {
+    /// The resource.
+    resource: Resource,
+    /// 0 if nothing waits, 1 if all work stands still.
+    ratio: f64,
+    /// Its usual value; absent in the first minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<f64>,
 }
 
 /// The result of one detector.
@@ -58,6 +79,12 @@ pub(in crate::http) struct MethodResult {
     /// Expected value of the requested signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_value: Option<f64>,
+}
+
+impl ImpactValue {
+    fn of(it: &ResourceImpact) -> Self {
+        Self { resource: it.resource, ratio: it.ratio, expected: it.usual }
+    }
 }
 
 pub(super) async fn detect(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
@@ -96,6 +123,9 @@ pub(super) async fn detect(state: &AppState, request: Request) -> Result<Respons
         confidence: assessment.details.as_ref().and_then(|it| it.confidence),
         episode: assessment.episode.map(|it| episode_text::id(&subject, it.since)),
         description: assessment.description.as_deref().map(str::to_owned),
+        severity: assessment.severity.map(Severity::name),
+        culprits: assessment.scene.as_ref().map(|it| it.culprits.clone()).unwrap_or_default(),
+        impact: assessment.impact.iter().map(ImpactValue::of).collect(),
         methods: methods.collect(),
         value: requested.map(|it| it.value),
         signals,

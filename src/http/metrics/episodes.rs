@@ -27,6 +27,22 @@ pub(super) static CULPRIT_INFO: Metric = Metric::gauge(
     "Processes with most of the resource that deviates in the current episode, by growth over their usual usage, and the container or service of each; always 1, absent if nobody stands out. The label rank is 1 to 3",
 )
 .by(&["kind", "subject", "resource", "culprit_kind", "culprit", "rank"]);
+pub(super) static IMPACT: Metric = Metric::gauge(
+    "anomaly_impact_ratio",
+    "Part of the subject's work that waits for the resource: 0 if nothing waits, 1 if all work stands still; absent if it cannot be read",
+)
+.by(&["kind", "subject", "resource"]);
+pub(super) static IMPACT_EXPECTED: Metric = Metric::gauge(
+    "anomaly_impact_expected_ratio",
+    "Usual value of anomaly_impact_ratio, the mean over the last hour outside of episodes; absent in the first minute",
+)
+.by(&["kind", "subject", "resource"]);
+pub(super) static SEVERITY_INFO: Metric = Metric::gauge(
+    "anomaly_severity_info",
+    "Severity of the current episode by its highest impact so far: info, warning from 0.1 above the usual impact, critical from 0.5; always 1",
+)
+.by(&["kind", "subject", "severity"]);
+
 /// Largest number of series of `anomaly_episode_info`, because each new description is a new series in Prometheus.
 const EPISODE_INFO_MAX: usize = 100;
 
@@ -52,6 +68,21 @@ impl Exposition {
         families.add(&EPISODE_INFO, series)?;
         families.add(&EPISODE_INFO_DROPPED, [([""; 0], over as f64)])?;
         self.culprits(families)
+    }
+
+    /// How much work waits, and how urgent the current episodes thereby are.
+    pub(super) fn impacts(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
+        let rows = || {
+            self.assessments().flat_map(|([kind, subject], it)| {
+                it.impact.iter().map(move |it| ([kind, subject, it.resource.name()], it))
+            })
+        };
+        families.add(&IMPACT, rows().map(|(names, it)| (names, it.ratio)))?;
+        families.add(&IMPACT_EXPECTED, rows().filter_map(|(names, it)| Some((names, it.usual?))))?;
+        let severities = self
+            .assessments()
+            .filter_map(|([kind, subject], it)| Some(([kind, subject, it.severity?.name()], 1.0)));
+        families.add(&SEVERITY_INFO, severities)
     }
 
     /// Each culprit as a process, and as the container or service that it belongs to.
