@@ -15,6 +15,7 @@ use crate::store::{StoreError, StoreReader, TimeRange};
 
 mod reproduce;
 mod output;
+mod process_text;
 mod range_output;
 
 use reproduce::Reproduction;

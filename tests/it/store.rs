@@ -4,6 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use hostnorm::culprit::{
+    Deviation, EpisodeScene, GroupKey, Measure, ProcessGroup, Scene, SceneOccasion, Usage,
+};
 use hostnorm::duration::HumanDuration;
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp, Values};
@@ -250,6 +253,35 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!(reader.snapshot("other").unwrap(), None);
     let before = TimeRange { from: TimeRange::ALL.from, to: Timestamp(START) };
     assert_eq!(reader.episodes(before).unwrap(), []);
+}
+
+#[test]
+fn the_scenes_of_an_episode_come_with_it_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let since = START + 1.0;
+    store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Began)));
+    let mut report = judged(2, 2.5, Some(since), None);
+    let host = report.assessments.get_mut(&Subject::Host).unwrap();
+    let mut now = Usage::NONE;
+    now.set(Measure::Cpu, 1.0);
+    let key = GroupKey { command: "burner".into(), owner: None };
+    let groups = vec![ProcessGroup { key, now, usual: Usage::NONE, ..ProcessGroup::default() }];
+    let deviations = [Deviation { signal: BUSY.name, is_high: true, weight: 1.0 }];
+    let mut scene = EpisodeScene::default();
+    scene.add(SceneOccasion::Start, &Scene { groups, ..Scene::default() }, &deviations);
+    (host.scene, host.scene_is_new) = (Some(Arc::new(scene.clone())), true);
+    host.description = Some("most of it: process `burner`".into());
+    store.append(&report);
+    store.append(&judged(3, 2.5, Some(since), None));
+    store.close();
+    let reader = StoreReader::open(directory.path()).unwrap();
+    let [listed] = <[_; 1]>::try_from(reader.episodes(TimeRange::ALL).unwrap()).unwrap();
+    assert_eq!((&listed.culprits, listed.scenes.len()), (&scene.culprits, 0));
+    let whole = reader.episode(&Subject::Host, Timestamp(since)).unwrap().unwrap();
+    assert_eq!((&whole.culprits, &whole.scenes), (&scene.culprits, &scene.scenes));
+    assert_eq!((whole.culprits[0].process.as_str(), whole.scenes[0].top.len()), ("burner", 1));
+    assert_eq!(whole.description, "most of it: process `burner`");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::EpisodeExplanation;
-use super::range_output;
+use super::process_text;
 use super::reproduce::Reproduction;
 use crate::duration::HumanDuration;
 use crate::episode_text;
@@ -38,11 +38,11 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     }
     if !episode.culprits.is_empty() {
         text.push_str("\nprocesses with most of it\n");
-        episode.culprits.iter().for_each(|it| text.push_str(&format!("  {}\n", range_output::culprit(it))));
+        episode.culprits.iter().for_each(|it| text.push_str(&format!("  {}\n", process_text::culprit(it))));
     }
     for scene in &episode.scenes {
         let _ = writeln!(text, "\nprocesses, {} UTC", instant(scene.at));
-        scene.top.iter().for_each(|it| text.push_str(&format!("  {}\n", range_output::process(it))));
+        scene.top.iter().for_each(|it| text.push_str(&format!("  {}\n", process_text::process(it))));
     }
     text.push_str(match it.similar.is_empty() {
         true => "\nno similar episode before\n",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::output::instant;
-use crate::culprit::{Culprit, Measure, SceneProcess};
+use super::process_text::{culprit, process};
 use crate::episode_text;
 use crate::explanation::{Cause, DayRangeExcursion, Explanation, SubjectExplanation};
 use crate::signal::SignalUnit;
@@ -60,23 +60,6 @@ fn cause(it: &Cause) -> String {
     let expected = it.expected.map(|expected| format!("expected {}", quantity(expected))).unwrap_or_default();
     let share = it.contribution.map(|it| format!("{it:+.2} of the score")).unwrap_or_default();
     format!("{title:<40} {value:>10}  {share}  {expected}")
-}
-
-/// A culprit with its usage and its usual usage.
-pub(super) fn culprit(it: &Culprit) -> String {
-    let [value, usual] = [it.value, it.usual].map(|value| episode_text::usage(it.measure, value));
-    let (name, resource, share) = (episode_text::culprit(it), it.resource.name(), 100.0 * it.share);
-    format!("{name:<40} {resource}: {value}, usually at most {usual}; {share:.0} % of the growth")
-}
-
-/// A process of a scene with its usages.
-pub(super) fn process(it: &SceneProcess) -> String {
-    let usages = [Measure::Cpu, Measure::Memory, Measure::DiskBytes].into_iter().filter_map(|measure| {
-        let usage = it.usage(measure)?;
-        Some(format!("{:>12}", episode_text::usage(measure, usage.value)))
-    });
-    let owner = it.owner.as_ref().map(|it| format!("  {} {}", it.kind.name(), it.name)).unwrap_or_default();
-    format!("{:<24} {:>4} processes {}{owner}", it.process, it.processes, usages.collect::<String>())
 }
 
 fn excursion(it: &DayRangeExcursion) -> String {
