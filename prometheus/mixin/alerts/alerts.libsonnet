@@ -104,8 +104,12 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             // During a fleet-wide anomaly FleetAnomalous has already paged.
             expr: |||
               is_anomaly{%(selector)s} == 1
-                and
-              anomaly_score{%(selector)s} >= %(severeScore)g
+                and on (%(host)s, kind, subject)
+              (
+                  anomaly_score{%(selector)s} >= %(severeScore)g
+                or
+                  anomaly_severity_info{%(selector)s,severity="critical"}
+              )
                 unless on (%(fleet)s)
               ALERTS{alertname="FleetAnomalous", alertstate="firing"}
             |||,
