@@ -121,7 +121,11 @@ impl ProcessWatch {
         interval: Duration,
         report: impl Fn(SceneOccasion, Scene),
     ) {
-        self.table.pass(LIGHT_PASS_CPU_MAX);
+        if !self.table.pass(LIGHT_PASS_CPU_MAX).sees_kernel {
+            tracing::info!(
+                "only some processes of this host are visible; episodes name nobody else: set --path.procfs, or mount procfs without hidepid"
+            );
+        }
         let mut due = clock::instant() + interval;
         let mut frozen: Option<HalfScene> = None;
         loop {
@@ -168,12 +172,12 @@ impl ProcessWatch {
     }
 
     fn complete(&mut self, half: &HalfScene) -> Scene {
-        let Pass { mut groups, processes, unread, cpu, .. } = self.table.pass(PASS_CPU_MAX);
+        let Pass { mut groups, processes, unread, sees_kernel, cpu, .. } = self.table.pass(PASS_CPU_MAX);
         groups.iter_mut().for_each(|it| it.usual = self.baselines.usual(&it.key));
         let cpu_seconds = (half.cpu + cpu).as_secs_f64();
         tracing::debug!(processes, unread, cpu_ms = cpu_seconds * 1e3, "scene frozen");
         let kernel = self.read_kernel_log();
-        Scene { at: half.at.0, groups, processes, unread, cpu_seconds, kernel }
+        Scene { at: half.at.0, groups, processes, unread, sees_host: sees_kernel, cpu_seconds, kernel }
     }
 
     /// Reads new messages of the kernel; returns those of the last minute, by class.

@@ -249,7 +249,11 @@ static SETTINGS: &[Setting] = &[
         ValueType::Switch,
         "Accept any certificate. Anyone between here and the server can then read and change everything",
     ),
-    row("otlp.enabled", ValueType::Switch, "Send traces by OTLP; needs an endpoint. OTEL_SDK_DISABLED=true sets it to false"),
+    row(
+        "otlp.enabled",
+        ValueType::Switch,
+        "Send traces by OTLP; needs an endpoint. OTEL_SDK_DISABLED=true sets it to false",
+    ),
     row(
         "otlp.endpoint",
         ValueType::Text,

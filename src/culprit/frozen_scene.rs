@@ -31,6 +31,8 @@ pub struct Scene {
     pub processes: u32,
     /// Processes that were not read, because there were too many or they took too long.
     pub unread: u32,
+    /// Whether all processes of the host are visible, so that nobody stands out if nobody is found.
+    pub sees_host: bool,
     /// CPU time that it took, in seconds.
     pub cpu_seconds: f64,
     /// Messages of the kernel in the last minute; `None` if they cannot be read.
@@ -88,7 +90,8 @@ impl EpisodeScene {
         }
         let is_known =
             scene.groups.iter().any(|it| MEASURES.iter().any(|measure| it.usual.get(*measure).is_some()));
-        self.nobody_stands_out = self.culprits.is_empty() && is_known && can_be_named(deviations);
+        let is_whole = is_known && scene.sees_host && scene.unread == 0;
+        self.nobody_stands_out = self.culprits.is_empty() && is_whole && can_be_named(deviations);
         self.scenes.retain(|it| it.occasion != occasion);
         self.scenes.push(frozen);
         let last = self.scenes.len() - 1;
@@ -232,6 +235,12 @@ mod tests {
         let names: Vec<&str> = frozen.top.iter().map(|it| it.process.as_str()).collect();
         assert_eq!(names[..3], ["culprit", "p29", "p28"]);
         assert_eq!(frozen.top.len(), PROCESSES_KEPT_MAX);
+        let mut nobody = EpisodeScene::default();
+        let scene_of = |groups, sees_host| Scene { groups, sees_host, ..Scene::default() };
+        nobody.add(SceneOccasion::Start, &scene_of(vec![group("a", 1.0, 1.0)], false), &deviations);
+        assert!(!nobody.nobody_stands_out, "not all processes are visible");
+        nobody.add(SceneOccasion::Start, &scene_of(vec![group("a", 1.0, 1.0)], true), &deviations);
+        assert!(nobody.nobody_stands_out);
         let mut episode = EpisodeScene::default();
         episode.add(SceneOccasion::Start, &scene, &deviations);
         episode.add(SceneOccasion::Peak, &Scene::default(), &deviations);

@@ -34,6 +34,8 @@ pub(super) struct Pass {
     pub(super) processes: u32,
     /// Processes that were not read.
     pub(super) unread: u32,
+    /// Whether threads of the kernel are among them. Without, this is a container's own procfs, or one that hides processes.
+    pub(super) sees_kernel: bool,
     /// Whether the groups have rates, which need a pass before.
     pub(super) has_rates: bool,
     /// CPU time of the pass.
@@ -121,10 +123,18 @@ impl ProcessTable {
             self.read_details(it);
         }
         let has_rates = self.passes > 1;
+        let sees_kernel = processes.iter().any(|it| it.stat.is_kernel_thread);
         let groups = self.conclude(processes, &pids);
         (self.last_pass, self.is_complete) = (Some(began), unread == 0);
         let count = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
-        Pass { groups, processes: count(pids.len() + beyond), unread: count(unread), has_rates, cpu: spent() }
+        Pass {
+            groups,
+            processes: count(pids.len() + beyond),
+            unread: count(unread),
+            sees_kernel,
+            has_rates,
+            cpu: spent(),
+        }
     }
 
     /// The numbers of the processes, and how many more there are.

@@ -15,7 +15,7 @@ pub(super) static EPISODES: Metric = Metric::counter(
 .by(&["kind", "subject"]);
 pub(super) static EPISODE_INFO: Metric = Metric::gauge(
     "anomaly_episode_info",
-    "Identifier and description of the current episode; always 1, absent outside of episodes. The description is updated after one minute and then at most every 10 minutes",
+    "Identifier and description of the current episode; always 1, absent outside of episodes. The description is updated once processes are named, after one minute, and then at most every 10 minutes",
 )
 .by(&["kind", "subject", "episode", "description"]);
 pub(super) static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
