@@ -12,6 +12,8 @@ use crate::culprit::{KernelMessages, Scene, SceneOccasion, UsageBaselines};
 use crate::reading::Timestamp;
 use crate::sources::RootPaths;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod kernel_log;
 mod owner;
 mod process_files;

@@ -100,7 +100,7 @@ fn open_without_waiting(_: &Path) -> std::io::Result<File> {
 
 /// The class of a record such as `6,339,5140900,-;NET: Registered protocol family 10`. Programs may write to the log as
 /// well, so only records of the kernel, facility 0, count.
-fn class(record: &[u8]) -> Option<KernelMessageClass> {
+pub(super) fn class(record: &[u8]) -> Option<KernelMessageClass> {
     let text = String::from_utf8_lossy(record);
     let (prefix, message) = text.split_once(';')?;
     let priority: u32 = prefix.split(',').next()?.parse().ok()?;
