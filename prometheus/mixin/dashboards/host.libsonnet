@@ -109,6 +109,32 @@ function(config, board)
     ],
   ]];
 
+  local who = [[
+    panel.lines(
+      'Work that waits',
+      'Part of the work that waits for each resource (impact), with its usual value as a dashed line. An anomaly without waiting work is unusual and hurts nobody yet.',
+      'percentunit',
+      [
+        panel.query('anomaly_impact_ratio{@, kind="host"}', '{{resource}}'),
+        panel.query('anomaly_impact_expected_ratio{@, kind="host"}', '{{resource}} usually'),
+      ],
+      w=13,
+      fill=0,
+      min=0
+    )
+    + panel.override('/usually/', { 'custom.lineStyle': { fill: 'dash', dash: [4, 6] } }),
+    panel.table(
+      'Processes with most of it',
+      'The processes whose use of a deviating resource grew most over their usual usage during the anomalies of the time range, with the container or service of each.',
+      'none',
+      [panel.rows('max by (resource, rank, culprit_kind, culprit) (max_over_time(anomaly_culprit_info{@, kind="host"}[$__range]))')],
+      [['resource', 'Resource'], ['rank', 'Rank'], ['culprit_kind', 'Kind'], ['culprit', 'Name']],
+      w=11,
+      sort='Resource',
+      descending=false
+    ),
+  ]];
+
   // One panel for each signal, grouped by unit, because a panel has one unit.
   local band = function(variable, title, description, unit)
     local of = function(name) panel.query('%s{@, kind="host", signal=~"$%s"}' % [name, variable]);
@@ -176,6 +202,7 @@ function(config, board)
       board.row('', now),
       board.row('', score),
       board.row('', signals),
+      board.row('', who),
       board.row('Signals with their expected values', bands, collapsed=true),
     ]
     + raw(board)
