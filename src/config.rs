@@ -13,7 +13,7 @@ use crate::backfill;
 use crate::budget::Budget;
 use crate::duration::HumanDuration;
 use crate::http;
-use crate::sources::{self, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
+use crate::sources::{self, CgroupSettings, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
 use crate::store;
 use crate::telemetry::{self, otlp_traces};
 
@@ -58,6 +58,8 @@ pub struct Config {
     pub filesystem: FilesystemSettings,
     /// Excluded network devices.
     pub network: NetworkSettings,
+    /// Containers, pods and services.
+    pub cgroup: CgroupSettings,
     /// Reasons for grace periods.
     pub context: DeploySettings,
     /// Eviction of subjects.
@@ -146,7 +148,7 @@ pub struct DeploySettings {
 /// Eviction of subjects.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvictionSettings {
-    /// Time after which a container that is gone is evicted from memory.
+    /// Time after which a container, pod or service that is gone is evicted from memory.
     pub evict_after: HumanDuration,
 }
 
@@ -189,6 +191,7 @@ impl Default for Config {
             disk: DiskSettings::default(),
             filesystem: FilesystemSettings::default(),
             network: NetworkSettings::default(),
+            cgroup: CgroupSettings::default(),
             context: DeploySettings::default(),
             subjects: EvictionSettings { evict_after: HumanDuration::minutes(15) },
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
@@ -263,10 +266,12 @@ impl Config {
     /// The settings of the sources.
     pub fn sources(&self) -> sources::SourceSettings {
         sources::SourceSettings {
+            window: usize::try_from(self.detection.window).unwrap_or(usize::MAX),
             roots: self.path.clone(),
             disk: self.disk.clone(),
             filesystem: self.filesystem.clone(),
             network: self.network.clone(),
+            cgroup: self.cgroup.clone(),
             deploy_marker: self.context.deploy_marker.clone(),
         }
     }

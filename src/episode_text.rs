@@ -5,7 +5,7 @@
 
 use crate::detect::absence;
 use crate::duration::HumanDuration;
-use crate::reading::{Subject, SubjectKind, Timestamp};
+use crate::reading::{Subject, Timestamp};
 use crate::report::{AbsentSignal, Assessment, Contribution, Episode, ExpectedValue, SignalState};
 use crate::signal::{ReadingPair, SignalUnit};
 
@@ -75,9 +75,9 @@ pub fn lasted(episode: &Episode, at: Timestamp) -> HumanDuration {
 
 /// Display name of a subject.
 pub fn name(subject: &Subject) -> String {
-    match subject.kind() {
-        SubjectKind::Host => "host".into(),
-        kind @ (SubjectKind::Container | SubjectKind::Log) => format!("{} {}", kind.name(), subject.name()),
+    match subject {
+        Subject::Host => "host".into(),
+        other => format!("{} {}", other.kind().name(), other.name()),
     }
 }
 
@@ -156,16 +156,15 @@ fn range(unit: SignalUnit, ExpectedValue { lower, upper, .. }: &ExpectedValue) -
 
 /// A number with its unit: `97 %`, `1.2 MB/s`, `41 k/s`, `12`.
 pub fn quantity(unit: SignalUnit, value: f64) -> String {
-    let (number, prefix) = match unit {
-        SignalUnit::Ratio => return format!("{} %", rounded(value * 100.0)),
-        SignalUnit::BytesPerSecond | SignalUnit::PerSecond | SignalUnit::Count => scaled(value),
-    };
+    let (number, prefix) = scaled(value);
     match unit {
+        SignalUnit::Ratio => format!("{} %", rounded(value * 100.0)),
+        SignalUnit::Bytes => format!("{number} {prefix}B"),
         SignalUnit::BytesPerSecond => format!("{number} {prefix}B/s"),
         SignalUnit::PerSecond if prefix.is_empty() => format!("{number}/s"),
         SignalUnit::PerSecond => format!("{number} {prefix}/s"),
-        SignalUnit::Count | SignalUnit::Ratio if prefix.is_empty() => number,
-        SignalUnit::Count | SignalUnit::Ratio => format!("{number} {prefix}"),
+        _ if prefix.is_empty() => number,
+        _ => format!("{number} {prefix}"),
     }
 }
 
@@ -194,6 +193,7 @@ fn rounded(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reading::SubjectKind;
     use crate::report::{Direction, ScoreDetails};
     use crate::signal::Signal;
 
@@ -351,7 +351,7 @@ mod tests {
             (SignalUnit::Ratio, 0.0996, "10 %"),
             (SignalUnit::Ratio, 1.0, "100 %"),
             (SignalUnit::Ratio, -0.0001, "0 %"),
-            (SignalUnit::BytesPerSecond, 512.0, "512 B/s"),
+            (SignalUnit::Bytes, 512.0, "512 B"),
             (SignalUnit::BytesPerSecond, 1536.0, "1.5 kB/s"),
             (SignalUnit::BytesPerSecond, 1.25e9, "1.2 GB/s"),
             (SignalUnit::BytesPerSecond, -2.5e6, "-2.5 MB/s"),

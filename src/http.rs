@@ -49,7 +49,7 @@ pub use events::{EVENT_STREAMS_MAX, EventStreams};
 pub use health_client::{HealthError, HealthTransport, health, health_on_socket};
 pub use listen::{ListenError, bind};
 pub use message::BODY_BYTES_MAX;
-pub use metrics::{BuildInfo, ExpositionOptions, METRICS};
+pub use metrics::{BuildInfo, ExpositionOptions, METRICS, SUBJECT_SERIES_MAX};
 pub use offline_api::get_stored;
 pub use rendered_report::{RenderedReport, RenderedReportCache};
 pub use request_metrics::{RequestMetrics, WebConfigStatus};

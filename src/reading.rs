@@ -22,6 +22,10 @@ pub enum Subject {
     Container(Arc<str>),
     /// One log, by its configured name.
     Log(Arc<str>),
+    /// One pod of Kubernetes, by namespace and workload.
+    Pod(Arc<str>),
+    /// One systemd service, by its unit.
+    Service(Arc<str>),
 }
 
 /// The class of a subject; subjects of one kind share signals and models.
@@ -33,6 +37,10 @@ pub enum SubjectKind {
     Container,
     /// A log.
     Log,
+    /// A pod of Kubernetes.
+    Pod,
+    /// A systemd service.
+    Service,
 }
 
 /// How many subjects a kind has, and how long they exist.
@@ -51,6 +59,8 @@ impl Subject {
             SubjectKind::Host => (name == Self::Host.name()).then_some(Self::Host),
             SubjectKind::Container => Some(Self::Container(name.into())),
             SubjectKind::Log => Some(Self::Log(name.into())),
+            SubjectKind::Pod => Some(Self::Pod(name.into())),
+            SubjectKind::Service => Some(Self::Service(name.into())),
         }
     }
 
@@ -60,6 +70,8 @@ impl Subject {
             Self::Host => SubjectKind::Host,
             Self::Container(_) => SubjectKind::Container,
             Self::Log(_) => SubjectKind::Log,
+            Self::Pod(_) => SubjectKind::Pod,
+            Self::Service(_) => SubjectKind::Service,
         }
     }
 
@@ -67,14 +79,14 @@ impl Subject {
     pub fn name(&self) -> &str {
         match self {
             Self::Host => "host",
-            Self::Container(name) | Self::Log(name) => name,
+            Self::Container(name) | Self::Log(name) | Self::Pod(name) | Self::Service(name) => name,
         }
     }
 }
 
 impl SubjectKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Host, Self::Container, Self::Log];
+    pub const ALL: [Self; 5] = [Self::Host, Self::Container, Self::Log, Self::Pod, Self::Service];
 
     /// Parses the name of a kind.
     pub fn read(name: &str) -> Option<Self> {
@@ -85,7 +97,7 @@ impl SubjectKind {
     pub fn turnover(self) -> SubjectTurnover {
         match self {
             Self::Host => SubjectTurnover::Permanent,
-            Self::Container | Self::Log => SubjectTurnover::Changing,
+            Self::Container | Self::Log | Self::Pod | Self::Service => SubjectTurnover::Changing,
         }
     }
 
@@ -95,6 +107,8 @@ impl SubjectKind {
             Self::Host => "host",
             Self::Container => "container",
             Self::Log => "log",
+            Self::Pod => "pod",
+            Self::Service => "service",
         }
     }
 }

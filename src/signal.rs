@@ -11,6 +11,8 @@ use crate::reading::{Labels, SubjectKind, Values};
 pub enum SignalUnit {
     /// A share between 0 and 1.
     Ratio,
+    /// Bytes.
+    Bytes,
     /// Bytes per second.
     BytesPerSecond,
     /// Events per second.
@@ -48,7 +50,9 @@ impl Signal {
     pub fn max(&self) -> f64 {
         match self.unit {
             SignalUnit::Ratio => 1.0,
-            SignalUnit::BytesPerSecond | SignalUnit::PerSecond | SignalUnit::Count => f64::INFINITY,
+            SignalUnit::Bytes | SignalUnit::BytesPerSecond | SignalUnit::PerSecond | SignalUnit::Count => {
+                f64::INFINITY
+            }
         }
     }
 }

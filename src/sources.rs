@@ -16,13 +16,14 @@ use crate::clock;
 use crate::grace::GraceTrigger;
 use crate::impact::ImpactFormula;
 use crate::metric::Metric;
-use crate::reading::{CollectorResult, ReadProblem, Reading, Timestamp};
+use crate::reading::{CollectorResult, ReadProblem, Reading, SubjectKind, Timestamp};
 use crate::signal::Signal;
 
 mod kernel_file;
 mod exclude_pattern;
 mod device_filter;
 mod context;
+mod cpu_throttling;
 mod cpu;
 mod memory;
 mod load;
@@ -35,6 +36,7 @@ mod network;
 mod tcp;
 mod stat;
 mod sensors;
+mod cgroup;
 mod process_self;
 mod scene_values;
 #[cfg(any(test, not(target_os = "linux")))]
@@ -42,8 +44,9 @@ mod non_linux;
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
 pub mod fuzzing;
 
+pub use cgroup::{CgroupSettings, GROUPS_MAX};
 pub use disk::DiskSettings;
-pub use exclude_pattern::{ExcludePattern, ExcludePatternError};
+pub use exclude_pattern::{ExcludePattern, ExcludePatternError, IncludePattern};
 pub use filesystem::FilesystemSettings;
 pub use network::NetworkSettings;
 pub use scene_values::{fullest_mounts, socket_counts};
@@ -132,6 +135,13 @@ pub static SOURCES: &[SourceInfo] = &[
         metrics: sensors::METRICS,
         signals: sensors::SIGNALS,
         open: sensors::open,
+    },
+    SourceInfo {
+        name: "cgroup",
+        help: "CPU, memory, I/O and pressure of each container, pod and systemd service",
+        metrics: cgroup::METRICS,
+        signals: cgroup::SIGNALS,
+        open: cgroup::open,
     },
     SourceInfo {
         name: "self",
@@ -223,15 +233,26 @@ pub struct RootPaths {
     pub sysfs: PathBuf,
     /// Mount point of the root filesystem; mount points are looked up below it.
     pub rootfs: PathBuf,
+    /// Mount point of the control groups; empty for `fs/cgroup` below `sysfs`.
+    pub cgroupfs: PathBuf,
 }
 
 impl Default for RootPaths {
     fn default() -> Self {
-        Self { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into() }
+        Self { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into(), cgroupfs: PathBuf::new() }
     }
 }
 
 impl RootPaths {
+    /// The mount point of the control groups.
+    fn cgroupfs(&self) -> PathBuf {
+        if self.cgroupfs.as_os_str().is_empty() {
+            self.sysfs.join("fs/cgroup")
+        } else {
+            self.cgroupfs.clone()
+        }
+    }
+
     /// A file of process 1, whose namespaces are those of the host; on the procfs of hostnorm, also its own file,
     /// because process 1 may be hidden (`hidepid`). Below another procfs, its own network would be that of the
     /// container: no values are better than wrong ones.
@@ -245,6 +266,9 @@ impl RootPaths {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceSettings {
+    /// Number of readings that a point averages; what is read less often is read several times within it.
+    #[serde(skip)]
+    pub window: usize,
     /// Roots of the kernel's files.
     pub roots: RootPaths,
     /// Settings of the source `disk`.
@@ -253,6 +277,8 @@ pub struct SourceSettings {
     pub filesystem: FilesystemSettings,
     /// Settings of the source `network`.
     pub network: NetworkSettings,
+    /// Settings of the source `cgroup`.
+    pub cgroup: CgroupSettings,
     /// A file that deploys touch; empty for none.
     pub deploy_marker: PathBuf,
 }
@@ -354,7 +380,12 @@ pub fn signals(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Signa
     SOURCES.iter().filter(move |row| on(row.name)).flat_map(|row| row.signals)
 }
 
-/// The signal of this name, if this program knows it.
+/// The signals of hosts, of the sources for which `on` returns true.
+pub fn host_signals(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Signal> {
+    signals(on).filter(|it| it.kind == SubjectKind::Host)
+}
+
+/// The signal of this name, if this program knows it; those of several kinds differ in the kind only.
 pub fn signal(name: &str) -> Option<&'static Signal> {
     signals(|_| true).find(|it| it.name == name)
 }

@@ -200,6 +200,7 @@ async fn until(
     let options = http::ExpositionOptions {
         sources: sources::metrics().collect(),
         raw: config.metrics.raw,
+        raw_subjects: config.cgroup.raw,
         build: http::BuildInfo::default(),
     };
     let state = AppState {
@@ -263,6 +264,8 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
     };
     let (config, handle) = (config.clone(), handle.clone());
     let settings = config.storage.clone();
+    // Readings of 200 containers would fill the store within a day.
+    let is_raw = config.cgroup.raw;
     let found = move |restored: Option<Box<RestoredEngine>>| {
         let knows_host = restored.as_ref().is_some_and(|it| it.knows_host);
         handle.restore(restored);
@@ -271,7 +274,8 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
         }
     };
     let restore = sampler::restore(move || empty_engine(&config, true), sources::metrics().collect(), found);
-    Store::open(directory, &settings, restore)
+    let store = Store::open(directory, &settings, restore);
+    if is_raw { store } else { store.without_subject_readings() }
 }
 
 /// An engine and a registry without learned state.
@@ -337,7 +341,7 @@ fn engine_settings(config: &Config) -> engine::EngineSettings {
 fn log_startup(config: &Config, listeners: &[TcpListener]) {
     let addresses: Vec<String> =
         listeners.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.to_string()).collect();
-    let signals = sources::signals(|source| config.collects(source)).count();
+    let signals = sources::host_signals(|source| config.collects(source)).count();
     tracing::info!(
         version = version::VERSION,
         address = addresses.join(" "),

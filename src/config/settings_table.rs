@@ -154,6 +154,11 @@ static SETTINGS: &[Setting] = &[
         "Mount point of the root filesystem. In a container that monitors its host: /host/root",
     ),
     row(
+        "path.cgroupfs",
+        ValueType::Directory,
+        "Mount point of the control groups. Empty for fs/cgroup below path.sysfs",
+    ),
+    row(
         "context.deploy_marker",
         ValueType::Text,
         "File below path.rootfs that deploys touch to start a grace period. Empty for none",
@@ -166,7 +171,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "subjects.evict_after",
         ValueType::Duration,
-        "Time until a container that is gone is evicted from memory, 1m to 1d. No effect in this version, which scores hosts only",
+        "Time until a container, pod or service that is gone is evicted from memory, 1m to 1d. Its learned state is stored",
     ),
     row(
         "resolve.below",
@@ -207,6 +212,26 @@ static SETTINGS: &[Setting] = &[
         "network.device_exclude",
         ValueType::Text,
         "Network devices to exclude, as a regular expression; by default those of containers and virtual machines",
+    ),
+    row(
+        "cgroup.include",
+        ValueType::Text,
+        "Containers, pods and services to score, as a regular expression on kind/name, such as ^pod/shop/. Empty for all",
+    ),
+    row(
+        "cgroup.exclude",
+        ValueType::Text,
+        "Containers, pods and services to exclude, as a regular expression on kind/name, such as ^service/; by default services of systemd-run",
+    ),
+    row(
+        "cgroup.subjects_max",
+        ValueType::Whole,
+        "Largest number of containers, pods and services, 0 to 500. Further ones are counted in hostnorm_cgroup_groups_dropped",
+    ),
+    row(
+        "cgroup.raw",
+        ValueType::Switch,
+        "Expose all metrics of containers, pods and services. Without it, each has its score, is_anomaly, anomaly_ready and three contributions",
     ),
     row(
         "backfill.from",

@@ -4,6 +4,7 @@ use super::Config;
 use crate::byte_size::ByteSize;
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
 use crate::duration::HumanDuration;
+use crate::sources::GROUPS_MAX;
 
 /// Shortest interval; the kernel's clocks tick at 10 ms.
 const INTERVAL_MIN: HumanDuration = HumanDuration::millis(100);
@@ -101,6 +102,10 @@ impl Config {
         });
         found.unless(it.resolve.duration <= RESOLVE_MAX, "resolve.for", || {
             format!("{} is too long; the longest is {RESOLVE_MAX}", it.resolve.duration)
+        });
+        let groups = self.cgroup.subjects_max;
+        found.unless(groups <= GROUPS_MAX, "cgroup.subjects_max", || {
+            format!("{groups} is out of range; expected 0 to {GROUPS_MAX}")
         });
         self.learning_within(found);
         let grace = self.context.deploy_grace;

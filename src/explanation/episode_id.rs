@@ -44,11 +44,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn identifiers_that_are_written_are_read(second in 0_i32..2_000_000_000, name in "[^\\p{C}]{1,20}", of in 0..3) {
+        fn identifiers_that_are_written_are_read(second in 0_i32..2_000_000_000, name in "[^\\p{C}]{1,20}", of in 0..5) {
             let subject = match of {
                 0 => Subject::Host,
                 1 => Subject::Container(name.as_str().into()),
-                _ => Subject::Log(name.as_str().into()),
+                2 => Subject::Log(name.as_str().into()),
+                3 => Subject::Pod(name.as_str().into()),
+                _ => Subject::Service(name.as_str().into()),
             };
             let second = Timestamp(f64::from(second));
             let read = episode_text::id(&subject, second).parse::<EpisodeId>();

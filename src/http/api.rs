@@ -30,8 +30,11 @@ pub(super) use subject_parameter::subject;
 
 pub(super) const SUBJECT: Parameter =
     Parameter::query("subject", ApiParameterType::Text, "Name of the subject; host if it is left out");
-pub(super) const KIND: Parameter =
-    Parameter::query("kind", ApiParameterType::Text, "Kind of the subject: host, container or log");
+pub(super) const KIND: Parameter = Parameter::query(
+    "kind",
+    ApiParameterType::Text,
+    "Kind of the subject: host, container, log, pod or service",
+);
 const METRIC: Parameter = Parameter::query(
     "metric",
     ApiParameterType::Text,

@@ -104,8 +104,8 @@ fn encode(family: &mut MetricEncoder<'_>, ty: MetricType, value: f64) -> fmt::Re
 
 /// The values of the labels of one series.
 pub(super) trait LabelValues {
-    /// Who the value describes, where the metric's own labels do not tell.
-    fn subject(&self) -> Option<&str> {
+    /// Kind and name of who the value describes, where the metric's own labels do not tell.
+    fn subject(&self) -> Option<[&str; 2]> {
         None
     }
 
@@ -119,14 +119,14 @@ impl<const N: usize> LabelValues for [&str; N] {
     }
 }
 
-/// Labels as a reading has them. The series of containers and logs get one more, which tells them apart.
+/// Labels as a reading has them. The series of subjects other than the host get two more, which tell them apart.
 pub(super) struct SubjectLabels<'a> {
-    pub(super) subject: Option<&'a str>,
+    pub(super) subject: Option<[&'a str; 2]>,
     pub(super) values: &'a [Box<str>],
 }
 
 impl LabelValues for SubjectLabels<'_> {
-    fn subject(&self) -> Option<&str> {
+    fn subject(&self) -> Option<[&str; 2]> {
         self.subject
     }
 
@@ -143,7 +143,8 @@ struct EncodedLabels<L> {
 /// An empty label value means the same as no label, so it is left out.
 impl<L: LabelValues> EncodeLabelSet for EncodedLabels<L> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        if let Some(subject) = self.values.subject() {
+        if let Some([kind, subject]) = self.values.subject() {
+            ("kind", kind).encode(encoder.encode_label())?;
             ("subject", subject).encode(encoder.encode_label())?;
         }
         let labels = self.names.iter().copied().zip(self.values.values());

@@ -21,7 +21,7 @@ use super::tick_histogram::TICK_SECONDS;
 use crate::detect::DETECTORS;
 use crate::grace::Grace;
 use crate::metric::Metric;
-use crate::reading::Subject;
+use crate::reading::{Subject, SubjectTurnover};
 use crate::report::{Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
 use crate::version;
 
@@ -73,7 +73,7 @@ static DETECTOR_VOTE: Metric = Metric::gauge(
 .by(&["kind", "subject", "detector"]);
 static CONTRIBUTION: Metric = Metric::gauge(
     "anomaly_contribution",
-    "Part of anomaly_score that the signal causes, in the same unit, negative if it lowers the score; the largest five only. The label direction is the side of the expected value",
+    "Part of anomaly_score that the signal causes, in the same unit, negative if it lowers the score; the largest five only, or three for containers, pods and services. The label direction is the side of the expected value",
 )
 .by(&["kind", "subject", "signal", "direction"]);
 static ABSENT: Metric = Metric::gauge(
@@ -177,13 +177,20 @@ pub static METRICS: &[&Metric] = &[
     &TICK_SECONDS,
 ];
 
+/// Largest number of contributions of a subject that comes and goes.
+const CONTRIBUTIONS_MAX: usize = 3;
+/// Largest number of series of a subject that comes and goes: the first three, episode, being new, and contributions.
+pub const SUBJECT_SERIES_MAX: usize = 5 + CONTRIBUTIONS_MAX;
+
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
 pub struct ExpositionOptions {
     /// What the sources may set, in the order of exposition; others follow in the order in which they are met.
     pub sources: Vec<&'static Metric>,
-    /// Whether what was read is exposed; `process_*` and the metrics of hostnorm itself always are.
+    /// Whether what was read of the host is exposed; `process_*` and the metrics of hostnorm itself always are.
     pub raw: bool,
+    /// Whether everything is exposed of subjects that come and go, instead of [`SUBJECT_SERIES_MAX`] series each.
+    pub raw_subjects: bool,
     /// What was built.
     pub build: BuildInfo,
 }
@@ -208,11 +215,8 @@ impl Default for BuildInfo {
 /// One report as metric families.
 #[derive(Debug)]
 pub(super) struct Exposition {
-    /// What the last tick produced.
     pub(super) report: Arc<Report>,
-    /// What is exposed beside it.
     pub(super) options: Arc<ExpositionOptions>,
-    /// What happened at the door until now.
     pub(super) counts: Arc<ServerCounters>,
 }
 
@@ -232,19 +236,31 @@ impl Exposition {
         self.report.assessments.iter().map(|(subject, it)| (names(subject), it))
     }
 
+    /// Assessments of which everything is exposed.
+    fn detailed(&self) -> impl Iterator<Item = ([&str; 2], &Assessment)> {
+        let assessments = self.report.assessments.iter().filter(|(subject, _)| self.shows_all_of(subject));
+        assessments.map(|(subject, it)| (names(subject), it))
+    }
+
+    fn shows_all_of(&self, subject: &Subject) -> bool {
+        self.options.raw_subjects || subject.kind().turnover() == SubjectTurnover::Permanent
+    }
+
     fn score_details(&self) -> impl Iterator<Item = ([&str; 2], &ScoreDetails)> {
-        self.assessments().filter_map(|(names, it)| Some((names, it.details.as_ref()?)))
+        self.detailed().filter_map(|(names, it)| Some((names, it.details.as_ref()?)))
     }
 
     fn subjects(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
-        families.add(&SCORE, self.score_details().map(|(names, it)| (names, it.score)))?;
-        let judged = || self.assessments().filter(|(_, it)| it.ready);
-        families.add(&IS_ANOMALY, judged().map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
-        families.add(&EPISODES, judged().map(|(names, it)| (names, it.episodes as f64)))?;
+        families
+            .add(&SCORE, self.assessments().filter_map(|(it, of)| Some((it, of.details.as_ref()?.score))))?;
+        let judged = self.assessments().filter(|(_, it)| it.ready);
+        families.add(&IS_ANOMALY, judged.map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
+        let counted = self.detailed().filter(|(_, it)| it.ready);
+        families.add(&EPISODES, counted.map(|(names, it)| (names, it.episodes as f64)))?;
         self.episodes(families)?;
         self.impacts(families)?;
         families.add(&READY, self.assessments().map(|(names, it)| (names, one_if(it.ready))))?;
-        families.add(&READY_AT, self.assessments().map(|(names, it)| (names, it.ready_at.0)))?;
+        families.add(&READY_AT, self.detailed().map(|(names, it)| (names, it.ready_at.0)))?;
         let borrowed = self.assessments().filter(|(_, it)| it.uses_kind_prior).map(|(names, _)| (names, 1.0));
         families.add(&BORROWED, borrowed)?;
         families
@@ -267,18 +283,18 @@ impl Exposition {
         families.add(&SHADOW_SCORE, shadows().map(|(names, it)| (names, it.score)))?;
         let votes = detectors().filter_map(|(names, row, it)| Some((names, one_if(row.vote(it)?))));
         families.add(&DETECTOR_VOTE, votes)?;
-        let contributions = self.score_details().flat_map(|([kind, subject], details)| {
-            details
-                .contributions
-                .iter()
-                .map(move |it| ([kind, subject, it.signal.name, it.direction.name()], it.value))
+        let contributions = self.report.assessments.iter().flat_map(|(of, assessment)| {
+            let [kind, subject] = names(of);
+            let most = if self.shows_all_of(of) { usize::MAX } else { CONTRIBUTIONS_MAX };
+            let largest = assessment.details.iter().flat_map(move |it| it.contributions.iter().take(most));
+            largest.map(move |it| ([kind, subject, it.signal.name, it.direction.name()], it.value))
         });
         families.add(&CONTRIBUTION, contributions)?;
-        let absent = self.assessments().flat_map(|([kind, subject], assessment)| {
+        let absent = self.detailed().flat_map(|([kind, subject], assessment)| {
             assessment.absent.iter().map(move |it| ([kind, subject, it.signal.name, it.kind.name()], 1.0))
         });
         families.add(&ABSENT, absent)?;
-        let spent = self.assessments().filter_map(|(names, it)| Some((names, it.budget_spent?)));
+        let spent = self.detailed().filter_map(|(names, it)| Some((names, it.budget_spent?)));
         families.add(&BUDGET_SPENT, spent)?;
         let grace = self.report.grace.iter().flat_map(Grace::rows);
         families.add(&GRACE, grace.map(|(reason, active)| ([reason.name()], one_if(active))))
@@ -286,7 +302,7 @@ impl Exposition {
 
     fn signals(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let signals = || {
-            self.assessments().flat_map(|([kind, subject], assessment)| {
+            self.detailed().flat_map(|([kind, subject], assessment)| {
                 assessment.signals.iter().map(move |it| ([kind, subject, it.signal.name], it))
             })
         };
@@ -299,7 +315,7 @@ impl Exposition {
         families.add(&LOWER, expected(|it| it.lower))?;
         families.add(&UPPER, expected(|it| it.upper))?;
         families.add(&DRIFT, signals().filter_map(|(names, it)| Some((names, it.drift?))))?;
-        let full = self.assessments().flat_map(|([kind, subject], assessment)| {
+        let full = self.detailed().flat_map(|([kind, subject], assessment)| {
             assessment.filling.iter().flat_map(move |it| {
                 let bounds = it.time_until_full.bounds();
                 bounds.map(move |(bound, seconds)| ([kind, subject, it.signal.name, bound], seconds))
@@ -330,14 +346,14 @@ impl Exposition {
         let ExpositionOptions { sources, raw, .. } = &*self.options;
         let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
         let shown = |metric: &Metric| *raw || metric.name.starts_with("process_");
-        let read = read.filter(|(_, it)| shown(it.metric));
+        let read = read.filter(|(subject, it)| self.shows_all_of(subject) && shown(it.metric));
         let mut ranks = FamilyOrder::new(sources);
         let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);
         let mut rows: Vec<_> = rows.map(|(subject, it)| (ranks.of(it.metric), subject, it)).collect();
         rows.sort_by_key(|it| it.0);
         for family in rows.chunk_by(|one, other| one.0 == other.0) {
             let samples = family.iter().map(|(_, subject, sample)| {
-                let of = (**subject != Subject::Host).then(|| subject.name());
+                let of = (**subject != Subject::Host).then(|| names(subject));
                 (SubjectLabels { subject: of, values: sample.labels.values() }, sample.value)
             });
             families.add(family[0].2.metric, samples)?;

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::jobs::{Job, JobFailure, Jobs, States};
 use super::persist::PersistentState;
-use crate::engine::{Engine, StateHandover};
+use crate::engine::{Engine, StateHandover, SubjectCounts};
 use crate::metric::Metric;
-use crate::reading::{Labels, Subject, Values};
+use crate::reading::{Labels, Subject, SubjectKind, Values};
 use crate::store::StoreError;
 
 /// Largest number of states that one job loads.
@@ -100,6 +100,10 @@ impl StateTransfers {
 
     pub(super) fn values(engine: &Engine, values: &mut Values) {
         for (kind, it) in engine.subject_counts() {
+            // A kind without subjects would add series to each host.
+            if it == SubjectCounts::default() && kind != SubjectKind::Host {
+                continue;
+            }
             let kind = kind.name();
             let states =
                 [("learning", it.learning), ("ready", it.ready), ("gone", it.gone), ("waiting", it.waiting)];

@@ -53,6 +53,18 @@ impl From<ExcludePattern> for String {
     }
 }
 
+/// Names to read; the empty pattern stands for all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncludePattern(ExcludePattern);
+
+impl IncludePattern {
+    /// Whether a name is read.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        self.0.as_str().is_empty() || self.0.matches(text)
+    }
+}
+
 /// A text that is no regular expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExcludePatternError {
@@ -65,7 +77,7 @@ pub struct ExcludePatternError {
 impl fmt::Display for ExcludePatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, reason } = self;
-        write!(f, "{text:?} is not a regular expression: {reason}; an empty text excludes nothing")
+        write!(f, "{text:?} is not a regular expression: {reason}; an empty text is no filter")
     }
 }
 
@@ -73,12 +85,19 @@ impl std::error::Error for ExcludePatternError {}
 
 #[cfg(test)]
 mod tests {
-    use super::ExcludePattern;
+    use super::{ExcludePattern, IncludePattern};
 
     #[test]
     fn an_empty_pattern_leaves_out_nothing() {
         let pattern = ExcludePattern::try_from(String::new()).unwrap();
         assert!(!pattern.matches("") && !pattern.matches("sda"));
+    }
+
+    #[test]
+    fn an_empty_pattern_includes_all() {
+        let pattern = |text: &str| IncludePattern(ExcludePattern::try_from(text.to_owned()).unwrap());
+        assert!(pattern("").matches("pod/shop/web"));
+        assert!(pattern("^pod/").matches("pod/shop/web") && !pattern("^pod/").matches("service/a.service"));
     }
 
     #[test]

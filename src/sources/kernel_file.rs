@@ -49,19 +49,7 @@ impl KernelFile {
     /// If it is missing, cannot be read, exceeds [`FILE_BYTES_MAX`], or is not UTF-8.
     pub(super) fn read(&mut self) -> Result<KernelText<'_>, SourceError> {
         let (path, bytes) = self.read_bytes()?;
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(KernelText { path, text }),
-            Err(error) => {
-                let (good, bad) = bytes.split_at(error.valid_up_to());
-                let line = good.iter().filter(|it| **it == b'\n').count() + 1;
-                let bad = bad.get(..bad.len().min(256)).unwrap_or_default();
-                Err(SourceError::Parse {
-                    path: path.into(),
-                    line,
-                    text: excerpt(&String::from_utf8_lossy(bad)),
-                })
-            }
-        }
+        text_of(path, bytes)
     }
 
     /// Reads the file as bytes, because file names need not be text; returns its path as well.
@@ -74,14 +62,7 @@ impl KernelFile {
             Err(source) => {
                 self.open = None;
                 self.buffer = Vec::new();
-                let path = self.path().to_owned();
-                Err(match source.kind() {
-                    // A kernel booted with pressure accounting disabled has the files and refuses to read them.
-                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::Unsupported => {
-                        SourceError::Unavailable { path }
-                    }
-                    _ => SourceError::Read { path, source },
-                })
+                Err(failed(self.path(), source))
             }
         }
     }
@@ -92,20 +73,7 @@ impl KernelFile {
             self.open = Some(self.open_first()?);
         }
         let Some(file) = &self.open else { return Err(ErrorKind::NotFound.into()) };
-        let mut filled = 0;
-        while filled <= FILE_BYTES_MAX {
-            if filled == self.buffer.len() {
-                self.buffer.resize((2 * filled).max(BUFFER_BYTES), 0);
-            }
-            // A short read may be followed by more, because the kernel returns many files page by page.
-            match read_at(file, self.buffer.get_mut(filled..).unwrap_or_default(), filled as u64) {
-                Ok(0) => return Ok(filled),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")))
+        fill(file, &mut self.buffer)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is where the sources open their files")]
@@ -119,6 +87,89 @@ impl KernelFile {
             }
         }
         outcome
+    }
+}
+
+/// Reads a file from its start into the buffer; returns the length of the text.
+fn fill(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled <= FILE_BYTES_MAX {
+        if filled == buffer.len() {
+            buffer.resize((2 * filled).max(BUFFER_BYTES), 0);
+        }
+        // A short read may be followed by more, because the kernel returns many files page by page.
+        match read_at(file, buffer.get_mut(filled..).unwrap_or_default(), filled as u64) {
+            Ok(0) => return Ok(filled),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")))
+}
+
+/// The same for a file that the kernel makes as a whole, such as those of control groups: a read that leaves room in the
+/// buffer was the last one.
+fn fill_once(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    if buffer.is_empty() {
+        buffer.resize(2 * BUFFER_BYTES, 0);
+    }
+    match read_at(file, buffer, 0) {
+        Ok(count) if count < buffer.len() => Ok(count),
+        _ => fill(file, buffer),
+    }
+}
+
+/// The error of a file that cannot be read.
+fn failed(path: &Path, source: io::Error) -> SourceError {
+    /// The control group of an open file was removed.
+    const ENODEV: i32 = 19;
+    let path = path.to_owned();
+    match source.kind() {
+        // A kernel booted with pressure accounting disabled has the files and refuses to read them.
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::Unsupported => {
+            SourceError::Unavailable { path }
+        }
+        _ if source.raw_os_error() == Some(ENODEV) => SourceError::Unavailable { path },
+        _ => SourceError::Read { path, source },
+    }
+}
+
+/// The bytes as text.
+fn text_of<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<KernelText<'a>, SourceError> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(KernelText { path, text }),
+        Err(error) => {
+            let (good, bad) = bytes.split_at(error.valid_up_to());
+            let line = good.iter().filter(|it| **it == b'\n').count() + 1;
+            let bad = bad.get(..bad.len().min(256)).unwrap_or_default();
+            Err(SourceError::Parse { path: path.into(), line, text: excerpt(&String::from_utf8_lossy(bad)) })
+        }
+    }
+}
+
+/// Reads files that are not kept open, because there are many; all share one buffer.
+#[derive(Debug, Default)]
+pub(super) struct FileReader {
+    buffer: Vec<u8>,
+}
+
+impl FileReader {
+    /// Reads a file as text.
+    ///
+    /// # Errors
+    /// As [`KernelFile::read`]; also unavailable if its directory was removed meanwhile.
+    #[expect(clippy::disallowed_methods, reason = "this is where the sources open their files")]
+    pub(super) fn read<'a>(&'a mut self, path: &'a Path) -> Result<KernelText<'a>, SourceError> {
+        let length = match File::open(path).and_then(|it| fill_once(&it, &mut self.buffer)) {
+            Ok(length) => length,
+            Err(error) => {
+                // The room that a huge file needed would stay.
+                self.buffer = Vec::new();
+                return Err(failed(path, error));
+            }
+        };
+        text_of(path, self.buffer.get(..length).unwrap_or_default())
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Only the totals are read, because the averages lag.
 
+use super::cpu_throttling::throttled_rate;
 use super::kernel_file::{KernelFile, KernelText};
 use super::{Source, SourceError, SourceSettings};
 use crate::culprit::Resource;
@@ -52,12 +53,12 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "pressure_cpu_ratio",
         title: "CPU pressure",
-        help: "Share of time in which at least one task waited for CPU",
+        help: "Share of time in which at least one task waited for CPU, without containers, pods and services that their own CPU limit throttled",
         unit: SignalUnit::Ratio,
         // Two jobs that share a CPU for three seconds of a window are normal.
         floor: 0.10,
         device: None,
-        formula: |it| ratio_of(it, &CPU_WAITING),
+        formula: cpu_ratio,
     },
     Signal {
         kind: SubjectKind::Host,
@@ -85,18 +86,28 @@ pub(super) static SIGNALS: &[Signal] = &[
 
 /// While some tasks wait, others work: half of the work is assumed to stand still.
 pub(super) static IMPACTS: &[ImpactFormula] = &[
-    impact(Resource::Cpu, |it| waiting(it, &CPU_WAITING, &CPU_STALLED)),
-    impact(Resource::Memory, |it| waiting(it, &MEMORY_WAITING, &MEMORY_STALLED)),
-    impact(Resource::Io, |it| waiting(it, &IO_WAITING, &IO_STALLED)),
+    impact(Resource::Cpu, |it| at_least_half(cpu_ratio(it)?, it, &CPU_STALLED)),
+    impact(Resource::Memory, |it| at_least_half(ratio_of(it, &MEMORY_WAITING)?, it, &MEMORY_STALLED)),
+    impact(Resource::Io, |it| at_least_half(ratio_of(it, &IO_WAITING)?, it, &IO_STALLED)),
 ];
 
 const fn impact(resource: Resource, formula: fn(&ReadingPair<'_>) -> Option<f64>) -> ImpactFormula {
     ImpactFormula { kind: SubjectKind::Host, resource, formula }
 }
 
-fn waiting(change: &ReadingPair<'_>, some: &'static Metric, full: &'static Metric) -> Option<f64> {
-    let some = ratio_of(change, some)? / 2.0;
-    Some(ratio_of(change, full).map_or(some, |full| full.max(some)))
+fn at_least_half(some: f64, change: &ReadingPair<'_>, full: &'static Metric) -> Option<f64> {
+    let half = some / 2.0;
+    Some(ratio_of(change, full).map_or(half, |full| full.max(half)))
+}
+
+/// Seconds waited for CPU per second, without those that groups waited for their own limits.
+///
+/// The kernel counts a throttled task as waiting, on the host and in the root control group alike: both show the same total.
+/// It weights CPUs by their load, so the throttled time is the most that it can have added; when much is throttled, the
+/// pressure of the host is underestimated rather than blamed on a limit.
+fn cpu_ratio(change: &ReadingPair<'_>) -> Option<f64> {
+    let waited = change.rate(&CPU_WAITING)?;
+    Some((waited - throttled_rate(change).unwrap_or(0.0)).clamp(0.0, 1.0))
 }
 
 /// Seconds waited per second.
@@ -151,6 +162,16 @@ pub(super) fn set(
         }
     }
     if seen[PressureLine::Some as usize] { Ok(()) } else { Err(text.error()) }
+}
+
+/// The total of the line `some`, in seconds.
+pub(super) fn some_total(text: KernelText<'_>) -> Result<f64, SourceError> {
+    for line in text.lines() {
+        if let (PressureLine::Some, seconds) = parse(line.text).ok_or_else(|| line.error())? {
+            return Ok(seconds);
+        }
+    }
+    Err(text.error())
 }
 
 /// A line of a pressure file.

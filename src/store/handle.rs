@@ -67,6 +67,14 @@ impl Store {
         }
     }
 
+    /// The same without the readings of subjects that come and go; their points, scores and episodes are stored.
+    pub fn without_subject_readings(mut self) -> Self {
+        if let Some(running) = &mut self.0 {
+            running.series = SeriesList::permanent_only();
+        }
+        self
+    }
+
     /// The directory, if there is a store.
     pub fn directory(&self) -> Option<&Path> {
         self.0.as_ref().map(|it| it.directory.as_path())

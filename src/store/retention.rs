@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::error::StoreError;
 use super::statements::{self, EXPLAINING};
+use crate::reading::SubjectKind;
 
 /// Limits of the retention.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,6 +76,7 @@ pub(super) fn prune(connection: &Connection, keep: &RetentionLimits, now: f64) -
         ),
         [readings],
     )?;
+    prune_points_of_many(connection, now)?;
     for table in ["points", "markers", "subject_states"] {
         let sql = format!(
             "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE at < ?1 ORDER BY at LIMIT {ROWS_MAX})"
@@ -85,6 +87,23 @@ pub(super) fn prune(connection: &Connection, keep: &RetentionLimits, now: f64) -
     connection.execute("DELETE FROM baselines WHERE last_updated < ?1", [points])?;
     release_beyond(connection, keep, readings)?;
     make_room(connection, keep, 0)
+}
+
+/// Deletes points of subjects other than the host after a day: 200 of them have as many points in a day as a host in half a
+/// year. A restart needs those of the last day; what they taught is stored as state.
+fn prune_points_of_many(connection: &Connection, now: f64) -> Result<(), StoreError> {
+    const AGE_SECONDS: f64 = 86_400.0;
+    /// Only so far back, since the index is by time and older points are those of hosts.
+    const SPAN_SECONDS: f64 = 21_600.0;
+    /// The points of 500 subjects in an hour, the time between two passes.
+    const ROWS_OF_MANY_MAX: i64 = 60_000;
+    let before = now - AGE_SECONDS;
+    let sql = format!(
+        "DELETE FROM points WHERE id IN (SELECT id FROM points WHERE at < ?1 AND at >= ?2 AND kind <> ?3 \
+         ORDER BY at LIMIT {ROWS_OF_MANY_MAX})"
+    );
+    connection.execute(&sql, params![before, before - SPAN_SECONDS, SubjectKind::Host.name()])?;
+    Ok(())
 }
 
 /// Releases the oldest episode if the rows for episodes exceed their size. The next pass deletes them and measures

@@ -208,5 +208,7 @@ pub(super) fn subject(kind: &str, name: &str) -> Option<Subject> {
         SubjectKind::Host => Subject::Host,
         SubjectKind::Container => Subject::Container(name.into()),
         SubjectKind::Log => Subject::Log(name.into()),
+        SubjectKind::Pod => Subject::Pod(name.into()),
+        SubjectKind::Service => Subject::Service(name.into()),
     })
 }

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Sample, Subject};
+use crate::reading::{Labels, Reading, Sample, Subject, SubjectTurnover};
 
 /// The series of a reading, in its order. Cheap to clone; consecutive readings share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SeriesList(Arc<[MetricSeriesKey]>);
+pub(super) struct SeriesList {
+    series: Arc<[MetricSeriesKey]>,
+    /// Whether subjects that come and go are left out.
+    permanent_only: bool,
+}
 
 /// One series.
 #[derive(Debug)]
@@ -18,10 +22,15 @@ pub(super) struct MetricSeriesKey {
 }
 
 impl SeriesList {
+    /// A list without subjects that come and go.
+    pub(super) fn permanent_only() -> Self {
+        Self { permanent_only: true, ..Self::default() }
+    }
+
     /// Updates the list to that of this reading.
     pub(super) fn follow(&mut self, reading: &Reading) {
-        let mut known = self.0.iter();
-        let same = samples(reading).all(|(subject, sample)| {
+        let mut known = self.series.iter();
+        let same = self.samples(reading).all(|(subject, sample)| {
             known.next().is_some_and(|it| {
                 it.metric == sample.metric && it.labels == sample.labels && it.subject == *subject
             })
@@ -34,26 +43,30 @@ impl SeriesList {
             metric: sample.metric,
             labels: sample.labels.clone(),
         };
-        self.0 = samples(reading).map(series).collect();
+        self.series = self.samples(reading).map(series).collect();
     }
 
     /// The values of a reading with these series.
     pub(super) fn values(&self, reading: &Reading) -> Arc<[f64]> {
-        let mut values = Vec::with_capacity(self.0.len());
-        values.extend(samples(reading).map(|(_, it)| it.value));
+        let mut values = Vec::with_capacity(self.series.len());
+        values.extend(self.samples(reading).map(|(_, it)| it.value));
         values.into()
     }
 
     /// Whether both are one list, shared by consecutive readings.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.series, &other.series)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &MetricSeriesKey> {
-        self.0.iter()
+        self.series.iter()
     }
-}
 
-fn samples(reading: &Reading) -> impl Iterator<Item = (&Subject, &Sample)> {
-    reading.subjects.iter().flat_map(|(subject, values)| values.iter().map(move |it| (subject, it)))
+    fn samples<'a>(&self, reading: &'a Reading) -> impl Iterator<Item = (&'a Subject, &'a Sample)> + use<'a> {
+        let permanent_only = self.permanent_only;
+        let listed =
+            move |it: &Subject| !permanent_only || it.kind().turnover() == SubjectTurnover::Permanent;
+        let subjects = reading.subjects.iter().filter(move |(subject, _)| listed(subject));
+        subjects.flat_map(|(subject, values)| values.iter().map(move |it| (subject, it)))
+    }
 }

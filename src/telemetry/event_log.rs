@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::episode_text::{self, NamedSignal};
 use crate::impact::Severity;
-use crate::reading::{Subject, Timestamp};
+use crate::reading::{Subject, SubjectTurnover, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, Report};
 
 /// Largest number of failing sources remembered; further ones are not logged.
@@ -69,6 +69,10 @@ impl EventLogger {
             return;
         }
         self.subjects.insert(subject.clone(), progress);
+        // On a node with many short-lived containers, this would be all that is logged; `anomaly_ready` tells the same.
+        if subject.kind().turnover() == SubjectTurnover::Changing {
+            return;
+        }
         let (kind, signals) = (subject.kind().name(), assessment.signals.len());
         match progress {
             EpisodeProgress::Learning => tracing::info!(
@@ -161,7 +165,7 @@ mod tests {
         formula: |_| None,
     };
 
-    /// A report at second 100 whose container has one signal.
+    /// A report at second 100 whose host has one signal.
     fn report(ready: bool, turn: Option<EpisodeTransition>, problems: &[(&'static str, &str)]) -> Report {
         let expected = Some(ExpectedValue { value: 1.0 / 30.0, lower: 0.0, upper: 0.09 });
         let contributions = vec![Contribution { signal: &BUSY, direction: Direction::High, value: 1.234_56 }];
@@ -177,7 +181,7 @@ mod tests {
             details: ready.then_some(details),
             signals: vec![SignalState { signal: &BUSY, value: 0.97, expected, drift: None }],
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
-            description: Some("Anomaly on container web: CPU usage 97 %".into()),
+            description: Some("Anomaly on host: CPU usage 97 %".into()),
             transition: turn,
             ..Assessment::default()
         };
@@ -185,7 +189,7 @@ mod tests {
         reading.problems =
             problems.iter().map(|(source, what)| ReadProblem { source, what: (*what).into() }).collect();
         let mut report = Report { reading: reading.into(), ..Report::default() };
-        report.assessments.insert(Subject::Container("web".into()), assessment);
+        report.assessments.insert(Subject::Host, assessment);
         report
     }
 
@@ -199,9 +203,9 @@ mod tests {
         assert_eq!(found, expect);
     }
 
-    const LEARNING: &str = "level=info msg=\"learning before the first score\" kind=container \
-                            subject=web signals=1 ready_at=1970-01-01T00:10:00.000Z";
-    const READY: &str = "level=info msg=\"first score ready\" kind=container subject=web signals=1";
+    const LEARNING: &str = "level=info msg=\"learning before the first score\" kind=host \
+                            subject=host signals=1 ready_at=1970-01-01T00:10:00.000Z";
+    const READY: &str = "level=info msg=\"first score ready\" kind=host subject=host signals=1";
 
     #[test]
     fn learning_and_readiness_are_logged_once() {
@@ -221,9 +225,9 @@ mod tests {
     fn an_anomaly_has_a_line_for_each_transition() {
         let fields = "score=1.235 confidence=0.75 signals=cpu_busy_ratio contributions=1.235 values=0.97 \
                       expected=0.03333 lower=0 upper=0.09";
-        let subject = "kind=container subject=web";
-        let message = "level=warn msg=\"Anomaly on container web: CPU usage 97 %\"";
-        let episode = "episode=1970-01-01T00:01:39Z/container/web";
+        let subject = "kind=host subject=host";
+        let message = "level=warn msg=\"Anomaly on host: CPU usage 97 %\"";
+        let episode = "episode=1970-01-01T00:01:39Z";
         let ended = EpisodeTransition::Ended(Episode { since: Timestamp(5.0), peak: 7.43 });
         check(
             &[
@@ -236,8 +240,8 @@ mod tests {
                 READY,
                 &format!("{message} {subject} state=began {episode} {fields}"),
                 &format!("{message} {subject} state=changed {episode} {fields}"),
-                "level=info msg=\"anomaly ended on container web after 1m35s, peak score 7.4\" kind=container \
-                 subject=web state=ended episode=1970-01-01T00:00:05Z/container/web duration_seconds=95.0 peak=7.43",
+                "level=info msg=\"anomaly ended on host after 1m35s, peak score 7.4\" kind=host \
+                 subject=host state=ended episode=1970-01-01T00:00:05Z duration_seconds=95.0 peak=7.43",
             ],
         );
     }

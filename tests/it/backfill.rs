@@ -87,7 +87,7 @@ fn status(line: &str, kind: &str, body: &str) -> String {
 
 /// Requests an hour; returns the result and the progress.
 fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, HistoryError>, Vec<String>) {
-    let signals: Vec<&'static Signal> = sources::signals(|_| true).collect();
+    let signals: Vec<&'static Signal> = sources::host_signals(|_| true).collect();
     let metrics: Vec<_> = sources::metrics().collect();
     let mapping = Mapping::shipped(&metrics).unwrap();
     let wanted = RemoteHistoryQuery {

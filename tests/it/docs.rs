@@ -163,8 +163,11 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
         "| signal | kind | unit | noise floor | collector | meaning |\n|---|---|---|---|---|---|\n",
     );
     for source in SOURCES {
-        for Signal { kind, name, help, unit, floor, .. } in source.signals {
-            let (kind, unit, collector, help) = (kind.name(), unit_of(*unit), source.name, sentence(help));
+        // The signals of several kinds differ in the kind only.
+        for of_name in source.signals.chunk_by(|one, other| one.name == other.name) {
+            let Signal { name, help, unit, floor, .. } = &of_name[0];
+            let kind = of_name.iter().map(|it| it.kind.name()).collect::<Vec<_>>().join(", ");
+            let (unit, collector, help) = (unit_of(*unit), source.name, sentence(help));
             writeln!(text, "| `{name}` | {kind} | {unit} | {floor} | {collector} | {help} |").unwrap();
         }
     }
@@ -196,6 +199,7 @@ fn table(metrics: &[&Metric]) -> String {
 fn unit_of(unit: SignalUnit) -> &'static str {
     match unit {
         SignalUnit::Ratio => "ratio",
+        SignalUnit::Bytes => "bytes",
         SignalUnit::BytesPerSecond => "bytes per second",
         SignalUnit::PerSecond => "per second",
         SignalUnit::Count => "count",

@@ -10,7 +10,9 @@ use hostnorm::culprit::{Culprit, EpisodeScene, Measure, Owner, OwnerKind, Resour
 use hostnorm::detect::{PerDetector, absence};
 use hostnorm::forecast::TimeUntilFull;
 use hostnorm::grace::{GraceDurations, GraceReason, GraceTrigger, GraceWatcher};
-use hostnorm::http::{BuildInfo, ExpositionOptions, METRICS, MetricsFormat, RenderedReport, ServerCounters};
+use hostnorm::http::{
+    BuildInfo, ExpositionOptions, METRICS, MetricsFormat, RenderedReport, SUBJECT_SERIES_MAX, ServerCounters,
+};
 use hostnorm::impact::{ResourceImpact, Severity};
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
@@ -173,7 +175,12 @@ fn anomaly() -> Report {
 
 fn options(raw: bool) -> ExpositionOptions {
     let build = BuildInfo { version: "1.2.3", revision: "abcdef0", rust_version: "1.95.0" };
-    ExpositionOptions { sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET], raw, build }
+    ExpositionOptions {
+        sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET],
+        raw,
+        raw_subjects: raw,
+        build,
+    }
 }
 
 fn render(report: &Arc<Report>, options: ExpositionOptions) -> RenderedReport {
@@ -219,6 +226,26 @@ fn an_anomaly_with_its_details() {
 #[test]
 fn without_raw_values_scores_and_self_metrics_remain() {
     check("without_raw", anomaly(), options(false));
+}
+
+#[test]
+fn a_container_has_few_series() {
+    let mut report = anomaly();
+    let host = report.assessments[&Subject::Host].clone();
+    let details = host.details.clone().map(|it| {
+        let contributions = it.contributions.iter().cycle().take(5).cloned().collect();
+        ScoreDetails { contributions, ..it }
+    });
+    let web = Assessment { details, uses_kind_prior: true, ..host };
+    report.assessments.insert(Subject::Service("web".into()), web);
+    let count = |raw_subjects: bool| {
+        let report = Arc::new(Report::clone(&report));
+        let page = render(&report, ExpositionOptions { raw_subjects, ..options(true) });
+        let text = page.body(OPENMETRICS, false);
+        str(&text).lines().filter(|it| it.contains(r#"kind="service",subject="web""#)).count()
+    };
+    assert_eq!(count(false), SUBJECT_SERIES_MAX);
+    assert!(count(true) > 15, "{}", count(true));
 }
 
 #[test]

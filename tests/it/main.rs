@@ -13,6 +13,10 @@ mod backfill;
 #[cfg(target_os = "linux")]
 mod captured_machine;
 mod captured_tree;
+#[cfg(target_os = "linux")]
+mod cgroup;
+#[cfg(target_os = "linux")]
+mod cgroup_churn;
 mod config_files;
 mod consecutive_incidents;
 mod control_learning;

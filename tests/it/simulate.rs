@@ -60,7 +60,7 @@ fn lagged(of: &[f64], lag: usize) -> f64 {
 
 #[test]
 fn signals_are_those_of_hosts() {
-    let own: Vec<_> = sources::signals(|_| true).map(|it| (it.name, it.floor, 0.0, it.max())).collect();
+    let own: Vec<_> = sources::host_signals(|_| true).map(|it| (it.name, it.floor, 0.0, it.max())).collect();
     let simulated: Vec<_> = COLUMNS.iter().map(|it| (it.name, it.floor, it.min, it.max)).collect();
     if cfg!(target_os = "linux") {
         assert_eq!(simulated, own);

@@ -94,7 +94,8 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             ||| % text,
           }),
           ofHost('HostAnomalous', {
-            expr: 'is_anomaly{%(selector)s} == 1',
+            // Of hosts only: a node has dozens of containers and services, and one incident must not be dozens of messages.
+            expr: 'is_anomaly{%(selector)s,kind="host"} == 1',
             'for': config.anomalousFor,
             keep: config.anomalousKeepFiringFor,
             summary: 'Anomaly on ' + subject,
@@ -103,12 +104,12 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           ofHost('HostAnomalySevere', {
             // During a fleet-wide anomaly FleetAnomalous has already paged.
             expr: |||
-              is_anomaly{%(selector)s} == 1
+              is_anomaly{%(selector)s,kind="host"} == 1
                 and on (%(host)s, kind, subject)
               (
-                  anomaly_score{%(selector)s} >= %(severeScore)g
+                  anomaly_score{%(selector)s,kind="host"} >= %(severeScore)g
                 or
-                  anomaly_severity_info{%(selector)s,severity="critical"}
+                  anomaly_severity_info{%(selector)s,kind="host",severity="critical"}
               )
                 unless on (%(fleet)s)
               ALERTS{alertname="FleetAnomalous", alertstate="firing"}
@@ -120,7 +121,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           }),
           ofHost('HostAnomalyLong', {
             // Not by `for`: Prometheus also evaluates the texts of pending alerts.
-            expr: 'time() - subject:is_anomaly:start_timestamp_seconds{%(selector)s} >= %(longSeconds)d',
+            expr: 'time() - subject:is_anomaly:start_timestamp_seconds{%(selector)s,kind="host"} >= %(longSeconds)d',
             'for': '1m',
             summary: 'Anomaly on ' + subject + ' for more than %(longAfter)s',
             description: line(description) + '. If this is the new normal, run `hostnorm accept`; hostnorm accepts by itself after %s' % config.acceptAfter,

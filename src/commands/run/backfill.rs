@@ -25,7 +25,7 @@ pub(super) fn due(config: &Config) -> Option<Backfill> {
     if settings.from.is_empty() {
         return None;
     }
-    let signals = sources::signals(|source| config.collects(source)).collect();
+    let signals = sources::host_signals(|source| config.collects(source)).collect();
     let step = config.detection.interval.times(config.detection.window);
     Some(Backfill { settings, signals, step })
 }

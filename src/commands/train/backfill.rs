@@ -37,7 +37,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
             return Err(Exit::usage("no store; set --storage.path or --output"));
         }
     };
-    let signals: Vec<_> = sources::signals(|source| config.collects(source)).collect();
+    let signals: Vec<_> = sources::host_signals(|source| config.collects(source)).collect();
     let order = BackfillRequest {
         origin: &options.origin,
         lookback: options.lookback,

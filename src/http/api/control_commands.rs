@@ -78,7 +78,10 @@ pub(super) async fn train(state: &AppState, request: Request) -> Result<Response
     };
     let kind = body.kind.as_deref().unwrap_or(SubjectKind::Host.name());
     let kind = SubjectKind::read(kind).ok_or_else(|| {
-        bad_request(format!("no kind is named {}; expected host, container or log", quoted(kind)))
+        bad_request(format!(
+            "no kind is named {}; expected host, container, log, pod or service",
+            quoted(kind)
+        ))
     })?;
     body.metric.as_deref().map(signal_aliases::signal).transpose()?;
     if body.hours.is_some_and(|it| !(it.is_finite() && it > 0.0)) {

@@ -76,6 +76,7 @@ impl SignalValue {
 pub(in crate::http) fn unit_name(unit: SignalUnit) -> &'static str {
     match unit {
         SignalUnit::Ratio => "ratio",
+        SignalUnit::Bytes => "bytes",
         SignalUnit::BytesPerSecond => "bytes_per_second",
         SignalUnit::PerSecond => "per_second",
         SignalUnit::Count => "count",

@@ -14,7 +14,10 @@ pub(in crate::http) fn subject(query: &Query) -> Result<Subject, ProblemDetails>
         None if name == "host" => SubjectKind::Host,
         None => SubjectKind::Container,
         Some(kind) => SubjectKind::read(kind).ok_or_else(|| {
-            bad_request(format!("no kind is named {}; expected host, container or log", quoted(kind)))
+            bad_request(format!(
+                "no kind is named {}; expected host, container, log, pod or service",
+                quoted(kind)
+            ))
         })?,
     };
     Subject::read(kind, name).ok_or_else(|| unknown(kind, name))

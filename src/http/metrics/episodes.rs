@@ -73,14 +73,14 @@ impl Exposition {
     /// How much work waits, and how urgent the current episodes thereby are.
     pub(super) fn impacts(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let rows = || {
-            self.assessments().flat_map(|([kind, subject], it)| {
+            self.detailed().flat_map(|([kind, subject], it)| {
                 it.impact.iter().map(move |it| ([kind, subject, it.resource.name()], it))
             })
         };
         families.add(&IMPACT, rows().map(|(names, it)| (names, it.ratio)))?;
         families.add(&IMPACT_EXPECTED, rows().filter_map(|(names, it)| Some((names, it.usual?))))?;
         let severities = self
-            .assessments()
+            .detailed()
             .filter_map(|([kind, subject], it)| Some(([kind, subject, it.severity?.name()], 1.0)));
         families.add(&SEVERITY_INFO, severities)
     }
@@ -88,7 +88,7 @@ impl Exposition {
     /// Each culprit as a process, and as the container or service that it belongs to.
     fn culprits(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         const RANKS: [&str; CULPRITS_MAX] = ["1", "2", "3"];
-        let known = self.assessments().filter_map(|(names, it)| Some((names, it.scene.as_ref()?)));
+        let known = self.detailed().filter_map(|(names, it)| Some((names, it.scene.as_ref()?)));
         let mut series = Vec::new();
         for ([kind, subject], scene) in known {
             let mut named: Vec<[&str; 2]> = Vec::new();

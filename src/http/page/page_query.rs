@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(view("range=7d&show=anomalies").unwrap().link(), "./?range=7d&show=anomalies");
         assert!(view("range=2h").unwrap_err().contains("expected 1h, 6h, 24h or 7d"));
         assert!(view("show=none").unwrap_err().contains("all or anomalies"));
-        assert!(view("kind=disk").unwrap_err().contains("expected host, container or log"));
+        assert!(view("kind=disk").unwrap_err().contains("expected host, container, log, pod or service"));
     }
 
     proptest! {

@@ -145,7 +145,7 @@ fn detect_reports_a_signal_and_each_detector() {
     api.check_problem("/api/v1/detect?metric=nonsense", 404, "/api/v1/signals lists them");
     api.check_problem("/api/v1/detect?metric=tasks_blocked", 404, "no value of tasks_blocked");
     api.check_problem("/api/v1/detect?subject=web", 404, "no container is named \"web\"");
-    api.check_problem("/api/v1/detect?kind=disk", 400, "expected host, container or log");
+    api.check_problem("/api/v1/detect?kind=disk", 400, "expected host, container, log, pod or service");
     api.server.stop();
 }
 

@@ -1,0 +1,284 @@
+//! Control groups: each container, pod and systemd service is a subject of its own.
+//!
+//! From the files of `Documentation/admin-guide/cgroup-v2.rst` and `Documentation/admin-guide/cgroup-v1`. Groups are looked
+//! for every few seconds; a name that survives restarts is their identity, see [ADR 042](../../docs/adr/042-control-groups.md).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::cpu_throttling::THROTTLED;
+use super::exclude_pattern::{ExcludePattern, IncludePattern};
+use super::kernel_file::FileReader;
+use super::{Source, SourceError, SourceSettings};
+use crate::metric::Metric;
+use crate::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+
+mod group_class;
+mod hierarchy;
+mod discovery;
+mod workload;
+mod container_names;
+mod identity;
+mod parse;
+mod group_values;
+mod group_files;
+mod signals;
+
+pub(super) use signals::SIGNALS;
+
+use container_names::{ContainerNames, GroupName, NamesOnDisk};
+use discovery::find_groups;
+use group_files::{BlockDevices, Cadence, GroupFiles, GroupPresence};
+use hierarchy::Hierarchies;
+use identity::{Identities, NamedGroup};
+
+static GROUPS: Metric =
+    Metric::gauge("hostnorm_cgroup_groups", "Containers, pods and services that are read").by(&["kind"]);
+static DROPPED: Metric = Metric::gauge(
+    "hostnorm_cgroup_groups_dropped",
+    "Containers, pods and services that are not read, because there are more than the setting cgroup.subjects_max",
+);
+pub(super) static METRICS: &[&Metric] = &[
+    &GROUPS,
+    &DROPPED,
+    &THROTTLED,
+    &group_values::INFO,
+    &group_values::CPU,
+    &group_values::PERIODS,
+    &group_values::THROTTLED_PERIODS,
+    &group_values::THROTTLED,
+    &group_values::CPU_LIMIT,
+    &group_values::MEMORY,
+    &group_values::WORKING_SET,
+    &group_values::MEMORY_LIMIT,
+    &group_values::MAJOR_FAULTS,
+    &group_values::OOM_KILLS,
+    &group_values::READ,
+    &group_values::WRITTEN,
+    &group_values::TASKS,
+    &group_values::PRESSURE_CPU,
+    &group_values::PRESSURE_MEMORY,
+    &group_values::PRESSURE_IO,
+];
+
+/// Largest value of `cgroup.subjects_max`: less than the number of subjects of all kinds that the engine can hold.
+pub const GROUPS_MAX: u64 = 500;
+
+/// Largest number of groups of which the cheap files are read at each reading; those of more are read in turn.
+const FREQUENT_MAX: usize = 40;
+
+/// Largest number of readings until it is a group's turn again.
+const TURN_MAX: usize = 5;
+/// Smallest number of turns in a window, so that its mean does not depend on when they were.
+const TURNS_MIN: usize = 6;
+
+/// Seconds between two searches for new groups.
+const DISCOVERY_SECONDS: f64 = 5.0;
+/// The same on a host without any, where a search is the whole cost.
+const DISCOVERY_EMPTY_SECONDS: f64 = 20.0;
+
+/// Settings of the source `cgroup`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CgroupSettings {
+    /// Regular expression of `kind/name` to read; empty for all.
+    pub include: IncludePattern,
+    /// Regular expression of `kind/name` to leave out; by default transient services of `systemd-run`.
+    pub exclude: ExcludePattern,
+    /// Largest number of groups to read.
+    pub subjects_max: u64,
+    /// Whether everything about groups is exposed, instead of scores and contributions only.
+    pub raw: bool,
+}
+
+impl Default for CgroupSettings {
+    fn default() -> Self {
+        Self {
+            include: IncludePattern::default(),
+            // Their names contain a number that is never used again.
+            exclude: ExcludePattern::known("^service/run-"),
+            subjects_max: 200,
+            raw: false,
+        }
+    }
+}
+
+pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
+    let SourceSettings { roots, cgroup, .. } = settings;
+    Box::new(Cgroup {
+        root: roots.cgroupfs(),
+        names: ContainerNames::new(&roots.rootfs),
+        settings: cgroup.clone(),
+        hierarchies: None,
+        identities: Identities::default(),
+        groups: Vec::new(),
+        searched: None,
+        readings: 0,
+        turn: (settings.window / TURNS_MIN).clamp(1, TURN_MAX),
+        dropped: 0,
+        throttled: 0.0,
+        reader: FileReader::default(),
+        devices: BlockDevices::new(roots.sysfs.join("dev/block")),
+        kinds: KINDS.map(|it| (it, Labels::new([it.name()]))),
+    })
+}
+
+/// In this order groups are left out last.
+const KINDS: [SubjectKind; 3] = [SubjectKind::Container, SubjectKind::Pod, SubjectKind::Service];
+
+#[derive(Debug)]
+struct Cgroup {
+    root: PathBuf,
+    names: ContainerNames,
+    settings: CgroupSettings,
+    /// As of the last search.
+    hierarchies: Option<Hierarchies>,
+    identities: Identities,
+    /// The groups that are read, in the order of the last search.
+    groups: Vec<LiveGroup>,
+    /// Time of the last search.
+    searched: Option<Timestamp>,
+    /// Readings so far.
+    readings: usize,
+    /// Readings until it is a group's turn again.
+    turn: usize,
+    /// Groups beyond the maximum.
+    dropped: usize,
+    /// Seconds for which the groups were throttled so far.
+    throttled: f64,
+    reader: FileReader,
+    devices: BlockDevices,
+    kinds: [(SubjectKind, Labels); KINDS.len()],
+}
+
+/// A group that is read.
+#[derive(Debug)]
+struct LiveGroup {
+    path: PathBuf,
+    name: GroupName,
+    subject: Subject,
+    info: Labels,
+    files: GroupFiles,
+    /// Seconds for which it was throttled, at the last reading.
+    throttled: Option<f64>,
+    /// Whether another group had its identity before. Its first values are left out, because a rate over both would be
+    /// wrong.
+    is_successor: bool,
+}
+
+impl Source for Cgroup {
+    fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
+        let at = into.at;
+        let pause = if self.groups.is_empty() { DISCOVERY_EMPTY_SECONDS } else { DISCOVERY_SECONDS };
+        let is_recent = |then: Timestamp| (0.0..pause).contains(&(at.0 - then.0));
+        if !self.searched.is_some_and(is_recent) {
+            self.searched = Some(at);
+            self.discover();
+        }
+        if self.hierarchies.is_none() {
+            return Err(SourceError::Unavailable { path: self.root.clone() });
+        }
+        let outcome = self.read_groups(into);
+        let host = into.host();
+        for (kind, labels) in &self.kinds {
+            let count = self.groups.iter().filter(|it| it.name.kind == *kind).count();
+            host.set_by(&GROUPS, labels, count as f64);
+        }
+        host.set(&DROPPED, self.dropped as f64);
+        if self.groups.iter().any(|it| it.throttled.is_some()) {
+            host.set(&THROTTLED, self.throttled);
+        }
+        outcome
+    }
+}
+
+impl Cgroup {
+    /// Reads all groups, and forgets those that are gone.
+    fn read_groups(&mut self, into: &mut Reading) -> Result<(), SourceError> {
+        let mut outcome = Ok(());
+        self.readings = self.readings.wrapping_add(1);
+        let Self { groups, reader, devices, throttled, readings, turn, .. } = self;
+        let otherwise = (groups.len() <= FREQUENT_MAX).then_some(Cadence::Frequent);
+        let mut place = *readings;
+        groups.retain_mut(|group| {
+            place = place.wrapping_add(1);
+            let due = if place.is_multiple_of(*turn) { Some(Cadence::Slow) } else { otherwise };
+            let (presence, read) = group.files.read(due, reader, devices);
+            if let Err(error) = read
+                && outcome.is_ok()
+            {
+                outcome = Err(error);
+            }
+            if presence == GroupPresence::Gone {
+                return false;
+            }
+            let values = group.files.values();
+            let total = values.frequent.throttled_seconds;
+            let gained = |before: f64| total.map_or(0.0, |it| (it - before).max(0.0));
+            *throttled += group.throttled.map_or(0.0, gained);
+            group.throttled = total;
+            if !std::mem::take(&mut group.is_successor) {
+                let subject = into.subjects.entry(group.subject.clone()).or_default();
+                values.set(&group.info, subject);
+            }
+            true
+        });
+        outcome
+    }
+
+    /// Searches for groups; those that are read already go on.
+    fn discover(&mut self) {
+        self.hierarchies = Hierarchies::find(&self.root);
+        self.devices.forget();
+        let Some(hierarchies) = &self.hierarchies else { return self.groups.clear() };
+        let discovery = find_groups(hierarchies);
+        let mut before: BTreeMap<PathBuf, LiveGroup> =
+            self.groups.drain(..).map(|it| (it.path.clone(), it)).collect();
+        let mut disk = NamesOnDisk::default();
+        let mut wanted = Vec::new();
+        for group in discovery.groups {
+            let live = before.get(&group.path);
+            let name = live.map(|it| it.name.clone()).or_else(|| self.names.of(&group, &mut disk));
+            // A sandbox has no name.
+            let Some(name) = name else { continue };
+            if self.settings.reads(&name) {
+                let rank = KINDS.iter().position(|it| *it == name.kind);
+                let info = Labels::new([
+                    group.class.runtime(),
+                    &name.namespace,
+                    &name.pod,
+                    &name.container,
+                    &name.id,
+                ]);
+                wanted.push((live.is_none(), rank, NamedGroup::new(group.path, &name), name, info));
+            }
+        }
+        // Those that are read already come first, so that no subject changes places with another.
+        wanted.sort_by(|one, other| (one.0, one.1, &one.2.path).cmp(&(other.0, other.1, &other.2.path)));
+        let groups_max = usize::try_from(self.settings.subjects_max.min(GROUPS_MAX)).unwrap_or(0);
+        self.dropped = discovery.skipped + wanted.len().saturating_sub(groups_max);
+        wanted.truncate(groups_max);
+        let named: Vec<NamedGroup> = wanted.iter().map(|it| it.2.clone()).collect();
+        let subjects = self.identities.assign(&named);
+        let owners: BTreeMap<Subject, PathBuf> =
+            before.values().map(|it| (it.subject.clone(), it.path.clone())).collect();
+        for ((.., group, name, info), subject) in wanted.into_iter().zip(subjects) {
+            let is_successor = owners.get(&subject).is_some_and(|it| *it != group.path);
+            let live = before.remove(&group.path).map(|it| (it.files, it.throttled));
+            let (mut files, throttled) =
+                live.unwrap_or_else(|| (GroupFiles::new(hierarchies, &group.path), None));
+            files.retry_absent();
+            let path = group.path;
+            self.groups.push(LiveGroup { path, name, subject, info, files, throttled, is_successor });
+        }
+    }
+}
+
+impl CgroupSettings {
+    fn reads(&self, name: &GroupName) -> bool {
+        let text = format!("{}/{}", name.kind.name(), name.name);
+        self.include.matches(&text) && !self.exclude.matches(&text)
+    }
+}

@@ -1,0 +1,151 @@
+//! Finds the groups of containers, pods and services in the hierarchies.
+//!
+//! Containers and services are not searched, so a host in a container costs one directory. The work is bounded: a host with
+//! more directories has its excess counted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::group_class::{ContainerId, ContainerRuntime, GroupClass, GroupContext, classify};
+use super::hierarchy::Hierarchies;
+
+/// Largest number of directories that one search lists.
+const DIRECTORIES_MAX: usize = 4_096;
+/// Largest number of entries that one search looks at; each file of the kernel is one, some 60 in each directory.
+const ENTRIES_MAX: usize = 400_000;
+/// Largest depth below the mount point; rootless containers lie five deep.
+const DEPTH_MAX: usize = 10;
+
+/// A group that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FoundGroup {
+    /// Path below the mount point of its hierarchies.
+    pub(super) path: PathBuf,
+    /// What it is.
+    pub(super) class: FoundClass,
+}
+
+/// The class of a group that is a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FoundClass {
+    /// A container, with the UID of its pod in Kubernetes.
+    Container { runtime: ContainerRuntime, id: ContainerId, pod: Option<String> },
+    /// A pod, by its UID.
+    Pod { uid: String },
+    /// A service, by its unit.
+    Service { unit: String },
+}
+
+impl FoundClass {
+    /// The value of the label `runtime`; empty if it is not known or there is none.
+    pub(super) fn runtime(&self) -> &'static str {
+        match self {
+            Self::Container { runtime, .. } => runtime.name(),
+            Self::Pod { .. } | Self::Service { .. } => "",
+        }
+    }
+}
+
+/// All groups, and the number of directories beyond the maximum.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Discovery {
+    /// In the order of their paths.
+    pub(super) groups: Vec<FoundGroup>,
+    /// Directories that were not searched.
+    pub(super) skipped: usize,
+}
+
+/// A directory to list.
+struct Pending {
+    path: PathBuf,
+    /// Names of the directories above, from the mount point on.
+    below: Vec<String>,
+    pod: Option<String>,
+}
+
+/// Searches all hierarchies; a group that is in several of them is found once.
+pub(super) fn find_groups(hierarchies: &Hierarchies) -> Discovery {
+    let mut found = BTreeMap::new();
+    let mut budget = SearchBudget { directories: DIRECTORIES_MAX, entries: ENTRIES_MAX };
+    let mut skipped = 0;
+    for root in hierarchies.directories() {
+        let mut pending = vec![Pending { path: PathBuf::new(), below: Vec::new(), pod: None }];
+        while let Some(directory) = pending.pop() {
+            if !budget.spend_directory() {
+                skipped += 1;
+                continue;
+            }
+            for name in directories_in(&root.join(&directory.path), &mut budget) {
+                visit(&directory, name, &mut found, &mut pending);
+            }
+        }
+    }
+    Discovery { groups: found.into_values().collect(), skipped }
+}
+
+/// What a search may still list.
+struct SearchBudget {
+    directories: usize,
+    entries: usize,
+}
+
+impl SearchBudget {
+    fn spend_directory(&mut self) -> bool {
+        let allowed = self.directories > 0 && self.entries > 0;
+        self.directories = self.directories.saturating_sub(1);
+        allowed
+    }
+}
+
+/// Takes over a directory as a group, or to search it.
+fn visit(
+    parent: &Pending,
+    name: String,
+    found: &mut BTreeMap<PathBuf, FoundGroup>,
+    pending: &mut Vec<Pending>,
+) {
+    let context = parent.below.iter().fold(GroupContext::default(), |it, name| it.within(name));
+    let path = parent.path.join(&name);
+    let class = classify(&name, context);
+    let pod = match &class {
+        GroupClass::Pod { uid } => Some(uid.clone()),
+        _ => parent.pod.clone(),
+    };
+    let searched = matches!(class, GroupClass::Pod { .. } | GroupClass::Inner);
+    let group = match class {
+        GroupClass::Pod { uid } => Some(FoundClass::Pod { uid }),
+        GroupClass::Container(runtime, id) => {
+            Some(FoundClass::Container { runtime, id, pod: parent.pod.clone() })
+        }
+        GroupClass::Service => Some(FoundClass::Service { unit: name.clone() }),
+        GroupClass::Inner | GroupClass::Ignored => None,
+    };
+    if let Some(class) = group {
+        found.entry(path.clone()).or_insert_with(|| FoundGroup { path: path.clone(), class });
+    }
+    if searched && parent.below.len() < DEPTH_MAX {
+        let below = parent.below.iter().cloned().chain([name]).collect();
+        pending.push(Pending { path, below, pod });
+    }
+}
+
+/// Names of the directories in a directory; none if it vanished. Names that are not text are left out, because no runtime
+/// gives such names.
+#[expect(clippy::disallowed_methods, reason = "lists the directories of the kernel")]
+fn directories_in(path: &Path, budget: &mut SearchBudget) -> Vec<String> {
+    let mut names = Vec::new();
+    let Ok(entries) = std::fs::read_dir(path) else { return names };
+    for entry in entries.flatten() {
+        if budget.entries == 0 {
+            break;
+        }
+        budget.entries -= 1;
+        // Links are not followed, so a search ends.
+        if entry.file_type().is_ok_and(|it| it.is_dir())
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            names.push(name);
+        }
+    }
+    names
+}

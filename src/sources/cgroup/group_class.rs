@@ -1,0 +1,235 @@
+//! What a directory of the hierarchy is, by its name: the group of a container, a pod, a service, or of others.
+//!
+//! The names are those that runtimes give: docker, containerd, CRI-O, podman, LXC, the kubelet and systemd, each with the
+//! driver `systemd` (scopes and slices) and with the driver `cgroupfs` (plain directories).
+
+/// What the name of a directory says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum GroupClass {
+    /// A pod of Kubernetes; contains its containers.
+    Pod {
+        /// The UID, in lower case with dashes.
+        uid: String,
+    },
+    /// A container.
+    Container(ContainerRuntime, ContainerId),
+    /// A systemd service, by its unit.
+    Service,
+    /// Contains other groups, of which some may be subjects.
+    Inner,
+    /// Neither a subject, nor are those below it.
+    Ignored,
+}
+
+/// Who runs a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ContainerRuntime {
+    Docker,
+    Containerd,
+    Crio,
+    Podman,
+    Lxc,
+    /// The group is named by the ID alone.
+    Unknown,
+}
+
+impl ContainerRuntime {
+    /// The value of the label `runtime`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::Crio => "cri-o",
+            Self::Podman => "podman",
+            Self::Lxc => "lxc",
+            Self::Unknown => "",
+        }
+    }
+}
+
+/// How a runtime identifies a container.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ContainerId {
+    /// 64 hexadecimal digits, new for each container.
+    Digits(String),
+    /// A name that its user gave.
+    Name(String),
+}
+
+/// Length of the ID of a container in hexadecimal digits.
+const ID_DIGITS: usize = 64;
+
+/// Where a directory lies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct GroupContext<'a> {
+    /// The name of the directory above.
+    pub(super) parent: &'a str,
+    /// Whether a directory above belongs to Kubernetes.
+    pub(super) in_kubernetes: bool,
+    /// Whether a directory above is the slice of all users.
+    pub(super) in_user_slice: bool,
+}
+
+impl<'a> GroupContext<'a> {
+    /// The context of the directories in the directory `name`, which has this context.
+    pub(super) fn within(self, name: &'a str) -> Self {
+        Self {
+            parent: name,
+            in_kubernetes: self.in_kubernetes || name.contains("kubepods"),
+            in_user_slice: self.in_user_slice || name == "user.slice",
+        }
+    }
+}
+
+/// Classifies a directory.
+pub(super) fn classify(name: &str, context: GroupContext<'_>) -> GroupClass {
+    if let Some(uid) = pod_uid(name, context) {
+        return GroupClass::Pod { uid };
+    }
+    if let Some(container) = container(name, context) {
+        return container;
+    }
+    if let Some(unit) = name.strip_suffix(".service") {
+        // The manager of a user's services delegates: rootless containers lie below it.
+        let delegates = unit.starts_with("user@");
+        return match context.in_user_slice {
+            true if delegates => GroupClass::Inner,
+            true => GroupClass::Ignored,
+            false => GroupClass::Service,
+        };
+    }
+    GroupClass::Inner
+}
+
+/// The UID of a pod: `kubepods-burstable-pod1b2c….slice` or `pod1b2c-…`.
+fn pod_uid(name: &str, context: GroupContext<'_>) -> Option<String> {
+    let uid = match name.strip_suffix(".slice") {
+        Some(stem) => {
+            let (before, uid) = stem.rsplit_once("-pod")?;
+            before.contains("kubepods").then_some(uid)?
+        }
+        None => name.strip_prefix("pod").filter(|_| context.in_kubernetes)?,
+    };
+    let is_digit = |it: char| it.is_ascii_hexdigit() || it == '-' || it == '_';
+    // Pods of a file on the node have a hash of 32 digits instead of a UID.
+    let fits = matches!(uid.len(), 32 | 36) && uid.chars().all(is_digit);
+    fits.then(|| uid.replace('_', "-").to_ascii_lowercase())
+}
+
+fn container(name: &str, context: GroupContext<'_>) -> Option<GroupClass> {
+    if let Some(lxc) = name.strip_prefix("lxc.payload.").filter(|it| !it.is_empty()) {
+        return Some(GroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name(lxc.to_owned())));
+    }
+    if name.starts_with("lxc.monitor") || name == "lxc.pivot" {
+        return Some(GroupClass::Ignored);
+    }
+    if ["lxc", "lxc.payload"].contains(&context.parent) {
+        return Some(GroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name(name.to_owned())));
+    }
+    let stem = name.strip_suffix(".scope").unwrap_or(name);
+    let (prefix, id) = stem.rsplit_once('-').unwrap_or(("", stem));
+    if id.len() != ID_DIGITS || !id.bytes().all(|it| it.is_ascii_hexdigit()) {
+        return None;
+    }
+    let runtime = match (prefix, context.parent) {
+        ("docker", _) | ("", "docker") => ContainerRuntime::Docker,
+        ("cri-containerd" | "nerdctl", _) => ContainerRuntime::Containerd,
+        ("crio", _) => ContainerRuntime::Crio,
+        ("libpod" | "libpod-payload", _) => ContainerRuntime::Podman,
+        ("", _) => ContainerRuntime::Unknown,
+        // The monitor of a container: crio-conmon, libpod-conmon.
+        _ => return Some(GroupClass::Ignored),
+    };
+    Some(GroupClass::Container(runtime, ContainerId::Digits(id.to_ascii_lowercase())))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const UID: &str = "1b2c3d4e-0000-4000-8000-123456789abc";
+
+    fn check(path: &str, expect: &GroupClass) {
+        let path = path.replace("UID", UID).replace("ID", ID).replace("U_D", &UID.replace('-', "_"));
+        let mut context = GroupContext::default();
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        for part in above.split('/') {
+            context = context.within(part);
+        }
+        assert_eq!(classify(name, context), *expect, "{path}");
+    }
+
+    fn digits(runtime: ContainerRuntime) -> GroupClass {
+        GroupClass::Container(runtime, ContainerId::Digits(ID.into()))
+    }
+
+    #[test]
+    fn containers_of_each_runtime_and_driver() {
+        for (path, runtime) in [
+            ("system.slice/docker-ID.scope", ContainerRuntime::Docker),
+            ("docker/ID", ContainerRuntime::Docker),
+            ("kubepods.slice/kubepods-podU_D.slice/cri-containerd-ID.scope", ContainerRuntime::Containerd),
+            ("kubepods/besteffort/podUID/ID", ContainerRuntime::Unknown),
+            ("kubepods.slice/kubepods-podU_D.slice/crio-ID.scope", ContainerRuntime::Crio),
+            ("kubepods/podUID/crio-ID", ContainerRuntime::Crio),
+            ("machine.slice/libpod-ID.scope", ContainerRuntime::Podman),
+            (
+                "user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope",
+                ContainerRuntime::Podman,
+            ),
+            ("system.slice/nerdctl-ID.scope", ContainerRuntime::Containerd),
+        ] {
+            check(path, &digits(runtime));
+        }
+    }
+
+    #[test]
+    fn containers_of_lxc_have_names() {
+        for path in ["lxc/web-1", "lxc.payload/web-1", "lxc.payload.web-1"] {
+            check(path, &GroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name("web-1".into())));
+        }
+        check("lxc.monitor.web-1", &GroupClass::Ignored);
+    }
+
+    #[test]
+    fn pods_of_each_driver() {
+        let pod = GroupClass::Pod { uid: UID.into() };
+        check("kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podU_D.slice", &pod);
+        check("kubepods.slice/kubepods-podU_D.slice", &pod);
+        check("kubepods/burstable/podUID", &pod);
+        check("kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podU_D.slice", &pod);
+        let hash = "0123456789abcdef0123456789abcdef";
+        check(&format!("kubepods/burstable/pod{hash}"), &GroupClass::Pod { uid: hash.into() });
+        check("elsewhere/podUID", &GroupClass::Inner);
+        check("kubepods/podcast", &GroupClass::Inner);
+    }
+
+    #[test]
+    fn services_but_not_those_of_users() {
+        check("system.slice/ssh.service", &GroupClass::Service);
+        check("system.slice/system-getty.slice/getty@tty1.service", &GroupClass::Service);
+        check("user.slice/user-1000.slice/user@1000.service", &GroupClass::Inner);
+        check(
+            "user.slice/user-1000.slice/user@1000.service/app.slice/dbus-broker.service",
+            &GroupClass::Ignored,
+        );
+        check("user.slice/user-1000.slice/session-3.scope", &GroupClass::Inner);
+        check("init.scope", &GroupClass::Inner);
+    }
+
+    #[test]
+    fn monitors_of_containers_are_no_subjects() {
+        check("machine.slice/libpod-conmon-ID.scope", &GroupClass::Ignored);
+        check("kubepods.slice/crio-conmon-ID.scope", &GroupClass::Ignored);
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_makes_it_panic(parent in ".*", name in "(lxc|pod|libpod-|docker-)?.*(.scope|.slice|.service)?") {
+            let _ = classify(&name, GroupContext::default().within(&parent));
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The files of one group, and when they are read.
+//!
+//! The files are opened at each reading: 200 groups have more files than a process may keep open by default. The kernel
+//! computes some of them by a walk over all CPUs, so these are read in turn: those of some groups at each reading. Between
+//! two turns, their values stay; a window contains several turns, so its mean is not affected.
+
+use std::path::{Path, PathBuf};
+
+use super::group_values::{GroupValues, SlowValues};
+use super::hierarchy::{Hierarchies, Hierarchy};
+use super::parse::{self, from_micros};
+use crate::sources::SourceError;
+use crate::sources::kernel_file::{FileReader, KernelText};
+use crate::sources::pressure::some_total;
+
+/// How often a file is read, and which files are due at a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cadence {
+    /// At each reading, unless there are many groups.
+    Frequent,
+    /// When it is the group's turn; the others are due then, too.
+    Slow,
+}
+
+/// A file of a group.
+#[derive(Debug)]
+struct FileRow {
+    hierarchy: Hierarchy,
+    name: &'static str,
+    cadence: Cadence,
+    set: SetFn,
+}
+
+type SetFn = fn(KernelText<'_>, &mut GroupValues, &mut BlockDevices) -> Result<(), SourceError>;
+
+/// Where both versions have a value, the first file counts: on a hybrid host, controllers belong to version 1.
+static FILES: &[FileRow] = &[
+    row(Hierarchy::Cpu, "cpu.stat", Cadence::Frequent, cpu_stat_v1),
+    row(Hierarchy::Cpu, "cpu.cfs_quota_us", Cadence::Slow, |text, into, _| {
+        into.slow.quota = parse::cpu_quota(text)?;
+        Ok(())
+    }),
+    row(Hierarchy::Cpu, "cpu.cfs_period_us", Cadence::Slow, |text, into, _| {
+        into.slow.period = Some(parse::single(text)?);
+        Ok(())
+    }),
+    row(Hierarchy::CpuUsage, "cpuacct.usage", Cadence::Frequent, |text, into, _| {
+        into.frequent.cpu_seconds = Some(parse::single(text)? / parse::NANOSECONDS);
+        Ok(())
+    }),
+    row(Hierarchy::Memory, "memory.usage_in_bytes", Cadence::Frequent, |text, into, _| {
+        into.frequent.memory_bytes = Some(parse::single(text)?);
+        Ok(())
+    }),
+    row(Hierarchy::Memory, "memory.stat", Cadence::Slow, memory_stat_v1),
+    row(Hierarchy::Memory, "memory.limit_in_bytes", Cadence::Slow, |text, into, _| {
+        into.slow.memory_limit = parse::limit(text)?;
+        Ok(())
+    }),
+    row(Hierarchy::Memory, "memory.oom_control", Cadence::Slow, |text, into, _| {
+        // Kernels before 4.13 do not count.
+        let [kills, _] = parse::keyed(text, ["oom_kill", "under_oom"])?;
+        into.slow.oom_kills = kills;
+        Ok(())
+    }),
+    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes_recursive", Cadence::Slow, blkio_bytes),
+    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", Cadence::Slow, blkio_bytes),
+    row(Hierarchy::Tasks, "pids.current", Cadence::Slow, tasks),
+    row(Hierarchy::Unified, "cpu.stat", Cadence::Frequent, cpu_stat_v2),
+    row(Hierarchy::Unified, "cpu.max", Cadence::Slow, |text, into, _| {
+        into.slow.cpu_limit = parse::cpu_max(text)?;
+        Ok(())
+    }),
+    row(Hierarchy::Unified, "memory.current", Cadence::Frequent, |text, into, _| {
+        into.frequent.memory_bytes = Some(parse::single(text)?);
+        Ok(())
+    }),
+    row(Hierarchy::Unified, "memory.stat", Cadence::Slow, memory_stat_v2),
+    row(Hierarchy::Unified, "memory.max", Cadence::Slow, |text, into, _| {
+        into.slow.memory_limit = parse::limit(text)?;
+        Ok(())
+    }),
+    row(Hierarchy::Unified, "memory.events", Cadence::Slow, |text, into, _| {
+        let [kills, _] = parse::keyed(text, ["oom_kill", "oom"])?;
+        into.slow.oom_kills = kills;
+        Ok(())
+    }),
+    row(Hierarchy::Unified, "io.stat", Cadence::Slow, |text, into, devices| {
+        set_bytes(parse::io_stat(text, |it| devices.is_physical(it))?, &mut into.slow);
+        Ok(())
+    }),
+    row(Hierarchy::Unified, "pids.current", Cadence::Slow, tasks),
+    row(Hierarchy::Unified, "cpu.pressure", Cadence::Slow, |text, into, _| {
+        into.slow.pressure_cpu = Some(some_total(text)?);
+        Ok(())
+    }),
+    row(Hierarchy::Unified, "memory.pressure", Cadence::Slow, |text, into, _| {
+        into.slow.pressure_memory = Some(some_total(text)?);
+        Ok(())
+    }),
+    row(Hierarchy::Unified, "io.pressure", Cadence::Slow, |text, into, _| {
+        into.slow.pressure_io = Some(some_total(text)?);
+        Ok(())
+    }),
+];
+
+const fn row(hierarchy: Hierarchy, name: &'static str, cadence: Cadence, set: SetFn) -> FileRow {
+    FileRow { hierarchy, name, cadence, set }
+}
+
+fn cpu_stat_v1(
+    text: KernelText<'_>,
+    into: &mut GroupValues,
+    _: &mut BlockDevices,
+) -> Result<(), SourceError> {
+    let [periods, throttled, nanoseconds] =
+        parse::keyed(text, ["nr_periods", "nr_throttled", "throttled_time"])?;
+    into.frequent.periods = periods;
+    into.frequent.throttled_periods = throttled;
+    into.frequent.throttled_seconds = nanoseconds.map(|it| it / parse::NANOSECONDS);
+    Ok(())
+}
+
+fn cpu_stat_v2(
+    text: KernelText<'_>,
+    into: &mut GroupValues,
+    _: &mut BlockDevices,
+) -> Result<(), SourceError> {
+    let [usage, periods, throttled, microseconds] =
+        parse::keyed(text, ["usage_usec", "nr_periods", "nr_throttled", "throttled_usec"])?;
+    let it = &mut into.frequent;
+    it.cpu_seconds = it.cpu_seconds.or(usage.map(from_micros));
+    it.periods = it.periods.or(periods);
+    it.throttled_periods = it.throttled_periods.or(throttled);
+    it.throttled_seconds = it.throttled_seconds.or(microseconds.map(from_micros));
+    Ok(())
+}
+
+fn memory_stat_v1(
+    text: KernelText<'_>,
+    into: &mut GroupValues,
+    _: &mut BlockDevices,
+) -> Result<(), SourceError> {
+    // Those with `total_` include the groups below, as version 2 does.
+    let [inactive, faults] = parse::keyed(text, ["total_inactive_file", "total_pgmajfault"])?;
+    (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
+    Ok(())
+}
+
+fn memory_stat_v2(
+    text: KernelText<'_>,
+    into: &mut GroupValues,
+    _: &mut BlockDevices,
+) -> Result<(), SourceError> {
+    let [inactive, faults] = parse::keyed(text, ["inactive_file", "pgmajfault"])?;
+    (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
+    Ok(())
+}
+
+fn blkio_bytes(
+    text: KernelText<'_>,
+    into: &mut GroupValues,
+    devices: &mut BlockDevices,
+) -> Result<(), SourceError> {
+    set_bytes(parse::blkio_bytes(text, |it| devices.is_physical(it))?, &mut into.slow);
+    Ok(())
+}
+
+/// The first file with bytes counts: the second one of version 1 leaves out the groups below.
+fn set_bytes([read, written]: [f64; 2], into: &mut SlowValues) {
+    into.read_bytes = into.read_bytes.or(Some(read));
+    into.written_bytes = into.written_bytes.or(Some(written));
+}
+
+fn tasks(text: KernelText<'_>, into: &mut GroupValues, _: &mut BlockDevices) -> Result<(), SourceError> {
+    into.slow.tasks = Some(parse::single(text)?);
+    Ok(())
+}
+
+/// Block devices that consist of others, whose I/O would count twice.
+#[derive(Debug)]
+pub(super) struct BlockDevices {
+    /// `/sys/dev/block`.
+    directory: PathBuf,
+    /// Devices that were looked up, by number.
+    known: Vec<(Box<str>, bool)>,
+}
+
+/// Largest number of devices that are remembered; further ones are looked up each time.
+const DEVICES_MAX: usize = 256;
+
+impl BlockDevices {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory, known: Vec::new() }
+    }
+
+    /// Whether the device with this number, `MAJOR:MINOR`, is neither mapped, an array nor a loop.
+    fn is_physical(&mut self, number: &str) -> bool {
+        if let Some((_, physical)) = self.known.iter().find(|(it, _)| **it == *number) {
+            return *physical;
+        }
+        let device = self.directory.join(number);
+        let physical = !["dm", "md", "loop", "bcache"].iter().any(|it| device.join(it).exists());
+        if self.known.len() < DEVICES_MAX {
+            self.known.push((number.into(), physical));
+        }
+        physical
+    }
+
+    /// Forgets what was looked up, because devices come and go.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+}
+
+/// The files of one group with their newest values.
+#[derive(Debug)]
+pub(super) struct GroupFiles {
+    files: Vec<GroupFile>,
+    values: GroupValues,
+    /// Whether the last reading of all files succeeded.
+    complete: bool,
+}
+
+#[derive(Debug)]
+struct GroupFile {
+    row: &'static FileRow,
+    path: PathBuf,
+    /// Whether it was missing when it was read last.
+    absent: bool,
+}
+
+/// Whether a group is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GroupPresence {
+    /// It has at least one file.
+    Here,
+    /// It vanished.
+    Gone,
+}
+
+impl GroupFiles {
+    /// The files of the group at this path below the mount points.
+    pub(super) fn new(hierarchies: &Hierarchies, path: &Path) -> Self {
+        let file = |row: &'static FileRow| {
+            let directory = hierarchies.directory(row.hierarchy)?;
+            Some(GroupFile { row, path: directory.join(path).join(row.name), absent: false })
+        };
+        let files = FILES.iter().filter_map(file).collect();
+        Self { files, values: GroupValues::default(), complete: false }
+    }
+
+    /// The newest values.
+    pub(super) fn values(&self) -> &GroupValues {
+        &self.values
+    }
+
+    /// Tries missing files again, because a controller may have been enabled.
+    pub(super) fn retry_absent(&mut self) {
+        self.files.iter_mut().for_each(|it| it.absent = false);
+    }
+
+    /// Reads the files that are due, or all if the last reading of all failed. Values of a malformed file are missing; the
+    /// first such error is returned.
+    pub(super) fn read(
+        &mut self,
+        due: Option<Cadence>,
+        reader: &mut FileReader,
+        devices: &mut BlockDevices,
+    ) -> (GroupPresence, Result<(), SourceError>) {
+        let due = if self.complete { due } else { Some(Cadence::Slow) };
+        let Some(cadence) = due else { return (GroupPresence::Here, Ok(())) };
+        let (vanished, mut outcome) = self.pass(cadence, reader, devices);
+        if vanished && cadence == Cadence::Frequent {
+            // The whole group may be gone; then no old values must stay.
+            outcome = self.pass(Cadence::Slow, reader, devices).1;
+        }
+        // A problem lasts until it is solved, and values are missing no longer than that.
+        self.complete = outcome.is_ok();
+        let gone = self.files.iter().all(|it| it.absent);
+        if gone { (GroupPresence::Gone, Ok(())) } else { (GroupPresence::Here, outcome) }
+    }
+
+    /// Reads all files, or the frequent ones only; returns whether one of them vanished.
+    fn pass(
+        &mut self,
+        cadence: Cadence,
+        reader: &mut FileReader,
+        devices: &mut BlockDevices,
+    ) -> (bool, Result<(), SourceError>) {
+        let (mut vanished, mut outcome) = (false, Ok(()));
+        self.values.frequent = Default::default();
+        if cadence == Cadence::Slow {
+            self.values.slow = SlowValues::default();
+        }
+        for file in &mut self.files {
+            let is_due = cadence == Cadence::Slow || file.row.cadence == Cadence::Frequent;
+            // On a hybrid host, version 1 has answered already.
+            let is_known = file.row.hierarchy == Hierarchy::Unified
+                && file.row.cadence == Cadence::Frequent
+                && self.values.frequent.cpu_seconds.is_some()
+                && self.values.frequent.periods.is_some();
+            if file.absent || !is_due || (is_known && file.row.name == "cpu.stat") {
+                continue;
+            }
+            let read =
+                reader.read(&file.path).and_then(|text| (file.row.set)(text, &mut self.values, devices));
+            match read {
+                Err(SourceError::Unavailable { .. }) => (file.absent, vanished) = (true, true),
+                read => outcome = outcome.and(read),
+            }
+        }
+        (vanished, outcome)
+    }
+}

@@ -1,0 +1,132 @@
+//! The values of one group, whichever version of control groups they come from.
+
+use crate::metric::Metric;
+use crate::reading::{Labels, Values};
+
+pub(super) static INFO: Metric = Metric::gauge(
+    "hostnorm_cgroup_info",
+    "Where the subject is found elsewhere: runtime, namespace, pod, container, and ID or UID; always 1",
+)
+.by(&["runtime", "pod_namespace", "pod_name", "container_name", "id"]);
+pub(super) static CPU: Metric =
+    Metric::counter("hostnorm_cgroup_cpu_seconds_total", "CPU time of the group, in seconds");
+pub(super) static PERIODS: Metric = Metric::counter(
+    "hostnorm_cgroup_cpu_periods_total",
+    "Periods in which the CPU limit of the group was enforced",
+);
+pub(super) static THROTTLED_PERIODS: Metric = Metric::counter(
+    "hostnorm_cgroup_cpu_throttled_periods_total",
+    "Periods in which the group used up its CPU limit and had to wait",
+);
+pub(super) static THROTTLED: Metric = Metric::counter(
+    "hostnorm_cgroup_cpu_throttled_seconds_total",
+    "Time for which the group was throttled by its CPU limit, in seconds, summed over CPUs",
+);
+pub(super) static CPU_LIMIT: Metric =
+    Metric::gauge("hostnorm_cgroup_cpu_limit_cores", "CPU limit of the group, in CPUs; absent without one");
+pub(super) static MEMORY: Metric = Metric::gauge(
+    "hostnorm_cgroup_memory_usage_bytes",
+    "Memory of the group in bytes, including its page cache",
+);
+pub(super) static WORKING_SET: Metric = Metric::gauge(
+    "hostnorm_cgroup_memory_working_set_bytes",
+    "Memory of the group in bytes without page cache that was not used lately",
+);
+pub(super) static MEMORY_LIMIT: Metric = Metric::gauge(
+    "hostnorm_cgroup_memory_limit_bytes",
+    "Memory limit of the group in bytes; absent without one",
+);
+pub(super) static MAJOR_FAULTS: Metric = Metric::counter(
+    "hostnorm_cgroup_memory_major_faults_total",
+    "Page faults of the group that had to read from disk",
+);
+pub(super) static OOM_KILLS: Metric = Metric::counter(
+    "hostnorm_cgroup_oom_kills_total",
+    "Processes of the group killed because memory ran out",
+);
+pub(super) static READ: Metric =
+    Metric::counter("hostnorm_cgroup_read_bytes_total", "Bytes the group read from disks");
+pub(super) static WRITTEN: Metric =
+    Metric::counter("hostnorm_cgroup_written_bytes_total", "Bytes the group wrote to disks");
+pub(super) static TASKS: Metric =
+    Metric::gauge("hostnorm_cgroup_tasks", "Processes and threads of the group");
+pub(super) static PRESSURE_CPU: Metric = Metric::counter(
+    "hostnorm_cgroup_pressure_cpu_waiting_seconds_total",
+    "Time in which at least one task of the group waited for CPU, in seconds, also for its own limit",
+);
+pub(super) static PRESSURE_MEMORY: Metric = Metric::counter(
+    "hostnorm_cgroup_pressure_memory_waiting_seconds_total",
+    "Time in which at least one task of the group waited for memory, in seconds",
+);
+pub(super) static PRESSURE_IO: Metric = Metric::counter(
+    "hostnorm_cgroup_pressure_io_waiting_seconds_total",
+    "Time in which at least one task of the group waited for I/O, in seconds",
+);
+
+/// Values read at each reading.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct FrequentValues {
+    pub(super) cpu_seconds: Option<f64>,
+    pub(super) periods: Option<f64>,
+    pub(super) throttled_periods: Option<f64>,
+    pub(super) throttled_seconds: Option<f64>,
+    pub(super) memory_bytes: Option<f64>,
+}
+
+/// Values read less often, because the kernel takes long to make their files.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct SlowValues {
+    pub(super) cpu_limit: Option<f64>,
+    /// Quota and period of version 1 in microseconds.
+    pub(super) quota: Option<f64>,
+    pub(super) period: Option<f64>,
+    pub(super) inactive_file_bytes: Option<f64>,
+    pub(super) memory_limit: Option<f64>,
+    pub(super) major_faults: Option<f64>,
+    pub(super) oom_kills: Option<f64>,
+    pub(super) read_bytes: Option<f64>,
+    pub(super) written_bytes: Option<f64>,
+    pub(super) tasks: Option<f64>,
+    pub(super) pressure_cpu: Option<f64>,
+    pub(super) pressure_memory: Option<f64>,
+    pub(super) pressure_io: Option<f64>,
+}
+
+/// All values of one group.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct GroupValues {
+    pub(super) frequent: FrequentValues,
+    pub(super) slow: SlowValues,
+}
+
+impl GroupValues {
+    /// Adds them to a reading.
+    pub(super) fn set(&self, info: &Labels, into: &mut Values) {
+        let Self { frequent, slow } = self;
+        let limit = || Some(slow.quota? / slow.period.filter(|it| 0.0 < *it)?);
+        let working_set = || Some((frequent.memory_bytes? - slow.inactive_file_bytes?).max(0.0));
+        into.set_by(&INFO, info, 1.0);
+        for (metric, value) in [
+            (&CPU, frequent.cpu_seconds),
+            (&PERIODS, frequent.periods),
+            (&THROTTLED_PERIODS, frequent.throttled_periods),
+            (&THROTTLED, frequent.throttled_seconds),
+            (&CPU_LIMIT, slow.cpu_limit.or_else(limit)),
+            (&MEMORY, frequent.memory_bytes),
+            (&WORKING_SET, working_set()),
+            (&MEMORY_LIMIT, slow.memory_limit),
+            (&MAJOR_FAULTS, slow.major_faults),
+            (&OOM_KILLS, slow.oom_kills),
+            (&READ, slow.read_bytes),
+            (&WRITTEN, slow.written_bytes),
+            (&TASKS, slow.tasks),
+            (&PRESSURE_CPU, slow.pressure_cpu),
+            (&PRESSURE_MEMORY, slow.pressure_memory),
+            (&PRESSURE_IO, slow.pressure_io),
+        ] {
+            if let Some(value) = value {
+                into.set(metric, value);
+            }
+        }
+    }
+}

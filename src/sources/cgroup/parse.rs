@@ -1,0 +1,215 @@
+//! Parsers of the files of a group.
+
+use crate::sources::SourceError;
+use crate::sources::kernel_file::KernelText;
+
+/// Microseconds and nanoseconds of a second.
+const MICROSECONDS: f64 = 1e6;
+pub(super) const NANOSECONDS: f64 = 1e9;
+
+/// A limit of memory from which on version 1 means none: the largest number of pages, which depends on their size.
+const UNLIMITED_BYTES: u64 = 1 << 62;
+
+/// The values of these keys in a file of lines `KEY NUMBER`; others are ignored.
+///
+/// # Errors
+/// If one of them is no whole number, or the file has none of them.
+pub(super) fn keyed<const N: usize>(
+    text: KernelText<'_>,
+    keys: [&str; N],
+) -> Result<[Option<f64>; N], SourceError> {
+    let mut values = [None; N];
+    for line in text.lines() {
+        let Some((key, number)) = line.text.split_once(' ') else { continue };
+        if let Some(place) = keys.iter().position(|it| *it == key) {
+            let number: u64 = number.parse().map_err(|_| line.error())?;
+            values[place].get_or_insert(number as f64);
+        }
+    }
+    if values.iter().all(Option::is_none) { Err(text.error()) } else { Ok(values) }
+}
+
+/// A file with one whole number.
+pub(super) fn single(text: KernelText<'_>) -> Result<f64, SourceError> {
+    text.text.trim_ascii_end().parse::<u64>().map(|it| it as f64).map_err(|_| text.error())
+}
+
+/// A file with one whole number or `max`; `None` for no limit.
+pub(super) fn limit(text: KernelText<'_>) -> Result<Option<f64>, SourceError> {
+    let value = text.text.trim_ascii_end();
+    if value == "max" {
+        return Ok(None);
+    }
+    let bytes: u64 = value.parse().map_err(|_| text.error())?;
+    Ok((bytes < UNLIMITED_BYTES).then_some(bytes as f64))
+}
+
+/// `cpu.max`: quota and period in microseconds; the quota in cores, `None` for no limit.
+pub(super) fn cpu_max(text: KernelText<'_>) -> Result<Option<f64>, SourceError> {
+    let mut fields = text.text.split_ascii_whitespace();
+    let (quota, period) = (fields.next().ok_or_else(|| text.error())?, fields.next());
+    if quota == "max" {
+        return Ok(None);
+    }
+    let number = |it: &str| it.parse::<u64>().ok().filter(|it| 0 < *it);
+    match (number(quota), period.and_then(number)) {
+        (Some(quota), Some(period)) => Ok(Some(quota as f64 / period as f64)),
+        _ => Err(text.error()),
+    }
+}
+
+/// `cpu.cfs_quota_us`: microseconds; `None` for no limit, which is -1.
+pub(super) fn cpu_quota(text: KernelText<'_>) -> Result<Option<f64>, SourceError> {
+    match text.text.trim_ascii_end().parse::<i64>() {
+        Ok(-1) => Ok(None),
+        Ok(quota) if 0 < quota => Ok(Some(quota as f64)),
+        _ => Err(text.error()),
+    }
+}
+
+/// Seconds from microseconds.
+pub(super) fn from_micros(value: f64) -> f64 {
+    value / MICROSECONDS
+}
+
+/// Bytes read and written by each device of `io.stat`, summed over devices for which `counts` returns true.
+///
+/// Some kernels write a device without I/O in front of the next one, on the same line.
+pub(super) fn io_stat(
+    text: KernelText<'_>,
+    mut counts: impl FnMut(&str) -> bool,
+) -> Result<[f64; 2], SourceError> {
+    let mut sums = [0.0; 2];
+    for line in text.lines() {
+        let mut counted = None;
+        for field in line.text.split_ascii_whitespace() {
+            let Some((key, number)) = field.split_once('=') else {
+                counted = Some(is_device(field).then(|| counts(field)).ok_or_else(|| line.error())?);
+                continue;
+            };
+            let place = match key {
+                "rbytes" => 0,
+                "wbytes" => 1,
+                _ => continue,
+            };
+            let bytes: u64 = number.parse().map_err(|_| line.error())?;
+            if counted.ok_or_else(|| line.error())? {
+                sums[place] += bytes as f64;
+            }
+        }
+    }
+    Ok(sums)
+}
+
+/// Bytes read and written of `blkio.throttle.io_service_bytes`: lines `DEVICE OPERATION BYTES`, and one with the total.
+pub(super) fn blkio_bytes(
+    text: KernelText<'_>,
+    mut counts: impl FnMut(&str) -> bool,
+) -> Result<[f64; 2], SourceError> {
+    let mut sums = [0.0; 2];
+    let mut total = false;
+    for line in text.lines() {
+        let mut fields = line.text.split_ascii_whitespace();
+        let first = fields.next().ok_or_else(|| line.error())?;
+        if first == "Total" {
+            total = true;
+            continue;
+        }
+        let (operation, bytes) = (fields.next(), fields.next().and_then(|it| it.parse::<u64>().ok()));
+        let (Some(operation), Some(bytes), true) = (operation, bytes, is_device(first)) else {
+            return Err(line.error());
+        };
+        let place = match operation {
+            "Read" => 0,
+            "Write" => 1,
+            _ => continue,
+        };
+        if counts(first) {
+            sums[place] += bytes as f64;
+        }
+    }
+    if total { Ok(sums) } else { Err(text.error()) }
+}
+
+/// Whether this is the number of a device, `MAJOR:MINOR`.
+fn is_device(text: &str) -> bool {
+    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    text.split_once(':').is_some_and(|(major, minor)| is_number(major) && is_number(minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(text: &str) -> KernelText<'_> {
+        KernelText::of(Path::new("file"), text)
+    }
+
+    #[test]
+    fn keys_in_any_order() {
+        let stat = "usage_usec 5\nuser_usec 3\nnr_periods 7\nthrottled_usec 9\n";
+        assert_eq!(
+            keyed(text(stat), ["nr_periods", "usage_usec", "none"]).unwrap(),
+            [Some(7.0), Some(5.0), None]
+        );
+        for wrong in
+            ["", "none 1", "usage_usec -1", "usage_usec x", "usage_usec 99999999999999999999", "usage_usec"]
+        {
+            assert!(keyed(text(wrong), ["usage_usec"]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits() {
+        assert_eq!(limit(text("max\n")).unwrap(), None);
+        assert_eq!(limit(text("1048576\n")).unwrap(), Some(1_048_576.0));
+        assert_eq!(limit(text("9223372036854771712\n")).unwrap(), None);
+        assert_eq!(cpu_max(text("max 100000\n")).unwrap(), None);
+        assert_eq!(cpu_max(text("150000 100000\n")).unwrap(), Some(1.5));
+        assert_eq!(cpu_quota(text("-1\n")).unwrap(), None);
+        assert_eq!(cpu_quota(text("20000\n")).unwrap(), Some(20_000.0));
+        for wrong in ["", "x", "-5", "150000 0", "150000", "1 max"] {
+            assert!(cpu_max(text(wrong)).is_err(), "{wrong}");
+        }
+        assert!(cpu_quota(text("-2")).is_err() && limit(text("-1")).is_err() && single(text("")).is_err());
+    }
+
+    #[test]
+    fn bytes_of_devices() {
+        let stat = "8:0 rbytes=100 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n253:0 rbytes=100 wbytes=20\n";
+        assert_eq!(io_stat(text(stat), |it| it != "253:0").ok(), Some([100.0, 20.0]));
+        assert_eq!(io_stat(text("7:7 7:6 8:0 rbytes=1 wbytes=2\n8:16 \n"), |_| true).ok(), Some([1.0, 2.0]));
+        assert_eq!(io_stat(text(""), |_| true).ok(), Some([0.0; 2]));
+        let blkio = "8:0 Read 5\n8:0 Write 6\n8:0 Sync 11\n8:0 Total 11\n7:0 Read 9\nTotal 20\n";
+        assert_eq!(blkio_bytes(text(blkio), |it| it != "7:0").ok(), Some([5.0, 6.0]));
+        assert_eq!(blkio_bytes(text("Total 0\n"), |_| true).ok(), Some([0.0; 2]));
+        for wrong in ["8:0 rbytes=x", "rbytes=1", "sda rbytes=1", "8:0 wbytes=-1"] {
+            assert!(io_stat(text(wrong), |_| true).is_err(), "{wrong}");
+        }
+        for wrong in ["", "8:0 Read", "sda Read 1\nTotal 1", "\n\n", "8:0 Read 1"] {
+            assert!(blkio_bytes(text(wrong), |_| true).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(content in "((max|[0-9]{1,25}|usage_usec|8:0|rbytes=|Read|Total)?[ \n]?.?){0,9}") {
+            let _ = (keyed(text(&content), ["usage_usec"]), single(text(&content)), limit(text(&content)));
+            let _ = (cpu_max(text(&content)), cpu_quota(text(&content)));
+            let _ = (io_stat(text(&content), |_| true), blkio_bytes(text(&content), |_| true));
+        }
+
+        #[test]
+        fn whole_numbers_are_read_back(numbers in prop::array::uniform2(any::<u64>())) {
+            let [one, other] = numbers;
+            let content = format!("a {one}\nb {other}\n");
+            prop_assert_eq!(keyed(text(&content), ["b", "a"]).unwrap(), [Some(other as f64), Some(one as f64)]);
+            let stat = format!("8:0 rbytes={one} wbytes={other}\n");
+            prop_assert_eq!(io_stat(text(&stat), |_| true).ok(), Some([one as f64, other as f64]));
+        }
+    }
+}
