@@ -92,7 +92,7 @@
     dashboards: {
       fleet: { uid: 'hostnorm-fleet', title: 'Fleet' },
       host: { uid: 'hostnorm-host', title: 'Host' },
-      containers: { uid: 'hostnorm-containers', title: 'Containers and logs' },
+      containers: { uid: 'hostnorm-containers', title: 'Containers and services' },
       itself: { uid: 'hostnorm-self', title: 'hostnorm itself' },
     },
     dashboardNamePrefix: 'hostnorm / ',

@@ -3,7 +3,7 @@
 -- The series of readings, by the numbers that blocks of readings use.
 CREATE TABLE series (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused, because old blocks refer to it
-    kind TEXT NOT NULL,      -- host, container or log
+    kind TEXT NOT NULL,      -- host, container, pod, service or log
     subject TEXT NOT NULL,   -- name of the subject
     metric TEXT NOT NULL,    -- as on /metrics
     labels TEXT NOT NULL,    -- JSON object

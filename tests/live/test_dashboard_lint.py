@@ -246,7 +246,7 @@ BROKEN = [
     ("fleet.json", "sum(is_anomaly{", "sum((is_anomaly{", "target-promql-rule"),
     ("fleet.json", '"unit": "percentunit"', '"unit": "percent"', "panel-units-rule"),
     ("fleet.json", '"uid": "${datasource}"', '"uid": "${DS_PROMETHEUS}"', "does not use ${datasource}"),
-    ("containers.json", '"description": "Containers and logs that hostnorm judges."', '"description": ""', "panel-title-description-rule"),
+    ("containers.json", '"description": "Containers, pods and services that hostnorm scores."', '"description": ""', "panel-title-description-rule"),
     ("itself.json", '"editable": false', '"editable": true', "uneditable-dashboard"),
     ("fleet.json", '"maxDataPoints": ', '"mostDataPoints": ', "unknown to Grafana"),
 ]
