@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::episode_text::DESCRIPTION_MAX;
-use hostnorm::http::{MetricsFormat, RenderedReport};
+use hostnorm::http::{ExpositionOptions, MetricsFormat, RenderedReport};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, Episode, Report};
@@ -157,7 +157,8 @@ fn the_first_hundred_episodes_are_described_and_the_others_counted() {
     let series = exposed(&report);
     assert_eq!(series.len(), 100);
     assert!(series.iter().all(|(id, _)| id.as_str() < "2026-11-21T10:01:40Z"), "{series:?}");
-    let page = RenderedReport::new(Arc::clone(&report), Arc::default(), Arc::default());
+    let options = ExpositionOptions { raw_subjects: true, ..ExpositionOptions::default() };
+    let page = RenderedReport::new(Arc::clone(&report), Arc::new(options), Arc::default());
     let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
     assert!(text.contains("\nanomaly_episode_info_dropped 50\n"));
     assert!(text.contains("\nanomaly_episodes_total{kind=\"container\",subject=\"web-000\"} 1\n"));
