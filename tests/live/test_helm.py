@@ -28,7 +28,7 @@ MISTAKES = [
     ({"config": {"interval": 5}}, r"/config/interval': got number, want string"),
     ({"config": {"interval": "5"}}, r"/config/interval': '5' does not match pattern"),
     ({"config": {"log": {"level": "loud"}}}, r"/config/log/level': value must be one of 'error', 'warn'"),
-    ({"config": {"path": {"procfs": "/proc"}}}, r"/config': additional properties 'path' not allowed"),
+    ({"config": {"path": {"procfs": "/proc"}}}, r"/config/path': additional properties 'procfs' not allowed"),
     ({"config": {"storage": {"path": "/tmp"}}}, r"/config/storage': additional properties 'path' not allowed"),
     ({"store": {"type": "disk"}}, r"/store/type': value must be one of 'emptyDir', 'hostPath', 'none'"),
     ({"store": {"hostPath": {"path": "var/lib"}}}, r"/store/hostPath/path': 'var/lib' does not match"),

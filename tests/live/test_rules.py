@@ -32,7 +32,7 @@ ROUTES = [
 # A file, what is changed in it, what finds that, and what it says of it.
 STEP_OUT = r"prometheus/hostnorm-rules\.yml:\d+: is out of step"
 MISTAKES = [
-    ("hostnorm-rules.yml", r'is_anomaly\{job="hostnorm"\}', 'is_anomaly{job="x"', "rules", r"rules\.yml: \d+:\d+: .*HostAno"),
+    ("hostnorm-rules.yml", r'is_anomaly\{job="hostnorm",kind="host"\}', 'is_anomaly{job="x"', "rules", r"rules\.yml: \d+:\d+: .*HostAno"),
     ("hostnorm-rules.yml", r'for: "1m"', 'fro: "1m"', "rules", r"hostnorm-rules\.yml.*\n? +line \d+: field fro"),
     ("hostnorm-rules.yml", r"sort_desc", "sort_down", "sentences", r"__alert_FleetAnomalous:\d+:\d+"),
     ("hostnorm-rules.yml", r'severity: "info"', 'severity: "warning"', "generated", STEP_OUT),
