@@ -1,6 +1,6 @@
 //! Names who uses most of the resource that deviates: at most three processes, each with its container or service.
 //!
-//! A process is named for its growth over its own usual usage, not for its size: the largest user is not blamed for
+//! A process is named for its growth over its own usual use, not for its size: the largest user is not blamed for
 //! being the largest. The growth is a coincidence in time, so texts say "most of it", never "caused by".
 
 use schemars::JsonSchema;
@@ -105,7 +105,7 @@ fn blamed(deviations: &[Deviation<'_>]) -> Vec<(Resource, Measure, f64)> {
     found
 }
 
-/// The processes that have most of the growth in one measure: their part of it, their usage and their usual usage.
+/// The processes that have most of the growth in one measure: their part of it, their usage and their usual use.
 fn standing_out(groups: &[ProcessGroup], measure: Measure) -> Vec<(&ProcessGroup, f64, [f64; 2])> {
     let grown: Vec<_> = groups.iter().filter_map(|it| Some((it, growth(it, measure)?))).collect();
     let total: f64 = grown.iter().map(|(_, it)| it.excess).sum();

@@ -80,10 +80,10 @@ impl<S: ApiSource> ToolServer<S> {
         };
         if revision == Some(STATELESS_REVISION) {
             result["resultType"] = "complete".into();
-        }
-        if revision == Some(STATELESS_REVISION) && request.method != "tools/call" {
-            result["ttlMs"] = 0.into();
-            result["cacheScope"] = "private".into();
+            if request.method != "tools/call" {
+                result["ttlMs"] = 0.into();
+                result["cacheScope"] = "private".into();
+            }
         }
         Ok(result)
     }

@@ -60,7 +60,7 @@ impl SceneWatcher {
     ) -> Option<Self> {
         if !settings.roots.procfs.join("1/stat").exists() && !settings.roots.procfs.join("self/stat").exists()
         {
-            tracing::info!("processes cannot be read here; episodes name nobody");
+            tracing::info!("processes cannot be read; episodes name no processes");
             return None;
         }
         let (requests, inbox) = mpsc::channel();
@@ -68,7 +68,7 @@ impl SceneWatcher {
         match std::thread::Builder::new().name("scene".to_owned()).spawn(watch) {
             Ok(_) => Some(Self(requests)),
             Err(error) => {
-                tracing::warn!(%error, "cannot start the thread for scenes; episodes name nobody");
+                tracing::warn!(%error, "cannot start the thread that reads processes; episodes name no processes");
                 None
             }
         }
@@ -125,7 +125,7 @@ impl ProcessWatch {
     ) {
         if !self.table.pass(LIGHT_PASS_CPU_MAX).sees_kernel {
             tracing::info!(
-                "only some processes of this host are visible; episodes name nobody else: set --path.procfs, or mount procfs without hidepid"
+                "only some processes of this host are visible, so episodes name only those; set --path.procfs, or mount procfs without hidepid"
             );
         }
         let mut due = clock::instant() + interval;

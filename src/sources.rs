@@ -19,6 +19,7 @@ use crate::metric::Metric;
 use crate::reading::{CollectorResult, ReadProblem, Reading, SubjectKind, Timestamp};
 use crate::signal::Signal;
 
+mod root_paths;
 mod kernel_file;
 mod exclude_pattern;
 mod device_filter;
@@ -49,6 +50,7 @@ pub use disk::DiskSettings;
 pub use exclude_pattern::{ExcludePattern, ExcludePatternError, IncludePattern};
 pub use filesystem::FilesystemSettings;
 pub use network::NetworkSettings;
+pub use root_paths::RootPaths;
 pub use scene_values::{fullest_mounts, socket_counts};
 
 /// All sources, in the order in which they are read and exposed.
@@ -64,6 +66,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Reasons for a grace period: boot, resume, clock steps, package upgrades, deploys",
         metrics: context::METRICS,
         signals: context::SIGNALS,
+        impacts: &[],
         open: context::open,
     },
     SourceInfo {
@@ -71,6 +74,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "CPU time by mode",
         metrics: cpu::METRICS,
         signals: cpu::SIGNALS,
+        impacts: &[],
         open: cpu::open,
     },
     SourceInfo {
@@ -78,6 +82,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Memory, swap and page faults",
         metrics: memory::METRICS,
         signals: memory::SIGNALS,
+        impacts: memory::IMPACTS,
         open: memory::open,
     },
     SourceInfo {
@@ -85,6 +90,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Load averages",
         metrics: load::METRICS,
         signals: load::SIGNALS,
+        impacts: &[],
         open: load::open,
     },
     SourceInfo {
@@ -92,6 +98,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Time that tasks waited for CPU, memory and I/O (PSI)",
         metrics: pressure::METRICS,
         signals: pressure::SIGNALS,
+        impacts: pressure::IMPACTS,
         open: pressure::open,
     },
     SourceInfo {
@@ -99,6 +106,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Bytes, operations and busy time of each disk",
         metrics: disk::METRICS,
         signals: disk::SIGNALS,
+        impacts: disk::IMPACTS,
         open: disk::open,
     },
     SourceInfo {
@@ -106,6 +114,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Space and inodes of each filesystem",
         metrics: filesystem::METRICS,
         signals: filesystem::SIGNALS,
+        impacts: &[],
         open: filesystem::open,
     },
     SourceInfo {
@@ -113,6 +122,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Bytes, packets, errors and drops of each network device",
         metrics: network::METRICS,
         signals: network::SIGNALS,
+        impacts: network::IMPACTS,
         open: network::open,
     },
     SourceInfo {
@@ -120,6 +130,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "TCP segments, connections and sockets",
         metrics: tcp::METRICS,
         signals: tcp::SIGNALS,
+        impacts: tcp::IMPACTS,
         open: tcp::open,
     },
     SourceInfo {
@@ -127,6 +138,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Tasks, context switches, interrupts and open files",
         metrics: stat::METRICS,
         signals: stat::SIGNALS,
+        impacts: &[],
         open: stat::open,
     },
     SourceInfo {
@@ -134,6 +146,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "Temperature sensors",
         metrics: sensors::METRICS,
         signals: sensors::SIGNALS,
+        impacts: &[],
         open: sensors::open,
     },
     SourceInfo {
@@ -141,6 +154,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "CPU, memory, I/O and pressure of each container, pod and systemd service",
         metrics: cgroup::METRICS,
         signals: cgroup::SIGNALS,
+        impacts: &[],
         open: cgroup::open,
     },
     SourceInfo {
@@ -148,6 +162,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "CPU, memory and file descriptors of hostnorm itself",
         metrics: process_self::METRICS,
         signals: process_self::SIGNALS,
+        impacts: &[],
         open: process_self::open,
     },
 ];
@@ -163,6 +178,8 @@ pub struct SourceInfo {
     pub metrics: &'static [&'static Metric],
     /// Signals derived from its metrics.
     pub signals: &'static [Signal],
+    /// Formulas for the work that waits, from its metrics.
+    pub impacts: &'static [ImpactFormula],
     /// Creates it without opening any file.
     pub open: fn(&SourceSettings) -> Box<dyn Source>,
 }
@@ -220,45 +237,6 @@ impl std::error::Error for SourceError {
             Self::Read { source, .. } => Some(source),
             Self::Unavailable { .. } | Self::Parse { .. } => None,
         }
-    }
-}
-
-/// Roots of the kernel's files; below `/host` in a container that watches its host.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RootPaths {
-    /// Mount point of procfs.
-    pub procfs: PathBuf,
-    /// Mount point of sysfs.
-    pub sysfs: PathBuf,
-    /// Mount point of the root filesystem; mount points are looked up below it.
-    pub rootfs: PathBuf,
-    /// Mount point of the control groups; empty for `fs/cgroup` below `sysfs`.
-    pub cgroupfs: PathBuf,
-}
-
-impl Default for RootPaths {
-    fn default() -> Self {
-        Self { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into(), cgroupfs: PathBuf::new() }
-    }
-}
-
-impl RootPaths {
-    /// The mount point of the control groups.
-    fn cgroupfs(&self) -> PathBuf {
-        if self.cgroupfs.as_os_str().is_empty() {
-            self.sysfs.join("fs/cgroup")
-        } else {
-            self.cgroupfs.clone()
-        }
-    }
-
-    /// A file of process 1, whose namespaces are those of the host; on the procfs of hostnorm, also its own file,
-    /// because process 1 may be hidden (`hidepid`). Below another procfs, its own network would be that of the
-    /// container: no values are better than wrong ones.
-    fn of_process_1(&self, first: &str, own: &str) -> Vec<PathBuf> {
-        let first = self.procfs.join(first);
-        if self.procfs == Self::default().procfs { vec![first, self.procfs.join(own)] } else { vec![first] }
     }
 }
 
@@ -365,14 +343,7 @@ pub fn cues(on: impl Fn(&str) -> bool) -> &'static [GraceTrigger] {
 
 /// The formulas of impact of the sources for which `on` returns true.
 pub fn impacts(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static ImpactFormula> {
-    let tables = [
-        ("pressure", pressure::IMPACTS),
-        ("memory", memory::IMPACTS),
-        ("disk", disk::IMPACTS),
-        ("network", network::IMPACTS),
-        ("tcp", tcp::IMPACTS),
-    ];
-    tables.into_iter().filter(move |(name, _)| on(name)).flat_map(|(_, formulas)| formulas)
+    SOURCES.iter().filter(move |row| on(row.name)).flat_map(|row| row.impacts)
 }
 
 /// The signals of the sources for which `on` returns true.

@@ -80,7 +80,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "web.enable_lifecycle",
         ValueType::Switch,
-        "Serve POST /-/reload, which reads the settings again, to those who may send commands",
+        "Serve POST /-/reload, which reads the settings again, to clients that may send commands",
     ),
     row(
         "web.cors_origins",

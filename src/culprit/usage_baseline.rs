@@ -1,10 +1,10 @@
-//! The usual usage of each group of processes: a rolling mean and deviation over passes, an hour of them by default.
+//! The usual use of each group of processes: a rolling mean and deviation over passes, an hour of them by default.
 
 use std::collections::BTreeMap;
 
 use super::{GroupKey, MEASURES, ProcessGroup, Usage};
 
-/// Largest number of groups of which the usual usage is known; further ones are not learned, and counted.
+/// Largest number of groups of which the usual use is known; further ones are not learned, and counted.
 pub const GROUPS_MAX: usize = 1_024;
 /// Passes that the mean covers.
 const PASSES: f64 = 60.0;
@@ -15,7 +15,7 @@ const DEVIATIONS: f64 = 2.0;
 /// Below this mean, relative to its floor, a group that is gone is forgotten.
 const FORGOTTEN: f64 = 0.01;
 
-/// The usual usage of each group.
+/// The usual use of each group.
 #[derive(Debug, Clone, Default)]
 pub struct UsageBaselines {
     groups: BTreeMap<GroupKey, [Moments; MEASURES.len()]>,

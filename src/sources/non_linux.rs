@@ -20,6 +20,7 @@ pub(super) static ROWS: &[SourceInfo] = &[
         help: "CPU time, user or idle",
         metrics: cpu::METRICS,
         signals: cpu::SIGNALS,
+        impacts: &[],
         open: open_cpu,
     },
     SourceInfo {
@@ -27,6 +28,7 @@ pub(super) static ROWS: &[SourceInfo] = &[
         help: "Memory and swap",
         metrics: memory::METRICS,
         signals: memory::SIGNALS,
+        impacts: memory::IMPACTS,
         open: |_| Box::new(Memory(System::new())),
     },
     SourceInfo {
@@ -34,6 +36,7 @@ pub(super) static ROWS: &[SourceInfo] = &[
         help: "Load averages",
         metrics: load::METRICS,
         signals: load::SIGNALS,
+        impacts: &[],
         open: |_| Box::new(Load),
     },
     SourceInfo {
@@ -41,6 +44,7 @@ pub(super) static ROWS: &[SourceInfo] = &[
         help: "Space of each filesystem",
         metrics: filesystem::METRICS,
         signals: filesystem::SIGNALS,
+        impacts: &[],
         open: |settings| Box::new(Filesystem(Disks::new(), settings.filesystem.clone())),
     },
     SourceInfo {
@@ -48,6 +52,7 @@ pub(super) static ROWS: &[SourceInfo] = &[
         help: "Bytes, packets and errors of each network device",
         metrics: network::METRICS,
         signals: network::SIGNALS,
+        impacts: network::IMPACTS,
         open: |settings| Box::new(Network(Networks::new(), settings.network.clone())),
     },
     SourceInfo {
@@ -55,6 +60,7 @@ pub(super) static ROWS: &[SourceInfo] = &[
         help: "Temperature sensors",
         metrics: sensors::METRICS,
         signals: sensors::SIGNALS,
+        impacts: &[],
         open: |_| Box::new(Sensors(Components::new())),
     },
 ];

@@ -30,8 +30,8 @@ function(config, board)
     )
     + panel.override('Description', { 'custom.width': 520 }),
     panel.table(
-      'Behind anomalies of hosts, last 24 h',
-      'The containers and services whose use of a deviating resource grew most during anomalies of hosts, with the time that they were named for.',
+      'Named in anomalies of hosts, last 24 h',
+      'The containers and services whose use of a deviating resource grew most during anomalies of hosts, and for how long they were named.',
       's',
       [panel.rows('60 * topk(20, sum by (instance, culprit_kind, culprit) (count_over_time(anomaly_culprit_info{@, kind="host", culprit_kind!="process"}[24h:1m])))')],
       [['instance', 'Host'], ['culprit_kind', 'Kind'], ['culprit', 'Name'], ['Value', 'Time']],

@@ -112,7 +112,7 @@ function(config, board)
   local who = [[
     panel.lines(
       'Work that waits',
-      'Part of the work that waits for each resource (impact), with its usual value as a dashed line. An anomaly without waiting work is unusual and hurts nobody yet.',
+      'Part of the work that waits for each resource (impact), with its usual value as a dashed line. An anomaly without waiting work is unusual, but slows nothing down yet.',
       'percentunit',
       [
         panel.query('anomaly_impact_ratio{@, kind="host"}', '{{resource}}'),
@@ -125,7 +125,7 @@ function(config, board)
     + panel.override('/usually/', { 'custom.lineStyle': { fill: 'dash', dash: [4, 6] } }),
     panel.table(
       'Processes with most of it',
-      'The processes whose use of a deviating resource grew most over their usual usage during the anomalies of the time range, with the container or service of each.',
+      'The processes whose use of a deviating resource grew most over their usual use during the anomalies of the time range, with the container or service of each.',
       'none',
       [panel.rows('max by (resource, rank, culprit_kind, culprit) (max_over_time(anomaly_culprit_info{@, kind="host"}[$__range]))')],
       [['resource', 'Resource'], ['rank', 'Rank'], ['culprit_kind', 'Kind'], ['culprit', 'Name']],

@@ -3,7 +3,7 @@
 use crate::culprit::{Culprit, Measure, SceneProcess};
 use crate::episode_text;
 
-/// A culprit with its usage and its usual usage.
+/// A culprit with its usage and its usual use.
 pub(super) fn culprit(it: &Culprit) -> String {
     let [value, usual] = [it.value, it.usual].map(|value| episode_text::usage(it.measure, value));
     let (name, resource, share) = (episode_text::culprit(it), it.resource.name(), 100.0 * it.share);

@@ -109,7 +109,7 @@ fn error(status: u16) -> String {
         401 => "web.config_file asks for a user name and a password".into(),
         403 => "this route needs the control socket, or web.enable_admin_api and authentication".into(),
         404 => "no such subject, signal, episode or model".into(),
-        409 => "the current state does not allow it, or the request needs a store and there is none".into(),
+        409 => "the current state does not allow it, or hostnorm has no store".into(),
         408 => "the body did not arrive in time".into(),
         413 => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
         429 => "more requests than rate_limit allows, or too many failed logins".into(),

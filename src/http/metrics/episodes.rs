@@ -24,7 +24,7 @@ pub(super) static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
 );
 pub(super) static CULPRIT_INFO: Metric = Metric::gauge(
     "anomaly_culprit_info",
-    "Processes with most of the resource that deviates in the current episode, by growth over their usual usage, and the container or service of each; always 1, absent if nobody stands out. The label rank is 1 to 3",
+    "Processes with most of the resource that deviates in the current episode, by growth over their usual use, and the container or service of each; always 1, absent if nobody stands out. The label rank is 1 to 3",
 )
 .by(&["kind", "subject", "resource", "culprit_kind", "culprit", "rank"]);
 pub(super) static IMPACT: Metric = Metric::gauge(

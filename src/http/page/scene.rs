@@ -63,7 +63,7 @@ fn processes(occasion: &str, scene: &FrozenScene) -> Markup {
     let count = scene.processes;
     html! {
         table {
-            caption { (occasion) ", " (time_text::time(scene.at)) ": " (scene.top.len()) " of " (count) " processes by name, with the usual usage in parentheses" }
+            caption { (occasion) ", " (time_text::time(scene.at)) ": " (scene.top.len()) " of " (count) " processes by name, with the usual use in parentheses" }
             thead { tr {
                 th scope="col" { "Process" } th scope="col" { "Belongs to" } th.number scope="col" { "Number" }
                 @for measure in MEASURES { th.number scope="col" { (title(measure)) } }

@@ -37,7 +37,7 @@ pub(super) enum FoundClass {
 }
 
 impl FoundClass {
-    /// The value of the label `runtime`; empty if it is not known or there is none.
+    /// The value of the label `runtime`; empty if unknown or without a runtime.
     pub(super) fn runtime(&self) -> &'static str {
         match self {
             Self::Container { runtime, .. } => runtime.name(),

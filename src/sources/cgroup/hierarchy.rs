@@ -33,7 +33,7 @@ static CONTROLLERS: [(Hierarchy, &[&str]); 5] = [
 pub(super) struct Hierarchies(Vec<(Hierarchy, PathBuf)>);
 
 impl Hierarchies {
-    /// The hierarchies below this root; `None` if there is none.
+    /// The hierarchies below this root; `None` if it has no hierarchy.
     pub(super) fn find(root: &Path) -> Option<Self> {
         let is_unified = |it: &PathBuf| it.join("cgroup.controllers").exists();
         // A root of version 2 contains the groups themselves, among which one could be named like a controller.
