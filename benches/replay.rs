@@ -24,7 +24,8 @@ const DAYS: usize = 7;
 fn settings() -> ReplaySettings {
     ReplaySettings {
         every: 60.0,
-        threshold: 5.0,
+        threshold: 2.5,
+        alert_level: 2.0,
         budget: Budget::default(),
         smoothing: 1.0,
         resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },

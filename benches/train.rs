@@ -30,7 +30,8 @@ fn history() -> BucketHistory {
     let mut machine = Machine::new(1, 1.7e9, seconds);
     let settings = scorer::ScorerSettings {
         point_seconds: seconds,
-        threshold: 5.0,
+        threshold: 2.5,
+        alert_level: 2.0,
         budget: Budget::OFF,
         resolve: ResolveRule { below: 0.7, seconds, accept_after: 21_600.0 },
         smoothing: 1.0,

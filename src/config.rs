@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert;
 use crate::backfill;
 use crate::budget::Budget;
 use crate::duration::HumanDuration;
 use crate::http;
+use crate::scorer;
 use crate::sources::{self, CgroupSettings, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
 use crate::store;
 use crate::telemetry::{self, otlp_traces};
@@ -91,9 +93,11 @@ pub struct DetectionSettings {
     pub score_hold: HumanDuration,
     /// Seed of the random numbers for training.
     pub seed: u64,
-    /// The raw score that is exposed as 1.0.
+    /// The raw score that is exposed as 1.0: the unusual level.
     pub threshold: f64,
-    /// Accepted number of episodes; adjusts the threshold.
+    /// The score from which an episode is an alert.
+    pub alert_level: f64,
+    /// Accepted number of alerts; adjusts the alert level.
     pub budget: Budget,
     /// Size of the isolation forest.
     pub forest: ForestSettings,
@@ -212,7 +216,8 @@ impl Default for DetectionSettings {
             warmup: HumanDuration::minutes(10),
             score_hold: HumanDuration::seconds(60),
             seed: 0,
-            threshold: 5.0,
+            threshold: scorer::THRESHOLD,
+            alert_level: alert::LEVEL,
             budget: Budget::OFF,
             forest: ForestSettings { trees: 100, sample_size: 256 },
             resolve: ResolveSettings { below: 0.7, duration: HumanDuration::seconds(30) },

@@ -35,6 +35,7 @@ pub mod novelty;
 pub mod expectation;
 pub mod seasonal;
 pub mod majority_vote;
+pub mod habituation;
 pub mod joint_score;
 pub mod small_sample;
 pub mod budget_threshold;
@@ -202,6 +203,11 @@ impl DetectorParameters {
     /// Number of signals in a point.
     pub fn width(&self) -> usize {
         self.floors.len()
+    }
+
+    /// Weight of what only many signals show: 0 for a single signal, 1 from nine signals on.
+    pub fn share_of_many(width: usize) -> f64 {
+        (width.saturating_sub(1) as f64 / 8.0).min(1.0)
     }
 }
 

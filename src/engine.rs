@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::alert::{self, AlertRule};
 use crate::budget::Budget;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
@@ -60,7 +61,9 @@ pub struct EngineSettings {
     pub score_hold: f64,
     /// Threshold on the raw scale of the joint score.
     pub threshold: f64,
-    /// Accepted number of episodes; with enough history, the threshold is derived from it.
+    /// The score from which an episode is an alert.
+    pub alert_level: f64,
+    /// Accepted number of alerts; with enough history, the alert level is derived from it.
     pub budget: Budget,
     /// Length of each grace period.
     pub grace: GraceDurations,
@@ -87,7 +90,8 @@ impl Default for EngineSettings {
             window: 30,
             warmup: 600.0,
             score_hold: 60.0,
-            threshold: 5.0,
+            threshold: scorer::THRESHOLD,
+            alert_level: alert::LEVEL,
             budget: Budget::OFF,
             grace: GraceDurations::default(),
             resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
@@ -111,7 +115,7 @@ impl EngineSettings {
         scorer::ScorerSettings {
             point_seconds: self.point_seconds(),
             threshold: self.threshold,
-            budget: self.budget,
+            alert: AlertRule::new(self.alert_level, self.budget, self.resolve),
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::Seconds(self.score_hold),
@@ -201,6 +205,7 @@ impl Engine {
                 state.describe(subject, &mut assessment, change.as_ref());
                 let formulas = self.impacts.get(&subject.kind()).map_or(&[][..], Vec::as_slice);
                 state.measure_impact(&mut assessment, change.as_ref(), formulas);
+                state.decide_alert(&mut assessment, &self.settings);
                 assessments.insert(subject.clone(), assessment);
             }
         }

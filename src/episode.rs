@@ -100,6 +100,16 @@ impl EpisodeTracker {
         self.accept_requested
     }
 
+    /// Whether grace is active.
+    pub fn in_grace(&self) -> bool {
+        self.grace
+    }
+
+    /// Whether the current state is known to be out of the ordinary: in grace, or accepted a while ago.
+    pub fn is_known_state(&self) -> bool {
+        self.grace || self.accepted.is_some() || self.settling > 0.0
+    }
+
     /// Whether an episode is current, or would be without grace.
     pub fn is_anomalous(&self) -> bool {
         self.episode.is_some() || self.held_back

@@ -30,6 +30,7 @@ pub mod report;
 pub mod episode_text;
 pub mod explanation;
 pub mod episode;
+pub mod alert;
 pub mod training;
 pub mod evaluate;
 pub mod simulate;

@@ -4,6 +4,7 @@
 //! the forest is retrained at the first row of each day, and a high score decays with a half-life of ten minutes of
 //! rows.
 
+use crate::alert::{AlertEvidence, AlertRule};
 use crate::budget::Budget;
 use crate::detect::DetectorParameters;
 use crate::episode::ResolveRule;
@@ -32,7 +33,9 @@ pub struct ReplaySettings {
     pub every: f64,
     /// Threshold on the raw scale of the joint score.
     pub threshold: f64,
-    /// Accepted number of episodes; with enough history, the threshold is derived from it.
+    /// The score from which an episode is an alert.
+    pub alert_level: f64,
+    /// Accepted number of alerts; with enough history, the alert level is derived from it.
     pub budget: Budget,
     /// When an episode ends.
     pub resolve: ResolveRule,
@@ -55,7 +58,7 @@ impl ReplaySettings {
         scorer::ScorerSettings {
             point_seconds: self.every,
             threshold: self.threshold,
-            budget: self.budget,
+            alert: AlertRule::new(self.alert_level, self.budget, self.resolve),
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
@@ -83,6 +86,8 @@ pub struct ReplayedRow<'a> {
     pub deviations: &'a [f64],
     /// The current episode.
     pub episode: Option<Episode>,
+    /// Whether it is worth an alert.
+    pub is_alert: bool,
 }
 
 impl ReplayedRow<'_> {
@@ -149,13 +154,23 @@ impl Replay {
         let ready = self.rows as f64 >= ROWS_MIN;
         let elapsed = elapsed.clamp(0.0, GAP_ROWS * every);
         let step = StepOptions { elapsed, ready, weight: Some(1.0), whole: true };
-        let score = self.scorer.step(&self.point, step, &self.settings.scorer());
+        let settings = self.settings.scorer();
+        let score = self.scorer.step(&self.point, step, &settings);
+        let is_alert = score.as_ref().is_some_and(|it| {
+            let evidence = AlertEvidence::default();
+            self.scorer.decide_alert(it.decisive, elapsed, evidence, &settings).is_active
+        });
         let seasonal = &mut self.scorer.detectors.seasonal;
         if let Some(history) = seasonal.history() {
             seasonal.take(&history.fit());
         }
         self.rows += 1;
-        Ok(ReplayedRow { score, deviations: self.scorer.oddness(), episode: self.scorer.episode() })
+        Ok(ReplayedRow {
+            score,
+            deviations: self.scorer.oddness(),
+            episode: self.scorer.episode(),
+            is_alert,
+        })
     }
 
     /// The training set of all rows so far.

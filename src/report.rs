@@ -75,8 +75,8 @@ pub struct Assessment {
     pub signals: Vec<SignalState>,
     /// Absent signals, in the order of the signal table.
     pub absent: Vec<AbsentSignal>,
-    /// Share of the budget that the episodes of the last period spent; `None` without a budget.
-    pub budget_spent: Option<f64>,
+    /// Whether the current episode is worth an alert, and when it would be; `None` before the first score.
+    pub alert: Option<AlertState>,
     /// The current episode.
     pub episode: Option<Episode>,
     /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
@@ -97,6 +97,19 @@ pub struct Assessment {
     pub point: Option<Arc<LearnedPoint>>,
     /// The signals that are filling up and when they will be full, as of the last minute.
     pub filling: Vec<FillingSignal>,
+}
+
+/// The alert of a subject, and the levels that decide about it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AlertState {
+    /// Whether the current episode is worth an alert.
+    pub is_active: bool,
+    /// The alert level: the score from which an episode is worth an alert.
+    pub level: f64,
+    /// The threshold in effect on the raw scale, which is a score of 1; higher while few points are known.
+    pub threshold: f64,
+    /// Share of the budget that the alerts of the last period spent; `None` without a budget.
+    pub budget_spent: Option<f64>,
 }
 
 /// A signal that is filling up.

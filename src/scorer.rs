@@ -5,11 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::BudgetLedger;
+use crate::alert::{AlertDecision, AlertEvidence, AlertInput, AlertTracker};
 use crate::detect::baseline::BaselineStatistics;
-use crate::detect::budget_threshold::BudgetThreshold;
 use crate::detect::eif::{ForestModel, clip};
 use crate::detect::expectation::{Distances, Expectations};
+use crate::detect::habituation::{ExcursionInput, Habituation};
 use crate::detect::signal_ranking::SignalRanking;
 use crate::detect::{
     DetectorInput, DetectorOutput, DetectorParameters, Detectors, ExpectedRange, LearnOptions, Outputs,
@@ -38,12 +38,18 @@ use shadow::{Shadow, ShadowInput};
 pub use training_rows::ROWS_MAX;
 use training_rows::TrainingRows;
 
+/// The threshold by default, on the raw scale of the joint score.
+pub const THRESHOLD: f64 = 2.5;
 /// Shortest duration before acceptance as normal, however new the host is.
 const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
 /// Smallest share of the score with which a signal is named as a cause.
 const CAUSE_SHARE_MIN: f64 = 0.05;
 /// Weight of all earlier points after an acceptance, in points.
 const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
+/// Seconds below the level after which an excursion of the score has ended, …
+const EXCURSION_GAP_SECONDS: f64 = 600.0;
+/// … but at least this many points of a table with rare rows.
+const EXCURSION_GAP_POINTS: f64 = 6.0;
 /// Points needed before distances are meaningful.
 pub const POINTS_MIN: f64 = 2.0;
 
@@ -62,8 +68,9 @@ pub struct Scorer {
     smooth: Vec<f64>,
     peak: RecentPeaks,
     tracker: EpisodeTracker,
-    /// Threshold from the budget, and the episodes spent; `None` without a budget.
-    budget: Option<(BudgetThreshold, BudgetLedger)>,
+    alert: AlertTracker,
+    /// How restless the subject is.
+    habituation: Habituation,
     /// Learned whole points, as a sum of weights.
     points: f64,
     /// The part of `points` that was borrowed from other subjects of the kind.
@@ -90,7 +97,8 @@ impl Scorer {
             smooth: vec![0.0; shape.width()],
             peak: RecentPeaks::default(),
             tracker: EpisodeTracker::default(),
-            budget: None,
+            alert: AlertTracker::default(),
+            habituation: Habituation::default(),
             points: 0.0,
             kind_prior_points: 0.0,
             quiet_points: 0.0,
@@ -116,7 +124,8 @@ impl Scorer {
             smooth: self.smooth.clone(),
             peak: self.peak.clone(),
             tracker: self.tracker.clone(),
-            budget: self.budget.clone(),
+            alert: self.alert.clone(),
+            habituation: self.habituation.clone(),
             points: self.points,
             kind_prior_points: self.kind_prior_points,
             quiet_points: self.quiet_points,
@@ -164,6 +173,9 @@ impl Scorer {
     /// Takes the position of `live` in the stream, whose learned state is replaced by this one.
     pub fn continue_from(&mut self, live: &Self) {
         self.tracker = live.tracker.clone();
+        self.alert.continue_from(&live.alert);
+        // Stored points were not scored, so they tell nothing about excursions.
+        self.habituation = live.habituation.clone();
         self.smooth.clone_from(&live.smooth);
         self.peak = live.peak.clone();
         self.shadow.clone_from(&live.shadow);
@@ -194,10 +206,13 @@ impl Scorer {
     /// Records a gap in the points.
     pub fn interrupt(&mut self) {
         self.tracker.interrupt();
+        self.alert.interrupt();
+        self.habituation.interrupt();
     }
 
     /// Ends the current episode, because the subject is gone.
     pub fn end_episode(&mut self) -> Option<Episode> {
+        self.alert.end();
         self.tracker.end()
     }
 
@@ -220,6 +235,8 @@ impl Scorer {
             noise: &distances.noise,
             threshold_factor: self.threshold_factor,
         };
+        self.habituation.forget_until(point.at, step.elapsed);
+        let habituation = self.habituation.factor();
         let outputs = self.detectors.judge(&view);
         self.deviations = self.ranking.of(point, &distances.z);
         let tried = self.shadow.as_ref().map(|it| it.judge(&view, &self.detectors.forest));
@@ -228,7 +245,7 @@ impl Scorer {
         if let Some(score) = &mut score {
             score.absences = self.detectors.absence.absences(&view);
             score.shadow = tried.and_then(|it| {
-                self.beside(it, outputs, &distances.z, score.momentary, step.elapsed, settings)
+                self.beside(it, outputs, &distances.z, habituation, score, step.elapsed, settings)
             });
         }
         if let Some(whole) = step.weight {
@@ -254,9 +271,8 @@ impl Scorer {
         elapsed: f64,
         settings: &ScorerSettings,
     ) -> SubjectScore {
-        let unwidened = self.limit(settings);
-        let limit = unwidened * self.threshold_factor;
-        let joint = joint_score::joint_score(z, outputs, limit);
+        let limit = settings.threshold * self.threshold_factor;
+        let joint = joint_score::joint_score(z, outputs, self.habituation.factor(), limit);
         // By default the half-life is one point: one outlier does not alert. The mean of a window is smooth anyway.
         let keep = settings.retention_factor();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
@@ -270,10 +286,13 @@ impl Scorer {
         let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
         let now = ScoredInstant { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings));
-        let budget_spent = self.budget.as_mut().and_then(|(tail, ledger)| {
-            tail.learn(elapsed, score * unwidened);
-            ledger.step(elapsed, turn == Some(EpisodeTransition::Began));
-            ledger.spent()
+        self.habituation.step(ExcursionInput {
+            unscaled: joint.unscaled,
+            retention_factor: keep,
+            elapsed,
+            threshold_factor: self.threshold_factor,
+            gap_seconds: EXCURSION_GAP_SECONDS.max(EXCURSION_GAP_POINTS * settings.point_seconds),
+            counts: !self.tracker.is_known_state(),
         });
         // Without sheltered memory it was learned continuously.
         if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
@@ -292,7 +311,8 @@ impl Scorer {
             detectors,
             confidence,
             absences,
-            budget_spent,
+            decisive: score,
+            threshold: limit,
             transition: turn,
             shadow,
         }
@@ -304,27 +324,42 @@ impl Scorer {
         tried: DetectorOutput,
         outputs: Outputs,
         z: &[f64],
-        score: f64,
+        habituation: f64,
+        current: &SubjectScore,
         elapsed: f64,
         settings: &ScorerSettings,
     ) -> Option<ShadowScore> {
-        let limit = self.limit(settings) * self.threshold_factor;
         let beside = ShadowInput {
             z,
-            threshold: limit,
+            habituation,
+            threshold: current.threshold,
             retention_factor: settings.retention_factor(),
             elapsed,
-            score,
+            score: current.momentary,
         };
         self.shadow.as_mut()?.conclude(tried, outputs, beside)
     }
 
-    /// The threshold in effect, before it is widened for few points.
-    fn limit(&mut self, settings: &ScorerSettings) -> f64 {
-        let Some(rate) = settings.budget.rate() else { return settings.threshold };
-        let new = || (BudgetThreshold::new(rate, settings.threshold), BudgetLedger::new(settings.budget));
-        let (tail, _) = self.budget.get_or_insert_with(new);
-        tail.limit().unwrap_or(settings.threshold)
+    /// Decides whether the current episode is worth an alert; call it after [`step`](Self::step) with the same score.
+    pub fn decide_alert(
+        &mut self,
+        score: f64,
+        elapsed: f64,
+        evidence: AlertEvidence,
+        settings: &ScorerSettings,
+    ) -> AlertDecision {
+        let now = AlertInput {
+            elapsed,
+            score,
+            in_episode: self.tracker.episode().is_some(),
+            in_grace: self.tracker.in_grace(),
+        };
+        self.alert.step(now, evidence, &settings.alert)
+    }
+
+    /// How restless the subject is.
+    pub fn habituation(&self) -> &Habituation {
+        &self.habituation
     }
 
     /// When an episode ends. A new host accepts a state once it has lasted as long as everything before it.

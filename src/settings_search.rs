@@ -330,7 +330,8 @@ mod tests {
     fn a_history_must_be_long_and_vary() {
         let settings = |every| ReplaySettings {
             every,
-            threshold: 5.0,
+            threshold: crate::scorer::THRESHOLD,
+            alert_level: crate::alert::LEVEL,
             budget: crate::budget::Budget::OFF,
             resolve: crate::episode::ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
             smoothing: 1.0,

@@ -55,6 +55,7 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
     ReplaySettings {
         every,
         threshold: detection.threshold,
+        alert_level: detection.alert_level,
         budget: detection.budget,
         resolve: super::release(detection),
         smoothing: detection.smoothing,

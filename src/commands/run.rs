@@ -322,6 +322,7 @@ fn engine_settings(config: &Config) -> engine::EngineSettings {
         warmup: detection.warmup.as_seconds(),
         score_hold: detection.score_hold.as_seconds(),
         threshold: detection.threshold,
+        alert_level: detection.alert_level,
         budget: detection.budget,
         grace: GraceDurations {
             deploy: config.context.deploy_grace.as_seconds(),

@@ -18,12 +18,17 @@ static SETTINGS: &[Setting] = &[
     row(
         "threshold",
         ValueType::Number,
-        "Raw score that counts as an anomaly. It is exposed as 1; raise it for fewer alerts",
+        "Raw score that counts as unusual and is exposed as 1; raise it for fewer anomalies and alerts",
+    ),
+    row(
+        "alert_level",
+        ValueType::Number,
+        "Score from which an anomaly is worth an alert, 1 to 100; raise it for fewer alerts. A budget replaces it",
     ),
     row(
         "budget",
         ValueType::Budget,
-        "Episodes allowed per subject, such as 1 per week. hostnorm adjusts the threshold to it, from half to twice the configured value",
+        "Alerts allowed per subject, such as 1 per week. After three days hostnorm moves the alert level to meet it, from half to twice alert_level",
     ),
     row(
         "accept_after",

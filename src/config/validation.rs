@@ -94,6 +94,9 @@ impl Config {
         found.unless(it.score_hold <= HOLD_MAX, "score_hold", || {
             format!("{} is too long; the longest hold is {HOLD_MAX}", it.score_hold)
         });
+        found.unless((1.0..=100.0).contains(&it.alert_level), "alert_level", || {
+            format!("{} is out of range; expected 1 to 100", it.alert_level)
+        });
         found.unless(it.threshold > 0.0 && it.threshold.is_finite(), "threshold", || {
             format!("{} is out of range; expected a number above 0", it.threshold)
         });
@@ -232,6 +235,8 @@ mod tests {
         check(|it| it.detection.score_hold = HumanDuration::default(), &[]);
         check(|it| it.detection.threshold = f64::INFINITY, &["threshold"]);
         check(|it| it.detection.threshold = f64::NAN, &["threshold"]);
+        check(|it| it.detection.alert_level = 0.9, &["alert_level"]);
+        check(|it| it.detection.alert_level = f64::NAN, &["alert_level"]);
         check(|it| it.detection.resolve.below = f64::NAN, &["resolve.below"]);
         check(|it| it.detection.anomaly_weight = 1.1, &["anomaly_weight"]);
         check(|it| it.detection.half_life = HumanDuration::default(), &["half_life"]);

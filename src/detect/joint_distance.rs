@@ -33,7 +33,7 @@ impl JointDistance {
             memory: ShortMemory::new(width),
             scales: ExponentialCovariance::new(3 * width, a),
             change: ExponentialCovariance::new(width, a),
-            change_weight: (width.saturating_sub(1) as f64 / 8.0).min(1.0),
+            change_weight: DetectorParameters::share_of_many(width),
         }
     }
 

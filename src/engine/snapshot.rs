@@ -24,7 +24,7 @@ use crate::version::VERSION;
 const MARK: [u8; 4] = *b"hnSS";
 
 /// Layout number; raise it when the layout changes within a version.
-const LAYOUT: u32 = 6;
+const LAYOUT: u32 = 7;
 
 /// Magic number of the state of one subject.
 const SUBJECT_MARK: [u8; 4] = *b"hnSU";
@@ -130,13 +130,14 @@ impl SnapshotHeader {
 
 /// Settings that shape the state. Settings that only affect scoring may change across a restart.
 fn shaping(settings: &EngineSettings) -> Vec<(String, String)> {
-    let threshold = settings.budget.rate().map(|_| settings.threshold.to_string());
+    let with_budget = |value: f64| settings.budget.rate().map(|_| value.to_string()).unwrap_or_default();
     [
         ("interval", settings.interval.to_string()),
         ("window", settings.window.to_string()),
         ("half_life", settings.half_life.to_string()),
         ("budget", settings.budget.to_string()),
-        ("threshold", threshold.unwrap_or_default()),
+        ("threshold", with_budget(settings.threshold)),
+        ("alert_level", with_budget(settings.alert_level)),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()

@@ -14,7 +14,7 @@ use crate::forecast::{HistoryCapacity, PointHistory};
 use crate::impact::ImpactTracker;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
-use crate::report::{Assessment, FillingSignal, LearnedPoint, ScoreDetails};
+use crate::report::{AlertState, Assessment, FillingSignal, LearnedPoint, ScoreDetails};
 use crate::scorer::{self, POINTS_MIN, Scorer, StepOptions};
 use crate::selftest::{RecentPoints, SelftestInput};
 use crate::signal::{ReadingPair, Signal};
@@ -22,6 +22,7 @@ use crate::simulate::SignalLimits;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
+mod alert;
 mod episode_description;
 mod forecast;
 mod impact;
@@ -99,6 +100,22 @@ pub(super) struct SubjectState {
     /// How much of its work waits.
     #[serde(skip)]
     impact: ImpactTracker,
+    /// What the last tick scored, for the decision about an alert.
+    #[serde(skip)]
+    scored: Option<Scored>,
+    /// The last decision about an alert.
+    alert: Option<AlertState>,
+}
+
+/// The score of one tick.
+#[derive(Debug, Clone, Copy)]
+struct Scored {
+    /// Seconds since the previous reading.
+    elapsed: f64,
+    /// The score that starts and ends episodes.
+    score: f64,
+    /// The threshold in effect, on the raw scale.
+    threshold: f64,
 }
 
 impl SubjectState {
@@ -141,6 +158,8 @@ impl SubjectState {
             history: PointHistory::new(signals.len(), capacity),
             filling: Vec::new(),
             impact: ImpactTracker::default(),
+            scored: None,
+            alert: None,
         }
     }
 
@@ -227,7 +246,7 @@ impl SubjectState {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
         (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
-        (self.description, self.impact) = (live.description, live.impact);
+        (self.description, self.impact, self.alert) = (live.description, live.impact, live.alert);
     }
 
     /// Statistics of each signal in its unit, over all times of day; none before the first whole point.
@@ -255,7 +274,7 @@ impl SubjectState {
             if let Some(score) = self.scorer.step(self.window.point(), step, &settings.scorer()) {
                 assessment.transition = score.transition;
                 assessment.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
-                assessment.budget_spent = score.budget_spent;
+                self.scored = Some(Scored { elapsed, score: score.decisive, threshold: score.threshold });
                 self.newest = Some((self.at(), self.details(score)));
             }
             if step.whole {

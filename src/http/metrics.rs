@@ -27,12 +27,24 @@ use crate::version;
 
 static SCORE: Metric = Metric::gauge(
     "anomaly_score",
-    "Per subject; 1 is the threshold, 0 is normal. Highest score within the setting score_hold; absent during warm-up",
+    "Per subject; 0 is normal, 1 is the unusual level, 2 is the alert level unless a budget or a setting moves it. Highest score within the setting score_hold; absent during warm-up",
 )
 .by(&["kind", "subject"]);
-static IS_ANOMALY: Metric =
-    Metric::gauge("is_anomaly", "Whether the subject is in an anomaly (1) or not (0); absent during warm-up")
-        .by(&["kind", "subject"]);
+static IS_ANOMALY: Metric = Metric::gauge(
+    "is_anomaly",
+    "Whether the subject is unusual (1), from a score of 1 on, or not (0); absent during warm-up",
+)
+.by(&["kind", "subject"]);
+static ALERT: Metric = Metric::gauge(
+    "anomaly_alert",
+    "Whether the anomaly is worth an alert (1), by its score, the budget and its impact, or not (0); absent during warm-up",
+)
+.by(&["kind", "subject"]);
+static THRESHOLD: Metric = Metric::gauge(
+    "anomaly_threshold",
+    "Raw score of each level: unusual, which is an anomaly_score of 1, and alert. Higher while the host is new; with a budget, the alert level follows the subject's own scores",
+)
+.by(&["kind", "subject", "level"]);
 static READY: Metric =
     Metric::gauge("anomaly_ready", "Whether the subject is being scored (1) or still warming up (0)")
         .by(&["kind", "subject"]);
@@ -83,7 +95,7 @@ static ABSENT: Metric = Metric::gauge(
 .by(&["kind", "subject", "signal", "absence"]);
 static BUDGET_SPENT: Metric = Metric::gauge(
     "anomaly_budget_spent_ratio",
-    "Episodes in the last period of the budget, divided by those allowed; absent without a budget",
+    "Alerts in the last period of the budget, divided by those allowed; absent without a budget",
 )
 .by(&["kind", "subject"]);
 static GRACE: Metric = Metric::gauge(
@@ -140,6 +152,8 @@ static DROPPED: Metric = Metric::counter(
 pub static METRICS: &[&Metric] = &[
     &SCORE,
     &IS_ANOMALY,
+    &ALERT,
+    &THRESHOLD,
     &EPISODES,
     &EPISODE_INFO,
     &EPISODE_INFO_DROPPED,
@@ -179,8 +193,8 @@ pub static METRICS: &[&Metric] = &[
 
 /// Largest number of contributions of a subject that comes and goes.
 const CONTRIBUTIONS_MAX: usize = 3;
-/// Largest number of series of a subject that comes and goes: the first three, episode, being new, and contributions.
-pub const SUBJECT_SERIES_MAX: usize = 5 + CONTRIBUTIONS_MAX;
+/// Largest number of series of a subject that comes and goes: the first four, episode, being new, and contributions.
+pub const SUBJECT_SERIES_MAX: usize = 6 + CONTRIBUTIONS_MAX;
 
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
@@ -253,8 +267,16 @@ impl Exposition {
     fn subjects(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         families
             .add(&SCORE, self.assessments().filter_map(|(it, of)| Some((it, of.details.as_ref()?.score))))?;
-        let judged = self.assessments().filter(|(_, it)| it.ready);
-        families.add(&IS_ANOMALY, judged.map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
+        let judged = || self.assessments().filter(|(_, it)| it.ready);
+        families.add(&IS_ANOMALY, judged().map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
+        let is_alert = |it: &Assessment| it.alert.is_some_and(|it| it.is_active);
+        families.add(&ALERT, judged().map(|(names, it)| (names, one_if(is_alert(it)))))?;
+        let alerts = self.detailed().filter_map(|(names, it)| Some((names, it.alert?)));
+        let levels = alerts.flat_map(|([kind, subject], it)| {
+            let raw = [("unusual", it.threshold), ("alert", it.level * it.threshold)];
+            raw.map(|(level, raw)| ([kind, subject, level], raw))
+        });
+        families.add(&THRESHOLD, levels)?;
         let counted = self.detailed().filter(|(_, it)| it.ready);
         families.add(&EPISODES, counted.map(|(names, it)| (names, it.episodes as f64)))?;
         self.episodes(families)?;
@@ -294,7 +316,7 @@ impl Exposition {
             assessment.absent.iter().map(move |it| ([kind, subject, it.signal.name, it.kind.name()], 1.0))
         });
         families.add(&ABSENT, absent)?;
-        let spent = self.detailed().filter_map(|(names, it)| Some((names, it.budget_spent?)));
+        let spent = self.detailed().filter_map(|(names, it)| Some((names, it.alert?.budget_spent?)));
         families.add(&BUDGET_SPENT, spent)?;
         let grace = self.report.grace.iter().flat_map(Grace::rows);
         families.add(&GRACE, grace.map(|(reason, active)| ([reason.name()], one_if(active))))

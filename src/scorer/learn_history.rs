@@ -23,14 +23,14 @@ pub struct HistoryLearner {
     until: Timestamp,
     /// Points skipped since the last one learned.
     skipped: usize,
-    /// Whether the last point was inside an episode.
-    in_anomaly: bool,
+    /// Whether the last point was at the alert level.
+    in_alert: bool,
 }
 
 impl HistoryLearner {
     /// Expects points up to `until`.
     pub fn new(settings: ScorerSettings, until: Timestamp) -> Self {
-        Self { settings, until, skipped: 0, in_anomaly: false }
+        Self { settings, until, skipped: 0, in_alert: false }
     }
 
     /// Seconds from this point to the newest.
@@ -59,15 +59,14 @@ impl HistoryLearner {
         }
     }
 
-    /// Adjusts the budget threshold with the scores of that time, as far as they are stored.
+    /// Adjusts the alert level of the budget with the scores of that time, as far as they are stored.
     fn spend(&mut self, scorer: &mut Scorer, past: &StoredPoint) {
-        let (elapsed, limit) = (self.settings.point_seconds, self.settings.threshold);
-        let began = past.in_anomaly && !std::mem::replace(&mut self.in_anomaly, past.in_anomaly);
-        scorer.limit(&self.settings);
-        if let (Some((tail, ledger)), Some(score)) = (&mut scorer.budget, past.score) {
-            tail.learn(elapsed, score * limit);
-            ledger.step(elapsed, began);
-        }
+        let Some(score) = past.score else { return };
+        let (elapsed, rule) = (self.settings.point_seconds, &self.settings.alert);
+        let in_alert = past.in_anomaly && score >= scorer.alert.level(rule);
+        let has_begun = in_alert && !std::mem::replace(&mut self.in_alert, in_alert);
+        self.in_alert = in_alert;
+        scorer.alert.learn(elapsed, score, has_begun, rule);
     }
 }
 

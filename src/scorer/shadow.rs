@@ -22,6 +22,8 @@ pub(super) struct Shadow {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShadowInput<'a> {
     pub(super) z: &'a [f64],
+    /// Factor of the joint score.
+    pub(super) habituation: f64,
     pub(super) threshold: f64,
     /// Factor by which smoothed contributions decay.
     pub(super) retention_factor: f64,
@@ -44,8 +46,8 @@ impl Shadow {
         beside: ShadowInput<'_>,
     ) -> Option<ShadowScore> {
         let forest = own.relative()?;
-        let ShadowInput { z, threshold: limit, retention_factor: keep, elapsed, score } = beside;
-        let joint = joint_score::joint_score(z, &Outputs { forest: own, ..outputs }, limit);
+        let ShadowInput { z, habituation, threshold: limit, retention_factor: keep, elapsed, score } = beside;
+        let joint = joint_score::joint_score(z, &Outputs { forest: own, ..outputs }, habituation, limit);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let own_score = self.smooth.iter().sum::<f64>().max(0.0) / limit;

@@ -1,8 +1,6 @@
 //! The learned state of a scorer, to be restored into a new one.
 
 use super::{Scorer, ScorerSettings};
-use crate::budget::BudgetLedger;
-use crate::detect::budget_threshold::BudgetThreshold;
 use crate::learned_state_codec::COUNT_MAX;
 
 impl Scorer {
@@ -21,12 +19,8 @@ impl Scorer {
 
     fn fits(&self, fresh: &Self, settings: &ScorerSettings) -> bool {
         let width = fresh.smooth.len();
-        let budget = self.budget.as_ref().is_none_or(|(tail, ledger)| {
-            let rate = settings.budget.rate();
-            rate.is_some_and(|rate| tail.fits(&BudgetThreshold::new(rate, settings.threshold)))
-                && ledger.fits(&BudgetLedger::new(settings.budget))
-        });
-        budget
+        self.alert.fits(&settings.alert)
+            && self.habituation.fits()
             && self.expectation.fits(&fresh.expectation)
             && self.detectors.fits(&fresh.detectors)
             && self.ranking.fits(&fresh.ranking)

@@ -1,7 +1,7 @@
 //! The steps of scoring one point.
 
 use super::ScoreHold;
-use crate::budget::Budget;
+use crate::alert::AlertRule;
 use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
 use crate::episode::ResolveRule;
@@ -15,8 +15,8 @@ pub struct ScorerSettings {
     pub point_seconds: f64,
     /// Threshold on the raw scale of the joint score.
     pub threshold: f64,
-    /// Accepted number of episodes; with enough history, the threshold is derived from it.
-    pub budget: Budget,
+    /// When an episode is worth an alert.
+    pub alert: AlertRule,
     /// When an episode ends.
     pub resolve: ResolveRule,
     /// Half-life of the smoothed score, in points.
@@ -80,8 +80,10 @@ pub struct SubjectScore {
     pub confidence: Option<f64>,
     /// Absent signals.
     pub absences: Vec<Absence>,
-    /// Share of the budget spent in the last period; `None` without a budget.
-    pub budget_spent: Option<f64>,
+    /// The score that starts and ends episodes and alerts: `held` for rows of a table, `momentary` for readings.
+    pub decisive: f64,
+    /// The threshold in effect, on the raw scale; higher while few points are known.
+    pub threshold: f64,
     /// Transition of the episode, if any.
     pub transition: Option<EpisodeTransition>,
     /// Score of the shadow model.

@@ -19,6 +19,8 @@ pub struct ScoredRow<'a> {
     pub top: &'a [usize],
     /// Whether there is an anomaly.
     pub is_anomaly: bool,
+    /// Whether it is worth an alert.
+    pub is_alert: bool,
     /// Share of the detectors that agree.
     pub confidence: Option<f64>,
     /// Number of the current episode, from 1.
@@ -30,7 +32,7 @@ pub struct ScoredRow<'a> {
 pub enum ScoreDetail {
     /// The columns `score,top`.
     Score,
-    /// Additionally `is_anomaly,confidence,episode`.
+    /// Additionally `is_anomaly,alert,confidence,episode`.
     All,
 }
 
@@ -100,7 +102,7 @@ impl ScoreWriter {
     fn new(name: String, to: ScoreTarget, detail: ScoreDetail) -> Self {
         let header = match detail {
             ScoreDetail::Score => "score,top\n",
-            ScoreDetail::All => "score,top,is_anomaly,confidence,episode\n",
+            ScoreDetail::All => "score,top,is_anomaly,alert,confidence,episode\n",
         };
         Self { name, to, detail, lines: header.to_owned(), whole: 0 }
     }
@@ -170,7 +172,7 @@ fn line(to: &mut String, row: &ScoredRow<'_>, detail: ScoreDetail) {
         to.push(',');
     }
     if detail == ScoreDetail::All {
-        let _ = write!(to, ",{},", u8::from(row.is_anomaly));
+        let _ = write!(to, ",{},{},", u8::from(row.is_anomaly), u8::from(row.is_alert));
         let _ = number(to, row.confidence);
         to.push(',');
         if let Some(episode) = row.episode {
@@ -212,7 +214,7 @@ mod tests {
     }
 
     const QUIET: ScoredRow<'_> =
-        ScoredRow { score: None, top: &[], is_anomaly: false, confidence: None, episode: None };
+        ScoredRow { score: None, top: &[], is_anomaly: false, is_alert: false, confidence: None, episode: None };
 
     fn check(detail: ScoreDetail, row: ScoredRow<'_>, expect: &str) {
         let disk = Disk { room: 1000, ..Disk::default() };
@@ -229,13 +231,14 @@ mod tests {
             score: Some(1.25),
             top: &[3, 0, 2],
             is_anomaly: true,
+            is_alert: true,
             confidence: Some(0.75),
             episode: Some(2),
         };
         check(ScoreDetail::Score, row, "1.25,3;0;2\n");
-        check(ScoreDetail::All, row, "1.25,3;0;2,1,0.75,2\n");
+        check(ScoreDetail::All, row, "1.25,3;0;2,1,1,0.75,2\n");
         check(ScoreDetail::Score, QUIET, "NaN,\n");
-        check(ScoreDetail::All, QUIET, "NaN,,0,,\n");
+        check(ScoreDetail::All, QUIET, "NaN,,0,0,,\n");
     }
 
     #[test]

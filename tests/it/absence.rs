@@ -13,7 +13,8 @@ const DAY: usize = 1_440;
 fn settings(budget: &str) -> ReplaySettings {
     ReplaySettings {
         every: 60.0,
-        threshold: 5.0,
+        threshold: 2.5,
+        alert_level: 2.0,
         budget: budget.parse::<Budget>().unwrap(),
         resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         smoothing: 1.0,

@@ -18,6 +18,7 @@ fn settings() -> ScorerSettings {
     ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: live.threshold,
+        alert_level: live.alert_level,
         budget: Budget::OFF,
         resolve: live.resolve,
         smoothing: 1.0,

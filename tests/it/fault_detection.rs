@@ -30,6 +30,7 @@ pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
     ReplaySettings {
         every: 60.0,
         threshold: live.threshold,
+        alert_level: live.alert_level,
         budget: Budget::OFF,
         resolve: live.resolve,
         smoothing: live.smoothing,

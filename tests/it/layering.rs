@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["impact"],
     &["report"],
     &["episode"],
+    &["alert"],
     &["episode_text"],
     &["explanation"],
     &["training", "evaluate", "simulate"],

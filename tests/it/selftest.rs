@@ -19,7 +19,8 @@ const POINT_SECONDS: f64 = 30.0;
 fn settings() -> ScorerSettings {
     ScorerSettings {
         point_seconds: POINT_SECONDS,
-        threshold: 5.0,
+        threshold: 2.5,
+        alert_level: 2.0,
         budget: Budget::OFF,
         resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
         smoothing: 1.0,

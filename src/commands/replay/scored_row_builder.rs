@@ -28,6 +28,7 @@ impl ScoredRowBuilder {
             }
             self.since = since;
             scored.is_anomaly = since.is_some();
+            scored.is_alert = judged.is_alert;
             scored.confidence = score.and_then(|it| it.confidence);
             scored.episode = since.map(|_| self.episodes);
         }
@@ -50,7 +51,7 @@ mod tests {
         let score = score.map(|held| SubjectScore { held, ..SubjectScore::default() });
         let episode = since.map(|it| Episode { since: Timestamp(it), peak: 2.0 });
         let held = score.as_ref().map(|it| it.held);
-        let judged = ReplayedRow { score, deviations: &[0.5, 2.0, 0.5, 0.0], episode };
+        let judged = ReplayedRow { score, deviations: &[0.5, 2.0, 0.5, 0.0], episode, is_alert: false };
         let found = output_row.of(&judged, ScoreDetail::All);
         assert_eq!((found.top, found.episode), expect);
         assert_eq!((found.score, found.is_anomaly), (held, since.is_some()));

@@ -1,0 +1,243 @@
+//! Decides which episodes are worth an alert: the one place where score, budget, impact and the words of operators meet.
+//!
+//! An episode says that a subject is *unusual*, which is right for a dashboard and happens several times a week. An alert
+//! says that somebody should look now. It needs an episode, and ends with it at the latest:
+//!
+//! | what | effect |
+//! |---|---|
+//! | the score reaches the alert level | the alert starts; twice the level in grace |
+//! | the impact is critical | the alert starts at any score |
+//! | `is_withheld`: a silence, maintenance | no alert, and nothing is learned for the budget; the episode goes on |
+//! | `discount`: similar episodes were rejected | the score counts for less here; the episode keeps its score |
+//! | the score stays below `resolve.below` of the level | the alert ends, unless the impact was critical |
+//!
+//! With a budget, the level is derived from the subject's own scores.
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget::{Budget, BudgetLedger};
+use crate::episode::ResolveRule;
+use crate::detect::budget_threshold::BudgetThreshold;
+use crate::grace;
+use crate::impact::Severity;
+
+/// The alert level by default, as a score: twice the unusual level.
+pub const LEVEL: f64 = 2.0;
+/// The smallest alert level: an alert needs an episode, which starts at this score.
+pub const LEVEL_MIN: f64 = 1.0;
+
+/// When an alert starts and ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AlertRule {
+    /// The score from which an episode is an alert, without a budget; at least [`LEVEL_MIN`].
+    pub level: f64,
+    /// Accepted number of alerts; with enough history, the level is derived from it.
+    pub budget: Budget,
+    /// An alert ends when the score stays below this share of the level …
+    pub below: f64,
+    /// … for this many seconds.
+    pub seconds: f64,
+}
+
+impl AlertRule {
+    /// A rule whose alerts end as episodes do.
+    pub fn new(level: f64, budget: Budget, resolve: ResolveRule) -> Self {
+        Self { level, budget, below: resolve.below, seconds: resolve.seconds }
+    }
+}
+
+/// One reading of a subject, as the decision sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AlertInput {
+    /// Seconds since the previous reading, without gaps.
+    pub elapsed: f64,
+    /// The score that starts and ends episodes.
+    pub score: f64,
+    /// Whether there is an episode after this reading.
+    pub in_episode: bool,
+    /// Whether a grace period is active.
+    pub in_grace: bool,
+}
+
+/// What is known about the current episode beside its score.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct AlertEvidence {
+    /// Its highest severity so far, from its impact on the work of the subject.
+    pub severity: Option<Severity>,
+    /// Whether nobody wants an alert now, because of a silence or maintenance.
+    pub is_withheld: bool,
+    /// The part of the score that does not count here, 0 to 1, because operators rejected similar episodes.
+    pub discount: f64,
+}
+
+/// The decision for one reading.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct AlertDecision {
+    /// Whether the current episode is an alert.
+    pub is_active: bool,
+    /// Whether the alert started with this reading.
+    pub has_begun: bool,
+    /// The score from which an episode is an alert; from the budget, if there is one and enough history.
+    pub level: f64,
+    /// Share of the budget that the alerts of the last period spent; `None` without a budget.
+    pub budget_spent: Option<f64>,
+}
+
+/// The alert of one subject.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AlertTracker {
+    is_active: bool,
+    /// Seconds for which the score has been well below the level without interruption.
+    seconds_below: f64,
+    /// The level from the budget, and the alerts spent; `None` without a budget.
+    budget: Option<(BudgetThreshold, BudgetLedger)>,
+}
+
+impl AlertTracker {
+    /// Whether this restored state can be used with this rule.
+    pub(crate) fn fits(&self, rule: &AlertRule) -> bool {
+        self.budget.as_ref().is_none_or(|(tail, ledger)| {
+            let rate = rule.budget.rate();
+            rate.is_some_and(|rate| tail.fits(&BudgetThreshold::new(rate, rule.level)))
+                && ledger.fits(&BudgetLedger::new(rule.budget))
+        })
+    }
+
+    /// Whether there is an alert.
+    pub fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// The score from which an episode is an alert.
+    pub fn level(&self, rule: &AlertRule) -> f64 {
+        let from_budget = self.budget.as_ref().and_then(|(tail, _)| tail.limit());
+        from_budget.unwrap_or(rule.level).max(LEVEL_MIN)
+    }
+
+    /// Records a gap in the readings.
+    pub fn interrupt(&mut self) {
+        self.seconds_below = 0.0;
+    }
+
+    /// Takes the alert of `live`, whose other state is replaced.
+    pub fn continue_from(&mut self, live: &Self) {
+        (self.is_active, self.seconds_below) = (live.is_active, live.seconds_below);
+    }
+
+    /// Ends the alert, because the subject is gone.
+    pub fn end(&mut self) {
+        self.is_active = false;
+    }
+
+    /// Decides for one reading, after its episode.
+    pub fn step(&mut self, now: AlertInput, evidence: AlertEvidence, rule: &AlertRule) -> AlertDecision {
+        let level = self.level(rule);
+        let was_active = self.is_active;
+        let is_critical = evidence.severity == Some(Severity::Critical);
+        let score = now.score * (1.0 - evidence.discount.clamp(0.0, 1.0));
+        if !now.in_episode || evidence.is_withheld {
+            self.is_active = false;
+        } else if was_active {
+            let is_below = score < rule.below * level && !is_critical;
+            self.seconds_below = if is_below { self.seconds_below + now.elapsed } else { 0.0 };
+            self.is_active = self.seconds_below < rule.seconds;
+        } else {
+            let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
+            self.is_active = score >= factor * level || is_critical;
+            self.seconds_below = 0.0;
+        }
+        let has_begun = self.is_active && !was_active;
+        if !evidence.is_withheld {
+            self.spend(now.elapsed, score, has_begun, rule);
+        }
+        let budget_spent = self.budget.as_ref().and_then(|(_, ledger)| ledger.spent());
+        AlertDecision { is_active: self.is_active, has_begun, level, budget_spent }
+    }
+
+    /// Learns a stored score of a time without readings.
+    pub fn learn(&mut self, elapsed: f64, score: f64, has_begun: bool, rule: &AlertRule) {
+        self.spend(elapsed, score, has_begun, rule);
+    }
+
+    fn spend(&mut self, elapsed: f64, score: f64, has_begun: bool, rule: &AlertRule) {
+        let Some(rate) = rule.budget.rate() else { return };
+        let new = || (BudgetThreshold::new(rate, rule.level), BudgetLedger::new(rule.budget));
+        let (tail, ledger) = self.budget.get_or_insert_with(new);
+        tail.learn(elapsed, score);
+        ledger.step(elapsed, has_begun);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULE: AlertRule = AlertRule { level: 2.0, budget: Budget::OFF, below: 0.7, seconds: 2.0 };
+
+    fn input(score: f64) -> AlertInput {
+        AlertInput { elapsed: 1.0, score, in_episode: score >= 1.0, in_grace: false }
+    }
+
+    /// Scores, a second apart, and whether there is an alert after each.
+    fn check(scores: &[f64], evidence: AlertEvidence, in_grace: bool, expected: &str) {
+        let mut tracker = AlertTracker::default();
+        let found: String = scores
+            .iter()
+            .map(|score| {
+                let it = tracker.step(AlertInput { in_grace, ..input(*score) }, evidence, &RULE);
+                if it.has_begun { 'B' } else if it.is_active { 'x' } else { '.' }
+            })
+            .collect();
+        assert_eq!(found, expected, "{scores:?}");
+    }
+
+    #[test]
+    fn starts_at_its_level_and_ends_after_low_scores() {
+        let none = AlertEvidence::default();
+        check(&[1.0, 1.9, 2.0, 1.5, 1.3, 1.5, 1.3, 1.3, 1.3, 2.0], none, false, "..Bxxxx..B");
+        check(&[2.5, 0.5, 2.5], none, false, "B.B");
+        check(&[2.5, 4.0, 2.5], none, true, ".Bx");
+    }
+
+    #[test]
+    fn critical_impact_is_an_alert_at_any_score_of_an_episode() {
+        let severity = |it| AlertEvidence { severity: Some(it), ..AlertEvidence::default() };
+        check(&[0.5, 1.0, 1.1, 1.1, 1.1, 0.5], severity(Severity::Critical), false, ".Bxxx.");
+        check(&[0.5, 1.0, 1.1], severity(Severity::Warning), false, "...");
+    }
+
+    #[test]
+    fn silences_and_rejected_episodes_count_here_only() {
+        check(&[3.0, 9.0], AlertEvidence { is_withheld: true, ..AlertEvidence::default() }, false, "..");
+        check(&[3.0, 4.0, 9.0], AlertEvidence { discount: 0.5, ..AlertEvidence::default() }, false, ".Bx");
+    }
+
+    #[test]
+    fn a_budget_counts_alerts_and_moves_the_level() {
+        let rule = AlertRule { budget: "1 per week".parse().unwrap(), ..RULE };
+        let mut tracker = AlertTracker::default();
+        let mut last = AlertDecision::default();
+        for hour in 0..24 * 21 {
+            let score = if hour % 24 == 0 { 1.8 } else { 0.2 + 0.05 * f64::from(hour % 7) };
+            last = tracker.step(AlertInput { elapsed: 3_600.0, ..input(score) }, AlertEvidence::default(), &rule);
+        }
+        assert_eq!(last.budget_spent, Some(0.0));
+        assert!((1.0..=4.0).contains(&last.level) && (last.level - 2.0).abs() > 1e-6, "{last:?}");
+        assert!(tracker.fits(&rule) && !tracker.fits(&RULE));
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_no_alert_without_an_episode(steps in prop::collection::vec((0.0..9.0_f64, any::<bool>(), 0.0..1.0_f64), 1..60)) {
+            let mut tracker = AlertTracker::default();
+            for (score, is_withheld, discount) in steps {
+                let evidence = AlertEvidence { is_withheld, discount, severity: None };
+                let it = tracker.step(input(score), evidence, &RULE);
+                prop_assert!(!it.is_active || (score >= 1.0 && !is_withheld));
+                prop_assert!(!it.has_begun || score >= it.level);
+            }
+        }
+    }
+}
