@@ -8,6 +8,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
+use hostnorm::alert::{self, AlertRule};
 use hostnorm::budget::Budget;
 use hostnorm::detect::DetectorParameters;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
@@ -28,12 +29,12 @@ const ROWS: usize = 100_000;
 fn history() -> BucketHistory {
     let seconds = 30.0;
     let mut machine = Machine::new(1, 1.7e9, seconds);
+    let resolve = ResolveRule { below: 0.7, seconds, accept_after: 21_600.0 };
     let settings = scorer::ScorerSettings {
         point_seconds: seconds,
         threshold: 2.5,
-        alert_level: 2.0,
-        budget: Budget::OFF,
-        resolve: ResolveRule { below: 0.7, seconds, accept_after: 21_600.0 },
+        alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
         anomaly_weight: 1.0,

@@ -1,7 +1,8 @@
 //! Decides which episodes are worth an alert: the one place where score, budget, impact and the words of operators meet.
 //!
 //! An episode says that a subject is *unusual*, which is right for a dashboard and happens several times a week. An alert
-//! says that somebody should look now. It needs an episode, and ends with it at the latest:
+//! says that somebody should look now. It starts within an episode and ends with it: one incident is one alert, however its
+//! score rises and falls.
 //!
 //! | what | effect |
 //! |---|---|
@@ -9,14 +10,13 @@
 //! | the impact is critical | the alert starts at any score |
 //! | `is_withheld`: a silence, maintenance | no alert, and nothing is learned for the budget; the episode goes on |
 //! | `discount`: similar episodes were rejected | the score counts for less here; the episode keeps its score |
-//! | the score stays below `resolve.below` of the level | the alert ends, unless the impact was critical |
+//! | the episode ends or is accepted | the alert ends |
 //!
 //! With a budget, the level is derived from the subject's own scores.
 
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Budget, BudgetLedger};
-use crate::episode::ResolveRule;
 use crate::detect::budget_threshold::BudgetThreshold;
 use crate::grace;
 use crate::impact::Severity;
@@ -26,24 +26,13 @@ pub const LEVEL: f64 = 2.0;
 /// The smallest alert level: an alert needs an episode, which starts at this score.
 pub const LEVEL_MIN: f64 = 1.0;
 
-/// When an alert starts and ends.
+/// When an alert starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AlertRule {
     /// The score from which an episode is an alert, without a budget; at least [`LEVEL_MIN`].
     pub level: f64,
     /// Accepted number of alerts; with enough history, the level is derived from it.
     pub budget: Budget,
-    /// An alert ends when the score stays below this share of the level …
-    pub below: f64,
-    /// … for this many seconds.
-    pub seconds: f64,
-}
-
-impl AlertRule {
-    /// A rule whose alerts end as episodes do.
-    pub fn new(level: f64, budget: Budget, resolve: ResolveRule) -> Self {
-        Self { level, budget, below: resolve.below, seconds: resolve.seconds }
-    }
 }
 
 /// One reading of a subject, as the decision sees it.
@@ -87,8 +76,6 @@ pub struct AlertDecision {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AlertTracker {
     is_active: bool,
-    /// Seconds for which the score has been well below the level without interruption.
-    seconds_below: f64,
     /// The level from the budget, and the alerts spent; `None` without a budget.
     budget: Option<(BudgetThreshold, BudgetLedger)>,
 }
@@ -114,14 +101,9 @@ impl AlertTracker {
         from_budget.unwrap_or(rule.level).max(LEVEL_MIN)
     }
 
-    /// Records a gap in the readings.
-    pub fn interrupt(&mut self) {
-        self.seconds_below = 0.0;
-    }
-
     /// Takes the alert of `live`, whose other state is replaced.
     pub fn continue_from(&mut self, live: &Self) {
-        (self.is_active, self.seconds_below) = (live.is_active, live.seconds_below);
+        self.is_active = live.is_active;
     }
 
     /// Ends the alert, because the subject is gone.
@@ -133,19 +115,10 @@ impl AlertTracker {
     pub fn step(&mut self, now: AlertInput, evidence: AlertEvidence, rule: &AlertRule) -> AlertDecision {
         let level = self.level(rule);
         let was_active = self.is_active;
-        let is_critical = evidence.severity == Some(Severity::Critical);
         let score = now.score * (1.0 - evidence.discount.clamp(0.0, 1.0));
-        if !now.in_episode || evidence.is_withheld {
-            self.is_active = false;
-        } else if was_active {
-            let is_below = score < rule.below * level && !is_critical;
-            self.seconds_below = if is_below { self.seconds_below + now.elapsed } else { 0.0 };
-            self.is_active = self.seconds_below < rule.seconds;
-        } else {
-            let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
-            self.is_active = score >= factor * level || is_critical;
-            self.seconds_below = 0.0;
-        }
+        let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
+        let is_reached = score >= factor * level || evidence.severity == Some(Severity::Critical);
+        self.is_active = now.in_episode && !evidence.is_withheld && (was_active || is_reached);
         let has_begun = self.is_active && !was_active;
         if !evidence.is_withheld {
             self.spend(now.elapsed, score, has_begun, rule);
@@ -174,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    const RULE: AlertRule = AlertRule { level: 2.0, budget: Budget::OFF, below: 0.7, seconds: 2.0 };
+    const RULE: AlertRule = AlertRule { level: 2.0, budget: Budget::OFF };
 
     fn input(score: f64) -> AlertInput {
         AlertInput { elapsed: 1.0, score, in_episode: score >= 1.0, in_grace: false }
@@ -194,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn starts_at_its_level_and_ends_after_low_scores() {
+    fn starts_at_its_level_and_ends_with_the_episode() {
         let none = AlertEvidence::default();
-        check(&[1.0, 1.9, 2.0, 1.5, 1.3, 1.5, 1.3, 1.3, 1.3, 2.0], none, false, "..Bxxxx..B");
+        check(&[1.0, 1.9, 2.0, 1.5, 1.0, 0.9, 1.0, 2.0], none, false, "..Bxx..B");
         check(&[2.5, 0.5, 2.5], none, false, "B.B");
         check(&[2.5, 4.0, 2.5], none, true, ".Bx");
     }

@@ -115,7 +115,7 @@ impl EngineSettings {
         scorer::ScorerSettings {
             point_seconds: self.point_seconds(),
             threshold: self.threshold,
-            alert: AlertRule::new(self.alert_level, self.budget, self.resolve),
+            alert: AlertRule { level: self.alert_level, budget: self.budget },
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::Seconds(self.score_hold),

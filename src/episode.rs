@@ -42,8 +42,7 @@ pub struct EpisodeTracker {
     grace: bool,
     /// Whether only grace prevented an episode at the last score.
     held_back: bool,
-    /// Peak of the last accepted episode, until the score has been low; until then only a clearly higher score starts
-    /// an episode.
+    /// The score from which an accepted state is clearly worse and an episode starts, until the score has been low.
     accepted: Option<f64>,
     /// Whether the user accepted the current episode.
     accept_requested: bool,
@@ -115,14 +114,20 @@ impl EpisodeTracker {
         self.episode.is_some() || self.held_back
     }
 
-    /// Takes the score of a reading; returns the transition that it causes.
-    pub fn step(&mut self, now: ScoredInstant, release: ResolveRule) -> Option<EpisodeTransition> {
+    /// Takes the score of a reading; returns the transition that it causes. A state that was accepted by its length alone
+    /// must not hide an alert, so an episode starts in it at `alert_level`.
+    pub fn step(
+        &mut self,
+        now: ScoredInstant,
+        release: ResolveRule,
+        alert_level: f64,
+    ) -> Option<EpisodeTransition> {
         let ScoredInstant { elapsed, score, .. } = now;
         if score < release.below {
             self.accepted = None;
         }
         let Some(episode) = &mut self.episode else {
-            let known = self.accepted.is_some_and(|peak| score < CLEARLY_WORSE * peak);
+            let known = self.accepted.is_some_and(|worse| score < worse);
             let limit = if self.grace || self.settling > 0.0 { grace::LIMIT_FACTOR * LIMIT } else { LIMIT };
             self.settling = (self.settling - elapsed).max(0.0);
             self.held_back = self.grace && (LIMIT..limit).contains(&score) && !known;
@@ -131,8 +136,11 @@ impl EpisodeTracker {
         self.lasted += elapsed;
         episode.peak = episode.peak.max(score);
         let peak = episode.peak;
-        if self.lasted >= release.accept_after || std::mem::take(&mut self.accept_requested) {
-            self.accepted = Some(peak);
+        let is_requested = std::mem::take(&mut self.accept_requested);
+        if self.lasted >= release.accept_after || is_requested {
+            let worse = CLEARLY_WORSE * peak;
+            let hides_alert = !is_requested && peak < alert_level;
+            self.accepted = Some(if hides_alert { worse.min(alert_level) } else { worse });
             self.settling = (SETTLING_SHARE * release.accept_after).min(SETTLING_MAX);
             return self.episode.take().map(EpisodeTransition::Accepted);
         }
@@ -161,6 +169,7 @@ mod tests {
     use super::*;
 
     const RELEASE: ResolveRule = ResolveRule { below: 0.7, seconds: 3.0, accept_after: 20.0 };
+    const LEVEL: f64 = 4.0;
 
     fn moment(t: usize, score: f64) -> ScoredInstant {
         ScoredInstant { at: Timestamp(t as f64), elapsed: 1.0, score }
@@ -172,7 +181,7 @@ mod tests {
         let found: String = scores
             .iter()
             .enumerate()
-            .map(|(t, score)| match tracker.step(moment(t, *score), RELEASE) {
+            .map(|(t, score)| match tracker.step(moment(t, *score), RELEASE, LEVEL) {
                 None => '.',
                 Some(EpisodeTransition::Began) => 'B',
                 Some(EpisodeTransition::Changed) => 'C',
@@ -202,14 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn a_state_accepted_by_its_length_does_not_hide_an_alert() {
+        let mut tracker = EpisodeTracker::default();
+        let mut step = |t, score| tracker.step(moment(t, score), RELEASE, 2.0);
+        (0..21).for_each(|t| drop(step(t, 1.8)));
+        assert_eq!(step(30, 1.9), None);
+        assert_eq!(step(31, 2.0), Some(EpisodeTransition::Began));
+    }
+
+    #[test]
     fn a_gap_resets_the_resolve_time_and_is_not_part_of_the_episode() {
         let mut tracker = EpisodeTracker::default();
-        tracker.step(moment(0, 1.5), RELEASE);
-        tracker.step(moment(1, 0.5), RELEASE);
-        tracker.step(moment(2, 0.5), RELEASE);
+        tracker.step(moment(0, 1.5), RELEASE, LEVEL);
+        tracker.step(moment(1, 0.5), RELEASE, LEVEL);
+        tracker.step(moment(2, 0.5), RELEASE, LEVEL);
         tracker.interrupt();
-        assert_eq!(tracker.step(moment(1000, 0.5), RELEASE), None);
-        assert_eq!(tracker.step(moment(1001, 1.5), RELEASE), None);
+        assert_eq!(tracker.step(moment(1000, 0.5), RELEASE, LEVEL), None);
+        assert_eq!(tracker.step(moment(1001, 1.5), RELEASE, LEVEL), None);
     }
 
     #[test]
@@ -217,7 +235,7 @@ mod tests {
         let mut tracker = EpisodeTracker::default();
         let mut step = |t, score, grace| {
             tracker.grace(grace);
-            tracker.step(moment(t, score), RELEASE)
+            tracker.step(moment(t, score), RELEASE, LEVEL)
         };
         assert_eq!(step(0, 1.9, true), None);
         assert_eq!(step(1, 2.0, true), Some(EpisodeTransition::Began));
@@ -236,7 +254,7 @@ mod tests {
         let mut tracker = EpisodeTracker::default();
         tracker.grace(true);
         for (t, score, odd) in [(0, 0.9, false), (1, 1.5, true), (2, 0.9, false), (3, 2.5, true)] {
-            tracker.step(moment(t, score), RELEASE);
+            tracker.step(moment(t, score), RELEASE, LEVEL);
             assert_eq!(tracker.is_anomalous(), odd, "at {t}");
         }
     }
@@ -249,7 +267,7 @@ mod tests {
         for t in 0..2_500 {
             // At the second renewal the score is below the threshold for a while.
             let score = if (650..700).contains(&t) { 0.9 } else { 1.5 };
-            if tracker.step(moment(t, score), release) == Some(EpisodeTransition::Changed) {
+            if tracker.step(moment(t, score), release, LEVEL) == Some(EpisodeTransition::Changed) {
                 renewed.push(t);
             }
         }
@@ -261,7 +279,7 @@ mod tests {
         let mut tracker = EpisodeTracker::default();
         let scores = [0.5, 1.5, 0.1, 0.1, 0.1, 1.5, 0.1, 0.1, 0.1];
         let counts = scores.map(|score| {
-            tracker.step(moment(0, score), RELEASE);
+            tracker.step(moment(0, score), RELEASE, LEVEL);
             tracker.count()
         });
         assert_eq!(counts, [0, 1, 1, 1, 1, 2, 2, 2, 2]);

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 mod alerts;
 mod hit_rate;
+mod levels;
 mod compare;
 mod dominant_period;
 mod quantiles;
@@ -21,6 +22,7 @@ mod vus;
 pub use compare::{FigureComparison, listed, side_by_side};
 pub use dominant_period::period;
 pub use hit_rate::RootCause;
+pub use levels::{LevelFigures, LevelRows, levels, show_levels};
 pub use output::{TableStyle, show};
 
 use alerts::{AlertFigures, BUDGETS, FOR};
@@ -49,6 +51,8 @@ pub struct LabeledSeries {
     causes: Vec<RootCause>,
     /// For each row the top signals of the detector, in descending order; as many as labels.
     top: Option<Vec<Vec<u16>>>,
+    /// Whether each row is at each level; as many as labels.
+    levels: Option<LevelRows>,
 }
 
 /// Why labels and scores are no valid series.
@@ -111,7 +115,7 @@ impl LabeledSeries {
         if vus_window > VUS_WINDOW_MAX {
             return Err(LabeledSeriesError::Window(vus_window));
         }
-        Ok(Self { name: name.into(), labels, scores, per_day, vus_window, causes: Vec::new(), top: None })
+        Ok(Self { name: name.into(), labels, scores, per_day, vus_window, causes: Vec::new(), top: None, levels: None })
     }
 
     /// Adds labeled causes, and the top signals of the detector for each row.
@@ -127,6 +131,20 @@ impl LabeledSeries {
             return Err(LabeledSeriesError::Lengths { scores: top.len(), labels: self.labels.len() });
         }
         (self.causes, self.top) = (causes, Some(top));
+        Ok(self)
+    }
+
+    /// Adds the decisions of the detector for each row.
+    ///
+    /// # Errors
+    /// If there is none for some row.
+    pub fn with_levels(mut self, levels: LevelRows) -> Result<Self, LabeledSeriesError> {
+        let rows = self.labels.len();
+        let differing = [&levels.is_anomaly, &levels.alert].into_iter().find(|it| it.len() != rows);
+        if let Some(differing) = differing {
+            return Err(LabeledSeriesError::Lengths { scores: differing.len(), labels: rows });
+        }
+        self.levels = Some(levels);
         Ok(self)
     }
 

@@ -58,7 +58,7 @@ impl ReplaySettings {
         scorer::ScorerSettings {
             point_seconds: self.every,
             threshold: self.threshold,
-            alert: AlertRule::new(self.alert_level, self.budget, self.resolve),
+            alert: AlertRule { level: self.alert_level, budget: self.budget },
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),

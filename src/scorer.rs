@@ -206,7 +206,6 @@ impl Scorer {
     /// Records a gap in the points.
     pub fn interrupt(&mut self) {
         self.tracker.interrupt();
-        self.alert.interrupt();
         self.habituation.interrupt();
     }
 
@@ -285,7 +284,7 @@ impl Scorer {
         // episode.
         let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
         let now = ScoredInstant { at, elapsed, score };
-        let turn = self.tracker.step(now, self.release(settings));
+        let turn = self.tracker.step(now, self.release(settings), self.alert.level(&settings.alert));
         self.habituation.step(ExcursionInput {
             unscaled: joint.unscaled,
             retention_factor: keep,

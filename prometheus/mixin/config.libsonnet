@@ -27,8 +27,8 @@
     // The setting accept_after, after which hostnorm accepts an anomaly as normal. Used in texts only.
     acceptAfter: '6h',
 
-    // The threshold is 1. At twice the threshold an anomaly starts even within grace.
-    severeScore: 2,
+    // A host is unusual from a score of 1 on, and worth an alert from 2 on. Twice the alert level is severe.
+    severeScore: 4,
 
     // A filesystem that is likely full within this time, unless somebody acts. Its forecast wavers when the pace changes.
     fillsWithin: '6h',
@@ -70,6 +70,7 @@
 
     severities: {
       HostAnomalous: 'warning',
+      HostUnusual: 'info',
       HostAnomalySevere: 'critical',
       HostAnomalyLong: 'info',
       HostFilesystemFillsSoon: 'warning',

@@ -22,6 +22,8 @@ pub struct Evaluate {
     pub style: TableStyle,
     /// Whether to show each series.
     pub per_series: bool,
+    /// Whether to show what each level finds, instead of the metrics.
+    pub alerts: bool,
 }
 
 /// Source of labels and scores.
@@ -74,6 +76,10 @@ const LONG: &str = "Measure how well scores match labels: exit 0, or 1 if a file
 Scores come from files or from a replay of the series, as by hostnorm replay: of a settings file, settings about a host are \
 ignored, and so is the environment.
 
+--alerts shows what people feel: for each level, the share of events found within the event or five rows later, false \
+episodes outside events and the 30 rows after them, and the delay. No threshold is chosen with hindsight. Scores from files \
+need the columns is_anomaly and alert of hostnorm replay --all.
+
 --robustness disturbs the test part only, from the seed of the settings: Gaussian noise whose deviation is the given share \
 of each signal's range in the train part; a share of all cells missing or ten times as large; one signal missing from the \
 middle row on; a clock that steps forward one hour after a third of the rows and back after the second. The difference from \
@@ -105,6 +111,9 @@ pub(super) fn command() -> clap::Command {
             path("config.file", "FILE")
                 .conflicts_with("scores")
                 .help("Settings file in YAML for --replay and --robustness [default: the defaults]"),
+            switch("alerts")
+                .conflicts_with_all(["compare", "robustness", "per-series"])
+                .help("Show events found, false alerts and delay of each level, as hostnorm decides with its settings"),
             arg("set", "NAME").requires("data").help("Only this set of the directory [default: all]"),
             arg("per-day", "ROWS")
                 .value_parser(value_parser!(f64))
@@ -168,7 +177,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
         Some("markdown") => TableStyle::Markdown,
         _ => TableStyle::Table,
     };
-    Ok(Evaluate { of, threshold, style, per_series: matches.get_flag("per-series") })
+    Ok(Evaluate { of, threshold, style, per_series: matches.get_flag("per-series"), alerts: matches.get_flag("alerts") })
 }
 
 /// Rows per day, from either flag.
@@ -203,7 +212,7 @@ mod tests {
 
     fn files(per_day: f64, vus_window: usize) -> Evaluate {
         let of = EvaluationInput::Files { labels: "l".into(), scores: "s".into(), per_day, vus_window };
-        Evaluate { of, threshold: 1.0, style: TableStyle::Table, per_series: false }
+        Evaluate { of, threshold: 1.0, style: TableStyle::Table, per_series: false, alerts: false }
     }
 
     #[test]

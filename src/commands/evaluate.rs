@@ -37,6 +37,9 @@ fn figures(options: &Evaluate) -> Result<String, Exit> {
             return replayed(options, &folder, &sets(&folder, set.as_deref()), &ways, trial);
         }
     };
+    if options.alerts {
+        return levels(&named, options);
+    }
     let named: Vec<_> = named.into_iter().map(|(name, series)| (name, of(options, &series))).collect();
     Ok(evaluate::show(&named, options.per_series, options.style))
 }
@@ -48,6 +51,20 @@ fn sets<'a>(folder: &'a SeriesFolder, set: Option<&'a str>) -> Vec<&'a str> {
 
 fn of(options: &Evaluate, series: &[LabeledSeries]) -> Evaluation {
     evaluate::figures(series, options.threshold)
+}
+
+/// What each level finds in each set.
+fn levels(named: &[(String, Vec<LabeledSeries>)], options: &Evaluate) -> Result<String, Exit> {
+    let of = |(name, series): &(String, Vec<LabeledSeries>)| {
+        let lacking = || {
+            Exit::failure(format!(
+                "the scores of {name} have no columns is_anomaly and alert; write them with hostnorm replay --all, or pass --replay"
+            ))
+        };
+        Ok((name.clone(), evaluate::levels(series).ok_or_else(lacking)?))
+    };
+    let found = named.iter().map(of).collect::<Result<Vec<_>, Exit>>()?;
+    Ok(evaluate::show_levels(&found, options.style))
 }
 
 /// One way of scoring series.
@@ -93,6 +110,13 @@ fn replayed(
     ways: &[ReplayVariant],
     trial: &ReplayVariants,
 ) -> Result<String, Exit> {
+    if let (true, [way]) = (options.alerts, ways) {
+        let series = |set: &&str| {
+            Ok(((*set).to_owned(), evaluate_replay::set(folder, set, &way.detection, way.disturbance)?))
+        };
+        let named = sets.iter().map(series).collect::<Result<Vec<_>, Exit>>()?;
+        return levels(&named, options);
+    }
     let mut all = Vec::new();
     for set in sets {
         let mut found = Vec::new();

@@ -10,7 +10,7 @@ use crate::cli::Exit;
 use crate::config::DetectionSettings;
 use crate::dataset::{self, DatasetError, ManifestEntry, ScoreColumn, SeriesFolder};
 use crate::duration::HumanDuration;
-use crate::evaluate::LabeledSeries;
+use crate::evaluate::{LabeledSeries, LevelRows};
 use crate::reading::Timestamp;
 use crate::replay::Replay;
 use crate::simulate::{Disturbance, RowDisturber, SignalRanges};
@@ -88,6 +88,7 @@ fn series(
     }
     let mut disturber = RowDisturber::new(disturbance, seed, ranges, rows);
     let (mut scores, mut tops, mut top) = (Vec::new(), Vec::new(), Vec::new());
+    let mut levels = LevelRows::default();
     while table.next_row(&mut row).map_err(|it| Exit::failure(it.to_string()))? {
         let ahead = disturber.apply(&mut row.values, &mut row.missing);
         let at = row.at.map_or(count as f64 * every, |it| it.0) + ahead;
@@ -95,10 +96,12 @@ fn series(
         let judged = judged.map_err(|it| fails(&table, &row, &it))?;
         count += 1;
         judged.rank(&mut top);
+        levels.is_anomaly.push(judged.episode.is_some());
+        levels.alert.push(judged.is_alert);
         scores.push(judged.score.as_ref().map_or(f64::NAN, |it| it.held));
         tops.push(top.iter().filter_map(|it| u16::try_from(*it).ok()).collect());
     }
-    folder.series(entry, ScoreColumn { scores, top: Some(tops) }, &test).map_err(|it| wrong(&it))
+    folder.series(entry, ScoreColumn { scores, top: Some(tops), levels: Some(levels) }, &test).map_err(|it| wrong(&it))
 }
 
 fn open(path: &Path) -> Result<Table, Exit> {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::str;
 
 use super::{BYTES_MAX, DatasetError, ROWS_MAX, shown};
+use crate::evaluate::LevelRows;
 use crate::table::{COLUMNS_MAX, CsvReader, InputStream, LINE_BYTES_MAX};
 
 /// The scores of a detector.
@@ -13,6 +14,8 @@ pub struct ScoreColumn {
     pub scores: Vec<f64>,
     /// The signals of each row by descending contribution; `None` without such a column.
     pub top: Option<Vec<Vec<u16>>>,
+    /// Whether each row is at each level; `None` without the columns `is_anomaly` and `alert`.
+    pub levels: Option<LevelRows>,
 }
 
 /// Reads labels.
@@ -63,17 +66,19 @@ fn parse_labels(path: &Path, input: InputStream) -> Result<Vec<bool>, DatasetErr
 
 fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetError> {
     let mut found = ScoreColumn::default();
-    // The positions of score and top, after the first row.
-    let mut columns: Option<(usize, Option<usize>)> = None;
+    // The positions of score, top and levels, after the first row.
+    let mut columns: Option<(usize, Option<usize>, Option<[usize; 2]>)> = None;
     each_row(path, input, |line, row| {
-        let Some((score, top)) = columns else {
+        let Some((score, top, levels)) = columns else {
             if let (1, Ok(score)) = (row.len(), row[0].parse()) {
-                columns = Some((0, None));
+                columns = Some((0, None, None));
                 found.scores.push(score);
             } else {
-                let top = row.iter().position(|it| *it == "top");
-                columns = Some((named(path, line, row, "score")?, top));
+                let place = |name: &str| row.iter().position(|it| *it == name);
+                let (top, levels) = (place("top"), place("is_anomaly").zip(place("alert")));
+                columns = Some((named(path, line, row, "score")?, top, levels.map(|(a, b)| [a, b])));
                 found.top = top.map(|_| Vec::new());
+                found.levels = levels.map(|_| LevelRows::default());
             }
             return Ok(());
         };
@@ -85,6 +90,13 @@ fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetE
         found.scores.push(cell.parse().map_err(wrong)?);
         if let (Some(place), Some(all)) = (top, &mut found.top) {
             all.push(blamed(path, line, row.get(place).copied().unwrap_or_default())?);
+        }
+        if let (Some(places), Some(all)) = (levels, &mut found.levels) {
+            for (place, column) in places.into_iter().zip([&mut all.is_anomaly, &mut all.alert]) {
+                let cell = row.get(place).copied().unwrap_or_default();
+                let wrong = || DatasetError::at(path, line, format!("{} is neither 0 nor 1", shown(cell)));
+                column.push(truth(cell).ok_or_else(wrong)?);
+            }
         }
         Ok(())
     })?;
@@ -207,6 +219,8 @@ mod tests {
         check_scores("score\n1\n2\n", Ok("[1.0, 2.0]"));
         check_scores("score,top\n1,2;0\n2,\n", Ok("[1.0, 2.0] [[2, 0], []]"));
         check_scores("\"a\",top,score\n\"x,\ny\",3,0.25\n", Ok("[0.25] [[3]]"));
+        check_scores("score,is_anomaly,alert\n1,1,0\n", Ok("[1.0]"));
+        check_scores("score,is_anomaly,alert\n1,1,2\n", Err("f:2: \"2\" is neither 0 nor 1"));
         check_scores("", Err("f: it has no rows"));
         check_scores("a,b\n1,2\n", Err("f:1: no column score, and \"a,b\" is not a number"));
         check_scores(

@@ -114,6 +114,10 @@ impl SeriesFolder {
             }
             LabeledSeriesError::Empty | LabeledSeriesError::Lengths { .. } => misfit(place, unfit),
         })?;
+        let series = match given.levels {
+            Some(levels) => series.with_levels(levels).map_err(|it| misfit(place, it))?,
+            None => series,
+        };
         let interp = self.dir.join("labels").join(format!("{}.interp", entry.name));
         match given.top {
             Some(top) if interp.exists() => {

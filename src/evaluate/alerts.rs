@@ -11,7 +11,7 @@ pub(super) const BUDGETS: [(f64, &str); 4] = [(0.1, "0.1"), (0.5, "0.5"), (1.0, 
 pub(super) const FOR: usize = 5;
 
 /// Rows after an event in which an alert is not false, because recovery takes a while.
-const SLACK: usize = 30;
+pub(super) const SLACK: usize = 30;
 
 /// An alert outside events counts again after this many rows, so that a permanent alert is penalized.
 const REPEAT: usize = 60;

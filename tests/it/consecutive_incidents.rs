@@ -1,5 +1,6 @@
 //! An incident of an hour must not hide the next one of a tenth of its size (ADR 012).
 
+use hostnorm::alert::{self, AlertRule};
 use hostnorm::budget::Budget;
 use hostnorm::detect::DetectorParameters;
 use hostnorm::engine;
@@ -18,8 +19,7 @@ fn settings() -> ScorerSettings {
     ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: live.threshold,
-        alert_level: live.alert_level,
-        budget: Budget::OFF,
+        alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
         resolve: live.resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(live.score_hold),

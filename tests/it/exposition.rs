@@ -17,7 +17,7 @@ use hostnorm::impact::{ResourceImpact, Severity};
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
-    AbsentSignal, Assessment, Contribution, Direction, Episode, ExpectedValue, FillingSignal, Report,
+    AbsentSignal, AlertState, Assessment, Contribution, Direction, Episode, ExpectedValue, FillingSignal, Report,
     ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds,
 };
 use hostnorm::signal::{Signal, SignalUnit};
@@ -147,7 +147,7 @@ fn anomaly() -> Report {
             seconds: 720.0,
             usual: 30.0,
         }],
-        budget_spent: Some(0.5),
+        alert: Some(AlertState { is_active: true, level: 2.25, threshold: 2.5, budget_spent: Some(0.5) }),
         scene: Some(Arc::new(scene())),
         impact: vec![
             ResourceImpact { resource: Resource::Cpu, ratio: 0.75, usual: Some(0.125) },

@@ -6,8 +6,10 @@
 use std::path::Path;
 
 use hostnorm::detect::expectation::Expectations;
+use hostnorm::detect::habituation::{ExcursionInput, Habituation};
+use hostnorm::detect::joint_score::joint_score;
 use hostnorm::detect::signal_ranking::SignalRanking;
-use hostnorm::detect::{DetectorInput, DetectorOutput, DetectorParameters, Detectors, LearnOptions};
+use hostnorm::detect::{DetectorInput, DetectorOutput, DetectorParameters, Detectors, LearnOptions, Outputs};
 use hostnorm::reading::Timestamp;
 use hostnorm::table::{Table, TableRow};
 use hostnorm::window::Point;
@@ -17,13 +19,16 @@ const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: 
 const TOLERANCE: f64 = 1e-3;
 
 /// The results for one row: top5, distance, novelty, the sums of |z| and of contributions, the number of seasonal
-/// signals.
-type Parts = [f64; 6];
+/// signals, the joint score before its factors, the number of excursions, and the joint score, without smoothing.
+type Parts = [f64; 9];
 
 struct Pipeline {
     expectation: Expectations,
     blame: SignalRanking,
     detectors: Detectors,
+    /// Counts excursions from the first compared row on.
+    habituation: Option<Habituation>,
+    seconds: f64,
 }
 
 impl Pipeline {
@@ -38,13 +43,17 @@ impl Pipeline {
             expectation: Expectations::new(&shape),
             blame: SignalRanking::new(&shape),
             detectors: Detectors::new(&shape),
+            habituation: None,
+            seconds: 86_400.0 / per_day,
         }
     }
 
     fn step(&mut self, point: &Point) -> Parts {
         let distances = self.expectation.distances(point);
         let view = DetectorInput { point, z: &distances.z, noise: &distances.noise, threshold_factor: 1.0 };
-        let scores = self.detectors.judge(&view).map(|it| match it {
+        let outputs = self.detectors.judge(&view);
+        let [unscaled, excursions, joint] = self.joint(point, &distances.z, &outputs);
+        let scores = outputs.map(|it| match it {
             DetectorOutput::Score { score, .. } => *score,
             DetectorOutput::Abstain => 0.0,
         });
@@ -55,11 +64,30 @@ impl Pipeline {
         sizes.truncate(5);
         let top5 = sizes.iter().sum::<f64>() / sizes.len() as f64;
         let seasonal = distances.seasonal.iter().filter(|it| **it).count() as f64;
-        let parts = [top5, scores.distance, scores.novelty, z, blame, seasonal];
+        let parts = [top5, scores.distance, scores.novelty, z, blame, seasonal, unscaled, excursions, joint];
         self.detectors.learn(&view, WHOLE);
         self.blame.learn(point, WHOLE);
         self.expectation.learn(point, &distances, WHOLE, 1.0);
         parts
+    }
+
+    /// The joint score before its factors, the number of excursions, and the joint score.
+    fn joint(&mut self, point: &Point, z: &[f64], outputs: &Outputs) -> [f64; 3] {
+        let Some(it) = &mut self.habituation else { return [0.0; 3] };
+        // The reference has no absences.
+        let outputs = Outputs { absence: DetectorOutput::Abstain, ..outputs.clone() };
+        it.forget_until(point.at, self.seconds);
+        let joint = joint_score(z, &outputs, it.factor(), 2.5);
+        let excursions = it.excursions();
+        it.step(ExcursionInput {
+            unscaled: joint.unscaled,
+            retention_factor: 0.5,
+            elapsed: self.seconds,
+            threshold_factor: 1.0,
+            gap_seconds: (6.0 * self.seconds).max(600.0),
+            counts: true,
+        });
+        [joint.unscaled, excursions, joint.score]
     }
 }
 
@@ -69,7 +97,7 @@ fn check(name: &str, per_day: f64) {
     let expected = std::fs::read_to_string(folder.join(format!("parts/{name}.csv"))).unwrap();
     let mut expected = expected.lines().skip(1).map(|line| {
         let mut cells = line.split(',').map(|it| it.parse::<f64>().unwrap());
-        (cells.next().unwrap() as usize, std::array::from_fn::<f64, 6, _>(|_| cells.next().unwrap()))
+        (cells.next().unwrap() as usize, std::array::from_fn::<f64, 9, _>(|_| cells.next().unwrap()))
     });
     let mut next = expected.next();
     let mut pipeline = Pipeline::new(table.columns().len(), per_day);
@@ -82,6 +110,9 @@ fn check(name: &str, per_day: f64) {
         // The reference computes in single precision.
         let values: Vec<f64> = row.values.iter().map(|it| f64::from(*it as f32)).collect();
         point.advance(Timestamp(t as f64 * 86_400.0 / per_day), &values, &row.missing);
+        if t == at {
+            pipeline.habituation.get_or_insert_default();
+        }
         let found = pipeline.step(&point);
         if t == at {
             let far = found.iter().zip(&parts).any(|(a, b)| (a - b).abs() > TOLERANCE * b.abs().max(1.0));

@@ -103,7 +103,7 @@ fn series(folder: &SeriesFolder, entry: &ManifestEntry, recipe: &str) -> hostnor
     let signals = entry.metrics.len();
     let blamed = |row: usize| (0..signals).map(|it| ((row * 7 + it * 5) % signals) as u16).collect();
     let top = matches!(recipe, "late" | "broken").then(|| (0..labels.len()).map(blamed).collect());
-    folder.series(entry, ScoreColumn { scores, top }, Path::new("formula")).unwrap()
+    folder.series(entry, ScoreColumn { scores, top, levels: None }, Path::new("formula")).unwrap()
 }
 
 /// Smoothed scores that rise three rows after the start of an event; with many ties, or malformed.

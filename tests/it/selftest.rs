@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hostnorm::alert::{self, AlertRule};
 use hostnorm::budget::Budget;
 use hostnorm::detect::DetectorParameters;
 use hostnorm::detect::eif;
@@ -17,12 +18,12 @@ use hostnorm::window::Point;
 const POINT_SECONDS: f64 = 30.0;
 
 fn settings() -> ScorerSettings {
+    let resolve = ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 };
     ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: 2.5,
-        alert_level: 2.0,
-        budget: Budget::OFF,
-        resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
+        alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
         anomaly_weight: 0.2,

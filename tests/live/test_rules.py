@@ -14,6 +14,7 @@ FORMAT = ["-n", "2", "--max-blank-lines", "2", "--string-style", "s", "--comment
 # What the labels of an alert are, and to whom it goes.
 ROUTES = [
     ("alertname=HostAnomalous severity=warning job=hostnorm instance=db-1", "webhook,chat"),
+    ("alertname=HostUnusual severity=info job=hostnorm instance=db-1", "nobody"),
     ("alertname=HostAnomalySevere severity=critical job=hostnorm instance=db-1", "webhook,page"),
     ("alertname=HostAnomalyLong severity=info job=hostnorm instance=db-1", "webhook,mail"),
     ("alertname=HostFilesystemFillsSoon severity=warning job=hostnorm instance=db-1", "webhook,chat"),
@@ -32,12 +33,12 @@ ROUTES = [
 # A file, what is changed in it, what finds that, and what it says of it.
 STEP_OUT = r"prometheus/hostnorm-rules\.yml:\d+: is out of step"
 MISTAKES = [
-    ("hostnorm-rules.yml", r'is_anomaly\{job="hostnorm",kind="host"\}', 'is_anomaly{job="x"', "rules", r"rules\.yml: \d+:\d+: .*HostAno"),
+    ("hostnorm-rules.yml", r'anomaly_alert\{job="hostnorm",kind="host"\}', 'anomaly_alert{job="x"', "rules", r"rules\.yml: \d+:\d+: .*HostAno"),
     ("hostnorm-rules.yml", r'for: "1m"', 'fro: "1m"', "rules", r"hostnorm-rules\.yml.*\n? +line \d+: field fro"),
     ("hostnorm-rules.yml", r"sort_desc", "sort_down", "sentences", r"__alert_FleetAnomalous:\d+:\d+"),
     ("hostnorm-rules.yml", r'severity: "info"', 'severity: "warning"', "generated", STEP_OUT),
-    ("mixin/config.libsonnet", r"severeScore: 2", "severeScore: 3", "generated", STEP_OUT),
-    ("mixin/config.libsonnet", r"severeScore: 2", "severScore: 2", "generated", r"severeScore"),
+    ("mixin/config.libsonnet", r"severeScore: 4", "severeScore: 3", "generated", STEP_OUT),
+    ("mixin/config.libsonnet", r"severeScore: 4", "severScore: 4", "generated", r"severeScore"),
     ("mixin/alerts/alerts.libsonnet", r"\$\._config,", "$._confg,", "generated", r"alerts\.libsonnet:\(?\d+"),
     ("alertmanager.yml", r"receiver: page", "receiver: pager", "alertmanager", r"pager"),
     ("scrape.yml", r"static_configs", "static_config", "scrape", r"line \d+: field static_config"),

@@ -95,16 +95,25 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           }),
           ofHost('HostAnomalous', {
             // Of hosts only: a node has dozens of containers and services, and one incident must not be dozens of messages.
-            expr: 'is_anomaly{%(selector)s,kind="host"} == 1',
+            // hostnorm decides by the score, the budget and the impact whether an anomaly is worth an alert.
+            expr: 'anomaly_alert{%(selector)s,kind="host"} == 1',
             'for': config.anomalousFor,
             keep: config.anomalousKeepFiringFor,
             summary: 'Anomaly on ' + subject,
             description: description,
           }),
+          ofHost('HostUnusual', {
+            // For a digest: several times a week on an ordinary host. The shipped routes send it to nobody.
+            expr: 'is_anomaly{%(selector)s,kind="host"} == 1',
+            'for': config.anomalousFor,
+            keep: config.anomalousKeepFiringFor,
+            summary: 'Unusual behavior of ' + subject,
+            description: description,
+          }),
           ofHost('HostAnomalySevere', {
             // During a fleet-wide anomaly FleetAnomalous has already paged.
             expr: |||
-              is_anomaly{%(selector)s,kind="host"} == 1
+              anomaly_alert{%(selector)s,kind="host"} == 1
                 and on (%(host)s, kind, subject)
               (
                   anomaly_score{%(selector)s,kind="host"} >= %(severeScore)g
