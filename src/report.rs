@@ -99,6 +99,13 @@ pub struct Assessment {
     pub filling: Vec<FillingSignal>,
 }
 
+impl Assessment {
+    /// Whether the current episode is worth an alert.
+    pub fn is_alert(&self) -> bool {
+        self.alert.is_some_and(|it| it.is_active)
+    }
+}
+
 /// The alert of a subject, and the levels that decide about it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AlertState {

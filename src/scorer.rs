@@ -271,7 +271,8 @@ impl Scorer {
         settings: &ScorerSettings,
     ) -> SubjectScore {
         let limit = settings.threshold * self.threshold_factor;
-        let joint = joint_score::joint_score(z, outputs, self.habituation.factor(), limit);
+        let levels = settings.raise_levels(limit);
+        let joint = joint_score::joint_score(z, outputs, self.habituation.factor(), levels);
         // By default the half-life is one point: one outlier does not alert. The mean of a window is smooth anyway.
         let keep = settings.retention_factor();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
@@ -332,6 +333,7 @@ impl Scorer {
             z,
             habituation,
             threshold: current.threshold,
+            levels: settings.raise_levels(current.threshold),
             retention_factor: settings.retention_factor(),
             elapsed,
             score: current.momentary,

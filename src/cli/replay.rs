@@ -35,6 +35,7 @@ pub struct ReplayOptions {
 const COUNTING: &[&str] = &[
     "seed",
     "threshold",
+    "alert_level",
     "budget",
     "resolve.below",
     "resolve.for",
@@ -63,13 +64,13 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .about("Score a CSV file row by row, as on a live host")
         .long_about(
             "Score a CSV file row by row, as on a live host: a score depends only on the history and on earlier rows. A \
-             score of 1 is the threshold.\n\n\
+             score of 1 is unusual, 2 is worth an alert.\n\n\
              Tables are CSV, plain or compressed with gzip or xz; see hostnorm validate --help. History and input have the \
              same columns in the same order, rows in order of time, the input after the history. A column named as a \
              signal of hostnorm, such as cpu_busy_ratio, has its noise floor; other columns have none.\n\n\
              The output has one row per input row: score, and top, the indices of the signals from 0, the largest \
              contribution first, separated by ;. During the first 31 rows, score is NaN and top is empty. --all adds \
-             is_anomaly (0 or 1), confidence (share of the voting detectors that agree) and episode (its number, from \
+             is_anomaly and alert (0 or 1), confidence (share of the voting detectors that agree) and episode (its number, from \
              1).\n\n\
              Of a settings file, interval, window, warmup, score_hold and the sections about a host are ignored. Exit 1 \
              if a table is malformed; the rows before the error are scored.",
@@ -93,7 +94,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
             Arg::new("all")
                 .long("all")
                 .action(ArgAction::SetTrue)
-                .help("Also write is_anomaly, confidence and episode"),
+                .help("Also write is_anomaly, alert, confidence and episode"),
         )
         .arg(
             file("labels")

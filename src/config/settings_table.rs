@@ -236,7 +236,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "cgroup.raw",
         ValueType::Switch,
-        "Expose all metrics of containers, pods and services. Without it, each has its score, is_anomaly, anomaly_ready and three contributions",
+        "Expose all metrics of containers, pods and services. Without it, each has its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions",
     ),
     row(
         "backfill.from",

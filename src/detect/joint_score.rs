@@ -4,7 +4,7 @@
 //! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. The formula was found on labeled
 //! server metrics: the forest alone saturates, and distances alone miss unusual combinations. The result is multiplied by
 //! the [breadth](breadth) and by the [habituation](super::habituation). Absences have no distance; they raise the
-//! result to the threshold, after the factors, because one signal alone has no breadth.
+//! result to the alert level, after the factors, because one signal alone has no breadth.
 
 use super::{DetectorOutput, DetectorParameters, Outputs};
 
@@ -38,10 +38,18 @@ pub struct JointScore {
     pub shares: Vec<f64>,
 }
 
+/// The scores to which an absence or a level extreme raises the joint score, on the raw scale.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RaiseLevels {
+    /// The threshold, for one that keeps an episode open, but does not start one.
+    pub threshold: f64,
+    /// The alert level, for one that starts an episode: a stopped counter or a leak is a fault, though of one signal.
+    pub alert: f64,
+}
+
 /// Combines the deviations with the outputs of the detectors; one that abstains has no effect. `habituation` is the
-/// factor of the subject, and `limit` the threshold on the raw scale, to which an absence or a level extreme raises the
-/// score.
-pub fn joint_score(z: &[f64], outputs: &Outputs, habituation: f64, limit: f64) -> JointScore {
+/// factor of the subject.
+pub fn joint_score(z: &[f64], outputs: &Outputs, habituation: f64, levels: RaiseLevels) -> JointScore {
     let lift = match outputs.forest {
         DetectorOutput::Abstain => 1.0,
         DetectorOutput::Score { score, .. } => (score / FOREST_NEUTRAL).powi(2),
@@ -54,8 +62,8 @@ pub fn joint_score(z: &[f64], outputs: &Outputs, habituation: f64, limit: f64) -
     let unscaled = shares.iter().sum::<f64>().max(0.0);
     let factor = breadth(z, &order) * habituation;
     shares.iter_mut().for_each(|it| *it *= factor);
-    raise(&mut shares, &outputs.absence, limit);
-    raise(&mut shares, &outputs.level_extreme, limit);
+    raise(&mut shares, &outputs.absence, levels);
+    raise(&mut shares, &outputs.level_extreme, levels);
     JointScore { unscaled, score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 
@@ -67,9 +75,10 @@ fn add(shares: &mut [f64], output: &DetectorOutput, scale: f64) {
 
 /// Raises the sum to the value of this output alone. It is not added: a fault that other detectors see is no larger
 /// because a signal is absent as well, and a long constant signal is only an anomaly of its own.
-fn raise(shares: &mut [f64], output: &DetectorOutput, scale: f64) {
+fn raise(shares: &mut [f64], output: &DetectorOutput, levels: RaiseLevels) {
     if let DetectorOutput::Score { shares: own, .. } = output {
         let whole: f64 = own.iter().sum();
+        let scale = if whole >= 1.0 { levels.alert } else { levels.threshold };
         let lacking = scale * whole - shares.iter().sum::<f64>().max(0.0);
         if lacking > 0.0 {
             add(shares, output, lacking / whole);
@@ -113,10 +122,12 @@ mod tests {
     }
 
     fn check(z: &[f64], outputs: &Outputs, expected: f64) {
-        let joint = joint_score(z, outputs, 1.0, 5.0);
+        let joint = joint_score(z, outputs, 1.0, LEVELS);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }
+
+    const LEVELS: RaiseLevels = RaiseLevels { threshold: 2.5, alert: 5.0 };
 
     /// The exponent of the breadth with six signals.
     const SIX: f64 = 0.5 * 5.0 / 8.0;
@@ -158,8 +169,10 @@ mod tests {
     fn an_absence_is_raised_after_the_factors() {
         let mut z = [0.0; 9];
         z[0] = 12.0;
-        let outputs = Outputs { absence: score(1.0, &[0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]), ..Outputs::default() };
-        let joint = joint_score(&z, &outputs, 0.3, 2.5);
-        assert!((joint.score - 2.5).abs() < 1e-9 && (joint.unscaled - 0.4).abs() < 1e-9, "{joint:?}");
+        for (share, expected) in [(1.0, 5.0), (0.8, 2.0)] {
+            let absence = score(share, &[0.0, share, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+            let joint = joint_score(&z, &Outputs { absence, ..Outputs::default() }, 0.3, LEVELS);
+            assert!((joint.score - expected).abs() < 1e-9 && (joint.unscaled - 0.4).abs() < 1e-9, "{joint:?}");
+        }
     }
 }

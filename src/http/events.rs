@@ -172,7 +172,7 @@ mod tests {
         reports.send_replace(report(1.1));
         let text = "Learning what is normal on host; the first score comes at 00:10 UTC";
         let event = format!(
-            "data: {{\"at\":1.1,\"state\":\"learning\",\"is_anomaly\":false,\"sentence\":\"{text}\"}}\n\n"
+            "data: {{\"at\":1.1,\"state\":\"learning\",\"is_anomaly\":false,\"alert\":false,\"sentence\":\"{text}\"}}\n\n"
         );
         assert_eq!(next(&mut body).await.unwrap(), event);
         assert!(began.elapsed() >= EVENT_INTERVAL_MIN);

@@ -70,7 +70,7 @@ static DETECTOR_SCORE: Metric = Metric::gauge(
 .by(&["kind", "subject", "detector", "model"]);
 static SHADOW_SCORE: Metric = Metric::gauge(
     "anomaly_shadow_score",
-    "Score with the shadow model, without score_hold; 1 is the threshold, absent without a shadow model",
+    "Score with the shadow model, without score_hold; 1 is the unusual level, absent without a shadow model",
 )
 .by(&["kind", "subject"]);
 static DRIFT: Metric = Metric::gauge(
@@ -269,8 +269,7 @@ impl Exposition {
             .add(&SCORE, self.assessments().filter_map(|(it, of)| Some((it, of.details.as_ref()?.score))))?;
         let judged = || self.assessments().filter(|(_, it)| it.ready);
         families.add(&IS_ANOMALY, judged().map(|(names, it)| (names, one_if(it.episode.is_some()))))?;
-        let is_alert = |it: &Assessment| it.alert.is_some_and(|it| it.is_active);
-        families.add(&ALERT, judged().map(|(names, it)| (names, one_if(is_alert(it)))))?;
+        families.add(&ALERT, judged().map(|(names, it)| (names, one_if(it.is_alert()))))?;
         let alerts = self.detailed().filter_map(|(names, it)| Some((names, it.alert?)));
         let levels = alerts.flat_map(|([kind, subject], it)| {
             let raw = [("unusual", it.threshold), ("alert", it.level * it.threshold)];

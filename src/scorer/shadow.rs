@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::eif::{Eif, ForestModel};
-use crate::detect::{DetectorInput, DetectorOutput, Outputs, joint_score};
+use crate::detect::joint_score::{RaiseLevels, joint_score};
+use crate::detect::{DetectorInput, DetectorOutput, Outputs};
 use crate::model_registry::ShadowTally;
 use crate::report::ShadowScore;
 
@@ -25,6 +26,7 @@ pub(super) struct ShadowInput<'a> {
     /// Factor of the joint score.
     pub(super) habituation: f64,
     pub(super) threshold: f64,
+    pub(super) levels: RaiseLevels,
     /// Factor by which smoothed contributions decay.
     pub(super) retention_factor: f64,
     pub(super) elapsed: f64,
@@ -46,8 +48,8 @@ impl Shadow {
         beside: ShadowInput<'_>,
     ) -> Option<ShadowScore> {
         let forest = own.relative()?;
-        let ShadowInput { z, habituation, threshold: limit, retention_factor: keep, elapsed, score } = beside;
-        let joint = joint_score::joint_score(z, &Outputs { forest: own, ..outputs }, habituation, limit);
+        let ShadowInput { z, habituation, threshold: limit, levels, retention_factor: keep, elapsed, score } = beside;
+        let joint = joint_score(z, &Outputs { forest: own, ..outputs }, habituation, levels);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let own_score = self.smooth.iter().sum::<f64>().max(0.0) / limit;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hostnorm::detect::expectation::Expectations;
 use hostnorm::detect::habituation::{ExcursionInput, Habituation};
-use hostnorm::detect::joint_score::joint_score;
+use hostnorm::detect::joint_score::{RaiseLevels, joint_score};
 use hostnorm::detect::signal_ranking::SignalRanking;
 use hostnorm::detect::{DetectorInput, DetectorOutput, DetectorParameters, Detectors, LearnOptions, Outputs};
 use hostnorm::reading::Timestamp;
@@ -77,7 +77,7 @@ impl Pipeline {
         // The reference has no absences.
         let outputs = Outputs { absence: DetectorOutput::Abstain, ..outputs.clone() };
         it.forget_until(point.at, self.seconds);
-        let joint = joint_score(z, &outputs, it.factor(), 2.5);
+        let joint = joint_score(z, &outputs, it.factor(), RaiseLevels { threshold: 2.5, alert: 5.0 });
         let excursions = it.excursions();
         it.step(ExcursionInput {
             unscaled: joint.unscaled,

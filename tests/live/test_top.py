@@ -40,7 +40,7 @@ def test_top(tools, start, folder, stop):
     before = termios.tcgetattr(side)
     top = subprocess.Popen([tools.hostnorm, "top", place], stdin=side, stdout=side, stderr=side)
     shown = read(terminal, lambda it: it.count(HOME) >= 3)
-    assert shown.startswith(ENTER) and b"threshold 1" in shown and b"CPU" in shown, shown
+    assert shown.startswith(ENTER) and b"unusual from 1" in shown and b"CPU" in shown, shown
     assert not termios.tcgetattr(side)[3] & termios.ECHO
     if stop == "q":
         os.write(terminal, b"q")

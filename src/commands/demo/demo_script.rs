@@ -218,7 +218,7 @@ impl DemoScript {
                 lines.push(format!("explained as: {said}"));
             }
             None => lines.push(format!(
-                "not found: the peak score was {:.2}, the threshold is 1; try more load or a longer --warmup",
+                "not found: the peak score was {:.2}, 1 is unusual; try more load or a longer --warmup",
                 self.peak
             )),
         }
@@ -313,7 +313,7 @@ mod tests {
         }
         let expect = "-- summary\n\
              anomalies before the load: 1; this host is not idle\n\
-             not found: the peak score was 0.30, the threshold is 1; try more load or a longer --warmup";
+             not found: the peak score was 0.30, 1 is unusual; try more load or a longer --warmup";
         assert_eq!(script.summary().join("\n"), expect);
         assert_eq!(DemoScript::new(2.0).summary().join("\n"), "-- summary\nno load was generated");
     }

@@ -66,14 +66,16 @@ fn state(lines: &mut Vec<String>, detection: &Value) {
     let text = |name: &str| detection[name].as_str().unwrap_or_default();
     let number = |name: &str| detection[name].as_f64();
     let at = instant(number("timestamp").unwrap_or_default());
-    let verdict = match (detection["ready"] == true, detection["is_anomaly"] == true) {
-        (false, _) => "warming up",
-        (true, false) => "normal",
-        (true, true) => "ANOMALY",
+    let is = |name: &str| detection[name] == true;
+    let verdict = match (is("ready"), is("is_anomaly"), is("alert")) {
+        (false, ..) => "warming up",
+        (true, false, _) => "normal",
+        (true, true, false) => "UNUSUAL",
+        (true, true, true) => "ALERT",
     };
     lines.push(format!("{} {}: {verdict}    {at} UTC", text("kind"), text("subject")));
     if let Some(score) = number("score") {
-        lines.push(format!("score {score:>6.2}  {}  threshold 1", bar(score)));
+        lines.push(format!("score {score:>6.2}  {}  unusual from 1", bar(score)));
     }
     let methods = detection["methods"].as_object();
     let named = methods.into_iter().flatten().map(|(name, it)| {
@@ -203,8 +205,8 @@ mod tests {
     }
 
     const GOLDEN: &str = "\
-host host: ANOMALY    2026-11-21 10:00:00 UTC
-score   1.50  [####################|##########..........]  threshold 1
+host host: UNUSUAL    2026-11-21 10:00:00 UTC
+score   1.50  [####################|##########..........]  unusual from 1
 detectors     eif 0.50  zscore 2.00*
 Anomaly on host: CPU usage 90 %
 
@@ -224,7 +226,7 @@ SINCE (UTC)               FOR OUTCOME       PEAK  DESCRIPTION
     #[test]
     fn a_small_screen_gets_the_first_lines_cut() {
         let shown = screen(&answers(), ScreenSize { columns: 20, lines: 3 });
-        assert_eq!(shown, "host host: ANOMALY\nscore   1.50  [#####\ndetectors     eif 0.\n");
+        assert_eq!(shown, "host host: UNUSUAL\nscore   1.50  [#####\ndetectors     eif 0.\n");
     }
 
     #[test]

@@ -27,7 +27,13 @@ pub(in crate::http) struct Detection {
     /// Whether an episode is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_anomaly: Option<bool>,
-    /// Score of the subject; 1 is the threshold.
+    /// Whether the open episode is worth an alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<bool>,
+    /// The alert level: the score from which an episode is worth an alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert_level: Option<f64>,
+    /// Score of the subject; 1 is the unusual level.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
     /// Share of the voting detectors that agree, 0 to 1.
@@ -119,6 +125,8 @@ pub(super) async fn detect(state: &AppState, request: Request) -> Result<Respons
         subject: subject.name().to_owned(),
         ready: assessment.ready,
         is_anomaly: assessment.ready.then_some(assessment.episode.is_some()),
+        alert: assessment.ready.then_some(assessment.is_alert()),
+        alert_level: assessment.alert.map(|it| it.level),
         score: assessment.details.as_ref().map(|it| it.score),
         confidence: assessment.details.as_ref().and_then(|it| it.confidence),
         episode: assessment.episode.map(|it| episode_text::id(&subject, it.since)),

@@ -28,7 +28,7 @@ pub(in crate::http) struct ScoreHistory {
 pub(in crate::http) struct StepScore {
     /// Unix time of the point with the highest score, in seconds.
     timestamp: f64,
-    /// Highest score; 1 is the threshold.
+    /// Highest score; 1 is the unusual level.
     score: f64,
     /// Whether a point of the step is inside an episode.
     is_anomaly: bool,

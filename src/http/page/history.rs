@@ -18,7 +18,7 @@ const KNOWN_SECONDS_MIN: f64 = 60.0;
 /// The past of a subject in a range.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// The scores; 1 is the threshold.
+    /// The scores; 1 is the unusual level.
     pub(super) scores: Series,
     /// The signals that were asked for, in that order.
     pub(super) signals: Vec<Series>,

@@ -14,11 +14,13 @@ pub(in crate::http) struct StateSummary {
     pub(in crate::http) at: f64,
     /// learning, normal or anomaly.
     pub(in crate::http) state: &'static str,
-    /// Score of the subject; 1 is the threshold.
+    /// Score of the subject; 1 is the unusual level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) score: Option<f64>,
     /// Whether an episode is open.
     pub(in crate::http) is_anomaly: bool,
+    /// Whether it is worth an alert.
+    pub(in crate::http) alert: bool,
     /// The state in words; the same as long as nothing new is to be said, because it is read aloud.
     pub(in crate::http) sentence: String,
 }
@@ -32,6 +34,7 @@ impl StateSummary {
             state: state(assessment),
             score: assessment.details.as_ref().map(|it| it.score),
             is_anomaly: assessment.episode.is_some(),
+            alert: assessment.is_alert(),
             sentence: sentence(subject, assessment),
         })
     }
@@ -49,6 +52,7 @@ fn sentence(subject: &Subject, assessment: &Assessment) -> String {
     let name = episode_text::name(subject);
     match (state(assessment), assessment.ready) {
         ("anomaly", _) => match &assessment.description {
+            Some(description) if assessment.is_alert() => format!("{description}. This is worth an alert"),
             Some(description) => description.to_string(),
             None => format!("Anomaly on {name}"),
         },
@@ -65,7 +69,7 @@ fn sentence(subject: &Subject, assessment: &Assessment) -> String {
 mod tests {
     use super::*;
     use crate::reading::Timestamp;
-    use crate::report::{Episode, ScoreDetails};
+    use crate::report::{AlertState, Episode, ScoreDetails};
 
     fn check(assessment: &Assessment, expect: (&str, &str)) {
         assert_eq!((state(assessment), &*sentence(&Subject::Host, assessment)), expect);
@@ -85,6 +89,10 @@ mod tests {
         let unnamed = Assessment { episode, ..normal };
         check(&unnamed, ("anomaly", "Anomaly on host"));
         let description = Some("Anomaly on host: swapping 3".into());
-        check(&Assessment { description, ..unnamed }, ("anomaly", "Anomaly on host: swapping 3"));
+        let unusual = Assessment { description, ..unnamed };
+        check(&unusual, ("anomaly", "Anomaly on host: swapping 3"));
+        let alert = Some(AlertState { is_active: true, level: 2.0, threshold: 2.5, budget_spent: None });
+        let text = "Anomaly on host: swapping 3. This is worth an alert";
+        check(&Assessment { alert, ..unusual }, ("anomaly", text));
     }
 }
