@@ -173,6 +173,11 @@ impl Replay {
         })
     }
 
+    /// The number of recent excursions of the score, as it counts.
+    pub fn excursions(&self) -> f64 {
+        self.scorer.habituation().excursions()
+    }
+
     /// The training set of all rows so far.
     pub fn training_set(&self) -> TrainingSet {
         self.scorer.training_set()

@@ -17,17 +17,28 @@ pub(super) struct SimulatedJobLoad {
     pub(super) forks: f64,
 }
 
+impl SimulatedJobLoad {
+    /// Adds this share of another load.
+    pub(super) fn add(&mut self, share: f64, other: &Self) {
+        self.cpu += share * other.cpu;
+        self.read += share * other.read;
+        self.written += share * other.written;
+        self.sent += share * other.sent;
+        self.forks += share * other.forks;
+    }
+}
+
 /// One line of the crontab.
 #[derive(Debug, Clone, Copy)]
-struct CronJob {
+pub(super) struct CronJob {
     /// Seconds between two runs.
-    every: f64,
-    /// Start of a run, in seconds after midnight or after the full hour.
-    at: f64,
+    pub(super) every: f64,
+    /// Start of a run, in seconds after midnight or after the full hour; of a weekly one, after Thursday.
+    pub(super) at: f64,
     /// Duration of a run, in seconds.
-    lasts: f64,
+    pub(super) lasts: f64,
     /// Load during a run.
-    work: SimulatedJobLoad,
+    pub(super) work: SimulatedJobLoad,
 }
 
 const MB: f64 = 1e6;
@@ -74,33 +85,30 @@ const SHIFT_MINUTES_MAX: usize = 5;
 #[derive(Debug, Clone)]
 pub(super) struct CronJobs {
     shift: f64,
-    /// Number and size of the newest run of each job.
-    runs: [(f64, f64); JOBS.len()],
+    /// Each job, with the number and size of its newest run.
+    jobs: Vec<(CronJob, f64, f64)>,
 }
 
 impl CronJobs {
-    pub(super) fn new(rng: &mut SimulationRng) -> Self {
+    /// The jobs of every host, and some more.
+    pub(super) fn new(more: &[CronJob], rng: &mut SimulationRng) -> Self {
         let shift = 60.0 * rng.random().below(SHIFT_MINUTES_MAX + 1) as f64;
-        Self { shift, runs: [(f64::NEG_INFINITY, 1.0); JOBS.len()] }
+        let jobs = JOBS.iter().chain(more).map(|it| (*it, f64::NEG_INFINITY, 1.0));
+        Self { shift, jobs: jobs.collect() }
     }
 
     /// Mean load of the jobs in the `step` seconds before `at`, and whether logs were rotated.
     pub(super) fn step(&mut self, at: f64, step: f64, rng: &mut SimulationRng) -> (SimulatedJobLoad, bool) {
         let (mut sum, mut rotated) = (SimulatedJobLoad::default(), false);
-        for (idx, (job, run)) in JOBS.iter().zip(&mut self.runs).enumerate() {
+        for (idx, (job, run, size)) in self.jobs.iter_mut().enumerate() {
             let end = at - job.at - self.shift;
             let number = (end / job.every).floor();
-            if number > run.0 {
-                rotated |= idx == ROTATION && run.0.is_finite();
-                *run = (number, rng.log_normal(RUN_SIGMA));
+            if number > *run {
+                rotated |= idx == ROTATION && run.is_finite();
+                (*run, *size) = (number, rng.log_normal(RUN_SIGMA));
             }
-            let share = run.1 * (job.spent(end) - job.spent(end - step)) / step;
-            let SimulatedJobLoad { cpu, read, written, sent, forks } = job.work;
-            sum.cpu += share * cpu;
-            sum.read += share * read;
-            sum.written += share * written;
-            sum.sent += share * sent;
-            sum.forks += share * forks;
+            let share = *size * (job.spent(end) - job.spent(end - step)) / step;
+            sum.add(share, &job.work);
         }
         (sum, rotated)
     }
@@ -123,7 +131,7 @@ mod tests {
         let total: f64 = JOBS.iter().map(|it| it.work.read * it.lasts * 86_400.0 / it.every).sum();
         for step in [1.0, 60.0, 300.0, 3_600.0, 7_200.0] {
             let mut rng = SimulationRng::new(1);
-            let mut jobs = CronJobs::new(&mut rng);
+            let mut jobs = CronJobs::new(&[], &mut rng);
             let (mut read, mut rotations) = (0.0, 0);
             for idx in 0..(864_000.0 / step) as u32 {
                 let (work, rotated) = jobs.step(f64::from(idx + 1) * step, step, &mut rng);

@@ -7,6 +7,7 @@
 //! tenth above 0.8).
 
 use super::cron_jobs::{CronJobs, SimulatedJobLoad};
+use super::host_kind::{HostKind, IrregularJobs};
 use super::rng::{AutocorrelatedNoise, SimulationRng, along, exp};
 use super::signal_column::WIDTH;
 
@@ -36,25 +37,25 @@ const KEPT_MAX: f64 = 0.03;
 
 /// Properties of this machine, drawn once from its seed.
 #[derive(Debug, Clone)]
-struct MachineTraits {
+pub(super) struct MachineTraits {
     /// Share of the demand that follows the hour of the day.
-    daily: f64,
+    pub(super) daily: f64,
     /// Hours by which its users are active later than others.
     later: f64,
     /// User CPU time at full demand; a server has spare capacity.
-    user: f64,
+    pub(super) user: f64,
     /// System CPU time for each unit of user CPU time.
     system: f64,
     /// Memory in use without demand, and its increase at full demand.
     memory: [f64; 2],
     /// Bytes sent per second at full demand.
-    sent: f64,
+    pub(super) sent: f64,
     /// Bytes received for each byte sent.
     received: f64,
     /// Connections at full demand.
-    connections: f64,
+    pub(super) connections: f64,
     /// Context switches per second at full demand.
-    switches: f64,
+    pub(super) switches: f64,
     /// Share of the filesystem in use at the start, and its increase by a day's logs.
     filesystem: [f64; 2],
 }
@@ -87,6 +88,7 @@ pub struct Machine {
     traits: MachineTraits,
     drifts: MachineNoise,
     jobs: CronJobs,
+    irregular: Option<IrregularJobs>,
     at: f64,
     step: f64,
     /// Standard deviation of white noise averaged over the step, relative to a minute. Within a minute, adjacent
@@ -101,11 +103,17 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The machine of a seed, whose first values cover the `step` seconds after `start`.
+    /// The web server of a seed, whose first values cover the `step` seconds after `start`.
     pub fn new(seed: u64, start: f64, step: f64) -> Self {
+        Self::of(HostKind::WebServer, seed, start, step)
+    }
+
+    /// The machine of a kind and a seed.
+    pub fn of(kind: HostKind, seed: u64, start: f64, step: f64) -> Self {
         let mut rng = SimulationRng::new(seed);
-        let traits = MachineTraits::new(&mut rng);
-        let jobs = CronJobs::new(&mut rng);
+        let mut traits = MachineTraits::new(&mut rng);
+        kind.shape(&mut traits);
+        let jobs = CronJobs::new(kind.jobs(), &mut rng);
         let drift = |constant| AutocorrelatedNoise::new(constant, step);
         let drifts = MachineNoise {
             demand_slow: drift(3.0 * 3_600.0),
@@ -124,6 +132,7 @@ impl Machine {
             traits,
             drifts,
             jobs,
+            irregular: kind.irregular(),
             at: start,
             step,
             white: (60.0 / step).sqrt().clamp(0.1, 2.0),
@@ -143,7 +152,10 @@ impl Machine {
     /// The next values, in the order of [`COLUMNS`](super::COLUMNS).
     pub fn step(&mut self) -> [f64; WIDTH] {
         self.at += self.step;
-        let (work, rotated) = self.jobs.step(self.at, self.step, &mut self.rng);
+        let (mut work, rotated) = self.jobs.step(self.at, self.step, &mut self.rng);
+        if let Some(irregular) = &mut self.irregular {
+            irregular.add(&mut work, self.at, self.step, &mut self.rng);
+        }
         let demand = self.demand();
         self.sessions += (demand - self.sessions) * (1.0 - exp(-self.step / 1_800.0));
         let [received, sent, packets] = self.network(demand, &work);

@@ -21,6 +21,9 @@ const FAULTS: usize = 7 * DAY;
 const LATE: usize = 3;
 /// This many rows after a fault are neither part of it nor quiet, because its effects fade.
 const TAIL: usize = 30;
+/// False episodes and false alerts a week. The nightly backup, whose size varies, is most of them (ADR 044).
+const EPISODES_MAX: f64 = 3.0;
+const ALERTS_MAX: f64 = 1.0;
 /// Weight with which a row inside an episode is learned: as in `replay`, and as on a live host.
 const QUARANTINES: [f64; 2] = [1.0, 0.2];
 
@@ -134,11 +137,6 @@ fn run(seed: u64, anomaly_weight: f64) -> Outcome {
         let is_alert = (*from..(to + LATE).min(since.len())).any(alerts_at);
         outcome.alerts.insert(*fault, usize::from(is_alert));
     }
-    if std::env::var_os("SEEDS").is_some() {
-        let alerts: Vec<_> = (HISTORY..since.len()).filter(|it| alerts_at(*it)).collect();
-        let faults: Vec<_> = causes.iter().map(|it| (it.fault.to_string(), it.from, it.to)).collect();
-        eprintln!("seed {seed} alerts {alerts:?} faults {faults:?}");
-    }
     let is_quiet = |row: &usize| !causes.iter().any(|it| (it.from..it.to + TAIL).contains(row));
     let quiet: Vec<usize> = (HISTORY..since.len()).filter(is_quiet).collect();
     outcome.false_episodes = quiet.iter().filter(|row| begins(**row)).count();
@@ -172,8 +170,8 @@ fn check(seeds: u64, anomaly_weight: f64) {
     let found = all(0..seeds, anomaly_weight);
     eprintln!("learned as {anomaly_weight} in episodes:\n{}", found.table());
     let [episodes, alerts] = [found.false_episodes, found.false_alerts].map(|it| found.false_a_week(it));
-    assert!(found.recall() >= 0.95 && episodes <= 1.0, "{}", found.table());
-    assert!(found.alert_recall() >= 0.85 && alerts <= 0.1, "{}", found.table());
+    assert!(found.recall() >= 0.95 && episodes <= EPISODES_MAX, "{}", found.table());
+    assert!(found.alert_recall() >= 0.85 && alerts <= ALERTS_MAX, "{}", found.table());
 }
 
 #[test]

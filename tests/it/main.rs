@@ -39,6 +39,7 @@ mod links;
 mod malformed_kernel_files;
 mod otlp;
 mod project_files;
+mod quiet_hosts;
 mod reference_agreement;
 mod reference_figures;
 mod replay;
