@@ -42,6 +42,8 @@ pub struct AlertInput {
     pub elapsed: f64,
     /// The score that starts and ends episodes.
     pub score: f64,
+    /// Factor of the threshold while the host is new, 1 to 2; the alert level is lower by it, as a raw score the same.
+    pub young_factor: f64,
     /// Whether there is an episode after this reading.
     pub in_episode: bool,
     /// Whether a grace period is active.
@@ -96,9 +98,9 @@ impl AlertTracker {
     }
 
     /// The score from which an episode is an alert.
-    pub fn level(&self, rule: &AlertRule) -> f64 {
+    pub fn level(&self, young_factor: f64, rule: &AlertRule) -> f64 {
         let from_budget = self.budget.as_ref().and_then(|(tail, _)| tail.limit());
-        from_budget.unwrap_or(rule.level).max(LEVEL_MIN)
+        (from_budget.unwrap_or(rule.level) / young_factor).max(LEVEL_MIN)
     }
 
     /// Takes the alert of `live`, whose other state is replaced.
@@ -113,7 +115,7 @@ impl AlertTracker {
 
     /// Decides for one reading, after its episode.
     pub fn step(&mut self, now: AlertInput, evidence: AlertEvidence, rule: &AlertRule) -> AlertDecision {
-        let level = self.level(rule);
+        let level = self.level(now.young_factor, rule);
         let was_active = self.is_active;
         let score = now.score * (1.0 - evidence.discount.clamp(0.0, 1.0));
         let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
@@ -121,7 +123,7 @@ impl AlertTracker {
         self.is_active = now.in_episode && !evidence.is_withheld && (was_active || is_reached);
         let has_begun = self.is_active && !was_active;
         if !evidence.is_withheld {
-            self.spend(now.elapsed, score, has_begun, rule);
+            self.spend(now.elapsed, score * now.young_factor, has_begun, rule);
         }
         let budget_spent = self.budget.as_ref().and_then(|(_, ledger)| ledger.spent());
         AlertDecision { is_active: self.is_active, has_begun, level, budget_spent }
@@ -150,7 +152,7 @@ mod tests {
     const RULE: AlertRule = AlertRule { level: 2.0, budget: Budget::OFF };
 
     fn input(score: f64) -> AlertInput {
-        AlertInput { elapsed: 1.0, score, in_episode: score >= 1.0, in_grace: false }
+        AlertInput { elapsed: 1.0, score, young_factor: 1.0, in_episode: score >= 1.0, in_grace: false }
     }
 
     /// Scores, a second apart, and whether there is an alert after each.
@@ -160,7 +162,13 @@ mod tests {
             .iter()
             .map(|score| {
                 let it = tracker.step(AlertInput { in_grace, ..input(*score) }, evidence, &RULE);
-                if it.has_begun { 'B' } else if it.is_active { 'x' } else { '.' }
+                if it.has_begun {
+                    'B'
+                } else if it.is_active {
+                    'x'
+                } else {
+                    '.'
+                }
             })
             .collect();
         assert_eq!(found, expected, "{scores:?}");
@@ -194,7 +202,11 @@ mod tests {
         let mut last = AlertDecision::default();
         for hour in 0..24 * 21 {
             let score = if hour % 24 == 0 { 1.8 } else { 0.2 + 0.05 * f64::from(hour % 7) };
-            last = tracker.step(AlertInput { elapsed: 3_600.0, ..input(score) }, AlertEvidence::default(), &rule);
+            last = tracker.step(
+                AlertInput { elapsed: 3_600.0, ..input(score) },
+                AlertEvidence::default(),
+                &rule,
+            );
         }
         assert_eq!(last.budget_spent, Some(0.0));
         assert!((1.0..=4.0).contains(&last.level) && (last.level - 2.0).abs() > 1e-6, "{last:?}");

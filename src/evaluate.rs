@@ -115,7 +115,16 @@ impl LabeledSeries {
         if vus_window > VUS_WINDOW_MAX {
             return Err(LabeledSeriesError::Window(vus_window));
         }
-        Ok(Self { name: name.into(), labels, scores, per_day, vus_window, causes: Vec::new(), top: None, levels: None })
+        Ok(Self {
+            name: name.into(),
+            labels,
+            scores,
+            per_day,
+            vus_window,
+            causes: Vec::new(),
+            top: None,
+            levels: None,
+        })
     }
 
     /// Adds labeled causes, and the top signals of the detector for each row.

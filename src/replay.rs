@@ -165,12 +165,7 @@ impl Replay {
             seasonal.take(&history.fit());
         }
         self.rows += 1;
-        Ok(ReplayedRow {
-            score,
-            deviations: self.scorer.oddness(),
-            episode: self.scorer.episode(),
-            is_alert,
-        })
+        Ok(ReplayedRow { score, deviations: self.scorer.oddness(), episode: self.scorer.episode(), is_alert })
     }
 
     /// The number of recent excursions of the score, as it counts.

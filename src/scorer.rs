@@ -5,11 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{AlertDecision, AlertEvidence, AlertInput, AlertTracker};
+use crate::alert::AlertTracker;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::{ForestModel, clip};
 use crate::detect::expectation::{Distances, Expectations};
-use crate::detect::habituation::{ExcursionInput, Habituation};
+use crate::detect::habituation::Habituation;
 use crate::detect::signal_ranking::SignalRanking;
 use crate::detect::{
     DetectorInput, DetectorOutput, DetectorParameters, Detectors, ExpectedRange, LearnOptions, Outputs,
@@ -21,6 +21,7 @@ use crate::reading::Timestamp;
 use crate::report::{Direction, Episode, EpisodeTransition, ExpectedValue, ShadowScore};
 use crate::window::Point;
 
+mod alert_decision;
 mod kind_prior;
 mod learn_history;
 mod step;
@@ -46,10 +47,6 @@ const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
 const CAUSE_SHARE_MIN: f64 = 0.05;
 /// Weight of all earlier points after an acceptance, in points.
 const POINTS_AFTER_ACCEPTANCE: f64 = 20.0;
-/// Seconds below the level after which an excursion of the score has ended, …
-const EXCURSION_GAP_SECONDS: f64 = 600.0;
-/// … but at least this many points of a table with rare rows.
-const EXCURSION_GAP_POINTS: f64 = 6.0;
 /// Points needed before distances are meaningful.
 pub const POINTS_MIN: f64 = 2.0;
 
@@ -270,8 +267,8 @@ impl Scorer {
         elapsed: f64,
         settings: &ScorerSettings,
     ) -> SubjectScore {
-        let limit = settings.threshold * self.threshold_factor;
-        let levels = settings.raise_levels(limit);
+        let limit = settings.threshold * self.threshold_factor * self.young_factor(settings);
+        let levels = self.raise_levels(limit, settings);
         let joint = joint_score::joint_score(z, outputs, self.habituation.factor(), levels);
         // By default the half-life is one point: one outlier does not alert. The mean of a window is smooth anyway.
         let keep = settings.retention_factor();
@@ -285,15 +282,8 @@ impl Scorer {
         // episode.
         let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
         let now = ScoredInstant { at, elapsed, score };
-        let turn = self.tracker.step(now, self.release(settings), self.alert.level(&settings.alert));
-        self.habituation.step(ExcursionInput {
-            unscaled: joint.unscaled,
-            retention_factor: keep,
-            elapsed,
-            threshold_factor: self.threshold_factor,
-            gap_seconds: EXCURSION_GAP_SECONDS.max(EXCURSION_GAP_POINTS * settings.point_seconds),
-            counts: !self.tracker.is_known_state(),
-        });
+        let turn = self.tracker.step(now, self.release(settings), self.alert_level(settings));
+        self.count_excursion(joint.unscaled, elapsed, settings);
         // Without sheltered memory it was learned continuously.
         if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
             self.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
@@ -333,34 +323,12 @@ impl Scorer {
             z,
             habituation,
             threshold: current.threshold,
-            levels: settings.raise_levels(current.threshold),
+            levels: self.raise_levels(current.threshold, settings),
             retention_factor: settings.retention_factor(),
             elapsed,
             score: current.momentary,
         };
         self.shadow.as_mut()?.conclude(tried, outputs, beside)
-    }
-
-    /// Decides whether the current episode is worth an alert; call it after [`step`](Self::step) with the same score.
-    pub fn decide_alert(
-        &mut self,
-        score: f64,
-        elapsed: f64,
-        evidence: AlertEvidence,
-        settings: &ScorerSettings,
-    ) -> AlertDecision {
-        let now = AlertInput {
-            elapsed,
-            score,
-            in_episode: self.tracker.episode().is_some(),
-            in_grace: self.tracker.in_grace(),
-        };
-        self.alert.step(now, evidence, &settings.alert)
-    }
-
-    /// How restless the subject is.
-    pub fn habituation(&self) -> &Habituation {
-        &self.habituation
     }
 
     /// When an episode ends. A new host accepts a state once it has lasted as long as everything before it.

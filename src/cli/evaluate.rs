@@ -177,7 +177,13 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
         Some("markdown") => TableStyle::Markdown,
         _ => TableStyle::Table,
     };
-    Ok(Evaluate { of, threshold, style, per_series: matches.get_flag("per-series"), alerts: matches.get_flag("alerts") })
+    Ok(Evaluate {
+        of,
+        threshold,
+        style,
+        per_series: matches.get_flag("per-series"),
+        alerts: matches.get_flag("alerts"),
+    })
 }
 
 /// Rows per day, from either flag.

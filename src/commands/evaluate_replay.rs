@@ -101,7 +101,9 @@ fn series(
         scores.push(judged.score.as_ref().map_or(f64::NAN, |it| it.held));
         tops.push(top.iter().filter_map(|it| u16::try_from(*it).ok()).collect());
     }
-    folder.series(entry, ScoreColumn { scores, top: Some(tops), levels: Some(levels) }, &test).map_err(|it| wrong(&it))
+    folder
+        .series(entry, ScoreColumn { scores, top: Some(tops), levels: Some(levels) }, &test)
+        .map_err(|it| wrong(&it))
 }
 
 fn open(path: &Path) -> Result<Table, Exit> {

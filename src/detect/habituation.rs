@@ -15,7 +15,7 @@ const PRIOR: f64 = 5.0;
 /// The smallest number that counts: a host without excursions is not infinitely quiet.
 const COUNT_MIN: f64 = 2.0;
 /// Half-life of the number, in seconds.
-const HALF_LIFE: f64 = 3.0 * 86_400.0;
+pub const HALF_LIFE: f64 = 3.0 * 86_400.0;
 /// The unscaled joint score from which an excursion begins.
 const LEVEL: f64 = 2.0;
 /// Exponent of the factor.
@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_gap_fades_the_number_and_ends_the_excursion() {
-        let mut it = Habituation { count: 8.0, is_high: true, newest: Some(Timestamp(0.0)), ..Habituation::default() };
+        let mut it =
+            Habituation { count: 8.0, is_high: true, newest: Some(Timestamp(0.0)), ..Habituation::default() };
         it.interrupt();
         it.forget_until(Timestamp(HALF_LIFE), 1.0);
         assert!((it.count - 4.0).abs() < 1e-9 && !it.is_high);

@@ -160,7 +160,9 @@ mod tests {
             let z: Vec<f64> = (0..9).map(|idx| if idx < count { by } else { 0.0 }).collect();
             breadth(&z, &by_size(&z))
         };
-        for (count, by, expected) in [(0, 0.0, 0.5), (3, 30.0, 0.5), (4, 3.0, 1.0), (9, -15.0, 2.0), (9, 99.0, 2.784)] {
+        for (count, by, expected) in
+            [(0, 0.0, 0.5), (3, 30.0, 0.5), (4, 3.0, 1.0), (9, -15.0, 2.0), (9, 99.0, 2.784)]
+        {
             assert!((moved(count, by) - expected).abs() < 1e-3, "{count} by {by}: {}", moved(count, by));
         }
     }
@@ -172,7 +174,10 @@ mod tests {
         for (share, expected) in [(1.0, 5.0), (0.8, 2.0)] {
             let absence = score(share, &[0.0, share, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
             let joint = joint_score(&z, &Outputs { absence, ..Outputs::default() }, 0.3, LEVELS);
-            assert!((joint.score - expected).abs() < 1e-9 && (joint.unscaled - 0.4).abs() < 1e-9, "{joint:?}");
+            assert!(
+                (joint.score - expected).abs() < 1e-9 && (joint.unscaled - 0.4).abs() < 1e-9,
+                "{joint:?}"
+            );
         }
     }
 }

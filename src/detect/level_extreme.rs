@@ -165,6 +165,11 @@ impl LevelExtreme {
         if view.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
     }
 
+    /// Whether any signal has a noise floor.
+    pub(crate) fn has_floors(&self) -> bool {
+        self.signals.iter().any(Option::is_some)
+    }
+
     pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
         if !self.is_known() || self.signals.iter().all(Option::is_none) {
             return DetectorOutput::Abstain;

@@ -79,9 +79,7 @@ fn judged(labels: &[bool], active: &[bool]) -> (usize, usize, Vec<usize>) {
 /// Formats the levels of named sets, with the mean of the sets.
 pub fn show_levels(sets: &[(String, [LevelFigures; 2])], style: TableStyle) -> String {
     if style == TableStyle::Json {
-        let set = |(name, levels): &(String, [LevelFigures; 2])| {
-            json!({ "set": name, "levels": levels.iter().map(object).collect::<Vec<_>>() })
-        };
+        let set = |(name, levels): &(String, [LevelFigures; 2])| json!({ "set": name, "levels": levels.iter().map(object).collect::<Vec<_>>() });
         return format!("{:#}\n", json!({ "sets": sets.iter().map(set).collect::<Vec<_>>() }));
     }
     let head = ["set", "level", "events", "events found", "false a machine-week", "median delay"];
@@ -138,7 +136,11 @@ mod tests {
         check("0011000000", "1000000000", (1, 1, vec![]));
         check("0011000000", "1110000000", (1, 0, vec![0]));
         let late = "0".repeat(40);
-        check(&format!("11{late}"), &format!("00{}11110", "0".repeat(35)).chars().take(42).collect::<String>(), (1, 1, vec![]));
+        check(
+            &format!("11{late}"),
+            &format!("00{}11110", "0".repeat(35)).chars().take(42).collect::<String>(),
+            (1, 1, vec![]),
+        );
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl HistoryLearner {
     fn spend(&mut self, scorer: &mut Scorer, past: &StoredPoint) {
         let Some(score) = past.score else { return };
         let (elapsed, rule) = (self.settings.point_seconds, &self.settings.alert);
-        let in_alert = past.in_anomaly && score >= scorer.alert.level(rule);
+        let in_alert = past.in_anomaly && score >= scorer.alert_level(&self.settings);
         let has_begun = in_alert && !std::mem::replace(&mut self.in_alert, in_alert);
         self.in_alert = in_alert;
         scorer.alert.learn(elapsed, score, has_begun, rule);

@@ -48,7 +48,8 @@ impl Shadow {
         beside: ShadowInput<'_>,
     ) -> Option<ShadowScore> {
         let forest = own.relative()?;
-        let ShadowInput { z, habituation, threshold: limit, levels, retention_factor: keep, elapsed, score } = beside;
+        let ShadowInput { z, habituation, threshold: limit, levels, retention_factor: keep, elapsed, score } =
+            beside;
         let joint = joint_score(z, &Outputs { forest: own, ..outputs }, habituation, levels);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);

@@ -4,7 +4,6 @@ use super::ScoreHold;
 use crate::alert::AlertRule;
 use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
-use crate::detect::joint_score::RaiseLevels;
 use crate::episode::ResolveRule;
 use crate::report::{EpisodeTransition, ShadowScore};
 use crate::window::Point;
@@ -32,11 +31,6 @@ pub struct ScorerSettings {
 }
 
 impl ScorerSettings {
-    /// Where absences and level extremes raise the score to, at this threshold on the raw scale.
-    pub(super) fn raise_levels(&self, threshold: f64) -> RaiseLevels {
-        RaiseLevels { threshold, alert: self.alert.level * threshold }
-    }
-
     /// Factor by which a score decays with each point.
     pub(super) fn retention_factor(&self) -> f64 {
         0.5_f64.powf(1.0 / self.smoothing)

@@ -1,7 +1,6 @@
 //! Kinds of simulated hosts: what differs from the web server, and the jobs that people start.
 
 use super::cron_jobs::{CronJob, SimulatedJobLoad};
-use super::machine::MachineTraits;
 use super::rng::SimulationRng;
 
 const DAY: f64 = 86_400.0;
@@ -30,20 +29,15 @@ impl HostKind {
     pub const ALL: [Self; 5] =
         [Self::WebServer, Self::IdleVm, Self::BatchNode, Self::Database, Self::DeveloperMachine];
 
-    /// Makes a web server a host of this kind.
-    pub(super) fn shape(self, traits: &mut MachineTraits) {
-        let (load, daily) = match self {
-            Self::WebServer => return,
-            Self::IdleVm => (0.02, 0.3),
-            Self::BatchNode => (0.05, 0.1),
-            Self::Database => (0.6, 1.0),
-            Self::DeveloperMachine => (0.1, 1.0),
-        };
-        traits.user *= load;
-        traits.sent *= load;
-        traits.connections *= load;
-        traits.switches *= load;
-        traits.daily *= daily;
+    /// The factors of the load of a web server and of its daily rhythm that make it a host of this kind.
+    pub(super) fn load_and_rhythm(self) -> [f64; 2] {
+        match self {
+            Self::WebServer => [1.0, 1.0],
+            Self::IdleVm => [0.02, 0.3],
+            Self::BatchNode => [0.05, 0.1],
+            Self::Database => [0.6, 1.0],
+            Self::DeveloperMachine => [0.1, 1.0],
+        }
     }
 
     /// Its cron jobs beside those of every host.
@@ -57,10 +51,15 @@ impl HostKind {
     /// The jobs that people or a queue start.
     pub(super) fn irregular(self) -> Option<IrregularJobs> {
         let jobs = match self {
-            Self::BatchNode => IrregularJobs { per_day: 40.0, lasts: [300.0, 1_800.0], ..IrregularJobs::BATCH },
-            Self::DeveloperMachine => {
-                IrregularJobs { per_day: 30.0, lasts: [20.0, 420.0], in_work_hours: true, ..IrregularJobs::BUILD }
+            Self::BatchNode => {
+                IrregularJobs { per_day: 40.0, lasts: [300.0, 1_800.0], ..IrregularJobs::BATCH }
             }
+            Self::DeveloperMachine => IrregularJobs {
+                per_day: 30.0,
+                lasts: [20.0, 420.0],
+                in_work_hours: true,
+                ..IrregularJobs::BUILD
+            },
             _ => return None,
         };
         Some(jobs)

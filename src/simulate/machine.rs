@@ -37,25 +37,25 @@ const KEPT_MAX: f64 = 0.03;
 
 /// Properties of this machine, drawn once from its seed.
 #[derive(Debug, Clone)]
-pub(super) struct MachineTraits {
+struct MachineTraits {
     /// Share of the demand that follows the hour of the day.
-    pub(super) daily: f64,
+    daily: f64,
     /// Hours by which its users are active later than others.
     later: f64,
     /// User CPU time at full demand; a server has spare capacity.
-    pub(super) user: f64,
+    user: f64,
     /// System CPU time for each unit of user CPU time.
     system: f64,
     /// Memory in use without demand, and its increase at full demand.
     memory: [f64; 2],
     /// Bytes sent per second at full demand.
-    pub(super) sent: f64,
+    sent: f64,
     /// Bytes received for each byte sent.
     received: f64,
     /// Connections at full demand.
-    pub(super) connections: f64,
+    connections: f64,
     /// Context switches per second at full demand.
-    pub(super) switches: f64,
+    switches: f64,
     /// Share of the filesystem in use at the start, and its increase by a day's logs.
     filesystem: [f64; 2],
 }
@@ -112,7 +112,11 @@ impl Machine {
     pub fn of(kind: HostKind, seed: u64, start: f64, step: f64) -> Self {
         let mut rng = SimulationRng::new(seed);
         let mut traits = MachineTraits::new(&mut rng);
-        kind.shape(&mut traits);
+        let [load, rhythm] = kind.load_and_rhythm();
+        for of_load in [&mut traits.user, &mut traits.sent, &mut traits.connections, &mut traits.switches] {
+            *of_load *= load;
+        }
+        traits.daily *= rhythm;
         let jobs = CronJobs::new(kind.jobs(), &mut rng);
         let drift = |constant| AutocorrelatedNoise::new(constant, step);
         let drifts = MachineNoise {

@@ -213,8 +213,14 @@ mod tests {
         }
     }
 
-    const QUIET: ScoredRow<'_> =
-        ScoredRow { score: None, top: &[], is_anomaly: false, is_alert: false, confidence: None, episode: None };
+    const QUIET: ScoredRow<'_> = ScoredRow {
+        score: None,
+        top: &[],
+        is_anomaly: false,
+        is_alert: false,
+        confidence: None,
+        episode: None,
+    };
 
     fn check(detail: ScoreDetail, row: ScoredRow<'_>, expect: &str) {
         let disk = Disk { room: 1000, ..Disk::default() };

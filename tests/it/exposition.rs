@@ -17,8 +17,8 @@ use hostnorm::impact::{ResourceImpact, Severity};
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
-    AbsentSignal, AlertState, Assessment, Contribution, Direction, Episode, ExpectedValue, FillingSignal, Report,
-    ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds,
+    AbsentSignal, AlertState, Assessment, Contribution, Direction, Episode, ExpectedValue, FillingSignal,
+    Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds,
 };
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::telemetry::otlp_traces;

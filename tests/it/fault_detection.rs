@@ -21,11 +21,9 @@ const FAULTS: usize = 7 * DAY;
 const LATE: usize = 3;
 /// This many rows after a fault are neither part of it nor quiet, because its effects fade.
 const TAIL: usize = 30;
-/// False episodes and false alerts a week. The nightly backup, whose size varies, is most of them (ADR 044).
-const EPISODES_MAX: f64 = 3.0;
-const ALERTS_MAX: f64 = 1.0;
-/// Weight with which a row inside an episode is learned: as in `replay`, and as on a live host.
-const QUARANTINES: [f64; 2] = [1.0, 0.2];
+/// Weight with which a row inside an episode is learned, and false episodes and false alerts a week at most. The nightly
+/// backup, whose size varies, is most of them; with a small weight it is learned slowly (ADR 044).
+const QUARANTINES: [(f64, f64, f64); 2] = [(1.0, 2.5, 1.0), (0.2, 7.0, 3.5)];
 
 /// A replay of minutes with the thresholds of a live host.
 pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
@@ -165,13 +163,13 @@ fn all(seeds: Range<u64>, anomaly_weight: f64) -> Outcome {
     sum
 }
 
-fn check(seeds: u64, anomaly_weight: f64) {
+fn check(seeds: u64, (anomaly_weight, episodes_max, alerts_max): (f64, f64, f64)) {
     let seeds = std::env::var("SEEDS").ok().map_or(seeds, |it| it.parse().expect("SEEDS is a number"));
     let found = all(0..seeds, anomaly_weight);
     eprintln!("learned as {anomaly_weight} in episodes:\n{}", found.table());
     let [episodes, alerts] = [found.false_episodes, found.false_alerts].map(|it| found.false_a_week(it));
-    assert!(found.recall() >= 0.95 && episodes <= EPISODES_MAX, "{}", found.table());
-    assert!(found.alert_recall() >= 0.85 && alerts <= ALERTS_MAX, "{}", found.table());
+    assert!(found.recall() >= 0.95 && episodes <= episodes_max, "{}", found.table());
+    assert!(found.alert_recall() >= 0.85 && alerts <= alerts_max, "{}", found.table());
 }
 
 #[test]

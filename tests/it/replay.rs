@@ -71,7 +71,7 @@ fn scores_are_those_of_the_core() {
     let (history, input) = asd(400);
     let written = scores(&history, &input, "--every 5m --all --retrain-interval 1d");
     let mut lines = written.lines();
-    assert_eq!(lines.next(), Some("score,top,is_anomaly,confidence,episode"));
+    assert_eq!(lines.next(), Some("score,top,is_anomaly,alert,confidence,episode"));
     let open = |text: &str| Table::of("table", std::io::Cursor::new(text.to_owned())).unwrap();
     let (mut history, mut input) = (open(&history), open(&input));
     let mut core = Replay::new(floors(input.columns()), &settings(&Config::default().detection, 300.0));
@@ -89,8 +89,9 @@ fn scores_are_those_of_the_core() {
         assert_eq!(top.len(), 19);
         assert!(top.is_sorted_by(|a, b| judged.deviations[*a] >= judged.deviations[*b]));
         assert_eq!(cells[2], if judged.episode.is_some() { "1" } else { "0" });
-        assert_eq!(cells[3].parse::<f64>().ok(), score.confidence);
-        assert_eq!(!cells[4].is_empty(), judged.episode.is_some());
+        assert_eq!(cells[3], if judged.is_alert { "1" } else { "0" });
+        assert_eq!(cells[4].parse::<f64>().ok(), score.confidence);
+        assert_eq!(!cells[5].is_empty(), judged.episode.is_some());
         rows += 1;
     }
     assert_eq!((rows, lines.next()), (400, None));
@@ -143,7 +144,7 @@ fn without_a_history_the_first_rows_have_no_score() {
     let output = run(files.path(), "--input - --all");
     let written = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = written.lines().collect();
-    assert_eq!((lines[1], lines[31]), ("NaN,,0,,", "NaN,,0,,"));
+    assert_eq!((lines[1], lines[31]), ("NaN,,0,0,,", "NaN,,0,0,,"));
     assert!(lines[32].split(',').next().unwrap().parse::<f64>().unwrap().is_finite(), "{}", lines[32]);
     assert_eq!((lines.len(), output.status.code()), (41, Some(0)));
 }

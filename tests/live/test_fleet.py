@@ -22,7 +22,7 @@ class Hosts:
     """Pages of many hosts, each made from that of a real one: its signals vary, and it may be anomalous."""
 
     def __init__(self, page, names):
-        own = {"anomaly_score", "is_anomaly", "anomaly_contribution"}
+        own = {"anomaly_score", "is_anomaly", "anomaly_alert", "anomaly_contribution"}
         self.rows = [it for it in samples(page) if it[0] not in own]
         self.anomalous = set()
         self.pages = {it: "".join(self.page(it)).encode() for it in names}
@@ -34,7 +34,8 @@ class Hosts:
         chance = random.Random(host)
         odd = host in self.anomalous
         of = {"kind": "host", "subject": "host"}
-        rows = [("is_anomaly", of, int(odd)), ("anomaly_score", of, 3.0 if odd else 0.2)]
+        rows = [(name, of, int(odd)) for name in ("is_anomaly", "anomaly_alert")]
+        rows.append(("anomaly_score", of, 3.0 if odd else 0.2))
         for signal, value in CAUSES.items():
             labels = {**of, "signal": signal, "direction": "high"}
             rows.append(("anomaly_contribution", labels, value * (1 if odd else 0.1)))

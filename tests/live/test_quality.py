@@ -37,6 +37,30 @@ def figures(binary, data):
     return {it["set"]: it["figures"] for it in json.loads(done.stdout)["sets"]}
 
 
+def levels(binary, data):
+    """Mean of the sets for each level: the share of events found, and false episodes a machine and week."""
+    command = [binary, "evaluate", "--data", data, "--replay", "--alerts", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    if done.returncode:
+        pytest.fail(f"evaluate --alerts: exit {done.returncode}: {done.stderr}")
+    sets = [{row["level"]: row for row in it["levels"]} for it in json.loads(done.stdout)["sets"]]
+    mean = lambda level, name: sum(it[level][name] for it in sets) / len(sets)
+    return {it: (mean(it, "recall"), mean(it, "false_per_week")) for it in ("unusual", "alert")}
+
+
+def missed_levels(bars, found):
+    """Tells each level beside its bars; gives those that miss theirs."""
+    wrong = []
+    for bar in bars:
+        recall, false = found[bar["level"]]
+        least, most = bar["recall_at_least"], bar["false_per_week_at_most"]
+        line = f"{bar['level']}: {recall:.3f} of the events, at least {least}; {false:.2f} false a week, at most {most}"
+        note(line)
+        if recall < least or false > most:
+            wrong.append(line)
+    return wrong
+
+
 def missed(bars, found):
     """Tells each figure beside its bar; gives those that miss theirs."""
     wrong = []
@@ -84,6 +108,7 @@ def test_whole(tools):
 def held(binary, data, which):
     bars = json.loads((QUALITY / "bars.json").read_text())[which]
     wrong = missed(bars, figures(binary, data))
+    wrong += missed_levels(json.loads((QUALITY / "bars.json").read_text())["levels"][which], levels(binary, data))
     pace, rss = cost(binary, data)
     note(f"replay of 38 signals: {pace:.0f} rows/s of processor time ({ROWS_A_SECOND} asked for), {rss:.0f} MB, at most {RSS_MAX}")
     if rss > RSS_MAX:

@@ -67,7 +67,7 @@ def simulated(binary, folder):
     subprocess.run([binary, "replay", "--all", *tables], check=True)
     with open(files["rows"]) as table, open(files["scores"]) as scores:
         times = [float(it["timestamp"]) for it in csv.DictReader(table)]
-        said = [(float(it["score"]), int(it["is_anomaly"])) for it in csv.DictReader(scores)]
+        said = [(float(it["score"]), int(it["is_anomaly"]), int(it["alert"])) for it in csv.DictReader(scores)]
     ends = [map(int, it.split(":")[0].split("-")) for it in causes.read_text().split()]
     faults = [(times[0] + STEP * start, times[0] + STEP * end) for start, end in ends]
     # While too little is known nothing is exposed.
@@ -76,7 +76,7 @@ def simulated(binary, folder):
 
 def openmetrics(rows):
     lines = []
-    for idx, name in ((1, "anomaly_score"), (2, "is_anomaly")):
+    for idx, name in ((1, "anomaly_score"), (2, "is_anomaly"), (3, "anomaly_alert")):
         lines.append(f"# TYPE {name} gauge")
         lines.extend(f"{name}{{{LABELS}}} {it[idx]} {it[0]:.0f}" for it in rows)
     return "\n".join([*lines, "# EOF\n"])
@@ -110,7 +110,7 @@ def firing(server, alert, rows):
 def compare(promtool, folder, alert, rows, spans):
     """promtool's own rule engine has to fire for as many minutes."""
     start = rows[0][0]
-    values = " ".join(str(it[2]) for it in rows)
+    values = " ".join(str(it[3]) for it in rows)
     rule = {"alert": alert["name"], "expr": alert["query"], "for": f"{alert['duration']:.0f}s"}
     rule["keep_firing_for"] = f"{alert['keepFiringFor']:.0f}s"
     (folder / "alert.yml").write_text(json.dumps({"groups": [{"name": "a", "rules": [rule]}]}))
@@ -119,7 +119,7 @@ def compare(promtool, folder, alert, rows, spans):
     labels = re.sub(r'^', f'alertname="{alert["name"]}",alertstate="firing",', LABELS)
     expected = {"expr": query, "eval_time": f"{rows[-1][0] - start:.0f}s"}
     expected["exp_samples"] = [{"labels": f"{{{labels}}}", "value": minutes}]
-    series = [{"series": f"is_anomaly{{{LABELS}}}", "values": values}]
+    series = [{"series": f"anomaly_alert{{{LABELS}}}", "values": values}]
     test = {"interval": "1m", "input_series": series, "promql_expr_test": [expected]}
     document = {"rule_files": ["alert.yml"], "evaluation_interval": "1m", "tests": [test]}
     (folder / "test.yml").write_text(json.dumps(document))

@@ -121,7 +121,9 @@ fn score_chart(episode: &EpisodeRecord, explanation: &SubjectExplanation, charts
     let chart = Chart {
         id: "score-chart",
         title: "Score around the episode".into(),
-        description: format!("Highest score {highest:.2}; 1 is unusual, 2 is worth an alert. The episode is shaded."),
+        description: format!(
+            "Highest score {highest:.2}; 1 is unusual, 2 is worth an alert. The episode is shaded."
+        ),
         range: charts.range,
         height: SCORE_HEIGHT,
         series: &charts.scores,

@@ -46,7 +46,7 @@ fn the_past_is_shown_in_charts_and_tables() {
     for part in [
         "Nothing is unusual on host",
         "<title id=\"score-chart-title\">Score, last 1 hour</title>",
-        "Highest score 3.00; the threshold is 1; 1 episode is shaded",
+        "Highest score 3.00; 1 is unusual, 2 is worth an alert; 1 episode is shaded",
         "<rect class=\"episode\" ",
         "<title id=\"cpu_busy_ratio-title\">CPU usage, last 1 hour</title>",
         "<rect class=\"normal\" ",
@@ -158,7 +158,10 @@ fn each_tick_is_an_event() {
     assert!(said.contains("retry: 5000") && said.contains("data: {\"at\":1000.0,"), "{said}");
     server.reports.send_replace(Some(Arc::new(report(105))));
     let said = heard(&mut client, "}\n\n");
-    assert!(said.contains("\"is_anomaly\":true,\"sentence\":\"Anomaly on host: CPU usage 90 %\""), "{said}");
+    assert!(
+        said.contains("\"is_anomaly\":true,\"alert\":false,\"sentence\":\"Anomaly on host: CPU usage 90 %\""),
+        "{said}"
+    );
     let mut other = server.client();
     assert_eq!(other.ask("GET", "/events?subject=web&kind=disk", "").status, 400);
     assert_eq!(other.ask("HEAD", "/events", "").status, 200);
