@@ -16,7 +16,7 @@ function(config, board)
     panel.stat('Share anomalous', 'Share of hosts with an anomaly. A large share points to a shared cause.', 'percentunit', [
       panel.query('avg(is_anomaly{@, kind="host"})', 'share'),
     ], thresholds=panel.steps([[null, 'green'], [0.1, 'yellow'], [0.3, 'red']]), decimals=0),
-    panel.stat('Highest score', 'Highest score of any host; the threshold is 1.', 'none', [
+    panel.stat('Highest score', 'Highest score of any host; 1 is unusual, 2 is worth an alert.', 'none', [
       panel.query('max(anomaly_score{@, kind="host"})', 'score'),
     ], thresholds=panel.score, decimals=2),
     panel.stat('Learning', 'Hosts without a score, because they are still warming up.', 'short', [
@@ -31,7 +31,7 @@ function(config, board)
     [
       panel.heat(
         'Scores',
-        'One row for each host. Dark is normal; the threshold, 1, is in the middle of the scale.',
+        'One row for each host. Dark is normal; 1, from where on a host is unusual, is in the middle of the scale.',
         'none',
         panel.query('max by (instance) (anomaly_score{@, kind="host"})', '{{instance}}'),
         w=14,
@@ -161,7 +161,7 @@ function(config, board)
 
   local notes = [[
     panel.text('How to read this', |||
-      **Score**: how unusual the host is *for this host at this time of day*. 0 is normal; above the threshold, 1, there is an anomaly. It is the maximum of the last minute, so no scrape misses a spike.
+      **Score**: how unusual the host is *for this host at this time of day*. 0 is normal; from 1 on the host is unusual, from 2 on that is worth an alert. It is the maximum of the last minute, so no scrape misses a spike.
 
       **Contribution**: the part of the score that comes from one signal. Contributions add up to the score; a negative one lowers it.
 

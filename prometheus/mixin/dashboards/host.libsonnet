@@ -14,7 +14,7 @@ function(config, board)
     panel.stat('State', 'Whether the host has an anomaly. No value during the warm-up.', 'none', [
       panel.query('is_anomaly{@, kind="host"}', 'state'),
     ], thresholds=panel.none, graph='none', mappings=panel.words([['0', 'Normal', 'green'], ['1', 'Anomalous', 'red']])),
-    panel.stat('Score', 'How unusual the host is; the threshold is 1.', 'none', [
+    panel.stat('Score', 'How unusual the host is; 1 is unusual, 2 is worth an alert.', 'none', [
       panel.query('anomaly_score{@, kind="host"}', 'score'),
     ], thresholds=panel.score, decimals=2),
     panel.stat('Detectors agree', 'Share of voting detectors that agree with the majority.', 'percentunit', [
