@@ -42,7 +42,7 @@ pub struct AlertInput {
     pub elapsed: f64,
     /// The score that starts and ends episodes.
     pub score: f64,
-    /// Factor of the threshold while the host is new, 1 to 2; the alert level is lower by it, as a raw score the same.
+    /// Factor of the threshold while the host is new, 1 to 1.5; the alert level is lower by it, as a raw score the same.
     pub young_factor: f64,
     /// Whether there is an episode after this reading.
     pub in_episode: bool,

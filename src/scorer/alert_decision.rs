@@ -10,6 +10,9 @@ const EXCURSION_GAP_SECONDS: f64 = 600.0;
 /// … but at least this many points of a table with rare rows.
 const EXCURSION_GAP_POINTS: f64 = 6.0;
 
+/// Part of the threshold by which it is higher on a new host.
+const YOUNG_FACTOR: f64 = 0.5;
+
 impl Scorer {
     /// Decides whether the current episode is worth an alert; call it after [`step`](Self::step) with its score.
     pub fn decide_alert(
@@ -34,20 +37,20 @@ impl Scorer {
         self.alert.level(self.young_factor(settings), &settings.alert)
     }
 
-    /// Factor of the threshold while it is unknown how restless the host is: 2 at first, when a score of 1 is the raw
-    /// score of the alert level, then 1. Tables without noise floors keep the levels that were measured on them.
+    /// Factor of the threshold while it is unknown how restless the host is: 1.5 at first, then 1. Tables without noise floors keep the levels that were measured on them.
     pub(super) fn young_factor(&self, settings: &ScorerSettings) -> f64 {
         if !self.detectors.level_extreme.has_floors() {
             return 1.0;
         }
-        1.0 + 0.5_f64.powf(self.points * settings.point_seconds / habituation::HALF_LIFE)
+        1.0 + YOUNG_FACTOR * 0.5_f64.powf(self.points * settings.point_seconds / habituation::HALF_LIFE)
     }
 
     /// Where absences and level extremes raise the score to, at this threshold on the raw scale. Where no signal has a
-    /// noise floor, a constant column means little, and an absence is no alert by itself.
+    /// noise floor, a constant column means little, and an absence is no alert by itself. Neither is one in grace or in an
+    /// accepted state, where twice the threshold would start an episode.
     pub(super) fn raise_levels(&self, threshold: f64, settings: &ScorerSettings) -> RaiseLevels {
-        let has_floors = self.detectors.level_extreme.has_floors();
-        let level = if has_floors { self.alert_level(settings) } else { 1.0 };
+        let is_alert = self.detectors.level_extreme.has_floors() && !self.tracker.is_known_state();
+        let level = if is_alert { self.alert_level(settings) } else { 1.0 };
         RaiseLevels { threshold, alert: level * threshold }
     }
 
