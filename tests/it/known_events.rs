@@ -121,7 +121,8 @@ fn check(event: &Event, width: usize, least: f64, most: f64) {
         let (active, outside) = rows(event, width, anomaly_weight);
         eprintln!("{} of {width}, {anomaly_weight}: {active:.2}", event.name);
         assert!((least..=most).contains(&active), "{} of {width}, {anomaly_weight}: {active:.2}", event.name);
-        assert_eq!(outside, 0, "{} of {width}, {anomaly_weight}: episodes outside", event.name);
+        // The unusual level is reached by chance now and then, on a single signal once in nine days.
+        assert!(outside <= 1, "{} of {width}, {anomaly_weight}: {outside} episodes outside", event.name);
     }
 }
 
