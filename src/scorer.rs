@@ -232,7 +232,6 @@ impl Scorer {
             threshold_factor: self.threshold_factor,
         };
         self.habituation.forget_until(point.at, step.elapsed);
-        let habituation = self.habituation.factor();
         let outputs = self.detectors.judge(&view);
         self.deviations = self.ranking.of(point, &distances.z);
         let tried = self.shadow.as_ref().map(|it| it.judge(&view, &self.detectors.forest));
@@ -240,9 +239,8 @@ impl Scorer {
             step.ready.then(|| self.conclude(point.at, &distances.z, &outputs, step.elapsed, settings));
         if let Some(score) = &mut score {
             score.absences = self.detectors.absence.absences(&view);
-            score.shadow = tried.and_then(|it| {
-                self.beside(it, outputs, &distances.z, habituation, score, step.elapsed, settings)
-            });
+            score.shadow =
+                tried.and_then(|it| self.beside(it, outputs, &distances.z, score, step.elapsed, settings));
         }
         if let Some(whole) = step.weight {
             let in_anomaly = self.tracker.is_anomalous();
@@ -314,14 +312,13 @@ impl Scorer {
         tried: DetectorOutput,
         outputs: Outputs,
         z: &[f64],
-        habituation: f64,
         current: &SubjectScore,
         elapsed: f64,
         settings: &ScorerSettings,
     ) -> Option<ShadowScore> {
         let beside = ShadowInput {
             z,
-            habituation,
+            habituation: self.habituation.factor(),
             threshold: current.threshold,
             levels: self.raise_levels(current.threshold, settings),
             retention_factor: settings.retention_factor(),
