@@ -35,6 +35,15 @@ TAKES = {
     "text": {"type": "string"},
     "a list of text": {"type": "array", "items": {"type": "string"}},
     "true or false": {"type": "boolean"},
+    "a list of windows": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["cron", "duration"],
+            "properties": {it: {"type": "string"} for it in ("cron", "duration", "name")},
+        },
+    },
 }
 
 

@@ -28,6 +28,7 @@ mod forget;
 mod hash_password;
 mod health;
 mod learn;
+mod maintenance;
 mod man_pages;
 mod mcp;
 mod models;
@@ -49,6 +50,7 @@ pub use explain::{Explain, ExplainTarget};
 pub use export::{ColumnLayout, Export, ExportTable};
 pub use forget::Forget;
 pub use learn::Learn;
+pub use maintenance::{Maintenance, MaintenanceAction};
 pub use models::{Models, ModelsAction};
 pub use replay::ReplayOptions;
 pub use simulate::Simulate;
@@ -89,6 +91,8 @@ pub enum Command {
     Forget(Forget),
     /// Enables or pauses learning.
     Learn(Learn),
+    /// Starts or stops maintenance, or shows the windows.
+    Maintenance(Maintenance),
     /// Shows the state of the running hostnorm.
     Status(Status),
     /// Checks the health of the running hostnorm.
@@ -180,6 +184,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         "mcp" => return Ok(Command::Mcp(mcp::options(below, options, &settings))),
         "status" => return Ok(Command::Status(status::options(below, options, &settings))),
         "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
+        "maintenance" => return Ok(Command::Maintenance(maintenance::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
         "train" => return train::options(below, options, &settings).map(Command::Train),
@@ -296,6 +301,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(hash_password::command())
         .subcommand(health::command(settings))
         .subcommand(learn::command(settings))
+        .subcommand(maintenance::command(settings))
         .subcommand(man_pages::command())
         .subcommand(mcp::command(settings))
         .subcommand(models::command(settings))
@@ -344,7 +350,11 @@ fn args(setting: &Setting) -> Vec<Arg> {
         ValueType::OneOf(words) => format!(": {}", words.join(", ")),
         _ => String::new(),
     };
-    let action = if setting.takes == ValueType::Texts { ArgAction::Append } else { ArgAction::Set };
+    let action = if matches!(setting.takes, ValueType::Texts | ValueType::Windows) {
+        ArgAction::Append
+    } else {
+        ArgAction::Set
+    };
     // With negative numbers allowed, `-5` gets the message of the setting instead of that of an unknown flag.
     vec![
         arg(&flag, &setting.help, &format!("{words} [default: {default}]"))

@@ -16,6 +16,7 @@ pub mod forget;
 pub mod hash_password;
 pub mod health;
 pub mod learn;
+pub mod maintenance;
 pub mod mcp;
 pub mod models;
 mod history_import;

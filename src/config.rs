@@ -13,6 +13,7 @@ use crate::backfill;
 use crate::budget::Budget;
 use crate::duration::HumanDuration;
 use crate::http;
+use crate::maintenance::MaintenanceWindow;
 use crate::sources::{self, CgroupSettings, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
 use crate::store;
 use crate::telemetry::{self, otlp_traces};
@@ -62,6 +63,8 @@ pub struct Config {
     pub cgroup: CgroupSettings,
     /// Reasons for grace periods.
     pub context: DeploySettings,
+    /// Maintenance windows.
+    pub maintenance: Vec<MaintenanceWindow>,
     /// Eviction of subjects.
     pub subjects: EvictionSettings,
     /// Whether each collector is enabled, by name; contains each row of [`sources::SOURCES`].
@@ -193,6 +196,7 @@ impl Default for Config {
             network: NetworkSettings::default(),
             cgroup: CgroupSettings::default(),
             context: DeploySettings::default(),
+            maintenance: Vec::new(),
             subjects: EvictionSettings { evict_after: HumanDuration::minutes(15) },
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: MetricsSettings { raw: true },

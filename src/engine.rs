@@ -15,9 +15,10 @@ use crate::episode::ResolveRule;
 use crate::forecast::{ForecastPoint, ForecastTimes, TimeUntilFull};
 use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
 use crate::impact::ImpactFormula;
+use crate::maintenance;
 use crate::model_registry::ShadowTally;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
-use crate::report::Report;
+use crate::report::{EpisodeMarks, Report};
 use crate::scorer::{self, ScoreHold};
 use crate::selftest::SelftestInput;
 use crate::signal::{ReadingPair, Signal};
@@ -178,6 +179,11 @@ impl Engine {
         self.learning
     }
 
+    /// Whether the last reading was taken during maintenance.
+    pub fn is_in_maintenance(&self) -> bool {
+        maintenance::is_active(&self.before)
+    }
+
     /// Enables or pauses learning; scoring continues.
     pub fn set_learning(&mut self, on: bool) {
         self.learning = on;
@@ -189,15 +195,17 @@ impl Engine {
         let left = self.update_subjects(&now);
         let mut assessments = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
-        let held_back = grace.is_some_and(|it| it.is_active());
+        let expected = EpisodeMarks { maintenance: maintenance::is_active(&now) };
+        let held_back = expected.maintenance || grace.is_some_and(|it| it.is_active());
         for (subject, values) in &now.subjects {
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
                 let change =
                     before.and_then(|before| ReadingPair::new(before, values, now.at.0 - self.before.at.0));
                 state.grace(held_back);
-                state.learning(self.learning);
+                state.learning(self.learning && !expected.maintenance);
                 let mut assessment = state.step(now.at, change, &self.settings);
+                state.mark(&mut assessment, expected);
                 state.describe(subject, &mut assessment, change.as_ref());
                 let formulas = self.impacts.get(&subject.kind()).map_or(&[][..], Vec::as_slice);
                 state.measure_impact(&mut assessment, change.as_ref(), formulas);

@@ -20,6 +20,7 @@ pub mod metric;
 pub mod reading;
 pub mod signal;
 pub mod grace;
+pub mod maintenance;
 pub mod window;
 pub mod drift;
 pub mod forecast;

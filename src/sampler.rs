@@ -22,6 +22,7 @@ use crate::training::{self, TrainingSet};
 
 mod control;
 mod jobs;
+mod maintenance;
 mod models;
 mod persist;
 mod restore;
@@ -32,6 +33,7 @@ mod state_transfers;
 mod throttle;
 
 pub(crate) use jobs::lower_priority;
+pub use maintenance::maintenance_marker;
 pub use persist::{PersistentState, entries, record};
 pub use restore::{RestoredEngine, fold_and_judge, forget_marker, restore};
 
@@ -79,6 +81,7 @@ pub static METRICS: &[&Metric] = &[
     &jobs::WAITING,
     &jobs::DROPPED,
     &BACKFILL,
+    &crate::maintenance::ACTIVE,
 ];
 
 /// Longest wait of the first reading for the stored state. State that arrives later, for example from a slow disk, is
@@ -264,7 +267,7 @@ impl Sampler {
         let _within = span.enter();
         let at = clock::now();
         let reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
-        let mut report = tracing::info_span!("step").in_scope(|| self.persistent.engine.step(reading));
+        let mut report = tracing::info_span!("step").in_scope(|| self.persistent.step(reading));
         self.scenes.update(&mut report);
         tracing::info_span!("store")
             .in_scope(|| self.persistent.save_tick(&report, self.ticks, self.options.interval));
@@ -384,9 +387,7 @@ impl Sampler {
     fn values(&self) -> Values {
         let mut values = Values::default();
         values.set(&LEARNING, f64::from(u8::from(self.persistent.engine.is_learning())));
-        if let Some(success) = self.backfilled {
-            values.set(&BACKFILL, f64::from(u8::from(success)));
-        }
+        self.backfilled.iter().for_each(|it| values.set(&BACKFILL, f64::from(u8::from(*it))));
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
         StateTransfers::values(&self.persistent.engine, &mut values);

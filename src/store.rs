@@ -34,8 +34,8 @@ pub use handle::{Store, amend, import};
 pub use queue::QUEUE_MAX;
 pub use reader::StoreReader;
 pub use row_types::{
-    AROUND_SECONDS, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MarkerRow, ModelRow,
-    PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange,
+    AROUND_SECONDS, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MAINTENANCE, MarkerRow,
+    ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange,
 };
 pub use schema::VALUE_BYTES_MAX;
 pub use settings::{Retention, StoreLocation, StoreSettings};

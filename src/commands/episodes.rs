@@ -62,6 +62,8 @@ mod tests {
             peak: 7.43,
             causes: Vec::new(),
             description: "Anomaly on host: CPU usage 97 %".into(),
+            marks: Vec::new(),
+            verdict: None,
             model: None,
             keep_from: None,
             keep_to: None,

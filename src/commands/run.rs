@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::grace::GraceDurations;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
+use crate::maintenance::{self, MaintenanceCalendar};
 use crate::model_registry::ModelRegistry;
 use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
@@ -273,7 +274,8 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
             backfill.start(handle.clone());
         }
     };
-    let restore = sampler::restore(move || empty_engine(&config, true), sources::metrics().collect(), found);
+    let metrics = sources::metrics().chain(maintenance::METRICS.iter().copied()).collect();
+    let restore = sampler::restore(move || empty_engine(&config, true), metrics, found);
     let store = Store::open(directory, &settings, restore);
     if is_raw { store } else { store.without_subject_readings() }
 }
@@ -293,8 +295,10 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
         seed: config.detection.seed,
         scene: scene(config),
     };
+    let maintenance = MaintenanceCalendar::new(&config.maintenance);
+    let persistent = PersistentState { engine, registry, store, maintenance };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
-    Sampler::new(options, sources, PersistentState { engine, registry, store }, channel)
+    Sampler::new(options, sources, persistent, channel)
 }
 
 /// How processes are watched: from the start on, so that ten passes are known when the warm-up ends.

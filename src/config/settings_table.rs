@@ -169,6 +169,11 @@ static SETTINGS: &[Setting] = &[
         "Grace period after the deploy marker was touched, at most 1d. During grace, an episode starts only at a score of 2",
     ),
     row(
+        "maintenance",
+        ValueType::Windows,
+        "Maintenance windows: each has a cron schedule in UTC, a duration of 1m to 7d, and a name. Within a window nothing is learned, and an episode starts only at a score of 2",
+    ),
+    row(
         "subjects.evict_after",
         ValueType::Duration,
         "Time until a container, pod or service that is gone is evicted from memory, 1m to 1d. Its learned state is stored",

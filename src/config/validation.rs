@@ -4,6 +4,7 @@ use super::Config;
 use crate::byte_size::ByteSize;
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
 use crate::duration::HumanDuration;
+use crate::maintenance;
 use crate::sources::GROUPS_MAX;
 
 /// Shortest interval; the kernel's clocks tick at 10 ms.
@@ -107,6 +108,9 @@ impl Config {
         found.unless(groups <= GROUPS_MAX, "cgroup.subjects_max", || {
             format!("{groups} is out of range; expected 0 to {GROUPS_MAX}")
         });
+        if let Some(error) = maintenance::windows_error(&self.maintenance) {
+            found.unless(false, "maintenance", || error);
+        }
         self.learning_within(found);
         let grace = self.context.deploy_grace;
         found.unless(grace <= GRACE_MAX, "context.deploy_grace", || {

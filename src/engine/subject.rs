@@ -14,7 +14,7 @@ use crate::forecast::{HistoryCapacity, PointHistory};
 use crate::impact::ImpactTracker;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
-use crate::report::{Assessment, FillingSignal, LearnedPoint, ScoreDetails};
+use crate::report::{Assessment, EpisodeMarks, FillingSignal, LearnedPoint, ScoreDetails};
 use crate::scorer::{self, POINTS_MIN, Scorer, StepOptions};
 use crate::selftest::{RecentPoints, SelftestInput};
 use crate::signal::{ReadingPair, Signal};
@@ -25,6 +25,7 @@ use crate::window::Window;
 mod episode_description;
 mod forecast;
 mod impact;
+mod marks;
 mod snapshot;
 mod presence;
 mod score_details;
@@ -69,6 +70,8 @@ pub(super) struct SubjectState {
     newest: Option<(Timestamp, ScoreDetails)>,
     /// The description of the current episode.
     description: Option<Arc<str>>,
+    /// What made the newest episode expected.
+    marks: EpisodeMarks,
     /// Seconds of readings so far, without gaps.
     observed: f64,
     /// Time of its last reading.
@@ -128,6 +131,7 @@ impl SubjectState {
             learning: true,
             newest: None,
             description: None,
+            marks: EpisodeMarks::default(),
             observed: 0.0,
             last_seen: Timestamp::default(),
             handed_out: Timestamp::default(),
@@ -227,7 +231,7 @@ impl SubjectState {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
         (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
-        (self.description, self.impact) = (live.description, live.impact);
+        (self.description, self.marks, self.impact) = (live.description, live.marks, live.impact);
     }
 
     /// Statistics of each signal in its unit, over all times of day; none before the first whole point.

@@ -32,6 +32,12 @@ pub struct EpisodeRecord {
     pub causes: Vec<Cause>,
     /// Its last description.
     pub description: String,
+    /// What made it expected, such as maintenance; empty for most.
+    #[serde(default)]
+    pub marks: Vec<String>,
+    /// The verdict of an operator, rejected or confirmed; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
     /// The model that scored it.
     pub model: Option<String>,
     /// First reading kept for it; absent after its readings were deleted.

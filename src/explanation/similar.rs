@@ -80,6 +80,8 @@ mod tests {
             peak: 2.0,
             causes: causes.to_vec(),
             description: String::new(),
+            marks: Vec::new(),
+            verdict: None,
             model: None,
             keep_from: None,
             keep_to: None,

@@ -199,6 +199,28 @@ pub(super) static ROUTES: &[Route] = &[
         errors: COMMAND_ERRORS,
         ..Operation::EMPTY
     }),
+    api!(GET "/api/v1/maintenance", Public, control_commands::maintenance, Operation {
+        id: "maintenance",
+        summary: "The maintenance windows, and which of them are active",
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: &[503],
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/maintenance/start", Admin, control_commands::start_maintenance, Operation {
+        id: "startMaintenance",
+        summary: "Start maintenance: nothing is learned, and only a score of 2 starts an episode",
+        body: Some(schema_of::<control_commands::MaintenanceBody>),
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/maintenance/stop", Admin, control_commands::stop_maintenance, Operation {
+        id: "stopMaintenance",
+        summary: "End the maintenance that was started",
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
     api!(POST "/api/v1/forget", Admin, control_commands::forget, Operation {
         id: "forget",
         summary: "Forget the points that were learned in a range",

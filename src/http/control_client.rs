@@ -125,6 +125,11 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
         }
         ControlCommand::Learn { on } => post("learn", Some(json!({ "on": on }))),
         ControlCommand::Accept => post("accept", None),
+        ControlCommand::Maintenance => (Method::GET, "maintenance".to_owned(), None),
+        ControlCommand::StartMaintenance { name, duration } => {
+            post("maintenance/start", Some(json!({ "for": duration, "name": name })))
+        }
+        ControlCommand::StopMaintenance => post("maintenance/stop", None),
         ControlCommand::Forget { from, to } => post("forget", Some(json!({ "from": from, "to": to }))),
         ControlCommand::Train { kind, hours } => {
             post("train", Some(json!({ "kind": kind.name(), "hours": hours })))

@@ -20,6 +20,7 @@ use super::server_counters::ServerCounters;
 use super::tick_histogram::TICK_SECONDS;
 use crate::detect::DETECTORS;
 use crate::grace::Grace;
+use crate::maintenance;
 use crate::metric::Metric;
 use crate::reading::{Subject, SubjectTurnover};
 use crate::report::{Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
@@ -345,7 +346,8 @@ impl Exposition {
         let Report { reading, own, .. } = &*self.report;
         let ExpositionOptions { sources, raw, .. } = &*self.options;
         let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
-        let shown = |metric: &Metric| *raw || metric.name.starts_with("process_");
+        let shown =
+            |metric: &Metric| *raw || metric.name.starts_with("process_") || *metric == maintenance::ACTIVE;
         let read = read.filter(|(subject, it)| self.shows_all_of(subject) && shown(it.metric));
         let mut ranks = FamilyOrder::new(sources);
         let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);

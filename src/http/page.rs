@@ -142,6 +142,8 @@ mod tests {
             peak: 2.0,
             causes: vec![cause],
             description: text.into(),
+            marks: Vec::new(),
+            verdict: None,
             model: Some(text.into()),
             keep_from: None,
             keep_to: None,

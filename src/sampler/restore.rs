@@ -1,8 +1,10 @@
 //! Restores models and state from the store after a restart, and replays the readings since.
 
+use super::maintenance;
 use super::persist::{PersistentState, SNAPSHOT_SECONDS, record};
 use crate::clock;
 use crate::engine::Engine;
+use crate::maintenance::StartedMaintenance;
 use crate::metric::Metric;
 use crate::model_registry::{ModelRegistry, ModelVersion};
 use crate::reading::{Subject, SubjectKind, SubjectTurnover, Timestamp};
@@ -37,6 +39,8 @@ pub struct RestoredEngine {
     /// The models.
     pub registry: ModelRegistry,
     source: RestoreSource,
+    /// The maintenance that was started and may not be over.
+    pub started: Option<StartedMaintenance>,
     /// Whether points of the host are stored.
     pub knows_host: bool,
 }
@@ -54,8 +58,9 @@ pub fn restore(
             Ok(reader) => {
                 let (engine, registry) = blank();
                 let knows_host = reader.newest_point(&Subject::Host)?.is_some();
-                let mut restored =
-                    RestoredEngine { engine, registry, source: RestoreSource::Points(0), knows_host };
+                let started = maintenance::started(reader)?;
+                let source = RestoreSource::Points(0);
+                let mut restored = RestoredEngine { engine, registry, source, started, knows_host };
                 restored.restore_all(reader, &metrics)?;
                 Some(Box::new(restored))
             }
@@ -78,7 +83,10 @@ impl PersistentState {
     /// Continues from the restored state. `is_live` means that readings were scored before it arrived: the window and
     /// the current episode then stay, or everything is saved if the store is empty.
     pub(super) fn resume_from(&mut self, restored: RestoredEngine, is_live: bool) {
-        let RestoredEngine { engine, registry, source, .. } = restored;
+        let RestoredEngine { engine, registry, source, started, .. } = restored;
+        if let Some(started) = started {
+            self.maintenance.start(started);
+        }
         if !is_live {
             (self.engine, self.registry) = (engine, registry);
         } else if source == RestoreSource::Points(0) {

@@ -10,6 +10,9 @@ use rusqlite::Row;
 /// Kind of the markers for enabled or paused learning.
 pub const LEARNING: &str = "learning";
 
+/// Kind of the markers for maintenance that a command started or stopped.
+pub const MAINTENANCE: &str = "maintenance";
+
 /// Kind of the markers for imported points.
 pub const IMPORTED: &str = "imported";
 

@@ -6,7 +6,7 @@ use super::row_types::{BackfillPoints, BaselineRow, MarkerRow, ModelRow, Snapsho
 use super::series_keys::SeriesList;
 use crate::explanation::Cause;
 use crate::reading::{Reading, Subject, Timestamp};
-use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};
+use crate::report::{Assessment, Episode, EpisodeMarks, EpisodeTransition, LearnedPoint, Report};
 
 /// One item to write.
 #[derive(Debug)]
@@ -87,6 +87,8 @@ pub(super) struct AssessmentEntry {
     pub(super) transition: Option<EpisodeTransition>,
     /// The description of the open episode.
     pub(super) description: Option<Arc<str>>,
+    /// What made its episode expected.
+    pub(super) marks: EpisodeMarks,
     /// Its causes as JSON, with each new description.
     pub(super) causes: Option<String>,
     /// Culprits and scenes as JSON, when they changed.
@@ -119,6 +121,7 @@ impl AssessmentEntry {
             episode: assessment.episode,
             transition: assessment.transition,
             description: assessment.description.clone(),
+            marks: assessment.marks,
             causes: described.then(|| json(&Cause::of(assessment))),
             scene: assessment
                 .scene

@@ -3,7 +3,9 @@
 
 use crate::simulated_host;
 
+use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::maintenance::{MaintenanceCalendar, MaintenanceWindow};
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition};
 use hostnorm::scorer::StoredPoint;
@@ -105,6 +107,39 @@ fn paused_learning_changes_nothing() {
     assert!(engine.due(SubjectKind::Host).is_none());
     let after = step(&mut engine, with_memory(&rest[299], 0.97)).signals[MEMORY].expected.unwrap();
     // The time of day still counts.
+    assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
+}
+
+#[test]
+fn maintenance_teaches_nothing_and_marks_its_episodes() {
+    let (mut engine, rest) = known(400);
+    let window = MaintenanceWindow {
+        cron: "* * * * *".parse().unwrap(),
+        duration: HumanDuration::minutes(60),
+        name: "backup".into(),
+    };
+    let mut calendar = MaintenanceCalendar::new(&[window]);
+    let before = step(&mut engine, rest[0].clone()).signals[MEMORY].expected.unwrap();
+    let mut began = None;
+    for (idx, reading) in rest[1..300].iter().enumerate() {
+        let mut reading = with_memory(reading, 0.97);
+        calendar.note(&mut reading);
+        let assessment = step(&mut engine, reading);
+        assert!(engine.is_in_maintenance() && assessment.expected.maintenance);
+        assert!(assessment.point.is_none_or(|it| it.weight == 0.0));
+        if assessment.transition == Some(EpisodeTransition::Began) {
+            began = began.or(Some((idx, assessment.details.unwrap().momentary)));
+        }
+        if assessment.episode.is_some() {
+            assert!(assessment.marks.maintenance);
+        }
+    }
+    let (_, score) = began.expect("episodes go on");
+    assert!(score >= 2.0, "{score}");
+    let after = step(&mut engine, with_memory(&rest[300], 0.97));
+    assert!(!engine.is_in_maintenance() && !after.expected.maintenance);
+    assert!(after.marks.maintenance, "the mark stays with the episode");
+    let after = after.signals[MEMORY].expected.unwrap();
     assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
 }
 

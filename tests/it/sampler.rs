@@ -6,7 +6,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
+use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::maintenance::{self, MaintenanceCalendar, StartedMaintenance};
 use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::Report;
@@ -120,6 +122,7 @@ fn settings() -> EngineSettings {
 
 fn new() -> PersistentState {
     PersistentState {
+        maintenance: MaintenanceCalendar::default(),
         engine: Engine::new(&SIGNALS, &settings()),
         registry: ModelRegistry::new(3_600.0),
         store: Store::memory(),
@@ -176,6 +179,19 @@ fn a_new_host_replies_to_each_command() {
     it.check(span, "conflict: no store");
     it.check(ControlCommand::Promote { model: "none".into() }, "not found: no model none");
     it.check(ControlCommand::Rollback, "conflict: no previous model");
+    it.check(ControlCommand::StopMaintenance, "conflict: no maintenance was started");
+    it.check(ControlCommand::Maintenance, "no maintenance, and no windows");
+    let (name, duration) = ("kernel".to_owned(), HumanDuration::minutes(60));
+    it.check(ControlCommand::StartMaintenance { name, duration }, "maintenance kernel is active until 20");
+    let active = || {
+        let newest = it.newest()?;
+        maintenance::is_active(&newest.reading).then_some(newest)
+    };
+    until("a reading in maintenance", active);
+    let states = it.send(ControlCommand::Maintenance).unwrap();
+    assert_eq!((&states.data[0]["name"], &states.data[0]["active"]), (&"kernel".into(), &true.into()));
+    it.check(ControlCommand::StopMaintenance, "maintenance kernel is over");
+    until("a reading after it", || (!maintenance::is_active(&it.newest()?.reading)).then_some(()));
     it.stop();
 }
 
@@ -210,6 +226,8 @@ fn an_anomalous_host_replies_to_each_command() {
     let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
     it.check(span, "forgotten: relearned from the remaining ");
     it.check(ControlCommand::Learn { on: false }, "learning is off");
+    let (name, duration) = ("kernel".to_owned(), HumanDuration::minutes(60));
+    it.check(ControlCommand::StartMaintenance { name, duration }, "maintenance kernel is active until 20");
     it.stop();
     // Everything is restored after a restart.
     let (send, restored) = std::sync::mpsc::channel();
@@ -218,6 +236,9 @@ fn an_anomalous_host_replies_to_each_command() {
     restore(StoreReader::open(directory.path()).as_ref()).unwrap();
     let restarted = restored.recv().unwrap().unwrap();
     assert!(!restarted.engine.is_learning());
+    let mut maintenance = restarted.started.unwrap();
+    maintenance.until = Timestamp(0.0);
+    assert_eq!(maintenance, StartedMaintenance { name: "kernel".into(), until: Timestamp(0.0) });
     assert_eq!(restarted.registry.current(SubjectKind::Host).unwrap().id.as_str(), first);
 }
 
