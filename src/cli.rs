@@ -14,6 +14,7 @@ use crate::config::{
     lower_first, settings,
 };
 use crate::duration::HumanDuration;
+use crate::episode_pattern::Verdict;
 use crate::version;
 
 mod accept;
@@ -41,6 +42,7 @@ mod train;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod verdict;
 
 pub use check::CheckOutput;
 pub use demo::Demo;
@@ -59,6 +61,7 @@ pub use store_args::TimeRangeArgs;
 pub use top::Top;
 pub use train::{Train, TrainFrom, TrainSearch};
 pub use validate::{ReportFormat, Validate};
+pub use verdict::Judge;
 
 /// A parsed command.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +90,8 @@ pub enum Command {
     Export(Export),
     /// Accepts the current anomaly as normal.
     Accept(GlobalOptions),
+    /// Rejects or confirms an episode.
+    Judge(Judge),
     /// Forgets a time range.
     Forget(Forget),
     /// Enables or pauses learning.
@@ -184,6 +189,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         "mcp" => return Ok(Command::Mcp(mcp::options(below, options, &settings))),
         "status" => return Ok(Command::Status(status::options(below, options, &settings))),
         "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
+        "reject" | "confirm" => {
+            let verdict = if name == "reject" { Verdict::Rejected } else { Verdict::Confirmed };
+            let judged = verdict::options(below, options, &settings, verdict);
+            return judged.map(Command::Judge).ok_or_else(|| Exit::usage("no episode is named"));
+        }
         "maintenance" => return Ok(Command::Maintenance(maintenance::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
@@ -292,6 +302,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(accept::command(settings))
         .subcommand(check::command(settings))
         .subcommand(completions::command())
+        .subcommand(verdict::confirm(settings))
         .subcommand(demo::command())
         .subcommand(episodes::command(settings))
         .subcommand(explain::command(settings))
@@ -305,6 +316,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(man_pages::command())
         .subcommand(mcp::command(settings))
         .subcommand(models::command(settings))
+        .subcommand(verdict::reject(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())
         .subcommand(status::command(settings))

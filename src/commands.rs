@@ -29,6 +29,7 @@ mod open_store;
 pub mod top;
 pub mod train;
 pub mod validate;
+pub mod verdict;
 
 /// When an episode ends, from the settings.
 fn release(detection: &DetectionSettings) -> ResolveRule {

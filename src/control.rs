@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::duration::HumanDuration;
+use crate::episode_pattern::Verdict;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 
 /// Time without a reply after which a command is reported as unanswered; it may still be executed.
@@ -59,6 +60,15 @@ pub enum ControlCommand {
     },
     /// Ends the maintenance that was started.
     StopMaintenance,
+    /// Records the verdict of an operator on an episode.
+    Judge {
+        /// Subject of the episode.
+        subject: Subject,
+        /// Second in which it started.
+        second: Timestamp,
+        /// The verdict.
+        verdict: Verdict,
+    },
     /// Forgets the points learned in a time range.
     Forget {
         /// Start of the range.

@@ -29,6 +29,7 @@ mod forget;
 mod snapshot;
 mod subject;
 mod training_schedule;
+mod verdict;
 mod warm_start;
 
 pub use snapshot::SnapshotMismatch;
@@ -36,6 +37,7 @@ pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use subject_kind_state::LENDERS_MIN;
 pub use subject_lifecycle::{EVICTIONS_MAX, StateHandover, SubjectCounts, WAIT_SECONDS};
 pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
+pub use verdict::PastEpisode;
 pub use warm_start::StateRebuild;
 
 use subject::SubjectState;

@@ -21,6 +21,7 @@ pub mod reading;
 pub mod signal;
 pub mod grace;
 pub mod maintenance;
+pub mod episode_pattern;
 pub mod window;
 pub mod drift;
 pub mod forecast;

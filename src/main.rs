@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
     accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn,
-    maintenance, mcp, models, replay, run, simulate, status, top, train, validate,
+    maintenance, mcp, models, replay, run, simulate, status, top, train, validate, verdict,
 };
 
 fn main() -> ExitCode {
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Ok(Command::Explain(options)) => explain::run(&options, std::env::vars_os()),
         Ok(Command::Export(options)) => export::run(&options, std::env::vars_os()),
         Ok(Command::Accept(options)) => accept::run(&options, std::env::vars_os()),
+        Ok(Command::Judge(options)) => verdict::run(&options, std::env::vars_os()),
         Ok(Command::Forget(options)) => forget::run(&options, std::env::vars_os()),
         Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
         Ok(Command::Top(options)) => top::run(&options, std::env::vars_os()),

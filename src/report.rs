@@ -108,6 +108,8 @@ pub struct Assessment {
     pub expected: EpisodeMarks,
     /// What made the current episode, or the one that just ended, expected at some reading.
     pub marks: EpisodeMarks,
+    /// Number of rejected episodes like the current state, for which its score is discounted; 0 without a discount.
+    pub like_rejected: usize,
     /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
     pub description: Option<Arc<str>>,
     /// The processes behind the current episode, once its scene is frozen.

@@ -35,7 +35,7 @@ pub use queue::QUEUE_MAX;
 pub use reader::StoreReader;
 pub use row_types::{
     AROUND_SECONDS, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MAINTENANCE, MarkerRow,
-    ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange,
+    ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange, VerdictRow,
 };
 pub use schema::VALUE_BYTES_MAX;
 pub use settings::{Retention, StoreLocation, StoreSettings};

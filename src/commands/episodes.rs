@@ -64,6 +64,7 @@ mod tests {
             description: "Anomaly on host: CPU usage 97 %".into(),
             marks: Vec::new(),
             verdict: None,
+            verdict_at: None,
             model: None,
             keep_from: None,
             keep_to: None,

@@ -28,6 +28,7 @@ mod impact;
 mod marks;
 mod snapshot;
 mod presence;
+mod verdict;
 mod score_details;
 mod warm_start;
 
@@ -260,6 +261,7 @@ impl SubjectState {
                 assessment.transition = score.transition;
                 assessment.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
                 assessment.budget_spent = score.budget_spent;
+                assessment.like_rejected = score.like_rejected;
                 self.newest = Some((self.at(), self.details(score)));
             }
             if step.whole {

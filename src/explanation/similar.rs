@@ -82,6 +82,7 @@ mod tests {
             description: String::new(),
             marks: Vec::new(),
             verdict: None,
+            verdict_at: None,
             model: None,
             keep_from: None,
             keep_to: None,

@@ -71,6 +71,9 @@ impl PendingCommands {
                 Ok(AfterCommand::Reply(persistent.start_maintenance(name, *duration)))
             }
             ControlCommand::StopMaintenance => persistent.stop_maintenance().map(AfterCommand::Reply),
+            ControlCommand::Judge { subject, second, verdict } => {
+                persistent.judge_episode(subject, *second, *verdict).map(AfterCommand::Reply)
+            }
             ControlCommand::Forget { from, to } => {
                 forget(persistent, TimeRange { from: *from, to: *to }).map(AfterCommand::Job)
             }

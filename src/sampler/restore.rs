@@ -2,6 +2,7 @@
 
 use super::maintenance;
 use super::persist::{PersistentState, SNAPSHOT_SECONDS, record};
+use super::verdicts;
 use crate::clock;
 use crate::engine::Engine;
 use crate::maintenance::StartedMaintenance;
@@ -115,6 +116,7 @@ impl RestoredEngine {
             }
         };
         self.engine.set_learning(learning);
+        verdicts::recall(reader, &mut self.engine)?;
         let seconds = started.elapsed().as_secs_f64();
         match self.source {
             RestoreSource::Points(0) => {}

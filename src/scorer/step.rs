@@ -82,6 +82,8 @@ pub struct SubjectScore {
     pub absences: Vec<Absence>,
     /// Share of the budget spent in the last period; `None` without a budget.
     pub budget_spent: Option<f64>,
+    /// Number of rejected episodes like this one, for which the score is discounted; 0 without a discount.
+    pub like_rejected: usize,
     /// Transition of the episode, if any.
     pub transition: Option<EpisodeTransition>,
     /// Score of the shadow model.

@@ -200,11 +200,26 @@ fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<()
 
 /// Selects the columns that [`episode`] reads, without the scenes, which are large.
 pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
-                        keep_from, keep_to, culprits, '[]', marks, verdict FROM episodes";
+                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at FROM episodes";
 
 /// The same with the scenes.
 pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, \
-                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict FROM episodes";
+                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at FROM episodes";
+
+/// The newest episodes of a subject and those with a verdict, oldest first, without their scenes.
+pub(super) fn judged_episodes(
+    connection: &Connection,
+    of: &Subject,
+    newest: usize,
+) -> Result<Vec<EpisodeRecord>, StoreError> {
+    let mut statement = connection.prepare(&format!(
+        "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND (verdict IS NOT NULL OR id IN \
+         (SELECT id FROM episodes WHERE kind = ?1 AND subject = ?2 ORDER BY began DESC LIMIT ?3)) ORDER BY began, id"
+    ))?;
+    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![of.kind().name(), of.name(), newest], episode)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
 
 /// An episode.
 pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
@@ -228,5 +243,6 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
         scenes: serde_json::from_str(&row.get::<_, String>(13)?).unwrap_or_default(),
         marks: serde_json::from_str(&row.get::<_, String>(14)?).unwrap_or_default(),
         verdict: row.get(15)?,
+        verdict_at: row.get(16)?,
     })
 }

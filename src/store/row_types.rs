@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::episode_pattern::Verdict;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::signal::Signal;
 use crate::window::Point;
@@ -177,6 +178,19 @@ pub struct MarkerRow {
     pub kind: String,
     /// Details.
     pub text: String,
+}
+
+/// A verdict of an operator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerdictRow {
+    /// Subject of the episode.
+    pub subject: Subject,
+    /// Second in which the episode started.
+    pub second: Timestamp,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// When it was given.
+    pub at: Timestamp,
 }
 
 /// Points from another source, oldest first.

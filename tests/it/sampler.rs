@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
 use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::episode_pattern::Verdict;
 use hostnorm::maintenance::{self, MaintenanceCalendar, StartedMaintenance};
 use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
@@ -221,6 +222,18 @@ fn an_anomalous_host_replies_to_each_command() {
     });
     until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
     it.check(ControlCommand::Accept, "accepted: the current state of host is now normal");
+    let episode =
+        || StoreReader::open(directory.path()).unwrap().judged_episodes(&Subject::Host, 1).unwrap().pop();
+    let second = Timestamp(until("stored episode", episode).began);
+    let judge = |verdict| ControlCommand::Judge { subject: Subject::Host, second, verdict };
+    it.check(judge(Verdict::Confirmed), "episode 20");
+    it.check(judge(Verdict::Rejected), "episode 20");
+    until("stored verdict", || (episode()?.verdict? == "rejected").then_some(()));
+    let unknown = Timestamp(1.0);
+    it.check(
+        ControlCommand::Judge { subject: Subject::Host, second: unknown, verdict: Verdict::Rejected },
+        "not found: no episode 1970-01-01T00:00:01Z among the newest 32 of host",
+    );
     let stored = || StoreReader::open(directory.path()).unwrap().newest_point(&Subject::Host).unwrap();
     let last = until("stored points", stored);
     let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
@@ -234,7 +247,8 @@ fn an_anomalous_host_replies_to_each_command() {
     let blank = || (new().engine, ModelRegistry::new(3_600.0).drop_models(true));
     let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
     restore(StoreReader::open(directory.path()).as_ref()).unwrap();
-    let restarted = restored.recv().unwrap().unwrap();
+    let mut restarted = restored.recv().unwrap().unwrap();
+    assert!(restarted.engine.judge_episode(&Subject::Host, second, Verdict::Rejected), "recalled");
     assert!(!restarted.engine.is_learning());
     let mut maintenance = restarted.started.unwrap();
     maintenance.until = Timestamp(0.0);

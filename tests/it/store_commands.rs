@@ -66,6 +66,27 @@ fn filled(directory: &Path) {
 }
 
 #[test]
+fn a_verdict_is_stored_without_a_daemon_and_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let (_, listed, _) = run(directory.path(), &["episodes", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let id = listed[0]["id"].as_str().unwrap();
+    assert_eq!(listed[0]["marks"], serde_json::json!([]));
+    let (code, out, err) = run(directory.path(), &["reject", id]);
+    assert!(code == 0 && out.contains("effective at the next start"), "{code} {out} {err}");
+    let (_, listed, _) = run(directory.path(), &["episodes", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["verdict"], "rejected");
+    let (_, out, _) = run(directory.path(), &["explain", id]);
+    assert!(out.contains("verdict   rejected"), "{out}");
+    let (code, _, err) = run(directory.path(), &["confirm", "2020-01-01T00:00:00Z"]);
+    assert!(code == 1 && err.contains("no episode 2020-01-01T00:00:00Z in the store"), "{err}");
+    let (code, _, err) = run(directory.path(), &["confirm", "yesterday"]);
+    assert!(code == 64 && err.contains("hostnorm episodes"), "{code} {err}");
+}
+
+#[test]
 fn exported_readings_equal_the_stored_ones() {
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path());

@@ -8,6 +8,8 @@ use tokio::sync::oneshot;
 use super::signal_aliases;
 use crate::control::{CommandRefusal, ControlCommand};
 use crate::duration::HumanDuration;
+use crate::episode_pattern::Verdict;
+use crate::explanation::EpisodeId;
 use crate::http::message::{ProblemDetails, Request, Response, json, plain};
 use crate::http::query::bad_request;
 use crate::http::routes::AppState;
@@ -82,6 +84,30 @@ pub(super) async fn start_maintenance(
 /// The end of the maintenance that was started.
 pub(super) async fn stop_maintenance(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
     carry_out(state, ControlCommand::StopMaintenance, StatusCode::OK).await
+}
+
+/// The episode of the path, rejected.
+pub(super) async fn reject(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    judge(state, &request, Verdict::Rejected).await
+}
+
+/// The episode of the path, confirmed.
+pub(super) async fn confirm(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    judge(state, &request, Verdict::Confirmed).await
+}
+
+async fn judge(state: &AppState, request: &Request, verdict: Verdict) -> Result<Response, ProblemDetails> {
+    carry_out(state, verdict_command(request, verdict)?, StatusCode::OK).await
+}
+
+/// The command for a verdict on the episode of the path.
+pub(in crate::http) fn verdict_command(
+    request: &Request,
+    verdict: Verdict,
+) -> Result<ControlCommand, ProblemDetails> {
+    let id = request.path_arguments.first().map(String::as_str).unwrap_or_default();
+    let EpisodeId { subject, second } = id.parse().map_err(bad_request)?;
+    Ok(ControlCommand::Judge { subject, second, verdict })
 }
 
 /// What was learned between two instants, in seconds since the epoch.
