@@ -32,6 +32,7 @@ fn history() -> BucketHistory {
         point_seconds: seconds,
         threshold: 5.0,
         budget: Budget::OFF,
+        detectors: Default::default(),
         resolve: ResolveRule { below: 0.7, seconds, accept_after: 21_600.0 },
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::backfill;
 use crate::budget::Budget;
+use crate::detect::detector_settings::{DecisionRule, DetectorSettings, OnOff};
+use crate::detect::{DETECTORS, PerDetector};
 use crate::duration::HumanDuration;
 use crate::http;
 use crate::maintenance::MaintenanceWindow;
@@ -98,6 +100,10 @@ pub struct DetectionSettings {
     pub threshold: f64,
     /// Accepted number of episodes; adjusts the threshold.
     pub budget: Budget,
+    /// What decides whether there is an anomaly.
+    pub decide: DecisionRule,
+    /// Whether each detector counts, by name; contains each row of [`DETECTORS`].
+    pub detectors: BTreeMap<String, OnOff>,
     /// Size of the isolation forest.
     pub forest: ForestSettings,
     /// When an anomaly ends.
@@ -218,6 +224,8 @@ impl Default for DetectionSettings {
             seed: 0,
             threshold: 5.0,
             budget: Budget::OFF,
+            decide: DecisionRule::Score,
+            detectors: DETECTORS.each().into_iter().map(|it| (it.name.to_owned(), OnOff::On)).collect(),
             forest: ForestSettings { trees: 100, sample_size: 256 },
             resolve: ResolveSettings { below: 0.7, duration: HumanDuration::seconds(30) },
             smoothing: 1.0,
@@ -229,6 +237,17 @@ impl Default for DetectionSettings {
             accept_after: HumanDuration::minutes(360),
             culprits: true,
         }
+    }
+}
+
+impl DetectionSettings {
+    /// Which detectors count, and what decides.
+    pub fn detector_settings(&self) -> DetectorSettings {
+        let mut switches = PerDetector::<OnOff>::default();
+        for (row, switch) in DETECTORS.each().into_iter().zip(switches.each_mut()) {
+            *switch = self.detectors.get(row.name).copied().unwrap_or_default();
+        }
+        DetectorSettings { switches, decide: self.decide }
     }
 }
 
@@ -271,6 +290,7 @@ impl Config {
     pub fn sources(&self) -> sources::SourceSettings {
         sources::SourceSettings {
             window: usize::try_from(self.detection.window).unwrap_or(usize::MAX),
+            interval: self.detection.interval.duration(),
             roots: self.path.clone(),
             disk: self.disk.clone(),
             filesystem: self.filesystem.clone(),

@@ -35,6 +35,7 @@ pub mod novelty;
 pub mod expectation;
 pub mod seasonal;
 pub mod majority_vote;
+pub mod detector_settings;
 pub mod joint_score;
 pub mod small_sample;
 pub mod budget_threshold;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::detect::baseline::BaselineStatistics;
+use crate::detect::detector_settings::DetectorSettings;
 use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::DriftReference;
@@ -67,6 +68,8 @@ pub struct EngineSettings {
     pub budget: Budget,
     /// Length of each grace period.
     pub grace: GraceDurations,
+    /// Which detectors count, and what decides.
+    pub detectors: DetectorSettings,
     /// When an episode ends.
     pub resolve: ResolveRule,
     /// Half-life of the smoothed score, in readings.
@@ -93,6 +96,7 @@ impl Default for EngineSettings {
             threshold: 5.0,
             budget: Budget::OFF,
             grace: GraceDurations::default(),
+            detectors: DetectorSettings::default(),
             resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * 86_400.0,
@@ -115,6 +119,7 @@ impl EngineSettings {
             point_seconds: self.point_seconds(),
             threshold: self.threshold,
             budget: self.budget,
+            detectors: self.detectors,
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::Seconds(self.score_hold),

@@ -156,7 +156,7 @@ impl PatternMemory {
 
     /// Records the verdict on the episode that started in this second; returns whether it is known.
     pub fn judge(&mut self, second: Timestamp, verdict: Verdict, at: Timestamp) -> bool {
-        let is_it = |it: &&EpisodePattern| it.since.0.floor() == second.0.floor();
+        let is_it = |it: &&EpisodePattern| (0.0..1.0).contains(&(it.since.0 - second.0.floor()));
         let judged = self.judged.iter().map(|it| &it.pattern);
         let Some(pattern) = self.recent.iter().chain(judged).find(is_it).cloned() else { return false };
         self.remember(JudgedPattern { pattern, verdict, at });
@@ -245,8 +245,8 @@ mod tests {
         memory
     }
 
-    fn check(memory: &PatternMemory, at: f64, score: f64, parts: Vec<PatternPart>, expect: (f64, usize)) {
-        let found = memory.discount(Timestamp(at), Timestamp(at), score, || parts.clone());
+    fn check(memory: &PatternMemory, at: f64, score: f64, parts: &[PatternPart], expect: (f64, usize)) {
+        let found = memory.discount(Timestamp(at), Timestamp(at), score, || parts.to_vec());
         let rounded = (found.score * 1000.0).round() / 1000.0;
         assert_eq!((rounded, found.like_rejected), expect, "{score} at {at} with {parts:?}");
     }
@@ -255,15 +255,15 @@ mod tests {
     fn a_rejected_shape_is_discounted_where_it_matches() {
         let memory = judged(Verdict::Rejected);
         let day = NOON + DAY_SECONDS;
-        check(&memory, day, 4.0, busy(), (1.75, 1));
-        check(&memory, day, 0.9, busy(), (0.9, 0));
-        check(&memory, day + 2.0 * HOUR, 6.0, busy(), (2.25, 1));
-        check(&memory, day, 6.1, busy(), (6.1, 0));
-        check(&memory, day + 4.0 * HOUR, 4.0, busy(), (4.0, 0));
-        check(&memory, day - 2.5 * HOUR, 4.0, busy(), (1.75, 1));
-        check(&memory, NOON + 31.0 * DAY_SECONDS, 4.0, busy(), (4.0, 0));
-        check(&memory, day, 4.0, vec![part(0, false, 3.0), part(1, true, 1.0)], (4.0, 0));
-        check(&memory, day, 4.0, vec![part(0, true, 3.0), part(2, true, 3.0)], (4.0, 0));
+        check(&memory, day, 4.0, &busy(), (1.75, 1));
+        check(&memory, day, 0.9, &busy(), (0.9, 0));
+        check(&memory, day + 2.0 * HOUR, 6.0, &busy(), (2.25, 1));
+        check(&memory, day, 6.1, &busy(), (6.1, 0));
+        check(&memory, day + 4.0 * HOUR, 4.0, &busy(), (4.0, 0));
+        check(&memory, day - 2.5 * HOUR, 4.0, &busy(), (1.75, 1));
+        check(&memory, NOON + 31.0 * DAY_SECONDS, 4.0, &busy(), (4.0, 0));
+        check(&memory, day, 4.0, &[part(0, false, 3.0), part(1, true, 1.0)], (4.0, 0));
+        check(&memory, day, 4.0, &[part(0, true, 3.0), part(2, true, 3.0)], (4.0, 0));
     }
 
     #[test]
@@ -272,16 +272,16 @@ mod tests {
         memory.note(pattern(NOON + DAY_SECONDS, 4.0));
         let at = Timestamp(NOON + DAY_SECONDS + HOUR);
         assert!(memory.judge(Timestamp(NOON + DAY_SECONDS), Verdict::Rejected, at));
-        check(&memory, NOON + 2.0 * DAY_SECONDS, 5.0, busy(), (1.25, 2));
+        check(&memory, NOON + 2.0 * DAY_SECONDS, 5.0, &busy(), (1.25, 2));
         assert!(memory.judge(Timestamp(NOON), Verdict::Confirmed, at));
-        check(&memory, NOON + 2.0 * DAY_SECONDS, 5.0, busy(), (5.0, 0));
+        check(&memory, NOON + 2.0 * DAY_SECONDS, 5.0, &busy(), (5.0, 0));
     }
 
     #[test]
     fn recurrence_alone_discounts_nothing() {
         let mut memory = PatternMemory::default();
         (0..20).for_each(|day| memory.note(pattern(NOON + f64::from(day) * DAY_SECONDS, 4.0)));
-        check(&memory, NOON + 20.0 * DAY_SECONDS, 4.0, busy(), (4.0, 0));
+        check(&memory, NOON + 20.0 * DAY_SECONDS, 4.0, &busy(), (4.0, 0));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::budget::Budget;
 use crate::detect::DetectorParameters;
+use crate::detect::detector_settings::DetectorSettings;
 use crate::episode::ResolveRule;
 use crate::reading::Timestamp;
 use crate::report::Episode;
@@ -34,6 +35,8 @@ pub struct ReplaySettings {
     pub threshold: f64,
     /// Accepted number of episodes; with enough history, the threshold is derived from it.
     pub budget: Budget,
+    /// Which detectors count, and what decides.
+    pub detectors: DetectorSettings,
     /// When an episode ends.
     pub resolve: ResolveRule,
     /// Half-life of the smoothed score, in rows.
@@ -56,6 +59,7 @@ impl ReplaySettings {
             point_seconds: self.every,
             threshold: self.threshold,
             budget: self.budget,
+            detectors: self.detectors,
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),

@@ -226,13 +226,16 @@ impl Scorer {
             noise: &distances.noise,
             threshold_factor: self.threshold_factor,
         };
-        let outputs = self.detectors.judge(&view);
+        let mut outputs = self.detectors.judge(&view);
+        settings.detectors.silence(&mut outputs);
         self.deviations = self.ranking.of(point, &distances.z);
         let tried = self.shadow.as_ref().map(|it| it.judge(&view, &self.detectors.forest));
         let mut score =
             step.ready.then(|| self.conclude(point, &distances.z, &outputs, step.elapsed, settings));
         if let Some(score) = &mut score {
-            score.absences = self.detectors.absence.absences(&view);
+            if outputs.absence != DetectorOutput::Abstain {
+                score.absences = self.detectors.absence.absences(&view);
+            }
             score.shadow = tried.and_then(|it| {
                 self.beside(it, outputs, &distances.z, score.momentary, step.elapsed, settings)
             });
@@ -277,6 +280,9 @@ impl Scorer {
         // With rows of minutes, the held score bridges pauses. With readings, a hold for scrapes must not prolong an
         // episode.
         let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
+        let detectors = outputs.map(DetectorOutput::relative);
+        let vote = majority_vote::majority(detectors.described().map(|(row, score)| row.vote(*score)));
+        let score = settings.detectors.decide.decisive(score, vote);
         let now = ScoredInstant { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings));
         self.note_pattern(point, full);
@@ -289,9 +295,7 @@ impl Scorer {
         if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
             self.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
         }
-        let detectors = outputs.map(DetectorOutput::relative);
-        let votes = detectors.described().map(|(row, score)| row.vote(*score));
-        let confidence = majority_vote::majority(votes).map(|it| it.confidence);
+        let confidence = vote.map(|it| it.confidence);
         let absences = Vec::new();
         let shadow = None;
         SubjectScore {

@@ -36,6 +36,7 @@ const COUNTING: &[&str] = &[
     "seed",
     "threshold",
     "budget",
+    "decide",
     "resolve.below",
     "resolve.for",
     "smoothing",
@@ -52,7 +53,7 @@ fn counting(settings: &[Setting]) -> Vec<Setting> {
 }
 
 fn counts(key: &str) -> bool {
-    COUNTING.contains(&key)
+    COUNTING.contains(&key) || key.starts_with("detectors.")
 }
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
@@ -188,7 +189,8 @@ mod tests {
 
     #[test]
     fn settings_of_rows_exist() {
-        assert_eq!(counting(&settings()).len(), COUNTING.len());
+        let detectors = crate::detect::DETECTORS.each().len();
+        assert_eq!(counting(&settings()).len(), COUNTING.len() + detectors);
     }
 
     #[test]

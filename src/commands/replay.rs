@@ -56,6 +56,7 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
         every,
         threshold: detection.threshold,
         budget: detection.budget,
+        detectors: detection.detector_settings(),
         resolve: super::release(detection),
         smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),

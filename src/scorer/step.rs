@@ -4,6 +4,7 @@ use super::ScoreHold;
 use crate::budget::Budget;
 use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
+use crate::detect::detector_settings::DetectorSettings;
 use crate::episode::ResolveRule;
 use crate::report::{EpisodeTransition, ShadowScore};
 use crate::window::Point;
@@ -17,6 +18,8 @@ pub struct ScorerSettings {
     pub threshold: f64,
     /// Accepted number of episodes; with enough history, the threshold is derived from it.
     pub budget: Budget,
+    /// Which detectors count, and what decides.
+    pub detectors: DetectorSettings,
     /// When an episode ends.
     pub resolve: ResolveRule,
     /// Half-life of the smoothed score, in points.

@@ -15,6 +15,7 @@ fn settings(budget: &str) -> ReplaySettings {
         every: 60.0,
         threshold: 5.0,
         budget: budget.parse::<Budget>().unwrap(),
+        detectors: Default::default(),
         resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         smoothing: 1.0,
         half_life: 7.0 * 86_400.0,

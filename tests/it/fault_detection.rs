@@ -31,6 +31,7 @@ pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
         every: 60.0,
         threshold: live.threshold,
         budget: Budget::OFF,
+        detectors: Default::default(),
         resolve: live.resolve,
         smoothing: live.smoothing,
         half_life: live.half_life,

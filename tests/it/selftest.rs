@@ -21,6 +21,7 @@ fn settings() -> ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: 5.0,
         budget: Budget::OFF,
+        detectors: Default::default(),
         resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
