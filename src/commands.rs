@@ -24,6 +24,7 @@ mod evaluate_replay;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+mod similar_host;
 pub mod status;
 mod open_store;
 pub mod top;

@@ -92,7 +92,7 @@ pub struct Assessment {
     pub ready_at: Timestamp,
     /// Whether there is enough history for a score; it never becomes false again.
     pub ready: bool,
-    /// Whether the subject is new and scored largely with statistics of its kind.
+    /// Whether the subject is new and scored largely with statistics of its kind or of another host.
     pub uses_kind_prior: bool,
     /// The score and its details; `None` during warm-up and after a long gap in the readings.
     pub details: Option<ScoreDetails>,

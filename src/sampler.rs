@@ -37,7 +37,7 @@ pub use events::{CommandInbox, SamplerHandle, channel};
 pub(crate) use jobs::lower_priority;
 pub use maintenance::maintenance_marker;
 pub use persist::{PersistentState, entries, record};
-pub use restore::{RestoredEngine, fold_and_judge, forget_marker, restore};
+pub use restore::{RestoredEngine, borrowed_marker, fold_and_judge, forget_marker, restore};
 
 use control::PendingCommands;
 use events::LoopEvent;

@@ -84,6 +84,8 @@ pub(super) struct SubjectState {
     /// Whether it was away, so that its window holds old readings.
     #[serde(skip)]
     was_away: bool,
+    /// Whether it started with the statistics of another host.
+    is_lent: bool,
     /// Readings since the last whole point.
     since_point: usize,
     ready_at: Timestamp,
@@ -137,6 +139,7 @@ impl SubjectState {
             last_seen: Timestamp::default(),
             handed_out: Timestamp::default(),
             was_away: false,
+            is_lent: false,
             since_point: 0,
             ready_at: Timestamp::default(),
             ready: false,
@@ -254,7 +257,7 @@ impl SubjectState {
         let elapsed = self.observe(at, change, settings);
         let mut assessment =
             Assessment { ready_at: self.ready_at, ready: self.ready, ..Assessment::default() };
-        assessment.uses_kind_prior = self.scorer.is_borrowed();
+        assessment.uses_kind_prior = self.uses_prior();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
             let step = self.portion(elapsed, settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &settings.scorer()) {

@@ -44,7 +44,7 @@ static READY_AT: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static BORROWED: Metric = Metric::gauge(
     "anomaly_uses_kind_statistics",
-    "New subjects scored with the statistics of their kind until they have their own; always 1",
+    "New subjects scored with the statistics of their kind, or a new host with those of another, until they have their own; always 1",
 )
 .by(&["kind", "subject"]);
 static CONFIDENCE: Metric = Metric::gauge(

@@ -14,6 +14,9 @@ pub const LEARNING: &str = "learning";
 /// Kind of the markers for maintenance that a command started or stopped.
 pub const MAINTENANCE: &str = "maintenance";
 
+/// Kind of the marker for the statistics of another host.
+pub const BORROWED: &str = "borrowed";
+
 /// Kind of the markers for imported points.
 pub const IMPORTED: &str = "imported";
 
