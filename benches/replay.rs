@@ -28,6 +28,7 @@ fn settings() -> ReplaySettings {
         alert_level: 2.0,
         budget: Budget::default(),
         smoothing: 1.0,
+        detectors: Default::default(),
         resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         half_life: 7.0 * 86_400.0,
         anomaly_weight: 1.0,

@@ -34,6 +34,7 @@ fn history() -> BucketHistory {
         point_seconds: seconds,
         threshold: 2.5,
         alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        detectors: Default::default(),
         resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),

@@ -35,6 +35,15 @@ TAKES = {
     "text": {"type": "string"},
     "a list of text": {"type": "array", "items": {"type": "string"}},
     "true or false": {"type": "boolean"},
+    "a list of windows": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["cron", "duration"],
+            "properties": {it: {"type": "string"} for it in ("cron", "duration", "name")},
+        },
+    },
 }
 
 
@@ -136,7 +145,7 @@ def settings(text):
         if key in MADE_BY_CHART:
             continue
         choice = takes.removeprefix("one of ").split(", ")
-        of = {"type": "string", "enum": choice} if takes.startswith("one of ") else TAKES.get(takes)
+        of = {"enum": [*choice, True, False]} if choice == ["on", "off"] else {"type": "string", "enum": choice} if takes.startswith("one of ") else TAKES.get(takes)
         if of is None:
             sys.exit(f"docs/configuration.md: {key} takes {takes!r}, which helm/generate.py does not know")
         *sections, name = key.split(".")

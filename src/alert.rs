@@ -9,7 +9,7 @@
 //! | the score reaches the alert level | the alert starts; twice the level in grace |
 //! | the impact is critical | the alert starts at any score |
 //! | `is_withheld`: a silence, maintenance | no alert, and nothing is learned for the budget; the episode goes on |
-//! | `discount`: similar episodes were rejected | the score counts for less here; the episode keeps its score |
+//! | similar episodes were rejected | the score itself is discounted (`episode_pattern`), down to 1 |
 //! | the episode ends or is accepted | the alert ends |
 //!
 //! With a budget, the level is derived from the subject's own scores.
@@ -57,8 +57,6 @@ pub struct AlertEvidence {
     pub severity: Option<Severity>,
     /// Whether nobody wants an alert now, because of a silence or maintenance.
     pub is_withheld: bool,
-    /// The part of the score that does not count here, 0 to 1, because operators rejected similar episodes.
-    pub discount: f64,
 }
 
 /// The decision for one reading.
@@ -117,7 +115,7 @@ impl AlertTracker {
     pub fn step(&mut self, now: AlertInput, evidence: AlertEvidence, rule: &AlertRule) -> AlertDecision {
         let level = self.level(now.young_factor, rule);
         let was_active = self.is_active;
-        let score = now.score * (1.0 - evidence.discount.clamp(0.0, 1.0));
+        let score = now.score;
         let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
         let is_reached = score >= factor * level || evidence.severity == Some(Severity::Critical);
         self.is_active = now.in_episode && !evidence.is_withheld && (was_active || is_reached);
@@ -190,9 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn silences_and_rejected_episodes_count_here_only() {
+    fn nothing_is_an_alert_while_it_is_withheld() {
         check(&[3.0, 9.0], AlertEvidence { is_withheld: true, ..AlertEvidence::default() }, false, "..");
-        check(&[3.0, 4.0, 9.0], AlertEvidence { discount: 0.5, ..AlertEvidence::default() }, false, ".Bx");
     }
 
     #[test]
@@ -215,10 +212,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_is_no_alert_without_an_episode(steps in prop::collection::vec((0.0..9.0_f64, any::<bool>(), 0.0..1.0_f64), 1..60)) {
+        fn there_is_no_alert_without_an_episode(steps in prop::collection::vec((0.0..9.0_f64, any::<bool>()), 1..60)) {
             let mut tracker = AlertTracker::default();
-            for (score, is_withheld, discount) in steps {
-                let evidence = AlertEvidence { is_withheld, discount, severity: None };
+            for (score, is_withheld) in steps {
+                let evidence = AlertEvidence { is_withheld, severity: None };
                 let it = tracker.step(input(score), evidence, &RULE);
                 prop_assert!(!it.is_active || (score >= 1.0 && !is_withheld));
                 prop_assert!(!it.has_begun || score >= it.level);

@@ -14,6 +14,7 @@ use crate::config::{
     lower_first, settings,
 };
 use crate::duration::HumanDuration;
+use crate::episode_pattern::Verdict;
 use crate::version;
 
 mod accept;
@@ -28,6 +29,7 @@ mod forget;
 mod hash_password;
 mod health;
 mod learn;
+mod maintenance;
 mod man_pages;
 mod mcp;
 mod models;
@@ -40,6 +42,7 @@ mod train;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod verdict;
 
 pub use check::CheckOutput;
 pub use demo::Demo;
@@ -49,6 +52,7 @@ pub use explain::{Explain, ExplainTarget};
 pub use export::{ColumnLayout, Export, ExportTable};
 pub use forget::Forget;
 pub use learn::Learn;
+pub use maintenance::{Maintenance, MaintenanceAction};
 pub use models::{Models, ModelsAction};
 pub use replay::ReplayOptions;
 pub use simulate::Simulate;
@@ -57,6 +61,7 @@ pub use store_args::TimeRangeArgs;
 pub use top::Top;
 pub use train::{Train, TrainFrom, TrainSearch};
 pub use validate::{ReportFormat, Validate};
+pub use verdict::Judge;
 
 /// A parsed command.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,10 +90,14 @@ pub enum Command {
     Export(Export),
     /// Accepts the current anomaly as normal.
     Accept(GlobalOptions),
+    /// Rejects or confirms an episode.
+    Judge(Judge),
     /// Forgets a time range.
     Forget(Forget),
     /// Enables or pauses learning.
     Learn(Learn),
+    /// Starts or stops maintenance, or shows the windows.
+    Maintenance(Maintenance),
     /// Shows the state of the running hostnorm.
     Status(Status),
     /// Checks the health of the running hostnorm.
@@ -180,6 +189,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         "mcp" => return Ok(Command::Mcp(mcp::options(below, options, &settings))),
         "status" => return Ok(Command::Status(status::options(below, options, &settings))),
         "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
+        "reject" | "confirm" => {
+            let verdict = if name == "reject" { Verdict::Rejected } else { Verdict::Confirmed };
+            let judged = verdict::options(below, options, &settings, verdict);
+            return judged.map(Command::Judge).ok_or_else(|| Exit::usage("no episode is named"));
+        }
+        "maintenance" => return Ok(Command::Maintenance(maintenance::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
         "train" => return train::options(below, options, &settings).map(Command::Train),
@@ -287,6 +302,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(accept::command(settings))
         .subcommand(check::command(settings))
         .subcommand(completions::command())
+        .subcommand(verdict::confirm(settings))
         .subcommand(demo::command())
         .subcommand(episodes::command(settings))
         .subcommand(explain::command(settings))
@@ -296,9 +312,11 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(hash_password::command())
         .subcommand(health::command(settings))
         .subcommand(learn::command(settings))
+        .subcommand(maintenance::command(settings))
         .subcommand(man_pages::command())
         .subcommand(mcp::command(settings))
         .subcommand(models::command(settings))
+        .subcommand(verdict::reject(settings))
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())
         .subcommand(status::command(settings))
@@ -344,7 +362,11 @@ fn args(setting: &Setting) -> Vec<Arg> {
         ValueType::OneOf(words) => format!(": {}", words.join(", ")),
         _ => String::new(),
     };
-    let action = if setting.takes == ValueType::Texts { ArgAction::Append } else { ArgAction::Set };
+    let action = if matches!(setting.takes, ValueType::Texts | ValueType::Windows) {
+        ArgAction::Append
+    } else {
+        ArgAction::Set
+    };
     // With negative numbers allowed, `-5` gets the message of the setting instead of that of an unknown flag.
     vec![
         arg(&flag, &setting.help, &format!("{words} [default: {default}]"))

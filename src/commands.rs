@@ -16,6 +16,7 @@ pub mod forget;
 pub mod hash_password;
 pub mod health;
 pub mod learn;
+pub mod maintenance;
 pub mod mcp;
 pub mod models;
 mod history_import;
@@ -23,11 +24,13 @@ mod evaluate_replay;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+mod similar_host;
 pub mod status;
 mod open_store;
 pub mod top;
 pub mod train;
 pub mod validate;
+pub mod verdict;
 
 /// When an episode ends, from the settings.
 fn release(detection: &DetectionSettings) -> ResolveRule {

@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::alert;
 use crate::backfill;
 use crate::budget::Budget;
+use crate::detect::detector_settings::{DecisionRule, DetectorSettings, OnOff};
+use crate::detect::{DETECTORS, PerDetector};
 use crate::duration::HumanDuration;
 use crate::http;
+use crate::maintenance::MaintenanceWindow;
 use crate::scorer;
 use crate::sources::{self, CgroupSettings, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
 use crate::store;
@@ -64,6 +67,8 @@ pub struct Config {
     pub cgroup: CgroupSettings,
     /// Reasons for grace periods.
     pub context: DeploySettings,
+    /// Maintenance windows.
+    pub maintenance: Vec<MaintenanceWindow>,
     /// Eviction of subjects.
     pub subjects: EvictionSettings,
     /// Whether each collector is enabled, by name; contains each row of [`sources::SOURCES`].
@@ -99,6 +104,10 @@ pub struct DetectionSettings {
     pub alert_level: f64,
     /// Accepted number of alerts; adjusts the alert level.
     pub budget: Budget,
+    /// What decides whether there is an anomaly.
+    pub decide: DecisionRule,
+    /// Whether each detector counts, by name; contains each row of [`DETECTORS`].
+    pub detectors: BTreeMap<String, OnOff>,
     /// Size of the isolation forest.
     pub forest: ForestSettings,
     /// When an anomaly ends.
@@ -197,6 +206,7 @@ impl Default for Config {
             network: NetworkSettings::default(),
             cgroup: CgroupSettings::default(),
             context: DeploySettings::default(),
+            maintenance: Vec::new(),
             subjects: EvictionSettings { evict_after: HumanDuration::minutes(15) },
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: MetricsSettings { raw: true },
@@ -219,6 +229,8 @@ impl Default for DetectionSettings {
             threshold: scorer::THRESHOLD,
             alert_level: alert::LEVEL,
             budget: Budget::OFF,
+            decide: DecisionRule::Score,
+            detectors: DETECTORS.each().into_iter().map(|it| (it.name.to_owned(), OnOff::On)).collect(),
             forest: ForestSettings { trees: 100, sample_size: 256 },
             resolve: ResolveSettings { below: 0.7, duration: HumanDuration::seconds(30) },
             smoothing: 1.0,
@@ -230,6 +242,17 @@ impl Default for DetectionSettings {
             accept_after: HumanDuration::minutes(360),
             culprits: true,
         }
+    }
+}
+
+impl DetectionSettings {
+    /// Which detectors count, and what decides.
+    pub fn detector_settings(&self) -> DetectorSettings {
+        let mut switches = PerDetector::<OnOff>::default();
+        for (row, switch) in DETECTORS.each().into_iter().zip(switches.each_mut()) {
+            *switch = self.detectors.get(row.name).copied().unwrap_or_default();
+        }
+        DetectorSettings { switches, decide: self.decide }
     }
 }
 
@@ -272,6 +295,7 @@ impl Config {
     pub fn sources(&self) -> sources::SourceSettings {
         sources::SourceSettings {
             window: usize::try_from(self.detection.window).unwrap_or(usize::MAX),
+            interval: self.detection.interval.duration(),
             roots: self.path.clone(),
             disk: self.disk.clone(),
             filesystem: self.filesystem.clone(),

@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::duration::HumanDuration;
+use crate::episode_pattern::Verdict;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 
 /// Time without a reply after which a command is reported as unanswered; it may still be executed.
@@ -47,6 +49,26 @@ pub enum ControlCommand {
     },
     /// Accepts the current anomalies as normal.
     Accept,
+    /// Returns the maintenance windows, as a list of [`MaintenanceState`].
+    Maintenance,
+    /// Starts maintenance, instead of one that was started before.
+    StartMaintenance {
+        /// Its name.
+        name: String,
+        /// How long it lasts, unless it is stopped.
+        duration: HumanDuration,
+    },
+    /// Ends the maintenance that was started.
+    StopMaintenance,
+    /// Records the verdict of an operator on an episode.
+    Judge {
+        /// Subject of the episode.
+        subject: Subject,
+        /// Second in which it started.
+        second: Timestamp,
+        /// The verdict.
+        verdict: Verdict,
+    },
     /// Forgets the points learned in a time range.
     Forget {
         /// Start of the range.
@@ -89,6 +111,21 @@ pub struct JobStatus {
     /// Unix time of its end, in seconds; absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<f64>,
+}
+
+/// A maintenance window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MaintenanceState {
+    /// Its name.
+    pub name: String,
+    /// Its schedule; absent for maintenance that a command started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// Whether it is active.
+    pub active: bool,
+    /// Unix time of its end, in seconds; absent while it is not active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<f64>,
 }
 
 /// The forecast of one signal, in its unit.

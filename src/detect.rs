@@ -36,6 +36,7 @@ pub mod expectation;
 pub mod seasonal;
 pub mod majority_vote;
 pub mod habituation;
+pub mod detector_settings;
 pub mod joint_score;
 pub mod small_sample;
 pub mod budget_threshold;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::alert::{self, AlertRule};
 use crate::budget::Budget;
 use crate::detect::baseline::BaselineStatistics;
+use crate::detect::detector_settings::DetectorSettings;
 use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::DriftReference;
@@ -16,9 +17,10 @@ use crate::episode::ResolveRule;
 use crate::forecast::{ForecastPoint, ForecastTimes, TimeUntilFull};
 use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
 use crate::impact::ImpactFormula;
+use crate::maintenance;
 use crate::model_registry::ShadowTally;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
-use crate::report::Report;
+use crate::report::{EpisodeMarks, Report};
 use crate::scorer::{self, ScoreHold};
 use crate::selftest::SelftestInput;
 use crate::signal::{ReadingPair, Signal};
@@ -29,6 +31,7 @@ mod forget;
 mod snapshot;
 mod subject;
 mod training_schedule;
+mod verdict;
 mod warm_start;
 
 pub use snapshot::SnapshotMismatch;
@@ -36,6 +39,7 @@ pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use subject_kind_state::LENDERS_MIN;
 pub use subject_lifecycle::{EVICTIONS_MAX, StateHandover, SubjectCounts, WAIT_SECONDS};
 pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
+pub use verdict::PastEpisode;
 pub use warm_start::StateRebuild;
 
 use subject::SubjectState;
@@ -67,6 +71,8 @@ pub struct EngineSettings {
     pub budget: Budget,
     /// Length of each grace period.
     pub grace: GraceDurations,
+    /// Which detectors count, and what decides.
+    pub detectors: DetectorSettings,
     /// When an episode ends.
     pub resolve: ResolveRule,
     /// Half-life of the smoothed score, in readings.
@@ -94,6 +100,7 @@ impl Default for EngineSettings {
             alert_level: alert::LEVEL,
             budget: Budget::OFF,
             grace: GraceDurations::default(),
+            detectors: DetectorSettings::default(),
             resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * 86_400.0,
@@ -116,6 +123,7 @@ impl EngineSettings {
             point_seconds: self.point_seconds(),
             threshold: self.threshold,
             alert: AlertRule { level: self.alert_level, budget: self.budget },
+            detectors: self.detectors,
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::Seconds(self.score_hold),
@@ -182,6 +190,11 @@ impl Engine {
         self.learning
     }
 
+    /// Whether the last reading was taken during maintenance.
+    pub fn is_in_maintenance(&self) -> bool {
+        maintenance::is_active(&self.before)
+    }
+
     /// Enables or pauses learning; scoring continues.
     pub fn set_learning(&mut self, on: bool) {
         self.learning = on;
@@ -193,15 +206,17 @@ impl Engine {
         let left = self.update_subjects(&now);
         let mut assessments = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
-        let held_back = grace.is_some_and(|it| it.is_active());
+        let expected = EpisodeMarks { maintenance: maintenance::is_active(&now) };
+        let held_back = expected.maintenance || grace.is_some_and(|it| it.is_active());
         for (subject, values) in &now.subjects {
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
                 let change =
                     before.and_then(|before| ReadingPair::new(before, values, now.at.0 - self.before.at.0));
                 state.grace(held_back);
-                state.learning(self.learning);
+                state.learning(self.learning && !expected.maintenance);
                 let mut assessment = state.step(now.at, change, &self.settings);
+                state.mark(&mut assessment, expected);
                 state.describe(subject, &mut assessment, change.as_ref());
                 let formulas = self.impacts.get(&subject.kind()).map_or(&[][..], Vec::as_slice);
                 state.measure_impact(&mut assessment, change.as_ref(), formulas);

@@ -43,7 +43,17 @@ pub fn causes(assessment: &Assessment) -> Vec<NamedSignal<'_>> {
 /// The description of the current episode: its subject and its anomalous signals, in at most [`DESCRIPTION_MAX`]
 /// bytes. Signals of one device are named with it if the newest pair of readings is given.
 pub fn describe(subject: &Subject, assessment: &Assessment, change: Option<&ReadingPair<'_>>) -> String {
-    shortened(format!("Anomaly on {}: {}", name(subject), phrases(assessment, change)))
+    let like_rejected = match assessment.like_rejected {
+        0 => String::new(),
+        1 => "; like 1 episode rejected before".into(),
+        count => format!("; like {count} episodes rejected before"),
+    };
+    let signals = phrases(assessment, change);
+    let text = shortened_to(
+        DESCRIPTION_MAX - like_rejected.len(),
+        format!("Anomaly on {}: {signals}", name(subject)),
+    );
+    text + &like_rejected
 }
 
 /// The log message for an episode that ended.
@@ -81,11 +91,7 @@ pub fn name(subject: &Subject) -> String {
     }
 }
 
-/// Shortens a text to [`DESCRIPTION_MAX`] bytes, at a word boundary.
-fn shortened(text: String) -> String {
-    shortened_to(DESCRIPTION_MAX, text)
-}
-
+/// Shortens a text to this number of bytes, at a word boundary.
 fn shortened_to(bytes_max: usize, text: String) -> String {
     const MARK: &str = "…";
     if text.len() <= bytes_max {

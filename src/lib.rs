@@ -20,6 +20,8 @@ pub mod metric;
 pub mod reading;
 pub mod signal;
 pub mod grace;
+pub mod maintenance;
+pub mod episode_pattern;
 pub mod window;
 pub mod drift;
 pub mod forecast;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
-    accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn, mcp,
-    models, replay, run, simulate, status, top, train, validate,
+    accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn,
+    maintenance, mcp, models, replay, run, simulate, status, top, train, validate, verdict,
 };
 
 fn main() -> ExitCode {
@@ -25,12 +25,14 @@ fn main() -> ExitCode {
         Ok(Command::Explain(options)) => explain::run(&options, std::env::vars_os()),
         Ok(Command::Export(options)) => export::run(&options, std::env::vars_os()),
         Ok(Command::Accept(options)) => accept::run(&options, std::env::vars_os()),
+        Ok(Command::Judge(options)) => verdict::run(&options, std::env::vars_os()),
         Ok(Command::Forget(options)) => forget::run(&options, std::env::vars_os()),
         Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
         Ok(Command::Top(options)) => top::run(&options, std::env::vars_os()),
         Ok(Command::Mcp(options)) => mcp::run(options, std::env::vars_os()),
         Ok(Command::Status(options)) => status::run(&options, std::env::vars_os()),
         Ok(Command::Learn(options)) => learn::run(&options, std::env::vars_os()),
+        Ok(Command::Maintenance(options)) => maintenance::run(&options, std::env::vars_os()),
         Ok(Command::Health(options)) => health::run(&options, std::env::vars_os()),
         Ok(Command::HashPassword) => hash_password::run(),
         Ok(Command::Print(text)) => Exit::success(text),

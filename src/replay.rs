@@ -7,6 +7,7 @@
 use crate::alert::{AlertEvidence, AlertRule};
 use crate::budget::Budget;
 use crate::detect::DetectorParameters;
+use crate::detect::detector_settings::DetectorSettings;
 use crate::episode::ResolveRule;
 use crate::reading::Timestamp;
 use crate::report::Episode;
@@ -37,6 +38,8 @@ pub struct ReplaySettings {
     pub alert_level: f64,
     /// Accepted number of alerts; with enough history, the alert level is derived from it.
     pub budget: Budget,
+    /// Which detectors count, and what decides.
+    pub detectors: DetectorSettings,
     /// When an episode ends.
     pub resolve: ResolveRule,
     /// Half-life of the smoothed score, in rows.
@@ -59,6 +62,7 @@ impl ReplaySettings {
             point_seconds: self.every,
             threshold: self.threshold,
             alert: AlertRule { level: self.alert_level, budget: self.budget },
+            detectors: self.detectors,
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),

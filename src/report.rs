@@ -16,6 +16,31 @@ use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
 use crate::window::Point;
 
+/// Circumstances that make an anomaly expected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpisodeMarks {
+    /// It lies in a maintenance window.
+    pub maintenance: bool,
+}
+
+impl EpisodeMarks {
+    /// Whether there is any.
+    pub fn is_any(self) -> bool {
+        self != Self::default()
+    }
+
+    /// The circumstances of both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self { maintenance: self.maintenance || other.maintenance }
+    }
+
+    /// The names of those that hold.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [("maintenance", self.maintenance)].into_iter().filter_map(|(name, holds)| holds.then_some(name))
+    }
+}
+
 /// All results of one tick.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -67,7 +92,7 @@ pub struct Assessment {
     pub ready_at: Timestamp,
     /// Whether there is enough history for a score; it never becomes false again.
     pub ready: bool,
-    /// Whether the subject is new and scored largely with statistics of its kind.
+    /// Whether the subject is new and scored largely with statistics of its kind or of another host.
     pub uses_kind_prior: bool,
     /// The score and its details; `None` during warm-up and after a long gap in the readings.
     pub details: Option<ScoreDetails>,
@@ -79,6 +104,12 @@ pub struct Assessment {
     pub alert: Option<AlertState>,
     /// The current episode.
     pub episode: Option<Episode>,
+    /// What makes an anomaly expected at this reading, with or without an episode.
+    pub expected: EpisodeMarks,
+    /// What made the current episode, or the one that just ended, expected at some reading.
+    pub marks: EpisodeMarks,
+    /// Number of rejected episodes like the current state, for which its score is discounted; 0 without a discount.
+    pub like_rejected: usize,
     /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
     pub description: Option<Arc<str>>,
     /// The processes behind the current episode, once its scene is frozen.

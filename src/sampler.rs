@@ -5,12 +5,11 @@
 //! process ends too, so that `/metrics` never serves stale values.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::control::{CommandRequest, Control, ControlCommand};
-use crate::culprit::{Scene, SceneOccasion};
+use crate::control::ControlCommand;
 use crate::metric::Metric;
 use crate::reading::{SubjectKind, SubjectTurnover, Values};
 use crate::report::{Report, TickTiming};
@@ -21,7 +20,9 @@ use crate::telemetry::otlp_traces;
 use crate::training::{self, TrainingSet};
 
 mod control;
+mod events;
 mod jobs;
+mod maintenance;
 mod models;
 mod persist;
 mod restore;
@@ -30,12 +31,16 @@ mod selftest_metrics;
 mod status;
 mod state_transfers;
 mod throttle;
+mod verdicts;
 
+pub use events::{CommandInbox, SamplerHandle, channel};
 pub(crate) use jobs::lower_priority;
+pub use maintenance::maintenance_marker;
 pub use persist::{PersistentState, entries, record};
-pub use restore::{RestoredEngine, fold_and_judge, forget_marker, restore};
+pub use restore::{RestoredEngine, borrowed_marker, fold_and_judge, forget_marker, restore};
 
 use control::PendingCommands;
+use events::LoopEvent;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use models::ModelMetrics;
 use scenes::EpisodeScenes;
@@ -79,6 +84,7 @@ pub static METRICS: &[&Metric] = &[
     &jobs::WAITING,
     &jobs::DROPPED,
     &BACKFILL,
+    &crate::maintenance::ACTIVE,
 ];
 
 /// Longest wait of the first reading for the stored state. State that arrives later, for example from a slow disk, is
@@ -87,56 +93,6 @@ const RESTORE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Largest number of skipped intervals; the engine computes no rates over longer gaps.
 const SKIPPED_MAX: u32 = 3;
-
-/// Everything except a deadline that wakes the loop.
-#[derive(Debug)]
-enum LoopEvent {
-    JobDone(FinishedJob),
-    Command(CommandRequest),
-    /// History of a subject from another server, or why there is none.
-    Past(Result<BackfillPoints, String>),
-    Frozen(SceneOccasion, Box<Scene>),
-    /// The stored state; `None` if it cannot be read so far.
-    Restored(Option<Box<RestoredEngine>>),
-    Stop,
-}
-
-/// The sending end of the loop's channel. A loop that has ended ignores events.
-#[derive(Debug, Clone)]
-pub struct SamplerHandle(Sender<LoopEvent>);
-
-/// The receiving end of the loop's channel.
-#[derive(Debug)]
-pub struct CommandInbox(Receiver<LoopEvent>);
-
-/// Creates the channel of a loop.
-pub fn channel() -> (SamplerHandle, CommandInbox) {
-    let (events, inbox) = mpsc::channel();
-    (SamplerHandle(events), CommandInbox(inbox))
-}
-
-impl SamplerHandle {
-    /// The handle for commands.
-    pub fn control(&self) -> Control {
-        let events = self.0.clone();
-        Control::new(move |request| events.send(LoopEvent::Command(request)).is_ok())
-    }
-
-    /// Passes the history of a subject from another server to the loop, or why there is none.
-    pub fn learn_backfill(&self, past: Result<BackfillPoints, String>) {
-        let _ = self.0.send(LoopEvent::Past(past));
-    }
-
-    /// Passes the stored state to the loop, or that it cannot be read so far.
-    pub fn restore(&self, restored: Option<Box<RestoredEngine>>) {
-        let _ = self.0.send(LoopEvent::Restored(restored));
-    }
-
-    /// Ends the loop after the current tick.
-    pub fn stop(&self) {
-        let _ = self.0.send(LoopEvent::Stop);
-    }
-}
 
 /// Settings of the loop.
 #[derive(Debug, Clone)]
@@ -264,7 +220,7 @@ impl Sampler {
         let _within = span.enter();
         let at = clock::now();
         let reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
-        let mut report = tracing::info_span!("step").in_scope(|| self.persistent.engine.step(reading));
+        let mut report = tracing::info_span!("step").in_scope(|| self.persistent.step(reading));
         self.scenes.update(&mut report);
         tracing::info_span!("store")
             .in_scope(|| self.persistent.save_tick(&report, self.ticks, self.options.interval));
@@ -384,9 +340,7 @@ impl Sampler {
     fn values(&self) -> Values {
         let mut values = Values::default();
         values.set(&LEARNING, f64::from(u8::from(self.persistent.engine.is_learning())));
-        if let Some(success) = self.backfilled {
-            values.set(&BACKFILL, f64::from(u8::from(success)));
-        }
+        self.backfilled.iter().for_each(|it| values.set(&BACKFILL, f64::from(u8::from(*it))));
         values.set(&TICKS, self.ticks as f64);
         values.set(&TICKS_MISSED, self.missed as f64);
         StateTransfers::values(&self.persistent.engine, &mut values);

@@ -16,14 +16,15 @@ use crate::detect::{
     contribution, joint_score, majority_vote, small_sample,
 };
 use crate::episode::{EpisodeTracker, ResolveRule, ScoredInstant};
+use crate::episode_pattern::PatternMemory;
 use crate::model_registry::ShadowTally;
-use crate::reading::Timestamp;
-use crate::report::{Direction, Episode, EpisodeTransition, ExpectedValue, ShadowScore};
+use crate::report::{Episode, EpisodeTransition, ExpectedValue, ShadowScore};
 use crate::window::Point;
 
 mod alert_decision;
 mod kind_prior;
 mod learn_history;
+mod patterns;
 mod step;
 mod snapshot;
 mod score_hold;
@@ -78,6 +79,8 @@ pub struct Scorer {
     threshold_factor: f64,
     /// Deviation of each signal of the last point, in standard deviations.
     deviations: Vec<f64>,
+    /// The shapes of episodes, and the verdicts on them.
+    patterns: PatternMemory,
     /// The candidate in shadow mode.
     shadow: Option<Shadow>,
 }
@@ -101,6 +104,7 @@ impl Scorer {
             quiet_points: 0.0,
             threshold_factor: f64::INFINITY,
             deviations: vec![0.0; shape.width()],
+            patterns: PatternMemory::default(),
             shadow: None,
         }
     }
@@ -128,6 +132,7 @@ impl Scorer {
             quiet_points: self.quiet_points,
             threshold_factor: self.threshold_factor,
             deviations: self.deviations.clone(),
+            patterns: PatternMemory::default(),
             shadow: None,
         }
     }
@@ -176,6 +181,7 @@ impl Scorer {
         self.smooth.clone_from(&live.smooth);
         self.peak = live.peak.clone();
         self.shadow.clone_from(&live.shadow);
+        self.patterns.clone_from(&live.patterns);
     }
 
     /// Deviation of each signal of the last scored point, in standard deviations; at least 0.
@@ -232,13 +238,16 @@ impl Scorer {
             threshold_factor: self.threshold_factor,
         };
         self.habituation.forget_until(point.at, step.elapsed);
-        let outputs = self.detectors.judge(&view);
+        let mut outputs = self.detectors.judge(&view);
+        settings.detectors.silence(&mut outputs);
         self.deviations = self.ranking.of(point, &distances.z);
         let tried = self.shadow.as_ref().map(|it| it.judge(&view, &self.detectors.forest));
         let mut score =
-            step.ready.then(|| self.conclude(point.at, &distances.z, &outputs, step.elapsed, settings));
+            step.ready.then(|| self.conclude(point, &distances.z, &outputs, step.elapsed, settings));
         if let Some(score) = &mut score {
-            score.absences = self.detectors.absence.absences(&view);
+            if outputs.absence != DetectorOutput::Abstain {
+                score.absences = self.detectors.absence.absences(&view);
+            }
             score.shadow =
                 tried.and_then(|it| self.beside(it, outputs, &distances.z, score, step.elapsed, settings));
         }
@@ -259,12 +268,13 @@ impl Scorer {
     /// Combines the detector outputs into score, vote and episode.
     fn conclude(
         &mut self,
-        at: Timestamp,
+        point: &Point,
         z: &[f64],
         outputs: &Outputs,
         elapsed: f64,
         settings: &ScorerSettings,
     ) -> SubjectScore {
+        let at = point.at;
         let limit = settings.threshold * self.threshold_factor * self.young_factor(settings);
         let levels = self.raise_levels(limit, settings);
         let joint = joint_score::joint_score(z, outputs, self.habituation.factor(), levels);
@@ -272,23 +282,27 @@ impl Scorer {
         let keep = settings.retention_factor();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
-        let momentary = self.smooth.iter().sum::<f64>().max(0.0) / limit;
-        let causes = self.causes(limit);
+        let full = self.smooth.iter().sum::<f64>().max(0.0) / limit;
+        let (momentary, like_rejected) = self.discount(point, full);
+        let mut causes = self.causes(limit);
+        causes.iter_mut().filter(|_| like_rejected > 0).for_each(|it| it.1 *= momentary / full);
         let largest = contribution::largest(&self.smooth, momentary);
         let (held, contributions) = self.peak.hold(at, momentary, largest, settings.score_hold);
         // With rows of minutes, the held score bridges pauses. With readings, a hold for scrapes must not prolong an
         // episode.
         let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
+        let detectors = outputs.map(DetectorOutput::relative);
+        let vote = majority_vote::majority(detectors.described().map(|(row, score)| row.vote(*score)));
+        let score = settings.detectors.decide.decisive(score, vote);
         let now = ScoredInstant { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings), self.alert_level(settings));
+        self.note_pattern(point, full);
         self.count_excursion(joint.unscaled, elapsed, settings);
         // Without sheltered memory it was learned continuously.
         if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
             self.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
         }
-        let detectors = outputs.map(DetectorOutput::relative);
-        let votes = detectors.described().map(|(row, score)| row.vote(*score));
-        let confidence = majority_vote::majority(votes).map(|it| it.confidence);
+        let confidence = vote.map(|it| it.confidence);
         let absences = Vec::new();
         let shadow = None;
         SubjectScore {
@@ -301,6 +315,7 @@ impl Scorer {
             absences,
             decisive: score,
             threshold: limit,
+            like_rejected,
             transition: turn,
             shadow,
         }
@@ -382,11 +397,5 @@ impl Scorer {
         let ExpectedRange { value, lower, upper } =
             of_the_hour.filter(|it| !holds(it) || holds(&plain)).unwrap_or(plain);
         Some(ExpectedValue { value: value.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
-    }
-
-    /// Whether a signal is above or below its expected value.
-    pub fn direction(&self, point: &Point, idx: usize) -> Direction {
-        let expected = self.expectation.statistics(idx).map_or(0.0, |it| it.mean);
-        if point.values[idx] < expected { Direction::Low } else { Direction::High }
     }
 }

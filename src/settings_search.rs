@@ -333,6 +333,7 @@ mod tests {
             threshold: crate::scorer::THRESHOLD,
             alert_level: crate::alert::LEVEL,
             budget: crate::budget::Budget::OFF,
+            detectors: Default::default(),
             resolve: crate::episode::ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * DAY_SECONDS,

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ mod root_paths;
 mod kernel_file;
 mod exclude_pattern;
 mod device_filter;
+mod timing;
 mod context;
 mod cpu_throttling;
 mod cpu;
@@ -60,7 +62,16 @@ pub static SOURCES: &[SourceInfo] = non_linux::ROWS;
 /// All sources, in the order in which they are read and exposed.
 #[cfg(target_os = "linux")]
 pub static SOURCES: &[SourceInfo] = &[
-    // First, so that the uptime is taken at the time of the reading: their difference reveals a clock step.
+    // First, because the work of other sources is no delay.
+    SourceInfo {
+        name: "timing",
+        help: "Delay of the readings of hostnorm, and drift of the clock",
+        metrics: timing::METRICS,
+        signals: timing::SIGNALS,
+        impacts: &[],
+        open: timing::open,
+    },
+    // Next, so that the uptime is taken at the time of the reading: their difference reveals a clock step.
     SourceInfo {
         name: "context",
         help: "Reasons for a grace period: boot, resume, clock steps, package upgrades, deploys",
@@ -247,6 +258,9 @@ pub struct SourceSettings {
     /// Number of readings that a point averages; what is read less often is read several times within it.
     #[serde(skip)]
     pub window: usize,
+    /// Time between two readings; 0 if unknown.
+    #[serde(skip)]
+    pub interval: Duration,
     /// Roots of the kernel's files.
     pub roots: RootPaths,
     /// Settings of the source `disk`.

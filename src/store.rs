@@ -30,12 +30,12 @@ pub mod fuzzing;
 
 pub use data_dir::{FILE, LOCK, SET_ASIDE_MAX};
 pub use error::StoreError;
-pub use handle::{Store, amend, import};
+pub use handle::{Store, amend, create_with, import};
 pub use queue::QUEUE_MAX;
 pub use reader::StoreReader;
 pub use row_types::{
-    AROUND_SECONDS, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MarkerRow, ModelRow,
-    PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange,
+    AROUND_SECONDS, BORROWED, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MAINTENANCE,
+    MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange, VerdictRow,
 };
 pub use schema::VALUE_BYTES_MAX;
 pub use settings::{Retention, StoreLocation, StoreSettings};

@@ -1,4 +1,4 @@
-//! The origin of a backfill as users write it: `csv:FILE`, `prometheus:URL`, `influxdb:URL`.
+//! The origin of a backfill as users write it: `csv:FILE`, `store:FILE`, `prometheus:URL`, `influxdb:URL`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum HistorySource {
     /// A table of signals in a file.
     Csv(PathBuf),
+    /// The store of another host: the file, or its directory.
+    Store(PathBuf),
     /// A server.
     Server(ServerAddress),
 }
@@ -56,7 +58,7 @@ impl fmt::Display for ServerAddress {
 pub enum ParseHistorySourceError {
     /// It does not start with a known kind.
     Kind,
-    /// There is no file after `csv:`.
+    /// There is no file after `csv:` or `store:`.
     NoFile,
     /// The part after the kind does not start with `http://` or `https://`.
     Scheme,
@@ -72,9 +74,9 @@ impl fmt::Display for ParseHistorySourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kind => f.write_str(
-                "expected csv:FILE, prometheus:URL or influxdb:URL, such as prometheus:http://localhost:9090",
+                "expected csv:FILE, store:FILE, prometheus:URL or influxdb:URL, such as prometheus:http://localhost:9090",
             ),
-            Self::NoFile => f.write_str("has no file; expected csv:FILE"),
+            Self::NoFile => f.write_str("has no file; expected csv:FILE or store:FILE"),
             Self::Scheme => f.write_str("has no scheme; add http:// or https:// before the host"),
             Self::Host => f.write_str("has no valid host and port after http:// or https://"),
             Self::Extra(what) => write!(f, "has {what}, which is not supported"),
@@ -96,8 +98,9 @@ impl FromStr for HistorySource {
     fn from_str(text: &str) -> Result<Self, ParseHistorySourceError> {
         let (kind, rest) = text.split_once(':').ok_or(ParseHistorySourceError::Kind)?;
         match kind {
-            "csv" if rest.is_empty() => Err(ParseHistorySourceError::NoFile),
+            "csv" | "store" if rest.is_empty() => Err(ParseHistorySourceError::NoFile),
             "csv" => Ok(Self::Csv(rest.into())),
+            "store" => Ok(Self::Store(rest.into())),
             "prometheus" => ServerAddress::prometheus(rest).map(Self::Server),
             "influxdb" => ServerAddress::influx(rest).map(Self::Server),
             _ => Err(ParseHistorySourceError::Kind),
@@ -196,6 +199,7 @@ mod tests {
 
     fn check(text: &str, expect: &str) {
         let found = match text.parse::<HistorySource>() {
+            Ok(HistorySource::Store(path)) => format!("store {}", path.display()),
             Ok(HistorySource::Csv(path)) => format!("csv {}", path.display()),
             Ok(HistorySource::Server(it)) => format!("{} {:?} {:?}", it.url, it.user, it.database),
             Err(error) => format!("{error:?}"),
@@ -205,6 +209,7 @@ mod tests {
 
     #[test]
     fn origins() {
+        check("store:/a/hostnorm.db", "store /a/hostnorm.db");
         check("csv:h.csv.gz", "csv h.csv.gz");
         check("csv:C:\\h.csv", "csv C:\\h.csv");
         check("csv:", "NoFile");

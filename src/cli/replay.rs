@@ -37,6 +37,7 @@ const COUNTING: &[&str] = &[
     "threshold",
     "alert_level",
     "budget",
+    "decide",
     "resolve.below",
     "resolve.for",
     "smoothing",
@@ -53,7 +54,7 @@ fn counting(settings: &[Setting]) -> Vec<Setting> {
 }
 
 fn counts(key: &str) -> bool {
-    COUNTING.contains(&key)
+    COUNTING.contains(&key) || key.starts_with("detectors.")
 }
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
@@ -189,7 +190,8 @@ mod tests {
 
     #[test]
     fn settings_of_rows_exist() {
-        assert_eq!(counting(&settings()).len(), COUNTING.len());
+        let detectors = crate::detect::DETECTORS.each().len();
+        assert_eq!(counting(&settings()).len(), COUNTING.len() + detectors);
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              VictoriaMetrics, Thanos or Mimir, or of Telegraf in InfluxDB 1.x. A model is trained on it. At least 1,440 \
              points are required, 12 hours by default. --print-mapping prints the metric names; --mapping takes an edited \
              copy.\n\n\
+             --from store:FILE takes the store of a similar host, such as a copy of its hostnorm.db. This host then has a \
+             score from its first window on, with the statistics and the model of that host, until it has its own.\n\n\
              --search tries combinations of forest.trees, forest.sample_size, half_life, smoothing and window. Each learns \
              the first 70 % of the history and is ranked on the next 15 %, with simulated faults and without: by the mean \
              of VUS-PR and of the share of faults found at one false alert per day. A combination with more false episodes \
@@ -132,7 +134,7 @@ fn from_args() -> Vec<Arg> {
             .value_parser(origin)
             .conflicts_with("search")
             .help_heading("Backfill")
-            .help("Learn from this history: csv:FILE, prometheus:URL or influxdb:URL/DATABASE"),
+            .help("Learn from this history: csv:FILE, prometheus:URL or influxdb:URL/DATABASE; or borrow from the store of a similar host: store:FILE"),
         needs(word("lookback", "DURATION").value_parser(lookback))
             .help("Length of the history to learn from, 1h to 90d [default: 1d; all of a file]"),
         needs(word("metric", "NAME").num_args(1..).action(ArgAction::Append))
@@ -316,7 +318,7 @@ mod tests {
         );
         check(
             "--from h.csv",
-            "error: invalid value 'h.csv' for '--from <ORIGIN>': expected csv:FILE, prometheus:URL or influxdb:URL, such as prometheus:http://localhost:9090",
+            "error: invalid value 'h.csv' for '--from <ORIGIN>': expected csv:FILE, store:FILE, prometheus:URL or influxdb:URL, such as prometheus:http://localhost:9090",
         );
         check(
             "--from csv:h --lookback 0",

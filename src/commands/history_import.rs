@@ -51,6 +51,9 @@ pub(super) fn read(
     let unwanted = unwanted(order)?;
     let mut past = match order.origin {
         HistorySource::Csv(path) => csv_history::read(path, order)?,
+        HistorySource::Store(_) => {
+            return Err(Exit::usage("the store of another host has no history of this one"));
+        }
         HistorySource::Server(address) => {
             let metrics: Vec<_> = sources::metrics().collect();
             let mapping = match order.mapping {

@@ -57,6 +57,7 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
         threshold: detection.threshold,
         alert_level: detection.alert_level,
         budget: detection.budget,
+        detectors: detection.detector_settings(),
         resolve: super::release(detection),
         smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),

@@ -13,9 +13,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::{Exit, GlobalOptions};
 use crate::config::Config;
+use crate::detect::detector_settings::OnOff;
 use crate::engine::{self, Engine};
 use crate::grace::GraceDurations;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
+use crate::maintenance::{self, MaintenanceCalendar};
 use crate::model_registry::ModelRegistry;
 use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
@@ -25,7 +27,7 @@ use crate::sources::{self, Sources};
 use crate::store::{Store, StoreLocation};
 use crate::telemetry::otlp_traces::{self, SpanCounts, TracePipeline};
 use crate::telemetry::{self, EventLogger};
-use crate::{clock, detect, version};
+use crate::{clock, version};
 
 mod backfill;
 mod heartbeat;
@@ -262,6 +264,7 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
         backfill.into_iter().for_each(|it| it.start(handle.clone()));
         return Store::memory();
     };
+    backfill::borrow(config, directory);
     let (config, handle) = (config.clone(), handle.clone());
     let settings = config.storage.clone();
     // Readings of 200 containers would fill the store within a day.
@@ -273,7 +276,8 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
             backfill.start(handle.clone());
         }
     };
-    let restore = sampler::restore(move || empty_engine(&config, true), sources::metrics().collect(), found);
+    let metrics = sources::metrics().chain(maintenance::METRICS.iter().copied()).collect();
+    let restore = sampler::restore(move || empty_engine(&config, true), metrics, found);
     let store = Store::open(directory, &settings, restore);
     if is_raw { store } else { store.without_subject_readings() }
 }
@@ -293,8 +297,10 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
         seed: config.detection.seed,
         scene: scene(config),
     };
+    let maintenance = MaintenanceCalendar::new(&config.maintenance);
+    let persistent = PersistentState { engine, registry, store, maintenance };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
-    Sampler::new(options, sources, PersistentState { engine, registry, store }, channel)
+    Sampler::new(options, sources, persistent, channel)
 }
 
 /// How processes are watched: from the start on, so that ten passes are known when the warm-up ends.
@@ -328,6 +334,7 @@ fn engine_settings(config: &Config) -> engine::EngineSettings {
             deploy: config.context.deploy_grace.as_seconds(),
             ..GraceDurations::default()
         },
+        detectors: detection.detector_settings(),
         resolve: super::release(detection),
         smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),
@@ -343,6 +350,9 @@ fn log_startup(config: &Config, listeners: &[TcpListener]) {
     let addresses: Vec<String> =
         listeners.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.to_string()).collect();
     let signals = sources::host_signals(|source| config.collects(source)).count();
+    let switches = config.detection.detector_settings().switches;
+    let detectors = switches.described().filter(|(_, it)| **it == OnOff::On).map(|(row, _)| row.name);
+    let detectors: Vec<&str> = detectors.collect();
     tracing::info!(
         version = version::VERSION,
         address = addresses.join(" "),
@@ -351,7 +361,7 @@ fn log_startup(config: &Config, listeners: &[TcpListener]) {
     );
     tracing::info!(
         signals,
-        detectors = detect::DETECTORS.each().iter().map(|it| it.name).collect::<Vec<_>>().join(" "),
+        detectors = detectors.join(" "),
         warmup = %config.detection.warmup,
         "learning; the first score follows after the warm-up"
     );

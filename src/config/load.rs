@@ -135,8 +135,8 @@ impl ConfigCollector {
             let Some(rest) = name.strip_prefix(PREFIX) else { continue };
             let key = rest.to_lowercase().replace("__", ".");
             let Some(value) = value.to_str() else {
-                let source = ValueSource::Environment { name: name.into_owned() };
-                let sentence = "is not UTF-8".to_owned();
+                let (source, sentence) =
+                    (ValueSource::Environment { name: name.into_owned() }, "is not UTF-8".into());
                 self.problems.push(ConfigProblem { source, key: None, value: None, sentence });
                 continue;
             };
@@ -144,22 +144,19 @@ impl ConfigCollector {
             if value.is_empty() || name == FILE_VARIABLE {
                 continue;
             }
-            let setting = self.setting(&key);
-            if setting.is_none() && is_service_link(rest) {
+            let takes = self.setting(&key).map(|it| it.takes);
+            if takes.is_none() && is_service_link(rest) {
                 continue;
             }
-            let value = match setting.map(|it| it.takes) {
+            let value = match takes {
                 Some(ValueType::Texts) if is_bracketed(value) => flow(value),
                 Some(ValueType::Texts) => {
                     value.split(',').map(str::trim).filter(|it| !it.is_empty()).collect::<Vec<_>>().into()
                 }
                 takes => word(takes, value),
             };
-            self.entry(SourcedValue {
-                key,
-                value,
-                source: ValueSource::Environment { name: name.into_owned() },
-            });
+            let source = ValueSource::Environment { name: name.into_owned() };
+            self.entry(SourcedValue { key, value, source });
         }
     }
 
@@ -168,6 +165,7 @@ impl ConfigCollector {
             let takes = self.setting(&key).map(|it| it.takes);
             let value = match (takes, words.last()) {
                 (Some(ValueType::Texts), _) | (_, None) => Value::from(words),
+                (Some(ValueType::Windows), _) => words.iter().map(|it| flow(it)).collect::<Vec<_>>().into(),
                 (takes, Some(last)) => word(takes, last),
             };
             self.entry(SourcedValue { key, value, source: ValueSource::Flag { name: flag } });
@@ -297,7 +295,7 @@ fn nested(key: &str, value: Value) -> Dict {
 /// A word of the environment or the command line, as a value of the setting's type.
 fn word(takes: Option<ValueType>, word: &str) -> Value {
     match takes {
-        Some(ValueType::Switch | ValueType::Whole | ValueType::Number) => flow(word),
+        Some(ValueType::Switch | ValueType::Whole | ValueType::Number | ValueType::Windows) => flow(word),
         _ => Value::from(word),
     }
 }

@@ -30,6 +30,8 @@ pub enum ValueType {
     Directory,
     /// A list of texts.
     Texts,
+    /// A list of maintenance windows, see [`MaintenanceWindow`](crate::maintenance::MaintenanceWindow).
+    Windows,
     /// A size in bytes, see [`ByteSize`](crate::byte_size::ByteSize).
     Size,
     /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
@@ -49,6 +51,9 @@ impl ValueType {
             Self::Text => "text".into(),
             Self::Directory => "a directory".into(),
             Self::Texts => "a list of text".into(),
+            Self::Windows => {
+                "a list of windows such as {cron: \"30 2 * * sun\", duration: 1h, name: backup}".into()
+            }
             Self::Size => "a size such as 256MiB, 1GiB or 20MB".into(),
             Self::Budget => "a budget such as 1 per week, or off".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")).into(),
@@ -62,6 +67,7 @@ impl ValueType {
             Self::Number | Self::Whole => "NUMBER",
             Self::Switch => "BOOLEAN",
             Self::Text | Self::Texts => "TEXT",
+            Self::Windows => "WINDOW",
             Self::Directory => "DIRECTORY",
             Self::Size => "SIZE",
             Self::Budget => "BUDGET",

@@ -5,7 +5,11 @@
 use std::borrow::Cow;
 
 use super::{Setting, ValueType};
+use crate::detect::DETECTORS;
+use crate::detect::detector_settings::{DecisionRule, OnOff};
 use crate::sources::SOURCES;
+
+mod otlp_rows;
 
 const fn row(key: &'static str, takes: ValueType, help: &'static str) -> Setting {
     Setting { key: Cow::Borrowed(key), takes, help: Cow::Borrowed(help) }
@@ -29,6 +33,11 @@ static SETTINGS: &[Setting] = &[
         "budget",
         ValueType::Budget,
         "Alerts allowed per subject, such as 1 per week. After three days hostnorm moves the alert level to meet it, from half to twice alert_level",
+    ),
+    row(
+        "decide",
+        ValueType::OneOf(&DecisionRule::NAMES),
+        "What decides whether there is an anomaly: the score, or the vote of more than half of the voting detectors",
     ),
     row(
         "accept_after",
@@ -174,6 +183,11 @@ static SETTINGS: &[Setting] = &[
         "Grace period after the deploy marker was touched, at most 1d. During grace, an episode starts only at a score of 2",
     ),
     row(
+        "maintenance",
+        ValueType::Windows,
+        "Maintenance windows: each has a cron schedule in UTC, a duration of 1m to 7d, and a name. Within a window nothing is learned, and an episode starts only at a score of 2",
+    ),
+    row(
         "subjects.evict_after",
         ValueType::Duration,
         "Time until a container, pod or service that is gone is evicted from memory, 1m to 1d. Its learned state is stored",
@@ -241,7 +255,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "backfill.from",
         ValueType::Text,
-        "Server or file with this host's history, to learn from at the first start: csv:FILE, prometheus:URL or influxdb:URL. Empty for none",
+        "Server or file with this host's history, to learn from at the first start: csv:FILE, prometheus:URL or influxdb:URL; or store:FILE, the store of a similar host. Empty for none",
     ),
     row("backfill.lookback", ValueType::Duration, "Length of the history to learn from, 1h to 90d"),
     row(
@@ -279,104 +293,22 @@ static SETTINGS: &[Setting] = &[
         ValueType::Switch,
         "Accept any certificate. Anyone between here and the server can then read and change everything",
     ),
-    row(
-        "otlp.enabled",
-        ValueType::Switch,
-        "Send traces by OTLP; needs an endpoint. OTEL_SDK_DISABLED=true sets it to false",
-    ),
-    row(
-        "otlp.endpoint",
-        ValueType::Text,
-        "URL of the OTLP endpoint, such as http://localhost:4318; http/protobuf appends /v1/traces. Empty for none (OTEL_EXPORTER_OTLP_ENDPOINT)",
-    ),
-    row(
-        "otlp.traces_endpoint",
-        ValueType::Text,
-        "URL for traces, used as it is instead of otlp.endpoint (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)",
-    ),
-    row(
-        "otlp.protocol",
-        ValueType::OneOf(&["http/protobuf", "grpc"]),
-        "Protocol of the OTLP endpoint (OTEL_EXPORTER_OTLP_PROTOCOL)",
-    ),
-    row(
-        "otlp.headers",
-        ValueType::Texts,
-        "Further headers, such as 'Authorization: Bearer …'; never shown (OTEL_EXPORTER_OTLP_HEADERS, as name=value)",
-    ),
-    row(
-        "otlp.timeout",
-        ValueType::Duration,
-        "Timeout of a batch (OTEL_EXPORTER_OTLP_TIMEOUT, in milliseconds)",
-    ),
-    row(
-        "otlp.compression",
-        ValueType::OneOf(&["none", "gzip"]),
-        "Compression of batches (OTEL_EXPORTER_OTLP_COMPRESSION)",
-    ),
-    row(
-        "otlp.ca_file",
-        ValueType::Text,
-        "CA certificates to trust instead of those of the host, in PEM (OTEL_EXPORTER_OTLP_CERTIFICATE)",
-    ),
-    row(
-        "otlp.cert_file",
-        ValueType::Text,
-        "Client certificate, in PEM (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)",
-    ),
-    row(
-        "otlp.key_file",
-        ValueType::Text,
-        "Key of the client certificate, in PEM (OTEL_EXPORTER_OTLP_CLIENT_KEY)",
-    ),
-    row(
-        "otlp.sampler",
-        ValueType::OneOf(&[
-            "always_on",
-            "always_off",
-            "traceidratio",
-            "parentbased_always_on",
-            "parentbased_always_off",
-            "parentbased_traceidratio",
-        ]),
-        "Sampler that chooses the traces to record (OTEL_TRACES_SAMPLER)",
-    ),
-    row(
-        "otlp.sampler_arg",
-        ValueType::Number,
-        "Share of the traces that the ratio samplers record, 0 to 1 (OTEL_TRACES_SAMPLER_ARG)",
-    ),
-    row("otlp.service_name", ValueType::Text, "Attribute service.name of all spans (OTEL_SERVICE_NAME)"),
-    row(
-        "otlp.resource_attributes",
-        ValueType::Texts,
-        "Further attributes of all spans, such as deployment.environment.name=test (OTEL_RESOURCE_ATTRIBUTES)",
-    ),
-    row(
-        "otlp.propagators",
-        ValueType::Texts,
-        "Trace context accepted from a scrape's headers: tracecontext (W3C), baggage (ignored) or none (OTEL_PROPAGATORS)",
-    ),
-    row(
-        "otlp.queue_size",
-        ValueType::Whole,
-        "Maximum number of spans waiting to be sent, 1 to 65536; further spans are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
-    ),
-    row(
-        "otlp.schedule_delay",
-        ValueType::Duration,
-        "Interval between batches, 100ms to 10m (OTEL_BSP_SCHEDULE_DELAY, in milliseconds)",
-    ),
 ];
 
-/// Every setting, including one for each collector.
+/// Every setting, including one for each collector and detector.
 pub fn settings() -> Vec<Setting> {
     let collectors = SOURCES.iter().map(|source| Setting {
         key: format!("collector.{}", source.name).into(),
         takes: ValueType::Switch,
         help: format!("Collect {}", lower_first(source.help)).into(),
     });
-    SETTINGS.iter().cloned().chain(collectors).collect()
+    let detectors = DETECTORS.each().into_iter().map(|detector| Setting {
+        key: format!("detectors.{}", detector.name).into(),
+        takes: ValueType::OneOf(&OnOff::NAMES),
+        help: format!("Let this detector count: {}", lower_first(detector.help)).into(),
+    });
+    let server = SETTINGS.iter().chain(otlp_rows::SETTINGS).cloned();
+    server.chain(detectors).chain(collectors).collect()
 }
 
 /// The text with a lowercase first letter, unless it starts with an abbreviation such as CPU.

@@ -2,8 +2,11 @@
 
 use super::Config;
 use crate::byte_size::ByteSize;
+use crate::detect::DETECTORS;
+use crate::detect::detector_settings::{DecisionRule, OnOff};
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
 use crate::duration::HumanDuration;
+use crate::maintenance;
 use crate::sources::GROUPS_MAX;
 
 /// Shortest interval; the kernel's clocks tick at 10 ms.
@@ -109,6 +112,17 @@ impl Config {
         let groups = self.cgroup.subjects_max;
         found.unless(groups <= GROUPS_MAX, "cgroup.subjects_max", || {
             format!("{groups} is out of range; expected 0 to {GROUPS_MAX}")
+        });
+        if let Some(error) = maintenance::windows_error(&self.maintenance) {
+            found.unless(false, "maintenance", || error);
+        }
+        let votes = DETECTORS
+            .each()
+            .into_iter()
+            .filter(|it| it.votes)
+            .any(|row| self.detection.detectors.get(row.name).is_none_or(|it| *it == OnOff::On));
+        found.unless(votes || self.detection.decide != DecisionRule::Vote, "decide", || {
+            "vote needs a voting detector that is on: zscore, baseline, eif or seasonal".into()
         });
         self.learning_within(found);
         let grace = self.context.deploy_grace;
@@ -248,6 +262,9 @@ mod tests {
         check(|it| it.detection.smoothing = 0.5, &[]);
         check(|it| it.detection.smoothing = f64::NAN, &["smoothing"]);
         check(|it| it.detection.forest.trees = 9, &["forest.trees"]);
+        let silent = |it: &mut Config| it.detection.detectors.values_mut().for_each(|it| *it = OnOff::Off);
+        check(silent, &[]);
+        check(|it| (it.detection.decide, ()) = (DecisionRule::Vote, silent(it)), &["decide"]);
         check(|it| it.detection.forest.sample_size = SAMPLE_MAX as u64, &[]);
         check(|it| it.detection.forest.sample_size = SAMPLE_MAX as u64 + 1, &["forest.sample_size"]);
     }

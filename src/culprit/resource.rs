@@ -41,6 +41,7 @@ const SIGNALS: &[(&str, Resource, Measure)] = &[
     ("cpu_system", Resource::Cpu, Measure::SystemCpu),
     ("cpu_steal", Resource::Cpu, Measure::Cpu),
     ("cpu_", Resource::Cpu, Measure::Cpu),
+    ("reading_delay", Resource::Cpu, Measure::Cpu),
     ("pressure_cpu", Resource::Cpu, Measure::Cpu),
     ("memory_", Resource::Memory, Measure::Memory),
     ("swap_", Resource::Memory, Measure::Memory),

@@ -55,6 +55,12 @@ impl Moments {
         with_floor(self.spread(), floor)
     }
 
+    /// Statistics from a mean and a standard deviation with its noise floor, as they are stored.
+    pub fn of_baseline(mean: f64, deviation: f64, floor: f64, points: f64) -> Self {
+        let variance = deviation.powi(2) - (floor / DEVIATIONS_PER_FLOOR).powi(2);
+        Self { mean, variance: variance.max(0.0), points, ..Self::default() }
+    }
+
     /// Pooled statistics of several subjects with a weight of `points`: values that are normal for any of them are
     /// normal. Minimum and maximum are left out, because they are never forgotten.
     pub fn pooled<'a>(each: impl Iterator<Item = &'a Self>, points: f64) -> Self {

@@ -14,7 +14,7 @@ use crate::forecast::{HistoryCapacity, PointHistory};
 use crate::impact::ImpactTracker;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
-use crate::report::{AlertState, Assessment, FillingSignal, LearnedPoint, ScoreDetails};
+use crate::report::{AlertState, Assessment, EpisodeMarks, FillingSignal, LearnedPoint, ScoreDetails};
 use crate::scorer::{self, POINTS_MIN, Scorer, StepOptions};
 use crate::selftest::{RecentPoints, SelftestInput};
 use crate::signal::{ReadingPair, Signal};
@@ -26,8 +26,10 @@ mod alert;
 mod episode_description;
 mod forecast;
 mod impact;
+mod marks;
 mod snapshot;
 mod presence;
+mod verdict;
 mod score_details;
 mod warm_start;
 
@@ -70,6 +72,8 @@ pub(super) struct SubjectState {
     newest: Option<(Timestamp, ScoreDetails)>,
     /// The description of the current episode.
     description: Option<Arc<str>>,
+    /// What made the newest episode expected.
+    marks: EpisodeMarks,
     /// Seconds of readings so far, without gaps.
     observed: f64,
     /// Time of its last reading.
@@ -81,6 +85,8 @@ pub(super) struct SubjectState {
     /// Whether it was away, so that its window holds old readings.
     #[serde(skip)]
     was_away: bool,
+    /// Whether it started with the statistics of another host.
+    is_lent: bool,
     /// Readings since the last whole point.
     since_point: usize,
     ready_at: Timestamp,
@@ -145,10 +151,12 @@ impl SubjectState {
             learning: true,
             newest: None,
             description: None,
+            marks: EpisodeMarks::default(),
             observed: 0.0,
             last_seen: Timestamp::default(),
             handed_out: Timestamp::default(),
             was_away: false,
+            is_lent: false,
             since_point: 0,
             ready_at: Timestamp::default(),
             ready: false,
@@ -246,7 +254,8 @@ impl SubjectState {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
         (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
-        (self.description, self.impact, self.alert) = (live.description, live.impact, live.alert);
+        (self.description, self.marks, self.impact) = (live.description, live.marks, live.impact);
+        self.alert = live.alert;
     }
 
     /// Statistics of each signal in its unit, over all times of day; none before the first whole point.
@@ -268,12 +277,13 @@ impl SubjectState {
         let elapsed = self.observe(at, change, settings);
         let mut assessment =
             Assessment { ready_at: self.ready_at, ready: self.ready, ..Assessment::default() };
-        assessment.uses_kind_prior = self.scorer.is_borrowed();
+        assessment.uses_kind_prior = self.uses_prior();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
             let step = self.portion(elapsed, settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &settings.scorer()) {
                 assessment.transition = score.transition;
                 assessment.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
+                assessment.like_rejected = score.like_rejected;
                 self.scored = Some(Scored { elapsed, score: score.decisive, threshold: score.threshold });
                 self.newest = Some((self.at(), self.details(score)));
             }

@@ -186,8 +186,12 @@ impl Engine {
             self.waiting.insert(subject.clone(), at);
             self.handover.wanted.push(subject.clone());
         } else {
+            let priors = self.kinds.get(&kind).map(|it| it.priors.as_slice()).unwrap_or_default();
             let fresh = self.fresh(kind).map(|mut it| {
                 it.see(at);
+                if !priors.is_empty() {
+                    it.borrow_from_host(priors, at, &self.settings);
+                }
                 (subject.clone(), it)
             });
             self.states.extend(fresh);

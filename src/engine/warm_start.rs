@@ -3,9 +3,13 @@
 //! The result differs from the original in small ways: a new host scored and learned points between the stored ones,
 //! and points older than a week are thinned (see [`HistoryLearner`]).
 
+use std::collections::BTreeMap;
+
 use super::{Engine, SubjectState};
-use crate::reading::{Subject, Timestamp};
+use crate::detect::exponential_moments::Moments;
+use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::scorer::{HistoryLearner, StoredPoint};
+use crate::signal::Signal;
 use crate::window::Point;
 
 /// A subject whose state is being rebuilt.
@@ -29,6 +33,14 @@ impl Engine {
         let past = StoredPoint { point: Point::unknown(state.width()), ..StoredPoint::default() };
         let fold = HistoryLearner::new(self.settings.scorer(), until);
         Some(StateRebuild { state, subject: subject.clone(), past, learner: fold, count: 0, engine: self })
+    }
+
+    /// Lends the statistics of another host, by the names of the signals, to the first subject of this kind.
+    pub fn lend(&mut self, kind: SubjectKind, known: &BTreeMap<String, Moments>) {
+        if let Some(kind_state) = self.kinds.get_mut(&kind) {
+            let of = |it: &&'static Signal| known.get(it.name).copied().unwrap_or_default();
+            kind_state.priors = kind_state.signals.iter().map(of).collect();
+        }
     }
 
     /// Rebuilds the state of a subject from stored points, oldest first; returns their number.

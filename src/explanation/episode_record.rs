@@ -32,6 +32,15 @@ pub struct EpisodeRecord {
     pub causes: Vec<Cause>,
     /// Its last description.
     pub description: String,
+    /// What made it expected, such as maintenance; empty for most.
+    #[serde(default)]
+    pub marks: Vec<String>,
+    /// The verdict of an operator, rejected or confirmed; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// When it was given, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict_at: Option<f64>,
     /// The model that scored it.
     pub model: Option<String>,
     /// First reading kept for it; absent after its readings were deleted.
@@ -67,10 +76,18 @@ impl EpisodeRecord {
         let since = episode_text::instant(Timestamp(self.began.floor()));
         let since = since.trim_end_matches(".000Z");
         let (description, duration, peak) = (&self.description, self.duration(), self.peak);
+        let verdict = self.verdict.as_ref().map(|it| format!(", {it} by an operator")).unwrap_or_default();
+        let marks =
+            if self.marks.is_empty() { String::new() } else { format!(", in {}", self.marks.join(" and ")) };
         match self.ended {
-            None => format!("{description}; since {since}Z, for {duration} so far, peak score {peak:.1}"),
+            None => format!(
+                "{description}; since {since}Z, for {duration} so far, peak score {peak:.1}{marks}{verdict}"
+            ),
             Some(_) => {
-                format!("{description}; from {since}Z for {duration}, {}, peak score {peak:.1}", self.outcome)
+                format!(
+                    "{description}; from {since}Z for {duration}, {}, peak score {peak:.1}{marks}{verdict}",
+                    self.outcome
+                )
             }
         }
     }

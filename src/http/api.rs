@@ -21,7 +21,7 @@ mod store_access;
 mod subject_parameter;
 mod time_grid;
 
-pub(super) use control_commands::problem;
+pub(super) use control_commands::{problem, verdict_command};
 pub(super) use episodes::{episode_facts, unknown_episode};
 pub use openapi::openapi;
 pub use signal_aliases::spellings;
@@ -195,6 +195,44 @@ pub(super) static ROUTES: &[Route] = &[
     api!(POST "/api/v1/accept", Admin, control_commands::accept, Operation {
         id: "accept",
         summary: "Accept the current anomalies as normal",
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(GET "/api/v1/maintenance", Public, control_commands::maintenance, Operation {
+        id: "maintenance",
+        summary: "The maintenance windows, and which of them are active",
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: &[503],
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/maintenance/start", Admin, control_commands::start_maintenance, Operation {
+        id: "startMaintenance",
+        summary: "Start maintenance: nothing is learned, and only a score of 2 starts an episode",
+        body: Some(schema_of::<control_commands::MaintenanceBody>),
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/maintenance/stop", Admin, control_commands::stop_maintenance, Operation {
+        id: "stopMaintenance",
+        summary: "End the maintenance that was started",
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/episodes/{id}/reject", Admin, control_commands::reject, Operation {
+        id: "reject",
+        summary: "Reject an episode: scores like it are discounted for 30 days",
+        parameters: &[Parameter::path("id", "Identifier of the episode, such as 2026-11-28T19:04:05Z")],
+        response: ("application/json", Some(schema_of::<CommandReply>)),
+        errors: COMMAND_ERRORS,
+        ..Operation::EMPTY
+    }),
+    api!(POST "/api/v1/episodes/{id}/confirm", Admin, control_commands::confirm, Operation {
+        id: "confirm",
+        summary: "Confirm an episode: scores like it are never discounted",
+        parameters: &[Parameter::path("id", "Identifier of the episode, such as 2026-11-28T19:04:05Z")],
         response: ("application/json", Some(schema_of::<CommandReply>)),
         errors: COMMAND_ERRORS,
         ..Operation::EMPTY

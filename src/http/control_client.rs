@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::control_socket::ControlStream;
 use crate::control::{CommandRefusal, CommandReply, CommandResult, ControlCommand, REPLY_DEADLINE};
+use crate::episode_pattern::Verdict;
+use crate::episode_text;
 
 /// Time for a response, longer than the time that hostnorm waits for its own loop.
 const DEADLINE: Duration = REPLY_DEADLINE.saturating_add(Duration::from_secs(5));
@@ -125,6 +127,18 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
         }
         ControlCommand::Learn { on } => post("learn", Some(json!({ "on": on }))),
         ControlCommand::Accept => post("accept", None),
+        ControlCommand::Maintenance => (Method::GET, "maintenance".to_owned(), None),
+        ControlCommand::StartMaintenance { name, duration } => {
+            post("maintenance/start", Some(json!({ "for": duration, "name": name })))
+        }
+        ControlCommand::StopMaintenance => post("maintenance/stop", None),
+        ControlCommand::Judge { subject, second, verdict } => {
+            let verb = match verdict {
+                Verdict::Rejected => "reject",
+                Verdict::Confirmed => "confirm",
+            };
+            post(&format!("episodes/{}/{verb}", encode(&episode_text::id(subject, *second))), None)
+        }
         ControlCommand::Forget { from, to } => post("forget", Some(json!({ "from": from, "to": to }))),
         ControlCommand::Train { kind, hours } => {
             post("train", Some(json!({ "kind": kind.name(), "hours": hours })))

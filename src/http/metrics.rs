@@ -20,6 +20,7 @@ use super::server_counters::ServerCounters;
 use super::tick_histogram::TICK_SECONDS;
 use crate::detect::DETECTORS;
 use crate::grace::Grace;
+use crate::maintenance;
 use crate::metric::Metric;
 use crate::reading::{Subject, SubjectTurnover};
 use crate::report::{Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
@@ -55,7 +56,7 @@ static READY_AT: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static BORROWED: Metric = Metric::gauge(
     "anomaly_uses_kind_statistics",
-    "New subjects scored with the statistics of their kind until they have their own; always 1",
+    "New subjects scored with the statistics of their kind, or a new host with those of another, until they have their own; always 1",
 )
 .by(&["kind", "subject"]);
 static CONFIDENCE: Metric = Metric::gauge(
@@ -366,7 +367,8 @@ impl Exposition {
         let Report { reading, own, .. } = &*self.report;
         let ExpositionOptions { sources, raw, .. } = &*self.options;
         let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
-        let shown = |metric: &Metric| *raw || metric.name.starts_with("process_");
+        let shown =
+            |metric: &Metric| *raw || metric.name.starts_with("process_") || *metric == maintenance::ACTIVE;
         let read = read.filter(|(subject, it)| self.shows_all_of(subject) && shown(it.metric));
         let mut ranks = FamilyOrder::new(sources);
         let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);

@@ -27,7 +27,7 @@ mod overview;
 mod scene;
 mod episode;
 
-pub(super) use actions::{accept, forget, train};
+pub(super) use actions::{accept, confirm, forget, reject, train};
 pub(super) use episode::episode;
 pub(super) use overview::overview;
 pub(super) use page_query::{EPISODE_OPERATION, OVERVIEW_OPERATION};
@@ -142,6 +142,9 @@ mod tests {
             peak: 2.0,
             causes: vec![cause],
             description: text.into(),
+            marks: Vec::new(),
+            verdict: None,
+            verdict_at: None,
             model: Some(text.into()),
             keep_from: None,
             keep_to: None,

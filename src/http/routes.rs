@@ -117,6 +117,8 @@ static ROUTES: &[Route] = &[
     route!(POST "/actions/accept", Admin, page::accept),
     route!(POST "/actions/train", Admin, page::train),
     route!(POST "/episodes/{id}/forget", Admin, page::forget),
+    route!(POST "/episodes/{id}/reject", Admin, page::reject),
+    route!(POST "/episodes/{id}/confirm", Admin, page::confirm),
     route!(GET "/events", Public, events::events, Some(&events::OPERATION)),
     route!(GET HEALTHY_PATH, Public, healthy),
     route!(GET READY_PATH, Public, ready),

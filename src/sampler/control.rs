@@ -66,6 +66,14 @@ impl PendingCommands {
             }
             ControlCommand::Learn { on } => Ok(AfterCommand::Reply(learn(persistent, *on))),
             ControlCommand::Accept => accept(persistent).map(AfterCommand::Reply),
+            ControlCommand::Maintenance => Ok(AfterCommand::Reply(persistent.maintenance_states())),
+            ControlCommand::StartMaintenance { name, duration } => {
+                Ok(AfterCommand::Reply(persistent.start_maintenance(name, *duration)))
+            }
+            ControlCommand::StopMaintenance => persistent.stop_maintenance().map(AfterCommand::Reply),
+            ControlCommand::Judge { subject, second, verdict } => {
+                persistent.judge_episode(subject, *second, *verdict).map(AfterCommand::Reply)
+            }
             ControlCommand::Forget { from, to } => {
                 forget(persistent, TimeRange { from: *from, to: *to }).map(AfterCommand::Job)
             }

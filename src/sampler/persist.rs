@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::engine::{Engine, SUBJECTS_MAX};
+use crate::maintenance::MaintenanceCalendar;
 use crate::model_registry::{ModelRegistry, RegistryChange, VersionRecord};
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::Report;
@@ -27,6 +28,8 @@ pub struct PersistentState {
     pub registry: ModelRegistry,
     /// The store.
     pub store: Store,
+    /// The maintenance windows.
+    pub maintenance: MaintenanceCalendar,
 }
 
 impl PersistentState {

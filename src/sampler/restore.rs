@@ -1,13 +1,19 @@
 //! Restores models and state from the store after a restart, and replays the readings since.
 
+use std::collections::BTreeMap;
+
+use super::maintenance;
 use super::persist::{PersistentState, SNAPSHOT_SECONDS, record};
+use super::verdicts;
 use crate::clock;
+use crate::detect::exponential_moments::Moments;
 use crate::engine::Engine;
+use crate::maintenance::StartedMaintenance;
 use crate::metric::Metric;
 use crate::model_registry::{ModelRegistry, ModelVersion};
 use crate::reading::{Subject, SubjectKind, SubjectTurnover, Timestamp};
 use crate::scorer::StoredPoint;
-use crate::store::{self, IMPORTED, MarkerRow, PointRow, StoreError, StoreReader, TimeRange};
+use crate::store::{self, BORROWED, IMPORTED, MarkerRow, PointRow, StoreError, StoreReader, TimeRange};
 use crate::window::Point;
 
 /// Kind of the markers for forgotten time ranges.
@@ -37,6 +43,8 @@ pub struct RestoredEngine {
     /// The models.
     pub registry: ModelRegistry,
     source: RestoreSource,
+    /// The maintenance that was started and may not be over.
+    pub started: Option<StartedMaintenance>,
     /// Whether points of the host are stored.
     pub knows_host: bool,
 }
@@ -54,9 +62,13 @@ pub fn restore(
             Ok(reader) => {
                 let (engine, registry) = blank();
                 let knows_host = reader.newest_point(&Subject::Host)?.is_some();
-                let mut restored =
-                    RestoredEngine { engine, registry, source: RestoreSource::Points(0), knows_host };
+                let started = maintenance::started(reader)?;
+                let source = RestoreSource::Points(0);
+                let mut restored = RestoredEngine { engine, registry, source, started, knows_host };
                 restored.restore_all(reader, &metrics)?;
+                if !knows_host && let Some(known) = borrowed_statistics(reader)? {
+                    restored.engine.lend(SubjectKind::Host, &known);
+                }
                 Some(Box::new(restored))
             }
             // The store has already logged that it cannot be opened, but not that it cannot be read.
@@ -78,7 +90,10 @@ impl PersistentState {
     /// Continues from the restored state. `is_live` means that readings were scored before it arrived: the window and
     /// the current episode then stay, or everything is saved if the store is empty.
     pub(super) fn resume_from(&mut self, restored: RestoredEngine, is_live: bool) {
-        let RestoredEngine { engine, registry, source, .. } = restored;
+        let RestoredEngine { engine, registry, source, started, .. } = restored;
+        if let Some(started) = started {
+            self.maintenance.start(started);
+        }
         if !is_live {
             (self.engine, self.registry) = (engine, registry);
         } else if source == RestoreSource::Points(0) {
@@ -107,6 +122,7 @@ impl RestoredEngine {
             }
         };
         self.engine.set_learning(learning);
+        verdicts::recall(reader, &mut self.engine)?;
         let seconds = started.elapsed().as_secs_f64();
         match self.source {
             RestoreSource::Points(0) => {}
@@ -184,6 +200,25 @@ impl RestoredEngine {
         })?;
         Ok(Some(count))
     }
+}
+
+/// The marker for the statistics of another host, by the names of its signals.
+pub fn borrowed_marker(at: Timestamp, known: &BTreeMap<String, Moments>) -> MarkerRow {
+    let row = |(name, it): (&String, &Moments)| (name.clone(), [it.mean, it.variance, it.points]);
+    let rows: BTreeMap<String, [f64; 3]> = known.iter().map(row).collect();
+    let text = serde_json::to_string(&rows).unwrap_or_default();
+    MarkerRow { at, kind: BORROWED.into(), text }
+}
+
+/// The statistics of another host, if they were borrowed.
+fn borrowed_statistics(reader: &StoreReader) -> Result<Option<BTreeMap<String, Moments>>, StoreError> {
+    let Some(marker) = reader.markers(BORROWED)?.pop() else { return Ok(None) };
+    let rows = serde_json::from_str::<BTreeMap<String, [f64; 3]>>(&marker.text).unwrap_or_default();
+    let known = |(name, [mean, variance, points]): (String, [f64; 3])| {
+        let is_valid = mean.is_finite() && variance.is_finite() && variance >= 0.0 && points >= 0.0;
+        is_valid.then(|| (name, Moments { mean, variance, points, ..Moments::default() }))
+    };
+    Ok(Some(rows.into_iter().filter_map(known).collect()))
 }
 
 /// The marker for a forgotten time range.

@@ -28,6 +28,7 @@ impl Scorer {
             && self.early.fits(&fresh.early, width)
             && (self.smooth.len(), self.deviations.len()) == (width, width)
             && self.peak.fits(width)
+            && self.patterns.fits(width)
             && self.shadow.as_ref().is_none_or(|it| it.smooth.len() == width)
             && self.points < COUNT_MAX as f64
     }

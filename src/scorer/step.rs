@@ -4,6 +4,7 @@ use super::ScoreHold;
 use crate::alert::AlertRule;
 use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
+use crate::detect::detector_settings::DetectorSettings;
 use crate::episode::ResolveRule;
 use crate::report::{EpisodeTransition, ShadowScore};
 use crate::window::Point;
@@ -17,6 +18,8 @@ pub struct ScorerSettings {
     pub threshold: f64,
     /// When an episode is worth an alert.
     pub alert: AlertRule,
+    /// Which detectors count, and what decides.
+    pub detectors: DetectorSettings,
     /// When an episode ends.
     pub resolve: ResolveRule,
     /// Half-life of the smoothed score, in points.
@@ -84,6 +87,8 @@ pub struct SubjectScore {
     pub decisive: f64,
     /// The threshold in effect, on the raw scale; higher while few points are known.
     pub threshold: f64,
+    /// Number of rejected episodes like this one, for which the score is discounted; 0 without a discount.
+    pub like_rejected: usize,
     /// Transition of the episode, if any.
     pub transition: Option<EpisodeTransition>,
     /// Score of the shadow model.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use sysinfo::{Components, Disks, MemoryRefreshKind, Networks, System};
 
 use super::{
-    Source, SourceError, SourceInfo, SourceSettings, cpu, filesystem, load, memory, network, sensors,
+    Source, SourceError, SourceInfo, SourceSettings, cpu, filesystem, load, memory, network, sensors, timing,
 };
 use crate::clock;
 use crate::reading::{Labels, Reading};
@@ -15,6 +15,14 @@ use crate::signal::share;
 
 /// All sources, in the order in which they are read and exposed.
 pub(super) static ROWS: &[SourceInfo] = &[
+    SourceInfo {
+        name: "timing",
+        help: "Delay of the readings of hostnorm, and drift of the clock",
+        metrics: timing::METRICS,
+        signals: timing::SIGNALS,
+        impacts: &[],
+        open: timing::open,
+    },
     SourceInfo {
         name: "cpu",
         help: "CPU time, user or idle",

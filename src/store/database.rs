@@ -166,6 +166,7 @@ fn write(connection: &Connection, entry: &StoreWrite) -> Result<u64, StoreError>
         StoreWrite::ModelGone { id } => statements::model_gone(connection, id)?,
         StoreWrite::Backfill(it) => drop(statements::import(connection, it)?),
         StoreWrite::Marker(it) => statements::marker(connection, it)?,
+        StoreWrite::Verdict(it) => statements::verdict(connection, it)?,
     }
     Ok(0)
 }

@@ -13,7 +13,7 @@ use super::store_write::AssessmentEntry;
 use crate::episode_text;
 use crate::explanation::EpisodeRecord;
 use crate::reading::{Subject, Timestamp};
-use crate::report::{Episode, EpisodeTransition};
+use crate::report::{Episode, EpisodeMarks, EpisodeTransition};
 
 /// The open episodes.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ struct OpenEpisode {
     began: f64,
     last_seen: f64,
     peak: f64,
+    /// The marks in its row; none of an earlier process, which then stay until another is added.
+    marks: EpisodeMarks,
 }
 
 impl OpenEpisodes {
@@ -43,6 +45,7 @@ impl OpenEpisodes {
                 began: row.get(1)?,
                 last_seen: row.get(2)?,
                 peak: row.get(3)?,
+                marks: EpisodeMarks::default(),
             };
             if let Some(before) = open.insert(subject, it) {
                 close(connection, &before, "interrupted")?;
@@ -99,6 +102,13 @@ impl OpenEpisodes {
                     "UPDATE episodes SET culprits = ?2, scenes = ?3, description = ?4 WHERE id = ?1",
                 )?
                 .execute(params![row.id, culprits, scenes, it.description.as_deref().unwrap_or_default()])?;
+        }
+        if let Some(row) = self.0.get_mut(&it.subject).filter(|row| row.marks != it.marks) {
+            row.marks = it.marks;
+            let names: Vec<&str> = it.marks.names().collect();
+            connection
+                .prepare_cached("UPDATE episodes SET marks = ?2 WHERE id = ?1")?
+                .execute(params![row.id, serde_json::to_string(&names).unwrap_or_default()])?;
         }
         if let Some(row) = self.0.get_mut(&it.subject) {
             (row.last_seen, row.peak) = (at.0, episode.peak);
@@ -175,7 +185,8 @@ fn begin(
             keep_from,
         ])?;
     let id = connection.last_insert_rowid();
-    Ok(OpenEpisode { id, began: since, last_seen: since, peak: episode.peak })
+    let marks = EpisodeMarks::default();
+    Ok(OpenEpisode { id, began: since, last_seen: since, peak: episode.peak, marks })
 }
 
 fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<(), StoreError> {
@@ -189,11 +200,26 @@ fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<()
 
 /// Selects the columns that [`episode`] reads, without the scenes, which are large.
 pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
-                        keep_from, keep_to, culprits, '[]' FROM episodes";
+                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at FROM episodes";
 
 /// The same with the scenes.
 pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, \
-                        description, model, keep_from, keep_to, culprits, scenes FROM episodes";
+                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at FROM episodes";
+
+/// The newest episodes of a subject and those with a verdict, oldest first, without their scenes.
+pub(super) fn judged_episodes(
+    connection: &Connection,
+    of: &Subject,
+    newest: usize,
+) -> Result<Vec<EpisodeRecord>, StoreError> {
+    let mut statement = connection.prepare(&format!(
+        "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND (verdict IS NOT NULL OR id IN \
+         (SELECT id FROM episodes WHERE kind = ?1 AND subject = ?2 ORDER BY began DESC LIMIT ?3)) ORDER BY began, id"
+    ))?;
+    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![of.kind().name(), of.name(), newest], episode)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
 
 /// An episode.
 pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
@@ -215,5 +241,8 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
         keep_to: row.get(11)?,
         culprits: serde_json::from_str(&row.get::<_, String>(12)?).unwrap_or_default(),
         scenes: serde_json::from_str(&row.get::<_, String>(13)?).unwrap_or_default(),
+        marks: serde_json::from_str(&row.get::<_, String>(14)?).unwrap_or_default(),
+        verdict: row.get(15)?,
+        verdict_at: row.get(16)?,
     })
 }

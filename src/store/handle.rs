@@ -142,6 +142,14 @@ pub fn amend(directory: &Path, entries: &[StoreWrite]) -> Result<(), StoreError>
     alone(directory, |database| database.write(entries).map(drop))
 }
 
+/// Writes entries to the store in this directory, which is created if it is missing, while no daemon runs.
+///
+/// # Errors
+/// If a daemon runs, or the store cannot be written.
+pub fn create_with(directory: &Path, entries: &[StoreWrite]) -> Result<(), StoreError> {
+    alone(directory, |database| database.write(entries).map(drop))
+}
+
 /// Runs a function on a store, locked against the daemon.
 fn alone<T>(
     directory: &Path,

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::block;
 use super::data_dir::FILE;
-use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode};
+use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, judged_episodes};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
@@ -204,6 +204,14 @@ impl StoreReader {
         ))?;
         let of = params![subject.kind().name(), subject.name(), second.0.floor()];
         Ok(statement.query_row(of, episode).optional()?)
+    }
+
+    /// The newest episodes of a subject and those with a verdict, oldest first, without their scenes.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn judged_episodes(&self, of: &Subject, newest: usize) -> Result<Vec<EpisodeRecord>, StoreError> {
+        judged_episodes(&self.0, of, newest)
     }
 
     /// The newest snapshot of this format.

@@ -34,6 +34,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreWr
         reading.host().set_by(&NOISE, &Labels::new([format!("{series}").as_str()]), value);
     }
     let judged = AssessmentEntry {
+        marks: crate::report::EpisodeMarks::default(),
         scene: None,
         subject: Subject::Host,
         point: None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::episode_pattern::Verdict;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::signal::Signal;
 use crate::window::Point;
@@ -9,6 +10,12 @@ use rusqlite::Row;
 
 /// Kind of the markers for enabled or paused learning.
 pub const LEARNING: &str = "learning";
+
+/// Kind of the markers for maintenance that a command started or stopped.
+pub const MAINTENANCE: &str = "maintenance";
+
+/// Kind of the marker for the statistics of another host.
+pub const BORROWED: &str = "borrowed";
 
 /// Kind of the markers for imported points.
 pub const IMPORTED: &str = "imported";
@@ -174,6 +181,19 @@ pub struct MarkerRow {
     pub kind: String,
     /// Details.
     pub text: String,
+}
+
+/// A verdict of an operator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerdictRow {
+    /// Subject of the episode.
+    pub subject: Subject,
+    /// Second in which the episode started.
+    pub second: Timestamp,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// When it was given.
+    pub at: Timestamp,
 }
 
 /// Points from another source, oldest first.

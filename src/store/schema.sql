@@ -78,6 +78,9 @@ CREATE TABLE episodes (
     peak REAL NOT NULL,      -- highest score
     causes TEXT NOT NULL,    -- JSON array, the largest contribution first
     description TEXT NOT NULL, -- one sentence, as in the log
+    marks TEXT NOT NULL DEFAULT '[]', -- JSON array: what made it expected, such as maintenance
+    verdict TEXT,            -- rejected or confirmed by an operator; NULL without a verdict
+    verdict_at REAL,         -- when it was given
     culprits TEXT NOT NULL DEFAULT '[]', -- JSON array: the processes with most of what deviates
     scenes TEXT NOT NULL DEFAULT '[]', -- JSON array: the host at the start and at the peak
     model TEXT,              -- model that judged it

@@ -6,6 +6,7 @@ use super::error::StoreError;
 use super::points;
 use super::row_types::{
     BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow,
+    VerdictRow,
 };
 use crate::clock;
 use crate::window::Point;
@@ -131,6 +132,15 @@ pub(super) fn marker(connection: &Connection, it: &MarkerRow) -> Result<(), Stor
     connection.execute(
         "INSERT INTO markers (at, kind, text) VALUES (?1, ?2, ?3)",
         params![it.at.0, it.kind, it.text],
+    )?;
+    Ok(())
+}
+
+pub(super) fn verdict(connection: &Connection, it: &VerdictRow) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE episodes SET verdict = ?4, verdict_at = ?5 \
+         WHERE kind = ?1 AND subject = ?2 AND began >= ?3 AND began < ?3 + 1",
+        params![it.subject.kind().name(), it.subject.name(), it.second.0.floor(), it.verdict.name(), it.at.0],
     )?;
     Ok(())
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::row_types::{BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow};
+use super::row_types::{
+    BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow, VerdictRow,
+};
 use super::series_keys::SeriesList;
 use crate::explanation::Cause;
 use crate::reading::{Reading, Subject, Timestamp};
-use crate::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report};
+use crate::report::{Assessment, Episode, EpisodeMarks, EpisodeTransition, LearnedPoint, Report};
 
 /// One item to write.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub enum StoreWrite {
     Backfill(BackfillPoints),
     /// An event of hostnorm itself.
     Marker(MarkerRow),
+    /// A verdict on an episode.
+    Verdict(VerdictRow),
 }
 
 impl StoreWrite {
@@ -45,7 +49,7 @@ impl StoreWrite {
         match self {
             Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) => true,
             Self::Model(_) | Self::ModelState { .. } | Self::ModelGone { .. } => true,
-            Self::Tick(_) | Self::Backfill(_) | Self::Marker(_) => false,
+            Self::Tick(_) | Self::Backfill(_) | Self::Marker(_) | Self::Verdict(_) => false,
         }
     }
 
@@ -62,7 +66,7 @@ impl StoreWrite {
 
     /// Whether it is written at once, without waiting for the next commit.
     pub(super) fn is_urgent(&self) -> bool {
-        matches!(self, Self::Model(_) | Self::Marker(_) | Self::SubjectState(_))
+        matches!(self, Self::Model(_) | Self::Marker(_) | Self::SubjectState(_) | Self::Verdict(_))
     }
 }
 
@@ -87,6 +91,8 @@ pub(super) struct AssessmentEntry {
     pub(super) transition: Option<EpisodeTransition>,
     /// The description of the open episode.
     pub(super) description: Option<Arc<str>>,
+    /// What made its episode expected.
+    pub(super) marks: EpisodeMarks,
     /// Its causes as JSON, with each new description.
     pub(super) causes: Option<String>,
     /// Culprits and scenes as JSON, when they changed.
@@ -119,6 +125,7 @@ impl AssessmentEntry {
             episode: assessment.episode,
             transition: assessment.transition,
             description: assessment.description.clone(),
+            marks: assessment.marks,
             causes: described.then(|| json(&Cause::of(assessment))),
             scene: assessment
                 .scene

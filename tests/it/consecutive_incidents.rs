@@ -20,6 +20,7 @@ fn settings() -> ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: live.threshold,
         alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        detectors: Default::default(),
         resolve: live.resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(live.score_hold),

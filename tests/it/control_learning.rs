@@ -3,7 +3,10 @@
 
 use crate::simulated_host;
 
+use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::episode_pattern::Verdict;
+use hostnorm::maintenance::{MaintenanceCalendar, MaintenanceWindow};
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition};
 use hostnorm::scorer::StoredPoint;
@@ -107,6 +110,90 @@ fn paused_learning_changes_nothing() {
     let after = step(&mut engine, with_memory(&rest[299], 0.97)).signals[MEMORY].expected.unwrap();
     // The time of day still counts.
     assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
+}
+
+#[test]
+fn maintenance_teaches_nothing_and_marks_its_episodes() {
+    let (mut engine, rest) = known(400);
+    let window = MaintenanceWindow {
+        cron: "* * * * *".parse().unwrap(),
+        duration: HumanDuration::minutes(60),
+        name: "backup".into(),
+    };
+    let mut calendar = MaintenanceCalendar::new(&[window]);
+    let before = step(&mut engine, rest[0].clone()).signals[MEMORY].expected.unwrap();
+    let mut began = None;
+    for (idx, reading) in rest[1..300].iter().enumerate() {
+        let mut reading = with_memory(reading, 0.97);
+        calendar.note(&mut reading);
+        let assessment = step(&mut engine, reading);
+        assert!(engine.is_in_maintenance() && assessment.expected.maintenance);
+        assert!(assessment.point.is_none_or(|it| it.weight == 0.0));
+        if assessment.transition == Some(EpisodeTransition::Began) {
+            began = began.or(Some((idx, assessment.details.unwrap().momentary)));
+        }
+        if assessment.episode.is_some() {
+            assert!(assessment.marks.maintenance);
+        }
+    }
+    let (_, score) = began.expect("episodes go on");
+    assert!(score >= 2.0, "{score}");
+    let after = step(&mut engine, with_memory(&rest[300], 0.97));
+    assert!(!engine.is_in_maintenance() && !after.expected.maintenance);
+    assert!(after.marks.maintenance, "the mark stays with the episode");
+    let after = after.signals[MEMORY].expected.unwrap();
+    assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
+}
+
+/// The highest score, the description and the start of the episode of the first 20 of each 60 readings, which use all memory.
+fn repeated(engine: &mut Engine, rest: &[Reading]) -> Vec<(f64, String, Timestamp)> {
+    let mut found = Vec::new();
+    for chunk in rest.chunks_exact(60) {
+        let (mut peak, mut text, mut since) = (0.0_f64, String::new(), Timestamp(0.0));
+        for (idx, reading) in chunk.iter().enumerate() {
+            let reading = if idx < 20 { with_memory(reading, 0.97) } else { reading.clone() };
+            let assessment = step(engine, reading);
+            if idx < 20 {
+                peak = peak.max(assessment.details.as_ref().map_or(0.0, |it| it.momentary));
+            }
+            let contributions = assessment.details.iter().flat_map(|it| &it.contributions);
+            let sum: f64 = contributions.map(|it| it.value).sum();
+            let score = assessment.details.as_ref().map_or(0.0, |it| it.score);
+            assert!(score <= 0.0 || (sum - score).abs() < 1e-6, "{sum} {score}");
+            if let Some(episode) = assessment.episode.filter(|_| idx < 20) {
+                since = episode.since;
+                text = assessment.description.unwrap().to_string();
+            }
+        }
+        found.push((peak, text, since));
+    }
+    found
+}
+
+#[test]
+fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
+    let (mut engine, rest) = known(600);
+    let forest = model(&mut engine, 1).eif;
+    engine.set_learning(false);
+    let before = repeated(&mut engine, &rest[..120]);
+    let [(first, _, _), (second, text, since)] = before.as_slice() else { panic!("{before:?}") };
+    assert!((first / second - 1.0).abs() < 0.3, "recurrence alone changes nothing: {first} {second}");
+    assert!(*second > 1.3 && !text.contains("rejected"), "{second} {text}");
+    assert!(!engine.judge_episode(&Subject::Host, Timestamp(1.0), Verdict::Rejected), "unknown");
+    assert!(engine.judge_episode(&Subject::Host, *since, Verdict::Rejected));
+    // The verdict is part of the learned state.
+    let mut restarted = Engine::new(&SIGNALS, &settings());
+    restarted.restore(&engine.snapshot()).unwrap();
+    restarted.install(SubjectKind::Host, &forest);
+    let after = repeated(&mut engine, &rest[120..180]);
+    let (discounted, text, since) = &after[0];
+    assert!(*discounted >= 1.0 && *discounted < 1.0 + (second - 1.0) * 0.4, "{second}, then {discounted}");
+    assert!(text.ends_with("; like 1 episode rejected before"), "{text}");
+    let (again, ..) = repeated(&mut restarted, &rest[120..180])[0];
+    assert!((again - discounted).abs() < 0.3 * discounted, "{again} {discounted}");
+    assert!(engine.judge_episode(&Subject::Host, *since, Verdict::Confirmed));
+    let (confirmed, text, _) = &repeated(&mut engine, &rest[180..240])[0];
+    assert!(confirmed > &(0.7 * second) && !text.contains("rejected"), "{confirmed} {text}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
         threshold: live.threshold,
         alert_level: live.alert_level,
         budget: Budget::OFF,
+        detectors: Default::default(),
         resolve: live.resolve,
         smoothing: live.smoothing,
         half_life: live.half_life,

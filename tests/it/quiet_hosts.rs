@@ -55,6 +55,7 @@ fn by_the_second(kind: HostKind, seed: u64, days: usize, learned: usize) -> Quie
     let settings = ScorerSettings {
         point_seconds: 30.0,
         threshold: live.threshold,
+        detectors: Default::default(),
         alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
         resolve: live.resolve,
         smoothing: live.smoothing,

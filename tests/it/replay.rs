@@ -67,6 +67,26 @@ fn changed(table: &str, line: usize, with: &str) -> String {
 }
 
 #[test]
+fn detectors_and_the_decision_can_be_chosen() {
+    let (history, input) = asd(1_500);
+    let column = |text: &str, idx: usize| -> Vec<String> {
+        text.lines().skip(1).map(|line| line.split(',').nth(idx).unwrap().to_owned()).collect()
+    };
+    let usual = scores(&history, &input, "--every 5m --all");
+    let voted = scores(&history, &input, "--every 5m --all --decide=vote");
+    assert_eq!(column(&usual, 0), column(&voted, 0), "the score stays");
+    assert_ne!(column(&usual, 2), column(&voted, 2), "the decision does not");
+    let without = scores(&history, &input, "--every 5m --all --detectors.eif=off");
+    assert_ne!(column(&usual, 0), column(&without, 0));
+    let dir = dir(&[("input.csv", input.as_bytes())]);
+    let votes =
+        "--detectors.eif=off --detectors.zscore=off --detectors.baseline=off --detectors.seasonal=off";
+    let refused = run(dir.path(), &format!("--input input.csv --every 5m --decide=vote {votes}"));
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(64) && message.contains("needs a voting detector"), "{message}");
+}
+
+#[test]
 fn scores_are_those_of_the_core() {
     let (history, input) = asd(400);
     let written = scores(&history, &input, "--every 5m --all --retrain-interval 1d");

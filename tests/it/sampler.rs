@@ -6,7 +6,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
+use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::episode_pattern::Verdict;
+use hostnorm::maintenance::{self, MaintenanceCalendar, StartedMaintenance};
 use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::Report;
@@ -120,6 +123,7 @@ fn settings() -> EngineSettings {
 
 fn new() -> PersistentState {
     PersistentState {
+        maintenance: MaintenanceCalendar::default(),
         engine: Engine::new(&SIGNALS, &settings()),
         registry: ModelRegistry::new(3_600.0),
         store: Store::memory(),
@@ -176,6 +180,19 @@ fn a_new_host_replies_to_each_command() {
     it.check(span, "conflict: no store");
     it.check(ControlCommand::Promote { model: "none".into() }, "not found: no model none");
     it.check(ControlCommand::Rollback, "conflict: no previous model");
+    it.check(ControlCommand::StopMaintenance, "conflict: no maintenance was started");
+    it.check(ControlCommand::Maintenance, "no maintenance, and no windows");
+    let (name, duration) = ("kernel".to_owned(), HumanDuration::minutes(60));
+    it.check(ControlCommand::StartMaintenance { name, duration }, "maintenance kernel is active until 20");
+    let active = || {
+        let newest = it.newest()?;
+        maintenance::is_active(&newest.reading).then_some(newest)
+    };
+    until("a reading in maintenance", active);
+    let states = it.send(ControlCommand::Maintenance).unwrap();
+    assert_eq!((&states.data[0]["name"], &states.data[0]["active"]), (&"kernel".into(), &true.into()));
+    it.check(ControlCommand::StopMaintenance, "maintenance kernel is over");
+    until("a reading after it", || (!maintenance::is_active(&it.newest()?.reading)).then_some(()));
     it.stop();
 }
 
@@ -205,19 +222,37 @@ fn an_anomalous_host_replies_to_each_command() {
     });
     until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
     it.check(ControlCommand::Accept, "accepted: the current state of host is now normal");
+    let episode =
+        || StoreReader::open(directory.path()).unwrap().judged_episodes(&Subject::Host, 1).unwrap().pop();
+    let second = Timestamp(until("stored episode", episode).began);
+    let judge = |verdict| ControlCommand::Judge { subject: Subject::Host, second, verdict };
+    it.check(judge(Verdict::Confirmed), "episode 20");
+    it.check(judge(Verdict::Rejected), "episode 20");
+    until("stored verdict", || (episode()?.verdict? == "rejected").then_some(()));
+    let unknown = Timestamp(1.0);
+    it.check(
+        ControlCommand::Judge { subject: Subject::Host, second: unknown, verdict: Verdict::Rejected },
+        "not found: no episode 1970-01-01T00:00:01Z among the newest 32 of host",
+    );
     let stored = || StoreReader::open(directory.path()).unwrap().newest_point(&Subject::Host).unwrap();
     let last = until("stored points", stored);
     let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
     it.check(span, "forgotten: relearned from the remaining ");
     it.check(ControlCommand::Learn { on: false }, "learning is off");
+    let (name, duration) = ("kernel".to_owned(), HumanDuration::minutes(60));
+    it.check(ControlCommand::StartMaintenance { name, duration }, "maintenance kernel is active until 20");
     it.stop();
     // Everything is restored after a restart.
     let (send, restored) = std::sync::mpsc::channel();
     let blank = || (new().engine, ModelRegistry::new(3_600.0).drop_models(true));
     let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
     restore(StoreReader::open(directory.path()).as_ref()).unwrap();
-    let restarted = restored.recv().unwrap().unwrap();
+    let mut restarted = restored.recv().unwrap().unwrap();
+    assert!(restarted.engine.judge_episode(&Subject::Host, second, Verdict::Rejected), "recalled");
     assert!(!restarted.engine.is_learning());
+    let mut maintenance = restarted.started.unwrap();
+    maintenance.until = Timestamp(0.0);
+    assert_eq!(maintenance, StartedMaintenance { name: "kernel".into(), until: Timestamp(0.0) });
     assert_eq!(restarted.registry.current(SubjectKind::Host).unwrap().id.as_str(), first);
 }
 

@@ -23,6 +23,7 @@ fn settings() -> ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: 2.5,
         alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        detectors: Default::default(),
         resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),

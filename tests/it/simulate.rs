@@ -60,7 +60,9 @@ fn lagged(of: &[f64], lag: usize) -> f64 {
 
 #[test]
 fn signals_are_those_of_hosts() {
-    let own: Vec<_> = sources::host_signals(|_| true).map(|it| (it.name, it.floor, 0.0, it.max())).collect();
+    // A simulated host has no hostnorm whose readings could be late.
+    let own = sources::host_signals(|source| source != "timing");
+    let own: Vec<_> = own.map(|it| (it.name, it.floor, 0.0, it.max())).collect();
     let simulated: Vec<_> = COLUMNS.iter().map(|it| (it.name, it.floor, it.min, it.max)).collect();
     if cfg!(target_os = "linux") {
         assert_eq!(simulated, own);

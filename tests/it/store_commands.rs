@@ -5,11 +5,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::metric::Metric;
+use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
 use hostnorm::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report, ScoreDetails};
+use hostnorm::sampler;
+use hostnorm::signal::Signal;
 use hostnorm::sources;
-use hostnorm::store::StoreReader;
+use hostnorm::store::{BaselineRow, FILE, StoreReader, StoreWrite, amend};
 use hostnorm::table::instant;
 use hostnorm::window::Point;
 
@@ -63,6 +67,74 @@ fn filled(directory: &Path) {
         store.append(&Report { reading: Arc::new(reading), assessments, ..Report::default() });
     }
     store.close();
+}
+
+#[test]
+fn a_verdict_is_stored_without_a_daemon_and_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let (_, listed, _) = run(directory.path(), &["episodes", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let id = listed[0]["id"].as_str().unwrap();
+    assert_eq!(listed[0]["marks"], serde_json::json!([]));
+    let (code, out, err) = run(directory.path(), &["reject", id]);
+    assert!(code == 0 && out.contains("effective at the next start"), "{code} {out} {err}");
+    let (_, listed, _) = run(directory.path(), &["episodes", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["verdict"], "rejected");
+    let (_, out, _) = run(directory.path(), &["explain", id]);
+    assert!(out.contains("verdict   rejected"), "{out}");
+    let (code, _, err) = run(directory.path(), &["confirm", "2020-01-01T00:00:00Z"]);
+    assert!(code == 1 && err.contains("no episode 2020-01-01T00:00:00Z in the store"), "{err}");
+    let (code, _, err) = run(directory.path(), &["confirm", "yesterday"]);
+    assert!(code == 64 && err.contains("hostnorm episodes"), "{code} {err}");
+}
+
+#[test]
+fn a_new_host_starts_from_a_similar_one() {
+    let [sister, own] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    filled(sister.path());
+    let signals: Vec<_> = sources::host_signals(|_| true).collect();
+    let baseline = |signal: &&'static Signal| BaselineRow {
+        subject: Subject::Host,
+        signal: signal.name.into(),
+        mean: 0.25,
+        deviation: 0.1,
+        min: 0.0,
+        max: 0.5,
+        points: 5_000.0,
+        at: Timestamp(START),
+        p95: 0.4,
+        p99: 0.45,
+    };
+    let rows = signals.iter().map(baseline).collect();
+    amend(sister.path(), &[StoreWrite::Baselines(rows)]).unwrap();
+    let origin = format!("store:{}", sister.path().join(FILE).display());
+    let (code, out, err) = run(own.path(), &["train", "--from", &origin]);
+    let expect = format!("borrowed the statistics of {} signals and no model", signals.len());
+    assert!(code == 0 && out.starts_with(&expect), "{code} {out} {err}");
+
+    let blank =
+        || (Engine::new(sources::signals(|_| true), &EngineSettings::default()), ModelRegistry::new(1.0));
+    let (send, restored) = std::sync::mpsc::channel();
+    let mut restore = sampler::restore(blank, Vec::new(), move |it| send.send(it).unwrap());
+    restore(StoreReader::open(own.path()).as_ref()).unwrap();
+    let mut engine = restored.recv().unwrap().unwrap().engine;
+    let mut seen = Vec::new();
+    for second in 0..40 {
+        let mut reading = Reading::new(Timestamp(START + f64::from(second)));
+        reading.host().set(metric("hostnorm_load1"), 1.0);
+        let assessment = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
+        seen.push((assessment.ready, assessment.uses_kind_prior, assessment.details.is_some()));
+    }
+    assert_eq!(seen[0], (true, true, false));
+    assert_eq!(seen[39], (true, true, true), "a score in the first window");
+
+    // A host with points of its own needs no others.
+    let (code, _, err) = run(sister.path(), &["train", "--from", &origin]);
+    assert!(code == 1 && err.contains("has points of this host"), "{err}");
+    let (code, _, err) = run(own.path(), &["train", "--from", "store:/nowhere"]);
+    assert!(code == 1 && err.contains("cannot read the store of the other host"), "{err}");
 }
 
 #[test]

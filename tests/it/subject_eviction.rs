@@ -61,6 +61,7 @@ impl Synthetic {
 fn start(directory: &Path, source: &Synthetic) -> Loop {
     let settings = EngineSettings { window: 3, warmup: 60.0, evict_after: 60.0, ..EngineSettings::default() };
     let persistent = PersistentState {
+        maintenance: Default::default(),
         engine: Engine::new(&CONTAINERS, &settings),
         registry: ModelRegistry::new(0.0),
         store: crate::store::open(directory),

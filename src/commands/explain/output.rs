@@ -33,6 +33,12 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
         episode.model.as_deref().unwrap_or("none yet"),
     );
     // Writing to a string cannot fail, here and below.
+    if !episode.marks.is_empty() {
+        let _ = writeln!(text, "within    {}", episode.marks.join(", "));
+    }
+    if let Some(verdict) = &episode.verdict {
+        let _ = writeln!(text, "verdict   {verdict}");
+    }
     if let Ok(Reproduction { peak: Some((at, assessment)), .. }) = &it.reproduction {
         let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(assessment));
     }

@@ -1,8 +1,11 @@
 //! Runs the backfill at the first start, on its own thread.
 
+use std::path::{Path, PathBuf};
+
 use crate::backfill::{BackfillSettings, FetchProgress, HistorySource, TooLittleHistory};
 use crate::clock;
 use crate::commands::history_import::{self, BackfillRequest};
+use crate::commands::similar_host;
 use crate::config::Config;
 use crate::duration::HumanDuration;
 use crate::reading::Subject;
@@ -22,12 +25,29 @@ pub(super) struct Backfill {
 /// The backfill, if the settings name a server.
 pub(super) fn due(config: &Config) -> Option<Backfill> {
     let settings = config.backfill.clone();
-    if settings.from.is_empty() {
+    if settings.from.is_empty() || named_store(config).is_some() {
         return None;
     }
     let signals = sources::host_signals(|source| config.collects(source)).collect();
     let step = config.detection.interval.times(config.detection.window);
     Some(Backfill { settings, signals, step })
+}
+
+/// The store of a similar host to start from, if the settings name one.
+fn named_store(config: &Config) -> Option<PathBuf> {
+    match config.backfill.from.parse() {
+        Ok(HistorySource::Store(path)) => Some(path),
+        _ => None,
+    }
+}
+
+/// Borrows from a similar host at the first start, before the store opens.
+pub(super) fn borrow(config: &Config, directory: &Path) {
+    let Some(from) = named_store(config).filter(|_| !similar_host::is_borrowed(directory)) else { return };
+    match similar_host::borrow(config, directory, &from) {
+        Ok(done) => tracing::info!(done, "warm start from a similar host"),
+        Err(reason) => tracing::warn!(reason, "warm start failed; learning from live data"),
+    }
 }
 
 impl Backfill {

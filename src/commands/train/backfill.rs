@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use crate::backfill::{FetchProgress, FetchedHistory, TooLittleHistory};
+use crate::backfill::{FetchProgress, FetchedHistory, HistorySource, TooLittleHistory};
 use crate::cli::{Exit, TrainFrom};
 use crate::clock;
 use crate::commands::history_import::{self, BackfillRequest};
-use crate::commands::{open_store, replay};
+use crate::commands::{open_store, replay, similar_host};
 use crate::config::Config;
 use crate::reading::Subject;
 use crate::replay::Replay;
@@ -24,7 +24,18 @@ use crate::training::{TrainError, TrainedModel};
 /// See [`super::run`].
 pub(super) fn run(options: &TrainFrom, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
     let located = open_store::locate(&options.options, environment);
-    let trained = located.and_then(|(config, place)| train(options, &config, &place));
+    let trained = located.and_then(|(config, place)| match (&options.origin, &place) {
+        (HistorySource::Store(from), StoreLocation::Directory(directory)) => {
+            let is_plain = options.lookback.is_none() && options.host.is_none() && options.output.is_none();
+            if !(is_plain && options.metrics.is_empty() && options.mapping.is_none()) {
+                let text = "store: takes all of the other host; remove --lookback, --host, --metric, --mapping and --output";
+                return Err(Exit::usage(text));
+            }
+            similar_host::borrow(&config, directory, from).map_err(Exit::failure)
+        }
+        (HistorySource::Store(_), _) => Err(Exit::usage("no store; set --storage.path")),
+        _ => train(options, &config, &place),
+    });
     trained.map_or_else(|exit| exit, Exit::success)
 }
 

@@ -8,7 +8,8 @@ impl SubjectState {
     /// Decides about an alert once the impact is known, and adds the decision to the assessment.
     pub(in super::super) fn decide_alert(&mut self, assessment: &mut Assessment, settings: &EngineSettings) {
         if let Some(now) = self.scored.take() {
-            let evidence = AlertEvidence { severity: assessment.severity, ..AlertEvidence::default() };
+            let evidence =
+                AlertEvidence { severity: assessment.severity, is_withheld: assessment.expected.is_any() };
             let decision = self.scorer.decide_alert(now.score, now.elapsed, evidence, &settings.scorer());
             self.alert = Some(AlertState {
                 is_active: decision.is_active,

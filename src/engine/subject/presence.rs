@@ -49,6 +49,22 @@ impl SubjectState {
         (self.ready, self.ready_at) = (true, Timestamp(at.0 + settings.point_seconds()));
     }
 
+    /// Starts from the statistics of another host.
+    pub(in super::super) fn borrow_from_host(
+        &mut self,
+        known: &[Moments],
+        at: Timestamp,
+        settings: &EngineSettings,
+    ) {
+        self.borrow(known, at, settings);
+        self.is_lent = true;
+    }
+
+    /// Whether it is scored largely with borrowed statistics; for a day after it started with those of another host.
+    pub(super) fn uses_prior(&self) -> bool {
+        self.scorer.is_borrowed() || self.is_lent && self.observed < DAY_SECONDS
+    }
+
     /// Whether it contributes to the training set: it is ready and has statistics of its own.
     pub(in super::super) fn is_trained_on(&self) -> bool {
         self.ready && !self.scorer.is_borrowed()

@@ -7,9 +7,13 @@ use tokio::sync::oneshot;
 
 use super::signal_aliases;
 use crate::control::{CommandRefusal, ControlCommand};
+use crate::duration::HumanDuration;
+use crate::episode_pattern::Verdict;
+use crate::explanation::EpisodeId;
 use crate::http::message::{ProblemDetails, Request, Response, json, plain};
 use crate::http::query::bad_request;
 use crate::http::routes::AppState;
+use crate::maintenance;
 use crate::reading::{SubjectKind, Timestamp};
 use crate::table::quoted;
 
@@ -46,6 +50,64 @@ pub(super) async fn learn(state: &AppState, request: Request) -> Result<Response
 /// The current anomalies as normal.
 pub(super) async fn accept(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
     carry_out(state, ControlCommand::Accept, StatusCode::OK).await
+}
+
+/// Maintenance to start.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct MaintenanceBody {
+    /// How long it lasts, such as 2h; 1m to 7d.
+    #[serde(rename = "for")]
+    #[schemars(with = "String")]
+    duration: HumanDuration,
+    /// Its name; maintenance if absent.
+    name: Option<String>,
+}
+
+/// The maintenance windows.
+pub(super) async fn maintenance(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    carry_out(state, ControlCommand::Maintenance, StatusCode::OK).await
+}
+
+/// Maintenance from now on.
+pub(super) async fn start_maintenance(
+    state: &AppState,
+    request: Request,
+) -> Result<Response, ProblemDetails> {
+    let MaintenanceBody { duration, name } = request.json(r#"{"for": "2h", "name": "kernel"}"#)?;
+    let name = name.unwrap_or_else(|| maintenance::DEFAULT_NAME.to_owned());
+    let error = maintenance::duration_error(duration).or_else(|| maintenance::name_error(&name));
+    error.map_or(Ok(()), |it| Err(bad_request(it)))?;
+    carry_out(state, ControlCommand::StartMaintenance { name, duration }, StatusCode::OK).await
+}
+
+/// The end of the maintenance that was started.
+pub(super) async fn stop_maintenance(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    carry_out(state, ControlCommand::StopMaintenance, StatusCode::OK).await
+}
+
+/// The episode of the path, rejected.
+pub(super) async fn reject(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    judge(state, &request, Verdict::Rejected).await
+}
+
+/// The episode of the path, confirmed.
+pub(super) async fn confirm(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    judge(state, &request, Verdict::Confirmed).await
+}
+
+async fn judge(state: &AppState, request: &Request, verdict: Verdict) -> Result<Response, ProblemDetails> {
+    carry_out(state, verdict_command(request, verdict)?, StatusCode::OK).await
+}
+
+/// The command for a verdict on the episode of the path.
+pub(in crate::http) fn verdict_command(
+    request: &Request,
+    verdict: Verdict,
+) -> Result<ControlCommand, ProblemDetails> {
+    let id = request.path_arguments.first().map(String::as_str).unwrap_or_default();
+    let EpisodeId { subject, second } = id.parse().map_err(bad_request)?;
+    Ok(ControlCommand::Judge { subject, second, verdict })
 }
 
 /// What was learned between two instants, in seconds since the epoch.

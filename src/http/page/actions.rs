@@ -8,8 +8,9 @@ use maud::{Markup, html};
 use super::document;
 use super::layout::{Place, page};
 use crate::control::{CommandRefusal, CommandReply, ControlCommand};
+use crate::episode_pattern::Verdict;
 use crate::explanation::EpisodeRecord;
-use crate::http::api::{episode_facts, problem, unknown_episode};
+use crate::http::api::{episode_facts, problem, unknown_episode, verdict_command};
 use crate::http::message::{ProblemDetails, Request, Response};
 use crate::http::routes::AppState;
 use crate::reading::{SubjectKind, Timestamp};
@@ -41,6 +42,21 @@ pub(in crate::http) async fn forget(state: &AppState, request: Request) -> Resul
     let (episode, ..) = episode_facts(state, &id).await?.ok_or_else(|| unknown_episode(&id))?;
     let [from, to] = to_forget(&episode).map(Timestamp);
     let done = state.control.send(ControlCommand::Forget { from, to }).await;
+    Ok(outcome(state, "../../", done))
+}
+
+/// Rejects the episode of the path.
+pub(in crate::http) async fn reject(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    judge(state, &request, Verdict::Rejected).await
+}
+
+/// Confirms the episode of the path.
+pub(in crate::http) async fn confirm(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    judge(state, &request, Verdict::Confirmed).await
+}
+
+async fn judge(state: &AppState, request: &Request, verdict: Verdict) -> Result<Response, ProblemDetails> {
+    let done = state.control.send(verdict_command(request, verdict)?).await;
     Ok(outcome(state, "../../", done))
 }
 

@@ -92,6 +92,8 @@ pub(super) fn markup(
                 div { dt { "Duration" } dd { (episode.duration()) } }
                 div { dt { "Peak score" } dd { (format!("{:.2}", episode.peak)) } }
                 div { dt { "Outcome" } dd { (episode.outcome) } }
+                @if !episode.marks.is_empty() { div { dt { "Within" } dd { (episode.marks.join(", ")) } } }
+                @if let Some(verdict) = &episode.verdict { div { dt { "Verdict" } dd { (verdict) } } }
                 @if let Some(model) = &episode.model { div { dt { "Model" } dd { code { (model) } } } }
             }
         }
@@ -232,12 +234,17 @@ fn commands(episode: &EpisodeRecord, is_admin: bool) -> Markup {
             h2 #commands { "Commands on the host" }
             dl.commands {
                 dt { "Reproduce its score from stored data" } dd { code { "hostnorm explain " (episode.id) } }
+                dt { "Reject it, if it was nothing; confirm it, if it was real" }
+                dd { code { "hostnorm reject " (episode.id) } }
+                dd { code { "hostnorm confirm " (episode.id) } }
                 dt { "Forget it, so that the same fault is detected again" }
                 dd { code { "hostnorm forget --from " (instant(from)) " --to " (instant(to)) } }
             }
             @if is_admin {
-                @let path = format!("../{}/forget", tables::episode_link(&episode.id));
-                (actions::button(&path, "Forget", "the same fault is detected again next time"))
+                @let path = |verb: &str| format!("../{}/{verb}", tables::episode_link(&episode.id));
+                (actions::button(&path("forget"), "Forget", "the same fault is detected again next time"))
+                (actions::button(&path("reject"), "Reject", "it was nothing; scores like it are discounted for 30 days"))
+                (actions::button(&path("confirm"), "Confirm", "it was real; scores like it are never discounted"))
             }
         }
     }

@@ -8,10 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hostnorm::control::{CommandRefusal, CommandReply, CommandResult, ControlCommand};
+use hostnorm::duration::HumanDuration;
+use hostnorm::episode_pattern::Verdict;
 use hostnorm::http::{
     self, BODY_BYTES_MAX, CONTROL_CONNECTIONS_MAX, ClientError, ControlSocket, ControlSocketError,
 };
-use hostnorm::reading::{SubjectKind, Timestamp};
+use hostnorm::reading::{Subject, SubjectKind, Timestamp};
 
 use super::client::{Answer, Client};
 use super::server::Server;
@@ -20,13 +22,41 @@ use super::{PLAIN, PROBLEM, TEXT, check, until};
 const TRAIN: ControlCommand = ControlCommand::Train { kind: SubjectKind::Host, hours: None };
 
 /// Each command, and the request that stands for it.
-fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 9] {
+fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 14] {
     let (from, to) = (Timestamp(1000.25), Timestamp(2000.0));
     [
         (ControlCommand::Job { id: 7 }, "GET", "/api/v1/jobs/7", ""),
         (ControlCommand::Status, "GET", "/api/v1/status", ""),
         (ControlCommand::Learn { on: false }, "POST", "/api/v1/learn", r#"{"on": false}"#),
         (ControlCommand::Accept, "POST", "/api/v1/accept", ""),
+        (ControlCommand::Maintenance, "GET", "/api/v1/maintenance", ""),
+        (
+            ControlCommand::StartMaintenance { name: "kernel".into(), duration: HumanDuration::minutes(120) },
+            "POST",
+            "/api/v1/maintenance/start",
+            r#"{"for": "2h", "name": "kernel"}"#,
+        ),
+        (
+            ControlCommand::Judge {
+                subject: Subject::Host,
+                second: Timestamp(1_795_255_200.0),
+                verdict: Verdict::Rejected,
+            },
+            "POST",
+            "/api/v1/episodes/2026-11-21T10%3A00%3A00Z/reject",
+            "",
+        ),
+        (
+            ControlCommand::Judge {
+                subject: Subject::Container("a/b".into()),
+                second: Timestamp(1_795_255_200.0),
+                verdict: Verdict::Confirmed,
+            },
+            "POST",
+            "/api/v1/episodes/2026-11-21T10%3A00%3A00Z%2Fcontainer%2Fa%2Fb/confirm",
+            "",
+        ),
+        (ControlCommand::StopMaintenance, "POST", "/api/v1/maintenance/stop", ""),
         (ControlCommand::Forget { from, to }, "POST", "/api/v1/forget", r#"{"from": 1000.25, "to": 2000}"#),
         (TRAIN, "POST", "/api/v1/train", "{}"),
         (ControlCommand::Promote { model: "20261128".into() }, "POST", "/api/v1/models/20261128/promote", ""),
@@ -130,6 +160,10 @@ fn requests_that_are_not_commands_are_refused() {
         ("/api/v1/accept", &long, 413, "65536 bytes"),
         ("/api/v1/forget", r#"{"from": 1}"#, 400, "missing field `to`"),
         ("/api/v1/forget", r#"{"from": 2, "to": 1}"#, 400, "swap"),
+        ("/api/v1/maintenance/start", r#"{"for": "2 hours"}"#, 400, r#"such as {"for": "2h""#),
+        ("/api/v1/maintenance/start", r#"{"for": "8d"}"#, 400, "expected 1m to 7d"),
+        ("/api/v1/maintenance/start", r#"{"for": "1h", "name": ""}"#, 400, "no name of a window"),
+        ("/api/v1/episodes/yesterday/reject", "", 400, "such as 2026-11-28T19:04:05Z"),
         ("/api/v1/models//promote", "", 404, "/metrics"),
         ("/api/v1/models/%ff/promote", "", 404, "/metrics"),
         ("/api/v2/status", "", 404, "/metrics"),

@@ -1,0 +1,37 @@
+//! `hostnorm maintenance`: starts or stops maintenance, or shows the windows.
+
+use std::ffi::OsString;
+
+use super::daemon_client;
+use crate::cli::{Exit, Maintenance, MaintenanceAction};
+use crate::clock;
+use crate::control::ControlCommand;
+use crate::maintenance::StartedMaintenance;
+use crate::reading::Timestamp;
+use crate::sampler::maintenance_marker;
+use crate::store::StoreWrite;
+
+/// Starts or stops maintenance, or shows it. Exit code 0 once that is done, or stored for the next start.
+pub fn run(options: &Maintenance, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let now = clock::now();
+    let (command, marker) = match &options.action {
+        MaintenanceAction::Status => {
+            return daemon_client::ask(
+                &options.options,
+                environment,
+                &ControlCommand::Maintenance,
+                options.json,
+            );
+        }
+        MaintenanceAction::Stop => (ControlCommand::StopMaintenance, maintenance_marker(now, None)),
+        MaintenanceAction::Start { name, duration } => {
+            let until = Timestamp(now.0 + duration.as_seconds());
+            let started = StartedMaintenance { name: name.clone(), until };
+            let command = ControlCommand::StartMaintenance { name: name.clone(), duration: *duration };
+            (command, maintenance_marker(now, Some(&started)))
+        }
+    };
+    daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
+        Ok(vec![StoreWrite::Marker(marker)])
+    })
+}

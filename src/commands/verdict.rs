@@ -1,0 +1,27 @@
+//! `hostnorm reject` and `hostnorm confirm`: the verdict of an operator on an episode.
+
+use std::ffi::OsString;
+
+use super::daemon_client::{self, failure};
+use crate::cli::{Exit, Judge};
+use crate::clock;
+use crate::control::ControlCommand;
+use crate::episode_text;
+use crate::store::{StoreReader, StoreWrite, VerdictRow};
+
+/// Records a verdict. Exit code 0 once that is done, or stored for the next start; 1 for an unknown episode.
+pub fn run(options: &Judge, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    let (subject, second, verdict) = (&options.episode.subject, options.episode.second, options.verdict);
+    let command = ControlCommand::Judge { subject: subject.clone(), second, verdict };
+    daemon_client::ask_or_amend(&options.options, environment, &command, |directory| {
+        let reader = StoreReader::open(directory).map_err(failure)?;
+        if reader.episode(subject, second).map_err(failure)?.is_none() {
+            let id = episode_text::id(subject, second);
+            return Err(Exit::failure(format!(
+                "no episode {id} in the store; `hostnorm episodes` lists all"
+            )));
+        }
+        let row = VerdictRow { subject: subject.clone(), second, verdict, at: clock::now() };
+        Ok(vec![StoreWrite::Verdict(row)])
+    })
+}

@@ -1,0 +1,59 @@
+//! What wakes the loop besides its deadline, and the handle that sends it.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use super::jobs::FinishedJob;
+use super::restore::RestoredEngine;
+use crate::control::{CommandRequest, Control};
+use crate::culprit::{Scene, SceneOccasion};
+use crate::store::BackfillPoints;
+
+/// Everything except a deadline that wakes the loop.
+#[derive(Debug)]
+pub(super) enum LoopEvent {
+    JobDone(FinishedJob),
+    Command(CommandRequest),
+    /// History of a subject from another server, or why there is none.
+    Past(Result<BackfillPoints, String>),
+    Frozen(SceneOccasion, Box<Scene>),
+    /// The stored state; `None` if it cannot be read so far.
+    Restored(Option<Box<RestoredEngine>>),
+    Stop,
+}
+
+/// The sending end of the loop's channel. A loop that has ended ignores events.
+#[derive(Debug, Clone)]
+pub struct SamplerHandle(pub(super) Sender<LoopEvent>);
+
+/// The receiving end of the loop's channel.
+#[derive(Debug)]
+pub struct CommandInbox(pub(super) Receiver<LoopEvent>);
+
+/// Creates the channel of a loop.
+pub fn channel() -> (SamplerHandle, CommandInbox) {
+    let (events, inbox) = mpsc::channel();
+    (SamplerHandle(events), CommandInbox(inbox))
+}
+
+impl SamplerHandle {
+    /// The handle for commands.
+    pub fn control(&self) -> Control {
+        let events = self.0.clone();
+        Control::new(move |request| events.send(LoopEvent::Command(request)).is_ok())
+    }
+
+    /// Passes the history of a subject from another server to the loop, or why there is none.
+    pub fn learn_backfill(&self, past: Result<BackfillPoints, String>) {
+        let _ = self.0.send(LoopEvent::Past(past));
+    }
+
+    /// Passes the stored state to the loop, or that it cannot be read so far.
+    pub fn restore(&self, restored: Option<Box<RestoredEngine>>) {
+        let _ = self.0.send(LoopEvent::Restored(restored));
+    }
+
+    /// Ends the loop after the current tick.
+    pub fn stop(&self) {
+        let _ = self.0.send(LoopEvent::Stop);
+    }
+}

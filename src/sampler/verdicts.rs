@@ -1,0 +1,70 @@
+//! Verdicts of an operator on episodes: the command, and what the store knows of earlier ones.
+
+use super::persist::PersistentState;
+use crate::clock;
+use crate::control::{CommandRefusal, CommandReply};
+use crate::engine::{Engine, PastEpisode};
+use crate::episode_pattern::{RECENT_MAX, REJECTED_SECONDS, Verdict};
+use crate::episode_text;
+use crate::explanation::{Cause, EpisodeRecord};
+use crate::reading::{Subject, SubjectTurnover, Timestamp};
+use crate::report::Direction;
+use crate::store::{StoreError, StoreReader, StoreWrite, VerdictRow};
+
+impl PersistentState {
+    /// Records a verdict on the episode that started in this second.
+    ///
+    /// # Errors
+    /// If it is not known.
+    pub(super) fn judge_episode(
+        &mut self,
+        subject: &Subject,
+        second: Timestamp,
+        verdict: Verdict,
+    ) -> Result<CommandReply, CommandRefusal> {
+        let id = episode_text::id(subject, second);
+        if !self.engine.judge_episode(subject, second, verdict) {
+            let name = episode_text::name(subject);
+            return Err(CommandRefusal::NotFound(format!(
+                "no episode {id} among the newest {RECENT_MAX} of {name}; `hostnorm episodes` lists all"
+            )));
+        }
+        let row = VerdictRow { subject: subject.clone(), second, verdict, at: clock::now() };
+        self.store.put(StoreWrite::Verdict(row));
+        self.save_snapshot(Some("verdict"));
+        tracing::info!(episode = id, verdict = verdict.name(), "verdict recorded");
+        let days = REJECTED_SECONDS / 86_400.0;
+        Ok(CommandReply::sentence(match verdict {
+            Verdict::Rejected => {
+                format!("episode {id} is rejected; scores like it are discounted for {days} days")
+            }
+            Verdict::Confirmed => format!("episode {id} is confirmed; scores like it are never discounted"),
+        }))
+    }
+}
+
+/// Adds the stored episodes of subjects that stay to an engine.
+pub(super) fn recall(reader: &StoreReader, engine: &mut Engine) -> Result<(), StoreError> {
+    let live: Vec<Subject> =
+        engine.live().filter(|it| it.kind().turnover() == SubjectTurnover::Permanent).cloned().collect();
+    for subject in live {
+        for record in reader.judged_episodes(&subject, RECENT_MAX)? {
+            engine.recall_episode(&subject, &past_episode(&record));
+        }
+    }
+    Ok(())
+}
+
+fn past_episode(record: &EpisodeRecord) -> PastEpisode {
+    let part = |it: &Cause| {
+        let is_high = it.direction.as_deref()? == Direction::High.name();
+        Some((it.signal.clone(), is_high, it.contribution.filter(|it| *it > 0.0)?))
+    };
+    let verdict = record.verdict.as_deref().and_then(Verdict::read);
+    PastEpisode {
+        since: Timestamp(record.began),
+        peak: record.peak,
+        parts: record.causes.iter().filter_map(part).collect(),
+        verdict: verdict.map(|it| (it, Timestamp(record.verdict_at.unwrap_or(record.began)))),
+    }
+}
