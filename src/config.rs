@@ -267,6 +267,7 @@ impl Config {
     pub fn sources(&self) -> sources::SourceSettings {
         sources::SourceSettings {
             window: usize::try_from(self.detection.window).unwrap_or(usize::MAX),
+            blocking: sources::BlockingReads::default(),
             roots: self.path.clone(),
             disk: self.disk.clone(),
             filesystem: self.filesystem.clone(),

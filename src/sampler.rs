@@ -30,6 +30,7 @@ mod selftest_metrics;
 mod status;
 mod state_transfers;
 mod throttle;
+mod reading_notes;
 
 pub(crate) use jobs::lower_priority;
 pub use persist::{PersistentState, entries, record};
@@ -38,6 +39,7 @@ pub use restore::{RestoredEngine, fold_and_judge, forget_marker, restore};
 use control::PendingCommands;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use models::ModelMetrics;
+use reading_notes::ReadingNotes;
 use scenes::EpisodeScenes;
 use selftest_metrics::SelftestMetrics;
 use state_transfers::StateTransfers;
@@ -84,9 +86,6 @@ pub static METRICS: &[&Metric] = &[
 /// Longest wait of the first reading for the stored state. State that arrives later, for example from a slow disk, is
 /// adopted then.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(5);
-
-/// Largest number of skipped intervals; the engine computes no rates over longer gaps.
-const SKIPPED_MAX: u32 = 3;
 
 /// Everything except a deadline that wakes the loop.
 #[derive(Debug)]
@@ -177,8 +176,7 @@ pub struct Sampler {
     backfilled: Option<bool>,
     ticks: u64,
     missed: u64,
-    /// Whether the last reading took too long for rates, to log it once.
-    is_slow: bool,
+    notes: ReadingNotes,
     /// Timing of the last tick.
     last_timing: Option<TickTiming>,
     newest: Option<Arc<Report>>,
@@ -208,7 +206,7 @@ impl Sampler {
             backfilled: None,
             ticks: 0,
             missed: 0,
-            is_slow: false,
+            notes: ReadingNotes::default(),
             last_timing: None,
             newest: None,
             persistent,
@@ -265,6 +263,7 @@ impl Sampler {
         let at = clock::now();
         let reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
         let mut report = tracing::info_span!("step").in_scope(|| self.persistent.engine.step(reading));
+        self.notes.note_signals(&report, &self.persistent.engine);
         self.scenes.update(&mut report);
         tracing::info_span!("store")
             .in_scope(|| self.persistent.save_tick(&report, self.ticks, self.options.interval));
@@ -288,11 +287,7 @@ impl Sampler {
         let skipped = late.as_nanos() / interval.as_nanos().max(1);
         let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
         self.missed += u64::from(skipped);
-        let is_slow = skipped >= SKIPPED_MAX;
-        if is_slow && !self.is_slow {
-            tracing::warn!(skipped, "readings skipped; if this persists, raise --interval");
-        }
-        self.is_slow = is_slow;
+        self.notes.note_skipped(skipped, self.newest.as_deref());
         due + interval * skipped.saturating_add(1)
     }
 

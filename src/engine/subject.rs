@@ -45,8 +45,10 @@ const BUCKETS_PER_DAY: usize = 48;
 /// Values that a subject of a changing population keeps for drift: one day.
 const LOG_ROWS_MAX: usize = 144;
 
-/// A gap of more than this many intervals restarts the window.
+/// A gap of more than this many intervals, and of more than this share of the window, restarts the window: a tick that is
+/// late now and then must not keep it from ever being full.
 const GAP_INTERVALS: f64 = 3.0;
+const GAP_SHARE: f64 = 1.0 / 3.0;
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// The state of one subject.
@@ -82,6 +84,9 @@ pub(super) struct SubjectState {
     was_away: bool,
     /// Readings since the last whole point.
     since_point: usize,
+    /// Seconds between the last two readings.
+    #[serde(skip)]
+    pace: f64,
     ready_at: Timestamp,
     ready: bool,
     /// Recent values of the signals.
@@ -133,6 +138,7 @@ impl SubjectState {
             handed_out: Timestamp::default(),
             was_away: false,
             since_point: 0,
+            pace: 0.0,
             ready_at: Timestamp::default(),
             ready: false,
             log: DriftSamples::new(floors).with_rows_max(log_max),
@@ -348,7 +354,10 @@ impl SubjectState {
         change: Option<ReadingPair<'_>>,
         settings: &EngineSettings,
     ) -> Option<f64> {
-        let gap_max = GAP_INTERVALS * settings.interval;
+        // Where each reading takes several intervals, that is the pace, and no gap.
+        let pace = self.pace.clamp(settings.interval, settings.point_seconds().max(settings.interval));
+        let gap_max = (GAP_INTERVALS * pace).max(GAP_SHARE * settings.point_seconds());
+        self.pace = change.map_or(0.0, |it| it.elapsed);
         let change = change.filter(|it| it.elapsed <= gap_max);
         if let Some(change) = &change {
             self.observed += change.elapsed;
