@@ -20,6 +20,7 @@ pub mod metric;
 pub mod reading;
 pub mod signal;
 pub mod grace;
+pub mod counter_reset;
 pub mod window;
 pub mod drift;
 pub mod forecast;

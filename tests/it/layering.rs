@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["version", "duration", "byte_size", "roc", "learned_state_codec", "budget"],
     &["metric"],
     &["reading"],
-    &["signal", "grace"],
+    &["signal", "grace", "counter_reset"],
     &["window"],
     &["detect", "drift", "forecast"],
     &["culprit"],
