@@ -193,13 +193,14 @@ impl Source for Filesystem {
             self.asked.is_none_or(|it| Duration::from_secs(ASK_SECONDS) <= now.saturating_duration_since(it));
         let mut outcome = Ok(());
         if due {
+            // A list that cannot be read is tried again at the next reading.
             outcome = self.start_round();
-            if self.asked.replace(now).is_none() {
+            if self.mounts.is_empty() && outcome.is_err() {
+                return outcome;
+            }
+            if outcome.is_ok() && self.asked.replace(now).is_none() {
                 self.usages.wait(FIRST_WAIT);
             }
-        }
-        if self.mounts.is_empty() && outcome.is_err() {
-            return outcome;
         }
         self.usages.update(now);
         let host = into.host();
